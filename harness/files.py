@@ -1,0 +1,55 @@
+"""Files that others read: written aside, then renamed, so that nobody ever sees half of one."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from harness.errors import NotThereError
+
+_CHUNK_BYTES = 1 << 20
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file, or leave the old one as it was.
+
+    Raises:
+        NotThereError: The folder can't be written or the disk is full.
+    """
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
+        ) as file:
+            temporary = file.name
+            file.write(text)
+        Path(temporary).chmod(0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> NotThereError:
+    """The message for a file or folder that can't be written."""
+    reason = error.strerror or str(error)
+    remedy = (
+        "Free some space ('harness clean --keep 5' removes old runs), or set HARNESS_HOME to a folder with room."
+        if error.errno in (errno.ENOSPC, errno.EDQUOT)
+        else "Make the folder writable, or set HARNESS_HOME to one that is."
+    )
+    return NotThereError(f"Can't write {path}: {reason}.", remedy=remedy)
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256 as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()

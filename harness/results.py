@@ -1,0 +1,166 @@
+"""What the job hands back: one JSON document, ``result.json``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from harness.errors import ExitCode
+
+Measured = float | None
+"""A finite number, or ``None`` where nothing could be measured; never NaN or infinity."""
+
+
+class Model(BaseModel):
+    """Frozen, and without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Verdict(StrEnum):
+    """What was found of a bound, a version or a run."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    NOT_PROVEN = "not proven"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code that this verdict alone leads to."""
+        return {
+            Verdict.PASS: ExitCode.PASS,
+            Verdict.FAIL: ExitCode.BOUND_FAILED,
+            Verdict.NOT_PROVEN: ExitCode.NOT_PROVEN,
+        }[self]
+
+
+BoundKind = Literal["min", "max", "equals", "change_min", "change_max"]
+
+
+class BoundResult(Model):
+    """One bound held against what was measured."""
+
+    metric: str
+    kind: BoundKind
+    measured: Measured
+    """The metric itself; for a change, its difference to the earlier version."""
+    bound: float
+    tolerance: float = 0.0
+    since: str | None = None
+    distance: Measured
+    """How far inside the bound the measured value lies; negative where it lies outside."""
+    verdict: Verdict
+    reason: str = ""
+    """Why it is not proven."""
+
+    @property
+    def text(self) -> str:
+        """The bound as a person writes it, such as ``>= 0.6``."""
+        sign = {"min": ">=", "max": "<=", "equals": "=", "change_min": ">=", "change_max": "<="}
+        text = f"{sign[self.kind]} {self.bound:.6g}"
+        if self.kind == "equals" and self.tolerance:
+            text += f" ± {self.tolerance:g}"
+        return f"{text} since {self.since}" if self.since else text
+
+
+class FeatureExplanation(Model):
+    """What the local explanations say of one feature, over the explained rows.
+
+    A weight is a change in probability per unit of the feature; per standard deviation of the feature
+    in the training rows it can be compared between features.
+    """
+
+    mean: float
+    mean_abs: float
+    mean_per_sd: float
+    mean_abs_per_sd: float
+
+
+class Coefficient(Model):
+    """One coefficient of the classifier, in log odds."""
+
+    raw: float
+    per_sd: float
+
+
+class GridPoint(Model):
+    """One combination of parameters, and how it did."""
+
+    reg_param: float
+    elastic_net_param: float
+    cv_roc_auc: Measured
+    chosen: bool
+
+
+class VersionResult(Model):
+    """One version of the table, the run that trained on it, and what was measured."""
+
+    name: str
+    version: int
+    """The Delta version; the first one is 0."""
+    rows: int
+    fingerprint: str
+    """128 bits as 32 hexadecimal digits; see ``harness.job.fingerprint``."""
+    data_schema: Annotated[dict[str, str], Field(alias="schema")]
+    """Column to type, in order."""
+    status: Literal["built", "trained", "failed"] = "built"
+    run_id: str | None = None
+    """Of the MLflow run."""
+    metrics: dict[str, Measured] = {}
+    grid: tuple[GridPoint, ...] = ()
+    parameters: dict[str, str] = {}
+    intercept: Measured = None
+    coefficients: dict[str, Coefficient] = {}
+    explanation: dict[str, float] = {}
+    """Feature to mean weight."""
+    explanations: dict[str, FeatureExplanation] = {}
+    bundle: str | None = None
+    """URI of the published bundle."""
+    bounds: tuple[BoundResult, ...] = ()
+    timings: dict[str, float] = {}
+    """Seconds per step of this version."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
+    )
+
+
+class Failure(Model):
+    """Why the job ended early."""
+
+    kind: str
+    exit_code: ExitCode
+    message: str
+    remedy: str | None = None
+    location: tuple[str | int, ...] = ()
+    """The value of the scenario that it is about."""
+    version: str | None = None
+
+
+class Result(Model):
+    """One run of one scenario on one target."""
+
+    run_id: str
+    """The harness's own: the name of the run's folder."""
+    scenario: str
+    target: str
+    verdict: Verdict
+    started: AwareDatetime
+    duration_s: float
+    timings: dict[str, float]
+    """Seconds per step, summed over the versions: versions are trained side by side, so the sum can
+    exceed ``duration_s``."""
+    versions: tuple[VersionResult, ...]
+    table_uri: str
+    mlflow_run_id: str | None = None
+    """Of the parent run."""
+    libraries: dict[str, str] = {}
+    """What the job really ran with."""
+    failure: Failure | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the process that shows this result should exit with."""
+        return self.failure.exit_code if self.failure else self.verdict.exit_code
