@@ -1,0 +1,96 @@
+# Every command of the project. A fresh machine needs Python 3.11 or 3.12 with venv, and make; the first
+# command sets up all the rest, later ones start at once. 'make help' lists what there is.
+#
+# make itself exits with 2 whenever a command fails, whatever the command's own exit code was. Where the exit
+# code matters, call the command: .venv/bin/harness scenario NAME.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+NAME =
+TARGET =
+TABLE =
+VERSION =
+RUN =
+KEEP =
+ARGS =
+VENV = .venv
+
+# A PYTHON that is given is taken as it is; otherwise the set-up may look for one that will do.
+ifeq ($(origin PYTHON),undefined)
+PYTHON = $(firstword $(foreach name,python3 python3.11 python3.12,$(shell command -v $(name))) python3)
+SEARCH = --search
+endif
+
+BOOTSTRAP = $(PYTHON) -I harness/runtime/bootstrap.py $(SEARCH) --venv $(VENV) \
+  --java-lock requirements/java.lock --lock requirements/run.lock
+BIN = $(VENV)/bin
+HARNESS = $(BIN)/harness
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+  --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
+
+.PHONY: help setup run-ready dev-ready scenario check runs trace ui clean
+.PHONY: test test-fast lint types imports format lock bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: ## set this machine up, or look whether all is there
+	@$(BOOTSTRAP) --verify
+
+run-ready:
+	@$(BOOTSTRAP)
+
+dev-ready:
+	@$(BOOTSTRAP) --lock requirements/dev.lock
+
+scenario: run-ready ## run a scenario: NAME=three_versions [TARGET=embedded] [ARGS=...]
+	@$(if $(NAME),,echo "Name a scenario: make scenario NAME=three_versions" >&2; exit 2)
+	@$(HARNESS) scenario $(NAME) $(if $(TARGET),--target $(TARGET)) $(ARGS)
+
+check: run-ready ## look for mistakes in a scenario without running it: NAME=...
+	@$(HARNESS) check $(NAME) $(ARGS)
+
+runs: run-ready ## list the runs [of one table: TABLE=lc_loan [of one of its versions: VERSION=0]]
+	@$(HARNESS) runs $(if $(TABLE),--table $(TABLE)) $(if $(VERSION),--version $(VERSION)) $(ARGS)
+
+trace: run-ready ## show what a run was made from: RUN=...
+	@$(HARNESS) trace $(RUN) $(ARGS)
+
+ui: run-ready ## open MLflow's pages on the runs
+	@$(HARNESS) ui $(ARGS)
+
+clean: run-ready ## remove old runs: KEEP=5 keeps the newest five
+	@$(HARNESS) clean $(if $(KEEP),--keep $(KEEP)) $(ARGS)
+
+test: lint types imports ## all checks and all tests
+	@$(BIN)/pytest $(ARGS)
+
+test-fast: dev-ready ## the tests that need no Spark
+	@$(BIN)/pytest -m "not spark" $(ARGS)
+
+lint: dev-ready ## style, format and spelling
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell
+
+types: dev-ready ## the types
+	@$(BIN)/mypy
+
+imports: dev-ready ## who may import whom
+	@$(BIN)/lint-imports
+
+format: dev-ready ## put the code into the common format
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+lock: dev-ready ## write the lock files anew; UPGRADE=1 takes the newest versions
+	@$(COMPILE) pyproject.toml -o requirements/run.lock
+	@$(COMPILE) pyproject.toml --extra dev -c requirements/run.lock -o requirements/dev.lock
+	@$(BIN)/python -c 'import tomllib; \
+	  project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	  print(*project["optional-dependencies"]["java"])' | $(COMPILE) - -o requirements/java.lock
+	@$(BIN)/python -m harness.runtime.setup lock
+
+bench: dev-ready ## measure how long things take
+	@$(BIN)/python -m tests.bench $(ARGS)

@@ -1,0 +1,67 @@
+"""``python -m harness.job PLAN RESULT``: reads a plan, runs it, writes the result.
+
+What it says of itself while it runs goes to standard output, one JSON line per event; everything else
+that it or Spark has to say goes to standard error.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from harness.events import Event
+from harness.files import write_text
+from harness.job.clock import Clock
+from harness.scenario.plan import Plan
+
+if TYPE_CHECKING:
+    from harness.job.tracking import Tracker
+
+
+def main(arguments: list[str]) -> int:
+    """Run one plan; the exit code is the result's."""
+    plan_file, result_file = (Path(argument) for argument in arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    # Spark starts Python workers by this name; any other Python may lack the packages.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    plan = Plan.model_validate_json(plan_file.read_text(encoding="utf-8"))
+    clock = Clock(_say)
+    with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="harness-") as scratch:
+        # The JVM takes seconds to come up; MLflow is imported and its store opened meanwhile.
+        tracker = pool.submit(_open_tracker, plan)
+        with clock.step("session"):
+            spark = importlib.import_module("harness.job.session").open_session(plan.environment)
+        job = importlib.import_module("harness.job.main")
+        result = job.run(job.Job(plan, clock, spark, tracker, Path(scratch)))
+        write_text(result_file, result.model_dump_json(indent=2, by_alias=True) + "\n")
+        spark.stop()
+    return int(result.exit_code)
+
+
+def _open_tracker(plan: Plan) -> Tracker:
+    # Before MLflow is imported: it reads its environment then.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from harness.job.tracking import Tracker
+
+    return Tracker(plan)
+
+
+def _say(event: Event) -> None:
+    sys.stdout.write(event.to_line() + "\n")
+    sys.stdout.flush()
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

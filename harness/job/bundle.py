@@ -1,0 +1,158 @@
+"""A bundle: the featurizer, classifier and explainer of one version, which depend on each other.
+
+It is saved once, tracked by MLflow, and copied to the model store as it was tracked. The manifest comes
+last: a copy without a manifest is no bundle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow.spark
+import pyspark
+from mlflow.models import Model
+from pyspark.ml import PipelineModel
+from pyspark.ml.functions import vector_to_array
+from pyspark.sql import DataFrame
+
+from harness.errors import JobError
+from harness.files import sha256_of
+from harness.job.explain import explain
+from harness.job.prepare import KEY
+from harness.job.store import ModelStore
+from harness.job.tracking import MODELS
+from harness.results import VersionResult
+from harness.scenario.plan import Plan
+
+FEATURIZER, CLASSIFIER, EXPLAINER = "featurizer", "classifier", "explainer"
+DEPENDS_ON = {FEATURIZER: (), CLASSIFIER: (FEATURIZER,), EXPLAINER: (FEATURIZER, CLASSIFIER)}
+"""Which model is of use with which others only."""
+MANIFEST = "manifest.json"
+_TOLERANCE = 1e-9
+
+
+def save_models(models: Mapping[str, Any], folder: Path, run_id: str, scratch: str) -> None:
+    """Save each model in MLflow's Spark flavour below a local folder.
+
+    Args:
+        models: Name to fitted Spark model.
+        folder: Local folder; each model gets one below it.
+        run_id: Of the MLflow run that they belong to.
+        scratch: Folder of the lake through which the executors hand over their parts.
+    """
+    for name, model in models.items():
+        mlflow.spark.save_model(
+            model,
+            str(folder / name),
+            mlflow_model=Model(artifact_path=f"{MODELS}/{name}", run_id=run_id),
+            dfs_tmpdir=scratch,
+            # Said outright: MLflow takes 20 s to find it out by itself.
+            pip_requirements=_requirements(name),
+        )
+
+
+def publish(store: ModelStore, folder: Path, version: VersionResult, plan: Plan) -> str:
+    """Copy the models of a version to the model store, and give the bundle's URI.
+
+    What is there already is left as it is; publishing the same run twice changes nothing.
+    """
+    bundle = f"{plan.scenario.table.name}/v{version.version}-{version.run_id}"
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    digests = {name: sha256_of(path) for name, path in files.items()}
+    manifest = _manifest(digests, version, plan)
+    if store.read(f"{bundle}/{MANIFEST}") != manifest:
+        for name, path in files.items():
+            store.put(f"{bundle}/{name}", path)
+        store.write(f"{bundle}/{MANIFEST}", manifest)
+    return store.uri(bundle)
+
+
+def withdraw(store: ModelStore, uri: str) -> None:
+    """Make a copy no bundle any more."""
+    store.remove(f"{store.relative(uri)}/{MANIFEST}")
+
+
+def verify(
+    uri: str,
+    probe: DataFrame,
+    scores: Mapping[str, float],
+    weights: Mapping[str, list[float]],
+) -> None:
+    """Load a bundle back from the model store, and see that it predicts and explains the same.
+
+    Args:
+        uri: Of the bundle.
+        probe: Raw rows of the table, with the key.
+        scores: Key to the probability of the positive class that the trained model gave.
+        weights: Key to the weights that the explainer gave.
+
+    Raises:
+        JobError: The copy gives other numbers.
+    """
+    featurizer, classifier, explainer = (
+        PipelineModel.load(f"{uri}/{name}/sparkml") for name in (FEATURIZER, CLASSIFIER, EXPLAINER)
+    )
+    featurized = featurizer.transform(probe).persist()
+    predicted = predict(classifier, featurized)
+    explained = explain(explainer, featurized).weights
+    featurized.unpersist()
+    if not _same({key: [score] for key, score in scores.items()}, {key: [value] for key, value in predicted.items()}):
+        raise JobError(f"The copied classifier does not predict what the trained one did: {uri}.")
+    if not _same(weights, explained):
+        raise JobError(f"The copied explainer does not explain what the trained one did: {uri}.")
+
+
+def predict(classifier: Any, rows: DataFrame) -> dict[str, float]:  # noqa: ANN401 - any fitted Spark classifier
+    """Key to the probability of the positive class."""
+    scored = classifier.transform(rows).select(KEY, vector_to_array("probability")[1].alias("score"))
+    return {row[KEY]: float(row["score"]) for row in scored.collect()}
+
+
+def _manifest(digests: Mapping[str, str], version: VersionResult, plan: Plan) -> str:
+    """What the bundle is, where it comes from, and which model depends on which, by digest."""
+    of_model = {name: _digest_of_model(name, digests) for name in DEPENDS_ON}
+    manifest = {
+        "scenario": plan.scenario.name,
+        "table": plan.table_uri,
+        "version": version.version,
+        "version_name": version.name,
+        "fingerprint": version.fingerprint,
+        "mlflow_run_id": version.run_id,
+        "run_id": plan.run_id,
+        "models": {
+            name: {
+                "sha256": of_model[name],
+                "depends_on": {other: of_model[other] for other in DEPENDS_ON[name]},
+            }
+            for name in DEPENDS_ON
+        },
+        "files": dict(digests),
+    }
+    return json.dumps(manifest, indent=2) + "\n"
+
+
+def _digest_of_model(model: str, digests: Mapping[str, str]) -> str:
+    lines = [f"{digest}  {name}\n" for name, digest in sorted(digests.items()) if name.startswith(f"{model}/")]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _requirements(model: str) -> list[str]:
+    requirements = [f"pyspark=={pyspark.__version__}"]
+    if model == EXPLAINER:
+        from importlib.metadata import version
+
+        requirements.append(f"synapseml=={version('synapseml')}")
+    return requirements
+
+
+def _same(expected: Mapping[str, list[float]], found: Mapping[str, list[float]]) -> bool:
+    return expected.keys() == found.keys() and all(
+        math.isclose(a, b, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE * 1e-6)
+        for key, values in expected.items()
+        for a, b in zip(values, found[key], strict=True)
+    )

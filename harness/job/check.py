@@ -1,0 +1,178 @@
+"""Every version is looked at before the first training: its size, its fingerprint, its faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from harness.errors import Location, Problem, ScenarioError
+from harness.job import fingerprint
+from harness.job.faults import blamed_on
+from harness.job.prepare import HELD_OUT, KEY, LABEL, kept, labelled, with_columns
+from harness.scenario.model import Scenario
+
+
+@dataclass(frozen=True)
+class CheckedVersion:
+    """A version that a model can be trained on."""
+
+    name: str
+    version: int
+    rows: int
+    fingerprint: str
+    schema: dict[str, str]
+    filtered_rows: int
+    unlabelled_rows: int
+    table: DataFrame
+    frame: DataFrame
+    """The table with derived columns, label, key, side, fold and probe order."""
+
+
+def check_version(table: DataFrame, scenario: Scenario, version: int) -> CheckedVersion:
+    """Look at one version in one pass.
+
+    Raises:
+        ScenarioError: A column is missing, the key is null or not unique, the label has one class only, or
+            a feature has no values.
+    """
+    name = scenario.versions[version].name
+    _require_columns(table, scenario)
+    frame = labelled(with_columns(table, scenario.pipeline), scenario)
+    with blamed_on("the filter can't be applied", ("pipeline", "filter")):
+        counts = frame.agg(*_counts(table.schema, frame.schema, scenario)).first()
+    if counts is None:
+        raise AssertionError("an aggregate without groups has one row")
+    problems = [*_key_problems(counts, frame, scenario, name)]
+    if not problems:
+        problems = [*_label_problems(counts, scenario, name), *_feature_problems(counts, scenario, name)]
+    if problems:
+        raise ScenarioError(problems)
+    return CheckedVersion(
+        name=name,
+        version=version,
+        rows=counts["rows"],
+        fingerprint=fingerprint.combine(table.schema, counts.asDict()),
+        schema={field.name: field.dataType.simpleString() for field in table.schema},
+        filtered_rows=counts["rows"] - counts["kept"],
+        unlabelled_rows=counts["unlabelled"],
+        table=table,
+        frame=frame,
+    )
+
+
+def _require_columns(table: DataFrame, scenario: Scenario) -> None:
+    """The label and the key must be there; features are looked for when they are computed."""
+    known = {name.lower() for name in table.columns}
+    wanted: list[tuple[str, Location]] = [
+        *((name, ("table", "key", index)) for index, name in enumerate(scenario.table.key)),
+        (scenario.pipeline.label.column, ("pipeline", "label", "column")),
+    ]
+    known |= {name.lower() for name in scenario.pipeline.derive}
+    problems = [
+        Problem(f"the table has no column '{name}'.", at) for name, at in wanted if name.lower() not in known
+    ]
+    if problems:
+        raise ScenarioError(problems)
+
+
+def _counts(table: T.StructType, frame: T.StructType, scenario: Scenario) -> list[Column]:
+    keep = kept(scenario)
+    train, test = keep & ~F.col(HELD_OUT), keep & F.col(HELD_OUT)
+    positive, negative = F.col(LABEL) == 1, F.col(LABEL) == 0
+    key = F.col(KEY)
+    return [
+        *fingerprint.aggregates(table),
+        F.count(F.lit(1)).alias("rows"),
+        _count_if(keep).alias("kept"),
+        _count_if(keep & F.col(LABEL).isNull()).alias("unlabelled"),
+        _count_if(key.isNull()).alias("null_keys"),
+        F.count_distinct(key).alias("keys"),
+        _count_if(keep & positive).alias("positives"),
+        _count_if(keep & negative).alias("negatives"),
+        _count_if(train & positive).alias("train_positives"),
+        _count_if(train & negative).alias("train_negatives"),
+        _count_if(test & F.col(LABEL).isNotNull()).alias("test_rows"),
+        *(
+            _count_if(train & F.col(LABEL).isNotNull() & _has_value(name, frame)).alias(f"values_{index}")
+            for index, name in enumerate(scenario.pipeline.features)
+        ),
+        *(
+            _count_if(keep & F.col(f"`{name}`").cast("double").isin(float("inf"), float("-inf"))).alias(
+                f"infinite_{index}"
+            )
+            for index, name in enumerate(scenario.pipeline.features)
+        ),
+    ]
+
+
+def _count_if(condition: Column) -> Column:
+    return F.count(F.when(condition, 1))
+
+
+def _has_value(name: str, schema: T.StructType) -> Column:
+    column = F.col(f"`{name}`")
+    kinds = {field.name.lower(): field.dataType for field in schema}
+    if isinstance(kinds[name.lower()], T.FractionalType):
+        return column.isNotNull() & ~F.isnan(column.cast("double"))
+    return column.isNotNull()
+
+
+def _key_problems(counts: Row, frame: DataFrame, scenario: Scenario, name: str) -> list[Problem]:
+    at: Location = ("table", "key")
+    key = ", ".join(scenario.table.key)
+    if counts["rows"] == 0:
+        return [Problem(f"version '{name}' has no rows.", _version_at(scenario, name))]
+    if counts["null_keys"]:
+        return [Problem(f"key '{key}' is null in {counts['null_keys']} rows of version '{name}'.", at)]
+    if counts["keys"] < counts["rows"]:
+        doubled = frame.groupBy(KEY).count().where("count > 1").orderBy(KEY).first()
+        example = f", such as {doubled[KEY]!r} ({doubled['count']} times)" if doubled else ""
+        twice = counts["rows"] - counts["keys"]
+        return [Problem(f"key '{key}' is not unique in version '{name}': {twice} rows too many{example}.", at)]
+    return []
+
+
+def _label_problems(counts: Row, scenario: Scenario, name: str) -> list[Problem]:
+    column = scenario.pipeline.label.column
+    problems = []
+    for kind in ("positive", "negative"):
+        at: Location = ("pipeline", "label", kind)
+        if counts[f"{kind}s"] == 0:
+            other = "negative" if kind == "positive" else "positive"
+            problems.append(
+                Problem(
+                    f"label '{column}' has one class only in version '{name}': {counts[f'{other}s']} rows are {other}, "
+                    f"none is {kind}; {counts['unlabelled']} rows have a value in neither list.",
+                    at,
+                )
+            )
+        elif counts[f"train_{kind}s"] == 0:
+            problems.append(
+                Problem(
+                    f"version '{name}' has {counts[f'{kind}s']} {kind} rows, but all of them are held out; "
+                    "lower split.test, take another seed, or bring more rows.",
+                    at,
+                )
+            )
+    return problems
+
+
+def _feature_problems(counts: Row, scenario: Scenario, name: str) -> list[Problem]:
+    problems = []
+    for index, feature in enumerate(scenario.pipeline.features):
+        at: Location = ("pipeline", "features", index)
+        if counts[f"values_{index}"] == 0:
+            problems.append(
+                Problem(f"feature '{feature}' has no values in the training rows of version '{name}': all are null.", at)
+            )
+        elif counts[f"infinite_{index}"]:
+            rows = counts[f"infinite_{index}"]
+            problems.append(Problem(f"feature '{feature}' is infinite in {rows} rows of version '{name}'.", at))
+    return problems
+
+
+def _version_at(scenario: Scenario, name: str) -> Location:
+    return ("versions", [version.name for version in scenario.versions].index(name))

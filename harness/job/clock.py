@@ -1,0 +1,48 @@
+"""How long each step takes, and who is told when it starts and ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from harness.events import Event, Listener
+
+
+class Clock:
+    """Times the steps of a job, from several threads at once."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._lock = threading.Lock()
+        self._seconds: dict[tuple[str, str | None], float] = defaultdict(float)
+
+    @contextmanager
+    def step(self, name: str, version: str | None = None, detail: str = "") -> Iterator[None]:
+        """Time one step; its end is told only where it ends well."""
+        self._tell(Event(name, "started", version, detail=detail))
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            elapsed = time.monotonic() - start
+            with self._lock:
+                self._seconds[name, version] += elapsed
+        self._tell(Event(name, "done", version, elapsed_s=round(elapsed, 3), detail=detail))
+
+    def of_version(self, version: str) -> dict[str, float]:
+        """Seconds per step of one version."""
+        return {step: round(seconds, 3) for (step, of), seconds in self._seconds.items() if of == version}
+
+    def totals(self) -> dict[str, float]:
+        """Seconds per step, summed over the versions."""
+        totals: dict[str, float] = defaultdict(float)
+        for (step, _), seconds in self._seconds.items():
+            totals[step] += seconds
+        return {step: round(seconds, 3) for step, seconds in totals.items()}
+
+    def _tell(self, event: Event) -> None:
+        with self._lock:
+            self._listener(event)

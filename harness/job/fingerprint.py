@@ -1,0 +1,131 @@
+"""The fingerprint of a version: its schema, and its rows as a multiset.
+
+A row is encoded in binary, each value behind a null mark and its length, so that no two different rows
+encode alike, and digested to 128 bits. A table's fingerprint is the digest of its schema (ordered names
+and types), its row count and the sum of its row digests modulo 2^128. The sum makes the order of rows,
+files and partitions irrelevant, while a doubled row still changes it (an XOR would cancel it).
+
+It is computed by Spark in one pass, with SQL functions alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+# Each row digest is added up in eight limbs of 16 bits: a sum of longs overflows after 2^47 rows only.
+_LIMBS = 8
+_LIMB_BITS = 16
+_LIMB_HEX_DIGITS = _LIMB_BITS // 4
+_COUNT = "fingerprint_count"
+_BY_BITS = (T.DoubleType, T.FloatType)
+_BY_TEXT = (
+    T.StringType,
+    T.BooleanType,
+    T.ByteType,
+    T.ShortType,
+    T.IntegerType,
+    T.LongType,
+    T.DecimalType,
+    T.DateType,
+    T.TimestampNTZType,
+    T.DayTimeIntervalType,
+    T.YearMonthIntervalType,
+)
+
+
+def fingerprint(frame: DataFrame) -> str:
+    """The fingerprint of a frame's rows: 128 bits as 32 hexadecimal digits.
+
+    Raises:
+        TypeError: A column's type has no encoding.
+    """
+    row = frame.agg(*aggregates(frame.schema)).first()
+    if row is None:
+        raise AssertionError("an aggregate without groups has one row")
+    return combine(frame.schema, row.asDict())
+
+
+def aggregates(schema: T.StructType) -> list[Column]:
+    """What one pass over the rows has to add up; ``combine`` makes the fingerprint of it."""
+    digest = F.md5(_encode_fields(schema, _column))
+    limbs = [
+        F.conv(F.substring(digest, 1 + index * _LIMB_HEX_DIGITS, _LIMB_HEX_DIGITS), 16, 10).cast("long")
+        for index in range(_LIMBS)
+    ]
+    return [
+        F.count(F.lit(1)).alias(_COUNT),
+        *(F.coalesce(F.sum(limb), F.lit(0)).alias(_limb_name(index)) for index, limb in enumerate(limbs)),
+    ]
+
+
+def combine(schema: T.StructType, sums: Mapping[str, int]) -> str:
+    """The fingerprint from a schema and what ``aggregates`` added up."""
+    total = 0
+    for index in range(_LIMBS):
+        total = (total << _LIMB_BITS) + int(sums[_limb_name(index)])
+    text = f"{schema_text(schema)}\n{sums[_COUNT]}\n{total % 2**128:032x}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def schema_text(schema: T.StructType) -> str:
+    """Ordered names and types, without nullability and metadata."""
+    return "\n".join(f"{len(field.name)}:{field.name} {field.dataType.simpleString()}" for field in schema)
+
+
+def _limb_name(index: int) -> str:
+    return f"fingerprint_limb_{index}"
+
+
+def _encode_fields(schema: T.StructType, get: Callable[[str], Column]) -> Column:
+    parts = [_encode(get(field.name), field.dataType) for field in schema]
+    return F.concat(*parts) if parts else F.lit(b"")
+
+
+def _column(name: str) -> Column:
+    return F.col("`" + name.replace("`", "``") + "`")
+
+
+def _encode(value: Column, kind: T.DataType) -> Column:
+    """A value of any type: a mark for null, or a mark, the length in bytes, and the bytes."""
+    content = _content(value, kind)
+    length = F.concat(F.octet_length(content).cast("string"), F.lit(":")).cast("binary")
+    return F.when(value.isNull(), F.lit(b"-")).otherwise(F.concat(F.lit(b"+"), length, content))
+
+
+def _content(value: Column, kind: T.DataType) -> Column:
+    if isinstance(kind, _BY_BITS):
+        # xxhash64 of one value of up to 64 bits maps the bits one to one (every step of it can be undone),
+        # so this is the value by its bits. Spark takes all NaN for one; -0.0 is made 0.0 here.
+        return F.xxhash64(F.when(value == 0, F.lit(0.0).cast(kind)).otherwise(value)).cast("string").cast("binary")
+    if isinstance(kind, T.TimestampType):
+        return F.unix_micros(value).cast("string").cast("binary")
+    if isinstance(kind, T.BinaryType):
+        return value
+    if isinstance(kind, T.NullType):
+        return F.lit(b"")
+    if isinstance(kind, T.StructType):
+        return _encode_fields(kind, value.getField)
+    if isinstance(kind, T.ArrayType):
+        return _joined(F.transform(value, lambda each: _encode(each, kind.elementType)))
+    if isinstance(kind, T.MapType):
+        entries = F.transform(
+            F.map_entries(value),
+            lambda entry: F.concat(
+                _encode(entry.getField("key"), kind.keyType), _encode(entry.getField("value"), kind.valueType)
+            ),
+        )
+        return _joined(F.array_sort(entries))
+    if isinstance(kind, _BY_TEXT):
+        return value.cast("string").cast("binary")
+    raise TypeError(f"values of type {kind.simpleString()} have no fingerprint")
+
+
+def _joined(parts: Column) -> Column:
+    """The elements of an array of binaries, one behind the other, behind their number."""
+    count = F.concat(F.size(parts).cast("string"), F.lit(":")).cast("binary")
+    return F.aggregate(parts, count, lambda joined, part: F.concat(joined, part))

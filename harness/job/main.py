@@ -1,0 +1,248 @@
+"""The job: a plan in, a result out. The same everywhere."""
+
+from __future__ import annotations
+
+import platform
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TypeVar
+
+from pyspark.sql import SparkSession
+
+from harness.errors import ExitCode, HarnessError, InterruptedRunError, ScenarioError
+from harness.job import bundle
+from harness.job.check import CheckedVersion, check_version
+from harness.job.clock import Clock
+from harness.job.explain import probe_keys
+from harness.job.faults import storage_fault
+from harness.job.prepare import Samples, key_text, make_samples
+from harness.job.store import open_store
+from harness.job.table import build_version, read_source, read_version, remove_table
+from harness.job.tracking import Tracker
+from harness.job.version import TrainedVersion, raw_rows, train_version, untrained
+from harness.results import Failure, Result, Verdict, VersionResult
+from harness.scenario.plan import Plan
+from harness.verdict.bounds import judge_versions, overall
+
+_AT_ONCE = 4
+_LIBRARIES = ("pyspark", "delta-spark", "synapseml", "mlflow", "numpy", "pandas", "pyarrow")
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+@dataclass
+class Job:
+    """A run under way: what it needs, and what it has so far, for the result of a run that breaks."""
+
+    plan: Plan
+    clock: Clock
+    spark: SparkSession
+    tracker: Future[Tracker]
+    scratch: Path
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    versions: tuple[VersionResult, ...] = ()
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def update(self, version: VersionResult) -> None:
+        """Remember what is newly known of a version."""
+        with self.lock:
+            self.versions = tuple(version if each.name == version.name else each for each in self.versions)
+
+    @property
+    def open_tracker(self) -> Tracker | None:
+        """The tracker, where it could be opened."""
+        done = self.tracker.done() and not self.tracker.cancelled()
+        return self.tracker.result() if done and self.tracker.exception() is None else None
+
+
+def run(job: Job) -> Result:
+    """The main path."""
+    try:
+        checked = build_versions(job)
+        samples = prepare_versions(job, checked)
+        trained = train_versions(job, checked, samples)
+        verdict = judge(job)
+        publish(job, trained, verdict)
+        return finish(job, verdict)
+    except BaseException as error:
+        return fail(job, error)
+
+
+def build_versions(job: Job) -> list[CheckedVersion]:
+    """Build every version and check it, before the first training; a fault leaves no table behind."""
+    plan, clock, spark = job.plan, job.clock, job.spark
+    checked = []
+    try:
+        with clock.step("ingest"):
+            source = read_source(spark, plan.source)
+        for number, step in enumerate(plan.scenario.versions):
+            with clock.step("ingest", step.name):
+                build_version(source, step.append, plan, number, ("versions", number))
+        for number, step in enumerate(plan.scenario.versions):
+            with clock.step("check", step.name):
+                table = read_version(spark, plan.table_uri, number)
+                checked.append(check_version(table, plan.scenario, number))
+    except ScenarioError:
+        remove_table(spark, plan.table_uri)
+        raise
+    job.versions = tuple(untrained(version) for version in checked)
+    return checked
+
+
+def prepare_versions(job: Job, checked: list[CheckedVersion]) -> list[Samples]:
+    """Featurize every version."""
+
+    def prepare(version: CheckedVersion) -> Samples:
+        with job.clock.step("prepare", version.name):
+            return make_samples(version.frame, job.plan.scenario, version.rows)
+
+    return side_by_side(job.spark, prepare, checked)
+
+
+def train_versions(job: Job, checked: list[CheckedVersion], samples: list[Samples]) -> list[TrainedVersion]:
+    """Train, measure, explain and log every version, each on its own data alone."""
+    plan = job.plan
+    with job.clock.step("log"):
+        tracker = job.tracker.result()
+        tracker.start()
+    probe = probe_keys(samples[0].test, plan.scenario.pipeline.explainer.rows)
+
+    def one(pair: tuple[CheckedVersion, Samples]) -> TrainedVersion:
+        version, prepared = pair
+        folder = job.scratch / version.name
+        trained = train_version(version, prepared, probe, plan, tracker, job.clock, folder)
+        prepared.release()
+        job.update(trained.result)
+        return trained
+
+    return side_by_side(job.spark, one, list(zip(checked, samples, strict=True)))
+
+
+def judge(job: Job) -> Verdict:
+    """Hold every bound against what was measured."""
+    job.versions = judge_versions(job.plan.scenario.versions, job.versions)
+    return overall(bound for each in job.versions for bound in each.bounds)
+
+
+def publish(job: Job, trained: list[TrainedVersion], verdict: Verdict) -> None:
+    """Copy the bundles to the model store where the scenario allows it, and load the copies back."""
+    plan = job.plan
+    when = plan.scenario.publish.when
+    if when == "never" or (when == "pass" and verdict is not Verdict.PASS):
+        return
+    store = open_store(plan.environment.model_store)
+
+    def one(each: TrainedVersion) -> str:
+        with job.clock.step("publish", each.result.name):
+            uri = bundle.publish(store, each.models, each.result, plan)
+            try:
+                probe = raw_rows(each, key_text(plan.scenario))
+                bundle.verify(uri, probe, each.scores, each.explained.weights)
+            except BaseException:
+                bundle.withdraw(store, uri)
+                raise
+            return uri
+
+    uris = side_by_side(job.spark, one, trained)
+    job.versions = tuple(
+        each.model_copy(update={"bundle": uri}) for each, uri in zip(job.versions, uris, strict=True)
+    )
+
+
+def finish(job: Job, verdict: Verdict) -> Result:
+    """Close the runs in MLflow, and hand back the result."""
+    tracker = job.tracker.result()
+    with job.clock.step("log"):
+        for each in job.versions:
+            tracker.finish_version(each, overall(each.bounds))
+    result = make_result(job, verdict)
+    tracker.finish(result)
+    return result
+
+
+def fail(job: Job, error: BaseException) -> Result:
+    """What is left of a run that broke: the versions that were finished, and why it ended."""
+    traceback.print_exception(error)
+    fault = _known(error)
+    if job.open_tracker is not None:
+        job.open_tracker.abandon("KILLED" if isinstance(fault, InterruptedRunError) else "FAILED")
+    job.versions = tuple(each.model_copy(update={"status": "failed"}) for each in job.versions)
+    failure = failure_of(error, fault)
+    return make_result(job, Verdict.NOT_PROVEN, failure)
+
+
+def failure_of(error: BaseException, fault: HarnessError | None) -> Failure:
+    """The failure as the result tells it: a known fault in its own words, any other with its type."""
+    if fault is None:
+        message = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+        return Failure(
+            kind=type(error).__name__,
+            exit_code=ExitCode.JOB_BROKE,
+            message=f"The job broke: {type(error).__name__}: {message}",
+            remedy="The whole trace is in the job's log.",
+        )
+    location = fault.problems[0].location if isinstance(fault, ScenarioError) and fault.problems else ()
+    return Failure(
+        kind=type(fault).__name__,
+        exit_code=fault.exit_code,
+        message=fault.message,
+        remedy=fault.remedy,
+        location=location,
+    )
+
+
+def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> Result:
+    """Everything that the job has to say."""
+    plan = job.plan
+    return Result(
+        run_id=plan.run_id,
+        scenario=plan.scenario.name,
+        target=plan.environment.target,
+        verdict=verdict,
+        started=job.started,
+        duration_s=round((datetime.now(UTC) - job.started).total_seconds(), 3),
+        timings=job.clock.totals(),
+        versions=job.versions,
+        table_uri=plan.table_uri,
+        mlflow_run_id=job.open_tracker.parent_run_id if job.open_tracker else None,
+        libraries=libraries(job.spark),
+        failure=failure,
+    )
+
+
+def libraries(spark: SparkSession) -> dict[str, str]:
+    """What the job really runs with."""
+    found = {"python": platform.python_version(), "spark": spark.version}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def side_by_side(spark: SparkSession, work: Callable[[In], Out], items: Sequence[In]) -> list[Out]:
+    """Do the same to several things at once, in their order; the first fault ends it for all."""
+    with ThreadPoolExecutor(max(1, min(len(items), _AT_ONCE))) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            spark.sparkContext.cancelAllJobs()
+            raise
+
+
+def _known(error: BaseException) -> HarnessError | None:
+    if isinstance(error, HarnessError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return InterruptedRunError("Interrupted.")
+    return storage_fault(error)
+

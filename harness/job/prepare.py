@@ -1,0 +1,197 @@
+"""From a version of the table to rows that a model can learn from, and the featurizer that gets them there.
+
+The featurizer starts from the table's own columns, so that it can be handed on with the model: what is
+derived, cast, imputed and assembled is all inside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.ml import PipelineModel
+from pyspark.ml.feature import Imputer, OneHotEncoder, SQLTransformer, StringIndexer, VectorAssembler
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from harness.errors import Problem, ScenarioError
+from harness.job.faults import blamed_on
+from harness.scenario.model import Pipeline, Scenario
+
+FEATURES = "features"
+LABEL = "label"
+KEY = "harness_key"
+HELD_OUT = "harness_held_out"
+FOLD = "harness_fold"
+PROBE = "harness_probe"
+
+_BUCKETS = 1 << 52
+_ROWS_PER_PARTITION = 500_000
+_NUMBERS = (T.NumericType, T.BooleanType)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The labelled rows of one version as feature vectors, cached, and how to make them again."""
+
+    featurizer: PipelineModel
+    names: tuple[str, ...]
+    """Of the slots of the feature vector, in order."""
+    train: DataFrame
+    """Columns ``features``, ``label``, the key, the fold and the probe order."""
+    test: DataFrame
+    cached: tuple[DataFrame, ...]
+
+    def release(self) -> None:
+        """Give the memory back."""
+        for frame in self.cached:
+            frame.unpersist()
+
+
+def columns_stage(pipeline: Pipeline) -> SQLTransformer:
+    """Adds the derived columns, and every feature in the type that the later stages take."""
+    quoted = {name: f"`{name}`" for name in (*pipeline.features, *pipeline.categorical)}
+    parts = [
+        "*",
+        *(f"{expression} AS `{name}`" for name, expression in pipeline.derive.items()),
+        *(f"CAST({quoted[name]} AS DOUBLE) AS `{_input(name)}`" for name in pipeline.features),
+        *(f"CAST({quoted[name]} AS STRING) AS `{_input(name)}`" for name in pipeline.categorical),
+    ]
+    return SQLTransformer(statement=f"SELECT {', '.join(parts)} FROM __THIS__")
+
+
+def with_columns(table: DataFrame, pipeline: Pipeline) -> DataFrame:
+    """The table with derived columns and feature inputs.
+
+    Raises:
+        ScenarioError: An expression can't be resolved, overwrites a column, or a feature is no number.
+    """
+    for name, expression in pipeline.derive.items():
+        at = ("pipeline", "derive", name)
+        if name.lower() in {column.lower() for column in table.columns}:
+            raise ScenarioError([Problem(f"derived column '{name}' is already a column of the table.", at)])
+        with blamed_on(f"'{name}' can't be derived", at):
+            table.select(F.expr(expression))
+    with blamed_on("the features can't be computed", ("pipeline", "features")):
+        frame = columns_stage(pipeline).transform(table)
+    for index, name in enumerate(pipeline.features):
+        kind = frame.select(f"`{name}`").schema[0].dataType
+        if not isinstance(kind, _NUMBERS):
+            message = (
+                f"feature '{name}' is no number but {kind.simpleString()}; "
+                "list it under 'categorical', or derive a number from it."
+            )
+            raise ScenarioError([Problem(message, ("pipeline", "features", index))])
+    return frame
+
+
+def labelled(frame: DataFrame, scenario: Scenario) -> DataFrame:
+    """Every row with its label (null where it is in neither list), its key, side, fold and probe order."""
+    label = scenario.pipeline.label
+    key = key_text(scenario)
+    with blamed_on("the label can't be told", ("pipeline", "label")):
+        return frame.withColumns(
+            {
+                LABEL: F.when(F.col(f"`{label.column}`").isin(list(label.positive)), 1.0).when(
+                    F.col(f"`{label.column}`").isin(list(label.negative)), 0.0
+                ),
+                KEY: key,
+                HELD_OUT: uniform(key, "split", scenario.seed) < scenario.pipeline.split.test,
+                FOLD: F.floor(uniform(key, "fold", scenario.seed) * scenario.pipeline.model.folds).cast("int"),
+                PROBE: uniform(key, "probe", scenario.seed),
+            }
+        )
+
+
+def kept(scenario: Scenario) -> Column:
+    """Whether a row meets the scenario's filter."""
+    condition = scenario.pipeline.filter
+    return F.lit(True) if condition is None else F.coalesce(F.expr(condition), F.lit(False))  # noqa: FBT003
+
+
+def key_text(scenario: Scenario) -> Column:
+    """The key as one string; each part behind its length, so that no two keys look alike."""
+    parts = [F.col(f"`{name}`").cast("string") for name in scenario.table.key]
+    if len(parts) == 1:
+        return parts[0]
+    return F.concat(*[F.concat(F.length(part).cast("string"), F.lit(":"), part) for part in parts])
+
+
+def uniform(key: Column, purpose: str, seed: int) -> Column:
+    """A number in [0, 1) that depends on the key, the purpose and the seed alone."""
+    bucket = F.pmod(F.xxhash64(F.concat(F.lit(f"{purpose}:{seed}:"), key)), F.lit(_BUCKETS))
+    return bucket / F.lit(float(_BUCKETS))
+
+
+def make_samples(frame: DataFrame, scenario: Scenario, rows: int) -> Samples:
+    """Feature vectors of the rows that count, with a featurizer fitted on the training rows.
+
+    Args:
+        frame: A version after ``with_columns`` and ``labelled``.
+        scenario: What to keep, and how to featurize it.
+        rows: Rows of the version; the number of partitions follows from it, never from the cores, so
+            that sums are added up in the same order everywhere.
+    """
+    pipeline = scenario.pipeline
+    inputs = [f"`{_input(name)}`" for name in (*pipeline.features, *pipeline.categorical)]
+    partitions = pipeline.model.partitions or 1 + rows // _ROWS_PER_PARTITION
+    clean = (
+        frame.where(kept(scenario) & F.col(LABEL).isNotNull())
+        .select(KEY, LABEL, HELD_OUT, FOLD, PROBE, *inputs)
+        .repartition(partitions, KEY)
+        .sortWithinPartitions(KEY)
+        .persist()
+    )
+    fitted, names = _fit_stages(clean.where(~F.col(HELD_OUT)), pipeline)
+    vectors = clean
+    for stage in fitted:
+        vectors = stage.transform(vectors)
+    vectors = vectors.select(KEY, LABEL, HELD_OUT, FOLD, PROBE, FEATURES).persist()
+    return Samples(
+        featurizer=PipelineModel([columns_stage(pipeline), *fitted]),
+        names=names,
+        train=vectors.where(~F.col(HELD_OUT)),
+        test=vectors.where(F.col(HELD_OUT)),
+        cached=(clean, vectors),
+    )
+
+
+def _fit_stages(train: DataFrame, pipeline: Pipeline) -> tuple[list[Any], tuple[str, ...]]:
+    """Imputer, indexers, encoder and assembler, and the names of the vector's slots."""
+    stages: list[Any] = []
+    names: list[str] = list(pipeline.features)
+    columns = [_input(name) for name in pipeline.features]
+    if pipeline.features:
+        imputer = Imputer(strategy=pipeline.impute, inputCols=columns, outputCols=columns)
+        stages.append(imputer.fit(train))
+    if pipeline.categorical:
+        indexer, encoder = _fit_categories(train, pipeline.categorical)
+        stages += [indexer, encoder]
+        columns = columns + [_encoded(name) for name in pipeline.categorical]
+        for name, labels in zip(pipeline.categorical, indexer.labelsArray, strict=True):
+            names += [f"{name}={label}" for label in labels]
+    stages.append(VectorAssembler(inputCols=columns, outputCol=FEATURES))
+    return stages, tuple(names)
+
+
+def _fit_categories(train: DataFrame, categorical: tuple[str, ...]) -> tuple[Any, Any]:
+    """One indicator per value seen in training; null and unseen values have a slot that is left out.
+
+    Values are ordered by alphabet: by frequency, Spark's default, the order changes with the data.
+    """
+    inputs = [_input(name) for name in categorical]
+    indexed = [f"{_input(name)}_index" for name in categorical]
+    indexer = StringIndexer(
+        inputCols=inputs, outputCols=indexed, stringOrderType="alphabetAsc", handleInvalid="keep"
+    ).fit(train)
+    encoder = OneHotEncoder(inputCols=indexed, outputCols=[_encoded(name) for name in categorical])
+    return indexer, encoder.fit(indexer.transform(train))
+
+
+def _input(name: str) -> str:
+    return f"harness_input_{name}"
+
+
+def _encoded(name: str) -> str:
+    return f"harness_input_{name}_encoded"

@@ -1,0 +1,79 @@
+"""The versions of a Delta table: made step by step, and read again by number."""
+
+from __future__ import annotations
+
+from delta.tables import DeltaTable
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from harness.errors import Location, Problem, ScenarioError
+from harness.job.faults import blamed_on, first_sentence
+from harness.scenario.model import Append
+from harness.scenario.plan import Plan, SourceData
+
+_READER_OPTIONS = {
+    # A row that does not fit is a fault to be named, not a row of nulls.
+    "csv": {"header": "true", "inferSchema": "true", "mode": "FAILFAST"},
+    "json": {"mode": "FAILFAST"},
+}
+
+
+def read_source(spark: SparkSession, source: SourceData) -> DataFrame:
+    """The rows that the scenario starts from.
+
+    Raises:
+        ScenarioError: Spark can't read them.
+    """
+    options = {**_READER_OPTIONS.get(source.format, {}), **source.options}
+    try:
+        return spark.read.format(source.format).options(**options).load(source.uri)
+    except PySparkException as error:
+        raise _unreadable(source, error) from error
+
+
+def build_version(source: DataFrame, step: Append, plan: Plan, version: int, at: Location) -> None:
+    """Carry out one step, and see that it made the version that was predicted.
+
+    Raises:
+        ScenarioError: The step can't be carried out, or makes no version.
+    """
+    rows = source
+    name = plan.scenario.versions[version].name
+    if step.where is not None:
+        with blamed_on(f"version '{name}' can't be appended", (*at, "append", "where")):
+            rows = source.where(step.where)
+    try:
+        with blamed_on(f"version '{name}' can't be appended", (*at, "append")):
+            rows.write.format("delta").mode("append").save(plan.table_uri)
+    except PySparkException as error:
+        if "MALFORMED" in str(error) or "Malformed" in str(error):
+            raise _unreadable(plan.source, error) from error
+        raise
+    made = latest_version(source.sparkSession, plan.table_uri)
+    if made != version:
+        raise ScenarioError(
+            [Problem(f"version '{name}' was to be Delta version {version}, but the table is at {made}.", at)]
+        )
+
+
+def latest_version(spark: SparkSession, uri: str) -> int:
+    """The number of the newest version."""
+    return int(DeltaTable.forPath(spark, uri).history(1).select("version").first()[0])
+
+
+def read_version(spark: SparkSession, uri: str, version: int) -> DataFrame:
+    """The table as it was at a version, whatever came after it."""
+    return spark.read.format("delta").option("versionAsOf", version).load(uri)
+
+
+def remove_table(spark: SparkSession, uri: str) -> None:
+    """Remove a table with all its versions."""
+    jvm = spark.sparkContext._jvm  # noqa: SLF4J001, SLF001 - Spark has no public way to remove a folder of a lake
+    path = jvm.org.apache.hadoop.fs.Path(uri)
+    path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()).delete(path, True)  # noqa: SLF001, FBT003
+
+
+def _unreadable(source: SourceData, error: Exception) -> ScenarioError:
+    return ScenarioError(
+        [Problem(f"can't read {source.uri} as {source.format}: {first_sentence(error)}", ("table", "source"))]
+    )

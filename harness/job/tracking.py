@@ -1,0 +1,211 @@
+"""What MLflow is told: one run for the scenario, a child run for each version, and what it was trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.data.delta_dataset_source import DeltaDatasetSource
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_DATASET_CONTEXT,
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_RUN_NAME,
+    MLFLOW_RUN_NOTE,
+    MLFLOW_SOURCE_NAME,
+    MLFLOW_SOURCE_TYPE,
+)
+from mlflow.utils.time import get_current_time_millis
+
+from harness.results import Result, Verdict, VersionResult
+from harness.scenario.plan import Plan
+
+MODELS = "models"
+"""Folder of the models among a run's artifacts."""
+_PARAMS_AT_ONCE = 100
+_COLUMN_TYPES = {
+    "boolean": "boolean",
+    "tinyint": "integer",
+    "smallint": "integer",
+    "int": "integer",
+    "bigint": "long",
+    "float": "float",
+    "double": "double",
+    "string": "string",
+    "binary": "binary",
+    "date": "datetime",
+    "timestamp": "datetime",
+}
+
+
+class Tracker:
+    """The MLflow runs of one scenario run. Versions may be logged from several threads at once."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Open the tracking store and the experiment; makes them where they are not there yet."""
+        self._plan = plan
+        environment = plan.environment
+        mlflow.set_tracking_uri(environment.tracking_uri)
+        self._client = MlflowClient(environment.tracking_uri)
+        self._experiment_id = self._experiment(environment.experiment, environment.artifacts)
+        self._open: list[str] = []
+        self.parent_run_id: str | None = None
+
+    def start(self) -> None:
+        """Start the parent run."""
+        scenario = self._plan.scenario
+        self.parent_run_id = self._start_run(scenario.name, {MLFLOW_RUN_NOTE: scenario.description})
+        self._log(self.parent_run_id, params={"seed": scenario.seed, "versions": len(scenario.versions)})
+        scenario_json = scenario.model_dump(mode="json", exclude_none=True)
+        self._client.log_dict(self.parent_run_id, scenario_json, "scenario.json")
+
+    def start_version(self, version: VersionResult) -> str:
+        """Start the child run of a version, with the dataset that it reads; gives the run's id."""
+        data = {
+            "data_path": self._plan.table_uri,
+            "data_version": version.version,
+            "data_fingerprint": version.fingerprint,
+        }
+        tags = {
+            **{f"harness.{name}": str(value) for name, value in data.items()},
+            "harness.version_name": version.name,
+            MLFLOW_PARENT_RUN_ID: self.parent_run_id or "",
+        }
+        run_id = self._start_run(f"{self._plan.scenario.name}/{version.name}", tags)
+        self._log(run_id, params={**data, "data_rows": version.rows})
+        self._client.log_inputs(run_id, [self._dataset(version)])
+        return run_id
+
+    def log_version(self, run_id: str, version: VersionResult, models: Path) -> None:
+        """Log everything measured at a version, and its saved models."""
+        metrics = {name: value for name, value in version.metrics.items() if value is not None}
+        for point in version.grid:
+            if point.cv_roc_auc is not None:
+                name = f"grid/reg_param_{point.reg_param:g}/elastic_net_param_{point.elastic_net_param:g}/cv_roc_auc"
+                metrics[name] = point.cv_roc_auc
+        for slot, explained in enumerate(version.explanations.values()):
+            metrics[f"explanation/{slot:02d}/mean"] = explained.mean
+            metrics[f"explanation/{slot:02d}/mean_per_sd"] = explained.mean_per_sd
+        self._log(run_id, params=version.parameters, metrics=metrics)
+        details = version.model_dump(mode="json", by_alias=True, include={"explanations", "coefficients", "schema", "grid"})
+        self._client.log_dict(run_id, details, "details.json")
+        self._client.log_artifacts(run_id, str(models), MODELS)
+
+    def finish_version(self, version: VersionResult, verdict: Verdict) -> None:
+        """Close a version's run with its verdict and, where it was published, its bundle."""
+        if version.run_id is None:
+            return
+        tags = {"harness.verdict": str(verdict), MLFLOW_RUN_NOTE: _note(version, verdict)}
+        if version.bundle is not None:
+            tags["harness.bundle"] = version.bundle
+        self._tag(version.run_id, tags)
+        self._end(version.run_id, "FINISHED")
+
+    def finish(self, result: Result) -> None:
+        """Close the parent run with the verdict."""
+        if self.parent_run_id is None:
+            return
+        self._tag(self.parent_run_id, {"harness.verdict": str(result.verdict)})
+        self._log(self.parent_run_id, metrics={f"seconds/{name}": value for name, value in result.timings.items()})
+        self._end(self.parent_run_id, "FINISHED")
+
+    def abandon(self, status: str) -> None:
+        """Mark every run that is still open as ``FAILED`` or ``KILLED``, children first."""
+        for run_id in reversed(list(self._open)):
+            self._end(run_id, status)
+
+    def _experiment(self, name: str, artifacts: str | None) -> str:
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        try:
+            return str(self._client.create_experiment(name, artifact_location=artifacts))
+        except mlflow.MlflowException:
+            # Another run has made it in the meantime.
+            experiment = self._client.get_experiment_by_name(name)
+            if experiment is None:
+                raise
+            return str(experiment.experiment_id)
+
+    def _start_run(self, name: str, tags: Mapping[str, str]) -> str:
+        plan = self._plan
+        run = self._client.create_run(
+            self._experiment_id,
+            run_name=name,
+            tags={
+                MLFLOW_RUN_NAME: name,
+                MLFLOW_SOURCE_NAME: plan.scenario_file,
+                MLFLOW_SOURCE_TYPE: "JOB",
+                "harness.run_id": plan.run_id,
+                "harness.scenario": plan.scenario.name,
+                "harness.scenario_sha256": plan.scenario_sha256,
+                "harness.target": plan.environment.target,
+                "harness.table": plan.scenario.table.name,
+                **tags,
+            },
+        )
+        run_id = str(run.info.run_id)
+        self._open.append(run_id)
+        return run_id
+
+    def _end(self, run_id: str, status: str) -> None:
+        self._client.set_terminated(run_id, status)
+        self._open.remove(run_id)
+
+    def _dataset(self, version: VersionResult) -> DatasetInput:
+        """The Delta table at this version. MLflow's own digests do not identify data: ours does."""
+        # As a number, version 0 would be lost on MLflow's way: it tests versions for truth.
+        source = DeltaDatasetSource(path=self._plan.table_uri, delta_table_version=str(version.version))
+        dataset = Dataset(
+            name=self._plan.scenario.table.name,
+            digest=version.fingerprint,
+            source_type="delta_table",
+            source=json.dumps(source.to_dict()),
+            schema=_column_specs(version.data_schema),
+            profile=json.dumps({"num_rows": version.rows}),
+        )
+        return DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])
+
+    def _log(
+        self,
+        run_id: str,
+        params: Mapping[str, object] | None = None,
+        metrics: Mapping[str, float] | None = None,
+    ) -> None:
+        now = get_current_time_millis()
+        logged = [Param(name, str(value)) for name, value in (params or {}).items()]
+        values = [Metric(name, value, now, 0) for name, value in (metrics or {}).items()]
+        self._client.log_batch(run_id, metrics=values, params=logged[:_PARAMS_AT_ONCE])
+        for start in range(_PARAMS_AT_ONCE, len(logged), _PARAMS_AT_ONCE):
+            self._client.log_batch(run_id, params=logged[start : start + _PARAMS_AT_ONCE])
+
+    def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
+        self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+
+def _column_specs(schema: Mapping[str, str]) -> str | None:
+    """The schema as MLflow's page shows it; none where MLflow has no word for one of the types."""
+    specs = [
+        {"type": _COLUMN_TYPES[kind], "name": name, "required": True}
+        for name, kind in schema.items()
+        if kind in _COLUMN_TYPES
+    ]
+    return json.dumps({"mlflow_colspec": specs}) if len(specs) == len(schema) else None
+
+
+def _note(version: VersionResult, verdict: Verdict) -> str:
+    """What happened, in words, for the person who opens the run's page."""
+    auc = version.metrics.get("test_roc_auc")
+    measured = "could not be measured" if auc is None else f"is {auc:.4f}"
+    held = sum(bound.verdict is Verdict.PASS for bound in version.bounds)
+    published = f"Its bundle was published to `{version.bundle}`." if version.bundle else "Its bundle was not published."
+    return (
+        f"Trained on Delta version **{version.version}** ({version.name}): {version.rows:,} rows, "
+        f"fingerprint `{version.fingerprint}`.\n\n"
+        f"The ROC AUC on the held-out rows {measured}. Verdict: **{verdict}** ({held} of {len(version.bounds)} "
+        f"bounds hold). {published}\n"
+    )
+

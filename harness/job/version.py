@@ -1,0 +1,178 @@
+"""One version of the table: trained on, measured, explained, tracked. Versions run side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyspark.ml.param import Params
+from pyspark.ml.stat import Summarizer
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from harness.job import bundle, tracking
+from harness.job.check import CheckedVersion
+from harness.job.clock import Clock
+from harness.job.evaluate import Scores, score_groups
+from harness.job.explain import Explained, explain, make_explainer, probe_rows, summarize
+from harness.job.prepare import FEATURES, KEY, Samples
+from harness.job.train import Trained, scored, train
+from harness.results import Coefficient, Measured, VersionResult
+from harness.scenario.plan import Plan
+
+# Parameters that are whole objects, not settings.
+_NO_SETTINGS = {"model", "backgroundData"}
+
+
+@dataclass(frozen=True)
+class TrainedVersion:
+    """A version with its models, saved in a local folder, and what they said of the probe rows."""
+
+    result: VersionResult
+    table: DataFrame
+    models: Path
+    scores: dict[str, float]
+    explained: Explained
+
+
+def train_version(
+    version: CheckedVersion,
+    samples: Samples,
+    probe: list[str],
+    plan: Plan,
+    tracker: tracking.Tracker,
+    clock: Clock,
+    folder: Path,
+) -> TrainedVersion:
+    """Train, evaluate, explain and log one version.
+
+    Args:
+        version: What is trained on.
+        samples: Its feature vectors.
+        probe: Keys of the rows to explain.
+        plan: The run.
+        tracker: Where it is logged.
+        clock: Told of every step.
+        folder: Local folder for the saved models.
+    """
+    pipeline = plan.scenario.pipeline
+    name = version.name
+    result = untrained(version)
+    run_id = tracker.start_version(result)
+    with clock.step("train", name):
+        trained = train(samples.train, pipeline.model)
+    with clock.step("evaluate", name):
+        test = score_groups(scored(trained.model, samples.test), []).get(())
+        sizes = samples.train.agg(
+            F.count("*"), F.sum("label"), Summarizer.std(F.col(FEATURES))
+        ).first()
+    with clock.step("explain", name):
+        explainer = make_explainer(trained.model, samples.train, pipeline.explainer)
+        rows = probe_rows(samples.test, probe, pipeline.explainer.rows).persist()
+        explained = explain(explainer, rows)
+        scores = bundle.predict(trained.model, rows)
+        rows.unpersist()
+    with clock.step("log", name):
+        models = {
+            bundle.FEATURIZER: samples.featurizer,
+            bundle.CLASSIFIER: trained.model,
+            bundle.EXPLAINER: explainer,
+        }
+        bundle.save_models(models, folder, run_id, f"{plan.environment.lake}/runs/{plan.run_id}/tmp")
+        deviations = [float(value) for value in sizes[2].toArray()]
+        explanations = summarize(explained.weights, samples.names, deviations)
+        result = result.model_copy(
+            update={
+                "status": "trained",
+                "run_id": run_id,
+                "metrics": {
+                    **_metrics(trained, test, explained, int(sizes[0]), int(sizes[1])),
+                    "filtered_rows": float(version.filtered_rows),
+                    "unlabelled_rows": float(version.unlabelled_rows),
+                },
+                "grid": trained.grid,
+                "parameters": _parameters(plan, trained, explainer),
+                "intercept": float(trained.model.intercept),
+                "coefficients": _coefficients(trained, samples.names, deviations),
+                "explanations": explanations,
+                "explanation": {feature: each.mean for feature, each in explanations.items()},
+            }
+        )
+        tracker.log_version(run_id, result, folder)
+    result = result.model_copy(update={"timings": clock.of_version(name)})
+    return TrainedVersion(result, version.table, folder, scores, explained)
+
+
+def untrained(version: CheckedVersion) -> VersionResult:
+    """What is known of a version before it is trained on."""
+    return VersionResult(
+        name=version.name,
+        version=version.version,
+        rows=version.rows,
+        fingerprint=version.fingerprint,
+        data_schema=version.schema,
+    )
+
+
+def raw_rows(trained: TrainedVersion, key: object) -> DataFrame:
+    """The explained rows as they lie in the table, with their key, for the featurizer to start from."""
+    return trained.table.withColumn(KEY, key).where(F.col(KEY).isin(list(trained.scores)))
+
+
+def _metrics(
+    trained: Trained, test: Scores | None, explained: Explained, rows: int, positives: int
+) -> dict[str, Measured]:
+    """In the order in which reports show them; what could not be measured is there as ``None``."""
+    return {
+        "cv_roc_auc": trained.cv_roc_auc,
+        "cv_roc_auc_se": trained.cv_roc_auc_se,
+        "test_roc_auc": test.roc_auc if test else None,
+        "test_roc_auc_se": test.roc_auc_se if test else None,
+        "test_pr_auc": test.pr_auc if test else None,
+        "test_log_loss": test.log_loss if test else None,
+        "test_accuracy": test.accuracy if test else None,
+        "test_f1": test.f1 if test else None,
+        "lime_r2_mean": explained.r2_mean,
+        "train_rows": float(rows),
+        "train_positives": float(positives),
+        "test_rows": float(test.rows) if test else 0.0,
+        "test_positives": float(test.positives) if test else 0.0,
+        "explained_rows": float(len(explained.weights)),
+    }
+
+
+def _coefficients(
+    trained: Trained, names: tuple[str, ...], deviations: list[float]
+) -> dict[str, Coefficient]:
+    values = trained.model.coefficients.toArray()
+    return {
+        name: Coefficient(raw=float(value), per_sd=float(value) * deviation)
+        for name, value, deviation in zip(names, values, deviations, strict=True)
+    }
+
+
+def _parameters(plan: Plan, trained: Trained, explainer: Params) -> dict[str, str]:
+    """Every parameter that the numbers depend on."""
+    pipeline = plan.scenario.pipeline
+    return {
+        "seed": str(plan.scenario.seed),
+        "key": ", ".join(plan.scenario.table.key),
+        "features": ", ".join((*pipeline.features, *pipeline.categorical)),
+        "label": pipeline.label.column,
+        "filter": pipeline.filter or "",
+        "impute": pipeline.impute,
+        "split.test": str(pipeline.split.test),
+        "folds": str(pipeline.model.folds),
+        "explainer.rows": str(pipeline.explainer.rows),
+        "explainer.background": str(pipeline.explainer.background),
+        **_settings_of("model", trained.model),
+        **_settings_of("explainer", explainer),
+    }
+
+
+def _settings_of(prefix: str, stage: Params) -> dict[str, str]:
+    return {
+        f"{prefix}.{parameter.name}": str(value)
+        for parameter, value in sorted(stage.extractParamMap().items(), key=lambda item: item[0].name)
+        if parameter.name not in _NO_SETTINGS
+    }

@@ -1,0 +1,47 @@
+"""What a run was made from and where it went, as named facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.report import words
+from harness.results import Result
+from harness.scenario.plan import Plan
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing to know about the run."""
+
+    name: str
+    value: str
+    code: bool = False
+    """Whether it is an address or a digest, to be copied rather than read."""
+
+
+def facts(plan: Plan, result: Result) -> tuple[Fact, ...]:
+    """The run's inputs and places, in reading order; what is not known is left out."""
+    known = (
+        Fact("Run", result.run_id, code=True),
+        Fact("Target", result.target),
+        Fact("Started", f"{result.started:%Y-%m-%d %H:%M:%S %Z}"),
+        Fact("Duration", words.seconds(result.duration_s)),
+        Fact("Scenario file", plan.scenario_file, code=True),
+        Fact("Scenario SHA-256", plan.scenario_sha256, code=True),
+        Fact("Seed", str(plan.scenario.seed)),
+        Fact("Source", words.public(plan.source.uri), code=True),
+        Fact("Source SHA-256", plan.source.sha256 or "", code=True),
+        Fact("Delta table", words.public(result.table_uri), code=True),
+        Fact("Model store", words.public(plan.environment.model_store), code=True),
+        Fact("MLflow", words.public(plan.environment.tracking_uri), code=True),
+        Fact("MLflow experiment", plan.environment.experiment),
+        Fact("MLflow parent run", result.mlflow_run_id or "", code=True),
+        Fact("Harness", plan.harness_version),
+    )
+    return tuple(fact for fact in known if fact.value)
+
+
+def missing_versions(plan: Plan, result: Result) -> tuple[str, ...]:
+    """Versions of the scenario that the job never handed back."""
+    reached = {version.name for version in result.versions}
+    return tuple(version.name for version in plan.scenario.versions if version.name not in reached)

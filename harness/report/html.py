@@ -1,0 +1,99 @@
+"""The report as one page that opens anywhere: no network, no script, light and dark, screen and paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.report import panels, rows, tables, words
+from harness.report.facts import facts, missing_versions
+from harness.report.plots import metric_svg, weight_span, weight_svg
+from harness.results import Result
+from harness.scenario.plan import Plan
+
+_COLUMNS_PER_TABLE = 6
+"""What a printed page holds."""
+
+
+def render_html(plan: Plan, result: Result) -> str:
+    """The whole report; names and messages are escaped wherever they stand."""
+    return _environment().get_template("report.html.j2").render(_context(plan, result))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("harness.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(_filters())
+    return environment
+
+
+def _filters() -> dict[str, Callable[..., object]]:
+    return {
+        "typeset": words.typeset,
+        "number": words.number,
+        "seconds": words.seconds,
+        "mark": words.mark,
+        "slug": lambda verdict: verdict.value.replace(" ", "-"),
+        "public": words.public,
+        "count": words.count,
+        "breakable": breakable,
+    }
+
+
+def breakable(text: str) -> Markup:
+    """Text that may break after the signs that join words, so that long names fit a phone."""
+    joined = Markup("").join(
+        Markup("{}<wbr>").format(sign) if sign in "_/.,-:" else Markup("{}").format(sign) for sign in text
+    )
+    return Markup(joined)  # noqa: S704 - every sign was escaped by format
+
+
+def _context(plan: Plan, result: Result) -> dict[str, Any]:
+    found = rows.bound_rows(result.versions)
+    weights = panels.weight_panels(result)
+    span = weight_span(weights)
+    return {
+        "plan": plan,
+        "result": result,
+        "headline": rows.headline(result),
+        "missing": missing_versions(plan, result),
+        "matrix": _matrix(found),
+        "matrix_columns": tuple(dict.fromkeys(row.column for row in found)),
+        "metric_plots": [(panel, _drawn(metric_svg(panel))) for panel in panels.metric_panels(result)],
+        "weight_plots": [(panel, _drawn(weight_svg(panel, span))) for panel in weights],
+        "features_left_out": max(0, len(tables.ranked_features(result)) - panels.MAX_FEATURES),
+        "facts": facts(plan, result),
+    } | _tables(result)
+
+
+def _tables(result: Result) -> dict[str, tuple[tables.Table, ...]]:
+    """Each table in parts that fit a page; no parts where there is nothing to show."""
+    whole = {
+        "metrics": tables.metric_table(result),
+        "explanations": tables.explanation_table(result),
+        "coefficients": tables.coefficient_table(result),
+        "grid": tables.grid_table(result),
+        "timings": tables.timing_table(result),
+    }
+    return {name: table.slices(_COLUMNS_PER_TABLE) if table else () for name, table in whole.items()}
+
+
+def _matrix(found: tuple[rows.BoundRow, ...]) -> dict[str, dict[str, list[rows.BoundRow]]]:
+    """Version, then column, to the bounds there."""
+    matrix: dict[str, dict[str, list[rows.BoundRow]]] = {}
+    for row in found:
+        matrix.setdefault(row.version, {}).setdefault(row.column, []).append(row)
+    return matrix
+
+
+def _drawn(svg: str) -> Markup:
+    """Ours, and its text alternative escaped by the one who drew it."""
+    return Markup(svg)  # noqa: S704

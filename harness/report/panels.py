@@ -1,0 +1,131 @@
+"""What each small plot shows, and the same in words for those who do not see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.metrics import METRICS
+from harness.report import words
+from harness.report.rows import WORST_FIRST, standard_error
+from harness.report.tables import changes_sign, ranked_features, weights_of
+from harness.results import BoundResult, Measured, Result, Verdict, VersionResult
+from harness.verdict.bounds import value_of
+
+MAX_FEATURES = 12
+"""Features that get a plot of their own; all are in the table."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Where a bound lies on the metric's own scale."""
+
+    value: float
+    relative: bool
+    """Whether it was worked out from an earlier version's value."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A metric at one version."""
+
+    version: str
+    value: Measured
+    standard_error: Measured
+    verdict: Verdict | None
+    """The worst over the metric's bounds here; none where it has no bound."""
+    limits: tuple[Limit, ...]
+
+
+@dataclass(frozen=True)
+class MetricPanel:
+    """A bounded metric over the versions."""
+
+    metric: str
+    meaning: str
+    points: tuple[Point, ...]
+
+    @property
+    def alternative(self) -> str:
+        """What the plot shows, in words."""
+        return f"{self.metric} over the versions: {'; '.join(map(_in_words, self.points))}."
+
+
+@dataclass(frozen=True)
+class WeightPanel:
+    """A feature's explanation weight over the versions."""
+
+    feature: str
+    weights: tuple[Measured, ...]
+    versions: tuple[str, ...]
+
+    @property
+    def changes_sign(self) -> bool:
+        """Whether the feature turns from raising to lowering the probability, or back."""
+        return changes_sign(self.weights)
+
+    @property
+    def latest(self) -> str:
+        """The weight at the last version that has one."""
+        found = [weight for weight in self.weights if weight is not None]
+        return words.signed(found[-1]) if found else words.NOT_MEASURED
+
+    @property
+    def alternative(self) -> str:
+        """What the plot shows, in words."""
+        pairs = zip(self.versions, self.weights, strict=True)
+        told = ", ".join(f"{version} {_weight_in_words(weight)}" for version, weight in pairs)
+        return f"Explanation weight of {self.feature} per standard deviation: {told}."
+
+
+def metric_panels(result: Result) -> tuple[MetricPanel, ...]:
+    """One for each metric that has a bound at some version."""
+    bounded = dict.fromkeys(bound.metric for version in result.versions for bound in version.bounds)
+    return tuple(
+        MetricPanel(
+            metric,
+            METRICS[metric].meaning if metric in METRICS else "",
+            tuple(_point(metric, version, result) for version in result.versions),
+        )
+        for metric in bounded
+    )
+
+
+def weight_panels(result: Result) -> tuple[WeightPanel, ...]:
+    """One for each of the most important features."""
+    explained = tuple(version.name for version in result.versions)
+    return tuple(
+        WeightPanel(feature, weights_of(feature, result), explained)
+        for feature in ranked_features(result)[:MAX_FEATURES]
+    )
+
+
+def _point(metric: str, version: VersionResult, result: Result) -> Point:
+    bounds = [bound for bound in version.bounds if bound.metric == metric]
+    found = {bound.verdict for bound in bounds}
+    return Point(
+        version=version.name,
+        value=value_of(metric, version),
+        standard_error=standard_error(metric, version),
+        verdict=next((verdict for verdict in WORST_FIRST if verdict in found), None),
+        limits=tuple(limit for bound in bounds for limit in _limits(bound, result)),
+    )
+
+
+def _limits(bound: BoundResult, result: Result) -> tuple[Limit, ...]:
+    if bound.kind == "equals":
+        ends = {bound.bound - bound.tolerance, bound.bound + bound.tolerance}
+        return tuple(Limit(end, relative=False) for end in sorted(ends))
+    if bound.kind in ("min", "max"):
+        return (Limit(bound.bound, relative=False),)
+    earlier = next((version for version in result.versions if version.name == bound.since), None)
+    before = None if earlier is None else value_of(bound.metric, earlier)
+    return () if before is None else (Limit(before + bound.bound, relative=True),)
+
+
+def _in_words(point: Point) -> str:
+    value = words.with_error(point.value, point.standard_error)
+    return f"{point.version} {value}" + (f", {point.verdict.value}" if point.verdict else "")
+
+
+def _weight_in_words(weight: Measured) -> str:
+    return words.ABSENT if weight is None else words.signed(weight)

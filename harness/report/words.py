@@ -1,0 +1,108 @@
+"""How reports write numbers, durations, verdicts and addresses: one home for each."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from urllib.parse import urlsplit, urlunsplit
+
+from harness.results import Measured, Verdict
+
+NOT_MEASURED = "not measured"
+ABSENT = "absent"
+"""Stands where a version lacks what other versions have, such as a feature."""
+
+_MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.NOT_PROVEN: "?"}
+_ASCII = str.maketrans({"✓": "+", "✗": "x", "±": "+/-", "·": "-", "…": "...", "→": "->", "−": "-"})
+_COMPARISONS = {">=": "≥", "<=": "≤"}
+_SHORT_FINGERPRINT = 12
+_MINUTE_S = 60
+_HOUR_S = 3600
+
+
+def mark(verdict: Verdict) -> str:
+    """One sign per verdict, always shown beside its word."""
+    return _MARKS[verdict]
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """Sign and word, such as ``✓ pass``."""
+    return f"{mark(verdict)} {verdict.value}"
+
+
+def number(value: Measured) -> str:
+    """Whole numbers whole, four decimals below ten, fewer above, three digits of what is tiny."""
+    if value is None:
+        return NOT_MEASURED
+    size = abs(value)
+    if value == int(value) and size < 1e15:  # noqa: PLR2004 - beyond it a float is no count
+        return f"{int(value):,}"
+    for above, digits in ((1e15, ".4g"), (1000, ",.1f"), (10, ".2f"), (0.001, ".4f")):
+        if size >= above:
+            return f"{value:{digits}}"
+    return f"{value:.3g}"
+
+
+def signed(value: Measured) -> str:
+    """A number with its sign, for what is a difference."""
+    return f"+{number(value)}" if value is not None and value > 0 else number(value)
+
+
+def with_error(value: Measured, standard_error: Measured) -> str:
+    """A number and its standard error, such as ``0.6431 ± 0.040``."""
+    if value is None or standard_error is None:
+        return number(value)
+    small = standard_error < 0.001  # noqa: PLR2004 - where three decimals would show nothing
+    return f"{number(value)} ± {standard_error:{'.2g' if small else '.3f'}}"
+
+
+def seconds(duration_s: float) -> str:
+    """A duration, such as ``0.4 s``, ``43 s`` or ``3 min 5 s``."""
+    if duration_s < 9.95:  # noqa: PLR2004 - what rounds to 10 needs no decimal
+        return f"{duration_s:.1f} s"
+    whole = round(duration_s)
+    if whole < _MINUTE_S:
+        return f"{whole} s"
+    if whole < _HOUR_S:
+        return f"{whole // _MINUTE_S} min {whole % _MINUTE_S} s"
+    return f"{whole // _HOUR_S} h {whole % _HOUR_S // _MINUTE_S} min"
+
+
+def count(many: int, noun: str) -> str:
+    """A number of things, such as ``1 bound`` or ``3 bounds``."""
+    return f"{many:,} {noun}" if many == 1 else f"{many:,} {noun}s"
+
+
+def short(fingerprint: str) -> str:
+    """The head of a fingerprint, enough to tell two apart at a glance."""
+    return fingerprint[:_SHORT_FINGERPRINT]
+
+
+def public(address: str) -> str:
+    """A URI without the user and password that it may carry."""
+    try:
+        parts = urlsplit(address)
+        if parts.password is None:
+            return address
+    except ValueError:
+        return address
+    return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))
+
+
+def typeset(text: str) -> str:
+    """With a true minus before digits, and ≥ and ≤ for what is typed as two signs."""
+    for typed, printed in _COMPARISONS.items():
+        text = text.replace(f"{typed} ", f"{printed} ")
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
+
+
+def to_ascii(text: str) -> str:
+    """For a terminal that can show nothing else."""
+    return text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
+
+
+def printable(text: str) -> str:
+    """Without control characters, which XML forbids and terminals obey; line ends and tabs stay."""
+    return "".join(
+        sign for sign in text if sign in "\n\t" or unicodedata.category(sign) not in ("Cc", "Cs", "Cn")
+    )

@@ -1,0 +1,349 @@
+"""Sets a fresh machine up: the virtual environment, its locked packages, Java and the jars.
+
+Run by the system's Python with nothing but its standard library. The syntax is that of Python 3.6, so
+that a Python which is too old says so in one message.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SUPPORTED = ((3, 11), (3, 12))
+NOT_THERE = 3
+INTERRUPTED = 130
+LOG_LINES_SHOWN = 8
+
+
+class SetupError(Exception):
+    """What is missing on this machine, and the remedy."""
+
+
+def main():
+    """Make the environment ready; the exit code is the harness's own."""
+    options = parse_arguments()
+    try:
+        require_python(options)
+        environment = Environment(os.path.abspath(options.venv))
+        with one_at_a_time():
+            set_up(environment, options)
+    except SetupError as error:
+        print("Set-up: {}".format(error), file=sys.stderr)
+        return NOT_THERE
+    except OSError as error:
+        print("Set-up: {}.\n  Free some space or make the folder writable.".format(error), file=sys.stderr)
+        return NOT_THERE
+    except KeyboardInterrupt:
+        print("\nSet-up: interrupted. The next run goes on from there.", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def parse_arguments():
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Set up the virtual environment, Java and the jars.")
+    parser.add_argument("--venv", required=True, help="folder of the virtual environment")
+    parser.add_argument("--lock", required=True, action="append", help="lock file; may be repeated")
+    parser.add_argument("--java-lock", help="lock file with a Java, for machines without")
+    parser.add_argument("--search", action="store_true", help="look for a Python that will do")
+    parser.add_argument("--verify", action="store_true", help="look at Java and the jars in any case")
+    return parser.parse_args()
+
+
+# --- The system's Python ------------------------------------------------------------------------------------
+
+
+def require_python(options):
+    """Go on only with a Python that can make the environment; hand over to another one when asked to."""
+    if sys.version_info[:2] in SUPPORTED:
+        require_venv()
+        return
+    if options.search:
+        hand_over()
+    raise SetupError(
+        "needs Python 3.11 or 3.12; {} is {}.\n"
+        "  Install one (sudo apt-get install python3.11 python3.11-venv),\n"
+        "  or name one: make PYTHON=/path/to/python3.11 ...".format(
+            sys.executable, version_text(sys.version_info)
+        )
+    )
+
+
+def require_venv():
+    """The standard modules that Debian and Ubuntu keep in a package of their own."""
+    try:
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
+    except ImportError as error:
+        package = "python{}.{}-venv".format(*sys.version_info[:2])
+        raise SetupError(
+            "{} has no module '{}'.\n  sudo apt-get install {}".format(sys.executable, error.name, package)
+        )
+
+
+def hand_over():
+    """Become the first supported Python on the PATH, if there is one."""
+    for version in SUPPORTED:
+        name = "python{}.{}".format(*version)
+        found = shutil.which(name)
+        if found and really_is(found, version):
+            print("Set-up: python3 is {}; uses {}.".format(version_text(sys.version_info), found), flush=True)
+            arguments = [argument for argument in sys.argv if argument != "--search"]
+            os.execv(found, [found, *arguments])  # noqa: S606 - no shell is wanted.
+
+
+def really_is(python, version):
+    """Whether this file runs and is that version: a version manager's shim may do neither."""
+    code = "import sys, venv, ensurepip; print(*sys.version_info[:2])"
+    result = subprocess.run(
+        [python, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+    )
+    return result.stdout.decode().split() == [str(part) for part in version]
+
+
+def version_text(version_info):
+    """Such as 3.11.7."""
+    return ".".join(str(part) for part in version_info[:3])
+
+
+# --- The stages ---------------------------------------------------------------------------------------------
+
+
+def set_up(environment, options):
+    """Everything that is still missing, in order; each stage's stamp comes last."""
+    started = time.time()
+    digests = {lock: digest_of(lock) for lock in options.lock}
+    stale = [lock for lock in options.lock if not environment.has_stamp(stamp_name(lock), digests[lock])]
+    if not stale and not options.verify:
+        return
+    if stale:
+        make_venv(environment)
+    for lock in stale:
+        install_lock(environment, lock)
+        install_project(environment)
+    provide_java(environment, options.java_lock)
+    provide_jars(environment)
+    for lock in stale:
+        environment.write_stamp(stamp_name(lock), digests[lock])
+    print("Set-up: ready ({:.0f} s).".format(time.time() - started), flush=True)
+
+
+def make_venv(environment):
+    """A virtual environment of this Python, made anew when it is broken or of another version."""
+    if environment.works():
+        return
+    environment.refuse_foreign_folder()
+    say("making a virtual environment in {}".format(environment.shown))
+    environment.forget()
+    command = [sys.executable, "-m", "venv", "--clear", environment.folder]
+    result = subprocess.run(
+        command, env=clean_environ(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    if result.returncode:
+        said = last_lines(result.stdout.decode())
+        raise SetupError("can't make a virtual environment in {}.\n{}".format(environment.shown, said))
+
+
+def install_lock(environment, lock):
+    """The packages of a lock file, each checked against its hash."""
+    with open(lock) as file:
+        text = file.read()
+    count = len(re.findall(r"^\S+==", text, re.MULTILINE))
+    say("installing the {} packages of {} (up to 0.8 GB to download, 1.5 GB on the disk)".format(count, lock))
+    # Packages without a wheel (pyspark) are built: with the locked setuptools, not with one that pip would
+    # download unchecked.
+    builder = os.path.join(environment.folder, "build.lock")
+    with open(builder, "w") as file:
+        file.write(block_of("setuptools", text))
+    hashed = ["--require-hashes", "--no-deps", "--use-pep517", "--no-build-isolation"]
+    environment.pip([*hashed, "-r", builder])
+    environment.pip([*hashed, "-r", lock], count)
+
+
+def install_project(environment):
+    """This checkout itself; needs no network."""
+    # 'compat' puts the checkout on the path as it is, whatever modules come and go.
+    mode = ["--config-settings", "editable_mode=compat"]
+    environment.pip(["--no-deps", "--no-build-isolation", "--no-index", *mode, "-e", ROOT])
+
+
+def provide_java(environment, java_lock):
+    """A Java 17 as a package, where the machine has none and no setting names one."""
+    if java_lock is None or os.environ.get("HARNESS_JAVA_HOME"):
+        return
+    if environment.run(["-m", "harness.runtime.setup", "java", "--quiet"]) != NOT_THERE:
+        return
+    say("found no Java 17; installing the one of {} (40 MB)".format(java_lock))
+    environment.pip(["--require-hashes", "--no-deps", "-r", java_lock])
+
+
+def provide_jars(environment):
+    """Java and the jars, said on the terminal by the harness itself."""
+    if environment.run(["-m", "harness.runtime.setup"]):
+        raise SetupError("stopped. The next run goes on from there.")
+
+
+# --- The environment ----------------------------------------------------------------------------------------
+
+
+class Environment:
+    """The virtual environment: its Python, its stamps, its log."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.python = os.path.join(folder, "bin", "python")
+        self.log = os.path.join(folder, "setup.log")
+        self.shown = os.path.relpath(folder)
+
+    def works(self):
+        """Whether its Python runs, has pip, and is the version that runs this."""
+        if not os.path.exists(self.python):
+            return False
+        command = [self.python, "-c", "import sys, pip; print(*sys.version_info[:3])"]
+        result = subprocess.run(
+            command, env=clean_environ(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+        )
+        return result.stdout.decode().split() == [str(part) for part in sys.version_info[:3]]
+
+    def refuse_foreign_folder(self):
+        """Making an environment anew empties its folder, which must therefore be one of ours."""
+        if not os.path.isdir(self.folder) or not os.listdir(self.folder):
+            return
+        if not os.path.exists(os.path.join(self.folder, "pyvenv.cfg")):
+            raise SetupError(
+                "{} is no virtual environment and is not empty.\n"
+                "  Name another folder: make VENV=.venv ...".format(self.shown)
+            )
+
+    def pip(self, arguments, count=None):
+        """Run 'pip install'; its output goes to the log, its last lines into the error."""
+        command = [
+            self.python,
+            "-m",
+            "pip",
+            "--no-input",
+            "--disable-pip-version-check",
+            "install",
+            *arguments,
+        ]
+        with open(self.log, "a") as log:
+            log.write("$ pip install {}\n".format(" ".join(arguments)))
+            process = subprocess.Popen(
+                command, env=clean_environ(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+            lines = follow(process, log, count)
+        if process.returncode:
+            raise SetupError(
+                "pip could not install the packages; its whole output is in {}:\n{}\n"
+                "  Check the network (or your pip.conf, or PIP_INDEX_URL), then try again: "
+                "what is downloaded is kept.".format(os.path.relpath(self.log), last_lines("".join(lines)))
+            )
+
+    def run(self, arguments):
+        """Run its Python on something of this checkout; the exit code."""
+        return subprocess.run(
+            [self.python, *arguments], env=clean_environ(), cwd=ROOT, check=False
+        ).returncode
+
+    def has_stamp(self, name, digest):
+        """Whether that stage was finished with the very same inputs."""
+        try:
+            with open(os.path.join(self.folder, name)) as file:
+                return file.read() == digest
+        except OSError:
+            return False
+
+    def write_stamp(self, name, digest):
+        """Say that a stage is finished."""
+        with open(os.path.join(self.folder, name), "w") as file:
+            file.write(digest)
+
+    def forget(self):
+        """Take the stamps away, before what they stand for goes."""
+        if not os.path.isdir(self.folder):
+            return
+        for name in os.listdir(self.folder):
+            if name.startswith(".ready-"):
+                os.remove(os.path.join(self.folder, name))
+
+
+# --- Small parts --------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def one_at_a_time():
+    """Let a second set-up of this checkout wait for the first; the lock goes with the process."""
+    import fcntl
+
+    folder = os.open(ROOT, os.O_RDONLY)
+    try:
+        # Some network file systems can't lock; there two at once are the user's own risk.
+        with contextlib.suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def follow(process, log, count):
+    """Copy a process's output to the log, counting packages on a terminal; gives the lines."""
+    lines = []
+    packages = 0
+    for raw in process.stdout:
+        line = raw.decode("utf-8", "replace")
+        lines.append(line)
+        log.write(line)
+        if line.startswith("Collecting ") and count and sys.stdout.isatty():
+            packages += 1
+            print("\r  {} of {}: {:<40}".format(packages, count, line.split()[1][:40]), end="", flush=True)
+    process.wait()
+    if packages:
+        print("\r" + " " * 60, end="\r", flush=True)
+    return lines
+
+
+def digest_of(lock):
+    """What the environment is made from: the lock, this Python and the project's own metadata."""
+    digest = hashlib.sha256("{}{}".format(version_text(sys.version_info), ROOT).encode())
+    for path in (lock, os.path.join(ROOT, "pyproject.toml")):
+        with open(path, "rb") as file:
+            digest.update(hashlib.sha256(file.read()).digest())
+    return digest.hexdigest()
+
+
+def stamp_name(lock):
+    """Such as .ready-run for requirements/run.lock."""
+    return ".ready-" + os.path.splitext(os.path.basename(lock))[0]
+
+
+def block_of(package, lock_text):
+    """The lines of a lock file that pin one package and its hashes."""
+    return re.search(r"^{}==(?:.*\\\n)*.*\n".format(re.escape(package)), lock_text, re.MULTILINE).group()
+
+
+def clean_environ():
+    """The environment for processes of the virtual environment: nothing that points to other packages."""
+    ignored = ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "__PYVENV_LAUNCHER__")
+    kept = {name: value for name, value in os.environ.items() if name not in ignored}
+    kept["PYTHONUNBUFFERED"] = "1"  # Progress is read line by line.
+    return kept
+
+
+def last_lines(text):
+    """The end of a process's output, indented."""
+    return "\n".join("    " + line for line in text.strip().splitlines()[-LOG_LINES_SHOWN:])
+
+
+def say(message):
+    """One line per stage."""
+    print("Set-up: {}".format(message), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

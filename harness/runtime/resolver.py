@@ -1,0 +1,157 @@
+"""Spark's own resolver of Maven coordinates, run as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from harness.errors import NotThereError, UsageError
+from harness.runtime import truststore
+from harness.runtime.java import Java
+
+IVY_SETTING = "HARNESS_IVY_SETTINGS"
+DEADLINE_S = 1800
+
+_REMEDY = (
+    "Check the network (HTTPS_PROXY, SSL_CERT_FILE), or name a mirror's Ivy settings file by "
+    f"{IVY_SETTING}, then try again: what is downloaded is kept."
+)
+_DECISIVE = re.compile(r"unresolved dependency|not found|Server access|Exception|Error|ERROR|failed")
+_DECISIVE_LINES = 6
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to resolve, with what, and where to."""
+
+    coordinates: tuple[str, ...]
+    java: Java
+    spark_home: Path
+    work: Path
+    """A folder for the resolver alone; what it has downloaded stays there."""
+    log: Path
+    environ: Mapping[str, str]
+
+
+def resolve(request: Request) -> tuple[Path, ...]:
+    """The jar files of the coordinates and of all that they depend on.
+
+    Raises:
+        NotThereError: The resolver failed or took too long; carries its decisive lines.
+        UsageError: The Ivy settings file is not there.
+    """
+    application = request.work / "nothing.py"
+    application.write_text('"""Does nothing: the resolver has done its work before this runs."""\n')
+    process = _start(request, [*_command(request), str(application)])
+    code = _wait(process, request)
+    jars = tuple(sorted((request.work / "ivy" / "jars").glob("*.jar")))
+    if code != 0 or not jars:
+        raise _failure(f"Spark's resolver could not fetch the jars (exit code {code}).", request.log)
+    return jars
+
+
+def _command(request: Request) -> list[str]:
+    options = (
+        *truststore.java_options(request.environ, request.work / "truststore.p12"),
+        *proxy_options(request.environ),
+    )
+    return [
+        str(request.spark_home / "bin" / "spark-submit"),
+        *("--master", "local[1]"),
+        *("--packages", ",".join(request.coordinates)),
+        *("--conf", f"spark.jars.ivy={request.work / 'ivy'}"),
+        *_ivy_settings(request.environ),
+        *("--driver-java-options", " ".join(f'"{option}"' for option in options)),
+    ]
+
+
+def _ivy_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
+    named = environ.get(IVY_SETTING)
+    if not named:
+        return ()
+    path = Path(named).expanduser().absolute()
+    if not path.is_file():
+        message = f"{IVY_SETTING} names {path}, which is no file."
+        raise UsageError(message, remedy=f"Correct or unset {IVY_SETTING}.")
+    return ("--conf", f"spark.jars.ivySettings={path}")
+
+
+def proxy_options(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Java's way to say HTTPS_PROXY and NO_PROXY."""
+    named = environ.get("https_proxy") or environ.get("HTTPS_PROXY")
+    proxy = urlsplit(named if "://" in named else f"//{named}") if named else None
+    if proxy is None or proxy.hostname is None:
+        return ()
+    options = (f"-Dhttps.proxyHost={proxy.hostname}", f"-Dhttps.proxyPort={proxy.port or 3128}")
+    named = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    excepted = [host.strip() for host in named.split(",") if host.strip()]
+    if not excepted:
+        return options
+    patterns = (f"*{host}" if host.startswith(".") else host for host in excepted)
+    # Java has one list of exceptions for both protocols, named after the plain one.
+    return (*options, f"-Dhttp.nonProxyHosts={'|'.join(patterns)}")
+
+
+def _start(request: Request, command: list[str]) -> subprocess.Popen[bytes]:
+    with request.log.open("wb") as log:
+        return subprocess.Popen(
+            command,
+            env=_environ(request),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # A group of its own, so that the JVM and its children can be ended together.
+            start_new_session=True,
+        )
+
+
+def _environ(request: Request) -> dict[str, str]:
+    """This process's environment without settings meant for another Spark."""
+    kept = {
+        name: value
+        for name, value in request.environ.items()
+        if not name.startswith(("SPARK_", "PYSPARK_", "HADOOP_"))
+    }
+    return kept | {
+        "JAVA_HOME": str(request.java.home),
+        "SPARK_HOME": str(request.spark_home),
+        "PYSPARK_PYTHON": sys.executable,
+    }
+
+
+def _wait(process: subprocess.Popen[bytes], request: Request) -> int:
+    try:
+        return process.wait(timeout=DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        raise _failure(f"Spark's resolver was not done within {DEADLINE_S} s.", request.log) from None
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Leave nothing running, whatever happened."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _failure(message: str, log: Path) -> NotThereError:
+    shown = "\n".join(f"    {line}" for line in decisive_lines(log.read_text(errors="replace")))
+    return NotThereError(f"{message} Its whole output is in {log}:\n{shown}", remedy=_REMEDY)
+
+
+def decisive_lines(output: str) -> tuple[str, ...]:
+    """The few lines of a resolver's output that say why it failed; its last ones when none does."""
+    lines = [line.strip(" \t:") for line in output.splitlines()]
+    stripped = [line for line in lines if line and not line.startswith("at ")]
+    decisive = list(dict.fromkeys(line for line in stripped if _DECISIVE.search(line)))
+    return tuple(decisive[:_DECISIVE_LINES] or stripped[-_DECISIVE_LINES:])

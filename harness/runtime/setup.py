@@ -1,0 +1,63 @@
+"""Looks for Java and the jars and says what it found; the last stage of the set-up.
+
+``python -m harness.runtime.setup`` finds Java and fetches the jars, ``... java`` only looks for Java, and
+``... lock`` writes the jars' lock file anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from harness.errors import ExitCode, HarnessError
+from harness.runtime import jars
+from harness.runtime.java import SETTING, Java, find_java
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says; the exit code is the harness's own."""
+    options = _parse(arguments)
+    try:
+        java = find_java(os.environ.get(SETTING), os.environ)
+        _ACTIONS[options.action](java)
+    except HarnessError as error:
+        if not options.quiet:
+            print(f"Set-up: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    return ExitCode.PASS
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m harness.runtime.setup", description=__doc__)
+    parser.add_argument("action", nargs="?", choices=tuple(_ACTIONS), default="all")
+    parser.add_argument("--quiet", action="store_true", help="say nothing when something is not there")
+    return parser.parse_args(arguments)
+
+
+def _look_for_java(java: Java) -> None:
+    del java  # Finding it was all.
+
+
+def _fetch_jars(java: Java) -> None:
+    _say(f"Java {java.version} in {java.home} ({java.origin})")
+    class_path = jars.class_path(java, report=_say)
+    _say(f"{len(class_path)} jars in {class_path[0].parent}")
+
+
+def _lock_jars(java: Java) -> None:
+    jars.write_lock(java, report=_say)
+    _say(f"wrote {jars.LOCK}")
+
+
+def _say(message: str) -> None:
+    print(f"Set-up: {message}", flush=True)
+
+
+_ACTIONS = {"all": _fetch_jars, "java": _look_for_java, "lock": _lock_jars}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""A YAML file with the line of every value in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import Location, Problem, ScenarioError, UsageError
+
+
+@dataclass(frozen=True)
+class Document:
+    """A parsed YAML file: its plain values, and where they stand."""
+
+    file: str
+    values: Any
+    marked: Any
+
+    def line_of(self, location: Location) -> int | None:
+        """The line, from 1, of the value at a location, or of the nearest thing around it that is there."""
+        line: int | None = None
+        node = self.marked
+        for part in location:
+            try:
+                position = node.lc.key(part) if isinstance(node, dict) else node.lc.item(part)
+                node = node[part]
+            except (AttributeError, KeyError, IndexError, TypeError):
+                break
+            line = position[0] + 1
+        return line
+
+    def error(self, problems: list[Problem]) -> ScenarioError:
+        """The problems with their lines, in the order of the file."""
+        placed = [
+            Problem(problem.message, problem.location, problem.line or self.line_of(problem.location))
+            for problem in problems
+        ]
+        return ScenarioError(sorted(placed, key=lambda problem: problem.line or 0), file=self.file)
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML file.
+
+    Raises:
+        UsageError: The file is not there or can't be read.
+        ScenarioError: It is not YAML, or no mapping.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    file = str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = YAML(typ="safe", pure=True).load(text)
+        marked = YAML(typ="rt").load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
+        raise ScenarioError([Problem(f"not valid YAML: {error.problem}.", line=line)], file=file) from error
+    except YAMLError as error:
+        raise ScenarioError([Problem(f"not valid YAML: {error}.")], file=file) from error
+    except UnicodeDecodeError as error:
+        raise ScenarioError([Problem("not UTF-8 text.")], file=file) from error
+    except OSError as error:
+        raise UsageError(f"Can't read {path}: {error.strerror}.") from error
+    if not isinstance(values, dict):
+        raise ScenarioError([Problem("a scenario is a mapping of keys; see docs/scenario.md.")], file=file)
+    return Document(file=file, values=values, marked=marked)
