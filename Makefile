@@ -29,7 +29,8 @@ HARNESS = $(BIN)/harness
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
   --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
-.PHONY: help setup run-ready dev-ready scenario check runs trace ui clean
+.NOTPARALLEL:
+.PHONY: help setup named run-ready dev-ready scenario check runs trace ui clean
 .PHONY: test test-fast lint types imports format lock bench
 
 help: ## list the targets
@@ -38,14 +39,16 @@ help: ## list the targets
 setup: ## set this machine up, or look whether all is there
 	@$(BOOTSTRAP) --verify
 
+named:
+	@$(if $(NAME),,echo "Name a scenario: make $(MAKECMDGOALS) NAME=three_versions" >&2; exit 2)
+
 run-ready:
 	@$(BOOTSTRAP)
 
 dev-ready:
 	@$(BOOTSTRAP) --lock requirements/dev.lock
 
-scenario: run-ready ## run a scenario: NAME=three_versions [TARGET=embedded] [ARGS=...]
-	@$(if $(NAME),,echo "Name a scenario: make scenario NAME=three_versions" >&2; exit 2)
+scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedded] [ARGS=...]
 	@$(HARNESS) scenario $(NAME) $(if $(TARGET),--target $(TARGET)) $(ARGS)
 
 check: run-ready ## look for mistakes in a scenario without running it: NAME=...
@@ -89,7 +92,7 @@ lock: dev-ready ## write the lock files anew; UPGRADE=1 takes the newest version
 	@$(COMPILE) pyproject.toml --extra dev -c requirements/run.lock -o requirements/dev.lock
 	@$(BIN)/python -c 'import tomllib; \
 	  project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-	  print(*project["optional-dependencies"]["java"])' | $(COMPILE) - -o requirements/java.lock
+	  print(*project["optional-dependencies"]["java"], sep="\n")' | $(COMPILE) - -o requirements/java.lock
 	@$(BIN)/python -m harness.runtime.setup lock
 
 bench: dev-ready ## measure how long things take

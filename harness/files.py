@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import tempfile
 from pathlib import Path
 
 from harness.errors import NotThereError
 
+FULL_DISK_REMEDY = (
+    "Free some space ('harness clean --keep 5' removes old runs), or set HARNESS_HOME to a folder with room."
+)
 _CHUNK_BYTES = 1 << 20
 
 
@@ -28,7 +30,7 @@ def write_text(path: Path, text: str) -> None:
             temporary = file.name
             file.write(text)
         Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
@@ -39,7 +41,7 @@ def unwritable(path: Path, error: OSError) -> NotThereError:
     """The message for a file or folder that can't be written."""
     reason = error.strerror or str(error)
     remedy = (
-        "Free some space ('harness clean --keep 5' removes old runs), or set HARNESS_HOME to a folder with room."
+        FULL_DISK_REMEDY
         if error.errno in (errno.ENOSPC, errno.EDQUOT)
         else "Make the folder writable, or set HARNESS_HOME to one that is."
     )

@@ -49,9 +49,7 @@ _ALL = (
     Metric("train_positives", "positive rows that the model was trained on", unit_interval=False),
     Metric("test_rows", "held-out rows", unit_interval=False),
     Metric("test_positives", "positive held-out rows", unit_interval=False),
-    Metric(
-        "filtered_rows", "rows that the scenario's filter left out", unit_interval=False
-    ),
+    Metric("filtered_rows", "rows that the scenario's filter left out", unit_interval=False),
     Metric(
         "unlabelled_rows",
         "rows dropped because their label is in neither list",

@@ -22,7 +22,7 @@ class Model(BaseModel):
 class Verdict(StrEnum):
     """What was found of a bound, a version or a run."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - a verdict, no password
     FAIL = "fail"
     NOT_PROVEN = "not proven"
 
@@ -122,9 +122,14 @@ class VersionResult(Model):
     timings: dict[str, float] = {}
     """Seconds per step of this version."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class FailureProblem(Model):
+    """One mistake that the job found in the scenario, or in the data that it names."""
+
+    message: str
+    location: tuple[str | int, ...] = ()
 
 
 class Failure(Model):
@@ -134,9 +139,7 @@ class Failure(Model):
     exit_code: ExitCode
     message: str
     remedy: str | None = None
-    location: tuple[str | int, ...] = ()
-    """The value of the scenario that it is about."""
-    version: str | None = None
+    problems: tuple[FailureProblem, ...] = ()
 
 
 class Result(Model):

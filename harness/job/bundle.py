@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pyspark
 from mlflow.models import Model
 from pyspark.ml import PipelineModel
 from pyspark.ml.functions import vector_to_array
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, functions as F
 
 from harness.errors import JobError
 from harness.files import sha256_of
@@ -62,7 +63,9 @@ def publish(store: ModelStore, folder: Path, version: VersionResult, plan: Plan)
     What is there already is left as it is; publishing the same run twice changes nothing.
     """
     bundle = f"{plan.scenario.table.name}/v{version.version}-{version.run_id}"
-    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = {
+        path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()
+    }
     digests = {name: sha256_of(path) for name, path in files.items()}
     manifest = _manifest(digests, version, plan)
     if store.read(f"{bundle}/{MANIFEST}") != manifest:
@@ -101,15 +104,17 @@ def verify(
     predicted = predict(classifier, featurized)
     explained = explain(explainer, featurized).weights
     featurized.unpersist()
-    if not _same({key: [score] for key, score in scores.items()}, {key: [value] for key, value in predicted.items()}):
+    if not _same(
+        {key: [score] for key, score in scores.items()}, {key: [value] for key, value in predicted.items()}
+    ):
         raise JobError(f"The copied classifier does not predict what the trained one did: {uri}.")
     if not _same(weights, explained):
         raise JobError(f"The copied explainer does not explain what the trained one did: {uri}.")
 
 
-def predict(classifier: Any, rows: DataFrame) -> dict[str, float]:  # noqa: ANN401 - any fitted Spark classifier
+def predict(classifier: Any, rows: DataFrame) -> dict[str, float]:
     """Key to the probability of the positive class."""
-    scored = classifier.transform(rows).select(KEY, vector_to_array("probability")[1].alias("score"))
+    scored = classifier.transform(rows).select(KEY, vector_to_array(F.col("probability"))[1].alias("score"))
     return {row[KEY]: float(row["score"]) for row in scored.collect()}
 
 
@@ -137,16 +142,16 @@ def _manifest(digests: Mapping[str, str], version: VersionResult, plan: Plan) ->
 
 
 def _digest_of_model(model: str, digests: Mapping[str, str]) -> str:
-    lines = [f"{digest}  {name}\n" for name, digest in sorted(digests.items()) if name.startswith(f"{model}/")]
+    lines = [
+        f"{digest}  {name}\n" for name, digest in sorted(digests.items()) if name.startswith(f"{model}/")
+    ]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _requirements(model: str) -> list[str]:
     requirements = [f"pyspark=={pyspark.__version__}"]
     if model == EXPLAINER:
-        from importlib.metadata import version
-
-        requirements.append(f"synapseml=={version('synapseml')}")
+        requirements.append(f"synapseml=={metadata.version('synapseml')}")
     return requirements
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, Row
-from pyspark.sql import functions as F
-from pyspark.sql import types as T
+from pyspark.sql import Column, DataFrame, Row, functions as F, types as T
 
 from harness.errors import Location, Problem, ScenarioError
 from harness.job import fingerprint
@@ -42,7 +40,10 @@ def check_version(table: DataFrame, scenario: Scenario, version: int) -> Checked
     _require_columns(table, scenario)
     frame = labelled(with_columns(table, scenario.pipeline), scenario)
     with blamed_on("the filter can't be applied", ("pipeline", "filter")):
-        counts = frame.agg(*_counts(table.schema, frame.schema, scenario)).first()
+        facts = frame.select(
+            fingerprint.row_digest(table.schema).alias(fingerprint.DIGEST), *_facts(frame, scenario)
+        )
+        counts = facts.agg(*fingerprint.aggregates(), *_counts(scenario)).first()
     if counts is None:
         raise AssertionError("an aggregate without groups has one row")
     problems = [*_key_problems(counts, frame, scenario, name)]
@@ -78,32 +79,44 @@ def _require_columns(table: DataFrame, scenario: Scenario) -> None:
         raise ScenarioError(problems)
 
 
-def _counts(table: T.StructType, frame: T.StructType, scenario: Scenario) -> list[Column]:
-    keep = kept(scenario)
-    train, test = keep & ~F.col(HELD_OUT), keep & F.col(HELD_OUT)
-    positive, negative = F.col(LABEL) == 1, F.col(LABEL) == 0
-    key = F.col(KEY)
+def _facts(frame: DataFrame, scenario: Scenario) -> list[Column]:
+    """What is asked of each row, each once: what is added up below refers to it by name."""
+    label = F.col(LABEL)
     return [
-        *fingerprint.aggregates(table),
-        F.count(F.lit(1)).alias("rows"),
-        _count_if(keep).alias("kept"),
-        _count_if(keep & F.col(LABEL).isNull()).alias("unlabelled"),
-        _count_if(key.isNull()).alias("null_keys"),
-        F.count_distinct(key).alias("keys"),
-        _count_if(keep & positive).alias("positives"),
-        _count_if(keep & negative).alias("negatives"),
-        _count_if(train & positive).alias("train_positives"),
-        _count_if(train & negative).alias("train_negatives"),
-        _count_if(test & F.col(LABEL).isNotNull()).alias("test_rows"),
+        F.col(KEY),
+        label,
+        kept(scenario).alias("kept"),
+        (kept(scenario) & label.isNotNull() & ~F.col(HELD_OUT)).alias("train"),
         *(
-            _count_if(train & F.col(LABEL).isNotNull() & _has_value(name, frame)).alias(f"values_{index}")
+            _has_value(name, frame.schema).alias(f"has_value_{index}")
             for index, name in enumerate(scenario.pipeline.features)
         ),
         *(
-            _count_if(keep & F.col(f"`{name}`").cast("double").isin(float("inf"), float("-inf"))).alias(
-                f"infinite_{index}"
-            )
+            F.col(f"`{name}`").cast("double").isin(float("inf"), float("-inf")).alias(f"is_infinite_{index}")
             for index, name in enumerate(scenario.pipeline.features)
+        ),
+    ]
+
+
+def _counts(scenario: Scenario) -> list[Column]:
+    keep, train, label = F.col("kept"), F.col("train"), F.col(LABEL)
+    return [
+        F.count(F.lit(1)).alias("rows"),
+        _count_if(keep).alias("kept"),
+        _count_if(keep & label.isNull()).alias("unlabelled"),
+        _count_if(F.col(KEY).isNull()).alias("null_keys"),
+        F.count_distinct(F.col(KEY)).alias("keys"),
+        _count_if(keep & (label == 1)).alias("positives"),
+        _count_if(keep & (label == 0)).alias("negatives"),
+        _count_if(train & (label == 1)).alias("train_positives"),
+        _count_if(train & (label == 0)).alias("train_negatives"),
+        *(
+            column
+            for index in range(len(scenario.pipeline.features))
+            for column in (
+                _count_if(train & F.col(f"has_value_{index}")).alias(f"values_{index}"),
+                _count_if(keep & F.col(f"is_infinite_{index}")).alias(f"infinite_{index}"),
+            )
         ),
     ]
 
@@ -131,7 +144,9 @@ def _key_problems(counts: Row, frame: DataFrame, scenario: Scenario, name: str) 
         doubled = frame.groupBy(KEY).count().where("count > 1").orderBy(KEY).first()
         example = f", such as {doubled[KEY]!r} ({doubled['count']} times)" if doubled else ""
         twice = counts["rows"] - counts["keys"]
-        return [Problem(f"key '{key}' is not unique in version '{name}': {twice} rows too many{example}.", at)]
+        return [
+            Problem(f"key '{key}' is not unique in version '{name}': {twice} rows too many{example}.", at)
+        ]
     return []
 
 
@@ -144,8 +159,9 @@ def _label_problems(counts: Row, scenario: Scenario, name: str) -> list[Problem]
             other = "negative" if kind == "positive" else "positive"
             problems.append(
                 Problem(
-                    f"label '{column}' has one class only in version '{name}': {counts[f'{other}s']} rows are {other}, "
-                    f"none is {kind}; {counts['unlabelled']} rows have a value in neither list.",
+                    f"label '{column}' has one class only in version '{name}': "
+                    f"{counts[f'{other}s']} rows are {other}, none is {kind}; "
+                    f"{counts['unlabelled']} rows have a value in neither list.",
                     at,
                 )
             )
@@ -166,11 +182,13 @@ def _feature_problems(counts: Row, scenario: Scenario, name: str) -> list[Proble
         at: Location = ("pipeline", "features", index)
         if counts[f"values_{index}"] == 0:
             problems.append(
-                Problem(f"feature '{feature}' has no values in the training rows of version '{name}': all are null.", at)
+                Problem(f"feature '{feature}' is null in all training rows of version '{name}'.", at)
             )
         elif counts[f"infinite_{index}"]:
             rows = counts[f"infinite_{index}"]
-            problems.append(Problem(f"feature '{feature}' is infinite in {rows} rows of version '{name}'.", at))
+            problems.append(
+                Problem(f"feature '{feature}' is infinite in {rows} rows of version '{name}'.", at)
+            )
     return problems
 
 

@@ -10,8 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, Row, Window
-from pyspark.sql import functions as F
+from pyspark.sql import Column, DataFrame, Row, Window, functions as F
 
 # scikit-learn clips probabilities at the machine epsilon before it takes their logarithm.
 _EPSILON = 2.0**-52

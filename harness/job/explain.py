@@ -1,4 +1,4 @@
-"""The explainer that depends on the classifier: SynapseML's VectorLIME, and what it says on the probe rows."""
+"""The explainer that depends on the classifier: SynapseML's VectorLIME, and what it says of the rows."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from pyspark.ml.classification import LogisticRegressionModel
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, functions as F
 from synapse.ml.explainers import VectorLIME
 
 from harness.job.prepare import FEATURES, KEY, PROBE
@@ -37,8 +36,7 @@ def probe_keys(test: DataFrame, rows: int) -> list[str]:
 
 
 def probe_rows(test: DataFrame, keys: list[str], rows: int) -> DataFrame:
-    """The rows with these keys first; others fill up where some are gone. The order does not depend on
-    where the rows lie."""
+    """The rows with these keys first; others fill up where some are gone."""
     return test.orderBy(~F.col(KEY).isin(keys), PROBE, KEY).limit(rows)
 
 
@@ -61,7 +59,7 @@ def make_explainer(model: LogisticRegressionModel, train: DataFrame, specificati
     )
 
 
-def explain(explainer: Any, probe: DataFrame) -> Explained:  # noqa: ANN401 - SynapseML has no types
+def explain(explainer: Any, probe: DataFrame) -> Explained:
     """Explain the probe rows."""
     rows = explainer.transform(probe).select(KEY, _WEIGHTS, _R2).collect()
     r2 = [float(row[_R2][0]) for row in rows]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pyspark.errors import AnalysisException, ParseException
+
 from harness.errors import HarnessError, Location, NotThereError, Problem, ScenarioError
+from harness.files import FULL_DISK_REMEDY
 
 _NO_SPACE = "No space left on device"
 
@@ -17,8 +20,6 @@ def blamed_on(what: str, location: Location) -> Iterator[None]:
     Raises:
         ScenarioError: Spark could not resolve or parse what the scenario says.
     """
-    from pyspark.errors import AnalysisException, ParseException
-
     try:
         yield
     except (AnalysisException, ParseException) as error:
@@ -36,6 +37,6 @@ def storage_fault(error: BaseException) -> HarnessError | None:
     if _NO_SPACE in str(error):
         return NotThereError(
             "The disk is full: no space left on device.",
-            remedy="Free some space ('harness clean --keep 5' removes old runs), or set HARNESS_HOME to a folder with room.",
+            remedy=FULL_DISK_REMEDY,
         )
     return None

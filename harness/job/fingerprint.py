@@ -13,14 +13,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
-from pyspark.sql import types as T
+from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 # Each row digest is added up in eight limbs of 16 bits: a sum of longs overflows after 2^47 rows only.
 _LIMBS = 8
 _LIMB_BITS = 16
 _LIMB_HEX_DIGITS = _LIMB_BITS // 4
+DIGEST = "harness_row_digest"
 _COUNT = "fingerprint_count"
 _BY_BITS = (T.DoubleType, T.FloatType)
 _BY_TEXT = (
@@ -35,6 +34,7 @@ _BY_TEXT = (
     T.TimestampNTZType,
     T.DayTimeIntervalType,
     T.YearMonthIntervalType,
+    T.NullType,
 )
 
 
@@ -44,17 +44,21 @@ def fingerprint(frame: DataFrame) -> str:
     Raises:
         TypeError: A column's type has no encoding.
     """
-    row = frame.agg(*aggregates(frame.schema)).first()
+    row = frame.select(row_digest(frame.schema).alias(DIGEST)).agg(*aggregates()).first()
     if row is None:
         raise AssertionError("an aggregate without groups has one row")
     return combine(frame.schema, row.asDict())
 
 
-def aggregates(schema: T.StructType) -> list[Column]:
-    """What one pass over the rows has to add up; ``combine`` makes the fingerprint of it."""
-    digest = F.md5(_encode_fields(schema, _column))
+def row_digest(schema: T.StructType) -> Column:
+    """The digest of one row as 32 hexadecimal digits, to be selected under the name ``DIGEST``."""
+    return F.md5(_encode_fields(schema, _column))
+
+
+def aggregates() -> list[Column]:
+    """What one pass over the digests has to add up; ``combine`` makes the fingerprint of it."""
     limbs = [
-        F.conv(F.substring(digest, 1 + index * _LIMB_HEX_DIGITS, _LIMB_HEX_DIGITS), 16, 10).cast("long")
+        F.conv(F.substring(DIGEST, 1 + index * _LIMB_HEX_DIGITS, _LIMB_HEX_DIGITS), 16, 10).cast("long")
         for index in range(_LIMBS)
     ]
     return [
@@ -98,34 +102,43 @@ def _encode(value: Column, kind: T.DataType) -> Column:
 
 
 def _content(value: Column, kind: T.DataType) -> Column:
-    if isinstance(kind, _BY_BITS):
-        # xxhash64 of one value of up to 64 bits maps the bits one to one (every step of it can be undone),
-        # so this is the value by its bits. Spark takes all NaN for one; -0.0 is made 0.0 here.
-        return F.xxhash64(F.when(value == 0, F.lit(0.0).cast(kind)).otherwise(value)).cast("string").cast("binary")
-    if isinstance(kind, T.TimestampType):
-        return F.unix_micros(value).cast("string").cast("binary")
     if isinstance(kind, T.BinaryType):
         return value
-    if isinstance(kind, T.NullType):
-        return F.lit(b"")
     if isinstance(kind, T.StructType):
         return _encode_fields(kind, value.getField)
     if isinstance(kind, T.ArrayType):
         return _joined(F.transform(value, lambda each: _encode(each, kind.elementType)))
     if isinstance(kind, T.MapType):
-        entries = F.transform(
-            F.map_entries(value),
-            lambda entry: F.concat(
-                _encode(entry.getField("key"), kind.keyType), _encode(entry.getField("value"), kind.valueType)
-            ),
+        return _joined(
+            F.array_sort(F.transform(F.map_entries(value), lambda each: _encode_entry(each, kind)))
         )
-        return _joined(F.array_sort(entries))
+    return _text(value, kind).cast("binary")
+
+
+def _text(value: Column, kind: T.DataType) -> Column:
+    """A scalar as text that is the same in every session."""
+    if isinstance(kind, _BY_BITS):
+        # xxhash64 of one value of up to 64 bits maps the bits one to one (every step of it can be undone),
+        # so this is the value by its bits. Spark takes all NaN for one; -0.0 is made 0.0 here.
+        return F.xxhash64(F.when(value == 0, F.lit(0.0).cast(kind)).otherwise(value)).cast("string")
+    if isinstance(kind, T.TimestampType):
+        return F.unix_micros(value).cast("string")
     if isinstance(kind, _BY_TEXT):
-        return value.cast("string").cast("binary")
+        return value.cast("string")
     raise TypeError(f"values of type {kind.simpleString()} have no fingerprint")
+
+
+def _encode_entry(entry: Column, kind: T.MapType) -> Column:
+    key, value = entry.getField("key"), entry.getField("value")
+    return F.concat(_encode(key, kind.keyType), _encode(value, kind.valueType))
 
 
 def _joined(parts: Column) -> Column:
     """The elements of an array of binaries, one behind the other, behind their number."""
     count = F.concat(F.size(parts).cast("string"), F.lit(":")).cast("binary")
-    return F.aggregate(parts, count, lambda joined, part: F.concat(joined, part))
+    return F.aggregate(parts, count, _append)
+
+
+def _append(joined: Column, part: Column) -> Column:
+    # Spark's higher-order functions count a function's arguments: F.concat itself takes any number.
+    return F.concat(joined, part)

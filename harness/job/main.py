@@ -26,7 +26,7 @@ from harness.job.store import open_store
 from harness.job.table import build_version, read_source, read_version, remove_table
 from harness.job.tracking import Tracker
 from harness.job.version import TrainedVersion, raw_rows, train_version, untrained
-from harness.results import Failure, Result, Verdict, VersionResult
+from harness.results import Failure, FailureProblem, Result, Verdict, VersionResult
 from harness.scenario.plan import Plan
 from harness.verdict.bounds import judge_versions, overall
 
@@ -77,17 +77,18 @@ def run(job: Job) -> Result:
 def build_versions(job: Job) -> list[CheckedVersion]:
     """Build every version and check it, before the first training; a fault leaves no table behind."""
     plan, clock, spark = job.plan, job.clock, job.spark
-    checked = []
+
+    def check(number: int) -> CheckedVersion:
+        with clock.step("check", plan.scenario.versions[number].name):
+            return check_version(read_version(spark, plan.table_uri, number), plan.scenario, number)
+
     try:
         with clock.step("ingest"):
             source = read_source(spark, plan.source)
         for number, step in enumerate(plan.scenario.versions):
             with clock.step("ingest", step.name):
                 build_version(source, step.append, plan, number, ("versions", number))
-        for number, step in enumerate(plan.scenario.versions):
-            with clock.step("check", step.name):
-                table = read_version(spark, plan.table_uri, number)
-                checked.append(check_version(table, plan.scenario, number))
+        checked = side_by_side(spark, check, range(len(plan.scenario.versions)))
     except ScenarioError:
         remove_table(spark, plan.table_uri)
         raise
@@ -187,13 +188,13 @@ def failure_of(error: BaseException, fault: HarnessError | None) -> Failure:
             message=f"The job broke: {type(error).__name__}: {message}",
             remedy="The whole trace is in the job's log.",
         )
-    location = fault.problems[0].location if isinstance(fault, ScenarioError) and fault.problems else ()
+    problems = fault.problems if isinstance(fault, ScenarioError) else ()
     return Failure(
         kind=type(fault).__name__,
         exit_code=fault.exit_code,
         message=fault.message,
         remedy=fault.remedy,
-        location=location,
+        problems=tuple(FailureProblem(message=each.message, location=each.location) for each in problems),
     )
 
 
@@ -245,4 +246,3 @@ def _known(error: BaseException) -> HarnessError | None:
     if isinstance(error, KeyboardInterrupt):
         return InterruptedRunError("Interrupted.")
     return storage_fault(error)
-

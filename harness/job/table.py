@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from delta.tables import DeltaTable
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -58,7 +60,7 @@ def build_version(source: DataFrame, step: Append, plan: Plan, version: int, at:
 
 def latest_version(spark: SparkSession, uri: str) -> int:
     """The number of the newest version."""
-    return int(DeltaTable.forPath(spark, uri).history(1).select("version").first()[0])
+    return int(DeltaTable.forPath(spark, uri).history(1).collect()[0]["version"])
 
 
 def read_version(spark: SparkSession, uri: str, version: int) -> DataFrame:
@@ -68,9 +70,10 @@ def read_version(spark: SparkSession, uri: str, version: int) -> DataFrame:
 
 def remove_table(spark: SparkSession, uri: str) -> None:
     """Remove a table with all its versions."""
-    jvm = spark.sparkContext._jvm  # noqa: SLF4J001, SLF001 - Spark has no public way to remove a folder of a lake
-    path = jvm.org.apache.hadoop.fs.Path(uri)
-    path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()).delete(path, True)  # noqa: SLF001, FBT003
+    # Spark has no public way to remove a folder of a lake; Hadoop's file system does it everywhere.
+    context: Any = spark.sparkContext
+    path = context._jvm.org.apache.hadoop.fs.Path(uri)  # noqa: SLF001
+    path.getFileSystem(context._jsc.hadoopConfiguration()).delete(path, True)  # noqa: SLF001
 
 
 def _unreadable(source: SourceData, error: Exception) -> ScenarioError:

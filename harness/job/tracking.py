@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
@@ -18,9 +20,8 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_SOURCE_NAME,
     MLFLOW_SOURCE_TYPE,
 )
-from mlflow.utils.time import get_current_time_millis
 
-from harness.results import Result, Verdict, VersionResult
+from harness.results import GridPoint, Result, Verdict, VersionResult
 from harness.scenario.plan import Plan
 
 MODELS = "models"
@@ -84,13 +85,14 @@ class Tracker:
         metrics = {name: value for name, value in version.metrics.items() if value is not None}
         for point in version.grid:
             if point.cv_roc_auc is not None:
-                name = f"grid/reg_param_{point.reg_param:g}/elastic_net_param_{point.elastic_net_param:g}/cv_roc_auc"
-                metrics[name] = point.cv_roc_auc
+                metrics[_grid_metric(point)] = point.cv_roc_auc
         for slot, explained in enumerate(version.explanations.values()):
             metrics[f"explanation/{slot:02d}/mean"] = explained.mean
             metrics[f"explanation/{slot:02d}/mean_per_sd"] = explained.mean_per_sd
         self._log(run_id, params=version.parameters, metrics=metrics)
-        details = version.model_dump(mode="json", by_alias=True, include={"explanations", "coefficients", "schema", "grid"})
+        details = version.model_dump(
+            mode="json", by_alias=True, include={"explanations", "coefficients", "schema", "grid"}
+        )
         self._client.log_dict(run_id, details, "details.json")
         self._client.log_artifacts(run_id, str(models), MODELS)
 
@@ -109,7 +111,9 @@ class Tracker:
         if self.parent_run_id is None:
             return
         self._tag(self.parent_run_id, {"harness.verdict": str(result.verdict)})
-        self._log(self.parent_run_id, metrics={f"seconds/{name}": value for name, value in result.timings.items()})
+        self._log(
+            self.parent_run_id, metrics={f"seconds/{name}": value for name, value in result.timings.items()}
+        )
         self._end(self.parent_run_id, "FINISHED")
 
     def abandon(self, status: str) -> None:
@@ -158,7 +162,8 @@ class Tracker:
     def _dataset(self, version: VersionResult) -> DatasetInput:
         """The Delta table at this version. MLflow's own digests do not identify data: ours does."""
         # As a number, version 0 would be lost on MLflow's way: it tests versions for truth.
-        source = DeltaDatasetSource(path=self._plan.table_uri, delta_table_version=str(version.version))
+        number: Any = str(version.version)
+        source = DeltaDatasetSource(path=self._plan.table_uri, delta_table_version=number)
         dataset = Dataset(
             name=self._plan.scenario.table.name,
             digest=version.fingerprint,
@@ -175,7 +180,7 @@ class Tracker:
         params: Mapping[str, object] | None = None,
         metrics: Mapping[str, float] | None = None,
     ) -> None:
-        now = get_current_time_millis()
+        now = int(time.time() * 1000)
         logged = [Param(name, str(value)) for name, value in (params or {}).items()]
         values = [Metric(name, value, now, 0) for name, value in (metrics or {}).items()]
         self._client.log_batch(run_id, metrics=values, params=logged[:_PARAMS_AT_ONCE])
@@ -184,6 +189,10 @@ class Tracker:
 
     def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+
+def _grid_metric(point: GridPoint) -> str:
+    return f"grid/reg_param_{point.reg_param:g}/elastic_net_param_{point.elastic_net_param:g}/cv_roc_auc"
 
 
 def _column_specs(schema: Mapping[str, str]) -> str | None:
@@ -201,11 +210,14 @@ def _note(version: VersionResult, verdict: Verdict) -> str:
     auc = version.metrics.get("test_roc_auc")
     measured = "could not be measured" if auc is None else f"is {auc:.4f}"
     held = sum(bound.verdict is Verdict.PASS for bound in version.bounds)
-    published = f"Its bundle was published to `{version.bundle}`." if version.bundle else "Its bundle was not published."
+    published = (
+        f"Its bundle was published to `{version.bundle}`."
+        if version.bundle
+        else "Its bundle was not published."
+    )
     return (
         f"Trained on Delta version **{version.version}** ({version.name}): {version.rows:,} rows, "
         f"fingerprint `{version.fingerprint}`.\n\n"
-        f"The ROC AUC on the held-out rows {measured}. Verdict: **{verdict}** ({held} of {len(version.bounds)} "
-        f"bounds hold). {published}\n"
+        f"The ROC AUC on the held-out rows {measured}. Verdict: **{verdict}** "
+        f"({held} of {len(version.bounds)} bounds hold). Its bundle was {published}.\n"
     )
-

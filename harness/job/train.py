@@ -15,8 +15,7 @@ from functools import reduce
 
 from pyspark.ml.classification import LogisticRegression, LogisticRegressionModel
 from pyspark.ml.functions import vector_to_array
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, functions as F
 
 from harness.job.evaluate import Scores, score_groups
 from harness.job.prepare import FEATURES, FOLD, LABEL
@@ -62,7 +61,7 @@ def train(rows: DataFrame, specification: Specification) -> Trained:
 
 def scored(model: LogisticRegressionModel, rows: DataFrame) -> DataFrame:
     """The rows with ``score``, the probability of the positive class."""
-    return model.transform(rows).select(LABEL, vector_to_array("probability")[1].alias("score"))
+    return model.transform(rows).select(LABEL, vector_to_array(F.col("probability"))[1].alias("score"))
 
 
 def _cross_validate(
@@ -74,8 +73,9 @@ def _cross_validate(
 
     def fit(pair: tuple[int, int]) -> LogisticRegressionModel:
         fold, index = pair
-        model = _estimator(specification, points[index]).fit(seen[fold])
-        return model.setRawPredictionCol("").setPredictionCol("").setProbabilityCol(f"point_{index}")
+        model: LogisticRegressionModel = _estimator(specification, points[index]).fit(seen[fold])
+        model.setRawPredictionCol("").setPredictionCol("").setProbabilityCol(f"point_{index}")
+        return model
 
     with ThreadPoolExecutor(_fits_at_once(rows)) as pool:
         models = dict(zip(pairs, pool.map(fit, pairs), strict=True))
@@ -90,7 +90,7 @@ def _cross_validate(
 
 def _one_row_per_point(predicted: DataFrame, points: int) -> DataFrame:
     scores = [
-        F.struct(F.lit(index).alias(_POINT), vector_to_array(f"point_{index}")[1].alias("score"))
+        F.struct(F.lit(index).alias(_POINT), vector_to_array(F.col(f"point_{index}"))[1].alias("score"))
         for index in range(points)
     ]
     return predicted.select(FOLD, LABEL, F.explode(F.array(*scores)).alias("scored")).select(

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from pyspark.ml.param import Params
 from pyspark.ml.stat import Summarizer
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import Column, DataFrame, functions as F
 
 from harness.job import bundle, tracking
 from harness.job.check import CheckedVersion
@@ -63,9 +62,7 @@ def train_version(
         trained = train(samples.train, pipeline.model)
     with clock.step("evaluate", name):
         test = score_groups(scored(trained.model, samples.test), []).get(())
-        sizes = samples.train.agg(
-            F.count("*"), F.sum("label"), Summarizer.std(F.col(FEATURES))
-        ).first()
+        [sizes] = samples.train.agg(F.count("*"), F.sum("label"), Summarizer.std(F.col(FEATURES))).collect()
     with clock.step("explain", name):
         explainer = make_explainer(trained.model, samples.train, pipeline.explainer)
         rows = probe_rows(samples.test, probe, pipeline.explainer.rows).persist()
@@ -78,7 +75,7 @@ def train_version(
             bundle.CLASSIFIER: trained.model,
             bundle.EXPLAINER: explainer,
         }
-        bundle.save_models(models, folder, run_id, f"{plan.environment.lake}/runs/{plan.run_id}/tmp")
+        bundle.save_models(models, folder, run_id, plan.scratch_uri)
         deviations = [float(value) for value in sizes[2].toArray()]
         explanations = summarize(explained.weights, samples.names, deviations)
         result = result.model_copy(
@@ -114,7 +111,7 @@ def untrained(version: CheckedVersion) -> VersionResult:
     )
 
 
-def raw_rows(trained: TrainedVersion, key: object) -> DataFrame:
+def raw_rows(trained: TrainedVersion, key: Column) -> DataFrame:
     """The explained rows as they lie in the table, with their key, for the featurizer to start from."""
     return trained.table.withColumn(KEY, key).where(F.col(KEY).isin(list(trained.scores)))
 

@@ -66,7 +66,7 @@ def _context(plan: Plan, result: Result) -> dict[str, Any]:
         "headline": rows.headline(result),
         "missing": missing_versions(plan, result),
         "matrix": _matrix(found),
-        "matrix_columns": tuple(dict.fromkeys(row.column for row in found)),
+        "matrix_columns": _columns(found),
         "metric_plots": [(panel, _drawn(metric_svg(panel))) for panel in panels.metric_panels(result)],
         "weight_plots": [(panel, _drawn(weight_svg(panel, span))) for panel in weights],
         "features_left_out": max(0, len(tables.ranked_features(result)) - panels.MAX_FEATURES),
@@ -92,6 +92,13 @@ def _matrix(found: tuple[rows.BoundRow, ...]) -> dict[str, dict[str, list[rows.B
     for row in found:
         matrix.setdefault(row.version, {}).setdefault(row.column, []).append(row)
     return matrix
+
+
+def _columns(found: tuple[rows.BoundRow, ...]) -> tuple[str, ...]:
+    """In the order of the metrics' first bounds, a metric's change beside the metric."""
+    metrics = list(dict.fromkeys(row.metric for row in found))
+    columns = {row.column: (metrics.index(row.metric), row.since is not None) for row in found}
+    return tuple(sorted(columns, key=columns.__getitem__))
 
 
 def _drawn(svg: str) -> Markup:

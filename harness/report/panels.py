@@ -64,10 +64,10 @@ class WeightPanel:
         return changes_sign(self.weights)
 
     @property
-    def latest(self) -> str:
-        """The weight at the last version that has one."""
-        found = [weight for weight in self.weights if weight is not None]
-        return words.signed(found[-1]) if found else words.NOT_MEASURED
+    def course(self) -> str:
+        """From the first weight to the latest, such as ``+0.0083 → +0.0117``."""
+        found = [words.signed(weight) for weight in self.weights if weight is not None]
+        return " → ".join((found[0], found[-1])[: len(found)]) if found else words.NOT_MEASURED
 
     @property
     def alternative(self) -> str:

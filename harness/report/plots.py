@@ -40,20 +40,23 @@ _STYLE = {
     # Fonts are the page's: text stays text, and its family is taken out again.
     "svg.hashsalt": "harness",
     "svg.fonttype": "none",
-    "font.size": 9,
+    "font.size": 10,
     "axes.edgecolor": _RULE,
     "axes.linewidth": 0.8,
     "text.color": _INK,
     "xtick.color": _MUTED,
     "ytick.color": _MUTED,
+    "xtick.labelsize": "medium",
+    "ytick.labelsize": "medium",
     "xtick.major.size": 0,
     "ytick.major.size": 0,
     "axes.unicode_minus": True,
     "text.parse_math": False,
 }
 _METRIC_SIZE_IN = (4.4, 2.4)
-_WEIGHT_SIZE_IN = (2.6, 1.25)
-_MAX_TICKS = 6
+_WEIGHT_SIZE_IN = (3.1, 1.45)
+_METRIC_TICK_SIGNS, _WEIGHT_TICK_SIGNS = 44, 24
+"""Room for the names of versions below a plot."""
 _MAX_LABELS = 8
 _NAME_LENGTH = 11
 
@@ -68,20 +71,21 @@ def metric_svg(panel: MetricPanel) -> str:
         for at, point in enumerate(panel.points):
             _draw_limits(axes, at, point.limits)
             _draw_point(axes, at, point, labelled=len(panel.points) <= _MAX_LABELS)
-        _name_versions(axes, [point.version for point in panel.points], _MAX_TICKS)
+        _name_versions(axes, [point.version for point in panel.points], _METRIC_TICK_SIGNS)
         axes.margins(y=0.16)
         return _svg(figure, panel.alternative)
 
 
 def weight_svg(panel: WeightPanel, span: tuple[float, float]) -> str:
     """One feature's weight over the versions, on the scale that all features share."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE | {"font.size": 12}):
         figure, axes = _canvas(_WEIGHT_SIZE_IN)
         axes.axhline(0, color=_MUTED, linewidth=0.8)
         _draw_series(axes, panel.weights, _MUTED)
         for at, weight in enumerate(panel.weights):
             _draw_weight(axes, at, weight)
-        _name_versions(axes, panel.versions, 2)
+        _name_versions(axes, panel.versions, _WEIGHT_TICK_SIGNS)
+        _keep_names_inside(axes)
         axes.set_ylim(*span)
         axes.locator_params(axis="y", nbins=3)
         return _svg(figure, panel.alternative)
@@ -111,12 +115,21 @@ def _draw_series(axes: Axes, values: Sequence[Measured], colour: str) -> None:
 def _draw_limits(axes: Axes, at: int, limits: Sequence[Limit]) -> None:
     for limit in limits:
         dashes = "--" if limit.relative else "-"
-        axes.plot([at - 0.36, at + 0.36], [limit.value] * 2, dashes, color=_LIMIT, linewidth=1.8)
+        axes.plot(
+            [at - 0.5, at + 0.5],
+            [limit.value] * 2,
+            dashes,
+            color=_LIMIT,
+            linewidth=1.8,
+            solid_capstyle="butt",
+        )
 
 
 def _draw_point(axes: Axes, at: int, point: Point, *, labelled: bool) -> None:
     if point.value is None:
-        axes.annotate("not measured", (at, 0.02), xycoords=("data", "axes fraction"), ha="center", color=_MUTED)
+        axes.annotate(
+            "not measured", (at, 0.02), xycoords=("data", "axes fraction"), ha="center", color=_MUTED
+        )
         return
     marker, colour = ("o", _INK) if point.verdict is None else _VERDICTS[point.verdict]
     if point.standard_error is not None:
@@ -135,12 +148,21 @@ def _draw_weight(axes: Axes, at: int, weight: Measured) -> None:
     axes.plot(at, weight, "o", color=colour, markersize=4.5, zorder=4)
 
 
-def _name_versions(axes: Axes, names: Sequence[str], most: int) -> None:
+def _name_versions(axes: Axes, names: Sequence[str], room: int) -> None:
+    """As many names as there is room for, evenly, the first and the last among them."""
     last = len(names) - 1
-    step = max(1, -(-last // (most - 1)))
-    ticks = sorted({*range(0, len(names), step)} - {*range(last - step + 1, last)} | {max(last, 0)})
-    axes.set_xlim(-0.6, max(last, 0) + 0.6)
-    axes.set_xticks(ticks, [_clip(names[at]) for at in ticks] if names else [""])
+    longest = max(len(_clip(name)) for name in names)
+    step = max(1, -(-last // max(1, room // (longest + 2) - 1)))
+    ticks = sorted({*range(0, last, step)} - {*range(last - step + 1, last)} | {last})
+    axes.set_xlim(-0.6, last + 0.6)
+    axes.set_xticks(ticks, [_clip(names[at]) for at in ticks])
+
+
+def _keep_names_inside(axes: Axes) -> None:
+    labels = axes.get_xticklabels()
+    if len(labels) > 1:
+        labels[0].set_horizontalalignment("left")
+        labels[-1].set_horizontalalignment("right")
 
 
 def _clip(name: str) -> str:

@@ -89,7 +89,7 @@ def headline(result: Result) -> Headline:
     rows = bound_rows(result.versions)
     details = tuple(row.sentence for row in worst_first(rows) if row.verdict is not Verdict.PASS)
     if result.failure is not None:
-        return Headline("STOPPED", "stopped", _stopped(result, rows), details)
+        return Headline("STOPPED", "stopped", _stopped(rows), details)
     word, tone = result.verdict.value.upper(), result.verdict.value.replace(" ", "-")
     return Headline(word, tone, _judged(result.verdict, rows, len(result.versions)), details)
 
@@ -118,10 +118,9 @@ def _judged(verdict: Verdict, rows: tuple[BoundRow, ...], versions: int) -> str:
     return f"{_tally(rows)}."
 
 
-def _stopped(result: Result, rows: tuple[BoundRow, ...]) -> str:
-    at = f" at {result.failure.version}" if result.failure and result.failure.version else ""
+def _stopped(rows: tuple[BoundRow, ...]) -> str:
     judged = _tally(rows, " judged by then") if rows else "No bound was judged"
-    return f"The run ended early{at}. {judged}."
+    return f"The run ended early. {judged}."
 
 
 def _tally(rows: tuple[BoundRow, ...], which: str = "") -> str:

@@ -47,9 +47,7 @@ class Table:
 
     def slices(self, width: int) -> tuple[Table, ...]:
         """The same lines in tables of at most ``width`` columns, for pages of limited width."""
-        return tuple(
-            self.part(slice(at, at + width)) for at in range(0, len(self.columns), width)
-        )
+        return tuple(self.part(slice(at, at + width)) for at in range(0, len(self.columns), width))
 
     def part(self, columns: slice) -> Table:
         """The same lines with some of the columns."""
@@ -63,8 +61,10 @@ def metric_table(result: Result) -> Table:
     tried = {name for version in result.versions for name in version.metrics}
     known = [name for name in METRICS if name in tried]
     names = [name for name in (*known, *sorted(tried - set(known))) if name not in beside]
-    lines = (Line("rows", tuple(Cell(words.number(version.rows)) for version in result.versions)),)
-    return _table(result, "metric", lines + tuple(_metric_line(name, result) for name in names))
+    rows = Line(
+        "rows", _cells(result, lambda version: Cell(words.number(version.rows))), "rows of the version"
+    )
+    return _table(result, "metric", (rows, *(_metric_line(name, result) for name in names)))
 
 
 def explanation_table(result: Result) -> Table:

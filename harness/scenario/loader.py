@@ -49,7 +49,9 @@ def find_scenario(name_or_file: str) -> Path:
     hint = did_you_mean(name_or_file, known)
     raise UsageError(
         f"There is no scenario '{name_or_file}': {by_name} does not exist.{hint}",
-        remedy=f"Known here: {', '.join(known)}." if known else f"There are no scenarios in {FOLDER.resolve()}.",
+        remedy=f"Known here: {', '.join(known)}."
+        if known
+        else f"There are no scenarios in {FOLDER.resolve()}.",
     )
 
 

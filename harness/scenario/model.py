@@ -70,9 +70,9 @@ class Grid(Model):
     """The values that cross-validation chooses from; every combination is tried."""
 
     reg_param: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.0,)
-    elastic_net_param: Annotated[
-        tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1)
-    ] = (0.0,)
+    elastic_net_param: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1)] = (
+        0.0,
+    )
 
 
 class LogisticRegression(Model):

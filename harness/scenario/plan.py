@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from harness.scenario.model import Model, Scenario
 
 
@@ -27,7 +29,7 @@ class Environment(Model):
     experiment: str
     artifacts: str | None = None
     """Where a new experiment keeps its artifacts; the tracking server decides where it is not said."""
-    spark: dict[str, str] = {}
+    spark: dict[str, str] = Field(default_factory=dict)
     """Spark configuration."""
 
 
@@ -36,7 +38,7 @@ class SourceData(Model):
 
     uri: str
     format: str
-    options: dict[str, str] = {}
+    options: dict[str, str] = Field(default_factory=dict)
     sha256: str | None = None
     """Of the file; none for a folder."""
 
@@ -56,4 +58,13 @@ class Plan(Model):
     @property
     def table_uri(self) -> str:
         """The table of this run alone: two runs at once do not meet, and every run starts at version 0."""
-        return f"{self.environment.lake}/runs/{self.run_id}/{self.scenario.table.name}"
+        return f"{self._uri}/{self.scenario.table.name}"
+
+    @property
+    def scratch_uri(self) -> str:
+        """A folder of the lake for what the run's processes hand to each other."""
+        return f"{self._uri}/.scratch"
+
+    @property
+    def _uri(self) -> str:
+        return f"{self.environment.lake}/runs/{self.run_id}"

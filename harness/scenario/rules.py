@@ -48,7 +48,9 @@ def _version(version: Version, at: Location, earlier: list[str], names: list[str
         yield from _bound(metric, bound, where, earlier, names)
 
 
-def _bound(metric: str, bound: Bound, at: Location, earlier: list[str], names: list[str]) -> Iterator[Problem]:
+def _bound(
+    metric: str, bound: Bound, at: Location, earlier: list[str], names: list[str]
+) -> Iterator[Problem]:
     parts = (bound.min, bound.max, bound.equals, bound.change)
     if all(part is None for part in parts):
         yield Problem(f"the bound on '{metric}' says nothing; give min, max, equals or change.", at)
@@ -81,7 +83,9 @@ def _satisfiable(metric: str, bound: Bound, at: Location) -> Iterator[Problem]:
         yield Problem(f"no number can meet the bound on '{metric}' ({said}).", at)
 
 
-def _change(metric: str, change: Change, at: Location, earlier: list[str], names: list[str]) -> Iterator[Problem]:
+def _change(
+    metric: str, change: Change, at: Location, earlier: list[str], names: list[str]
+) -> Iterator[Problem]:
     if change.min is None and change.max is None:
         yield Problem(f"the change of '{metric}' says nothing; give min or max.", at)
     if change.min is not None and change.max is not None and change.min > change.max:
@@ -93,4 +97,7 @@ def _change(metric: str, change: Change, at: Location, earlier: list[str], names
             reason = f"version '{change.since}' is not earlier than this one"
         else:
             reason = f"there is no version '{change.since}'"
-        yield Problem(f"the change of '{metric}' can't be told: {reason}.{did_you_mean(change.since, earlier)}", (*at, "since"))
+        yield Problem(
+            f"the change of '{metric}' can't be told: {reason}.{did_you_mean(change.since, earlier)}",
+            (*at, "since"),
+        )

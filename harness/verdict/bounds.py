@@ -99,7 +99,7 @@ def _change(
     return now - before, now_reason or before_reason
 
 
-def _judge(  # noqa: PLR0913 - one argument per part of a bound
+def _judge(
     metric: str,
     kind: BoundKind,
     measured: Measured,

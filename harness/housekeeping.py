@@ -1,0 +1,35 @@
+"""Old runs and their tables, removed. What MLflow holds and what was published stays."""
+
+from __future__ import annotations
+
+from harness.errors import UsageError
+from harness.runs import LATEST, list_runs
+from harness.settings import Settings
+from harness.targets import open_target
+
+
+def remove_old_runs(settings: Settings, keep: int) -> list[str]:
+    """Remove all but the newest runs: their folders and the tables they built.
+
+    Args:
+        settings: Where runs lie.
+        keep: How many of the newest stay.
+
+    Returns:
+        The ids of the runs that were removed, oldest first.
+
+    Raises:
+        UsageError: ``keep`` is negative.
+    """
+    if keep < 0:
+        raise UsageError(f"--keep is {keep}; it is the number of runs to keep, 0 or more.")
+    target = open_target(settings)
+    runs = list_runs(settings.runs)
+    old = runs[: len(runs) - keep] if keep else runs
+    for run in old:
+        target.remove_run(run.path.name)
+        run.remove()
+    latest = settings.runs / LATEST
+    if latest.is_symlink() and not latest.exists():
+        latest.unlink()
+    return [run.path.name for run in old]

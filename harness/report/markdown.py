@@ -1,0 +1,158 @@
+"""The verdict for a pull request's comment: what failed first, the rest folded away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from harness.report import tables, words
+from harness.report.facts import facts, missing_versions
+from harness.report.rows import BoundRow, bound_rows, headline, worst_first
+from harness.results import Measured, Result, VersionResult
+from harness.scenario.plan import Plan
+
+_SIGNS = {"pass": "✅", "fail": "❌", "not-proven": "❔", "stopped": "🛑"}
+_COLUMNS = 6
+"""Versions beside each other; the latest are shown."""
+_FEATURES = 12
+
+
+def render_markdown(plan: Plan, result: Result) -> str:
+    """GitHub's Markdown; names stand as code, and nothing in a message can end a cell or mention anyone."""
+    parts = (
+        *_verdict(plan, result),
+        *_bounds(result),
+        *_explanations(result),
+        *_lineage(result),
+        *_folded("All metrics", _version_table(tables.metric_table(result))),
+        *_folded("Grid search", _version_table(tables.grid_table(result))),
+        *_folded("Coefficients per standard deviation", _version_table(tables.coefficient_table(result))),
+        *_folded("Timings", _version_table(tables.timing_table(result))),
+        *_folded("Run", _run(plan, result)),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def prose(text: str) -> str:
+    """Text that means nothing to Markdown or HTML, on one line."""
+    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", " ".join(words.printable(text).split()))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
+
+
+def code(text: str) -> str:
+    """Text as code, also inside a table and with backticks of its own."""
+    flat = " ".join(words.printable(text).split()).replace("|", "\\|")
+    longest = max((len(run) for run in re.findall("`+", flat)), default=0)
+    fence = "`" * (longest + 1)
+    room = " " if longest else ""
+    return f"{fence}{room}{flat}{room}{fence}" if flat else ""
+
+
+def _verdict(plan: Plan, result: Result) -> Iterable[str]:
+    head = headline(result)
+    yield f"## {_SIGNS[head.tone]} {head.word}: {prose(result.scenario)} on {prose(result.target)}"
+    yield f"{prose(head.sentence)} Took {words.seconds(result.duration_s)}."
+    if result.failure is not None:
+        remedy = f"\n>\n> {prose(result.failure.remedy)}" if result.failure.remedy else ""
+        yield f"> **{prose(result.failure.message)}**{remedy}"
+    if missing := missing_versions(plan, result):
+        yield f"Not reached: {', '.join(map(code, missing))}."
+
+
+def _bounds(result: Result) -> Iterable[str]:
+    found = worst_first(bound_rows(result.versions))
+    if not found:
+        return
+    yield "### Bounds"
+    header = ("verdict", "version", "metric", "measured", "bound", "distance")
+    yield _table(header, [_bound_cells(row) for row in found], numbers=(3, 5))
+
+
+def _bound_cells(row: BoundRow) -> Sequence[str]:
+    verdict = words.verdict_words(row.verdict) + (f": {prose(row.reason)}" if row.reason else "")
+    name = code(row.metric) if row.since is None else f"{code(row.metric)}, change"
+    return verdict, code(row.version), name, row.value, code(row.bound), row.distance
+
+
+def _explanations(result: Result) -> Iterable[str]:
+    features = tables.ranked_features(result)
+    explained = [version for version in result.versions if version.explanations]
+    if not features:
+        return
+    yield "### Explanations"
+    yield _weight_note(len(features), len(explained))
+    shown = explained[-_COLUMNS:]
+    header = ("feature", *(code(version.name) for version in shown), "change")
+    lines = [_weight_cells(feature, shown, result) for feature in features[:_FEATURES]]
+    yield _table(header, lines, numbers=range(1, len(header)))
+
+
+def _weight_note(features: int, versions: int) -> str:
+    note = "Mean weight per standard deviation of the feature; the change is the last version's to the one before."
+    if versions > _COLUMNS:
+        note += f" The last {_COLUMNS} of {versions} versions are shown."
+    if features > _FEATURES:
+        note += f" {words.count(features - _FEATURES, 'less important feature')} left out."
+    return note
+
+
+def _weight_cells(feature: str, shown: Sequence[VersionResult], result: Result) -> Sequence[str]:
+    found = [version.explanations.get(feature) for version in shown]
+    weights = [None if weight is None else weight.mean_per_sd for weight in found]
+    cells = [words.ABSENT if weight is None else words.signed(weight) for weight in weights]
+    turned = " (changes sign)" if tables.changes_sign(tables.weights_of(feature, result)) else ""
+    return code(feature), *cells, _last_change(weights) + turned
+
+
+def _last_change(weights: Sequence[Measured]) -> str:
+    before, now = weights[-2:] if len(weights) > 1 else (None, None)
+    return "" if before is None or now is None else words.signed(now - before)
+
+
+def _lineage(result: Result) -> Iterable[str]:
+    if not result.versions:
+        return
+    yield "### Lineage"
+    header = ("version", "Delta version", "rows", "fingerprint", "MLflow run", "bundle")
+    yield _table(header, [_lineage_cells(version) for version in result.versions], numbers=(1, 2))
+
+
+def _lineage_cells(version: VersionResult) -> Sequence[str]:
+    bundle = code(words.public(version.bundle)) if version.bundle else "not published"
+    fingerprint = code(words.short(version.fingerprint))
+    place = (code(version.name), str(version.version), words.number(version.rows))
+    return *place, fingerprint, code(version.run_id or ""), bundle
+
+
+def _version_table(table: tables.Table) -> str:
+    if not table:
+        return ""
+    latest = table.part(slice(-_COLUMNS, None))
+    header = (table.corner, *map(code, latest.columns))
+    lines = [(code(line.label), *map(_cell, line.cells)) for line in latest.lines]
+    left_out = len(table.columns) - len(latest.columns)
+    note = f"\n\n{words.count(left_out, 'earlier column')} left out." if left_out else ""
+    return _table(header, lines, numbers=range(1, len(header))) + note
+
+
+def _cell(cell: tables.Cell) -> str:
+    return f"**{cell.text}**" if cell.strong and cell.text else cell.text
+
+
+def _run(plan: Plan, result: Result) -> str:
+    known = [(fact.name, code(fact.value)) for fact in facts(plan, result)]
+    settings = [
+        (code(one.name), f"{code(words.public(one.value))} ({prose(one.origin)})") for one in plan.settings
+    ]
+    libraries = [(code(name), code(version)) for name, version in result.libraries.items()]
+    return _table(("what", "value"), [*known, *settings, *libraries])
+
+
+def _folded(summary: str, body: str) -> Iterable[str]:
+    if body:
+        yield f"<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
+
+
+def _table(header: Sequence[str], lines: Iterable[Sequence[str]], numbers: Sequence[int] = ()) -> str:
+    rule = ("---:" if at in numbers else "---" for at in range(len(header)))
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, tuple(rule), *lines))

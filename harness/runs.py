@@ -1,0 +1,72 @@
+"""The folders of runs: one each, named so that they sort by time, and ``latest`` pointing at the newest."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.errors import NotThereError
+from harness.files import unwritable
+from harness.scenario.suggest import did_you_mean
+
+LATEST = "latest"
+
+
+def new_run_id(scenario: str) -> str:
+    """A name for a run that is taken by no other, such as ``20260131-094502-three_versions-7f3a``."""
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return f"{now}-{scenario}-{secrets.token_hex(2)}"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, runs: Path, run_id: str) -> RunFolder:
+        """Make the folder.
+
+        Raises:
+            NotThereError: It can't be made or written.
+        """
+        path = runs / run_id
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            raise unwritable(path, error) from error
+        return cls(path)
+
+    def make_latest(self) -> None:
+        """Let ``latest`` point here; it always points at some run, also while it is changed."""
+        aside = self.path.parent / f".{LATEST}.{self.path.name}"
+        aside.symlink_to(self.path.name)
+        aside.replace(self.path.parent / LATEST)
+
+    def remove(self) -> None:
+        """Remove the folder and all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def list_runs(runs: Path) -> list[RunFolder]:
+    """Every run's folder, oldest first."""
+    if not runs.is_dir():
+        return []
+    return [RunFolder(path) for path in sorted(runs.iterdir()) if path.is_dir() and not path.is_symlink()]
+
+
+def find_run(runs: Path, run_id: str) -> RunFolder:
+    """A run's folder by its name, or by ``latest``.
+
+    Raises:
+        NotThereError: There is none of that name.
+    """
+    path = runs / run_id
+    if path.is_dir():
+        return RunFolder(path.resolve())
+    known = [run.path.name for run in list_runs(runs)]
+    raise NotThereError(f"There is no run '{run_id}' in {runs}.{did_you_mean(run_id, known)}")

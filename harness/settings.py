@@ -1,0 +1,164 @@
+"""Every setting with its origin: default < harness.toml < environment < command line."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from harness.errors import UsageError
+from harness.scenario.plan import Setting
+from harness.scenario.suggest import did_you_mean
+
+FILE = Path("harness.toml")
+STORES = "stores."
+
+
+@dataclass(frozen=True)
+class Known:
+    """A setting that exists: its default, and what it is for."""
+
+    name: str
+    default: str
+    meaning: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return "HARNESS_" + self.name.upper().replace(".", "_")
+
+
+KNOWN = (
+    Known("target", "embedded", "where scenarios run: embedded"),
+    Known("home", ".harness", "folder for runs, tables, models and MLflow's files"),
+    Known("lake", "{home}/lake", "root below which runs build their tables"),
+    Known("stores.models", "{home}/models", "the model store named 'models', which bundles are copied to"),
+    Known("tracking_uri", "sqlite:///{home}/mlflow.db", "MLflow's tracking store"),
+    Known("artifacts", "{home}/artifacts", "where a new MLflow experiment keeps its artifacts"),
+    Known("experiment", "harness", "MLflow experiment"),
+    Known("cores", "*", "cores that the embedded target uses; results do not depend on it"),
+    Known("driver_memory", "2g", "memory of the embedded target's JVM"),
+    Known("java_home", "", "a Java 17; found by itself where it is not said"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Resolved settings by name."""
+
+    by_name: Mapping[str, Setting]
+
+    def __getitem__(self, name: str) -> str:
+        return self.by_name[name].value
+
+    def __iter__(self) -> Iterator[Setting]:
+        return iter(self.by_name.values())
+
+    @property
+    def home(self) -> Path:
+        """Absolute path of the folder that everything local lies in."""
+        return Path(self["home"])
+
+    @property
+    def runs(self) -> Path:
+        """The folder with one folder per run."""
+        return self.home / "runs"
+
+    def store(self, name: str) -> str:
+        """Root of a model store by its name.
+
+        Raises:
+            UsageError: There is no such store.
+        """
+        if STORES + name in self.by_name:
+            return self[STORES + name]
+        names = [key.removeprefix(STORES) for key in self.by_name if key.startswith(STORES)]
+        raise UsageError(
+            f"The scenario publishes to '{name}': there is no such model store.{did_you_mean(name, names)}",
+            remedy=f"Name one of {', '.join(names)}, or add it to {FILE} under [stores].",
+        )
+
+
+def read_settings(
+    command_line: Mapping[str, str | None] | None = None,
+    *,
+    folder: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Resolve every setting.
+
+    Args:
+        command_line: Settings given there; ``None`` stands for not given.
+        folder: Where ``harness.toml`` is looked for and relative paths start; the current one.
+        environ: Environment variables; the process's.
+
+    Raises:
+        UsageError: The file can't be read, or names a setting that does not exist.
+    """
+    folder = (folder or Path.cwd()).resolve()
+    environ = os.environ if environ is None else environ
+    found = {each.name: Setting(name=each.name, value=each.default, origin="default") for each in KNOWN}
+    found |= {setting.name: setting for setting in _from_file(folder / FILE)}
+    found |= {setting.name: setting for setting in _from_environment(environ)}
+    for name, value in (command_line or {}).items():
+        if value is not None:
+            found[name] = Setting(name=name, value=value, origin="command line")
+    home = str((folder / Path(found["home"].value).expanduser()).resolve())
+    return Settings({name: _resolved(setting, home, folder) for name, setting in found.items()})
+
+
+def _from_file(file: Path) -> Iterator[Setting]:
+    if not file.is_file():
+        return
+    try:
+        text = file.read_text(encoding="utf-8")
+        values = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file.name}: not valid TOML: {error}.") from error
+    except OSError as error:
+        raise UsageError(f"Can't read {file}: {error.strerror}.") from error
+    names = [known.name for known in KNOWN]
+    for name, value in _flat(values):
+        line = _line_of(name, text)
+        if name not in names and not name.startswith(STORES):
+            raise UsageError(f"{file.name}:{line}: unknown setting '{name}'.{did_you_mean(name, names)}")
+        yield Setting(name=name, value=str(value), origin=f"{file.name}:{line}")
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[Setting]:
+    for known in KNOWN:
+        if environ.get(known.variable):
+            yield Setting(name=known.name, value=environ[known.variable], origin=known.variable)
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _line_of(name: str, text: str) -> int:
+    key = name.rpartition(".")[2]
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.split("=")[0].strip().strip('"') == key:
+            return number
+    return 1
+
+
+def _resolved(setting: Setting, home: str, folder: Path) -> Setting:
+    value = setting.value.replace("{home}", home)
+    if setting.name == "home":
+        value = home
+    elif setting.name in ("lake", "artifacts") or setting.name.startswith(STORES):
+        value = value if "://" in value else str((folder / Path(value).expanduser()).resolve())
+    if setting.name == "tracking_uri" and urlsplit(value).password:
+        raise UsageError(
+            f"The tracking URI set by {setting.origin} holds a password, which plans and reports would show.",
+            remedy="Leave it out, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.",
+        )
+    return setting.model_copy(update={"value": value})

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.errors import NotThereError, UsageError
+from harness.runtime import jars
+from harness.runtime.jars import JarCache
+from harness.runtime.java import Java
+from harness.runtime.resolver import decisive_lines, proxy_options
+
+JARS = {"a_one-1.jar": b"first", "b_two-2.jar": b"second"}
+FETCHES_ALL = "printf first > $ivy/jars/a_one-1.jar; printf second > $ivy/jars/b_two-2.jar"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A cache of its own, and a script in the place of Spark's resolver."""
+
+    folder: Path
+
+    @property
+    def cache(self) -> JarCache:
+        """The cache under test."""
+        return JarCache(
+            self.folder / "cache",
+            lock=self.folder / "jars.lock",
+            spark_home=self.folder,
+            environ=self.environ,
+        )
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Just enough for a shell script."""
+        return {"PATH": "/usr/bin:/bin"}
+
+    @property
+    def calls(self) -> list[str]:
+        """The command line of each start of the resolver."""
+        log = self.folder / "calls"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def resolver_does(self, script: str) -> None:
+        """Put a script in the place of spark-submit; $ivy is the resolver's folder."""
+        program = self.folder / "bin" / "spark-submit"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(
+            f'#!/bin/sh\necho "$@" >> {self.folder}/calls\n'
+            'for word in "$@"; do case $word in spark.jars.ivy=*) ivy=${word#*=};; esac; done\n'
+            f"mkdir -p $ivy/jars\n{script}\n"
+        )
+        program.chmod(0o755)
+
+    def fetch(self, cache: JarCache | None = None) -> tuple[Path, ...]:
+        """The class path."""
+        return (cache or self.cache).class_path(Java(self.folder, "17.0.1", "test"), lambda _: None)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """A machine with a lock of two jars and a resolver that fetches both."""
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in JARS.items()}
+    (tmp_path / "jars.lock").write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()))
+    machine = Machine(tmp_path)
+    machine.resolver_does(FETCHES_ALL)
+    return machine
+
+
+def test_fetches(machine: Machine) -> None:
+    """The class path holds the lock's jars, in its order, with their contents."""
+    assert {path.name: path.read_bytes() for path in machine.fetch()} == JARS
+
+
+def test_second_time(machine: Machine) -> None:
+    """Once they are there, no process is started."""
+    machine.fetch()
+    machine.fetch()
+
+    assert len(machine.calls) == 1
+
+
+def test_leaves_nothing_but_jars_and_log(machine: Machine) -> None:
+    """The finished folder holds the jars alone; the downloads beside it are gone and the log is kept."""
+    machine.fetch()
+
+    assert sorted(path.name for path in machine.cache.folder.iterdir()) == sorted(JARS)
+    assert machine.cache.log.is_file()
+    assert not list(machine.cache.folder.parent.glob("*.partial"))
+
+
+def test_jar_taken_away(machine: Machine) -> None:
+    """A jar that somebody removed is fetched again."""
+    machine.fetch()[0].unlink()
+
+    assert {path.name: path.read_bytes() for path in machine.fetch()} == JARS
+
+
+def test_wrong_digest(machine: Machine) -> None:
+    """A jar with other contents is refused by its name, and what was fetched is forgotten."""
+    machine.resolver_does(FETCHES_ALL.replace("printf second", "printf forged"))
+
+    with pytest.raises(NotThereError, match=r"b_two-2\.jar has SHA-256 \w{64}, the lock says"):
+        machine.fetch()
+
+    assert not machine.cache.folder.exists()
+    assert not list(machine.cache.folder.parent.glob("*.partial"))
+
+
+def test_missing_jar(machine: Machine) -> None:
+    """A resolver that succeeds with a jar less is refused."""
+    machine.resolver_does("printf first > $ivy/jars/a_one-1.jar")
+
+    with pytest.raises(NotThereError, match=r"b_two-2\.jar is missing"):
+        machine.fetch()
+
+
+def test_unknown_jar(machine: Machine) -> None:
+    """A jar that the lock does not know is refused."""
+    machine.resolver_does(f"{FETCHES_ALL}; printf x > $ivy/jars/stranger.jar")
+
+    with pytest.raises(NotThereError, match=r"stranger\.jar is not in the lock"):
+        machine.fetch()
+
+
+def test_failed_download(machine: Machine) -> None:
+    """A failure shows the resolver's decisive line and names its log."""
+    machine.resolver_does("echo 'Server access error at url X (No route to host)'; exit 1")
+
+    with pytest.raises(NotThereError) as caught:
+        machine.fetch()
+
+    assert "Server access error at url X (No route to host)" in str(caught.value)
+    assert str(machine.cache.log) in str(caught.value)
+
+
+def test_goes_on_after_a_failure(machine: Machine) -> None:
+    """What was downloaded before a failure is there for the next try."""
+    machine.resolver_does("printf first > $ivy/jars/a_one-1.jar; exit 1")
+    with pytest.raises(NotThereError):
+        machine.fetch()
+    machine.resolver_does("printf second > $ivy/jars/b_two-2.jar")
+
+    assert {path.name: path.read_bytes() for path in machine.fetch()} == JARS
+
+
+def test_two_at_once(machine: Machine) -> None:
+    """Of two processes that need the jars at once, one fetches them and both have them."""
+    machine.resolver_does(f"sleep 0.5; {FETCHES_ALL}")
+    code = (
+        "import sys; from pathlib import Path; from harness.runtime.jars import JarCache;"
+        "from harness.runtime.java import Java; root = Path(sys.argv[1]);"
+        "cache = JarCache(root / 'cache', root / 'jars.lock', root);"
+        "print(len(cache.class_path(Java(root, '17', 'test'), lambda _: None)))"
+    )
+    command = [sys.executable, "-c", code, str(machine.folder)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+
+    assert [process.communicate()[0] for process in processes] == ["2\n", "2\n"]
+    assert len(machine.calls) == 1
+
+
+def test_cache_that_is_a_file(machine: Machine) -> None:
+    """A cache that can't be written gives the setting to change."""
+    (machine.folder / "cache").write_text("a file")
+
+    with pytest.raises(NotThereError, match="HARNESS_CACHE"):
+        machine.fetch()
+
+
+def test_no_resolver(machine: Machine) -> None:
+    """A resolver that is not there is an error with a message."""
+    (machine.folder / "bin" / "spark-submit").unlink()
+
+    with pytest.raises(NotThereError, match="spark-submit"):
+        machine.fetch()
+
+
+def test_mirror(machine: Machine) -> None:
+    """A mirror's Ivy settings reach the resolver."""
+    settings = machine.folder / "ivy.xml"
+    settings.write_text("<ivysettings/>")
+    environ = machine.environ | {"HARNESS_IVY_SETTINGS": str(settings)}
+
+    machine.fetch(JarCache(machine.folder / "cache", machine.folder / "jars.lock", machine.folder, environ))
+
+    assert f"spark.jars.ivySettings={settings}" in machine.calls[0]
+
+
+def test_mirror_that_is_not_there(machine: Machine) -> None:
+    """Ivy settings that are no file are refused by the setting's name."""
+    environ = machine.environ | {"HARNESS_IVY_SETTINGS": "/nonexistent/ivy.xml"}
+
+    with pytest.raises(UsageError, match="HARNESS_IVY_SETTINGS names /nonexistent"):
+        machine.fetch(
+            JarCache(machine.folder / "cache", machine.folder / "jars.lock", machine.folder, environ)
+        )
+
+
+@pytest.mark.parametrize("value", ["http://proxy.example:8080", "proxy.example:8080"])
+def test_proxy(value: str) -> None:
+    """A proxy reaches Java, with or without a scheme."""
+    assert proxy_options({"HTTPS_PROXY": value}) == (
+        "-Dhttps.proxyHost=proxy.example",
+        "-Dhttps.proxyPort=8080",
+    )
+
+
+def test_proxy_exceptions() -> None:
+    """Hosts that need no proxy reach Java in its own spelling."""
+    environ = {"https_proxy": "http://proxy:1", "no_proxy": "localhost, .internal"}
+
+    assert proxy_options(environ)[-1] == "-Dhttp.nonProxyHosts=localhost|*.internal"
+
+
+def test_no_proxy() -> None:
+    """Without a proxy there is nothing to say."""
+    assert proxy_options({}) == ()
+
+
+def test_decisive_lines() -> None:
+    """Of a long output only the lines that say why are shown, each once."""
+    output = (
+        "loading\n\t:: unresolved dependency: a#b;1: not found\n" * 2 + "\tat java.lang.Thread.run\ndone\n"
+    )
+
+    assert decisive_lines(output) == ("unresolved dependency: a#b;1: not found",)
+
+
+def test_last_lines_when_none_is_decisive() -> None:
+    """An output that says no reason is shown by its end."""
+    assert decisive_lines("one\ntwo\n") == ("one", "two")
+
+
+def test_lock_matches_the_packages() -> None:
+    """The lock holds the Delta and SynapseML jars of the very versions of the installed packages."""
+    names = [jar.name for jar in jars.read_lock(jars.LOCK)]
+
+    for coordinate in jars.coordinates():
+        assert f"{'_'.join(coordinate.split(':')[:2])}-{coordinate.split(':')[2]}.jar" in names
