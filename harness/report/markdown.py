@@ -88,7 +88,7 @@ def _explanations(result: Result) -> Iterable[str]:
 
 
 def _weight_note(features: int, versions: int) -> str:
-    note = "Mean weight per standard deviation of the feature; the change is the last version's to the one before."
+    note = "Mean weight per standard deviation of the feature, and its change at the last version."
     if versions > _COLUMNS:
         note += f" The last {_COLUMNS} of {versions} versions are shown."
     if features > _FEATURES:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 from io import StringIO
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -36,7 +37,8 @@ _VARIABLES = {
     _DOWN: "--down",
 }
 _VERDICTS = {Verdict.PASS: ("o", _PASS), Verdict.FAIL: ("X", _FAIL), Verdict.NOT_PROVEN: ("D", _UNPROVEN)}
-_STYLE = {
+# Any: matplotlib types the keys as a literal of every setting it has.
+_STYLE: dict[Any, Any] = {
     # Fonts are the page's: text stays text, and its family is taken out again.
     "svg.hashsalt": "harness",
     "svg.fonttype": "none",
@@ -85,7 +87,8 @@ def weight_svg(panel: WeightPanel, span: tuple[float, float]) -> str:
         for at, weight in enumerate(panel.weights):
             _draw_weight(axes, at, weight)
         _name_versions(axes, panel.versions, _WEIGHT_TICK_SIGNS)
-        _keep_names_inside(axes)
+        if len(panel.versions) > _MAX_LABELS:
+            _keep_names_inside(axes)
         axes.set_ylim(*span)
         axes.locator_params(axis="y", nbins=3)
         return _svg(figure, panel.alternative)
@@ -151,11 +154,12 @@ def _draw_weight(axes: Axes, at: int, weight: Measured) -> None:
 def _name_versions(axes: Axes, names: Sequence[str], room: int) -> None:
     """As many names as there is room for, evenly, the first and the last among them."""
     last = len(names) - 1
-    longest = max(len(_clip(name)) for name in names)
+    names = [_clip(name, room // 2 - 3) for name in names]
+    longest = max(map(len, names))
     step = max(1, -(-last // max(1, room // (longest + 2) - 1)))
     ticks = sorted({*range(0, last, step)} - {*range(last - step + 1, last)} | {last})
     axes.set_xlim(-0.6, last + 0.6)
-    axes.set_xticks(ticks, [_clip(names[at]) for at in ticks])
+    axes.set_xticks(ticks, [names[at] for at in ticks])
 
 
 def _keep_names_inside(axes: Axes) -> None:
@@ -165,8 +169,9 @@ def _keep_names_inside(axes: Axes) -> None:
         labels[-1].set_horizontalalignment("right")
 
 
-def _clip(name: str) -> str:
-    return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1]}…"
+def _clip(name: str, length: int) -> str:
+    length = min(length, _NAME_LENGTH)
+    return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 def _svg(figure: Figure, alternative: str) -> str:

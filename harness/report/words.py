@@ -12,8 +12,9 @@ NOT_MEASURED = "not measured"
 ABSENT = "absent"
 """Stands where a version lacks what other versions have, such as a feature."""
 
+_MINUS = "\N{MINUS SIGN}"
 _MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.NOT_PROVEN: "?"}
-_ASCII = str.maketrans({"✓": "+", "✗": "x", "±": "+/-", "·": "-", "…": "...", "→": "->", "−": "-"})
+_ASCII = str.maketrans({"✓": "+", "✗": "x", "±": "+/-", "·": "-", "…": "...", "→": "->", _MINUS: "-"})
 _COMPARISONS = {">=": "≥", "<=": "≤"}
 _SHORT_FINGERPRINT = 12
 _MINUTE_S = 60
@@ -93,7 +94,7 @@ def typeset(text: str) -> str:
     """With a true minus before digits, and ≥ and ≤ for what is typed as two signs."""
     for typed, printed in _COMPARISONS.items():
         text = text.replace(f"{typed} ", f"{printed} ")
-    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
+    return re.sub(r"(?<![\w.])-(?=\d)", _MINUS, text)
 
 
 def to_ascii(text: str) -> str:

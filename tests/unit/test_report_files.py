@@ -1,0 +1,20 @@
+from pathlib import Path
+
+import pytest
+
+from harness.errors import NotThereError
+from harness.report import write_reports
+from tests.unit import report_samples as samples
+
+
+def test_three_reports_are_written(tmp_path: Path) -> None:
+    """The folder holds the page, the comment and the CI server's results, and nothing half written."""
+    write_reports(samples.plan(), samples.result(), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["junit.xml", "report.html", "report.md"]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """A file where the folder should be is a message, not a trace."""
+    (tmp_path / "file").touch()
+    with pytest.raises(NotThereError, match=r"report\.html"):
+        write_reports(samples.plan(), samples.result(), tmp_path / "file")

@@ -1,0 +1,194 @@
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from harness.report.html import render_html
+from harness.report.rows import bound_rows
+from harness.report.words import typeset
+from harness.results import Result, Verdict
+from tests.unit import report_samples as samples
+
+_NASTY = "<script>alert('x')</script> & \"quotes\" $math$ {{ 7 * 7 }}"
+
+
+class _Outline(HTMLParser):
+    """The tags of a page, their attributes and its text, and whether the tags nest."""
+
+    VOID = ("meta", "link", "wbr", "br")
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def _outline(result: Result) -> _Outline:
+    return _Outline(render_html(samples.plan(), result))
+
+
+def _many(versions: int, features: int) -> Result:
+    weights = {f"feature_{at:02}_{'x' * 60}": samples.explanation((at - 20) / 1000) for at in range(features)}
+    return samples.result(
+        tuple(samples.version(f"v{at}_{'y' * 60}", at, explanations=weights) for at in range(versions))
+    )
+
+
+def test_the_page_needs_nothing_from_elsewhere() -> None:
+    """The page opens offline: no address of another host, no script, no import."""
+    page = render_html(samples.plan(), samples.result())
+    assert not re.findall(r"https?://|<script|@import|<iframe|src=", page)
+
+
+def test_the_same_result_gives_the_same_page() -> None:
+    """Two reports of one result are the same bytes."""
+    assert render_html(samples.plan(), samples.result()) == render_html(samples.plan(), samples.result())
+
+
+def test_the_verdict_comes_first() -> None:
+    """The first heading below the title is the verdict."""
+    page = render_html(samples.plan(), samples.result())
+    assert re.findall(r"<h2[^>]*>(.*?)</h2>", page)[0].endswith("PASS")
+
+
+def test_every_bound_is_shown() -> None:
+    """Each bound, its value and its distance are on the page."""
+    text = _outline(samples.result()).text
+    missing = [
+        row
+        for row in bound_rows(samples.result().versions)
+        if not all(typeset(each) in text for each in (row.value, row.bound, row.distance))
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_every_verdict_is_a_word(verdict: Verdict) -> None:
+    """No verdict is told by colour alone."""
+    version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict),))
+    assert f"</span> {verdict.value}</span>" in render_html(samples.plan(), samples.result((version,)))
+
+
+def test_what_was_not_measured_is_told() -> None:
+    """A bounded metric without a value reads 'not measured'."""
+    bounds = (samples.bound("test_roc_auc", Verdict.NOT_PROVEN),)
+    version = samples.version("march", 2, metrics={"test_roc_auc": None}, bounds=bounds)
+    assert "not measured" in _outline(samples.result((version,))).text
+
+
+def test_names_and_messages_are_escaped() -> None:
+    """Whatever stands in a name or a message is shown, not obeyed."""
+    bound = samples.bound(_NASTY, Verdict.NOT_PROVEN, reason=_NASTY)
+    version = samples.version(
+        _NASTY, 2, bounds=(bound,), explanations={_NASTY: samples.explanation(1)}, metrics={_NASTY: 1}
+    )
+    failure = samples.failure(message=_NASTY, remedy=_NASTY)
+    page = _outline(samples.result((version,), failure=failure))
+    assert (_NASTY in page.text, [tag for tag, _ in page.tags if tag == "script"]) == (True, [])
+
+
+def test_a_failure_shows_its_remedy() -> None:
+    """What to do stands beside what happened."""
+    text = _outline(samples.result((), failure=samples.failure())).text
+    assert "ran out of memory" in text
+    assert "spark.driver.memory to 4g" in text
+
+
+def test_versions_that_were_not_reached_are_named() -> None:
+    """A run that ended early says which versions are missing."""
+    result = samples.result(samples.result().versions[:1], failure=samples.failure())
+    assert "Not reached: february, march." in _outline(result).text
+
+
+def test_every_plot_has_a_text() -> None:
+    """A screen reader gets each plot as an image with its numbers in words."""
+    drawn = [attributes for tag, attributes in _outline(samples.result()).tags if tag == "svg"]
+    assert len(drawn) == 4 + 9
+    assert all(each["role"] == "img" and each["aria-label"] for each in drawn)
+
+
+def test_every_header_cell_has_a_scope() -> None:
+    """A screen reader knows what each header is of."""
+    assert all("scope" in attributes for tag, attributes in _outline(samples.result()).tags if tag == "th")
+
+
+def test_identifiers_are_unique_where_they_differ() -> None:
+    """Two plots share an identifier only for the very same clipping or mark."""
+    page = render_html(samples.plan(), samples.result())
+    found = dict.fromkeys(re.findall(r'(<(?:clipPath|path|section|h2)[^>]* id="[^"]+"[^>]*>)', page))
+    identifiers = [re.search(r'id="([^"]+)"', tag) for tag in found]
+    names = [each.group(1) for each in identifiers if each]
+    assert len(names) == len(set(names))
+
+
+def test_no_sentinel_colour_is_left() -> None:
+    """Every colour of a plot follows the page, in light and in dark."""
+    page = render_html(samples.plan(), samples.result())
+    assert not re.findall(r"<svg.*?#[0-9a-f]{6}.*?</svg>", page[page.index("<body>") :], flags=re.DOTALL)
+
+
+def test_bundle_and_fingerprint_are_whole() -> None:
+    """What is copied from the lineage is not cut short."""
+    result = samples.result()
+    text = _outline(result).text
+    assert all(each.fingerprint in text and str(each.bundle) in text for each in result.versions)
+
+
+def test_settings_show_their_origin() -> None:
+    """A reader sees where a setting's value came from."""
+    assert "HARNESS_DRIVER_MEMORY" in _outline(samples.result()).text
+
+
+def test_passwords_in_addresses_are_hidden() -> None:
+    """A tracking server's password does not get into the page."""
+    environment = samples.plan().environment.model_copy(update={"tracking_uri": "https://me:hunter2@mlflow/"})
+    assert "hunter2" not in render_html(samples.plan(environment=environment), samples.result())
+
+
+def test_many_features_are_drawn_in_part_and_listed_in_full() -> None:
+    """Twelve of forty features are drawn, the page says so, and all are in the table."""
+    text = _outline(_many(2, 40)).text
+    assert "28 more features are in the table" in text
+    assert all(f"feature_{at:02}_" in text for at in range(40))
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        samples.result(()),
+        samples.result((), failure=samples.failure(), timings={}, libraries={}),
+        samples.result((samples.version("only", 0),)),
+        samples.result(
+            (samples.version("bare", 0, metrics={}, explanations={}, coefficients={}, grid=(), timings={}),)
+        ),
+        samples.result((samples.version("flat", 0, explanations={"x": samples.explanation(0)}),)),
+        _many(30, 2),
+    ],
+    ids=[
+        "no versions",
+        "nothing but a failure",
+        "one version",
+        "bare version",
+        "all weights zero",
+        "30 versions",
+    ],
+)
+def test_any_result_makes_a_page_whose_tags_nest(result: Result) -> None:
+    """Whatever is missing or plenty, the page is whole."""
+    assert _outline(result).open == []

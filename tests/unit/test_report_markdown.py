@@ -1,0 +1,90 @@
+import pytest
+
+from harness.report.markdown import code, prose, render_markdown
+from harness.results import Result, Verdict
+from tests.unit import report_samples as samples
+
+
+def _lines(result: Result) -> list[str]:
+    return render_markdown(samples.plan(), result).splitlines()
+
+
+def test_the_headline_is_the_verdict() -> None:
+    """The first line of the comment says what came out, and of what."""
+    assert _lines(samples.result())[0] == "## ✅ PASS: three\\_versions on embedded"
+
+
+def test_failed_bounds_come_first() -> None:
+    """A reader of the comment sees what failed above what holds."""
+    bounds = (samples.bound(), samples.bound("test_roc_auc", Verdict.FAIL))
+    lines = _lines(samples.result((samples.version("march", 2, bounds=bounds),)))
+    first = lines[lines.index("### Bounds") + 4]
+    assert first == "| ✗ fail | `march` | `test_roc_auc` | 0.5500 ± 0.039 | `>= 0.6` | -0.0500 |"
+
+
+def test_changes_of_explanations_are_shown() -> None:
+    """The comment says how a feature's weight moved, and where it turned round."""
+    assert "| `total_acc` | -0.0006 | +0.0004 | -0.0009 | -0.0013 (changes sign) |" in [
+        line.replace("0.000600", "0.0006").replace("0.000400", "0.0004").replace("0.000900", "0.0009")
+        for line in _lines(samples.result())
+    ]
+
+
+def test_every_table_has_as_many_cells_as_its_header() -> None:
+    """Nothing in a name, a bound or a message breaks a table."""
+    bound = samples.bound("a|b`c", Verdict.NOT_PROVEN, reason="x | y\n| z")
+    version = samples.version("v|1", 2, bounds=(bound,), explanations={"f|g": samples.explanation(1)})
+    widths: list[set[int]] = [set()]
+    for line in _lines(samples.result((version,))):
+        if line.startswith("|"):
+            widths[-1].add(line.replace("\\|", "").count("|"))
+        elif widths[-1]:
+            widths.append(set())
+    assert all(len(width) <= 1 for width in widths)
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        ("&lt;img&gt;", "<img>"),
+        ("\\*a\\* \\[b\\](c)".replace("(c)", "\\(c\\)"), "*a* [b](c)"),
+        ("&#64;everyone", "@everyone"),
+        ("one two", "one\ntwo"),
+    ],
+)
+def test_prose_means_nothing_to_markdown(expected: str, text: str) -> None:
+    """A message can neither format, nor link, nor mention, nor end its line."""
+    assert prose(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"), [("`a_b`", "a_b"), ("`a\\|b`", "a|b"), ("`` a`b ``", "a`b"), ("", "")]
+)
+def test_code_holds_any_name(expected: str, text: str) -> None:
+    """A name stands as code whatever signs it has."""
+    assert code(text) == expected
+
+
+def test_a_failure_stands_above_the_tables() -> None:
+    """The comment on a broken run starts with what happened and what to do."""
+    page = render_markdown(samples.plan(), samples.result((), failure=samples.failure()))
+    assert page.startswith("## 🛑 STOPPED")
+    assert "Set spark.driver.memory to 4g" in page
+
+
+def test_details_are_folded_and_closed() -> None:
+    """Every fold that is opened is closed."""
+    page = render_markdown(samples.plan(), samples.result())
+    assert page.count("<details>") == page.count("</details>") == 5
+
+
+def test_many_versions_show_the_latest() -> None:
+    """A long history is cut to the latest versions, and the comment says so."""
+    versions = tuple(samples.version(f"v{at}", at) for at in range(30))
+    page = render_markdown(samples.plan(), samples.result(versions))
+    assert "The last 6 of 30 versions are shown." in page
+
+
+def test_lineage_names_the_bundle() -> None:
+    """The comment leads from a version to its bundle."""
+    assert any(f"`{samples.BUNDLE}/march`" in line for line in _lines(samples.result()))

@@ -1,0 +1,87 @@
+import pytest
+
+from harness.report.rows import bound_rows, headline, worst_first
+from harness.results import BoundResult, Verdict
+from tests.unit import report_samples as samples
+
+
+def _only(bound: BoundResult) -> str:
+    version = samples.version("march", 2, bounds=(bound,))
+    return bound_rows((version,))[0].sentence
+
+
+def test_every_bound_is_a_row() -> None:
+    """No bound is left out: three row counts, nine minima and two changes."""
+    assert len(bound_rows(samples.result().versions)) == 14
+
+
+def test_a_failed_bound_says_by_how_much() -> None:
+    """A failed bound's sentence has the version, the value, the bound and the distance."""
+    assert _only(samples.bound(verdict=Verdict.FAIL, measured=0.55, distance=-0.05)) == (
+        "march: cv_roc_auc is 0.5500 ± 0.037; the bound is >= 0.6, missed by 0.0500"
+    )
+
+
+def test_a_failed_change_says_since_when() -> None:
+    """A failed change's sentence names the earlier version."""
+    bound = samples.bound(
+        verdict=Verdict.FAIL, kind="change_min", bound=-0.1, since="january", measured=-0.15, distance=-0.05
+    )
+    assert _only(bound) == (
+        "march: cv_roc_auc changed by -0.1500; the bound is >= -0.1 since january, missed by 0.0500"
+    )
+
+
+def test_a_bound_that_is_not_proven_says_why() -> None:
+    """The reason stands in the sentence, even where there is a value."""
+    bound = samples.bound(verdict=Verdict.NOT_PROVEN, measured=0.7, distance=0.1, reason="only 7 positives")
+    assert _only(bound) == "march: cv_roc_auc >= 0.6 is not proven: only 7 positives"
+
+
+def test_a_change_without_an_earlier_version_is_still_a_change() -> None:
+    """A change whose earlier version is not named does not look like the metric itself."""
+    bound = samples.bound(kind="change_max", measured=0.01, since=None)
+    assert bound_rows((samples.version("march", 2, bounds=(bound,)),))[0].column == "cv_roc_auc, change"
+
+
+def test_worst_comes_first() -> None:
+    """What failed is read before what is not proven, and that before what holds."""
+    bounds = tuple(samples.bound(verdict=each) for each in (Verdict.PASS, Verdict.NOT_PROVEN, Verdict.FAIL))
+    rows = worst_first(bound_rows((samples.version("march", 2, bounds=bounds),)))
+    assert [row.verdict for row in rows] == [Verdict.FAIL, Verdict.NOT_PROVEN, Verdict.PASS]
+
+
+@pytest.mark.parametrize(
+    ("expected", "verdicts"),
+    [
+        ("PASS: The only bound holds at 1 version.", [Verdict.PASS]),
+        ("PASS: All 2 bounds hold at 1 version.", [Verdict.PASS] * 2),
+        ("PASS: No bound is set at 1 version, so none could fail.", []),
+        ("FAIL: Of 2 bounds, 1 failed, 1 not proven.", [Verdict.NOT_PROVEN, Verdict.FAIL]),
+        ("NOT PROVEN: Of 2 bounds, 1 not proven, 1 passed.", [Verdict.NOT_PROVEN, Verdict.PASS]),
+    ],
+)
+def test_headline_counts_the_bounds(expected: str, verdicts: list[Verdict]) -> None:
+    """The headline is the verdict and how many bounds led to it."""
+    version = samples.version("march", 2, bounds=tuple(samples.bound(verdict=each) for each in verdicts))
+    head = headline(samples.result((version,)))
+    assert f"{head.word}: {head.sentence}" == expected
+
+
+def test_headline_tells_only_what_did_not_hold() -> None:
+    """The headline's details are the failed and unproven bounds."""
+    bounds = (samples.bound(), samples.bound(verdict=Verdict.FAIL))
+    head = headline(samples.result((samples.version("march", 2, bounds=bounds),)))
+    assert len(head.details) == 1
+
+
+def test_a_run_that_broke_is_never_a_pass() -> None:
+    """A failure outweighs bounds that all hold."""
+    head = headline(samples.result(failure=samples.failure()))
+    assert (head.word, head.tone) == ("STOPPED", "stopped")
+
+
+def test_a_run_that_broke_at_once_judged_nothing() -> None:
+    """A failure before the first version says that no bound was judged."""
+    head = headline(samples.result((), failure=samples.failure()))
+    assert head.sentence == "The run ended early. No bound was judged."

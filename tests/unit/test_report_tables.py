@@ -1,0 +1,95 @@
+from harness.report import panels, tables
+from harness.results import Result
+from tests.unit import report_samples as samples
+
+
+def _explained(*weights: float | None) -> Result:
+    versions = tuple(
+        samples.version(
+            f"v{at}", at, explanations={} if weight is None else {"x": samples.explanation(weight)}
+        )
+        for at, weight in enumerate(weights)
+    )
+    return samples.result(versions)
+
+
+def _cells(table: tables.Table, label: str) -> list[str]:
+    return [cell.text for line in table.lines if line.label == label for cell in line.cells]
+
+
+def test_metrics_show_what_was_not_measured() -> None:
+    """A metric without a value is told, not left blank."""
+    version = samples.version("march", 2, metrics={"test_f1": None})
+    assert _cells(tables.metric_table(samples.result((version,))), "test_f1") == ["not measured"]
+
+
+def test_standard_errors_have_no_row_of_their_own() -> None:
+    """A standard error stands beside its metric alone."""
+    labels = [line.label for line in tables.metric_table(samples.result()).lines]
+    assert "cv_roc_auc_se" not in labels
+
+
+def test_a_metric_that_nobody_knows_is_shown() -> None:
+    """A metric of somebody's own pipeline is in the table as well."""
+    version = samples.version("march", 2, metrics={"profit": 12.5})
+    assert _cells(tables.metric_table(samples.result((version,))), "profit") == ["12.50"]
+
+
+def test_features_are_ranked_by_their_size() -> None:
+    """The feature that moves the probability most comes first, whatever its sign."""
+    assert tables.ranked_features(samples.result())[:3] == ("int_rate", "annual_inc", "inq_last_12m")
+
+
+def test_a_dropped_feature_is_absent() -> None:
+    """A feature that one version lacks leaves a mark there."""
+    assert _cells(tables.explanation_table(_explained(0.5, None)), "x") == ["+0.5000", "absent"]
+
+
+def test_a_change_of_sign_is_noticed() -> None:
+    """A feature that turns round is marked."""
+    assert tables.explanation_table(_explained(0.5, -0.5)).lines[0].note == "changes sign"
+
+
+def test_the_chosen_grid_point_stands_out() -> None:
+    """The combination that was chosen is marked at every version."""
+    lines = tables.grid_table(samples.result()).lines
+    assert {line.label for line in lines if all(cell.strong for cell in line.cells)} == {
+        "reg_param 0.001, elastic_net_param 0"
+    }
+
+
+def test_nothing_measured_makes_no_table() -> None:
+    """Tables of a run without versions are false, so that no heading stands above nothing."""
+    empty = samples.result((), timings={})
+    shown = (tables.metric_table, tables.explanation_table, tables.coefficient_table, tables.grid_table)
+    assert not any(table(empty) for table in (*shown, tables.timing_table))
+
+
+def test_slices_hold_every_column_once() -> None:
+    """A wide table is cut into parts without losing a version."""
+    whole = tables.metric_table(samples.result())
+    assert [part.columns for part in whole.slices(2)] == [("january", "february"), ("march",)]
+
+
+def test_a_changes_limit_lies_relative_to_the_earlier_version() -> None:
+    """The limit of a change is drawn on the metric's own scale."""
+    panel = next(each for each in panels.metric_panels(samples.result()) if each.metric == "cv_roc_auc")
+    assert panel.points[1].limits == (
+        panels.Limit(0.6, relative=False),
+        panels.Limit(0.6431 - 0.1, relative=True),
+    )
+
+
+def test_an_equals_bound_with_tolerance_has_two_limits() -> None:
+    """A tolerance is drawn as a range."""
+    bound = samples.bound("rows", kind="equals", bound=100, tolerance=5)
+    panel = panels.metric_panels(samples.result((samples.version("march", 2, bounds=(bound,)),)))[0]
+    assert [limit.value for limit in panel.points[0].limits] == [95, 105]
+
+
+def test_a_plots_text_has_every_number() -> None:
+    """Who does not see a plot is told its values and verdicts."""
+    panel = next(each for each in panels.metric_panels(samples.result()) if each.metric == "lime_r2_mean")
+    assert panel.alternative == (
+        "lime_r2_mean over the versions: january 0.8127, pass; february 0.8342, pass; march 0.8293, pass."
+    )

@@ -1,0 +1,161 @@
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.events import Event
+from harness.report.terminal import progress, show_verdict
+from harness.results import Result, Verdict
+from tests.unit import report_samples as samples
+
+FOLDER = Path("/runs/20260301-101500-7f3a")
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class _Latin(io.TextIOWrapper):
+    """A log that takes nothing but ASCII."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), encoding="ascii", write_through=True)
+
+
+class _Clock:
+    """Stands still until it is moved."""
+
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def _shown(result: Result, width: int = 100) -> str:
+    file = io.StringIO()
+    show_verdict(Console(file=file, width=width), result, FOLDER)
+    return file.getvalue()
+
+
+def test_every_version_is_shown() -> None:
+    """Each version's bounds are shown, also where they passed."""
+    assert _shown(samples.result()).count("✓ pass") == 14
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_verdict_is_a_word(verdict: Verdict) -> None:
+    """The verdict is told in words in a log without colours."""
+    version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict),))
+    assert f"{verdict.value.upper()}: three_versions on embedded" in _shown(samples.result((version,)))
+
+
+def test_lines_keep_to_the_width() -> None:
+    """No line of a table is wider than the terminal."""
+    tables = _shown(samples.result()).split("PASS:", maxsplit=1)[0]
+    assert max(map(len, tables.splitlines())) <= 100
+
+
+def test_metrics_without_a_bound_are_shown() -> None:
+    """What was measured and not bounded is shown too."""
+    assert "test_pr_auc" in _shown(samples.result())
+
+
+def test_addresses_stay_on_one_line() -> None:
+    """A bundle's URI and the report's path can be copied whole."""
+    shown = _shown(samples.result(), width=40)
+    assert f"{samples.BUNDLE}/march" in shown
+    assert str(FOLDER / "report.html") in shown
+
+
+def test_a_failure_shows_message_and_remedy() -> None:
+    """A broken run says what happened and what to do."""
+    shown = _shown(samples.result((), failure=samples.failure()))
+    assert "JobError: Spark ran out of memory while it trained february." in shown
+    assert "Set spark.driver.memory to 4g or more." in shown
+
+
+def test_markup_in_a_message_is_shown() -> None:
+    """Square brackets in a message are neither obeyed nor an error."""
+    assert "[/] [red]x" in _shown(samples.result((), failure=samples.failure(message="[/] [red]x")))
+
+
+def test_an_ascii_log_is_no_error() -> None:
+    """A log that can't take a check mark gets another sign."""
+    file = _Latin()
+    show_verdict(Console(file=file, width=100), samples.result(), FOLDER)
+    file.seek(0)
+    assert "+ PASS" in file.read()
+
+
+def test_many_versions_show_the_latest_metrics() -> None:
+    """Thirty versions do not make thirty columns."""
+    versions = tuple(samples.version(f"v{at}_{'x' * 60}", at) for at in range(30))
+    assert "last 5 of 30 versions" in _shown(samples.result(versions))
+
+
+def test_a_log_gets_a_line_per_finished_step() -> None:
+    """Without a terminal each step that is done is one line, with the time since the start."""
+    file, clock = io.StringIO(), _Clock()
+    with progress(Console(file=file, width=30), clock) as listen:
+        listen(Event("train", "started", "january"))
+        clock.now_s += 12.34
+        listen(
+            Event("train", "done", "january", elapsed_s=8.1, detail="a detail that is longer than the line")
+        )
+        assert file.getvalue() == (
+            "[   12.3 s] january: train done in 8.1 s (a detail that is longer than the line)\n"
+        )
+
+
+def test_a_step_of_the_whole_run_has_a_name_too() -> None:
+    """A step without a version is the run's."""
+    file = io.StringIO()
+    with progress(Console(file=file), _Clock()) as listen:
+        listen(Event("session", "done", elapsed_s=4))
+    assert "run: session done in 4.0 s" in file.getvalue()
+
+
+def test_a_terminal_shows_versions_side_by_side() -> None:
+    """Each version has a line with what it is at and what it has done."""
+    file, clock = _Terminal(), _Clock()
+    with progress(Console(file=file, width=100, force_terminal=True, color_system=None), clock) as listen:
+        listen(Event("check", "done", "january", elapsed_s=0.2))
+        listen(Event("train", "started", "january"))
+        listen(Event("train", "started", "february"))
+        clock.now_s += 3
+        listen(Event("train", "done", "february", elapsed_s=3))
+    last = file.getvalue().splitlines()[-4:]
+    assert "january  train 3.0 s stopped  ✓ check" in last[0]
+    assert "february ✓ train 3.0 s" in last[1]
+
+
+def test_an_error_in_the_block_leaves_the_terminal_whole() -> None:
+    """Ctrl-C while the job works gives the cursor back and is not swallowed."""
+    file = _Terminal()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        progress(Console(file=file, force_terminal=True)),
+    ):
+        raise KeyboardInterrupt
+    assert file.getvalue().rstrip("\n").endswith("\x1b[?25h")
+
+
+def test_more_versions_than_lines_do_not_flood() -> None:
+    """On a small terminal those at work are shown and the rest are counted."""
+    file = _Terminal()
+    console = Console(file=file, width=80, height=10, force_terminal=True, color_system=None)
+    with progress(console, _Clock()) as listen:
+        for at in range(30):
+            listen(Event("train", "done", f"v{at}", elapsed_s=1))
+    assert "0.0 s elapsed, 24 lines not shown" in file.getvalue()
+
+
+def test_the_module_loads_without_heavy_ones() -> None:
+    """The command's start does not wait for matplotlib or jinja2."""
+    check = "import sys, harness.report.terminal; print({'matplotlib', 'jinja2'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

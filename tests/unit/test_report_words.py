@@ -1,0 +1,89 @@
+import pytest
+
+from harness.report import words
+from harness.results import Verdict
+
+
+@pytest.mark.parametrize(
+    ("expected", "value"),
+    [
+        ("not measured", None),
+        ("0", 0.0),
+        ("3,395", 3395.0),
+        ("0.5996", 0.59962),
+        ("-0.0319", -0.0319),
+        ("12.35", 12.345678),
+        ("1,234.5", 1234.54),
+        ("-1.64e-06", -1.6412e-6),
+    ],
+)
+def test_number_has_the_digits_that_matter(expected: str, value: float | None) -> None:
+    """A number is shown with the digits that its size calls for."""
+    assert words.number(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("expected", "value"), [("+0.0400", 0.04), ("-0.0400", -0.04), ("0", 0), ("not measured", None)]
+)
+def test_a_difference_has_a_sign(expected: str, value: float | None) -> None:
+    """A difference says which way it goes, and zero has no sign."""
+    assert words.signed(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("expected", "duration_s"),
+    [
+        ("0.0 s", 0),
+        ("9.9 s", 9.94),
+        ("10 s", 9.96),
+        ("1 min 0 s", 59.6),
+        ("3 min 5 s", 185),
+        ("2 h 1 min", 7290),
+    ],
+)
+def test_seconds_grow_into_minutes_and_hours(expected: str, duration_s: float) -> None:
+    """A duration is shown in units that a person would use."""
+    assert words.seconds(duration_s) == expected
+
+
+def test_standard_error_stands_beside_its_value() -> None:
+    """A value with a standard error shows both."""
+    assert words.with_error(0.6431, 0.0412) == "0.6431 ± 0.041"
+
+
+def test_no_value_has_no_standard_error() -> None:
+    """What was not measured is not given an error."""
+    assert words.with_error(None, 0.04) == "not measured"
+
+
+def test_verdict_has_a_sign_and_a_word() -> None:
+    """A verdict is told by more than a colour."""
+    assert [words.verdict_words(each) for each in Verdict] == ["✓ pass", "✗ fail", "? not proven"]
+
+
+def test_public_hides_user_and_password() -> None:
+    """A tracking URI's password never gets into a report."""
+    assert words.public("https://me:secret@mlflow:5000/x") == "https://***@mlflow:5000/x"
+
+
+@pytest.mark.parametrize(
+    "address", ["abfss://lake@account.dfs.core.windows.net/x", "C:\\x", "http://[", "pass"]
+)
+def test_public_leaves_other_addresses_alone(address: str) -> None:
+    """An address without a password is shown as it is, and so is what is no address."""
+    assert words.public(address) == address
+
+
+def test_typeset_uses_true_signs_but_leaves_names_alone() -> None:
+    """Typed comparisons and minus signs become printed ones; a hyphen in a name stays."""
+    assert words.typeset(">= -0.1 since run-1") == "≥ \N{MINUS SIGN}0.1 since run-1"
+
+
+def test_to_ascii_keeps_the_verdicts_apart() -> None:
+    """On a terminal without Unicode the three verdicts still have three signs."""
+    assert words.to_ascii("✓ ✗ ? ± é") == "+ x ? +/- ?"
+
+
+def test_printable_drops_what_terminals_obey() -> None:
+    """An escape sequence in a message can't move the cursor; line ends stay."""
+    assert words.printable("a\x1b[2J\x00b\nc") == "a[2Jb\nc"
