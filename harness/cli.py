@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.errors import ExitCode, HarnessError
+from harness.errors import ExitCode, HarnessError, NotThereError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,7 +45,7 @@ def scenario(
     raise typer.Exit(outcome.result.exit_code)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def check(
     names: Annotated[list[str], typer.Argument(metavar="NAME|FILE...", help="Scenarios by name or file.")],
 ) -> None:
@@ -64,7 +65,7 @@ def check(
     raise typer.Exit(worst)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def runs(
     table: Annotated[str | None, typer.Option(help="A table by name, URI or fingerprint.")] = None,
     version: Annotated[int | None, typer.Option(min=0, help="A Delta version.")] = None,
@@ -81,7 +82,7 @@ def runs(
     show_runs(_console(), found)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def trace(run_id: Annotated[str, typer.Argument(help="An MLflow run, or a harness run.")]) -> None:
     """Show the dataset version, fingerprint, parameters, metrics and bundle of a run."""
     from harness import lineage
@@ -91,17 +92,16 @@ def trace(run_id: Annotated[str, typer.Argument(help="An MLflow run, or a harnes
     show_trace(_console(), lineage.trace(read_settings(), run_id))
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000) -> None:
     """Open MLflow's pages on the runs of this folder; Ctrl-C ends it."""
     from harness.settings import read_settings
     from harness.ui import serve
 
-    typer.echo(f"MLflow: http://127.0.0.1:{port}  (Ctrl-C ends it)")
-    raise typer.Exit(serve(read_settings(), port))
+    serve(read_settings(), port)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def clean(
     keep: Annotated[int, typer.Option(help="How many of the newest runs stay.")],
 ) -> None:
@@ -110,7 +110,7 @@ def clean(
     from harness.settings import read_settings
 
     removed = remove_old_runs(read_settings(), keep)
-    typer.echo(f"{len(removed)} runs removed, with their tables.")
+    typer.echo(f"{len(removed)} run{'s' if len(removed) != 1 else ''} removed, with their tables.")
 
 
 def main() -> None:
@@ -124,6 +124,13 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
         sys.exit(ExitCode.INTERRUPTED)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _tell(NotThereError(f"{where}{error.strerror or error}."))
+        sys.exit(ExitCode.NOT_THERE)
+    except Exception:  # A bug: whoever reports it needs the traceback, and Python's exit code would be 1.
+        traceback.print_exc()
+        sys.exit(ExitCode.JOB_BROKE)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -32,9 +32,11 @@ def write_text(path: Path, text: str) -> None:
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        # Not there any more where all went well.
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise unwritable(path, error) from error
 
 
 def unwritable(path: Path, error: OSError) -> NotThereError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.errors import UsageError
+from harness.errors import NotThereError, UsageError
 from harness.runs import LATEST, list_runs
 from harness.settings import Settings
 from harness.targets import open_target
@@ -20,16 +20,20 @@ def remove_old_runs(settings: Settings, keep: int) -> list[str]:
 
     Raises:
         UsageError: ``keep`` is negative.
+        NotThereError: A run's folder can't be removed; the others are.
     """
     if keep < 0:
         raise UsageError(f"--keep is {keep}; it is the number of runs to keep, 0 or more.")
     target = open_target(settings)
     runs = list_runs(settings.runs)
-    old = runs[: len(runs) - keep] if keep else runs
+    old = runs[: max(0, len(runs) - keep)]
     for run in old:
         target.remove_run(run.path.name)
         run.remove()
     latest = settings.runs / LATEST
     if latest.is_symlink() and not latest.exists():
         latest.unlink()
+    left = [run.path for run in old if run.path.exists()]
+    if left:
+        raise NotThereError(f"Can't remove {left[0]}.", remedy="See who owns it, or remove it by hand.")
     return [run.path.name for run in old]

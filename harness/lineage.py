@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import NotThereError
 from harness.settings import Settings
 from harness.tracked import TrackedRun
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 _FINGERPRINT_DIGITS = 32
 _MANY = 1000
@@ -56,9 +60,10 @@ def trace(settings: Settings, run_id: str) -> list[TrackedRun]:
     Raises:
         NotThereError: There is no such run.
     """
-    by_id = [run for run in _search(settings, "") if run_id in (run.run_id, run.tag("run_id"))]
+    every = _search(settings, "")
+    by_id = [run for run in every if run_id in (run.run_id, run.tag("run_id"))]
     parents = {run.run_id for run in by_id if not run.tag("data_version")}
-    children = [run for run in _search(settings, "") if run.tags.get("mlflow.parentRunId") in parents]
+    children = [run for run in every if run.tags.get("mlflow.parentRunId") in parents]
     found = {run.run_id: run for run in [*by_id, *children] if run.tag("data_version")}
     if not found:
         raise NotThereError(
@@ -80,22 +85,29 @@ def _quoted(text: str) -> str:
 
 
 def _search(settings: Settings, condition: str) -> list[TrackedRun]:
+    require_store(settings)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
 
-    require_store(settings)
-    client = MlflowClient(settings["tracking_uri"])
     try:
+        client = MlflowClient(settings["tracking_uri"])
         experiment = client.get_experiment_by_name(settings["experiment"])
         if experiment is None:
             return []
-        runs = client.search_runs([experiment.experiment_id], condition, max_results=_MANY)
-    except MlflowException as error:
-        raise NotThereError(
-            f"MLflow at {settings['tracking_uri']} does not answer: {error.message}"
-        ) from error
-    return [_tracked(run) for run in runs]
+        return [_tracked(run) for run in _pages(client, experiment.experiment_id, condition)]
+    except Exception as error:  # Besides MLflow's own: whatever a store's driver raises.
+        message = str(error).strip().partition("\n")[0]
+        raise NotThereError(f"MLflow at {settings['tracking_uri']} does not answer: {message}") from error
+
+
+def _pages(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Any]:
+    token: str | None = None
+    while True:
+        page = client.search_runs([experiment_id], condition, max_results=_MANY, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def require_store(settings: Settings) -> None:

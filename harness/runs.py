@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from harness.files import unwritable
 from harness.scenario.suggest import did_you_mean
 
 LATEST = "latest"
+_RUN_ID = re.compile(r"\d{8}-\d{6}-\w+-[0-9a-f]{4}")
 
 
 def new_run_id(scenario: str) -> str:
@@ -43,9 +45,15 @@ class RunFolder:
 
     def make_latest(self) -> None:
         """Let ``latest`` point here; it always points at some run, also while it is changed."""
+        latest = self.path.parent / LATEST
         aside = self.path.parent / f".{LATEST}.{self.path.name}"
-        aside.symlink_to(self.path.name)
-        aside.replace(self.path.parent / LATEST)
+        try:
+            aside.unlink(missing_ok=True)
+            aside.symlink_to(self.path.name)
+            aside.replace(latest)
+        except OSError as error:
+            aside.unlink(missing_ok=True)
+            raise unwritable(latest, error) from error
 
     def remove(self) -> None:
         """Remove the folder and all that is in it."""
@@ -53,10 +61,14 @@ class RunFolder:
 
 
 def list_runs(runs: Path) -> list[RunFolder]:
-    """Every run's folder, oldest first."""
+    """Every run's folder, oldest first; other folders that lie there are none of ours."""
     if not runs.is_dir():
         return []
-    return [RunFolder(path) for path in sorted(runs.iterdir()) if path.is_dir() and not path.is_symlink()]
+    return [
+        RunFolder(path)
+        for path in sorted(runs.iterdir())
+        if _RUN_ID.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+    ]
 
 
 def find_run(runs: Path, run_id: str) -> RunFolder:
@@ -66,7 +78,7 @@ def find_run(runs: Path, run_id: str) -> RunFolder:
         NotThereError: There is none of that name.
     """
     path = runs / run_id
-    if path.is_dir():
-        return RunFolder(path.resolve())
     known = [run.path.name for run in list_runs(runs)]
+    if run_id in known or (run_id == LATEST and path.is_dir()):
+        return RunFolder(path.resolve())
     raise NotThereError(f"There is no run '{run_id}' in {runs}.{did_you_mean(run_id, known)}")

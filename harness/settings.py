@@ -15,6 +15,7 @@ from harness.scenario.suggest import did_you_mean
 
 FILE = Path("harness.toml")
 STORES = "stores."
+_NO_QUOTES = str.maketrans("", "", "\"'")
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def read_settings(
     for name, value in (command_line or {}).items():
         if value is not None:
             found[name] = Setting(name=name, value=value, origin="command line")
-    home = str((folder / Path(found["home"].value).expanduser()).resolve())
+    home = _absolute(found["home"], found["home"].value, folder)
     return Settings({name: _resolved(setting, home, folder) for name, setting in found.items()})
 
 
@@ -116,15 +117,17 @@ def _from_file(file: Path) -> Iterator[Setting]:
     try:
         text = file.read_text(encoding="utf-8")
         values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file.name}: not valid TOML: {error}.") from error
     except OSError as error:
         raise UsageError(f"Can't read {file}: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file.name}: not valid TOML: {error}.") from error
     names = [known.name for known in KNOWN]
     for name, value in _flat(values):
         line = _line_of(name, text)
         if name not in names and not name.startswith(STORES):
             raise UsageError(f"{file.name}:{line}: unknown setting '{name}'.{did_you_mean(name, names)}")
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise UsageError(f"{file.name}:{line}: '{name}' should be text; put it in quotes.")
         yield Setting(name=name, value=str(value), origin=f"{file.name}:{line}")
 
 
@@ -143,9 +146,13 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
 
 
 def _line_of(name: str, text: str) -> int:
-    key = name.rpartition(".")[2]
+    """The line of a setting; the first one where its key is written in an unusual way."""
+    section = ""
     for number, line in enumerate(text.splitlines(), 1):
-        if line.split("=")[0].strip().strip('"') == key:
+        key = line.partition("=")[0].translate(_NO_QUOTES).strip()
+        if key.startswith("["):
+            section = key.partition("]")[0].strip("[ ") + "."
+        elif section + key == name:
             return number
     return 1
 
@@ -155,10 +162,30 @@ def _resolved(setting: Setting, home: str, folder: Path) -> Setting:
     if setting.name == "home":
         value = home
     elif setting.name in ("lake", "artifacts") or setting.name.startswith(STORES):
-        value = value if "://" in value else str((folder / Path(value).expanduser()).resolve())
-    if setting.name == "tracking_uri" and urlsplit(value).password:
-        raise UsageError(
-            f"The tracking URI set by {setting.origin} holds a password, which plans and reports would show.",
-            remedy="Leave it out, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.",
-        )
+        value = value if "://" in value else _absolute(setting, value, folder)
+    if "://" in value:
+        _refuse_password(setting, value)
     return setting.model_copy(update={"value": value})
+
+
+def _absolute(setting: Setting, path: str, folder: Path) -> str:
+    try:
+        return str((folder / Path(path).expanduser()).resolve())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UsageError(
+            f"The setting '{setting.name}' ({setting.origin}) is no path: {path!r}: {error}"
+        ) from error
+
+
+def _refuse_password(setting: Setting, uri: str) -> None:
+    try:
+        password = urlsplit(uri).password
+    except ValueError as error:
+        raise UsageError(f"The setting '{setting.name}' ({setting.origin}) is no URI: {error}.") from error
+    if password:
+        raise UsageError(
+            f"The setting '{setting.name}' ({setting.origin}) holds a password, "
+            "which plans and reports would show.",
+            remedy="Leave it out of the URI. MLflow takes it from MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD.",
+        )

@@ -6,13 +6,20 @@ import os
 import subprocess
 import sys
 
+from harness.errors import NotThereError
 from harness.lineage import require_store
 from harness.settings import Settings
 
 
-def serve(settings: Settings, port: int) -> int:
-    """Serve MLflow's pages on this machine alone, until Ctrl-C; gives the server's exit code."""
+def serve(settings: Settings, port: int) -> None:
+    """Serve MLflow's pages on this machine alone, until Ctrl-C.
+
+    Raises:
+        NotThereError: There is no tracking store yet, or the server ended by itself.
+    """
     require_store(settings)
+    sys.stdout.write(f"MLflow: http://127.0.0.1:{port}  (Ctrl-C ends it)\n")
+    sys.stdout.flush()
     command = [
         sys.executable,
         *("-m", "mlflow", "server"),
@@ -27,8 +34,12 @@ def serve(settings: Settings, port: int) -> int:
     }
     process = subprocess.Popen(command, env=environment)
     try:
-        return process.wait()
+        exit_code = process.wait()
     except KeyboardInterrupt:
         process.terminate()
         process.wait()
-        return 0
+        return
+    raise NotThereError(
+        f"MLflow's server on port {port} ended with exit code {exit_code}.",
+        remedy="If another process holds the port, choose a free one with --port.",
+    )

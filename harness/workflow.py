@@ -52,9 +52,9 @@ def run_scenario(scenario: str, target: str | None, console: Console) -> Outcome
         place.prepare()
         result = run_job(place, folder, console)
         raise_mistakes(result, loaded)
-        confirm_verdict(plan, result)
-        write_reports(plan, result, folder.path)
-        folder.make_latest()
+    confirm_verdict(plan, result)
+    write_reports(plan, result, folder.path)
+    folder.make_latest()
     show(result, folder.path, console)
     return Outcome(result, folder.path)
 

@@ -9,8 +9,13 @@ from pyspark.sql import Column, DataFrame, Row, functions as F, types as T
 from harness.errors import Location, Problem, ScenarioError
 from harness.job import fingerprint
 from harness.job.faults import blamed_on
-from harness.job.prepare import HELD_OUT, KEY, LABEL, kept, labelled, with_columns
+from harness.job.prepare import FEATURES, FOLD, HELD_OUT, KEY, TARGET, kept, labelled, with_columns
+from harness.job.table import column
 from harness.scenario.model import Scenario
+
+_OURS = "harness_"
+_OF_MODELS = (FEATURES, "rawPrediction", "probability", "prediction", "weights", "r2")
+"""Columns that the bundle's models add beside the table's own."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,8 @@ def check_version(table: DataFrame, scenario: Scenario, version: int) -> Checked
     """Look at one version in one pass.
 
     Raises:
-        ScenarioError: A column is missing, the key is null or not unique, the label has one class only, or
-            a feature has no values.
+        ScenarioError: A column is missing or has a name that the models need, the key is null or not unique,
+            the label has one class only, the training rows are too few, or a feature has no values.
     """
     name = scenario.versions[version].name
     _require_columns(table, scenario)
@@ -75,31 +80,55 @@ def _require_columns(table: DataFrame, scenario: Scenario) -> None:
     problems = [
         Problem(f"the table has no column '{name}'.", at) for name, at in wanted if name.lower() not in known
     ]
+    problems += [
+        Problem(f"column '{name}' of the table has a name that the models need; rename it.", ("table",))
+        for name in table.columns
+        if _is_taken(name)
+    ]
+    problems += [
+        Problem(f"'{name}' is a name that the models need; take another.", ("pipeline", "derive", name))
+        for name in scenario.pipeline.derive
+        if _is_taken(name)
+    ]
     if problems:
         raise ScenarioError(problems)
 
 
+def _is_taken(name: str) -> bool:
+    return name.lower().startswith(_OURS) or name.lower() in {each.lower() for each in _OF_MODELS}
+
+
 def _facts(frame: DataFrame, scenario: Scenario) -> list[Column]:
     """What is asked of each row, each once: what is added up below refers to it by name."""
-    label = F.col(LABEL)
+    target = F.col(TARGET)
     return [
         F.col(KEY),
-        label,
+        F.col(FOLD),
+        target,
         kept(scenario).alias("kept"),
-        (kept(scenario) & label.isNotNull() & ~F.col(HELD_OUT)).alias("train"),
+        (kept(scenario) & target.isNotNull() & ~F.col(HELD_OUT)).alias("train"),
         *(
             _has_value(name, frame.schema).alias(f"has_value_{index}")
-            for index, name in enumerate(scenario.pipeline.features)
+            for index, (name, _) in enumerate(_inputs(scenario))
         ),
         *(
-            F.col(f"`{name}`").cast("double").isin(float("inf"), float("-inf")).alias(f"is_infinite_{index}")
+            column(name).cast("double").isin(float("inf"), float("-inf")).alias(f"is_infinite_{index}")
             for index, name in enumerate(scenario.pipeline.features)
         ),
     ]
 
 
+def _inputs(scenario: Scenario) -> list[tuple[str, Location]]:
+    """Every feature, numeric ones first, and where the scenario names it."""
+    pipeline = scenario.pipeline
+    return [
+        *((name, ("pipeline", "features", index)) for index, name in enumerate(pipeline.features)),
+        *((name, ("pipeline", "categorical", index)) for index, name in enumerate(pipeline.categorical)),
+    ]
+
+
 def _counts(scenario: Scenario) -> list[Column]:
-    keep, train, label = F.col("kept"), F.col("train"), F.col(LABEL)
+    keep, train, label = F.col("kept"), F.col("train"), F.col(TARGET)
     return [
         F.count(F.lit(1)).alias("rows"),
         _count_if(keep).alias("kept"),
@@ -110,13 +139,15 @@ def _counts(scenario: Scenario) -> list[Column]:
         _count_if(keep & (label == 0)).alias("negatives"),
         _count_if(train & (label == 1)).alias("train_positives"),
         _count_if(train & (label == 0)).alias("train_negatives"),
+        F.min(F.when(train, F.col(FOLD))).alias("first_fold"),
+        F.max(F.when(train, F.col(FOLD))).alias("last_fold"),
         *(
-            column
+            _count_if(train & F.col(f"has_value_{index}")).alias(f"values_{index}")
+            for index in range(len(_inputs(scenario)))
+        ),
+        *(
+            _count_if(keep & F.col(f"is_infinite_{index}")).alias(f"infinite_{index}")
             for index in range(len(scenario.pipeline.features))
-            for column in (
-                _count_if(train & F.col(f"has_value_{index}")).alias(f"values_{index}"),
-                _count_if(keep & F.col(f"is_infinite_{index}")).alias(f"infinite_{index}"),
-            )
         ),
     ]
 
@@ -126,11 +157,11 @@ def _count_if(condition: Column) -> Column:
 
 
 def _has_value(name: str, schema: T.StructType) -> Column:
-    column = F.col(f"`{name}`")
+    value = column(name)
     kinds = {field.name.lower(): field.dataType for field in schema}
     if isinstance(kinds[name.lower()], T.FractionalType):
-        return column.isNotNull() & ~F.isnan(column.cast("double"))
-    return column.isNotNull()
+        return value.isNotNull() & ~F.isnan(value.cast("double"))
+    return value.isNotNull()
 
 
 def _key_problems(counts: Row, frame: DataFrame, scenario: Scenario, name: str) -> list[Problem]:
@@ -141,8 +172,9 @@ def _key_problems(counts: Row, frame: DataFrame, scenario: Scenario, name: str) 
     if counts["null_keys"]:
         return [Problem(f"key '{key}' is null in {counts['null_keys']} rows of version '{name}'.", at)]
     if counts["keys"] < counts["rows"]:
-        doubled = frame.groupBy(KEY).count().where("count > 1").orderBy(KEY).first()
-        example = f", such as {doubled[KEY]!r} ({doubled['count']} times)" if doubled else ""
+        parts = F.array(*(column(part).cast("string") for part in scenario.table.key))
+        doubled = frame.groupBy(parts.alias(KEY)).count().where("count > 1").orderBy(KEY).first()
+        example = f", such as '{', '.join(doubled[KEY])}' ({doubled['count']} times)" if doubled else ""
         twice = counts["rows"] - counts["keys"]
         return [
             Problem(f"key '{key}' is not unique in version '{name}': {twice} rows too many{example}.", at)
@@ -152,7 +184,7 @@ def _key_problems(counts: Row, frame: DataFrame, scenario: Scenario, name: str) 
 
 def _label_problems(counts: Row, scenario: Scenario, name: str) -> list[Problem]:
     column = scenario.pipeline.label.column
-    problems = []
+    problems: list[Problem] = []
     for kind in ("positive", "negative"):
         at: Location = ("pipeline", "label", kind)
         if counts[f"{kind}s"] == 0:
@@ -173,18 +205,24 @@ def _label_problems(counts: Row, scenario: Scenario, name: str) -> list[Problem]
                     at,
                 )
             )
+    if not problems and counts["first_fold"] == counts["last_fold"]:
+        rows = counts["train_positives"] + counts["train_negatives"]
+        message = (
+            f"version '{name}' has {rows} training rows only, which all fall into one fold; "
+            "take another seed, or bring more rows."
+        )
+        problems.append(Problem(message, ("pipeline", "model", "folds")))
     return problems
 
 
 def _feature_problems(counts: Row, scenario: Scenario, name: str) -> list[Problem]:
     problems = []
-    for index, feature in enumerate(scenario.pipeline.features):
-        at: Location = ("pipeline", "features", index)
+    for index, (feature, at) in enumerate(_inputs(scenario)):
         if counts[f"values_{index}"] == 0:
             problems.append(
                 Problem(f"feature '{feature}' is null in all training rows of version '{name}'.", at)
             )
-        elif counts[f"infinite_{index}"]:
+        elif index < len(scenario.pipeline.features) and counts[f"infinite_{index}"]:
             rows = counts[f"infinite_{index}"]
             problems.append(
                 Problem(f"feature '{feature}' is infinite in {rows} rows of version '{name}'.", at)

@@ -15,10 +15,13 @@ from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 from harness.errors import Problem, ScenarioError
 from harness.job.faults import blamed_on
+from harness.job.table import column, quoted
 from harness.scenario.model import Pipeline, Scenario
 
 FEATURES = "features"
 LABEL = "label"
+TARGET = "harness_label"
+"""The label beside the table's own columns, one of which may be named ``label``."""
 KEY = "harness_key"
 HELD_OUT = "harness_held_out"
 FOLD = "harness_fold"
@@ -27,6 +30,7 @@ PROBE = "harness_probe"
 _BUCKETS = 1 << 52
 _ROWS_PER_PARTITION = 500_000
 _NUMBERS = (T.NumericType, T.BooleanType)
+_EQUALS = "="
 
 
 @dataclass(frozen=True)
@@ -49,15 +53,19 @@ class Samples:
 
 def columns_stage(pipeline: Pipeline) -> SQLTransformer:
     """Adds the derived columns, and every feature in the type that the later stages take."""
-    quoted = {name: f"`{name}`" for name in (*pipeline.features, *pipeline.categorical)}
     parts = [
-        "*",
-        *(f"{expression} AS `{name}`" for name, expression in pipeline.derive.items()),
-        *(f"CAST({quoted[name]} AS DOUBLE) AS `{_input(name)}`" for name in pipeline.features),
-        *(f"CAST({quoted[name]} AS STRING) AS `{_input(name)}`" for name in pipeline.categorical),
+        *_derivations(pipeline),
+        *(
+            f"CAST({quoted(name)} AS DOUBLE) AS {number}"
+            for name, number in zip(pipeline.features, _numbers(pipeline), strict=True)
+        ),
+        # Spark ML refuses the empty string as a category: each has a mark in front of it.
+        *(
+            f"CONCAT('{_EQUALS}', CAST({quoted(name)} AS STRING)) AS {category}"
+            for name, category in zip(pipeline.categorical, _categories(pipeline), strict=True)
+        ),
     ]
-    # The expressions are the scenario author's own, and a view is all that they can read.
-    return SQLTransformer(statement=f"SELECT {', '.join(parts)} FROM __THIS__")  # noqa: S608
+    return _add_columns(parts)
 
 
 def with_columns(table: DataFrame, pipeline: Pipeline) -> DataFrame:
@@ -66,16 +74,17 @@ def with_columns(table: DataFrame, pipeline: Pipeline) -> DataFrame:
     Raises:
         ScenarioError: An expression can't be resolved, overwrites a column, or a feature is no number.
     """
-    for name, expression in pipeline.derive.items():
+    known = {name.lower() for name in table.columns}
+    for name, derivation in zip(pipeline.derive, _derivations(pipeline), strict=True):
         at = ("pipeline", "derive", name)
-        if name.lower() in {column.lower() for column in table.columns}:
+        if name.lower() in known:
             raise ScenarioError([Problem(f"derived column '{name}' is already a column of the table.", at)])
         with blamed_on(f"'{name}' can't be derived", at):
-            table.select(F.expr(expression))
+            _add_columns([derivation]).transform(table)
     with blamed_on("the features can't be computed", ("pipeline", "features")):
         frame = columns_stage(pipeline).transform(table)
     for index, name in enumerate(pipeline.features):
-        kind = frame.select(f"`{name}`").schema[0].dataType
+        kind = frame.select(column(name)).schema[0].dataType
         if not isinstance(kind, _NUMBERS):
             message = (
                 f"feature '{name}' is no number but {kind.simpleString()}; "
@@ -92,8 +101,8 @@ def labelled(frame: DataFrame, scenario: Scenario) -> DataFrame:
     with blamed_on("the label can't be told", ("pipeline", "label")):
         return frame.withColumns(
             {
-                LABEL: F.when(F.col(f"`{label.column}`").isin(list(label.positive)), 1.0).when(
-                    F.col(f"`{label.column}`").isin(list(label.negative)), 0.0
+                TARGET: F.when(column(label.column).isin(list(label.positive)), 1.0).when(
+                    column(label.column).isin(list(label.negative)), 0.0
                 ),
                 KEY: key,
                 HELD_OUT: uniform(key, "split", scenario.seed) < scenario.pipeline.split.test,
@@ -113,7 +122,7 @@ def kept(scenario: Scenario) -> Column:
 
 def key_text(scenario: Scenario) -> Column:
     """The key as one string; each part behind its length, so that no two keys look alike."""
-    parts = [F.col(f"`{name}`").cast("string") for name in scenario.table.key]
+    parts = [column(name).cast("string") for name in scenario.table.key]
     if len(parts) == 1:
         return parts[0]
     return F.concat(*[F.concat(F.length(part).cast("string"), F.lit(":"), part) for part in parts])
@@ -135,11 +144,11 @@ def make_samples(frame: DataFrame, scenario: Scenario, rows: int) -> Samples:
             that sums are added up in the same order everywhere.
     """
     pipeline = scenario.pipeline
-    inputs = [f"`{_input(name)}`" for name in (*pipeline.features, *pipeline.categorical)]
+    inputs = [*_numbers(pipeline), *_categories(pipeline)]
     partitions = pipeline.model.partitions or 1 + rows // _ROWS_PER_PARTITION
     clean = (
-        frame.where(kept(scenario) & F.col(LABEL).isNotNull())
-        .select(KEY, LABEL, HELD_OUT, FOLD, PROBE, *inputs)
+        frame.where(kept(scenario) & F.col(TARGET).isNotNull())
+        .select(KEY, F.col(TARGET).alias(LABEL), HELD_OUT, FOLD, PROBE, *inputs)
         .repartition(partitions, KEY)
         .sortWithinPartitions(KEY)
         .persist()
@@ -162,37 +171,48 @@ def _fit_stages(train: DataFrame, pipeline: Pipeline) -> tuple[list[Any], tuple[
     """Imputer, indexers, encoder and assembler, and the names of the vector's slots."""
     stages: list[Any] = []
     names: list[str] = list(pipeline.features)
-    columns = [_input(name) for name in pipeline.features]
+    columns = _numbers(pipeline)
     if pipeline.features:
-        imputer = Imputer(strategy=pipeline.impute, inputCols=columns, outputCols=columns)
+        # An approximate median depends on the partitions.
+        imputer = Imputer(strategy=pipeline.impute, inputCols=columns, outputCols=columns, relativeError=0.0)
         stages.append(imputer.fit(train))
     if pipeline.categorical:
-        indexer, encoder = _fit_categories(train, pipeline.categorical)
+        indexer, encoder = _fit_categories(train, _categories(pipeline))
         stages += [indexer, encoder]
-        columns = columns + [_encoded(name) for name in pipeline.categorical]
+        columns = columns + encoder.getOutputCols()
         for name, labels in zip(pipeline.categorical, indexer.labelsArray, strict=True):
-            names += [f"{name}={label}" for label in labels]
+            names += [f"{name}{label}" for label in labels]
     stages.append(VectorAssembler(inputCols=columns, outputCol=FEATURES))
     return stages, tuple(names)
 
 
-def _fit_categories(train: DataFrame, categorical: tuple[str, ...]) -> tuple[Any, Any]:
+def _fit_categories(train: DataFrame, inputs: list[str]) -> tuple[Any, Any]:
     """One indicator per value seen in training; null and unseen values have a slot that is left out.
 
     Values are ordered by alphabet: by frequency, Spark's default, the order changes with the data.
     """
-    inputs = [_input(name) for name in categorical]
-    indexed = [f"{_input(name)}_index" for name in categorical]
+    indexed = [f"{name}_index" for name in inputs]
     indexer = StringIndexer(
         inputCols=inputs, outputCols=indexed, stringOrderType="alphabetAsc", handleInvalid="keep"
     ).fit(train)
-    encoder = OneHotEncoder(inputCols=indexed, outputCols=[_encoded(name) for name in categorical])
+    encoder = OneHotEncoder(inputCols=indexed, outputCols=[f"{name}_encoded" for name in inputs])
     return indexer, encoder.fit(indexer.transform(train))
 
 
-def _input(name: str) -> str:
-    return f"harness_input_{name}"
+def _derivations(pipeline: Pipeline) -> list[str]:
+    # The end of the line ends a comment that the expression may end with.
+    return [f"{expression}\n AS {quoted(name)}" for name, expression in pipeline.derive.items()]
 
 
-def _encoded(name: str) -> str:
-    return f"harness_input_{name}_encoded"
+def _add_columns(parts: list[str]) -> SQLTransformer:
+    # The expressions are the scenario author's own, and a view is all that they can read.
+    return SQLTransformer(statement=f"SELECT *, {', '.join(parts)} FROM __THIS__")  # noqa: S608
+
+
+def _numbers(pipeline: Pipeline) -> list[str]:
+    """The columns that stages take the features from: by number, because Spark ML can't take any name."""
+    return [f"harness_number_{index}" for index in range(len(pipeline.features))]
+
+
+def _categories(pipeline: Pipeline) -> list[str]:
+    return [f"harness_category_{index}" for index in range(len(pipeline.categorical))]

@@ -6,7 +6,7 @@ from typing import Any
 
 from delta.tables import DeltaTable
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
 from harness.errors import Location, Problem, ScenarioError
 from harness.job.faults import blamed_on, first_sentence
@@ -66,6 +66,16 @@ def latest_version(spark: SparkSession, uri: str) -> int:
 def read_version(spark: SparkSession, uri: str, version: int) -> DataFrame:
     """The table as it was at a version, whatever came after it."""
     return spark.read.format("delta").option("versionAsOf", version).load(uri)
+
+
+def quoted(name: str) -> str:
+    """A column's name as SQL takes it, whatever characters it has."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def column(name: str) -> Column:
+    """The column of exactly this name: a dot in it does not reach into a struct."""
+    return F.col(quoted(name))
 
 
 def remove_table(spark: SparkSession, uri: str) -> None:

@@ -25,9 +25,10 @@ class Document:
             try:
                 position = node.lc.key(part) if hasattr(node, "items") else node.lc.item(part)
                 node = node[part]
+                line = position[0] + 1
             except (AttributeError, KeyError, IndexError, TypeError):
+                # Also what is there by a merge key: it stands elsewhere.
                 break
-            line = position[0] + 1
         return line
 
     def error(self, problems: list[Problem]) -> ScenarioError:
@@ -47,7 +48,8 @@ def read_document(path: Path) -> Document:
         ScenarioError: It is not YAML, or no mapping.
     """
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from ruamel.yaml.error import MarkedYAMLError
+    from ruamel.yaml.reader import ReaderError
 
     file = str(path)
     try:
@@ -58,12 +60,19 @@ def read_document(path: Path) -> Document:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
         raise ScenarioError([Problem(f"not valid YAML: {error.problem}.", line=line)], file=file) from error
-    except YAMLError as error:
-        raise ScenarioError([Problem(f"not valid YAML: {error}.")], file=file) from error
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        message = f"not valid YAML: the character {error.character!r} is not allowed."
+        raise ScenarioError([Problem(message, line=line)], file=file) from error
     except UnicodeDecodeError as error:
-        raise ScenarioError([Problem("not UTF-8 text.")], file=file) from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ScenarioError([Problem("not UTF-8 text.", line=line)], file=file) from error
     except OSError as error:
         raise UsageError(f"Can't read {path}: {error.strerror}.") from error
+    except RecursionError as error:
+        raise ScenarioError([Problem("not valid YAML: nested too deeply.")], file=file) from error
+    except Exception as error:  # What makes values of text raises whatever the text leads it to.
+        raise ScenarioError([Problem(f"not valid YAML: {error}.")], file=file) from error
     if not isinstance(values, dict):
         raise ScenarioError([Problem("a scenario is a mapping of keys; see docs/scenario.md.")], file=file)
     return Document(file=file, values=values, marked=marked)

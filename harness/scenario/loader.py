@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from harness.errors import Location, Problem, UsageError
 from harness.files import sha256_of
@@ -19,6 +22,26 @@ from harness.scenario.suggest import did_you_mean
 
 FOLDER = Path("scenarios")
 """Where scenarios are looked for by name, below the current folder."""
+
+_LENGTH_SHOWN = 60
+_WORDS = {
+    "string_type": "should be text",
+    "tuple_type": "should be a list",
+    "dict_type": "should be a mapping of keys",
+    "model_type": "should be a mapping of keys",
+    "too_short": "should have at least one item",
+    "int_type": "should be a whole number",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_type": "should be a number",
+    "float_parsing": "should be a number",
+    "finite_number": "should be a finite number",
+}
+"""What the validator finds, in words of the file; its own are about Python."""
+_WORDS_OF_MODELS = {
+    "Bound": "should be a number, or a mapping with min, max, equals or change",
+    "Source": "should be a path, or a mapping with a path",
+}
 
 
 @dataclass(frozen=True)
@@ -39,11 +62,12 @@ def find_scenario(name_or_file: str) -> Path:
     """
     given = Path(name_or_file)
     if given.suffix in (".yaml", ".yml"):
-        if given.is_file():
+        if _is_file(given):
             return given
-        raise UsageError(f"There is no scenario file {given}.")
+        near = did_you_mean(given.name, sorted(path.name for path in given.parent.glob("*.y*ml")))
+        raise UsageError(f"There is no scenario file {given}.{near}")
     by_name = FOLDER / f"{name_or_file}.yaml"
-    if by_name.is_file():
+    if _is_file(by_name):
         return by_name
     known = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     hint = did_you_mean(name_or_file, known)
@@ -75,23 +99,39 @@ def load_scenario(name_or_file: str) -> LoadedScenario:
 
 def _validate(document: Document) -> Scenario:
     try:
-        return Scenario.model_validate(document.values)
+        scenario = Scenario.model_validate(document.values)
+        scenario.model_dump_json()
     except ValidationError as error:
         raise document.error(list(_problems(error))) from error
+    except PydanticSerializationError as error:
+        # YAML lets half of a surrogate pair be written, which no file can hold.
+        raise document.error(
+            [Problem("some of its text is not Unicode: half of a surrogate pair.")]
+        ) from error
+    return scenario
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise UsageError(f"Can't look for a scenario at {path}: {error.strerror}.") from error
 
 
 def _problems(error: ValidationError) -> Iterator[Problem]:
     """One problem per place, in the scenario's words rather than the validator's."""
-    seen: set[Location] = set()
+    details: dict[Location, ErrorDetails] = {}
     for detail in error.errors():
-        location = _without_validators(detail["loc"])
-        if location in seen:
-            continue
-        seen.add(location)
-        yield Problem(_message(detail["type"], detail["msg"], detail.get("input"), location), location)
+        details.setdefault(_without_validators(detail["loc"]), detail)
+    for location, detail in details.items():
+        # Items that are wrong are left out before the validator counts what is left.
+        inside = any(each[: len(location)] == location and each != location for each in details)
+        if not (detail["type"] == "too_short" and inside):
+            yield Problem(_message(detail, location), location)
 
 
-def _message(kind: str, message: str, value: object, location: Location) -> str:
+def _message(detail: ErrorDetails, location: Location) -> str:
+    kind, value = detail["type"], detail["input"]
     name = str(location[-1]) if location else "scenario"
     inside = ".".join(str(part) for part in location[:-1])
     where = f" in '{inside}'" if inside else ""
@@ -99,12 +139,28 @@ def _message(kind: str, message: str, value: object, location: Location) -> str:
         return f"unknown key '{name}'{where}.{did_you_mean(name, _keys_at(location[:-1]))}"
     if kind == "missing":
         return f"'{name}' is missing{where}."
-    if kind == "value_error":
-        return message.removeprefix("Value error, ") + "."
     if kind == "string_pattern_mismatch":
-        return f"{value!r}{where} is no name: letters, digits and underscores, beginning with a letter."
-    shown = f" (it is {value!r})" if isinstance(value, str | int | float) else ""
-    return f"'{name}'{where}: {message[0].lower()}{message[1:]}{shown}."
+        return f"{_shown(value)}{where} is no name: letters, digits and underscores, beginning with a letter."
+    if kind == "invalid_key" or detail["loc"][-1:] == ("[key]",):
+        return f"key {_shown(value)}{where} should be text; put it in quotes."
+    subject = f"item {location[-1] + 1}" if location and isinstance(location[-1], int) else f"'{name}'"
+    hint = (
+        did_you_mean(str(value), re.findall(r"'([^']+)'", detail["msg"])) if kind == "literal_error" else ""
+    )
+    is_plain = value is None or isinstance(value, str | int | float | date)
+    it_is = f" (it is {'empty' if value is None else _shown(value)})" if is_plain else ""
+    return f"{subject}{where} {_finding(detail)}{it_is}.{hint}"
+
+
+def _finding(detail: ErrorDetails) -> str:
+    context = detail.get("ctx", {})
+    known = _WORDS_OF_MODELS.get(context.get("class_name", "")) or _WORDS.get(detail["type"])
+    return known or "should" + detail["msg"].partition("should")[2]
+
+
+def _shown(value: object) -> str:
+    text = str(value) if isinstance(value, date) else repr(value)
+    return text if len(text) <= _LENGTH_SHOWN else f"{text[:_LENGTH_SHOWN]}..."
 
 
 def _without_validators(location: tuple[int | str, ...]) -> Location:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -191,10 +191,3 @@ class Scenario(Model):
     pipeline: Pipeline
     versions: Annotated[tuple[Version, ...], Field(min_length=1)]
     publish: Publish = Publish()
-
-    @model_validator(mode="after")
-    def _some_feature(self) -> Self:
-        if not self.pipeline.features and not self.pipeline.categorical:
-            message = "the pipeline has no features; name at least one under 'features' or 'categorical'"
-            raise ValueError(message)
-        return self

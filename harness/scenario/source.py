@@ -6,10 +6,11 @@ import csv
 import gzip
 import itertools
 import json
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from harness.errors import Location, Problem
 from harness.scenario.model import Scenario, Source
@@ -49,22 +50,36 @@ def locate_source(scenario: Scenario, folder: Path) -> tuple[SourceFile | None, 
     source = scenario.table.source
     if "://" in source.path:
         return SourceFile(source.path, source.format or "delta", _options(source)), []
-    path = (folder / source.path).resolve()
-    if not path.exists():
-        return None, [Problem(f"there is no source {source.path} ({path}).{_near(path)}", _AT)]
-    kind = source.format or _format_of(path)
-    if kind is None:
-        return None, [
-            Problem(f"can't tell the format of {path.name}; say format: csv, json, parquet or delta.", _AT)
-        ]
-    found = SourceFile(str(path), kind, _options(source))
+    found = _find(source, folder)
+    if isinstance(found, Problem):
+        return None, [found]
+    return found, _compare(scenario, found)
+
+
+def _find(source: Source, folder: Path) -> SourceFile | Problem:
     try:
-        columns = _READERS[kind](path, found.options)
-    except (OSError, ValueError, csv.Error) as error:
-        return found, [Problem(f"can't read {path.name} as {kind}: {_first_line(error)}.", _AT)]
+        path = (folder / source.path).resolve()
+        if not path.exists():
+            return Problem(f"there is no source {source.path} ({path}).{_near(path)}", _AT)
+        kind = source.format or _format_of(path)
+    except (OSError, ValueError, RuntimeError) as error:
+        return Problem(f"can't look for the source {source.path!r}: {_first_line(error)}.", _AT)
+    if not (path.is_file() or path.is_dir()):
+        return Problem(f"the source {path} is neither a file nor a folder.", _AT)
+    if kind is None:
+        return Problem(f"can't tell the format of {path.name}; say format: csv, json, parquet or delta.", _AT)
+    return SourceFile(str(path), kind, _options(source))
+
+
+def _compare(scenario: Scenario, found: SourceFile) -> list[Problem]:
+    path = Path(found.uri)
+    try:
+        columns = _READERS[found.format](path, found.options)
+    except _UNREADABLE as error:
+        return [Problem(f"can't read {path.name} as {found.format}: {_first_line(error)}.", _AT)]
     if not columns:
-        return found, [Problem(f"{path.name} is empty: it has no rows.", _AT)]
-    return found, _missing_columns(scenario, columns, path.name)
+        return [Problem(f"{path.name} is empty: it has no rows.", _AT)]
+    return _missing_columns(scenario, columns, path.name)
 
 
 def _missing_columns(scenario: Scenario, columns: list[str], file: str) -> list[Problem]:
@@ -85,7 +100,14 @@ def _missing_columns(scenario: Scenario, columns: list[str], file: str) -> list[
 
 
 def _options(source: Source) -> dict[str, str]:
-    return {"sep": "\t", **source.options} if source.path.endswith(".tsv") else dict(source.options)
+    is_tsv = source.path.endswith((".tsv", ".tsv.gz"))
+    return {"sep": "\t", **source.options} if is_tsv else dict(source.options)
+
+
+def _option(options: dict[str, str], *names: str, default: str) -> str:
+    """An option by any of its names; Spark knows them whatever their case."""
+    given = {name.lower(): value for name, value in options.items()}
+    return next((given[name] for name in names if name in given), default)
 
 
 def _near(path: Path) -> str:
@@ -97,17 +119,19 @@ def _near(path: Path) -> str:
 def _format_of(path: Path) -> str | None:
     if (path / "_delta_log").is_dir():
         return "delta"
-    for file in [path] if path.is_file() else sorted(path.iterdir()):
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         name = file.with_suffix("") if file.suffix == ".gz" else file
         if name.suffix in _FORMATS:
             return _FORMATS[name.suffix]
     return None
 
 
-def _open(path: Path) -> IO[str]:
+def _open(path: Path, options: dict[str, str]) -> IO[str]:
+    encoding = _option(options, "encoding", "charset", default="utf-8")
+    encoding = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+        return gzip.open(path, "rt", encoding=encoding, newline="")
+    return path.open(encoding=encoding, newline="")
 
 
 def _first_file(path: Path) -> Path:
@@ -121,30 +145,48 @@ def _first_file(path: Path) -> Path:
 
 
 def _csv_columns(path: Path, options: dict[str, str]) -> list[str]:
-    delimiter = options.get("sep", options.get("delimiter", ","))
-    with _open(_first_file(path)) as file:
-        rows = list(itertools.islice(csv.reader(file, delimiter=delimiter), 2))
-    if options.get("header", "true").lower() != "true":
+    delimiter = _option(options, "sep", "delimiter", default=",").replace("\\t", "\t")
+    if not delimiter:
+        raise ValueError("the option 'sep' is empty")
+    with _open(_first_file(path), options) as file:
+        # Spark takes separators of several characters, Python's csv does not.
+        lines = (line.rstrip("\r\n").split(delimiter) for line in file)
+        reader = csv.reader(file, delimiter=delimiter) if len(delimiter) == 1 else lines
+        rows = list(itertools.islice(reader, 2))
+    if _option(options, "header", default="true").lower() != "true":
         return [f"_c{index}" for index in range(len(rows[0]))] if rows else []
     return rows[0] if len(rows) > 1 else []
 
 
 def _json_columns(path: Path, options: dict[str, str]) -> list[str]:
-    with _open(_first_file(path)) as file:
-        if options.get("multiLine", "false").lower() == "true":
+    with _open(_first_file(path), options) as file:
+        if _option(options, "multiline", default="false").lower() == "true":
             content = json.load(file)
             rows = content if isinstance(content, list) else [content]
         else:
-            rows = [json.loads(line) for line in itertools.islice(file, _JSON_LINES) if line.strip()]
+            rows = list(_json_lines(itertools.islice(file, _JSON_LINES)))
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError("one JSON object per line is needed, or the option multiLine: 'true'")
     return list(dict.fromkeys(itertools.chain.from_iterable(rows)))
 
 
+def _json_lines(lines: Iterable[str]) -> Iterator[Any]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{error.msg} in line {number}") from error
+
+
 def _parquet_columns(path: Path, _options: dict[str, str]) -> list[str]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return list(pq.read_schema(_first_file(path)).names)
+    try:
+        return list(pq.read_schema(_first_file(path)).names)
+    except pa.ArrowException as error:
+        raise ValueError(str(error)) from error
 
 
 def _delta_columns(path: Path, _options: dict[str, str]) -> list[str]:
@@ -157,6 +199,7 @@ def _delta_columns(path: Path, _options: dict[str, str]) -> list[str]:
         raise ValueError(str(error)) from error
 
 
+_UNREADABLE = (OSError, ValueError, LookupError, EOFError, RecursionError, csv.Error, zlib.error)
 _READERS: dict[str, Callable[[Path, dict[str, str]], list[str]]] = {
     "csv": _csv_columns,
     "json": _json_columns,

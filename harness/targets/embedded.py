@@ -48,6 +48,8 @@ _SPARK_FOR_SMALL_DATA = {
 # In a run of a minute the JVM's second compiler costs more than it gains; the first alone keeps its code
 # in 48 MB where it is not told otherwise, which is too small, and stops when they are full.
 _JVM_FOR_SMALL_DATA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
+# A heap that starts small is collected all the time until it has grown; young objects get half of it.
+_JVM_HEAP = "-Xms{memory} -XX:NewRatio=1"
 # Another Spark on this machine must not get into ours.
 _NOT_INHERITED = ("PYSPARK_SUBMIT_ARGS", "SPARK_CONF_DIR", "HADOOP_CONF_DIR", "PYTHONPATH")
 
@@ -71,8 +73,11 @@ class Embedded:
                 str(jar) for jar in class_path(self._find_java(), report=_say)
             ),
         }
+        java_options = [_JVM_HEAP.format(memory=settings["driver_memory"])]
         if source_bytes < _SMALL_BYTES:
-            spark |= {**_SPARK_FOR_SMALL_DATA, "spark.driver.extraJavaOptions": _JVM_FOR_SMALL_DATA}
+            spark |= _SPARK_FOR_SMALL_DATA
+            java_options.append(_JVM_FOR_SMALL_DATA)
+        spark["spark.driver.extraJavaOptions"] = " ".join(java_options)
         return Environment(
             target="embedded",
             lake=settings["lake"],

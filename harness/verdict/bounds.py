@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 
 from harness.metrics import METRICS, MIN_POSITIVES
 from harness.results import BoundKind, BoundResult, Measured, Verdict, VersionResult
@@ -77,13 +78,15 @@ def value_of(metric: str, version: VersionResult) -> Measured:
 def _proven(metric: str, version: VersionResult) -> tuple[Measured, str]:
     """The value, and why it proves nothing where it does not."""
     value = value_of(metric, version)
+    if value is None or not math.isfinite(value):
+        return None, f"{metric} could not be measured at {version.name}"
     definition = METRICS.get(metric)
     if definition is not None and definition.positives is not None:
         positives = version.metrics.get(definition.positives)
-        if positives is not None and positives < MIN_POSITIVES:
+        if positives is None:
+            return value, f"{definition.positives} could not be measured at {version.name}"
+        if positives < MIN_POSITIVES:
             return value, f"only {positives:.0f} positives, fewer than {MIN_POSITIVES}"
-    if value is None or not math.isfinite(value):
-        return None, f"{metric} could not be measured at {version.name}"
     return value, ""
 
 
@@ -96,7 +99,7 @@ def _change(
     before, before_reason = _proven(metric, earlier)
     if now is None or before is None:
         return None, now_reason or before_reason
-    return now - before, now_reason or before_reason
+    return _difference(now, before), now_reason or before_reason
 
 
 def _judge(
@@ -110,6 +113,8 @@ def _judge(
     since: str | None = None,
 ) -> BoundResult:
     distance = None if measured is None else _distance(kind, measured, bound, tolerance)
+    if distance is None:
+        reason = reason or f"{metric} is too far off to be compared"
     if reason or distance is None:
         verdict = Verdict.NOT_PROVEN
     else:
@@ -127,9 +132,16 @@ def _judge(
     )
 
 
-def _distance(kind: BoundKind, measured: float, bound: float, tolerance: float) -> float:
+def _distance(kind: BoundKind, measured: float, bound: float, tolerance: float) -> Measured:
     if kind in ("min", "change_min"):
-        return measured - bound
+        return _difference(measured, bound)
     if kind in ("max", "change_max"):
-        return bound - measured
-    return tolerance - abs(measured - bound)
+        return _difference(bound, measured)
+    apart = _difference(measured, bound)
+    return None if apart is None else _difference(tolerance, abs(apart))
+
+
+def _difference(left: float, right: float) -> Measured:
+    """In decimals, as the numbers are written: from 0.8 to 0.7 it is -0.1, and meets a bound of -0.1."""
+    difference = float(Decimal(repr(left)) - Decimal(repr(right)))
+    return difference if math.isfinite(difference) else None

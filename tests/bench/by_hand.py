@@ -1,0 +1,161 @@
+"""What the harness is measured against: the notebook's steps run by hand, one process per Delta version.
+
+``python -m tests.bench.by_hand CSV FOLDER VERSION`` trains, explains, logs and copies one version; version -1
+builds the three versions first. Prints one JSON line with the seconds of each step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from harness.runtime.jars import class_path
+from harness.runtime.java import find_java
+
+MONTHS = ("2018-01-01", "2018-02-01", "2018-03-01")
+BAD = ("In Grace Period", "Late (16-30 days)", "Late (31-120 days)", "Charged Off")
+FEATURES = ["loan_amnt", "annual_inc", "dti", "delinq_2yrs", "total_acc", "credit_length", "net"]
+
+
+class Laps:
+    """Seconds since the last lap, by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.seconds[name] = round(now - self._last, 2)
+        self._last = now
+
+
+def main(csv: str, folder: str, version: int) -> None:
+    """Run the steps of one version, as a notebook's user would."""
+    laps = Laps()
+    spark = _session()
+    laps.lap("session")
+    table = f"{folder}/lc_loan"
+    if version < 0:
+        _ingest(spark, csv, table)
+        laps.lap("ingest")
+    else:
+        _train(spark, table, folder, version, laps)
+    print(json.dumps(laps.seconds))  # noqa: T201 - this is its output
+
+
+def _session() -> Any:
+    from pyspark.sql import SparkSession
+
+    jars = class_path(find_java(None, os.environ), report=lambda _line: None)
+    spark = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.jars", ",".join(str(jar) for jar in jars))
+        .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
+        .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
+        .config("spark.driver.memory", "4g")
+        .getOrCreate()
+    )
+    spark.sparkContext.setLogLevel("OFF")
+    return spark
+
+
+def _ingest(spark: Any, csv: str, table: str) -> None:
+    from pyspark.sql import functions as F
+
+    rows = spark.read.csv(csv, header=True, inferSchema=True)
+    for month in MONTHS:
+        rows.where(F.col("issue_d") == month).write.format("delta").mode("append").save(table)
+
+
+def _train(spark: Any, table: str, folder: str, version: int, laps: Laps) -> None:
+    import mlflow
+    import mlflow.spark
+
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    mlflow.set_experiment("loan_classification")
+    laps.lap("mlflow")
+    train, test = _prepare(spark, table, version)
+    laps.lap("prepare")
+    with mlflow.start_run() as run:
+        model = _cross_validate(train)
+        laps.lap("train")
+        auc = _evaluator().evaluate(model.transform(test))
+        laps.lap("evaluate")
+        explainer, r2 = _explain(model, train, test)
+        laps.lap("explain")
+        mlflow.log_params({"data_version": version})
+        mlflow.log_metrics({"auc": auc, "lime_r2": r2})
+        logged = {name: mlflow.spark.log_model(each, name) for name, each in (("lr", model), ("lime", explainer))}
+        laps.lap("log")
+        for name, info in logged.items():
+            target = f"{folder}/model-artifacts/{run.info.run_id}/{name}"
+            mlflow.spark.load_model(info.model_uri).write().overwrite().save(target)
+        laps.lap("copy")
+
+
+def _prepare(spark: Any, table: str, version: int) -> tuple[Any, Any]:
+    from pyspark.ml import Pipeline
+    from pyspark.ml.feature import Imputer, VectorAssembler
+    from pyspark.sql import functions as F
+
+    rows = (
+        spark.read.format("delta")
+        .option("versionAsOf", version)
+        .load(table)
+        .withColumn("label", F.col("loan_status").isin(*BAD).cast("double"))
+        .withColumn("credit_length", F.year("issue_d") - F.year("earliest_cr_line"))
+        .withColumn("net", F.round(F.col("total_pymnt") - F.col("loan_amnt"), 2))
+    )
+    rows = rows.select("id", "label", *[F.col(name).cast("double").alias(name) for name in FEATURES])
+    stages = [
+        Imputer(inputCols=FEATURES, outputCols=FEATURES),
+        VectorAssembler(inputCols=FEATURES, outputCol="features"),
+    ]
+    featurized = Pipeline(stages=stages).fit(rows).transform(rows).select("id", "label", "features")
+    train, test = featurized.randomSplit([0.8, 0.2], 1)
+    return train, test
+
+
+def _evaluator() -> Any:
+    from pyspark.ml.evaluation import BinaryClassificationEvaluator
+
+    return BinaryClassificationEvaluator()
+
+
+def _cross_validate(train: Any) -> Any:
+    from pyspark.ml.classification import LogisticRegression
+    from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
+
+    regression = LogisticRegression(maxIter=50)
+    grid = ParamGridBuilder().addGrid(regression.regParam, [0.0, 0.001, 1.0, 10.0]).build()
+    validator = CrossValidator(
+        estimator=regression, estimatorParamMaps=grid, evaluator=_evaluator(), numFolds=5, seed=1
+    )
+    return validator.fit(train).bestModel
+
+
+def _explain(model: Any, train: Any, test: Any) -> tuple[Any, float]:
+    from pyspark.sql import functions as F
+    from synapse.ml.explainers import VectorLIME
+
+    explainer = VectorLIME(
+        model=model,
+        inputCol="features",
+        outputCol="weights",
+        targetCol="probability",
+        targetClasses=[1],
+        numSamples=1000,
+        metricsCol="r2",
+        backgroundData=train,
+    )
+    first = F.udf(lambda values: float(values[0]), "double")
+    [mean] = explainer.transform(test).select(F.avg(first("r2"))).collect()
+    return explainer, float(mean[0])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

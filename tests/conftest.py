@@ -1,0 +1,63 @@
+"""The Spark session and the real loans, which every test that needs them shares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.scenario.loader import load_scenario
+from harness.scenario.model import Scenario
+from harness.scenario.plan import SourceData
+from harness.settings import read_settings
+from harness.targets.embedded import Embedded
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
+
+
+@dataclass(frozen=True)
+class Loans:
+    """The scenario that ships, and the rows that it starts from."""
+
+    scenario: Scenario
+    source: DataFrame
+
+    def january(self) -> DataFrame:
+        """The rows of version 0."""
+        return self.source.where("issue_d = '2018-01-01'")
+
+    def march(self) -> DataFrame:
+        """The rows of version 2: all of them."""
+        return self.source
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """A session as the embedded target's job has it, in this process."""
+    # Imported here, so that the tests that need no Spark don't wait for it.
+    from harness.job.session import open_session
+
+    home = tmp_path_factory.mktemp("harness")
+    target = Embedded(read_settings({"home": str(home)}, folder=home, environ={}))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in target._process_environment(os.environ).items():
+            patch.setenv(name, value)
+        session = open_session(target.environment(0))
+        yield session
+        session.stop()
+
+
+@pytest.fixture(scope="session")
+def loans(spark: SparkSession) -> Loans:
+    from harness.job.table import read_source
+
+    loaded = load_scenario(str(SCENARIOS / "three_versions.yaml"))
+    source = SourceData(uri=loaded.source.uri, format=loaded.source.format, options=loaded.source.options)
+    return Loans(loaded.scenario, read_source(spark, source).persist())

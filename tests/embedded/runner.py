@@ -1,0 +1,78 @@
+"""Runs the job in this process, on the session that the tests share."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from harness.events import Event
+from harness.job.clock import Clock
+from harness.job.main import Job, run
+from harness.job.tracking import Tracker
+from harness.results import Result
+from harness.scenario.loader import load_scenario
+from harness.scenario.model import Scenario
+from harness.scenario.plan import Environment, Plan, SourceData
+
+ROOT = Path(__file__).parents[2]
+SCENARIOS = ROOT / "scenarios"
+
+
+def load(name: str) -> Scenario:
+    """A scenario that ships."""
+    return load_scenario(str(SCENARIOS / f"{name}.yaml")).scenario
+
+
+def changed(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
+    """The scenario with some of its values changed; mappings are merged."""
+    return Scenario.model_validate(_merged(scenario.model_dump(exclude_none=True), changes))
+
+
+def make_plan(scenario: Scenario, source: Path, home: Path, run_id: str = "run") -> Plan:
+    """A plan whose files all lie below one folder."""
+    environment = Environment(
+        target="embedded",
+        lake=str(home / "lake"),
+        model_store=str(home / "models"),
+        tracking_uri=f"sqlite:///{home}/mlflow.db",
+        experiment="harness",
+        artifacts=str(home / "artifacts"),
+    )
+    return Plan(
+        run_id=run_id,
+        harness_version="0",
+        scenario=scenario,
+        scenario_file=f"{scenario.name}.yaml",
+        scenario_sha256="0" * 64,
+        environment=environment,
+        source=SourceData(uri=str(source), format=source.suffix.removeprefix(".")),
+    )
+
+
+def make_job(spark: SparkSession, plan: Plan, events: list[Event] | None = None) -> Job:
+    """A job that is ready to run; its tracking store is there."""
+    tracker: Future[Tracker] = Future()
+    tracker.set_result(Tracker(plan))
+    scratch = Path(plan.environment.lake).parent / f"scratch-{plan.run_id}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    listener = (lambda _event: None) if events is None else events.append
+    return Job(plan, Clock(listener), spark, tracker, scratch)
+
+
+def run_job(spark: SparkSession, scenario: Scenario, source: Path, home: Path, run_id: str = "run") -> Result:
+    """Run a scenario to its result."""
+    return run(make_job(spark, make_plan(scenario, source, home, run_id)))
+
+
+def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(values)
+    for name, value in changes.items():
+        old = merged.get(name)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[name] = _merged(old, value) if both else value
+    return merged

@@ -1,0 +1,65 @@
+"""A small scenario that runs in seconds: a table with a known truth, in two versions."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.scenario.model import Scenario
+
+Row = dict[str, object]
+
+SMALL = Scenario.model_validate(
+    {
+        "name": "small",
+        "seed": 3,
+        "table": {"name": "readings", "source": "readings.csv", "key": "id"},
+        "pipeline": {
+            "label": {"column": "outcome", "positive": ["bad"], "negative": ["good"]},
+            "features": ["heat", "load"],
+            "model": {"max_iter": 10, "grid": {"reg_param": [0.01]}, "folds": 2},
+            "explainer": {"samples": 50, "rows": 5, "background": 50},
+        },
+        "versions": [
+            {"name": "first", "append": {"where": "batch = 1"}, "expect": {"rows": 200}},
+            {
+                "name": "second",
+                "append": {"where": "batch = 2"},
+                "expect": {"rows": 300, "metrics": {"test_roc_auc": {"min": 0.7}}},
+            },
+        ],
+    }
+)
+
+
+def rows() -> list[Row]:
+    """300 rows: the hotter, the worse."""
+    chance = random.Random(1)  # noqa: S311 - a table, no secret
+    made: list[Row] = []
+    for number in range(300):
+        heat, load = chance.gauss(20, 5), chance.gauss(50, 10)
+        bad = chance.random() < (0.8 if heat > 22 else 0.1)
+        made.append(
+            {
+                "id": number,
+                "batch": 1 if number < 200 else 2,
+                "heat": round(heat, 3),
+                "load": round(load, 3),
+                "outcome": "bad" if bad else "good",
+            }
+        )
+    return made
+
+
+def write_table(folder: Path, change: Callable[[Row], Row] = lambda row: row) -> Path:
+    """The rows as a CSV file, each after a change."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "readings.csv"
+    changed = [change(dict(row)) for row in rows()]
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(changed[0]))
+        writer.writeheader()
+        writer.writerows(changed)
+    return file

@@ -1,0 +1,49 @@
+"""Small tables, and scenarios about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from harness.errors import Location, ScenarioError
+from harness.job.prepare import labelled, with_columns
+from harness.scenario.model import Scenario
+
+
+def scenario(
+    *,
+    key: str | list[str] = "id",
+    label: dict[str, Any] | None = None,
+    seed: int = 0,
+    **pipeline: Any,
+) -> Scenario:
+    """A scenario of one version; features are ``x`` and the label is ``y`` where it is not said otherwise."""
+    return Scenario.model_validate(
+        {
+            "name": "small",
+            "seed": seed,
+            "table": {"name": "small", "source": "small.csv", "key": key},
+            "pipeline": {
+                "label": label or {"column": "y", "positive": ["bad"], "negative": ["good"]},
+                **({} if "categorical" in pipeline else {"features": ["x"]}),
+                **pipeline,
+            },
+            "versions": [{"name": "first", "append": {}}],
+        }
+    )
+
+
+def readings(spark: SparkSession, rows: int = 40) -> DataFrame:
+    """Rows ``id``, ``x`` (a double) and ``y`` (every third one bad)."""
+    return spark.range(rows).selectExpr("id", "id % 7 + 0.5D AS x", "if(id % 3 = 0, 'bad', 'good') AS y")
+
+
+def prepared(table: DataFrame, small: Scenario) -> DataFrame:
+    """A table with all that is added before the rows are featurized."""
+    return labelled(with_columns(table, small.pipeline), small)
+
+
+def problems(error: ScenarioError) -> list[tuple[Location, str]]:
+    """Where a scenario is wrong, and what is said of it."""
+    return [(problem.location, problem.message) for problem in error.problems]

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from sklearn import metrics
+
+from harness.job.evaluate import Scores, score_groups
+
+pytestmark = pytest.mark.spark
+
+Group = list[tuple[float, float]]
+"""Label and score of each row."""
+
+
+def _groups() -> dict[str, Group]:
+    """Groups of rows of all kinds, each with both classes."""
+    chance = random.Random(0)  # noqa: S311 - scores, no secret
+
+    def noisy(rows: int, digits: int) -> Group:
+        labels = [0.0, 1.0, *(float(chance.random() < 0.3) for _ in range(rows - 2))]
+        return [(label, round(chance.random() * 0.7 + label * 0.3, digits)) for label in labels]
+
+    return {
+        "no ties": noisy(300, 15),
+        "many ties": noisy(300, 1),
+        "all tied": [(label, 0.5) for label, _ in noisy(20, 1)],
+        "certain": [(0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (1.0, 0.3), (0.0, 0.6)],
+        "certain and right": [(0.0, 0.0), (1.0, 1.0), (0.0, 0.0)],
+        "one row of each class": [(0.0, 0.2), (1.0, 0.1)],
+        "tiny scores": [(label, 1e-300 * score) for label, score in noisy(30, 3)],
+        "close to one": [(label, 1 - 1e-15 * score) for label, score in noisy(30, 3)],
+        "few positives": [(0.0, index / 500) for index in range(499)] + [(1.0, 0.7004)],
+        "none called": [(label, score / 2) for label, score in noisy(50, 3)],
+        **{f"random {number}": noisy(10 + number, 2) for number in range(20)},
+    }
+
+
+GROUPS = _groups()
+
+
+def frame_of(spark: SparkSession, groups: dict[str, Group]) -> DataFrame:
+    rows = [(name, label, score) for name, group in groups.items() for label, score in group]
+    return spark.createDataFrame(rows, "group string, label double, score double")
+
+
+@pytest.fixture(scope="module")
+def scores(spark: SparkSession) -> dict[tuple[object, ...], Scores]:
+    return score_groups(frame_of(spark, GROUPS), ["group"])
+
+
+def by_sklearn(group: Group) -> dict[str, float]:
+    labels, values = [label for label, _ in group], [score for _, score in group]
+    called = [float(score > 0.5) for score in values]
+    return {
+        "roc_auc": metrics.roc_auc_score(labels, values),
+        "pr_auc": metrics.average_precision_score(labels, values),
+        "log_loss": metrics.log_loss(labels, values),
+        "accuracy": metrics.accuracy_score(labels, called),
+        "f1": metrics.f1_score(labels, called),
+    }
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_agrees_with_sklearn(scores: dict[tuple[object, ...], Scores], name: str) -> None:
+    """Every metric is what scikit-learn says of the same scores."""
+    found = scores[name,]
+    expected = by_sklearn(GROUPS[name])
+    assert pytest.approx(expected, rel=1e-9, abs=1e-300) == {each: getattr(found, each) for each in expected}
+
+
+def test_counts_the_rows(scores: dict[tuple[object, ...], Scores]) -> None:
+    """A ROC AUC comes with the positives and negatives that it rests on."""
+    found = scores["few positives",]
+    assert (found.positives, found.negatives, found.rows) == (1, 499, 500)
+
+
+def test_scores_all_rows_without_groups(spark: SparkSession) -> None:
+    """No group is one group of all rows."""
+    one = {"all": GROUPS["many ties"]}
+    assert score_groups(frame_of(spark, one), []) == {
+        (): score_groups(frame_of(spark, one), ["group"])["all",]
+    }
+
+
+def test_no_row_has_no_score(spark: SparkSession) -> None:
+    """An empty table has no group, also where none is asked for."""
+    assert score_groups(frame_of(spark, {}), []) == {}
+
+
+def test_what_is_not_defined_is_none(spark: SparkSession) -> None:
+    """One class, or a score that is no number, leaves only what can still be said."""
+    found = score_groups(
+        frame_of(
+            spark,
+            {
+                "positives": [(1.0, 0.7), (1.0, 0.2)],
+                "negatives": [(0.0, 0.7), (0.0, 0.2)],
+                "no number": [(1.0, 0.7), (0.0, math.nan), (0.0, 0.1)],
+            },
+        ),
+        ["group"],
+    )
+    assert found == {
+        ("positives",): Scores(2, 0, None, pr_auc=1.0, log_loss=None, accuracy=0.5, f1=2 / 3),
+        ("negatives",): Scores(0, 2, None, pr_auc=None, log_loss=None, accuracy=0.5, f1=None),
+        ("no number",): Scores(1, 2, None, pr_auc=None, log_loss=None, accuracy=None, f1=None),
+    }
+
+
+def test_does_not_depend_on_the_partitions(
+    spark: SparkSession, scores: dict[tuple[object, ...], Scores]
+) -> None:
+    """To the last bit."""
+    assert score_groups(frame_of(spark, GROUPS).repartition(7, "score"), ["group"]) == scores
+
+
+def of_area(positives: int, negatives: int, area: float) -> Scores:
+    return Scores(positives, negatives, area, pr_auc=None, log_loss=None, accuracy=None, f1=None)
+
+
+@pytest.mark.parametrize(("positives", "negatives"), [(1, 1), (16, 1300), (58, 51)])
+def test_standard_error_of_guessing(positives: int, negatives: int) -> None:
+    """At an area of a half it is that of the Mann-Whitney statistic, known exactly."""
+    expected = math.sqrt((positives + negatives + 1) / (12 * positives * negatives))
+    assert of_area(positives, negatives, 0.5).roc_auc_se == pytest.approx(expected, rel=1e-12)
+
+
+def test_standard_error_as_published() -> None:
+    """Hanley and McNeil's 51 abnormal and 58 normal CT images with an area of 0.893: 0.032, by their rule."""
+    assert of_area(51, 58, 0.893).roc_auc_se == pytest.approx(0.032, abs=0.001)
+
+
+@pytest.mark.parametrize("area", [0.0, 0.3, 0.66, 0.999, 1.0])
+def test_standard_error_by_the_formula(area: float) -> None:
+    """The formula, with both probabilities as integrals over an exponential model, from which it comes."""
+    q1, q2 = area / (2 - area), 2 * area * area / (1 + area)
+    variance = (area * (1 - area) + 15 * (q1 - area * area) + 1299 * (q2 - area * area)) / (16 * 1300)
+    assert of_area(16, 1300, area).roc_auc_se == pytest.approx(math.sqrt(variance), rel=1e-12, abs=1e-12)
+
+
+def test_standard_error_of_nothing() -> None:
+    """Where there is no area there is no error of it."""
+    assert Scores(0, 3, None, None, None, None, None).roc_auc_se is None

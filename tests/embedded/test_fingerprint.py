@@ -1,0 +1,420 @@
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from delta.tables import DeltaTable
+from pyspark.ml.linalg import Vectors, VectorUDT
+from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
+
+from harness.job.fingerprint import DIGEST, aggregates, combine, fingerprint, row_digest, schema_text
+
+pytestmark = pytest.mark.spark
+
+_MASK = 2**64 - 1
+_PRIMES = (
+    0x9E3779B185EBCA87,
+    0xC2B2AE3D27D4EB4F,
+    0x165667B19E3779F9,
+    0x85EBCA77C2B2AE63,
+    0x27D4EB2F165667C5,
+)
+_SPARK_SEED = 42
+
+Rows = list[tuple[Any, ...]]
+
+
+# The definition once more, in Python and without Spark.
+
+
+def xxhash64(data: bytes) -> int:
+    """XXH64 of 8 bytes with Spark's seed, as a signed number (xxhash.com, the specification's short path)."""
+    first, second, third, fourth, fifth = _PRIMES
+    lane = _rotate(int.from_bytes(data, "little") * second & _MASK, 31) * first & _MASK
+    value = (_SPARK_SEED + fifth + len(data)) ^ lane
+    value = (_rotate(value & _MASK, 27) * first + fourth) & _MASK
+    value = (value ^ value >> 33) * second & _MASK
+    value = (value ^ value >> 29) * third & _MASK
+    value ^= value >> 32
+    return value - 2**64 if value >= 2**63 else value
+
+
+def _rotate(value: int, bits: int) -> int:
+    return (value << bits | value >> 64 - bits) & _MASK
+
+
+def encode(value: object) -> bytes:
+    if value is None:
+        return b"-"
+    content = text(value).encode()
+    return b"+%d:%s" % (len(content), content)
+
+
+def text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return str(xxhash64(struct.pack("<d", value + 0.0)))
+    if isinstance(value, datetime):
+        return str((value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1))
+    return str(value)
+
+
+def digest(row: Iterable[object]) -> int:
+    return int.from_bytes(hashlib.md5(b"".join(map(encode, row)), usedforsecurity=False).digest())
+
+
+def by_hand(schema: T.StructType, count: int, total: int) -> str:
+    content = f"{schema_text(schema)}\n{count}\n{total % 2**128:032x}"
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+# What makes tables.
+
+
+DIFFERENT = {
+    "one value": ("1", "2"),
+    "null and the empty string": ("CAST(NULL AS STRING)", "''"),
+    "null and its mark": ("CAST(NULL AS STRING)", "'-'"),
+    "NaN and null": ("double('nan')", "CAST(NULL AS DOUBLE)"),
+    "NaN and null of floats": ("float('nan')", "CAST(NULL AS FLOAT)"),
+    "both infinities": ("double('infinity')", "double('-infinity')"),
+    "the smallest subnormal and 0": ("4.9E-324D", "0.0D"),
+    "two subnormals": ("4.9E-324D", "9.9E-324D"),
+    "bytes that are no text": ("X'00FF'", "X'00FE'"),
+    "a boolean": ("true", "false"),
+    "a date": ("date'2020-01-01'", "date'2020-01-02'"),
+    "a microsecond": ("timestamp'2020-01-01 00:00:00.000001Z'", "timestamp'2020-01-01 00:00:00Z'"),
+    "one of NTZ": ("timestamp_ntz'2020-01-01 00:00:00.000001'", "timestamp_ntz'2020-01-01 00:00:00'"),
+    "a day-time interval": ("interval '1' day", "interval '2' day"),
+    "a year-month interval": ("interval '1' year", "interval '2' year"),
+    "a value in a struct in a struct": (
+        "named_struct('a', 1, 'b', named_struct('c', 2))",
+        "named_struct('a', 1, 'b', named_struct('c', 3))",
+    ),
+    "a struct of nulls and a null struct": (
+        "named_struct('a', CAST(NULL AS INT))",
+        "CAST(NULL AS STRUCT<a: INT NOT NULL>)",
+    ),
+    "a null moved inside a struct": (
+        "named_struct('a', 'x', 'b', CAST(NULL AS STRING))",
+        "named_struct('a', CAST(NULL AS STRING), 'b', 'x')",
+    ),
+    "an array's order": ("array(1, 2)", "array(2, 1)"),
+    "array boundaries": ("array(array('a', 'b'), array('c'))", "array(array('a'), array('b', 'c'))"),
+    "elements of an array": ("array('a', 'b')", "array('ab')"),
+    "a comma in an element": ("array('a,b')", "array('a', 'b')"),
+    "no element and an empty one": ("CAST(array() AS ARRAY<STRING>)", "array('')"),
+    "empty and null": ("CAST(array() AS ARRAY<STRING>)", "CAST(NULL AS ARRAY<STRING>)"),
+    "a null element and an empty one": ("array(CAST(NULL AS STRING))", "array('')"),
+    "a null element and its mark": ("array(CAST(NULL AS STRING))", "array('-')"),
+    "a struct of nulls and a null struct in an array": (
+        "array(named_struct('a', CAST(NULL AS INT)))",
+        "array(CAST(NULL AS STRUCT<a: INT NOT NULL>))",
+    ),
+    "a null array in an array": ("array(array(), NULL)", "array(NULL, array())"),
+    "a map's value": ("map('a', 1)", "map('a', 2)"),
+    "a map's key": ("map('a', 1)", "map('b', 1)"),
+    "a map's pairing": ("map('a', 'b', 'c', 'd')", "map('a', 'd', 'c', 'b')"),
+    "null and the empty string in a map": ("map('a', CAST(NULL AS STRING))", "map('a', '')"),
+}
+SAME = {
+    "both zeros": ("-0.0D", "0.0D"),
+    "both zeros of floats": ("CAST('-0.0' AS FLOAT)", "CAST(0.0 AS FLOAT)"),
+    "zeros in an array": ("array(-0.0D)", "array(0.0D)"),
+    "zeros in a struct": ("named_struct('a', -0.0D)", "named_struct('a', 0.0D)"),
+    "a map's order": ("map('a', 1, 'b', 2)", "map('b', 2, 'a', 1)"),
+    "a map's order in an array": ("array(map('a', 1, 'b', 2))", "array(map('b', 2, 'a', 1))"),
+}
+OTHER_TYPES = {
+    "a decimal's scale": ("CAST(1.5 AS DECIMAL(10,1))", "CAST(1.5 AS DECIMAL(10,2))"),
+    "a decimal's precision": ("CAST(1.5 AS DECIMAL(10,1))", "CAST(1.5 AS DECIMAL(11,1))"),
+    "int and long": ("CAST(1 AS INT)", "CAST(1 AS BIGINT)"),
+    "double and float": ("1.5D", "CAST(1.5 AS FLOAT)"),
+    "a number and its text": ("1", "'1'"),
+    "text and bytes": ("'a'", "X'61'"),
+    "both kinds of timestamp": ("timestamp'2020-01-01 00:00:00'", "timestamp_ntz'2020-01-01 00:00:00'"),
+    "a field's name in a struct": ("named_struct('a', 1)", "named_struct('b', 1)"),
+}
+
+Pairs = dict[str, tuple[str, str]]
+
+
+@pytest.fixture(scope="module")
+def digests(spark: SparkSession) -> dict[str, tuple[str, str]]:
+    """Every pair of values as the digests of two rows of one column, all in two jobs."""
+    pairs = DIFFERENT | SAME
+    first, second = (_digests(spark, [pair[side] for pair in pairs.values()]) for side in (0, 1))
+    return dict(zip(pairs, zip(first, second, strict=True), strict=True))
+
+
+def _digests(spark: SparkSession, expressions: list[str]) -> list[str]:
+    columns = [F.expr(expression).alias(f"c{number}") for number, expression in enumerate(expressions)]
+    table = spark.range(1).select(*columns).localCheckpoint()
+    [row] = table.select(*[row_digest(T.StructType([field])) for field in table.schema]).collect()
+    return list(row)
+
+
+@pytest.mark.parametrize("pair", DIFFERENT)
+def test_a_row_changes_with(digests: Pairs, pair: str) -> None:
+    """Two rows that differ in this alone have two digests."""
+    one, other = digests[pair]
+    assert one != other
+
+
+@pytest.mark.parametrize("pair", SAME)
+def test_a_row_does_not_change_with(digests: Pairs, pair: str) -> None:
+    """Two rows that differ in nothing else have one digest."""
+    one, other = digests[pair]
+    assert one == other
+
+
+@pytest.mark.parametrize("pair", OTHER_TYPES)
+def test_a_schema_changes_with(spark: SparkSession, pair: str) -> None:
+    """Two tables whose types differ in this alone differ also without a row."""
+    one, other = (schema_text(spark.sql(f"SELECT {value} AS v").schema) for value in OTHER_TYPES[pair])
+    assert one != other
+
+
+def of(spark: SparkSession, rows: Rows, schema: str | T.StructType) -> str:
+    return fingerprint(spark.createDataFrame(rows, schema))
+
+
+TWO = [("a", None), ("b", "c")]
+
+
+@pytest.fixture(scope="module")
+def two(spark: SparkSession) -> str:
+    """The fingerprint of a small table."""
+    return of(spark, TWO, "one string, two string")
+
+
+@pytest.mark.parametrize(
+    ("rows", "schema"),
+    [
+        pytest.param([("a", None), ("b", "d")], "one string, two string", id="one value"),
+        pytest.param([("a", ""), ("b", "c")], "one string, two string", id="null and the empty string"),
+        pytest.param([(None, "a"), ("b", "c")], "one string, two string", id="a null in the next column"),
+        pytest.param([("a", None), ("bc", "")], "one string, two string", id="a string's boundary"),
+        pytest.param([("a", "c"), ("b", None)], "one string, two string", id="a value in the next row"),
+        pytest.param(TWO, "two string, one string", id="the names' order"),
+        pytest.param([(b, a) for a, b in TWO], "two string, one string", id="the columns' order"),
+        pytest.param(TWO, "one string, three string", id="a column's name"),
+        pytest.param(TWO, "one string, Two string", id="the case of a column's name"),
+        pytest.param([*TWO, TWO[0]], "one string, two string", id="a doubled row"),
+        pytest.param([*TWO, TWO[0], TWO[0]], "one string, two string", id="a trebled row"),
+        pytest.param(TWO[:1], "one string, two string", id="a removed row"),
+        pytest.param([], "one string, two string", id="all rows removed"),
+        pytest.param([("a",), ("b",)], "one string", id="a column of nulls removed"),
+    ],
+)
+def test_a_table_changes_with(spark: SparkSession, two: str, rows: Rows, schema: str) -> None:
+    """Two tables that differ in this alone have two fingerprints."""
+    assert two != of(spark, rows, schema)
+
+
+def test_does_not_change_with_the_order_of_rows(spark: SparkSession, two: str) -> None:
+    """Rows are a multiset."""
+    assert two == of(spark, TWO[::-1], "one string, two string")
+
+
+def test_does_not_change_with_nullability_and_metadata(spark: SparkSession) -> None:
+    """A column that can't be null, and one with a comment, are the same column."""
+    strict = T.StructType(
+        [
+            T.StructField("a", T.StringType(), nullable=False, metadata={"comment": "a remark"}),
+            T.StructField("b", T.ArrayType(T.LongType(), containsNull=False), nullable=False),
+        ]
+    )
+    assert of(spark, [("x", [1])], strict) == of(spark, [("x", [1])], "a string, b array<bigint>")
+
+
+@pytest.fixture(scope="module")
+def everything(spark: SparkSession) -> DataFrame:
+    """A hundred rows with a column of every type that Delta stores."""
+    return (
+        spark.range(1000)
+        .selectExpr(
+            "id",
+            "if(id % 5 = 0, NULL, 'word ' || id % 50) AS text",
+            "CAST(id % 2 AS BOOLEAN) AS flag",
+            "CAST(id % 100 AS TINYINT) AS tiny",
+            "CAST(id % 100 AS SMALLINT) AS small",
+            "CAST(id AS INT) AS number",
+            "CAST(id / 3 AS FLOAT) AS single",
+            "CASE WHEN id % 7 = 0 THEN double('nan') WHEN id % 7 = 1 THEN -0.0D ELSE sqrt(id) END AS double",
+            "CAST(id / 1e7 AS DECIMAL(20,10)) AS small_decimal",
+            "CAST(id * 1e15 AS DECIMAL(38,10)) AS big_decimal",
+            "date_add(date'1600-01-01', CAST(id * 300 AS INT)) AS day",
+            "timestamp_micros(id * 86400123456 - 5000000) AS instant",
+            "CAST('2020-03-29 02:30:00.000001' AS TIMESTAMP_NTZ) + make_dt_interval(0, 0, id) AS wall_clock",
+            "CAST(CAST(id AS STRING) AS BINARY) AS bytes",
+            "named_struct('a', id, 'b', named_struct('c', CAST(id AS STRING))) AS nested",
+            "array(id, NULL, id * 2) AS numbers",
+            "map('a', id, 'b', id + 1) AS entries",
+        )
+        .localCheckpoint()
+    )
+
+
+def test_does_not_change_with_the_partitions(everything: DataFrame) -> None:
+    """Seven partitions of rows in another order are the same table, whatever the types."""
+    assert fingerprint(everything) == fingerprint(
+        everything.repartition(7, "text").sortWithinPartitions("day")
+    )
+
+
+def test_does_not_change_with_the_time_zone(spark: SparkSession, everything: DataFrame) -> None:
+    """Timestamps with and without a zone, and dates, are encoded alike in every session."""
+    with conf(spark, "spark.sql.session.timeZone", "Asia/Kolkata"):
+        abroad = fingerprint(everything)
+    assert fingerprint(everything) == abroad
+
+
+def test_does_not_change_with_ansi_mode(spark: SparkSession, everything: DataFrame) -> None:
+    """A decimal is not written 1E-7 in one mode and 0.0000001 in the other."""
+    with conf(spark, "spark.sql.ansi.enabled", "true"):
+        strict = fingerprint(everything)
+    assert fingerprint(everything) == strict
+
+
+def test_does_not_change_with_the_layout_of_a_delta_table(
+    spark: SparkSession, everything: DataFrame, tmp_path: Path
+) -> None:
+    """Written as five files, compacted into one, and rewritten as two: every version is the same."""
+    path = str(tmp_path / "table")
+    everything.repartition(5).write.format("delta").save(path)
+    DeltaTable.forPath(spark, path).optimize().executeCompaction()
+    everything.repartition(2, "day").write.format("delta").mode("overwrite").save(path)
+    versions = [spark.read.format("delta").option("versionAsOf", number).load(path) for number in range(3)]
+    assert [len(version.inputFiles()) for version in versions] == [5, 1, 2]
+    assert [fingerprint(everything)] * 3 == [fingerprint(version) for version in versions]
+
+
+def test_adds_up_without_overflow(spark: SparkSession) -> None:
+    """A hundred thousand equal rows: their sum is the count times the digest, modulo 2^128."""
+    rows = spark.range(100_000).select(F.lit("z").alias("v"))
+    assert digest(["z"]) * 100_000 > 2**128
+    assert fingerprint(rows) == by_hand(rows.schema, 100_000, digest(["z"]) * 100_000)
+
+
+def test_carries_the_largest_digests(spark: SparkSession) -> None:
+    """Limbs that are all ones add up without losing a carry."""
+    largest = spark.range(1000).select(F.lit("f" * 32).alias(DIGEST))
+    sums = largest.agg(*aggregates()).first()
+    assert sums is not None
+    schema = T.StructType()
+    assert combine(schema, sums.asDict()) == by_hand(schema, 1000, (2**128 - 1) * 1000)
+
+
+def test_tells_doubles_apart_by_their_bits(spark: SparkSession) -> None:
+    """As many digests as there are doubles, among neighbours, subnormals and thousands of random bits."""
+    doubles = [*_special_doubles(), *_random_doubles(4000)]
+    distinct = {struct.pack("<d", value + 0.0) for value in doubles if not math.isnan(value)}
+    frame = spark.createDataFrame([(value,) for value in doubles], "v double")
+    found = frame.select(row_digest(frame.schema).alias("d")).distinct().count()
+    # All NaN are one.
+    assert len(distinct) + 1 == found
+
+
+def _special_doubles() -> Iterator[float]:
+    for value in (
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.1,
+        1e300,
+        5e-324,
+        2.2250738585072014e-308,
+        math.inf,
+        -math.inf,
+        math.nan,
+    ):
+        yield value
+        yield math.nextafter(value, math.inf)
+        yield math.nextafter(value, -math.inf)
+
+
+def _random_doubles(count: int) -> Iterator[float]:
+    """Any 64 bits, among them many a NaN."""
+    chance = random.Random(0)  # noqa: S311 - values, no secret
+    for _ in range(count):
+        bits = chance.getrandbits(64) | (0x7FF << 52 if chance.random() < 0.1 else 0)
+        yield struct.unpack("<d", struct.pack("<Q", bits))[0]
+
+
+def test_takes_all_nan_for_one(spark: SparkSession) -> None:
+    """Which bits a NaN has depends on what made it."""
+    patterns = [0x7FF8000000000000, 0xFFF8000000000000, 0x7FF0000000000001, 0x7FFFFFFFFFFFFFFF]
+    values = [struct.unpack("<d", struct.pack("<Q", bits)) for bits in patterns]
+    frame = spark.createDataFrame(values, "v double")
+    assert frame.select(row_digest(frame.schema).alias("d")).distinct().count() == 1
+
+
+def test_agrees_with_the_definition_in_python(spark: SparkSession) -> None:
+    """Random rows of simple types have the digest that 30 lines of Python without Spark give them."""
+    schema = (
+        "text string, number bigint, double double, day date, instant timestamp, flag boolean,"
+        " money decimal(12,3)"
+    )
+    rows = list(_random_rows(200))
+    frame = spark.createDataFrame(rows, schema)
+    assert fingerprint(frame) == by_hand(frame.schema, len(rows), sum(map(digest, rows)))
+
+
+def _random_rows(count: int) -> Iterator[tuple[Any, ...]]:
+    chance = random.Random(1)  # noqa: S311 - values, no secret
+    for _ in range(count):
+        row = (
+            "".join(chance.choices("ab:+-é😀 0", k=chance.randrange(6))),
+            chance.randrange(-(2**63), 2**63),
+            chance.choice([chance.gauss(0, 1), 0.0, -0.0, math.inf, 5e-324]),
+            date.fromordinal(chance.randrange(1, 800_000)),
+            datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=chance.randrange(-(10**15), 10**15)),
+            chance.random() < 0.5,
+            Decimal(chance.randrange(-(10**9), 10**9)).scaleb(-3),
+        )
+        yield tuple(None if chance.random() < 0.1 else value for value in row)
+
+
+def test_an_unsupported_type_is_named(spark: SparkSession) -> None:
+    """What has no encoding is refused, not left out."""
+    frame = spark.createDataFrame([(Vectors.dense(1.0),)], T.StructType([T.StructField("v", VectorUDT())]))
+    with pytest.raises(TypeError, match="vector"):
+        fingerprint(frame)
+
+
+def test_an_empty_table_has_a_fingerprint(spark: SparkSession) -> None:
+    """No row: the digest of the schema, zero rows and a sum of zero."""
+    frame = spark.createDataFrame([], "a string")
+    assert by_hand(frame.schema, 0, 0) == fingerprint(frame)
+
+
+def test_takes_any_column_name(spark: SparkSession) -> None:
+    """Spaces, dots and backticks in a name, also inside a struct, are part of the name."""
+    inner = T.StructType([T.StructField("x.y `z`", T.LongType())])
+    schema = T.StructType(
+        [T.StructField("a.b", T.LongType()), T.StructField("a", inner), T.StructField("c `d` É", inner)]
+    )
+    rows = [(1, (2,), (3,))]
+    assert of(spark, rows, schema) != of(spark, [(1, (3,), (3,))], schema)
+
+
+@contextmanager
+def conf(spark: SparkSession, name: str, value: str) -> Iterator[None]:
+    before = spark.conf.get(name) or ""
+    spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        spark.conf.set(name, before)

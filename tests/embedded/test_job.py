@@ -1,0 +1,228 @@
+"""The job as a whole, on a small table: what it does when all is well, and what is left when it is not."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from pyspark.sql import SparkSession
+
+from harness.errors import ExitCode
+from harness.job import bundle
+from harness.job.main import Job, run
+from harness.job.store import FolderStore
+from harness.results import Result, Verdict
+from tests.embedded.runner import SCENARIOS, changed, load, make_job, make_plan, run_job
+from tests.embedded.small import SMALL, Row, write_table
+
+pytestmark = pytest.mark.spark
+
+LOANS = SCENARIOS / "data" / "lc_loan_2018q1.csv"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that went well."""
+    return tmp_path_factory.mktemp("small")
+
+
+@pytest.fixture(scope="module")
+def job(spark: SparkSession, home: Path) -> Job:
+    return make_job(spark, make_plan(SMALL, write_table(home), home))
+
+
+@pytest.fixture(scope="module")
+def good(job: Job) -> Result:
+    """A run that went well."""
+    return run(job)
+
+
+def measured(result: Result) -> list[dict[str, Any]]:
+    """Everything that was measured, without what names the run."""
+    keep = {"fingerprint", "rows", "metrics", "grid", "intercept", "coefficients", "explanations"}
+    return [version.model_dump(include=keep) for version in result.versions]
+
+
+def files_below(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def failed(spark: SparkSession, tmp_path: Path, **changes: Any) -> Result:
+    """A run of the small scenario, changed."""
+    return run_job(spark, changed(SMALL, changes), write_table(tmp_path), tmp_path)
+
+
+def test_a_good_run_passes(good: Result) -> None:
+    """All bounds of the small scenario hold."""
+    assert (Verdict.PASS, None) == (good.verdict, good.failure)
+
+
+def test_the_same_scenario_gives_the_same_numbers(spark: SparkSession, good: Result, tmp_path: Path) -> None:
+    """A second run measures exactly what the first did."""
+    assert measured(good) == measured(run_job(spark, SMALL, write_table(tmp_path), tmp_path))
+
+
+def test_a_result_survives_its_file(good: Result) -> None:
+    """result.json says all that the result says."""
+    assert good == Result.model_validate_json(good.model_dump_json(by_alias=True))
+
+
+def test_publishing_twice_changes_nothing(job: Job, good: Result, home: Path) -> None:
+    """Not even a file's time."""
+    before = files_below(home / "models")
+    store = FolderStore(home / "models")
+    version = good.versions[0]
+    uri = bundle.publish(store, job.scratch / version.name, version, job.plan)
+    assert (version.bundle, before) == (uri, files_below(home / "models"))
+
+
+def test_a_copy_without_manifest_is_made_whole(job: Job, good: Result, tmp_path: Path) -> None:
+    """What an interrupted copy left is taken up again, and the manifest comes last."""
+    version = good.versions[0]
+    store = FolderStore(tmp_path)
+    uri = Path(bundle.publish(store, job.scratch / version.name, version, job.plan))
+    (uri / "manifest.json").unlink()
+    (uri / "classifier" / "MLmodel").write_text("half")
+    bundle.publish(store, job.scratch / version.name, version, job.plan)
+    manifest = json.loads((uri / "manifest.json").read_text())
+    assert manifest["files"] == {
+        path.relative_to(uri).as_posix(): bundle.sha256_of(path)
+        for path in uri.rglob("*")
+        if path.is_file() and path.name != "manifest.json"
+    }
+
+
+def test_another_model_in_the_copy_is_found_out(good: Result, spark: SparkSession, tmp_path: Path) -> None:
+    """A copy that predicts otherwise than the trained model did is no bundle: it is withdrawn."""
+    job = make_job(spark, make_plan(SMALL, write_table(tmp_path), tmp_path))
+    publish = bundle.publish
+
+    def swap(store: FolderStore, folder: Path, version: Any, plan: Any) -> str:
+        """Copies the classifier of the other version."""
+        uri = publish(store, folder, version, plan)
+        other = Path(good.versions[1 - version.version].bundle or "") / "classifier" / "sparkml"
+        for path in (path for path in other.rglob("*") if path.is_file()):
+            target = Path(uri) / "classifier" / "sparkml" / path.relative_to(other)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+        return uri
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "publish", swap)
+        result = run(job)
+    assert result.failure is not None
+    assert (ExitCode.JOB_BROKE, []) == (result.exit_code, list((tmp_path / "models").rglob("manifest.json")))
+
+
+def test_a_failed_bound_publishes_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    """Where publishing waits for a pass, one failed bound keeps every bundle back."""
+    worse = SMALL.model_copy(deep=True)
+    versions = worse.model_dump(exclude_none=True)["versions"]
+    versions[0]["expect"]["rows"] = {"equals": 201}
+    result = failed(spark, tmp_path, versions=versions)
+    assert (Verdict.FAIL, ExitCode.BOUND_FAILED) == (result.verdict, result.exit_code)
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_test_side_without_positives_is_not_proven(spark: SparkSession, tmp_path: Path) -> None:
+    """No positive row is held out: the run ends well, and proves nothing."""
+
+    def only_trained_ones(row: Row) -> Row:
+        return row | {"outcome": "bad" if row["id"] in trained else "good"}
+
+    job = make_job(spark, make_plan(SMALL, write_table(tmp_path / "all"), tmp_path / "all"))
+    from harness.job.prepare import HELD_OUT, key_text, uniform
+    from harness.job.table import read_source
+
+    held_out = uniform(key_text(SMALL), "split", SMALL.seed) < SMALL.pipeline.split.test
+    sides = read_source(spark, job.plan.source).withColumn(HELD_OUT, held_out)
+    trained = {row["id"] for row in sides.where(f"not {HELD_OUT} and heat > 20").collect()}
+    result = run_job(spark, SMALL, write_table(tmp_path, only_trained_ones), tmp_path)
+    assert (Verdict.NOT_PROVEN, ExitCode.NOT_PROVEN) == (result.verdict, result.exit_code)
+    assert result.versions[1].metrics["test_roc_auc"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"table": {"key": ["batch"]}}, "key 'batch' is not unique in version 'first'"),
+        (
+            {"pipeline": {"label": {"positive": ["awful"]}}},
+            "label 'outcome' has one class only in version 'first'",
+        ),
+        ({"pipeline": {"features": ["heat", "outcome"]}}, "feature 'outcome' is no number but string"),
+        ({"pipeline": {"derive": {"x": "heet + 1"}}}, "'x' can't be derived"),
+        ({"pipeline": {"filter": "heat >"}}, "the filter can't be applied"),
+    ],
+)
+def test_a_mistake_leaves_nothing_behind(
+    spark: SparkSession, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    """A scenario or a table that is wrong: one message, and neither a table nor a run nor a bundle."""
+    result = failed(spark, tmp_path, **changes)
+    assert result.failure is not None
+    assert (ExitCode.WRONG_INPUT, ()) == (result.exit_code, result.versions)
+    assert message in result.failure.message
+    assert not list((tmp_path / "lake").rglob("*.parquet"))
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.get_experiment_by_name("harness")
+    assert experiment is not None
+    assert not client.search_runs([experiment.experiment_id])
+
+
+def test_a_where_that_matches_nothing_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    """A step that makes no version is the scenario's mistake, at its place in the file."""
+    versions = SMALL.model_dump(exclude_none=True)["versions"]
+    versions[1]["append"]["where"] = "batch = 99"
+    result = failed(spark, tmp_path, versions=versions)
+    assert result.failure is not None
+    assert "version 'second'" in result.failure.message
+    assert ("versions", 1) == result.failure.problems[0].location[:2]
+
+
+def test_what_was_finished_before_a_fault_stays(spark: SparkSession, tmp_path: Path) -> None:
+    """The model store can't be written: versions and runs stay, marked failed, and nothing is published."""
+    (tmp_path / "models").write_text("a file in the place of the folder")
+    result = failed(spark, tmp_path)
+    assert (ExitCode.NOT_THERE, ["failed", "failed"]) == (
+        result.exit_code,
+        [version.status for version in result.versions],
+    )
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    for version in result.versions:
+        assert version.bundle is None
+        assert version.run_id is not None
+        assert client.get_run(version.run_id).info.status == "FAILED"
+
+
+def test_a_fault_nobody_foresaw_is_the_jobs(spark: SparkSession, tmp_path: Path) -> None:
+    """Artifacts can't be stored: exit code 5, and the message names the cause."""
+    (tmp_path / "artifacts").write_text("a file in the place of the folder")
+    result = failed(spark, tmp_path)
+    assert result.failure is not None
+    assert ExitCode.JOB_BROKE == result.exit_code
+    assert "NotADirectoryError" in result.failure.message
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shuffled_labels_fail(spark: SparkSession, tmp_path: Path, seed: int) -> None:
+    """With the labels of all loans shuffled, three_versions says fail."""
+    lines = LOANS.read_text().splitlines()
+    at = lines[0].split(",").index("loan_status")
+    cells = [line.split(",") for line in lines[1:]]
+    labels = [row[at] for row in cells]
+    random.Random(seed).shuffle(labels)  # noqa: S311 - a shuffle, no secret
+    for row, label in zip(cells, labels, strict=True):
+        row[at] = label
+    source = tmp_path / "loans.csv"
+    source.write_text("\n".join([lines[0], *(",".join(row) for row in cells)]) + "\n")
+    scenario = changed(load("three_versions"), {"pipeline": {"explainer": {"rows": 10}}})
+    assert Verdict.FAIL == run_job(spark, scenario, source, tmp_path).verdict

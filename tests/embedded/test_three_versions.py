@@ -1,0 +1,253 @@
+"""The main job, run once as its user runs it, and looked at from all sides."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from tests.embedded.runner import ROOT
+
+pytestmark = pytest.mark.spark
+
+VERSIONS = {"january": (0, 3395), "february": (1, 6383), "march": (2, 10000)}
+MODELS = {"featurizer", "classifier", "explainer"}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run of the command that has ended."""
+
+    home: Path
+    process: subprocess.CompletedProcess[str]
+
+    @property
+    def folder(self) -> Path:
+        return self.home / "runs" / "latest"
+
+    @property
+    def result(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.folder / "result.json").read_text())
+        return content
+
+
+def harness(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "HARNESS_HOME": str(home), "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    home = tmp_path_factory.mktemp("three versions") / ".harness"
+    return Finished(home, harness(home, "scenario", "three_versions", "--target", "embedded"))
+
+
+@pytest.fixture(scope="module")
+def children(finished: Finished) -> list[Run]:
+    client = MlflowClient(f"sqlite:///{finished.home}/mlflow.db")
+    return [client.get_run(version["run_id"]) for version in finished.result["versions"]]
+
+
+def test_the_verdict_is_pass_and_so_is_the_exit_code(finished: Finished) -> None:
+    """three_versions passes on the real loans."""
+    assert (0, "pass") == (finished.process.returncode, finished.result["verdict"]), finished.process.stdout
+
+
+def test_the_terminal_names_the_verdict_and_the_report(finished: Finished) -> None:
+    """The last lines say how it went and where the report lies."""
+    assert "PASS" in finished.process.stdout
+    assert str(finished.folder.resolve() / "report.html") in finished.process.stdout.replace("\n", "")
+
+
+def test_versions_are_built_from_zero(finished: Finished) -> None:
+    """January is version 0, and every version has its rows."""
+    built = {each["name"]: (each["version"], each["rows"]) for each in finished.result["versions"]}
+    assert built == VERSIONS
+
+
+def test_every_file_of_the_run_is_there(finished: Finished) -> None:
+    """A run leaves its plan, its result, its reports and its log."""
+    expected = {"plan.json", "result.json", "report.html", "report.md", "junit.xml", "job.log"}
+    assert expected == {path.name for path in finished.folder.iterdir()}
+
+
+def test_the_result_has_what_is_promised(finished: Finished) -> None:
+    """result.json has at least the documented keys."""
+    result = finished.result
+    assert {"scenario", "target", "verdict", "started", "duration_s", "timings", "versions"} <= result.keys()
+    of_version = {
+        "name",
+        "version",
+        "rows",
+        "fingerprint",
+        "run_id",
+        "metrics",
+        "explanation",
+        "bundle",
+        "bounds",
+    }
+    assert all(of_version <= version.keys() for version in result["versions"])
+    of_bound = {"metric", "measured", "bound", "verdict"}
+    assert all(of_bound <= bound.keys() for version in result["versions"] for bound in version["bounds"])
+
+
+def test_fingerprints_differ_between_versions(finished: Finished) -> None:
+    """Every version has a fingerprint of its own."""
+    assert len({version["fingerprint"] for version in finished.result["versions"]}) == len(VERSIONS)
+
+
+def test_explanations_are_of_two_hundred_rows(finished: Finished) -> None:
+    """As many rows are explained at every version as the scenario says."""
+    assert {200} == {version["metrics"]["explained_rows"] for version in finished.result["versions"]}
+
+
+def test_timings_name_every_step(finished: Finished) -> None:
+    """Where the time went is in the result."""
+    steps = {"session", "ingest", "check", "prepare", "train", "evaluate", "explain", "log", "publish"}
+    assert steps == finished.result["timings"].keys()
+
+
+def test_the_page_is_whole_in_itself(finished: Finished) -> None:
+    """report.html names every version and loads nothing from elsewhere."""
+    page = (finished.folder / "report.html").read_text()
+    assert all(name in page for name in VERSIONS)
+    assert "<script" not in page
+    assert 'src="http' not in page
+
+
+def test_junit_has_one_case_per_bound(finished: Finished) -> None:
+    """A CI server sees each bound as a test."""
+    cases = ET.parse(finished.folder / "junit.xml").findall(".//testcase")  # noqa: S314 - our own file
+    assert sum(len(version["bounds"]) for version in finished.result["versions"]) == len(cases)
+
+
+def test_the_plan_tells_each_settings_origin(finished: Finished) -> None:
+    """The home folder came from its environment variable, and the plan says so."""
+    plan = json.loads((finished.folder / "plan.json").read_text())
+    origins = {setting["name"]: setting["origin"] for setting in plan["settings"]}
+    assert (origins["home"], origins["target"], origins["cores"]) == (
+        "HARNESS_HOME",
+        "command line",
+        "default",
+    )
+
+
+def test_mlflow_has_a_child_run_per_version(finished: Finished, children: list[Run]) -> None:
+    """The children hang below the scenario's run and are finished."""
+    parents = {run.data.tags["mlflow.parentRunId"] for run in children}
+    assert ({finished.result["mlflow_run_id"]}, {"FINISHED"}) == (
+        parents,
+        {run.info.status for run in children},
+    )
+
+
+def test_mlflow_keeps_version_zero(children: list[Run]) -> None:
+    """Version 0 is in tag, parameter and dataset, where MLflow by itself would lose it."""
+    run = children[0]
+    [dataset] = [each.dataset for each in run.inputs.dataset_inputs]
+    recorded = (
+        run.data.tags["harness.data_version"],
+        run.data.params["data_version"],
+        json.loads(dataset.source)["delta_table_version"],
+    )
+    assert recorded == ("0", "0", "0")
+
+
+def test_mlflow_knows_data_by_path_and_fingerprint(finished: Finished, children: list[Run]) -> None:
+    """The dataset's digest is our fingerprint; the path is the table's."""
+    for run, version in zip(children, finished.result["versions"], strict=True):
+        [dataset] = [each.dataset for each in run.inputs.dataset_inputs]
+        assert version["fingerprint"] == dataset.digest == run.data.params["data_fingerprint"]
+        assert finished.result["table_uri"] == run.data.tags["harness.data_path"]
+
+
+def test_mlflow_has_every_grid_point_and_parameter(children: list[Run]) -> None:
+    """Scores of the four grid points, and the parameters of model and explainer."""
+    data = children[0].data
+    assert sum(name.startswith("grid/") for name in data.metrics) == 4
+    assert {
+        "model.regParam",
+        "model.maxIter",
+        "explainer.numSamples",
+        "explainer.kernelWidth",
+    } <= data.params.keys()
+
+
+def test_mlflow_has_a_note_in_words(children: list[Run]) -> None:
+    """Whoever opens the run's page reads what it is."""
+    assert "Delta version **0** (january): 3,395 rows" in children[0].data.tags["mlflow.note.content"]
+
+
+def test_mlflow_has_three_models(finished: Finished, children: list[Run]) -> None:
+    """Featurizer, classifier and explainer are artifacts in MLflow's own model format."""
+    mlflow.set_tracking_uri(f"sqlite:///{finished.home}/mlflow.db")
+    listed = MlflowClient(f"sqlite:///{finished.home}/mlflow.db").list_artifacts(
+        children[0].info.run_id, "models"
+    )
+    assert {f"models/{name}" for name in MODELS} == {each.path for each in listed}
+    info = mlflow.models.get_model_info(f"runs:/{children[0].info.run_id}/models/explainer")
+    assert "spark" in info.flavors
+
+
+def test_bundles_are_published_with_a_manifest(finished: Finished) -> None:
+    """The manifest names version, fingerprint, run, and which model depends on which by digest."""
+    for version in finished.result["versions"]:
+        manifest = json.loads((Path(version["bundle"]) / "manifest.json").read_text())
+        named = (manifest["version"], manifest["fingerprint"], manifest["mlflow_run_id"])
+        assert (version["version"], version["fingerprint"], version["run_id"]) == named
+        models = manifest["models"]
+        assert models["explainer"]["depends_on"] == {
+            "featurizer": models["featurizer"]["sha256"],
+            "classifier": models["classifier"]["sha256"],
+        }
+
+
+def test_the_job_leaves_nothing_in_the_lake_but_the_table(finished: Finished) -> None:
+    """What processes handed to each other is removed."""
+    folder = finished.home / "lake" / "runs" / finished.result["run_id"]
+    assert {"lc_loan"} == {path.name for path in folder.iterdir() if any(path.iterdir())}
+
+
+def test_runs_of_a_version_are_found(finished: Finished) -> None:
+    """By table name, by URI and by fingerprint: the run that was trained on version 0."""
+    version = finished.result["versions"][0]
+    by_name = harness(finished.home, "runs", "--table", "lc_loan", "--version", "0")
+    by_uri = harness(finished.home, "runs", "--table", finished.result["table_uri"], "--version", "0")
+    by_fingerprint = harness(finished.home, "runs", "--table", version["fingerprint"])
+    for answer in (by_name, by_uri, by_fingerprint):
+        assert version["run_id"] in answer.stdout, answer.stderr
+        assert finished.result["versions"][1]["run_id"] not in answer.stdout
+
+
+def test_a_run_is_traced_to_its_data(finished: Finished) -> None:
+    """Dataset version, fingerprint, parameters, metrics and bundle of one run."""
+    version = finished.result["versions"][1]
+    answer = harness(finished.home, "trace", version["run_id"]).stdout
+    for fact in ("1 (february)", version["fingerprint"], version["bundle"], "model.regParam", "test_roc_auc"):
+        assert fact in answer
+
+
+def test_a_run_that_is_not_there_is_not_traced(finished: Finished) -> None:
+    """An unknown run id is one message and exit code 3."""
+    answer = harness(finished.home, "trace", "no-such-run")
+    assert (3, True, "") == (
+        answer.returncode,
+        "There is no run 'no-such-run'" in answer.stderr,
+        answer.stdout,
+    )

@@ -1,0 +1,313 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from harness import cli
+from harness.cli import EXIT_CODES, app
+from harness.errors import ExitCode, NotThereError
+from harness.scenario.plan import Environment
+from harness.targets.embedded import Embedded
+
+ROOT = Path(__file__).parents[2]
+BAD = Path(__file__).parent / "bad"
+SCENARIO = str(ROOT / "scenarios" / "three_versions.yaml")
+COMMANDS = ("scenario", "check", "runs", "trace", "ui", "clean")
+HEAVY = {"pyspark", "mlflow", "matplotlib", "pandas", "numpy", "pyarrow", "deltalake", "jinja2", "synapse"}
+SLOW = {"pydantic", "ruamel", "rich"}
+_TELL_IMPORTS = """
+import sys
+from harness.cli import main
+try:
+    main()
+finally:
+    sys.stderr.write(" ".join(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+def _environment(home: Path) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HARNESS_")}
+    return {**inherited, "HARNESS_HOME": str(home), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+
+
+def _run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as a person would run it, in a folder without scenarios."""
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *arguments],
+        cwd=home.parent,
+        env=_environment(home),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit code of the command in this process, with what ``main`` makes of a fault."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["harness", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    return int(caught.value.code or 0)
+
+
+def _imports(tmp_path: Path, *arguments: str) -> set[str]:
+    outcome = subprocess.run(
+        [sys.executable, "-c", _TELL_IMPORTS, *arguments],
+        cwd=tmp_path,
+        env=_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(outcome.stderr.split())
+
+
+@pytest.fixture(name="home")
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to be in, without settings, and the home folder that a run would make in it."""
+    for name in os.environ:
+        if name.startswith("HARNESS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("command", [(), *((command,) for command in COMMANDS)])
+def test_help_lists_the_exit_codes(command: tuple[str, ...]) -> None:
+    """Whoever asks for help learns what the exit code will say."""
+    outcome = CliRunner().invoke(app, [*command, "--help"])
+    assert outcome.exit_code == ExitCode.PASS
+    assert EXIT_CODES in " ".join(outcome.stdout.split())
+
+
+def test_every_exit_code_is_explained() -> None:
+    """No code is left out of the text."""
+    assert [str(int(code)) for code in sorted(ExitCode)] == re.findall(r"\d+", EXIT_CODES)
+
+
+def test_help_loads_next_to_nothing(tmp_path: Path) -> None:
+    """--help answers at once: neither Spark nor MLflow nor a validator is loaded for it."""
+    assert set() == _imports(tmp_path, "--help") & (HEAVY | SLOW)
+
+
+@pytest.mark.parametrize("command", ["scenario", "clean"])
+def test_help_of_a_command_loads_nothing_heavy(tmp_path: Path, command: str) -> None:
+    """What a command needs is loaded when it runs."""
+    assert set() == _imports(tmp_path, command, "--help") & HEAVY
+
+
+def test_check_loads_nothing_heavy(tmp_path: Path) -> None:
+    """A scenario on a CSV file is checked without Spark, pandas or MLflow."""
+    assert set() == _imports(tmp_path, "check", SCENARIO) & HEAVY
+
+
+def test_check_of_a_good_scenario_passes(home: Path) -> None:
+    """A good scenario is told on standard output, and nothing is left behind."""
+    outcome = CliRunner().invoke(app, ["check", SCENARIO])
+    expected = (ExitCode.PASS, f"{SCENARIO}: ok (3 versions)\n", False)
+    assert expected == (outcome.exit_code, outcome.stdout, home.exists())
+
+
+def test_check_goes_on_after_a_bad_scenario(home: Path) -> None:
+    """Every scenario is checked, every problem told, and the worst decides the exit code."""
+    files = [str(BAD / "three_problems.yaml"), SCENARIO, "absent", str(BAD / "folds_one.yaml")]
+    outcome = CliRunner().invoke(app, ["check", *files])
+    told = re.findall(r"three_problems\.yaml:\d+|no scenario 'absent'|folds_one\.yaml:\d+", outcome.stderr)
+    assert (ExitCode.WRONG_INPUT, 5, f"{SCENARIO}: ok (3 versions)\n", False) == (
+        outcome.exit_code,
+        len(told),
+        outcome.stdout,
+        home.exists(),
+    )
+
+
+@pytest.mark.parametrize("name", ["unknown_metric", "source_empty", "yaml_key_twice"])
+def test_a_run_of_a_bad_scenario_leaves_nothing(home: Path, name: str) -> None:
+    """The mistake is one message with exit code 2; no traceback, no folder, no output."""
+    file = BAD / f"{name}.yaml"
+    line, _, message = file.read_text().splitlines()[0].removeprefix("# expect: ").partition(": ")
+    outcome = _run(home, "scenario", str(file))
+    assert (ExitCode.WRONG_INPUT, f"{file}:{line}: {message}\n", "", []) == (
+        outcome.returncode,
+        outcome.stderr,
+        outcome.stdout,
+        list(home.parent.iterdir()),
+    )
+
+
+def test_an_unknown_scenario_is_told_with_the_nearest(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistyped name leads to exit code 2 and the name that was meant."""
+    monkeypatch.chdir(ROOT)
+    code = _main(monkeypatch, "scenario", "three_version")
+    told = "Did you mean 'three_versions'?" in capsys.readouterr().err
+    assert (code, told, home.exists()) == (ExitCode.WRONG_INPUT, True, False)
+
+
+def test_an_unknown_target_is_told_with_the_nearest(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistyped target leads to exit code 2 and the target that was meant."""
+    code = _main(monkeypatch, "scenario", SCENARIO, "--target", "embeded")
+    expected = "There is no target 'embeded'. Did you mean 'embedded'?\n  Known targets: embedded.\n"
+    assert (ExitCode.WRONG_INPUT, expected, False) == (code, capsys.readouterr().err, home.exists())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("runs",),
+        ("runs", "--table", "lc_loan", "--version", "0"),
+        ("trace", "20260131-094502-three_versions-7f3a"),
+        ("ui",),
+    ],
+)
+def test_without_a_tracking_store_there_are_no_runs(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+) -> None:
+    """Asking for runs before there are any is told with exit code 3, and makes no store."""
+    code = _main(monkeypatch, *arguments)
+    expected = f"There are no runs yet: {home}/mlflow.db does not exist.\n"
+    remedy = "  Run a scenario first: harness scenario NAME.\n"
+    assert (ExitCode.NOT_THERE, ("", expected + remedy), False) == (code, capsys.readouterr(), home.exists())
+
+
+def test_asking_without_a_tracking_store_is_quick(tmp_path: Path) -> None:
+    """MLflow is not loaded to say that there is nothing to be asked of it."""
+    program = _TELL_IMPORTS.replace("finally:", "except SystemExit:")
+    outcome = subprocess.run(
+        [sys.executable, "-c", program, "runs"],
+        cwd=tmp_path,
+        env=_environment(tmp_path / "home"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "mlflow" not in outcome.stderr.splitlines()[-1].split()
+
+
+def test_a_tracking_store_that_is_none_is_told(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A scheme that MLflow does not know is one message with exit code 3, not a traceback."""
+    monkeypatch.setenv("HARNESS_TRACKING_URI", "nothing://here")
+    code = _main(monkeypatch, "trace", "some")
+    told = capsys.readouterr().err.startswith("MLflow at nothing://here does not answer: ")
+    assert (code, told, home.exists()) == (ExitCode.NOT_THERE, True, False)
+
+
+def test_a_run_cannot_be_made_below_a_file(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A home folder that can't be written is told with exit code 3, and left as it is."""
+    environment = Environment(
+        target="embedded", lake="lake", model_store="models", tracking_uri="sqlite://", experiment="harness"
+    )
+    # No Java is looked for: this is about folders.
+    monkeypatch.setattr(Embedded, "environment", lambda *_: environment)
+    home.write_text("a file")
+    code = _main(monkeypatch, "scenario", SCENARIO)
+    told = re.findall(
+        r"Can't write (.*)/runs/\S+: Not a directory\.\n  Make the folder", capsys.readouterr().err
+    )
+    assert (ExitCode.NOT_THERE, [str(home)], "a file") == (code, told, home.read_text())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nothing",),
+        ("check",),
+        ("scenario",),
+        ("clean",),
+        ("clean", "--keep", "-1"),
+        ("clean", "--keep", "many"),
+        ("runs", "--version", "1"),
+        ("runs", "--table", "t", "--version", "-1"),
+        ("ui", "--port", "0"),
+    ],
+)
+@pytest.mark.usefixtures("home")
+def test_a_wrong_command_line_is_wrong_input(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """Whatever is wrong on the command line ends with exit code 2."""
+    assert _main(monkeypatch, *arguments) == ExitCode.WRONG_INPUT
+
+
+@pytest.mark.usefixtures("home")
+def test_clean_says_how_many_runs_went(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A home without runs is clean already."""
+    assert (
+        _main(monkeypatch, "clean", "--keep", "0"),
+        capsys.readouterr().out,
+    ) == (ExitCode.PASS, "0 runs removed, with their tables.\n")
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "told"),
+    [
+        (NotThereError("no Java", remedy="Install one."), ExitCode.NOT_THERE, "no Java\n  Install one.\n"),
+        (OSError(13, "Permission denied", "/data"), ExitCode.NOT_THERE, "/data: Permission denied.\n"),
+        (OSError("odd"), ExitCode.NOT_THERE, "odd.\n"),
+    ],
+)
+def test_a_fault_is_one_message(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fault: Exception,
+    code: ExitCode,
+    told: str,
+) -> None:
+    """A fault of the machine is told without a traceback, with its exit code."""
+
+    def app_that_fails() -> None:
+        raise fault
+
+    monkeypatch.setattr(cli, "app", app_that_fails)
+    assert (code, told) == (_main(monkeypatch), capsys.readouterr().err)
+
+
+def test_a_bug_is_no_failed_bound(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1 is a bound's; a bug ends with 5, and its traceback is shown."""
+
+    def app_with_a_bug() -> None:
+        raise KeyError("bug")
+
+    monkeypatch.setattr(cli, "app", app_with_a_bug)
+    code = _main(monkeypatch)
+    assert (code, capsys.readouterr().err.splitlines()[-1]) == (ExitCode.JOB_BROKE, "KeyError: 'bug'")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_says_so(tmp_path: Path, how: signal.Signals) -> None:
+    """Ctrl-C, or being asked to end, leads to exit code 130 without a traceback."""
+    program = (
+        "import os, signal; from harness import cli, runs; import harness.scenario.loader as loader\n"
+        f"loader.load_scenario = lambda name: os.kill(os.getpid(), {int(how)})\n"
+        "cli.main()"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", program, "check", "any"],
+        cwd=tmp_path,
+        env=_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (outcome.returncode, "Traceback" in outcome.stderr) == (ExitCode.INTERRUPTED, False)

@@ -1,0 +1,40 @@
+import pytest
+
+from harness.events import Event
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Event("session", "started"),
+        Event("train", "done", version="january", elapsed_s=1.5, detail="grid of 4"),
+        Event("check", "done", detail='a "quoted"\nline with ü'),
+    ],
+)
+def test_an_event_survives_its_line(event: Event) -> None:
+    """An event that is written and read again is the same."""
+    assert event == Event.from_line(event.to_line())
+
+
+def test_an_event_is_one_line() -> None:
+    """No line break of a detail gets into the line."""
+    assert "\n" not in Event("check", "done", detail="two\nlines").to_line()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "26/01/31 09:45:02 ERROR TaskSetManager",
+        '{"level": "info"}',
+        '{"event": ',
+        '{"event": null}',
+        '{"event": []}',
+        '{"event": {}}',
+        '{"event": {"step": "train"}}',
+        '{"event": {"step": "train", "state": "done", "colour": "red"}}',
+    ],
+)
+def test_a_line_that_is_no_event_is_told_apart(line: str) -> None:
+    """A log line, or half an event, is none."""
+    assert Event.from_line(line) is None

@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ExitCode, NotThereError, UsageError
+from harness.housekeeping import remove_old_runs
+from harness.runs import RunFolder
+from harness.settings import Settings, read_settings
+
+IDS = [f"2026010{day}-120000-daily-000{day}" for day in range(1, 5)]
+
+
+@pytest.fixture(name="settings")
+def _settings(tmp_path: Path) -> Settings:
+    """A home with four runs, the newest of them the latest, and all that lies beside runs."""
+    settings = read_settings(folder=tmp_path, environ={})
+    for run_id in IDS:
+        RunFolder.create(settings.runs, run_id).make_latest()
+        (Path(settings["lake"]) / "runs" / run_id / "loans").mkdir(parents=True)
+    for file in ("mlflow.db", "models/bundle", "artifacts/model", "lake/other/table", "runs/notes/mine"):
+        (settings.home / file).parent.mkdir(parents=True, exist_ok=True)
+        (settings.home / file).touch()
+    return settings
+
+
+def _files(settings: Settings) -> set[str]:
+    return {str(path.relative_to(settings.home)) for path in settings.home.rglob("*")}
+
+
+@pytest.mark.parametrize("keep", [0, 1, 3, 4, 5])
+def test_the_oldest_go_and_the_newest_stay(settings: Settings, keep: int) -> None:
+    """All but the newest are removed, oldest first."""
+    assert IDS[: max(0, len(IDS) - keep)] == remove_old_runs(settings, keep)
+
+
+def test_a_run_goes_with_its_tables_and_nothing_else(settings: Settings) -> None:
+    """What is gone afterwards are the folders and the tables of the runs that were removed."""
+    before = _files(settings)
+    removed = remove_old_runs(settings, 2)
+    expected = {
+        f"{place}/{run_id}{rest}"
+        for run_id in removed
+        for place, rest in (("runs", ""), ("lake/runs", ""), ("lake/runs", "/loans"))
+    }
+    assert expected == before - _files(settings)
+
+
+def test_latest_stays_with_the_newest(settings: Settings) -> None:
+    """The link still leads to the run that it pointed at."""
+    remove_old_runs(settings, 1)
+    assert settings.runs / IDS[-1] == (settings.runs / "latest").resolve()
+
+
+def test_latest_goes_with_its_run(settings: Settings) -> None:
+    """A link that leads nowhere any more is removed."""
+    remove_old_runs(settings, 0)
+    assert not (settings.runs / "latest").is_symlink()
+
+
+def test_a_negative_number_is_refused(settings: Settings) -> None:
+    """Nothing is removed where the number makes no sense."""
+    before = _files(settings)
+    with pytest.raises(UsageError, match="--keep is -1") as caught:
+        remove_old_runs(settings, -1)
+    assert (ExitCode.WRONG_INPUT, before) == (caught.value.exit_code, _files(settings))
+
+
+def test_without_runs_nothing_is_removed(tmp_path: Path) -> None:
+    """A home that is not there is not made either."""
+    settings = read_settings(folder=tmp_path, environ={})
+    assert (remove_old_runs(settings, 0), settings.home.exists()) == ([], False)
+
+
+def test_a_run_that_cannot_be_removed_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One stubborn run is named, and does not keep the others."""
+    remove = RunFolder.remove
+
+    def stubborn(self: RunFolder) -> None:
+        if self.path.name != IDS[0]:
+            remove(self)
+
+    monkeypatch.setattr(RunFolder, "remove", stubborn)
+    with pytest.raises(NotThereError, match=f"Can't remove .*{IDS[0]}"):
+        remove_old_runs(settings, 2)
+    assert not (settings.runs / IDS[1]).exists()

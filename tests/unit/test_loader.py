@@ -1,0 +1,125 @@
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli import app
+from harness.errors import ExitCode, HarnessError, ScenarioError, UsageError
+from harness.files import sha256_of
+from harness.scenario.loader import find_scenario, load_scenario
+
+BAD = Path(__file__).parent / "bad"
+GOOD = Path(__file__).parents[2] / "scenarios" / "three_versions.yaml"
+FILES = sorted(BAD.glob("*.yaml"))
+_MARK = "# expect: "
+
+
+def _expected(file: Path) -> str:
+    """The lines that a bad file says should be told of it: ``# expect: LINE: MESSAGE``, ``-`` for no line."""
+    said = []
+    for text in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        if text.startswith(_MARK):
+            line, _, message = text.removeprefix(_MARK).partition(": ")
+            place = f"{file}" if line == "-" else f"{file}:{line}"
+            said.append(f"{place}: {message}".replace("{folder}", str(BAD)))
+    return "\n".join(said)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_mistake_is_told_with_its_file_and_line(file: Path) -> None:
+    """Each bad file leads to the message that stands in it, to nothing else, and to exit code 2."""
+    outcome = CliRunner().invoke(app, ["check", str(file)])
+    assert (ExitCode.WRONG_INPUT, _expected(file) + "\n") == (outcome.exit_code, outcome.stderr)
+
+
+def test_every_bad_file_says_what_is_wrong_with_it() -> None:
+    """No file of the folder is without its expectation."""
+    assert [file.name for file in FILES if not _expected(file)] == []
+
+
+def test_a_good_scenario_is_loaded_with_its_file_and_data() -> None:
+    """What is loaded knows the file's digest, and the source's absolute path and format."""
+    loaded = load_scenario(str(GOOD))
+    source = GOOD.parent / "data" / "lc_loan_2018q1.csv"
+    assert (sha256_of(GOOD), str(source), "csv") == (loaded.sha256, loaded.source.uri, loaded.source.format)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"# nothing but a comment\n"])
+def test_an_empty_file_is_no_scenario(tmp_path: Path, content: bytes) -> None:
+    """A file of no bytes or of comments alone is told to be no mapping."""
+    file = tmp_path / "empty.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ScenarioError, match=r"empty\.yaml: a scenario is a mapping of keys"):
+        load_scenario(str(file))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("[" * 500 + "]" * 500, "nested too deeply."),
+        ("9" * 5000, "Exceeds the limit (4300 digits)"),
+        ("!!bool maybe", ""),
+        ("!!int some", "invalid literal for int()"),
+        ("!!timestamp soon", ""),
+    ],
+    ids=["deep", "huge", "bool", "int", "timestamp"],
+)
+def test_a_value_that_yaml_chokes_on_is_one_message(tmp_path: Path, value: str, message: str) -> None:
+    """Whatever the YAML library makes of a value, the user sees a message about the file."""
+    file = tmp_path / "odd.yaml"
+    file.write_text(f"seed: {value}\n")
+    with pytest.raises(ScenarioError, match=rf"odd\.yaml(:1)?: not valid YAML: {re.escape(message)}"):
+        load_scenario(str(file))
+
+
+def test_anchors_and_merge_keys_may_be_used(tmp_path: Path) -> None:
+    """Versions can share what they expect by YAML's own means."""
+    text = GOOD.read_text().split("versions:")[0].replace("data/", f"{GOOD.parent}/data/") + (
+        "versions:\n"
+        "  - { name: one, append: {}, expect: &all { rows: 10000 } }\n"
+        "  - { name: two, append: {}, expect: { <<: *all } }\n"
+    )
+    (tmp_path / "anchors.yaml").write_text(text)
+    one, two = load_scenario(str(tmp_path / "anchors.yaml")).scenario.versions
+    assert one.expect == two.expect
+
+
+def test_a_scenario_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name stands for the file of that name in the folder scenarios."""
+    monkeypatch.chdir(GOOD.parents[1])
+    assert Path("scenarios/three_versions.yaml") == find_scenario("three_versions")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("three_version", "There is no scenario 'three_version': .* Did you mean 'three_versions'?"),
+        ("scenarios/tree_versions.yaml", "There is no scenario file .* Did you mean 'three_versions.yaml'?"),
+        ("", "There is no scenario ''"),
+        ("a" * 5000, "Can't look for a scenario at .*: File name too long"),
+        ("no/such/folder.yaml", "There is no scenario file no/such/folder.yaml"),
+        ("null\0byte", "There is no scenario"),
+    ],
+    ids=["name", "file", "empty", "long", "folder", "null"],
+)
+def test_a_scenario_that_is_not_there_is_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, message: str
+) -> None:
+    """Any name that leads nowhere is told, with the nearest that leads somewhere."""
+    monkeypatch.chdir(GOOD.parents[1])
+    with pytest.raises(UsageError, match=message.replace("?", r"\?")):
+        find_scenario(name)
+
+
+def test_a_scenario_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file without read permission is one message with exit code 2."""
+    file = tmp_path / "secret.yaml"
+    file.write_text("name: secret\n")
+
+    def refuse(*_arguments: object, **_options: object) -> str:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(HarnessError, match=r"Can't read .*secret\.yaml: Permission denied"):
+        load_scenario(str(file))

@@ -1,0 +1,184 @@
+import gzip
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from harness.errors import Problem
+from harness.scenario.model import Scenario
+from harness.scenario.source import SourceFile, locate_source
+
+HEADER = "id,amount,status\n"
+ROWS = HEADER + "1,100,late\n2,200,paid\n"
+
+
+def _scenario(path: str, **source: Any) -> Scenario:
+    return Scenario.model_validate(
+        {
+            "name": "sources",
+            "table": {"name": "loans", "source": {"path": path, **source}, "key": "id"},
+            "pipeline": {
+                "label": {"column": "status", "positive": ["late"], "negative": ["paid"]},
+                "features": ["amount"],
+            },
+            "versions": [{"name": "first", "append": {}}],
+        }
+    )
+
+
+def _problems(folder: Path, name: str, **source: Any) -> list[Problem]:
+    return locate_source(_scenario(name, **source), folder)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("rows.csv", ROWS, {}),
+        ("rows.csv", "\ufeff" + ROWS, {}),
+        ("rows.csv", ROWS.upper(), {}),
+        ("rows.csv", ROWS.replace("\n", "\r\n"), {}),
+        ("rows.csv", ROWS.replace(",", ";"), {"sep": ";"}),
+        ("rows.csv", ROWS.replace(",", ";"), {"delimiter": ";"}),
+        ("rows.csv", ROWS.replace(",", ";"), {"SEP": ";"}),
+        ("rows.csv", ROWS.replace(",", "||"), {"sep": "||"}),
+        ("rows.csv", ROWS.replace(",", "\t"), {"sep": "\\t"}),
+        ("rows.tsv", ROWS.replace(",", "\t"), {}),
+        ("rows.json", '{"id": 1, "amount": 2}\n\n{"status": "late"}\n', {}),
+        ("rows.json", '[{"id": 1, "amount": 2, "status": "late"}]', {"multiline": "true"}),
+    ],
+)
+def test_a_header_that_spark_would_take_is_taken(
+    tmp_path: Path, name: str, content: str, options: dict[str, str]
+) -> None:
+    """Separators, letter case, line ends and byte order marks are read as Spark reads them."""
+    (tmp_path / name).write_text(content, encoding="utf-8", newline="")
+    assert _problems(tmp_path, name, options=options) == []
+
+
+@pytest.mark.parametrize("name", ["rows.csv.gz", "rows.tsv.gz"])
+def test_a_compressed_file_is_read(tmp_path: Path, name: str) -> None:
+    """A gzip file is told by the ending before .gz."""
+    text = ROWS if name == "rows.csv.gz" else ROWS.replace(",", "\t")
+    (tmp_path / name).write_bytes(gzip.compress(text.encode()))
+    assert _problems(tmp_path, name) == []
+
+
+def test_another_encoding_is_read_as_the_option_says(tmp_path: Path) -> None:
+    """Spark's option encoding holds for the header too."""
+    (tmp_path / "rows.csv").write_bytes(ROWS.replace("id", "größe,id", 1).encode("latin-1"))
+    assert _problems(tmp_path, "rows.csv", options={"encoding": "ISO-8859-1"}) == []
+
+
+def test_a_header_may_be_missing_on_purpose(tmp_path: Path) -> None:
+    """Without a header the columns have Spark's names for them."""
+    (tmp_path / "rows.csv").write_text("1,2\n")
+    expected = "rows.csv has no column 'id'."
+    problems = _problems(tmp_path, "rows.csv", options={"header": "false"})
+    assert expected == problems[0].message
+
+
+def test_a_folder_of_parquet_files_is_read(tmp_path: Path) -> None:
+    """A folder's format and columns are those of its first data file."""
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "_SUCCESS").touch()
+    table = pa.table({"id": [1], "amount": [2], "status": ["late"]})
+    pq.write_table(table, tmp_path / "rows" / "part-0.parquet")
+    source, problems = locate_source(_scenario("rows"), tmp_path)
+    assert (SourceFile(str(tmp_path / "rows"), "parquet", {}), []) == (source, problems)
+
+
+def test_a_delta_table_is_known_by_its_log(tmp_path: Path) -> None:
+    """A folder with a _delta_log is a Delta table, and its schema is read from there."""
+    from deltalake import write_deltalake
+
+    write_deltalake(tmp_path / "rows", pa.table({"id": [1], "amount": [2]}))
+    assert [each.message for each in _problems(tmp_path, "rows")] == ["rows has no column 'status'."]
+
+
+def test_a_source_elsewhere_is_left_to_the_job() -> None:
+    """A URI is handed on as it is, as a Delta table where no format is said."""
+    source, problems = locate_source(_scenario("abfss://lake@account/loans"), Path("/nowhere"))
+    assert (SourceFile("abfss://lake@account/loans", "delta", {}), []) == (source, problems)
+
+
+def test_a_derived_column_counts_as_there(tmp_path: Path) -> None:
+    """A feature may be a column that the pipeline derives."""
+    (tmp_path / "rows.csv").write_text("id,loan,status\n1,2,late\n")
+    scenario = _scenario("rows.csv")
+    pipeline = scenario.pipeline.model_copy(update={"derive": {"amount": "loan * 2"}})
+    assert locate_source(scenario.model_copy(update={"pipeline": pipeline}), tmp_path)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("rows.csv", b"id,\xff\n", {}),
+        ("rows.csv", b'id,"' + b"a" * 200_000, {}),
+        ("rows.csv", ROWS.encode(), {"encoding": "no-such-encoding"}),
+        ("rows.csv", ROWS.encode(), {"sep": ""}),
+        ("rows.csv.gz", b"this is not compressed", {}),
+        ("rows.csv.gz", gzip.compress(ROWS.encode())[:20], {}),
+        ("rows.csv.gz", gzip.compress(ROWS.encode())[:10] + b"\xff" * 20, {}),
+        ("rows.json", b"[" * 100_000, {}),
+        ("rows.json", b"1\n", {}),
+        ("rows.json", b'{"id": ' + b"9" * 5000 + b"}", {}),
+        ("rows.json", b'[{"id": 1}]', {}),
+        ("rows.parquet", b"", {}),
+        ("rows.parquet", b"PAR1 and more PAR1", {}),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_as_such(
+    tmp_path: Path, name: str, content: bytes, options: dict[str, str]
+) -> None:
+    """Whatever a reader raises becomes one problem that names the file."""
+    (tmp_path / name).write_bytes(content)
+    problems = _problems(tmp_path, name, options=options)
+    assert [f"can't read {name}"] == [each.message.partition(" as ")[0] for each in problems]
+
+
+@pytest.mark.parametrize("log", [None, "no JSON"], ids=["empty", "broken"])
+def test_a_delta_log_that_cannot_be_read_is_told(tmp_path: Path, log: str | None) -> None:
+    """An empty or a broken Delta log is one problem."""
+    (tmp_path / "rows" / "_delta_log").mkdir(parents=True)
+    if log is not None:
+        (tmp_path / "rows" / "_delta_log" / f"{0:020}.json").write_text(log)
+    assert [each.message.partition(" as ")[0] for each in _problems(tmp_path, "rows")] == ["can't read rows"]
+
+
+def test_a_folder_without_data_is_told(tmp_path: Path) -> None:
+    """A folder with nothing in it can't be read, whatever format is said."""
+    (tmp_path / "rows").mkdir()
+    expected = "can't read rows as csv: the folder has no data files."
+    assert expected == _problems(tmp_path, "rows", format="csv")[0].message
+
+
+def test_a_pipe_is_no_source(tmp_path: Path) -> None:
+    """What is neither a file nor a folder is told, and not waited for."""
+    os.mkfifo(tmp_path / "rows.csv")
+    expected = f"the source {tmp_path / 'rows.csv'} is neither a file nor a folder."
+    assert expected == _problems(tmp_path, "rows.csv")[0].message
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 5000 + ".csv", "loop.csv", "null\0.csv"], ids=["long", "loop", "null"]
+)
+def test_a_path_that_leads_nowhere_is_told(tmp_path: Path, name: str) -> None:
+    """A path that the system refuses is a problem like any other."""
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    message = _problems(tmp_path, name)[0].message
+    assert message.startswith(("can't look for the source", "there is no source"))
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder without read permission is one problem with the system's reason."""
+    (tmp_path / "rows").mkdir()
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    expected = "can't look for the source 'rows': Permission denied."
+    assert expected == _problems(tmp_path, "rows")[0].message
