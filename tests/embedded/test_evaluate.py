@@ -133,12 +133,22 @@ def test_standard_error_as_published() -> None:
     assert of_area(51, 58, 0.893).roc_auc_se == pytest.approx(0.032, abs=0.001)
 
 
-@pytest.mark.parametrize("area", [0.0, 0.3, 0.66, 0.999, 1.0])
-def test_standard_error_by_the_formula(area: float) -> None:
-    """The formula, with both probabilities as integrals over an exponential model, from which it comes."""
-    q1, q2 = area / (2 - area), 2 * area * area / (1 + area)
-    variance = (area * (1 - area) + 15 * (q1 - area * area) + 1299 * (q2 - area * area)) / (16 * 1300)
-    assert of_area(16, 1300, area).roc_auc_se == pytest.approx(math.sqrt(variance), rel=1e-12, abs=1e-12)
+@pytest.mark.parametrize("area", [0.1, 0.3, 0.66, 0.893, 0.999])
+def test_standard_error_by_its_derivation(area: float) -> None:
+    """The probabilities in it are those of exponential scores: negatives at rate 1, positives slower."""
+    rate = (1 - area) / area
+    two_positives_above = 1 / (1 + 2 * rate)
+    above_two_negatives = 1 - 2 * rate / (1 + rate) + rate / (2 + rate)
+    square = area * area
+    covariances = 15 * (two_positives_above - square) + 1299 * (above_two_negatives - square)
+    variance = (area * (1 - area) + covariances) / (16 * 1300)
+    assert of_area(16, 1300, area).roc_auc_se == pytest.approx(math.sqrt(variance), rel=1e-9)
+
+
+@pytest.mark.parametrize("area", [0.0, 1.0])
+def test_standard_error_of_a_perfect_order(area: float) -> None:
+    """All pairs one way: the formula gives 0, and no square root of something less."""
+    assert of_area(16, 1300, area).roc_auc_se == pytest.approx(0.0, abs=1e-9)
 
 
 def test_standard_error_of_nothing() -> None:
