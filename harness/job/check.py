@@ -51,9 +51,11 @@ def check_version(table: DataFrame, scenario: Scenario, version: int) -> Checked
         counts = facts.agg(*fingerprint.aggregates(), *_counts(scenario)).first()
     if counts is None:
         raise AssertionError("an aggregate without groups has one row")
-    problems = [*_key_problems(counts, frame, scenario, name)]
-    if not problems:
-        problems = [*_label_problems(counts, scenario, name), *_feature_problems(counts, scenario, name)]
+    problems = (
+        _key_problems(counts, frame, scenario, name)
+        or _filter_problems(counts, name)
+        or [*_label_problems(counts, scenario, name), *_feature_problems(counts, scenario, name)]
+    )
     if problems:
         raise ScenarioError(problems)
     return CheckedVersion(
@@ -70,11 +72,12 @@ def check_version(table: DataFrame, scenario: Scenario, version: int) -> Checked
 
 
 def _require_columns(table: DataFrame, scenario: Scenario) -> None:
-    """The label and the key must be there; features are looked for when they are computed."""
+    """The key, the label and the features must be there, and no name may be one that the models need."""
     known = {name.lower() for name in table.columns}
     wanted: list[tuple[str, Location]] = [
         *((name, ("table", "key", index)) for index, name in enumerate(scenario.table.key)),
         (scenario.pipeline.label.column, ("pipeline", "label", "column")),
+        *_inputs(scenario),
     ]
     known |= {name.lower() for name in scenario.pipeline.derive}
     problems = [
@@ -182,6 +185,13 @@ def _key_problems(counts: Row, frame: DataFrame, scenario: Scenario, name: str) 
     return []
 
 
+def _filter_problems(counts: Row, name: str) -> list[Problem]:
+    if counts["kept"]:
+        return []
+    message = f"no row of version '{name}' meets the filter; it leaves out all {counts['rows']} rows."
+    return [Problem(message, ("pipeline", "filter"))]
+
+
 def _label_problems(counts: Row, scenario: Scenario, name: str) -> list[Problem]:
     column = scenario.pipeline.label.column
     problems: list[Problem] = []
@@ -216,6 +226,8 @@ def _label_problems(counts: Row, scenario: Scenario, name: str) -> list[Problem]
 
 
 def _feature_problems(counts: Row, scenario: Scenario, name: str) -> list[Problem]:
+    if counts["train_positives"] + counts["train_negatives"] == 0:
+        return []
     problems = []
     for index, (feature, at) in enumerate(_inputs(scenario)):
         if counts[f"values_{index}"] == 0:

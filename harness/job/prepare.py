@@ -75,11 +75,13 @@ def with_columns(table: DataFrame, pipeline: Pipeline) -> DataFrame:
         ScenarioError: An expression can't be resolved, overwrites a column, or a feature is no number.
     """
     known = {name.lower() for name in table.columns}
-    for name, derivation in zip(pipeline.derive, _derivations(pipeline), strict=True):
+    derivations = _derivations(pipeline)
+    for (name, expression), derivation in zip(pipeline.derive.items(), derivations, strict=True):
         at = ("pipeline", "derive", name)
         if name.lower() in known:
             raise ScenarioError([Problem(f"derived column '{name}' is already a column of the table.", at)])
         with blamed_on(f"'{name}' can't be derived", at):
+            F.expr(expression)
             _add_columns([derivation]).transform(table)
     with blamed_on("the features can't be computed", ("pipeline", "features")):
         frame = columns_stage(pipeline).transform(table)
@@ -201,7 +203,7 @@ def _fit_categories(train: DataFrame, inputs: list[str]) -> tuple[Any, Any]:
 
 def _derivations(pipeline: Pipeline) -> list[str]:
     # The end of the line ends a comment that the expression may end with.
-    return [f"{expression}\n AS {quoted(name)}" for name, expression in pipeline.derive.items()]
+    return [f"({expression}\n) AS {quoted(name)}" for name, expression in pipeline.derive.items()]
 
 
 def _add_columns(parts: list[str]) -> SQLTransformer:

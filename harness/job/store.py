@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -74,7 +75,8 @@ class FolderStore:
             shutil.copyfile(file, aside)
             aside.replace(target)
         except OSError as error:
-            aside.unlink(missing_ok=True)
+            with suppress(OSError):
+                aside.unlink()
             raise unwritable(target, error) from error
 
     def write(self, path: str, text: str) -> None:

@@ -37,7 +37,9 @@ def main(rounds: int) -> None:
         with tempfile.TemporaryDirectory(prefix="harness-bench-") as folder:
             by_hand.append(_by_hand(Path(folder) / "by_hand"))
             harness.append(_harness(Path(folder) / "harness"))
-        console.print(f"round {number}: by hand {by_hand[-1].seconds:.1f} s, harness {harness[-1].seconds:.1f} s")
+        console.print(
+            f"round {number}: by hand {by_hand[-1].seconds:.1f} s, harness {harness[-1].seconds:.1f} s"
+        )
     hand = min(by_hand, key=lambda each: each.seconds)
     ours = min(harness, key=lambda each: each.seconds)
     console.print(_table(hand, ours))
@@ -72,14 +74,18 @@ def _run(command: list[str], environment: dict[str, str]) -> subprocess.Complete
         command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        sys.exit(
+            f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )
     return done
 
 
 def _table(hand: Measured, ours: Measured) -> Table:
     table = Table("step", "by hand, s", "harness, s (versions side by side)", box=None)
     for name in dict.fromkeys([*hand.steps, *ours.steps]):
-        table.add_row(name, *(f"{each.steps[name]:.1f}" if name in each.steps else "-" for each in (hand, ours)))
+        table.add_row(
+            name, *(f"{each.steps[name]:.1f}" if name in each.steps else "-" for each in (hand, ours))
+        )
     return table
 
 

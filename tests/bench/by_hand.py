@@ -89,7 +89,9 @@ def _train(spark: Any, table: str, folder: str, version: int, laps: Laps) -> Non
         laps.lap("explain")
         mlflow.log_params({"data_version": version})
         mlflow.log_metrics({"auc": auc, "lime_r2": r2})
-        logged = {name: mlflow.spark.log_model(each, name) for name, each in (("lr", model), ("lime", explainer))}
+        logged = {
+            name: mlflow.spark.log_model(each, name) for name, each in (("lr", model), ("lime", explainer))
+        }
         laps.lap("log")
         for name, info in logged.items():
             target = f"{folder}/model-artifacts/{run.info.run_id}/{name}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import statistics
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from harness.errors import ScenarioError
-from harness.job.prepare import FEATURES, FOLD, HELD_OUT, KEY, LABEL, PROBE, Samples, make_samples
+from harness.job.prepare import FEATURES, FOLD, HELD_OUT, KEY, LABEL, PROBE, Samples, make_samples, uniform
 from harness.scenario.model import Scenario
 from tests.embedded.tables import prepared, problems, readings, scenario
 
@@ -97,7 +98,7 @@ def test_keys_of_two_columns_are_not_run_together(spark: SparkSession) -> None:
 
 
 def test_derives_casts_and_filters(spark: SparkSession) -> None:
-    """Features are doubles, derived ones too; a row that does not meet the filter, or may not, is left out."""
+    """Features are doubles, derived ones too; a row that does not meet the filter, or may not, is dropped."""
     table = spark.createDataFrame(
         [(0, 3, True, None, "bad"), (1, 4, False, 1, "good"), (2, 5, None, 0, "good"), (3, 6, True, 1, "?")],
         "id int, n int, flag boolean, keep int, y string",
@@ -155,3 +156,201 @@ def test_label_values_match(
     table = spark.range(2).selectExpr("id", "1.0D AS x", f"{column} AS b")
     found = prepared(table, scenario(label=label)).select("harness_label").collect()
     assert expected == [row[0] for row in found]
+
+
+def test_the_label_may_be_a_column_named_label(spark: SparkSession) -> None:
+    """The table's own column is left as it is: the filter still reads it."""
+    table = spark.createDataFrame(
+        [(0, 1.0, "bad"), (1, 2.0, "good"), (2, 3.0, "odd")], "id int, x double, label string"
+    )
+    small = everything_in_training(
+        label={"column": "label", "positive": ["bad", "odd"], "negative": ["good"]}, filter="label != 'odd'"
+    )
+    rows = samples_of(table, small).train.select(KEY, LABEL).collect()
+    assert {row[KEY]: row[LABEL] for row in rows} == {"0": 1.0, "1": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("impute", "surrogate"), [("mean", statistics.fmean), ("median", statistics.median_low)]
+)
+def test_imputes_from_the_training_rows(spark: SparkSession, impute: str, surrogate: Any) -> None:
+    """A null and a NaN get the exact mean or median of the training rows, whatever is held out."""
+    numbers = "CASE WHEN id % 10 = 0 THEN NULL WHEN id % 10 = 1 THEN double('nan') ELSE id * id END"
+    table = spark.range(2000).selectExpr("id", f"{numbers} AS x", "'bad' AS y")
+    samples = samples_of(table, scenario(impute=impute, model={"partitions": 3}))
+    trained = [row[KEY] for row in samples.train.select(KEY).collect()]
+    expected = surrogate([int(key) ** 2 for key in trained if int(key) % 10 > 1])
+    found = {vector[0] for key, vector in vectors(samples).items() if int(key) % 10 < 2}
+    assert len(trained) < 1300
+    assert list(found) == [pytest.approx(expected, rel=1e-12)]
+
+
+def test_the_median_does_not_depend_on_the_partitions(spark: SparkSession) -> None:
+    """Spark's own is approximate by default, and then another on each number of partitions."""
+    table = spark.range(20_000).selectExpr(
+        "id", "if(id % 2 = 0, NULL, xxhash64(id) / 1e9) AS x", "'bad' AS y"
+    )
+    medians = []
+    for partitions in (1, 6):
+        small = everything_in_training(impute="median", model={"partitions": partitions})
+        by_key = vectors(samples_of(table, small))
+        medians.append(by_key["0"])
+    assert medians[0] == medians[1]
+
+
+@pytest.fixture(scope="module")
+def categories(spark: SparkSession) -> DataFrame:
+    """Keys 0 to 4 are trained on, and 5 and 6 are held out."""
+    rows = [
+        (0, "red", 10, 1.0),
+        (1, "", 9, 2.0),
+        (2, "blue", 9, None),
+        (3, None, 10, 3.0),
+        (4, "red", None, 4.0),
+        (5, "green", 8, 5.0),
+        (6, None, None, None),
+    ]
+    return spark.createDataFrame(
+        [(*row, "bad") for row in rows], "id int, colour string, size int, x double, y string"
+    )
+
+
+@pytest.fixture(scope="module")
+def encoded(categories: DataFrame) -> Samples:
+    small = scenario(
+        seed=seed_that_holds_out({5, 6}, categories), features=["x"], categorical=["colour", "size"]
+    )
+    return samples_of(categories, small)
+
+
+def seed_that_holds_out(keys: set[int], table: DataFrame) -> int:
+    """The first seed that holds out these rows and no others."""
+    held_out = {f"s{seed}": uniform(F.col("id").cast("string"), "split", seed) < 0.4 for seed in range(500)}
+    rows = table.select("id", *(condition.alias(name) for name, condition in held_out.items())).collect()
+    return next(seed for seed in range(500) if {row["id"] for row in rows if row[f"s{seed}"]} == keys)
+
+
+def test_an_indicator_is_named_by_its_value(encoded: Samples) -> None:
+    """One per value seen in training, as 'column=value', by alphabet; the empty string is a value."""
+    assert encoded.names == ("x", "colour=", "colour=blue", "colour=red", "size=10", "size=9")
+
+
+def test_a_value_sets_its_indicator(encoded: Samples) -> None:
+    """And no other of its column."""
+    assert slots(encoded)[0] == {
+        "x": 1.0,
+        "colour=": 0.0,
+        "colour=blue": 0.0,
+        "colour=red": 1.0,
+        "size=10": 1.0,
+        "size=9": 0.0,
+    }
+
+
+def test_an_unseen_value_sets_no_indicator(encoded: Samples) -> None:
+    """Green and 8 are held out only; null is no value either."""
+    found = [{value for name, value in slots(encoded)[key].items() if name != "x"} for key in (5, 6)]
+    assert found == [{0.0}, {0.0}]
+
+
+def test_the_featurizer_alone_makes_the_same_vectors(
+    categories: DataFrame, encoded: Samples, tmp_path: Path
+) -> None:
+    """Saved, loaded and given raw rows of the table in another order."""
+    encoded.featurizer.save(str(tmp_path / "featurizer"))
+    loaded = PipelineModel.load(str(tmp_path / "featurizer"))
+    rows = loaded.transform(categories.orderBy(F.desc("id"))).select("id", FEATURES).collect()
+    assert {str(row["id"]): list(row[FEATURES].toArray()) for row in rows} == vectors(encoded)
+
+
+def test_takes_any_column_name(spark: SparkSession) -> None:
+    """Spaces, dots, backticks and quotes in names of keys, labels, features and categories."""
+    names = ["the id", "loan.amnt", "a `b`", "it's", "Ü %", "In.Or `Out`"]
+    table = spark.createDataFrame([(0, 1.5, 2, "v", "w", "bad"), (1, 2.5, 3, "v", "w", "good")], names)
+    small = everything_in_training(
+        key="the id",
+        label={"column": "In.Or `Out`", "positive": ["bad"], "negative": ["good"]},
+        derive={"twice": "`loan.amnt` * 2"},
+        features=["loan.amnt", "a `b`", "twice"],
+        categorical=["it's", "Ü %"],
+    )
+    assert slots(samples_of(table, small))[1] == {
+        "loan.amnt": 2.5,
+        "a `b`": 3.0,
+        "twice": 5.0,
+        "it's=v": 1.0,
+        "Ü %=w": 1.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "location", "message"),
+    [
+        pytest.param(
+            {"features": ["x", "y"]},
+            ("features", 1),
+            "feature 'y' is no number but string; list it under 'categorical', or derive a number from it.",
+            id="text",
+        ),
+        pytest.param(
+            {"features": ["z"]},
+            ("features",),
+            "the features can't be computed: .*`z` cannot be resolved. Did you mean one of [^;\n]*",
+            id="unknown feature",
+        ),
+        pytest.param(
+            {"categorical": ["z"]},
+            ("features",),
+            "the features can't be computed: .*`z` cannot be resolved[^;\n]*",
+            id="unknown category",
+        ),
+        pytest.param(
+            {"derive": {"X": "id + 1"}},
+            ("derive", "X"),
+            "derived column 'X' is already a column of the table.",
+            id="overwritten",
+        ),
+        pytest.param(
+            {"derive": {"z": "idd + 1"}},
+            ("derive", "z"),
+            "'z' can't be derived: .*`idd` cannot be resolved. Did you mean one of [^\n]* \\[`id`.*",
+            id="misspelt",
+        ),
+        pytest.param(
+            {"derive": {"z": "id +"}},
+            ("derive", "z"),
+            "'z' can't be derived: .*PARSE_SYNTAX_ERROR[^\n]*",
+            id="no SQL",
+        ),
+        pytest.param(
+            {"derive": {"z": "id AS w"}},
+            ("derive", "z"),
+            "'z' can't be derived: [^\n]*",
+            id="a name of its own",
+        ),
+        pytest.param(
+            {"derive": {"z": "sum(id)"}}, ("derive", "z"), "'z' can't be derived: [^\n]*", id="an aggregate"
+        ),
+        pytest.param(
+            {"derive": {"z": "year(true)"}},
+            ("derive", "z"),
+            "'z' can't be derived: .*DATATYPE_MISMATCH[^\n]*",
+            id="a wrong type",
+        ),
+        pytest.param(
+            {"label": {"column": "x", "positive": [True], "negative": [False]}},
+            ("label",),
+            "the label can't be told: .*DATATYPE_MISMATCH[^\n]*",
+            id="a label of another type",
+        ),
+    ],
+)
+def test_a_mistake_is_named_where_it_is(
+    spark: SparkSession, pipeline: dict[str, Any], location: tuple[str | int, ...], message: str
+) -> None:
+    """The message is one line that names the column, with the place in the scenario."""
+    with pytest.raises(ScenarioError) as caught:
+        prepared(readings(spark), scenario(**pipeline))
+    [(where, what)] = problems(caught.value)
+    assert where == ("pipeline", *location)
+    assert re.fullmatch(message, what)

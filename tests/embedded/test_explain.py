@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from pyspark.ml.stat import Summarizer
+from pyspark.sql import DataFrame, SparkSession, functions as F
+
+from harness.job.explain import Explained, explain, make_explainer, probe_keys, probe_rows, summarize
+from harness.job.prepare import FEATURES, KEY, PROBE, Samples, make_samples
+from harness.job.train import Trained, train
+from harness.results import FeatureExplanation
+from harness.scenario.model import Lime, LogisticRegression
+from tests.conftest import Loans
+from tests.embedded.tables import prepared, readings, scenario
+
+pytestmark = pytest.mark.spark
+
+ROWS = 30
+LIME = Lime(samples=1000, rows=ROWS)
+
+
+@dataclass(frozen=True)
+class March:
+    """The model of all loans without a penalty, and its explanations."""
+
+    samples: Samples
+    trained: Trained
+    probe: DataFrame
+    explainer: Any
+    explained: Explained
+
+
+@pytest.fixture(scope="module")
+def march(loans: Loans) -> March:
+    pipeline = loans.scenario.pipeline.model_copy(update={"model": LogisticRegression(max_iter=50, folds=2)})
+    small = loans.scenario.model_copy(update={"pipeline": pipeline})
+    samples = make_samples(prepared(loans.march(), small), small, rows=10_000)
+    trained = train(samples.train, pipeline.model)
+    explainer = make_explainer(trained.model, samples.train, LIME)
+    probe = probe_rows(samples.test, probe_keys(samples.test, ROWS), ROWS).persist()
+    return March(samples, trained, probe, explainer, explain(explainer, probe))
+
+
+def assert_close(found: dict[str, list[float]], expected: dict[str, list[float]]) -> None:
+    """Weights differ by a relative 1e-9 of the row's largest, at the most."""
+    assert found.keys() == expected.keys()
+    for key, weights in found.items():
+        assert weights == pytest.approx(expected[key], rel=1e-9, abs=0)
+
+
+def test_explains_every_probe_row(march: March) -> None:
+    """One weight per feature and row, all of them numbers, from a local model that fits."""
+    assert len(march.explained.weights) == ROWS
+    assert {len(weights) for weights in march.explained.weights.values()} == {len(march.samples.names)}
+    assert all(math.isfinite(weight) for weights in march.explained.weights.values() for weight in weights)
+    assert march.explained.r2_mean is not None
+    assert 0.5 < march.explained.r2_mean <= 1
+
+
+def test_mean_weights_have_the_signs_of_the_coefficients(march: March) -> None:
+    """Wherever a coefficient is clearly not zero, above 0.03 in log odds per standard deviation."""
+    [spread] = march.samples.train.agg(Summarizer.std(F.col(FEATURES))).collect()
+    deviations = [float(value) for value in spread[0].toArray()]
+    summary = summarize(march.explained.weights, march.samples.names, deviations)
+    per_sd = {
+        name: float(coefficient) * deviation
+        for name, coefficient, deviation in zip(
+            march.samples.names, march.trained.model.coefficients.toArray(), deviations, strict=True
+        )
+    }
+    clear = [name for name, coefficient in per_sd.items() if abs(coefficient) > 0.03]
+    assert len(clear) >= 5
+    assert {name: summary[name].mean > 0 for name in clear} == {name: per_sd[name] > 0 for name in clear}
+
+
+def test_weights_do_not_depend_on_the_partitions(march: March) -> None:
+    """Rows from other partitions, in another order, are explained alike."""
+    assert_close(
+        explain(march.explainer, march.probe.repartition(5, "label")).weights, march.explained.weights
+    )
+
+
+def test_a_row_alone_is_explained_as_among_others(march: March) -> None:
+    """A few of the probe rows get the weights that they get among all of them."""
+    some = sorted(march.explained.weights)[:4]
+    found = explain(march.explainer, march.probe.where(F.col(KEY).isin(some))).weights
+    assert_close(found, {key: march.explained.weights[key] for key in some})
+
+
+def test_the_background_does_not_depend_on_the_partitions(march: March) -> None:
+    """The spread that samples are drawn with comes from the same training rows, however they lie."""
+    other = make_explainer(march.trained.model, march.samples.train.repartition(3, "label"), LIME)
+    some = sorted(march.explained.weights)[:4]
+    found = explain(other, march.probe.where(F.col(KEY).isin(some))).weights
+    assert_close(found, {key: march.explained.weights[key] for key in some})
+
+
+def test_another_row_does_not_move_the_background(march: March) -> None:
+    """As many rows as were asked for, the first in the order of the key's hash."""
+    explainer = make_explainer(
+        march.trained.model, march.samples.train, LIME.model_copy(update={"background": 7})
+    )
+    first = march.samples.train.orderBy(PROBE).limit(7).select(FEATURES).collect()
+    assert sorted(explainer.getBackgroundData().collect()) == sorted(first)
+
+
+def held_out(spark: SparkSession, rows: int) -> DataFrame:
+    """The held-out rows of a small table of so many rows."""
+    return make_samples(prepared(readings(spark, rows), scenario()), scenario(), rows).test
+
+
+def test_probes_stay_when_rows_are_added(spark: SparkSession) -> None:
+    """The rows explained first are explained again, though new ones come before them in the order."""
+    keys = probe_keys(held_out(spark, 60), 10)
+    more = held_out(spark, 300)
+    assert set(keys) != set(probe_keys(more, 10))
+    assert {row[KEY] for row in probe_rows(more, keys, 10).collect()} == set(keys)
+
+
+def test_probes_are_filled_up_when_rows_are_gone(spark: SparkSession) -> None:
+    """The next rows in the order of the hash stand in for those that are gone."""
+    test = held_out(spark, 300)
+    keys = probe_keys(test, 12)
+    gone = keys[3:5]
+    left = test.where(~F.col(KEY).isin(gone))
+    found = {row[KEY] for row in probe_rows(left, keys[:10], 10).collect()}
+    assert found == (set(keys) - set(gone))
+
+
+def test_probes_are_all_rows_where_there_are_few(spark: SparkSession) -> None:
+    """More are asked for than are held out."""
+    test = held_out(spark, 60)
+    keys = probe_keys(test, 1000)
+    assert (len(keys), len(set(keys))) == (test.count(), test.count())
+
+
+def test_no_probe_is_no_explanation(march: March) -> None:
+    """Nothing to explain: no weights and no mean of nothing."""
+    found = explain(march.explainer, march.probe.where("false"))
+    assert (found.weights, found.r2_mean) == ({}, None)
+
+
+def test_sums_up_per_standard_deviation() -> None:
+    """Raw means and means per standard deviation: of -1 and 3 the mean is 1 and that of the sizes 2."""
+    weights = {"b": [-1.0, 0.5], "a": [3.0, 0.5]}
+    assert summarize(weights, ("x", "y"), [10.0, 0.0]) == {
+        "x": FeatureExplanation(mean=1.0, mean_abs=2.0, mean_per_sd=10.0, mean_abs_per_sd=20.0),
+        "y": FeatureExplanation(mean=0.5, mean_abs=0.5, mean_per_sd=0.0, mean_abs_per_sd=0.0),
+    }
+
+
+def test_sums_do_not_depend_on_the_order_of_rows() -> None:
+    """Rows are added up in the order of their keys, to the last bit."""
+    weights = {str(number): [0.1 * number**3] for number in range(50)}
+    backwards = dict(reversed(weights.items()))
+    assert summarize(weights, ("x",), [1.0]) == summarize(backwards, ("x",), [1.0])
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+def test_a_feature_with_a_weight_that_is_no_number_is_left_out(odd: float) -> None:
+    """The others stay."""
+    found = summarize({"a": [1.0, odd], "b": [1.0, 2.0]}, ("x", "y"), [1.0, 1.0])
+    assert set(found) == {"x"}
+
+
+def test_no_row_sums_up_to_nothing() -> None:
+    """There is no mean of no weight."""
+    assert summarize({}, ("x",), [1.0]) == {}

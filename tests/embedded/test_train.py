@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import pytest
+from pyspark.ml.classification import LogisticRegression
+from pyspark.ml.evaluation import BinaryClassificationEvaluator
+from pyspark.ml.linalg import Vectors
+from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
+from pyspark.sql import DataFrame, Row, SparkSession, functions as F
+from sklearn.metrics import roc_auc_score
+
+from harness.job.evaluate import Scores
+from harness.job.prepare import FEATURES, FOLD, KEY, LABEL, make_samples
+from harness.job.train import Trained, scored, train
+from harness.scenario.model import LogisticRegression as Specification, Scenario
+from tests.conftest import Loans
+from tests.embedded.tables import prepared
+
+pytestmark = pytest.mark.spark
+
+FOLDS = 3
+SPECIFICATION = Specification.model_validate(
+    {"grid": {"reg_param": [0.01, 0.1], "elastic_net_param": [0.0, 0.5]}, "folds": FOLDS, "max_iter": 20}
+)
+
+
+@pytest.fixture(scope="module")
+def rows(spark: SparkSession) -> DataFrame:
+    """300 rows in three folds: the first feature says something of the label, the second nothing."""
+    chance = random.Random(5)  # noqa: S311 - rows, no secret
+    made = []
+    for number in range(300):
+        label = float(chance.random() < 0.3)
+        features = Vectors.dense(round(chance.gauss(label, 1), 1), chance.gauss(50, 20))
+        made.append((str(number), label, number % FOLDS, features))
+    return in_folds(spark, made)
+
+
+def in_folds(spark: SparkSession, made: list[tuple[str, float, int, Any]]) -> DataFrame:
+    named = [
+        Row(**{KEY: key, LABEL: label, FOLD: fold, FEATURES: vector}) for key, label, fold, vector in made
+    ]
+    frame = spark.createDataFrame(named).withColumn(FOLD, F.col(FOLD).cast("int"))
+    return frame.coalesce(1).persist()
+
+
+@pytest.fixture(scope="module")
+def trained(rows: DataFrame) -> Trained:
+    return train(rows, SPECIFICATION)
+
+
+def roc_auc_of_fold(rows: DataFrame, fold: int, reg_param: float, elastic_net_param: float) -> float:
+    """By a model of Spark's that has not seen the fold, and by scikit-learn."""
+    model = LogisticRegression(
+        maxIter=SPECIFICATION.max_iter, regParam=reg_param, elasticNetParam=elastic_net_param
+    ).fit(rows.where(F.col(FOLD) != fold))
+    predicted = model.transform(rows.where(F.col(FOLD) == fold)).select(LABEL, "probability").collect()
+    return float(
+        roc_auc_score([row[LABEL] for row in predicted], [row["probability"][1] for row in predicted])
+    )
+
+
+def test_tries_every_combination_in_order(trained: Trained) -> None:
+    """All of one regularisation first, so that the first of equals is the one with the least of it."""
+    assert [(point.reg_param, point.elastic_net_param) for point in trained.grid] == [
+        (0.01, 0.0),
+        (0.01, 0.5),
+        (0.1, 0.0),
+        (0.1, 0.5),
+    ]
+
+
+def test_a_grid_point_scores_the_mean_of_its_folds(rows: DataFrame, trained: Trained) -> None:
+    """Each fold's ROC AUC as scikit-learn sees it, from a model that was fitted on the other folds."""
+    point = trained.grid[1]
+    expected = fmean(
+        roc_auc_of_fold(rows, fold, point.reg_param, point.elastic_net_param) for fold in range(3)
+    )
+    assert point.cv_roc_auc == pytest.approx(expected, rel=1e-12)
+
+
+def test_agrees_with_sparks_own_cross_validator(rows: DataFrame, trained: Trained) -> None:
+    """With the same folds, and an evaluator that does not bin."""
+    estimator = LogisticRegression(maxIter=SPECIFICATION.max_iter)
+    validator = CrossValidator(
+        estimator=estimator,
+        estimatorParamMaps=ParamGridBuilder()
+        .addGrid(estimator.regParam, list(SPECIFICATION.grid.reg_param))
+        .addGrid(estimator.elasticNetParam, list(SPECIFICATION.grid.elastic_net_param))
+        .build(),
+        evaluator=BinaryClassificationEvaluator(numBins=0),
+        numFolds=FOLDS,
+        foldCol=FOLD,
+    )
+    own = validator.fit(rows).avgMetrics
+    assert [point.cv_roc_auc for point in trained.grid] == [pytest.approx(each, rel=1e-9) for each in own]
+
+
+def test_chooses_the_best_mean(rows: DataFrame) -> None:
+    """The second point is better than the first, which is so strong a penalty that all rows score alike."""
+    found = train(rows, SPECIFICATION.model_copy(update={"grid": grid([1000.0, 0.01], [1.0])}))
+    assert [(point.cv_roc_auc, point.chosen) for point in found.grid] == [
+        (0.5, False),
+        (found.cv_roc_auc, True),
+    ]
+    assert found.cv_roc_auc is not None
+    assert found.cv_roc_auc > 0.6
+
+
+def grid(reg_param: list[float], elastic_net_param: list[float]) -> Any:
+    return SPECIFICATION.grid.model_copy(
+        update={"reg_param": tuple(reg_param), "elastic_net_param": tuple(elastic_net_param)}
+    )
+
+
+def test_the_first_of_equals_is_chosen(rows: DataFrame) -> None:
+    """Two penalties that both leave nothing of the model score alike."""
+    found = train(rows, SPECIFICATION.model_copy(update={"grid": grid([1000.0, 2000.0], [1.0])}))
+    assert [(point.cv_roc_auc, point.chosen) for point in found.grid] == [(0.5, True), (0.5, False)]
+
+
+def test_the_chosen_point_is_fitted_on_all_rows(rows: DataFrame, trained: Trained) -> None:
+    """The model is the one that Spark fits on every row with the parameters of the chosen point."""
+    [chosen] = [point for point in trained.grid if point.chosen]
+    expected = LogisticRegression(
+        maxIter=SPECIFICATION.max_iter,
+        regParam=chosen.reg_param,
+        elasticNetParam=chosen.elastic_net_param,
+    ).fit(rows)
+    assert list(trained.model.coefficients.toArray()) == list(expected.coefficients.toArray())
+
+
+def test_the_error_of_the_mean_is_that_of_independent_folds(rows: DataFrame, trained: Trained) -> None:
+    """The root of the sum of the folds' squared errors, over their number."""
+    [chosen] = [point for point in trained.grid if point.chosen]
+    squares = []
+    for fold in range(FOLDS):
+        labels = [row[LABEL] for row in rows.where(F.col(FOLD) == fold).collect()]
+        positives = int(sum(labels))
+        area = roc_auc_of_fold(rows, fold, chosen.reg_param, chosen.elastic_net_param)
+        error = Scores(positives, len(labels) - positives, area, None, None, None, None).roc_auc_se
+        assert error is not None
+        squares.append(error**2)
+    assert trained.cv_roc_auc_se == pytest.approx(math.sqrt(sum(squares)) / FOLDS, rel=1e-9)
+
+
+def test_scores_are_of_the_positive_class(rows: DataFrame, trained: Trained) -> None:
+    """The probability that Spark gives to label 1."""
+    expected = [row["probability"][1] for row in trained.model.transform(rows).collect()]
+    assert [row["score"] for row in scored(trained.model, rows).collect()] == expected
+
+
+@pytest.mark.parametrize(
+    "folds",
+    [
+        pytest.param([(1.0, 0), (0.0, 0), (0.0, 1), (0.0, 1)], id="no positive in one fold"),
+        pytest.param([(1.0, 0), (0.0, 0), (1.0, 1), (1.0, 1)], id="no negative in one fold"),
+        pytest.param([(1.0, 0), (1.0, 0), (0.0, 1), (0.0, 1)], id="one class in each"),
+    ],
+)
+def test_a_fold_with_one_class_leaves_no_mean(spark: SparkSession, folds: list[tuple[float, int]]) -> None:
+    """A mean over the folds that are left would be another number; the model is fitted all the same."""
+    made = [(str(at), label, fold, Vectors.dense(at * 1.0)) for at, (label, fold) in enumerate(folds)]
+    specification = SPECIFICATION.model_copy(update={"folds": 2, "grid": grid([0.1, 0.01], [0.0])})
+    found = train(in_folds(spark, made), specification)
+    assert (found.cv_roc_auc, found.cv_roc_auc_se) == (None, None)
+    assert [(point.cv_roc_auc, point.chosen) for point in found.grid] == [
+        (None, True),
+        (None, False),
+    ]
+    assert found.model.numFeatures == 1
+
+
+def test_an_empty_fold_leaves_no_mean(rows: DataFrame) -> None:
+    """Of four folds the last has no row."""
+    found = train(rows, SPECIFICATION.model_copy(update={"folds": 4, "grid": grid([0.1], [0.0])}))
+    assert found.cv_roc_auc is None
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a training gives."""
+
+    coefficients: list[float]
+    cv_roc_auc: list[float | None]
+    chosen: list[bool]
+
+
+def numbers(loans: Loans, table: DataFrame, partitions: int) -> Numbers:
+    scenario = smaller(loans.scenario, partitions)
+    samples = make_samples(prepared(table, scenario), scenario, rows=3395)
+    found = train(samples.train, scenario.pipeline.model)
+    samples.release()
+    return Numbers(
+        [float(found.model.intercept), *(float(value) for value in found.model.coefficients.toArray())],
+        [point.cv_roc_auc for point in found.grid],
+        [point.chosen for point in found.grid],
+    )
+
+
+def smaller(scenario: Scenario, partitions: int) -> Scenario:
+    """The loans' scenario with a quarter of the fits, on so many partitions."""
+    model = Specification.model_validate(
+        {"max_iter": 50, "grid": {"reg_param": [0, 0.001]}, "folds": 2, "partitions": partitions}
+    )
+    pipeline = scenario.pipeline.model_copy(update={"model": model})
+    return scenario.model_copy(update={"pipeline": pipeline})
+
+
+@pytest.fixture(scope="module")
+def january(loans: Loans) -> Numbers:
+    return numbers(loans, loans.january(), 1)
+
+
+@pytest.mark.parametrize("partitions", [2, 6])
+def test_numbers_do_not_depend_on_the_partitions(loans: Loans, january: Numbers, partitions: int) -> None:
+    """The real loans of January: coefficients and cross-validation agree to a relative 1e-9."""
+    found = numbers(loans, loans.january(), partitions)
+    assert found.coefficients == pytest.approx(january.coefficients, rel=1e-9, abs=0)
+    assert found.cv_roc_auc == [pytest.approx(each, rel=1e-9) for each in january.cv_roc_auc]
+    assert found.chosen == january.chosen
+
+
+def test_numbers_do_not_depend_on_the_order_of_rows(loans: Loans, january: Numbers) -> None:
+    """Rows that come in another order, from other partitions, give the same numbers to the last bit."""
+    assert numbers(loans, loans.january().repartition(3).orderBy("dti"), 1) == january
