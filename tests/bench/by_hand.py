@@ -28,6 +28,7 @@ class Laps:
         self._last = time.monotonic()
 
     def lap(self, name: str) -> None:
+        """The seconds since the last lap have this name."""
         now = time.monotonic()
         self.seconds[name] = round(now - self._last, 2)
         self._last = now
@@ -113,7 +114,7 @@ def _prepare(spark: Any, table: str, version: int) -> tuple[Any, Any]:
         .withColumn("net", F.round(F.col("total_pymnt") - F.col("loan_amnt"), 2))
     )
     rows = rows.select("id", "label", *[F.col(name).cast("double").alias(name) for name in FEATURES])
-    stages = [
+    stages: list[Any] = [
         Imputer(inputCols=FEATURES, outputCols=FEATURES),
         VectorAssembler(inputCols=FEATURES, outputCol="features"),
     ]

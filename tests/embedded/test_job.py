@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from pyspark.sql import SparkSession
 
 from harness.errors import ExitCode
+from harness.files import sha256_of
 from harness.job import bundle
 from harness.job.main import Job, run
 from harness.job.store import FolderStore
@@ -94,7 +95,7 @@ def test_a_copy_without_manifest_is_made_whole(job: Job, good: Result, tmp_path:
     bundle.publish(store, job.scratch / version.name, version, job.plan)
     manifest = json.loads((uri / "manifest.json").read_text())
     assert manifest["files"] == {
-        path.relative_to(uri).as_posix(): bundle.sha256_of(path)
+        path.relative_to(uri).as_posix(): sha256_of(path)
         for path in uri.rglob("*")
         if path.is_file() and path.name != "manifest.json"
     }

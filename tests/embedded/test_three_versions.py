@@ -14,7 +14,7 @@ from typing import Any
 import mlflow
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Dataset, Run
 
 from tests.embedded.runner import ROOT
 
@@ -33,12 +33,20 @@ class Finished:
 
     @property
     def folder(self) -> Path:
+        """The run's own."""
         return self.home / "runs" / "latest"
 
     @property
     def result(self) -> dict[str, Any]:
+        """What is in result.json."""
         content: dict[str, Any] = json.loads((self.folder / "result.json").read_text())
         return content
+
+
+def dataset_of(run: Run) -> Dataset:
+    assert run.inputs is not None
+    [used] = run.inputs.dataset_inputs
+    return used.dataset
 
 
 def harness(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -160,7 +168,7 @@ def test_mlflow_has_a_child_run_per_version(finished: Finished, children: list[R
 def test_mlflow_keeps_version_zero(children: list[Run]) -> None:
     """Version 0 is in tag, parameter and dataset, where MLflow by itself would lose it."""
     run = children[0]
-    [dataset] = [each.dataset for each in run.inputs.dataset_inputs]
+    dataset = dataset_of(run)
     recorded = (
         run.data.tags["harness.data_version"],
         run.data.params["data_version"],
@@ -172,7 +180,7 @@ def test_mlflow_keeps_version_zero(children: list[Run]) -> None:
 def test_mlflow_knows_data_by_path_and_fingerprint(finished: Finished, children: list[Run]) -> None:
     """The dataset's digest is our fingerprint; the path is the table's."""
     for run, version in zip(children, finished.result["versions"], strict=True):
-        [dataset] = [each.dataset for each in run.inputs.dataset_inputs]
+        dataset = dataset_of(run)
         assert version["fingerprint"] == dataset.digest == run.data.params["data_fingerprint"]
         assert finished.result["table_uri"] == run.data.tags["harness.data_path"]
 
