@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 def main(arguments: list[str]) -> int:
     """Run one plan; the exit code is the result's."""
     plan_file, result_file = (Path(argument) for argument in arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
     # Spark starts Python workers by this name; any other Python may lack the packages.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     plan = Plan.model_validate_json(plan_file.read_text(encoding="utf-8"))
@@ -38,8 +38,9 @@ def main(arguments: list[str]) -> int:
         tracker = pool.submit(_open_tracker, plan)
         with clock.step("session"):
             spark = importlib.import_module("harness.job.session").open_session(plan.environment)
+        interrupted = _take_signals()
         job = importlib.import_module("harness.job.main")
-        result = job.run(job.Job(plan, clock, spark, tracker, Path(scratch)))
+        result = job.run(job.Job(plan, clock, spark, tracker, Path(scratch), interrupted))
         write_text(result_file, result.model_dump_json(indent=2, by_alias=True) + "\n")
         spark.stop()
     return int(result.exit_code)
@@ -59,8 +60,21 @@ def _say(event: Event) -> None:
     sys.stdout.flush()
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _take_signals() -> threading.Event:
+    """Let Ctrl-C and a request to end interrupt the main thread, once.
+
+    It is remembered: what breaks in other threads thereupon is no fault of theirs.
+    """
+    interrupted = threading.Event()
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        if not interrupted.is_set():
+            interrupted.set()
+            raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    return interrupted
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ class Job:
     spark: SparkSession
     tracker: Future[Tracker]
     scratch: Path
+    interrupted: threading.Event = field(default_factory=threading.Event)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     versions: tuple[VersionResult, ...] = ()
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -170,7 +171,7 @@ def finish(job: Job, verdict: Verdict) -> Result:
 def fail(job: Job, error: BaseException) -> Result:
     """What is left of a run that broke: the versions that were finished, and why it ended."""
     traceback.print_exception(error)
-    fault = _known(error)
+    fault = _known(job, error)
     if job.open_tracker is not None:
         job.open_tracker.abandon("KILLED" if isinstance(fault, InterruptedRunError) else "FAILED")
     job.versions = tuple(each.model_copy(update={"status": "failed"}) for each in job.versions)
@@ -240,9 +241,9 @@ def side_by_side(spark: SparkSession, work: Callable[[In], Out], items: Sequence
             raise
 
 
-def _known(error: BaseException) -> HarnessError | None:
+def _known(job: Job, error: BaseException) -> HarnessError | None:
+    if job.interrupted.is_set() or isinstance(error, KeyboardInterrupt):
+        return InterruptedRunError("Interrupted.")
     if isinstance(error, HarnessError):
         return error
-    if isinstance(error, KeyboardInterrupt):
-        return InterruptedRunError("Interrupted.")
     return storage_fault(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from delta.tables import DeltaTable
@@ -18,6 +19,7 @@ _READER_OPTIONS = {
     "csv": {"header": "true", "inferSchema": "true", "mode": "FAILFAST"},
     "json": {"mode": "FAILFAST"},
 }
+_NOT_IN_PARQUET = re.compile(r"[ ,;{}()\n\t=]")
 
 
 def read_source(spark: SparkSession, source: SourceData) -> DataFrame:
@@ -46,7 +48,7 @@ def build_version(source: DataFrame, step: Append, plan: Plan, version: int, at:
             rows = source.where(step.where)
     try:
         with blamed_on(f"version '{name}' can't be appended", (*at, "append")):
-            rows.write.format("delta").mode("append").save(plan.table_uri)
+            rows.write.format("delta").mode("append").options(**_options(rows)).save(plan.table_uri)
     except PySparkException as error:
         if "MALFORMED" in str(error) or "Malformed" in str(error):
             raise _unreadable(plan.source, error) from error
@@ -84,6 +86,12 @@ def remove_table(spark: SparkSession, uri: str) -> None:
     context: Any = spark.sparkContext
     path = context._jvm.org.apache.hadoop.fs.Path(uri)  # noqa: SLF001
     path.getFileSystem(context._jsc.hadoopConfiguration()).delete(path, True)  # noqa: SLF001
+
+
+def _options(rows: DataFrame) -> dict[str, str]:
+    """Names that a Parquet file can't have, such as those with spaces, are mapped to others inside it."""
+    odd = any(_NOT_IN_PARQUET.search(name) for name in rows.columns)
+    return {"delta.columnMapping.mode": "name"} if odd else {}
 
 
 def _unreadable(source: SourceData, error: Exception) -> ScenarioError:

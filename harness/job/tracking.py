@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_SOURCE_TYPE,
 )
 
+from harness.files import one_at_a_time
 from harness.results import GridPoint, Result, Verdict, VersionResult
 from harness.scenario.plan import Plan
 
 MODELS = "models"
 """Folder of the models among a run's artifacts."""
 _PARAMS_AT_ONCE = 100
+_SQLITE = "sqlite:///"
 _COLUMN_TYPES = {
     "boolean": "boolean",
     "tinyint": "integer",
@@ -50,8 +53,9 @@ class Tracker:
         self._plan = plan
         environment = plan.environment
         mlflow.set_tracking_uri(environment.tracking_uri)
-        self._client = MlflowClient(environment.tracking_uri)
-        self._experiment_id = self._experiment(environment.experiment, environment.artifacts)
+        with _store_to_oneself(environment.tracking_uri):
+            self._client = MlflowClient(environment.tracking_uri)
+            self._experiment_id = self._experiment(environment.experiment, environment.artifacts)
         self._open: list[str] = []
         self.parent_run_id: str | None = None
 
@@ -189,6 +193,14 @@ class Tracker:
 
     def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+
+def _store_to_oneself(uri: str) -> AbstractContextManager[None]:
+    """Two runs that make one SQLite store at once would break it: MLflow makes its tables without a lock."""
+    if not uri.startswith(_SQLITE):
+        return nullcontext()
+    file = Path(uri.removeprefix(_SQLITE))
+    return one_at_a_time(file.with_name(f".{file.name}.lock"))
 
 
 def _grid_metric(point: GridPoint) -> str:

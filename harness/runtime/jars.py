@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.util
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from harness.errors import NotThereError
-from harness.files import sha256_of, write_text
+from harness.files import one_at_a_time, sha256_of, write_text
 from harness.runtime import resolver
 from harness.runtime.java import Java
 
@@ -122,7 +120,7 @@ class JarCache:
 
     def _fill(self, locked: tuple[LockedJar, ...], java: Java, report: Report) -> None:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with _one_at_a_time(self._sibling(".lock")):
+        with one_at_a_time(self._sibling(".lock")):
             if self._is_complete(locked):
                 return
             report(f"fetching {len(locked)} jars (some 25 MB) into {self.folder}, once")
@@ -184,13 +182,3 @@ def _difference(name: str, expected: str | None, actual: str | None) -> str:
     if expected is None:
         return f"{name} is not in the lock"
     return f"{name} has SHA-256 {actual}, the lock says {expected}"
-
-
-@contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    """Let a second process wait for the first; the lock goes with the process."""
-    with path.open("w") as file:
-        # Where the file system can't lock, two at once may fail; neither can leave a wrong folder behind.
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

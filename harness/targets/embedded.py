@@ -120,6 +120,8 @@ class Embedded:
                 ) from None
             finally:
                 _kill_group(process)
+                if process.stdout is not None:
+                    process.stdout.close()
         return _read_result(folder / RESULT, process.returncode, log_file)
 
     def remove_run(self, run_id: str) -> None:

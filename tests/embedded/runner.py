@@ -73,7 +73,6 @@ def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     merged = dict(values)
     for name, value in changes.items():
         old = merged.get(name)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            value = _merged(old, value)
-        merged[name] = value
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[name] = _merged(dict(old or {}), value) if both else value
     return merged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -16,9 +17,10 @@ def scenario(
     key: str | list[str] = "id",
     label: dict[str, Any] | None = None,
     seed: int = 0,
+    versions: Sequence[str] = ("first",),
     **pipeline: Any,
 ) -> Scenario:
-    """A scenario of one version; features are ``x`` and the label is ``y`` where it is not said otherwise."""
+    """A scenario; its feature is ``x`` and its label is ``y`` where it is not said otherwise."""
     return Scenario.model_validate(
         {
             "name": "small",
@@ -29,7 +31,7 @@ def scenario(
                 **({} if "categorical" in pipeline else {"features": ["x"]}),
                 **pipeline,
             },
-            "versions": [{"name": "first", "append": {}}],
+            "versions": [{"name": name, "append": {}} for name in versions],
         }
     )
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ from harness.errors import Location, ScenarioError
 from harness.job.check import CheckedVersion, check_version
 from harness.job.fingerprint import fingerprint
 from harness.job.prepare import KEY, make_samples
+from harness.job.table import build_version, read_version
+from harness.scenario.model import Append
+from tests.embedded.runner import make_plan
 from tests.embedded.tables import problems, readings, scenario
 
 pytestmark = pytest.mark.spark
@@ -167,6 +171,21 @@ def test_a_fault_is_named_where_it_is(
     with pytest.raises(ScenarioError) as caught:
         check(table.selectExpr(*columns), **changes)
     assert problems(caught.value) == [(location, message)]
+
+
+def test_a_table_with_spaces_in_its_names_is_built(spark: SparkSession, tmp_path: Path) -> None:
+    """Names that Parquet can't have are those of the table all the same, in every version."""
+    names = ["the id", "amount (EUR)", "a=b", "y"]
+    source = readings(spark).selectExpr("id", "x", "x AS z", "y").toDF(*names)
+    features = ["amount (EUR)", "a=b"]
+    small = scenario(key="the id", features=features, versions=["first", "second"])
+    plan = make_plan(small, tmp_path / "none.csv", tmp_path)
+    for number, where in enumerate(["`the id` < 30", "`the id` >= 30"]):
+        build_version(source, Append(where=where), plan, number, ("versions", number))
+    versions = [read_version(spark, plan.table_uri, number) for number in range(2)]
+    found = [check_version(table, small, number) for number, table in enumerate(versions)]
+    assert [(each.rows, list(each.schema)) for each in found] == [(30, names), (40, names)]
+    assert found[1].fingerprint == fingerprint(source)
 
 
 def test_an_empty_table_is_named(table: DataFrame) -> None:

@@ -156,7 +156,7 @@ def test_an_unknown_target_is_told_with_the_nearest(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A mistyped target leads to exit code 2 and the target that was meant."""
-    code = _main(monkeypatch, "scenario", SCENARIO, "--target", "embeded")
+    code = _main(monkeypatch, "scenario", SCENARIO, "--target", "embeded")  # codespell:ignore
     expected = "There is no target 'embeded'. Did you mean 'embedded'?\n  Known targets: embedded.\n"
     assert (ExitCode.WRONG_INPUT, expected, False) == (code, capsys.readouterr().err, home.exists())
 

@@ -1,0 +1,145 @@
+"""The command as a process: interrupted, twice at once, and with a job that dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+
+import harness
+from harness.results import Verdict
+from harness.scenario.model import Scenario
+from tests.embedded.runner import ROOT, changed
+from tests.embedded.small import SMALL, write_table
+
+pytestmark = pytest.mark.spark
+
+# Enough fits that training is under way for seconds.
+SLOW = changed(SMALL, {"pipeline": {"model": {"grid": {"reg_param": [each / 100 for each in range(40)]}}}})
+
+
+def write_scenario(folder: Path, scenario: Scenario) -> Path:
+    write_table(folder)
+    file = folder / "small.yaml"
+    YAML(typ="safe").dump(scenario.model_dump(mode="json", exclude_none=True), file)
+    return file
+
+
+@contextmanager
+def started(home: Path, scenario: Path) -> Iterator[subprocess.Popen[str]]:
+    """The command, running; ended at the end, whatever happens."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", "scenario", str(scenario)],
+        cwd=ROOT,
+        env={**os.environ, "HARNESS_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    """Read on until a line says it."""
+    seen = []
+    for line in process.stdout or ():
+        seen.append(line)
+        if text in line:
+            return
+    pytest.fail(f"no line said {text!r}:\n{''.join(seen)}")
+
+
+def jobs(folder: Path) -> list[int]:
+    """Processes of jobs whose plan lies below a folder, and their JVMs."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if entry.name.isdigit() and str(folder).encode() in command and int(entry.name) != os.getpid():
+            found.append(int(entry.name))
+    return found
+
+
+def killed_runs(home: Path) -> list[str]:
+    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+    experiment = client.get_experiment_by_name("harness")
+    assert experiment is not None
+    return [run.info.status for run in client.search_runs([experiment.experiment_id])]
+
+
+def test_ctrl_c_ends_everything_and_the_next_run_works(tmp_path: Path) -> None:
+    """Exit code 130, no process left, MLflow's runs marked as killed, and then a run that passes."""
+    home = tmp_path / "home"
+    scenario = write_scenario(tmp_path, SLOW)
+    with started(home, scenario) as process:
+        wait_for(process, "run: log done")
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert (130, True) == (process.returncode, "Interrupted" in output), output
+    assert "Traceback" not in output
+    assert [] == jobs(home)
+    assert {"KILLED"} == set(killed_runs(home))
+    assert not (home / "models").exists()
+    with started(home, write_scenario(tmp_path, SMALL)) as process:
+        output, _ = process.communicate()
+    assert 0 == process.returncode, output
+
+
+def test_two_runs_at_once_do_not_meet(tmp_path: Path) -> None:
+    """Both pass, each on a table of its own with every row in it."""
+    scenario = write_scenario(tmp_path, SMALL)
+    with started(tmp_path / "home", scenario) as one, started(tmp_path / "home", scenario) as other:
+        outputs = [process.communicate()[0] for process in (one, other)]
+    assert (0, 0) == (one.returncode, other.returncode), outputs
+    results = [json.loads(file.read_text()) for file in (tmp_path / "home" / "runs").glob("2*/result.json")]
+    assert [[200, 300], [200, 300]] == [[each["rows"] for each in result["versions"]] for result in results]
+
+
+def test_a_job_that_dies_is_told_from_a_failed_bound(tmp_path: Path) -> None:
+    """A job killed from outside is exit code 5, with where its log lies and nothing published."""
+    home = tmp_path / "home"
+    with started(home, write_scenario(tmp_path, SLOW)) as process:
+        wait_for(process, "run: log done")
+        for job in jobs(home):
+            if b"harness.job\0" in Path(f"/proc/{job}/cmdline").read_bytes():
+                os.kill(job, signal.SIGKILL)
+        output, _ = process.communicate(timeout=60)
+    assert 5 == process.returncode, output
+    assert "job.log" in output
+    assert [] == jobs(home)
+
+
+def test_python_gives_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``harness.run`` runs a scenario and gives its result as an object."""
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
+    result = harness.run(write_scenario(tmp_path, SMALL), quiet=True)
+    assert (Verdict.PASS, "small", [0, 1]) == (
+        result.verdict,
+        result.scenario,
+        [version.version for version in result.versions],
+    )
+
+
+def test_another_table_runs_from_the_yaml_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """E-mails from Parquet, with categorical features and columns named like SQL's own words."""
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
+    result = harness.run(ROOT / "scenarios" / "spam.yaml", quiet=True)
+    assert Verdict.PASS == result.verdict
+    assert {"winner=yes", "number=none"} <= result.versions[0].explanation.keys()
