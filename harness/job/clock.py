@@ -34,14 +34,18 @@ class Clock:
 
     def of_version(self, version: str) -> dict[str, float]:
         """Seconds per step of one version."""
-        return {step: round(seconds, 3) for (step, of), seconds in self._seconds.items() if of == version}
+        return {step: round(seconds, 3) for (step, of), seconds in self._so_far() if of == version}
 
     def totals(self) -> dict[str, float]:
         """Seconds per step, summed over the versions."""
         totals: dict[str, float] = defaultdict(float)
-        for (step, _), seconds in self._seconds.items():
+        for (step, _), seconds in self._so_far():
             totals[step] += seconds
         return {step: round(seconds, 3) for step, seconds in totals.items()}
+
+    def _so_far(self) -> list[tuple[tuple[str, str | None], float]]:
+        with self._lock:
+            return list(self._seconds.items())
 
     def _tell(self, event: Event) -> None:
         with self._lock:
