@@ -10,12 +10,13 @@ from harness.errors import Location, Problem, ScenarioError
 from harness.job import fingerprint
 from harness.job.faults import blamed_on
 from harness.job.prepare import FEATURES, FOLD, HELD_OUT, KEY, TARGET, kept, labelled, with_columns
-from harness.job.table import column
+from harness.job.table import column, quoted
 from harness.scenario.model import Scenario
 
 _OURS = "harness_"
 _OF_MODELS = (FEATURES, "rawPrediction", "probability", "prediction", "weights", "r2")
 """Columns that the bundle's models add beside the table's own."""
+_INFINITE = "double('infinity'), double('-infinity')"
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,17 @@ def _is_taken(name: str) -> bool:
 
 def _facts(frame: DataFrame, scenario: Scenario) -> list[Column]:
     """What is asked of each row, each once: what is added up below refers to it by name."""
+    kinds = {field.name.lower(): field.dataType for field in frame.schema}
+    asked = [
+        *(
+            f"{_has_value(quoted(name), kinds[name.lower()])} AS has_value_{index}"
+            for index, (name, _) in enumerate(_inputs(scenario))
+        ),
+        *(
+            f"CAST({quoted(name)} AS DOUBLE) IN ({_INFINITE}) AS is_infinite_{index}"
+            for index, name in enumerate(scenario.pipeline.features)
+        ),
+    ]
     target = F.col(TARGET)
     return [
         F.col(KEY),
@@ -110,14 +122,7 @@ def _facts(frame: DataFrame, scenario: Scenario) -> list[Column]:
         target,
         kept(scenario).alias("kept"),
         (kept(scenario) & target.isNotNull() & ~F.col(HELD_OUT)).alias("train"),
-        *(
-            _has_value(name, frame.schema).alias(f"has_value_{index}")
-            for index, (name, _) in enumerate(_inputs(scenario))
-        ),
-        *(
-            column(name).cast("double").isin(float("inf"), float("-inf")).alias(f"is_infinite_{index}")
-            for index, name in enumerate(scenario.pipeline.features)
-        ),
+        *(F.expr(each) for each in asked),
     ]
 
 
@@ -131,40 +136,28 @@ def _inputs(scenario: Scenario) -> list[tuple[str, Location]]:
 
 
 def _counts(scenario: Scenario) -> list[Column]:
-    keep, train, label = F.col("kept"), F.col("train"), F.col(TARGET)
-    return [
-        F.count(F.lit(1)).alias("rows"),
-        _count_if(keep).alias("kept"),
-        _count_if(keep & label.isNull()).alias("unlabelled"),
-        _count_if(F.col(KEY).isNull()).alias("null_keys"),
-        F.count_distinct(F.col(KEY)).alias("keys"),
-        _count_if(keep & (label == 1)).alias("positives"),
-        _count_if(keep & (label == 0)).alias("negatives"),
-        _count_if(train & (label == 1)).alias("train_positives"),
-        _count_if(train & (label == 0)).alias("train_negatives"),
-        F.min(F.when(train, F.col(FOLD))).alias("first_fold"),
-        F.max(F.when(train, F.col(FOLD))).alias("last_fold"),
-        *(
-            _count_if(train & F.col(f"has_value_{index}")).alias(f"values_{index}")
-            for index in range(len(_inputs(scenario)))
-        ),
-        *(
-            _count_if(keep & F.col(f"is_infinite_{index}")).alias(f"infinite_{index}")
-            for index in range(len(scenario.pipeline.features))
-        ),
-    ]
+    values, infinite = len(_inputs(scenario)), len(scenario.pipeline.features)
+    counted = {
+        "rows": "count(1)",
+        "kept": "count_if(kept)",
+        "unlabelled": f"count_if(kept AND {TARGET} IS NULL)",
+        "null_keys": f"count_if({KEY} IS NULL)",
+        "keys": f"count(DISTINCT {KEY})",
+        "positives": f"count_if(kept AND {TARGET} = 1)",
+        "negatives": f"count_if(kept AND {TARGET} = 0)",
+        "train_positives": f"count_if(train AND {TARGET} = 1)",
+        "train_negatives": f"count_if(train AND {TARGET} = 0)",
+        "first_fold": f"min(IF(train, {FOLD}, NULL))",
+        "last_fold": f"max(IF(train, {FOLD}, NULL))",
+        **{f"values_{index}": f"count_if(train AND has_value_{index})" for index in range(values)},
+        **{f"infinite_{index}": f"count_if(kept AND is_infinite_{index})" for index in range(infinite)},
+    }
+    return [F.expr(f"{what} AS {name}") for name, what in counted.items()]
 
 
-def _count_if(condition: Column) -> Column:
-    return F.count(F.when(condition, 1))
-
-
-def _has_value(name: str, schema: T.StructType) -> Column:
-    value = column(name)
-    kinds = {field.name.lower(): field.dataType for field in schema}
-    if isinstance(kinds[name.lower()], T.FractionalType):
-        return value.isNotNull() & ~F.isnan(value.cast("double"))
-    return value.isNotNull()
+def _has_value(value: str, kind: T.DataType) -> str:
+    there = f"{value} IS NOT NULL"
+    return f"{there} AND NOT isnan(CAST({value} AS DOUBLE))" if isinstance(kind, T.FractionalType) else there
 
 
 def _key_problems(counts: Row, frame: DataFrame, scenario: Scenario, name: str) -> list[Problem]:

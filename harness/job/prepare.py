@@ -85,8 +85,9 @@ def with_columns(table: DataFrame, pipeline: Pipeline) -> DataFrame:
             _add_columns([derivation]).transform(table)
     with blamed_on("the features can't be computed", ("pipeline", "features")):
         frame = columns_stage(pipeline).transform(table)
+    kinds = {field.name.lower(): field.dataType for field in frame.schema}
     for index, name in enumerate(pipeline.features):
-        kind = frame.select(column(name)).schema[0].dataType
+        kind = kinds[name.lower()]
         if not isinstance(kind, _NUMBERS):
             message = (
                 f"feature '{name}' is no number but {kind.simpleString()}; "
