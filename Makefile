@@ -69,8 +69,8 @@ clean: run-ready ## remove old runs: KEEP=5 keeps the newest five
 test: lint types imports ## all checks and all tests
 	@$(BIN)/pytest $(ARGS)
 
-test-fast: dev-ready ## the tests that need no Spark
-	@$(BIN)/pytest -m "not spark" $(ARGS)
+test-fast: dev-ready ## the tests of the harness on this machine, without linters
+	@$(BIN)/pytest tests/unit tests/embedded $(ARGS)
 
 lint: dev-ready ## style, format and spelling
 	@$(BIN)/ruff check .

@@ -135,11 +135,3 @@ def test_python_gives_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         result.scenario,
         [version.version for version in result.versions],
     )
-
-
-def test_another_table_runs_from_the_yaml_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """E-mails from Parquet, with categorical features and columns named like SQL's own words."""
-    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
-    result = harness.run(ROOT / "scenarios" / "spam.yaml", quiet=True)
-    assert Verdict.PASS == result.verdict
-    assert {"winner=yes", "number=none"} <= result.versions[0].explanation.keys()

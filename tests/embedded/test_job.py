@@ -17,6 +17,7 @@ from harness.job import bundle
 from harness.job.main import Job, run
 from harness.job.store import FolderStore
 from harness.results import Result, Verdict
+from harness.scenario.model import Scenario
 from tests.embedded.runner import SCENARIOS, changed, load, make_job, make_plan, run_job
 from tests.embedded.small import SMALL, Row, write_table
 
@@ -213,17 +214,49 @@ def test_a_fault_nobody_foresaw_is_the_jobs(spark: SparkSession, tmp_path: Path)
     assert "NotADirectoryError" in result.failure.message
 
 
+def shuffled_loans(folder: Path, seed: int) -> Path:
+    """The loans with their labels shuffled among all of them."""
+    head, *lines = (line.split(",") for line in LOANS.read_text().splitlines())
+    at = head.index("loan_status")
+    labels = [line[at] for line in lines]
+    random.Random(seed).shuffle(labels)  # noqa: S311 - a shuffle, no secret
+    rows = [[*line[:at], label, *line[at + 1 :]] for line, label in zip(lines, labels, strict=True)]
+    file = folder / "loans.csv"
+    file.write_text("".join(",".join(row) + "\n" for row in (head, *rows)))
+    return file
+
+
+def last_version_alone(scenario: Scenario) -> Scenario:
+    """The scenario's last version, built at once, with its bounds but for those on a change."""
+    last = scenario.model_dump(exclude_none=True)["versions"][-1]
+    for bound in last["expect"]["metrics"].values():
+        bound.pop("change", None)
+    return changed(scenario, {"versions": [last | {"append": {}}]})
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_shuffled_labels_fail(spark: SparkSession, tmp_path: Path, seed: int) -> None:
-    """With the labels of all loans shuffled, three_versions says fail."""
-    lines = LOANS.read_text().splitlines()
-    at = lines[0].split(",").index("loan_status")
-    cells = [line.split(",") for line in lines[1:]]
-    labels = [row[at] for row in cells]
-    random.Random(seed).shuffle(labels)  # noqa: S311 - a shuffle, no secret
-    for row, label in zip(cells, labels, strict=True):
-        row[at] = label
-    source = tmp_path / "loans.csv"
-    source.write_text("\n".join([lines[0], *(",".join(row) for row in cells)]) + "\n")
+    """With the labels of all loans shuffled, three_versions says fail.
+
+    The whole of it for one seed; for the others March alone, whose failing fails the whole.
+    """
     scenario = changed(load("three_versions"), {"pipeline": {"explainer": {"rows": 10}}})
-    assert Verdict.FAIL == run_job(spark, scenario, source, tmp_path).verdict
+    if seed:
+        scenario = last_version_alone(scenario)
+    result = run_job(spark, scenario, shuffled_loans(tmp_path, seed), tmp_path)
+    assert Verdict.FAIL == result.verdict
+
+
+def test_another_table_runs_from_the_yaml_alone(spark: SparkSession, tmp_path: Path) -> None:
+    """E-mails from Parquet, with categorical features and columns named like SQL's own words."""
+    result = run_job(spark, load("spam"), SCENARIOS / "data" / "email_2012q1.parquet", tmp_path)
+    assert Verdict.PASS == result.verdict
+    assert {"winner=yes", "number=none"} <= result.versions[0].explanation.keys()
+
+
+def test_the_samples_own_features_run(spark: SparkSession, tmp_path: Path) -> None:
+    """sample_features trains on the sample's seven features, and hands no model on."""
+    fewer = {"pipeline": {"model": {"folds": 2}, "explainer": {"rows": 10}}}
+    result = run_job(spark, changed(load("sample_features"), fewer), LOANS, tmp_path)
+    assert (Verdict.PASS, 7) == (result.verdict, len(result.versions[2].explanation))
+    assert all(version.bundle is None for version in result.versions)
