@@ -45,7 +45,7 @@ def make_explainer(model: LogisticRegressionModel, train: DataFrame, specificati
 
     It keeps the model inside, and a sample of the training rows' features for their spread.
     """
-    background = train.orderBy(PROBE, KEY).limit(specification.background).select(FEATURES).persist()
+    background = train.orderBy(PROBE, KEY).limit(specification.background).select(FEATURES)
     return VectorLIME(
         model=model,
         inputCol=FEATURES,

@@ -14,7 +14,7 @@ from harness.job.check import CheckedVersion
 from harness.job.clock import Clock
 from harness.job.evaluate import Scores, score_groups
 from harness.job.explain import Explained, explain, make_explainer, probe_rows, summarize
-from harness.job.prepare import FEATURES, KEY, Samples
+from harness.job.prepare import FEATURES, KEY, LABEL, Samples
 from harness.job.train import Trained, scored, train
 from harness.results import Coefficient, Measured, VersionResult
 from harness.scenario.plan import Plan
@@ -32,6 +32,16 @@ class TrainedVersion:
     models: Path
     scores: dict[str, float]
     explained: Explained
+
+
+@dataclass(frozen=True)
+class TrainingSide:
+    """The rows that a model was trained on."""
+
+    rows: int
+    positives: int
+    deviations: list[float]
+    """Standard deviation of each slot of the feature vector."""
 
 
 def train_version(
@@ -56,13 +66,12 @@ def train_version(
     """
     pipeline = plan.scenario.pipeline
     name = version.name
-    result = untrained(version)
-    run_id = tracker.start_version(result)
+    run_id = tracker.start_version(untrained(version))
     with clock.step("train", name):
         trained = train(samples.train, pipeline.model)
     with clock.step("evaluate", name):
         test = score_groups(scored(trained.model, samples.test), []).get(())
-        [sizes] = samples.train.agg(F.count("*"), F.sum("label"), Summarizer.std(F.col(FEATURES))).collect()
+        side = look_at(samples.train)
     with clock.step("explain", name):
         explainer = make_explainer(trained.model, samples.train, pipeline.explainer)
         rows = probe_rows(samples.test, probe, pipeline.explainer.rows).persist()
@@ -76,21 +85,16 @@ def train_version(
             bundle.EXPLAINER: explainer,
         }
         bundle.save_models(models, folder, run_id, plan.scratch_uri)
-        deviations = [float(value) for value in sizes[2].toArray()]
-        explanations = summarize(explained.weights, samples.names, deviations)
-        result = result.model_copy(
+        explanations = summarize(explained.weights, samples.names, side.deviations)
+        result = untrained(version).model_copy(
             update={
                 "status": "trained",
                 "run_id": run_id,
-                "metrics": {
-                    **_metrics(trained, test, explained, int(sizes[0]), int(sizes[1])),
-                    "filtered_rows": float(version.filtered_rows),
-                    "unlabelled_rows": float(version.unlabelled_rows),
-                },
+                "metrics": _metrics(version, side, trained, test, explained),
                 "grid": trained.grid,
                 "parameters": _parameters(plan, trained, explainer),
                 "intercept": float(trained.model.intercept),
-                "coefficients": _coefficients(trained, samples.names, deviations),
+                "coefficients": _coefficients(trained, samples.names, side.deviations),
                 "explanations": explanations,
                 "explanation": {feature: each.mean for feature, each in explanations.items()},
             }
@@ -98,6 +102,12 @@ def train_version(
         tracker.log_version(run_id, result, folder)
     result = result.model_copy(update={"timings": clock.of_version(name)})
     return TrainedVersion(result, version.table, folder, scores, explained)
+
+
+def look_at(train: DataFrame) -> TrainingSide:
+    """Count the training rows, and measure how far each feature spreads in them."""
+    [row] = train.agg(F.count("*"), F.sum(LABEL), Summarizer.std(F.col(FEATURES))).collect()
+    return TrainingSide(int(row[0]), int(row[1]), [float(value) for value in row[2].toArray()])
 
 
 def untrained(version: CheckedVersion) -> VersionResult:
@@ -117,7 +127,7 @@ def raw_rows(trained: TrainedVersion, key: Column) -> DataFrame:
 
 
 def _metrics(
-    trained: Trained, test: Scores | None, explained: Explained, rows: int, positives: int
+    version: CheckedVersion, side: TrainingSide, trained: Trained, test: Scores | None, explained: Explained
 ) -> dict[str, Measured]:
     """In the order in which reports show them; what could not be measured is there as ``None``."""
     return {
@@ -130,10 +140,12 @@ def _metrics(
         "test_accuracy": test.accuracy if test else None,
         "test_f1": test.f1 if test else None,
         "lime_r2_mean": explained.r2_mean,
-        "train_rows": float(rows),
-        "train_positives": float(positives),
+        "train_rows": float(side.rows),
+        "train_positives": float(side.positives),
         "test_rows": float(test.rows) if test else 0.0,
         "test_positives": float(test.positives) if test else 0.0,
+        "filtered_rows": float(version.filtered_rows),
+        "unlabelled_rows": float(version.unlabelled_rows),
         "explained_rows": float(len(explained.weights)),
     }
 
