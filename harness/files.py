@@ -15,6 +15,7 @@ from harness.errors import NotThereError
 FULL_DISK_REMEDY = (
     "Free some space ('harness clean --keep 5' removes old runs), or set HARNESS_HOME to a folder with room."
 )
+UNWRITABLE_REMEDY = "Make the folder writable, or set HARNESS_HOME to one that is."
 _CHUNK_BYTES = 1 << 20
 
 
@@ -45,11 +46,7 @@ def write_text(path: Path, text: str) -> None:
 def unwritable(path: Path, error: OSError) -> NotThereError:
     """The message for a file or folder that can't be written."""
     reason = error.strerror or str(error)
-    remedy = (
-        FULL_DISK_REMEDY
-        if error.errno in (errno.ENOSPC, errno.EDQUOT)
-        else "Make the folder writable, or set HARNESS_HOME to one that is."
-    )
+    remedy = FULL_DISK_REMEDY if error.errno in (errno.ENOSPC, errno.EDQUOT) else UNWRITABLE_REMEDY
     return NotThereError(f"Can't write {path}: {reason}.", remedy=remedy)
 
 

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import JobError, NotThereError, Problem, ScenarioError
+from harness.errors import InterruptedRunError, JobError, NotThereError, Problem, ScenarioError
 from harness.files import sha256_of, write_text
 from harness.results import Result
 from harness.runs import RunFolder, new_run_id
@@ -50,7 +50,11 @@ def run_scenario(scenario: str, target: str | None, console: Console) -> Outcome
     plan = resolve_plan(loaded, settings, place)
     with run_folder(settings, place, plan) as folder:
         place.prepare()
-        result = run_job(place, folder, console)
+        try:
+            result = run_job(place, folder, console)
+        except (JobError, InterruptedRunError):
+            folder.make_latest()
+            raise
         raise_mistakes(result, loaded)
     confirm_verdict(plan, result)
     write_reports(plan, result, folder.path)
@@ -142,9 +146,9 @@ def show(result: Result, folder: Path, console: Console) -> None:
     show_verdict(console, result, folder)
 
 
-def _size_of(path: Path | None) -> int:
+def _size_of(path: Path | None) -> int | None:
     if path is None:
-        return 0
+        return None
     if path.is_file():
         return path.stat().st_size
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -13,10 +13,12 @@ import sys
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from harness.errors import HarnessError
 from harness.events import Event
 from harness.files import write_text
 from harness.job.clock import Clock
@@ -33,6 +35,7 @@ def main(arguments: list[str]) -> int:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     plan = Plan.model_validate_json(plan_file.read_text(encoding="utf-8"))
     clock = Clock(_say)
+    started = datetime.now(UTC)
     with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="harness-") as scratch:
         # The JVM takes seconds to come up; MLflow is imported and its store opened meanwhile.
         tracker = pool.submit(_open_tracker, plan)
@@ -40,8 +43,12 @@ def main(arguments: list[str]) -> int:
             spark = importlib.import_module("harness.job.session").open_session(plan.environment)
         interrupted = _take_signals()
         job = importlib.import_module("harness.job.main")
-        result = job.run(job.Job(plan, clock, spark, tracker, Path(scratch), interrupted))
-        write_text(result_file, result.model_dump_json(indent=2, by_alias=True) + "\n")
+        result = job.run(job.Job(plan, clock, spark, tracker, Path(scratch), interrupted, started))
+        try:
+            write_text(result_file, result.model_dump_json(indent=2, by_alias=True) + "\n")
+        except HarnessError as error:
+            sys.stderr.write(f"{error}\n")
+            return int(error.exit_code)
         spark.stop()
     return int(result.exit_code)
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from harness.errors import InterruptedRunError
 from harness.events import Event, Listener
 
 
@@ -17,11 +18,18 @@ class Clock:
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._lock = threading.Lock()
+        self._stopped = threading.Event()
         self._seconds: dict[tuple[str, str | None], float] = defaultdict(float)
 
     @contextmanager
     def step(self, name: str, version: str | None = None, detail: str = "") -> Iterator[None]:
-        """Time one step; its end is told only where it ends well."""
+        """Time one step; its end is told only where it ends well.
+
+        Raises:
+            InterruptedRunError: No more steps are to be started.
+        """
+        if self._stopped.is_set():
+            raise InterruptedRunError("Another version has failed, or the run was interrupted.")
         self._tell(Event(name, "started", version, detail=detail))
         start = time.monotonic()
         try:
@@ -31,6 +39,10 @@ class Clock:
             with self._lock:
                 self._seconds[name, version] += elapsed
         self._tell(Event(name, "done", version, elapsed_s=round(elapsed, 3), detail=detail))
+
+    def stop(self) -> None:
+        """Let no further step start."""
+        self._stopped.set()
 
     def of_version(self, version: str) -> dict[str, float]:
         """Seconds per step of one version."""

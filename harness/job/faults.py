@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pyspark.errors import AnalysisException, ParseException
 
 from harness.errors import HarnessError, Location, NotThereError, Problem, ScenarioError
-from harness.files import FULL_DISK_REMEDY
+from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY, unwritable
 
-_NO_SPACE = "No space left on device"
+# In the words of the operating system, of Hadoop and of SQLite.
+_FULL = ("No space left on device", "Disk quota exceeded", "database or disk is full")
+_CLOSED = ("Mkdirs failed", "Permission denied", "Read-only file system", "readonly database")
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
 @contextmanager
@@ -32,11 +37,21 @@ def first_sentence(error: BaseException) -> str:
     return lines[0].split("; line ")[0] if lines else type(error).__name__
 
 
+def root_sentence(error: BaseException) -> str:
+    """The cause at the bottom of a fault that came out of the JVM, in one line."""
+    causes = [line for line in str(error).splitlines() if "Caused by: " in line]
+    if not causes:
+        return first_sentence(error)
+    return causes[-1].partition("Caused by: ")[2].partition(": ")[2].strip() or first_sentence(error)
+
+
 def storage_fault(error: BaseException) -> HarnessError | None:
-    """The message for a disk that is full; ``None`` where the fault is another."""
-    if _NO_SPACE in str(error):
-        return NotThereError(
-            "The disk is full: no space left on device.",
-            remedy=FULL_DISK_REMEDY,
-        )
+    """The message for a place that is full or can't be written; ``None`` where the fault is another."""
+    text = str(error)
+    if any(sign in text for sign in _FULL):
+        return NotThereError(f"The disk is full: {first_sentence(error)}", remedy=FULL_DISK_REMEDY)
+    if isinstance(error, OSError) and error.filename and error.errno in _UNWRITABLE:
+        return unwritable(Path(str(error.filename)), error)
+    if any(sign in text for sign in _CLOSED):
+        return NotThereError(f"Can't write: {root_sentence(error)}", remedy=UNWRITABLE_REMEDY)
     return None

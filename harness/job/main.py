@@ -5,8 +5,9 @@ from __future__ import annotations
 import platform
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -20,7 +21,7 @@ from harness.job import bundle
 from harness.job.check import CheckedVersion, check_version
 from harness.job.clock import Clock
 from harness.job.explain import probe_keys
-from harness.job.faults import storage_fault
+from harness.job.faults import root_sentence, storage_fault
 from harness.job.prepare import Samples, key_text, make_samples
 from harness.job.store import open_store
 from harness.job.table import build_version, read_source, read_version, remove_table
@@ -65,6 +66,7 @@ class Job:
 def run(job: Job) -> Result:
     """The main path."""
     try:
+        open_places(job)
         checked = build_versions(job)
         samples = prepare_versions(job, checked)
         trained = train_versions(job, checked, samples)
@@ -73,6 +75,13 @@ def run(job: Job) -> Result:
         return finish(job, verdict)
     except BaseException as error:
         return fail(job, error)
+
+
+def open_places(job: Job) -> None:
+    """See that what is written to at the end can be opened, before anything is built."""
+    if job.plan.scenario.publish.when != "never":
+        open_store(job.plan.environment.model_store)
+    job.tracker.result()
 
 
 def build_versions(job: Job) -> list[CheckedVersion]:
@@ -89,7 +98,7 @@ def build_versions(job: Job) -> list[CheckedVersion]:
         for number, step in enumerate(plan.scenario.versions):
             with clock.step("ingest", step.name):
                 build_version(source, step.append, plan, number, ("versions", number))
-        checked = side_by_side(spark, check, range(len(plan.scenario.versions)))
+        checked = side_by_side(job, check, range(len(plan.scenario.versions)))
     except ScenarioError:
         remove_table(spark, plan.table_uri)
         raise
@@ -104,7 +113,7 @@ def prepare_versions(job: Job, checked: list[CheckedVersion]) -> list[Samples]:
         with job.clock.step("prepare", version.name):
             return make_samples(version.frame, job.plan.scenario, version.rows)
 
-    return side_by_side(job.spark, prepare, checked)
+    return side_by_side(job, prepare, checked)
 
 
 def train_versions(job: Job, checked: list[CheckedVersion], samples: list[Samples]) -> list[TrainedVersion]:
@@ -123,7 +132,7 @@ def train_versions(job: Job, checked: list[CheckedVersion], samples: list[Sample
         job.update(trained.result)
         return trained
 
-    return side_by_side(job.spark, one, list(zip(checked, samples, strict=True)))
+    return side_by_side(job, one, list(zip(checked, samples, strict=True)))
 
 
 def judge(job: Job) -> Verdict:
@@ -140,27 +149,25 @@ def publish(job: Job, trained: list[TrainedVersion], verdict: Verdict) -> None:
         return
     store = open_store(plan.environment.model_store)
 
-    def one(each: TrainedVersion) -> str:
+    judged = {version.name: version for version in job.versions}
+
+    def one(each: TrainedVersion) -> None:
         with job.clock.step("publish", each.result.name):
             uri = bundle.publish(store, each.models, each.result, plan)
-            try:
-                probe = raw_rows(each, key_text(plan.scenario))
-                bundle.verify(uri, probe, each.scores, each.explained.weights)
-            except BaseException:
-                bundle.withdraw(store, uri)
-                raise
-            return uri
+            # Known before it is verified: a run that breaks from here on withdraws it again.
+            job.update(judged[each.result.name].model_copy(update={"bundle": uri}))
+            bundle.verify(uri, raw_rows(each, key_text(plan.scenario)), each.scores, each.explained.weights)
 
-    uris = side_by_side(job.spark, one, trained)
-    job.versions = tuple(
-        each.model_copy(update={"bundle": uri}) for each, uri in zip(job.versions, uris, strict=True)
-    )
+    side_by_side(job, one, trained)
 
 
 def finish(job: Job, verdict: Verdict) -> Result:
     """Close the runs in MLflow, and hand back the result."""
     tracker = job.tracker.result()
     with job.clock.step("log"):
+        job.versions = tuple(
+            each.model_copy(update={"timings": job.clock.of_version(each.name)}) for each in job.versions
+        )
         for each in job.versions:
             tracker.finish_version(each, overall(each.bounds))
     result = make_result(job, verdict)
@@ -169,20 +176,42 @@ def finish(job: Job, verdict: Verdict) -> Result:
 
 
 def fail(job: Job, error: BaseException) -> Result:
-    """What is left of a run that broke: the versions that were finished, and why it ended."""
+    """What is left of a run that broke: the versions that were finished, and why it ended.
+
+    A fault of the cleaning up is logged, and does not hide the one that led here.
+    """
     traceback.print_exception(error)
     fault = _known(job, error)
+    with _logged():
+        withdraw(job)
     if job.open_tracker is not None:
-        job.open_tracker.abandon("KILLED" if isinstance(fault, InterruptedRunError) else "FAILED")
-    job.versions = tuple(each.model_copy(update={"status": "failed"}) for each in job.versions)
-    failure = failure_of(error, fault)
-    return make_result(job, Verdict.NOT_PROVEN, failure)
+        with _logged():
+            job.open_tracker.abandon("KILLED" if isinstance(fault, InterruptedRunError) else "FAILED")
+    job.versions = tuple(
+        each.model_copy(update={"status": "failed", "bundle": None}) for each in job.versions
+    )
+    return make_result(job, Verdict.NOT_PROVEN, failure_of(error, fault))
+
+
+def withdraw(job: Job) -> None:
+    """Nothing of a run that broke is published."""
+    for each in job.versions:
+        if each.bundle is not None:
+            bundle.withdraw(open_store(job.plan.environment.model_store), each.bundle)
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        traceback.print_exc()
 
 
 def failure_of(error: BaseException, fault: HarnessError | None) -> Failure:
     """The failure as the result tells it: a known fault in its own words, any other with its type."""
     if fault is None:
-        message = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+        message = root_sentence(error)
         return Failure(
             kind=type(error).__name__,
             exit_code=ExitCode.JOB_BROKE,
@@ -220,7 +249,9 @@ def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> R
 
 def libraries(spark: SparkSession) -> dict[str, str]:
     """What the job really runs with."""
-    found = {"python": platform.python_version(), "spark": spark.version}
+    found = {"python": platform.python_version()}
+    with _logged():
+        found["spark"] = spark.version
     for name in _LIBRARIES:
         try:
             found[name] = version(name)
@@ -229,15 +260,16 @@ def libraries(spark: SparkSession) -> dict[str, str]:
     return found
 
 
-def side_by_side(spark: SparkSession, work: Callable[[In], Out], items: Sequence[In]) -> list[Out]:
+def side_by_side(job: Job, work: Callable[[In], Out], items: Sequence[In]) -> list[Out]:
     """Do the same to several things at once, in their order; the first fault ends it for all."""
     with ThreadPoolExecutor(max(1, min(len(items), _AT_ONCE))) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
             return [future.result() for future in futures]
         except BaseException:
+            job.clock.stop()
             pool.shutdown(wait=False, cancel_futures=True)
-            spark.sparkContext.cancelAllJobs()
+            job.spark.sparkContext.cancelAllJobs()
             raise
 
 

@@ -42,7 +42,7 @@ def open_store(uri: str) -> ModelStore:
     if "://" in uri and not uri.startswith("file://"):
         raise NotThereError(
             f"Can't copy models to {uri}: only folders are supported as yet.",
-            remedy="Set HARNESS_MODEL_STORE to a folder.",
+            remedy="Let the scenario's publish.to name a model store that is a folder.",
         )
     return FolderStore(Path(uri.removeprefix("file://")))
 

@@ -6,14 +6,17 @@ import re
 from typing import Any
 
 from delta.tables import DeltaTable
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
 from harness.errors import Location, Problem, ScenarioError
-from harness.job.faults import blamed_on, first_sentence
+from harness.job.faults import blamed_on, root_sentence
 from harness.scenario.model import Append
 from harness.scenario.plan import Plan, SourceData
 
+# What Spark and its readers say of a file that is not what it should be.
+_UNREADABLE = ("MALFORMED", "Malformed", "CANNOT_READ_FILE", "Could not read footer", "is not a Parquet file")
 _READER_OPTIONS = {
     # A row that does not fit is a fault to be named, not a row of nulls.
     "csv": {"header": "true", "inferSchema": "true", "mode": "FAILFAST"},
@@ -31,7 +34,7 @@ def read_source(spark: SparkSession, source: SourceData) -> DataFrame:
     options = {**_READER_OPTIONS.get(source.format, {}), **source.options}
     try:
         return spark.read.format(source.format).options(**options).load(source.uri)
-    except PySparkException as error:
+    except (PySparkException, Py4JJavaError) as error:
         raise _unreadable(source, error) from error
 
 
@@ -49,8 +52,8 @@ def build_version(source: DataFrame, step: Append, plan: Plan, version: int, at:
     try:
         with blamed_on(f"version '{name}' can't be appended", (*at, "append")):
             rows.write.format("delta").mode("append").options(**_options(rows)).save(plan.table_uri)
-    except PySparkException as error:
-        if "MALFORMED" in str(error) or "Malformed" in str(error):
+    except (PySparkException, Py4JJavaError) as error:
+        if any(sign in str(error) for sign in _UNREADABLE):
             raise _unreadable(plan.source, error) from error
         raise
     made = latest_version(source.sparkSession, plan.table_uri)
@@ -96,5 +99,5 @@ def _options(rows: DataFrame) -> dict[str, str]:
 
 def _unreadable(source: SourceData, error: Exception) -> ScenarioError:
     return ScenarioError(
-        [Problem(f"can't read {source.uri} as {source.format}: {first_sentence(error)}", ("table", "source"))]
+        [Problem(f"can't read {source.uri} as {source.format}: {root_sentence(error)}", ("table", "source"))]
     )

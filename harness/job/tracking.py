@@ -22,13 +22,15 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_SOURCE_TYPE,
 )
 
+from harness.errors import NotThereError
 from harness.files import one_at_a_time
 from harness.results import GridPoint, Result, Verdict, VersionResult
 from harness.scenario.plan import Plan
 
 MODELS = "models"
 """Folder of the models among a run's artifacts."""
-_PARAMS_AT_ONCE = 100
+# MLflow takes 100 parameters at a time, and 1,000 metrics.
+_AT_ONCE = 100
 _SQLITE = "sqlite:///"
 _COLUMN_TYPES = {
     "boolean": "boolean",
@@ -49,13 +51,24 @@ class Tracker:
     """The MLflow runs of one scenario run. Versions may be logged from several threads at once."""
 
     def __init__(self, plan: Plan) -> None:
-        """Open the tracking store and the experiment; makes them where they are not there yet."""
+        """Open the tracking store and the experiment; makes them where they are not there yet.
+
+        Raises:
+            NotThereError: The store can't be opened.
+        """
         self._plan = plan
         environment = plan.environment
-        mlflow.set_tracking_uri(environment.tracking_uri)
-        with _store_to_oneself(environment.tracking_uri):
-            self._client = MlflowClient(environment.tracking_uri)
-            self._experiment_id = self._experiment(environment.experiment, environment.artifacts)
+        uri = environment.tracking_uri
+        mlflow.set_tracking_uri(uri)
+        try:
+            with _store_to_oneself(uri):
+                self._client = MlflowClient(uri)
+                self._experiment_id = self._experiment(environment.experiment, environment.artifacts)
+        except mlflow.MlflowException as error:
+            raise NotThereError(
+                f"MLflow at {uri} does not answer: {error.message.splitlines()[0]}",
+                remedy="Start it, or set HARNESS_TRACKING_URI to one that is there.",
+            ) from error
         self._open: list[str] = []
         self.parent_run_id: str | None = None
 
@@ -187,9 +200,9 @@ class Tracker:
         now = int(time.time() * 1000)
         logged = [Param(name, str(value)) for name, value in (params or {}).items()]
         values = [Metric(name, value, now, 0) for name, value in (metrics or {}).items()]
-        self._client.log_batch(run_id, metrics=values, params=logged[:_PARAMS_AT_ONCE])
-        for start in range(_PARAMS_AT_ONCE, len(logged), _PARAMS_AT_ONCE):
-            self._client.log_batch(run_id, params=logged[start : start + _PARAMS_AT_ONCE])
+        for start in range(0, max(len(logged), len(values)), _AT_ONCE):
+            some = slice(start, start + _AT_ONCE)
+            self._client.log_batch(run_id, metrics=values[some], params=logged[some])
 
     def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
@@ -231,5 +244,5 @@ def _note(version: VersionResult, verdict: Verdict) -> str:
         f"Trained on Delta version **{version.version}** ({version.name}): {version.rows:,} rows, "
         f"fingerprint `{version.fingerprint}`.\n\n"
         f"The ROC AUC on the held-out rows {measured}. Verdict: **{verdict}** "
-        f"({held} of {len(version.bounds)} bounds hold). Its bundle was {published}.\n"
+        f"({held} of {len(version.bounds)} bounds hold). {published}\n"
     )

@@ -100,7 +100,6 @@ def train_version(
             }
         )
         tracker.log_version(run_id, result, folder)
-    result = result.model_copy(update={"timings": clock.of_version(name)})
     return TrainedVersion(result, version.table, folder, scores, explained)
 
 

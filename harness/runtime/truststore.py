@@ -49,7 +49,12 @@ def java_options(environ: Mapping[str, str], store: Path) -> tuple[str, ...]:
 def system_bundles(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """The bundle files there are, those that a variable names first, each once."""
     defaults = ssl.get_default_verify_paths()
-    named = [*(environ.get(name) for name in BUNDLE_VARIABLES), defaults.cafile, defaults.openssl_cafile]
+    named = [
+        *(environ.get(name) for name in BUNDLE_VARIABLES),
+        defaults.cafile,
+        defaults.openssl_cafile,
+        "/etc/ssl/certs/ca-certificates.crt",  # Debian's and Ubuntu's own
+    ]
     resolved = (Path(name).resolve() for name in named if name)
     return tuple(dict.fromkeys(path for path in resolved if path.is_file()))
 

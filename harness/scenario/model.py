@@ -92,7 +92,7 @@ class Lime(Model):
     kind: Literal["lime"] = "lime"
     samples: Annotated[int, Field(ge=10)] = 1000
     """Perturbed samples per explained row."""
-    rows: Annotated[int, Field(ge=1)] = 200
+    rows: Annotated[int, Field(ge=1, le=10_000)] = 200
     """Held-out rows that are explained, the same ones at every version."""
     background: Annotated[int, Field(ge=2)] = 1000
     """Training rows whose spread the samples are drawn with; they are stored with the explainer."""

@@ -18,11 +18,11 @@ NAMES = ("embedded",)
 class Target(Protocol):
     """A place where the job can run."""
 
-    def environment(self, source_bytes: int) -> Environment:
+    def environment(self, source_bytes: int | None) -> Environment:
         """Everything that is particular to this place.
 
         Args:
-            source_bytes: Size of the data that the scenario starts from.
+            source_bytes: Size of the data that the scenario starts from; ``None`` where it is not known.
         """
 
     def prepare(self) -> None:

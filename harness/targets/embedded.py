@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from harness.errors import InterruptedRunError, JobError, NotThereError
+from harness.errors import ExitCode, InterruptedRunError, JobError, NotThereError
 from harness.events import Event, Listener
 from harness.files import FULL_DISK_REMEDY
 from harness.results import Result
@@ -23,7 +23,7 @@ from harness.settings import Settings
 PLAN, RESULT, LOG = "plan.json", "result.json", "job.log"
 _SMALL_BYTES = 64 << 20
 _FREE_BYTES = 200 << 20
-_END_TIMEOUT_S = 20
+_END_TIMEOUT_S = 30
 _LOG_LINES_SHOWN = 12
 
 _SPARK = {
@@ -34,8 +34,6 @@ _SPARK = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
-    # Versions are trained side by side: a short task must not wait behind a long one of another version.
-    "spark.scheduler.mode": "FAIR",
 }
 # Tables of thousands of rows: a job's fixed costs are all that counts.
 _SPARK_FOR_SMALL_DATA = {
@@ -61,7 +59,7 @@ class Embedded:
         self._settings = settings
         self._java: Java | None = None
 
-    def environment(self, source_bytes: int) -> Environment:
+    def environment(self, source_bytes: int | None) -> Environment:
         """Local files, one JVM."""
         settings = self._settings
         spark = {
@@ -74,7 +72,7 @@ class Embedded:
             ),
         }
         java_options = [_JVM_HEAP.format(memory=settings["driver_memory"])]
-        if source_bytes < _SMALL_BYTES:
+        if source_bytes is not None and source_bytes < _SMALL_BYTES:
             spark |= _SPARK_FOR_SMALL_DATA
             java_options.append(_JVM_FOR_SMALL_DATA)
         spark["spark.driver.extraJavaOptions"] = " ".join(java_options)
@@ -107,7 +105,8 @@ class Embedded:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 env=self._process_environment(os.environ),
                 start_new_session=True,
             )
@@ -115,9 +114,8 @@ class Embedded:
                 _follow(process, log, listener)
             except KeyboardInterrupt:
                 _end(process)
-                raise InterruptedRunError(
-                    f"Interrupted. The job's process {process.pid} has ended."
-                ) from None
+                if not (folder / RESULT).is_file():
+                    raise InterruptedRunError("Interrupted.") from None
             finally:
                 _kill_group(process)
                 if process.stdout is not None:
@@ -185,7 +183,8 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
 def _read_result(file: Path, exit_code: int, log: Path) -> Result:
     if not file.is_file():
         last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES_SHOWN:]
-        raise JobError(
+        fault = NotThereError if exit_code == ExitCode.NOT_THERE else JobError
+        raise fault(
             f"The job ended with exit code {exit_code} and without a result. Its last lines:\n"
             + "\n".join(f"    {line}" for line in last),
             remedy=f"The whole log: {log}",

@@ -17,6 +17,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from harness.runtime.java import find_java
+
 ROOT = Path(__file__).parents[2]
 CSV = ROOT / "scenarios" / "data" / "lc_loan_2018q1.csv"
 
@@ -51,11 +53,12 @@ def main(rounds: int) -> None:
 
 def _by_hand(folder: Path) -> Measured:
     folder.mkdir()
+    java = find_java(os.environ.get("HARNESS_JAVA_HOME"), os.environ)
     steps: dict[str, float] = {}
     start = time.monotonic()
     for version in (-1, 0, 1, 2):
         command = [sys.executable, "-m", "tests.bench.by_hand", str(CSV), str(folder), str(version)]
-        done = _run(command, {"PYSPARK_PYTHON": sys.executable})
+        done = _run(command, {"PYSPARK_PYTHON": sys.executable, "JAVA_HOME": str(java.home)})
         for name, seconds in json.loads(done.stdout.splitlines()[-1]).items():
             steps[name] = steps.get(name, 0.0) + seconds
     return Measured(time.monotonic() - start, steps)

@@ -77,6 +77,8 @@ def _train(spark: Any, table: str, folder: str, version: int, laps: Laps) -> Non
     import mlflow.spark
 
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    if mlflow.get_experiment_by_name("loan_classification") is None:
+        mlflow.create_experiment("loan_classification", artifact_location=f"{folder}/mlruns")
     mlflow.set_experiment("loan_classification")
     laps.lap("mlflow")
     train, test = _prepare(spark, table, version)

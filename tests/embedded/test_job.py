@@ -205,13 +205,42 @@ def test_what_was_finished_before_a_fault_stays(spark: SparkSession, tmp_path: P
         assert client.get_run(version.run_id).info.status == "FAILED"
 
 
-def test_a_fault_nobody_foresaw_is_the_jobs(spark: SparkSession, tmp_path: Path) -> None:
-    """Artifacts can't be stored: exit code 5, and the message names the cause."""
+def test_artifacts_that_cannot_be_stored_are_not_there(spark: SparkSession, tmp_path: Path) -> None:
+    """The folder of MLflow's artifacts can't be written: exit code 3, and the message names it."""
     (tmp_path / "artifacts").write_text("a file in the place of the folder")
     result = failed(spark, tmp_path)
     assert result.failure is not None
-    assert ExitCode.JOB_BROKE == result.exit_code
-    assert "NotADirectoryError" in result.failure.message
+    assert ExitCode.NOT_THERE == result.exit_code
+    assert str(tmp_path / "artifacts") in result.failure.message
+
+
+def test_a_fault_while_publishing_withdraws_what_was_published(spark: SparkSession, tmp_path: Path) -> None:
+    """The second copy breaks in a way nobody foresaw: exit code 5, and the first is no bundle any more."""
+    verify = bundle.verify
+
+    def break_second(uri: str, *arguments: Any) -> None:
+        verify(uri, *arguments)
+        if "/v1-" in uri:
+            raise RuntimeError("nobody foresaw this")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "verify", break_second)
+        result = failed(spark, tmp_path)
+    assert result.failure is not None
+    assert (ExitCode.JOB_BROKE, [None, None]) == (result.exit_code, [each.bundle for each in result.versions])
+    assert "nobody foresaw this" in result.failure.message
+    assert [] == list((tmp_path / "models").rglob("manifest.json"))
+
+
+def test_a_row_that_does_not_fit_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    """A CSV row with a value too few: the scenario's source is wrong, and nothing is left behind."""
+    source = write_table(tmp_path)
+    source.write_text(source.read_text() + "300,2\n")
+    result = run_job(spark, SMALL, source, tmp_path)
+    assert result.failure is not None
+    assert ExitCode.WRONG_INPUT == result.exit_code
+    assert f"can't read {source} as csv" in result.failure.message
+    assert not list((tmp_path / "lake").rglob("*.parquet"))
 
 
 def shuffled_loans(folder: Path, seed: int) -> Path:

@@ -199,7 +199,10 @@ def test_mlflow_has_every_grid_point_and_parameter(children: list[Run]) -> None:
 
 def test_mlflow_has_a_note_in_words(children: list[Run]) -> None:
     """Whoever opens the run's page reads what it is."""
-    assert "Delta version **0** (january): 3,395 rows" in children[0].data.tags["mlflow.note.content"]
+    run = children[0]
+    note = run.data.tags["mlflow.note.content"]
+    assert "Delta version **0** (january): 3,395 rows" in note
+    assert note.endswith(f"Its bundle was published to `{run.data.tags['harness.bundle']}`.\n")
 
 
 def test_mlflow_has_three_models(finished: Finished, children: list[Run]) -> None:
