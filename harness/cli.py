@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.errors import ExitCode, HarnessError, NotThereError
+from harness.errors import WORST_FIRST, ExitCode, HarnessError, NotThereError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,7 +58,7 @@ def check(
             loaded = load_scenario(name)
         except HarnessError as error:
             _tell(error)
-            worst = max(worst, error.exit_code)
+            worst = min(worst, error.exit_code, key=WORST_FIRST.index)
         else:
             versions = len(loaded.scenario.versions)
             typer.echo(f"{loaded.document.file}: ok ({versions} version{'s' if versions != 1 else ''})")

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.errors import NotThereError
 from harness.files import unwritable
-from harness.scenario.suggest import did_you_mean
 
 LATEST = "latest"
 _RUN_ID = re.compile(r"\d{8}-\d{6}-\w+-[0-9a-f]{4}")
@@ -69,16 +67,3 @@ def list_runs(runs: Path) -> list[RunFolder]:
         for path in sorted(runs.iterdir())
         if _RUN_ID.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
     ]
-
-
-def find_run(runs: Path, run_id: str) -> RunFolder:
-    """A run's folder by its name, or by ``latest``.
-
-    Raises:
-        NotThereError: There is none of that name.
-    """
-    path = runs / run_id
-    known = [run.path.name for run in list_runs(runs)]
-    if run_id in known or (run_id == LATEST and path.is_dir()):
-        return RunFolder(path.resolve())
-    raise NotThereError(f"There is no run '{run_id}' in {runs}.{did_you_mean(run_id, known)}")

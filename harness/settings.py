@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ class Known:
     name: str
     default: str
     meaning: str
+    pattern: str | None = None
+    """What the whole value must match."""
 
     @property
     def variable(self) -> str:
@@ -40,8 +43,8 @@ KNOWN = (
     Known("tracking_uri", "sqlite:///{home}/mlflow.db", "MLflow's tracking store"),
     Known("artifacts", "{home}/artifacts", "where a new MLflow experiment keeps its artifacts"),
     Known("experiment", "harness", "MLflow experiment"),
-    Known("cores", "*", "cores that the embedded target uses; results do not depend on it"),
-    Known("driver_memory", "2g", "memory of the embedded target's JVM"),
+    Known("cores", "*", "cores that the embedded target uses; results do not depend on it", r"\*|[1-9]\d*"),
+    Known("driver_memory", "2g", "memory of the embedded target's JVM, such as 2g or 900m", r"[1-9]\d*[mg]"),
     Known("java_home", "", "a Java 17; found by itself where it is not said"),
 )
 
@@ -165,7 +168,15 @@ def _resolved(setting: Setting, home: str, folder: Path) -> Setting:
         value = value if "://" in value else _absolute(setting, value, folder)
     if "://" in value:
         _refuse_password(setting, value)
+    _refuse_mismatch(setting, value)
     return setting.model_copy(update={"value": value})
+
+
+def _refuse_mismatch(setting: Setting, value: str) -> None:
+    for known in KNOWN:
+        if known.name == setting.name and known.pattern and not re.fullmatch(known.pattern, value):
+            message = f"The setting '{setting.name}' ({setting.origin}) can't be {value!r}"
+            raise UsageError(f"{message}: {known.meaning}.")
 
 
 def _absolute(setting: Setting, path: str, folder: Path) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.metrics import METRICS
 from harness.report import words
-from harness.report.rows import WORST_FIRST, standard_error
+from harness.report.rows import VERDICTS_WORST_FIRST, standard_error
 from harness.report.tables import changes_sign, ranked_features, weights_of
 from harness.results import BoundResult, Measured, Result, Verdict, VersionResult
 from harness.verdict.bounds import value_of
@@ -106,7 +106,7 @@ def _point(metric: str, version: VersionResult, result: Result) -> Point:
         version=version.name,
         value=value_of(metric, version),
         standard_error=standard_error(metric, version),
-        verdict=next((verdict for verdict in WORST_FIRST if verdict in found), None),
+        verdict=next((verdict for verdict in VERDICTS_WORST_FIRST if verdict in found), None),
         limits=tuple(limit for bound in bounds for limit in _limits(bound, result)),
     )
 

@@ -10,7 +10,7 @@ from harness.metrics import METRICS
 from harness.report import words
 from harness.results import BoundResult, Measured, Result, Verdict, VersionResult
 
-WORST_FIRST = (Verdict.FAIL, Verdict.NOT_PROVEN, Verdict.PASS)
+VERDICTS_WORST_FIRST = (Verdict.FAIL, Verdict.NOT_PROVEN, Verdict.PASS)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def bound_rows(versions: Iterable[VersionResult]) -> tuple[BoundRow, ...]:
 
 def worst_first(rows: Iterable[BoundRow]) -> tuple[BoundRow, ...]:
     """What failed, then what is not proven, then what holds; each in its order."""
-    return tuple(sorted(rows, key=lambda row: WORST_FIRST.index(row.verdict)))
+    return tuple(sorted(rows, key=lambda row: VERDICTS_WORST_FIRST.index(row.verdict)))
 
 
 def headline(result: Result) -> Headline:
@@ -125,7 +125,7 @@ def _stopped(rows: tuple[BoundRow, ...]) -> str:
 
 def _tally(rows: tuple[BoundRow, ...], which: str = "") -> str:
     found = Counter(row.verdict for row in rows)
-    parts = [f"{found[verdict]} {_VERBS[verdict]}" for verdict in WORST_FIRST if found[verdict]]
+    parts = [f"{found[verdict]} {_VERBS[verdict]}" for verdict in VERDICTS_WORST_FIRST if found[verdict]]
     return f"Of {words.count(len(rows), 'bound')}{which}, {', '.join(parts)}"
 
 

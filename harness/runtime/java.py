@@ -33,11 +33,6 @@ class Java:
     origin: str
     """The setting, variable, folder or package that led there."""
 
-    @property
-    def executable(self) -> Path:
-        """The program itself."""
-        return self.home / "bin" / "java"
-
 
 @dataclass(frozen=True)
 class _Candidate:

@@ -6,6 +6,7 @@ import csv
 import gzip
 import itertools
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -48,12 +49,24 @@ def locate_source(scenario: Scenario, folder: Path) -> tuple[SourceFile | None, 
     A source elsewhere (a URI) can't be looked at from here: the job checks it.
     """
     source = scenario.table.source
+    secrets = list(_secrets(source))
+    if secrets:
+        return None, secrets
     if "://" in source.path:
         return SourceFile(source.path, source.format or "delta", _options(source)), []
     found = _find(source, folder)
     if isinstance(found, Problem):
         return None, [found]
     return found, _compare(scenario, found)
+
+
+def _secrets(source: Source) -> Iterator[Problem]:
+    """What a scenario says ends up in plans, in MLflow and in version control."""
+    if re.match(r"\w+://[^/@]*:[^/@]*@", source.path):
+        yield Problem("the source's URI holds a password; leave it out.", _AT)
+    for name in source.options:
+        if re.search(r"password|passwd|secret|token|credential|account[._]?key", name, re.IGNORECASE):
+            yield Problem(f"option '{name}' looks like a secret; a scenario is no place for one.", _AT)
 
 
 def _find(source: Source, folder: Path) -> SourceFile | Problem:

@@ -7,7 +7,7 @@ import pytest
 
 from harness import runs as module
 from harness.errors import ExitCode, NotThereError
-from harness.runs import RunFolder, find_run, list_runs, new_run_id
+from harness.runs import RunFolder, list_runs, new_run_id
 
 OLD, NEW = "20260131-094502-three_versions-7f3a", "20260201-000000-other-0000"
 
@@ -106,28 +106,6 @@ def test_without_a_folder_there_are_no_runs(tmp_path: Path, name: str) -> None:
     """Nothing is listed where there is no folder, and none is made."""
     (tmp_path / "file").touch()
     assert list_runs(tmp_path / name) == []
-
-
-@pytest.mark.parametrize("name", [NEW, "latest"])
-def test_a_run_is_found_by_its_name(tmp_path: Path, name: str) -> None:
-    """By its id, or as the latest one."""
-    RunFolder.create(tmp_path, NEW).make_latest()
-    assert RunFolder(tmp_path / NEW) == find_run(tmp_path, name)
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "latest", "/", "notes"])
-def test_what_is_no_run_is_not_found(tmp_path: Path, name: str) -> None:
-    """No other folder is taken for a run."""
-    (tmp_path / "notes").mkdir()
-    with pytest.raises(NotThereError, match=re.escape(f"There is no run '{name}' in {tmp_path}.")):
-        find_run(tmp_path, name)
-
-
-def test_a_run_that_is_not_there_is_told_with_the_nearest(tmp_path: Path) -> None:
-    """A mistyped id leads to the id that was meant."""
-    RunFolder.create(tmp_path, OLD)
-    with pytest.raises(NotThereError, match=f"Did you mean '{OLD}'"):
-        find_run(tmp_path, OLD.replace("7f3a", "7f3b"))
 
 
 def test_a_removed_run_leaves_nothing(tmp_path: Path) -> None:

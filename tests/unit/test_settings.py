@@ -161,3 +161,10 @@ def test_an_unknown_store_is_told_with_the_nearest(tmp_path: Path) -> None:
     settings = read_settings(folder=tmp_path, environ={})
     with pytest.raises(UsageError, match=r"no such model store\. Did you mean 'models'"):
         settings.store("model")
+
+
+@pytest.mark.parametrize(("name", "value"), [("cores", "lots"), ("cores", "0"), ("driver_memory", "2 GB")])
+def test_a_value_that_no_job_could_start_with_is_refused(tmp_path: Path, name: str, value: str) -> None:
+    """Cores and memory are looked at before a JVM is started with them."""
+    with pytest.raises(UsageError, match=f"The setting '{name}' \\(command line\\) can't be '{value}'"):
+        read_settings({name: value}, folder=tmp_path, environ={})
