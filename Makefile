@@ -26,6 +26,8 @@ BOOTSTRAP = $(PYTHON) -I harness/runtime/bootstrap.py $(SEARCH) --venv $(VENV) \
   --java-lock requirements/java.lock --lock requirements/run.lock
 BIN = $(VENV)/bin
 HARNESS = $(BIN)/harness
+# Two at a time, a file by one of them: each has a Spark session that its files share.
+PYTEST = $(BIN)/pytest -n 2 --dist loadfile
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
   --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
@@ -67,10 +69,10 @@ clean: run-ready ## remove old runs: KEEP=5 keeps the newest five
 	@$(HARNESS) clean $(if $(KEEP),--keep $(KEEP)) $(ARGS)
 
 test: lint types imports ## all checks and all tests
-	@$(BIN)/pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-fast: dev-ready ## the tests of the harness on this machine, without linters
-	@$(BIN)/pytest tests/unit tests/embedded $(ARGS)
+	@$(PYTEST) tests/unit tests/embedded $(ARGS)
 
 lint: dev-ready ## style, format and spelling
 	@$(BIN)/ruff check .

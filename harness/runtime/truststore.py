@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import (
 )
 from cryptography.utils import CryptographyDeprecationWarning
 
+DEBIAN_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 """Variables by which other programs are told of a bundle; each one that is set counts."""
 
@@ -53,7 +54,7 @@ def system_bundles(environ: Mapping[str, str]) -> tuple[Path, ...]:
         *(environ.get(name) for name in BUNDLE_VARIABLES),
         defaults.cafile,
         defaults.openssl_cafile,
-        "/etc/ssl/certs/ca-certificates.crt",  # Debian's and Ubuntu's own
+        DEBIAN_BUNDLE,
     ]
     resolved = (Path(name).resolve() for name in named if name)
     return tuple(dict.fromkeys(path for path in resolved if path.is_file()))

@@ -88,6 +88,7 @@ def test_no_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without any bundle Java keeps its own authorities, and no store is written."""
     nowhere = ssl.DefaultVerifyPaths("", "", "X", "/nonexistent", "Y", "/nonexistent")
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+    monkeypatch.setattr(truststore, "DEBIAN_BUNDLE", "/nonexistent")
 
     assert truststore.java_options({}, tmp_path / "store.p12") == ()
     assert not (tmp_path / "store.p12").exists()
