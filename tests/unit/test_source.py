@@ -13,6 +13,7 @@ from harness.scenario.source import SourceFile, locate_source
 
 HEADER = "id,amount,status\n"
 ROWS = HEADER + "1,100,late\n2,200,paid\n"
+ROWS_GZ = gzip.compress(ROWS.encode(), mtime=0)
 
 
 def _scenario(path: str, **source: Any) -> Scenario:
@@ -115,19 +116,19 @@ def test_a_derived_column_counts_as_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "options"),
     [
-        ("rows.csv", b"id,\xff\n", {}),
-        ("rows.csv", b'id,"' + b"a" * 200_000, {}),
-        ("rows.csv", ROWS.encode(), {"encoding": "no-such-encoding"}),
-        ("rows.csv", ROWS.encode(), {"sep": ""}),
-        ("rows.csv.gz", b"this is not compressed", {}),
-        ("rows.csv.gz", gzip.compress(ROWS.encode())[:20], {}),
-        ("rows.csv.gz", gzip.compress(ROWS.encode())[:10] + b"\xff" * 20, {}),
-        ("rows.json", b"[" * 100_000, {}),
-        ("rows.json", b"1\n", {}),
-        ("rows.json", b'{"id": ' + b"9" * 5000 + b"}", {}),
-        ("rows.json", b'[{"id": 1}]', {}),
-        ("rows.parquet", b"", {}),
-        ("rows.parquet", b"PAR1 and more PAR1", {}),
+        pytest.param("rows.csv", b"id,\xff\n", {}, id="not utf-8"),
+        pytest.param("rows.csv", b'id,"' + b"a" * 200_000, {}, id="an endless field"),
+        pytest.param("rows.csv", ROWS.encode(), {"encoding": "no-such-encoding"}, id="no such encoding"),
+        pytest.param("rows.csv", ROWS.encode(), {"sep": ""}, id="no separator"),
+        pytest.param("rows.csv.gz", b"this is not compressed", {}, id="not compressed"),
+        pytest.param("rows.csv.gz", ROWS_GZ[:20], {}, id="cut off"),
+        pytest.param("rows.csv.gz", ROWS_GZ[:10] + b"\xff" * 20, {}, id="damaged"),
+        pytest.param("rows.json", b"[" * 100_000, {}, id="nested too deep"),
+        pytest.param("rows.json", b"1\n", {}, id="a number"),
+        pytest.param("rows.json", b'{"id": ' + b"9" * 5000 + b"}", {}, id="a huge number"),
+        pytest.param("rows.json", b'[{"id": 1}]', {}, id="a list"),
+        pytest.param("rows.parquet", b"", {}, id="empty"),
+        pytest.param("rows.parquet", b"PAR1 and more PAR1", {}, id="no footer"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_told_as_such(
