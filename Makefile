@@ -26,8 +26,9 @@ BOOTSTRAP = $(PYTHON) -I harness/runtime/bootstrap.py $(SEARCH) --venv $(VENV) \
   --java-lock requirements/java.lock --lock requirements/run.lock
 BIN = $(VENV)/bin
 HARNESS = $(BIN)/harness
-# Two at a time, a file by one of them: each has a Spark session that its files share.
-PYTEST = $(BIN)/pytest -n 2 --dist loadfile
+# Two at a time, a file by one of them: each has a Spark session that its files share. In the files' own
+# order, which has the long ones first.
+PYTEST = $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
   --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
@@ -72,7 +73,7 @@ test: lint types imports ## all checks and all tests
 	@$(PYTEST) $(ARGS)
 
 test-fast: dev-ready ## the tests of the harness on this machine, without linters
-	@$(PYTEST) tests/unit tests/embedded $(ARGS)
+	@$(PYTEST) tests/embedded tests/unit $(ARGS)
 
 lint: dev-ready ## style, format and spelling
 	@$(BIN)/ruff check .

@@ -7,18 +7,19 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-State = Literal["started", "done"]
+State = Literal["started", "running", "done"]
 
 
 @dataclass(frozen=True)
 class Event:
-    """One step of the job has started or is done."""
+    """One step of the job has started, has come further or is done."""
 
     step: str
     state: State
     version: str | None = None
     elapsed_s: float = 0.0
     detail: str = ""
+    """How far it is, such as ``7 of 20 fits``."""
 
     def to_line(self) -> str:
         """As one line of JSON, without its end."""

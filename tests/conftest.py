@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from harness.targets.embedded import Embedded
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+# Started in the background by a shell, the tests have Ctrl-C ignored, and so would every command they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from harness.errors import InterruptedRunError
@@ -22,23 +22,23 @@ class Clock:
         self._seconds: dict[tuple[str, str | None], float] = defaultdict(float)
 
     @contextmanager
-    def step(self, name: str, version: str | None = None, detail: str = "") -> Iterator[None]:
-        """Time one step; its end is told only where it ends well.
+    def step(self, name: str, version: str | None = None) -> Iterator[Callable[[str], None]]:
+        """Time one step; its end is told only where it ends well. Gives what tells how far it is.
 
         Raises:
             InterruptedRunError: No more steps are to be started.
         """
         if self._stopped.is_set():
             raise InterruptedRunError("Another version has failed, or the run was interrupted.")
-        self._tell(Event(name, "started", version, detail=detail))
+        self._tell(Event(name, "started", version))
         start = time.monotonic()
         try:
-            yield
+            yield lambda detail: self._tell(Event(name, "running", version, detail=detail))
         finally:
             elapsed = time.monotonic() - start
             with self._lock:
                 self._seconds[name, version] += elapsed
-        self._tell(Event(name, "done", version, elapsed_s=round(elapsed, 3), detail=detail))
+        self._tell(Event(name, "done", version, elapsed_s=round(elapsed, 3)))
 
     def stop(self) -> None:
         """Let no further step start."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
@@ -35,16 +36,19 @@ class Trained:
     cv_roc_auc_se: float | None
 
 
-def train(rows: DataFrame, specification: Specification) -> Trained:
+def train(
+    rows: DataFrame, specification: Specification, tell: Callable[[str], None] = lambda _detail: None
+) -> Trained:
     """Choose the grid point with the best mean ROC AUC over the folds, and fit it on all rows.
 
     Args:
         rows: The training rows: ``features``, ``label`` and the fold.
         specification: Grid, folds and iterations.
+        tell: Told how far it is.
     """
     points = list(itertools.product(specification.grid.reg_param, specification.grid.elastic_net_param))
     folds = range(specification.folds)
-    scores = _cross_validate(rows, specification, points)
+    scores = _cross_validate(rows, specification, points, tell)
     of_point = [[scores.get((fold, index)) for fold in folds] for index in range(len(points))]
     means = [_mean([fold.roc_auc if fold else None for fold in each]) for each in of_point]
     best = max(range(len(points)), key=lambda index: (_or_worst(means[index]), -index))
@@ -65,7 +69,10 @@ def scored(model: LogisticRegressionModel, rows: DataFrame) -> DataFrame:
 
 
 def _cross_validate(
-    rows: DataFrame, specification: Specification, points: list[tuple[float, float]]
+    rows: DataFrame,
+    specification: Specification,
+    points: list[tuple[float, float]],
+    tell: Callable[[str], None],
 ) -> dict[tuple[object, ...], Scores]:
     """Scores of every (fold, index of grid point), each on the rows that its model has not seen."""
     pairs = list(itertools.product(range(specification.folds), range(len(points))))
@@ -77,8 +84,11 @@ def _cross_validate(
         model.setRawPredictionCol("").setPredictionCol("").setProbabilityCol(f"point_{index}")
         return model
 
+    models: dict[tuple[int, int], LogisticRegressionModel] = {}
     with ThreadPoolExecutor(_fits_at_once(rows)) as pool:
-        models = dict(zip(pairs, pool.map(fit, pairs), strict=True))
+        for pair, model in zip(pairs, pool.map(fit, pairs), strict=True):
+            models[pair] = model
+            tell(f"{len(models)} of {len(pairs)} fits")
     held_out = []
     for fold in range(specification.folds):
         unseen = rows.where(F.col(FOLD) == fold)

@@ -67,8 +67,8 @@ def train_version(
     pipeline = plan.scenario.pipeline
     name = version.name
     run_id = tracker.start_version(untrained(version))
-    with clock.step("train", name):
-        trained = train(samples.train, pipeline.model)
+    with clock.step("train", name) as tell:
+        trained = train(samples.train, pipeline.model, tell)
     with clock.step("evaluate", name):
         test = score_groups(scored(trained.model, samples.test), []).get(())
         side = look_at(samples.train)

@@ -64,8 +64,7 @@ class _LineLog:
         since_start = f"[{self._clock() - self._began:7.1f} s]"
         who = event.version or WHOLE_RUN
         line = f"{since_start} {who}: {event.step} done in {words.seconds(event.elapsed_s)}"
-        detail = f" ({event.detail})" if event.detail else ""
-        write_line(self._console, Text(line + detail))
+        write_line(self._console, Text(line))
         self._console.file.flush()
 
 
@@ -85,9 +84,9 @@ class _Board:
             steps = self._lines.setdefault(event.version or WHOLE_RUN, {})
             step = steps.get(event.step)
             if step is None or event.state == "started":
-                step = _Step(event.step, self._clock(), event.detail)
+                step = _Step(event.step, self._clock())
             took_s = event.elapsed_s if event.state == "done" else None
-            steps[event.step] = replace(step, took_s=took_s)
+            steps[event.step] = replace(step, detail=event.detail, took_s=took_s)
 
     def stop(self) -> None:
         """Nothing runs any more; the board stays as it is."""

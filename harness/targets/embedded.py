@@ -40,6 +40,8 @@ _SPARK_FOR_SMALL_DATA = {
     "spark.sql.shuffle.partitions": "2",
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.adaptive.enabled": "false",
+    # Compiling a stage takes longer than interpreting it on so few rows.
+    "spark.sql.codegen.wholeStage": "false",
     "spark.shuffle.compress": "false",
     "spark.broadcast.compress": "false",
 }

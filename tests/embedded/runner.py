@@ -33,6 +33,14 @@ def changed(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
     return Scenario.model_validate(_merged(scenario.model_dump(exclude_none=True), changes))
 
 
+def last_version_alone(scenario: Scenario) -> Scenario:
+    """The scenario's last version, built at once, with its bounds but for those on a change."""
+    last = scenario.model_dump(exclude_none=True)["versions"][-1]
+    for bound in last["expect"]["metrics"].values():
+        bound.pop("change", None)
+    return changed(scenario, {"versions": [last | {"append": {}}]})
+
+
 def make_plan(scenario: Scenario, source: Path, home: Path, run_id: str = "run") -> Plan:
     """A plan whose files all lie below one folder."""
     environment = Environment(

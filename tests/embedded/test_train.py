@@ -100,6 +100,13 @@ def test_agrees_with_sparks_own_cross_validator(rows: DataFrame, trained: Traine
     assert [point.cv_roc_auc for point in trained.grid[:2]] == [pytest.approx(each, rel=1e-9) for each in own]
 
 
+def test_tells_how_far_it_is(rows: DataFrame) -> None:
+    """One line for each fit that is done."""
+    told: list[str] = []
+    train(rows, SPECIFICATION.model_copy(update={"folds": 2, "grid": grid([0.1], [0.0])}), told.append)
+    assert ["1 of 2 fits", "2 of 2 fits"] == told
+
+
 def test_chooses_the_best_mean(rows: DataFrame) -> None:
     """The second point is better than the first, which is so strong a penalty that all rows score alike."""
     found = train(rows, SPECIFICATION.model_copy(update={"grid": grid([1000.0, 0.01], [1.0])}))

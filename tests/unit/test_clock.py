@@ -47,14 +47,15 @@ def test_a_version_that_did_nothing_has_no_steps() -> None:
 
 
 def test_tells_when_a_step_starts_and_ends(seconds: list[float]) -> None:
-    """In this order, with the version, the detail and the time that it took."""
+    """In this order, with the version, how far it is and the time that it took."""
     seconds += [1.0, 1.25]
     told: list[Event] = []
-    with Clock(told.append).step("train", "first", detail="4 points"):
-        pass
+    with Clock(told.append).step("train", "first") as tell:
+        tell("1 of 4 fits")
     assert told == [
-        Event("train", "started", "first", detail="4 points"),
-        Event("train", "done", "first", elapsed_s=0.25, detail="4 points"),
+        Event("train", "started", "first"),
+        Event("train", "running", "first", detail="1 of 4 fits"),
+        Event("train", "done", "first", elapsed_s=0.25),
     ]
 
 

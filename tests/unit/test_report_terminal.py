@@ -103,12 +103,9 @@ def test_a_log_gets_a_line_per_finished_step() -> None:
     with progress(Console(file=file, width=30), clock) as listen:
         listen(Event("train", "started", "january"))
         clock.now_s += 12.34
-        listen(
-            Event("train", "done", "january", elapsed_s=8.1, detail="a detail that is longer than the line")
-        )
-        assert file.getvalue() == (
-            "[   12.3 s] january: train done in 8.1 s (a detail that is longer than the line)\n"
-        )
+        listen(Event("train", "running", "january", detail="1 of 20 fits"))
+        listen(Event("train", "done", "january", elapsed_s=8.1))
+        assert file.getvalue() == "[   12.3 s] january: train done in 8.1 s\n"
 
 
 def test_a_step_of_the_whole_run_has_a_name_too() -> None:
@@ -125,11 +122,12 @@ def test_a_terminal_shows_versions_side_by_side() -> None:
     with progress(Console(file=file, width=100, force_terminal=True, color_system=None), clock) as listen:
         listen(Event("check", "done", "january", elapsed_s=0.2))
         listen(Event("train", "started", "january"))
+        listen(Event("train", "running", "january", detail="1 of 20 fits"))
         listen(Event("train", "started", "february"))
         clock.now_s += 3
         listen(Event("train", "done", "february", elapsed_s=3))
     last = file.getvalue().splitlines()[-4:]
-    assert "january  train 3.0 s stopped  ✓ check" in last[0]
+    assert "january  train 3.0 s 1 of 20 fits stopped  ✓ check" in last[0]
     assert "february ✓ train 3.0 s" in last[1]
 
 
