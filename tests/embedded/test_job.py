@@ -56,7 +56,7 @@ def files_below(folder: Path) -> dict[str, tuple[bytes, int]]:
     }
 
 
-def failed(spark: SparkSession, tmp_path: Path, **changes: Any) -> Result:
+def run_changed(spark: SparkSession, tmp_path: Path, **changes: Any) -> Result:
     """A run of the small scenario, changed."""
     return run_job(spark, changed(SMALL, changes), write_table(tmp_path), tmp_path)
 
@@ -68,7 +68,7 @@ def test_a_good_run_passes(good: Result) -> None:
 
 def test_the_same_scenario_gives_the_same_numbers(spark: SparkSession, good: Result, tmp_path: Path) -> None:
     """A second run measures exactly what the first did."""
-    assert measured(good) == measured(run_job(spark, SMALL, write_table(tmp_path), tmp_path))
+    assert measured(good) == measured(run_changed(spark, tmp_path, publish={"when": "never"}))
 
 
 def test_a_result_survives_its_file(good: Result) -> None:
@@ -127,7 +127,7 @@ def test_a_failed_bound_publishes_nothing(spark: SparkSession, tmp_path: Path) -
     """Where publishing waits for a pass, one failed bound keeps every bundle back."""
     versions = ONE_VERSION.model_dump(exclude_none=True)["versions"]
     versions[0]["expect"]["rows"] = {"equals": 301}
-    result = failed(spark, tmp_path, versions=versions)
+    result = run_changed(spark, tmp_path, versions=versions)
     assert (Verdict.FAIL, ExitCode.BOUND_FAILED) == (result.verdict, result.exit_code)
     assert not (tmp_path / "models").exists()
 
@@ -167,7 +167,7 @@ def test_a_mistake_leaves_nothing_behind(
     spark: SparkSession, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
     """A scenario or a table that is wrong: one message, and neither a table nor a run nor a bundle."""
-    result = failed(spark, tmp_path, **changes)
+    result = run_changed(spark, tmp_path, **changes)
     assert result.failure is not None
     assert (ExitCode.WRONG_INPUT, ()) == (result.exit_code, result.versions)
     assert message in result.failure.message
@@ -182,7 +182,7 @@ def test_a_where_that_matches_nothing_is_named(spark: SparkSession, tmp_path: Pa
     """A step that makes no version is the scenario's mistake, at its place in the file."""
     versions = SMALL.model_dump(exclude_none=True)["versions"]
     versions[1]["append"]["where"] = "batch = 99"
-    result = failed(spark, tmp_path, versions=versions)
+    result = run_changed(spark, tmp_path, versions=versions)
     assert result.failure is not None
     assert "version 'second'" in result.failure.message
     assert ("versions", 1) == result.failure.problems[0].location[:2]
@@ -223,7 +223,7 @@ def test_a_fault_while_publishing_withdraws_what_was_published(spark: SparkSessi
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundle, "verify", break_second)
-        result = failed(spark, tmp_path)
+        result = run_changed(spark, tmp_path)
     assert result.failure is not None
     assert (ExitCode.JOB_BROKE, [None, None]) == (result.exit_code, [each.bundle for each in result.versions])
     assert "nobody foresaw this" in result.failure.message
