@@ -33,7 +33,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
   --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
 .NOTPARALLEL:
-.PHONY: help setup named run-ready dev-ready scenario check runs trace ui clean
+.PHONY: help setup named run-ready dev-ready scenario check runs trace compare ui up down logs clean clean-runs
 .PHONY: test test-fast lint types imports format lock bench
 
 help: ## list the targets
@@ -51,8 +51,8 @@ run-ready:
 dev-ready:
 	@$(BOOTSTRAP) --lock requirements/dev.lock
 
-scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedded] [ARGS=...]
-	@$(HARNESS) scenario $(NAME) $(if $(TARGET),--target $(TARGET)) $(ARGS)
+scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedded|compose] [KEEP=1: its stack, after a fault]
+	@$(HARNESS) scenario $(NAME) $(if $(TARGET),--target $(TARGET)) $(if $(KEEP),--keep) $(ARGS)
 
 check: run-ready ## look for mistakes in a scenario without running it: NAME=...
 	@$(HARNESS) check $(NAME) $(ARGS)
@@ -63,10 +63,25 @@ runs: run-ready ## list the runs [of one table: TABLE=lc_loan [of one of its ver
 trace: run-ready ## show what a run was made from: RUN=...
 	@$(HARNESS) trace $(RUN) $(ARGS)
 
-ui: run-ready ## open MLflow's pages on the runs
-	@$(HARNESS) ui $(ARGS)
+compare: run-ready ## compare two runs: A=... B=... [latest is the newest]
+	@$(HARNESS) compare $(A) $(B) $(ARGS)
 
-clean: run-ready ## remove old runs: KEEP=5 keeps the newest five
+ui: run-ready ## show where MLflow's pages are: the stack's, or served here
+	@$(HARNESS) ui $(if $(TARGET),--target $(TARGET)) $(ARGS)
+
+up: run-ready ## bring the Compose stack up, with its images [WORKERS=3]
+	@$(HARNESS) up $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
+
+down: run-ready ## take the Compose stack down; its data stays
+	@$(HARNESS) down $(ARGS)
+
+logs: run-ready ## show what the stack's services say [ARGS="mlflow --follow"]
+	@$(HARNESS) logs $(ARGS)
+
+clean: run-ready ## remove the stack: containers, volumes, images and secrets of this project
+	@$(HARNESS) clean --stack $(ARGS)
+
+clean-runs: run-ready ## remove old runs and their tables: KEEP=5 keeps the newest five
 	@$(HARNESS) clean $(if $(KEEP),--keep $(KEEP)) $(ARGS)
 
 test: lint types imports ## all checks and all tests
@@ -93,6 +108,9 @@ format: dev-ready ## put the code into the common format
 lock: dev-ready ## write the lock files anew; UPGRADE=1 takes the newest versions
 	@$(COMPILE) pyproject.toml -o requirements/run.lock
 	@$(COMPILE) pyproject.toml --extra dev -c requirements/run.lock -o requirements/dev.lock
+	@for image in spark mlflow wheel; do \
+	  $(COMPILE) requirements/$$image.in -c requirements/run.lock -o requirements/$$image.lock || exit; done
+	@$(COMPILE) docker/azurite/requirements.in -o docker/azurite/requirements.lock
 	@$(BIN)/python -c 'import tomllib; \
 	  project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	  print(*project["optional-dependencies"]["java"], sep="\n")' | $(COMPILE) - -o requirements/java.lock

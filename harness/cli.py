@@ -15,6 +15,9 @@ from harness.errors import WORST_FIRST, ExitCode, HarnessError, NotThereError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from harness.settings import Settings
+    from harness.stack.stack import Stack
+
 EXIT_CODES = (
     "Exit codes: 0 pass, 1 a bound failed, 2 the scenario or the command line is wrong, "
     "3 something that the run needs is not there, 4 not proven, 5 the job broke, 130 interrupted."
@@ -31,17 +34,26 @@ app = typer.Typer(
 )
 
 
+Target = Annotated[
+    str | None,
+    typer.Option(help="embedded, compose, or auto: compose where its engine and images are there."),
+]
+
+
 @app.command(epilog=EXIT_CODES)
 def scenario(
     name: Annotated[
         str, typer.Argument(metavar="NAME|FILE", help="A scenario by name (scenarios/NAME.yaml) or file.")
     ],
-    target: Annotated[str | None, typer.Option(help="Where to run: embedded.")] = None,
+    target: Target = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep a stack that this run brought up, also after a fault.")
+    ] = False,
 ) -> None:
     """Run a scenario: build every version, train, explain, track, judge, publish."""
     from harness.workflow import run_scenario
 
-    outcome = run_scenario(name, target, _console())
+    outcome = run_scenario(name, target, _console(), keep=keep)
     raise typer.Exit(outcome.result.exit_code)
 
 
@@ -69,13 +81,13 @@ def check(
 def runs(
     table: Annotated[str | None, typer.Option(help="A table by name, URI or fingerprint.")] = None,
     version: Annotated[int | None, typer.Option(min=0, help="A Delta version.")] = None,
+    target: Target = None,
 ) -> None:
     """List the runs that were trained on a dataset version, newest first."""
     from harness import lineage
     from harness.report.lineage import show_runs
-    from harness.settings import read_settings
 
-    settings = read_settings()
+    settings = _where_runs_are(target)
     if table is None and version is not None:
         raise typer.BadParameter("--version needs --table: a version is one of a table.")
     found = lineage.all_runs(settings) if table is None else lineage.runs_of(settings, table, version)
@@ -83,34 +95,111 @@ def runs(
 
 
 @app.command(epilog=EXIT_CODES)
-def trace(run_id: Annotated[str, typer.Argument(help="An MLflow run, or a harness run.")]) -> None:
+def trace(
+    run_id: Annotated[str, typer.Argument(help="An MLflow run, or a harness run.")], target: Target = None
+) -> None:
     """Show the dataset version, fingerprint, parameters, metrics and bundle of a run."""
     from harness import lineage
     from harness.report.lineage import show_trace
-    from harness.settings import read_settings
 
-    show_trace(_console(), lineage.trace(read_settings(), run_id))
+    show_trace(_console(), lineage.trace(_where_runs_are(target), run_id))
 
 
 @app.command(epilog=EXIT_CODES)
-def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000) -> None:
-    """Open MLflow's pages on the runs of this folder; Ctrl-C ends it."""
+def compare(
+    run_a: Annotated[str, typer.Argument(help="A run's id or folder, or 'latest'.")],
+    run_b: Annotated[str, typer.Argument(help="Another.")],
+    tolerance: Annotated[float, typer.Option(min=0, help="Relative difference that is none.")] = 1e-6,
+    as_json: Annotated[bool, typer.Option("--json", help="Every value, as JSON.")] = False,
+) -> None:
+    """Compare two runs: fingerprints, metrics, coefficients and explanations. Exit code 1: they differ."""
+    from harness.report.compare import show_parity
+    from harness.runs import read_result
     from harness.settings import read_settings
-    from harness.ui import serve
+    from harness.verdict.parity import compare as compare_results
 
-    serve(read_settings(), port)
+    runs_folder = read_settings().runs
+    parity = compare_results(read_result(runs_folder, run_a), read_result(runs_folder, run_b), tolerance)
+    if as_json:
+        typer.echo(parity.model_dump_json(indent=2))
+    else:
+        show_parity(_console(), parity)
+    raise typer.Exit(parity.verdict.exit_code)
+
+
+@app.command(epilog=EXIT_CODES)
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine, embedded.")] = 5000,
+    target: Target = None,
+) -> None:
+    """Show where MLflow's pages are: the stack's where it runs, or served here until Ctrl-C."""
+    from harness import ui as pages
+    from harness.settings import read_settings
+
+    settings = read_settings({"target": target})
+    if (stack := _running_stack(settings)) is None:
+        pages.serve(settings, port)
+        return
+    for name, url in pages.check_stack(settings, stack):
+        typer.echo(f"{name + ':':14}{url}")
+
+
+@app.command(epilog=EXIT_CODES)
+def up(
+    workers: Annotated[str | None, typer.Option(help="How many Spark workers.")] = None,
+) -> None:
+    """Bring the Compose stack up: build the images that are not there, start, wait until all is healthy."""
+    from harness.settings import read_settings
+    from harness.stack.stack import Stack
+
+    stack = Stack(read_settings({"workers": workers}))
+    stack.up()
+    for service in stack.services():
+        typer.echo(f"{service.container:36}{service.words}")
+
+
+@app.command(epilog=EXIT_CODES)
+def down() -> None:
+    """Take the Compose stack down; its data stays for the next time."""
+    from harness.settings import read_settings
+    from harness.stack.stack import Stack
+
+    Stack(read_settings()).down()
+
+
+@app.command(epilog=EXIT_CODES)
+def logs(
+    services: Annotated[list[str] | None, typer.Argument(help="Services; all where none is said.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """Show what the services of the Compose stack say."""
+    from harness.settings import read_settings
+    from harness.stack.stack import Stack
+
+    Stack(read_settings()).logs(services or [], follow=follow)
 
 
 @app.command(epilog=EXIT_CODES)
 def clean(
-    keep: Annotated[int, typer.Option(help="How many of the newest runs stay.")],
+    keep: Annotated[int | None, typer.Option(help="How many of the newest runs stay.")] = None,
+    stack: Annotated[
+        bool, typer.Option("--stack", help="Remove the Compose stack: containers, volumes, images, secrets.")
+    ] = False,
 ) -> None:
-    """Remove old runs and the tables they built; MLflow's records and published bundles stay."""
+    """Remove old runs and the tables they built, or the Compose stack with all its data."""
     from harness.housekeeping import remove_old_runs
     from harness.settings import read_settings
+    from harness.stack.stack import Stack
 
-    removed = remove_old_runs(read_settings(), keep)
-    typer.echo(f"{len(removed)} run{'s' if len(removed) != 1 else ''} removed, with their tables.")
+    if keep is None and not stack:
+        raise typer.BadParameter("say what to remove: --keep N for old runs, --stack for the Compose stack.")
+    settings = read_settings()
+    if keep is not None:
+        removed = remove_old_runs(settings, keep)
+        typer.echo(f"{len(removed)} run{'s' if len(removed) != 1 else ''} removed, with their tables.")
+    if stack:
+        Stack(settings).remove()
+        typer.echo("The stack is removed, with its volumes, images and secrets.")
 
 
 def main() -> None:
@@ -139,6 +228,26 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 def _tell(error: HarnessError) -> None:
     sys.stderr.write(f"{error}\n")
+
+
+def _running_stack(settings: Settings) -> Stack | None:
+    """The Compose stack, where the settings name it, or leave the choice and it runs."""
+    from harness.stack.stack import Stack
+
+    stack = Stack(settings)
+    if settings["target"] == "compose":
+        return stack
+    return stack if settings["target"] == "auto" and stack.is_up() else None
+
+
+def _where_runs_are(target: str | None) -> Settings:
+    """The settings, with the tracking store of the target as it is reached from here."""
+    from harness.settings import read_settings
+
+    settings = read_settings({"target": target})
+    if settings.chosen("tracking_uri") or _running_stack(settings) is None:
+        return settings
+    return read_settings({"target": target, "tracking_uri": f"http://127.0.0.1:{settings['mlflow_port']}"})
 
 
 def _console() -> Console:

@@ -60,6 +60,27 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Mark a file as in use until the block, or the process, ends."""
+    with path.open("rb") as file:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody has marked the file as in use."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+@contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
     """Let a second process wait for the first; the lock goes with the process.
 

@@ -9,7 +9,7 @@ from harness.targets import open_target
 
 
 def remove_old_runs(settings: Settings, keep: int) -> list[str]:
-    """Remove all but the newest runs: their folders and the tables they built.
+    """Remove all but the newest runs: their folders and the tables they built. A run under way is none.
 
     Args:
         settings: Where runs lie.
@@ -24,11 +24,10 @@ def remove_old_runs(settings: Settings, keep: int) -> list[str]:
     """
     if keep < 0:
         raise UsageError(f"--keep is {keep}; it is the number of runs to keep, 0 or more.")
-    target = open_target(settings)
-    runs = list_runs(settings.runs)
+    runs = [run for run in list_runs(settings.runs) if not run.under_way]
     old = runs[: max(0, len(runs) - keep)]
     for run in old:
-        target.remove_run(run.path.name)
+        open_target(settings.of_target(run.target or "embedded")).remove_run(run.path.name)
         run.remove()
     latest = settings.runs / LATEST
     if latest.is_symlink() and not latest.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -142,6 +143,9 @@ class Failure(Model):
     problems: tuple[FailureProblem, ...] = ()
 
 
+_LINE_START = '{"result": '
+
+
 class Result(Model):
     """One run of one scenario on one target."""
 
@@ -161,7 +165,20 @@ class Result(Model):
     """Of the parent run."""
     libraries: dict[str, str] = {}
     """What the job really ran with."""
+    executors: dict[str, int] = {}
+    """Tasks that each executor ran; the driver's own where it is the only one."""
     failure: Failure | None = None
+
+    def to_line(self) -> str:
+        """As one line of JSON, without its end."""
+        return _LINE_START + self.model_dump_json(by_alias=True) + "}"
+
+    @classmethod
+    def from_line(cls, line: str) -> Result | None:
+        """The result that a line holds; ``None`` for a line that is something else."""
+        if not line.startswith(_LINE_START):
+            return None
+        return cls.model_validate(json.loads(line)["result"])
 
     @property
     def exit_code(self) -> ExitCode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import shutil
@@ -9,9 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.files import unwritable
+from harness.errors import NotThereError
+from harness.files import is_held, unwritable
+from harness.results import Result
+from harness.scenario.suggest import did_you_mean
 
 LATEST = "latest"
+PLAN, RESULT = "plan.json", "result.json"
 _RUN_ID = re.compile(r"\d{8}-\d{6}-\w+-[0-9a-f]{4}")
 
 
@@ -41,6 +46,20 @@ class RunFolder:
             raise unwritable(path, error) from error
         return cls(path)
 
+    @property
+    def under_way(self) -> bool:
+        """Whether its command is still at work."""
+        return is_held(self.path / PLAN)
+
+    @property
+    def target(self) -> str | None:
+        """Where it ran; ``None`` where it does not say."""
+        try:
+            plan = json.loads((self.path / PLAN).read_text(encoding="utf-8"))
+            return str(plan["environment"]["target"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
     def make_latest(self) -> None:
         """Let ``latest`` point here; it always points at some run, also while it is changed."""
         latest = self.path.parent / LATEST
@@ -56,6 +75,26 @@ class RunFolder:
     def remove(self) -> None:
         """Remove the folder and all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def read_result(runs: Path, run: str) -> Result:
+    """The result of a run, by its id, its folder, or ``latest``.
+
+    Raises:
+        NotThereError: There is no such run, or it has no result.
+    """
+    folder = Path(run) if Path(run).is_dir() else runs / run
+    file = folder / RESULT
+    try:
+        return Result.model_validate_json(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        names = [each.path.name for each in list_runs(runs)]
+        raise NotThereError(
+            f"There is no result of a run '{run}': {file}.{did_you_mean(run, names)}",
+            remedy=f"{runs} holds the runs.",
+        ) from error
+    except ValueError as error:
+        raise NotThereError(f"{file} is no result of a run of this version.") from error
 
 
 def list_runs(runs: Path) -> list[RunFolder]:

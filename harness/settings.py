@@ -16,6 +16,20 @@ from harness.scenario.suggest import did_you_mean
 
 FILE = Path("harness.toml")
 STORES = "stores."
+ACCOUNTS = "accounts."
+ACCOUNT_FIELDS = (
+    "auth",
+    "key_file",
+    "key_variable",
+    "tenant_id",
+    "client_id",
+    "client_secret_file",
+    "client_secret_variable",
+)
+DEFAULT = "default"
+"""The origin of what nobody has set."""
+_MEMORY = r"[1-9]\d*[mg]"
+_PORT = r"[1-9]\d{0,4}"
 _NO_QUOTES = str.maketrans("", "", "\"'")
 
 
@@ -36,7 +50,7 @@ class Known:
 
 
 KNOWN = (
-    Known("target", "embedded", "where scenarios run: embedded"),
+    Known("target", "auto", "where scenarios run: embedded, compose, or auto: compose where it is ready"),
     Known("home", ".harness", "folder for runs, tables, models and MLflow's files"),
     Known("lake", "{home}/lake", "root below which runs build their tables"),
     Known("stores.models", "{home}/models", "the model store named 'models', which bundles are copied to"),
@@ -44,8 +58,19 @@ KNOWN = (
     Known("artifacts", "{home}/artifacts", "where a new MLflow experiment keeps its artifacts"),
     Known("experiment", "harness", "MLflow experiment"),
     Known("cores", "*", "cores that the embedded target uses; results do not depend on it", r"\*|[1-9]\d*"),
-    Known("driver_memory", "2g", "memory of the embedded target's JVM, such as 2g or 900m", r"[1-9]\d*[mg]"),
+    Known("driver_memory", "2g", "memory of the job's JVM, such as 2g or 900m", _MEMORY),
     Known("java_home", "", "a Java 17; found by itself where it is not said"),
+    Known("stack", "dataset-harness", "name of the Compose project", r"[a-z0-9][a-z0-9_-]*"),
+    Known("workers", "1", "Spark workers of the Compose target", r"[1-9]\d*"),
+    Known("worker_memory", "2g", "memory that a Spark worker has to give away", _MEMORY),
+    Known("executor_memory", "1g", "memory of one executor on a Spark worker", _MEMORY),
+    Known("azurite_port", "10000", "port of Azurite on this machine", _PORT),
+    Known("mlflow_port", "5000", "port of the stack's MLflow on this machine", _PORT),
+    Known("spark_port", "8080", "port of the Spark master's page on this machine", _PORT),
+    Known("base_image", "debian:bookworm-slim", "image that the stack's images are built from"),
+    Known(
+        "postgres_image", "", "another Postgres image in place of the stack's own, such as the official one"
+    ),
 )
 
 
@@ -60,6 +85,16 @@ class Settings:
 
     def __iter__(self) -> Iterator[Setting]:
         return iter(self.by_name.values())
+
+    def chosen(self, name: str) -> str | None:
+        """The value that somebody has set; ``None`` where it is the default."""
+        setting = self.by_name[name]
+        return None if setting.origin == DEFAULT else setting.value
+
+    def of_target(self, target: str) -> Settings:
+        """The same settings for another target."""
+        setting = self.by_name["target"].model_copy(update={"value": target})
+        return Settings({**self.by_name, "target": setting})
 
     @property
     def home(self) -> Path:
@@ -104,7 +139,7 @@ def read_settings(
     """
     folder = (folder or Path.cwd()).resolve()
     environ = os.environ if environ is None else environ
-    found = {each.name: Setting(name=each.name, value=each.default, origin="default") for each in KNOWN}
+    found = {each.name: Setting(name=each.name, value=each.default, origin=DEFAULT) for each in KNOWN}
     found |= {setting.name: setting for setting in _from_file(folder / FILE)}
     found |= {setting.name: setting for setting in _from_environment(environ)}
     for name, value in (command_line or {}).items():
@@ -127,11 +162,24 @@ def _from_file(file: Path) -> Iterator[Setting]:
     names = [known.name for known in KNOWN]
     for name, value in _flat(values):
         line = _line_of(name, text)
-        if name not in names and not name.startswith(STORES):
+        if name.startswith(ACCOUNTS):
+            _refuse_field(name, f"{file.name}:{line}")
+        elif name not in names and not name.startswith(STORES):
             raise UsageError(f"{file.name}:{line}: unknown setting '{name}'.{did_you_mean(name, names)}")
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise UsageError(f"{file.name}:{line}: '{name}' should be text; put it in quotes.")
         yield Setting(name=name, value=str(value), origin=f"{file.name}:{line}")
+
+
+def _refuse_field(name: str, where: str) -> None:
+    """Accounts have few fields; a key itself is none of them, as reports show every setting."""
+    field = name.rpartition(".")[2]
+    if name.count(".") == ACCOUNTS.count(".") + 1 and field in ACCOUNT_FIELDS:
+        return
+    raise UsageError(
+        f"{where}: unknown setting '{name}'.{did_you_mean(field, ACCOUNT_FIELDS)}",
+        remedy=f"An account has {', '.join(ACCOUNT_FIELDS)}. A secret stays in its file or variable.",
+    )
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[Setting]:

@@ -5,10 +5,36 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import urllib.request
+from collections.abc import Iterator
 
 from harness.errors import NotThereError
 from harness.lineage import require_store
 from harness.settings import Settings
+from harness.stack.stack import Stack
+
+_PAGES = (("mlflow", "MLflow", "mlflow_port"), ("spark-master", "Spark master", "spark_port"))
+_TIMEOUT_S = 10
+
+
+def check_stack(settings: Settings, stack: Stack) -> Iterator[tuple[str, str]]:
+    """Name and address of each page of the stack, one after the other, when it has answered.
+
+    Raises:
+        NotThereError: A page does not answer.
+    """
+    for service, name, setting in _PAGES:
+        url = f"http://127.0.0.1:{settings[setting]}"
+        try:
+            with urllib.request.urlopen(url, timeout=_TIMEOUT_S):
+                yield name, url
+        except OSError as error:
+            if not stack.is_up():
+                raise NotThereError("The stack is not up.", remedy="'make up' brings it up.") from error
+            raise NotThereError(
+                f"The service {service} does not answer at {url}: {error}.",
+                remedy=f"See what it says: harness logs {service}.",
+            ) from error
 
 
 def serve(settings: Settings, port: int) -> None:

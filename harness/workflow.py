@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import InterruptedRunError, JobError, NotThereError, Problem, ScenarioError
-from harness.files import sha256_of, write_text
+from harness.files import held, sha256_of, write_text
 from harness.results import Result
-from harness.runs import RunFolder, new_run_id
+from harness.runs import PLAN, RESULT, RunFolder, new_run_id
 from harness.scenario.loader import LoadedScenario, load_scenario
 from harness.scenario.plan import Plan, SourceData
 from harness.settings import Settings, read_settings
@@ -33,29 +33,31 @@ class Outcome:
     folder: Path
 
 
-def run_scenario(scenario: str, target: str | None, console: Console) -> Outcome:
+def run_scenario(scenario: str, target: str | None, console: Console, *, keep: bool = False) -> Outcome:
     """Run one scenario on one target.
 
     Args:
         scenario: Name or file.
         target: Name of the target; the settings' where it is ``None``.
         console: Where progress and verdict are shown.
+        keep: What the run brought up outlives a fault.
 
     Raises:
         HarnessError: There is no verdict; the exception says why, and with which exit code to end.
     """
     settings = read_settings({"target": target})
     loaded = load_scenario(scenario)
-    place = open_target(settings)
+    place = open_target(settings, lambda line: console.print(line, markup=False, soft_wrap=True), keep=keep)
     plan = resolve_plan(loaded, settings, place)
     with run_folder(settings, place, plan) as folder:
-        place.prepare()
+        place.prepare(plan)
         try:
             result = run_job(place, folder, console)
         except (JobError, InterruptedRunError):
             folder.make_latest()
             raise
         raise_mistakes(result, loaded)
+    write_result(result, folder.path)
     confirm_verdict(plan, result)
     write_reports(plan, result, folder.path)
     folder.make_latest()
@@ -67,20 +69,21 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> 
     """Everything decided: the job's only input."""
     source = loaded.source
     scenario = loaded.scenario
-    store = settings.store(scenario.publish.to)
-    environment = target.environment(_size_of(source.path))
+    environment = target.environment(_size_of(source.path), scenario.publish.to)
     return Plan(
         run_id=new_run_id(scenario.name),
         harness_version=version(DISTRIBUTION),
         scenario=scenario,
         scenario_file=loaded.document.file,
         scenario_sha256=loaded.sha256,
-        environment=environment.model_copy(update={"model_store": store}),
-        source=SourceData(
-            uri=source.uri,
-            format=source.format,
-            options=source.options,
-            sha256=sha256_of(source.path) if source.path and source.path.is_file() else None,
+        environment=environment,
+        source=target.place(
+            SourceData(
+                uri=source.uri,
+                format=source.format,
+                options=source.options,
+                sha256=sha256_of(source.path) if source.path and source.path.is_file() else None,
+            )
         ),
         settings=tuple(settings),
     )
@@ -91,8 +94,10 @@ def run_folder(settings: Settings, target: Target, plan: Plan) -> Iterator[RunFo
     """The run's folder with the plan in it; a run that never was leaves nothing behind."""
     folder = RunFolder.create(settings.runs, plan.run_id)
     try:
-        write_text(folder.path / "plan.json", plan.model_dump_json(indent=2, by_alias=True) + "\n")
-        yield folder
+        file = folder.path / PLAN
+        write_text(file, plan.model_dump_json(indent=2, by_alias=True) + "\n")
+        with held(file):
+            yield folder
     except (ScenarioError, NotThereError):
         target.remove_run(plan.run_id)
         folder.remove()
@@ -130,6 +135,11 @@ def confirm_verdict(plan: Plan, result: Result) -> None:
     verdict = overall(bound for each in judged for bound in each.bounds)
     if judged != result.versions or verdict != result.verdict:
         raise JobError(f"The job's verdict is '{result.verdict}', but its numbers lead to '{verdict}'.")
+
+
+def write_result(result: Result, folder: Path) -> None:
+    """Keep the result in the run's folder, wherever it came from."""
+    write_text(folder / RESULT, result.model_dump_json(indent=2, by_alias=True) + "\n")
 
 
 def write_reports(plan: Plan, result: Result, folder: Path) -> None:

@@ -53,7 +53,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in target._process_environment(os.environ).items():
             patch.setenv(name, value)
-        session = open_session(target.environment(0))
+        session = open_session(target.environment(0, "models"))
         yield session
         session.stop()
 

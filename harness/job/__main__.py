@@ -1,5 +1,7 @@
 """``python -m harness.job PLAN RESULT``: reads a plan, runs it, writes the result.
 
+Both are files, or ``-``: the plan from standard input, the result as one line on standard output.
+
 What it says of itself while it runs goes to standard output, one JSON line per event; everything else
 that it or Spark has to say goes to standard error.
 """
@@ -22,18 +24,22 @@ from harness.errors import HarnessError
 from harness.events import Event
 from harness.files import write_text
 from harness.job.clock import Clock
+from harness.results import Result
 from harness.scenario.plan import Plan
 
 if TYPE_CHECKING:
     from harness.job.tracking import Tracker
 
+_STREAM = "-"
+
 
 def main(arguments: list[str]) -> int:
     """Run one plan; the exit code is the result's."""
-    plan_file, result_file = (Path(argument) for argument in arguments)
+    plan_file, result_file = arguments
     # Spark starts Python workers by this name; any other Python may lack the packages.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    plan = Plan.model_validate_json(plan_file.read_text(encoding="utf-8"))
+    text = sys.stdin.read() if plan_file == _STREAM else Path(plan_file).read_text(encoding="utf-8")
+    plan = Plan.model_validate_json(text)
     clock = Clock(_say)
     started = datetime.now(UTC)
     with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="harness-") as scratch:
@@ -45,7 +51,7 @@ def main(arguments: list[str]) -> int:
         job = importlib.import_module("harness.job.main")
         result = job.run(job.Job(plan, clock, spark, tracker, Path(scratch), interrupted, started))
         try:
-            write_text(result_file, result.model_dump_json(indent=2, by_alias=True) + "\n")
+            _hand_back(result, result_file)
         except HarnessError as error:
             sys.stderr.write(f"{error}\n")
             return int(error.exit_code)
@@ -62,8 +68,19 @@ def _open_tracker(plan: Plan) -> Tracker:
     return Tracker(plan)
 
 
+def _hand_back(result: Result, file: str) -> None:
+    if file == _STREAM:
+        _write_line(result.to_line())
+    else:
+        write_text(Path(file), result.model_dump_json(indent=2, by_alias=True) + "\n")
+
+
 def _say(event: Event) -> None:
-    sys.stdout.write(event.to_line() + "\n")
+    _write_line(event.to_line())
+
+
+def _write_line(line: str) -> None:
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 

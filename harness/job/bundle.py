@@ -97,8 +97,9 @@ def verify(
     Raises:
         JobError: The copy gives other numbers.
     """
+    folder = uri if "://" in uri else f"file://{uri}"
     featurizer, classifier, explainer = (
-        PipelineModel.load(f"{uri}/{name}/sparkml") for name in (FEATURIZER, CLASSIFIER, EXPLAINER)
+        PipelineModel.load(f"{folder}/{name}/sparkml") for name in (FEATURIZER, CLASSIFIER, EXPLAINER)
     )
     featurized = featurizer.transform(probe).persist()
     predicted = predict(classifier, featurized)

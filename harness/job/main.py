@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pyspark.sql import SparkSession
 
@@ -80,7 +80,7 @@ def run(job: Job) -> Result:
 def open_places(job: Job) -> None:
     """See that what is written to at the end can be opened, before anything is built."""
     if job.plan.scenario.publish.when != "never":
-        open_store(job.plan.environment.model_store)
+        open_store(job.plan.environment)
     job.tracker.result()
 
 
@@ -147,7 +147,7 @@ def publish(job: Job, trained: list[TrainedVersion], verdict: Verdict) -> None:
     when = plan.scenario.publish.when
     if when == "never" or (when == "pass" and verdict is not Verdict.PASS):
         return
-    store = open_store(plan.environment.model_store)
+    store = open_store(plan.environment)
 
     judged = {version.name: version for version in job.versions}
 
@@ -197,7 +197,7 @@ def withdraw(job: Job) -> None:
     """Nothing of a run that broke is published."""
     for each in job.versions:
         if each.bundle is not None:
-            bundle.withdraw(open_store(job.plan.environment.model_store), each.bundle)
+            bundle.withdraw(open_store(job.plan.environment), each.bundle)
 
 
 @contextmanager
@@ -243,6 +243,7 @@ def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> R
         table_uri=plan.table_uri,
         mlflow_run_id=job.open_tracker.parent_run_id if job.open_tracker else None,
         libraries=libraries(job.spark),
+        executors=executors(job.spark),
         failure=failure,
     )
 
@@ -258,6 +259,19 @@ def libraries(spark: SparkSession) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def executors(spark: SparkSession) -> dict[str, int]:
+    """Tasks that each executor ran, those that are gone among them."""
+    found: dict[str, int] = {}
+    with _logged():
+        # Spark counts for its pages; Python has no other way to it.
+        context: Any = spark.sparkContext
+        listed = context._jsc.sc().statusStore().executorList(False)  # noqa: SLF001
+        for index in range(listed.size()):
+            each = listed.apply(index)
+            found[str(each.id())] = int(each.totalTasks())
+    return {name: tasks for name, tasks in sorted(found.items()) if tasks}
 
 
 def side_by_side(job: Job, work: Callable[[In], Out], items: Sequence[In]) -> list[Out]:

@@ -1,4 +1,4 @@
-"""The model store: the second storage, which bundles are copied to."""
+"""The model store: the second storage, which bundles are copied to. How depends on its URI alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Protocol
 
 from harness.errors import NotThereError
 from harness.files import unwritable, write_text
+from harness.scenario.plan import Environment
+from harness.storage.blobs import Blobs, account_of
+from harness.storage.uri import SCHEME, StorageUri
 
 
 class ModelStore(Protocol):
@@ -33,18 +36,40 @@ class ModelStore(Protocol):
         """Remove a file, where it is there."""
 
 
-def open_store(uri: str) -> ModelStore:
-    """The store at a root URI.
+def open_store(environment: Environment) -> ModelStore:
+    """The environment's model store: a folder (``/Volumes/...`` too) or a container of a storage account.
 
     Raises:
-        NotThereError: There is no way to copy to this kind of URI.
+        NotThereError: There is no way to copy to this kind of URI, or the account does not answer.
     """
+    uri = environment.model_store
+    if uri.startswith(SCHEME):
+        root = StorageUri.parse(uri)
+        return AccountStore(root, Blobs(root, account_of(root, environment.accounts)))
     if "://" in uri and not uri.startswith("file://"):
         raise NotThereError(
-            f"Can't copy models to {uri}: only folders are supported as yet.",
-            remedy="Let the scenario's publish.to name a model store that is a folder.",
+            f"Can't copy models to {uri}: a model store is a folder or an abfss:// URI.",
+            remedy="Let the scenario's publish.to name another model store.",
         )
     return FolderStore(Path(uri.removeprefix("file://")))
+
+
+class AccountStore:
+    """A model store in a container of a storage account."""
+
+    def __init__(self, root: StorageUri, blobs: Blobs) -> None:
+        self._root = root
+        self._blobs = blobs
+        self.read, self.put = blobs.read, blobs.put
+        self.write, self.remove = blobs.write, blobs.remove
+
+    def uri(self, path: str) -> str:
+        """The whole URI, as Spark reads it."""
+        return str(self._root / path)
+
+    def relative(self, uri: str) -> str:
+        """The path below the root."""
+        return uri.removeprefix(f"{self._root}/")
 
 
 class FolderStore:

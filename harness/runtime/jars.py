@@ -20,6 +20,27 @@ from harness.runtime import resolver
 from harness.runtime.java import Java
 
 CACHE_SETTING = "HARNESS_CACHE"
+HADOOP_VERSION = "3.4.2"
+"""In place of the 3.3.4 that pyspark bundles: the first whose client of Azure's storage speaks to Azurite."""
+_EXCLUDED = (
+    # What pyspark brings itself, in the version that goes with it.
+    "com.fasterxml.jackson.core:*",
+    "commons-codec:*",
+    "commons-lang:*",
+    "commons-logging:*",
+    "org.antlr:*",
+    "org.apache.httpcomponents:httpclient",
+    "org.apache.httpcomponents:httpcore",
+    "org.scala-lang:*",
+    "org.slf4j:*",
+    "org.tukaani:*",
+    "org.xerial.snappy:*",
+    # Of Hadoop's former client of Azure's storage, wasb, which is not used.
+    "com.google.guava:*",
+    "com.microsoft.azure:azure-keyvault-core",
+    "com.microsoft.azure:azure-storage",
+    "org.eclipse.jetty:*",
+)
 LOCK = Path(__file__).with_name("jars.lock")
 """One line per jar: its SHA-256 and its file name."""
 
@@ -46,6 +67,10 @@ def coordinates() -> tuple[str, ...]:
         f"io.delta:delta-spark_2.12:{version('delta-spark')}",
         # The explainers are in core.
         f"com.microsoft.azure:synapseml-core_2.12:{version('synapseml')}",
+        *(
+            f"org.apache.hadoop:{artifact}:{HADOOP_VERSION}"
+            for artifact in ("hadoop-azure", "hadoop-client-api", "hadoop-client-runtime")
+        ),
     )
 
 
@@ -123,7 +148,7 @@ class JarCache:
         with one_at_a_time(self._sibling(".lock")):
             if self._is_complete(locked):
                 return
-            report(f"fetching {len(locked)} jars (some 25 MB) into {self.folder}, once")
+            report(f"fetching {len(locked)} jars (some 70 MB) into {self.folder}, once")
             # Kept when the resolver fails: it goes on with what is there.
             work = self._sibling(".partial")
             work.mkdir(exist_ok=True)
@@ -168,6 +193,7 @@ def _request(
 ) -> resolver.Request:
     return resolver.Request(
         coordinates=coordinates(),
+        excluded=_EXCLUDED,
         java=java,
         spark_home=spark_home,
         work=work,

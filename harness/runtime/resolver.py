@@ -33,6 +33,8 @@ class Request:
     """What to resolve, with what, and where to."""
 
     coordinates: tuple[str, ...]
+    excluded: tuple[str, ...]
+    """What they depend on and is not fetched, as ``group:artifact``."""
     java: Java
     spark_home: Path
     work: Path
@@ -67,6 +69,7 @@ def _command(request: Request) -> list[str]:
         str(request.spark_home / "bin" / "spark-submit"),
         *("--master", "local[1]"),
         *("--packages", ",".join(request.coordinates)),
+        *("--exclude-packages", ",".join(request.excluded)),
         *("--conf", f"spark.jars.ivy={request.work / 'ivy'}"),
         *_ivy_settings(request.environ),
         *("--driver-java-options", " ".join(f'"{option}"' for option in options)),

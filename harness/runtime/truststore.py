@@ -39,7 +39,12 @@ def java_options(environ: Mapping[str, str], store: Path) -> tuple[str, ...]:
     certificates = trusted_certificates(system_bundles(environ))
     if not certificates:
         return ()
-    store.write_bytes(_as_java_store(certificates))
+    store.write_bytes(java_store(certificates))
+    return options_for(store)
+
+
+def options_for(store: Path | str) -> tuple[str, ...]:
+    """Options with which a Java trusts what is in a store."""
     return (
         f"-Djavax.net.ssl.trustStore={store}",
         f"-Djavax.net.ssl.trustStorePassword={PASSWORD}",
@@ -77,7 +82,7 @@ def _parse(block: bytes) -> x509.Certificate | None:
         return None
 
 
-def _as_java_store(certificates: Iterable[x509.Certificate]) -> bytes:
+def java_store(certificates: Iterable[x509.Certificate]) -> bytes:
     """PKCS12 with the attribute without which Java takes no certificate for trusted."""
     entries = [
         PKCS12Certificate(certificate, f"authority-{number}".encode())

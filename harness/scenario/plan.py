@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal
+
+from pydantic import Field, model_validator
 
 from harness.scenario.model import Model, Scenario
 
@@ -14,6 +16,35 @@ class Setting(Model):
     value: str
     origin: str
     """``default``, the settings file with its line, an environment variable, or the command line."""
+
+
+class Secret(Model):
+    """Where a secret's value is found, in the place where it is used: never the value."""
+
+    variable: str = ""
+    """An environment variable; empty where it is in a file."""
+    file: str = ""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Secret:
+        if bool(self.variable) == bool(self.file):
+            raise ValueError("a secret is in a variable or in a file")
+        return self
+
+
+class Account(Model):
+    """A storage account, and who the harness is there."""
+
+    name: str
+    auth: Literal["key", "service_principal"]
+    secret: Secret
+    """The account's key, or the service principal's secret."""
+    tenant_id: str = ""
+    client_id: str = ""
+    endpoint: str | None = None
+    """Host and port of an emulator that stands for the account."""
+    ca_file: str | None = None
+    """Certificates by which the endpoint is trusted; the system's where it is not said."""
 
 
 class Environment(Model):
@@ -31,6 +62,8 @@ class Environment(Model):
     """Where a new experiment keeps its artifacts; the tracking server decides where it is not said."""
     spark: dict[str, str] = Field(default_factory=dict)
     """Spark configuration."""
+    accounts: tuple[Account, ...] = ()
+    """The storage accounts that the URIs name."""
 
 
 class SourceData(Model):
@@ -41,6 +74,8 @@ class SourceData(Model):
     options: dict[str, str] = Field(default_factory=dict)
     sha256: str | None = None
     """Of the file; none for a folder."""
+    copied_from: str | None = None
+    """The local path that it was copied from, where the job can't read that."""
 
 
 class Plan(Model):

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from harness.errors import UsageError
+from harness.errors import NotThereError, UsageError
 from harness.events import Listener
 from harness.results import Result
-from harness.scenario.plan import Environment
+from harness.scenario.plan import Environment, Plan, SourceData
 from harness.scenario.suggest import did_you_mean
 from harness.settings import Settings
 
-NAMES = ("embedded",)
+NAMES = ("auto", "embedded", "compose")
 
 
 class Target(Protocol):
     """A place where the job can run."""
 
-    def environment(self, source_bytes: int | None) -> Environment:
+    def environment(self, source_bytes: int | None, store: str) -> Environment:
         """Everything that is particular to this place.
 
         Args:
             source_bytes: Size of the data that the scenario starts from; ``None`` where it is not known.
+            store: Name of the model store that the scenario publishes to.
         """
 
-    def prepare(self) -> None:
+    def place(self, source: SourceData) -> SourceData:
+        """The scenario's rows where the job can read them; :meth:`prepare` copies them there."""
+
+    def prepare(self, plan: Plan) -> None:
         """See that everything that the job needs is there.
 
         Raises:
@@ -48,8 +53,15 @@ class Target(Protocol):
         """Remove what a run left here besides its folder: its tables."""
 
 
-def open_target(settings: Settings) -> Target:
-    """The target that the settings name.
+def open_target(
+    settings: Settings, report: Callable[[str], None] = lambda _line: None, *, keep: bool = False
+) -> Target:
+    """The target that the settings name; with ``auto`` Compose where it is ready, embedded otherwise.
+
+    Args:
+        settings: Name the target.
+        report: Told in one line which target was chosen, and why.
+        keep: A stack that a run brings up outlives the run's fault.
 
     Raises:
         UsageError: There is no such target.
@@ -60,6 +72,26 @@ def open_target(settings: Settings) -> Target:
             f"There is no target '{name}'.{did_you_mean(name, NAMES)}",
             remedy=f"Known targets: {', '.join(NAMES)}.",
         )
+    if name == "auto":
+        name = _choose(settings, report)
+    # Each target imports what is heavy in its own way.
+    if name == "compose":
+        from harness.targets.compose import Compose
+
+        return Compose(settings, keep=keep)
     from harness.targets.embedded import Embedded
 
     return Embedded(settings)
+
+
+def _choose(settings: Settings, report: Callable[[str], None]) -> str:
+    """The better one of the targets that are ready, told with the reason and the way to the other."""
+    from harness.stack.stack import Stack
+
+    try:
+        Stack(settings).ready()
+    except NotThereError as error:
+        report(f"Target: embedded. Compose is not ready: {error.message} {error.remedy or ''}".strip())
+        return "embedded"
+    report("Target: compose, as its images are there. For the other: --target embedded.")
+    return "compose"

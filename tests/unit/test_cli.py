@@ -17,7 +17,7 @@ from harness.targets.embedded import Embedded
 ROOT = Path(__file__).parents[2]
 BAD = Path(__file__).parent / "bad"
 SCENARIO = str(ROOT / "scenarios" / "three_versions.yaml")
-COMMANDS = ("scenario", "check", "runs", "trace", "ui", "clean")
+COMMANDS = ("scenario", "check", "runs", "trace", "compare", "ui", "up", "down", "logs", "clean")
 HEAVY = {"pyspark", "mlflow", "matplotlib", "pandas", "numpy", "pyarrow", "deltalake", "jinja2", "synapse"}
 SLOW = {"pydantic", "ruamel", "rich"}
 _TELL_IMPORTS = """
@@ -32,7 +32,8 @@ finally:
 
 def _environment(home: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HARNESS_")}
-    return {**inherited, "HARNESS_HOME": str(home), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    own = {"HARNESS_HOME": str(home), "HARNESS_TARGET": "embedded", "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    return {**inherited, **own}
 
 
 def _run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -76,6 +77,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HARNESS_TARGET", "embedded")
     return tmp_path / "home"
 
 
@@ -157,7 +159,9 @@ def test_an_unknown_target_is_told_with_the_nearest(
 ) -> None:
     """A mistyped target leads to exit code 2 and the target that was meant."""
     code = _main(monkeypatch, "scenario", SCENARIO, "--target", "embeded")  # codespell:ignore
-    expected = "There is no target 'embeded'. Did you mean 'embedded'?\n  Known targets: embedded.\n"
+    expected = (
+        "There is no target 'embeded'. Did you mean 'embedded'?\n  Known targets: auto, embedded, compose.\n"
+    )
     assert (ExitCode.WRONG_INPUT, expected, False) == (code, capsys.readouterr().err, home.exists())
 
 

@@ -1,0 +1,20 @@
+"""Puts the locked jars beside Spark's own, in the place of those that they replace."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from harness.runtime.jars import class_path, pyspark_home
+from harness.runtime.java import find_java
+
+REPLACED = ("hadoop-client-api-*.jar", "hadoop-client-runtime-*.jar", "hadoop-shaded-guava-*.jar")
+
+fetched = class_path(find_java(None, os.environ), cache=Path("/build/jars"), report=print)
+target = pyspark_home() / "jars"
+for pattern in REPLACED:
+    for jar in target.glob(pattern):
+        jar.unlink()
+for jar in fetched:
+    shutil.move(jar, target / jar.name)

@@ -1,0 +1,1 @@
+"""The Compose stack: its images, its secrets, and the commands that bring it up and down."""

@@ -1,0 +1,162 @@
+"""The stack's own secrets: made at random at the first start, in files that their owner alone can read."""
+
+from __future__ import annotations
+
+import base64
+import io
+import ipaddress
+import os
+import secrets
+import shutil
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from harness.files import unwritable
+from harness.runtime import truststore
+
+USED_BY = {
+    "azurite": ("lake_key", "models_key", "tls_certificate", "tls_key"),
+    "postgres": ("postgres_password",),
+    "mlflow": ("lake_key", "pgpass"),
+    "job": ("lake_key", "models_key"),
+}
+"""Which service gets to see which secrets."""
+_KEY_BYTES = 64
+_HOSTS = ("azurite", "localhost")
+_VALID = timedelta(days=3650)
+
+
+@dataclass(frozen=True)
+class StackFiles:
+    """A folder with a file per secret and, apart from them, what everybody may see."""
+
+    folder: Path
+
+    @property
+    def public(self) -> Path:
+        """What containers see: the certificates that are trusted, for Java and for all others."""
+        return self.folder / "public"
+
+    @property
+    def ca_bundle(self) -> Path:
+        """Certificates that are trusted, the stack's own among them."""
+        return self.public / "ca-bundle.pem"
+
+    def secret(self, name: str) -> Path:
+        """The file of a secret."""
+        return self.folder / "secrets" / name
+
+    def make(self) -> None:
+        """Make what is not there yet: all of it, or nothing.
+
+        Raises:
+            NotThereError: The folder can't be written.
+        """
+        if self.folder.is_dir():
+            return
+        part = StackFiles(self.folder.with_name(f".{self.folder.name}.{os.getpid()}"))
+        try:
+            part.public.mkdir(parents=True)
+            part.secret("x").parent.mkdir(mode=0o700)
+            _write(part)
+            part.folder.rename(self.folder)
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
+        finally:
+            shutil.rmtree(part.folder, ignore_errors=True)
+
+    def archive(self, more: Mapping[str, str]) -> bytes:
+        """A tar file with a folder of secrets for each service.
+
+        Args:
+            more: Name to value of what the job needs besides.
+        """
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for service, names in USED_BY.items():
+                values = {name: self.secret(name).read_text(encoding="utf-8") for name in names}
+                for name, value in (values | (dict(more) if service == "job" else {})).items():
+                    content = value.encode()
+                    entry = tarfile.TarInfo(f"{service}/{name}")
+                    entry.size, entry.mode = len(content), 0o400
+                    archive.addfile(entry, io.BytesIO(content))
+        return buffer.getvalue()
+
+
+def _write(files: StackFiles) -> None:
+    password = secrets.token_urlsafe(32)
+    authority, certificate, key = _certificates()
+    for name, value in {
+        "lake_key": _account_key(),
+        "models_key": _account_key(),
+        "postgres_password": password,
+        "pgpass": f"postgres:5432:mlflow:mlflow:{password}\n",
+        "tls_certificate": _pem([certificate]),
+        "tls_key": key,
+    }.items():
+        path = files.secret(name)
+        path.touch(mode=0o600)
+        path.write_text(value, encoding="utf-8")
+    trusted = [authority, *truststore.trusted_certificates(truststore.system_bundles(os.environ))]
+    (files.public / "ca.pem").write_text(_pem([authority]), encoding="utf-8")
+    files.ca_bundle.write_text(_pem(trusted), encoding="utf-8")
+    (files.public / "truststore.p12").write_bytes(truststore.java_store(trusted))
+
+
+def _account_key() -> str:
+    return base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+
+
+def _certificates() -> tuple[x509.Certificate, x509.Certificate, str]:
+    """An authority, whose key is thrown away at once, and Azurite's certificate with its key."""
+    authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    issuer = _name("harness stack authority")
+    authority = (
+        _certificate(issuer, issuer, authority_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(authority_key, hashes.SHA256())
+    )
+    names = [
+        *(x509.DNSName(host) for host in _HOSTS),
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+    ]
+    certificate = (
+        _certificate(_name("azurite"), issuer, key.public_key())
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return authority, certificate, private.decode()
+
+
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        # An hour of grace for a clock that is behind.
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + _VALID)
+    )
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _pem(certificates: Iterable[x509.Certificate]) -> str:
+    return "".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in certificates)

@@ -1,0 +1,175 @@
+"""Files in a container of a storage account, copied with Azure's own client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import NotThereError
+from harness.files import sha256_of
+from harness.scenario.plan import Account
+from harness.storage.credentials import azure_credential
+from harness.storage.uri import StorageUri
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+_SHA256 = "sha256"
+# Four tries, some 20 s in all: the default goes on for minutes.
+_OPTIONS: dict[str, Any] = {
+    "connection_timeout": 10,
+    "read_timeout": 60,
+    "retry_total": 4,
+    "initial_backoff": 1,
+    "increment_base": 2,
+}
+
+
+def account_of(uri: StorageUri, accounts: Sequence[Account]) -> Account:
+    """The account of a URI, among those that have a credential.
+
+    Raises:
+        NotThereError: It has none.
+    """
+    for account in accounts:
+        if account.name == uri.account:
+            return account
+    raise NotThereError(
+        f"There is no credential for the storage account '{uri.account}' ({uri}).",
+        remedy=f"Name one under [accounts.{uri.account}] in harness.toml; docs/storage.md says how.",
+    )
+
+
+class Blobs:
+    """Files below a root in a container; the container is made where it is not there."""
+
+    def __init__(self, root: StorageUri, account: Account) -> None:
+        self._root = root
+        self._account = account
+        self._container = self._open()
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file."""
+        with self._told():
+            return bool(self._container.get_blob_client(self._name(path)).exists())
+
+    def read(self, path: str) -> str | None:
+        """The text of a file; ``None`` where there is none."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with self._told():
+            try:
+                return bytes(self._container.download_blob(self._name(path)).readall()).decode()
+            except ResourceNotFoundError:
+                return None
+
+    def put(self, path: str, file: Path) -> None:
+        """Copy a local file, unless the very same is there; it appears whole or not at all."""
+        from azure.core import MatchConditions
+        from azure.core.exceptions import ResourceExistsError
+
+        blob = self._container.get_blob_client(self._name(path))
+        metadata = {_SHA256: sha256_of(file)}
+        with self._told():
+            try:
+                with file.open("rb") as content:
+                    blob.upload_blob(content, overwrite=False, metadata=metadata)
+            except ResourceExistsError:
+                there = blob.get_blob_properties()
+                if (there.metadata or {}).get(_SHA256) == metadata[_SHA256]:
+                    return
+                # Only what was looked at is replaced, not what somebody else has put there since.
+                with file.open("rb") as content:
+                    blob.upload_blob(
+                        content,
+                        overwrite=True,
+                        metadata=metadata,
+                        etag=there.etag,
+                        match_condition=MatchConditions.IfNotModified,
+                    )
+
+    def write(self, path: str, text: str) -> None:
+        """Write a text file, over one that may be there."""
+        with self._told():
+            self._container.upload_blob(self._name(path), text.encode(), overwrite=True)
+
+    def remove(self, path: str) -> None:
+        """Remove a file, where it is there."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with self._told():
+            try:
+                self._container.delete_blob(self._name(path))
+            except ResourceNotFoundError:
+                return
+
+    def remove_all(self, path: str) -> None:
+        """Remove every file below a path."""
+        with self._told():
+            names = list(self._container.list_blob_names(name_starts_with=f"{self._name(path)}/"))
+            # A folder's own marker goes last: with a hierarchical namespace only an empty folder goes.
+            for name in sorted(names, reverse=True):
+                self.remove(str(name).removeprefix(f"{self._root.path}/" if self._root.path else ""))
+
+    def _open(self) -> ContainerClient:
+        from azure.core.exceptions import ResourceExistsError
+        from azure.storage.blob import BlobServiceClient
+
+        account = self._account
+        options = {**_OPTIONS, **({"connection_verify": account.ca_file} if account.ca_file else {})}
+        url = (
+            f"https://{account.endpoint}/{account.name}"
+            if account.endpoint
+            else f"https://{account.name}.blob.core.windows.net"
+        )
+        service = BlobServiceClient(url, azure_credential(account), **options)
+        container = service.get_container_client(self._root.container)
+        with self._told():
+            if not container.exists():
+                try:
+                    container.create_container()
+                except ResourceExistsError:
+                    return container
+        return container
+
+    def _name(self, path: str) -> str:
+        return f"{self._root.path}/{path}".strip("/")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Azure's faults in the harness's words."""
+        from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+
+        account = self._account
+        where = f"The storage account '{account.name}'" + (
+            f" at {account.endpoint}" if account.endpoint else ""
+        )
+        try:
+            yield
+        except ClientAuthenticationError as error:
+            raise NotThereError(
+                f"{where} refuses its credential: {_first_line(error)}",
+                remedy=f"Correct the credential of [accounts.{account.name}] in harness.toml.",
+            ) from error
+        except HttpResponseError as error:
+            if error.status_code == _FORBIDDEN:
+                raise NotThereError(
+                    f"{where} refuses its credential: {_first_line(error)}",
+                    remedy=f"Correct the credential of [accounts.{account.name}] in harness.toml, or give it "
+                    "the role Storage Blob Data Contributor.",
+                ) from error
+            raise NotThereError(f"{where} does not do what it was asked: {_first_line(error)}") from error
+        except AzureError as error:
+            raise NotThereError(
+                f"{where} does not answer: {_first_line(error)}",
+                remedy="See that it runs and that its certificate is trusted.",
+            ) from error
+
+
+_FORBIDDEN = 403
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,0 +1,200 @@
+"""The Compose target: the job in a container, beside a Spark cluster, an MLflow server and Azurite."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.accounts import read_accounts
+from harness.errors import HarnessError, NotThereError
+from harness.events import Listener
+from harness.results import Result
+from harness.runs import PLAN
+from harness.runtime import truststore
+from harness.scenario.plan import Account, Environment, Plan, Secret, SourceData
+from harness.settings import Settings
+from harness.stack.docker import docker
+from harness.stack.stack import LAKE_ACCOUNT, MODELS_ACCOUNT, Stack
+from harness.storage.blobs import Blobs, account_of
+from harness.storage.credentials import read_secret
+from harness.storage.uri import SCHEME, StorageUri
+from harness.targets.process import follow, result_of
+from harness.targets.spark import executor_java_options, is_small, java_options, spark_settings
+
+LAKE = f"{SCHEME}lake@{LAKE_ACCOUNT}.dfs.core.windows.net"
+MODELS = f"{SCHEME}models@{MODELS_ACCOUNT}.dfs.core.windows.net"
+MLFLOW = "http://mlflow:5000"
+_AZURITE = "azurite:10000"
+_CERTIFICATES = "/etc/harness"
+_CONTAINERS = (LAKE, MODELS, f"{SCHEME}mlflow@{LAKE_ACCOUNT}.dfs.core.windows.net")
+_MEGABYTES = {"m": 1, "g": 1024}
+
+# Azurite has no endpoint of the lake's own kind: Hadoop's client speaks to it as to plain blobs.
+_SPARK_ON_AZURITE = {
+    "spark.hadoop.fs.azure.abfs.endpoint": _AZURITE,
+    "spark.hadoop.fs.azure.account.hns.enabled": "false",
+    "spark.hadoop.fs.azure.fns.account.service.type": "BLOB",
+}
+_SPARK = {
+    "spark.master": "spark://spark-master:7077",
+    "spark.sql.warehouse.dir": "file:/tmp/warehouse",
+}
+
+
+class Compose:
+    """Runs the job in a container of the stack."""
+
+    def __init__(self, settings: Settings, *, keep: bool = False) -> None:
+        self._settings = settings
+        self._keep = keep
+        self._started = False
+        self.stack = Stack(settings)
+
+    def environment(self, source_bytes: int | None, store: str) -> Environment:
+        """The stack's own storage accounts, unless the settings name others."""
+        settings = self._settings
+        chosen = settings.chosen(f"stores.{store}") if store == "models" else settings.store(store)
+        return Environment(
+            target="compose",
+            lake=settings.chosen("lake") or LAKE,
+            model_store=chosen or MODELS,
+            tracking_uri=settings.chosen("tracking_uri") or MLFLOW,
+            experiment=settings["experiment"],
+            spark=self._spark(small=is_small(source_bytes)),
+            accounts=self._accounts(inside=True),
+        )
+
+    def place(self, source: SourceData) -> SourceData:
+        """Local files are copied to the lake, under a name that is their content's."""
+        if "://" in source.uri:
+            return source
+        path = Path(source.uri)
+        if source.sha256 is None:
+            raise NotThereError(
+                f"The Compose target can't copy {path} to the lake: it is a folder.",
+                remedy="Name a single file or an abfss:// URI as the source, or use --target embedded.",
+            )
+        uri = f"{self._settings.chosen('lake') or LAKE}/sources/{source.sha256}/{path.name}"
+        return source.model_copy(update={"uri": uri, "copied_from": str(path)})
+
+    def prepare(self, plan: Plan) -> None:
+        """Bring the stack up, and copy the source to the lake where it is not there yet."""
+        self._require_memory()
+        with self._stopped_after_fault():
+            self._started = self.stack.up(self._given_secrets())
+            accounts = self._accounts(inside=False)
+            for uri in (*_CONTAINERS, plan.environment.lake, plan.environment.model_store):
+                if uri.startswith(SCHEME):
+                    root = StorageUri.parse(uri)
+                    Blobs(root, account_of(root, accounts))
+            if plan.source.copied_from is not None:
+                folder, _, name = plan.source.uri.rpartition("/")
+                root = StorageUri.parse(folder)
+                Blobs(root, account_of(root, accounts)).put(name, Path(plan.source.copied_from))
+
+    def run(self, folder: Path, listener: Listener) -> Result:
+        """Run the job in a container that is removed afterwards."""
+        name = f"{self.stack.name}-{folder.name}"
+        options = ("--rm", "--no-TTY", "--no-deps", "--name", name)
+        with self._stopped_after_fault():
+            finished = follow(
+                ["docker", *self.stack.compose("--progress", "quiet", "run", *options, "job")],
+                folder,
+                listener,
+                environ={**os.environ, **self.stack.environ()},
+                interrupt=lambda _process: _kill(name, "SIGINT"),
+                clean_up=lambda process: _remove(name, process),
+                given=folder / PLAN,
+            )
+            return result_of(finished, folder)
+
+    def remove_run(self, run_id: str) -> None:
+        """Remove a run's tables."""
+        if not self._settings.chosen("lake") and not self.stack.is_up():
+            raise NotThereError(
+                f"The tables of the run {run_id} lie in the stack, which is not up.",
+                remedy="'make up' brings it up; 'make clean' removes it with all its data.",
+            )
+        root = StorageUri.parse(self._settings.chosen("lake") or LAKE)
+        Blobs(root, account_of(root, self._accounts(inside=False))).remove_all(f"runs/{run_id}")
+
+    def _spark(self, *, small: bool) -> dict[str, str]:
+        settings = self._settings
+        trust = truststore.options_for(f"{_CERTIFICATES}/truststore.p12")
+        memory = settings["driver_memory"]
+        return {
+            **spark_settings(settings.chosen("lake") or LAKE, small=small),
+            **_SPARK,
+            **({} if settings.chosen("lake") else _SPARK_ON_AZURITE),
+            "spark.driver.memory": memory,
+            "spark.executor.memory": settings["executor_memory"],
+            "spark.driver.extraJavaOptions": " ".join((*java_options(memory, small=small), *trust)),
+            "spark.executor.extraJavaOptions": " ".join((*executor_java_options(small=small), *trust)),
+        }
+
+    def _accounts(self, *, inside: bool) -> tuple[Account, ...]:
+        """The accounts as they are reached from inside of the stack, or from this machine."""
+        if self._settings.chosen("lake"):
+            return tuple(
+                account.model_copy(update={"secret": Secret(file=f"/run/secrets/account_{account.name}")})
+                if inside
+                else account
+                for account in read_accounts(self._settings)
+            )
+        files = self.stack.files
+        endpoint = _AZURITE if inside else f"127.0.0.1:{self._settings['azurite_port']}"
+        return tuple(
+            Account(
+                name=account,
+                auth="key",
+                secret=Secret(file=f"/run/secrets/{secret}" if inside else str(files.secret(secret))),
+                endpoint=endpoint,
+                ca_file=f"{_CERTIFICATES}/ca-bundle.pem" if inside else str(files.ca_bundle),
+            )
+            for account, secret in ((LAKE_ACCOUNT, "lake_key"), (MODELS_ACCOUNT, "models_key"))
+        )
+
+    def _given_secrets(self) -> dict[str, str]:
+        """The secrets of accounts that the settings name, as the job's container finds them."""
+        return {
+            f"account_{account.name}": read_secret(account.secret, account.name)
+            for account in read_accounts(self._settings)
+        }
+
+    def _require_memory(self) -> None:
+        worker, executor = (self._settings[name] for name in ("worker_memory", "executor_memory"))
+        if _megabytes(worker) < _megabytes(executor):
+            raise NotThereError(
+                f"Each worker of the service spark-worker has {worker} to give away; "
+                f"an executor needs {executor}.",
+                remedy="Set HARNESS_WORKER_MEMORY to more, or HARNESS_EXECUTOR_MEMORY to less.",
+            )
+
+    @contextmanager
+    def _stopped_after_fault(self) -> Iterator[None]:
+        """A stack that this run has brought up does not outlive its fault, unless it is to be kept."""
+        try:
+            yield
+        except (HarnessError, KeyboardInterrupt):
+            if self._started and not self._keep:
+                self.stack.down()
+            raise
+
+
+def _megabytes(memory: str) -> int:
+    return int(memory[:-1]) * _MEGABYTES[memory[-1]]
+
+
+def _kill(name: str, signal: str) -> None:
+    docker(["kill", "--signal", signal, name])
+
+
+def _remove(name: str, process: subprocess.Popen[str]) -> None:
+    """Nothing of the job outlives the command."""
+    docker(["rm", "--force", "--volumes", name])
+    if process.poll() is None:
+        process.kill()
+        process.wait()
