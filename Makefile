@@ -34,10 +34,10 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .NOTPARALLEL:
 .PHONY: help setup named run-ready dev-ready scenario check runs trace compare ui up down logs clean clean-runs
-.PHONY: test test-fast lint types imports format lock bench
+.PHONY: test test-fast test-compose lint types imports format lock bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: ## set this machine up, or look whether all is there
 	@$(BOOTSTRAP) --verify
@@ -84,11 +84,15 @@ clean: run-ready ## remove the stack: containers, volumes, images and secrets of
 clean-runs: run-ready ## remove old runs and their tables: KEEP=5 keeps the newest five
 	@$(HARNESS) clean $(if $(KEEP),--keep $(KEEP)) $(ARGS)
 
-test: lint types imports ## all checks and all tests
-	@$(PYTEST) $(ARGS)
-
-test-fast: dev-ready ## the tests of the harness on this machine, without linters
+test: lint types imports ## all checks and all tests; those of Compose where an engine is there
 	@$(PYTEST) tests/embedded tests/unit $(ARGS)
+	@$(BIN)/pytest tests/compose $(ARGS)
+
+test-fast: dev-ready ## the tests without linters and without Compose
+	@$(PYTEST) tests/embedded tests/unit $(ARGS)
+
+test-compose: dev-ready ## the tests of the Compose target [KEEP=1: their stack, at the end]
+	@KEEP=$(KEEP) $(BIN)/pytest tests/compose $(ARGS)
 
 lint: dev-ready ## style, format and spelling
 	@$(BIN)/ruff check .
@@ -116,5 +120,6 @@ lock: dev-ready ## write the lock files anew; UPGRADE=1 takes the newest version
 	  print(*project["optional-dependencies"]["java"], sep="\n")' | $(COMPILE) - -o requirements/java.lock
 	@$(BIN)/python -m harness.runtime.setup lock
 
-bench: dev-ready ## measure how long things take
+bench: dev-ready ## measure how long things take: beside the work by hand, and in Compose where an engine is
 	@$(BIN)/python -m tests.bench $(ARGS)
+	@if docker compose version >/dev/null 2>&1; then $(BIN)/python -m tests.bench.compose $(ARGS); fi

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from harness.errors import UsageError
 from harness.scenario.plan import Account, Secret
@@ -42,7 +41,7 @@ def _account(name: str, given: Mapping[str, str]) -> Account:
     file, variable = given.get(f"{kind}_file", ""), given.get(f"{kind}_variable", "")
     if bool(file) == bool(variable):
         raise _wrong(name, f"{kind}_file or {kind}_variable is needed", "Give one of the two.")
-    secret = Secret(file=str(Path(file).expanduser().absolute())) if file else Secret(variable=variable)
+    secret = Secret(file=file) if file else Secret(variable=variable)
     return Account(
         name=name,
         auth="key" if auth == "key" else "service_principal",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import traceback
@@ -118,6 +119,8 @@ def compare(
     from harness.settings import read_settings
     from harness.verdict.parity import compare as compare_results
 
+    if not math.isfinite(tolerance):
+        raise typer.BadParameter("--tolerance is a finite number.")
     runs_folder = read_settings().runs
     parity = compare_results(read_result(runs_folder, run_a), read_result(runs_folder, run_b), tolerance)
     if as_json:

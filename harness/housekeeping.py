@@ -20,18 +20,25 @@ def remove_old_runs(settings: Settings, keep: int) -> list[str]:
 
     Raises:
         UsageError: ``keep`` is negative.
-        NotThereError: A run's folder can't be removed; the others are.
+        NotThereError: A run's tables or its folder can't be removed; the others are.
     """
     if keep < 0:
         raise UsageError(f"--keep is {keep}; it is the number of runs to keep, 0 or more.")
     runs = [run for run in list_runs(settings.runs) if not run.under_way]
     old = runs[: max(0, len(runs) - keep)]
+    faults: list[NotThereError] = []
     for run in old:
-        open_target(settings.of_target(run.target or "embedded")).remove_run(run.path.name)
-        run.remove()
+        try:
+            open_target(settings.of_target(run.target or "embedded")).remove_run(run.path.name)
+        except NotThereError as error:
+            faults.append(error)
+        else:
+            run.remove()
     latest = settings.runs / LATEST
     if latest.is_symlink() and not latest.exists():
         latest.unlink()
+    if faults:
+        raise faults[0]
     left = [run.path for run in old if run.path.exists()]
     if left:
         raise NotThereError(f"Can't remove {left[0]}.", remedy="See who owns it, or remove it by hand.")

@@ -178,7 +178,10 @@ class Result(Model):
         """The result that a line holds; ``None`` for a line that is something else."""
         if not line.startswith(_LINE_START):
             return None
-        return cls.model_validate(json.loads(line)["result"])
+        try:
+            return cls.model_validate(json.loads(line)["result"])
+        except ValueError:  # Half a line, of a job that was killed while it wrote.
+            return None
 
     @property
     def exit_code(self) -> ExitCode:

@@ -29,7 +29,7 @@ ACCOUNT_FIELDS = (
 DEFAULT = "default"
 """The origin of what nobody has set."""
 _MEMORY = r"[1-9]\d*[mg]"
-_PORT = r"[1-9]\d{0,4}"
+_PORT = r"[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}"
 _NO_QUOTES = str.maketrans("", "", "\"'")
 
 
@@ -62,6 +62,7 @@ KNOWN = (
     Known("java_home", "", "a Java 17; found by itself where it is not said"),
     Known("stack", "dataset-harness", "name of the Compose project", r"[a-z0-9][a-z0-9_-]*"),
     Known("workers", "1", "Spark workers of the Compose target", r"[1-9]\d*"),
+    Known("worker_cores", "*", "cores that each of them gives away", r"\*|[1-9]\d*"),
     Known("worker_memory", "2g", "memory that a Spark worker has to give away", _MEMORY),
     Known("executor_memory", "1g", "memory of one executor on a Spark worker", _MEMORY),
     Known("azurite_port", "10000", "port of Azurite on this machine", _PORT),
@@ -212,6 +213,8 @@ def _resolved(setting: Setting, home: str, folder: Path) -> Setting:
     value = setting.value.replace("{home}", home)
     if setting.name == "home":
         value = home
+    elif setting.name.startswith(ACCOUNTS) and setting.name.endswith("_file") and value:
+        value = _absolute(setting, value, folder)
     elif setting.name in ("lake", "artifacts") or setting.name.startswith(STORES):
         value = value if "://" in value else _absolute(setting, value, folder)
     if "://" in value:

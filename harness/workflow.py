@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import InterruptedRunError, JobError, NotThereError, Problem, ScenarioError
+from harness.errors import HarnessError, InterruptedRunError, JobError, NotThereError, Problem, ScenarioError
 from harness.files import held, sha256_of, write_text
 from harness.results import Result
 from harness.runs import PLAN, RESULT, RunFolder, new_run_id
 from harness.scenario.loader import LoadedScenario, load_scenario
-from harness.scenario.plan import Plan, SourceData
-from harness.settings import Settings, read_settings
+from harness.scenario.plan import Environment, Plan, Setting, SourceData
+from harness.settings import STORES, Settings, read_settings
 from harness.targets import Target, open_target
 from harness.verdict.bounds import judge_versions, overall
 
@@ -85,7 +85,7 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> 
                 sha256=sha256_of(source.path) if source.path and source.path.is_file() else None,
             )
         ),
-        settings=tuple(settings),
+        settings=tuple(_in_force(settings, environment, scenario.publish.to)),
     )
 
 
@@ -99,7 +99,9 @@ def run_folder(settings: Settings, target: Target, plan: Plan) -> Iterator[RunFo
         with held(file):
             yield folder
     except (ScenarioError, NotThereError):
-        target.remove_run(plan.run_id)
+        # Where it can't be removed, the fault that led here is the one to be told.
+        with suppress(HarnessError):
+            target.remove_run(plan.run_id)
         folder.remove()
         raise
 
@@ -154,6 +156,21 @@ def show(result: Result, folder: Path, console: Console) -> None:
     from harness.report.terminal import show_verdict
 
     show_verdict(console, result, folder)
+
+
+def _in_force(settings: Settings, environment: Environment, store: str) -> Iterator[Setting]:
+    """The settings as they are in force: a target has places of its own where nobody has named others."""
+    own = {
+        "lake": environment.lake,
+        f"{STORES}{store}": environment.model_store,
+        "tracking_uri": environment.tracking_uri,
+    }
+    for setting in settings:
+        value = own.get(setting.name, setting.value)
+        if value == setting.value:
+            yield setting
+        else:
+            yield Setting(name=setting.name, value=value, origin=f"target {environment.target}")
 
 
 def _size_of(path: Path | None) -> int | None:

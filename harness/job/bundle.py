@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ DEPENDS_ON = {FEATURIZER: (), CLASSIFIER: (FEATURIZER,), EXPLAINER: (FEATURIZER,
 """Which model is of use with which others only."""
 MANIFEST = "manifest.json"
 _TOLERANCE = 1e-9
+_COPIES_AT_ONCE = 4
 
 
 def save_models(models: Mapping[str, Any], folder: Path, run_id: str, scratch: str) -> None:
@@ -55,6 +57,9 @@ def save_models(models: Mapping[str, Any], folder: Path, run_id: str, scratch: s
             # Said outright: MLflow takes 20 s to find it out by itself.
             pip_requirements=_requirements(name),
         )
+    # Checksums that Hadoop leaves beside each file on a local disk: they'd be copied, and mean nothing there.
+    for checksum in folder.rglob(".*.crc"):
+        checksum.unlink()
 
 
 def publish(store: ModelStore, folder: Path, version: VersionResult, plan: Plan) -> str:
@@ -69,8 +74,8 @@ def publish(store: ModelStore, folder: Path, version: VersionResult, plan: Plan)
     digests = {name: sha256_of(path) for name, path in files.items()}
     manifest = _manifest(digests, version, plan)
     if store.read(f"{bundle}/{MANIFEST}") != manifest:
-        for name, path in files.items():
-            store.put(f"{bundle}/{name}", path)
+        with ThreadPoolExecutor(_COPIES_AT_ONCE) as pool:
+            list(pool.map(lambda name: store.put(f"{bundle}/{name}", files[name]), files))
         store.write(f"{bundle}/{MANIFEST}", manifest)
     return store.uri(bundle)
 

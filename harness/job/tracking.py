@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,16 @@ class Tracker:
             mode="json", by_alias=True, include={"explanations", "coefficients", "schema", "grid"}
         )
         self._client.log_dict(run_id, details, "details.json")
-        self._client.log_artifacts(run_id, str(models), MODELS)
+        folders = [path for path in models.iterdir() if path.is_dir()]
+        with ThreadPoolExecutor(
+            max(1, len(folders))
+        ) as pool:  # A server takes them one by one, each a request.
+            list(
+                pool.map(
+                    lambda each: self._client.log_artifacts(run_id, str(each), f"{MODELS}/{each.name}"),
+                    folders,
+                )
+            )
 
     def finish_version(self, version: VersionResult, verdict: Verdict) -> None:
         """Close a version's run with its verdict and, where it was published, its bundle."""

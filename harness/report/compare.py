@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from harness.report import words
+from harness.report.progress import write_line
 from harness.results import Measured, Verdict
 from harness.verdict.parity import Difference, Parity
 
@@ -15,17 +17,21 @@ _LONG = 24
 
 def show_parity(console: Console, parity: Parity) -> None:
     """A line per number that differs at all, and how many agree to the last bit."""
-    console.print(f"a  {parity.run_a}\nb  {parity.run_b}\n", markup=False)
+    for name, run in (("a", parity.run_a), ("b", parity.run_b)):
+        write_line(console, Text(f"{name}  {run}"))
+    console.print()
     told = [each for each in parity.differences if each.difference or each.verdict is not Verdict.PASS]
     if told:
-        table = Table(*_TITLES, box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for title in _TITLES:
+            table.add_column(title, overflow="fold")
         for each in told:
-            table.add_row(*_row(each))
+            table.add_row(*(_cell(console, text) for text in _row(each)))
         console.print(table)
         console.print()
     same = len(parity.differences) - len(told)
-    console.print(f"{words.count(same, 'value')} the very same, {len(told)} not.", markup=False)
-    console.print(_WORDS[parity.verdict], markup=False)
+    write_line(console, Text(f"{words.count(same, 'value')} the very same, {len(told)} not."))
+    write_line(console, Text(_WORDS[parity.verdict]))
 
 
 _WORDS = {
@@ -46,6 +52,11 @@ def _row(each: Difference) -> tuple[str, ...]:
         f"{each.tolerance:g}" if each.tolerance else "exact",
         words.verdict_words(each.verdict),
     )
+
+
+def _cell(console: Console, text: str) -> Text:
+    plain = words.printable(text)
+    return Text(words.to_ascii(plain) if console.options.ascii_only else plain)
 
 
 def _shown(value: Measured | str) -> str:

@@ -44,7 +44,7 @@ def docker(
             check=False,
             timeout=timeout_s,
         )
-    except FileNotFoundError as error:
+    except (FileNotFoundError, PermissionError) as error:
         raise NotThereError("There is no Docker on this machine.", remedy=_INSTALL) from error
     except subprocess.TimeoutExpired as error:
         raise NotThereError(
@@ -66,7 +66,7 @@ def require_engine() -> None:
         said = (answer.stderr or answer.stdout).strip().splitlines()
         raise NotThereError(
             f"No Docker engine answers: {said[-1] if said else 'no reason given'}",
-            remedy="Start it (systemctl start docker), or use --target embedded.",
+            remedy="Start it (systemctl start docker), be in its group (docker), or use --target embedded.",
         )
     answer = docker(["compose", "version", "--short"], timeout_s=_TIMEOUT_S)
     found = re.match(r"v?(\d+)\.(\d+)", answer.stdout.strip())

@@ -42,6 +42,7 @@ def images(settings: Settings) -> tuple[Image, ...]:
         )
     base = settings["base_image"]
     postgres = settings["postgres_image"]
+    package = ("harness", "pyproject.toml")
     locks = ("requirements/spark.lock", "requirements/wheel.lock")
     return (
         _image("azurite", "azurite", base, ("docker/azurite",)),
@@ -49,7 +50,7 @@ def images(settings: Settings) -> tuple[Image, ...]:
         if postgres
         else _image("postgres", "postgres", base, ("docker/postgres",)),
         _image("mlflow", "mlflow", base, ("docker/mlflow", "requirements/mlflow.lock")),
-        _image("spark-master", "spark", base, ("docker/spark", "harness", "pyproject.toml", *locks)),
+        _image("spark-master", "spark", base, ("docker/spark", *package, *locks)),
     )
 
 

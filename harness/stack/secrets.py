@@ -70,7 +70,9 @@ class StackFiles:
             _write(part)
             part.folder.rename(self.folder)
         except OSError as error:
-            raise unwritable(self.folder, error) from error
+            # Another command may have been quicker: then all of it is there.
+            if not self.folder.is_dir():
+                raise unwritable(self.folder, error) from error
         finally:
             shutil.rmtree(part.folder, ignore_errors=True)
 
@@ -110,6 +112,10 @@ def _write(files: StackFiles) -> None:
     (files.public / "ca.pem").write_text(_pem([authority]), encoding="utf-8")
     files.ca_bundle.write_text(_pem(trusted), encoding="utf-8")
     (files.public / "truststore.p12").write_bytes(truststore.java_store(trusted))
+    # The containers' user is another one, whatever this one keeps to itself by default.
+    files.public.chmod(0o755)
+    for path in files.public.iterdir():
+        path.chmod(0o644)
 
 
 def _account_key() -> str:

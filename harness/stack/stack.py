@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,18 @@ class Stack:
         """The images of this version of the project."""
         return images(self._settings)
 
+    @cached_property
+    def workers(self) -> int:
+        """How many workers there are to be: as many as run already, where nobody has said."""
+        chosen = self._settings.chosen("workers")
+        return int(chosen or len(self._running("spark-worker")) or self._settings["workers"])
+
+    @property
+    def worker_cores(self) -> int:
+        """Cores that a worker gives away."""
+        cores = self._settings["worker_cores"]
+        return os.cpu_count() or 1 if cores == "*" else int(cores)
+
     def ready(self) -> None:
         """See that an engine answers and that this version's images are there.
 
@@ -69,12 +82,7 @@ class Stack:
 
     def is_up(self) -> bool:
         """Whether the stack's MLflow runs; where there is no engine, it does not."""
-        try:
-            filters = ("--filter", f"label=com.docker.compose.project={self.name}")
-            service = ("--filter", "label=com.docker.compose.service=mlflow")
-            return bool(docker(["ps", "--quiet", *filters, *service], timeout_s=5).stdout.strip())
-        except NotThereError:
-            return False
+        return bool(self._running("mlflow"))
 
     def build(self) -> None:
         """Build the images of this version that are not there yet, and forget those of earlier ones.
@@ -94,8 +102,8 @@ class Stack:
                 )
             self._remove_images(keep={image.name for image in self.images})
 
-    def up(self, secrets: Mapping[str, str] | None = None) -> bool:
-        """Bring the stack up and wait until every service is healthy; whether it was down before.
+    def up(self, secrets: Mapping[str, str] | None = None) -> None:
+        """Bring the stack up and wait until every service is healthy.
 
         Args:
             secrets: Name to value of what the job needs besides the stack's own.
@@ -112,7 +120,6 @@ class Stack:
         answer = docker(self.compose(*arguments, "--no-build"), self.environ())
         if answer.returncode != 0:
             raise self.fault(answer.stderr)
-        return not before
 
     def down(self, *, volumes: bool = False) -> None:
         """Remove the stack's containers and, where it is said so, its volumes with all data.
@@ -172,13 +179,23 @@ class Stack:
     def environ(self) -> dict[str, str]:
         """The variables that compose.yaml reads."""
         settings = self._settings
-        variables = ("stack", "workers", "worker_memory", "azurite_port", "mlflow_port", "spark_port")
+        variables = ("stack", "worker_memory", "azurite_port", "mlflow_port", "spark_port")
         return {
             **{f"HARNESS_{name.upper()}": settings[name] for name in variables},
             **{image.variable: image.name for image in self.images},
+            "HARNESS_WORKERS": str(self.workers),
+            "HARNESS_WORKER_CORES": str(self.worker_cores),
             "HARNESS_BASE_IMAGE": settings["base_image"],
             "HARNESS_STACK_FILES": str(self.files.folder),
         }
+
+    def _running(self, service: str) -> list[str]:
+        labels = (f"project={self.name}", f"service={service}")
+        filters = [option for label in labels for option in ("--filter", f"label=com.docker.compose.{label}")]
+        try:
+            return docker(["ps", "--quiet", *filters], timeout_s=5).stdout.split()
+        except NotThereError:
+            return []
 
     def _hand_out_secrets(self, more: Mapping[str, str]) -> None:
         """Through a container's standard input: into volumes, and nowhere else."""

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
 _SHA256 = "sha256"
-# Four tries, some 20 s in all: the default goes on for minutes.
+# A few tries, some 10 s in all: the default goes on for minutes.
 _OPTIONS: dict[str, Any] = {
     "connection_timeout": 10,
     "read_timeout": 60,
-    "retry_total": 4,
+    "retry_total": 3,
     "initial_backoff": 1,
     "increment_base": 2,
 }

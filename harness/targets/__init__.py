@@ -88,6 +88,9 @@ def _choose(settings: Settings, report: Callable[[str], None]) -> str:
     """The better one of the targets that are ready, told with the reason and the way to the other."""
     from harness.stack.stack import Stack
 
+    if any("://" not in (settings.chosen(name) or "://") for name in ("lake", "stores.models")):
+        report("Target: embedded, as the settings name folders of this machine.")
+        return "embedded"
     try:
         Stack(settings).ready()
     except NotThereError as error:

@@ -9,27 +9,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.accounts import read_accounts
-from harness.errors import HarnessError, NotThereError
+from harness.errors import HarnessError, NotThereError, UsageError
 from harness.events import Listener
 from harness.results import Result
 from harness.runs import PLAN
 from harness.runtime import truststore
 from harness.scenario.plan import Account, Environment, Plan, Secret, SourceData
-from harness.settings import Settings
+from harness.settings import STORES, Settings
 from harness.stack.docker import docker
 from harness.stack.stack import LAKE_ACCOUNT, MODELS_ACCOUNT, Stack
 from harness.storage.blobs import Blobs, account_of
 from harness.storage.credentials import read_secret
 from harness.storage.uri import SCHEME, StorageUri
 from harness.targets.process import follow, result_of
-from harness.targets.spark import executor_java_options, is_small, java_options, spark_settings
+from harness.targets.spark import is_small, java_options, spark_settings
 
 LAKE = f"{SCHEME}lake@{LAKE_ACCOUNT}.dfs.core.windows.net"
 MODELS = f"{SCHEME}models@{MODELS_ACCOUNT}.dfs.core.windows.net"
 MLFLOW = "http://mlflow:5000"
 _AZURITE = "azurite:10000"
 _CERTIFICATES = "/etc/harness"
-_CONTAINERS = (LAKE, MODELS, f"{SCHEME}mlflow@{LAKE_ACCOUNT}.dfs.core.windows.net")
+_ARTIFACTS = StorageUri("mlflow", LAKE_ACCOUNT)
 _MEGABYTES = {"m": 1, "g": 1024}
 
 # Azurite has no endpoint of the lake's own kind: Hadoop's client speaks to it as to plain blobs.
@@ -56,11 +56,12 @@ class Compose:
     def environment(self, source_bytes: int | None, store: str) -> Environment:
         """The stack's own storage accounts, unless the settings name others."""
         settings = self._settings
-        chosen = settings.chosen(f"stores.{store}") if store == "models" else settings.store(store)
+        models = settings.store(store) if settings.chosen(f"{STORES}{store}") else MODELS
+        self._require_reachable(models)
         return Environment(
             target="compose",
-            lake=settings.chosen("lake") or LAKE,
-            model_store=chosen or MODELS,
+            lake=self._lake,
+            model_store=models,
             tracking_uri=settings.chosen("tracking_uri") or MLFLOW,
             experiment=settings["experiment"],
             spark=self._spark(small=is_small(source_bytes)),
@@ -77,19 +78,22 @@ class Compose:
                 f"The Compose target can't copy {path} to the lake: it is a folder.",
                 remedy="Name a single file or an abfss:// URI as the source, or use --target embedded.",
             )
-        uri = f"{self._settings.chosen('lake') or LAKE}/sources/{source.sha256}/{path.name}"
+        uri = f"{self._lake}/sources/{source.sha256}/{path.name}"
         return source.model_copy(update={"uri": uri, "copied_from": str(path)})
 
     def prepare(self, plan: Plan) -> None:
         """Bring the stack up, and copy the source to the lake where it is not there yet."""
         self._require_memory()
+        self._started = not self.stack.is_up()
         with self._stopped_after_fault():
-            self._started = self.stack.up(self._given_secrets())
+            self.stack.up(self._given_secrets())
+            # Opening makes the containers; MLflow's artifacts are the stack's own, wherever the lake lies.
+            own, _ = self._own_accounts(inside=False)
+            Blobs(_ARTIFACTS, own)
             accounts = self._accounts(inside=False)
-            for uri in (*_CONTAINERS, plan.environment.lake, plan.environment.model_store):
-                if uri.startswith(SCHEME):
-                    root = StorageUri.parse(uri)
-                    Blobs(root, account_of(root, accounts))
+            for uri in (plan.environment.lake, plan.environment.model_store):
+                root = StorageUri.parse(uri)
+                Blobs(root, account_of(root, accounts))
             if plan.source.copied_from is not None:
                 folder, _, name = plan.source.uri.rpartition("/")
                 root = StorageUri.parse(folder)
@@ -109,41 +113,76 @@ class Compose:
                 clean_up=lambda process: _remove(name, process),
                 given=folder / PLAN,
             )
-            return result_of(finished, folder)
+            result = result_of(finished, folder)
+        if result.failure is not None:
+            self._stop_started()
+        return result
 
     def remove_run(self, run_id: str) -> None:
         """Remove a run's tables."""
-        if not self._settings.chosen("lake") and not self.stack.is_up():
+        if self._own_storage and not self.stack.is_up():
             raise NotThereError(
                 f"The tables of the run {run_id} lie in the stack, which is not up.",
                 remedy="'make up' brings it up; 'make clean' removes it with all its data.",
             )
-        root = StorageUri.parse(self._settings.chosen("lake") or LAKE)
+        root = StorageUri.parse(self._lake)
         Blobs(root, account_of(root, self._accounts(inside=False))).remove_all(f"runs/{run_id}")
+
+    @property
+    def _own_storage(self) -> bool:
+        """Whether tables and bundles lie in the stack's Azurite."""
+        return self._settings.chosen("lake") is None
+
+    @property
+    def _lake(self) -> str:
+        return self._settings.chosen("lake") or LAKE
+
+    def _require_reachable(self, models: str) -> None:
+        """Containers see neither this machine's folders nor two storages at once."""
+        for name, uri in (("lake", self._lake), ("model store", models)):
+            if not uri.startswith(SCHEME):
+                raise UsageError(
+                    f"The Compose target can't reach the {name} {uri}: it is a folder of this machine.",
+                    remedy="Name abfss:// URIs, or set neither lake nor stores, or use --target embedded.",
+                )
+            StorageUri.parse(uri)
+        if self._own_storage != (models == MODELS):
+            raise UsageError(
+                f"Of the lake {self._lake} and the model store {models} one lies in the stack, one does not.",
+                remedy="Set both lake and stores, or neither.",
+            )
 
     def _spark(self, *, small: bool) -> dict[str, str]:
         settings = self._settings
         trust = truststore.options_for(f"{_CERTIFICATES}/truststore.p12")
-        memory = settings["driver_memory"]
+        driver, executor = settings["driver_memory"], settings["executor_memory"]
         return {
-            **spark_settings(settings.chosen("lake") or LAKE, small=small),
+            **spark_settings(self._lake, small=small),
             **_SPARK,
-            **({} if settings.chosen("lake") else _SPARK_ON_AZURITE),
-            "spark.driver.memory": memory,
-            "spark.executor.memory": settings["executor_memory"],
-            "spark.driver.extraJavaOptions": " ".join((*java_options(memory, small=small), *trust)),
-            "spark.executor.extraJavaOptions": " ".join((*executor_java_options(small=small), *trust)),
+            **(_SPARK_ON_AZURITE if self._own_storage else {}),
+            # All executors take part from the first task on: what the first ones alone read stays with them.
+            "spark.cores.max": str(self.stack.workers * self.stack.worker_cores),
+            "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+            "spark.scheduler.maxRegisteredResourcesWaitingTime": "15s",
+            "spark.driver.memory": driver,
+            "spark.executor.memory": executor,
+            "spark.driver.extraJavaOptions": " ".join((*java_options(driver, small=small), *trust)),
+            "spark.executor.extraJavaOptions": " ".join((*java_options(executor, small=small), *trust)),
         }
 
     def _accounts(self, *, inside: bool) -> tuple[Account, ...]:
         """The accounts as they are reached from inside of the stack, or from this machine."""
-        if self._settings.chosen("lake"):
-            return tuple(
-                account.model_copy(update={"secret": Secret(file=f"/run/secrets/account_{account.name}")})
-                if inside
-                else account
-                for account in read_accounts(self._settings)
-            )
+        if self._own_storage:
+            return self._own_accounts(inside=inside)
+        return tuple(
+            account.model_copy(update={"secret": Secret(file=f"/run/secrets/account_{account.name}")})
+            if inside
+            else account
+            for account in read_accounts(self._settings)
+        )
+
+    def _own_accounts(self, *, inside: bool) -> tuple[Account, ...]:
+        """The accounts of the stack's Azurite: the lake's, and the models'."""
         files = self.stack.files
         endpoint = _AZURITE if inside else f"127.0.0.1:{self._settings['azurite_port']}"
         return tuple(
@@ -179,9 +218,12 @@ class Compose:
         try:
             yield
         except (HarnessError, KeyboardInterrupt):
-            if self._started and not self._keep:
-                self.stack.down()
+            self._stop_started()
             raise
+
+    def _stop_started(self) -> None:
+        if self._started and not self._keep:
+            self.stack.down()
 
 
 def _megabytes(memory: str) -> int:

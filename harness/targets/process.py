@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -49,7 +51,7 @@ def follow(
         clean_up: Sees that nothing that the job started outlives it, however it ended.
         given: A file for its standard input.
     """
-    result: Result | None = None
+    results: list[Result] = []
     interrupted = False
     with (folder / LOG).open("w", encoding="utf-8") as log, (given or Path("/dev/null")).open() as stdin:
         process = subprocess.Popen(
@@ -63,16 +65,17 @@ def follow(
             start_new_session=True,
         )
         try:
-            result = _hand_on(process, log, listener)
+            _hand_on(process, log, listener, results)
         except KeyboardInterrupt:
             interrupted = True
             interrupt(process)
-            _wait_or_kill(process)
+            with _ended_after(_END_TIMEOUT_S, lambda: clean_up(process)):
+                _hand_on(process, log, listener, results)
         finally:
             clean_up(process)
             if process.stdout is not None:
                 process.stdout.close()
-    return Finished(process.returncode, result, interrupted)
+    return Finished(process.returncode, results[-1] if results else None, interrupted)
 
 
 def result_of(finished: Finished, folder: Path) -> Result:
@@ -99,24 +102,27 @@ def result_of(finished: Finished, folder: Path) -> Result:
     )
 
 
-def _wait_or_kill(process: subprocess.Popen[str]) -> None:
+@contextmanager
+def _ended_after(timeout_s: float, end: Callable[[], None]) -> Iterator[None]:
+    """Let the block go on for so long, or until Ctrl-C is pressed again."""
+    timer = threading.Timer(timeout_s, end)
+    timer.start()
     try:
-        process.wait(_END_TIMEOUT_S)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        process.kill()
-        process.wait()
+        with suppress(KeyboardInterrupt):
+            yield
+    finally:
+        timer.cancel()
 
 
-def _hand_on(process: subprocess.Popen[str], log: IO[str], listener: Listener) -> Result | None:
-    result: Result | None = None
+def _hand_on(process: subprocess.Popen[str], log: IO[str], listener: Listener, results: list[Result]) -> None:
+    """Everything that the job says until it has ended."""
     for line in process.stdout or ():
         event = Event.from_line(line)
         if event is not None:
             listener(event)
         elif (found := Result.from_line(line)) is not None:
-            result = found
+            results.append(found)
         else:
             log.write(line)
             log.flush()
     process.wait()
-    return result

@@ -52,7 +52,7 @@ def spark_settings(lake: str, *, small: bool) -> dict[str, str]:
 
 
 def java_options(memory: str, *, small: bool) -> tuple[str, ...]:
-    """Options of the driver's JVM.
+    """Options of a JVM that works: the driver's, or an executor's.
 
     Args:
         memory: Of its heap: one that starts small is collected all the time until it has grown; young
@@ -60,8 +60,3 @@ def java_options(memory: str, *, small: bool) -> tuple[str, ...]:
         small: For small data.
     """
     return (f"-Xms{memory}", "-XX:NewRatio=1", *(_JVM_FOR_SMALL_DATA if small else ()))
-
-
-def executor_java_options(*, small: bool) -> tuple[str, ...]:
-    """Options of an executor's JVM, whose heap Spark sets itself."""
-    return _JVM_FOR_SMALL_DATA if small else ()

@@ -1,10 +1,12 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from harness.errors import ExitCode, NotThereError, UsageError
+from harness.files import held
 from harness.housekeeping import remove_old_runs
-from harness.runs import RunFolder
+from harness.runs import PLAN, RunFolder
 from harness.settings import Settings, read_settings
 
 IDS = [f"2026010{day}-120000-daily-000{day}" for day in range(1, 5)]
@@ -21,6 +23,13 @@ def _settings(tmp_path: Path) -> Settings:
         (settings.home / file).parent.mkdir(parents=True, exist_ok=True)
         (settings.home / file).touch()
     return settings
+
+
+def _plan(settings: Settings, run_id: str, target: str) -> Path:
+    """All of a plan that housekeeping reads."""
+    file = settings.runs / run_id / PLAN
+    file.write_text(json.dumps({"environment": {"target": target}}), encoding="utf-8")
+    return file
 
 
 def _files(settings: Settings) -> set[str]:
@@ -83,3 +92,32 @@ def test_a_run_that_cannot_be_removed_is_told(settings: Settings, monkeypatch: p
     with pytest.raises(NotThereError, match=f"Can't remove .*{IDS[0]}"):
         remove_old_runs(settings, 2)
     assert not (settings.runs / IDS[1]).exists()
+
+
+@pytest.mark.parametrize(("keep", "gone"), [(0, [1, 2, 3]), (2, [1])])
+def test_a_run_under_way_is_never_removed(settings: Settings, keep: int, gone: list[int]) -> None:
+    """It stays with its tables, however old it is, and is none of those that are kept."""
+    plan = _plan(settings, IDS[0], "embedded")
+    with held(plan):
+        removed = remove_old_runs(settings, keep)
+    assert ([IDS[at] for at in gone], True, True) == (
+        removed,
+        plan.exists(),
+        (Path(settings["lake"]) / "runs" / IDS[0] / "loans").exists(),
+    )
+
+
+def test_a_run_that_has_ended_is_removed(settings: Settings) -> None:
+    """A plan that nobody holds any more keeps nothing."""
+    with held(_plan(settings, IDS[0], "embedded")):
+        pass
+    assert IDS == remove_old_runs(settings, 0)
+
+
+def test_tables_that_cannot_be_removed_are_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run whose tables lie in a stack that is not up stays, and does not keep the others."""
+    monkeypatch.setenv("PATH", str(settings.home))
+    _plan(settings, IDS[0], "compose")
+    with pytest.raises(NotThereError, match=f"The tables of the run {IDS[0]} lie in the stack"):
+        remove_old_runs(settings, 1)
+    assert {IDS[0], IDS[3]} == {path.name for path in settings.runs.iterdir()} & set(IDS)

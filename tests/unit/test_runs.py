@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Self
@@ -7,8 +9,19 @@ import pytest
 
 from harness import runs as module
 from harness.errors import ExitCode, NotThereError
-from harness.runs import RunFolder, list_runs, new_run_id
+from harness.files import held
+from harness.results import Result
+from harness.runs import PLAN, RESULT, RunFolder, list_runs, new_run_id, read_result
+from tests.unit import report_samples as samples
 
+_HOLD = """
+import sys
+from pathlib import Path
+from harness.files import held
+with held(Path(sys.argv[1])):
+    print(flush=True)
+    input()
+"""
 OLD, NEW = "20260131-094502-three_versions-7f3a", "20260201-000000-other-0000"
 
 
@@ -21,6 +34,14 @@ class _Clock(datetime):
     def now(cls, tz: tzinfo | None = None) -> Self:
         cls.today_is += timedelta(days=1)
         return cls.fromtimestamp(cls.today_is.timestamp(), tz)
+
+
+def _with_result(runs: Path, run_id: str) -> Result:
+    result = samples.result(run_id=run_id)
+    run = RunFolder.create(runs, run_id)
+    (run.path / RESULT).write_text(result.model_dump_json(by_alias=True), encoding="utf-8")
+    run.make_latest()
+    return result
 
 
 def test_a_run_id_says_when_and_what() -> None:
@@ -115,3 +136,100 @@ def test_a_removed_run_leaves_nothing(tmp_path: Path) -> None:
     run.remove()
     run.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_under_way_while_its_plan_is_held(tmp_path: Path) -> None:
+    """Several may hold it; when the last one lets go, the run has ended."""
+    run = RunFolder.create(tmp_path, OLD)
+    plan = run.path / PLAN
+    plan.touch()
+    seen = []
+    with held(plan):
+        with held(plan):
+            seen.append(run.under_way)
+        seen.append(run.under_way)
+    assert [True, True, False] == [*seen, run.under_way]
+
+
+def test_a_run_whose_command_was_killed_is_not_under_way(tmp_path: Path) -> None:
+    """The mark goes with the process that made it."""
+    run = RunFolder.create(tmp_path, OLD)
+    plan = run.path / PLAN
+    plan.touch()
+    command = [sys.executable, "-c", _HOLD, str(plan)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        before = run.under_way
+        holder.kill()
+    assert (True, False) == (before, run.under_way)
+
+
+def test_a_run_without_a_plan_is_not_under_way(tmp_path: Path) -> None:
+    """An empty folder is no run at work."""
+    assert not RunFolder.create(tmp_path, OLD).under_way
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        (samples.plan().model_dump_json(), "embedded"),
+        (None, None),
+        ("", None),
+        ('{"environment"', None),
+        ("[]", None),
+        ("{}", None),
+        ('{"environment": null}', None),
+        ('{"environment": {}}', None),
+    ],
+    ids=["plan", "none", "empty", "half", "list", "object", "null", "no target"],
+)
+def test_a_run_knows_its_target(tmp_path: Path, plan: str | None, expected: str | None) -> None:
+    """Its plan says where it ran; where there is none or half of one, nobody knows."""
+    run = RunFolder.create(tmp_path, OLD)
+    if plan is not None:
+        (run.path / PLAN).write_text(plan, encoding="utf-8")
+    assert expected == run.target
+
+
+def test_a_result_is_read_by_the_runs_id(tmp_path: Path) -> None:
+    """The result that was written is the one that is read."""
+    expected = [_with_result(tmp_path, run_id) for run_id in (OLD, NEW)]
+    assert expected == [read_result(tmp_path, run_id) for run_id in (OLD, NEW)]
+
+
+@pytest.mark.parametrize("how", ["latest", "folder"])
+def test_a_result_is_read_by_other_names(tmp_path: Path, how: str) -> None:
+    """The latest run, or any folder with a result."""
+    expected = _with_result(tmp_path / "runs", OLD)
+    run, runs = ("latest", tmp_path / "runs") if how == "latest" else (str(tmp_path / "runs" / OLD), tmp_path)
+    assert expected == read_result(runs, run)
+
+
+@pytest.mark.parametrize(
+    ("run", "meant"),
+    [(OLD.replace("three", "tree"), f" Did you mean '{OLD}'?"), ("other", ""), ("latest", "")],
+    ids=["near", "far", "latest"],
+)
+def test_a_result_that_is_not_there_is_told(tmp_path: Path, run: str, meant: str) -> None:
+    """The message has the file that was looked for, where runs are, and the run that was meant."""
+    RunFolder.create(tmp_path, OLD)
+    with pytest.raises(NotThereError) as caught:
+        read_result(tmp_path, run)
+    assert str(caught.value) == (
+        f"There is no result of a run '{run}': {tmp_path / run / RESULT}.{meant}\n"
+        f"  {tmp_path} holds the runs."
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", b"[]", b"\xff", samples.result().model_dump_json(by_alias=True).encode()[:-1]],
+    ids=["empty", "object", "list", "no text", "half"],
+)
+def test_a_result_of_another_version_is_told(tmp_path: Path, content: bytes) -> None:
+    """A file that holds something else is no result, and no traceback."""
+    file = RunFolder.create(tmp_path, OLD).path / RESULT
+    file.write_bytes(content)
+    with pytest.raises(NotThereError, match=f"{file} is no result of a run of this version"):
+        read_result(tmp_path, OLD)

@@ -1,0 +1,83 @@
+"""The Compose target beside the embedded one, and what its stack costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.settings import read_settings
+from harness.stack.docker import docker
+from harness.stack.stack import Stack
+
+ROOT = Path(__file__).parents[2]
+_STACK = "harness-bench"
+_UNITS = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0}
+
+
+def main(rounds: int) -> None:
+    """Measure the start of a stack of its own, its memory when idle, and one scenario in both places."""
+    console = Console(highlight=False)
+    with tempfile.TemporaryDirectory(prefix="harness-bench-") as folder:
+        environ = {"HARNESS_HOME": folder, "HARNESS_STACK": _STACK}
+        stack = Stack(read_settings(folder=ROOT, environ=environ))
+        stack.build()
+        try:
+            console.print(f"up, the first time: {_command(environ, 'up'):.1f} s")
+            stack.down()
+            console.print(f"up, later: {_command(environ, 'up'):.1f} s")
+            time.sleep(20)  # Until the services have done what they do at their start.
+            console.print(f"memory of the idle stack: {_memory_mib(stack):.0f} MiB")
+            times: dict[str, list[float]] = {"compose": [], "embedded": []}
+            steps: dict[str, dict[str, float]] = {}
+            for _ in range(rounds):
+                for target, measured in times.items():
+                    measured.append(_command(environ, "scenario", "three_versions", "--target", target))
+                    result = json.loads((Path(folder) / "runs" / "latest" / "result.json").read_text())
+                    steps[target] = result["timings"]
+                console.print(", ".join(f"{name} {each[-1]:.1f} s" for name, each in times.items()))
+            console.print(_table(steps))
+            ratio = min(times["compose"]) / min(times["embedded"])
+            console.print(f"three_versions in Compose takes {ratio:.2f} times the embedded time")
+        finally:
+            stack.down(volumes=True)
+
+
+def _command(environ: dict[str, str], *arguments: str) -> float:
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"harness {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return time.monotonic() - start
+
+
+def _memory_mib(stack: Stack) -> float:
+    names = [service.container for service in stack.services()]
+    lines = docker(["stats", "--no-stream", "--format", "{{.MemUsage}}", *names]).stdout.splitlines()
+    used = [line.split("/")[0].strip() for line in lines]
+    return sum(float(each[:-3]) * _UNITS[each[-3:]] for each in used)
+
+
+def _table(steps: dict[str, dict[str, float]]) -> Table:
+    table = Table("step", *(f"{target}, s (versions side by side)" for target in steps), box=None)
+    for name in dict.fromkeys(name for each in steps.values() for name in each):
+        table.add_row(name, *(f"{each[name]:.1f}" if name in each else "-" for each in steps.values()))
+    return table
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1)

@@ -1,0 +1,156 @@
+"""The stack that the Compose tests share: a project of its own, on free ports, removed at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testcontainers.core.docker_client import DockerClient
+
+from harness.errors import HarnessError
+from harness.settings import Settings, read_settings
+from harness.stack.docker import require_engine
+from harness.stack.stack import Stack
+from tests.embedded.runner import ROOT
+
+REQUIRED = "HARNESS_TEST_COMPOSE"
+"""Set where the Compose tests must run: without an engine they fail then, instead of being skipped."""
+KEEP = "KEEP"
+WORKERS = 3
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """A running stack, and the command with the settings that lead to it."""
+
+    home: Path
+    variables: Mapping[str, str]
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as the command reads them."""
+        return read_settings(folder=ROOT, environ=self.variables)
+
+    @property
+    def stack(self) -> Stack:
+        """The stack itself."""
+        return Stack(self.settings)
+
+    def run(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
+        """The command, to its end."""
+        return subprocess.run(
+            self._command(arguments),
+            cwd=ROOT,
+            env=self._environ(changed),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """The command, running; ended at the end, whatever happens."""
+        process = subprocess.Popen(
+            self._command(arguments),
+            cwd=ROOT,
+            env=self._environ({}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.communicate()
+
+    def containers(self, service: str | None = None) -> list[Any]:
+        """The stack's containers, or those of one service."""
+        labels = [f"com.docker.compose.project={self.variables['HARNESS_STACK']}"]
+        if service is not None:
+            labels.append(f"com.docker.compose.service={service}")
+        found: list[Any] = DockerClient().client.containers.list(all=True, filters={"label": labels})
+        return found
+
+    def _command(self, arguments: tuple[str, ...]) -> list[str]:
+        return [sys.executable, "-m", "harness", *arguments]
+
+    def _environ(self, changed: Mapping[str, str]) -> dict[str, str]:
+        return {**os.environ, **self.variables, "COLUMNS": "120", **changed}
+
+
+def variables(home: Path, name: str) -> dict[str, str]:
+    """The settings of a stack of its own."""
+    azurite, mlflow, spark = free_ports(3)
+    return {
+        "HARNESS_HOME": str(home),
+        "HARNESS_TARGET": "compose",
+        "HARNESS_STACK": name,
+        "HARNESS_AZURITE_PORT": str(azurite),
+        "HARNESS_MLFLOW_PORT": str(mlflow),
+        "HARNESS_SPARK_PORT": str(spark),
+        # Three workers on a machine of two cores: none needs much.
+        "HARNESS_WORKER_MEMORY": "1g",
+        "HARNESS_EXECUTOR_MEMORY": "800m",
+    }
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    """Read on until a line says it."""
+    seen = []
+    for line in process.stdout or ():
+        seen.append(line)
+        if text in line:
+            return
+    pytest.fail(f"no line said {text!r}:\n{''.join(seen)}")
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """An engine with Compose; without one nothing here can be tested."""
+    try:
+        require_engine()
+    except HarnessError as error:
+        if os.environ.get(REQUIRED):
+            raise
+        pytest.skip(f"COMPOSE IS NOT TESTED: {error.message}")
+
+
+@pytest.fixture(scope="session")
+def stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """A stack with three workers; removed even after a failure, unless KEEP is set."""
+    del engine
+    home = tmp_path_factory.mktemp("stack") / ".harness"
+    found = RunningStack(home, variables(home, "harness-test"))
+    found.stack.down(volumes=True)
+    try:
+        up = found.run("up", "--workers", str(WORKERS))
+        assert 0 == up.returncode, up.stderr[-4000:]
+        yield found
+    finally:
+        if not os.environ.get(KEEP):
+            found.stack.down(volumes=True)
+            shutil.rmtree(home / "stack", ignore_errors=True)

@@ -1,0 +1,119 @@
+"""Services that go away while a scenario runs, and what must come of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+
+from harness.runs import read_result
+from harness.scenario.model import Scenario
+from tests.compose.conftest import RunningStack, wait_for
+from tests.embedded.runner import changed, last_version_alone
+from tests.embedded.small import SMALL, write_table
+
+pytestmark = [pytest.mark.spark, pytest.mark.compose]
+
+ONE_VERSION = last_version_alone(SMALL)
+UNPUBLISHED = changed(ONE_VERSION, {"publish": {"when": "never"}})
+# Enough fits that training is under way for some ten seconds.
+LONG = changed(
+    UNPUBLISHED, {"pipeline": {"model": {"grid": {"reg_param": [each / 1000 for each in range(20)]}}}}
+)
+
+
+def write_scenario(folder: Path, scenario: Scenario) -> str:
+    write_table(folder)
+    file = folder / "small.yaml"
+    YAML(typ="safe").dump(scenario.model_dump(mode="json", exclude_none=True), file)
+    return str(file)
+
+
+def test_a_worker_is_killed_in_the_middle_of_training(stack: RunningStack, tmp_path: Path) -> None:
+    """The others do its work; the run passes."""
+    file = write_scenario(tmp_path, LONG)
+    with stack.started("scenario", file) as process:
+        wait_for(process, "run: log done")
+        stack.containers("spark-worker")[0].kill()
+        output, _ = process.communicate(timeout=280)
+    assert 0 == process.returncode, output
+    assert 0 == stack.run("up", "--workers", "3").returncode
+
+
+def test_azurite_stops_and_starts_again(stack: RunningStack, tmp_path: Path) -> None:
+    """The run passes or names the service; the next one passes, on every row once."""
+    file = write_scenario(tmp_path, ONE_VERSION)
+    with stack.started("scenario", file) as process:
+        wait_for(process, "run: ingest done")
+        [azurite] = stack.containers("azurite")
+        azurite.stop(timeout=1)
+        threading.Timer(5, azurite.start).start()
+        output, _ = process.communicate(timeout=280)
+    assert 0 == process.returncode or "azurite" in output.lower(), output
+    assert process.returncode in (0, 3), output
+    done = stack.run("scenario", file)
+    assert 0 == done.returncode, done.stdout + done.stderr
+    [version] = read_result(stack.home / "runs", "latest").versions
+    assert (0, 300) == (version.version, version.rows)
+
+
+def test_mlflow_is_away_for_ten_seconds(stack: RunningStack, tmp_path: Path) -> None:
+    """The run passes, and MLflow has every metric that the result has."""
+    file = write_scenario(tmp_path, UNPUBLISHED)
+    [mlflow] = stack.containers("mlflow")
+    with stack.started("scenario", file) as process:
+        wait_for(process, "second: train done")
+        mlflow.stop(timeout=1)
+        threading.Timer(10, mlflow.start).start()
+        output, _ = process.communicate(timeout=280)
+    assert 0 == process.returncode, output
+    [version] = read_result(stack.home / "runs", "latest").versions
+    client = MlflowClient(f"http://127.0.0.1:{stack.variables['HARNESS_MLFLOW_PORT']}")
+    logged = client.get_run(version.run_id or "").data.metrics
+    measured = {name: value for name, value in version.metrics.items() if value is not None}
+    assert measured == {name: logged[name] for name in measured}
+
+
+def test_ctrl_c_ends_the_job_in_its_container(stack: RunningStack, tmp_path: Path) -> None:
+    """Exit code 130, no container of the job left, and MLflow's runs are marked as killed."""
+    with stack.started("scenario", write_scenario(tmp_path, LONG)) as process:
+        wait_for(process, "run: log done")
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert 130 == process.returncode, output
+    assert [] == stack.containers("job")
+    client = MlflowClient(f"http://127.0.0.1:{stack.variables['HARNESS_MLFLOW_PORT']}")
+    experiment = client.get_experiment_by_name("harness")
+    assert experiment is not None
+    newest = max(path.name for path in (stack.home / "runs").iterdir() if path.name != "latest")
+    found = client.search_runs([experiment.experiment_id], f"tags.`harness.run_id` = '{newest}'")
+    assert {"KILLED"} == {each.info.status for each in found}
+
+
+def test_two_runs_at_once_do_not_meet(stack: RunningStack, tmp_path: Path) -> None:
+    """Both pass, each on a table of its own with every row in it."""
+    file = write_scenario(tmp_path, UNPUBLISHED)
+    before = set((stack.home / "runs").iterdir())
+    with stack.started("scenario", file) as one, stack.started("scenario", file) as other:
+        outputs = [process.communicate(timeout=280)[0] for process in (one, other)]
+    assert (0, 0) == (one.returncode, other.returncode), outputs
+    new = [path for path in (stack.home / "runs").iterdir() if path not in before and not path.is_symlink()]
+    results = [json.loads((path / "result.json").read_text()) for path in new]
+    assert [[300], [300]] == [[each["rows"] for each in result["versions"]] for result in results]
+
+
+def test_a_job_that_dies_is_told_from_a_failed_bound(stack: RunningStack, tmp_path: Path) -> None:
+    """A container killed from outside is exit code 5, with where its log lies."""
+    with stack.started("scenario", write_scenario(tmp_path, LONG)) as process:
+        wait_for(process, "run: session done")
+        [job] = stack.containers("job")
+        job.kill()
+        output, _ = process.communicate(timeout=60)
+    assert 5 == process.returncode, output
+    assert f"job.log{os.linesep}" in output + os.linesep

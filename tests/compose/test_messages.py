@@ -1,0 +1,120 @@
+"""What is wrong with a stack: one message each, with the service and a remedy, and exit code 3."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.compose.conftest import RunningStack, free_ports, variables
+from tests.compose.test_faults import ONE_VERSION, write_scenario
+
+pytestmark = pytest.mark.compose
+
+WITHIN_S = 60
+
+
+def refused(stack: RunningStack, *arguments: str, **changed: str) -> str:
+    """The message of a command that ends with exit code 3, without a traceback and in time."""
+    began = time.monotonic()
+    done = stack.run(*arguments, **changed)
+    assert 3 == done.returncode, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - began < WITHIN_S
+    return done.stderr
+
+
+@contextmanager
+def changed_file(file: Path, content: bytes) -> Iterator[None]:
+    before = file.read_bytes()
+    file.write_bytes(content)
+    try:
+        yield
+    finally:
+        file.write_bytes(before)
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> str:
+    return write_scenario(tmp_path, ONE_VERSION)
+
+
+@pytest.fixture
+def other(engine: None, tmp_path: Path) -> Iterator[RunningStack]:
+    """Another stack, which the test brings up wrongly."""
+    del engine
+    found = RunningStack(tmp_path / ".harness", variables(tmp_path / ".harness", "harness-test-other"))
+    try:
+        yield found
+    finally:
+        found.stack.down(volumes=True)
+
+
+def test_a_wrong_account_key(stack: RunningStack, scenario: str, tmp_path: Path) -> None:
+    """The account and its address are named."""
+    key = tmp_path / "key"
+    key.write_text("d3Jvbmc=" * 8)
+    files = stack.stack.files
+    with changed_file(files.secret("lake_key"), key.read_bytes()):
+        message = refused(stack, "scenario", scenario)
+    # Nothing has been changed for those that run: the next start hands the right key out again.
+    assert "The storage account 'dlsloandev' at 127.0.0.1:" in message
+    assert "refuses its credential" in message
+
+
+def test_an_untrusted_certificate(stack: RunningStack, scenario: str) -> None:
+    """What does not verify is said, and that the certificate is to be trusted."""
+    files = stack.stack.files
+    other_authority = Path("/etc/ssl/certs/ca-certificates.crt").read_bytes()
+    with changed_file(files.ca_bundle, other_authority):
+        message = refused(stack, "scenario", scenario)
+    assert "The storage account 'dlsloandev' at 127.0.0.1:" in message
+    assert "certificate" in message.lower()
+
+
+def test_a_container_name_that_is_too_short(stack: RunningStack, scenario: str) -> None:
+    """The name is told, and what names there may be."""
+    message = refused(stack, "scenario", scenario, HARNESS_LAKE="abfss://c1@dlsloandev.dfs.core.windows.net")
+    assert "can't have a container 'c1'" in message
+    assert "3 to 63" in message
+
+
+def test_too_little_memory_for_an_executor(stack: RunningStack, scenario: str) -> None:
+    """The service, what it has, what is needed, and which setting to change."""
+    message = refused(stack, "scenario", scenario, HARNESS_WORKER_MEMORY="600m")
+    assert all(part in message for part in ("spark-worker", "600m", "800m", "HARNESS_WORKER_MEMORY"))
+
+
+def test_a_used_port(other: RunningStack) -> None:
+    """The port, the service that was to have it, and the setting that moves it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        message = refused(other, "up", HARNESS_AZURITE_PORT=str(port))
+    assert f"port {port}, which the stack's azurite is to have" in message
+    assert "HARNESS_AZURITE_PORT" in message
+
+
+def test_an_unhealthy_service(other: RunningStack) -> None:
+    """The service, its last state and its last log lines: here a Postgres that refuses MLflow's password."""
+    files = other.stack.files
+    files.make()
+    files.secret("pgpass").write_text("postgres:5432:mlflow:mlflow:wrong\n")
+    message = refused(other, "up")
+    assert "The service mlflow did not become healthy" in message
+    assert "its last state is '" in message
+    assert "password authentication failed" in message
+    assert "make clean" in message
+
+
+def test_a_service_that_does_not_answer(other: RunningStack) -> None:
+    """Pages of a stack that is not up: which way leads there."""
+    [port] = free_ports(1)
+    message = refused(other, "ui", HARNESS_MLFLOW_PORT=str(port))
+    assert "The stack is not up." in message
+    assert "make up" in message

@@ -1,0 +1,120 @@
+"""The same job in Compose and embedded: the same numbers, whole models, no secret out of place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from pyspark.sql import SparkSession
+from ruamel.yaml import YAML
+
+from harness.results import Result, Verdict
+from harness.runs import read_result
+from harness.scenario.model import Scenario
+from harness.storage.blobs import Blobs
+from harness.storage.uri import StorageUri
+from harness.targets.compose import MODELS, Compose
+from harness.verdict.parity import compare
+from tests.compose.conftest import RunningStack
+from tests.embedded.runner import SCENARIOS, changed, last_version_alone, load, run_job
+
+pytestmark = [pytest.mark.spark, pytest.mark.compose]
+
+LOANS = SCENARIOS / "data" / "lc_loan_2018q1.csv"
+PARTITIONS = 3
+
+
+@pytest.fixture(scope="module")
+def scenario() -> Scenario:
+    """All loans, trained on in three partitions, with fewer fits than the scenario that ships."""
+    fewer = {
+        "table": {"source": str(LOANS)},
+        "pipeline": {
+            "model": {"partitions": PARTITIONS, "grid": {"reg_param": [0, 0.01]}, "folds": 2},
+            "explainer": {"rows": 20},
+        },
+    }
+    return last_version_alone(changed(load("three_versions"), fewer))
+
+
+@pytest.fixture(scope="module")
+def file(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("scenario") / "loans.yaml"
+    YAML(typ="safe").dump(scenario.model_dump(mode="json", exclude_none=True), found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def embedded(spark: SparkSession, scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return run_job(spark, scenario, LOANS, tmp_path_factory.mktemp("embedded"))
+
+
+def run(stack: RunningStack, file: Path) -> Result:
+    done = stack.run("scenario", str(file))
+    assert 0 == done.returncode, done.stdout + done.stderr
+    return read_result(stack.home / "runs", "latest")
+
+
+@pytest.fixture(scope="module")
+def three_workers(stack: RunningStack, file: Path) -> Result:
+    return run(stack, file)
+
+
+def test_the_numbers_are_those_of_the_embedded_target(embedded: Result, three_workers: Result) -> None:
+    """Fingerprint, metrics, coefficients and explanations, on three workers: to a relative 1e-6."""
+    parity = compare(embedded, three_workers)
+    assert Verdict.PASS == parity.verdict, [each for each in parity.differences if each.difference]
+
+
+def test_several_executors_work(three_workers: Result) -> None:
+    """Three partitions are trained on by at least two executors."""
+    assert len(three_workers.executors) >= 2
+
+
+def test_the_bundle_is_whole(stack: RunningStack, three_workers: Result) -> None:
+    """Every file of the manifest lies in the second account, parts that executors wrote among them."""
+    [version] = three_workers.versions
+    assert version.bundle is not None
+    root = StorageUri.parse(MODELS)
+    blobs = Blobs(root, Compose(stack.settings)._accounts(inside=False)[1])
+    path = version.bundle.removeprefix(f"{MODELS}/")
+    manifest = json.loads(blobs.read(f"{path}/manifest.json") or "{}")
+    assert (version.fingerprint, version.run_id) == (manifest["fingerprint"], manifest["mlflow_run_id"])
+    assert all(blobs.exists(f"{path}/{name}") for name in manifest["files"])
+    assert any("/data/part-" in name for name in manifest["files"])
+
+
+def test_mlflow_keeps_version_zero_and_the_models(stack: RunningStack, three_workers: Result) -> None:
+    """The server has the dataset with its version, and hands out the artifacts that lie in Azurite."""
+    [version] = three_workers.versions
+    client = MlflowClient(f"http://127.0.0.1:{stack.variables['HARNESS_MLFLOW_PORT']}")
+    run = client.get_run(version.run_id or "")
+    assert run.inputs is not None
+    [used] = run.inputs.dataset_inputs
+    assert "0" == json.loads(used.dataset.source)["delta_table_version"]
+    listed = {each.path for each in client.list_artifacts(run.info.run_id, "models")}
+    assert {"models/featurizer", "models/classifier", "models/explainer"} == listed
+
+
+def test_no_secret_is_seen(stack: RunningStack, three_workers: Result) -> None:
+    """Neither in a run's files, nor in what the engine tells of containers, nor in what services say."""
+    folder = stack.home / "runs" / three_workers.run_id
+    seen = b"".join(path.read_bytes() for path in folder.iterdir())
+    for container in stack.containers():
+        seen += json.dumps(container.attrs).encode() + container.logs()
+    for name in ("lake_key", "models_key", "postgres_password", "tls_key"):
+        value = stack.stack.files.secret(name).read_bytes().strip()
+        assert value not in seen, name
+
+
+def test_one_worker_gives_the_same_numbers(stack: RunningStack, file: Path, three_workers: Result) -> None:
+    """Where there is one worker, and after it three again."""
+    assert 0 == stack.run("up", "--workers", "1").returncode
+    try:
+        one = run(stack, file)
+    finally:
+        assert 0 == stack.run("up", "--workers", "3").returncode
+    assert Verdict.PASS == compare(three_workers, one).verdict
+    assert 1 == len(one.executors)

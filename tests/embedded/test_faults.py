@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import ExitCode
+from harness.job.faults import storage_fault
+
+AWAY = """An error occurred while calling o93.save.
+: java.net.ConnectException: Connection refused: GET https://azurite:10000/dlsloandev/lake?comp=list"""
+REFUSED = """Operation failed: "AuthenticationFailed", 403, HEAD, https://azurite:10000/dlsloandev/lake/x"""
+UNTRUSTED = (
+    """javax.net.ssl.SSLHandshakeException: PKIX path building failed: https://azurite:10000/dlsloandev"""
+)
+MLFLOW = """HTTPConnectionPool(host='mlflow', port=5000): Max retries exceeded with url: /api/2.0/mlflow/runs/get"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(AWAY, "The service at azurite:10000 does not answer: Connection refused.", id="away"),
+        pytest.param(REFUSED, "The service at azurite:10000 refuses the credential.", id="refused"),
+        pytest.param(UNTRUSTED, "The certificate of the service at azurite:10000 is not trusted.", id="tls"),
+        pytest.param(MLFLOW, "The service at mlflow does not answer: Max retries exceeded.", id="mlflow"),
+    ],
+)
+def test_a_service_that_is_away_is_named(text: str, message: str) -> None:
+    """Its address and what is wrong, and exit code 3."""
+    fault = storage_fault(RuntimeError(text))
+    assert fault is not None
+    assert (message, ExitCode.NOT_THERE) == (fault.message, fault.exit_code)
+
+
+def test_a_jvm_that_died_is_no_service() -> None:
+    """A refused connection without an address is a fault of the job."""
+    assert storage_fault(ConnectionRefusedError("Connection refused")) is None

@@ -1,0 +1,203 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.accounts import read_accounts
+from harness.errors import ExitCode, UsageError
+from harness.scenario.plan import Account, Secret
+from harness.settings import ACCOUNT_FIELDS, KNOWN, Settings, read_settings
+
+VALUE = "Zm9yIGEgdGVzdCBvbmx5Cg=="
+PRINCIPAL = 'auth = "service_principal"\n'
+IDS = 'tenant_id = "tenant"\nclient_id = "client"\n'
+
+
+def _settings(folder: Path, text: str) -> Settings:
+    (folder / "harness.toml").write_text(text, encoding="utf-8")
+    return read_settings(folder=folder, environ={})
+
+
+def _accounts(folder: Path, fields: str) -> tuple[Account, ...]:
+    return read_accounts(_settings(folder, f"[accounts.dlsloandev]\n{fields}"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "secret"),
+    [
+        ('key_file = "/run/key"', Secret(file="/run/key")),
+        ('auth = "key"\nkey_file = "/run/key"', Secret(file="/run/key")),
+        ('key_variable = "LAKE_KEY"', Secret(variable="LAKE_KEY")),
+        ('key_file = ""\nkey_variable = "LAKE_KEY"', Secret(variable="LAKE_KEY")),
+    ],
+    ids=["file", "file, said to be a key", "variable", "empty file and variable"],
+)
+def test_an_account_has_a_key(tmp_path: Path, fields: str, secret: Secret) -> None:
+    """A key is what is meant where nothing else is said; it is found in a file or in a variable."""
+    assert (Account(name="dlsloandev", auth="key", secret=secret),) == _accounts(tmp_path, fields)
+
+
+@pytest.mark.parametrize(
+    ("field", "secret"),
+    [
+        ('client_secret_file = "/run/secret"', Secret(file="/run/secret")),
+        ('client_secret_variable = "CLIENT_SECRET"', Secret(variable="CLIENT_SECRET")),
+    ],
+    ids=["file", "variable"],
+)
+def test_an_account_has_a_service_principal(tmp_path: Path, field: str, secret: Secret) -> None:
+    """A service principal has a tenant, a client and the client's secret."""
+    expected = Account(
+        name="dlsloandev", auth="service_principal", secret=secret, tenant_id="tenant", client_id="client"
+    )
+    assert (expected,) == _accounts(tmp_path, PRINCIPAL + IDS + field)
+
+
+def test_without_accounts_there_are_none(tmp_path: Path) -> None:
+    """The embedded target needs none."""
+    assert read_accounts(_settings(tmp_path, "")) == ()
+
+
+def test_accounts_stand_beside_each_other(tmp_path: Path) -> None:
+    """Each account has its own fields, in the order of the file."""
+    text = f'[accounts.b]\nkey_variable = "B"\n[accounts.a]\n{PRINCIPAL}{IDS}client_secret_variable = "A"\n'
+    accounts = read_accounts(_settings(tmp_path, text))
+    expected = [("b", "key", "B"), ("a", "service_principal", "A")]
+    assert expected == [(account.name, account.auth, account.secret.variable) for account in accounts]
+
+
+@pytest.mark.parametrize("field", ["key_file", "client_secret_file"])
+def test_a_file_starts_where_the_settings_lie(tmp_path: Path, field: str) -> None:
+    """A relative path means the same wherever the command is started."""
+    more = PRINCIPAL + IDS if field != "key_file" else ""
+    (account,) = _accounts(tmp_path, f'{more}{field} = "secrets/key"')
+    assert str(tmp_path / "secrets" / "key") == account.secret.file
+
+
+def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """~ is expanded, as in every other path of the file."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (account,) = _accounts(tmp_path, 'key_file = "~/key"')
+    assert str(tmp_path / "key") == account.secret.file
+
+
+def test_a_file_of_nobody_is_told(tmp_path: Path) -> None:
+    """A path that can't be is told with its line, like any other."""
+    expected = "The setting 'accounts.dlsloandev.key_file' (harness.toml:2) is no path"
+    with pytest.raises(UsageError, match=re.escape(expected)):
+        _accounts(tmp_path, 'key_file = "~nobody_of_this_name/key"')
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ('auth = "sas"', "auth is 'sas'.\n  It is one of key, service_principal."),
+        (
+            'key_file = "k"\ntenant_id = "t"',
+            "tenant_id does not belong to auth = 'key'.\n  Leave it out.",
+        ),
+        (
+            f'{PRINCIPAL}{IDS}client_secret_file = "s"\nkey_file = "k"',
+            "key_file does not belong to auth = 'service_principal'.\n  Leave it out.",
+        ),
+        (
+            f'{PRINCIPAL}client_id = "c"\nclient_secret_file = "s"',
+            "tenant_id is missing.\n  auth = 'service_principal' needs it.",
+        ),
+        (
+            f'{PRINCIPAL}tenant_id = "t"\nclient_id = ""\nclient_secret_file = "s"',
+            "client_id is missing.\n  auth = 'service_principal' needs it.",
+        ),
+        ('auth = "key"', "key_file or key_variable is needed.\n  Give one of the two."),
+        (
+            'key_file = "k"\nkey_variable = "K"',
+            "key_file or key_variable is needed.\n  Give one of the two.",
+        ),
+        ('key_variable = ""', "key_file or key_variable is needed.\n  Give one of the two."),
+        (
+            PRINCIPAL + IDS,
+            "client_secret_file or client_secret_variable is needed.\n  Give one of the two.",
+        ),
+    ],
+    ids=[
+        "unknown kind",
+        "tenant of a key",
+        "key of a principal",
+        "no tenant",
+        "empty client",
+        "no key",
+        "two keys",
+        "empty key",
+        "no secret",
+    ],
+)
+def test_an_account_that_says_too_little_or_too_much_is_refused(
+    tmp_path: Path, fields: str, message: str
+) -> None:
+    """The message has the account, what is wrong with it and what to do."""
+    with pytest.raises(UsageError) as caught:
+        _accounts(tmp_path, fields)
+    expected = (f"harness.toml: [accounts.dlsloandev]: {message}", ExitCode.WRONG_INPUT)
+    assert expected == (str(caught.value), caught.value.exit_code)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f'\n[accounts.lake]\nkey = "{VALUE}"', "harness.toml:3: unknown setting 'accounts.lake.key'."),
+        (
+            f'[accounts.lake]\n{PRINCIPAL}client_secret = "{VALUE}"',
+            (
+                "harness.toml:3: unknown setting 'accounts.lake.client_secret'."
+                " Did you mean 'client_secret_file'?"
+            ),
+        ),
+        (f'accounts.lake = "{VALUE}"', "harness.toml:1: unknown setting 'accounts.lake'."),
+        (
+            f'[accounts.lake.key_file]\nvalue = "{VALUE}"',
+            "harness.toml:2: unknown setting 'accounts.lake.key_file.value'.",
+        ),
+    ],
+    ids=["key", "client secret", "account", "table"],
+)
+def test_a_secret_in_the_settings_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    """The message has the line and the fields there are, never the value, and says where secrets stay."""
+    with pytest.raises(UsageError) as caught:
+        _settings(tmp_path, text)
+    remedy = f"An account has {', '.join(ACCOUNT_FIELDS)}. A secret stays in its file or variable."
+    assert f"{told}\n  {remedy}" == str(caught.value)
+
+
+def test_a_list_is_no_key(tmp_path: Path) -> None:
+    """A field that is no text is told without what it holds."""
+    with pytest.raises(UsageError) as caught:
+        _accounts(tmp_path, f'key_file = ["{VALUE}"]')
+    assert "harness.toml:2: 'accounts.dlsloandev.key_file' should be text; put it in quotes." == str(
+        caught.value
+    )
+
+
+def test_a_default_is_not_chosen(tmp_path: Path) -> None:
+    """A setting that nobody has set leaves the choice to the target."""
+    assert {None} == {read_settings(folder=tmp_path, environ={}).chosen(known.name) for known in KNOWN}
+
+
+def test_what_is_set_is_chosen(tmp_path: Path) -> None:
+    """A setting's value counts wherever it was set."""
+    uri = "abfss://lake@account.dfs.core.windows.net"
+    assert uri == read_settings(folder=tmp_path, environ={"HARNESS_LAKE": uri}).chosen("lake")
+
+
+def test_the_default_may_be_chosen(tmp_path: Path) -> None:
+    """Whoever sets what is the default anyway has chosen it."""
+    settings = read_settings({"tracking_uri": "sqlite:///{home}/mlflow.db"}, folder=tmp_path, environ={})
+    assert f"sqlite:///{tmp_path}/.harness/mlflow.db" == settings.chosen("tracking_uri")
+
+
+def test_settings_of_another_target(tmp_path: Path) -> None:
+    """Only the target is another one, and the settings they came from stay as they were."""
+    settings = _settings(tmp_path, '[accounts.lake]\nkey_variable = "K"')
+    other = settings.of_target("compose")
+    assert {("target", "auto", "compose")} == {
+        (each.name, each.value, other[each.name]) for each in settings if each.value != other[each.name]
+    }

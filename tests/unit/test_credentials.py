@@ -1,0 +1,133 @@
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from harness.errors import ExitCode, NotThereError
+from harness.scenario.plan import Account, Secret
+from harness.storage.credentials import azure_credential, hadoop_settings, read_secret
+
+VALUE = "Zm9yIGEgdGVzdCBvbmx5Cg=="
+HOST = "dlsloandev.dfs.core.windows.net"
+
+
+def _account(auth: Literal["key", "service_principal"], monkeypatch: pytest.MonkeyPatch) -> Account:
+    monkeypatch.setenv("LAKE_SECRET", f"{VALUE}\n")
+    secret = Secret(variable="LAKE_SECRET")
+    return Account(name="dlsloandev", auth=auth, secret=secret, tenant_id="tenant", client_id="client")
+
+
+@pytest.mark.parametrize("text", [VALUE, f"{VALUE}\n", f" {VALUE}\r\n"], ids=["bare", "line", "spaces"])
+def test_a_secret_is_read_from_its_variable(text: str) -> None:
+    """The value alone, without the space around it."""
+    assert VALUE == read_secret(Secret(variable="LAKE_KEY"), "dlsloandev", {"LAKE_KEY": text})
+
+
+@pytest.mark.parametrize("text", [VALUE, f"{VALUE}\n", f" {VALUE}\r\n"], ids=["bare", "line", "spaces"])
+def test_a_secret_is_read_from_its_file(tmp_path: Path, text: str) -> None:
+    """The value alone, without the line's end that an editor leaves."""
+    (tmp_path / "key").write_bytes(text.encode())
+    assert VALUE == read_secret(Secret(file=str(tmp_path / "key")), "dlsloandev", {})
+
+
+def test_a_secret_is_looked_for_in_the_processs_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no variables are given, the process's are meant."""
+    monkeypatch.setenv("LAKE_KEY", VALUE)
+    assert VALUE == read_secret(Secret(variable="LAKE_KEY"), "dlsloandev")
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, {"LAKE_KEY": ""}, {"LAKE_KEY": " \n"}], ids=["unset", "empty", "space"]
+)
+def test_a_variable_without_a_value_is_told(environ: dict[str, str]) -> None:
+    """The message has the account and the variable, and where to correct it."""
+    with pytest.raises(NotThereError) as caught:
+        read_secret(Secret(variable="LAKE_KEY"), "dlsloandev", environ)
+    expected = (
+        "The credential of the storage account 'dlsloandev' is empty or not set: the variable LAKE_KEY.\n"
+        "  Set it, or correct [accounts.dlsloandev] in harness.toml."
+    )
+    assert (expected, ExitCode.NOT_THERE) == (str(caught.value), caught.value.exit_code)
+
+
+@pytest.mark.parametrize("content", ["", "\n"], ids=["empty", "empty line"])
+def test_an_empty_file_is_told(tmp_path: Path, content: str) -> None:
+    """The message has the account and the file."""
+    file = tmp_path / "key"
+    file.write_text(content)
+    expected = f"'dlsloandev' is empty or not set: the file {file}.\n  Set it, or correct"
+    with pytest.raises(NotThereError, match=expected):
+        read_secret(Secret(file=str(file)), "dlsloandev")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("absent", "No such file"), ("folder", "Is a directory"), ("key/below", "Not a directory")],
+    ids=["absent", "folder", "below a file"],
+)
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str, reason: str) -> None:
+    """The message has the account, the file, the system's reason and what to correct."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "key").write_text(VALUE)
+    file = tmp_path / name
+    expected = (
+        f"The credential of the storage account 'dlsloandev' can't be read from the file {file}: .*{reason}"
+        r"[^$]*\n  Correct \[accounts\.dlsloandev\] in harness\.toml\."
+    )
+    with pytest.raises(NotThereError, match=expected) as caught:
+        read_secret(Secret(file=str(file)), "dlsloandev")
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_a_file_that_is_no_text_is_told_without_its_content(tmp_path: Path) -> None:
+    """What was found in the file stays in the file."""
+    (tmp_path / "key").write_bytes(VALUE.encode() + b"\xff")
+    with pytest.raises(NotThereError, match="can't be read from the file") as caught:
+        read_secret(Secret(file=str(tmp_path / "key")), "dlsloandev")
+    assert VALUE not in str(caught.value)
+
+
+def test_hadoop_is_told_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two settings, both of the account alone."""
+    expected = {
+        f"fs.azure.account.auth.type.{HOST}": "SharedKey",
+        f"fs.azure.account.key.{HOST}": VALUE,
+    }
+    assert expected == hadoop_settings(_account("key", monkeypatch))
+
+
+def test_hadoop_is_told_a_service_principal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tenant's address for tokens, the client and its secret, all of the account alone."""
+    expected = {
+        f"fs.azure.account.auth.type.{HOST}": "OAuth",
+        f"fs.azure.account.oauth.provider.type.{HOST}": (
+            "org.apache.hadoop.fs.azurebfs.oauth2.ClientCredsTokenProvider"
+        ),
+        f"fs.azure.account.oauth2.client.endpoint.{HOST}": (
+            "https://login.microsoftonline.com/tenant/oauth2/token"
+        ),
+        f"fs.azure.account.oauth2.client.id.{HOST}": "client",
+        f"fs.azure.account.oauth2.client.secret.{HOST}": VALUE,
+    }
+    assert expected == hadoop_settings(_account("service_principal", monkeypatch))
+
+
+def test_azures_client_is_told_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account's name goes with its key: an emulator's address does not have it."""
+    expected = {"account_name": "dlsloandev", "account_key": VALUE}
+    assert expected == azure_credential(_account("key", monkeypatch))
+
+
+def test_azures_client_is_told_a_service_principal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is Azure's own credential, which asks for tokens only when it is used."""
+    from azure.identity import ClientSecretCredential
+
+    assert isinstance(azure_credential(_account("service_principal", monkeypatch)), ClientSecretCredential)
+
+
+def test_a_missing_secret_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hadoop is never given an empty key."""
+    account = _account("key", monkeypatch)
+    monkeypatch.delenv("LAKE_SECRET")
+    with pytest.raises(NotThereError, match="the variable LAKE_SECRET"):
+        hadoop_settings(account)

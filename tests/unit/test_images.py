@@ -1,0 +1,135 @@
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.errors import NotThereError
+from harness.settings import read_settings
+from harness.stack import images as module
+from harness.stack.images import COMPOSE_FILE, PROJECT, Image, images
+
+FILES = ("compose.yaml", "docker", "harness", "requirements", "pyproject.toml", "README.md", "LICENSE")
+NAMES = {"azurite": "azurite", "postgres": "postgres", "mlflow": "mlflow", "spark-master": "spark"}
+"""Service to its image's name, which is its folder's too."""
+CONTEXTS = {"azurite": "docker/azurite/", "postgres": "docker/postgres/", "mlflow": "", "spark-master": ""}
+"""Where the paths of a Dockerfile start, as compose.yaml says."""
+
+
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of what images are built from, to be changed."""
+    copy = tmp_path / "project"
+    for name in FILES:
+        if (PROJECT / name).is_dir():
+            shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            copy.mkdir(exist_ok=True)
+            shutil.copy(PROJECT / name, copy / name)
+    monkeypatch.setattr(module, "PROJECT", copy)
+    monkeypatch.setattr(module, "COMPOSE_FILE", copy / COMPOSE_FILE.name)
+    return copy
+
+
+def _images(folder: Path, **settings: str) -> dict[str, Image]:
+    return {image.service: image for image in images(read_settings(settings, folder=folder, environ={}))}
+
+
+def _changed(before: dict[str, Image], after: dict[str, Image]) -> set[str]:
+    return {service for service, image in before.items() if image != after[service]}
+
+
+def _copies() -> Iterator[tuple[str, str]]:
+    """Every service with every path of the project that its Dockerfile copies."""
+    for service, name in NAMES.items():
+        dockerfile = (PROJECT / "docker" / name / "Dockerfile").read_text(encoding="utf-8")
+        for words in re.findall(r"^(?:COPY|ADD) (?!--from)(.+)", dockerfile, re.MULTILINE):
+            yield from ((service, CONTEXTS[service] + path) for path in words.split()[:-1])
+
+
+COPIES = tuple(_copies())
+
+
+def test_an_image_is_named_after_its_content(tmp_path: Path) -> None:
+    """Each has a tag of twelve digits, and a variable by which compose.yaml is told."""
+    found = {(each.service, each.variable, each.name[:-12], each.own) for each in _images(tmp_path).values()}
+    assert found == {
+        (service, f"HARNESS_{name.upper()}_IMAGE", f"dataset-harness-{name}:", True)
+        for service, name in NAMES.items()
+    }
+
+
+def test_compose_asks_for_these_images(tmp_path: Path) -> None:
+    """compose.yaml has no image of another name."""
+    asked = re.findall(r"image: \$\{(\w+):", COMPOSE_FILE.read_text(encoding="utf-8"))
+    assert set(asked) == {image.variable for image in _images(tmp_path).values()}
+
+
+def test_the_same_content_has_the_same_name(
+    tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of the project uses the images that are there; what Python leaves behind counts nowhere."""
+    (project / "harness" / "__pycache__").mkdir()
+    (project / "harness" / "__pycache__" / "left.pyc").touch()
+    copied = _images(tmp_path)
+    monkeypatch.setattr(module, "PROJECT", PROJECT)
+    assert copied == _images(tmp_path)
+
+
+@pytest.mark.parametrize(("service", "path"), COPIES, ids=map(" ".join, COPIES))
+def test_what_a_dockerfile_copies_changes_the_name(
+    tmp_path: Path, project: Path, service: str, path: str
+) -> None:
+    """No change of a file that a Dockerfile copies leaves a stale image in use."""
+    before = _images(tmp_path)
+    copied = project / path
+    file = max(copied.rglob("*.py")) if copied.is_dir() else copied
+    file.write_bytes(file.read_bytes() + b"\n")
+    assert service in _changed(before, _images(tmp_path))
+
+
+@pytest.mark.parametrize("service", NAMES)
+def test_a_dockerfile_changes_its_own_image_alone(tmp_path: Path, project: Path, service: str) -> None:
+    """The other images need not be built again."""
+    before = _images(tmp_path)
+    with (project / "docker" / NAMES[service] / "Dockerfile").open("a") as file:
+        file.write("# changed\n")
+    assert {service} == _changed(before, _images(tmp_path))
+
+
+@pytest.mark.parametrize("how", ["added", "renamed", "removed"])
+def test_a_file_that_comes_or_goes_changes_the_name(tmp_path: Path, project: Path, how: str) -> None:
+    """Not only what files hold counts, also which there are."""
+    before = _images(tmp_path)
+    start = project / "docker" / "azurite" / "start"
+    if how == "added":
+        start.with_name("more").touch()
+    elif how == "renamed":
+        start.rename(start.with_name("begin"))
+    else:
+        start.unlink()
+    assert {"azurite"} == _changed(before, _images(tmp_path))
+
+
+def test_another_base_is_another_image(tmp_path: Path) -> None:
+    """All of them are built from the base image that the settings name."""
+    assert set(NAMES) == _changed(_images(tmp_path), _images(tmp_path, base_image="debian:trixie-slim"))
+
+
+def test_an_image_of_the_settings_is_taken_as_it_is(tmp_path: Path) -> None:
+    """Another Postgres keeps its name, is not built, and leaves the others as they are."""
+    found = _images(tmp_path, postgres_image="postgres:15")
+    expected = Image("postgres", "HARNESS_POSTGRES_IMAGE", "postgres:15", own=False)
+    assert (expected, {"postgres"}) == (found["postgres"], _changed(_images(tmp_path), found))
+
+
+def test_a_package_without_the_project_is_told(tmp_path: Path, project: Path) -> None:
+    """Installed elsewhere, the harness has nothing to build images from, and says what can be done."""
+    (project / "compose.yaml").unlink()
+    with pytest.raises(NotThereError) as caught:
+        _images(tmp_path)
+    assert str(caught.value) == (
+        f"The Compose target needs the project's own files; there is no {project}/compose.yaml.\n"
+        "  Run it from a checkout of the project, or use --target embedded."
+    )

@@ -1,0 +1,207 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ExitCode, HarnessError, InterruptedRunError, JobError, NotThereError
+from harness.events import Event, Listener
+from harness.results import Result
+from harness.runs import RESULT
+from harness.targets import process as module
+from harness.targets.process import LOG, Finished, follow, result_of
+from tests.unit import report_samples as samples
+
+STARTED = Event("train", "started", "january")
+LONGER_THAN_A_PIPE = samples.result(tuple(samples.version(f"v{at}", at) for at in range(40)))
+SLEEP = "import time\ntime.sleep(60)\n"
+
+
+class _Jobs(list[int | None]):
+    """The processes that were cleaned up, by their exit codes then."""
+
+    def clean_up(self, process: subprocess.Popen[str]) -> None:
+        self.append(process.poll())
+        process.kill()
+        process.wait()
+
+
+def _follow(
+    folder: Path,
+    program: str,
+    listener: Listener = lambda _event: None,
+    *,
+    jobs: _Jobs | None = None,
+    given: Path | None = None,
+) -> Finished:
+    return follow(
+        [sys.executable, "-c", program],
+        folder,
+        listener,
+        environ={**os.environ, "PYTHONUNBUFFERED": "1"},
+        interrupt=lambda process: process.send_signal(signal.SIGINT),
+        clean_up=(_Jobs() if jobs is None else jobs).clean_up,
+        given=given,
+    )
+
+
+def _ctrl_c(_event: Event) -> None:
+    raise KeyboardInterrupt
+
+
+def _says(folder: Path, *lines: str) -> str:
+    """A program that writes these lines to its standard output."""
+    (folder / "said").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return f"import shutil, sys\nshutil.copyfileobj(open({str(folder / 'said')!r}), sys.stdout)\n"
+
+
+def test_events_are_handed_on(tmp_path: Path) -> None:
+    """The listener is told of every event, in order."""
+    expected = [STARTED, Event("train", "done", "january", 1.5)]
+    told: list[Event] = []
+    _follow(tmp_path, _says(tmp_path, *(event.to_line() for event in expected)), told.append)
+    assert expected == told
+
+
+def test_all_else_is_logged(tmp_path: Path) -> None:
+    """What is no event goes to the log, and what the job complains of does too."""
+    program = _says(tmp_path, "one", STARTED.to_line(), '{"event": half') + "sys.stderr.write('two\\n')"
+    _follow(tmp_path, program)
+    assert ["one", "two", '{"event": half'] == sorted((tmp_path / LOG).read_text().splitlines())
+
+
+def test_an_odd_byte_is_no_fault(tmp_path: Path) -> None:
+    """A line that is no UTF-8 is logged as far as it can be read."""
+    _follow(tmp_path, "import sys; sys.stdout.buffer.write(b'\\xff!')")
+    assert "\N{REPLACEMENT CHARACTER}!" == (tmp_path / LOG).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("result", [samples.result(), LONGER_THAN_A_PIPE], ids=["short", "long"])
+def test_a_result_among_the_lines_is_found(tmp_path: Path, result: Result) -> None:
+    """A result that comes with the events is no log line."""
+    finished = _follow(tmp_path, _says(tmp_path, STARTED.to_line(), result.to_line(), "done"))
+    assert (Finished(0, result, interrupted=False), "done\n") == (finished, (tmp_path / LOG).read_text())
+
+
+@pytest.mark.parametrize(("content", "expected"), [(None, ""), ("a plan\n", "a plan\n")])
+def test_the_job_is_given_a_file(tmp_path: Path, content: str | None, expected: str) -> None:
+    """The job reads the file from its standard input, or nothing: never the terminal."""
+    given = tmp_path / "plan" if content else None
+    if given and content:
+        given.write_text(content)
+    _follow(tmp_path, "import sys; sys.stdout.write(sys.stdin.read())", given=given)
+    assert expected == (tmp_path / LOG).read_text()
+
+
+@pytest.mark.parametrize("exit_code", [0, 3, 5, -9])
+def test_the_exit_code_is_the_jobs(tmp_path: Path, exit_code: int) -> None:
+    """Also where a signal ended it."""
+    program = "import os; os.kill(os.getpid(), 9)" if exit_code < 0 else f"raise SystemExit({exit_code})"
+    assert Finished(exit_code, None, interrupted=False) == _follow(tmp_path, program)
+
+
+def test_a_job_that_has_ended_is_cleaned_up(tmp_path: Path) -> None:
+    """What it started may have outlived it."""
+    jobs = _Jobs()
+    _follow(tmp_path, "", jobs=jobs)
+    assert [0] == jobs
+
+
+def test_a_job_is_cleaned_up_after_a_fault(tmp_path: Path) -> None:
+    """A bug of whoever listens does not leave the job behind."""
+
+    def broken(_event: Event) -> None:
+        raise ValueError("a bug")
+
+    jobs = _Jobs()
+    with pytest.raises(ValueError, match="a bug"):
+        _follow(tmp_path, f"print({STARTED.to_line()!r})\n{SLEEP}", broken, jobs=jobs)
+    assert [None] == jobs
+
+
+@pytest.mark.parametrize("result", [samples.result(), LONGER_THAN_A_PIPE], ids=["short", "long"])
+def test_an_interrupted_job_still_hands_back_its_result(tmp_path: Path, result: Result) -> None:
+    """After Ctrl-C the job is listened to until it has ended, however much it has to say."""
+    program = f"try:\n    print({STARTED.to_line()!r})\n    import time\n    time.sleep(60)\n"
+    program += f"except KeyboardInterrupt:\n    exec({_says(tmp_path, result.to_line())!r})\n"
+    jobs = _Jobs()
+    finished = _follow(tmp_path, program, _ctrl_c, jobs=jobs)
+    assert (Finished(0, result, interrupted=True), [0]) == (finished, jobs)
+
+
+def test_a_job_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that takes no notice of Ctrl-C has some time, and is then cleaned up."""
+    monkeypatch.setattr(module, "_END_TIMEOUT_S", 0.1)
+    program = f"import signal\nsignal.signal(2, signal.SIG_IGN)\nprint({STARTED.to_line()!r})\n{SLEEP}"
+    jobs = _Jobs()
+    finished = _follow(tmp_path, program, _ctrl_c, jobs=jobs)
+    assert (Finished(-9, None, interrupted=True), [None, -9]) == (finished, jobs)
+
+
+def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
+    """Who presses Ctrl-C twice does not wait for the job's last words."""
+    line = f"print({STARTED.to_line()!r})\n"
+    program = f"import signal\nsignal.signal(2, signal.SIG_IGN)\n{line}{line}{SLEEP}"
+    assert Finished(-9, None, interrupted=True) == _follow(tmp_path, program, _ctrl_c)
+
+
+def test_a_result_of_the_events_comes_first(tmp_path: Path) -> None:
+    """What the job has said is not looked for in a file."""
+    assert samples.result() == result_of(Finished(0, samples.result(), interrupted=False), tmp_path)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_result_is_read_from_its_file(tmp_path: Path, interrupted: bool) -> None:
+    """Also an interrupted job may have written one."""
+    (tmp_path / RESULT).write_text(samples.result().model_dump_json(by_alias=True), encoding="utf-8")
+    assert samples.result() == result_of(Finished(0, None, interrupted=interrupted), tmp_path)
+
+
+def test_interrupted_before_a_result_is_told(tmp_path: Path) -> None:
+    """Ctrl-C is no fault of the job's."""
+    with pytest.raises(InterruptedRunError, match="Interrupted"):
+        result_of(Finished(1, None, interrupted=True), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "fault"),
+    [(0, JobError), (1, JobError), (-9, JobError), (int(ExitCode.NOT_THERE), NotThereError)],
+)
+def test_a_job_without_a_result_is_told(tmp_path: Path, exit_code: int, fault: type[HarnessError]) -> None:
+    """The message has the exit code and the last lines; exit code 3 says that something was not there."""
+    (tmp_path / LOG).write_text("".join(f"line {number}\n" for number in range(20)))
+    with pytest.raises(HarnessError) as caught:
+        result_of(Finished(exit_code, None, interrupted=False), tmp_path)
+    last = "".join(f"    line {number}\n" for number in range(8, 20))
+    expected = f"The job ended with exit code {exit_code} and without a result. Its last lines:\n{last}"
+    assert (fault, f"{expected}  The whole log: {tmp_path / LOG}") == (type(caught.value), str(caught.value))
+
+
+def test_a_result_survives_its_line() -> None:
+    """A result that is written and read again is the same, in one line."""
+    line = samples.result(failure=samples.failure(message="two\nlines, größer")).to_line()
+    assert (samples.result(failure=samples.failure(message="two\nlines, größer")), 1) == (
+        Result.from_line(f"{line}\n"),
+        len(line.splitlines()),
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "26/01/31 09:45:02 ERROR TaskSetManager",
+        STARTED.to_line(),
+        '{"result": ',
+        '{"result": null}',
+        '{"result": {}}',
+        samples.result().to_line()[:-2],
+        samples.result().to_line().replace('"pass"', "NaN", 1),
+    ],
+    ids=["empty", "log", "event", "start", "null", "nothing", "half", "no verdict"],
+)
+def test_a_line_that_is_no_result_is_told_apart(line: str) -> None:
+    """A log line, or half a result of a job that was killed, is none."""
+    assert Result.from_line(line) is None

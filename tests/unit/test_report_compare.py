@@ -1,0 +1,183 @@
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from harness.cli import app
+from harness.errors import ExitCode, NotThereError
+from harness.report.compare import show_parity
+from harness.results import Result, Verdict
+from harness.runs import RESULT, RunFolder
+from harness.verdict.parity import Parity, compare
+from tests.unit import report_samples as samples
+
+A, B = "20260301-101500-three_versions-7f3a", "20260302-101500-three_versions-0b1c"
+
+
+def _run(**changes: Any) -> Result:
+    return samples.result((samples.version("march", 2, **changes),))
+
+
+def _shown(a: Result, b: Result, width: int = 120) -> str:
+    file = io.StringIO()
+    show_parity(Console(file=file, width=width), compare(a, b))
+    return file.getvalue()
+
+
+@pytest.fixture(name="runs")
+def _runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with the same run twice, the second one the latest, where the command looks for it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path))
+    for run_id in (A, B):
+        _write(tmp_path / "runs", run_id, samples.result(run_id=run_id)).make_latest()
+    return tmp_path / "runs"
+
+
+def _write(runs: Path, run_id: str, result: Result) -> RunFolder:
+    run = RunFolder(runs / run_id)
+    run.path.mkdir(parents=True, exist_ok=True)
+    (run.path / RESULT).write_text(result.model_dump_json(by_alias=True), encoding="utf-8")
+    return run
+
+
+def _compare(*arguments: str) -> tuple[int, str]:
+    """Exit code of the command and what it prints."""
+    outcome = CliRunner().invoke(app, ["compare", *arguments])
+    return outcome.exit_code, outcome.stdout
+
+
+def test_runs_that_agree_need_no_table() -> None:
+    """Both runs' ids, how many values are the very same, and the verdict."""
+    a = samples.result(samples.result().versions[:1], run_id=A)
+    values = len(compare(a, a).differences)
+    expected = f"a  {A}\nb  {B}\n\n{values} values the very same, 0 not.\n✓ The two runs agree.\n"
+    assert expected == _shown(a, a.model_copy(update={"run_id": B}))
+
+
+def test_a_small_difference_is_shown() -> None:
+    """What differs within the tolerance has a line with both values and by how much."""
+    shown = _shown(_run(metrics={"test_f1": 0.5}), _run(metrics={"test_f1": 0.5 * (1 - 1e-7)}))
+    line = next(line.split() for line in shown.splitlines() if "test_f1" in line)
+    expected = ["march", "metric", "test_f1", "0.5000", "0.5000", "1.0e-07", "1e-06", "✓", "pass"]
+    assert (expected, True) == (line, "1 not.\n✓ The two runs agree." in shown)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"metrics": {"test_f1": 0.6}}, ["metric", "test_f1", "0.5000", "0.6000", "1.7e-01", "1e-06", "✗"]),
+        ({"metrics": {"test_f1": None}}, ["metric", "test_f1", "0.5000", "not", "measured", "1e-06", "?"]),
+        ({"rows": 8422}, ["data", "rows", "8421", "8422", "exact", "✗"]),
+        ({"fingerprint": "6" * 32}, ["data", "fingerprint", "5" * 24 + "…", "6" * 24 + "…", "exact", "✗"]),
+    ],
+    ids=["metric", "not measured", "rows", "fingerprint"],
+)
+def test_what_differs_is_shown(changes: dict[str, Any], words: list[str]) -> None:
+    """A line has kind, name, both values, tolerance and verdict; what is long is cut."""
+    base: dict[str, Any] = {"metrics": {"test_f1": 0.5}, "fingerprint": "5" * 32}
+    shown = _shown(_run(**base), _run(**(base | changes)))
+    line = next(line.split() for line in shown.splitlines() if line.startswith("march "))
+    assert words == line[1 : len(words) + 1]
+
+
+@pytest.mark.parametrize(
+    ("b", "words"),
+    [
+        (samples.result(), "✓ The two runs agree."),
+        (samples.result((samples.version("january", 0, rows=1),)), "✗ The two runs disagree."),
+        (samples.result(samples.result().versions[:2]), "? Not everything could be compared."),
+    ],
+    ids=list(Verdict),
+)
+def test_the_verdict_comes_last(b: Result, words: str) -> None:
+    """The last line says in words what was found."""
+    assert words == _shown(samples.result(), b).splitlines()[-1]
+
+
+def test_no_name_is_cut() -> None:
+    """In a log of 80 columns a name goes on in the next line, so that two of them can be told apart."""
+    names = ("explained_rows_of_january", "explained_rows_of_february")
+    a, b = (_run(explanations=dict.fromkeys(names, samples.explanation(value))) for value in (0.5, 0.6))
+    assert "…" not in _shown(a, b, width=80)
+
+
+def test_markup_in_a_name_is_shown() -> None:
+    """Square brackets in a column's name are neither obeyed nor an error."""
+    name = "[/][red]x"
+    a, b = (_run(explanations={name: samples.explanation(value)}) for value in (0.5, 0.6))
+    assert name in _shown(a, b)
+
+
+def test_an_ascii_log_is_no_error() -> None:
+    """A log that can't take a check mark gets another sign."""
+    file = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+    show_parity(Console(file=file, width=120), compare(_run(fingerprint="5" * 32), _run(rows=1)))
+    file.seek(0)
+    shown = file.read()
+    assert (True, True) == ("x fail" in shown, shown.endswith("x The two runs disagree.\n"))
+
+
+@pytest.mark.parametrize("named", [(A, B), (B, "latest"), (A, A)], ids=["ids", "latest", "itself"])
+@pytest.mark.usefixtures("runs")
+def test_the_same_runs_end_with_0(named: tuple[str, str]) -> None:
+    """Runs are named by their ids, or as the latest."""
+    code, told = _compare(*named)
+    assert (ExitCode.PASS, True) == (code, told.endswith("✓ The two runs agree.\n"))
+
+
+def test_a_run_may_be_named_by_its_folder(runs: Path) -> None:
+    """A run of another home is compared by its path."""
+    assert _compare(A, str(runs / B))[0] == ExitCode.PASS
+
+
+def test_runs_that_differ_end_with_1(runs: Path) -> None:
+    """A number outside the tolerance is told and decides the exit code."""
+    _write(runs, B, samples.result((samples.version("january", 0, rows=1),)))
+    code, told = _compare(A, B)
+    assert (ExitCode.BOUND_FAILED, True) == (code, told.endswith("✗ The two runs disagree.\n"))
+
+
+def test_a_missing_version_ends_with_4(runs: Path) -> None:
+    """What can't be compared is no agreement."""
+    _write(runs, B, samples.result(samples.result().versions[:2]))
+    assert _compare(A, B)[0] == ExitCode.NOT_PROVEN
+
+
+@pytest.mark.parametrize(("tolerance", "code"), [("0.001", ExitCode.PASS), ("0.0001", ExitCode.BOUND_FAILED)])
+def test_the_tolerance_of_the_command_line_counts(runs: Path, tolerance: str, code: ExitCode) -> None:
+    """Another tolerance leads to another exit code."""
+    for run_id, value in ((A, 0.5), (B, 0.5 * (1 - 0.0005))):
+        _write(runs, run_id, _run(metrics={"test_f1": value}))
+    assert _compare(A, B, "--tolerance", tolerance)[0] == code
+
+
+@pytest.mark.parametrize("tolerance", ["-1", "nan", "inf", "few"])
+@pytest.mark.usefixtures("runs")
+def test_a_tolerance_that_is_none_is_wrong_input(tolerance: str) -> None:
+    """A tolerance is a finite number that is not negative."""
+    assert _compare(A, B, "--tolerance", tolerance) == (ExitCode.WRONG_INPUT, "")
+
+
+def test_json_has_every_value(runs: Path) -> None:
+    """A program gets all that was compared, and the same exit code."""
+    other = samples.result((samples.version("january", 0, rows=1),), run_id=B)
+    _write(runs, B, other)
+    code, told = _compare(A, B, "--json")
+    expected = compare(samples.result(run_id=A), other)
+    assert (ExitCode.BOUND_FAILED, expected) == (code, Parity.model_validate_json(told))
+
+
+def test_a_run_that_is_not_there_is_told_with_the_nearest(runs: Path) -> None:
+    """A mistyped id leads to exit code 3, the file that was looked for and the id that was meant."""
+    mistyped = A.replace("three", "tree")
+    outcome = CliRunner().invoke(app, ["compare", mistyped, B])
+    expected = (
+        f"There is no result of a run '{mistyped}': {runs / mistyped / RESULT}. Did you mean '{A}'?\n"
+        f"  {runs} holds the runs."
+    )
+    assert isinstance(outcome.exception, NotThereError)
+    assert (expected, ExitCode.NOT_THERE) == (str(outcome.exception), outcome.exception.exit_code)

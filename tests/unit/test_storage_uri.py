@@ -1,0 +1,133 @@
+import re
+import string
+
+import pytest
+from hypothesis import given, strategies as st
+
+from harness.errors import ExitCode, NotThereError
+from harness.storage.uri import StorageUri
+
+ROOT = "abfss://lake@dlsloandev.dfs.core.windows.net"
+NO_URI = "is no URI of a storage account"
+NO_CONTAINER = "The storage account 'dlsloandev' can't have a container"
+_SEGMENT = st.text(string.ascii_letters + string.digits + "-_.=%@ ä", min_size=1)
+_PATH = st.lists(_SEGMENT, max_size=4).map("/".join)
+_CONTAINER = st.from_regex(r"[a-z0-9]([a-z0-9]|-[a-z0-9]){1,30}[a-z0-9]", fullmatch=True)
+_ACCOUNT = st.from_regex(r"[a-z0-9]{3,24}", fullmatch=True)
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        (ROOT, ""),
+        (f"{ROOT}/", ""),
+        (f"{ROOT}/runs", "runs"),
+        (f"{ROOT}/runs/lc_loan/", "runs/lc_loan"),
+        (f"{ROOT}//runs", "runs"),
+        (f"{ROOT}/who@where/a.b?c#d", "who@where/a.b?c#d"),
+    ],
+    ids=["root", "root with slash", "folder", "two folders", "two slashes", "odd signs"],
+)
+def test_a_uri_is_taken_apart(uri: str, path: str) -> None:
+    """Container, account and a path without slashes at its ends."""
+    assert StorageUri("lake", "dlsloandev", path) == StorageUri.parse(uri)
+
+
+@given(_CONTAINER, _ACCOUNT, _PATH)
+def test_a_uri_survives_being_written(container: str, account: str, path: str) -> None:
+    """Written and parsed again it is the same place."""
+    uri = StorageUri(container, account, path)
+    assert uri == StorageUri.parse(str(uri))
+
+
+@given(_PATH, _PATH)
+def test_a_path_is_joined(first: str, second: str) -> None:
+    """One slash stands between two paths, and none where one of them is empty."""
+    expected = "/".join(path for path in (first, second) if path)
+    assert expected == (StorageUri.parse(ROOT) / first / second).path
+
+
+def test_a_joined_uri_is_written_whole() -> None:
+    """The path stands behind the account's host."""
+    assert f"{ROOT}/runs/1/lc_loan" == str(StorageUri.parse(ROOT) / "runs/1" / "lc_loan")
+
+
+@pytest.mark.parametrize("container", ["abc", "a-b", "1-2-3", "a" * 63])
+def test_a_container_may_be_named_so(container: str) -> None:
+    """3 to 63 small letters, digits and single hyphens."""
+    assert container == StorageUri.parse(f"abfss://{container}@dlsloandev.dfs.core.windows.net").container
+
+
+@pytest.mark.parametrize(
+    ("container", "message"),
+    [
+        ("", NO_CONTAINER),
+        ("ab", NO_CONTAINER),
+        ("a" * 64, NO_CONTAINER),
+        ("Lake", NO_CONTAINER),
+        ("la--ke", NO_CONTAINER),
+        ("-lake", NO_CONTAINER),
+        ("lake-", NO_CONTAINER),
+        ("la_ke", NO_CONTAINER),
+        ("läke", NO_CONTAINER),
+        ("la/ke", NO_URI),
+    ],
+    ids=[
+        "empty",
+        "2 characters",
+        "64 characters",
+        "capital letter",
+        "double hyphen",
+        "hyphen first",
+        "hyphen last",
+        "underscore",
+        "umlaut",
+        "slash",
+    ],
+)
+def test_a_container_that_cannot_be_is_refused(container: str, message: str) -> None:
+    """What Azure would refuse later is told at once, with the rule."""
+    uri = f"abfss://{container}@dlsloandev.dfs.core.windows.net/runs"
+    with pytest.raises(NotThereError, match=message) as caught:
+        StorageUri.parse(uri)
+    assert (ExitCode.NOT_THERE, True, True) == (
+        caught.value.exit_code,
+        uri in caught.value.message,
+        bool(caught.value.remedy),
+    )
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "/data/lake",
+        "http://lake@dlsloandev.dfs.core.windows.net",
+        "https://dlsloandev.blob.core.windows.net/lake",
+        "abfs://lake@dlsloandev.dfs.core.windows.net",
+        "abfss://dlsloandev.dfs.core.windows.net/lake",
+        "abfss://lake@.dfs.core.windows.net",
+        "abfss://lake@dlsloandev.blob.core.windows.net",
+        "abfss://lake@dlsloandev.dfs.core.windows.net.example",
+        "abfss://lake@dlsloandev.dfs.core.windows.netx/runs",
+        " abfss://lake@dlsloandev.dfs.core.windows.net",
+    ],
+    ids=[
+        "empty",
+        "local path",
+        "http",
+        "https",
+        "abfs",
+        "no container",
+        "no account",
+        "host of blobs",
+        "another host",
+        "host goes on",
+        "space first",
+    ],
+)
+def test_what_is_no_uri_of_a_storage_account_is_refused(uri: str) -> None:
+    """The message says how such a URI reads."""
+    expected = f"{uri} {NO_URI}.\n  Such a URI reads abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH."
+    with pytest.raises(NotThereError, match=re.escape(expected)):
+        StorageUri.parse(uri)
