@@ -25,7 +25,7 @@ from tests.embedded.runner import ROOT
 REQUIRED = "HARNESS_TEST_COMPOSE"
 """Set where the Compose tests must run: without an engine they fail then, instead of being skipped."""
 KEEP = "KEEP"
-WORKERS = 3
+WORKERS = 2
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def variables(home: Path, name: str) -> dict[str, str]:
         "HARNESS_AZURITE_PORT": str(azurite),
         "HARNESS_MLFLOW_PORT": str(mlflow),
         "HARNESS_SPARK_PORT": str(spark),
-        # Three workers on a machine of two cores: none needs much.
+        # Several workers on a machine of two cores: none needs much.
         "HARNESS_WORKER_MEMORY": "1g",
         "HARNESS_EXECUTOR_MEMORY": "800m",
     }
@@ -141,7 +141,7 @@ def engine() -> None:
 
 @pytest.fixture(scope="session")
 def stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """A stack with three workers; removed even after a failure, unless KEEP is set."""
+    """A stack with two workers; removed even after a failure, unless KEEP is set."""
     del engine
     home = tmp_path_factory.mktemp("stack") / ".harness"
     found = RunningStack(home, variables(home, "harness-test"))

@@ -11,7 +11,7 @@ REFUSED = """Operation failed: "AuthenticationFailed", 403, HEAD, https://azurit
 UNTRUSTED = (
     """javax.net.ssl.SSLHandshakeException: PKIX path building failed: https://azurite:10000/dlsloandev"""
 )
-MLFLOW = """HTTPConnectionPool(host='mlflow', port=5000): Max retries exceeded with url: /api/2.0/mlflow/runs/get"""
+MLFLOW = "HTTPConnectionPool(host='mlflow', port=5000): Max retries exceeded with url: /api/2.0/mlflow"
 
 
 @pytest.mark.parametrize(
