@@ -1,0 +1,15 @@
+"""Runs in a container: appends rows to a table, one commit each, beside others that do the same."""
+
+from __future__ import annotations
+
+import os
+
+from harness.job.session import open_session
+from harness.scenario.plan import Environment
+
+URI, WHO, COMMITS = os.environ["URI"], os.environ["WHO"], int(os.environ["COMMITS"])
+
+spark = open_session(Environment.model_validate_json(os.environ["ENVIRONMENT"]))
+for number in range(COMMITS):
+    row = spark.range(1).selectExpr(f"'{WHO}' AS who", f"{number} AS number")
+    row.write.format("delta").mode("append").save(URI)
