@@ -33,7 +33,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
   --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
 .NOTPARALLEL:
-.PHONY: help setup named run-ready dev-ready scenario check runs trace compare ui up down logs clean clean-runs
+.PHONY: help setup named run-ready dev-ready scenario check runs trace compare ui build up down logs clean clean-runs
 .PHONY: test test-fast test-compose lint types imports format lock bench
 
 help: ## list the targets
@@ -69,6 +69,9 @@ compare: run-ready ## compare two runs: A=... B=... [latest is the newest]
 ui: run-ready ## show where MLflow's pages are: the stack's, or served here
 	@$(HARNESS) ui $(if $(TARGET),--target $(TARGET)) $(ARGS)
 
+build: run-ready ## build the images of the Compose stack that are not there yet
+	@$(HARNESS) build $(ARGS)
+
 up: run-ready ## bring the Compose stack up, with its images [WORKERS=3]
 	@$(HARNESS) up $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
@@ -86,12 +89,13 @@ clean-runs: run-ready ## remove old runs and their tables: KEEP=5 keeps the newe
 
 test: lint types imports ## all checks and all tests; those of Compose where an engine is there
 	@$(PYTEST) tests/embedded tests/unit $(ARGS)
-	@$(BIN)/pytest tests/compose $(ARGS)
+	@$(MAKE) test-compose
 
 test-fast: dev-ready ## the tests without linters and without Compose
 	@$(PYTEST) tests/embedded tests/unit $(ARGS)
 
-test-compose: dev-ready ## the tests of the Compose target [KEEP=1: their stack, at the end]
+test-compose: dev-ready ## the tests of the Compose target [KEEP=1: their stack stays]
+	@if docker info >/dev/null 2>&1; then $(HARNESS) build; fi
 	@KEEP=$(KEEP) $(BIN)/pytest tests/compose $(ARGS)
 
 lint: dev-ready ## style, format and spelling

@@ -148,6 +148,15 @@ def ui(
 
 
 @app.command(epilog=EXIT_CODES)
+def build() -> None:
+    """Build the images of the Compose stack that are not there yet; 'up' does it too."""
+    from harness.settings import read_settings
+    from harness.stack.stack import Stack
+
+    Stack(read_settings()).build()
+
+
+@app.command(epilog=EXIT_CODES)
 def up(
     workers: Annotated[str | None, typer.Option(help="How many Spark workers.")] = None,
 ) -> None:
