@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from harness.stack.secrets import StackFiles
 LAKE_ACCOUNT, MODELS_ACCOUNT = "dlsloandev", "modelstore"
 """The accounts of the stack's Azurite; compose.yaml tells it the same."""
 _HEALTHY_WITHIN_S = 50
+_LOOK_AGAIN_S = 0.5
 _LOG_LINES = 12
 _PORTS = {"azurite": "azurite_port", "mlflow": "mlflow_port", "spark-master": "spark_port"}
 
@@ -36,6 +38,11 @@ class Service:
     def healthy(self) -> bool:
         """It runs and answers."""
         return self.state == "running" and self.health in ("healthy", "")
+
+    @property
+    def starting(self) -> bool:
+        """It runs, and nobody knows yet how well."""
+        return self.state == "running" and self.health == "starting"
 
     @property
     def words(self) -> str:
@@ -116,10 +123,25 @@ class Stack:
         before = {service.name for service in self.services() if service.state == "running"}
         self._require_ports(before)
         self._hand_out_secrets(secrets or {})
+        deadline = time.monotonic() + _HEALTHY_WITHIN_S
         arguments = ("up", "--detach", "--wait", "--wait-timeout", str(_HEALTHY_WITHIN_S), "--remove-orphans")
         answer = docker(self.compose(*arguments, "--no-build"), self.environ())
-        if answer.returncode != 0:
+        if answer.returncode != 0 or not self.is_healthy_by(deadline):
             raise self.fault(answer.stderr)
+
+    def is_healthy_by(self, deadline: float) -> bool:
+        """Whether every service is healthy, waited for as long as one still starts.
+
+        Compose's own waiting can end early: a container just started, without a health yet, is well for it.
+
+        Args:
+            deadline: On the monotonic clock, in seconds.
+        """
+        services = self.services()
+        while any(service.starting for service in services) and time.monotonic() < deadline:
+            time.sleep(_LOOK_AGAIN_S)
+            services = self.services()
+        return all(service.healthy for service in services)
 
     def down(self, *, volumes: bool = False) -> None:
         """Remove the stack's containers and, where it is said so, its volumes with all data.
