@@ -33,8 +33,8 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
   --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
 .NOTPARALLEL:
-.PHONY: help setup named run-ready dev-ready scenario check runs trace compare ui build up down logs clean clean-runs
-.PHONY: test test-fast test-compose lint types imports format lock bench
+.PHONY: help setup named run-ready dev-ready scenario validate attach doctor asset-bundle sweep check runs trace compare ui build up down logs clean clean-runs
+.PHONY: test test-fast test-databricks test-compose lint types imports format lock bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -51,8 +51,24 @@ run-ready:
 dev-ready:
 	@$(BOOTSTRAP) --lock requirements/dev.lock
 
-scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedded|compose] [KEEP=1: its stack, after a fault]
-	@$(HARNESS) scenario $(NAME) $(if $(TARGET),--target $(TARGET)) $(if $(KEEP),--keep) $(ARGS)
+scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedded|compose|databricks] [KEEP=1] [VALIDATE=1]
+	@$(HARNESS) $(if $(VALIDATE),validate $(NAME),scenario $(NAME) $(if $(TARGET),--target $(TARGET))) \
+	  $(if $(KEEP),--keep) $(ARGS)
+
+validate: named run-ready ## run a scenario here, then on Databricks, and compare the two: NAME=three_versions
+	@$(HARNESS) validate $(NAME) $(if $(KEEP),--keep) $(ARGS)
+
+attach: run-ready ## take up a run again that goes on in a workspace: RUN=...
+	@$(HARNESS) attach $(RUN) $(ARGS)
+
+doctor: run-ready ## see whether a target has all that it needs: [TARGET=databricks]
+	@$(HARNESS) doctor $(if $(TARGET),--target $(TARGET)) $(ARGS)
+
+asset-bundle: named run-ready ## write a Databricks Asset Bundle that runs a scenario on a schedule: NAME=...
+	@$(HARNESS) asset-bundle $(NAME) $(ARGS)
+
+sweep: run-ready ## remove what has expired in the workspace
+	@$(HARNESS) sweep $(ARGS)
 
 check: run-ready ## look for mistakes in a scenario without running it: NAME=...
 	@$(HARNESS) check $(NAME) $(ARGS)
@@ -88,11 +104,14 @@ clean-runs: run-ready ## remove old runs and their tables: KEEP=5 keeps the newe
 	@$(HARNESS) clean $(if $(KEEP),--keep $(KEEP)) $(ARGS)
 
 test: lint types imports ## all checks and all tests; those of Compose where an engine is there
-	@$(PYTEST) tests/embedded tests/unit $(ARGS)
+	@$(PYTEST) tests/embedded tests/databricks tests/unit $(ARGS)
 	@$(MAKE) test-compose
 
-test-fast: dev-ready ## the tests without linters and without Compose
+test-fast: dev-ready ## the tests without linters, Compose and the stand-in for a workspace
 	@$(PYTEST) tests/embedded tests/unit $(ARGS)
+
+test-databricks: dev-ready ## the tests of the Databricks target, on a stand-in for a workspace
+	@$(PYTEST) tests/databricks $(ARGS)
 
 test-compose: dev-ready ## the tests of the Compose target [KEEP=1: their stack stays]
 	@if docker info >/dev/null 2>&1; then $(HARNESS) build; fi
@@ -114,16 +133,20 @@ format: dev-ready ## put the code into the common format
 	@$(BIN)/ruff format .
 
 lock: dev-ready ## write the lock files anew; UPGRADE=1 takes the newest versions
-	@$(COMPILE) pyproject.toml -o requirements/run.lock
-	@$(COMPILE) pyproject.toml --extra dev -c requirements/run.lock -o requirements/dev.lock
-	@for image in spark mlflow wheel; do \
+	@$(COMPILE) pyproject.toml --extra local -o requirements/run.lock
+	@$(COMPILE) pyproject.toml --extra local --extra dev -c requirements/run.lock -o requirements/dev.lock
+	@$(COMPILE) pyproject.toml requirements/spark.in -c requirements/run.lock -o requirements/spark.lock
+	@for image in mlflow wheel; do \
 	  $(COMPILE) requirements/$$image.in -c requirements/run.lock -o requirements/$$image.lock || exit; done
+	@for runtime in tests/databricks/standin/runtimes/*.in; do \
+	  $(COMPILE) $$runtime -o $${runtime%.in}.lock || exit; done
 	@$(COMPILE) docker/azurite/requirements.in -o docker/azurite/requirements.lock
 	@$(BIN)/python -c 'import tomllib; \
 	  project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	  print(*project["optional-dependencies"]["java"], sep="\n")' | $(COMPILE) - -o requirements/java.lock
 	@$(BIN)/python -m harness.runtime.setup lock
 
-bench: dev-ready ## measure how long things take: beside the work by hand, and in Compose where an engine is
+bench: dev-ready ## measure how long things take: beside the work by hand, on the stand-in, in Compose where an engine is
 	@$(BIN)/python -m tests.bench $(ARGS)
+	@$(BIN)/python -m tests.bench.databricks
 	@if docker compose version >/dev/null 2>&1; then $(BIN)/python -m tests.bench.compose $(ARGS); fi

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from harness.errors import UsageError
 from harness.scenario.plan import Account, Secret
 from harness.settings import ACCOUNTS, FILE, Settings
 
+_VARIABLE = re.compile(r"[A-Za-z_]\w*")
 _AUTH = ("key", "service_principal")
 
 
@@ -25,13 +27,27 @@ def read_accounts(settings: Settings) -> tuple[Account, ...]:
     return tuple(_account(name, given) for name, given in fields.items())
 
 
+def local_accounts(settings: Settings) -> tuple[Account, ...]:
+    """Those whose secret this machine has: not those that only name it in a workspace's scope."""
+    return tuple(
+        account
+        for account in read_accounts(settings)
+        if not account.secret_name or account.secret.variable != variable_of(account.name)
+    )
+
+
+def variable_of(account: str) -> str:
+    """The variable in which a cluster's job finds an account's secret."""
+    return f"HARNESS_ACCOUNT_{account.upper()}"
+
+
 def _account(name: str, given: Mapping[str, str]) -> Account:
     auth = given.get("auth", "key")
     if auth not in _AUTH:
         raise _wrong(name, f"auth is '{auth}'", f"It is one of {', '.join(_AUTH)}.")
     kind = "key" if auth == "key" else "client_secret"
     needed = () if auth == "key" else ("tenant_id", "client_id")
-    allowed = {"auth", f"{kind}_file", f"{kind}_variable", *needed}
+    allowed = {"auth", f"{kind}_file", f"{kind}_variable", "secret_name", *needed}
     for field in given:
         if field not in allowed:
             raise _wrong(name, f"{field} does not belong to auth = '{auth}'", "Leave it out.")
@@ -39,6 +55,12 @@ def _account(name: str, given: Mapping[str, str]) -> Account:
         if not given.get(field):
             raise _wrong(name, f"{field} is missing", f"auth = '{auth}' needs it.")
     file, variable = given.get(f"{kind}_file", ""), given.get(f"{kind}_variable", "")
+    if variable and not _VARIABLE.fullmatch(variable):
+        # Not shown: it may well be the secret itself.
+        raise _wrong(name, f"{kind}_variable is no name of a variable", "Name the variable that holds it.")
+    in_scope = given.get("secret_name", "")
+    if in_scope and not (file or variable):
+        variable = variable_of(name)
     if bool(file) == bool(variable):
         raise _wrong(name, f"{kind}_file or {kind}_variable is needed", "Give one of the two.")
     secret = Secret(file=file) if file else Secret(variable=variable)
@@ -46,6 +68,7 @@ def _account(name: str, given: Mapping[str, str]) -> Account:
         name=name,
         auth="key" if auth == "key" else "service_principal",
         secret=secret,
+        secret_name=in_scope,
         tenant_id=given.get("tenant_id", ""),
         client_id=given.get("client_id", ""),
     )

@@ -6,12 +6,13 @@ import math
 import signal
 import sys
 import traceback
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.errors import WORST_FIRST, ExitCode, HarnessError, NotThereError
+from harness.errors import ExitCode, HarnessError, NotThereError, worst
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,27 +36,80 @@ app = typer.Typer(
 )
 
 
+ScenarioName = Annotated[
+    str, typer.Argument(metavar="NAME|FILE", help="A scenario by name (scenarios/NAME.yaml) or file.")
+]
 Target = Annotated[
     str | None,
-    typer.Option(help="embedded, compose, or auto: compose where its engine and images are there."),
+    typer.Option(
+        help="embedded, compose, databricks, or auto: compose where its engine and images are there."
+    ),
+]
+Keep = Annotated[
+    bool,
+    typer.Option("--keep", help="After a fault, keep the stack or the uploaded files that this run made."),
 ]
 
 
 @app.command(epilog=EXIT_CODES)
 def scenario(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME|FILE", help="A scenario by name (scenarios/NAME.yaml) or file.")
-    ],
+    name: ScenarioName,
     target: Target = None,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Keep a stack that this run brought up, also after a fault.")
-    ] = False,
+    keep: Keep = False,
 ) -> None:
     """Run a scenario: build every version, train, explain, track, judge, publish."""
     from harness.workflow import run_scenario
 
-    outcome = run_scenario(name, target, _console(), keep=keep)
-    raise typer.Exit(outcome.result.exit_code)
+    raise typer.Exit(run_scenario(name, target, _console(), keep=keep).exit_code)
+
+
+@app.command(epilog=EXIT_CODES)
+def validate(name: ScenarioName, keep: Keep = False) -> None:
+    """Run a scenario here and then on Databricks, and see that both say the same."""
+    from harness.workflow import validate as run_both
+
+    raise typer.Exit(run_both(name, _console(), keep=keep))
+
+
+@app.command(epilog=EXIT_CODES)
+def attach(run_id: Annotated[str, typer.Argument(help="A run's id or folder, or 'latest'.")]) -> None:
+    """Take up a run again that goes on in a workspace after its command has ended."""
+    from harness.workflow import attach_run
+
+    raise typer.Exit(attach_run(run_id, _console()).exit_code)
+
+
+@app.command(epilog=EXIT_CODES)
+def doctor(target: Target = None) -> None:
+    """See whether a target has all that it needs, without starting anything."""
+    from harness.report.doctor import show_checks
+    from harness.settings import read_settings
+    from harness.targets import open_target
+
+    console = _console()
+    if not show_checks(console, open_target(read_settings({"target": target}), console.print).checks()):
+        raise typer.Exit(ExitCode.NOT_THERE)
+
+
+@app.command("asset-bundle", epilog=EXIT_CODES)
+def asset_bundle(
+    name: ScenarioName,
+    out: Annotated[Path | None, typer.Option(help="Its folder; asset-bundle/NAME without.")] = None,
+) -> None:
+    """Write a Databricks Asset Bundle that runs a scenario as a scheduled job, from the same settings."""
+    from harness.workflow import write_asset_bundle
+
+    typer.echo(write_asset_bundle(name, out, _console()))
+
+
+@app.command(epilog=EXIT_CODES)
+def sweep() -> None:
+    """Remove what runs have left in the workspace and what nobody needs any more."""
+    from harness.settings import read_settings
+    from harness.targets.databricks import Databricks
+
+    removed = Databricks(read_settings(), typer.echo).sweep()
+    typer.echo(f"{removed} folder{'s' if removed != 1 else ''} removed.")
 
 
 @app.command(epilog=EXIT_CODES)
@@ -65,17 +119,17 @@ def check(
     """Check scenario files and the headers of their data, without Spark."""
     from harness.scenario.loader import load_scenario
 
-    worst = ExitCode.PASS
+    code = ExitCode.PASS
     for name in names:
         try:
             loaded = load_scenario(name)
         except HarnessError as error:
             _tell(error)
-            worst = min(worst, error.exit_code, key=WORST_FIRST.index)
+            code = worst(code, error.exit_code)
         else:
             versions = len(loaded.scenario.versions)
             typer.echo(f"{loaded.document.file}: ok ({versions} version{'s' if versions != 1 else ''})")
-    raise typer.Exit(worst)
+    raise typer.Exit(code)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -110,19 +164,27 @@ def trace(
 def compare(
     run_a: Annotated[str, typer.Argument(help="A run's id or folder, or 'latest'.")],
     run_b: Annotated[str, typer.Argument(help="Another.")],
-    tolerance: Annotated[float, typer.Option(min=0, help="Relative difference that is none.")] = 1e-6,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Relative difference that is none; 1e-6 without, and 1e-4 for coefficients and explanations "
+            "between local and cloud.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Every value, as JSON.")] = False,
 ) -> None:
     """Compare two runs: fingerprints, metrics, coefficients and explanations. Exit code 1: they differ."""
     from harness.report.compare import show_parity
     from harness.runs import read_result
     from harness.settings import read_settings
-    from harness.verdict.parity import compare as compare_results
+    from harness.verdict.parity import Tolerances, compare as compare_results
 
-    if not math.isfinite(tolerance):
+    if tolerance is not None and not math.isfinite(tolerance):
         raise typer.BadParameter("--tolerance is a finite number.")
+    tolerances = None if tolerance is None else Tolerances.uniform(tolerance)
     runs_folder = read_settings().runs
-    parity = compare_results(read_result(runs_folder, run_a), read_result(runs_folder, run_b), tolerance)
+    parity = compare_results(read_result(runs_folder, run_a), read_result(runs_folder, run_b), tolerances)
     if as_json:
         typer.echo(parity.model_dump_json(indent=2))
     else:

@@ -35,6 +35,11 @@ WORST_FIRST = (
 """Which code wins when several apply."""
 
 
+def worst(*codes: ExitCode) -> ExitCode:
+    """The code to end with where several apply."""
+    return min(codes, key=WORST_FIRST.index)
+
+
 class HarnessError(Exception):
     """A fault with a message for the person at the terminal and, where there is one, a remedy."""
 
@@ -83,6 +88,12 @@ class ScenarioError(HarnessError):
 
 class NotThereError(HarnessError):
     """Something that the run needs is not there: Java, a jar, a folder that can be written, a run."""
+
+    exit_code = ExitCode.NOT_THERE
+
+
+class LostRunError(HarnessError):
+    """The run goes on, but out of sight: what leads to it does not answer any more."""
 
     exit_code = ExitCode.NOT_THERE
 

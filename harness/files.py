@@ -33,7 +33,8 @@ def write_text(path: Path, text: str) -> None:
         ) as file:
             temporary = file.name
             file.write(text)
-        Path(temporary).chmod(0o644)
+        with suppress(PermissionError):  # A mounted volume of a cloud may have no modes.
+            Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except OSError as error:
         raise unwritable(path, error) from error

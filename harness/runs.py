@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.errors import NotThereError
 from harness.files import is_held, unwritable
 from harness.results import Result
+from harness.scenario.plan import Plan
 from harness.scenario.suggest import did_you_mean
 
 LATEST = "latest"
@@ -60,6 +61,18 @@ class RunFolder:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def read_plan(self) -> Plan:
+        """What was planned.
+
+        Raises:
+            NotThereError: Another version of the harness has planned it.
+        """
+        file = self.path / PLAN
+        try:
+            return Plan.model_validate_json(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise NotThereError(f"{file} is no plan of this version of the harness.") from error
+
     def make_latest(self) -> None:
         """Let ``latest`` point here; it always points at some run, also while it is changed."""
         latest = self.path.parent / LATEST
@@ -77,21 +90,33 @@ class RunFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+def find_run(runs: Path, run: str) -> RunFolder:
+    """The folder of a run, by its id, its folder, or ``latest``.
+
+    Raises:
+        NotThereError: There is no such run.
+    """
+    folder = Path(run) if Path(run).is_dir() else runs / run
+    if not folder.is_dir():
+        names = [each.path.name for each in list_runs(runs)]
+        raise NotThereError(
+            f"There is no run '{run}': {folder}.{did_you_mean(run, names)}", remedy=f"{runs} holds the runs."
+        )
+    return RunFolder(folder.resolve())
+
+
 def read_result(runs: Path, run: str) -> Result:
     """The result of a run, by its id, its folder, or ``latest``.
 
     Raises:
         NotThereError: There is no such run, or it has no result.
     """
-    folder = Path(run) if Path(run).is_dir() else runs / run
-    file = folder / RESULT
+    file = find_run(runs, run).path / RESULT
     try:
         return Result.model_validate_json(file.read_text(encoding="utf-8"))
     except OSError as error:
-        names = [each.path.name for each in list_runs(runs)]
         raise NotThereError(
-            f"There is no result of a run '{run}': {file}.{did_you_mean(run, names)}",
-            remedy=f"{runs} holds the runs.",
+            f"There is no result of the run '{run}': {file}.", remedy="It has not come to its end."
         ) from error
     except ValueError as error:
         raise NotThereError(f"{file} is no result of a run of this version.") from error

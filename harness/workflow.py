@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import HarnessError, InterruptedRunError, JobError, NotThereError, Problem, ScenarioError
+from harness.errors import (
+    ExitCode,
+    HarnessError,
+    InterruptedRunError,
+    JobError,
+    LostRunError,
+    NotThereError,
+    Problem,
+    ScenarioError,
+)
+from harness.events import Listener
 from harness.files import held, sha256_of, write_text
+from harness.local_run import compare_with_local
 from harness.results import Result
-from harness.runs import PLAN, RESULT, RunFolder, new_run_id
+from harness.runs import PLAN, RESULT, RunFolder, find_run, new_run_id
 from harness.scenario.loader import LoadedScenario, load_scenario
 from harness.scenario.plan import Environment, Plan, Setting, SourceData
 from harness.settings import STORES, Settings, read_settings
 from harness.targets import Target, open_target
+from harness.targets.databricks import Databricks
 from harness.verdict.bounds import judge_versions, overall
+from harness.verdict.parity import CLOUD, Parity, Tolerances, exit_code
+from harness.wheel import content_version
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-DISTRIBUTION = "dataset-harness"
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,13 @@ class Outcome:
 
     result: Result
     folder: Path
+    parity: Parity | None = None
+    """Held against the newest local run, where it ran on the cloud."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the process that shows it should exit with."""
+        return exit_code(self.result, self.parity)
 
 
 def run_scenario(scenario: str, target: str | None, console: Console, *, keep: bool = False) -> Outcome:
@@ -47,22 +65,78 @@ def run_scenario(scenario: str, target: str | None, console: Console, *, keep: b
     """
     settings = read_settings({"target": target})
     loaded = load_scenario(scenario)
-    place = open_target(settings, lambda line: console.print(line, markup=False, soft_wrap=True), keep=keep)
+    place = open_target(settings, _say_on(console), keep=keep)
     plan = resolve_plan(loaded, settings, place)
     with run_folder(settings, place, plan) as folder:
         place.prepare(plan)
-        try:
-            result = run_job(place, folder, console)
-        except (JobError, InterruptedRunError):
-            folder.make_latest()
-            raise
+        result = run_job(place.run, folder, console)
         raise_mistakes(result, loaded)
+    return conclude(plan, result, folder, settings, console)
+
+
+def attach_run(run_id: str, console: Console) -> Outcome:
+    """Take up a run again that goes on in a workspace, and bring it to its verdict.
+
+    Args:
+        run_id: The harness's own.
+        console: Where progress and verdict are shown.
+
+    Raises:
+        HarnessError: There is no verdict; the exception says why, and with which exit code to end.
+    """
+    settings = read_settings({"target": CLOUD})
+    folder = find_run(settings.runs, run_id)
+    plan = folder.read_plan()
+    place = Databricks(settings, _say_on(console))
+    with held(folder.path / PLAN):
+        result = run_job(place.attach, folder, console)
+        raise_mistakes(result, load_scenario(plan.scenario_file))
+    return conclude(plan, result, folder, settings, console)
+
+
+def validate(scenario: str, console: Console, *, keep: bool = False) -> ExitCode:
+    """Run a scenario here and, where that passes, on the cloud, and hold the two runs against each other.
+
+    Args:
+        scenario: Name or file.
+        console: Where progress and verdicts are shown.
+        keep: What a run brought up outlives a fault.
+
+    Raises:
+        HarnessError: There is no verdict; the exception says why, and with which exit code to end.
+    """
+    local = run_scenario(scenario, "auto", console, keep=keep)
+    if local.exit_code:
+        console.print("The local run does not pass: nothing was sent to the cloud.", markup=False)
+        return local.exit_code
+    return run_scenario(scenario, CLOUD, console, keep=keep).exit_code
+
+
+def write_asset_bundle(scenario: str, folder: Path | None, console: Console) -> Path:
+    """Write a Databricks Asset Bundle that runs a scenario on a schedule, and give its file.
+
+    Args:
+        scenario: Name or file.
+        folder: The bundle's own; one by the scenario's name where it is ``None``.
+        console: Where faults of the workspace are told.
+    """
+    from harness.workspace.asset_bundle import write
+
+    settings = read_settings({"target": CLOUD})
+    place = Databricks(settings, _say_on(console))
+    plan = resolve_plan(load_scenario(scenario), settings, place)
+    return write(settings, plan, place, folder or Path("asset-bundle", plan.scenario.name))
+
+
+def conclude(plan: Plan, result: Result, folder: RunFolder, settings: Settings, console: Console) -> Outcome:
+    """From a result to what is made of it: the verdict again, parity, reports."""
     write_result(result, folder.path)
     confirm_verdict(plan, result)
-    write_reports(plan, result, folder.path)
+    parity = compare_with_local_run(plan, result, settings)
+    write_reports(plan, result, folder.path, parity)
     folder.make_latest()
-    show(result, folder.path, console)
-    return Outcome(result, folder.path)
+    show(result, folder.path, console, parity)
+    return Outcome(result, folder.path, parity)
 
 
 def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> Plan:
@@ -72,7 +146,7 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> 
     environment = target.environment(_size_of(source.path), scenario.publish.to)
     return Plan(
         run_id=new_run_id(scenario.name),
-        harness_version=version(DISTRIBUTION),
+        harness_version=content_version(),
         scenario=scenario,
         scenario_file=loaded.document.file,
         scenario_sha256=loaded.sha256,
@@ -106,12 +180,16 @@ def run_folder(settings: Settings, target: Target, plan: Plan) -> Iterator[RunFo
         raise
 
 
-def run_job(target: Target, folder: RunFolder, console: Console) -> Result:
-    """Run the job where the target says, showing what it does."""
+def run_job(run: Callable[[Path, Listener], Result], folder: RunFolder, console: Console) -> Result:
+    """Run the job, or take it up again, where the target says, showing what it does."""
     from harness.report.terminal import progress
 
-    with progress(console) as listener:
-        return target.run(folder.path, listener)
+    try:
+        with progress(console) as listener:
+            return run(folder.path, listener)
+    except (JobError, InterruptedRunError, LostRunError):
+        folder.make_latest()
+        raise
 
 
 def raise_mistakes(result: Result, loaded: LoadedScenario) -> None:
@@ -144,18 +222,30 @@ def write_result(result: Result, folder: Path) -> None:
     write_text(folder / RESULT, result.model_dump_json(indent=2, by_alias=True) + "\n")
 
 
-def write_reports(plan: Plan, result: Result, folder: Path) -> None:
+def compare_with_local_run(plan: Plan, result: Result, settings: Settings) -> Parity | None:
+    """A run on the cloud held against the newest local run of the same; no other is held against any."""
+    if plan.environment.target != CLOUD:
+        return None
+    tolerances = {name: float(settings[f"parity.{name}"]) for name in Tolerances.model_fields}
+    return compare_with_local(settings.runs, plan, result, Tolerances(**tolerances))
+
+
+def write_reports(plan: Plan, result: Result, folder: Path, parity: Parity | None) -> None:
     """Write the reports into the run's folder."""
     from harness.report import write_reports as write
 
-    write(plan, result, folder)
+    write(plan, result, folder, parity)
 
 
-def show(result: Result, folder: Path, console: Console) -> None:
+def show(result: Result, folder: Path, console: Console, parity: Parity | None) -> None:
     """Show the verdict, and where the report lies."""
     from harness.report.terminal import show_verdict
 
-    show_verdict(console, result, folder)
+    show_verdict(console, result, folder, parity)
+
+
+def _say_on(console: Console) -> Callable[[str], None]:
+    return lambda line: console.print(line, markup=False, soft_wrap=True)
 
 
 def _in_force(settings: Settings, environment: Environment, store: str) -> Iterator[Setting]:

@@ -1,13 +1,17 @@
-"""``python -m harness.job PLAN RESULT``: reads a plan, runs it, writes the result.
+"""``python -m harness.job PLAN RESULT [EVENTS] [--run-id ID] [--source URI]``: from plan to result.
 
-Both are files, or ``-``: the plan from standard input, the result as one line on standard output.
+The first two are files, or ``-``: the plan from standard input, the result as one line on standard output.
 
-What it says of itself while it runs goes to standard output, one JSON line per event; everything else
-that it or Spark has to say goes to standard error.
+What it says of itself while it runs goes to standard output, one JSON line per event, and into the file
+EVENTS where one is named; everything else that it or Spark has to say goes to standard error.
+
+A plan that is run again and again has neither the name of each run nor, before it was deployed, the place of
+its rows: ``--run-id`` and ``--source`` stand in for what it says of them.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import signal
@@ -24,6 +28,7 @@ from harness.errors import HarnessError
 from harness.events import Event
 from harness.files import write_text
 from harness.job.clock import Clock
+from harness.job.mirror import Mirror
 from harness.results import Result
 from harness.scenario.plan import Plan
 
@@ -35,28 +40,64 @@ _STREAM = "-"
 
 def main(arguments: list[str]) -> int:
     """Run one plan; the exit code is the result's."""
-    plan_file, result_file = arguments
+    given = _parse(arguments)
+    mirror = Mirror(Path(given.events)) if given.events else None
     # Spark starts Python workers by this name; any other Python may lack the packages.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    text = sys.stdin.read() if plan_file == _STREAM else Path(plan_file).read_text(encoding="utf-8")
-    plan = Plan.model_validate_json(text)
-    clock = Clock(_say)
+    plan = _read_plan(given)
+    clock = Clock(lambda event: _say(event, mirror))
     started = datetime.now(UTC)
     with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="harness-") as scratch:
         # The JVM takes seconds to come up; MLflow is imported and its store opened meanwhile.
         tracker = pool.submit(_open_tracker, plan)
         with clock.step("session"):
-            spark = importlib.import_module("harness.job.session").open_session(plan.environment)
+            session = importlib.import_module("harness.job.session")
+            found = session.is_open()
+            spark = session.open_session(plan.environment)
         interrupted = _take_signals()
         job = importlib.import_module("harness.job.main")
         result = job.run(job.Job(plan, clock, spark, tracker, Path(scratch), interrupted, started))
         try:
-            _hand_back(result, result_file)
+            if mirror is not None:
+                mirror.write()
+            _hand_back(result, given.result)
         except HarnessError as error:
             sys.stderr.write(f"{error}\n")
             return int(error.exit_code)
-        spark.stop()
+        # Who brought it along goes on with it.
+        if not found:
+            spark.stop()
     return int(result.exit_code)
+
+
+def entry() -> None:
+    """The command ``harness-job``, as a cluster calls it: inside its own process.
+
+    Raises:
+        SystemExit: Every verdict but a pass is one, so that whoever started the job sees it end badly.
+    """
+    code = main(sys.argv[1:])
+    # A cluster takes every exit for a fault, also one with the code 0.
+    if code:
+        raise SystemExit(f"The scenario's run ended with exit code {code}; its result tells why.")
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="harness-job")
+    parser.add_argument("plan")
+    parser.add_argument("result")
+    parser.add_argument("events", nargs="?")
+    parser.add_argument("--run-id")
+    parser.add_argument("--source")
+    return parser.parse_args(arguments)
+
+
+def _read_plan(given: argparse.Namespace) -> Plan:
+    text = sys.stdin.read() if given.plan == _STREAM else Path(given.plan).read_text(encoding="utf-8")
+    plan = Plan.model_validate_json(text)
+    if given.source:
+        plan = plan.model_copy(update={"source": plan.source.model_copy(update={"uri": given.source})})
+    return plan.model_copy(update={"run_id": given.run_id}) if given.run_id else plan
 
 
 def _open_tracker(plan: Plan) -> Tracker:
@@ -75,8 +116,10 @@ def _hand_back(result: Result, file: str) -> None:
         write_text(Path(file), result.model_dump_json(indent=2, by_alias=True) + "\n")
 
 
-def _say(event: Event) -> None:
+def _say(event: Event, mirror: Mirror | None) -> None:
     _write_line(event.to_line())
+    if mirror is not None:
+        mirror.tell(event)
 
 
 def _write_line(line: str) -> None:
@@ -90,6 +133,8 @@ def _take_signals() -> threading.Event:
     It is remembered: what breaks in other threads thereupon is no fault of theirs.
     """
     interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        return interrupted  # Signals are for whoever has the main thread.
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         if not interrupted.is_set():

@@ -30,6 +30,7 @@ from harness.job.store import ModelStore
 from harness.job.tracking import MODELS
 from harness.results import VersionResult
 from harness.scenario.plan import Plan
+from harness.storage.uri import VOLUMES
 
 FEATURIZER, CLASSIFIER, EXPLAINER = "featurizer", "classifier", "explainer"
 DEPENDS_ON = {FEATURIZER: (), CLASSIFIER: (FEATURIZER,), EXPLAINER: (FEATURIZER, CLASSIFIER)}
@@ -102,7 +103,7 @@ def verify(
     Raises:
         JobError: The copy gives other numbers.
     """
-    folder = uri if "://" in uri else f"file://{uri}"
+    folder = uri if "://" in uri or uri.startswith(VOLUMES) else f"file://{uri}"
     featurizer, classifier, explainer = (
         PipelineModel.load(f"{folder}/{name}/sparkml") for name in (FEATURIZER, CLASSIFIER, EXPLAINER)
     )

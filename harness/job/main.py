@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
+import mlflow
 from pyspark.sql import SparkSession
 
 from harness.errors import ExitCode, HarnessError, InterruptedRunError, ScenarioError
@@ -30,9 +31,10 @@ from harness.job.version import TrainedVersion, raw_rows, train_version, untrain
 from harness.results import Failure, FailureProblem, Result, Verdict, VersionResult
 from harness.scenario.plan import Plan
 from harness.verdict.bounds import judge_versions, overall
+from harness.wheel import content_version
 
 _AT_ONCE = 4
-_LIBRARIES = ("pyspark", "delta-spark", "synapseml", "mlflow", "numpy", "pandas", "pyarrow")
+_LIBRARIES = ("pyspark", "delta-spark", "synapseml", "numpy", "pandas", "pyarrow")
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -250,7 +252,12 @@ def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> R
 
 def libraries(spark: SparkSession) -> dict[str, str]:
     """What the job really runs with."""
-    found = {"python": platform.python_version()}
+    # MLflow says so itself: beside it a cluster has the records of another one, installed before.
+    found = {
+        "harness": content_version(),
+        "python": platform.python_version(),
+        "mlflow": mlflow.__version__,
+    }
     with _logged():
         found["spark"] = spark.version
     for name in _LIBRARIES:

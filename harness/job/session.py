@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from harness.scenario.plan import Environment
-from harness.storage.credentials import hadoop_settings
+from harness.storage.credentials import hadoop_settings, read_secret
 
 # What results depend on is set here, for every place; what makes a place fast or reachable is the plan's.
 _ALWAYS = {
@@ -23,6 +24,11 @@ _ALWAYS = {
 _REDACTED = {"spark.redaction.regex": "(?i)secret|password|token|access[.]key|account[.]key"}
 
 
+def is_open() -> bool:
+    """Whether this process has a Spark already."""
+    return SparkContext._active_spark_context is not None  # noqa: SLF001 - there is no public way to ask
+
+
 def open_session(environment: Environment) -> SparkSession:
     """The session of this process, made or found, configured as the environment says."""
     builder = SparkSession.builder.appName("harness")
@@ -32,7 +38,8 @@ def open_session(environment: Environment) -> SparkSession:
     # Not in the configuration above: PySpark puts all of that onto the JVM's command line.
     context: Any = spark.sparkContext
     for account in environment.accounts:
-        for name, value in hadoop_settings(account).items():
+        secret = read_secret(account.secret, account.name)
+        for name, value in hadoop_settings(account, secret).items():
             context._jsc.hadoopConfiguration().set(name, value)  # noqa: SLF001 - there is no public way
     for name, value in _ALWAYS.items():
         spark.conf.set(name, value)

@@ -7,59 +7,66 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report import words
-from harness.report.progress import write_line
-from harness.results import Measured, Verdict
-from harness.verdict.parity import Difference, Parity
-
-_TITLES = ("version", "what", "name", "a", "b", "difference", "tolerance", "verdict")
-_LONG = 24
+from harness.report.console import STYLES, terminal_text, write_line
+from harness.report.differences import (
+    TITLES,
+    DifferenceRow,
+    agreement,
+    difference_rows,
+    differing,
+    sides,
+    tally,
+)
+from harness.verdict.parity import Parity
 
 
 def show_parity(console: Console, parity: Parity) -> None:
-    """A line per number that differs at all, and how many agree to the last bit."""
-    for name, run in (("a", parity.run_a), ("b", parity.run_b)):
-        write_line(console, Text(f"{name}  {run}"))
-    console.print()
-    told = [each for each in parity.differences if each.difference or each.verdict is not Verdict.PASS]
-    if told:
-        table = Table(box=None, pad_edge=False)
-        for title in _TITLES:
-            table.add_column(title, overflow="fold")
-        for each in told:
-            table.add_row(*(_cell(console, text) for text in _row(each)))
-        console.print(table)
+    """A line per number that differs at all, how many agree to the last bit, and what is not proven."""
+    _show_runs(console, parity)
+    if rows := difference_rows(parity):
+        console.print(_table(console, parity, rows))
         console.print()
-    same = len(parity.differences) - len(told)
-    write_line(console, Text(f"{words.count(same, 'value')} the very same, {len(told)} not."))
-    write_line(console, Text(_WORDS[parity.verdict]))
+    _show_libraries(console, parity)
+    if parity.gaps:
+        _show_list(console, "Not proven by a local run:", parity.gaps)
+    if not parity.reason:
+        write_line(console, Text(tally(parity)))
+    told = f"{words.mark(parity.verdict)} {agreement(parity)}"
+    write_line(console, Text(told, style=STYLES[parity.verdict]))
 
 
-_WORDS = {
-    Verdict.PASS: f"{words.mark(Verdict.PASS)} The two runs agree.",
-    Verdict.FAIL: f"{words.mark(Verdict.FAIL)} The two runs disagree.",
-    Verdict.NOT_PROVEN: f"{words.mark(Verdict.NOT_PROVEN)} Not everything could be compared.",
-}
+def _show_runs(console: Console, parity: Parity) -> None:
+    known = [side for side in sides(parity) if side.run is not None]
+    width = max(len(side.name) for side in known)
+    for side in known:
+        write_line(console, Text(f"{side.name:{width}}  {side.run}"))
+    console.print()
 
 
-def _row(each: Difference) -> tuple[str, ...]:
-    return (
-        each.version,
-        each.kind,
-        each.name,
-        _shown(each.a),
-        _shown(each.b),
-        "" if each.difference is None else f"{each.difference:.1e}",
-        f"{each.tolerance:g}" if each.tolerance else "exact",
-        words.verdict_words(each.verdict),
-    )
+def _table(console: Console, parity: Parity, rows: tuple[DifferenceRow, ...]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    a, b = sides(parity)
+    for title in (*TITLES[:3], a.name, b.name, *TITLES[3:]):
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        what = (row.version, row.kind, row.name, row.a, row.b, row.difference, row.tolerance)
+        verdict = terminal_text(console, words.verdict_words(row.verdict), STYLES[row.verdict])
+        table.add_row(*(terminal_text(console, text) for text in what), verdict)
+    return table
 
 
-def _cell(console: Console, text: str) -> Text:
-    plain = words.printable(text)
-    return Text(words.to_ascii(plain) if console.options.ascii_only else plain)
+def _show_libraries(console: Console, parity: Parity) -> None:
+    a, b = sides(parity)
+    lines = [
+        f"{library.name} {library.a or words.ABSENT} ({a.name}), {library.b or words.ABSENT} ({b.name})"
+        for library in differing(parity.libraries)
+    ]
+    if lines:
+        _show_list(console, "Libraries that differ:", lines)
 
 
-def _shown(value: Measured | str) -> str:
-    if isinstance(value, str):
-        return value if len(value) <= _LONG else f"{value[:_LONG]}…"
-    return words.number(value)
+def _show_list(console: Console, title: str, lines: list[str] | tuple[str, ...]) -> None:
+    write_line(console, Text(title))
+    for line in lines:
+        write_line(console, Text(f"  {line}"))
+    console.print()

@@ -9,20 +9,21 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import panels, rows, tables, words
+from harness.report import differences, panels, rows, tables, words
 from harness.report.facts import facts, missing_versions
 from harness.report.plots import metric_svg, weight_span, weight_svg
-from harness.results import Result
+from harness.results import Result, Verdict
 from harness.scenario.plan import Plan
+from harness.verdict.parity import Parity
 
 _COLUMNS_PER_TABLE = 6
 """What a printed page holds."""
 _JOINTS = re.compile(r"(?<=[_/.,:-])(?=.)")
 
 
-def render_html(plan: Plan, result: Result) -> str:
+def render_html(plan: Plan, result: Result, parity: Parity | None = None) -> str:
     """The whole report; names and messages are escaped wherever they stand."""
-    return _environment().get_template("report.html.j2").render(_context(plan, result))
+    return _environment().get_template("report.html.j2").render(_context(plan, result, parity))
 
 
 def _environment() -> Environment:
@@ -46,6 +47,7 @@ def _filters() -> dict[str, Callable[..., object]]:
         "slug": lambda verdict: verdict.value.replace(" ", "-"),
         "public": words.public,
         "count": words.count,
+        "absent": lambda value: value or words.ABSENT,
         "breakable": breakable,
     }
 
@@ -55,14 +57,14 @@ def breakable(text: str) -> Markup:
     return Markup("<wbr>").join(re.split(_JOINTS, text))
 
 
-def _context(plan: Plan, result: Result) -> dict[str, Any]:
+def _context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any]:
     found = rows.bound_rows(result.versions)
     weights = panels.weight_panels(result)
     span = weight_span(weights)
     return {
         "plan": plan,
         "result": result,
-        "headline": rows.headline(result),
+        "headline": rows.headline(result, parity),
         "missing": missing_versions(plan, result),
         "matrix": _matrix(found),
         "matrix_columns": _columns(found),
@@ -70,7 +72,21 @@ def _context(plan: Plan, result: Result) -> dict[str, Any]:
         "weight_plots": [(panel, _drawn(weight_svg(panel, span))) for panel in weights],
         "features_left_out": max(0, len(tables.ranked_features(result)) - panels.MAX_FEATURES),
         "facts": facts(plan, result),
+        "parity": parity,
+        **(_parity(parity) if parity else {}),
     } | _tables(result)
+
+
+def _parity(parity: Parity) -> dict[str, Any]:
+    found = differences.difference_rows(parity)
+    return {
+        "sides": differences.sides(parity),
+        "agreement": differences.agreement(parity),
+        "tally": differences.tally(parity),
+        "tolerances": differences.tolerances(parity),
+        "disagreeing": [row for row in found if row.verdict is not Verdict.PASS],
+        "within": [row for row in found if row.verdict is Verdict.PASS],
+    }
 
 
 def _tables(result: Result) -> dict[str, tuple[tables.Table, ...]]:

@@ -1,19 +1,26 @@
-"""The verdict as JUnit XML: a suite per version, a case per bound, an error where the job broke."""
+"""The verdict as JUnit XML: a suite per version, a case per bound, an error where the job broke.
+
+A run that was compared with another one has a suite for that, with a case per version and kind of value.
+"""
 
 from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from harness.report.rows import BoundRow, bound_rows
+from harness.report.differences import agreement, difference_row, sides
+from harness.report.rows import VERDICTS_WORST_FIRST, BoundRow, bound_rows
 from harness.report.words import printable
 from harness.results import Failure, Result, Verdict, VersionResult
+from harness.verdict.parity import Difference, Parity
 
 
-def render_junit(result: Result) -> str:
+def render_junit(result: Result, parity: Parity | None = None) -> str:
     """What CI servers read: a failed or unproven bound is a failure, the job's own failure an error."""
     suites = [_suite(version, result) for version in result.versions]
     if result.failure is not None:
         suites.append(_broken_suite(result.failure, result))
+    if parity is not None:
+        suites.append(_parity_suite(parity, result))
     root = ET.Element("testsuites", name=printable(result.scenario), time=_time(result.duration_s))
     root.extend(suites)
     _add_totals(root)
@@ -23,30 +30,70 @@ def render_junit(result: Result) -> str:
 
 def _suite(version: VersionResult, result: Result) -> ET.Element:
     name = printable(f"{result.scenario}.{version.name}")
-    suite = ET.Element("testsuite", name=name, timestamp=result.started.isoformat(timespec="seconds"))
-    suite.set("time", _time(sum(version.timings.values())))
+    suite = _empty_suite(name, result, sum(version.timings.values()))
     suite.extend(_case(row, name) for row in bound_rows((version,)))
     _add_totals(suite)
     return suite
 
 
 def _case(row: BoundRow, suite: str) -> ET.Element:
-    case = ET.Element("testcase", classname=suite, name=printable(f"{row.metric} {row.bound}"), time="0")
-    if row.verdict is not Verdict.PASS:
-        sentence = printable(row.sentence)
-        ET.SubElement(case, "failure", type=row.verdict.value, message=sentence).text = sentence
+    sentences = () if row.verdict is Verdict.PASS else (row.sentence,)
+    return _judged_case(suite, f"{row.metric} {row.bound}", row.verdict, sentences)
+
+
+def _parity_suite(parity: Parity, result: Result) -> ET.Element:
+    name = printable(f"{result.scenario}.parity")
+    suite = _empty_suite(name, result, 0.0)
+    if not parity.differences:
+        suite.append(
+            _judged_case(name, "the run is compared with another", parity.verdict, (agreement(parity),))
+        )
+    compared: dict[str, list[Difference]] = {}
+    for each in parity.differences:
+        compared.setdefault(f"{each.version}: {_PLURALS[each.kind]}", []).append(each)
+    suite.extend(_parity_case(name, which, values, parity) for which, values in compared.items())
+    _add_totals(suite)
+    return suite
+
+
+_PLURALS = {
+    "data": "data",
+    "metric": "metrics",
+    "coefficient": "coefficients",
+    "explanation": "explanations",
+}
+
+
+def _parity_case(suite: str, which: str, values: list[Difference], parity: Parity) -> ET.Element:
+    """The values of one kind at one version; as bad as the worst of them."""
+    values = sorted(values, key=lambda each: VERDICTS_WORST_FIRST.index(each.verdict))
+    wrong = [difference_row(each) for each in values if each.verdict is not Verdict.PASS]
+    sentences = tuple(row.sentence(sides(parity)) for row in wrong)
+    return _judged_case(suite, f"{which} agree", values[0].verdict, sentences)
+
+
+def _judged_case(suite: str, name: str, verdict: Verdict, sentences: tuple[str, ...]) -> ET.Element:
+    """A case that fails with what is not as it should be, the first of it as its message."""
+    case = ET.Element("testcase", classname=suite, name=printable(name), time="0")
+    if sentences:
+        failure = ET.SubElement(case, "failure", type=verdict.value, message=printable(sentences[0]))
+        failure.text = printable("\n".join(sentences))
     return case
 
 
 def _broken_suite(failure: Failure, result: Result) -> ET.Element:
     name = printable(f"{result.scenario}.run")
-    suite = ET.Element("testsuite", name=name, timestamp=result.started.isoformat(timespec="seconds"))
-    suite.set("time", _time(result.duration_s))
+    suite = _empty_suite(name, result, result.duration_s)
     case = ET.SubElement(suite, "testcase", classname=name, name="the run is completed", time="0")
     error = ET.SubElement(case, "error", type=printable(failure.kind), message=printable(failure.message))
     error.text = printable("\n".join(filter(None, (failure.message, failure.remedy))))
     _add_totals(suite)
     return suite
+
+
+def _empty_suite(name: str, result: Result, duration_s: float) -> ET.Element:
+    started = result.started.isoformat(timespec="seconds")
+    return ET.Element("testsuite", name=name, timestamp=started, time=_time(duration_s))
 
 
 def _add_totals(suite: ET.Element) -> None:

@@ -6,22 +6,34 @@ import re
 from collections.abc import Iterable, Sequence
 
 from harness.report import tables, words
+from harness.report.differences import (
+    DifferenceRow,
+    agreement,
+    difference_rows,
+    differing,
+    sides,
+    tally,
+)
 from harness.report.facts import facts, missing_versions
 from harness.report.rows import BoundRow, bound_rows, headline, worst_first
 from harness.results import Measured, Result, VersionResult
 from harness.scenario.plan import Plan
+from harness.verdict.parity import Library, Parity
 
 _SIGNS = {"pass": "✅", "fail": "❌", "not-proven": "❔", "stopped": "🛑"}
 _COLUMNS = 6
 """Versions beside each other; the latest are shown."""
 _FEATURES = 12
+_DIFFERENCES = 20
+"""To another run; the worst are shown."""
 
 
-def render_markdown(plan: Plan, result: Result) -> str:
+def render_markdown(plan: Plan, result: Result, parity: Parity | None = None) -> str:
     """GitHub's Markdown; names stand as code, and nothing in a message can end a cell or mention anyone."""
     parts = (
-        *_verdict(plan, result),
+        *_verdict(plan, result, parity),
         *_bounds(result),
+        *(_parity(parity) if parity else ()),
         *_explanations(result),
         *_lineage(result),
         *_folded("All metrics", _version_table(tables.metric_table(result))),
@@ -48,8 +60,8 @@ def code(text: str) -> str:
     return f"{fence}{room}{flat}{room}{fence}" if flat else ""
 
 
-def _verdict(plan: Plan, result: Result) -> Iterable[str]:
-    head = headline(result)
+def _verdict(plan: Plan, result: Result, parity: Parity | None) -> Iterable[str]:
+    head = headline(result, parity)
     yield f"## {_SIGNS[head.tone]} {head.word}: {prose(result.scenario)} on {prose(result.target)}"
     yield f"{prose(head.sentence)} Took {words.seconds(result.duration_s)}."
     if result.failure is not None:
@@ -72,6 +84,40 @@ def _bound_cells(row: BoundRow) -> Sequence[str]:
     verdict = words.verdict_words(row.verdict) + (f": {prose(row.reason)}" if row.reason else "")
     name = code(row.metric) if row.since is None else f"{code(row.metric)}, change"
     return verdict, code(row.version), name, row.value, code(row.bound), row.distance
+
+
+def _parity(parity: Parity) -> Iterable[str]:
+    yield "### Parity"
+    told = f"{words.mark(parity.verdict)} {prose(agreement(parity))}"
+    if parity.reason:
+        yield told
+        return
+    a, b = sides(parity)
+    runs = " against ".join(f"{code(side.run or '')} on {prose(side.target or '')}" for side in (a, b))
+    yield f"{told} {tally(parity)} {runs}."
+    rows = difference_rows(parity)
+    if rows:
+        yield _differences(rows[:_DIFFERENCES], a.name, b.name)
+    if len(rows) > _DIFFERENCES:
+        yield f"{words.count(len(rows) - _DIFFERENCES, 'smaller difference')} left out."
+    if libraries := [_library_cells(library) for library in differing(parity.libraries)]:
+        yield _table(("library that differs", a.name, b.name), libraries)
+    yield from _folded("Not proven by a local run", "\n".join(f"- {prose(gap)}" for gap in parity.gaps))
+
+
+def _differences(rows: Iterable[DifferenceRow], a: str, b: str) -> str:
+    header = ("verdict", "version", "what", "name", a, b, "difference", "tolerance")
+    return _table(header, [_difference_cells(row) for row in rows], numbers=(6, 7))
+
+
+def _difference_cells(row: DifferenceRow) -> Sequence[str]:
+    values = (code(row.a), code(row.b)) if row.kind == "data" else (row.a, row.b)
+    name = (code(row.version), row.kind, code(row.name))
+    return words.verdict_words(row.verdict), *name, *values, row.difference, row.tolerance
+
+
+def _library_cells(library: Library) -> Sequence[str]:
+    return code(library.name), code(library.a or words.ABSENT), code(library.b or words.ABSENT)
 
 
 def _explanations(result: Result) -> Iterable[str]:

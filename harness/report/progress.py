@@ -16,6 +16,7 @@ from rich.text import Text
 
 from harness.events import Event, Listener
 from harness.report import words
+from harness.report.console import write_line
 
 WHOLE_RUN = "run"
 """Stands where a step belongs to no version."""
@@ -146,10 +147,3 @@ def _fit(lines: list[tuple[str, tuple[_Step, ...]]], room: int) -> list[tuple[st
     at_work = [any(step.took_s is None for step in steps) for _, steps in lines]
     ranked = sorted(range(len(lines)), key=lambda at: (not at_work[at], -at))
     return [lines[at] for at in sorted(ranked[:room])]
-
-
-def write_line(console: Console, text: Text) -> None:
-    """One line as it is: never wrapped, and in ASCII where the terminal has no more."""
-    plain = words.printable(text.plain)
-    shown = Text(words.to_ascii(plain) if console.options.ascii_only else plain, style=text.style)
-    console.print(shown, soft_wrap=True, highlight=False)

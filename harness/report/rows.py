@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from harness.metrics import METRICS
 from harness.report import words
 from harness.results import BoundResult, Measured, Result, Verdict, VersionResult
+from harness.verdict.parity import Parity
 
 VERDICTS_WORST_FIRST = (Verdict.FAIL, Verdict.NOT_PROVEN, Verdict.PASS)
 
@@ -84,14 +85,22 @@ def worst_first(rows: Iterable[BoundRow]) -> tuple[BoundRow, ...]:
     return tuple(sorted(rows, key=lambda row: VERDICTS_WORST_FIRST.index(row.verdict)))
 
 
-def headline(result: Result) -> Headline:
-    """What came out, in words."""
+def headline(result: Result, parity: Parity | None = None) -> Headline:
+    """What came out, in words; what the run was compared with counts as its bounds do.
+
+    Args:
+        result: The run.
+        parity: The run as ``b``, held against another one.
+    """
     rows = bound_rows(result.versions)
     details = tuple(row.sentence for row in worst_first(rows) if row.verdict is not Verdict.PASS)
     if result.failure is not None:
         return Headline("STOPPED", "stopped", _stopped(rows), details)
-    word, tone = result.verdict.value.upper(), result.verdict.value.replace(" ", "-")
-    return Headline(word, tone, _judged(result.verdict, rows, len(result.versions)), details)
+    sentence = _judged(result.verdict, rows, len(result.versions))
+    if parity is None:
+        return Headline(*_word_and_tone(result.verdict), sentence, details)
+    worst = min(result.verdict, parity.verdict, key=VERDICTS_WORST_FIRST.index)
+    return Headline(*_word_and_tone(worst), f"{sentence} {_compared(parity)}", details)
 
 
 def _row(version: VersionResult, bound: BoundResult) -> BoundRow:
@@ -107,6 +116,21 @@ def _row(version: VersionResult, bound: BoundResult) -> BoundRow:
         reason=bound.reason,
         since=(bound.since or "an earlier version") if change else None,
     )
+
+
+def _word_and_tone(verdict: Verdict) -> tuple[str, str]:
+    return verdict.value.upper(), verdict.value.replace(" ", "-")
+
+
+def _compared(parity: Parity) -> str:
+    if parity.reason:
+        return "It was compared with no other run."
+    other = f"run {parity.run_a} on {parity.targets[0]}"
+    return {
+        Verdict.PASS: f"It agrees with {other}.",
+        Verdict.FAIL: f"It disagrees with {other}.",
+        Verdict.NOT_PROVEN: f"Not everything could be compared with {other}.",
+    }[parity.verdict]
 
 
 def _judged(verdict: Verdict, rows: tuple[BoundRow, ...], versions: int) -> str:

@@ -4,38 +4,42 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from harness.report import HTML, tables, words
-from harness.report.progress import progress, write_line
+from harness.report.compare import show_parity
+from harness.report.console import STYLES, terminal_text, titled_table, write_line
+from harness.report.progress import progress
 from harness.report.rows import BoundRow, Headline, bound_rows, headline
-from harness.results import Failure, Result, Verdict
+from harness.results import Failure, Result
+from harness.verdict.parity import Parity
 
 __all__ = ["progress", "show_verdict"]
 
 _COLUMNS = 5
 """Versions beside each other; the latest are shown."""
-_STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.NOT_PROVEN: "bold yellow"}
 _TONES = {"pass": "bold green", "fail": "bold red", "not-proven": "bold yellow", "stopped": "bold red"}
 
 
-def show_verdict(console: Console, result: Result, folder: Path) -> None:
-    """Every bound and measured metric, what went wrong, the verdict, and where the rest is."""
+def show_verdict(console: Console, result: Result, folder: Path, parity: Parity | None = None) -> None:
+    """Every bound and measured metric, what went wrong, the other run, the verdict, and where the rest is."""
     _show_bounds(console, bound_rows(result.versions))
     _show_metrics(console, result)
     if result.failure is not None:
         _show_failure(console, result.failure)
-    _show_headline(console, headline(result), result)
+    if parity is not None:
+        console.print()
+        write_line(console, Text("Parity", style="bold"))
+        show_parity(console, parity)
+    _show_headline(console, headline(result, parity), result)
     _show_places(console, result, folder)
 
 
 def _show_bounds(console: Console, rows: tuple[BoundRow, ...]) -> None:
     if not rows:
         return
-    table = _table("Bounds")
+    table = titled_table("Bounds")
     table.add_column("version", overflow="fold", style="bold")
     table.add_column("metric", overflow="fold")
     table.add_column("measured", justify="right")
@@ -53,8 +57,8 @@ def _show_bounds(console: Console, rows: tuple[BoundRow, ...]) -> None:
 
 def _bound_cells(console: Console, row: BoundRow, *, named: bool) -> tuple[Text, ...]:
     texts = (row.version if named else "", row.column, row.value, row.bound, row.distance)
-    verdict = _text(console, words.verdict_words(row.verdict), _STYLES[row.verdict])
-    return *(_text(console, text) for text in texts), verdict
+    verdict = terminal_text(console, words.verdict_words(row.verdict), STYLES[row.verdict])
+    return *(terminal_text(console, text) for text in texts), verdict
 
 
 def _show_metrics(console: Console, result: Result) -> None:
@@ -65,12 +69,14 @@ def _show_metrics(console: Console, result: Result) -> None:
     latest = whole.part(slice(-_COLUMNS, None))
     fewer = len(latest.columns) < len(whole.columns)
     which = f", last {len(latest.columns)} of {len(whole.columns)} versions" if fewer else ""
-    table = _table(f"Also measured{which}")
+    table = titled_table(f"Also measured{which}")
     table.add_column(latest.corner, overflow="fold")
     for column in latest.columns:
-        table.add_column(_text(console, column), justify="right", overflow="fold")
+        table.add_column(terminal_text(console, column), justify="right", overflow="fold")
     for line in latest.lines:
-        table.add_row(*(_text(console, text) for text in (line.label, *(cell.text for cell in line.cells))))
+        table.add_row(
+            *(terminal_text(console, text) for text in (line.label, *(cell.text for cell in line.cells)))
+        )
     console.print(table)
 
 
@@ -107,19 +113,3 @@ def _show_places(console: Console, result: Result, folder: Path) -> None:
         write_line(console, Text(f"bundle  {version.name:{width}}  {words.public(version.bundle or '')}"))
     write_line(console, Text(f"took    {words.seconds(result.duration_s)}"))
     write_line(console, Text(f"report  {folder / HTML}"))
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-
-
-def _text(console: Console, text: str, style: str = "") -> Text:
-    plain = words.printable(text)
-    return Text(words.to_ascii(plain) if console.options.ascii_only else plain, style=style)

@@ -39,6 +39,8 @@ class Account(Model):
     auth: Literal["key", "service_principal"]
     secret: Secret
     """The account's key, or the service principal's secret."""
+    secret_name: str = ""
+    """Of the secret in the workspace's scope; none where no cluster needs it."""
     tenant_id: str = ""
     client_id: str = ""
     endpoint: str | None = None
@@ -58,6 +60,8 @@ class Environment(Model):
     tracking_uri: str
     """Of MLflow."""
     experiment: str
+    scratch: str | None = None
+    """Root URI for what the run's processes hand to each other; in the lake where it is not said."""
     artifacts: str | None = None
     """Where a new experiment keeps its artifacts; the tracking server decides where it is not said."""
     spark: dict[str, str] = Field(default_factory=dict)
@@ -83,6 +87,7 @@ class Plan(Model):
 
     run_id: str
     harness_version: str
+    """Names the content of the code; see ``harness.wheel``."""
     scenario: Scenario
     scenario_file: str
     scenario_sha256: str
@@ -97,8 +102,9 @@ class Plan(Model):
 
     @property
     def scratch_uri(self) -> str:
-        """A folder of the lake for what the run's processes hand to each other."""
-        return f"{self._uri}/.scratch"
+        """A folder for what the run's processes hand to each other."""
+        scratch = self.environment.scratch
+        return f"{self._uri}/.scratch" if scratch is None else f"{scratch}/{self.run_id}"
 
     @property
     def _uri(self) -> str:

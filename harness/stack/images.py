@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,8 @@ def _image(service: str, name: str, base: str, contents: tuple[str, ...]) -> Ima
     digest = hashlib.sha256(base.encode())
     for content in contents:
         for file in _files(PROJECT / content):
-            digest.update(f"\n{file.relative_to(PROJECT)}\n".encode())
+            runs = bool(file.stat().st_mode & stat.S_IXUSR)
+            digest.update(f"\n{file.relative_to(PROJECT)} {runs}\n".encode())
             digest.update(file.read_bytes())
     return Image(service, f"HARNESS_{name.upper()}_IMAGE", f"{_NAME}-{name}:{digest.hexdigest()[:12]}")
 

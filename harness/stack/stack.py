@@ -121,7 +121,7 @@ class Stack:
         self.build()
         self.files.make()
         before = {service.name for service in self.services() if service.state == "running"}
-        self._require_ports(before)
+        self.require_ports(before)
         self._hand_out_secrets(secrets or {})
         deadline = time.monotonic() + _HEALTHY_WITHIN_S
         arguments = ("up", "--detach", "--wait", "--wait-timeout", str(_HEALTHY_WITHIN_S), "--remove-orphans")
@@ -226,7 +226,15 @@ class Stack:
         if answer.returncode != 0:
             raise NotThereError(f"Can't hand the stack its secrets: {_last(answer.stderr)}")
 
-    def _require_ports(self, running: set[str]) -> None:
+    def require_ports(self, running: set[str]) -> None:
+        """See that the ports are free of services that do not run yet.
+
+        Args:
+            running: Services that do.
+
+        Raises:
+            NotThereError: Another process holds one of them.
+        """
         for service, setting in _PORTS.items():
             port = int(self._settings[setting])
             if service not in running and not _is_free(port):

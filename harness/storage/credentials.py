@@ -39,13 +39,16 @@ def read_secret(secret: Secret, account: str, environ: Mapping[str, str] | None 
     return value.strip()
 
 
-def hadoop_settings(account: Account) -> dict[str, str]:
-    """What ABFS, Hadoop's client of a storage account, has to be told; with the secret's value in it.
+def hadoop_settings(account: Account, secret: str) -> dict[str, str]:
+    """What ABFS, Hadoop's client of a storage account, has to be told.
 
     The names are those of Hadoop's documentation of ABFS (hadoop-azure, 3.4).
+
+    Args:
+        account: The account.
+        secret: The value of its secret, or what stands for it where it is used.
     """
     host = f"{account.name}.dfs.core.windows.net"
-    secret = read_secret(account.secret, account.name)
     if account.auth == "key":
         return {
             f"fs.azure.account.auth.type.{host}": "SharedKey",

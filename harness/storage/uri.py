@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from harness.errors import NotThereError
 
 SCHEME = "abfss://"
+VOLUMES = "/Volumes/"
+"""Where a Databricks cluster has Unity Catalog's volumes: paths for Spark and for the file system alike."""
 _URI = re.compile(r"abfss://([^@/]*)@([^./]+)\.dfs\.core\.windows\.net(?:/(.*))?")
 # docs: Naming and Referencing Containers, Blobs, and Metadata.
 _CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
@@ -43,7 +45,7 @@ class StorageUri:
         return cls(container, account, (path or "").strip("/"))
 
     def __truediv__(self, path: str) -> StorageUri:
-        return StorageUri(self.container, self.account, f"{self.path}/{path}".strip("/"))
+        return StorageUri(self.container, self.account, f"{self.path}/{path.strip('/')}".strip("/"))
 
     def __str__(self) -> str:
         return f"{SCHEME}{self.container}@{self.account}.dfs.core.windows.net/{self.path}".rstrip("/")

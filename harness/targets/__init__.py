@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from harness.checks import Check
 from harness.errors import NotThereError, UsageError
 from harness.events import Listener
 from harness.results import Result
@@ -13,7 +14,7 @@ from harness.scenario.plan import Environment, Plan, SourceData
 from harness.scenario.suggest import did_you_mean
 from harness.settings import Settings
 
-NAMES = ("auto", "embedded", "compose")
+NAMES = ("auto", "embedded", "compose", "databricks")
 
 
 class Target(Protocol):
@@ -29,6 +30,9 @@ class Target(Protocol):
 
     def place(self, source: SourceData) -> SourceData:
         """The scenario's rows where the job can read them; :meth:`prepare` copies them there."""
+
+    def checks(self) -> Iterator[Check]:
+        """What must be there, looked at one by one, without starting anything."""
 
     def prepare(self, plan: Plan) -> None:
         """See that everything that the job needs is there.
@@ -79,6 +83,10 @@ def open_target(
         from harness.targets.compose import Compose
 
         return Compose(settings, keep=keep)
+    if name == "databricks":
+        from harness.targets.databricks import Databricks
+
+        return Databricks(settings, report, keep=keep)
     from harness.targets.embedded import Embedded
 
     return Embedded(settings)

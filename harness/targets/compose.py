@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.accounts import read_accounts
+from harness.accounts import local_accounts
+from harness.checks import Check
 from harness.errors import HarnessError, NotThereError, UsageError
 from harness.events import Listener
 from harness.results import Result
@@ -16,11 +17,12 @@ from harness.runs import PLAN
 from harness.runtime import truststore
 from harness.scenario.plan import Account, Environment, Plan, Secret, SourceData
 from harness.settings import STORES, Settings
-from harness.stack.docker import docker
+from harness.stack.docker import docker, require_engine
 from harness.stack.stack import LAKE_ACCOUNT, MODELS_ACCOUNT, Stack
 from harness.storage.blobs import Blobs, account_of
 from harness.storage.credentials import read_secret
 from harness.storage.uri import SCHEME, StorageUri
+from harness.targets.look import look, room, writable
 from harness.targets.process import follow, result_of
 from harness.targets.spark import is_small, java_options, spark_settings
 
@@ -58,11 +60,17 @@ class Compose:
         settings = self._settings
         models = settings.store(store) if settings.chosen(f"{STORES}{store}") else MODELS
         self._require_reachable(models)
+        tracking_uri = settings.chosen("tracking_uri") or MLFLOW
+        if not tracking_uri.startswith(("http://", "https://", "databricks")):
+            raise UsageError(
+                f"The Compose target can't reach MLflow at {tracking_uri}: it is a file of this machine.",
+                remedy="Name a server's URL, or leave tracking_uri unset for the stack's own.",
+            )
         return Environment(
             target="compose",
             lake=self._lake,
             model_store=models,
-            tracking_uri=settings.chosen("tracking_uri") or MLFLOW,
+            tracking_uri=tracking_uri,
             experiment=settings["experiment"],
             spark=self._spark(small=is_small(source_bytes)),
             accounts=self._accounts(inside=True),
@@ -80,6 +88,18 @@ class Compose:
             )
         uri = f"{self._lake}/sources/{source.sha256}/{path.name}"
         return source.model_copy(update={"uri": uri, "copied_from": str(path)})
+
+    def checks(self) -> Iterator[Check]:
+        """What this machine must have: nothing is built or brought up."""
+        settings = self._settings
+        yield look("home", lambda: writable(settings.home))
+        yield look("disk", lambda: room(settings.home))
+        yield look("memory", self._see_memory)
+        engine = look("Docker", _see_engine)
+        yield engine
+        if engine.state == "ok":
+            yield look("images", self._see_images)
+            yield look("ports", self._see_ports)
 
     def prepare(self, plan: Plan) -> None:
         """Bring the stack up, and copy the source to the lake where it is not there yet."""
@@ -178,7 +198,7 @@ class Compose:
             account.model_copy(update={"secret": Secret(file=f"/run/secrets/account_{account.name}")})
             if inside
             else account
-            for account in read_accounts(self._settings)
+            for account in local_accounts(self._settings)
         )
 
     def _own_accounts(self, *, inside: bool) -> tuple[Account, ...]:
@@ -200,7 +220,7 @@ class Compose:
         """The secrets of accounts that the settings name, as the job's container finds them."""
         return {
             f"account_{account.name}": read_secret(account.secret, account.name)
-            for account in read_accounts(self._settings)
+            for account in local_accounts(self._settings)
         }
 
     def _require_memory(self) -> None:
@@ -211,6 +231,20 @@ class Compose:
                 f"an executor needs {executor}.",
                 remedy="Set HARNESS_WORKER_MEMORY to more, or HARNESS_EXECUTOR_MEMORY to less.",
             )
+
+    def _see_memory(self) -> str:
+        self._require_memory()
+        worker, executor = (self._settings[name] for name in ("worker_memory", "executor_memory"))
+        return f"a worker has {worker} to give away, an executor takes {executor}"
+
+    def _see_images(self) -> str:
+        self.stack.ready()
+        return "those of this version are there"
+
+    def _see_ports(self) -> str:
+        running = {service.name for service in self.stack.services() if service.state == "running"}
+        self.stack.require_ports(running)
+        return "the stack runs and has its own" if running else "free"
 
     @contextmanager
     def _stopped_after_fault(self) -> Iterator[None]:
@@ -224,6 +258,11 @@ class Compose:
     def _stop_started(self) -> None:
         if self._started and not self._keep:
             self.stack.down()
+
+
+def _see_engine() -> str:
+    require_engine()
+    return "an engine answers, and has a Compose that will do"
 
 
 def _megabytes(memory: str) -> int:

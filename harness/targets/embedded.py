@@ -7,23 +7,21 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from harness.accounts import read_accounts
-from harness.errors import NotThereError
+from harness.accounts import local_accounts
+from harness.checks import Check
 from harness.events import Listener
-from harness.files import FULL_DISK_REMEDY
 from harness.results import Result
 from harness.runs import PLAN, RESULT
-from harness.runtime.jars import class_path, pyspark_home
+from harness.runtime.jars import JarCache, cache_folder, class_path, pyspark_home
 from harness.runtime.java import Java, find_java
 from harness.scenario.plan import Environment, Plan, SourceData
 from harness.settings import Settings
+from harness.targets.look import look, room, tracking_store, writable
 from harness.targets.process import follow, result_of
 from harness.targets.spark import is_small, java_options, spark_settings
-
-_FREE_BYTES = 200 << 20
 
 _SPARK = {
     "spark.driver.host": "127.0.0.1",
@@ -64,22 +62,26 @@ class Embedded:
             experiment=settings["experiment"],
             artifacts=settings["artifacts"] if settings["tracking_uri"].startswith("sqlite") else None,
             spark=spark,
-            accounts=read_accounts(settings),
+            accounts=local_accounts(settings),
         )
 
     def place(self, source: SourceData) -> SourceData:
         """The job reads this machine's files where they are, whatever file system is the default."""
         return source if "://" in source.uri else source.model_copy(update={"uri": f"file://{source.uri}"})
 
+    def checks(self) -> Iterator[Check]:
+        """What this machine must have."""
+        settings = self._settings
+        yield look("Java 17", self._see_java)
+        yield _see_jars()
+        yield look("home", lambda: writable(settings.home))
+        yield look("disk", lambda: room(settings.home))
+        yield tracking_store(settings["tracking_uri"])
+
     def prepare(self, plan: Plan) -> None:
         """See that there is room."""
         del plan
-        free = shutil.disk_usage(self._settings.home).free
-        if free < _FREE_BYTES:
-            raise NotThereError(
-                f"{self._settings.home} has {free >> 20} MB left; a run needs {_FREE_BYTES >> 20} MB.",
-                remedy=FULL_DISK_REMEDY,
-            )
+        room(self._settings.home)
 
     def run(self, folder: Path, listener: Listener) -> Result:
         """Run the job in a process group of its own, so that Ctrl-C reaches it once, and in order."""
@@ -103,6 +105,10 @@ class Embedded:
             self._java = find_java(self._settings["java_home"] or None, os.environ)
         return self._java
 
+    def _see_java(self) -> str:
+        java = self._find_java()
+        return f"{java.version} in {java.home} ({java.origin})"
+
     def _process_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         return {
             **{name: value for name, value in environ.items() if name not in _NOT_INHERITED},
@@ -112,6 +118,14 @@ class Embedded:
             "PYSPARK_PYTHON": sys.executable,
             "PYSPARK_DRIVER_PYTHON": sys.executable,
         }
+
+
+def _see_jars() -> Check:
+    """Jars that are not there yet are no fault: a run fetches them."""
+    folder = JarCache(cache_folder(os.environ)).folder
+    if folder.is_dir():
+        return Check("jars", "ok", str(folder))
+    return Check("jars", "not checkable", f"the first run fetches them into {folder}, some 70 MB")
 
 
 def _say(message: str) -> None:

@@ -51,6 +51,15 @@ def spark_settings(lake: str, *, small: bool) -> dict[str, str]:
     return settings
 
 
+def session_settings(*, small: bool) -> dict[str, str]:
+    """What a session takes where Spark runs already, as it does on a cluster.
+
+    Args:
+        small: For small data.
+    """
+    return {name: value for name, value in _FOR_SMALL_DATA.items() if ".sql." in name and small}
+
+
 def java_options(memory: str, *, small: bool) -> tuple[str, ...]:
     """Options of a JVM that works: the driver's, or an executor's.
 

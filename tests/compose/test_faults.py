@@ -10,29 +10,12 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from ruamel.yaml import YAML
 
 from harness.runs import read_result
-from harness.scenario.model import Scenario
 from tests.compose.conftest import RunningStack, wait_for
-from tests.embedded.runner import changed, last_version_alone
-from tests.embedded.small import SMALL, write_table
+from tests.embedded.small import LONG, ONE_VERSION, UNPUBLISHED, write_scenario
 
 pytestmark = [pytest.mark.spark, pytest.mark.compose]
-
-ONE_VERSION = last_version_alone(SMALL)
-UNPUBLISHED = changed(ONE_VERSION, {"publish": {"when": "never"}})
-# Enough fits that training is under way for some ten seconds.
-LONG = changed(
-    UNPUBLISHED, {"pipeline": {"model": {"grid": {"reg_param": [each / 1000 for each in range(20)]}}}}
-)
-
-
-def write_scenario(folder: Path, scenario: Scenario) -> str:
-    write_table(folder)
-    file = folder / "small.yaml"
-    YAML(typ="safe").dump(scenario.model_dump(mode="json", exclude_none=True), file)
-    return str(file)
 
 
 def test_a_worker_is_killed_in_the_middle_of_training(stack: RunningStack, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.compose.conftest import RunningStack, free_ports, variables
-from tests.compose.test_faults import ONE_VERSION, write_scenario
+from tests.embedded.small import ONE_VERSION, write_scenario
 
 pytestmark = pytest.mark.compose
 

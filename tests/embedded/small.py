@@ -7,7 +7,10 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from harness.scenario.model import Scenario
+from tests.embedded.runner import changed, last_version_alone
 
 Row = dict[str, object]
 
@@ -31,6 +34,12 @@ SMALL = Scenario.model_validate(
             },
         ],
     }
+)
+ONE_VERSION = last_version_alone(SMALL)
+UNPUBLISHED = changed(ONE_VERSION, {"publish": {"when": "never"}})
+# Enough fits that training is under way for some ten seconds.
+LONG = changed(
+    UNPUBLISHED, {"pipeline": {"model": {"grid": {"reg_param": [each / 1000 for each in range(20)]}}}}
 )
 
 
@@ -63,3 +72,11 @@ def write_table(folder: Path, change: Callable[[Row], Row] = lambda row: row) ->
         writer.writeheader()
         writer.writerows(changed)
     return file
+
+
+def write_scenario(folder: Path, scenario: Scenario) -> str:
+    """The scenario as a file, with its table beside it."""
+    write_table(folder)
+    file = folder / "small.yaml"
+    YAML(typ="safe").dump(scenario.model_dump(mode="json", exclude_none=True), file)
+    return str(file)

@@ -180,6 +180,20 @@ def result(versions: tuple[VersionResult, ...] | None = None, **changes: Any) ->
     )
 
 
+def cloud(versions: tuple[VersionResult, ...] | None = None, **changes: Any) -> Result:
+    """The same run on a cluster, with a library that is another there and one that only it has."""
+    libraries = {"python": "3.12.3", "pyspark": "3.5.2", "delta-spark": "3.3.2", "mlflow": "3.17.2"}
+    return result(
+        versions,
+        **{
+            "run_id": "20260302-080000-three_versions-0b1c",
+            "target": "databricks",
+            "libraries": {**libraries, "photon": "1"},
+        }
+        | changes,
+    )
+
+
 def failure(**changes: Any) -> Failure:
     """The job broke while it trained a version."""
     return Failure.model_validate(

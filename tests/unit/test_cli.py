@@ -160,7 +160,8 @@ def test_an_unknown_target_is_told_with_the_nearest(
     """A mistyped target leads to exit code 2 and the target that was meant."""
     code = _main(monkeypatch, "scenario", SCENARIO, "--target", "embeded")  # codespell:ignore
     expected = (
-        "There is no target 'embeded'. Did you mean 'embedded'?\n  Known targets: auto, embedded, compose.\n"
+        "There is no target 'embeded'. Did you mean 'embedded'?\n"
+        "  Known targets: auto, embedded, compose, databricks.\n"
     )
     assert (ExitCode.WRONG_INPUT, expected, False) == (code, capsys.readouterr().err, home.exists())
 

@@ -93,7 +93,7 @@ def test_hadoop_is_told_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
         f"fs.azure.account.auth.type.{HOST}": "SharedKey",
         f"fs.azure.account.key.{HOST}": VALUE,
     }
-    assert expected == hadoop_settings(_account("key", monkeypatch))
+    assert expected == hadoop_settings(_account("key", monkeypatch), VALUE)
 
 
 def test_hadoop_is_told_a_service_principal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +109,7 @@ def test_hadoop_is_told_a_service_principal(monkeypatch: pytest.MonkeyPatch) -> 
         f"fs.azure.account.oauth2.client.id.{HOST}": "client",
         f"fs.azure.account.oauth2.client.secret.{HOST}": VALUE,
     }
-    assert expected == hadoop_settings(_account("service_principal", monkeypatch))
+    assert expected == hadoop_settings(_account("service_principal", monkeypatch), VALUE)
 
 
 def test_azures_client_is_told_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,8 +126,8 @@ def test_azures_client_is_told_a_service_principal(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_missing_secret_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hadoop is never given an empty key."""
+    """Azure's client is never given an empty key."""
     account = _account("key", monkeypatch)
     monkeypatch.delenv("LAKE_SECRET")
     with pytest.raises(NotThereError, match="the variable LAKE_SECRET"):
-        hadoop_settings(account)
+        azure_credential(account)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ExitCode, NotThereError
+from harness.errors import ExitCode, NotThereError, UsageError
 from harness.settings import Settings, read_settings
 from harness.stack.docker import docker, has_images, require_engine
 from harness.targets import open_target
@@ -186,3 +186,16 @@ def test_embedded_asks_no_docker(path: Path, tmp_path: Path) -> None:
         isinstance(open_target(_settings(tmp_path, "embedded"), told.append), Embedded),
         told,
     )
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("tracking_uri", "sqlite:////srv/mlflow.db"), ("lake", "/srv/lake")]
+)
+def test_containers_reach_no_files_of_this_machine(
+    path: Path, tmp_path: Path, setting: str, value: str
+) -> None:
+    """A setting that names some is refused before anything is started."""
+    assert path.is_dir()
+    settings = read_settings({"target": "compose", setting: value}, folder=tmp_path, environ={})
+    with pytest.raises(UsageError, match=rf"The Compose target can't reach .*{value}"):
+        Compose(settings).environment(0, "models")

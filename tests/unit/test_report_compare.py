@@ -11,7 +11,7 @@ from harness.errors import ExitCode, NotThereError
 from harness.report.compare import show_parity
 from harness.results import Result, Verdict
 from harness.runs import RESULT, RunFolder
-from harness.verdict.parity import Parity, compare
+from harness.verdict.parity import GAPS, Parity, compare, not_compared
 from tests.unit import report_samples as samples
 
 A, B = "20260301-101500-three_versions-7f3a", "20260302-101500-three_versions-0b1c"
@@ -71,10 +71,11 @@ def test_a_small_difference_is_shown() -> None:
     [
         ({"metrics": {"test_f1": 0.6}}, ["metric", "test_f1", "0.5000", "0.6000", "1.7e-01", "1e-06", "✗"]),
         ({"metrics": {"test_f1": None}}, ["metric", "test_f1", "0.5000", "not", "measured", "1e-06", "?"]),
+        ({"metrics": {}}, ["metric", "test_f1", "0.5000", "absent", "1e-06", "?", "not", "proven"]),
         ({"rows": 8422}, ["data", "rows", "8421", "8422", "exact", "✗"]),
         ({"fingerprint": "6" * 32}, ["data", "fingerprint", "5" * 24 + "…", "6" * 24 + "…", "exact", "✗"]),
     ],
-    ids=["metric", "not measured", "rows", "fingerprint"],
+    ids=["metric", "not measured", "absent", "rows", "fingerprint"],
 )
 def test_what_differs_is_shown(changes: dict[str, Any], words: list[str]) -> None:
     """A line has kind, name, both values, tolerance and verdict; what is long is cut."""
@@ -96,6 +97,49 @@ def test_what_differs_is_shown(changes: dict[str, Any], words: list[str]) -> Non
 def test_the_verdict_comes_last(b: Result, words: str) -> None:
     """The last line says in words what was found."""
     assert words == _shown(samples.result(), b).splitlines()[-1]
+
+
+def test_runs_on_two_targets_are_named_by_them() -> None:
+    """Where each ran stands above its values; no reader has to remember which one a is."""
+    shown = _shown(samples.result(), samples.cloud((samples.version("january", 0, rows=1),))).splitlines()
+    header = next(line.split() for line in shown if line.startswith("version "))
+    assert (
+        ["embedded    20260301-101500-7f3a", "databricks  20260302-080000-three_versions-0b1c"],
+        True,
+    ) == (
+        shown[:2],
+        {"embedded", "databricks"} <= set(header),
+    )
+
+
+def test_libraries_that_differ_are_listed() -> None:
+    """With both versions; those that are the same are left out."""
+    shown = _shown(samples.result(), samples.cloud())
+    expected = (
+        "Libraries that differ:\n"
+        "  python 3.12.8 (embedded), 3.12.3 (databricks)\n"
+        "  pyspark 3.5.9 (embedded), 3.5.2 (databricks)\n"
+        "  photon absent (embedded), 1 (databricks)\n"
+        "\n"
+    )
+    assert (True, False) == (expected in shown, "mlflow" in shown)
+
+
+@pytest.mark.parametrize(("b", "told"), [(samples.cloud(), True), (samples.result(), False)])
+def test_gaps_are_told_of_the_cloud_alone(b: Result, told: bool) -> None:
+    """What a local run can't prove is listed where the other one is on the cloud."""
+    shown = _shown(samples.result(), b)
+    assert {told} == {gap in shown for gap in GAPS}
+
+
+def test_a_run_without_another_says_why() -> None:
+    """No count, no list: the run, and the reason in the last line."""
+    file = io.StringIO()
+    show_parity(Console(file=file, width=40), not_compared(samples.cloud(), "There is no local run."))
+    expected = (
+        "databricks  20260302-080000-three_versions-0b1c\n\n? Nothing was compared. There is no local run.\n"
+    )
+    assert expected == file.getvalue()
 
 
 def test_no_name_is_cut() -> None:
@@ -172,12 +216,11 @@ def test_json_has_every_value(runs: Path) -> None:
 
 
 def test_a_run_that_is_not_there_is_told_with_the_nearest(runs: Path) -> None:
-    """A mistyped id leads to exit code 3, the file that was looked for and the id that was meant."""
+    """A mistyped id leads to exit code 3, the folder that was looked for and the id that was meant."""
     mistyped = A.replace("three", "tree")
     outcome = CliRunner().invoke(app, ["compare", mistyped, B])
     expected = (
-        f"There is no result of a run '{mistyped}': {runs / mistyped / RESULT}. Did you mean '{A}'?\n"
-        f"  {runs} holds the runs."
+        f"There is no run '{mistyped}': {runs / mistyped}. Did you mean '{A}'?\n  {runs} holds the runs."
     )
     assert isinstance(outcome.exception, NotThereError)
     assert (expected, ExitCode.NOT_THERE) == (str(outcome.exception), outcome.exception.exit_code)

@@ -4,6 +4,7 @@ import pytest
 
 from harness.errors import NotThereError
 from harness.report import write_reports
+from harness.verdict.parity import Parity, compare
 from tests.unit import report_samples as samples
 
 
@@ -11,6 +12,13 @@ def test_three_reports_are_written(tmp_path: Path) -> None:
     """The folder holds the page, the comment and the CI server's results, and nothing half written."""
     write_reports(samples.plan(), samples.result(), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["junit.xml", "report.html", "report.md"]
+
+
+def test_what_was_compared_is_written_beside_the_reports(tmp_path: Path) -> None:
+    """parity.json holds every value, and a run that was not compared has none."""
+    parity = compare(samples.result(), samples.cloud())
+    write_reports(samples.plan(), samples.cloud(), tmp_path, parity)
+    assert parity == Parity.model_validate_json((tmp_path / "parity.json").read_text(encoding="utf-8"))
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

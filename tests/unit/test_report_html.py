@@ -1,4 +1,5 @@
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -7,6 +8,7 @@ from harness.report.html import render_html
 from harness.report.rows import bound_rows
 from harness.report.words import typeset
 from harness.results import Result, Verdict
+from harness.verdict.parity import GAPS, Parity, compare, not_compared
 from tests.unit import report_samples as samples
 
 _NASTY = "<script>alert('x')</script> & \"quotes\" $math$ {{ 7 * 7 }}"
@@ -39,8 +41,16 @@ class _Outline(HTMLParser):
         self.text += data
 
 
-def _outline(result: Result) -> _Outline:
-    return _Outline(render_html(samples.plan(), result))
+def _outline(result: Result, parity: Parity | None = None) -> _Outline:
+    return _Outline(render_html(samples.plan(), result, parity))
+
+
+def _panel(parity: Parity) -> str:
+    """The text of the panel that tells of the other run."""
+    page = render_html(samples.plan(), samples.cloud(), parity)
+    start = page.index('<section aria-labelledby="parity">')
+    panel = page[start : page.index("</section>", start)].replace("<wbr>", "")
+    return " ".join(unescape(re.sub("<[^>]+>", " ", panel)).split())
 
 
 def _many(versions: int, features: int) -> Result:
@@ -192,3 +202,80 @@ def test_many_features_are_drawn_in_part_and_listed_in_full() -> None:
 def test_any_result_makes_a_page_whose_tags_nest(result: Result) -> None:
     """Whatever is missing or plenty, the page is whole."""
     assert _outline(result).open == []
+
+
+def _apart() -> Parity:
+    """Runs with a value that differs, one that is missing and one that is off by next to nothing."""
+    metrics = {"one": 1.0, "two": 1.0, "three": 3.0}
+    a = samples.result((samples.version("march", 2, metrics=metrics),))
+    off = {"two": 2.0, "three": 3.0 + 1e-8}
+    return compare(a, samples.cloud((samples.version("march", 2, metrics=off),)))
+
+
+def test_a_run_that_disagrees_is_the_first_heading() -> None:
+    """Bounds that hold are no pass where the other run does not agree."""
+    page = render_html(samples.plan(), samples.cloud(), _apart())
+    assert ("FAIL", True) == (
+        re.findall(r"<h2[^>]*>(.*?)</h2>", page)[0].split()[-1],
+        "<title>FAIL: three_versions on databricks</title>" in page,
+    )
+
+
+def test_the_panel_has_the_verdict_first_and_what_differs_next() -> None:
+    """Verdict, the two runs, what disagrees, how much is the same, what is within the tolerance."""
+    told = _panel(_apart())
+    same = len(_apart().differences) - 3
+    parts = (
+        "✗ fail The two runs disagree.",
+        "embedded 20260301-101500-7f3a databricks 20260302-080000-three_versions-0b1c",
+        "two metric march ✗ fail 1 2 5.0e-01 1e-06",
+        "one metric march ? not proven 1 absent 1e-06",
+        f"{same} values the very same, 3 not.",
+        "Differences within the tolerance",
+        "three metric march ✓ pass 3 3.0000 3.3e-09 1e-06",
+    )
+    assert sorted(map(told.index, parts)) == [told.index(part) for part in parts]
+
+
+def test_the_panel_has_the_tolerances() -> None:
+    """What was asked for is told also where nothing differs."""
+    expected = "Relative tolerances: metrics 1e-06, coefficients 0.0001, explanations 0.0001; data exact."
+    assert expected in _panel(compare(samples.result(), samples.cloud()))
+
+
+def test_the_panel_has_libraries_and_gaps() -> None:
+    """Every library of both runs, those that differ marked by a word, and what a local run can't prove."""
+    told = _panel(compare(samples.result(), samples.cloud()))
+    parts = ("python 3.12.8 3.12.3 differs", "mlflow 3.17.2 3.17.2 same", "photon absent 1 differs", *GAPS)
+    assert [] == [part for part in parts if part not in told]
+
+
+def test_two_local_runs_have_no_gaps() -> None:
+    """What only the cloud can tell is not asked of two local runs."""
+    told = _panel(compare(samples.result(run_id="one"), samples.result(run_id="two")))
+    assert ("a one on embedded b two on embedded" in told, "Not proven by a local run" in told) == (
+        True,
+        False,
+    )
+
+
+def test_a_run_without_another_says_why() -> None:
+    """The panel is the verdict and the reason."""
+    expected = "Parity ? not proven Nothing was compared. There is no local run."
+    assert expected == _panel(not_compared(samples.cloud(), "There is no local run."))
+
+
+def test_without_another_run_there_is_no_panel() -> None:
+    """A local run's page is as ever."""
+    assert 'id="parity"' not in render_html(samples.plan(), samples.result())
+
+
+def test_what_the_other_run_says_is_escaped() -> None:
+    """Names, libraries and reasons are shown, not obeyed, and the tags nest."""
+    a = samples.result(
+        (samples.version(_NASTY, 2, metrics={_NASTY: 1}),), run_id=_NASTY, libraries={_NASTY: _NASTY}
+    )
+    for parity in (compare(a, samples.cloud()), not_compared(samples.cloud(), _NASTY)):
+        page = _outline(samples.cloud(), parity)
+        scripts = [tag for tag, _ in page.tags if tag == "script"]
+        assert (True, [], []) == (_NASTY in page.text, scripts, page.open)

@@ -2,11 +2,17 @@ from xml.etree import ElementTree as ET
 
 from harness.report.junit import render_junit
 from harness.results import Result, Verdict
+from harness.verdict.parity import Parity, compare, not_compared
 from tests.unit import report_samples as samples
 
 
 def _root(result: Result) -> ET.Element:
     return ET.fromstring(render_junit(result))  # noqa: S314 - our own text
+
+
+def _parity(parity: Parity) -> ET.Element:
+    """The suite that tells of the other run."""
+    return ET.fromstring(render_junit(samples.cloud(), parity))[-1]  # noqa: S314 - our own text
 
 
 def _of(verdict: Verdict) -> ET.Element:
@@ -70,3 +76,74 @@ def test_any_message_is_well_formed() -> None:
     error = _root(samples.result((), failure=samples.failure(message="<a>\x00\x1b & ]]>"))).find(".//error")
     assert error is not None
     assert error.get("message") == "<a> & ]]>"
+
+
+def test_a_run_that_agrees_has_a_case_per_kind_of_value() -> None:
+    """Each version has four, named alike on every run, and none of them fails."""
+    suite = _parity(compare(samples.result(), samples.cloud()))
+    expected = [f"january: {kind} agree" for kind in ("data", "metrics", "coefficients", "explanations")]
+    assert ("three_versions.parity", expected, "12", "0") == (
+        suite.get("name"),
+        [case.get("name") for case in suite][:4],
+        suite.get("tests"),
+        suite.get("failures"),
+    )
+
+
+def test_a_run_that_disagrees_has_a_failed_case() -> None:
+    """It has every value that differs, in both runs, and what was asked for."""
+    metrics = {"cv_roc_auc": 0.5, "test_f1": 0.5}
+    a = samples.result((samples.version("march", 2, rows=1, metrics=metrics),))
+    b = samples.cloud((samples.version("march", 2, rows=2, metrics=metrics | {"test_f1": 0.6}),))
+    found = {case.get("name"): case.find("failure") for case in _parity(compare(a, b))}
+    texts = {name: failure.text for name, failure in found.items() if failure is not None}
+    assert {
+        "march: data agree": (
+            "march: data rows is 1 (embedded) and 2 (databricks); it should be the very same"
+        ),
+        "march: metrics agree": (
+            "march: metric test_f1 is 0.5000 (embedded) and 0.6000 (databricks); "
+            "they differ by 1.7e-01, and the tolerance is 1e-06"
+        ),
+    } == texts
+
+
+def test_the_worst_value_decides_a_case() -> None:
+    """Where one metric differs and another is missing, the case fails, and tells the failed one first."""
+    a = samples.result((samples.version("march", 2, metrics={"gone": 1.0, "off": 1.0}),))
+    b = samples.cloud((samples.version("march", 2, metrics={"off": 2.0}),))
+    failure = _parity(compare(a, b)).find(".//failure")
+    assert failure is not None
+    assert ("fail", True, 2) == (
+        failure.get("type"),
+        str(failure.get("message")).startswith("march: metric off is"),
+        len(str(failure.text).splitlines()),
+    )
+
+
+def test_what_only_one_run_has_is_not_proven() -> None:
+    """A version that one of the runs lacks is a failure that says so."""
+    suite = _parity(compare(samples.result(), samples.cloud(samples.cloud().versions[:2])))
+    failure = suite.find(".//failure")
+    assert failure is not None
+    assert (
+        "1",
+        "not proven",
+        "march: data built is yes (embedded) and no (databricks); that can't be compared",
+    ) == (
+        suite.get("failures"),
+        failure.get("type"),
+        failure.get("message"),
+    )
+
+
+def test_a_run_without_another_is_a_case_that_is_not_proven() -> None:
+    """The reason is the message, and the totals of all have it."""
+    root = ET.fromstring(render_junit(samples.cloud(), not_compared(samples.cloud(), "None is there.")))  # noqa: S314
+    failure = root.find(".//failure")
+    assert failure is not None
+    assert ("1", "not proven", "Nothing was compared. None is there.") == (
+        root.get("failures"),
+        failure.get("type"),
+        failure.get("message"),
+    )

@@ -2,11 +2,12 @@ import pytest
 
 from harness.report.markdown import code, prose, render_markdown
 from harness.results import Result, Verdict
+from harness.verdict.parity import GAPS, Parity, compare, not_compared
 from tests.unit import report_samples as samples
 
 
-def _lines(result: Result) -> list[str]:
-    return render_markdown(samples.plan(), result).splitlines()
+def _lines(result: Result, parity: Parity | None = None) -> list[str]:
+    return render_markdown(samples.plan(), result, parity).splitlines()
 
 
 def test_the_headline_is_the_verdict() -> None:
@@ -88,3 +89,65 @@ def test_many_versions_show_the_latest() -> None:
 def test_lineage_names_the_bundle() -> None:
     """The comment leads from a version to its bundle."""
     assert any(f"`{samples.BUNDLE}/march`" in line for line in _lines(samples.result()))
+
+
+def _parity(parity: Parity) -> list[str]:
+    """What the comment says under its heading."""
+    lines = _lines(samples.cloud(), parity)
+    start = lines.index("### Parity")
+    return [line for line in lines[start + 1 : lines.index("### Explanations")] if line]
+
+
+def test_a_run_that_disagrees_fails_the_comment() -> None:
+    """The first line has the worse of the two verdicts."""
+    a = samples.result((samples.version("march", 2, rows=1),))
+    lines = _lines(samples.cloud(), compare(a, samples.cloud()))
+    assert "## ❌ FAIL: three\\_versions on databricks" == lines[0]
+
+
+def test_the_comment_has_the_values_that_differ() -> None:
+    """Both runs, how many values are the same, and a row for each that is not: the worst first."""
+    a = samples.result((samples.version("march", 2, rows=1, metrics={"one": 1.0, "two": 1.0}),))
+    b = samples.cloud((samples.version("march", 2, rows=2, metrics={"two": 1.0 + 1e-8}),))
+    parity = compare(a, b)
+    same = len(parity.differences) - 3
+    runs = "`20260301-101500-7f3a` on embedded against `20260302-080000-three_versions-0b1c` on databricks"
+    assert [
+        f"✗ The two runs disagree. {same} values the very same, 3 not. {runs}.",
+        "| verdict | version | what | name | embedded | databricks | difference | tolerance |",
+        "| --- | --- | --- | --- | --- | --- | ---: | ---: |",
+        "| ✗ fail | `march` | data | `rows` | `1` | `2` |  | exact |",
+        "| ? not proven | `march` | metric | `one` | 1 | absent |  | 1e-06 |",
+        "| ✓ pass | `march` | metric | `two` | 1 | 1.0000 | 1.0e-08 | 1e-06 |",
+    ] == _parity(parity)[:6]
+
+
+def test_the_comment_has_libraries_and_gaps() -> None:
+    """Libraries that differ in a table, and what a local run can't prove folded away."""
+    told = _parity(compare(samples.result(), samples.cloud()))
+    assert (True, False, len(GAPS)) == (
+        "| `python` | `3.12.8` | `3.12.3` |" in told,
+        any("mlflow" in line for line in told),
+        sum(line.startswith("- ") for line in told),
+    )
+
+
+def test_many_differences_are_cut() -> None:
+    """Twenty are shown, and the rest are counted."""
+    names = [f"m{at:02}" for at in range(23)]
+    a = samples.result((samples.version("march", 2, metrics=dict.fromkeys(names, 1.0)),))
+    metrics = {name: 1.0 - at / 1000 for at, name in enumerate(names, start=1)}
+    told = _parity(compare(a, samples.cloud((samples.version("march", 2, metrics=metrics),))))
+    shown = [line for line in told if line.startswith("| ✗")]
+    assert (20, True, True) == (len(shown), "`m22`" in shown[0], "3 smaller differences left out." in told)
+
+
+def test_a_run_without_another_is_one_line() -> None:
+    """The reason, and no table."""
+    expected = ["? Nothing was compared. There is no local run."]
+    assert expected == _parity(not_compared(samples.cloud(), "There is no local run."))
+
+
+def test_without_another_run_the_comment_has_no_parity() -> None:
+    """A local run's comment is as ever."""
+    assert "### Parity" not in _lines(samples.result())

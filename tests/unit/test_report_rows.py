@@ -2,6 +2,7 @@ import pytest
 
 from harness.report.rows import bound_rows, headline, worst_first
 from harness.results import BoundResult, Verdict
+from harness.verdict.parity import Parity, compare, not_compared
 from tests.unit import report_samples as samples
 
 
@@ -85,3 +86,48 @@ def test_a_run_that_broke_at_once_judged_nothing() -> None:
     """A failure before the first version says that no bound was judged."""
     head = headline(samples.result((), failure=samples.failure()))
     assert head.sentence == "The run ended early. No bound was judged."
+
+
+_WHOLE = samples.result(run_id="one")
+_OTHER = samples.result((samples.version("march", 2, rows=1),), run_id="one")
+
+
+@pytest.mark.parametrize(
+    ("parity", "word", "sentence"),
+    [
+        (compare(_WHOLE, samples.cloud()), "PASS", "It agrees with run one on embedded."),
+        (compare(_OTHER, samples.cloud()), "FAIL", "It disagrees with run one on embedded."),
+        (
+            compare(_WHOLE, samples.cloud(_WHOLE.versions[:2])),
+            "NOT PROVEN",
+            "Not everything could be compared with run one on embedded.",
+        ),
+        (not_compared(samples.cloud(), "None."), "NOT PROVEN", "It was compared with no other run."),
+    ],
+    ids=["agrees", "disagrees", "not everything", "no other run"],
+)
+def test_headline_counts_the_other_run(parity: Parity, word: str, sentence: str) -> None:
+    """Bounds that hold are no pass where the other run does not agree."""
+    head = headline(samples.cloud(), parity)
+    assert (word, f"All 14 bounds hold at 3 versions. {sentence}") == (head.word, head.sentence)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "parity", "word"),
+    [
+        (Verdict.FAIL, compare(_WHOLE, samples.cloud()), "FAIL"),
+        (Verdict.FAIL, not_compared(samples.cloud(), "None."), "FAIL"),
+        (Verdict.NOT_PROVEN, compare(_OTHER, samples.cloud()), "FAIL"),
+        (Verdict.NOT_PROVEN, compare(_WHOLE, samples.cloud()), "NOT PROVEN"),
+    ],
+)
+def test_the_worse_verdict_is_the_headline(verdict: Verdict, parity: Parity, word: str) -> None:
+    """A run that agrees does not make up for a bound, nor bounds for a run that disagrees."""
+    version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict),))
+    assert word == headline(samples.cloud((version,)), parity).word
+
+
+def test_a_broken_run_stays_broken() -> None:
+    """What it was compared with is no news beside why it stopped."""
+    broken = samples.cloud((), failure=samples.failure())
+    assert headline(broken) == headline(broken, compare(_WHOLE, broken))

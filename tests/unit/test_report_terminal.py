@@ -7,8 +7,10 @@ import pytest
 from rich.console import Console
 
 from harness.events import Event
+from harness.report.compare import show_parity
 from harness.report.terminal import progress, show_verdict
 from harness.results import Result, Verdict
+from harness.verdict.parity import Parity, compare, not_compared
 from tests.unit import report_samples as samples
 
 FOLDER = Path("/runs/20260301-101500-7f3a")
@@ -35,9 +37,9 @@ class _Clock:
         return self.now_s
 
 
-def _shown(result: Result, width: int = 100) -> str:
+def _shown(result: Result, width: int = 100, parity: Parity | None = None) -> str:
     file = io.StringIO()
-    show_verdict(Console(file=file, width=width), result, FOLDER)
+    show_verdict(Console(file=file, width=width), result, FOLDER, parity)
     return file.getvalue()
 
 
@@ -51,6 +53,38 @@ def test_a_verdict_is_a_word(verdict: Verdict) -> None:
     """The verdict is told in words in a log without colours."""
     version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict),))
     assert f"{verdict.value.upper()}: three_versions on embedded" in _shown(samples.result((version,)))
+
+
+@pytest.mark.parametrize(
+    ("parity", "words"),
+    [
+        (compare(samples.result(), samples.cloud()), "✓ PASS: three_versions on databricks."),
+        (compare(samples.result(()), samples.cloud()), "? NOT PROVEN: three_versions on databricks."),
+        (
+            compare(samples.result((samples.version("march", 2, rows=1),)), samples.cloud()),
+            "✗ FAIL: three_versions on databricks.",
+        ),
+    ],
+    ids=["agrees", "nothing to compare", "disagrees"],
+)
+def test_the_other_run_is_shown_above_the_verdict(parity: Parity, words: str) -> None:
+    """Whether they agree is told as 'harness compare' does, and counts in the run's own verdict."""
+    file = io.StringIO()
+    show_parity(Console(file=file, width=100), parity)
+    assert f"\nParity\n{file.getvalue()}\n{words} All 14 bounds hold" in _shown(
+        samples.cloud(), parity=parity
+    )
+
+
+def test_without_another_run_there_is_no_parity() -> None:
+    """A local run is shown as ever."""
+    assert "Parity" not in _shown(samples.result())
+
+
+def test_the_reason_is_told_once() -> None:
+    """Why nothing was compared stands with the parity; the headline does not repeat it."""
+    shown = _shown(samples.cloud(), parity=not_compared(samples.cloud(), "There is no local run."))
+    assert 1 == shown.count("There is no local run.")
 
 
 def test_lines_keep_to_the_width() -> None:

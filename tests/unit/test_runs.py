@@ -211,15 +211,31 @@ def test_a_result_is_read_by_other_names(tmp_path: Path, how: str) -> None:
     [(OLD.replace("three", "tree"), f" Did you mean '{OLD}'?"), ("other", ""), ("latest", "")],
     ids=["near", "far", "latest"],
 )
-def test_a_result_that_is_not_there_is_told(tmp_path: Path, run: str, meant: str) -> None:
-    """The message has the file that was looked for, where runs are, and the run that was meant."""
+def test_a_run_that_is_not_there_is_told(tmp_path: Path, run: str, meant: str) -> None:
+    """The message has the folder that was looked for, where runs are, and the run that was meant."""
     RunFolder.create(tmp_path, OLD)
     with pytest.raises(NotThereError) as caught:
         read_result(tmp_path, run)
     assert str(caught.value) == (
-        f"There is no result of a run '{run}': {tmp_path / run / RESULT}.{meant}\n"
-        f"  {tmp_path} holds the runs."
+        f"There is no run '{run}': {tmp_path / run}.{meant}\n  {tmp_path} holds the runs."
     )
+
+
+def test_a_run_without_a_result_is_told(tmp_path: Path) -> None:
+    """A run that is under way, or broke, has none."""
+    RunFolder.create(tmp_path, OLD)
+    with pytest.raises(
+        NotThereError, match=f"There is no result of the run '{OLD}': {tmp_path / OLD / RESULT}"
+    ):
+        read_result(tmp_path, OLD)
+
+
+def test_a_plan_of_another_version_is_told(tmp_path: Path) -> None:
+    """A plan that this version can't read is not taken up."""
+    folder = RunFolder.create(tmp_path, OLD)
+    (folder.path / PLAN).write_text("{}", encoding="utf-8")
+    with pytest.raises(NotThereError, match="is no plan of this version of the harness"):
+        folder.read_plan()
 
 
 @pytest.mark.parametrize(

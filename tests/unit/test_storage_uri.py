@@ -49,7 +49,7 @@ def test_a_path_is_joined(first: str, second: str) -> None:
 
 def test_a_joined_uri_is_written_whole() -> None:
     """The path stands behind the account's host."""
-    assert f"{ROOT}/runs/1/lc_loan" == str(StorageUri.parse(ROOT) / "runs/1" / "lc_loan")
+    assert f"{ROOT}/runs/1/lc_loan" == str(StorageUri.parse(ROOT) / "/runs/1" / "lc_loan")
 
 
 @pytest.mark.parametrize("container", ["abc", "a-b", "1-2-3", "a" * 63])

@@ -1,0 +1,117 @@
+"""The command, run against the stand-in as a person would against a workspace."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.results import Result
+from harness.runs import read_result
+from tests.databricks.standin.server import StandIn
+from tests.embedded.runner import ROOT
+
+FILES = "/Volumes/main/default/harness"
+_PREFIX = "HARNESS_TARGETS_DATABRICKS_"
+
+
+@dataclass(frozen=True)
+class Command:
+    """Commands with a home of their own, and a workspace to go to."""
+
+    workspace: StandIn
+    home: Path
+
+    def run(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
+        """A command, to its end."""
+        return subprocess.run(
+            _command(arguments),
+            cwd=ROOT,
+            env=self._environ(changed),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=400,
+        )
+
+    @contextmanager
+    def started(self, *arguments: str, **changed: str) -> Iterator[subprocess.Popen[str]]:
+        """A command, running; ended at the end, whatever happens."""
+        process = subprocess.Popen(
+            _command(arguments),
+            cwd=ROOT,
+            env=self._environ(changed),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+    def result(self) -> Result:
+        """What the latest run brought back."""
+        return read_result(self.home / "runs", "latest")
+
+    def left_behind(self) -> list[str]:
+        """Every uploaded file that is still there, but for wheels and rows, which are kept for others."""
+        root = self.workspace.volumes.joinpath(*FILES.split("/")[2:])
+        files = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
+        return sorted(name for name in files if name.startswith("until-") and _is_a_runs_own(name))
+
+    def clusters_running(self) -> list[str]:
+        """Every cluster that a run has made and that has not ended."""
+        made = {task.cluster_id for run in self.workspace.runs.values() for task in run.tasks}
+        return [
+            each.cluster_id or ""
+            for each in self.workspace.clusters.values()
+            if each.cluster_id in made and each.state is not None and each.state.value != "TERMINATED"
+        ]
+
+    def _environ(self, changed: dict[str, str]) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("DATABRICKS_")}
+        settings = {f"{_PREFIX}{name.upper()}": value for name, value in changed.items() if name.islower()}
+        return {
+            **kept,
+            "HARNESS_HOME": str(self.home),
+            f"{_PREFIX}FILES": FILES,
+            "DATABRICKS_HOST": self.workspace.host,
+            "DATABRICKS_TOKEN": self.workspace.token,
+            "DATABRICKS_CONFIG_FILE": "/dev/null",
+            "COLUMNS": "120",
+            **settings,
+            **{name: value for name, value in changed.items() if not name.islower()},
+        }
+
+
+def _command(arguments: tuple[str, ...]) -> list[str]:
+    return [sys.executable, "-m", "harness", *arguments]
+
+
+def _is_a_runs_own(name: str) -> bool:
+    kind = name.split("/")[1]
+    return kind not in {"wheels", "sources"}
+
+
+def besides_polling(calls: list[str]) -> list[str]:
+    """The command's calls without those that only ask how far a run is: for its state, and for its events.
+
+    A download is two calls: of all of them, one is the result's. Every client asks for the workspace's
+    configuration once, as the job's do, without saying who they are.
+    """
+    polled = ("/.well-known/databricks-config", "/jobs/runs/get", "/create-download-url")
+    kept = [call for call in calls if not call.endswith(polled) and "/presigned/" not in call]
+    return [
+        "GET /.well-known/databricks-config",
+        *kept,
+        "POST /api/2.0/fs/create-download-url",
+        "GET /presigned/",
+    ]

@@ -1,0 +1,63 @@
+"""A stand-in for a workspace, with a real MLflow server behind it, which the tests here share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.clock import Clock
+from databricks.sdk.config import Config
+
+from tests.databricks.standin.server import StandIn
+from tests.databricks.standin.tracking import TrackingServer
+
+PAUSE_S = 0.01
+
+
+class HurriedClock(Clock):
+    """Shortens the client's pauses between retries, which the stand-in needs none of."""
+
+    def time(self) -> float:
+        """The time of day, which deadlines are made of."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """A moment."""
+        time.sleep(min(seconds, PAUSE_S))
+
+
+def connect(workspace: StandIn, token: str | None = None) -> WorkspaceClient:
+    """A client of the stand-in, whatever this machine's profiles and variables say."""
+    return WorkspaceClient(
+        config=Config(
+            host=workspace.host,
+            token=token or workspace.token,
+            auth_type="pat",
+            config_file="/dev/null",
+            clock=HurriedClock(),
+        )
+    )
+
+
+@pytest.fixture(scope="session")
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+    """A real MLflow server."""
+    with TrackingServer(tmp_path_factory.mktemp("tracking")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def workspace(tracking: TrackingServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    """A workspace whose clusters really run what is submitted."""
+    with StandIn(tmp_path_factory.mktemp("workspace"), tracking_url=tracking.url) as standin:
+        yield standin
+
+
+@pytest.fixture
+def client(workspace: StandIn) -> Iterator[WorkspaceClient]:
+    """A client of the workspace, in which nothing goes wrong before a test switches it on."""
+    workspace.calm()
+    yield connect(workspace)
+    workspace.calm()

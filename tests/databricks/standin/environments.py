@@ -1,0 +1,160 @@
+"""Python environments as on a cluster: a runtime's own, and above it one for each wheel that is submitted."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from harness.files import one_at_a_time, sha256_of
+from harness.runtime.jars import cache_folder
+
+LOCKS = Path(__file__).with_name("runtimes")
+_KEPT = 6
+_TIMEOUT_S = 540
+_LINES_SHOWN = 12
+_PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
+class InstallError(Exception):
+    """The installer's last lines."""
+
+
+def families() -> tuple[str, ...]:
+    """The runtimes that there are, such as 16.4."""
+    return tuple(sorted(lock.stem for lock in LOCKS.glob("*.lock")))
+
+
+def family_of(runtime: str) -> str:
+    """16.4 for 16.4.x-cpu-ml-scala2.12.
+
+    Raises:
+        ValueError: There is no such runtime here.
+    """
+    found = re.match(r"(\d+\.\d+)\.x-", runtime)
+    if found is None or found[1] not in families():
+        raise ValueError(f"No runtime {runtime!r} here; there are {', '.join(families())}.")
+    return found[1]
+
+
+@dataclass(frozen=True)
+class Environments:
+    """The folder with all of them, and the way to make one.
+
+    A wheel's environment is a copy of its runtime's, made of hard links, into which the wheel is then
+    installed. So the installer sees what the runtime brings, as on a cluster: what fits stays as it is,
+    and what a wheel wants otherwise is replaced for that wheel alone.
+    """
+
+    root: Path = field(default_factory=lambda: cache_folder(os.environ) / "runtimes")
+
+    def folder(self, runtime: str, wheel: Path) -> Path:
+        """The wheel's environment, which is there only when it is complete."""
+        return self.root / "wheels" / f"{self._base(runtime).name}-{sha256_of(wheel)[:16]}"
+
+    def make(self, runtime: str, wheel: Path) -> None:
+        """Install the wheel, unless the same one is there already.
+
+        Raises:
+            InstallError: The installer refuses it.
+        """
+        folder = self.folder(runtime, wheel)
+        if not folder.is_dir():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with one_at_a_time(self.root / "lock"):
+                base = self._base(runtime)
+                _whole(base, lambda aside: _install_runtime(aside, _lock(runtime)))
+                _whole(folder, lambda aside: _install_wheel(aside, base, wheel))
+                _forget_oldest(folder.parent)
+        os.utime(folder)
+
+    def _base(self, runtime: str) -> Path:
+        return self.root / f"{family_of(runtime)}-{_PYTHON}-{sha256_of(_lock(runtime))[:16]}"
+
+
+def python_of(environment: Path) -> Path:
+    """The environment's Python."""
+    return environment / "bin" / "python"
+
+
+def _lock(runtime: str) -> Path:
+    return LOCKS / f"{family_of(runtime)}.lock"
+
+
+def _whole(folder: Path, make: Callable[[Path], None]) -> None:
+    """Make the folder aside and rename it, unless it is there."""
+    if folder.is_dir():
+        return
+    aside = folder.with_name(f"{folder.name}.partial")
+    # Left by a process that was killed.
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        make(aside)
+        aside.replace(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _install_runtime(environment: Path, lock: Path) -> None:
+    _create(environment)
+    # Compiled once, here: the wheels' environments link to what is compiled too.
+    _install(environment, "--require-hashes", "--compile-bytecode", "-r", str(lock))
+
+
+def _install_wheel(environment: Path, base: Path, wheel: Path) -> None:
+    _create(environment)
+    shutil.copytree(
+        _packages(base),
+        _packages(environment),
+        copy_function=_link,
+        dirs_exist_ok=True,
+        # What makes it an environment is its own.
+        ignore=shutil.ignore_patterns("_virtualenv*"),
+    )
+    _install(environment, str(wheel))
+
+
+def _create(environment: Path) -> None:
+    # Relocatable, because it is renamed when it is complete.
+    _uv("venv", "--relocatable", "--python", sys.executable, str(environment))
+
+
+def _install(environment: Path, *arguments: str) -> None:
+    _uv("pip", "install", "--python", str(python_of(environment)), *arguments)
+
+
+def _uv(*arguments: str) -> None:
+    result = subprocess.run(
+        [find_uv_bin(), "--no-progress", "--color", "never", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_TIMEOUT_S,
+    )
+    if result.returncode != 0:
+        raise InstallError("\n".join(result.stderr.splitlines()[-_LINES_SHOWN:]))
+
+
+def _packages(environment: Path) -> Path:
+    return environment / "lib" / _PYTHON / "site-packages"
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        Path(target).hardlink_to(source)
+    except OSError:  # This file system has no links.
+        shutil.copy2(source, target)
+
+
+def _forget_oldest(wheels: Path) -> None:
+    """Keep the few that were used last."""
+    by_age = sorted(wheels.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    for folder in by_age[_KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,76 @@
+"""The jars of a cluster: Delta, which every runtime has, and the Maven libraries that a task asks for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from harness.files import one_at_a_time, sha256_of
+from harness.runtime import jars, resolver
+from harness.runtime.java import Java
+from tests.databricks.standin.environments import LOCKS, family_of
+
+# Where the harness's own Delta is too new for the runtime's Spark.
+_OWN_DELTA = {"15.4": "io.delta:delta-spark_2.12:3.2.0"}
+_DELTA = "io.delta_"
+# Hadoop, and what it brings along: a runtime has its own.
+_HADOOP = ("org.apache.hadoop", "org.wildfly.openssl", "com.google.code.findbugs")
+_SYNAPSEML = "com.microsoft.azure:synapseml-"
+
+
+def published() -> tuple[str, ...]:
+    """The coordinates that a task can ask for; all others are nowhere to be found."""
+    return tuple(known for known in jars.coordinates() if known.startswith(_SYNAPSEML))
+
+
+def class_path(java: Java, runtime: str, maven: tuple[str, ...]) -> tuple[Path, ...]:
+    """The jar files for what was asked for, out of the harness's own cache where they are in it."""
+    own = tuple(jar for jar in jars.class_path(java, report=_say) if not jar.name.startswith(_HADOOP))
+    delta = tuple(jar for jar in own if jar.name.startswith(_DELTA))
+    synapseml = tuple(jar for jar in own if jar not in delta) if maven else ()
+    return (*fetch_delta(java, runtime, delta), *synapseml)
+
+
+def fetch_delta(java: Java, runtime: str, own: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Delta's jars as the runtime has them, fetched once; the harness's own where they will do."""
+    family = family_of(runtime)
+    coordinate = _OWN_DELTA.get(family)
+    if coordinate is None:
+        return own
+    lock = LOCKS / f"{family}.jars"
+    folder = jars.cache_folder(os.environ) / "runtimes" / f"delta-{sha256_of(lock)[:16]}"
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(folder.with_suffix(".lock")):
+            if not folder.is_dir():
+                _fetch(java, coordinate, lock, folder)
+    return tuple(folder / jar.name for jar in jars.read_lock(lock))
+
+
+def _fetch(java: Java, coordinate: str, lock: Path, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as name:
+        work = Path(name)
+        request = resolver.Request(
+            coordinates=(coordinate,),
+            excluded=jars._EXCLUDED,
+            java=java,
+            spark_home=jars.pyspark_home(),
+            work=work,
+            log=work / "resolver.log",
+            environ=os.environ,
+        )
+        found = {jar.name: jar for jar in resolver.resolve(request)}
+        ready = work / "ready"
+        ready.mkdir()
+        for jar in jars.read_lock(lock):
+            if sha256_of(found[jar.name]) != jar.sha256:
+                raise RuntimeError(f"{jar.name} is not the one that {lock} says.")
+            shutil.move(found[jar.name], ready)
+        ready.replace(folder)
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"{message}\n")

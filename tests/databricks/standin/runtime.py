@@ -1,0 +1,159 @@
+"""The runtime of the stand-in: installs a submitted wheel into an environment of its own, and runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.runtime.java import SETTING, Java, find_java
+from harness.targets.spark import java_options
+from tests.databricks.standin.environments import Environments, InstallError, python_of
+from tests.databricks.standin.libraries import class_path, published
+from tests.databricks.standin.mounts import Mounts
+
+_DRIVER = Path(__file__).with_name("driver.py")
+_SETTINGS = "spark-defaults.conf"
+_MEMORY = "2g"
+# Without these some machines reach no network.
+_PASSED_ON = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+_DEFAULTS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.driver.memory": _MEMORY,
+    "spark.driver.defaultJavaOptions": " ".join(java_options(_MEMORY, small=True)),
+    "spark.ui.showConsoleProgress": "false",
+}
+_HERE = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.ui.enabled": "false",
+}
+
+
+class LibraryError(Exception):
+    """A library can't be installed; its text is the message that a cluster gives."""
+
+
+@dataclass(frozen=True)
+class WheelTask:
+    """A Python wheel task as it was submitted, with the files and secrets that the workspace knows."""
+
+    folder: Path
+    """A fresh folder of this task's own."""
+    runtime: str
+    """The runtime's name, such as 16.4.x-cpu-ml-scala2.12."""
+    wheel: Path
+    """The uploaded wheel, on this machine."""
+    maven: tuple[str, ...]
+    """Maven coordinates of further libraries."""
+    package_name: str
+    entry_point: str
+    parameters: tuple[str, ...]
+    """As submitted, with paths below /Volumes or /Workspace."""
+    spark_conf: Mapping[str, str]
+    """Of the cluster, with secrets in place."""
+    environ: Mapping[str, str]
+    """The cluster's variables with secrets in place, and the workspace's DATABRICKS_HOST and _TOKEN."""
+    cores: int
+
+
+class Runtime:
+    """Runs tasks; `volumes` and `workspace` are the folders that stand for /Volumes and /Workspace."""
+
+    def __init__(self, volumes: Path, workspace: Path | None = None) -> None:
+        self._mounts = Mounts(volumes, workspace)
+        self._environments = Environments()
+
+    def install(self, task: WheelTask) -> None:
+        """Make the task's environment ready.
+
+        Raises:
+            LibraryError: A library can't be installed.
+        """
+        for coordinate in task.maven:
+            if coordinate not in published():
+                raise LibraryError(
+                    f'Library installation failed for library due to user error for maven {{ coordinates: "'
+                    f'{coordinate}" }}. Error code: ERROR_MAVEN_LIBRARY_RESOLUTION, error message: Library '
+                    f"resolution failed: unresolved dependency: {coordinate}: not found"
+                )
+        try:
+            self._environments.make(task.runtime, task.wheel)
+        except InstallError as error:
+            raise LibraryError(
+                f'Library installation failed for library due to user error for whl: "{task.wheel.name}". '
+                f"Error code: DRIVER_LIBRARY_INSTALLATION_FAILURE, error message: {error}"
+            ) from error
+
+    def start(self, task: WheelTask, output: Path) -> subprocess.Popen[bytes]:
+        """Start the task in a process group of its own; what it says goes to the file `output`.
+
+        Its libraries must be installed.
+        """
+        java = find_java(os.environ.get(SETTING), os.environ)
+        python = python_of(self._environments.folder(task.runtime, task.wheel))
+        settings = task.folder / "conf" / _SETTINGS
+        _write_settings(settings, self._settings(task, java))
+        parameters = self._mounts.parameters(task.parameters, task.folder / "parameters")
+        with output.open("wb") as file:
+            return subprocess.Popen(
+                # -P: the driver's folder is no place to import from.
+                [str(python), "-P", str(_DRIVER), task.package_name, task.entry_point, *parameters],
+                cwd=task.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=self._variables(task, java, python, settings.parent),
+                start_new_session=True,
+            )
+
+    def _settings(self, task: WheelTask, java: Java) -> dict[str, str]:
+        """Spark's: the runtime's defaults, the cluster's, and what holds whatever the cluster says."""
+        return {
+            **_DEFAULTS,
+            **self._mounts.resolve_all(task.spark_conf),
+            **_HERE,
+            "spark.master": f"local[{task.cores}]",
+            "spark.driver.extraClassPath": ":".join(
+                str(jar) for jar in class_path(java, task.runtime, task.maven)
+            ),
+        }
+
+    def _variables(self, task: WheelTask, java: Java, python: Path, settings: Path) -> dict[str, str]:
+        """Nothing of the tests' own gets to the job."""
+        return {
+            **{name: value for name, value in os.environ.items() if _is_passed_on(name)},
+            # As the runtimes' machines are, whatever this one is.
+            "LANG": "C.UTF-8",
+            "TZ": "Etc/UTC",
+            # Its PATH or PYSPARK_PYTHON would be a cluster's.
+            **self._mounts.resolve_all(task.environ),
+            "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(task.folder),
+            "JAVA_HOME": str(java.home),
+            "PYSPARK_PYTHON": str(python),
+            "SPARK_CONF_DIR": str(settings),
+            "SPARK_LOCAL_DIRS": str(task.folder / "tmp"),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        }
+
+
+def _is_passed_on(name: str) -> bool:
+    return name in _PASSED_ON or name.lower().endswith("_proxy")
+
+
+def _write_settings(file: Path, settings: Mapping[str, str]) -> None:
+    """A file and no command line: there are secrets among them."""
+    file.parent.mkdir()
+    file.touch(mode=0o600)
+    lines = (f"{_escaped(name)} {_escaped(value)}\n" for name, value in settings.items())
+    file.write_text("".join(lines), encoding="utf-8")
+
+
+def _escaped(text: str) -> str:
+    """For a file of Java properties; a separator inside a name is what has to be marked."""
+    marked = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return marked.replace(" ", "\\ ").replace(":", "\\:").replace("=", "\\=")

@@ -1,0 +1,137 @@
+"""A real MLflow server, for the tracking of the stand-in's workspace."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_DEADLINE_S = 120
+_ANSWER_S = 5
+_PAUSE_S = 0.2
+_END_S = 10
+_LINES_SHOWN = 12
+
+
+class TrackingServer:
+    """A server from the block's start to its end; all that it keeps is in the folder.
+
+    Runs and models' metadata go through it. Artifacts don't: their root is a folder of this machine, which
+    clients write to themselves.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._log = folder / "mlflow.log"
+        self._port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the server answers."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> Self:
+        """Start the server and wait until it answers.
+
+        Raises:
+            TimeoutError: It does not.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._process = self._start()
+        try:
+            self._wait(self._process)
+        except BaseException:
+            _end(self._process)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            _end(self._process)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [
+            sys.executable,
+            *("-m", "mlflow", "server"),
+            *("--backend-store-uri", f"sqlite:///{self._folder}/mlflow.db"),
+            *("--no-serve-artifacts", "--default-artifact-root", f"file://{self._folder}/artifacts"),
+            *("--host", "127.0.0.1", "--port", str(self._port), "--workers", "1"),
+        ]
+        environ = {
+            # A setting of the tests' own MLflow is none of the server's.
+            **{name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")},
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }
+        with self._log.open("wb") as log:
+            return subprocess.Popen(
+                command,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environ,
+                start_new_session=True,
+            )
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + _DEADLINE_S
+        state = self._state()
+        while state != "healthy":
+            if time.monotonic() > deadline:
+                raise self._late(f"did not become healthy within {_DEADLINE_S} s: {state}")
+            if (exit_code := _exit_code(process)) is not None:
+                raise self._late(f"ended with exit code {exit_code}")
+            state = self._state()
+
+    def _state(self) -> str:
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=_ANSWER_S)
+        try:
+            connection.request("GET", "/health")
+            status = connection.getresponse().status
+        except (OSError, HTTPException) as error:
+            return str(error)
+        finally:
+            connection.close()
+        return "healthy" if status == 200 else f"answers {status}"
+
+    def _late(self, what: str) -> TimeoutError:
+        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES_SHOWN:]
+        return TimeoutError("\n    ".join([f"MLflow's server at {self.url} {what}. Its last lines:", *lines]))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _exit_code(process: subprocess.Popen[bytes]) -> int | None:
+    """The server's exit code if it ends before it is time to ask again."""
+    try:
+        return process.wait(_PAUSE_S)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the server and its workers, those first that clean up by themselves."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_END_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

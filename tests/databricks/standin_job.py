@@ -1,0 +1,63 @@
+"""What the tests' small wheel runs on the stand-in's cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+
+def tell() -> None:
+    """Write down what the task was given; on the way, use Delta, SynapseML's jar and a Python worker."""
+    import numpy as np
+    import pandas as pd
+    import platformdirs
+    import pyarrow as pa
+
+    plan, told = (Path(parameter) for parameter in sys.argv[1:])
+    content = json.loads(plan.read_text(encoding="utf-8"))
+    spark = SparkSession.builder.getOrCreate()
+    jvm: Any = spark._jvm
+    spark.range(3).repartition(1).write.format("delta").save(content["table"])
+    found = {
+        "spark": spark.version,
+        "numpy": np.__version__,
+        "pandas": pd.__version__,
+        "pyarrow": pa.__version__,
+        "platformdirs": platformdirs.__version__,
+        "hadoop": jvm.org.apache.hadoop.util.VersionInfo.getVersion(),
+        "explainer": jvm.com.microsoft.azure.synapse.ml.explainers.TabularLIME().getClass().getSimpleName(),
+        "master": spark.sparkContext.master,
+        "setting": spark.conf.get("spark.harness.setting"),
+        "loans": Path(content["loans"]).read_text(encoding="utf-8"),
+        "rows": spark.read.format("delta").load(content["table"]).rdd.map(lambda row: int(row[0])).sum(),
+        "environ": dict(os.environ),
+        "argv": sys.argv,
+    }
+    told.write_text(json.dumps(found), encoding="utf-8")
+
+
+def fail() -> None:
+    """Break."""
+    raise ValueError("a loan of no amount")
+
+
+def refuse() -> None:
+    """End with a text instead of an exit code."""
+    raise SystemExit("a bound has failed")
+
+
+def stop() -> None:
+    """Stop what is not this task's own."""
+    SparkSession.builder.getOrCreate().stop()
+
+
+def wait() -> None:
+    """Say that it is there, and stay."""
+    Path(sys.argv[1]).touch()
+    threading.Event().wait()

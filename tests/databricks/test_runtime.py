@@ -1,0 +1,374 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.runtime.jars import coordinates
+from harness.runtime.java import SETTING, find_java
+from tests.databricks.standin.environments import (
+    Environments,
+    InstallError,
+    _forget_oldest,
+    family_of,
+)
+from tests.databricks.standin.libraries import class_path, published
+from tests.databricks.standin.mounts import Mounts
+from tests.databricks.standin.runtime import LibraryError, Runtime, WheelTask
+from tests.databricks.standin.tracking import TrackingServer
+from tests.databricks.wheels import write_wheel
+
+JOB = Path(__file__).with_name("standin_job.py")
+LOCKS = Path(__file__).parent / "standin" / "runtimes"
+NAMES = ("tell", "fail", "refuse", "stop", "wait")
+DBR_16_4 = "16.4.x-cpu-ml-scala2.12"
+DBR_15_4 = "15.4.x-cpu-ml-scala2.12"
+DEADLINE_S = 120
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster of the stand-in, in a folder of its own."""
+
+    folder: Path
+
+    @property
+    def volumes(self) -> Path:
+        """What stands for /Volumes."""
+        return self.folder / "volumes"
+
+    def task(self, entry_point: str, *parameters: str, runtime: str = DBR_16_4) -> WheelTask:
+        """A task that runs one of the small job's functions."""
+        self.volumes.mkdir(exist_ok=True)
+        folder = self.folder / "task"
+        folder.mkdir()
+        return WheelTask(
+            folder=folder,
+            runtime=runtime,
+            wheel=write_wheel(
+                self.folder,
+                "standin_job",
+                JOB.read_text(encoding="utf-8"),
+                scripts={name: name for name in NAMES},
+                requires=("numpy", "pandas", "platformdirs==4.3.6"),
+            ),
+            maven=published(),
+            package_name="standin-job",
+            entry_point=entry_point,
+            parameters=parameters,
+            spark_conf={
+                "spark.master": "local[*, 4]",
+                "spark.harness.setting": "a: b = c\\d",
+                # Three rows don't need fifty tasks.
+                "spark.databricks.delta.snapshotPartitions": "1",
+            },
+            environ={"WHERE": "dbfs:/Volumes/tmp", "PYSPARK_PYTHON": "/databricks/python3/bin/python3"},
+            cores=1,
+        )
+
+    def start(self, task: WheelTask) -> subprocess.Popen[bytes]:
+        """Install and start a task."""
+        runtime = Runtime(self.volumes)
+        runtime.install(task)
+        return runtime.start(task, self.folder / "output")
+
+    def run(self, task: WheelTask) -> tuple[int, str]:
+        """The exit code and all that the task said."""
+        with self.start(task) as process:
+            try:
+                code = process.wait(DEADLINE_S)
+            finally:
+                _kill(process)
+        return code, (self.folder / "output").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a task found where it ran."""
+
+    runtime: str
+    cluster: Cluster
+    found: dict[str, Any]
+
+    @property
+    def lock(self) -> str:
+        """The lock file of its runtime."""
+        return (LOCKS / f"{family_of(self.runtime)}.lock").read_text(encoding="utf-8")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if not _is_gone(process.pid):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _is_gone(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def _wait_until(predicate: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not predicate():
+        assert time.monotonic() < deadline, f"{what} took longer than {DEADLINE_S} s"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    return Cluster(tmp_path)
+
+
+@pytest.fixture(scope="module", params=[DBR_15_4, DBR_16_4])
+def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    task = cluster.task("tell", "/Volumes/plan.json", "/Volumes/told.json", runtime=request.param)
+    (cluster.volumes / "loans.csv").write_text("100\n200\n")
+    plan = {"loans": "/Volumes/loans.csv", "table": "dbfs:/Volumes/table"}
+    (cluster.volumes / "plan.json").write_text(json.dumps(plan))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARNESS_TOKEN", "none of the job's business")
+        code, output = cluster.run(task)
+    assert code == 0, output
+    return Told(request.param, cluster, json.loads((cluster.volumes / "told.json").read_text()))
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("package", ["spark", "numpy", "pandas", "pyarrow"])
+def test_versions_are_the_runtimes(told: Told, package: str) -> None:
+    """A wheel that asks for any numpy and pandas runs with those of the runtime, and its Spark."""
+    locked = re.findall(rf"^(?:py)?{package}==(\S+)", told.lock, re.MULTILINE)
+    assert told.found[package] in locked
+
+
+@pytest.mark.spark
+def test_what_the_runtime_lacks_comes_with_the_wheel(told: Told) -> None:
+    """A wheel's own dependency is installed, of the version that it asks for."""
+    assert told.found["platformdirs"] == "4.3.6"
+
+
+@pytest.mark.spark
+def test_hadoop_is_the_runtimes(told: Told) -> None:
+    """The newer Hadoop that the harness brings elsewhere is not there."""
+    assert told.found["hadoop"] == "3.3.4"
+
+
+@pytest.mark.spark
+def test_a_maven_library_is_there(told: Told) -> None:
+    """SynapseML's explainer can be made where its coordinate was submitted."""
+    assert told.found["explainer"] == "TabularLIME"
+
+
+@pytest.mark.spark
+def test_delta_is_there(told: Told) -> None:
+    """A table is written and read by default settings; 0 + 1 + 2 went through a Python worker."""
+    assert told.found["rows"] == 3
+
+
+@pytest.mark.spark
+def test_paths_in_the_plan_lead_to_the_volumes(told: Told) -> None:
+    """A file that the plan names below /Volumes is read."""
+    assert told.found["loans"] == "100\n200\n"
+
+
+@pytest.mark.spark
+def test_the_uploaded_plan_stays_as_it_is(told: Told) -> None:
+    """The job reads a copy."""
+    plan = json.loads((told.cluster.volumes / "plan.json").read_text())
+    assert plan == {"loans": "/Volumes/loans.csv", "table": "dbfs:/Volumes/table"}
+
+
+@pytest.mark.spark
+def test_parameters_are_the_programs_arguments(told: Told) -> None:
+    """The entry point finds them in sys.argv, behind its own name."""
+    assert told.found["argv"][0] == "tell"
+    assert told.found["argv"][2] == str(told.cluster.volumes / "told.json")
+
+
+@pytest.mark.spark
+def test_the_clusters_settings_are_spark_s(told: Told) -> None:
+    """A value arrives letter by letter; the master is no cluster's business."""
+    assert told.found["setting"] == "a: b = c\\d"
+    assert told.found["master"] == "local[1]"
+
+
+@pytest.mark.spark
+def test_variables_are_the_clusters(told: Told) -> None:
+    """The cluster's variables are the job's, those of the tests are not, and its Python is its own."""
+    environ = told.found["environ"]
+    assert environ["WHERE"] == str(told.cluster.volumes / "tmp")
+    assert environ["HOME"] == str(told.cluster.folder / "task")
+    assert not [name for name in environ if name.startswith(("HARNESS_", "PYTEST_"))]
+    assert environ["PYSPARK_PYTHON"] != "/databricks/python3/bin/python3"
+
+
+@pytest.mark.spark
+def test_a_task_that_breaks_fails(cluster: Cluster) -> None:
+    """An exception ends the process with 1, and its trace is in the output."""
+    code, output = cluster.run(cluster.task("fail"))
+    assert code == 1
+    assert "Traceback (most recent call last):" in output
+    assert output.endswith("ValueError: a loan of no amount\n")
+
+
+@pytest.mark.spark
+def test_a_task_that_ends_with_a_text_fails(cluster: Cluster) -> None:
+    """What SystemExit says is shown."""
+    code, output = cluster.run(cluster.task("refuse"))
+    assert code == 1
+    assert output.endswith("SystemExit: a bound has failed\n")
+
+
+@pytest.mark.spark
+def test_a_task_that_stops_the_clusters_context_fails(cluster: Cluster) -> None:
+    """The context is the cluster's, though the entry point came to its end."""
+    code, output = cluster.run(cluster.task("stop"))
+    assert code == 1
+    assert output.endswith("The Spark context was stopped: it is the cluster's, and no task may stop it.\n")
+
+
+@pytest.mark.spark
+def test_sigterm_ends_everything(cluster: Cluster) -> None:
+    """Neither the task nor its JVM is left."""
+    with cluster.start(cluster.task("wait", "/Volumes/here")) as process:
+        try:
+            _wait_until((cluster.volumes / "here").exists, "the start of the task")
+            process.terminate()
+            assert process.wait(DEADLINE_S) == -signal.SIGTERM
+            _wait_until(lambda: _is_gone(process.pid), "the end of the JVM")
+        finally:
+            _kill(process)
+
+
+def test_an_unknown_maven_coordinate_is_refused(cluster: Cluster) -> None:
+    """The message has the coordinate, in a cluster's words."""
+    task = replace(cluster.task("tell"), maven=("com.example:no-such_2.12:1.0",))
+    expected = (
+        r"Library installation failed .* unresolved dependency: com\.example:no-such_2\.12:1\.0: not found"
+    )
+    with pytest.raises(LibraryError, match=expected):
+        Runtime(cluster.volumes).install(task)
+
+
+def test_a_wheel_for_another_python_is_refused(cluster: Cluster) -> None:
+    """The message has the wheel's name and what the installer says."""
+    wheel = write_wheel(cluster.folder, "future", "", requires_python=">=3.99")
+    task = replace(cluster.task("tell"), wheel=wheel)
+    expected = r'(?s)Library installation failed .* whl: "future-1\.0-py3-none-any\.whl".*Python'
+    with pytest.raises(LibraryError, match=expected):
+        Runtime(cluster.volumes).install(task)
+
+
+def test_a_file_that_is_no_wheel_is_refused(cluster: Cluster) -> None:
+    """An upload that was cut off is the library's fault."""
+    wheel = cluster.folder / "half-1.0-py3-none-any.whl"
+    wheel.write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(LibraryError, match=r"half-1\.0"):
+        Runtime(cluster.volumes).install(replace(cluster.task("tell"), wheel=wheel))
+
+
+def test_a_failed_installation_leaves_nothing(cluster: Cluster) -> None:
+    """The next attempt starts anew: no environment that looks complete, and no half of one."""
+    wheel = write_wheel(cluster.folder, "future", "", requires_python=">=3.99")
+    environments = Environments()
+    folder = environments.folder(DBR_16_4, wheel)
+    with pytest.raises(InstallError):
+        environments.make(DBR_16_4, wheel)
+    assert not list(folder.parent.glob(f"{folder.name}*"))
+
+
+def test_environments_that_were_used_last_are_kept(tmp_path: Path) -> None:
+    """Of seven, the one that was used longest ago goes."""
+    for at in range(7):
+        (tmp_path / str(at)).mkdir()
+        os.utime(tmp_path / str(at), (at, at))
+    _forget_oldest(tmp_path)
+    assert ["1", "2", "3", "4", "5", "6"] == sorted(folder.name for folder in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("runtime", [DBR_15_4, DBR_16_4])
+def test_without_a_coordinate_there_is_delta_alone(runtime: str) -> None:
+    """Delta is the runtime's; SynapseML is there only when it is asked for."""
+    jars = class_path(find_java(os.environ.get(SETTING), os.environ), runtime, ())
+    assert {"io.delta_delta-spark_2.12", "io.delta_delta-storage"} == {
+        jar.name.rpartition("-")[0] for jar in jars
+    }
+
+
+def test_the_coordinate_that_the_harness_submits_is_published() -> None:
+    """SynapseML can be asked for; what a runtime brings can't."""
+    assert published() == tuple(each for each in coordinates() if "synapseml-core" in each)
+
+
+@pytest.mark.parametrize("name", ["17.3.x-cpu-ml-scala2.13", "16.4", "16.40.x-scala2.12"])
+def test_an_unknown_runtime_is_refused(name: str) -> None:
+    """There are two runtimes, and the message says which."""
+    with pytest.raises(ValueError, match=r"there are 15\.4, 16\.4"):
+        family_of(name)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("/Volumes/main/a", "/v/main/a"),
+        ("dbfs:/Volumes/main/a", "/v/main/a"),
+        ("file:/Volumes/main/a", "file:/v/main/a"),
+        ("file:///Volumes/main/a", "file:///v/main/a"),
+        ("/Workspace/Users/me", "/w/Users/me"),
+        ("/VolumesX/main", "/VolumesX/main"),
+        ("see /Volumes/main", "see /Volumes/main"),
+        ("abfss://lake@account/Volumes/main", "abfss://lake@account/Volumes/main"),
+    ],
+)
+def test_paths_that_a_workspace_mounts_are_resolved(given: str, expected: str) -> None:
+    """A path below a mount leads to the folder that stands for it; any other text is left alone."""
+    assert expected == Mounts(Path("/v"), Path("/w")).resolve(given)
+
+
+def test_without_a_workspace_folder_its_paths_stay() -> None:
+    """What nothing stands for is not resolved."""
+    assert Mounts(Path("/v")).resolve("/Workspace/a") == "/Workspace/a"
+
+
+def test_a_json_file_is_resolved_at_every_depth(tmp_path: Path) -> None:
+    """Texts in lists and objects are; numbers and truths stay."""
+    (tmp_path / "plan.json").write_text('{"a": [{"b": "/Volumes/c"}], "n": 1, "t": true, "z": null}')
+    (copy,) = Mounts(tmp_path).parameters(["/Volumes/plan.json"], tmp_path / "copies")
+    expected = {"a": [{"b": str(tmp_path / "c")}], "n": 1, "t": True, "z": None}
+    assert expected == json.loads(Path(copy).read_text())
+
+
+def test_the_tracking_server_keeps_a_run(tmp_path: Path) -> None:
+    """A client logs a metric and finds it again; artifacts are the client's to write, below the folder."""
+    from mlflow import MlflowClient
+
+    with TrackingServer(tmp_path / "mlflow") as server:
+        client = MlflowClient(tracking_uri=server.url)
+        run = client.create_run(client.create_experiment("loans"))
+        client.log_metric(run.info.run_id, "test_roc_auc", 0.7)
+        assert {"test_roc_auc": 0.7} == client.get_run(run.info.run_id).data.metrics
+        assert run.info.artifact_uri.startswith(f"file://{tmp_path}/mlflow/artifacts/")
+        assert server._process is not None
+        group = server._process.pid
+    assert _is_gone(group)
+
+
+def test_a_tracking_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+    """The error has the last lines of the server's log."""
+    (tmp_path / "mlflow.db").write_text("no database " * 100)
+    with (
+        pytest.raises(TimeoutError, match=r"(?s)Its last lines:.*file is not a database"),
+        TrackingServer(tmp_path),
+    ):
+        pass

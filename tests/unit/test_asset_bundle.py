@@ -1,0 +1,230 @@
+"""A scenario as a scheduled job, and that it is the job that a submission starts."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from databricks.sdk.service.jobs import JobSettings, SubmitTask
+from ruamel.yaml import YAML
+
+from harness.job.__main__ import _parse, _read_plan
+from harness.scenario.loader import load_scenario
+from harness.scenario.plan import Plan
+from harness.settings import Settings, read_settings
+from harness.targets.databricks import Databricks
+from harness.wheel import content_version
+from harness.workflow import resolve_plan
+from harness.workspace import asset_bundle, runs
+from harness.workspace.cluster import cluster_spec, libraries
+
+SCENARIO = Path(__file__).parents[2] / "scenarios" / "three_versions.yaml"
+HOST = "https://adb-1.azuredatabricks.net"
+ME = "jane@example.com"
+SECRET = '[accounts.dls]\nsecret_name = "lake-key"\n'
+WHEEL = f"dataset_harness-{content_version()}-py3-none-any.whl"
+
+
+@pytest.fixture(autouse=True)
+def _no_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wheel has tests of its own, and takes seconds to build."""
+
+    def build_wheel(folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / WHEEL).touch()
+        return folder / WHEEL
+
+    monkeypatch.setattr(asset_bundle, "build_wheel", build_wheel)
+
+
+def _settings(folder: Path, toml: str = "", **chosen: str) -> Settings:
+    (folder / "harness.toml").write_text(toml, encoding="utf-8")
+    names = {"files": "/Volumes/main/default/harness", "experiment": "/Shared/loans", **chosen}
+    environ = {f"HARNESS_TARGETS_DATABRICKS_{name.upper()}": value for name, value in names.items()}
+    return read_settings(folder=folder, environ=environ)
+
+
+def _plan(settings: Settings, scenario: str = str(SCENARIO)) -> tuple[Plan, Databricks]:
+    target = Databricks(settings, print)
+    vars(target)["workspace"] = SimpleNamespace(config=SimpleNamespace(host=HOST))
+    vars(target)["user"] = ME
+    return resolve_plan(load_scenario(scenario), settings, target), target
+
+
+def _written(settings: Settings, folder: Path) -> dict[str, Any]:
+    plan, target = _plan(settings)
+    file = asset_bundle.write(settings, plan, target, folder)
+    found: dict[str, Any] = YAML(typ="safe").load(file)
+    return found
+
+
+def _task(written: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = written["resources"]["jobs"]["three_versions"]["tasks"][0]
+    return found
+
+
+def _submitted(settings: Settings) -> dict[str, Any]:
+    """The task that a submission sends."""
+    sent: list[SubmitTask] = []
+
+    def submit(*, tasks: list[SubmitTask], **_: object) -> SimpleNamespace:
+        sent.extend(tasks)
+        return SimpleNamespace(run_id=1)
+
+    workspace: Any = SimpleNamespace(jobs=SimpleNamespace(submit=submit), config=SimpleNamespace(host=HOST))
+    cluster = settings["targets.databricks.cluster_id"] or cluster_spec(settings, ME, "run")
+    runs.submit(
+        workspace, runs.Job("run", cluster, libraries(f"/Volumes/{WHEEL}"), ["..."], timedelta(minutes=1))
+    )
+    return sent[0].as_dict()
+
+
+def _alike(task: dict[str, Any]) -> dict[str, Any]:
+    """A task without what is not alike: whose it is, which run it is of, and where its files are."""
+    wheel = task["python_wheel_task"]
+    cluster = task.get("new_cluster", {})
+    tags = {name: value for name, value in cluster.get("custom_tags", {}).items() if name != "harness_run_id"}
+    return {
+        **task,
+        "python_wheel_task": {name: value for name, value in wheel.items() if name != "parameters"},
+        "new_cluster": {**cluster, "custom_tags": tags, "single_user_name": "somebody"},
+        "libraries": [
+            {"whl": Path(each["whl"]).name} if "whl" in each else each for each in task["libraries"]
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("toml", "chosen"),
+    [
+        ("", {}),
+        ("", {"workers": "2-8", "policy_id": "0003", "instance_pool_id": "p-1", "tags": "team=risk"}),
+        (SECRET, {"secret_scope": "harness", "lake": "abfss://lake@dls.dfs.core.windows.net"}),
+        ("", {"model_volume": "/Volumes/main/default/tmp", "runtime": "15.4.x-cpu-ml-scala2.12"}),
+        ("", {"cluster_id": "1123-080000-warm0001"}),
+    ],
+    ids=["plain", "pool", "secret", "15.4", "existing cluster"],
+)
+def test_the_task_is_the_one_that_a_submission_sends(
+    tmp_path: Path, toml: str, chosen: dict[str, str]
+) -> None:
+    """Cluster, entry point and libraries: whatever the settings say, they say it to both."""
+    settings = _settings(tmp_path, toml, **chosen)
+    assert _alike(_submitted(settings)) == _alike(_task(_written(settings, tmp_path / "bundle")))
+
+
+def test_the_cluster_is_whoever_deploys_its(tmp_path: Path) -> None:
+    """A service principal in a CI deploys for itself, not for whoever wrote the file."""
+    cluster = _task(_written(_settings(tmp_path), tmp_path / "bundle"))["new_cluster"]
+    assert "${workspace.current_user.userName}" == cluster["single_user_name"]
+
+
+def test_each_run_has_a_name_and_a_folder_of_its_own(tmp_path: Path) -> None:
+    """Also one that is repaired; plan and rows lie where the bundle is deployed."""
+    task = _task(_written(_settings(tmp_path), tmp_path / "bundle"))
+    run = "{{job.run_id}}-{{job.repair_count}}"
+    assert [
+        "${workspace.file_path}/plan.json",
+        f"/Volumes/main/default/harness/scheduled/three_versions/{run}/result.json",
+        "--run-id",
+        f"three_versions-{run}",
+        "--source",
+        "file:${workspace.file_path}/data/lc_loan_2018q1.csv",
+    ] == task["python_wheel_task"]["parameters"]
+
+
+def test_what_a_task_names_is_in_the_folder(tmp_path: Path) -> None:
+    """Wheel, plan and rows; the latter two are deployed also where git ignores the folder."""
+    folder = tmp_path / "bundle"
+    written = _written(_settings(tmp_path), folder)
+    rows = "data/lc_loan_2018q1.csv"
+    assert {"include": ["plan.json", rows]} == written["sync"]
+    assert {"whl": f"./dist/{WHEEL}"} == _task(written)["libraries"][0]
+    assert (SCENARIO.parent / rows).read_bytes() == (folder / rows).read_bytes()
+
+
+def test_the_job_has_a_schedule_that_is_paused(tmp_path: Path) -> None:
+    """Nobody pays for a cluster that a person has not asked for."""
+    written = _written(_settings(tmp_path, tags="team=risk", time_limit_min="30"), tmp_path / "bundle")
+    job = written["resources"]["jobs"]["three_versions"]
+    assert ("${var.pause_status}", "PAUSED") == (
+        job["schedule"]["pause_status"],
+        written["variables"]["pause_status"]["default"],
+    )
+    assert (1800, 1, {"team": "risk"}) == (job["timeout_seconds"], job["max_concurrent_runs"], job["tags"])
+
+
+def test_a_job_has_no_field_that_databricks_does_not_know(tmp_path: Path) -> None:
+    """The SDK drops what it does not know, on every level."""
+    job = _written(_settings(tmp_path), tmp_path / "bundle")["resources"]["jobs"]["three_versions"]
+    schedule = {**job["schedule"], "pause_status": "PAUSED"}
+    assert {**job, "schedule": schedule} == JobSettings.from_dict({**job, "schedule": schedule}).as_dict()
+
+
+def test_development_and_production_are_deployed_apart(tmp_path: Path) -> None:
+    """Each has the workspace's address, which is no secret, and a folder that is said outright."""
+    targets = _written(_settings(tmp_path), tmp_path / "bundle")["targets"]
+    assert {"dev": "development", "prod": "production"} == {
+        name: each["mode"] for name, each in targets.items()
+    }
+    assert {HOST} == {each["workspace"]["host"] for each in targets.values()}
+    assert all("${bundle.target}" in each["workspace"]["root_path"] for each in targets.values())
+
+
+def test_writing_again_changes_nothing(tmp_path: Path) -> None:
+    """A CI sees by it that the files still say what scenario and settings say."""
+    settings = _settings(tmp_path)
+    for name in ("a", "b"):
+        _written(settings, tmp_path / name)
+    for file in ("databricks.yml", "plan.json"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_nothing_of_this_machine_is_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder of whoever wrote it is in the plan or the job."""
+    monkeypatch.chdir(SCENARIO.parents[1])
+    settings = _settings(tmp_path)
+    plan, target = _plan(settings, "three_versions")
+    asset_bundle.write(settings, plan, target, tmp_path / "bundle")
+    for file in ("databricks.yml", "plan.json"):
+        text = (tmp_path / "bundle" / file).read_text(encoding="utf-8")
+        assert not [folder for folder in (tmp_path, Path.cwd()) if str(folder) in text]
+
+
+def test_rows_that_the_job_reads_elsewhere_are_left_there(tmp_path: Path) -> None:
+    """A file of a volume is neither copied nor stood in for."""
+    settings = _settings(tmp_path)
+    plan, target = _plan(settings)
+    source = plan.source.model_copy(update={"uri": "/Volumes/main/default/loans.csv", "copied_from": None})
+    folder = tmp_path / "bundle"
+    file = asset_bundle.write(settings, plan.model_copy(update={"source": source}), target, folder)
+    assert ("--source" in file.read_text(encoding="utf-8"), (folder / "data").exists()) == (False, False)
+    assert source == Plan.model_validate_json((folder / "plan.json").read_text(encoding="utf-8")).source
+
+
+def test_the_job_takes_its_run_and_its_rows_from_its_parameters(tmp_path: Path) -> None:
+    """They stand in for what the plan says; the rest of it holds."""
+    settings = _settings(tmp_path)
+    parameters = _task(_written(settings, tmp_path / "bundle"))["python_wheel_task"]["parameters"]
+    resolved = [re.sub(r"\$\{workspace\.file_path\}", str(tmp_path / "bundle"), each) for each in parameters]
+    resolved = [
+        each.replace("{{job.run_id}}", "55").replace("{{job.repair_count}}", "0") for each in resolved
+    ]
+    plan = _read_plan(_parse(resolved))
+    assert "/Volumes/main/default/harness/lake/runs/three_versions-55-0/lc_loan" == plan.table_uri
+    assert f"file:{tmp_path}/bundle/data/lc_loan_2018q1.csv" == plan.source.uri
+
+
+def test_a_plan_without_parameters_is_as_it_is(tmp_path: Path) -> None:
+    """A submission's run has its name and its rows in the plan."""
+    _written(_settings(tmp_path), tmp_path / "bundle")
+    file = tmp_path / "bundle" / "plan.json"
+    shutil.copy(file, tmp_path / "plan.json")
+    given = _parse([str(tmp_path / "plan.json"), "result.json", "events.jsonl"])
+    assert Plan.model_validate_json(file.read_text(encoding="utf-8")) == _read_plan(given)
+    assert ("result.json", "events.jsonl") == (given.result, given.events)

@@ -1,0 +1,250 @@
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.files import held
+from harness.local_run import compare_with_local, newest_local_run
+from harness.results import Result, Verdict
+from harness.runs import PLAN, RESULT
+from harness.scenario.plan import Plan
+from harness.verdict.parity import LOCAL_AGAINST_CLOUD, Tolerances
+from tests.unit import report_samples as samples
+
+OLD = "20260301-101500-three_versions-0001"
+NEW = "20260301-101600-three_versions-0002"
+REMEDY = "'make validate NAME=three_versions' runs both."
+ENVIRONMENT, SOURCE = samples.plan().environment, samples.plan().source
+
+
+def _plan(target: str, **changes: Any) -> Plan:
+    return samples.plan(**({"environment": ENVIRONMENT.model_copy(update={"target": target})} | changes))
+
+
+CLOUD = _plan("databricks", run_id="20260302-080000-three_versions-0b1c")
+
+
+def _local(runs: Path, run_id: str, result: Result | None = None, **changes: Any) -> Result:
+    """A finished local run, or whatever a test makes of it."""
+    kept = (result or samples.result()).model_copy(update={"run_id": run_id})
+    folder = runs / run_id
+    folder.mkdir(parents=True)
+    plan = _plan(changes.pop("target", "embedded"), run_id=run_id, **changes)
+    (folder / PLAN).write_text(plan.model_dump_json(by_alias=True), encoding="utf-8")
+    (folder / RESULT).write_text(kept.model_dump_json(by_alias=True), encoding="utf-8")
+    return kept
+
+
+def _source(**changes: Any) -> Mapping[str, Any]:
+    return {"source": SOURCE.model_copy(update=changes)}
+
+
+def _found(runs: Path, plan: Plan = CLOUD) -> str | None:
+    """The id of the run to compare with."""
+    result = newest_local_run(runs, plan).result
+    return None if result is None else result.run_id
+
+
+def test_the_newest_is_taken(tmp_path: Path) -> None:
+    """Of two that could be compared with, whichever was written last."""
+    _local(tmp_path, NEW)
+    _local(tmp_path, OLD)
+    assert (NEW, "") == (_found(tmp_path), newest_local_run(tmp_path, CLOUD).reason)
+
+
+@pytest.mark.parametrize("target", ["embedded", "compose"])
+def test_every_target_but_the_cloud_is_local(tmp_path: Path, target: str) -> None:
+    """A run in Compose is as good as one in this process."""
+    _local(tmp_path, OLD, target=target)
+    assert OLD == _found(tmp_path)
+
+
+def test_a_run_on_the_cloud_is_no_local_one(tmp_path: Path) -> None:
+    """A newer run of the same things on the cloud is passed over, and named nowhere."""
+    _local(tmp_path, OLD, target="databricks")
+    expected = f"There is no local run of three_versions in {tmp_path}. {REMEDY}"
+    assert (None, expected) == (_found(tmp_path), newest_local_run(tmp_path, CLOUD).reason)
+
+
+def test_a_verdict_does_not_matter(tmp_path: Path) -> None:
+    """A run whose bounds failed came to its end, and has numbers to compare with."""
+    _local(tmp_path, OLD, samples.result(verdict=Verdict.FAIL))
+    assert OLD == _found(tmp_path)
+
+
+def test_where_a_source_was_copied_does_not_matter(tmp_path: Path) -> None:
+    """The rows' digest tells that they are the same, wherever they lie."""
+    _local(tmp_path, OLD, **_source(uri="/elsewhere/loans.csv"))
+    assert OLD == _found(tmp_path)
+
+
+DIFFERENT = [
+    pytest.param(
+        {"harness_version": "0.1.0+aaa"}, "was made by another wheel: 0.1.0+aaa, not 0.1.0", id="wheel"
+    ),
+    pytest.param(
+        {"scenario_sha256": "b" * 64},
+        "is of another scenario content: bbbbbbbbbbbb, not 9c1f9c1f9c1f",
+        id="scenario",
+    ),
+    pytest.param(
+        _source(sha256="c" * 64), "started from other source rows: cccccccccccc, not 41d041d041d0", id="rows"
+    ),
+    pytest.param(
+        _source(sha256=None), "started from other source rows: unknown, not 41d041d041d0", id="folder"
+    ),
+    pytest.param(
+        _source(format="json"), "read its source in another way: json, not csv", id="source's format"
+    ),
+    pytest.param(
+        _source(options={"sep": ";"}),
+        "read its source in another way: csv with sep=';', not csv",
+        id="source's options",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason"), DIFFERENT)
+def test_a_run_of_other_things_is_not_compared_with(
+    tmp_path: Path, changes: Mapping[str, Any], reason: str
+) -> None:
+    """The reason names the run, what is different and what to do."""
+    _local(tmp_path, OLD, **changes)
+    expected = f"The newest local run of three_versions, {OLD}, {reason}. {REMEDY}"
+    assert (None, expected) == (_found(tmp_path), newest_local_run(tmp_path, CLOUD).reason)
+
+
+@pytest.mark.parametrize(("changes", "_reason"), DIFFERENT)
+def test_an_older_run_of_the_same_things_is_taken(
+    tmp_path: Path, changes: Mapping[str, Any], _reason: str
+) -> None:
+    """A newer one that can't be compared with does not hide it."""
+    _local(tmp_path, OLD)
+    _local(tmp_path, NEW, **changes)
+    assert OLD == _found(tmp_path)
+
+
+def test_all_that_is_different_is_told(tmp_path: Path) -> None:
+    """Wheel and source both, in one sentence."""
+    _local(tmp_path, OLD, harness_version="0.1.0+aaa", **_source(format="json"))
+    expected = "another wheel: 0.1.0+aaa, not 0.1.0; it read its source in another way: json, not csv."
+    assert expected in newest_local_run(tmp_path, CLOUD).reason
+
+
+def test_the_newest_near_miss_is_named(tmp_path: Path) -> None:
+    """Of two that can't be compared with, the reader is told of the one made last."""
+    _local(tmp_path, OLD, harness_version="0.1.0+aaa")
+    _local(tmp_path, NEW, scenario_sha256="b" * 64)
+    reason = newest_local_run(tmp_path, CLOUD).reason
+    assert (True, False) == (NEW in reason, OLD in reason)
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"), [("abfss://lake@account/loans", OLD), ("abfss://lake@account/other", None)]
+)
+def test_a_source_without_a_digest_is_known_by_its_place(
+    tmp_path: Path, uri: str, expected: str | None
+) -> None:
+    """A folder is taken for the same where it lies in the same place; fingerprints tell the rest."""
+    _local(tmp_path, OLD, **_source(sha256=None, uri="abfss://lake@account/loans"))
+    assert expected == _found(tmp_path, CLOUD.model_copy(update=_source(sha256=None, uri=uri)))
+
+
+def test_a_folder_that_was_copied_is_known_by_where_it_came_from(tmp_path: Path) -> None:
+    """The place on this machine counts, not that of the copy."""
+    _local(tmp_path, OLD, **_source(sha256=None, uri="/data/loans"))
+    copied = _source(sha256=None, uri="/Volumes/a/b/loans", copied_from="/data/loans")
+    assert OLD == _found(tmp_path, CLOUD.model_copy(update=copied))
+
+
+def test_a_run_that_ended_early_is_not_compared_with(tmp_path: Path) -> None:
+    """What it left is not the whole; the reason says so."""
+    _local(tmp_path, OLD, samples.result((), failure=samples.failure()))
+    expected = f"The newest local run of three_versions, {OLD}, ended early (JobError). {REMEDY}"
+    assert expected == newest_local_run(tmp_path, CLOUD).reason
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", '{"run_id": '], ids=["none", "empty", "another", "half"])
+def test_a_run_without_a_result_is_not_compared_with(tmp_path: Path, text: str | None) -> None:
+    """A run that was killed has left a plan alone, or half a result."""
+    _local(tmp_path, OLD)
+    file = tmp_path / OLD / RESULT
+    file.unlink() if text is None else file.write_text(text, encoding="utf-8")
+    expected = f"The newest local run of three_versions, {OLD}, has no result that can be read. {REMEDY}"
+    assert expected == newest_local_run(tmp_path, CLOUD).reason
+
+
+def test_a_run_at_work_is_not_compared_with(tmp_path: Path) -> None:
+    """A reader is told to wait rather than to look for a fault."""
+    _local(tmp_path, OLD)
+    (tmp_path / OLD / RESULT).unlink()
+    with held(tmp_path / OLD / PLAN):
+        assert f"{OLD}, is still at work." in newest_local_run(tmp_path, CLOUD).reason
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "{}", '{"colour": "red"}'], ids=["none", "empty", "bare", "other"]
+)
+def test_a_plan_of_another_version_is_passed_over(tmp_path: Path, text: str | None) -> None:
+    """What an older harness has written is no fault, and no near miss."""
+    _local(tmp_path, OLD)
+    _local(tmp_path, NEW)
+    file = tmp_path / NEW / PLAN
+    file.unlink() if text is None else file.write_text(text, encoding="utf-8")
+    assert OLD == _found(tmp_path)
+
+
+def test_another_scenario_is_no_near_miss(tmp_path: Path) -> None:
+    """Runs of other scenarios are none of this one's."""
+    _local(tmp_path, NEW, scenario=samples.scenario(name="spam"), scenario_sha256="b" * 64)
+    assert (
+        f"There is no local run of three_versions in {tmp_path}." in newest_local_run(tmp_path, CLOUD).reason
+    )
+
+
+def test_no_folder_of_runs_is_no_fault(tmp_path: Path) -> None:
+    """A machine on which nothing has run yet says so."""
+    assert "There is no local run" in newest_local_run(tmp_path / "runs", CLOUD).reason
+
+
+def test_a_scenario_elsewhere_is_named_by_its_file(tmp_path: Path) -> None:
+    """The remedy can be copied, also where a name alone would not be found."""
+    plan = CLOUD.model_copy(update={"scenario_file": "mine/loans.yaml"})
+    assert "'make validate NAME=mine/loans.yaml'" in newest_local_run(tmp_path, plan).reason
+
+
+def test_the_run_on_the_cloud_is_the_second(tmp_path: Path) -> None:
+    """It is held against the local one, to the tolerances between the two."""
+    _local(tmp_path, OLD)
+    parity = compare_with_local(tmp_path, CLOUD, samples.cloud())
+    assert (OLD, CLOUD.run_id, Verdict.PASS, LOCAL_AGAINST_CLOUD) == (
+        parity.run_a,
+        parity.run_b,
+        parity.verdict,
+        parity.tolerances,
+    )
+
+
+def test_other_tolerances_can_be_asked_for(tmp_path: Path) -> None:
+    """Those that are given are used."""
+    _local(tmp_path, OLD)
+    asked = Tolerances.uniform(0.5)
+    assert asked == compare_with_local(tmp_path, CLOUD, samples.cloud(), asked).tolerances
+
+
+def test_without_a_local_run_nothing_is_proven(tmp_path: Path) -> None:
+    """The reason is the parity's."""
+    parity = compare_with_local(tmp_path, CLOUD, samples.cloud())
+    expected = (Verdict.NOT_PROVEN, newest_local_run(tmp_path, CLOUD).reason)
+    assert expected == (parity.verdict, parity.reason)
+
+
+def test_a_data_bug_on_one_side_is_found(tmp_path: Path) -> None:
+    """A fingerprint that differs at one version makes the runs disagree, and says where."""
+    whole = samples.result().versions
+    changed = whole[1].model_copy(update={"fingerprint": "0" * 32})
+    _local(tmp_path, OLD)
+    parity = compare_with_local(tmp_path, CLOUD, samples.cloud((whole[0], changed, whole[2])))
+    wrong = [(each.version, each.name) for each in parity.differences if each.verdict is not Verdict.PASS]
+    assert (Verdict.FAIL, [("february", "fingerprint")]) == (parity.verdict, wrong)

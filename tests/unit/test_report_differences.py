@@ -1,0 +1,83 @@
+import pytest
+
+from harness.report.differences import difference_row, difference_rows, sides
+from harness.results import Verdict
+from harness.verdict.parity import Difference, compare, not_compared
+from tests.unit import report_samples as samples
+
+FIRST = ", ".join(f"column_{at} double" for at in range(9))
+
+
+def _data(a: str, b: str) -> Difference:
+    return Difference(version="march", kind="data", name="schema", a=a, b=b, verdict=Verdict.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        pytest.param("id int", "id date", ("id int", "id date"), id="short"),
+        pytest.param("5" * 32, "6" * 32, ("5" * 24 + "…", "6" * 24 + "…"), id="no list"),
+        pytest.param(f"{FIRST}, dti int", f"{FIRST}, dti date", ("…dti int", "…dti date"), id="last item"),
+        pytest.param(FIRST, f"{FIRST}, dti int", ("…column_8 double", "…dti int"), id="one more"),
+        pytest.param(
+            f"id int, {FIRST}",
+            f"id date, {FIRST}",
+            ("id int, column_0 double,…", "id date, column_0 double…"),
+            id="first item",
+        ),
+    ],
+)
+def test_a_long_text_is_shown_from_where_it_differs(a: str, b: str, expected: tuple[str, str]) -> None:
+    """The reader sees the first column that is another, whatever stands before it."""
+    row = difference_row(_data(a, b))
+    assert expected == (row.a, row.b)
+
+
+def test_the_widest_difference_comes_first() -> None:
+    """Relative to what was allowed; what fails is above what is missing, and that above what passes."""
+    a = {"near": 1.0, "far": 1.0, "gone": 1.0, "off": 1.0, "same": 1.0}
+    b = {"near": 1 + 1e-8, "far": 1 + 1e-7, "off": 2.0, "same": 1.0, "more": 9.0} | {"further": 1.0}
+    runs = (
+        samples.result((samples.version("march", 2, metrics=a | {"further": 5.0}),)),
+        samples.cloud((samples.version("march", 2, metrics=b),)),
+    )
+    found = [row.name for row in difference_rows(compare(*runs))]
+    assert ["further", "off", "gone", "more", "far", "near"] == found
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [(("embedded", "databricks"), ("embedded", "databricks")), (("compose", "compose"), ("a", "b"))],
+    ids=["two targets", "one target"],
+)
+def test_runs_are_told_apart(targets: tuple[str, str], expected: tuple[str, str]) -> None:
+    """By their targets, or by letters where these are the same."""
+    one, other = (samples.result(target=target) for target in targets)
+    a, b = sides(compare(one, other))
+    assert expected == (a.name, b.name)
+
+
+def test_no_run_has_no_name() -> None:
+    """The side on which there is no run is told as absent."""
+    a, b = sides(not_compared(samples.cloud(), "None."))
+    assert ("absent", None, "databricks") == (a.name, a.run, b.name)
+
+
+def test_how_far_off_is_relative_to_what_was_allowed() -> None:
+    """Half of a narrow tolerance is more than a tenth of a wide one; what must be the same comes first."""
+    versions = (
+        {"explanations": {"wide": samples.explanation(1.0)}, "metrics": {"narrow": 1.0}},
+        {"explanations": {"wide": samples.explanation(1 - 1e-5)}, "metrics": {"narrow": 1 - 5e-7}},
+    )
+    a, b = (samples.version("march", 2, **changes) for changes in versions)
+    parity = compare(samples.result((a,)), samples.cloud((b,)))
+    assert ["narrow", "wide"] == [row.name for row in difference_rows(parity)]
+
+
+def test_other_data_stand_above_other_numbers() -> None:
+    """A fingerprint of a later version is told before a metric of an earlier one."""
+    a = samples.result((samples.version("january", 0, metrics={"m": 1.0}), samples.version("march", 2)))
+    b = samples.cloud(
+        (samples.version("january", 0, metrics={"m": 2.0}), samples.version("march", 2, fingerprint="0" * 32))
+    )
+    assert ["fingerprint", "m"] == [row.name for row in difference_rows(compare(a, b))]

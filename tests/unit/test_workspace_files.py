@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import io
+from datetime import date, timedelta
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from harness.errors import NotThereError
+from harness.workspace.files import has_expired, put, shelf, sweep
+
+MONDAY = date(2026, 11, 23)
+ROOT = "/Volumes/main/default/harness"
+
+
+class _Folder:
+    """Files in memory; an upload can break off."""
+
+    def __init__(self, *, breaks: bool = False) -> None:
+        self.files: dict[str, bytes] = {}
+        self.removed: list[str] = []
+        self.breaks = breaks
+
+    def make_folder(self, path: str) -> None:
+        pass
+
+    def exists(self, path: str) -> bool:
+        return path in self.files
+
+    def upload(self, path: str, content: BinaryIO) -> None:
+        self.files[path] = content.read()
+        if self.breaks:
+            raise NotThereError("The connection broke.")
+
+    def read(self, path: str) -> bytes | None:
+        return self.files.get(path)
+
+    def names(self, folder: str) -> list[tuple[str, bool]]:
+        below = [path.removeprefix(f"{folder}/") for path in self.files if path.startswith(f"{folder}/")]
+        return [(name, "/" in path) for path in below for name in [path.partition("/")[0]]]
+
+    def remove_file(self, path: str) -> None:
+        self.files.pop(path, None)
+
+    def remove_folder(self, path: str) -> None:
+        self.removed.append(path)
+
+
+def test_a_shelf_is_the_same_for_a_week() -> None:
+    """What was uploaded on one day is found again on the next."""
+    names = [shelf(MONDAY + timedelta(days=day), 14) for day in range(-6, 2)]
+    assert ["until-20261207"] * 7 + ["until-20261214"] == names
+
+
+@pytest.mark.parametrize(
+    ("name", "expired"),
+    [
+        ("until-20261122", True),
+        ("until-20261123", False),
+        ("until-20261199", False),
+        ("until-2026112", False),
+        ("lake", False),
+    ],
+)
+def test_a_folder_tells_until_when_it_is_needed(name: str, expired: bool) -> None:
+    """Its last day counts; what says nothing is never removed."""
+    assert expired == has_expired(name, MONDAY)
+
+
+def test_a_file_that_is_there_is_not_sent_again(tmp_path: Path) -> None:
+    """Its name is its content's."""
+    files, file = _Folder(), tmp_path / "rows.csv"
+    file.write_bytes(b"id\n")
+    assert [True, False] == [put(files, f"{ROOT}/rows.csv", file) for _ in range(2)]
+    assert {f"{ROOT}/rows.csv": b"id\n"} == files.files
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    """Half a file is no file."""
+    files, file = _Folder(breaks=True), tmp_path / "rows.csv"
+    file.write_bytes(b"id\n")
+    with pytest.raises(NotThereError, match="The connection broke"):
+        put(files, f"{ROOT}/rows.csv", file)
+    assert {} == files.files
+
+
+def test_what_has_expired_is_swept_away() -> None:
+    """Only folders whose name says so, each of them told."""
+    files, told = _Folder(), list[str]()
+    for name in (
+        "until-20261101/wheels/a.whl",
+        "until-20261207/wheels/a.whl",
+        "lake/t/0.json",
+        "until-20200101",
+    ):
+        files.upload(f"{ROOT}/{name}", io.BytesIO(b""))
+    assert sweep(files, ROOT, MONDAY, told.append) == 1
+    assert [f"{ROOT}/until-20261101"] == files.removed == told

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from databricks.sdk.service.jobs import Run, RunOutput
+
+from harness.errors import ExitCode
+from harness.workspace.runs import fault, has_started
+
+URL = "https://adb-1.azuredatabricks.net/jobs/1/runs/2"
+
+
+def _run(
+    life_cycle: str, result: str | None = None, message: str = "", task: dict[str, Any] | None = None
+) -> Run:
+    state = {"life_cycle_state": life_cycle, "result_state": result, "state_message": message}
+    known = {key: value for key, value in state.items() if value}
+    tasks = [{"task_key": "harness", "state": task or known}]
+    return Run.from_dict({"run_id": 2, "run_page_url": URL, "state": known, "tasks": tasks})
+
+
+@pytest.mark.parametrize(
+    ("run", "expected", "exit_code"),
+    [
+        (
+            _run("TERMINATED", "CANCELED", "Run cancelled."),
+            "The run was cancelled: Run cancelled.",
+            ExitCode.INTERRUPTED,
+        ),
+        (
+            _run("TERMINATED", "TIMEDOUT", "Time is up."),
+            "The run took longer than its limit: Time is up.",
+            ExitCode.JOB_BROKE,
+        ),
+        (
+            _run("INTERNAL_ERROR", "FAILED", "No quota for Standard_D4ds_v5."),
+            "The run did not start: No quota for Standard_D4ds_v5.",
+            ExitCode.NOT_THERE,
+        ),
+        (
+            _run("SKIPPED", None, "Too many runs."),
+            "The run did not start: Too many runs.",
+            ExitCode.NOT_THERE,
+        ),
+        (_run("TERMINATED", "FAILED", "It failed."), "The run failed: It failed.", ExitCode.JOB_BROKE),
+    ],
+    ids=["cancelled", "time limit", "no cluster", "skipped", "failed"],
+)
+def test_the_end_of_a_run_is_told(run: Run, expected: str, exit_code: ExitCode) -> None:
+    """What happened, in the workspace's own words, the run's page, and an exit code for each cause."""
+    found = fault(run, None)
+    assert (expected, exit_code) == (found.message, found.exit_code)
+    assert URL in (found.remedy or "")
+
+
+def test_a_tasks_error_is_told_with_the_end_of_its_trace_and_log() -> None:
+    """A person need not open the run's page to see what broke."""
+    lines = "\n".join(f"line {number}" for number in range(30))
+    output = RunOutput(error="ValueError: no", error_trace=f"Traceback\n{lines}", logs=f"{lines}\nlast")
+    told = fault(_run("TERMINATED", "FAILED"), output).message
+    assert told.startswith("The run failed: ValueError: no\nThe end of its trace:\n    line 18\n")
+    assert told.endswith("    last")
+    assert "line 17" not in told
+
+
+@pytest.mark.parametrize(
+    ("task", "started"), [("PENDING", False), ("BLOCKED", False), ("RUNNING", True), ("TERMINATED", True)]
+)
+def test_the_task_tells_whether_the_cluster_is_there(task: str, started: bool) -> None:
+    """A run is said to be running while the cluster of its task still starts."""
+    assert started == has_started(_run("RUNNING", task={"life_cycle_state": task}))
