@@ -37,7 +37,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 .PHONY: test test-fast test-databricks test-compose lint types imports format lock bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: ## set this machine up, or look whether all is there
 	@$(BOOTSTRAP) --verify
@@ -59,6 +59,7 @@ validate: named run-ready ## run a scenario here, then on Databricks, and compar
 	@$(HARNESS) validate $(NAME) $(if $(KEEP),--keep) $(ARGS)
 
 attach: run-ready ## take up a run again that goes on in a workspace: RUN=...
+	@$(if $(RUN),,echo "Name a run: make attach RUN=latest" >&2; exit 2)
 	@$(HARNESS) attach $(RUN) $(ARGS)
 
 doctor: run-ready ## see whether a target has all that it needs: [TARGET=databricks]

@@ -33,7 +33,7 @@ def write_text(path: Path, text: str) -> None:
         ) as file:
             temporary = file.name
             file.write(text)
-        with suppress(PermissionError):  # A mounted volume of a cloud may have no modes.
+        with suppress(OSError):  # A mounted volume of a cloud may have no modes.
             Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.errors import NotThereError, UsageError
+from harness.errors import HarnessError, NotThereError, UsageError
 from harness.runs import LATEST, list_runs
 from harness.settings import Settings
 from harness.targets import open_target
@@ -26,11 +26,11 @@ def remove_old_runs(settings: Settings, keep: int) -> list[str]:
         raise UsageError(f"--keep is {keep}; it is the number of runs to keep, 0 or more.")
     runs = [run for run in list_runs(settings.runs) if not run.under_way]
     old = runs[: max(0, len(runs) - keep)]
-    faults: list[NotThereError] = []
+    faults: list[HarnessError] = []
     for run in old:
         try:
             open_target(settings.of_target(run.target or "embedded")).remove_run(run.path.name)
-        except NotThereError as error:
+        except HarnessError as error:
             faults.append(error)
         else:
             run.remove()

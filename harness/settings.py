@@ -53,7 +53,11 @@ class Known:
 
 
 KNOWN = (
-    Known("target", "auto", "where scenarios run: embedded, compose, or auto: compose where it is ready"),
+    Known(
+        "target",
+        "auto",
+        "where scenarios run: embedded, compose, databricks, or auto: compose where it is ready",
+    ),
     Known("home", ".harness", "folder for runs, tables, models and MLflow's files"),
     Known("lake", "{home}/lake", "root below which runs build their tables"),
     Known("stores.models", "{home}/models", "the model store named 'models', which bundles are copied to"),

@@ -26,7 +26,7 @@ _SHOWN_LINES = 5
 
 @cache
 def content_version() -> str:
-    """The version that names the code and what it asks for, such as ``0.1.0+3f2a9c01b7de``."""
+    """The version that names the code and what it asks for, such as ``0.1.0+c3f2a9c01b7de``."""
     digest = hashlib.sha256()
     asked = sorted(each for each in metadata.requires(DISTRIBUTION) or () if "extra" not in each)
     digest.update("\n".join(asked).encode())
@@ -34,7 +34,8 @@ def content_version() -> str:
         if file.suffix in _SUFFIXES and file.is_file():
             digest.update(f"\n{file.relative_to(_PACKAGE).as_posix()}\n".encode())
             digest.update(file.read_bytes())
-    return f"{metadata.version(DISTRIBUTION).partition('+')[0]}+{digest.hexdigest()[:12]}"
+    # With a letter first: a number's leading zeros are no part of a version.
+    return f"{metadata.version(DISTRIBUTION).partition('+')[0]}+c{digest.hexdigest()[:12]}"
 
 
 def build_wheel(folder: Path) -> Path:
@@ -47,7 +48,8 @@ def build_wheel(folder: Path) -> Path:
         NotThereError: This is no checkout, or the wheel can't be built.
     """
     version = content_version()
-    name = f"{DISTRIBUTION.replace('-', '_')}-{version}-py3-none-any.whl"
+    package = DISTRIBUTION.replace("-", "_")
+    name = f"{package}-{version}-py3-none-any.whl"
     if (folder / name).is_file():
         return folder / name
     project = _PACKAGE.parent / "pyproject.toml"
@@ -61,8 +63,8 @@ def build_wheel(folder: Path) -> Path:
         _copy(project, source, version)
         _run_pip(source, built)
         folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("*.whl"):
-            old.unlink()
+        for old in folder.glob(f"{package}-*.whl"):
+            old.unlink(missing_ok=True)
         aside = folder / f".{name}.{os.getpid()}"
         shutil.copyfile(built / name, aside)
         aside.replace(folder / name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.checks import require
 from harness.errors import (
     ExitCode,
     HarnessError,
@@ -17,6 +18,7 @@ from harness.errors import (
     NotThereError,
     Problem,
     ScenarioError,
+    UsageError,
 )
 from harness.events import Listener
 from harness.files import held, sha256_of, write_text
@@ -87,10 +89,13 @@ def attach_run(run_id: str, console: Console) -> Outcome:
     settings = read_settings({"target": CLOUD})
     folder = find_run(settings.runs, run_id)
     plan = folder.read_plan()
+    if folder.under_way:
+        raise UsageError(f"The run {folder.path.name} is followed by another command.")
     place = Databricks(settings, _say_on(console))
     with held(folder.path / PLAN):
         result = run_job(place.attach, folder, console)
-        raise_mistakes(result, load_scenario(plan.scenario_file))
+        if result.failure is not None and result.failure.kind == ScenarioError.__name__:
+            raise_mistakes(result, load_scenario(plan.scenario_file))
     return conclude(plan, result, folder, settings, console)
 
 
@@ -105,6 +110,8 @@ def validate(scenario: str, console: Console, *, keep: bool = False) -> ExitCode
     Raises:
         HarnessError: There is no verdict; the exception says why, and with which exit code to end.
     """
+    # What the workspace lacks is told before minutes are spent here.
+    require(Databricks(read_settings({"target": CLOUD}), _say_on(console)).checks())
     local = run_scenario(scenario, "auto", console, keep=keep)
     if local.exit_code:
         console.print("The local run does not pass: nothing was sent to the cloud.", markup=False)

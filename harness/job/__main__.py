@@ -58,9 +58,9 @@ def main(arguments: list[str]) -> int:
         job = importlib.import_module("harness.job.main")
         result = job.run(job.Job(plan, clock, spark, tracker, Path(scratch), interrupted, started))
         try:
+            _hand_back(result, given.result)
             if mirror is not None:
                 mirror.write()
-            _hand_back(result, given.result)
         except HarnessError as error:
             sys.stderr.write(f"{error}\n")
             return int(error.exit_code)

@@ -126,8 +126,10 @@ class Stack:
         deadline = time.monotonic() + _HEALTHY_WITHIN_S
         arguments = ("up", "--detach", "--wait", "--wait-timeout", str(_HEALTHY_WITHIN_S), "--remove-orphans")
         answer = docker(self.compose(*arguments, "--no-build"), self.environ())
-        if answer.returncode != 0 or not self.is_healthy_by(deadline):
+        if answer.returncode != 0:
             raise self.fault(answer.stderr)
+        if not self.is_healthy_by(deadline):
+            raise self.fault("all of them were started")
 
     def is_healthy_by(self, deadline: float) -> bool:
         """Whether every service is healthy, waited for as long as one still starts.

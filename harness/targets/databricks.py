@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.accounts import local_accounts
 from harness.checks import Check, require
-from harness.errors import HarnessError, JobError, LostRunError, NotThereError, UsageError
+from harness.errors import (
+    HarnessError,
+    InterruptedRunError,
+    JobError,
+    LostRunError,
+    NotThereError,
+    UsageError,
+)
 from harness.events import Event, Listener
 from harness.files import write_text
 from harness.results import Result
 from harness.runs import PLAN, RESULT
 from harness.scenario.plan import Environment, Plan, SourceData
 from harness.settings import Settings
-from harness.storage.blobs import Blobs, account_of
+from harness.storage.blobs import Blobs
 from harness.storage.uri import SCHEME, VOLUMES, StorageUri
 from harness.targets.process import LOG
 from harness.targets.spark import is_small, session_settings
@@ -30,7 +38,7 @@ from harness.workspace.files import RemoteFiles, open_files, put, shelf, sweep, 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.service.iam import User
-    from databricks.sdk.service.jobs import Run
+    from databricks.sdk.service.jobs import Run, RunOutput
 
 EVENTS = "events.jsonl"
 SUBMISSION = "submission.json"
@@ -88,9 +96,22 @@ class Databricks:
             tracking_uri="databricks",
             experiment=self.experiment,
             spark=session_settings(small=is_small(source_bytes)),
-            scratch=self._setting("model_volume") or None,
+            scratch=self._scratch,
             accounts=scope_accounts(self._settings),
         )
+
+    @property
+    def _scratch(self) -> str | None:
+        """Where MLflow takes saved models from: a volume, as it can't reach an account by itself."""
+        volume = self._setting("model_volume").rstrip("/")
+        if volume or self._place("lake").startswith(VOLUMES):
+            return volume or None
+        if not self.root.startswith(VOLUMES):
+            raise UsageError(
+                f"Models can't be saved through {self._place('lake')}: MLflow needs a volume for it.",
+                remedy="Set model_volume under [targets.databricks] to /Volumes/CATALOG/SCHEMA/VOLUME.",
+            )
+        return f"{self.shelf}/scratch"
 
     @property
     def experiment(self) -> str:
@@ -134,18 +155,17 @@ class Databricks:
         """Submit the job, and follow it to its end."""
         remote = self._run_folder(folder.name)
         with self._removed_after_fault(open_files(self.workspace, self.root), remote):
-            run_id = runs.submit(self.workspace, self._job(folder.name, remote))
-            host = self.workspace.config.host or ""
-            submission = runs.Submission(host=host, run_id=run_id, folder=remote)
-            write_text(folder / SUBMISSION, submission.model_dump_json(indent=2) + "\n")
+            submission = self._submit(self._job(folder.name, remote), remote)
             return self._follow(submission, folder, listener)
 
     def attach(self, folder: Path, listener: Listener) -> Result:
-        """Take a run up again that was submitted before.
+        """Take a run up again that was submitted before; one that has come to its end is only read.
 
         Raises:
             NotThereError: The run's folder names none.
         """
+        if (folder / RESULT).is_file():
+            return Result.model_validate_json((folder / RESULT).read_text(encoding="utf-8"))
         file = folder / SUBMISSION
         if not file.is_file():
             raise NotThereError(
@@ -165,9 +185,13 @@ class Databricks:
         lake = self._place("lake")
         if lake.startswith(VOLUMES):
             open_files(self.workspace, lake).remove_folder(f"{lake}/runs/{run_id}")
-        elif lake.startswith(SCHEME):
-            root = StorageUri.parse(lake)
-            Blobs(root, account_of(root, scope_accounts(self._settings))).remove_all(f"runs/{run_id}")
+            return
+        root = StorageUri.parse(lake)
+        accounts = {account.name: account for account in local_accounts(self._settings)}
+        if root.account in accounts:
+            Blobs(root, accounts[root.account]).remove_all(f"runs/{run_id}")
+        else:
+            self._report(f"The table stays at {lake}/runs/{run_id}: this machine has no credential for it.")
 
     def sweep(self) -> int:
         """Remove what has expired, and give how many folders there were."""
@@ -176,7 +200,8 @@ class Databricks:
     @cached_property
     def shelf(self) -> str:
         """The folder for what is uploaded now."""
-        days = int(self._setting("expire_days"))
+        longest = timedelta(minutes=int(self._setting("time_limit_min"))).days + 1
+        days = max(int(self._setting("expire_days")), longest)
         return f"{self.root}/{shelf(datetime.now(UTC).date(), days)}"
 
     @cached_property
@@ -200,15 +225,25 @@ class Databricks:
             timeout=timedelta(minutes=int(self._setting("time_limit_min"))),
         )
 
+    def _submit(self, job: runs.Job, remote: str) -> runs.Submission:
+        try:
+            run_id = runs.submit(self.workspace, job)
+        except KeyboardInterrupt:
+            # Whether it got there or not: the same token leads to the same run.
+            runs.cancel(self.workspace, runs.submit(self.workspace, job))
+            raise
+        except UnreachableError as error:
+            raise LostRunError(
+                f"{error.message}\n  {error.remedy}",
+                remedy=f"It may have got there: look for 'harness {job.run_id}' among the job runs.",
+            ) from error
+        return runs.Submission(host=self.workspace.config.host or "", run_id=run_id, folder=remote)
+
     def _follow(self, submission: runs.Submission, folder: Path, listener: Listener) -> Result:
         files = open_files(self.workspace, submission.folder)
         follower = _Follower(files, f"{submission.folder}/{EVENTS}", listener, self._report)
         try:
-            try:
-                ended = runs.follow(self.workspace, submission.run_id, follower.look)
-            except KeyboardInterrupt:
-                runs.cancel(self.workspace, submission.run_id)
-                ended = runs.follow(self.workspace, submission.run_id, follower.look)
+            ended = self._watch(submission, folder, follower)
             return self._result(ended, files, submission, folder)
         except UnreachableError as error:
             raise LostRunError(
@@ -216,25 +251,48 @@ class Databricks:
                 remedy=f"The run goes on there. 'harness attach {folder.name}' takes it up again.",
             ) from error
 
+    def _watch(self, submission: runs.Submission, folder: Path, follower: _Follower) -> Run:
+        """Follow a run to its end; Ctrl-C is one, and whatever can't be followed is not to go on unseen."""
+        try:
+            write_text(folder / SUBMISSION, submission.model_dump_json(indent=2) + "\n")
+            return runs.follow(self.workspace, submission.run_id, follower.look)
+        except KeyboardInterrupt as error:
+            ended = runs.cancel(self.workspace, submission.run_id)
+            raise InterruptedRunError(
+                "Interrupted. The run was cancelled.", remedy=f"The run's page: {ended.run_page_url}"
+            ) from error
+        except UnreachableError:
+            raise
+        except NotThereError as error:
+            with suppress(HarnessError):
+                runs.cancel(self.workspace, submission.run_id)
+            raise JobError(f"{error.message} The run was cancelled.", remedy=error.remedy) from error
+
     def _result(self, ended: Run, files: RemoteFiles, submission: runs.Submission, folder: Path) -> Result:
         """The job's result; without one, the reason why there is none."""
-        said = runs.output(self.workspace, ended)
-        if said is not None and said.logs:
-            cut = "[The workspace keeps the end of the log alone.]\n" if said.logs_truncated else ""
-            write_text(folder / LOG, cut + said.logs)
         content = files.read(f"{submission.folder}/{RESULT}")
+        said = self._output(ended, folder)
         if content is None:
             raise runs.fault(ended, said)
-        result = Result.model_validate_json(content)
         plan = Plan.model_validate_json((folder / PLAN).read_text(encoding="utf-8"))
-        if (ran := result.libraries.get("harness")) != plan.harness_version:
-            raise JobError(
-                f"The cluster ran the harness {ran}, not {plan.harness_version}, which was sent.",
-                remedy="Restart the cluster: it has another one installed.",
-            )
+        result = _result_of(content, plan.harness_version)
+        # Kept here before it goes there.
+        write_text(folder / RESULT, content.decode())
         if result.failure is None or not self._keep:
             self._remove(files, submission.folder)
         return result
+
+    def _output(self, ended: Run, folder: Path) -> RunOutput | None:
+        """What the task said, kept as the run's log; a result is of use without it."""
+        try:
+            said = runs.output(self.workspace, ended)
+        except NotThereError as error:
+            self._report(f"The run's log can't be had: {error.message}")
+            return None
+        if said is not None and said.logs:
+            cut = "[The workspace keeps the end of the log alone.]\n" if said.logs_truncated else ""
+            write_text(folder / LOG, cut + said.logs)
+        return said
 
     @contextmanager
     def _removed_after_fault(self, files: RemoteFiles, folder: str) -> Iterator[None]:
@@ -273,6 +331,21 @@ class Databricks:
         return self._settings[PREFIX + name]
 
 
+def _result_of(content: bytes, version: str) -> Result:
+    """The result, of the wheel that was sent: a warm cluster may have another one."""
+    try:
+        result = Result.model_validate_json(content)
+        ran = result.libraries.get("harness")
+    except ValueError:
+        result, ran = None, "of another version"
+    if result is None or ran != version:
+        raise JobError(
+            f"The cluster ran the harness {ran}, not {version}, which was sent.",
+            remedy="Restart the cluster: it has another one installed.",
+        )
+    return result
+
+
 class _Follower:
     """Hands on what a run says of itself, as far as it was not heard before."""
 
@@ -304,7 +377,10 @@ class _Follower:
         self._hand_on()
 
     def _hand_on(self) -> None:
-        content = self._files.read(self._events)
+        try:
+            content = self._files.read(self._events)
+        except NotThereError:
+            return  # The run's state tells how it goes on; its events are for the eye.
         lines = (content or b"").decode(errors="replace").splitlines()
         for line in lines[self._heard :]:
             if (event := Event.from_line(line)) is not None:

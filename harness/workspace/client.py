@@ -18,6 +18,10 @@ class UnreachableError(NotThereError):
     """The workspace does not answer, or does not know us any more."""
 
 
+class BusyError(UnreachableError):
+    """The workspace answers, but can't for the moment: another try may do."""
+
+
 def open_workspace(profile: str) -> WorkspaceClient:
     """A client, by Databricks' unified authentication.
 
@@ -31,7 +35,7 @@ def open_workspace(profile: str) -> WorkspaceClient:
 
     try:
         return WorkspaceClient(profile=profile) if profile else WorkspaceClient()
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise NotThereError(
             f"There is no way to authenticate to a Databricks workspace: {_first_line(error)}",
             remedy="'databricks auth login' makes a profile; DATABRICKS_HOST with DATABRICKS_TOKEN, or with "
@@ -52,7 +56,13 @@ def told(workspace: WorkspaceClient, what: str) -> Iterator[None]:
         NotThereError: It refuses what it was asked.
     """
     import requests
-    from databricks.sdk.errors import PermissionDenied, Unauthenticated
+    from databricks.sdk.errors import (
+        DeadlineExceeded,
+        InternalError,
+        PermissionDenied,
+        TemporarilyUnavailable,
+        Unauthenticated,
+    )
     from databricks.sdk.errors.base import DatabricksError
 
     host = workspace.config.host
@@ -79,8 +89,19 @@ def told(workspace: WorkspaceClient, what: str) -> Iterator[None]:
             f"The workspace {host} does not answer: can't {what}: {type(error).__name__}.",
             remedy="See that it is reached from here.",
         ) from error
+    except (InternalError, TemporarilyUnavailable, DeadlineExceeded) as error:
+        raise BusyError(
+            f"The workspace {host} has trouble of its own: can't {what}: {_first_line(error)}",
+            remedy="Try again later.",
+        ) from error
     except DatabricksError as error:
         raise NotThereError(f"The workspace {host} can't {what}: {_first_line(error)}") from error
+    except (ValueError, OSError) as error:
+        # A credential that can't be renewed is told by these: in the SDK's words, or in those of a command.
+        raise UnreachableError(
+            f"The workspace {host} can't be authenticated to any more: can't {what}: {_first_line(error)}",
+            remedy=_AUTHENTICATE,
+        ) from error
 
 
 def _first_line(error: BaseException) -> str:

@@ -31,6 +31,10 @@ def cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec:
 
     chosen = {name: settings[PREFIX + name] for name in ("node_type", "policy_id", "instance_pool_id")}
     low, _, high = settings[PREFIX + "workers"].partition("-")
+    if high and int(low) > int(high):
+        raise UsageError(
+            f"There can't be {low} to {high} workers: {PREFIX}workers has the smaller number first."
+        )
     single = not high and int(low) == 0
     accounts = scope_accounts(settings)
     return ClusterSpec(

@@ -191,10 +191,17 @@ class _Doctor:
     def _writable(self, folder: str) -> _Seen:
         # To make the folder is the only question that a right to write answers.
         open_files(self._target.workspace, folder).make_folder(folder)
-        return "ok", f"{folder} can be written"
+        return "ok", f"{folder} is there"
 
     def _account(self, uri: str) -> _Seen:
         account = StorageUri.parse(uri).account
+        if uri == self._environment.model_store and account not in [
+            each.name for each in self._environment.accounts
+        ]:
+            raise NotThereError(
+                f"Bundles can't be copied to {uri}: Azure's client knows no external location.",
+                remedy=f"Give [accounts.{account}] a secret_name, or set {_VARIABLE}MODELS to a volume.",
+            )
         if account in [each.name for each in self._environment.accounts]:
             return "not checkable", f"{uri}: whether its secret opens it, a cluster alone can tell"
         return "not checkable", f"{uri}: whether an external location covers it, a cluster alone can tell"

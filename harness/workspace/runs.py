@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from harness.errors import HarnessError, InterruptedRunError, JobError, NotThereError
+from harness.errors import HarnessError, InterruptedRunError, JobError, LostRunError, NotThereError
 from harness.results import Model
-from harness.workspace.client import told
+from harness.workspace.client import BusyError, told
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 TASK = "harness"
 PACKAGE, ENTRY_POINT = "dataset-harness", "harness-job"
-_POLL_S = 2.0
+_POLL_S = 1.0
 _CANCELLED_WITHIN = timedelta(minutes=2)
+_PATIENCE = timedelta(minutes=5)
+"""With a workspace that can't answer for the moment."""
 _ENDED = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
 _NOT_STARTED = ("PENDING", "QUEUED", "BLOCKED", "WAITING_FOR_RETRY")
 _LOG_LINES_SHOWN = 12
@@ -68,7 +71,8 @@ def submit(workspace: WorkspaceClient, job: Job) -> int:
         submitted = workspace.jobs.submit(
             run_name=f"harness {job.run_id}",
             tasks=[task],
-            idempotency_token=job.run_id,
+            # As long as a token may be, however long the run's id is.
+            idempotency_token=hashlib.sha256(job.run_id.encode()).hexdigest(),
             timeout_seconds=int(job.timeout.total_seconds()),
         )
         return int(submitted.run_id)
@@ -82,20 +86,28 @@ def follow(workspace: WorkspaceClient, run_id: int, look: Callable[[Run], None])
         run_id: The workspace's own.
         look: Shown the run each time that it was asked for, the last one too.
     """
+    heard = time.monotonic()
     while True:
-        with told(workspace, f"follow the run {run_id}"):
-            run = workspace.jobs.get_run(run_id)
+        try:
+            with told(workspace, f"follow the run {run_id}"):
+                run = workspace.jobs.get_run(run_id)
+        except BusyError:
+            if time.monotonic() - heard > _PATIENCE.total_seconds():
+                raise
+            time.sleep(_POLL_S)
+            continue
+        heard = time.monotonic()
         look(run)
         if life_cycle(run) in _ENDED:
             return run
         time.sleep(_POLL_S)
 
 
-def cancel(workspace: WorkspaceClient, run_id: int) -> None:
-    """Cancel a run, and wait until it and its cluster have ended.
+def cancel(workspace: WorkspaceClient, run_id: int) -> Run:
+    """Cancel a run, and wait until it and its cluster have ended; gives it as it is then.
 
     Raises:
-        NotThereError: It has not ended in time.
+        LostRunError: It has not ended in time.
     """
     with told(workspace, f"cancel the run {run_id}"):
         workspace.jobs.cancel_run(run_id)
@@ -103,12 +115,12 @@ def cancel(workspace: WorkspaceClient, run_id: int) -> None:
 
     def look(run: Run) -> None:
         if life_cycle(run) not in _ENDED and time.monotonic() >= deadline:
-            raise NotThereError(
+            raise LostRunError(
                 f"The run {run_id} was cancelled, but has not ended yet: {message(run)}",
                 remedy=f"See that it ends: {run.run_page_url}",
             )
 
-    follow(workspace, run_id, look)
+    return follow(workspace, run_id, look)
 
 
 def has_started(run: Run) -> bool:
@@ -156,8 +168,10 @@ def fault(run: Run, said: RunOutput | None) -> HarnessError:
             f"The run took longer than its limit: {message(run)}",
             remedy=f"HARNESS_TARGETS_DATABRICKS_TIME_LIMIT_MIN is the limit in minutes. {url}",
         )
-    if life_cycle(run) in ("INTERNAL_ERROR", "SKIPPED"):
+    if life_cycle(run) in ("INTERNAL_ERROR", "SKIPPED") and not _has_worked(run):
         return NotThereError(f"The run did not start: {message(run)}", remedy=url)
+    if result == "SUCCESS":
+        return JobError("The run came to its end, but its result is not there any more.", remedy=url)
     return JobError(f"The run failed: {_told(said) or message(run)}", remedy=url)
 
 
@@ -175,10 +189,18 @@ def _told(said: RunOutput | None) -> str:
 
 
 def _result(run: Run) -> str:
-    for each in (task_of(run), run):
-        if each is not None and each.state is not None and each.state.result_state is not None:
-            return str(each.state.result_state.value)
-    return ""
+    """How it ended: the run's limit ends its task like somebody who cancels it."""
+    found = [
+        str(each.state.result_state.value)
+        for each in (task_of(run), run)
+        if each is not None and each.state is not None and each.state.result_state is not None
+    ]
+    return "TIMEDOUT" if "TIMEDOUT" in found else next(iter(found), "")
+
+
+def _has_worked(run: Run) -> bool:
+    task = task_of(run)
+    return task is not None and bool(task.execution_duration)
 
 
 def _life_cycle_of(each: Run | RunTask) -> str:

@@ -107,8 +107,14 @@ def besides_polling(calls: list[str]) -> list[str]:
     A download is two calls: of all of them, one is the result's. Every client asks for the workspace's
     configuration once, as the job's do, without saying who they are.
     """
-    polled = ("/.well-known/databricks-config", "/jobs/runs/get", "/create-download-url")
-    kept = [call for call in calls if not call.endswith(polled) and "/presigned/" not in call]
+    polled = (
+        "/.well-known/databricks-config",
+        "/jobs/runs/get",
+        "/create-download-url",
+        "/presigned/",
+        "GET /api/2.0/fs/files",  # Asked in this way where there is no such file yet.
+    )
+    kept = [call for call in calls if not any(part in call for part in polled) or "get-output" in call]
     return [
         "GET /.well-known/databricks-config",
         *kept,

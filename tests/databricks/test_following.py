@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
+from databricks.sdk.service.jobs import Run
 
 from harness.errors import ExitCode, HarnessError, InterruptedRunError, JobError, LostRunError, NotThereError
 from harness.events import Event
 from harness.files import sha256_of, write_text
-from harness.runs import PLAN
+from harness.runs import PLAN, RESULT
 from harness.scenario.plan import Plan, SourceData
 from harness.settings import read_settings
 from harness.targets.databricks import SUBMISSION, Databricks
@@ -175,6 +176,42 @@ def test_ctrl_c_cancels_the_run_and_waits_for_its_end(bench: Bench, monkeypatch:
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
+def test_ctrl_c_while_it_is_submitted_leaves_nothing_running(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the submission got there or not: the run that there may be is found by its token."""
+    bench.workspace.faults.delay_cluster(1000)
+    submit, calls = runs.submit, list[int]()
+
+    def interrupted(client: WorkspaceClient, job: runs.Job) -> int:
+        found = submit(client, job)
+        calls.append(found)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(runs, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(passing())
+    assert len(set(calls)) == 1
+    assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
+def test_a_run_that_can_not_be_followed_is_cancelled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A right that is taken away in the middle: the fault is told, and nothing goes on unseen."""
+    bench.workspace.faults.delay_cluster(1000)
+    look = runs.has_started
+
+    def refused(run: Run) -> bool:
+        look(run)
+        raise NotThereError("The workspace does not permit to look at the events.")
+
+    monkeypatch.setattr(runs, "has_started", refused)
+    with pytest.raises(JobError, match=r"does not permit .* The run was cancelled"):
+        bench.run(passing())
+    assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
 def test_the_run_times_out(bench: Bench) -> None:
     """The workspace gives it up after its limit, and the message has the setting."""
     client, settings = bench.target.workspace, bench.target._settings
@@ -207,6 +244,79 @@ def test_two_submissions_start_one_run(bench: Bench) -> None:
     assert (first, before + 1) == (second, len(bench.workspace.runs))
 
 
+@pytest.mark.parametrize("status", [500, 504])
+def test_a_workspace_in_trouble_is_waited_for(bench: Bench, status: int) -> None:
+    """It says so in other words than that it is busy; the run goes on, and so does whoever follows it."""
+    bench.workspace.faults.throttle(3, status=status, prefix="/api/2.2/jobs/runs/get", after=1)
+    bench.run(passing())
+    assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
+def test_a_credential_that_can_not_be_renewed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client's secret that has run out is told like a token that has: the run can be taken up again."""
+    bench.workspace.faults.delay_cluster(1000)
+    jobs = bench.target.workspace.jobs
+
+    def refused(_run_id: int) -> Run:
+        raise ValueError("invalid_client: the secret has expired")
+
+    monkeypatch.setattr(jobs, "get_run", refused)
+    with pytest.raises(LostRunError, match=r"can't be authenticated to any more: .*the secret has expired"):
+        bench.run(passing())
+    assert [PLAN] == [Path(name).name for name in bench.left_behind()]
+
+
+def test_events_that_can_not_be_read_are_no_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are for the eye; the result comes all the same."""
+    read = remote.VolumeFiles.read
+
+    def refused(self: remote.VolumeFiles, path: str) -> bytes | None:
+        if path.endswith("events.jsonl"):
+            raise NotThereError("No events.")
+        return read(self, path)
+
+    monkeypatch.setattr(remote.VolumeFiles, "read", refused)
+    bench.run(passing())
+    assert "ingest" not in [each.step for each in bench.events]
+
+
+def test_a_log_that_can_not_be_had_is_no_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result is of use without it; a line tells."""
+
+    def refused(_client: WorkspaceClient, _run: Run) -> None:
+        raise NotThereError("No output.")
+
+    monkeypatch.setattr(runs, "output", refused)
+    bench.run(passing())
+    assert "The run's log can't be had: No output." in bench.told
+
+
+def test_a_run_that_has_ended_is_read_again(bench: Bench) -> None:
+    """Its result is here, whatever has become of the workspace's files."""
+    bench.run(passing())
+    before = len(bench.workspace.calls)
+    result = bench.target.attach(bench.folder, bench.events.append)
+    assert (samples.result().scenario, before) == (result.scenario, len(bench.workspace.calls))
+
+
+def test_a_long_name_can_be_submitted(quick: StandIn, tmp_path: Path, bench: Bench) -> None:
+    """A run's id may be longer than a token."""
+    long = make_bench(quick, tmp_path / "long", bench.target.workspace)
+    name = f"20261123-120000-{'n' * 64}-0001"
+    long.plan = long.plan.model_copy(update={"run_id": name})
+    long.folder = long.folder.with_name(name)
+    write_text(long.folder / PLAN, long.plan.model_dump_json(by_alias=True))
+    long.run(passing())
+    assert ([], True) == (long.left_behind(), long.is_quiet())
+
+
+def test_a_result_of_another_version_is_of_a_stale_wheel(bench: Bench) -> None:
+    """What can't be read was not written by the wheel that was sent."""
+    with pytest.raises(JobError, match=r"The cluster ran the harness of another version"):
+        bench.run(passing().replace('"verdict"', '"outcome"'))
+    assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
 def test_a_long_log_is_kept_to_its_end(bench: Bench) -> None:
     """The workspace keeps 5 MB; the log says that its beginning is missing."""
     with pytest.raises(JobError, match="upside down"):
@@ -237,6 +347,7 @@ def test_a_run_of_another_workspace_is_not_taken_up(bench: Bench) -> None:
     bench.run(passing())
     submission = json.loads((bench.folder / SUBMISSION).read_text(encoding="utf-8"))
     write_text(bench.folder / SUBMISSION, json.dumps(submission | {"host": "https://elsewhere.example.com"}))
+    (bench.folder / RESULT).unlink()
     with pytest.raises(HarnessError, match=r"is on https://elsewhere\.example\.com, not on http"):
         bench.target.attach(bench.folder, bench.events.append)
 

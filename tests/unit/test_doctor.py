@@ -317,10 +317,17 @@ def test_a_storage_account_is_not_checkable(look: Look) -> None:
     """Only a cluster gets to it, by a secret or by an external location."""
     toml = '[accounts.dls]\nsecret_name = "lake-key"\n'
     uri, other = "abfss://lake@dls.dfs.core.windows.net", "abfss://lake@other.dfs.core.windows.net"
-    found = look(toml, secret_scope="harness", lake=uri, models=other)
+    found = look(toml, secret_scope="harness", lake=other, models=uri)
     assert ("not checkable", "not checkable") == (found["lake"].state, found["models"].state)
-    assert "its secret" in found["lake"].found
-    assert "external location" in found["models"].found
+    assert "external location" in found["lake"].found
+    assert "its secret" in found["models"].found
+
+
+def test_models_need_a_credential_of_their_account(look: Look) -> None:
+    """Bundles are copied by Azure's client, which knows no external location."""
+    found = look(models="abfss://models@other.dfs.core.windows.net")["models"]
+    assert ("failed", True) == (found.state, "knows no external location" in found.found)
+    assert "secret_name" in found.remedy
 
 
 @pytest.mark.parametrize(
