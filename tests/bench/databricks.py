@@ -29,9 +29,9 @@ def main() -> None:
             StandIn(folder / "workspace", tracking_url=tracking.url) as workspace,
         ):
             command = Command(workspace, folder / "home")
-            # The environments of the stand-in's clusters are made once.
-            for when in ("to make its environments", "the first time", "later"):
-                if when == "the first time":
+            # The first run also waits for the environment of the stand-in's cluster, where there is none yet.
+            for when in ("the first time", "with wheel and rows sent again", "with both there already"):
+                if when == "with wheel and rows sent again":
                     for file in workspace.volumes.rglob("until-*/**/*"):
                         if file.is_file():
                             file.unlink()
