@@ -317,6 +317,25 @@ def test_a_result_of_another_version_is_of_a_stale_wheel(bench: Bench) -> None:
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
+def test_what_has_expired_is_swept_away_there(bench: Bench) -> None:
+    """What was left behind goes with the day in its folder's name; what is needed stays."""
+    bench.run(passing())
+    kept = sorted(path for path in bench.workspace.volumes.rglob("*") if path.is_file())
+    files = remote.open_files(bench.target.workspace, FILES)
+    files.make_folder(f"{FILES}/until-20200106/runs/old")
+    files.upload(f"{FILES}/until-20200106/runs/old/{PLAN}", remote.text("{}"))
+    assert 1 == bench.target.sweep()
+    assert f"{FILES}/until-20200106" in bench.told
+    assert kept == sorted(path for path in bench.workspace.volumes.rglob("*") if path.is_file())
+
+
+def test_a_workspace_that_has_all_passes_its_checks(bench: Bench) -> None:
+    """Every line is said, and none has failed."""
+    states = {check.what: check.state for check in bench.target.checks()}
+    assert {"authentication", "permission", "runtime", "node type", "files", "experiment"} <= states.keys()
+    assert "failed" not in states.values()
+
+
 def test_a_long_log_is_kept_to_its_end(bench: Bench) -> None:
     """The workspace keeps 5 MB; the log says that its beginning is missing."""
     with pytest.raises(JobError, match="upside down"):
