@@ -52,11 +52,11 @@ dev-ready:
 	@$(BOOTSTRAP) --lock requirements/dev.lock
 
 scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedded|compose|databricks] [KEEP=1] [VALIDATE=1]
-	@$(HARNESS) $(if $(VALIDATE),validate $(NAME),scenario $(NAME) $(if $(TARGET),--target $(TARGET))) \
+	@$(HARNESS) $(if $(VALIDATE),validate,scenario) $(NAME) $(if $(TARGET),--target $(TARGET)) \
 	  $(if $(KEEP),--keep) $(ARGS)
 
 validate: named run-ready ## run a scenario here, then on Databricks, and compare the two: NAME=three_versions
-	@$(HARNESS) validate $(NAME) $(if $(KEEP),--keep) $(ARGS)
+	@$(HARNESS) validate $(NAME) $(if $(TARGET),--target $(TARGET)) $(if $(KEEP),--keep) $(ARGS)
 
 attach: run-ready ## take up a run again that goes on in a workspace: RUN=...
 	@$(if $(RUN),,echo "Name a run: make attach RUN=latest" >&2; exit 2)

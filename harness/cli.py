@@ -64,11 +64,11 @@ def scenario(
 
 
 @app.command(epilog=EXIT_CODES)
-def validate(name: ScenarioName, keep: Keep = False) -> None:
-    """Run a scenario here and then on Databricks, and see that both say the same."""
+def validate(name: ScenarioName, target: Target = None, keep: Keep = False) -> None:
+    """Run a scenario here and then on Databricks, and see that both say the same; --target is the one here."""
     from harness.workflow import validate as run_both
 
-    raise typer.Exit(run_both(name, _console(), keep=keep))
+    raise typer.Exit(run_both(name, target, _console(), keep=keep))
 
 
 @app.command(epilog=EXIT_CODES)

@@ -99,11 +99,12 @@ def attach_run(run_id: str, console: Console) -> Outcome:
     return conclude(plan, result, folder, settings, console)
 
 
-def validate(scenario: str, console: Console, *, keep: bool = False) -> ExitCode:
+def validate(scenario: str, target: str | None, console: Console, *, keep: bool = False) -> ExitCode:
     """Run a scenario here and, where that passes, on the cloud, and hold the two runs against each other.
 
     Args:
         scenario: Name or file.
+        target: Of the run here; the settings' where it is ``None``.
         console: Where progress and verdicts are shown.
         keep: What a run brought up outlives a fault.
 
@@ -111,8 +112,10 @@ def validate(scenario: str, console: Console, *, keep: bool = False) -> ExitCode
         HarnessError: There is no verdict; the exception says why, and with which exit code to end.
     """
     # What the workspace lacks is told before minutes are spent here.
-    require(Databricks(read_settings({"target": CLOUD}), _say_on(console)).checks())
-    local = run_scenario(scenario, "auto", console, keep=keep)
+    settings = read_settings({"target": target})
+    require(Databricks(settings, _say_on(console)).checks())
+    here = "auto" if settings["target"] == CLOUD else settings["target"]
+    local = run_scenario(scenario, here, console, keep=keep)
     if local.exit_code:
         console.print("The local run does not pass: nothing was sent to the cloud.", markup=False)
         return local.exit_code
