@@ -65,7 +65,7 @@ def scenario(
 
 @app.command(epilog=EXIT_CODES)
 def validate(name: ScenarioName, target: Target = None, keep: Keep = False) -> None:
-    """Run a scenario here and then on Databricks, and see that both say the same; --target is the one here."""
+    """Run a scenario here, as --target says, then on Databricks, and see that both say the same."""
     from harness.workflow import validate as run_both
 
     raise typer.Exit(run_both(name, target, _console(), keep=keep))
