@@ -17,6 +17,8 @@ from tests.embedded.runner import ROOT
 
 FILES = "/Volumes/main/default/harness"
 _PREFIX = "HARNESS_TARGETS_DATABRICKS_"
+_TIMEOUT_S = 1100
+"""Two runs, and the download of what a runtime has, on a machine that is busy."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Command:
             capture_output=True,
             text=True,
             check=False,
-            timeout=400,
+            timeout=_TIMEOUT_S,
         )
 
     @contextmanager

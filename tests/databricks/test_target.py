@@ -21,6 +21,9 @@ from tests.embedded.small import LONG, ONE_VERSION, UNPUBLISHED, write_scenario
 CALLS_AT_MOST = 25
 
 
+pytestmark = pytest.mark.timeout(1200)
+
+
 @pytest.fixture
 def command(workspace: StandIn, tmp_path: Path) -> Command:
     workspace.calm()
