@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.checks import require
 from harness.errors import (
     ExitCode,
     HarnessError,
@@ -68,6 +67,11 @@ def run_scenario(scenario: str, target: str | None, console: Console, *, keep: b
     settings = read_settings({"target": target})
     loaded = load_scenario(scenario)
     place = open_target(settings, _say_on(console), keep=keep)
+    return run_there(place, loaded, settings, console)
+
+
+def run_there(place: Target, loaded: LoadedScenario, settings: Settings, console: Console) -> Outcome:
+    """Run one scenario on a target that is open: the main path."""
     plan = resolve_plan(loaded, settings, place)
     with run_folder(settings, place, plan) as folder:
         place.prepare(plan)
@@ -113,13 +117,15 @@ def validate(scenario: str, target: str | None, console: Console, *, keep: bool 
     """
     # What the workspace lacks is told before minutes are spent here.
     settings = read_settings({"target": target})
-    require(Databricks(settings, _say_on(console)).checks())
+    loaded = load_scenario(scenario)
+    cloud = Databricks(settings.of_target(CLOUD), _say_on(console), keep=keep)
+    cloud.require_ready()
     here = "auto" if settings["target"] == CLOUD else settings["target"]
     local = run_scenario(scenario, here, console, keep=keep)
     if local.exit_code:
         console.print("The local run does not pass: nothing was sent to the cloud.", markup=False)
         return local.exit_code
-    return run_scenario(scenario, CLOUD, console, keep=keep).exit_code
+    return run_there(cloud, loaded, settings.of_target(CLOUD), console).exit_code
 
 
 def write_asset_bundle(scenario: str, folder: Path | None, console: Console) -> Path:

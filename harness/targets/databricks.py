@@ -52,6 +52,7 @@ class Databricks:
         self._settings = settings
         self._report = report
         self._keep = keep
+        self._ready = False
 
     @cached_property
     def workspace(self) -> WorkspaceClient:
@@ -139,9 +140,19 @@ class Databricks:
 
         return checks(self._settings, self)
 
+    def require_ready(self) -> None:
+        """See that the workspace has all that it must; asked once.
+
+        Raises:
+            NotThereError: It lacks something.
+        """
+        if not self._ready:
+            require(self.checks())
+            self._ready = True
+
     def prepare(self, plan: Plan) -> None:
         """Check the workspace, and upload wheel, rows and plan."""
-        require(self.checks())
+        self.require_ready()
         files = open_files(self.workspace, self.root)
         put(files, self._wheel_path, self._wheel)
         if plan.source.copied_from is not None:
