@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import NotThereError
 from harness.report import words
 from harness.results import Result
-from harness.runs import PLAN, RESULT, RunFolder, list_runs
+from harness.runs import RunFolder, list_runs
 from harness.scenario.loader import FOLDER
 from harness.scenario.plan import Plan, SourceData
 from harness.verdict.parity import CLOUD, Parity, Tolerances, compare, not_compared
@@ -65,8 +66,8 @@ def _local_runs(runs: Path, scenario: str) -> Iterator[tuple[RunFolder, Plan]]:
     """The scenario's runs on this machine, newest first; what another version has planned is none."""
     for folder in reversed(list_runs(runs)):
         try:
-            plan = Plan.model_validate_json((folder.path / PLAN).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            plan = folder.read_plan()
+        except NotThereError:
             continue
         if plan.environment.target != CLOUD and plan.scenario.name == scenario:
             yield folder, plan
@@ -74,8 +75,8 @@ def _local_runs(runs: Path, scenario: str) -> Iterator[tuple[RunFolder, Plan]]:
 
 def _read_result(folder: RunFolder) -> Result | None:
     try:
-        return Result.model_validate_json((folder.path / RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return folder.read_result()
+    except NotThereError:
         return None
 
 

@@ -73,6 +73,26 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise NotThereError(f"{file} is no plan of this version of the harness.") from error
 
+    def read_result(self, name: str | None = None) -> Result:
+        """What came out.
+
+        Args:
+            name: What the run was called by, for the message.
+
+        Raises:
+            NotThereError: There is none, or another version of the harness has written it.
+        """
+        file = self.path / RESULT
+        try:
+            return Result.model_validate_json(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise NotThereError(
+                f"There is no result of the run '{name or self.path.name}': {file}.",
+                remedy="It has not come to its end.",
+            ) from error
+        except ValueError as error:
+            raise NotThereError(f"{file} is no result of a run of this version.") from error
+
     def make_latest(self) -> None:
         """Let ``latest`` point here; it always points at some run, also while it is changed."""
         latest = self.path.parent / LATEST
@@ -111,15 +131,7 @@ def read_result(runs: Path, run: str) -> Result:
     Raises:
         NotThereError: There is no such run, or it has no result.
     """
-    file = find_run(runs, run).path / RESULT
-    try:
-        return Result.model_validate_json(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise NotThereError(
-            f"There is no result of the run '{run}': {file}.", remedy="It has not come to its end."
-        ) from error
-    except ValueError as error:
-        raise NotThereError(f"{file} is no result of a run of this version.") from error
+    return find_run(runs, run).read_result(run)
 
 
 def list_runs(runs: Path) -> list[RunFolder]:

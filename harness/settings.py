@@ -32,7 +32,7 @@ DEFAULT = "default"
 _MEMORY = r"[1-9]\d*[mg]"
 _SHARE = r"0|0?\.\d+|\d(\.\d+)?e-\d+"
 _PORT = r"[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}"
-_DATABRICKS = "targets.databricks."
+DATABRICKS = "targets.databricks."
 _NO_QUOTES = str.maketrans("", "", "\"'")
 
 
@@ -87,43 +87,43 @@ KNOWN = (
     ),
     Known("parity.coefficients", "1e-4", "the same of a coefficient", _SHARE),
     Known("parity.explanations", "1e-4", "the same of an explanation's weight", _SHARE),
-    Known(f"{_DATABRICKS}profile", "", "profile of ~/.databrickscfg; unified authentication decides without"),
+    Known(f"{DATABRICKS}profile", "", "profile of ~/.databrickscfg; unified authentication decides without"),
     Known(
-        f"{_DATABRICKS}runtime",
+        f"{DATABRICKS}runtime",
         "16.4.x-cpu-ml-scala2.12",
         "runtime of the cluster, with Scala 2.12: 16.4.x-cpu-ml-scala2.12 or 15.4.x-cpu-ml-scala2.12",
         r"\d+\.\d+\.x-[a-z0-9-]*scala2\.12",
     ),
-    Known(f"{_DATABRICKS}node_type", "Standard_D4ds_v5", "node type of the cluster's machines"),
+    Known(f"{DATABRICKS}node_type", "Standard_D4ds_v5", "node type of the cluster's machines"),
     Known(
-        f"{_DATABRICKS}workers", "0", "workers: 0 for a single node, 3, or 2-8 for autoscale", r"\d+(-\d+)?"
+        f"{DATABRICKS}workers", "0", "workers: 0 for a single node, 3, or 2-8 for autoscale", r"\d+(-\d+)?"
     ),
-    Known(f"{_DATABRICKS}policy_id", "", "cluster policy"),
-    Known(f"{_DATABRICKS}instance_pool_id", "", "instance pool that the machines come from"),
-    Known(f"{_DATABRICKS}cluster_id", "", "a cluster that is there, in place of one made for the run"),
+    Known(f"{DATABRICKS}policy_id", "", "cluster policy"),
+    Known(f"{DATABRICKS}instance_pool_id", "", "instance pool that the machines come from"),
+    Known(f"{DATABRICKS}cluster_id", "", "a cluster that is there, in place of one made for the run"),
     Known(
-        f"{_DATABRICKS}files",
+        f"{DATABRICKS}files",
         "",
         "folder that wheel, plan and rows are uploaded to: /Volumes/CATALOG/SCHEMA/VOLUME or /Workspace/...",
         r"(/Volumes(/[^/]+){3,}|/Workspace(/[^/]+)+)?",
     ),
-    Known(f"{_DATABRICKS}lake", "", "root of the tables: abfss:// or /Volumes/...; FILES/lake without"),
-    Known(f"{_DATABRICKS}models", "", "the model store: abfss:// or /Volumes/...; FILES/models without"),
+    Known(f"{DATABRICKS}lake", "", "root of the tables: abfss:// or /Volumes/...; FILES/lake without"),
+    Known(f"{DATABRICKS}models", "", "the model store: abfss:// or /Volumes/...; FILES/models without"),
     Known(
-        f"{_DATABRICKS}model_volume",
+        f"{DATABRICKS}model_volume",
         "",
         "volume through which models are saved, where Spark can't hand them over in the lake",
         r"(/Volumes(/[^/]+){3,})?",
     ),
-    Known(f"{_DATABRICKS}secret_scope", "", "secret scope with the accounts' secrets"),
+    Known(f"{DATABRICKS}secret_scope", "", "secret scope with the accounts' secrets"),
     Known(
-        f"{_DATABRICKS}experiment", "", "path of the MLflow experiment; /Users/ME/harness without", r"(/.+)?"
+        f"{DATABRICKS}experiment", "", "path of the MLflow experiment; /Users/ME/harness without", r"(/.+)?"
     ),
     Known(
-        f"{_DATABRICKS}tags", "", "tags of the cluster, such as team=risk,cost=42", r"([^=,]+=[^=,]*(,|$))*"
+        f"{DATABRICKS}tags", "", "tags of the cluster, such as team=risk,cost=42", r"([^=,]+=[^=,]*(,|$))*"
     ),
-    Known(f"{_DATABRICKS}time_limit_min", "120", "minutes until a run is given up", r"[1-9]\d*"),
-    Known(f"{_DATABRICKS}expire_days", "14", "days until what was uploaded may be swept away", r"[1-9]\d*"),
+    Known(f"{DATABRICKS}time_limit_min", "120", "minutes until a run is given up", r"[1-9]\d*"),
+    Known(f"{DATABRICKS}expire_days", "14", "days until what was uploaded may be swept away", r"[1-9]\d*"),
 )
 
 

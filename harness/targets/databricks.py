@@ -22,9 +22,9 @@ from harness.errors import (
 from harness.events import Event, Listener
 from harness.files import write_text
 from harness.results import Result
-from harness.runs import PLAN, RESULT
+from harness.runs import PLAN, RESULT, RunFolder
 from harness.scenario.plan import Environment, Plan, SourceData
-from harness.settings import Settings
+from harness.settings import DATABRICKS, Settings
 from harness.storage.blobs import Blobs
 from harness.storage.uri import SCHEME, VOLUMES, StorageUri
 from harness.targets.process import LOG
@@ -32,7 +32,7 @@ from harness.targets.spark import is_small, session_settings
 from harness.wheel import build_wheel
 from harness.workspace import runs
 from harness.workspace.client import UnreachableError, open_workspace, told
-from harness.workspace.cluster import PREFIX, cluster_spec, libraries, scope_accounts
+from harness.workspace.cluster import cluster_spec, libraries, scope_accounts
 from harness.workspace.files import RemoteFiles, open_files, put, shelf, sweep, text
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Databricks:
             NotThereError: The run's folder names none.
         """
         if (folder / RESULT).is_file():
-            return Result.model_validate_json((folder / RESULT).read_text(encoding="utf-8"))
+            return RunFolder(folder).read_result()
         file = folder / SUBMISSION
         if not file.is_file():
             raise NotThereError(
@@ -285,8 +285,7 @@ class Databricks:
         said = self._output(ended, folder)
         if content is None:
             raise runs.fault(ended, said)
-        plan = Plan.model_validate_json((folder / PLAN).read_text(encoding="utf-8"))
-        result = _result_of(content, plan.harness_version)
+        result = _result_of(content, RunFolder(folder).read_plan().harness_version)
         # Kept here before it goes there.
         write_text(folder / RESULT, content.decode())
         if result.failure is None or not self._keep:
@@ -339,7 +338,7 @@ class Databricks:
         return chosen or f"{self.root}/{name}"
 
     def _setting(self, name: str) -> str:
-        return self._settings[PREFIX + name]
+        return self._settings[DATABRICKS + name]
 
 
 def _result_of(content: bytes, version: str) -> Result:

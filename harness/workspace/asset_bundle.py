@@ -20,13 +20,13 @@ from ruamel.yaml import YAML
 
 from harness.files import unwritable, write_text
 from harness.runs import PLAN, RESULT
+from harness.settings import DATABRICKS, Settings
 from harness.wheel import build_wheel
-from harness.workspace.cluster import PREFIX, cluster_spec, libraries, tags
+from harness.workspace.cluster import cluster_spec, libraries, tags
 from harness.workspace.runs import ENTRY_POINT, PACKAGE, TASK
 
 if TYPE_CHECKING:
     from harness.scenario.plan import Plan
-    from harness.settings import Settings
     from harness.targets.databricks import Databricks
 
 FILE = "databricks.yml"
@@ -111,7 +111,7 @@ def _task(settings: Settings, root: str, plan: Plan, wheel: str, rows: str | Non
     outputs = f"{root.rstrip('/')}/scheduled/{name}/{_RUN}"
     source = ["--source", f"file:{_FILES}/{rows}"] if rows else []
     parameters = [f"{_FILES}/{PLAN}", f"{outputs}/{RESULT}", "--run-id", f"{name}-{_RUN}", *source]
-    cluster_id = settings[PREFIX + "cluster_id"] or None
+    cluster_id = settings[DATABRICKS + "cluster_id"] or None
     return Task(
         task_key=TASK,
         python_wheel_task=PythonWheelTask(PACKAGE, ENTRY_POINT, parameters=parameters),
@@ -130,7 +130,7 @@ def _job(settings: Settings, name: str, task: dict[str, Any]) -> dict[str, Any]:
             "timezone_id": "${var.timezone}",
             "pause_status": "${var.pause_status}",
         },
-        "timeout_seconds": int(settings[PREFIX + "time_limit_min"]) * 60,
+        "timeout_seconds": int(settings[DATABRICKS + "time_limit_min"]) * 60,
         "max_concurrent_runs": 1,
         **({"tags": own} if own else {}),
         "tasks": [task],

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 from harness.accounts import read_accounts, variable_of
 from harness.errors import UsageError
 from harness.scenario.plan import Account, Secret
+from harness.settings import DATABRICKS, Settings
 from harness.storage.credentials import hadoop_settings
 
 if TYPE_CHECKING:
     from databricks.sdk.service.compute import ClusterSpec, Library
 
-    from harness.settings import Settings
-
-PREFIX = "targets.databricks."
 SYNAPSEML = "com.microsoft.azure:synapseml-core_2.12:1.1.3"
 _SINGLE_NODE = {"spark.databricks.cluster.profile": "singleNode", "spark.master": "local[*]"}
 
@@ -29,16 +27,16 @@ def cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec:
     """
     from databricks.sdk.service.compute import AutoScale, ClusterSpec, DataSecurityMode
 
-    chosen = {name: settings[PREFIX + name] for name in ("node_type", "policy_id", "instance_pool_id")}
-    low, _, high = settings[PREFIX + "workers"].partition("-")
+    chosen = {name: settings[DATABRICKS + name] for name in ("node_type", "policy_id", "instance_pool_id")}
+    low, _, high = settings[DATABRICKS + "workers"].partition("-")
     if high and int(low) > int(high):
         raise UsageError(
-            f"There can't be {low} to {high} workers: {PREFIX}workers has the smaller number first."
+            f"There can't be {low} to {high} workers: {DATABRICKS}workers has the smaller number first."
         )
     single = not high and int(low) == 0
     accounts = scope_accounts(settings)
     return ClusterSpec(
-        spark_version=settings[PREFIX + "runtime"],
+        spark_version=settings[DATABRICKS + "runtime"],
         node_type_id=None if chosen["instance_pool_id"] else chosen["node_type"],
         instance_pool_id=chosen["instance_pool_id"] or None,
         policy_id=chosen["policy_id"] or None,
@@ -70,7 +68,7 @@ def scope_accounts(settings: Settings) -> tuple[Account, ...]:
         UsageError: An account names a secret, and there is no scope for it.
     """
     named = [account for account in read_accounts(settings) if account.secret_name]
-    if named and not settings[PREFIX + "secret_scope"]:
+    if named and not settings[DATABRICKS + "secret_scope"]:
         raise UsageError(
             f"[accounts.{named[0].name}] names the secret '{named[0].secret_name}', but no scope is set.",
             remedy="Set secret_scope under [targets.databricks].",
@@ -82,13 +80,13 @@ def scope_accounts(settings: Settings) -> tuple[Account, ...]:
 
 def tags(settings: Settings) -> dict[str, str]:
     """Tags of the cluster, by which its cost is found."""
-    pairs = (pair.partition("=") for pair in settings[PREFIX + "tags"].split(",") if pair)
+    pairs = (pair.partition("=") for pair in settings[DATABRICKS + "tags"].split(",") if pair)
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _reference(settings: Settings, account: Account) -> str:
     """What the cluster puts the secret's value in place of; the value never comes here."""
-    return f"{{{{secrets/{settings[PREFIX + 'secret_scope']}/{account.secret_name}}}}}"
+    return f"{{{{secrets/{settings[DATABRICKS + 'secret_scope']}/{account.secret_name}}}}}"
 
 
 def _spark_conf(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, str]:
@@ -100,7 +98,7 @@ def _spark_conf(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, 
 
 
 def _variables(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, Any]:
-    volume = settings[PREFIX + "model_volume"]
+    volume = settings[DATABRICKS + "model_volume"]
     return {
         **{variable_of(account.name): _reference(settings, account) for account in accounts},
         **({"MLFLOW_DFS_TMP": volume} if volume else {}),

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from harness.checks import Check, State
 from harness.errors import HarnessError, NotThereError
 from harness.scenario.suggest import did_you_mean
+from harness.settings import DATABRICKS, Settings
 from harness.storage.uri import SCHEME, VOLUMES, StorageUri
 from harness.workspace.client import UnreachableError, told
-from harness.workspace.cluster import PREFIX
 from harness.workspace.files import open_files
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from databricks.sdk.service.ml import Experiment
 
     from harness.scenario.plan import Environment
-    from harness.settings import Settings
     from harness.targets.databricks import Databricks
 
 _Seen = tuple[State, str]
@@ -251,7 +250,7 @@ class _Doctor:
         return self._target.environment(None, "")
 
     def _chosen(self, name: str) -> str:
-        return self._settings[PREFIX + name]
+        return self._settings[DATABRICKS + name]
 
 
 def _require_ml(runtime: str) -> None:
