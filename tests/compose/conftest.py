@@ -6,9 +6,8 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from harness.errors import HarnessError
 from harness.settings import Settings, read_settings
 from harness.stack.docker import require_engine
 from harness.stack.stack import Stack
+from tests.command import run_command, started_command
 from tests.embedded.runner import ROOT
 
 REQUIRED = "HARNESS_TEST_COMPOSE"
@@ -47,34 +47,11 @@ class RunningStack:
 
     def run(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
         """The command, to its end."""
-        return subprocess.run(
-            self._command(arguments),
-            cwd=ROOT,
-            env=self._environ(changed),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        return run_command(arguments, self._environ(changed), 300)
 
-    @contextmanager
-    def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    def started(self, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """The command, running; ended at the end, whatever happens."""
-        process = subprocess.Popen(
-            self._command(arguments),
-            cwd=ROOT,
-            env=self._environ({}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.communicate()
+        return started_command(arguments, self._environ({}))
 
     def containers(self, service: str | None = None) -> list[Any]:
         """The stack's containers, or those of one service."""
@@ -83,9 +60,6 @@ class RunningStack:
             labels.append(f"com.docker.compose.service={service}")
         found: list[Any] = DockerClient().client.containers.list(all=True, filters={"label": labels})
         return found
-
-    def _command(self, arguments: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-m", "harness", *arguments]
 
     def _environ(self, changed: Mapping[str, str]) -> dict[str, str]:
         return {**os.environ, **self.variables, "COLUMNS": "120", **changed}
@@ -116,16 +90,6 @@ def free_ports(count: int) -> list[int]:
     finally:
         for each in sockets:
             each.close()
-
-
-def wait_for(process: subprocess.Popen[str], text: str) -> None:
-    """Read on until a line says it."""
-    seen = []
-    for line in process.stdout or ():
-        seen.append(line)
-        if text in line:
-            return
-    pytest.fail(f"no line said {text!r}:\n{''.join(seen)}")
 
 
 @pytest.fixture(scope="session")

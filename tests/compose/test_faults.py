@@ -12,7 +12,8 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.runs import read_result
-from tests.compose.conftest import RunningStack, wait_for
+from tests.command import wait_for
+from tests.compose.conftest import RunningStack
 from tests.embedded.small import LONG, ONE_VERSION, UNPUBLISHED, write_scenario
 
 pytestmark = [pytest.mark.spark, pytest.mark.compose]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.results import Result
 from harness.runs import read_result
+from tests.command import run_command, started_command
 from tests.databricks.standin.server import StandIn
-from tests.embedded.runner import ROOT
 
 FILES = "/Volumes/main/default/harness"
 _PREFIX = "HARNESS_TARGETS_DATABRICKS_"
@@ -30,34 +28,11 @@ class Command:
 
     def run(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
         """A command, to its end."""
-        return subprocess.run(
-            _command(arguments),
-            cwd=ROOT,
-            env=self._environ(changed),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_TIMEOUT_S,
-        )
+        return run_command(arguments, self._environ(changed), _TIMEOUT_S)
 
-    @contextmanager
-    def started(self, *arguments: str, **changed: str) -> Iterator[subprocess.Popen[str]]:
+    def started(self, *arguments: str, **changed: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """A command, running; ended at the end, whatever happens."""
-        process = subprocess.Popen(
-            _command(arguments),
-            cwd=ROOT,
-            env=self._environ(changed),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
+        return started_command(arguments, self._environ(changed))
 
     def result(self) -> Result:
         """What the latest run brought back."""
@@ -92,10 +67,6 @@ class Command:
             **settings,
             **{name: value for name, value in changed.items() if not name.islower()},
         }
-
-
-def _command(arguments: tuple[str, ...]) -> list[str]:
-    return [sys.executable, "-m", "harness", *arguments]
 
 
 def _is_a_runs_own(name: str) -> bool:

@@ -12,7 +12,7 @@ from mlflow.entities import Run
 
 from harness.report import HTML, PARITY
 from harness.verdict.parity import Parity
-from tests.compose.conftest import wait_for
+from tests.command import wait_for
 from tests.databricks.command import FILES, Command, besides_polling
 from tests.databricks.standin.server import StandIn
 from tests.databricks.standin.tracking import TrackingServer

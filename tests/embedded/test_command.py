@@ -6,9 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,8 @@ from ruamel.yaml import YAML
 import harness
 from harness.results import Verdict
 from harness.scenario.model import Scenario
-from tests.embedded.runner import ROOT, changed, last_version_alone
+from tests.command import started_command, wait_for
+from tests.embedded.runner import changed, last_version_alone
 from tests.embedded.small import SMALL, write_table
 
 pytestmark = pytest.mark.spark
@@ -37,34 +36,9 @@ def write_scenario(folder: Path, scenario: Scenario) -> Path:
     return file
 
 
-@contextmanager
-def started(home: Path, scenario: Path) -> Iterator[subprocess.Popen[str]]:
+def started(home: Path, scenario: Path) -> AbstractContextManager[subprocess.Popen[str]]:
     """The command, running; ended at the end, whatever happens."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "harness", "scenario", str(scenario)],
-        cwd=ROOT,
-        env={**os.environ, "HARNESS_HOME": str(home)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            process.communicate()
-
-
-def wait_for(process: subprocess.Popen[str], text: str) -> None:
-    """Read on until a line says it."""
-    seen = []
-    for line in process.stdout or ():
-        seen.append(line)
-        if text in line:
-            return
-    pytest.fail(f"no line said {text!r}:\n{''.join(seen)}")
+    return started_command(["scenario", str(scenario)], {**os.environ, "HARNESS_HOME": str(home)})
 
 
 def jobs(folder: Path) -> list[int]:

@@ -1,0 +1,61 @@
+"""The command as a person starts it: in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from tests.embedded.runner import ROOT
+
+
+def run_command(
+    arguments: Sequence[str], environ: Mapping[str, str], timeout_s: float
+) -> subprocess.CompletedProcess[str]:
+    """The command, to its end."""
+    return subprocess.run(
+        _command(arguments),
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_s,
+    )
+
+
+@contextmanager
+def started_command(arguments: Sequence[str], environ: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """The command, running; ended at the end, whatever happens."""
+    process = subprocess.Popen(
+        _command(arguments),
+        cwd=ROOT,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.communicate()
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    """Read on until a line says it."""
+    seen = []
+    for line in process.stdout or ():
+        seen.append(line)
+        if text in line:
+            return
+    pytest.fail(f"no line said {text!r}:\n{''.join(seen)}")
+
+
+def _command(arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "harness", *arguments]
