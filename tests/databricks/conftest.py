@@ -1,15 +1,19 @@
-"""A stand-in for a workspace, with a real MLflow server behind it, which the tests here share."""
+"""Stand-ins for a workspace, and a real MLflow server behind them, which the tests here share."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.clock import Clock
 from databricks.sdk.config import Config
 
+from harness.workspace import runs
+from tests.databricks.following import Bench, make_bench
+from tests.databricks.standin.quick import QuickTasks
 from tests.databricks.standin.server import StandIn
 from tests.databricks.standin.tracking import TrackingServer
 
@@ -49,9 +53,21 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServe
 
 
 @pytest.fixture(scope="session")
-def workspace(tracking: TrackingServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+def spark_workspace(tracking: TrackingServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     """A workspace whose clusters really run what is submitted."""
     with StandIn(tmp_path_factory.mktemp("workspace"), tracking_url=tracking.url) as standin:
+        yield standin
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> QuickTasks:
+    return QuickTasks(tmp_path_factory.mktemp("quick") / "workspace")
+
+
+@pytest.fixture(scope="module")
+def workspace(tasks: QuickTasks) -> Iterator[StandIn]:
+    """A workspace without Spark and MLflow."""
+    with StandIn(tasks.folder, tasks) as standin:
         yield standin
 
 
@@ -61,3 +77,20 @@ def client(workspace: StandIn) -> Iterator[WorkspaceClient]:
     workspace.calm()
     yield connect(workspace)
     workspace.calm()
+
+
+@pytest.fixture(scope="module")
+def quick(tracking: TrackingServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    """A workspace whose clusters are quick, with MLflow."""
+    folder = tmp_path_factory.mktemp("quick")
+    with StandIn(folder, QuickTasks(folder), tracking_url=tracking.url) as standin:
+        yield standin
+
+
+@pytest.fixture
+def bench(quick: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A target with a plan to send."""
+    monkeypatch.setattr(runs, "_POLL_S", 0.05)
+    quick.calm()
+    quick.runs.clear()
+    return make_bench(quick, tmp_path, connect(quick))

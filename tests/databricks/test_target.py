@@ -25,9 +25,9 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture
-def command(workspace: StandIn, tmp_path: Path) -> Command:
-    workspace.calm()
-    return Command(workspace, tmp_path / ".harness")
+def command(spark_workspace: StandIn, tmp_path: Path) -> Command:
+    spark_workspace.calm()
+    return Command(spark_workspace, tmp_path / ".harness")
 
 
 def test_three_versions_are_validated(command: Command, tracking: TrackingServer) -> None:

@@ -11,34 +11,24 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from ruamel.yaml import YAML
 
 import harness
 from harness.results import Verdict
-from harness.scenario.model import Scenario
 from tests.command import started_command, wait_for
-from tests.embedded.runner import changed, last_version_alone
-from tests.embedded.small import SMALL, write_table
+from tests.embedded.runner import changed
+from tests.embedded.small import ONE_VERSION, write_scenario
 
 pytestmark = pytest.mark.spark
 
-ONE_VERSION = last_version_alone(SMALL)
 # Enough fits that training is under way for seconds.
 SLOW = changed(
     ONE_VERSION, {"pipeline": {"model": {"grid": {"reg_param": [each / 100 for each in range(40)]}}}}
 )
 
 
-def write_scenario(folder: Path, scenario: Scenario) -> Path:
-    write_table(folder)
-    file = folder / "small.yaml"
-    YAML(typ="safe").dump(scenario.model_dump(mode="json", exclude_none=True), file)
-    return file
-
-
-def started(home: Path, scenario: Path) -> AbstractContextManager[subprocess.Popen[str]]:
+def started(home: Path, scenario: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """The command, running; ended at the end, whatever happens."""
-    return started_command(["scenario", str(scenario)], {**os.environ, "HARNESS_HOME": str(home)})
+    return started_command(["scenario", scenario], {**os.environ, "HARNESS_HOME": str(home)})
 
 
 def jobs(folder: Path) -> list[int]:
@@ -77,7 +67,7 @@ def test_ctrl_c_ends_everything_and_the_next_run_works(
     assert {"KILLED"} == set(killed_runs(home))
     assert not (home / "models").exists()
     monkeypatch.setenv("HARNESS_HOME", str(home))
-    result = harness.run(write_scenario(tmp_path, ONE_VERSION), quiet=True)
+    result = harness.run(Path(write_scenario(tmp_path, ONE_VERSION)), quiet=True)
     assert (Verdict.PASS, [0]) == (result.verdict, [version.version for version in result.versions])
 
 

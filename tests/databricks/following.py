@@ -1,0 +1,82 @@
+"""A run that is sent to the stand-in and followed; what runs is quick, without Spark."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from databricks.sdk import WorkspaceClient
+
+from harness.events import Event
+from harness.files import sha256_of, write_text
+from harness.runs import PLAN
+from harness.scenario.plan import Plan, SourceData
+from harness.settings import read_settings
+from harness.targets.databricks import Databricks
+from tests.databricks.command import FILES
+from tests.databricks.standin.server import StandIn
+from tests.embedded.runner import make_plan
+from tests.embedded.small import SMALL, write_table
+from tests.unit import report_samples as samples
+
+RUN = "20261123-120000-small-0001"
+FAILS = "raise ValueError('the readings are upside down')"
+# Writes a line of progress and a result, as the job does.
+PASSES = """
+import json, pathlib, sys
+plan, result, events = map(pathlib.Path, sys.argv[1:])
+events.write_text({events!r})
+result.write_text({result!r})
+"""
+
+
+@dataclass
+class Bench:
+    """A target on the stand-in, and what it told."""
+
+    workspace: StandIn
+    target: Databricks
+    plan: Plan
+    folder: Path
+    told: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    def run(self, text: str) -> None:
+        """Send a "wheel" of this text, and follow it."""
+        content = hashlib.sha256(text.encode()).hexdigest()[:12]
+        wheel = self.folder / f"dataset_harness-0.1.0+{content}-py3-none-any.whl"
+        wheel.write_text(text, encoding="utf-8")
+        self.target.__dict__["_wheel"] = wheel
+        self.target.prepare(self.plan)
+        self.target.run(self.folder, self.events.append)
+
+    def left_behind(self) -> list[str]:
+        """Every file of a run's own that is still in the volume."""
+        return [str(path) for path in self.workspace.volumes.rglob("runs/*/*") if path.is_file()]
+
+    def is_quiet(self) -> bool:
+        """Whether every run has ended, and with it every cluster of its own."""
+        made = {task.cluster_id for run in self.workspace.runs.values() for task in run.tasks}
+        states = [self.workspace.clusters[each].state for each in made if each]
+        return all(state is not None and state.value == "TERMINATED" for state in states)
+
+
+def make_bench(quick: StandIn, home: Path, client: WorkspaceClient, *, keep: bool = False) -> Bench:
+    """The same with another client."""
+    environ = {"HARNESS_TARGETS_DATABRICKS_FILES": FILES, "HARNESS_HOME": str(home)}
+    told: list[str] = []
+    target = Databricks(read_settings(folder=home, environ=environ), told.append, keep=keep)
+    target.__dict__["workspace"] = client
+    table = write_table(home)
+    source = SourceData(uri=str(table), format="csv", sha256=sha256_of(table))
+    plan = make_plan(SMALL, table, home, RUN).model_copy(update={"source": target.place(source)})
+    folder = home / "runs" / RUN
+    write_text(folder / PLAN, plan.model_dump_json(by_alias=True))
+    return Bench(quick, target, plan, folder, told)
+
+
+def passing() -> str:
+    """What brings back a result of the wheel that was sent."""
+    result = samples.result(libraries={"harness": "0"}).model_dump_json(by_alias=True)
+    return PASSES.format(events=Event("ingest", "done").to_line() + "\n", result=result)

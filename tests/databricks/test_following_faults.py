@@ -1,0 +1,217 @@
+"""A run that is interrupted, and a workspace that fails on the way: what is told, and what is left behind."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.config import Config
+from databricks.sdk.service.jobs import Run
+
+from harness.errors import ExitCode, InterruptedRunError, JobError, LostRunError, NotThereError
+from harness.runs import PLAN
+from harness.workspace import files as remote, runs
+from harness.workspace.cluster import cluster_spec, libraries
+from tests.databricks.conftest import connect
+from tests.databricks.following import RUN, Bench, make_bench, passing
+from tests.databricks.standin.server import StandIn
+from tests.databricks.standin.state import USER
+from tests.embedded.small import write_table
+from tests.unit import report_samples as samples
+
+
+def test_the_cluster_does_not_start(bench: Bench) -> None:
+    """The workspace's own words, and exit code 3."""
+    bench.workspace.faults.fail_cluster("No quota for this size.")
+    with pytest.raises(NotThereError, match=r"The run did not start: .*No quota for this size"):
+        bench.run(passing())
+    assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
+def test_the_run_is_cancelled_from_outside(bench: Bench) -> None:
+    """Somebody else has ended it: exit code 130."""
+    bench.workspace.faults.delay_cluster(50)
+    bench.workspace.faults.cancel_outside(2)
+    with pytest.raises(InterruptedRunError, match="The run was cancelled") as caught:
+        bench.run(passing())
+    assert ExitCode.INTERRUPTED == caught.value.exit_code
+    assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
+def test_ctrl_c_cancels_the_run_and_waits_for_its_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the command ends, nothing runs any more."""
+    bench.workspace.faults.delay_cluster(1000)
+    follow, calls = runs.follow, list[int]()
+
+    def interrupted(*arguments: object) -> object:
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return follow(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runs, "follow", interrupted)
+    with pytest.raises(InterruptedRunError, match="The run was cancelled"):
+        bench.run(passing())
+    assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
+def test_ctrl_c_while_it_is_submitted_leaves_nothing_running(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the submission got there or not: the run that there may be is found by its token."""
+    bench.workspace.faults.delay_cluster(1000)
+    submit, calls = runs.submit, list[int]()
+
+    def interrupted(client: WorkspaceClient, job: runs.Job) -> int:
+        found = submit(client, job)
+        calls.append(found)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(runs, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(passing())
+    assert len(set(calls)) == 1
+    assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
+def test_a_run_that_can_not_be_followed_is_cancelled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A right that is taken away in the middle: the fault is told, and nothing goes on unseen."""
+    bench.workspace.faults.delay_cluster(1000)
+    look = runs.has_started
+
+    def refused(run: Run) -> bool:
+        look(run)
+        raise NotThereError("The workspace does not permit to look at the events.")
+
+    monkeypatch.setattr(runs, "has_started", refused)
+    with pytest.raises(JobError, match=r"does not permit .* The run was cancelled"):
+        bench.run(passing())
+    assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
+def test_the_run_times_out(bench: Bench) -> None:
+    """The workspace gives it up after its limit, and the message has the setting."""
+    client, settings = bench.target.workspace, bench.target._settings
+    bench.run(passing())
+    wheel, *_ = bench.workspace.volumes.rglob("*.whl")
+    path = "/Volumes/" + wheel.relative_to(bench.workspace.volumes).as_posix()
+    job = runs.Job(
+        "late", cluster_spec(settings, USER, "late"), libraries(path), ["plan"], timedelta(seconds=1)
+    )
+    bench.workspace.faults.delay_cluster(1000)
+    ended = runs.follow(client, runs.submit(client, job), lambda _run: None)
+    fault = runs.fault(ended, None)
+    assert (JobError, True) == (type(fault), "longer than its limit" in fault.message)
+    assert "TIME_LIMIT_MIN" in str(fault.remedy)
+    assert bench.is_quiet()
+
+
+@pytest.mark.parametrize("status", [500, 504])
+def test_a_workspace_in_trouble_is_waited_for(bench: Bench, status: int) -> None:
+    """It says so in other words than that it is busy; the run goes on, and so does whoever follows it."""
+    bench.workspace.faults.throttle(3, status=status, prefix="/api/2.2/jobs/runs/get", after=1)
+    bench.run(passing())
+    assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
+def test_a_credential_that_can_not_be_renewed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client's secret that has run out is told like a token that has: the run can be taken up again."""
+    bench.workspace.faults.delay_cluster(1000)
+    jobs = bench.target.workspace.jobs
+
+    def refused(_run_id: int) -> Run:
+        raise ValueError("invalid_client: the secret has expired")
+
+    monkeypatch.setattr(jobs, "get_run", refused)
+    with pytest.raises(LostRunError, match=r"can't be authenticated to any more: .*the secret has expired"):
+        bench.run(passing())
+    assert [PLAN] == [Path(name).name for name in bench.left_behind()]
+
+
+def test_events_that_can_not_be_read_are_no_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are for the eye; the result comes all the same."""
+    read = remote.VolumeFiles.read
+
+    def refused(self: remote.VolumeFiles, path: str) -> bytes | None:
+        if path.endswith("events.jsonl"):
+            raise NotThereError("No events.")
+        return read(self, path)
+
+    monkeypatch.setattr(remote.VolumeFiles, "read", refused)
+    bench.run(passing())
+    assert "ingest" not in [each.step for each in bench.events]
+
+
+def test_a_log_that_can_not_be_had_is_no_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result is of use without it; a line tells."""
+
+    def refused(_client: WorkspaceClient, _run: Run) -> None:
+        raise NotThereError("No output.")
+
+    monkeypatch.setattr(runs, "output", refused)
+    bench.run(passing())
+    assert "The run's log can't be had: No output." in bench.told
+
+
+def test_the_token_runs_out_and_the_run_is_taken_up_again(bench: Bench) -> None:
+    """The run goes on; with another token it is followed to its end, and nothing is left behind."""
+    bench.workspace.faults.delay_cluster(4)
+    bench.workspace.faults.expire_token(prefix="/api/2.2/jobs/runs/get", after=2)
+    with pytest.raises(LostRunError, match="refuses the credential") as caught:
+        bench.run(passing())
+    assert f"'harness attach {RUN}' takes it up again" in str(caught.value.remedy)
+    assert ExitCode.NOT_THERE == caught.value.exit_code
+    bench.workspace.token = "renewed"
+    bench.target.__dict__["workspace"] = connect(bench.workspace)
+    result = bench.target.attach(bench.folder, bench.events.append)
+    assert samples.result().scenario == result.scenario
+    assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_refusals_in_bursts_are_waited_out(bench: Bench, status: int) -> None:
+    """The workspace is busy: the run passes all the same."""
+    bench.workspace.faults.throttle(4, status=status, prefix="/api/2.2/jobs")
+    bench.workspace.faults.throttle(3, status=status, prefix="/api/2.0/fs")
+    bench.run(passing())
+    assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
+def test_a_lost_connection_is_taken_up_again(bench: Bench) -> None:
+    """Some questions get no answer: they are asked again."""
+    bench.workspace.faults.drop(3, prefix="/api/2.2/jobs/runs/get", after=1)
+    bench.run(passing())
+    assert [] == bench.left_behind()
+
+
+def test_an_upload_that_is_cut_off_once_is_sent_again(bench: Bench) -> None:
+    """It passes, with every file whole."""
+    bench.workspace.faults.cut_uploads(1)
+    bench.run(passing())
+    [rows] = bench.workspace.volumes.rglob("readings.csv")
+    assert (bench.folder.parents[1] / "readings.csv").read_bytes() == rows.read_bytes()
+
+
+def test_an_upload_that_is_cut_off_for_good_leaves_nothing(
+    quick: StandIn, tmp_path: Path, bench: Bench
+) -> None:
+    """Exit code 3, no half file, and nothing was started."""
+    impatient = Config(
+        host=quick.host,
+        token=quick.token,
+        auth_type="pat",
+        config_file="/dev/null",
+        retry_timeout_seconds=1,
+    )
+    cut = make_bench(quick, tmp_path / "cut", WorkspaceClient(config=impatient))
+    write_table(tmp_path / "cut", lambda row: row | {"heat": 1})
+    quick.faults.cut_uploads(1000)
+    before = len(quick.runs)
+    with pytest.raises(NotThereError, match="does not answer: can't upload"):
+        cut.run(passing() + "# another wheel\n")
+    quick.faults.clear()
+    assert ([], before) == (bench.left_behind(), len(quick.runs))

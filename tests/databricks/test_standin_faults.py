@@ -1,0 +1,88 @@
+"""The stand-in's faults, as the real SDK meets them: refusals, lost connections, an expired token."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+import requests
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import PermissionDenied
+
+from tests.databricks.conftest import connect
+from tests.databricks.standin.server import StandIn
+from tests.databricks.standin.state import USER
+from tests.databricks.submissions import CANCELED, DEADLINE_S, ROOT, WAIT, ended, states, submit, task
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_burst_of_refusals_is_retried(workspace: StandIn, client: WorkspaceClient, status: int) -> None:
+    """https://docs.databricks.com/aws/en/resources/limits: with Retry-After, which the SDK keeps to."""
+    workspace.faults.throttle(3, status=status, prefix="/api/2.0/preview")
+    assert USER == client.current_user.me().user_name
+    assert 4 == workspace.calls.count("GET /api/2.0/preview/scim/v2/Me")
+
+
+def test_a_dropped_connection_is_taken_up_again(workspace: StandIn, client: WorkspaceClient) -> None:
+    """The connection is closed without an answer, from the second request on; the SDK asks again."""
+    workspace.faults.drop(2, prefix="/api/2.0/preview", after=1)
+    assert [USER] * 2 == [client.current_user.me().user_name for _ in range(2)]
+    assert 4 == workspace.calls.count("GET /api/2.0/preview/scim/v2/Me")
+
+
+def test_a_dropped_connection_has_no_answer(workspace: StandIn, client: WorkspaceClient) -> None:
+    """Without retries, a client sees the connection's end and no status."""
+    del client
+    workspace.faults.drop()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{workspace.host}/api/2.0/preview/scim/v2/Me", timeout=DEADLINE_S)
+
+
+@pytest.mark.parametrize("prefix", ["/api/2.0/fs", "/api/2.0/workspace"])
+def test_an_upload_that_is_cut_off_stores_nothing(
+    workspace: StandIn, client: WorkspaceClient, prefix: str
+) -> None:
+    """The connection ends while the body is read, and there is no part of the file; the next one is whole."""
+    volume = prefix.endswith("fs")
+    path = f"{prefix}/files{ROOT}/cut" if volume else f"{prefix}/import"
+    headers = {"Authorization": f"Bearer {workspace.token}"}
+    workspace.faults.cut_uploads()
+    with pytest.raises(requests.ConnectionError):
+        requests.request(
+            "PUT" if volume else "POST",
+            workspace.host + path,
+            data=b"x" * 10_000_000,
+            headers=headers,
+            timeout=DEADLINE_S,
+        )
+    assert not (workspace.volumes / "main/default/harness/cut").exists()
+    client.files.upload(f"{ROOT}/cut-2", io.BytesIO(b"whole"))
+    assert 5 == client.files.get_metadata(f"{ROOT}/cut-2").content_length
+
+
+def test_the_sdk_sends_a_cut_upload_again(workspace: StandIn, client: WorkspaceClient) -> None:
+    """What can be read again is sent again, from its start."""
+    workspace.faults.cut_uploads(2)
+    client.files.upload(f"{ROOT}/again", io.BytesIO(b"0123456789"))
+    assert 10 == client.files.get_metadata(f"{ROOT}/again").content_length
+
+
+def test_a_token_expires_in_the_middle(workspace: StandIn, client: WorkspaceClient) -> None:
+    """From the second question on it is wrong, until there is a new one; the job's own goes on."""
+    workspace.faults.expire_token(prefix="/api/2.0/preview", after=1)
+    client.current_user.me()
+    with pytest.raises(PermissionDenied, match="Invalid access token"):
+        client.current_user.me()
+    workspace.token = "dapi-new"
+    for token in ("dapi-new", workspace.job_token):
+        assert USER == connect(workspace, token).current_user.me().user_name
+
+
+def test_somebody_else_cancels(workspace: StandIn, client: WorkspaceClient, tmp_path: Path) -> None:
+    """The run is cancelled when it has been asked for twice."""
+    workspace.faults.cancel_outside(polls=2)
+    run_id = submit(client, WAIT, task(str(tmp_path / "never")))
+    client.jobs.get_run(run_id)
+    client.jobs.get_run(run_id)
+    assert CANCELED == states(ended(workspace, client, run_id))

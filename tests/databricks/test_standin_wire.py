@@ -1,0 +1,96 @@
+"""Requests to the stand-in: who sends them, and which of them the API does not have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import BadRequest, InvalidParameterValue, PermissionDenied
+
+from tests.databricks.conftest import connect
+from tests.databricks.standin.server import StandIn
+from tests.databricks.standin.state import USER
+from tests.databricks.submissions import DEADLINE_S
+
+GET = "/api/2.2/jobs/runs/get"
+
+
+def test_the_current_user_has_entitlements(client: WorkspaceClient) -> None:
+    """https://docs.databricks.com/api/workspace/currentuser/me: a name, and what the user may do."""
+    me = client.current_user.me()
+    assert (USER, True) == (
+        me.user_name,
+        "allow-cluster-create" in [each.value for each in me.entitlements or []],
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 401), ({"Authorization": "Bearer wrong"}, 403)],
+    ids=["no token", "wrong token"],
+)
+def test_no_token_and_a_wrong_one_are_refused(
+    workspace: StandIn, headers: dict[str, str], status: int
+) -> None:
+    """Without a token the answer is 401, with a wrong one 403; the code is the same number."""
+    answer = requests.get(f"{workspace.host}/api/2.0/preview/scim/v2/Me", headers=headers, timeout=DEADLINE_S)
+    assert (status, status) == (answer.status_code, answer.json()["error_code"])
+
+
+def test_the_sdk_names_a_wrong_token(workspace: StandIn) -> None:
+    """The SDK makes a PermissionDenied of it."""
+    with pytest.raises(PermissionDenied, match="Invalid access token"):
+        connect(workspace, "dapi-wrong").current_user.me()
+
+
+def test_what_is_not_there_is_no_call(workspace: StandIn) -> None:
+    """A path that the API does not have is answered with 404 and ENDPOINT_NOT_FOUND."""
+    answer = requests.get(
+        f"{workspace.host}/api/2.0/nothing",
+        headers={"Authorization": f"Bearer {workspace.token}"},
+        timeout=DEADLINE_S,
+    )
+    assert (404, "ENDPOINT_NOT_FOUND") == (answer.status_code, answer.json()["error_code"])
+
+
+def test_calls_are_noted(workspace: StandIn, client: WorkspaceClient) -> None:
+    """Each request is noted once, by its method and path; so is the SDK's question about the host."""
+    client.current_user.me()
+    assert ["GET /.well-known/databricks-config", "GET /api/2.0/preview/scim/v2/Me"] == workspace.calls
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"tsks": []}, "tsks"),
+        ({"tasks": [{"task_key": "a", "installs": []}, {"installs": [1]}]}, r"tasks\[1\]\.installs"),
+        ({"tasks": [{"task_key": "a", "new_cluster": {"num_workers": "1"}}]}, "new_cluster.num_workers"),
+        ({"tasks": [{"task_key": "a", "new_cluster": {"data_security_mode": "X"}}]}, "data_security_mode"),
+        ({"tasks": [{"task_key": "a", "python_wheel_task": {"entry_point": "m"}}]}, "package_name"),
+        ({"tasks": {}}, "tasks"),
+        ({"timeout_seconds": "60"}, "timeout_seconds"),
+        ({"tasks": [{"task_key": "a", "libraries": ["x"]}]}, r"tasks\[0\]"),
+        ({}, "At least one task"),
+    ],
+)
+def test_a_field_that_the_api_does_not_have(
+    client: WorkspaceClient, body: dict[str, Any], named: str
+) -> None:
+    """https://docs.databricks.com/api/workspace/jobs/submit: INVALID_PARAMETER_VALUE that names the field."""
+    with pytest.raises(InvalidParameterValue, match=named):
+        client.api_client.do("POST", "/api/2.2/jobs/runs/submit", body=body)
+
+
+def test_a_query_that_the_api_does_not_have(client: WorkspaceClient) -> None:
+    """https://docs.databricks.com/api/workspace/jobs/getrun: unknown, missing, of a wrong type."""
+    for query in ({}, {"run_id": "x"}, {"run_id": 1, "other": 2}):
+        with pytest.raises(InvalidParameterValue):
+            client.api_client.do("GET", GET, query=query)
+
+
+def test_a_body_that_is_no_json(client: WorkspaceClient) -> None:
+    """https://docs.databricks.com/api/workspace/introduction: MALFORMED_REQUEST."""
+    with pytest.raises(BadRequest, match="no JSON"):
+        client.api_client.do("POST", "/api/2.2/jobs/runs/submit", data="{")

@@ -1,0 +1,100 @@
+"""A workspace's answers to what it is asked before a run, and which of the lines about them failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from databricks.sdk.errors import NotFound
+from databricks.sdk.service.compute import (
+    CloudProviderNodeInfo,
+    CloudProviderNodeStatus,
+    ClusterDetails,
+    DataSecurityMode,
+    GetInstancePool,
+    GetSparkVersionsResponse,
+    InstancePoolState,
+    ListNodeTypesResponse,
+    NodeType,
+    Policy,
+    SparkVersion,
+)
+from databricks.sdk.service.iam import ComplexValue, User
+from databricks.sdk.service.workspace import ObjectInfo, SecretMetadata
+
+from harness.checks import Check
+
+ME = "jane@example.com"
+HOST = "https://adb-1.azuredatabricks.net"
+RUNTIME = "16.4.x-cpu-ml-scala2.12"
+VOLUME = "/Volumes/main/default/harness"
+CLUSTER = ClusterDetails(
+    cluster_id="c-1",
+    cluster_name="warm",
+    spark_version=RUNTIME,
+    data_security_mode=DataSecurityMode.SINGLE_USER,
+    single_user_name=ME,
+)
+NEW_CLUSTER = ["authentication", "settings", "permission", "runtime", "node type", "files", "experiment"]
+
+
+class Workspace:
+    """Answers as a workspace's client does, and counts what it was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.answers: dict[str, Any] = {
+            "me": User(user_name=ME, entitlements=[ComplexValue(value="allow-cluster-create")]),
+            "policy": Policy(name="small"),
+            "pool": GetInstancePool(
+                "p-1", instance_pool_name="warm", node_type_id="D4", state=InstancePoolState.ACTIVE
+            ),
+            "cluster": CLUSTER,
+            "runtimes": GetSparkVersionsResponse(
+                [SparkVersion(RUNTIME, "16.4 LTS ML"), SparkVersion("16.4.x-scala2.12", "16.4 LTS")]
+            ),
+            "nodes": ListNodeTypesResponse([node_type("Standard_D4ds_v5")]),
+            "upload": None,
+            "delete": None,
+            "secrets": [SecretMetadata("lake-key")],
+            "experiment": NotFound("no such experiment"),
+            "status": ObjectInfo(),
+        }
+        self.config = SimpleNamespace(host=HOST, auth_type="pat")
+        self.current_user = SimpleNamespace(me=self._says("me"))
+        self.cluster_policies = SimpleNamespace(get=self._says("policy"))
+        self.instance_pools = SimpleNamespace(get=self._says("pool"))
+        self.clusters = SimpleNamespace(
+            get=self._says("cluster"),
+            spark_versions=self._says("runtimes"),
+            list_node_types=self._says("nodes"),
+        )
+        self.files = SimpleNamespace(upload=self._says("upload"), delete=self._says("delete"))
+        self.secrets = SimpleNamespace(list_secrets=self._says("secrets"))
+        self.experiments = SimpleNamespace(get_by_name=self._says("experiment"))
+        self.workspace = SimpleNamespace(
+            get_status=self._says("status"), upload=self._says("upload"), delete=self._says("delete")
+        )
+
+    def _says(self, name: str) -> Callable[..., Any]:
+        def say(*asked: object, **_how: object) -> Any:
+            self.calls.append(" ".join((name, *(each for each in asked if isinstance(each, str)))))
+            answer = self.answers[name]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return say
+
+
+Look = Callable[..., dict[str, Check]]
+
+
+def node_type(name: str, *status: CloudProviderNodeStatus) -> NodeType:
+    info = CloudProviderNodeInfo(status=list(status))
+    return NodeType(name, 16384, 4.0, name, name, "General Purpose", node_info=info)
+
+
+def failed(found: dict[str, Check]) -> list[str]:
+    return [what for what, check in found.items() if check.state == "failed"]

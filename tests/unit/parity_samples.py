@@ -1,0 +1,28 @@
+"""Runs with next to nothing in them but what is compared, and what is found of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.results import Result
+from harness.verdict.parity import Difference, Parity
+from tests.unit import report_samples as samples
+
+FINGERPRINT = "5" * 32
+EMPTY: dict[str, Any] = {
+    "metrics": {},
+    "coefficients": {},
+    "explanations": {},
+    "intercept": None,
+    "fingerprint": FINGERPRINT,
+}
+
+
+def run_of(**changes: Any) -> Result:
+    """A run of one version with next to nothing in it but what is compared."""
+    return samples.result((samples.version("march", 2, **(EMPTY | changes)),))
+
+
+def difference_of(parity: Parity, name: str) -> Difference:
+    (found,) = (each for each in parity.differences if each.name == name)
+    return found

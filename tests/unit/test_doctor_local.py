@@ -1,0 +1,162 @@
+"""What this machine is seen to have and to lack, for the embedded target and for Compose."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from harness.checks import Check
+from harness.settings import read_settings
+from harness.targets.compose import Compose
+from harness.targets.embedded import Embedded
+from harness.targets.look import room, tracking_store, writable
+from tests.unit.doctor_samples import failed
+
+
+def test_the_embedded_target_is_looked_at(tmp_path: Path) -> None:
+    """Java, jars, the home folder, the disk and the tracking store, without making any of them."""
+    home = tmp_path / "home"
+    found = list(Embedded(read_settings({"home": str(home)}, folder=tmp_path, environ={})).checks())
+    assert ["Java 17", "jars", "home", "disk", "tracking store"] == [check.what for check in found]
+    assert ([], False) == ([check for check in found if check.state == "failed"], home.exists())
+
+
+def test_a_java_that_is_none_is_a_failed_line(tmp_path: Path) -> None:
+    """With the message and the remedy that a run would end with."""
+    settings = read_settings(folder=tmp_path, environ={"HARNESS_JAVA_HOME": str(tmp_path)})
+    found = next(iter(Embedded(settings).checks()))
+    assert ("failed", True, True) == (found.state, "holds no Java" in found.found, bool(found.remedy))
+
+
+def test_jars_that_are_not_there_are_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run fetches them; nobody can say before whether it will get them."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    found = {check.what: check for check in Embedded(read_settings(folder=tmp_path, environ={})).checks()}
+    assert "not checkable" == found["jars"].state
+
+
+def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """Also where what is in the way is a file."""
+    (tmp_path / "file").touch()
+    settings = read_settings({"home": str(tmp_path / "file" / "home")}, folder=tmp_path, environ={})
+    found = {check.what: check for check in Embedded(settings).checks()}
+    assert "failed" == found["home"].state
+    assert "HARNESS_HOME" in found["home"].remedy
+
+
+def test_room_and_right_are_asked_of_the_nearest_folder(tmp_path: Path) -> None:
+    """A folder that is not there yet will lie in it."""
+    assert "a run needs 200 MB" in room(tmp_path / "a" / "b")
+    assert (f"{tmp_path / 'a'} can be made", str(tmp_path)) == (
+        writable(tmp_path / "a"),
+        writable(tmp_path),
+    )
+
+
+def test_a_tracking_file_is_looked_at(tmp_path: Path) -> None:
+    """It is there, or will be."""
+    file = tmp_path / "mlflow.db"
+    before = tracking_store(f"sqlite:///{file}")
+    file.touch()
+    assert (f"{file} is made by the first run", str(file)) == (
+        before.found,
+        tracking_store(f"sqlite:///{file}").found,
+    )
+
+
+@pytest.fixture(name="server")
+def _server() -> Iterator[Callable[[int], str]]:
+    """A server's address, which answers everything with a code."""
+    servers: list[HTTPServer] = []
+
+    def serve(code: int) -> str:
+        class Answer(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(code)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Nothing."""
+
+        servers.append(HTTPServer(("127.0.0.1", 0), Answer))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(("code", "expected"), [(200, "answers"), (401, "answers with 401")])
+def test_a_tracking_server_is_asked(server: Callable[[int], str], code: int, expected: str) -> None:
+    """One that asks for a login is there, too."""
+    url = server(code)
+    assert ("ok", f"{url} {expected}") == (tracking_store(url).state, tracking_store(url).found)
+
+
+def test_a_tracking_server_that_is_not_there_is_told() -> None:
+    """The message has its address, the remedy the setting."""
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as closed:
+        url = f"http://127.0.0.1:{closed.server_port}"
+    found = tracking_store(url)
+    assert ("failed", True) == (found.state, url in found.found)
+    assert "HARNESS_TRACKING_URI" in found.remedy
+
+
+def test_a_database_elsewhere_is_not_checkable() -> None:
+    """And its URI, which may hold a password, is not shown."""
+    found = tracking_store("postgresql://me:secret@db/mlflow")
+    assert ("not checkable", False) == (found.state, "secret" in found.found)
+
+
+def _compose(folder: Path, **environ: str) -> dict[str, Check]:
+    settings = read_settings({"target": "compose"}, folder=folder, environ=environ)
+    return {check.what: check for check in Compose(settings).checks()}
+
+
+def _docker(folder: Path, monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
+    (folder / "bin").mkdir()
+    cases = "\n".join((*answers, "*) exit 1 ;;"))
+    (folder / "bin" / "docker").write_text(f'#!/bin/sh\ncase "$1" in\n{cases}\nesac\n')
+    (folder / "bin" / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder / "bin"))
+
+
+def test_compose_without_docker_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an engine would have to tell is not listed behind it."""
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    found = _compose(tmp_path)
+    assert (["home", "disk", "memory", "Docker"], ["Docker"]) == (list(found), failed(found))
+
+
+def test_compose_without_images_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The remedy makes them; the ports are looked at nevertheless."""
+    _docker(tmp_path, monkeypatch, "info) echo 27.5.1 ;;", "compose) echo 2.24.0 ;;")
+    found = _compose(tmp_path)
+    assert "'make up' makes them." == found["images"].remedy
+    assert "ports" in found
+
+
+def test_a_port_that_is_taken_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Callable[[int], str]
+) -> None:
+    """The remedy has the setting that moves it."""
+    _docker(tmp_path, monkeypatch, "info) echo 27.5.1 ;;", "compose) echo 2.24.0 ;;", "image) ;;")
+    port = server(200).rpartition(":")[2]
+    found = _compose(tmp_path, HARNESS_AZURITE_PORT=port)
+    assert ("ok", "failed") == (found["images"].state, found["ports"].state)
+    assert "HARNESS_AZURITE_PORT" in found["ports"].remedy
+
+
+def test_a_worker_without_memory_for_an_executor_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before any image is built."""
+    _docker(tmp_path, monkeypatch)
+    assert "memory" in failed(_compose(tmp_path, HARNESS_WORKER_MEMORY="512m"))

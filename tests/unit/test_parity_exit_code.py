@@ -1,0 +1,48 @@
+"""The exit code that a run's verdict and its comparison with another lead to."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import ExitCode, worst
+from harness.results import Result, Verdict
+from harness.verdict.parity import Parity, compare, exit_code, not_compared
+from tests.unit import report_samples as samples
+
+_AGREES = compare(samples.result(), samples.cloud())
+_DISAGREES = compare(samples.result((samples.version("march", 2, rows=1),)), samples.cloud())
+_NOT_COMPARED = not_compared(samples.cloud(), "There is none.")
+_FAILED = samples.cloud((samples.version("march", 2),), verdict=Verdict.FAIL)
+_UNPROVEN = samples.cloud((samples.version("march", 2),), verdict=Verdict.NOT_PROVEN)
+_BROKEN = samples.cloud((), failure=samples.failure())
+
+
+@pytest.mark.parametrize(
+    ("result", "parity", "expected"),
+    [
+        pytest.param(samples.cloud(), None, ExitCode.PASS, id="pass alone"),
+        pytest.param(_FAILED, None, ExitCode.BOUND_FAILED, id="fail alone"),
+        pytest.param(samples.cloud(), _AGREES, ExitCode.PASS, id="pass, agrees"),
+        pytest.param(samples.cloud(), _DISAGREES, ExitCode.BOUND_FAILED, id="pass, disagrees"),
+        pytest.param(samples.cloud(), _NOT_COMPARED, ExitCode.NOT_PROVEN, id="pass, not compared"),
+        pytest.param(_FAILED, _AGREES, ExitCode.BOUND_FAILED, id="fail, agrees"),
+        pytest.param(_FAILED, _NOT_COMPARED, ExitCode.BOUND_FAILED, id="fail, not compared"),
+        pytest.param(_UNPROVEN, _AGREES, ExitCode.NOT_PROVEN, id="not proven, agrees"),
+        pytest.param(_UNPROVEN, _DISAGREES, ExitCode.BOUND_FAILED, id="not proven, disagrees"),
+        pytest.param(_BROKEN, _DISAGREES, ExitCode.JOB_BROKE, id="broke, disagrees"),
+        pytest.param(_BROKEN, _NOT_COMPARED, ExitCode.JOB_BROKE, id="broke, not compared"),
+    ],
+)
+def test_the_worse_exit_code_wins(result: Result, parity: Parity | None, expected: ExitCode) -> None:
+    """The bounds' and the other run's verdict lead to one exit code."""
+    assert expected is exit_code(result, parity)
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [((0, 4), 4), ((4, 1), 1), ((1, 2), 2), ((3, 2), 3), ((3, 5), 5), ((130, 5), 130), ((0,), 0)],
+    ids=str,
+)
+def test_the_worst_code_is_not_the_largest(codes: tuple[int, ...], expected: int) -> None:
+    """A failed bound outdoes what is not proven, and an interruption everything."""
+    assert ExitCode(expected) is worst(*map(ExitCode, codes))

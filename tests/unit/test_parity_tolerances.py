@@ -1,0 +1,145 @@
+"""How far two numbers may be apart, of which kind and on which targets."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from harness.results import Measured, Verdict
+from harness.verdict.parity import FLOOR, LOCAL_AGAINST_CLOUD, TOLERANCE, Difference, Tolerances, compare
+from tests.unit import report_samples as samples
+from tests.unit.parity_samples import EMPTY, difference_of, run_of
+
+VALUE = 0.65
+
+
+def _metric(a: Measured, b: Measured, tolerance: float = TOLERANCE) -> Difference:
+    """What is found of one metric in two runs."""
+    tolerances = Tolerances.uniform(tolerance)
+    return difference_of(compare(run_of(metrics={"m": a}), run_of(metrics={"m": b}), tolerances), "m")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "verdict"),
+    [
+        pytest.param(VALUE, VALUE * (1 - 0.99e-6), Verdict.PASS, id="just inside"),
+        pytest.param(VALUE, VALUE * (1 - 1.01e-6), Verdict.FAIL, id="just outside"),
+        pytest.param(-VALUE, -VALUE * (1 - 0.99e-6), Verdict.PASS, id="negative inside"),
+        pytest.param(-VALUE, -VALUE * (1 - 1.01e-6), Verdict.FAIL, id="negative outside"),
+        pytest.param(VALUE, -VALUE, Verdict.FAIL, id="another sign"),
+        pytest.param(1e12, 1e12 - 0.99e6, Verdict.PASS, id="large inside"),
+        pytest.param(1e12, 1e12 - 1.01e6, Verdict.FAIL, id="large outside"),
+        pytest.param(0.0, -0.0, Verdict.PASS, id="both zero"),
+        pytest.param(0.0, FLOOR, Verdict.PASS, id="on the floor"),
+        pytest.param(0.0, 1.01 * FLOOR, Verdict.FAIL, id="above the floor"),
+        pytest.param(0.4 * FLOOR, -0.4 * FLOOR, Verdict.PASS, id="around zero"),
+        pytest.param(0.6 * FLOOR, -0.6 * FLOOR, Verdict.FAIL, id="too far around zero"),
+        pytest.param(None, None, Verdict.PASS, id="both not measured"),
+        pytest.param(None, 0.0, Verdict.NOT_PROVEN, id="one not measured"),
+    ],
+)
+@pytest.mark.parametrize("swapped", [False, True], ids=["a b", "b a"])
+def test_two_numbers_agree_within_the_tolerance(
+    a: Measured, b: Measured, verdict: Verdict, swapped: bool
+) -> None:
+    """Relative to the larger one, or below the floor, whichever run comes first."""
+    assert verdict is (_metric(b, a) if swapped else _metric(a, b)).verdict
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "verdict"),
+    [(0.0, Verdict.FAIL), (0.0099, Verdict.FAIL), (0.0101, Verdict.PASS)],
+    ids=["none", "too small", "large enough"],
+)
+def test_another_tolerance_counts(tolerance: float, verdict: Verdict) -> None:
+    """The tolerance that is asked for is used, and told with the number."""
+    found = _metric(1.0, 0.99, tolerance)
+    assert (verdict, tolerance) == (found.verdict, found.tolerance)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (2.0, 1.0, 0.5),
+        (1.0, 2.0, 0.5),
+        (1.0, -1.0, 2.0),
+        (0.0, 1e-12, 1.0),
+        (0.0, 0.0, 0.0),
+        (None, 1.0, None),
+        (None, None, None),
+    ],
+)
+def test_the_difference_is_relative_to_the_larger(a: Measured, b: Measured, expected: Measured) -> None:
+    """Twice at most, and none where there is nothing to be compared."""
+    assert expected == _metric(a, b).difference
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf], ids=["nan", "infinity"])
+def test_what_is_no_number_never_gets_into_a_comparison(value: float) -> None:
+    """A result can't hold NaN or infinity, so that no comparison can pass with them."""
+    with pytest.raises(ValidationError, match="finite"):
+        run_of(metrics={"m": value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("metrics", "m"), ("coefficients", "dti"), ("explanations", "dti")],
+)
+def test_each_kind_has_a_tolerance_of_its_own(kind: str, name: str) -> None:
+    """A difference that one kind's tolerance allows, and no other's, is none."""
+    a, b = (
+        run_of(
+            metrics={"m": value},
+            coefficients={"dti": {"raw": 1.0, "per_sd": value}},
+            explanations={"dti": samples.explanation(value)},
+        )
+        for value in (1.0, 0.99)
+    )
+    parity = compare(a, b, Tolerances(**{kind: 0.02}))
+    numbers = [each for each in parity.differences if each.kind != "data" and each.name != "intercept"]
+    passed = [f"{each.kind}s" for each in numbers if each.verdict is Verdict.PASS]
+    assert ([kind], 3, True) == (passed, len(numbers), name in {each.name for each in numbers})
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        (("embedded", "databricks"), LOCAL_AGAINST_CLOUD),
+        (("databricks", "compose"), LOCAL_AGAINST_CLOUD),
+        (("embedded", "compose"), Tolerances()),
+        (("databricks", "databricks"), Tolerances()),
+    ],
+    ids=["to cloud", "from cloud", "local", "cloud alone"],
+)
+def test_the_targets_decide_the_tolerances(targets: tuple[str, str], expected: Tolerances) -> None:
+    """Where nobody asks for others; which ones they were can be told from the answer."""
+    a, b = (samples.result(target=target) for target in targets)
+    assert expected == compare(a, b).tolerances
+
+
+@pytest.mark.parametrize(("apart", "verdict"), [(0.99e-4, Verdict.PASS), (1.01e-4, Verdict.FAIL)])
+@pytest.mark.parametrize("kind", ["coefficients", "explanations"])
+def test_the_cloud_may_be_apart_by_one_in_ten_thousand(kind: str, apart: float, verdict: Verdict) -> None:
+    """Coefficients and explanations of a run on the cloud are held to 1e-4."""
+    versions = []
+    for value in (0.5, 0.5 * (1 - apart)):
+        of_kind = {"coefficients": {"raw": 1.0, "per_sd": value}, "explanations": samples.explanation(value)}
+        versions.append(samples.version("march", 2, **(EMPTY | {kind: {"dti": of_kind[kind]}})))
+    parity = compare(samples.result((versions[0],)), samples.cloud((versions[1],)))
+    assert verdict is parity.verdict
+
+
+@pytest.mark.parametrize(("apart", "verdict"), [(0.99e-6, Verdict.PASS), (1.01e-6, Verdict.FAIL)])
+def test_metrics_of_the_cloud_are_held_to_what_local_ones_are(apart: float, verdict: Verdict) -> None:
+    """A metric is as exact on the cloud as anywhere."""
+    a, b = (run_of(metrics={"m": value}) for value in (VALUE, VALUE * (1 - apart)))
+    assert verdict is compare(a, b.model_copy(update={"target": "databricks"})).verdict
+
+
+@pytest.mark.parametrize("tolerance", [-1e-6, math.nan, math.inf])
+def test_a_tolerance_is_a_finite_number(tolerance: float) -> None:
+    """One that is none can't let anything pass."""
+    with pytest.raises(ValidationError):
+        Tolerances(metrics=tolerance)

@@ -1,0 +1,58 @@
+"""What was looked at before a run, shown line by line."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console
+
+from harness.checks import Check
+from harness.report.doctor import show_checks
+
+CHECKS = (
+    Check("Java 17", "ok", "17.0.15"),
+    Check("lake", "not checkable", "a cluster alone can tell"),
+    Check("files", "failed", "No such volume.\nsecond line", "Make it."),
+)
+
+
+def _shown(encoding: str = "utf-8") -> list[str]:
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
+    show_checks(Console(file=file, width=40), CHECKS)
+    file.seek(0)
+    return file.read().splitlines()
+
+
+def test_each_check_is_a_line() -> None:
+    """Sign, state, what it is about and what was seen; below a failed one its remedy. No line is broken."""
+    assert [
+        "✓ ok             Java 17: 17.0.15",
+        "? not checkable  lake: a cluster alone can tell",
+        "✗ failed         files: No such volume.",
+        "                 second line",
+        "                 Make it.",
+    ] == _shown()
+
+
+def test_checks_are_shown_in_ascii() -> None:
+    """Where the terminal has no more."""
+    assert ["+", "?", "x"] == [line[0] for line in _shown("ascii") if line[0] != " "]
+
+
+def test_a_check_is_shown_when_it_is_there() -> None:
+    """Not when the last one is: some take seconds."""
+    file = io.StringIO()
+
+    def slow() -> Iterator[Check]:
+        yield CHECKS[0]
+        assert "Java 17" in file.getvalue()
+
+    assert show_checks(Console(file=file), slow())
+
+
+@pytest.mark.parametrize(("checks", "well"), [(CHECKS[:2], True), (CHECKS, False), ((), True)])
+def test_a_failed_check_is_told_to_the_caller(checks: tuple[Check, ...], well: bool) -> None:
+    """What could not be looked at has not failed."""
+    assert well is show_checks(Console(file=io.StringIO()), checks)
