@@ -55,11 +55,12 @@ class RunFolder:
     @property
     def target(self) -> str | None:
         """Where it ran; ``None`` where it does not say."""
-        try:
-            plan = json.loads((self.path / PLAN).read_text(encoding="utf-8"))
-            return str(plan["environment"]["target"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        return self._environment("target")
+
+    @property
+    def lake(self) -> str | None:
+        """Root URI below which it built its tables; ``None`` where it does not say."""
+        return self._environment("lake")
 
     def read_plan(self) -> Plan:
         """What was planned.
@@ -92,6 +93,14 @@ class RunFolder:
             ) from error
         except ValueError as error:
             raise NotThereError(f"{file} is no result of a run of this version.") from error
+
+    def _environment(self, name: str) -> str | None:
+        """One of the plan's values, whichever version of the harness has planned it."""
+        try:
+            plan = json.loads((self.path / PLAN).read_text(encoding="utf-8"))
+            return str(plan["environment"][name])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def make_latest(self) -> None:
         """Let ``latest`` point here; it always points at some run, also while it is changed."""

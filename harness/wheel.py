@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -28,8 +29,7 @@ _SHOWN_LINES = 5
 def content_version() -> str:
     """The version that names the code and what it asks for, such as ``0.1.0+c3f2a9c01b7de``."""
     digest = hashlib.sha256()
-    asked = sorted(each for each in metadata.requires(DISTRIBUTION) or () if "extra" not in each)
-    digest.update("\n".join(asked).encode())
+    digest.update("\n".join(_asked()).encode())
     for file in sorted(_PACKAGE.rglob("*")):
         if file.suffix in _SUFFIXES and file.is_file():
             digest.update(f"\n{file.relative_to(_PACKAGE).as_posix()}\n".encode())
@@ -45,30 +45,69 @@ def build_wheel(folder: Path) -> Path:
         folder: Holds the newest wheel.
 
     Raises:
-        NotThereError: This is no checkout, or the wheel can't be built.
+        NotThereError: This is no checkout, its dependencies are not those that are installed, or the wheel
+            can't be built.
     """
+    project = require_checkout()
     version = content_version()
     package = DISTRIBUTION.replace("-", "_")
     name = f"{package}-{version}-py3-none-any.whl"
     if (folder / name).is_file():
         return folder / name
+    with tempfile.TemporaryDirectory(prefix="harness-wheel-") as scratch:
+        source, built = Path(scratch, "source"), Path(scratch, "built")
+        _copy(project, source, version)
+        _run_pip(source, built)
+        folder.mkdir(parents=True, exist_ok=True)
+        _put(built / name, folder / name)
+        # Never the one of this name: another process may have put it there, and be sending it by now.
+        for old in set(folder.glob(f"{package}-*.whl")) - {folder / name}:
+            old.unlink(missing_ok=True)
+    return folder / name
+
+
+def require_checkout() -> Path:
+    """See that a wheel can be built here that asks for what its version says, and give the project's file.
+
+    Raises:
+        NotThereError: This is no checkout, or its dependencies have changed since they were installed: the
+            version of a wheel on a cluster would be another one.
+    """
     project = _PACKAGE.parent / "pyproject.toml"
     if not project.is_file():
         raise NotThereError(
             f"The wheel is built from the project's own files; there is no {project}.",
             remedy="Run it from a checkout of the project.",
         )
-    with tempfile.TemporaryDirectory(prefix="harness-wheel-") as scratch:
-        source, built = Path(scratch, "source"), Path(scratch, "built")
-        _copy(project, source, version)
-        _run_pip(source, built)
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob(f"{package}-*.whl"):
-            old.unlink(missing_ok=True)
-        aside = folder / f".{name}.{os.getpid()}"
-        shutil.copyfile(built / name, aside)
-        aside.replace(folder / name)
-    return folder / name
+    if changed := _changed(project):
+        raise NotThereError(
+            f"{project} has other dependencies than were installed with the harness: {', '.join(changed)}.",
+            remedy="'make setup' installs them.",
+        )
+    return project
+
+
+def _changed(project: Path) -> list[str]:
+    """The dependencies that only the project states, or only what is installed."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        stated = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
+        return sorted(map(str, set(map(Requirement, stated)) ^ set(map(Requirement, _asked()))))
+    except (tomllib.TOMLDecodeError, KeyError, InvalidRequirement):
+        return []  # Who builds the wheel says best what is wrong with the file.
+
+
+def _put(built: Path, wheel: Path) -> None:
+    """Put a file into its place at once, in a folder that may be on another disk."""
+    with tempfile.TemporaryDirectory(dir=wheel.parent, prefix=".wheel-") as aside:
+        shutil.copyfile(built, Path(aside, wheel.name))
+        Path(aside, wheel.name).replace(wheel)
+
+
+def _asked() -> list[str]:
+    """What the installed harness needs wherever its job runs."""
+    return sorted(each for each in metadata.requires(DISTRIBUTION) or () if "extra" not in each)
 
 
 def _copy(project: Path, source: Path, version: str) -> None:

@@ -19,7 +19,7 @@ from harness.errors import (
     NotThereError,
     UsageError,
 )
-from harness.events import Event, Listener
+from harness.events import Listener
 from harness.files import write_text
 from harness.results import Result
 from harness.runs import PLAN, RESULT, RunFolder
@@ -29,11 +29,12 @@ from harness.storage.blobs import Blobs
 from harness.storage.uri import SCHEME, VOLUMES, StorageUri
 from harness.targets.process import LOG
 from harness.targets.spark import is_small, session_settings
-from harness.wheel import build_wheel
+from harness.wheel import build_wheel, require_checkout
 from harness.workspace import runs
 from harness.workspace.client import UnreachableError, open_workspace, told
 from harness.workspace.cluster import cluster_spec, libraries, scope_accounts
 from harness.workspace.files import RemoteFiles, open_files, put, shelf, sweep, text
+from harness.workspace.follow import Follower
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 EVENTS = "events.jsonl"
 SUBMISSION = "submission.json"
 """In the run's local folder: what leads to the run on the workspace."""
+_RUNS = "runs"
 
 
 class Databricks:
@@ -112,7 +114,8 @@ class Databricks:
                 f"Models can't be saved through {self._place('lake')}: MLflow needs a volume for it.",
                 remedy="Set model_volume under [targets.databricks] to /Volumes/CATALOG/SCHEMA/VOLUME.",
             )
-        return f"{self.shelf}/scratch"
+        # A run's scratch folder is its uploads' own then, and goes with them.
+        return f"{self.shelf}/{_RUNS}"
 
     @property
     def experiment(self) -> str:
@@ -141,12 +144,13 @@ class Databricks:
         return checks(self._settings, self)
 
     def require_ready(self) -> None:
-        """See that the workspace has all that it must; asked once.
+        """See that the workspace has all that it must, and this checkout a wheel to send; asked once.
 
         Raises:
-            NotThereError: It lacks something.
+            NotThereError: Something is lacking.
         """
         if not self._ready:
+            require_checkout()
             require(self.checks())
             self._ready = True
 
@@ -158,14 +162,14 @@ class Databricks:
         if plan.source.copied_from is not None:
             put(files, plan.source.uri.removeprefix("file:"), Path(plan.source.copied_from))
         folder = self._run_folder(plan.run_id)
-        with self._removed_after_fault(files, folder):
+        with self._removed_after_fault(folder):
             files.make_folder(folder)
             files.upload(f"{folder}/{PLAN}", text(plan.model_dump_json(by_alias=True)))
 
     def run(self, folder: Path, listener: Listener) -> Result:
         """Submit the job, and follow it to its end."""
         remote = self._run_folder(folder.name)
-        with self._removed_after_fault(open_files(self.workspace, self.root), remote):
+        with self._removed_after_fault(remote, *_scratch_of(folder)):
             submission = self._submit(self._job(folder.name, remote), remote)
             return self._follow(submission, folder, listener)
 
@@ -188,12 +192,12 @@ class Databricks:
                 f"The run {folder.name} is on {submission.host}, not on {self.workspace.config.host}.",
                 remedy="Name that workspace's profile: HARNESS_TARGETS_DATABRICKS_PROFILE.",
             )
-        with self._removed_after_fault(open_files(self.workspace, self.root), submission.folder):
+        with self._removed_after_fault(submission.folder, *_scratch_of(folder)):
             return self._follow(submission, folder, listener)
 
     def remove_run(self, run_id: str) -> None:
-        """Remove a run's tables."""
-        lake = self._place("lake")
+        """Remove a run's tables, from the lake that it was planned for."""
+        lake = RunFolder(self._settings.runs / run_id).lake or self._place("lake")
         if lake.startswith(VOLUMES):
             open_files(self.workspace, lake).remove_folder(f"{lake}/runs/{run_id}")
             return
@@ -224,7 +228,7 @@ class Databricks:
         return f"{self.shelf}/wheels/{self._wheel.name}"
 
     def _run_folder(self, run_id: str) -> str:
-        return f"{self.shelf}/runs/{run_id}"
+        return f"{self.shelf}/{_RUNS}/{run_id}"
 
     def _job(self, run_id: str, remote: str) -> runs.Job:
         cluster_id = self._setting("cluster_id")
@@ -241,7 +245,10 @@ class Databricks:
             run_id = runs.submit(self.workspace, job)
         except KeyboardInterrupt:
             # Whether it got there or not: the same token leads to the same run.
-            runs.cancel(self.workspace, runs.submit(self.workspace, job))
+            with runs.undisturbed():
+                run_id = runs.submit(self.workspace, job)
+                runs.ask_to_cancel(self.workspace, run_id)
+            self._await_cancelled(run_id)
             raise
         except UnreachableError as error:
             raise LostRunError(
@@ -252,7 +259,7 @@ class Databricks:
 
     def _follow(self, submission: runs.Submission, folder: Path, listener: Listener) -> Result:
         files = open_files(self.workspace, submission.folder)
-        follower = _Follower(files, f"{submission.folder}/{EVENTS}", listener, self._report)
+        follower = Follower(files, f"{submission.folder}/{EVENTS}", listener, self._report)
         try:
             ended = self._watch(submission, folder, follower)
             return self._result(ended, files, submission, folder)
@@ -262,13 +269,14 @@ class Databricks:
                 remedy=f"The run goes on there. 'harness attach {folder.name}' takes it up again.",
             ) from error
 
-    def _watch(self, submission: runs.Submission, folder: Path, follower: _Follower) -> Run:
+    def _watch(self, submission: runs.Submission, folder: Path, follower: Follower) -> Run:
         """Follow a run to its end; Ctrl-C is one, and whatever can't be followed is not to go on unseen."""
         try:
             write_text(folder / SUBMISSION, submission.model_dump_json(indent=2) + "\n")
             return runs.follow(self.workspace, submission.run_id, follower.look)
         except KeyboardInterrupt as error:
-            ended = runs.cancel(self.workspace, submission.run_id)
+            runs.ask_to_cancel(self.workspace, submission.run_id)
+            ended = self._await_cancelled(submission.run_id)
             raise InterruptedRunError(
                 "Interrupted. The run was cancelled.", remedy=f"The run's page: {ended.run_page_url}"
             ) from error
@@ -278,6 +286,10 @@ class Databricks:
             with suppress(HarnessError):
                 runs.cancel(self.workspace, submission.run_id)
             raise JobError(f"{error.message} The run was cancelled.", remedy=error.remedy) from error
+
+    def _await_cancelled(self, run_id: int) -> Run:
+        self._report("The run is being cancelled. Ctrl-C once more, and its end is not waited for.")
+        return runs.await_cancelled(self.workspace, run_id)
 
     def _result(self, ended: Run, files: RemoteFiles, submission: runs.Submission, folder: Path) -> Result:
         """The job's result; without one, the reason why there is none."""
@@ -289,7 +301,7 @@ class Databricks:
         # Kept here before it goes there.
         write_text(folder / RESULT, content.decode())
         if result.failure is None or not self._keep:
-            self._remove(files, submission.folder)
+            self._remove_all(submission.folder, *_scratch_of(folder))
         return result
 
     def _output(self, ended: Run, folder: Path) -> RunOutput | None:
@@ -305,23 +317,29 @@ class Databricks:
         return said
 
     @contextmanager
-    def _removed_after_fault(self, files: RemoteFiles, folder: str) -> Iterator[None]:
-        """What a run uploaded for itself goes with it; a run that goes on out of sight still needs it."""
+    def _removed_after_fault(self, *folders: str) -> Iterator[None]:
+        """What a run has for itself there goes with it; a run that goes on out of sight still needs it."""
         try:
             yield
         except LostRunError:
             raise
         except (HarnessError, KeyboardInterrupt):
             if not self._keep:
-                self._remove(files, folder)
+                self._remove_all(*folders)
             raise
+
+    def _remove_all(self, *folders: str) -> None:
+        """Remove what a run has for itself, the last that was made first."""
+        for folder in dict.fromkeys(reversed(folders)):
+            self._remove(open_files(self.workspace, folder), folder)
 
     def _remove(self, files: RemoteFiles, folder: str) -> None:
         """Remove what is not needed any more; a fault of it is told, and hides no other."""
         try:
             files.remove_folder(folder)
         except HarnessError as error:
-            self._report(f"{folder} is still there, until 'harness sweep': {error.message}")
+            swept = ", until 'harness sweep'" if "/until-" in folder else ""
+            self._report(f"{folder} is still there{swept}: {error.message}")
 
     def _place(self, name: str) -> str:
         chosen = self._setting(name).rstrip("/")
@@ -341,6 +359,12 @@ class Databricks:
         return self._settings[DATABRICKS + name]
 
 
+def _scratch_of(folder: Path) -> list[str]:
+    """The folder in a volume that a run's models go through; one in the lake goes with the run's table."""
+    plan = RunFolder(folder).read_plan()
+    return [] if plan.environment.scratch is None else [plan.scratch_uri]
+
+
 def _result_of(content: bytes, version: str) -> Result:
     """The result, of the wheel that was sent: a warm cluster may have another one."""
     try:
@@ -354,45 +378,3 @@ def _result_of(content: bytes, version: str) -> Result:
             remedy="Restart the cluster: it has another one installed.",
         )
     return result
-
-
-class _Follower:
-    """Hands on what a run says of itself, as far as it was not heard before."""
-
-    def __init__(
-        self, files: RemoteFiles, events: str, listener: Listener, report: Callable[[str], None]
-    ) -> None:
-        self._files = files
-        self._events = events
-        self._listener = listener
-        self._report = report
-        self._heard = 0
-        self._began: datetime | None = None
-        self._started = False
-
-    def look(self, run: Run) -> None:
-        """Tell what is new."""
-        now = datetime.now(UTC)
-        if self._began is None:
-            self._began = now
-            self._report(f"Run: {run.run_page_url}")
-            self._listener(Event("cluster", "started"))
-        if not runs.has_started(run):
-            self._listener(Event("cluster", "running", detail=runs.message(run)))
-            return
-        if not self._started:
-            self._started = True
-            took_s = (now - self._began).total_seconds()
-            self._listener(Event("cluster", "done", elapsed_s=took_s))
-        self._hand_on()
-
-    def _hand_on(self) -> None:
-        try:
-            content = self._files.read(self._events)
-        except NotThereError:
-            return  # The run's state tells how it goes on; its events are for the eye.
-        lines = (content or b"").decode(errors="replace").splitlines()
-        for line in lines[self._heard :]:
-            if (event := Event.from_line(line)) is not None:
-                self._listener(event)
-        self._heard = max(self._heard, len(lines))

@@ -1,11 +1,12 @@
 """What a workspace must have and permit for a run, asked of it before anything is sent or started.
 
-With one volume it takes eight calls of the API at most, and one more for each further volume. No cluster is
-started, and nothing is written but the folders that a run needs anyway.
+With one volume it takes nine calls of the API at most, and two more for each further volume. No cluster is
+started, and what is written is gone again at the end.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from harness.scenario.suggest import did_you_mean
 from harness.settings import DATABRICKS, Settings
 from harness.storage.uri import SCHEME, VOLUMES, StorageUri
 from harness.workspace.client import UnreachableError, told
-from harness.workspace.files import open_files
+from harness.workspace.files import nearest, open_files, try_writing
 
 if TYPE_CHECKING:
     from databricks.sdk.service.compute import ClusterDetails
@@ -33,6 +34,7 @@ _ALL_ELSE_NEEDS = ("authentication", "settings")
 _CREATE = "allow-cluster-create"
 _DEDICATED = ("DATA_SECURITY_MODE_DEDICATED", "SINGLE_USER")
 _ML = "-ml-"
+_ML_PART = re.compile(r"-(cpu|gpu)-ml-")
 _OWNER = "mlflow.ownerEmail"
 _VARIABLE = "HARNESS_TARGETS_DATABRICKS_"
 
@@ -94,7 +96,7 @@ class _Doctor:
     def _storage(self) -> Iterator[_Look]:
         """The folder for files, further volumes, and accounts that only a cluster can reach."""
         root = self._target.root
-        yield "files", _grant(root), partial(self._writable, self._target.shelf)
+        yield "files", _grant(root), partial(self._writable, root)
         asked = {_volume(root)}
         for name, place in self._further_places():
             if place.startswith(SCHEME):
@@ -170,7 +172,9 @@ class _Doctor:
         with told(self._target.workspace, f"read the cluster {cluster_id}"):
             cluster = self._target.workspace.clusters.get(cluster_id)
         self._require_dedicated(cluster)
-        wanted, runtime = self._chosen("runtime"), cluster.spark_version
+        wanted, runtime = self._chosen("runtime"), cluster.spark_version or "none"
+        if cluster.use_ml_runtime and _without_ml(runtime) == _without_ml(wanted):
+            return "ok", f"{cluster.cluster_name} ({runtime}, for machine learning)"
         if runtime != wanted:
             raise NotThereError(f"The cluster {cluster_id} has the runtime {runtime}, not {wanted}.")
         _require_ml(wanted)
@@ -188,9 +192,10 @@ class _Doctor:
             raise NotThereError(f"The cluster {cluster.cluster_id} is dedicated to {owner}.")
 
     def _writable(self, folder: str) -> _Seen:
-        # To make the folder is the only question that a right to write answers.
-        open_files(self._target.workspace, folder).make_folder(folder)
-        return "ok", f"{folder} is there"
+        # A volume is let into as a whole: what is to lie in it need not be there yet.
+        files = open_files(self._target.workspace, folder)
+        try_writing(files, _volume(folder) if folder.startswith(VOLUMES) else nearest(files, folder))
+        return "ok", f"{folder} can be written"
 
     def _account(self, uri: str) -> _Seen:
         account = StorageUri.parse(uri).account
@@ -251,6 +256,11 @@ class _Doctor:
 
     def _chosen(self, name: str) -> str:
         return self._settings[DATABRICKS + name]
+
+
+def _without_ml(runtime: str) -> str:
+    """A runtime's name as a cluster has it whose ML runtime was switched on: the switch is told beside it."""
+    return _ML_PART.sub("-", runtime)
 
 
 def _require_ml(runtime: str) -> None:

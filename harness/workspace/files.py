@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _UNTIL = re.compile(r"until-(\d{8})")
 _WEEK = 7
+_TOP = 2
+"""Names in a path that is always there, such as ``/Workspace/Users``."""
 
 
 def shelf(today: date, days: int) -> str:
@@ -86,14 +89,37 @@ def put(files: RemoteFiles, path: str, content: Path) -> bool:
     if files.exists(path):
         return False
     files.make_folder(path.rpartition("/")[0])
+    with content.open("rb") as stream:
+        _upload_whole(files, path, stream)
+    return True
+
+
+def try_writing(files: RemoteFiles, folder: str) -> None:
+    """See that files can be written and removed in a folder that is there; nothing of it stays.
+
+    Raises:
+        NotThereError: They can't.
+    """
+    # A name of its own: others may try at the same time.
+    probe = f"{folder}/harness-probe-{secrets.token_hex(4)}"
+    _upload_whole(files, probe, text("It can be removed.\n"))
+    files.remove_file(probe)
+
+
+def nearest(files: RemoteFiles, folder: str) -> str:
+    """A folder of the workspace's own, or the nearest above it that is there; not of a volume."""
+    while folder.count("/") > _TOP and not files.exists(folder):
+        folder = folder.rpartition("/")[0]
+    return folder
+
+
+def _upload_whole(files: RemoteFiles, path: str, content: BinaryIO) -> None:
     try:
-        with content.open("rb") as stream:
-            files.upload(path, stream)
+        files.upload(path, content)
     except (HarnessError, KeyboardInterrupt):
         with suppress(HarnessError):
             files.remove_file(path)
         raise
-    return True
 
 
 def sweep(files: RemoteFiles, root: str, today: date, report: Callable[[str], None]) -> int:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -27,6 +31,8 @@ _PATIENCE = timedelta(minutes=5)
 _ENDED = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
 _NOT_STARTED = ("PENDING", "QUEUED", "BLOCKED", "WAITING_FOR_RETRY")
 _LOG_LINES_SHOWN = 12
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_]?)")
+"""ANSI's codes of colours, of the cursor and of titles (ECMA-48, 5.4 and 8.3), which a terminal obeys."""
 
 
 @dataclass(frozen=True)
@@ -107,25 +113,67 @@ def cancel(workspace: WorkspaceClient, run_id: int) -> Run:
     """Cancel a run, and wait until it and its cluster have ended; gives it as it is then.
 
     Raises:
+        InterruptedRunError: Ctrl-C while it was waited for; it is cancelled all the same.
         LostRunError: It has not ended in time.
     """
-    with told(workspace, f"cancel the run {run_id}"):
+    ask_to_cancel(workspace, run_id)
+    return await_cancelled(workspace, run_id)
+
+
+def ask_to_cancel(workspace: WorkspaceClient, run_id: int) -> None:
+    """Have a run cancelled, which takes its time; no Ctrl-C keeps this from being asked."""
+    with undisturbed(), told(workspace, f"cancel the run {run_id}"):
         workspace.jobs.cancel_run(run_id)
+
+
+def await_cancelled(workspace: WorkspaceClient, run_id: int) -> Run:
+    """Wait until a run that is being cancelled has ended, as :func:`cancel` does."""
     deadline = time.monotonic() + _CANCELLED_WITHIN.total_seconds()
+    page: str | None = None
 
     def look(run: Run) -> None:
+        nonlocal page
+        page = run.run_page_url
         if life_cycle(run) not in _ENDED and time.monotonic() >= deadline:
             raise LostRunError(
                 f"The run {run_id} was cancelled, but has not ended yet: {message(run)}",
-                remedy=f"See that it ends: {run.run_page_url}",
+                remedy=f"See that it ends: {page}",
             )
 
-    return follow(workspace, run_id, look)
+    try:
+        return follow(workspace, run_id, look)
+    except KeyboardInterrupt as error:
+        raise InterruptedRunError(
+            f"Interrupted again. The run {run_id} is being cancelled, and its end was not waited for.",
+            remedy=f"See that it ends: {page or workspace.config.host}",
+        ) from error
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let no Ctrl-C break into the block, nor a request to end, which the command takes for one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python raises KeyboardInterrupt in the main thread alone, which alone may set handlers.
+        return
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            # None stands for a handler that Python has not set and can't set again.
+            signal.signal(each, signal.SIG_DFL if handler is None else handler)
 
 
 def has_started(run: Run) -> bool:
     """Whether the task runs, or has run; until then its cluster starts."""
-    return _life_cycle_of(task_of(run) or run) not in _NOT_STARTED
+    state = _life_cycle_of(task_of(run) or run)
+    # A run that is cancelled while its cluster starts comes by this state, too.
+    return _has_worked(run) if state == "TERMINATING" else state not in _NOT_STARTED
+
+
+def did_not_start(run: Run) -> bool:
+    """Whether a run has ended before its task did anything."""
+    return life_cycle(run) in _ENDED and not _has_worked(run)
 
 
 def task_of(run: Run) -> RunTask | None:
@@ -182,10 +230,15 @@ def _told(said: RunOutput | None) -> str:
     ends = [
         f"The end of its {name}:\n"
         + "\n".join(f"    {line}" for line in text.splitlines()[-_LOG_LINES_SHOWN:])
-        for name, text in (("trace", said.error_trace), ("log", said.logs))
+        for name, text in (("trace", _plain(said.error_trace)), ("log", _plain(said.logs)))
         if text
     ]
-    return "\n".join((said.error or "", *ends)).strip()
+    return "\n".join((_plain(said.error), *ends)).strip()
+
+
+def _plain(text: str | None) -> str:
+    """A text of the task's without the codes that colour it: a notebook's traces have them."""
+    return _ESCAPES.sub("", text or "")
 
 
 def _result(run: Run) -> str:
@@ -200,7 +253,7 @@ def _result(run: Run) -> str:
 
 def _has_worked(run: Run) -> bool:
     task = task_of(run)
-    return task is not None and bool(task.execution_duration)
+    return task is not None and (bool(task.execution_duration) or _result(run) == "SUCCESS")
 
 
 def _life_cycle_of(each: Run | RunTask) -> str:

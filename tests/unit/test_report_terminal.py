@@ -16,6 +16,12 @@ from tests.unit import report_samples as samples
 FOLDER = Path("/runs/20260301-101500-7f3a")
 
 
+@pytest.fixture(autouse=True)
+def _able_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the tests themselves are started from: a dumb terminal is shown plain lines."""
+    monkeypatch.setenv("TERM", "xterm")
+
+
 class _Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

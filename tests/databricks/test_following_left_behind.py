@@ -1,0 +1,220 @@
+"""What a run leaves in a workspace, and what removes it; what runs is quick, without Spark."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from databricks.sdk.service.jobs import Run
+
+from harness.errors import InterruptedRunError, JobError, NotThereError
+from harness.events import Event
+from harness.files import write_text
+from harness.runs import PLAN
+from harness.settings import read_settings
+from harness.targets.databricks import Databricks
+from harness.workspace import runs
+from tests.databricks.command import FILES, besides_polling
+from tests.databricks.following import FAILS, RUN, Bench, make_bench, passing
+from tests.databricks.standin.server import StandIn
+
+CALLS_AT_MOST = 25
+SCRATCH = "/Volumes/main/default/harness/through"
+
+
+@pytest.fixture
+def default_signals() -> Iterator[None]:
+    """Ctrl-C as Python has it, whatever the test's own process does with it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def _models_through(bench: Bench, scratch: str) -> Path:
+    """Let the run's models go through a volume, and something of them be there; gives their folder."""
+    environment = bench.plan.environment.model_copy(update={"scratch": scratch})
+    bench.plan = bench.plan.model_copy(update={"environment": environment})
+    write_text(bench.folder / PLAN, bench.plan.model_dump_json(by_alias=True))
+    folder = bench.workspace.local(bench.plan.scratch_uri)
+    write_text(folder / "5c1f" / "stages" / "part-0", "half a model")
+    return folder
+
+
+def test_what_is_asked_of_a_workspace_is_little(bench: Bench) -> None:
+    """With wheel and rows to be sent, and everything else that happens once."""
+    for file in bench.workspace.volumes.rglob("until-*/**/*"):
+        if file.is_file():
+            file.unlink()
+    bench.workspace.calls.clear()
+    bench.run(passing())
+    assert CALLS_AT_MOST >= len(besides_polling(bench.workspace.calls)), bench.workspace.calls
+
+
+def test_looking_at_a_workspace_leaves_nothing_in_it(bench: Bench) -> None:
+    """Neither the file that was written nor a folder for it."""
+    volumes = bench.workspace.volumes
+    before = sorted(volumes.rglob("*"))
+    assert "failed" not in {check.state for check in bench.target.checks()}
+    assert before == sorted(volumes.rglob("*"))
+    assert [True, True] == ["harness-probe-" in call for call in bench.workspace.calls if "/fs/" in call]
+
+
+def test_a_file_that_can_not_be_written_is_seen_before_the_run(bench: Bench) -> None:
+    """A folder could still be made."""
+    bench.workspace.faults.throttle(1, status=501, prefix=f"/api/2.0/fs/files{FILES}/harness-probe")
+    failed = [check for check in bench.target.checks() if check.state == "failed"]
+    assert ["files"] == [check.what for check in failed]
+    assert "can't upload" in failed[0].found
+
+
+@pytest.mark.parametrize("text", [passing(), FAILS], ids=["a run that passes", "a run that breaks"])
+def test_models_that_went_through_a_volume_are_removed(bench: Bench, text: str) -> None:
+    """With what the run uploaded for itself, and nothing else of the volume."""
+    folder = _models_through(bench, SCRATCH)
+    other = folder.parent / "of-another-run"
+    other.mkdir(exist_ok=True)
+    try:
+        bench.run(text)
+    except JobError:
+        assert text == FAILS
+    assert (False, True, []) == (folder.exists(), other.is_dir(), bench.left_behind())
+
+
+def test_models_that_went_through_the_uploads_go_with_them(bench: Bench) -> None:
+    """One folder is the run's own: it is removed once."""
+    folder = _models_through(bench, f"{bench.target.shelf}/runs")
+    bench.run(passing())
+    assert (False, []) == (folder.exists(), bench.left_behind())
+    removed = [call for call in bench.workspace.calls if call.endswith(f"/runs/{RUN}") and "DELETE" in call]
+    assert 1 == len(removed)
+
+
+def test_models_that_are_to_be_kept_are(quick: StandIn, tmp_path: Path, bench: Bench) -> None:
+    """After a fault, with KEEP=1, somebody may want to look at them."""
+    kept = make_bench(quick, tmp_path / "kept", bench.target.workspace, keep=True)
+    folder = _models_through(kept, SCRATCH)
+    with pytest.raises(JobError):
+        kept.run(FAILS)
+    assert folder.is_dir()
+    kept.target._remove_all(kept.target._run_folder(RUN), kept.plan.scratch_uri)
+    assert (False, []) == (folder.exists(), kept.left_behind())
+
+
+def test_a_scratch_folder_that_stays_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result is there all the same, and the rest is removed."""
+    _models_through(bench, SCRATCH)
+    delete = bench.target.workspace.files.delete
+
+    def refused(path: str) -> None:
+        if path.startswith(SCRATCH):
+            raise ValueError("No right to it.")
+        delete(path)
+
+    monkeypatch.setattr(bench.target.workspace.files, "delete", refused)
+    bench.run(passing())
+    assert [True] == [
+        line.startswith(f"{SCRATCH}/{RUN} is still there: ") for line in bench.told if SCRATCH in line
+    ]
+    assert [] == bench.left_behind()
+
+
+def test_the_models_place_is_in_the_uploads_of_the_run(bench: Bench, tmp_path: Path) -> None:
+    """Where the lake is in a storage account, and no volume is named."""
+    names = {"FILES": FILES, "LAKE": "abfss://lake@dls.dfs.core.windows.net"}
+    environ = {f"HARNESS_TARGETS_DATABRICKS_{name}": value for name, value in names.items()}
+    target = Databricks(read_settings(folder=tmp_path, environ=environ), print)
+    target.__dict__["workspace"] = bench.target.workspace
+    environment = target.environment(None, "models")
+    plan = bench.plan.model_copy(update={"environment": environment})
+    assert target._run_folder(RUN) == plan.scratch_uri
+
+
+def test_a_run_is_removed_from_the_lake_that_it_was_planned_for(bench: Bench, tmp_path: Path) -> None:
+    """Whatever lake is set by now: that one's tables are another run's."""
+    environ = {
+        "HARNESS_TARGETS_DATABRICKS_FILES": FILES,
+        "HARNESS_TARGETS_DATABRICKS_LAKE": f"{FILES}/new-lake",
+        "HARNESS_HOME": str(tmp_path),
+    }
+    environment = bench.plan.environment.model_copy(update={"lake": f"{FILES}/old-lake"})
+    plan = bench.plan.model_copy(update={"environment": environment})
+    write_text(bench.folder / PLAN, plan.model_dump_json(by_alias=True))
+    old, new = (bench.workspace.local(f"{FILES}/{lake}/runs/{RUN}") for lake in ("old-lake", "new-lake"))
+    for folder in (old, new):
+        write_text(folder / "small" / "0.json", "{}")
+    target = Databricks(read_settings(folder=tmp_path, environ=environ), print)
+    target.__dict__["workspace"] = bench.target.workspace
+    target.remove_run(RUN)
+    assert (False, True) == (old.exists(), new.is_dir())
+
+
+def test_a_run_without_a_plan_is_removed_from_the_lake_that_is_set(bench: Bench) -> None:
+    """Nothing says where else its tables could be."""
+    (bench.folder / PLAN).unlink()
+    table = bench.workspace.local(f"{FILES}/lake/runs/{RUN}/small")
+    table.mkdir(parents=True)
+    bench.target.remove_run(RUN)
+    assert not table.exists()
+
+
+def test_a_cluster_that_does_not_start_is_shown_as_failed(bench: Bench) -> None:
+    """Not as done: its run has come to an end, and nothing else has."""
+    bench.workspace.faults.fail_cluster("No quota for this size.")
+    with pytest.raises(NotThereError, match="did not start"):
+        bench.run(passing())
+    assert [Event("cluster", "started")] == [each for each in bench.events if each.state != "running"]
+    assert bench.events[-1].detail.startswith("failed: ")
+    assert "No quota for this size." in bench.events[-1].detail
+
+
+def test_ctrl_c_pressed_twice_still_cancels_the_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, default_signals: None
+) -> None:
+    """The second one comes before the workspace has been asked to."""
+    del default_signals
+    bench.workspace.faults.delay_cluster(1000)
+    cancel, look = bench.target.workspace.jobs.cancel_run, runs.has_started
+
+    def pressed_first(run: Run) -> bool:
+        os.kill(os.getpid(), signal.SIGINT)
+        return look(run)
+
+    def pressed_again(run_id: int) -> object:
+        os.kill(os.getpid(), signal.SIGINT)
+        return cancel(run_id)
+
+    monkeypatch.setattr(runs, "has_started", pressed_first)
+    monkeypatch.setattr(bench.target.workspace.jobs, "cancel_run", pressed_again)
+    with pytest.raises(InterruptedRunError, match=r"Interrupted\. The run was cancelled"):
+        bench.run(passing())
+    assert any("being cancelled" in line for line in bench.told)
+    assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
+def test_ctrl_c_pressed_twice_while_it_is_submitted_leaves_nothing_running(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, default_signals: None
+) -> None:
+    """The run is found by its token and cancelled, however often it is pressed on the way."""
+    del default_signals
+    bench.workspace.faults.delay_cluster(1000)
+    submit = bench.target.workspace.jobs.submit
+
+    def pressed(**asked: object) -> object:
+        found = submit(**asked)  # type: ignore[arg-type]
+        os.kill(os.getpid(), signal.SIGINT)
+        return found
+
+    monkeypatch.setattr(bench.target.workspace.jobs, "submit", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(passing())
+    assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
+def test_colours_of_a_trace_do_not_reach_the_terminal(bench: Bench) -> None:
+    """A notebook's error has them, and a terminal would obey them."""
+    with pytest.raises(JobError, match="ValueError: red") as caught:
+        bench.run(r"raise ValueError('\x1b[31mred\x1b[0m')")
+    assert "\x1b" not in caught.value.message

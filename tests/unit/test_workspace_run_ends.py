@@ -1,0 +1,185 @@
+"""What is made of a run's end, and of a Ctrl-C on the way to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.service.jobs import Run, RunOutput
+
+from harness.errors import ExitCode, InterruptedRunError
+from harness.events import Event
+from harness.workspace import runs
+from harness.workspace.files import RemoteFiles
+from harness.workspace.follow import Follower
+
+URL = "https://adb-1.azuredatabricks.net/jobs/1/runs/2"
+
+
+@pytest.fixture(name="ctrl_c", params=[signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "asked to end"])
+def _ctrl_c(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """A signal that the command takes for Ctrl-C."""
+    before = {
+        each: signal.signal(each, signal.default_int_handler) for each in signal.valid_signals() & _BOTH
+    }
+    yield request.param
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
+_BOTH = {signal.SIGINT, signal.SIGTERM}
+
+
+class _Jobs:
+    """Takes what is to be cancelled; a signal comes at one of the moments."""
+
+    def __init__(self, during_cancel: signal.Signals | None, during_look: signal.Signals | None) -> None:
+        self.cancelled: list[int] = []
+        self._during_cancel, self._during_look = during_cancel, during_look
+
+    def cancel_run(self, run_id: int) -> None:
+        if self._during_cancel is not None:
+            os.kill(os.getpid(), self._during_cancel)
+        self.cancelled.append(run_id)
+
+    def get_run(self, run_id: int) -> Run:
+        del run_id
+        if self._during_look is not None and self.cancelled:
+            os.kill(os.getpid(), self._during_look)
+        return _run("TERMINATED", "CANCELED")
+
+
+def _client(jobs: _Jobs) -> WorkspaceClient:
+    client: Any = SimpleNamespace(jobs=jobs, config=SimpleNamespace(host="https://adb-1.azuredatabricks.net"))
+    return client  # type: ignore[no-any-return]
+
+
+def _run(life_cycle: str, result: str | None = None, duration_ms: int = 0, message: str = "") -> Run:
+    state = {"life_cycle_state": life_cycle, "result_state": result, "state_message": message}
+    known = {key: value for key, value in state.items() if value}
+    tasks = [{"task_key": "harness", "state": known, "execution_duration": duration_ms}]
+    return Run.from_dict({"run_id": 2, "run_page_url": URL, "state": known, "tasks": tasks})
+
+
+def test_a_second_ctrl_c_does_not_keep_a_run_from_being_cancelled(ctrl_c: signal.Signals) -> None:
+    """Somebody who is impatient presses it twice: the workspace is asked all the same."""
+    jobs = _Jobs(during_cancel=ctrl_c, during_look=None)
+    runs.cancel(_client(jobs), 2)
+    assert [2] == jobs.cancelled
+
+
+def test_a_second_ctrl_c_ends_the_wait(ctrl_c: signal.Signals) -> None:
+    """Once the workspace has been asked; the message says that the run is being cancelled."""
+    jobs = _Jobs(during_cancel=None, during_look=ctrl_c)
+    with pytest.raises(InterruptedRunError, match="The run 2 is being cancelled") as caught:
+        runs.cancel(_client(jobs), 2)
+    assert ([2], ExitCode.INTERRUPTED) == (jobs.cancelled, caught.value.exit_code)
+    assert "https://adb-1.azuredatabricks.net" in str(caught.value.remedy)
+
+
+def test_what_is_undisturbed_leaves_the_signals_as_they_were(ctrl_c: signal.Signals) -> None:
+    """Also one block within another, and where the block breaks."""
+
+    def press() -> None:
+        with runs.undisturbed():
+            with runs.undisturbed():
+                os.kill(os.getpid(), ctrl_c)
+            os.kill(os.getpid(), ctrl_c)
+            raise ValueError("It breaks.")
+
+    with pytest.raises(ValueError, match="breaks"):
+        press()
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), ctrl_c)
+
+
+def test_another_thread_sets_no_signals() -> None:
+    """Only the main one may; the block is gone through all the same."""
+    done: list[bool] = []
+
+    def work() -> None:
+        with runs.undisturbed():
+            done.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(timedelta(minutes=1).total_seconds())
+    assert [True] == done
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("\x1b[0;31mValueError\x1b[0m\x1b[1;32m: 50% off\x1b[0m", "ValueError: 50% off"),
+        ("\x1b]0;title\x07\x1b[2K\x1b[?25lgone", "gone"),
+        ("\x1b]8;;https://a\x1b\\link\x1b]8;;\x1b\\ \x1bM\x1b", "link "),
+        ("a [31m of no colour", "a [31m of no colour"),
+    ],
+    ids=["colours", "title and cursor", "a link", "none"],
+)
+def test_a_trace_is_told_without_its_colours(said: str, expected: str) -> None:
+    """A terminal would obey them; the error, the trace and the log may have them."""
+    output = RunOutput(error=said, error_trace=f"Traceback\n{said}\n", logs=f"{said}\nlast")
+    told = runs.fault(_run("TERMINATED", "FAILED", 5), output).message
+    assert told == (
+        f"The run failed: {expected}\nThe end of its trace:\n    Traceback\n    {expected}\n"
+        f"The end of its log:\n    {expected}\n    last"
+    )
+
+
+class _NoFiles:
+    """A run's folder without events."""
+
+    def read(self, path: str) -> bytes | None:
+        del path
+        return None
+
+
+def _seen(*states: Run) -> list[Event]:
+    """What is told of a run in these states, one after the other."""
+    events: list[Event] = []
+    files: Any = _NoFiles()
+    remote: RemoteFiles = files
+    follower = Follower(remote, "events.jsonl", events.append, lambda _line: None)
+    for each in states:
+        follower.look(each)
+    return events
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        [_run("INTERNAL_ERROR", "FAILED", message="No quota.")],
+        [_run("SKIPPED", message="No quota.")],
+        [_run("TERMINATING", message="Ending."), _run("TERMINATED", "CANCELED", message="No quota.")],
+    ],
+    ids=["no cluster", "skipped", "cancelled"],
+)
+def test_a_cluster_that_never_started_is_told_to_have_failed(states: list[Run]) -> None:
+    """It is not done, whatever has become of its run."""
+    events = _seen(_run("PENDING", message="Waiting."), *states)
+    assert "done" not in {each.state for each in events}
+    assert ("cluster", "failed: No quota.") == (events[-1].step, events[-1].detail)
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        [_run("RUNNING"), _run("TERMINATING"), _run("TERMINATED", "FAILED")],
+        [_run("TERMINATED", "FAILED", 3)],
+        [_run("TERMINATED", "SUCCESS")],
+        [_run("TERMINATING", duration_ms=3), _run("TERMINATED", "SUCCESS", 3)],
+    ],
+    ids=["seen at work", "failed at once", "passed at once", "seen ending"],
+)
+def test_a_cluster_that_has_worked_is_done(states: list[Run]) -> None:
+    """Also where the task was over before anybody saw it run."""
+    events = _seen(_run("PENDING", message="Waiting."), *states)
+    assert ["started", "running", "done"] == [each.state for each in events]
