@@ -11,6 +11,9 @@ NAME =
 TARGET =
 TABLE =
 VERSION =
+VERSIONS =
+DATA =
+LABEL =
 RUN =
 KEEP =
 ARGS =
@@ -33,7 +36,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
   --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
 .NOTPARALLEL:
-.PHONY: help setup named run-ready dev-ready scenario validate attach doctor asset-bundle sweep check runs trace compare ui build up down logs clean clean-runs
+.PHONY: help setup named run-ready dev-ready calibrate bisect plan list init schema scenario validate attach doctor asset-bundle sweep check runs trace compare ui build up down logs clean clean-runs
 .PHONY: test test-fast test-databricks test-compose lint types imports format lock bench
 
 help: ## list the targets
@@ -51,9 +54,9 @@ run-ready:
 dev-ready:
 	@$(BOOTSTRAP) --lock requirements/dev.lock
 
-scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedded|compose|databricks] [KEEP=1] [VALIDATE=1]
+scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedded|compose|databricks] [KEEP=1] [VALIDATE=1] [TABLE=URI [VERSIONS=12,latest]]
 	@$(HARNESS) $(if $(VALIDATE),validate,scenario) $(NAME) $(if $(TARGET),--target $(TARGET)) \
-	  $(if $(KEEP),--keep) $(ARGS)
+	  $(if $(KEEP),--keep) $(if $(TABLE),--table $(TABLE)) $(if $(VERSIONS),--versions $(VERSIONS)) $(ARGS)
 
 validate: named run-ready ## run a scenario here, then on Databricks, and compare the two: NAME=three_versions
 	@$(HARNESS) validate $(NAME) $(if $(TARGET),--target $(TARGET)) $(if $(KEEP),--keep) $(ARGS)
@@ -71,8 +74,27 @@ asset-bundle: named run-ready ## write a Databricks Asset Bundle that runs a sce
 sweep: run-ready ## remove what has expired in the workspace
 	@$(HARNESS) sweep $(ARGS)
 
+calibrate: named run-ready ## propose bounds from runs with other seeds: NAME=... [ARGS="--repeats 10"]
+	@$(HARNESS) calibrate $(NAME) $(if $(TARGET),--target $(TARGET)) $(ARGS)
+
+bisect: named run-ready ## find the version at which a bound began to fail: NAME=... [ARGS="--bound test_roc_auc"]
+	@$(HARNESS) bisect $(NAME) $(if $(TARGET),--target $(TARGET)) $(ARGS)
+
 check: run-ready ## look for mistakes in a scenario without running it: NAME=...
 	@$(HARNESS) check $(NAME) $(ARGS)
+
+plan: named run-ready ## show what a scenario will do and cost, without Spark: NAME=...
+	@$(HARNESS) plan $(NAME) $(ARGS)
+
+list: run-ready ## list the scenarios, with what their newest runs came to
+	@$(HARNESS) list $(ARGS)
+
+init: named run-ready ## write a first scenario from a data file: NAME=... DATA=... LABEL=... [ARGS="--positive yes"]
+	@$(if $(and $(DATA),$(LABEL)),,echo "Name a file and a column: make init NAME=$(NAME) DATA=... LABEL=..." >&2; exit 2)
+	@$(HARNESS) init $(NAME) --data $(DATA) --label $(LABEL) $(ARGS)
+
+schema: run-ready ## write the scenario file's JSON Schema anew, after a change of the language
+	@$(HARNESS) schema --out harness/scenario.schema.json $(ARGS)
 
 runs: run-ready ## list the runs [of one table: TABLE=lc_loan [of one of its versions: VERSION=0]]
 	@$(HARNESS) runs $(if $(TABLE),--table $(TABLE)) $(if $(VERSION),--version $(VERSION)) $(ARGS)

@@ -11,6 +11,7 @@ From Python or a notebook::
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 
-def run(scenario: str | Path, *, target: str | None = None, quiet: bool = False) -> Result:
+def run(
+    scenario: str | Path, *, target: str | None = None, quiet: bool = False, only: Sequence[str] = ()
+) -> Result:
     """Run one scenario, and give its result.
 
     Args:
         scenario: A scenario's file, or its name below ``scenarios/``.
         target: Where to run; the settings' choice where it is not said.
         quiet: Show neither progress nor verdict.
+        only: Which combination of a scenario's matrix, such as ``["seed=1"]``.
 
     Returns:
         The result, also where bounds failed; ``result.verdict`` tells.
@@ -38,4 +42,5 @@ def run(scenario: str | Path, *, target: str | None = None, quiet: bool = False)
 
     from harness.workflow import run_scenario
 
-    return run_scenario(str(scenario), target, Console(quiet=quiet, highlight=False)).result
+    console = Console(quiet=quiet, highlight=False)
+    return run_scenario(str(scenario), target, console, only=only).result

@@ -36,8 +36,20 @@ app = typer.Typer(
 )
 
 
+def _scenario_names(incomplete: str) -> list[str]:
+    """What a shell may complete a name to."""
+    from harness.scenario.loader import FOLDER
+
+    return sorted(file.stem for file in FOLDER.glob("*.yaml") if file.stem.startswith(incomplete))
+
+
 ScenarioName = Annotated[
-    str, typer.Argument(metavar="NAME|FILE", help="A scenario by name (scenarios/NAME.yaml) or file.")
+    str,
+    typer.Argument(
+        metavar="NAME|FILE",
+        help="A scenario by name (scenarios/NAME.yaml) or file.",
+        autocompletion=_scenario_names,
+    ),
 ]
 Target = Annotated[
     str | None,
@@ -50,25 +62,104 @@ Keep = Annotated[
     typer.Option("--keep", help="After a fault, keep the stack or the uploaded files that this run made."),
 ]
 
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="PLACE=VALUE",
+        help="Of a scenario's matrix, the combinations with this value; may be said repeatedly.",
+    ),
+]
+
 
 @app.command(epilog=EXIT_CODES)
 def scenario(
     name: ScenarioName,
     target: Target = None,
     keep: Keep = False,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URI",
+            help="A Delta table that is there already, which is read in place of building the scenario's.",
+        ),
+    ] = None,
+    versions: Annotated[
+        str | None,
+        typer.Option(help="Of --table: numbers, times or latest, with commas between; latest without."),
+    ] = None,
+    only: Only = None,
 ) -> None:
     """Run a scenario: build every version, train, explain, track, judge, publish."""
-    from harness.workflow import run_scenario
+    from harness.scenario.given_table import given_table
+    from harness.studies.matrix import run_every
 
-    raise typer.Exit(run_scenario(name, target, _console(), keep=keep).exit_code)
+    given = given_table(table, versions)
+    raise typer.Exit(run_every(name, target, _console(), keep=keep, table=given, only=only or ()))
 
 
 @app.command(epilog=EXIT_CODES)
-def validate(name: ScenarioName, target: Target = None, keep: Keep = False) -> None:
+def calibrate(
+    name: ScenarioName,
+    repeats: Annotated[int, typer.Option(help="Runs, each with a seed of its own; at least 3.")] = 10,
+    false_alarms: Annotated[
+        float, typer.Option(help="Rate of false alarms that each proposed bound may have.")
+    ] = 0.01,
+    every_metric: Annotated[
+        bool, typer.Option("--all", help="Also what the scenario does not bound: every metric of quality.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--json", help="A file for all numbers.")] = None,
+    target: Target = None,
+    only: Only = None,
+) -> None:
+    """Run a scenario with several seeds, and propose bounds: how often they fail by chance, what they see."""
+    from harness.report.studies import show_calibration
+    from harness.studies.calibrate import calibrate as run_repeats
+
+    console = _console()
+    made = run_repeats(
+        name,
+        target,
+        console,
+        repeats=repeats,
+        false_alarms=false_alarms,
+        every_metric=every_metric,
+        only=only or (),
+        out=out,
+    )
+    show_calibration(console, made.calibration, made.proposal)
+    typer.echo(f"calibration  {made.folder}")
+
+
+@app.command(epilog=EXIT_CODES)
+def bisect(
+    name: ScenarioName,
+    bound: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METRIC[.KIND]",
+            help="A bound of the last version; the first that failed in the newest run without.",
+        ),
+    ] = None,
+    target: Target = None,
+    only: Only = None,
+) -> None:
+    """Find the version at which a bound began to fail, with few trainings. Exit code 4: there is none."""
+    from harness.report.studies import show_search
+    from harness.studies.bisect import bisect as find, exit_code
+
+    console = _console()
+    found = find(name, target, console, bound=bound, only=only or ())
+    show_search(console, found)
+    raise typer.Exit(exit_code(found.searched))
+
+
+@app.command(epilog=EXIT_CODES)
+def validate(name: ScenarioName, target: Target = None, keep: Keep = False, only: Only = None) -> None:
     """Run a scenario here, as --target says, then on Databricks, and see that both say the same."""
     from harness.workflow import validate as run_both
 
-    raise typer.Exit(run_both(name, target, _console(), keep=keep))
+    raise typer.Exit(run_both(name, target, _console(), keep=keep, only=only or ()))
 
 
 @app.command(epilog=EXIT_CODES)
@@ -95,11 +186,12 @@ def doctor(target: Target = None) -> None:
 def asset_bundle(
     name: ScenarioName,
     out: Annotated[Path | None, typer.Option(help="Its folder; asset-bundle/NAME without.")] = None,
+    only: Only = None,
 ) -> None:
     """Write a Databricks Asset Bundle that runs a scenario as a scheduled job, from the same settings."""
     from harness.workflow import write_asset_bundle
 
-    typer.echo(write_asset_bundle(name, out, _console()))
+    typer.echo(write_asset_bundle(name, out, _console(), only or ()))
 
 
 @app.command(epilog=EXIT_CODES)
@@ -114,7 +206,12 @@ def sweep() -> None:
 
 @app.command(epilog=EXIT_CODES)
 def check(
-    names: Annotated[list[str], typer.Argument(metavar="NAME|FILE...", help="Scenarios by name or file.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME|FILE...", help="Scenarios by name or file.", autocompletion=_scenario_names
+        ),
+    ],
 ) -> None:
     """Check scenario files and the headers of their data, without Spark."""
     from harness.scenario.loader import load_scenario
@@ -130,6 +227,68 @@ def check(
             versions = len(loaded.scenario.versions)
             typer.echo(f"{loaded.document.file}: ok ({versions} version{'s' if versions != 1 else ''})")
     raise typer.Exit(code)
+
+
+@app.command(epilog=EXIT_CODES)
+def plan(
+    name: ScenarioName,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
+) -> None:
+    """Show which versions a scenario makes, what is trained, and what it costs; without Spark."""
+    import json
+
+    from harness.authoring.plan_table import plan_of
+    from harness.report.authoring import show_plan
+    from harness.scenario.loader import load_scenario
+    from harness.settings import read_settings
+
+    planned = plan_of(load_scenario(name).scenario, read_settings())
+    if as_json:
+        typer.echo(json.dumps(planned.values(), indent=2))
+    else:
+        show_plan(_console(), planned)
+
+
+@app.command("list", epilog=EXIT_CODES)
+def list_command() -> None:
+    """List the scenarios in the folder 'scenarios', with what the newest run of each came to."""
+    from harness.authoring.listing import list_scenarios
+    from harness.report.authoring import show_scenarios
+    from harness.scenario.loader import FOLDER
+    from harness.settings import read_settings
+
+    show_scenarios(_console(), list_scenarios(FOLDER, read_settings().runs))
+
+
+@app.command(epilog=EXIT_CODES)
+def init(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new scenario's name.")],
+    data: Annotated[Path, typer.Option(help="A CSV, JSON or Parquet file, or a Delta table's folder.")],
+    label: Annotated[str, typer.Option(help="The column that is to be predicted.")],
+    positive: Annotated[
+        list[str] | None, typer.Option(help="A value of it that counts as positive; may be said repeatedly.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="The column that names a row; found without.")] = None,
+) -> None:
+    """Write a first scenario, scenarios/NAME.yaml, from a data file; it runs as it is."""
+    from harness.authoring.init import write_scenario
+    from harness.scenario.loader import FOLDER
+
+    file = write_scenario(name, data, label, positive or (), key, FOLDER)
+    typer.echo(f"{file} is written. Look at its comments, then: harness scenario {name}")
+
+
+@app.command(epilog=EXIT_CODES)
+def schema(
+    out: Annotated[Path | None, typer.Option(help="A file; standard output without.")] = None,
+) -> None:
+    """Show the JSON Schema of the scenario file, by which an editor completes and checks it."""
+    from harness.authoring.schema import schema_text
+
+    if out is None:
+        typer.echo(schema_text(), nl=False)
+    else:
+        out.write_text(schema_text(), encoding="utf-8")
 
 
 @app.command(epilog=EXIT_CODES)
@@ -302,6 +461,10 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 def _tell(error: HarnessError) -> None:
     sys.stderr.write(f"{error}\n")
+    from harness.report.github import error_lines, is_there
+
+    if is_there():
+        sys.stderr.writelines(f"{line}\n" for line in error_lines(error))
 
 
 def _running_stack(settings: Settings) -> Stack | None:

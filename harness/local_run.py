@@ -10,7 +10,9 @@ from harness.errors import NotThereError
 from harness.report import words
 from harness.results import Result
 from harness.runs import RunFolder, list_runs
+from harness.scenario.given_table import TABLE_URI
 from harness.scenario.loader import FOLDER
+from harness.scenario.matrix import words_of
 from harness.scenario.plan import Plan, SourceData
 from harness.verdict.parity import CLOUD, Parity, Tolerances, compare, not_compared
 
@@ -43,8 +45,9 @@ def compare_with_local(
 def newest_local_run(runs: Path, plan: Plan) -> LocalRun:
     """The newest local run that a run with this plan can be compared with.
 
-    It was made by the same wheel, from the same scenario file's content and the same source rows, and it
-    came to its end. Where there is none, the reason tells how the newest run of the scenario differs.
+    It was made by the same wheel, from the same scenario file's content with the same parameters, and from
+    the same rows or the same table, and it came to its end. Where there is none, the reason tells how the
+    newest run of the scenario differs.
 
     Args:
         runs: The folder of all runs.
@@ -86,17 +89,23 @@ def _other_inputs(local: Plan, plan: Plan) -> Iterator[str]:
         yield f"was made by another wheel: {local.harness_version}, not {plan.harness_version}"
     if local.scenario_sha256 != plan.scenario_sha256:
         yield "is of another scenario content: " + _digests(local.scenario_sha256, plan.scenario_sha256)
-    yield from _other_source(local.source, plan.source)
+    if _parameters(local) != _parameters(plan):
+        yield f"has other parameters: {_parameters(local)}, not {_parameters(plan)}"
+    if local.existing_table != plan.existing_table:
+        yield f"was of another table: {_table(local)}, not {_table(plan)}"
+    for name in plan.sources:
+        if name in local.sources:
+            yield from _other_source(name, local.sources[name], plan.sources[name])
 
 
-def _other_source(local: SourceData, source: SourceData) -> Iterator[str]:
+def _other_source(name: str, local: SourceData, source: SourceData) -> Iterator[str]:
     if local.sha256 != source.sha256:
-        yield "started from other source rows: " + _digests(local.sha256, source.sha256)
+        yield f"had other rows in {name}: " + _digests(local.sha256, source.sha256)
     elif source.sha256 is None and _origin(local) != _origin(source):
         # Nothing tells what is in a folder; the same one is taken at its word, and fingerprints decide.
-        yield f"started from other source rows: {_origin(local)}, not {_origin(source)}"
+        yield f"had other rows in {name}: {_origin(local)}, not {_origin(source)}"
     if (local.format, local.options) != (source.format, source.options):
-        yield f"read its source in another way: {_reading(local)}, not {_reading(source)}"
+        yield f"read {name} in another way: {_reading(local)}, not {_reading(source)}"
 
 
 def _unfinished(folder: RunFolder, result: Result | None) -> Iterator[str]:
@@ -104,6 +113,16 @@ def _unfinished(folder: RunFolder, result: Result | None) -> Iterator[str]:
         yield "is still at work" if folder.under_way else "has no result that can be read"
     elif result.failure is not None:
         yield f"ended early ({result.failure.kind})"
+
+
+def _parameters(plan: Plan) -> str:
+    """Those of the plan without the table's place, which is compared as such."""
+    values = {name: value for name, value in plan.parameters.items() if name != TABLE_URI}
+    return words_of(values) or "none"
+
+
+def _table(plan: Plan) -> str:
+    return words.public(plan.existing_table) if plan.existing_table is not None else "one of its own"
 
 
 def _origin(source: SourceData) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 MIN_POSITIVES = 10
 """A ROC AUC on fewer positives than this is not proven, whatever its value."""
+ADDED = "added_"
+"""Before the name of a metric on held-out rows: the same of those alone that the version added."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,30 @@ _ALL = (
     Metric("test_log_loss", "mean log loss on the held-out rows, in nats", unit_interval=False),
     Metric("test_accuracy", "share of held-out rows that are predicted right at 0.5"),
     Metric("test_f1", "F1 of the positive class on the held-out rows at 0.5"),
+    Metric(
+        "added_test_roc_auc",
+        "ROC AUC on the held-out rows that this version added",
+        positives="added_test_positives",
+        standard_error="added_test_roc_auc_se",
+    ),
+    Metric("added_test_roc_auc_se", "standard error of added_test_roc_auc (Hanley and McNeil)"),
+    Metric("added_test_pr_auc", "average precision on the held-out rows that this version added"),
+    Metric(
+        "added_test_log_loss",
+        "mean log loss on the held-out rows that this version added, in nats",
+        unit_interval=False,
+    ),
+    Metric(
+        "added_test_accuracy", "share of held-out rows added by this version that are predicted right at 0.5"
+    ),
+    Metric("added_test_f1", "F1 of the positive class on the held-out rows that this version added, at 0.5"),
     Metric("lime_r2_mean", "mean R2 of the local explanations over the explained rows", unit_interval=False),
     Metric("train_rows", "rows that the model was trained on", unit_interval=False),
     Metric("train_positives", "positive rows that the model was trained on", unit_interval=False),
     Metric("test_rows", "held-out rows", unit_interval=False),
     Metric("test_positives", "positive held-out rows", unit_interval=False),
+    Metric("added_test_rows", "held-out rows that this version added", unit_interval=False),
+    Metric("added_test_positives", "positive held-out rows that this version added", unit_interval=False),
     Metric("filtered_rows", "rows that the scenario's filter left out", unit_interval=False),
     Metric(
         "unlabelled_rows",

@@ -37,30 +37,52 @@ class Verdict(StrEnum):
         }[self]
 
 
-BoundKind = Literal["min", "max", "equals", "change_min", "change_max"]
+BoundKind = Literal["min", "max", "equals", "change_min", "change_max", "is"]
 
 
 class BoundResult(Model):
     """One bound held against what was measured."""
 
     metric: str
+    """A metric's name, ``rows``, or another expectation's, such as ``schema`` or ``top_3_overlap``."""
     kind: BoundKind
+    """``is``: of a text, such as a Delta operation."""
     measured: Measured
-    """The metric itself; for a change, its difference to the earlier version."""
-    bound: float
+    """The metric itself; for a change, its difference to the earlier value; none for a text."""
+    bound: Measured
+    """None for a text."""
     tolerance: float = 0.0
     since: str | None = None
+    """The earlier version, or the other run, that it is compared with."""
+    relative: bool = False
+    """Whether a change is a share of the earlier value."""
+    expected: str = ""
+    """The text that it must be."""
+    found: str = ""
+    """The text that it is; for a schema, what is wrong with it."""
     distance: Measured
     """How far inside the bound the measured value lies; negative where it lies outside."""
     verdict: Verdict
+    must_fail: bool = False
+    """Whether the scenario must come to fail by this bound."""
     reason: str = ""
     """Why it is not proven."""
 
     @property
+    def outcome(self) -> Verdict:
+        """What the bound means for the run: one that must fail and does is a pass, and the other way."""
+        if not self.must_fail or self.verdict is Verdict.NOT_PROVEN:
+            return self.verdict
+        return Verdict.PASS if self.verdict is Verdict.FAIL else Verdict.FAIL
+
+    @property
     def text(self) -> str:
         """The bound as a person writes it, such as ``>= 0.6``."""
+        if self.bound is None:
+            return f"= {self.expected}"
         sign = {"min": ">=", "max": "<=", "equals": "=", "change_min": ">=", "change_max": "<="}
-        text = f"{sign[self.kind]} {self.bound:.6g}"
+        value = f"{100 * self.bound:.6g} %" if self.relative else f"{self.bound:.6g}"
+        text = f"{sign[self.kind]} {value}"
         if self.kind == "equals" and self.tolerance:
             text += f" ± {self.tolerance:g}"
         return f"{text} since {self.since}" if self.since else text
@@ -95,6 +117,48 @@ class GridPoint(Model):
     chosen: bool
 
 
+class Commit(Model):
+    """What Delta's log says of the commit that a version is."""
+
+    operation: str
+    time: AwareDatetime
+    reader: int
+    """Protocol version that a reader must know."""
+    writer: int
+
+
+class RowChanges(Model):
+    """The rows of a version held against those of the version before it, by their key."""
+
+    added: int
+    removed: int
+    changed: int
+
+
+class Bin(Model):
+    """Rows whose value of a column lies in one bin: from its start up to the next one's, or one value."""
+
+    start: float | str
+    rows: int
+
+
+class RocPoint(Model):
+    """One point of a ROC curve."""
+
+    false_positive_rate: float
+    true_positive_rate: float
+
+
+class CalibrationBin(Model):
+    """Held-out rows of similar predicted probability."""
+
+    rows: int
+    predicted: float
+    """Mean predicted probability."""
+    observed: float
+    """Share of positives."""
+
+
 class VersionResult(Model):
     """One version of the table, the run that trained on it, and what was measured."""
 
@@ -106,6 +170,25 @@ class VersionResult(Model):
     """128 bits as 32 hexadecimal digits; see ``harness.job.fingerprint``."""
     data_schema: Annotated[dict[str, str], Field(alias="schema")]
     """Column to type, in order."""
+    commits: int | None = None
+    """How many the step made; none for a version that was there already."""
+    commit: Commit | None = None
+    error: str | None = None
+    """The class of the error with which the step failed, as it had to."""
+    nulls: dict[str, float] = {}
+    """Column to the share of rows in which it is null."""
+    null_keys: int = 0
+    duplicate_keys: int = 0
+    """Rows beyond the first of each key."""
+    changes: RowChanges | None = None
+    """Against the version before it in the scenario; none for the first."""
+    distributions: dict[str, tuple[Bin, ...]] = {}
+    """Feature to its bins, the same ones at every version; the outer ones of numbers are open, and the last
+    one of texts holds all others."""
+    roc: tuple[RocPoint, ...] = ()
+    """On the held-out rows."""
+    calibration: tuple[CalibrationBin, ...] = ()
+    """On the held-out rows."""
     status: Literal["built", "trained", "failed"] = "built"
     run_id: str | None = None
     """Of the MLflow run."""

@@ -18,6 +18,8 @@ from harness.scenario.suggest import did_you_mean
 
 LATEST = "latest"
 PLAN, RESULT = "plan.json", "result.json"
+PROBED = "train"
+"""Parameter of a run that trains at some of its scenario's versions alone."""
 _RUN_ID = re.compile(r"\d{8}-\d{6}-\w+-[0-9a-f]{4}")
 
 
@@ -61,6 +63,15 @@ class RunFolder:
     def lake(self) -> str | None:
         """Root URI below which it built its tables; ``None`` where it does not say."""
         return self._environment("lake")
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether it was a look at single versions, which says nothing of the scenario's bounds."""
+        try:
+            plan = json.loads((self.path / PLAN).read_text(encoding="utf-8"))
+            return PROBED in plan.get("parameters", {})
+        except (OSError, ValueError, AttributeError, TypeError):
+            return False
 
     def read_plan(self) -> Plan:
         """What was planned.

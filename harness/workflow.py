@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from harness.errors import (
     HarnessError,
     InterruptedRunError,
     JobError,
+    Location,
     LostRunError,
     NotThereError,
     Problem,
@@ -20,18 +21,21 @@ from harness.errors import (
     UsageError,
 )
 from harness.events import Listener
-from harness.files import held, sha256_of, write_text
+from harness.files import held, write_text
 from harness.local_run import compare_with_local
+from harness.planning import resolve_plan
 from harness.results import Result
-from harness.runs import PLAN, RESULT, RunFolder, find_run, new_run_id
+from harness.runs import PLAN, RESULT, RunFolder, find_run
+from harness.scenario.given_table import GivenTable, given_in
 from harness.scenario.loader import LoadedScenario, load_scenario
-from harness.scenario.plan import Environment, Plan, Setting, SourceData
-from harness.settings import STORES, Settings, read_settings
+from harness.scenario.model import Scenario
+from harness.scenario.plan import Plan
+from harness.settings import Settings, read_settings
+from harness.studies.choice import single
 from harness.targets import Target, open_target
 from harness.targets.databricks import Databricks
 from harness.verdict.bounds import judge_versions, overall
 from harness.verdict.parity import CLOUD, Parity, Tolerances, exit_code
-from harness.wheel import content_version
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,20 +56,32 @@ class Outcome:
         return exit_code(self.result, self.parity)
 
 
-def run_scenario(scenario: str, target: str | None, console: Console, *, keep: bool = False) -> Outcome:
-    """Run one scenario on one target.
+def run_scenario(
+    scenario: str,
+    target: str | None,
+    console: Console,
+    *,
+    keep: bool = False,
+    table: GivenTable | None = None,
+    only: Sequence[str] = (),
+) -> Outcome:
+    """Run one scenario on one target; of a matrix one combination.
 
     Args:
         scenario: Name or file.
         target: Name of the target; the settings' where it is ``None``.
         console: Where progress and verdict are shown.
         keep: What the run brought up outlives a fault.
+        table: To be read in place of the one that the scenario names.
+        only: ``PLACE=VALUE`` each, which combination of a matrix.
 
     Raises:
         HarnessError: There is no verdict; the exception says why, and with which exit code to end.
     """
     settings = read_settings({"target": target})
-    loaded = load_scenario(scenario)
+    loaded = single(load_scenario(scenario, table), only)
+    if table is not None:
+        _say_on(console)(table.words(loaded.scenario))
     place = open_target(settings, _say_on(console), keep=keep)
     return run_there(place, loaded, settings, console)
 
@@ -99,11 +115,13 @@ def attach_run(run_id: str, console: Console) -> Outcome:
     with held(folder.path / PLAN):
         result = run_job(place.attach, folder, console)
         if result.failure is not None and result.failure.kind == ScenarioError.__name__:
-            raise_mistakes(result, load_scenario(plan.scenario_file))
+            raise_mistakes(result, load_scenario(plan.scenario_file, given_in(plan)))
     return conclude(plan, result, folder, settings, console)
 
 
-def validate(scenario: str, target: str | None, console: Console, *, keep: bool = False) -> ExitCode:
+def validate(
+    scenario: str, target: str | None, console: Console, *, keep: bool = False, only: Sequence[str] = ()
+) -> ExitCode:
     """Run a scenario here and, where that passes, on the cloud, and hold the two runs against each other.
 
     Args:
@@ -111,36 +129,40 @@ def validate(scenario: str, target: str | None, console: Console, *, keep: bool 
         target: Of the run here; the settings' where it is ``None``.
         console: Where progress and verdicts are shown.
         keep: What a run brought up outlives a fault.
+        only: ``PLACE=VALUE`` each, which combination of a matrix.
 
     Raises:
         HarnessError: There is no verdict; the exception says why, and with which exit code to end.
     """
     # What the workspace lacks is told before minutes are spent here.
     settings = read_settings({"target": target})
-    loaded = load_scenario(scenario)
+    loaded = single(load_scenario(scenario), only)
     cloud = Databricks(settings.of_target(CLOUD), _say_on(console), keep=keep)
     cloud.require_ready()
     here = "auto" if settings["target"] == CLOUD else settings["target"]
-    local = run_scenario(scenario, here, console, keep=keep)
+    local = run_scenario(scenario, here, console, keep=keep, only=only)
     if local.exit_code:
         console.print("The local run does not pass: nothing was sent to the cloud.", markup=False)
         return local.exit_code
     return run_there(cloud, loaded, settings.of_target(CLOUD), console).exit_code
 
 
-def write_asset_bundle(scenario: str, folder: Path | None, console: Console) -> Path:
+def write_asset_bundle(
+    scenario: str, folder: Path | None, console: Console, only: Sequence[str] = ()
+) -> Path:
     """Write a Databricks Asset Bundle that runs a scenario on a schedule, and give its file.
 
     Args:
         scenario: Name or file.
         folder: The bundle's own; one by the scenario's name where it is ``None``.
         console: Where faults of the workspace are told.
+        only: ``PLACE=VALUE`` each, which combination of a matrix.
     """
     from harness.workspace.asset_bundle import write
 
     settings = read_settings({"target": CLOUD})
     place = Databricks(settings, _say_on(console))
-    plan = resolve_plan(load_scenario(scenario), settings, place)
+    plan = resolve_plan(single(load_scenario(scenario), only), settings, place)
     return write(settings, plan, place, folder or Path("asset-bundle", plan.scenario.name))
 
 
@@ -152,31 +174,8 @@ def conclude(plan: Plan, result: Result, folder: RunFolder, settings: Settings, 
     write_reports(plan, result, folder.path, parity)
     folder.make_latest()
     show(result, folder.path, console, parity)
+    announce(plan, result, folder.path, console, parity)
     return Outcome(result, folder.path, parity)
-
-
-def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> Plan:
-    """Everything decided: the job's only input."""
-    source = loaded.source
-    scenario = loaded.scenario
-    environment = target.environment(_size_of(source.path), scenario.publish.to)
-    return Plan(
-        run_id=new_run_id(scenario.name),
-        harness_version=content_version(),
-        scenario=scenario,
-        scenario_file=loaded.document.file,
-        scenario_sha256=loaded.sha256,
-        environment=environment,
-        source=target.place(
-            SourceData(
-                uri=source.uri,
-                format=source.format,
-                options=source.options,
-                sha256=sha256_of(source.path) if source.path and source.path.is_file() else None,
-            )
-        ),
-        settings=tuple(_in_force(settings, environment, scenario.publish.to)),
-    )
 
 
 @contextmanager
@@ -215,8 +214,18 @@ def raise_mistakes(result: Result, loaded: LoadedScenario) -> None:
         ScenarioError: With the lines of the scenario.
     """
     if result.failure is not None and result.failure.kind == ScenarioError.__name__:
-        problems = [Problem(each.message, each.location) for each in result.failure.problems]
+        problems = [
+            Problem(each.message, _place_in_file(loaded.scenario, each.location))
+            for each in result.failure.problems
+        ]
         raise loaded.document.error(problems)
+
+
+def _place_in_file(scenario: Scenario, location: Location) -> Location:
+    """Where the file has what the job names: the versions of a table that is there may stand beside it."""
+    if scenario.table.versions is not None and location[:1] == ("versions",):
+        return ("table", *location[:2])
+    return location
 
 
 def confirm_verdict(plan: Plan, result: Result) -> None:
@@ -227,7 +236,7 @@ def confirm_verdict(plan: Plan, result: Result) -> None:
     """
     if result.failure is not None:
         return
-    judged = judge_versions(plan.scenario.versions, result.versions)
+    judged = judge_versions(plan.scenario, result.versions, plan.baselines)
     verdict = overall(bound for each in judged for bound in each.bounds)
     if judged != result.versions or verdict != result.verdict:
         raise JobError(f"The job's verdict is '{result.verdict}', but its numbers lead to '{verdict}'.")
@@ -260,28 +269,12 @@ def show(result: Result, folder: Path, console: Console, parity: Parity | None) 
     show_verdict(console, result, folder, parity)
 
 
+def announce(plan: Plan, result: Result, folder: Path, console: Console, parity: Parity | None) -> None:
+    """Let GitHub show what failed beside the scenario's lines, where the run is a step of a workflow."""
+    from harness.report import github
+
+    github.announce(console, plan, result, folder, parity)
+
+
 def _say_on(console: Console) -> Callable[[str], None]:
     return lambda line: console.print(line, markup=False, soft_wrap=True)
-
-
-def _in_force(settings: Settings, environment: Environment, store: str) -> Iterator[Setting]:
-    """The settings as they are in force: a target has places of its own where nobody has named others."""
-    own = {
-        "lake": environment.lake,
-        f"{STORES}{store}": environment.model_store,
-        "tracking_uri": environment.tracking_uri,
-    }
-    for setting in settings:
-        value = own.get(setting.name, setting.value)
-        if value == setting.value:
-            yield setting
-        else:
-            yield Setting(name=setting.name, value=value, origin=f"target {environment.target}")
-
-
-def _size_of(path: Path | None) -> int | None:
-    if path is None:
-        return None
-    if path.is_file():
-        return path.stat().st_size
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -1,12 +1,13 @@
-"""``python -m harness.job PLAN RESULT [EVENTS] [--run-id ID] [--source URI]``: from plan to result.
+"""``python -m harness.job PLAN RESULT [EVENTS] [--run-id ID] [--source PATH=URI]...``: from plan to result.
 
 The first two are files, or ``-``: the plan from standard input, the result as one line on standard output.
 
 What it says of itself while it runs goes to standard output, one JSON line per event, and into the file
 EVENTS where one is named; everything else that it or Spark has to say goes to standard error.
 
-A plan that is run again and again has neither the name of each run nor, before it was deployed, the place of
-its rows: ``--run-id`` and ``--source`` stand in for what it says of them.
+A plan that is run again and again has neither the name of each run nor, before it was deployed, the places of
+its rows: ``--run-id`` and ``--source`` stand in for what it says of them. PATH is a source as the scenario
+writes it.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.events import Event
 from harness.files import write_text
 from harness.job.clock import Clock
 from harness.job.mirror import Mirror
 from harness.results import Result
-from harness.scenario.plan import Plan
+from harness.scenario.plan import Plan, SourceData
 
 if TYPE_CHECKING:
     from harness.job.tracking import Tracker
@@ -41,10 +42,14 @@ _STREAM = "-"
 def main(arguments: list[str]) -> int:
     """Run one plan; the exit code is the result's."""
     given = _parse(arguments)
+    try:
+        plan = _read_plan(given)
+    except HarnessError as error:
+        sys.stderr.write(f"{error}\n")
+        return int(error.exit_code)
     mirror = Mirror(Path(given.events)) if given.events else None
     # Spark starts Python workers by this name; any other Python may lack the packages.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    plan = _read_plan(given)
     clock = Clock(lambda event: _say(event, mirror))
     started = datetime.now(UTC)
     with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="harness-") as scratch:
@@ -88,16 +93,28 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("result")
     parser.add_argument("events", nargs="?")
     parser.add_argument("--run-id")
-    parser.add_argument("--source")
+    parser.add_argument("--source", action="append", default=[])
     return parser.parse_args(arguments)
 
 
 def _read_plan(given: argparse.Namespace) -> Plan:
     text = sys.stdin.read() if given.plan == _STREAM else Path(given.plan).read_text(encoding="utf-8")
     plan = Plan.model_validate_json(text)
-    if given.source:
-        plan = plan.model_copy(update={"source": plan.source.model_copy(update={"uri": given.source})})
+    placed = dict(_placed(plan, text) for text in given.source)
+    plan = plan.model_copy(update={"sources": {**plan.sources, **placed}})
     return plan.model_copy(update={"run_id": given.run_id}) if given.run_id else plan
+
+
+def _placed(plan: Plan, given: str) -> tuple[str, SourceData]:
+    """One of the plan's sources at another place, by ``PATH=URI``; both may have such signs in them."""
+    for name in sorted(plan.sources, key=len, reverse=True):
+        if given.startswith(f"{name}="):
+            uri = given.removeprefix(f"{name}=")
+            return name, plan.sources[name].model_copy(update={"uri": uri})
+    raise UsageError(
+        f"--source {given}: the plan has no such source.",
+        remedy=f"It has {', '.join(plan.sources) or 'none'}; say PATH=URI.",
+    )
 
 
 def _open_tracker(plan: Plan) -> Tracker:

@@ -58,19 +58,27 @@ def score_groups(scored: DataFrame, groups: Sequence[str]) -> dict[tuple[object,
             probability of the positive class.
         groups: Names of the columns that tell the groups apart; none for one group of all rows.
     """
+    rows = cumulated(scored, groups).groupBy(*groups).agg(*_sums()).collect()
+    return {tuple(row[name] for name in groups): _scores(row) for row in rows if row["p"] is not None}
+
+
+def cumulated(scored: DataFrame, groups: Sequence[str]) -> DataFrame:
+    """One row per group and score: how many positives and negatives have it, and how many at least it.
+
+    Those of one group lie in one partition, from the highest score to the lowest, so that sums over them
+    are added up in this order.
+    """
     counted = scored.groupBy(*groups, "score").agg(
         F.sum(F.col("label").cast("long")).alias("positives"),
         F.sum(1 - F.col("label").cast("long")).alias("negatives"),
     )
     partition = [F.col(name) for name in groups] or [F.lit(0)]
     from_the_top = Window.partitionBy(*partition).orderBy(F.desc("score"))
-    cumulated = counted.select(
+    return counted.select(
         "*",
         F.sum("positives").over(from_the_top).alias("positives_above"),
         F.sum("negatives").over(from_the_top).alias("negatives_above"),
     )
-    rows = cumulated.groupBy(*groups).agg(*_sums()).collect()
-    return {tuple(row[name] for name in groups): _scores(row) for row in rows if row["p"] is not None}
 
 
 def _sums() -> list[Column]:

@@ -13,7 +13,7 @@ from synapse.ml.explainers import VectorLIME
 
 from harness.job.prepare import FEATURES, KEY, PROBE
 from harness.results import FeatureExplanation
-from harness.scenario.model import Lime
+from harness.scenario.pipeline import Lime
 
 KERNEL_WIDTH = 0.75
 _WEIGHTS = "weights"

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import errno
 import re
+import textwrap
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pyspark.errors import AnalysisException, ParseException
+from py4j.java_gateway import is_instance_of
+from py4j.protocol import Py4JJavaError
+from pyspark import SparkContext
+from pyspark.errors import AnalysisException, ParseException, PySparkException
 
 from harness.errors import HarnessError, Location, NotThereError, Problem, ScenarioError
 from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY, unwritable
@@ -27,6 +34,9 @@ _REFUSED = re.compile(
     r"AuthenticationFailed|InvalidAuthenticationInfo|Authorization(Failure|PermissionMismatch)"
 )
 _UNTRUSTED = re.compile(r"PKIX path|CERTIFICATE_VERIFY_FAILED")
+_LENGTH_TOLD = 400
+_NOT_AN_AUTHORS = "INTERNAL_ERROR"
+"""The error class of Spark's own faults."""
 _ADDRESS = re.compile(r"https?://([\w.-]+(?::\d+)?)|host='([\w.-]+)'|UnknownHostException: ([\w.-]+)")
 
 
@@ -41,6 +51,72 @@ def blamed_on(what: str, location: Location) -> Iterator[None]:
         yield
     except (AnalysisException, ParseException) as error:
         raise ScenarioError([Problem(f"{what}: {first_sentence(error)}", location)]) from error
+
+
+@dataclass(frozen=True)
+class NamedError:
+    """One error of a chain of causes."""
+
+    name: str
+    """Its error class, such as ``DELTA_FAILED_TO_MERGE_FIELDS``, or its Java class where it has none."""
+    message: str
+    has_class: bool
+
+
+@contextmanager
+def blamed_on_step(what: str, location: Location) -> Iterator[None]:
+    """Whatever Spark or Delta refuses by an error class, while a step is carried out, is the step's mistake.
+
+    Raises:
+        ScenarioError: The step failed so; the Spark error is its cause.
+    """
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        if storage_fault(error) is not None or (named := blamable(error)) is None:
+            raise
+        raise ScenarioError([Problem(f"{what}: {told(named)}", location)]) from error
+
+
+def told(error: NamedError) -> str:
+    """An error in one line, with its class."""
+    # What follows is the place in a text that nobody wrote so, or Spark's plan.
+    message = textwrap.shorten(re.split(r"\n\n|; line |;\n", error.message)[0], _LENGTH_TOLD)
+    return message if error.name in message else f"[{error.name}] {message}"
+
+
+def blamable(error: BaseException) -> NamedError | None:
+    """What of an error a scenario's author can understand: the outermost error class in its causes."""
+    classes = (each for each in named_errors(error) if each.has_class)
+    return next((each for each in classes if not each.name.startswith(_NOT_AN_AUTHORS)), None)
+
+
+def named_errors(error: BaseException | None) -> list[NamedError]:
+    """An error that came out of the JVM and its causes, the outermost first."""
+    # PySpark keeps Java's own object only where no method of its own leads to it.
+    origin: Any = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    found: list[NamedError] = []
+    while origin is not None:
+        found.append(_named(origin))
+        origin = origin.getCause()
+    return found
+
+
+def _named(origin: Any) -> NamedError:
+    context: Any = SparkContext
+    is_spark = is_instance_of(context._gateway, origin, "org.apache.spark.SparkThrowable")  # noqa: SLF001
+    error_class = origin.getErrorClass() if is_spark else None
+    message = origin.getMessage() or ""
+    return NamedError(error_class or origin.getClass().getSimpleName(), message, error_class is not None)
+
+
+@contextmanager
+def logged() -> Iterator[None]:
+    """A fault on the side goes into the log, and does not hide the one that led here."""
+    try:
+        yield
+    except Exception:
+        traceback.print_exc()
 
 
 def first_sentence(error: BaseException) -> str:

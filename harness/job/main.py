@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-import platform
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import mlflow
 from pyspark.sql import SparkSession
 
 from harness.errors import ExitCode, HarnessError, InterruptedRunError, ScenarioError
 from harness.job import bundle
+from harness.job.build import BuiltVersion, build_version, open_build, step_place
+from harness.job.changes import in_order, row_changes
 from harness.job.check import CheckedVersion, check_version
 from harness.job.clock import Clock
+from harness.job.distributions import choose_bins, distributions
 from harness.job.explain import probe_keys
-from harness.job.faults import root_sentence, storage_fault
+from harness.job.faults import logged, root_sentence, storage_fault
+from harness.job.history import readable
+from harness.job.libraries import executors, libraries
 from harness.job.prepare import Samples, key_text, make_samples
 from harness.job.store import open_store
-from harness.job.table import build_version, read_source, read_version, remove_table
+from harness.job.table import remove_table
 from harness.job.tracking import Tracker
-from harness.job.version import TrainedVersion, raw_rows, train_version, untrained
+from harness.job.version import Subject, TrainedVersion, raw_rows, train_version, untrained
 from harness.results import Failure, FailureProblem, Result, Verdict, VersionResult
 from harness.scenario.plan import Plan
-from harness.verdict.bounds import judge_versions, overall
-from harness.wheel import content_version
+from harness.verdict.bounds import all_hold, judge_versions, overall
 
 _AT_ONCE = 4
-_LIBRARIES = ("pyspark", "delta-spark", "synapseml", "numpy", "pandas", "pyarrow")
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -70,10 +69,11 @@ def run(job: Job) -> Result:
     try:
         open_places(job)
         checked = build_versions(job)
-        samples = prepare_versions(job, checked)
-        trained = train_versions(job, checked, samples)
+        chosen = [version for version in in_order(checked) if version.is_trained]
+        samples = describe_and_prepare(job, checked, chosen)
+        trained = train_versions(job, chosen, samples)
         verdict = judge(job)
-        publish(job, trained, verdict)
+        publish(job, trained)
         return finish(job, verdict)
     except BaseException as error:
         return fail(job, error)
@@ -90,64 +90,100 @@ def build_versions(job: Job) -> list[CheckedVersion]:
     """Build every version and check it, before the first training; a fault leaves no table behind."""
     plan, clock, spark = job.plan, job.clock, job.spark
 
-    def check(number: int) -> CheckedVersion:
-        with clock.step("check", plan.scenario.versions[number].name):
-            return check_version(read_version(spark, plan.table_uri, number), plan.scenario, number)
+    def check(version: BuiltVersion) -> CheckedVersion:
+        at = step_place(plan, plan.scenario.index_of(version.name))
+        intact = readable(spark, plan.table_uri, version.name, version.number, at)
+        with clock.step("check", version.name), intact:
+            return check_version(version.table, plan.scenario, version.name, version.number)
 
     try:
         with clock.step("ingest"):
-            source = read_source(spark, plan.source)
-        for number, step in enumerate(plan.scenario.versions):
-            with clock.step("ingest", step.name):
-                build_version(source, step.append, plan, number, ("versions", number))
-        checked = side_by_side(job, check, range(len(plan.scenario.versions)))
+            build = open_build(spark, plan)
+        built: list[BuiltVersion] = []
+        for index, version in enumerate(plan.scenario.versions):
+            with clock.step("ingest", version.name):
+                built.append(build_version(build, index))
+        checked = side_by_side(job, check, built)
     except ScenarioError:
-        remove_table(spark, plan.table_uri)
+        remove_table(spark, plan)
         raise
-    job.versions = tuple(untrained(version) for version in checked)
+    job.versions = tuple(
+        untrained(looked_at).model_copy(
+            update={"commits": made.commits, "commit": made.commit, "error": made.error}
+        )
+        for looked_at, made in zip(checked, built, strict=True)
+    )
     return checked
 
 
-def prepare_versions(job: Job, checked: list[CheckedVersion]) -> list[Samples]:
-    """Featurize every version."""
+def describe_and_prepare(
+    job: Job, checked: list[CheckedVersion], chosen: list[CheckedVersion]
+) -> list[Samples]:
+    """Describe all versions while those that a model is trained at are featurized."""
+    with ThreadPoolExecutor(1) as beside:
+        described = beside.submit(describe_versions, job, checked)
+        samples = prepare_versions(job, chosen)
+        described.result()
+    return samples
+
+
+def describe_versions(job: Job, checked: list[CheckedVersion]) -> None:
+    """Hold the rows of every version against those before it, and count the values of its features."""
+    with job.clock.step("describe"):
+        bins = choose_bins([version for version in checked if version.is_trained])
+        found = zip(checked, row_changes(checked), distributions(checked, bins), strict=True)
+        for version, changes, counted in found:
+            facts = {"changes": changes, "distributions": counted}
+            job.update(known(job, version.name).model_copy(update=facts))
+
+
+def prepare_versions(job: Job, chosen: list[CheckedVersion]) -> list[Samples]:
+    """Featurize every version that a model is trained at."""
 
     def prepare(version: CheckedVersion) -> Samples:
         with job.clock.step("prepare", version.name):
-            return make_samples(version.frame, job.plan.scenario, version.rows)
+            return make_samples(version.frame, version.scenario, version.rows)
 
-    return side_by_side(job, prepare, checked)
+    return side_by_side(job, prepare, chosen)
 
 
-def train_versions(job: Job, checked: list[CheckedVersion], samples: list[Samples]) -> list[TrainedVersion]:
-    """Train, measure, explain and log every version, each on its own data alone."""
+def train_versions(job: Job, chosen: list[CheckedVersion], samples: list[Samples]) -> list[TrainedVersion]:
+    """Train, measure, explain and log every chosen version, each on its own data alone."""
     plan = job.plan
     with job.clock.step("log"):
         tracker = job.tracker.result()
         tracker.start()
-    probe = probe_keys(samples[0].test, plan.scenario.pipeline.explainer.rows)
+    probe = probe_keys(samples[0].test, plan.scenario.pipeline.explainer.rows) if samples else []
 
     def one(pair: tuple[CheckedVersion, Samples]) -> TrainedVersion:
         version, prepared = pair
-        folder = job.scratch / version.name
-        trained = train_version(version, prepared, probe, plan, tracker, job.clock, folder)
+        subject = Subject(version, prepared, known(job, version.name))
+        trained = train_version(subject, probe, plan, tracker, job.clock, job.scratch / version.name)
         prepared.release()
         job.update(trained.result)
         return trained
 
-    return side_by_side(job, one, list(zip(checked, samples, strict=True)))
+    return side_by_side(job, one, list(zip(chosen, samples, strict=True)))
+
+
+def known(job: Job, name: str) -> VersionResult:
+    """What is known so far of a version."""
+    return next(version for version in job.versions if version.name == name)
 
 
 def judge(job: Job) -> Verdict:
     """Hold every bound against what was measured."""
-    job.versions = judge_versions(job.plan.scenario.versions, job.versions)
+    job.versions = judge_versions(job.plan.scenario, job.versions, job.plan.baselines)
     return overall(bound for each in job.versions for bound in each.bounds)
 
 
-def publish(job: Job, trained: list[TrainedVersion], verdict: Verdict) -> None:
+def publish(job: Job, trained: list[TrainedVersion]) -> None:
     """Copy the bundles to the model store where the scenario allows it, and load the copies back."""
     plan = job.plan
     when = plan.scenario.publish.when
-    if when == "never" or (when == "pass" and verdict is not Verdict.PASS):
+    # One that must fail, and does, makes the run a pass and its model no better.
+    holds = all_hold(bound for version in job.versions for bound in version.bounds)
+    if when == "never" or (when == "pass" and not holds):
         return
     store = open_store(plan.environment)
 
@@ -184,10 +220,10 @@ def fail(job: Job, error: BaseException) -> Result:
     """
     traceback.print_exception(error)
     fault = _known(job, error)
-    with _logged():
+    with logged():
         withdraw(job)
     if job.open_tracker is not None:
-        with _logged():
+        with logged():
             job.open_tracker.abandon("KILLED" if isinstance(fault, InterruptedRunError) else "FAILED")
     job.versions = tuple(
         each.model_copy(update={"status": "failed", "bundle": None}) for each in job.versions
@@ -200,14 +236,6 @@ def withdraw(job: Job) -> None:
     for each in job.versions:
         if each.bundle is not None:
             bundle.withdraw(open_store(job.plan.environment), each.bundle)
-
-
-@contextmanager
-def _logged() -> Iterator[None]:
-    try:
-        yield
-    except Exception:
-        traceback.print_exc()
 
 
 def failure_of(error: BaseException, fault: HarnessError | None) -> Failure:
@@ -248,37 +276,6 @@ def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> R
         executors=executors(job.spark),
         failure=failure,
     )
-
-
-def libraries(spark: SparkSession) -> dict[str, str]:
-    """What the job really runs with."""
-    # MLflow says so itself: beside it a cluster has the records of another one, installed before.
-    found = {
-        "harness": content_version(),
-        "python": platform.python_version(),
-        "mlflow": mlflow.__version__,
-    }
-    with _logged():
-        found["spark"] = spark.version
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def executors(spark: SparkSession) -> dict[str, int]:
-    """Tasks that each executor ran, those that are gone among them."""
-    found: dict[str, int] = {}
-    with _logged():
-        # Spark counts for its pages; Python has no other way to it.
-        context: Any = spark.sparkContext
-        listed = context._jsc.sc().statusStore().executorList(False)  # noqa: SLF001
-        for index in range(listed.size()):
-            each = listed.apply(index)
-            found[str(each.id())] = int(each.totalTasks())
-    return {name: tasks for name, tasks in sorted(found.items()) if tasks}
 
 
 def side_by_side(job: Job, work: Callable[[In], Out], items: Sequence[In]) -> list[Out]:

@@ -16,7 +16,8 @@ from pyspark.sql import Column, DataFrame, functions as F, types as T
 from harness.errors import Problem, ScenarioError
 from harness.job.faults import blamed_on
 from harness.job.table import column, quoted
-from harness.scenario.model import Pipeline, Scenario
+from harness.scenario.model import Scenario
+from harness.scenario.pipeline import Pipeline
 
 FEATURES = "features"
 LABEL = "label"
@@ -30,7 +31,8 @@ PROBE = "harness_probe"
 _BUCKETS = 1 << 52
 _ROWS_PER_PARTITION = 500_000
 _NUMBERS = (T.NumericType, T.BooleanType)
-_EQUALS = "="
+EQUALS = "="
+"""In front of each categorical value."""
 
 
 @dataclass(frozen=True)
@@ -57,24 +59,25 @@ def columns_stage(pipeline: Pipeline) -> SQLTransformer:
         *_derivations(pipeline),
         *(
             f"CAST({quoted(name)} AS DOUBLE) AS {number}"
-            for name, number in zip(pipeline.features, _numbers(pipeline), strict=True)
+            for name, number in zip(pipeline.features, number_columns(pipeline), strict=True)
         ),
         # Spark ML refuses the empty string as a category: each has a mark in front of it.
         *(
-            f"CONCAT('{_EQUALS}', CAST({quoted(name)} AS STRING)) AS {category}"
-            for name, category in zip(pipeline.categorical, _categories(pipeline), strict=True)
+            f"CONCAT('{EQUALS}', CAST({quoted(name)} AS STRING)) AS {category}"
+            for name, category in zip(pipeline.categorical, category_columns(pipeline), strict=True)
         ),
     ]
     return _add_columns(parts)
 
 
 def with_columns(table: DataFrame, pipeline: Pipeline) -> DataFrame:
-    """The table with derived columns and feature inputs.
+    """The table with derived columns and feature inputs; optional features that it lacks are left out.
 
     Raises:
         ScenarioError: An expression can't be resolved, overwrites a column, or a feature is no number.
     """
     known = {name.lower() for name in table.columns}
+    present = pipeline.at(table.columns)
     derivations = _derivations(pipeline)
     for (name, expression), derivation in zip(pipeline.derive.items(), derivations, strict=True):
         at = ("pipeline", "derive", name)
@@ -84,16 +87,18 @@ def with_columns(table: DataFrame, pipeline: Pipeline) -> DataFrame:
             F.expr(expression)
             _add_columns([derivation]).transform(table)
     with blamed_on("the features can't be computed", ("pipeline", "features")):
-        frame = columns_stage(pipeline).transform(table)
+        frame = columns_stage(present).transform(table)
     kinds = {field.name.lower(): field.dataType for field in frame.schema}
-    for index, name in enumerate(pipeline.features):
+    for name in present.features:
         kind = kinds[name.lower()]
         if not isinstance(kind, _NUMBERS):
             message = (
                 f"feature '{name}' is no number but {kind.simpleString()}; "
                 "list it under 'categorical', or derive a number from it."
             )
-            raise ScenarioError([Problem(message, ("pipeline", "features", index))])
+            # Where the file names it: without the optional ones its place would be another.
+            place = pipeline.features.index(name)
+            raise ScenarioError([Problem(message, ("pipeline", "features", place))])
     return frame
 
 
@@ -147,7 +152,7 @@ def make_samples(frame: DataFrame, scenario: Scenario, rows: int) -> Samples:
             that sums are added up in the same order everywhere.
     """
     pipeline = scenario.pipeline
-    inputs = [*_numbers(pipeline), *_categories(pipeline)]
+    inputs = [*number_columns(pipeline), *category_columns(pipeline)]
     partitions = pipeline.model.partitions or 1 + rows // _ROWS_PER_PARTITION
     clean = (
         frame.where(kept(scenario) & F.col(TARGET).isNotNull())
@@ -174,13 +179,13 @@ def _fit_stages(train: DataFrame, pipeline: Pipeline) -> tuple[list[Any], tuple[
     """Imputer, indexers, encoder and assembler, and the names of the vector's slots."""
     stages: list[Any] = []
     names: list[str] = list(pipeline.features)
-    columns = _numbers(pipeline)
+    columns = number_columns(pipeline)
     if pipeline.features:
         # An approximate median depends on the partitions.
         imputer = Imputer(strategy=pipeline.impute, inputCols=columns, outputCols=columns, relativeError=0.0)
         stages.append(imputer.fit(train))
     if pipeline.categorical:
-        indexer, encoder = _fit_categories(train, _categories(pipeline))
+        indexer, encoder = _fit_categories(train, category_columns(pipeline))
         stages += [indexer, encoder]
         columns = columns + encoder.getOutputCols()
         for name, labels in zip(pipeline.categorical, indexer.labelsArray, strict=True):
@@ -212,10 +217,11 @@ def _add_columns(parts: list[str]) -> SQLTransformer:
     return SQLTransformer(statement=f"SELECT *, {', '.join(parts)} FROM __THIS__")  # noqa: S608
 
 
-def _numbers(pipeline: Pipeline) -> list[str]:
+def number_columns(pipeline: Pipeline) -> list[str]:
     """The columns that stages take the features from: by number, because Spark ML can't take any name."""
     return [f"harness_number_{index}" for index in range(len(pipeline.features))]
 
 
-def _categories(pipeline: Pipeline) -> list[str]:
+def category_columns(pipeline: Pipeline) -> list[str]:
+    """The same of the categorical features; each value has a mark in front of it."""
     return [f"harness_category_{index}" for index in range(len(pipeline.categorical))]

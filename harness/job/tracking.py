@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,19 @@ MODELS = "models"
 # MLflow takes 100 parameters at a time, and 1,000 metrics.
 _AT_ONCE = 100
 _SQLITE = "sqlite:///"
+_NOT_IN_TAG = re.compile(r"[^\w\-. :/]")
+_DETAILS = {
+    "data_schema",
+    "nulls",
+    "changes",
+    "distributions",
+    "grid",
+    "roc",
+    "calibration",
+    "coefficients",
+    "explanations",
+}
+"""What a run's ``details.json`` tells of its version."""
 _COLUMN_TYPES = {
     "boolean": "boolean",
     "tinyint": "integer",
@@ -92,10 +106,15 @@ class Tracker:
             **{f"harness.{name}": str(value) for name, value in data.items()},
             "harness.version_name": version.name,
             MLFLOW_PARENT_RUN_ID: self.parent_run_id or "",
+            **_commit_tags(version),
         }
         run_id = self._start_run(f"{self._plan.scenario.name}/{version.name}", tags)
-        self._log(run_id, params={**data, "data_rows": version.rows})
-        self._client.log_inputs(run_id, [self._dataset(version)])
+        self._log(run_id, params={**data, "data_rows": version.rows}, metrics=_changes(version))
+        dataset = [self._dataset(version)]
+        try:
+            self._client.log_inputs(run_id, dataset)
+        except mlflow.MlflowException:  # Two logged the same data at once: the second one finds it now.
+            self._client.log_inputs(run_id, dataset)
         return run_id
 
     def log_version(self, run_id: str, version: VersionResult, models: Path) -> None:
@@ -108,9 +127,7 @@ class Tracker:
             metrics[f"explanation/{slot:02d}/mean"] = explained.mean
             metrics[f"explanation/{slot:02d}/mean_per_sd"] = explained.mean_per_sd
         self._log(run_id, params=version.parameters, metrics=metrics)
-        details = version.model_dump(
-            mode="json", by_alias=True, include={"explanations", "coefficients", "schema", "grid"}
-        )
+        details = version.model_dump(mode="json", by_alias=True, include=_DETAILS)
         self._client.log_dict(run_id, details, "details.json")
         folders = [path for path in models.iterdir() if path.is_dir()]
         with ThreadPoolExecutor(
@@ -175,6 +192,7 @@ class Tracker:
                 "harness.scenario_sha256": plan.scenario_sha256,
                 "harness.target": plan.environment.target,
                 "harness.table": plan.scenario.table.name,
+                **_parameter_tags(plan),
                 **tags,
             },
         )
@@ -228,6 +246,30 @@ def _store_to_oneself(uri: str) -> AbstractContextManager[None]:
 
 def _grid_metric(point: GridPoint) -> str:
     return f"grid/reg_param_{point.reg_param:g}/elastic_net_param_{point.elastic_net_param:g}/cv_roc_auc"
+
+
+def _parameter_tags(plan: Plan) -> dict[str, str]:
+    """In which values the run differs from its file; MLflow allows few characters in a tag's name."""
+    return {f"harness.parameter.{re.sub(_NOT_IN_TAG, '_', k)}": v for k, v in plan.parameters.items()}
+
+
+def _commit_tags(version: VersionResult) -> dict[str, str]:
+    """The commit that the version is, as Delta's log tells of it."""
+    if version.commit is None:
+        return {}
+    commit = version.commit
+    return {
+        "harness.operation": commit.operation,
+        "harness.commit_time": commit.time.isoformat(),
+        "harness.protocol_reader": str(commit.reader),
+        "harness.protocol_writer": str(commit.writer),
+    }
+
+
+def _changes(version: VersionResult) -> dict[str, float]:
+    """What happened to the rows since the version before; nothing where that is not known."""
+    counts = version.changes.model_dump() if version.changes else {}
+    return {f"rows_{what}": float(count) for what, count in counts.items()}
 
 
 def _column_specs(schema: Mapping[str, str]) -> str | None:

@@ -19,9 +19,9 @@ from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, functions as F
 
 from harness.job.evaluate import Scores, score_groups
-from harness.job.prepare import FEATURES, FOLD, LABEL
+from harness.job.prepare import FEATURES, FOLD, KEY, LABEL
 from harness.results import GridPoint
-from harness.scenario.model import LogisticRegression as Specification
+from harness.scenario.pipeline import LogisticRegression as Specification
 
 _POINT = "grid_point"
 
@@ -64,8 +64,8 @@ def train(
 
 
 def scored(model: LogisticRegressionModel, rows: DataFrame) -> DataFrame:
-    """The rows with ``score``, the probability of the positive class."""
-    return model.transform(rows).select(LABEL, vector_to_array(F.col("probability"))[1].alias("score"))
+    """Key and label of the rows with ``score``, the probability of the positive class."""
+    return model.transform(rows).select(KEY, LABEL, vector_to_array(F.col("probability"))[1].alias("score"))
 
 
 def _cross_validate(

@@ -12,15 +12,28 @@ from pyspark.sql import Column, DataFrame, functions as F
 from harness.job import bundle, tracking
 from harness.job.check import CheckedVersion
 from harness.job.clock import Clock
-from harness.job.evaluate import Scores, score_groups
 from harness.job.explain import Explained, explain, make_explainer, probe_rows, summarize
+from harness.job.held_out import HeldOut, evaluate
 from harness.job.prepare import FEATURES, KEY, LABEL, Samples
-from harness.job.train import Trained, scored, train
+from harness.job.train import Trained, train
+from harness.metrics import METRICS
 from harness.results import Coefficient, Measured, VersionResult
+from harness.scenario.model import Scenario
 from harness.scenario.plan import Plan
 
 # Parameters that are whole objects, not settings.
 _NO_SETTINGS = {"model", "backgroundData"}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A version that a model is to be trained at."""
+
+    version: CheckedVersion
+    samples: Samples
+    """Its feature vectors."""
+    known: VersionResult
+    """What is known of it already."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +58,7 @@ class TrainingSide:
 
 
 def train_version(
-    version: CheckedVersion,
-    samples: Samples,
+    subject: Subject,
     probe: list[str],
     plan: Plan,
     tracker: tracking.Tracker,
@@ -56,21 +68,21 @@ def train_version(
     """Train, evaluate, explain and log one version.
 
     Args:
-        version: What is trained on.
-        samples: Its feature vectors.
+        subject: What is trained on.
         probe: Keys of the rows to explain.
         plan: The run.
         tracker: Where it is logged.
         clock: Told of every step.
         folder: Local folder for the saved models.
     """
-    pipeline = plan.scenario.pipeline
+    version, samples = subject.version, subject.samples
+    pipeline = version.scenario.pipeline
     name = version.name
-    run_id = tracker.start_version(untrained(version))
+    run_id = tracker.start_version(subject.known)
     with clock.step("train", name) as tell:
         trained = train(samples.train, pipeline.model, tell)
     with clock.step("evaluate", name):
-        test = score_groups(scored(trained.model, samples.test), []).get(())
+        held_out = evaluate(trained.model, samples.test, version.before)
         side = look_at(samples.train)
     with clock.step("explain", name):
         explainer = make_explainer(trained.model, samples.train, pipeline.explainer)
@@ -86,13 +98,15 @@ def train_version(
         }
         bundle.save_models(models, folder, run_id, plan.scratch_uri)
         explanations = summarize(explained.weights, samples.names, side.deviations)
-        result = untrained(version).model_copy(
+        result = subject.known.model_copy(
             update={
                 "status": "trained",
                 "run_id": run_id,
-                "metrics": _metrics(version, side, trained, test, explained),
+                "metrics": _metrics(version, side, trained, held_out, explained),
+                "roc": held_out.curves.roc,
+                "calibration": held_out.curves.calibration,
                 "grid": trained.grid,
-                "parameters": _parameters(plan, trained, explainer),
+                "parameters": _parameters(version.scenario, trained, explainer),
                 "intercept": float(trained.model.intercept),
                 "coefficients": _coefficients(trained, samples.names, side.deviations),
                 "explanations": explanations,
@@ -117,6 +131,9 @@ def untrained(version: CheckedVersion) -> VersionResult:
         rows=version.rows,
         fingerprint=version.fingerprint,
         data_schema=version.schema,
+        nulls=version.nulls,
+        null_keys=version.null_keys,
+        duplicate_keys=version.duplicate_keys,
     )
 
 
@@ -126,27 +143,21 @@ def raw_rows(trained: TrainedVersion, key: Column) -> DataFrame:
 
 
 def _metrics(
-    version: CheckedVersion, side: TrainingSide, trained: Trained, test: Scores | None, explained: Explained
+    version: CheckedVersion, side: TrainingSide, trained: Trained, held_out: HeldOut, explained: Explained
 ) -> dict[str, Measured]:
     """In the order in which reports show them; what could not be measured is there as ``None``."""
-    return {
+    found: dict[str, Measured] = {
+        **held_out.metrics,
         "cv_roc_auc": trained.cv_roc_auc,
         "cv_roc_auc_se": trained.cv_roc_auc_se,
-        "test_roc_auc": test.roc_auc if test else None,
-        "test_roc_auc_se": test.roc_auc_se if test else None,
-        "test_pr_auc": test.pr_auc if test else None,
-        "test_log_loss": test.log_loss if test else None,
-        "test_accuracy": test.accuracy if test else None,
-        "test_f1": test.f1 if test else None,
         "lime_r2_mean": explained.r2_mean,
         "train_rows": float(side.rows),
         "train_positives": float(side.positives),
-        "test_rows": float(test.rows) if test else 0.0,
-        "test_positives": float(test.positives) if test else 0.0,
         "filtered_rows": float(version.filtered_rows),
         "unlabelled_rows": float(version.unlabelled_rows),
         "explained_rows": float(len(explained.weights)),
     }
+    return {name: found[name] for name in METRICS if name in found}
 
 
 def _coefficients(
@@ -159,12 +170,12 @@ def _coefficients(
     }
 
 
-def _parameters(plan: Plan, trained: Trained, explainer: Params) -> dict[str, str]:
+def _parameters(scenario: Scenario, trained: Trained, explainer: Params) -> dict[str, str]:
     """Every parameter that the numbers depend on."""
-    pipeline = plan.scenario.pipeline
+    pipeline = scenario.pipeline
     return {
-        "seed": str(plan.scenario.seed),
-        "key": ", ".join(plan.scenario.table.key),
+        "seed": str(scenario.seed),
+        "key": ", ".join(scenario.table.key),
         "features": ", ".join((*pipeline.features, *pipeline.categorical)),
         "label": pipeline.label.column,
         "filter": pipeline.filter or "",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.report import words
 from harness.results import Result
+from harness.scenario.matrix import words_of
 from harness.scenario.plan import Plan
+from harness.scenario.size import made_rows
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,9 @@ def facts(plan: Plan, result: Result) -> tuple[Fact, ...]:
         Fact("Scenario file", plan.scenario_file, code=True),
         Fact("Scenario SHA-256", plan.scenario_sha256, code=True),
         Fact("Seed", str(plan.scenario.seed)),
-        Fact("Source", words.public(plan.source.uri), code=True),
-        Fact("Source SHA-256", plan.source.sha256 or "", code=True),
-        Fact("Delta table", words.public(result.table_uri), code=True),
+        Fact("Parameters", words.public(words_of(plan.parameters))),
+        *_sources(plan),
+        Fact(_table_name(plan), words.public(result.table_uri), code=True),
         Fact("Model store", words.public(plan.environment.model_store), code=True),
         Fact("MLflow", words.public(plan.environment.tracking_uri), code=True),
         Fact("MLflow experiment", plan.environment.experiment),
@@ -39,6 +42,22 @@ def facts(plan: Plan, result: Result) -> tuple[Fact, ...]:
         Fact("Harness", plan.harness_version),
     )
     return tuple(fact for fact in known if fact.value)
+
+
+def _sources(plan: Plan) -> Iterator[Fact]:
+    """Every file that the rows come from, by its path where there are several, and what is made."""
+    for path, source in plan.sources.items():
+        name = f"Source {path}" if len(plan.sources) > 1 else "Source"
+        yield Fact(name, words.public(source.uri), code=True)
+        yield Fact(f"{name} SHA-256", source.sha256 or "", code=True)
+    for made in made_rows(plan.scenario):
+        years = f"{made.first_year} to {made.last_year}"
+        yield Fact("Made rows", f"{made.rows:,} {made.kind}, {years}, seed {made.seed}")
+
+
+def _table_name(plan: Plan) -> str:
+    """A table that was there before is told apart from one that the run has built."""
+    return "Delta table" if plan.existing_table is None else "Existing Delta table, only read"
 
 
 def missing_versions(plan: Plan, result: Result) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
+from harness.report import words
 from harness.report.differences import agreement, difference_row, sides
 from harness.report.rows import VERDICTS_WORST_FIRST, BoundRow, bound_rows
 from harness.report.words import printable
@@ -31,6 +32,10 @@ def render_junit(result: Result, parity: Parity | None = None) -> str:
 def _suite(version: VersionResult, result: Result) -> ET.Element:
     name = printable(f"{result.scenario}.{version.name}")
     suite = _empty_suite(name, result, sum(version.timings.values()))
+    properties = ET.SubElement(suite, "properties")
+    for key, value in (("step", words.step_words(version)), ("commits", words.commit_words(version))):
+        if value:
+            ET.SubElement(properties, "property", name=key, value=printable(value))
     suite.extend(_case(row, name) for row in bound_rows((version,)))
     _add_totals(suite)
     return suite

@@ -81,9 +81,10 @@ def _bounds(result: Result) -> Iterable[str]:
 
 
 def _bound_cells(row: BoundRow) -> Sequence[str]:
-    verdict = words.verdict_words(row.verdict) + (f": {prose(row.reason)}" if row.reason else "")
+    verdict = row.told + (f": {prose(row.reason)}" if row.reason else "")
     name = code(row.metric) if row.since is None else f"{code(row.metric)}, change"
-    return verdict, code(row.version), name, row.value, code(row.bound), row.distance
+    value = row.value if row.distance else prose(row.value)  # There is no distance to a text.
+    return verdict, code(row.version), name, value, code(row.bound), row.distance
 
 
 def _parity(parity: Parity) -> Iterable[str]:
@@ -159,7 +160,7 @@ def _lineage(result: Result) -> Iterable[str]:
     if not result.versions:
         return
     yield "### Lineage"
-    header = ("version", "Delta version", "rows", "fingerprint", "MLflow run", "bundle")
+    header = ("version", "Delta version", "rows", "fingerprint", "commits", "MLflow run", "bundle")
     yield _table(header, [_lineage_cells(version) for version in result.versions], numbers=(1, 2))
 
 
@@ -167,7 +168,8 @@ def _lineage_cells(version: VersionResult) -> Sequence[str]:
     bundle = code(words.public(version.bundle)) if version.bundle else "not published"
     fingerprint = code(words.short(version.fingerprint))
     place = (code(version.name), str(version.version), words.number(version.rows))
-    return *place, fingerprint, code(version.run_id or ""), bundle
+    run = code(version.run_id or "") or prose(words.step_words(version))
+    return *place, fingerprint, prose(words.commit_words(version)), run, bundle
 
 
 def _version_table(table: tables.Table) -> str:

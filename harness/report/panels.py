@@ -9,7 +9,7 @@ from harness.report import words
 from harness.report.rows import VERDICTS_WORST_FIRST, standard_error
 from harness.report.tables import changes_sign, ranked_features, weights_of
 from harness.results import BoundResult, Measured, Result, Verdict, VersionResult
-from harness.verdict.bounds import value_of
+from harness.verdict.values import value_of
 
 MAX_FEATURES = 12
 """Features that get a plot of their own; all are in the table."""
@@ -32,7 +32,7 @@ class Point:
     value: Measured
     standard_error: Measured
     verdict: Verdict | None
-    """The worst over the metric's bounds here; none where it has no bound."""
+    """The worst outcome of the metric's bounds here; none where it has no bound."""
     limits: tuple[Limit, ...]
 
 
@@ -78,8 +78,10 @@ class WeightPanel:
 
 
 def metric_panels(result: Result) -> tuple[MetricPanel, ...]:
-    """One for each metric that has a bound at some version."""
-    bounded = dict.fromkeys(bound.metric for version in result.versions for bound in version.bounds)
+    """One for each number that has a bound at some version."""
+    bounded = dict.fromkeys(
+        bound.metric for version in result.versions for bound in version.bounds if bound.bound is not None
+    )
     return tuple(
         MetricPanel(
             metric,
@@ -101,17 +103,25 @@ def weight_panels(result: Result) -> tuple[WeightPanel, ...]:
 
 def _point(metric: str, version: VersionResult, result: Result) -> Point:
     bounds = [bound for bound in version.bounds if bound.metric == metric]
-    found = {bound.verdict for bound in bounds}
+    found = {bound.outcome for bound in bounds}
     return Point(
         version=version.name,
-        value=value_of(metric, version),
+        value=_value(metric, version, bounds),
         standard_error=standard_error(metric, version),
         verdict=next((verdict for verdict in VERDICTS_WORST_FIRST if verdict in found), None),
         limits=tuple(limit for bound in bounds for limit in _limits(bound, result)),
     )
 
 
+def _value(metric: str, version: VersionResult, bounds: list[BoundResult]) -> Measured:
+    """How far explanations agree is no number of one version alone: only its bound has it."""
+    agreement = (bound.measured for bound in bounds if bound.kind == "min" and bound.since is not None)
+    return next(agreement, value_of(metric, version))
+
+
 def _limits(bound: BoundResult, result: Result) -> tuple[Limit, ...]:
+    if bound.bound is None:
+        return ()
     if bound.kind == "equals":
         ends = {bound.bound - bound.tolerance, bound.bound + bound.tolerance}
         return tuple(Limit(end, relative=False) for end in sorted(ends))
@@ -119,7 +129,10 @@ def _limits(bound: BoundResult, result: Result) -> tuple[Limit, ...]:
         return (Limit(bound.bound, relative=False),)
     earlier = next((version for version in result.versions if version.name == bound.since), None)
     before = None if earlier is None else value_of(bound.metric, earlier)
-    return () if before is None else (Limit(before + bound.bound, relative=True),)
+    if before is None:
+        return ()
+    room = bound.bound * abs(before) if bound.relative else bound.bound
+    return (Limit(before + room, relative=True),)
 
 
 def _in_words(point: Point) -> str:

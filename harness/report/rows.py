@@ -21,33 +21,30 @@ class BoundRow:
     version: str
     metric: str
     value: str
-    """What was measured, with its standard error where there is one."""
+    """What was measured, with its standard error where there is one; of a text, what was found."""
     bound: str
     distance: str
-    """How far inside the bound the value lies; negative where it lies outside."""
+    """How far inside the bound the value lies; negative where it lies outside. None of a text."""
     verdict: Verdict
+    """What it means for the run: one that must fail, and does, is a pass."""
+    outcome: str
+    """The same in words, such as ``pass`` or ``fails as it must``."""
+    sentence: str
+    """What was found, and what should hold."""
     reason: str
     since: str | None
+    """The version, or the other run, that a change is told since."""
+    must_fail: bool = False
+
+    @property
+    def told(self) -> str:
+        """The outcome with its sign."""
+        return f"{words.mark(self.verdict)} {self.outcome}"
 
     @property
     def column(self) -> str:
         """The question that bounds of several versions share."""
         return self.metric if self.since is None else f"{self.metric}, change"
-
-    @property
-    def sentence(self) -> str:
-        """What was found, and what should hold."""
-        if self.verdict is Verdict.NOT_PROVEN:
-            return f"{self.version}: {self.metric} {self.bound} is not proven: {self.reason or 'no value'}"
-        verb = "is" if self.since is None else "changed by"
-        found = f"{self.version}: {self.metric} {verb} {self.value}"
-        return f"{found}; the bound is {self.bound}, {self._where}"
-
-    @property
-    def _where(self) -> str:
-        if self.verdict is Verdict.FAIL:
-            return f"missed by {self.distance.removeprefix('-')}"
-        return f"met with {self.distance.removeprefix('+')} to spare"
 
 
 @dataclass(frozen=True)
@@ -104,18 +101,50 @@ def headline(result: Result, parity: Parity | None = None) -> Headline:
 
 
 def _row(version: VersionResult, bound: BoundResult) -> BoundRow:
-    change = bound.kind in ("change_min", "change_max")
-    error = standard_error(bound.metric, version)
+    is_change = bound.kind in ("change_min", "change_max")
+    value = _value(version, bound)
+    distance = "" if bound.kind == "is" else _difference(bound, bound.distance)
     return BoundRow(
         version=version.name,
         metric=bound.metric,
-        value=words.signed(bound.measured) if change else words.with_error(bound.measured, error),
-        bound=bound.text,
-        distance=words.NOT_MEASURED if bound.distance is None else words.signed(bound.distance),
-        verdict=bound.verdict,
+        value=words.cut(value),
+        bound=words.cut(bound.text),
+        distance=distance,
+        verdict=bound.outcome,
+        outcome=words.outcome_words(bound),
+        sentence=f"{version.name}: {_sentence(bound, value, distance)}",
         reason=bound.reason,
-        since=(bound.since or "an earlier version") if change else None,
+        since=(bound.since or "an earlier version") if is_change else None,
+        must_fail=bound.must_fail,
     )
+
+
+def _value(version: VersionResult, bound: BoundResult) -> str:
+    if bound.kind == "is":
+        return bound.found or words.NOT_MEASURED
+    if bound.kind in ("change_min", "change_max"):
+        return _difference(bound, bound.measured)
+    return words.with_error(bound.measured, standard_error(bound.metric, version))
+
+
+def _difference(bound: BoundResult, value: Measured) -> str:
+    return words.percent(value) if bound.relative else words.signed(value)
+
+
+def _sentence(bound: BoundResult, value: str, distance: str) -> str:
+    if bound.verdict is Verdict.NOT_PROVEN:
+        must = "must fail, and " if bound.must_fail else ""
+        return f"{bound.metric} {bound.text} {must}is not proven: {bound.reason or 'no value'}"
+    turned = ""
+    if bound.must_fail:
+        turned = ", as it must" if bound.verdict is Verdict.FAIL else ", and should have failed"
+    if bound.kind == "is":
+        return f"{bound.metric}: found {value}; expected {bound.expected}{turned}"
+    verb = "changed by" if bound.kind in ("change_min", "change_max") else "is"
+    where = f"met with {distance.removeprefix('+')} to spare"
+    if bound.verdict is Verdict.FAIL:
+        where = f"missed by {distance.removeprefix('-')}"
+    return f"{bound.metric} {verb} {value}; the bound is {bound.text}, {where}{turned}"
 
 
 def _word_and_tone(verdict: Verdict) -> tuple[str, str]:
@@ -134,12 +163,26 @@ def _compared(parity: Parity) -> str:
 
 
 def _judged(verdict: Verdict, rows: tuple[BoundRow, ...], versions: int) -> str:
+    where = words.count(versions, "version")
     if not rows:
-        return f"No bound is set at {words.count(versions, 'version')}, so none could fail."
+        return f"No bound is set at {where}, so none could fail."
+    failing = sum(row.must_fail for row in rows)
+    if failing:
+        return _judged_to_fail(verdict, rows, failing, where)
     if verdict is Verdict.PASS:
         every = "The only bound holds" if len(rows) == 1 else f"All {len(rows)} bounds hold"
-        return f"{every} at {words.count(versions, 'version')}."
+        return f"{every} at {where}."
     return f"{_tally(rows)}."
+
+
+def _judged_to_fail(verdict: Verdict, rows: tuple[BoundRow, ...], failing: int, where: str) -> str:
+    """Of a scenario that is a test of its bounds."""
+    must = f"The scenario must fail by {words.count(failing, 'bound')}"
+    if verdict is not Verdict.PASS:
+        return f"{must}. {_tally(rows)}."
+    others = len(rows) - failing
+    rest = f", and the {words.count(others, 'other')} hold{'s' if others == 1 else ''}" if others else ""
+    return f"{must}, and does{rest} at {where}."
 
 
 def _stopped(rows: tuple[BoundRow, ...]) -> str:
@@ -148,9 +191,19 @@ def _stopped(rows: tuple[BoundRow, ...]) -> str:
 
 
 def _tally(rows: tuple[BoundRow, ...], which: str = "") -> str:
-    found = Counter(row.verdict for row in rows)
-    parts = [f"{found[verdict]} {_VERBS[verdict]}" for verdict in VERDICTS_WORST_FIRST if found[verdict]]
+    found = Counter(_found(row) for row in rows)
+    parts = [f"{found[each]} {each}" for each in _FOUND if found[each]]
     return f"Of {words.count(len(rows), 'bound')}{which}, {', '.join(parts)}"
 
 
-_VERBS = {Verdict.FAIL: "failed", Verdict.NOT_PROVEN: "not proven", Verdict.PASS: "passed"}
+def _found(row: BoundRow) -> str:
+    if row.must_fail:
+        turned = {Verdict.FAIL: _NOT_CAUGHT, Verdict.NOT_PROVEN: _NOT_PROVEN, Verdict.PASS: _CAUGHT}
+        return turned[row.verdict]
+    return {Verdict.FAIL: _FAILED, Verdict.NOT_PROVEN: _NOT_PROVEN, Verdict.PASS: _PASSED}[row.verdict]
+
+
+_FAILED, _NOT_CAUGHT, _NOT_PROVEN = "failed", "should have failed", "not proven"
+_PASSED, _CAUGHT = "passed", "failed as it must"
+_FOUND = (_FAILED, _NOT_CAUGHT, _NOT_PROVEN, _CAUGHT, _PASSED)
+"""What can be said of a bound, the worst first."""

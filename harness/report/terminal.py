@@ -12,7 +12,7 @@ from harness.report.compare import show_parity
 from harness.report.console import STYLES, terminal_text, titled_table, write_line
 from harness.report.progress import progress
 from harness.report.rows import BoundRow, Headline, bound_rows, headline
-from harness.results import Failure, Result
+from harness.results import Failure, Result, Verdict
 from harness.verdict.parity import Parity
 
 __all__ = ["progress", "show_verdict"]
@@ -23,9 +23,10 @@ _TONES = {"pass": "bold green", "fail": "bold red", "not-proven": "bold yellow",
 
 
 def show_verdict(console: Console, result: Result, folder: Path, parity: Parity | None = None) -> None:
-    """Every bound and measured metric, what went wrong, the other run, the verdict, and where the rest is."""
+    """Everything measured, what went wrong, the other run, the verdict, and where the rest is."""
     _show_bounds(console, bound_rows(result.versions))
     _show_metrics(console, result)
+    _show_untrained(console, result)
     if result.failure is not None:
         _show_failure(console, result.failure)
     if parity is not None:
@@ -45,7 +46,7 @@ def _show_bounds(console: Console, rows: tuple[BoundRow, ...]) -> None:
     table.add_column("measured", justify="right")
     table.add_column("bound", overflow="fold")
     table.add_column("distance", justify="right")
-    table.add_column("verdict", no_wrap=True)
+    table.add_column("verdict", min_width=len(words.verdict_words(Verdict.NOT_PROVEN)))
     before = None
     for row in rows:
         if before not in (None, row.version):
@@ -57,7 +58,7 @@ def _show_bounds(console: Console, rows: tuple[BoundRow, ...]) -> None:
 
 def _bound_cells(console: Console, row: BoundRow, *, named: bool) -> tuple[Text, ...]:
     texts = (row.version if named else "", row.column, row.value, row.bound, row.distance)
-    verdict = terminal_text(console, words.verdict_words(row.verdict), STYLES[row.verdict])
+    verdict = terminal_text(console, row.told, STYLES[row.verdict])
     return *(terminal_text(console, text) for text in texts), verdict
 
 
@@ -83,11 +84,29 @@ def _show_metrics(console: Console, result: Result) -> None:
 def _without_bounded(result: Result) -> tables.Table:
     whole = tables.metric_table(result)
     bounded = [
-        {row.metric for row in bound_rows((version,)) if row.since is None} for version in result.versions
+        {row.metric for row in bound_rows((version,)) if row.since is None}
+        for version in result.versions
+        if version.metrics
     ]
     everywhere = set.intersection(*bounded) if bounded else set()
     lines = tuple(line for line in whole.lines if line.label not in everywhere)
     return tables.Table(whole.corner, whole.columns, lines)
+
+
+def _show_untrained(console: Console, result: Result) -> None:
+    """What became of the versions that no model was trained at."""
+    untrained = [each for each in result.versions if each.error is not None or each.status == "built"]
+    if not untrained:
+        return
+    table = titled_table("Versions without a model")
+    table.add_column("version", overflow="fold", style="bold")
+    table.add_column("what became of it", overflow="fold")
+    table.add_column("commits", overflow="fold")
+    table.add_column("rows", justify="right")
+    for each in untrained:
+        texts = (each.name, words.step_words(each), words.commit_words(each), words.number(each.rows))
+        table.add_row(*(terminal_text(console, text) for text in texts))
+    console.print(table)
 
 
 def _show_failure(console: Console, failure: Failure) -> None:

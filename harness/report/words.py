@@ -6,7 +6,7 @@ import re
 import unicodedata
 from urllib.parse import urlsplit, urlunsplit
 
-from harness.results import Measured, Verdict
+from harness.results import BoundResult, Measured, Verdict, VersionResult
 
 NOT_MEASURED = "not measured"
 ABSENT = "absent"
@@ -17,6 +17,7 @@ _MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.NOT_PROVEN: "?"}
 _ASCII = str.maketrans({"✓": "+", "✗": "x", "±": "+/-", "·": "-", "…": "...", "→": "->", _MINUS: "-"})
 _COMPARISONS = {">=": "≥", "<=": "≤"}
 _SHORT_FINGERPRINT = 12
+_LONG = 60
 _MINUTE_S = 60
 _HOUR_S = 3600
 
@@ -29,6 +30,27 @@ def mark(verdict: Verdict) -> str:
 def verdict_words(verdict: Verdict) -> str:
     """Sign and word, such as ``✓ pass``."""
     return f"{mark(verdict)} {verdict.value}"
+
+
+def outcome_words(bound: BoundResult) -> str:
+    """What a bound means for the run, such as ``pass`` or ``fails as it must``."""
+    turned = {Verdict.FAIL: "fails as it must", Verdict.PASS: "should have failed, and holds"}
+    return turned.get(bound.verdict, bound.verdict.value) if bound.must_fail else bound.verdict.value
+
+
+def step_words(version: VersionResult) -> str:
+    """What became of a version, such as ``trained``, ``built, not trained`` or ``refused with ...``."""
+    if version.error is not None:
+        return f"refused with {version.error}"
+    return "built, not trained" if version.status == "built" else version.status
+
+
+def commit_words(version: VersionResult) -> str:
+    """The commits that a version's step made, such as ``1 commit: WRITE``; nothing where it made none."""
+    if version.commits is None:
+        return ""
+    made = count(version.commits, "commit")
+    return f"{made}: {version.commit.operation}" if version.commits and version.commit else made
 
 
 def number(value: Measured) -> str:
@@ -47,6 +69,15 @@ def number(value: Measured) -> str:
 def signed(value: Measured) -> str:
     """A number with its sign, for what is a difference."""
     return f"+{number(value)}" if value is not None and value > 0 else number(value)
+
+
+def percent(share: Measured) -> str:
+    """A share as a difference in percent, such as ``-12.5 %``."""
+    if share is None:
+        return NOT_MEASURED
+    value = 100 * share
+    text = f"{value:.4g}" if abs(value) < 10_000 else number(value)  # noqa: PLR2004 - five digits and more
+    return f"+{text} %" if value > 0 else f"{text} %"
 
 
 def with_error(value: Measured, standard_error: Measured) -> str:
@@ -77,6 +108,11 @@ def count(many: int, noun: str) -> str:
 def short(fingerprint: str) -> str:
     """The head of a fingerprint, enough to tell two apart at a glance."""
     return fingerprint[:_SHORT_FINGERPRINT]
+
+
+def cut(text: str) -> str:
+    """A text of which a table shows no more than its beginning."""
+    return text if len(text) <= _LONG else f"{text[:_LONG].rstrip()}…"
 
 
 def public(address: str) -> str:

@@ -22,6 +22,8 @@ class Document:
         line: int | None = None
         node: Any = self.marked
         for part in location:
+            if isinstance(part, int) and not isinstance(node, list) and not _has_key(node, part):
+                continue  # One value may stand for a list of one.
             try:
                 position = node.lc.key(part) if hasattr(node, "items") else node.lc.item(part)
                 node = node[part]
@@ -76,3 +78,7 @@ def read_document(path: Path) -> Document:
     if not isinstance(values, dict):
         raise ScenarioError([Problem("a scenario is a mapping of keys; see docs/scenario.md.")], file=file)
     return Document(file=file, values=values, marked=marked)
+
+
+def _has_key(node: Any, part: int) -> bool:
+    return isinstance(node, dict) and part in node

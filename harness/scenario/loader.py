@@ -2,56 +2,38 @@
 
 from __future__ import annotations
 
-import re
-import typing
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails, PydanticSerializationError
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
-from harness.errors import Location, Problem, UsageError
+from harness.errors import Problem, UsageError
 from harness.files import sha256_of
 from harness.scenario import rules
 from harness.scenario.document import Document, read_document
+from harness.scenario.given_table import GivenTable
+from harness.scenario.matrix import combinations
+from harness.scenario.messages import problems_of
 from harness.scenario.model import Scenario
-from harness.scenario.source import SourceFile, locate_source
+from harness.scenario.source import SourceFile, locate_sources
 from harness.scenario.suggest import did_you_mean
 
 FOLDER = Path("scenarios")
 """Where scenarios are looked for by name, below the current folder."""
 
-_LENGTH_SHOWN = 60
-_WORDS = {
-    "string_type": "should be text",
-    "tuple_type": "should be a list",
-    "dict_type": "should be a mapping of keys",
-    "model_type": "should be a mapping of keys",
-    "too_short": "should have at least one item",
-    "int_type": "should be a whole number",
-    "int_parsing": "should be a whole number",
-    "int_from_float": "should be a whole number",
-    "float_type": "should be a number",
-    "float_parsing": "should be a number",
-    "finite_number": "should be a finite number",
-}
-"""What the validator finds, in words of the file; its own are about Python."""
-_WORDS_OF_MODELS = {
-    "Bound": "should be a number, or a mapping with min, max, equals or change",
-    "Source": "should be a path, or a mapping with a path",
-}
-
 
 @dataclass(frozen=True)
 class LoadedScenario:
-    """A scenario with the file that it came from and the data that it starts from."""
+    """A scenario with the file that it came from and the files that its rows come from."""
 
     scenario: Scenario
     document: Document
     sha256: str
-    source: SourceFile
+    sources: dict[str, SourceFile]
+    """Every file that the scenario names, by its path as written there."""
+    parameters: dict[str, str] = field(default_factory=dict)
+    """In which values the scenario differs from what the file says: place to value, as text."""
 
 
 def find_scenario(name_or_file: str) -> Path:
@@ -79,8 +61,12 @@ def find_scenario(name_or_file: str) -> Path:
     )
 
 
-def load_scenario(name_or_file: str) -> LoadedScenario:
+def load_scenario(name_or_file: str, table: GivenTable | None = None) -> LoadedScenario:
     """Read, validate and check a scenario and the header of its data; Spark is not needed.
+
+    Args:
+        name_or_file: By its name, or its path.
+        table: In place of the table that the scenario names.
 
     Raises:
         UsageError: There is no such file.
@@ -90,19 +76,36 @@ def load_scenario(name_or_file: str) -> LoadedScenario:
     document = read_document(path)
     scenario = _validate(document)
     problems = list(rules.problems(scenario))
-    source, source_problems = locate_source(scenario, path.parent)
+    if table is not None:
+        if problems:
+            raise document.error(problems)
+        scenario, document = table.instead_of(scenario), table.instead_in(document)
+    sources, source_problems = locate_sources(scenario, path.parent)
     problems += source_problems
-    if problems or source is None:
+    if not problems:
+        problems = _missing_in_matrix(scenario, path.parent)
+    if problems:
         raise document.error(problems)
-    return LoadedScenario(scenario, document, sha256_of(path), source)
+    parameters = {} if table is None else table.parameters
+    return LoadedScenario(scenario, document, sha256_of(path), sources, parameters)
+
+
+def _missing_in_matrix(scenario: Scenario, folder: Path) -> list[Problem]:
+    """What combinations lack of the data that they name, each mistake once."""
+    found: dict[str, Problem] = {}
+    for combination in combinations(scenario.matrix):
+        for problem in locate_sources(combination.applied_to(scenario), folder)[1]:
+            message = f"with {combination.text}: {problem.message}"
+            found.setdefault(problem.message, Problem(message, ("matrix",)))
+    return list(found.values())
 
 
 def _validate(document: Document) -> Scenario:
     try:
-        scenario = Scenario.model_validate(document.values)
+        scenario = Scenario.model_validate(document.values, by_alias=True, by_name=False)
         scenario.model_dump_json()
     except ValidationError as error:
-        raise document.error(list(_problems(error))) from error
+        raise document.error(list(problems_of(error, document.values))) from error
     except PydanticSerializationError as error:
         # YAML lets half of a surrogate pair be written, which no file can hold.
         raise document.error(
@@ -116,80 +119,3 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError as error:
         raise UsageError(f"Can't look for a scenario at {path}: {error.strerror}.") from error
-
-
-def _problems(error: ValidationError) -> Iterator[Problem]:
-    """One problem per place, in the scenario's words rather than the validator's."""
-    details: dict[Location, ErrorDetails] = {}
-    for detail in error.errors():
-        details.setdefault(_without_validators(detail["loc"]), detail)
-    for location, detail in details.items():
-        # Items that are wrong are left out before the validator counts what is left.
-        inside = any(each[: len(location)] == location and each != location for each in details)
-        if not (detail["type"] == "too_short" and inside):
-            yield Problem(_message(detail, location), location)
-
-
-def _message(detail: ErrorDetails, location: Location) -> str:
-    kind, value = detail["type"], detail["input"]
-    name = str(location[-1]) if location else "scenario"
-    inside = ".".join(str(part) for part in location[:-1])
-    where = f" in '{inside}'" if inside else ""
-    if kind == "extra_forbidden":
-        return f"unknown key '{name}'{where}.{did_you_mean(name, _keys_at(location[:-1]))}"
-    if kind == "missing":
-        return f"'{name}' is missing{where}."
-    if kind == "string_pattern_mismatch":
-        return f"{_shown(value)}{where} is no name: letters, digits and underscores, beginning with a letter."
-    if kind == "invalid_key" or detail["loc"][-1:] == ("[key]",):
-        return f"key {_shown(value)}{where} should be text; put it in quotes."
-    subject = f"item {location[-1] + 1}" if location and isinstance(location[-1], int) else f"'{name}'"
-    hint = (
-        did_you_mean(str(value), re.findall(r"'([^']+)'", detail["msg"])) if kind == "literal_error" else ""
-    )
-    is_plain = value is None or isinstance(value, str | int | float | date)
-    it_is = f" (it is {'empty' if value is None else _shown(value)})" if is_plain else ""
-    return f"{subject}{where} {_finding(detail)}{it_is}.{hint}"
-
-
-def _finding(detail: ErrorDetails) -> str:
-    context = detail.get("ctx", {})
-    known = _WORDS_OF_MODELS.get(context.get("class_name", "")) or _WORDS.get(detail["type"])
-    return known or "should" + detail["msg"].partition("should")[2]
-
-
-def _shown(value: object) -> str:
-    text = str(value) if isinstance(value, date) else repr(value)
-    return text if len(text) <= _LENGTH_SHOWN else f"{text[:_LENGTH_SHOWN]}..."
-
-
-def _without_validators(location: tuple[int | str, ...]) -> Location:
-    """The location without the names that the validator adds for members of a union or keys."""
-    added = {"str", "int", "float", "bool", "[key]"}
-    parts = list(location)
-    while len(parts) > 1 and parts[-1] in added:
-        parts.pop()
-    return tuple(parts)
-
-
-def _keys_at(location: Location) -> list[str]:
-    """The keys that a mapping at this location may have."""
-    model: type[BaseModel] = Scenario
-    for part in location:
-        if isinstance(part, str) and part in model.model_fields:
-            inner = _model_in(model.model_fields[part].annotation)
-            if inner is None:
-                return []
-            model = inner
-    return list(model.model_fields)
-
-
-def _model_in(annotation: object) -> type[BaseModel] | None:
-    """The model inside an annotation such as ``tuple[Version, ...]`` or ``Bound | None``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in typing.get_args(annotation):
-        found = _model_in(argument)
-        if found is not None:
-            return found
-    return None

@@ -4,172 +4,127 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
-"""A name that is safe in a path, a metric and a column alike."""
-Columns = Annotated[tuple[str, ...], Field(min_length=1)]
-Value = str | int | float | bool
-Share = Annotated[float, Field(gt=0, lt=1)]
+from harness.scenario.base import Columns, Identifier, MatrixValue, Model, one_as_list
+from harness.scenario.expect import Expect
+from harness.scenario.pipeline import Pipeline
+from harness.scenario.steps import (
+    AddColumns,
+    Append,
+    Commits,
+    Delete,
+    Merge,
+    Optimize,
+    Overwrite,
+    Read,
+    Restore,
+    Source,
+    Sql,
+    Step,
+    Update,
+    Vacuum,
+)
 
-
-class Model(BaseModel):
-    """Frozen, and without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Source(Model):
-    """Where the rows come from: a file or folder, read by Spark."""
-
-    path: str
-    """Absolute, or relative to the scenario file."""
-    format: Literal["csv", "json", "parquet", "delta"] | None = None
-    """By the file's ending where it is not said."""
-    options: dict[str, str] = {}
-    """Handed to Spark's reader, such as ``sep`` of a CSV file."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_path(cls, value: object) -> object:
-        return {"path": value} if isinstance(value, str) else value
+MAY_BE_EMPTY = ("append", "overwrite", "merge", "optimize", "vacuum")
+"""Steps that need nothing said: ``append:`` appends all rows."""
 
 
 class Table(Model):
-    """The Delta table that the scenario builds."""
+    """The Delta table: one that the scenario builds from a source, or one that is there already."""
 
-    name: Identifier
-    source: Source
+    name: Identifier = "table"
+    source: Source | None = None
+    uri: str | None = None
+    """Of a table that is there already, which is only read."""
+    versions: Annotated[tuple[Read, ...], Field(min_length=1)] | None = None
+    """Of a table that is there already, where the scenario lists none itself."""
     key: Columns
     """Columns that together name a row: never null, never twice in a version."""
 
     @model_validator(mode="before")
     @classmethod
     def _one_key_column(cls, value: object) -> object:
-        if isinstance(value, dict) and isinstance(value.get("key"), str):
-            return {**value, "key": [value["key"]]}
-        return value
-
-
-class Label(Model):
-    """What is to be predicted: rows with any other value of the column are dropped and counted."""
-
-    column: str
-    positive: Annotated[tuple[Value, ...], Field(min_length=1)]
-    negative: Annotated[tuple[Value, ...], Field(min_length=1)]
-
-
-class Split(Model):
-    """Which rows are held out: by a hash of the key and the seed, so that no row ever changes sides."""
-
-    by: Literal["key"] = "key"
-    test: Share = 0.4
-
-
-class Grid(Model):
-    """The values that cross-validation chooses from; every combination is tried."""
-
-    reg_param: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.0,)
-    elastic_net_param: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1)] = (
-        0.0,
-    )
-
-
-class LogisticRegression(Model):
-    """Spark MLlib's logistic regression, cross-validated over a grid."""
-
-    kind: Literal["logistic_regression"] = "logistic_regression"
-    max_iter: Annotated[int, Field(ge=1)] = 100
-    grid: Grid = Grid()
-    folds: Annotated[int, Field(ge=2)] = 5
-    partitions: Annotated[int, Field(ge=1)] | None = None
-    """Partitions of the training rows; one per 500,000 rows where it is not said."""
-
-
-class Lime(Model):
-    """SynapseML's VectorLIME on the trained classifier."""
-
-    kind: Literal["lime"] = "lime"
-    samples: Annotated[int, Field(ge=10)] = 1000
-    """Perturbed samples per explained row."""
-    rows: Annotated[int, Field(ge=1, le=10_000)] = 200
-    """Held-out rows that are explained, the same ones at every version."""
-    background: Annotated[int, Field(ge=2)] = 1000
-    """Training rows whose spread the samples are drawn with; they are stored with the explainer."""
-
-
-class Pipeline(Model):
-    """From a version of the table to a model and its explanation."""
-
-    label: Label
-    filter: str | None = None
-    """A SQL condition; rows that do not meet it are left out and counted."""
-    derive: dict[Identifier, str] = {}
-    """New columns as SQL expressions over the table's columns."""
-    features: tuple[str, ...] = ()
-    """Numeric columns."""
-    categorical: tuple[str, ...] = ()
-    """Columns whose values become one indicator each; a value not seen in training has none set."""
-    impute: Literal["mean", "median"] = "mean"
-    """What stands in for a missing number, taken from the training rows."""
-    split: Split = Split()
-    model: LogisticRegression = LogisticRegression()
-    explainer: Lime = Lime()
-
-
-class Change(Model):
-    """A bound on the difference to an earlier version."""
-
-    since: str
-    min: float | None = None
-    max: float | None = None
-
-
-class Bound(Model):
-    """What must hold of one number; all that is said must hold."""
-
-    min: float | None = None
-    max: float | None = None
-    equals: float | None = None
-    tolerance: Annotated[float, Field(ge=0)] | None = None
-    """Absolute, for ``equals``; exact where it is not said."""
-    change: Change | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_number(cls, value: object) -> object:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return {"equals": value}
-        return value
-
-
-class Expect(Model):
-    """What must hold of one version."""
-
-    rows: Bound | None = None
-    metrics: dict[str, Bound] = {}
-
-
-class Append(Model):
-    """Appends rows of the source to the table: one Delta commit."""
-
-    where: str | None = None
-    """A SQL condition on the source's columns; all rows where it is not said."""
+        return one_as_list(value, "key")
 
 
 class Version(Model):
-    """One version of the table: how it comes about, and what must hold of it."""
+    """One version of the table: the one step by which it comes about, and what must hold of it."""
 
     name: Identifier
-    append: Append
+    append: Append | None = None
+    overwrite: Overwrite | None = None
+    merge: Merge | None = None
+    update: Update | None = None
+    delete: Delete | None = None
+    add_columns: AddColumns | None = None
+    restore: Restore | None = None
+    optimize: Optimize | None = None
+    vacuum: Vacuum | None = None
+    sql: Sql | None = None
+    read: Read | None = None
+    commits: Commits | None = None
+    """How many Delta commits the step makes, where that is not what its kind says."""
+    expect_error: str | None = None
+    """The step must fail with this error class, and change nothing."""
+    train: bool = True
+    """Whether a model is trained at this version; a step that fails leads to none."""
+    at: Literal["version", "timestamp"] = "version"
+    """By what the version is read: its number, or the time of its commit."""
     expect: Expect = Expect()
 
     @model_validator(mode="before")
     @classmethod
-    def _append_all(cls, value: object) -> object:
-        if isinstance(value, dict) and "append" in value and value["append"] is None:
-            return {**value, "append": {}}
+    def _with_empty_step(cls, value: object) -> object:
+        # A plan's file names every kind of step, most of them with nothing: those are none.
+        if isinstance(value, dict) and not set(STEPS) <= set(value):
+            return {
+                key: {} if key in MAY_BE_EMPTY and inner is None else inner for key, inner in value.items()
+            }
         return value
+
+    @property
+    def steps(self) -> dict[str, Step]:
+        """Every step that is said, by its kind; a version that obeys the rules has one."""
+        return {kind: step for kind in STEPS if (step := getattr(self, kind)) is not None}
+
+    @property
+    def kind(self) -> str:
+        """The step's kind, as the file writes it."""
+        return next(iter(self.steps))
+
+    @property
+    def step(self) -> Step:
+        """The step."""
+        return self.steps[self.kind]
+
+    @property
+    def declared_commits(self) -> Commits:
+        """How many Delta commits the step makes."""
+        if self.expect_error is not None:
+            return 0
+        return self.step.commits if self.commits is None else self.commits
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether a model is trained at this version."""
+        return self.train and self.expect_error is None
+
+
+STEPS = (
+    "append",
+    "overwrite",
+    "merge",
+    "update",
+    "delete",
+    "add_columns",
+    "restore",
+    "optimize",
+    "vacuum",
+    "sql",
+    "read",
+)
+"""The kinds of steps, as the file writes them."""
 
 
 class Publish(Model):
@@ -190,4 +145,41 @@ class Scenario(Model):
     table: Table
     pipeline: Pipeline
     versions: Annotated[tuple[Version, ...], Field(min_length=1)]
+    every: Expect = Expect()
+    """What must hold of every version that is trained, where the version itself says nothing else."""
+    verdict: Literal["pass", "fail"] = "pass"
+    """What the scenario must come to; ``fail``: by the bounds that ``caught_by`` names."""
+    caught_by: tuple[str, ...] = ()
+    """``VERSION.METRIC``, each a bound that must fail."""
+    matrix: dict[str, Annotated[tuple[MatrixValue, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    """Place, such as ``pipeline.model.max_iter``, to its values; every combination is a run."""
     publish: Publish = Publish()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _versions_of_table(cls, value: object) -> object:
+        """A table that is there already names its versions itself, each to be read."""
+        if not isinstance(value, dict) or "versions" in value or not isinstance(value.get("table"), dict):
+            return value
+        listed = value["table"].get("versions")
+        if not isinstance(listed, list) or not listed:
+            return value
+        try:
+            reads = [Read.model_validate(each) for each in listed]
+        except ValueError:
+            return value  # The table's own validation says what is wrong.
+        return {**value, "versions": [{"name": read.name, "read": read.model_dump()} for read in reads]}
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The names of the versions that a model is trained at, in order."""
+        return tuple(version.name for version in self.versions if version.is_trained)
+
+    def index_of(self, name: str) -> int:
+        """The place of a version in the list."""
+        return [version.name for version in self.versions].index(name)
+
+    def expected_of(self, name: str) -> Expect:
+        """All that must hold of a version: its own expectations, and those of every version."""
+        version = self.versions[self.index_of(name)]
+        return version.expect.over(self.every) if version.is_trained else version.expect

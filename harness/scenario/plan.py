@@ -6,7 +6,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from harness.scenario.model import Model, Scenario
+from harness.results import Measured
+from harness.scenario.base import Model
+from harness.scenario.model import Scenario
 
 
 class Setting(Model):
@@ -89,16 +91,29 @@ class Plan(Model):
     harness_version: str
     """Names the content of the code; see ``harness.wheel``."""
     scenario: Scenario
+    parameters: dict[str, str] = Field(default_factory=dict)
+    """In which values this run differs from the scenario file: place to value, as text."""
     scenario_file: str
     scenario_sha256: str
     environment: Environment
-    source: SourceData
+    sources: dict[str, SourceData] = Field(default_factory=dict)
+    """Every file that the scenario names, by its path as written there."""
+    existing_table: str | None = None
+    """URI of a table that is there already, where the scenario builds none."""
+    baselines: dict[str, dict[str, dict[str, Measured]]] = Field(default_factory=dict)
+    """For each other run that bounds name, as written there: its versions' metrics, and ``rows``."""
     settings: tuple[Setting, ...] = ()
 
     @property
+    def source(self) -> SourceData | None:
+        """The table's own source; none where its rows are made, or it is there already."""
+        source = self.scenario.table.source
+        return self.sources.get(source.path) if source is not None else None
+
+    @property
     def table_uri(self) -> str:
-        """The table of this run alone: two runs at once do not meet, and every run starts at version 0."""
-        return f"{self._uri}/{self.scenario.table.name}"
+        """The table: of this run alone where it builds one, so that two runs do not meet."""
+        return self.existing_table or f"{self._uri}/{self.scenario.table.name}"
 
     @property
     def scratch_uri(self) -> str:

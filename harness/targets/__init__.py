@@ -29,7 +29,21 @@ class Target(Protocol):
         """
 
     def place(self, source: SourceData) -> SourceData:
-        """The scenario's rows where the job can read them; :meth:`prepare` copies them there."""
+        """The scenario's rows where the job can read them; :meth:`prepare` copies them there.
+
+        Raises:
+            NotThereError: The job can't read them there, and they can't be copied.
+        """
+
+    def existing_table(self, uri: str) -> str:
+        """A table that is there already, as the job can read it: it is copied nowhere.
+
+        Args:
+            uri: Its URI, or its absolute path on this machine.
+
+        Raises:
+            NotThereError: The job can't read it.
+        """
 
     def checks(self) -> Iterator[Check]:
         """What must be there, looked at one by one, without starting anything."""

@@ -24,6 +24,7 @@ from harness.storage.credentials import read_secret
 from harness.storage.uri import SCHEME, StorageUri
 from harness.targets.look import look, room, writable
 from harness.targets.process import follow, result_of
+from harness.targets.reach import on_this_machine, require_elsewhere, require_no_volume
 from harness.targets.spark import is_small, java_options, spark_settings
 
 LAKE = f"{SCHEME}lake@{LAKE_ACCOUNT}.dfs.core.windows.net"
@@ -78,9 +79,10 @@ class Compose:
 
     def place(self, source: SourceData) -> SourceData:
         """Local files are copied to the lake, under a name that is their content's."""
-        if "://" in source.uri:
+        path = on_this_machine(source.uri)
+        if path is None:
+            self._require_in_reach(source.uri)
             return source
-        path = Path(source.uri)
         if source.sha256 is None:
             raise NotThereError(
                 f"The Compose target can't copy {path} to the lake: it is a folder.",
@@ -88,6 +90,12 @@ class Compose:
             )
         uri = f"{self._lake}/sources/{source.sha256}/{path.name}"
         return source.model_copy(update={"uri": uri, "copied_from": str(path)})
+
+    def existing_table(self, uri: str) -> str:
+        """A table of a lake, where it is."""
+        require_elsewhere(uri, "Compose", "an abfss:// URI")
+        self._require_in_reach(uri)
+        return uri
 
     def checks(self) -> Iterator[Check]:
         """What this machine must have: nothing is built or brought up."""
@@ -102,7 +110,7 @@ class Compose:
             yield look("ports", self._see_ports)
 
     def prepare(self, plan: Plan) -> None:
-        """Bring the stack up, and copy the source to the lake where it is not there yet."""
+        """Bring the stack up, and copy the sources to the lake where they are not there yet."""
         self._require_memory()
         self._started = not self.stack.is_up()
         with self._stopped_after_fault():
@@ -110,14 +118,12 @@ class Compose:
             # Opening makes the containers; MLflow's artifacts are the stack's own, wherever the lake lies.
             own, _ = self._own_accounts(inside=False)
             Blobs(_ARTIFACTS, own)
-            accounts = self._accounts(inside=False)
             for uri in (plan.environment.lake, plan.environment.model_store):
-                root = StorageUri.parse(uri)
-                Blobs(root, account_of(root, accounts))
-            if plan.source.copied_from is not None:
-                folder, _, name = plan.source.uri.rpartition("/")
-                root = StorageUri.parse(folder)
-                Blobs(root, account_of(root, accounts)).put(name, Path(plan.source.copied_from))
+                self._blobs(uri)
+            for source in plan.sources.values():
+                if source.copied_from is not None:
+                    folder, _, name = source.uri.rpartition("/")
+                    self._blobs(folder).put(name, Path(source.copied_from))
 
     def run(self, folder: Path, listener: Listener) -> Result:
         """Run the job in a container that is removed afterwards."""
@@ -129,7 +135,7 @@ class Compose:
                 folder,
                 listener,
                 environ={**os.environ, **self.stack.environ()},
-                interrupt=lambda _process: _kill(name, "SIGINT"),
+                interrupt=lambda _process: _interrupt(name),
                 clean_up=lambda process: _remove(name, process),
                 given=folder / PLAN,
             )
@@ -145,8 +151,12 @@ class Compose:
                 f"The tables of the run {run_id} lie in the stack, which is not up.",
                 remedy="'make up' brings it up; 'make clean' removes it with all its data.",
             )
-        root = StorageUri.parse(self._lake)
-        Blobs(root, account_of(root, self._accounts(inside=False))).remove_all(f"runs/{run_id}")
+        self._blobs(self._lake).remove_all(f"runs/{run_id}")
+
+    def _blobs(self, uri: str) -> Blobs:
+        """A place of a storage account, as it is reached from this machine."""
+        root = StorageUri.parse(uri)
+        return Blobs(root, account_of(root, self._accounts(inside=False)))
 
     @property
     def _own_storage(self) -> bool:
@@ -171,6 +181,17 @@ class Compose:
                 f"Of the lake {self._lake} and the model store {models} one lies in the stack, one does not.",
                 remedy="Set both lake and stores, or neither.",
             )
+
+    def _require_in_reach(self, uri: str) -> None:
+        """Containers have no volumes of a workspace; with the stack's own storage, no other accounts."""
+        require_no_volume(uri, "Compose")
+        if self._own_storage and uri.startswith(SCHEME):
+            account = StorageUri.parse(uri).account
+            if account not in (LAKE_ACCOUNT, MODELS_ACCOUNT):
+                raise NotThereError(
+                    f"The Compose target can't reach {uri}: its stack has no account '{account}'.",
+                    remedy="Set lake and stores to abfss:// URIs of real accounts, or use another target.",
+                )
 
     def _spark(self, *, small: bool) -> dict[str, str]:
         settings = self._settings
@@ -269,8 +290,8 @@ def _megabytes(memory: str) -> int:
     return int(memory[:-1]) * _MEGABYTES[memory[-1]]
 
 
-def _kill(name: str, signal: str) -> None:
-    docker(["kill", "--signal", signal, name])
+def _interrupt(name: str) -> None:
+    docker(["kill", "--signal", "SIGINT", name])
 
 
 def _remove(name: str, process: subprocess.Popen[str]) -> None:

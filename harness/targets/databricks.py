@@ -28,6 +28,7 @@ from harness.settings import DATABRICKS, Settings
 from harness.storage.blobs import Blobs
 from harness.storage.uri import SCHEME, VOLUMES, StorageUri
 from harness.targets.process import LOG
+from harness.targets.reach import on_this_machine, require_elsewhere
 from harness.targets.spark import is_small, session_settings
 from harness.wheel import build_wheel, require_checkout
 from harness.workspace import runs
@@ -124,9 +125,9 @@ class Databricks:
 
     def place(self, source: SourceData) -> SourceData:
         """Local files are uploaded, under a name that is their content's."""
-        if "://" in source.uri or source.uri.startswith(VOLUMES):
+        path = on_this_machine(source.uri)
+        if path is None:
             return source
-        path = Path(source.uri)
         if source.sha256 is None:
             raise NotThereError(
                 f"The Databricks target can't upload {path}: it is a folder.",
@@ -136,6 +137,11 @@ class Databricks:
         # Spark takes volumes by their path; the workspace's own files only from the file system.
         scheme = "" if uri.startswith(VOLUMES) else "file:"
         return source.model_copy(update={"uri": scheme + uri, "copied_from": str(path)})
+
+    def existing_table(self, uri: str) -> str:
+        """A table of a lake or a volume, where it is."""
+        require_elsewhere(uri, "Databricks", "an abfss:// URI or a folder of a volume")
+        return uri
 
     def checks(self) -> Iterator[Check]:
         """What the workspace must have and permit."""
@@ -159,8 +165,9 @@ class Databricks:
         self.require_ready()
         files = open_files(self.workspace, self.root)
         put(files, self._wheel_path, self._wheel)
-        if plan.source.copied_from is not None:
-            put(files, plan.source.uri.removeprefix("file:"), Path(plan.source.copied_from))
+        for source in plan.sources.values():
+            if source.copied_from is not None:
+                put(files, source.uri.removeprefix("file:"), Path(source.copied_from))
         folder = self._run_folder(plan.run_id)
         with self._removed_after_fault(folder):
             files.make_folder(folder)

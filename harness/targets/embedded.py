@@ -21,6 +21,7 @@ from harness.scenario.plan import Environment, Plan, SourceData
 from harness.settings import Settings
 from harness.targets.look import look, room, tracking_store, writable
 from harness.targets.process import follow, result_of
+from harness.targets.reach import on_this_machine, require_no_volume
 from harness.targets.spark import is_small, java_options, spark_settings
 
 _SPARK = {
@@ -67,7 +68,11 @@ class Embedded:
 
     def place(self, source: SourceData) -> SourceData:
         """The job reads this machine's files where they are, whatever file system is the default."""
-        return source if "://" in source.uri else source.model_copy(update={"uri": f"file://{source.uri}"})
+        return source.model_copy(update={"uri": _reach(source.uri)})
+
+    def existing_table(self, uri: str) -> str:
+        """A table of this machine or of a lake, where it is."""
+        return _reach(uri)
 
     def checks(self) -> Iterator[Check]:
         """What this machine must have."""
@@ -118,6 +123,13 @@ class Embedded:
             "PYSPARK_PYTHON": sys.executable,
             "PYSPARK_DRIVER_PYTHON": sys.executable,
         }
+
+
+def _reach(uri: str) -> str:
+    """Where the job reads what a path or a URI names."""
+    require_no_volume(uri, "embedded")
+    path = on_this_machine(uri)
+    return uri if path is None else f"file://{path}"
 
 
 def _see_jars() -> Check:

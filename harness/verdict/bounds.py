@@ -5,143 +5,159 @@ What could not be measured, or can't be compared, is not proven, and that is nev
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
+from dataclasses import dataclass
+from functools import partial
 
-from harness.metrics import METRICS, MIN_POSITIVES
-from harness.results import BoundKind, BoundResult, Measured, Verdict, VersionResult
-from harness.scenario.model import Bound, Expect, Version
+from harness.metrics import ADDED
+from harness.results import BoundResult, Measured, Verdict, VersionResult
+from harness.scenario.expect import (
+    FIRST,
+    PREVIOUS,
+    Agreement,
+    Baseline,
+    Bound,
+    Expect,
+    Explanations,
+    Overlap,
+)
+from harness.scenario.model import Scenario
+from harness.scenario.rules.numbers import numbers
+from harness.verdict import comparing, explanations, texts
+from harness.verdict.values import Value, proven, value_of
 
-ROWS = "rows"
-"""Stands for a version's row count among the metrics."""
+Baselines = Mapping[str, Mapping[str, Mapping[str, Measured]]]
+"""Other runs, as the scenario names them: their versions, and the numbers of each by name."""
 
 
 def judge_versions(
-    expected: Sequence[Version], measured: Sequence[VersionResult]
+    scenario: Scenario, measured: Sequence[VersionResult], baselines: Baselines | None = None
 ) -> tuple[VersionResult, ...]:
-    """Every measured version with its bounds judged, in order."""
-    by_name = {version.name: version for version in measured}
-    expectations = {version.name: version.expect for version in expected}
-    return tuple(
-        version.model_copy(
-            update={"bounds": tuple(judge_version(expectations[version.name], version, by_name))}
-        )
-        for version in measured
-    )
+    """Every measured version with its bounds judged, in order.
+
+    Args:
+        scenario: What must hold.
+        measured: What was found.
+        baselines: What other runs have found, where bounds name some.
+    """
+    judge = _Judge(scenario, {version.name: version for version in measured}, baselines or {})
+    return tuple(version.model_copy(update={"bounds": tuple(judge.version(version))}) for version in measured)
 
 
 def overall(bounds: Iterable[BoundResult]) -> Verdict:
-    """The worst of all verdicts; a failed bound outweighs one that is not proven."""
-    verdicts = {bound.verdict for bound in bounds}
+    """The worst of all outcomes; a failed bound outweighs one that is not proven."""
+    outcomes = {bound.outcome for bound in bounds}
     for verdict in (Verdict.FAIL, Verdict.NOT_PROVEN):
-        if verdict in verdicts:
+        if verdict in outcomes:
             return verdict
     return Verdict.PASS
 
 
-def judge_version(
-    expect: Expect, version: VersionResult, versions: Mapping[str, VersionResult]
-) -> Iterator[BoundResult]:
-    """Every bound of one version; ``versions`` holds those that a change may be measured since."""
-    if expect.rows is not None:
-        yield from judge_metric(ROWS, expect.rows, version, versions)
-    for metric, bound in expect.metrics.items():
-        yield from judge_metric(metric, bound, version, versions)
+def all_hold(bounds: Iterable[BoundResult]) -> bool:
+    """Whether every bound holds by itself, also one by which the scenario must come to fail."""
+    return all(bound.verdict is Verdict.PASS for bound in bounds)
 
 
-def judge_metric(
-    metric: str, bound: Bound, version: VersionResult, versions: Mapping[str, VersionResult]
-) -> Iterator[BoundResult]:
-    """Each part of one bound by itself."""
-    value, reason = _proven(metric, version)
-    if bound.min is not None:
-        yield _judge(metric, "min", value, bound.min, reason)
-    if bound.max is not None:
-        yield _judge(metric, "max", value, bound.max, reason)
-    if bound.equals is not None:
-        yield _judge(metric, "equals", value, bound.equals, reason, tolerance=bound.tolerance or 0.0)
-    if bound.change is not None:
-        since = bound.change.since
-        change, reason = _change(metric, version, versions.get(since), since)
-        if bound.change.min is not None:
-            yield _judge(metric, "change_min", change, bound.change.min, reason, since=since)
-        if bound.change.max is not None:
-            yield _judge(metric, "change_max", change, bound.change.max, reason, since=since)
+@dataclass(frozen=True)
+class _Judge:
+    """Holds versions against what a scenario expects of them."""
+
+    scenario: Scenario
+    versions: Mapping[str, VersionResult]
+    """What was measured, by the versions' names."""
+    baselines: Baselines
+
+    def version(self, version: VersionResult) -> Iterator[BoundResult]:
+        """Every bound of one version; those by which the scenario must come to fail are marked."""
+        for bound in self._expected(self.scenario.expected_of(version.name), version):
+            name = f"{version.name}.{bound.metric}"
+            must_fail = not {name, f"{name}.{bound.kind}"}.isdisjoint(self.scenario.caught_by)
+            yield bound.model_copy(update={"must_fail": must_fail})
+
+    def _expected(self, expect: Expect, version: VersionResult) -> Iterator[BoundResult]:
+        for number in numbers(expect):
+            for bound in number.bounds:
+                yield from self._number(number.name, bound, version)
+        if expect.columns is not None:
+            yield from texts.schema(expect.columns, version)
+        if expect.operation is not None:
+            yield texts.operation(expect.operation, version)
+        if expect.same_data_as is not None:
+            yield texts.same_data(expect.same_data_as, version, self.versions.get(expect.same_data_as))
+        if expect.explanations is not None:
+            yield from self._explanations(expect.explanations, version)
+
+    def _number(self, metric: str, bound: Bound, version: VersionResult) -> Iterator[BoundResult]:
+        """Each part of one bound on one number by itself."""
+        if bound.on == "added":
+            if self.scenario.index_of(version.name) == 0:
+                return  # All its rows are new.
+            metric = ADDED + metric
+        now = self._value(metric, version.name)
+        yield from comparing.values(metric, bound, now)
+        if bound.change is not None:
+            since = self._since(bound.change.since, version.name)
+            if since is not None:
+                yield from comparing.changes(metric, bound.change, now, self._value(metric, since), since)
+        if bound.baseline is not None:
+            yield from self._against(bound.baseline, metric, now, version.name)
+
+    def _value(self, metric: str, name: str) -> Value:
+        version = self.versions.get(name)
+        if version is None:
+            return Value(None, f"version {name} was not measured")
+        return proven(metric, partial(value_of, version=version), name)
+
+    def _against(self, said: Baseline, metric: str, now: Value, name: str) -> Iterator[BoundResult]:
+        """What is said of the difference to another run."""
+        name = said.version or name
+        since = f"{name} of {said.source}"
+        run = self.baselines.get(said.source, {})
+        before = Value(None, f"the run {said.source} has no version {name}")
+        if name in run:
+            before = proven(metric, run[name].get, since)
+        yield from comparing.changes(metric, said, now, before, since)
+
+    def _explanations(self, said: Explanations, version: VersionResult) -> Iterator[BoundResult]:
+        """How far the explanations agree with an earlier version's."""
+        top, signs, ranks = said.top_k, said.sign_agreement, said.rank_correlation
+        if top is not None:
+            overlap = partial(explanations.top_overlap, k=top.k)
+            yield from self._agree(f"top_{top.k}_overlap", top, version, overlap)
+        if signs is not None:
+            yield from self._agree("sign_agreement", signs, version, explanations.sign_agreement)
+        if ranks is not None:
+            yield from self._agree("rank_correlation", ranks, version, explanations.rank_correlation)
+
+    def _agree(
+        self, metric: str, said: Overlap | Agreement, version: VersionResult, how: explanations.How
+    ) -> Iterator[BoundResult]:
+        since = self._since(said.since, version.name)
+        if since is not None:
+            value = _agreement(version, since, self.versions.get(since), how)
+            yield comparing.at_least(metric, value, said.min, since)
+
+    def _since(self, since: str, name: str) -> str | None:
+        """The version that a version is compared with; none where no such version comes before it."""
+        every = [version.name for version in self.scenario.versions]
+        if since not in (PREVIOUS, FIRST):
+            return since if since not in every[every.index(name) :] else None
+        trained = self.scenario.trained
+        peers = trained if name in trained else every
+        place = peers.index(name)
+        if place == 0:
+            return None
+        return peers[0] if since == FIRST else peers[place - 1]
 
 
-def value_of(metric: str, version: VersionResult) -> Measured:
-    """A metric of a version, or its row count."""
-    return float(version.rows) if metric == ROWS else version.metrics.get(metric)
-
-
-def _proven(metric: str, version: VersionResult) -> tuple[Measured, str]:
-    """The value, and why it proves nothing where it does not."""
-    value = value_of(metric, version)
-    if value is None or not math.isfinite(value):
-        return None, f"{metric} could not be measured at {version.name}"
-    definition = METRICS.get(metric)
-    if definition is not None and definition.positives is not None:
-        positives = version.metrics.get(definition.positives)
-        if positives is None:
-            return value, f"{definition.positives} could not be measured at {version.name}"
-        if positives < MIN_POSITIVES:
-            return value, f"only {positives:.0f} positives, fewer than {MIN_POSITIVES}"
-    return value, ""
-
-
-def _change(
-    metric: str, version: VersionResult, earlier: VersionResult | None, since: str
-) -> tuple[Measured, str]:
+def _agreement(
+    version: VersionResult, since: str, earlier: VersionResult | None, how: explanations.How
+) -> Value:
     if earlier is None:
-        return None, f"version {since} was not measured"
-    now, now_reason = _proven(metric, version)
-    before, before_reason = _proven(metric, earlier)
-    if now is None or before is None:
-        return None, now_reason or before_reason
-    return _difference(now, before), now_reason or before_reason
-
-
-def _judge(
-    metric: str,
-    kind: BoundKind,
-    measured: Measured,
-    bound: float,
-    reason: str,
-    *,
-    tolerance: float = 0.0,
-    since: str | None = None,
-) -> BoundResult:
-    distance = None if measured is None else _distance(kind, measured, bound, tolerance)
-    if distance is None:
-        reason = reason or f"{metric} is too far off to be compared"
-    if reason or distance is None:
-        verdict = Verdict.NOT_PROVEN
-    else:
-        verdict = Verdict.PASS if distance >= 0 else Verdict.FAIL
-    return BoundResult(
-        metric=metric,
-        kind=kind,
-        measured=measured,
-        bound=bound,
-        tolerance=tolerance,
-        since=since,
-        distance=distance,
-        verdict=verdict,
-        reason=reason,
-    )
-
-
-def _distance(kind: BoundKind, measured: float, bound: float, tolerance: float) -> Measured:
-    if kind in ("min", "change_min"):
-        return _difference(measured, bound)
-    if kind in ("max", "change_max"):
-        return _difference(bound, measured)
-    apart = _difference(measured, bound)
-    return None if apart is None else _difference(tolerance, abs(apart))
-
-
-def _difference(left: float, right: float) -> Measured:
-    """In decimals, as the numbers are written: from 0.8 to 0.7 it is -0.1, and meets a bound of -0.1."""
-    difference = float(Decimal(repr(left)) - Decimal(repr(right)))
-    return difference if math.isfinite(difference) else None
+        return Value(None, f"version {since} was not measured")
+    for each in (version, earlier):
+        if not each.explanations:
+            return Value(None, f"version {each.name} has no explanations")
+    number = how(version.explanations, earlier.explanations)
+    few = f"the explanations of {version.name} and {since} have too few features in common"
+    return Value(number, few if number is None else "")

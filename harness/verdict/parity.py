@@ -95,10 +95,10 @@ class Parity(Model):
 def compare(a: Result, b: Result, tolerances: Tolerances | None = None) -> Parity:
     """Compare two runs, version by version.
 
-    Rows, schema and fingerprint must be the very same; metrics, and coefficients and explanation weights
-    per standard deviation of their feature, agree where ``|a - b| <= tolerance * max(|a|, |b|)``, or where
-    they differ by less than 1e-9. What only one of the runs has is not proven, and neither is anything
-    about a run that ended early.
+    Rows, schema, fingerprint and what became of the step must be the very same; metrics, and coefficients
+    and explanation weights per standard deviation of their feature, agree where
+    ``|a - b| <= tolerance * max(|a|, |b|)``, or where they differ by less than 1e-9. What only one of the
+    runs has is not proven, and neither is anything about a run that ended early.
 
     Args:
         a: One run.
@@ -181,6 +181,7 @@ def _of_version(
         ("rows", str(a.rows), str(b.rows)),
         ("fingerprint", a.fingerprint, b.fingerprint),
         ("schema", _schema(a), _schema(b)),
+        ("step", _step(a), _step(b)),
     ):
         verdict = Verdict.PASS if left == right else Verdict.FAIL
         yield Difference(version=name, kind="data", name=field, a=left, b=right, verdict=verdict)
@@ -229,6 +230,10 @@ def _libraries(a: Mapping[str, str], b: Mapping[str, str]) -> Iterator[Library]:
 
 def _schema(version: VersionResult) -> str:
     return ", ".join(f"{name} {kind}" for name, kind in version.data_schema.items())
+
+
+def _step(version: VersionResult) -> str:
+    return version.status if version.error is None else f"refused with {version.error}"
 
 
 def _coefficients(version: VersionResult) -> dict[str, Measured]:

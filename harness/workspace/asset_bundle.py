@@ -5,7 +5,7 @@ https://docs.databricks.com/jobs/dynamic-value-references.html. The bundle's fol
 
     databricks.yml   the job
     plan.json        what it runs
-    data/            the rows, where they are a file of this machine
+    data/            the rows, where they are files of this machine
     dist/            the wheel
 """
 
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import io
 import shutil
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,7 @@ FILE = "databricks.yml"
 DEPLOYER = "${workspace.current_user.userName}"
 """Who deploys the bundle, whose cluster it is then."""
 _FILES = "${workspace.file_path}"
+_DIGITS = 12
 _RUN = "{{job.run_id}}-{{job.repair_count}}"
 """A run that is repaired is another run: it starts a table of its own."""
 _ROOT = f"/Workspace/Users/{DEPLOYER}/.bundle/${{bundle.name}}/${{bundle.target}}"
@@ -61,7 +64,9 @@ def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> P
         NotThereError: The folder can't be written, or the wheel can't be built.
     """
     wheel = build_wheel(folder / "dist")
-    rows = _copy_rows(plan, folder)
+    rows = _places(plan)
+    for name, place in rows.items():
+        _copy(Path(plan.sources[name].copied_from or ""), folder / place)
     kept = _repeatable(plan, rows)
     write_text(folder / PLAN, kept.model_dump_json(indent=2, by_alias=True) + "\n")
     library = f"./{wheel.relative_to(folder).as_posix()}"
@@ -74,7 +79,7 @@ def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> P
             key: {"description": said, "default": value} for key, (said, value) in _VARIABLES.items()
         },
         # Also where the folder is one that git ignores.
-        "sync": {"include": [PLAN, *([rows] if rows else [])]},
+        "sync": {"include": [PLAN, *dict.fromkeys(rows.values())]},
         "resources": {"jobs": {name: _job(settings, name, task)}},
         "targets": _targets(host),
     }
@@ -82,35 +87,42 @@ def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> P
     return folder / FILE
 
 
-def _copy_rows(plan: Plan, folder: Path) -> str | None:
-    """Copy the rows into the bundle, and give their path in it; none where the job has them elsewhere."""
-    if plan.source.copied_from is None:
-        return None
-    source = Path(plan.source.copied_from)
-    rows = folder / "data" / source.name
+def _places(plan: Plan) -> dict[str, str]:
+    """The path in the bundle of every source that is copied into it, by its path in the scenario.
+
+    Two files of one name have a folder each, named by their content.
+    """
+    copied = {path: source for path, source in plan.sources.items() if source.copied_from is not None}
+    names = {path: Path(source.copied_from or "").name for path, source in copied.items()}
+    alike = Counter(name for name, _ in {(names[path], source.sha256) for path, source in copied.items()})
+    folders = {path: f"{source.sha256 or ''}"[:_DIGITS] + "/" for path, source in copied.items()}
+    return {path: f"data/{folders[path] if alike[name] > 1 else ''}{name}" for path, name in names.items()}
+
+
+def _copy(source: Path, file: Path) -> None:
     try:
-        rows.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, rows)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, file)
     except OSError as error:
-        raise unwritable(rows, error) from error
-    return rows.relative_to(folder).as_posix()
+        raise unwritable(file, error) from error
 
 
-def _repeatable(plan: Plan, rows: str | None) -> Plan:
+def _repeatable(plan: Plan, rows: Mapping[str, str]) -> Plan:
     """The same plan whenever it is written: of no single run, and without this machine's settings."""
-    source = plan.source
-    if rows is not None:
-        source = source.model_copy(update={"uri": rows, "copied_from": None})
-    return plan.model_copy(update={"run_id": plan.scenario.name, "source": source, "settings": ()})
+    sources = {
+        name: source.model_copy(update={"uri": rows[name], "copied_from": None}) if name in rows else source
+        for name, source in plan.sources.items()
+    }
+    return plan.model_copy(update={"run_id": plan.scenario.name, "sources": sources, "settings": ()})
 
 
-def _task(settings: Settings, root: str, plan: Plan, wheel: str, rows: str | None) -> dict[str, Any]:
+def _task(settings: Settings, root: str, plan: Plan, wheel: str, rows: Mapping[str, str]) -> dict[str, Any]:
     from databricks.sdk.service.jobs import PythonWheelTask, Task
 
     name = plan.scenario.name
     outputs = f"{root.rstrip('/')}/scheduled/{name}/{_RUN}"
-    source = ["--source", f"file:{_FILES}/{rows}"] if rows else []
-    parameters = [f"{_FILES}/{PLAN}", f"{outputs}/{RESULT}", "--run-id", f"{name}-{_RUN}", *source]
+    sources = [text for path, at in rows.items() for text in ("--source", f"{path}=file:{_FILES}/{at}")]
+    parameters = [f"{_FILES}/{PLAN}", f"{outputs}/{RESULT}", "--run-id", f"{name}-{_RUN}", *sources]
     cluster_id = settings[DATABRICKS + "cluster_id"] or None
     return Task(
         task_key=TASK,

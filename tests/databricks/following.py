@@ -70,7 +70,8 @@ def make_bench(quick: StandIn, home: Path, client: WorkspaceClient, *, keep: boo
     target.__dict__["workspace"] = client
     table = write_table(home)
     source = SourceData(uri=str(table), format="csv", sha256=sha256_of(table))
-    plan = make_plan(SMALL, table, home, RUN).model_copy(update={"source": target.place(source)})
+    planned = make_plan(SMALL, table, home, RUN)
+    plan = planned.model_copy(update={"sources": dict.fromkeys(planned.sources, target.place(source))})
     folder = home / "runs" / RUN
     write_text(folder / PLAN, plan.model_dump_json(by_alias=True))
     return Bench(quick, target, plan, folder, told)

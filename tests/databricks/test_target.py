@@ -16,7 +16,8 @@ from tests.command import wait_for
 from tests.databricks.command import FILES, Command, besides_polling
 from tests.databricks.standin.server import StandIn
 from tests.databricks.standin.tracking import TrackingServer
-from tests.embedded.small import LONG, ONE_VERSION, UNPUBLISHED, write_scenario
+from tests.embedded.runner import changed
+from tests.embedded.small import LONG, ONE_VERSION, UNPUBLISHED, write_scenario, write_table
 
 CALLS_AT_MOST = 25
 
@@ -71,6 +72,29 @@ def test_what_differs_in_the_data_is_found(command: Command, tmp_path: Path) -> 
     failed = {each["name"] for each in parity["differences"] if each["verdict"] == "fail"}
     assert "fingerprint" in failed
     assert "rows" not in failed
+
+
+def test_several_sources_are_sent_and_their_table_is_read_again(command: Command, tmp_path: Path) -> None:
+    """A second file of a step goes there too; a table of a volume is read at its versions, and stays."""
+    steps = [
+        {"name": "first", "append": {"where": "batch = 1"}},
+        {"name": "second", "append": {"from": "more/readings.csv", "where": "batch = 2"}},
+    ]
+    write_table(tmp_path / "more")
+    scenario = write_scenario(tmp_path, changed(UNPUBLISHED, {"versions": steps}))
+    built = command.run("scenario", scenario, "--target", "databricks")
+    assert 4 == built.returncode, built.stdout + built.stderr
+    first = command.result()
+    assert [200, 300] == [each.rows for each in first.versions]
+    table = f"{FILES}/lake/runs/{first.run_id}/readings"
+    on = ("--table", table, "--versions", "0,latest")
+    read = command.run("scenario", scenario, "--target", "databricks", *on)
+    assert 4 == read.returncode, read.stdout + read.stderr
+    again = command.result()
+    assert ["v0", "latest"] == [each.name for each in again.versions]
+    assert [each.fingerprint for each in first.versions] == [each.fingerprint for each in again.versions]
+    here = command.run("scenario", scenario, "--target", "embedded", *on)
+    assert (3, True) == (here.returncode, "it lies in a volume of a workspace" in here.stderr)
 
 
 def test_without_a_local_run_nothing_is_proven(command: Command, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import Future
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def changed(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
 def last_version_alone(scenario: Scenario) -> Scenario:
     """The scenario's last version, built at once, with its bounds but for those on a change."""
     last = scenario.model_dump(exclude_none=True)["versions"][-1]
-    for bound in last["expect"]["metrics"].values():
+    for bound in chain.from_iterable(last["expect"]["metrics"].values()):
         bound.pop("change", None)
     return changed(scenario, {"versions": [last | {"append": {}}]})
 
@@ -51,6 +52,7 @@ def make_plan(scenario: Scenario, source: Path, home: Path, run_id: str = "run")
         experiment="harness",
         artifacts=str(home / "artifacts"),
     )
+    data = SourceData(uri=str(source), format=source.suffix.removeprefix("."))
     return Plan(
         run_id=run_id,
         harness_version="0",
@@ -58,7 +60,7 @@ def make_plan(scenario: Scenario, source: Path, home: Path, run_id: str = "run")
         scenario_file=f"{scenario.name}.yaml",
         scenario_sha256="0" * 64,
         environment=environment,
-        source=SourceData(uri=str(source), format=source.suffix.removeprefix(".")),
+        sources={scenario.table.source.path: data} if scenario.table.source else {},
     )
 
 

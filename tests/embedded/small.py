@@ -78,5 +78,6 @@ def write_scenario(folder: Path, scenario: Scenario) -> str:
     """The scenario as a file, with its table beside it."""
     write_table(folder)
     file = folder / "small.yaml"
-    YAML(typ="safe").dump(scenario.model_dump(mode="json", exclude_none=True), file)
+    said = scenario.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    YAML(typ="safe").dump(said, file)
     return str(file)

@@ -18,6 +18,7 @@ def scenario(
     label: dict[str, Any] | None = None,
     seed: int = 0,
     versions: Sequence[str] = ("first",),
+    train: bool = True,
     **pipeline: Any,
 ) -> Scenario:
     """A scenario; its feature is ``x`` and its label is ``y`` where it is not said otherwise."""
@@ -31,7 +32,7 @@ def scenario(
                 **({} if "categorical" in pipeline else {"features": ["x"]}),
                 **pipeline,
             },
-            "versions": [{"name": name, "append": {}} for name in versions],
+            "versions": [{"name": name, "append": {}, "train": train} for name in versions],
         }
     )
 

@@ -1,19 +1,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from harness.errors import Location, ScenarioError
 from harness.job.check import CheckedVersion, check_version
 from harness.job.fingerprint import fingerprint
 from harness.job.prepare import KEY, make_samples
-from harness.job.table import build_version, read_version
-from harness.scenario.model import Append
-from tests.embedded.runner import make_plan
 from tests.embedded.tables import problems, readings, scenario
 
 pytestmark = pytest.mark.spark
@@ -24,7 +20,12 @@ _NO_VALUE = "feature 'x' is null in all training rows of version 'first'."
 
 
 def check(table: DataFrame, **changes: Any) -> CheckedVersion:
-    return check_version(table, scenario(**changes), 0)
+    return check_version(table, scenario(**changes), "first", 0)
+
+
+def built(table: DataFrame, **changes: Any) -> CheckedVersion:
+    """The same where no model is trained."""
+    return check(table, train=False, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -173,19 +174,12 @@ def test_a_fault_is_named_where_it_is(
     assert problems(caught.value) == [(location, message)]
 
 
-def test_a_table_with_spaces_in_its_names_is_built(spark: SparkSession, tmp_path: Path) -> None:
-    """Names that Parquet can't have are those of the table all the same, in every version."""
-    names = ["the id", "amount (EUR)", "a=b", "y"]
+def test_a_table_with_odd_names_is_checked(spark: SparkSession) -> None:
+    """Whatever characters the columns' names have."""
+    names = ["the id", "amount (EUR)", "a.b", "y"]
     source = readings(spark).selectExpr("id", "x", "x AS z", "y").toDF(*names)
-    features = ["amount (EUR)", "a=b"]
-    small = scenario(key="the id", features=features, versions=["first", "second"])
-    plan = make_plan(small, tmp_path / "none.csv", tmp_path)
-    for number, where in enumerate(["`the id` < 30", "`the id` >= 30"]):
-        build_version(source, Append(where=where), plan, number, ("versions", number))
-    versions = [read_version(spark, plan.table_uri, number) for number in range(2)]
-    found = [check_version(table, small, number) for number, table in enumerate(versions)]
-    assert [(each.rows, list(each.schema)) for each in found] == [(30, names), (40, names)]
-    assert found[1].fingerprint == fingerprint(source)
+    found = check(source, key="the id", features=["amount (EUR)", "a.b"])
+    assert (found.rows, list(found.nulls), found.fingerprint) == (40, names, fingerprint(source))
 
 
 def test_an_empty_table_is_named(table: DataFrame) -> None:
@@ -257,3 +251,115 @@ def test_every_fault_is_told_at_once(table: DataFrame) -> None:
         ("pipeline", "features", 2),
         ("pipeline", "features", 3),
     ]
+
+
+def test_nulls_are_told_of_every_column(table: DataFrame) -> None:
+    """As a share of all rows, whatever the filter leaves out; a NaN is no null, and nor is an empty text."""
+    columns = ["id", "if(id < 10, null, double('nan')) AS u", "if(id = 0, null, x) AS x", "y", "'' AS v"]
+    found = check(table.selectExpr(*columns), filter="id > 20")
+    assert found.nulls == {"id": 0.0, "u": 0.25, "x": 0.025, "y": 0.0, "v": 0.0}
+
+
+def test_a_version_that_is_trained_has_sound_keys(table: DataFrame) -> None:
+    """None is null, and none is there twice."""
+    found = check(table)
+    assert (found.is_trained, found.null_keys, found.duplicate_keys) == (True, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "key", "nulls", "doubled"),
+    [
+        pytest.param(["nullif(id, 7) AS id", "x", "y"], "id", 1, 0, id="a null key"),
+        pytest.param(["if(id < 3, 17, id) AS id"], "id", 0, 3, id="a key four times"),
+        pytest.param(["if(id < 5, null, 17) AS id"], "id", 5, 34, id="null keys and one more"),
+        pytest.param(["id % 20 AS id", "if(id = 0, null, 'a') AS k"], ["id", "k"], 1, 19, id="two columns"),
+        pytest.param(["x AS z", "y"], "id", 40, 0, id="no column of the key"),
+        pytest.param(["id AS other", "x AS id"], ["id", "k"], 40, 0, id="half of the key"),
+    ],
+)
+def test_keys_are_counted_where_no_model_is_trained(
+    table: DataFrame, columns: list[str], key: str | list[str], nulls: int, doubled: int
+) -> None:
+    """Null ones, and rows beyond the first of each key: told, and not refused."""
+    found = built(table.selectExpr(*columns), key=key)
+    assert (found.is_trained, found.null_keys, found.duplicate_keys) == (False, nulls, doubled)
+
+
+def test_what_can_not_be_trained_on_is_told_where_no_model_is_trained(table: DataFrame) -> None:
+    """Neither label nor feature, and names that the models need: only the facts of the table count."""
+    odd = table.selectExpr("id", "x AS features", "y AS harness_label")
+    found = built(odd, filter="x > 0", features=["x"])
+    assert (found.rows, found.fingerprint, found.schema) == (
+        40,
+        fingerprint(odd),
+        {"id": "bigint", "features": "double", "harness_label": "string"},
+    )
+
+
+def test_a_version_of_no_rows_is_told_where_no_model_is_trained(table: DataFrame) -> None:
+    """It has no share of nulls, because it has no rows to share."""
+    found = built(table.limit(0))
+    assert (found.rows, found.nulls, found.null_keys, found.duplicate_keys) == (0, {}, 0, 0)
+
+
+def test_training_changes_no_fact(table: DataFrame) -> None:
+    """A version is told in the same way whether a model is trained or not."""
+    facts = [(each.fingerprint, each.schema, each.nulls, each.rows) for each in (check(table), built(table))]
+    assert facts[0] == facts[1]
+
+
+def test_an_optional_feature_may_be_lacking(table: DataFrame) -> None:
+    """The pipeline of the version does without it, and its rows are featurized so."""
+    found = check(table, features=["u", "x"], categorical=["v"], optional=["u", "v"])
+    pipeline = found.scenario.pipeline
+    assert (("x",), ()) == (pipeline.features, pipeline.categorical)
+    assert make_samples(found.frame, found.scenario, found.rows).names == ("x",)
+
+
+def test_an_optional_feature_that_is_there_counts(table: DataFrame) -> None:
+    """It is used like any other, whatever the case of its name."""
+    found = check(table.withColumn("U", F.col("x")), features=["u", "x"], optional=["u"])
+    assert found.scenario.pipeline.features == ("u", "x")
+
+
+@pytest.mark.parametrize(
+    ("columns", "changes", "location", "message"),
+    [
+        pytest.param(
+            ["*"],
+            {"features": ["u", "z"], "optional": ["u"]},
+            ("pipeline", "features", 1),
+            "the table has no column 'z'.",
+            id="one that is not optional is not there",
+        ),
+        pytest.param(
+            ["id", "y", "null + 1D AS x"],
+            {"features": ["u", "x"], "optional": ["u"]},
+            ("pipeline", "features", 1),
+            _NO_VALUE,
+            id="one behind it has no value",
+        ),
+        pytest.param(
+            ["id", "y", "'a' AS x"],
+            {"features": ["u", "x"], "optional": ["u"]},
+            ("pipeline", "features", 1),
+            "feature 'x' is no number but string; list it under 'categorical', or derive a number from it.",
+            id="one behind it is no number",
+        ),
+        pytest.param(
+            ["id", "y"],
+            {"features": ["u", "x"], "categorical": ["v"], "optional": ["x", "u", "v"]},
+            ("pipeline", "optional"),
+            "version 'first' has none of the features, which are all optional: u, x, v; "
+            "say 'train: false' of it, or add a feature that it has.",
+            id="all of them are gone",
+        ),
+    ],
+)
+def test_a_fault_beside_an_optional_feature_is_named(
+    table: DataFrame, columns: list[str], changes: dict[str, Any], location: Location, message: str
+) -> None:
+    """At the place in the file, which counts the features that the version lacks too."""
+    with pytest.raises(ScenarioError) as caught:
+        check(table.selectExpr(*columns), **changes)
+    assert problems(caught.value) == [(location, message)]

@@ -12,7 +12,7 @@ from harness.job.explain import Explained, explain, make_explainer, probe_keys, 
 from harness.job.prepare import FEATURES, KEY, PROBE, Samples, make_samples
 from harness.job.train import Trained, train
 from harness.results import FeatureExplanation
-from harness.scenario.model import Lime, LogisticRegression
+from harness.scenario.pipeline import Lime, LogisticRegression
 from tests.conftest import Loans
 from tests.embedded.tables import prepared, readings, scenario
 

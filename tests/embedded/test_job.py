@@ -143,6 +143,7 @@ def test_a_test_side_without_positives_is_not_proven(spark: SparkSession, tmp_pa
     from harness.job.table import read_source
 
     held_out = uniform(key_text(SMALL), "split", SMALL.seed) < SMALL.pipeline.split.test
+    assert job.plan.source is not None
     sides = read_source(spark, job.plan.source).withColumn(HELD_OUT, held_out)
     trained = {row["id"] for row in sides.where(f"not {HELD_OUT} and heat > 20").collect()}
     result = run_job(spark, ONE_VERSION, write_table(tmp_path, only_trained_ones), tmp_path)

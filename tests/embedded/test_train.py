@@ -17,7 +17,8 @@ from sklearn.metrics import roc_auc_score
 from harness.job.evaluate import Scores
 from harness.job.prepare import FEATURES, FOLD, KEY, LABEL, make_samples
 from harness.job.train import Trained, scored, train
-from harness.scenario.model import LogisticRegression as Specification, Scenario
+from harness.scenario.model import Scenario
+from harness.scenario.pipeline import LogisticRegression as Specification
 from tests.conftest import Loans
 from tests.embedded.tables import prepared
 

@@ -21,6 +21,7 @@ from harness.scenario.model import Scenario
 from harness.scenario.plan import Environment, Plan, Setting, SourceData
 from harness.verdict.bounds import judge_versions, overall
 
+SOURCE = "data/lc_loan_2018q1.csv"
 NAMES = ("january", "february", "march")
 BUNDLE = "abfss://models@modelstoredev.dfs.core.windows.net/three_versions/20260301-101500-7f3a"
 
@@ -59,7 +60,7 @@ def scenario(**changes: Any) -> Scenario:
             "name": "three_versions",
             "description": "Three monthly cohorts of Lending Club loans, each appended as one Delta version.",
             "seed": 7,
-            "table": {"name": "lc_loan", "source": "data/lc_loan_2018q1.csv", "key": "id"},
+            "table": {"name": "lc_loan", "source": SOURCE, "key": "id"},
             "pipeline": {
                 "label": {"column": "loan_status", "positive": ["Charged Off"], "negative": ["Current"]},
                 "derive": {"credit_length": "year(issue_d) - year(earliest_cr_line)"},
@@ -87,7 +88,7 @@ def plan(**changes: Any) -> Plan:
                 tracking_uri="sqlite:////home/me/.harness/mlflow.db",
                 experiment="three_versions",
             ),
-            "source": SourceData(uri="data/lc_loan_2018q1.csv", format="csv", sha256="41d0" * 16),
+            "sources": {SOURCE: SourceData(uri=SOURCE, format="csv", sha256="41d0" * 16)},
             "settings": _settings(),
         }
         | changes
@@ -159,9 +160,7 @@ def bound(metric: str = "cv_roc_auc", verdict: Verdict = Verdict.PASS, **changes
 def result(versions: tuple[VersionResult, ...] | None = None, **changes: Any) -> Result:
     """A run of three judged versions, or of those that are given."""
     if versions is None:
-        versions = judge_versions(
-            scenario().versions, tuple(version(name, at) for at, name in enumerate(NAMES))
-        )
+        versions = judge_versions(scenario(), tuple(version(name, at) for at, name in enumerate(NAMES)), {})
     return Result.model_validate(
         {
             "run_id": "20260301-101500-7f3a",

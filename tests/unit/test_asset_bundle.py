@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,13 +14,15 @@ import pytest
 from databricks.sdk.service.jobs import JobSettings, SubmitTask
 from ruamel.yaml import YAML
 
-from harness.job.__main__ import _parse, _read_plan
+from harness.errors import ExitCode
+from harness.files import sha256_of
+from harness.job.__main__ import _parse, _read_plan, main
+from harness.planning import resolve_plan
 from harness.scenario.loader import load_scenario
-from harness.scenario.plan import Plan
+from harness.scenario.plan import Plan, SourceData
 from harness.settings import Settings, read_settings
 from harness.targets.databricks import Databricks
 from harness.wheel import content_version
-from harness.workflow import resolve_plan
 from harness.workspace import asset_bundle, runs
 from harness.workspace.cluster import cluster_spec, libraries
 
@@ -134,7 +137,7 @@ def test_each_run_has_a_name_and_a_folder_of_its_own(tmp_path: Path) -> None:
         "--run-id",
         f"three_versions-{run}",
         "--source",
-        "file:${workspace.file_path}/data/lc_loan_2018q1.csv",
+        "data/lc_loan_2018q1.csv=file:${workspace.file_path}/data/lc_loan_2018q1.csv",
     ] == task["python_wheel_task"]["parameters"]
 
 
@@ -200,11 +203,12 @@ def test_rows_that_the_job_reads_elsewhere_are_left_there(tmp_path: Path) -> Non
     """A file of a volume is neither copied nor stood in for."""
     settings = _settings(tmp_path)
     plan, target = _plan(settings)
-    source = plan.source.model_copy(update={"uri": "/Volumes/main/default/loans.csv", "copied_from": None})
+    source = SourceData(uri="/Volumes/main/default/loans.csv", format="csv")
+    sources = dict.fromkeys(plan.sources, source)
     folder = tmp_path / "bundle"
-    file = asset_bundle.write(settings, plan.model_copy(update={"source": source}), target, folder)
+    file = asset_bundle.write(settings, plan.model_copy(update={"sources": sources}), target, folder)
     assert ("--source" in file.read_text(encoding="utf-8"), (folder / "data").exists()) == (False, False)
-    assert source == Plan.model_validate_json((folder / "plan.json").read_text(encoding="utf-8")).source
+    assert sources == Plan.model_validate_json((folder / "plan.json").read_text(encoding="utf-8")).sources
 
 
 def test_the_job_takes_its_run_and_its_rows_from_its_parameters(tmp_path: Path) -> None:
@@ -217,7 +221,7 @@ def test_the_job_takes_its_run_and_its_rows_from_its_parameters(tmp_path: Path) 
     ]
     plan = _read_plan(_parse(resolved))
     assert "/Volumes/main/default/harness/lake/runs/three_versions-55-0/lc_loan" == plan.table_uri
-    assert f"file:{tmp_path}/bundle/data/lc_loan_2018q1.csv" == plan.source.uri
+    assert [f"file:{tmp_path}/bundle/data/lc_loan_2018q1.csv"] == [each.uri for each in plan.sources.values()]
 
 
 def test_a_plan_without_parameters_is_as_it_is(tmp_path: Path) -> None:
@@ -228,3 +232,67 @@ def test_a_plan_without_parameters_is_as_it_is(tmp_path: Path) -> None:
     given = _parse([str(tmp_path / "plan.json"), "result.json", "events.jsonl"])
     assert Plan.model_validate_json(file.read_text(encoding="utf-8")) == _read_plan(given)
     assert ("result.json", "events.jsonl") == (given.result, given.events)
+
+
+def _with_sources(plan: Plan, files: dict[str, str], folder: Path) -> Plan:
+    """The plan with files of these contents, by their paths in the scenario."""
+    sources = {}
+    for number, (path, text) in enumerate(files.items()):
+        file = folder / str(number) / Path(path).name
+        file.parent.mkdir()
+        file.write_text(text, encoding="utf-8")
+        sources[path] = SourceData(
+            uri=f"/Volumes/{path}", format="csv", sha256=sha256_of(file), copied_from=str(file)
+        )
+    return plan.model_copy(update={"sources": sources})
+
+
+def test_every_source_is_copied(tmp_path: Path) -> None:
+    """Files of one name have a folder each; the job finds each at its own place."""
+    settings = _settings(tmp_path)
+    plan, target = _plan(settings)
+    files = {"a/rows.csv": "a", "b/rows.csv": "b", "c=d/more.csv": "c"}
+    folder = tmp_path / "bundle"
+    file = asset_bundle.write(settings, _with_sources(plan, files, tmp_path), target, folder)
+    written = YAML(typ="safe").load(file)
+    parameters = _task(written)["python_wheel_task"]["parameters"]
+    found = _read_plan(_parse([each.replace("${workspace.file_path}", str(folder)) for each in parameters]))
+    read = {
+        name: Path(source.uri.removeprefix("file:")).read_text() for name, source in found.sources.items()
+    }
+    assert files == read
+    included = [Path(each) for each in written["sync"]["include"][1:]]
+    assert {"rows.csv": 2, "more.csv": 1} == Counter(each.name for each in included)
+
+
+def test_the_same_file_named_twice_is_copied_once(tmp_path: Path) -> None:
+    """Two ways to write one path lead to one file of the bundle."""
+    settings = _settings(tmp_path)
+    plan, target = _plan(settings)
+    same = _with_sources(plan, {"rows.csv": "a", "./rows.csv": "a"}, tmp_path)
+    file = asset_bundle.write(settings, same, target, tmp_path / "bundle")
+    assert {"include": ["plan.json", "data/rows.csv"]} == YAML(typ="safe").load(file)["sync"]
+
+
+def test_made_rows_need_no_file(tmp_path: Path) -> None:
+    """Nothing is copied, and nothing stood in for."""
+    settings = _settings(tmp_path)
+    plan, target = _plan(settings, str(SCENARIO.with_name("yearly.yaml")))
+    file = asset_bundle.write(settings, plan, target, tmp_path / "bundle")
+    assert ("--source" in file.read_text(encoding="utf-8"), (tmp_path / "bundle/data").exists()) == (
+        False,
+        False,
+    )
+
+
+def test_a_place_of_no_source_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A task and a plan that are not of one bundle end before Spark starts."""
+    _written(_settings(tmp_path), tmp_path / "bundle")
+    code = main(
+        [str(tmp_path / "bundle" / "plan.json"), "result.json", "--source", "other.csv=file:/other.csv"]
+    )
+    expected = (
+        "--source other.csv=file:/other.csv: the plan has no such source.\n"
+        "  It has data/lc_loan_2018q1.csv; say PATH=URI.\n"
+    )
+    assert (ExitCode.WRONG_INPUT, expected) == (code, capsys.readouterr().err)

@@ -17,7 +17,10 @@ from harness.targets.embedded import Embedded
 ROOT = Path(__file__).parents[2]
 BAD = Path(__file__).parent / "bad"
 SCENARIO = str(ROOT / "scenarios" / "three_versions.yaml")
-COMMANDS = ("scenario", "check", "runs", "trace", "compare", "ui", "build", "up", "down", "logs", "clean")
+COMMANDS = (
+    *("init", "list", "schema", "plan", "scenario", "check", "runs", "trace", "compare", "ui"),
+    *("build", "up", "down", "logs", "clean"),
+)
 HEAVY = {"pyspark", "mlflow", "matplotlib", "pandas", "numpy", "pyarrow", "deltalake", "jinja2", "synapse"}
 SLOW = {"pydantic", "ruamel", "rich"}
 _TELL_IMPORTS = """

@@ -39,10 +39,11 @@ def test_every_bad_file_says_what_is_wrong_with_it() -> None:
 
 
 def test_a_good_scenario_is_loaded_with_its_file_and_data() -> None:
-    """What is loaded knows the file's digest, and the source's absolute path and format."""
+    """What is loaded knows the file's digest, and each source's absolute path and format."""
     loaded = load_scenario(str(GOOD))
-    source = GOOD.parent / "data" / "lc_loan_2018q1.csv"
-    assert (sha256_of(GOOD), str(source), "csv") == (loaded.sha256, loaded.source.uri, loaded.source.format)
+    path = "data/lc_loan_2018q1.csv"
+    source = loaded.sources[path]
+    assert (sha256_of(GOOD), str(GOOD.parent / path), "csv") == (loaded.sha256, source.uri, source.format)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"# nothing but a comment\n"])

@@ -15,7 +15,8 @@ from tests.unit import report_samples as samples
 OLD = "20260301-101500-three_versions-0001"
 NEW = "20260301-101600-three_versions-0002"
 REMEDY = "'make validate NAME=three_versions' runs both."
-ENVIRONMENT, SOURCE = samples.plan().environment, samples.plan().source
+ENVIRONMENT, SOURCE = samples.plan().environment, samples.plan().sources[samples.SOURCE]
+LAKE = "abfss://lake@dls.dfs.core.windows.net"
 
 
 def _plan(target: str, **changes: Any) -> Plan:
@@ -37,7 +38,7 @@ def _local(runs: Path, run_id: str, result: Result | None = None, **changes: Any
 
 
 def _source(**changes: Any) -> Mapping[str, Any]:
-    return {"source": SOURCE.model_copy(update=changes)}
+    return {"sources": {samples.SOURCE: SOURCE.model_copy(update=changes)}}
 
 
 def _found(runs: Path, plan: Plan = CLOUD) -> str | None:
@@ -89,18 +90,26 @@ DIFFERENT = [
         id="scenario",
     ),
     pytest.param(
-        _source(sha256="c" * 64), "started from other source rows: cccccccccccc, not 41d041d041d0", id="rows"
+        _source(sha256="c" * 64),
+        f"had other rows in {samples.SOURCE}: cccccccccccc, not 41d041d041d0",
+        id="rows",
     ),
     pytest.param(
-        _source(sha256=None), "started from other source rows: unknown, not 41d041d041d0", id="folder"
+        _source(sha256=None), f"had other rows in {samples.SOURCE}: unknown, not 41d041d041d0", id="folder"
     ),
     pytest.param(
-        _source(format="json"), "read its source in another way: json, not csv", id="source's format"
+        _source(format="json"), f"read {samples.SOURCE} in another way: json, not csv", id="source's format"
     ),
     pytest.param(
         _source(options={"sep": ";"}),
-        "read its source in another way: csv with sep=';', not csv",
+        f"read {samples.SOURCE} in another way: csv with sep=';', not csv",
         id="source's options",
+    ),
+    pytest.param({"parameters": {"seed": "3"}}, "has other parameters: seed=3, not none", id="parameters"),
+    pytest.param(
+        {"existing_table": f"{LAKE}/loans"},
+        f"was of another table: {LAKE}/loans, not one of its own",
+        id="table",
     ),
 ]
 
@@ -128,7 +137,7 @@ def test_an_older_run_of_the_same_things_is_taken(
 def test_all_that_is_different_is_told(tmp_path: Path) -> None:
     """Wheel and source both, in one sentence."""
     _local(tmp_path, OLD, harness_version="0.1.0+aaa", **_source(format="json"))
-    expected = "another wheel: 0.1.0+aaa, not 0.1.0; it read its source in another way: json, not csv."
+    expected = f"another wheel: 0.1.0+aaa, not 0.1.0; it read {samples.SOURCE} in another way: json, not csv."
     assert expected in newest_local_run(tmp_path, CLOUD).reason
 
 
@@ -156,6 +165,27 @@ def test_a_folder_that_was_copied_is_known_by_where_it_came_from(tmp_path: Path)
     _local(tmp_path, OLD, **_source(sha256=None, uri="/data/loans"))
     copied = _source(sha256=None, uri="/Volumes/a/b/loans", copied_from="/data/loans")
     assert OLD == _found(tmp_path, CLOUD.model_copy(update=copied))
+
+
+def test_every_source_is_compared(tmp_path: Path) -> None:
+    """Another file of the scenario may have changed; what differs is named by its path."""
+    more = SOURCE.model_copy(update={"uri": "more.csv"})
+    _local(tmp_path, OLD, sources={samples.SOURCE: SOURCE, "more.csv": more})
+    assert OLD == _found(tmp_path, _plan("databricks", sources={samples.SOURCE: SOURCE, "more.csv": more}))
+    changed = {samples.SOURCE: SOURCE, "more.csv": more.model_copy(update={"sha256": "c" * 64})}
+    reason = newest_local_run(tmp_path, _plan("databricks", sources=changed)).reason
+    assert f"{OLD}, had other rows in more.csv: 41d041d041d0, not cccccccccccc. {REMEDY}" in reason
+
+
+def test_a_table_of_the_lake_is_the_same_in_both_places(tmp_path: Path) -> None:
+    """Runs that read it at the same versions are compared; other versions are other parameters."""
+    there: Mapping[str, Any] = {"existing_table": f"{LAKE}/loans"}
+    said = {"table.uri": f"{LAKE}/loans", "table.versions": "v12"}
+    _local(tmp_path, OLD, **there, parameters=said)
+    assert OLD == _found(tmp_path, _plan("databricks", **there, parameters=said))
+    other = _plan("databricks", **there, parameters={**said, "table.versions": "v13"})
+    reason = newest_local_run(tmp_path, other).reason
+    assert "has other parameters: table.versions=v12, not table.versions=v13." in reason
 
 
 def test_a_run_that_ended_early_is_not_compared_with(tmp_path: Path) -> None:

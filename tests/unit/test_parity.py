@@ -28,7 +28,7 @@ def test_everything_is_compared() -> None:
     """Data, metrics, intercept, coefficients and explanations of each version, each once."""
     version = samples.version("march", 2)
     expected = [
-        *(("data", name) for name in ("version", "rows", "fingerprint", "schema")),
+        *(("data", name) for name in ("version", "rows", "fingerprint", "schema", "step")),
         *(("metric", name) for name in version.metrics),
         *(("coefficient", name) for name in ("intercept", *version.coefficients)),
         *(("explanation", name) for name in version.explanations),
@@ -218,3 +218,22 @@ def test_a_run_without_another_is_not_proven() -> None:
 def test_parity_survives_its_file(parity: Parity) -> None:
     """What is read from parity.json is what was written."""
     assert parity == Parity.model_validate_json(parity.model_dump_json(indent=2))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "found"),
+    [
+        ({"status": "trained"}, {"status": "built"}, ("trained", "built")),
+        (
+            {"status": "built", "error": "DELTA_ONE"},
+            {"status": "built", "error": "DELTA_OTHER"},
+            ("refused with DELTA_ONE", "refused with DELTA_OTHER"),
+        ),
+    ],
+)
+def test_what_became_of_a_version_must_be_the_same(
+    a: dict[str, str], b: dict[str, str], found: tuple[str, str]
+) -> None:
+    """A step that is refused here must be refused there, and for the same reason."""
+    difference = difference_of(compare(run_of(**a), run_of(**b)), "step")
+    assert (Verdict.FAIL, *found) == (difference.verdict, difference.a, difference.b)

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from harness.scenario.loader import load_scenario
+from harness.scenario.model import MAY_BE_EMPTY, Version
 from harness.scenario.plan import Environment, Plan, Setting, SourceData
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "three_versions.yaml"
@@ -24,7 +25,9 @@ def _plan(run_id: str = "20260131-094502-three_versions-7f3a", lake: str = URI) 
             tracking_uri="sqlite:///mlflow.db",
             experiment="harness",
         ),
-        source=SourceData(uri="/data/loans.csv", format="csv", options={"sep": ";"}),
+        sources={
+            "data/lc_loan_2018q1.csv": SourceData(uri="/data/loans.csv", format="csv", options={"sep": ";"})
+        },
         settings=(Setting(name="cores", value="*", origin="default"),),
     )
 
@@ -33,6 +36,17 @@ def test_a_plan_survives_its_file() -> None:
     """The job reads what the command line wrote, to the last value."""
     plan = _plan()
     assert plan == Plan.model_validate_json(plan.model_dump_json(indent=2, by_alias=True))
+
+
+@pytest.mark.parametrize("kind", MAY_BE_EMPTY)
+def test_an_empty_step_survives_the_plans_file(kind: str) -> None:
+    """A step of which nothing is said stays the version's only one."""
+    plan = _plan()
+    version = Version.model_validate({"name": "only", kind: None})
+    scenario = plan.scenario.model_copy(update={"versions": (version,)})
+    text = plan.model_copy(update={"scenario": scenario}).model_dump_json(by_alias=True)
+    [found] = Plan.model_validate_json(text).scenario.versions
+    assert ([kind], version) == (list(found.steps), found)
 
 
 def test_a_run_has_a_table_of_its_own() -> None:

@@ -1,5 +1,7 @@
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from harness.report.junit import render_junit
 from harness.results import Result, Verdict
 from harness.verdict.parity import Parity, compare, not_compared
@@ -31,7 +33,7 @@ def test_a_suite_per_version() -> None:
 
 def test_a_case_per_bound() -> None:
     """A case is named as the bound is written."""
-    cases = [case.get("name") for case in _root(samples.result())[1]]
+    cases = [case.get("name") for case in _root(samples.result())[1].iter("testcase")]
     assert cases[:3] == ["rows = 5786", "cv_roc_auc >= 0.6", "cv_roc_auc >= -0.1 since january"]
 
 
@@ -147,3 +149,43 @@ def test_a_run_without_another_is_a_case_that_is_not_proven() -> None:
         failure.get("type"),
         failure.get("message"),
     )
+
+
+@pytest.mark.parametrize(("verdict", "failures"), [(Verdict.FAIL, "0"), (Verdict.PASS, "1")])
+def test_a_bound_that_must_fail_fails_where_it_holds(verdict: Verdict, failures: str) -> None:
+    """A CI server counts its outcome."""
+    version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict, must_fail=True),))
+    assert failures == _root(samples.result((version,))).get("failures")
+
+
+def test_a_text_is_a_case_too() -> None:
+    """Named by what is expected; its failure says what was found."""
+    bound = samples.bound(
+        "operation",
+        Verdict.FAIL,
+        kind="is",
+        bound=None,
+        measured=None,
+        distance=None,
+        expected="WRITE",
+        found="MERGE",
+    )
+    case = _root(samples.result((samples.version("march", 2, bounds=(bound,)),))).find(".//testcase")
+    assert case is not None
+    assert ("operation = WRITE", "march: operation: found MERGE; expected WRITE") == (
+        case.get("name"),
+        case[0].get("message"),
+    )
+
+
+def test_a_suite_says_what_became_of_its_version() -> None:
+    """A version that is not trained may have no case at all."""
+    versions = (
+        samples.version("march", 2, bounds=()),
+        samples.version("wrong", 3, status="built", error="DELTA_SOMETHING", commits=0),
+    )
+    found = [
+        {each.get("name"): each.get("value") for each in suite.iter("property")}
+        for suite in _root(samples.result(versions))
+    ]
+    assert [{"step": "trained"}, {"step": "refused with DELTA_SOMETHING", "commits": "0 commits"}] == found

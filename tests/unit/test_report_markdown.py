@@ -151,3 +151,42 @@ def test_a_run_without_another_is_one_line() -> None:
 def test_without_another_run_the_comment_has_no_parity() -> None:
     """A local run's comment is as ever."""
     assert "### Parity" not in _lines(samples.result())
+
+
+def test_a_bound_that_must_fail_is_told() -> None:
+    """In the table and in the sentence under the headline."""
+    bound = samples.bound(verdict=Verdict.FAIL, must_fail=True)
+    lines = _lines(samples.result((samples.version("march", 2, bounds=(bound,)),)))
+    assert lines[2].startswith("The scenario must fail by 1 bound, and does at 1 version. Took ")
+    assert "| ✓ fails as it must | `march` | `cv_roc_auc` | 0.5500 ± 0.037 | `>= 0.6` | -0.0500 |" in lines
+
+
+def test_what_was_found_of_a_text_means_nothing_to_markdown() -> None:
+    """Names of columns are the table's own."""
+    bound = samples.bound(
+        "schema",
+        Verdict.FAIL,
+        kind="is",
+        bound=None,
+        measured=None,
+        distance=None,
+        expected="id int",
+        found="a|b is *missing*",
+    )
+    lines = _lines(samples.result((samples.version("march", 2, bounds=(bound,)),)))
+    assert "| ✗ fail | `march` | `schema` | a\\|b is \\*missing\\* | `= id int` |  |" in lines
+
+
+def test_lineage_says_what_became_of_a_version() -> None:
+    """Its commits, and in place of a run why there is none."""
+    commit = {"operation": "ADD COLUMNS", "time": "2026-03-01T10:15:00Z", "reader": 1, "writer": 2}
+    built = {"status": "built", "run_id": None, "bundle": None}
+    versions = (
+        samples.version("wide", 3, **built, commits=1, commit=commit),
+        samples.version("wrong", 4, **built, commits=0, error="DELTA_SOMETHING"),
+    )
+    cells = [line.split(" | ")[4:] for line in _lines(samples.result(versions)) if line.startswith("| `w")]
+    assert [
+        ["1 commit: ADD COLUMNS", "built, not trained", "not published |"],
+        ["0 commits", "refused with DELTA\\_SOMETHING", "not published |"],
+    ] == [each for each in cells if each[-1:] == ["not published |"]]

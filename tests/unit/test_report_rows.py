@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from harness.report.rows import bound_rows, headline, worst_first
@@ -131,3 +133,139 @@ def test_a_broken_run_stays_broken() -> None:
     """What it was compared with is no news beside why it stopped."""
     broken = samples.cloud((), failure=samples.failure())
     assert headline(broken) == headline(broken, compare(_WHOLE, broken))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"measured": -0.125, "distance": -0.025},
+            "march: cv_roc_auc changed by -12.5 %; the bound is >= -10 % since january, missed by 2.5 %",
+        ),
+        (
+            {"verdict": Verdict.PASS, "measured": 0.05, "distance": 0.15},
+            "march: cv_roc_auc changed by +5 %; the bound is >= -10 % since january, met with 15 % to spare",
+        ),
+        (
+            {"verdict": Verdict.NOT_PROVEN, "measured": None, "distance": None, "reason": "it was 0"},
+            "march: cv_roc_auc >= -10 % since january is not proven: it was 0",
+        ),
+    ],
+)
+def test_a_relative_change_is_told_in_percent(changes: dict[str, Any], expected: str) -> None:
+    """Value, bound and distance alike."""
+    said: dict[str, Any] = {"kind": "change_min", "bound": -0.1, "since": "january", "relative": True}
+    said |= {"verdict": Verdict.FAIL}
+    assert expected == _only(samples.bound(**said | changes))
+
+
+_HELD = "march: cv_roc_auc is 0.6500 ± 0.037; the bound is >= 0.6, met with 0.0500 to spare"
+
+
+def _text(verdict: Verdict, found: str, **changes: Any) -> BoundResult:
+    said = {"metric": "operation", "kind": "is", "bound": None, "measured": None, "distance": None}
+    return samples.bound(verdict=verdict, **said | {"expected": "WRITE", "found": found} | changes)
+
+
+@pytest.mark.parametrize(
+    ("bound", "expected"),
+    [
+        (_text(Verdict.FAIL, "MERGE"), "march: operation: found MERGE; expected WRITE"),
+        (_text(Verdict.PASS, "WRITE"), "march: operation: found WRITE; expected WRITE"),
+        (
+            _text(Verdict.NOT_PROVEN, "", reason="the commit is not known"),
+            "march: operation = WRITE is not proven: the commit is not known",
+        ),
+        (
+            _text(Verdict.FAIL, "MERGE", must_fail=True),
+            "march: operation: found MERGE; expected WRITE, as it must",
+        ),
+    ],
+    ids=["fail", "pass", "not proven", "must fail"],
+)
+def test_a_text_is_told_with_what_was_expected(bound: BoundResult, expected: str) -> None:
+    """There is no distance to a text."""
+    assert expected == _only(bound)
+    assert "" == bound_rows((samples.version("march", 2, bounds=(bound,)),))[0].distance
+
+
+def test_a_long_text_is_whole_in_its_sentence() -> None:
+    """A table shows its beginning alone."""
+    bound = _text(Verdict.FAIL, "a" * 100, expected="b" * 100)
+    [row] = bound_rows((samples.version("march", 2, bounds=(bound,)),))
+    assert (61, 61, True) == (len(row.value), len(row.bound), f"found {bound.found}" in row.sentence)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "counts_as", "told", "sentence"),
+    [
+        (
+            Verdict.FAIL,
+            Verdict.PASS,
+            "✓ fails as it must",
+            "march: cv_roc_auc is 0.5500 ± 0.037; the bound is >= 0.6, missed by 0.0500, as it must",
+        ),
+        (
+            Verdict.PASS,
+            Verdict.FAIL,
+            "✗ should have failed, and holds",
+            f"{_HELD}, and should have failed",
+        ),
+        (
+            Verdict.NOT_PROVEN,
+            Verdict.NOT_PROVEN,
+            "? not proven",
+            "march: cv_roc_auc >= 0.6 must fail, and is not proven: it could not be measured",
+        ),
+    ],
+)
+def test_a_bound_that_must_fail_counts_by_its_outcome(
+    verdict: Verdict, counts_as: Verdict, told: str, sentence: str
+) -> None:
+    """And both its words and its sentence say so."""
+    bound = samples.bound(verdict=verdict, must_fail=True)
+    [row] = bound_rows((samples.version("march", 2, bounds=(bound,)),))
+    assert (counts_as, told, sentence) == (row.verdict, row.told, row.sentence)
+
+
+FAIL_AS_IT_MUST = samples.bound(verdict=Verdict.FAIL, must_fail=True)
+HOLDS = samples.bound(must_fail=True)
+
+
+@pytest.mark.parametrize(
+    ("expected", "bounds"),
+    [
+        ("PASS: The scenario must fail by 1 bound, and does at 1 version.", [FAIL_AS_IT_MUST]),
+        (
+            "PASS: The scenario must fail by 1 bound, and does, and the 1 other holds at 1 version.",
+            [FAIL_AS_IT_MUST, samples.bound()],
+        ),
+        (
+            "PASS: The scenario must fail by 2 bounds, and does, and the 2 others hold at 1 version.",
+            [FAIL_AS_IT_MUST, samples.bound()] * 2,
+        ),
+        (
+            "FAIL: The scenario must fail by 1 bound. Of 2 bounds, 1 should have failed, 1 passed.",
+            [HOLDS, samples.bound()],
+        ),
+        (
+            "FAIL: The scenario must fail by 1 bound. Of 2 bounds, 1 failed, 1 failed as it must.",
+            [FAIL_AS_IT_MUST, samples.bound(verdict=Verdict.FAIL)],
+        ),
+        (
+            "NOT PROVEN: The scenario must fail by 1 bound. Of 1 bound, 1 not proven.",
+            [samples.bound(verdict=Verdict.NOT_PROVEN, must_fail=True)],
+        ),
+    ],
+)
+def test_the_headline_says_that_a_scenario_must_fail(expected: str, bounds: list[BoundResult]) -> None:
+    """A pass of such a scenario is no pass of its bounds."""
+    head = headline(samples.result((samples.version("march", 2, bounds=tuple(bounds)),)))
+    assert f"{head.word}: {head.sentence}" == expected
+
+
+def test_a_bound_that_fails_as_it_must_is_no_detail() -> None:
+    """One that holds and should have failed is."""
+    version = samples.version("march", 2, bounds=(FAIL_AS_IT_MUST, HOLDS))
+    [detail] = headline(samples.result((version,))).details
+    assert detail.endswith("and should have failed")

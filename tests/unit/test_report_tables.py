@@ -1,5 +1,5 @@
 from harness.report import panels, tables
-from harness.results import Result
+from harness.results import BoundResult, Result, Verdict
 from tests.unit import report_samples as samples
 
 
@@ -93,3 +93,41 @@ def test_a_plots_text_has_every_number() -> None:
     assert panel.alternative == (
         "lime_r2_mean over the versions: january 0.8127, pass; february 0.8342, pass; march 0.8293, pass."
     )
+
+
+def _panels(*bounds: BoundResult) -> tuple[panels.MetricPanel, ...]:
+    before = samples.version("february", 1, metrics={"test_log_loss": 0.5}, bounds=())
+    now = samples.version("march", 2, metrics={"test_log_loss": 0.6}, bounds=bounds)
+    return panels.metric_panels(samples.result((before, now)))
+
+
+def test_a_relative_changes_limit_lies_on_the_metrics_scale() -> None:
+    """A tenth more than 0.5."""
+    said = {"kind": "change_max", "bound": 0.1, "relative": True, "since": "february"}
+    [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, **said))
+    assert (panels.Limit(0.55, relative=True),) == panel.points[1].limits
+
+
+def test_a_change_since_another_run_has_no_limit() -> None:
+    """Its number is not among those of this run."""
+    said = {"kind": "change_max", "bound": 0.1, "since": "march of good"}
+    [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, **said))
+    assert () == panel.points[1].limits
+
+
+def test_a_text_has_no_plot() -> None:
+    """There is no scale for it."""
+    assert () == _panels(samples.bound("schema", kind="is", bound=None, measured=None, distance=None))
+
+
+def test_an_agreement_is_drawn_where_it_was_measured() -> None:
+    """It is no number of one version alone."""
+    bound = samples.bound("top_3_overlap", measured=1.0, bound=0.66, distance=0.34, since="february")
+    [panel] = _panels(bound)
+    assert [None, 1.0] == [point.value for point in panel.points]
+
+
+def test_a_plot_has_the_outcome_of_what_must_fail() -> None:
+    """As every other report."""
+    [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, must_fail=True))
+    assert Verdict.PASS is panel.points[1].verdict

@@ -197,3 +197,60 @@ def test_the_module_loads_without_heavy_ones() -> None:
     check = "import sys, harness.report.terminal; print({'matplotlib', 'jinja2'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_bound_that_must_fail_is_told() -> None:
+    """Beside its value, and in the verdict's line."""
+    bound = samples.bound(verdict=Verdict.FAIL, must_fail=True)
+    shown = _shown(samples.result((samples.version("march", 2, bounds=(bound,)),)))
+    assert "✓ fails as it must" in shown
+    assert "✓ PASS: three_versions on embedded. The scenario must fail by 1 bound, and does" in shown
+
+
+def test_texts_and_percents_are_shown() -> None:
+    """What was found of a text, and a share in percent."""
+    text = samples.bound(
+        "operation",
+        Verdict.FAIL,
+        kind="is",
+        bound=None,
+        measured=None,
+        distance=None,
+        expected="WRITE",
+        found="MERGE",
+    )
+    relative = samples.bound(
+        kind="change_min", relative=True, measured=-0.05, bound=-0.1, distance=0.05, since="may"
+    )
+    shown = _shown(samples.result((samples.version("march", 2, bounds=(text, relative)),)))
+    assert ["MERGE", "=", "WRITE", "✗", "fail"] == _line(shown, " operation ").split()[2:]
+    assert "-5 % >= -10 % since may +5 % ✓ pass" in " ".join(_line(shown, "change").split())
+
+
+def test_versions_without_a_model_are_shown() -> None:
+    """What became of them, and their commits; a trained one has its bounds."""
+    versions = (
+        samples.version("march", 2, bounds=()),
+        samples.version("wide", 3, status="built", commits=1, metrics={}),
+        samples.version("wrong", 3, status="built", error="DELTA_SOMETHING", commits=0, metrics={}),
+    )
+    shown = _shown(samples.result(versions)).partition("Versions without a model")[2]
+    assert "built, not trained" in _line(shown, "wide ")
+    assert "refused with DELTA_SOMETHING" in _line(shown, "wrong ")
+    assert "march " not in shown.partition("PASS")[0]
+
+
+def test_where_all_are_trained_nothing_is_said_of_it() -> None:
+    """Most scenarios have no other versions."""
+    assert "Versions without a model" not in _shown(samples.result())
+
+
+def test_a_version_without_a_model_leaves_bounded_metrics_out() -> None:
+    """What every trained version has a row for is not shown again."""
+    versions = (*samples.result().versions, samples.version("wide", 3, status="built", metrics={}))
+    shown = _shown(samples.result(versions)).partition("Also measured")[2]
+    assert not [line for line in shown.splitlines() if line.split()[:1] == ["lime_r2_mean"]]
+
+
+def _line(shown: str, word: str) -> str:
+    return next(line for line in shown.splitlines() if word in line)

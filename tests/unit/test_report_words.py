@@ -1,7 +1,12 @@
+from typing import Any
+
 import pytest
 
 from harness.report import words
 from harness.results import Verdict
+from tests.unit import report_samples as samples
+
+COMMIT = {"operation": "MERGE", "time": "2026-03-01T10:15:00Z", "reader": 1, "writer": 2}
 
 
 @pytest.mark.parametrize(
@@ -87,3 +92,62 @@ def test_to_ascii_keeps_the_verdicts_apart() -> None:
 def test_printable_drops_what_terminals_obey() -> None:
     """An escape sequence in a message can't move the cursor; line ends stay."""
     assert words.printable("a\x1b[2J\x00b\nc") == "a[2Jb\nc"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "must_fail", "expected"),
+    [
+        (Verdict.PASS, False, "pass"),
+        (Verdict.FAIL, False, "fail"),
+        (Verdict.NOT_PROVEN, False, "not proven"),
+        (Verdict.PASS, True, "should have failed, and holds"),
+        (Verdict.FAIL, True, "fails as it must"),
+        (Verdict.NOT_PROVEN, True, "not proven"),
+    ],
+)
+def test_a_bound_that_must_fail_says_so(verdict: Verdict, must_fail: bool, expected: str) -> None:
+    """What a bound means for the run is no other bound's word."""
+    assert expected == words.outcome_words(samples.bound(verdict=verdict, must_fail=must_fail))
+
+
+@pytest.mark.parametrize(
+    ("changes", "step", "commits"),
+    [
+        ({}, "trained", ""),
+        ({"status": "built", "commits": 2}, "built, not trained", "2 commits"),
+        ({"status": "built", "commits": 1, "commit": COMMIT}, "built, not trained", "1 commit: MERGE"),
+        ({"status": "built", "commits": 0, "commit": COMMIT}, "built, not trained", "0 commits"),
+        (
+            {"status": "built", "commits": 0, "error": "DELTA_SOMETHING"},
+            "refused with DELTA_SOMETHING",
+            "0 commits",
+        ),
+        ({"status": "failed"}, "failed", ""),
+    ],
+)
+def test_what_became_of_a_version(changes: dict[str, Any], step: str, commits: str) -> None:
+    """Trained, only built, or refused; and the commits of its own, but not the one before it."""
+    version = samples.version("march", 2, **changes)
+    assert (step, commits) == (words.step_words(version), words.commit_words(version))
+
+
+@pytest.mark.parametrize(
+    ("expected", "share"),
+    [
+        ("+10 %", 0.1),
+        ("-12.5 %", -0.125),
+        ("0 %", 0.0),
+        ("+0.3 %", 0.003),
+        ("+123,456 %", 1234.56),
+        ("-7 %", -0.07),
+        ("not measured", None),
+    ],
+)
+def test_a_share_is_told_in_percent(expected: str, share: float | None) -> None:
+    """With its sign, and without what the multiplication adds."""
+    assert expected == words.percent(share)
+
+
+def test_a_long_text_is_cut() -> None:
+    """A table shows the beginning; a short text is whole."""
+    assert ("a" * 60, "a" * 60 + "…") == (words.cut("a" * 60), words.cut("a" * 61))

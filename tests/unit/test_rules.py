@@ -32,7 +32,7 @@ def _messages(scenario: Scenario) -> list[str]:
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_metric_may_be_bounded(metric: str) -> None:
     """Each metric by its name is known, and may be anything between 0 and 1."""
-    assert _messages(_scenario({"metrics": {metric: {"min": 0, "max": 1}}})) == []
+    assert _messages(_scenario({}, {"metrics": {metric: {"min": 0, "max": 1}}})) == []
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import Problem
 from harness.scenario.model import Scenario
-from harness.scenario.source import SourceFile, locate_source
+from harness.scenario.source import SourceFile, locate_sources
 
 HEADER = "id,amount,status\n"
 ROWS = HEADER + "1,100,late\n2,200,paid\n"
@@ -31,7 +31,7 @@ def _scenario(path: str, **source: Any) -> Scenario:
 
 
 def _problems(folder: Path, name: str, **source: Any) -> list[Problem]:
-    return locate_source(_scenario(name, **source), folder)[1]
+    return locate_sources(_scenario(name, **source), folder)[1]
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,7 @@ def _problems(folder: Path, name: str, **source: Any) -> list[Problem]:
         ("rows.csv", ROWS.replace(",", ";"), {"SEP": ";"}),
         ("rows.csv", ROWS.replace(",", "||"), {"sep": "||"}),
         ("rows.csv", ROWS.replace(",", "\t"), {"sep": "\\t"}),
+        ("rows.csv", "# of May\n\n" + ROWS, {"comment": "#"}),
         ("rows.tsv", ROWS.replace(",", "\t"), {}),
         ("rows.json", '{"id": 1, "amount": 2}\n\n{"status": "late"}\n', {}),
         ("rows.json", '[{"id": 1, "amount": 2, "status": "late"}]', {"multiline": "true"}),
@@ -87,8 +88,8 @@ def test_a_folder_of_parquet_files_is_read(tmp_path: Path) -> None:
     (tmp_path / "rows" / "_SUCCESS").touch()
     table = pa.table({"id": [1], "amount": [2], "status": ["late"]})
     pq.write_table(table, tmp_path / "rows" / "part-0.parquet")
-    source, problems = locate_source(_scenario("rows"), tmp_path)
-    assert (SourceFile(str(tmp_path / "rows"), "parquet", {}), []) == (source, problems)
+    sources, problems = locate_sources(_scenario("rows"), tmp_path)
+    assert ({"rows": SourceFile(str(tmp_path / "rows"), "parquet", {})}, []) == (sources, problems)
 
 
 def test_a_delta_table_is_known_by_its_log(tmp_path: Path) -> None:
@@ -99,10 +100,27 @@ def test_a_delta_table_is_known_by_its_log(tmp_path: Path) -> None:
     assert [each.message for each in _problems(tmp_path, "rows")] == ["rows has no column 'status'."]
 
 
-def test_a_source_elsewhere_is_left_to_the_job() -> None:
-    """A URI is handed on as it is, as a Delta table where no format is said."""
-    source, problems = locate_source(_scenario("abfss://lake@account/loans"), Path("/nowhere"))
-    assert (SourceFile("abfss://lake@account/loans", "delta", {}), []) == (source, problems)
+@pytest.mark.parametrize(
+    ("uri", "kind"),
+    [
+        ("abfss://lake@account/loans", "delta"),
+        ("abfss://lake@account/loans.csv.gz", "csv"),
+        ("/Volumes/main/default/raw/loans.parquet", "parquet"),
+        ("dbfs:/loans", "delta"),
+    ],
+)
+def test_a_source_elsewhere_is_left_to_the_job(uri: str, kind: str) -> None:
+    """A URI is handed on as it is, by its ending, or as a Delta table."""
+    sources, problems = locate_sources(_scenario(uri), Path("/nowhere"))
+    assert ({uri: SourceFile(uri, kind, {}, is_local=False)}, []) == (sources, problems)
+
+
+@pytest.mark.parametrize("scheme", ["file:", "file://"])
+def test_a_local_uri_is_a_path(tmp_path: Path, scheme: str) -> None:
+    """What lies on this machine is looked at however it is named."""
+    (tmp_path / "rows.csv").write_text("id,status\n1,late\n")
+    problems = _problems(Path("/nowhere"), f"{scheme}{tmp_path}/rows.csv")
+    assert ["rows.csv has no column 'amount'."] == [each.message for each in problems]
 
 
 def test_a_derived_column_counts_as_there(tmp_path: Path) -> None:
@@ -110,7 +128,7 @@ def test_a_derived_column_counts_as_there(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("id,loan,status\n1,2,late\n")
     scenario = _scenario("rows.csv")
     pipeline = scenario.pipeline.model_copy(update={"derive": {"amount": "loan * 2"}})
-    assert locate_source(scenario.model_copy(update={"pipeline": pipeline}), tmp_path)[1] == []
+    assert locate_sources(scenario.model_copy(update={"pipeline": pipeline}), tmp_path)[1] == []
 
 
 @pytest.mark.parametrize(
@@ -183,3 +201,32 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Path, "iterdir", refuse)
     expected = "can't look for the source 'rows': Permission denied."
     assert expected == _problems(tmp_path, "rows")[0].message
+
+
+def test_columns_in_the_names_of_folders_count(tmp_path: Path) -> None:
+    """Spark takes the column status from a folder named status=late."""
+    (tmp_path / "rows" / "status=late").mkdir(parents=True)
+    pq.write_table(pa.table({"id": [1], "amount": [2]}), tmp_path / "rows" / "status=late" / "part-0.parquet")
+    assert _problems(tmp_path, "rows", format="parquet") == []
+
+
+def test_json_may_have_columns_that_were_not_looked_at(tmp_path: Path) -> None:
+    """A column may come first in a later file: its lack is not told, and the job sees."""
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "0.json").write_text('{"id": 1, "amount": 2}\n')
+    assert ["rows has no column 'status'."] == [each.message for each in _problems(tmp_path, "rows")]
+    (tmp_path / "rows" / "1.json").write_text('{"id": 2, "status": "late"}\n')
+    assert _problems(tmp_path, "rows") == []
+
+
+def test_a_delta_table_of_tomorrow_is_left_to_the_job(tmp_path: Path) -> None:
+    """What this library can't read Spark may."""
+    log = tmp_path / "rows" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / f"{0:020}.json").write_text(
+        '{"protocol": {"minReaderVersion": 9, "minWriterVersion": 9}}\n'
+        '{"metaData": {"id": "1", "format": {"provider": "parquet", "options": {}}, "partitionColumns": [], '
+        '"schemaString": "{\\"type\\": \\"struct\\", \\"fields\\": [{\\"name\\": \\"id\\", '
+        '\\"type\\": \\"long\\", \\"nullable\\": true, \\"metadata\\": {}}]}", "configuration": {}}}\n'
+    )
+    assert _problems(tmp_path, "rows") == []

@@ -1,0 +1,179 @@
+"""What failed, as GitHub shows it beside the lines of a scenario; and the report as a job's summary.
+
+A line per mistake, as a workflow command:
+https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from harness.errors import HarnessError, Location, ScenarioError
+from harness.files import sha256_of
+from harness.metrics import ADDED
+from harness.report import MARKDOWN, words
+from harness.report.console import write_line
+from harness.report.differences import agreement
+from harness.report.rows import bound_rows
+from harness.results import BoundResult, Result, Verdict
+from harness.scenario.document import Document, read_document
+from harness.scenario.expect import Bound
+from harness.scenario.model import Scenario
+from harness.scenario.plan import Plan
+from harness.scenario.said import numbers_at, place_of
+from harness.verdict.parity import Parity
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_LARGEST_SUMMARY_BYTES = 1024 * 1024
+"""GitHub takes no more of one step."""
+_TEXTS = {
+    "schema": ("schema",),
+    "operation": ("operation",),
+    "same_data_as": ("same_data_as",),
+    "sign_agreement": ("explanations", "sign_agreement"),
+    "rank_correlation": ("explanations", "rank_correlation"),
+}
+
+
+def is_there() -> bool:
+    """Whether this process runs in a workflow."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def announce(
+    console: Console, plan: Plan, result: Result, folder: Path, parity: Parity | None = None
+) -> None:
+    """Tell a workflow what failed, and add the report to the job's summary; elsewhere nothing is said.
+
+    Args:
+        console: Where the verdict is shown; a quiet one announces nothing.
+        plan: The run.
+        result: What came out of it.
+        folder: The run's own.
+        parity: The run as ``b``, held against another one.
+    """
+    if not is_there() or console.quiet:
+        return
+    for line in verdict_lines(plan, result, parity):
+        write_line(console, Text(line))
+    if trouble := add_summary(folder):
+        write_line(console, Text(trouble))
+
+
+def error_lines(error: HarnessError) -> Iterator[str]:
+    """A command for each mistake of a scenario, at its line; one for any other fault."""
+    if not isinstance(error, ScenarioError):
+        yield command(str(error), title="dataset-harness")
+        return
+    for problem in error.problems:
+        yield command(problem.message, file=error.file, line=problem.line, title="scenario")
+
+
+def verdict_lines(plan: Plan, result: Result, parity: Parity | None = None) -> Iterator[str]:
+    """A command for each bound whose outcome is no pass, for a fault of the run, and for its other run."""
+    document = _document_of(plan)
+    if result.failure is not None:
+        told = filter(None, (result.failure.message, result.failure.remedy))
+        yield command("\n".join(told), file=plan.scenario_file, title=result.scenario)
+    bounds = [bound for version in result.versions for bound in version.bounds]
+    for row, bound in zip(bound_rows(result.versions), bounds, strict=True):
+        if row.verdict is not Verdict.PASS:
+            at = location_of(plan.scenario, row.version, bound)
+            line = None if document is None else document.line_of(at)
+            title = f"{result.scenario}: {row.version}: {bound.metric}"
+            yield command(row.sentence, file=plan.scenario_file, line=line, title=title)
+    if parity is not None and parity.verdict is not Verdict.PASS:
+        yield command(agreement(parity), file=plan.scenario_file, title=result.scenario)
+
+
+def command(message: str, *, file: str | None = None, line: int | None = None, title: str = "") -> str:
+    """An error as a workflow command, on one line whatever is in it.
+
+    Args:
+        message: What is wrong.
+        file: Seen from the current folder.
+        line: In the file, from 1.
+        title: What stands above the message.
+    """
+    known = {"file": _from_root(file), "line": line, "title": title}
+    properties = ",".join(f"{name}={_property(str(value))}" for name, value in known.items() if value)
+    return f"::error {properties}::{_data(message)}" if properties else f"::error::{_data(message)}"
+
+
+def add_summary(folder: Path) -> str | None:
+    """Add a run's report to the job's summary, where there is one; why not, where it can't be.
+
+    Args:
+        folder: The run's own.
+    """
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not summary:
+        return None
+    file = Path(summary)
+    try:
+        text = (folder / MARKDOWN).read_text(encoding="utf-8") + "\n"
+        there = file.stat().st_size if file.exists() else 0
+        if there + len(text.encode()) > _LARGEST_SUMMARY_BYTES:
+            return f"The report is not in the job's summary, which has no room for it: {folder / MARKDOWN}."
+        with file.open("a", encoding="utf-8") as opened:
+            opened.write(text)
+    except OSError as error:
+        return f"The report is not in the job's summary: {summary}: {error.strerror}."
+    return None
+
+
+def location_of(scenario: Scenario, version: str, bound: BoundResult) -> Location:
+    """Where the scenario says what a bound holds a version to."""
+    for number, at in numbers_at(scenario, version):
+        for index, said in enumerate(number.bounds):
+            name = number.name if said.on == "all" else ADDED + number.name
+            if name == bound.metric and (part := _part(said, bound)):
+                return (*at, index, *part)
+    if bound.metric.startswith("top_"):
+        return place_of(scenario, version, "explanations", "top_k")
+    return place_of(scenario, version, *_TEXTS.get(bound.metric, ()))
+
+
+def _part(said: Bound, bound: BoundResult) -> Location:
+    """The part of a bound that says the same; nothing where none does."""
+    if bound.kind in ("min", "max", "equals"):
+        return (bound.kind,) if getattr(said, bound.kind) == bound.bound else ()
+    kind = bound.kind.removeprefix("change_")
+    run = "" if said.baseline is None else f" of {said.baseline.source}"
+    name = "baseline" if run and (bound.since or "").endswith(run) else "change"
+    difference = getattr(said, name)
+    return (name, kind) if difference is not None and getattr(difference, kind) == bound.bound else ()
+
+
+def _document_of(plan: Plan) -> Document | None:
+    """The scenario's file, where it is still the one that was run."""
+    file = Path(plan.scenario_file)
+    try:
+        return read_document(file) if sha256_of(file) == plan.scenario_sha256 else None
+    except (OSError, HarnessError):
+        return None
+
+
+def _from_root(file: str | None) -> str | None:
+    """The file as seen from the repository's root, from where GitHub looks for it."""
+    root = os.environ.get("GITHUB_WORKSPACE")
+    if file is None or not root:
+        return file
+    path, top = Path(file).resolve(), Path(root).resolve()
+    return str(path.relative_to(top)) if path.is_relative_to(top) else file
+
+
+def _data(text: str) -> str:
+    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return words.printable(escaped)
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,177 @@
+"""What the validator finds, told in the scenario's words and at the scenario's places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from harness.errors import Location, Problem
+from harness.scenario.grammar import key_of, keys_of, model_at
+from harness.scenario.steps import Read
+from harness.scenario.suggest import did_you_mean
+
+_LENGTH_SHOWN = 60
+_WORDS = {
+    "string_type": "should be text",
+    "tuple_type": "should be a list",
+    "dict_type": "should be a mapping of keys",
+    "model_type": "should be a mapping of keys",
+    "too_short": "should have at least one item",
+    "int_type": "should be a whole number",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_type": "should be a number",
+    "float_parsing": "should be a number",
+    "finite_number": "should be a finite number",
+    "bool_type": "should be true or false",
+    "bool_parsing": "should be true or false",
+}
+"""What the validator finds, in words of the file; its own are about Python."""
+_WORDS_OF_MODELS = {
+    "Bound": "should be a number, or a mapping with min, max, equals, change or baseline",
+    "Change": "should be a mapping with min or max",
+    "Baseline": "should be a mapping with from, and with min or max",
+    "Source": "should be a path, or a mapping with a path",
+    "Loans": "should be a mapping with rows",
+    "Read": "should be a version's number, 'latest' or a time",
+    "Restore": "should be an earlier version's name",
+    "Delete": "should be a SQL condition",
+    "Sql": "should be a statement of SQL",
+    "AddColumns": "should be a mapping of columns to their types",
+    "Schema": "should be a mapping with exact or at_least",
+    "Protocol": "should be a mapping with reader or writer",
+    "Overlap": "should be a mapping with k and min",
+    "Agreement": "should be a mapping with min",
+}
+_WORDS_OF_COLUMNS = "should be a column, or a list of columns"
+_COLUMNS = ("key", "on", "z_order")
+_WORDS_OF_VALUES = "should be text, a number, or true or false"
+_VALUES = {"str", "int", "float", "bool"}
+"""What the validator adds to the place of a value that may be any of them."""
+_ADDED = re.compile(r"\[key\]|constrained-\w+|\w+\[.*\]|[\w-]+\(.*\)", re.DOTALL)
+"""What it adds to other places: members of a union, keys, validators."""
+
+
+def problems_of(error: ValidationError, values: object = None) -> Iterator[Problem]:
+    """One problem per place, in the scenario's words rather than the validator's.
+
+    Args:
+        error: What the validator found.
+        values: The file's, which may be shorter than what they stand for; the places are told as they are
+            in them.
+    """
+    details: dict[Location, ErrorDetails] = {}
+    for detail in error.errors():
+        details.setdefault(_place(detail, values), detail)
+    for location, detail in details.items():
+        if not _follows(location, detail, details):
+            yield Problem(_message(detail, location), location)
+
+
+def _follows(location: Location, detail: ErrorDetails, details: Mapping[Location, ErrorDetails]) -> bool:
+    """Whether there would be nothing to tell, were it not for another mistake."""
+    if detail["type"] == "too_short":
+        # Items that are wrong are left out before the validator counts what is left.
+        return any(each[: len(location)] == location and each != location for each in details)
+    if detail["type"] != "missing":
+        return False
+    if location == ("versions",):
+        return any(each[:2] == ("table", "versions") for each in details)
+    return any(
+        each[:-1] == location[:-1]
+        and other["type"] == "extra_forbidden"
+        and _known_key(other) == _meant(str(location[-1]))
+        for each, other in details.items()
+    )
+
+
+def _place(detail: ErrorDetails, values: object) -> Location:
+    if values is None:
+        return _without_added(detail["loc"])
+    location = detail["loc"]
+    place: list[int | str] = []
+    node: Any = values
+    for number, part in enumerate(location):
+        is_last = number == len(location) - 1
+        if _holds(node, part):
+            node = node[part]
+        elif not (is_last and detail["type"] == "missing" and isinstance(node, dict)):
+            continue  # A short form: one bound for a list of one, or a value for its mapping.
+        place.append(part)
+    return tuple(place)
+
+
+def _holds(node: object, part: int | str) -> bool:
+    if isinstance(node, list):
+        return isinstance(part, int) and part < len(node)
+    return isinstance(node, dict) and part in node
+
+
+def _without_added(location: tuple[int | str, ...]) -> Location:
+    parts = list(location)
+    while len(parts) > 1 and (parts[-1] in _VALUES or _ADDED.fullmatch(str(parts[-1]))):
+        parts.pop()
+    return tuple(parts)
+
+
+def _message(detail: ErrorDetails, location: Location) -> str:
+    kind, value = detail["type"], detail["input"]
+    name = str(location[-1]) if location else "scenario"
+    inside = ".".join(str(part) for part in location[:-1])
+    where = f" in '{inside}'" if inside else ""
+    if kind == "extra_forbidden":
+        return f"unknown key '{name}'{where}.{_known_key(detail)}"
+    if kind == "missing":
+        return f"'{name}' is missing{where}."
+    if kind == "string_pattern_mismatch":
+        shown = _shown(value)
+        return f"{shown}{where} is no name: letters, digits and underscores, beginning with a letter."
+    if kind == "invalid_key" or detail["loc"][-1:] == ("[key]",):
+        if value is None:
+            return f"a key{where} is empty."
+        return f"key {_shown(value)}{where} should be text; put it in quotes."
+    subject = f"item {location[-1] + 1}" if location and isinstance(location[-1], int) else f"'{name}'"
+    hint = (
+        did_you_mean(str(value), re.findall(r"'([^']+)'", detail["msg"])) if kind == "literal_error" else ""
+    )
+    is_plain = value is None or isinstance(value, str | int | float | date)
+    it_is = f" (it is {'empty' if value is None else _shown(value)})" if is_plain else ""
+    return f"{subject}{where} {_finding(detail, location)}{it_is}.{hint}"
+
+
+def _meant(key: str) -> str:
+    return f" Did you mean '{key}'?"
+
+
+def _known_key(detail: ErrorDetails) -> str:
+    """The key that is likely to be meant."""
+    *inside, name = detail["loc"]
+    model = model_at(tuple(inside))
+    if model is None:
+        return ""
+    key = key_of(model, str(name))
+    return _meant(key) if key else did_you_mean(str(name), keys_of(model))
+
+
+def _finding(detail: ErrorDetails, location: Location) -> str:
+    *inside, name = _without_added(detail["loc"]) or ("",)
+    if model_at(tuple(inside)) is Read and name in ("version", "timestamp"):
+        return _WORDS_OF_MODELS["Read"]
+    if detail["type"] == "tuple_type" and name in _COLUMNS:
+        return _WORDS_OF_COLUMNS
+    if detail["loc"][-1:] != location[-1:] and detail["loc"][-1] in _VALUES:
+        quoted = "; put it in quotes" if isinstance(detail["input"], date) else ""
+        return _WORDS_OF_VALUES + quoted
+    known = _WORDS_OF_MODELS.get(detail.get("ctx", {}).get("class_name", "")) or _WORDS.get(detail["type"])
+    return known or "should" + detail["msg"].partition("should")[2]
+
+
+def _shown(value: object) -> str:
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    text = str(value) if isinstance(value, date) else text
+    return text if len(text) <= _LENGTH_SHOWN else f"{text[:_LENGTH_SHOWN]}..."

@@ -1,0 +1,81 @@
+"""What holds of the way from a table to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.errors import Location, Problem
+from harness.scenario.base import Value
+from harness.scenario.model import Scenario
+from harness.scenario.names import is_taken
+from harness.scenario.pipeline import Label, Pipeline
+from harness.scenario.rules.common import blank, repeated
+from harness.scenario.suggest import did_you_mean
+
+_AT: Location = ("pipeline",)
+
+
+def pipeline_problems(scenario: Scenario) -> Iterator[Problem]:
+    """Everything that is wrong with the pipeline; Spark knows columns whatever their case."""
+    pipeline = scenario.pipeline
+    yield from _label(pipeline.label)
+    yield from blank(pipeline.filter, "filter", (*_AT, "filter"))
+    yield from _derived(pipeline, is_used=bool(scenario.trained))
+    yield from _features(pipeline)
+    yield from _optional(pipeline)
+
+
+def is_feature(name: str, pipeline: Pipeline) -> bool:
+    """Whether coefficients and weights can be of this name: a number's, or that of a category's value."""
+    is_value = any(name.startswith(f"{each}=") for each in pipeline.categorical)
+    return name in pipeline.features or is_value
+
+
+def _label(label: Label) -> Iterator[Problem]:
+    for value in label.positive:
+        if any(_same(value, other) for other in label.negative):
+            yield Problem(f"label value {value!r} is both positive and negative.", (*_AT, "label"))
+
+
+def _same(value: Value, other: Value) -> bool:
+    """Spark compares them in the column's type, in which 1 and '1' are the same."""
+    return value == other or str(value) == str(other)
+
+
+def _derived(pipeline: Pipeline, *, is_used: bool) -> Iterator[Problem]:
+    at: Location = (*_AT, "derive")
+    for _, name in repeated(pipeline.derive):
+        yield Problem(f"column '{name}' is derived twice.", (*at, name))
+    for name, expression in pipeline.derive.items():
+        yield from blank(expression, name, (*at, name))
+        if is_used and is_taken(name):
+            yield Problem(f"'{name}' is a name that the models need; take another.", (*at, name))
+
+
+def _features(pipeline: Pipeline) -> Iterator[Problem]:
+    if not pipeline.features and not pipeline.categorical:
+        message = "the pipeline has no features; name at least one under 'features' or 'categorical'."
+        yield Problem(message, _AT)
+    seen: set[str] = set()
+    for kind in ("features", "categorical"):
+        for index, name in enumerate(getattr(pipeline, kind)):
+            at: Location = (*_AT, kind, index)
+            if name.lower() in seen:
+                yield Problem(f"feature '{name}' is named twice.", at)
+            if name.lower() == pipeline.label.column.lower():
+                yield Problem(f"the label column '{name}' can't be a feature.", at)
+            seen.add(name.lower())
+
+
+def _optional(pipeline: Pipeline) -> Iterator[Problem]:
+    features = (*pipeline.features, *pipeline.categorical)
+    known = {name.lower() for name in features}
+    derived = {name.lower() for name in pipeline.derive}
+    for index, name in repeated(pipeline.optional):
+        yield Problem(f"optional feature '{name}' is named twice.", (*_AT, "optional", index))
+    for index, name in enumerate(pipeline.optional):
+        at: Location = (*_AT, "optional", index)
+        if name.lower() not in known:
+            yield Problem(f"optional '{name}' is no feature.{did_you_mean(name, features)}", at)
+        elif name.lower() in derived:
+            yield Problem(f"feature '{name}' is derived, so that no version lacks it.", at)

@@ -1,0 +1,73 @@
+"""Whose expectations are looked at: one version's own, or those of every version that is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.errors import Location
+from harness.scenario.expect import FIRST, PREVIOUS, Expect
+from harness.scenario.model import Scenario, Version
+from harness.scenario.rules.common import not_earlier
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Some expectations, and the versions that they hold for."""
+
+    scenario: Scenario
+    expect: Expect
+    at: Location
+    holds_for: tuple[int, ...]
+    """Places of the versions."""
+    index: int | None = None
+    """The version's place, of its own expectations."""
+
+    @property
+    def own(self) -> Version | None:
+        """The version whose own expectations these are."""
+        return None if self.index is None else self.scenario.versions[self.index]
+
+    @property
+    def is_of_models(self) -> bool:
+        """Whether what is measured of models can be expected."""
+        own = self.own
+        return own is None or own.is_trained
+
+    def unknown(self, since: str, *, of_model: bool) -> str | None:
+        """Why nothing can be compared with a version; nothing where it can.
+
+        Args:
+            since: The version's name, ``previous`` or ``first``.
+            of_model: Whether it is a number that only a version that is trained has.
+        """
+        if since in (PREVIOUS, FIRST):
+            return None if self._has_earlier() else "this is the first version, and has none before it."
+        reason = not_earlier(since, self.scenario, self._last())
+        if reason is not None:
+            if self.index is None and since == self.scenario.versions[self._last()].name:
+                return f"no version that is trained comes after '{since}'."
+            return reason
+        named = self.scenario.versions[self.scenario.index_of(since)]
+        return f"version '{since}' is not trained." if of_model and not named.is_trained else None
+
+    def _last(self) -> int:
+        if self.index is not None:
+            return self.index
+        return max(self.holds_for, default=len(self.scenario.versions) - 1)
+
+    def _has_earlier(self) -> bool:
+        """Whether there is a version before, among those that ``previous`` and ``first`` mean."""
+        own = self.own
+        if own is None:
+            return True
+        names = self.scenario.trained if own.is_trained else [each.name for each in self.scenario.versions]
+        return own.name != names[0]
+
+
+def scopes(scenario: Scenario) -> Iterator[Scope]:
+    """Of each version, then of every version."""
+    for index, version in enumerate(scenario.versions):
+        yield Scope(scenario, version.expect, ("versions", index, "expect"), (index,), index)
+    trained = tuple(index for index, version in enumerate(scenario.versions) if version.is_trained)
+    yield Scope(scenario, scenario.every, ("every",), trained)

@@ -1,0 +1,1 @@
+"""Studies: one scenario run several times, and what the runs say together."""

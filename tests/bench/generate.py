@@ -1,0 +1,133 @@
+"""The made loans at size: time and memory to write them as a Delta table.
+
+``python -m tests.bench.generate [MILLIONS ...]``: 1 and 10 million rows where nothing is said. Each size has
+a process of its own, with the session of the embedded target; its start is not in the time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.scenario.steps import Loans
+from harness.settings import read_settings
+from harness.targets.embedded import Embedded
+
+_MILLION = 1_000_000
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_BETWEEN_LOOKS_S = 0.5
+
+
+@dataclass(frozen=True)
+class Made:
+    """What it took to make and write a table."""
+
+    rows: int
+    seconds: float
+    peak_bytes: int
+    """Resident memory of the process and all below it, at its highest."""
+    table_bytes: int
+
+
+class Watch:
+    """Looks at the resident memory of a process and all below it until it ends."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.peak_bytes = 0
+        self._process = process
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while self._process.poll() is None:
+            self.peak_bytes = max(self.peak_bytes, _resident_bytes(self._process.pid))
+            time.sleep(_BETWEEN_LOOKS_S)
+
+
+def main(sizes: list[int]) -> None:
+    """Measure each size, in millions of rows, and print a table."""
+    console = Console(highlight=False)
+    table = Table("rows", "time, s", "rows per s", "peak memory, MiB", "table, MiB", box=None)
+    for millions in sizes:
+        made = _measure(millions * _MILLION)
+        table.add_row(
+            f"{made.rows:,}",
+            f"{made.seconds:.1f}",
+            f"{made.rows / made.seconds:,.0f}",
+            f"{made.peak_bytes / 2**20:,.0f}",
+            f"{made.table_bytes / 2**20:,.0f}",
+        )
+    console.print(table)
+
+
+def _measure(rows: int) -> Made:
+    with tempfile.TemporaryDirectory(prefix="harness-bench-") as name:
+        folder = Path(name)
+        target = Embedded(read_settings({"home": str(folder / "home")}, folder=folder))
+        command = [sys.executable, "-m", "tests.bench.generate", "--write", str(rows), str(folder)]
+        environment = target._process_environment(os.environ)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+            watch = Watch(process)
+            output, _ = process.communicate()
+        if process.returncode:
+            sys.exit(f"{' '.join(command)} ended with {process.returncode}.")
+        size = sum(file.stat().st_size for file in (folder / "table").rglob("*") if file.is_file())
+        return Made(rows, json.loads(output.splitlines()[-1]), watch.peak_bytes, size)
+
+
+def _write(rows: int, folder: Path) -> float:
+    """Seconds that it takes to make and write the rows, once the session is there."""
+    from harness.job.generate import loans
+    from harness.job.session import open_session
+
+    target = Embedded(read_settings({"home": str(folder / "home")}, folder=folder))
+    spark = open_session(target.environment(0, "models"))
+    start = time.monotonic()
+    loans(spark, Loans(rows=rows)).write.format("delta").save(str(folder / "table"))
+    seconds = time.monotonic() - start
+    spark.stop()
+    return seconds
+
+
+def _resident_bytes(root: int) -> int:
+    """Resident memory of a process and all below it; what has ended meanwhile counts nothing."""
+    found, parents = {root}, _parents()
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return sum(_resident_pages(pid) for pid in found) * _PAGE_BYTES
+
+
+def _parents() -> dict[int, int]:
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                # The name of the command, in brackets, may itself hold blanks and brackets.
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+    return parents
+
+
+def _resident_pages(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:
+        return 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--write"]:
+        print(json.dumps(_write(int(sys.argv[2]), Path(sys.argv[3]))))  # noqa: T201 - this is its output
+    else:
+        main([int(each) for each in sys.argv[1:]] or [1, 10])

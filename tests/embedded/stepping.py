@@ -1,0 +1,83 @@
+"""Builds the versions of a tiny table, step by step, without any training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from harness.errors import Location, ScenarioError
+from harness.job.build import BuiltVersion, build_version, open_build
+from harness.scenario.model import Scenario
+from harness.scenario.plan import Plan, SourceData
+from tests.embedded.runner import make_plan
+
+Said = dict[str, Any]
+"""A version as a scenario file says it."""
+Cells = list[tuple[Any, ...]]
+_SOURCE = """id,batch,x,status
+1,1,1.5,good
+2,1,2.5,bad
+3,1,3.5,good
+4,2,4.5,bad
+5,2,5.5,good
+6,2,6.5,bad
+"""
+FIRST: Said = {"name": "first", "append": {"where": "batch = 1"}}
+SECOND: Said = {"name": "second", "append": {"where": "batch = 2"}}
+BATCH_1: Cells = [(1, 1, 1.5, "good"), (2, 1, 2.5, "bad"), (3, 1, 3.5, "good")]
+BATCH_2: Cells = [(4, 2, 4.5, "bad"), (5, 2, 5.5, "good"), (6, 2, 6.5, "bad")]
+
+
+def scenario_of(*versions: Said, key: str = "id") -> Scenario:
+    """A scenario of the tiny table in these versions."""
+    return Scenario.model_validate(
+        {
+            "name": "tiny",
+            "table": {"name": "tiny", "source": "tiny.csv", "key": key},
+            "pipeline": {
+                "label": {"column": "status", "positive": ["bad"], "negative": ["good"]},
+                "features": ["x"],
+            },
+            "versions": versions,
+        }
+    )
+
+
+def plan_of(folder: Path, *versions: Said, others: dict[str, str] | None = None) -> Plan:
+    """A plan whose files lie in a folder: the tiny source, and others by their name and text."""
+    for name, text in {"tiny.csv": _SOURCE, **(others or {})}.items():
+        (folder / name).write_text(text)
+    plan = make_plan(scenario_of(*versions), folder / "tiny.csv", folder)
+    data = {name: SourceData(uri=str(folder / name), format="csv") for name in others or {}}
+    return plan.model_copy(update={"sources": plan.sources | data})
+
+
+def build(
+    spark: SparkSession, folder: Path, *versions: Said, others: dict[str, str] | None = None
+) -> list[BuiltVersion]:
+    """All versions, in their order."""
+    return build_plan(spark, plan_of(folder, *versions, others=others))
+
+
+def build_plan(spark: SparkSession, plan: Plan) -> list[BuiltVersion]:
+    """All versions of a plan, in their order."""
+    under_way = open_build(spark, plan)
+    return [build_version(under_way, index) for index in range(len(plan.scenario.versions))]
+
+
+def cells(table: DataFrame) -> Cells:
+    """The rows by their first column."""
+    return sorted((tuple(row) for row in table.collect()), key=lambda row: row[0])
+
+
+def fault_of(
+    spark: SparkSession, folder: Path, *versions: Said, others: dict[str, str] | None = None
+) -> tuple[Location, str]:
+    """Where the one problem lies that stops the building, and what is said of it."""
+    with pytest.raises(ScenarioError) as caught:
+        build(spark, folder, *versions, others=others)
+    [problem] = caught.value.problems
+    return problem.location, problem.message

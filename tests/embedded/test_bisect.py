@@ -1,0 +1,60 @@
+"""``harness bisect`` on real runs: a bad batch among six versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from harness.results import VersionResult
+from harness.scenario.model import Scenario
+from harness.studies.bisect import search
+from harness.studies.question import Inquiry, Question, probe
+from harness.studies.search import Found
+from tests.embedded.runner import changed, run_job
+from tests.embedded.small import SMALL, write_table
+
+pytestmark = pytest.mark.spark
+
+_ENDS = (100, 120, 140, 240, 270, 300)
+_BAD = 3
+_SWAPPED = "case when outcome = 'good' then 'bad' else 'good' end"
+
+
+def _six_versions() -> Scenario:
+    versions = []
+    for number, (start, end) in enumerate(zip((0, *_ENDS), _ENDS, strict=False)):
+        swapped = {"set": {"outcome": _SWAPPED}} if number == _BAD else {}
+        step = {"where": f"id >= {start} and id < {end}", **swapped}
+        versions.append({"name": f"v{number}", "append": step})
+    versions[-1]["expect"] = {"metrics": {"test_roc_auc": {"min": 0.65}}}
+    return changed(SMALL, {"versions": versions, "publish": {"when": "never"}})
+
+
+def test_a_bad_batch_is_found_and_a_probe_says_what_the_whole_run_says(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """The version whose labels are swapped, with fewer trainings than versions, and with the same numbers."""
+    source, scenario = write_table(tmp_path), _six_versions()
+    probed: dict[str, VersionResult] = {}
+
+    def measure(name: str, also: Iterable[str]) -> dict[str, VersionResult]:
+        result = run_job(spark, probe(scenario, {name, *also}), source, tmp_path, run_id=f"probe-{name}")
+        assert result.failure is None
+        found = {each.name: each for each in result.versions if each.status == "trained"}
+        assert {name, *also} == set(found)
+        probed.update(found)
+        return found
+
+    searched = search(Inquiry.into(scenario), Question("test_roc_auc"), measure)
+    assert Found("v2", "v3") == searched.answer
+    assert len(probed) < len(_ENDS)
+    whole = {each.name: each for each in run_job(spark, scenario, source, tmp_path, "whole").versions}
+    lime = {"lime_r2_mean"}  # Of other rows: those that the first trained version has.
+    for name, version in probed.items():
+        assert version.fingerprint == whole[name].fingerprint
+        assert version.coefficients == whole[name].coefficients
+        apart = {each for each in version.metrics if version.metrics[each] != whole[name].metrics[each]}
+        assert apart <= lime

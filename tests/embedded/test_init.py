@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from harness.authoring.init import write_scenario
+from harness.results import Verdict
+from harness.scenario.loader import load_scenario
+from tests.embedded.runner import changed, run_job
+from tests.unit.wine import write_wines
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_a_first_scenario_runs_at_once(spark: SparkSession, tmp_path: Path, dated: bool) -> None:
+    """What init writes for a table of wines passes as it is: rows counted in Python are Spark's."""
+    data = write_wines(tmp_path, dated=dated)
+    file = write_scenario("wine", data, "quality", (), None, tmp_path / "scenarios")
+    fewer = {"pipeline": {"explainer": {"rows": 5}}}
+    result = run_job(spark, changed(load_scenario(str(file)).scenario, fewer), data, tmp_path)
+    assert (None, Verdict.PASS) == (result.failure, result.verdict)

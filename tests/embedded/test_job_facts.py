@@ -1,0 +1,126 @@
+"""What a run of the job tells of three versions beside their models; two of them are trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from pyspark.sql import SparkSession
+
+from harness.job.distributions import BINS
+from harness.results import Result, RowChanges, VersionResult
+from tests.embedded.runner import changed, run_job
+from tests.embedded.small import SMALL, rows, write_table
+
+pytestmark = pytest.mark.spark
+
+# The second version is only built; no version has the optional feature.
+FACTS = changed(
+    SMALL,
+    {
+        "versions": [
+            {"name": "first", "append": {"where": "id < 100"}},
+            {"name": "second", "append": {"where": "id >= 100 AND batch = 1"}, "train": False},
+            {"name": "third", "append": {"where": "batch = 2"}},
+        ],
+        "pipeline": {"features": ["heat", "pressure", "load"], "optional": ["pressure"]},
+        "publish": {"when": "never"},
+    },
+)
+NAMES = ("first", "second", "third")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("facts")
+
+
+@pytest.fixture(scope="module")
+def result(spark: SparkSession, home: Path) -> Result:
+    found = run_job(spark, FACTS, write_table(home), home)
+    assert found.failure is None
+    return found
+
+
+@pytest.fixture(scope="module")
+def versions(result: Result) -> dict[str, VersionResult]:
+    return {version.name: version for version in result.versions}
+
+
+def test_a_version_that_is_not_trained_is_only_built(versions: dict[str, VersionResult]) -> None:
+    """It has its facts, and neither a run nor metrics nor curves."""
+    second = versions["second"]
+    assert ["trained", "built", "trained"] == [versions[name].status for name in NAMES]
+    assert (second.rows, second.run_id, second.metrics, second.roc) == (200, None, {}, ())
+
+
+def test_changes_are_against_the_version_before(versions: dict[str, VersionResult]) -> None:
+    """Whether that one is trained or not; the first has none."""
+    brought = RowChanges(added=100, removed=0, changed=0)
+    assert [versions[name].changes for name in NAMES] == [None, brought, brought]
+
+
+def test_added_rows_are_those_of_this_version_alone(versions: dict[str, VersionResult]) -> None:
+    """Not those of the version before, at which no model is trained."""
+    first, third = versions["first"].metrics, versions["third"].metrics
+    assert not [name for name in first if name.startswith("added_")]
+    held_out = third["test_rows"]
+    added = third["added_test_rows"]
+    assert held_out is not None
+    assert added is not None
+    # A third of all rows came with this version, and two fifths of these are held out, give or take.
+    assert 25 <= added <= 55 < held_out
+    assert third["added_test_roc_auc"] != third["test_roc_auc"]
+
+
+def test_every_version_is_counted_in_the_same_bins(versions: dict[str, VersionResult]) -> None:
+    """Each row once for each feature; the feature that no version has is not there."""
+    for name in NAMES:
+        found = versions[name].distributions
+        assert list(found) == ["heat", "load"]
+        assert {sum(each.rows for each in bins) for bins in found.values()} == {versions[name].rows}
+    starts = [[each.start for each in versions[name].distributions["heat"]] for name in NAMES]
+    assert starts[0] == starts[1] == starts[2]
+    assert len(starts[0]) == BINS
+    least = min(float(str(row["heat"])) for row in rows()[:100])
+    assert starts[0][0] == pytest.approx(least)
+
+
+def test_curves_are_of_the_held_out_rows(versions: dict[str, VersionResult]) -> None:
+    """From corner to corner, and as many rows as were measured."""
+    third = versions["third"]
+    corners = [(point.false_positive_rate, point.true_positive_rate) for point in third.roc]
+    assert (corners[0], corners[-1]) == ((0.0, 0.0), (1.0, 1.0))
+    assert sum(each.rows for each in third.calibration) == third.metrics["test_rows"]
+
+
+def test_nulls_and_keys_are_told_of_every_version(versions: dict[str, VersionResult]) -> None:
+    """There are none in this table."""
+    for name in NAMES:
+        found = versions[name]
+        assert set(found.nulls.values()) == {0.0}
+        assert list(found.nulls) == list(found.data_schema)
+        assert (found.null_keys, found.duplicate_keys) == (0, 0)
+
+
+def test_parameters_name_the_features_that_there_are(versions: dict[str, VersionResult]) -> None:
+    """Not those that the version lacks."""
+    assert versions["third"].parameters["features"] == "heat, load"
+    assert list(versions["third"].coefficients) == ["heat", "load"]
+
+
+def test_mlflow_has_what_is_new(home: Path, versions: dict[str, VersionResult]) -> None:
+    """Metrics on the added rows, and how many rows came."""
+    third = versions["third"]
+    assert third.run_id is not None
+    logged = MlflowClient(f"sqlite:///{home}/mlflow.db").get_run(third.run_id).data.metrics
+    assert logged["rows_added"] == 100.0
+    assert logged["added_test_roc_auc"] == third.metrics["added_test_roc_auc"]
+
+
+def test_a_scenario_may_train_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    """Then its versions are built and looked at, and that is all."""
+    version = {"name": "first", "append": {"where": "id < 10"}, "train": False}
+    found = run_job(spark, changed(FACTS, {"versions": [version]}), write_table(tmp_path), tmp_path)
+    assert (found.failure, [each.status for each in found.versions]) == (None, ["built"])

@@ -1,0 +1,48 @@
+"""When bundles are published: as far as the bounds themselves hold, whatever they mean for the run."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from harness.job import main
+from harness.job.clock import Clock
+from harness.results import BoundResult, Verdict, VersionResult
+from tests.embedded.runner import changed, make_plan
+from tests.embedded.small import SMALL
+
+
+def bound(verdict: Verdict, *, must_fail: bool = False) -> BoundResult:
+    """A bound on the rows."""
+    return BoundResult(
+        metric="rows", kind="min", measured=1, bound=2, distance=-1, verdict=verdict, must_fail=must_fail
+    )
+
+
+@pytest.mark.parametrize(
+    ("when", "bounds", "published"),
+    [
+        pytest.param("pass", [bound(Verdict.PASS)], True, id="all hold"),
+        pytest.param("pass", [bound(Verdict.PASS), bound(Verdict.NOT_PROVEN)], False, id="not proven"),
+        pytest.param("pass", [bound(Verdict.FAIL, must_fail=True)], False, id="one fails as it must"),
+        pytest.param("always", [bound(Verdict.FAIL)], True, id="always"),
+        pytest.param("never", [bound(Verdict.PASS)], False, id="never"),
+    ],
+)
+def test_a_bundle_is_published_where_every_bound_holds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, when: str, bounds: list[BoundResult], published: bool
+) -> None:
+    """A run passes where a bound fails as it must; its model is not for use all the same."""
+    opened: list[Any] = []
+    monkeypatch.setattr(main, "open_store", opened.append)
+    plan = make_plan(changed(SMALL, {"publish": {"when": when}}), tmp_path / "none.csv", tmp_path)
+    job = main.Job(plan, Clock(lambda _event: None), cast("Any", None), Future(), tmp_path)
+    version = VersionResult(
+        name="first", version=0, rows=1, fingerprint="", data_schema={}, bounds=tuple(bounds)
+    )
+    job.versions = (version,)
+    main.publish(job, [])
+    assert published == bool(opened)

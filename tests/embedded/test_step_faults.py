@@ -1,0 +1,160 @@
+"""A step that does not do what was said of it stops the run: one problem, at its place in the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from harness.errors import Location, ScenarioError
+from harness.job.main import build_versions
+from tests.embedded.runner import make_job
+from tests.embedded.stepping import BATCH_1, FIRST, Said, build, cells, fault_of, plan_of
+
+pytestmark = pytest.mark.spark
+
+_TEXT_FOR_NUMBER: Said = {"append": {"set": {"x": "'much'"}}}
+_TWICE = {"from": "twice.csv"}
+_FILES = {"twice.csv": "id,x\n1,2.5\n1,3.5\n", "broken.csv": "id,x\n1,2.5\n1,3.5,7,8\n"}
+
+
+@pytest.mark.parametrize(
+    ("second", "key", "message"),
+    [
+        pytest.param(
+            {"append": {"where": "batch = 99"}},
+            "append",
+            "its append made no Delta commit, and 1 should be made. No row was brought, or none was changed. "
+            "Say 'commits: 0' where that is right.",
+            id="no row",
+        ),
+        pytest.param(
+            {"delete": "id = 1", "commits": 2},
+            "commits",
+            "its delete made one Delta commit, and 2 should be made. Say 'commits: 1' where that is right.",
+            id="fewer than said",
+        ),
+        pytest.param(
+            {"append": {"set": {"note": "'new'"}}},
+            "append",
+            "version 'second' can't be made, its append fails: [_LEGACY_ERROR_TEMP_DELTA_0007] "
+            "A schema mismatch detected",
+            id="a new column without leave",
+        ),
+        pytest.param(
+            {"merge": {"where": "id = 1", "set": {"note": "'new'"}}},
+            "merge",
+            "can't be made, its merge fails: [DELTA_MERGE_UNRESOLVED_EXPRESSION] Cannot resolve",
+            id="a merge with a new column without leave",
+        ),
+        pytest.param(
+            {"merge": _TWICE},
+            "merge",
+            "its merge fails: [DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE]",
+            id="two rows for one",
+        ),
+        pytest.param({"sql": "DELETE {table}"}, "sql", "its sql fails: [PARSE_SYNTAX_ERROR]", id="no SQL"),
+        pytest.param(
+            {"update": {"set": {"y": "1"}}}, "update", "its update fails: [UNRESOLVED_", id="no column"
+        ),
+        pytest.param(
+            {"append": {"where": "bach = 1"}}, ("append", "where"), "the rows can't be chosen", id="where"
+        ),
+        pytest.param(
+            {"append": {"set": {"x": "y + 1"}}}, ("append", "set", "x"), "'x' can't be set", id="set"
+        ),
+        pytest.param(
+            {"append": {"shuffle": "statis"}},
+            ("append", "shuffle"),
+            "the rows have no column 'statis' to be shuffled. Did you mean 'status'?",
+            id="shuffle",
+        ),
+        pytest.param(
+            {"append": {"rows": [{"id": 1}, {"id": 2, "statis": "bad"}]}},
+            ("append", "rows", 1, "statis"),
+            "neither the table nor its source has a column 'statis', so that its type is not known. "
+            "Did you mean 'status'?",
+            id="an unknown column",
+        ),
+        pytest.param(
+            {"append": {"rows": [{"id": 1.5}]}}, ("append", "rows", 0, "id"), "1.5 is no int.", id="a misfit"
+        ),
+        pytest.param(
+            {"append": {"from": "broken.csv"}}, ("append", "from"), "can't read", id="a broken file"
+        ),
+        pytest.param(
+            {"append": {"where": "batch = 2"}, "expect_error": "DELTA_FAILED_TO_MERGE_FIELDS"},
+            "expect_error",
+            "version 'second': its append must fail with DELTA_FAILED_TO_MERGE_FIELDS, and it did not fail.",
+            id="no error",
+        ),
+        pytest.param(
+            _TEXT_FOR_NUMBER | {"expect_error": "DELTA_FILE_NOT_FOUND"},
+            "expect_error",
+            "must fail with DELTA_FILE_NOT_FOUND, and fails with another error: [DELTA_FAILED_TO_",
+            id="another error",
+        ),
+        pytest.param(
+            {"append": {"rows": [{"y": 1}]}, "expect_error": "DELTA_FILE_NOT_FOUND"},
+            ("append", "rows", 0, "y"),
+            "neither the table nor its source has a column 'y'",
+            id="a mistake is no error that was expected",
+        ),
+    ],
+)
+def test_a_fault_stops_at_its_place(
+    spark: SparkSession, tmp_path: Path, second: Said, key: str | Location, message: str
+) -> None:
+    """Of the second step: what is wrong, where it stands, and what to do."""
+    location, told = fault_of(spark, tmp_path, FIRST, {"name": "second", **second}, others=_FILES)
+    place = (key,) if isinstance(key, str) else key
+    assert (("versions", 1, *place), True) == (location, message in told), told
+
+
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [
+        pytest.param(_TEXT_FOR_NUMBER, "DELTA_FAILED_TO_MERGE_FIELDS", id="by Delta"),
+        pytest.param(
+            {"append": {"set": {"note": "'new'"}}}, "_LEGACY_ERROR_TEMP_DELTA_0007", id="a new column"
+        ),
+        pytest.param({"append": {"where": "bach = 1"}}, "UNRESOLVED_COLUMN", id="by Spark, a class above it"),
+        pytest.param(
+            {"append": {"where": "batch = 2"}},
+            "DELTA_VIOLATE_CONSTRAINT_WITH_VALUES",
+            id="by a task of Spark's",
+        ),
+    ],
+)
+def test_an_expected_error_changes_nothing(
+    spark: SparkSession, tmp_path: Path, step: Said, error: str
+) -> None:
+    """The version is that of the step before, without a commit, with the error's class."""
+    constraint = {"name": "strict", "sql": "ALTER TABLE {table} ADD CONSTRAINT one CHECK (batch = 1)"}
+    refused = {"name": "refused", "expect_error": error, **step}
+    made = build(spark, tmp_path, FIRST, constraint, refused)[2]
+    assert (1, 0, BATCH_1) == (made.number, made.commits, cells(made.table))
+    assert (made.error or "").startswith(error)
+
+
+def test_the_first_step_has_to_make_the_table(spark: SparkSession, tmp_path: Path) -> None:
+    """One that must fail, or does something else, makes none."""
+    location, message = fault_of(spark, tmp_path, {"name": "first", "sql": "SELECT 1"})
+    assert ("versions", 0, "sql") == location
+    assert "its sql made no table" in message
+
+
+def test_a_vacuumed_version_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    """What can still be read, and what the table keeps; and no table is left behind."""
+    replaced = {"name": "replaced", "overwrite": {"where": "batch = 2"}}
+    clean = {"name": "clean", "vacuum": {"retain_hours": 0}}
+    plan = plan_of(tmp_path, FIRST | {"train": False}, replaced, clean)
+    with pytest.raises(ScenarioError) as caught:
+        build_versions(make_job(spark, plan))
+    [problem] = caught.value.problems
+    assert ("versions", 0, "append") == problem.location
+    assert "version 'first' can't be read any more: Delta version 0 has lost files" in problem.message
+    assert "What can be read of its versions: 1 to 3." in problem.message
+    assert "delta.deletedFileRetentionDuration = interval 1 week" in problem.message
+    assert not Path(plan.table_uri).exists()

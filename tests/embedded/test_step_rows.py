@@ -1,0 +1,67 @@
+"""The rows that a step brings: the same ones on every run, however Spark has them at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from harness.job.fingerprint import fingerprint
+from harness.job.rows import Sources, make_rows
+from harness.scenario.steps import Rows
+from tests.embedded.stepping import Said, cells, plan_of
+
+pytestmark = pytest.mark.spark
+
+_MANY = "id,x,status\n" + "".join(f"{number},{number / 2},s{number % 7}\n" for number in range(1, 1001))
+
+
+def rows_of(spark: SparkSession, folder: Path, said: dict[str, Any], source: str = _MANY) -> DataFrame:
+    """What a step brings of a table's source with a thousand rows."""
+    first: Said = {"name": "first", "append": {"from": "many.csv"} | said}
+    plan = plan_of(folder, first, others={"many.csv": source})
+    step = Rows.model_validate({"from": "many.csv"} | said)
+    return make_rows(Sources(spark, plan), step, None, ("versions", 0, "append"))
+
+
+def test_a_sample_is_drawn_by_the_key(spark: SparkSession, tmp_path: Path) -> None:
+    """About the share that was asked for, and each row of a smaller source if it is one of the larger."""
+    whole = cells(rows_of(spark, tmp_path, {"sample": 0.3}))
+    half = cells(rows_of(spark, tmp_path, {"sample": 0.3}, "\n".join(_MANY.splitlines()[:501])))
+    assert 250 <= len(whole) <= 350
+    assert [row for row in whole if row[0] <= 500] == half
+
+
+def test_a_shuffle_deals_out_the_same_values(spark: SparkSession, tmp_path: Path) -> None:
+    """Every value is there as often as before, the other columns are as they were, and few stay in place."""
+    before = cells(rows_of(spark, tmp_path, {}))
+    after = cells(rows_of(spark, tmp_path, {"shuffle": "X"}))
+    assert sorted(row[1] for row in before) == sorted(row[1] for row in after)
+    assert [(row[0], row[2]) for row in before] == [(row[0], row[2]) for row in after]
+    assert sum(left == right for left, right in zip(before, after, strict=True)) < 10
+
+
+def test_a_shuffle_does_not_depend_on_partitions(spark: SparkSession, tmp_path: Path) -> None:
+    """The lines of the file in another order, and rows with the same key among them: the same rows."""
+    lines = [*_MANY.splitlines()[1:], "1,0.25,again"]
+    text = "\n".join(["id,x,status", *lines])
+    turned = "\n".join(["id,x,status", *reversed(lines)])
+    prints = [fingerprint(rows_of(spark, tmp_path, {"shuffle": "x"}, each)) for each in (text, turned)]
+    assert prints[0] == prints[1]
+
+
+def test_values_are_set_from_the_rows_as_they_came(spark: SparkSession, tmp_path: Path) -> None:
+    """A replaced column is not seen by another expression; the choice comes before the change."""
+    said = {"where": "id = 4", "set": {"id": "id * 10", "twice the id": "id * 2"}}
+    assert [(40, 2.0, "s4", 8)] == cells(rows_of(spark, tmp_path, said))
+
+
+def test_written_rows_have_the_types_of_the_source(spark: SparkSession, tmp_path: Path) -> None:
+    """Before there is a table; what a row does not say is null, and so is what it says is null."""
+    plan = plan_of(tmp_path, {"name": "first", "append": {}})
+    step = Rows.model_validate({"rows": [{"id": 7, "x": 1}, {"id": 8, "status": None}, {"status": True}]})
+    rows = make_rows(Sources(spark, plan), step, None, ("versions", 0, "append"))
+    assert [("id", "int"), ("x", "double"), ("status", "string")] == rows.dtypes
+    assert [(7, 1.0, None), (8, None, None), (None, None, "true")] == [tuple(row) for row in rows.collect()]

@@ -1,0 +1,200 @@
+"""Every step that a scenario can take, on a tiny table: the rows it leads to, and its commits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from harness.job.fingerprint import fingerprint
+from harness.job.history import is_readable
+from tests.embedded.stepping import BATCH_1, BATCH_2, FIRST, SECOND, Cells, Said, build, cells, plan_of
+
+pytestmark = pytest.mark.spark
+
+_MERGED = {"rows": [{"id": 3, "status": "bad"}, {"id": 9, "status": "good"}]}
+
+
+def test_appended_rows_come_on_top(spark: SparkSession, tmp_path: Path) -> None:
+    """Each version is one commit, and is read as it was whatever came after it."""
+    first, second = build(spark, tmp_path, FIRST, SECOND)
+    assert [(0, 1), (1, 1)] == [(each.number, each.commits) for each in (first, second)]
+    assert (BATCH_1, BATCH_1 + BATCH_2) == (cells(first.table), cells(second.table))
+
+
+@pytest.mark.parametrize(
+    ("step", "commits", "expected"),
+    [
+        pytest.param({"overwrite": {"where": "batch = 2"}}, 1, BATCH_2, id="overwrite"),
+        pytest.param(
+            {"overwrite": {"where": "id = 2", "set": {"x": "0D"}, "replace_where": "id = 2"}},
+            1,
+            [BATCH_1[0], (2, 1, 0.0, "bad"), BATCH_1[2]],
+            id="replace_where",
+        ),
+        pytest.param(
+            {"merge": _MERGED},
+            1,
+            [*BATCH_1[:2], (3, 1, 3.5, "bad"), (9, None, None, "good")],
+            id="merge changes the columns that are written out alone",
+        ),
+        pytest.param(
+            {"merge": _MERGED | {"when_matched": "delete", "when_not_matched": "ignore"}},
+            1,
+            BATCH_1[:2],
+            id="merge deletes",
+        ),
+        pytest.param(
+            {
+                "merge": {
+                    "where": "id = 2",
+                    "when_matched": "ignore",
+                    "when_not_matched_by_source": "delete",
+                }
+            },
+            1,
+            BATCH_1[1:2],
+            id="merge deletes what the source lacks",
+        ),
+        pytest.param(
+            {"merge": {"where": "batch = 2", "set": {"batch": "1", "id": "id - 3"}, "on": ["id", "batch"]}},
+            1,
+            [(1, 1, 4.5, "bad"), (2, 1, 5.5, "good"), (3, 1, 6.5, "bad")],
+            id="merge on other columns",
+        ),
+        pytest.param(
+            {"update": {"set": {"status": "'bad'", "x": "x + id"}, "where": "id > 2"}},
+            1,
+            [*BATCH_1[:2], (3, 1, 6.5, "bad")],
+            id="update",
+        ),
+        pytest.param({"delete": "status = 'bad'"}, 1, [BATCH_1[0], BATCH_1[2]], id="delete"),
+        pytest.param({"delete": "id = 99"}, 0, BATCH_1, id="delete without a match"),
+        pytest.param(
+            {"add_columns": {"note": "string"}}, 1, [(*row, None) for row in BATCH_1], id="add_columns"
+        ),
+        pytest.param({"optimize": None}, 0, BATCH_1, id="optimize of one file"),
+        pytest.param({"sql": "DELETE FROM {table} WHERE id = 1"}, 1, BATCH_1[1:], id="sql"),
+    ],
+)
+def test_a_step_leads_to_its_rows(
+    spark: SparkSession, tmp_path: Path, step: Said, commits: int, expected: Cells
+) -> None:
+    """After the first batch: the rows that there are then, and how many commits were made."""
+    made = build(spark, tmp_path, FIRST, {"name": "second", **step})[1]
+    assert (expected, commits, commits) == (cells(made.table), made.commits, made.number)
+
+
+def test_columns_come_where_they_may(spark: SparkSession, tmp_path: Path) -> None:
+    """By append and by merge with new columns, and by an overwrite with other ones."""
+    new = {"set": {"note": "'new'"}, "merge_schema": True}
+    versions = build(
+        spark,
+        tmp_path,
+        FIRST,
+        {"name": "appended", "append": {"where": "id = 4"} | new},
+        {"name": "merged", "merge": {"where": "id = 1", "set": {"rank": "id"}, "merge_schema": True}},
+        {"name": "replaced", "overwrite": {"rows": [{"id": 7, "x": 1}], "overwrite_schema": True}},
+    )
+    _, appended, merged, replaced = (each.table for each in versions)
+    assert [*((*row, None) for row in BATCH_1), (*BATCH_2[0], "new")] == cells(appended)
+    assert [(*BATCH_1[0], None, 1), (*BATCH_1[1], None, None)] == cells(merged)[:2]
+    assert (["id", "x"], [(7, 1.0)]) == (replaced.columns, cells(replaced))
+
+
+def test_a_restored_version_is_its_origin(spark: SparkSession, tmp_path: Path) -> None:
+    """The same fingerprint as the version that it goes back to, in one commit; going nowhere makes none."""
+    first, second, back, again = build(
+        spark,
+        tmp_path,
+        FIRST,
+        SECOND,
+        {"name": "back", "restore": "first"},
+        {"name": "again", "restore": "back"},
+    )
+    prints = [fingerprint(each.table) for each in (first, second, back, again)]
+    assert (prints[0], prints[0], True) == (prints[2], prints[3], prints[1] != prints[0])
+    assert [(2, 1), (2, 0)] == [(each.number, each.commits) for each in (back, again)]
+
+
+def test_rewriting_files_changes_no_row(spark: SparkSession, tmp_path: Path) -> None:
+    """Compacted, and ordered within the files: the same fingerprint."""
+    versions = build(
+        spark,
+        tmp_path,
+        FIRST,
+        SECOND,
+        {"name": "compact", "optimize": None, "commits": 1},
+        {"name": "third", "append": {"rows": [{"id": 8}]}},
+        {"name": "ordered", "optimize": {"z_order": "x"}, "commits": 1},
+    )
+    prints = [fingerprint(each.table) for each in versions]
+    assert (prints[1], prints[3]) == (prints[2], prints[4])
+
+
+def test_vacuum_is_two_commits(spark: SparkSession, tmp_path: Path) -> None:
+    """Whatever retention is asked for; Delta's check of it is on again afterwards."""
+    name = "spark.databricks.delta.retentionDurationCheck.enabled"
+    before = spark.conf.get(name, "true")
+    made = build(spark, tmp_path, FIRST, {"name": "clean", "vacuum": {"retain_hours": 0}})[1]
+    assert (2, BATCH_1, "VACUUM END") == (
+        made.commits,
+        cells(made.table),
+        made.commit.operation,
+    )
+    assert before == spark.conf.get(name, "true")
+
+
+def test_a_table_can_begin_with_sql(spark: SparkSession, tmp_path: Path) -> None:
+    """What is written out then has the types that the statement gave."""
+    create = "CREATE TABLE {table} (id INT, day DATE, price DECIMAL(6, 2)) USING delta"
+    day = {"rows": [{"id": 1, "day": "2018-01-31", "price": 1.5}]}
+    made = build(spark, tmp_path, {"name": "made", "sql": create}, {"name": "filled", "append": day})[1]
+    assert {"id": "int", "day": "date", "price": "decimal(6,2)"} == dict(made.table.dtypes)
+    assert [(1, "2018-01-31", "1.50")] == cells(made.table.selectExpr("id", "string(day)", "string(price)"))
+
+
+@pytest.mark.parametrize("folder", ["a lake", "50% é"], ids=["blank", "percent"])
+def test_a_place_can_have_any_name(spark: SparkSession, tmp_path: Path, folder: str) -> None:
+    """Each kind of step finds its table where the URI has blanks and what else a folder's name may have."""
+    place = tmp_path / folder
+    place.mkdir()
+    versions = build(
+        spark,
+        place,
+        FIRST | {"at": "timestamp"},
+        {"name": "second", "sql": "DELETE FROM {table} WHERE id = 1"},
+        {"name": "third", "add_columns": {"note": "string"}},
+        {"name": "fourth", "merge": {"where": "id = 1"}},
+        {"name": "clean", "vacuum": {"retain_hours": 168}},
+    )
+    assert [(*row, None) for row in BATCH_1] == cells(versions[-1].table)
+    assert all(is_readable(spark, plan_of(place, FIRST).table_uri, each.number) for each in versions)
+
+
+def test_odd_names_can_come_later(spark: SparkSession, tmp_path: Path) -> None:
+    """A column whose name Parquet can't have, brought by a later version, from the file of another source."""
+    other = {"name": "second", "append": {"from": "other.csv", "merge_schema": True}}
+    made = build(spark, tmp_path, FIRST, other, others={"other.csv": "id,amount (EUR)\n7,2.5\n"})[1]
+    assert [(1, None), (2, None), (3, None), (7, 2.5)] == cells(made.table.select("id", "`amount (EUR)`"))
+
+
+def test_a_version_is_read_by_its_time(spark: SparkSession, tmp_path: Path) -> None:
+    """The time of its commit leads to the same rows as its number."""
+    versions = build(spark, tmp_path, FIRST | {"at": "timestamp"}, SECOND | {"at": "timestamp"})
+    assert [BATCH_1, BATCH_1 + BATCH_2] == [cells(each.table) for each in versions]
+
+
+def test_a_commit_is_told(spark: SparkSession, tmp_path: Path) -> None:
+    """Its operation, its time in UTC, and the protocol as it was then."""
+    before = datetime.now(UTC)
+    later = "ALTER TABLE {table} SET TBLPROPERTIES (delta.enableChangeDataFeed = true)"
+    versions = build(
+        spark, tmp_path, FIRST, {"name": "second", "delete": "id = 1"}, {"name": "third", "sql": later}
+    )
+    commits = [each.commit for each in versions]
+    told = [(each.operation, each.reader, each.writer) for each in commits]
+    assert [("WRITE", 1, 2), ("DELETE", 1, 2), ("SET TBLPROPERTIES", 1, 7)] == told
+    assert all(abs(each.time - before).total_seconds() < 600 for each in commits)

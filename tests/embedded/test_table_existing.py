@@ -1,0 +1,202 @@
+"""A table that is there already: found by number, by time and as the latest, and never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from delta.tables import DeltaTable
+from pyspark.sql import SparkSession
+
+from harness.errors import ExitCode, Location, ScenarioError
+from harness.job import build as build_module
+from harness.job.build import build_version, open_build
+from harness.job.history import ranges
+from harness.job.main import run
+from harness.job.table import read_version, remove_table
+from harness.scenario.plan import Plan
+from tests.embedded.runner import changed, make_job, make_plan
+from tests.embedded.small import UNPUBLISHED, write_table
+from tests.embedded.stepping import (
+    BATCH_1,
+    BATCH_2,
+    FIRST,
+    SECOND,
+    Said,
+    build,
+    build_plan,
+    cells,
+    plan_of,
+    scenario_of,
+)
+
+pytestmark = pytest.mark.spark
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A table of another run: a batch, two batches, and the first batch alone again."""
+
+    folder: Path
+    uri: str
+    times: list[Any]
+
+    def plan(self, *reads: Any, at: str = "version") -> Plan:
+        """A plan that reads these versions."""
+        versions = [{"name": f"v{index}", "read": read, "at": at} for index, read in enumerate(reads)]
+        return self.plan_of(*versions)
+
+    def plan_of(self, *versions: Said) -> Plan:
+        """A plan with these versions, on this table."""
+        plan = make_plan(scenario_of(*versions), self.folder / "tiny.csv", self.folder, run_id="other")
+        return plan.model_copy(update={"existing_table": self.uri})
+
+
+@pytest.fixture
+def there(spark: SparkSession, tmp_path: Path) -> Existing:
+    versions = build(spark, tmp_path, FIRST, SECOND, {"name": "third", "delete": "batch = 2"})
+    uri = plan_of(tmp_path, FIRST).table_uri
+    return Existing(tmp_path, uri, [each.commit.time for each in versions])
+
+
+def files(folder: str) -> dict[str, tuple[int, int]]:
+    """Every file below a folder, with its size and its time."""
+    found = [path for path in Path(folder).rglob("*") if path.is_file()]
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}
+
+
+def fault_of(spark: SparkSession, plan: Plan) -> tuple[Location, str]:
+    with pytest.raises(ScenarioError) as caught:
+        build_plan(spark, plan)
+    [problem] = caught.value.problems
+    return problem.location, problem.message
+
+
+def test_versions_are_found(spark: SparkSession, there: Existing) -> None:
+    """By number, as the latest, and by a time: the newest commit that is not after it."""
+    found = build_plan(spark, there.plan(1, "latest", there.times[1], "2999-01-01"))
+    assert [1, 2, 1, 2] == [each.number for each in found]
+    assert [BATCH_1 + BATCH_2, BATCH_1] == [cells(each.table) for each in found[:2]]
+    assert {None} == {each.commits for each in found}
+    assert ["WRITE", "DELETE"] == [each.commit.operation for each in found[:2]]
+
+
+def test_it_is_read_by_the_time_of_its_commit(spark: SparkSession, there: Existing) -> None:
+    """The same rows as by number."""
+    assert [BATCH_1 + BATCH_2] == [
+        cells(each.table) for each in build_plan(spark, there.plan(1, at="timestamp"))
+    ]
+
+
+def test_latest_is_what_it_was_at_the_start(spark: SparkSession, there: Existing) -> None:
+    """What is committed while the run is under way does not count."""
+    under_way = open_build(spark, there.plan("latest"))
+    DeltaTable.forPath(spark, there.uri).delete("id = 1")
+    assert (2, BATCH_1) == ((found := build_version(under_way, 0)).number, cells(found.table))
+
+
+def test_a_version_that_never_was_is_named(spark: SparkSession, there: Existing) -> None:
+    """With those that the log has."""
+    location, message = fault_of(spark, there.plan(3))
+    assert ("versions", 0, "read") == location
+    assert "the table has no version 3; the log leads from version 0" in message
+
+
+def test_a_time_before_the_table_is_named(spark: SparkSession, there: Existing) -> None:
+    """With the time of the first version."""
+    _, message = fault_of(spark, there.plan("2001-01-01"))
+    assert (
+        f"no version as old as 2001-01-01 00:00:00+00:00; the log leads from version 0 ({there.times[0]:%Y}"
+        in message
+    )
+
+
+def test_a_folder_without_a_table_is_named(spark: SparkSession, there: Existing) -> None:
+    """At the URI's place in the file."""
+    plan = there.plan(0).model_copy(update={"existing_table": f"{there.folder}/none"})
+    location, message = fault_of(spark, plan)
+    assert (("table", "uri"), True) == (
+        location,
+        f"there is no Delta table at {there.folder}/none" in message,
+    )
+
+
+def test_a_version_whose_log_is_gone_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    """With those that can be read, and the table's retention."""
+    there = cut_short(spark, tmp_path, "[01].*")
+    location, message = fault_of(spark, there.plan(0))
+    assert ("versions", 0, "read") == location
+    assert "version 'v0' can't be read any more" in message
+    assert "What can be read of its versions: 2 to 3." in message
+    assert "delta.logRetentionDuration = interval 2 days" in message
+
+
+def cut_short(spark: SparkSession, folder: Path, gone: str) -> Existing:
+    """A table of four versions, with a checkpoint at the third, whose log has lost some files."""
+    often: Said = {
+        "name": "often",
+        "sql": "ALTER TABLE {table} SET TBLPROPERTIES "
+        "(delta.checkpointInterval = 2, delta.logRetentionDuration = 'interval 2 days')",
+    }
+    more = [{"name": f"more{number}", "append": {"rows": [{"id": number}]}} for number in (7, 8)]
+    build(spark, folder, FIRST, often, *more)
+    there = Existing(folder, plan_of(folder, FIRST).table_uri, [])
+    for log in Path(there.uri, "_delta_log").glob(f"*0{gone}"):
+        log.unlink()
+    # Delta keeps what it has read of a log.
+    context: Any = spark.sparkContext
+    context._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    return there
+
+
+def test_a_version_without_its_commit_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    """Delta does not read one of which nothing but a checkpoint is left."""
+    location, message = fault_of(spark, cut_short(spark, tmp_path, "[012].*json").plan(2))
+    assert ("versions", 0, "read") == location
+    assert "What can be read of its versions: 3." in message
+
+
+def test_a_time_that_leads_elsewhere_is_named(
+    spark: SparkSession, there: Existing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another version's rows are never taken for those that were asked for."""
+    monkeypatch.setattr(
+        build_module, "read_version_at", lambda spark, uri, _time: read_version(spark, uri, 0)
+    )
+    location, message = fault_of(spark, there.plan(1, at="timestamp"))
+    assert ("versions", 0, "at") == location
+    assert "Delta finds another version than 1. Read it by 'version'." in message
+
+
+def test_it_is_never_changed(spark: SparkSession, there: Existing) -> None:
+    """A step that would is refused, and neither that nor the cleaning up touches a file."""
+    before = files(there.uri)
+    location, message = fault_of(spark, there.plan_of(SECOND))
+    assert (("versions", 0, "append"), before) == (location, files(there.uri))
+    assert "a table that is there already is only read" in message
+    remove_table(spark, there.plan(0))
+    assert before == files(there.uri)
+
+
+@pytest.mark.parametrize(
+    ("label", "code"), [("outcome", ExitCode.PASS), ("nothing", ExitCode.WRONG_INPUT)], ids=["good", "wrong"]
+)
+def test_a_run_leaves_it_as_it_was(spark: SparkSession, tmp_path: Path, label: str, code: ExitCode) -> None:
+    """One that goes well, and one that ends with a fault."""
+    source = write_table(tmp_path)
+    spark.read.csv(str(source), header=True, inferSchema=True).write.format("delta").save(f"{tmp_path}/there")
+    before = files(f"{tmp_path}/there")
+    reading = changed(
+        UNPUBLISHED,
+        {"versions": [{"name": "now", "read": "latest"}], "pipeline": {"label": {"column": label}}},
+    )
+    plan = make_plan(reading, source, tmp_path).model_copy(update={"existing_table": f"{tmp_path}/there"})
+    result = run(make_job(spark, plan))
+    assert (code, before) == (result.exit_code, files(f"{tmp_path}/there"))
+
+
+def test_ranges_are_short() -> None:
+    """Numbers that follow each other are told by the first and the last."""
+    assert ("2, 5 to 9", "0 to 1", "") == (ranges([2, 5, 6, 7, 8, 9]), ranges([0, 1]), ranges([]))

@@ -1,0 +1,87 @@
+"""Scenarios and results for tests of studies: readings in several versions, whose numbers a test chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.results import FeatureExplanation, Result, Verdict, VersionResult
+from harness.scenario.loader import LoadedScenario, load_scenario
+from harness.scenario.model import Scenario
+from harness.studies.as_yaml import as_yaml
+
+POSITIVES = {"train_positives": 100.0, "test_positives": 100.0, "added_test_positives": 100.0}
+
+
+def values(versions: Sequence[Mapping[str, Any]] = ({"name": "one"},), **changes: Any) -> dict[str, Any]:
+    """A scenario as a file says it."""
+    return {
+        "name": "readings",
+        "seed": 3,
+        "table": {"name": "readings", "source": "readings.csv", "key": "id"},
+        "pipeline": {
+            "label": {"column": "outcome", "positive": ["bad"], "negative": ["good"]},
+            "features": ["heat", "load"],
+        },
+        "versions": [{"append": {"where": f"batch = {n}"}, **each} for n, each in enumerate(versions)],
+        **changes,
+    }
+
+
+def scenario(versions: Sequence[Mapping[str, Any]] = ({"name": "one"},), **changes: Any) -> Scenario:
+    """The same, validated."""
+    return Scenario.model_validate(values(versions, **changes))
+
+
+def named(count: int, **last: Any) -> Scenario:
+    """A scenario with versions ``v0`` and so on, of which the last expects something."""
+    versions: list[dict[str, Any]] = [{"name": f"v{number}"} for number in range(count)]
+    versions[-1]["expect"] = last
+    return scenario(versions)
+
+
+def loaded(
+    folder: Path, versions: Sequence[Mapping[str, Any]] = ({"name": "one"},), **changes: Any
+) -> LoadedScenario:
+    """A scenario from a file, beside its data."""
+    (folder / "readings.csv").write_text("id,batch,heat,load,outcome\n1,0,20,50,good\n", encoding="utf-8")
+    file = folder / "readings.yaml"
+    file.write_text(as_yaml(values(versions, **changes)), encoding="utf-8")
+    return load_scenario(str(file))
+
+
+def measured(name: str, *, heat: float = 0.1, **metrics: float | None) -> VersionResult:
+    """A trained version with these metrics, and enough positives that they prove something."""
+    return VersionResult(
+        name=name,
+        version=0,
+        rows=300,
+        fingerprint="f" * 32,
+        data_schema={"id": "int"},
+        status="trained",
+        metrics={**POSITIVES, **metrics},
+        explanations={"heat": _explained(heat), "load": _explained(0.05)},
+    )
+
+
+def result(*versions: VersionResult, run_id: str = "20260301-101500-readings-7f3a") -> Result:
+    """A run that came to its end."""
+    return Result(
+        run_id=run_id,
+        scenario="readings",
+        target="embedded",
+        verdict=Verdict.PASS,
+        started=datetime(2026, 3, 1, 10, 15, tzinfo=UTC),
+        duration_s=20.0,
+        timings={},
+        versions=versions,
+        table_uri="/lake/readings",
+    )
+
+
+def _explained(weight: float) -> FeatureExplanation:
+    return FeatureExplanation(
+        mean=weight, mean_abs=abs(weight), mean_per_sd=weight, mean_abs_per_sd=abs(weight)
+    )

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from harness import cli
+from harness.authoring.schema import FILE
+from harness.cli import _scenario_names, app
+from harness.errors import ExitCode
+from tests.unit.wine import write_wines
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to be in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def test_from_a_table_to_a_plan(folder: Path) -> None:
+    """What init writes is found by check, list, plan and the shell, by its name."""
+    said = ["init", "wine", "--data", str(write_wines(folder)), "--label", "quality", "--positive", "good"]
+    outcomes = [
+        CliRunner().invoke(app, each) for each in (said, ["check", "wine"], ["list"], ["plan", "wine"])
+    ]
+    assert [ExitCode.PASS] * 4 == [outcome.exit_code for outcome in outcomes]
+    assert ["wine"] == _scenario_names("wi")
+    assert "wine\twine\t3\t-\t" in outcomes[2].stdout
+    assert "Trained: logistic_regression at 3 versions" in outcomes[3].stdout
+
+
+def test_a_second_init_is_wrong_input(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is there leads to one message and exit code 2."""
+    data = str(write_wines(folder))
+    (folder / "scenarios").mkdir()
+    (folder / "scenarios" / "wine.yaml").write_text("mine")
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["harness", "init", "wine", "--data", data, "--label", "quality"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    told = "scenarios/wine.yaml is there already.\n  Take another name, or remove it.\n"
+    assert (ExitCode.WRONG_INPUT, told) == (caught.value.code, capsys.readouterr().err)
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_plan_is_json_on_request() -> None:
+    """Programs get all of the plan."""
+    outcome = CliRunner().invoke(app, ["plan", str(ROOT / "scenarios" / "three_versions.yaml"), "--json"])
+    values = json.loads(outcome.stdout)
+    found = (values["fits_per_version"], values["cluster_minutes"], values["versions"][2]["version"])
+    assert (20, None, 2) == found
+
+
+def test_the_schema_is_shown_and_written(folder: Path) -> None:
+    """The schema goes to standard output, or into a file."""
+    shown = CliRunner().invoke(app, ["schema"]).stdout
+    CliRunner().invoke(app, ["schema", "--out", "schema.json"])
+    assert FILE.read_text() == shown == (folder / "schema.json").read_text()

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.scenario import rules
+from harness.scenario.document import read_document
+from harness.scenario.model import Scenario
+
+ROOT = Path(__file__).parents[2]
+_EXAMPLES = [
+    pytest.param(text, id=f"{file.stem}-{number}")
+    for file in (ROOT / "docs" / "scenario.md", ROOT / "README.md")
+    for number, text in enumerate(
+        re.findall(r"```yaml\n(.*?)```", file.read_text(encoding="utf-8"), re.DOTALL)
+    )
+]
+_REST: dict[str, Any] = {
+    "name": "example",
+    "table": {"source": "rows.csv", "key": "id"},
+    "pipeline": {
+        "label": {"column": "outcome", "positive": ["lost"], "negative": ["paid"]},
+        "features": ["amount", "income", "age", "num_char"],
+    },
+    "versions": [{"name": "january", "append": None}],
+}
+
+
+@pytest.mark.parametrize("text", _EXAMPLES)
+def test_examples_are_true(tmp_path: Path, text: str) -> None:
+    """Every example of the documentation, with what it leaves out, obeys the language."""
+    file = tmp_path / "example.yaml"
+    file.write_text(text, encoding="utf-8")
+    said = read_document(file).values
+    rest = {name: value for name, value in _REST.items() if name != "versions" or "versions" not in str(said)}
+    scenario = Scenario.model_validate({**rest, **said})
+    assert [] == list(rules.problems(scenario))

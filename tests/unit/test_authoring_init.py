@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness.authoring.init import write_scenario
+from harness.errors import UsageError
+from harness.scenario.loader import load_scenario
+from harness.scenario.model import Scenario
+from tests.unit.wine import ROWS, write_wines
+
+
+def _write(
+    file: Path, label: str = "quality", positive: tuple[str, ...] = (), key: str | None = None
+) -> Path:
+    return write_scenario("wine", file, label, positive, key, file.parent / "scenarios")
+
+
+def _scenario(file: Path, **said: str) -> Scenario:
+    return load_scenario(str(_write(file, **said))).scenario  # type: ignore[arg-type] # texts alone
+
+
+def test_the_written_file_loads(tmp_path: Path) -> None:
+    """Key, classes and features are recognised; what knows the label or tells nothing is left out."""
+    scenario = _scenario(write_wines(tmp_path))
+    pipeline = scenario.pipeline
+    expected = (("bottle_id",), ("good",), ("poor",), ("acidity", "alcohol"), ("colour",))
+    found = (
+        scenario.table.key,
+        pipeline.label.positive,
+        pipeline.label.negative,
+        pipeline.features,
+        pipeline.categorical,
+    )
+    assert expected == found
+
+
+def test_what_is_left_out_has_a_reason(tmp_path: Path) -> None:
+    """Each column that is no feature stands in a comment that says why."""
+    text = _write(write_wines(tmp_path)).read_text()
+    assert "#   tasted: a date;" in text
+    assert "#   maker: text with 97 values" in text
+    assert "#   country: the same in every row" in text
+    assert "#   stars: tells the label by itself" in text
+
+
+@pytest.mark.parametrize(("dated", "column"), [(True, "tasted"), (False, "crc32")])
+def test_versions_are_cut_by_a_date_or_a_hash(tmp_path: Path, dated: bool, column: str) -> None:
+    """Three versions grow to all rows, by a date where there is one."""
+    scenario = _scenario(write_wines(tmp_path, dated=dated))
+    assert 3 == len(scenario.versions)
+    assert all(version.append and column in (version.append.where or "") for version in scenario.versions)
+    rows = [bounds[0].equals or 0 for version in scenario.versions if (bounds := version.expect.rows)]
+    assert (sorted(rows), ROWS) == (rows, rows[-1])
+
+
+def test_a_small_table_is_one_version_without_a_metric(tmp_path: Path) -> None:
+    """Where a class has too few rows, nothing is promised of the model."""
+    file = tmp_path / "few.csv"
+    file.write_text("id,x,y\n" + "".join(f"{row},{row % 7},{row % 2}\n" for row in range(40)))
+    scenario = _scenario(file, label="y")
+    assert (1, {}) == (len(scenario.versions), scenario.every.metrics)
+
+
+@pytest.mark.parametrize(
+    ("values", "positive"), [((0, 1), (1,)), (("yes", "no"), ("yes",)), ((True, False), (True,))]
+)
+def test_usual_classes_need_no_word(
+    tmp_path: Path, values: tuple[object, object], positive: tuple[object]
+) -> None:
+    """Of 0 and 1, yes and no, true and false, the positive one is known."""
+    file = tmp_path / "rows.jsonl"
+    rows = [{"id": row, "x": row % 7, "y": values[row % 2]} for row in range(100)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert positive == _scenario(file, label="y").pipeline.label.positive
+
+
+def test_parquet_and_odd_names_are_taken(tmp_path: Path) -> None:
+    """Names with blanks, and what YAML would take for something else, are quoted."""
+    file = tmp_path / "odd.parquet"
+    rows = range(200)
+    frame = pd.DataFrame({"row id": rows, "on": [r % 7 for r in rows], "a: b": [r % 5 for r in rows]})
+    frame.assign(y=[r % 2 for r in rows]).to_parquet(file)
+    scenario = _scenario(file, label="y")
+    assert (("row id",), ("on", "a: b")) == (scenario.table.key, scenario.pipeline.features)
+
+
+def test_a_separator_is_recognised(tmp_path: Path) -> None:
+    """A CSV file with semicolons is read, and Spark is told."""
+    file = write_wines(tmp_path)
+    file.write_text(file.read_text().replace(",", ";"))
+    source = _scenario(file).table.source
+    assert source is not None
+    assert {"sep": ";"} == source.options
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"label": "qualiti"}, "has no column 'qualiti' for the label. Did you mean 'quality'?"),
+        ({"label": "country"}, "The label 'country' has one class: there."),
+        ({"label": "maker"}, "The label 'maker' has 97 values: "),
+        ({"positive": ("goood",)}, "has no value 'goood'. Did you mean 'good'?"),
+        ({"positive": ("good", "poor")}, "All of the label's values are positive"),
+        ({"key": "bottle"}, "has no column 'bottle' for the key."),
+        ({"key": "colour"}, "'colour' can't be the key: it is empty in 0 rows"),
+    ],
+)
+def test_a_wrong_choice_is_told(tmp_path: Path, said: dict[str, str], message: str) -> None:
+    """What the table does not have is one message with what was meant, and no file is written."""
+    file = write_wines(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        _write(file, **said)  # type: ignore[arg-type] # as the cases have them
+    assert message in str(caught.value)
+    assert not (tmp_path / "scenarios").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("wine.csv", None, "There is no data at"),
+        ("wine.xls", "x", "Can't tell the format of"),
+        ("wine.parquet", "no parquet", "Can't read"),
+        ("wine.csv", "", "Can't read"),
+        ("wine.csv", "a,quality\n", "has no rows"),
+        ("wine.csv", "a,quality\n1,x\n1,y\n", "can be the key"),
+        ("wine.csv", "id,quality\n1,x\n2,y\n", "can be a feature"),
+    ],
+)
+def test_data_that_will_not_do_is_told(tmp_path: Path, name: str, content: str | None, message: str) -> None:
+    """A file that is not there, unreadable, empty, or without a key or a feature, is one message."""
+    file = tmp_path / name
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(UsageError, match=message):
+        _write(file)
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    """A scenario that is there stays as it is."""
+    file = write_wines(tmp_path)
+    written = _write(file)
+    written.write_text("mine")
+    with pytest.raises(UsageError, match="is there already"):
+        _write(file)
+    assert "mine" == written.read_text()

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from harness.authoring.listing import list_scenarios
+from harness.authoring.plan_table import DEPENDS, Planned, plan_of
+from harness.errors import UsageError
+from harness.report.authoring import show_plan, show_scenarios
+from harness.results import Result, Verdict
+from harness.scenario.document import read_document
+from harness.scenario.loader import load_scenario
+from harness.scenario.model import Scenario
+from harness.scenario.plan import Environment, Plan, Setting
+from harness.settings import Settings, read_settings
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+STEPS = [
+    {"name": "a", "append": {"where": "month = 1", "sample": 0.5}},
+    {"name": "b", "append": {"rows": [{"id": 1}]}, "expect_error": "DELTA_X"},
+    {"name": "c", "delete": "id = 1", "train": False},
+    {"name": "d", "restore": "a", "at": "timestamp"},
+]
+
+
+def _scenario(**changes: Any) -> Scenario:
+    values = read_document(SCENARIOS / "three_versions.yaml").values
+    return Scenario.model_validate({**values, **changes})
+
+
+@pytest.fixture(name="settings")
+def _settings(tmp_path: Path) -> Settings:
+    return read_settings(folder=tmp_path, environ={})
+
+
+def _ran(settings: Settings, scenario: Scenario, run_id: str, **said: Any) -> None:
+    """A run that is kept: on the cloud for six minutes, with three workers."""
+    workers = Setting(name="targets.databricks.workers", value=said.get("workers", "3"), origin="default")
+    target = said.get("target", "databricks")
+    plan = Plan(
+        run_id=run_id,
+        harness_version="0",
+        scenario=scenario,
+        scenario_file="f",
+        scenario_sha256="0",
+        environment=Environment(target=target, lake="l", model_store="m", tracking_uri="t", experiment="e"),
+        settings=(workers,),
+    )
+    result = Result(
+        run_id=run_id,
+        scenario=scenario.name,
+        target=target,
+        verdict=said.get("verdict", Verdict.PASS),
+        started=datetime(2026, 1, 1, tzinfo=UTC),
+        duration_s=360.0,
+        timings={},
+        versions=(),
+        table_uri="u",
+    )
+    folder = settings.runs / run_id
+    folder.mkdir(parents=True)
+    (folder / "plan.json").write_text(plan.model_dump_json(by_alias=True))
+    (folder / "result.json").write_text(result.model_dump_json(by_alias=True))
+
+
+def _shown(planned: Planned) -> str:
+    text = io.StringIO()
+    show_plan(Console(file=text, width=300), planned)
+    return text.getvalue()
+
+
+def test_versions_are_predicted(settings: Settings) -> None:
+    """Numbers are told as long as no step depends on the data, and not after it."""
+    planned = plan_of(_scenario(versions=STEPS), settings)
+    assert [(1, 0), (0, 0), (None, None), (None, None)] == [(v.commits, v.version) for v in planned.versions]
+    assert [True, False, False, True] == [version.trained for version in planned.versions]
+
+
+@pytest.mark.parametrize("file", sorted(SCENARIOS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_what_ships_is_predicted(settings: Settings, file: Path) -> None:
+    """Every version of every scenario that ships has its number, but for one that depends on the data."""
+    planned = plan_of(load_scenario(str(file)).scenario, settings)
+    depends = [version.name for version in planned.versions if version.version is None]
+    assert depends == {"late_corrections": ["corrected_twice"]}.get(file.stem, [])
+    text = _shown(planned)
+    assert len(depends) == sum(DEPENDS in line for line in text.splitlines())
+
+
+def test_a_refused_step_and_a_restore_are_predicted(settings: Settings) -> None:
+    """What must fail leads to no version; what is restored to another version leads to one."""
+    numbers = {
+        name: [
+            version.version
+            for version in plan_of(load_scenario(str(SCENARIOS / name)).scenario, settings).versions
+        ]
+        for name in ("schema_change.yaml", "rollback.yaml")
+    }
+    assert {"schema_change.yaml": [0, 0, 1], "rollback.yaml": [0, 1, 2, 3]} == numbers
+
+
+def test_steps_are_told_in_words(settings: Settings) -> None:
+    """What each step does, and where its rows come from, is told."""
+    planned = plan_of(_scenario(versions=STEPS), settings)
+    assert [
+        ("append where month = 1, 0.5 of them", "data/lc_loan_2018q1.csv"),
+        ("append; must fail with DELTA_X", "1 written out"),
+        ("delete where id = 1", "-"),
+        ("restore to a", "version a"),
+    ] == [(version.step, version.rows_from) for version in planned.versions]
+
+
+def test_trainings_are_counted(settings: Settings) -> None:
+    """Fits and explanations of three_versions are those that the job makes."""
+    planned = plan_of(_scenario(), settings)
+    assert (3, 4, 5, 20) == (planned.trainings, planned.grid_points, planned.folds, planned.fits)
+
+
+def test_bounds_are_counted_where_they_are_judged(settings: Settings) -> None:
+    """Each part counts; a change since a version before the first does not."""
+    every = {
+        "metrics": {"cv_roc_auc": {"min": 0.5, "max": 0.9, "change": {"min": -0.1}}},
+        "operation": "WRITE",
+    }
+    steps = [{"name": name, "append": None} for name in ("a", "b")]
+    planned = plan_of(_scenario(versions=steps, every=every), settings)
+    assert [3, 4] == [version.bounds for version in planned.versions]
+
+
+def test_what_depends_on_the_data_is_said(settings: Settings) -> None:
+    """The table says it in words, and that the cost is not known."""
+    text = _shown(plan_of(_scenario(versions=STEPS), settings))
+    assert "c\tdelete where id = 1\t-\tdepends on the data\tdepends on the data\tno\t0" in text
+    assert "On Databricks: unknown" in text
+
+
+def test_the_cost_is_the_newest_cloud_runs(settings: Settings) -> None:
+    """Six minutes on a driver and three workers are 24 cluster minutes; other runs do not count."""
+    scenario = _scenario()
+    _ran(settings, scenario, "20260101-000000-three_versions-0001", workers="1")
+    _ran(settings, scenario, "20260102-000000-three_versions-0002")
+    _ran(settings, scenario, "20260103-000000-three_versions-0003", target="embedded")
+    _ran(settings, _scenario(name="other"), "20260104-000000-other-0004")
+    planned = plan_of(scenario, settings)
+    assert 24.0 == planned.values()["cluster_minutes"]
+    assert "24.0 cluster minutes, as in run 20260102-000000-three_versions-0002" in _shown(planned)
+
+
+def test_a_store_that_is_not_there_is_told(settings: Settings) -> None:
+    """A plan that can't be carried out is no plan."""
+    with pytest.raises(UsageError, match="there is no such model store"):
+        plan_of(_scenario(publish={"to": "nowhere"}), settings)
+
+
+def test_scenarios_are_listed_with_their_newest_verdict(settings: Settings, tmp_path: Path) -> None:
+    """Each file has a line; one that is wrong says so."""
+    folder = tmp_path / "scenarios"
+    folder.mkdir()
+    text = (SCENARIOS / "three_versions.yaml").read_text()
+    (folder / "three_versions.yaml").write_text(text)
+    (folder / "wrong.yaml").write_text("name: 1\n")
+    _ran(settings, _scenario(), "20260101-000000-three_versions-0001", verdict=Verdict.PASS)
+    _ran(settings, _scenario(), "20260102-000000-three_versions-0002", verdict=Verdict.FAIL)
+    listed = list_scenarios(folder, settings.runs)
+    assert [("three_versions", "3", "fail"), ("wrong", "-", "-")] == [
+        (each.name, each.versions, each.newest) for each in listed
+    ]
+    console = Console(file=io.StringIO(), width=300)
+    show_scenarios(console, listed)
+    assert "wrong\t-\t-\t-\twrong: harness check wrong says why" in console.file.getvalue()  # type: ignore[attr-defined] # the same

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from harness.authoring.schema import FILE, scenario_schema, schema_text
+from harness.scenario.document import read_document
+
+ROOT = Path(__file__).parents[2]
+BAD = Path(__file__).parent / "bad"
+GOOD = sorted((ROOT / "scenarios").glob("*.yaml"))
+
+
+def _plain(value: Any) -> Any:
+    """The values as JSON has them: a date is text."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return value.isoformat() if isinstance(value, dt.date) else value
+
+
+def _is_valid(values: Any) -> bool:
+    return bool(jsonschema.Draft202012Validator(scenario_schema()).is_valid(_plain(values)))
+
+
+def _with(**changes: Any) -> dict[str, Any]:
+    values = read_document(ROOT / "scenarios" / "three_versions.yaml").values
+    return {**values, **changes}
+
+
+def _version(**step: Any) -> bool:
+    return _is_valid(_with(versions=[{"name": "one", **step}]))
+
+
+def test_the_file_is_what_the_models_say() -> None:
+    """The shipped schema can't drift from the models: 'make schema' writes it anew."""
+    assert schema_text() == FILE.read_text(encoding="utf-8")
+
+
+def test_it_is_a_schema() -> None:
+    """It obeys draft 2020-12 itself."""
+    jsonschema.Draft202012Validator.check_schema(scenario_schema())
+
+
+def test_the_editor_is_told_of_it() -> None:
+    """VS Code's settings name a file that is there."""
+    [path] = json.loads((ROOT / ".vscode" / "settings.json").read_text())["yaml.schemas"]
+    assert FILE == (ROOT / path).resolve()
+
+
+@pytest.mark.parametrize("file", GOOD, ids=lambda file: file.stem)
+def test_the_scenarios_that_ship_obey_it(file: Path) -> None:
+    """No good scenario is marked in an editor."""
+    assert _is_valid(read_document(file).values)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "folds_one",
+        "no_versions",
+        "no_table",
+        "unknown_key_scenario",
+        "unknown_key_bound",
+        "unknown_metric",
+        "text_for_list",
+        "split_zero",
+        "no_step",
+        "reg_param_negative",
+    ],
+)
+def test_wrong_ones_are_rejected(name: str) -> None:
+    """What is no part of the language is marked in an editor."""
+    assert not _is_valid(read_document(BAD / f"{name}.yaml").values)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"append": None},
+        {"merge": {"on": "id"}},
+        {"delete": "id = 1"},
+        {"restore": "one"},
+        {"sql": "delete from {table}"},
+        {"add_columns": {"x": "int"}},
+        {"add_columns": {"columns": {"x": "int"}}},
+        {"optimize": {"z_order": "id"}},
+        {"read": 12},
+        {"read": "latest"},
+        {"read": "2026-03-01"},
+        {"append": {"from": "data/other.csv"}},
+        {"append": None, "expect": {"rows": [1, {"min": 0}]}},
+    ],
+)
+def test_short_forms_are_allowed(step: dict[str, Any]) -> None:
+    """What may be written short is not marked."""
+    assert _version(**step)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {},
+        {"append": None, "delete": "id = 1"},
+        {"delete": None},
+        {"read": -1},
+        {"read": "newest"},
+        {"append": {"condition": "x"}},
+        {"append": None, "expect": {"rows": "many"}},
+        {"append": None, "expect": {"rows": []}},
+    ],
+)
+def test_wrong_steps_are_rejected(step: dict[str, Any]) -> None:
+    """No step, two of them, and forms that there are not, are marked."""
+    assert not _version(**step)
+
+
+def test_a_table_may_list_its_versions() -> None:
+    """A table that is there already names its versions itself."""
+    values = _with(table={"uri": "abfss://lake@a/t", "versions": [12, "latest"], "key": "id"})
+    del values["versions"]
+    assert _is_valid(values)
+
+
+def test_keys_and_metrics_are_described() -> None:
+    """An editor shows what a key means."""
+    parts = scenario_schema()["$defs"]
+    assert (
+        "cross-validation"
+        in parts["Expect"]["properties"]["metrics"]["properties"]["cv_roc_auc"]["description"]
+    )
+    assert "Numeric columns." == parts["Pipeline"]["properties"]["features"]["description"]

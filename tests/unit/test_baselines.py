@@ -1,0 +1,199 @@
+"""The numbers of other runs that bounds ask for."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.baselines import read_baselines
+from harness.errors import Location, ScenarioError
+from harness.planning import resolve_plan
+from harness.results import Result
+from harness.scenario.model import Scenario
+from harness.settings import read_settings
+from harness.targets import open_target
+from tests.unit import report_samples, studies_samples
+from tests.unit.bounds_samples import scenario
+
+RUN = "20260301-101500-three_versions-7f3a"
+FROM: Location = ("versions", 0, "expect", "metrics", "test_roc_auc", 0, "baseline", "from")
+
+
+@pytest.fixture(name="runs")
+def _runs(tmp_path: Path) -> Path:
+    """A folder with one run of three versions."""
+    folder = tmp_path / "runs"
+    _write(folder / RUN / "result.json", report_samples.result(run_id=RUN))
+    return folder
+
+
+def _write(file: Path, result: Result) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(result.model_dump_json(by_alias=True), encoding="utf-8")
+
+
+def _expecting(metric: str = "test_roc_auc", version: str = "march", **baseline: Any) -> Scenario:
+    bound = {"baseline": {"from": RUN, "min": -0.1, **baseline}}
+    return scenario([{"name": version, "expect": {"metrics": {metric: bound}}}])
+
+
+def _problems(said: Scenario, tmp_path: Path, runs: Path) -> list[tuple[str, Location]]:
+    with pytest.raises(ScenarioError) as caught:
+        read_baselines(said, tmp_path, runs)
+    return [(problem.message, problem.location) for problem in caught.value.problems]
+
+
+def test_a_run_is_found_by_its_id(tmp_path: Path, runs: Path) -> None:
+    """Its number that is asked for, with the positives that it rests on, and no other."""
+    expected = {RUN: {"march": {"test_roc_auc": 0.7221, "test_positives": 60.0}}}
+    assert expected == read_baselines(_expecting(), tmp_path, runs)
+
+
+@pytest.mark.parametrize("path", ["good/result.json", "./good/result.json", "good/best.json"])
+def test_a_result_is_found_beside_the_scenario(path: str, tmp_path: Path, runs: Path) -> None:
+    """By its path, whatever it is called."""
+    _write(tmp_path / path, report_samples.result())
+    found = read_baselines(_expecting(**{"from": path}), tmp_path, runs)
+    assert {path: {"march": {"test_roc_auc": 0.7221, "test_positives": 60.0}}} == found
+
+
+def test_a_result_is_found_by_its_whole_path(tmp_path: Path, runs: Path) -> None:
+    """Wherever the scenario lies."""
+    path = str(runs / RUN / "result.json")
+    assert [path] == list(read_baselines(_expecting(**{"from": path}), tmp_path / "elsewhere", runs))
+
+
+def test_another_version_can_be_named(tmp_path: Path, runs: Path) -> None:
+    """And is read in place of the one of the same name."""
+    said = scenario(
+        [{"name": "april", "expect": {"rows": {"baseline": {"from": RUN, "version": "january", "min": 0}}}}]
+    )
+    assert {RUN: {"january": {"rows": 3395.0}}} == read_baselines(said, tmp_path, runs)
+
+
+def test_numbers_of_every_kind_are_read(tmp_path: Path, runs: Path) -> None:
+    """By the names that reports call them by."""
+    bound = {"baseline": {"from": RUN, "min": 0}}
+    expect = {
+        "rows": bound,
+        "null_keys": bound,
+        "nulls": {"dti": bound},
+        "metrics": {"test_f1": [{"min": 0}, bound]},
+        "coefficients": {"dti": bound},
+        "explanations": {"weight": {"dti": bound}, "share": {"dti": bound}},
+    }
+    found = read_baselines(scenario([{"name": "march", "expect": expect}]), tmp_path, runs)[RUN]["march"]
+    assert (["rows", "null_keys", "nulls(dti)", "test_f1"], 8421.0, None, 0.0009) == (
+        list(found)[:4],
+        found["rows"],
+        found["nulls(dti)"],
+        found["weight(dti)"],
+    )
+
+
+def test_every_trained_version_asks_for_its_own(tmp_path: Path, runs: Path) -> None:
+    """But where it expects something else of the same number, or is not trained."""
+    said = scenario(
+        [
+            {"name": "january"},
+            {"name": "february", "expect": {"metrics": {"test_f1": {"min": 0}}}},
+            {"name": "march", "train": False},
+        ],
+        every={"metrics": {"test_f1": {"baseline": {"from": RUN, "min": 0}}}},
+    )
+    assert {RUN: {"january": {"test_f1": 0.0}}} == read_baselines(said, tmp_path, runs)
+
+
+def test_added_rows_are_asked_for_by_their_name(tmp_path: Path, runs: Path) -> None:
+    """And not at the first version, where they are not judged."""
+    bound = {"on": "added", "baseline": {"from": RUN, "min": 0}}
+    names = [{"name": name} for name in ("january", "february")]
+    said = scenario(names, every={"metrics": {"test_f1": bound}})
+    assert {RUN: {"february": {"added_test_f1": None}}} == read_baselines(said, tmp_path, runs)
+
+
+def test_without_baselines_nothing_is_read(tmp_path: Path) -> None:
+    """Not even the folder of runs need be there."""
+    assert {} == read_baselines(scenario([{"name": "march"}]), tmp_path, tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (RUN[:-1] + "b", f"there is no run '{RUN[:-1]}b' in {{runs}}, and no file {{folder}}/{RUN[:-1]}b."),
+        ("good/results.json", "there is no run 'good/results.json' in {runs}, and no file "),
+        ("good", "good is a folder; name the result.json in it."),
+        ("good/text.json", "{folder}/good/text.json is no result of a run of this version"),
+        ("good/bytes.json", "{folder}/good/bytes.json is no result of a run of this version"),
+        ("unfinished", "can't read the run unfinished: {runs}/unfinished/result.json: "),
+        ("abfss://a@b/result.json", "{elsewhere} abfss://a@b/result.json lies elsewhere."),
+        ("https://me:secret@b/r.json", "{elsewhere} its URI lies elsewhere."),
+        ("a\0b", "can't look for the run 'a\\x00b': "),
+        ("good/broken.json", "the run good/broken.json ended early (JobError), "),
+    ],
+)
+def test_a_run_that_is_not_there_is_told(source: str, message: str, tmp_path: Path, runs: Path) -> None:
+    """What is wrong, and at which bound."""
+    _write(tmp_path / "good" / "result.json", report_samples.result())
+    _write(tmp_path / "good" / "broken.json", report_samples.result(failure=report_samples.failure()))
+    (tmp_path / "good" / "text.json").write_text("{}")
+    (tmp_path / "good" / "bytes.json").write_bytes(b"\xff\xfe")
+    (runs / "unfinished").mkdir()
+    [(found, at)] = _problems(_expecting(**{"from": source}), tmp_path, runs)
+    elsewhere = "a run is read from a file of this machine, and"
+    assert found.startswith(message.format(runs=runs, folder=tmp_path, elsewhere=elsewhere))
+    assert FROM == at
+
+
+@pytest.mark.parametrize(
+    ("source", "meant"), [(RUN[:-1] + "b", RUN), ("good/results.json", "good/result.json")]
+)
+def test_the_likely_run_is_named(source: str, meant: str, tmp_path: Path, runs: Path) -> None:
+    """Of those that are kept, or of the files beside it."""
+    _write(tmp_path / "good" / "result.json", report_samples.result())
+    [(found, _)] = _problems(_expecting(**{"from": source}), tmp_path, runs)
+    assert found.endswith(f" Did you mean '{meant}'?")
+
+
+@pytest.mark.parametrize(
+    ("version", "hint"),
+    [("marhc", " Did you mean 'march'?"), ("x", " It has january, february, march.")],
+)
+def test_a_version_that_is_not_there_is_told(version: str, hint: str, tmp_path: Path, runs: Path) -> None:
+    """With the likely one, or those that there are."""
+    expected = (f"the run {RUN} has no version '{version}'.{hint}", (*FROM[:-1], "version"))
+    assert [expected] == _problems(_expecting(version=version), tmp_path, runs)
+
+
+def test_each_bound_has_a_problem_of_its_own(tmp_path: Path, runs: Path) -> None:
+    """Of every version, at the one place where it is said; the same mistake there is told once."""
+    said = scenario(
+        [{"name": "one", "expect": {"rows": {"baseline": {"from": "no", "min": 0}}}}, {"name": "two"}],
+        every={"metrics": {"test_f1": {"baseline": {"from": "nothing", "min": 0}}}},
+    )
+    assert [
+        ("versions", 0, "expect", "rows", 0, "baseline", "from"),
+        ("every", "metrics", "test_f1", 0, "baseline", "from"),
+    ] == [at for _, at in _problems(said, tmp_path, runs)]
+
+
+def test_a_plan_holds_the_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job needs no other run's files."""
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
+    _write(tmp_path / "good.json", report_samples.result())
+    plan = _plan(tmp_path, {"from": "good.json", "version": "march", "min": 0})
+    assert {"good.json": {"march": {"test_f1": 0.0}}} == plan.baselines
+
+
+def test_a_plan_is_refused_with_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As any other mistake of the file."""
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
+    with pytest.raises(ScenarioError, match=r"readings\.yaml:\d+: there is no run 'good\.json'"):
+        _plan(tmp_path, {"from": "good.json", "version": "march", "min": 0})
+
+
+def _plan(folder: Path, baseline: dict[str, Any]) -> Any:
+    expect = {"metrics": {"test_f1": {"baseline": baseline}}}
+    loaded = studies_samples.loaded(folder, [{"name": "one", "expect": expect}])
+    settings = read_settings({"target": "embedded"})
+    return resolve_plan(loaded, settings, open_target(settings, lambda _: None))

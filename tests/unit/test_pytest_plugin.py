@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit.test_cli import HEAVY, SLOW
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parents[2]
+PLUGIN = ("-p", "harness.pytest_plugin")
+SCENARIO = """
+name: small
+table: { source: rows.csv, key: id }
+pipeline:
+  label: { column: outcome, positive: [bad], negative: [good] }
+  features: [heat]
+versions:
+  - name: first
+    append:
+    expect: { rows: 2, metrics: { test_roc_auc: { min: 0.6 } } }
+  - name: refused
+    append: { set: { heat: "'hot'" } }
+    expect_error: DELTA_FAILED_TO_MERGE_FIELDS
+  - name: second
+    append:
+    train: false
+    expect: { nulls: { heat: [0, 0] } }
+  - name: third
+    append: { shuffle: outcome }
+    expect: { metrics: { test_roc_auc: { min: 0.6, on: added, change: { since: first, min: -0.1 } } } }
+verdict: fail
+caught_by: [third.added_test_roc_auc.min]
+"""
+TESTS = [
+    "the run is completed",
+    "first::trained",
+    "first::rows = 2",
+    "first::test_roc_auc >= 0.6",
+    "refused::refused with DELTA_FAILED_TO_MERGE_FIELDS",
+    "second::built",
+    "second::nulls(heat) = 0",
+    "second::nulls(heat) = 0 (2)",
+    "third::trained",
+    "third::added_test_roc_auc >= 0.6, must fail",
+    "third::added_test_roc_auc change >= -0.1 since first",
+]
+
+
+@pytest.fixture(name="folder")
+def _folder(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A project with one scenario, and a YAML file that is none."""
+    folder = pytester.mkdir("scenarios")
+    (folder / "small.yaml").write_text(SCENARIO)
+    (folder / "rows.csv").write_text("id,heat,outcome\n1,20.5,bad\n2,7.5,good\n")
+    (folder / "compose.yaml").write_text("name: stack\nservices: {}\nversions: [1]\n")
+    return pytester
+
+
+def _collected(folder: pytest.Pytester, *arguments: str) -> list[str]:
+    result = folder.runpytest_inprocess(*PLUGIN, "--collect-only", "-q", *arguments)
+    return [line for line in result.outlines if "::" in line]
+
+
+def test_every_version_and_bound_is_a_test(folder: pytest.Pytester) -> None:
+    """They are known without a run, each by a name of its own; other YAML files are left alone."""
+    assert [f"scenarios/small.yaml::{name}" for name in TESTS] == _collected(folder)
+
+
+def test_a_scenario_that_leaves_its_versions_to_the_table_is_one(folder: pytest.Pytester) -> None:
+    """Three of the four keys are enough."""
+    there = 'uri: "abfss://lake@dlsloandev.dfs.core.windows.net/t", versions: [3, latest]'
+    text = SCENARIO.partition("versions:")[0].replace("source: rows.csv", there)
+    (folder.path / "scenarios" / "small.yaml").write_text(text)
+    assert ["the run is completed", "v3::trained", "latest::trained"] == [
+        line.partition("::")[2] for line in _collected(folder)
+    ]
+
+
+def test_each_combination_of_a_matrix_has_its_tests(folder: pytest.Pytester) -> None:
+    """A combination is a run of its own, and stands between the file and its versions."""
+    text = SCENARIO + "matrix: { seed: [1, 2] }\n"
+    (folder.path / "scenarios" / "small.yaml").write_text(text)
+    expected = [f"scenarios/small.yaml::seed={seed}::{name}" for seed in (1, 2) for name in TESTS]
+    assert expected == _collected(folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("-k", "first and roc"), [TESTS[3], TESTS[-1]]),
+        (("-m", "scenario(version='second')"), TESTS[5:8]),
+        (("-m", "scenario(name='small') and not scenario(version='third')"), TESTS[:8]),
+        (("-m", "scenario(name='other')"), []),
+        ((f"scenarios/small.yaml::{TESTS[3]}",), [TESTS[3]]),
+    ],
+)
+def test_tests_are_chosen(folder: pytest.Pytester, arguments: tuple[str, ...], expected: list[str]) -> None:
+    """By words, by the marker, and by name."""
+    chosen = _collected(folder, "--strict-markers", *arguments)
+    assert expected == [line.partition("::")[2] for line in chosen]
+
+
+def test_a_wrong_file_is_an_error_of_the_collection(folder: pytest.Pytester) -> None:
+    """Every problem is told with its line, without a traceback; a mistyped key hides no file."""
+    file = folder.path / "scenarios" / "small.yaml"
+    text = SCENARIO.replace("test_roc_auc: { min: 0.6 }", "test_rocauc: { min: 0.6 }")
+    file.write_text(text.replace("features: [heat]", "features: [heats]"))
+    result = folder.runpytest_inprocess(*PLUGIN)
+    assert pytest.ExitCode.INTERRUPTED == result.ret
+    result.stdout.fnmatch_lines(
+        [
+            "scenarios/small.yaml:6: rows.csv has no column 'heats'. *",
+            "scenarios/small.yaml:10: unknown metric 'test_rocauc'. Did you mean 'test_roc_auc'?",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+    file.write_text(SCENARIO.replace("pipeline:", "pipelines:"))
+    result = folder.runpytest_inprocess(*PLUGIN)
+    result.stdout.fnmatch_lines(["scenarios/small.yaml:4: unknown key 'pipelines'*"])
+
+
+def test_a_fault_of_the_run_is_an_error_of_each_test(
+    folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is tried once; every test says in the same words why there is no result."""
+    monkeypatch.setenv("HARNESS_HOME", str(folder.path / "home"))
+    monkeypatch.setenv("HARNESS_JAVA_HOME", str(folder.path / "nowhere"))
+    result = folder.runpytest_inprocess(*PLUGIN, "--scenario-target=embedded", "-k", "first and not third")
+    result.assert_outcomes(errors=3)
+    told = [line for line in result.outlines if "nowhere" in line and not line.startswith("ERROR")]
+    assert (3, 1) == (len(told), len(set(told)))
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_target_that_does_not_exist_is_refused(folder: pytest.Pytester) -> None:
+    """Before anything is collected."""
+    result = folder.runpytest_inprocess(*PLUGIN, "--scenario-target=cloud")
+    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    result.stderr.fnmatch_lines(["*there is no target 'cloud'; *embedded*"])
+
+
+def test_other_projects_do_not_notice() -> None:
+    """Loaded by every pytest of an environment, the plugin itself imports nothing heavy."""
+    told = "import sys, harness.pytest_plugin; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set() == (HEAVY | SLOW) & set(done.stdout.split())
+
+
+def test_wrong_scenarios_of_these_tests_are_no_tests() -> None:
+    """Where the plugin is installed, the harness's own tests stay what they are."""
+    command = [sys.executable, "-m", "pytest", *PLUGIN, "--collect-only", "-q", "tests/unit/bad"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert pytest.ExitCode.NO_TESTS_COLLECTED == done.returncode, done.stdout

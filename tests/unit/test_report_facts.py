@@ -1,0 +1,48 @@
+"""What a run was made from, as named facts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.report.facts import facts
+from harness.scenario.plan import SourceData
+from tests.unit import report_samples as samples
+
+
+def _known(**changes: Any) -> dict[str, str]:
+    return {fact.name: fact.value for fact in facts(samples.plan(**changes), samples.result())}
+
+
+def test_a_single_source_is_the_source() -> None:
+    """With its digest; nothing is said of what there is none of."""
+    known = _known()
+    assert (samples.SOURCE, "41d0" * 16) == (known["Source"], known["Source SHA-256"])
+    assert not {"Parameters", "Made rows", "Existing Delta table, only read"} & set(known)
+
+
+def test_several_sources_are_told_apart() -> None:
+    """Each by its path in the scenario; a folder has no digest."""
+    first, second = (SourceData(uri=f"file:///{name}", format="csv") for name in "ab")
+    known = _known(sources={"a.csv": first, "b.csv": second.model_copy(update={"sha256": "c" * 64})})
+    found = {name: value for name, value in known.items() if name.startswith("Source")}
+    assert {
+        "Source a.csv": "file:///a",
+        "Source b.csv": "file:///b",
+        "Source b.csv SHA-256": "c" * 64,
+    } == found
+
+
+def test_made_rows_are_a_source_too() -> None:
+    """How many, of which years, by which seed."""
+    made = {"kind": "loans", "rows": 60_000, "seed": 11}
+    table = {"name": "loans", "source": {"generate": made}, "key": "id"}
+    known = _known(scenario=samples.scenario(table=table), sources={})
+    assert ("60,000 loans, 2007 to 2018, seed 11", None) == (known["Made rows"], known.get("Source"))
+
+
+def test_a_table_that_was_there_is_named_as_such() -> None:
+    """The run did not build it, and says what was asked of it."""
+    uri = samples.result().table_uri
+    known = _known(existing_table=uri, sources={}, parameters={"table.uri": uri, "table.versions": "v12"})
+    assert (uri, None) == (known["Existing Delta table, only read"], known.get("Delta table"))
+    assert f"table.uri={uri}, table.versions=v12" == known["Parameters"]

@@ -1,0 +1,207 @@
+"""What a workflow on GitHub is told of a run, and of a scenario that is wrong."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from harness.errors import NotThereError, Problem, ScenarioError
+from harness.report import github
+from harness.results import BoundResult, Verdict
+from harness.scenario.plan import Plan
+from harness.verdict.parity import not_compared
+from tests.unit import report_samples as samples
+
+ROOT = Path(__file__).parents[2]
+BAD = Path(__file__).parent / "bad"
+_HELD = "march: cv_roc_auc is 0.6500 ± 0.037; the bound is >= 0.6, met with 0.0500 to spare"
+FAILED = samples.bound(verdict=Verdict.FAIL)
+
+
+@pytest.fixture(autouse=True)
+def _workflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A step of a workflow, in a folder of its own."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("expected", "arguments"),
+    [
+        ("::error::plain", {"message": "plain"}),
+        ("::error file=a.yaml,line=3,title=t::", {"message": "", "file": "a.yaml", "line": 3, "title": "t"}),
+        ("::error file=a.yaml::plain", {"message": "plain", "file": "a.yaml"}),
+        ("::error::100%25%0D%0A::x,y", {"message": "100%\r\n::x,y"}),
+        ("::error title=a%3A b%2C 5%25%0A::", {"message": "", "title": "a: b, 5%\n"}),
+        ("::error file=a%2Cb%3Ac.yaml::", {"message": "", "file": "a,b:c.yaml"}),
+        ("::error::%250A", {"message": "%0A"}),
+        ("::error::red[0m", {"message": "red\x1b[0m"}),
+    ],
+)
+def test_a_command_is_one_line_that_means_what_it_says(expected: str, arguments: dict[str, Any]) -> None:
+    """Whatever is in a message, it neither ends the command nor begins another one."""
+    assert expected == github.command(**arguments)
+
+
+def test_a_file_is_named_from_the_repositorys_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From where GitHub looks for it; one that lies elsewhere is named as it is."""
+    (tmp_path / "tests").mkdir()
+    monkeypatch.chdir(tmp_path / "tests")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    assert ["::error file=tests/a.yaml::", "::error file=/elsewhere/a.yaml::"] == [
+        github.command("", file=file) for file in ("a.yaml", "/elsewhere/a.yaml")
+    ]
+
+
+def test_each_mistake_of_a_scenario_is_told_at_its_line() -> None:
+    """One without a line is told of the file."""
+    error = ScenarioError([Problem("wrong: 5%", line=3), Problem("bad")], file="a.yaml")
+    assert [
+        "::error file=a.yaml,line=3,title=scenario::wrong: 5%25",
+        "::error file=a.yaml,title=scenario::bad",
+    ] == list(github.error_lines(error))
+
+
+def test_another_fault_is_told_once() -> None:
+    """With its remedy."""
+    error = NotThereError("No Java.", remedy="Install one.")
+    assert ["::error title=dataset-harness::No Java.%0A  Install one."] == list(github.error_lines(error))
+
+
+def _plan(file: Path) -> Plan:
+    return samples.plan(scenario_file=file.name)
+
+
+@pytest.mark.parametrize(
+    ("bound", "told"),
+    [
+        (samples.bound(), []),
+        (samples.bound(verdict=Verdict.FAIL, must_fail=True), []),
+        (FAILED, ["march: cv_roc_auc is 0.5500 ± 0.037; the bound is >= 0.6, missed by 0.0500"]),
+        (
+            samples.bound(verdict=Verdict.NOT_PROVEN),
+            ["march: cv_roc_auc >= 0.6 is not proven: it could not be measured"],
+        ),
+        (
+            samples.bound(must_fail=True),
+            [f"{_HELD}, and should have failed"],
+        ),
+    ],
+)
+def test_what_makes_a_run_fail_is_told(bound: BoundResult, told: list[str], tmp_path: Path) -> None:
+    """A line each, and none of what came out as it should."""
+    result = samples.result((samples.version("march", 2, bounds=(bound,)),))
+    lines = list(github.verdict_lines(_plan(tmp_path / "absent.yaml"), result))
+    assert told == [line.rpartition("::")[2] for line in lines]
+
+
+@pytest.mark.parametrize("text", [None, "versions: []\n", "no: [yaml"])
+def test_a_file_that_is_another_by_now_has_no_lines(text: str | None, tmp_path: Path) -> None:
+    """Or one that is gone: a wrong line is worse than none."""
+    plan = samples.plan(scenario_file="three_versions.yaml", scenario_sha256="0" * 64)
+    if text is not None:
+        (tmp_path / "three_versions.yaml").write_text(text)
+    [line] = github.verdict_lines(plan, samples.result((samples.version("march", 2, bounds=(FAILED,)),)))
+    assert line.startswith("::error file=three_versions.yaml,title=three_versions%3A march%3A cv_roc_auc::")
+
+
+def test_a_run_that_broke_is_told(tmp_path: Path) -> None:
+    """With the remedy."""
+    lines = github.verdict_lines(
+        _plan(tmp_path / "absent.yaml"), samples.result((), failure=samples.failure())
+    )
+    message = "Spark ran out of memory while it trained february.%0ASet spark.driver.memory to 4g or more."
+    assert [f"::error file=absent.yaml,title=three_versions::{message}"] == list(lines)
+
+
+def test_a_run_that_does_not_agree_with_another_is_told(tmp_path: Path) -> None:
+    """In one line; the report has every value."""
+    parity = not_compared(samples.cloud(), "There is no local run.")
+    lines = github.verdict_lines(_plan(tmp_path / "absent.yaml"), samples.cloud(), parity)
+    told = "::error file=absent.yaml,title=three_versions::Nothing was compared. There is no local run."
+    assert [told] == list(lines)
+
+
+def _announced(folder: Path, *, quiet: bool = False) -> str:
+    file = io.StringIO()
+    result = samples.result((samples.version("march", 2, bounds=(FAILED,)),))
+    github.announce(Console(file=file, width=40, quiet=quiet), samples.plan(), result, folder)
+    return file.getvalue()
+
+
+@pytest.fixture(name="summary")
+def _summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The job's summary, in which another step has written, and a run's report."""
+    (tmp_path / "report.md").write_text("## report\n", encoding="utf-8")
+    file = tmp_path / "summary.md"
+    file.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(file))
+    return file
+
+
+def test_a_workflow_is_told_on_whole_lines(tmp_path: Path, summary: Path) -> None:
+    """However narrow the console is; and the report is added to what is there."""
+    assert 1 == len(_announced(tmp_path).splitlines())
+    assert "before\n## report\n\n" == summary.read_text()
+
+
+def test_elsewhere_nothing_is_said(tmp_path: Path, summary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is anything written."""
+    monkeypatch.delenv("GITHUB_ACTIONS")
+    assert ("", "before\n") == (_announced(tmp_path), summary.read_text())
+
+
+def test_a_run_that_is_not_shown_is_not_announced(tmp_path: Path, summary: Path) -> None:
+    """Such as those that only a study asks for."""
+    assert ("", "before\n") == (_announced(tmp_path, quiet=True), summary.read_text())
+
+
+def test_without_a_summary_only_lines_are_told(tmp_path: Path) -> None:
+    """Where the workflow has none."""
+    assert _announced(tmp_path).startswith("::error ")
+
+
+def test_a_summary_that_can_not_be_written_is_told(
+    tmp_path: Path, summary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And changes nothing about the run."""
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary / "below"))
+    assert "The report is not in the job's summary: " in _announced(tmp_path)
+
+
+def test_a_summary_without_room_stays_as_it_is(tmp_path: Path, summary: Path) -> None:
+    """GitHub would take none of it."""
+    summary.write_text("x" * (1 << 20))
+    assert "which has no room for it" in _announced(tmp_path)
+    assert 1 << 20 == summary.stat().st_size
+
+
+@pytest.mark.parametrize("workflow", ["true", ""])
+def test_the_command_tells_a_workflow_of_a_wrong_scenario(workflow: str, tmp_path: Path) -> None:
+    """Beside the message that everybody gets."""
+    file = BAD / "unknown_metric.yaml"
+    environ = {
+        **os.environ,
+        "GITHUB_ACTIONS": workflow,
+        "PYTHONPATH": str(ROOT),
+        "HARNESS_HOME": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "check", str(file)],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    message, *commands = done.stderr.splitlines()
+    where, _, what = message.partition(": ")
+    line = where.rpartition(":")[2]
+    expected = f"::error file={file},line={line},title=scenario::{what}"
+    assert (2, [expected] if workflow else []) == (done.returncode, commands)

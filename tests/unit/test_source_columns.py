@@ -1,0 +1,241 @@
+"""Which columns a scenario's sources and steps bring, and which of them it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.scenario.model import Scenario
+from harness.scenario.source import locate_sources
+
+FILES = {
+    "rows.csv": "id,amount,status\n1,100,late\n2,200,paid\n",
+    "more.csv": "id,amount,status,region\n3,300,late,north\n",
+    "bare.csv": "amount,status\n400,paid\n",
+    "late.csv": "id,region\n1,north\n",
+}
+OWN = {"name": "first", "append": {}}
+MORE = {"name": "more", "append": {"from": "more.csv", "merge_schema": True}}
+
+
+@pytest.fixture(autouse=True)
+def _files(tmp_path: Path) -> None:
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+
+
+def _scenario(*versions: dict[str, Any], **changes: Any) -> Scenario:
+    table = {"name": "loans", "source": "rows.csv", "key": "id", **changes.pop("table", {})}
+    pipeline = {
+        "label": {"column": "status", "positive": ["late"], "negative": ["paid"]},
+        "features": ["amount"],
+        **changes,
+    }
+    return Scenario.model_validate(
+        {"name": "columns", "table": table, "pipeline": pipeline, "versions": list(versions)}
+    )
+
+
+def _told(folder: Path, scenario: Scenario) -> list[tuple[str, tuple[str | int, ...]]]:
+    return [(each.message, each.location) for each in locate_sources(scenario, folder)[1]]
+
+
+REGION = {"categorical": ["region"]}
+
+
+@pytest.mark.parametrize(
+    ("versions", "changes"),
+    [
+        pytest.param([OWN, MORE], {"categorical": ["region"], "optional": ["region"]}, id="optional"),
+        pytest.param([OWN | {"train": False}, MORE], REGION, id="another source"),
+        pytest.param([{"name": "first", "append": {"set": {"Region": "'north'"}}}], REGION, id="set"),
+        pytest.param(
+            [OWN | {"train": False}, {"name": "wider", "add_columns": {"region": "string"}}],
+            REGION,
+            id="add_columns",
+        ),
+        pytest.param(
+            [
+                OWN | {"train": False},
+                {"name": "wider", "sql": "ALTER TABLE {table} ADD COLUMNS (region string)"},
+            ],
+            REGION,
+            id="sql that names it",
+        ),
+        pytest.param(
+            [
+                OWN | {"train": False},
+                {"name": "made", "sql": "CREATE OR REPLACE TABLE {table} AS SELECT * FROM other"},
+            ],
+            REGION,
+            id="sql that may bring all",
+        ),
+        pytest.param(
+            [{"name": "written", "append": {"rows": [{"id": 1, "status": "late", "region": "n"}]}}],
+            {"features": [], "categorical": ["region"]},
+            id="rows written out",
+        ),
+        pytest.param([OWN | {"train": False}], REGION, id="no version is trained"),
+        pytest.param(
+            [OWN, {"name": "elsewhere", "overwrite": {"from": "abfss://l@a/rows", "overwrite_schema": True}}],
+            {"categorical": ["region"], "optional": ["region"]},
+            id="a source elsewhere",
+        ),
+        pytest.param(
+            [
+                OWN,
+                {"name": "patch", "merge": {"from": "late.csv", "merge_schema": True}, "train": False},
+            ],
+            {},
+            id="a merge without the label",
+        ),
+        pytest.param(
+            [OWN, {"name": "bare", "append": {"from": "bare.csv", "set": {"id": "9"}}}], {}, id="a key by set"
+        ),
+        pytest.param(
+            [OWN, {"name": "bare", "append": {"from": "bare.csv"}, "train": False}], {}, id="a key not needed"
+        ),
+        pytest.param(
+            [
+                OWN,
+                {
+                    "name": "fails",
+                    "merge": {"from": "bare.csv"},
+                    "expect_error": "DELTA_MERGE_UNRESOLVED_EXPRESSION",
+                },
+            ],
+            {},
+            id="a step that must fail",
+        ),
+        pytest.param(
+            [OWN, {"name": "patch", "merge": {"from": "bare.csv", "on": "amount"}}],
+            {},
+            id="merged by another",
+        ),
+    ],
+)
+def test_a_column_that_a_step_may_bring_is_not_missing(
+    tmp_path: Path, versions: list[dict[str, Any]], changes: dict[str, Any]
+) -> None:
+    """Whatever may come about is left to the job; nothing that works is refused."""
+    assert [] == _told(tmp_path, _scenario(*versions, **changes))
+
+
+def test_a_table_of_several_sources_lacks_what_none_has(tmp_path: Path) -> None:
+    """Every file that was looked at is named, once, with the nearest column."""
+    scenario = _scenario(OWN, MORE, {**MORE, "name": "again"}, categorical=["regions"])
+    expected = "none of rows.csv, more.csv has a column 'regions'. Did you mean 'region'?"
+    assert [(expected, ("pipeline", "categorical", 0))] == _told(tmp_path, scenario)
+
+
+def test_an_own_source_that_no_step_reads_need_not_have_all(tmp_path: Path) -> None:
+    """Only what is brought into the table counts."""
+    scenario = _scenario(MORE, **REGION, table={"source": "bare.csv"})
+    assert [] == _told(tmp_path, scenario)
+
+
+def test_a_column_that_comes_too_late_is_told(tmp_path: Path) -> None:
+    """A model can't be trained with what the next version brings."""
+    expected = (
+        "version 'first' is trained without the column 'region', which comes with 'more' at the earliest; "
+        "list it under 'optional', or say 'train: false'."
+    )
+    assert [(expected, ("pipeline", "categorical", 0))] == _told(tmp_path, _scenario(OWN, MORE, **REGION))
+
+
+def test_a_key_is_missing_also_where_nothing_is_trained(tmp_path: Path) -> None:
+    """A key that nothing ever brings names no row."""
+    scenario = _scenario(OWN | {"train": False}, table={"key": "number"})
+    assert [("rows.csv has no column 'number'.", ("table", "key", 0))] == _told(tmp_path, scenario)
+
+
+def test_made_rows_have_the_generators_columns(tmp_path: Path) -> None:
+    """They are held against the pipeline as a file's are."""
+    made = {"source": {"generate": {"kind": "loans", "rows": 10}}}
+    label = {"column": "loan_status", "positive": ["Charged Off"], "negative": ["Fully Paid"]}
+    good = _scenario(OWN, table=made, label=label, features=["int_rate"])
+    assert [] == _told(tmp_path, good)
+    bad = _scenario(OWN, table=made, label=label, features=["int_rat"])
+    expected = "generate: loans has no column 'int_rat'. Did you mean 'int_rate'?"
+    assert [(expected, ("pipeline", "features", 0))] == _told(tmp_path, bad)
+
+
+@pytest.mark.parametrize(
+    ("step", "message", "place"),
+    [
+        (
+            {"append": {"from": "bare.csv"}},
+            "bare.csv has no column 'id' of the table's key",
+            ("append", "from"),
+        ),
+        (
+            {"merge": {"from": "bare.csv"}, "train": False},
+            "bare.csv has no column 'id' by which the rows are merged",
+            ("merge", "from"),
+        ),
+        (
+            {"merge": {"from": "late.csv", "on": "amount"}},
+            "late.csv has no column 'amount' by which the rows are merged",
+            ("merge", "on"),
+        ),
+        (
+            {"append": {"from": "bare.csv", "sample": 0.5, "set": {"id": "1"}}, "train": False},
+            "bare.csv has no column 'id' by which the rows are sampled",
+            ("append", "sample"),
+        ),
+        (
+            {"append": {"from": "bare.csv", "shuffle": "status"}, "train": False},
+            "bare.csv has no column 'id' by which the rows are shuffled",
+            ("append", "shuffle"),
+        ),
+        (
+            {"append": {"shuffle": "state"}},
+            "rows.csv has no column 'state' to be shuffled",
+            ("append", "shuffle"),
+        ),
+    ],
+)
+def test_a_step_is_told_what_its_rows_lack(
+    tmp_path: Path, step: dict[str, Any], message: str, place: tuple[str, ...]
+) -> None:
+    """The problem is where the step says that it needs the column."""
+    scenario = _scenario(OWN, {"name": "second", **step})
+    expected = (f"{message}; version 'second' needs it.", ("versions", 1, *place))
+    assert [expected] == _told(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("absent.csv", "there is no source absent.csv"),
+        ({"path": "rows.csv", "format": "json"}, "the source rows.csv is named before with another format"),
+        ({"path": "rows.csv", "options": {"sep": ";"}}, "the source rows.csv is named before with another"),
+        ({"path": "more.csv", "format": "json"}, "can't read more.csv as json"),
+        ({"path": "more.csv", "options": {"token": "x"}}, "option 'token' looks like a secret"),
+    ],
+)
+def test_a_step_s_source_is_told_where_it_is_named(tmp_path: Path, source: Any, message: str) -> None:
+    """The step's line, not the table's."""
+    [(found, place)] = _told(tmp_path, _scenario(OWN, {"name": "second", "append": {"from": source}}))
+    assert (True, ("versions", 1, "append", "from")) == (found.startswith(message), place)
+
+
+def test_one_source_may_be_named_often(tmp_path: Path) -> None:
+    """The same path with the same reading is one source, also where one of them says the format."""
+    again = {"name": "again", "append": {"from": {"path": "rows.csv", "format": "csv"}}}
+    sources, problems = locate_sources(_scenario(OWN, MORE, again), tmp_path)
+    assert (["rows.csv", "more.csv"], []) == (list(sources), problems)
+
+
+def test_a_source_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    """However often it is named."""
+    absent = {"append": {"from": "absent.csv"}}
+    found = _told(tmp_path, _scenario(OWN, {"name": "a", **absent}, {"name": "b", **absent}))
+    assert [("versions", 1, "append", "from")] == [place for _, place in found]
+
+
+def test_a_version_without_a_step_is_left_to_the_rules(tmp_path: Path) -> None:
+    """A scenario that is wrong in itself is no reason to break here."""
+    assert [] == _told(tmp_path, _scenario({"name": "nothing"}, categorical=["region"]))

@@ -1,0 +1,135 @@
+"""A table that is there already, looked at before Spark starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from harness.scenario.model import Scenario
+from harness.scenario.source import locate_sources
+
+ROWS = {"id": [1, 2], "amount": [100, 200], "status": ["late", "paid"]}
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path) -> Path:
+    """A folder with a table, whose version 0 lacks the amount, and whose newest version is 1."""
+    table = tmp_path / "lake" / "loans"
+    write_deltalake(table, pa.table({name: ROWS[name] for name in ("id", "status")}))
+    write_deltalake(table, pa.table(ROWS), mode="overwrite", schema_mode="overwrite")
+    return tmp_path
+
+
+def _scenario(uri: str, versions: Any = ("latest",), **pipeline: Any) -> Scenario:
+    return Scenario.model_validate(
+        {
+            "name": "there",
+            "table": {"uri": uri, "versions": list(versions), "key": "id"},
+            "pipeline": {
+                "label": {"column": "status", "positive": ["late"], "negative": ["paid"]},
+                "features": ["amount"],
+                **pipeline,
+            },
+        }
+    )
+
+
+def _told(folder: Path, scenario: Scenario) -> list[tuple[str, tuple[str | int, ...]]]:
+    return [(each.message, each.location) for each in locate_sources(scenario, folder)[1]]
+
+
+@pytest.mark.parametrize("versions", [["latest"], [1], [1, "latest"], ["2026-03-01"]])
+def test_a_table_with_all_columns_is_fine(folder: Path, versions: list[Any]) -> None:
+    """At each version that is named by its number; a time is left to the job."""
+    assert [] == _told(folder, _scenario("lake/loans", versions))
+
+
+@pytest.mark.parametrize("uri", ["{folder}/lake/loans", "file://{folder}/lake/loans", "./lake/../lake/loans"])
+def test_a_table_may_be_named_in_any_way(folder: Path, uri: str) -> None:
+    """Relative to the scenario, by its whole path or by a URI."""
+    assert [] == _told(folder, _scenario(uri.format(folder=folder)))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["abfss://lake@account.dfs.core.windows.net/loans", "/Volumes/main/default/loans", "dbfs:/loans"],
+)
+def test_a_table_elsewhere_is_left_to_the_job(folder: Path, uri: str) -> None:
+    """Nothing here can reach it."""
+    assert [] == _told(folder, _scenario(uri))
+
+
+def test_a_column_counts_at_the_versions_that_are_read(folder: Path) -> None:
+    """Once each, wherever it is missing first; the message names the version."""
+    expected = "the table loans has no column 'amount' at version 0."
+    assert [(expected, ("pipeline", "features", 0))] == _told(folder, _scenario("lake/loans", [0, 1]))
+    near = "the table loans has no column 'amounts' at version 1. Did you mean 'amount'?"
+    found = _told(folder, _scenario("lake/loans", [1, "latest"], features=["amounts"]))
+    assert [(near, ("pipeline", "features", 0))] == found
+
+
+def test_an_optional_or_derived_column_may_be_missing(folder: Path) -> None:
+    """Neither has to be in the table."""
+    assert [] == _told(
+        folder,
+        _scenario(
+            "lake/loans",
+            [0],
+            optional=["amount"],
+            categorical=["status_of"],
+            derive={"status_of": "upper(status)"},
+        ),
+    )
+
+
+def test_a_version_that_is_not_trained_may_lack_columns(folder: Path) -> None:
+    """Nothing is asked of it here."""
+    scenario = _scenario("lake/loans", [0])
+    versions = tuple(each.model_copy(update={"train": False}) for each in scenario.versions)
+    assert [] == _told(folder, scenario.model_copy(update={"versions": versions}))
+
+
+def test_a_version_that_the_table_has_not_reached_is_told(folder: Path) -> None:
+    """Where it is named, with the newest one."""
+    expected = "the table loans has no version 12; its newest is 1."
+    assert [(expected, ("table", "versions", 1))] == _told(folder, _scenario("lake/loans", [1, 12]))
+
+
+def test_a_version_of_the_list_is_told_there(folder: Path) -> None:
+    """A scenario may list its versions, each with a name of its own."""
+    scenario = _scenario("lake/loans", [12])
+    table = scenario.table.model_copy(update={"versions": None})
+    [(_, place)] = _told(folder, scenario.model_copy(update={"table": table}))
+    assert ("versions", 0, "read") == place
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("lake/loan", "there is no table lake/loan ({folder}/lake/loan). Did you mean 'loans'?"),
+        (
+            "main.default.loans",
+            (
+                "there is no table main.default.loans ({folder}/main.default.loans). A table of a catalog is "
+                "named by its folder, such as abfss://... or /Volumes/...."
+            ),
+        ),
+        ("lake", "{folder}/lake is no Delta table: it has no folder _delta_log."),
+        ("rows.csv", "{folder}/rows.csv is no Delta table: it has no folder _delta_log."),
+        ("broken", "can't read the table 'broken': "),
+        ("null\0", "can't read the table 'null\\x00': "),
+        ("abfss://me:secret@account/loans", "the table's URI holds a password; leave it out."),
+    ],
+)
+def test_what_is_no_table_is_one_problem(folder: Path, uri: str, message: str) -> None:
+    """It is told where the scenario names the table."""
+    (folder / "rows.csv").write_text("id\n1\n")
+    log = folder / "broken" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / f"{0:020}.json").write_text("no JSON")
+    [(found, place)] = _told(folder, _scenario(uri))
+    assert (True, ("table", "uri")) == (found.startswith(message.format(folder=folder)), place)

@@ -1,0 +1,305 @@
+"""The search for the version at which a bound began to fail: with numbers that a test chooses."""
+
+import io
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+from rich.console import Console
+
+from harness.errors import ExitCode, UsageError
+from harness.report.studies import show_search
+from harness.results import VersionResult
+from harness.scenario.expect import Expect
+from harness.scenario.model import Scenario
+from harness.studies.bisect import exit_code, failed_in, search
+from harness.studies.question import Inquiry, Question, probe
+from harness.studies.search import (
+    Bisected,
+    Found,
+    NotFound,
+    first_failing,
+    step_of,
+    steps_between,
+)
+from harness.verdict.bounds import judge_versions
+from tests.unit.studies_samples import measured, named, result, scenario
+
+
+class Fake:
+    """Measures by a table of numbers, and counts."""
+
+    def __init__(self, values: Mapping[str, float | None], metric: str = "test_roc_auc") -> None:
+        self.values = values
+        self.metric = metric
+        self.asked: list[tuple[str, tuple[str, ...]]] = []
+
+    def __call__(self, name: str, also: Iterable[str]) -> dict[str, VersionResult]:
+        """The version, and what is trained beside it."""
+        self.asked.append((name, tuple(also)))
+        return {each: self.version(each) for each in {name, *also}}
+
+    def version(self, name: str) -> VersionResult:
+        """A version with its number, which is its weight of heat as well."""
+        value = self.values[name]
+        return measured(name, heat=value or 0.0, **{self.metric: value})
+
+    @property
+    def names(self) -> list[str]:
+        """The versions that were asked for, in order."""
+        return [name for name, _ in self.asked]
+
+
+def _falling(count: int, first_bad: int) -> Fake:
+    return Fake({f"v{number}": 0.8 if number < first_bad else 0.5 for number in range(count)})
+
+
+def _inquiry(count: int, **expected: Any) -> Inquiry:
+    return Inquiry.into(named(count, **expected))
+
+
+MIN = {"metrics": {"test_roc_auc": {"min": 0.6}}}
+
+
+@given(st.integers(2, 200).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n - 1))))
+def test_the_first_that_fails_is_found_with_few_looks(size: tuple[int, int]) -> None:
+    """Both ends, and log2 of what lies between."""
+    count, first_bad = size
+    looked: list[int] = []
+
+    def fails(name: str) -> bool:
+        looked.append(int(name))
+        return int(name) >= first_bad
+
+    found = first_failing([str(number) for number in range(count)], fails)
+    assert Found(str(first_bad - 1), str(first_bad)) == found
+    assert len(looked) <= 2 + math.ceil(math.log2(max(count - 1, 1)))
+    assert len(looked) == len(set(looked))
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_what_holds_at_the_last_has_not_begun_to_fail(count: int) -> None:
+    """One look is enough."""
+    looked: list[str] = []
+
+    def fails(name: str) -> bool:
+        looked.append(name)
+        return False
+
+    found = first_failing([str(number) for number in range(count)], fails)
+    assert isinstance(found, NotFound)
+    assert [str(count - 1)] == looked
+    assert f"the bound holds at the last version, {count - 1}" == found.reason
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_what_fails_at_the_first_never_held(count: int) -> None:
+    """Two looks at most."""
+    found = first_failing([str(number) for number in range(count)], lambda _name: True)
+    assert NotFound("the bound fails already at the first version, 0") == found
+
+
+def test_a_bound_of_the_last_version_is_held_against_each() -> None:
+    """Of nine versions, five are trained."""
+    measure = _falling(9, 5)
+    found = search(_inquiry(9, **MIN), Question("test_roc_auc"), measure)
+    assert (Found("v4", "v5"), ["v8", "v0", "v4", "v6", "v5"]) == (found.answer, measure.names)
+    assert ExitCode.PASS == exit_code(found)
+
+
+def test_without_a_question_the_first_that_fails_at_the_last_is_asked() -> None:
+    """The bound that holds there is not the one that is looked for."""
+    expected = {"metrics": {"test_pr_auc": {"max": 1}, "test_roc_auc": {"max": 0.9, "min": 0.6}}}
+    measure = _falling(4, 2)
+    found = search(_inquiry(4, **expected), None, measure)
+    assert Question("test_roc_auc", "min") == found.question
+    assert Found("v1", "v2") == found.answer
+    assert len(measure.names) == len(set(measure.names))
+
+
+def test_nothing_fails_where_every_bound_holds() -> None:
+    """One training shows it, and the exit code says that nothing was found."""
+    measure = _falling(4, 99)
+    found = search(_inquiry(4, **MIN), None, measure)
+    assert NotFound("no bound fails at the last version, v3") == found.answer
+    assert (["v3"], ExitCode.NOT_PROVEN) == (measure.names, exit_code(found))
+
+
+def test_a_value_that_proves_nothing_ends_the_search() -> None:
+    """Neither side can be told from it."""
+    measure = Fake({"v0": 0.8, "v1": None, "v2": 0.5})
+    found = search(_inquiry(3, **MIN), Question("test_roc_auc"), measure)
+    expected = "the bound is not proven at v1: test_roc_auc could not be measured at v1"
+    assert NotFound(expected) == found.answer
+
+
+@pytest.mark.parametrize("since", ["previous", "first", "v0"])
+def test_a_change_is_told_since_the_same_version_everywhere(since: str) -> None:
+    """``previous`` would fail at one version alone; each version is trained once."""
+    expected = {"metrics": {"test_roc_auc": {"change": {"since": since, "min": -0.1}}}}
+    measure = _falling(9, 3)
+    found = search(_inquiry(9, **expected), Question("test_roc_auc"), measure)
+    assert Found("v2", "v3") == found.answer
+    assert len(measure.names) == len(set(measure.names)) <= 6
+
+
+def test_no_version_before_the_one_compared_with_is_searched() -> None:
+    """A change since v2 says nothing of v0 and v1."""
+    expected = {"metrics": {"test_roc_auc": {"change": {"since": "v2", "min": -0.1}}}}
+    measure = _falling(6, 4)
+    found = search(_inquiry(6, **expected), Question("test_roc_auc"), measure)
+    assert Found("v3", "v4") == found.answer
+    assert ("v2", "v3", "v4", "v5") == found.candidates
+
+
+def test_a_bound_on_added_rows_is_found_though_one_version_is_trained() -> None:
+    """The version before it is built, and tells which rows were added."""
+    expected = {"metrics": {"test_roc_auc": {"min": 0.6, "on": "added"}}}
+    values = {"v0": 0.8, "v1": 0.8, "v2": 0.5, "v3": 0.5}
+    measure = Fake(values, "added_test_roc_auc")
+    found = search(_inquiry(4, **expected), Question("added_test_roc_auc"), measure)
+    assert Found("v1", "v2") == found.answer
+
+
+def test_the_same_rows_are_explained_at_every_probe() -> None:
+    """The first trained version decides which: it is trained beside each."""
+    expected = {"explanations": {"weight": {"heat": {"min": 0.6}}}}
+    measure = _falling(5, 3)
+    found = search(_inquiry(5, **expected), Question("weight(heat)"), measure)
+    assert Found("v2", "v3") == found.answer
+    assert {("v0",)} == {also for _, also in measure.asked}
+
+
+def test_a_baseline_is_the_last_versions_everywhere() -> None:
+    """The other run's v3, also where v1 is probed."""
+    expected = {"metrics": {"test_roc_auc": {"baseline": {"from": "good", "min": -0.1}}}}
+    baselines = {"good": {"v3": {"test_roc_auc": 0.8, "test_positives": 100.0}}}
+    inquiry = Inquiry.into(named(4, **expected), baselines)
+    found = search(inquiry, Question("test_roc_auc"), _falling(4, 2))
+    assert Found("v1", "v2") == found.answer
+
+
+def test_what_holds_for_every_version_holds_for_the_last() -> None:
+    """A bound under ``every`` can be asked for."""
+    base = scenario([{"name": f"v{number}"} for number in range(4)], every=MIN)
+    found = search(Inquiry.into(base), Question("test_roc_auc", "min"), _falling(4, 1))
+    assert Found("v0", "v1") == found.answer
+
+
+def test_versions_that_are_not_trained_are_not_probed_but_may_have_done_it() -> None:
+    """All steps between the two are told."""
+    versions: list[dict[str, Any]] = [
+        {"name": "v0"},
+        {"name": "v1", "train": False},
+        {"name": "v2", "expect": MIN},
+    ]
+    base = scenario(versions)
+    measure = _falling(3, 1)
+    found = search(Inquiry.into(base), Question("test_roc_auc"), measure)
+    assert (Found("v0", "v2"), ["v2", "v0"]) == (found.answer, measure.names)
+    assert isinstance(found.answer, Found)
+    assert ["v1", "v2"] == [each.name for each in steps_between(base, found.answer)]
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("test_roc_auc", Question("test_roc_auc")),
+        ("test_roc_auc.min", Question("test_roc_auc", "min")),
+        ("test_roc_auc.change_min", Question("test_roc_auc", "change_min")),
+        ("protocol.writer", Question("protocol.writer")),
+        ("protocol.writer.max", Question("protocol.writer", "max")),
+        ("nulls(a.b)", Question("nulls(a.b)")),
+    ],
+)
+def test_a_bound_is_named_as_caught_by_names_it(text: str, question: Question) -> None:
+    """With its kind or without; a metric may have a dot itself."""
+    assert (question, text) == (Question.of(text), str(question))
+
+
+def test_a_bound_that_the_last_version_lacks_is_a_mistake() -> None:
+    """With the likely word, and all that there are."""
+    with pytest.raises(UsageError) as raised:
+        _inquiry(3, **MIN).question("test_rocauc")
+    assert "the last trained version, v2, has no such bound. Did you mean 'test_roc_auc'?" in str(
+        raised.value
+    )
+    assert "It has test_roc_auc, test_roc_auc.min." == raised.value.remedy
+
+
+def test_a_scenario_that_trains_nothing_can_not_be_searched() -> None:
+    """Nor one without a bound asked for one."""
+    with pytest.raises(UsageError, match="trains no model"):
+        Inquiry.into(scenario([{"name": "v0", "train": False}]))
+    with pytest.raises(UsageError, match="It has none"):
+        _inquiry(2).question("test_roc_auc")
+
+
+def _run(base: Scenario, *aucs: float) -> tuple[VersionResult, ...]:
+    versions = [measured(each.name, test_roc_auc=auc) for each, auc in zip(base.versions, aucs, strict=True)]
+    return judge_versions(base, versions)
+
+
+def test_the_newest_run_tells_what_to_ask() -> None:
+    """Its first bound that failed, where the last version has it, too."""
+    every = {"metrics": {"test_roc_auc": {"min": 0.6, "max": 0.9}}}
+    base = scenario([{"name": "v0"}, {"name": "v1"}], every=every)
+    inquiry = Inquiry.into(base)
+    assert Question("test_roc_auc", "max") == failed_in(result(*_run(base, 0.95, 0.5)), inquiry)
+    assert failed_in(result(*_run(base, 0.7, 0.7)), inquiry) is None
+
+
+def test_a_bound_that_only_an_earlier_version_has_is_not_asked() -> None:
+    """The search needs one that the last version fails."""
+    base = scenario([{"name": "v0", "expect": MIN}, {"name": "v1"}])
+    assert failed_in(result(*_run(base, 0.5, 0.5)), Inquiry.into(base)) is None
+
+
+def test_a_probe_builds_up_to_its_version_and_trains_it_alone() -> None:
+    """Nothing is expected of it, nothing must fail, and nothing is published."""
+    base = named(4, **MIN).model_copy(update={"verdict": "fail", "caught_by": ("v3.test_roc_auc",)})
+    found = probe(base, ["v2", "v0"])
+    assert ["v0", "v1", "v2"] == [each.name for each in found.versions]
+    assert (("v0", "v2"), "never", "pass", ()) == (
+        found.trained,
+        found.publish.when,
+        found.verdict,
+        found.caught_by,
+    )
+    assert [Expect()] * 4 == [each.expect for each in probe(base, ["v3"]).versions]
+
+
+def test_a_step_is_told_as_the_file_has_it() -> None:
+    """Without what is expected after it."""
+    (version,) = scenario([{"name": "v0", "append": {"shuffle": "outcome"}, "expect": MIN}]).versions
+    assert {"name": "v0", "append": {"shuffle": "outcome"}} == step_of(version)
+
+
+def _shown(base: Scenario, measure: Fake, question: Question | None = None) -> str:
+    out = io.StringIO()
+    found = search(Inquiry.into(base), question, measure)
+    show_search(Console(file=out, width=100), Bisected(base, found, "scenarios/readings.yaml:31"))
+    return out.getvalue()
+
+
+def test_what_was_found_is_shown_with_its_step() -> None:
+    """Each look with its value, the step as YAML, and what the search assumes."""
+    shown = _shown(named(9, **MIN), _falling(9, 5), Question("test_roc_auc"))
+    for text in (
+        "test_roc_auc holds at v4 and fails at v5: scenarios/readings.yaml:31",
+        "- name: v5\n    append: {where: batch = 5}",
+        "not looked at",
+        "0.5000",
+        "training at every version takes 9",
+        "once the bound fails it goes on failing",
+    ):
+        assert text in shown, shown
+
+
+def test_what_was_not_found_is_shown_with_its_reason() -> None:
+    """And no step is blamed."""
+    shown = _shown(named(3, **MIN), _falling(3, 99))
+    assert "Not found: no bound fails at the last version, v2." in shown
+    assert "append" not in shown
