@@ -1,0 +1,87 @@
+"""What all drawings share: SVG text that takes its colours and fonts from the page around it.
+
+Drawn in sentinel colours, which then become CSS variables, so that one drawing serves light and dark.
+The same numbers give the same text: identifiers are salted with a constant and no date is written.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from io import StringIO
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+INK, MUTED, RULE, LIMIT = "#010101", "#010102", "#010103", "#010104"
+PASS, FAIL, UNPROVEN, PAPER = "#010105", "#010106", "#010107", "#010108"
+UP, DOWN = "#010109", "#01010a"
+_VARIABLES = {
+    INK: "--ink",
+    MUTED: "--muted",
+    RULE: "--rule",
+    LIMIT: "--limit",
+    PASS: "--pass",
+    FAIL: "--fail",
+    UNPROVEN: "--not-proven",
+    PAPER: "--paper",
+    UP: "--up",
+    DOWN: "--down",
+}
+# Any: matplotlib types the keys as a literal of every setting it has.
+STYLE: dict[Any, Any] = {
+    # Fonts are the page's: text stays text, and its family is taken out again.
+    "svg.hashsalt": "harness",
+    "svg.fonttype": "none",
+    "font.size": 10,
+    "axes.edgecolor": RULE,
+    "axes.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": "medium",
+    "ytick.labelsize": "medium",
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "axes.unicode_minus": True,
+    "text.parse_math": False,
+}
+_NAME_LENGTH = 11
+
+
+def canvas(size_in: tuple[float, float]) -> tuple[Figure, Axes]:
+    """An empty drawing; width and height in inches."""
+    figure = Figure(figsize=size_in, layout="constrained")
+    FigureCanvasSVG(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return figure, axes
+
+
+def clip(name: str, length: int) -> str:
+    """A name in so many signs, the last one a mark where it is longer."""
+    length = min(length, _NAME_LENGTH)
+    return name if len(name) <= length else f"{name[: length - 1]}…"
+
+
+def to_svg(figure: Figure, alternative: str) -> str:
+    """The drawing as part of a page, with a text for those who do not see it."""
+    file = StringIO()
+    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    return _for_a_page(file.getvalue(), alternative)
+
+
+def _for_a_page(svg: str, alternative: str) -> str:
+    """Without what only a file of its own needs, in the page's colours and fonts, with a text instead."""
+    box = re.search(r'viewBox="[^"]+"', svg)
+    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r'<g id="[^"]*"', "<g", body).replace("xlink:href", "href")
+    body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)
+    body = re.sub(r"font-family: [^;\"]+; ", "", body)
+    for colour, variable in _VARIABLES.items():
+        body = body.replace(colour, f"var({variable})")
+    label = escape(alternative, quote=True)
+    return f'<svg {box.group() if box else ""} role="img" aria-label="{label}">{body.strip()}'
