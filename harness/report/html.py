@@ -9,7 +9,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import differences, panels, rows, tables, words
+from harness.report import data, differences, panels, rows, tables, words
+from harness.report.curves import calibration_svg, distribution_svg, roc_svg
 from harness.report.facts import facts, missing_versions
 from harness.report.plots import metric_svg, weight_span, weight_svg
 from harness.results import Result, Verdict
@@ -70,6 +71,15 @@ def _context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any
         "matrix_columns": _columns(found),
         "metric_plots": [(panel, _drawn(metric_svg(panel))) for panel in panels.metric_panels(result)],
         "weight_plots": [(panel, _drawn(weight_svg(panel, span))) for panel in weights],
+        "changed_most": panels.changed_most(result),
+        "curves": [
+            (title, _drawn(svg))
+            for title, svg in (("ROC", roc_svg(result)), ("Calibration", calibration_svg(result)))
+            if svg is not None
+        ],
+        "distributions": [
+            (panel, _drawn(distribution_svg(panel))) for panel in data.distribution_panels(result)
+        ],
         "features_left_out": max(0, len(tables.ranked_features(result)) - panels.MAX_FEATURES),
         "facts": facts(plan, result),
         "parity": parity,
@@ -92,6 +102,8 @@ def _parity(parity: Parity) -> dict[str, Any]:
 def _tables(result: Result) -> dict[str, tuple[tables.Table, ...]]:
     """Each table in parts that fit a page; no parts where there is nothing to show."""
     whole = {
+        "data": data.data_table(result),
+        "drift": data.drift_table(result),
         "metrics": tables.metric_table(result),
         "explanations": tables.explanation_table(result),
         "coefficients": tables.coefficient_table(result),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from harness.metrics import METRICS
 from harness.report import words
@@ -75,6 +76,47 @@ class WeightPanel:
         pairs = zip(self.versions, self.weights, strict=True)
         told = ", ".join(f"{version} {_weight_in_words(weight)}" for version, weight in pairs)
         return f"Explanation weight of {self.feature} per standard deviation: {told}."
+
+
+@dataclass(frozen=True)
+class WeightChange:
+    """How a feature's weight differs between two explained versions that follow each other."""
+
+    feature: str
+    names: tuple[str, str]
+    weights: tuple[float, float]
+
+    @property
+    def size(self) -> float:
+        """Change in probability per standard deviation."""
+        return abs(self.weights[1] - self.weights[0])
+
+    @property
+    def text(self) -> str:
+        """Such as ``int_rate: +0.0083 at january, +0.0102 at february``."""
+        told = (
+            f"{words.signed(weight)} at {name}" for name, weight in zip(self.names, self.weights, strict=True)
+        )
+        return f"{self.feature}: {', '.join(told)}"
+
+
+def changed_most(result: Result, many: int = 3) -> tuple[WeightChange, ...]:
+    """The largest changes of weights from one explained version to the next; each feature once."""
+    explained = [version for version in result.versions if version.explanations]
+    changes = [
+        WeightChange(
+            feature,
+            (before.name, after.name),
+            (before.explanations[feature].mean_per_sd, after.explanations[feature].mean_per_sd),
+        )
+        for before, after in pairwise(explained)
+        for feature in after.explanations
+        if feature in before.explanations
+    ]
+    largest: dict[str, WeightChange] = {}
+    for change in sorted(changes, key=lambda change: -change.size):
+        largest.setdefault(change.feature, change)
+    return tuple(change for change in list(largest.values())[:many] if change.size)
 
 
 def metric_panels(result: Result) -> tuple[MetricPanel, ...]:

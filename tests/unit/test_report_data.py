@@ -1,0 +1,128 @@
+from math import log
+
+import pytest
+
+from harness.report.curves import calibration_svg, distribution_svg, roc_svg
+from harness.report.data import data_table, distribution_panels, drift_table, stability_index
+from harness.report.html import render_html
+from harness.report.panels import changed_most
+from harness.results import Bin, CalibrationBin, Result, RocPoint, RowChanges, VersionResult
+from tests.unit import report_samples as samples
+
+_NASTY = "$<b>&"
+
+
+def _bins(*rows: int) -> tuple[Bin, ...]:
+    return tuple(Bin(start=float(at), rows=each) for at, each in enumerate(rows))
+
+
+def _version(name: str, at: int, *rows: int, **changes: object) -> VersionResult:
+    facts: dict[str, object] = {
+        "distributions": {"dti": _bins(*rows), "term": (Bin(start=_NASTY, rows=3), Bin(start="", rows=1))},
+        "roc": tuple(RocPoint(false_positive_rate=x, true_positive_rate=x**0.5) for x in (0, 0.5, 1)),
+        "calibration": (CalibrationBin(rows=9, predicted=0.1, observed=0.2),),
+    }
+    return samples.version(name, at, **(facts | changes))
+
+
+def _lines(result: Result) -> dict[str, list[str]]:
+    return {line.label: [cell.text for cell in line.cells] for line in data_table(result).lines}
+
+
+def test_the_index_is_as_its_formula_says() -> None:
+    q, p = (8.5 / 11, 2.5 / 11), (2.5 / 11, 8.5 / 11)
+    expected = sum((b - a) * log(b / a) for a, b in zip(q, p, strict=True))
+    assert stability_index(_bins(8, 2), _bins(2, 8)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("later", "expected"), [(_bins(8, 2), 0.0), (_bins(0, 0), None)])
+def test_equal_shares_have_not_moved_and_no_rows_have_no_shares(
+    later: tuple[Bin, ...], expected: float | None
+) -> None:
+    assert stability_index(_bins(8, 2), later) == expected
+
+
+def test_an_empty_bin_has_an_index() -> None:
+    index = stability_index(_bins(10, 0), _bins(5, 5))
+    assert index is not None
+    assert index > 0
+
+
+def test_the_data_are_held_against_the_version_before() -> None:
+    first = _version("first", 0, 8, 2, nulls={"dti": 0.0, "term": 0.0})
+    second = _version(
+        "second",
+        1,
+        2,
+        8,
+        nulls={"dti": 0.125, "term": 0.0},
+        changes=RowChanges(added=5, removed=2, changed=1),
+        duplicate_keys=4,
+        schema={**first.data_schema, "grade": "string"},
+    )
+    lines = _lines(samples.result((first, second)))
+    assert (lines["rows in"][1], lines["rows out"][1], lines["rows changed"][1]) == ("5", "2", "1")
+    assert (lines["columns in"][1], lines["columns out"][1]) == ("1", "0")
+    assert lines["duplicate keys"] == ["0", "4"]
+    assert lines["nulls(dti)"] == ["0.0 %", "12.5 %"]
+    assert "nulls(term)" not in lines
+    assert "null keys" not in lines
+
+
+def test_the_feature_that_moved_farthest_comes_first() -> None:
+    result = samples.result((_version("first", 0, 8, 2), _version("second", 1, 2, 8)))
+    assert [line.label for line in drift_table(result).lines] == ["dti", "term"]
+    assert [panel.feature for panel in distribution_panels(result)] == ["dti", "term"]
+    assert drift_table(result).lines[0].cells[1].strong
+
+
+def test_a_feature_that_comes_later_is_held_against_its_own_first_version() -> None:
+    first = _version("first", 0, 8, 2, distributions={})
+    result = samples.result((first, _version("second", 1, 8, 2), _version("third", 2, 2, 8)))
+    [panel, _] = distribution_panels(result)
+    assert panel.names == ("second", "third")
+    cells = drift_table(result).lines[0].cells
+    assert cells[0].text == cells[1].text != cells[2].text
+
+
+def test_one_version_has_nothing_to_be_held_against() -> None:
+    result = samples.result((_version("only", 0, 8, 2),))
+    assert distribution_panels(result) == ()
+    assert changed_most(result) == ()
+    assert roc_svg(result)
+
+
+def test_without_curves_there_is_no_picture() -> None:
+    assert roc_svg(samples.result()) is None
+    assert calibration_svg(samples.result()) is None
+    assert 'id="curves"' not in render_html(samples.plan(), samples.result())
+
+
+def test_each_of_many_curves_has_a_line_of_its_own() -> None:
+    svg = roc_svg(samples.result(tuple(_version(f"v{at}", at, 8, 2) for at in range(12))))
+    assert svg is not None
+    assert all(f">v{at}</text>" in svg for at in range(12))
+    assert "ROC curves of v0, v1" in svg
+
+
+def test_names_in_pictures_are_text() -> None:
+    result = samples.result((_version("first", 0, 8, 2), _version("second", 1, 2, 8)))
+    for panel in distribution_panels(result):
+        svg = distribution_svg(panel)
+        assert "<b>" not in svg
+        assert panel.feature in svg
+
+
+def test_the_largest_changes_of_weights_are_told() -> None:
+    changes = changed_most(samples.result())
+    assert changes[0].text == "int_rate: +0.0083 at january, +0.0102 at february"
+    assert len({change.feature for change in changes}) == len(changes) == 3
+
+
+def test_the_page_shows_the_data_and_the_curves() -> None:
+    versions = (_version("first", 0, 8, 2), _version("second", 1, 2, 8))
+    page = render_html(samples.plan(), samples.result(versions))
+    for told in ('id="data"', "Features that moved most", "Population stability index", 'id="curves"'):
+        assert told in page
+    assert "What changed most from one version to the next" in page
+    assert "#0101" not in page
