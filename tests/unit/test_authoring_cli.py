@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from harness import cli
 from harness.authoring.schema import FILE
-from harness.cli import _scenario_names, app
+from harness.cli import app
+from harness.cli.common import scenario_names
 from harness.errors import ExitCode
 from tests.unit.wine import write_wines
 
@@ -32,7 +33,7 @@ def test_from_a_table_to_a_plan(folder: Path) -> None:
         CliRunner().invoke(app, each) for each in (said, ["check", "wine"], ["list"], ["plan", "wine"])
     ]
     assert [ExitCode.PASS] * 4 == [outcome.exit_code for outcome in outcomes]
-    assert ["wine"] == _scenario_names("wi")
+    assert ["wine"] == scenario_names("wi")
     assert "wine\twine\t3\t-\t" in outcomes[2].stdout
     assert "Trained: logistic_regression at 3 versions" in outcomes[3].stdout
 

@@ -1,0 +1,83 @@
+"""What has been run: finding it, and holding it against another."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import typer
+
+from harness.cli.common import Target, open_console, running_stack, where_runs_are
+
+
+def runs(
+    table: Annotated[str | None, typer.Option(help="A table by name, URI or fingerprint.")] = None,
+    version: Annotated[int | None, typer.Option(min=0, help="A Delta version.")] = None,
+    target: Target = None,
+) -> None:
+    """List the runs that were trained on a dataset version, newest first."""
+    from harness import lineage
+    from harness.report.lineage import show_runs
+
+    settings = where_runs_are(target)
+    if table is None and version is not None:
+        raise typer.BadParameter("--version needs --table: a version is one of a table.")
+    found = lineage.all_runs(settings) if table is None else lineage.runs_of(settings, table, version)
+    show_runs(open_console(), found)
+
+
+def trace(
+    run_id: Annotated[str, typer.Argument(help="An MLflow run, or a harness run.")], target: Target = None
+) -> None:
+    """Show the dataset version, fingerprint, parameters, metrics and bundle of a run."""
+    from harness import lineage
+    from harness.report.lineage import show_trace
+
+    show_trace(open_console(), lineage.trace(where_runs_are(target), run_id))
+
+
+def compare(
+    run_a: Annotated[str, typer.Argument(help="A run's id or folder, or 'latest'.")],
+    run_b: Annotated[str, typer.Argument(help="Another.")],
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Relative difference that is none; 1e-6 without, and 1e-4 for coefficients and explanations "
+            "between local and cloud.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Every value, as JSON.")] = False,
+) -> None:
+    """Compare two runs: fingerprints, metrics, coefficients and explanations. Exit code 1: they differ."""
+    from harness.report.compare import show_parity
+    from harness.runs import read_result
+    from harness.settings import read_settings
+    from harness.verdict.parity import Tolerances, compare as compare_results
+
+    if tolerance is not None and not math.isfinite(tolerance):
+        raise typer.BadParameter("--tolerance is a finite number.")
+    tolerances = None if tolerance is None else Tolerances.uniform(tolerance)
+    runs_folder = read_settings().runs
+    parity = compare_results(read_result(runs_folder, run_a), read_result(runs_folder, run_b), tolerances)
+    if as_json:
+        typer.echo(parity.model_dump_json(indent=2))
+    else:
+        show_parity(open_console(), parity)
+    raise typer.Exit(parity.verdict.exit_code)
+
+
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine, embedded.")] = 5000,
+    target: Target = None,
+) -> None:
+    """Show where MLflow's pages are: the stack's where it runs, or served here until Ctrl-C."""
+    from harness import ui as pages
+    from harness.settings import read_settings
+
+    settings = read_settings({"target": target})
+    if (stack := running_stack(settings)) is None:
+        pages.serve(settings, port)
+        return
+    for name, url in pages.check_stack(settings, stack):
+        typer.echo(f"{name + ':':14}{url}")
