@@ -29,7 +29,7 @@ every:
   nulls: { amount: { max: 0.1 } }
   metrics:
     test_roc_auc: [{ min: 0.6 }, { change: { since: january, min: -0.1 } }]
-    test_f1: { change: { since: january, min: -0.1 }, on: added }
+    test_f1: { change: { since: february, min: -0.1 }, on: added }
     cv_roc_auc: { change: { since: previous, min: -0.1 } }
   explanations: { sign_agreement: { since: january, min: 0.8 } }
 versions:
@@ -39,6 +39,8 @@ versions:
   - name: february
     update: { set: { amount: amount * 2 } }
     expect: { metrics: { test_roc_auc: { min: 0.99 } } }
+  - name: march
+    update: { set: { amount: amount * 2 } }
 verdict: fail
 caught_by: [february.test_roc_auc]
 """

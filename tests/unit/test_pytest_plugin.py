@@ -31,7 +31,8 @@ versions:
     expect: { nulls: { heat: [0, 0] } }
   - name: third
     append: { shuffle: outcome }
-    expect: { metrics: { test_roc_auc: { min: 0.6, on: added, change: { since: first, min: -0.1 } } } }
+    expect:
+      metrics: { test_roc_auc: [{ min: 0.6, on: added }, { change: { since: first, min: -0.1 } }] }
 verdict: fail
 caught_by: [third.added_test_roc_auc.min]
 """
@@ -46,7 +47,7 @@ TESTS = [
     "second::nulls(heat) = 0 (2)",
     "third::trained",
     "third::added_test_roc_auc >= 0.6, must fail",
-    "third::added_test_roc_auc change >= -0.1 since first",
+    "third::test_roc_auc change >= -0.1 since first",
 ]
 
 

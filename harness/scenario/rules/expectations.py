@@ -102,6 +102,13 @@ def _change(number: Number, bound: Bound, scope: Scope, at: Location) -> Iterato
     reason = scope.unknown(bound.change.since, of_model=number.of_model)
     if reason is not None:
         yield Problem(f"the change of '{number.name}' can't be told: {reason}", at)
+        return
+    compared = scope.compared_with_first(bound.change.since) if bound.on == "added" else None
+    if compared is not None:
+        first = scope.scenario.versions[0].name
+        message = f"version '{compared.name}' is compared with '{first}', whose rows are all new"
+        whose = f"the change of '{number.name}' of added rows can't be told"
+        yield Problem(f"{whose}: {message}; leave 'on' out, or compare with a later one.", at)
 
 
 def _same_data(scope: Scope) -> Iterator[Problem]:

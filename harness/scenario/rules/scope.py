@@ -51,6 +51,11 @@ class Scope:
         named = self.scenario.versions[self.scenario.index_of(since)]
         return f"version '{since}' is not trained." if of_model and not named.is_trained else None
 
+    def compared_with_first(self, since: str) -> Version | None:
+        """A version that is compared with the first one of all, where there is one."""
+        compared = (index for index in self.holds_for if self._compared_with(since, index) == 0)
+        return next((self.scenario.versions[index] for index in compared), None)
+
     def _last(self) -> int:
         if self.index is not None:
             return self.index
@@ -58,11 +63,21 @@ class Scope:
 
     def _has_earlier(self) -> bool:
         """Whether there is a version before, among those that ``previous`` and ``first`` mean."""
-        own = self.own
-        if own is None:
-            return True
-        names = self.scenario.trained if own.is_trained else [each.name for each in self.scenario.versions]
-        return own.name != names[0]
+        return self.index is None or self._compared_with(PREVIOUS, self.index) is not None
+
+    def _compared_with(self, since: str, index: int) -> int | None:
+        """The place of the version that one is compared with; none where nothing is compared there."""
+        versions = self.scenario.versions
+        if since not in (PREVIOUS, FIRST):
+            other = self.scenario.index_of(since)
+            return other if other < index else None
+        peers = [
+            place for place, each in enumerate(versions) if each.is_trained or not versions[index].is_trained
+        ]
+        position = peers.index(index)
+        if position == 0:
+            return None
+        return peers[0] if since == FIRST else peers[position - 1]
 
 
 def scopes(scenario: Scenario) -> Iterator[Scope]:
