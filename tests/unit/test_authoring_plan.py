@@ -131,6 +131,17 @@ def test_bounds_are_counted_where_they_are_judged(settings: Settings) -> None:
     assert [3, 4] == [version.bounds for version in planned.versions]
 
 
+def test_bounds_of_every_version_are_counted_where_they_are_judged(settings: Settings) -> None:
+    """A change since a named version counts after it alone, one of added rows not at the first version."""
+    every = {
+        "metrics": {"test_roc_auc": [{"change": {"since": "b", "min": -0.1}}, {"min": 0.6, "on": "added"}]},
+        "explanations": {"sign_agreement": {"since": "b", "min": 0.8}},
+    }
+    steps = [{"name": name, "append": None} for name in ("a", "b", "c")]
+    planned = plan_of(_scenario(versions=steps, every=every), settings)
+    assert [0, 1, 3] == [version.bounds for version in planned.versions]
+
+
 def test_what_depends_on_the_data_is_said(settings: Settings) -> None:
     """The table says it in words, and that the cost is not known."""
     text = _shown(plan_of(_scenario(versions=STEPS), settings))
