@@ -89,6 +89,8 @@ def _other_inputs(local: Plan, plan: Plan) -> Iterator[str]:
         yield f"was made by another wheel: {local.harness_version}, not {plan.harness_version}"
     if local.scenario_sha256 != plan.scenario_sha256:
         yield "is of another scenario content: " + _digests(local.scenario_sha256, plan.scenario_sha256)
+    if local.code_sha256 != plan.code_sha256:
+        yield "used other Python code: " + _digests(local.code_sha256, plan.code_sha256)
     if _parameters(local) != _parameters(plan):
         yield f"has other parameters: {_parameters(local)}, not {_parameters(plan)}"
     if local.existing_table != plan.existing_table:

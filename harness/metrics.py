@@ -63,6 +63,11 @@ _ALL = (
         "added_test_accuracy", "share of held-out rows added by this version that are predicted right at 0.5"
     ),
     Metric("added_test_f1", "F1 of the positive class on the held-out rows that this version added, at 0.5"),
+    Metric(
+        "explanation_r2_mean",
+        "mean R2 of the local explanations by a pipeline in Python, over the explained rows",
+        unit_interval=False,
+    ),
     Metric("lime_r2_mean", "mean R2 of the local explanations over the explained rows", unit_interval=False),
     Metric("train_rows", "rows that the model was trained on", unit_interval=False),
     Metric("train_positives", "positive rows that the model was trained on", unit_interval=False),
@@ -81,3 +86,8 @@ _ALL = (
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 """Every metric by name, in the order in which reports show them."""
+
+OF_BUILT_IN = ("cv_roc_auc", "cv_roc_auc_se", "lime_r2_mean")
+"""What is measured of the built-in pipeline alone."""
+OF_OWN = ("explanation_r2_mean",)
+"""What is measured of pipelines in Python alone, beside what they measure themselves."""

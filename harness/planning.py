@@ -39,6 +39,7 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> 
         scenario_sha256=loaded.sha256,
         environment=environment,
         sources={name: target.place(_data_of(source)) for name, source in loaded.sources.items()},
+        code={} if loaded.code is None else dict(loaded.code.files),
         existing_table=target.existing_table(existing) if existing is not None else None,
         baselines=baselines,
         settings=tuple(_in_force(settings, environment, scenario.publish.to)),

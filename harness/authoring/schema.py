@@ -80,19 +80,23 @@ def _allow_lists_of_one(parts: Node) -> None:
 
 def _describe_metrics(expected: Node) -> None:
     """Metrics by name, so that an editor offers them and says what each means."""
-    bounds = expected["metrics"].pop("additionalProperties")
-    expected["metrics"]["additionalProperties"] = False
+    bounds = expected["metrics"]["additionalProperties"]
     expected["metrics"]["properties"] = {
         metric.name: {**bounds, "description": metric.meaning} for metric in METRICS.values()
     }
 
 
 def _add_rules(schema: Node, parts: Node) -> None:
-    """What the models' validators ask for beyond the types."""
+    """What the models' validators and the rules ask for beyond the types."""
     # A table that is there already may name its versions itself.
     schema["required"].remove("versions")
     of_table = {"properties": {"table": {"required": ["versions"]}}}
     schema["anyOf"] = [{"required": ["versions"]}, of_table]
+    # Without a pipeline in Python there are no metrics but the harness's own.
+    known = {"properties": {"metrics": {"propertyNames": {"enum": list(METRICS)}}}}
+    versions = {"type": "array", "items": {"properties": {"expect": known}}}
+    schema["if"] = {"not": {"properties": {"pipeline": {"required": ["use"]}}}}
+    schema["then"] = {"properties": {"every": known, "versions": versions}}
     parts["Version"]["oneOf"] = [{"required": [kind]} for kind in STEPS]
     parts["Read"]["oneOf"] = [{"required": [name]} for name in ("version", "timestamp")]
     for kind in MAY_BE_EMPTY:

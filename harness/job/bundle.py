@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from pyspark.sql import DataFrame, functions as F
 from harness.errors import JobError
 from harness.files import sha256_of
 from harness.job.explain import explain
-from harness.job.prepare import KEY
+from harness.job.pipeline import KEY, Explainer
 from harness.job.store import ModelStore
 from harness.job.tracking import MODELS
 from harness.results import VersionResult
@@ -37,10 +38,15 @@ DEPENDS_ON = {FEATURIZER: (), CLASSIFIER: (FEATURIZER,), EXPLAINER: (FEATURIZER,
 """Which model is of use with which others only."""
 MANIFEST = "manifest.json"
 _TOLERANCE = 1e-9
+# A right slope can be as small as 1e-8, by its feature's unit; a contribution is a probability, which Kernel
+# SHAP gave with differences of 4e-11 from rows in other partitions.
+_FLOORS = {"slope": 1e-15, "contribution": 1e-8}
 _COPIES_AT_ONCE = 4
 
 
-def save_models(models: Mapping[str, Any], folder: Path, run_id: str, scratch: str) -> None:
+def save_models(
+    models: Mapping[str, Any], folder: Path, run_id: str, scratch: str, code: Sequence[str] = ()
+) -> None:
     """Save each model in MLflow's Spark flavour below a local folder.
 
     Args:
@@ -48,6 +54,7 @@ def save_models(models: Mapping[str, Any], folder: Path, run_id: str, scratch: s
         folder: Local folder; each model gets one below it.
         run_id: Of the MLflow run that they belong to.
         scratch: Folder of the lake through which the executors hand over their parts.
+        code: Python files and packages that the models need to be loaded with.
     """
     for name, model in models.items():
         mlflow.spark.save_model(
@@ -56,7 +63,8 @@ def save_models(models: Mapping[str, Any], folder: Path, run_id: str, scratch: s
             mlflow_model=Model(artifact_path=f"{MODELS}/{name}", run_id=run_id),
             dfs_tmpdir=scratch,
             # Said outright: MLflow takes 20 s to find it out by itself.
-            pip_requirements=_requirements(name),
+            pip_requirements=_requirements(name, is_own=bool(code)),
+            code_paths=list(code) or None,
         )
     # Checksums that Hadoop leaves beside each file on a local disk: they'd be copied, and mean nothing there.
     for checksum in folder.rglob(".*.crc"):
@@ -89,6 +97,7 @@ def withdraw(store: ModelStore, uri: str) -> None:
 def verify(
     uri: str,
     probe: DataFrame,
+    explainer: Explainer,
     scores: Mapping[str, float],
     weights: Mapping[str, list[float]],
 ) -> None:
@@ -97,6 +106,7 @@ def verify(
     Args:
         uri: Of the bundle.
         probe: Raw rows of the table, with the key.
+        explainer: The one that was copied.
         scores: Key to the probability of the positive class that the trained model gave.
         weights: Key to the weights that the explainer gave.
 
@@ -104,18 +114,18 @@ def verify(
         JobError: The copy gives other numbers.
     """
     folder = uri if "://" in uri or uri.startswith(VOLUMES) else f"file://{uri}"
-    featurizer, classifier, explainer = (
+    featurizer, classifier, copied = (
         PipelineModel.load(f"{folder}/{name}/sparkml") for name in (FEATURIZER, CLASSIFIER, EXPLAINER)
     )
     featurized = featurizer.transform(probe).persist()
     predicted = predict(classifier, featurized)
-    explained = explain(explainer, featurized).weights
+    explained = explain(replace(explainer, model=copied), featurized).weights
     featurized.unpersist()
     if not _same(
         {key: [score] for key, score in scores.items()}, {key: [value] for key, value in predicted.items()}
     ):
         raise JobError(f"The copied classifier does not predict what the trained one did: {uri}.")
-    if not _same(weights, explained):
+    if not _same(weights, explained, _FLOORS[explainer.unit]):
         raise JobError(f"The copied explainer does not explain what the trained one did: {uri}.")
 
 
@@ -136,6 +146,7 @@ def _manifest(digests: Mapping[str, str], version: VersionResult, plan: Plan) ->
         "fingerprint": version.fingerprint,
         "mlflow_run_id": version.run_id,
         "run_id": plan.run_id,
+        **_code(plan),
         "models": {
             name: {
                 "sha256": of_model[name],
@@ -148,6 +159,13 @@ def _manifest(digests: Mapping[str, str], version: VersionResult, plan: Plan) ->
     return json.dumps(manifest, indent=2) + "\n"
 
 
+def _code(plan: Plan) -> dict[str, object]:
+    """The scenario's own pipeline, where it uses one."""
+    if plan.code_sha256 is None:
+        return {}
+    return {"pipeline": {"use": plan.scenario.pipeline.use, "sha256": plan.code_sha256}}
+
+
 def _digest_of_model(model: str, digests: Mapping[str, str]) -> str:
     lines = [
         f"{digest}  {name}\n" for name, digest in sorted(digests.items()) if name.startswith(f"{model}/")
@@ -155,16 +173,19 @@ def _digest_of_model(model: str, digests: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _requirements(model: str) -> list[str]:
+def _requirements(model: str, *, is_own: bool) -> list[str]:
     requirements = [f"pyspark=={pyspark.__version__}"]
-    if model == EXPLAINER:
+    # What stages a pipeline in Python is made of is its own to choose.
+    if model == EXPLAINER or is_own:
         requirements.append(f"synapseml=={metadata.version('synapseml')}")
     return requirements
 
 
-def _same(expected: Mapping[str, list[float]], found: Mapping[str, list[float]]) -> bool:
+def _same(
+    expected: Mapping[str, list[float]], found: Mapping[str, list[float]], floor: float = 1e-15
+) -> bool:
     return expected.keys() == found.keys() and all(
-        math.isclose(a, b, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE * 1e-6)
+        math.isclose(a, b, rel_tol=_TOLERANCE, abs_tol=floor)
         for key, values in expected.items()
         for a, b in zip(values, found[key], strict=True)
     )

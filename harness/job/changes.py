@@ -10,7 +10,8 @@ from pyspark.sql import Column, DataFrame, Window, functions as F, types as T
 
 from harness.job import fingerprint
 from harness.job.check import CheckedVersion
-from harness.job.prepare import KEY, key_text
+from harness.job.pipeline import KEY
+from harness.job.prepare import key_text
 from harness.results import RowChanges
 from harness.scenario.model import Scenario
 

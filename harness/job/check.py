@@ -11,17 +11,8 @@ from pyspark.sql import Column, DataFrame, Row, functions as F, types as T
 from harness.errors import ScenarioError
 from harness.job import fingerprint
 from harness.job.faults import blamed_on
-from harness.job.prepare import (
-    FOLD,
-    HELD_OUT,
-    KEY,
-    TARGET,
-    kept,
-    key_text,
-    labelled,
-    number_columns,
-    with_columns,
-)
+from harness.job.pipeline import FOLD, KEY
+from harness.job.prepare import HELD_OUT, TARGET, kept, key_text, labelled, number_columns, with_columns
 from harness.job.problems import faults, require_columns
 from harness.job.table import quoted
 from harness.scenario.model import Scenario

@@ -1,19 +1,18 @@
-"""The explainer that depends on the classifier: SynapseML's VectorLIME, and what it says of the rows."""
+"""The explainer that depends on the classifier: the built-in one, and what any of them says of the rows."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any
 
 from pyspark.ml.classification import LogisticRegressionModel
 from pyspark.sql import DataFrame, functions as F
 from synapse.ml.explainers import VectorLIME
 
-from harness.job.prepare import FEATURES, KEY, PROBE
+from harness.job.pipeline import FEATURES, KEY, Explainer
+from harness.job.prepare import PROBE
 from harness.results import FeatureExplanation
-from harness.scenario.pipeline import Lime
 
 KERNEL_WIDTH = 0.75
 _WEIGHTS = "weights"
@@ -22,12 +21,13 @@ _R2 = "r2"
 
 @dataclass(frozen=True)
 class Explained:
-    """The explainer, and its local explanations of the probe rows."""
+    """Local explanations of the probe rows."""
 
-    explainer: VectorLIME
     weights: dict[str, list[float]]
     """Key of a row to its weights, in the order of the feature vector's slots."""
     r2_mean: float | None
+    values: dict[str, list[float]] = field(default_factory=dict)
+    """Key of a row to its feature vector, where the weights are contributions."""
 
 
 def probe_keys(test: DataFrame, rows: int) -> list[str]:
@@ -40,55 +40,86 @@ def probe_rows(test: DataFrame, keys: list[str], rows: int) -> DataFrame:
     return test.orderBy(~F.col(KEY).isin(keys), PROBE, KEY).limit(rows)
 
 
-def make_explainer(model: LogisticRegressionModel, train: DataFrame, specification: Lime) -> VectorLIME:
-    """An explainer of the probability of the positive class.
+def background_rows(train: DataFrame, rows: int) -> DataFrame:
+    """``features`` of a sample of the training rows, the same one for the same keys and seed."""
+    return train.orderBy(PROBE, KEY).limit(rows).select(FEATURES)
 
-    It keeps the model inside, and a sample of the training rows' features for their spread.
+
+def make_explainer(model: LogisticRegressionModel, background: DataFrame, samples: int) -> Explainer:
+    """SynapseML's VectorLIME of the probability of the positive class.
+
+    It keeps the model inside, and the background rows' features for their spread.
     """
-    background = train.orderBy(PROBE, KEY).limit(specification.background).select(FEATURES)
-    return VectorLIME(
+    lime = VectorLIME(
         model=model,
         inputCol=FEATURES,
         outputCol=_WEIGHTS,
         targetCol="probability",
         targetClasses=[1],
-        numSamples=specification.samples,
+        numSamples=samples,
         metricsCol=_R2,
         kernelWidth=KERNEL_WIDTH,
         backgroundData=background,
     )
+    return Explainer(lime, weights=_WEIGHTS, r2=_R2, r2_metric="lime_r2_mean")
 
 
-def explain(explainer: Any, probe: DataFrame) -> Explained:
-    """Explain the probe rows."""
-    rows = explainer.transform(probe).select(KEY, _WEIGHTS, _R2).collect()
-    r2 = [float(row[_R2][0]) for row in rows]
+def explain(explainer: Explainer, probe: DataFrame) -> Explained:
+    """Explain the probe rows, each by its key and ``features``."""
+    is_contribution = explainer.unit == "contribution"
+    features = FEATURES if is_contribution else None
+    columns = [column for column in (explainer.weights, explainer.r2, features) if column is not None]
+    rows = explainer.model.transform(probe).select(KEY, *columns).collect()
+    r2 = [float(row[explainer.r2][0]) for row in rows] if explainer.r2 is not None else []
     finite = bool(r2) and all(math.isfinite(value) for value in r2)
     return Explained(
-        explainer=explainer,
-        weights={row[KEY]: [float(weight) for weight in row[_WEIGHTS][0].toArray()] for row in rows},
+        weights={
+            row[KEY]: [float(weight) for weight in row[explainer.weights][0].toArray()[explainer.first :]]
+            for row in rows
+        },
         r2_mean=fmean(r2) if finite else None,
+        values={row[KEY]: [float(value) for value in row[FEATURES].toArray()] for row in rows}
+        if is_contribution
+        else {},
     )
 
 
 def summarize(
-    weights: dict[str, list[float]], names: tuple[str, ...], deviations: list[float]
+    explained: Explained, names: tuple[str, ...], deviations: list[float]
 ) -> dict[str, FeatureExplanation]:
     """Mean and mean absolute weight per feature, raw and per standard deviation in the training rows.
+
+    Of contributions, the mean weight is the slope of the line through them (least squares over the feature's
+    values): how the contribution changes with the feature, which has LIME's unit and sign. The mean absolute
+    contribution already is a change in probability.
 
     The rows are added up in the order of their keys, so that the sums do not depend on how they came.
     """
     summary = {}
-    rows = [weights[key] for key in sorted(weights)]
+    keys = sorted(explained.weights)
     for slot, name in enumerate(names):
-        column = [row[slot] for row in rows]
+        column = [explained.weights[key][slot] for key in keys]
         if not column or not all(math.isfinite(weight) for weight in column):
             continue
         mean, mean_abs = fmean(column), fmean(abs(weight) for weight in column)
+        deviation = deviations[slot]
+        if explained.values:
+            mean = _slope([explained.values[key][slot] for key in keys], column)
+            mean_abs = mean_abs / deviation if deviation else 0.0
         summary[name] = FeatureExplanation(
             mean=mean,
             mean_abs=mean_abs,
-            mean_per_sd=mean * deviations[slot],
-            mean_abs_per_sd=mean_abs * deviations[slot],
+            mean_per_sd=mean * deviation,
+            mean_abs_per_sd=mean_abs * deviation,
         )
     return summary
+
+
+def _slope(values: list[float], contributions: list[float]) -> float:
+    """Of the line through the contributions; 0 where the feature has one value only."""
+    center, middle = fmean(values), fmean(contributions)
+    spread = math.fsum((value - center) ** 2 for value in values)
+    together = math.fsum(
+        (value - center) * (each - middle) for value, each in zip(values, contributions, strict=True)
+    )
+    return together / spread if spread else 0.0

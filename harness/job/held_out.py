@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from pyspark.ml.classification import LogisticRegressionModel
+from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, functions as F
 
 from harness.job.curves import Curves, draw_curves
 from harness.job.evaluate import Scores, score_groups
-from harness.job.prepare import KEY
-from harness.job.train import scored
+from harness.job.pipeline import KEY, LABEL, SCORE
 from harness.metrics import ADDED
 from harness.results import Measured
 
@@ -23,11 +24,16 @@ class HeldOut:
     """What was measured on the held-out rows of a version."""
 
     metrics: dict[str, Measured]
-    """``test_*``, and ``added_test_*`` where there is a version before it."""
+    """``test_*``, ``added_test_*`` where there is a version before it, and what the pipeline measures."""
     curves: Curves
 
 
-def evaluate(model: LogisticRegressionModel, test: DataFrame, before: DataFrame | None) -> HeldOut:
+def evaluate(
+    model: Any,
+    test: DataFrame,
+    before: DataFrame | None,
+    more: Callable[[DataFrame], Mapping[str, Measured]] = lambda _scored: {},
+) -> HeldOut:
     """Score the held-out rows, and measure the scores.
 
     Args:
@@ -35,6 +41,7 @@ def evaluate(model: LogisticRegressionModel, test: DataFrame, before: DataFrame 
         test: The held-out rows: ``features``, ``label`` and the key.
         before: The keys of the version before this one, which tell the rows that were added; ``None``
             where there is none, or it has no keys.
+        more: What else is measured of the scored rows.
     """
     # Scored once, for all that is measured below.
     rows = scored(model, test).persist()
@@ -46,9 +53,16 @@ def evaluate(model: LogisticRegressionModel, test: DataFrame, before: DataFrame 
     metrics = _metrics(scores.get((_ALL,)), "")
     if before is not None:
         metrics |= _metrics(scores.get((_NEW,)), ADDED)
+    metrics |= more(rows)
     curves = draw_curves(rows, scores.get((_ALL,)))
     rows.unpersist()
     return HeldOut(metrics, curves)
+
+
+def scored(model: Any, rows: DataFrame) -> DataFrame:
+    """Key and label of the rows with ``score``, the probability of the positive class."""
+    predicted: DataFrame = model.transform(rows)
+    return predicted.select(KEY, LABEL, vector_to_array(F.col("probability"))[1].alias(SCORE))
 
 
 def _metrics(scores: Scores | None, prefix: str) -> dict[str, Measured]:

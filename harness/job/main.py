@@ -24,6 +24,8 @@ from harness.job.explain import probe_keys
 from harness.job.faults import logged, root_sentence, storage_fault
 from harness.job.history import readable
 from harness.job.libraries import executors, libraries
+from harness.job.own import open_pipeline
+from harness.job.pipeline import ModelPipeline
 from harness.job.prepare import Samples, key_text, make_samples
 from harness.job.store import open_store
 from harness.job.table import remove_table
@@ -68,10 +70,11 @@ def run(job: Job) -> Result:
     """The main path."""
     try:
         open_places(job)
+        maker = open_pipeline(job.spark, job.plan, job.scratch)
         checked = build_versions(job)
         chosen = [version for version in in_order(checked) if version.is_trained]
-        samples = describe_and_prepare(job, checked, chosen)
-        trained = train_versions(job, chosen, samples)
+        samples = describe_and_prepare(job, maker, checked, chosen)
+        trained = train_versions(job, maker, chosen, samples)
         verdict = judge(job)
         publish(job, trained)
         return finish(job, verdict)
@@ -117,12 +120,12 @@ def build_versions(job: Job) -> list[CheckedVersion]:
 
 
 def describe_and_prepare(
-    job: Job, checked: list[CheckedVersion], chosen: list[CheckedVersion]
+    job: Job, maker: ModelPipeline, checked: list[CheckedVersion], chosen: list[CheckedVersion]
 ) -> list[Samples]:
     """Describe all versions while those that a model is trained at are featurized."""
     with ThreadPoolExecutor(1) as beside:
         described = beside.submit(describe_versions, job, checked)
-        samples = prepare_versions(job, chosen)
+        samples = prepare_versions(job, maker, chosen)
         described.result()
     return samples
 
@@ -137,17 +140,19 @@ def describe_versions(job: Job, checked: list[CheckedVersion]) -> None:
             job.update(known(job, version.name).model_copy(update=facts))
 
 
-def prepare_versions(job: Job, chosen: list[CheckedVersion]) -> list[Samples]:
+def prepare_versions(job: Job, maker: ModelPipeline, chosen: list[CheckedVersion]) -> list[Samples]:
     """Featurize every version that a model is trained at."""
 
     def prepare(version: CheckedVersion) -> Samples:
         with job.clock.step("prepare", version.name):
-            return make_samples(version.frame, version.scenario, version.rows)
+            return make_samples(version.frame, version.scenario, version.rows, maker)
 
     return side_by_side(job, prepare, chosen)
 
 
-def train_versions(job: Job, chosen: list[CheckedVersion], samples: list[Samples]) -> list[TrainedVersion]:
+def train_versions(
+    job: Job, maker: ModelPipeline, chosen: list[CheckedVersion], samples: list[Samples]
+) -> list[TrainedVersion]:
     """Train, measure, explain and log every chosen version, each on its own data alone."""
     plan = job.plan
     with job.clock.step("log"):
@@ -158,7 +163,8 @@ def train_versions(job: Job, chosen: list[CheckedVersion], samples: list[Samples
     def one(pair: tuple[CheckedVersion, Samples]) -> TrainedVersion:
         version, prepared = pair
         subject = Subject(version, prepared, known(job, version.name))
-        trained = train_version(subject, probe, plan, tracker, job.clock, job.scratch / version.name)
+        folder = job.scratch / version.name
+        trained = train_version(subject, maker, probe, plan, tracker, job.clock, folder)
         prepared.release()
         job.update(trained.result)
         return trained
@@ -194,7 +200,8 @@ def publish(job: Job, trained: list[TrainedVersion]) -> None:
             uri = bundle.publish(store, each.models, each.result, plan)
             # Known before it is verified: a run that breaks from here on withdraws it again.
             job.update(judged[each.result.name].model_copy(update={"bundle": uri}))
-            bundle.verify(uri, raw_rows(each, key_text(plan.scenario)), each.scores, each.explained.weights)
+            raw = raw_rows(each, key_text(plan.scenario))
+            bundle.verify(uri, raw, each.explainer, each.scores, each.explained.weights)
 
     side_by_side(job, one, trained)
 

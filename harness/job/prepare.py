@@ -7,25 +7,21 @@ derived, cast, imputed and assembled is all inside it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from pyspark.ml import PipelineModel
-from pyspark.ml.feature import Imputer, OneHotEncoder, SQLTransformer, StringIndexer, VectorAssembler
+from pyspark.ml.feature import SQLTransformer
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 from harness.errors import Problem, ScenarioError
 from harness.job.faults import blamed_on
+from harness.job.pipeline import FEATURES, FOLD, KEY, LABEL, Context, ModelPipeline
 from harness.job.table import column, quoted
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
 
-FEATURES = "features"
-LABEL = "label"
 TARGET = "harness_label"
 """The label beside the table's own columns, one of which may be named ``label``."""
-KEY = "harness_key"
 HELD_OUT = "harness_held_out"
-FOLD = "harness_fold"
 PROBE = "harness_probe"
 
 _BUCKETS = 1 << 52
@@ -142,14 +138,32 @@ def uniform(key: Column, purpose: str, seed: int) -> Column:
     return bucket / F.lit(float(_BUCKETS))
 
 
-def make_samples(frame: DataFrame, scenario: Scenario, rows: int) -> Samples:
+def context_of(scenario: Scenario) -> Context:
+    """What the pipeline is told beside the rows of a version.
+
+    Args:
+        scenario: With the pipeline as it is at the version.
+    """
+    pipeline = scenario.pipeline
+    return Context(
+        numbers=dict(zip(pipeline.features, number_columns(pipeline), strict=True)),
+        categories=dict(zip(pipeline.categorical, category_columns(pipeline), strict=True)),
+        impute=pipeline.impute,
+        seed=scenario.seed,
+        folds=pipeline.model.folds,
+        samples=pipeline.explainer.samples,
+    )
+
+
+def make_samples(frame: DataFrame, scenario: Scenario, rows: int, maker: ModelPipeline) -> Samples:
     """Feature vectors of the rows that count, with a featurizer fitted on the training rows.
 
     Args:
         frame: A version after ``with_columns`` and ``labelled``.
-        scenario: What to keep, and how to featurize it.
+        scenario: What to keep.
         rows: Rows of the version; the number of partitions follows from it, never from the cores, so
             that sums are added up in the same order everywhere.
+        maker: How it is featurized.
     """
     pipeline = scenario.pipeline
     inputs = [*number_columns(pipeline), *category_columns(pipeline)]
@@ -161,50 +175,18 @@ def make_samples(frame: DataFrame, scenario: Scenario, rows: int) -> Samples:
         .sortWithinPartitions(KEY)
         .persist()
     )
-    fitted, names = _fit_stages(clean.where(~F.col(HELD_OUT)), pipeline)
+    prepared = maker.prepare(clean.where(~F.col(HELD_OUT)), context_of(scenario))
     vectors = clean
-    for stage in fitted:
+    for stage in prepared.stages:
         vectors = stage.transform(vectors)
     vectors = vectors.select(KEY, LABEL, HELD_OUT, FOLD, PROBE, FEATURES).persist()
     return Samples(
-        featurizer=PipelineModel([columns_stage(pipeline), *fitted]),
-        names=names,
+        featurizer=PipelineModel([columns_stage(pipeline), *prepared.stages]),
+        names=tuple(prepared.names),
         train=vectors.where(~F.col(HELD_OUT)),
         test=vectors.where(F.col(HELD_OUT)),
         cached=(clean, vectors),
     )
-
-
-def _fit_stages(train: DataFrame, pipeline: Pipeline) -> tuple[list[Any], tuple[str, ...]]:
-    """Imputer, indexers, encoder and assembler, and the names of the vector's slots."""
-    stages: list[Any] = []
-    names: list[str] = list(pipeline.features)
-    columns = number_columns(pipeline)
-    if pipeline.features:
-        # An approximate median depends on the partitions.
-        imputer = Imputer(strategy=pipeline.impute, inputCols=columns, outputCols=columns, relativeError=0.0)
-        stages.append(imputer.fit(train))
-    if pipeline.categorical:
-        indexer, encoder = _fit_categories(train, category_columns(pipeline))
-        stages += [indexer, encoder]
-        columns = columns + encoder.getOutputCols()
-        for name, labels in zip(pipeline.categorical, indexer.labelsArray, strict=True):
-            names += [f"{name}{label}" for label in labels]
-    stages.append(VectorAssembler(inputCols=columns, outputCol=FEATURES))
-    return stages, tuple(names)
-
-
-def _fit_categories(train: DataFrame, inputs: list[str]) -> tuple[Any, Any]:
-    """One indicator per value seen in training; null and unseen values have a slot that is left out.
-
-    Values are ordered by alphabet: by frequency, Spark's default, the order changes with the data.
-    """
-    indexed = [f"{name}_index" for name in inputs]
-    indexer = StringIndexer(
-        inputCols=inputs, outputCols=indexed, stringOrderType="alphabetAsc", handleInvalid="keep"
-    ).fit(train)
-    encoder = OneHotEncoder(inputCols=indexed, outputCols=[f"{name}_encoded" for name in inputs])
-    return indexer, encoder.fit(indexer.transform(train))
 
 
 def _derivations(pipeline: Pipeline) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, Row, functions as F
 
 from harness.errors import Location, Problem, ScenarioError
-from harness.job.prepare import KEY
+from harness.job.pipeline import KEY
 from harness.job.table import column
 from harness.scenario.model import Scenario
 from harness.scenario.names import is_taken

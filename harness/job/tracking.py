@@ -31,6 +31,8 @@ from harness.scenario.plan import Plan
 
 MODELS = "models"
 """Folder of the models among a run's artifacts."""
+CODE = "pipeline"
+"""Folder of the scenario's own pipeline among the parent run's artifacts."""
 # MLflow takes 100 parameters at a time, and 1,000 metrics.
 _AT_ONCE = 100
 _SQLITE = "sqlite:///"
@@ -94,6 +96,8 @@ class Tracker:
         self._log(self.parent_run_id, params={"seed": scenario.seed, "versions": len(scenario.versions)})
         scenario_json = scenario.model_dump(mode="json", exclude_none=True)
         self._client.log_dict(self.parent_run_id, scenario_json, "scenario.json")
+        for path, text in self._plan.code.items():
+            self._client.log_text(self.parent_run_id, text, f"{CODE}/{path}")
 
     def start_version(self, version: VersionResult) -> str:
         """Start the child run of a version, with the dataset that it reads; gives the run's id."""
@@ -190,6 +194,7 @@ class Tracker:
                 "harness.run_id": plan.run_id,
                 "harness.scenario": plan.scenario.name,
                 "harness.scenario_sha256": plan.scenario_sha256,
+                **_code_tags(plan),
                 "harness.target": plan.environment.target,
                 "harness.table": plan.scenario.table.name,
                 **_parameter_tags(plan),
@@ -251,6 +256,16 @@ def _grid_metric(point: GridPoint) -> str:
 def _parameter_tags(plan: Plan) -> dict[str, str]:
     """In which values the run differs from its file; MLflow allows few characters in a tag's name."""
     return {f"harness.parameter.{re.sub(_NOT_IN_TAG, '_', k)}": v for k, v in plan.parameters.items()}
+
+
+def _code_tags(plan: Plan) -> dict[str, str]:
+    """The scenario's own pipeline, where it uses one."""
+    if plan.code_sha256 is None:
+        return {}
+    return {
+        "harness.pipeline": str(plan.scenario.pipeline.use),
+        "harness.pipeline_sha256": plan.code_sha256,
+    }
 
 
 def _commit_tags(version: VersionResult) -> dict[str, str]:

@@ -19,7 +19,7 @@ from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, functions as F
 
 from harness.job.evaluate import Scores, score_groups
-from harness.job.prepare import FEATURES, FOLD, KEY, LABEL
+from harness.job.pipeline import FEATURES, FOLD, LABEL, SCORE
 from harness.results import GridPoint
 from harness.scenario.pipeline import LogisticRegression as Specification
 
@@ -63,11 +63,6 @@ def train(
     )
 
 
-def scored(model: LogisticRegressionModel, rows: DataFrame) -> DataFrame:
-    """Key and label of the rows with ``score``, the probability of the positive class."""
-    return model.transform(rows).select(KEY, LABEL, vector_to_array(F.col("probability"))[1].alias("score"))
-
-
 def _cross_validate(
     rows: DataFrame,
     specification: Specification,
@@ -100,7 +95,7 @@ def _cross_validate(
 
 def _one_row_per_point(predicted: DataFrame, points: int) -> DataFrame:
     scores = [
-        F.struct(F.lit(index).alias(_POINT), vector_to_array(F.col(f"point_{index}"))[1].alias("score"))
+        F.struct(F.lit(index).alias(_POINT), vector_to_array(F.col(f"point_{index}"))[1].alias(SCORE))
         for index in range(points)
     ]
     return predicted.select(FOLD, LABEL, F.explode(F.array(*scores)).alias("scored")).select(

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pyspark.ml.param import Params
 from pyspark.ml.stat import Summarizer
 from pyspark.sql import Column, DataFrame, functions as F
 
+from harness.errors import JobError
 from harness.job import bundle, tracking
 from harness.job.check import CheckedVersion
 from harness.job.clock import Clock
-from harness.job.explain import Explained, explain, make_explainer, probe_rows, summarize
+from harness.job.explain import Explained, background_rows, explain, probe_rows, summarize
 from harness.job.held_out import HeldOut, evaluate
-from harness.job.prepare import FEATURES, KEY, LABEL, Samples
-from harness.job.train import Trained, train
+from harness.job.own import code_paths
+from harness.job.pipeline import FEATURES, KEY, LABEL, Explainer, Fitted, ModelPipeline
+from harness.job.prepare import Samples, context_of
 from harness.metrics import METRICS
 from harness.results import Coefficient, Measured, VersionResult
 from harness.scenario.model import Scenario
+from harness.scenario.pipeline import Pipeline
 from harness.scenario.plan import Plan
 
 # Parameters that are whole objects, not settings.
@@ -43,6 +47,7 @@ class TrainedVersion:
     result: VersionResult
     table: DataFrame
     models: Path
+    explainer: Explainer
     scores: dict[str, float]
     explained: Explained
 
@@ -57,8 +62,20 @@ class TrainingSide:
     """Standard deviation of each slot of the feature vector."""
 
 
+@dataclass(frozen=True)
+class _Made:
+    """The models of a version, and what was measured of them."""
+
+    fitted: Fitted
+    held_out: HeldOut
+    side: TrainingSide
+    explainer: Explainer
+    explained: Explained
+
+
 def train_version(
     subject: Subject,
+    maker: ModelPipeline,
     probe: list[str],
     plan: Plan,
     tracker: tracking.Tracker,
@@ -69,6 +86,7 @@ def train_version(
 
     Args:
         subject: What is trained on.
+        maker: Makes the model and its explainer.
         probe: Keys of the rows to explain.
         plan: The run.
         tracker: Where it is logged.
@@ -76,45 +94,34 @@ def train_version(
         folder: Local folder for the saved models.
     """
     version, samples = subject.version, subject.samples
-    pipeline = version.scenario.pipeline
+    sizes = version.scenario.pipeline.explainer
+    context = context_of(version.scenario)
     name = version.name
     run_id = tracker.start_version(subject.known)
     with clock.step("train", name) as tell:
-        trained = train(samples.train, pipeline.model, tell)
+        fitted = maker.fit(samples.train, replace(context, tell=tell))
     with clock.step("evaluate", name):
-        held_out = evaluate(trained.model, samples.test, version.before)
+        more = partial(maker.evaluate, context=context)
+        held_out = evaluate(fitted.model, samples.test, version.before, more)
         side = look_at(samples.train)
     with clock.step("explain", name):
-        explainer = make_explainer(trained.model, samples.train, pipeline.explainer)
-        rows = probe_rows(samples.test, probe, pipeline.explainer.rows).persist()
+        background = background_rows(samples.train, sizes.background)
+        explainer = maker.explain(fitted.model, background, context)
+        rows = probe_rows(samples.test, probe, sizes.rows).persist()
         explained = explain(explainer, rows)
-        scores = bundle.predict(trained.model, rows)
+        _require_slots(explained, samples.names)
+        scores = bundle.predict(fitted.model, rows)
         rows.unpersist()
     with clock.step("log", name):
         models = {
             bundle.FEATURIZER: samples.featurizer,
-            bundle.CLASSIFIER: trained.model,
-            bundle.EXPLAINER: explainer,
+            bundle.CLASSIFIER: fitted.model,
+            bundle.EXPLAINER: explainer.model,
         }
-        bundle.save_models(models, folder, run_id, plan.scratch_uri)
-        explanations = summarize(explained.weights, samples.names, side.deviations)
-        result = subject.known.model_copy(
-            update={
-                "status": "trained",
-                "run_id": run_id,
-                "metrics": _metrics(version, side, trained, held_out, explained),
-                "roc": held_out.curves.roc,
-                "calibration": held_out.curves.calibration,
-                "grid": trained.grid,
-                "parameters": _parameters(version.scenario, trained, explainer),
-                "intercept": float(trained.model.intercept),
-                "coefficients": _coefficients(trained, samples.names, side.deviations),
-                "explanations": explanations,
-                "explanation": {feature: each.mean for feature, each in explanations.items()},
-            }
-        )
+        bundle.save_models(models, folder, run_id, plan.scratch_uri, code_paths(folder.parent))
+        result = _measured(subject, _Made(fitted, held_out, side, explainer, explained), run_id)
         tracker.log_version(run_id, result, folder)
-    return TrainedVersion(result, version.table, folder, scores, explained)
+    return TrainedVersion(result, version.table, folder, explainer, scores, explained)
 
 
 def look_at(train: DataFrame) -> TrainingSide:
@@ -142,35 +149,64 @@ def raw_rows(trained: TrainedVersion, key: Column) -> DataFrame:
     return trained.table.withColumn(KEY, key).where(F.col(KEY).isin(list(trained.scores)))
 
 
-def _metrics(
-    version: CheckedVersion, side: TrainingSide, trained: Trained, held_out: HeldOut, explained: Explained
-) -> dict[str, Measured]:
+def _require_slots(explained: Explained, names: tuple[str, ...]) -> None:
+    """One weight for each slot of the feature vector, by which they are told apart.
+
+    Raises:
+        JobError: There are more or fewer.
+    """
+    for weights in explained.weights.values():
+        if len(weights) != len(names):
+            raise JobError(f"The explainer gives {len(weights)} weights for {len(names)} named slots.")
+
+
+def _measured(subject: Subject, made: _Made, run_id: str) -> VersionResult:
+    """All that is known of a version, with its models."""
+    names, deviations = subject.samples.names, made.side.deviations
+    explanations = summarize(made.explained, names, deviations)
+    curves = made.held_out.curves
+    return subject.known.model_copy(
+        update={
+            "status": "trained",
+            "run_id": run_id,
+            "metrics": _metrics(subject.version, made),
+            "roc": curves.roc,
+            "calibration": curves.calibration,
+            "grid": made.fitted.grid,
+            "parameters": _parameters(subject.version.scenario, made),
+            "intercept": made.fitted.intercept,
+            "coefficients": _coefficients(made.fitted, names, deviations),
+            "explanations": explanations,
+            "explanation": {feature: each.mean for feature, each in explanations.items()},
+        }
+    )
+
+
+def _metrics(version: CheckedVersion, made: _Made) -> dict[str, Measured]:
     """In the order in which reports show them; what could not be measured is there as ``None``."""
     found: dict[str, Measured] = {
-        **held_out.metrics,
-        "cv_roc_auc": trained.cv_roc_auc,
-        "cv_roc_auc_se": trained.cv_roc_auc_se,
-        "lime_r2_mean": explained.r2_mean,
-        "train_rows": float(side.rows),
-        "train_positives": float(side.positives),
+        **made.held_out.metrics,
+        **made.fitted.metrics,
+        made.explainer.r2_metric: made.explained.r2_mean,
+        "train_rows": float(made.side.rows),
+        "train_positives": float(made.side.positives),
         "filtered_rows": float(version.filtered_rows),
         "unlabelled_rows": float(version.unlabelled_rows),
-        "explained_rows": float(len(explained.weights)),
+        "explained_rows": float(len(made.explained.weights)),
     }
-    return {name: found[name] for name in METRICS if name in found}
+    own = version.scenario.pipeline.metrics
+    return {name: found.get(name) for name in (*METRICS, *own) if name in found or name in own}
 
 
-def _coefficients(
-    trained: Trained, names: tuple[str, ...], deviations: list[float]
-) -> dict[str, Coefficient]:
-    values = trained.model.coefficients.toArray()
+def _coefficients(fitted: Fitted, names: tuple[str, ...], deviations: list[float]) -> dict[str, Coefficient]:
+    """None where the model is not linear."""
     return {
-        name: Coefficient(raw=float(value), per_sd=float(value) * deviation)
-        for name, value, deviation in zip(names, values, deviations, strict=True)
+        name: Coefficient(raw=value, per_sd=value * deviation)
+        for name, value, deviation in zip(names, fitted.coefficients, deviations, strict=False)
     }
 
 
-def _parameters(scenario: Scenario, trained: Trained, explainer: Params) -> dict[str, str]:
+def _parameters(scenario: Scenario, made: _Made) -> dict[str, str]:
     """Every parameter that the numbers depend on."""
     pipeline = scenario.pipeline
     return {
@@ -184,9 +220,17 @@ def _parameters(scenario: Scenario, trained: Trained, explainer: Params) -> dict
         "folds": str(pipeline.model.folds),
         "explainer.rows": str(pipeline.explainer.rows),
         "explainer.background": str(pipeline.explainer.background),
-        **_settings_of("model", trained.model),
-        **_settings_of("explainer", explainer),
+        **_own_settings(pipeline),
+        **_settings_of("model", made.fitted.model),
+        **_settings_of("explainer", made.explainer.model),
     }
+
+
+def _own_settings(pipeline: Pipeline) -> dict[str, str]:
+    """What a pipeline in Python was made with, where the scenario uses one."""
+    if pipeline.use is None:
+        return {}
+    return {"use": pipeline.use, **{f"with.{name}": str(value) for name, value in pipeline.options.items()}}
 
 
 def _settings_of(prefix: str, stage: Params) -> dict[str, str]:

@@ -31,6 +31,8 @@ def facts(plan: Plan, result: Result) -> tuple[Fact, ...]:
         Fact("Duration", words.seconds(result.duration_s)),
         Fact("Scenario file", plan.scenario_file, code=True),
         Fact("Scenario SHA-256", plan.scenario_sha256, code=True),
+        Fact("Pipeline in Python", plan.scenario.pipeline.use or "", code=True),
+        Fact("Pipeline in Python SHA-256", plan.code_sha256 or "", code=True),
         Fact("Seed", str(plan.scenario.seed)),
         Fact("Parameters", words.public(words_of(plan.parameters))),
         *_sources(plan),

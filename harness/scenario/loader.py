@@ -16,6 +16,7 @@ from harness.scenario.given_table import GivenTable
 from harness.scenario.matrix import combinations
 from harness.scenario.messages import problems_of
 from harness.scenario.model import Scenario
+from harness.scenario.own import OwnCode, read_code
 from harness.scenario.source import SourceFile, locate_sources
 from harness.scenario.suggest import did_you_mean
 
@@ -34,6 +35,8 @@ class LoadedScenario:
     """Every file that the scenario names, by its path as written there."""
     parameters: dict[str, str] = field(default_factory=dict)
     """In which values the scenario differs from what the file says: place to value, as text."""
+    code: OwnCode | None = None
+    """Of the pipeline in Python that the scenario uses; none where it uses the built-in one."""
 
 
 def find_scenario(name_or_file: str) -> Path:
@@ -81,20 +84,23 @@ def load_scenario(name_or_file: str, table: GivenTable | None = None) -> LoadedS
             raise document.error(problems)
         scenario, document = table.instead_of(scenario), table.instead_in(document)
     sources, source_problems = locate_sources(scenario, path.parent)
-    problems += source_problems
+    code, code_problems = read_code(scenario.pipeline, path.parent)
+    problems += [*source_problems, *code_problems]
     if not problems:
         problems = _missing_in_matrix(scenario, path.parent)
     if problems:
         raise document.error(problems)
     parameters = {} if table is None else table.parameters
-    return LoadedScenario(scenario, document, sha256_of(path), sources, parameters)
+    return LoadedScenario(scenario, document, sha256_of(path), sources, parameters, code)
 
 
 def _missing_in_matrix(scenario: Scenario, folder: Path) -> list[Problem]:
-    """What combinations lack of the data that they name, each mistake once."""
+    """What combinations lack of the data and the code that they name, each mistake once."""
     found: dict[str, Problem] = {}
     for combination in combinations(scenario.matrix):
-        for problem in locate_sources(combination.applied_to(scenario), folder)[1]:
+        applied = combination.applied_to(scenario)
+        of_code = read_code(applied.pipeline, folder)[1]
+        for problem in (*locate_sources(applied, folder)[1], *of_code):
             message = f"with {combination.text}: {problem.message}"
             found.setdefault(problem.message, Problem(message, ("matrix",)))
     return list(found.values())

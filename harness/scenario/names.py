@@ -1,12 +1,20 @@
-"""Names of columns that the models need for themselves."""
+"""Names that a scenario is no place for: columns that the models need for themselves, and secrets."""
 
 from __future__ import annotations
+
+import re
 
 _OURS = "harness_"
 _OF_MODELS = ("features", "rawprediction", "probability", "prediction", "weights", "r2")
 """Columns that the bundle's models add beside the table's own, in lower case."""
+_SECRET = re.compile(r"password|passwd|secret|token|credential|account[._]?key", re.IGNORECASE)
 
 
 def is_taken(name: str) -> bool:
     """Whether no column that a model is trained with can have this name."""
     return name.lower().startswith(_OURS) or name.lower() in _OF_MODELS
+
+
+def looks_secret(name: str) -> bool:
+    """Whether the value of an option with this name is likely to be a secret."""
+    return _SECRET.search(name) is not None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from harness.scenario.base import Identifier, Model, Share, Value
+
+Option = Value | tuple[Value, ...]
+"""What an argument of a pipeline in Python may be."""
 
 
 class Label(Model):
@@ -75,6 +78,14 @@ class Pipeline(Model):
     split: Split = Split()
     model: LogisticRegression = LogisticRegression()
     explainer: Lime = Lime()
+    use: str | None = None
+    """``MODULE:NAME``: a pipeline in Python, beside the scenario file, in place of the built-in one."""
+    options: Annotated[dict[Identifier, Option], Field(alias="with")] = Field(default_factory=dict)
+    """What the pipeline in Python is made with: its arguments by name."""
+    metrics: tuple[Identifier, ...] = ()
+    """What the pipeline in Python measures beside the metrics of every model."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
     def at(self, columns: list[str]) -> Pipeline:
         """The pipeline as it is where the table has these columns: without the optional ones it lacks."""

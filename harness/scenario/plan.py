@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from harness.results import Measured
 from harness.scenario.base import Model
 from harness.scenario.model import Scenario
+from harness.scenario.own import OwnCode
 
 
 class Setting(Model):
@@ -98,6 +99,8 @@ class Plan(Model):
     environment: Environment
     sources: dict[str, SourceData] = Field(default_factory=dict)
     """Every file that the scenario names, by its path as written there."""
+    code: dict[str, str] = Field(default_factory=dict)
+    """The Python files of the scenario's own pipeline, by their path; none of the built-in one."""
     existing_table: str | None = None
     """URI of a table that is there already, where the scenario builds none."""
     baselines: dict[str, dict[str, dict[str, Measured]]] = Field(default_factory=dict)
@@ -109,6 +112,11 @@ class Plan(Model):
         """The table's own source; none where its rows are made, or it is there already."""
         source = self.scenario.table.source
         return self.sources.get(source.path) if source is not None else None
+
+    @property
+    def code_sha256(self) -> str | None:
+        """Of the scenario's own pipeline; none where it uses the built-in one."""
+        return OwnCode(self.code).sha256 if self.code else None
 
     @property
     def table_uri(self) -> str:

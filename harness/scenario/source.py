@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,6 +11,7 @@ from harness.scenario import columns, existing
 from harness.scenario.generated import LOANS
 from harness.scenario.headers import Header, UnknownHeaderError, read_header
 from harness.scenario.model import Scenario
+from harness.scenario.names import looks_secret
 from harness.scenario.places import has_password, local_path
 from harness.scenario.steps import Rows, Source
 from harness.scenario.suggest import did_you_mean
@@ -24,7 +24,6 @@ _FORMATS = {
     ".ndjson": "json",
     ".parquet": "parquet",
 }
-_SECRET = re.compile(r"password|passwd|secret|token|credential|account[._]?key", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def _secrets(source: Source, at: Location) -> Iterator[Problem]:
     if has_password(source.path):
         yield Problem("the source's URI holds a password; leave it out.", at)
     for name in source.options:
-        if _SECRET.search(name):
+        if looks_secret(name):
             yield Problem(f"option '{name}' looks like a secret; a scenario is no place for one.", at)
 
 

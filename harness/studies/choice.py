@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.scenario.loader import LoadedScenario
 from harness.scenario.matrix import Combination, combinations, text_of
+from harness.scenario.own import read_code
 from harness.scenario.source import locate_sources
 from harness.scenario.suggest import did_you_mean
 
@@ -80,5 +81,7 @@ def _applied(loaded: LoadedScenario, combination: Combination) -> LoadedScenario
     scenario = combination.applied_to(loaded.scenario)
     parameters = {**loaded.parameters, **combination.parameters}
     # The loader has seen that they are all there.
-    sources, _ = locate_sources(scenario, Path(loaded.document.file).parent)
-    return replace(loaded, scenario=scenario, sources=sources, parameters=parameters)
+    folder = Path(loaded.document.file).parent
+    sources, _ = locate_sources(scenario, folder)
+    code, _ = read_code(scenario.pipeline, folder)
+    return replace(loaded, scenario=scenario, sources=sources, parameters=parameters, code=code)

@@ -8,7 +8,8 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from harness.errors import Location, ScenarioError
-from harness.job.prepare import labelled, with_columns
+from harness.job.builtin import LogisticRegressionWithLime
+from harness.job.prepare import Samples, labelled, make_samples, with_columns
 from harness.scenario.model import Scenario
 
 
@@ -45,6 +46,11 @@ def readings(spark: SparkSession, rows: int = 40) -> DataFrame:
 def prepared(table: DataFrame, small: Scenario) -> DataFrame:
     """A table with all that is added before the rows are featurized."""
     return labelled(with_columns(table, small.pipeline), small)
+
+
+def samples_of(frame: DataFrame, small: Scenario, rows: int) -> Samples:
+    """Feature vectors as the built-in pipeline makes them."""
+    return make_samples(frame, small, rows, LogisticRegressionWithLime(small.pipeline.model))
 
 
 def problems(error: ScenarioError) -> list[tuple[Location, str]]:

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from harness.job.changes import in_order, keys_of, row_changes
 from harness.job.check import CheckedVersion, check_version
-from harness.job.prepare import KEY
+from harness.job.pipeline import KEY
 from harness.results import RowChanges
 from tests.embedded.tables import scenario
 

@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 from harness.errors import Location, ScenarioError
 from harness.job.check import CheckedVersion, check_version
 from harness.job.fingerprint import fingerprint
-from harness.job.prepare import KEY, make_samples
-from tests.embedded.tables import problems, readings, scenario
+from harness.job.pipeline import KEY
+from tests.embedded.tables import problems, readings, samples_of, scenario
 
 pytestmark = pytest.mark.spark
 
@@ -209,7 +209,7 @@ def test_a_filter_that_is_no_condition_is_named(table: DataFrame) -> None:
 
 def test_positives_that_are_all_held_out_are_named(table: DataFrame) -> None:
     """There would be nothing to learn from."""
-    held_out = [row[KEY] for row in make_samples(check(table).frame, scenario(), 40).test.collect()]
+    held_out = [row[KEY] for row in samples_of(check(table).frame, scenario(), 40).test.collect()]
     label = {
         "column": "id",
         "positive": [int(held_out[0])],
@@ -313,7 +313,7 @@ def test_an_optional_feature_may_be_lacking(table: DataFrame) -> None:
     found = check(table, features=["u", "x"], categorical=["v"], optional=["u", "v"])
     pipeline = found.scenario.pipeline
     assert (("x",), ()) == (pipeline.features, pipeline.categorical)
-    assert make_samples(found.frame, found.scenario, found.rows).names == ("x",)
+    assert samples_of(found.frame, found.scenario, found.rows).names == ("x",)
 
 
 def test_an_optional_feature_that_is_there_counts(table: DataFrame) -> None:

@@ -2,24 +2,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
+from pyspark.ml.classification import LogisticRegressionModel
 from pyspark.ml.stat import Summarizer
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
-from harness.job.explain import Explained, explain, make_explainer, probe_keys, probe_rows, summarize
-from harness.job.prepare import FEATURES, KEY, PROBE, Samples, make_samples
+from harness.job.explain import (
+    Explained,
+    background_rows,
+    explain,
+    make_explainer,
+    probe_keys,
+    probe_rows,
+    summarize,
+)
+from harness.job.pipeline import FEATURES, KEY, Explainer
+from harness.job.prepare import PROBE, Samples
 from harness.job.train import Trained, train
 from harness.results import FeatureExplanation
-from harness.scenario.pipeline import Lime, LogisticRegression
+from harness.scenario.pipeline import LogisticRegression
 from tests.conftest import Loans
-from tests.embedded.tables import prepared, readings, scenario
+from tests.embedded.tables import prepared, readings, samples_of, scenario
 
 pytestmark = pytest.mark.spark
 
 ROWS = 30
-LIME = Lime(samples=1000, rows=ROWS)
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class March:
     samples: Samples
     trained: Trained
     probe: DataFrame
-    explainer: Any
+    explainer: Explainer
     explained: Explained
 
 
@@ -37,11 +45,16 @@ class March:
 def march(loans: Loans) -> March:
     pipeline = loans.scenario.pipeline.model_copy(update={"model": LogisticRegression(max_iter=50, folds=2)})
     small = loans.scenario.model_copy(update={"pipeline": pipeline})
-    samples = make_samples(prepared(loans.march(), small), small, rows=10_000)
+    samples = samples_of(prepared(loans.march(), small), small, rows=10_000)
     trained = train(samples.train, pipeline.model)
-    explainer = make_explainer(trained.model, samples.train, LIME)
+    explainer = lime_of(trained.model, samples.train)
     probe = probe_rows(samples.test, probe_keys(samples.test, ROWS), ROWS).persist()
     return March(samples, trained, probe, explainer, explain(explainer, probe))
+
+
+def lime_of(model: LogisticRegressionModel, train_rows: DataFrame, background: int = 1000) -> Explainer:
+    """The explainer that keeps so many of the training rows."""
+    return make_explainer(model, background_rows(train_rows, background), samples=1000)
 
 
 def assert_close(found: dict[str, list[float]], expected: dict[str, list[float]]) -> None:
@@ -64,7 +77,7 @@ def test_mean_weights_have_the_signs_of_the_coefficients(march: March) -> None:
     """Wherever a coefficient is clearly not zero, above 0.05 in log odds per standard deviation."""
     [spread] = march.samples.train.agg(Summarizer.std(F.col(FEATURES))).collect()
     deviations = [float(value) for value in spread[0].toArray()]
-    summary = summarize(march.explained.weights, march.samples.names, deviations)
+    summary = summarize(march.explained, march.samples.names, deviations)
     per_sd = {
         name: float(coefficient) * deviation
         for name, coefficient, deviation in zip(
@@ -92,7 +105,7 @@ def test_a_row_alone_is_explained_as_among_others(march: March) -> None:
 
 def test_the_background_does_not_depend_on_the_partitions(march: March) -> None:
     """The spread that samples are drawn with comes from the same training rows, however they lie."""
-    other = make_explainer(march.trained.model, march.samples.train.repartition(3, "label"), LIME)
+    other = lime_of(march.trained.model, march.samples.train.repartition(3, "label"))
     some = sorted(march.explained.weights)[:4]
     found = explain(other, march.probe.where(F.col(KEY).isin(some))).weights
     assert_close(found, {key: march.explained.weights[key] for key in some})
@@ -100,19 +113,18 @@ def test_the_background_does_not_depend_on_the_partitions(march: March) -> None:
 
 def test_the_background_is_the_first_rows_of_the_probe_order(march: March) -> None:
     """With room for seven rows, those with the lowest hash are kept, and no others have a say."""
-    seven = LIME.model_copy(update={"background": 7})
     train_rows, model = march.samples.train, march.trained.model
     first = train_rows.orderBy(PROBE).limit(7)
     row = march.probe.limit(1)
     assert_close(
-        explain(make_explainer(model, train_rows, seven), row).weights,
-        explain(make_explainer(model, first, LIME), row).weights,
+        explain(lime_of(model, train_rows, background=7), row).weights,
+        explain(lime_of(model, first), row).weights,
     )
 
 
 def held_out(spark: SparkSession, rows: int) -> DataFrame:
     """The held-out rows of a small table of so many rows."""
-    return make_samples(prepared(readings(spark, rows), scenario()), scenario(), rows).test
+    return samples_of(prepared(readings(spark, rows), scenario()), scenario(), rows).test
 
 
 def test_probes_stay_when_rows_are_added(spark: SparkSession) -> None:
@@ -149,7 +161,7 @@ def test_no_probe_is_no_explanation(march: March) -> None:
 def test_sums_up_per_standard_deviation() -> None:
     """Raw means and means per standard deviation: of -1 and 3 the mean is 1 and that of the sizes 2."""
     weights = {"b": [-1.0, 0.5], "a": [3.0, 0.5]}
-    assert summarize(weights, ("x", "y"), [10.0, 0.0]) == {
+    assert summarize(Explained(weights, None), ("x", "y"), [10.0, 0.0]) == {
         "x": FeatureExplanation(mean=1.0, mean_abs=2.0, mean_per_sd=10.0, mean_abs_per_sd=20.0),
         "y": FeatureExplanation(mean=0.5, mean_abs=0.5, mean_per_sd=0.0, mean_abs_per_sd=0.0),
     }
@@ -159,16 +171,18 @@ def test_sums_do_not_depend_on_the_order_of_rows() -> None:
     """Rows are added up in the order of their keys, to the last bit."""
     weights = {str(number): [0.1 * number**3] for number in range(50)}
     backwards = dict(reversed(weights.items()))
-    assert summarize(weights, ("x",), [1.0]) == summarize(backwards, ("x",), [1.0])
+    assert summarize(Explained(weights, None), ("x",), [1.0]) == summarize(
+        Explained(backwards, None), ("x",), [1.0]
+    )
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
 def test_a_feature_with_a_weight_that_is_no_number_is_left_out(odd: float) -> None:
     """The others stay."""
-    found = summarize({"a": [1.0, odd], "b": [1.0, 2.0]}, ("x", "y"), [1.0, 1.0])
+    found = summarize(Explained({"a": [1.0, odd], "b": [1.0, 2.0]}, None), ("x", "y"), [1.0, 1.0])
     assert set(found) == {"x"}
 
 
 def test_no_row_sums_up_to_nothing() -> None:
     """There is no mean of no weight."""
-    assert summarize({}, ("x",), [1.0]) == {}
+    assert summarize(Explained({}, None), ("x",), [1.0]) == {}

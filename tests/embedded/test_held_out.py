@@ -7,12 +7,12 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from sklearn import metrics
 
-from harness.job.held_out import HeldOut, evaluate
-from harness.job.prepare import KEY, make_samples
-from harness.job.train import scored, train
+from harness.job.held_out import HeldOut, evaluate, scored
+from harness.job.pipeline import KEY
+from harness.job.train import train
 from harness.metrics import METRICS
 from harness.scenario.pipeline import Grid, LogisticRegression
-from tests.embedded.tables import prepared, scenario
+from tests.embedded.tables import prepared, samples_of, scenario
 
 pytestmark = pytest.mark.spark
 
@@ -39,7 +39,7 @@ def rows(spark: SparkSession) -> Scored:
     table = spark.range(400).selectExpr(
         "id", "sin(id) AS x", "if(sin(id) + 2 * cos(id * id) > 1, 'bad', 'good') AS y"
     )
-    samples = make_samples(prepared(table, scenario()), scenario(), rows=400)
+    samples = samples_of(prepared(table, scenario()), scenario(), rows=400)
     specification = LogisticRegression(max_iter=10, folds=2, grid=Grid(reg_param=(0.01,)))
     model = train(samples.train, specification).model
     of_key = {int(row[KEY]): (row["label"], row["score"]) for row in scored(model, samples.test).collect()}

@@ -10,9 +10,10 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from harness.errors import ScenarioError
-from harness.job.prepare import FEATURES, FOLD, HELD_OUT, KEY, LABEL, PROBE, Samples, make_samples
+from harness.job.pipeline import FEATURES, FOLD, KEY, LABEL
+from harness.job.prepare import HELD_OUT, PROBE, Samples
 from harness.scenario.model import Scenario
-from tests.embedded.tables import prepared, problems, readings, scenario
+from tests.embedded.tables import prepared, problems, readings, samples_of as all_samples, scenario
 
 pytestmark = pytest.mark.spark
 
@@ -26,7 +27,7 @@ def sides(table: DataFrame, small: Scenario) -> Sides:
 
 
 def samples_of(table: DataFrame, small: Scenario) -> Samples:
-    return make_samples(prepared(table, small), small, rows=1)
+    return all_samples(prepared(table, small), small, rows=1)
 
 
 def vectors(samples: Samples) -> dict[str, list[float]]:

@@ -29,7 +29,9 @@ def run_shipped(spark: SparkSession, name: str, home: Path, scenario: Scenario |
         path: SourceData(uri=source.uri, format=source.format, options=source.options)
         for path, source in loaded.sources.items()
     }
-    plan = make_plan(scenario or loaded.scenario, LOANS, home).model_copy(update={"sources": sources})
+    code = dict(loaded.code.files) if loaded.code else {}
+    plan = make_plan(scenario or loaded.scenario, LOANS, home)
+    plan = plan.model_copy(update={"sources": sources, "code": code})
     return run(make_job(spark, plan))
 
 

@@ -15,12 +15,13 @@ from pyspark.sql import DataFrame, Row, SparkSession, functions as F
 from sklearn.metrics import roc_auc_score
 
 from harness.job.evaluate import Scores
-from harness.job.prepare import FEATURES, FOLD, KEY, LABEL, make_samples
-from harness.job.train import Trained, scored, train
+from harness.job.held_out import scored
+from harness.job.pipeline import FEATURES, FOLD, KEY, LABEL
+from harness.job.train import Trained, train
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import LogisticRegression as Specification
 from tests.conftest import Loans
-from tests.embedded.tables import prepared
+from tests.embedded.tables import prepared, samples_of
 
 pytestmark = pytest.mark.spark
 
@@ -200,7 +201,7 @@ class Numbers:
 
 def numbers(loans: Loans, table: DataFrame, partitions: int) -> Numbers:
     scenario = smaller(loans.scenario, partitions)
-    samples = make_samples(prepared(table, scenario), scenario, rows=3395)
+    samples = samples_of(prepared(table, scenario), scenario, rows=3395)
     found = train(samples.train, scenario.pipeline.model)
     samples.release()
     return Numbers(

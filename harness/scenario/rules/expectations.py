@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.errors import Location, Problem
-from harness.metrics import ADDED, METRICS
+from harness.metrics import ADDED, METRICS, OF_BUILT_IN, OF_OWN
 from harness.scenario.expect import Agreement, Bound, Overlap
 from harness.scenario.model import Scenario
 from harness.scenario.rules.bounds import bounds_problems, excludes
@@ -47,6 +47,9 @@ def _number(number: Number, scope: Scope) -> Iterator[Problem]:
     kind, name = number.at[0], str(number.at[-1])
     if kind == "metrics":
         yield from _metric(name, scope, at)
+    elif kind == "coefficients" and scope.scenario.pipeline.use is not None:
+        message = "'coefficients' are the built-in model's; bound 'explanations' instead."
+        yield Problem(message, (*scope.at, "coefficients"))
     elif number.of_model:
         yield from _feature(name, scope, at)
     yield from bounds_problems(number, at)
@@ -58,8 +61,13 @@ def _number(number: Number, scope: Scope) -> Iterator[Problem]:
 
 
 def _metric(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
-    if name not in METRICS:
-        yield Problem(f"unknown metric '{name}'.{did_you_mean(name, METRICS)}", at)
+    pipeline = scope.scenario.pipeline
+    known = (*METRICS, *pipeline.metrics)
+    if name not in known:
+        yield Problem(f"unknown metric '{name}'.{did_you_mean(name, known)}", at)
+    elif name in (OF_OWN if pipeline.use is None else OF_BUILT_IN):
+        whose = "built-in pipeline" if pipeline.use is None else f"pipeline {pipeline.use}"
+        yield Problem(f"'{name}' is not measured of the {whose}.", at)
     elif name.startswith(ADDED) and 0 in scope.holds_for:
         hint = ""
         if scope.own is None:

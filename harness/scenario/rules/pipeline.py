@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.errors import Location, Problem
+from harness.metrics import METRICS
 from harness.scenario.base import Value
 from harness.scenario.model import Scenario
-from harness.scenario.names import is_taken
+from harness.scenario.names import is_taken, looks_secret
 from harness.scenario.pipeline import Label, Pipeline
 from harness.scenario.rules.common import blank, repeated
 from harness.scenario.suggest import did_you_mean
 
 _AT: Location = ("pipeline",)
+_BUILT_IN = {"model": {"kind", "max_iter", "grid"}, "explainer": {"kind"}}
+"""What says something of the built-in model and explainer alone."""
 
 
 def pipeline_problems(scenario: Scenario) -> Iterator[Problem]:
@@ -23,6 +26,7 @@ def pipeline_problems(scenario: Scenario) -> Iterator[Problem]:
     yield from _derived(pipeline, is_used=bool(scenario.trained))
     yield from _features(pipeline)
     yield from _optional(pipeline)
+    yield from _own(pipeline)
 
 
 def is_feature(name: str, pipeline: Pipeline) -> bool:
@@ -79,3 +83,31 @@ def _optional(pipeline: Pipeline) -> Iterator[Problem]:
             yield Problem(f"optional '{name}' is no feature.{did_you_mean(name, features)}", at)
         elif name.lower() in derived:
             yield Problem(f"feature '{name}' is derived, so that no version lacks it.", at)
+
+
+def _own(pipeline: Pipeline) -> Iterator[Problem]:
+    """What is the built-in pipeline's alone, and what is one's in Python."""
+    if pipeline.use is None:
+        for key, said in (("with", pipeline.options), ("metrics", pipeline.metrics)):
+            if said:
+                message = f"'{key}' is for a pipeline in Python; name it with 'use', or leave '{key}' out."
+                yield Problem(message, (*_AT, key))
+        return
+    for part, keys in _BUILT_IN.items():
+        for key in sorted(getattr(pipeline, part).model_fields_set & keys):
+            message = f"'{key}' in '{part}' is the built-in pipeline's, and this one is {pipeline.use}"
+            yield Problem(f"{message}; give it what it needs under 'with'.", (*_AT, part, key))
+    for name in filter(looks_secret, pipeline.options):
+        message = f"'{name}' looks like a secret; a scenario is no place for one."
+        yield Problem(message, (*_AT, "with", name))
+    yield from _metrics(pipeline)
+
+
+def _metrics(pipeline: Pipeline) -> Iterator[Problem]:
+    at: Location = (*_AT, "metrics")
+    for index, name in repeated(pipeline.metrics):
+        yield Problem(f"metric '{name}' is named twice.", (*at, index))
+    for index, name in enumerate(pipeline.metrics):
+        if name in METRICS:
+            message = f"'{name}' is a metric of the harness's own; give it another name."
+            yield Problem(message, (*at, index))

@@ -1,0 +1,71 @@
+"""Gradient-boosted trees, explained by SHAP: a pipeline of one's own, told of in docs/own_pipelines.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.ml.classification import GBTClassificationModel, GBTClassifier
+from pyspark.sql import DataFrame, functions as F
+from synapse.ml.explainers import VectorSHAP
+
+from harness.job.builtin import impute_and_encode
+from harness.job.pipeline import FEATURES, LABEL, SCORE, Context, Explainer, Fitted, Prepared
+
+
+@dataclass(frozen=True)
+class BoostedTrees:
+    """Spark MLlib's gradient-boosted trees; the arguments are what the scenario says under 'with'."""
+
+    trees: int = 20
+    depth: int = 3
+    step_size: float = 0.1
+
+    def prepare(self, rows: DataFrame, context: Context) -> Prepared:
+        """As the built-in pipeline does it: numbers are imputed, categories become indicators."""
+        return impute_and_encode(rows, context)
+
+    def fit(self, rows: DataFrame, context: Context) -> Fitted:
+        """One fit, without a grid: what to try is said in the scenario's matrix."""
+        boosting = GBTClassifier(
+            featuresCol=FEATURES,
+            labelCol=LABEL,
+            maxIter=self.trees,
+            maxDepth=self.depth,
+            stepSize=self.step_size,
+            seed=context.seed,
+        )
+        return Fitted(boosting.fit(rows))
+
+    def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, float | None]:
+        """The Brier score: the mean squared difference between probability and label."""
+        del context
+        [row] = scored.agg(F.avg((F.col(SCORE) - F.col(LABEL)) ** 2).alias("brier")).collect()
+        return {"test_brier": row["brier"]}
+
+    def explain(self, model: GBTClassificationModel, background: DataFrame, context: Context) -> Explainer:
+        """Kernel SHAP of the probability of the positive class.
+
+        Raises:
+            ValueError: There are more coalitions of slots than samples: Kernel SHAP would draw some of them
+                by chance, and say something else each time.
+        """
+        [row] = background.limit(1).collect()
+        slots = row[FEATURES].size
+        if context.samples < 2**slots:
+            raise ValueError(
+                f"{slots} slots need {2**slots} samples, and 'explainer.samples' is {context.samples}"
+            )
+        shap: Any = VectorSHAP(
+            model=model,
+            inputCol=FEATURES,
+            outputCol="shap",
+            targetCol="probability",
+            targetClasses=[1],
+            numSamples=context.samples,
+            metricsCol="r2",
+            backgroundData=background,
+        )
+        # In front of the features' contributions stands the mean prediction on the background.
+        return Explainer(shap, weights="shap", r2="r2", unit="contribution", first=1)

@@ -1,0 +1,3 @@
+class Boosted:
+    def fit(self, rows:
+        pass
