@@ -54,17 +54,19 @@ class Planned:
     table: str
     versions: tuple[PlannedVersion, ...]
     model: str
-    grid_points: int
-    folds: int
+    """The built-in model's kind, or the pipeline in Python."""
+    grid_points: int | None
+    """``None`` where a pipeline in Python decides itself what to fit; the same of folds."""
+    folds: int | None
     explained_rows: int
     samples_per_row: int
     published: str
     cost: Cost | None
 
     @property
-    def fits(self) -> int:
+    def fits(self) -> int | None:
         """Fits of the cross-validation at each version; the chosen point is then fitted on all rows."""
-        return self.grid_points * self.folds
+        return None if self.grid_points is None or self.folds is None else self.grid_points * self.folds
 
     @property
     def trainings(self) -> int:
@@ -93,9 +95,9 @@ def plan_of(scenario: Scenario, settings: Settings) -> Planned:
             _version(scenario, version, predicted)
             for version, predicted in zip(scenario.versions, predict(scenario), strict=True)
         ),
-        model=pipeline.model.kind,
-        grid_points=len(grid.reg_param) * len(grid.elastic_net_param),
-        folds=pipeline.model.folds,
+        model=pipeline.use or pipeline.model.kind,
+        grid_points=len(grid.reg_param) * len(grid.elastic_net_param) if pipeline.use is None else None,
+        folds=pipeline.model.folds if pipeline.use is None else None,
         explained_rows=pipeline.explainer.rows,
         samples_per_row=pipeline.explainer.samples,
         published=_published(scenario, settings),

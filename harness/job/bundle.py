@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import metadata
@@ -44,9 +44,7 @@ _FLOORS = {"slope": 1e-15, "contribution": 1e-8}
 _COPIES_AT_ONCE = 4
 
 
-def save_models(
-    models: Mapping[str, Any], folder: Path, run_id: str, scratch: str, code: Sequence[str] = ()
-) -> None:
+def save_models(models: Mapping[str, Any], folder: Path, run_id: str, scratch: str) -> None:
     """Save each model in MLflow's Spark flavour below a local folder.
 
     Args:
@@ -54,7 +52,6 @@ def save_models(
         folder: Local folder; each model gets one below it.
         run_id: Of the MLflow run that they belong to.
         scratch: Folder of the lake through which the executors hand over their parts.
-        code: Python files and packages that the models need to be loaded with.
     """
     for name, model in models.items():
         mlflow.spark.save_model(
@@ -63,8 +60,7 @@ def save_models(
             mlflow_model=Model(artifact_path=f"{MODELS}/{name}", run_id=run_id),
             dfs_tmpdir=scratch,
             # Said outright: MLflow takes 20 s to find it out by itself.
-            pip_requirements=_requirements(name, is_own=bool(code)),
-            code_paths=list(code) or None,
+            pip_requirements=_requirements(model),
         )
     # Checksums that Hadoop leaves beside each file on a local disk: they'd be copied, and mean nothing there.
     for checksum in folder.rglob(".*.crc"):
@@ -173,10 +169,10 @@ def _digest_of_model(model: str, digests: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _requirements(model: str, *, is_own: bool) -> list[str]:
+def _requirements(model: Any) -> list[str]:
     requirements = [f"pyspark=={pyspark.__version__}"]
-    # What stages a pipeline in Python is made of is its own to choose.
-    if model == EXPLAINER or is_own:
+    stages = (model, *getattr(model, "stages", ()))
+    if any(type(stage).__module__.startswith("synapse.") for stage in stages):
         requirements.append(f"synapseml=={metadata.version('synapseml')}")
     return requirements
 

@@ -29,8 +29,8 @@ from harness.scenario.own import METHODS, OwnCode, parts_of
 from harness.scenario.pipeline import Pipeline
 from harness.scenario.plan import Plan
 
-FOLDER = "own_code"
-"""Of the pipeline's files, in the job's scratch folder."""
+# SynapseML lets no other classes be loaded from a saved model.
+_LOADABLE = ("pyspark.", "synapse.ml.")
 _AT: Location = ("pipeline", "use")
 _REMEDY = "The whole trace is in the job's log."
 
@@ -50,7 +50,7 @@ def open_pipeline(spark: SparkSession, plan: Plan, scratch: Path) -> ModelPipeli
     if pipeline.use is None:
         return LogisticRegressionWithLime(pipeline.model)
     code = OwnCode(plan.code)
-    folder = scratch / FOLDER
+    folder = scratch / "own_code"
     watch = _Watch(pipeline.use, folder)
     spark.sparkContext.addPyFile(str(_write(code, folder)))
     try:
@@ -63,12 +63,6 @@ def open_pipeline(spark: SparkSession, plan: Plan, scratch: Path) -> ModelPipeli
     return WatchedPipeline(made, pipeline, watch)
 
 
-def code_paths(scratch: Path) -> list[str]:
-    """The files and packages of a run's own pipeline; none where it uses the built-in one."""
-    folder = scratch / FOLDER
-    return sorted(str(path) for path in folder.iterdir()) if folder.is_dir() else []
-
-
 def _write(code: OwnCode, folder: Path) -> Path:
     """Write the files down, and put them into an archive by a name of its own."""
     for path, text in code.files.items():
@@ -78,7 +72,8 @@ def _write(code: OwnCode, folder: Path) -> Path:
     archive = folder.with_name(f"own-{code.sha256[:16]}.zip")
     with zipfile.ZipFile(archive, "w") as zipped:
         for path, text in sorted(code.files.items()):
-            zipped.writestr(path, text)
+            # Without a time: a session that serves several runs refuses an archive that has changed.
+            zipped.writestr(zipfile.ZipInfo(path), text)
     return archive
 
 
@@ -131,7 +126,7 @@ class WatchedPipeline:
         for name in prepared.names:
             if features.isdisjoint({name, str(name).partition("=")[0]}):
                 told = f"prepared a slot {name!r}, which is of no feature"
-                raise self._fault(f"{told}: call it FEATURE, or FEATURE=... where a feature has several.")
+                raise self._fault(f"{told}: call it FEATURE, or FEATURE=... where it has several.")
         return prepared
 
     def fit(self, rows: DataFrame, context: Context) -> Fitted:
@@ -164,16 +159,18 @@ class WatchedPipeline:
 
     def _require_transformers(self, step: str, *models: object) -> None:
         for model in models:
+            told = f"gave {type(model).__name__} from '{step}'"
             if not (isinstance(model, Transformer) and hasattr(model, "write")):
-                told = f"gave {type(model).__name__} from '{step}'"
                 raise self._fault(f"{told}, which is no Spark transformer that can be saved.")
+            if not type(model).__module__.startswith(_LOADABLE):
+                raise self._fault(f"{told}: only Spark's and SynapseML's own classes can be loaded again.")
 
     def _known(self, step: str, found: Mapping[str, Any]) -> dict[str, Measured]:
         """Metrics that the scenario names; what is no finite number could not be measured."""
         for name in found:
             if name not in self.pipeline.metrics:
                 told = f"gave the metric {name!r} from '{step}'"
-                raise self._fault(f"{told}, which the scenario's 'pipeline.metrics' does not name.")
+                raise self._fault(f"{told}, which 'pipeline.metrics' does not name.")
         return {
             name: float(value) if value is not None and math.isfinite(value) else None
             for name, value in found.items()

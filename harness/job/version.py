@@ -16,7 +16,6 @@ from harness.job.check import CheckedVersion
 from harness.job.clock import Clock
 from harness.job.explain import Explained, background_rows, explain, probe_rows, summarize
 from harness.job.held_out import HeldOut, evaluate
-from harness.job.own import code_paths
 from harness.job.pipeline import FEATURES, KEY, LABEL, Explainer, Fitted, ModelPipeline
 from harness.job.prepare import Samples, context_of
 from harness.metrics import METRICS
@@ -118,7 +117,7 @@ def train_version(
             bundle.CLASSIFIER: fitted.model,
             bundle.EXPLAINER: explainer.model,
         }
-        bundle.save_models(models, folder, run_id, plan.scratch_uri, code_paths(folder.parent))
+        bundle.save_models(models, folder, run_id, plan.scratch_uri)
         result = _measured(subject, _Made(fitted, held_out, side, explainer, explained), run_id)
         tracker.log_version(run_id, result, folder)
     return TrainedVersion(result, version.table, folder, explainer, scores, explained)

@@ -50,18 +50,23 @@ def _known(number: int | None) -> str:
 
 
 def _sentences(planned: Planned) -> tuple[str, ...]:
-    points, folds = words.count(planned.grid_points, "grid point"), words.count(planned.folds, "fold")
     rows = words.count(planned.explained_rows, "row")
     samples = words.count(planned.samples_per_row, "sample")
-    trained = words.count(planned.trainings, "version")
     predictions = f"{planned.explained_rows * planned.samples_per_row:,}"
-    fits = words.count(planned.fits, "fit")
     return (
-        f"Trained: {planned.model} at {trained}; at each {points} x {folds} = {fits}, and one on all rows.",
+        f"Trained: {planned.model} at {words.count(planned.trainings, 'version')}{_fits(planned)}.",
         f"Explained: at each {rows} x {samples} = {predictions} predictions.",
         f"Published: {planned.published}.",
         f"On Databricks: {_cost(planned)}",
     )
+
+
+def _fits(planned: Planned) -> str:
+    """How many fits there are; nothing where a pipeline in Python decides that itself."""
+    if planned.grid_points is None or planned.folds is None or planned.fits is None:
+        return ""
+    points, folds = words.count(planned.grid_points, "grid point"), words.count(planned.folds, "fold")
+    return f"; at each {points} x {folds} = {words.count(planned.fits, 'fit')}, and one on all rows"
 
 
 def _cost(planned: Planned) -> str:

@@ -186,3 +186,20 @@ def test_a_feature_with_a_weight_that_is_no_number_is_left_out(odd: float) -> No
 def test_no_row_sums_up_to_nothing() -> None:
     """There is no mean of no weight."""
     assert summarize(Explained({}, None), ("x",), [1.0]) == {}
+
+
+def test_of_contributions_the_weight_is_their_slope() -> None:
+    """A contribution that rises by 0.2 with each unit weighs 0.2; its size is the mean of the sizes."""
+    contributions = {"a": [-0.2], "b": [0.0], "c": [0.2]}
+    explained = Explained(contributions, None, values={"a": [4.0], "b": [5.0], "c": [6.0]})
+    [found] = summarize(explained, ("x",), [2.0]).values()
+    assert (0.2, 0.4) == pytest.approx((found.mean, found.mean_per_sd))
+    assert 0.4 / 3 == pytest.approx(found.mean_abs_per_sd)
+    assert found.mean_abs == pytest.approx(found.mean_abs_per_sd / 2)
+
+
+def test_contributions_of_one_value_have_no_slope() -> None:
+    """Nothing can be said of how they change: 0."""
+    explained = Explained({"a": [0.1], "b": [0.1]}, None, values={"a": [1.0], "b": [1.0]})
+    [found] = summarize(explained, ("x",), [0.0]).values()
+    assert (0.0, 0.0) == (found.mean, found.mean_abs)

@@ -120,6 +120,14 @@ def test_trainings_are_counted(settings: Settings) -> None:
     assert (3, 4, 5, 20) == (planned.trainings, planned.grid_points, planned.folds, planned.fits)
 
 
+def test_a_pipeline_in_python_is_named(settings: Settings) -> None:
+    """How much it fits is its own matter."""
+    loaded = load_scenario(str(SCENARIOS / "own_pipeline.yaml"))
+    planned = plan_of(loaded.scenario, settings)
+    assert ("pipelines.boosted:BoostedTrees", None) == (planned.model, planned.fits)
+    assert "Trained: pipelines.boosted:BoostedTrees at 2 versions." in _shown(planned)
+
+
 def test_bounds_are_counted_where_they_are_judged(settings: Settings) -> None:
     """Each part counts; a change since a version before the first does not."""
     every = {

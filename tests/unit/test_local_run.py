@@ -8,6 +8,7 @@ from harness.files import held
 from harness.local_run import compare_with_local, newest_local_run
 from harness.results import Result, Verdict
 from harness.runs import PLAN, RESULT
+from harness.scenario.own import OwnCode
 from harness.scenario.plan import Plan
 from harness.verdict.parity import LOCAL_AGAINST_CLOUD, Tolerances
 from tests.unit import report_samples as samples
@@ -88,6 +89,11 @@ DIFFERENT = [
         {"scenario_sha256": "b" * 64},
         "is of another scenario content: bbbbbbbbbbbb, not 9c1f9c1f9c1f",
         id="scenario",
+    ),
+    pytest.param(
+        {"code": {"boosted.py": "TREES = 3\n"}},
+        f"used other Python code: {OwnCode({'boosted.py': 'TREES = 3' + chr(10)}).sha256[:12]}, not unknown",
+        id="code",
     ),
     pytest.param(
         _source(sha256="c" * 64),

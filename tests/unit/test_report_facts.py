@@ -46,3 +46,14 @@ def test_a_table_that_was_there_is_named_as_such() -> None:
     known = _known(existing_table=uri, sources={}, parameters={"table.uri": uri, "table.versions": "v12"})
     assert (uri, None) == (known["Existing Delta table, only read"], known.get("Delta table"))
     assert f"table.uri={uri}, table.versions=v12" == known["Parameters"]
+
+
+def test_a_pipeline_in_python_is_named_with_its_digest() -> None:
+    """By which a reviewer can tell which code made the model."""
+    pipeline = {**samples.scenario().model_dump()["pipeline"], "use": "boosted:Trees"}
+    plan = samples.plan(scenario=samples.scenario(pipeline=pipeline), code={"boosted.py": ""})
+    known = {fact.name: fact.value for fact in facts(plan, samples.result())}
+    assert ("boosted:Trees", plan.code_sha256) == (
+        known["Pipeline in Python"],
+        known["Pipeline in Python SHA-256"],
+    )

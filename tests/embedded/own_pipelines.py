@@ -1,0 +1,94 @@
+"""Pipelines in Python for the tests: they run as a scenario's own, the first has nothing wrong."""
+
+# ruff: noqa: ARG002, D101, D102 - the protocol says what each method is for, and what it is given.
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pyspark.ml import Transformer
+from pyspark.ml.classification import LogisticRegression
+from pyspark.ml.util import DefaultParamsWritable
+from pyspark.sql import DataFrame, functions as F
+
+from harness.job.builtin import impute_and_encode
+from harness.job.explain import make_explainer
+from harness.job.pipeline import LABEL, SCORE, Context, Explainer, Fitted, Prepared
+
+
+def squared(value: float) -> float:
+    return value * value
+
+
+class Untouched(Transformer, DefaultParamsWritable):
+    """A stage of the author's own."""
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        return dataset
+
+
+@dataclass(frozen=True)
+class Good:
+    """A plain logistic regression with LIME, and a metric that needs the author's Python on the executors."""
+
+    penalty: float = 0.1
+
+    def prepare(self, rows: DataFrame, context: Context) -> Prepared:
+        return impute_and_encode(rows, context)
+
+    def fit(self, rows: DataFrame, context: Context) -> Fitted:
+        context.tell("one fit")
+        return Fitted(LogisticRegression(regParam=self.penalty, maxIter=10).fit(rows), {"fits": 1})
+
+    def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, float | None]:
+        [row] = scored.agg(F.avg(F.udf(squared, "double")(F.col(SCORE) - F.col(LABEL)))).collect()
+        return {"test_brier": row[0], "nothing": float("nan")}
+
+    def explain(self, model: Any, background: DataFrame, context: Context) -> Explainer:
+        return replace(make_explainer(model, background, context.samples), r2_metric="explanation_r2_mean")
+
+
+class NoStages(Good):
+    def prepare(self, rows: DataFrame, context: Context) -> Any:
+        return impute_and_encode(rows, context).stages
+
+
+class OwnStage(Good):
+    def prepare(self, rows: DataFrame, context: Context) -> Prepared:
+        prepared = impute_and_encode(rows, context)
+        return Prepared([Untouched(), *prepared.stages], prepared.names)
+
+
+class OtherSlot(Good):
+    def prepare(self, rows: DataFrame, context: Context) -> Prepared:
+        return Prepared(impute_and_encode(rows, context).stages, ["y"])
+
+
+class BreaksInFit(Good):
+    def fit(self, rows: DataFrame, context: Context) -> Fitted:
+        raise KeyError("leaves")
+
+
+class NoModel(Good):
+    def fit(self, rows: DataFrame, context: Context) -> Fitted:
+        return Fitted(model="a model")
+
+
+class OtherMetric(Good):
+    def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, float | None]:
+        return {"test_briar": 0.1}
+
+
+class OneWeightFewer(Good):
+    def explain(self, model: Any, background: DataFrame, context: Context) -> Explainer:
+        return replace(super().explain(model, background, context), first=1)
+
+
+class BreaksWhenMade(Good):
+    def __init__(self) -> None:
+        raise RuntimeError("no such tree")
+
+
+NOTHING = object()
