@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,3 +82,19 @@ def write_scenario(folder: Path, scenario: Scenario) -> str:
     said = scenario.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     YAML(typ="safe").dump(said, file)
     return str(file)
+
+
+def write_own_scenario(folder: Path) -> str:
+    """The last version of the small scenario with a pipeline in Python beside it, as files."""
+    code = Path(__file__).with_name("own_pipelines.py")
+    shutil.copy(code, folder)
+    said = ONE_VERSION.model_dump(exclude_unset=True)
+    said["pipeline"] = {
+        "label": said["pipeline"]["label"],
+        "features": said["pipeline"]["features"],
+        "use": f"{code.stem}:Good",
+        "options": {"penalty": 0.5},
+        "metrics": ["fits", "test_brier", "nothing"],
+        "explainer": {"samples": 50, "rows": 5, "background": 50},
+    }
+    return write_scenario(folder, Scenario.model_validate(said))

@@ -38,3 +38,14 @@ def test_examples_are_true(tmp_path: Path, text: str) -> None:
     rest = {name: value for name, value in _REST.items() if name != "versions" or "versions" not in str(said)}
     scenario = Scenario.model_validate({**rest, **said})
     assert [] == list(rules.problems(scenario))
+
+
+def test_the_own_pipeline_of_the_docs_is_the_one_that_ships() -> None:
+    """The worked example is the file that the scenario uses, and its keys are those of the scenario."""
+    text = (ROOT / "docs" / "own_pipelines.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert (ROOT / "scenarios" / "pipelines" / "boosted.py").read_text(encoding="utf-8") == code
+    [keys] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    shipped = (ROOT / "scenarios" / "own_pipeline.yaml").read_text(encoding="utf-8")
+    lines = [line.partition(" #")[0] for line in keys.splitlines()]
+    assert [] == [line for line in lines if line not in shipped]
