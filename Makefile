@@ -37,7 +37,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .NOTPARALLEL:
 .PHONY: help setup named run-ready dev-ready calibrate bisect plan list init schema scenario validate attach doctor asset-bundle sweep check runs trace compare ui build up down logs clean clean-runs
-.PHONY: test test-fast test-databricks test-compose lint types imports format lock bench
+.PHONY: test test-fast test-unit test-scenarios test-databricks test-compose lint types imports format lock bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -132,6 +132,12 @@ test: lint types imports ## all checks and all tests; those of Compose where an 
 
 test-fast: dev-ready ## the tests without linters, Compose and the stand-in for a workspace
 	@$(PYTEST) tests/embedded tests/unit $(ARGS)
+
+test-unit: dev-ready ## the tests that start no Spark
+	@$(PYTEST) tests/unit $(ARGS)
+
+test-scenarios: dev-ready ## the scenarios that ship, on one session
+	@$(PYTEST) tests/embedded/test_scenarios.py tests/embedded/test_three_versions.py $(ARGS)
 
 test-databricks: dev-ready ## the tests of the Databricks target, on a stand-in for a workspace
 	@$(PYTEST) tests/databricks $(ARGS)
