@@ -22,7 +22,7 @@ class Limit:
 
     value: float
     relative: bool
-    """Whether it was worked out from an earlier version's value."""
+    """Whether it was worked out from the value of an earlier version, or of another run."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _point(metric: str, version: VersionResult, result: Result) -> Point:
         value=_value(metric, version, bounds),
         standard_error=standard_error(metric, version),
         verdict=next((verdict for verdict in VERDICTS_WORST_FIRST if verdict in found), None),
-        limits=tuple(limit for bound in bounds for limit in _limits(bound, result)),
+        limits=tuple(limit for bound in bounds for limit in _limits(bound, version, result)),
     )
 
 
@@ -161,7 +161,7 @@ def _value(metric: str, version: VersionResult, bounds: list[BoundResult]) -> Me
     return next(agreement, value_of(metric, version))
 
 
-def _limits(bound: BoundResult, result: Result) -> tuple[Limit, ...]:
+def _limits(bound: BoundResult, version: VersionResult, result: Result) -> tuple[Limit, ...]:
     if bound.bound is None:
         return ()
     if bound.kind == "equals":
@@ -169,12 +169,23 @@ def _limits(bound: BoundResult, result: Result) -> tuple[Limit, ...]:
         return tuple(Limit(end, relative=False) for end in sorted(ends))
     if bound.kind in ("min", "max"):
         return (Limit(bound.bound, relative=False),)
-    earlier = next((version for version in result.versions if version.name == bound.since), None)
-    before = None if earlier is None else value_of(bound.metric, earlier)
+    earlier = next((each for each in result.versions if each.name == bound.since), None)
+    before = _of_other_run(bound, version) if earlier is None else value_of(bound.metric, earlier)
     if before is None:
         return ()
     room = bound.bound * abs(before) if bound.relative else bound.bound
     return (Limit(before + room, relative=True),)
+
+
+def _of_other_run(bound: BoundResult, version: VersionResult) -> Measured:
+    """What a change began from in a run that is not at hand: the value now, without the change."""
+    value, change = value_of(bound.metric, version), bound.measured
+    if value is None or change is None:
+        return None
+    if not bound.relative:
+        return value - change
+    # A share of the size of what was before: a change by -1 and more has several beginnings.
+    return value / (1 + change) if change > -1 and value > 0 else None
 
 
 def _in_words(point: Point) -> str:

@@ -129,8 +129,17 @@ def test_versions_that_were_not_reached_are_named() -> None:
 def test_every_plot_has_a_text() -> None:
     """A screen reader gets each plot as an image with its numbers in words."""
     drawn = [attributes for tag, attributes in _outline(samples.result()).tags if tag == "svg"]
-    assert len(drawn) == 4 + 9
+    assert len(drawn) == 4 + 9 + 1
     assert all(each["role"] == "img" and each["aria-label"] for each in drawn)
+
+
+def test_the_contents_lead_to_every_section() -> None:
+    """Each section but the verdict is in the list, and no other."""
+    for result in (samples.result(), samples.result(versions=())):
+        tags = _outline(result).tags
+        links = [attributes["href"] for tag, attributes in tags if tag == "a"]
+        headings = [f"#{attributes['id']}" for tag, attributes in tags if tag == "h2"]
+        assert headings == ["#verdict", *links]
 
 
 def test_every_header_cell_has_a_scope() -> None:
