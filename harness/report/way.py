@@ -13,7 +13,7 @@ MODELS = ("featurizer", "classifier", "explainer")
 """Each needs all that stand before it."""
 ROW_HEIGHT, WIDTH, TOP = 104, 1000, 34
 """In the drawing's own units; text is 13 of them high."""
-_STEP_SIGNS, _ID_SIGNS = 30, 8
+_STEP_SIGNS, _ID_SIGNS = 26, 8
 
 
 @dataclass(frozen=True)

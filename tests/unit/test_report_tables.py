@@ -1,3 +1,5 @@
+import pytest
+
 from harness.report import panels, tables
 from harness.results import BoundResult, Result, Verdict
 from tests.unit import report_samples as samples
@@ -108,10 +110,24 @@ def test_a_relative_changes_limit_lies_on_the_metrics_scale() -> None:
     assert (panels.Limit(0.55, relative=True),) == panel.points[1].limits
 
 
-def test_a_change_since_another_run_has_no_limit() -> None:
-    """Its number is not among those of this run."""
-    said = {"kind": "change_max", "bound": 0.1, "since": "march of good"}
-    [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, **said))
+@pytest.mark.parametrize(
+    ("relative", "measured", "limit"), [(False, 0.1, 0.5 + 0.05), (True, 0.2, 0.5 * 1.05), (True, -1.0, None)]
+)
+def test_a_limit_since_another_run_is_worked_out_from_the_change(
+    *, relative: bool, measured: float, limit: float | None
+) -> None:
+    """From 0.6 now and the change, there were 0.5 before; a share of all there was says nothing of it."""
+    said = {"kind": "change_max", "bound": 0.05, "since": "march of good", "relative": relative}
+    [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, measured=measured, **said))
+    assert ([] if limit is None else [pytest.approx(limit)]) == [
+        each.value for each in panel.points[1].limits
+    ]
+
+
+def test_a_limit_since_a_run_that_could_not_be_compared_is_not_drawn() -> None:
+    """Without a change there is nothing to work it out from."""
+    said = {"kind": "change_max", "bound": 0.05, "since": "march of good"}
+    [panel] = _panels(samples.bound("test_log_loss", Verdict.NOT_PROVEN, measured=None, **said))
     assert () == panel.points[1].limits
 
 

@@ -51,7 +51,7 @@ def test_long_steps_are_cut_in_the_picture_alone() -> None:
     version = {"name": "january", "append": {"where": condition}}
     plan = samples.plan(scenario=samples.scenario(versions=[version]))
     [way] = ways(plan, samples.result(versions=samples.result().versions[:1]))
-    assert (30, True) == (len(way.step), condition in way.source)
+    assert (26, True) == (len(way.step), condition in way.source)
 
 
 def test_the_page_has_the_picture_with_its_words() -> None:
