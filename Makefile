@@ -18,6 +18,7 @@ RUN =
 KEEP =
 ARGS =
 VENV = .venv
+ON_TABLE = $(if $(TABLE),--table $(TABLE)) $(if $(VERSIONS),--versions $(VERSIONS))
 
 # A PYTHON that is given is taken as it is; otherwise the set-up may look for one that will do.
 ifeq ($(origin PYTHON),undefined)
@@ -56,7 +57,7 @@ dev-ready:
 
 scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedded|compose|databricks] [KEEP=1] [VALIDATE=1] [TABLE=URI [VERSIONS=12,latest]]
 	@$(HARNESS) $(if $(VALIDATE),validate,scenario) $(NAME) $(if $(TARGET),--target $(TARGET)) \
-	  $(if $(KEEP),--keep) $(if $(TABLE),--table $(TABLE)) $(if $(VERSIONS),--versions $(VERSIONS)) $(ARGS)
+	  $(if $(KEEP),--keep) $(ON_TABLE) $(ARGS)
 
 validate: named run-ready ## run a scenario here, then on Databricks, and compare the two: NAME=three_versions
 	@$(HARNESS) validate $(NAME) $(if $(TARGET),--target $(TARGET)) $(if $(KEEP),--keep) $(ARGS)
@@ -74,11 +75,11 @@ asset-bundle: named run-ready ## write a Databricks Asset Bundle that runs a sce
 sweep: run-ready ## remove what has expired in the workspace
 	@$(HARNESS) sweep $(ARGS)
 
-calibrate: named run-ready ## propose bounds from runs with other seeds: NAME=... [ARGS="--repeats 10"]
-	@$(HARNESS) calibrate $(NAME) $(if $(TARGET),--target $(TARGET)) $(ARGS)
+calibrate: named run-ready ## propose bounds from runs with other seeds: NAME=... [TABLE=URI [VERSIONS=12,13]] [ARGS="--repeats 10"]
+	@$(HARNESS) calibrate $(NAME) $(if $(TARGET),--target $(TARGET)) $(ON_TABLE) $(ARGS)
 
-bisect: named run-ready ## find the version at which a bound began to fail: NAME=... [ARGS="--bound test_roc_auc"]
-	@$(HARNESS) bisect $(NAME) $(if $(TARGET),--target $(TARGET)) $(ARGS)
+bisect: named run-ready ## find the version at which a bound began to fail: NAME=... [TABLE=URI VERSIONS=9,10,11] [ARGS="--bound test_roc_auc"]
+	@$(HARNESS) bisect $(NAME) $(if $(TARGET),--target $(TARGET)) $(ON_TABLE) $(ARGS)
 
 check: run-ready ## look for mistakes in a scenario without running it: NAME=...
 	@$(HARNESS) check $(NAME) $(ARGS)

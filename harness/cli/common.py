@@ -52,6 +52,22 @@ Only = Annotated[
 ]
 
 
+TableUri = Annotated[
+    str | None,
+    typer.Option(
+        "--table",
+        metavar="URI",
+        help="A Delta table that is there already, which is read in place of building the scenario's.",
+    ),
+]
+TableVersions = Annotated[
+    str | None,
+    typer.Option(
+        "--versions", help="Of --table: numbers, times or latest, with commas between; latest without."
+    ),
+]
+
+
 def open_console() -> Console:
     """Where a command shows what it does."""
     from rich.console import Console

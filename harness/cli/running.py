@@ -7,24 +7,15 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.common import Keep, Only, ScenarioName, Target, open_console
+from harness.cli.common import Keep, Only, ScenarioName, TableUri, TableVersions, Target, open_console
 
 
 def scenario(
     name: ScenarioName,
     target: Target = None,
     keep: Keep = False,
-    table: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URI",
-            help="A Delta table that is there already, which is read in place of building the scenario's.",
-        ),
-    ] = None,
-    versions: Annotated[
-        str | None,
-        typer.Option(help="Of --table: numbers, times or latest, with commas between; latest without."),
-    ] = None,
+    table: TableUri = None,
+    versions: TableVersions = None,
     only: Only = None,
 ) -> None:
     """Run a scenario: build every version, train, explain, track, judge, publish."""
@@ -46,10 +37,13 @@ def calibrate(
     ] = False,
     out: Annotated[Path | None, typer.Option("--json", help="A file for all numbers.")] = None,
     target: Target = None,
+    table: TableUri = None,
+    versions: TableVersions = None,
     only: Only = None,
 ) -> None:
     """Run a scenario with several seeds, and propose bounds: how often they fail by chance, what they see."""
     from harness.report.studies import show_calibration
+    from harness.scenario.given_table import given_table
     from harness.studies.calibrate import calibrate as run_repeats
 
     console = open_console()
@@ -60,6 +54,7 @@ def calibrate(
         repeats=repeats,
         false_alarms=false_alarms,
         every_metric=every_metric,
+        table=given_table(table, versions),
         only=only or (),
         out=out,
     )
@@ -77,14 +72,18 @@ def bisect(
         ),
     ] = None,
     target: Target = None,
+    table: TableUri = None,
+    versions: TableVersions = None,
     only: Only = None,
 ) -> None:
     """Find the version at which a bound began to fail, with few trainings. Exit code 4: there is none."""
     from harness.report.studies import show_search
+    from harness.scenario.given_table import given_table
     from harness.studies.bisect import bisect as find, exit_code
 
     console = open_console()
-    found = find(name, target, console, bound=bound, only=only or ())
+    given = given_table(table, versions)
+    found = find(name, target, console, bound=bound, table=given, only=only or ())
     show_search(console, found)
     raise typer.Exit(exit_code(found.searched))
 

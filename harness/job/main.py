@@ -28,7 +28,7 @@ from harness.job.own import open_pipeline
 from harness.job.pipeline import ModelPipeline
 from harness.job.prepare import Samples, key_text, make_samples
 from harness.job.store import open_store
-from harness.job.table import remove_table
+from harness.job.table import remove_scratch, remove_table
 from harness.job.tracking import Tracker
 from harness.job.version import Subject, TrainedVersion, raw_rows, train_version, untrained
 from harness.results import Failure, FailureProblem, Result, Verdict, VersionResult
@@ -209,6 +209,8 @@ def publish(job: Job, trained: list[TrainedVersion]) -> None:
 def finish(job: Job, verdict: Verdict) -> Result:
     """Close the runs in MLflow, and hand back the result."""
     tracker = job.tracker.result()
+    with logged():
+        remove_scratch(job.spark, job.plan)
     with job.clock.step("log"):
         job.versions = tuple(
             each.model_copy(update={"timings": job.clock.of_version(each.name)}) for each in job.versions

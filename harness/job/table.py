@@ -69,9 +69,24 @@ def column(name: str) -> Column:
 
 def remove_table(spark: SparkSession, plan: Plan) -> None:
     """Remove the table that a run has built, with all its versions; one that was there before stays."""
-    if plan.existing_table is not None:
-        return
-    # Spark has no public way to remove a folder of a lake; Hadoop's file system does it everywhere.
+    if plan.existing_table is None:
+        files, path = _place(spark, plan.table_uri)
+        files.delete(path, True)
+
+
+def remove_scratch(spark: SparkSession, plan: Plan) -> None:
+    """Remove what the run has laid down in the lake for its processes, and its folder if that is empty."""
+    if plan.environment.scratch is not None:
+        return  # It goes with the run's other uploads.
+    files, path = _place(spark, plan.scratch_uri)
+    files.delete(path, True)
+    files, path = _place(spark, plan.run_uri)
+    if files.exists(path) and not files.listStatus(path):
+        files.delete(path, False)
+
+
+def _place(spark: SparkSession, uri: str) -> tuple[Any, Any]:
+    """Hadoop's file system and path of a URI: Spark has no public way to remove a folder of a lake."""
     context: Any = spark.sparkContext
-    path = context._jvm.org.apache.hadoop.fs.Path(plan.table_uri)  # noqa: SLF001
-    path.getFileSystem(context._jsc.hadoopConfiguration()).delete(path, True)  # noqa: SLF001
+    path = context._jvm.org.apache.hadoop.fs.Path(uri)  # noqa: SLF001
+    return path.getFileSystem(context._jsc.hadoopConfiguration()), path  # noqa: SLF001

@@ -121,14 +121,15 @@ class Plan(Model):
     @property
     def table_uri(self) -> str:
         """The table: of this run alone where it builds one, so that two runs do not meet."""
-        return self.existing_table or f"{self._uri}/{self.scenario.table.name}"
+        return self.existing_table or f"{self.run_uri}/{self.scenario.table.name}"
 
     @property
     def scratch_uri(self) -> str:
         """A folder for what the run's processes hand to each other."""
         scratch = self.environment.scratch
-        return f"{self._uri}/.scratch" if scratch is None else f"{scratch}/{self.run_id}"
+        return f"{self.run_uri}/.scratch" if scratch is None else f"{scratch}/{self.run_id}"
 
     @property
-    def _uri(self) -> str:
+    def run_uri(self) -> str:
+        """The run's own folder in the lake."""
         return f"{self.environment.lake}/runs/{self.run_id}"

@@ -12,6 +12,7 @@ from rich.console import Console
 from harness.errors import ExitCode
 from harness.results import BoundResult, Result, Verdict, VersionResult
 from harness.runs import PROBED
+from harness.scenario.given_table import GivenTable
 from harness.scenario.loader import LoadedScenario, load_scenario
 from harness.scenario.model import Scenario
 from harness.scenario.plan import Plan
@@ -37,7 +38,13 @@ class Measure(Protocol):
 
 
 def bisect(
-    scenario: str, target: str | None, console: Console, *, bound: str | None = None, only: Iterable[str] = ()
+    scenario: str,
+    target: str | None,
+    console: Console,
+    *,
+    bound: str | None = None,
+    table: GivenTable | None = None,
+    only: Iterable[str] = (),
 ) -> Bisected:
     """Find the first version at which a bound of the last one fails.
 
@@ -47,14 +54,17 @@ def bisect(
         console: Where the runs are told.
         bound: ``METRIC`` or ``METRIC.KIND``; where it is ``None``, the first that failed in the scenario's
             newest run, or else the first that fails at the last version.
+        table: To be read in place of the one that the scenario names.
         only: ``PLACE=VALUE`` each, for a scenario with a matrix.
 
     Raises:
         HarnessError: A run broke, or there is no such bound.
     """
     settings = read_settings({"target": target})
-    loaded = single(load_scenario(scenario), only)
+    loaded = single(load_scenario(scenario, table), only)
     runner = Runner(open_target(settings, console.print), settings, console)
+    if table is not None:
+        runner.say(table.words(loaded.scenario))
     inquiry = Inquiry.into(loaded.scenario, runner.plan(loaded).baselines)
     question = inquiry.question(bound) if bound is not None else None
     if question is None:

@@ -13,6 +13,7 @@ from harness.errors import UsageError
 from harness.files import write_text
 from harness.results import Result
 from harness.runs import find_run
+from harness.scenario.given_table import GivenTable
 from harness.scenario.loader import LoadedScenario, load_scenario
 from harness.scenario.model import Publish, Scenario
 from harness.settings import read_settings
@@ -47,6 +48,7 @@ def calibrate(
     repeats: int,
     false_alarms: float = 0.01,
     every_metric: bool = False,
+    table: GivenTable | None = None,
     only: Iterable[str] = (),
     out: Path | None = None,
 ) -> Calibrated:
@@ -59,6 +61,7 @@ def calibrate(
         repeats: How many seeds; a run that is there already counts.
         false_alarms: Rate of false alarms that each proposed bound may have.
         every_metric: Also what the scenario does not bound; so it is anyway where it bounds no number.
+        table: To be read in place of the one that the scenario names.
         only: ``PLACE=VALUE`` each, for a scenario with a matrix.
         out: A file besides, for all numbers as JSON.
 
@@ -70,8 +73,10 @@ def calibrate(
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise UsageError(f"--json {out}: there is no folder for this file, or it is one itself.")
     settings = read_settings({"target": target})
-    loaded = single(load_scenario(scenario), only)
+    loaded = single(load_scenario(scenario, table), only)
     runner = Runner(open_target(settings, console.print), settings, console)
+    if table is not None:
+        runner.say(table.words(loaded.scenario))
     made = list(_results(runner, loaded, repeats))
     results = [result for result, _ in made]
     baselines = runner.plan(loaded).baselines

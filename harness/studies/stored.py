@@ -75,6 +75,7 @@ def _same_inputs(stored: Plan, plan: Plan) -> bool:
         stored.harness_version == plan.harness_version
         and stored.environment.target == plan.environment.target
         and stored.existing_table == plan.existing_table
+        and stored.code_sha256 == plan.code_sha256
         and {name: _content(each) for name, each in stored.sources.items()}
         == {name: _content(each) for name, each in plan.sources.items()}
     )

@@ -184,7 +184,7 @@ def test_it_is_never_changed(spark: SparkSession, there: Existing) -> None:
     ("label", "code"), [("outcome", ExitCode.PASS), ("nothing", ExitCode.WRONG_INPUT)], ids=["good", "wrong"]
 )
 def test_a_run_leaves_it_as_it_was(spark: SparkSession, tmp_path: Path, label: str, code: ExitCode) -> None:
-    """One that goes well, and one that ends with a fault."""
+    """One that goes well, and one that ends with a fault; neither leaves a folder of its own in the lake."""
     source = write_table(tmp_path)
     spark.read.csv(str(source), header=True, inferSchema=True).write.format("delta").save(f"{tmp_path}/there")
     before = files(f"{tmp_path}/there")
@@ -195,6 +195,7 @@ def test_a_run_leaves_it_as_it_was(spark: SparkSession, tmp_path: Path, label: s
     plan = make_plan(reading, source, tmp_path).model_copy(update={"existing_table": f"{tmp_path}/there"})
     result = run(make_job(spark, plan))
     assert (code, before) == (result.exit_code, files(f"{tmp_path}/there"))
+    assert [] == list((tmp_path / "lake").glob("runs/*"))
 
 
 def test_ranges_are_short() -> None:
