@@ -15,6 +15,7 @@ VERSIONS =
 DATA =
 LABEL =
 RUN =
+HTML =
 KEEP =
 ARGS =
 VENV = .venv
@@ -103,8 +104,8 @@ runs: run-ready ## list the runs [of one table: TABLE=lc_loan [of one of its ver
 trace: run-ready ## show what a run was made from: RUN=...
 	@$(HARNESS) trace $(RUN) $(ARGS)
 
-compare: run-ready ## compare two runs: A=... B=... [latest is the newest]
-	@$(HARNESS) compare $(A) $(B) $(ARGS)
+compare: run-ready ## compare two runs: A=... B=... [latest is the newest] [HTML=FILE, a page of both side by side]
+	@$(HARNESS) compare $(A) $(B) $(if $(HTML),--html $(HTML)) $(ARGS)
 
 ui: run-ready ## show where MLflow's pages are: the stack's, or served here
 	@$(HARNESS) ui $(if $(TARGET),--target $(TARGET)) $(ARGS)

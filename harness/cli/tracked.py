@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.common import Target, open_console, running_stack, where_runs_are
+from harness.errors import NotThereError
+
+if TYPE_CHECKING:
+    from harness.verdict.parity import Parity
 
 
 def runs(
@@ -48,6 +54,9 @@ def compare(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Every value, as JSON.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="A file, for a page that shows both runs side by side.")
+    ] = None,
 ) -> None:
     """Compare two runs: fingerprints, metrics, coefficients and explanations. Exit code 1: they differ."""
     from harness.report.compare import show_parity
@@ -64,7 +73,27 @@ def compare(
         typer.echo(parity.model_dump_json(indent=2))
     else:
         show_parity(open_console(), parity)
+    if html is not None:
+        _write_page(html, runs_folder, (run_a, run_b), parity)
+        typer.echo(f"page    {html}", err=as_json)
     raise typer.Exit(parity.verdict.exit_code)
+
+
+def _write_page(file: Path, runs_folder: Path, named: tuple[str, str], parity: Parity) -> None:
+    """Write both runs side by side; a run whose plan can't be read is shown by its result alone."""
+    from harness.files import write_text
+    from harness.report.compare_html import render_comparison
+    from harness.report.pairs import Run
+    from harness.runs import find_run
+
+    found = []
+    for name in named:
+        folder = find_run(runs_folder, name)
+        plan = None
+        with suppress(NotThereError):
+            plan = folder.read_plan()
+        found.append(Run(folder.read_result(), plan))
+    write_text(file, render_comparison(found[0], found[1], parity))
 
 
 def ui(

@@ -25,19 +25,20 @@ _JOINTS = re.compile(r"(?<=[_/.,:-])(?=.)")
 
 def render_html(plan: Plan, result: Result, parity: Parity | None = None) -> str:
     """The whole report; names and messages are escaped wherever they stand."""
-    return _environment().get_template("report.html.j2").render(_context(plan, result, parity))
+    return environment().get_template("report.html.j2").render(_context(plan, result, parity))
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """What fills in the pages: whatever is put into them is escaped."""
+    made = Environment(
         loader=PackageLoader("harness.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(_filters())
-    return environment
+    made.filters.update(_filters())
+    return made
 
 
 def _filters() -> dict[str, Callable[..., object]]:
@@ -65,6 +66,7 @@ def _context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any
     weights = panels.weight_panels(result)
     span = weight_span(weights)
     return {
+        "written_by": plan.harness_version,
         "plan": plan,
         "result": result,
         "headline": rows.headline(result, parity),
@@ -86,7 +88,7 @@ def _context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any
         **_lineage(plan, result),
         "facts": facts(plan, result),
         "parity": parity,
-        **(_parity(parity) if parity else {}),
+        **(parity_context(parity) if parity else {}),
     } | _tables(result)
 
 
@@ -100,7 +102,8 @@ def _lineage(plan: Plan, result: Result) -> dict[str, Any]:
     }
 
 
-def _parity(parity: Parity) -> dict[str, Any]:
+def parity_context(parity: Parity) -> dict[str, Any]:
+    """What the part of a page on two runs needs."""
     found = differences.difference_rows(parity)
     return {
         "sides": differences.sides(parity),

@@ -50,6 +50,24 @@ def metric_svg(panel: MetricPanel) -> str:
         return to_svg(figure, panel.alternative)
 
 
+def pair_svg(panels: tuple[MetricPanel, MetricPanel], alternative: str) -> str:
+    """One metric of two runs over the versions of both, and where the second run's bounds lie."""
+    versions = list(dict.fromkeys(point.version for panel in panels for point in panel.points))
+    with mpl.rc_context(STYLE):
+        figure, axes = canvas(_METRIC_SIZE_IN)
+        axes.yaxis.grid(visible=True, color=RULE, linewidth=0.6)
+        axes.set_axisbelow(True)
+        for panel, marker, colour in zip(panels, ("o", "D"), (DOWN, UP), strict=True):
+            places = [versions.index(point.version) for point in panel.points if point.value is not None]
+            values = [point.value for point in panel.points if point.value is not None]
+            axes.plot(places, values, marker, linestyle="-", color=colour, linewidth=1.2, markersize=6)
+        for point in panels[1].points:
+            _draw_limits(axes, versions.index(point.version), point.limits)
+        _name_versions(axes, versions, _METRIC_TICK_SIGNS)
+        axes.margins(y=0.16)
+        return to_svg(figure, alternative)
+
+
 def weight_svg(panel: WeightPanel, span: tuple[float, float]) -> str:
     """One feature's weight over the versions, on the scale that all features share."""
     with mpl.rc_context(STYLE | {"font.size": 12}):

@@ -1,0 +1,159 @@
+"""Two runs side by side: what each was made from and measured, and the page that shows both."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli import app
+from harness.errors import ExitCode
+from harness.report.compare_html import render_comparison
+from harness.report.pairs import Pair, Run, bound_pairs, data_groups, fact_pairs, metric_groups, weight_groups
+from harness.results import Result, Verdict
+from harness.runs import PLAN, RESULT
+from harness.verdict.parity import compare
+from tests.unit import report_samples as samples
+
+A, B = "20260301-101500-three_versions-7f3a", "20260302-101500-three_versions-0b1c"
+GOOD, OTHER = Run(samples.result(run_id=A), samples.plan()), samples.result(run_id=B)
+
+
+def _one(**changes: Any) -> Result:
+    return samples.result((samples.version("march", 2, **changes),))
+
+
+def _page(a: Run, b: Run) -> str:
+    return render_comparison(a, b, compare(a.result, b.result))
+
+
+def test_facts_that_differ_stand_first() -> None:
+    """Of settings, those alone that differ are told."""
+    plan = samples.plan(harness_version="0.2.0")
+    found = fact_pairs(GOOD, Run(OTHER, plan))
+    differing = [pair for pair in found if pair.differs]
+    assert list(found[: len(differing)]) == differing
+    assert Pair("Harness", GOOD.plan.harness_version if GOOD.plan else "", "0.2.0", differs=True) in differing
+    assert not any(pair.name.startswith("setting ") for pair in found)
+
+
+def test_a_run_without_its_plan_is_known_by_its_result() -> None:
+    """Another version of the harness may have written the plan."""
+    found = {pair.name: pair for pair in fact_pairs(Run(OTHER), GOOD)}
+    assert (B, A) == (found["Run"].a, found["Run"].b)
+    assert ("", True) == (found["Seed"].a, found["Seed"].differs)
+
+
+def test_bounds_that_turned_stand_first() -> None:
+    """One that failed in one of the runs alone, and one that only one of them has."""
+    held, failed = samples.bound("test_f1"), samples.bound("test_f1", Verdict.FAIL)
+    rows = samples.bound("rows", bound=1.0)
+    pairs = bound_pairs(_one(bounds=(rows, held)), _one(bounds=(rows, failed, held)))
+    assert [("test_f1", True), ("test_f1", True), ("rows", False)] == [
+        (pair.column, pair.turned) for pair in pairs
+    ]
+    assert pairs[1].a is None
+
+
+def test_metrics_are_paired_with_their_difference() -> None:
+    """The second run less the first; what a run lacks is empty, and standard errors stand beside."""
+    a = _one(metrics={"test_roc_auc": 0.7, "test_roc_auc_se": 0.02, "test_f1": 0.5, "own": 1.0})
+    b = _one(metrics={"test_roc_auc": 0.75, "test_roc_auc_se": 0.02, "test_f1": 0.5})
+    [(version, pairs)] = metric_groups(a, b)
+    assert "march" == version
+    assert (
+        Pair("test_roc_auc", "0.7000 ± 0.020", "0.7500 ± 0.020", "+0.0500", differs=True),
+        Pair("own", "1", "", "", differs=True),
+        Pair("test_f1", "0.5000", "0.5000", "0", differs=False),
+    ) == pairs
+
+
+def test_the_weight_that_moved_most_stands_first() -> None:
+    """Whatever the two runs have of each feature."""
+    a = _one(explanations={"x": samples.explanation(0.1), "y": samples.explanation(0.1)})
+    b = _one(explanations={"x": samples.explanation(0.11), "y": samples.explanation(-0.3)})
+    [(_, pairs)] = weight_groups(a, b)
+    assert ["y", "x"] == [pair.name for pair in pairs]
+
+
+def test_a_version_that_one_run_lacks_is_shown() -> None:
+    """With an empty side."""
+    both, one = samples.result(), samples.result(samples.result().versions[:2])
+    name, pairs = data_groups(one, both)[-1]
+    assert ("march", {""}) == (name, {pair.a for pair in pairs})
+
+
+class _Tags(HTMLParser):
+    """What opens and closes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_page_can_be_read_by_all() -> None:
+    """Each header cell has a scope, each picture words, each section a heading that the contents lead to."""
+    parser = _Tags()
+    parser.feed(_page(GOOD, Run(OTHER, samples.plan())))
+    assert all("scope" in attributes for tag, attributes in parser.found if tag == "th")
+    drawn = [attributes for tag, attributes in parser.found if tag == "svg"]
+    assert drawn
+    assert all(each["role"] == "img" and each["aria-label"] for each in drawn)
+    links = [attributes["href"] for tag, attributes in parser.found if tag == "a"]
+    assert ["#verdict", *links] == [f"#{each['id']}" for tag, each in parser.found if tag == "h2"]
+
+
+def test_names_are_escaped() -> None:
+    """Whatever a feature or a version is called."""
+    name = "<script>alert(1)</script>"
+    page = _page(Run(_one(explanations={name: samples.explanation(0.1)})), Run(_one()))
+    assert "<script>" not in page
+
+
+def test_the_page_needs_nothing_from_elsewhere() -> None:
+    """It opens offline."""
+    page = _page(GOOD, Run(OTHER))
+    assert not any(sign in page for sign in ("http:", "https:", "@import", "src="))
+
+
+@pytest.fixture(name="home")
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with two runs, the first one with a plan that can be read."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path))
+    for run_id in (A, B):
+        folder = tmp_path / "runs" / run_id
+        folder.mkdir(parents=True)
+        result = samples.result(run_id=run_id).model_dump_json(by_alias=True)
+        (folder / RESULT).write_text(result, encoding="utf-8")
+    (tmp_path / "runs" / A / PLAN).write_text(samples.plan().model_dump_json(by_alias=True), encoding="utf-8")
+    return tmp_path
+
+
+def test_the_command_writes_the_page(home: Path) -> None:
+    """And says where it is, besides what it says anyway."""
+    done = CliRunner().invoke(app, ["compare", A, B, "--html", "both.html"])
+    assert (ExitCode.PASS, "page    both.html") == (done.exit_code, done.stdout.splitlines()[-1])
+    assert A in (home / "both.html").read_text(encoding="utf-8")
+
+
+def test_json_stays_json_beside_the_page(home: Path) -> None:
+    """The page's place goes to standard error then."""
+    done = CliRunner().invoke(app, ["compare", A, B, "--json", "--html", "both.html"])
+    assert (True, "page    both.html\n") == (done.stdout.rstrip().endswith("}"), done.stderr)
+    assert (home / "both.html").is_file()
+
+
+@pytest.mark.usefixtures("home")
+def test_a_page_that_cannot_be_written_is_told() -> None:
+    """Exit code 3, and the file."""
+    done = CliRunner().invoke(app, ["compare", A, B, "--html", f"runs/{A}/{RESULT}/both.html"])
+    assert done.exception is not None
+    assert ExitCode.NOT_THERE == getattr(done.exception, "exit_code", None)
+    assert "both.html" in str(done.exception) or RESULT in str(done.exception)
