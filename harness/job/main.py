@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,6 +52,8 @@ class Job:
     interrupted: threading.Event = field(default_factory=threading.Event)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     versions: tuple[VersionResult, ...] = ()
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    """Of the report: name of a file to its SVG."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def update(self, version: VersionResult) -> None:
@@ -76,7 +78,7 @@ def run(job: Job) -> Result:
         samples = describe_and_prepare(job, maker, checked, chosen)
         trained = train_versions(job, maker, chosen, samples)
         verdict = judge(job)
-        publish(job, trained)
+        draw_and_publish(job, trained)
         return finish(job, verdict)
     except BaseException as error:
         return fail(job, error)
@@ -183,6 +185,23 @@ def judge(job: Job) -> Verdict:
     return overall(bound for each in job.versions for bound in each.bounds)
 
 
+def draw_and_publish(job: Job, trained: list[TrainedVersion]) -> None:
+    """Draw the report's pictures while the bundles are published."""
+    with ThreadPoolExecutor(1) as beside:
+        drawn = beside.submit(draw, job)
+        publish(job, trained)
+        drawn.result()
+
+
+def draw(job: Job) -> None:
+    """Draw the report's pictures; where that fails there are none, which says nothing of the models."""
+    with logged():
+        # Imported here: it takes a second, which passes while bundles are copied.
+        from harness.report.pictures import draw_pictures
+
+        job.pictures = draw_pictures(make_result(job, Verdict.NOT_PROVEN))
+
+
 def publish(job: Job, trained: list[TrainedVersion]) -> None:
     """Copy the bundles to the model store where the scenario allows it, and load the copies back."""
     plan = job.plan
@@ -207,7 +226,7 @@ def publish(job: Job, trained: list[TrainedVersion]) -> None:
 
 
 def finish(job: Job, verdict: Verdict) -> Result:
-    """Close the runs in MLflow, and hand back the result."""
+    """Close the runs in MLflow with the pictures of the report, and hand back the result."""
     tracker = job.tracker.result()
     with logged():
         remove_scratch(job.spark, job.plan)
@@ -217,6 +236,8 @@ def finish(job: Job, verdict: Verdict) -> Result:
         )
         for each in job.versions:
             tracker.finish_version(each, overall(each.bounds))
+        with logged():
+            tracker.log_pictures(job.pictures)
     result = make_result(job, verdict)
     tracker.finish(result)
     return result

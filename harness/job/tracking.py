@@ -33,6 +33,9 @@ MODELS = "models"
 """Folder of the models among a run's artifacts."""
 CODE = "pipeline"
 """Folder of the scenario's own pipeline among the parent run's artifacts."""
+PICTURES = "pictures"
+"""Folder of the report's pictures among the parent run's artifacts."""
+_FILES_AT_ONCE = 4
 # MLflow takes 100 parameters at a time, and 1,000 metrics.
 _AT_ONCE = 100
 _SQLITE = "sqlite:///"
@@ -163,6 +166,22 @@ class Tracker:
             self.parent_run_id, metrics={f"seconds/{name}": value for name, value in result.timings.items()}
         )
         self._end(self.parent_run_id, "FINISHED")
+
+    def log_pictures(self, pictures: Mapping[str, str]) -> None:
+        """Log the report's pictures to the parent run.
+
+        Args:
+            pictures: Name of a file to its SVG.
+        """
+        parent = self.parent_run_id
+        if parent is None:
+            return
+        with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
+            list(
+                pool.map(
+                    lambda name: self._client.log_text(parent, pictures[name], f"{PICTURES}/{name}"), pictures
+                )
+            )
 
     def abandon(self, status: str) -> None:
         """Mark every run that is still open as ``FAILED`` or ``KILLED``, children first."""

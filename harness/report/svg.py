@@ -30,6 +30,19 @@ _VARIABLES = {
     UP: "--up",
     DOWN: "--down",
 }
+_LIGHT = {
+    "--ink": "#1c1d1f",
+    "--muted": "#62656b",
+    "--rule": "#dcdcd8",
+    "--limit": "#c2620e",
+    "--pass": "#1d7a46",
+    "--fail": "#b3261e",
+    "--not-proven": "#8a5a00",
+    "--paper": "#ffffff",
+    "--up": "#b4532a",
+    "--down": "#2a6db0",
+}
+"""The colours of report.css.j2 in the light."""
 # Any: matplotlib types the keys as a literal of every setting it has.
 STYLE: dict[Any, Any] = {
     # Fonts are the page's: text stays text, and its family is taken out again.
@@ -85,3 +98,11 @@ def _for_a_page(svg: str, alternative: str) -> str:
         body = body.replace(colour, f"var({variable})")
     label = escape(alternative, quote=True)
     return f'<svg {box.group() if box else ""} role="img" aria-label="{label}">{body.strip()}'
+
+
+def alone(svg: str) -> str:
+    """A drawing of ``to_svg`` as a file of its own, in the page's light colours."""
+    for variable, colour in _LIGHT.items():
+        svg = svg.replace(f"var({variable})", colour)
+    space = 'xmlns="http://www.w3.org/2000/svg" font-family="sans-serif"'
+    return svg.replace("<svg ", f'<svg {space} style="background: {_LIGHT["--paper"]}" ', 1) + "\n"

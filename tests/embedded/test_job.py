@@ -15,6 +15,7 @@ from harness.files import sha256_of
 from harness.job import bundle
 from harness.job.main import Job, run
 from harness.job.store import FolderStore
+from harness.report import pictures
 from harness.results import Result, Verdict
 from tests.embedded.runner import changed, last_version_alone, make_job, make_plan, run_job
 from tests.embedded.small import SMALL, Row, write_table
@@ -74,6 +75,30 @@ def test_the_same_scenario_gives_the_same_numbers(spark: SparkSession, good: Res
 def test_a_result_survives_its_file(good: Result) -> None:
     """result.json says all that the result says."""
     assert good == Result.model_validate_json(good.model_dump_json(by_alias=True))
+
+
+def test_the_pictures_of_the_report_are_in_mlflow(good: Result, home: Path) -> None:
+    """Below the parent run, each kind in a folder."""
+    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+    run_id = good.mlflow_run_id or ""
+    folders = {each.path for each in client.list_artifacts(run_id, "pictures")}
+    assert {f"pictures/{name}" for name in ("metrics", "explanations", "data", "curves")} == folders
+    drawn = {each.path for each in client.list_artifacts(run_id, "pictures/curves")}
+    assert {"pictures/curves/roc.svg", "pictures/curves/calibration.svg"} == drawn
+
+
+def test_a_picture_that_cannot_be_drawn_says_nothing_of_the_models(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run comes to its verdict, and its bundle is published."""
+    monkeypatch.setattr(pictures, "draw_pictures", _break)
+    result = run_job(spark, ONE_VERSION, write_table(tmp_path), tmp_path)
+    assert (None, Verdict.PASS) == (result.failure, result.verdict)
+    assert result.versions[0].bundle is not None
+
+
+def _break(_result: Result) -> dict[str, str]:
+    raise RuntimeError("no such font")
 
 
 def test_publishing_twice_changes_nothing(job: Job, good: Result, home: Path) -> None:

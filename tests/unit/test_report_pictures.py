@@ -1,0 +1,46 @@
+"""The report's pictures as files of their own."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from harness.report.pictures import draw_pictures
+from harness.results import Bin, CalibrationBin, Result, RocPoint
+from tests.unit import report_samples as samples
+
+
+def _everything() -> Result:
+    """A result with each kind of picture."""
+    versions = []
+    for at, version in enumerate(samples.result().versions):
+        bins = (Bin(start=0.0, rows=10 + at), Bin(start=1.0, rows=20))
+        ends = (RocPoint(false_positive_rate=each, true_positive_rate=each) for each in (0.0, 1.0))
+        more = {
+            "distributions": {"int_rate/<%>": bins},
+            "roc": tuple(ends),
+            "calibration": (CalibrationBin(rows=5, predicted=0.1, observed=0.2),),
+        }
+        versions.append(version.model_copy(update=more))
+    return samples.result(tuple(versions))
+
+
+def test_each_picture_of_the_report_is_a_file() -> None:
+    """By what it shows, in the report's order, with a name that any store can take."""
+    found = list(draw_pictures(_everything()))
+    assert {"metrics/00_rows.svg", "curves/roc.svg", "curves/calibration.svg"} <= set(found)
+    assert ["data/00_int_rate.svg"] == [name for name in found if name.startswith("data/")]
+    assert 9 == sum(name.startswith("explanations/") for name in found)
+
+
+def test_each_is_whole_by_itself() -> None:
+    """A drawing that a browser shows without a page around it, with its numbers in words."""
+    for text in draw_pictures(_everything()).values():
+        root = ET.fromstring(text)  # noqa: S314 - drawn by the line above
+        assert "{http://www.w3.org/2000/svg}svg" == root.tag
+        assert root.attrib["aria-label"]
+        assert "var(" not in text
+
+
+def test_what_is_not_there_is_not_drawn() -> None:
+    """No versions, no pictures."""
+    assert {} == draw_pictures(samples.result(()))
