@@ -89,7 +89,7 @@ def test_the_bundle_is_whole(stack: RunningStack, three_workers: Result) -> None
 
 
 def test_mlflow_keeps_version_zero_and_the_models(stack: RunningStack, three_workers: Result) -> None:
-    """The server has the dataset with its version, and hands out the artifacts that lie in Azurite."""
+    """The server has the dataset with its version, and hands out models and pictures that lie in Azurite."""
     [version] = three_workers.versions
     client = MlflowClient(f"http://127.0.0.1:{stack.variables['HARNESS_MLFLOW_PORT']}")
     run = client.get_run(version.run_id or "")
@@ -98,6 +98,8 @@ def test_mlflow_keeps_version_zero_and_the_models(stack: RunningStack, three_wor
     assert "0" == json.loads(used.dataset.source)["delta_table_version"]
     listed = {each.path for each in client.list_artifacts(run.info.run_id, "models")}
     assert {"models/featurizer", "models/classifier", "models/explainer"} == listed
+    drawn = {each.path for each in client.list_artifacts(three_workers.mlflow_run_id or "", "pictures")}
+    assert {"pictures/metrics", "pictures/explanations", "pictures/curves"} <= drawn
 
 
 def test_no_secret_is_seen(stack: RunningStack, three_workers: Result) -> None:

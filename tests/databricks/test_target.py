@@ -56,6 +56,8 @@ def test_three_versions_are_validated(command: Command, tracking: TrackingServer
     assert "databricks" in (folder / HTML).read_text(encoding="utf-8")
     assert [] == command.left_behind() == command.clusters_running()
     assert CALLS_AT_MOST >= len(besides_polling(command.workspace.calls)), command.workspace.calls
+    drawn = MlflowClient(tracking.url).list_artifacts(result.mlflow_run_id or "", "pictures/curves")
+    assert {"pictures/curves/roc.svg", "pictures/curves/calibration.svg"} == {each.path for each in drawn}
     names = {run.data.tags["mlflow.runName"] for run in _mlflow_runs(tracking, result.run_id)}
     versions = {f"three_versions/{each.name}" for each in result.versions}
     assert {"three_versions", *versions} == names
