@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.authoring.cost import Cost, expected_cost
 from harness.authoring.step_words import rows_from, step_in_words
-from harness.scenario.base import Model
-from harness.scenario.expect import (
-    FIRST,
-    PREVIOUS,
-    Agreement,
-    Baseline,
-    Bound,
-    Change,
-    Overlap,
-    Schema,
-)
 from harness.scenario.model import Scenario, Version
 from harness.scenario.predict import Prediction, predict
+from harness.scenario.rules.judged import judged_at
 from harness.settings import Settings
 
 DEPENDS = "depends on the data"
-_ADDED = "added"
 _WHEN = {"pass": "when every bound holds", "always": "whatever the bounds say"}
 
 
@@ -114,40 +102,8 @@ def _version(scenario: Scenario, version: Version, predicted: Prediction) -> Pla
         version=predicted.version,
         trained=version.is_trained,
         read_by=version.at,
-        bounds=_parts(scenario.expected_of(version.name), _unjudged(scenario, version)),
+        bounds=sum(1 for _ in judged_at(scenario, scenario.index_of(version.name))),
     )
-
-
-def _unjudged(scenario: Scenario, version: Version) -> frozenset[str]:
-    """What a bound here may be said ``since`` or ``on`` and is then not judged at this version."""
-    names = [each.name for each in scenario.versions]
-    place = names.index(version.name)
-    peers = scenario.trained if version.is_trained else names
-    none_before = {PREVIOUS, FIRST} if version.name == peers[0] else set()
-    all_new = {_ADDED} if place == 0 else set()
-    return frozenset({*names[place:], *none_before, *all_new})
-
-
-def _parts(value: object, unjudged: frozenset[str]) -> int:
-    """How many verdicts an expectation leads to."""
-    if getattr(value, "since", None) in unjudged or getattr(value, "on", None) in unjudged:
-        return 0
-    if isinstance(value, Bound | Change | Baseline | Schema):
-        fields = ("min", "max", "equals", "exact", "at_least")
-        own = sum(getattr(value, name, None) is not None for name in fields)
-        inner = (getattr(value, name, None) for name in ("change", "baseline"))
-        return own + _sum(inner, unjudged)
-    if isinstance(value, str | Overlap | Agreement):
-        return 1
-    if isinstance(value, Model):
-        return _sum((getattr(value, name) for name in type(value).model_fields), unjudged)
-    if isinstance(value, dict | tuple):
-        return _sum(value.values() if isinstance(value, dict) else value, unjudged)
-    return 0
-
-
-def _sum(values: Iterable[object], unjudged: frozenset[str]) -> int:
-    return sum(_parts(value, unjudged) for value in values)
 
 
 def _published(scenario: Scenario, settings: Settings) -> str:
