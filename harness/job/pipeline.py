@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from pyspark.sql import DataFrame
 
+from harness.metrics import R2_OF_OWN
 from harness.results import GridPoint, Measured
 
 FEATURES = "features"
@@ -84,8 +85,8 @@ class Explainer:
     """Column that it writes: vectors, one per explained class; the first one counts."""
     r2: str | None = None
     """Column with the vector of how well each local explanation fits; none where there is no such thing."""
-    r2_metric: str = "explanation_r2_mean"
-    """The metric that the mean of it is called."""
+    r2_metric: str = R2_OF_OWN
+    """The metric that the mean of it is called; a pipeline in Python has no say in it."""
     unit: Literal["slope", "contribution"] = "slope"
     """``slope``: change in probability per unit of the feature. ``contribution``: the part of the row's
     probability that the feature brings, as SHAP values are."""

@@ -47,7 +47,7 @@ class Good:
         return {"test_brier": row[0], "nothing": float("nan")}
 
     def explain(self, model: Any, background: DataFrame, context: Context) -> Explainer:
-        return replace(make_explainer(model, background, context.samples), r2_metric="explanation_r2_mean")
+        return make_explainer(model, background, context.samples)
 
 
 class NoStages(Good):
