@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,7 +52,7 @@ class Job:
     interrupted: threading.Event = field(default_factory=threading.Event)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     versions: tuple[VersionResult, ...] = ()
-    pictures: Mapping[str, str] = field(default_factory=dict)
+    pictures: dict[str, str] = field(default_factory=dict)
     """Of the report: name of a file to its SVG."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -186,15 +186,19 @@ def judge(job: Job) -> Verdict:
 
 
 def draw_and_publish(job: Job, trained: list[TrainedVersion]) -> None:
-    """Draw the report's pictures while the bundles are published."""
+    """Draw the report's pictures while the bundles are published, and then the way to them."""
     with ThreadPoolExecutor(1) as beside:
         drawn = beside.submit(draw, job)
         publish(job, trained)
         drawn.result()
+    with logged():
+        from harness.report.pictures import draw_lineage
+
+        job.pictures |= draw_lineage(job.plan, make_result(job, Verdict.NOT_PROVEN))
 
 
 def draw(job: Job) -> None:
-    """Draw the report's pictures; where that fails there are none, which says nothing of the models."""
+    """Draw what was measured; where that fails there are no pictures, which says nothing of the models."""
     with logged():
         # Imported here: it takes a second, which passes while bundles are copied.
         from harness.report.pictures import draw_pictures

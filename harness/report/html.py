@@ -9,11 +9,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import data, differences, panels, rows, tables, way, words
+from harness.report import data, differences, panels, rows, tables, words
 from harness.report.curves import calibration_svg, distribution_svg, roc_svg
 from harness.report.facts import facts, missing_versions
 from harness.report.plots import metric_svg, weight_span, weight_svg
-from harness.report.svg import clip
+from harness.report.way import ways
+from harness.report.way_svg import lineage_svg
 from harness.results import Result, Verdict
 from harness.scenario.plan import Plan
 from harness.verdict.parity import Parity
@@ -52,7 +53,6 @@ def _filters() -> dict[str, Callable[..., object]]:
         "count": words.count,
         "absent": lambda value: value or words.ABSENT,
         "breakable": breakable,
-        "clipped": clip,
     }
 
 
@@ -85,21 +85,11 @@ def _context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any
             (panel, _drawn(distribution_svg(panel))) for panel in data.distribution_panels(result)
         ],
         "features_left_out": max(0, len(tables.ranked_features(result)) - panels.MAX_FEATURES),
-        **_lineage(plan, result),
+        "lineage": _drawn(lineage_svg(ways(plan, result))),
         "facts": facts(plan, result),
         "parity": parity,
         **(parity_context(parity) if parity else {}),
     } | _tables(result)
-
-
-def _lineage(plan: Plan, result: Result) -> dict[str, Any]:
-    found = way.ways(plan, result)
-    return {
-        "ways": found,
-        "told": way.alternative(found),
-        "width": way.WIDTH,
-        "row_height": way.ROW_HEIGHT,
-    }
 
 
 def parity_context(parity: Parity) -> dict[str, Any]:

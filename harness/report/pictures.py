@@ -9,14 +9,23 @@ from harness.report import data, panels
 from harness.report.curves import calibration_svg, distribution_svg, roc_svg
 from harness.report.plots import metric_svg, weight_span, weight_svg
 from harness.report.svg import alone
+from harness.report.way import ways
+from harness.report.way_svg import lineage_svg
 from harness.results import Result
+from harness.scenario.plan import Plan
 
 _NOT_IN_NAME = re.compile(r"\W+")
 
 
 def draw_pictures(result: Result) -> dict[str, str]:
-    """Name of a file, below folders of their own kind, to its SVG: in the report's light colours."""
+    """What was measured: name of a file, below folders of their own kind, to its SVG in the light colours."""
     return {name: alone(svg) for name, svg in _drawn(result)}
+
+
+def draw_lineage(plan: Plan, result: Result) -> dict[str, str]:
+    """The way from the steps to the bundles, once it is known what was published; none without versions."""
+    drawn = lineage_svg(ways(plan, result))
+    return {"lineage.svg": alone(drawn)} if drawn else {}
 
 
 def _drawn(result: Result) -> Iterator[tuple[str, str]]:

@@ -39,6 +39,7 @@ _LIGHT = {
     "--fail": "#b3261e",
     "--not-proven": "#8a5a00",
     "--paper": "#ffffff",
+    "--card": "#f7f7f5",
     "--up": "#b4532a",
     "--down": "#2a6db0",
 }

@@ -78,11 +78,15 @@ def test_a_result_survives_its_file(good: Result) -> None:
 
 
 def test_the_pictures_of_the_report_are_in_mlflow(good: Result, home: Path) -> None:
-    """Below the parent run, each kind in a folder."""
+    """Below the parent run, each kind in a folder, and the lineage."""
     client = MlflowClient(f"sqlite:///{home}/mlflow.db")
     run_id = good.mlflow_run_id or ""
     folders = {each.path for each in client.list_artifacts(run_id, "pictures")}
-    assert {f"pictures/{name}" for name in ("metrics", "explanations", "data", "curves")} == folders
+    assert {
+        f"pictures/{name}" for name in ("metrics", "explanations", "data", "curves", "lineage.svg")
+    } == folders
+    lineage = Path(client.download_artifacts(run_id, "pictures/lineage.svg")).read_text()
+    assert len(good.versions) == lineage.count(">published</text>")
     drawn = {each.path for each in client.list_artifacts(run_id, "pictures/curves")}
     assert {"pictures/curves/roc.svg", "pictures/curves/calibration.svg"} == drawn
 

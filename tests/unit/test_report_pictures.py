@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from harness.report.pictures import draw_pictures
+from harness.report.pictures import draw_lineage, draw_pictures
 from harness.results import Bin, CalibrationBin, Result, RocPoint
 from tests.unit import report_samples as samples
 
@@ -34,7 +34,9 @@ def test_each_picture_of_the_report_is_a_file() -> None:
 
 def test_each_is_whole_by_itself() -> None:
     """A drawing that a browser shows without a page around it, with its numbers in words."""
-    for text in draw_pictures(_everything()).values():
+    drawn = {**draw_pictures(_everything()), **draw_lineage(samples.plan(), _everything())}
+    assert "lineage.svg" in drawn
+    for text in drawn.values():
         root = ET.fromstring(text)  # noqa: S314 - drawn by the line above
         assert "{http://www.w3.org/2000/svg}svg" == root.tag
         assert root.attrib["aria-label"]
@@ -43,4 +45,4 @@ def test_each_is_whole_by_itself() -> None:
 
 def test_what_is_not_there_is_not_drawn() -> None:
     """No versions, no pictures."""
-    assert {} == draw_pictures(samples.result(()))
+    assert {} == draw_pictures(samples.result(())) == draw_lineage(samples.plan(), samples.result(()))

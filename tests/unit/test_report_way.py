@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
-
-from markupsafe import escape
 
 from harness.report.html import render_html
 from harness.report.way import MODELS, Way, alternative, ways
