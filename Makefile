@@ -138,8 +138,8 @@ test-fast: dev-ready ## the tests without linters, Compose and the stand-in for 
 test-unit: dev-ready ## the tests that start no Spark
 	@$(PYTEST) tests/unit $(ARGS)
 
-test-scenarios: dev-ready ## the scenarios that ship, on one session
-	@$(PYTEST) tests/embedded/test_scenarios.py tests/embedded/test_three_versions.py $(ARGS)
+test-scenarios: dev-ready ## the scenarios that ship, as they are
+	@$(PYTEST) tests/embedded/test_shipped.py tests/embedded/test_three_versions.py $(ARGS)
 
 test-databricks: dev-ready ## the tests of the Databricks target, on a stand-in for a workspace
 	@$(PYTEST) tests/databricks $(ARGS)

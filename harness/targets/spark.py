@@ -16,6 +16,8 @@ _ALWAYS = {
 _FOR_SMALL_DATA = {
     "spark.sql.shuffle.partitions": "2",
     "spark.databricks.delta.snapshotPartitions": "1",
+    # A vacuum lists the table in so many tasks, by default ten thousand.
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
     "spark.sql.adaptive.enabled": "false",
     # Compiling a stage takes longer than interpreting it on so few rows.
     "spark.sql.codegen.wholeStage": "false",

@@ -12,6 +12,7 @@ from databricks.sdk.clock import Clock
 from databricks.sdk.config import Config
 
 from harness.workspace import runs
+from tests.databricks.command import Command
 from tests.databricks.following import Bench, make_bench
 from tests.databricks.standin.quick import QuickTasks
 from tests.databricks.standin.server import StandIn
@@ -57,6 +58,12 @@ def spark_workspace(tracking: TrackingServer, tmp_path_factory: pytest.TempPathF
     """A workspace whose clusters really run what is submitted."""
     with StandIn(tmp_path_factory.mktemp("workspace"), tracking_url=tracking.url) as standin:
         yield standin
+
+
+@pytest.fixture
+def command(spark_workspace: StandIn, tmp_path: Path) -> Command:
+    spark_workspace.calm()
+    return Command(spark_workspace, tmp_path / ".harness")
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,14 @@ from harness.events import Event
 from harness.job.clock import Clock
 from harness.job.main import Job, run
 from harness.job.tracking import Tracker
-from harness.results import Result
+from harness.results import Result, Verdict
 from harness.scenario.loader import load_scenario
 from harness.scenario.model import Scenario
 from harness.scenario.plan import Environment, Plan, SourceData
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = ROOT / "scenarios"
+LOANS = SCENARIOS / "data" / "lc_loan_2018q1.csv"
 
 
 def load(name: str) -> Scenario:
@@ -77,6 +78,29 @@ def make_job(spark: SparkSession, plan: Plan, events: list[Event] | None = None)
 def run_job(spark: SparkSession, scenario: Scenario, source: Path, home: Path, run_id: str = "run") -> Result:
     """Run a scenario to its result."""
     return run(make_job(spark, make_plan(scenario, source, home, run_id)))
+
+
+def run_shipped(spark: SparkSession, name: str, home: Path, scenario: Scenario | None = None) -> Result:
+    """A scenario as it ships, or a change of it, on its own data."""
+    loaded = load_scenario(str(SCENARIOS / f"{name}.yaml"))
+    sources = {
+        path: SourceData(uri=source.uri, format=source.format, options=source.options)
+        for path, source in loaded.sources.items()
+    }
+    code = dict(loaded.code.files) if loaded.code else {}
+    plan = make_plan(scenario or loaded.scenario, LOANS, home)
+    plan = plan.model_copy(update={"sources": sources, "code": code})
+    return run(make_job(spark, plan))
+
+
+def caught(result: Result) -> set[str]:
+    """The bounds that failed, by version and metric."""
+    return {
+        f"{version.name}.{bound.metric}"
+        for version in result.versions
+        for bound in version.bounds
+        if bound.verdict is Verdict.FAIL
+    }
 
 
 def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

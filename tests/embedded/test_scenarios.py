@@ -1,4 +1,4 @@
-"""The scenarios that ship, run by the job on the session that all tests share: what they prove and refuse."""
+"""The scenarios that ship with something changed in them or in their data: what they prove and refuse."""
 
 from __future__ import annotations
 
@@ -8,55 +8,10 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from harness.job.main import run
-from harness.results import Result, Verdict
-from harness.scenario.loader import load_scenario
-from harness.scenario.model import Scenario
-from harness.scenario.plan import SourceData
-from tests.embedded.runner import SCENARIOS, changed, last_version_alone, load, make_job, make_plan, run_job
+from harness.results import Verdict
+from tests.embedded.runner import LOANS, caught, changed, last_version_alone, load, run_job, run_shipped
 
 pytestmark = pytest.mark.spark
-
-# three_versions is run by the command itself, in test_three_versions.
-SHIPPED = sorted(file.stem for file in SCENARIOS.glob("*.yaml") if file.stem != "three_versions")
-LOANS = SCENARIOS / "data" / "lc_loan_2018q1.csv"
-
-
-def run_shipped(spark: SparkSession, name: str, home: Path, scenario: Scenario | None = None) -> Result:
-    """A scenario as it ships, or a change of it, on its own data."""
-    loaded = load_scenario(str(SCENARIOS / f"{name}.yaml"))
-    sources = {
-        path: SourceData(uri=source.uri, format=source.format, options=source.options)
-        for path, source in loaded.sources.items()
-    }
-    code = dict(loaded.code.files) if loaded.code else {}
-    plan = make_plan(scenario or loaded.scenario, LOANS, home)
-    plan = plan.model_copy(update={"sources": sources, "code": code})
-    return run(make_job(spark, plan))
-
-
-def caught(result: Result) -> set[str]:
-    """The bounds that failed, by version and metric."""
-    return {
-        f"{version.name}.{bound.metric}"
-        for version in result.versions
-        for bound in version.bounds
-        if bound.verdict is Verdict.FAIL
-    }
-
-
-@pytest.mark.parametrize("name", SHIPPED)
-def test_what_ships_comes_to_what_it_must(spark: SparkSession, tmp_path: Path, name: str) -> None:
-    """Every scenario passes; of one that must be caught, the bounds that it names fail, and no others.
-
-    What is caught is not handed on.
-    """
-    scenario = load(name)
-    result = run_shipped(spark, name, tmp_path)
-    assert (None, Verdict.PASS) == (result.failure, result.verdict)
-    assert set(scenario.caught_by) == caught(result)
-    published = [version.bundle for version in result.versions if version.bundle]
-    assert bool(published) == (scenario.publish.when == "pass" and not scenario.caught_by)
 
 
 @pytest.mark.parametrize("seed", range(1, 6))

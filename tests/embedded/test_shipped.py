@@ -1,0 +1,30 @@
+"""The scenarios that ship, run as they are by the job, on the session that all tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from harness.results import Verdict
+from tests.embedded.runner import SCENARIOS, caught, load, run_shipped
+
+pytestmark = pytest.mark.spark
+
+# three_versions is run by the command itself, in test_three_versions.
+SHIPPED = sorted(file.stem for file in SCENARIOS.glob("*.yaml") if file.stem != "three_versions")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_ships_comes_to_what_it_must(spark: SparkSession, tmp_path: Path, name: str) -> None:
+    """Every scenario passes; of one that must be caught, the bounds that it names fail, and no others.
+
+    What is caught is not handed on.
+    """
+    scenario = load(name)
+    result = run_shipped(spark, name, tmp_path)
+    assert (None, Verdict.PASS) == (result.failure, result.verdict)
+    assert set(scenario.caught_by) == caught(result)
+    published = [version.bundle for version in result.versions if version.bundle]
+    assert bool(published) == (scenario.publish.when == "pass" and not scenario.caught_by)
