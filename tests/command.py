@@ -30,7 +30,7 @@ def run_command(
 @contextmanager
 def started_command(arguments: Sequence[str], environ: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """The command, running; ended at the end, whatever happens."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         _command(arguments),
         cwd=ROOT,
         env=environ,
@@ -38,13 +38,13 @@ def started_command(arguments: Sequence[str], environ: Mapping[str, str]) -> Ite
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.communicate()
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.communicate()
 
 
 def wait_for(process: subprocess.Popen[str], text: str) -> None:
