@@ -38,11 +38,21 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> 
         scenario_file=loaded.document.file,
         scenario_sha256=loaded.sha256,
         environment=environment,
-        sources={name: target.place(_data_of(source)) for name, source in loaded.sources.items()},
+        sources={name: target.place(data_of(source)) for name, source in loaded.sources.items()},
         code={} if loaded.code is None else dict(loaded.code.files),
         existing_table=target.existing_table(existing) if existing is not None else None,
         baselines=baselines,
         settings=tuple(_in_force(settings, environment, scenario.publish.to)),
+    )
+
+
+def data_of(source: SourceFile) -> SourceData:
+    """What a plan says of a source; a single file's content by its digest."""
+    return SourceData(
+        uri=source.uri,
+        format=source.format,
+        options=source.options,
+        sha256=sha256_of(source.path) if source.path and source.path.is_file() else None,
     )
 
 
@@ -67,12 +77,3 @@ def _in_force(settings: Settings, environment: Environment, store: str) -> Itera
             yield setting
         else:
             yield Setting(name=setting.name, value=value, origin=f"target {environment.target}")
-
-
-def _data_of(source: SourceFile) -> SourceData:
-    return SourceData(
-        uri=source.uri,
-        format=source.format,
-        options=source.options,
-        sha256=sha256_of(source.path) if source.path and source.path.is_file() else None,
-    )

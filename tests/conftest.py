@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.planning import data_of
 from harness.scenario.loader import load_scenario
 from harness.scenario.model import Scenario
-from harness.scenario.plan import SourceData
 from harness.settings import read_settings
 from harness.targets.embedded import Embedded
 
@@ -73,5 +73,4 @@ def loans(spark: SparkSession) -> Loans:
 
     loaded = load_scenario(str(SCENARIOS / "three_versions.yaml"))
     [found] = loaded.sources.values()
-    source = SourceData(uri=found.uri, format=found.format, options=found.options)
-    return Loans(loaded.scenario, read_source(spark, source).persist())
+    return Loans(loaded.scenario, read_source(spark, data_of(found)).persist())

@@ -18,12 +18,11 @@ from harness.storage.uri import StorageUri
 from harness.targets.compose import MODELS, Compose
 from harness.verdict.parity import compare
 from tests.compose.conftest import RunningStack
-from tests.embedded.runner import SCENARIOS, changed, last_version_alone, load, run_job
+from tests.embedded.runner import LOANS, changed, last_version_alone, load, run_job
 from tests.embedded.small import write_own_scenario
 
 pytestmark = [pytest.mark.spark, pytest.mark.compose]
 
-LOANS = SCENARIOS / "data" / "lc_loan_2018q1.csv"
 PARTITIONS = 3
 
 

@@ -14,12 +14,7 @@ from harness.verdict.parity import Parity
 from tests.command import wait_for
 from tests.databricks.command import Command, besides_polling
 from tests.databricks.standin.tracking import TrackingServer
-from tests.embedded.small import (
-    LONG,
-    UNPUBLISHED,
-    write_own_scenario,
-    write_scenario,
-)
+from tests.embedded.small import LONG, UNPUBLISHED, write_own_scenario, write_scenario
 
 CALLS_AT_MOST = 25
 

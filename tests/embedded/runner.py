@@ -15,6 +15,7 @@ from harness.events import Event
 from harness.job.clock import Clock
 from harness.job.main import Job, run
 from harness.job.tracking import Tracker
+from harness.planning import data_of
 from harness.results import Result, Verdict
 from harness.scenario.loader import load_scenario
 from harness.scenario.model import Scenario
@@ -83,10 +84,7 @@ def run_job(spark: SparkSession, scenario: Scenario, source: Path, home: Path, r
 def run_shipped(spark: SparkSession, name: str, home: Path, scenario: Scenario | None = None) -> Result:
     """A scenario as it ships, or a change of it, on its own data."""
     loaded = load_scenario(str(SCENARIOS / f"{name}.yaml"))
-    sources = {
-        path: SourceData(uri=source.uri, format=source.format, options=source.options)
-        for path, source in loaded.sources.items()
-    }
+    sources = {path: data_of(source) for path, source in loaded.sources.items()}
     code = dict(loaded.code.files) if loaded.code else {}
     plan = make_plan(scenario or loaded.scenario, LOANS, home)
     plan = plan.model_copy(update={"sources": sources, "code": code})
