@@ -149,8 +149,9 @@ class Stack:
         """Remove the stack's containers and, where it is said so, its volumes with all data.
 
         Raises:
-            NotThereError: The engine does not do it.
+            NotThereError: No engine answers, or it does not do it.
         """
+        require_engine()
         arguments = ["--profile", "job", "down", "--remove-orphans", "--timeout", "10"]
         answer = docker(self.compose(*arguments, *(["--volumes"] if volumes else [])), self.environ())
         if answer.returncode != 0:
@@ -164,10 +165,16 @@ class Stack:
         self._remove_images(keep=set())
         shutil.rmtree(self.files.folder, ignore_errors=True)
 
-    def logs(self, services: Sequence[str], *, follow: bool) -> int:
-        """Show what services say; the exit code is Compose's."""
+    def logs(self, services: Sequence[str], *, follow: bool) -> None:
+        """Show what services say.
+
+        Raises:
+            NotThereError: No engine answers, or there is no such service.
+        """
+        require_engine()
         arguments = ["logs", "--tail", "200", *(["--follow"] if follow else []), *services]
-        return docker(self.compose(*arguments), self.environ(), shown=True).returncode
+        if docker(self.compose(*arguments), self.environ(), shown=True).returncode != 0:
+            raise NotThereError("Can't show what the stack's services say; the reason stands above.")
 
     def services(self) -> list[Service]:
         """Every container of the stack, also those that have ended."""

@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from harness.errors import ExitCode, NotThereError, UsageError
 from harness.settings import Settings, read_settings
 from harness.stack.docker import docker, has_images, require_engine
+from harness.stack.stack import Stack
 from harness.targets import open_target
 from harness.targets.compose import Compose
 from harness.targets.embedded import Embedded
@@ -19,6 +21,8 @@ NO_ENGINE = (
     "No Docker engine answers: {}\n"
     "  Start it (systemctl start docker), be in its group (docker), or use --target embedded."
 )
+NO_INFO = "info) echo 'Cannot connect.' >&2; exit 1 ;;"
+COMPOSE_ALONE = 'compose) if [ "$2" = version ]; then echo 2.24.0; else exit 1; fi ;;'
 INFO, COMPOSE, IMAGES = "info) echo 27.5.1 ;;", "compose) echo 2.24.0 ;;", "image) exit 0 ;;"
 
 
@@ -97,6 +101,36 @@ def test_a_compose_that_is_none_or_too_old_is_told(path: Path, answer: str) -> N
         "Docker has no Compose of version 2.24 or later.\n"
         "  Install the package docker-compose-plugin, or use --target embedded."
     )
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [Stack.down, Stack.remove, lambda stack: stack.logs([], follow=False)],
+    ids=["down", "clean", "logs"],
+)
+def test_a_stack_without_an_engine_is_told_as_such(
+    path: Path, tmp_path: Path, ask: Callable[[Stack], None]
+) -> None:
+    """The message says what to start, whatever was asked of the stack."""
+    _engine(path, NO_INFO, COMPOSE_ALONE)
+    with pytest.raises(NotThereError) as caught:
+        ask(Stack(_settings(tmp_path, "compose")))
+    assert NO_ENGINE.format("Cannot connect.") == str(caught.value)
+
+
+def test_a_run_without_an_engine_is_told_as_such(path: Path, tmp_path: Path) -> None:
+    """That there is nothing to clean up either does not hide what the run lacks."""
+    _engine(path, NO_INFO, COMPOSE_ALONE)
+    with pytest.raises(NotThereError) as caught:
+        Compose(_settings(tmp_path, "compose")).prepare(samples.plan())
+    assert NO_ENGINE.format("Cannot connect.") == str(caught.value)
+
+
+def test_logs_of_no_service_are_a_fault(path: Path, tmp_path: Path) -> None:
+    """What Compose refuses is no success."""
+    _engine(path, INFO, COMPOSE_ALONE)
+    with pytest.raises(NotThereError, match="Can't show what the stack's services say"):
+        Stack(_settings(tmp_path, "compose")).logs(["no-such"], follow=False)
 
 
 @pytest.mark.parametrize("version", ["2.24.0", "v2.24.0-desktop.1", "2.100.1", "5.0.0"])
