@@ -14,7 +14,8 @@ from harness.verdict.parity import Parity
 from tests.command import wait_for
 from tests.databricks.command import Command, besides_polling
 from tests.databricks.standin.tracking import TrackingServer
-from tests.embedded.small import LONG, UNPUBLISHED, write_own_scenario, write_scenario
+from tests.embedded.runner import fewer_fits
+from tests.embedded.small import LONG, UNPUBLISHED, write_file, write_own_scenario, write_scenario
 
 CALLS_AT_MOST = 25
 
@@ -22,9 +23,9 @@ CALLS_AT_MOST = 25
 pytestmark = pytest.mark.timeout(1200)
 
 
-def test_three_versions_are_validated(command: Command, tracking: TrackingServer) -> None:
+def test_three_versions_are_validated(command: Command, tracking: TrackingServer, tmp_path: Path) -> None:
     """Here and on the cluster: the same numbers, one exit code, and nothing left running or lying about."""
-    done = command.run("validate", "three_versions")
+    done = command.run("validate", write_file(tmp_path, fewer_fits()))
     assert 0 == done.returncode, done.stdout + done.stderr
     result = command.result()
     folder = command.home / "runs" / "latest"

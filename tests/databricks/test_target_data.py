@@ -15,13 +15,20 @@ from tests.embedded.small import ONE_VERSION, UNPUBLISHED, write_scenario, write
 pytestmark = pytest.mark.timeout(1200)
 
 
-def test_what_differs_in_the_data_is_found(command: Command, tmp_path: Path) -> None:
-    """A row that was changed on one of the sides alone: parity fails and says where."""
-    scenario = write_scenario(tmp_path, UNPUBLISHED)
+def test_nothing_is_proven_without_a_local_run_and_with_one_what_differs_is_found(
+    command: Command, tmp_path: Path
+) -> None:
+    """Exit code 4 names the command that runs both; then a row changed on one side alone fails parity."""
+    scenario = write_scenario(tmp_path, ONE_VERSION)
+    sent = command.run("scenario", scenario, "--target", "databricks")
+    assert 4 == sent.returncode, sent.stdout + sent.stderr
+    assert "There is no local run" in sent.stdout
+    assert "make validate" in sent.stdout
+    [version] = command.result().versions
+    assert version.bundle is not None
+    assert (Path(version.bundle) / "manifest.json").is_file()
     local = command.run("scenario", scenario, "--target", "embedded")
     assert 0 == local.returncode, local.stderr
-    sent = command.run("scenario", scenario, "--target", "databricks")
-    assert 0 == sent.returncode, sent.stdout + sent.stderr
     [rows] = command.workspace.volumes.rglob("readings.csv")
     # What is there by its name is not sent again: the cluster reads another value than this machine.
     rows.write_text(rows.read_text().replace("good", "bad", 1))
@@ -56,18 +63,6 @@ def test_several_sources_are_sent_and_their_table_is_read_again(command: Command
     assert [each.fingerprint for each in first.versions] == [each.fingerprint for each in again.versions]
     here = command.run("scenario", scenario, "--target", "embedded", *on)
     assert (3, True) == (here.returncode, "it lies in a volume of a workspace" in here.stderr)
-
-
-def test_without_a_local_run_nothing_is_proven(command: Command, tmp_path: Path) -> None:
-    """Exit code 4, and the command that runs both; the bundle is published all the same."""
-    scenario = write_scenario(tmp_path, ONE_VERSION)
-    done = command.run("scenario", scenario, "--target", "databricks")
-    assert 4 == done.returncode, done.stdout + done.stderr
-    assert "There is no local run" in done.stdout
-    assert "make validate" in done.stdout
-    [version] = command.result().versions
-    assert version.bundle is not None
-    assert (Path(version.bundle) / "manifest.json").is_file()
 
 
 def test_the_older_runtime_and_workspace_files(command: Command, tmp_path: Path) -> None:

@@ -36,6 +36,15 @@ def changed(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
     return Scenario.model_validate(_merged(scenario.model_dump(exclude_none=True), changes))
 
 
+def fewer_fits() -> Scenario:
+    """The scenario that ships, on its own loans, with fewer fits and fewer rows explained."""
+    fewer = {
+        "table": {"source": str(LOANS)},
+        "pipeline": {"model": {"grid": {"reg_param": [0, 0.01]}}, "explainer": {"rows": 20}},
+    }
+    return changed(load("three_versions"), fewer)
+
+
 def last_version_alone(scenario: Scenario) -> Scenario:
     """The scenario's last version, built at once, with its bounds but for those on a change."""
     last = scenario.model_dump(exclude_none=True)["versions"][-1]

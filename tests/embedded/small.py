@@ -78,7 +78,12 @@ def write_table(folder: Path, change: Callable[[Row], Row] = lambda row: row) ->
 def write_scenario(folder: Path, scenario: Scenario) -> str:
     """The scenario as a file, with its table beside it."""
     write_table(folder)
-    file = folder / "small.yaml"
+    return write_file(folder, scenario)
+
+
+def write_file(folder: Path, scenario: Scenario) -> str:
+    """The scenario as a file, by its name."""
+    file = folder / f"{scenario.name}.yaml"
     said = scenario.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     YAML(typ="safe").dump(said, file)
     return str(file)
