@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from harness.runs import read_result
 from tests.command import wait_for
 from tests.compose.conftest import RunningStack
-from tests.embedded.small import LONG, ONE_VERSION, UNPUBLISHED, write_scenario
+from tests.embedded.small import LONG, UNPUBLISHED, write_scenario
 
 pytestmark = [pytest.mark.spark, pytest.mark.compose]
 
@@ -32,7 +32,7 @@ def test_a_worker_is_killed_in_the_middle_of_training(stack: RunningStack, tmp_p
 
 def test_azurite_stops_and_starts_again(stack: RunningStack, tmp_path: Path) -> None:
     """The run passes or names the service; the next one passes, on every row once."""
-    file = write_scenario(tmp_path, ONE_VERSION)
+    file = write_scenario(tmp_path, UNPUBLISHED)
     with stack.started("scenario", file) as process:
         wait_for(process, "run: ingest done")
         [azurite] = stack.containers("azurite")

@@ -18,7 +18,7 @@ from harness.storage.uri import StorageUri
 from harness.targets.compose import MODELS, Compose
 from harness.verdict.parity import compare
 from tests.compose.conftest import RunningStack
-from tests.embedded.runner import LOANS, changed, last_version_alone, load, run_job
+from tests.embedded.runner import LOANS, changed, fewer_fits, last_version_alone, run_job
 from tests.embedded.small import write_own_scenario
 
 pytestmark = [pytest.mark.spark, pytest.mark.compose]
@@ -29,14 +29,7 @@ PARTITIONS = 3
 @pytest.fixture(scope="module")
 def scenario() -> Scenario:
     """All loans, trained on in three partitions, with fewer fits than the scenario that ships."""
-    fewer = {
-        "table": {"source": str(LOANS)},
-        "pipeline": {
-            "model": {"partitions": PARTITIONS, "grid": {"reg_param": [0, 0.01]}, "folds": 2},
-            "explainer": {"rows": 20},
-        },
-    }
-    return last_version_alone(changed(load("three_versions"), fewer))
+    return last_version_alone(changed(fewer_fits(), {"pipeline": {"model": {"partitions": PARTITIONS}}}))
 
 
 @pytest.fixture(scope="module")
