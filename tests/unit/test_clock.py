@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
 from harness.events import Event
+from harness.job import clock as module
 from harness.job.clock import Clock
 
 
@@ -15,9 +16,9 @@ def ignore(_event: Event) -> None:
 
 @pytest.fixture
 def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What the clock reads, one after the other."""
+    """What the clock reads, one after the other; and it alone, as other threads look at the time too."""
     readings: list[float] = []
-    monkeypatch.setattr(time, "monotonic", lambda: readings.pop(0))
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: readings.pop(0)))
     return readings
 
 
