@@ -14,7 +14,7 @@ from harness.scenario import rules
 from harness.scenario.document import Document, read_document
 from harness.scenario.given_table import GivenTable
 from harness.scenario.matrix import combinations
-from harness.scenario.messages import problems_of
+from harness.scenario.mend import mend, validated
 from harness.scenario.model import Scenario
 from harness.scenario.own import OwnCode, read_code
 from harness.scenario.source import SourceFile, locate_sources
@@ -77,7 +77,7 @@ def load_scenario(name_or_file: str, table: GivenTable | None = None) -> LoadedS
     """
     path = find_scenario(name_or_file)
     document = read_document(path)
-    scenario = _validate(document)
+    scenario = _validate(document, path.parent)
     problems = list(rules.problems(scenario))
     if table is not None:
         if problems:
@@ -106,18 +106,25 @@ def _missing_in_matrix(scenario: Scenario, folder: Path) -> list[Problem]:
     return list(found.values())
 
 
-def _validate(document: Document) -> Scenario:
+def _validate(document: Document, folder: Path) -> Scenario:
     try:
-        scenario = Scenario.model_validate(document.values, by_alias=True, by_name=False)
-        scenario.model_dump_json()
+        return validated(document.values)
     except ValidationError as error:
-        raise document.error(list(problems_of(error, document.values))) from error
+        raise document.error(_problems(document, error, folder)) from error
     except PydanticSerializationError as error:
         # YAML lets half of a surrogate pair be written, which no file can hold.
         raise document.error(
             [Problem("some of its text is not Unicode: half of a surrogate pair.")]
         ) from error
-    return scenario
+
+
+def _problems(document: Document, error: ValidationError, folder: Path) -> list[Problem]:
+    """The mistakes of form, and what else would be wrong without them."""
+    scenario, problems, mended = mend(document.values, error)
+    if scenario is not None:
+        of_sources, of_code = locate_sources(scenario, folder)[1], read_code(scenario.pipeline, folder)[1]
+        problems += mended.told([*rules.problems(scenario), *of_sources, *of_code])
+    return problems
 
 
 def _is_file(path: Path) -> bool:

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from harness.errors import Location, Problem
 from harness.scenario.grammar import key_of, keys_of, model_at
 from harness.scenario.steps import Read
-from harness.scenario.suggest import did_you_mean
+from harness.scenario.suggest import did_you_mean, nearest
 
 _LENGTH_SHOWN = 60
 _WORDS = {
@@ -65,12 +65,30 @@ def problems_of(error: ValidationError, values: object = None) -> Iterator[Probl
         values: The file's, which may be shorter than what they stand for; the places are told as they are
             in them.
     """
+    for location, detail in details_of(error, values).items():
+        yield Problem(_message(detail, location), location)
+
+
+def details_of(error: ValidationError, values: object = None) -> dict[Location, ErrorDetails]:
+    """What the validator found first at each place, but for what only follows from another mistake.
+
+    The places are told as they are in the file's values.
+    """
     details: dict[Location, ErrorDetails] = {}
     for detail in error.errors():
         details.setdefault(_place(detail, values), detail)
-    for location, detail in details.items():
-        if not _follows(location, detail, details):
-            yield Problem(_message(detail, location), location)
+    return {
+        location: detail for location, detail in details.items() if not _follows(location, detail, details)
+    }
+
+
+def meant_key(detail: ErrorDetails) -> str | None:
+    """The key that is likely to be meant by one that is unknown."""
+    *inside, name = detail["loc"]
+    model = model_at(tuple(inside))
+    if model is None:
+        return None
+    return key_of(model, str(name)) or nearest(str(name), keys_of(model))
 
 
 def _follows(location: Location, detail: ErrorDetails, details: Mapping[Location, ErrorDetails]) -> bool:
@@ -83,9 +101,7 @@ def _follows(location: Location, detail: ErrorDetails, details: Mapping[Location
     if location == ("versions",):
         return any(each[:2] == ("table", "versions") for each in details)
     return any(
-        each[:-1] == location[:-1]
-        and other["type"] == "extra_forbidden"
-        and _known_key(other) == _meant(str(location[-1]))
+        each[:-1] == location[:-1] and other["type"] == "extra_forbidden" and meant_key(other) == location[-1]
         for each, other in details.items()
     )
 
@@ -125,7 +141,8 @@ def _message(detail: ErrorDetails, location: Location) -> str:
     inside = ".".join(str(part) for part in location[:-1])
     where = f" in '{inside}'" if inside else ""
     if kind == "extra_forbidden":
-        return f"unknown key '{name}'{where}.{_known_key(detail)}"
+        meant = meant_key(detail)
+        return f"unknown key '{name}'{where}." + (f" Did you mean '{meant}'?" if meant else "")
     if kind == "missing":
         return f"'{name}' is missing{where}."
     if kind == "string_pattern_mismatch":
@@ -142,20 +159,6 @@ def _message(detail: ErrorDetails, location: Location) -> str:
     is_plain = value is None or isinstance(value, str | int | float | date)
     it_is = f" (it is {'empty' if value is None else _shown(value)})" if is_plain else ""
     return f"{subject}{where} {_finding(detail, location)}{it_is}.{hint}"
-
-
-def _meant(key: str) -> str:
-    return f" Did you mean '{key}'?"
-
-
-def _known_key(detail: ErrorDetails) -> str:
-    """The key that is likely to be meant."""
-    *inside, name = detail["loc"]
-    model = model_at(tuple(inside))
-    if model is None:
-        return ""
-    key = key_of(model, str(name))
-    return _meant(key) if key else did_you_mean(str(name), keys_of(model))
 
 
 def _finding(detail: ErrorDetails, location: Location) -> str:

@@ -7,7 +7,12 @@ from collections.abc import Iterable
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` Did you mean 'x'?`` for the nearest known word, or nothing where none is near."""
+    near = nearest(word, known)
+    return f" Did you mean '{near}'?" if near is not None else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is nearest; none where none is near."""
     import difflib
 
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" Did you mean '{near[0]}'?" if near else ""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), None)

@@ -74,6 +74,14 @@ def test_a_value_that_yaml_chokes_on_is_one_message(tmp_path: Path, value: str, 
         load_scenario(str(file))
 
 
+def test_text_that_no_file_can_hold_is_no_more_looked_into(tmp_path: Path) -> None:
+    """Beside half of a surrogate pair in a path a mistyped key is told, without a traceback."""
+    text = GOOD.read_text().replace("data/lc_loan_2018q1.csv", '"\\ud800.csv"').replace("seed:", "sed:")
+    (tmp_path / "half.yaml").write_text(text)
+    with pytest.raises(ScenarioError, match=r"unknown key 'sed'\. Did you mean 'seed'\?$"):
+        load_scenario(str(tmp_path / "half.yaml"))
+
+
 def test_anchors_and_merge_keys_may_be_used(tmp_path: Path) -> None:
     """Versions can share what they expect by YAML's own means."""
     text = GOOD.read_text().split("versions:")[0].replace("data/", f"{GOOD.parent}/data/") + (
