@@ -14,17 +14,10 @@ from harness.storage.credentials import azure_credential
 from harness.storage.uri import StorageUri
 
 if TYPE_CHECKING:
-    from azure.storage.blob import ContainerClient
+    from azure.storage.blob import ContainerClient, ExponentialRetry
 
 _SHA256 = "sha256"
-# A few tries, some 10 s in all: the default goes on for minutes.
-_OPTIONS: dict[str, Any] = {
-    "connection_timeout": 10,
-    "read_timeout": 60,
-    "retry_total": 3,
-    "initial_backoff": 1,
-    "increment_base": 2,
-}
+_OPTIONS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 60}
 
 
 def account_of(uri: StorageUri, accounts: Sequence[Account]) -> Account:
@@ -124,7 +117,7 @@ class Blobs:
             if account.endpoint
             else f"https://{account.name}.blob.core.windows.net"
         )
-        service = BlobServiceClient(url, azure_credential(account), **options)
+        service = BlobServiceClient(url, azure_credential(account), retry_policy=_retries(), **options)
         container = service.get_container_client(self._root.container)
         with self._told():
             if not container.exists():
@@ -166,6 +159,19 @@ class Blobs:
                 f"{where} does not answer: {_first_line(error)}",
                 remedy="See that it runs and that its certificate is trusted.",
             ) from error
+
+
+def _retries() -> ExponentialRetry:
+    """A few tries, some 20 s in all: the default goes on for minutes. What isn't trusted stays so."""
+    from azure.storage.blob import ExponentialRetry
+    from requests.exceptions import SSLError
+
+    class Retry(ExponentialRetry):
+        def increment(self, *arguments: Any, **named: Any) -> bool:
+            cause = getattr(named.get("error"), "inner_exception", None)
+            return not isinstance(cause, SSLError) and super().increment(*arguments, **named)
+
+    return Retry(initial_backoff=1, increment_base=2, retry_total=3)
 
 
 _FORBIDDEN = 403
