@@ -42,33 +42,20 @@ def test_nothing_is_proven_without_a_local_run_and_with_one_what_differs_is_foun
     assert "rows" not in failed
 
 
-def test_several_sources_are_sent_and_their_table_is_read_again(command: Command, tmp_path: Path) -> None:
-    """A second file of a step goes there too; a table of a volume is read at its versions, and stays."""
+def test_the_older_runtime_makes_a_table_of_several_sources_and_the_newer_one_reads_it(
+    command: Command, tmp_path: Path
+) -> None:
+    """15.4 LTS ML, with what is uploaded among the workspace's own files: a step's second file goes there too.
+
+    Then 16.4 LTS ML reads the volume's table at its versions, with the same fingerprints; nothing else may.
+    """
     steps = [
         {"name": "first", "append": {"where": "batch = 1"}},
         {"name": "second", "append": {"from": "more/readings.csv", "where": "batch = 2"}},
     ]
     write_table(tmp_path / "more")
     scenario = write_scenario(tmp_path, changed(UNPUBLISHED, {"versions": steps}))
-    built = command.run("scenario", scenario, "--target", "databricks")
-    assert 4 == built.returncode, built.stdout + built.stderr
-    first = command.result()
-    assert [200, 300] == [each.rows for each in first.versions]
-    table = f"{FILES}/lake/runs/{first.run_id}/readings"
-    on = ("--table", table, "--versions", "0,latest")
-    read = command.run("scenario", scenario, "--target", "databricks", *on)
-    assert 4 == read.returncode, read.stdout + read.stderr
-    again = command.result()
-    assert ["v0", "latest"] == [each.name for each in again.versions]
-    assert [each.fingerprint for each in first.versions] == [each.fingerprint for each in again.versions]
-    here = command.run("scenario", scenario, "--target", "embedded", *on)
-    assert (3, True) == (here.returncode, "it lies in a volume of a workspace" in here.stderr)
-
-
-def test_the_older_runtime_and_workspace_files(command: Command, tmp_path: Path) -> None:
-    """15.4 LTS ML, with what is uploaded among the workspace's own files."""
-    scenario = write_scenario(tmp_path, UNPUBLISHED)
-    done = command.run(
+    built = command.run(
         "scenario",
         scenario,
         "--target",
@@ -78,5 +65,17 @@ def test_the_older_runtime_and_workspace_files(command: Command, tmp_path: Path)
         lake=f"{FILES}/lake",
         models=f"{FILES}/models",
     )
-    assert 4 == done.returncode, done.stdout + done.stderr
-    assert "3.5.0" == command.result().libraries["pyspark"]
+    assert 4 == built.returncode, built.stdout + built.stderr
+    first = command.result()
+    assert "3.5.0" == first.libraries["pyspark"]
+    assert [200, 300] == [each.rows for each in first.versions]
+    table = f"{FILES}/lake/runs/{first.run_id}/readings"
+    on = ("--table", table, "--versions", "0,latest")
+    read = command.run("scenario", scenario, "--target", "databricks", *on)
+    assert 4 == read.returncode, read.stdout + read.stderr
+    again = command.result()
+    assert "3.5.2" == again.libraries["pyspark"]
+    assert ["v0", "latest"] == [each.name for each in again.versions]
+    assert [each.fingerprint for each in first.versions] == [each.fingerprint for each in again.versions]
+    here = command.run("scenario", scenario, "--target", "embedded", *on)
+    assert (3, True) == (here.returncode, "it lies in a volume of a workspace" in here.stderr)
