@@ -1,4 +1,4 @@
-"""``harness bisect`` on real runs: a bad batch among six versions."""
+"""``harness bisect`` on real runs: a bad batch among five versions."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.embedded.small import SMALL, write_table
 
 pytestmark = pytest.mark.spark
 
-_ENDS = (100, 120, 140, 240, 270, 300)
+_ENDS = (100, 120, 140, 240, 270)
 _BAD = 3
 _SWAPPED = "case when outcome = 'good' then 'bad' else 'good' end"
 
 
-def _six_versions() -> Scenario:
+def _five_versions() -> Scenario:
     versions = []
     for number, (start, end) in enumerate(zip((0, *_ENDS), _ENDS, strict=False)):
         swapped = {"set": {"outcome": _SWAPPED}} if number == _BAD else {}
@@ -37,7 +37,7 @@ def test_a_bad_batch_is_found_and_a_probe_says_what_the_whole_run_says(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     """The version whose labels are swapped, with fewer trainings than versions, and with the same numbers."""
-    source, scenario = write_table(tmp_path), _six_versions()
+    source, scenario = write_table(tmp_path), _five_versions()
     probed: dict[str, VersionResult] = {}
 
     def measure(name: str, also: Iterable[str]) -> dict[str, VersionResult]:
