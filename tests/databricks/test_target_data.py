@@ -45,7 +45,7 @@ def test_nothing_is_proven_without_a_local_run_and_with_one_what_differs_is_foun
 def test_the_older_runtime_makes_a_table_of_several_sources_and_the_newer_one_reads_it(
     command: Command, tmp_path: Path
 ) -> None:
-    """15.4 LTS ML, with what is uploaded among the workspace's own files: a step's second file goes there too.
+    """15.4 LTS ML, with what is uploaded among the workspace's own files, a step's second file too.
 
     Then 16.4 LTS ML reads the volume's table at its versions, with the same fingerprints; nothing else may.
     """
