@@ -99,8 +99,7 @@ def _missing_in_matrix(scenario: Scenario, folder: Path) -> list[Problem]:
     found: dict[str, Problem] = {}
     for combination in combinations(scenario.matrix):
         applied = combination.applied_to(scenario)
-        of_code = read_code(applied.pipeline, folder)[1]
-        for problem in (*locate_sources(applied, folder)[1], *of_code):
+        for problem in _missing(applied, folder):
             message = f"with {combination.text}: {problem.message}"
             found.setdefault(problem.message, Problem(message, ("matrix",)))
     return list(found.values())
@@ -122,9 +121,13 @@ def _problems(document: Document, error: ValidationError, folder: Path) -> list[
     """The mistakes of form, and what else would be wrong without them."""
     scenario, problems, mended = mend(document.values, error)
     if scenario is not None:
-        of_sources, of_code = locate_sources(scenario, folder)[1], read_code(scenario.pipeline, folder)[1]
-        problems += mended.told([*rules.problems(scenario), *of_sources, *of_code])
+        problems += mended.told([*rules.problems(scenario), *_missing(scenario, folder)])
     return problems
+
+
+def _missing(scenario: Scenario, folder: Path) -> list[Problem]:
+    """What a scenario lacks of the data and the code that it names."""
+    return [*locate_sources(scenario, folder)[1], *read_code(scenario.pipeline, folder)[1]]
 
 
 def _is_file(path: Path) -> bool:

@@ -103,17 +103,18 @@ def mend(values: Any, error: ValidationError) -> tuple[Scenario | None, list[Pro
         the scenario has besides.
     """
     mended = Mended(copy.deepcopy(values))
-    problems = list(problems_of(error, values))
+    details = details_of(error, values)
+    problems = list(problems_of(details))
     for _ in range(_ATTEMPTS):
-        if not mended.put_right(details_of(error, mended.values)):
+        if not mended.put_right(details):
             break
         try:
             return validated(mended.values), problems, mended
         except PydanticSerializationError:
             break
         except ValidationError as left:
-            error = left
-            problems += mended.told(problems_of(left, mended.values))
+            details = details_of(left, mended.values)
+            problems += mended.told(problems_of(details))
     return None, problems, mended
 
 

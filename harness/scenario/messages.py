@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from harness.errors import Location, Problem
 from harness.scenario.grammar import key_of, keys_of, model_at
 from harness.scenario.steps import Read
-from harness.scenario.suggest import did_you_mean, nearest
+from harness.scenario.suggest import asked, did_you_mean, nearest
 
 _LENGTH_SHOWN = 60
 _WORDS = {
@@ -57,22 +57,19 @@ _ADDED = re.compile(r"\[key\]|constrained-\w+|\w+\[.*\]|[\w-]+\(.*\)", re.DOTALL
 """What it adds to other places: members of a union, keys, validators."""
 
 
-def problems_of(error: ValidationError, values: object = None) -> Iterator[Problem]:
-    """One problem per place, in the scenario's words rather than the validator's.
-
-    Args:
-        error: What the validator found.
-        values: The file's, which may be shorter than what they stand for; the places are told as they are
-            in them.
-    """
-    for location, detail in details_of(error, values).items():
+def problems_of(details: Mapping[Location, ErrorDetails]) -> Iterator[Problem]:
+    """One problem per place, in the scenario's words rather than the validator's."""
+    for location, detail in details.items():
         yield Problem(_message(detail, location), location)
 
 
 def details_of(error: ValidationError, values: object = None) -> dict[Location, ErrorDetails]:
     """What the validator found first at each place, but for what only follows from another mistake.
 
-    The places are told as they are in the file's values.
+    Args:
+        error: What the validator found.
+        values: The file's, which may be shorter than what they stand for; the places are told as they are
+            in them.
     """
     details: dict[Location, ErrorDetails] = {}
     for detail in error.errors():
@@ -141,8 +138,7 @@ def _message(detail: ErrorDetails, location: Location) -> str:
     inside = ".".join(str(part) for part in location[:-1])
     where = f" in '{inside}'" if inside else ""
     if kind == "extra_forbidden":
-        meant = meant_key(detail)
-        return f"unknown key '{name}'{where}." + (f" Did you mean '{meant}'?" if meant else "")
+        return f"unknown key '{name}'{where}.{asked(meant_key(detail))}"
     if kind == "missing":
         return f"'{name}' is missing{where}."
     if kind == "string_pattern_mismatch":

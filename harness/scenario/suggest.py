@@ -7,8 +7,12 @@ from collections.abc import Iterable
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` Did you mean 'x'?`` for the nearest known word, or nothing where none is near."""
-    near = nearest(word, known)
-    return f" Did you mean '{near}'?" if near is not None else ""
+    return asked(nearest(word, known))
+
+
+def asked(meant: str | None) -> str:
+    """`` Did you mean 'x'?`` for the word that is meant, or nothing where none is."""
+    return f" Did you mean '{meant}'?" if meant else ""
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

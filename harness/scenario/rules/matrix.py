@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from harness.errors import Problem
 from harness.scenario.matrix import MOST, Combination, PlaceError, combinations, size_of, text_of
-from harness.scenario.messages import problems_of
+from harness.scenario.messages import details_of, problems_of
 from harness.scenario.model import Scenario
 
 _REFUSED = {
@@ -84,5 +84,5 @@ def _grammar_of(scenario: Scenario, combination: Combination) -> str:
     except PlaceError as error:
         return str(error)
     except ValidationError as error:
-        return next(iter(problems_of(error))).message
+        return next(iter(problems_of(details_of(error)))).message
     return ""

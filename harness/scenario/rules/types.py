@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.errors import Location, Problem
-from harness.scenario.suggest import did_you_mean
+from harness.scenario.suggest import asked, nearest
 
 _TYPES = (
     "boolean",
@@ -50,6 +50,5 @@ def type_problems(column: str, kind: str, at: Location, *, as_written: bool = Fa
     known = word in _TYPES or (word in _SYNONYMS and not as_written)
     if known or not (word.isidentifier() or not word):
         return
-    meant = _SYNONYMS.get(word) or _WORDS.get(word)
-    hint = f" Did you mean '{meant}'?" if meant else did_you_mean(word, _TYPES)
+    hint = asked(_SYNONYMS.get(word) or _WORDS.get(word) or nearest(word, _TYPES))
     yield Problem(f"'{kind}' of column '{column}' is no type that Spark writes.{hint}", at)
