@@ -118,10 +118,11 @@ class Stack:
         Raises:
             NotThereError: It can't be; the message has the service's last state and last log lines.
         """
+        require_engine()
+        # Before the images, which take minutes where they are not there.
+        self.require_ports({service.name for service in self.services() if service.state == "running"})
         self.build()
         self.files.make()
-        before = {service.name for service in self.services() if service.state == "running"}
-        self.require_ports(before)
         self._hand_out_secrets(secrets or {})
         deadline = time.monotonic() + _HEALTHY_WITHIN_S
         arguments = ("up", "--detach", "--wait", "--wait-timeout", str(_HEALTHY_WITHIN_S), "--remove-orphans")

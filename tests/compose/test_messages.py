@@ -85,12 +85,13 @@ def test_too_little_memory_for_an_executor(stack: RunningStack, scenario: str) -
 
 
 def test_a_used_port(other: RunningStack) -> None:
-    """The port, the service that was to have it, and the setting that moves it."""
+    """The port, the service that was to have it, and the setting that moves it; before an image is built."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        message = refused(other, "up", HARNESS_AZURITE_PORT=str(port))
+        nowhere = {"HARNESS_BASE_IMAGE": "not-a-base-that-there-is:none"}
+        message = refused(other, "up", HARNESS_AZURITE_PORT=str(port), **nowhere)
     assert f"port {port}, which the stack's azurite is to have" in message
     assert "HARNESS_AZURITE_PORT" in message
 
