@@ -11,6 +11,8 @@ _ALWAYS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
+    # A run compiles some 300 classes, many of them again and again where only 100 are kept, the default.
+    "spark.sql.codegen.cache.maxEntries": "2000",
 }
 # Tables of thousands of rows: a job's fixed costs are all that counts.
 _FOR_SMALL_DATA = {
