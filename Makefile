@@ -32,7 +32,8 @@ BOOTSTRAP = $(PYTHON) -I harness/runtime/bootstrap.py $(SEARCH) --venv $(VENV) \
 BIN = $(VENV)/bin
 HARNESS = $(BIN)/harness
 # Two at a time, a file by one of them: each has a Spark session that its files share. In the files' own
-# order, which has the long ones first.
+# order, which has the long ones first; those of Compose, by one of them, wait a third of their time, in which
+# the other has both processors.
 PYTEST = $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
   --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
@@ -129,8 +130,7 @@ clean-runs: run-ready ## remove old runs and their tables: KEEP=5 keeps the newe
 	@$(HARNESS) clean $(if $(KEEP),--keep $(KEEP)) $(ARGS)
 
 test: lint types imports ## all checks and all tests; those of Compose where an engine is there
-	@$(PYTEST) tests/embedded tests/databricks tests/unit $(ARGS)
-	@$(MAKE) test-compose
+	@$(PYTEST) $(ARGS)
 
 test-fast: dev-ready ## the tests without linters, Compose and the stand-in for a workspace
 	@$(PYTEST) tests/embedded tests/unit $(ARGS)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from harness.planning import data_of
 from harness.scenario.loader import load_scenario
@@ -33,6 +35,19 @@ for _name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"):
 collect_ignore_glob = ["*.yaml"]
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
+
+
+class OneStack(LoadFileScheduling):  # type: ignore[misc] # It has no types.
+    """A file by one process, and all files of Compose by the same one, as they share a stack."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = "tests/compose"
+        return folder if nodeid.startswith(f"{folder}/") else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneStack | None:
+    """The scheduler where a file stays in one process."""
+    return OneStack(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from harness.runs import read_result
 from tests.command import wait_for
 from tests.compose.conftest import RunningStack
-from tests.embedded.small import LONG, UNPUBLISHED, write_scenario
+from tests.embedded.small import LONG, UNPUBLISHED, write_own_scenario, write_scenario
 
 pytestmark = [pytest.mark.spark, pytest.mark.compose]
 
@@ -81,15 +81,20 @@ def test_ctrl_c_ends_the_job_in_its_container(stack: RunningStack, tmp_path: Pat
 
 
 def test_two_runs_at_once_do_not_meet(stack: RunningStack, tmp_path: Path) -> None:
-    """Both pass, each on a table of its own with every row in it."""
-    file = write_scenario(tmp_path, UNPUBLISHED)
+    """Both pass, each on a table of its own with every row in it.
+
+    One has a pipeline in Python, whose files travel in the plan, to the driver and to the workers.
+    """
+    file, own = write_scenario(tmp_path, UNPUBLISHED), write_own_scenario(tmp_path / "own")
     before = set((stack.home / "runs").iterdir())
-    with stack.started("scenario", file) as one, stack.started("scenario", file) as other:
+    with stack.started("scenario", file) as one, stack.started("scenario", own) as other:
         outputs = [process.communicate(timeout=280)[0] for process in (one, other)]
     assert (0, 0) == (one.returncode, other.returncode), outputs
     new = [path for path in (stack.home / "runs").iterdir() if path not in before and not path.is_symlink()]
     results = [json.loads((path / "result.json").read_text()) for path in new]
     assert [[300], [300]] == [[each["rows"] for each in result["versions"]] for result in results]
+    [[of_own]] = [result["versions"] for result in results if "fits" in result["versions"][0]["metrics"]]
+    assert (1.0, True) == (of_own["metrics"]["fits"], of_own["bundle"] is not None)
 
 
 def test_a_job_that_dies_is_told_from_a_failed_bound(stack: RunningStack, tmp_path: Path) -> None:

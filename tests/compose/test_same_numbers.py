@@ -19,7 +19,6 @@ from harness.targets.compose import MODELS, Compose
 from harness.verdict.parity import compare
 from tests.compose.conftest import RunningStack
 from tests.embedded.runner import LOANS, changed, fewer_fits, last_version_alone, run_job
-from tests.embedded.small import write_own_scenario
 
 pytestmark = [pytest.mark.spark, pytest.mark.compose]
 
@@ -111,9 +110,3 @@ def test_one_worker_gives_the_same_numbers(stack: RunningStack, file: Path, thre
     one = run(stack, file)
     assert Verdict.PASS == compare(three_workers, one).verdict
     assert 1 == len(one.executors)
-
-
-def test_a_pipeline_in_python_runs_there_too(stack: RunningStack, tmp_path: Path) -> None:
-    """Its files travel in the plan, to the driver and to the workers, and its models are published."""
-    [version] = run(stack, Path(write_own_scenario(tmp_path))).versions
-    assert (1.0, True) == (version.metrics["fits"], version.bundle is not None)

@@ -15,7 +15,7 @@ from tests.command import wait_for
 from tests.databricks.command import Command, besides_polling
 from tests.databricks.standin.tracking import TrackingServer
 from tests.embedded.runner import fewer_fits
-from tests.embedded.small import LONG, UNPUBLISHED, write_file, write_own_scenario, write_scenario
+from tests.embedded.small import LONG, UNPUBLISHED, write_file, write_scenario
 
 CALLS_AT_MOST = 25
 
@@ -46,14 +46,6 @@ def test_three_versions_are_validated(command: Command, tracking: TrackingServer
     names = {run.data.tags["mlflow.runName"] for run in _mlflow_runs(tracking, result.run_id)}
     versions = {f"three_versions/{each.name}" for each in result.versions}
     assert {"three_versions", *versions} == names
-
-
-def test_a_pipeline_in_python_is_validated(command: Command, tmp_path: Path) -> None:
-    """Its files travel in the plan: here and on the cluster it gives the same numbers."""
-    done = command.run("validate", write_own_scenario(tmp_path))
-    assert 0 == done.returncode, done.stdout + done.stderr
-    [version] = command.result().versions
-    assert (1.0, True) == (version.metrics["fits"], version.bundle is not None)
 
 
 def test_a_client_that_died_is_followed_by_another(command: Command, tmp_path: Path) -> None:

@@ -10,25 +10,22 @@ import pytest
 from harness.report import PARITY
 from tests.databricks.command import FILES, Command
 from tests.embedded.runner import changed
-from tests.embedded.small import ONE_VERSION, UNPUBLISHED, write_scenario, write_table
+from tests.embedded.small import UNPUBLISHED, write_own_scenario, write_scenario, write_table
 
 pytestmark = pytest.mark.timeout(1200)
 
 
-def test_nothing_is_proven_without_a_local_run_and_with_one_what_differs_is_found(
+def test_a_pipeline_in_python_is_validated_and_a_row_that_differs_is_found(
     command: Command, tmp_path: Path
 ) -> None:
-    """Exit code 4 names the command that runs both; then a row changed on one side alone fails parity."""
-    scenario = write_scenario(tmp_path, ONE_VERSION)
-    sent = command.run("scenario", scenario, "--target", "databricks")
-    assert 4 == sent.returncode, sent.stdout + sent.stderr
-    assert "There is no local run" in sent.stdout
-    assert "make validate" in sent.stdout
+    """Its files travel in the plan: the same numbers; then a row changed on one side alone fails parity."""
+    scenario = write_own_scenario(tmp_path)
+    sent = command.run("validate", scenario)
+    assert 0 == sent.returncode, sent.stdout + sent.stderr
     [version] = command.result().versions
+    assert 1.0 == version.metrics["fits"]
     assert version.bundle is not None
     assert (Path(version.bundle) / "manifest.json").is_file()
-    local = command.run("scenario", scenario, "--target", "embedded")
-    assert 0 == local.returncode, local.stderr
     [rows] = command.workspace.volumes.rglob("readings.csv")
     # What is there by its name is not sent again: the cluster reads another value than this machine.
     rows.write_text(rows.read_text().replace("good", "bad", 1))
@@ -47,7 +44,8 @@ def test_the_older_runtime_makes_a_table_of_several_sources_and_the_newer_one_re
 ) -> None:
     """15.4 LTS ML, with what is uploaded among the workspace's own files, a step's second file too.
 
-    Then 16.4 LTS ML reads the volume's table at its versions, with the same fingerprints; nothing else may.
+    Without a local run nothing is proven, and the command that runs both is named. Then 16.4 LTS ML reads the
+    volume's table at its versions, with the same fingerprints; nothing else may.
     """
     steps = [
         {"name": "first", "append": {"where": "batch = 1"}},
@@ -66,6 +64,8 @@ def test_the_older_runtime_makes_a_table_of_several_sources_and_the_newer_one_re
         models=f"{FILES}/models",
     )
     assert 4 == built.returncode, built.stdout + built.stderr
+    assert "There is no local run" in built.stdout
+    assert "make validate" in built.stdout
     first = command.result()
     assert "3.5.0" == first.libraries["pyspark"]
     assert [200, 300] == [each.rows for each in first.versions]

@@ -92,6 +92,7 @@ def write_file(folder: Path, scenario: Scenario) -> str:
 def write_own_scenario(folder: Path) -> str:
     """The last version of the small scenario with a pipeline in Python beside it, as files."""
     code = Path(__file__).with_name("own_pipelines.py")
+    folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(code, folder)
     said = ONE_VERSION.model_dump(exclude_unset=True)
     said["pipeline"] = {
