@@ -121,7 +121,7 @@ def require_store(settings: Settings) -> None:
     if uri.startswith("sqlite:///") and not file.exists():
         raise NotThereError(
             f"There are no runs yet: {file} does not exist.",
-            remedy="Run a scenario first: harness scenario NAME.",
+            remedy="Run a scenario first: make scenario NAME=three_versions.",
         )
 
 

@@ -38,7 +38,7 @@ def _listed(file: Path, verdicts: dict[str, str]) -> Listed:
     try:
         scenario = Scenario.model_validate(read_document(file).values)
     except (HarnessError, ValidationError):
-        return Listed(file.stem, _NO_RUN, _NO_RUN, _NO_RUN, f"wrong: harness check {file.stem} says why")
+        return Listed(file.stem, _NO_RUN, _NO_RUN, _NO_RUN, f"wrong: make check NAME={file.stem} says why")
     return Listed(
         name=file.stem,
         table=scenario.table.uri or scenario.table.name,

@@ -78,7 +78,7 @@ def init(
     from harness.scenario.loader import FOLDER
 
     file = write_scenario(name, data, label, positive or (), key, FOLDER)
-    typer.echo(f"{file} is written. Look at its comments, then: harness scenario {name}")
+    typer.echo(f"{file} is written. Look at its comments, then: make scenario NAME={name}")
 
 
 def schema(

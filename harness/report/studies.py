@@ -146,7 +146,7 @@ def _sentences(calibration: Calibration) -> Iterable[str]:
     if any(each.sd is None for each in calibration.bounds):
         yield "Without a mean: too few runs had a value that proves something."
     taken, passed = calibration.taken, calibration.passed
-    yield f"{passed} of {runs} meet the bounds as they are; {taken} of the runs were there already."
+    yield f"{passed} of {runs} meet the bounds as they are; those that were there already: {taken}."
     if any(each.proposed for each in calibration.bounds):
         together = _rate(calibration.together)
         yield f"Of the proposed bounds, at least one fails by chance in at most {together} of the runs."

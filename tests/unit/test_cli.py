@@ -187,7 +187,7 @@ def test_without_a_tracking_store_there_are_no_runs(
     """Asking for runs before there are any is told with exit code 3, and makes no store."""
     code = _main(monkeypatch, *arguments)
     expected = f"There are no runs yet: {home}/mlflow.db does not exist.\n"
-    remedy = "  Run a scenario first: harness scenario NAME.\n"
+    remedy = "  Run a scenario first: make scenario NAME=three_versions.\n"
     assert (ExitCode.NOT_THERE, ("", expected + remedy), False) == (code, capsys.readouterr(), home.exists())
 
 
