@@ -40,7 +40,7 @@ def fewer_fits() -> Scenario:
     """The scenario that ships, on its own loans, with fewer fits and fewer rows explained."""
     fewer = {
         "table": {"source": str(LOANS)},
-        "pipeline": {"model": {"grid": {"reg_param": [0, 0.01]}, "folds": 2}, "explainer": {"rows": 20}},
+        "pipeline": {"model": {"grid": {"reg_param": [0, 0.01]}}, "explainer": {"rows": 20}},
     }
     return changed(load("three_versions"), fewer)
 
