@@ -26,6 +26,7 @@ _FOR_SMALL_DATA = {
     "spark.shuffle.compress": "false",
     "spark.broadcast.compress": "false",
 }
+_OF_A_SESSION = ("spark.sql.", "spark.databricks.delta.")
 # In a run of a minute the JVM's second compiler costs more than it gains; the first alone keeps its code
 # in 48 MB where it is not told otherwise, which is too small, and stops when they are full.
 _JVM_FOR_SMALL_DATA = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m", "-XX:+UseSerialGC")
@@ -61,7 +62,7 @@ def session_settings(*, small: bool) -> dict[str, str]:
     Args:
         small: For small data.
     """
-    return {name: value for name, value in _FOR_SMALL_DATA.items() if ".sql." in name and small}
+    return {name: value for name, value in _FOR_SMALL_DATA.items() if name.startswith(_OF_A_SESSION) and small}
 
 
 def java_options(memory: str, *, small: bool) -> tuple[str, ...]:
