@@ -62,7 +62,8 @@ def session_settings(*, small: bool) -> dict[str, str]:
     Args:
         small: For small data.
     """
-    return {name: value for name, value in _FOR_SMALL_DATA.items() if name.startswith(_OF_A_SESSION) and small}
+    chosen = _FOR_SMALL_DATA if small else {}
+    return {name: value for name, value in chosen.items() if name.startswith(_OF_A_SESSION)}
 
 
 def java_options(memory: str, *, small: bool) -> tuple[str, ...]:

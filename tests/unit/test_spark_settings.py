@@ -6,7 +6,7 @@ from harness.targets.spark import is_small, session_settings, spark_settings
 
 
 def test_a_cluster_s_session_takes_what_a_session_may_be_told() -> None:
-    """For small data the same as elsewhere, Delta's among it; nothing that a Spark takes at its start alone."""
+    """For small data as elsewhere, Delta's among it; nothing that a Spark takes at its start alone."""
     session, whole = session_settings(small=True), spark_settings("/lake", small=True)
     assert "spark.databricks.delta.snapshotPartitions" in session
     assert session.items() <= whole.items()
