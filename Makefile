@@ -40,7 +40,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 .NOTPARALLEL:
 .PHONY: help setup named run-ready dev-ready calibrate bisect plan list init schema scenario validate attach doctor asset-bundle sweep check runs trace compare ui build up down logs clean clean-runs
-.PHONY: test test-fast test-unit test-scenarios test-databricks test-compose lint types imports format lock bench
+.PHONY: test test-fast test-unit test-scenarios test-databricks test-compose images lint types imports format lock bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -129,7 +129,7 @@ clean: run-ready ## remove the stack: containers, volumes, images and secrets of
 clean-runs: run-ready ## remove old runs and their tables: KEEP=5 keeps the newest five
 	@$(HARNESS) clean $(if $(KEEP),--keep $(KEEP)) $(ARGS)
 
-test: lint types imports ## all checks and all tests; those of Compose where an engine is there
+test: lint types imports images ## all checks and all tests; those of Compose where an engine is there
 	@$(PYTEST) $(ARGS)
 
 test-fast: dev-ready ## the tests without linters, Compose and the stand-in for a workspace
@@ -144,9 +144,11 @@ test-scenarios: dev-ready ## the scenarios that ship, as they are
 test-databricks: dev-ready ## the tests of the Databricks target, on a stand-in for a workspace
 	@$(PYTEST) tests/databricks $(ARGS)
 
-test-compose: dev-ready ## the tests of the Compose target [KEEP=1: their stack stays]
-	@if docker info >/dev/null 2>&1; then $(HARNESS) build; fi
+test-compose: images ## the tests of the Compose target [KEEP=1: their stack stays]
 	@KEEP=$(KEEP) $(BIN)/pytest tests/compose $(ARGS)
+
+images: dev-ready
+	@if docker info >/dev/null 2>&1; then $(HARNESS) build; fi
 
 lint: dev-ready ## style, format and spelling
 	@$(BIN)/ruff check .

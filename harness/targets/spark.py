@@ -11,7 +11,7 @@ _ALWAYS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
-    # A run compiles some 300 classes, many of them again and again where only 100 are kept, the default.
+    # A run compiles some 300 classes, and some of them again where only 100 are kept, as is the default.
     "spark.sql.codegen.cache.maxEntries": "2000",
 }
 # Tables of thousands of rows: a job's fixed costs are all that counts.

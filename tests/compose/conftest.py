@@ -26,8 +26,6 @@ REQUIRED = "HARNESS_TEST_COMPOSE"
 """Set where the Compose tests must run: without an engine they fail then, instead of being skipped."""
 KEEP = "KEEP"
 WORKERS = 2
-_TIMEOUT_S = 540
-"""Images are built first where they are not there, while other tests run."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class RunningStack:
 
     def run(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
         """The command, to its end."""
-        return run_command(arguments, self._environ(changed), _TIMEOUT_S)
+        return run_command(arguments, self._environ(changed), 300)
 
     def started(self, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """The command, running; ended at the end, whatever happens."""

@@ -92,8 +92,6 @@ def write_file(folder: Path, scenario: Scenario) -> str:
 def write_own_scenario(folder: Path) -> str:
     """The last version of the small scenario with a pipeline in Python beside it, as files."""
     code = Path(__file__).with_name("own_pipelines.py")
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(code, folder)
     said = ONE_VERSION.model_dump(exclude_unset=True)
     said["pipeline"] = {
         "label": said["pipeline"]["label"],
@@ -103,4 +101,6 @@ def write_own_scenario(folder: Path) -> str:
         "metrics": ["fits", "test_brier", "nothing"],
         "explainer": {"samples": 50, "rows": 5, "background": 50},
     }
-    return write_scenario(folder, Scenario.model_validate(said))
+    file = write_scenario(folder, Scenario.model_validate(said))
+    shutil.copy(code, folder)
+    return file

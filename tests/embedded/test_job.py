@@ -17,13 +17,10 @@ from harness.job.main import Job, run
 from harness.job.store import FolderStore
 from harness.report import pictures
 from harness.results import Result, Verdict
-from tests.embedded.runner import changed, last_version_alone, make_job, make_plan, run_job
-from tests.embedded.small import SMALL, Row, write_table
+from tests.embedded.runner import changed, make_job, make_plan, run_job
+from tests.embedded.small import ONE_VERSION, SMALL, Row, write_table
 
 pytestmark = pytest.mark.spark
-
-# Enough where a second version would prove nothing more.
-ONE_VERSION = last_version_alone(SMALL)
 
 
 @pytest.fixture(scope="module")
