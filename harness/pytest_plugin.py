@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 if TYPE_CHECKING:
+    from harness.loading.loader import LoadedScenario
     from harness.results import BoundResult, VersionResult
-    from harness.scenario.loader import LoadedScenario
     from harness.scenario.model import Version
     from harness.workflow import Outcome
 
@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     target = config.getoption(_TARGET)
     if target is not None:
-        from harness.targets import NAMES
+        from harness.targets.base import NAMES
 
         if target not in NAMES:
             raise pytest.UsageError(
@@ -75,8 +75,8 @@ class Run:
     @cached_property
     def expected(self) -> tuple[VersionResult, ...]:
         """Every version with the bounds that it will be held against; nothing of it is measured yet."""
+        from harness.bounds.judge import judge_versions
         from harness.results import VersionResult
-        from harness.verdict.bounds import judge_versions
 
         scenario = self.loaded.scenario
         nothing: dict[str, Any] = {"version": 0, "rows": 0, "fingerprint": "", "data_schema": {}}
@@ -110,7 +110,7 @@ class Run:
         from rich.console import Console
 
         from harness.settings import read_settings
-        from harness.targets import open_target
+        from harness.targets.base import open_target
         from harness.workflow import run_there
 
         console = Console(highlight=False)
@@ -132,9 +132,9 @@ class ScenarioFile(pytest.File):
             CollectError: The scenario, or the header of its data, is wrong: every problem with its line.
         """
         from harness.errors import HarnessError
-        from harness.scenario.loader import load_scenario
+        from harness.loading.loader import load_scenario
+        from harness.loading.matrix_selection import chosen
         from harness.scenario.matrix import words_of
-        from harness.studies.choice import chosen
 
         try:
             loaded = load_scenario(self._shown_path)
@@ -218,8 +218,8 @@ class RunTest(_Test):
 
     def runtest(self) -> None:
         """Look at what it was compared with: the rest has a test each."""
-        from harness.report.rows import headline
         from harness.results import Verdict
+        from harness.views.bound_table import headline
 
         outcome = self.run.outcome()
         if outcome.parity is not None and outcome.parity.verdict is not Verdict.PASS:
@@ -248,8 +248,8 @@ class BoundTest(_Test):
 
     def runtest(self) -> None:
         """Take the verdict of the run."""
-        from harness.report.rows import bound_rows
         from harness.results import Verdict
+        from harness.views.bound_table import bound_rows
 
         bound = self.version.bounds[self._number]
         self.user_properties.append(("measured", bound.found if bound.bound is None else bound.measured))

@@ -270,3 +270,8 @@ class Result(Model):
     def exit_code(self) -> ExitCode:
         """What the process that shows this result should exit with."""
         return self.failure.exit_code if self.failure else self.verdict.exit_code
+
+
+def short_fingerprint(fingerprint: str) -> str:
+    """The head of a fingerprint, enough to tell two apart at a glance."""
+    return fingerprint[:12]

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from harness.errors import NotThereError
 from harness.files import is_held, unwritable
+from harness.plan import Plan
 from harness.results import Result
-from harness.scenario.plan import Plan
-from harness.scenario.suggest import did_you_mean
+from harness.suggestions import did_you_mean
 
 LATEST = "latest"
 PLAN, RESULT = "plan.json", "result.json"

@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError
-from harness.scenario.plan import Setting
-from harness.scenario.suggest import did_you_mean
+from harness.plan import Setting
+from harness.suggestions import did_you_mean
 
 FILE = Path("harness.toml")
 STORES = "stores."

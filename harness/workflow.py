@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.bounds.judge import judge_versions, overall
 from harness.errors import (
     ExitCode,
     HarnessError,
@@ -22,20 +23,19 @@ from harness.errors import (
 )
 from harness.events import Listener
 from harness.files import held, write_text
-from harness.local_run import compare_with_local
-from harness.planning import resolve_plan
+from harness.loading.loader import LoadedScenario, load_scenario
+from harness.loading.matrix_selection import single
+from harness.loading.table_override import GivenTable, given_in
+from harness.parity.compare import CLOUD, Parity, Tolerances, exit_code
+from harness.parity.counterpart import compare_with_local
+from harness.plan import Plan
+from harness.resolve import resolve_plan
 from harness.results import Result
 from harness.runs import PLAN, RESULT, RunFolder, find_run
-from harness.scenario.given_table import GivenTable, given_in
-from harness.scenario.loader import LoadedScenario, load_scenario
 from harness.scenario.model import Scenario
-from harness.scenario.plan import Plan
 from harness.settings import Settings, read_settings
-from harness.studies.choice import single
-from harness.targets import Target, open_target
-from harness.targets.databricks import Databricks
-from harness.verdict.bounds import judge_versions, overall
-from harness.verdict.parity import CLOUD, Parity, Tolerances, exit_code
+from harness.targets.base import Target, open_target
+from harness.targets.databricks.databricks_target import Databricks
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -158,7 +158,7 @@ def write_asset_bundle(
         console: Where faults of the workspace are told.
         only: ``PLACE=VALUE`` each, which combination of a matrix.
     """
-    from harness.workspace.asset_bundle import write
+    from harness.targets.databricks.asset_bundle import write
 
     settings = read_settings({"target": CLOUD})
     place = Databricks(settings, _say_on(console))
@@ -197,7 +197,7 @@ def run_folder(settings: Settings, target: Target, plan: Plan) -> Iterator[RunFo
 
 def run_job(run: Callable[[Path, Listener], Result], folder: RunFolder, console: Console) -> Result:
     """Run the job, or take it up again, where the target says, showing what it does."""
-    from harness.report.terminal import progress
+    from harness.report.terminal.verdict_summary import progress
 
     try:
         with progress(console) as listener:
@@ -264,7 +264,7 @@ def write_reports(plan: Plan, result: Result, folder: Path, parity: Parity | Non
 
 def show(result: Result, folder: Path, console: Console, parity: Parity | None) -> None:
     """Show the verdict, and where the report lies."""
-    from harness.report.terminal import show_verdict
+    from harness.report.terminal.verdict_summary import show_verdict
 
     show_verdict(console, result, folder, parity)
 

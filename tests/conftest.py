@@ -13,11 +13,11 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from harness.planning import data_of
-from harness.scenario.loader import load_scenario
+from harness.loading.loader import load_scenario
+from harness.resolve import data_of
 from harness.scenario.model import Scenario
 from harness.settings import read_settings
-from harness.targets.embedded import Embedded
+from harness.targets.embedded.embedded_target import Embedded
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -70,7 +70,7 @@ class Loans:
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A session as the embedded target's job has it, in this process."""
     # Imported here, so that the tests that need no Spark don't wait for it.
-    from harness.job.session import open_session
+    from harness.job.spark_session import open_session
 
     home = tmp_path_factory.mktemp("harness")
     target = Embedded(read_settings({"home": str(home)}, folder=home, environ={}))
@@ -84,7 +84,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="session")
 def loans(spark: SparkSession) -> Loans:
-    from harness.job.table import read_source
+    from harness.job.table_io import read_source
 
     loaded = load_scenario(str(SCENARIOS / "three_versions.yaml"))
     [found] = loaded.sources.values()

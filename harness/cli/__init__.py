@@ -10,8 +10,8 @@ from types import FrameType
 
 import typer
 
-from harness.cli import authoring, running, stack, tracked, workspace
-from harness.cli.common import tell
+from harness.cli import lineage_commands, run_commands, scenario_commands, stack_commands, target_commands
+from harness.cli.options import tell
 from harness.errors import ExitCode, HarnessError, NotThereError
 
 EXIT_CODES = (
@@ -30,28 +30,28 @@ app = typer.Typer(
 )
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "scenario": running.scenario,
-    "calibrate": running.calibrate,
-    "bisect": running.bisect,
-    "validate": running.validate,
-    "attach": workspace.attach,
-    "doctor": workspace.doctor,
-    "asset-bundle": workspace.asset_bundle,
-    "sweep": workspace.sweep,
-    "check": authoring.check,
-    "plan": authoring.plan,
-    "list": authoring.list_scenarios,
-    "init": authoring.init,
-    "schema": authoring.schema,
-    "runs": tracked.runs,
-    "trace": tracked.trace,
-    "compare": tracked.compare,
-    "ui": tracked.ui,
-    "build": stack.build,
-    "up": stack.up,
-    "down": stack.down,
-    "logs": stack.logs,
-    "clean": stack.clean,
+    "scenario": run_commands.scenario,
+    "calibrate": run_commands.calibrate,
+    "bisect": run_commands.bisect,
+    "validate": run_commands.validate,
+    "attach": target_commands.attach,
+    "doctor": target_commands.doctor,
+    "asset-bundle": target_commands.asset_bundle,
+    "sweep": target_commands.sweep,
+    "check": scenario_commands.check,
+    "plan": scenario_commands.plan,
+    "list": scenario_commands.list_scenarios,
+    "init": scenario_commands.init,
+    "schema": scenario_commands.schema,
+    "runs": lineage_commands.runs,
+    "trace": lineage_commands.trace,
+    "compare": lineage_commands.compare,
+    "ui": lineage_commands.ui,
+    "build": stack_commands.build,
+    "up": stack_commands.up,
+    "down": stack_commands.down,
+    "logs": stack_commands.logs,
+    "clean": stack_commands.clean,
 }
 """In the order of the help."""
 

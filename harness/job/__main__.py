@@ -29,12 +29,12 @@ from harness.errors import HarnessError, UsageError
 from harness.events import Event
 from harness.files import write_text
 from harness.job.clock import Clock
-from harness.job.mirror import Mirror
+from harness.job.event_file import Mirror
+from harness.plan import Plan, SourceData
 from harness.results import Result
-from harness.scenario.plan import Plan, SourceData
 
 if TYPE_CHECKING:
-    from harness.job.tracking import Tracker
+    from harness.job.mlflow_tracker import Tracker
 
 _STREAM = "-"
 
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
         # The JVM takes seconds to come up; MLflow is imported and its store opened meanwhile.
         tracker = pool.submit(_open_tracker, plan)
         with clock.step("session"):
-            session = importlib.import_module("harness.job.session")
+            session = importlib.import_module("harness.job.spark_session")
             found = session.is_open()
             spark = session.open_session(plan.environment)
         interrupted = _take_signals()
@@ -121,7 +121,7 @@ def _open_tracker(plan: Plan) -> Tracker:
     # Before MLflow is imported: it reads its environment then.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    from harness.job.tracking import Tracker
+    from harness.job.mlflow_tracker import Tracker
 
     return Tracker(plan)
 

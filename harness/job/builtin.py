@@ -10,7 +10,7 @@ from pyspark.ml.feature import Imputer, OneHotEncoder, StringIndexer, VectorAsse
 from pyspark.sql import DataFrame
 
 from harness.job.explain import make_explainer
-from harness.job.pipeline import FEATURES, Context, Explainer, Fitted, Prepared
+from harness.job.model_pipeline import FEATURES, Context, Explainer, Fitted, Prepared
 from harness.job.train import train
 from harness.results import Measured
 from harness.scenario.pipeline import LogisticRegression

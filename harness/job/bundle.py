@@ -26,11 +26,11 @@ from pyspark.sql import DataFrame, functions as F
 from harness.errors import JobError
 from harness.files import sha256_of
 from harness.job.explain import explain
-from harness.job.pipeline import KEY, Explainer
-from harness.job.store import ModelStore
-from harness.job.tracking import MODELS
+from harness.job.mlflow_tracker import MODELS
+from harness.job.model_pipeline import KEY, Explainer
+from harness.job.model_store import ModelStore
+from harness.plan import Plan
 from harness.results import VersionResult
-from harness.scenario.plan import Plan
 from harness.storage.uri import VOLUMES
 
 FEATURIZER, CLASSIFIER, EXPLAINER = "featurizer", "classifier", "explainer"

@@ -10,9 +10,9 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window, functions as F
 
 from harness.errors import ScenarioError
-from harness.job.check import CheckedVersion
-from harness.job.faults import blamed_on
+from harness.job.check_version import CheckedVersion
 from harness.job.prepare import EQUALS, category_columns, number_columns, with_columns
+from harness.job.spark_errors import blamed_on
 from harness.results import Bin
 from harness.scenario.pipeline import Pipeline
 

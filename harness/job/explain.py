@@ -10,7 +10,7 @@ from pyspark.ml.classification import LogisticRegressionModel
 from pyspark.sql import DataFrame, functions as F
 from synapse.ml.explainers import VectorLIME
 
-from harness.job.pipeline import FEATURES, KEY, Explainer
+from harness.job.model_pipeline import FEATURES, KEY, Explainer
 from harness.job.prepare import PROBE
 from harness.results import FeatureExplanation
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
-from harness.job.table import quoted
+from harness.job.table_io import quoted
 
 # Each row digest is added up in eight limbs of 16 bits: a sum of longs overflows after 2^47 rows only.
 _LIMBS = 8

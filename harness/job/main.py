@@ -13,27 +13,27 @@ from typing import TypeVar
 
 from pyspark.sql import SparkSession
 
+from harness.bounds.judge import all_hold, judge_versions, overall
 from harness.errors import ExitCode, HarnessError, InterruptedRunError, ScenarioError
 from harness.job import bundle
-from harness.job.build import BuiltVersion, build_version, open_build, step_place
-from harness.job.changes import in_order, row_changes
-from harness.job.check import CheckedVersion, check_version
+from harness.job.check_version import CheckedVersion, check_version
 from harness.job.clock import Clock
+from harness.job.custom_pipeline import open_pipeline
+from harness.job.delta_log import readable
 from harness.job.distributions import choose_bins, distributions
 from harness.job.explain import probe_keys
-from harness.job.faults import logged, root_sentence, storage_fault
-from harness.job.history import readable
-from harness.job.libraries import executors, libraries
-from harness.job.own import open_pipeline
-from harness.job.pipeline import ModelPipeline
+from harness.job.ingest import BuiltVersion, build_version, open_build, step_place
+from harness.job.mlflow_tracker import Tracker
+from harness.job.model_pipeline import ModelPipeline
+from harness.job.model_store import open_store
 from harness.job.prepare import Samples, key_text, make_samples
-from harness.job.store import open_store
-from harness.job.table import remove_scratch, remove_table
-from harness.job.tracking import Tracker
-from harness.job.version import Subject, TrainedVersion, raw_rows, train_version, untrained
+from harness.job.row_diff import in_order, row_changes
+from harness.job.spark_errors import logged, root_sentence, storage_fault
+from harness.job.spark_session import executors, libraries
+from harness.job.table_io import remove_scratch, remove_table
+from harness.job.train_version import Subject, TrainedVersion, raw_rows, train_version, untrained
+from harness.plan import Plan
 from harness.results import Failure, FailureProblem, Result, Verdict, VersionResult
-from harness.scenario.plan import Plan
-from harness.verdict.bounds import all_hold, judge_versions, overall
 
 _AT_ONCE = 4
 In = TypeVar("In")
@@ -192,7 +192,7 @@ def draw_and_publish(job: Job, trained: list[TrainedVersion]) -> None:
         publish(job, trained)
         drawn.result()
     with logged():
-        from harness.report.pictures import draw_lineage
+        from harness.views.pictures import draw_lineage
 
         job.pictures |= draw_lineage(job.plan, make_result(job, Verdict.NOT_PROVEN))
 
@@ -201,7 +201,7 @@ def draw(job: Job) -> None:
     """Draw what was measured; where that fails there are no pictures, which says nothing of the models."""
     with logged():
         # Imported here: it takes a second, which passes while bundles are copied.
-        from harness.report.pictures import draw_pictures
+        from harness.views.pictures import draw_pictures
 
         job.pictures = draw_pictures(make_result(job, Verdict.NOT_PROVEN))
 

@@ -13,9 +13,9 @@ from pyspark.ml.feature import SQLTransformer
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 from harness.errors import Problem, ScenarioError
-from harness.job.faults import blamed_on
-from harness.job.pipeline import FEATURES, FOLD, KEY, LABEL, Context, ModelPipeline
-from harness.job.table import column, quoted
+from harness.job.model_pipeline import FEATURES, FOLD, KEY, LABEL, Context, ModelPipeline
+from harness.job.spark_errors import blamed_on
+from harness.job.table_io import column, quoted
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
 

@@ -19,7 +19,7 @@ from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, functions as F
 
 from harness.job.evaluate import Scores, score_groups
-from harness.job.pipeline import FEATURES, FOLD, LABEL, SCORE
+from harness.job.model_pipeline import FEATURES, FOLD, LABEL, SCORE
 from harness.results import GridPoint
 from harness.scenario.pipeline import LogisticRegression as Specification
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.files import write_text
+from harness.parity.compare import Parity
+from harness.plan import Plan
 from harness.results import Result
-from harness.scenario.plan import Plan
-from harness.verdict.parity import Parity
 
 HTML = "report.html"
 MARKDOWN = "report.md"

@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from harness.bounds.specs import numbers_at, place_of
 from harness.errors import HarnessError, Location, ScenarioError
 from harness.files import sha256_of
+from harness.loading.document import Document, read_document
 from harness.metrics import ADDED
-from harness.report import MARKDOWN, words
-from harness.report.console import write_line
-from harness.report.differences import agreement
-from harness.report.rows import bound_rows
+from harness.parity.compare import Parity
+from harness.plan import Plan
+from harness.report import MARKDOWN
+from harness.report.parity_table import agreement
+from harness.report.terminal.console import write_line
 from harness.results import BoundResult, Result, Verdict
-from harness.scenario.document import Document, read_document
-from harness.scenario.expect import Bound
+from harness.scenario.expectations import Bound
 from harness.scenario.model import Scenario
-from harness.scenario.plan import Plan
-from harness.scenario.said import numbers_at, place_of
-from harness.verdict.parity import Parity
+from harness.views import formatting
+from harness.views.bound_table import bound_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -172,7 +173,7 @@ def _from_root(file: str | None) -> str | None:
 
 def _data(text: str) -> str:
     escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return words.printable(escaped)
+    return formatting.printable(escaped)
 
 
 def _property(text: str) -> str:

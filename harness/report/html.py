@@ -9,15 +9,22 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import data, differences, panels, rows, tables, words
-from harness.report.curves import calibration_svg, distribution_svg, roc_svg
-from harness.report.facts import facts, missing_versions
-from harness.report.plots import metric_svg, weight_span, weight_svg
-from harness.report.way import ways
-from harness.report.way_svg import lineage_svg
+from harness.parity.compare import Parity
+from harness.plan import Plan
+from harness.report import parity_table
 from harness.results import Result, Verdict
-from harness.scenario.plan import Plan
-from harness.verdict.parity import Parity
+from harness.storage.paths import without_password
+from harness.views import bound_table, drift, formatting, plot_data, tables
+from harness.views.lineage_diagram import lineage_svg, ways
+from harness.views.plots import (
+    calibration_svg,
+    distribution_svg,
+    metric_svg,
+    roc_svg,
+    weight_span,
+    weight_svg,
+)
+from harness.views.run_info import facts, missing_versions
 
 _COLUMNS_PER_TABLE = 6
 """What a printed page holds."""
@@ -44,14 +51,14 @@ def environment() -> Environment:
 
 def _filters() -> dict[str, Callable[..., object]]:
     return {
-        "typeset": words.typeset,
-        "number": words.number,
-        "seconds": words.seconds,
-        "mark": words.mark,
+        "typeset": formatting.typeset,
+        "number": formatting.number,
+        "seconds": formatting.seconds,
+        "mark": formatting.mark,
         "slug": lambda verdict: verdict.value.replace(" ", "-"),
-        "public": words.public,
-        "count": words.count,
-        "absent": lambda value: value or words.ABSENT,
+        "public": without_password,
+        "count": formatting.count,
+        "absent": lambda value: value or formatting.ABSENT,
         "breakable": breakable,
     }
 
@@ -62,29 +69,29 @@ def breakable(text: str) -> Markup:
 
 
 def _context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any]:
-    found = rows.bound_rows(result.versions)
-    weights = panels.weight_panels(result)
+    found = bound_table.bound_rows(result.versions)
+    weights = plot_data.weight_panels(result)
     span = weight_span(weights)
     return {
         "written_by": plan.harness_version,
         "plan": plan,
         "result": result,
-        "headline": rows.headline(result, parity),
+        "headline": bound_table.headline(result, parity),
         "missing": missing_versions(plan, result),
         "matrix": _matrix(found),
         "matrix_columns": _columns(found),
-        "metric_plots": [(panel, _drawn(metric_svg(panel))) for panel in panels.metric_panels(result)],
+        "metric_plots": [(panel, _drawn(metric_svg(panel))) for panel in plot_data.metric_panels(result)],
         "weight_plots": [(panel, _drawn(weight_svg(panel, span))) for panel in weights],
-        "changed_most": panels.changed_most(result),
+        "changed_most": plot_data.changed_most(result),
         "curves": [
             (title, _drawn(svg))
             for title, svg in (("ROC", roc_svg(result)), ("Calibration", calibration_svg(result)))
             if svg is not None
         ],
         "distributions": [
-            (panel, _drawn(distribution_svg(panel))) for panel in data.distribution_panels(result)
+            (panel, _drawn(distribution_svg(panel))) for panel in drift.distribution_panels(result)
         ],
-        "features_left_out": max(0, len(tables.ranked_features(result)) - panels.MAX_FEATURES),
+        "features_left_out": max(0, len(tables.ranked_features(result)) - plot_data.MAX_FEATURES),
         "lineage": _drawn(lineage_svg(ways(plan, result))),
         "facts": facts(plan, result),
         "parity": parity,
@@ -94,12 +101,12 @@ def _context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any
 
 def parity_context(parity: Parity) -> dict[str, Any]:
     """What the part of a page on two runs needs."""
-    found = differences.difference_rows(parity)
+    found = parity_table.difference_rows(parity)
     return {
-        "sides": differences.sides(parity),
-        "agreement": differences.agreement(parity),
-        "tally": differences.tally(parity),
-        "tolerances": differences.tolerances(parity),
+        "sides": parity_table.sides(parity),
+        "agreement": parity_table.agreement(parity),
+        "tally": parity_table.tally(parity),
+        "tolerances": parity_table.tolerances(parity),
         "disagreeing": [row for row in found if row.verdict is not Verdict.PASS],
         "within": [row for row in found if row.verdict is Verdict.PASS],
     }
@@ -108,8 +115,8 @@ def parity_context(parity: Parity) -> dict[str, Any]:
 def _tables(result: Result) -> dict[str, tuple[tables.Table, ...]]:
     """Each table in parts that fit a page; no parts where there is nothing to show."""
     whole = {
-        "data": data.data_table(result),
-        "drift": data.drift_table(result),
+        "data": drift.data_table(result),
+        "drift": drift.drift_table(result),
         "metrics": tables.metric_table(result),
         "explanations": tables.explanation_table(result),
         "coefficients": tables.coefficient_table(result),
@@ -119,15 +126,15 @@ def _tables(result: Result) -> dict[str, tuple[tables.Table, ...]]:
     return {name: table.slices(_COLUMNS_PER_TABLE) if table else () for name, table in whole.items()}
 
 
-def _matrix(found: tuple[rows.BoundRow, ...]) -> dict[str, dict[str, list[rows.BoundRow]]]:
+def _matrix(found: tuple[bound_table.BoundRow, ...]) -> dict[str, dict[str, list[bound_table.BoundRow]]]:
     """Version, then column, to the bounds there."""
-    matrix: dict[str, dict[str, list[rows.BoundRow]]] = {}
+    matrix: dict[str, dict[str, list[bound_table.BoundRow]]] = {}
     for row in found:
         matrix.setdefault(row.version, {}).setdefault(row.column, []).append(row)
     return matrix
 
 
-def _columns(found: tuple[rows.BoundRow, ...]) -> tuple[str, ...]:
+def _columns(found: tuple[bound_table.BoundRow, ...]) -> tuple[str, ...]:
     """In the order of the metrics' first bounds, a metric's change beside the metric."""
     metrics = list(dict.fromkeys(row.metric for row in found))
     columns = {row.column: (metrics.index(row.metric), row.since is not None) for row in found}

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from harness.report import words
-from harness.report.differences import agreement, difference_row, sides
-from harness.report.rows import VERDICTS_WORST_FIRST, BoundRow, bound_rows
-from harness.report.words import printable
+from harness.parity.compare import Difference, Parity
+from harness.report.parity_table import agreement, difference_row, sides
 from harness.results import Failure, Result, Verdict, VersionResult
-from harness.verdict.parity import Difference, Parity
+from harness.views import formatting
+from harness.views.bound_table import VERDICTS_WORST_FIRST, BoundRow, bound_rows
+from harness.views.formatting import printable
 
 
 def render_junit(result: Result, parity: Parity | None = None) -> str:
@@ -33,7 +33,10 @@ def _suite(version: VersionResult, result: Result) -> ET.Element:
     name = printable(f"{result.scenario}.{version.name}")
     suite = _empty_suite(name, result, sum(version.timings.values()))
     properties = ET.SubElement(suite, "properties")
-    for key, value in (("step", words.step_words(version)), ("commits", words.commit_words(version))):
+    for key, value in (
+        ("step", formatting.step_words(version)),
+        ("commits", formatting.commit_words(version)),
+    ):
         if value:
             ET.SubElement(properties, "property", name=key, value=printable(value))
     suite.extend(_case(row, name) for row in bound_rows((version,)))

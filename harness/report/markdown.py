@@ -5,20 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from harness.report import tables, words
-from harness.report.differences import (
-    DifferenceRow,
-    agreement,
-    difference_rows,
-    differing,
-    sides,
-    tally,
-)
-from harness.report.facts import facts, missing_versions
-from harness.report.rows import BoundRow, bound_rows, headline, worst_first
-from harness.results import Measured, Result, VersionResult
-from harness.scenario.plan import Plan
-from harness.verdict.parity import Library, Parity
+from harness.parity.compare import Library, Parity
+from harness.plan import Plan
+from harness.report.parity_table import DifferenceRow, agreement, difference_rows, differing, sides, tally
+from harness.results import Measured, Result, VersionResult, short_fingerprint
+from harness.storage.paths import without_password
+from harness.views import formatting, tables
+from harness.views.bound_table import BoundRow, bound_rows, headline, worst_first
+from harness.views.run_info import facts, missing_versions
 
 _SIGNS = {"pass": "✅", "fail": "❌", "not-proven": "❔", "stopped": "🛑"}
 _COLUMNS = 6
@@ -47,13 +41,13 @@ def render_markdown(plan: Plan, result: Result, parity: Parity | None = None) ->
 
 def prose(text: str) -> str:
     """Text that means nothing to Markdown or HTML, on one line."""
-    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", " ".join(words.printable(text).split()))
+    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", " ".join(formatting.printable(text).split()))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
 
 
 def code(text: str) -> str:
     """Text as code, also inside a table and with backticks of its own."""
-    flat = " ".join(words.printable(text).split()).replace("|", "\\|")
+    flat = " ".join(formatting.printable(text).split()).replace("|", "\\|")
     longest = max((len(run) for run in re.findall("`+", flat)), default=0)
     fence = "`" * (longest + 1)
     room = " " if longest else ""
@@ -63,7 +57,7 @@ def code(text: str) -> str:
 def _verdict(plan: Plan, result: Result, parity: Parity | None) -> Iterable[str]:
     head = headline(result, parity)
     yield f"## {_SIGNS[head.tone]} {head.word}: {prose(result.scenario)} on {prose(result.target)}"
-    yield f"{prose(head.sentence)} Took {words.seconds(result.duration_s)}."
+    yield f"{prose(head.sentence)} Took {formatting.seconds(result.duration_s)}."
     if result.failure is not None:
         remedy = f"\n>\n> {prose(result.failure.remedy)}" if result.failure.remedy else ""
         yield f"> **{prose(result.failure.message)}**{remedy}"
@@ -89,7 +83,7 @@ def _bound_cells(row: BoundRow) -> Sequence[str]:
 
 def _parity(parity: Parity) -> Iterable[str]:
     yield "### Parity"
-    told = f"{words.mark(parity.verdict)} {prose(agreement(parity))}"
+    told = f"{formatting.mark(parity.verdict)} {prose(agreement(parity))}"
     if parity.reason:
         yield told
         return
@@ -100,7 +94,7 @@ def _parity(parity: Parity) -> Iterable[str]:
     if rows:
         yield _differences(rows[:_DIFFERENCES], a.name, b.name)
     if len(rows) > _DIFFERENCES:
-        yield f"{words.count(len(rows) - _DIFFERENCES, 'smaller difference')} left out."
+        yield f"{formatting.count(len(rows) - _DIFFERENCES, 'smaller difference')} left out."
     if libraries := [_library_cells(library) for library in differing(parity.libraries)]:
         yield _table(("library that differs", a.name, b.name), libraries)
     yield from _folded("Not proven by a local run", "\n".join(f"- {prose(gap)}" for gap in parity.gaps))
@@ -114,11 +108,11 @@ def _differences(rows: Iterable[DifferenceRow], a: str, b: str) -> str:
 def _difference_cells(row: DifferenceRow) -> Sequence[str]:
     values = (code(row.a), code(row.b)) if row.kind == "data" else (row.a, row.b)
     name = (code(row.version), row.kind, code(row.name))
-    return words.verdict_words(row.verdict), *name, *values, row.difference, row.tolerance
+    return formatting.verdict_words(row.verdict), *name, *values, row.difference, row.tolerance
 
 
 def _library_cells(library: Library) -> Sequence[str]:
-    return code(library.name), code(library.a or words.ABSENT), code(library.b or words.ABSENT)
+    return code(library.name), code(library.a or formatting.ABSENT), code(library.b or formatting.ABSENT)
 
 
 def _explanations(result: Result) -> Iterable[str]:
@@ -139,21 +133,21 @@ def _weight_note(features: int, versions: int) -> str:
     if versions > _COLUMNS:
         note += f" The last {_COLUMNS} of {versions} versions are shown."
     if features > _FEATURES:
-        note += f" {words.count(features - _FEATURES, 'less important feature')} left out."
+        note += f" {formatting.count(features - _FEATURES, 'less important feature')} left out."
     return note
 
 
 def _weight_cells(feature: str, shown: Sequence[VersionResult], result: Result) -> Sequence[str]:
     found = [version.explanations.get(feature) for version in shown]
     weights = [None if weight is None else weight.mean_per_sd for weight in found]
-    cells = [words.ABSENT if weight is None else words.signed(weight) for weight in weights]
+    cells = [formatting.ABSENT if weight is None else formatting.signed(weight) for weight in weights]
     turned = " (changes sign)" if tables.changes_sign(tables.weights_of(feature, result)) else ""
     return code(feature), *cells, _last_change(weights) + turned
 
 
 def _last_change(weights: Sequence[Measured]) -> str:
     before, now = weights[-2:] if len(weights) > 1 else (None, None)
-    return "" if before is None or now is None else words.signed(now - before)
+    return "" if before is None or now is None else formatting.signed(now - before)
 
 
 def _lineage(result: Result) -> Iterable[str]:
@@ -165,11 +159,11 @@ def _lineage(result: Result) -> Iterable[str]:
 
 
 def _lineage_cells(version: VersionResult) -> Sequence[str]:
-    bundle = code(words.public(version.bundle)) if version.bundle else "not published"
-    fingerprint = code(words.short(version.fingerprint))
-    place = (code(version.name), str(version.version), words.number(version.rows))
-    run = code(version.run_id or "") or prose(words.step_words(version))
-    return *place, fingerprint, prose(words.commit_words(version)), run, bundle
+    bundle = code(without_password(version.bundle)) if version.bundle else "not published"
+    fingerprint = code(short_fingerprint(version.fingerprint))
+    place = (code(version.name), str(version.version), formatting.number(version.rows))
+    run = code(version.run_id or "") or prose(formatting.step_words(version))
+    return *place, fingerprint, prose(formatting.commit_words(version)), run, bundle
 
 
 def _version_table(table: tables.Table) -> str:
@@ -179,7 +173,7 @@ def _version_table(table: tables.Table) -> str:
     header = (table.corner, *map(code, latest.columns))
     lines = [(code(line.label), *map(_cell, line.cells)) for line in latest.lines]
     left_out = len(table.columns) - len(latest.columns)
-    note = f"\n\n{words.count(left_out, 'earlier column')} left out." if left_out else ""
+    note = f"\n\n{formatting.count(left_out, 'earlier column')} left out." if left_out else ""
     return _table(header, lines, numbers=range(1, len(header))) + note
 
 
@@ -190,7 +184,8 @@ def _cell(cell: tables.Cell) -> str:
 def _run(plan: Plan, result: Result) -> str:
     known = [(fact.name, code(fact.value)) for fact in facts(plan, result)]
     settings = [
-        (code(one.name), f"{code(words.public(one.value))} ({prose(one.origin)})") for one in plan.settings
+        (code(one.name), f"{code(without_password(one.value))} ({prose(one.origin)})")
+        for one in plan.settings
     ]
     libraries = [(code(name), code(version)) for name, version in result.libraries.items()]
     return _table(("what", "value"), [*known, *settings, *libraries])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from harness.scenario.model import Scenario
-from harness.scenario.suggest import did_you_mean
+from harness.suggestions import did_you_mean
 
 MOST = 64
 """Combinations that one scenario may have."""

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from harness.scenario.base import Columns, Identifier, MatrixValue, Model, one_as_list
-from harness.scenario.expect import Expect
+from harness.scenario.expectations import Expect
+from harness.scenario.model_base import Columns, Identifier, MatrixValue, Model, one_as_list
 from harness.scenario.pipeline import Pipeline
 from harness.scenario.steps import (
     AddColumns,

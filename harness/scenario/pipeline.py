@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from harness.scenario.base import Identifier, Model, Share, Value
+from harness.scenario.model_base import Identifier, Model, Share, Value
 
 Option = Value | tuple[Value, ...]
 """What an argument of a pipeline in Python may be."""
+
+METHODS: Mapping[str, int] = {"prepare": 2, "fit": 2, "evaluate": 2, "explain": 3}
+"""Method to how many arguments it is called with."""
 
 
 class Label(Model):
@@ -97,3 +101,13 @@ class Pipeline(Model):
                 "categorical": tuple(name for name in self.categorical if name.lower() not in gone),
             }
         )
+
+
+def parts_of(use: str) -> tuple[str, str]:
+    """Module and name.
+
+    Args:
+        use: As a scenario that obeys the rules says it.
+    """
+    module, _, name = use.partition(":")
+    return module, name

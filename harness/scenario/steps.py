@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
-from harness.scenario.base import Columns, Identifier, Model, Share, Value, one_as_list, text_as
+from harness.scenario.model_base import Columns, Identifier, Model, Share, Value, one_as_list, text_as
 
 Assignments = Annotated[dict[str, str], Field(min_length=1)]
 """Column to SQL expression."""
@@ -16,7 +16,7 @@ Commits = Literal[0, 1, 2, "any"]
 
 
 class Loans(Model):
-    """Made rows like Lending Club's, with a known truth; see ``harness.job.generate``."""
+    """Made rows like Lending Club's, with a known truth; see ``harness.job.synthetic_loans``."""
 
     kind: Literal["loans"] = "loans"
     rows: Annotated[int, Field(ge=1)]
@@ -242,3 +242,23 @@ def _moment(value: object) -> object:
     if not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - it is given one below.
     return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+LOANS = {
+    "id": "bigint",
+    "issue_d": "date",
+    "loan_amnt": "double",
+    "term": "int",
+    "int_rate": "double",
+    "annual_inc": "double",
+    "dti": "double",
+    "grade": "string",
+    "home_ownership": "string",
+    "purpose": "string",
+    "delinq_2yrs": "int",
+    "inq_last_12m": "int",
+    "total_acc": "int",
+    "earliest_cr_line": "date",
+    "loan_status": "string",
+}
+"""Column to its type, as Spark writes it; in this order."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import NotThereError
 from harness.files import sha256_of
-from harness.scenario.plan import Account
+from harness.plan import Account
 from harness.storage.credentials import azure_credential
 from harness.storage.uri import StorageUri
 

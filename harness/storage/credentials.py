@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import NotThereError
-from harness.scenario.plan import Account, Secret
+from harness.plan import Account, Secret
 
 _TOKENS = "https://login.microsoftonline.com/{tenant}/oauth2/token"
 

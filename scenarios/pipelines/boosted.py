@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, functions as F
 from synapse.ml.explainers import VectorSHAP
 
 from harness.job.builtin import impute_and_encode
-from harness.job.pipeline import FEATURES, LABEL, SCORE, Context, Explainer, Fitted, Prepared
+from harness.job.model_pipeline import FEATURES, LABEL, SCORE, Context, Explainer, Fitted, Prepared
 
 
 @dataclass(frozen=True)

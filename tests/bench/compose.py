@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.settings import read_settings
-from harness.stack.docker import docker
-from harness.stack.stack import Stack
+from harness.targets.compose.docker import docker
+from harness.targets.compose.stack import Stack
 
 ROOT = Path(__file__).parents[2]
 _STACK = "harness-bench"

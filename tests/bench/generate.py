@@ -21,7 +21,7 @@ from rich.table import Table
 
 from harness.scenario.steps import Loans
 from harness.settings import read_settings
-from harness.targets.embedded import Embedded
+from harness.targets.embedded.embedded_target import Embedded
 
 _MILLION = 1_000_000
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -87,8 +87,8 @@ def _measure(rows: int) -> Made:
 
 def _write(rows: int, folder: Path) -> float:
     """Seconds that it takes to make and write the rows, once the session is there."""
-    from harness.job.generate import loans
-    from harness.job.session import open_session
+    from harness.job.spark_session import open_session
+    from harness.job.synthetic_loans import loans
 
     target = Embedded(read_settings({"home": str(folder / "home")}, folder=folder))
     spark = open_session(target.environment(0, "models"))

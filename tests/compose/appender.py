@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from harness.job.session import open_session
-from harness.scenario.plan import Environment
+from harness.job.spark_session import open_session
+from harness.plan import Environment
 
 URI, WHO, COMMITS = os.environ["URI"], os.environ["WHO"], int(os.environ["COMMITS"])
 

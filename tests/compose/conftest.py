@@ -17,8 +17,8 @@ from testcontainers.core.docker_client import DockerClient
 
 from harness.errors import HarnessError
 from harness.settings import Settings, read_settings
-from harness.stack.docker import require_engine
-from harness.stack.stack import Stack
+from harness.targets.compose.docker import require_engine
+from harness.targets.compose.stack import Stack
 from tests.command import run_command, started_command
 from tests.embedded.runner import ROOT
 

@@ -12,7 +12,7 @@ from testcontainers.core.container import DockerContainer
 
 from harness.storage.blobs import Blobs
 from harness.storage.uri import StorageUri
-from harness.targets.compose import LAKE, Compose
+from harness.targets.compose.compose_target import LAKE, Compose
 from tests.compose.conftest import RunningStack
 
 pytestmark = [pytest.mark.spark, pytest.mark.compose]

@@ -10,13 +10,13 @@ from mlflow import MlflowClient
 from pyspark.sql import SparkSession
 from ruamel.yaml import YAML
 
+from harness.parity.compare import compare
 from harness.results import Result, Verdict
 from harness.runs import read_result
 from harness.scenario.model import Scenario
 from harness.storage.blobs import Blobs
 from harness.storage.uri import StorageUri
-from harness.targets.compose import MODELS, Compose
-from harness.verdict.parity import compare
+from harness.targets.compose.compose_target import MODELS, Compose
 from tests.compose.conftest import RunningStack
 from tests.embedded.runner import LOANS, changed, fewer_fits, last_version_alone, run_job
 

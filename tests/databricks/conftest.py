@@ -11,7 +11,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.clock import Clock
 from databricks.sdk.config import Config
 
-from harness.workspace import runs
+from harness.targets.databricks import job_runs
 from tests.databricks.command import Command
 from tests.databricks.following import Bench, make_bench
 from tests.databricks.standin.quick import QuickTasks
@@ -97,7 +97,7 @@ def quick(tracking: TrackingServer, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def bench(quick: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A target with a plan to send."""
-    monkeypatch.setattr(runs, "_POLL_S", 0.05)
+    monkeypatch.setattr(job_runs, "_POLL_S", 0.05)
     quick.calm()
     quick.runs.clear()
     return make_bench(quick, tmp_path, connect(quick))

@@ -10,10 +10,10 @@ from databricks.sdk import WorkspaceClient
 
 from harness.events import Event
 from harness.files import sha256_of, write_text
+from harness.plan import Plan, SourceData
 from harness.runs import PLAN
-from harness.scenario.plan import Plan, SourceData
 from harness.settings import read_settings
-from harness.targets.databricks import Databricks
+from harness.targets.databricks.databricks_target import Databricks
 from tests.databricks.command import FILES
 from tests.databricks.standin.server import StandIn
 from tests.embedded.runner import make_plan

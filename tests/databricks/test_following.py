@@ -11,9 +11,9 @@ import pytest
 from harness.errors import HarnessError, JobError, NotThereError
 from harness.files import write_text
 from harness.runs import PLAN, RESULT
-from harness.targets.databricks import SUBMISSION
-from harness.workspace import files as remote, runs
-from harness.workspace.cluster import cluster_spec, libraries
+from harness.targets.databricks import job_runs, workspace_files as remote
+from harness.targets.databricks.cluster import cluster_spec, libraries
+from harness.targets.databricks.databricks_target import SUBMISSION
 from tests.databricks.command import FILES
 from tests.databricks.following import FAILS, RUN, Bench, make_bench, passing
 from tests.databricks.standin.server import StandIn
@@ -58,11 +58,11 @@ def test_two_submissions_start_one_run(bench: Bench) -> None:
     wheel, *_ = bench.workspace.volumes.rglob("*.whl")
     path = "/Volumes/" + wheel.relative_to(bench.workspace.volumes).as_posix()
     spec = cluster_spec(settings, USER, "twice")
-    job = runs.Job("twice", spec, libraries(path), [], timedelta(minutes=1))
+    job = job_runs.Job("twice", spec, libraries(path), [], timedelta(minutes=1))
     bench.workspace.faults.delay_cluster(1000)
     before = len(bench.workspace.runs)
-    first, second = runs.submit(client, job), runs.submit(client, job)
-    runs.cancel(client, first)
+    first, second = job_runs.submit(client, job), job_runs.submit(client, job)
+    job_runs.cancel(client, first)
     assert (first, before + 1) == (second, len(bench.workspace.runs))
 
 

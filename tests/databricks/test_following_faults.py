@@ -12,8 +12,8 @@ from databricks.sdk.service.jobs import Run
 
 from harness.errors import ExitCode, InterruptedRunError, JobError, LostRunError, NotThereError
 from harness.runs import PLAN
-from harness.workspace import files as remote, runs
-from harness.workspace.cluster import cluster_spec, libraries
+from harness.targets.databricks import job_runs, workspace_files as remote
+from harness.targets.databricks.cluster import cluster_spec, libraries
 from tests.databricks.conftest import connect
 from tests.databricks.following import RUN, Bench, make_bench, passing
 from tests.databricks.standin.server import StandIn
@@ -43,7 +43,7 @@ def test_the_run_is_cancelled_from_outside(bench: Bench) -> None:
 def test_ctrl_c_cancels_the_run_and_waits_for_its_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the command ends, nothing runs any more."""
     bench.workspace.faults.delay_cluster(1000)
-    follow, calls = runs.follow, list[int]()
+    follow, calls = job_runs.follow, list[int]()
 
     def interrupted(*arguments: object) -> object:
         calls.append(1)
@@ -51,7 +51,7 @@ def test_ctrl_c_cancels_the_run_and_waits_for_its_end(bench: Bench, monkeypatch:
             raise KeyboardInterrupt
         return follow(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(runs, "follow", interrupted)
+    monkeypatch.setattr(job_runs, "follow", interrupted)
     with pytest.raises(InterruptedRunError, match="The run was cancelled"):
         bench.run(passing())
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
@@ -62,16 +62,16 @@ def test_ctrl_c_while_it_is_submitted_leaves_nothing_running(
 ) -> None:
     """Whether the submission got there or not: the run that there may be is found by its token."""
     bench.workspace.faults.delay_cluster(1000)
-    submit, calls = runs.submit, list[int]()
+    submit, calls = job_runs.submit, list[int]()
 
-    def interrupted(client: WorkspaceClient, job: runs.Job) -> int:
+    def interrupted(client: WorkspaceClient, job: job_runs.Job) -> int:
         found = submit(client, job)
         calls.append(found)
         if len(calls) == 1:
             raise KeyboardInterrupt
         return found
 
-    monkeypatch.setattr(runs, "submit", interrupted)
+    monkeypatch.setattr(job_runs, "submit", interrupted)
     with pytest.raises(KeyboardInterrupt):
         bench.run(passing())
     assert len(set(calls)) == 1
@@ -81,13 +81,13 @@ def test_ctrl_c_while_it_is_submitted_leaves_nothing_running(
 def test_a_run_that_can_not_be_followed_is_cancelled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A right that is taken away in the middle: the fault is told, and nothing goes on unseen."""
     bench.workspace.faults.delay_cluster(1000)
-    look = runs.has_started
+    look = job_runs.has_started
 
     def refused(run: Run) -> bool:
         look(run)
         raise NotThereError("The workspace does not permit to look at the events.")
 
-    monkeypatch.setattr(runs, "has_started", refused)
+    monkeypatch.setattr(job_runs, "has_started", refused)
     with pytest.raises(JobError, match=r"does not permit .* The run was cancelled"):
         bench.run(passing())
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
@@ -99,12 +99,12 @@ def test_the_run_times_out(bench: Bench) -> None:
     bench.run(passing())
     wheel, *_ = bench.workspace.volumes.rglob("*.whl")
     path = "/Volumes/" + wheel.relative_to(bench.workspace.volumes).as_posix()
-    job = runs.Job(
+    job = job_runs.Job(
         "late", cluster_spec(settings, USER, "late"), libraries(path), ["plan"], timedelta(seconds=1)
     )
     bench.workspace.faults.delay_cluster(1000)
-    ended = runs.follow(client, runs.submit(client, job), lambda _run: None)
-    fault = runs.fault(ended, None)
+    ended = job_runs.follow(client, job_runs.submit(client, job), lambda _run: None)
+    fault = job_runs.fault(ended, None)
     assert (JobError, True) == (type(fault), "longer than its limit" in fault.message)
     assert "TIME_LIMIT_MIN" in str(fault.remedy)
     assert bench.is_quiet()
@@ -152,7 +152,7 @@ def test_a_log_that_can_not_be_had_is_no_fault(bench: Bench, monkeypatch: pytest
     def refused(_client: WorkspaceClient, _run: Run) -> None:
         raise NotThereError("No output.")
 
-    monkeypatch.setattr(runs, "output", refused)
+    monkeypatch.setattr(job_runs, "output", refused)
     bench.run(passing())
     assert "The run's log can't be had: No output." in bench.told
 

@@ -15,8 +15,8 @@ from harness.events import Event
 from harness.files import write_text
 from harness.runs import PLAN
 from harness.settings import read_settings
-from harness.targets.databricks import Databricks
-from harness.workspace import runs
+from harness.targets.databricks import job_runs
+from harness.targets.databricks.databricks_target import Databricks
 from tests.databricks.command import FILES, besides_polling
 from tests.databricks.following import FAILS, RUN, Bench, make_bench, passing
 from tests.databricks.standin.server import StandIn
@@ -176,7 +176,7 @@ def test_ctrl_c_pressed_twice_still_cancels_the_run(
     """The second one comes before the workspace has been asked to."""
     del default_signals
     bench.workspace.faults.delay_cluster(1000)
-    cancel, look = bench.target.workspace.jobs.cancel_run, runs.has_started
+    cancel, look = bench.target.workspace.jobs.cancel_run, job_runs.has_started
 
     def pressed_first(run: Run) -> bool:
         os.kill(os.getpid(), signal.SIGINT)
@@ -186,7 +186,7 @@ def test_ctrl_c_pressed_twice_still_cancels_the_run(
         os.kill(os.getpid(), signal.SIGINT)
         return cancel(run_id)
 
-    monkeypatch.setattr(runs, "has_started", pressed_first)
+    monkeypatch.setattr(job_runs, "has_started", pressed_first)
     monkeypatch.setattr(bench.target.workspace.jobs, "cancel_run", pressed_again)
     with pytest.raises(InterruptedRunError, match=r"Interrupted\. The run was cancelled"):
         bench.run(passing())

@@ -9,8 +9,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from harness.parity.compare import Parity
 from harness.report import HTML, PARITY
-from harness.verdict.parity import Parity
 from tests.command import wait_for
 from tests.databricks.command import Command, besides_polling
 from tests.databricks.standin.tracking import TrackingServer

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, functions as F
 
 from harness.job.builtin import impute_and_encode
 from harness.job.explain import make_explainer
-from harness.job.pipeline import LABEL, SCORE, Context, Explainer, Fitted, Prepared
+from harness.job.model_pipeline import LABEL, SCORE, Context, Explainer, Fitted, Prepared
 
 
 def squared(value: float) -> float:

@@ -14,12 +14,12 @@ from pyspark.sql import SparkSession
 from harness.events import Event
 from harness.job.clock import Clock
 from harness.job.main import Job, run
-from harness.job.tracking import Tracker
-from harness.planning import data_of
+from harness.job.mlflow_tracker import Tracker
+from harness.loading.loader import load_scenario
+from harness.plan import Environment, Plan, SourceData
+from harness.resolve import data_of
 from harness.results import Result, Verdict
-from harness.scenario.loader import load_scenario
 from harness.scenario.model import Scenario
-from harness.scenario.plan import Environment, Plan, SourceData
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = ROOT / "scenarios"

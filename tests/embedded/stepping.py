@@ -9,9 +9,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from harness.errors import Location, ScenarioError
-from harness.job.build import BuiltVersion, build_version, open_build
+from harness.job.ingest import BuiltVersion, build_version, open_build
+from harness.plan import Plan, SourceData
 from harness.scenario.model import Scenario
-from harness.scenario.plan import Plan, SourceData
 from tests.embedded.runner import make_plan
 
 Said = dict[str, Any]

@@ -10,9 +10,9 @@ from pyspark.sql import SparkSession
 
 from harness.results import VersionResult
 from harness.scenario.model import Scenario
-from harness.studies.bisect import search
-from harness.studies.question import Inquiry, Question, probe
-from harness.studies.search import Found
+from harness.studies.bisection.bisect_runs import search
+from harness.studies.bisection.question import Inquiry, Question, probe
+from harness.studies.bisection.search import Found
 from tests.embedded.runner import changed, run_job
 from tests.embedded.small import SMALL, write_table
 

@@ -6,9 +6,9 @@ from itertools import pairwise
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from harness.job.changes import in_order, keys_of, row_changes
-from harness.job.check import CheckedVersion, check_version
-from harness.job.pipeline import KEY
+from harness.job.check_version import CheckedVersion, check_version
+from harness.job.model_pipeline import KEY
+from harness.job.row_diff import in_order, keys_of, row_changes
 from harness.results import RowChanges
 from tests.embedded.tables import scenario
 

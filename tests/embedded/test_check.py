@@ -7,9 +7,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from harness.errors import Location, ScenarioError
-from harness.job.check import CheckedVersion, check_version
+from harness.job.check_version import CheckedVersion, check_version
 from harness.job.fingerprint import fingerprint
-from harness.job.pipeline import KEY
+from harness.job.model_pipeline import KEY
 from tests.embedded.tables import problems, readings, samples_of, scenario
 
 pytestmark = pytest.mark.spark

@@ -8,8 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-from harness.job.curves import CALIBRATION_BINS, ROC_POINTS, Curves, draw_curves
-from harness.job.evaluate import score_groups
+from harness.job.evaluate import CALIBRATION_BINS, ROC_POINTS, Curves, draw_curves, score_groups
 
 pytestmark = pytest.mark.spark
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from harness.job.check import CheckedVersion, check_version
+from harness.job.check_version import CheckedVersion, check_version
 from harness.job.distributions import BINS, OTHER, Bins, choose_bins, distributions, starts
 from tests.embedded.tables import scenario
 

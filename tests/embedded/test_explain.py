@@ -17,7 +17,7 @@ from harness.job.explain import (
     probe_rows,
     summarize,
 )
-from harness.job.pipeline import FEATURES, KEY, Explainer
+from harness.job.model_pipeline import FEATURES, KEY, Explainer
 from harness.job.prepare import PROBE, Samples
 from harness.job.train import Trained, train
 from harness.results import FeatureExplanation

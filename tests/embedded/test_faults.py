@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import ExitCode
-from harness.job.faults import storage_fault
+from harness.job.spark_errors import storage_fault
 
 AWAY = """An error occurred while calling o93.save.
 : java.net.ConnectException: Connection refused: GET https://azurite:10000/dlsloandev/lake?comp=list"""

@@ -14,13 +14,12 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from harness.job import generate
+from harness.job import synthetic_loans
 from harness.job.fingerprint import fingerprint
-from harness.job.generate import BAD, CREDIT_LENGTH, GOOD, TRUTH, YEARS, loans
-from harness.scenario.generated import LOANS
-from harness.scenario.loader import load_scenario
+from harness.job.synthetic_loans import BAD, CREDIT_LENGTH, GOOD, TRUTH, YEARS, loans
+from harness.loading.loader import load_scenario
 from harness.scenario.model import Scenario
-from harness.scenario.steps import Loans
+from harness.scenario.steps import LOANS, Loans
 
 pytestmark = pytest.mark.spark
 
@@ -89,7 +88,7 @@ def test_the_rows_are_the_same_on_any_number_of_partitions(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch, rows_per_partition: int
 ) -> None:
     """And they stay so: the fingerprint was taken once and for all."""
-    monkeypatch.setattr(generate, "_ROWS_PER_PARTITION", rows_per_partition)
+    monkeypatch.setattr(synthetic_loans, "_ROWS_PER_PARTITION", rows_per_partition)
     frame = loans(spark, FEW)
     assert frame.rdd.getNumPartitions() == 1 + FEW.rows // rows_per_partition
     assert fingerprint(frame) == "fa818f49342559055288761c826890d4"

@@ -7,8 +7,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from sklearn import metrics
 
-from harness.job.held_out import HeldOut, evaluate, scored
-from harness.job.pipeline import KEY
+from harness.job.evaluate import HeldOut, evaluate, scored
+from harness.job.model_pipeline import KEY
 from harness.job.train import train
 from harness.metrics import METRICS
 from harness.scenario.pipeline import Grid, LogisticRegression

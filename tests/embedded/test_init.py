@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from harness.authoring.init import write_scenario
+from harness.authoring.first_scenario import write_scenario
+from harness.loading.loader import load_scenario
 from harness.results import Verdict
-from harness.scenario.loader import load_scenario
 from tests.embedded.runner import changed, run_job
 from tests.unit.wine import write_wines
 

@@ -14,9 +14,9 @@ from harness.errors import ExitCode
 from harness.files import sha256_of
 from harness.job import bundle
 from harness.job.main import Job, run
-from harness.job.store import FolderStore
-from harness.report import pictures
+from harness.job.model_store import FolderStore
 from harness.results import Result, Verdict
+from harness.views import pictures
 from tests.embedded.runner import changed, make_job, make_plan, run_job
 from tests.embedded.small import ONE_VERSION, SMALL, Row, write_table
 
@@ -166,7 +166,7 @@ def test_a_test_side_without_positives_is_not_proven(spark: SparkSession, tmp_pa
 
     job = make_job(spark, make_plan(SMALL, write_table(tmp_path / "all"), tmp_path / "all"))
     from harness.job.prepare import HELD_OUT, key_text, uniform
-    from harness.job.table import read_source
+    from harness.job.table_io import read_source
 
     held_out = uniform(key_text(SMALL), "split", SMALL.seed) < SMALL.pipeline.split.test
     assert job.plan.source is not None

@@ -11,11 +11,11 @@ from mlflow import MlflowClient
 from pyspark.sql import SparkSession
 
 from harness.errors import ExitCode, JobError, ScenarioError
+from harness.job.custom_pipeline import open_pipeline
 from harness.job.main import run
-from harness.job.own import open_pipeline
-from harness.job.pipeline import Context, ModelPipeline
+from harness.job.model_pipeline import Context, ModelPipeline
+from harness.plan import Plan
 from harness.results import Result, Verdict
-from harness.scenario.plan import Plan
 from tests.embedded.runner import changed, make_job, make_plan
 from tests.embedded.small import ONE_VERSION, write_table
 from tests.embedded.tables import problems

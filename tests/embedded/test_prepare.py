@@ -10,7 +10,7 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from harness.errors import ScenarioError
-from harness.job.pipeline import FEATURES, FOLD, KEY, LABEL
+from harness.job.model_pipeline import FEATURES, FOLD, KEY, LABEL
 from harness.job.prepare import HELD_OUT, PROBE, Samples
 from harness.scenario.model import Scenario
 from tests.embedded.tables import prepared, problems, readings, samples_of as all_samples, scenario

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from harness.job.fingerprint import fingerprint
-from harness.job.rows import Sources, make_rows
+from harness.job.step_rows import Sources, make_rows
 from harness.scenario.steps import Rows
 from tests.embedded.stepping import Said, cells, plan_of
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from harness.job.delta_log import is_readable
 from harness.job.fingerprint import fingerprint
-from harness.job.history import is_readable
 from tests.embedded.stepping import BATCH_1, BATCH_2, FIRST, SECOND, Cells, Said, build, cells, plan_of
 
 pytestmark = pytest.mark.spark

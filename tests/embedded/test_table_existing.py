@@ -11,12 +11,12 @@ from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
 from harness.errors import ExitCode, Location, ScenarioError
-from harness.job import build as build_module
-from harness.job.build import build_version, open_build
-from harness.job.history import ranges
+from harness.job import ingest as build_module
+from harness.job.delta_log import ranges
+from harness.job.ingest import build_version, open_build
 from harness.job.main import run
-from harness.job.table import read_version, remove_table
-from harness.scenario.plan import Plan
+from harness.job.table_io import read_version, remove_table
+from harness.plan import Plan
 from tests.embedded.runner import changed, make_job, make_plan
 from tests.embedded.small import UNPUBLISHED, write_table
 from tests.embedded.stepping import (

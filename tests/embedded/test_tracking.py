@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from harness.job.tracking import Tracker
+from harness.job.mlflow_tracker import Tracker
 from harness.results import Bin, CalibrationBin, Commit, RocPoint, RowChanges, VersionResult
 from tests.embedded.runner import make_plan
 from tests.embedded.small import SMALL

@@ -14,9 +14,8 @@ from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 from pyspark.sql import DataFrame, Row, SparkSession, functions as F
 from sklearn.metrics import roc_auc_score
 
-from harness.job.evaluate import Scores
-from harness.job.held_out import scored
-from harness.job.pipeline import FEATURES, FOLD, KEY, LABEL
+from harness.job.evaluate import Scores, scored
+from harness.job.model_pipeline import FEATURES, FOLD, KEY, LABEL
 from harness.job.train import Trained, train
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import LogisticRegression as Specification

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.bounds.judge import Baselines, judge_versions
 from harness.results import BoundResult, FeatureExplanation, VersionResult
 from harness.scenario.model import Scenario
-from harness.verdict.bounds import Baselines, judge_versions
 
 
 def version(name: str = "march", **changes: Any) -> VersionResult:

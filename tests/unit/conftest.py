@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.checks import Check
 from harness.settings import read_settings
-from harness.targets.databricks import Databricks
+from harness.targets.checks import Check
+from harness.targets.databricks.databricks_target import Databricks
 from tests.unit.doctor_samples import VOLUME, Look, Workspace
 
 

@@ -23,7 +23,7 @@ from databricks.sdk.service.compute import (
 from databricks.sdk.service.iam import ComplexValue, User
 from databricks.sdk.service.workspace import ObjectInfo, SecretMetadata
 
-from harness.checks import Check
+from harness.targets.checks import Check
 
 ME = "jane@example.com"
 HOST = "https://adb-1.azuredatabricks.net"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.parity.compare import Difference, Parity
 from harness.results import Result
-from harness.verdict.parity import Difference, Parity
 from tests.unit import report_samples as samples
 
 FINGERPRINT = "5" * 32

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from harness.bounds.judge import judge_versions, overall
 from harness.errors import ExitCode
+from harness.plan import Environment, Plan, Setting, SourceData
 from harness.results import (
     BoundResult,
     Coefficient,
@@ -18,8 +20,6 @@ from harness.results import (
     VersionResult,
 )
 from harness.scenario.model import Scenario
-from harness.scenario.plan import Environment, Plan, Setting, SourceData
-from harness.verdict.bounds import judge_versions, overall
 
 SOURCE = "data/lc_loan_2018q1.csv"
 NAMES = ("january", "february", "march")

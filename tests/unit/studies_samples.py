@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.loading.loader import LoadedScenario, load_scenario
 from harness.results import FeatureExplanation, Result, Verdict, VersionResult
-from harness.scenario.loader import LoadedScenario, load_scenario
 from harness.scenario.model import Scenario
-from harness.studies.as_yaml import as_yaml
+from harness.studies.calibration.proposal import as_yaml
 
 POSITIVES = {"train_positives": 100.0, "test_positives": 100.0, "added_test_positives": 100.0}
 

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.accounts import read_accounts
 from harness.errors import ExitCode, UsageError
-from harness.scenario.plan import Account, Secret
+from harness.plan import Account, Secret
 from harness.settings import ACCOUNT_FIELDS, KNOWN, Settings, read_settings
+from harness.storage.accounts import read_accounts
 
 VALUE = "Zm9yIGEgdGVzdCBvbmx5Cg=="
 PRINCIPAL = 'auth = "service_principal"\n'

@@ -17,14 +17,14 @@ from ruamel.yaml import YAML
 from harness.errors import ExitCode
 from harness.files import sha256_of
 from harness.job.__main__ import _parse, _read_plan, main
-from harness.planning import resolve_plan
-from harness.scenario.loader import load_scenario
-from harness.scenario.plan import Plan, SourceData
+from harness.loading.loader import load_scenario
+from harness.plan import Plan, SourceData
+from harness.resolve import resolve_plan
 from harness.settings import Settings, read_settings
-from harness.targets.databricks import Databricks
+from harness.targets.databricks import asset_bundle, job_runs
+from harness.targets.databricks.cluster import cluster_spec, libraries
+from harness.targets.databricks.databricks_target import Databricks
 from harness.wheel import content_version
-from harness.workspace import asset_bundle, runs
-from harness.workspace.cluster import cluster_spec, libraries
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "three_versions.yaml"
 HOST = "https://adb-1.azuredatabricks.net"
@@ -81,8 +81,8 @@ def _submitted(settings: Settings) -> dict[str, Any]:
 
     workspace: Any = SimpleNamespace(jobs=SimpleNamespace(submit=submit), config=SimpleNamespace(host=HOST))
     cluster = settings["targets.databricks.cluster_id"] or cluster_spec(settings, ME, "run")
-    runs.submit(
-        workspace, runs.Job("run", cluster, libraries(f"/Volumes/{WHEEL}"), ["..."], timedelta(minutes=1))
+    job_runs.submit(
+        workspace, job_runs.Job("run", cluster, libraries(f"/Volumes/{WHEEL}"), ["..."], timedelta(minutes=1))
     )
     return sent[0].as_dict()
 

@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from harness import cli
-from harness.authoring.schema import FILE
 from harness.cli import app
-from harness.cli.common import scenario_names
+from harness.cli.options import scenario_names
 from harness.errors import ExitCode
+from harness.loading.json_schema import FILE
 from tests.unit.wine import write_wines
 
 ROOT = Path(__file__).parents[2]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from harness.scenario import rules
-from harness.scenario.document import read_document
+from harness.loading import rules
+from harness.loading.document import read_document
 from harness.scenario.model import Scenario
 
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.authoring.init import write_scenario
+from harness.authoring.first_scenario import write_scenario
 from harness.errors import UsageError
-from harness.scenario.loader import load_scenario
+from harness.loading.loader import load_scenario
 from harness.scenario.model import Scenario
 from tests.unit.wine import ROWS, write_wines
 

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.authoring.listing import list_scenarios
-from harness.authoring.plan_table import DEPENDS, Planned, plan_of
+from harness.authoring.plan_preview import DEPENDS, Planned, plan_of
+from harness.authoring.scenario_list import list_scenarios
 from harness.errors import UsageError
-from harness.report.authoring import show_plan, show_scenarios
+from harness.loading.document import read_document
+from harness.loading.loader import load_scenario
+from harness.plan import Environment, Plan, Setting
+from harness.report.terminal.scenario_tables import show_plan, show_scenarios
 from harness.results import Result, Verdict
-from harness.scenario.document import read_document
-from harness.scenario.loader import load_scenario
 from harness.scenario.model import Scenario
-from harness.scenario.plan import Environment, Plan, Setting
 from harness.settings import Settings, read_settings
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"

@@ -8,8 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from harness.authoring.schema import FILE, scenario_schema, schema_text
-from harness.scenario.document import read_document
+from harness.loading.document import read_document
+from harness.loading.json_schema import FILE, scenario_schema, schema_text
 
 ROOT = Path(__file__).parents[2]
 BAD = Path(__file__).parent / "bad"

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from harness.baselines import read_baselines
+from harness.bounds.baselines import read_baselines
 from harness.errors import Location, ScenarioError
-from harness.planning import resolve_plan
+from harness.resolve import resolve_plan
 from harness.results import Result
 from harness.scenario.model import Scenario
 from harness.settings import read_settings
-from harness.targets import open_target
+from harness.targets.base import open_target
 from tests.unit import report_samples, studies_samples
 from tests.unit.bounds_samples import scenario
 

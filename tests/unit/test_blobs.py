@@ -10,10 +10,10 @@ from threading import Thread
 import pytest
 
 from harness.errors import NotThereError
-from harness.scenario.plan import Account, Secret
-from harness.stack.secrets import StackFiles
+from harness.plan import Account, Secret
 from harness.storage.blobs import Blobs
 from harness.storage.uri import StorageUri
+from harness.targets.compose.secrets import StackFiles
 
 
 class Endpoint:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from harness.bounds.judge import judge_versions
 from harness.metrics import METRICS
 from harness.results import BoundResult, Measured, Verdict, VersionResult
-from harness.verdict.bounds import judge_versions
 from tests.unit import bounds_samples as samples
 from tests.unit.bounds_samples import measured
 

@@ -7,8 +7,8 @@ from hypothesis import assume, given, strategies as st
 from scipy.stats import rankdata, spearmanr
 from sklearn.metrics import accuracy_score
 
+from harness.bounds.explanation_bounds import _ranks, rank_correlation, sign_agreement, top_overlap
 from harness.results import Coefficient, Verdict, VersionResult
-from harness.verdict.explanations import _ranks, rank_correlation, sign_agreement, top_overlap
 from tests.unit.bounds_samples import explained, judge, judge_one, version
 
 PASS, FAIL, NOT_PROVEN = Verdict.PASS, Verdict.FAIL, Verdict.NOT_PROVEN

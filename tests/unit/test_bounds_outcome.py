@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from harness.bounds.judge import all_hold, judge_versions, overall
 from harness.results import BoundResult, Verdict
-from harness.verdict.bounds import all_hold, judge_versions, overall
 from tests.unit.bounds_samples import measured, scenario
 
 PASS, FAIL, NOT_PROVEN = Verdict.PASS, Verdict.FAIL, Verdict.NOT_PROVEN

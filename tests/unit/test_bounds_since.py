@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from harness.bounds.judge import judge_versions
 from harness.results import Verdict
-from harness.verdict.bounds import judge_versions
 from tests.unit.bounds_samples import measured, scenario
 
 NAMES = ("one", "two", "three")

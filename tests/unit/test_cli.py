@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from harness import cli
 from harness.cli import EXIT_CODES, app
 from harness.errors import ExitCode, NotThereError
-from harness.scenario.plan import Environment
-from harness.targets.embedded import Embedded
+from harness.plan import Environment
+from harness.targets.embedded.embedded_target import Embedded
 
 ROOT = Path(__file__).parents[2]
 BAD = Path(__file__).parent / "bad"
@@ -306,7 +306,7 @@ def test_a_bug_is_no_failed_bound(
 def test_an_interrupted_command_says_so(tmp_path: Path, how: signal.Signals) -> None:
     """Ctrl-C, or being asked to end, leads to exit code 130 without a traceback."""
     program = (
-        "import os, signal; from harness import cli, runs; import harness.scenario.loader as loader\n"
+        "import os, signal; from harness import cli, runs; import harness.loading.loader as loader\n"
         f"loader.load_scenario = lambda name: os.kill(os.getpid(), {int(how)})\n"
         "cli.main()"
     )

@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 from databricks.sdk.service.compute import AutoScale, ClusterSpec, DataSecurityMode
 
-from harness.accounts import read_accounts
 from harness.errors import UsageError
-from harness.scenario.plan import Secret
+from harness.plan import Secret
 from harness.settings import Settings, read_settings
-from harness.workspace.cluster import cluster_spec, libraries, scope_accounts
+from harness.storage.accounts import read_accounts
+from harness.targets.databricks.cluster import cluster_spec, libraries, scope_accounts
 
 ACCOUNT = '[accounts.dls]\nsecret_name = "lake-key"\n'
 PRINCIPAL = (

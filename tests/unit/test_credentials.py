@@ -4,7 +4,7 @@ from typing import Literal
 import pytest
 
 from harness.errors import ExitCode, NotThereError
-from harness.scenario.plan import Account, Secret
+from harness.plan import Account, Secret
 from harness.storage.credentials import azure_credential, hadoop_settings, read_secret
 
 VALUE = "Zm9yIGEgdGVzdCBvbmx5Cg=="

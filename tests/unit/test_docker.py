@@ -6,11 +6,11 @@ import pytest
 
 from harness.errors import ExitCode, NotThereError, UsageError
 from harness.settings import Settings, read_settings
-from harness.stack.docker import docker, has_images, require_engine
-from harness.stack.stack import Stack
-from harness.targets import open_target
-from harness.targets.compose import Compose
-from harness.targets.embedded import Embedded
+from harness.targets.base import open_target
+from harness.targets.compose.compose_target import Compose
+from harness.targets.compose.docker import docker, has_images, require_engine
+from harness.targets.compose.stack import Stack
+from harness.targets.embedded.embedded_target import Embedded
 from tests.unit import report_samples as samples
 
 NO_DOCKER = (

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.checks import Check
 from harness.settings import read_settings
-from harness.targets.compose import Compose
-from harness.targets.embedded import Embedded
-from harness.targets.look import room, tracking_store, writable
+from harness.targets.checks import Check, room, tracking_store, writable
+from harness.targets.compose.compose_target import Compose
+from harness.targets.embedded.embedded_target import Embedded
 from tests.unit.doctor_samples import failed
 
 

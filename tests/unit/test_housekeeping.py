@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.cleanup import remove_old_runs
 from harness.errors import ExitCode, NotThereError, UsageError
 from harness.files import held
-from harness.housekeeping import remove_old_runs
 from harness.runs import PLAN, RunFolder
 from harness.settings import Settings, read_settings
 

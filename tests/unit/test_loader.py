@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.errors import ExitCode, HarnessError, ScenarioError, UsageError
 from harness.files import sha256_of
-from harness.scenario.loader import find_scenario, load_scenario
+from harness.loading.loader import find_scenario, load_scenario
 
 BAD = Path(__file__).parent / "bad"
 GOOD = Path(__file__).parents[2] / "scenarios" / "three_versions.yaml"

@@ -5,12 +5,11 @@ from typing import Any
 import pytest
 
 from harness.files import held
-from harness.local_run import compare_with_local, newest_local_run
+from harness.parity.compare import LOCAL_AGAINST_CLOUD, Tolerances
+from harness.parity.counterpart import compare_with_local, newest_local_run
+from harness.plan import OwnCode, Plan
 from harness.results import Result, Verdict
 from harness.runs import PLAN, RESULT
-from harness.scenario.own import OwnCode
-from harness.scenario.plan import Plan
-from harness.verdict.parity import LOCAL_AGAINST_CLOUD, Tolerances
 from tests.unit import report_samples as samples
 
 OLD = "20260301-101500-three_versions-0001"

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from harness.events import Event
-from harness.job import mirror
-from harness.job.mirror import Mirror
+from harness.job import event_file
+from harness.job.event_file import Mirror
 
 FIRST, SECOND = Event("ingest", "started"), Event("ingest", "done", elapsed_s=1.5)
 
@@ -22,7 +22,7 @@ def test_all_events_so_far_stand_in_the_file(tmp_path: Path) -> None:
 
 def test_an_event_is_written_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody has to ask: a job that is silent afterwards has still told it."""
-    monkeypatch.setattr(mirror, "_AT_MOST_EVERY_S", 0.0)
+    monkeypatch.setattr(event_file, "_AT_MOST_EVERY_S", 0.0)
     told = Mirror(tmp_path / "events.jsonl")
     told.tell(FIRST)
     timer = told._timer

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from harness.parity.compare import GAPS, Library, Parity, Tolerances, compare, not_compared
 from harness.results import Measured, Verdict
-from harness.verdict.parity import GAPS, Library, Parity, Tolerances, compare, not_compared
 from tests.unit import report_samples as samples
 from tests.unit.parity_samples import FINGERPRINT, difference_of, run_of
 

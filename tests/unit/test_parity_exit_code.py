@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import ExitCode, worst
+from harness.parity.compare import Parity, compare, exit_code, not_compared
 from harness.results import Result, Verdict
-from harness.verdict.parity import Parity, compare, exit_code, not_compared
 from tests.unit import report_samples as samples
 
 _AGREES = compare(samples.result(), samples.cloud())

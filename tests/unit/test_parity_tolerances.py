@@ -7,8 +7,8 @@ import math
 import pytest
 from pydantic import ValidationError
 
+from harness.parity.compare import FLOOR, LOCAL_AGAINST_CLOUD, TOLERANCE, Difference, Tolerances, compare
 from harness.results import Measured, Verdict
-from harness.verdict.parity import FLOOR, LOCAL_AGAINST_CLOUD, TOLERANCE, Difference, Tolerances, compare
 from tests.unit import report_samples as samples
 from tests.unit.parity_samples import EMPTY, difference_of, run_of
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from harness.scenario.loader import load_scenario
+from harness.loading.loader import load_scenario
+from harness.plan import Environment, Plan, Setting, SourceData
 from harness.scenario.model import MAY_BE_EMPTY, Version
-from harness.scenario.plan import Environment, Plan, Setting, SourceData
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "three_versions.yaml"
 URI = "abfss://lake@account.dfs.core.windows.net"

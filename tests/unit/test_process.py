@@ -10,8 +10,8 @@ from harness.errors import ExitCode, HarnessError, InterruptedRunError, JobError
 from harness.events import Event, Listener
 from harness.results import Result
 from harness.runs import RESULT
-from harness.targets import process as module
-from harness.targets.process import LOG, Finished, follow, result_of
+from harness.targets import job_process as module
+from harness.targets.job_process import LOG, Finished, follow, result_of
 from tests.unit import report_samples as samples
 
 STARTED = Event("train", "started", "january")

@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.errors import ExitCode, NotThereError
-from harness.report.compare import show_parity
+from harness.parity.compare import GAPS, Parity, compare, not_compared
+from harness.report.terminal.parity_summary import show_parity
 from harness.results import Result, Verdict
 from harness.runs import RESULT, RunFolder
-from harness.verdict.parity import GAPS, Parity, compare, not_compared
 from tests.unit import report_samples as samples
 
 A, B = "20260301-101500-three_versions-7f3a", "20260302-101500-three_versions-0b1c"

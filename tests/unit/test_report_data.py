@@ -2,11 +2,11 @@ from math import log
 
 import pytest
 
-from harness.report.curves import calibration_svg, distribution_svg, roc_svg
-from harness.report.data import data_table, distribution_panels, drift_table, stability_index
 from harness.report.html import render_html
-from harness.report.panels import changed_most
 from harness.results import Bin, CalibrationBin, Result, RocPoint, RowChanges, VersionResult
+from harness.views.drift import data_table, distribution_panels, drift_table, stability_index
+from harness.views.plot_data import changed_most
+from harness.views.plots import calibration_svg, distribution_svg, roc_svg
 from tests.unit import report_samples as samples
 
 _NASTY = "$<b>&"

@@ -1,8 +1,8 @@
 import pytest
 
-from harness.report.differences import difference_row, difference_rows, sides
+from harness.parity.compare import Difference, compare, not_compared
+from harness.report.parity_table import difference_row, difference_rows, sides
 from harness.results import Verdict
-from harness.verdict.parity import Difference, compare, not_compared
 from tests.unit import report_samples as samples
 
 FIRST = ", ".join(f"column_{at} double" for at in range(9))

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from harness.checks import Check
-from harness.report.doctor import show_checks
+from harness.report.terminal.console import show_checks
+from harness.targets.checks import Check
 
 CHECKS = (
     Check("Java 17", "ok", "17.0.15"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.report.facts import facts
-from harness.scenario.plan import SourceData
+from harness.plan import SourceData
+from harness.views.run_info import facts
 from tests.unit import report_samples as samples
 
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import NotThereError
+from harness.parity.compare import Parity, compare
 from harness.report import write_reports
-from harness.verdict.parity import Parity, compare
 from tests.unit import report_samples as samples
 
 

@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from harness.errors import NotThereError, Problem, ScenarioError
+from harness.parity.compare import not_compared
+from harness.plan import Plan
 from harness.report import github
 from harness.results import BoundResult, Verdict
-from harness.scenario.plan import Plan
-from harness.verdict.parity import not_compared
 from tests.unit import report_samples as samples
 
 ROOT = Path(__file__).parents[2]

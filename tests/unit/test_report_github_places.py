@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from harness.bounds.judge import judge_versions
 from harness.files import sha256_of
+from harness.loading.document import read_document
 from harness.report import github
 from harness.results import BoundResult
-from harness.scenario.document import read_document
 from harness.scenario.model import Scenario
-from harness.verdict.bounds import judge_versions
 from tests.unit import bounds_samples, report_samples as samples
 
 SCENARIO = """\

@@ -4,11 +4,11 @@ from html.parser import HTMLParser
 
 import pytest
 
+from harness.parity.compare import GAPS, Parity, compare, not_compared
 from harness.report.html import render_html
-from harness.report.rows import bound_rows
-from harness.report.words import typeset
 from harness.results import Result, Verdict
-from harness.verdict.parity import GAPS, Parity, compare, not_compared
+from harness.views.bound_table import bound_rows
+from harness.views.formatting import typeset
 from tests.unit import report_samples as samples
 
 _NASTY = "<script>alert('x')</script> & \"quotes\" $math$ {{ 7 * 7 }}"

@@ -2,9 +2,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from harness.parity.compare import Parity, compare, not_compared
 from harness.report.junit import render_junit
 from harness.results import Result, Verdict
-from harness.verdict.parity import Parity, compare, not_compared
 from tests.unit import report_samples as samples
 
 

@@ -1,8 +1,8 @@
 import pytest
 
+from harness.parity.compare import GAPS, Parity, compare, not_compared
 from harness.report.markdown import code, prose, render_markdown
 from harness.results import Result, Verdict
-from harness.verdict.parity import GAPS, Parity, compare, not_compared
 from tests.unit import report_samples as samples
 
 

@@ -11,11 +11,19 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.errors import ExitCode
-from harness.report.compare_html import render_comparison
-from harness.report.pairs import Pair, Run, bound_pairs, data_groups, fact_pairs, metric_groups, weight_groups
+from harness.parity.compare import compare
+from harness.report.comparison_page import (
+    Pair,
+    Run,
+    bound_pairs,
+    data_groups,
+    fact_pairs,
+    metric_groups,
+    render_comparison,
+    weight_groups,
+)
 from harness.results import Result, Verdict
 from harness.runs import PLAN, RESULT
-from harness.verdict.parity import compare
 from tests.unit import report_samples as samples
 
 A, B = "20260301-101500-three_versions-7f3a", "20260302-101500-three_versions-0b1c"

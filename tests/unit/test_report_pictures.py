@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from harness.report.pictures import draw_lineage, draw_pictures
 from harness.results import Bin, CalibrationBin, Result, RocPoint
+from harness.views.pictures import draw_lineage, draw_pictures
 from tests.unit import report_samples as samples
 
 

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from harness.report.rows import bound_rows, headline, worst_first
+from harness.parity.compare import Parity, compare, not_compared
 from harness.results import BoundResult, Verdict
-from harness.verdict.parity import Parity, compare, not_compared
+from harness.views.bound_table import bound_rows, headline, worst_first
 from tests.unit import report_samples as samples
 
 

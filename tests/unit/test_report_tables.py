@@ -1,7 +1,7 @@
 import pytest
 
-from harness.report import panels, tables
 from harness.results import BoundResult, Result, Verdict
+from harness.views import plot_data, tables
 from tests.unit import report_samples as samples
 
 
@@ -75,39 +75,39 @@ def test_slices_hold_every_column_once() -> None:
 
 def test_a_changes_limit_lies_relative_to_the_earlier_version() -> None:
     """The limit of a change is drawn on the metric's own scale."""
-    panel = next(each for each in panels.metric_panels(samples.result()) if each.metric == "cv_roc_auc")
+    panel = next(each for each in plot_data.metric_panels(samples.result()) if each.metric == "cv_roc_auc")
     assert panel.points[1].limits == (
-        panels.Limit(0.6, relative=False),
-        panels.Limit(0.6431 - 0.1, relative=True),
+        plot_data.Limit(0.6, relative=False),
+        plot_data.Limit(0.6431 - 0.1, relative=True),
     )
 
 
 def test_an_equals_bound_with_tolerance_has_two_limits() -> None:
     """A tolerance is drawn as a range."""
     bound = samples.bound("rows", kind="equals", bound=100, tolerance=5)
-    panel = panels.metric_panels(samples.result((samples.version("march", 2, bounds=(bound,)),)))[0]
+    panel = plot_data.metric_panels(samples.result((samples.version("march", 2, bounds=(bound,)),)))[0]
     assert [limit.value for limit in panel.points[0].limits] == [95, 105]
 
 
 def test_a_plots_text_has_every_number() -> None:
     """Who does not see a plot is told its values and verdicts."""
-    panel = next(each for each in panels.metric_panels(samples.result()) if each.metric == "lime_r2_mean")
+    panel = next(each for each in plot_data.metric_panels(samples.result()) if each.metric == "lime_r2_mean")
     assert panel.alternative == (
         "lime_r2_mean over the versions: january 0.8127, pass; february 0.8342, pass; march 0.8293, pass."
     )
 
 
-def _panels(*bounds: BoundResult) -> tuple[panels.MetricPanel, ...]:
+def _panels(*bounds: BoundResult) -> tuple[plot_data.MetricPanel, ...]:
     before = samples.version("february", 1, metrics={"test_log_loss": 0.5}, bounds=())
     now = samples.version("march", 2, metrics={"test_log_loss": 0.6}, bounds=bounds)
-    return panels.metric_panels(samples.result((before, now)))
+    return plot_data.metric_panels(samples.result((before, now)))
 
 
 def test_a_relative_changes_limit_lies_on_the_metrics_scale() -> None:
     """A tenth more than 0.5."""
     said = {"kind": "change_max", "bound": 0.1, "relative": True, "since": "february"}
     [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, **said))
-    assert (panels.Limit(0.55, relative=True),) == panel.points[1].limits
+    assert (plot_data.Limit(0.55, relative=True),) == panel.points[1].limits
 
 
 @pytest.mark.parametrize(

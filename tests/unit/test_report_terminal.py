@@ -7,10 +7,10 @@ import pytest
 from rich.console import Console
 
 from harness.events import Event
-from harness.report.compare import show_parity
-from harness.report.terminal import progress, show_verdict
+from harness.parity.compare import Parity, compare, not_compared
+from harness.report.terminal.parity_summary import show_parity
+from harness.report.terminal.verdict_summary import progress, show_verdict
 from harness.results import Result, Verdict
-from harness.verdict.parity import Parity, compare, not_compared
 from tests.unit import report_samples as samples
 
 FOLDER = Path("/runs/20260301-101500-7f3a")
@@ -194,7 +194,10 @@ def test_more_versions_than_lines_do_not_flood() -> None:
 
 def test_the_module_loads_without_heavy_ones() -> None:
     """The command's start does not wait for matplotlib or jinja2."""
-    check = "import sys, harness.report.terminal; print({'matplotlib', 'jinja2'} & set(sys.modules))"
+    check = (
+        "import sys, harness.report.terminal.verdict_summary\n"
+        "print({'matplotlib', 'jinja2'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 

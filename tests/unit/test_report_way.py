@@ -6,8 +6,8 @@ from html import escape
 from typing import Any
 
 from harness.report.html import render_html
-from harness.report.way import MODELS, Way, alternative, ways
 from harness.results import VersionResult
+from harness.views.lineage_diagram import MODELS, Way, alternative, ways
 from tests.unit import report_samples as samples
 
 

@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from harness.report import words
 from harness.results import Verdict
+from harness.storage.paths import without_password
+from harness.views import formatting
 from tests.unit import report_samples as samples
 
 COMMIT = {"operation": "MERGE", "time": "2026-03-01T10:15:00Z", "reader": 1, "writer": 2}
@@ -24,7 +25,7 @@ COMMIT = {"operation": "MERGE", "time": "2026-03-01T10:15:00Z", "reader": 1, "wr
 )
 def test_number_has_the_digits_that_matter(expected: str, value: float | None) -> None:
     """A number is shown with the digits that its size calls for."""
-    assert words.number(value) == expected
+    assert formatting.number(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ def test_number_has_the_digits_that_matter(expected: str, value: float | None) -
 )
 def test_a_difference_has_a_sign(expected: str, value: float | None) -> None:
     """A difference says which way it goes, and zero has no sign."""
-    assert words.signed(value) == expected
+    assert formatting.signed(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -48,27 +49,27 @@ def test_a_difference_has_a_sign(expected: str, value: float | None) -> None:
 )
 def test_seconds_grow_into_minutes_and_hours(expected: str, duration_s: float) -> None:
     """A duration is shown in units that a person would use."""
-    assert words.seconds(duration_s) == expected
+    assert formatting.seconds(duration_s) == expected
 
 
 def test_standard_error_stands_beside_its_value() -> None:
     """A value with a standard error shows both."""
-    assert words.with_error(0.6431, 0.0412) == "0.6431 ± 0.041"
+    assert formatting.with_error(0.6431, 0.0412) == "0.6431 ± 0.041"
 
 
 def test_no_value_has_no_standard_error() -> None:
     """What was not measured is not given an error."""
-    assert words.with_error(None, 0.04) == "not measured"
+    assert formatting.with_error(None, 0.04) == "not measured"
 
 
 def test_verdict_has_a_sign_and_a_word() -> None:
     """A verdict is told by more than a colour."""
-    assert [words.verdict_words(each) for each in Verdict] == ["✓ pass", "✗ fail", "? not proven"]
+    assert [formatting.verdict_words(each) for each in Verdict] == ["✓ pass", "✗ fail", "? not proven"]
 
 
 def test_public_hides_user_and_password() -> None:
     """A tracking URI's password never gets into a report."""
-    assert words.public("https://me:secret@mlflow:5000/x") == "https://***@mlflow:5000/x"
+    assert without_password("https://me:secret@mlflow:5000/x") == "https://***@mlflow:5000/x"
 
 
 @pytest.mark.parametrize(
@@ -76,22 +77,22 @@ def test_public_hides_user_and_password() -> None:
 )
 def test_public_leaves_other_addresses_alone(address: str) -> None:
     """An address without a password is shown as it is, and so is what is no address."""
-    assert words.public(address) == address
+    assert without_password(address) == address
 
 
 def test_typeset_uses_true_signs_but_leaves_names_alone() -> None:
     """Typed comparisons and minus signs become printed ones; a hyphen in a name stays."""
-    assert words.typeset(">= -0.1 since run-1") == "≥ \N{MINUS SIGN}0.1 since run-1"
+    assert formatting.typeset(">= -0.1 since run-1") == "≥ \N{MINUS SIGN}0.1 since run-1"
 
 
 def test_to_ascii_keeps_the_verdicts_apart() -> None:
     """On a terminal without Unicode the three verdicts still have three signs."""
-    assert words.to_ascii("✓ ✗ ? ± é") == "+ x ? +/- ?"
+    assert formatting.to_ascii("✓ ✗ ? ± é") == "+ x ? +/- ?"
 
 
 def test_printable_drops_what_terminals_obey() -> None:
     """An escape sequence in a message can't move the cursor; line ends stay."""
-    assert words.printable("a\x1b[2J\x00b\nc") == "a[2Jb\nc"
+    assert formatting.printable("a\x1b[2J\x00b\nc") == "a[2Jb\nc"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_printable_drops_what_terminals_obey() -> None:
 )
 def test_a_bound_that_must_fail_says_so(verdict: Verdict, must_fail: bool, expected: str) -> None:
     """What a bound means for the run is no other bound's word."""
-    assert expected == words.outcome_words(samples.bound(verdict=verdict, must_fail=must_fail))
+    assert expected == formatting.outcome_words(samples.bound(verdict=verdict, must_fail=must_fail))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_a_bound_that_must_fail_says_so(verdict: Verdict, must_fail: bool, expec
 def test_what_became_of_a_version(changes: dict[str, Any], step: str, commits: str) -> None:
     """Trained, only built, or refused; and the commits of its own, but not the one before it."""
     version = samples.version("march", 2, **changes)
-    assert (step, commits) == (words.step_words(version), words.commit_words(version))
+    assert (step, commits) == (formatting.step_words(version), formatting.commit_words(version))
 
 
 @pytest.mark.parametrize(
@@ -145,9 +146,9 @@ def test_what_became_of_a_version(changes: dict[str, Any], step: str, commits: s
 )
 def test_a_share_is_told_in_percent(expected: str, share: float | None) -> None:
     """With its sign, and without what the multiplication adds."""
-    assert expected == words.percent(share)
+    assert expected == formatting.percent(share)
 
 
 def test_a_long_text_is_cut() -> None:
     """A table shows the beginning; a short text is whole."""
-    assert ("a" * 60, "a" * 60 + "…") == (words.cut("a" * 60), words.cut("a" * 61))
+    assert ("a" * 60, "a" * 60 + "…") == (formatting.cut("a" * 60), formatting.cut("a" * 61))

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
+from harness.loading import rules
 from harness.metrics import METRICS, OF_OWN
-from harness.scenario import rules
 from harness.scenario.model import Scenario
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.scenario import rules
+from harness.loading import rules
 from harness.scenario.model import Scenario
 
 TABLE: dict[str, Any] = {"source": "rows.csv", "key": "id"}

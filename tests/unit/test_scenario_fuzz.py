@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from ruamel.yaml import YAML
 
+from harness.authoring.plan_preview import predict
 from harness.errors import ScenarioError, UsageError
-from harness.scenario.loader import LoadedScenario, load_scenario
+from harness.loading.loader import LoadedScenario, load_scenario
 from harness.scenario.model import Scenario
-from harness.scenario.predict import predict
 
 ROOT = Path(__file__).parents[2]
 BAD = Path(__file__).parent / "bad"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.scenario.own import OwnCode, read_code
+from harness.loading.custom_code import read_code
+from harness.plan import OwnCode
 from harness.scenario.pipeline import Pipeline
 
 METHODS = """

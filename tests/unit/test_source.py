@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.errors import Problem
+from harness.loading.sources import SourceFile, locate_sources
 from harness.scenario.model import Scenario
-from harness.scenario.source import SourceFile, locate_sources
 
 HEADER = "id,amount,status\n"
 ROWS = HEADER + "1,100,late\n2,200,paid\n"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from harness.loading.sources import locate_sources
 from harness.scenario.model import Scenario
-from harness.scenario.source import locate_sources
 
 FILES = {
     "rows.csv": "id,amount,status\n1,100,late\n2,200,paid\n",

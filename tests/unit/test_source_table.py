@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
+from harness.loading.sources import locate_sources
 from harness.scenario.model import Scenario
-from harness.scenario.source import locate_sources
 
 ROWS = {"id": [1, 2], "amount": [100, 200], "status": ["late", "paid"]}
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.targets.spark import is_small, session_settings, spark_settings
+from harness.targets.spark_conf import is_small, session_settings, spark_settings
 
 
 def test_a_cluster_s_session_takes_what_a_session_may_be_told() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.settings import read_settings
-from harness.stack import stack as module
-from harness.stack.stack import Stack
+from harness.targets.compose import stack as module
+from harness.targets.compose.stack import Stack
 
 Engine = Callable[..., Stack]
 

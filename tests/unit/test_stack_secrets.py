@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from harness.errors import NotThereError
 from harness.runtime import truststore
-from harness.stack import secrets as module
-from harness.stack.secrets import USED_BY, StackFiles
+from harness.targets.compose import secrets as module
+from harness.targets.compose.secrets import USED_BY, StackFiles
 
 SECRETS = {"lake_key", "models_key", "postgres_password", "pgpass", "tls_certificate", "tls_key"}
 

@@ -9,22 +9,15 @@ import pytest
 from hypothesis import given, strategies as st
 from rich.console import Console
 
+from harness.bounds.judge import judge_versions
 from harness.errors import ExitCode, UsageError
-from harness.report.studies import show_search
 from harness.results import VersionResult
-from harness.scenario.expect import Expect
+from harness.scenario.expectations import Expect
 from harness.scenario.model import Scenario
-from harness.studies.bisect import exit_code, failed_in, search
-from harness.studies.question import Inquiry, Question, probe
-from harness.studies.search import (
-    Bisected,
-    Found,
-    NotFound,
-    first_failing,
-    step_of,
-    steps_between,
-)
-from harness.verdict.bounds import judge_versions
+from harness.studies.bisection.bisect_runs import exit_code, failed_in, search
+from harness.studies.bisection.question import Inquiry, Question, probe
+from harness.studies.bisection.search import Bisected, Found, NotFound, first_failing, step_of, steps_between
+from harness.studies.study_tables import show_search
 from tests.unit.studies_samples import measured, named, result, scenario
 
 

@@ -9,14 +9,14 @@ from rich.console import Console
 from ruamel.yaml import YAML
 
 from harness.errors import UsageError
-from harness.report.studies import show_calibration
+from harness.loading import rules
 from harness.results import Result
-from harness.scenario import rules
 from harness.scenario.model import Scenario
-from harness.studies.calibrate import calibrate, seeded
-from harness.studies.calibration import Calibrated, Calibration, calibrate_bounds, passing
-from harness.studies.proposal import expectations, snippet
-from harness.studies.statistics import Limits, Sample, false_alarm_rate, propose
+from harness.studies.calibration.bound_offers import Calibrated, Calibration, calibrate_bounds, passing
+from harness.studies.calibration.calibrate_runs import calibrate, seeded
+from harness.studies.calibration.proposal import expectations, snippet
+from harness.studies.calibration.statistics import Limits, Sample, false_alarm_rate, propose
+from harness.studies.study_tables import show_calibration
 from tests.unit.studies_samples import loaded, measured, named, result, scenario
 
 AUCS = (0.71, 0.69, 0.72, 0.70, 0.68)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from harness.bounds.judge import judge_versions
 from harness.errors import (
     ExitCode,
     InterruptedRunError,
@@ -18,15 +19,14 @@ from harness.errors import (
     ScenarioError,
     UsageError,
 )
-from harness.report.studies import CombinationRow, show_matrix
+from harness.loading import rules
+from harness.loading.loader import LoadedScenario
+from harness.loading.matrix_selection import chosen, single
 from harness.results import Verdict
-from harness.scenario import rules
-from harness.scenario.loader import LoadedScenario
 from harness.scenario.matrix import combinations, text_of
 from harness.scenario.model import Scenario
-from harness.studies.choice import chosen, single
-from harness.studies.matrix import run_combinations
-from harness.verdict.bounds import judge_versions
+from harness.studies.matrix_runs import run_combinations
+from harness.studies.study_tables import CombinationRow, show_matrix
 from harness.workflow import Outcome
 from tests.unit.studies_samples import loaded, measured, named, result, scenario
 

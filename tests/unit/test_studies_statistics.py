@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy import stats
 
-from harness.studies.statistics import (
+from harness.studies.calibration.statistics import (
     Limits,
     Sample,
     false_alarm_rate,

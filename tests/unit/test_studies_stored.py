@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from harness.authoring.listing import _newest_verdicts
+from harness.authoring.scenario_list import _newest_verdicts
 from harness.files import write_text
+from harness.plan import Environment, Plan, SourceData
 from harness.results import Failure, Result
 from harness.runs import PLAN, PROBED, RESULT
-from harness.scenario.plan import Environment, Plan, SourceData
-from harness.studies.bisect import _has
-from harness.studies.calibrate import same_numbers
-from harness.studies.question import probe
-from harness.studies.stored import essence, newest_result, stored_runs
+from harness.studies.bisection.bisect_runs import _has
+from harness.studies.bisection.question import probe
+from harness.studies.calibration.calibrate_runs import same_numbers
+from harness.studies.study_runs import essence, newest_result, stored_runs
 from tests.unit.studies_samples import measured, named, result, scenario
 
 DATA = SourceData(uri="file:///data/readings.csv", format="csv", sha256="d" * 64)

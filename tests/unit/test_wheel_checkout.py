@@ -11,7 +11,7 @@ import pytest
 from harness import wheel
 from harness.errors import ExitCode, NotThereError
 from harness.settings import read_settings
-from harness.targets.databricks import Databricks
+from harness.targets.databricks.databricks_target import Databricks
 from harness.wheel import build_wheel, content_version, require_checkout
 from tests.embedded.runner import ROOT
 

@@ -11,15 +11,15 @@ from deltalake import write_deltalake
 
 from harness.errors import NotThereError
 from harness.files import sha256_of
-from harness.planning import resolve_plan
-from harness.scenario.given_table import given_table
-from harness.scenario.loader import load_scenario
-from harness.scenario.plan import Plan
+from harness.loading.loader import load_scenario
+from harness.loading.table_override import given_table
+from harness.plan import Plan
+from harness.resolve import resolve_plan
 from harness.settings import Settings, read_settings
-from harness.targets import Target
-from harness.targets.compose import LAKE, Compose
-from harness.targets.databricks import Databricks
-from harness.targets.embedded import Embedded
+from harness.targets.base import Target
+from harness.targets.compose.compose_target import LAKE, Compose
+from harness.targets.databricks.databricks_target import Databricks
+from harness.targets.embedded.embedded_target import Embedded
 
 VOLUME = "/Volumes/main/default/harness"
 ELSEWHERE = "abfss://lake@dls.dfs.core.windows.net/loans"

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import pytest
 
 from harness.errors import NotThereError
-from harness.workspace.files import has_expired, put, shelf, sweep
+from harness.targets.databricks.workspace_files import has_expired, put, shelf, sweep
 
 MONDAY = date(2026, 11, 23)
 ROOT = "/Volumes/main/default/harness"

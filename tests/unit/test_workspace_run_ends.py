@@ -16,9 +16,9 @@ from databricks.sdk.service.jobs import Run, RunOutput
 
 from harness.errors import ExitCode, InterruptedRunError
 from harness.events import Event
-from harness.workspace import runs
-from harness.workspace.files import RemoteFiles
-from harness.workspace.follow import Follower
+from harness.targets.databricks import job_runs
+from harness.targets.databricks.event_follower import Follower
+from harness.targets.databricks.workspace_files import RemoteFiles
 
 URL = "https://adb-1.azuredatabricks.net/jobs/1/runs/2"
 
@@ -71,7 +71,7 @@ def _run(life_cycle: str, result: str | None = None, duration_ms: int = 0, messa
 def test_a_second_ctrl_c_does_not_keep_a_run_from_being_cancelled(ctrl_c: signal.Signals) -> None:
     """Somebody who is impatient presses it twice: the workspace is asked all the same."""
     jobs = _Jobs(during_cancel=ctrl_c, during_look=None)
-    runs.cancel(_client(jobs), 2)
+    job_runs.cancel(_client(jobs), 2)
     assert [2] == jobs.cancelled
 
 
@@ -79,7 +79,7 @@ def test_a_second_ctrl_c_ends_the_wait(ctrl_c: signal.Signals) -> None:
     """Once the workspace has been asked; the message says that the run is being cancelled."""
     jobs = _Jobs(during_cancel=None, during_look=ctrl_c)
     with pytest.raises(InterruptedRunError, match="The run 2 is being cancelled") as caught:
-        runs.cancel(_client(jobs), 2)
+        job_runs.cancel(_client(jobs), 2)
     assert ([2], ExitCode.INTERRUPTED) == (jobs.cancelled, caught.value.exit_code)
     assert "https://adb-1.azuredatabricks.net" in str(caught.value.remedy)
 
@@ -88,8 +88,8 @@ def test_what_is_undisturbed_leaves_the_signals_as_they_were(ctrl_c: signal.Sign
     """Also one block within another, and where the block breaks."""
 
     def press() -> None:
-        with runs.undisturbed():
-            with runs.undisturbed():
+        with job_runs.undisturbed():
+            with job_runs.undisturbed():
                 os.kill(os.getpid(), ctrl_c)
             os.kill(os.getpid(), ctrl_c)
             raise ValueError("It breaks.")
@@ -105,7 +105,7 @@ def test_another_thread_sets_no_signals() -> None:
     done: list[bool] = []
 
     def work() -> None:
-        with runs.undisturbed():
+        with job_runs.undisturbed():
             done.append(True)
 
     thread = threading.Thread(target=work)
@@ -127,7 +127,7 @@ def test_another_thread_sets_no_signals() -> None:
 def test_a_trace_is_told_without_its_colours(said: str, expected: str) -> None:
     """A terminal would obey them; the error, the trace and the log may have them."""
     output = RunOutput(error=said, error_trace=f"Traceback\n{said}\n", logs=f"{said}\nlast")
-    told = runs.fault(_run("TERMINATED", "FAILED", 5), output).message
+    told = job_runs.fault(_run("TERMINATED", "FAILED", 5), output).message
     assert told == (
         f"The run failed: {expected}\nThe end of its trace:\n    Traceback\n    {expected}\n"
         f"The end of its log:\n    {expected}\n    last"

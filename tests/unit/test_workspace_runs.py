@@ -6,7 +6,7 @@ import pytest
 from databricks.sdk.service.jobs import Run, RunOutput
 
 from harness.errors import ExitCode
-from harness.workspace.runs import fault, has_started
+from harness.targets.databricks.job_runs import fault, has_started
 
 URL = "https://adb-1.azuredatabricks.net/jobs/1/runs/2"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.runtime.java import SETTING, Java, find_java
-from harness.targets.spark import java_options
+from harness.targets.spark_conf import java_options
 from tests.databricks.standin.environments import Environments, InstallError, python_of
 from tests.databricks.standin.libraries import class_path, published
 from tests.databricks.standin.mounts import Mounts

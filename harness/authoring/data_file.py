@@ -1,0 +1,118 @@
+"""The data file that a first scenario is written from, read whole with pandas."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError
+from harness.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SEPARATORS = ",;\t|"
+
+
+@dataclass(frozen=True)
+class Data:
+    """The rows of a file, as Spark will see them too."""
+
+    path: Path
+    frame: pd.DataFrame
+    options: dict[str, str] = field(default_factory=dict)
+    """What Spark's reader must be told."""
+
+    def column(self, name: str, what: str) -> pd.Series:
+        """A column by its name.
+
+        Raises:
+            UsageError: There is none.
+        """
+        if name not in self.frame.columns:
+            known = ", ".join(str(each) for each in self.frame.columns)
+            near = did_you_mean(name, map(str, self.frame.columns))
+            message = f"{self.path.name} has no column '{name}' for {what}.{near}"
+            raise UsageError(message, remedy=f"Its columns: {known}.")
+        return self.frame[name]
+
+
+def read_data(path: Path) -> Data:
+    """Read a CSV, JSON, Parquet or Delta file or folder.
+
+    Raises:
+        UsageError: It is not there, of no known format, can't be read, or has no rows.
+    """
+    if not path.exists():
+        siblings = sorted(each.name for each in path.parent.iterdir()) if path.parent.is_dir() else []
+        raise UsageError(f"There is no data at {path}.{did_you_mean(path.name, siblings)}")
+    try:
+        data = _reader_of(path)(path)
+    except UsageError:
+        raise
+    except Exception as error:  # Readers of four formats raise what they like on a file that is none.
+        first = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+        raise UsageError(f"Can't read {path}: {first}.") from error
+    if data.frame.empty:
+        raise UsageError(f"{path} has no rows.")
+    return data
+
+
+def _reader_of(path: Path) -> Callable[[Path], Data]:
+    if (path / "_delta_log").is_dir():
+        return _delta
+    readers = {
+        ".csv": _csv,
+        ".tsv": _csv,
+        ".json": _json,
+        ".jsonl": _json,
+        ".ndjson": _json,
+        ".parquet": _parquet,
+    }
+    name = path.with_suffix("") if path.suffix == ".gz" else path
+    if name.suffix not in readers:
+        raise UsageError(
+            f"Can't tell the format of {path}.",
+            remedy="It is .csv, .tsv, .json (a row a line), .parquet, or a Delta table's folder.",
+        )
+    return readers[name.suffix]
+
+
+def _csv(path: Path) -> Data:
+    import pandas as pd
+
+    head = _first_line(path)
+    separator = max(_SEPARATORS, key=head.count)
+    # Spark takes an empty field alone for null: "NA" and "None" are text.
+    frame = pd.read_csv(path, sep=separator, keep_default_na=False, na_values=[""], low_memory=False)
+    is_known = separator == "," or (separator == "\t" and ".tsv" in path.suffixes)
+    return Data(path, frame, {} if is_known else {"sep": separator})
+
+
+def _first_line(path: Path) -> str:
+    if path.suffix == ".gz":
+        with gzip.open(path, "rt", encoding="utf-8-sig") as packed:
+            return packed.readline()
+    with path.open(encoding="utf-8-sig") as file:
+        return file.readline()
+
+
+def _json(path: Path) -> Data:
+    import pandas as pd
+
+    return Data(path, pd.read_json(path, lines=True, convert_dates=False))
+
+
+def _parquet(path: Path) -> Data:
+    import pandas as pd
+
+    return Data(path, pd.read_parquet(path))
+
+
+def _delta(path: Path) -> Data:
+    from deltalake import DeltaTable
+
+    return Data(path, DeltaTable(path).to_pyarrow_table().to_pandas())

@@ -1,0 +1,200 @@
+"""What a run of a scenario will do, as far as that can be told without Spark."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.bounds.specs import judged_at
+from harness.errors import NotThereError
+from harness.plan import Plan
+from harness.runs import list_runs
+from harness.scenario.model import Scenario, Version
+from harness.scenario.step_descriptions import rows_from, step_in_words
+from harness.settings import DATABRICKS, Settings
+
+DEPENDS = "depends on the data"
+_WHEN = {"pass": "when every bound holds", "always": "whatever the bounds say"}
+
+
+@dataclass(frozen=True)
+class PlannedVersion:
+    """One version, before it is there."""
+
+    name: str
+    step: str
+    rows_from: str
+    commits: int | None
+    """Delta commits of the step; ``None`` where that depends on the data."""
+    version: int | None
+    """The Delta version after it; ``None`` where that depends on the data."""
+    trained: bool
+    read_by: str
+    """``version`` or ``timestamp``."""
+    bounds: int
+    """How many of its bounds will be judged."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """All that a run will do."""
+
+    scenario: str
+    table: str
+    versions: tuple[PlannedVersion, ...]
+    model: str
+    """The built-in model's kind, or the pipeline in Python."""
+    grid_points: int | None
+    """``None`` where a pipeline in Python decides itself what to fit; the same of folds."""
+    folds: int | None
+    explained_rows: int
+    samples_per_row: int
+    published: str
+    cost: Cost | None
+
+    @property
+    def fits(self) -> int | None:
+        """Fits of the cross-validation at each version; the chosen point is then fitted on all rows."""
+        return None if self.grid_points is None or self.folds is None else self.grid_points * self.folds
+
+    @property
+    def trainings(self) -> int:
+        """How many versions a model is trained at."""
+        return sum(version.trained for version in self.versions)
+
+    def values(self) -> dict[str, Any]:
+        """All of it as plain values, for programs."""
+        cost = None if self.cost is None else round(self.cost.cluster_minutes, 2)
+        more = {"fits_per_version": self.fits, "trainings": self.trainings, "cluster_minutes": cost}
+        return {**asdict(self), **more}
+
+
+def plan_of(scenario: Scenario, settings: Settings) -> Planned:
+    """What a run of this scenario will do.
+
+    Raises:
+        UsageError: It publishes to a model store that does not exist.
+    """
+    pipeline = scenario.pipeline
+    grid = pipeline.model.grid
+    return Planned(
+        scenario=scenario.name,
+        table=scenario.table.uri or scenario.table.name,
+        versions=tuple(
+            _version(scenario, version, predicted)
+            for version, predicted in zip(scenario.versions, predict(scenario), strict=True)
+        ),
+        model=pipeline.use or pipeline.model.kind,
+        grid_points=len(grid.reg_param) * len(grid.elastic_net_param) if pipeline.use is None else None,
+        folds=pipeline.model.folds if pipeline.use is None else None,
+        explained_rows=pipeline.explainer.rows,
+        samples_per_row=pipeline.explainer.samples,
+        published=_published(scenario, settings),
+        cost=expected_cost(settings.runs, scenario.name),
+    )
+
+
+def _version(scenario: Scenario, version: Version, predicted: Prediction) -> PlannedVersion:
+    return PlannedVersion(
+        name=version.name,
+        step=step_in_words(version),
+        rows_from=rows_from(scenario.table, version),
+        commits=predicted.commits,
+        version=predicted.version,
+        trained=version.is_trained,
+        read_by=version.at,
+        bounds=sum(1 for _ in judged_at(scenario, scenario.index_of(version.name))),
+    )
+
+
+def _published(scenario: Scenario, settings: Settings) -> str:
+    publish = scenario.publish
+    if publish.when == "never":
+        return "nothing"
+    return f"to '{publish.to}' ({settings.store(publish.to)}), {_WHEN[publish.when]}"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is known beforehand of one step."""
+
+    name: str
+    commits: int | None
+    """Delta commits that the step makes; ``None`` where that depends on the data."""
+    version: int | None
+    """The table's version after the step; ``None`` where that depends on the data, here or before."""
+
+
+def predict(scenario: Scenario) -> tuple[Prediction, ...]:
+    """A prediction for each of the scenario's versions, in order.
+
+    A table that is built begins with version 0, the first commit's. Of one that is there already, a version
+    that is named by its number is known, and nothing is committed.
+    """
+    found: dict[str, Prediction] = {}
+    latest: int | None = -1
+    for version in scenario.versions:
+        if version.read is not None:
+            number = version.read.version
+            found[version.name] = Prediction(version.name, 0, number if isinstance(number, int) else None)
+            continue
+        commits = _commits(version, latest, found)
+        latest = None if latest is None or commits is None else latest + commits
+        found[version.name] = Prediction(version.name, commits, latest)
+    return tuple(found.values())
+
+
+def _commits(version: Version, latest: int | None, earlier: dict[str, Prediction]) -> int | None:
+    declared = version.declared_commits
+    if declared != "any":
+        return declared
+    if version.restore is not None and version.commits is None and latest is not None:
+        target = earlier.get(version.restore.to)
+        if target is not None and target.version is not None:
+            # Delta restores to the version that the table is at without a commit.
+            return int(target.version != latest)
+    return None
+
+
+_CLOUD = "databricks"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """How long the newest run on the cloud kept its cluster busy."""
+
+    run_id: str
+    minutes: float
+    """From the job's start to its end, on every node: the driver counts as one."""
+    nodes: int
+    """The most that the cluster may have had."""
+
+    @property
+    def cluster_minutes(self) -> float:
+        """Minutes times nodes; without the time that a cluster takes to start."""
+        return self.minutes * self.nodes
+
+
+def expected_cost(runs: Path, scenario: str) -> Cost | None:
+    """The cost of a scenario's newest run on the cloud that came to a result, where there is one."""
+    for folder in reversed(list_runs(runs)):
+        if folder.target != _CLOUD:
+            continue
+        try:
+            plan, result = folder.read_plan(), folder.read_result()
+        except NotThereError:  # Broken off, or of another version of the harness.
+            continue
+        nodes = _nodes(plan)
+        if result.scenario == scenario and result.failure is None and nodes is not None:
+            return Cost(result.run_id, result.duration_s / 60, nodes)
+    return None
+
+
+def _nodes(plan: Plan) -> int | None:
+    """Driver and workers at most; a cluster that was there before has as many as nobody here knows."""
+    settings = {setting.name: setting.value for setting in plan.settings}
+    workers = settings.get(f"{DATABRICKS}workers", "")
+    if settings.get(f"{DATABRICKS}cluster_id") or not workers:
+        return None
+    return 1 + int(workers.rpartition("-")[2])

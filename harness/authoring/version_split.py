@@ -1,0 +1,102 @@
+"""How a table is cut into the three versions of a first scenario."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.authoring.column_profile import is_date
+from harness.authoring.data_file import Data
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ENOUGH = 30
+"""Rows of either class from which a version is worth training at: fewer prove nothing."""
+_NAMES = ("first", "second", "third")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One version: which rows it adds, and how many the table then has."""
+
+    name: str
+    where: str
+    """SQL condition; empty for all rows."""
+    rows: int
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The versions, and why they are cut so."""
+
+    parts: tuple[Part, ...]
+    reason: str
+
+
+def cut(data: Data, key: str, positive: pd.Series, labelled: pd.Series) -> Parts:
+    """Three versions by a date, or by a hash of the key; one, where three would be too small to train at."""
+    for name in data.frame.columns:
+        values = data.frame[name]
+        if is_date(values) and not values.isna().any() and (days := _days(values)) is not None:
+            found = _by_day(str(name), days)
+            if found is not None and _is_enough(found, positive, labelled):
+                return _parts(found, f"by '{name}', as the table may have grown")
+    by_hash = list(_by_hash(data, key))
+    if _is_enough(by_hash, positive, labelled):
+        reason = "by a hash of the key, as no date tells how the table grew"
+        return _parts(by_hash, reason)
+    return Parts((Part("all", "", len(data.frame)),), "one alone, as a third would be too small to train at")
+
+
+def quoted(name: str) -> str:
+    """A column as SQL takes it."""
+    is_plain = name.isidentifier() and name.isascii()
+    return name if is_plain else "`" + name.replace("`", "``") + "`"
+
+
+def _days(values: pd.Series) -> pd.Series | None:
+    import pandas as pd
+
+    try:
+        times = pd.to_datetime(values, utc=True, format=None if values.dtype.kind == "M" else "ISO8601")
+    except (ValueError, TypeError):
+        return None
+    return times.dt.strftime("%Y-%m-%d")
+
+
+def _by_day(name: str, days: pd.Series) -> list[tuple[str, pd.Series]] | None:
+    ordered = days.sort_values()
+    early, late = (str(ordered.iloc[len(ordered) * at // 3]) for at in (1, 2))
+    if not str(ordered.iloc[0]) < early < late:
+        return None
+    column = quoted(name)
+    return [
+        (f"{column} < '{early}'", days < early),
+        (f"{column} >= '{early}' and {column} < '{late}'", (days >= early) & (days < late)),
+        (f"{column} >= '{late}'", days >= late),
+    ]
+
+
+def _by_hash(data: Data, key: str) -> Iterator[tuple[str, pd.Series]]:
+    thirds = data.frame[key].map(lambda value: zlib.crc32(str(value).encode()) % 3)
+    for third in range(3):
+        yield f"crc32(cast({quoted(key)} as string)) % 3 = {third}", thirds == third
+
+
+def _is_enough(parts: list[tuple[str, pd.Series]], positive: pd.Series, labelled: pd.Series) -> bool:
+    """Whether the first version has enough rows of either class, and each later one brings some."""
+    first = parts[0][1]
+    smaller = min((first & labelled & positive).sum(), (first & labelled & ~positive).sum())
+    return bool(smaller >= ENOUGH and all(chosen.any() for _where, chosen in parts))
+
+
+def _parts(parts: list[tuple[str, pd.Series]], reason: str) -> Parts:
+    rows = 0
+    made = []
+    for name, (where, chosen) in zip(_NAMES, parts, strict=True):
+        rows += int(chosen.sum())
+        made.append(Part(name, where, rows))
+    return Parts(tuple(made), reason)

@@ -1,0 +1,1 @@
+"""Bounds: what a scenario expects of its versions, and how measurements are judged by it."""

@@ -1,0 +1,111 @@
+"""What has been run: finding it, and holding it against another."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import Target, open_console, running_stack, where_runs_are
+from harness.errors import NotThereError
+
+if TYPE_CHECKING:
+    from harness.parity.compare import Parity
+
+
+def runs(
+    table: Annotated[str | None, typer.Option(help="A table by name, URI or fingerprint.")] = None,
+    version: Annotated[int | None, typer.Option(min=0, help="A Delta version.")] = None,
+    target: Target = None,
+) -> None:
+    """List the runs that were trained on a dataset version, newest first."""
+    from harness.report.terminal.run_tables import show_runs
+    from harness.tracking import lineage
+
+    settings = where_runs_are(target)
+    if table is None and version is not None:
+        raise typer.BadParameter("--version needs --table: a version is one of a table.")
+    found = lineage.all_runs(settings) if table is None else lineage.runs_of(settings, table, version)
+    show_runs(open_console(), found)
+
+
+def trace(
+    run_id: Annotated[str, typer.Argument(help="An MLflow run, or a harness run.")], target: Target = None
+) -> None:
+    """Show the dataset version, fingerprint, parameters, metrics and bundle of a run."""
+    from harness.report.terminal.run_tables import show_trace
+    from harness.tracking import lineage
+
+    show_trace(open_console(), lineage.trace(where_runs_are(target), run_id))
+
+
+def compare(
+    run_a: Annotated[str, typer.Argument(help="A run's id or folder, or 'latest'.")],
+    run_b: Annotated[str, typer.Argument(help="Another.")],
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Relative difference that is none; 1e-6 without, and 1e-4 for coefficients and explanations "
+            "between local and cloud.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Every value, as JSON.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="A file, for a page that shows both runs side by side.")
+    ] = None,
+) -> None:
+    """Compare two runs: fingerprints, metrics, coefficients and explanations. Exit code 1: they differ."""
+    from harness.parity.compare import Tolerances, compare as compare_results
+    from harness.report.terminal.parity_summary import show_parity
+    from harness.runs import read_result
+    from harness.settings import read_settings
+
+    if tolerance is not None and not math.isfinite(tolerance):
+        raise typer.BadParameter("--tolerance is a finite number.")
+    tolerances = None if tolerance is None else Tolerances.uniform(tolerance)
+    runs_folder = read_settings().runs
+    parity = compare_results(read_result(runs_folder, run_a), read_result(runs_folder, run_b), tolerances)
+    if as_json:
+        typer.echo(parity.model_dump_json(indent=2))
+    else:
+        show_parity(open_console(), parity)
+    if html is not None:
+        _write_page(html, runs_folder, (run_a, run_b), parity)
+        typer.echo(f"page    {html}", err=as_json)
+    raise typer.Exit(parity.verdict.exit_code)
+
+
+def _write_page(file: Path, runs_folder: Path, named: tuple[str, str], parity: Parity) -> None:
+    """Write both runs side by side; a run whose plan can't be read is shown by its result alone."""
+    from harness.files import write_text
+    from harness.report.comparison_page import Run, render_comparison
+    from harness.runs import find_run
+
+    found = []
+    for name in named:
+        folder = find_run(runs_folder, name)
+        plan = None
+        with suppress(NotThereError):
+            plan = folder.read_plan()
+        found.append(Run(folder.read_result(), plan))
+    write_text(file, render_comparison(found[0], found[1], parity))
+
+
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine, embedded.")] = 5000,
+    target: Target = None,
+) -> None:
+    """Show where MLflow's pages are: the stack's where it runs, or served here until Ctrl-C."""
+    from harness.settings import read_settings
+    from harness.tracking import mlflow_ui as pages
+
+    settings = read_settings({"target": target})
+    if (stack := running_stack(settings)) is None:
+        pages.serve(settings, port)
+        return
+    for name, url in pages.check_stack(settings, stack):
+        typer.echo(f"{name + ':':14}{url}")

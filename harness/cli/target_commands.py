@@ -1,0 +1,49 @@
+"""What has to do with a workspace, and whether a target is ready."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import Only, ScenarioName, Target, open_console
+from harness.errors import ExitCode
+
+
+def attach(run_id: Annotated[str, typer.Argument(help="A run's id or folder, or 'latest'.")]) -> None:
+    """Take up a run again that goes on in a workspace after its command has ended."""
+    from harness.workflow import attach_run
+
+    raise typer.Exit(attach_run(run_id, open_console()).exit_code)
+
+
+def doctor(target: Target = None) -> None:
+    """See whether a target has all that it needs, without starting anything."""
+    from harness.report.terminal.console import show_checks
+    from harness.settings import read_settings
+    from harness.targets.base import open_target
+
+    console = open_console()
+    if not show_checks(console, open_target(read_settings({"target": target}), console.print).checks()):
+        raise typer.Exit(ExitCode.NOT_THERE)
+
+
+def asset_bundle(
+    name: ScenarioName,
+    out: Annotated[Path | None, typer.Option(help="Its folder; asset-bundle/NAME without.")] = None,
+    only: Only = None,
+) -> None:
+    """Write a Databricks Asset Bundle that runs a scenario as a scheduled job, from the same settings."""
+    from harness.workflow import write_asset_bundle
+
+    typer.echo(write_asset_bundle(name, out, open_console(), only or ()))
+
+
+def sweep() -> None:
+    """Remove what runs have left in the workspace and what nobody needs any more."""
+    from harness.settings import read_settings
+    from harness.targets.databricks.databricks_target import Databricks
+
+    removed = Databricks(read_settings(), typer.echo).sweep()
+    typer.echo(f"{removed} folder{'s' if removed != 1 else ''} removed.")

@@ -1,0 +1,219 @@
+"""The steps that change a Delta table, each carried out as the scenario file says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from delta.tables import DeltaTable
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from harness.errors import Location
+from harness.job.spark_errors import blamed_on_step
+from harness.job.step_rows import Sources, brought_names, make_rows, place_of
+from harness.job.table_io import is_unreadable, quoted, unreadable
+from harness.plan import Plan
+from harness.scenario.model import Version
+from harness.scenario.steps import (
+    AddColumns,
+    Append,
+    Delete,
+    Merge,
+    Optimize,
+    Overwrite,
+    Restore,
+    Rows,
+    Sql,
+    Update,
+    Vacuum,
+)
+
+_NOT_IN_PARQUET = re.compile(r"[ ,;{}()\n\t=]")
+_RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
+_TABLE = "{table}"
+"""Stands for the table in a statement of SQL."""
+_OLD, _NEW = "harness_old", "harness_new"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a step is carried out on."""
+
+    spark: SparkSession
+    plan: Plan
+    sources: Sources
+    version: Version
+    at: Location
+    """The step's place in the scenario file."""
+    numbers: Mapping[str, int]
+    """The Delta versions that there are so far, by name; none before the table is there."""
+
+    @property
+    def table(self) -> DeltaTable:
+        """The table, as Delta's own interface has it."""
+        return DeltaTable.forPath(self.spark, self.plan.table_uri)
+
+    @property
+    def sql_name(self) -> str:
+        """The table as SQL takes it."""
+        return f"delta.{quoted(self.plan.table_uri)}"
+
+    def rows(self, step: Rows) -> DataFrame:
+        """The rows that the step brings."""
+        known = self.table.toDF().schema if self.numbers else None
+        return make_rows(self.sources, step, known, self.at)
+
+
+def carry_out(work: Work) -> None:
+    """Carry out one step.
+
+    Raises:
+        ScenarioError: Spark or Delta refuses it; their error is the cause.
+    """
+    version = work.version
+    with (
+        blamed_on_step(f"version '{version.name}' can't be made, its {version.kind} fails", work.at),
+        _blamed_on_file(work),
+    ):
+        _STEPS[version.kind](work, version.step)
+
+
+@contextmanager
+def _blamed_on_file(work: Work) -> Iterator[None]:
+    """A file that is not what it should be may be noticed only when the rows are written."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        step = work.version.step
+        if not isinstance(step, Rows) or not is_unreadable(error):
+            raise
+        if (data := work.sources.data_of(step)) is None:
+            raise
+        raise unreadable(data, error, place_of(step, work.at)) from error
+
+
+def _append(work: Work, step: Append) -> None:
+    _write(work, work.rows(step), "append", {"mergeSchema": _flag(step.merge_schema)})
+
+
+def _overwrite(work: Work, step: Overwrite) -> None:
+    options = {"overwriteSchema": _flag(step.overwrite_schema)}
+    if step.replace_where is not None:
+        options["replaceWhere"] = step.replace_where
+    _write(work, work.rows(step), "overwrite", options)
+
+
+def _write(work: Work, rows: DataFrame, mode: str, options: dict[str, str]) -> None:
+    mapping = {} if work.numbers else _column_mapping(work, set(rows.columns))
+    rows.write.format("delta").mode(mode).options(**options, **mapping).save(work.plan.table_uri)
+
+
+def _column_mapping(work: Work, names: set[str]) -> dict[str, str]:
+    """Names that a Parquet file can't have, such as those with spaces, are mapped to others inside it.
+
+    It is decided when the table is made, also for the columns to come: to map later is a commit of its own.
+    """
+    for index, version in enumerate(work.plan.scenario.versions):
+        step = version.step
+        if isinstance(step, Rows) and version.expect_error is None and _may_add_columns(step):
+            names |= brought_names(work.sources, step, ("versions", index, version.kind))
+    odd = any(_NOT_IN_PARQUET.search(name) for name in names)
+    return {"delta.columnMapping.mode": "name"} if odd else {}
+
+
+def _may_add_columns(step: Rows) -> bool:
+    return step.overwrite_schema if isinstance(step, Overwrite) else getattr(step, "merge_schema", False)
+
+
+def _flag(value: bool) -> str:
+    return str(value).lower()
+
+
+def _merge(work: Work, step: Merge) -> None:
+    """By name: columns that the rows do not have stay as they are, and are null in new rows."""
+    rows = work.rows(step)
+    keys = step.on or work.plan.scenario.table.key
+    condition = " AND ".join(f"{_OLD}.{quoted(name)} = {_NEW}.{quoted(name)}" for name in keys)
+    merge = work.table.alias(_OLD).merge(rows.alias(_NEW), condition)
+    values: Any = {quoted(name): f"{_NEW}.{quoted(name)}" for name in rows.columns}
+    if step.merge_schema:
+        merge = merge.withSchemaEvolution()
+    if step.when_matched == "update":
+        merge = merge.whenMatchedUpdate(set=values)
+    if step.when_matched == "delete":
+        merge = merge.whenMatchedDelete()
+    if step.when_not_matched == "insert":
+        merge = merge.whenNotMatchedInsert(values=values)
+    if step.when_not_matched_by_source == "delete":
+        merge = merge.whenNotMatchedBySourceDelete()
+    merge.execute()
+
+
+def _update(work: Work, step: Update) -> None:
+    values: Any = {quoted(name): expression for name, expression in step.assign.items()}
+    work.table.update(step.where or "true", values)
+
+
+def _delete(work: Work, step: Delete) -> None:
+    work.table.delete(step.where)
+
+
+def _add_columns(work: Work, step: AddColumns) -> None:
+    columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in step.columns.items())
+    work.spark.sql(f"ALTER TABLE {work.sql_name} ADD COLUMNS ({columns})")
+
+
+def _restore(work: Work, step: Restore) -> None:
+    work.table.restoreToVersion(work.numbers[step.to])
+
+
+def _optimize(work: Work, step: Optimize) -> None:
+    optimize = work.table.optimize()
+    if step.where is not None:
+        optimize = optimize.where(step.where)
+    if step.z_order is None:
+        optimize.executeCompaction()
+    else:
+        optimize.executeZOrderBy(*step.z_order)
+
+
+def _vacuum(work: Work, step: Vacuum) -> None:
+    with _set(work.spark, _RETENTION_CHECK, "false"):
+        work.table.vacuum(step.retain_hours)
+
+
+def _sql(work: Work, step: Sql) -> None:
+    work.spark.sql(step.statement.replace(_TABLE, work.sql_name))
+
+
+@contextmanager
+def _set(spark: SparkSession, name: str, value: str) -> Iterator[None]:
+    """A setting of the session for a while."""
+    before = spark.conf.get(name, None)
+    spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        if before is None:
+            spark.conf.unset(name)
+        else:
+            spark.conf.set(name, before)
+
+
+_STEPS: Mapping[str, Callable[[Work, Any], None]] = {
+    "append": _append,
+    "overwrite": _overwrite,
+    "merge": _merge,
+    "update": _update,
+    "delete": _delete,
+    "add_columns": _add_columns,
+    "restore": _restore,
+    "optimize": _optimize,
+    "vacuum": _vacuum,
+    "sql": _sql,
+}

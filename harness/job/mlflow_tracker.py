@@ -1,0 +1,334 @@
+"""What MLflow is told: one run for the scenario, a child run for each version, and what it was trained on."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.data.delta_dataset_source import DeltaDatasetSource
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_DATASET_CONTEXT,
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_RUN_NAME,
+    MLFLOW_RUN_NOTE,
+    MLFLOW_SOURCE_NAME,
+    MLFLOW_SOURCE_TYPE,
+)
+
+from harness.errors import NotThereError
+from harness.files import one_at_a_time
+from harness.plan import Plan
+from harness.results import GridPoint, Result, Verdict, VersionResult
+
+MODELS = "models"
+"""Folder of the models among a run's artifacts."""
+CODE = "pipeline"
+"""Folder of the scenario's own pipeline among the parent run's artifacts."""
+PICTURES = "pictures"
+"""Folder of the report's pictures among the parent run's artifacts."""
+_FILES_AT_ONCE = 4
+# MLflow takes 100 parameters at a time, and 1,000 metrics.
+_AT_ONCE = 100
+_SQLITE = "sqlite:///"
+_NOT_IN_TAG = re.compile(r"[^\w\-. :/]")
+_DETAILS = {
+    "data_schema",
+    "nulls",
+    "changes",
+    "distributions",
+    "grid",
+    "roc",
+    "calibration",
+    "coefficients",
+    "explanations",
+}
+"""What a run's ``details.json`` tells of its version."""
+_COLUMN_TYPES = {
+    "boolean": "boolean",
+    "tinyint": "integer",
+    "smallint": "integer",
+    "int": "integer",
+    "bigint": "long",
+    "float": "float",
+    "double": "double",
+    "string": "string",
+    "binary": "binary",
+    "date": "datetime",
+    "timestamp": "datetime",
+}
+
+
+class Tracker:
+    """The MLflow runs of one scenario run. Versions may be logged from several threads at once."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Open the tracking store and the experiment; makes them where they are not there yet.
+
+        Raises:
+            NotThereError: The store can't be opened.
+        """
+        self._plan = plan
+        environment = plan.environment
+        uri = environment.tracking_uri
+        mlflow.set_tracking_uri(uri)
+        try:
+            with _store_to_oneself(uri):
+                self._client = MlflowClient(uri)
+                self._experiment_id = self._experiment(environment.experiment, environment.artifacts)
+        except mlflow.MlflowException as error:
+            raise NotThereError(
+                f"MLflow at {uri} does not answer: {error.message.splitlines()[0]}",
+                remedy="Start it, or set HARNESS_TRACKING_URI to one that is there.",
+            ) from error
+        self._open: list[str] = []
+        self.parent_run_id: str | None = None
+
+    def start(self) -> None:
+        """Start the parent run."""
+        scenario = self._plan.scenario
+        self.parent_run_id = self._start_run(scenario.name, {MLFLOW_RUN_NOTE: scenario.description})
+        self._log(self.parent_run_id, params={"seed": scenario.seed, "versions": len(scenario.versions)})
+        scenario_json = scenario.model_dump(mode="json", exclude_none=True)
+        self._client.log_dict(self.parent_run_id, scenario_json, "scenario.json")
+        for path, text in self._plan.code.items():
+            self._client.log_text(self.parent_run_id, text, f"{CODE}/{path}")
+
+    def start_version(self, version: VersionResult) -> str:
+        """Start the child run of a version, with the dataset that it reads; gives the run's id."""
+        data = {
+            "data_path": self._plan.table_uri,
+            "data_version": version.version,
+            "data_fingerprint": version.fingerprint,
+        }
+        tags = {
+            **{f"harness.{name}": str(value) for name, value in data.items()},
+            "harness.version_name": version.name,
+            MLFLOW_PARENT_RUN_ID: self.parent_run_id or "",
+            **_commit_tags(version),
+        }
+        run_id = self._start_run(f"{self._plan.scenario.name}/{version.name}", tags)
+        self._log(run_id, params={**data, "data_rows": version.rows}, metrics=_changes(version))
+        dataset = [self._dataset(version)]
+        try:
+            self._client.log_inputs(run_id, dataset)
+        except mlflow.MlflowException:  # Two logged the same data at once: the second one finds it now.
+            self._client.log_inputs(run_id, dataset)
+        return run_id
+
+    def log_version(self, run_id: str, version: VersionResult, models: Path) -> None:
+        """Log everything measured at a version, and its saved models."""
+        metrics = {name: value for name, value in version.metrics.items() if value is not None}
+        for point in version.grid:
+            if point.cv_roc_auc is not None:
+                metrics[_grid_metric(point)] = point.cv_roc_auc
+        for slot, explained in enumerate(version.explanations.values()):
+            metrics[f"explanation/{slot:02d}/mean"] = explained.mean
+            metrics[f"explanation/{slot:02d}/mean_per_sd"] = explained.mean_per_sd
+        self._log(run_id, params=version.parameters, metrics=metrics)
+        details = version.model_dump(mode="json", by_alias=True, include=_DETAILS)
+        self._client.log_dict(run_id, details, "details.json")
+        folders = [path for path in models.iterdir() if path.is_dir()]
+        with ThreadPoolExecutor(
+            max(1, len(folders))
+        ) as pool:  # A server takes them one by one, each a request.
+            list(
+                pool.map(
+                    lambda each: self._client.log_artifacts(run_id, str(each), f"{MODELS}/{each.name}"),
+                    folders,
+                )
+            )
+
+    def finish_version(self, version: VersionResult, verdict: Verdict) -> None:
+        """Close a version's run with its verdict and, where it was published, its bundle."""
+        if version.run_id is None:
+            return
+        tags = {"harness.verdict": str(verdict), MLFLOW_RUN_NOTE: _note(version, verdict)}
+        if version.bundle is not None:
+            tags["harness.bundle"] = version.bundle
+        self._tag(version.run_id, tags)
+        self._end(version.run_id, "FINISHED")
+
+    def finish(self, result: Result) -> None:
+        """Close the parent run with the verdict."""
+        if self.parent_run_id is None:
+            return
+        self._tag(self.parent_run_id, {"harness.verdict": str(result.verdict)})
+        self._log(
+            self.parent_run_id, metrics={f"seconds/{name}": value for name, value in result.timings.items()}
+        )
+        self._end(self.parent_run_id, "FINISHED")
+
+    def log_pictures(self, pictures: Mapping[str, str]) -> None:
+        """Log the report's pictures to the parent run.
+
+        Args:
+            pictures: Name of a file to its SVG.
+        """
+        parent = self.parent_run_id
+        if parent is None:
+            return
+        with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
+            list(
+                pool.map(
+                    lambda name: self._client.log_text(parent, pictures[name], f"{PICTURES}/{name}"), pictures
+                )
+            )
+
+    def abandon(self, status: str) -> None:
+        """Mark every run that is still open as ``FAILED`` or ``KILLED``, children first."""
+        for run_id in reversed(list(self._open)):
+            self._end(run_id, status)
+
+    def _experiment(self, name: str, artifacts: str | None) -> str:
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        try:
+            return str(self._client.create_experiment(name, artifact_location=artifacts))
+        except mlflow.MlflowException:
+            # Another run has made it in the meantime.
+            experiment = self._client.get_experiment_by_name(name)
+            if experiment is None:
+                raise
+            return str(experiment.experiment_id)
+
+    def _start_run(self, name: str, tags: Mapping[str, str]) -> str:
+        plan = self._plan
+        run = self._client.create_run(
+            self._experiment_id,
+            run_name=name,
+            tags={
+                MLFLOW_RUN_NAME: name,
+                MLFLOW_SOURCE_NAME: plan.scenario_file,
+                MLFLOW_SOURCE_TYPE: "JOB",
+                "harness.run_id": plan.run_id,
+                "harness.scenario": plan.scenario.name,
+                "harness.scenario_sha256": plan.scenario_sha256,
+                **_code_tags(plan),
+                "harness.target": plan.environment.target,
+                "harness.table": plan.scenario.table.name,
+                **_parameter_tags(plan),
+                **tags,
+            },
+        )
+        run_id = str(run.info.run_id)
+        self._open.append(run_id)
+        return run_id
+
+    def _end(self, run_id: str, status: str) -> None:
+        self._client.set_terminated(run_id, status)
+        self._open.remove(run_id)
+
+    def _dataset(self, version: VersionResult) -> DatasetInput:
+        """The Delta table at this version. MLflow's own digests do not identify data: ours does."""
+        # As a number, version 0 would be lost on MLflow's way: it tests versions for truth.
+        number: Any = str(version.version)
+        source = DeltaDatasetSource(path=self._plan.table_uri, delta_table_version=number)
+        dataset = Dataset(
+            name=self._plan.scenario.table.name,
+            digest=version.fingerprint,
+            source_type="delta_table",
+            source=json.dumps(source.to_dict()),
+            schema=_column_specs(version.data_schema),
+            profile=json.dumps({"num_rows": version.rows}),
+        )
+        return DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])
+
+    def _log(
+        self,
+        run_id: str,
+        params: Mapping[str, object] | None = None,
+        metrics: Mapping[str, float] | None = None,
+    ) -> None:
+        now = int(time.time() * 1000)
+        logged = [Param(name, str(value)) for name, value in (params or {}).items()]
+        values = [Metric(name, value, now, 0) for name, value in (metrics or {}).items()]
+        for start in range(0, max(len(logged), len(values)), _AT_ONCE):
+            some = slice(start, start + _AT_ONCE)
+            self._client.log_batch(run_id, metrics=values[some], params=logged[some])
+
+    def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
+        self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+
+def _store_to_oneself(uri: str) -> AbstractContextManager[None]:
+    """Two runs that make one SQLite store at once would break it: MLflow makes its tables without a lock."""
+    if not uri.startswith(_SQLITE):
+        return nullcontext()
+    file = Path(uri.removeprefix(_SQLITE))
+    return one_at_a_time(file.with_name(f".{file.name}.lock"))
+
+
+def _grid_metric(point: GridPoint) -> str:
+    return f"grid/reg_param_{point.reg_param:g}/elastic_net_param_{point.elastic_net_param:g}/cv_roc_auc"
+
+
+def _parameter_tags(plan: Plan) -> dict[str, str]:
+    """In which values the run differs from its file; MLflow allows few characters in a tag's name."""
+    return {f"harness.parameter.{re.sub(_NOT_IN_TAG, '_', k)}": v for k, v in plan.parameters.items()}
+
+
+def _code_tags(plan: Plan) -> dict[str, str]:
+    """The scenario's own pipeline, where it uses one."""
+    if plan.code_sha256 is None:
+        return {}
+    return {
+        "harness.pipeline": str(plan.scenario.pipeline.use),
+        "harness.pipeline_sha256": plan.code_sha256,
+    }
+
+
+def _commit_tags(version: VersionResult) -> dict[str, str]:
+    """The commit that the version is, as Delta's log tells of it."""
+    if version.commit is None:
+        return {}
+    commit = version.commit
+    return {
+        "harness.operation": commit.operation,
+        "harness.commit_time": commit.time.isoformat(),
+        "harness.protocol_reader": str(commit.reader),
+        "harness.protocol_writer": str(commit.writer),
+    }
+
+
+def _changes(version: VersionResult) -> dict[str, float]:
+    """What happened to the rows since the version before; nothing where that is not known."""
+    counts = version.changes.model_dump() if version.changes else {}
+    return {f"rows_{what}": float(count) for what, count in counts.items()}
+
+
+def _column_specs(schema: Mapping[str, str]) -> str | None:
+    """The schema as MLflow's page shows it; none where MLflow has no word for one of the types."""
+    specs = [
+        {"type": _COLUMN_TYPES[kind], "name": name, "required": True}
+        for name, kind in schema.items()
+        if kind in _COLUMN_TYPES
+    ]
+    return json.dumps({"mlflow_colspec": specs}) if len(specs) == len(schema) else None
+
+
+def _note(version: VersionResult, verdict: Verdict) -> str:
+    """What happened, in words, for the person who opens the run's page."""
+    auc = version.metrics.get("test_roc_auc")
+    measured = "could not be measured" if auc is None else f"is {auc:.4f}"
+    held = sum(bound.verdict is Verdict.PASS for bound in version.bounds)
+    published = (
+        f"Its bundle was published to `{version.bundle}`."
+        if version.bundle
+        else "Its bundle was not published."
+    )
+    return (
+        f"Trained on Delta version **{version.version}** ({version.name}): {version.rows:,} rows, "
+        f"fingerprint `{version.fingerprint}`.\n\n"
+        f"The ROC AUC on the held-out rows {measured}. Verdict: **{verdict}** "
+        f"({held} of {len(version.bounds)} bounds hold). {published}\n"
+    )

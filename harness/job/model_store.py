@@ -1,0 +1,113 @@
+"""The model store: the second storage, which bundles are copied to. How depends on its URI alone."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from harness.errors import NotThereError
+from harness.files import unwritable, write_text
+from harness.plan import Environment
+from harness.storage.blobs import Blobs, account_of
+from harness.storage.uri import SCHEME, StorageUri
+
+
+class ModelStore(Protocol):
+    """Files by their path below the store's root."""
+
+    def uri(self, path: str) -> str:
+        """The whole URI of a path, as Spark reads it."""
+
+    def relative(self, uri: str) -> str:
+        """The path of a URI in this store."""
+
+    def read(self, path: str) -> str | None:
+        """The text of a file; ``None`` where there is none."""
+
+    def put(self, path: str, file: Path) -> None:
+        """Copy a local file; it appears whole or not at all."""
+
+    def write(self, path: str, text: str) -> None:
+        """Write a text file; it appears whole or not at all."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file, where it is there."""
+
+
+def open_store(environment: Environment) -> ModelStore:
+    """The environment's model store: a folder (``/Volumes/...`` too) or a container of a storage account.
+
+    Raises:
+        NotThereError: There is no way to copy to this kind of URI, or the account does not answer.
+    """
+    uri = environment.model_store
+    if uri.startswith(SCHEME):
+        root = StorageUri.parse(uri)
+        return AccountStore(root, Blobs(root, account_of(root, environment.accounts)))
+    if "://" in uri and not uri.startswith("file://"):
+        raise NotThereError(
+            f"Can't copy models to {uri}: a model store is a folder or an abfss:// URI.",
+            remedy="Let the scenario's publish.to name another model store.",
+        )
+    return FolderStore(Path(uri.removeprefix("file://")))
+
+
+class AccountStore:
+    """A model store in a container of a storage account."""
+
+    def __init__(self, root: StorageUri, blobs: Blobs) -> None:
+        self._root = root
+        self._blobs = blobs
+        self.read, self.put = blobs.read, blobs.put
+        self.write, self.remove = blobs.write, blobs.remove
+
+    def uri(self, path: str) -> str:
+        """The whole URI, as Spark reads it."""
+        return str(self._root / path)
+
+    def relative(self, uri: str) -> str:
+        """The path below the root."""
+        return uri.removeprefix(f"{self._root}/")
+
+
+class FolderStore:
+    """A model store in a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def uri(self, path: str) -> str:
+        """The whole path."""
+        return str(self._root / path)
+
+    def relative(self, uri: str) -> str:
+        """The path below the root."""
+        return Path(uri).relative_to(self._root).as_posix()
+
+    def read(self, path: str) -> str | None:
+        """The text of a file; ``None`` where there is none."""
+        file = self._root / path
+        return file.read_text(encoding="utf-8") if file.is_file() else None
+
+    def put(self, path: str, file: Path) -> None:
+        """Copy a file beside its place, then rename it."""
+        target = self._root / path
+        aside = target.with_name(f".{target.name}.part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, aside)
+            aside.replace(target)
+        except OSError as error:
+            with suppress(OSError):
+                aside.unlink()
+            raise unwritable(target, error) from error
+
+    def write(self, path: str, text: str) -> None:
+        """Write a text file aside, then rename it."""
+        write_text(self._root / path, text)
+
+    def remove(self, path: str) -> None:
+        """Remove a file, where it is there."""
+        (self._root / path).unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""From a scenario file to a valid scenario: parsing, validation, and the data it refers to."""

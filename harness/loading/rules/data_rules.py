@@ -1,0 +1,103 @@
+"""What holds of expectations of a version's data: its columns, its commit and its protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.bounds.scope import Scope
+from harness.errors import Location, Problem
+from harness.loading.rules.column_types import type_problems
+from harness.loading.rules.rule_helpers import blank, repeated
+from harness.scenario.expectations import Schema
+from harness.scenario.model import Version
+from harness.suggestions import did_you_mean
+
+_OPERATIONS = {
+    "append": "WRITE",
+    "overwrite": "WRITE",
+    "merge": "MERGE",
+    "update": "UPDATE",
+    "delete": "DELETE",
+    "add_columns": "ADD COLUMNS",
+    "restore": "RESTORE",
+    "optimize": "OPTIMIZE",
+    "vacuum": "VACUUM END",
+}
+"""Of the commit that a step makes, where it makes one."""
+
+
+def data_problems(scope: Scope) -> Iterator[Problem]:
+    """Everything that is wrong with expectations of data, but for their numbers."""
+    if scope.expect.columns is not None:
+        yield from _schema(scope.expect.columns, scope, (*scope.at, "schema"))
+    yield from _nulls(scope)
+    yield from _operation(scope)
+    protocol = scope.expect.protocol
+    if protocol is not None and not protocol.model_fields_set:
+        yield Problem("'protocol' says nothing; give reader or writer.", (*scope.at, "protocol"))
+
+
+def _schema(schema: Schema, scope: Scope, at: Location) -> Iterator[Problem]:
+    if not schema.exact and not schema.at_least and schema.model_fields_set <= {"exact", "at_least"}:
+        yield Problem("'schema' says nothing; give exact or at_least, with at least one column.", at)
+    for key in ("exact", "at_least"):
+        columns: dict[str, str] = getattr(schema, key) or {}
+        for _, name in repeated(columns):
+            yield Problem(f"column '{name}' is expected twice.", (*at, key, name))
+        for name, kind in columns.items():
+            yield from type_problems(name, kind, (*at, key, name), as_written=True)
+    if schema.exact:
+        yield from _apart(schema.exact, schema.at_least or {}, at)
+        yield from _needed(schema.exact, scope, (*at, "exact"))
+
+
+def _apart(exact: dict[str, str], at_least: dict[str, str], at: Location) -> Iterator[Problem]:
+    for name, kind in at_least.items():
+        if exact.get(name, "").lower() != kind.lower():
+            message = f"no version can have exactly these columns and at least '{name} {kind}'."
+            yield Problem(message, (*at, "at_least", name))
+
+
+def _needed(exact: dict[str, str], scope: Scope, at: Location) -> Iterator[Problem]:
+    """What a model is trained with must be among the columns."""
+    if not scope.is_of_models:
+        return
+    pipeline = scope.scenario.pipeline
+    known = {name.lower() for name in (*exact, *pipeline.derive, *pipeline.optional)}
+    needed = (*scope.scenario.table.key, pipeline.label.column, *pipeline.features, *pipeline.categorical)
+    lacking = [name for name in needed if name.lower() not in known]
+    if lacking:
+        names = ", ".join(f"'{name}'" for name in dict.fromkeys(lacking))
+        yield Problem(f"no model can be trained with exactly these columns: {names} is needed.", at)
+
+
+def _nulls(scope: Scope) -> Iterator[Problem]:
+    derived = {name.lower() for name in scope.scenario.pipeline.derive}
+    at: Location = (*scope.at, "nulls")
+    for _, name in repeated(scope.expect.nulls):
+        yield Problem(f"the nulls of column '{name}' are bounded twice.", (*at, name))
+    for name in scope.expect.nulls:
+        if name.lower() in derived and scope.is_of_models:
+            message = f"'{name}' is derived, and no column of the table, whose nulls are counted."
+            yield Problem(message, (*at, name))
+
+
+def _operation(scope: Scope) -> Iterator[Problem]:
+    said, own = scope.expect.operation, scope.own
+    if said is None:
+        return
+    at: Location = (*scope.at, "operation")
+    yield from blank(said, "operation", at)
+    if said.strip() and own is not None and len(own.steps) == 1:
+        yield from _operation_of(own, said, at)
+
+
+def _operation_of(version: Version, said: str, at: Location) -> Iterator[Problem]:
+    if version.expect_error is not None:
+        message = f"version '{version.name}' must fail: it makes no commit that could be a '{said}'."
+        yield Problem(message, at)
+        return
+    made = _OPERATIONS.get(version.kind)
+    if made is not None and version.declared_commits in (1, 2) and said.upper() != made:
+        message = f"the commit of version '{version.name}' is a {made}, and can't be a '{said}'."
+        yield Problem(message + did_you_mean(said.upper(), [made]), at)

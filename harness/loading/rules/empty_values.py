@@ -1,0 +1,39 @@
+"""Keys without a value: they say less than their author thinks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+from harness.errors import Location, Problem
+from harness.scenario.expectations import Baseline, Bound, Change
+from harness.scenario.model import Scenario
+from harness.scenario.steps import Read
+
+_ELSEWHERE = (Bound, Change, Baseline, Read)
+"""Bounds are told with what they are of; of ``read``, only one key has a value."""
+
+
+def empty_problems(scenario: Scenario) -> Iterator[Problem]:
+    """Every key that is there and has no value."""
+    yield from _of_model(scenario, ())
+
+
+def _of_model(model: BaseModel, at: Location) -> Iterator[Problem]:
+    for name, field in type(model).model_fields.items():
+        key, value = field.alias or name, getattr(model, name)
+        if value is None and name in model.model_fields_set:
+            inside = ".".join(str(part) for part in at)
+            where = f" in '{inside}'" if inside else ""
+            yield Problem(f"'{key}'{where} is empty; give it a value, or leave it out.", (*at, key))
+        else:
+            yield from _of_value(value, (*at, key))
+
+
+def _of_value(value: object, at: Location) -> Iterator[Problem]:
+    if isinstance(value, BaseModel) and not isinstance(value, _ELSEWHERE):
+        yield from _of_model(value, at)
+    elif isinstance(value, tuple):
+        for index, each in enumerate(value):
+            yield from _of_value(each, (*at, index))

@@ -1,0 +1,153 @@
+"""What holds of expectations: they can be measured, compared and met."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.bounds.quantities import Number, numbers
+from harness.bounds.scope import Scope, not_earlier, scopes
+from harness.errors import Location, Problem
+from harness.loading.rules.bound_rules import bounds_problems, excludes
+from harness.loading.rules.data_rules import data_problems
+from harness.loading.rules.pipeline_rules import is_feature
+from harness.metrics import ADDED, METRICS, OF_BUILT_IN, OF_OWN
+from harness.scenario.expectations import Agreement, Bound, Overlap
+from harness.scenario.model import Scenario
+from harness.suggestions import did_you_mean
+
+
+def expectation_problems(scenario: Scenario) -> Iterator[Problem]:
+    """Everything that is wrong with what must hold of the versions."""
+    for scope in scopes(scenario):
+        yield from _of_models(scope)
+        for number in numbers(scope.expect):
+            if scope.is_of_models or not number.of_model:
+                yield from _number(number, scope)
+        yield from data_problems(scope)
+        yield from _same_data(scope)
+        if scope.is_of_models:
+            yield from _explanations(scope)
+    if scenario.every.model_fields_set and not scenario.trained:
+        yield Problem("'every' holds for the versions that are trained, and none is.", ("every",))
+
+
+def _of_models(scope: Scope) -> Iterator[Problem]:
+    """What only a model has is not expected of a version without one."""
+    if scope.is_of_models or scope.own is None:
+        return
+    for key in ("metrics", "coefficients", "explanations"):
+        if getattr(scope.expect, key):
+            message = f"version '{scope.own.name}' is not trained, so that it has no {key}."
+            yield Problem(message, (*scope.at, key))
+
+
+def _number(number: Number, scope: Scope) -> Iterator[Problem]:
+    at: Location = (*scope.at, *number.at)
+    kind, name = number.at[0], str(number.at[-1])
+    if kind == "metrics":
+        yield from _metric(name, scope, at)
+    elif kind == "coefficients" and scope.scenario.pipeline.use is not None:
+        message = "'coefficients' are the built-in model's; bound 'explanations' instead."
+        yield Problem(message, (*scope.at, "coefficients"))
+    elif number.of_model:
+        yield from _feature(name, scope, at)
+    yield from bounds_problems(number, at)
+    yield from _key(number, scope, at)
+    for index, bound in enumerate(number.bounds):
+        if bound.on == "added":
+            yield from _added(number, scope, (*at, index, "on"))
+        yield from _change(number, bound, scope, (*at, index, "change", "since"))
+
+
+def _metric(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
+    pipeline = scope.scenario.pipeline
+    known = (*METRICS, *pipeline.metrics)
+    if name not in known:
+        yield Problem(f"unknown metric '{name}'.{did_you_mean(name, known)}", at)
+    elif name in (OF_OWN if pipeline.use is None else OF_BUILT_IN):
+        whose = "built-in pipeline" if pipeline.use is None else f"pipeline {pipeline.use}"
+        yield Problem(f"'{name}' is not measured of the {whose}.", at)
+    elif name.startswith(ADDED) and 0 in scope.holds_for:
+        hint = ""
+        if scope.own is None:
+            hint = f" Bound '{name.removeprefix(ADDED)}' with 'on: added', which is not judged there."
+        yield Problem(f"'{name}' can't be measured at the first version, whose rows are all new.{hint}", at)
+
+
+def _feature(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
+    pipeline = scope.scenario.pipeline
+    if is_feature(name, pipeline):
+        return
+    if name in pipeline.categorical:
+        yield Problem(f"'{name}' is categorical: name one of its values, as in '{name}=VALUE'.", at)
+    else:
+        hint = did_you_mean(name, (*pipeline.features, *(f"{each}=" for each in pipeline.categorical)))
+        yield Problem(f"'{name}' is no feature.{hint}", at)
+
+
+def _key(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
+    """A model is trained only where the key names each row."""
+    own = scope.own
+    is_trained = own is None or own.is_trained
+    if number.name in ("null_keys", "duplicate_keys") and is_trained and excludes(number, 0.0):
+        message = f"no version is trained unless its '{number.name}' are 0"
+        yield Problem(f"{message}; say 'train: false', or expect 0.", at)
+
+
+def _added(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
+    if f"{ADDED}{number.name}" not in METRICS:
+        message = f"'{number.name}' can't be told of the rows that a version added: only a 'test_' metric can"
+        yield Problem(f"{message}; leave 'on' out.", at)
+    elif scope.index == 0:
+        message = f"the bound on '{number.name}' is never judged: all rows of the first version are new"
+        yield Problem(f"{message}; leave 'on' out.", at)
+
+
+def _change(number: Number, bound: Bound, scope: Scope, at: Location) -> Iterator[Problem]:
+    if bound.change is None:
+        return
+    reason = scope.unknown(bound.change.since, of_model=number.of_model)
+    if reason is not None:
+        yield Problem(f"the change of '{number.name}' can't be told: {reason}", at)
+        return
+    compared = scope.compared_with_first(bound.change.since) if bound.on == "added" else None
+    if compared is not None:
+        first = scope.scenario.versions[0].name
+        message = f"version '{compared.name}' is compared with '{first}', whose rows are all new"
+        whose = f"the change of '{number.name}' of added rows can't be told"
+        yield Problem(f"{whose}: {message}; leave 'on' out, or compare with a later one.", at)
+
+
+def _same_data(scope: Scope) -> Iterator[Problem]:
+    name = scope.expect.same_data_as
+    if name is None:
+        return
+    for index in scope.holds_for:
+        version = scope.scenario.versions[index]
+        if scope.own is None and version.expect.same_data_as is not None:
+            continue
+        reason = not_earlier(name, scope.scenario, index)
+        if reason is not None:
+            whose = f" of version '{version.name}'" if scope.own is None else ""
+            message = f"the data{whose} can't be compared with those of '{name}': {reason}"
+            yield Problem(message, (*scope.at, "same_data_as"))
+            return
+
+
+def _explanations(scope: Scope) -> Iterator[Problem]:
+    expect = scope.expect.explanations
+    if expect is None:
+        return
+    at: Location = (*scope.at, "explanations")
+    if not expect.model_fields_set:
+        yield Problem("'explanations' says nothing; give top_k, sign_agreement, weight or another.", at)
+    for name in ("top_k", "sign_agreement", "rank_correlation"):
+        said: Overlap | Agreement | None = getattr(expect, name)
+        reason = None if said is None else scope.unknown(said.since, of_model=True)
+        if reason is not None:
+            yield Problem(f"'{name}' can't be told: {reason}", (*at, name, "since"))
+    pipeline = scope.scenario.pipeline
+    top, known = expect.top_k, len(pipeline.features)
+    if top is not None and not pipeline.categorical and top.k > known:
+        message = f"'k' is {top.k}, which is more than there are features ({known})."
+        yield Problem(message, (*at, "top_k", "k"))

@@ -1,0 +1,113 @@
+"""What holds of the way from a table to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.errors import Location, Problem
+from harness.loading.rules.rule_helpers import blank, repeated
+from harness.metrics import METRICS
+from harness.scenario.model import Scenario
+from harness.scenario.model_base import Value
+from harness.scenario.pipeline import Label, Pipeline
+from harness.scenario.reserved_names import is_taken, looks_secret
+from harness.suggestions import did_you_mean
+
+_AT: Location = ("pipeline",)
+_BUILT_IN = {"model": {"kind", "max_iter", "grid"}, "explainer": {"kind"}}
+"""What says something of the built-in model and explainer alone."""
+
+
+def pipeline_problems(scenario: Scenario) -> Iterator[Problem]:
+    """Everything that is wrong with the pipeline; Spark knows columns whatever their case."""
+    pipeline = scenario.pipeline
+    yield from _label(pipeline.label)
+    yield from blank(pipeline.filter, "filter", (*_AT, "filter"))
+    yield from _derived(pipeline, is_used=bool(scenario.trained))
+    yield from _features(pipeline)
+    yield from _optional(pipeline)
+    yield from _own(pipeline)
+
+
+def is_feature(name: str, pipeline: Pipeline) -> bool:
+    """Whether coefficients and weights can be of this name: a number's, or that of a category's value."""
+    is_value = any(name.startswith(f"{each}=") for each in pipeline.categorical)
+    return name in pipeline.features or is_value
+
+
+def _label(label: Label) -> Iterator[Problem]:
+    for value in label.positive:
+        if any(_same(value, other) for other in label.negative):
+            yield Problem(f"label value {value!r} is both positive and negative.", (*_AT, "label"))
+
+
+def _same(value: Value, other: Value) -> bool:
+    """Spark compares them in the column's type, in which 1 and '1' are the same."""
+    return value == other or str(value) == str(other)
+
+
+def _derived(pipeline: Pipeline, *, is_used: bool) -> Iterator[Problem]:
+    at: Location = (*_AT, "derive")
+    for _, name in repeated(pipeline.derive):
+        yield Problem(f"column '{name}' is derived twice.", (*at, name))
+    for name, expression in pipeline.derive.items():
+        yield from blank(expression, name, (*at, name))
+        if is_used and is_taken(name):
+            yield Problem(f"'{name}' is a name that the models need; take another.", (*at, name))
+
+
+def _features(pipeline: Pipeline) -> Iterator[Problem]:
+    if not pipeline.features and not pipeline.categorical:
+        message = "the pipeline has no features; name at least one under 'features' or 'categorical'."
+        yield Problem(message, _AT)
+    seen: set[str] = set()
+    for kind in ("features", "categorical"):
+        for index, name in enumerate(getattr(pipeline, kind)):
+            at: Location = (*_AT, kind, index)
+            if name.lower() in seen:
+                yield Problem(f"feature '{name}' is named twice.", at)
+            if name.lower() == pipeline.label.column.lower():
+                yield Problem(f"the label column '{name}' can't be a feature.", at)
+            seen.add(name.lower())
+
+
+def _optional(pipeline: Pipeline) -> Iterator[Problem]:
+    features = (*pipeline.features, *pipeline.categorical)
+    known = {name.lower() for name in features}
+    derived = {name.lower() for name in pipeline.derive}
+    for index, name in repeated(pipeline.optional):
+        yield Problem(f"optional feature '{name}' is named twice.", (*_AT, "optional", index))
+    for index, name in enumerate(pipeline.optional):
+        at: Location = (*_AT, "optional", index)
+        if name.lower() not in known:
+            yield Problem(f"optional '{name}' is no feature.{did_you_mean(name, features)}", at)
+        elif name.lower() in derived:
+            yield Problem(f"feature '{name}' is derived, so that no version lacks it.", at)
+
+
+def _own(pipeline: Pipeline) -> Iterator[Problem]:
+    """What is the built-in pipeline's alone, and what is one's in Python."""
+    if pipeline.use is None:
+        for key, said in (("with", pipeline.options), ("metrics", pipeline.metrics)):
+            if said:
+                message = f"'{key}' is for a pipeline in Python; name it with 'use', or leave '{key}' out."
+                yield Problem(message, (*_AT, key))
+        return
+    for part, keys in _BUILT_IN.items():
+        for key in sorted(getattr(pipeline, part).model_fields_set & keys):
+            message = f"'{key}' in '{part}' is the built-in pipeline's, and this one is {pipeline.use}"
+            yield Problem(f"{message}; give it what it needs under 'with'.", (*_AT, part, key))
+    for name in filter(looks_secret, pipeline.options):
+        message = f"'{name}' looks like a secret; a scenario is no place for one."
+        yield Problem(message, (*_AT, "with", name))
+    yield from _metrics(pipeline)
+
+
+def _metrics(pipeline: Pipeline) -> Iterator[Problem]:
+    at: Location = (*_AT, "metrics")
+    for index, name in repeated(pipeline.metrics):
+        yield Problem(f"metric '{name}' is named twice.", (*at, index))
+    for index, name in enumerate(pipeline.metrics):
+        if name in METRICS:
+            message = f"'{name}' is a metric of the harness's own; give it another name."
+            yield Problem(message, (*at, index))

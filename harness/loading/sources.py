@@ -1,0 +1,228 @@
+"""The data that a scenario starts from: where each source is, and its header, which is read without Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from harness.errors import Location, Problem
+from harness.loading import existing_table, required_columns
+from harness.loading.headers import Header, UnknownHeaderError, read_header
+from harness.scenario.model import Scenario
+from harness.scenario.reserved_names import looks_secret
+from harness.scenario.steps import LOANS, Loans, Rows, Source
+from harness.storage.paths import has_password, local_path
+from harness.suggestions import did_you_mean
+
+_FORMATS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".parquet": "parquet",
+}
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A source that was found: its absolute path or URI, its format, and Spark's reader options."""
+
+    uri: str
+    format: str
+    options: dict[str, str]
+    is_local: bool = True
+    """Whether it is a path of this machine."""
+
+    @property
+    def path(self) -> Path | None:
+        """The local path; none where the source lies elsewhere."""
+        return Path(self.uri) if self.is_local else None
+
+
+def locate_sources(scenario: Scenario, folder: Path) -> tuple[dict[str, SourceFile], list[Problem]]:
+    """Find every source that the scenario names, each by its path as written there.
+
+    What lies elsewhere can't be looked at from here: the job checks it.
+
+    Args:
+        scenario: The scenario.
+        folder: What paths are relative to.
+
+    Returns:
+        The files that were found, and all that is wrong with them, with their columns, and with a table that
+        is there already.
+    """
+    search = _Search(folder, {}, {}, set())
+    problems = [problem for source, at in _named(scenario) for problem in search.look_for(source, at)]
+    problems += required_columns.problems(scenario, search.header_of)
+    problems += existing_table.problems(scenario, folder)
+    return search.found, problems
+
+
+def _named(scenario: Scenario) -> Iterator[tuple[Source, Location]]:
+    """Every file that is named, and where."""
+    own = scenario.table.source
+    if own is not None and own.generate is None:
+        yield own, ("table", "source")
+    for index, version in enumerate(scenario.versions):
+        for kind, step in version.steps.items():
+            if isinstance(step, Rows) and step.source is not None and step.source.generate is None:
+                yield step.source, ("versions", index, kind, "from")
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What was found so far, by the paths as they are written."""
+
+    folder: Path
+    found: dict[str, SourceFile]
+    headers: dict[str, Header]
+    lost: set[str]
+    """What was told of already as not being there."""
+
+    def look_for(self, source: Source, at: Location) -> list[Problem]:
+        """Find one source, and read its header.
+
+        Args:
+            source: As it is written.
+            at: Where.
+        """
+        if secrets := list(_secrets(source, at)):
+            return secrets
+        if source.path in self.lost or not source.path.strip():
+            return []
+        try:
+            file = _find(source, self.folder)
+            if self.found.setdefault(source.path, file) != file:
+                return [Problem(_TWO_READINGS.format(path=source.path), at)]
+            if file.path is not None and source.path not in self.headers:
+                self.headers[source.path] = _header(file.path, file)
+        except UnknownHeaderError:
+            pass
+        except _WrongSourceError as error:
+            self.lost.add(source.path)
+            return [Problem(str(error), at)]
+        return []
+
+    def header_of(self, source: Source) -> Header | None:
+        """A source's columns; none where they can't be told from here."""
+        if source.generate is not None:
+            return Header(f"generate: {source.generate.kind}", tuple(LOANS))
+        return self.headers.get(source.path)
+
+
+_TWO_READINGS = (
+    "the source {path} is named before with another format or other options; say the same in both places, "
+    "or write its path in another way, such as ./{path}."
+)
+
+
+class _WrongSourceError(Exception):
+    """A source is not there, or not what it should be; the message is for the author."""
+
+
+def _secrets(source: Source, at: Location) -> Iterator[Problem]:
+    """What a scenario says ends up in plans, in MLflow and in version control."""
+    if has_password(source.path):
+        yield Problem("the source's URI holds a password; leave it out.", at)
+    for name in source.options:
+        if looks_secret(name):
+            yield Problem(f"option '{name}' looks like a secret; a scenario is no place for one.", at)
+
+
+def _find(source: Source, folder: Path) -> SourceFile:
+    options = _options(source)
+    try:
+        path = local_path(source.path, folder)
+        if path is None:
+            # A folder without an ending is taken for a Delta table.
+            ending = PurePosixPath(source.path.removesuffix(".gz")).suffix
+            return SourceFile(
+                source.path, source.format or _FORMATS.get(ending, "delta"), options, is_local=False
+            )
+        if not path.exists():
+            raise _WrongSourceError(f"there is no source {source.path} ({path}).{_near(path)}")
+        kind = source.format or _format_of(path)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise _WrongSourceError(f"can't look for the source {source.path!r}: {reason}.") from error
+    if not (path.is_file() or path.is_dir()):
+        raise _WrongSourceError(f"the source {path} is neither a file nor a folder.")
+    if kind is None:
+        raise _WrongSourceError(
+            f"can't tell the format of {path.name}; say format: csv, json, parquet or delta."
+        )
+    return SourceFile(str(path), kind, options)
+
+
+def _header(path: Path, file: SourceFile) -> Header:
+    try:
+        header = read_header(path, file.format, file.options)
+    except ValueError as error:
+        raise _WrongSourceError(f"can't read {path.name} as {file.format}: {error}.") from error
+    if not header.columns:
+        raise _WrongSourceError(f"{path.name} is empty: it has no rows.")
+    return header
+
+
+def _options(source: Source) -> dict[str, str]:
+    is_tsv = source.path.endswith((".tsv", ".tsv.gz"))
+    return {"sep": "\t", **source.options} if is_tsv else dict(source.options)
+
+
+def _near(path: Path) -> str:
+    if not path.parent.is_dir():
+        return ""
+    return did_you_mean(path.name, [other.name for other in path.parent.iterdir()])
+
+
+def _format_of(path: Path) -> str | None:
+    if (path / "_delta_log").is_dir():
+        return "delta"
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        name = file.with_suffix("") if file.suffix == ".gz" else file
+        if name.suffix in _FORMATS:
+            return _FORMATS[name.suffix]
+    return None
+
+
+_BYTES_PER_MADE_ROW = 100
+"""About what a made loan takes as text."""
+
+
+def size_of(scenario: Scenario, sources: Mapping[str, SourceFile], existing_table: str | None) -> int | None:
+    """Bytes of all files, of made rows, and of a table that is there already.
+
+    Args:
+        scenario: Whose data it is.
+        sources: The files that were found.
+        existing_table: URI or absolute path of a table that is there already.
+
+    Returns:
+        ``None`` where the size of something is not known.
+    """
+    paths = [source.path for source in sources.values()]
+    if existing_table is not None:
+        paths.append(local_path(existing_table, Path("/")))
+    known = [_bytes_in(path) for path in paths if path is not None]
+    if len(known) < len(paths):
+        return None
+    return sum(known) + _BYTES_PER_MADE_ROW * sum(made.rows for made in made_rows(scenario))
+
+
+def made_rows(scenario: Scenario) -> Iterator[Loans]:
+    """Rows that are made, each lot once however often it is named."""
+    steps = [version.step for version in scenario.versions]
+    own = [scenario.table.source, *(step.source for step in steps if isinstance(step, Rows))]
+    lots = {
+        source.generate.model_dump_json(): source.generate for source in own if source and source.generate
+    }
+    yield from lots.values()
+
+
+def _bytes_in(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

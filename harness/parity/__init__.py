@@ -1,0 +1,1 @@
+"""Comparison of two runs of one scenario, such as a local one and one in the cloud."""

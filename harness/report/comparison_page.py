@@ -1,0 +1,243 @@
+"""Two runs side by side, as rows: what each was made from, what it measured, and how the two differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from harness.metrics import METRICS
+from harness.parity.compare import Parity
+from harness.plan import Plan
+from harness.report import parity_table
+from harness.report.html import environment, parity_context
+from harness.results import Measured, Result, Verdict, VersionResult
+from harness.storage.paths import without_password
+from harness.views import formatting
+from harness.views.bound_table import BoundRow, bound_rows, standard_error
+from harness.views.plot_data import MetricPanel, metric_panels
+from harness.views.plots import pair_svg
+from harness.views.run_info import facts
+
+
+@dataclass(frozen=True)
+class Run:
+    """One of the two."""
+
+    result: Result
+    plan: Plan | None = None
+    """None where only the result is at hand."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One thing in both runs; empty where a run has none of it."""
+
+    name: str
+    a: str
+    b: str
+    difference: str = ""
+    differs: bool = False
+
+
+@dataclass(frozen=True)
+class BoundPair:
+    """One bound in both runs; none where a run does not have it."""
+
+    version: str
+    column: str
+    a: BoundRow | None
+    b: BoundRow | None
+
+    @property
+    def turned(self) -> bool:
+        """Whether the two runs come to different outcomes."""
+        return self.a is None or self.b is None or self.a.verdict is not self.b.verdict
+
+
+Group = tuple[str, tuple[Pair, ...]]
+"""The pairs of one version, which comes first."""
+
+
+def fact_pairs(a: Run, b: Run) -> tuple[Pair, ...]:
+    """What the runs were made from and where, those that differ first."""
+    found = _matched(_facts(a), _facts(b))
+    settings = _matched(_settings(a), _settings(b))
+    return _differing_first((*found, *(pair for pair in settings if pair.differs)))
+
+
+def bound_pairs(a: Result, b: Result) -> tuple[BoundPair, ...]:
+    """Every bound of either run, those that turned first; bounds of one kind by their order."""
+    left, right = _numbered(a), _numbered(b)
+    pairs = [
+        BoundPair(version, column, left.get((version, column, at)), right.get((version, column, at)))
+        for version, column, at in dict.fromkeys([*left, *right])
+    ]
+    return tuple(sorted(pairs, key=lambda pair: not pair.turned))
+
+
+def data_groups(a: Result, b: Result) -> tuple[Group, ...]:
+    """The data of every version that either run has."""
+    return _groups(a, b, _data)
+
+
+def metric_groups(a: Result, b: Result) -> tuple[Group, ...]:
+    """Every metric of every version, those that differ first."""
+    return _groups(a, b, _metrics)
+
+
+def weight_groups(a: Result, b: Result) -> tuple[Group, ...]:
+    """The explanation weights of every version, the largest difference first."""
+    return _groups(a, b, _weights)
+
+
+def _groups(
+    a: Result,
+    b: Result,
+    pairs: Callable[[VersionResult | None, VersionResult | None], tuple[Pair, ...]],
+) -> tuple[Group, ...]:
+    left, right = ({version.name: version for version in result.versions} for result in (a, b))
+    made = ((name, pairs(left.get(name), right.get(name))) for name in dict.fromkeys([*left, *right]))
+    return tuple((name, found) for name, found in made if found)
+
+
+def _data(a: VersionResult | None, b: VersionResult | None) -> tuple[Pair, ...]:
+    return tuple(_matched(_data_of(a), _data_of(b)))
+
+
+def _data_of(version: VersionResult | None) -> dict[str, str]:
+    if version is None:
+        return {}
+    changes = version.changes.model_dump() if version.changes else {}
+    nulls = {f"nulls({name})": f"{100 * share:.1f} %" for name, share in version.nulls.items() if share}
+    return {
+        "Delta version": str(version.version),
+        "rows": formatting.number(version.rows),
+        **{f"rows {what}": formatting.number(count) for what, count in changes.items()},
+        "columns": ", ".join(version.data_schema),
+        "fingerprint": version.fingerprint,
+        **nulls,
+    }
+
+
+def _metrics(a: VersionResult | None, b: VersionResult | None) -> tuple[Pair, ...]:
+    known = {**(a.metrics if a else {}), **(b.metrics if b else {})}
+    beside = {metric.standard_error for metric in METRICS.values()}
+    names = [*(name for name in METRICS if name in known), *(name for name in known if name not in METRICS)]
+    pairs = (_numbers(name, _metric(a, name), _metric(b, name)) for name in names if name not in beside)
+    return _differing_first(pairs)
+
+
+def _metric(version: VersionResult | None, name: str) -> tuple[Measured, str]:
+    if version is None or name not in version.metrics:
+        return None, ""
+    value = version.metrics[name]
+    return value, formatting.with_error(value, standard_error(name, version))
+
+
+def _weights(a: VersionResult | None, b: VersionResult | None) -> tuple[Pair, ...]:
+    left, right = (
+        {name: each.mean_per_sd for name, each in version.explanations.items()} if version else {}
+        for version in (a, b)
+    )
+    names = sorted(
+        dict.fromkeys([*left, *right]), key=lambda name: -abs(right.get(name, 0.0) - left.get(name, 0.0))
+    )
+    return tuple(_numbers(name, _weight(left.get(name)), _weight(right.get(name))) for name in names)
+
+
+def _weight(value: Measured) -> tuple[Measured, str]:
+    return value, "" if value is None else formatting.signed(value)
+
+
+def _numbers(name: str, a: tuple[Measured, str], b: tuple[Measured, str]) -> Pair:
+    (left, told_left), (right, told_right) = a, b
+    difference = "" if left is None or right is None else formatting.signed(right - left)
+    return Pair(name, told_left, told_right, difference, differs=left != right or told_left != told_right)
+
+
+def _matched(a: Mapping[str, str], b: Mapping[str, str]) -> list[Pair]:
+    names = dict.fromkeys([*a, *b])
+    return [
+        Pair(name, a.get(name, ""), b.get(name, ""), differs=a.get(name, "") != b.get(name, ""))
+        for name in names
+    ]
+
+
+def _differing_first(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+    return tuple(sorted(pairs, key=lambda pair: not pair.differs))
+
+
+def _facts(run: Run) -> dict[str, str]:
+    if run.plan is None:
+        result = run.result
+        return {
+            "Run": result.run_id,
+            "Target": result.target,
+            "Started": f"{result.started:%Y-%m-%d %H:%M:%S %Z}",
+        }
+    return {fact.name: fact.value for fact in facts(run.plan, run.result)}
+
+
+def _settings(run: Run) -> dict[str, str]:
+    settings = run.plan.settings if run.plan is not None else ()
+    return {f"setting {each.name}": without_password(each.value) for each in settings}
+
+
+def _numbered(result: Result) -> dict[tuple[str, str, int], BoundRow]:
+    """Bounds by version, column and their number among those of the same."""
+    found: dict[tuple[str, str, int], BoundRow] = {}
+    for row in bound_rows(result.versions):
+        at = sum(key[:2] == (row.version, row.column) for key in found)
+        found[row.version, row.column, at] = row
+    return found
+
+
+_WORDS = {Verdict.PASS: "SAME", Verdict.FAIL: "DIFFERENT", Verdict.NOT_PROVEN: "NOT PROVEN"}
+
+
+def render_comparison(a: Run, b: Run, parity: Parity) -> str:
+    """The page; names and messages are escaped wherever they stand.
+
+    Args:
+        a: One run.
+        b: The other one, which differences are counted towards.
+        parity: Both held against each other.
+    """
+    bounds = bound_pairs(a.result, b.result)
+    sides = parity_table.sides(parity)
+    plans = [run.plan for run in (b, a) if run.plan is not None]
+    context = {
+        "written_by": plans[0].harness_version if plans else "",
+        "word": _WORDS[parity.verdict],
+        "runs": (a.result, b.result),
+        "turned": sum(pair.turned for pair in bounds),
+        "facts": fact_pairs(a, b),
+        "bounds": bounds,
+        "plots": _plots(a, b, (sides[0].name, sides[1].name)),
+        "groups": (
+            ("data", "Data", data_groups(a.result, b.result)),
+            ("metrics", "Metrics", metric_groups(a.result, b.result)),
+            ("explanations", "Explanations", weight_groups(a.result, b.result)),
+        ),
+        "parity": parity,
+        **parity_context(parity),
+    }
+    return environment().get_template("compare.html.j2").render(context)
+
+
+def _plots(a: Run, b: Run, names: tuple[str, str]) -> list[tuple[str, Markup]]:
+    """The metrics that either run bounds, each run in a colour of its own."""
+    left, right = ({each.metric: each for each in metric_panels(run.result)} for run in (a, b))
+    empty = MetricPanel("", "", ())
+    drawn = []
+    for metric in dict.fromkeys([*left, *right]):
+        both = (left.get(metric, empty), right.get(metric, empty))
+        told = "; ".join(
+            f"{name}: {', '.join(f'{each.version} {formatting.number(each.value)}' for each in panel.points)}"
+            for name, panel in zip(names, both, strict=True)
+        )
+        svg = pair_svg(both, f"{metric} in both runs. {told}.")
+        drawn.append((metric, Markup(svg)))  # noqa: S704 - ours, and its text is escaped by who drew it.
+    return drawn

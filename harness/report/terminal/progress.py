@@ -1,0 +1,151 @@
+"""What a running job is doing, version by version: live on a terminal, one line per step in a log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from threading import Lock
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from harness.events import Event, Listener
+from harness.report.terminal.console import write_line
+from harness.views import formatting
+
+WHOLE_RUN = "run"
+"""Stands where a step belongs to no version."""
+_ROOM_LINES = 4
+_WORTH_SAYING_S = 1.0
+"""A finished step that took less is shown without its time."""
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One step of one version, running until it has its seconds."""
+
+    name: str
+    started_at: float
+    detail: str = ""
+    took_s: float | None = None
+
+
+@contextmanager
+def progress(console: Console, clock: Clock = time.monotonic) -> Iterator[Listener]:
+    """Show the events that the listener is given until the block ends."""
+    if not (console.is_interactive and console.file.isatty()):
+        yield _LineLog(console, clock)
+        return
+    board = _Board(clock, "line" if console.options.ascii_only else "dots")
+    with Live(board, console=console, refresh_per_second=8, transient=False):
+        try:
+            yield board
+        finally:
+            board.stop()
+
+
+class _LineLog:
+    """A line for each step that is done, flushed at once, with the time since the start."""
+
+    def __init__(self, console: Console, clock: Clock) -> None:
+        self._console = console
+        self._clock = clock
+        self._began = clock()
+
+    def __call__(self, event: Event) -> None:
+        if event.state != "done":
+            return
+        since_start = f"[{self._clock() - self._began:7.1f} s]"
+        who = event.version or WHOLE_RUN
+        line = f"{since_start} {who}: {event.step} done in {formatting.seconds(event.elapsed_s)}"
+        write_line(self._console, Text(line))
+        self._console.file.flush()
+
+
+class _Board:
+    """A line per version: what runs now, then what is done."""
+
+    def __init__(self, clock: Clock, spinner: str) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._lock = Lock()
+        self._spinner = Spinner(spinner, style="cyan")
+        self._lines: dict[str, dict[str, _Step]] = {}
+        self._stopped = False
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            steps = self._lines.setdefault(event.version or WHOLE_RUN, {})
+            step = steps.get(event.step)
+            if step is None or event.state == "started":
+                step = _Step(event.step, self._clock())
+            took_s = event.elapsed_s if event.state == "done" else None
+            steps[event.step] = replace(step, detail=event.detail, took_s=took_s)
+
+    def stop(self) -> None:
+        """Nothing runs any more; the board stays as it is."""
+        self._stopped = True
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        with self._lock:
+            lines = [(name, tuple(steps.values())) for name, steps in self._lines.items()]
+        room = max(1, (options.height or console.size.height) - _ROOM_LINES)
+        shown = _fit(lines, room)
+        yield self._grid(shown, ascii_only=options.ascii_only)
+        hidden = (
+            f", {formatting.count(len(lines) - len(shown), 'line')} not shown"
+            if len(lines) > len(shown)
+            else ""
+        )
+        yield Text(f"{formatting.seconds(self._clock() - self._began)} elapsed{hidden}", style="dim")
+
+    def _grid(self, lines: list[tuple[str, tuple[_Step, ...]]], *, ascii_only: bool) -> Table:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(width=1)
+        grid.add_column(no_wrap=True, overflow="ellipsis", max_width=24, style="bold")
+        grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        for name, steps in lines:
+            text = self._steps(steps)
+            shown = (
+                Text.assemble(*((formatting.to_ascii(part), style) for part, style in text))
+                if ascii_only
+                else Text.assemble(*text)
+            )
+            grid.add_row(self._sign(steps), Text(name), shown)
+        return grid
+
+    def _sign(self, steps: tuple[_Step, ...]) -> Spinner | Text:
+        running = any(step.took_s is None for step in steps)
+        if not running:
+            return Text("")
+        return Text("-", style="yellow") if self._stopped else self._spinner
+
+    def _steps(self, steps: tuple[_Step, ...]) -> list[tuple[str, str]]:
+        running = [self._running(step) for step in steps if step.took_s is None]
+        done = [_done(step.name, step.took_s) for step in steps if step.took_s is not None]
+        return [*running, *done]
+
+    def _running(self, step: _Step) -> tuple[str, str]:
+        lasted = formatting.seconds(self._clock() - step.started_at)
+        detail = f" {formatting.printable(step.detail)}" if step.detail else ""
+        end = " stopped" if self._stopped else ""
+        return f"{step.name} {lasted}{detail}{end}  ", "yellow" if self._stopped else "cyan"
+
+
+def _done(name: str, took_s: float) -> tuple[str, str]:
+    took = f" {formatting.seconds(took_s)}" if took_s >= _WORTH_SAYING_S else ""
+    return f"✓ {name}{took}  ", "green"
+
+
+def _fit(lines: list[tuple[str, tuple[_Step, ...]]], room: int) -> list[tuple[str, tuple[_Step, ...]]]:
+    """As many lines as there is room for: those at work first, then the latest."""
+    at_work = [any(step.took_s is None for step in steps) for _, steps in lines]
+    ranked = sorted(range(len(lines)), key=lambda at: (not at_work[at], -at))
+    return [lines[at] for at in sorted(ranked[:room])]

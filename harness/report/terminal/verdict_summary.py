@@ -1,0 +1,141 @@
+"""A run in the terminal: its progress while the job works, and its verdict at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.parity.compare import Parity
+from harness.report import HTML
+from harness.report.terminal.console import STYLES, terminal_text, titled_table, write_line
+from harness.report.terminal.parity_summary import show_parity
+from harness.report.terminal.progress import progress
+from harness.results import Failure, Result, Verdict
+from harness.storage.paths import without_password
+from harness.views import formatting, tables
+from harness.views.bound_table import BoundRow, Headline, bound_rows, headline
+
+__all__ = ["progress", "show_verdict"]
+
+_COLUMNS = 5
+"""Versions beside each other; the latest are shown."""
+_TONES = {"pass": "bold green", "fail": "bold red", "not-proven": "bold yellow", "stopped": "bold red"}
+
+
+def show_verdict(console: Console, result: Result, folder: Path, parity: Parity | None = None) -> None:
+    """Everything measured, what went wrong, the other run, the verdict, and where the rest is."""
+    _show_bounds(console, bound_rows(result.versions))
+    _show_metrics(console, result)
+    _show_untrained(console, result)
+    if result.failure is not None:
+        _show_failure(console, result.failure)
+    if parity is not None:
+        console.print()
+        write_line(console, Text("Parity", style="bold"))
+        show_parity(console, parity)
+    _show_headline(console, headline(result, parity), result)
+    _show_places(console, result, folder)
+
+
+def _show_bounds(console: Console, rows: tuple[BoundRow, ...]) -> None:
+    if not rows:
+        return
+    table = titled_table("Bounds")
+    table.add_column("version", overflow="fold", style="bold")
+    table.add_column("metric", overflow="fold")
+    table.add_column("measured", justify="right")
+    table.add_column("bound", overflow="fold")
+    table.add_column("distance", justify="right")
+    table.add_column("verdict", min_width=len(formatting.verdict_words(Verdict.NOT_PROVEN)))
+    before = None
+    for row in rows:
+        if before not in (None, row.version):
+            table.add_section()
+        table.add_row(*_bound_cells(console, row, named=before != row.version))
+        before = row.version
+    console.print(table)
+
+
+def _bound_cells(console: Console, row: BoundRow, *, named: bool) -> tuple[Text, ...]:
+    texts = (row.version if named else "", row.column, row.value, row.bound, row.distance)
+    verdict = terminal_text(console, row.told, STYLES[row.verdict])
+    return *(terminal_text(console, text) for text in texts), verdict
+
+
+def _show_metrics(console: Console, result: Result) -> None:
+    """What no row of the bounds shows at every version."""
+    whole = _without_bounded(result)
+    if not whole:
+        return
+    latest = whole.part(slice(-_COLUMNS, None))
+    fewer = len(latest.columns) < len(whole.columns)
+    which = f", last {len(latest.columns)} of {len(whole.columns)} versions" if fewer else ""
+    table = titled_table(f"Also measured{which}")
+    table.add_column(latest.corner, overflow="fold")
+    for column in latest.columns:
+        table.add_column(terminal_text(console, column), justify="right", overflow="fold")
+    for line in latest.lines:
+        table.add_row(
+            *(terminal_text(console, text) for text in (line.label, *(cell.text for cell in line.cells)))
+        )
+    console.print(table)
+
+
+def _without_bounded(result: Result) -> tables.Table:
+    whole = tables.metric_table(result)
+    bounded = [
+        {row.metric for row in bound_rows((version,)) if row.since is None}
+        for version in result.versions
+        if version.metrics
+    ]
+    everywhere = set.intersection(*bounded) if bounded else set()
+    lines = tuple(line for line in whole.lines if line.label not in everywhere)
+    return tables.Table(whole.corner, whole.columns, lines)
+
+
+def _show_untrained(console: Console, result: Result) -> None:
+    """What became of the versions that no model was trained at."""
+    untrained = [each for each in result.versions if each.error is not None or each.status == "built"]
+    if not untrained:
+        return
+    table = titled_table("Versions without a model")
+    table.add_column("version", overflow="fold", style="bold")
+    table.add_column("what became of it", overflow="fold")
+    table.add_column("commits", overflow="fold")
+    table.add_column("rows", justify="right")
+    for each in untrained:
+        texts = (
+            each.name,
+            formatting.step_words(each),
+            formatting.commit_words(each),
+            formatting.number(each.rows),
+        )
+        table.add_row(*(terminal_text(console, text) for text in texts))
+    console.print(table)
+
+
+def _show_failure(console: Console, failure: Failure) -> None:
+    console.print()
+    write_line(console, Text(f"{failure.kind}: {failure.message}", style="bold red"))
+    if failure.remedy:
+        write_line(console, Text(f"  {failure.remedy}"))
+
+
+def _show_headline(console: Console, head: Headline, result: Result) -> None:
+    console.print()
+    told = f"{head.mark} {head.word}: {result.scenario} on {result.target}. {head.sentence}"
+    write_line(console, Text(told, style=_TONES[head.tone]))
+    for detail in head.details:
+        write_line(console, Text(f"  {detail}"))
+
+
+def _show_places(console: Console, result: Result, folder: Path) -> None:
+    console.print()
+    published = [version for version in result.versions if version.bundle]
+    width = max((len(version.name) for version in published), default=0)
+    for version in published:
+        write_line(console, Text(f"bundle  {version.name:{width}}  {without_password(version.bundle or '')}"))
+    write_line(console, Text(f"took    {formatting.seconds(result.duration_s)}"))
+    write_line(console, Text(f"report  {folder / HTML}"))

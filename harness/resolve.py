@@ -1,0 +1,78 @@
+"""A scenario resolved for one target: what is decided before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.bounds.baselines import Baselines, read_baselines
+from harness.errors import ScenarioError
+from harness.files import sha256_of
+from harness.loading.existing_table import absolute
+from harness.loading.loader import LoadedScenario
+from harness.loading.sources import SourceFile, size_of
+from harness.plan import Environment, Plan, Setting, SourceData
+from harness.runs import new_run_id
+from harness.settings import STORES, Settings
+from harness.targets.base import Target
+from harness.wheel import content_version
+
+
+def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> Plan:
+    """Everything decided: the job's only input.
+
+    Raises:
+        ScenarioError: A run that bounds name is not there, or can't be compared with.
+    """
+    scenario = loaded.scenario
+    folder = Path(loaded.document.file).parent
+    baselines = _baselines(loaded, folder, settings)
+    existing = absolute(scenario.table.uri, folder) if scenario.table.uri is not None else None
+    environment = target.environment(size_of(scenario, loaded.sources, existing), scenario.publish.to)
+    return Plan(
+        run_id=new_run_id(scenario.name),
+        harness_version=content_version(),
+        scenario=scenario,
+        parameters=loaded.parameters,
+        scenario_file=loaded.document.file,
+        scenario_sha256=loaded.sha256,
+        environment=environment,
+        sources={name: target.place(data_of(source)) for name, source in loaded.sources.items()},
+        code={} if loaded.code is None else dict(loaded.code.files),
+        existing_table=target.existing_table(existing) if existing is not None else None,
+        baselines=baselines,
+        settings=tuple(_in_force(settings, environment, scenario.publish.to)),
+    )
+
+
+def data_of(source: SourceFile) -> SourceData:
+    """What a plan says of a source; a single file's content by its digest."""
+    return SourceData(
+        uri=source.uri,
+        format=source.format,
+        options=source.options,
+        sha256=sha256_of(source.path) if source.path and source.path.is_file() else None,
+    )
+
+
+def _baselines(loaded: LoadedScenario, folder: Path, settings: Settings) -> Baselines:
+    """What other runs have found; a mistake is told with its line."""
+    try:
+        return read_baselines(loaded.scenario, folder, settings.runs)
+    except ScenarioError as error:
+        raise loaded.document.error(list(error.problems)) from error
+
+
+def _in_force(settings: Settings, environment: Environment, store: str) -> Iterator[Setting]:
+    """The settings as they are in force: a target has places of its own where nobody has named others."""
+    own = {
+        "lake": environment.lake,
+        f"{STORES}{store}": environment.model_store,
+        "tracking_uri": environment.tracking_uri,
+    }
+    for setting in settings:
+        value = own.get(setting.name, setting.value)
+        if value == setting.value:
+            yield setting
+        else:
+            yield Setting(name=setting.name, value=value, origin=f"target {environment.target}")

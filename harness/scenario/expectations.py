@@ -1,0 +1,153 @@
+"""What a scenario file says must hold of a version."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+
+from harness.scenario.model_base import Model
+
+PREVIOUS = "previous"
+FIRST = "first"
+
+
+class Change(Model):
+    """A bound on the difference to an earlier version."""
+
+    since: str = PREVIOUS
+    """Its name; or ``previous`` or ``first`` among those that are trained: the first has neither."""
+    relative: bool = False
+    """Whether the difference is a share of the earlier value."""
+    min: float | None = None
+    max: float | None = None
+
+
+class Baseline(Model):
+    """A bound on the difference to the same version of another run."""
+
+    source: Annotated[str, Field(alias="from")]
+    """Id of a run that is kept here, or a ``result.json``, relative to the scenario file."""
+    version: str | None = None
+    """By the same name where it is not said."""
+    relative: bool = False
+    """Whether the difference is a share of the other run's value."""
+    min: float | None = None
+    max: float | None = None
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
+
+class Bound(Model):
+    """What must hold of one number; all that is said must hold."""
+
+    min: float | None = None
+    max: float | None = None
+    equals: float | None = None
+    tolerance: Annotated[float, Field(ge=0)] | None = None
+    """Absolute, for ``equals``; exact where it is not said."""
+    change: Change | None = None
+    baseline: Baseline | None = None
+    on: Literal["all", "added"] = "all"
+    """Of a metric on held-out rows: all of them, or those that this version brought."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_number(cls, value: object) -> object:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return {"equals": value}
+        return value
+
+
+def _as_tuple(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+Bounds = Annotated[tuple[Bound, ...], Field(min_length=1), BeforeValidator(_as_tuple)]
+"""One bound, or a list of them."""
+
+
+class Schema(Model):
+    """The columns that a version must have, with their types as Spark writes them."""
+
+    exact: dict[str, str] | None = None
+    """These, in this order, and no others."""
+    at_least: dict[str, str] | None = None
+    """These, wherever they stand."""
+
+
+class Protocol(Model):
+    """The table's Delta protocol."""
+
+    reader: Bounds | None = None
+    writer: Bounds | None = None
+
+
+class Overlap(Model):
+    """How many of the features with the most weight are still the same."""
+
+    k: Annotated[int, Field(ge=1)]
+    since: str = PREVIOUS
+    min: Annotated[float, Field(ge=0, le=1)]
+    """Share of the ``k``."""
+
+
+class Agreement(Model):
+    """How far the weights of the features agree with an earlier version's."""
+
+    since: str = PREVIOUS
+    min: Annotated[float, Field(ge=-1, le=1)]
+
+
+class Explanations(Model):
+    """What must hold of the mean weights of the features, each per standard deviation of the feature."""
+
+    top_k: Overlap | None = None
+    sign_agreement: Agreement | None = None
+    """Share of the features whose weight has the same sign."""
+    rank_correlation: Agreement | None = None
+    """Spearman's, over the absolute weights."""
+    weight: dict[str, Bounds] = Field(default_factory=dict)
+    """Feature to its mean weight: change in probability per standard deviation."""
+    share: dict[str, Bounds] = Field(default_factory=dict)
+    """Feature to its share of all features' mean absolute weights, from 0 to 1."""
+
+    def over(self, defaults: Explanations) -> Explanations:
+        """All that is said here, and the defaults where nothing is said; features one by one."""
+        said = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+        for name in ("weight", "share"):
+            said[name] = {**getattr(defaults, name), **getattr(self, name)}
+        return defaults.model_copy(update=said)
+
+
+class Expect(Model):
+    """What must hold of one version."""
+
+    rows: Bounds | None = None
+    columns: Annotated[Schema | None, Field(alias="schema")] = None
+    nulls: dict[str, Bounds] = Field(default_factory=dict)
+    """Column to the share of rows in which it is null, from 0 to 1."""
+    null_keys: Bounds | None = None
+    """Rows whose key is null."""
+    duplicate_keys: Bounds | None = None
+    """Rows beyond the first of each key."""
+    operation: str | None = None
+    """Of the Delta commit, such as ``WRITE`` or ``MERGE``."""
+    protocol: Protocol | None = None
+    same_data_as: str | None = None
+    """The name of an earlier version with the same schema and the same rows."""
+    metrics: dict[str, Bounds] = Field(default_factory=dict)
+    coefficients: dict[str, Bounds] = Field(default_factory=dict)
+    """Feature to its coefficient, in log odds per unit of the feature."""
+    explanations: Explanations | None = None
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
+    def over(self, defaults: Expect) -> Expect:
+        """All that is said here, and the defaults where nothing is said; metrics and columns one by one."""
+        said = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+        for name in ("nulls", "metrics", "coefficients"):
+            said[name] = {**getattr(defaults, name), **getattr(self, name)}
+        if self.explanations and defaults.explanations:
+            said["explanations"] = self.explanations.over(defaults.explanations)
+        return defaults.model_copy(update=said)

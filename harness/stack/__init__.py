@@ -1,1 +1,0 @@
-"""The Compose stack: its images, its secrets, and the commands that bring it up and down."""

@@ -1,0 +1,78 @@
+"""The storage accounts that the settings give credentials for, by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from harness.errors import UsageError
+from harness.plan import Account, Secret
+from harness.settings import ACCOUNTS, FILE, Settings
+
+_VARIABLE = re.compile(r"[A-Za-z_]\w*")
+_AUTH = ("key", "service_principal")
+
+
+def read_accounts(settings: Settings) -> tuple[Account, ...]:
+    """Every account of ``[accounts.NAME]``.
+
+    Raises:
+        UsageError: One of them says too little, or contradicts itself.
+    """
+    fields: dict[str, dict[str, str]] = {}
+    for setting in settings:
+        if setting.name.startswith(ACCOUNTS):
+            account, field = setting.name.removeprefix(ACCOUNTS).split(".")
+            fields.setdefault(account, {})[field] = setting.value
+    return tuple(_account(name, given) for name, given in fields.items())
+
+
+def local_accounts(settings: Settings) -> tuple[Account, ...]:
+    """Those whose secret this machine has: not those that only name it in a workspace's scope."""
+    return tuple(
+        account
+        for account in read_accounts(settings)
+        if not account.secret_name or account.secret.variable != variable_of(account.name)
+    )
+
+
+def variable_of(account: str) -> str:
+    """The variable in which a cluster's job finds an account's secret."""
+    return f"HARNESS_ACCOUNT_{account.upper()}"
+
+
+def _account(name: str, given: Mapping[str, str]) -> Account:
+    auth = given.get("auth", "key")
+    if auth not in _AUTH:
+        raise _wrong(name, f"auth is '{auth}'", f"It is one of {', '.join(_AUTH)}.")
+    kind = "key" if auth == "key" else "client_secret"
+    needed = () if auth == "key" else ("tenant_id", "client_id")
+    allowed = {"auth", f"{kind}_file", f"{kind}_variable", "secret_name", *needed}
+    for field in given:
+        if field not in allowed:
+            raise _wrong(name, f"{field} does not belong to auth = '{auth}'", "Leave it out.")
+    for field in needed:
+        if not given.get(field):
+            raise _wrong(name, f"{field} is missing", f"auth = '{auth}' needs it.")
+    file, variable = given.get(f"{kind}_file", ""), given.get(f"{kind}_variable", "")
+    if variable and not _VARIABLE.fullmatch(variable):
+        # Not shown: it may well be the secret itself.
+        raise _wrong(name, f"{kind}_variable is no name of a variable", "Name the variable that holds it.")
+    in_scope = given.get("secret_name", "")
+    if in_scope and not (file or variable):
+        variable = variable_of(name)
+    if bool(file) == bool(variable):
+        raise _wrong(name, f"{kind}_file or {kind}_variable is needed", "Give one of the two.")
+    secret = Secret(file=file) if file else Secret(variable=variable)
+    return Account(
+        name=name,
+        auth="key" if auth == "key" else "service_principal",
+        secret=secret,
+        secret_name=in_scope,
+        tenant_id=given.get("tenant_id", ""),
+        client_id=given.get("client_id", ""),
+    )
+
+
+def _wrong(name: str, what: str, remedy: str) -> UsageError:
+    return UsageError(f"{FILE}: [{ACCOUNTS}{name}]: {what}.", remedy=remedy)

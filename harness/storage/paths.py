@@ -1,0 +1,49 @@
+"""Where a scenario's files lie: on this machine, or elsewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from harness.storage.uri import VOLUMES
+
+_FILE = re.compile(r"file:(//(localhost)?(?=/))?")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_PASSWORD = re.compile(r"\w+://[^/@]*:[^/@]*@")
+
+
+def local_path(text: str, folder: Path) -> Path | None:
+    """The path on this machine that is meant; none where the place is elsewhere.
+
+    Args:
+        text: A URI, or a path.
+        folder: What a path is relative to.
+
+    Raises:
+        OSError: The system refuses the path.
+        ValueError: The same.
+    """
+    if _FILE.match(text):
+        return Path(_FILE.sub("", text, count=1)).resolve()
+    if _SCHEME.match(text):
+        return None
+    path = (folder / text).resolve()
+    # A cluster has the volumes of its workspace there.
+    return None if text.startswith(VOLUMES) and not path.exists() else path
+
+
+def has_password(uri: str) -> bool:
+    """Whether a URI holds a password, as ``scheme://user:password@host`` does."""
+    return _PASSWORD.match(uri) is not None
+
+
+def without_password(address: str) -> str:
+    """A URI without the user and password that it may carry."""
+    try:
+        parts = urlsplit(address)
+        if parts.password is None:
+            return address
+    except ValueError:
+        return address
+    return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))

@@ -1,0 +1,1 @@
+"""``harness bisect``: find the version at which a bound began to fail."""

@@ -1,0 +1,213 @@
+"""``harness bisect``: the version, and its step, at which a bound began to fail, with few trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Protocol
+
+from rich.console import Console
+
+from harness.errors import ExitCode
+from harness.loading.loader import LoadedScenario, load_scenario
+from harness.loading.matrix_selection import single
+from harness.loading.table_override import GivenTable
+from harness.plan import Plan
+from harness.results import BoundResult, Result, Verdict, VersionResult
+from harness.runs import PROBED
+from harness.scenario.model import Scenario
+from harness.settings import read_settings
+from harness.studies.bisection.question import Inquiry, Question, probe
+from harness.studies.bisection.search import (
+    Bisected,
+    Found,
+    Look,
+    NotFound,
+    NotProvenError,
+    Searched,
+    first_failing,
+)
+from harness.studies.study_runs import Runner, essence, newest_result
+from harness.targets.base import open_target
+
+
+class Measure(Protocol):
+    """Trains at versions of a scenario, or knows what came of it."""
+
+    def __call__(self, name: str, also: Iterable[str]) -> dict[str, VersionResult]:
+        """What was measured at a version, by its name, and at others that were trained beside it.
+
+        Args:
+            name: The version.
+            also: What must be trained in the same run, as it decides what is measured.
+        """
+
+
+def bisect(
+    scenario: str,
+    target: str | None,
+    console: Console,
+    *,
+    bound: str | None = None,
+    table: GivenTable | None = None,
+    only: Iterable[str] = (),
+) -> Bisected:
+    """Find the first version at which a bound of the last one fails.
+
+    Args:
+        scenario: Name or file.
+        target: Name of the target; the settings' where it is ``None``.
+        console: Where the runs are told.
+        bound: ``METRIC`` or ``METRIC.KIND``; where it is ``None``, the first that failed in the scenario's
+            newest run, or else the first that fails at the last version.
+        table: To be read in place of the one that the scenario names.
+        only: ``PLACE=VALUE`` each, for a scenario with a matrix.
+
+    Raises:
+        HarnessError: A run broke, or there is no such bound.
+    """
+    settings = read_settings({"target": target})
+    loaded = single(load_scenario(scenario, table), only)
+    runner = Runner(open_target(settings, console.print), settings, console)
+    if table is not None:
+        runner.say(table.words(loaded.scenario))
+    inquiry = Inquiry.into(loaded.scenario, runner.plan(loaded).baselines)
+    question = inquiry.question(bound) if bound is not None else None
+    if question is None:
+        newest = newest_result(settings.runs, loaded.scenario.name)
+        question = failed_in(newest, inquiry) if newest is not None else None
+    measure = _Probes(runner, loaded)
+    searched = replace(search(inquiry, question, measure), trainings=measure.trainings, runs=measure.runs)
+    return Bisected(loaded.scenario, searched, _place(loaded, searched))
+
+
+def exit_code(searched: Searched) -> ExitCode:
+    """Not proven, where no version was found."""
+    return ExitCode.PASS if isinstance(searched.answer, Found) else ExitCode.NOT_PROVEN
+
+
+def _place(loaded: LoadedScenario, searched: Searched) -> str:
+    """Where the file has the version that was found."""
+    file = loaded.document.file
+    if not isinstance(searched.answer, Found):
+        return file
+    line = loaded.document.line_of(("versions", loaded.scenario.index_of(searched.answer.bad)))
+    return file if line is None else f"{file}:{line}"
+
+
+def failed_in(result: Result, inquiry: Inquiry) -> Question | None:
+    """The first bound that failed in a run and that the last version has, too; none where there is none."""
+    said = inquiry.said()
+    for bound in chain.from_iterable(version.bounds for version in result.versions):
+        question = Question(bound.metric, bound.kind)
+        if bound.verdict is Verdict.FAIL and question.among(said):
+            return question
+    return None
+
+
+def search(inquiry: Inquiry, question: Question | None, measure: Measure) -> Searched:
+    """The search itself.
+
+    Args:
+        inquiry: What the last version expects.
+        question: Which bound of it; the first that fails there where it is ``None``.
+        measure: Asked for as few versions as possible, each once.
+    """
+    trained = inquiry.scenario.trained
+    looks = _Looks(inquiry, measure)
+    if question is None:
+        question = looks.first_failing_at(trained[-1])
+    if question is None:
+        reason = f"no bound fails at the last version, {trained[-1]}"
+        return Searched(None, NotFound(reason), trained, tuple(looks.seen.values()))
+    candidates = inquiry.candidates(question)
+    asked = question
+    try:
+        answer = first_failing(candidates, lambda name: looks.fails(name, asked))
+    except NotProvenError as error:
+        answer = NotFound(str(error))
+    return Searched(question, answer, candidates, tuple(looks.seen.values()))
+
+
+@dataclass
+class _Looks:
+    """Versions that were looked at, and what is known by now."""
+
+    inquiry: Inquiry
+    measure: Measure
+    known: dict[str, VersionResult] = field(default_factory=dict)
+    seen: dict[str, Look] = field(default_factory=dict)
+
+    def first_failing_at(self, name: str) -> Question | None:
+        """The first bound that fails at a version."""
+        for bound in self._bounds(name, None):
+            if bound.verdict is Verdict.FAIL:
+                return Question(bound.metric, bound.kind)
+        return None
+
+    def fails(self, name: str, question: Question) -> bool:
+        """Whether the bound fails at a version.
+
+        Raises:
+            NotProvenError: Its value proves nothing there.
+        """
+        bounds = question.among(self._bounds(name, question))
+        self.seen[name] = Look(name, bounds)
+        for bound in bounds:
+            if bound.verdict is Verdict.NOT_PROVEN:
+                raise NotProvenError(f"the bound is not proven at {name}: {bound.reason}")
+        return any(bound.verdict is Verdict.FAIL for bound in bounds)
+
+    def _bounds(self, name: str, question: Question | None) -> tuple[BoundResult, ...]:
+        first = self.inquiry.scenario.trained[0]
+        same_rows = (first,) if question is None or question.is_of_explained_rows else ()
+        for needed in (*self.inquiry.since(question), name):
+            if needed not in self.known:
+                found = self.measure(needed, same_rows)
+                self.known = {**found, **self.known}
+        return self.inquiry.bounds_at(name, self.known)
+
+
+@dataclass
+class _Probes:
+    """Measures by runs in which one version alone is trained, or by runs that are there already."""
+
+    runner: Runner
+    loaded: LoadedScenario
+    trainings: int = 0
+    runs: int = 0
+
+    def __call__(self, name: str, also: Iterable[str]) -> dict[str, VersionResult]:
+        wanted = {name, *also}
+        one = replace(
+            self.loaded,
+            scenario=probe(self.loaded.scenario, wanted),
+            parameters={**self.loaded.parameters, PROBED: ", ".join(sorted(wanted, key=self._place))},
+        )
+        stored = self.runner.stored(one, lambda plan, result: _has(plan, result, one.scenario, name, also))
+        if stored is not None:
+            self.runner.say(f"{name}: as in run {stored.run_id}")
+            return {each.name: each for each in stored.versions if each.name == name}
+        result = self.runner.run(one, name)
+        self.trainings += len(wanted)
+        self.runs += 1
+        return {each.name: each for each in result.versions if each.name in wanted}
+
+    def _place(self, name: str) -> int:
+        return self.loaded.scenario.index_of(name)
+
+
+def _has(plan: Plan, result: Result, wanted: Scenario, name: str, also: Iterable[str]) -> bool:
+    """Whether a run built the same versions up to this one, and was trained at it as it must be."""
+    if not set(also) <= set(plan.scenario.trained[:1]):
+        return False
+    trained = {each.name for each in result.versions if each.status == "trained"}
+    return name in trained and _built(plan.scenario, name) == _built(wanted, name)
+
+
+def _built(scenario: Scenario, name: str) -> Scenario:
+    """What decides the numbers of one version, whichever others are trained."""
+    end = scenario.index_of(name) + 1
+    versions = tuple(each.model_copy(update={"train": True}) for each in scenario.versions[:end])
+    return essence(scenario.model_copy(update={"versions": versions}))

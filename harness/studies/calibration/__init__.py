@@ -1,0 +1,1 @@
+"""``harness calibrate``: propose bounds from repeated runs."""

@@ -1,0 +1,134 @@
+"""``harness calibrate``: a scenario run with several seeds, and the bounds that its spread leads to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.errors import UsageError
+from harness.files import write_text
+from harness.loading.loader import LoadedScenario, load_scenario
+from harness.loading.matrix_selection import single
+from harness.loading.table_override import GivenTable
+from harness.results import Result
+from harness.runs import find_run
+from harness.scenario.model import Publish, Scenario
+from harness.settings import read_settings
+from harness.studies.calibration.bound_offers import Calibration, calibrate_bounds, passing
+from harness.studies.calibration.proposal import snippet
+from harness.studies.calibration.statistics import FEWEST
+from harness.studies.study_runs import Fits, Runner, essence
+from harness.targets.base import open_target
+
+JSON, YAML = "calibration.json", "calibration.yaml"
+"""Files in the folder of the last seed's run."""
+MOST = 1000
+"""Repeats that are taken."""
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibration, what to write into the scenario file, and where both lie."""
+
+    calibration: Calibration
+    proposal: str
+    folder: Path
+
+
+def calibrate(
+    scenario: str,
+    target: str | None,
+    console: Console,
+    *,
+    repeats: int,
+    false_alarms: float = 0.01,
+    every_metric: bool = False,
+    table: GivenTable | None = None,
+    only: Iterable[str] = (),
+    out: Path | None = None,
+) -> Calibrated:
+    """Run a scenario with its own seed and the ones that follow, and propose bounds.
+
+    Args:
+        scenario: Name or file.
+        target: Name of the target; the settings' where it is ``None``.
+        console: Where the runs are told.
+        repeats: How many seeds; a run that is there already counts.
+        false_alarms: Rate of false alarms that each proposed bound may have.
+        every_metric: Also what the scenario does not bound; so it is anyway where it bounds no number.
+        table: To be read in place of the one that the scenario names.
+        only: ``PLACE=VALUE`` each, for a scenario with a matrix.
+        out: A file besides, for all numbers as JSON.
+
+    Raises:
+        HarnessError: There is no calibration; the exception says why.
+    """
+    _require_sense(repeats, false_alarms)
+    # Before the runs, not after hours of them.
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        raise UsageError(f"--json {out}: there is no folder for this file, or it is one itself.")
+    settings = read_settings({"target": target})
+    loaded = single(load_scenario(scenario, table), only)
+    runner = Runner(open_target(settings, console.print), settings, console)
+    if table is not None:
+        runner.say(table.words(loaded.scenario))
+    made = list(_results(runner, loaded, repeats))
+    results = [result for result, _ in made]
+    baselines = runner.plan(loaded).baselines
+    bounds = calibrate_bounds(loaded.scenario, results, false_alarms, baselines, every_metric=every_metric)
+    if not bounds:
+        bounds = calibrate_bounds(loaded.scenario, results, false_alarms, baselines, every_metric=True)
+    calibration = Calibration(
+        scenario=loaded.scenario.name,
+        seeds=tuple(loaded.scenario.seed + index for index in range(repeats)),
+        run_ids=tuple(result.run_id for result in results),
+        taken=sum(was_there for _, was_there in made),
+        false_alarms=false_alarms,
+        passed=passing(loaded.scenario, results, baselines),
+        bounds=bounds,
+    )
+    folder = find_run(settings.runs, results[-1].run_id).path
+    proposal, text = snippet(calibration), calibration.model_dump_json(indent=2) + "\n"
+    write_text(folder / YAML, proposal)
+    for file in (folder / JSON, *([out] if out is not None else [])):
+        write_text(file, text)
+    return Calibrated(calibration, proposal, folder)
+
+
+def seeded(loaded: LoadedScenario, seed: int) -> LoadedScenario:
+    """The scenario with another seed; nothing of it is published."""
+    scenario = loaded.scenario.model_copy(update={"seed": seed, "publish": Publish(when="never")})
+    return replace(loaded, scenario=scenario, parameters={**loaded.parameters, "seed": str(seed)})
+
+
+def _require_sense(repeats: int, false_alarms: float) -> None:
+    if not FEWEST <= repeats <= MOST:
+        raise UsageError(
+            f"--repeats is {repeats}: a spread is told from {FEWEST} runs on, and at most {MOST} are made.",
+            remedy="With 10 the proposed bounds lie near those of many; with 3 they are far off.",
+        )
+    if not (math.isfinite(false_alarms) and 0 < false_alarms < 1 / 2):
+        raise UsageError(
+            f"--false-alarms is {false_alarms:g}; it is a chance above 0 and below 0.5, such as 0.01."
+        )
+
+
+def _results(runner: Runner, loaded: LoadedScenario, repeats: int) -> Iterator[tuple[Result, bool]]:
+    """The result of each seed, and whether it was there already."""
+    for index in range(repeats):
+        one = seeded(loaded, loaded.scenario.seed + index)
+        what = f"{index + 1} of {repeats}: seed {one.scenario.seed}"
+        stored = runner.stored(one, same_numbers(one.scenario))
+        if stored is not None:
+            runner.say(f"{what}: as in run {stored.run_id}")
+        yield (stored, True) if stored is not None else (runner.run(one, what), False)
+
+
+def same_numbers(scenario: Scenario) -> Fits:
+    """Whether a stored run's scenario leads to the same numbers as this one."""
+    wanted = essence(scenario)
+    return lambda plan, _result: essence(plan.scenario) == wanted

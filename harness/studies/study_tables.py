@@ -1,0 +1,195 @@
+"""Studies on the terminal: a matrix, proposed bounds, and where a bound began to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.errors import ExitCode
+from harness.report.terminal.console import terminal_text, titled_table, write_line
+from harness.results import BoundResult, VersionResult
+from harness.studies.bisection.search import MONOTONE, Bisected, NotFound, Searched, step_of, steps_between
+from harness.studies.calibration.bound_offers import Calibrated, Calibration, Offer
+from harness.studies.calibration.proposal import as_yaml
+from harness.views import formatting
+from harness.views.bound_table import VERDICTS_WORST_FIRST
+
+_UNKNOWN = "-"
+_LEAST_SHOWN = 0.0001
+
+
+@dataclass(frozen=True)
+class CombinationRow:
+    """One combination of a matrix, and what its run came to."""
+
+    parameters: Mapping[str, str]
+    """Place to value."""
+    verdict: str
+    code: ExitCode
+    versions: Sequence[VersionResult] = ()
+
+    @property
+    def nearest(self) -> tuple[str, BoundResult] | None:
+        """The bound with the least room for its size, and its version; none where no bound is a number."""
+        bounds = [(version.name, bound) for version in self.versions for bound in version.bounds]
+        known = [(name, bound) for name, bound in bounds if bound.distance is not None]
+        return min(known, key=lambda each: _urgency(each[1]), default=None)
+
+
+def show_matrix(console: Console, rows: Sequence[CombinationRow]) -> None:
+    """Every combination with its verdict and the bound that has the least room."""
+    table = titled_table("Combinations")
+    for title in _short(list(rows[0].parameters)):
+        table.add_column(terminal_text(console, title), overflow="fold", justify="right")
+    for title in ("verdict", "least room", "distance"):
+        table.add_column(title, overflow="fold", justify="right" if title == "distance" else "left")
+    for row in rows:
+        table.add_row(*(terminal_text(console, text) for text in _cells(row)))
+    console.print()
+    console.print(table)
+    passed = sum(row.code is ExitCode.PASS for row in rows)
+    write_line(console, Text(f"{passed} of {formatting.count(len(rows), 'combination')} passed."))
+
+
+def show_calibration(console: Console, calibration: Calibration, proposal: str) -> None:
+    """Every bound as it is and as it is proposed, then what to write."""
+    _show_bounds(console, calibration)
+    for line in _sentences(calibration):
+        write_line(console, Text(line))
+    if proposal:
+        console.print()
+        console.print(proposal, markup=False, soft_wrap=True, highlight=False)
+
+
+def _urgency(bound: BoundResult) -> tuple[int, float]:
+    """Worst verdict first, then by the room as a share of the bound."""
+    room = (bound.distance or 0.0) / (abs(bound.bound or 0.0) or 1.0)
+    return VERDICTS_WORST_FIRST.index(bound.outcome), -room if bound.must_fail else room
+
+
+def _cells(row: CombinationRow) -> tuple[str, ...]:
+    nearest = row.nearest
+    if nearest is None:
+        return *row.parameters.values(), row.verdict, _UNKNOWN, _UNKNOWN
+    version, bound = nearest
+    room = f"{version}: {bound.metric} {bound.text}"
+    return *row.parameters.values(), row.verdict, room, formatting.signed(bound.distance)
+
+
+def _short(places: Sequence[str]) -> list[str]:
+    """Each place by its last part, where no other has the same."""
+    last = [place.rpartition(".")[2] for place in places]
+    return [short if last.count(short) == 1 else place for short, place in zip(last, places, strict=True)]
+
+
+def _show_bounds(console: Console, calibration: Calibration) -> None:
+    table = titled_table(
+        f"{calibration.scenario}: {formatting.count(len(calibration.seeds), 'run')}, "
+        f"seeds {calibration.seeds[0]} to {calibration.seeds[-1]}"
+    )
+    for title in ("version", "metric"):
+        table.add_column(title, overflow="fold")
+    for title in ("mean ± sd", "bound", "fails", "sees"):
+        table.add_column(title, justify="right", overflow="fold")
+    before = None
+    for bound in calibration.bounds:
+        if before not in (None, bound.version):
+            table.add_section()
+        for row in _bound_rows(bound, named=before != bound.version):
+            table.add_row(*(terminal_text(console, text) for text in row))
+        before = bound.version
+    console.print(table)
+
+
+def _bound_rows(bound: Calibrated, *, named: bool) -> Iterable[tuple[str, ...]]:
+    """A line for the bound as it is, and one for what is proposed."""
+    metric = bound.metric if bound.since is None else f"{bound.metric} since {bound.since}"
+    name = bound.version if named else ""
+    yield (name, metric, _spread(bound), *_offer_cells(bound, bound.now))
+    if bound.proposed is not None:
+        yield ("", "  proposed", "", *_offer_cells(bound, bound.proposed))
+    if bound.must_fail:
+        yield ("", "  must fail", "", "", "", "")
+
+
+def _spread(bound: Calibrated) -> str:
+    if bound.mean is None or bound.sd is None:
+        return formatting.count(len(bound.values), "value")
+    return formatting.with_error(bound.mean, bound.sd) if bound.sd else formatting.number(bound.mean)
+
+
+def _offer_cells(bound: Calibrated, offer: Offer | None) -> tuple[str, str, str]:
+    if offer is None:
+        return "none", _UNKNOWN, _UNKNOWN
+    sign = {"min": ">=", "max": "<=", "equals": "="}[bound.kind.removeprefix("change_")]
+    value = f"{100 * offer.value:.6g} %" if bound.relative else f"{offer.value:.6g}"
+    tolerance = f" ± {offer.tolerance:.3g}" if offer.tolerance else ""
+    sees = _UNKNOWN if offer.sees is None else f"{max(offer.sees, 0.0):.2g}"
+    return f"{sign} {value}{tolerance}", _rate(offer.false_alarms), sees
+
+
+def _rate(rate: float | None) -> str:
+    if rate is None:
+        return _UNKNOWN
+    return f"< {100 * _LEAST_SHOWN:g} %" if rate < _LEAST_SHOWN else f"{100 * rate:.2g} %"
+
+
+def _sentences(calibration: Calibration) -> Iterable[str]:
+    runs = formatting.count(len(calibration.seeds), "run")
+    yield "fails: chance that the bound fails though nothing has changed: its rate of false alarms."
+    yield f"sees: the smallest regression at which it fails with a chance of {100 * calibration.power:g} %."
+    if any(each.sd == 0 for each in calibration.bounds):
+        yield "Without an sd: the value was the same in every run, and no other bound is proposed."
+    if any(each.sd is None for each in calibration.bounds):
+        yield "Without a mean: too few runs had a value that proves something."
+    taken, passed = calibration.taken, calibration.passed
+    yield f"{passed} of {runs} meet the bounds as they are; those that were there already: {taken}."
+    if any(each.proposed for each in calibration.bounds):
+        together = _rate(calibration.together)
+        yield f"Of the proposed bounds, at least one fails by chance in at most {together} of the runs."
+    yield calibration.assumption
+
+
+def show_search(console: Console, found: Bisected) -> None:
+    """Every version that was looked at, then the one at which the bound began to fail, with its step."""
+    _show_looks(console, found.searched)
+    for sentence in _found(found):
+        write_line(console, Text(sentence))
+
+
+def _show_looks(console: Console, searched: Searched) -> None:
+    looks = {look.version: look.bounds for look in searched.looks}
+    table = titled_table(f"Bound: {searched.question or 'any'}")
+    for title in ("version", "measured", "bound", "verdict"):
+        table.add_column(title, overflow="fold", justify="right" if title == "measured" else "left")
+    for name in searched.candidates:
+        bounds = looks.get(name)
+        rows = [(name, "not looked at", "", "")] if bounds is None else [_look(name, each) for each in bounds]
+        for row in rows:
+            table.add_row(*(terminal_text(console, text) for text in row))
+    console.print(table)
+
+
+def _look(name: str, bound: BoundResult) -> tuple[str, ...]:
+    found = formatting.number(bound.measured) if bound.bound is not None else bound.found
+    return name, found, bound.text, formatting.verdict_words(bound.verdict)
+
+
+def _found(found: Bisected) -> Iterable[str]:
+    searched, answer = found.searched, found.searched.answer
+    if isinstance(answer, NotFound):
+        yield f"Not found: {answer.reason}."
+    else:
+        steps = steps_between(found.scenario, answer)
+        yield f"{searched.question} holds at {answer.good} and fails at {answer.bad}: {found.place}"
+        yield ""
+        yield as_yaml([step_of(version) for version in steps]).rstrip()
+        yield ""
+        if len(steps) > 1:
+            yield f"No model is trained between the two: one of these {len(steps)} steps has done it."
+    runs, trainings = formatting.count(searched.runs, "run"), formatting.count(searched.trainings, "training")
+    yield f"{trainings} in {runs}; training at every version takes {len(searched.candidates)}."
+    yield MONOTONE

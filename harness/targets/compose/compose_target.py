@@ -1,0 +1,308 @@
+"""The Compose target: the job in a container, beside a Spark cluster, an MLflow server and Azurite."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.errors import HarnessError, NotThereError, UsageError
+from harness.events import Listener
+from harness.plan import Account, Environment, Plan, Secret, SourceData
+from harness.results import Result
+from harness.runs import PLAN
+from harness.runtime import truststore
+from harness.settings import STORES, Settings
+from harness.storage.accounts import local_accounts
+from harness.storage.blobs import Blobs, account_of
+from harness.storage.credentials import read_secret
+from harness.storage.uri import SCHEME, StorageUri
+from harness.targets.checks import (
+    Check,
+    look,
+    on_this_machine,
+    require_elsewhere,
+    require_no_volume,
+    room,
+    writable,
+)
+from harness.targets.compose.docker import docker, require_engine
+from harness.targets.compose.stack import LAKE_ACCOUNT, MODELS_ACCOUNT, Stack
+from harness.targets.job_process import follow, result_of
+from harness.targets.spark_conf import is_small, java_options, spark_settings
+
+LAKE = f"{SCHEME}lake@{LAKE_ACCOUNT}.dfs.core.windows.net"
+MODELS = f"{SCHEME}models@{MODELS_ACCOUNT}.dfs.core.windows.net"
+MLFLOW = "http://mlflow:5000"
+_AZURITE = "azurite:10000"
+_CERTIFICATES = "/etc/harness"
+_ARTIFACTS = StorageUri("mlflow", LAKE_ACCOUNT)
+_MEGABYTES = {"m": 1, "g": 1024}
+
+# Azurite has no endpoint of the lake's own kind: Hadoop's client speaks to it as to plain blobs.
+_SPARK_ON_AZURITE = {
+    "spark.hadoop.fs.azure.abfs.endpoint": _AZURITE,
+    "spark.hadoop.fs.azure.account.hns.enabled": "false",
+    "spark.hadoop.fs.azure.fns.account.service.type": "BLOB",
+}
+_SPARK = {
+    "spark.master": "spark://spark-master:7077",
+    "spark.sql.warehouse.dir": "file:/tmp/warehouse",
+}
+
+
+class Compose:
+    """Runs the job in a container of the stack."""
+
+    def __init__(self, settings: Settings, *, keep: bool = False) -> None:
+        self._settings = settings
+        self._keep = keep
+        self._started = False
+        self.stack = Stack(settings)
+
+    def environment(self, source_bytes: int | None, store: str) -> Environment:
+        """The stack's own storage accounts, unless the settings name others."""
+        settings = self._settings
+        models = settings.store(store) if settings.chosen(f"{STORES}{store}") else MODELS
+        self._require_reachable(models)
+        tracking_uri = settings.chosen("tracking_uri") or MLFLOW
+        if not tracking_uri.startswith(("http://", "https://", "databricks")):
+            raise UsageError(
+                f"The Compose target can't reach MLflow at {tracking_uri}: it is a file of this machine.",
+                remedy="Name a server's URL, or leave tracking_uri unset for the stack's own.",
+            )
+        return Environment(
+            target="compose",
+            lake=self._lake,
+            model_store=models,
+            tracking_uri=tracking_uri,
+            experiment=settings["experiment"],
+            spark=self._spark(small=is_small(source_bytes)),
+            accounts=self._accounts(inside=True),
+        )
+
+    def place(self, source: SourceData) -> SourceData:
+        """Local files are copied to the lake, under a name that is their content's."""
+        path = on_this_machine(source.uri)
+        if path is None:
+            self._require_in_reach(source.uri)
+            return source
+        if source.sha256 is None:
+            raise NotThereError(
+                f"The Compose target can't copy {path} to the lake: it is a folder.",
+                remedy="Name a single file or an abfss:// URI as the source, or use --target embedded.",
+            )
+        uri = f"{self._lake}/sources/{source.sha256}/{path.name}"
+        return source.model_copy(update={"uri": uri, "copied_from": str(path)})
+
+    def existing_table(self, uri: str) -> str:
+        """A table of a lake, where it is."""
+        require_elsewhere(uri, "Compose", "an abfss:// URI")
+        self._require_in_reach(uri)
+        return uri
+
+    def checks(self) -> Iterator[Check]:
+        """What this machine must have: nothing is built or brought up."""
+        settings = self._settings
+        yield look("home", lambda: writable(settings.home))
+        yield look("disk", lambda: room(settings.home))
+        yield look("memory", self._see_memory)
+        engine = look("Docker", _see_engine)
+        yield engine
+        if engine.state == "ok":
+            yield look("images", self._see_images)
+            yield look("ports", self._see_ports)
+
+    def prepare(self, plan: Plan) -> None:
+        """Bring the stack up, and copy the sources to the lake where they are not there yet."""
+        self._require_memory()
+        self._started = not self.stack.is_up()
+        with self._stopped_after_fault():
+            self.stack.up(self._given_secrets())
+            # Opening makes the containers; MLflow's artifacts are the stack's own, wherever the lake lies.
+            own, _ = self._own_accounts(inside=False)
+            Blobs(_ARTIFACTS, own)
+            for uri in (plan.environment.lake, plan.environment.model_store):
+                self._blobs(uri)
+            for source in plan.sources.values():
+                if source.copied_from is not None:
+                    folder, _, name = source.uri.rpartition("/")
+                    self._blobs(folder).put(name, Path(source.copied_from))
+
+    def run(self, folder: Path, listener: Listener) -> Result:
+        """Run the job in a container that is removed afterwards."""
+        name = f"{self.stack.name}-{folder.name}"
+        options = ("--rm", "--no-TTY", "--no-deps", "--name", name)
+        with self._stopped_after_fault():
+            finished = follow(
+                ["docker", *self.stack.compose("--progress", "quiet", "run", *options, "job")],
+                folder,
+                listener,
+                environ={**os.environ, **self.stack.environ()},
+                interrupt=lambda _process: _interrupt(name),
+                clean_up=lambda process: _remove(name, process),
+                given=folder / PLAN,
+            )
+            result = result_of(finished, folder)
+        if result.failure is not None:
+            self._stop_started()
+        return result
+
+    def remove_run(self, run_id: str) -> None:
+        """Remove a run's tables."""
+        if self._own_storage and not self.stack.is_up():
+            raise NotThereError(
+                f"The tables of the run {run_id} lie in the stack, which is not up.",
+                remedy="'make up' brings it up; 'make clean' removes it with all its data.",
+            )
+        self._blobs(self._lake).remove_all(f"runs/{run_id}")
+
+    def _blobs(self, uri: str) -> Blobs:
+        """A place of a storage account, as it is reached from this machine."""
+        root = StorageUri.parse(uri)
+        return Blobs(root, account_of(root, self._accounts(inside=False)))
+
+    @property
+    def _own_storage(self) -> bool:
+        """Whether tables and bundles lie in the stack's Azurite."""
+        return self._settings.chosen("lake") is None
+
+    @property
+    def _lake(self) -> str:
+        return self._settings.chosen("lake") or LAKE
+
+    def _require_reachable(self, models: str) -> None:
+        """Containers see neither this machine's folders nor two storages at once."""
+        for name, uri in (("lake", self._lake), ("model store", models)):
+            if not uri.startswith(SCHEME):
+                raise UsageError(
+                    f"The Compose target can't reach the {name} {uri}: it is a folder of this machine.",
+                    remedy="Name abfss:// URIs, or set neither lake nor stores, or use --target embedded.",
+                )
+            StorageUri.parse(uri)
+        if self._own_storage != (models == MODELS):
+            raise UsageError(
+                f"Of the lake {self._lake} and the model store {models} one lies in the stack, one does not.",
+                remedy="Set both lake and stores, or neither.",
+            )
+
+    def _require_in_reach(self, uri: str) -> None:
+        """Containers have no volumes of a workspace; with the stack's own storage, no other accounts."""
+        require_no_volume(uri, "Compose")
+        if self._own_storage and uri.startswith(SCHEME):
+            account = StorageUri.parse(uri).account
+            if account not in (LAKE_ACCOUNT, MODELS_ACCOUNT):
+                raise NotThereError(
+                    f"The Compose target can't reach {uri}: its stack has no account '{account}'.",
+                    remedy="Set lake and stores to abfss:// URIs of real accounts, or use another target.",
+                )
+
+    def _spark(self, *, small: bool) -> dict[str, str]:
+        settings = self._settings
+        trust = truststore.options_for(f"{_CERTIFICATES}/truststore.p12")
+        driver, executor = settings["driver_memory"], settings["executor_memory"]
+        return {
+            **spark_settings(self._lake, small=small),
+            **_SPARK,
+            **(_SPARK_ON_AZURITE if self._own_storage else {}),
+            # All executors take part from the first task on: what the first ones alone read stays with them.
+            "spark.cores.max": str(self.stack.workers * self.stack.worker_cores),
+            "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+            "spark.scheduler.maxRegisteredResourcesWaitingTime": "15s",
+            "spark.driver.memory": driver,
+            "spark.executor.memory": executor,
+            "spark.driver.extraJavaOptions": " ".join((*java_options(driver, small=small), *trust)),
+            "spark.executor.extraJavaOptions": " ".join((*java_options(executor, small=small), *trust)),
+        }
+
+    def _accounts(self, *, inside: bool) -> tuple[Account, ...]:
+        """The accounts as they are reached from inside of the stack, or from this machine."""
+        if self._own_storage:
+            return self._own_accounts(inside=inside)
+        return tuple(
+            account.model_copy(update={"secret": Secret(file=f"/run/secrets/account_{account.name}")})
+            if inside
+            else account
+            for account in local_accounts(self._settings)
+        )
+
+    def _own_accounts(self, *, inside: bool) -> tuple[Account, ...]:
+        """The accounts of the stack's Azurite: the lake's, and the models'."""
+        files = self.stack.files
+        endpoint = _AZURITE if inside else f"127.0.0.1:{self._settings['azurite_port']}"
+        return tuple(
+            Account(
+                name=account,
+                auth="key",
+                secret=Secret(file=f"/run/secrets/{secret}" if inside else str(files.secret(secret))),
+                endpoint=endpoint,
+                ca_file=f"{_CERTIFICATES}/ca-bundle.pem" if inside else str(files.ca_bundle),
+            )
+            for account, secret in ((LAKE_ACCOUNT, "lake_key"), (MODELS_ACCOUNT, "models_key"))
+        )
+
+    def _given_secrets(self) -> dict[str, str]:
+        """The secrets of accounts that the settings name, as the job's container finds them."""
+        return {
+            f"account_{account.name}": read_secret(account.secret, account.name)
+            for account in local_accounts(self._settings)
+        }
+
+    def _require_memory(self) -> None:
+        worker, executor = (self._settings[name] for name in ("worker_memory", "executor_memory"))
+        if _megabytes(worker) < _megabytes(executor):
+            raise NotThereError(
+                f"Each worker of the service spark-worker has {worker} to give away; "
+                f"an executor needs {executor}.",
+                remedy="Set HARNESS_WORKER_MEMORY to more, or HARNESS_EXECUTOR_MEMORY to less.",
+            )
+
+    def _see_memory(self) -> str:
+        self._require_memory()
+        worker, executor = (self._settings[name] for name in ("worker_memory", "executor_memory"))
+        return f"a worker has {worker} to give away, an executor takes {executor}"
+
+    def _see_images(self) -> str:
+        self.stack.ready()
+        return "those of this version are there"
+
+    def _see_ports(self) -> str:
+        running = {service.name for service in self.stack.services() if service.state == "running"}
+        self.stack.require_ports(running)
+        return "the stack runs and has its own" if running else "free"
+
+    @contextmanager
+    def _stopped_after_fault(self) -> Iterator[None]:
+        """A stack that this run has brought up does not outlive its fault, unless it is to be kept."""
+        try:
+            yield
+        except (HarnessError, KeyboardInterrupt):
+            self._stop_started()
+            raise
+
+    def _stop_started(self) -> None:
+        if self._started and not self._keep:
+            self.stack.down()
+
+
+def _see_engine() -> str:
+    require_engine()
+    return "an engine answers, and has a Compose that will do"
+
+
+def _megabytes(memory: str) -> int:
+    return int(memory[:-1]) * _MEGABYTES[memory[-1]]
+
+
+def _interrupt(name: str) -> None:
+    docker(["kill", "--signal", "SIGINT", name])
+
+
+def _remove(name: str, process: subprocess.Popen[str]) -> None:
+    """Nothing of the job outlives the command."""
+    docker(["rm", "--force", "--volumes", name])
+    if process.poll() is None:
+        process.kill()
+        process.wait()

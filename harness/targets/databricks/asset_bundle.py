@@ -1,0 +1,167 @@
+"""A Databricks Asset Bundle: the job of a submission, deployed under a schedule by Databricks' own command.
+
+Docs: https://docs.databricks.com/dev-tools/bundles/ and, for what stands in double braces,
+https://docs.databricks.com/jobs/dynamic-value-references.html. The bundle's folder holds all that it deploys:
+
+    databricks.yml   the job
+    plan.json        what it runs
+    data/            the rows, where they are files of this machine
+    dist/            the wheel
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+
+from harness.files import unwritable, write_text
+from harness.runs import PLAN, RESULT
+from harness.settings import DATABRICKS, Settings
+from harness.targets.databricks.cluster import cluster_spec, libraries, tags
+from harness.targets.databricks.job_runs import ENTRY_POINT, PACKAGE, TASK
+from harness.wheel import build_wheel
+
+if TYPE_CHECKING:
+    from harness.plan import Plan
+    from harness.targets.databricks.databricks_target import Databricks
+
+FILE = "databricks.yml"
+DEPLOYER = "${workspace.current_user.userName}"
+"""Who deploys the bundle, whose cluster it is then."""
+_FILES = "${workspace.file_path}"
+_DIGITS = 12
+_RUN = "{{job.run_id}}-{{job.repair_count}}"
+"""A run that is repaired is another run: it starts a table of its own."""
+_ROOT = f"/Workspace/Users/{DEPLOYER}/.bundle/${{bundle.name}}/${{bundle.target}}"
+_VARIABLES = {
+    "cron": ("when it runs, as Quartz writes it", "0 0 6 * * ?"),
+    "timezone": ("whose clock that is", "UTC"),
+    "pause_status": ("PAUSED, or UNPAUSED", "PAUSED"),
+}
+_HEAD = """\
+# Written by 'harness asset-bundle {name}': change the scenario or the settings, and write it anew.
+# databricks bundle deploy --target dev
+# databricks bundle deploy --target prod --var pause_status=UNPAUSED
+"""
+
+
+def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> Path:
+    """Write a bundle that runs a scenario on a schedule, and give its file.
+
+    Args:
+        settings: Of the target.
+        plan: Of the scenario there.
+        target: Leads to the workspace.
+        folder: The bundle's own.
+
+    Raises:
+        NotThereError: The folder can't be written, or the wheel can't be built.
+    """
+    wheel = build_wheel(folder / "dist")
+    rows = _places(plan)
+    for name, place in rows.items():
+        _copy(Path(plan.sources[name].copied_from or ""), folder / place)
+    kept = _repeatable(plan, rows)
+    write_text(folder / PLAN, kept.model_dump_json(indent=2, by_alias=True) + "\n")
+    library = f"./{wheel.relative_to(folder).as_posix()}"
+    task = _task(settings, target.root, kept, library, rows)
+    host = target.workspace.config.host or ""
+    name = kept.scenario.name
+    content = {
+        "bundle": {"name": f"harness_{name}"},
+        "variables": {
+            key: {"description": said, "default": value} for key, (said, value) in _VARIABLES.items()
+        },
+        # Also where the folder is one that git ignores.
+        "sync": {"include": [PLAN, *dict.fromkeys(rows.values())]},
+        "resources": {"jobs": {name: _job(settings, name, task)}},
+        "targets": _targets(host),
+    }
+    write_text(folder / FILE, _HEAD.format(name=name) + _yaml(content))
+    return folder / FILE
+
+
+def _places(plan: Plan) -> dict[str, str]:
+    """The path in the bundle of every source that is copied into it, by its path in the scenario.
+
+    Two files of one name have a folder each, named by their content.
+    """
+    copied = {path: source for path, source in plan.sources.items() if source.copied_from is not None}
+    names = {path: Path(source.copied_from or "").name for path, source in copied.items()}
+    alike = Counter(name for name, _ in {(names[path], source.sha256) for path, source in copied.items()})
+    folders = {path: f"{source.sha256 or ''}"[:_DIGITS] + "/" for path, source in copied.items()}
+    return {path: f"data/{folders[path] if alike[name] > 1 else ''}{name}" for path, name in names.items()}
+
+
+def _copy(source: Path, file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, file)
+    except OSError as error:
+        raise unwritable(file, error) from error
+
+
+def _repeatable(plan: Plan, rows: Mapping[str, str]) -> Plan:
+    """The same plan whenever it is written: of no single run, and without this machine's settings."""
+    sources = {
+        name: source.model_copy(update={"uri": rows[name], "copied_from": None}) if name in rows else source
+        for name, source in plan.sources.items()
+    }
+    return plan.model_copy(update={"run_id": plan.scenario.name, "sources": sources, "settings": ()})
+
+
+def _task(settings: Settings, root: str, plan: Plan, wheel: str, rows: Mapping[str, str]) -> dict[str, Any]:
+    from databricks.sdk.service.jobs import PythonWheelTask, Task
+
+    name = plan.scenario.name
+    outputs = f"{root.rstrip('/')}/scheduled/{name}/{_RUN}"
+    sources = [text for path, at in rows.items() for text in ("--source", f"{path}=file:{_FILES}/{at}")]
+    parameters = [f"{_FILES}/{PLAN}", f"{outputs}/{RESULT}", "--run-id", f"{name}-{_RUN}", *sources]
+    cluster_id = settings[DATABRICKS + "cluster_id"] or None
+    return Task(
+        task_key=TASK,
+        python_wheel_task=PythonWheelTask(PACKAGE, ENTRY_POINT, parameters=parameters),
+        existing_cluster_id=cluster_id,
+        new_cluster=None if cluster_id else cluster_spec(settings, DEPLOYER, f"scheduled-{name}"),
+        libraries=libraries(wheel),
+    ).as_dict()
+
+
+def _job(settings: Settings, name: str, task: dict[str, Any]) -> dict[str, Any]:
+    own = tags(settings)
+    return {
+        "name": f"harness {name}",
+        "schedule": {
+            "quartz_cron_expression": "${var.cron}",
+            "timezone_id": "${var.timezone}",
+            "pause_status": "${var.pause_status}",
+        },
+        "timeout_seconds": int(settings[DATABRICKS + "time_limit_min"]) * 60,
+        "max_concurrent_runs": 1,
+        **({"tags": own} if own else {}),
+        "tasks": [task],
+    }
+
+
+def _targets(host: str) -> dict[str, Any]:
+    # Production asks for the folder to be said outright, so that there is one deployment.
+    workspace = {"host": host, "root_path": _ROOT}
+    return {
+        "dev": {"mode": "development", "default": True, "workspace": workspace},
+        "prod": {"mode": "production", "workspace": dict(workspace)},
+    }
+
+
+def _yaml(content: dict[str, Any]) -> str:
+    yaml = YAML()
+    yaml.width = 4096  # Parameters and URIs stay in one piece.
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    stream = io.StringIO()
+    yaml.dump(content, stream)
+    return stream.getvalue()

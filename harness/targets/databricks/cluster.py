@@ -1,0 +1,105 @@
+"""The cluster that a run asks for: dedicated job compute, which alone runs Spark ML and SynapseML on 3.5."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UsageError
+from harness.plan import Account, Secret
+from harness.settings import DATABRICKS, Settings
+from harness.storage.accounts import read_accounts, variable_of
+from harness.storage.credentials import hadoop_settings
+
+if TYPE_CHECKING:
+    from databricks.sdk.service.compute import ClusterSpec, Library
+
+SYNAPSEML = "com.microsoft.azure:synapseml-core_2.12:1.1.3"
+_SINGLE_NODE = {"spark.databricks.cluster.profile": "singleNode", "spark.master": "local[*]"}
+
+
+def cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec:
+    """A new cluster for one run.
+
+    Args:
+        settings: Of the target.
+        user: Whose cluster it is.
+        run_id: Becomes a tag.
+    """
+    from databricks.sdk.service.compute import AutoScale, ClusterSpec, DataSecurityMode
+
+    chosen = {name: settings[DATABRICKS + name] for name in ("node_type", "policy_id", "instance_pool_id")}
+    low, _, high = settings[DATABRICKS + "workers"].partition("-")
+    if high and int(low) > int(high):
+        raise UsageError(
+            f"There can't be {low} to {high} workers: {DATABRICKS}workers has the smaller number first."
+        )
+    single = not high and int(low) == 0
+    accounts = scope_accounts(settings)
+    return ClusterSpec(
+        spark_version=settings[DATABRICKS + "runtime"],
+        node_type_id=None if chosen["instance_pool_id"] else chosen["node_type"],
+        instance_pool_id=chosen["instance_pool_id"] or None,
+        policy_id=chosen["policy_id"] or None,
+        num_workers=None if high else int(low),
+        autoscale=AutoScale(min_workers=int(low), max_workers=int(high)) if high else None,
+        data_security_mode=DataSecurityMode.SINGLE_USER,
+        single_user_name=user,
+        spark_conf={**(_SINGLE_NODE if single else {}), **_spark_conf(settings, accounts)} or None,
+        spark_env_vars=_variables(settings, accounts) or None,
+        custom_tags={
+            **({"ResourceClass": "SingleNode"} if single else {}),
+            **tags(settings),
+            "harness_run_id": run_id,
+        },
+    )
+
+
+def libraries(wheel: str) -> list[Library]:
+    """What the cluster installs: the harness, and the explainers' Scala side."""
+    from databricks.sdk.service.compute import Library, MavenLibrary
+
+    return [Library(whl=wheel), Library(maven=MavenLibrary(coordinates=SYNAPSEML))]
+
+
+def scope_accounts(settings: Settings) -> tuple[Account, ...]:
+    """The storage accounts whose secret lies in the workspace's scope, as the job finds them.
+
+    Raises:
+        UsageError: An account names a secret, and there is no scope for it.
+    """
+    named = [account for account in read_accounts(settings) if account.secret_name]
+    if named and not settings[DATABRICKS + "secret_scope"]:
+        raise UsageError(
+            f"[accounts.{named[0].name}] names the secret '{named[0].secret_name}', but no scope is set.",
+            remedy="Set secret_scope under [targets.databricks].",
+        )
+    return tuple(
+        account.model_copy(update={"secret": Secret(variable=variable_of(account.name))}) for account in named
+    )
+
+
+def tags(settings: Settings) -> dict[str, str]:
+    """Tags of the cluster, by which its cost is found."""
+    pairs = (pair.partition("=") for pair in settings[DATABRICKS + "tags"].split(",") if pair)
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _reference(settings: Settings, account: Account) -> str:
+    """What the cluster puts the secret's value in place of; the value never comes here."""
+    return f"{{{{secrets/{settings[DATABRICKS + 'secret_scope']}/{account.secret_name}}}}}"
+
+
+def _spark_conf(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, str]:
+    return {
+        f"spark.hadoop.{name}": value
+        for account in accounts
+        for name, value in hadoop_settings(account, _reference(settings, account)).items()
+    }
+
+
+def _variables(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, Any]:
+    volume = settings[DATABRICKS + "model_volume"]
+    return {
+        **{variable_of(account.name): _reference(settings, account) for account in accounts},
+        **({"MLFLOW_DFS_TMP": volume} if volume else {}),
+    }

@@ -1,0 +1,1 @@
+"""The embedded target: Spark in one process on this machine."""

@@ -1,0 +1,161 @@
+"""The embedded target: Spark in one process on this machine, MLflow and the lake in its files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from harness.events import Listener
+from harness.plan import Environment, Plan, SourceData
+from harness.results import Result
+from harness.runs import PLAN, RESULT
+from harness.runtime.jars import JarCache, cache_folder, class_path, pyspark_home
+from harness.runtime.java import Java, find_java
+from harness.settings import Settings
+from harness.storage.accounts import local_accounts
+from harness.targets.checks import (
+    Check,
+    look,
+    on_this_machine,
+    require_no_volume,
+    room,
+    tracking_store,
+    writable,
+)
+from harness.targets.job_process import follow, result_of
+from harness.targets.spark_conf import is_small, java_options, spark_settings
+
+_SPARK = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+}
+# Another Spark on this machine must not get into ours.
+_NOT_INHERITED = ("PYSPARK_SUBMIT_ARGS", "SPARK_CONF_DIR", "HADOOP_CONF_DIR", "PYTHONPATH")
+
+
+class Embedded:
+    """Runs the job as a subprocess."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._java: Java | None = None
+
+    def environment(self, source_bytes: int | None, store: str) -> Environment:
+        """Local files, one JVM."""
+        settings = self._settings
+        small = is_small(source_bytes)
+        spark = {
+            **spark_settings(settings["lake"], small=small),
+            **_SPARK,
+            "spark.master": f"local[{settings['cores']}]",
+            "spark.driver.memory": settings["driver_memory"],
+            "spark.sql.warehouse.dir": f"file:{settings.home}/warehouse",
+            "spark.driver.extraClassPath": ":".join(
+                str(jar) for jar in class_path(self._find_java(), report=_say)
+            ),
+        }
+        options = java_options(settings["driver_memory"], small=small)
+        spark["spark.driver.extraJavaOptions"] = " ".join(options)
+        return Environment(
+            target="embedded",
+            lake=settings["lake"],
+            model_store=settings.store(store),
+            tracking_uri=settings["tracking_uri"],
+            experiment=settings["experiment"],
+            artifacts=settings["artifacts"] if settings["tracking_uri"].startswith("sqlite") else None,
+            spark=spark,
+            accounts=local_accounts(settings),
+        )
+
+    def place(self, source: SourceData) -> SourceData:
+        """The job reads this machine's files where they are, whatever file system is the default."""
+        return source.model_copy(update={"uri": _reach(source.uri)})
+
+    def existing_table(self, uri: str) -> str:
+        """A table of this machine or of a lake, where it is."""
+        return _reach(uri)
+
+    def checks(self) -> Iterator[Check]:
+        """What this machine must have."""
+        settings = self._settings
+        yield look("Java 17", self._see_java)
+        yield _see_jars()
+        yield look("home", lambda: writable(settings.home))
+        yield look("disk", lambda: room(settings.home))
+        yield tracking_store(settings["tracking_uri"])
+
+    def prepare(self, plan: Plan) -> None:
+        """See that there is room."""
+        del plan
+        room(self._settings.home)
+
+    def run(self, folder: Path, listener: Listener) -> Result:
+        """Run the job in a process group of its own, so that Ctrl-C reaches it once, and in order."""
+        finished = follow(
+            [sys.executable, "-m", "harness.job", str(folder / PLAN), str(folder / RESULT)],
+            folder,
+            listener,
+            environ=self._process_environment(os.environ),
+            interrupt=lambda process: process.send_signal(signal.SIGINT),
+            clean_up=_kill_group,
+        )
+        return result_of(finished, folder)
+
+    def remove_run(self, run_id: str) -> None:
+        """Remove a run's tables."""
+        if "://" not in self._settings["lake"]:
+            shutil.rmtree(Path(self._settings["lake"]) / "runs" / run_id, ignore_errors=True)
+
+    def _find_java(self) -> Java:
+        if self._java is None:
+            self._java = find_java(self._settings["java_home"] or None, os.environ)
+        return self._java
+
+    def _see_java(self) -> str:
+        java = self._find_java()
+        return f"{java.version} in {java.home} ({java.origin})"
+
+    def _process_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+        return {
+            **{name: value for name, value in environ.items() if name not in _NOT_INHERITED},
+            "JAVA_HOME": str(self._find_java().home),
+            "SPARK_HOME": str(pyspark_home()),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "PYSPARK_PYTHON": sys.executable,
+            "PYSPARK_DRIVER_PYTHON": sys.executable,
+        }
+
+
+def _reach(uri: str) -> str:
+    """Where the job reads what a path or a URI names."""
+    require_no_volume(uri, "embedded")
+    path = on_this_machine(uri)
+    return uri if path is None else f"file://{path}"
+
+
+def _see_jars() -> Check:
+    """Jars that are not there yet are no fault: a run fetches them."""
+    folder = JarCache(cache_folder(os.environ)).folder
+    if folder.is_dir():
+        return Check("jars", "ok", str(folder))
+    return Check("jars", "not checkable", f"the first run fetches them into {folder}, some 70 MB")
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    """Nothing that the job started outlives it."""
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,137 @@
+"""Which runs were trained on a dataset version, and what a run was trained on: asked of MLflow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import NotThereError
+from harness.settings import Settings
+from harness.tracking.tracked_run import TrackedRun
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+_FINGERPRINT_DIGITS = 32
+_MANY = 1000
+
+
+def runs_of(settings: Settings, table: str, version: int | None) -> list[TrackedRun]:
+    """The runs that were trained on a table, newest first.
+
+    Args:
+        settings: Where MLflow is.
+        table: The table's name or URI, or the fingerprint of one of its versions.
+        version: A Delta version; every version where it is ``None``.
+
+    Raises:
+        NotThereError: There is no such run, or no tracking store.
+    """
+    field = _field_of(table)
+    clauses = [f"tags.`harness.{field}` = '{_quoted(table)}'"]
+    if version is not None:
+        clauses.append(f"tags.`harness.data_version` = '{version}'")
+    found = _search(settings, " and ".join(clauses))
+    found = [run for run in found if run.tag("data_version")]
+    if not found:
+        of = f" at version {version}" if version is not None else ""
+        raise NotThereError(
+            f"No run was trained on '{table}'{of}.",
+            remedy="'harness runs' lists every run. A table goes by its name, URI or fingerprint.",
+        )
+    return found
+
+
+def all_runs(settings: Settings) -> list[TrackedRun]:
+    """Every run of a dataset version, newest first."""
+    return [run for run in _search(settings, "") if run.tag("data_version")]
+
+
+def trace(settings: Settings, run_id: str) -> list[TrackedRun]:
+    """What a run was trained on and what came of it.
+
+    Args:
+        settings: Where MLflow is.
+        run_id: Of an MLflow run, or of a harness run, which stands for all of its versions.
+
+    Raises:
+        NotThereError: There is no such run.
+    """
+    every = _search(settings, "")
+    by_id = [run for run in every if run_id in (run.run_id, run.tag("run_id"))]
+    parents = {run.run_id for run in by_id if not run.tag("data_version")}
+    children = [run for run in every if run.tags.get("mlflow.parentRunId") in parents]
+    found = {run.run_id: run for run in [*by_id, *children] if run.tag("data_version")}
+    if not found:
+        raise NotThereError(
+            f"There is no run '{run_id}' in {settings['tracking_uri']}.",
+            remedy="'harness runs' lists every run.",
+        )
+    return sorted(found.values(), key=lambda run: int(run.tag("data_version")))
+
+
+def _field_of(table: str) -> str:
+    if "/" in table:
+        return "data_path"
+    digits = len(table) == _FINGERPRINT_DIGITS and all(digit in "0123456789abcdef" for digit in table)
+    return "data_fingerprint" if digits else "table"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def _search(settings: Settings, condition: str) -> list[TrackedRun]:
+    require_store(settings)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow import MlflowClient
+
+    try:
+        client = MlflowClient(settings["tracking_uri"])
+        experiment = client.get_experiment_by_name(settings["experiment"])
+        if experiment is None:
+            return []
+        return [_tracked(run) for run in _pages(client, experiment.experiment_id, condition)]
+    except Exception as error:  # Besides MLflow's own: whatever a store's driver raises.
+        message = str(error).strip().partition("\n")[0]
+        raise NotThereError(f"MLflow at {settings['tracking_uri']} does not answer: {message}") from error
+
+
+def _pages(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Any]:
+    token: str | None = None
+    while True:
+        page = client.search_runs([experiment_id], condition, max_results=_MANY, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def require_store(settings: Settings) -> None:
+    """A local tracking store must be there already; asking does not make one.
+
+    Raises:
+        NotThereError: It is not.
+    """
+    uri = settings["tracking_uri"]
+    file = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and not file.exists():
+        raise NotThereError(
+            f"There are no runs yet: {file} does not exist.",
+            remedy="Run a scenario first: make scenario NAME=three_versions.",
+        )
+
+
+def _tracked(run: Any) -> TrackedRun:
+    return TrackedRun(
+        run_id=run.info.run_id,
+        status=run.info.status,
+        started=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
+        tags=run.data.tags,
+        params=run.data.params,
+        metrics=run.data.metrics,
+    )

@@ -1,0 +1,1 @@
+"""Tables and figures derived from a result, independent of the format that shows them."""

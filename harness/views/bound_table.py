@@ -1,0 +1,209 @@
+"""Every bound as a row, and the verdict in words: derived once, shown by every kind of report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.metrics import METRICS
+from harness.parity.compare import Parity
+from harness.results import BoundResult, Measured, Result, Verdict, VersionResult
+from harness.views import formatting
+
+VERDICTS_WORST_FIRST = (Verdict.FAIL, Verdict.NOT_PROVEN, Verdict.PASS)
+
+
+@dataclass(frozen=True)
+class BoundRow:
+    """One bound of one version, ready to be shown."""
+
+    version: str
+    metric: str
+    value: str
+    """What was measured, with its standard error where there is one; of a text, what was found."""
+    bound: str
+    distance: str
+    """How far inside the bound the value lies; negative where it lies outside. None of a text."""
+    verdict: Verdict
+    """What it means for the run: one that must fail, and does, is a pass."""
+    outcome: str
+    """The same in words, such as ``pass`` or ``fails as it must``."""
+    sentence: str
+    """What was found, and what should hold."""
+    reason: str
+    since: str | None
+    """The version, or the other run, that a change is told since."""
+    must_fail: bool = False
+
+    @property
+    def told(self) -> str:
+        """The outcome with its sign."""
+        return f"{formatting.mark(self.verdict)} {self.outcome}"
+
+    @property
+    def column(self) -> str:
+        """The question that bounds of several versions share."""
+        return self.metric if self.since is None else f"{self.metric}, change"
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The outcome of a run in one word and one sentence."""
+
+    word: str
+    tone: str
+    """``pass``, ``fail``, ``not-proven`` or ``stopped``."""
+    sentence: str
+    details: tuple[str, ...] = ()
+    """A sentence for each bound that fails or is not proven."""
+
+    @property
+    def mark(self) -> str:
+        """A sign beside the word."""
+        return {"pass": "✓", "not-proven": "?"}.get(self.tone, "✗")
+
+
+def standard_error(metric: str, version: VersionResult) -> Measured:
+    """Of a metric at a version, where it has one."""
+    definition = METRICS.get(metric)
+    if definition is None or definition.standard_error is None:
+        return None
+    return version.metrics.get(definition.standard_error)
+
+
+def bound_rows(versions: Iterable[VersionResult]) -> tuple[BoundRow, ...]:
+    """Every bound of every version, in order."""
+    return tuple(_row(version, bound) for version in versions for bound in version.bounds)
+
+
+def worst_first(rows: Iterable[BoundRow]) -> tuple[BoundRow, ...]:
+    """What failed, then what is not proven, then what holds; each in its order."""
+    return tuple(sorted(rows, key=lambda row: VERDICTS_WORST_FIRST.index(row.verdict)))
+
+
+def headline(result: Result, parity: Parity | None = None) -> Headline:
+    """What came out, in words; what the run was compared with counts as its bounds do.
+
+    Args:
+        result: The run.
+        parity: The run as ``b``, held against another one.
+    """
+    rows = bound_rows(result.versions)
+    details = tuple(row.sentence for row in worst_first(rows) if row.verdict is not Verdict.PASS)
+    if result.failure is not None:
+        return Headline("STOPPED", "stopped", _stopped(rows), details)
+    sentence = _judged(result.verdict, rows, len(result.versions))
+    if parity is None:
+        return Headline(*_word_and_tone(result.verdict), sentence, details)
+    worst = min(result.verdict, parity.verdict, key=VERDICTS_WORST_FIRST.index)
+    return Headline(*_word_and_tone(worst), f"{sentence} {_compared(parity)}", details)
+
+
+def _row(version: VersionResult, bound: BoundResult) -> BoundRow:
+    is_change = bound.kind in ("change_min", "change_max")
+    value = _value(version, bound)
+    distance = "" if bound.kind == "is" else _difference(bound, bound.distance)
+    return BoundRow(
+        version=version.name,
+        metric=bound.metric,
+        value=formatting.cut(value),
+        bound=formatting.cut(bound.text),
+        distance=distance,
+        verdict=bound.outcome,
+        outcome=formatting.outcome_words(bound),
+        sentence=f"{version.name}: {_sentence(bound, value, distance)}",
+        reason=bound.reason,
+        since=(bound.since or "an earlier version") if is_change else None,
+        must_fail=bound.must_fail,
+    )
+
+
+def _value(version: VersionResult, bound: BoundResult) -> str:
+    if bound.kind == "is":
+        return bound.found or formatting.NOT_MEASURED
+    if bound.kind in ("change_min", "change_max"):
+        return _difference(bound, bound.measured)
+    return formatting.with_error(bound.measured, standard_error(bound.metric, version))
+
+
+def _difference(bound: BoundResult, value: Measured) -> str:
+    return formatting.percent(value) if bound.relative else formatting.signed(value)
+
+
+def _sentence(bound: BoundResult, value: str, distance: str) -> str:
+    if bound.verdict is Verdict.NOT_PROVEN:
+        must = "must fail, and " if bound.must_fail else ""
+        return f"{bound.metric} {bound.text} {must}is not proven: {bound.reason or 'no value'}"
+    turned = ""
+    if bound.must_fail:
+        turned = ", as it must" if bound.verdict is Verdict.FAIL else ", and should have failed"
+    if bound.kind == "is":
+        return f"{bound.metric}: found {value}; expected {bound.expected}{turned}"
+    verb = "changed by" if bound.kind in ("change_min", "change_max") else "is"
+    where = f"met with {distance.removeprefix('+')} to spare"
+    if bound.verdict is Verdict.FAIL:
+        where = f"missed by {distance.removeprefix('-')}"
+    return f"{bound.metric} {verb} {value}; the bound is {bound.text}, {where}{turned}"
+
+
+def _word_and_tone(verdict: Verdict) -> tuple[str, str]:
+    return verdict.value.upper(), verdict.value.replace(" ", "-")
+
+
+def _compared(parity: Parity) -> str:
+    if parity.reason:
+        return "It was compared with no other run."
+    other = f"run {parity.run_a} on {parity.targets[0]}"
+    return {
+        Verdict.PASS: f"It agrees with {other}.",
+        Verdict.FAIL: f"It disagrees with {other}.",
+        Verdict.NOT_PROVEN: f"Not everything could be compared with {other}.",
+    }[parity.verdict]
+
+
+def _judged(verdict: Verdict, rows: tuple[BoundRow, ...], versions: int) -> str:
+    where = formatting.count(versions, "version")
+    if not rows:
+        return f"No bound is set at {where}, so none could fail."
+    failing = sum(row.must_fail for row in rows)
+    if failing:
+        return _judged_to_fail(verdict, rows, failing, where)
+    if verdict is Verdict.PASS:
+        every = "The only bound holds" if len(rows) == 1 else f"All {len(rows)} bounds hold"
+        return f"{every} at {where}."
+    return f"{_tally(rows)}."
+
+
+def _judged_to_fail(verdict: Verdict, rows: tuple[BoundRow, ...], failing: int, where: str) -> str:
+    """Of a scenario that is a test of its bounds."""
+    must = f"The scenario must fail by {formatting.count(failing, 'bound')}"
+    if verdict is not Verdict.PASS:
+        return f"{must}. {_tally(rows)}."
+    others = len(rows) - failing
+    rest = f", and the {formatting.count(others, 'other')} hold{'s' if others == 1 else ''}" if others else ""
+    return f"{must}, and does{rest} at {where}."
+
+
+def _stopped(rows: tuple[BoundRow, ...]) -> str:
+    judged = _tally(rows, " judged by then") if rows else "No bound was judged"
+    return f"The run ended early. {judged}."
+
+
+def _tally(rows: tuple[BoundRow, ...], which: str = "") -> str:
+    found = Counter(_found(row) for row in rows)
+    parts = [f"{found[each]} {each}" for each in _FOUND if found[each]]
+    return f"Of {formatting.count(len(rows), 'bound')}{which}, {', '.join(parts)}"
+
+
+def _found(row: BoundRow) -> str:
+    if row.must_fail:
+        turned = {Verdict.FAIL: _NOT_CAUGHT, Verdict.NOT_PROVEN: _NOT_PROVEN, Verdict.PASS: _CAUGHT}
+        return turned[row.verdict]
+    return {Verdict.FAIL: _FAILED, Verdict.NOT_PROVEN: _NOT_PROVEN, Verdict.PASS: _PASSED}[row.verdict]
+
+
+_FAILED, _NOT_CAUGHT, _NOT_PROVEN = "failed", "should have failed", "not proven"
+_PASSED, _CAUGHT = "passed", "failed as it must"
+_FOUND = (_FAILED, _NOT_CAUGHT, _NOT_PROVEN, _CAUGHT, _PASSED)
+"""What can be said of a bound, the worst first."""

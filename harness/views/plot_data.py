@@ -1,0 +1,198 @@
+"""What each small plot shows, and the same in words for those who do not see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from harness.bounds.measured_values import value_of
+from harness.metrics import METRICS
+from harness.results import BoundResult, Measured, Result, Verdict, VersionResult
+from harness.views import formatting
+from harness.views.bound_table import VERDICTS_WORST_FIRST, standard_error
+from harness.views.tables import changes_sign, ranked_features, weights_of
+
+MAX_FEATURES = 12
+"""Features that get a plot of their own; all are in the table."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Where a bound lies on the metric's own scale."""
+
+    value: float
+    relative: bool
+    """Whether it was worked out from the value of an earlier version, or of another run."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A metric at one version."""
+
+    version: str
+    value: Measured
+    standard_error: Measured
+    verdict: Verdict | None
+    """The worst outcome of the metric's bounds here; none where it has no bound."""
+    limits: tuple[Limit, ...]
+
+
+@dataclass(frozen=True)
+class MetricPanel:
+    """A bounded metric over the versions."""
+
+    metric: str
+    meaning: str
+    points: tuple[Point, ...]
+
+    @property
+    def alternative(self) -> str:
+        """What the plot shows, in words."""
+        return f"{self.metric} over the versions: {'; '.join(map(_in_words, self.points))}."
+
+
+@dataclass(frozen=True)
+class WeightPanel:
+    """A feature's explanation weight over the versions."""
+
+    feature: str
+    weights: tuple[Measured, ...]
+    versions: tuple[str, ...]
+
+    @property
+    def changes_sign(self) -> bool:
+        """Whether the feature turns from raising to lowering the probability, or back."""
+        return changes_sign(self.weights)
+
+    @property
+    def course(self) -> str:
+        """From the first weight to the latest, such as ``+0.0083 → +0.0117``."""
+        found = [formatting.signed(weight) for weight in self.weights if weight is not None]
+        return " → ".join((found[0], found[-1])[: len(found)]) if found else formatting.NOT_MEASURED
+
+    @property
+    def alternative(self) -> str:
+        """What the plot shows, in words."""
+        pairs = zip(self.versions, self.weights, strict=True)
+        told = ", ".join(f"{version} {_weight_in_words(weight)}" for version, weight in pairs)
+        return f"Explanation weight of {self.feature} per standard deviation: {told}."
+
+
+@dataclass(frozen=True)
+class WeightChange:
+    """How a feature's weight differs between two explained versions that follow each other."""
+
+    feature: str
+    names: tuple[str, str]
+    weights: tuple[float, float]
+
+    @property
+    def size(self) -> float:
+        """Change in probability per standard deviation."""
+        return abs(self.weights[1] - self.weights[0])
+
+    @property
+    def text(self) -> str:
+        """Such as ``int_rate: +0.0083 at january, +0.0102 at february``."""
+        told = (
+            f"{formatting.signed(weight)} at {name}"
+            for name, weight in zip(self.names, self.weights, strict=True)
+        )
+        return f"{self.feature}: {', '.join(told)}"
+
+
+def changed_most(result: Result, many: int = 3) -> tuple[WeightChange, ...]:
+    """The largest changes of weights from one explained version to the next; each feature once."""
+    explained = [version for version in result.versions if version.explanations]
+    changes = [
+        WeightChange(
+            feature,
+            (before.name, after.name),
+            (before.explanations[feature].mean_per_sd, after.explanations[feature].mean_per_sd),
+        )
+        for before, after in pairwise(explained)
+        for feature in after.explanations
+        if feature in before.explanations
+    ]
+    largest: dict[str, WeightChange] = {}
+    for change in sorted(changes, key=lambda change: -change.size):
+        largest.setdefault(change.feature, change)
+    return tuple(change for change in list(largest.values())[:many] if change.size)
+
+
+def metric_panels(result: Result) -> tuple[MetricPanel, ...]:
+    """One for each number that has a bound at some version."""
+    bounded = dict.fromkeys(
+        bound.metric for version in result.versions for bound in version.bounds if bound.bound is not None
+    )
+    return tuple(
+        MetricPanel(
+            metric,
+            METRICS[metric].meaning if metric in METRICS else "",
+            tuple(_point(metric, version, result) for version in result.versions),
+        )
+        for metric in bounded
+    )
+
+
+def weight_panels(result: Result) -> tuple[WeightPanel, ...]:
+    """One for each of the most important features."""
+    explained = tuple(version.name for version in result.versions)
+    return tuple(
+        WeightPanel(feature, weights_of(feature, result), explained)
+        for feature in ranked_features(result)[:MAX_FEATURES]
+    )
+
+
+def _point(metric: str, version: VersionResult, result: Result) -> Point:
+    bounds = [bound for bound in version.bounds if bound.metric == metric]
+    found = {bound.outcome for bound in bounds}
+    return Point(
+        version=version.name,
+        value=_value(metric, version, bounds),
+        standard_error=standard_error(metric, version),
+        verdict=next((verdict for verdict in VERDICTS_WORST_FIRST if verdict in found), None),
+        limits=tuple(limit for bound in bounds for limit in _limits(bound, version, result)),
+    )
+
+
+def _value(metric: str, version: VersionResult, bounds: list[BoundResult]) -> Measured:
+    """How far explanations agree is no number of one version alone: only its bound has it."""
+    agreement = (bound.measured for bound in bounds if bound.kind == "min" and bound.since is not None)
+    return next(agreement, value_of(metric, version))
+
+
+def _limits(bound: BoundResult, version: VersionResult, result: Result) -> tuple[Limit, ...]:
+    if bound.bound is None:
+        return ()
+    if bound.kind == "equals":
+        ends = {bound.bound - bound.tolerance, bound.bound + bound.tolerance}
+        return tuple(Limit(end, relative=False) for end in sorted(ends))
+    if bound.kind in ("min", "max"):
+        return (Limit(bound.bound, relative=False),)
+    earlier = next((each for each in result.versions if each.name == bound.since), None)
+    before = _of_other_run(bound, version) if earlier is None else value_of(bound.metric, earlier)
+    if before is None:
+        return ()
+    room = bound.bound * abs(before) if bound.relative else bound.bound
+    return (Limit(before + room, relative=True),)
+
+
+def _of_other_run(bound: BoundResult, version: VersionResult) -> Measured:
+    """What a change began from in a run that is not at hand: the value now, without the change."""
+    value, change = value_of(bound.metric, version), bound.measured
+    if value is None or change is None:
+        return None
+    if not bound.relative:
+        return value - change
+    # A share of the size of what was before: a change by -1 and more has several beginnings.
+    return value / (1 + change) if change > -1 and value > 0 else None
+
+
+def _in_words(point: Point) -> str:
+    value = formatting.with_error(point.value, point.standard_error)
+    return f"{point.version} {value}" + (f", {point.verdict.value}" if point.verdict else "")
+
+
+def _weight_in_words(weight: Measured) -> str:
+    return formatting.ABSENT if weight is None else formatting.signed(weight)

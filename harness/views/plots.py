@@ -1,0 +1,228 @@
+"""Small plots over the versions: bounded metrics, and the weights of explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+
+from harness.results import Measured, Result, Verdict
+from harness.views.drift import DistributionPanel
+from harness.views.formatting import number
+from harness.views.plot_data import Limit, MetricPanel, Point, WeightPanel
+from harness.views.svg import (
+    DOWN,
+    FAIL,
+    INK,
+    LIMIT,
+    MUTED,
+    PAPER,
+    PASS,
+    RULE,
+    STYLE,
+    UNPROVEN,
+    UP,
+    canvas,
+    clip,
+    to_svg,
+)
+
+_VERDICTS = {Verdict.PASS: ("o", PASS), Verdict.FAIL: ("X", FAIL), Verdict.NOT_PROVEN: ("D", UNPROVEN)}
+_METRIC_SIZE_IN = (4.4, 2.4)
+_WEIGHT_SIZE_IN = (3.1, 1.45)
+_METRIC_TICK_SIGNS, _WEIGHT_TICK_SIGNS = 44, 24
+"""Room for the names of versions below a plot."""
+_MAX_LABELS = 8
+
+
+def metric_svg(panel: MetricPanel) -> str:
+    """One metric over the versions: its values, their standard errors, and where its bounds lie."""
+    with mpl.rc_context(STYLE):
+        figure, axes = canvas(_METRIC_SIZE_IN)
+        axes.yaxis.grid(visible=True, color=RULE, linewidth=0.6)
+        axes.set_axisbelow(True)
+        _draw_series(axes, [point.value for point in panel.points], MUTED)
+        for at, point in enumerate(panel.points):
+            _draw_limits(axes, at, point.limits)
+            _draw_point(axes, at, point, labelled=len(panel.points) <= _MAX_LABELS)
+        _name_versions(axes, [point.version for point in panel.points], _METRIC_TICK_SIGNS)
+        axes.margins(y=0.16)
+        return to_svg(figure, panel.alternative)
+
+
+def pair_svg(panels: tuple[MetricPanel, MetricPanel], alternative: str) -> str:
+    """One metric of two runs over the versions of both, and where the second run's bounds lie."""
+    versions = list(dict.fromkeys(point.version for panel in panels for point in panel.points))
+    with mpl.rc_context(STYLE):
+        figure, axes = canvas(_METRIC_SIZE_IN)
+        axes.yaxis.grid(visible=True, color=RULE, linewidth=0.6)
+        axes.set_axisbelow(True)
+        for panel, marker, colour in zip(panels, ("o", "D"), (DOWN, UP), strict=True):
+            places = [versions.index(point.version) for point in panel.points if point.value is not None]
+            values = [point.value for point in panel.points if point.value is not None]
+            axes.plot(places, values, marker, linestyle="-", color=colour, linewidth=1.2, markersize=6)
+        for point in panels[1].points:
+            _draw_limits(axes, versions.index(point.version), point.limits)
+        _name_versions(axes, versions, _METRIC_TICK_SIGNS)
+        axes.margins(y=0.16)
+        return to_svg(figure, alternative)
+
+
+def weight_svg(panel: WeightPanel, span: tuple[float, float]) -> str:
+    """One feature's weight over the versions, on the scale that all features share."""
+    with mpl.rc_context(STYLE | {"font.size": 12}):
+        figure, axes = canvas(_WEIGHT_SIZE_IN)
+        axes.axhline(0, color=MUTED, linewidth=0.8)
+        _draw_series(axes, panel.weights, MUTED)
+        for at, weight in enumerate(panel.weights):
+            _draw_weight(axes, at, weight)
+        _name_versions(axes, panel.versions, _WEIGHT_TICK_SIGNS)
+        if len(panel.versions) > _MAX_LABELS:
+            _keep_names_inside(axes)
+        axes.set_ylim(*span)
+        axes.locator_params(axis="y", nbins=3)
+        return to_svg(figure, panel.alternative)
+
+
+def weight_span(panels: Sequence[WeightPanel]) -> tuple[float, float]:
+    """The scale that all features share: it holds every weight, and zero."""
+    weights = [weight for panel in panels for weight in panel.weights if weight is not None]
+    low, high = min([0.0, *weights]), max([0.0, *weights])
+    room = 0.12 * (high - low) or 1.0
+    return low - room, high + room
+
+
+def _draw_series(axes: Axes, values: Sequence[Measured], colour: str) -> None:
+    found = [(at, value) for at, value in enumerate(values) if value is not None]
+    axes.plot([at for at, _ in found], [value for _, value in found], color=colour, linewidth=1)
+
+
+def _draw_limits(axes: Axes, at: int, limits: Sequence[Limit]) -> None:
+    for limit in limits:
+        dashes = "--" if limit.relative else "-"
+        axes.plot(
+            [at - 0.5, at + 0.5],
+            [limit.value] * 2,
+            dashes,
+            color=LIMIT,
+            linewidth=1.8,
+            solid_capstyle="butt",
+        )
+
+
+def _draw_point(axes: Axes, at: int, point: Point, *, labelled: bool) -> None:
+    if point.value is None:
+        axes.annotate(
+            "not measured", (at, 0.02), xycoords=("data", "axes fraction"), ha="center", color=MUTED
+        )
+        return
+    marker, colour = ("o", INK) if point.verdict is None else _VERDICTS[point.verdict]
+    if point.standard_error is not None:
+        axes.errorbar(at, point.value, point.standard_error, color=MUTED, linewidth=1.2, capsize=3)
+    face = PAPER if point.verdict in (None, Verdict.NOT_PROVEN) else colour
+    axes.plot(at, point.value, marker, color=colour, markerfacecolor=face, markersize=6.5, zorder=4)
+    if labelled:
+        axes.annotate(number(point.value), (at, point.value), (7, 5), textcoords="offset points", zorder=5)
+
+
+def _draw_weight(axes: Axes, at: int, weight: Measured) -> None:
+    if weight is None:
+        return
+    colour = UP if weight >= 0 else DOWN
+    axes.plot([at, at], [0, weight], color=colour, linewidth=2.4, solid_capstyle="butt")
+    axes.plot(at, weight, "o", color=colour, markersize=4.5, zorder=4)
+
+
+def _name_versions(axes: Axes, names: Sequence[str], room: int) -> None:
+    """As many names as there is room for, evenly, the first and the last among them."""
+    last = len(names) - 1
+    names = [clip(name, room // 2 - 3) for name in names]
+    longest = max(map(len, names))
+    step = max(1, -(-last // max(1, room // (longest + 2) - 1)))
+    ticks = sorted({*range(0, last, step)} - {*range(last - step + 1, last)} | {last})
+    axes.set_xlim(-0.6, last + 0.6)
+    axes.set_xticks(ticks, [names[at] for at in ticks])
+
+
+def _keep_names_inside(axes: Axes) -> None:
+    labels = axes.get_xticklabels()
+    if len(labels) > 1:
+        labels[0].set_horizontalalignment("left")
+        labels[-1].set_horizontalalignment("right")
+
+
+_CURVE_SIZE_IN = (4.4, 3.6)
+_DISTRIBUTION_SIZE_IN = (3.1, 1.7)
+# Colour and dashes differ, so that printed in grey each version still has a line of its own.
+_LINES = [(colour, dashes) for dashes, colour in product(("-", "--", ":", "-."), (INK, UP, DOWN, LIMIT))]
+_MAX_TICKS = 5
+
+Points = Sequence[tuple[float, float]]
+
+
+def roc_svg(result: Result) -> str | None:
+    """The ROC curves on the held-out rows; none where no version has one."""
+    curves = {
+        version.name: [(point.false_positive_rate, point.true_positive_rate) for point in version.roc]
+        for version in result.versions
+        if version.roc
+    }
+    alternative = f"ROC curves of {', '.join(curves)}; the areas below them are in the table of metrics."
+    return _curves(curves, ("false positive rate", "true positive rate"), alternative)
+
+
+def calibration_svg(result: Result) -> str | None:
+    """Share of positives over the mean predicted probability, per tenth; none where no version has one."""
+    curves = {
+        version.name: [(each.predicted, each.observed) for each in version.calibration]
+        for version in result.versions
+        if version.calibration
+    }
+    told = "; ".join(
+        f"{name}: " + ", ".join(f"{100 * x:.1f} % predicted, {100 * y:.1f} % observed" for x, y in points)
+        for name, points in curves.items()
+    )
+    return _curves(curves, ("predicted probability", "share of positives"), f"Calibration. {told}.")
+
+
+def distribution_svg(panel: DistributionPanel) -> str:
+    """The shares of a feature's bins: the first version's as bars, the latest one's as marks."""
+    with mpl.rc_context(STYLE | {"font.size": 12}):
+        figure, axes = canvas(_DISTRIBUTION_SIZE_IN)
+        places = range(len(panel.bins))
+        axes.bar(places, panel.shares[0], width=0.9, color=RULE)
+        axes.plot(places, panel.shares[1], "o-", color=UP, linewidth=1, markersize=4, drawstyle="steps-mid")
+        step = -(-len(panel.bins) // _MAX_TICKS)
+        axes.set_xticks(list(places)[::step], [clip(each, 8) for each in panel.bins[::step]])
+        axes.yaxis.set_major_formatter(lambda share, _at: f"{100 * share:.0f} %")
+        axes.locator_params(axis="y", nbins=3)
+        return to_svg(figure, panel.alternative)
+
+
+def _curves(curves: dict[str, list[tuple[float, float]]], titles: tuple[str, str], told: str) -> str | None:
+    if not curves:
+        return None
+    with mpl.rc_context(STYLE):
+        figure, axes = canvas(_CURVE_SIZE_IN)
+        end = max(1e-9, *(max(point) for points in curves.values() for point in points))
+        axes.plot([0, end], [0, end], color=RULE, linewidth=1)
+        for at, (name, points) in enumerate(curves.items()):
+            _draw_curve(axes, at, name, points)
+        axes.set_xlabel(titles[0], color=MUTED)
+        axes.set_ylabel(titles[1], color=MUTED)
+        axes.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+        return to_svg(figure, told)
+
+
+def _draw_curve(axes: Axes, at: int, name: str, points: Points) -> None:
+    colour, dashes = _LINES[at % len(_LINES)]
+    axes.plot(
+        [x for x, _ in points],
+        [y for _, y in points],
+        dashes,
+        color=colour,
+        linewidth=1.4,
+        label=clip(name, 11),
+    )

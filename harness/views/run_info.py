@@ -1,0 +1,69 @@
+"""What a run was made from and where it went, as named facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.loading.sources import made_rows
+from harness.plan import Plan
+from harness.results import Result
+from harness.scenario.matrix import words_of
+from harness.storage.paths import without_password
+from harness.views import formatting
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing to know about the run."""
+
+    name: str
+    value: str
+    code: bool = False
+    """Whether it is an address or a digest, to be copied rather than read."""
+
+
+def facts(plan: Plan, result: Result) -> tuple[Fact, ...]:
+    """The run's inputs and places, in reading order; what is not known is left out."""
+    known = (
+        Fact("Run", result.run_id, code=True),
+        Fact("Target", result.target),
+        Fact("Started", f"{result.started:%Y-%m-%d %H:%M:%S %Z}"),
+        Fact("Duration", formatting.seconds(result.duration_s)),
+        Fact("Scenario file", plan.scenario_file, code=True),
+        Fact("Scenario SHA-256", plan.scenario_sha256, code=True),
+        Fact("Pipeline in Python", plan.scenario.pipeline.use or "", code=True),
+        Fact("Pipeline in Python SHA-256", plan.code_sha256 or "", code=True),
+        Fact("Seed", str(plan.scenario.seed)),
+        Fact("Parameters", without_password(words_of(plan.parameters))),
+        *_sources(plan),
+        Fact(_table_name(plan), without_password(result.table_uri), code=True),
+        Fact("Model store", without_password(plan.environment.model_store), code=True),
+        Fact("MLflow", without_password(plan.environment.tracking_uri), code=True),
+        Fact("MLflow experiment", plan.environment.experiment),
+        Fact("MLflow parent run", result.mlflow_run_id or "", code=True),
+        Fact("Harness", plan.harness_version),
+    )
+    return tuple(fact for fact in known if fact.value)
+
+
+def _sources(plan: Plan) -> Iterator[Fact]:
+    """Every file that the rows come from, by its path where there are several, and what is made."""
+    for path, source in plan.sources.items():
+        name = f"Source {path}" if len(plan.sources) > 1 else "Source"
+        yield Fact(name, without_password(source.uri), code=True)
+        yield Fact(f"{name} SHA-256", source.sha256 or "", code=True)
+    for made in made_rows(plan.scenario):
+        years = f"{made.first_year} to {made.last_year}"
+        yield Fact("Made rows", f"{made.rows:,} {made.kind}, {years}, seed {made.seed}")
+
+
+def _table_name(plan: Plan) -> str:
+    """A table that was there before is told apart from one that the run has built."""
+    return "Delta table" if plan.existing_table is None else "Existing Delta table, only read"
+
+
+def missing_versions(plan: Plan, result: Result) -> tuple[str, ...]:
+    """Versions of the scenario that the job never handed back."""
+    reached = {version.name for version in result.versions}
+    return tuple(version.name for version in plan.scenario.versions if version.name not in reached)

@@ -1,0 +1,191 @@
+"""What was measured, as tables with one column per version: derived once, shown by every report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from harness.metrics import METRICS
+from harness.results import GridPoint, Measured, Result, VersionResult
+from harness.views import formatting
+from harness.views.bound_table import standard_error
+
+TOGETHER = "together"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value of a table."""
+
+    text: str
+    note: str = ""
+    share: float | None = None
+    """Of the table's largest value, for a bar beside the text."""
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a table."""
+
+    label: str
+    cells: tuple[Cell, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Named lines by named columns; false where there is nothing to show."""
+
+    corner: str
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.columns and self.lines)
+
+    def slices(self, width: int) -> tuple[Table, ...]:
+        """The same lines in tables of at most ``width`` columns, for pages of limited width."""
+        return tuple(self.part(slice(at, at + width)) for at in range(0, len(self.columns), width))
+
+    def part(self, columns: slice) -> Table:
+        """The same lines with some of the columns."""
+        lines = tuple(replace(line, cells=line.cells[columns]) for line in self.lines)
+        return replace(self, columns=self.columns[columns], lines=lines)
+
+
+def metric_table(result: Result) -> Table:
+    """Every metric that was tried at some version; standard errors stand beside what they belong to."""
+    beside = {metric.standard_error for metric in METRICS.values()}
+    tried = {name for version in result.versions for name in version.metrics}
+    known = [name for name in METRICS if name in tried]
+    names = [name for name in (*known, *sorted(tried - set(known))) if name not in beside]
+    rows = Line(
+        "rows", _cells(result, lambda version: Cell(formatting.number(version.rows))), "rows of the version"
+    )
+    return _table(result, "metric", (rows, *(_metric_line(name, result) for name in names)))
+
+
+def explanation_table(result: Result) -> Table:
+    """Mean explanation weight per feature, the most important first."""
+    return _table(result, "feature", [_weight_line(name, result) for name in ranked_features(result)])
+
+
+def coefficient_table(result: Result) -> Table:
+    """The classifier's coefficients, the largest first, and its intercept."""
+    sizes = {
+        name: fmean(abs(version.coefficients[name].per_sd) for version in _having_coefficient(name, result))
+        for version in result.versions
+        for name in version.coefficients
+    }
+    lines = [_coefficient_line(name, result) for name in sorted(sizes, key=lambda name: -sizes[name])]
+    if any(version.intercept is not None for version in result.versions):
+        lines.append(Line("intercept", _cells(result, lambda version: _optional(version.intercept))))
+    return _table(result, "feature", lines)
+
+
+def grid_table(result: Result) -> Table:
+    """What cross-validation tried, and what it chose at each version."""
+    points = {_parameters(point): None for version in result.versions for point in version.grid}
+    return _table(result, "parameters", [_grid_line(name, result) for name in points])
+
+
+def timing_table(result: Result) -> Table:
+    """Seconds per step and version; steps of the whole run stand under ``together`` alone."""
+    steps = dict.fromkeys((*result.timings, *(step for v in result.versions for step in v.timings)))
+    longest = max((t for v in result.versions for t in v.timings.values()), default=0.0)
+    lines = tuple(_timing_line(step, result, longest) for step in steps)
+    return Table("step", (*(version.name for version in result.versions), TOGETHER), lines)
+
+
+def ranked_features(result: Result) -> tuple[str, ...]:
+    """Explained features by their mean absolute weight per standard deviation, largest first."""
+    weights: dict[str, list[float]] = {}
+    for version in result.versions:
+        for name, feature in version.explanations.items():
+            weights.setdefault(name, []).append(feature.mean_abs_per_sd)
+    return tuple(sorted(weights, key=lambda name: -fmean(weights[name])))
+
+
+def weights_of(feature: str, result: Result) -> tuple[Measured, ...]:
+    """A feature's mean weight per standard deviation at each version that explains it."""
+    found = (version.explanations.get(feature) for version in result.versions)
+    return tuple(None if weight is None else weight.mean_per_sd for weight in found)
+
+
+def changes_sign(weights: Iterable[Measured]) -> bool:
+    """Whether a feature raises the probability at one version and lowers it at another."""
+    found = [weight for weight in weights if weight is not None]
+    return bool(found) and min(found) < 0 < max(found)
+
+
+def _table(result: Result, corner: str, lines: Iterable[Line]) -> Table:
+    return Table(corner, tuple(version.name for version in result.versions), tuple(lines))
+
+
+def _cells(result: Result, cell: Callable[[VersionResult], Cell]) -> tuple[Cell, ...]:
+    return tuple(cell(version) for version in result.versions)
+
+
+def _metric_line(name: str, result: Result) -> Line:
+    def cell(version: VersionResult) -> Cell:
+        return Cell(formatting.with_error(version.metrics.get(name), standard_error(name, version)))
+
+    meaning = METRICS[name].meaning if name in METRICS else ""
+    return Line(name, _cells(result, cell), meaning)
+
+
+def _weight_line(name: str, result: Result) -> Line:
+    def cell(version: VersionResult) -> Cell:
+        weight = version.explanations.get(name)
+        if weight is None:
+            return Cell(formatting.ABSENT)
+        return Cell(formatting.signed(weight.mean_per_sd), f"{formatting.signed(weight.mean)} per unit")
+
+    return Line(name, _cells(result, cell), "changes sign" if changes_sign(weights_of(name, result)) else "")
+
+
+def _coefficient_line(name: str, result: Result) -> Line:
+    def cell(version: VersionResult) -> Cell:
+        coefficient = version.coefficients.get(name)
+        if coefficient is None:
+            return Cell(formatting.ABSENT)
+        return Cell(formatting.signed(coefficient.per_sd), f"{formatting.signed(coefficient.raw)} per unit")
+
+    return Line(name, _cells(result, cell))
+
+
+def _having_coefficient(name: str, result: Result) -> list[VersionResult]:
+    return [version for version in result.versions if name in version.coefficients]
+
+
+def _optional(value: Measured) -> Cell:
+    return Cell(formatting.ABSENT if value is None else formatting.signed(value))
+
+
+def _parameters(point: GridPoint) -> str:
+    return f"reg_param {point.reg_param:g}, elastic_net_param {point.elastic_net_param:g}"
+
+
+def _grid_line(name: str, result: Result) -> Line:
+    def cell(version: VersionResult) -> Cell:
+        for point in version.grid:
+            if _parameters(point) == name:
+                note = "chosen" if point.chosen else ""
+                return Cell(formatting.number(point.cv_roc_auc), note, strong=point.chosen)
+        return Cell(formatting.ABSENT)
+
+    return Line(name, _cells(result, cell))
+
+
+def _timing_line(step: str, result: Result, longest: float) -> Line:
+    def cell(version: VersionResult) -> Cell:
+        elapsed_s = version.timings.get(step)
+        if elapsed_s is None:
+            return Cell("")
+        return Cell(formatting.seconds(elapsed_s), share=elapsed_s / longest if longest else None)
+
+    summed_s = result.timings.get(step)
+    together = Cell("" if summed_s is None else formatting.seconds(summed_s), strong=True)
+    return Line(step, (*_cells(result, cell), together))
