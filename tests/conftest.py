@@ -45,6 +45,15 @@ class OneStack(LoadFileScheduling):  # type: ignore[misc] # It has no types.
         return folder if nodeid.startswith(f"{folder}/") else str(super()._split_scope(nodeid))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let expected messages be rewritten for review, in place of being checked."""
+    parser.addoption(
+        "--update",
+        action="store_true",
+        help="rewrite the messages that tests/unit/bad expects",
+    )
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneStack | None:
     """The scheduler where a file stays in one process."""
     return OneStack(config, log) if config.getoption("dist") == "loadfile" else None

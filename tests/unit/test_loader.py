@@ -13,24 +13,73 @@ BAD = Path(__file__).parent / "bad"
 GOOD = Path(__file__).parents[2] / "scenarios" / "three_versions.yaml"
 FILES = sorted(BAD.glob("*.yaml"))
 _MARK = "# expect: "
+_ATTEMPTS = 4
 
 
 def _expected(file: Path) -> str:
-    """The lines that a bad file says should be told of it: ``# expect: LINE: MESSAGE``, ``-`` for no line."""
-    said = []
-    for text in file.read_text(encoding="utf-8", errors="replace").splitlines():
+    """The output that a bad file expects: ``# expect: LINE: MESSAGE`` lines, with ``-`` for no line."""
+    expected = []
+    for text in _lines(file):
         if text.startswith(_MARK):
-            line, _, message = text.removeprefix(_MARK).partition(": ")
-            place = f"{file}" if line == "-" else f"{file}:{line}"
-            said.append(f"{place}: {message}".replace("{folder}", str(BAD)))
-    return "\n".join(said)
+            line, _, message = text.rstrip("\n").removeprefix(_MARK).partition(": ")
+            location = f"{file}" if line == "-" else f"{file}:{line}"
+            expected.append(f"{location}: {message}".replace("{folder}", str(BAD)))
+    return "\n".join(expected)
+
+
+def _lines(file: Path) -> list[str]:
+    # Some files are not UTF-8, on purpose.
+    return file.read_text(encoding="utf-8", errors="surrogateescape").splitlines(keepends=True)
+
+
+def _update(file: Path) -> None:
+    """Rewrite the expectations of a bad file, in place, from what ``harness check`` reports now."""
+    for _ in range(_ATTEMPTS):
+        output = CliRunner().invoke(app, ["check", str(file)]).stderr
+        if output == _expected(file) + "\n":
+            return
+        lines = _lines(file)
+        places = [index for index, text in enumerate(lines) if text.startswith(_MARK)]
+        first = places[0] if places else 0
+        rest = [text for index, text in enumerate(lines) if index not in places]
+        comments = [f"{_MARK}{_comment(text, file)}\n" for text in output.splitlines()]
+        if len(comments) == len(places):
+            for index, comment in zip(places, comments, strict=True):
+                lines[index] = comment
+        else:
+            # The number of lines changes, and with it those that messages name: see the next attempt.
+            lines = [*rest[:first], *comments, *rest[first:]]
+        file.write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
+
+
+def _comment(output: str, file: Path) -> str:
+    location, _, message = output.removeprefix(str(file)).partition(": ")
+    return f"{location.removeprefix(':') or '-'}: {message}".replace(str(BAD), "{folder}")
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_a_mistake_is_told_with_its_file_and_line(file: Path) -> None:
-    """Each bad file leads to the message that stands in it, to nothing else, and to exit code 2."""
+def test_a_mistake_is_reported_with_its_file_and_line(file: Path, request: pytest.FixtureRequest) -> None:
+    """Each bad file leads to the messages that it expects, to nothing else, and to exit code 2.
+
+    ``pytest tests/unit/test_loader.py --update`` rewrites the expectations; review them with ``git diff``.
+    """
+    if request.config.getoption("--update"):
+        _update(file)
     outcome = CliRunner().invoke(app, ["check", str(file)])
     assert (ExitCode.WRONG_INPUT, _expected(file) + "\n") == (outcome.exit_code, outcome.stderr)
+
+
+def test_update_rewrites_an_expectation_in_place(tmp_path: Path) -> None:
+    """With ``--update``, outdated, missing and surplus expectations of a file become today's messages."""
+    file = tmp_path / "bad.yaml"
+    text = (BAD / "at_unknown.yaml").read_text(encoding="utf-8").replace(str(BAD), "{folder}")
+    body = text.partition("\n")[2]
+    for comments in (f"{_MARK}3: outdated\n", "", f"{_MARK}1: outdated\n" * 2):
+        file.write_text(comments + body, encoding="utf-8")
+        _update(file)
+        assert [line.startswith(_MARK) for line in _lines(file)].count(True) == 1
+        assert "outdated" not in file.read_text(encoding="utf-8")
+        assert CliRunner().invoke(app, ["check", str(file)]).stderr == _expected(file) + "\n"
 
 
 def test_every_bad_file_says_what_is_wrong_with_it() -> None:
