@@ -40,7 +40,9 @@ def run(
     """
     from rich.console import Console
 
-    from harness.workflow import run_scenario
+    from harness.request import RunRequest, open_session
+    from harness.workflow import execute
 
-    console = Console(quiet=quiet, highlight=False)
-    return run_scenario(str(scenario), target, console, only=only).result
+    request = RunRequest(str(scenario), target, only=tuple(only))
+    session = open_session(request, Console(quiet=quiet, highlight=False), takes_one=True)
+    return execute(session, session.single).result

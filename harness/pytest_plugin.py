@@ -109,15 +109,12 @@ class Run:
         """A fault is kept too: a run that broke is not made again for the next test."""
         from rich.console import Console
 
-        from harness.settings import read_settings
-        from harness.targets.base import open_target
-        from harness.workflow import run_there
+        from harness.request import session_of
+        from harness.workflow import execute
 
-        console = Console(highlight=False)
         try:
-            settings = read_settings({"target": self._target})
-            place = open_target(settings, lambda line: console.print(line, markup=False))
-            return run_there(place, self.loaded, settings, console)
+            session = session_of(self.loaded, self._target, Console(highlight=False))
+            return execute(session, self.loaded)
         except Exception as error:
             return error
 

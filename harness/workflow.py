@@ -1,10 +1,13 @@
-"""One run of one scenario, from its file to its verdict."""
+"""The command's main path: from a request to a verdict, for one run and for every combination of a matrix.
+
+``execute`` is the list of steps; the rest of this module is what each step does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,184 +23,206 @@ from harness.errors import (
     Problem,
     ScenarioError,
     UsageError,
+    worst,
 )
 from harness.events import Listener
 from harness.files import held, write_text
 from harness.loading.loader import LoadedScenario, load_scenario
-from harness.loading.matrix_selection import single
-from harness.loading.table_override import GivenTable, given_in
+from harness.loading.table_override import given_in
 from harness.parity.compare import CLOUD, Parity, Tolerances, exit_code
 from harness.parity.counterpart import compare_with_local
 from harness.plan import Plan
+from harness.request import RunRequest, Session, line_printer, open_session
 from harness.resolve import resolve_plan
 from harness.results import Result
 from harness.runs import PLAN, RESULT, RunFolder, find_run
+from harness.scenario.matrix import words_of
 from harness.scenario.model import Scenario
 from harness.settings import Settings, read_settings
-from harness.targets.base import Target, open_target
 from harness.targets.databricks.databricks_target import Databricks
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from harness.report.terminal.matrix_table import CombinationRow
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished run: what came out, and the folder in which everything about it lies."""
+    """A finished run: its result, and the folder that holds its files."""
 
     result: Result
     folder: Path
     parity: Parity | None = None
-    """Held against the newest local run, where it ran on the cloud."""
+    """The comparison with the newest local run, of a run in the cloud."""
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the process that shows it should exit with."""
+        """The exit code of the process that shows this outcome."""
         return exit_code(self.result, self.parity)
 
 
-def run_scenario(
-    scenario: str,
-    target: str | None,
-    console: Console,
-    *,
-    keep: bool = False,
-    table: GivenTable | None = None,
-    only: Sequence[str] = (),
-) -> Outcome:
-    """Run one scenario on one target; of a matrix one combination.
+def run(request: RunRequest, console: Console) -> ExitCode:
+    """Run a scenario, or every combination of its matrix, and return the worst exit code.
 
     Args:
-        scenario: Name or file.
-        target: Name of the target; the settings' where it is ``None``.
-        console: Where progress and verdict are shown.
-        keep: What the run brought up outlives a fault.
-        table: To be read in place of the one that the scenario names.
-        only: ``PLACE=VALUE`` each, which combination of a matrix.
+        request: What to run, and where.
+        console: Shows progress and verdicts.
 
     Raises:
-        HarnessError: There is no verdict; the exception says why, and with which exit code to end.
+        HarnessError: There is no verdict; the exception has the reason and the exit code.
     """
-    settings = read_settings({"target": target})
-    loaded = single(load_scenario(scenario, table), only)
-    if table is not None:
-        _say_on(console)(table.words(loaded.scenario))
-    place = open_target(settings, _say_on(console), keep=keep)
-    return run_there(place, loaded, settings, console)
+    session = open_session(request, console)
+    if not session.has_matrix:
+        return execute(session, session.single).exit_code
+    rows = execute_all(session)
+    show_combinations(rows, console)
+    return worst(*(row.code for row in rows))
 
 
-def run_there(place: Target, loaded: LoadedScenario, settings: Settings, console: Console) -> Outcome:
-    """Run one scenario on a target that is open: the main path."""
-    plan = resolve_plan(loaded, settings, place)
-    with run_folder(settings, place, plan) as folder:
-        place.prepare(plan)
-        result = run_job(place.run, folder, console)
+def execute(session: Session, loaded: LoadedScenario) -> Outcome:
+    """Run one scenario on the session's target: the main path."""
+    plan = resolve_plan(loaded, session.settings, session.target)
+    with run_folder(session, plan) as folder:
+        session.target.prepare(plan)
+        result = run_job(session.target.run, folder, session.console)
         raise_mistakes(result, loaded)
-    return conclude(plan, result, folder, settings, console)
+    return conclude(plan, result, folder, session.settings, session.console)
 
 
-def attach_run(run_id: str, console: Console) -> Outcome:
-    """Take up a run again that goes on in a workspace, and bring it to its verdict.
+def conclude(plan: Plan, result: Result, folder: RunFolder, settings: Settings, console: Console) -> Outcome:
+    """Turn a result into an outcome: judge it again, compare it with its counterpart, report it."""
+    write_result(result, folder)
+    confirm_verdict(plan, result)
+    parity = compare_with_counterpart(plan, result, settings)
+    write_reports(plan, result, folder, parity)
+    folder.make_latest()
+    show_verdict(result, folder, parity, console)
+    annotate(plan, result, folder, parity, console)
+    return Outcome(result, folder.path, parity)
+
+
+def execute_all(
+    session: Session, execute_one: Callable[[Session, LoadedScenario], Outcome] = execute
+) -> list[CombinationRow]:
+    """Run every combination; one that fails, or is wrong by itself, doesn't stop the others.
 
     Args:
-        run_id: The harness's own.
-        console: Where progress and verdict are shown.
+        session: Has the combinations.
+        execute_one: Runs a combination and shows its verdict.
 
     Raises:
-        HarnessError: There is no verdict; the exception says why, and with which exit code to end.
+        HarnessError: A prerequisite is missing, or the user interrupted the run: that stops all of them.
+    """
+    rows = []
+    for number, loaded in enumerate(session.combinations, 1):
+        session.report(
+            f"\nCombination {number} of {len(session.combinations)}: {words_of(loaded.parameters)}"
+        )
+        rows.append(combination_row(session, loaded, execute_one))
+    return rows
+
+
+def combination_row(
+    session: Session, loaded: LoadedScenario, execute_one: Callable[[Session, LoadedScenario], Outcome]
+) -> CombinationRow:
+    """Run a combination and return its row of the table."""
+    from harness.report.terminal.matrix_table import CombinationRow
+    from harness.views.bound_table import headline
+
+    try:
+        outcome = execute_one(session, loaded)
+    except (JobError, ScenarioError) as error:
+        session.report(str(error))
+        word = "broke" if isinstance(error, JobError) else "wrong"
+        return CombinationRow(loaded.parameters, word, error.exit_code)
+    word = headline(outcome.result, outcome.parity).word.lower()
+    return CombinationRow(loaded.parameters, word, outcome.exit_code, outcome.result.versions)
+
+
+def validate(request: RunRequest, console: Console) -> ExitCode:
+    """Run a scenario locally and, if it passes, in the cloud, and compare the two runs.
+
+    Args:
+        request: What to run; its target is that of the local run.
+        console: Shows progress and verdicts.
+
+    Raises:
+        HarnessError: There is no verdict; the exception has the reason and the exit code.
+    """
+    settings = read_settings({"target": request.target})
+    here = "auto" if settings["target"] == CLOUD else settings["target"]
+    session = open_session(replace(request, target=here), console, takes_one=True)
+    cloud = Databricks(settings.of_target(CLOUD), session.report, keep=request.keep)
+    # What the workspace lacks is reported before minutes are spent on the local run.
+    cloud.require_ready()
+    local = execute(session, session.single)
+    if local.exit_code:
+        session.report("The local run does not pass: nothing was sent to the cloud.")
+        return local.exit_code
+    remote = replace(session, target=cloud, settings=settings.of_target(CLOUD))
+    return execute(remote, remote.single).exit_code
+
+
+def attach(run_id: str, console: Console) -> Outcome:
+    """Resume following a run that continues in a workspace, and bring it to its verdict.
+
+    Args:
+        run_id: The harness's own id of the run.
+        console: Shows progress and verdicts.
+
+    Raises:
+        HarnessError: There is no verdict; the exception has the reason and the exit code.
     """
     settings = read_settings({"target": CLOUD})
     folder = find_run(settings.runs, run_id)
     plan = folder.read_plan()
     if folder.under_way:
         raise UsageError(f"The run {folder.path.name} is followed by another command.")
-    place = Databricks(settings, _say_on(console))
+    target = Databricks(settings, line_printer(console))
     with held(folder.path / PLAN):
-        result = run_job(place.attach, folder, console)
-        if result.failure is not None and result.failure.kind == ScenarioError.__name__:
+        result = run_job(target.attach, folder, console)
+        if has_mistakes(result):
             raise_mistakes(result, load_scenario(plan.scenario_file, given_in(plan)))
     return conclude(plan, result, folder, settings, console)
 
 
-def validate(
-    scenario: str, target: str | None, console: Console, *, keep: bool = False, only: Sequence[str] = ()
-) -> ExitCode:
-    """Run a scenario here and, where that passes, on the cloud, and hold the two runs against each other.
+def write_asset_bundle(request: RunRequest, folder: Path | None, console: Console) -> Path:
+    """Write a Databricks Asset Bundle that runs a scenario on a schedule, and return its file.
 
     Args:
-        scenario: Name or file.
-        target: Of the run here; the settings' where it is ``None``.
-        console: Where progress and verdicts are shown.
-        keep: What a run brought up outlives a fault.
-        only: ``PLACE=VALUE`` each, which combination of a matrix.
-
-    Raises:
-        HarnessError: There is no verdict; the exception says why, and with which exit code to end.
-    """
-    # What the workspace lacks is told before minutes are spent here.
-    settings = read_settings({"target": target})
-    loaded = single(load_scenario(scenario), only)
-    cloud = Databricks(settings.of_target(CLOUD), _say_on(console), keep=keep)
-    cloud.require_ready()
-    here = "auto" if settings["target"] == CLOUD else settings["target"]
-    local = run_scenario(scenario, here, console, keep=keep, only=only)
-    if local.exit_code:
-        console.print("The local run does not pass: nothing was sent to the cloud.", markup=False)
-        return local.exit_code
-    return run_there(cloud, loaded, settings.of_target(CLOUD), console).exit_code
-
-
-def write_asset_bundle(
-    scenario: str, folder: Path | None, console: Console, only: Sequence[str] = ()
-) -> Path:
-    """Write a Databricks Asset Bundle that runs a scenario on a schedule, and give its file.
-
-    Args:
-        scenario: Name or file.
-        folder: The bundle's own; one by the scenario's name where it is ``None``.
-        console: Where faults of the workspace are told.
-        only: ``PLACE=VALUE`` each, which combination of a matrix.
+        request: The scenario.
+        folder: The bundle's folder (default: one named after the scenario).
+        console: Shows problems of the workspace.
     """
     from harness.targets.databricks.asset_bundle import write
 
-    settings = read_settings({"target": CLOUD})
-    place = Databricks(settings, _say_on(console))
-    plan = resolve_plan(single(load_scenario(scenario), only), settings, place)
-    return write(settings, plan, place, folder or Path("asset-bundle", plan.scenario.name))
-
-
-def conclude(plan: Plan, result: Result, folder: RunFolder, settings: Settings, console: Console) -> Outcome:
-    """From a result to what is made of it: the verdict again, parity, reports."""
-    write_result(result, folder.path)
-    confirm_verdict(plan, result)
-    parity = compare_with_local_run(plan, result, settings)
-    write_reports(plan, result, folder.path, parity)
-    folder.make_latest()
-    show(result, folder.path, console, parity)
-    announce(plan, result, folder.path, console, parity)
-    return Outcome(result, folder.path, parity)
+    session = open_session(replace(request, target=CLOUD), console, takes_one=True)
+    target = Databricks(session.settings, session.report)
+    plan = resolve_plan(session.single, session.settings, target)
+    return write(session.settings, plan, target, folder or Path("asset-bundle", plan.scenario.name))
 
 
 @contextmanager
-def run_folder(settings: Settings, target: Target, plan: Plan) -> Iterator[RunFolder]:
-    """The run's folder with the plan in it; a run that never was leaves nothing behind."""
-    folder = RunFolder.create(settings.runs, plan.run_id)
+def run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
+    """Create the run's folder with the plan in it; remove it again if the run never begins."""
+    folder = RunFolder.create(session.settings.runs, plan.run_id)
     try:
         file = folder.path / PLAN
         write_text(file, plan.model_dump_json(indent=2, by_alias=True) + "\n")
         with held(file):
             yield folder
     except (ScenarioError, NotThereError):
-        # Where it can't be removed, the fault that led here is the one to be told.
+        # The error that led here is the one to report, even if the clean-up fails too.
         with suppress(HarnessError):
-            target.remove_run(plan.run_id)
+            session.target.remove_run(plan.run_id)
         folder.remove()
         raise
 
 
 def run_job(run: Callable[[Path, Listener], Result], folder: RunFolder, console: Console) -> Result:
-    """Run the job, or take it up again, where the target says, showing what it does."""
-    from harness.report.terminal.verdict_summary import progress
+    """Run the job, or resume following it, and show its progress."""
+    from harness.report.terminal.progress import progress
 
     try:
         with progress(console) as listener:
@@ -207,32 +232,42 @@ def run_job(run: Callable[[Path, Listener], Result], folder: RunFolder, console:
         raise
 
 
+def has_mistakes(result: Result) -> bool:
+    """Return whether the job found a mistake in the scenario or its data."""
+    return result.failure is not None and result.failure.kind == ScenarioError.__name__
+
+
 def raise_mistakes(result: Result, loaded: LoadedScenario) -> None:
-    """A mistake in the scenario or its data that only the job could see is told like any other.
+    """Raise what only the job could find wrong with a scenario or its data, like any other mistake.
 
     Raises:
-        ScenarioError: With the lines of the scenario.
+        ScenarioError: The mistakes, with their lines in the scenario file.
     """
-    if result.failure is not None and result.failure.kind == ScenarioError.__name__:
+    if result.failure is not None and has_mistakes(result):
         problems = [
-            Problem(each.message, _place_in_file(loaded.scenario, each.location))
+            Problem(each.message, location_in_file(loaded.scenario, each.location))
             for each in result.failure.problems
         ]
         raise loaded.document.error(problems)
 
 
-def _place_in_file(scenario: Scenario, location: Location) -> Location:
-    """Where the file has what the job names: the versions of a table that is there may stand beside it."""
+def location_in_file(scenario: Scenario, location: Location) -> Location:
+    """Return where the file has what the job names: versions of an existing table may be listed beside it."""
     if scenario.table.versions is not None and location[:1] == ("versions",):
         return ("table", *location[:2])
     return location
 
 
+def write_result(result: Result, folder: RunFolder) -> None:
+    """Keep the result in the run's folder, wherever the job ran."""
+    write_text(folder.path / RESULT, result.model_dump_json(indent=2, by_alias=True) + "\n")
+
+
 def confirm_verdict(plan: Plan, result: Result) -> None:
-    """Judge again from the result alone.
+    """Judge again from the measurements alone.
 
     Raises:
-        JobError: The job came to another verdict than its numbers lead to.
+        JobError: The job's verdict is not the one that its numbers lead to.
     """
     if result.failure is not None:
         return
@@ -242,39 +277,37 @@ def confirm_verdict(plan: Plan, result: Result) -> None:
         raise JobError(f"The job's verdict is '{result.verdict}', but its numbers lead to '{verdict}'.")
 
 
-def write_result(result: Result, folder: Path) -> None:
-    """Keep the result in the run's folder, wherever it came from."""
-    write_text(folder / RESULT, result.model_dump_json(indent=2, by_alias=True) + "\n")
-
-
-def compare_with_local_run(plan: Plan, result: Result, settings: Settings) -> Parity | None:
-    """A run on the cloud held against the newest local run of the same; no other is held against any."""
+def compare_with_counterpart(plan: Plan, result: Result, settings: Settings) -> Parity | None:
+    """Compare a run in the cloud with its newest local counterpart; return nothing for a local run."""
     if plan.environment.target != CLOUD:
         return None
     tolerances = {name: float(settings[f"parity.{name}"]) for name in Tolerances.model_fields}
     return compare_with_local(settings.runs, plan, result, Tolerances(**tolerances))
 
 
-def write_reports(plan: Plan, result: Result, folder: Path, parity: Parity | None) -> None:
+def write_reports(plan: Plan, result: Result, folder: RunFolder, parity: Parity | None) -> None:
     """Write the reports into the run's folder."""
     from harness.report import write_reports as write
 
-    write(plan, result, folder, parity)
+    write(plan, result, folder.path, parity)
 
 
-def show(result: Result, folder: Path, console: Console, parity: Parity | None) -> None:
-    """Show the verdict, and where the report lies."""
-    from harness.report.terminal.verdict_summary import show_verdict
+def show_verdict(result: Result, folder: RunFolder, parity: Parity | None, console: Console) -> None:
+    """Show the verdict, and where the report is."""
+    from harness.report.terminal import verdict_summary
 
-    show_verdict(console, result, folder, parity)
+    verdict_summary.show_verdict(console, result, folder.path, parity)
 
 
-def announce(plan: Plan, result: Result, folder: Path, console: Console, parity: Parity | None) -> None:
-    """Let GitHub show what failed beside the scenario's lines, where the run is a step of a workflow."""
+def annotate(plan: Plan, result: Result, folder: RunFolder, parity: Parity | None, console: Console) -> None:
+    """Annotate the scenario's lines on GitHub with what failed, if this is a step of a workflow."""
     from harness.report import github
 
-    github.announce(console, plan, result, folder, parity)
+    github.announce(console, plan, result, folder.path, parity)
 
 
-def _say_on(console: Console) -> Callable[[str], None]:
-    return lambda line: console.print(line, markup=False, soft_wrap=True)
+def show_combinations(rows: list[CombinationRow], console: Console) -> None:
+    """Show every combination of a matrix with its verdict."""
+    from harness.report.terminal.matrix_table import show_matrix
+
+    show_matrix(console, rows)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.options import Keep, Only, ScenarioName, TableUri, TableVersions, Target, open_console
+
+if TYPE_CHECKING:
+    from harness.request import RunRequest
 
 
 def scenario(
@@ -19,11 +22,9 @@ def scenario(
     only: Only = None,
 ) -> None:
     """Run a scenario: build every version, train, explain, track, judge, publish."""
-    from harness.loading.table_override import given_table
-    from harness.studies.matrix_runs import run_every
+    from harness.workflow import run
 
-    given = given_table(table, versions)
-    raise typer.Exit(run_every(name, target, open_console(), keep=keep, table=given, only=only or ()))
+    raise typer.Exit(run(_request(name, target, table, versions, only, keep=keep), open_console()))
 
 
 def calibrate(
@@ -42,20 +43,16 @@ def calibrate(
     only: Only = None,
 ) -> None:
     """Run a scenario with several seeds, and propose bounds: how often they fail by chance, what they see."""
-    from harness.loading.table_override import given_table
     from harness.studies.calibration.calibrate_runs import calibrate as run_repeats
     from harness.studies.study_tables import show_calibration
 
     console = open_console()
     made = run_repeats(
-        name,
-        target,
+        _request(name, target, table, versions, only),
         console,
         repeats=repeats,
         false_alarms=false_alarms,
         every_metric=every_metric,
-        table=given_table(table, versions),
-        only=only or (),
         out=out,
     )
     show_calibration(console, made.calibration, made.proposal)
@@ -77,13 +74,11 @@ def bisect(
     only: Only = None,
 ) -> None:
     """Find the version at which a bound began to fail, with few trainings. Exit code 4: there is none."""
-    from harness.loading.table_override import given_table
     from harness.studies.bisection.bisect_runs import bisect as find, exit_code
     from harness.studies.study_tables import show_search
 
     console = open_console()
-    given = given_table(table, versions)
-    found = find(name, target, console, bound=bound, table=given, only=only or ())
+    found = find(_request(name, target, table, versions, only), console, bound=bound)
     show_search(console, found)
     raise typer.Exit(exit_code(found.searched))
 
@@ -92,4 +87,19 @@ def validate(name: ScenarioName, target: Target = None, keep: Keep = False, only
     """Run a scenario here, as --target says, then on Databricks, and see that both say the same."""
     from harness.workflow import validate as run_both
 
-    raise typer.Exit(run_both(name, target, open_console(), keep=keep, only=only or ()))
+    raise typer.Exit(run_both(_request(name, target, only=only, keep=keep), open_console()))
+
+
+def _request(
+    name: str,
+    target: str | None,
+    table: str | None = None,
+    versions: str | None = None,
+    only: list[str] | None = None,
+    *,
+    keep: bool = False,
+) -> RunRequest:
+    from harness.loading.table_override import given_table
+    from harness.request import RunRequest
+
+    return RunRequest(name, target, given_table(table, versions), tuple(only or ()), keep)

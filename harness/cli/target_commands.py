@@ -13,9 +13,9 @@ from harness.errors import ExitCode
 
 def attach(run_id: Annotated[str, typer.Argument(help="A run's id or folder, or 'latest'.")]) -> None:
     """Take up a run again that goes on in a workspace after its command has ended."""
-    from harness.workflow import attach_run
+    from harness.workflow import attach as follow_run
 
-    raise typer.Exit(attach_run(run_id, open_console()).exit_code)
+    raise typer.Exit(follow_run(run_id, open_console()).exit_code)
 
 
 def doctor(target: Target = None) -> None:
@@ -35,9 +35,11 @@ def asset_bundle(
     only: Only = None,
 ) -> None:
     """Write a Databricks Asset Bundle that runs a scenario as a scheduled job, from the same settings."""
+    from harness.request import RunRequest
     from harness.workflow import write_asset_bundle
 
-    typer.echo(write_asset_bundle(name, out, open_console(), only or ()))
+    request = RunRequest(name, only=tuple(only or ()))
+    typer.echo(write_asset_bundle(request, out, open_console()))
 
 
 def sweep() -> None:

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from harness.errors import JobError, NotThereError
 from harness.loading.loader import LoadedScenario
 from harness.plan import Plan, SourceData
-from harness.report.terminal.console import write_line
+from harness.request import Session
 from harness.resolve import resolve_plan
 from harness.results import Result
 from harness.runs import list_runs
 from harness.scenario.expectations import Expect
 from harness.scenario.model import Publish, Scenario
-from harness.settings import Settings
-from harness.targets.base import Target
 from harness.views import formatting
-from harness.workflow import run_there
+from harness.workflow import execute
 
 
 def stored_runs(runs: Path, plan: Plan) -> Iterator[tuple[Plan, Result]]:
@@ -103,19 +100,17 @@ Fits = Callable[[Plan, Result], bool]
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs scenarios on one target, and takes what has run there before."""
+    """Runs scenarios of a session, or finds runs that are stored already."""
 
-    place: Target
-    settings: Settings
-    console: Console
+    session: Session
 
     def plan(self, loaded: LoadedScenario) -> Plan:
         """What would be run."""
-        return resolve_plan(loaded, self.settings, self.place)
+        return resolve_plan(loaded, self.session.settings, self.session.target)
 
     def stored(self, loaded: LoadedScenario, fits: Fits) -> Result | None:
         """The newest stored result of the same code and data that fits."""
-        found = stored_runs(self.settings.runs, self.plan(loaded))
+        found = stored_runs(self.session.settings.runs, self.plan(loaded))
         return next((result for plan, result in found if fits(plan, result)), None)
 
     def run(self, loaded: LoadedScenario, what: str) -> Result:
@@ -126,8 +121,8 @@ class Runner:
             HarnessError: There is no result; the exception says why.
         """
         self.say(f"{what}: running ...")
-        quiet = Console(file=io.StringIO(), quiet=True)
-        outcome = run_there(self.place, loaded, self.settings, quiet)
+        quiet = replace(self.session, console=Console(file=io.StringIO(), quiet=True))
+        outcome = execute(quiet, loaded)
         failure = outcome.result.failure
         if failure is not None:
             raise JobError(f"{what}: {failure.message}", remedy=f"Everything about the run: {outcome.folder}")
@@ -135,5 +130,5 @@ class Runner:
         return outcome.result
 
     def say(self, line: str) -> None:
-        """Tell one line."""
-        write_line(self.console, Text(line))
+        """Show one line."""
+        self.session.report(line)

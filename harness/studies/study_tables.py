@@ -1,57 +1,21 @@
-"""Studies on the terminal: a matrix, proposed bounds, and where a bound began to fail."""
+"""Studies on the terminal: proposed bounds, and where a bound began to fail."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.text import Text
 
-from harness.errors import ExitCode
 from harness.report.terminal.console import terminal_text, titled_table, write_line
-from harness.results import BoundResult, VersionResult
+from harness.results import BoundResult
 from harness.studies.bisection.search import MONOTONE, Bisected, NotFound, Searched, step_of, steps_between
 from harness.studies.calibration.bound_offers import Calibrated, Calibration, Offer
 from harness.studies.calibration.proposal import as_yaml
 from harness.views import formatting
-from harness.views.bound_table import VERDICTS_WORST_FIRST
 
 _UNKNOWN = "-"
 _LEAST_SHOWN = 0.0001
-
-
-@dataclass(frozen=True)
-class CombinationRow:
-    """One combination of a matrix, and what its run came to."""
-
-    parameters: Mapping[str, str]
-    """Place to value."""
-    verdict: str
-    code: ExitCode
-    versions: Sequence[VersionResult] = ()
-
-    @property
-    def nearest(self) -> tuple[str, BoundResult] | None:
-        """The bound with the least room for its size, and its version; none where no bound is a number."""
-        bounds = [(version.name, bound) for version in self.versions for bound in version.bounds]
-        known = [(name, bound) for name, bound in bounds if bound.distance is not None]
-        return min(known, key=lambda each: _urgency(each[1]), default=None)
-
-
-def show_matrix(console: Console, rows: Sequence[CombinationRow]) -> None:
-    """Every combination with its verdict and the bound that has the least room."""
-    table = titled_table("Combinations")
-    for title in _short(list(rows[0].parameters)):
-        table.add_column(terminal_text(console, title), overflow="fold", justify="right")
-    for title in ("verdict", "least room", "distance"):
-        table.add_column(title, overflow="fold", justify="right" if title == "distance" else "left")
-    for row in rows:
-        table.add_row(*(terminal_text(console, text) for text in _cells(row)))
-    console.print()
-    console.print(table)
-    passed = sum(row.code is ExitCode.PASS for row in rows)
-    write_line(console, Text(f"{passed} of {formatting.count(len(rows), 'combination')} passed."))
 
 
 def show_calibration(console: Console, calibration: Calibration, proposal: str) -> None:
@@ -62,27 +26,6 @@ def show_calibration(console: Console, calibration: Calibration, proposal: str) 
     if proposal:
         console.print()
         console.print(proposal, markup=False, soft_wrap=True, highlight=False)
-
-
-def _urgency(bound: BoundResult) -> tuple[int, float]:
-    """Worst verdict first, then by the room as a share of the bound."""
-    room = (bound.distance or 0.0) / (abs(bound.bound or 0.0) or 1.0)
-    return VERDICTS_WORST_FIRST.index(bound.outcome), -room if bound.must_fail else room
-
-
-def _cells(row: CombinationRow) -> tuple[str, ...]:
-    nearest = row.nearest
-    if nearest is None:
-        return *row.parameters.values(), row.verdict, _UNKNOWN, _UNKNOWN
-    version, bound = nearest
-    room = f"{version}: {bound.metric} {bound.text}"
-    return *row.parameters.values(), row.verdict, room, formatting.signed(bound.distance)
-
-
-def _short(places: Sequence[str]) -> list[str]:
-    """Each place by its last part, where no other has the same."""
-    last = [place.rpartition(".")[2] for place in places]
-    return [short if last.count(short) == 1 else place for short, place in zip(last, places, strict=True)]
 
 
 def _show_bounds(console: Console, calibration: Calibration) -> None:

@@ -11,12 +11,12 @@ import pytest
 from deltalake import write_deltalake
 from typer.testing import CliRunner
 
+from harness import request
 from harness.cli import app
 from harness.errors import ExitCode, ScenarioError, UsageError
 from harness.loading.loader import load_scenario
 from harness.loading.table_override import given_table
 from harness.scenario.model import Scenario
-from harness.studies import matrix_runs
 
 LAKE = "abfss://lake@dls.dfs.core.windows.net/loans"
 TEXT = """\
@@ -168,7 +168,7 @@ def test_a_problem_of_the_job_has_no_line_of_a_version_that_was_not_read(file: P
 
 def test_what_is_left_out_is_said_in_one_line(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the console, before the run."""
-    monkeypatch.setattr(matrix_runs, "open_target", _stop)
+    monkeypatch.setattr(request, "open_target", _stop)
     outcome = CliRunner().invoke(app, ["scenario", str(file), "--table", LAKE, "--versions", "12"])
     expected = (
         f"Table: {LAKE} at v12. Of these, what it says under 'every' must hold; "

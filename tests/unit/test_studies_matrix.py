@@ -22,12 +22,14 @@ from harness.errors import (
 from harness.loading import rules
 from harness.loading.loader import LoadedScenario
 from harness.loading.matrix_selection import chosen, single
+from harness.report.terminal.matrix_table import CombinationRow, show_matrix
+from harness.request import Session
 from harness.results import Verdict
 from harness.scenario.matrix import combinations, text_of
 from harness.scenario.model import Scenario
-from harness.studies.matrix_runs import run_combinations
-from harness.studies.study_tables import CombinationRow, show_matrix
-from harness.workflow import Outcome
+from harness.settings import read_settings
+from harness.targets.embedded.embedded_target import Embedded
+from harness.workflow import Outcome, execute_all
 from tests.unit.studies_samples import loaded, measured, named, result, scenario
 
 TWO_BY_TWO = {"seed": [1, 2], "pipeline.model.max_iter": [50, 100]}
@@ -174,19 +176,23 @@ def _outcome(verdict: Verdict) -> Outcome:
 
 
 def _run_all(
-    folder: Path, run: Callable[[LoadedScenario], Outcome], said: list[str] | None = None
+    folder: Path, run: Callable[[LoadedScenario], Outcome], shown: io.StringIO | None = None
 ) -> list[CombinationRow]:
-    runs = chosen(loaded(folder, matrix={"seed": [1, 2, 3]}))
-    return run_combinations(runs, run, (said if said is not None else []).append)
+    base = loaded(folder, matrix={"seed": [1, 2, 3]})
+    settings = read_settings({"home": str(folder)})
+    console = Console(file=shown or io.StringIO(), width=200)
+    session = Session(base, chosen(base), Embedded(settings), settings, console)
+    return execute_all(session, lambda _session, each: run(each))
 
 
 def test_the_combinations_run_one_after_the_other(tmp_path: Path) -> None:
     """Each is told before it begins, and keeps its own exit code."""
     verdicts = {1: Verdict.PASS, 2: Verdict.FAIL, 3: Verdict.NOT_PROVEN}
-    said: list[str] = []
-    rows = _run_all(tmp_path, lambda each: _outcome(verdicts[each.scenario.seed]), said)
+    shown = io.StringIO()
+    rows = _run_all(tmp_path, lambda each: _outcome(verdicts[each.scenario.seed]), shown)
     assert [ExitCode.PASS, ExitCode.BOUND_FAILED, ExitCode.NOT_PROVEN] == [row.code for row in rows]
-    assert [f"\nCombination {number} of 3: seed={number}" for number in (1, 2, 3)] == said
+    expected = "".join(f"\nCombination {number} of 3: seed={number}\n" for number in (1, 2, 3))
+    assert expected == shown.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -204,10 +210,10 @@ def test_one_that_breaks_ends_no_other(tmp_path: Path, error: Exception, word: s
             raise error
         return _outcome(Verdict.PASS)
 
-    said: list[str] = []
-    rows = _run_all(tmp_path, run, said)
+    shown = io.StringIO()
+    rows = _run_all(tmp_path, run, shown)
     assert [ExitCode.PASS, code, ExitCode.PASS] == [row.code for row in rows]
-    assert (word, True) == (rows[1].verdict, str(error) in said)
+    assert (word, True) == (rows[1].verdict, str(error) in shown.getvalue())
 
 
 @pytest.mark.parametrize("error", [InterruptedRunError("Interrupted."), NotThereError("No Java.")])

@@ -10,14 +10,12 @@ from typing import Protocol
 from rich.console import Console
 
 from harness.errors import ExitCode
-from harness.loading.loader import LoadedScenario, load_scenario
-from harness.loading.matrix_selection import single
-from harness.loading.table_override import GivenTable
+from harness.loading.loader import LoadedScenario
 from harness.plan import Plan
+from harness.request import RunRequest, open_session
 from harness.results import BoundResult, Result, Verdict, VersionResult
 from harness.runs import PROBED
 from harness.scenario.model import Scenario
-from harness.settings import read_settings
 from harness.studies.bisection.question import Inquiry, Question, probe
 from harness.studies.bisection.search import (
     Bisected,
@@ -29,7 +27,6 @@ from harness.studies.bisection.search import (
     first_failing,
 )
 from harness.studies.study_runs import Runner, essence, newest_result
-from harness.targets.base import open_target
 
 
 class Measure(Protocol):
@@ -44,38 +41,24 @@ class Measure(Protocol):
         """
 
 
-def bisect(
-    scenario: str,
-    target: str | None,
-    console: Console,
-    *,
-    bound: str | None = None,
-    table: GivenTable | None = None,
-    only: Iterable[str] = (),
-) -> Bisected:
+def bisect(request: RunRequest, console: Console, *, bound: str | None = None) -> Bisected:
     """Find the first version at which a bound of the last one fails.
 
     Args:
-        scenario: Name or file.
-        target: Name of the target; the settings' where it is ``None``.
-        console: Where the runs are told.
+        request: The scenario, of a matrix one combination, and where it runs.
+        console: Shows a line per run.
         bound: ``METRIC`` or ``METRIC.KIND``; where it is ``None``, the first that failed in the scenario's
             newest run, or else the first that fails at the last version.
-        table: To be read in place of the one that the scenario names.
-        only: ``PLACE=VALUE`` each, for a scenario with a matrix.
 
     Raises:
         HarnessError: A run broke, or there is no such bound.
     """
-    settings = read_settings({"target": target})
-    loaded = single(load_scenario(scenario, table), only)
-    runner = Runner(open_target(settings, console.print), settings, console)
-    if table is not None:
-        runner.say(table.words(loaded.scenario))
+    session = open_session(request, console, takes_one=True)
+    runner, loaded = Runner(session), session.single
     inquiry = Inquiry.into(loaded.scenario, runner.plan(loaded).baselines)
     question = inquiry.question(bound) if bound is not None else None
     if question is None:
-        newest = newest_result(settings.runs, loaded.scenario.name)
+        newest = newest_result(session.settings.runs, loaded.scenario.name)
         question = failed_in(newest, inquiry) if newest is not None else None
     measure = _Probes(runner, loaded)
     searched = replace(search(inquiry, question, measure), trainings=measure.trainings, runs=measure.runs)

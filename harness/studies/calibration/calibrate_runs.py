@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,18 +11,15 @@ from rich.console import Console
 
 from harness.errors import UsageError
 from harness.files import write_text
-from harness.loading.loader import LoadedScenario, load_scenario
-from harness.loading.matrix_selection import single
-from harness.loading.table_override import GivenTable
+from harness.loading.loader import LoadedScenario
+from harness.request import RunRequest, open_session
 from harness.results import Result
 from harness.runs import find_run
 from harness.scenario.model import Publish, Scenario
-from harness.settings import read_settings
 from harness.studies.calibration.bound_offers import Calibration, calibrate_bounds, passing
 from harness.studies.calibration.proposal import snippet
 from harness.studies.calibration.statistics import FEWEST
 from harness.studies.study_runs import Fits, Runner, essence
-from harness.targets.base import open_target
 
 JSON, YAML = "calibration.json", "calibration.yaml"
 """Files in the folder of the last seed's run."""
@@ -40,28 +37,22 @@ class Calibrated:
 
 
 def calibrate(
-    scenario: str,
-    target: str | None,
+    request: RunRequest,
     console: Console,
     *,
     repeats: int,
     false_alarms: float = 0.01,
     every_metric: bool = False,
-    table: GivenTable | None = None,
-    only: Iterable[str] = (),
     out: Path | None = None,
 ) -> Calibrated:
     """Run a scenario with its own seed and the ones that follow, and propose bounds.
 
     Args:
-        scenario: Name or file.
-        target: Name of the target; the settings' where it is ``None``.
-        console: Where the runs are told.
+        request: The scenario, of a matrix one combination, and where it runs.
+        console: Shows a line per run.
         repeats: How many seeds; a run that is there already counts.
         false_alarms: Rate of false alarms that each proposed bound may have.
         every_metric: Also what the scenario does not bound; so it is anyway where it bounds no number.
-        table: To be read in place of the one that the scenario names.
-        only: ``PLACE=VALUE`` each, for a scenario with a matrix.
         out: A file besides, for all numbers as JSON.
 
     Raises:
@@ -71,11 +62,8 @@ def calibrate(
     # Before the runs, not after hours of them.
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise UsageError(f"--json {out}: there is no folder for this file, or it is one itself.")
-    settings = read_settings({"target": target})
-    loaded = single(load_scenario(scenario, table), only)
-    runner = Runner(open_target(settings, console.print), settings, console)
-    if table is not None:
-        runner.say(table.words(loaded.scenario))
+    session = open_session(request, console, takes_one=True)
+    runner, loaded = Runner(session), session.single
     made = list(_results(runner, loaded, repeats))
     results = [result for result, _ in made]
     baselines = runner.plan(loaded).baselines
@@ -91,7 +79,7 @@ def calibrate(
         passed=passing(loaded.scenario, results, baselines),
         bounds=bounds,
     )
-    folder = find_run(settings.runs, results[-1].run_id).path
+    folder = find_run(session.settings.runs, results[-1].run_id).path
     proposal, text = snippet(calibration), calibration.model_dump_json(indent=2) + "\n"
     write_text(folder / YAML, proposal)
     for file in (folder / JSON, *([out] if out is not None else [])):

@@ -1,0 +1,100 @@
+"""What a command asks for: a scenario, the combinations of its matrix, and where they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from harness.loading.loader import LoadedScenario, load_scenario
+from harness.loading.matrix_selection import chosen, single
+from harness.loading.table_override import GivenTable
+from harness.report.terminal.console import write_line
+from harness.settings import Settings, read_settings
+from harness.targets.base import Target, open_target
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """Which scenario to run, and where."""
+
+    scenario: str
+    """Name or file."""
+    target: str | None = None
+    """Name of the target; ``None`` leaves the choice to the settings."""
+    table: GivenTable | None = None
+    """An existing table, which is read in place of the scenario's own."""
+    only: tuple[str, ...] = ()
+    """``PLACE=VALUE`` each: combinations of the matrix without one of them are left out."""
+    keep: bool = False
+    """Whether a stack or files that a run brought up outlive its failure."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A request whose scenario is valid and whose target is open."""
+
+    loaded: LoadedScenario
+    combinations: tuple[LoadedScenario, ...]
+    """Every combination of the scenario's matrix; the scenario itself if it has none."""
+    target: Target
+    settings: Settings
+    console: Console
+    """Shows progress and verdicts."""
+
+    @property
+    def has_matrix(self) -> bool:
+        """Whether the scenario has a matrix."""
+        return bool(self.loaded.scenario.matrix)
+
+    @property
+    def single(self) -> LoadedScenario:
+        """The combination to run, of a session that was opened for one."""
+        (combination,) = self.combinations
+        return combination
+
+    def report(self, line: str) -> None:
+        """Show one line."""
+        write_line(self.console, Text(line))
+
+
+def open_session(request: RunRequest, console: Console, *, takes_one: bool = False) -> Session:
+    """Validate a request and open its target.
+
+    Args:
+        request: What to run, and where.
+        console: Shows progress and verdicts.
+        takes_one: Whether the command takes a single combination of a matrix.
+
+    Raises:
+        ScenarioError: The scenario is wrong.
+        UsageError: The target, or a combination of the matrix, doesn't exist, or there are too many of them.
+    """
+    settings = read_settings({"target": request.target})
+    loaded = load_scenario(request.scenario, request.table)
+    combinations = (single(loaded, request.only),) if takes_one else chosen(loaded, request.only)
+    report = line_printer(console)
+    if request.table is not None:
+        report(request.table.words(loaded.scenario))
+    target = open_target(settings, report, keep=request.keep)
+    return Session(loaded, combinations, target, settings, console)
+
+
+def session_of(loaded: LoadedScenario, target: str | None, console: Console) -> Session:
+    """Open a session for a scenario that is loaded already, such as one combination of a matrix.
+
+    Raises:
+        UsageError: The target doesn't exist.
+    """
+    settings = read_settings({"target": target})
+    return Session(loaded, (loaded,), open_target(settings, line_printer(console)), settings, console)
+
+
+def line_printer(console: Console) -> Callable[[str], None]:
+    """Return a function that shows one line."""
+    return lambda line: write_line(console, Text(line))
