@@ -7,36 +7,42 @@ From Python or a notebook::
     result = harness.run("scenarios/three_versions.yaml")
     result.verdict  # Verdict.PASS
     result.versions[0].metrics["cv_roc_auc"]
+
+Custom pipelines import from ``harness.pipelines``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.results import Result
+    from harness.errors import HarnessError
+    from harness.results import Result, Verdict
 
-__all__ = ["run"]
+__all__ = ["HarnessError", "Result", "Verdict", "run"]
+
+_HOMES = {"HarnessError": "harness.errors", "Result": "harness.results", "Verdict": "harness.results"}
 
 
 def run(
     scenario: str | Path, *, target: str | None = None, quiet: bool = False, only: Sequence[str] = ()
 ) -> Result:
-    """Run one scenario, and give its result.
+    """Run one scenario and return its result.
 
     Args:
-        scenario: A scenario's file, or its name below ``scenarios/``.
-        target: Where to run; the settings' choice where it is not said.
+        scenario: The scenario's file, or its name below ``scenarios/``.
+        target: Where to run (default: what the settings name).
         quiet: Show neither progress nor verdict.
-        only: Which combination of a scenario's matrix, such as ``["seed=1"]``.
+        only: Which combination of the scenario's matrix, such as ``["seed=1"]``.
 
     Returns:
-        The result, also where bounds failed; ``result.verdict`` tells.
+        The result, even if bounds failed: see ``result.verdict``.
 
     Raises:
-        harness.errors.HarnessError: There is no verdict; ``exit_code`` and the message say why.
+        HarnessError: There is no verdict; the message has the reason, and ``exit_code`` the command's code.
     """
     from rich.console import Console
 
@@ -46,3 +52,10 @@ def run(
     request = RunRequest(str(scenario), target, only=tuple(only))
     session = open_session(request, Console(quiet=quiet, highlight=False), takes_one=True)
     return execute(session, session.single).result
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public class at its first use: ``harness --help`` waits for none of them."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
