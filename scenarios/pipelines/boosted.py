@@ -1,4 +1,4 @@
-"""Gradient-boosted trees, explained by SHAP: a pipeline of one's own, told of in docs/own_pipelines.md."""
+"""Gradient-boosted trees, explained by SHAP: the worked example of docs/custom_pipelines.md."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from harness.job.model_pipeline import FEATURES, LABEL, SCORE, Context, Explaine
 
 @dataclass(frozen=True)
 class BoostedTrees:
-    """Spark MLlib's gradient-boosted trees; the arguments are what the scenario says under 'with'."""
+    """Spark MLlib's gradient-boosted trees; the scenario sets the arguments under 'with'."""
 
     trees: int = 20
     depth: int = 3
     step_size: float = 0.1
 
     def prepare(self, rows: DataFrame, context: Context) -> Prepared:
-        """As the built-in pipeline does it: numbers are imputed, categories become indicators."""
+        """Impute numbers and encode categories, as the built-in pipeline does."""
         return impute_and_encode(rows, context)
 
     def fit(self, rows: DataFrame, context: Context) -> Fitted:
-        """One fit, without a grid: what to try is said in the scenario's matrix."""
+        """Fit one model, without a grid: the scenario's matrix can try several values."""
         boosting = GBTClassifier(
             featuresCol=FEATURES,
             labelCol=LABEL,
@@ -39,17 +39,17 @@ class BoostedTrees:
         return Fitted(boosting.fit(rows))
 
     def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, float | None]:
-        """The Brier score: the mean squared difference between probability and label."""
+        """Return the Brier score: the mean squared difference between probability and label."""
         del context
         [row] = scored.agg(F.avg((F.col(SCORE) - F.col(LABEL)) ** 2).alias("brier")).collect()
         return {"test_brier": row["brier"]}
 
     def explain(self, model: GBTClassificationModel, background: DataFrame, context: Context) -> Explainer:
-        """Kernel SHAP of the probability of the positive class.
+        """Explain the probability of the positive class with Kernel SHAP.
 
         Raises:
-            ValueError: There are more coalitions of slots than samples: Kernel SHAP would draw some of them
-                by chance, and say something else each time.
+            ValueError: There are more coalitions of slots than samples. Kernel SHAP would then draw some of
+                them at random and give other values each time.
         """
         [row] = background.limit(1).collect()
         slots = row[FEATURES].size
@@ -67,5 +67,5 @@ class BoostedTrees:
             metricsCol="r2",
             backgroundData=background,
         )
-        # In front of the features' contributions stands the mean prediction on the background.
+        # The mean prediction on the background comes before the features' contributions.
         return Explainer(shap, weights="shap", r2="r2", unit="contribution", first=1)

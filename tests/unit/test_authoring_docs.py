@@ -42,7 +42,7 @@ def test_examples_are_true(tmp_path: Path, text: str) -> None:
 
 def test_the_own_pipeline_of_the_docs_is_the_one_that_ships() -> None:
     """The worked example is the file that the scenario uses, and its keys are those of the scenario."""
-    text = (ROOT / "docs" / "own_pipelines.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "custom_pipelines.md").read_text(encoding="utf-8")
     [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert (ROOT / "scenarios" / "pipelines" / "boosted.py").read_text(encoding="utf-8") == code
     [keys] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
