@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +14,11 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from harness.loading.loader import load_scenario
-from harness.resolve import data_of
-from harness.scenario.model import Scenario
-from harness.settings import read_settings
-from harness.targets.embedded.embedded_target import Embedded
-
+# Whatever takes time to import is imported by the fixture that needs it: one test file starts at once.
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from harness.scenario.model import Scenario
 
 # Started in the background by a shell, the tests have Ctrl-C ignored, and so would every command they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -59,6 +57,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneStac
     return OneStack(config, log) if config.getoption("dist") == "loadfile" else None
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Skip Hypothesis's summary if no test used it: the summary alone would import it, which takes 0.6 s."""
+    plugin = session.config.pluginmanager.get_plugin("hypothesispytest")
+    if plugin is not None and "hypothesis" not in sys.modules:
+        session.config.pluginmanager.unregister(plugin)
+
+
 @dataclass(frozen=True)
 class Loans:
     """The scenario that ships, and the rows that it starts from."""
@@ -78,8 +83,9 @@ class Loans:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A session as the embedded target's job has it, in this process."""
-    # Imported here, so that the tests that need no Spark don't wait for it.
     from harness.job.spark_session import open_session
+    from harness.settings import read_settings
+    from harness.targets.embedded.embedded_target import Embedded
 
     home = tmp_path_factory.mktemp("harness")
     target = Embedded(read_settings({"home": str(home)}, folder=home, environ={}))
@@ -94,6 +100,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 @pytest.fixture(scope="session")
 def loans(spark: SparkSession) -> Loans:
     from harness.job.table_io import read_source
+    from harness.loading.loader import load_scenario
+    from harness.resolve import data_of
 
     loaded = load_scenario(str(SCENARIOS / "three_versions.yaml"))
     [found] = loaded.sources.values()

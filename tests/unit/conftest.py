@@ -1,25 +1,31 @@
-"""A workspace that is looked at before a run, which the tests of its lines share."""
+"""A workspace that is checked before a run, shared by the tests of those checks."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.settings import read_settings
-from harness.targets.checks import Check
-from harness.targets.databricks.databricks_target import Databricks
-from tests.unit.doctor_samples import VOLUME, Look, Workspace
+# The Databricks SDK takes 0.7 s to import, which the tests that don't need it should not wait for.
+if TYPE_CHECKING:
+    from harness.targets.checks import Check
+    from tests.unit.doctor_samples import Look, Workspace
 
 
 @pytest.fixture(name="workspace")
 def _workspace() -> Workspace:
+    from tests.unit.doctor_samples import Workspace
+
     return Workspace()
 
 
 @pytest.fixture(name="look")
 def _look(tmp_path: Path, workspace: Workspace) -> Look:
-    """Every line of the Databricks target, by what it is about."""
+    """The checks of the Databricks target, by subject."""
+    from harness.settings import read_settings
+    from harness.targets.databricks.databricks_target import Databricks
+    from tests.unit.doctor_samples import VOLUME
 
     def look(toml: str = "", **chosen: str) -> dict[str, Check]:
         (tmp_path / "harness.toml").write_text(toml, encoding="utf-8")
