@@ -87,7 +87,7 @@ check: run-ready ## look for mistakes in a scenario without running it: NAME=...
 	@$(HARNESS) check $(NAME) $(ARGS)
 
 plan: named run-ready ## show what a scenario will do and cost, without Spark: NAME=...
-	@$(HARNESS) plan $(NAME) $(ARGS)
+	@$(HARNESS) plan $(NAME) $(ON_TABLE) $(ARGS)
 
 list: run-ready ## list the scenarios, with what their newest runs came to
 	@$(HARNESS) list $(ARGS)

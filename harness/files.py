@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from harness.errors import NotThereError
+
+_logger = logging.getLogger(__name__)
 
 FULL_DISK_REMEDY = (
     "Free some space ('harness clean --keep 5' removes old runs), or set HARNESS_HOME to a folder with room."
@@ -36,6 +39,7 @@ def write_text(path: Path, text: str) -> None:
         with suppress(OSError):  # A mounted volume of a cloud may have no modes.
             Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
+        _logger.debug("wrote %s", path)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tomllib
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 from harness.errors import UsageError
 from harness.plan import Setting
 from harness.suggestions import did_you_mean
+
+_logger = logging.getLogger(__name__)
 
 FILE = Path("harness.toml")
 STORES = "stores."
@@ -199,7 +202,11 @@ def read_settings(
         if value is not None:
             found[name] = Setting(name=name, value=value, origin="command line")
     home = _absolute(found["home"], found["home"].value, folder)
-    return Settings({name: _resolved(setting, home, folder) for name, setting in found.items()})
+    settings = Settings({name: _resolved(setting, home, folder) for name, setting in found.items()})
+    for setting in settings:
+        if setting.origin != DEFAULT:
+            _logger.debug("setting %s = %s (%s)", setting.name, setting.value, setting.origin)
+    return settings
 
 
 def _from_file(file: Path) -> Iterator[Setting]:

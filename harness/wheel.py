@@ -7,7 +7,9 @@ of the code is a version of its own.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,6 +20,8 @@ from importlib import metadata
 from pathlib import Path
 
 from harness.errors import NotThereError
+
+_logger = logging.getLogger(__name__)
 
 DISTRIBUTION = "dataset-harness"
 _PACKAGE = Path(__file__).parent
@@ -139,6 +143,7 @@ def _run_pip(source: Path, built: Path) -> None:
         text=True,
         check=False,
     )
+    _logger.debug("%s: exit code %d", shlex.join(ended.args), ended.returncode)
     if ended.returncode != 0:
         said = (ended.stdout + ended.stderr).strip().splitlines()[-_SHOWN_LINES:]
         raise NotThereError("Can't build the wheel:\n" + "\n".join(f"    {line}" for line in said))

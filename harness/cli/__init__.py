@@ -1,4 +1,4 @@
-"""The commands. Whatever is heavy is imported by the command that needs it: ``--help`` answers at once."""
+"""The command line. Commands import heavy modules themselves, so that ``--help`` answers at once."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import sys
 import traceback
 from collections.abc import Callable
 from types import FrameType
+from typing import Annotated
 
 import typer
 
 from harness.cli import lineage_commands, run_commands, scenario_commands, stack_commands, target_commands
-from harness.cli.options import tell
+from harness.cli.options import report_error
 from harness.errors import ExitCode, HarnessError, NotThereError
 
 EXIT_CODES = (
-    "Exit codes: 0 pass, 1 a bound failed, 2 the scenario or the command line is wrong, "
-    "3 something that the run needs is not there, 4 not proven, 5 the job broke, 130 interrupted."
+    "Exit codes: 0 pass, 1 a bound failed, 2 invalid scenario or command line, 3 a prerequisite is missing, "
+    "4 not proven, 5 the job failed, 130 interrupted."
 )
 
 app = typer.Typer(
     name="harness",
-    help="Build the versions of a Delta table, train and explain a model at each, and judge what came out.",
+    help="Build or read versions of a Delta table, train and explain a model at each, and judge the results.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=True,
@@ -53,28 +54,48 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "logs": stack_commands.logs,
     "clean": stack_commands.clean,
 }
-"""In the order of the help."""
+"""Commands by name, in the order in which the help lists them."""
+
+
+@app.callback()
+def _configure(
+    context: typer.Context,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            envvar="HARNESS_VERBOSE",
+            help="Log settings, processes, requests and written files to standard error.",
+        ),
+    ] = False,
+) -> None:
+    if verbose:
+        from harness.cli.verbose_log import log_to_stderr
+
+        context.with_resource(log_to_stderr())
+
 
 for _name, _command in COMMANDS.items():
     app.command(_name, epilog=EXIT_CODES)(_command)
 
 
 def main() -> None:
-    """The command ``harness``: every fault is one message and an exit code, never a traceback."""
+    """Run the command line. Every expected error is one message and an exit code, never a traceback."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
     except HarnessError as error:
-        tell(error)
+        report_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
         sys.exit(ExitCode.INTERRUPTED)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        tell(NotThereError(f"{where}{error.strerror or error}."))
+        file = f"{error.filename}: " if error.filename else ""
+        report_error(NotThereError(f"{file}{error.strerror or error}."))
         sys.exit(ExitCode.NOT_THERE)
-    except Exception:  # A bug: whoever reports it needs the traceback, and Python's exit code would be 1.
+    except Exception:  # A bug: its report needs the traceback, and Python's own exit code would be 1.
         traceback.print_exc()
         sys.exit(ExitCode.JOB_BROKE)
 

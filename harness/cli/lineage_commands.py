@@ -1,4 +1,4 @@
-"""What has been run: finding it, and holding it against another."""
+"""Commands that find, trace and compare past runs."""
 
 from __future__ import annotations
 
@@ -17,25 +17,33 @@ if TYPE_CHECKING:
 
 
 def runs(
-    table: Annotated[str | None, typer.Option(help="A table by name, URI or fingerprint.")] = None,
-    version: Annotated[int | None, typer.Option(min=0, help="A Delta version.")] = None,
+    table: Annotated[
+        str | None, typer.Option(help="Only runs on this table: its name, URI or fingerprint.")
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option(min=0, help="Only runs on this Delta version; needs --table.")
+    ] = None,
     target: Target = None,
 ) -> None:
-    """List the runs that were trained on a dataset version, newest first."""
+    """List tracked runs, newest first."""
     from harness.report.terminal.run_tables import show_runs
     from harness.tracking import lineage
 
     settings = where_runs_are(target)
     if table is None and version is not None:
-        raise typer.BadParameter("--version needs --table: a version is one of a table.")
+        raise typer.BadParameter("--version needs --table.")
     found = lineage.all_runs(settings) if table is None else lineage.runs_of(settings, table, version)
     show_runs(open_console(), found)
 
 
 def trace(
-    run_id: Annotated[str, typer.Argument(help="An MLflow run, or a harness run.")], target: Target = None
+    run_id: Annotated[str, typer.Argument(help="An MLflow run ID or a harness run ID.")],
+    target: Target = None,
 ) -> None:
-    """Show the dataset version, fingerprint, parameters, metrics and bundle of a run."""
+    """Show the data, parameters and metrics behind a run.
+
+    Prints the dataset version and its fingerprint, the parameters, the metrics and the bundle.
+    """
     from harness.report.terminal.run_tables import show_trace
     from harness.tracking import lineage
 
@@ -43,29 +51,32 @@ def trace(
 
 
 def compare(
-    run_a: Annotated[str, typer.Argument(help="A run's id or folder, or 'latest'.")],
-    run_b: Annotated[str, typer.Argument(help="Another.")],
+    run_a: Annotated[str, typer.Argument(help="A run ID, a run folder, or 'latest'.")],
+    run_b: Annotated[str, typer.Argument(help="The run to compare it with, in the same notation.")],
     tolerance: Annotated[
         float | None,
         typer.Option(
             min=0,
-            help="Relative difference that is none; 1e-6 without, and 1e-4 for coefficients and explanations "
-            "between local and cloud.",
+            help="Relative tolerance (default: 1e-6; 1e-4 for coefficients and explanations between a local "
+            "and a cloud run).",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Every value, as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every value as JSON.")] = False,
     html: Annotated[
-        Path | None, typer.Option(help="A file, for a page that shows both runs side by side.")
+        Path | None, typer.Option(help="Write a page that shows both runs side by side to this file.")
     ] = None,
 ) -> None:
-    """Compare two runs: fingerprints, metrics, coefficients and explanations. Exit code 1: they differ."""
+    """Compare the results of two runs.
+
+    Compares fingerprints, metrics, coefficients and explanations. Exits with 1 if they differ.
+    """
     from harness.parity.compare import Tolerances, compare as compare_results
     from harness.report.terminal.parity_summary import show_parity
     from harness.runs import read_result
     from harness.settings import read_settings
 
     if tolerance is not None and not math.isfinite(tolerance):
-        raise typer.BadParameter("--tolerance is a finite number.")
+        raise typer.BadParameter("--tolerance must be a finite number.")
     tolerances = None if tolerance is None else Tolerances.uniform(tolerance)
     runs_folder = read_settings().runs
     parity = compare_results(read_result(runs_folder, run_a), read_result(runs_folder, run_b), tolerances)
@@ -79,27 +90,39 @@ def compare(
     raise typer.Exit(parity.verdict.exit_code)
 
 
-def _write_page(file: Path, runs_folder: Path, named: tuple[str, str], parity: Parity) -> None:
-    """Write both runs side by side; a run whose plan can't be read is shown by its result alone."""
+def _write_page(file: Path, runs_folder: Path, names: tuple[str, str], parity: Parity) -> None:
+    """Write a page with both runs side by side; a run without a readable plan shows only its result."""
     from harness.files import write_text
     from harness.report.comparison_page import Run, render_comparison
     from harness.runs import find_run
 
-    found = []
-    for name in named:
+    runs_found = []
+    for name in names:
         folder = find_run(runs_folder, name)
         plan = None
         with suppress(NotThereError):
             plan = folder.read_plan()
-        found.append(Run(folder.read_result(), plan))
-    write_text(file, render_comparison(found[0], found[1], parity))
+        runs_found.append(Run(folder.read_result(), plan))
+    write_text(file, render_comparison(runs_found[0], runs_found[1], parity))
 
 
 def ui(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine, embedded.")] = 5000,
+    port: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=65535,
+            help="Local port to serve the pages on, without a running stack (default: 5000).",
+            show_default=False,
+        ),
+    ] = 5000,
     target: Target = None,
 ) -> None:
-    """Show where MLflow's pages are: the stack's where it runs, or served here until Ctrl-C."""
+    """Show the addresses of the MLflow UI, or serve it.
+
+    If the Compose stack is running, prints the addresses of its pages. Otherwise, serves the local tracking
+    store until Ctrl-C.
+    """
     from harness.settings import read_settings
     from harness.tracking import mlflow_ui as pages
 

@@ -1,4 +1,4 @@
-"""What the commands have in common: arguments, the console, where runs are found, how a fault is told."""
+"""What commands share: arguments, options, the console, the settings of past runs, error messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def scenario_names(incomplete: str) -> list[str]:
-    """What a shell may complete a name to."""
+    """Return the scenario names that complete a prefix."""
     from harness.loading.loader import FOLDER
 
     return sorted(file.stem for file in FOLDER.glob("*.yaml") if file.stem.startswith(incomplete))
@@ -27,27 +27,28 @@ ScenarioName = Annotated[
     str,
     typer.Argument(
         metavar="NAME|FILE",
-        help="A scenario by name (scenarios/NAME.yaml) or file.",
+        help="Name (scenarios/NAME.yaml) or file of a scenario.",
         autocompletion=scenario_names,
     ),
 ]
 Target = Annotated[
     str | None,
     typer.Option(
-        help="embedded, compose, databricks, or auto: compose where its engine and images are there."
+        help="Target: embedded, compose, databricks or auto (default: the 'target' setting, initially auto). "
+        "auto selects compose if Docker and the stack's images are available, otherwise embedded."
     ),
 ]
 Keep = Annotated[
     bool,
-    typer.Option("--keep", help="After a fault, keep the stack or the uploaded files that this run made."),
+    typer.Option("--keep", help="If the run fails, keep the stack it started or the files it uploaded."),
 ]
 
 Only = Annotated[
     list[str] | None,
     typer.Option(
         "--only",
-        metavar="PLACE=VALUE",
-        help="Of a scenario's matrix, the combinations with this value; may be said repeatedly.",
+        metavar="KEY=VALUE",
+        help="Run only the matrix combinations with this value; repeatable.",
     ),
 ]
 
@@ -57,26 +58,28 @@ TableUri = Annotated[
     typer.Option(
         "--table",
         metavar="URI",
-        help="A Delta table that is there already, which is read in place of building the scenario's.",
+        help="Read this existing Delta table instead of building the scenario's own.",
     ),
 ]
 TableVersions = Annotated[
     str | None,
     typer.Option(
-        "--versions", help="Of --table: numbers, times or latest, with commas between; latest without."
+        "--versions",
+        metavar="LIST",
+        help="Comma-separated versions of --table: numbers, timestamps or 'latest' (default: latest).",
     ),
 ]
 
 
 def open_console() -> Console:
-    """Where a command shows what it does."""
+    """Open the console that a command writes to."""
     from rich.console import Console
 
     return Console(highlight=False)
 
 
-def tell(error: HarnessError) -> None:
-    """Say what is wrong on standard error, and to GitHub where it runs there."""
+def report_error(error: HarnessError) -> None:
+    """Write an error to standard error and, in a GitHub workflow, as an annotation."""
     sys.stderr.write(f"{error}\n")
     from harness.report.github import error_lines, is_there
 
@@ -85,7 +88,7 @@ def tell(error: HarnessError) -> None:
 
 
 def running_stack(settings: Settings) -> Stack | None:
-    """The Compose stack, where the settings name it, or leave the choice and it runs."""
+    """Return the Compose stack if the settings select it, or if they say auto and it is running."""
     from harness.targets.compose.stack import Stack
 
     stack = Stack(settings)
@@ -95,7 +98,7 @@ def running_stack(settings: Settings) -> Stack | None:
 
 
 def where_runs_are(target: str | None) -> Settings:
-    """The settings, with the tracking store of the target as it is reached from here."""
+    """Return the settings, with the tracking store's address as seen from this machine."""
     from harness.settings import read_settings
 
     settings = read_settings({"target": target})

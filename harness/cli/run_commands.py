@@ -1,4 +1,4 @@
-"""Runs of a scenario: one, or several that belong together."""
+"""Commands that run a scenario once or several times."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ def scenario(
     versions: TableVersions = None,
     only: Only = None,
 ) -> None:
-    """Run a scenario: build every version, train, explain, track, judge, publish."""
+    """Run a scenario and judge its bounds.
+
+    Builds or reads each version of the table, trains and explains a model at it, tracks the runs in MLflow,
+    judges the bounds, writes a report and publishes the models.
+    """
     from harness.workflow import run
 
     raise typer.Exit(run(_request(name, target, table, versions, only, keep=keep), open_console()))
@@ -29,20 +33,36 @@ def scenario(
 
 def calibrate(
     name: ScenarioName,
-    repeats: Annotated[int, typer.Option(help="Runs, each with a seed of its own; at least 3.")] = 10,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            help="Number of runs, each with another seed; at least 3 (default: 10).", show_default=False
+        ),
+    ] = 10,
     false_alarms: Annotated[
-        float, typer.Option(help="Rate of false alarms that each proposed bound may have.")
+        float,
+        typer.Option(
+            help="Accepted false alarm rate of each proposed bound (default: 0.01).", show_default=False
+        ),
     ] = 0.01,
     every_metric: Annotated[
-        bool, typer.Option("--all", help="Also what the scenario does not bound: every metric of quality.")
+        bool,
+        typer.Option(
+            "--all", help="Propose bounds on every quality metric, not only on those the scenario bounds."
+        ),
     ] = False,
-    out: Annotated[Path | None, typer.Option("--json", help="A file for all numbers.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--json", help="Write all numbers to this file, as JSON.")
+    ] = None,
     target: Target = None,
     table: TableUri = None,
     versions: TableVersions = None,
     only: Only = None,
 ) -> None:
-    """Run a scenario with several seeds, and propose bounds: how often they fail by chance, what they see."""
+    """Propose bounds from repeated runs with different seeds.
+
+    For each proposed bound, shows how often it would fail by chance and which changes it would detect.
+    """
     from harness.studies.calibration.calibrate_runs import calibrate as run_repeats
     from harness.studies.study_tables import show_calibration
 
@@ -65,7 +85,7 @@ def bisect(
         str | None,
         typer.Option(
             metavar="METRIC[.KIND]",
-            help="A bound of the last version; the first that failed in the newest run without.",
+            help="A bound of the last version (default: the first one that failed in the newest run).",
         ),
     ] = None,
     target: Target = None,
@@ -73,7 +93,10 @@ def bisect(
     versions: TableVersions = None,
     only: Only = None,
 ) -> None:
-    """Find the version at which a bound began to fail, with few trainings. Exit code 4: there is none."""
+    """Find the version at which a bound started to fail.
+
+    Trains at as few versions as possible. Exits with 4 if the bound did not fail at any version.
+    """
     from harness.studies.bisection.bisect_runs import bisect as find, exit_code
     from harness.studies.study_tables import show_search
 
@@ -84,7 +107,10 @@ def bisect(
 
 
 def validate(name: ScenarioName, target: Target = None, keep: Keep = False, only: Only = None) -> None:
-    """Run a scenario here, as --target says, then on Databricks, and see that both say the same."""
+    """Run a scenario locally, then on Databricks, and compare.
+
+    --target sets the local target. The results must agree within the parity tolerances.
+    """
     from harness.workflow import validate as run_both
 
     raise typer.Exit(run_both(_request(name, target, only=only, keep=keep), open_console()))

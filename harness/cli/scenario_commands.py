@@ -1,4 +1,4 @@
-"""What an author of scenarios needs; none of it starts Spark."""
+"""Commands for authors of scenarios; none of them starts Spark."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import ScenarioName, open_console, scenario_names, tell
+from harness.cli.options import (
+    ScenarioName,
+    TableUri,
+    TableVersions,
+    open_console,
+    report_error,
+    scenario_names,
+)
 from harness.errors import ExitCode, HarnessError, worst
 
 
@@ -15,11 +22,13 @@ def check(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="NAME|FILE...", help="Scenarios by name or file.", autocompletion=scenario_names
+            metavar="NAME|FILE...",
+            help="Names (scenarios/NAME.yaml) or files of scenarios.",
+            autocompletion=scenario_names,
         ),
     ],
 ) -> None:
-    """Check scenario files and the headers of their data, without Spark."""
+    """Check scenario files and the headers of their data."""
     from harness.loading.loader import load_scenario
 
     code = ExitCode.PASS
@@ -27,7 +36,7 @@ def check(
         try:
             loaded = load_scenario(name)
         except HarnessError as error:
-            tell(error)
+            report_error(error)
             code = worst(code, error.exit_code)
         else:
             versions = len(loaded.scenario.versions)
@@ -37,25 +46,35 @@ def check(
 
 def plan(
     name: ScenarioName,
-    as_json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole plan as JSON.")] = False,
+    table: TableUri = None,
+    versions: TableVersions = None,
 ) -> None:
-    """Show which versions a scenario makes, what is trained, and what it costs; without Spark."""
+    """Show what a scenario would build, train and cost.
+
+    Predicts the Delta versions, trainings, bounds and published models of a run without starting Spark.
+    """
     import json
 
     from harness.authoring.plan_preview import plan_of
     from harness.loading.loader import load_scenario
+    from harness.loading.table_override import given_table
     from harness.report.terminal.scenario_tables import show_plan
     from harness.settings import read_settings
 
-    planned = plan_of(load_scenario(name).scenario, read_settings())
+    given = given_table(table, versions)
+    scenario = load_scenario(name, given).scenario
+    planned = plan_of(scenario, read_settings())
     if as_json:
         typer.echo(json.dumps(planned.values(), indent=2))
-    else:
-        show_plan(open_console(), planned)
+        return
+    if given is not None:
+        typer.echo(given.words(scenario))
+    show_plan(open_console(), planned)
 
 
 def list_scenarios() -> None:
-    """List the scenarios in the folder 'scenarios', with what the newest run of each came to."""
+    """List the scenarios and the verdict of each one's newest run."""
     from harness.authoring import scenario_list
     from harness.loading.loader import FOLDER
     from harness.report.terminal.scenario_tables import show_scenarios
@@ -65,26 +84,34 @@ def list_scenarios() -> None:
 
 
 def init(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The new scenario's name.")],
-    data: Annotated[Path, typer.Option(help="A CSV, JSON or Parquet file, or a Delta table's folder.")],
-    label: Annotated[str, typer.Option(help="The column that is to be predicted.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new scenario.")],
+    data: Annotated[Path, typer.Option(help="A CSV, JSON or Parquet file, or the folder of a Delta table.")],
+    label: Annotated[str, typer.Option(help="The column to predict.")],
     positive: Annotated[
-        list[str] | None, typer.Option(help="A value of it that counts as positive; may be said repeatedly.")
+        list[str] | None, typer.Option(help="A label value that counts as positive; repeatable.")
     ] = None,
-    key: Annotated[str | None, typer.Option(help="The column that names a row; found without.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="The column that identifies a row (default: detected).")
+    ] = None,
 ) -> None:
-    """Write a first scenario, scenarios/NAME.yaml, from a data file; it runs as it is."""
+    """Write a first scenario from a data file.
+
+    The new file, scenarios/NAME.yaml, can be run without changes.
+    """
     from harness.authoring.first_scenario import write_scenario
     from harness.loading.loader import FOLDER
 
     file = write_scenario(name, data, label, positive or (), key, FOLDER)
-    typer.echo(f"{file} is written. Look at its comments, then: make scenario NAME={name}")
+    typer.echo(f"Wrote {file}. Read its comments, then run: make scenario NAME={name}")
 
 
 def schema(
-    out: Annotated[Path | None, typer.Option(help="A file; standard output without.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output file (default: standard output).")] = None,
 ) -> None:
-    """Show the JSON Schema of the scenario file, by which an editor completes and checks it."""
+    """Print the JSON Schema of scenario files.
+
+    Editors use it to complete and check scenario files.
+    """
     from harness.loading.json_schema import schema_text
 
     if out is None:

@@ -1,4 +1,4 @@
-"""The Compose stack, and what runs leave behind."""
+"""Commands for the Compose stack and for cleaning up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import typer
 
 
 def build() -> None:
-    """Build the images of the Compose stack that are not there yet; 'up' does it too."""
+    """Build the missing images of the Compose stack.
+
+    'up' does this first, too.
+    """
     from harness.settings import read_settings
     from harness.targets.compose.stack import Stack
 
@@ -16,9 +19,14 @@ def build() -> None:
 
 
 def up(
-    workers: Annotated[str | None, typer.Option(help="How many Spark workers.")] = None,
+    workers: Annotated[
+        str | None, typer.Option(help="Number of Spark workers (default: the 'workers' setting).")
+    ] = None,
 ) -> None:
-    """Bring the Compose stack up: build the images that are not there, start, wait until all is healthy."""
+    """Start the Compose stack and wait until it is healthy.
+
+    Builds missing images first.
+    """
     from harness.settings import read_settings
     from harness.targets.compose.stack import Stack
 
@@ -29,7 +37,7 @@ def up(
 
 
 def down() -> None:
-    """Take the Compose stack down; its data stays for the next time."""
+    """Stop the Compose stack and keep its data."""
     from harness.settings import read_settings
     from harness.targets.compose.stack import Stack
 
@@ -37,10 +45,10 @@ def down() -> None:
 
 
 def logs(
-    services: Annotated[list[str] | None, typer.Argument(help="Services; all where none is said.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False,
+    services: Annotated[list[str] | None, typer.Argument(help="Services to show (default: all).")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Follow the logs until Ctrl-C.")] = False,
 ) -> None:
-    """Show what the services of the Compose stack say."""
+    """Show the logs of the Compose stack's services."""
     from harness.settings import read_settings
     from harness.targets.compose.stack import Stack
 
@@ -48,18 +56,24 @@ def logs(
 
 
 def clean(
-    keep: Annotated[int | None, typer.Option(help="How many of the newest runs stay.")] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(help="Delete all but this number of newest runs, with the tables they built."),
+    ] = None,
     stack: Annotated[
-        bool, typer.Option("--stack", help="Remove the Compose stack: containers, volumes, images, secrets.")
+        bool,
+        typer.Option("--stack", help="Delete the Compose stack: containers, volumes, images and secrets."),
     ] = False,
 ) -> None:
-    """Remove old runs and the tables they built, or the Compose stack with all its data."""
+    """Delete old runs, or the Compose stack with its data."""
     from harness.cli.cleanup import remove_old_runs
     from harness.settings import read_settings
     from harness.targets.compose.stack import Stack
 
     if keep is None and not stack:
-        raise typer.BadParameter("say what to remove: --keep N for old runs, --stack for the Compose stack.")
+        raise typer.BadParameter(
+            "specify what to delete: --keep N for old runs, --stack for the Compose stack."
+        )
     settings = read_settings()
     if keep is not None:
         removed = remove_old_runs(settings, keep)

@@ -1,4 +1,4 @@
-"""What has to do with a workspace, and whether a target is ready."""
+"""Commands that check a target or work with a Databricks workspace."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from harness.errors import ExitCode
 
 
 def attach(run_id: Annotated[str, typer.Argument(help="A run's id or folder, or 'latest'.")]) -> None:
-    """Take up a run again that goes on in a workspace after its command has ended."""
+    """Resume following a run that continues in a workspace.
+
+    Waits for the run as the command that started it would have, then judges its result and writes the report.
+    """
     from harness.workflow import attach as follow_run
 
     raise typer.Exit(follow_run(run_id, open_console()).exit_code)
 
 
 def doctor(target: Target = None) -> None:
-    """See whether a target has all that it needs, without starting anything."""
+    """Check whether a target is ready, without starting anything."""
     from harness.report.terminal.console import show_checks
     from harness.settings import read_settings
     from harness.targets.base import open_target
@@ -31,10 +34,13 @@ def doctor(target: Target = None) -> None:
 
 def asset_bundle(
     name: ScenarioName,
-    out: Annotated[Path | None, typer.Option(help="Its folder; asset-bundle/NAME without.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder (default: asset-bundle/NAME).")] = None,
     only: Only = None,
 ) -> None:
-    """Write a Databricks Asset Bundle that runs a scenario as a scheduled job, from the same settings."""
+    """Write a Databricks Asset Bundle that schedules a scenario.
+
+    The job uses the same settings as a run of the scenario on the target 'databricks'.
+    """
     from harness.request import RunRequest
     from harness.workflow import write_asset_bundle
 
@@ -43,7 +49,7 @@ def asset_bundle(
 
 
 def sweep() -> None:
-    """Remove what runs have left in the workspace and what nobody needs any more."""
+    """Delete expired uploads of runs from the workspace."""
     from harness.settings import read_settings
     from harness.targets.databricks.databricks_target import Databricks
 

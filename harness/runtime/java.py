@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -12,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import NotThereError
+
+_logger = logging.getLogger(__name__)
 
 WANTED_MAJOR = 17
 """Spark 3.5 and both Databricks runtimes run on this one."""
@@ -136,6 +140,7 @@ def _ask(program: Path) -> _Found | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
+    _logger.debug("%s: exit code %d", shlex.join(command), result.returncode)
     home = re.search(r"^\s*java\.home = (.+)$", result.stderr, re.MULTILINE)
     version = re.search(r"^\s*java\.version = (\S+)", result.stderr, re.MULTILINE)
     return _Found(Path(home[1].strip()), version[1]) if home and version else None

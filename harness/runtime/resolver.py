@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +18,8 @@ from urllib.parse import urlsplit
 from harness.errors import NotThereError, UsageError
 from harness.runtime import truststore
 from harness.runtime.java import Java
+
+_logger = logging.getLogger(__name__)
 
 IVY_SETTING = "HARNESS_IVY_SETTINGS"
 DEADLINE_S = 1800
@@ -104,6 +108,7 @@ def proxy_options(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _start(request: Request, command: list[str]) -> subprocess.Popen[bytes]:
+    _logger.debug("starting the jar resolver: %s (log: %s)", shlex.join(command), request.log)
     with request.log.open("wb") as log, _startable(command[0]):
         return subprocess.Popen(
             command,
@@ -143,11 +148,13 @@ def _environ(request: Request) -> dict[str, str]:
 
 def _wait(process: subprocess.Popen[bytes], request: Request) -> int:
     try:
-        return process.wait(timeout=DEADLINE_S)
+        exit_code = process.wait(timeout=DEADLINE_S)
     except subprocess.TimeoutExpired:
         raise _failure(f"Spark's resolver was not done within {DEADLINE_S} s.", request.log) from None
     finally:
         _end(process)
+    _logger.debug("the jar resolver ended with exit code %d", exit_code)
+    return exit_code
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

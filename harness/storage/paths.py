@@ -11,6 +11,7 @@ from harness.storage.uri import VOLUMES
 _FILE = re.compile(r"file:(//(localhost)?(?=/))?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _PASSWORD = re.compile(r"\w+://[^/@]*:[^/@]*@")
+_CREDENTIALS_IN_TEXT = re.compile(r"(?<=://)[^/\s]*:[^/\s]*@")
 
 
 def local_path(text: str, folder: Path) -> Path | None:
@@ -47,3 +48,8 @@ def without_password(address: str) -> str:
     except ValueError:
         return address
     return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))
+
+
+def hide_passwords(text: str) -> str:
+    """Return a text without the users and passwords of the URIs in it."""
+    return _CREDENTIALS_IN_TEXT.sub("***@", text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shlex
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +16,8 @@ from harness.errors import ExitCode, InterruptedRunError, JobError, NotThereErro
 from harness.events import Event, Listener
 from harness.results import Result
 from harness.runs import RESULT
+
+_logger = logging.getLogger(__name__)
 
 LOG = "job.log"
 _END_TIMEOUT_S = 30
@@ -64,6 +68,7 @@ def follow(
             env=environ,
             start_new_session=True,
         )
+        _logger.debug("job process %d started: %s", process.pid, shlex.join(command))
         try:
             _hand_on(process, log, listener, results)
         except KeyboardInterrupt:
@@ -75,6 +80,7 @@ def follow(
             clean_up(process)
             if process.stdout is not None:
                 process.stdout.close()
+    _logger.debug("job process %d ended with exit code %s", process.pid, process.returncode)
     return Finished(process.returncode, results[-1] if results else None, interrupted)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shlex
 import subprocess
 import sys
 import urllib.request
@@ -12,6 +14,8 @@ from harness.errors import NotThereError
 from harness.settings import Settings
 from harness.targets.compose.stack import Stack
 from harness.tracking.lineage import require_store
+
+_logger = logging.getLogger(__name__)
 
 _PAGES = (("mlflow", "MLflow", "mlflow_port"), ("spark-master", "Spark master", "spark_port"))
 _TIMEOUT_S = 10
@@ -59,6 +63,7 @@ def serve(settings: Settings, port: int) -> None:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     process = subprocess.Popen(command, env=environment)
+    _logger.debug("MLflow server %d started: %s", process.pid, shlex.join(command))
     try:
         exit_code = process.wait()
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 from harness import cli
 from harness.cli import app
 from harness.cli.options import scenario_names
-from harness.errors import ExitCode
+from harness.errors import ExitCode, UsageError
 from harness.loading.json_schema import FILE
 from tests.unit.wine import write_wines
 
@@ -67,3 +68,28 @@ def test_the_schema_is_shown_and_written(folder: Path) -> None:
     shown = CliRunner().invoke(app, ["schema"]).stdout
     CliRunner().invoke(app, ["schema", "--out", "schema.json"])
     assert FILE.read_text() == shown == (folder / "schema.json").read_text()
+
+
+def test_the_plan_of_an_existing_table() -> None:
+    """The command plan shows what a run on versions of an existing table would do, if --table names one."""
+    table = "abfss://lake@dls.dfs.core.windows.net/loans"
+    scenario = str(ROOT / "scenarios" / "three_versions.yaml")
+    arguments = ["plan", scenario, "--table", table, "--versions", "12,latest"]
+    shown = CliRunner().invoke(app, arguments).stdout
+    planned = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    assert shown.startswith(f"Table: {table} at v12, latest.")
+    assert (table, ["v12", "latest"]) == (planned["table"], [each["name"] for each in planned["versions"]])
+
+
+def test_a_plan_of_versions_needs_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command plan refuses --versions without --table."""
+    monkeypatch.chdir(ROOT)
+    outcome = CliRunner().invoke(app, ["plan", "three_versions", "--versions", "12"])
+    assert isinstance(outcome.exception, UsageError)
+
+
+def test_make_plan_passes_the_table_on() -> None:
+    """The make target plan accepts TABLE and VERSIONS as make scenario does."""
+    recipe = ["make", "--dry-run", "plan", "NAME=loans", "TABLE=/data/loans", "VERSIONS=1,latest"]
+    printed = subprocess.run(recipe, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "harness plan loans --table /data/loans --versions 1,latest" in printed

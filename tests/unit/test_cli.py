@@ -1,3 +1,4 @@
+import inspect
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness import cli
-from harness.cli import EXIT_CODES, app
+from harness.cli import COMMANDS, EXIT_CODES, app
 from harness.errors import ExitCode, NotThereError
 from harness.plan import Environment
 from harness.targets.embedded.embedded_target import Embedded
@@ -17,10 +18,6 @@ from harness.targets.embedded.embedded_target import Embedded
 ROOT = Path(__file__).parents[2]
 BAD = Path(__file__).parent / "bad"
 SCENARIO = str(ROOT / "scenarios" / "three_versions.yaml")
-COMMANDS = (
-    *("init", "list", "schema", "plan", "scenario", "check", "runs", "trace", "compare", "ui"),
-    *("build", "up", "down", "logs", "clean"),
-)
 HEAVY = {"pyspark", "mlflow", "matplotlib", "pandas", "numpy", "pyarrow", "deltalake", "jinja2", "synapse"}
 SLOW = {"pydantic", "ruamel", "rich"}
 _TELL_IMPORTS = """
@@ -86,14 +83,40 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("command", [(), *((command,) for command in COMMANDS)])
 def test_help_lists_the_exit_codes(command: tuple[str, ...]) -> None:
-    """Whoever asks for help learns what the exit code will say."""
+    """The help of the program and of each of its commands explains the exit codes."""
     outcome = CliRunner().invoke(app, [*command, "--help"])
     assert outcome.exit_code == ExitCode.PASS
     assert EXIT_CODES in " ".join(outcome.stdout.split())
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+def test_help_shows_whole_summaries(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """The list of commands shows each command's summary as a whole sentence, at any usual width."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    listed = CliRunner().invoke(app, ["--help"]).stdout.partition("Commands:\n")[2].partition("\n\n")[0]
+    names = [line.split()[0] for line in listed.splitlines()]
+    unfinished = [line for line in listed.splitlines() if not line.endswith(".") or line.endswith("...")]
+    assert (list(COMMANDS), []) == (names, unfinished)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_defaults_in_one_way(command: str) -> None:
+    """Every default in the help is written as '(default: X)', in the option's own sentence."""
+    assert "[default" not in CliRunner().invoke(app, [command, "--help"]).stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [("calibrate", "repeats"), ("calibrate", "false_alarms"), ("ui", "port")]
+)
+def test_help_names_the_real_default(command: str, option: str) -> None:
+    """The default that the help names is the one that the command uses."""
+    default = inspect.signature(COMMANDS[command]).parameters[option].default
+    shown = " ".join(CliRunner().invoke(app, [command, "--help"]).stdout.split())
+    assert re.search(rf"--{option.replace('_', '-')} [^[]*?\(default: {default}\)", shown)
+
+
 def test_every_exit_code_is_explained() -> None:
-    """No code is left out of the text."""
+    """The help's list of exit codes contains each exit code."""
     assert [str(int(code)) for code in sorted(ExitCode)] == re.findall(r"\d+", EXIT_CODES)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 
 from harness.errors import NotThereError
+
+_logger = logging.getLogger(__name__)
 
 _COMPOSE_SINCE = (2, 24)
 _TIMEOUT_S = 20
@@ -51,6 +55,7 @@ def docker(
             f"'docker {' '.join(arguments)}' was not done within {timeout_s} s.",
             remedy="See whether the engine is alive: docker info.",
         ) from error
+    _logger.debug("%s: exit code %d", shlex.join(ended.args), ended.returncode)
     said, complained = ((stream or b"").decode(errors="replace") for stream in (ended.stdout, ended.stderr))
     return subprocess.CompletedProcess(ended.args, ended.returncode, said, complained)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from harness.errors import NotThereError
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
+
+_logger = logging.getLogger(__name__)
 
 _AUTHENTICATE = "Authenticate again ('databricks auth login', or renew the token or the secret)."
 
@@ -66,6 +69,7 @@ def told(workspace: WorkspaceClient, what: str) -> Iterator[None]:
     from databricks.sdk.errors.base import DatabricksError
 
     host = workspace.config.host
+    _logger.debug("asking the workspace %s to %s", host, what)
     try:
         yield
     except Unauthenticated as error:
