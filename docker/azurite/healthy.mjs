@@ -1,4 +1,4 @@
-// Healthy is an Azurite that answers a request signed with an account's key, over TLS, for each account.
+// Azurite is healthy if it answers a request over TLS, signed with the account's key, for each account.
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import https from "node:https";
@@ -7,7 +7,7 @@ const VERSION = "2021-08-06";
 
 function answers(account, key) {
   const date = new Date().toUTCString();
-  // Shared Key: the verb, eleven standard headers that are not sent, ours, and the resource with its query.
+  // Shared Key: the verb, eleven standard headers that we don't send, ours, and the resource with its query.
   const signed = `GET${"\n".repeat(12)}x-ms-date:${date}\nx-ms-version:${VERSION}\n/${account}/${account}/\ncomp:list`;
   const signature = createHmac("sha256", Buffer.from(key, "base64")).update(signed).digest("base64");
   return new Promise((resolve, reject) => {

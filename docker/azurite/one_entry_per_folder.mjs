@@ -1,6 +1,6 @@
-// Azure lists a folder's marker and its prefix side by side, and Hadoop's client takes the two for one. Azurite
-// lists all prefixes before all blobs, and every folder would show up twice (a partitioned table would have every
-// row twice). So the marker is left out where the prefix says the same.
+// Azure lists a folder's marker and its prefix next to each other, and Hadoop's client merges the two. Azurite
+// lists all prefixes before all blobs, so every folder would appear twice, and a partitioned table would contain
+// every row twice. This patch omits the marker if its prefix is on the same page.
 import { readFileSync, writeFileSync } from "node:fs";
 
 const file = "node_modules/azurite/dist/src/blob/handlers/ContainerHandler.js";
@@ -11,6 +11,6 @@ const once = `blobItems: blobItems.filter(function (item) {
 
 const code = readFileSync(file, "utf8");
 if (code.split(listed).length !== 2) {
-  throw new Error(`${file} has changed: see whether Azurite still lists folders twice.`);
+  throw new Error(`${file} has changed: check whether Azurite still lists folders twice.`);
 }
 writeFileSync(file, code.replace(listed, once));

@@ -1,4 +1,4 @@
-"""Puts the locked jars beside Spark's own, in the place of those that they replace."""
+"""Install the locked jars next to Spark's own, and remove the jars that they replace."""
 
 from __future__ import annotations
 
