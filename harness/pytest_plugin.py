@@ -17,7 +17,8 @@ import pytest
 
 if TYPE_CHECKING:
     from harness.loading.loader import LoadedScenario
-    from harness.results import BoundResult, VersionResult
+    from harness.results import VersionResult
+    from harness.scenario.bound_spec import BoundSpec
     from harness.scenario.model import Version
     from harness.workflow import Outcome
 
@@ -73,16 +74,11 @@ class Run:
         self._target = target
 
     @cached_property
-    def expected(self) -> tuple[VersionResult, ...]:
-        """Every version with the bounds that it will be held against; nothing of it is measured yet."""
-        from harness.bounds.judge import judge_versions
-        from harness.results import VersionResult
+    def specs(self) -> tuple[BoundSpec, ...]:
+        """Every bound of the scenario."""
+        from harness.bounds.specs import bound_specs
 
-        scenario = self.loaded.scenario
-        nothing: dict[str, Any] = {"version": 0, "rows": 0, "fingerprint": "", "data_schema": {}}
-        return judge_versions(
-            scenario, [VersionResult(name=each.name, **nothing) for each in scenario.versions]
-        )
+        return bound_specs(self.loaded.scenario)
 
     def outcome(self) -> Outcome:
         """What came out.
@@ -174,10 +170,11 @@ class VersionTests(pytest.Collector):
         version = self._run.loaded.scenario.versions[self._index]
         yield MadeTest.from_parent(self, name=_made(version), **place)
         names: set[str] = set()
-        for number, bound in enumerate(self._run.expected[self._index].bounds):
-            name = _unused(_words(bound), names)
-            names.add(name)
-            yield BoundTest.from_parent(self, name=name, number=number, **place)
+        for spec in self._run.specs:
+            if spec.version == version.name:
+                name = _unused(_title(spec), names)
+                names.add(name)
+                yield BoundTest.from_parent(self, name=name, spec=spec, **place)
 
 
 class _Test(pytest.Item):
@@ -239,20 +236,22 @@ class MadeTest(_Test):
 class BoundTest(_Test):
     """One bound of one version, which holds, or fails where the scenario must come to fail by it."""
 
-    def __init__(self, *, number: int, **node: Any) -> None:
+    def __init__(self, *, spec: BoundSpec, **node: Any) -> None:
         super().__init__(**node)
-        self._number = number
+        self._spec = spec
 
     def runtest(self) -> None:
         """Take the verdict of the run."""
         from harness.results import Verdict
         from harness.views.bound_table import bound_rows
 
-        bound = self.version.bounds[self._number]
-        self.user_properties.append(("measured", bound.found if bound.bound is None else bound.measured))
+        version = self.version
+        [bound] = [each for each in version.bounds if each.spec == self._spec]
+        measured = bound.found if bound.spec.comparison is None else bound.measured
+        self.user_properties.append(("measured", measured))
         if bound.outcome is not Verdict.PASS:
-            row = bound_rows((self.version,))[self._number]
-            must = " It must fail here, and does not." if bound.must_fail else ""
+            [row] = bound_rows((version.model_copy(update={"bounds": (bound,)}),))
+            must = " It must fail here, and does not." if bound.spec.must_fail else ""
             _fail(f"{row.sentence}.{must}\n{_report_of(self.run.outcome())}")
 
 
@@ -268,9 +267,9 @@ def _made(version: Version) -> str:
     return "trained" if version.is_trained else "built"
 
 
-def _words(bound: BoundResult) -> str:
-    what = f"{bound.metric} change" if bound.kind.startswith("change") else bound.metric
-    return f"{what} {bound.text}" + (", must fail" if bound.must_fail else "")
+def _title(spec: BoundSpec) -> str:
+    what = f"{spec.metric} change" if spec.is_change else spec.metric
+    return f"{what} {spec.text}" + (", must fail" if spec.must_fail else "")
 
 
 def _unused(name: str, used: set[str]) -> str:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
+from harness import result_formats
 from harness.errors import ExitCode
+from harness.scenario.bound_spec import BoundKind, BoundSpec
 
 Measured = float | None
 """A finite number, or ``None`` where nothing could be measured; never NaN or infinity."""
@@ -37,55 +47,95 @@ class Verdict(StrEnum):
         }[self]
 
 
-BoundKind = Literal["min", "max", "equals", "change_min", "change_max", "is"]
+class AboutBound(Model):
+    """Something that was found out about one bound, with the bound itself.
+
+    For programs that read the JSON, what they need most of the bound stands beside its ``spec`` as well.
+    """
+
+    derived: ClassVar[tuple[str, ...]] = ("metric", "kind", "since", "relative", "must_fail")
+    """Properties that are written out; when read back they are derived again."""
+
+    spec: BoundSpec
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_derived(cls, values: object) -> object:
+        if isinstance(values, dict):
+            return {name: value for name, value in values.items() if name not in cls.derived}
+        return values
+
+    @model_serializer(mode="wrap")
+    def _with_derived(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {**{name: getattr(self, name) for name in self.derived}, **write(self)}
+
+    @property
+    def metric(self) -> str:
+        """A metric's name, ``rows``, or another expectation's, such as ``schema`` or ``top_3_overlap``."""
+        return self.spec.metric
+
+    @property
+    def kind(self) -> BoundKind:
+        """The kind of the bound."""
+        return self.spec.kind
+
+    @property
+    def since(self) -> str | None:
+        """The earlier version, or the other run, with which it compares."""
+        return self.spec.since
+
+    @property
+    def relative(self) -> bool:
+        """Whether a change is a share of the earlier value."""
+        return self.spec.relative
+
+    @property
+    def must_fail(self) -> bool:
+        """Whether the scenario passes only if this bound fails."""
+        return self.spec.must_fail
 
 
-class BoundResult(Model):
-    """One bound held against what was measured."""
+class BoundResult(AboutBound):
+    """One bound and what was found when it was judged."""
 
-    metric: str
-    """A metric's name, ``rows``, or another expectation's, such as ``schema`` or ``top_3_overlap``."""
-    kind: BoundKind
-    """``is``: of a text, such as a Delta operation."""
+    derived: ClassVar[tuple[str, ...]] = (*AboutBound.derived, "bound", "tolerance", "expected")
+
     measured: Measured
-    """The metric itself; for a change, its difference to the earlier value; none for a text."""
-    bound: Measured
-    """None for a text."""
-    tolerance: float = 0.0
-    since: str | None = None
-    """The earlier version, or the other run, that it is compared with."""
-    relative: bool = False
-    """Whether a change is a share of the earlier value."""
-    expected: str = ""
-    """The text that it must be."""
+    """The metric itself; for a change, its difference to the earlier value; None for a text."""
     found: str = ""
-    """The text that it is; for a schema, what is wrong with it."""
+    """The text that was found; for a schema, what is wrong with it."""
     distance: Measured
-    """How far inside the bound the measured value lies; negative where it lies outside."""
+    """How far inside the bound the measured value is; negative if it is outside."""
     verdict: Verdict
-    must_fail: bool = False
-    """Whether the scenario must come to fail by this bound."""
     reason: str = ""
     """Why it is not proven."""
 
     @property
+    def bound(self) -> Measured:
+        """The limit; None for a text."""
+        return self.spec.limit
+
+    @property
+    def tolerance(self) -> float:
+        """How far a number may be from one that it must be equal to."""
+        return self.spec.tolerance
+
+    @property
+    def expected(self) -> str:
+        """The expected text."""
+        return self.spec.expected
+
+    @property
     def outcome(self) -> Verdict:
-        """What the bound means for the run: one that must fail and does is a pass, and the other way."""
-        if not self.must_fail or self.verdict is Verdict.NOT_PROVEN:
+        """What the bound means for the run: one that must fail and does is a pass, and vice versa."""
+        if not self.spec.must_fail or self.verdict is Verdict.NOT_PROVEN:
             return self.verdict
         return Verdict.PASS if self.verdict is Verdict.FAIL else Verdict.FAIL
 
     @property
     def text(self) -> str:
         """The bound as a person writes it, such as ``>= 0.6``."""
-        if self.bound is None:
-            return f"= {self.expected}"
-        sign = {"min": ">=", "max": "<=", "equals": "=", "change_min": ">=", "change_max": "<="}
-        value = f"{100 * self.bound:.6g} %" if self.relative else f"{self.bound:.6g}"
-        text = f"{sign[self.kind]} {value}"
-        if self.kind == "equals" and self.tolerance:
-            text += f" ± {self.tolerance:g}"
-        return f"{text} since {self.since}" if self.since else text
+        return self.spec.text
 
 
 class FeatureExplanation(Model):
@@ -232,6 +282,8 @@ _LINE_START = '{"result": '
 class Result(Model):
     """One run of one scenario on one target."""
 
+    format_version: Literal[2] = result_formats.CURRENT
+    """The format of this document; ``from_json`` reads older ones as well."""
     run_id: str
     """The harness's own: the name of the run's folder."""
     scenario: str
@@ -251,6 +303,26 @@ class Result(Model):
     executors: dict[str, int] = {}
     """Tasks that each executor ran; the driver's own where it is the only one."""
     failure: Failure | None = None
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Result:
+        """Read a result in any supported format.
+
+        Args:
+            text: The content of a ``result.json``.
+
+        Raises:
+            UnknownFormatError: A newer version of the harness wrote it.
+            ValueError: It is not a result.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("a result is a JSON object")  # noqa: TRY004 - a fault of the text
+        try:
+            upgraded = result_formats.upgrade(values)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError("the result lacks parts that its format has") from error
+        return cls.model_validate(upgraded)
 
     def to_line(self) -> str:
         """As one line of JSON, without its end."""

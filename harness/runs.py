@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.errors import NotThereError
 from harness.files import is_held, unwritable
 from harness.plan import Plan
+from harness.result_formats import UnknownFormatError
 from harness.results import Result
 from harness.suggestions import did_you_mean
 
@@ -92,18 +93,20 @@ class RunFolder:
             name: What the run was called by, for the message.
 
         Raises:
-            NotThereError: There is none, or another version of the harness has written it.
+            NotThereError: There is none, or a newer version of the harness has written it.
         """
         file = self.path / RESULT
         try:
-            return Result.model_validate_json(file.read_text(encoding="utf-8"))
+            return Result.from_json(file.read_text(encoding="utf-8"))
         except OSError as error:
             raise NotThereError(
                 f"There is no result of the run '{name or self.path.name}': {file}.",
                 remedy="It has not come to its end.",
             ) from error
+        except UnknownFormatError as error:
+            raise NotThereError(f"Can't read {file}: {error}", remedy=error.remedy) from error
         except ValueError as error:
-            raise NotThereError(f"{file} is no result of a run of this version.") from error
+            raise NotThereError(f"{file} is not the result of a run of the harness.") from error
 
     def _environment(self, name: str) -> str | None:
         """One of the plan's values, whichever version of the harness has planned it."""

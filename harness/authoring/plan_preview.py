@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.bounds.specs import judged_at
+from harness.bounds.specs import bound_specs
 from harness.errors import NotThereError
 from harness.plan import Plan
 from harness.runs import list_runs
@@ -78,11 +79,12 @@ def plan_of(scenario: Scenario, settings: Settings) -> Planned:
     """
     pipeline = scenario.pipeline
     grid = pipeline.model.grid
+    bounds = Counter(spec.version for spec in bound_specs(scenario))
     return Planned(
         scenario=scenario.name,
         table=scenario.table.uri or scenario.table.name,
         versions=tuple(
-            _version(scenario, version, predicted)
+            _version(scenario, version, predicted, bounds[version.name])
             for version, predicted in zip(scenario.versions, predict(scenario), strict=True)
         ),
         model=pipeline.use or pipeline.model.kind,
@@ -95,7 +97,7 @@ def plan_of(scenario: Scenario, settings: Settings) -> Planned:
     )
 
 
-def _version(scenario: Scenario, version: Version, predicted: Prediction) -> PlannedVersion:
+def _version(scenario: Scenario, version: Version, predicted: Prediction, bounds: int) -> PlannedVersion:
     return PlannedVersion(
         name=version.name,
         step=step_in_words(version),
@@ -104,7 +106,7 @@ def _version(scenario: Scenario, version: Version, predicted: Prediction) -> Pla
         version=predicted.version,
         trained=version.is_trained,
         read_by=version.at,
-        bounds=sum(1 for _ in judged_at(scenario, scenario.index_of(version.name))),
+        bounds=bounds,
     )
 
 

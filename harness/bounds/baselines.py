@@ -1,34 +1,23 @@
-"""What other runs have found, where the bounds of a scenario name some."""
+"""The numbers of other runs with which the bounds of a scenario compare."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from harness.bounds.measured_values import value_of
-from harness.bounds.specs import numbers_at
-from harness.errors import Location, Problem, ScenarioError
-from harness.metrics import ADDED, METRICS
+from harness.bounds.quantities import value_of
+from harness.bounds.specs import bound_specs
+from harness.errors import Problem, ScenarioError
+from harness.metrics import METRICS
+from harness.result_formats import UnknownFormatError
 from harness.results import Measured, Result, VersionResult
 from harness.runs import RESULT, list_runs
+from harness.scenario.bound_spec import BoundSpec
 from harness.scenario.model import Scenario
 from harness.storage.paths import has_password, local_path
 from harness.suggestions import did_you_mean
 
 Baselines = dict[str, dict[str, dict[str, Measured]]]
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """A number of another run that a bound asks for."""
-
-    source: str
-    version: str
-    metric: str
-    at: Location
-    """The bound's ``baseline``."""
 
 
 class _NoBaselineError(Exception):
@@ -40,74 +29,65 @@ class _NoBaselineError(Exception):
 
 
 def read_baselines(scenario: Scenario, folder: Path, runs: Path) -> Baselines:
-    """The numbers of other runs that bounds ask for.
+    """Return the numbers of other runs with which bounds compare.
 
     Args:
-        scenario: What must hold.
-        folder: The scenario's own, which paths are relative to.
-        runs: Where the folders of runs are.
+        scenario: The scenario that sets the bounds.
+        folder: The scenario's folder, to which paths are relative.
+        runs: The folder of all runs.
 
     Returns:
-        For each run, as the scenario names it, its versions and the numbers of each by name: those that are
-        asked for, and the positives that these rest on.
+        For each run, as the scenario names it, its versions and the numbers of each by name: those with which
+        bounds compare, and the positives on which these rest.
 
     Raises:
-        ScenarioError: A run or a version is not there or can't be read; a problem for each bound.
+        ScenarioError: A run or a version is missing or can't be read; with a problem for each bound.
     """
-    # Each is read once, however many bounds ask for it.
+    # Each is read once, however many bounds compare with it.
     versions_of = cache(partial(_versions_of, folder=folder, runs=runs))
     found: Baselines = {}
     problems: dict[Problem, None] = {}
-    for wanted in _wanted(scenario):
+    for spec in bound_specs(scenario):
+        run = None if spec.reference is None else spec.reference.run
+        if spec.reference is None or run is None:
+            continue
         try:
-            version = _pick(versions_of(wanted.source), wanted)
+            version = _pick(versions_of(run), spec.reference.version, run)
         except _NoBaselineError as error:
-            problems[Problem(str(error), (*wanted.at, error.key))] = None
+            problems[Problem(str(error), (*spec.location.path[:-1], error.key))] = None
         else:
-            numbers = found.setdefault(wanted.source, {}).setdefault(wanted.version, {})
-            numbers |= {name: value_of(name, version) for name in _with_positives(wanted.metric)}
+            found.setdefault(run, {}).setdefault(version.name, {}).update(_numbers(spec, version))
     if problems:
         raise ScenarioError(tuple(problems))
     return found
 
 
-def _wanted(scenario: Scenario) -> Iterator[_Wanted]:
-    for index, version in enumerate(scenario.versions):
-        for number, at in numbers_at(scenario, version.name):
-            for place, bound in enumerate(number.bounds):
-                is_judged = bound.on == "all" or index > 0
-                if bound.baseline is not None and is_judged:
-                    yield _Wanted(
-                        source=bound.baseline.source,
-                        version=bound.baseline.version or version.name,
-                        metric=number.name if bound.on == "all" else ADDED + number.name,
-                        at=(*at, place, "baseline"),
-                    )
+def _numbers(spec: BoundSpec, version: VersionResult) -> dict[str, Measured]:
+    """Return a bounded number and the positives on which it rests, by name."""
+    numbers = {spec.metric: value_of(spec.quantity, version)}
+    definition = METRICS.get(spec.metric)
+    if definition is not None and definition.positives is not None:
+        numbers[definition.positives] = version.metrics.get(definition.positives)
+    return numbers
 
 
-def _with_positives(metric: str) -> tuple[str, ...]:
-    definition = METRICS.get(metric)
-    positives = None if definition is None else definition.positives
-    return (metric,) if positives is None else (metric, positives)
-
-
-def _pick(versions: dict[str, VersionResult], wanted: _Wanted) -> VersionResult:
-    if wanted.version not in versions:
-        hint = did_you_mean(wanted.version, versions) or f" It has {', '.join(versions) or 'none'}."
-        message = f"the run {wanted.source} has no version '{wanted.version}'.{hint}"
-        raise _NoBaselineError(message, "version")
-    return versions[wanted.version]
+def _pick(versions: dict[str, VersionResult], name: str, run: str) -> VersionResult:
+    if name not in versions:
+        hint = did_you_mean(name, versions) or f" It has {', '.join(versions) or 'none'}."
+        raise _NoBaselineError(f"the run {run} has no version '{name}'.{hint}", "version")
+    return versions[name]
 
 
 def _versions_of(source: str, folder: Path, runs: Path) -> dict[str, VersionResult]:
     file = _file_of(source, folder, runs)
     try:
-        result = Result.model_validate_json(file.read_text(encoding="utf-8"))
+        result = Result.from_json(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise _NoBaselineError(f"can't read the run {source}: {file}: {error.strerror}.") from error
+    except UnknownFormatError as error:
+        raise _NoBaselineError(f"can't read the run {source}: {file}: {error} {error.remedy}") from error
     except ValueError as error:
-        message = f"{file} is no result of a run of this version of the harness."
-        raise _NoBaselineError(message) from error
+        raise _NoBaselineError(f"{file} is not the result of a run of the harness.") from error
     if result.failure is not None:
         message = f"the run {source} ended early ({result.failure.kind}), and what it left proves nothing."
         raise _NoBaselineError(message)
@@ -115,7 +95,7 @@ def _versions_of(source: str, folder: Path, runs: Path) -> dict[str, VersionResu
 
 
 def _file_of(source: str, folder: Path, runs: Path) -> Path:
-    """The result that is meant: of a run that is kept here, or a file of its own."""
+    """Return the result file of a run: of a stored run, or a file that is given by its path."""
     if Path(source).name == source and (runs / source).is_dir():
         return runs / source / RESULT
     try:
@@ -127,7 +107,7 @@ def _file_of(source: str, folder: Path, runs: Path) -> Path:
         raise _NoBaselineError(f"can't look for the run {source!r}: {error}.") from error
     if file is None:
         where = "its URI" if has_password(source) else source
-        raise _NoBaselineError(f"a run is read from a file of this machine, and {where} lies elsewhere.")
+        raise _NoBaselineError(f"a run is read from a file on this machine, and {where} is not on it.")
     if is_folder:
         raise _NoBaselineError(f"{source} is a folder; name the {RESULT} in it.")
     known = [run.path.name for run in list_runs(runs)]

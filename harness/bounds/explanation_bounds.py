@@ -1,43 +1,44 @@
 """How far the explanations of two versions agree: pure functions of the features' weights.
 
-Weights are per standard deviation of their feature: as they come, they depend on its unit.
+Weights are per standard deviation of their feature: raw weights depend on its unit.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import StatisticsError, correlation
 
-from harness.results import FeatureExplanation, Measured
+from harness.bounds.measured_values import Value
+from harness.results import FeatureExplanation, Measured, VersionResult
+from harness.scenario.bound_spec import Quantity
 
 Weights = Mapping[str, FeatureExplanation]
-How = Callable[[Weights, Weights], Measured]
-"""From the weights now and before to a share or a correlation; ``None`` where there is none."""
 
 _CLEAR = 1e-9
-"""A weight nearer to zero has no sign."""
+"""A weight closer to zero has no sign."""
 _FEWEST_TO_RANK = 3
 
 
 def top_overlap(now: Weights, before: Weights, k: int) -> Measured:
-    """Share of the ``k`` features with the most weight that are the same; ``None`` with fewer features."""
+    """Return the share of the ``k`` top features that are the same; None if there are fewer features."""
     if min(len(now), len(before)) < k:
         return None
     return len(_top(now, k) & _top(before, k)) / k
 
 
 def sign_agreement(now: Weights, before: Weights) -> Measured:
-    """Share of the features with a clear weight in both whose weight has the same sign; ``None`` without."""
+    """Return the share of features with clear weights in both whose signs agree; None if there are none."""
     pairs = [(now[name].mean_per_sd, before[name].mean_per_sd) for name in now if name in before]
     clear = [(a, b) for a, b in pairs if min(abs(a), abs(b)) >= _CLEAR]
     return sum((a > 0) == (b > 0) for a, b in clear) / len(clear) if clear else None
 
 
 def rank_correlation(now: Weights, before: Weights) -> Measured:
-    """Spearman's, over the mean absolute weights of the features that both have.
+    """Return Spearman's rank correlation of the mean absolute weights of the features that both have.
 
-    ``None`` with fewer than three such features, or where all weights of one are the same.
+    None with fewer than three such features, or if all weights of one are the same.
     """
     names = [name for name in now if name in before]
     if len(names) < _FEWEST_TO_RANK:
@@ -51,11 +52,48 @@ def rank_correlation(now: Weights, before: Weights) -> Measured:
         return None
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """A kind of bound on how far the explanations of two versions agree."""
+
+    kind: str
+    """Its key below ``explanations``."""
+    measure: Callable[[Weights, Weights, Quantity], Measured]
+    """From the weights now and before to a share or a correlation."""
+    label: str
+    """Its name in reports; ``{k}`` stands for the number of compared features."""
+
+
+_ALL = (
+    Agreement("top_k", lambda now, before, what: top_overlap(now, before, what.k or 0), "top_{k}_overlap"),
+    Agreement("sign_agreement", lambda now, before, _: sign_agreement(now, before), "sign_agreement"),
+    Agreement("rank_correlation", lambda now, before, _: rank_correlation(now, before), "rank_correlation"),
+)
+AGREEMENTS: Mapping[str, Agreement] = {each.kind: each for each in _ALL}
+"""Every kind of bound on agreement, in the order in which they are judged."""
+
+
+def agreement(quantity: Quantity, now: VersionResult, before: VersionResult) -> Value:
+    """Measure how far the explanations of two versions agree.
+
+    Args:
+        quantity: The kind of agreement.
+        now: The later version.
+        before: The earlier version.
+    """
+    for each in (now, before):
+        if not each.explanations:
+            return Value(None, f"version {each.name} has no explanations")
+    number = AGREEMENTS[quantity.kind].measure(now.explanations, before.explanations, quantity)
+    few = f"the explanations of {now.name} and {before.name} have too few features in common"
+    return Value(number, few if number is None else "")
+
+
 def _top(weights: Weights, k: int) -> set[str]:
     return set(sorted(weights, key=lambda name: (-weights[name].mean_abs_per_sd, name))[:k])
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    """From 1; equal values share the mean of their ranks."""
+    """Return ranks from 1 on; equal values share the mean of their ranks."""
     ordered = sorted(values)
     return [(bisect_left(ordered, value) + 1 + bisect_right(ordered, value)) / 2 for value in values]

@@ -1,29 +1,21 @@
-"""Bounds held against what was measured: pure functions, used by the job and by the command line.
+"""The judging of bounds: pure functions, used by the job and by the command line.
 
-What could not be measured, or can't be compared, is not proven, and that is never a pass.
+What could not be measured or compared is not proven, which is never a pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
-from harness.bounds import arithmetic, explanation_bounds, text_bounds
-from harness.bounds.measured_values import Value, proven, value_of
-from harness.bounds.quantities import numbers
-from harness.metrics import ADDED
+from harness.bounds import arithmetic
+from harness.bounds.explanation_bounds import AGREEMENTS, agreement
+from harness.bounds.measured_values import Value, proven
+from harness.bounds.quantities import value_of
+from harness.bounds.specs import bound_specs
+from harness.bounds.text_bounds import TEXTS
 from harness.results import BoundResult, Measured, Verdict, VersionResult
-from harness.scenario.expectations import (
-    FIRST,
-    PREVIOUS,
-    Agreement,
-    Baseline,
-    Bound,
-    Expect,
-    Explanations,
-    Overlap,
-)
+from harness.scenario.bound_spec import BoundSpec, Comparison, Reference
 from harness.scenario.model import Scenario
 
 Baselines = Mapping[str, Mapping[str, Mapping[str, Measured]]]
@@ -33,19 +25,36 @@ Baselines = Mapping[str, Mapping[str, Mapping[str, Measured]]]
 def judge_versions(
     scenario: Scenario, measured: Sequence[VersionResult], baselines: Baselines | None = None
 ) -> tuple[VersionResult, ...]:
-    """Every measured version with its bounds judged, in order.
+    """Return every measured version with its bounds judged, in order.
 
     Args:
-        scenario: What must hold.
-        measured: What was found.
-        baselines: What other runs have found, where bounds name some.
+        scenario: The scenario that sets the bounds.
+        measured: The measured versions.
+        baselines: The numbers of other runs that bounds compare with.
     """
-    judge = _Judge(scenario, {version.name: version for version in measured}, baselines or {})
-    return tuple(version.model_copy(update={"bounds": tuple(judge.version(version))}) for version in measured)
+    bounds: dict[str, list[BoundResult]] = {version.name: [] for version in measured}
+    for bound in judge(bound_specs(scenario), measured, baselines):
+        bounds[bound.spec.version].append(bound)
+    return tuple(each.model_copy(update={"bounds": tuple(bounds[each.name])}) for each in measured)
+
+
+def judge(
+    specs: Iterable[BoundSpec], measured: Iterable[VersionResult], baselines: Baselines | None = None
+) -> tuple[BoundResult, ...]:
+    """Judge bounds, in their order; those of versions that were not measured are left out.
+
+    Args:
+        specs: The bounds.
+        measured: The measured versions.
+        baselines: The numbers of other runs that bounds compare with.
+    """
+    versions = {version.name: version for version in measured}
+    judge_one = _Judge(versions, baselines or {})
+    return tuple(judge_one(spec, versions[spec.version]) for spec in specs if spec.version in versions)
 
 
 def overall(bounds: Iterable[BoundResult]) -> Verdict:
-    """The worst of all outcomes; a failed bound outweighs one that is not proven."""
+    """Return the worst of all outcomes; a failed bound outweighs one that is not proven."""
     outcomes = {bound.outcome for bound in bounds}
     for verdict in (Verdict.FAIL, Verdict.NOT_PROVEN):
         if verdict in outcomes:
@@ -54,110 +63,79 @@ def overall(bounds: Iterable[BoundResult]) -> Verdict:
 
 
 def all_hold(bounds: Iterable[BoundResult]) -> bool:
-    """Whether every bound holds by itself, also one by which the scenario must come to fail."""
+    """Whether every bound holds by itself, even one that must fail for the scenario to pass."""
     return all(bound.verdict is Verdict.PASS for bound in bounds)
 
 
 @dataclass(frozen=True)
 class _Judge:
-    """Holds versions against what a scenario expects of them."""
+    """Judges one bound after another."""
 
-    scenario: Scenario
     versions: Mapping[str, VersionResult]
-    """What was measured, by the versions' names."""
+    """The measured versions by name."""
     baselines: Baselines
 
-    def version(self, version: VersionResult) -> Iterator[BoundResult]:
-        """Every bound of one version; those by which the scenario must come to fail are marked."""
-        for bound in self._expected(self.scenario.expected_of(version.name), version):
-            name = f"{version.name}.{bound.metric}"
-            must_fail = not {name, f"{name}.{bound.kind}"}.isdisjoint(self.scenario.caught_by)
-            yield bound.model_copy(update={"must_fail": must_fail})
+    def __call__(self, spec: BoundSpec, version: VersionResult) -> BoundResult:
+        if spec.comparison is None:
+            return self._text(spec, version)
+        return _compared(spec, spec.comparison, self._value(spec, version))
 
-    def _expected(self, expect: Expect, version: VersionResult) -> Iterator[BoundResult]:
-        for number in numbers(expect):
-            for bound in number.bounds:
-                yield from self._number(number.name, bound, version)
-        if expect.columns is not None:
-            yield from text_bounds.schema(expect.columns, version)
-        if expect.operation is not None:
-            yield text_bounds.operation(expect.operation, version)
-        if expect.same_data_as is not None:
-            yield text_bounds.same_data(expect.same_data_as, version, self.versions.get(expect.same_data_as))
-        if expect.explanations is not None:
-            yield from self._explanations(expect.explanations, version)
+    def _text(self, spec: BoundSpec, version: VersionResult) -> BoundResult:
+        found = TEXTS[spec.quantity.kind].find(spec, version, self.versions)
+        verdict = Verdict.PASS if found.holds else Verdict.FAIL
+        return BoundResult(
+            spec=spec,
+            measured=None,
+            found=found.text,
+            distance=None,
+            verdict=Verdict.NOT_PROVEN if found.reason else verdict,
+            reason=found.reason,
+        )
 
-    def _number(self, metric: str, bound: Bound, version: VersionResult) -> Iterator[BoundResult]:
-        """Each part of one bound on one number by itself."""
-        if bound.on == "added":
-            if self.scenario.index_of(version.name) == 0:
-                return  # All its rows are new.
-            metric = ADDED + metric
-        now = self._value(metric, version.name)
-        yield from arithmetic.values(metric, bound, now)
-        if bound.change is not None:
-            since = self._since(bound.change.since, version.name)
-            if since is not None:
-                yield from arithmetic.changes(metric, bound.change, now, self._value(metric, since), since)
-        if bound.baseline is not None:
-            yield from self._against(bound.baseline, metric, now, version.name)
+    def _value(self, spec: BoundSpec, version: VersionResult) -> Value:
+        """Return what is compared with the limit: a number, a difference or an agreement."""
+        reference = spec.reference
+        if reference is None:
+            return _number(spec, version)
+        if spec.quantity.kind in AGREEMENTS:
+            earlier = self.versions.get(reference.version)
+            return _not_measured(reference) if earlier is None else agreement(spec.quantity, version, earlier)
+        now, before = _number(spec, version), self._before(spec, reference)
+        return (
+            arithmetic.relative_change(now, before, reference.text)
+            if spec.relative
+            else arithmetic.change(now, before)
+        )
 
-    def _value(self, metric: str, name: str) -> Value:
-        version = self.versions.get(name)
-        if version is None:
-            return Value(None, f"version {name} was not measured")
-        return proven(metric, partial(value_of, version=version), name)
-
-    def _against(self, said: Baseline, metric: str, now: Value, name: str) -> Iterator[BoundResult]:
-        """What is said of the difference to another run."""
-        name = said.version or name
-        since = f"{name} of {said.source}"
-        run = self.baselines.get(said.source, {})
-        before = Value(None, f"the run {said.source} has no version {name}")
-        if name in run:
-            before = proven(metric, run[name].get, since)
-        yield from arithmetic.changes(metric, said, now, before, since)
-
-    def _explanations(self, said: Explanations, version: VersionResult) -> Iterator[BoundResult]:
-        """How far the explanations agree with an earlier version's."""
-        top, signs, ranks = said.top_k, said.sign_agreement, said.rank_correlation
-        if top is not None:
-            overlap = partial(explanation_bounds.top_overlap, k=top.k)
-            yield from self._agree(f"top_{top.k}_overlap", top, version, overlap)
-        if signs is not None:
-            yield from self._agree("sign_agreement", signs, version, explanation_bounds.sign_agreement)
-        if ranks is not None:
-            yield from self._agree("rank_correlation", ranks, version, explanation_bounds.rank_correlation)
-
-    def _agree(
-        self, metric: str, said: Overlap | Agreement, version: VersionResult, how: explanation_bounds.How
-    ) -> Iterator[BoundResult]:
-        since = self._since(said.since, version.name)
-        if since is not None:
-            value = _agreement(version, since, self.versions.get(since), how)
-            yield arithmetic.at_least(metric, value, said.min, since)
-
-    def _since(self, since: str, name: str) -> str | None:
-        """The version that a version is compared with; none where no such version comes before it."""
-        every = [version.name for version in self.scenario.versions]
-        if since not in (PREVIOUS, FIRST):
-            return since if since not in every[every.index(name) :] else None
-        trained = self.scenario.trained
-        peers = trained if name in trained else every
-        place = peers.index(name)
-        if place == 0:
-            return None
-        return peers[0] if since == FIRST else peers[place - 1]
+    def _before(self, spec: BoundSpec, reference: Reference) -> Value:
+        """Return the number from which a change is measured."""
+        if reference.run is None:
+            earlier = self.versions.get(reference.version)
+            return _not_measured(reference) if earlier is None else _number(spec, earlier)
+        run = self.baselines.get(reference.run, {})
+        if reference.version not in run:
+            return Value(None, f"the run {reference.run} has no version {reference.version}")
+        values = run[reference.version]
+        return proven(spec.metric, values.get(spec.metric), values, reference.text)
 
 
-def _agreement(
-    version: VersionResult, since: str, earlier: VersionResult | None, how: explanation_bounds.How
-) -> Value:
-    if earlier is None:
-        return Value(None, f"version {since} was not measured")
-    for each in (version, earlier):
-        if not each.explanations:
-            return Value(None, f"version {each.name} has no explanations")
-    number = how(version.explanations, earlier.explanations)
-    few = f"the explanations of {version.name} and {since} have too few features in common"
-    return Value(number, few if number is None else "")
+def _number(spec: BoundSpec, version: VersionResult) -> Value:
+    return proven(spec.metric, value_of(spec.quantity, version), version.metrics, version.name)
+
+
+def _not_measured(reference: Reference) -> Value:
+    return Value(None, f"version {reference.version} was not measured")
+
+
+def _compared(spec: BoundSpec, comparison: Comparison, value: Value) -> BoundResult:
+    """Compare a number with the limit of a bound."""
+    distance = None
+    if value.number is not None and spec.limit is not None:
+        distance = arithmetic.distance(comparison, value.number, spec.limit, spec.tolerance)
+    reason = value.reason
+    if distance is None:
+        reason = reason or f"{spec.metric} is too far off to be compared"
+    verdict = Verdict.NOT_PROVEN
+    if distance is not None and not reason:
+        verdict = Verdict.PASS if distance >= 0 else Verdict.FAIL
+    return BoundResult(spec=spec, measured=value.number, distance=distance, verdict=verdict, reason=reason)

@@ -1,94 +1,76 @@
-"""The numbers of a version that a bound can be held against, by their names, and what they prove."""
+"""The numbers of a version that can be bounded, and what they prove."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.metrics import METRICS, MIN_POSITIVES
 from harness.results import Measured, VersionResult
 
-LookUp = Callable[[str], Measured]
-"""From a number's name to the number; ``None`` where it could not be measured."""
-
-_OF_ONE = re.compile(r"(\w+)\((.*)\)", re.DOTALL)
-_COUNTS: Mapping[str, Callable[[VersionResult], Measured]] = {
-    "rows": lambda version: float(version.rows),
-    "null_keys": lambda version: float(version.null_keys),
-    "duplicate_keys": lambda version: float(version.duplicate_keys),
-    "protocol.reader": lambda version: None if version.commit is None else float(version.commit.reader),
-    "protocol.writer": lambda version: None if version.commit is None else float(version.commit.writer),
-}
-
 
 @dataclass(frozen=True)
 class Value:
-    """A number, and why it proves nothing where it does not."""
+    """A number, and the reason why it proves nothing if it doesn't."""
 
     number: Measured
     reason: str = ""
 
 
-def proven(metric: str, look_up: LookUp, where: str) -> Value:
-    """A number, looked at with what it rests on.
+def proven(metric: str, number: Measured, metrics: Mapping[str, Measured], version: str) -> Value:
+    """Check whether a number proves something.
 
     Args:
-        metric: Its name.
-        look_up: Where it is found.
-        where: The version, in words.
+        metric: Its name in reports.
+        number: The number.
+        metrics: The metrics measured with it, among them the positives that a metric rests on.
+        version: The version, as reports write it.
     """
-    number = look_up(metric)
     if number is None or not math.isfinite(number):
-        return Value(None, f"{metric} could not be measured at {where}")
+        return Value(None, f"{metric} could not be measured at {version}")
     definition = METRICS.get(metric)
     if definition is None or definition.positives is None:
         return Value(number)
-    positives = look_up(definition.positives)
+    positives = metrics.get(definition.positives)
     if positives is None or not math.isfinite(positives):
-        return Value(number, f"{definition.positives} could not be measured at {where}")
+        return Value(number, f"{definition.positives} could not be measured at {version}")
     if positives < MIN_POSITIVES:
-        return Value(number, f"only {positives:.0f} positives at {where}, fewer than {MIN_POSITIVES}")
+        return Value(number, f"only {positives:.0f} positives at {version}, fewer than {MIN_POSITIVES}")
     return Value(number)
 
 
-def value_of(metric: str, version: VersionResult) -> Measured:
-    """A metric of a version, or another of its numbers; ``None`` where it could not be measured."""
-    if metric in _COUNTS:
-        return _COUNTS[metric](version)
-    found = _OF_ONE.fullmatch(metric)
-    if found is not None and found[1] in _OF_NAME:
-        return _OF_NAME[found[1]](found[2], version)
-    return version.metrics.get(metric)
-
-
-def _nulls(column: str, version: VersionResult) -> Measured:
-    # Spark knows columns whatever their case.
+def null_share(version: VersionResult, column: str) -> Measured:
+    """Return the share of rows in which a column is null."""
+    # Spark ignores the case of column names.
     shares = {name.lower(): share for name, share in version.nulls.items()}
     return shares.get(column.lower())
 
 
-def _coefficient(feature: str, version: VersionResult) -> Measured:
-    coefficient = version.coefficients.get(feature)
-    return None if coefficient is None else coefficient.raw
+def reader_version(version: VersionResult, _name: str) -> Measured:
+    """Return the Delta protocol version that a reader must know."""
+    return None if version.commit is None else float(version.commit.reader)
 
 
-def _weight(feature: str, version: VersionResult) -> Measured:
+def writer_version(version: VersionResult, _name: str) -> Measured:
+    """Return the Delta protocol version that a writer must know."""
+    return None if version.commit is None else float(version.commit.writer)
+
+
+def coefficient(version: VersionResult, feature: str) -> Measured:
+    """Return a feature's coefficient in log odds per unit."""
+    found = version.coefficients.get(feature)
+    return None if found is None else found.raw
+
+
+def explanation_weight(version: VersionResult, feature: str) -> Measured:
+    """Return a feature's mean weight per standard deviation."""
     explained = version.explanations.get(feature)
     return None if explained is None else explained.mean_per_sd
 
 
-def _share(feature: str, version: VersionResult) -> Measured:
+def explanation_share(version: VersionResult, feature: str) -> Measured:
+    """Return a feature's share of all features' mean absolute weights."""
     explained = version.explanations.get(feature)
     total = math.fsum(each.mean_abs_per_sd for each in version.explanations.values())
     return None if explained is None or not total else explained.mean_abs_per_sd / total
-
-
-_OF_NAME: Mapping[str, Callable[[str, VersionResult], Measured]] = {
-    "nulls": _nulls,
-    "coefficient": _coefficient,
-    "weight": _weight,
-    "share": _share,
-}
-"""Of one column or feature, such as ``nulls(dti)``."""

@@ -1,13 +1,23 @@
-"""The numbers of a version that can be bounded, and which values they can take."""
+"""The kinds of numbers that can be bounded: their place in the file, their measurement, their domain."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from harness.errors import Location
+from harness.bounds.measured_values import (
+    coefficient,
+    explanation_share,
+    explanation_weight,
+    null_share,
+    reader_version,
+    writer_version,
+)
 from harness.metrics import ADDED, METRICS
+from harness.results import Measured, VersionResult
+from harness.scenario.bound_spec import Quantity
 from harness.scenario.expectations import Bounds, Expect
 
 _WHOLE = ("_rows", "_positives")
@@ -25,62 +35,162 @@ class Domain:
 
     @property
     def of_changes(self) -> Domain:
-        """Of the difference of two such numbers."""
+        """The domain of the difference of two such numbers."""
         spread = self.high - self.low
         return Domain(-spread, spread, self.is_whole)
 
     @property
     def of_relative_changes(self) -> Domain:
-        """Of the difference as a share of the earlier number."""
+        """The domain of that difference as a share of the earlier number."""
         return Domain(-1.0 if self.low >= 0 else -math.inf)
 
 
+_ANY = Domain()
 _SHARES = Domain(0.0, 1.0)
 _COUNTS = Domain(0.0, is_whole=True)
 _PROTOCOLS = Domain(1.0, is_whole=True)
 
 
 @dataclass(frozen=True)
-class Number:
-    """One number that is bounded."""
+class NumberKind:
+    """A kind of number of a version that can be bounded."""
 
-    name: str
-    """By which reports call it."""
-    bounds: Bounds
-    at: Location
-    """The place of its bounds, below ``expect`` or ``every``."""
-    domain: Domain
+    kind: str
+    keys: tuple[str, ...]
+    """Where its bounds are below ``expect`` or ``every``."""
+    measure: Callable[[VersionResult, str], Measured]
+    """From a version, and the name if there are several of the kind, to the number."""
+    domain: Domain | None
+    """The values that it can take; None if that depends on its name."""
+    label: str
+    """Its name in reports; ``{name}`` stands for its own."""
+    is_named: bool = False
+    """Whether there are several of the kind: one for each metric, column or feature."""
     of_model: bool = False
-    """Whether only a version that is trained has it."""
+    """Whether only a trained version has it."""
+    of_explanations: bool = False
+    """Whether it comes from the explanations of single rows."""
+
+
+_ALL = (
+    NumberKind("rows", ("rows",), lambda found, _: float(found.rows), _COUNTS, "rows"),
+    NumberKind("null_keys", ("null_keys",), lambda found, _: float(found.null_keys), _COUNTS, "null_keys"),
+    NumberKind(
+        "duplicate_keys",
+        ("duplicate_keys",),
+        lambda found, _: float(found.duplicate_keys),
+        _COUNTS,
+        "duplicate_keys",
+    ),
+    NumberKind("nulls", ("nulls",), null_share, _SHARES, "nulls({name})", is_named=True),
+    NumberKind("protocol.reader", ("protocol", "reader"), reader_version, _PROTOCOLS, "protocol.reader"),
+    NumberKind("protocol.writer", ("protocol", "writer"), writer_version, _PROTOCOLS, "protocol.writer"),
+    NumberKind(
+        "metric",
+        ("metrics",),
+        lambda found, name: found.metrics.get(name),
+        None,
+        "{name}",
+        is_named=True,
+        of_model=True,
+    ),
+    NumberKind(
+        "coefficient",
+        ("coefficients",),
+        coefficient,
+        _ANY,
+        "coefficient({name})",
+        is_named=True,
+        of_model=True,
+    ),
+    NumberKind(
+        "weight",
+        ("explanations", "weight"),
+        explanation_weight,
+        _ANY,
+        "weight({name})",
+        is_named=True,
+        of_model=True,
+        of_explanations=True,
+    ),
+    NumberKind(
+        "share",
+        ("explanations", "share"),
+        explanation_share,
+        _SHARES,
+        "share({name})",
+        is_named=True,
+        of_model=True,
+        of_explanations=True,
+    ),
+)
+NUMBERS: Mapping[str, NumberKind] = {each.kind: each for each in _ALL}
+"""Every kind of number that can be bounded, in the order in which bounds are judged."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """One bounded number."""
+
+    kind: NumberKind
+    own_name: str
+    """The metric, the column or the feature; empty if there is only one number of the kind."""
+    bounds: Bounds
+
+    @property
+    def name(self) -> str:
+        """Its name in reports."""
+        return self.kind.label.format(name=self.own_name)
+
+    @property
+    def at(self) -> tuple[str, ...]:
+        """Where its bounds are below ``expect`` or ``every``."""
+        return (*self.kind.keys, self.own_name) if self.kind.is_named else self.kind.keys
+
+    @property
+    def domain(self) -> Domain:
+        """The values that it can take."""
+        return _domain(self.own_name) if self.kind.domain is None else self.kind.domain
+
+    @property
+    def of_model(self) -> bool:
+        """Whether only a trained version has it."""
+        return self.kind.of_model
+
+    def quantity(self, *, on_added: bool) -> Quantity:
+        """Return what a bound is on: the number itself, or the same number of the added rows alone."""
+        name = ADDED + self.own_name if on_added else self.own_name
+        return Quantity(kind=self.kind.kind, name=name, on_added=on_added)
 
 
 def numbers(expect: Expect) -> Iterator[Number]:
-    """Every number that is bounded."""
-    yield from _of_data(expect)
-    for name, bounds in expect.metrics.items():
-        yield Number(name, bounds, ("metrics", name), _domain(name), of_model=True)
-    for name, bounds in expect.coefficients.items():
-        yield Number(f"coefficient({name})", bounds, ("coefficients", name), Domain(), of_model=True)
-    if expect.explanations is not None:
-        for name, bounds in expect.explanations.weight.items():
-            at: Location = ("explanations", "weight", name)
-            yield Number(f"weight({name})", bounds, at, Domain(), of_model=True)
-        for name, bounds in expect.explanations.share.items():
-            yield Number(f"share({name})", bounds, ("explanations", "share", name), _SHARES, of_model=True)
+    """Yield every bounded number."""
+    for kind in _ALL:
+        bounds: Any = expect.value_at(kind.keys)
+        if kind.is_named:
+            yield from (Number(kind, name, of_name) for name, of_name in (bounds or {}).items())
+        elif bounds is not None:
+            yield Number(kind, "", bounds)
 
 
-def _of_data(expect: Expect) -> Iterator[Number]:
-    for name in ("rows", "null_keys", "duplicate_keys"):
-        bounds: Bounds | None = getattr(expect, name)
-        if bounds is not None:
-            yield Number(name, bounds, (name,), _COUNTS)
-    for name, of_column in expect.nulls.items():
-        yield Number(f"nulls({name})", of_column, ("nulls", name), _SHARES)
-    if expect.protocol is not None:
-        for name in ("reader", "writer"):
-            bounds = getattr(expect.protocol, name)
-            if bounds is not None:
-                yield Number(f"protocol.{name}", bounds, ("protocol", name), _PROTOCOLS)
+def label_of(quantity: Quantity) -> str:
+    """Return the name of a number in reports, such as ``nulls(dti)``."""
+    return NUMBERS[quantity.kind].label.format(name=quantity.name)
+
+
+def value_of(quantity: Quantity, version: VersionResult) -> Measured:
+    """Return one number of a version; None if it was not measured, or is not a number of one version."""
+    kind = NUMBERS.get(quantity.kind)
+    return None if kind is None else kind.measure(version, quantity.name)
+
+
+_OF_EXPLANATIONS = ("lime_r2_mean", "explanation_r2_mean")
+"""Metrics that come from the explanations of single rows."""
+
+
+def is_of_explanations(quantity: Quantity) -> bool:
+    """Whether a number comes from the explanations of single rows."""
+    return NUMBERS[quantity.kind].of_explanations or quantity.name in _OF_EXPLANATIONS
 
 
 def _domain(metric: str) -> Domain:

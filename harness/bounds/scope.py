@@ -1,4 +1,4 @@
-"""Whose expectations are looked at: one version's own, or those of every version that is trained."""
+"""The versions that expectations hold for, and the earlier versions that they compare with."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from harness.suggestions import did_you_mean
 
 @dataclass(frozen=True)
 class Scope:
-    """Some expectations, and the versions that they hold for."""
+    """Expectations of one version, or of every trained version, and the versions that they hold for."""
 
     scenario: Scenario
     expect: Expect
     at: Location
     holds_for: tuple[int, ...]
-    """Places of the versions."""
+    """The places of these versions."""
     index: int | None = None
-    """The version's place, of its own expectations."""
+    """The place of the version whose own expectations these are; None for those of every trained version."""
 
     @property
     def own(self) -> Version | None:
-        """The version whose own expectations these are."""
+        """The version whose own expectations these are; None for those of every trained version."""
         return None if self.index is None else self.scenario.versions[self.index]
 
     @property
     def is_of_models(self) -> bool:
-        """Whether what is measured of models can be expected."""
+        """Whether they can include numbers that only a model has."""
         own = self.own
         return own is None or own.is_trained
 
     def unknown(self, since: str, *, of_model: bool) -> str | None:
-        """Why nothing can be compared with a version; nothing where it can.
+        """Return why nothing can be compared with a version; None if it can.
 
         Args:
             since: The version's name, ``previous`` or ``first``.
-            of_model: Whether it is a number that only a version that is trained has.
+            of_model: Whether the compared number is one that only a trained version has.
         """
         if since in (PREVIOUS, FIRST):
             return None if self._has_earlier() else "this is the first version, and has none before it."
@@ -52,7 +52,7 @@ class Scope:
         return f"version '{since}' is not trained." if of_model and not named.is_trained else None
 
     def compared_with_first(self, since: str) -> Version | None:
-        """A version that is compared with the first one of all, where there is one."""
+        """Return a version that is compared with the scenario's first version; None if there is none."""
         compared = (index for index in self.holds_for if self._compared_with(since, index) == 0)
         return next((self.scenario.versions[index] for index in compared), None)
 
@@ -62,39 +62,47 @@ class Scope:
         return max(self.holds_for, default=len(self.scenario.versions) - 1)
 
     def _has_earlier(self) -> bool:
-        """Whether there is a version before, among those that ``previous`` and ``first`` mean."""
+        """Whether ``previous`` and ``first`` name a version."""
         return self.index is None or self._compared_with(PREVIOUS, self.index) is not None
 
     def _compared_with(self, since: str, index: int) -> int | None:
-        """The place of the version that one is compared with; none where nothing is compared there."""
-        versions = self.scenario.versions
-        if since not in (PREVIOUS, FIRST):
-            other = self.scenario.index_of(since)
-            return other if other < index else None
-        peers = [
-            place for place, each in enumerate(versions) if each.is_trained or not versions[index].is_trained
-        ]
-        position = peers.index(index)
-        if position == 0:
-            return None
-        return peers[0] if since == FIRST else peers[position - 1]
+        name = reference_of(self.scenario, since, index)
+        return None if name is None else self.scenario.index_of(name)
 
 
 def scopes(scenario: Scenario) -> Iterator[Scope]:
-    """Of each version, then of every version."""
+    """Yield the expectations of each version, then those of every trained version."""
     for index, version in enumerate(scenario.versions):
         yield Scope(scenario, version.expect, ("versions", index, "expect"), (index,), index)
     trained = tuple(index for index, version in enumerate(scenario.versions) if version.is_trained)
     yield Scope(scenario, scenario.every, ("every",), trained)
 
 
+def reference_of(scenario: Scenario, since: str, index: int) -> str | None:
+    """Return the name of the version that a version is compared with; None if nothing is compared there.
+
+    Args:
+        scenario: The scenario with the versions.
+        since: A version's name; or ``previous`` or ``first``, which for a trained version mean trained ones.
+        index: The place of the version that is compared.
+    """
+    versions = scenario.versions
+    if since not in (PREVIOUS, FIRST):
+        return None if any(each.name == since for each in versions[index:]) else since
+    of_models = versions[index].is_trained
+    earlier = [each.name for each in versions[:index] if each.is_trained or not of_models]
+    if not earlier:
+        return None
+    return earlier[0] if since == FIRST else earlier[-1]
+
+
 def not_earlier(name: str, scenario: Scenario, index: int) -> str | None:
-    """Why a name is none of a version before one; nothing where it is.
+    """Return why a name doesn't name an earlier version; None if it does.
 
     Args:
         name: The name.
-        scenario: Has the versions.
-        index: The place of the one that speaks of it.
+        scenario: The scenario with the versions.
+        index: The place of the version that must come later.
     """
     names = [version.name for version in scenario.versions]
     if name in names[:index]:

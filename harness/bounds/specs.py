@@ -1,94 +1,176 @@
-"""Which bounds are judged at a version: a change may have nothing there to be compared with."""
+"""Every bound of a scenario, listed once: what is judged, counted, selected and located."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from harness.bounds.quantities import Number, numbers
-from harness.bounds.scope import Scope
+from harness.bounds.explanation_bounds import AGREEMENTS
+from harness.bounds.quantities import Number, is_of_explanations, label_of, numbers
+from harness.bounds.scope import reference_of
+from harness.bounds.text_bounds import TEXTS
 from harness.errors import Location
-from harness.metrics import ADDED
-from harness.scenario.expectations import Bound, Expect, Explanations
+from harness.scenario.bound_spec import (
+    OF_CHANGES,
+    OF_VALUES,
+    BoundLocation,
+    BoundSpec,
+    Comparison,
+    Quantity,
+    Reference,
+)
+from harness.scenario.expectations import (
+    FIRST,
+    PREVIOUS,
+    Agreement,
+    Baseline,
+    Bound,
+    Change,
+    Expect,
+    Overlap,
+)
 from harness.scenario.model import Scenario
 
 
-def judged_at(scenario: Scenario, index: int) -> Iterator[tuple[str, str]]:
-    """Every bound that is judged at a version: the name of what is bounded, and the bound's kind.
+def bound_specs(scenario: Scenario) -> tuple[BoundSpec, ...]:
+    """Return every bound of a scenario, in the order in which they are judged.
 
-    Args:
-        scenario: Has the versions.
-        index: The version's place.
+    A bound that compares with an earlier version doesn't exist at a version without one, and a bound on added
+    rows doesn't exist at the first version, whose rows are all new.
     """
-    expect = scenario.expected_of(scenario.versions[index].name)
-    scope = Scope(scenario, expect, (), (index,), index)
-    for number in numbers(expect):
-        for bound in number.bounds:
-            if bound.on == "all":
-                yield from ((number.name, kind) for kind in _kinds(bound, scope))
-            elif scope.index != 0:
-                yield from ((f"{ADDED}{number.name}", kind) for kind in _kinds(bound, scope))
-    yield from ((name, "is") for name in _texts(expect))
-    yield from ((name, "min") for name in _agreements(expect.explanations or Explanations(), scope))
-
-
-def _kinds(bound: Bound, scope: Scope) -> Iterator[str]:
-    yield from (kind for kind in ("min", "max", "equals") if getattr(bound, kind) is not None)
-    for said in (bound.change, bound.baseline):
-        if said is not None and (said is not bound.change or _is_judged(bound.change.since, scope)):
-            yield from (f"change_{part}" for part in ("min", "max") if getattr(said, part) is not None)
-
-
-def _is_judged(since: str, scope: Scope) -> bool:
-    return scope.unknown(since, of_model=False) is None
-
-
-def _texts(expect: Expect) -> Iterator[str]:
-    columns = expect.columns
-    said = (
-        ("schema", columns and columns.exact),
-        ("schema", columns and columns.at_least),
-        ("operation", expect.operation),
-        ("same_data_as", expect.same_data_as),
+    return tuple(
+        spec for index in range(len(scenario.versions)) for spec in _VersionBounds(scenario, index).specs()
     )
-    return (name for name, value in said if value is not None)
 
 
-def _agreements(expect: Explanations, scope: Scope) -> Iterator[str]:
-    top = expect.top_k
-    if top is not None and _is_judged(top.since, scope):
-        yield f"top_{top.k}_overlap"
-    for name in ("sign_agreement", "rank_correlation"):
-        said = getattr(expect, name)
-        if said is not None and _is_judged(said.since, scope):
-            yield name
+def depends_on_explained_rows(spec: BoundSpec) -> bool:
+    """Whether the bounded quantity depends on which rows are explained."""
+    kind = spec.quantity.kind
+    return kind in AGREEMENTS or (kind not in TEXTS and is_of_explanations(spec.quantity))
 
 
-_FIELDS = {"schema": "columns"}
-"""Keys of the file that the model calls otherwise."""
+@dataclass(frozen=True)
+class _Limit:
+    """One part of a bound on a number, such as its ``min``."""
+
+    comparison: Comparison
+    value: float
+    part: Location
+    tolerance: float = 0.0
+    relative: bool = False
+    reference: Reference | None = None
 
 
-def numbers_at(scenario: Scenario, name: str) -> Iterator[tuple[Number, Location]]:
-    """Every number that is bounded at a version, and where its bounds stand."""
-    index = scenario.index_of(name)
-    own = {number.name for number in numbers(scenario.versions[index].expect)}
-    for number in numbers(scenario.expected_of(name)):
-        yield number, (*_root(index, is_own=number.name in own), *number.at)
+@dataclass(frozen=True)
+class _VersionBounds:
+    """The bounds of one version."""
+
+    scenario: Scenario
+    index: int
+
+    def specs(self) -> Iterator[BoundSpec]:
+        expect = self.scenario.expected_of(self._version)
+        for number in numbers(expect):
+            for index, bound in enumerate(number.bounds):
+                if bound.on == "all" or self.index > 0:
+                    yield from self._on_number(number, index, bound)
+        yield from self._on_texts(expect)
+        yield from self._on_agreements(expect)
+
+    @property
+    def _version(self) -> str:
+        return self.scenario.versions[self.index].name
+
+    def _on_number(self, number: Number, index: int, bound: Bound) -> Iterator[BoundSpec]:
+        quantity = number.quantity(on_added=bound.on == "added")
+        for limit in self._limits(bound):
+            spec = BoundSpec(
+                version=self._version,
+                quantity=quantity,
+                metric=label_of(quantity),
+                kind=limit.comparison.kind,
+                limit=limit.value,
+                tolerance=limit.tolerance,
+                relative=limit.relative,
+                reference=limit.reference,
+                location=self._location(number.at, index, limit.part),
+            )
+            yield self._marked(spec)
+
+    def _limits(self, bound: Bound) -> Iterator[_Limit]:
+        for comparison in OF_VALUES:
+            value: float | None = getattr(bound, comparison.key)
+            if value is not None:
+                tolerance = (bound.tolerance or 0.0) if comparison.side == "both" else 0.0
+                yield _Limit(comparison, value, (comparison.key,), tolerance)
+        if bound.change is not None:
+            reference = self._earlier(bound.change.since)
+            if reference is not None:
+                yield from _limits_of_change(bound.change, "change", reference)
+        if bound.baseline is not None:
+            version = bound.baseline.version or self._version
+            other = Reference(version=version, run=bound.baseline.source)
+            yield from _limits_of_change(bound.baseline, "baseline", other)
+
+    def _on_texts(self, expect: Expect) -> Iterator[BoundSpec]:
+        for text in TEXTS.values():
+            for expected in text.expected(expect):
+                spec = BoundSpec(
+                    version=self._version,
+                    quantity=Quantity(kind=text.kind, name=expected.name),
+                    metric=text.kind,
+                    kind="is",
+                    expected=expected.text,
+                    columns=dict(expected.columns),
+                    location=self._location((text.kind,)),
+                )
+                yield self._marked(spec)
+
+    def _on_agreements(self, expect: Expect) -> Iterator[BoundSpec]:
+        for agreement in AGREEMENTS.values():
+            keys = ("explanations", agreement.kind)
+            bound = expect.value_at(keys)
+            if not isinstance(bound, Overlap | Agreement):
+                continue
+            reference = self._earlier(bound.since)
+            if reference is not None:
+                k = bound.k if isinstance(bound, Overlap) else None
+                spec = BoundSpec(
+                    version=self._version,
+                    quantity=Quantity(kind=agreement.kind, k=k),
+                    metric=agreement.label.format(k=k),
+                    kind="min",
+                    limit=bound.min,
+                    reference=reference,
+                    location=self._location(keys),
+                )
+                yield self._marked(spec)
+
+    def _earlier(self, since: str) -> Reference | None:
+        name = reference_of(self.scenario, since, self.index)
+        return None if name is None else Reference(version=name, is_positional=since in (PREVIOUS, FIRST))
+
+    def _location(
+        self, keys: tuple[str, ...], index: int | None = None, part: Location = ()
+    ) -> BoundLocation:
+        """Return where the file sets a bound: the version's own expectations precede those of ``every``."""
+        is_own = self.scenario.versions[self.index].expect.value_at(keys) is not None
+        root: Location = ("versions", self.index, "expect") if is_own else ("every",)
+        return BoundLocation(root=root, keys=keys, index=index, part=part)
+
+    def _marked(self, spec: BoundSpec) -> BoundSpec:
+        is_caught = not {spec.name, spec.full_name}.isdisjoint(self.scenario.caught_by)
+        return spec.model_copy(update={"must_fail": True}) if is_caught else spec
 
 
-def place_of(scenario: Scenario, name: str, *keys: str) -> Location:
-    """Where something else than a number is said that a version must hold.
-
-    Args:
-        scenario: The scenario.
-        name: The version's.
-        keys: Its keys below ``expect`` or ``every``, such as ``explanations`` and ``top_k``.
-    """
-    index = scenario.index_of(name)
-    said: object = scenario.versions[index].expect
-    for key in keys:
-        said = getattr(said, _FIELDS.get(key, key), None)
-    return (*_root(index, is_own=said is not None), *keys)
-
-
-def _root(index: int, *, is_own: bool) -> Location:
-    return ("versions", index, "expect") if is_own else ("every",)
+def _limits_of_change(difference: Change | Baseline, key: str, reference: Reference) -> Iterator[_Limit]:
+    for comparison in OF_CHANGES:
+        value: float | None = getattr(difference, comparison.key)
+        if value is not None:
+            yield _Limit(
+                comparison,
+                value,
+                (key, comparison.key),
+                relative=difference.relative,
+                reference=reference,
+            )

@@ -1,42 +1,100 @@
-"""What must hold of a version and is no number: its schema, its operation, its data."""
+"""Bounds on what is not a number: the schema, the operation and the data of a version."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from harness.results import BoundResult, Verdict, VersionResult
-from harness.scenario.expectations import Schema
+from harness.results import VersionResult
+from harness.scenario.bound_spec import BoundSpec
+from harness.scenario.expectations import Expect
 
 Columns = Mapping[str, str]
 """Column to type, in order."""
+Versions = Mapping[str, VersionResult]
+"""The measured versions by name."""
+EXACT, AT_LEAST = "exact", "at_least"
 
 
-def schema(expected: Schema, version: VersionResult) -> Iterator[BoundResult]:
-    """Whether the version has the columns, in their types; each part by itself."""
-    found = version.data_schema
-    for how, columns in (("exactly", expected.exact), ("at least", expected.at_least)):
+@dataclass(frozen=True)
+class Expected:
+    """One expectation of a version, as the file sets it."""
+
+    text: str
+    name: str = ""
+    """Which part of the expectation it is, if there are several."""
+    columns: Columns = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a version has instead of, or as, the expected text."""
+
+    text: str = ""
+    holds: bool = False
+    reason: str = ""
+    """Why nothing is proven; empty if something is."""
+
+
+@dataclass(frozen=True)
+class TextBound:
+    """A kind of bound on what is not a number."""
+
+    kind: str
+    """Its key below ``expect`` or ``every``, which is its name in reports as well."""
+    expected: Callable[[Expect], Iterator[Expected]]
+    find: Callable[[BoundSpec, VersionResult, Versions], Found]
+
+
+def _expected_schema(expect: Expect) -> Iterator[Expected]:
+    if expect.columns is None:
+        return
+    for name, words in ((EXACT, "exactly"), (AT_LEAST, "at least")):
+        columns: Columns | None = getattr(expect.columns, name)
         if columns:
-            wrong = [*_lacking(columns, found)]
-            if columns is expected.exact:
-                wrong += _beyond(columns, found)
-            said = f"{how} {', '.join(f'{name} {kind}' for name, kind in columns.items())}"
-            yield _is("schema", said, "; ".join(wrong) or "as expected", holds=not wrong)
+            listed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+            yield Expected(f"{words} {listed}", name, columns)
 
 
-def operation(expected: str, version: VersionResult) -> BoundResult:
-    """Whether the version's Delta commit was of this operation."""
+def _find_schema(spec: BoundSpec, version: VersionResult, _versions: Versions) -> Found:
+    wrong = [*_lacking(spec.columns, version.data_schema)]
+    if spec.quantity.name == EXACT:
+        wrong += _beyond(spec.columns, version.data_schema)
+    return Found("; ".join(wrong) or "as expected", holds=not wrong)
+
+
+def _expected_operation(expect: Expect) -> Iterator[Expected]:
+    if expect.operation is not None:
+        yield Expected(expect.operation)
+
+
+def _find_operation(spec: BoundSpec, version: VersionResult, _versions: Versions) -> Found:
     if version.commit is None:
-        return _not_proven("operation", expected, f"the commit of {version.name} is not known")
+        return Found(reason=f"the commit of {version.name} is not known")
     found = version.commit.operation
-    return _is("operation", expected, found, holds=found.upper() == expected.strip().upper())
+    return Found(found, holds=found.upper() == spec.expected.strip().upper())
 
 
-def same_data(name: str, version: VersionResult, other: VersionResult | None) -> BoundResult:
-    """Whether the version has the same schema and the same rows as another one."""
+def _expected_data(expect: Expect) -> Iterator[Expected]:
+    if expect.same_data_as is not None:
+        yield Expected(expect.same_data_as)
+
+
+def _find_data(spec: BoundSpec, version: VersionResult, versions: Versions) -> Found:
+    other = versions.get(spec.expected)
     if other is None:
-        return _not_proven("same_data_as", name, f"version {name} was not measured")
+        return Found(reason=f"version {spec.expected} was not measured")
     found = _other_data(version, other)
-    return _is("same_data_as", name, found or "the same data", holds=not found)
+    return Found(found or "the same data", holds=not found)
+
+
+_ALL = (
+    TextBound("schema", _expected_schema, _find_schema),
+    TextBound("operation", _expected_operation, _find_operation),
+    TextBound("same_data_as", _expected_data, _find_data),
+)
+TEXTS: Mapping[str, TextBound] = {each.kind: each for each in _ALL}
+"""Every kind of bound on what is not a number, in the order in which they are judged."""
 
 
 def _other_data(version: VersionResult, other: VersionResult) -> str:
@@ -48,7 +106,7 @@ def _other_data(version: VersionResult, other: VersionResult) -> str:
 
 
 def _lacking(expected: Columns, found: Columns) -> Iterator[str]:
-    """Spark knows columns whatever their case."""
+    # Spark ignores the case of column names.
     kinds = {name.lower(): kind for name, kind in found.items()}
     for name, kind in expected.items():
         have = kinds.get(name.lower())
@@ -59,7 +117,7 @@ def _lacking(expected: Columns, found: Columns) -> Iterator[str]:
 
 
 def _beyond(expected: Columns, found: Columns) -> Iterator[str]:
-    """What else may not be, where these columns are expected and no others."""
+    """Yield what else is wrong if exactly these columns are expected, in this order."""
     names = {name.lower(): name for name in expected}
     for name in found:
         if name.lower() not in names:
@@ -73,27 +131,5 @@ def _beyond(expected: Columns, found: Columns) -> Iterator[str]:
 
 
 def _plain(kind: str) -> str:
-    """A type whatever its case and its blanks: Spark writes ``decimal(10,2)``."""
+    """Return a type without case and blanks: Spark writes ``decimal(10,2)``."""
     return "".join(kind.split()).lower()
-
-
-def _is(metric: str, expected: str, found: str, *, holds: bool) -> BoundResult:
-    return _text(metric, expected, found, Verdict.PASS if holds else Verdict.FAIL)
-
-
-def _not_proven(metric: str, expected: str, reason: str) -> BoundResult:
-    return _text(metric, expected, "", Verdict.NOT_PROVEN, reason)
-
-
-def _text(metric: str, expected: str, found: str, verdict: Verdict, reason: str = "") -> BoundResult:
-    return BoundResult(
-        metric=metric,
-        kind="is",
-        measured=None,
-        bound=None,
-        expected=expected,
-        found=found,
-        distance=None,
-        verdict=verdict,
-        reason=reason,
-    )

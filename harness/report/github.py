@@ -13,19 +13,15 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from harness.bounds.specs import numbers_at, place_of
-from harness.errors import HarnessError, Location, ScenarioError
+from harness.errors import HarnessError, ScenarioError
 from harness.files import sha256_of
 from harness.loading.document import Document, read_document
-from harness.metrics import ADDED
 from harness.parity.compare import Parity
 from harness.plan import Plan
 from harness.report import MARKDOWN
 from harness.report.parity_table import agreement
 from harness.report.terminal.console import write_line
-from harness.results import BoundResult, Result, Verdict
-from harness.scenario.expectations import Bound
-from harness.scenario.model import Scenario
+from harness.results import Result, Verdict
 from harness.views import formatting
 from harness.views.bound_table import bound_rows
 
@@ -34,13 +30,6 @@ if TYPE_CHECKING:
 
 _LARGEST_SUMMARY_BYTES = 1024 * 1024
 """GitHub takes no more of one step."""
-_TEXTS = {
-    "schema": ("schema",),
-    "operation": ("operation",),
-    "same_data_as": ("same_data_as",),
-    "sign_agreement": ("explanations", "sign_agreement"),
-    "rank_correlation": ("explanations", "rank_correlation"),
-}
 
 
 def is_there() -> bool:
@@ -86,8 +75,7 @@ def verdict_lines(plan: Plan, result: Result, parity: Parity | None = None) -> I
     bounds = [bound for version in result.versions for bound in version.bounds]
     for row, bound in zip(bound_rows(result.versions), bounds, strict=True):
         if row.verdict is not Verdict.PASS:
-            at = location_of(plan.scenario, row.version, bound)
-            line = None if document is None else document.line_of(at)
+            line = None if document is None else document.line_of(bound.spec.location.path)
             title = f"{result.scenario}: {row.version}: {bound.metric}"
             yield command(row.sentence, file=plan.scenario_file, line=line, title=title)
     if parity is not None and parity.verdict is not Verdict.PASS:
@@ -128,29 +116,6 @@ def add_summary(folder: Path) -> str | None:
     except OSError as error:
         return f"The report is not in the job's summary: {summary}: {error.strerror}."
     return None
-
-
-def location_of(scenario: Scenario, version: str, bound: BoundResult) -> Location:
-    """Where the scenario says what a bound holds a version to."""
-    for number, at in numbers_at(scenario, version):
-        for index, said in enumerate(number.bounds):
-            name = number.name if said.on == "all" else ADDED + number.name
-            if name == bound.metric and (part := _part(said, bound)):
-                return (*at, index, *part)
-    if bound.metric.startswith("top_"):
-        return place_of(scenario, version, "explanations", "top_k")
-    return place_of(scenario, version, *_TEXTS.get(bound.metric, ()))
-
-
-def _part(said: Bound, bound: BoundResult) -> Location:
-    """The part of a bound that says the same; nothing where none does."""
-    if bound.kind in ("min", "max", "equals"):
-        return (bound.kind,) if getattr(said, bound.kind) == bound.bound else ()
-    kind = bound.kind.removeprefix("change_")
-    run = "" if said.baseline is None else f" of {said.baseline.source}"
-    name = "baseline" if run and (bound.since or "").endswith(run) else "change"
-    difference = getattr(said, name)
-    return (name, kind) if difference is not None and getattr(difference, kind) == bound.bound else ()
 
 
 def _document_of(plan: Plan) -> Document | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
@@ -113,11 +114,11 @@ class Explanations(Model):
     """Feature to its share of all features' mean absolute weights, from 0 to 1."""
 
     def over(self, defaults: Explanations) -> Explanations:
-        """All that is said here, and the defaults where nothing is said; features one by one."""
-        said = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+        """Return these expectations over the defaults; features one by one."""
+        own = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
         for name in ("weight", "share"):
-            said[name] = {**getattr(defaults, name), **getattr(self, name)}
-        return defaults.model_copy(update=said)
+            own[name] = {**getattr(defaults, name), **getattr(self, name)}
+        return defaults.model_copy(update=own)
 
 
 class Expect(Model):
@@ -144,10 +145,27 @@ class Expect(Model):
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
     def over(self, defaults: Expect) -> Expect:
-        """All that is said here, and the defaults where nothing is said; metrics and columns one by one."""
-        said = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+        """Return these expectations over the defaults; metrics, columns and features one by one."""
+        own = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
         for name in ("nulls", "metrics", "coefficients"):
-            said[name] = {**getattr(defaults, name), **getattr(self, name)}
+            own[name] = {**getattr(defaults, name), **getattr(self, name)}
         if self.explanations and defaults.explanations:
-            said["explanations"] = self.explanations.over(defaults.explanations)
-        return defaults.model_copy(update=said)
+            own["explanations"] = self.explanations.over(defaults.explanations)
+        return defaults.model_copy(update=own)
+
+    def value_at(self, keys: Iterable[str]) -> object:
+        """Return what the file sets at a path below these expectations; None if nothing.
+
+        Args:
+            keys: The path as the file writes it, such as ``("explanations", "top_k")``.
+        """
+        value: object = self
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else _field_of(value, key)
+        return value
+
+
+def _field_of(model: object, key: str) -> object:
+    fields = type(model).model_fields if isinstance(model, Model) else {}
+    names = [name for name, field in fields.items() if (field.alias or name) == key]
+    return getattr(model, names[0]) if names else None

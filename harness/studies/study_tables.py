@@ -67,11 +67,8 @@ def _spread(bound: Calibrated) -> str:
 def _offer_cells(bound: Calibrated, offer: Offer | None) -> tuple[str, str, str]:
     if offer is None:
         return "none", _UNKNOWN, _UNKNOWN
-    sign = {"min": ">=", "max": "<=", "equals": "="}[bound.kind.removeprefix("change_")]
-    value = f"{100 * offer.value:.6g} %" if bound.relative else f"{offer.value:.6g}"
-    tolerance = f" ± {offer.tolerance:.3g}" if offer.tolerance else ""
     sees = _UNKNOWN if offer.sees is None else f"{max(offer.sees, 0.0):.2g}"
-    return f"{sign} {value}{tolerance}", _rate(offer.false_alarms), sees
+    return offer.of(bound.spec).limit_text, _rate(offer.false_alarms), sees
 
 
 def _rate(rate: float | None) -> str:
@@ -117,7 +114,7 @@ def _show_looks(console: Console, searched: Searched) -> None:
 
 
 def _look(name: str, bound: BoundResult) -> tuple[str, ...]:
-    found = formatting.number(bound.measured) if bound.bound is not None else bound.found
+    found = bound.found if bound.spec.comparison is None else formatting.number(bound.measured)
     return name, found, bound.text, formatting.verdict_words(bound.verdict)
 
 

@@ -96,7 +96,7 @@ def result_of(finished: Finished, folder: Path) -> Result:
         return finished.result
     file, log = folder / RESULT, folder / LOG
     if file.is_file():
-        return Result.model_validate_json(file.read_text(encoding="utf-8"))
+        return Result.from_json(file.read_text(encoding="utf-8"))
     if finished.interrupted:
         raise InterruptedRunError("Interrupted.")
     last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES_SHOWN:]

@@ -101,28 +101,28 @@ def headline(result: Result, parity: Parity | None = None) -> Headline:
 
 
 def _row(version: VersionResult, bound: BoundResult) -> BoundRow:
-    is_change = bound.kind in ("change_min", "change_max")
+    spec = bound.spec
     value = _value(version, bound)
-    distance = "" if bound.kind == "is" else _difference(bound, bound.distance)
+    distance = "" if spec.comparison is None else _difference(bound, bound.distance)
     return BoundRow(
         version=version.name,
-        metric=bound.metric,
+        metric=spec.metric,
         value=formatting.cut(value),
-        bound=formatting.cut(bound.text),
+        bound=formatting.cut(spec.text),
         distance=distance,
         verdict=bound.outcome,
         outcome=formatting.outcome_words(bound),
         sentence=f"{version.name}: {_sentence(bound, value, distance)}",
         reason=bound.reason,
-        since=(bound.since or "an earlier version") if is_change else None,
-        must_fail=bound.must_fail,
+        since=(spec.since or "an earlier version") if spec.is_change else None,
+        must_fail=spec.must_fail,
     )
 
 
 def _value(version: VersionResult, bound: BoundResult) -> str:
-    if bound.kind == "is":
+    if bound.spec.comparison is None:
         return bound.found or formatting.NOT_MEASURED
-    if bound.kind in ("change_min", "change_max"):
+    if bound.spec.is_change:
         return _difference(bound, bound.measured)
     return formatting.with_error(bound.measured, standard_error(bound.metric, version))
 
@@ -138,9 +138,9 @@ def _sentence(bound: BoundResult, value: str, distance: str) -> str:
     turned = ""
     if bound.must_fail:
         turned = ", as it must" if bound.verdict is Verdict.FAIL else ", and should have failed"
-    if bound.kind == "is":
+    if bound.spec.comparison is None:
         return f"{bound.metric}: found {value}; expected {bound.expected}{turned}"
-    verb = "changed by" if bound.kind in ("change_min", "change_max") else "is"
+    verb = "changed by" if bound.spec.is_change else "is"
     where = f"met with {distance.removeprefix('+')} to spare"
     if bound.verdict is Verdict.FAIL:
         where = f"missed by {distance.removeprefix('-')}"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isfinite
 
-from harness.bounds.measured_values import value_of
+from harness.bounds.explanation_bounds import AGREEMENTS
+from harness.bounds.quantities import value_of
 from harness.metrics import METRICS
 from harness.results import BoundResult, Measured, Result, Verdict, VersionResult
+from harness.scenario.bound_spec import BoundSpec, Quantity
 from harness.views import formatting
 from harness.views.bound_table import VERDICTS_WORST_FIRST, standard_error
 from harness.views.tables import changes_sign, ranked_features, weights_of
@@ -122,16 +125,15 @@ def changed_most(result: Result, many: int = 3) -> tuple[WeightChange, ...]:
 
 def metric_panels(result: Result) -> tuple[MetricPanel, ...]:
     """One for each number that has a bound at some version."""
-    bounded = dict.fromkeys(
-        bound.metric for version in result.versions for bound in version.bounds if bound.bound is not None
-    )
+    bounds = [bound for version in result.versions for bound in version.bounds]
+    bounded = {bound.metric: bound.spec for bound in bounds if bound.spec.comparison is not None}
     return tuple(
         MetricPanel(
             metric,
             METRICS[metric].meaning if metric in METRICS else "",
-            tuple(_point(metric, version, result) for version in result.versions),
+            tuple(_point(spec, version, result) for version in result.versions),
         )
-        for metric in bounded
+        for metric, spec in bounded.items()
     )
 
 
@@ -144,48 +146,57 @@ def weight_panels(result: Result) -> tuple[WeightPanel, ...]:
     )
 
 
-def _point(metric: str, version: VersionResult, result: Result) -> Point:
-    bounds = [bound for bound in version.bounds if bound.metric == metric]
+def _point(spec: BoundSpec, version: VersionResult, result: Result) -> Point:
+    bounds = [bound for bound in version.bounds if bound.metric == spec.metric]
     found = {bound.outcome for bound in bounds}
     return Point(
         version=version.name,
-        value=_value(metric, version, bounds),
-        standard_error=standard_error(metric, version),
+        value=_value(spec.quantity, version, bounds),
+        standard_error=standard_error(spec.metric, version),
         verdict=next((verdict for verdict in VERDICTS_WORST_FIRST if verdict in found), None),
         limits=tuple(limit for bound in bounds for limit in _limits(bound, version, result)),
     )
 
 
-def _value(metric: str, version: VersionResult, bounds: list[BoundResult]) -> Measured:
-    """How far explanations agree is no number of one version alone: only its bound has it."""
-    agreement = (bound.measured for bound in bounds if bound.kind == "min" and bound.since is not None)
-    return next(agreement, value_of(metric, version))
+def _value(quantity: Quantity, version: VersionResult, bounds: list[BoundResult]) -> Measured:
+    """Return the quantity at a version; how far explanations agree is measured by their bounds alone."""
+    if quantity.kind in AGREEMENTS:
+        return next((bound.measured for bound in bounds), None)
+    return value_of(quantity, version)
 
 
 def _limits(bound: BoundResult, version: VersionResult, result: Result) -> tuple[Limit, ...]:
-    if bound.bound is None:
+    """Return the limits of a bound on the scale of the quantity itself."""
+    spec = bound.spec
+    if spec.comparison is None or spec.limit is None:
         return ()
-    if bound.kind == "equals":
-        ends = {bound.bound - bound.tolerance, bound.bound + bound.tolerance}
+    if not spec.is_change:
+        ends = {end for end in spec.comparison.interval(spec.limit, spec.tolerance) if isfinite(end)}
         return tuple(Limit(end, relative=False) for end in sorted(ends))
-    if bound.kind in ("min", "max"):
-        return (Limit(bound.bound, relative=False),)
-    earlier = next((each for each in result.versions if each.name == bound.since), None)
-    before = _of_other_run(bound, version) if earlier is None else value_of(bound.metric, earlier)
+    before = _before(bound, version, result)
     if before is None:
         return ()
-    room = bound.bound * abs(before) if bound.relative else bound.bound
+    room = spec.limit * abs(before) if spec.relative else spec.limit
     return (Limit(before + room, relative=True),)
 
 
+def _before(bound: BoundResult, version: VersionResult, result: Result) -> Measured:
+    """Return the number from which a change is measured."""
+    reference = bound.spec.reference
+    if reference is None or reference.run is not None:
+        return _of_other_run(bound, version)
+    earlier = next((each for each in result.versions if each.name == reference.version), None)
+    return None if earlier is None else value_of(bound.spec.quantity, earlier)
+
+
 def _of_other_run(bound: BoundResult, version: VersionResult) -> Measured:
-    """What a change began from in a run that is not at hand: the value now, without the change."""
-    value, change = value_of(bound.metric, version), bound.measured
+    """Return the number in a run that is not at hand: the number now, without the change."""
+    value, change = value_of(bound.spec.quantity, version), bound.measured
     if value is None or change is None:
         return None
-    if not bound.relative:
+    if not bound.spec.relative:
         return value - change
-    # A share of the size of what was before: a change by -1 and more has several beginnings.
+    # A share of the size of the earlier number: a change of -1 and more has several possible starts.
     return value / (1 + change) if change > -1 and value > 0 else None
 
 

@@ -11,15 +11,22 @@ import pytest
 from harness.job import main
 from harness.job.clock import Clock
 from harness.results import BoundResult, Verdict, VersionResult
+from harness.scenario.bound_spec import BoundSpec, Quantity
 from tests.embedded.runner import changed, make_plan
 from tests.embedded.small import SMALL
 
 
 def bound(verdict: Verdict, *, must_fail: bool = False) -> BoundResult:
     """A bound on the rows."""
-    return BoundResult(
-        metric="rows", kind="min", measured=1, bound=2, distance=-1, verdict=verdict, must_fail=must_fail
+    spec = BoundSpec(
+        version="first",
+        quantity=Quantity(kind="rows"),
+        metric="rows",
+        kind="min",
+        limit=2,
+        must_fail=must_fail,
     )
+    return BoundResult(spec=spec, measured=1, distance=-1, verdict=verdict)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from harness.results import (
     Verdict,
     VersionResult,
 )
+from harness.scenario.bound_spec import BoundSpec, Quantity, Reference
 from harness.scenario.model import Scenario
 
 SOURCE = "data/lc_loan_2018q1.csv"
@@ -141,20 +142,28 @@ def explanation(per_sd: float, sd: float = 1.0) -> FeatureExplanation:
 
 
 def bound(metric: str = "cv_roc_auc", verdict: Verdict = Verdict.PASS, **changes: Any) -> BoundResult:
-    """A bound with the verdict that is asked for."""
+    """A judged bound with this verdict; the changes are those of its spec or of what was found."""
     measured: Measured = {Verdict.PASS: 0.65, Verdict.FAIL: 0.55, Verdict.NOT_PROVEN: None}[verdict]
-    return BoundResult.model_validate(
-        {
-            "metric": metric,
-            "kind": "min",
-            "measured": measured,
-            "bound": 0.6,
-            "distance": None if measured is None else measured - 0.6,
-            "verdict": verdict,
-            "reason": "" if measured is not None else "it could not be measured",
-        }
-        | changes
-    )
+    specified = {name: value for name, value in changes.items() if name in BoundSpec.model_fields}
+    found = {
+        "measured": measured,
+        "distance": None if measured is None else measured - 0.6,
+        "verdict": verdict,
+        "reason": "" if measured is not None else "it could not be measured",
+    } | {name: value for name, value in changes.items() if name not in specified}
+    spec: dict[str, Any] = {
+        "version": "march",
+        "quantity": Quantity(kind="metric", name=metric),
+        "metric": metric,
+        "kind": "min",
+        "limit": 0.6,
+    }
+    return BoundResult.model_validate({"spec": BoundSpec.model_validate(spec | specified), **found})
+
+
+def since(version: str, run: str | None = None) -> Reference:
+    """An earlier version, or a version of another run."""
+    return Reference(version=version, run=run)
 
 
 def result(versions: tuple[VersionResult, ...] | None = None, **changes: Any) -> Result:

@@ -123,11 +123,11 @@ def test_without_baselines_nothing_is_read(tmp_path: Path) -> None:
         (RUN[:-1] + "b", f"there is no run '{RUN[:-1]}b' in {{runs}}, and no file {{folder}}/{RUN[:-1]}b."),
         ("good/results.json", "there is no run 'good/results.json' in {runs}, and no file "),
         ("good", "good is a folder; name the result.json in it."),
-        ("good/text.json", "{folder}/good/text.json is no result of a run of this version"),
-        ("good/bytes.json", "{folder}/good/bytes.json is no result of a run of this version"),
+        ("good/text.json", "{folder}/good/text.json is not the result of a run of the harness."),
+        ("good/bytes.json", "{folder}/good/bytes.json is not the result of a run of the harness."),
         ("unfinished", "can't read the run unfinished: {runs}/unfinished/result.json: "),
-        ("abfss://a@b/result.json", "{elsewhere} abfss://a@b/result.json lies elsewhere."),
-        ("https://me:secret@b/r.json", "{elsewhere} its URI lies elsewhere."),
+        ("abfss://a@b/result.json", "{elsewhere} abfss://a@b/result.json is not on it."),
+        ("https://me:secret@b/r.json", "{elsewhere} its URI is not on it."),
         ("a\0b", "can't look for the run 'a\\x00b': "),
         ("good/broken.json", "the run good/broken.json ended early (JobError), "),
     ],
@@ -140,7 +140,7 @@ def test_a_run_that_is_not_there_is_told(source: str, message: str, tmp_path: Pa
     (tmp_path / "good" / "bytes.json").write_bytes(b"\xff\xfe")
     (runs / "unfinished").mkdir()
     [(found, at)] = _problems(_expecting(**{"from": source}), tmp_path, runs)
-    elsewhere = "a run is read from a file of this machine, and"
+    elsewhere = "a run is read from a file on this machine, and"
     assert found.startswith(message.format(runs=runs, folder=tmp_path, elsewhere=elsewhere))
     assert FROM == at
 

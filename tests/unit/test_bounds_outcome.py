@@ -6,6 +6,7 @@ import pytest
 
 from harness.bounds.judge import all_hold, judge_versions, overall
 from harness.results import BoundResult, Verdict
+from harness.scenario.bound_spec import BoundSpec, Quantity
 from tests.unit.bounds_samples import measured, scenario
 
 PASS, FAIL, NOT_PROVEN = Verdict.PASS, Verdict.FAIL, Verdict.NOT_PROVEN
@@ -13,15 +14,15 @@ AUC, ACCURACY = "test_roc_auc", "test_accuracy"
 
 
 def _bound(verdict: Verdict, *, must_fail: bool = False) -> BoundResult:
-    return BoundResult(
+    spec = BoundSpec(
+        version="march",
+        quantity=Quantity(kind="metric", name=ACCURACY),
         metric=ACCURACY,
         kind="min",
-        measured=None,
-        bound=0,
-        distance=None,
-        verdict=verdict,
+        limit=0,
         must_fail=must_fail,
     )
+    return BoundResult(spec=spec, measured=None, distance=None, verdict=verdict)
 
 
 @pytest.mark.parametrize(

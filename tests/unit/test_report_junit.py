@@ -164,7 +164,7 @@ def test_a_text_is_a_case_too() -> None:
         "operation",
         Verdict.FAIL,
         kind="is",
-        bound=None,
+        limit=None,
         measured=None,
         distance=None,
         expected="WRITE",

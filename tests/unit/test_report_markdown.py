@@ -167,7 +167,7 @@ def test_what_was_found_of_a_text_means_nothing_to_markdown() -> None:
         "schema",
         Verdict.FAIL,
         kind="is",
-        bound=None,
+        limit=None,
         measured=None,
         distance=None,
         expected="id int",

@@ -58,7 +58,7 @@ def test_a_run_without_its_plan_is_known_by_its_result() -> None:
 def test_bounds_that_turned_stand_first() -> None:
     """One that failed in one of the runs alone, and one that only one of them has."""
     held, failed = samples.bound("test_f1"), samples.bound("test_f1", Verdict.FAIL)
-    rows = samples.bound("rows", bound=1.0)
+    rows = samples.bound("rows", limit=1.0)
     pairs = bound_pairs(_one(bounds=(rows, held)), _one(bounds=(rows, failed, held)))
     assert [("test_f1", True), ("test_f1", True), ("rows", False)] == [
         (pair.column, pair.turned) for pair in pairs

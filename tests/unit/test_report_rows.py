@@ -28,7 +28,12 @@ def test_a_failed_bound_says_by_how_much() -> None:
 def test_a_failed_change_says_since_when() -> None:
     """A failed change's sentence names the earlier version."""
     bound = samples.bound(
-        verdict=Verdict.FAIL, kind="change_min", bound=-0.1, since="january", measured=-0.15, distance=-0.05
+        verdict=Verdict.FAIL,
+        kind="change_min",
+        limit=-0.1,
+        reference=samples.since("january"),
+        measured=-0.15,
+        distance=-0.05,
     )
     assert _only(bound) == (
         "march: cv_roc_auc changed by -0.1500; the bound is >= -0.1 since january, missed by 0.0500"
@@ -43,7 +48,7 @@ def test_a_bound_that_is_not_proven_says_why() -> None:
 
 def test_a_change_without_an_earlier_version_is_still_a_change() -> None:
     """A change whose earlier version is not named does not look like the metric itself."""
-    bound = samples.bound(kind="change_max", measured=0.01, since=None)
+    bound = samples.bound(kind="change_max", measured=0.01, reference=None)
     assert bound_rows((samples.version("march", 2, bounds=(bound,)),))[0].column == "cv_roc_auc, change"
 
 
@@ -154,7 +159,8 @@ def test_a_broken_run_stays_broken() -> None:
 )
 def test_a_relative_change_is_told_in_percent(changes: dict[str, Any], expected: str) -> None:
     """Value, bound and distance alike."""
-    said: dict[str, Any] = {"kind": "change_min", "bound": -0.1, "since": "january", "relative": True}
+    said: dict[str, Any] = {"kind": "change_min", "limit": -0.1, "relative": True}
+    said["reference"] = samples.since("january")
     said |= {"verdict": Verdict.FAIL}
     assert expected == _only(samples.bound(**said | changes))
 
@@ -163,7 +169,7 @@ _HELD = "march: cv_roc_auc is 0.6500 ± 0.037; the bound is >= 0.6, met with 0.0
 
 
 def _text(verdict: Verdict, found: str, **changes: Any) -> BoundResult:
-    said = {"metric": "operation", "kind": "is", "bound": None, "measured": None, "distance": None}
+    said = {"metric": "operation", "kind": "is", "limit": None, "measured": None, "distance": None}
     return samples.bound(verdict=verdict, **said | {"expected": "WRITE", "found": found} | changes)
 
 

@@ -84,7 +84,7 @@ def test_a_changes_limit_lies_relative_to_the_earlier_version() -> None:
 
 def test_an_equals_bound_with_tolerance_has_two_limits() -> None:
     """A tolerance is drawn as a range."""
-    bound = samples.bound("rows", kind="equals", bound=100, tolerance=5)
+    bound = samples.bound("rows", kind="equals", limit=100, tolerance=5)
     panel = plot_data.metric_panels(samples.result((samples.version("march", 2, bounds=(bound,)),)))[0]
     assert [limit.value for limit in panel.points[0].limits] == [95, 105]
 
@@ -97,6 +97,9 @@ def test_a_plots_text_has_every_number() -> None:
     )
 
 
+GOOD = samples.since("march", run="good")
+
+
 def _panels(*bounds: BoundResult) -> tuple[plot_data.MetricPanel, ...]:
     before = samples.version("february", 1, metrics={"test_log_loss": 0.5}, bounds=())
     now = samples.version("march", 2, metrics={"test_log_loss": 0.6}, bounds=bounds)
@@ -105,7 +108,7 @@ def _panels(*bounds: BoundResult) -> tuple[plot_data.MetricPanel, ...]:
 
 def test_a_relative_changes_limit_lies_on_the_metrics_scale() -> None:
     """A tenth more than 0.5."""
-    said = {"kind": "change_max", "bound": 0.1, "relative": True, "since": "february"}
+    said = {"kind": "change_max", "limit": 0.1, "relative": True, "reference": samples.since("february")}
     [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, **said))
     assert (plot_data.Limit(0.55, relative=True),) == panel.points[1].limits
 
@@ -117,7 +120,7 @@ def test_a_limit_since_another_run_is_worked_out_from_the_change(
     *, relative: bool, measured: float, limit: float | None
 ) -> None:
     """From 0.6 now and the change, there were 0.5 before; a share of all there was says nothing of it."""
-    said = {"kind": "change_max", "bound": 0.05, "since": "march of good", "relative": relative}
+    said = {"kind": "change_max", "limit": 0.05, "relative": relative, "reference": GOOD}
     [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, measured=measured, **said))
     assert ([] if limit is None else [pytest.approx(limit)]) == [
         each.value for each in panel.points[1].limits
@@ -126,19 +129,26 @@ def test_a_limit_since_another_run_is_worked_out_from_the_change(
 
 def test_a_limit_since_a_run_that_could_not_be_compared_is_not_drawn() -> None:
     """Without a change there is nothing to work it out from."""
-    said = {"kind": "change_max", "bound": 0.05, "since": "march of good"}
+    said = {"kind": "change_max", "limit": 0.05, "reference": GOOD}
     [panel] = _panels(samples.bound("test_log_loss", Verdict.NOT_PROVEN, measured=None, **said))
     assert () == panel.points[1].limits
 
 
 def test_a_text_has_no_plot() -> None:
     """There is no scale for it."""
-    assert () == _panels(samples.bound("schema", kind="is", bound=None, measured=None, distance=None))
+    assert () == _panels(samples.bound("schema", kind="is", limit=None, measured=None, distance=None))
 
 
 def test_an_agreement_is_drawn_where_it_was_measured() -> None:
     """It is no number of one version alone."""
-    bound = samples.bound("top_3_overlap", measured=1.0, bound=0.66, distance=0.34, since="february")
+    bound = samples.bound(
+        "top_3_overlap",
+        quantity={"kind": "top_k", "k": 3},
+        measured=1.0,
+        limit=0.66,
+        distance=0.34,
+        reference=samples.since("february"),
+    )
     [panel] = _panels(bound)
     assert [None, 1.0] == [point.value for point in panel.points]
 

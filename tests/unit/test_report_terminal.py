@@ -216,14 +216,19 @@ def test_texts_and_percents_are_shown() -> None:
         "operation",
         Verdict.FAIL,
         kind="is",
-        bound=None,
+        limit=None,
         measured=None,
         distance=None,
         expected="WRITE",
         found="MERGE",
     )
     relative = samples.bound(
-        kind="change_min", relative=True, measured=-0.05, bound=-0.1, distance=0.05, since="may"
+        kind="change_min",
+        relative=True,
+        measured=-0.05,
+        limit=-0.1,
+        distance=0.05,
+        reference=samples.since("may"),
     )
     shown = _shown(samples.result((samples.version("march", 2, bounds=(text, relative)),)))
     assert ["MERGE", "=", "WRITE", "✗", "fail"] == _line(shown, " operation ").split()[2:]

@@ -247,5 +247,5 @@ def test_a_result_of_another_version_is_told(tmp_path: Path, content: bytes) -> 
     """A file that holds something else is no result, and no traceback."""
     file = RunFolder.create(tmp_path, OLD).path / RESULT
     file.write_bytes(content)
-    with pytest.raises(NotThereError, match=f"{file} is no result of a run of this version"):
+    with pytest.raises(NotThereError, match=f"{file} is not the result of a run of the harness"):
         read_result(tmp_path, OLD)

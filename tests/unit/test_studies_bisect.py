@@ -208,8 +208,40 @@ def test_versions_that_are_not_trained_are_not_probed_but_may_have_done_it() -> 
     ],
 )
 def test_a_bound_is_named_as_caught_by_names_it(text: str, question: Question) -> None:
-    """With its kind or without; a metric may have a dot itself."""
-    assert (question, text) == (Question.of(text), str(question))
+    """A bound is selected with its kind or without, also if the quantity's own name has a dot."""
+    inquiry = _inquiry(
+        2,
+        metrics={"test_roc_auc": {"min": 0.6, "change": {"min": -0.1}}},
+        protocol={"writer": {"max": 7}},
+        nulls={"a.b": {"max": 0}},
+    )
+    assert (question, text) == (inquiry.question(text), str(question))
+
+
+@pytest.mark.parametrize(
+    ("expected", "depends"),
+    [
+        ({"metrics": {"lime_r2_mean": {"min": 0.5}}}, True),
+        ({"metrics": {"test_roc_auc": {"min": 0.5}}}, False),
+        ({"explanations": {"share": {"heat": {"max": 1}}}}, True),
+        ({"explanations": {"sign_agreement": {"min": 1}}}, True),
+        ({"explanations": {"top_k": {"k": 1, "min": 1}}}, True),
+        ({"schema": {"exact": {"id": "int"}}}, False),
+        ({"rows": 300}, False),
+    ],
+)
+def test_only_what_explanations_measure_depends_on_the_explained_rows(
+    expected: dict[str, Any], *, depends: bool
+) -> None:
+    """The first version is trained in each probe only if it determines what is compared."""
+    inquiry = _inquiry(2, **expected)
+    assert depends is inquiry.depends_on_explained_rows(Question(inquiry.specs[0].metric))
+
+
+def test_an_inquiry_asks_for_no_bound_that_must_fail() -> None:
+    """The search looks for the version at which a bound fails, whatever that means for the run."""
+    failing = named(2, **MIN).model_copy(update={"caught_by": ("v1.test_roc_auc",)})
+    assert [False] == [spec.must_fail for spec in Inquiry.into(failing).specs]
 
 
 def test_a_bound_that_the_last_version_lacks_is_a_mistake() -> None:

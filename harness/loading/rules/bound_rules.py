@@ -1,4 +1,4 @@
-"""What holds of the bounds on one number: they say something, and a number can meet them."""
+"""Rules on the bounds of one number: they set a limit, and some number can meet them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator
 
 from harness.bounds.quantities import Domain, Number
 from harness.errors import Location, Problem
+from harness.scenario.bound_spec import OF_CHANGES, OF_VALUES, Comparison
 from harness.scenario.expectations import Baseline, Bound, Change
 
-_PARTS = ("min", "max", "equals")
+_Limit = tuple[Comparison, float, float]
+"""How a number is compared, with which limit, and with which tolerance."""
 
 
 def bounds_problems(number: Number, at: Location) -> Iterator[Problem]:
-    """Everything that is wrong with the bounds on a number, but for the versions that they speak of."""
+    """Yield every problem with the bounds on a number, except with the versions that they compare with."""
     for index, bound in enumerate(number.bounds):
         yield from _bound(number, bound, (*at, index))
     yield from _together(number, at)
@@ -21,21 +23,21 @@ def bounds_problems(number: Number, at: Location) -> Iterator[Problem]:
 
 def excludes(number: Number, value: float) -> bool:
     """Whether the bounds on a number can be met, but not by this value."""
-    low, high = _interval(number.bounds, number.domain)
+    low, high = _interval(_limits_of(number.bounds), number.domain)
     return low <= high and not low <= value <= high
 
 
 def _bound(number: Number, bound: Bound, at: Location) -> Iterator[Problem]:
-    name = number.name
-    parts = (bound.min, bound.max, bound.equals, bound.change, bound.baseline)
+    name, limits = number.name, _limits_of([bound])
     if bound.tolerance is not None and bound.equals is None:
         yield Problem(f"the bound on '{name}' has a tolerance, but no equals.", (*at, "tolerance"))
-    elif all(part is None for part in parts):
-        yield Problem(f"the bound on '{name}' says nothing; give min, max, equals, change or baseline.", at)
+    elif not limits and bound.change is None and bound.baseline is None:
+        keys = ", ".join(comparison.key for comparison in OF_VALUES)
+        yield Problem(f"the bound on '{name}' says nothing; give {keys}, change or baseline.", at)
     else:
         yield from _empty(name, bound, at)
-    if not _is_possible([bound], number.domain):
-        yield Problem(f"no number can meet the bound on '{name}' ({_said([bound])}).", at)
+    if not _is_possible(limits, number.domain):
+        yield Problem(f"no number can meet the bound on '{name}' ({_listed(limits)}).", at)
     if bound.change is not None:
         yield from _difference(f"the change of '{name}'", bound.change, number, (*at, "change"))
     if bound.baseline is not None:
@@ -45,61 +47,65 @@ def _bound(number: Number, bound: Bound, at: Location) -> Iterator[Problem]:
             yield Problem(f"{what} names none.", (*at, "baseline", "from"))
 
 
-def _difference(what: str, said: Change | Baseline, number: Number, at: Location) -> Iterator[Problem]:
-    if said.min is None and said.max is None:
-        yield Problem(f"{what} says nothing; give min or max.", at)
+def _difference(what: str, difference: Change | Baseline, number: Number, at: Location) -> Iterator[Problem]:
+    limits = [*_limits(difference, OF_CHANGES)]
+    if not limits:
+        keys = " or ".join(comparison.key for comparison in OF_CHANGES)
+        yield Problem(f"{what} says nothing; give {keys}.", at)
     else:
-        yield from _empty(number.name, said, at)
-    domain = number.domain.of_relative_changes if said.relative else number.domain.of_changes
-    if not _is_possible([Bound(min=said.min, max=said.max)], domain):
-        parts = ", ".join(
-            f"{name} {value:g}" for name in ("min", "max") if (value := getattr(said, name)) is not None
-        )
-        yield Problem(f"no number can meet {what} ({parts}).", at)
+        yield from _empty(number.name, difference, at)
+    domain = number.domain.of_relative_changes if difference.relative else number.domain.of_changes
+    if not _is_possible(limits, domain):
+        yield Problem(f"no number can meet {what} ({_listed(limits)}).", at)
 
 
-def _empty(metric: str, said: Bound | Change | Baseline, at: Location) -> Iterator[Problem]:
-    for name in sorted(said.model_fields_set):
-        if getattr(said, name) is None:
+def _empty(metric: str, bound: Bound | Change | Baseline, at: Location) -> Iterator[Problem]:
+    for name in sorted(bound.model_fields_set):
+        if getattr(bound, name) is None:
             message = f"'{name}' of the bound on '{metric}' is empty; give a number, or leave it out."
             yield Problem(message, (*at, name))
 
 
 def _together(number: Number, at: Location) -> Iterator[Problem]:
-    """Several bounds on a number, each of which could be met by itself."""
+    """Yield a problem with bounds each of which can be met by itself, but not all of them together."""
     for on in ("all", "added"):
         bounds = [bound for bound in number.bounds if bound.on == on]
-        is_apart = len(bounds) > 1 and all(_is_possible([bound], number.domain) for bound in bounds)
-        if is_apart and not _is_possible(bounds, number.domain):
-            yield Problem(f"no number can meet all bounds on '{number.name}' ({_said(bounds)}).", at)
+        limits = _limits_of(bounds)
+        is_apart = len(bounds) > 1 and all(
+            _is_possible(_limits_of([bound]), number.domain) for bound in bounds
+        )
+        if is_apart and not _is_possible(limits, number.domain):
+            yield Problem(f"no number can meet all bounds on '{number.name}' ({_listed(limits)}).", at)
 
 
-def _said(bounds: Iterable[Bound]) -> str:
-    return ", ".join(
-        f"{name} {value:g}"
-        for bound in bounds
-        for name in _PARTS
-        if (value := getattr(bound, name)) is not None
-    )
+def _limits_of(bounds: Iterable[Bound]) -> list[_Limit]:
+    return [limit for bound in bounds for limit in _limits(bound, OF_VALUES)]
 
 
-def _is_possible(bounds: Iterable[Bound], domain: Domain) -> bool:
-    low, high = _interval(bounds, domain)
+def _limits(bound: Bound | Change | Baseline, comparisons: Iterable[Comparison]) -> Iterator[_Limit]:
+    tolerance = (bound.tolerance or 0.0) if isinstance(bound, Bound) else 0.0
+    for comparison in comparisons:
+        limit: float | None = getattr(bound, comparison.key)
+        if limit is not None:
+            yield comparison, limit, tolerance
+
+
+def _listed(limits: Iterable[_Limit]) -> str:
+    return ", ".join(f"{comparison.key} {limit:g}" for comparison, limit, _ in limits)
+
+
+def _is_possible(limits: Iterable[_Limit], domain: Domain) -> bool:
+    low, high = _interval(limits, domain)
     if domain.is_whole:
         low = math.ceil(low) if math.isfinite(low) else low
         high = math.floor(high) if math.isfinite(high) else high
     return low <= high
 
 
-def _interval(bounds: Iterable[Bound], domain: Domain) -> tuple[float, float]:
-    """What all parts of all bounds leave."""
+def _interval(limits: Iterable[_Limit], domain: Domain) -> tuple[float, float]:
+    """Return the smallest and the largest number in the domain that meet all limits."""
     low, high = domain.low, domain.high
-    for bound in bounds:
-        if bound.min is not None:
-            low = max(low, bound.min)
-        if bound.max is not None:
-            high = min(high, bound.max)
-        if bound.equals is not None:
-            low = max(low, bound.equals - (bound.tolerance or 0.0))
-            high = min(high, bound.equals + (bound.tolerance or 0.0))
+    for comparison, limit, tolerance in limits:
+        lowest, highest = comparison.interval(limit, tolerance)
+        low, high = max(low, lowest), min(high, highest)
     return low, high

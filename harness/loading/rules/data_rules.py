@@ -1,4 +1,4 @@
-"""What holds of expectations of a version's data: its columns, its commit and its protocol."""
+"""Rules on expectations of a version's data: its columns, its commit and its protocol."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OPERATIONS = {
 
 
 def data_problems(scope: Scope) -> Iterator[Problem]:
-    """Everything that is wrong with expectations of data, but for their numbers."""
+    """Yield every problem with expectations of data, except with their numbers."""
     if scope.expect.columns is not None:
         yield from _schema(scope.expect.columns, scope, (*scope.at, "schema"))
     yield from _nulls(scope)
@@ -59,7 +59,7 @@ def _apart(exact: dict[str, str], at_least: dict[str, str], at: Location) -> Ite
 
 
 def _needed(exact: dict[str, str], scope: Scope, at: Location) -> Iterator[Problem]:
-    """What a model is trained with must be among the columns."""
+    """Yield a problem if columns that training needs are not among the expected ones."""
     if not scope.is_of_models:
         return
     pipeline = scope.scenario.pipeline
@@ -83,21 +83,21 @@ def _nulls(scope: Scope) -> Iterator[Problem]:
 
 
 def _operation(scope: Scope) -> Iterator[Problem]:
-    said, own = scope.expect.operation, scope.own
-    if said is None:
+    operation, own = scope.expect.operation, scope.own
+    if operation is None:
         return
     at: Location = (*scope.at, "operation")
-    yield from blank(said, "operation", at)
-    if said.strip() and own is not None and len(own.steps) == 1:
-        yield from _operation_of(own, said, at)
+    yield from blank(operation, "operation", at)
+    if operation.strip() and own is not None and len(own.steps) == 1:
+        yield from _operation_of(own, operation, at)
 
 
-def _operation_of(version: Version, said: str, at: Location) -> Iterator[Problem]:
+def _operation_of(version: Version, expected: str, at: Location) -> Iterator[Problem]:
     if version.expect_error is not None:
-        message = f"version '{version.name}' must fail: it makes no commit that could be a '{said}'."
+        message = f"version '{version.name}' must fail: it makes no commit that could be a '{expected}'."
         yield Problem(message, at)
         return
     made = _OPERATIONS.get(version.kind)
-    if made is not None and version.declared_commits in (1, 2) and said.upper() != made:
-        message = f"the commit of version '{version.name}' is a {made}, and can't be a '{said}'."
-        yield Problem(message + did_you_mean(said.upper(), [made]), at)
+    if made is not None and version.declared_commits in (1, 2) and expected.upper() != made:
+        message = f"the commit of version '{version.name}' is a {made}, and can't be a '{expected}'."
+        yield Problem(message + did_you_mean(expected.upper(), [made]), at)

@@ -1,9 +1,10 @@
-"""What holds of expectations: they can be measured, compared and met."""
+"""Rules on expectations: they can be measured, compared and met."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.bounds.explanation_bounds import AGREEMENTS
 from harness.bounds.quantities import Number, numbers
 from harness.bounds.scope import Scope, not_earlier, scopes
 from harness.errors import Location, Problem
@@ -17,7 +18,7 @@ from harness.suggestions import did_you_mean
 
 
 def expectation_problems(scenario: Scenario) -> Iterator[Problem]:
-    """Everything that is wrong with what must hold of the versions."""
+    """Yield every problem with the expectations of the versions."""
     for scope in scopes(scenario):
         yield from _of_models(scope)
         for number in numbers(scope.expect):
@@ -32,7 +33,7 @@ def expectation_problems(scenario: Scenario) -> Iterator[Problem]:
 
 
 def _of_models(scope: Scope) -> Iterator[Problem]:
-    """What only a model has is not expected of a version without one."""
+    """Yield a problem if what only a model has is expected of a version without one."""
     if scope.is_of_models or scope.own is None:
         return
     for key in ("metrics", "coefficients", "explanations"):
@@ -43,14 +44,14 @@ def _of_models(scope: Scope) -> Iterator[Problem]:
 
 def _number(number: Number, scope: Scope) -> Iterator[Problem]:
     at: Location = (*scope.at, *number.at)
-    kind, name = number.at[0], str(number.at[-1])
-    if kind == "metrics":
-        yield from _metric(name, scope, at)
-    elif kind == "coefficients" and scope.scenario.pipeline.use is not None:
+    kind = number.kind.kind
+    if kind == "metric":
+        yield from _metric(number.own_name, scope, at)
+    elif kind == "coefficient" and scope.scenario.pipeline.use is not None:
         message = "'coefficients' are the built-in model's; bound 'explanations' instead."
         yield Problem(message, (*scope.at, "coefficients"))
     elif number.of_model:
-        yield from _feature(name, scope, at)
+        yield from _feature(number.own_name, scope, at)
     yield from bounds_problems(number, at)
     yield from _key(number, scope, at)
     for index, bound in enumerate(number.bounds):
@@ -86,10 +87,10 @@ def _feature(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
 
 
 def _key(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
-    """A model is trained only where the key names each row."""
+    """Yield a problem if bounds on the key rule out training, which needs a unique key without nulls."""
     own = scope.own
     is_trained = own is None or own.is_trained
-    if number.name in ("null_keys", "duplicate_keys") and is_trained and excludes(number, 0.0):
+    if number.kind.kind in ("null_keys", "duplicate_keys") and is_trained and excludes(number, 0.0):
         message = f"no version is trained unless its '{number.name}' are 0"
         yield Problem(f"{message}; say 'train: false', or expect 0.", at)
 
@@ -141,9 +142,9 @@ def _explanations(scope: Scope) -> Iterator[Problem]:
     at: Location = (*scope.at, "explanations")
     if not expect.model_fields_set:
         yield Problem("'explanations' says nothing; give top_k, sign_agreement, weight or another.", at)
-    for name in ("top_k", "sign_agreement", "rank_correlation"):
-        said: Overlap | Agreement | None = getattr(expect, name)
-        reason = None if said is None else scope.unknown(said.since, of_model=True)
+    for name in AGREEMENTS:
+        bound: Overlap | Agreement | None = getattr(expect, name)
+        reason = None if bound is None else scope.unknown(bound.since, of_model=True)
         if reason is not None:
             yield Problem(f"'{name}' can't be told: {reason}", (*at, name, "since"))
     pipeline = scope.scenario.pipeline

@@ -1,20 +1,20 @@
-"""What holds of the verdict that a scenario must come to, and of what is published."""
+"""Rules on the expected verdict of a scenario and on what it publishes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.bounds.specs import judged_at
+from harness.bounds.specs import bound_specs
 from harness.errors import Problem
 from harness.scenario.model import Scenario
 from harness.suggestions import did_you_mean
 
 _FEW = 8
-"""Names that a message lists."""
+"""How many names a message lists."""
 
 
 def outcome_problems(scenario: Scenario) -> Iterator[Problem]:
-    """Everything that is wrong with what the scenario must come to."""
+    """Yield every problem with the expected verdict and with publishing."""
     if scenario.verdict == "fail" and not scenario.caught_by:
         message = "the scenario must fail, and no bound is named by which; list it under 'caught_by'."
         yield Problem(message, ("verdict",))
@@ -22,24 +22,26 @@ def outcome_problems(scenario: Scenario) -> Iterator[Problem]:
         message = "'caught_by' names bounds that must fail; say 'verdict: fail', too."
         yield Problem(message, ("caught_by",))
     yield from _caught_by(scenario)
-    said = scenario.publish.model_fields_set
-    if not scenario.trained and "when" in said and scenario.publish.when != "never":
+    written = scenario.publish.model_fields_set
+    if not scenario.trained and "when" in written and scenario.publish.when != "never":
         message = "there is nothing to publish: no version is trained; leave 'when' out."
         yield Problem(message, ("publish", "when"))
 
 
 def _caught_by(scenario: Scenario) -> Iterator[Problem]:
-    judged = _judged(scenario)
-    of_kinds = [f"{name}.{kind}" for name, kinds in judged.items() for kind in kinds]
+    kinds: dict[str, dict[str, None]] = {}
+    for spec in bound_specs(scenario):
+        kinds.setdefault(spec.name, {})[spec.full_name] = None
+    full_names = [full_name for of_name in kinds.values() for full_name in of_name]
     for index, name in enumerate(scenario.caught_by):
         at = ("caught_by", index)
         if name in scenario.caught_by[:index]:
             yield Problem(f"'{name}' is named twice.", at)
-        elif len(judged.get(name, ())) > 1:
-            kinds = " or ".join(f"'{name}.{kind}'" for kind in judged[name])
-            yield Problem(f"'{name}' has several parts; name {kinds}.", at)
-        elif name not in judged and name not in of_kinds:
-            hint = did_you_mean(name, [*judged, *of_kinds]) or _listed(list(judged))
+        elif len(kinds.get(name, ())) > 1:
+            listed = " or ".join(f"'{full_name}'" for full_name in kinds[name])
+            yield Problem(f"'{name}' has several parts; name {listed}.", at)
+        elif name not in kinds and name not in full_names:
+            hint = did_you_mean(name, [*kinds, *full_names]) or _listed(list(kinds))
             yield Problem(f"there is no bound '{name}' that could fail.{hint}", at)
 
 
@@ -47,14 +49,3 @@ def _listed(names: list[str]) -> str:
     if not names:
         return " The scenario has none."
     return f" There are: {', '.join(names[:_FEW])}{' ...' if len(names) > _FEW else ''}."
-
-
-def _judged(scenario: Scenario) -> dict[str, list[str]]:
-    """Every bound that is judged, as ``VERSION.METRIC``, with its kinds."""
-    found: dict[str, list[str]] = {}
-    for index, version in enumerate(scenario.versions):
-        for name, kind in judged_at(scenario, index):
-            kinds = found.setdefault(f"{version.name}.{name}", [])
-            if kind not in kinds:
-                kinds.append(kind)
-    return found

@@ -80,11 +80,10 @@ def _place(loaded: LoadedScenario, searched: Searched) -> str:
 
 
 def failed_in(result: Result, inquiry: Inquiry) -> Question | None:
-    """The first bound that failed in a run and that the last version has, too; none where there is none."""
-    said = inquiry.said()
+    """Return the first bound that failed in a run and that the last version has, too; None without one."""
     for bound in chain.from_iterable(version.bounds for version in result.versions):
         question = Question(bound.metric, bound.kind)
-        if bound.verdict is Verdict.FAIL and question.among(said):
+        if bound.verdict is Verdict.FAIL and inquiry.selected(question):
             return question
     return None
 
@@ -135,7 +134,7 @@ class _Looks:
         Raises:
             NotProvenError: Its value proves nothing there.
         """
-        bounds = question.among(self._bounds(name, question))
+        bounds = tuple(each for each in self._bounds(name, question) if question.selects(each.spec))
         self.seen[name] = Look(name, bounds)
         for bound in bounds:
             if bound.verdict is Verdict.NOT_PROVEN:
@@ -144,7 +143,8 @@ class _Looks:
 
     def _bounds(self, name: str, question: Question | None) -> tuple[BoundResult, ...]:
         first = self.inquiry.scenario.trained[0]
-        same_rows = (first,) if question is None or question.is_of_explained_rows else ()
+        has_explanations = question is None or self.inquiry.depends_on_explained_rows(question)
+        same_rows = (first,) if has_explanations else ()
         for needed in (*self.inquiry.since(question), name):
             if needed not in self.known:
                 found = self.measure(needed, same_rows)

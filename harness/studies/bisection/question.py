@@ -1,74 +1,51 @@
-"""The bound that a search looks at, the same one at every version: pure functions."""
+"""The bound that a search examines, the same one at every version: pure functions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
 
-from harness.bounds.judge import Baselines, judge_versions
+from harness.bounds.judge import Baselines, judge
+from harness.bounds.specs import bound_specs, depends_on_explained_rows
 from harness.errors import UsageError
-from harness.metrics import ADDED
-from harness.results import BoundKind, BoundResult, VersionResult
-from harness.scenario.expectations import (
-    FIRST,
-    PREVIOUS,
-    Agreement,
-    Baseline,
-    Bounds,
-    Change,
-    Expect,
-    Overlap,
-)
+from harness.results import BoundResult, VersionResult
+from harness.scenario.bound_spec import BoundKind, BoundSpec, Reference
+from harness.scenario.expectations import Expect
 from harness.scenario.model import Publish, Scenario
-from harness.scenario.model_base import Model
 from harness.suggestions import did_you_mean
-
-_OF_EXPLAINED_ROWS = ("lime_", "weight(", "share(", "top_", "sign_agreement", "rank_correlation")
 
 
 @dataclass(frozen=True)
 class Question:
-    """A bound by its metric and, where one part of it is meant, its kind."""
+    """A bound by its metric and, if only one part of it is meant, its kind."""
 
     metric: str
     kind: BoundKind | None = None
 
-    @classmethod
-    def of(cls, text: str) -> Question:
-        """From ``METRIC`` or ``METRIC.KIND``, as ``caught_by`` names bounds."""
-        metric, _, last = text.rpartition(".")
-        for kind in get_args(BoundKind):
-            if metric and kind == last:
-                return cls(metric, kind)
-        return cls(text)
-
     def __str__(self) -> str:
         return self.metric if self.kind is None else f"{self.metric}.{self.kind}"
 
-    def among(self, bounds: Iterable[BoundResult]) -> tuple[BoundResult, ...]:
-        """The bounds that are meant."""
-        return tuple(each for each in bounds if each.metric == self.metric and self.kind in (None, each.kind))
-
-    @property
-    def is_of_explained_rows(self) -> bool:
-        """Whether it depends on which rows are explained: the first trained version decides."""
-        return self.metric.startswith(_OF_EXPLAINED_ROWS)
+    def selects(self, spec: BoundSpec) -> bool:
+        """Whether a bound is meant."""
+        return spec.metric == self.metric and self.kind in (None, spec.kind)
 
 
 @dataclass(frozen=True)
 class Inquiry:
-    """What the last version expects, held against any of the trained versions."""
+    """The bounds of the last trained version, to be judged at any trained version."""
 
     scenario: Scenario
-    """As the file says it."""
-    expect: Expect
-    """Of the last version; each change since the same version wherever it is judged."""
+    specs: tuple[BoundSpec, ...]
+    """The bounds; each change is since the same version wherever it is judged."""
     baselines: Baselines
 
     @classmethod
     def into(cls, scenario: Scenario, baselines: Baselines | None = None) -> Inquiry:
-        """What the last trained version must hold.
+        """Return the bounds of the last trained version.
+
+        Args:
+            scenario: The scenario as the file sets it.
+            baselines: The numbers of other runs that bounds compare with.
 
         Raises:
             UsageError: No model is trained at all.
@@ -76,64 +53,71 @@ class Inquiry:
         if not scenario.trained:
             raise UsageError(f"The scenario {scenario.name} trains no model: there is nothing to search.")
         first, last = scenario.trained[0], scenario.trained[-1]
-        said: Expect = _steady(_named(scenario.expected_of(last)), first, last)
-        return cls(scenario, said, baselines or {})
+        specs = tuple(_steady(spec, first) for spec in bound_specs(scenario) if spec.version == last)
+        return cls(scenario, specs, baselines or {})
 
     def bounds_at(self, name: str, measured: Mapping[str, VersionResult]) -> tuple[BoundResult, ...]:
-        """What comes of it at a version.
+        """Judge the bounds at a version; those that compare with a later one, or with itself, are left out.
 
         Args:
             name: The version.
-            measured: What is known by now, by version; the version itself among it.
+            measured: All versions measured so far by name, including this one.
         """
-        asking = self.scenario.model_copy(
-            update={
-                "every": Expect(),
-                "caught_by": (),
-                "versions": tuple(
-                    each.model_copy(update={"expect": self.expect if each.name == name else Expect()})
-                    for each in self.scenario.versions
-                ),
-            }
-        )
-        judged = judge_versions(asking, list(measured.values()), self.baselines)
-        return next(each.bounds for each in judged if each.name == name)
-
-    def said(self) -> tuple[BoundResult, ...]:
-        """Every bound, judged of nothing."""
-        last = self.scenario.trained[-1]
-        nothing = VersionResult(name=last, version=0, rows=0, fingerprint="", data_schema={})
-        return self.bounds_at(last, {last: nothing})
+        specs = [
+            spec.model_copy(update={"version": name})
+            for spec in self.specs
+            if self._is_comparable(spec.reference, name)
+        ]
+        return judge(specs, measured.values(), self.baselines)
 
     def question(self, text: str) -> Question:
-        """The question that a person asks.
+        """Return the question that a person asks by ``METRIC`` or ``METRIC.KIND``, as in ``caught_by``.
 
         Raises:
             UsageError: The last version has no such bound.
         """
-        asked, said = Question.of(text), self.said()
-        if asked.among(said):
-            return asked
-        known = sorted({f"{each.metric}.{each.kind}" for each in said} | {each.metric for each in said})
+        asked = {str(each): each for spec in self.specs for each in _questions(spec)}
+        if text in asked:
+            return asked[text]
+        known = sorted(asked)
         raise UsageError(
             f"--bound {text}: the last trained version, {self.scenario.trained[-1]}, has no such bound."
             f"{did_you_mean(text, known)}",
             remedy=f"It has {', '.join(known)}." if known else "It has none.",
         )
 
+    def selected(self, question: Question | None) -> tuple[BoundSpec, ...]:
+        """Return the bounds that are meant; all of them if there is no question."""
+        return tuple(spec for spec in self.specs if question is None or question.selects(spec))
+
     def since(self, question: Question | None) -> tuple[str, ...]:
-        """The versions that the bounds which are meant, or all bounds, are compared with."""
-        said = self.said() if question is None else question.among(self.said())
-        return tuple(dict.fromkeys(each.since for each in said if each.since in self.scenario.trained))
+        """Return the trained versions that the meant bounds compare with."""
+        references = [spec.reference for spec in self.selected(question)]
+        names = [each.version for each in references if each is not None and each.run is None]
+        return tuple(dict.fromkeys(name for name in names if name in self.scenario.trained))
 
     def candidates(self, question: Question) -> tuple[str, ...]:
-        """The trained versions to search: none before one that it is compared with."""
+        """Return the trained versions to search: none before one that the bound compares with."""
         trained = self.scenario.trained
         return trained[max((trained.index(each) for each in self.since(question)), default=0) :]
 
+    def depends_on_explained_rows(self, question: Question) -> bool:
+        """Whether a meant bound depends on which rows are explained: the first trained version decides."""
+        return any(depends_on_explained_rows(spec) for spec in self.selected(question))
+
+    def _is_comparable(self, reference: Reference | None, name: str) -> bool:
+        if reference is None or reference.run is not None:
+            return True
+        return self.scenario.index_of(reference.version) < self.scenario.index_of(name)
+
 
 def probe(scenario: Scenario, trained: Iterable[str]) -> Scenario:
-    """The scenario up to the last of these versions, trained at them alone; nothing expected or published."""
+    """Return the scenario up to the last of these versions, trained at them alone and without bounds.
+
+    Args:
+        scenario: The scenario as the file sets it.
+        trained: The versions to train at.
+    """
     wanted = set(trained)
     end = max(scenario.index_of(name) for name in wanted) + 1
     return scenario.model_copy(
@@ -151,25 +135,13 @@ def probe(scenario: Scenario, trained: Iterable[str]) -> Scenario:
     )
 
 
-def _named(expect: Expect) -> Expect:
-    """With metrics of added rows by a name of their own: the probed version alone is trained."""
-    metrics: dict[str, Bounds] = {}
-    for name, bounds in expect.metrics.items():
-        for bound in bounds:
-            key = ADDED + name if bound.on == "added" else name
-            metrics[key] = (*metrics.get(key, ()), bound.model_copy(update={"on": "all"}))
-    return expect.model_copy(update={"metrics": metrics})
+def _questions(spec: BoundSpec) -> tuple[Question, Question]:
+    return Question(spec.metric), Question(spec.metric, spec.kind)
 
 
-def _steady(said: Any, first: str, last: str) -> Any:
-    """With every comparison to the version before made one to the first, the same at each version."""
-    if isinstance(said, Change | Overlap | Agreement) and said.since in (PREVIOUS, FIRST):
-        return said.model_copy(update={"since": first})
-    if isinstance(said, Baseline):
-        return said.model_copy(update={"version": said.version or last})
-    if isinstance(said, Model):
-        names = type(said).model_fields
-        return said.model_copy(update={name: _steady(getattr(said, name), first, last) for name in names})
-    if isinstance(said, dict):
-        return {name: _steady(each, first, last) for name, each in said.items()}
-    return tuple(_steady(each, first, last) for each in said) if isinstance(said, tuple) else said
+def _steady(spec: BoundSpec, first: str) -> BoundSpec:
+    """Return a bound that means the same at each version: ``previous`` is replaced by the first version."""
+    reference = spec.reference
+    if reference is not None and reference.is_positional:
+        reference = Reference(version=first)
+    return spec.model_copy(update={"reference": reference, "must_fail": False})

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
-from harness.bounds.judge import Baselines, judge_versions, overall
+from harness.bounds.judge import Baselines, judge, overall
+from harness.bounds.specs import bound_specs
 from harness.metrics import ADDED, METRICS
-from harness.results import BoundKind, BoundResult, Measured, Model, Result, Verdict
+from harness.results import AboutBound, BoundResult, Measured, Model, Result, Verdict
+from harness.scenario.bound_spec import BoundKind, BoundSpec, Side
 from harness.scenario.expectations import Bound, Change, Expect
 from harness.scenario.model import Scenario
 from harness.studies.calibration.statistics import (
@@ -14,7 +17,6 @@ from harness.studies.calibration.statistics import (
     POWER,
     Limits,
     Sample,
-    Side,
     false_alarm_rate,
     propose,
     smallest_regression,
@@ -24,13 +26,6 @@ ASSUMPTION = (
     "Assumed: the values of other seeds are normally distributed. Another seed means other held-out rows, "
     "folds and samples of the same table; what other data would change is not in these numbers."
 )
-_SIDES: dict[BoundKind, Side] = {
-    "min": "min",
-    "max": "max",
-    "change_min": "min",
-    "change_max": "max",
-    "equals": "both",
-}
 _LOWER_IS_BETTER = ("test_log_loss",)
 _HIGHER_IS_BETTER = (
     "cv_roc_auc",
@@ -53,24 +48,29 @@ class Offer(Model):
     sees: Measured
     """The smallest regression that it fails at with a chance of ``POWER``; none where no value varied."""
 
+    def of(self, spec: BoundSpec) -> BoundSpec:
+        """Return a bound with the offered limit."""
+        return spec.model_copy(update={"limit": self.value, "tolerance": self.tolerance})
 
-class Calibrated(Model):
-    """One bound of one version over the repeated runs."""
 
-    version: str
-    metric: str
-    kind: BoundKind
-    since: str | None
-    relative: bool
-    must_fail: bool
+class Calibrated(AboutBound):
+    """One bound on a number over the repeated runs."""
+
+    derived: ClassVar[tuple[str, ...]] = ("version", *AboutBound.derived)
+
     values: tuple[float, ...]
     """By run; without those that prove nothing."""
     mean: Measured
     sd: Measured
     now: Offer | None
-    """The bound that is there; none where it was looked at without one."""
+    """The bound that the scenario sets; None if it sets none and only the number was examined."""
     proposed: Offer | None
-    """None where the values do not vary, are too few, must fail, or vary too much for any bound."""
+    """None if the values don't vary, are too few, must fail, or vary too much for any bound."""
+
+    @property
+    def version(self) -> str:
+        """The version of the bound."""
+        return self.spec.version
 
 
 class Calibration(Model):
@@ -113,99 +113,101 @@ def calibrate_bounds(
         baselines: What other runs have found, where bounds name some.
         every_metric: Also the metrics of quality that the scenario does not bound, and their changes.
     """
-    said = _by_bound(scenario, results, baselines)
-    bounds = {key: _calibrated(key, each, false_alarms, known=True) for key, each in said.items()}
+    specs = _numeric(bound_specs(scenario))
+    bounds = {
+        key: _calibrated(found, false_alarms, is_set=True)
+        for key, found in _judged(specs, results, baselines).items()
+    }
     if every_metric:
-        for key, each in _by_bound(_asking_for_all(scenario), results, None).items():
-            if key not in bounds and any(bound.measured is not None for bound in each):
-                bounds[key] = _calibrated(key, each, false_alarms, known=False)
+        asked = _numeric(bound_specs(_asking_for_all(scenario)))
+        for key, found in _judged(asked, results, None).items():
+            if key not in bounds and any(bound.measured is not None for bound in found):
+                bounds[key] = _calibrated(found, false_alarms, is_set=False)
     places = {version.name: place for place, version in enumerate(scenario.versions)}
     return tuple(sorted(bounds.values(), key=lambda each: places[each.version]))
 
 
 def passing(scenario: Scenario, results: Iterable[Result], baselines: Baselines | None = None) -> int:
-    """How many runs meet the scenario's bounds."""
-    verdicts = [
-        overall(
-            bound
-            for version in judge_versions(scenario, each.versions, baselines)
-            for bound in version.bounds
-        )
-        for each in results
-    ]
+    """Return how many runs meet the scenario's bounds."""
+    specs = bound_specs(scenario)
+    verdicts = [overall(judge(specs, each.versions, baselines)) for each in results]
     return verdicts.count(Verdict.PASS)
 
 
 _Key = tuple[str, str, BoundKind, str | None, bool]
+"""What two bounds with different limits have in common: version, metric, kind, reference, relative or not."""
 
 
-def _by_bound(
-    scenario: Scenario, results: Iterable[Result], baselines: Baselines | None
+def _key(spec: BoundSpec) -> _Key:
+    return spec.version, spec.metric, spec.kind, spec.since, spec.relative
+
+
+def _numeric(specs: Iterable[BoundSpec]) -> tuple[BoundSpec, ...]:
+    """Return the bounds on numbers; of two on the same number and side the first."""
+    first: dict[_Key, BoundSpec] = {}
+    for spec in specs:
+        if spec.comparison is not None:
+            first.setdefault(_key(spec), spec)
+    return tuple(first.values())
+
+
+def _judged(
+    specs: Sequence[BoundSpec], results: Iterable[Result], baselines: Baselines | None
 ) -> dict[_Key, list[BoundResult]]:
-    """Every bound on a number, as each run meets it; of two on the same number and side the first."""
-    bounds: dict[_Key, list[BoundResult]] = {}
+    """Judge each bound in each run."""
+    found: dict[_Key, list[BoundResult]] = {}
     for result in results:
-        of_run: dict[_Key, BoundResult] = {}
-        for version in judge_versions(scenario, result.versions, baselines):
-            for bound in version.bounds:
-                key = (version.name, bound.metric, bound.kind, bound.since, bound.relative)
-                of_run.setdefault(key, bound)
-        for key, bound in of_run.items():
-            if bound.kind in _SIDES:
-                bounds.setdefault(key, []).append(bound)
-    return bounds
+        for bound in judge(specs, result.versions, baselines):
+            found.setdefault(_key(bound.spec), []).append(bound)
+    return found
 
 
-def _calibrated(key: _Key, found: Sequence[BoundResult], rate: float, *, known: bool) -> Calibrated:
-    version, metric, kind, since, relative = key
+def _calibrated(found: Sequence[BoundResult], rate: float, *, is_set: bool) -> Calibrated:
+    spec = found[0].spec
     values = tuple(
         each.measured
         for each in found
         if each.measured is not None and each.verdict is not Verdict.NOT_PROVEN
     )
     sample = Sample.of(values) if len(values) >= FEWEST else None
-    first = found[0]
-    is_proposed = sample is not None and sample.sd and not first.must_fail
+    is_proposed = sample is not None and sample.sd and not spec.must_fail
     return Calibrated(
-        version=version,
-        metric=metric,
-        kind=kind,
-        since=since,
-        relative=relative,
-        must_fail=first.must_fail,
+        spec=spec,
         values=values,
         mean=None if sample is None else sample.mean,
         sd=None if sample is None else sample.sd,
-        now=_now(first, sample) if known else None,
-        proposed=_proposed(sample, kind, rate, _most(first)) if sample and is_proposed else None,
+        now=_now(spec, sample) if is_set else None,
+        proposed=_proposed(sample, spec, rate) if sample and is_proposed else None,
     )
 
 
-def _now(bound: BoundResult, sample: Sample | None) -> Offer | None:
-    if bound.bound is None:
+def _now(spec: BoundSpec, sample: Sample | None) -> Offer | None:
+    if spec.comparison is None or spec.limit is None:
         return None
-    return _offer(sample, _SIDES[bound.kind], bound.bound, bound.tolerance)
+    return _offer(sample, spec.comparison.side, spec.limit, spec.tolerance)
 
 
-def _proposed(sample: Sample, kind: BoundKind, rate: float, most: Limits) -> Offer | None:
-    """None where only a bound that every value meets would fail as seldom."""
-    side = _SIDES[kind]
+def _proposed(sample: Sample, spec: BoundSpec, rate: float) -> Offer | None:
+    """Return None if only a bound that every value meets would fail as seldom."""
+    if spec.comparison is None:
+        return None
+    side, most = spec.comparison.side, _most(spec)
     limits = propose(sample, side, rate)
     if limits.low is not None and limits.high is not None:
         return _offer(sample, side, (limits.low + limits.high) / 2, (limits.high - limits.low) / 2)
     if limits.low is not None:
-        says = most.low is None or limits.low > most.low
-        return _offer(sample, side, limits.low) if says else None
+        is_strict = most.low is None or limits.low > most.low
+        return _offer(sample, side, limits.low) if is_strict else None
     if limits.high is not None:
-        says = most.high is None or limits.high < most.high
-        return _offer(sample, side, limits.high) if says else None
+        is_strict = most.high is None or limits.high < most.high
+        return _offer(sample, side, limits.high) if is_strict else None
     return None
 
 
-def _most(bound: BoundResult) -> Limits:
-    """Between what a metric always lies: a bound there or beyond says nothing."""
-    definition = METRICS.get(bound.metric)
-    if bound.since is not None or definition is None or not definition.unit_interval:
+def _most(spec: BoundSpec) -> Limits:
+    """Return the range of a metric: a limit at its ends or beyond can't fail."""
+    definition = METRICS.get(spec.metric)
+    if spec.reference is not None or definition is None or not definition.unit_interval:
         return Limits()
     return Limits(0.0, 1.0)
 

@@ -1,4 +1,4 @@
-"""Proposed bounds as YAML that can be put into the scenario file."""
+"""Proposed bounds as YAML to paste into the scenario file."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
-from harness.metrics import METRICS
-from harness.studies.calibration.bound_offers import Calibrated, Calibration, Offer
-
-_OF_EXPLANATIONS = ("weight", "share")
+from harness.scenario.bound_spec import OF_CHANGES, BoundSpec
+from harness.studies.calibration.bound_offers import Calibrated, Calibration
 
 
 def snippet(calibration: Calibration) -> str:
-    """For each version with a proposed bound what to write under ``expect``; empty where there is none."""
+    """Return what to write under ``expect`` of each version with a proposed bound; empty if there is none."""
     versions = [
         {"name": name, "expect": expect}
         for name in dict.fromkeys(each.version for each in calibration.bounds)
@@ -28,46 +26,30 @@ def snippet(calibration: Calibration) -> str:
 
 
 def expectations(bounds: Iterable[Calibrated]) -> dict[str, Any]:
-    """The proposed bounds of one version, as the file says them."""
-    said: dict[str, Any] = {}
+    """Return the proposed bounds of one version, as the scenario file writes them."""
+    expect: dict[str, Any] = {}
     for each in bounds:
         if each.proposed is not None:
-            _add(said, each, each.proposed)
-    return said
+            _add(expect, each.proposed.of(each.spec))
+    return expect
 
 
-def _add(said: dict[str, Any], bound: Calibrated, offer: Offer) -> None:
-    name, _, of = bound.metric.partition("(")
-    if bound.metric in METRICS:
-        _say(said.setdefault("metrics", {}), bound.metric, bound, offer)
-    elif name == "nulls":
-        _say(said.setdefault("nulls", {}), of.removesuffix(")"), bound, offer)
-    elif name == "coefficient":
-        _say(said.setdefault("coefficients", {}), of.removesuffix(")"), bound, offer)
-    elif name in _OF_EXPLANATIONS:
-        inner = said.setdefault("explanations", {}).setdefault(name, {})
-        _say(inner, of.removesuffix(")"), bound, offer)
-    elif name.startswith("protocol."):
-        _say(said.setdefault("protocol", {}), name.removeprefix("protocol."), bound, offer)
-    elif bound.since is not None and bound.kind == "min":
-        said.setdefault("explanations", {}).update(_agreement(bound, offer))
+def _add(expect: dict[str, Any], spec: BoundSpec) -> None:
+    """Add a bound where its file sets it."""
+    *parents, last = spec.location.keys
+    for key in parents:
+        expect = expect.setdefault(key, {})
+    if spec.location.index is None:
+        expect[last] = spec.written()
     else:
-        _say(said, bound.metric, bound, offer)
+        _combine(expect.setdefault(last, []), spec.written())
 
 
-def _agreement(bound: Calibrated, offer: Offer) -> dict[str, Any]:
-    """A bound on how far two versions' explanations agree."""
-    name, k = bound.metric, {}
-    if name.startswith("top_"):
-        name, k = "top_k", {"k": int(name.split("_")[1])}
-    return {name: {**k, "since": bound.since, "min": offer.value}}
-
-
-def _say(said: dict[str, Any], name: str, bound: Calibrated, offer: Offer) -> None:
-    """Add a part to the bound on a number; what can't stand together makes a list."""
-    part = _part(bound, offer)
-    listed = said.setdefault(name, [])
+def _combine(listed: list[dict[str, Any]], part: dict[str, Any]) -> None:
+    """Add a part to the bounds on a number; what can't be one bound makes a list."""
     for other in listed:
+        if other.get("on") != part.get("on"):
+            continue
         key = next(iter(part))
         if key not in other:
             other.update(part)
@@ -79,27 +61,14 @@ def _say(said: dict[str, Any], name: str, bound: Calibrated, offer: Offer) -> No
 
 
 def _same_reference(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    bounds = ("min", "max")
-    return {name: value for name, value in one.items() if name not in bounds} == {
-        name: value for name, value in other.items() if name not in bounds
+    limits = {comparison.key for comparison in OF_CHANGES}
+    return {name: value for name, value in one.items() if name not in limits} == {
+        name: value for name, value in other.items() if name not in limits
     }
 
 
-def _part(bound: Calibrated, offer: Offer) -> dict[str, Any]:
-    if bound.kind == "equals":
-        return {"equals": offer.value, "tolerance": offer.tolerance}
-    if bound.since is None:
-        return {bound.kind: offer.value}
-    side = bound.kind.removeprefix("change_")
-    relative = {"relative": True} if bound.relative else {}
-    version, of, run = bound.since.partition(" of ")
-    if of:
-        return {"baseline": {"from": run, "version": version, **relative, side: offer.value}}
-    return {"change": {"since": bound.since, **relative, side: offer.value}}
-
-
 def _without_lists_of_one(values: Any) -> Any:
-    """A bound may stand without its list; versions may not."""
+    """Replace lists of one bound by that bound; versions stay a list."""
     if isinstance(values, dict):
         return {
             name: value[0]
@@ -114,7 +83,7 @@ _WIDTH = 110
 
 
 def as_yaml(values: Any) -> str:
-    """Mappings and lists a line each, in their order; innermost ones in braces."""
+    """Return YAML with a line for each key and item; only innermost mappings are in braces."""
     from ruamel.yaml import YAML
 
     yaml = YAML()

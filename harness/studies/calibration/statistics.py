@@ -15,7 +15,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+
+from harness.scenario.bound_spec import Side
 
 FEWEST = 3
 """Values from which a spread is told."""
@@ -23,9 +24,6 @@ POWER = 0.8
 """Chance with which a regression must be seen to count as one that can be."""
 
 _NO_SPREAD = 1e-12
-
-Side = Literal["min", "max", "both"]
-"""On which side a bound lies; ``both``: a value must be equal to one, up to a tolerance."""
 
 
 @dataclass(frozen=True)

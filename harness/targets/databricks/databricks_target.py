@@ -376,7 +376,7 @@ def _scratch_of(folder: Path) -> list[str]:
 def _result_of(content: bytes, version: str) -> Result:
     """The result, of the wheel that was sent: a warm cluster may have another one."""
     try:
-        result = Result.model_validate_json(content)
+        result = Result.from_json(content)
         ran = result.libraries.get("harness")
     except ValueError:
         result, ran = None, "of another version"

@@ -1,0 +1,97 @@
+"""The formats of ``result.json``, and how data of an older one become data of the current one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+CURRENT: Final = 2
+"""The format that this version of the harness writes."""
+
+
+class UnknownFormatError(ValueError):
+    """A result was written by a newer version of the harness."""
+
+    remedy = "Install that version of the harness, or a newer one."
+
+    def __init__(self, version: object) -> None:
+        super().__init__(
+            f"the result has format {version}, and this version of the harness reads formats 1 to {CURRENT}."
+        )
+
+
+def upgrade(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data of a result in the current format.
+
+    Args:
+        values: The data in any supported format; those without a ``format_version`` have format 1.
+
+    Raises:
+        UnknownFormatError: A newer version of the harness wrote them.
+    """
+    version = values.get("format_version", 1)
+    if not isinstance(version, int) or not 1 <= version <= CURRENT:
+        raise UnknownFormatError(version)
+    upgraded = dict(values)
+    for step in _STEPS[version - 1 :]:
+        upgraded = step(upgraded)
+    return {**upgraded, "format_version": CURRENT}
+
+
+def _from_1(values: dict[str, Any]) -> dict[str, Any]:
+    """Upgrade format 1: its bounds have no spec."""
+    return {**values, "versions": [_version_from_1(version) for version in values["versions"]]}
+
+
+def _version_from_1(version: dict[str, Any]) -> dict[str, Any]:
+    bounds = [_bound_from_1(bound, version["name"]) for bound in version.get("bounds", ())]
+    return {**version, "bounds": bounds}
+
+
+_STEPS: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (_from_1,)
+"""From each format to the next one."""
+
+_MEASURED = ("measured", "found", "distance", "verdict", "reason")
+_SPECIFIED = ("metric", "kind", "tolerance", "relative", "expected", "must_fail")
+_OF_NAME = re.compile(r"(nulls|coefficient|weight|share)\((.*)\)", re.DOTALL)
+_TOP = re.compile(r"top_(\d+)_overlap")
+_UNNAMED = (
+    "rows",
+    "null_keys",
+    "duplicate_keys",
+    "protocol.reader",
+    "protocol.writer",
+    "schema",
+    "operation",
+    "same_data_as",
+    "sign_agreement",
+    "rank_correlation",
+)
+
+
+def _bound_from_1(bound: dict[str, Any], version: str) -> dict[str, Any]:
+    spec = {name: bound[name] for name in _SPECIFIED if name in bound} | {
+        "version": version,
+        "quantity": _quantity_from_1(bound["metric"]),
+        "limit": bound["bound"],
+        "reference": _reference_from_1(bound.get("since")),
+    }
+    return {name: bound[name] for name in _MEASURED if name in bound} | {"spec": spec}
+
+
+def _quantity_from_1(metric: str) -> dict[str, Any]:
+    """Return the quantity that format 1 has by its name in reports alone."""
+    if of_name := _OF_NAME.fullmatch(metric):
+        return {"kind": of_name[1], "name": of_name[2]}
+    if top := _TOP.fullmatch(metric):
+        return {"kind": "top_k", "k": int(top[1])}
+    return {"kind": metric} if metric in _UNNAMED else {"kind": "metric", "name": metric}
+
+
+def _reference_from_1(since: str | None) -> dict[str, Any] | None:
+    if since is None:
+        return None
+    # Names of versions have no blanks, so the first " of " is the one before the run.
+    version, _, run = since.partition(" of ")
+    return {"version": version, "run": run or None}
