@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from harness.errors import Location, Problem
+from harness.scenario.bound_spec import LIMITS_OF_CHANGES, LIMITS_OF_VALUES
 from harness.scenario.model import Scenario
 from harness.scenario.steps import Read
 from harness.suggestions import asked, did_you_mean, nearest
@@ -36,9 +37,9 @@ _WORDS = {
 }
 """What the validator finds, in words of the file; its own are about Python."""
 _WORDS_OF_MODELS = {
-    "Bound": "should be a number, or a mapping with min, max, equals, change or baseline",
-    "Change": "should be a mapping with min or max",
-    "Baseline": "should be a mapping with from, and with min or max",
+    "Bound": f"should be a number, or a mapping with {LIMITS_OF_VALUES}, change or baseline",
+    "Change": f"should be a mapping with {LIMITS_OF_CHANGES}",
+    "Baseline": f"should be a mapping with from, and with {LIMITS_OF_CHANGES}",
     "Source": "should be a path, or a mapping with a path",
     "Loans": "should be a mapping with rows",
     "Read": "should be a version's number, 'latest' or a time",

@@ -70,6 +70,9 @@ OF_VALUES = tuple(each for each in _ALL if not each.is_change)
 """What a bound can compare the number itself with."""
 OF_CHANGES = tuple(each for each in _ALL if each.is_change)
 """What ``change`` and ``baseline`` can compare a difference with."""
+LIMITS_OF_VALUES = ", ".join(each.key for each in OF_VALUES)
+LIMITS_OF_CHANGES = " or ".join(each.key for each in OF_CHANGES)
+"""The keys of these limits, as messages list them."""
 
 
 class Quantity(Model):

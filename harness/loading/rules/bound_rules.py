@@ -7,7 +7,13 @@ from collections.abc import Iterable, Iterator
 
 from harness.bounds.quantities import Domain, Number
 from harness.errors import Location, Problem
-from harness.scenario.bound_spec import OF_CHANGES, OF_VALUES, Comparison
+from harness.scenario.bound_spec import (
+    LIMITS_OF_CHANGES,
+    LIMITS_OF_VALUES,
+    OF_CHANGES,
+    OF_VALUES,
+    Comparison,
+)
 from harness.scenario.expectations import Baseline, Bound, Change
 
 _Limit = tuple[Comparison, float, float]
@@ -32,8 +38,8 @@ def _bound(number: Number, bound: Bound, at: Location) -> Iterator[Problem]:
     if bound.tolerance is not None and bound.equals is None:
         yield Problem(f"the bound on '{name}' has a tolerance, but no equals.", (*at, "tolerance"))
     elif not limits and bound.change is None and bound.baseline is None:
-        keys = ", ".join(comparison.key for comparison in OF_VALUES)
-        yield Problem(f"the bound on '{name}' says nothing; give {keys}, change or baseline.", at)
+        message = f"the bound on '{name}' says nothing; give {LIMITS_OF_VALUES}, change or baseline."
+        yield Problem(message, at)
     else:
         yield from _empty(name, bound, at)
     if not _is_possible(limits, number.domain):
@@ -50,8 +56,7 @@ def _bound(number: Number, bound: Bound, at: Location) -> Iterator[Problem]:
 def _difference(what: str, difference: Change | Baseline, number: Number, at: Location) -> Iterator[Problem]:
     limits = [*_limits(difference, OF_CHANGES)]
     if not limits:
-        keys = " or ".join(comparison.key for comparison in OF_CHANGES)
-        yield Problem(f"{what} says nothing; give {keys}.", at)
+        yield Problem(f"{what} says nothing; give {LIMITS_OF_CHANGES}.", at)
     else:
         yield from _empty(number.name, difference, at)
     domain = number.domain.of_relative_changes if difference.relative else number.domain.of_changes

@@ -1,0 +1,241 @@
+"""Results of the first format, kept as that version of the harness wrote them, and of formats to come."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.authoring.scenario_list import list_scenarios
+from harness.bounds.baselines import read_baselines
+from harness.bounds.judge import judge, judge_versions
+from harness.bounds.specs import bound_specs
+from harness.cli import app
+from harness.errors import ExitCode, NotThereError, ScenarioError
+from harness.files import write_text
+from harness.parity.compare import compare
+from harness.plan import Plan
+from harness.report.comparison_page import Run, render_comparison
+from harness.report.markdown import render_markdown
+from harness.result_formats import CURRENT, UnknownFormatError, upgrade
+from harness.results import Result, Verdict
+from harness.runs import PLAN, RESULT, find_run, read_result
+from harness.scenario.bound_spec import BoundSpec
+from harness.scenario.model import Scenario
+from harness.studies.bisection.bisect_runs import failed_in
+from harness.studies.bisection.question import Inquiry
+from harness.studies.calibration.bound_offers import calibrate_bounds
+from harness.studies.study_runs import newest_result, stored_runs
+from tests.unit import bounds_samples, report_samples
+
+SAMPLES = Path(__file__).parent / "samples"
+FIRST = (SAMPLES / "result_1.json").read_text(encoding="utf-8")
+"""A run of the shipped scenario."""
+EVERY_BOUND = (SAMPLES / "bounds_1.json").read_text(encoding="utf-8")
+"""A bound of each kind on each quantity, judged by that version."""
+RUN = "20261129-084527-three_versions-2357"
+
+
+@pytest.fixture(name="runs")
+def _runs(tmp_path: Path) -> Path:
+    """A folder with the run of the first format."""
+    write_text(tmp_path / "runs" / RUN / RESULT, FIRST)
+    return tmp_path / "runs"
+
+
+def _as_written(text: str) -> Any:
+    """The bounds of each version, as the first format has them."""
+    return [version["bounds"] for version in json.loads(text)["versions"]]
+
+
+@pytest.mark.parametrize("text", [FIRST, EVERY_BOUND], ids=["shipped scenario", "every bound"])
+def test_an_older_result_keeps_everything_it_says_of_its_bounds(text: str) -> None:
+    """Programs that read result.json find the same values at the same keys of a bound as before."""
+    upgraded = json.loads(Result.from_json(text).model_dump_json(by_alias=True))
+    assert CURRENT == upgraded["format_version"]
+    found = [
+        [{key: bound[key] for key in bound if key != "spec"} for bound in version["bounds"]]
+        for version in upgraded["versions"]
+    ]
+    assert _as_written(text) == found
+
+
+def test_a_current_result_is_read_as_it_was_written() -> None:
+    """Nothing is upgraded twice."""
+    result = report_samples.result()
+    assert result == Result.from_json(result.model_dump_json(by_alias=True))
+    assert Result.from_json(FIRST) == Result.from_json(Result.from_json(FIRST).model_dump_json(by_alias=True))
+
+
+def _without_location(spec: BoundSpec) -> dict[str, Any]:
+    return spec.model_dump(exclude={"location": True, "columns": True, "reference": {"is_positional"}})
+
+
+def test_an_older_bound_is_of_the_same_quantity() -> None:
+    """What the first format has in a name is a quantity and a reference, as the scenario sets them today."""
+    scenario = bounds_samples.scenario(
+        [{"name": "one"}, {"name": "two", "expect": EXPECT}], verdict="fail", caught_by=["two.rows.max"]
+    )
+    result = Result.from_json(EVERY_BOUND)
+    today = [_without_location(spec) for spec in bound_specs(scenario)]
+    older = [_without_location(bound.spec) for bound in result.versions[1].bounds]
+    for spec in today:  # The first format does not tell these.
+        spec["quantity"]["on_added"] = False
+        if spec["metric"] == "schema":
+            spec["quantity"]["name"] = ""
+    assert today == older
+
+
+EXPECT: dict[str, Any] = {
+    "rows": {"min": 90, "max": 110},
+    "null_keys": 0,
+    "duplicate_keys": 0,
+    "nulls": {"a (b)": {"max": 0.1}},
+    "protocol": {"reader": 1, "writer": {"max": 7}},
+    "metrics": {
+        "test_roc_auc": [
+            {"min": 0.6, "change": {"since": "previous", "relative": True, "min": -0.1, "max": 0.5}},
+            {"min": 0.5, "on": "added"},
+        ],
+        "test_f1": {
+            "equals": 0.5,
+            "tolerance": 0.01,
+            "baseline": {"from": "good runs/best of all.json", "max": 0.1},
+        },
+    },
+    "coefficients": {"dti": {"max": 1}},
+    "schema": {"exact": {"id": "int"}, "at_least": {"id": "int"}},
+    "operation": "WRITE",
+    "same_data_as": "one",
+    "explanations": {
+        "top_k": {"k": 1, "min": 1},
+        "sign_agreement": {"min": 0.5},
+        "rank_correlation": {"min": 0},
+        "weight": {"dti": {"min": -1}},
+        "share": {"amount": {"max": 0.9}},
+    },
+}
+
+
+def test_bounds_are_judged_as_by_the_first_format() -> None:
+    """The numbers of an older result lead to the same verdicts, distances and reasons today."""
+    scenario = bounds_samples.scenario(
+        [{"name": "one"}, {"name": "two", "expect": EXPECT}], verdict="fail", caught_by=["two.rows.max"]
+    )
+    versions = Result.from_json(EVERY_BOUND).versions
+    baselines = {"good runs/best of all.json": {"two": {"test_f1": 0.45}}}
+    judged = judge(bound_specs(scenario), versions, baselines)
+    found = [json.loads(bound.model_dump_json(exclude={"spec"})) for bound in judged]
+    assert _as_written(EVERY_BOUND)[1] == found
+    assert {Verdict.PASS, Verdict.FAIL, Verdict.NOT_PROVEN} == {bound.verdict for bound in judged}
+
+
+def test_an_older_run_is_listed(runs: Path, tmp_path: Path) -> None:
+    """``list`` shows its verdict beside its scenario."""
+    shipped = Path("scenarios/three_versions.yaml").read_text(encoding="utf-8")
+    write_text(tmp_path / "scenarios" / "three_versions.yaml", shipped)
+    [listed] = list_scenarios(tmp_path / "scenarios", runs)
+    assert "pass" == listed.newest
+
+
+def test_an_older_run_is_compared(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``compare`` holds it against a newer one, and its page shows both."""
+    monkeypatch.setenv("HARNESS_HOME", str(runs.parent))
+    newer = Result.from_json(FIRST).model_copy(update={"run_id": "20261130-084527-three_versions-2358"})
+    write_text(runs / newer.run_id / RESULT, newer.model_dump_json(by_alias=True))
+    page = tmp_path / "page.html"
+    done = CliRunner().invoke(app, ["compare", RUN, newer.run_id, "--html", str(page)])
+    assert (ExitCode.PASS, True) == (done.exit_code, page.exists()), done.output
+
+
+def test_an_older_run_is_shown_in_reports(runs: Path) -> None:
+    """Its bounds are rows as any other's."""
+    result = find_run(runs, RUN).read_result()
+    text = render_markdown(report_samples.plan(), result)
+    assert "0.0273" in text
+    parity = compare(result, result)
+    assert "change" in render_comparison(Run(result, None), Run(result, None), parity)
+
+
+def test_an_older_run_is_a_baseline(runs: Path, tmp_path: Path) -> None:
+    """Bounds compare with its numbers."""
+    bound = {"baseline": {"from": RUN, "min": -0.1}}
+    scenario = bounds_samples.scenario(
+        [{"name": "march", "expect": {"metrics": {"cv_roc_auc": bound}, "nulls": {"dti": bound}}}]
+    )
+    found = read_baselines(scenario, tmp_path, runs)[RUN]["march"]
+    assert {"cv_roc_auc", "train_positives", "nulls(dti)"} == set(found)
+    assert json.loads(FIRST)["versions"][2]["metrics"]["cv_roc_auc"] == found["cv_roc_auc"]
+
+
+def _store_plan(runs: Path, scenario: Scenario) -> Plan:
+    plan = report_samples.plan(run_id=RUN, scenario=scenario)
+    write_text(runs / RUN / PLAN, plan.model_dump_json(by_alias=True))
+    return plan
+
+
+def test_an_older_run_counts_as_a_repeat(runs: Path) -> None:
+    """``calibrate`` takes it, and its numbers lead to a spread with others."""
+    scenario = report_samples.scenario()
+    plan = _store_plan(runs, scenario)
+    [(_, stored)] = stored_runs(runs, plan)
+    assert RUN == stored.run_id
+    found = calibrate_bounds(scenario, [stored] * 3, 0.01)
+    assert len(found) == len(bound_specs(scenario))
+
+
+def test_an_older_run_tells_which_bound_to_bisect(runs: Path) -> None:
+    """The first bound that failed in it is the question."""
+    scenario = report_samples.scenario()
+    _store_plan(runs, scenario)
+    stored = newest_result(runs, "three_versions")
+    assert stored is not None
+    bounds = stored.versions[2].bounds
+    failed = bounds[2].model_copy(update={"verdict": Verdict.FAIL})
+    versions = (*stored.versions[:2], stored.versions[2].model_copy(update={"bounds": (failed,)}))
+    question = failed_in(stored.model_copy(update={"versions": versions}), Inquiry.into(scenario))
+    assert f"{failed.metric}.{failed.kind}" == str(question)
+
+
+def test_judging_an_older_result_again_records_where_its_bounds_are_set() -> None:
+    """The verdicts stay, and each bound has a location."""
+    result = Result.from_json(FIRST)
+    judged = judge_versions(report_samples.scenario(), result.versions)
+    assert all(bound.spec.location.path for version in judged for bound in version.bounds)
+
+
+@pytest.mark.parametrize("version", [CURRENT + 1, 0, "2", None, 1.5])
+def test_a_result_of_an_unknown_format_is_an_error_with_a_remedy(version: object, tmp_path: Path) -> None:
+    """A newer harness has written it: nothing of it is guessed."""
+    values = {**json.loads(FIRST), "format_version": version}
+    with pytest.raises(UnknownFormatError, match=f"the result has format {version}, and this version"):
+        upgrade(values)
+    write_text(tmp_path / RUN / RESULT, json.dumps(values))
+    with pytest.raises(NotThereError) as raised:
+        read_result(tmp_path, RUN)
+    assert f"{tmp_path / RUN / RESULT}: the result has format {version}" in raised.value.message
+    assert "Install that version of the harness, or a newer one." == raised.value.remedy
+
+
+def test_a_baseline_of_a_newer_format_is_an_error_at_its_bound(tmp_path: Path, runs: Path) -> None:
+    """The message names the file and what to do, at the line of the baseline."""
+    newer = {**json.loads(FIRST), "format_version": CURRENT + 1}
+    write_text(runs / RUN / RESULT, json.dumps(newer))
+    bound = {"baseline": {"from": RUN, "min": 0}}
+    scenario = bounds_samples.scenario([{"name": "march", "expect": {"rows": bound}}])
+    with pytest.raises(ScenarioError) as raised:
+        read_baselines(scenario, tmp_path, runs)
+    [problem] = raised.value.problems
+    assert f"can't read the run {RUN}" in problem.message
+    assert "Install that version" in problem.message
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "1", '{"versions": 1}', '{"versions": [{"bounds": [{}], "name": "one"}]}', "{}", "{"]
+)
+def test_what_is_not_a_result_is_a_value_error(text: str) -> None:
+    """No other exception comes out of a file that holds something else."""
+    with pytest.raises(ValueError, match=r".") as raised:
+        Result.from_json(text)
+    assert not isinstance(raised.value, UnknownFormatError)
