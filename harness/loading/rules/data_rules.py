@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from harness.bounds.scope import Scope
 from harness.errors import Location, Problem
-from harness.loading.rules.column_types import type_problems
 from harness.loading.rules.rule_helpers import blank, repeated
+from harness.scenario.column_types import type_problems
 from harness.scenario.expectations import Schema
 from harness.scenario.model import Version
 from harness.suggestions import did_you_mean

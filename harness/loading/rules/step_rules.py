@@ -8,8 +8,8 @@ from typing import Any
 
 from harness.bounds.scope import not_earlier
 from harness.errors import Location, Problem
-from harness.loading.rules.column_types import type_problems
 from harness.loading.rules.rule_helpers import blank, repeated, steps_of
+from harness.scenario.column_types import type_problems
 from harness.scenario.model import Scenario, Version
 from harness.scenario.reserved_names import is_taken
 from harness.scenario.steps import AddColumns, Delete, Merge, Optimize, Overwrite, Restore, Sql, Update
