@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from harness.errors import NotThereError
 from harness.plan import Plan
 from harness.runs import list_runs
 from harness.scenario.model import Scenario, Version
-from harness.scenario.step_descriptions import rows_from, step_in_words
 from harness.settings import DATABRICKS, Settings
 
 DEPENDS = "depends on the data"
@@ -100,8 +100,8 @@ def plan_of(scenario: Scenario, settings: Settings) -> Planned:
 def _version(scenario: Scenario, version: Version, predicted: Prediction, bounds: int) -> PlannedVersion:
     return PlannedVersion(
         name=version.name,
-        step=step_in_words(version),
-        rows_from=rows_from(scenario.table, version),
+        step=version.describe(),
+        rows_from=version.step.describe_origin(scenario.table.source, scenario.table.uri),
         commits=predicted.commits,
         version=predicted.version,
         trained=version.is_trained,
@@ -129,34 +129,32 @@ class Prediction:
 
 
 def predict(scenario: Scenario) -> tuple[Prediction, ...]:
-    """A prediction for each of the scenario's versions, in order.
+    """Return a prediction for each of the scenario's versions, in order.
 
-    A table that is built begins with version 0, the first commit's. Of one that is there already, a version
-    that is named by its number is known, and nothing is committed.
+    A table that the scenario builds begins with version 0, the first commit's. Of an existing table, a
+    version that is specified by its number is known, and nothing is committed.
     """
-    found: dict[str, Prediction] = {}
+    known: dict[str, int | None] = {}
+    found = []
     latest: int | None = -1
     for version in scenario.versions:
         if version.read is not None:
             number = version.read.version
-            found[version.name] = Prediction(version.name, 0, number if isinstance(number, int) else None)
-            continue
-        commits = _commits(version, latest, found)
-        latest = None if latest is None or commits is None else latest + commits
-        found[version.name] = Prediction(version.name, commits, latest)
-    return tuple(found.values())
+            commits: int | None = 0
+            known[version.name] = number if isinstance(number, int) else None
+        else:
+            commits = _commits(version, latest, known)
+            latest = None if latest is None or commits is None else latest + commits
+            known[version.name] = latest
+        found.append(Prediction(version.name, commits, known[version.name]))
+    return tuple(found)
 
 
-def _commits(version: Version, latest: int | None, earlier: dict[str, Prediction]) -> int | None:
+def _commits(version: Version, latest: int | None, known: Mapping[str, int | None]) -> int | None:
     declared = version.declared_commits
     if declared != "any":
         return declared
-    if version.restore is not None and version.commits is None and latest is not None:
-        target = earlier.get(version.restore.to)
-        if target is not None and target.version is not None:
-            # Delta restores to the version that the table is at without a commit.
-            return int(target.version != latest)
-    return None
+    return version.step.predict_commits(latest, known) if version.commits is None else None
 
 
 _CLOUD = "databricks"

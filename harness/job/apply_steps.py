@@ -1,12 +1,12 @@
-"""The steps that change a Delta table, each carried out as the scenario file says it."""
+"""Applies the steps of a scenario to a Delta table: a function per kind of step."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
@@ -19,15 +19,18 @@ from harness.job.step_rows import Sources, brought_names, make_rows, place_of
 from harness.job.table_io import is_unreadable, quoted, unreadable
 from harness.plan import Plan
 from harness.scenario.model import Version
+from harness.scenario.read_step import Read
+from harness.scenario.rows import Rows
 from harness.scenario.steps import (
+    TABLE,
     AddColumns,
+    AnyStep,
     Append,
     Delete,
     Merge,
     Optimize,
     Overwrite,
     Restore,
-    Rows,
     Sql,
     Update,
     Vacuum,
@@ -35,57 +38,83 @@ from harness.scenario.steps import (
 
 _NOT_IN_PARQUET = re.compile(r"[ ,;{}()\n\t=]")
 _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
-_TABLE = "{table}"
-"""Stands for the table in a statement of SQL."""
 _OLD, _NEW = "harness_old", "harness_new"
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a step is carried out on."""
+    """Everything that a step is applied to."""
 
     spark: SparkSession
     plan: Plan
     sources: Sources
     version: Version
     at: Location
-    """The step's place in the scenario file."""
+    """Location of the step in the scenario file."""
     numbers: Mapping[str, int]
-    """The Delta versions that there are so far, by name; none before the table is there."""
+    """The Delta versions so far, by name; empty before the table exists."""
 
     @property
     def table(self) -> DeltaTable:
-        """The table, as Delta's own interface has it."""
+        """The table in Delta's Python interface."""
         return DeltaTable.forPath(self.spark, self.plan.table_uri)
 
     @property
     def sql_name(self) -> str:
-        """The table as SQL takes it."""
+        """The table's name in a SQL statement."""
         return f"delta.{quoted(self.plan.table_uri)}"
 
     def rows(self, step: Rows) -> DataFrame:
-        """The rows that the step brings."""
+        """Return the rows that a step brings."""
         known = self.table.toDF().schema if self.numbers else None
         return make_rows(self.sources, step, known, self.at)
 
 
-def carry_out(work: Work) -> None:
-    """Carry out one step.
+def apply_step(work: Work) -> None:
+    """Apply one step.
 
     Raises:
-        ScenarioError: Spark or Delta refuses it; their error is the cause.
+        ScenarioError: Spark or Delta refuses the step; their error is the cause.
     """
     version = work.version
     with (
         blamed_on_step(f"version '{version.name}' can't be made, its {version.kind} fails", work.at),
         _blamed_on_file(work),
     ):
-        _STEPS[version.kind](work, version.step)
+        _apply(work, version.step)
+
+
+def _apply(work: Work, step: AnyStep) -> None:  # noqa: C901 - a case per kind of step.
+    match step:
+        case Append():
+            _append(work, step)
+        case Overwrite():
+            _overwrite(work, step)
+        case Merge():
+            _merge(work, step)
+        case Update():
+            _update(work, step)
+        case Delete():
+            _delete(work, step)
+        case AddColumns():
+            _add_columns(work, step)
+        case Restore():
+            _restore(work, step)
+        case Optimize():
+            _optimize(work, step)
+        case Vacuum():
+            _vacuum(work, step)
+        case Sql():
+            _sql(work, step)
+        case Read():
+            pass  # Nothing changes.
+        case _:
+            assert_never(step)
 
 
 @contextmanager
 def _blamed_on_file(work: Work) -> Iterator[None]:
-    """A file that is not what it should be may be noticed only when the rows are written."""
+    """Attribute an error to a source file: Spark may read it only when the rows are written."""
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
@@ -114,20 +143,16 @@ def _write(work: Work, rows: DataFrame, mode: str, options: dict[str, str]) -> N
 
 
 def _column_mapping(work: Work, names: set[str]) -> dict[str, str]:
-    """Names that a Parquet file can't have, such as those with spaces, are mapped to others inside it.
+    """Return the property that lets columns have names that Parquet files can't contain, such as spaces.
 
-    It is decided when the table is made, also for the columns to come: to map later is a commit of its own.
+    It is set when the table is made, also for the columns to come: setting it later is a commit of its own.
     """
     for index, version in enumerate(work.plan.scenario.versions):
         step = version.step
-        if isinstance(step, Rows) and version.expect_error is None and _may_add_columns(step):
+        if isinstance(step, Rows) and version.expect_error is None and step.can_add_columns:
             names |= brought_names(work.sources, step, ("versions", index, version.kind))
     odd = any(_NOT_IN_PARQUET.search(name) for name in names)
     return {"delta.columnMapping.mode": "name"} if odd else {}
-
-
-def _may_add_columns(step: Rows) -> bool:
-    return step.overwrite_schema if isinstance(step, Overwrite) else getattr(step, "merge_schema", False)
 
 
 def _flag(value: bool) -> str:
@@ -135,7 +160,7 @@ def _flag(value: bool) -> str:
 
 
 def _merge(work: Work, step: Merge) -> None:
-    """By name: columns that the rows do not have stay as they are, and are null in new rows."""
+    """Merge by name: columns that the rows lack stay unchanged, and are null in new rows."""
     rows = work.rows(step)
     keys = step.on or work.plan.scenario.table.key
     condition = " AND ".join(f"{_OLD}.{quoted(name)} = {_NEW}.{quoted(name)}" for name in keys)
@@ -188,12 +213,12 @@ def _vacuum(work: Work, step: Vacuum) -> None:
 
 
 def _sql(work: Work, step: Sql) -> None:
-    work.spark.sql(step.statement.replace(_TABLE, work.sql_name))
+    work.spark.sql(step.statement.replace(TABLE, work.sql_name))
 
 
 @contextmanager
 def _set(spark: SparkSession, name: str, value: str) -> Iterator[None]:
-    """A setting of the session for a while."""
+    """Change a setting of the session for the duration of a block."""
     before = spark.conf.get(name, None)
     spark.conf.set(name, value)
     try:
@@ -203,17 +228,3 @@ def _set(spark: SparkSession, name: str, value: str) -> Iterator[None]:
             spark.conf.unset(name)
         else:
             spark.conf.set(name, before)
-
-
-_STEPS: Mapping[str, Callable[[Work, Any], None]] = {
-    "append": _append,
-    "overwrite": _overwrite,
-    "merge": _merge,
-    "update": _update,
-    "delete": _delete,
-    "add_columns": _add_columns,
-    "restore": _restore,
-    "optimize": _optimize,
-    "vacuum": _vacuum,
-    "sql": _sql,
-}

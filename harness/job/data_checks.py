@@ -9,7 +9,7 @@ from harness.job.model_pipeline import KEY
 from harness.job.table_io import column
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
-from harness.scenario.reserved_names import is_taken
+from harness.scenario.reserved_names import is_reserved
 
 
 def inputs(whole: Pipeline, present: Pipeline) -> list[tuple[str, Location]]:
@@ -52,12 +52,12 @@ def require_columns(table: DataFrame, scenario: Scenario, name: str) -> None:
     problems += [
         Problem(f"column '{each}' of the table has a name that the models need; rename it.", ("table",))
         for each in table.columns
-        if is_taken(each)
+        if is_reserved(each)
     ]
     problems += [
         Problem(f"'{each}' is a name that the models need; take another.", ("pipeline", "derive", each))
         for each in pipeline.derive
-        if is_taken(each)
+        if is_reserved(each)
     ]
     if problems:
         raise ScenarioError(problems)

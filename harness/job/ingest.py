@@ -9,7 +9,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from harness.errors import Location, Problem, ScenarioError
-from harness.job.apply_steps import Work, carry_out
+from harness.job.apply_steps import Work, apply_step
 from harness.job.delta_log import Entry, commit_of, history, newest, protocol, readable, unreadable
 from harness.job.spark_errors import named_errors, storage_fault, told
 from harness.job.step_rows import Sources
@@ -17,7 +17,7 @@ from harness.job.table_io import read_version, read_version_at
 from harness.plan import Plan
 from harness.results import Commit
 from harness.scenario.model import Version
-from harness.scenario.steps import Read
+from harness.scenario.read_step import Read
 
 _NO_VERSION = -1
 """The number before a table's first version."""
@@ -100,12 +100,12 @@ def _carried_out(build: Build, version: Version, at: Location) -> str | None:
     """The class of the error with which the step failed as it must; none for one that succeeded."""
     work = Work(build.spark, build.plan, build.sources, version, at, build.numbers)
     if version.expect_error is None:
-        carry_out(work)
+        apply_step(work)
         return None
     must = f"version '{version.name}': its {version.kind} must fail with {version.expect_error}"
     place = (*at[:-1], "expect_error")
     try:
-        carry_out(work)
+        apply_step(work)
     except (ScenarioError, PySparkException, Py4JJavaError) as fault:
         error = fault.__cause__ if isinstance(fault, ScenarioError) else fault
         found = named_errors(error)

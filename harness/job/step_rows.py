@@ -12,7 +12,8 @@ from harness.job.table_io import column, quoted, read_source
 from harness.plan import Plan, SourceData
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import Value
-from harness.scenario.steps import Loans, Rows, Source
+from harness.scenario.row_source import Loans, Source
+from harness.scenario.rows import Rows
 from harness.suggestions import did_you_mean
 
 _PLACE, _VALUE = "harness_place", "harness_value"

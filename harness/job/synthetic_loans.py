@@ -20,7 +20,7 @@ from statistics import NormalDist
 
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
-from harness.scenario.steps import LOANS, Loans
+from harness.scenario.row_source import LOANS, Loans
 
 
 @dataclass(frozen=True)

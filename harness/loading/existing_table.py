@@ -100,7 +100,7 @@ class _Look:
         except (ValueError, UnknownHeaderError):
             return  # Its log is gone: the job tells what can still be read.
         known = {name.lower() for name in found.columns}
-        for each in required_columns.wanted(self.scenario):
+        for each in required_columns.required_columns(self.scenario):
             if each.name.lower() not in known | told:
                 told.add(each.name.lower())
                 hint = did_you_mean(each.name, found.columns)

@@ -1,4 +1,4 @@
-"""The JSON Schema of the scenario file, made from the models that read it, for editors."""
+"""The JSON Schema of scenario files, for editors, generated from the models that read them."""
 
 from __future__ import annotations
 
@@ -8,38 +8,25 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from harness.loading.model_tree import all_models
 from harness.metrics import METRICS
-from harness.scenario.model import MAY_BE_EMPTY, STEPS, Scenario
+from harness.scenario.model import Scenario
+from harness.scenario.model_base import JsonSchema
+from harness.scenario.steps import STEPS
 
 FILE = Path(__file__).parents[1] / "scenario.schema.json"
-"""The schema as it is shipped."""
+"""The schema that is shipped."""
 
-Node = dict[str, Any]
-"""A schema, or a part of one."""
-_ONE_TEXT: Node = {"type": "string"}
-_STANDS_FOR: dict[str, tuple[Node, ...]] = {
-    "Source": (_ONE_TEXT,),
-    "Delete": (_ONE_TEXT,),
-    "Restore": (_ONE_TEXT,),
-    "Sql": (_ONE_TEXT,),
-    "Bound": ({"type": "number"},),
-    "Read": (
-        {"type": "integer", "minimum": 0},
-        {"const": "latest"},
-        {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}"},
-    ),
-}
-"""Model to what may be written in place of its mapping."""
-_LIST_OF_ONE = {"Table": "key", "Merge": "on", "Optimize": "z_order"}
-"""Model to the key of it for whose list one text may stand."""
+_TEXT: JsonSchema = {"type": "string"}
+_NUMBER_FOR_BOUND: JsonSchema = {"type": "number"}
 
 
-def scenario_schema() -> Node:
-    """The schema, of draft 2020-12."""
+def scenario_schema() -> JsonSchema:
+    """Return the schema, of draft 2020-12."""
     schema = Scenario.model_json_schema(by_alias=True)
     schema = _tidy(schema)
     parts = schema["$defs"]
-    _allow_lists_of_one(parts)
+    _allow_single_columns(parts)
     _describe_metrics(parts["Expect"]["properties"])
     _add_rules(schema, parts)
     _allow_short_forms(parts)
@@ -47,18 +34,17 @@ def scenario_schema() -> Node:
 
 
 def schema_text() -> str:
-    """The schema as the file holds it."""
+    """Return the schema as text, as it is shipped."""
     return json.dumps(scenario_schema(), indent=2) + "\n"
 
 
 def _tidy(node: Any) -> Any:
-    """Without titles that say a name twice, without nulls that say nothing, and with bounds by name."""
+    """Remove titles that repeat a name and nulls of optional keys; accept one bound for a list of one."""
     if isinstance(node, list):
         return [_tidy(each) for each in node]
     if not isinstance(node, dict):
         return node
     if node.get("type") == "array" and node.get("items") == {"$ref": "#/$defs/Bound"}:
-        # A bound may stand for a list of one.
         return {"anyOf": [node["items"], {**node, "minItems": 1}]}
     tidy = {name: _tidy(value) for name, value in node.items() if name != "title"}
     if isinstance(tidy.get("description"), str):
@@ -70,42 +56,45 @@ def _tidy(node: Any) -> Any:
     return tidy
 
 
-def _allow_lists_of_one(parts: Node) -> None:
-    for model, key in _LIST_OF_ONE.items():
-        properties = parts[model]["properties"]
-        many = properties[key]
-        said = {"description": many.pop("description")} if "description" in many else {}
-        properties[key] = {"anyOf": [_ONE_TEXT, many], **said}
+def _allow_single_columns(parts: JsonSchema) -> None:
+    for model in all_models():
+        for key in model.list_keys:
+            properties = parts[model.__name__]["properties"]
+            columns = properties[key]
+            description = {"description": columns.pop("description")} if "description" in columns else {}
+            properties[key] = {"anyOf": [_TEXT, columns], **description}
 
 
-def _describe_metrics(expected: Node) -> None:
-    """Metrics by name, so that an editor offers them and says what each means."""
+def _describe_metrics(expected: JsonSchema) -> None:
+    """List the metrics by name, so that an editor offers and explains them."""
     bounds = expected["metrics"]["additionalProperties"]
     expected["metrics"]["properties"] = {
         metric.name: {**bounds, "description": metric.meaning} for metric in METRICS.values()
     }
 
 
-def _add_rules(schema: Node, parts: Node) -> None:
-    """What the models' validators and the rules ask for beyond the types."""
-    # A table that is there already may name its versions itself.
+def _add_rules(schema: JsonSchema, parts: JsonSchema) -> None:
+    """Add what validators and rules require beyond the types."""
+    # An existing table may list its versions itself.
     schema["required"].remove("versions")
     of_table = {"properties": {"table": {"required": ["versions"]}}}
     schema["anyOf"] = [{"required": ["versions"]}, of_table]
-    # Without a pipeline in Python there are no metrics but the harness's own.
+    # Only a custom pipeline has metrics beyond the harness's own.
     known = {"properties": {"metrics": {"propertyNames": {"enum": list(METRICS)}}}}
     versions = {"type": "array", "items": {"properties": {"expect": known}}}
     schema["if"] = {"not": {"properties": {"pipeline": {"required": ["use"]}}}}
     schema["then"] = {"properties": {"every": known, "versions": versions}}
     parts["Version"]["oneOf"] = [{"required": [kind]} for kind in STEPS]
-    parts["Read"]["oneOf"] = [{"required": [name]} for name in ("version", "timestamp")]
-    for kind in MAY_BE_EMPTY:
-        step = parts["Version"]["properties"][kind]
-        parts["Version"]["properties"][kind] = {"anyOf": [step, {"type": "null"}]}
+    for kind, step in STEPS.items():
+        if step.may_be_empty:
+            properties = parts["Version"]["properties"]
+            properties[kind] = {"anyOf": [properties[kind], {"type": "null"}]}
 
 
-def _allow_short_forms(parts: Node) -> None:
-    for model, short in _STANDS_FOR.items():
-        parts[model] = {"anyOf": [*short, parts[model]]}
-    columns = parts["AddColumns"]["properties"]["columns"]
-    parts["AddColumns"] = {"anyOf": [columns, parts["AddColumns"]]}
+def _allow_short_forms(parts: JsonSchema) -> None:
+    parts["Bound"] = {"anyOf": [_NUMBER_FOR_BOUND, parts["Bound"]]}
+    for model in all_models():
+        mapping = parts.get(model.__name__, {})
+        short = model.short_forms(mapping)
+        if short:
+            parts[model.__name__] = {"anyOf": [*short, mapping]}

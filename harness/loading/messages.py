@@ -1,26 +1,22 @@
-"""What the validator finds, told in the scenario's words and at the scenario's places."""
+"""Messages about values of the wrong type, in the scenario's own words and with its locations."""
 
 from __future__ import annotations
 
 import re
-import types
-import typing
 from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from harness.errors import Location, Problem
+from harness.loading.model_tree import all_models, key_of, keys_of, model_at
 from harness.scenario.bound_spec import LIMITS_OF_CHANGES, LIMITS_OF_VALUES
-from harness.scenario.model import Scenario
-from harness.scenario.steps import Read
 from harness.suggestions import asked, did_you_mean, nearest
 
-_LENGTH_SHOWN = 60
-_WORDS = {
+_MAX_SHOWN = 60
+_EXPECTED = {
     "string_type": "should be text",
     "tuple_type": "should be a list",
     "dict_type": "should be a mapping of keys",
@@ -35,56 +31,48 @@ _WORDS = {
     "bool_type": "should be true or false",
     "bool_parsing": "should be true or false",
 }
-"""What the validator finds, in words of the file; its own are about Python."""
-_WORDS_OF_MODELS = {
+"""Type of the validator's error to what should be written; the validator's own messages are about Python."""
+_EXPECTED_OF_BOUNDS = {
     "Bound": f"should be a number, or a mapping with {LIMITS_OF_VALUES}, change or baseline",
     "Change": f"should be a mapping with {LIMITS_OF_CHANGES}",
     "Baseline": f"should be a mapping with from, and with {LIMITS_OF_CHANGES}",
-    "Source": "should be a path, or a mapping with a path",
-    "Loans": "should be a mapping with rows",
-    "Read": "should be a version's number, 'latest' or a time",
-    "Restore": "should be an earlier version's name",
-    "Delete": "should be a SQL condition",
-    "Sql": "should be a statement of SQL",
-    "AddColumns": "should be a mapping of columns to their types",
     "Schema": "should be a mapping with exact or at_least",
     "Protocol": "should be a mapping with reader or writer",
     "Overlap": "should be a mapping with k and min",
     "Agreement": "should be a mapping with min",
 }
-_WORDS_OF_COLUMNS = "should be a column, or a list of columns"
-_COLUMNS = ("key", "on", "z_order")
-_WORDS_OF_VALUES = "should be text, a number, or true or false"
-_VALUES = {"str", "int", "float", "bool"}
-"""What the validator adds to the place of a value that may be any of them."""
+"""Model of an expectation to what should be written."""
+_EXPECTED_COLUMNS = "should be a column, or a list of columns"
+_EXPECTED_VALUE = "should be text, a number, or true or false"
+_VALUE_TYPES = {"str", "int", "float", "bool"}
+"""What the validator adds to the location of a value that may have any of these types."""
 _ADDED = re.compile(r"\[key\]|constrained-\w+|\w+\[.*\]|[\w-]+\(.*\)", re.DOTALL)
-"""What it adds to other places: members of a union, keys, validators."""
+"""What the validator adds to other locations: members of a union, keys, validators."""
 
 
 def problems_of(details: Mapping[Location, ErrorDetails]) -> Iterator[Problem]:
-    """One problem per place, in the scenario's words rather than the validator's."""
+    """Yield one problem per location, in the scenario's words rather than the validator's."""
     for location, detail in details.items():
         yield Problem(_message(detail, location), location)
 
 
 def details_of(error: ValidationError, values: object = None) -> dict[Location, ErrorDetails]:
-    """What the validator found first at each place, but for what only follows from another mistake.
+    """Return the validator's first error at each location, without those that follow from another one.
 
     Args:
-        error: What the validator found.
-        values: The file's, which may be shorter than what they stand for; the places are told as they are
-            in them.
+        error: The validator's errors.
+        values: The file's values, which may have short forms; the locations are those in the file.
     """
     details: dict[Location, ErrorDetails] = {}
     for detail in error.errors():
-        details.setdefault(_place(detail, values), detail)
+        details.setdefault(_location(detail, values), detail)
     return {
         location: detail for location, detail in details.items() if not _follows(location, detail, details)
     }
 
 
 def meant_key(detail: ErrorDetails) -> str | None:
-    """The key that is likely to be meant by one that is unknown."""
+    """Return the key that is probably meant by an unknown one."""
     *inside, name = detail["loc"]
     model = model_at(tuple(inside))
     if model is None:
@@ -93,9 +81,9 @@ def meant_key(detail: ErrorDetails) -> str | None:
 
 
 def _follows(location: Location, detail: ErrorDetails, details: Mapping[Location, ErrorDetails]) -> bool:
-    """Whether there would be nothing to tell, were it not for another mistake."""
+    """Return whether an error only follows from another one."""
     if detail["type"] == "too_short":
-        # Items that are wrong are left out before the validator counts what is left.
+        # The validator doesn't count wrong items.
         return any(each[: len(location)] == location and each != location for each in details)
     if detail["type"] != "missing":
         return False
@@ -107,20 +95,19 @@ def _follows(location: Location, detail: ErrorDetails, details: Mapping[Location
     )
 
 
-def _place(detail: ErrorDetails, values: object) -> Location:
+def _location(detail: ErrorDetails, values: object) -> Location:
     if values is None:
         return _without_added(detail["loc"])
-    location = detail["loc"]
-    place: list[int | str] = []
+    location: list[int | str] = []
     node: Any = values
-    for number, part in enumerate(location):
-        is_last = number == len(location) - 1
+    for number, part in enumerate(detail["loc"]):
+        is_last = number == len(detail["loc"]) - 1
         if _holds(node, part):
             node = node[part]
         elif not (is_last and detail["type"] == "missing" and isinstance(node, dict)):
-            continue  # A short form: one bound for a list of one, or a value for its mapping.
-        place.append(part)
-    return tuple(place)
+            continue  # A short form: an item for a list of one, or a value for its mapping.
+        location.append(part)
+    return tuple(location)
 
 
 def _holds(node: object, part: int | str) -> bool:
@@ -131,7 +118,7 @@ def _holds(node: object, part: int | str) -> bool:
 
 def _without_added(location: tuple[int | str, ...]) -> Location:
     parts = list(location)
-    while len(parts) > 1 and (parts[-1] in _VALUES or _ADDED.fullmatch(str(parts[-1]))):
+    while len(parts) > 1 and (parts[-1] in _VALUE_TYPES or _ADDED.fullmatch(str(parts[-1]))):
         parts.pop()
     return tuple(parts)
 
@@ -147,7 +134,7 @@ def _message(detail: ErrorDetails, location: Location) -> str:
         return f"'{name}' is missing{where}."
     if kind == "string_pattern_mismatch":
         shown = _shown(value)
-        return f"{shown}{where} is no name: letters, digits and underscores, beginning with a letter."
+        return f"invalid name {shown}{where}: use letters, digits and underscores, starting with a letter."
     if kind == "invalid_key" or detail["loc"][-1:] == ("[key]",):
         if value is None:
             return f"a key{where} is empty."
@@ -163,77 +150,24 @@ def _message(detail: ErrorDetails, location: Location) -> str:
 
 def _finding(detail: ErrorDetails, location: Location) -> str:
     *inside, name = _without_added(detail["loc"]) or ("",)
-    if model_at(tuple(inside)) is Read and name in ("version", "timestamp"):
-        return _WORDS_OF_MODELS["Read"]
-    if detail["type"] == "tuple_type" and name in _COLUMNS:
-        return _WORDS_OF_COLUMNS
-    if detail["loc"][-1:] != location[-1:] and detail["loc"][-1] in _VALUES:
+    model = model_at(tuple(inside))
+    if model is not None and model.expected and name in model.keys_of_short_form:
+        return model.expected
+    if detail["type"] == "tuple_type" and model is not None and name in model.list_keys:
+        return _EXPECTED_COLUMNS
+    if detail["loc"][-1:] != location[-1:] and detail["loc"][-1] in _VALUE_TYPES:
         quoted = "; put it in quotes" if isinstance(detail["input"], date) else ""
-        return _WORDS_OF_VALUES + quoted
-    known = _WORDS_OF_MODELS.get(detail.get("ctx", {}).get("class_name", "")) or _WORDS.get(detail["type"])
-    return known or "should" + detail["msg"].partition("should")[2]
+        return _EXPECTED_VALUE + quoted
+    of_model = _expected_of_model(detail.get("ctx", {}).get("class_name", ""))
+    return of_model or _EXPECTED.get(detail["type"]) or "should" + detail["msg"].partition("should")[2]
+
+
+def _expected_of_model(name: str) -> str | None:
+    of_models = {model.__name__: model.expected for model in all_models() if model.expected}
+    return (of_models | _EXPECTED_OF_BOUNDS).get(name)
 
 
 def _shown(value: object) -> str:
     text = str(value).lower() if isinstance(value, bool) else repr(value)
     text = str(value) if isinstance(value, date) else text
-    return text if len(text) <= _LENGTH_SHOWN else f"{text[:_LENGTH_SHOWN]}..."
-
-
-def model_at(location: Location) -> type[BaseModel] | None:
-    """The model whose keys stand at a place; none where other values do."""
-    return next(_models(_annotation_at(location)), None)
-
-
-def keys_of(model: type[BaseModel]) -> list[str]:
-    """The keys of a model, as the file writes them."""
-    return [_key(name, field) for name, field in model.model_fields.items()]
-
-
-def key_of(model: type[BaseModel], name: str) -> str | None:
-    """The key by which the file writes a field that is called otherwise in the code; none for any other."""
-    field = model.model_fields.get(name)
-    return None if field is None or _key(name, field) == name else _key(name, field)
-
-
-def _annotation_at(location: Location) -> object:
-    annotation: object = Scenario
-    for part in location:
-        annotation = next(_inside(annotation, part), None)
-    return annotation
-
-
-def _inside(annotation: object, part: str | int) -> Iterator[object]:
-    """What may stand at a key or an index."""
-    for each in _members(annotation):
-        origin, arguments = typing.get_origin(each), typing.get_args(each)
-        if origin is tuple and isinstance(part, int):
-            yield arguments[0]
-        elif origin is dict:
-            yield arguments[1]
-        elif isinstance(each, type) and issubclass(each, BaseModel):
-            for name, field in each.model_fields.items():
-                if _key(name, field) == part:
-                    yield field.annotation
-
-
-def _models(annotation: object) -> Iterator[type[BaseModel]]:
-    for each in _members(annotation):
-        if isinstance(each, type) and issubclass(each, BaseModel):
-            yield each
-
-
-def _members(annotation: object) -> Iterator[object]:
-    """The members of a union, without what is noted beside them."""
-    origin = typing.get_origin(annotation)
-    if origin is typing.Annotated:
-        yield from _members(typing.get_args(annotation)[0])
-    elif origin in (typing.Union, types.UnionType):
-        for each in typing.get_args(annotation):
-            yield from _members(each)
-    else:
-        yield annotation
-
-
-def _key(name: str, field: FieldInfo) -> str:
-    return field.alias or name
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

@@ -11,7 +11,8 @@ from harness.loading import existing_table, required_columns
 from harness.loading.headers import Header, UnknownHeaderError, read_header
 from harness.scenario.model import Scenario
 from harness.scenario.reserved_names import looks_secret
-from harness.scenario.steps import LOANS, Loans, Rows, Source
+from harness.scenario.row_source import LOANS, Loans, Source
+from harness.scenario.rows import Rows
 from harness.storage.paths import has_password, local_path
 from harness.suggestions import did_you_mean
 

@@ -17,7 +17,7 @@ from harness.plan import Plan
 from harness.scenario.expectations import Expect
 from harness.scenario.matrix import Combination, PlaceError
 from harness.scenario.model import Scenario, Version
-from harness.scenario.steps import Read
+from harness.scenario.read_step import Read
 
 TABLE_URI = "table.uri"
 """A plan's parameter, where the command line has named the table."""

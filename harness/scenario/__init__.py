@@ -1,1 +1,1 @@
-"""What a scenario says: its model, the file it is read from, its rules, and the plan made of it."""
+"""The language of scenario files, as data: table, steps, pipeline, expectations, matrix."""

@@ -1,55 +1,51 @@
-"""What a scenario file says, as validated data."""
+"""A scenario file as validated data."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from harness.scenario.expectations import Expect
-from harness.scenario.model_base import Columns, Identifier, MatrixValue, Model, one_as_list
+from harness.scenario.model_base import Columns, Identifier, MatrixValue, Model
 from harness.scenario.pipeline import Pipeline
+from harness.scenario.read_step import Read
+from harness.scenario.row_source import Source
+from harness.scenario.rows import Rows
+from harness.scenario.step_base import Commits, StepContext
 from harness.scenario.steps import (
+    STEPS,
     AddColumns,
+    AnyStep,
     Append,
-    Commits,
     Delete,
     Merge,
     Optimize,
     Overwrite,
-    Read,
     Restore,
-    Source,
     Sql,
-    Step,
     Update,
     Vacuum,
 )
 
-MAY_BE_EMPTY = ("append", "overwrite", "merge", "optimize", "vacuum")
-"""Steps that need nothing said: ``append:`` appends all rows."""
-
 
 class Table(Model):
-    """The Delta table: one that the scenario builds from a source, or one that is there already."""
+    """The Delta table: one that the scenario builds from a source, or an existing one."""
+
+    list_keys: ClassVar[tuple[str, ...]] = ("key",)
 
     name: Identifier = "table"
     source: Source | None = None
     uri: str | None = None
-    """Of a table that is there already, which is only read."""
+    """URI of an existing table, which is only read."""
     versions: Annotated[tuple[Read, ...], Field(min_length=1)] | None = None
-    """Of a table that is there already, where the scenario lists none itself."""
+    """Versions of an existing table, instead of the scenario's own list."""
     key: Columns
-    """Columns that together name a row: never null, never twice in a version."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_key_column(cls, value: object) -> object:
-        return one_as_list(value, "key")
+    """Columns that together identify a row: never null, never twice in a version."""
 
 
 class Version(Model):
-    """One version of the table: the one step by which it comes about, and what must hold of it."""
+    """One version of the table: the step that makes it, and what must hold for it."""
 
     name: Identifier
     append: Append | None = None
@@ -64,39 +60,41 @@ class Version(Model):
     sql: Sql | None = None
     read: Read | None = None
     commits: Commits | None = None
-    """How many Delta commits the step makes, where that is not what its kind says."""
+    """How many Delta commits the step makes (default: what is usual for its kind)."""
     expect_error: str | None = None
     """The step must fail with this error class, and change nothing."""
     train: bool = True
-    """Whether a model is trained at this version; a step that fails leads to none."""
+    """Whether a model is trained at this version; never if its step fails."""
     at: Literal["version", "timestamp"] = "version"
-    """By what the version is read: its number, or the time of its commit."""
+    """How the version is read: by its number, or by the time of its commit."""
     expect: Expect = Expect()
 
     @model_validator(mode="before")
     @classmethod
-    def _with_empty_step(cls, value: object) -> object:
-        # A plan's file names every kind of step, most of them with nothing: those are none.
-        if isinstance(value, dict) and not set(STEPS) <= set(value):
-            return {
-                key: {} if key in MAY_BE_EMPTY and inner is None else inner for key, inner in value.items()
-            }
-        return value
+    def _fill_empty_step(cls, value: object) -> object:
+        """Accept ``append:`` without a value.
+
+        A plan's file lists every kind of step, all but one of them null: these stay as they are.
+        """
+        if not isinstance(value, dict) or any(value.get(kind) is not None for kind in STEPS):
+            return value
+        empty = [kind for kind, step in STEPS.items() if kind in value and step.may_be_empty]
+        return {**value, **{kind: {} for kind in empty}}
 
     @property
-    def steps(self) -> dict[str, Step]:
-        """Every step that is said, by its kind; a version that obeys the rules has one."""
+    def steps(self) -> dict[str, AnyStep]:
+        """Every step that the file lists, by its kind; a valid version has exactly one."""
         return {kind: step for kind in STEPS if (step := getattr(self, kind)) is not None}
 
     @property
     def kind(self) -> str:
         """The step's kind, as the file writes it."""
-        return next(iter(self.steps))
+        return self.step.kind
 
     @property
-    def step(self) -> Step:
+    def step(self) -> AnyStep:
         """The step."""
-        return self.steps[self.kind]
+        return next(iter(self.steps.values()))
 
     @property
     def declared_commits(self) -> Commits:
@@ -110,30 +108,19 @@ class Version(Model):
         """Whether a model is trained at this version."""
         return self.train and self.expect_error is None
 
-
-STEPS = (
-    "append",
-    "overwrite",
-    "merge",
-    "update",
-    "delete",
-    "add_columns",
-    "restore",
-    "optimize",
-    "vacuum",
-    "sql",
-    "read",
-)
-"""The kinds of steps, as the file writes them."""
+    def describe(self) -> str:
+        """Return what the version's step does in a few words, such as ``append where day = 1``."""
+        text = self.step.describe()
+        return f"{text}; must fail with {self.expect_error}" if self.expect_error else text
 
 
 class Publish(Model):
     """Whether and where the bundles are copied to."""
 
     to: Identifier = "models"
-    """A model store by its name in the settings."""
+    """Name of a model store in the settings."""
     when: Literal["pass", "always", "never"] = "pass"
-    """``pass``: when every bound of the whole scenario holds."""
+    """``pass``: if every bound of the whole scenario holds."""
 
 
 class Scenario(Model):
@@ -146,19 +133,19 @@ class Scenario(Model):
     pipeline: Pipeline
     versions: Annotated[tuple[Version, ...], Field(min_length=1)]
     every: Expect = Expect()
-    """What must hold of every version that is trained, where the version itself says nothing else."""
+    """What must hold for every trained version, unless the version itself expects something else."""
     verdict: Literal["pass", "fail"] = "pass"
-    """What the scenario must come to; ``fail``: by the bounds that ``caught_by`` names."""
+    """The verdict that the scenario must end with; ``fail``: by the bounds that ``caught_by`` names."""
     caught_by: tuple[str, ...] = ()
-    """``VERSION.METRIC``, each a bound that must fail."""
+    """Bounds that must fail, each as ``VERSION.METRIC``."""
     matrix: dict[str, Annotated[tuple[MatrixValue, ...], Field(min_length=1)]] = Field(default_factory=dict)
-    """Place, such as ``pipeline.model.max_iter``, to its values; every combination is a run."""
+    """Key, such as ``pipeline.model.max_iter``, to its values; every combination is a run."""
     publish: Publish = Publish()
 
     @model_validator(mode="before")
     @classmethod
-    def _versions_of_table(cls, value: object) -> object:
-        """A table that is there already names its versions itself, each to be read."""
+    def _take_versions_from_table(cls, value: object) -> object:
+        """Read each version that an existing table lists."""
         if not isinstance(value, dict) or "versions" in value or not isinstance(value.get("table"), dict):
             return value
         listed = value["table"].get("versions")
@@ -167,19 +154,57 @@ class Scenario(Model):
         try:
             reads = [Read.model_validate(each) for each in listed]
         except ValueError:
-            return value  # The table's own validation says what is wrong.
+            return value  # The table's own validation reports what is wrong.
         return {**value, "versions": [{"name": read.name, "read": read.model_dump()} for read in reads]}
 
     @property
     def trained(self) -> tuple[str, ...]:
-        """The names of the versions that a model is trained at, in order."""
+        """Names of the versions that a model is trained at, in order."""
         return tuple(version.name for version in self.versions if version.is_trained)
 
     def index_of(self, name: str) -> int:
-        """The place of a version in the list."""
+        """Return the index of a version."""
         return [version.name for version in self.versions].index(name)
 
     def expected_of(self, name: str) -> Expect:
-        """All that must hold of a version: its own expectations, and those of every version."""
+        """Return all that must hold for a version: its own expectations, and those of every version."""
         version = self.versions[self.index_of(name)]
         return version.expect.over(self.every) if version.is_trained else version.expect
+
+    @property
+    def lacks_every_source(self) -> bool:
+        """Whether neither the table nor any of the steps that bring rows has a source."""
+        steps = [step for version in self.versions for step in version.steps.values()]
+        bringing = [step for step in steps if isinstance(step, Rows)]
+        return (
+            self.table.source is None
+            and self.table.uri is None
+            and bool(bringing)
+            and not any(step.source or step.rows for step in bringing)
+        )
+
+    def context_of(self, index: int) -> StepContext:
+        """Return what the rules of a version's step depend on.
+
+        Args:
+            index: Index of the version.
+        """
+        version, table = self.versions[index], self.table
+        earlier = (step for each in self.versions[:index] for step in each.steps.values())
+        return StepContext(
+            version=version.name,
+            index=index,
+            at=("versions", index, version.kind),
+            is_trained=version.is_trained,
+            names=tuple(each.name for each in self.versions),
+            key=table.key,
+            source=table.source,
+            is_built=table.uri is None,
+            requires_source=table.uri is None and not self.lacks_every_source,
+            may_have_partitions=any(step.makes_partitions for step in earlier),
+        )
+
+
+_FIELDS = {name: field.annotation for name, field in Version.model_fields.items() if name in STEPS}
+if {kind: step | None for kind, step in STEPS.items()} != _FIELDS:
+    raise TypeError(f"Each kind of step is a field of Version, by its name: {', '.join(STEPS)}.")

@@ -1,23 +1,25 @@
-"""What the parts of a scenario have in common."""
+"""Base class and common types of the parts of a scenario."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 """A name that is safe in a path, a metric and a column alike."""
 Columns = Annotated[tuple[str, ...], Field(min_length=1)]
 Value = str | int | float | bool
 Share = Annotated[float, Field(gt=0, lt=1)]
+JsonSchema = dict[str, Any]
+"""A JSON Schema, or a part of one."""
 
-_DEEPEST = 8
+_MAX_DEPTH = 8
 
 
 def _plain(value: object, depth: int = 0) -> object:
-    """A value as it is, where a scenario could hold it somewhere."""
+    """Return a value unchanged if a scenario file could contain it."""
     inner: list[object] = []
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         inner = list(value.values())
@@ -25,7 +27,7 @@ def _plain(value: object, depth: int = 0) -> object:
         inner = list(value)
     elif not (value is None or isinstance(value, str | int | float | date)):
         raise ValueError("should be a value that a scenario can hold")
-    if depth > _DEEPEST:
+    if depth > _MAX_DEPTH:
         raise ValueError("should be nested less deeply")
     for each in inner:
         _plain(each, depth + 1)
@@ -33,22 +35,41 @@ def _plain(value: object, depth: int = 0) -> object:
 
 
 MatrixValue = Annotated[object, BeforeValidator(_plain)]
-"""One value of a matrix: its place decides what it may be."""
+"""One value of a matrix; the key that it is for decides which values are valid."""
 
 
 class Model(BaseModel):
-    """Frozen, and without unknown keys."""
+    """A part of a scenario: frozen, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
+    text_key: ClassVar[str | None] = None
+    """The key whose text may be written in place of the whole mapping."""
+    list_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys with a list of columns; the name of one column may be written in place of the list."""
+    keys_of_short_form: ClassVar[tuple[str, ...]] = ()
+    """Keys that a short form can stand for; mistakes in their values are reported as ``expected``."""
+    expected: ClassVar[str] = ""
+    """What should be written, for messages; empty: a mapping of keys."""
 
-def one_as_list(value: object, key: str) -> object:
-    """A mapping in which one text may stand for a list of one."""
-    if isinstance(value, dict) and isinstance(value.get(key), str):
-        return {**value, key: [value[key]]}
-    return value
+    @model_validator(mode="before")
+    @classmethod
+    def _expand_short_forms(cls, value: object) -> object:
+        if cls.text_key is not None and isinstance(value, str):
+            return {cls.text_key: value}
+        if isinstance(value, dict):
+            return {
+                key: [inner] if key in cls.list_keys and isinstance(inner, str) else inner
+                for key, inner in value.items()
+            }
+        return value
 
+    @classmethod
+    def short_forms(cls, mapping: JsonSchema) -> tuple[JsonSchema, ...]:
+        """Return the schemas of what may be written in place of the mapping.
 
-def text_as(key: str, value: object) -> object:
-    """A mapping for which its most important value may stand alone."""
-    return {key: value} if isinstance(value, str) else value
+        Args:
+            mapping: The schema of the mapping.
+        """
+        del mapping
+        return () if cls.text_key is None else ({"type": "string"},)

@@ -1,4 +1,4 @@
-"""Names that a scenario is no place for: columns that the models need for themselves, and secrets."""
+"""Names with a meaning of their own: columns that the models need for themselves, and secrets."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 
 _OURS = "harness_"
 _OF_MODELS = ("features", "rawprediction", "probability", "prediction", "weights", "r2")
-"""Columns that the bundle's models add beside the table's own, in lower case."""
+"""Columns that the models of a bundle add to the table, in lower case."""
 _SECRET = re.compile(r"password|passwd|secret|token|credential|account[._]?key", re.IGNORECASE)
 
 
-def is_taken(name: str) -> bool:
-    """Whether no column that a model is trained with can have this name."""
+def is_reserved(name: str) -> bool:
+    """Return whether columns that a model is trained with can't have this name."""
     return name.lower().startswith(_OURS) or name.lower() in _OF_MODELS
 
 
 def looks_secret(name: str) -> bool:
-    """Whether the value of an option with this name is likely to be a secret."""
+    """Return whether the value of an option with this name is likely to be a secret."""
     return _SECRET.search(name) is not None

@@ -1,264 +1,325 @@
-"""What a scenario file says of the steps that change a Delta table."""
+"""The kinds of steps that make a version of a Delta table, each with everything that is known of it."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Collection, Iterator, Mapping
+from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from harness.scenario.model_base import Columns, Identifier, Model, Share, Value, one_as_list, text_as
+from harness.errors import Problem
+from harness.scenario.column_types import type_problems
+from harness.scenario.model_base import Columns, Identifier, JsonSchema
+from harness.scenario.read_step import Read
+from harness.scenario.row_source import Source
+from harness.scenario.rows import NeededColumn, Rows
+from harness.scenario.step_base import (
+    Commits,
+    Step,
+    StepContext,
+    reserved_name_problems,
+    set_problems,
+    where,
+)
+from harness.scenario.text_checks import blank, earlier_version_problem, repeated
 
 Assignments = Annotated[dict[str, str], Field(min_length=1)]
 """Column to SQL expression."""
-Commits = Literal[0, 1, 2, "any"]
-"""How many Delta commits a step makes; ``any``: that depends on the data."""
-
-
-class Loans(Model):
-    """Made rows like Lending Club's, with a known truth; see ``harness.job.synthetic_loans``."""
-
-    kind: Literal["loans"] = "loans"
-    rows: Annotated[int, Field(ge=1)]
-    seed: int = 0
-    """The same rows for a seed, whatever the partitioning."""
-    first_year: Annotated[int, Field(ge=2007, le=2018)] = 2007
-    last_year: Annotated[int, Field(ge=2007, le=2018)] = 2018
-
-    @model_validator(mode="after")
-    def _years_in_order(self) -> Loans:
-        if self.first_year > self.last_year:
-            raise ValueError("should not begin after its last year")
-        return self
-
-
-class Source(Model):
-    """Where rows come from: a file or folder, read by Spark, or a generator."""
-
-    path: str = ""
-    """Absolute, or relative to the scenario file."""
-    generate: Loans | None = None
-    """Rows that are made; then there is no path."""
-    format: Literal["csv", "json", "parquet", "delta"] | None = None
-    """By the file's ending where it is not said."""
-    options: dict[str, str] = Field(default_factory=dict)
-    """Handed to Spark's reader, such as ``sep`` of a CSV file."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_path(cls, value: object) -> object:
-        return text_as("path", value)
-
-
-class Rows(Model):
-    """The rows that a step brings, of the table's source where no others are named.
-
-    First they are chosen (``where``, then ``sample``), then changed (``set``, then ``shuffle``).
-    """
-
-    source: Annotated[Source | None, Field(alias="from")] = None
-    """Another file, with columns of its own."""
-    rows: Annotated[tuple[dict[str, Value | None], ...], Field(min_length=1)] | None = None
-    """Written out, in the types of the table's columns."""
-    where: str | None = None
-    """A SQL condition on the source's columns; all rows where it is not said."""
-    sample: Share | None = None
-    """By a hash of the key and the seed, so that it is the same one on every run."""
-    assign: Annotated[dict[str, str], Field(alias="set", default_factory=dict)]
-    """Column to SQL expression over the source's columns; a new column is added."""
-    shuffle: str | None = None
-    """A column whose values are dealt out anew among these rows, by the seed."""
-
-    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+TABLE = "{table}"
+"""Stands for the table in a SQL statement."""
 
 
 class Append(Rows):
     """Appends rows to the table."""
 
+    kind: ClassVar[str] = "append"
     commits: ClassVar[Commits] = 1
+    possible_commits: ClassVar[tuple[int, ...] | None] = (0, 1)
+    operation: ClassVar[str | None] = "WRITE"
+    makes_table: ClassVar[bool] = True
+
     merge_schema: bool = False
-    """Whether new columns may come with the rows."""
+    """Whether new columns of the rows are added to the table."""
+
+    @property
+    def can_add_columns(self) -> bool:
+        """Whether new columns of the rows are added to the table."""
+        return self.merge_schema
 
 
 class Overwrite(Rows):
     """Replaces all rows, or those that meet a condition."""
 
+    kind: ClassVar[str] = "overwrite"
     commits: ClassVar[Commits] = 1
+    possible_commits: ClassVar[tuple[int, ...] | None] = (0, 1)
+    operation: ClassVar[str | None] = "WRITE"
+    makes_table: ClassVar[bool] = True
+
     replace_where: str | None = None
-    """A SQL condition: only rows that meet it are replaced, and only such may come."""
+    """A SQL condition: only rows that meet it are replaced, and the new rows must meet it."""
     overwrite_schema: bool = False
     """Whether the rows' columns replace the table's."""
+
+    @property
+    def can_add_columns(self) -> bool:
+        """Whether new columns of the rows are added to the table."""
+        return self.overwrite_schema
+
+    def describe_action(self) -> str:
+        """Return what the step does with its rows."""
+        return f"overwrite the rows with {self.replace_where}, by rows" if self.replace_where else self.kind
+
+    def problems(self, context: StepContext) -> Iterator[Problem]:
+        """Yield everything that is wrong with the step."""
+        yield from super().problems(context)
+        yield from blank(self.replace_where, "replace_where", (*context.at, "replace_where"))
+        if self.replace_where is not None and self.overwrite_schema:
+            message = f"version '{context.version}' replaces only some rows, so it can't replace the columns"
+            yield Problem(f"{message}; remove 'overwrite_schema'.", (*context.at, "overwrite_schema"))
 
 
 class Merge(Rows):
     """Merges rows into the table, by their key."""
 
-    commits: ClassVar[Commits] = "any"
+    kind: ClassVar[str] = "merge"
+    possible_commits: ClassVar[tuple[int, ...] | None] = (0, 1)
+    operation: ClassVar[str | None] = "MERGE"
+    list_keys: ClassVar[tuple[str, ...]] = ("on",)
+    column_keys: ClassVar[tuple[str, ...]] = (*Rows.column_keys, "on")
+    adds_whole_rows: ClassVar[bool] = False
+
     on: Columns | None = None
-    """Columns that must be equal in both; the table's key where it is not said."""
+    """Columns that must be equal in both (default: the table's key)."""
     when_matched: Literal["update", "delete", "ignore"] = "update"
     when_not_matched: Literal["insert", "ignore"] = "insert"
     when_not_matched_by_source: Literal["delete", "ignore"] = "ignore"
     merge_schema: bool = False
-    """Whether new columns may come with the rows."""
+    """Whether new columns of the rows are added to the table."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _one_column(cls, value: object) -> object:
-        return one_as_list(value, "on")
+    @property
+    def can_add_columns(self) -> bool:
+        """Whether new columns of the rows are added to the table."""
+        return self.merge_schema
+
+    def describe_action(self) -> str:
+        """Return what the step does with its rows."""
+        actions = (
+            ("matched", self.when_matched),
+            ("new", self.when_not_matched),
+            ("missing", self.when_not_matched_by_source),
+        )
+        return f"merge ({', '.join(f'{rows}: {action}' for rows, action in actions if action != 'ignore')})"
+
+    def needed_columns(self, key: tuple[str, ...]) -> Iterator[NeededColumn]:
+        """Yield the columns that the rows must have for what the step does with them."""
+        yield from super().needed_columns(key)
+        for name in self.on or key:
+            yield NeededColumn(name, "to merge the rows by", ("on",) if self.on else ())
+
+    def problems(self, context: StepContext) -> Iterator[Problem]:
+        """Yield everything that is wrong with the step."""
+        yield from super().problems(context)
+        for index, name in repeated(self.on or ()):
+            yield Problem(f"column '{name}' is listed twice.", (*context.at, "on", index))
+        actions = (self.when_matched, self.when_not_matched, self.when_not_matched_by_source)
+        if set(actions) == {"ignore"}:
+            message = f"version '{context.version}': a merge that ignores all rows does nothing."
+            yield Problem(message, context.at)
 
 
-class Update(Model):
+class Update(Step):
     """Changes rows in place."""
 
-    commits: ClassVar[Commits] = "any"
+    kind: ClassVar[str] = "update"
+    possible_commits: ClassVar[tuple[int, ...] | None] = (0, 1)
+    operation: ClassVar[str | None] = "UPDATE"
+
     where: str | None = None
     assign: Annotated[Assignments, Field(alias="set")]
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
+    def describe(self) -> str:
+        """Return what the step does in a few words."""
+        changes = ", ".join(f"{name} = {expression}" for name, expression in self.assign.items())
+        return f"update {changes}{where(self.where)}"
 
-class Delete(Model):
+    def problems(self, context: StepContext) -> Iterator[Problem]:
+        """Yield everything that is wrong with the step."""
+        yield from blank(self.where, "where", (*context.at, "where"))
+        yield from set_problems(self.assign, context, (*context.at, "set"))
+
+
+class Delete(Step):
     """Deletes the rows that meet a condition."""
 
-    commits: ClassVar[Commits] = "any"
+    kind: ClassVar[str] = "delete"
+    possible_commits: ClassVar[tuple[int, ...] | None] = (0, 1)
+    operation: ClassVar[str | None] = "DELETE"
+    text_key: ClassVar[str | None] = "where"
+    expected: ClassVar[str] = "should be a SQL condition"
+
     where: str
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_condition(cls, value: object) -> object:
-        return text_as("where", value)
+    def describe(self) -> str:
+        """Return what the step does in a few words."""
+        return f"delete{where(self.where)}"
+
+    def problems(self, context: StepContext) -> Iterator[Problem]:
+        """Yield everything that is wrong with the step."""
+        yield from blank(self.where, "delete", context.at)
 
 
-class AddColumns(Model):
-    """Adds columns, null in all rows that are there."""
+class AddColumns(Step):
+    """Adds columns, which are null in all existing rows."""
 
+    kind: ClassVar[str] = "add_columns"
     commits: ClassVar[Commits] = 1
+    possible_commits: ClassVar[tuple[int, ...] | None] = (1,)
+    operation: ClassVar[str | None] = "ADD COLUMNS"
+    expected: ClassVar[str] = "should be a mapping of columns to their types"
+
     columns: Annotated[dict[Identifier, str], Field(min_length=1)]
     """Name to SQL type."""
 
     @model_validator(mode="before")
     @classmethod
-    def _from_mapping(cls, value: object) -> object:
+    def _expand_columns(cls, value: object) -> object:
         is_short = isinstance(value, dict) and set(value) != {"columns"}
         return {"columns": value} if is_short else value
 
-
-class Restore(Model):
-    """Takes the table back to an earlier version."""
-
-    commits: ClassVar[Commits] = "any"
-    to: str
-    """The version's name."""
-
-    @model_validator(mode="before")
     @classmethod
-    def _from_name(cls, value: object) -> object:
-        return text_as("to", value)
+    def short_forms(cls, mapping: JsonSchema) -> tuple[JsonSchema, ...]:
+        """Return the schema of the columns, which may be written in place of the mapping."""
+        return (mapping["properties"]["columns"],)
+
+    def describe(self) -> str:
+        """Return what the step does in a few words."""
+        return "add " + ", ".join(f"{name} {kind}" for name, kind in self.columns.items())
+
+    def problems(self, context: StepContext) -> Iterator[Problem]:
+        """Yield everything that is wrong with the step."""
+        for _, name in repeated(self.columns):
+            yield Problem(
+                f"version '{context.version}': column '{name}' is added twice.", (*context.at, name)
+            )
+        for name, kind in self.columns.items():
+            yield from type_problems(name, kind, (*context.at, name))
+            yield from reserved_name_problems(name, context, (*context.at, name))
+
+    def may_add_column(self, name: str, source_columns: Collection[str] | None) -> bool:
+        """Return whether the step adds a column."""
+        del source_columns
+        return name in {each.lower() for each in self.columns}
 
 
-class Optimize(Model):
+class Restore(Step):
+    """Restores the table to an earlier version."""
+
+    kind: ClassVar[str] = "restore"
+    possible_commits: ClassVar[tuple[int, ...] | None] = (0, 1)
+    operation: ClassVar[str | None] = "RESTORE"
+    text_key: ClassVar[str | None] = "to"
+    expected: ClassVar[str] = "should be an earlier version's name"
+
+    to: str
+    """Name of the version."""
+
+    def describe(self) -> str:
+        """Return what the step does in a few words."""
+        return f"restore to {self.to}"
+
+    def describe_origin(self, source: Source | None, uri: str | None) -> str:
+        """Return where the step's rows come from."""
+        del source, uri
+        return f"version {self.to}"
+
+    def problems(self, context: StepContext) -> Iterator[Problem]:
+        """Yield everything that is wrong with the step."""
+        reason = earlier_version_problem(self.to, context.names, context.index)
+        if reason is not None:
+            yield Problem(f"version '{context.version}' can't restore '{self.to}': {reason}", context.at)
+
+    def predict_commits(self, latest: int | None, versions: Mapping[str, int | None]) -> int | None:
+        """Return how many Delta commits the step will make; none if the table is at that version already."""
+        version = versions.get(self.to)
+        return None if latest is None or version is None else int(version != latest)
+
+
+class Optimize(Step):
     """Compacts small files, or orders the rows in them."""
 
-    commits: ClassVar[Commits] = "any"
+    kind: ClassVar[str] = "optimize"
+    possible_commits: ClassVar[tuple[int, ...] | None] = (0, 1)
+    operation: ClassVar[str | None] = "OPTIMIZE"
+    may_be_empty: ClassVar[bool] = True
+    list_keys: ClassVar[tuple[str, ...]] = ("z_order",)
+
     where: str | None = None
     """A SQL condition on partition columns."""
     z_order: Columns | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _one_column(cls, value: object) -> object:
-        return one_as_list(value, "z_order")
+    def describe(self) -> str:
+        """Return what the step does in a few words."""
+        order = f" by z-order of {', '.join(self.z_order)}" if self.z_order else ""
+        return f"optimize{where(self.where)}{order}"
+
+    def problems(self, context: StepContext) -> Iterator[Problem]:
+        """Yield everything that is wrong with the step."""
+        yield from blank(self.where, "where", (*context.at, "where"))
+        for index, name in repeated(self.z_order or ()):
+            message = f"version '{context.version}': the rows are ordered by '{name}' twice."
+            yield Problem(message, (*context.at, "z_order", index))
+        if self.where is not None and not context.may_have_partitions:
+            message = f"version '{context.version}': the table has no partitions to select with 'where'"
+            yield Problem(f"{message}; remove it.", (*context.at, "where"))
 
 
-class Vacuum(Model):
-    """Removes the files that no version within the retention needs."""
+class Vacuum(Step):
+    """Removes the files that no version within the retention period needs."""
 
+    kind: ClassVar[str] = "vacuum"
     commits: ClassVar[Commits] = 2
+    possible_commits: ClassVar[tuple[int, ...] | None] = (0, 1, 2)
+    operation: ClassVar[str | None] = "VACUUM END"
+    may_be_empty: ClassVar[bool] = True
+
     retain_hours: Annotated[float, Field(ge=0)] = 168.0
 
+    def describe(self) -> str:
+        """Return what the step does in a few words."""
+        return f"vacuum, {self.retain_hours:g} hours kept"
 
-class Sql(Model):
-    """Any statement of SQL; ``{table}`` stands for the table."""
 
-    commits: ClassVar[Commits] = "any"
+class Sql(Step):
+    """Any SQL statement; ``{table}`` stands for the table."""
+
+    kind: ClassVar[str] = "sql"
+    makes_table: ClassVar[bool] = True
+    makes_partitions: ClassVar[bool] = True
+    text_key: ClassVar[str | None] = "statement"
+    expected: ClassVar[str] = "should be a SQL statement"
+
     statement: str
 
-    @model_validator(mode="before")
-    @classmethod
-    def _from_statement(cls, value: object) -> object:
-        return text_as("statement", value)
+    def describe(self) -> str:
+        """Return the statement in one line."""
+        return " ".join(self.statement.split())
+
+    def problems(self, context: StepContext) -> Iterator[Problem]:
+        """Yield everything that is wrong with the step."""
+        if TABLE not in self.statement:
+            message = f"version '{context.version}': the statement doesn't mention the table"
+            yield Problem(f"{message}; write {TABLE} in place of its name.", context.at)
+
+    def may_add_column(self, name: str, source_columns: Collection[str] | None) -> bool:
+        """Return whether the statement may add a column: it mentions the column, or it has a ``*``."""
+        del source_columns
+        return name in self.statement.lower() or "*" in self.statement
 
 
-class Read(Model):
-    """Reads a version of a table that is there already; nothing is changed."""
-
-    commits: ClassVar[Commits] = 0
-    version: Annotated[int, Field(ge=0, lt=2**63)] | Literal["latest"] | None = None
-    timestamp: AwareDatetime | None = None
-    """The version that was the newest at this time; UTC where no zone is said."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_one(cls, value: object) -> object:
-        if isinstance(value, dict):
-            return {**value, "timestamp": _moment(value["timestamp"])} if "timestamp" in value else value
-        moment = None if value == "latest" else _moment(value)
-        if isinstance(moment, datetime):
-            return {"timestamp": moment}
-        is_plain = isinstance(value, int | str) and not isinstance(value, bool)
-        return {"version": value} if is_plain else value
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Read:
-        if (self.version is None) == (self.timestamp is None):
-            raise ValueError("should be either a version or a timestamp")
-        try:
-            _ = self.timestamp and self.timestamp.astimezone(UTC)
-        except OverflowError as error:
-            raise ValueError("should be a time of the years 1 to 9999 in UTC") from error
-        return self
-
-    @property
-    def name(self) -> str:
-        """A version's name where none is said."""
-        if self.timestamp is not None:
-            return f"t{self.timestamp.astimezone(UTC):%Y%m%d_%H%M%S}"
-        return "latest" if self.version == "latest" else f"v{self.version}"
-
-
-Step = Append | Overwrite | Merge | Update | Delete | AddColumns | Restore | Optimize | Vacuum | Sql | Read
-
-
-def _moment(value: object) -> object:
-    """A time with its zone, where a value is one; any other value as it is."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return value
-    if not isinstance(value, date):
-        return value
-    if not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - it is given one below.
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-LOANS = {
-    "id": "bigint",
-    "issue_d": "date",
-    "loan_amnt": "double",
-    "term": "int",
-    "int_rate": "double",
-    "annual_inc": "double",
-    "dti": "double",
-    "grade": "string",
-    "home_ownership": "string",
-    "purpose": "string",
-    "delinq_2yrs": "int",
-    "inq_last_12m": "int",
-    "total_acc": "int",
-    "earliest_cr_line": "date",
-    "loan_status": "string",
-}
-"""Column to its type, as Spark writes it; in this order."""
+AnyStep = Append | Overwrite | Merge | Update | Delete | AddColumns | Restore | Optimize | Vacuum | Sql | Read
+"""Every kind of step. A new one also needs a field of ``Version`` and a function in ``job.apply_steps``."""
+STEPS: dict[str, type[Step]] = {step.kind: step for step in get_args(AnyStep)}
+"""Every kind of step by its key in the scenario file."""

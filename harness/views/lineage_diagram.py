@@ -8,7 +8,6 @@ from html import escape
 
 from harness.plan import Plan
 from harness.results import Result, VersionResult
-from harness.scenario.step_descriptions import step_in_words
 from harness.views.formatting import number
 
 MODELS = ("featurizer", "classifier", "explainer")
@@ -62,7 +61,7 @@ def alternative(found: tuple[Way, ...]) -> str:
 
 
 def _way(plan: Plan, version: VersionResult, at: int) -> Way:
-    steps = {each.name: step_in_words(each) for each in plan.scenario.versions}
+    steps = {each.name: each.describe() for each in plan.scenario.versions}
     words = steps.get(version.name, "an unknown step")
     return Way(
         name=version.name,

@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from harness.scenario.steps import Loans
+from harness.scenario.row_source import Loans
 from harness.settings import read_settings
 from harness.targets.embedded.embedded_target import Embedded
 

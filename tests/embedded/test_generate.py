@@ -19,7 +19,7 @@ from harness.job.fingerprint import fingerprint
 from harness.job.synthetic_loans import BAD, CREDIT_LENGTH, GOOD, TRUTH, YEARS, loans
 from harness.loading.loader import load_scenario
 from harness.scenario.model import Scenario
-from harness.scenario.steps import LOANS, Loans
+from harness.scenario.row_source import LOANS, Loans
 
 pytestmark = pytest.mark.spark
 

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from harness.job.fingerprint import fingerprint
 from harness.job.step_rows import Sources, make_rows
-from harness.scenario.steps import Rows
+from harness.scenario.rows import Rows
 from tests.embedded.stepping import Said, cells, plan_of
 
 pytestmark = pytest.mark.spark

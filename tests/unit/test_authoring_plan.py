@@ -108,7 +108,7 @@ def test_steps_are_told_in_words(settings: Settings) -> None:
     planned = plan_of(_scenario(versions=STEPS), settings)
     assert [
         ("append where month = 1, 0.5 of them", "data/lc_loan_2018q1.csv"),
-        ("append; must fail with DELTA_X", "1 written out"),
+        ("append; must fail with DELTA_X", "1 row written out"),
         ("delete where id = 1", "-"),
         ("restore to a", "version a"),
     ] == [(version.step, version.rows_from) for version in planned.versions]

@@ -75,7 +75,9 @@ def test_the_first_version_is_not_called_first_where_another_is_trained_first() 
         {"name": "first", "append": None, "train": False},
         {"name": "second", "append": None},
     ]
-    assert _told(versions) == ["'first' can't be a version's name here: 'since' means another by it."]
+    assert _told(versions) == [
+        "a version can't be called 'first' here: 'since: first' means another version."
+    ]
 
 
 def test_rows_of_their_own_need_no_source_of_the_table() -> None:

@@ -139,8 +139,8 @@ def test_an_own_source_that_no_step_reads_need_not_have_all(tmp_path: Path) -> N
 def test_a_column_that_comes_too_late_is_told(tmp_path: Path) -> None:
     """A model can't be trained with what the next version brings."""
     expected = (
-        "version 'first' is trained without the column 'region', which comes with 'more' at the earliest; "
-        "list it under 'optional', or say 'train: false'."
+        "version 'first' is trained with the column 'region', which doesn't exist before version 'more'; "
+        "list it under 'optional', or set 'train: false'."
     )
     assert [(expected, ("pipeline", "categorical", 0))] == _told(tmp_path, _scenario(OWN, MORE, **REGION))
 
@@ -167,32 +167,32 @@ def test_made_rows_have_the_generators_columns(tmp_path: Path) -> None:
     [
         (
             {"append": {"from": "bare.csv"}},
-            "bare.csv has no column 'id' of the table's key",
+            "bare.csv has no column 'id', which version 'second' needs as the table's key.",
             ("append", "from"),
         ),
         (
             {"merge": {"from": "bare.csv"}, "train": False},
-            "bare.csv has no column 'id' by which the rows are merged",
+            "bare.csv has no column 'id', which version 'second' needs to merge the rows by.",
             ("merge", "from"),
         ),
         (
             {"merge": {"from": "late.csv", "on": "amount"}},
-            "late.csv has no column 'amount' by which the rows are merged",
+            "late.csv has no column 'amount', which version 'second' needs to merge the rows by.",
             ("merge", "on"),
         ),
         (
             {"append": {"from": "bare.csv", "sample": 0.5, "set": {"id": "1"}}, "train": False},
-            "bare.csv has no column 'id' by which the rows are sampled",
+            "bare.csv has no column 'id', which version 'second' needs to sample the rows by.",
             ("append", "sample"),
         ),
         (
             {"append": {"from": "bare.csv", "shuffle": "status"}, "train": False},
-            "bare.csv has no column 'id' by which the rows are shuffled",
+            "bare.csv has no column 'id', which version 'second' needs to shuffle the rows by.",
             ("append", "shuffle"),
         ),
         (
             {"append": {"shuffle": "state"}},
-            "rows.csv has no column 'state' to be shuffled",
+            "rows.csv has no column 'state', which version 'second' needs to shuffle its values.",
             ("append", "shuffle"),
         ),
     ],
@@ -200,10 +200,9 @@ def test_made_rows_have_the_generators_columns(tmp_path: Path) -> None:
 def test_a_step_is_told_what_its_rows_lack(
     tmp_path: Path, step: dict[str, Any], message: str, place: tuple[str, ...]
 ) -> None:
-    """The problem is where the step says that it needs the column."""
+    """A column that a step needs and its rows lack is reported where the step names it."""
     scenario = _scenario(OWN, {"name": "second", **step})
-    expected = (f"{message}; version 'second' needs it.", ("versions", 1, *place))
-    assert [expected] == _told(tmp_path, scenario)
+    assert [(message, ("versions", 1, *place))] == _told(tmp_path, scenario)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a scenario must obey beyond its grammar, each part of it in a module of its own."""
+"""Rules that a scenario must obey beyond the types of its values; a module per part of the file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from harness.loading.rules.empty_values import empty_problems
 from harness.loading.rules.expectation_rules import expectation_problems
 from harness.loading.rules.matrix_rules import matrix_problems
 from harness.loading.rules.pipeline_rules import pipeline_problems
-from harness.loading.rules.row_rules import row_problems
 from harness.loading.rules.step_rules import step_problems
 from harness.loading.rules.table_rules import table_problems
 from harness.loading.rules.verdict_rules import outcome_problems
@@ -18,13 +17,12 @@ from harness.scenario.model import Scenario
 
 
 def problems(scenario: Scenario) -> Iterator[Problem]:
-    """Everything that is wrong with a scenario in itself, without looking at its data."""
+    """Yield everything that is wrong with a scenario, without looking at its data."""
     yield from empty_problems(scenario)
     yield from table_problems(scenario)
     yield from pipeline_problems(scenario)
     yield from version_problems(scenario)
     yield from step_problems(scenario)
-    yield from row_problems(scenario)
     yield from expectation_problems(scenario)
     yield from outcome_problems(scenario)
     yield from matrix_problems(scenario, problems)

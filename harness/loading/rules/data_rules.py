@@ -6,24 +6,11 @@ from collections.abc import Iterator
 
 from harness.bounds.scope import Scope
 from harness.errors import Location, Problem
-from harness.loading.rules.rule_helpers import blank, repeated
 from harness.scenario.column_types import type_problems
 from harness.scenario.expectations import Schema
 from harness.scenario.model import Version
+from harness.scenario.text_checks import blank, repeated
 from harness.suggestions import did_you_mean
-
-_OPERATIONS = {
-    "append": "WRITE",
-    "overwrite": "WRITE",
-    "merge": "MERGE",
-    "update": "UPDATE",
-    "delete": "DELETE",
-    "add_columns": "ADD COLUMNS",
-    "restore": "RESTORE",
-    "optimize": "OPTIMIZE",
-    "vacuum": "VACUUM END",
-}
-"""Of the commit that a step makes, where it makes one."""
 
 
 def data_problems(scope: Scope) -> Iterator[Problem]:
@@ -97,7 +84,7 @@ def _operation_of(version: Version, expected: str, at: Location) -> Iterator[Pro
         message = f"version '{version.name}' must fail: it makes no commit that could be a '{expected}'."
         yield Problem(message, at)
         return
-    made = _OPERATIONS.get(version.kind)
+    made = version.step.operation
     if made is not None and version.declared_commits in (1, 2) and expected.upper() != made:
         message = f"the commit of version '{version.name}' is a {made}, and can't be a '{expected}'."
         yield Problem(message + did_you_mean(expected.upper(), [made]), at)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from harness.errors import Location, Problem
 from harness.scenario.expectations import Baseline, Bound, Change
 from harness.scenario.model import Scenario
-from harness.scenario.steps import Read
+from harness.scenario.read_step import Read
 
 _ELSEWHERE = (Bound, Change, Baseline, Read)
 """Bounds are told with what they are of; of ``read``, only one key has a value."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.errors import Location, Problem
-from harness.loading.rules.rule_helpers import blank, repeated
 from harness.metrics import METRICS
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import Value
 from harness.scenario.pipeline import Label, Pipeline
-from harness.scenario.reserved_names import is_taken, looks_secret
+from harness.scenario.reserved_names import is_reserved, looks_secret
+from harness.scenario.text_checks import blank, repeated
 from harness.suggestions import did_you_mean
 
 _AT: Location = ("pipeline",)
@@ -52,7 +52,7 @@ def _derived(pipeline: Pipeline, *, is_used: bool) -> Iterator[Problem]:
         yield Problem(f"column '{name}' is derived twice.", (*at, name))
     for name, expression in pipeline.derive.items():
         yield from blank(expression, name, (*at, name))
-        if is_used and is_taken(name):
+        if is_used and is_reserved(name):
             yield Problem(f"'{name}' is a name that the models need; take another.", (*at, name))
 
 

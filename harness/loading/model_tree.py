@@ -1,0 +1,91 @@
+"""The tree of models that a scenario file consists of: which model and which keys belong at a location."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator
+
+from pydantic.fields import FieldInfo
+
+from harness.errors import Location
+from harness.scenario.model import Scenario
+from harness.scenario.model_base import Model
+
+
+def all_models() -> list[type[Model]]:
+    """Return every model of a scenario file, each once."""
+    found: dict[type[Model], None] = {}
+    _collect(Scenario, found)
+    return list(found)
+
+
+def _collect(annotation: object, found: dict[type[Model], None]) -> None:
+    for each in _members(annotation):
+        if isinstance(each, type) and issubclass(each, Model):
+            if each not in found:
+                found[each] = None
+                for field in each.model_fields.values():
+                    _collect(field.annotation, found)
+        else:
+            for argument in typing.get_args(each):
+                _collect(argument, found)
+
+
+def model_at(location: Location) -> type[Model] | None:
+    """Return the model whose keys belong at a location; ``None`` if other values do."""
+    return next(_models(_annotation_at(location)), None)
+
+
+def keys_of(model: type[Model]) -> list[str]:
+    """Return the keys of a model, as the file writes them."""
+    return [_key(name, field) for name, field in model.model_fields.items()]
+
+
+def key_of(model: type[Model], name: str) -> str | None:
+    """Return the key of a field that has another name in the code; ``None`` for any other name."""
+    field = model.model_fields.get(name)
+    return None if field is None or _key(name, field) == name else _key(name, field)
+
+
+def _annotation_at(location: Location) -> object:
+    annotation: object = Scenario
+    for part in location:
+        annotation = next(_inside(annotation, part), None)
+    return annotation
+
+
+def _inside(annotation: object, part: str | int) -> Iterator[object]:
+    """Yield the annotations of what may be written at a key or an index."""
+    for each in _members(annotation):
+        origin, arguments = typing.get_origin(each), typing.get_args(each)
+        if origin is tuple and isinstance(part, int):
+            yield arguments[0]
+        elif origin is dict:
+            yield arguments[1]
+        elif isinstance(each, type) and issubclass(each, Model):
+            for name, field in each.model_fields.items():
+                if _key(name, field) == part:
+                    yield field.annotation
+
+
+def _models(annotation: object) -> Iterator[type[Model]]:
+    for each in _members(annotation):
+        if isinstance(each, type) and issubclass(each, Model):
+            yield each
+
+
+def _members(annotation: object) -> Iterator[object]:
+    """Yield the members of a union, without their metadata."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        yield from _members(typing.get_args(annotation)[0])
+    elif origin in (typing.Union, types.UnionType):
+        for each in typing.get_args(annotation):
+            yield from _members(each)
+    else:
+        yield annotation
+
+
+def _key(name: str, field: FieldInfo) -> str:
+    return field.alias or name

@@ -1,0 +1,45 @@
+"""Checks of names and texts that many parts of a scenario share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from harness.errors import Location, Problem
+from harness.suggestions import did_you_mean
+
+
+def repeated(names: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Yield each name that occurred before, with its index.
+
+    Names that differ in case alone count as equal: Spark and some file systems can't tell them apart.
+    """
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name.lower() in seen:
+            yield index, name
+        seen.add(name.lower())
+
+
+def blank(text: str | None, key: str, location: Location) -> Iterator[Problem]:
+    """Report a SQL expression, or another text, that consists of white space."""
+    if text is not None and not text.strip():
+        inside = ".".join(str(part) for part in location[:-1])
+        yield Problem(f"'{key}' in '{inside}' is blank.", location)
+
+
+def earlier_version_problem(name: str, names: tuple[str, ...], index: int) -> str | None:
+    """Explain why a name doesn't refer to an earlier version.
+
+    Args:
+        name: The name.
+        names: Names of all versions, in order.
+        index: Index of the version that refers to the name.
+
+    Returns:
+        ``None`` if it does refer to one.
+    """
+    if name in names[:index]:
+        return None
+    if name in names:
+        return f"version '{name}' is not earlier than this one."
+    return f"there is no version '{name}'.{did_you_mean(name, names[:index])}"
