@@ -1,94 +1,155 @@
-"""The metrics that a version is measured by: their names, what they mean, what they rest on.
+"""The metrics of a version: their names, meanings and domains, and which direction is better.
 
 The names are scikit-learn's and MLflow's, and the values are defined as scikit-learn defines them.
+A new metric is an entry here and a formula in ``harness.job``; every other list is derived.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
 
 MIN_POSITIVES = 10
 """A ROC AUC on fewer positives than this is not proven, whatever its value."""
 ADDED = "added_"
-"""Before the name of a metric on held-out rows: the same of those alone that the version added."""
+"""Prefix of a metric that is computed only on the held-out rows that the version added."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The values that a number can have."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    is_whole: bool = False
+
+    @property
+    def of_changes(self) -> Domain:
+        """Domain of the difference of two such numbers."""
+        spread = self.high - self.low
+        return Domain(-spread, spread, self.is_whole)
+
+    @property
+    def of_relative_changes(self) -> Domain:
+        """Domain of the difference as a share of the earlier number."""
+        return Domain(-1.0 if self.low >= 0 else -math.inf)
+
+
+SHARES = Domain(0.0, 1.0)
+COUNTS = Domain(0.0, is_whole=True)
+NOT_NEGATIVE = Domain(0.0)
+ANY_NUMBER = Domain()
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One number that a version is measured by."""
+    """A number that a version is measured by."""
 
     name: str
     meaning: str
+    """What it measures; ``{rows}`` stands for the held-out rows, ``{added}`` for the prefix of added rows."""
+    domain: Domain = SHARES
+    better: Literal["higher", "lower"] | None = None
+    """Which values are better; ``None``: it doesn't measure quality."""
     positives: str | None = None
-    """Name of the metric that counts the positives it rests on, where that limits what it proves."""
+    """Name of the metric that counts the positives it depends on, if that limits what it proves."""
     standard_error: str | None = None
-    """Name of the metric that holds its standard error."""
-    unit_interval: bool = True
-    """Whether every possible value lies between 0 and 1."""
+    """Name of the metric that is its standard error."""
+    pipeline: Literal["built-in", "custom"] | None = None
+    """The only kind of pipeline that has it; ``None``: both have it."""
+    on_added: bool = False
+    """Whether it is also computed on the held-out rows that the version added alone."""
+    on_explained: bool = False
+    """Whether it depends on which rows are explained."""
 
 
-_ALL = (
+_DEFINITIONS = (
     Metric(
         "cv_roc_auc",
         "ROC AUC by cross-validation on the training rows, mean over the folds of the chosen grid point",
+        better="higher",
         positives="train_positives",
         standard_error="cv_roc_auc_se",
+        pipeline="built-in",
     ),
-    Metric("cv_roc_auc_se", "standard error of cv_roc_auc (Hanley and McNeil, over the folds)"),
+    Metric(
+        "cv_roc_auc_se",
+        "standard error of cv_roc_auc (Hanley and McNeil, over the folds)",
+        pipeline="built-in",
+    ),
     Metric(
         "test_roc_auc",
-        "ROC AUC on the held-out rows",
+        "ROC AUC on {rows}",
+        better="higher",
         positives="test_positives",
         standard_error="test_roc_auc_se",
+        on_added=True,
     ),
-    Metric("test_roc_auc_se", "standard error of test_roc_auc (Hanley and McNeil)"),
-    Metric("test_pr_auc", "average precision on the held-out rows"),
-    Metric("test_log_loss", "mean log loss on the held-out rows, in nats", unit_interval=False),
-    Metric("test_accuracy", "share of held-out rows that are predicted right at 0.5"),
-    Metric("test_f1", "F1 of the positive class on the held-out rows at 0.5"),
-    Metric(
-        "added_test_roc_auc",
-        "ROC AUC on the held-out rows that this version added",
-        positives="added_test_positives",
-        standard_error="added_test_roc_auc_se",
-    ),
-    Metric("added_test_roc_auc_se", "standard error of added_test_roc_auc (Hanley and McNeil)"),
-    Metric("added_test_pr_auc", "average precision on the held-out rows that this version added"),
-    Metric(
-        "added_test_log_loss",
-        "mean log loss on the held-out rows that this version added, in nats",
-        unit_interval=False,
-    ),
-    Metric(
-        "added_test_accuracy", "share of held-out rows added by this version that are predicted right at 0.5"
-    ),
-    Metric("added_test_f1", "F1 of the positive class on the held-out rows that this version added, at 0.5"),
+    Metric("test_roc_auc_se", "standard error of {added}test_roc_auc (Hanley and McNeil)", on_added=True),
+    Metric("test_pr_auc", "average precision on {rows}", better="higher", on_added=True),
+    Metric("test_log_loss", "mean log loss on {rows}, in nats", NOT_NEGATIVE, better="lower", on_added=True),
+    Metric("test_accuracy", "share of correct predictions on {rows}, at 0.5", better="higher", on_added=True),
+    Metric("test_f1", "F1 of the positive class on {rows}, at 0.5", better="higher", on_added=True),
     Metric(
         "explanation_r2_mean",
-        "mean R2 of the local explanations by a pipeline in Python, over the explained rows",
-        unit_interval=False,
+        "mean R2 of the local explanations by a custom pipeline, over the explained rows",
+        ANY_NUMBER,
+        better="higher",
+        pipeline="custom",
+        on_explained=True,
     ),
-    Metric("lime_r2_mean", "mean R2 of the local explanations over the explained rows", unit_interval=False),
-    Metric("train_rows", "rows that the model was trained on", unit_interval=False),
-    Metric("train_positives", "positive rows that the model was trained on", unit_interval=False),
-    Metric("test_rows", "held-out rows", unit_interval=False),
-    Metric("test_positives", "positive held-out rows", unit_interval=False),
-    Metric("added_test_rows", "held-out rows that this version added", unit_interval=False),
-    Metric("added_test_positives", "positive held-out rows that this version added", unit_interval=False),
-    Metric("filtered_rows", "rows that the scenario's filter left out", unit_interval=False),
     Metric(
-        "unlabelled_rows",
-        "rows dropped because their label is in neither list",
-        unit_interval=False,
+        "lime_r2_mean",
+        "mean R2 of the local explanations over the explained rows",
+        ANY_NUMBER,
+        better="higher",
+        pipeline="built-in",
+        on_explained=True,
     ),
-    Metric("explained_rows", "rows that were explained", unit_interval=False),
+    Metric("train_rows", "rows that the model was trained on", COUNTS),
+    Metric("train_positives", "positive rows that the model was trained on", COUNTS),
+    Metric("test_rows", "number of {rows}", COUNTS, on_added=True),
+    Metric("test_positives", "number of positives among {rows}", COUNTS, on_added=True),
+    Metric("filtered_rows", "rows that the scenario's filter removed", COUNTS),
+    Metric("unlabelled_rows", "rows dropped because their label is in neither list", COUNTS),
+    Metric("explained_rows", "rows that were explained", COUNTS),
 )
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
-"""Every metric by name, in the order in which reports show them."""
 
-OF_BUILT_IN = ("cv_roc_auc", "cv_roc_auc_se", "lime_r2_mean")
-"""What is measured of the built-in pipeline alone."""
+def _with_added(definitions: tuple[Metric, ...]) -> Iterator[Metric]:
+    """Yield each metric; those of added rows follow their group."""
+    for on_added, group in itertools.groupby(definitions, key=lambda metric: metric.on_added):
+        metrics = list(group)
+        for each in metrics:
+            yield replace(each, meaning=each.meaning.format(rows="the held-out rows", added=""))
+        if on_added:
+            yield from map(_of_added_rows, metrics)
+
+
+def _of_added_rows(metric: Metric) -> Metric:
+    return replace(
+        metric,
+        name=f"{ADDED}{metric.name}",
+        meaning=metric.meaning.format(rows="the held-out rows that this version added", added=ADDED),
+        positives=metric.positives and f"{ADDED}{metric.positives}",
+        standard_error=metric.standard_error and f"{ADDED}{metric.standard_error}",
+        on_added=False,
+    )
+
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _with_added(_DEFINITIONS)}
+"""Every metric by name, in the order in which reports show them."""
+ON_HELD_OUT = tuple(name for name, metric in METRICS.items() if metric.on_added)
+"""Metrics on the held-out rows, which exist for those that the version added, too."""
+OF_QUALITY = tuple(name for name, metric in METRICS.items() if metric.better)
+"""Metrics of which some values are better than others."""
+OF_EXPLANATIONS = tuple(name for name, metric in METRICS.items() if metric.on_explained)
+"""Metrics that depend on which rows are explained."""
+OF_BUILT_IN = tuple(name for name, metric in METRICS.items() if metric.pipeline == "built-in")
+"""Metrics that only the built-in pipeline has."""
+OF_OWN = tuple(name for name, metric in METRICS.items() if metric.pipeline == "custom")
+"""Metrics that only custom pipelines have, besides those that they compute themselves."""
 R2_OF_OWN = "explanation_r2_mean"
-OF_OWN = (R2_OF_OWN,)
-"""What is measured of pipelines in Python alone, beside what they measure themselves."""

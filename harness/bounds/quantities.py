@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,39 +14,11 @@ from harness.bounds.measured_values import (
     reader_version,
     writer_version,
 )
-from harness.metrics import ADDED, METRICS
+from harness.metrics import ADDED, ANY_NUMBER, COUNTS, METRICS, OF_EXPLANATIONS, SHARES, Domain
 from harness.results import Measured, VersionResult
 from harness.scenario.bound_spec import Quantity
 from harness.scenario.expectations import Bounds, Expect
 
-_WHOLE = ("_rows", "_positives")
-"""Ends of the names of metrics that are counts."""
-_NEVER_NEGATIVE = ("test_log_loss", f"{ADDED}test_log_loss")
-
-
-@dataclass(frozen=True)
-class Domain:
-    """The values that a number can take."""
-
-    low: float = -math.inf
-    high: float = math.inf
-    is_whole: bool = False
-
-    @property
-    def of_changes(self) -> Domain:
-        """The domain of the difference of two such numbers."""
-        spread = self.high - self.low
-        return Domain(-spread, spread, self.is_whole)
-
-    @property
-    def of_relative_changes(self) -> Domain:
-        """The domain of that difference as a share of the earlier number."""
-        return Domain(-1.0 if self.low >= 0 else -math.inf)
-
-
-_ANY = Domain()
-_SHARES = Domain(0.0, 1.0)
-_COUNTS = Domain(0.0, is_whole=True)
 _PROTOCOLS = Domain(1.0, is_whole=True)
 
 
@@ -73,16 +44,16 @@ class NumberKind:
 
 
 _ALL = (
-    NumberKind("rows", ("rows",), lambda found, _: float(found.rows), _COUNTS, "rows"),
-    NumberKind("null_keys", ("null_keys",), lambda found, _: float(found.null_keys), _COUNTS, "null_keys"),
+    NumberKind("rows", ("rows",), lambda found, _: float(found.rows), COUNTS, "rows"),
+    NumberKind("null_keys", ("null_keys",), lambda found, _: float(found.null_keys), COUNTS, "null_keys"),
     NumberKind(
         "duplicate_keys",
         ("duplicate_keys",),
         lambda found, _: float(found.duplicate_keys),
-        _COUNTS,
+        COUNTS,
         "duplicate_keys",
     ),
-    NumberKind("nulls", ("nulls",), null_share, _SHARES, "nulls({name})", is_named=True),
+    NumberKind("nulls", ("nulls",), null_share, SHARES, "nulls({name})", is_named=True),
     NumberKind("protocol.reader", ("protocol", "reader"), reader_version, _PROTOCOLS, "protocol.reader"),
     NumberKind("protocol.writer", ("protocol", "writer"), writer_version, _PROTOCOLS, "protocol.writer"),
     NumberKind(
@@ -98,7 +69,7 @@ _ALL = (
         "coefficient",
         ("coefficients",),
         coefficient,
-        _ANY,
+        ANY_NUMBER,
         "coefficient({name})",
         is_named=True,
         of_model=True,
@@ -107,7 +78,7 @@ _ALL = (
         "weight",
         ("explanations", "weight"),
         explanation_weight,
-        _ANY,
+        ANY_NUMBER,
         "weight({name})",
         is_named=True,
         of_model=True,
@@ -117,7 +88,7 @@ _ALL = (
         "share",
         ("explanations", "share"),
         explanation_share,
-        _SHARES,
+        SHARES,
         "share({name})",
         is_named=True,
         of_model=True,
@@ -184,19 +155,11 @@ def value_of(quantity: Quantity, version: VersionResult) -> Measured:
     return None if kind is None else kind.measure(version, quantity.name)
 
 
-_OF_EXPLANATIONS = ("lime_r2_mean", "explanation_r2_mean")
-"""Metrics that come from the explanations of single rows."""
-
-
 def is_of_explanations(quantity: Quantity) -> bool:
     """Whether a number comes from the explanations of single rows."""
-    return NUMBERS[quantity.kind].of_explanations or quantity.name in _OF_EXPLANATIONS
+    return NUMBERS[quantity.kind].of_explanations or quantity.name in OF_EXPLANATIONS
 
 
 def _domain(metric: str) -> Domain:
     definition = METRICS.get(metric)
-    if metric.endswith(_WHOLE):
-        return _COUNTS
-    if metric in _NEVER_NEGATIVE:
-        return Domain(0.0)
-    return _SHARES if definition is not None and definition.unit_interval else Domain()
+    return ANY_NUMBER if definition is None else definition.domain

@@ -1,7 +1,8 @@
-"""How good the scores of a binary classifier are, by scikit-learn's definitions, computed by Spark.
+"""Metrics of the scores of a binary classifier, by scikit-learn's definitions, computed by Spark.
 
 Rows with the same score are counted together first; every number then follows from the counts, so it
-depends neither on the order of the rows nor on how they are partitioned.
+depends neither on the order of the rows nor on their partitions. A new metric on the held-out rows is an
+entry in ``harness.metrics`` and a formula here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pyspark.ml.functions import vector_to_array
 from pyspark.sql import Column, DataFrame, Row, Window, functions as F
 
 from harness.job.model_pipeline import KEY, LABEL, SCORE
-from harness.metrics import ADDED
+from harness.metrics import ADDED, COUNTS, METRICS
 from harness.results import CalibrationBin, Measured, RocPoint
 
 # scikit-learn clips probabilities at the machine epsilon before it takes their logarithm.
@@ -24,55 +25,126 @@ _THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
-class Scores:
-    """What is known of the scores of one group of rows; ``None`` where it is not defined."""
+class Counts:
+    """Sums over the scored rows of one group, from which every metric follows."""
 
     positives: int
     negatives: int
-    roc_auc: float | None
-    pr_auc: float | None
-    log_loss: float | None
-    accuracy: float | None
-    f1: float | None
+    ordered_pairs: float
+    """Pairs of a positive and a negative in which the positive scores higher; a tie counts half."""
+    precisions: float
+    """Sum over the positives of the precision at their score."""
+    loss: float
+    """Sum of the log losses, in nats."""
+    true_positives: int
+    """Positives that are predicted as such."""
+    false_positives: int
+    """Negatives that are predicted as positives."""
 
     @property
     def rows(self) -> int:
-        """Rows scored."""
+        """Number of scored rows."""
+        return self.positives + self.negatives
+
+
+def roc_auc(counts: Counts) -> Measured:
+    """Return the area under the ROC curve; ``None`` if one of the classes is missing."""
+    pairs = counts.positives * counts.negatives
+    return counts.ordered_pairs / pairs if pairs else None
+
+
+def roc_auc_se(area: Measured, positives: int, negatives: int) -> Measured:
+    """Return the standard error of a ROC AUC (Hanley and McNeil, Radiology 143, 1982, formula 2)."""
+    if area is None:
+        return None
+    both_positive = area / (2 - area)
+    both_negative = 2 * area**2 / (1 + area)
+    variance = (
+        area * (1 - area)
+        + (positives - 1) * (both_positive - area**2)
+        + (negatives - 1) * (both_negative - area**2)
+    ) / (positives * negatives)
+    return math.sqrt(max(variance, 0.0))
+
+
+def _roc_auc_se(counts: Counts) -> Measured:
+    return roc_auc_se(roc_auc(counts), counts.positives, counts.negatives)
+
+
+def _pr_auc(counts: Counts) -> Measured:
+    return _finite(counts.precisions / counts.positives) if counts.positives else None
+
+
+def _log_loss(counts: Counts) -> Measured:
+    return _finite(counts.loss / counts.rows) if counts.positives and counts.negatives else None
+
+
+def _accuracy(counts: Counts) -> Measured:
+    return (counts.true_positives + counts.negatives - counts.false_positives) / counts.rows
+
+
+def _f1(counts: Counts) -> Measured:
+    predicted = counts.true_positives + counts.false_positives
+    return 2 * counts.true_positives / (predicted + counts.positives) if counts.positives else None
+
+
+FORMULAS: Mapping[str, Callable[[Counts], Measured]] = {
+    "test_roc_auc": roc_auc,
+    "test_roc_auc_se": _roc_auc_se,
+    "test_pr_auc": _pr_auc,
+    "test_log_loss": _log_loss,
+    "test_accuracy": _accuracy,
+    "test_f1": _f1,
+    "test_rows": lambda counts: float(counts.rows),
+    "test_positives": lambda counts: float(counts.positives),
+}
+"""Every metric on held-out rows, by its name, to how it is computed; ``None`` if it is not defined."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The metrics of one group of scored rows."""
+
+    positives: int
+    negatives: int
+    metrics: Mapping[str, Measured]
+    """By the names of ``FORMULAS``; only counts are known if a score is not a number."""
+    has_nan: bool = False
+    """Whether a score is not a number."""
+
+    @property
+    def rows(self) -> int:
+        """Number of scored rows."""
         return self.positives + self.negatives
 
     @property
-    def roc_auc_se(self) -> float | None:
-        """Standard error of the ROC AUC (Hanley and McNeil, Radiology 143, 1982, formula 2)."""
-        if self.roc_auc is None:
-            return None
-        area = self.roc_auc
-        both_positive = area / (2 - area)
-        both_negative = 2 * area**2 / (1 + area)
-        variance = (
-            area * (1 - area)
-            + (self.positives - 1) * (both_positive - area**2)
-            + (self.negatives - 1) * (both_negative - area**2)
-        ) / (self.positives * self.negatives)
-        return math.sqrt(max(variance, 0.0))
+    def roc_auc(self) -> Measured:
+        """The area under the ROC curve."""
+        return self.metrics["test_roc_auc"]
+
+    @property
+    def roc_auc_se(self) -> Measured:
+        """Standard error of the area under the ROC curve."""
+        return self.metrics["test_roc_auc_se"]
 
 
 def score_groups(scored: DataFrame, groups: Sequence[str]) -> dict[tuple[object, ...], Scores]:
-    """Scores of every group of rows.
+    """Return the scores of every group of rows.
 
     Args:
         scored: One row per row scored: the group's columns, ``label`` (0.0 or 1.0) and ``score``, the
             probability of the positive class.
-        groups: Names of the columns that tell the groups apart; none for one group of all rows.
+        groups: Names of the columns that identify a group; none for one group of all rows.
     """
     rows = cumulated(scored, groups).groupBy(*groups).agg(*_sums()).collect()
     return {tuple(row[name] for name in groups): _scores(row) for row in rows if row["p"] is not None}
 
 
 def cumulated(scored: DataFrame, groups: Sequence[str]) -> DataFrame:
-    """One row per group and score: how many positives and negatives have it, and how many at least it.
+    """Return a row per group and score: how many positives and negatives have it, or at least it.
 
-    Those of one group lie in one partition, from the highest score to the lowest, so that sums over them
-    are added up in this order.
+    A group is in one partition, from the highest score to the lowest, so that sums over its rows are
+    added up in this order.
     """
     counted = scored.groupBy(*groups, "score").agg(
         F.sum(F.col("label").cast("long")).alias("positives"),
@@ -107,21 +179,26 @@ def _sums() -> list[Column]:
 
 
 def _scores(row: Row) -> Scores:
-    p, n, tp, fp = (int(row[name]) for name in ("p", "n", "true_positives", "false_positives"))
-    if row["nans"]:
-        return Scores(p, n, roc_auc=None, pr_auc=None, log_loss=None, accuracy=None, f1=None)
-    both = p > 0 and n > 0
-    # Pairs of a positive and a negative in which the positive scores higher; a tie counts half.
-    ordered = p * n - (int(row["inversions"]) - int(row["ties"])) - int(row["ties"]) / 2
-    return Scores(
+    p, n, inversions, ties = (int(row[name]) for name in ("p", "n", "inversions", "ties"))
+    counts = Counts(
         positives=p,
         negatives=n,
-        roc_auc=ordered / (p * n) if both else None,
-        pr_auc=_finite(row["precisions"] / p) if p else None,
-        log_loss=_finite(row["loss"] / (p + n)) if both else None,
-        accuracy=(tp + n - fp) / (p + n),
-        f1=2 * tp / (tp + fp + p) if p else None,
+        ordered_pairs=p * n - (inversions - ties) - ties / 2,
+        precisions=row["precisions"],
+        loss=row["loss"],
+        true_positives=int(row["true_positives"]),
+        false_positives=int(row["false_positives"]),
     )
+    has_nan = bool(row["nans"])
+    metrics = {
+        name: None if has_nan and not _is_count(name) else formula(counts)
+        for name, formula in FORMULAS.items()
+    }
+    return Scores(p, n, metrics, has_nan)
+
+
+def _is_count(metric: str) -> bool:
+    return METRICS[metric].domain == COUNTS
 
 
 def _finite(value: float) -> float | None:
@@ -129,17 +206,17 @@ def _finite(value: float) -> float | None:
 
 
 ROC_POINTS = 101
-"""At most, the one at the origin among them."""
+"""Maximum number of points, including the one at the origin."""
 CALIBRATION_BINS = 10
-"""At most: rows with the same score are never parted."""
+"""Maximum number of bins: rows with the same score are never separated."""
 
-# Sums of decimals are exact, in whatever order they are added up.
+# Sums of decimals are exact, in any order.
 _SCORE, _ROWS = "decimal(19,18)", "decimal(12,0)"
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Both curves; empty where they are not defined."""
+    """The ROC curve and the calibration; empty if they are not defined."""
 
     roc: tuple[RocPoint, ...] = ()
     """From (0, 0) to (1, 1), from the highest score to the lowest."""
@@ -148,18 +225,18 @@ class Curves:
 
 
 def draw_curves(scored: DataFrame, scores: Scores | None) -> Curves:
-    """Both curves in one pass.
+    """Compute both curves in one pass.
 
-    The points of the ROC curve are those of scikit-learn's ``roc_curve``, thinned to one on each hundredth
-    of the way along its axes. The bins of the calibration have the same number of rows, but for ties.
+    The points of the ROC curve are those of scikit-learn's ``roc_curve``, thinned to one per hundredth of
+    the distance along its axes. The bins of the calibration have the same number of rows, except for ties.
 
     Args:
         scored: One row per row scored: ``label`` (0.0 or 1.0) and ``score``, the probability of the
             positive class.
-        scores: What is known of these rows.
+        scores: The metrics of these rows.
     """
-    # A score that is no number has no place among the others.
-    if scores is None or scores.accuracy is None:
+    # A score that is not a number can't be ordered.
+    if scores is None or scores.has_nan:
         return Curves()
     rows = (
         cumulated(scored, [])
@@ -180,17 +257,17 @@ def draw_curves(scored: DataFrame, scores: Scores | None) -> Curves:
 
 
 def _stretch(scores: Scores) -> Column:
-    """On which part of the way from (0, 0) along both axes to (1, 1) a point lies, counted from 1."""
+    """Return the segment of a point between (0, 0) and (1, 1), by its distance along both axes, from 1."""
     if not (scores.positives and scores.negatives):
         return F.lit(0)
-    walked = F.col("positives_above") / F.lit(float(scores.positives)) + F.col("negatives_above") / F.lit(
+    distance = F.col("positives_above") / F.lit(float(scores.positives)) + F.col("negatives_above") / F.lit(
         float(scores.negatives)
     )
-    return F.ceil(walked / 2 * (ROC_POINTS - 1))
+    return F.ceil(distance / 2 * (ROC_POINTS - 1))
 
 
 def _bin(scores: Scores) -> Column:
-    """The bin of a score, by how many rows have a lower one."""
+    """Return the bin of a score, by how many rows have a lower one."""
     lower = F.lit(scores.rows) - F.col("positives_above") - F.col("negatives_above")
     return F.floor(lower * CALIBRATION_BINS / scores.rows)
 
@@ -213,8 +290,8 @@ def _roc(rows: Sequence[Row], scores: Scores) -> tuple[RocPoint, ...]:
 
 def _calibration(rows: Sequence[Row]) -> tuple[CalibrationBin, ...]:
     found = []
-    for place in sorted({row["bin"] for row in rows}):
-        inside = [row for row in rows if row["bin"] == place]
+    for number in sorted({row["bin"] for row in rows}):
+        inside = [row for row in rows if row["bin"] == number]
         size = sum(row["rows"] for row in inside)
         found.append(
             CalibrationBin(
@@ -232,10 +309,10 @@ _ALL, _NEW = "all", "added"
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What was measured on the held-out rows of a version."""
+    """Metrics and curves of the held-out rows of a version."""
 
     metrics: dict[str, Measured]
-    """``test_*``, ``added_test_*`` where there is a version before it, and what the pipeline measures."""
+    """``test_*``, ``added_test_*`` if there is an earlier version, and the metrics of the pipeline."""
     curves: Curves
 
 
@@ -245,16 +322,16 @@ def evaluate(
     before: DataFrame | None,
     more: Callable[[DataFrame], Mapping[str, Measured]] = lambda _scored: {},
 ) -> HeldOut:
-    """Score the held-out rows, and measure the scores.
+    """Score the held-out rows, and compute the metrics of the scores.
 
     Args:
         model: The classifier.
         test: The held-out rows: ``features``, ``label`` and the key.
-        before: The keys of the version before this one, which tell the rows that were added; ``None``
-            where there is none, or it has no keys.
-        more: What else is measured of the scored rows.
+        before: Keys of the version before this one, by which added rows are recognized; ``None`` if there
+            is no earlier version, or it has no keys.
+        more: Computes further metrics of the scored rows.
     """
-    # Scored once, for all that is measured below.
+    # The rows are scored only once.
     rows = scored(model, test).persist()
     groups = rows.withColumn(_GROUP, F.lit(_ALL))
     if before is not None:
@@ -271,20 +348,13 @@ def evaluate(
 
 
 def scored(model: Any, rows: DataFrame) -> DataFrame:
-    """Key and label of the rows with ``score``, the probability of the positive class."""
+    """Return key and label of the rows with ``score``, the probability of the positive class."""
     predicted: DataFrame = model.transform(rows)
     return predicted.select(KEY, LABEL, vector_to_array(F.col("probability"))[1].alias(SCORE))
 
 
 def _metrics(scores: Scores | None, prefix: str) -> dict[str, Measured]:
-    """What could not be measured is there as ``None``; of no rows, there are 0."""
-    return {
-        f"{prefix}test_roc_auc": scores.roc_auc if scores else None,
-        f"{prefix}test_roc_auc_se": scores.roc_auc_se if scores else None,
-        f"{prefix}test_pr_auc": scores.pr_auc if scores else None,
-        f"{prefix}test_log_loss": scores.log_loss if scores else None,
-        f"{prefix}test_accuracy": scores.accuracy if scores else None,
-        f"{prefix}test_f1": scores.f1 if scores else None,
-        f"{prefix}test_rows": float(scores.rows) if scores else 0.0,
-        f"{prefix}test_positives": float(scores.positives) if scores else 0.0,
-    }
+    """Return the metrics of a group by name; without any rows the counts are 0, and the rest ``None``."""
+    if scores is None:
+        return {f"{prefix}{name}": 0.0 if _is_count(name) else None for name in FORMULAS}
+    return {f"{prefix}{name}": value for name, value in scores.metrics.items()}

@@ -151,8 +151,8 @@ def _message(detail: ErrorDetails, location: Location) -> str:
 def _finding(detail: ErrorDetails, location: Location) -> str:
     *inside, name = _without_added(detail["loc"]) or ("",)
     model = model_at(tuple(inside))
-    if model is not None and model.expected and name in model.keys_of_short_form:
-        return model.expected
+    if model is not None and model.form_hint and name in model.keys_of_short_form:
+        return model.form_hint
     if detail["type"] == "tuple_type" and model is not None and name in model.list_keys:
         return _EXPECTED_COLUMNS
     if detail["loc"][-1:] != location[-1:] and detail["loc"][-1] in _VALUE_TYPES:
@@ -163,7 +163,7 @@ def _finding(detail: ErrorDetails, location: Location) -> str:
 
 
 def _expected_of_model(name: str) -> str | None:
-    of_models = {model.__name__: model.expected for model in all_models() if model.expected}
+    of_models = {model.__name__: model.form_hint for model in all_models() if model.form_hint}
     return (of_models | _EXPECTED_OF_BOUNDS).get(name)
 
 

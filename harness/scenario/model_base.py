@@ -48,8 +48,8 @@ class Model(BaseModel):
     list_keys: ClassVar[tuple[str, ...]] = ()
     """Keys with a list of columns; the name of one column may be written in place of the list."""
     keys_of_short_form: ClassVar[tuple[str, ...]] = ()
-    """Keys that a short form can stand for; mistakes in their values are reported as ``expected``."""
-    expected: ClassVar[str] = ""
+    """Keys that a short form can stand for; mistakes in their values are reported as ``form_hint``."""
+    form_hint: ClassVar[str] = ""
     """What should be written, for messages; empty: a mapping of keys."""
 
     @model_validator(mode="before")

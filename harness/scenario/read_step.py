@@ -20,7 +20,7 @@ class Read(Step):
     possible_commits: ClassVar[tuple[int, ...] | None] = (0,)
     changes_table: ClassVar[bool] = False
     keys_of_short_form: ClassVar[tuple[str, ...]] = ("version", "timestamp")
-    expected: ClassVar[str] = "should be a version number, 'latest' or a time"
+    form_hint: ClassVar[str] = "should be a version number, 'latest' or a time"
 
     version: Annotated[int, Field(ge=0, lt=2**63)] | Literal["latest"] | None = None
     timestamp: AwareDatetime | None = None

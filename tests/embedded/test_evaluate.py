@@ -7,7 +7,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from sklearn import metrics
 
-from harness.job.evaluate import Scores, score_groups
+from harness.job.evaluate import FORMULAS, Scores, roc_auc_se, score_groups
+from harness.metrics import ON_HELD_OUT
 
 pytestmark = pytest.mark.spark
 
@@ -68,7 +69,9 @@ def test_agrees_with_sklearn(scores: dict[tuple[object, ...], Scores], name: str
     """Every metric is what scikit-learn says of the same scores."""
     found = scores[name,]
     expected = by_sklearn(GROUPS[name])
-    assert pytest.approx(expected, rel=1e-9, abs=1e-300) == {each: getattr(found, each) for each in expected}
+    assert pytest.approx(expected, rel=1e-9, abs=1e-300) == {
+        each: found.metrics[f"test_{each}"] for each in expected
+    }
 
 
 def test_counts_the_rows(scores: dict[tuple[object, ...], Scores]) -> None:
@@ -104,9 +107,9 @@ def test_what_is_not_defined_is_none(spark: SparkSession) -> None:
         ["group"],
     )
     assert found == {
-        ("positives",): Scores(2, 0, None, pr_auc=1.0, log_loss=None, accuracy=0.5, f1=2 / 3),
-        ("negatives",): Scores(0, 2, None, pr_auc=None, log_loss=None, accuracy=0.5, f1=None),
-        ("no number",): Scores(1, 2, None, pr_auc=None, log_loss=None, accuracy=None, f1=None),
+        ("positives",): known(2, 0, pr_auc=1.0, accuracy=0.5, f1=2 / 3),
+        ("negatives",): known(0, 2, accuracy=0.5),
+        ("no number",): known(1, 2, has_nan=True),
     }
 
 
@@ -117,20 +120,28 @@ def test_does_not_depend_on_the_partitions(
     assert score_groups(frame_of(spark, GROUPS).repartition(7, "score"), ["group"]) == scores
 
 
-def of_area(positives: int, negatives: int, area: float) -> Scores:
-    return Scores(positives, negatives, area, pr_auc=None, log_loss=None, accuracy=None, f1=None)
+def known(positives: int, negatives: int, *, has_nan: bool = False, **metrics: float) -> Scores:
+    """Return scores of which only the counts and some metrics are defined."""
+    counts = {"rows": float(positives + negatives), "positives": float(positives)}
+    defined = {f"test_{name}": value for name, value in {**counts, **metrics}.items()}
+    return Scores(positives, negatives, {name: defined.get(name) for name in FORMULAS}, has_nan)
+
+
+def test_every_metric_on_held_out_rows_has_a_formula() -> None:
+    """The list of metrics and the formulas have the same names."""
+    assert list(ON_HELD_OUT) == list(FORMULAS)
 
 
 @pytest.mark.parametrize(("positives", "negatives"), [(1, 1), (16, 1300), (58, 51)])
 def test_standard_error_of_guessing(positives: int, negatives: int) -> None:
     """At an area of a half it is that of the Mann-Whitney statistic, known exactly."""
     expected = math.sqrt((positives + negatives + 1) / (12 * positives * negatives))
-    assert of_area(positives, negatives, 0.5).roc_auc_se == pytest.approx(expected, rel=1e-12)
+    assert roc_auc_se(0.5, positives, negatives) == pytest.approx(expected, rel=1e-12)
 
 
 def test_standard_error_as_published() -> None:
     """Hanley and McNeil's 51 abnormal and 58 normal CT images with an area of 0.893: 0.032, by their rule."""
-    assert of_area(51, 58, 0.893).roc_auc_se == pytest.approx(0.032, abs=0.001)
+    assert roc_auc_se(0.893, 51, 58) == pytest.approx(0.032, abs=0.001)
 
 
 @pytest.mark.parametrize("area", [0.1, 0.3, 0.66, 0.893, 0.999])
@@ -142,15 +153,15 @@ def test_standard_error_by_its_derivation(area: float) -> None:
     square = area * area
     covariances = 15 * (two_positives_above - square) + 1299 * (above_two_negatives - square)
     variance = (area * (1 - area) + covariances) / (16 * 1300)
-    assert of_area(16, 1300, area).roc_auc_se == pytest.approx(math.sqrt(variance), rel=1e-9)
+    assert roc_auc_se(area, 16, 1300) == pytest.approx(math.sqrt(variance), rel=1e-9)
 
 
 @pytest.mark.parametrize("area", [0.0, 1.0])
 def test_standard_error_of_a_perfect_order(area: float) -> None:
     """All pairs one way: the formula gives 0, and no square root of something less."""
-    assert of_area(16, 1300, area).roc_auc_se == pytest.approx(0.0, abs=1e-9)
+    assert roc_auc_se(area, 16, 1300) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_standard_error_of_nothing() -> None:
     """Where there is no area there is no error of it."""
-    assert Scores(0, 3, None, None, None, None, None).roc_auc_se is None
+    assert roc_auc_se(None, 0, 3) is None

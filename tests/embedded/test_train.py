@@ -14,7 +14,7 @@ from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 from pyspark.sql import DataFrame, Row, SparkSession, functions as F
 from sklearn.metrics import roc_auc_score
 
-from harness.job.evaluate import Scores, scored
+from harness.job.evaluate import roc_auc_se, scored
 from harness.job.model_pipeline import FEATURES, FOLD, KEY, LABEL
 from harness.job.train import Trained, train
 from harness.scenario.model import Scenario
@@ -150,7 +150,7 @@ def test_the_error_of_the_mean_is_that_of_independent_folds(rows: DataFrame, tra
         labels = [row[LABEL] for row in rows.where(F.col(FOLD) == fold).collect()]
         positives = int(sum(labels))
         area = roc_auc_of_fold(rows, fold, chosen.reg_param, chosen.elastic_net_param)
-        error = Scores(positives, len(labels) - positives, area, None, None, None, None).roc_auc_se
+        error = roc_auc_se(area, positives, len(labels) - positives)
         assert error is not None
         squares.append(error**2)
     assert trained.cv_roc_auc_se == pytest.approx(math.sqrt(sum(squares)) / FOLDS, rel=1e-9)

@@ -36,7 +36,7 @@ class Truncate(Step):
     commits: ClassVar[Commits] = 1
     possible_commits: ClassVar[tuple[int, ...] | None] = (1,)
     operation: ClassVar[str | None] = "TRUNCATE"
-    expected: ClassVar[str] = "should be a mapping with keep"
+    form_hint: ClassVar[str] = "should be a mapping with keep"
 
     keep: int = Field(ge=0)
 
@@ -49,8 +49,7 @@ class Truncate(Step):
 @pytest.fixture(name="_registered")
 def _registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Register the kind: in the registry, and as a field of ``Version``."""
-    field: FieldInfo = Field(default=None)
-    field.annotation = Truncate | None  # type: ignore[assignment]
+    field = FieldInfo.from_annotated_attribute(Truncate | None, None)  # type: ignore[arg-type]
     with monkeypatch.context() as patch:
         patch.setitem(STEPS, Truncate.kind, Truncate)
         patch.setitem(Version.model_fields, Truncate.kind, field)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from harness.bounds.quantities import Domain, Number
+from harness.bounds.quantities import Number
 from harness.errors import Location, Problem
+from harness.metrics import Domain
 from harness.scenario.bound_spec import (
     LIMITS_OF_CHANGES,
     LIMITS_OF_VALUES,

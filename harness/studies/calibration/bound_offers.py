@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from harness.bounds.judge import Baselines, judge, overall
 from harness.bounds.specs import bound_specs
-from harness.metrics import ADDED, METRICS
+from harness.metrics import METRICS, OF_QUALITY, SHARES
 from harness.results import AboutBound, BoundResult, Measured, Model, Result, Verdict
 from harness.scenario.bound_spec import BoundKind, BoundSpec, Side
 from harness.scenario.expectations import Bound, Change, Expect
@@ -25,15 +25,6 @@ from harness.studies.calibration.statistics import (
 ASSUMPTION = (
     "Assumed: the values of other seeds are normally distributed. Another seed means other held-out rows, "
     "folds and samples of the same table; what other data would change is not in these numbers."
-)
-_LOWER_IS_BETTER = ("test_log_loss",)
-_HIGHER_IS_BETTER = (
-    "cv_roc_auc",
-    "test_roc_auc",
-    "test_pr_auc",
-    "test_accuracy",
-    "test_f1",
-    "lime_r2_mean",
 )
 
 
@@ -207,9 +198,9 @@ def _proposed(sample: Sample, spec: BoundSpec, rate: float) -> Offer | None:
 def _most(spec: BoundSpec) -> Limits:
     """Return the range of a metric: a limit at its ends or beyond can't fail."""
     definition = METRICS.get(spec.metric)
-    if spec.reference is not None or definition is None or not definition.unit_interval:
+    if spec.reference is not None or definition is None or definition.domain != SHARES:
         return Limits()
-    return Limits(0.0, 1.0)
+    return Limits(SHARES.low, SHARES.high)
 
 
 def _offer(sample: Sample | None, side: Side, value: float, tolerance: float = 0.0) -> Offer:
@@ -228,12 +219,12 @@ def _offer(sample: Sample | None, side: Side, value: float, tolerance: float = 0
 def _asking_for_all(scenario: Scenario) -> Scenario:
     """The scenario with nothing but a bound on every metric of quality, and on its change."""
     metrics = {
-        f"{prefix}{name}": (
-            Bound(max=0, change=Change(max=0)) if low else Bound(min=0, change=Change(min=0)),
+        name: (
+            Bound(max=0, change=Change(max=0))
+            if METRICS[name].better == "lower"
+            else Bound(min=0, change=Change(min=0)),
         )
-        for names, low in ((_HIGHER_IS_BETTER, False), (_LOWER_IS_BETTER, True))
-        for name in names
-        for prefix in (("", ADDED) if name.startswith("test_") else ("",))
+        for name in OF_QUALITY
     }
     return scenario.model_copy(
         update={
