@@ -150,6 +150,6 @@ OF_EXPLANATIONS = tuple(name for name, metric in METRICS.items() if metric.on_ex
 """Metrics that depend on which rows are explained."""
 OF_BUILT_IN = tuple(name for name, metric in METRICS.items() if metric.pipeline == "built-in")
 """Metrics that only the built-in pipeline has."""
-OF_OWN = tuple(name for name, metric in METRICS.items() if metric.pipeline == "custom")
+OF_CUSTOM = tuple(name for name, metric in METRICS.items() if metric.pipeline == "custom")
 """Metrics that only custom pipelines have, besides those that they compute themselves."""
-R2_OF_OWN = "explanation_r2_mean"
+R2_OF_CUSTOM = "explanation_r2_mean"

@@ -88,7 +88,7 @@ class SourceData(Model):
 
 
 @dataclass(frozen=True)
-class OwnCode:
+class CustomCode:
     """The Python files that a pipeline consists of."""
 
     files: Mapping[str, str]
@@ -134,7 +134,7 @@ class Plan(Model):
     @property
     def code_sha256(self) -> str | None:
         """Of the scenario's own pipeline; none where it uses the built-in one."""
-        return OwnCode(self.code).sha256 if self.code else None
+        return CustomCode(self.code).sha256 if self.code else None
 
     @property
     def table_uri(self) -> str:

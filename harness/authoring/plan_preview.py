@@ -45,9 +45,9 @@ class Planned:
     table: str
     versions: tuple[PlannedVersion, ...]
     model: str
-    """The built-in model's kind, or the pipeline in Python."""
+    """Kind of the built-in model, or the custom pipeline."""
     grid_points: int | None
-    """``None`` where a pipeline in Python decides itself what to fit; the same of folds."""
+    """``None`` if a custom pipeline decides what to fit; the same holds for the folds."""
     folds: int | None
     explained_rows: int
     samples_per_row: int
@@ -78,7 +78,6 @@ def plan_of(scenario: Scenario, settings: Settings) -> Planned:
         UsageError: It publishes to a model store that does not exist.
     """
     pipeline = scenario.pipeline
-    grid = pipeline.model.grid
     bounds = Counter(spec.version for spec in bound_specs(scenario))
     return Planned(
         scenario=scenario.name,
@@ -88,7 +87,7 @@ def plan_of(scenario: Scenario, settings: Settings) -> Planned:
             for version, predicted in zip(scenario.versions, predict(scenario), strict=True)
         ),
         model=pipeline.use or pipeline.model.kind,
-        grid_points=len(grid.reg_param) * len(grid.elastic_net_param) if pipeline.use is None else None,
+        grid_points=len(pipeline.model.grid.points) if pipeline.use is None else None,
         folds=pipeline.model.folds if pipeline.use is None else None,
         explained_rows=pipeline.explainer.rows,
         samples_per_row=pipeline.explainer.samples,

@@ -1,7 +1,7 @@
 """A bundle: the featurizer, classifier and explainer of one version, which depend on each other.
 
 It is saved once, tracked by MLflow, and copied to the model store as it was tracked. The manifest comes
-last: a copy without a manifest is no bundle.
+last: a copy without a manifest is not a bundle.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from harness.errors import JobError
 from harness.files import sha256_of
 from harness.job.explain import explain
 from harness.job.mlflow_tracker import MODELS
-from harness.job.model_pipeline import KEY, Explainer
 from harness.job.model_store import ModelStore
+from harness.pipelines import KEY, Explainer
 from harness.plan import Plan
 from harness.results import VersionResult
 from harness.storage.uri import VOLUMES
 
 FEATURIZER, CLASSIFIER, EXPLAINER = "featurizer", "classifier", "explainer"
 DEPENDS_ON = {FEATURIZER: (), CLASSIFIER: (FEATURIZER,), EXPLAINER: (FEATURIZER, CLASSIFIER)}
-"""Which model is of use with which others only."""
+"""Model to the models that it needs."""
 MANIFEST = "manifest.json"
 _TOLERANCE = 1e-9
-# A right slope can be as small as 1e-8, by its feature's unit; a contribution is a probability, which Kernel
-# SHAP gave with differences of 4e-11 from rows in other partitions.
+# A correct slope can be as small as 1e-8, depending on the unit of the feature. A contribution is a
+# probability; Kernel SHAP's differed by 4e-11 between partitions.
 _FLOORS = {"slope": 1e-15, "contribution": 1e-8}
 _COPIES_AT_ONCE = 4
 
@@ -50,8 +50,8 @@ def save_models(models: Mapping[str, Any], folder: Path, run_id: str, scratch: s
     Args:
         models: Name to fitted Spark model.
         folder: Local folder; each model gets one below it.
-        run_id: Of the MLflow run that they belong to.
-        scratch: Folder of the lake through which the executors hand over their parts.
+        run_id: Id of the MLflow run that they belong to.
+        scratch: Folder of the lake in which the executors write their parts.
     """
     for name, model in models.items():
         mlflow.spark.save_model(
@@ -59,18 +59,18 @@ def save_models(models: Mapping[str, Any], folder: Path, run_id: str, scratch: s
             str(folder / name),
             mlflow_model=Model(artifact_path=f"{MODELS}/{name}", run_id=run_id),
             dfs_tmpdir=scratch,
-            # Said outright: MLflow takes 20 s to find it out by itself.
+            # MLflow takes 20 s to infer them.
             pip_requirements=_requirements(model),
         )
-    # Checksums that Hadoop leaves beside each file on a local disk: they'd be copied, and mean nothing there.
+    # Hadoop leaves a checksum beside each file on a local disk; in the model store it has no meaning.
     for checksum in folder.rglob(".*.crc"):
         checksum.unlink()
 
 
 def publish(store: ModelStore, folder: Path, version: VersionResult, plan: Plan) -> str:
-    """Copy the models of a version to the model store, and give the bundle's URI.
+    """Copy the models of a version to the model store, and return the URI of the bundle.
 
-    What is there already is left as it is; publishing the same run twice changes nothing.
+    An existing copy is left as it is: publishing the same run twice changes nothing.
     """
     bundle = f"{plan.scenario.table.name}/v{version.version}-{version.run_id}"
     files = {
@@ -86,7 +86,7 @@ def publish(store: ModelStore, folder: Path, version: VersionResult, plan: Plan)
 
 
 def withdraw(store: ModelStore, uri: str) -> None:
-    """Make a copy no bundle any more."""
+    """Remove the manifest of a copy, which is then no longer a bundle."""
     store.remove(f"{store.relative(uri)}/{MANIFEST}")
 
 
@@ -97,17 +97,17 @@ def verify(
     scores: Mapping[str, float],
     weights: Mapping[str, list[float]],
 ) -> None:
-    """Load a bundle back from the model store, and see that it predicts and explains the same.
+    """Load a bundle back from the model store, and check that it predicts and explains the same.
 
     Args:
-        uri: Of the bundle.
+        uri: URI of the bundle.
         probe: Raw rows of the table, with the key.
-        explainer: The one that was copied.
-        scores: Key to the probability of the positive class that the trained model gave.
-        weights: Key to the weights that the explainer gave.
+        explainer: The explainer that was copied.
+        scores: Key to the probability of the positive class, by the trained model.
+        weights: Key to the weights, by the trained explainer.
 
     Raises:
-        JobError: The copy gives other numbers.
+        JobError: The copy computes other numbers.
     """
     folder = uri if "://" in uri or uri.startswith(VOLUMES) else f"file://{uri}"
     featurizer, classifier, copied = (
@@ -120,19 +120,19 @@ def verify(
     if not _same(
         {key: [score] for key, score in scores.items()}, {key: [value] for key, value in predicted.items()}
     ):
-        raise JobError(f"The copied classifier does not predict what the trained one did: {uri}.")
+        raise JobError(f"The copied classifier predicts other values than the trained one: {uri}.")
     if not _same(weights, explained, _FLOORS[explainer.unit]):
-        raise JobError(f"The copied explainer does not explain what the trained one did: {uri}.")
+        raise JobError(f"The copied explainer computes other weights than the trained one: {uri}.")
 
 
 def predict(classifier: Any, rows: DataFrame) -> dict[str, float]:
-    """Key to the probability of the positive class."""
+    """Return the probability of the positive class by key."""
     scored = classifier.transform(rows).select(KEY, vector_to_array(F.col("probability"))[1].alias("score"))
     return {row[KEY]: float(row["score"]) for row in scored.collect()}
 
 
 def _manifest(digests: Mapping[str, str], version: VersionResult, plan: Plan) -> str:
-    """What the bundle is, where it comes from, and which model depends on which, by digest."""
+    """Describe the bundle: its origin, its files, and which model depends on which, by digest."""
     of_model = {name: _digest_of_model(name, digests) for name in DEPENDS_ON}
     manifest = {
         "scenario": plan.scenario.name,
@@ -156,7 +156,7 @@ def _manifest(digests: Mapping[str, str], version: VersionResult, plan: Plan) ->
 
 
 def _code(plan: Plan) -> dict[str, object]:
-    """The scenario's own pipeline, where it uses one."""
+    """Name the custom pipeline, if the scenario uses one."""
     if plan.code_sha256 is None:
         return {}
     return {"pipeline": {"use": plan.scenario.pipeline.use, "sha256": plan.code_sha256}}

@@ -11,10 +11,10 @@ from pyspark.sql import Column, DataFrame, Row, functions as F, types as T
 from harness.errors import ScenarioError
 from harness.job import fingerprint
 from harness.job.data_checks import faults, require_columns
-from harness.job.model_pipeline import FOLD, KEY
 from harness.job.prepare import HELD_OUT, TARGET, kept, key_text, labelled, number_columns, with_columns
 from harness.job.spark_errors import blamed_on
 from harness.job.table_io import quoted
+from harness.pipelines import FOLD, KEY
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
 

@@ -1,8 +1,8 @@
-"""The pipeline that a run uses: the built-in one, or one in Python that the scenario brings along.
+"""Open the pipeline of a run: a built-in one, or the custom pipeline that the scenario names.
 
-Its files travel in the plan, so that every target runs the same ones. Here they are written down, imported on
-the driver and handed to the executors, and every call into them is watched: what breaks in there is told with
-the line of the file.
+The files of a custom pipeline travel in the plan, so that every target runs the same ones. Here they are
+written to disk, imported on the driver and distributed to the executors. Every call into them is checked: an
+error is reported with the line of the author's file.
 """
 
 from __future__ import annotations
@@ -21,55 +21,55 @@ from pyspark.ml import Transformer
 from pyspark.sql import DataFrame, SparkSession
 
 from harness.errors import JobError, Location, Problem, ScenarioError
-from harness.job.builtin import LogisticRegressionWithLime
-from harness.job.model_pipeline import Context, Explainer, Fitted, ModelPipeline, Prepared
+from harness.job.models.registry import built_in_pipeline
 from harness.job.spark_errors import storage_fault
-from harness.metrics import R2_OF_OWN
-from harness.plan import OwnCode, Plan
-from harness.results import Measured
+from harness.metrics import R2_OF_CUSTOM
+from harness.pipelines import Context, Explainer, Fitted, Measured, ModelPipeline, Prepared
+from harness.plan import CustomCode, Plan
 from harness.scenario.pipeline import METHODS, Pipeline, parts_of
 
-# SynapseML lets no other classes be loaded from a saved model.
+# SynapseML loads no other classes from a saved model.
 _LOADABLE = ("pyspark.", "synapse.ml.")
 _AT: Location = ("pipeline", "use")
-_REMEDY = "The whole trace is in the job's log."
+_REMEDY = "The whole traceback is in the job's log."
 
 
 def open_pipeline(spark: SparkSession, plan: Plan, scratch: Path) -> ModelPipeline:
-    """What leads from rows to a model and its explanation.
+    """Return the pipeline that leads from rows to a model and its explanation.
 
     Args:
-        spark: Its executors get the files.
+        spark: Its executors receive the files of a custom pipeline.
         plan: The run.
         scratch: Local folder that the files are written to.
 
     Raises:
-        ScenarioError: The files can't be imported, or what they define is no pipeline.
+        ScenarioError: The files can't be imported, or they don't define a pipeline.
     """
     pipeline = plan.scenario.pipeline
     if pipeline.use is None:
-        return LogisticRegressionWithLime(pipeline.model)
-    code = OwnCode(plan.code)
-    folder = scratch / "own_code"
-    watch = _Watch(pipeline.use, folder)
+        return built_in_pipeline(pipeline.model)
+    code = CustomCode(plan.code)
+    folder = scratch / "custom_code"
+    reporter = _ErrorReporter(pipeline.use, folder)
     spark.sparkContext.addPyFile(str(_write(code, folder)))
     try:
-        made = _make(pipeline, folder)
+        opened = _create(pipeline, folder)
     except Exception as error:
-        raise ScenarioError([Problem(watch.broke("it was made", error), _AT)]) from error
-    missing = [name for name in METHODS if not callable(getattr(made, name, None))]
+        raise ScenarioError([Problem(reporter.describe("while it was created", error), _AT)]) from error
+    missing = [name for name in METHODS if not callable(getattr(opened, name, None))]
     if missing:
-        raise ScenarioError([Problem(f"{pipeline.use} is no pipeline: it has no '{missing[0]}'.", _AT)])
-    return WatchedPipeline(made, pipeline, watch)
+        message = f"{pipeline.use} is not a pipeline: it has no method '{missing[0]}'."
+        raise ScenarioError([Problem(message, _AT)])
+    return CheckedPipeline(opened, pipeline, reporter)
 
 
-def _write(code: OwnCode, folder: Path) -> Path:
-    """Write the files down, and put them into an archive by a name of its own."""
+def _write(code: CustomCode, folder: Path) -> Path:
+    """Write the files to a folder, and to an archive that is named after their content."""
     for path, text in code.files.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    archive = folder.with_name(f"own-{code.sha256[:16]}.zip")
+    archive = folder.with_name(f"custom-{code.sha256[:16]}.zip")
     with zipfile.ZipFile(archive, "w") as zipped:
         for path, text in sorted(code.files.items()):
             # Without a time: a session that serves several runs refuses an archive that has changed.
@@ -77,10 +77,11 @@ def _write(code: OwnCode, folder: Path) -> Path:
     return archive
 
 
-def _make(pipeline: Pipeline, folder: Path) -> Any:
+def _create(pipeline: Pipeline, folder: Path) -> Any:
+    """Import the module of a custom pipeline, and call its class or function with the options."""
     module, name = parts_of(pipeline.use or "")
     top = module.partition(".")[0]
-    # A process may run several plans, each with files of its own.
+    # A process may run several plans, each with its own files.
     for loaded in [each for each in sys.modules if each == top or each.startswith(f"{top}.")]:
         del sys.modules[loaded]
     sys.path.insert(0, str(folder))
@@ -93,88 +94,91 @@ def _make(pipeline: Pipeline, folder: Path) -> Any:
 
 
 @dataclass(frozen=True)
-class _Watch:
-    """Tells of what breaks in a pipeline of the author's."""
+class _ErrorReporter:
+    """Descriptions of the errors that a custom pipeline raises."""
 
     use: str
     folder: Path
 
-    def broke(self, doing: str, error: Exception) -> str:
-        """One sentence: what broke, how, and at which line of the author's own files."""
-        told = [type(error).__name__, *str(error).strip().splitlines()[:1]]
+    def describe(self, when: str, error: Exception) -> str:
+        """Describe an error in one sentence, with the line of the author's own file."""
+        lines = [type(error).__name__, *str(error).strip().splitlines()[:1]]
         root = f"{self.folder}/"
-        passed = [
+        frames = [
             each for each in traceback.extract_tb(error.__traceback__) if each.filename.startswith(root)
         ]
-        place = f" ({passed[-1].filename.removeprefix(root)}, line {passed[-1].lineno})" if passed else ""
-        return f"{self.use} broke while {doing}: {': '.join(told)}{place}."
+        place = f" ({frames[-1].filename.removeprefix(root)}, line {frames[-1].lineno})" if frames else ""
+        return f"{self.use} failed {when}: {': '.join(lines)}{place}."
 
 
 @dataclass(frozen=True)
-class WatchedPipeline:
-    """A pipeline of the author's, each step of which is looked at before it is used."""
+class CheckedPipeline:
+    """A custom pipeline; the result of each step is checked before it is used."""
 
-    made: Any
+    custom: Any
     pipeline: Pipeline
-    watch: _Watch
+    reporter: _ErrorReporter
 
     def prepare(self, rows: DataFrame, context: Context) -> Prepared:
-        """The author's, whose slots belong to features of the scenario."""
-        prepared: Prepared = self._step("prepare", Prepared, rows, context)
+        """Run the author's step, and check that each slot belongs to a feature of the scenario."""
+        prepared: Prepared = self._run("prepare", Prepared, rows, context)
         self._require_transformers("prepare", *prepared.stages)
         features = {*context.numbers, *context.categories}
         for name in prepared.names:
             if features.isdisjoint({name, str(name).partition("=")[0]}):
-                told = f"prepared a slot {name!r}, which is of no feature"
-                raise self._fault(f"{told}: call it FEATURE, or FEATURE=... where it has several.")
+                hint = "use the name of a feature, or FEATURE=... if a feature has several slots"
+                raise self._error(f"named a slot {name!r} in 'prepare': {hint}.")
         return prepared
 
     def fit(self, rows: DataFrame, context: Context) -> Fitted:
-        """The author's, whose model is one of Spark's."""
-        fitted: Fitted = self._step("fit", Fitted, rows, context)
+        """Run the author's step, and check that the model is one of Spark's."""
+        fitted: Fitted = self._run("fit", Fitted, rows, context)
         self._require_transformers("fit", fitted.model)
-        return replace(fitted, metrics=self._known("fit", fitted.metrics))
+        return replace(fitted, metrics=self._declared("fit", fitted.metrics))
 
     def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, Measured]:
-        """The author's, whose metrics are those that the scenario names."""
-        found: Mapping[str, Any] = self._step("evaluate", Mapping, scored, context)
-        return self._known("evaluate", found)
+        """Run the author's step, and check that the scenario names each metric."""
+        found: Mapping[str, Any] = self._run("evaluate", Mapping, scored, context)
+        return self._declared("evaluate", found)
 
     def explain(self, model: Any, background: DataFrame, context: Context) -> Explainer:
-        """The author's, whose explainer is one of Spark's transformers."""
-        explainer: Explainer = self._step("explain", Explainer, model, background, context)
+        """Run the author's step, and check that the explainer is a transformer of Spark or SynapseML."""
+        explainer: Explainer = self._run("explain", Explainer, model, background, context)
         self._require_transformers("explain", explainer.model)
-        return replace(explainer, r2_metric=R2_OF_OWN)
+        return replace(explainer, r2_metric=R2_OF_CUSTOM)
 
-    def _step(self, name: str, kind: Any, *arguments: object) -> Any:
+    def _run(self, step: str, expected: Any, *arguments: object) -> Any:
         try:
-            found = getattr(self.made, name)(*arguments)
+            found = getattr(self.custom, step)(*arguments)
         except Exception as error:
             if storage_fault(error) is not None:
                 raise
-            raise JobError(self.watch.broke(f"it ran '{name}'", error), remedy=_REMEDY) from error
-        if not isinstance(found, kind):
-            raise self._fault(f"gave {type(found).__name__} from '{name}', where {kind.__name__} is due.")
+            raise JobError(self.reporter.describe(f"in '{step}'", error), remedy=_REMEDY) from error
+        if not isinstance(found, expected):
+            returned = f"returned {type(found).__name__} from '{step}'"
+            raise self._error(f"{returned}; it must return {expected.__name__}.")
         return found
 
     def _require_transformers(self, step: str, *models: object) -> None:
         for model in models:
-            told = f"gave {type(model).__name__} from '{step}'"
+            returned = f"returned {type(model).__name__} from '{step}'"
             if not (isinstance(model, Transformer) and hasattr(model, "write")):
-                raise self._fault(f"{told}, which is no Spark transformer that can be saved.")
+                raise self._error(f"{returned}, which is not a Spark transformer that can be saved.")
             if not type(model).__module__.startswith(_LOADABLE):
-                raise self._fault(f"{told}: only Spark's and SynapseML's own classes can be loaded again.")
+                raise self._error(
+                    f"{returned}: only classes of Spark and SynapseML can be loaded from a saved model."
+                )
 
-    def _known(self, step: str, found: Mapping[str, Any]) -> dict[str, Measured]:
-        """Metrics that the scenario names; what is no finite number could not be measured."""
+    def _declared(self, step: str, found: Mapping[str, Any]) -> dict[str, Measured]:
+        """Return the metrics, all of which the scenario must name; only finite numbers count as measured."""
         for name in found:
             if name not in self.pipeline.metrics:
-                told = f"gave the metric {name!r} from '{step}'"
-                raise self._fault(f"{told}, which 'pipeline.metrics' does not name.")
+                returned = f"returned the metric {name!r} from '{step}'"
+                raise self._error(f"{returned}; add it to 'pipeline.metrics'.")
         return {
             name: float(value) if value is not None and math.isfinite(value) else None
             for name, value in found.items()
         }
 
-    def _fault(self, message: str) -> JobError:
-        return JobError(f"{self.watch.use} {message}")
+    def _error(self, message: str) -> JobError:
+        return JobError(f"{self.reporter.use} {message}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, Row, functions as F
 
 from harness.errors import Location, Problem, ScenarioError
-from harness.job.model_pipeline import KEY
 from harness.job.table_io import column
+from harness.pipelines import KEY
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
 from harness.scenario.reserved_names import is_reserved

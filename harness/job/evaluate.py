@@ -15,8 +15,8 @@ from typing import Any
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import Column, DataFrame, Row, Window, functions as F
 
-from harness.job.model_pipeline import KEY, LABEL, SCORE
 from harness.metrics import ADDED, COUNTS, METRICS
+from harness.pipelines import KEY, LABEL, SCORE
 from harness.results import CalibrationBin, Measured, RocPoint
 
 # scikit-learn clips probabilities at the machine epsilon before it takes their logarithm.

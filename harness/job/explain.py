@@ -1,4 +1,4 @@
-"""The explainer that depends on the classifier: the built-in one, and what any of them says of the rows."""
+"""Local explanations of the probe rows, by any pipeline's explainer, and their summary per feature."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import math
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from pyspark.ml.classification import LogisticRegressionModel
 from pyspark.sql import DataFrame, functions as F
-from synapse.ml.explainers import VectorLIME
 
-from harness.job.model_pipeline import FEATURES, KEY, Explainer
 from harness.job.prepare import PROBE
+from harness.pipelines import FEATURES, KEY, Explainer, make_lime_explainer
 from harness.results import FeatureExplanation
 
-KERNEL_WIDTH = 0.75
-_WEIGHTS = "weights"
-_R2 = "r2"
+make_explainer = make_lime_explainer
+"""For plans of earlier versions, whose pipelines import it from here."""
 
 
 @dataclass(frozen=True)
@@ -24,48 +21,29 @@ class Explained:
     """Local explanations of the probe rows."""
 
     weights: dict[str, list[float]]
-    """Key of a row to its weights, in the order of the feature vector's slots."""
+    """Key of a row to its weights, in the order of the slots of the feature vector."""
     r2_mean: float | None
     values: dict[str, list[float]] = field(default_factory=dict)
-    """Key of a row to its feature vector, where the weights are contributions."""
+    """Key of a row to its feature vector, if the weights are contributions."""
 
 
 def probe_keys(test: DataFrame, rows: int) -> list[str]:
-    """The keys of the held-out rows that are explained at every version where they exist."""
+    """Return the keys of the held-out rows that are explained at every version that has them."""
     return [row[KEY] for row in test.orderBy(PROBE, KEY).limit(rows).select(KEY).collect()]
 
 
 def probe_rows(test: DataFrame, keys: list[str], rows: int) -> DataFrame:
-    """The rows with these keys first; others fill up where some are gone."""
+    """Return the rows with these keys; others fill up the number if some no longer exist."""
     return test.orderBy(~F.col(KEY).isin(keys), PROBE, KEY).limit(rows)
 
 
 def background_rows(train: DataFrame, rows: int) -> DataFrame:
-    """``features`` of a sample of the training rows, the same one for the same keys and seed."""
+    """Return ``features`` of a sample of the training rows, the same one for the same keys and seed."""
     return train.orderBy(PROBE, KEY).limit(rows).select(FEATURES)
 
 
-def make_explainer(model: LogisticRegressionModel, background: DataFrame, samples: int) -> Explainer:
-    """SynapseML's VectorLIME of the probability of the positive class.
-
-    It keeps the model inside, and the background rows' features for their spread.
-    """
-    lime = VectorLIME(
-        model=model,
-        inputCol=FEATURES,
-        outputCol=_WEIGHTS,
-        targetCol="probability",
-        targetClasses=[1],
-        numSamples=samples,
-        metricsCol=_R2,
-        kernelWidth=KERNEL_WIDTH,
-        backgroundData=background,
-    )
-    return Explainer(lime, weights=_WEIGHTS, r2=_R2, r2_metric="lime_r2_mean")
-
-
 def explain(explainer: Explainer, probe: DataFrame) -> Explained:
-    """Explain the probe rows, each by its key and ``features``."""
+    """Explain the probe rows, which have a key and ``features``."""
     is_contribution = explainer.unit == "contribution"
     features = FEATURES if is_contribution else None
     columns = [column for column in (explainer.weights, explainer.r2, features) if column is not None]
@@ -87,13 +65,13 @@ def explain(explainer: Explainer, probe: DataFrame) -> Explained:
 def summarize(
     explained: Explained, names: tuple[str, ...], deviations: list[float]
 ) -> dict[str, FeatureExplanation]:
-    """Mean and mean absolute weight per feature, raw and per standard deviation in the training rows.
+    """Return the mean and mean absolute weight of each feature, raw and per standard deviation.
 
-    Of contributions, the mean weight is the slope of the line through them (least squares over the feature's
-    values): how the contribution changes with the feature, which has LIME's unit and sign. The mean absolute
-    contribution already is a change in probability.
+    For contributions, the mean weight is the slope of the line through them (least squares over the values of
+    the feature): how the contribution changes with the feature, in the unit and with the sign of LIME's
+    weights. The mean absolute contribution is already a change in probability.
 
-    The rows are added up in the order of their keys, so that the sums do not depend on how they came.
+    Rows are summed in the order of their keys, so that the sums do not depend on the order of the rows.
     """
     summary = {}
     keys = sorted(explained.weights)
@@ -116,7 +94,7 @@ def summarize(
 
 
 def _slope(values: list[float], contributions: list[float]) -> float:
-    """Of the line through the contributions; 0 where the feature has one value only."""
+    """Return the slope of the line through the contributions; 0 if the feature has a single value."""
     center, middle = fmean(values), fmean(contributions)
     spread = math.fsum((value - center) ** 2 for value in values)
     together = math.fsum(

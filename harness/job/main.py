@@ -24,7 +24,6 @@ from harness.job.distributions import choose_bins, distributions
 from harness.job.explain import probe_keys
 from harness.job.ingest import BuiltVersion, build_version, open_build, step_place
 from harness.job.mlflow_tracker import Tracker
-from harness.job.model_pipeline import ModelPipeline
 from harness.job.model_store import open_store
 from harness.job.prepare import Samples, key_text, make_samples
 from harness.job.row_diff import in_order, row_changes
@@ -32,6 +31,7 @@ from harness.job.spark_errors import logged, root_sentence, storage_fault
 from harness.job.spark_session import executors, libraries
 from harness.job.table_io import remove_scratch, remove_table
 from harness.job.train_version import Subject, TrainedVersion, raw_rows, train_version, untrained
+from harness.pipelines import ModelPipeline
 from harness.plan import Plan
 from harness.results import Failure, FailureProblem, Result, Verdict, VersionResult
 

@@ -269,7 +269,8 @@ def _store_to_oneself(uri: str) -> AbstractContextManager[None]:
 
 
 def _grid_metric(point: GridPoint) -> str:
-    return f"grid/reg_param_{point.reg_param:g}/elastic_net_param_{point.elastic_net_param:g}/cv_roc_auc"
+    parameters = "/".join(f"{name}_{value:g}" for name, value in point.parameters.items())
+    return f"grid/{parameters}/cv_roc_auc"
 
 
 def _parameter_tags(plan: Plan) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""From a version of the table to rows that a model can learn from, and the featurizer that gets them there.
+"""Turn a version of the table into rows that a model can learn from, with a featurizer.
 
-The featurizer starts from the table's own columns, so that it can be handed on with the model: what is
-derived, cast, imputed and assembled is all inside it.
+The featurizer starts from the columns of the table, so that it can be published with the model: it derives,
+casts, imputes and assembles.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pyspark.ml.feature import SQLTransformer
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 from harness.errors import Problem, ScenarioError
-from harness.job.model_pipeline import FEATURES, FOLD, KEY, LABEL, Context, ModelPipeline
 from harness.job.spark_errors import blamed_on
 from harness.job.table_io import column, quoted
+from harness.pipelines import FEATURES, FOLD, KEY, LABEL, Context, ModelPipeline
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
 
 TARGET = "harness_label"
-"""The label beside the table's own columns, one of which may be named ``label``."""
+"""Column of the label beside the columns of the table, one of which may be named ``label``."""
 HELD_OUT = "harness_held_out"
 PROBE = "harness_probe"
 
@@ -28,36 +28,36 @@ _BUCKETS = 1 << 52
 _ROWS_PER_PARTITION = 500_000
 _NUMBERS = (T.NumericType, T.BooleanType)
 EQUALS = "="
-"""In front of each categorical value."""
+"""Prefix of each categorical value."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """The labelled rows of one version as feature vectors, cached, and how to make them again."""
+    """The labelled rows of one version as feature vectors, cached, with the featurizer that makes them."""
 
     featurizer: PipelineModel
     names: tuple[str, ...]
-    """Of the slots of the feature vector, in order."""
+    """Names of the slots of the feature vector, in order."""
     train: DataFrame
     """Columns ``features``, ``label``, the key, the fold and the probe order."""
     test: DataFrame
     cached: tuple[DataFrame, ...]
 
     def release(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         for frame in self.cached:
             frame.unpersist()
 
 
 def columns_stage(pipeline: Pipeline) -> SQLTransformer:
-    """Adds the derived columns, and every feature in the type that the later stages take."""
+    """Make the stage that adds the derived columns, and every feature in the type of the later stages."""
     parts = [
         *_derivations(pipeline),
         *(
             f"CAST({quoted(name)} AS DOUBLE) AS {number}"
             for name, number in zip(pipeline.features, number_columns(pipeline), strict=True)
         ),
-        # Spark ML refuses the empty string as a category: each has a mark in front of it.
+        # Spark ML refuses the empty string as a category: each has a prefix.
         *(
             f"CONCAT('{EQUALS}', CAST({quoted(name)} AS STRING)) AS {category}"
             for name, category in zip(pipeline.categorical, category_columns(pipeline), strict=True)
@@ -67,10 +67,10 @@ def columns_stage(pipeline: Pipeline) -> SQLTransformer:
 
 
 def with_columns(table: DataFrame, pipeline: Pipeline) -> DataFrame:
-    """The table with derived columns and feature inputs; optional features that it lacks are left out.
+    """Add derived columns and feature columns; optional features that the table lacks are left out.
 
     Raises:
-        ScenarioError: An expression can't be resolved, overwrites a column, or a feature is no number.
+        ScenarioError: An expression can't be resolved or overwrites a column, or a feature is not numeric.
     """
     known = {name.lower() for name in table.columns}
     present = pipeline.at(table.columns)
@@ -89,20 +89,20 @@ def with_columns(table: DataFrame, pipeline: Pipeline) -> DataFrame:
         kind = kinds[name.lower()]
         if not isinstance(kind, _NUMBERS):
             message = (
-                f"feature '{name}' is no number but {kind.simpleString()}; "
+                f"feature '{name}' is {kind.simpleString()}, not a number; "
                 "list it under 'categorical', or derive a number from it."
             )
-            # Where the file names it: without the optional ones its place would be another.
+            # The index in the file: without the optional features it would be another.
             place = pipeline.features.index(name)
             raise ScenarioError([Problem(message, ("pipeline", "features", place))])
     return frame
 
 
 def labelled(frame: DataFrame, scenario: Scenario) -> DataFrame:
-    """Every row with its label (null where it is in neither list), its key, side, fold and probe order."""
+    """Add the label (null if it is in neither list), the key, the side, the fold and the probe order."""
     label = scenario.pipeline.label
     key = key_text(scenario)
-    with blamed_on("the label can't be told", ("pipeline", "label")):
+    with blamed_on("the label can't be determined", ("pipeline", "label")):
         return frame.withColumns(
             {
                 TARGET: F.when(column(label.column).isin(list(label.positive)), 1.0).when(
@@ -119,13 +119,13 @@ def labelled(frame: DataFrame, scenario: Scenario) -> DataFrame:
 
 
 def kept(scenario: Scenario) -> Column:
-    """Whether a row meets the scenario's filter."""
+    """Return whether a row meets the scenario's filter."""
     condition = scenario.pipeline.filter
     return F.lit(True) if condition is None else F.coalesce(F.expr(condition), F.lit(False))
 
 
 def key_text(scenario: Scenario) -> Column:
-    """The key as one string; each part behind its length, so that no two keys look alike."""
+    """Return the key as one string; each part follows its length, so that different keys differ."""
     parts = [column(name).cast("string") for name in scenario.table.key]
     if len(parts) == 1:
         return parts[0]
@@ -133,13 +133,13 @@ def key_text(scenario: Scenario) -> Column:
 
 
 def uniform(key: Column, purpose: str, seed: int) -> Column:
-    """A number in [0, 1) that depends on the key, the purpose and the seed alone."""
+    """Return a number in [0, 1) that depends on the key, the purpose and the seed only."""
     bucket = F.pmod(F.xxhash64(F.concat(F.lit(f"{purpose}:{seed}:"), key)), F.lit(_BUCKETS))
     return bucket / F.lit(float(_BUCKETS))
 
 
 def context_of(scenario: Scenario) -> Context:
-    """What the pipeline is told beside the rows of a version.
+    """Return what a pipeline needs to know of the scenario.
 
     Args:
         scenario: With the pipeline as it is at the version.
@@ -155,15 +155,15 @@ def context_of(scenario: Scenario) -> Context:
     )
 
 
-def make_samples(frame: DataFrame, scenario: Scenario, rows: int, maker: ModelPipeline) -> Samples:
-    """Feature vectors of the rows that count, with a featurizer fitted on the training rows.
+def make_samples(frame: DataFrame, scenario: Scenario, rows: int, model_pipeline: ModelPipeline) -> Samples:
+    """Make feature vectors of the labelled rows, with a featurizer fitted on the training rows.
 
     Args:
         frame: A version after ``with_columns`` and ``labelled``.
-        scenario: What to keep.
+        scenario: Its filter decides which rows to keep.
         rows: Rows of the version; the number of partitions follows from it, never from the cores, so
             that sums are added up in the same order everywhere.
-        maker: How it is featurized.
+        model_pipeline: Fits the featurizer.
     """
     pipeline = scenario.pipeline
     inputs = [*number_columns(pipeline), *category_columns(pipeline)]
@@ -175,7 +175,7 @@ def make_samples(frame: DataFrame, scenario: Scenario, rows: int, maker: ModelPi
         .sortWithinPartitions(KEY)
         .persist()
     )
-    prepared = maker.prepare(clean.where(~F.col(HELD_OUT)), context_of(scenario))
+    prepared = model_pipeline.prepare(clean.where(~F.col(HELD_OUT)), context_of(scenario))
     vectors = clean
     for stage in prepared.stages:
         vectors = stage.transform(vectors)
@@ -190,20 +190,20 @@ def make_samples(frame: DataFrame, scenario: Scenario, rows: int, maker: ModelPi
 
 
 def _derivations(pipeline: Pipeline) -> list[str]:
-    # The end of the line ends a comment that the expression may end with.
+    # The line break ends a comment at the end of the expression.
     return [f"({expression}\n) AS {quoted(name)}" for name, expression in pipeline.derive.items()]
 
 
 def _add_columns(parts: list[str]) -> SQLTransformer:
-    # The expressions are the scenario author's own, and a view is all that they can read.
+    # The scenario's author writes the expressions, which can read nothing but this view.
     return SQLTransformer(statement=f"SELECT *, {', '.join(parts)} FROM __THIS__")  # noqa: S608
 
 
 def number_columns(pipeline: Pipeline) -> list[str]:
-    """The columns that stages take the features from: by number, because Spark ML can't take any name."""
+    """Return the input columns of the numeric features, numbered: Spark ML does not accept every name."""
     return [f"harness_number_{index}" for index in range(len(pipeline.features))]
 
 
 def category_columns(pipeline: Pipeline) -> list[str]:
-    """The same of the categorical features; each value has a mark in front of it."""
+    """Return the input columns of the categorical features, numbered; each value has a prefix."""
     return [f"harness_category_{index}" for index in range(len(pipeline.categorical))]

@@ -10,8 +10,8 @@ from pyspark.sql import Column, DataFrame, Window, functions as F, types as T
 
 from harness.job import fingerprint
 from harness.job.check_version import CheckedVersion
-from harness.job.model_pipeline import KEY
 from harness.job.prepare import key_text
+from harness.pipelines import KEY
 from harness.results import RowChanges
 from harness.scenario.model import Scenario
 

@@ -1,4 +1,4 @@
-"""A pipeline in Python that a scenario brings along: found, read and looked through, without running it."""
+"""The code of a scenario's custom pipeline: found, read and checked without running it."""
 
 from __future__ import annotations
 
@@ -10,56 +10,58 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import Location, Problem
-from harness.plan import OwnCode
+from harness.plan import CustomCode
 from harness.scenario.pipeline import METHODS, Pipeline, parts_of
 from harness.suggestions import did_you_mean
 
 _USE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
 _AT: Location = ("pipeline", "use")
 _LARGEST = 1_000_000
-"""Bytes of all files together: they are part of the plan."""
+"""Bytes of all files together, which are part of the plan."""
 _OTHERS = {"harness", "mlflow", "numpy", "pandas", "pydantic", "py4j", "pyspark", "synapse"}
-"""Modules that are there already, beside Python's own."""
+"""Installed modules, apart from the standard library."""
+_PUBLIC = "harness.pipelines"
+"""The module of the harness that custom pipelines can import."""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-class _NoPipelineError(Exception):
+class _PipelineNotFoundError(Exception):
     """There is no such pipeline; the message is for the author."""
 
 
-def read_code(pipeline: Pipeline, folder: Path) -> tuple[OwnCode | None, list[Problem]]:
-    """The code of a scenario's own pipeline, and all that is wrong with it as far as reading shows.
+def read_code(pipeline: Pipeline, folder: Path) -> tuple[CustomCode | None, list[Problem]]:
+    """Read the code of a scenario's custom pipeline, and report the mistakes that can be seen in it.
 
     Args:
         pipeline: The scenario's.
-        folder: The scenario file's, beside which the module lies.
+        folder: The folder of the scenario file, which contains the module.
 
     Returns:
-        The code; none where the scenario uses the built-in pipeline, or where there is something wrong.
+        The code, or ``None`` if the scenario uses a built-in model or there is a mistake; and the mistakes.
     """
     if pipeline.use is None:
         return None, []
     try:
         code, file = _find(pipeline.use, folder)
         definition = _definition(code.files[file], file, parts_of(pipeline.use)[1])
-    except _NoPipelineError as error:
+    except _PipelineNotFoundError as error:
         return None, [Problem(str(error), _AT)]
-    problems = list(_problems(definition, file, pipeline))
+    problems = [*_import_problems(code.files[file], file), *_problems(definition, file, pipeline)]
     return (None if problems else code), problems
 
 
-def _find(use: str, folder: Path) -> tuple[OwnCode, str]:
-    """The code, and which of its files the module is."""
+def _find(use: str, folder: Path) -> tuple[CustomCode, str]:
+    """Return the code, and the file of the module in it."""
     if not _USE.fullmatch(use):
-        raise _NoPipelineError(
+        raise _PipelineNotFoundError(
             f"'use' is {use!r}; write MODULE:NAME, as in pipelines.boosted:BoostedTrees, "
             "which is BoostedTrees in pipelines/boosted.py beside the scenario."
         )
     module, _ = parts_of(use)
     parts = module.split(".")
     if parts[0] in sys.stdlib_module_names | _OTHERS:
-        message = f"the module '{parts[0]}' of 'use' has the name of one that is there already"
-        raise _NoPipelineError(f"{message}; give the file another name.")
+        message = f"the module '{parts[0]}' in 'use' has the name of an installed module"
+        raise _PipelineNotFoundError(f"{message}; rename the file.")
     code = _read(folder, parts[0])
     for file in ("/".join(parts) + ".py", "/".join(parts) + "/__init__.py"):
         if file in code.files:
@@ -67,40 +69,42 @@ def _find(use: str, folder: Path) -> tuple[OwnCode, str]:
     known = sorted(path.removesuffix("/__init__.py").removesuffix(".py") for path in code.files)
     near = did_you_mean(module, [path.replace("/", ".") for path in known])
     where = folder / f"{'/'.join(parts)}.py"
-    raise _NoPipelineError(f"there is no module '{module}' beside the scenario ({where}).{near}")
+    raise _PipelineNotFoundError(f"there is no module '{module}' beside the scenario ({where}).{near}")
 
 
-def _read(folder: Path, top: str) -> OwnCode:
-    """All of the package, or the one file, that a module's first name stands for."""
+def _read(folder: Path, top: str) -> CustomCode:
+    """Read the file, or all files of the package, with a module's first name."""
     package, alone = folder / top, folder / f"{top}.py"
     paths = sorted(package.rglob("*.py")) if package.is_dir() else [alone] if alone.is_file() else []
     try:
         if sum(path.stat().st_size for path in paths) > _LARGEST:
-            raise _NoPipelineError(
+            raise _PipelineNotFoundError(
                 f"the Python files of '{top}' have more than {_LARGEST:,} bytes; "
-                "they travel with every run: keep what the pipeline needs."
+                "they travel with every run: keep only what the pipeline needs."
             )
         texts = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
     except UnicodeDecodeError as error:
-        raise _NoPipelineError(f"a Python file of '{top}' is not UTF-8 text.") from error
+        raise _PipelineNotFoundError(f"a Python file of '{top}' is not UTF-8 text.") from error
     except OSError as error:
-        raise _NoPipelineError(f"can't read {error.filename}: {error.strerror}.") from error
-    return OwnCode(texts)
+        raise _PipelineNotFoundError(f"can't read {error.filename}: {error.strerror}.") from error
+    return CustomCode(texts)
 
 
 def _definition(text: str, file: str, name: str) -> ast.stmt:
-    """The statement at the top of a file that gives the name its meaning: the last one."""
+    """Return the last statement at the top level of a file that defines the name."""
     try:
         body = ast.parse(text, filename=file).body
     except SyntaxError as error:
-        raise _NoPipelineError(f"{file}, line {error.lineno}, is not Python: {error.msg}.") from error
+        raise _PipelineNotFoundError(
+            f"{file}, line {error.lineno}, is not valid Python: {error.msg}."
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise _NoPipelineError(f"{file} is not Python: {error}.") from error
+        raise _PipelineNotFoundError(f"{file} is not valid Python: {error}.") from error
     named: dict[str, ast.stmt] = {}
     for statement in body:
         named.update(dict.fromkeys(_names(statement), statement))
     if name not in named:
-        raise _NoPipelineError(f"{file} defines no '{name}'.{did_you_mean(name, sorted(named))}")
+        raise _PipelineNotFoundError(f"{file} does not define '{name}'.{did_you_mean(name, sorted(named))}")
     return named[name]
 
 
@@ -113,8 +117,31 @@ def _names(statement: ast.stmt) -> Iterator[str]:
         yield from (target.id for target in statement.targets if isinstance(target, ast.Name))
 
 
+def _import_problems(text: str, file: str) -> Iterator[Problem]:
+    """Report imports of the harness's internals, which change without notice."""
+    for line, module in _imported_internals(text):
+        message = f"{file}, line {line}, imports from {module}, which is internal to the harness"
+        yield Problem(f"{message}; import from {_PUBLIC} instead.", _AT)
+
+
+def _imported_internals(text: str) -> Iterator[tuple[int, str]]:
+    """Find the modules of the harness that a file imports, other than the public one, with their lines."""
+    for statement in ast.walk(ast.parse(text)):
+        if isinstance(statement, ast.Import):
+            modules = [alias.name for alias in statement.names]
+        elif not isinstance(statement, ast.ImportFrom) or statement.level:
+            continue
+        elif statement.module == "harness":
+            modules = [f"harness.{alias.name}" for alias in statement.names]
+        else:
+            modules = [str(statement.module)]
+        for module in modules:
+            if module.partition(".")[0] == "harness" and module != _PUBLIC:
+                yield statement.lineno, module
+
+
 def _problems(definition: ast.stmt, file: str, pipeline: Pipeline) -> Iterator[Problem]:
-    """What can be seen of a class or a function; anything else shows itself when the job imports it."""
+    """Check what can be seen of a class or a function; the job reports anything else when it imports it."""
     if not isinstance(definition, ast.ClassDef | _Function):
         return
     if isinstance(definition, ast.ClassDef) and not definition.bases:
@@ -125,26 +152,27 @@ def _problems(definition: ast.stmt, file: str, pipeline: Pipeline) -> Iterator[P
     for name in pipeline.options:
         if name not in arguments.needed and not arguments.takes_others:
             near = did_you_mean(name, arguments.needed)
-            yield Problem(f"{definition.name} in {file} takes no '{name}'.{near}", ("pipeline", "with", name))
+            message = f"{definition.name} in {file} has no argument '{name}'.{near}"
+            yield Problem(message, ("pipeline", "with", name))
     for name, is_needed in arguments.needed.items():
         if is_needed and name not in pipeline.options:
-            yield Problem(f"{definition.name} in {file} needs '{name}'; give it under 'with'.", _AT)
+            yield Problem(f"{definition.name} in {file} needs '{name}'; set it under 'with'.", _AT)
 
 
 def _methods(definition: ast.ClassDef, file: str) -> Iterator[Problem]:
-    there = {each.name: each for each in definition.body if isinstance(each, _Function)}
+    methods = {each.name: each for each in definition.body if isinstance(each, _Function)}
     for name, count in METHODS.items():
-        if name not in there:
-            near = did_you_mean(name, sorted(set(there) - set(METHODS)))
+        if name not in methods:
+            near = did_you_mean(name, sorted(set(methods) - set(METHODS)))
             message = f"{definition.name} in {file} has no method '{name}'"
             yield Problem(f"{message}: a pipeline has {', '.join(METHODS)}.{near}", _AT)
-        elif not _can_be_called(there[name].args, count + 1):
-            message = f"'{name}' of {definition.name} in {file}, line {there[name].lineno},"
+        elif not _can_be_called(methods[name].args, count + 1):
+            message = f"'{name}' of {definition.name} in {file}, line {methods[name].lineno},"
             yield Problem(f"{message} must take {count} arguments beside self.", _AT)
 
 
 def _can_be_called(arguments: ast.arguments, count: int) -> bool:
-    """Whether a function takes so many arguments by their order."""
+    """Whether a function can be called with this number of positional arguments."""
     places = len(arguments.posonlyargs) + len(arguments.args)
     needs_names = any(default is None for default in arguments.kw_defaults)
     fits = places - len(arguments.defaults) <= count and (count <= places or arguments.vararg is not None)
@@ -153,15 +181,15 @@ def _can_be_called(arguments: ast.arguments, count: int) -> bool:
 
 @dataclass(frozen=True)
 class _Arguments:
-    """What a pipeline is made with."""
+    """Arguments of a pipeline's class or function."""
 
     needed: Mapping[str, bool]
-    """Name to whether it must be given."""
+    """Name to whether it is required."""
     takes_others: bool = False
 
 
 def _arguments(definition: ast.ClassDef | _Function) -> _Arguments | None:
-    """The arguments by name; none where they can't be seen, as in a class that inherits its maker."""
+    """Return the arguments by name, or ``None`` if they can't be seen, as in a subclass."""
     if isinstance(definition, _Function):
         return _of_function(definition.args, ahead=0)
     for each in definition.body:
@@ -180,7 +208,7 @@ def _arguments(definition: ast.ClassDef | _Function) -> _Arguments | None:
 
 
 def _of_function(arguments: ast.arguments, ahead: int) -> _Arguments:
-    """The arguments of a function, without those that it gets ahead of them."""
+    """Return the arguments of a function without the first ``ahead`` ones, such as self."""
     ordered = [*arguments.posonlyargs, *arguments.args]
     first_default = len(ordered) - len(arguments.defaults)
     needed = {each.arg: place < first_default for place, each in enumerate(ordered) if place >= ahead}

@@ -16,7 +16,7 @@ from harness.loading.document import Document, read_document
 from harness.loading.recovery import mend, validated
 from harness.loading.sources import SourceFile, locate_sources
 from harness.loading.table_override import GivenTable
-from harness.plan import OwnCode
+from harness.plan import CustomCode
 from harness.scenario.matrix import combinations
 from harness.scenario.model import Scenario
 from harness.suggestions import did_you_mean
@@ -36,8 +36,8 @@ class LoadedScenario:
     """Every file that the scenario names, by its path as written there."""
     parameters: dict[str, str] = field(default_factory=dict)
     """In which values the scenario differs from what the file says: place to value, as text."""
-    code: OwnCode | None = None
-    """Of the pipeline in Python that the scenario uses; none where it uses the built-in one."""
+    code: CustomCode | None = None
+    """The code of the custom pipeline; ``None`` if the scenario uses a built-in model."""
 
 
 def find_scenario(name_or_file: str) -> Path:

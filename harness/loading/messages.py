@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from harness.errors import Location, Problem
-from harness.loading.model_tree import all_models, key_of, keys_of, model_at
+from harness.loading.model_tree import all_models, key_of, keys_of, model_at, without_tags
 from harness.scenario.bound_spec import LIMITS_OF_CHANGES, LIMITS_OF_VALUES
 from harness.suggestions import asked, did_you_mean, nearest
 
@@ -117,7 +117,7 @@ def _holds(node: object, part: int | str) -> bool:
 
 
 def _without_added(location: tuple[int | str, ...]) -> Location:
-    parts = list(location)
+    parts = without_tags(location)
     while len(parts) > 1 and (parts[-1] in _VALUE_TYPES or _ADDED.fullmatch(str(parts[-1]))):
         parts.pop()
     return tuple(parts)

@@ -6,6 +6,7 @@ import types
 import typing
 from collections.abc import Iterator
 
+from pydantic import Tag
 from pydantic.fields import FieldInfo
 
 from harness.errors import Location
@@ -48,6 +49,13 @@ def key_of(model: type[Model], name: str) -> str | None:
     return None if field is None or _key(name, field) == name else _key(name, field)
 
 
+def without_tags(location: tuple[int | str, ...]) -> list[int | str]:
+    """Leave out the tags of union members, such as a model's kind: they are not keys of the file."""
+    return [
+        part for index, part in enumerate(location) if part not in _tagged(_annotation_at(location[:index]))
+    ]
+
+
 def _annotation_at(location: Location) -> object:
     annotation: object = Scenario
     for part in location:
@@ -56,7 +64,11 @@ def _annotation_at(location: Location) -> object:
 
 
 def _inside(annotation: object, part: str | int) -> Iterator[object]:
-    """Yield the annotations of what may be written at a key or an index."""
+    """Yield the annotations of what may be written at a key or an index; a tag leads to its union member."""
+    tagged = _tagged(annotation)
+    if part in tagged:
+        yield tagged[part]
+        return
     for each in _members(annotation):
         origin, arguments = typing.get_origin(each), typing.get_args(each)
         if origin is tuple and isinstance(part, int):
@@ -67,6 +79,16 @@ def _inside(annotation: object, part: str | int) -> Iterator[object]:
             for name, field in each.model_fields.items():
                 if _key(name, field) == part:
                     yield field.annotation
+
+
+def _tagged(annotation: object) -> dict[str | int, object]:
+    """Return the members of a union that are chosen by a tag, by their tags."""
+    return {
+        note.tag: member
+        for member in typing.get_args(annotation)
+        for note in getattr(member, "__metadata__", ())
+        if isinstance(note, Tag)
+    }
 
 
 def _models(annotation: object) -> Iterator[type[Model]]:

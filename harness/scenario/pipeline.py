@@ -1,4 +1,4 @@
-"""What a scenario file says of the way from a table to a model and its explanation."""
+"""The part of a scenario file that leads from a table to a model and its explanation."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from harness.scenario.model_base import Identifier, Model, Share, Value
+from harness.scenario.model_kinds import LogisticRegression, ModelOfKind
 
 Option = Value | tuple[Value, ...]
-"""What an argument of a pipeline in Python may be."""
+"""Value of an argument of a custom pipeline."""
 
 METHODS: Mapping[str, int] = {"prepare": 2, "fit": 2, "evaluate": 2, "explain": 3}
-"""Method to how many arguments it is called with."""
+"""Method of a pipeline to the number of arguments it is called with."""
 
 
 class Label(Model):
-    """What is to be predicted: rows with any other value of the column are dropped and counted."""
+    """What to predict. Rows with any other value of the column are dropped and counted."""
 
     column: str
     positive: Annotated[tuple[Value, ...], Field(min_length=1)]
@@ -25,30 +26,10 @@ class Label(Model):
 
 
 class Split(Model):
-    """Which rows are held out: by a hash of the key and the seed, so that no row ever changes sides."""
+    """Which rows are held out: a hash of the key and the seed decides, so that no row ever changes sides."""
 
     by: Literal["key"] = "key"
     test: Share = 0.4
-
-
-class Grid(Model):
-    """The values that cross-validation chooses from; every combination is tried."""
-
-    reg_param: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.0,)
-    elastic_net_param: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1)] = (
-        0.0,
-    )
-
-
-class LogisticRegression(Model):
-    """Spark MLlib's logistic regression, cross-validated over a grid."""
-
-    kind: Literal["logistic_regression"] = "logistic_regression"
-    max_iter: Annotated[int, Field(ge=1)] = 100
-    grid: Grid = Grid()
-    folds: Annotated[int, Field(ge=2)] = 5
-    partitions: Annotated[int, Field(ge=1)] | None = None
-    """Partitions of the training rows; one per 500,000 rows where it is not said."""
 
 
 class Lime(Model):
@@ -74,25 +55,31 @@ class Pipeline(Model):
     features: tuple[str, ...] = ()
     """Numeric columns."""
     categorical: tuple[str, ...] = ()
-    """Columns whose values become one indicator each; a value not seen in training has none set."""
+    """Columns with one indicator per value. Values that are not in the training rows set none of them."""
     optional: tuple[str, ...] = ()
-    """Features that a version may lack; there the model does without them."""
+    """Features that a version may lack; its model is then trained without them."""
     impute: Literal["mean", "median"] = "mean"
-    """What stands in for a missing number, taken from the training rows."""
+    """Statistic of the training rows that replaces missing numbers."""
     split: Split = Split()
-    model: LogisticRegression = LogisticRegression()
+    model: ModelOfKind = LogisticRegression()
+    """The built-in model, by its kind (default: logistic_regression)."""
     explainer: Lime = Lime()
     use: str | None = None
-    """``MODULE:NAME``: a pipeline in Python, beside the scenario file, in place of the built-in one."""
+    """``MODULE:NAME``: a custom pipeline in Python, beside the scenario file, instead of a built-in model."""
     options: Annotated[dict[Identifier, Option], Field(alias="with")] = Field(default_factory=dict)
-    """What the pipeline in Python is made with: its arguments by name."""
+    """Arguments of the custom pipeline, by name."""
     metrics: tuple[Identifier, ...] = ()
-    """What the pipeline in Python measures beside the metrics of every model."""
+    """Metrics that the custom pipeline measures in addition to those of every model."""
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
+    @property
+    def has_coefficients(self) -> bool:
+        """Whether the trained model is linear."""
+        return self.use is None and self.model.has_coefficients
+
     def at(self, columns: list[str]) -> Pipeline:
-        """The pipeline as it is where the table has these columns: without the optional ones it lacks."""
+        """Return the pipeline without the optional features that a table with these columns lacks."""
         known = {name.lower() for name in (*columns, *self.derive)}
         gone = {name.lower() for name in self.optional} - known
         return self.model_copy(
@@ -104,10 +91,6 @@ class Pipeline(Model):
 
 
 def parts_of(use: str) -> tuple[str, str]:
-    """Module and name.
-
-    Args:
-        use: As a scenario that obeys the rules says it.
-    """
+    """Split ``MODULE:NAME`` into module and name."""
     module, _, name = use.partition(":")
     return module, name

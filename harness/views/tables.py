@@ -88,7 +88,7 @@ def coefficient_table(result: Result) -> Table:
 def grid_table(result: Result) -> Table:
     """What cross-validation tried, and what it chose at each version."""
     points = {_parameters(point): None for version in result.versions for point in version.grid}
-    return _table(result, "parameters", [_grid_line(name, result) for name in points])
+    return _table(result, "parameters", [_grid_line(parameters, result) for parameters in points])
 
 
 def timing_table(result: Result) -> Table:
@@ -164,19 +164,20 @@ def _optional(value: Measured) -> Cell:
     return Cell(formatting.ABSENT if value is None else formatting.signed(value))
 
 
-def _parameters(point: GridPoint) -> str:
-    return f"reg_param {point.reg_param:g}, elastic_net_param {point.elastic_net_param:g}"
+def _parameters(point: GridPoint) -> tuple[tuple[str, float], ...]:
+    return tuple(point.parameters.items())
 
 
-def _grid_line(name: str, result: Result) -> Line:
+def _grid_line(parameters: tuple[tuple[str, float], ...], result: Result) -> Line:
     def cell(version: VersionResult) -> Cell:
         for point in version.grid:
-            if _parameters(point) == name:
+            if _parameters(point) == parameters:
                 note = "chosen" if point.chosen else ""
                 return Cell(formatting.number(point.cv_roc_auc), note, strong=point.chosen)
         return Cell(formatting.ABSENT)
 
-    return Line(name, _cells(result, cell))
+    label = ", ".join(f"{name} {value:g}" for name, value in parameters)
+    return Line(label, _cells(result, cell))
 
 
 def _timing_line(step: str, result: Result, longest: float) -> Line:

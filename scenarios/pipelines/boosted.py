@@ -10,8 +10,7 @@ from pyspark.ml.classification import GBTClassificationModel, GBTClassifier
 from pyspark.sql import DataFrame, functions as F
 from synapse.ml.explainers import VectorSHAP
 
-from harness.job.builtin import impute_and_encode
-from harness.job.model_pipeline import FEATURES, LABEL, SCORE, Context, Explainer, Fitted, Prepared
+from harness.pipelines import FEATURES, LABEL, SCORE, Context, Explainer, Fitted, Prepared, impute_and_encode
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from harness.runs import read_result
 from tests.command import wait_for
 from tests.compose.conftest import RunningStack
-from tests.embedded.small import LONG, UNPUBLISHED, write_own_scenario, write_scenario
+from tests.embedded.small import LONG, UNPUBLISHED, write_custom_scenario, write_scenario
 
 pytestmark = [pytest.mark.spark, pytest.mark.compose]
 
@@ -85,7 +85,7 @@ def test_two_runs_at_once_do_not_meet(stack: RunningStack, tmp_path: Path) -> No
 
     One has a pipeline in Python, whose files travel in the plan, to the driver and to the workers.
     """
-    file, own = write_scenario(tmp_path, UNPUBLISHED), write_own_scenario(tmp_path / "own")
+    file, own = write_scenario(tmp_path, UNPUBLISHED), write_custom_scenario(tmp_path / "own")
     before = set((stack.home / "runs").iterdir())
     with stack.started("scenario", file) as one, stack.started("scenario", own) as other:
         outputs = [process.communicate(timeout=280)[0] for process in (one, other)]

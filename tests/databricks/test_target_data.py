@@ -10,7 +10,7 @@ import pytest
 from harness.report import PARITY
 from tests.databricks.command import FILES, Command
 from tests.embedded.runner import changed
-from tests.embedded.small import UNPUBLISHED, write_own_scenario, write_scenario, write_table
+from tests.embedded.small import UNPUBLISHED, write_custom_scenario, write_scenario, write_table
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -19,7 +19,7 @@ def test_a_pipeline_in_python_is_validated_and_a_row_that_differs_is_found(
     command: Command, tmp_path: Path
 ) -> None:
     """Its files travel in the plan: the same numbers; then a row changed on one side alone fails parity."""
-    scenario = write_own_scenario(tmp_path)
+    scenario = write_custom_scenario(tmp_path)
     sent = command.run("validate", scenario)
     assert 0 == sent.returncode, sent.stdout + sent.stderr
     [version] = command.result().versions

@@ -89,9 +89,9 @@ def write_file(folder: Path, scenario: Scenario) -> str:
     return str(file)
 
 
-def write_own_scenario(folder: Path) -> str:
+def write_custom_scenario(folder: Path) -> str:
     """The last version of the small scenario with a pipeline in Python beside it, as files."""
-    code = Path(__file__).with_name("own_pipelines.py")
+    code = Path(__file__).with_name("custom_pipelines.py")
     said = ONE_VERSION.model_dump(exclude_unset=True)
     said["pipeline"] = {
         "label": said["pipeline"]["label"],

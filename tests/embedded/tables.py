@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
 from harness.errors import Location, ScenarioError
-from harness.job.builtin import LogisticRegressionWithLime
+from harness.job.models.cross_validation import Trained
+from harness.job.models.registry import built_in_pipeline
 from harness.job.prepare import Samples, labelled, make_samples, with_columns
 from harness.scenario.model import Scenario
+from harness.scenario.model_kinds import ModelKind
 
 
 def scenario(
@@ -50,7 +52,17 @@ def prepared(table: DataFrame, small: Scenario) -> DataFrame:
 
 def samples_of(frame: DataFrame, small: Scenario, rows: int) -> Samples:
     """Feature vectors as the built-in pipeline makes them."""
-    return make_samples(frame, small, rows, LogisticRegressionWithLime(small.pipeline.model))
+    return make_samples(frame, small, rows, built_in_pipeline(small.pipeline.model))
+
+
+def train(
+    rows: DataFrame,
+    options: ModelKind,
+    report_progress: Callable[[str], None] = lambda _detail: None,
+    seed: int = 0,
+) -> Trained:
+    """The best point of a grid, as the pipeline of the model kind fits it."""
+    return built_in_pipeline(options).train(rows, seed, report_progress)
 
 
 def problems(error: ScenarioError) -> list[tuple[Location, str]]:

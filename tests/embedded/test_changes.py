@@ -7,8 +7,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from harness.job.check_version import CheckedVersion, check_version
-from harness.job.model_pipeline import KEY
 from harness.job.row_diff import in_order, keys_of, row_changes
+from harness.pipelines import KEY
 from harness.results import RowChanges
 from tests.embedded.tables import scenario
 

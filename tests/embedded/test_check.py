@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 from harness.errors import Location, ScenarioError
 from harness.job.check_version import CheckedVersion, check_version
 from harness.job.fingerprint import fingerprint
-from harness.job.model_pipeline import KEY
+from harness.pipelines import KEY
 from tests.embedded.tables import problems, readings, samples_of, scenario
 
 pytestmark = pytest.mark.spark
@@ -343,7 +343,7 @@ def test_an_optional_feature_that_is_there_counts(table: DataFrame) -> None:
             ["id", "y", "'a' AS x"],
             {"features": ["u", "x"], "optional": ["u"]},
             ("pipeline", "features", 1),
-            "feature 'x' is no number but string; list it under 'categorical', or derive a number from it.",
+            "feature 'x' is string, not a number; list it under 'categorical', or derive a number from it.",
             id="one behind it is no number",
         ),
         pytest.param(

@@ -12,18 +12,17 @@ from harness.job.explain import (
     Explained,
     background_rows,
     explain,
-    make_explainer,
     probe_keys,
     probe_rows,
     summarize,
 )
-from harness.job.model_pipeline import FEATURES, KEY, Explainer
+from harness.job.models.cross_validation import Trained
 from harness.job.prepare import PROBE, Samples
-from harness.job.train import Trained, train
+from harness.pipelines import FEATURES, KEY, Explainer, make_lime_explainer
 from harness.results import FeatureExplanation
-from harness.scenario.pipeline import LogisticRegression
+from harness.scenario.model_kinds import LogisticRegression
 from tests.conftest import Loans
-from tests.embedded.tables import prepared, readings, samples_of, scenario
+from tests.embedded.tables import prepared, readings, samples_of, scenario, train
 
 pytestmark = pytest.mark.spark
 
@@ -46,7 +45,7 @@ def march(loans: Loans) -> March:
     pipeline = loans.scenario.pipeline.model_copy(update={"model": LogisticRegression(max_iter=50, folds=2)})
     small = loans.scenario.model_copy(update={"pipeline": pipeline})
     samples = samples_of(prepared(loans.march(), small), small, rows=10_000)
-    trained = train(samples.train, pipeline.model)
+    trained = train(samples.train, small.pipeline.model)
     explainer = lime_of(trained.model, samples.train)
     probe = probe_rows(samples.test, probe_keys(samples.test, ROWS), ROWS).persist()
     return March(samples, trained, probe, explainer, explain(explainer, probe))
@@ -54,7 +53,7 @@ def march(loans: Loans) -> March:
 
 def lime_of(model: LogisticRegressionModel, train_rows: DataFrame, background: int = 1000) -> Explainer:
     """The explainer that keeps so many of the training rows."""
-    return make_explainer(model, background_rows(train_rows, background), samples=1000)
+    return make_lime_explainer(model, background_rows(train_rows, background), samples=1000)
 
 
 def assert_close(found: dict[str, list[float]], expected: dict[str, list[float]]) -> None:

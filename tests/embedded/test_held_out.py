@@ -8,11 +8,10 @@ from pyspark.sql import DataFrame, SparkSession
 from sklearn import metrics
 
 from harness.job.evaluate import HeldOut, evaluate, scored
-from harness.job.model_pipeline import KEY
-from harness.job.train import train
 from harness.metrics import METRICS
-from harness.scenario.pipeline import Grid, LogisticRegression
-from tests.embedded.tables import prepared, samples_of, scenario
+from harness.pipelines import KEY
+from harness.scenario.model_kinds import LogisticRegression, LogisticRegressionGrid
+from tests.embedded.tables import prepared, samples_of, scenario, train
 
 pytestmark = pytest.mark.spark
 
@@ -40,8 +39,8 @@ def rows(spark: SparkSession) -> Scored:
         "id", "sin(id) AS x", "if(sin(id) + 2 * cos(id * id) > 1, 'bad', 'good') AS y"
     )
     samples = samples_of(prepared(table, scenario()), scenario(), rows=400)
-    specification = LogisticRegression(max_iter=10, folds=2, grid=Grid(reg_param=(0.01,)))
-    model = train(samples.train, specification).model
+    options = LogisticRegression(max_iter=10, folds=2, grid=LogisticRegressionGrid(reg_param=(0.01,)))
+    model = train(samples.train, options).model
     of_key = {int(row[KEY]): (row["label"], row["score"]) for row in scored(model, samples.test).collect()}
     return Scored(model, samples.test, of_key)
 

@@ -185,7 +185,7 @@ def test_a_test_side_without_positives_is_not_proven(spark: SparkSession, tmp_pa
             {"pipeline": {"label": {"positive": ["awful"]}}},
             "label 'outcome' has one class only in version 'first'",
         ),
-        ({"pipeline": {"features": ["heat", "outcome"]}}, "feature 'outcome' is no number but string"),
+        ({"pipeline": {"features": ["heat", "outcome"]}}, "feature 'outcome' is string, not a number"),
         ({"pipeline": {"derive": {"x": "heet + 1"}}}, "'x' can't be derived"),
         ({"pipeline": {"filter": "heat >"}}, "the filter can't be applied"),
     ],

@@ -10,8 +10,8 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from harness.errors import ScenarioError
-from harness.job.model_pipeline import FEATURES, FOLD, KEY, LABEL
 from harness.job.prepare import HELD_OUT, PROBE, Samples
+from harness.pipelines import FEATURES, FOLD, KEY, LABEL
 from harness.scenario.model import Scenario
 from tests.embedded.tables import prepared, problems, readings, samples_of as all_samples, scenario
 
@@ -282,7 +282,7 @@ def test_takes_any_column_name(spark: SparkSession) -> None:
         pytest.param(
             {"features": ["x", "y"]},
             ("features", 1),
-            "feature 'y' is no number but string; list it under 'categorical', or derive a number from it.",
+            "feature 'y' is string, not a number; list it under 'categorical', or derive a number from it.",
             id="text",
         ),
         pytest.param(
@@ -333,7 +333,7 @@ def test_takes_any_column_name(spark: SparkSession) -> None:
         pytest.param(
             {"label": {"column": "x", "positive": [True], "negative": [False]}},
             ("label",),
-            "the label can't be told: .*DATATYPE_MISMATCH[^\n]*",
+            "the label can't be determined: .*DATATYPE_MISMATCH[^\n]*",
             id="a label of another type",
         ),
     ],

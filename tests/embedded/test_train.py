@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -15,17 +16,17 @@ from pyspark.sql import DataFrame, Row, SparkSession, functions as F
 from sklearn.metrics import roc_auc_score
 
 from harness.job.evaluate import roc_auc_se, scored
-from harness.job.model_pipeline import FEATURES, FOLD, KEY, LABEL
-from harness.job.train import Trained, train
+from harness.job.models.cross_validation import Trained
+from harness.pipelines import FEATURES, FOLD, KEY, LABEL
 from harness.scenario.model import Scenario
-from harness.scenario.pipeline import LogisticRegression as Specification
+from harness.scenario.model_kinds import LogisticRegression as Options
 from tests.conftest import Loans
-from tests.embedded.tables import prepared, samples_of
+from tests.embedded.tables import prepared, samples_of, train
 
 pytestmark = pytest.mark.spark
 
 FOLDS = 3
-SPECIFICATION = Specification.model_validate(
+OPTIONS = Options.model_validate(
     {"grid": {"reg_param": [0.01, 0.1], "elastic_net_param": [0.0, 0.5]}, "folds": FOLDS, "max_iter": 20}
 )
 
@@ -52,14 +53,20 @@ def in_folds(spark: SparkSession, made: list[tuple[str, float, int, Any]]) -> Da
 
 @pytest.fixture(scope="module")
 def trained(rows: DataFrame) -> Trained:
-    return train(rows, SPECIFICATION)
+    return train(rows, OPTIONS)
 
 
-def roc_auc_of_fold(rows: DataFrame, fold: int, reg_param: float, elastic_net_param: float) -> float:
+def regression(parameters: Mapping[str, float]) -> LogisticRegression:
+    return LogisticRegression(
+        maxIter=OPTIONS.max_iter,
+        regParam=parameters["reg_param"],
+        elasticNetParam=parameters["elastic_net_param"],
+    )
+
+
+def roc_auc_of_fold(rows: DataFrame, fold: int, parameters: Mapping[str, float]) -> float:
     """By a model of Spark's that has not seen the fold, and by scikit-learn."""
-    model = LogisticRegression(
-        maxIter=SPECIFICATION.max_iter, regParam=reg_param, elasticNetParam=elastic_net_param
-    ).fit(rows.where(F.col(FOLD) != fold))
+    model = regression(parameters).fit(rows.where(F.col(FOLD) != fold))
     predicted = model.transform(rows.where(F.col(FOLD) == fold)).select(LABEL, "probability").collect()
     return float(
         roc_auc_score([row[LABEL] for row in predicted], [row["probability"][1] for row in predicted])
@@ -68,30 +75,28 @@ def roc_auc_of_fold(rows: DataFrame, fold: int, reg_param: float, elastic_net_pa
 
 def test_tries_every_combination_in_order(trained: Trained) -> None:
     """All of one regularisation first, so that the first of equals is the one with the least of it."""
-    assert [(point.reg_param, point.elastic_net_param) for point in trained.grid] == [
-        (0.01, 0.0),
-        (0.01, 0.5),
-        (0.1, 0.0),
-        (0.1, 0.5),
+    assert [point.parameters for point in trained.grid] == [
+        {"reg_param": 0.01, "elastic_net_param": 0.0},
+        {"reg_param": 0.01, "elastic_net_param": 0.5},
+        {"reg_param": 0.1, "elastic_net_param": 0.0},
+        {"reg_param": 0.1, "elastic_net_param": 0.5},
     ]
 
 
 def test_a_grid_point_scores_the_mean_of_its_folds(rows: DataFrame, trained: Trained) -> None:
     """Each fold's ROC AUC as scikit-learn sees it, from a model that was fitted on the other folds."""
     point = trained.grid[1]
-    expected = fmean(
-        roc_auc_of_fold(rows, fold, point.reg_param, point.elastic_net_param) for fold in range(3)
-    )
+    expected = fmean(roc_auc_of_fold(rows, fold, point.parameters) for fold in range(3))
     assert point.cv_roc_auc == pytest.approx(expected, rel=1e-12)
 
 
 def test_agrees_with_sparks_own_cross_validator(rows: DataFrame, trained: Trained) -> None:
     """With the same folds, and an evaluator that does not bin; the first half of the grid will do."""
-    estimator = LogisticRegression(maxIter=SPECIFICATION.max_iter, regParam=trained.grid[0].reg_param)
+    estimator = LogisticRegression(maxIter=OPTIONS.max_iter, regParam=trained.grid[0].parameters["reg_param"])
     validator = CrossValidator(
         estimator=estimator,
         estimatorParamMaps=ParamGridBuilder()
-        .addGrid(estimator.elasticNetParam, list(SPECIFICATION.grid.elastic_net_param))
+        .addGrid(estimator.elasticNetParam, list(OPTIONS.grid.elastic_net_param))
         .build(),
         evaluator=BinaryClassificationEvaluator(numBins=0),
         numFolds=FOLDS,
@@ -104,13 +109,13 @@ def test_agrees_with_sparks_own_cross_validator(rows: DataFrame, trained: Traine
 def test_tells_how_far_it_is(rows: DataFrame) -> None:
     """One line for each fit that is done."""
     told: list[str] = []
-    train(rows, SPECIFICATION.model_copy(update={"folds": 2, "grid": grid([0.1], [0.0])}), told.append)
+    train(rows, OPTIONS.model_copy(update={"folds": 2, "grid": grid([0.1], [0.0])}), told.append)
     assert ["1 of 2 fits", "2 of 2 fits"] == told
 
 
 def test_chooses_the_best_mean(rows: DataFrame) -> None:
     """The second point is better than the first, which is so strong a penalty that all rows score alike."""
-    found = train(rows, SPECIFICATION.model_copy(update={"grid": grid([1000.0, 0.01], [1.0])}))
+    found = train(rows, OPTIONS.model_copy(update={"grid": grid([1000.0, 0.01], [1.0])}))
     assert [(point.cv_roc_auc, point.chosen) for point in found.grid] == [
         (0.5, False),
         (found.cv_roc_auc, True),
@@ -120,25 +125,21 @@ def test_chooses_the_best_mean(rows: DataFrame) -> None:
 
 
 def grid(reg_param: list[float], elastic_net_param: list[float]) -> Any:
-    return SPECIFICATION.grid.model_copy(
+    return OPTIONS.grid.model_copy(
         update={"reg_param": tuple(reg_param), "elastic_net_param": tuple(elastic_net_param)}
     )
 
 
 def test_the_first_of_equals_is_chosen(rows: DataFrame) -> None:
     """Two penalties that both leave nothing of the model score alike."""
-    found = train(rows, SPECIFICATION.model_copy(update={"grid": grid([1000.0, 2000.0], [1.0])}))
+    found = train(rows, OPTIONS.model_copy(update={"grid": grid([1000.0, 2000.0], [1.0])}))
     assert [(point.cv_roc_auc, point.chosen) for point in found.grid] == [(0.5, True), (0.5, False)]
 
 
 def test_the_chosen_point_is_fitted_on_all_rows(rows: DataFrame, trained: Trained) -> None:
     """The model is the one that Spark fits on every row with the parameters of the chosen point."""
     [chosen] = [point for point in trained.grid if point.chosen]
-    expected = LogisticRegression(
-        maxIter=SPECIFICATION.max_iter,
-        regParam=chosen.reg_param,
-        elasticNetParam=chosen.elastic_net_param,
-    ).fit(rows)
+    expected = regression(chosen.parameters).fit(rows)
     assert list(trained.model.coefficients.toArray()) == list(expected.coefficients.toArray())
 
 
@@ -149,7 +150,7 @@ def test_the_error_of_the_mean_is_that_of_independent_folds(rows: DataFrame, tra
     for fold in range(FOLDS):
         labels = [row[LABEL] for row in rows.where(F.col(FOLD) == fold).collect()]
         positives = int(sum(labels))
-        area = roc_auc_of_fold(rows, fold, chosen.reg_param, chosen.elastic_net_param)
+        area = roc_auc_of_fold(rows, fold, chosen.parameters)
         error = roc_auc_se(area, positives, len(labels) - positives)
         assert error is not None
         squares.append(error**2)
@@ -173,8 +174,8 @@ def test_scores_are_of_the_positive_class(rows: DataFrame, trained: Trained) -> 
 def test_a_fold_with_one_class_leaves_no_mean(spark: SparkSession, folds: list[tuple[float, int]]) -> None:
     """A mean over the folds that are left would be another number; the model is fitted all the same."""
     made = [(str(at), label, fold, Vectors.dense(at * 1.0)) for at, (label, fold) in enumerate(folds)]
-    specification = SPECIFICATION.model_copy(update={"folds": 2, "grid": grid([0.1, 0.01], [0.0])})
-    found = train(in_folds(spark, made), specification)
+    options = OPTIONS.model_copy(update={"folds": 2, "grid": grid([0.1, 0.01], [0.0])})
+    found = train(in_folds(spark, made), options)
     assert (found.cv_roc_auc, found.cv_roc_auc_se) == (None, None)
     assert [(point.cv_roc_auc, point.chosen) for point in found.grid] == [
         (None, True),
@@ -185,7 +186,7 @@ def test_a_fold_with_one_class_leaves_no_mean(spark: SparkSession, folds: list[t
 
 def test_an_empty_fold_leaves_no_mean(rows: DataFrame) -> None:
     """Of four folds the last has no row."""
-    found = train(rows, SPECIFICATION.model_copy(update={"folds": 4, "grid": grid([0.1], [0.0])}))
+    found = train(rows, OPTIONS.model_copy(update={"folds": 4, "grid": grid([0.1], [0.0])}))
     assert found.cv_roc_auc is None
 
 
@@ -212,7 +213,7 @@ def numbers(loans: Loans, table: DataFrame, partitions: int) -> Numbers:
 
 def smaller(scenario: Scenario, partitions: int) -> Scenario:
     """The loans' scenario with a quarter of the fits, on so many partitions."""
-    model = Specification.model_validate(
+    model = Options.model_validate(
         {"max_iter": 50, "grid": {"reg_param": [0, 0.001]}, "folds": 2, "partitions": partitions}
     )
     pipeline = scenario.pipeline.model_copy(update={"model": model})

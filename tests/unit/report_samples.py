@@ -247,8 +247,7 @@ def _grid(spot: int) -> tuple[GridPoint, ...]:
     penalties = ((0.0, -0.006), (0.001, 0.0), (1.0, -0.021), (10.0, -0.043))
     return tuple(
         GridPoint(
-            reg_param=penalty,
-            elastic_net_param=0,
+            parameters={"reg_param": penalty, "elastic_net_param": 0},
             cv_roc_auc=_CV[spot] + below,
             chosen=not below,
         )

@@ -120,8 +120,23 @@ def test_trainings_are_counted(settings: Settings) -> None:
     assert (3, 4, 5, 20) == (planned.trainings, planned.grid_points, planned.folds, planned.fits)
 
 
-def test_a_pipeline_in_python_is_named(settings: Settings) -> None:
-    """How much it fits is its own matter."""
+@pytest.mark.parametrize(
+    ("model", "points"),
+    [
+        ({"kind": "random_forest", "grid": {"num_trees": [5, 10], "max_depth": [2, 3, 4]}}, 6),
+        ({"kind": "gradient_boosted_trees", "grid": {"step_size": [0.1, 0.2]}}, 2),
+    ],
+)
+def test_fits_of_every_model_kind_are_counted(settings: Settings, model: dict[str, Any], points: int) -> None:
+    """The plan names the model kind, and multiplies its grid by its folds."""
+    base = _scenario()
+    pipeline = {**base.pipeline.model_dump(by_alias=True, exclude_unset=True), "model": model}
+    planned = plan_of(_scenario(pipeline=pipeline), settings)
+    assert (model["kind"], points, 3 * points) == (planned.model, planned.grid_points, planned.fits)
+
+
+def test_a_custom_pipeline_is_named(settings: Settings) -> None:
+    """The plan does not know how many models a custom pipeline fits."""
     loaded = load_scenario(str(SCENARIOS / "own_pipeline.yaml"))
     planned = plan_of(loaded.scenario, settings)
     assert ("pipelines.boosted:BoostedTrees", None) == (planned.model, planned.fits)

@@ -7,7 +7,7 @@ import pytest
 from harness.files import held
 from harness.parity.compare import LOCAL_AGAINST_CLOUD, Tolerances
 from harness.parity.counterpart import compare_with_local, newest_local_run
-from harness.plan import OwnCode, Plan
+from harness.plan import CustomCode, Plan
 from harness.results import Result, Verdict
 from harness.runs import PLAN, RESULT
 from tests.unit import report_samples as samples
@@ -16,6 +16,7 @@ OLD = "20260301-101500-three_versions-0001"
 NEW = "20260301-101600-three_versions-0002"
 REMEDY = "'make validate NAME=three_versions' runs both."
 ENVIRONMENT, SOURCE = samples.plan().environment, samples.plan().sources[samples.SOURCE]
+_OTHER_CODE = {"boosted.py": "TREES = 3\n"}
 LAKE = "abfss://lake@dls.dfs.core.windows.net"
 
 
@@ -90,8 +91,8 @@ DIFFERENT = [
         id="scenario",
     ),
     pytest.param(
-        {"code": {"boosted.py": "TREES = 3\n"}},
-        f"used other Python code: {OwnCode({'boosted.py': 'TREES = 3' + chr(10)}).sha256[:12]}, not unknown",
+        {"code": _OTHER_CODE},
+        f"used other Python code: {CustomCode(_OTHER_CODE).sha256[:12]}, not unknown",
         id="code",
     ),
     pytest.param(

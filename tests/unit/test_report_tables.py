@@ -1,6 +1,6 @@
 import pytest
 
-from harness.results import BoundResult, Result, Verdict
+from harness.results import BoundResult, GridPoint, Result, Verdict
 from harness.views import plot_data, tables
 from tests.unit import report_samples as samples
 
@@ -58,6 +58,19 @@ def test_the_chosen_grid_point_stands_out() -> None:
     assert {line.label for line in lines if all(cell.strong for cell in line.cells)} == {
         "reg_param 0.001, elastic_net_param 0"
     }
+
+
+def test_a_grid_of_another_model_has_its_own_parameters() -> None:
+    """Whatever the parameters of a model kind are called, each combination has one line."""
+    points = tuple(
+        GridPoint(parameters={"num_trees": trees, "max_depth": 5}, cv_roc_auc=0.7, chosen=trees == 20)
+        for trees in (10, 20)
+    )
+    versions = tuple(samples.version(name, number, grid=points) for number, name in enumerate("ab"))
+    table = tables.grid_table(samples.result(versions))
+    expected = ["num_trees 10, max_depth 5", "num_trees 20, max_depth 5"]
+    assert expected == [line.label for line in table.lines]
+    assert [[False, False], [True, True]] == [[cell.strong for cell in line.cells] for line in table.lines]
 
 
 def test_nothing_measured_makes_no_table() -> None:

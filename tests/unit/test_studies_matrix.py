@@ -27,12 +27,19 @@ from harness.request import Session
 from harness.results import Verdict
 from harness.scenario.matrix import combinations, text_of
 from harness.scenario.model import Scenario
+from harness.scenario.model_kinds import LogisticRegression
 from harness.settings import read_settings
 from harness.targets.embedded.embedded_target import Embedded
 from harness.workflow import Outcome, execute_all
 from tests.unit.studies_samples import loaded, measured, named, result, scenario
 
 TWO_BY_TWO = {"seed": [1, 2], "pipeline.model.max_iter": [50, 100]}
+
+
+def _max_iter(found: Scenario) -> int:
+    model = found.pipeline.model
+    assert isinstance(model, LogisticRegression)
+    return model.max_iter
 
 
 def _only(matrix: dict[str, Any], **changes: Any) -> Scenario:
@@ -47,7 +54,7 @@ def test_every_combination_is_a_scenario_without_a_matrix() -> None:
     base = scenario(matrix=TWO_BY_TWO)
     found = [each.applied_to(base) for each in combinations(base.matrix)]
     expected = [(1, 50), (1, 100), (2, 50), (2, 100)]
-    assert expected == [(each.seed, each.pipeline.model.max_iter) for each in found]
+    assert expected == [(each.seed, _max_iter(each)) for each in found]
     assert [{}] * 4 == [each.matrix for each in found]
 
 
@@ -89,7 +96,7 @@ def test_nothing_in_a_matrix_leaves_a_value_out() -> None:
 def test_an_outer_place_comes_before_one_inside_it() -> None:
     """Whichever the file has first."""
     found = _only({"pipeline.model.max_iter": [7], "pipeline.model": [{"folds": 3}]})
-    assert (3, 7) == (found.pipeline.model.folds, found.pipeline.model.max_iter)
+    assert (3, 7) == (found.pipeline.model.folds, _max_iter(found))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +140,7 @@ def test_only_leaves_the_other_combinations_out(tmp_path: Path) -> None:
     base = loaded(tmp_path, matrix=TWO_BY_TWO)
     assert [1, 2] == [each.scenario.seed for each in chosen(base, ["pipeline.model.max_iter=100"])]
     found = single(base, ["pipeline.model.max_iter=100", "seed=2"])
-    assert (2, 100) == (found.scenario.seed, found.scenario.pipeline.model.max_iter)
+    assert (2, 100) == (found.scenario.seed, _max_iter(found.scenario))
 
 
 def test_a_scenario_without_a_matrix_is_the_one_to_run(tmp_path: Path) -> None:

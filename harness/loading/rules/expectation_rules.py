@@ -11,9 +11,10 @@ from harness.errors import Location, Problem
 from harness.loading.rules.bound_rules import bounds_problems, excludes
 from harness.loading.rules.data_rules import data_problems
 from harness.loading.rules.pipeline_rules import is_feature
-from harness.metrics import ADDED, METRICS, OF_BUILT_IN, OF_OWN
+from harness.metrics import ADDED, METRICS, OF_BUILT_IN, OF_CUSTOM
 from harness.scenario.expectations import Agreement, Bound, Overlap
 from harness.scenario.model import Scenario
+from harness.scenario.pipeline import Pipeline
 from harness.suggestions import did_you_mean
 
 
@@ -47,8 +48,8 @@ def _number(number: Number, scope: Scope) -> Iterator[Problem]:
     kind = number.kind.kind
     if kind == "metric":
         yield from _metric(number.own_name, scope, at)
-    elif kind == "coefficient" and scope.scenario.pipeline.use is not None:
-        message = "'coefficients' are the built-in model's; bound 'explanations' instead."
+    elif kind == "coefficient" and not scope.scenario.pipeline.has_coefficients:
+        message = f"{_model_of(scope.scenario.pipeline)} has no coefficients; bound 'explanations' instead."
         yield Problem(message, (*scope.at, "coefficients"))
     elif number.of_model:
         yield from _feature(number.own_name, scope, at)
@@ -65,14 +66,17 @@ def _metric(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
     known = (*METRICS, *pipeline.metrics)
     if name not in known:
         yield Problem(f"unknown metric '{name}'.{did_you_mean(name, known)}", at)
-    elif name in (OF_OWN if pipeline.use is None else OF_BUILT_IN):
-        whose = "built-in pipeline" if pipeline.use is None else f"pipeline {pipeline.use}"
-        yield Problem(f"'{name}' is not measured of the {whose}.", at)
+    elif name in (OF_CUSTOM if pipeline.use is None else OF_BUILT_IN):
+        yield Problem(f"'{name}' is not measured for {_model_of(pipeline)}.", at)
     elif name.startswith(ADDED) and 0 in scope.holds_for:
         hint = ""
         if scope.own is None:
             hint = f" Bound '{name.removeprefix(ADDED)}' with 'on: added', which is not judged there."
         yield Problem(f"'{name}' can't be measured at the first version, whose rows are all new.{hint}", at)
+
+
+def _model_of(pipeline: Pipeline) -> str:
+    return f"model '{pipeline.model.kind}'" if pipeline.use is None else f"pipeline {pipeline.use}"
 
 
 def _feature(name: str, scope: Scope, at: Location) -> Iterator[Problem]:

@@ -8,14 +8,13 @@ from harness.errors import Location, Problem
 from harness.metrics import METRICS
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import Value
+from harness.scenario.model_kinds import ModelOptions
 from harness.scenario.pipeline import Label, Pipeline
 from harness.scenario.reserved_names import is_reserved, looks_secret
 from harness.scenario.text_checks import blank, repeated
 from harness.suggestions import did_you_mean
 
 _AT: Location = ("pipeline",)
-_BUILT_IN = {"model": {"kind", "max_iter", "grid"}, "explainer": {"kind"}}
-"""What says something of the built-in model and explainer alone."""
 
 
 def pipeline_problems(scenario: Scenario) -> Iterator[Problem]:
@@ -26,7 +25,7 @@ def pipeline_problems(scenario: Scenario) -> Iterator[Problem]:
     yield from _derived(pipeline, is_used=bool(scenario.trained))
     yield from _features(pipeline)
     yield from _optional(pipeline)
-    yield from _own(pipeline)
+    yield from _custom(pipeline)
 
 
 def is_feature(name: str, pipeline: Pipeline) -> bool:
@@ -85,20 +84,24 @@ def _optional(pipeline: Pipeline) -> Iterator[Problem]:
             yield Problem(f"feature '{name}' is derived, so that no version lacks it.", at)
 
 
-def _own(pipeline: Pipeline) -> Iterator[Problem]:
-    """What is the built-in pipeline's alone, and what is one's in Python."""
+def _custom(pipeline: Pipeline) -> Iterator[Problem]:
+    """Report options of custom pipelines in a built-in one, and the other way round."""
     if pipeline.use is None:
-        for key, said in (("with", pipeline.options), ("metrics", pipeline.metrics)):
-            if said:
-                message = f"'{key}' is for a pipeline in Python; name it with 'use', or leave '{key}' out."
+        for key, options in (("with", pipeline.options), ("metrics", pipeline.metrics)):
+            if options:
+                message = f"'{key}' is for custom pipelines; name one with 'use', or remove '{key}'."
                 yield Problem(message, (*_AT, key))
         return
-    for part, keys in _BUILT_IN.items():
-        for key in sorted(getattr(pipeline, part).model_fields_set & keys):
-            message = f"'{key}' in '{part}' is the built-in pipeline's, and this one is {pipeline.use}"
-            yield Problem(f"{message}; give it what it needs under 'with'.", (*_AT, part, key))
+    of_built_in = (
+        ("model", pipeline.model.model_fields_set - set(ModelOptions.model_fields)),
+        ("explainer", pipeline.explainer.model_fields_set & {"kind"}),
+    )
+    for part, keys in of_built_in:
+        for key in sorted(keys):
+            message = f"'{key}' in '{part}' is for built-in models, and this pipeline is {pipeline.use}"
+            yield Problem(f"{message}; pass it what it needs under 'with'.", (*_AT, part, key))
     for name in filter(looks_secret, pipeline.options):
-        message = f"'{name}' looks like a secret; a scenario is no place for one."
+        message = f"'{name}' looks like a secret; do not put secrets into a scenario."
         yield Problem(message, (*_AT, "with", name))
     yield from _metrics(pipeline)
 

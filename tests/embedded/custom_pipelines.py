@@ -1,4 +1,4 @@
-"""Pipelines in Python for the tests: they run as a scenario's own, the first has nothing wrong."""
+"""Custom pipelines for the tests; nothing is wrong with the first one."""
 
 # ruff: noqa: ARG002, D101, D102 - the protocol says what each method is for, and what it is given.
 
@@ -13,9 +13,16 @@ from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.util import DefaultParamsWritable
 from pyspark.sql import DataFrame, functions as F
 
-from harness.job.builtin import impute_and_encode
-from harness.job.explain import make_explainer
-from harness.job.model_pipeline import LABEL, SCORE, Context, Explainer, Fitted, Prepared
+from harness.pipelines import (
+    LABEL,
+    SCORE,
+    Context,
+    Explainer,
+    Fitted,
+    Prepared,
+    impute_and_encode,
+    make_lime_explainer,
+)
 
 
 def squared(value: float) -> float:
@@ -23,7 +30,7 @@ def squared(value: float) -> float:
 
 
 class Untouched(Transformer, DefaultParamsWritable):
-    """A stage of the author's own."""
+    """A custom stage."""
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         return dataset
@@ -39,7 +46,7 @@ class Good:
         return impute_and_encode(rows, context)
 
     def fit(self, rows: DataFrame, context: Context) -> Fitted:
-        context.tell("one fit")
+        context.report_progress("one fit")
         return Fitted(LogisticRegression(regParam=self.penalty, maxIter=10).fit(rows), {"fits": 1})
 
     def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, float | None]:
@@ -47,7 +54,7 @@ class Good:
         return {"test_brier": row[0], "nothing": float("nan")}
 
     def explain(self, model: Any, background: DataFrame, context: Context) -> Explainer:
-        return make_explainer(model, background, context.samples)
+        return make_lime_explainer(model, background, context.samples)
 
 
 class NoStages(Good):

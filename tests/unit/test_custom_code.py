@@ -1,4 +1,4 @@
-"""The Python files that a scenario's own pipeline consists of; tests/unit/bad has the mistakes."""
+"""The Python files of a custom pipeline; tests/unit/bad has the mistakes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.loading.custom_code import read_code
-from harness.plan import OwnCode
+from harness.plan import CustomCode
 from harness.scenario.pipeline import Pipeline
 
 METHODS = """
@@ -63,13 +63,47 @@ def test_a_package_itself_may_be_the_module(tmp_path: Path) -> None:
     assert [] == _told(tmp_path, "team:A")
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import harness.pipelines",
+        "from harness import pipelines",
+        "from harness.pipelines import FEATURES",
+        "from .harness import helper",
+        "import harnesses",
+    ],
+)
+def test_the_public_module_can_be_imported(tmp_path: Path, statement: str) -> None:
+    """Imports of ``harness.pipelines``, and of modules that are not the harness's, are allowed."""
+    _write(tmp_path, one=f"{statement}\nclass A:{METHODS}")
+    assert [] == _told(tmp_path, "one:A")
+
+
+@pytest.mark.parametrize(
+    ("statement", "module"),
+    [
+        ("import harness", "harness"),
+        ("import json, harness.plan as plan", "harness.plan"),
+        ("from harness import run", "harness.run"),
+        ("from harness.job.model_pipeline import Context", "harness.job.model_pipeline"),
+        ("def late():\n    from harness.job import explain", "harness.job"),
+    ],
+)
+def test_an_import_of_internals_is_reported(tmp_path: Path, statement: str, module: str) -> None:
+    """The message names the file, the line, the module, and the public module to import from instead."""
+    _write(tmp_path, one=f"class A:{METHODS}\n{statement}")
+    line = 7 + statement.count("\n")
+    message = f"one.py, line {line}, imports from {module}, which is internal to the harness"
+    assert [f"{message}; import from harness.pipelines instead."] == _told(tmp_path, "one:A")
+
+
 def test_the_digest_is_of_names_and_texts() -> None:
     """It changes with a text and with a path, and not with the order."""
     files = {"a.py": "x", "b.py": "y"}
-    same = OwnCode(dict(reversed(files.items())))
+    same = CustomCode(dict(reversed(files.items())))
     others = [{"a.py": "x", "b.py": "z"}, {"a.py": "x", "c.py": "y"}, {"a.py": "xb.py", "": "y"}, {}]
-    digests = {OwnCode(each).sha256 for each in others}
-    assert OwnCode(files).sha256 == same.sha256
+    digests = {CustomCode(each).sha256 for each in others}
+    assert CustomCode(files).sha256 == same.sha256
     assert len(others) == len(digests - {same.sha256})
 
 
@@ -86,8 +120,8 @@ def test_a_dataclass_is_made_with_its_fields(tmp_path: Path) -> None:
     _write(tmp_path, one=text)
     assert [] == _told(tmp_path, "one:A", trees=3)
     assert [
-        "A in one.py takes no 'tree'. Did you mean 'trees'?",
-        "A in one.py needs 'trees'; give it under 'with'.",
+        "A in one.py has no argument 'tree'. Did you mean 'trees'?",
+        "A in one.py needs 'trees'; set it under 'with'.",
     ] == _told(tmp_path, "one:A", tree=3)
 
 
@@ -138,4 +172,4 @@ def test_a_file_that_no_parser_reads_is_told(tmp_path: Path) -> None:
     """Nested more deeply than Python's own parser can go."""
     _write(tmp_path, one="A = " + "(" * 300 + ")" * 300)
     [told] = _told(tmp_path, "one:A")
-    assert told.startswith("one.py, line 1, is not Python: too many nested parentheses")
+    assert told.startswith("one.py, line 1, is not valid Python: too many nested parentheses")

@@ -1,4 +1,4 @@
-"""Pipelines in Python that a scenario brings along: run like the built-in one, and told of if they break."""
+"""Custom pipelines: they run like the built-in ones, and their errors are reported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from harness.errors import ExitCode, JobError, ScenarioError
 from harness.job.custom_pipeline import open_pipeline
 from harness.job.main import run
-from harness.job.model_pipeline import Context, ModelPipeline
+from harness.pipelines import Context, ModelPipeline
 from harness.plan import Plan
 from harness.results import Result, Verdict
 from tests.embedded.runner import changed, make_job, make_plan
@@ -22,12 +22,12 @@ from tests.embedded.tables import problems
 
 pytestmark = pytest.mark.spark
 
-MODULE = "own_pipelines"
+MODULE = "custom_pipelines"
 CODE = (Path(__file__).parent / f"{MODULE}.py").read_text()
 METRICS = ["fits", "test_brier", "nothing"]
 
 
-def own_plan(home: Path, name: str, code: str = CODE, **options: Any) -> Plan:
+def custom_plan(home: Path, name: str, code: str = CODE, **options: Any) -> Plan:
     """The small scenario's last version with one of the pipelines of the test."""
     pipeline = {"use": f"{MODULE}:{name}", "options": options, "metrics": METRICS}
     scenario = changed(ONE_VERSION, {"pipeline": pipeline})
@@ -35,21 +35,21 @@ def own_plan(home: Path, name: str, code: str = CODE, **options: Any) -> Plan:
     return plan.model_copy(update={"code": {f"{MODULE}.py": code}})
 
 
-def run_own(spark: SparkSession, home: Path, name: str, **options: Any) -> Result:
+def run_custom(spark: SparkSession, home: Path, name: str, **options: Any) -> Result:
     """A run of it."""
-    return run(make_job(spark, own_plan(home, name, **options)))
+    return run(make_job(spark, custom_plan(home, name, **options)))
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that went well."""
-    return tmp_path_factory.mktemp("own")
+    return tmp_path_factory.mktemp("custom")
 
 
 @pytest.fixture(scope="module")
 def good(spark: SparkSession, home: Path) -> Result:
-    """A run that went well, with Python of the author's own on the executors."""
-    return run_own(spark, home, "Good", penalty=0.5)
+    """A run that went well, with the author's Python on the executors."""
+    return run_custom(spark, home, "Good", penalty=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_it_is_judged_and_published(good: Result) -> None:
 
 
 def test_what_it_measures_is_beside_what_is_measured_of_all(good: Result) -> None:
-    """Metrics of its own come last; what is no number could not be measured."""
+    """Custom metrics come last; a value that is not a finite number counts as not measured."""
     metrics = good.versions[0].metrics
     assert METRICS == list(metrics)[-3:]
     assert (1.0, None) == (metrics["fits"], metrics["nothing"])
@@ -75,7 +75,7 @@ def test_what_it_measures_is_beside_what_is_measured_of_all(good: Result) -> Non
 
 
 def test_its_features_are_explained(good: Result) -> None:
-    """One weight for each slot; without coefficients, where the model says none."""
+    """Each slot has one weight; a model without coefficients has none in the result."""
     version = good.versions[0]
     assert (["heat", "load"], {}) == (list(version.explanations), version.coefficients)
 
@@ -108,57 +108,70 @@ def test_the_bundle_knows_the_code(good: Result) -> None:
 
 
 WRONG = {
-    "BreaksWhenMade": "broke while it was made: RuntimeError: no such tree (own_pipelines.py, line {line}).",
-    "NOTHING": "is no pipeline: it has no 'prepare'.",
-    "Nowhere": "broke while it was made: AttributeError: module 'own_pipelines' has no attribute 'Nowhere'.",
+    "BreaksWhenMade": (
+        "failed while it was created: RuntimeError: no such tree (custom_pipelines.py, line {line})."
+    ),
+    "NOTHING": "is not a pipeline: it has no method 'prepare'.",
+    "Nowhere": (
+        "failed while it was created: AttributeError: module 'custom_pipelines' has no attribute 'Nowhere'."
+    ),
 }
-"""What is no pipeline, and what is told of it before anything is built."""
+"""Objects that are not pipelines, and the message before anything is built."""
 BROKEN = {
-    "NoStages": ("prepare", "gave list from 'prepare', where Prepared is due."),
+    "NoStages": ("prepare", "returned list from 'prepare'; it must return Prepared."),
     "OwnStage": (
         "prepare",
-        "gave Untouched from 'prepare': only Spark's and SynapseML's own classes can be loaded again.",
+        (
+            "returned Untouched from 'prepare': "
+            "only classes of Spark and SynapseML can be loaded from a saved model."
+        ),
     ),
     "OtherSlot": (
         "prepare",
-        "prepared a slot 'y', which is of no feature: call it FEATURE, or FEATURE=... where it has several.",
+        (
+            "named a slot 'y' in 'prepare': "
+            "use the name of a feature, or FEATURE=... if a feature has several slots."
+        ),
     ),
-    "BreaksInFit": ("fit", "broke while it ran 'fit': KeyError: 'leaves' (own_pipelines.py, line {line})."),
-    "NoModel": ("fit", "gave str from 'fit', which is no Spark transformer that can be saved."),
+    "BreaksInFit": (
+        "fit",
+        "failed in 'fit': KeyError: 'leaves' (custom_pipelines.py, line {line}).",
+    ),
+    "NoModel": ("fit", "returned str from 'fit', which is not a Spark transformer that can be saved."),
     "OtherMetric": (
         "evaluate",
-        "gave the metric 'test_briar' from 'evaluate', which 'pipeline.metrics' does not name.",
+        "returned the metric 'test_briar' from 'evaluate'; add it to 'pipeline.metrics'.",
     ),
 }
-"""The step in which something is wrong, and what is told of it."""
+"""The step in which something is wrong, and the message."""
 
 
-def _told(message: str, error: str) -> str:
+def _with_line(message: str, error: str) -> str:
     """The message with the line at which the pipeline raises the error."""
     lines = [number for number, line in enumerate(CODE.splitlines(), 1) if f"raise {error}" in line]
     return message.format(line=lines[0])
 
 
-def open_own(spark: SparkSession, home: Path, name: str, code: str = CODE) -> ModelPipeline:
+def open_custom(spark: SparkSession, home: Path, name: str, code: str = CODE) -> ModelPipeline:
     """One of the pipelines of the test, as the job opens it."""
-    return open_pipeline(spark, own_plan(home, name, code), home)
+    return open_pipeline(spark, custom_plan(home, name, code), home)
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_no_pipeline_is_a_mistake_of_the_scenario(
+def test_an_object_that_is_not_a_pipeline_is_a_mistake_of_the_scenario(
     spark: SparkSession, tmp_path: Path, name: str
 ) -> None:
-    """Told at 'use'."""
+    """The mistake is reported at the key 'use'."""
     with pytest.raises(ScenarioError) as caught:
-        open_own(spark, tmp_path, name)
-    told = f"{MODULE}:{name} {_told(WRONG[name], 'RuntimeError')}"
-    assert [(("pipeline", "use"), told)] == problems(caught.value)
+        open_custom(spark, tmp_path, name)
+    message = f"{MODULE}:{name} {_with_line(WRONG[name], 'RuntimeError')}"
+    assert [(("pipeline", "use"), message)] == problems(caught.value)
 
 
 def test_what_it_imports_must_be_there(spark: SparkSession, tmp_path: Path) -> None:
     """A package that the harness's own environment lacks is named."""
     with pytest.raises(ScenarioError, match="ModuleNotFoundError: No module named 'no_such_package'"):
-        open_own(spark, tmp_path, "Good", code=f"{CODE}\nimport no_such_package\n")
+        open_custom(spark, tmp_path, "Good", code=f"{CODE}\nimport no_such_package\n")
 
 
 def test_each_run_has_its_own_code(spark: SparkSession, tmp_path: Path) -> None:
@@ -166,29 +179,29 @@ def test_each_run_has_its_own_code(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "two").mkdir()
     with_two = CODE.replace("penalty: float = 0.1", "penalty: float = 0.2")
     opened = [
-        open_own(spark, tmp_path, "Good"),
-        open_own(spark, tmp_path / "two", "Good", with_two),
+        open_custom(spark, tmp_path, "Good"),
+        open_custom(spark, tmp_path / "two", "Good", with_two),
     ]
-    assert [0.1, 0.2] == [getattr(each, "made").penalty for each in opened]  # noqa: B009 - not the protocol's
+    assert [0.1, 0.2] == [getattr(each, "custom").penalty for each in opened]  # noqa: B009 - not the protocol's
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_breaks_in_a_step_is_told(spark: SparkSession, tmp_path: Path, name: str) -> None:
-    """One sentence with the step and, where the author's own code broke, the file and the line."""
-    opened = open_own(spark, tmp_path, name)
+def test_an_error_in_a_step_is_reported(spark: SparkSession, tmp_path: Path, name: str) -> None:
+    """The message is one sentence with the step, and with the file and line if the author's code failed."""
+    opened = open_custom(spark, tmp_path, name)
     step, message = BROKEN[name]
     rows = spark.range(4).selectExpr("CAST(id AS DOUBLE) AS heat_column")
     context = Context({"heat": "heat_column"}, {}, "mean", seed=1, folds=2, samples=50)
     with pytest.raises(JobError) as caught:
         getattr(opened, step)(rows, context)
-    assert f"{MODULE}:{name} {_told(message, 'KeyError')}" == caught.value.message
+    assert f"{MODULE}:{name} {_with_line(message, 'KeyError')}" == caught.value.message
 
 
-def test_a_missing_weight_is_told(spark: SparkSession, tmp_path: Path) -> None:
-    """Weights are told apart by the names of the slots: there must be as many; the job ends with code 5."""
-    result = run_own(spark, tmp_path, "OneWeightFewer")
+def test_a_missing_weight_is_reported(spark: SparkSession, tmp_path: Path) -> None:
+    """An explainer must return one weight per named slot; otherwise the job ends with exit code 5."""
+    result = run_custom(spark, tmp_path, "OneWeightFewer")
     assert result.failure is not None
-    assert (ExitCode.JOB_BROKE, "The explainer gives 1 weights for 2 named slots.") == (
+    assert (ExitCode.JOB_BROKE, "The explainer returned 1 weights for 2 slots.") == (
         result.exit_code,
         result.failure.message,
     )

@@ -1,0 +1,40 @@
+"""The model kind ``gradient_boosted_trees``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyspark.ml.classification import GBTClassifier
+from pyspark.sql import DataFrame
+
+from harness.job.models.built_in import BuiltInPipeline
+from harness.job.models.cross_validation import Parameters, Trained
+from harness.job.models.tree_rows import tree_rows
+from harness.pipelines import FEATURES, LABEL
+from harness.scenario.model_kinds import GradientBoostedTrees
+
+
+@dataclass(frozen=True)
+class GradientBoostedTreesPipeline(BuiltInPipeline):
+    """Spark MLlib's gradient-boosted trees."""
+
+    options: GradientBoostedTrees
+
+    def make_estimator(self, parameters: Parameters, seed: int) -> GBTClassifier:
+        """Make the classifier, which draws rows by the scenario's seed."""
+        return GBTClassifier(
+            featuresCol=FEATURES,
+            labelCol=LABEL,
+            maxIter=int(parameters["max_iter"]),
+            maxDepth=int(parameters["max_depth"]),
+            stepSize=parameters["step_size"],
+            minInstancesPerNode=self.options.min_instances_per_node,
+            maxBins=self.options.max_bins,
+            subsamplingRate=self.options.subsampling_rate,
+            seed=seed,
+        )
+
+    def train(self, rows: DataFrame, seed: int, report_progress: Callable[[str], None]) -> Trained:
+        """Choose the best grid point, on rows as trees need them."""
+        return super().train(tree_rows(rows), seed, report_progress)

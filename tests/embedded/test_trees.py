@@ -1,0 +1,264 @@
+"""The model kinds ``random_forest`` and ``gradient_boosted_trees``."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from pyspark.ml import PipelineModel
+from pyspark.ml.classification import (
+    GBTClassificationModel,
+    GBTClassifier,
+    RandomForestClassificationModel,
+    RandomForestClassifier,
+)
+from pyspark.ml.functions import vector_to_array
+from pyspark.ml.linalg import Vectors
+from pyspark.sql import DataFrame, Row, SparkSession, functions as F
+from sklearn.metrics import roc_auc_score
+
+from harness.job.explain import background_rows, explain, probe_keys, probe_rows, summarize
+from harness.job.models.cross_validation import Trained
+from harness.pipelines import FEATURES, FOLD, KEY, LABEL, make_lime_explainer
+from harness.results import Result, Verdict, VersionResult
+from harness.scenario.model import Scenario
+from harness.scenario.model_kinds import GradientBoostedTrees, RandomForest
+from tests.embedded.runner import run_job
+from tests.embedded.small import SMALL, write_table
+from tests.embedded.tables import prepared, samples_of, scenario, train
+
+pytestmark = pytest.mark.spark
+
+FOLDS = 2
+SEED = 7
+FOREST = RandomForest.model_validate(
+    {
+        "kind": "random_forest",
+        "folds": FOLDS,
+        "max_bins": 16,
+        "feature_subset_strategy": "all",
+        "subsampling_rate": 0.9,
+        "grid": {"num_trees": [3], "max_depth": [1, 3], "min_instances_per_node": [2]},
+    }
+)
+BOOSTED = GradientBoostedTrees.model_validate(
+    {
+        "kind": "gradient_boosted_trees",
+        "folds": FOLDS,
+        "max_bins": 16,
+        "min_instances_per_node": 2,
+        "subsampling_rate": 0.9,
+        "grid": {"max_iter": [3], "max_depth": [1, 2], "step_size": [0.2]},
+    }
+)
+OPTIONS: dict[str, RandomForest | GradientBoostedTrees] = {
+    "random_forest": FOREST,
+    "gradient_boosted_trees": BOOSTED,
+}
+MODELS: dict[str, type] = {
+    "random_forest": RandomForestClassificationModel,
+    "gradient_boosted_trees": GBTClassificationModel,
+}
+KINDS = pytest.mark.parametrize("kind", OPTIONS)
+
+
+def spark_classifier(kind: str, max_depth: float) -> Any:
+    """Spark's classifier with the options written out."""
+    common: dict[str, Any] = {
+        "maxDepth": int(max_depth),
+        "maxBins": 16,
+        "minInstancesPerNode": 2,
+        "subsamplingRate": 0.9,
+    }
+    if kind == "random_forest":
+        return RandomForestClassifier(numTrees=3, featureSubsetStrategy="all", seed=SEED, **common)
+    return GBTClassifier(maxIter=3, stepSize=0.2, seed=SEED, **common)
+
+
+@pytest.fixture(scope="module")
+def rows(spark: SparkSession) -> DataFrame:
+    """200 rows in two folds: the label is likely if the first feature is near zero, not if it is large."""
+    chance = random.Random(5)  # noqa: S311 - rows, no secret
+    values = []
+    for number in range(200):
+        x = chance.uniform(-2, 2)
+        label = float(chance.random() < (0.85 if abs(x) < 1 else 0.1))
+        values.append(
+            Row(
+                **{
+                    KEY: str(number),
+                    LABEL: label,
+                    FOLD: number % FOLDS,
+                    FEATURES: Vectors.dense(x, chance.gauss(50, 20)),
+                }
+            )
+        )
+    return spark.createDataFrame(values).withColumn(FOLD, F.col(FOLD).cast("int")).coalesce(1).persist()
+
+
+@pytest.fixture(scope="module")
+def trained(rows: DataFrame) -> dict[str, Trained]:
+    return {kind: train(rows, options, seed=SEED) for kind, options in OPTIONS.items()}
+
+
+def scores_of(model: Any, rows: DataFrame) -> list[float]:
+    scored = model.transform(rows).select(KEY, vector_to_array(F.col("probability"))[1].alias("score"))
+    return [row["score"] for row in scored.orderBy(KEY).collect()]
+
+
+@KINDS
+def test_a_grid_point_scores_the_mean_of_its_folds(
+    rows: DataFrame, trained: dict[str, Trained], kind: str
+) -> None:
+    """Each fold counts with scikit-learn's ROC AUC of Spark's model of the other folds."""
+    for point in trained[kind].grid:
+        areas = []
+        for fold in range(FOLDS):
+            model = spark_classifier(kind, point.parameters["max_depth"]).fit(rows.where(F.col(FOLD) != fold))
+            unseen = rows.where(F.col(FOLD) == fold).orderBy(KEY)
+            labels = [row[LABEL] for row in unseen.collect()]
+            areas.append(roc_auc_score(labels, scores_of(model, unseen)))
+        assert point.cv_roc_auc == pytest.approx(fmean(areas), rel=1e-12)
+
+
+@KINDS
+def test_the_chosen_point_is_fitted_on_all_rows(
+    rows: DataFrame, trained: dict[str, Trained], kind: str
+) -> None:
+    """The model is the one that Spark fits on every row with the parameters of the best grid point."""
+    [chosen] = [point for point in trained[kind].grid if point.chosen]
+    assert chosen.cv_roc_auc == max(point.cv_roc_auc or 0 for point in trained[kind].grid)
+    assert chosen.cv_roc_auc is not None
+    assert chosen.cv_roc_auc > 0.75
+    expected = spark_classifier(kind, chosen.parameters["max_depth"]).fit(rows)
+    assert isinstance(trained[kind].model, MODELS[kind])
+    assert scores_of(expected, rows) == scores_of(trained[kind].model, rows)
+
+
+@KINDS
+def test_the_seed_decides_what_is_drawn(rows: DataFrame, trained: dict[str, Trained], kind: str) -> None:
+    """The same seed gives the same scores to the last bit; another seed draws other rows."""
+    options = OPTIONS[kind]
+    again = train(rows, options, seed=SEED)
+    assert trained[kind].grid == again.grid
+    assert scores_of(trained[kind].model, rows) == scores_of(again.model, rows)
+    other = train(rows, options, seed=1 << 70)
+    assert scores_of(trained[kind].model, rows) != scores_of(other.model, rows)
+
+
+@KINDS
+def test_a_fold_of_one_class_leaves_no_mean(spark: SparkSession, kind: str) -> None:
+    """The model is fitted all the same, with two classes."""
+    values = [
+        Row(**{KEY: str(at), LABEL: label, FOLD: fold, FEATURES: Vectors.dense(float(at))})
+        for at, (label, fold) in enumerate([(1.0, 0), (1.0, 0), (0.0, 1), (0.0, 1)])
+    ]
+    frame = spark.createDataFrame(values).withColumn(FOLD, F.col(FOLD).cast("int")).coalesce(1)
+    found = train(frame, OPTIONS[kind])
+    assert (None, [True, False]) == (found.cv_roc_auc, [point.chosen for point in found.grid])
+    assert [2] == [len(row["probability"]) for row in found.model.transform(frame).limit(1).collect()]
+
+
+@KINDS
+def test_a_category_is_explained(spark: SparkSession, kind: str) -> None:
+    """An indicator that decides the label has the largest weight, of the right sign.
+
+    Spark would split an indicator by equality, and no sample of LIME is exactly 0 or 1.
+    """
+    table = spark.range(240).selectExpr(
+        "id",
+        "CAST(id % 11 AS DOUBLE) AS x",
+        "element_at(array('a', 'b'), CAST(id % 2 + 1 AS INT)) AS state",
+        "if(id % 2 = 1 AND id % 9 > 0, 'bad', 'good') AS y",
+    )
+    small = scenario(features=["x"], categorical=["state"], model=OPTIONS[kind].model_dump())
+    samples = samples_of(prepared(table, small), small, rows=240)
+    model = train(samples.train, OPTIONS[kind]).model
+    explainer = make_lime_explainer(model, background_rows(samples.train, 100), samples=200)
+    probe = probe_rows(samples.test, probe_keys(samples.test, 8), 8)
+    summary = summarize(explain(explainer, probe), samples.names, [3.0, 0.5, 0.5])
+    largest = max(abs(each.mean_per_sd) for each in summary.values())
+    indicators = {name: each.mean_per_sd for name, each in summary.items() if name.startswith("state=")}
+    assert largest == max(abs(weight) for weight in indicators.values())
+    assert indicators["state=b"] > 0 or indicators["state=a"] < 0
+
+
+def small_scenario(kind: str) -> Scenario:
+    """The small scenario with trees in place of the regression."""
+    values = SMALL.model_dump(exclude_unset=True)
+    values["pipeline"]["model"] = OPTIONS[kind].model_dump(exclude_unset=True)
+    return Scenario.model_validate(values)
+
+
+@pytest.fixture(scope="module", params=list(OPTIONS))
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, kind: str) -> Path:
+    return tmp_path_factory.mktemp(kind)
+
+
+@pytest.fixture(scope="module")
+def result(spark: SparkSession, home: Path, kind: str) -> Result:
+    """A run of both versions of the small table."""
+    return run_job(spark, small_scenario(kind), write_table(home), home)
+
+
+def test_the_run_passes_and_publishes_its_bundles(result: Result) -> None:
+    """Both versions are trained, judged and published; the copies predict and explain the same."""
+    assert (None, Verdict.PASS) == (result.failure, result.verdict)
+    assert all(version.bundle is not None for version in result.versions)
+
+
+def test_every_version_is_measured_and_explained(result: Result, kind: str) -> None:
+    """The metrics of a built-in model are all there, and each feature has an explanation."""
+    for version in result.versions:
+        assert (version.metrics["cv_roc_auc"] or 0) > 0.7
+        assert (version.metrics["test_roc_auc"] or 0) > 0.7
+        assert version.metrics["lime_r2_mean"] is not None
+        assert ["heat", "load"] == list(version.explanations)
+        assert version.explanations["heat"].mean > 0
+        assert (None, {}) == (version.intercept, version.coefficients)
+        assert [list(type(OPTIONS[kind].grid).model_fields)] * 2 == [
+            list(point.parameters) for point in version.grid
+        ]
+
+
+def test_the_copied_classifier_is_spark_s_own(spark: SparkSession, result: Result, kind: str) -> None:
+    """A bundle is loaded back as the model kind's own class."""
+    del spark
+    folder = f"file://{result.versions[-1].bundle}/classifier/sparkml"
+    [model] = PipelineModel.load(folder).stages
+    assert isinstance(model, MODELS[kind])
+
+
+def test_the_grid_and_the_seed_are_tracked(result: Result, home: Path, kind: str) -> None:
+    """MLflow has a metric for each grid point, by its parameters, and the seed of the model."""
+    data = MlflowClient(f"sqlite:///{home}/mlflow.db").get_run(result.versions[0].run_id or "").data
+    expected = {
+        "/".join(["grid", *(f"{name}_{value:g}" for name, value in point.items()), "cv_roc_auc"])
+        for point in OPTIONS[kind].grid.points
+    }
+    assert expected == {name for name in data.metrics if name.startswith("grid/")}
+    assert str(small_scenario(kind).seed) == data.params["model.seed"]
+
+
+def measured(version: VersionResult) -> dict[str, Any]:
+    keep = {"metrics", "grid", "explanations", "roc", "calibration"}
+    return version.model_dump(include=keep)
+
+
+def test_the_same_scenario_gives_the_same_numbers(
+    spark: SparkSession, tmp_path: Path, result: Result, kind: str
+) -> None:
+    """A second run has the same metrics, grid, curves and explanations, to the last bit."""
+    again = run_job(spark, small_scenario(kind), write_table(tmp_path), tmp_path)
+    assert [measured(each) for each in result.versions] == [measured(each) for each in again.versions]
+    assert all(math.isfinite(each.mean) for each in again.versions[0].explanations.values())
