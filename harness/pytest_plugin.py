@@ -1,6 +1,6 @@
-"""Lets pytest run scenario files: with this package installed, ``pytest scenarios/`` is all it takes.
+"""The pytest plugin that runs scenario files: install this package and run ``pytest scenarios/``.
 
-A scenario is run once, when its first chosen test comes; each of its versions and bounds is a test, such as
+A scenario runs once, before its first selected test; each of its versions and bounds is a test, such as
 ``three_versions.yaml::february::cv_roc_auc >= 0.6``. Any pytest beside this package loads this module, so it
 imports nothing heavy until there is a scenario, and leaves all other files alone.
 """
@@ -30,14 +30,16 @@ _MARKER = "scenario"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the command line say where scenarios run."""
+    """Add an option for the target on which scenarios run."""
     parser.getgroup("dataset-harness").addoption(
-        _TARGET, metavar="NAME", help="Where scenarios run, such as embedded; as the settings say without."
+        _TARGET,
+        metavar="NAME",
+        help="The target on which scenarios run, such as embedded (default: from the settings).",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known, and refuse a target that does not exist before anything is collected."""
+    """Register the marker, and refuse an unknown target before anything is collected."""
     config.addinivalue_line(
         "markers", f"{_MARKER}(name, version): a test of a scenario of dataset-harness, and of this version"
     )
@@ -52,13 +54,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFile | None:
-    """Take the YAML files that are scenarios."""
+    """Collect the YAML files that are scenarios."""
     is_yaml = file_path.suffix in (".yaml", ".yml")
     return ScenarioFile.from_parent(parent, path=file_path) if is_yaml and _is_scenario(file_path) else None
 
 
 def _is_scenario(file: Path) -> bool:
-    """Whether most of a scenario's keys are there: with one mistyped, the file is still meant as one."""
+    """Whether a file has most of a scenario's keys: one of them may be mistyped."""
     try:
         text = file.read_bytes() if file.stat().st_size <= _LARGEST_BYTES else b""
     except OSError:
@@ -67,7 +69,7 @@ def _is_scenario(file: Path) -> bool:
 
 
 class Run:
-    """One run of one scenario, made when the first of its tests needs it."""
+    """One run of one scenario, which starts when the first of its tests needs it."""
 
     def __init__(self, loaded: LoadedScenario, target: str | None) -> None:
         self.loaded = loaded
@@ -81,10 +83,10 @@ class Run:
         return bound_specs(self.loaded.scenario)
 
     def outcome(self) -> Outcome:
-        """What came out.
+        """Return the outcome of the run.
 
         Raises:
-            pytest.fail.Exception: Nothing did; every test says why in the same words.
+            pytest.fail.Exception: There is none; every test fails with the same message.
         """
         from harness.errors import HarnessError, InterruptedRunError
 
@@ -102,7 +104,7 @@ class Run:
 
     @cached_property
     def _outcome(self) -> Outcome | Exception:
-        """A fault is kept too: a run that broke is not made again for the next test."""
+        """The outcome, or the error: a run that broke doesn't start again for the next test."""
         from rich.console import Console
 
         from harness.request import session_of
@@ -119,10 +121,10 @@ class ScenarioFile(pytest.File):
     """A scenario file: one run, or one for each combination of its matrix."""
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
-        """Every test of the scenario; nothing is run for it.
+        """Yield every test of the scenario, without running it.
 
         Raises:
-            CollectError: The scenario, or the header of its data, is wrong: every problem with its line.
+            CollectError: The scenario or the header of its data has mistakes, each with its line.
         """
         from harness.errors import HarnessError
         from harness.loading.loader import load_scenario
@@ -140,20 +142,20 @@ class ScenarioFile(pytest.File):
 
     @property
     def _shown_path(self) -> str:
-        """As messages name it: seen from the current folder where it lies below that."""
+        """The file as messages name it: relative to the current folder if it is below it."""
         here = self.config.invocation_params.dir
         return str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
 
 
 class Combination(pytest.Collector):
-    """One combination of a scenario's matrix, which is a run of its own."""
+    """One combination of a scenario's matrix, which has its own run."""
 
     def __init__(self, *, run: Run, **node: Any) -> None:
         super().__init__(**node)
         self._run = run
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
-        """Every test of this combination."""
+        """Return every test of this combination."""
         return _tests_of(self, self._run)
 
 
@@ -165,7 +167,7 @@ class VersionTests(pytest.Collector):
         self._run, self._index = run, index
 
     def collect(self) -> Iterator[pytest.Item]:
-        """That the version came about as it should, and each of its bounds."""
+        """Yield a test of how the version was made, and one for each of its bounds."""
         place = {"run": self._run, "index": self._index}
         version = self._run.loaded.scenario.versions[self._index]
         yield MadeTest.from_parent(self, name=_made(version), **place)
@@ -178,7 +180,7 @@ class VersionTests(pytest.Collector):
 
 
 class _Test(pytest.Item):
-    """A test that needs the run; a fault of the run is an error of the test, and no failure."""
+    """A test that needs the run; a failure of the run is an error of the test, not a failed test."""
 
     def __init__(self, *, run: Run, index: int | None = None, **node: Any) -> None:
         super().__init__(**node)
@@ -188,12 +190,12 @@ class _Test(pytest.Item):
         self.add_marker(pytest.mark.scenario(name=scenario.name, version=version))
 
     def setup(self) -> None:
-        """The run, where no test before has made it."""
+        """Run the scenario if no earlier test has."""
         outcome = self.run.outcome()
         self.user_properties.append(("run", outcome.result.run_id))
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """The version's line in the file."""
+        """Return the version's line in the file."""
         document = self.run.loaded.document
         line = document.line_of(() if self.index is None else ("versions", self.index))
         names = [node.name for node in self.listchain() if isinstance(node, Combination | VersionTests)]
@@ -201,17 +203,17 @@ class _Test(pytest.Item):
 
     @property
     def version(self) -> VersionResult:
-        """What was found of the version that the test is about."""
+        """The result of the tested version."""
         if self.index is None:
             raise LookupError(self.name)
         return self.run.outcome().result.versions[self.index]
 
 
 class RunTest(_Test):
-    """The run came to its end and, on the cloud, agrees with the newest one here."""
+    """A test that the run is completed and, on the cloud, agrees with the newest local one."""
 
     def runtest(self) -> None:
-        """Look at what it was compared with: the rest has a test each."""
+        """Check the comparison with another run: everything else has a test of its own."""
         from harness.results import Verdict
         from harness.views.bound_table import headline
 
@@ -221,10 +223,10 @@ class RunTest(_Test):
 
 
 class MadeTest(_Test):
-    """A version came about as the scenario says: trained, only built, or refused."""
+    """A test that a version was made as expected: trained, only built, or refused."""
 
     def runtest(self) -> None:
-        """Hold what became of the version against what the scenario says."""
+        """Compare how the version was made with the scenario."""
         version = self.run.loaded.scenario.versions[self.index or 0]
         expected = ("trained" if version.is_trained else "built", version.expect_error is not None)
         found = (self.version.status, self.version.error is not None)
@@ -234,14 +236,14 @@ class MadeTest(_Test):
 
 
 class BoundTest(_Test):
-    """One bound of one version, which holds, or fails where the scenario must come to fail by it."""
+    """A test of one bound of one version, which passes if the bound's outcome is a pass."""
 
     def __init__(self, *, spec: BoundSpec, **node: Any) -> None:
         super().__init__(**node)
         self._spec = spec
 
     def runtest(self) -> None:
-        """Take the verdict of the run."""
+        """Check the outcome that the run found."""
         from harness.results import Verdict
         from harness.views.bound_table import bound_rows
 
@@ -273,7 +275,7 @@ def _title(spec: BoundSpec) -> str:
 
 
 def _unused(name: str, used: set[str]) -> str:
-    """The same bound may be written twice; names of tests differ."""
+    """Return a name that no other test has: the same bound may be written twice."""
     number, unused = 1, name
     while unused in used:
         number += 1
@@ -288,5 +290,5 @@ def _report_of(outcome: Outcome) -> str:
 
 
 def _fail(message: str) -> NoReturn:
-    """Without a traceback: the message is about data, and not about code."""
+    """Fail without a traceback: the message is about data, not about code."""
     pytest.fail(message, pytrace=False)

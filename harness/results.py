@@ -1,4 +1,4 @@
-"""What the job hands back: one JSON document, ``result.json``."""
+"""The result of a run: one JSON document, ``result.json``, the job's only output."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from harness.errors import ExitCode
 from harness.scenario.bound_spec import BoundKind, BoundSpec
 
 Measured = float | None
-"""A finite number, or ``None`` where nothing could be measured; never NaN or infinity."""
+"""A finite number, or None if nothing could be measured; never NaN or infinity."""
 
 
 class Model(BaseModel):
-    """Frozen, and without unknown keys."""
+    """A frozen model that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Verdict(StrEnum):
-    """What was found of a bound, a version or a run."""
+    """The outcome of a bound, a version or a run."""
 
-    PASS = "pass"  # noqa: S105 - a verdict, no password
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
     NOT_PROVEN = "not proven"
 
     @property
     def exit_code(self) -> ExitCode:
-        """The exit code that this verdict alone leads to."""
+        """The exit code of a run with this verdict, if nothing else went wrong."""
         return {
             Verdict.PASS: ExitCode.PASS,
             Verdict.FAIL: ExitCode.BOUND_FAILED,
@@ -139,7 +139,7 @@ class BoundResult(AboutBound):
 
 
 class FeatureExplanation(Model):
-    """What the local explanations say of one feature, over the explained rows.
+    """The local explanations of one feature, summarized over the explained rows.
 
     A weight is a change in probability per unit of the feature; per standard deviation of the feature
     in the training rows it can be compared between features.
@@ -181,7 +181,7 @@ class GridPoint(Model):
 
 
 class Commit(Model):
-    """What Delta's log says of the commit that a version is."""
+    """The Delta commit that made a version, from the table's log."""
 
     operation: str
     time: AwareDatetime
@@ -191,7 +191,7 @@ class Commit(Model):
 
 
 class RowChanges(Model):
-    """The rows of a version held against those of the version before it, by their key."""
+    """The differences between the rows of a version and of the version before it, matched by their key."""
 
     added: int
     removed: int
@@ -199,7 +199,7 @@ class RowChanges(Model):
 
 
 class Bin(Model):
-    """Rows whose value of a column lies in one bin: from its start up to the next one's, or one value."""
+    """How many rows have a column's value in one bin, which ends where the next one starts, or one value."""
 
     start: float | str
     rows: int
@@ -223,7 +223,7 @@ class CalibrationBin(Model):
 
 
 class VersionResult(Model):
-    """One version of the table, the run that trained on it, and what was measured."""
+    """One version of the table, the run that trained on it, and all measurements."""
 
     name: str
     version: int
@@ -234,27 +234,27 @@ class VersionResult(Model):
     data_schema: Annotated[dict[str, str], Field(alias="schema")]
     """Column to type, in order."""
     commits: int | None = None
-    """How many the step made; none for a version that was there already."""
+    """How many commits the step made; None for an existing version."""
     commit: Commit | None = None
     error: str | None = None
-    """The class of the error with which the step failed, as it had to."""
+    """The class of the error with which the step failed as expected."""
     nulls: dict[str, float] = {}
     """Column to the share of rows in which it is null."""
     null_keys: int = 0
     duplicate_keys: int = 0
     """Rows beyond the first of each key."""
     changes: RowChanges | None = None
-    """Against the version before it in the scenario; none for the first."""
+    """Compared with the version before it in the scenario; None for the first."""
     distributions: dict[str, tuple[Bin, ...]] = {}
-    """Feature to its bins, the same ones at every version; the outer ones of numbers are open, and the last
-    one of texts holds all others."""
+    """Feature to its bins, which are the same at every version; the outer bins of numbers are open, and the
+    last bin of texts holds all other values."""
     roc: tuple[RocPoint, ...] = ()
     """On the held-out rows."""
     calibration: tuple[CalibrationBin, ...] = ()
     """On the held-out rows."""
     status: Literal["built", "trained", "failed"] = "built"
     run_id: str | None = None
-    """Of the MLflow run."""
+    """The MLflow run's id."""
     metrics: dict[str, Measured] = {}
     grid: tuple[GridPoint, ...] = ()
     parameters: dict[str, str] = {}
@@ -273,14 +273,14 @@ class VersionResult(Model):
 
 
 class FailureProblem(Model):
-    """One mistake that the job found in the scenario, or in the data that it names."""
+    """One mistake that the job found in the scenario or in its data."""
 
     message: str
     location: tuple[str | int, ...] = ()
 
 
 class Failure(Model):
-    """Why the job ended early."""
+    """The reason why the job ended early."""
 
     kind: str
     exit_code: ExitCode
@@ -295,10 +295,12 @@ _LINE_START = '{"result": '
 class Result(Model):
     """One run of one scenario on one target."""
 
-    format_version: Literal[2] = result_formats.CURRENT
+    format_version: Annotated[int, Field(ge=result_formats.CURRENT, le=result_formats.CURRENT)] = (
+        result_formats.CURRENT
+    )
     """The format of this document; ``from_json`` reads older ones as well."""
     run_id: str
-    """The harness's own: the name of the run's folder."""
+    """The harness's own id, which names the run's folder."""
     scenario: str
     target: str
     verdict: Verdict
@@ -310,11 +312,11 @@ class Result(Model):
     versions: tuple[VersionResult, ...]
     table_uri: str
     mlflow_run_id: str | None = None
-    """Of the parent run."""
+    """The parent run's id."""
     libraries: dict[str, str] = {}
-    """What the job really ran with."""
+    """The versions with which the job ran."""
     executors: dict[str, int] = {}
-    """Tasks that each executor ran; the driver's own where it is the only one."""
+    """How many tasks each executor ran; those of the driver if there is no executor."""
     failure: Failure | None = None
 
     @classmethod
@@ -338,25 +340,25 @@ class Result(Model):
         return cls.model_validate(upgraded)
 
     def to_line(self) -> str:
-        """As one line of JSON, without its end."""
+        """Return the result as one line of JSON, without a line end."""
         return _LINE_START + self.model_dump_json(by_alias=True) + "}"
 
     @classmethod
     def from_line(cls, line: str) -> Result | None:
-        """The result that a line holds; ``None`` for a line that is something else."""
+        """Read the result from a line; None if the line is something else."""
         if not line.startswith(_LINE_START):
             return None
         try:
             return cls.model_validate(json.loads(line)["result"])
-        except ValueError:  # Half a line, of a job that was killed while it wrote.
+        except ValueError:  # Half a line: the job was killed while it wrote.
             return None
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the process that shows this result should exit with."""
+        """The exit code of the process that shows this result."""
         return self.failure.exit_code if self.failure else self.verdict.exit_code
 
 
 def short_fingerprint(fingerprint: str) -> str:
-    """The head of a fingerprint, enough to tell two apart at a glance."""
+    """Return the beginning of a fingerprint, enough to distinguish two at a glance."""
     return fingerprint[:12]

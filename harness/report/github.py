@@ -1,6 +1,6 @@
-"""What failed, as GitHub shows it beside the lines of a scenario; and the report as a job's summary.
+"""Annotations on GitHub beside the lines of a scenario, and the report as a job's summary.
 
-A line per mistake, as a workflow command:
+Each annotation is a workflow command:
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _LARGEST_SUMMARY_BYTES = 1024 * 1024
-"""GitHub takes no more of one step."""
+"""The most that GitHub accepts from one step."""
 
 
 def is_there() -> bool:
@@ -40,14 +40,14 @@ def is_there() -> bool:
 def announce(
     console: Console, plan: Plan, result: Result, folder: Path, parity: Parity | None = None
 ) -> None:
-    """Tell a workflow what failed, and add the report to the job's summary; elsewhere nothing is said.
+    """Annotate what failed and add the report to the job's summary, if this process runs in a workflow.
 
     Args:
-        console: Where the verdict is shown; a quiet one announces nothing.
-        plan: The run.
-        result: What came out of it.
-        folder: The run's own.
-        parity: The run as ``b``, held against another one.
+        console: The console that shows the verdict; if it is quiet, nothing is announced.
+        plan: The run's plan.
+        result: Its result.
+        folder: Its folder.
+        parity: The comparison with another run, with this one as ``b``.
     """
     if not is_there() or console.quiet:
         return
@@ -58,7 +58,7 @@ def announce(
 
 
 def error_lines(error: HarnessError) -> Iterator[str]:
-    """A command for each mistake of a scenario, at its line; one for any other fault."""
+    """Yield a command for each mistake of a scenario, at its line; for any other error one."""
     if not isinstance(error, ScenarioError):
         yield command(str(error), title="dataset-harness")
         return
@@ -67,11 +67,11 @@ def error_lines(error: HarnessError) -> Iterator[str]:
 
 
 def verdict_lines(plan: Plan, result: Result, parity: Parity | None = None) -> Iterator[str]:
-    """A command for each bound whose outcome is no pass, for a fault of the run, and for its other run."""
+    """Yield a command for each bound that doesn't pass, for a failure of the run, and for its comparison."""
     document = _document_of(plan)
     if result.failure is not None:
-        told = filter(None, (result.failure.message, result.failure.remedy))
-        yield command("\n".join(told), file=plan.scenario_file, title=result.scenario)
+        message = "\n".join(filter(None, (result.failure.message, result.failure.remedy)))
+        yield command(message, file=plan.scenario_file, title=result.scenario)
     bounds = [bound for version in result.versions for bound in version.bounds]
     for row, bound in zip(bound_rows(result.versions), bounds, strict=True):
         if row.verdict is not Verdict.PASS:
@@ -83,13 +83,13 @@ def verdict_lines(plan: Plan, result: Result, parity: Parity | None = None) -> I
 
 
 def command(message: str, *, file: str | None = None, line: int | None = None, title: str = "") -> str:
-    """An error as a workflow command, on one line whatever is in it.
+    """Return an error as a workflow command, on one line whatever is in it.
 
     Args:
         message: What is wrong.
-        file: Seen from the current folder.
-        line: In the file, from 1.
-        title: What stands above the message.
+        file: The file, relative to the current folder.
+        line: The line in the file, from 1.
+        title: The title of the annotation.
     """
     known = {"file": _from_root(file), "line": line, "title": title}
     properties = ",".join(f"{name}={_property(str(value))}" for name, value in known.items() if value)
@@ -97,10 +97,10 @@ def command(message: str, *, file: str | None = None, line: int | None = None, t
 
 
 def add_summary(folder: Path) -> str | None:
-    """Add a run's report to the job's summary, where there is one; why not, where it can't be.
+    """Add a run's report to the job's summary, if there is one; return why that failed, if it did.
 
     Args:
-        folder: The run's own.
+        folder: The run's folder.
     """
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if not summary:
@@ -119,7 +119,7 @@ def add_summary(folder: Path) -> str | None:
 
 
 def _document_of(plan: Plan) -> Document | None:
-    """The scenario's file, where it is still the one that was run."""
+    """Return the scenario's file if it hasn't changed since the run."""
     file = Path(plan.scenario_file)
     try:
         return read_document(file) if sha256_of(file) == plan.scenario_sha256 else None
@@ -128,7 +128,7 @@ def _document_of(plan: Plan) -> Document | None:
 
 
 def _from_root(file: str | None) -> str | None:
-    """The file as seen from the repository's root, from where GitHub looks for it."""
+    """Return the file relative to the repository's root, as GitHub expects it."""
     root = os.environ.get("GITHUB_WORKSPACE")
     if file is None or not root:
         return file

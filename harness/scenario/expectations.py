@@ -1,4 +1,4 @@
-"""What a scenario file says must hold of a version."""
+"""The expectations of a version, as a scenario file writes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Change(Model):
     """A bound on the difference to an earlier version."""
 
     since: str = PREVIOUS
-    """Its name; or ``previous`` or ``first`` among those that are trained: the first has neither."""
+    """The earlier version's name, or ``previous`` or ``first``, which skip versions without a model."""
     relative: bool = False
     """Whether the difference is a share of the earlier value."""
     min: float | None = None
@@ -28,9 +28,9 @@ class Baseline(Model):
     """A bound on the difference to the same version of another run."""
 
     source: Annotated[str, Field(alias="from")]
-    """Id of a run that is kept here, or a ``result.json``, relative to the scenario file."""
+    """The id of a stored run, or a ``result.json``, relative to the scenario file."""
     version: str | None = None
-    """By the same name where it is not said."""
+    """The other run's version (default: the one of the same name)."""
     relative: bool = False
     """Whether the difference is a share of the other run's value."""
     min: float | None = None
@@ -40,17 +40,17 @@ class Baseline(Model):
 
 
 class Bound(Model):
-    """What must hold of one number; all that is said must hold."""
+    """A bound on one number; all of its parts must hold."""
 
     min: float | None = None
     max: float | None = None
     equals: float | None = None
     tolerance: Annotated[float, Field(ge=0)] | None = None
-    """Absolute, for ``equals``; exact where it is not said."""
+    """How far the number may be from ``equals``, as an absolute difference (default: 0)."""
     change: Change | None = None
     baseline: Baseline | None = None
     on: Literal["all", "added"] = "all"
-    """Of a metric on held-out rows: all of them, or those that this version brought."""
+    """Of a metric on held-out rows: all of them, or only those that this version added."""
 
     @model_validator(mode="before")
     @classmethod
@@ -72,42 +72,42 @@ class Schema(Model):
     """The columns that a version must have, with their types as Spark writes them."""
 
     exact: dict[str, str] | None = None
-    """These, in this order, and no others."""
+    """Exactly these columns, in this order."""
     at_least: dict[str, str] | None = None
-    """These, wherever they stand."""
+    """At least these columns, in any order."""
 
 
 class Protocol(Model):
-    """The table's Delta protocol."""
+    """The Delta protocol versions that the table requires."""
 
     reader: Bounds | None = None
     writer: Bounds | None = None
 
 
 class Overlap(Model):
-    """How many of the features with the most weight are still the same."""
+    """A bound on how many of the features with the most weight are still the same."""
 
     k: Annotated[int, Field(ge=1)]
     since: str = PREVIOUS
     min: Annotated[float, Field(ge=0, le=1)]
-    """Share of the ``k``."""
+    """The smallest share of the ``k`` features."""
 
 
 class Agreement(Model):
-    """How far the weights of the features agree with an earlier version's."""
+    """A bound on how far the weights of the features agree with those of an earlier version."""
 
     since: str = PREVIOUS
     min: Annotated[float, Field(ge=-1, le=1)]
 
 
 class Explanations(Model):
-    """What must hold of the mean weights of the features, each per standard deviation of the feature."""
+    """Bounds on the mean weights of the features, each per standard deviation of the feature."""
 
     top_k: Overlap | None = None
     sign_agreement: Agreement | None = None
-    """Share of the features whose weight has the same sign."""
+    """The share of features whose weight has the same sign."""
     rank_correlation: Agreement | None = None
-    """Spearman's, over the absolute weights."""
+    """Spearman's rank correlation of the absolute weights."""
     weight: dict[str, Bounds] = Field(default_factory=dict)
     """Feature to its mean weight: change in probability per standard deviation."""
     share: dict[str, Bounds] = Field(default_factory=dict)
@@ -122,18 +122,18 @@ class Explanations(Model):
 
 
 class Expect(Model):
-    """What must hold of one version."""
+    """The expectations of one version."""
 
     rows: Bounds | None = None
     columns: Annotated[Schema | None, Field(alias="schema")] = None
     nulls: dict[str, Bounds] = Field(default_factory=dict)
     """Column to the share of rows in which it is null, from 0 to 1."""
     null_keys: Bounds | None = None
-    """Rows whose key is null."""
+    """How many rows have a null in their key."""
     duplicate_keys: Bounds | None = None
-    """Rows beyond the first of each key."""
+    """How many rows have the key of an earlier row."""
     operation: str | None = None
-    """Of the Delta commit, such as ``WRITE`` or ``MERGE``."""
+    """The Delta operation of the commit, such as ``WRITE`` or ``MERGE``."""
     protocol: Protocol | None = None
     same_data_as: str | None = None
     """The name of an earlier version with the same schema and the same rows."""

@@ -1,4 +1,4 @@
-"""Every bound as a row, and the verdict in words: derived once, shown by every kind of report."""
+"""Every judged bound as a row, and the verdict as a headline: derived once, shown by every report."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class BoundRow:
     version: str
     metric: str
     value: str
-    """What was measured, with its standard error where there is one; of a text, what was found."""
+    """The measured number, with its standard error if it has one; or the text that was found."""
     bound: str
     distance: str
-    """How far inside the bound the value lies; negative where it lies outside. None of a text."""
+    """How far inside the bound the value is; negative if it is outside. Empty for a text."""
     verdict: Verdict
-    """What it means for the run: one that must fail, and does, is a pass."""
+    """What the bound means for the run: one that must fail and does is a pass."""
     outcome: str
-    """The same in words, such as ``pass`` or ``fails as it must``."""
+    """The verdict in words, such as ``pass`` or ``fails as it must``."""
     sentence: str
-    """What was found, and what should hold."""
+    """What was found and what should hold, as a sentence."""
     reason: str
     since: str | None
-    """The version, or the other run, that a change is told since."""
+    """The version, or the other run, from which a change is measured."""
     must_fail: bool = False
 
     @property
@@ -43,13 +43,13 @@ class BoundRow:
 
     @property
     def column(self) -> str:
-        """The question that bounds of several versions share."""
+        """What is bounded, without the version: several versions share it."""
         return self.metric if self.since is None else f"{self.metric}, change"
 
 
 @dataclass(frozen=True)
 class Headline:
-    """The outcome of a run in one word and one sentence."""
+    """The outcome of a run as one word and one sentence."""
 
     word: str
     tone: str
@@ -60,12 +60,12 @@ class Headline:
 
     @property
     def mark(self) -> str:
-        """A sign beside the word."""
+        """The sign beside the word."""
         return {"pass": "✓", "not-proven": "?"}.get(self.tone, "✗")
 
 
 def standard_error(metric: str, version: VersionResult) -> Measured:
-    """Of a metric at a version, where it has one."""
+    """Return the standard error of a metric at a version; None if it has none."""
     definition = METRICS.get(metric)
     if definition is None or definition.standard_error is None:
         return None
@@ -73,21 +73,21 @@ def standard_error(metric: str, version: VersionResult) -> Measured:
 
 
 def bound_rows(versions: Iterable[VersionResult]) -> tuple[BoundRow, ...]:
-    """Every bound of every version, in order."""
+    """Return every bound of these versions as a row, in order."""
     return tuple(_row(version, bound) for version in versions for bound in version.bounds)
 
 
 def worst_first(rows: Iterable[BoundRow]) -> tuple[BoundRow, ...]:
-    """What failed, then what is not proven, then what holds; each in its order."""
+    """Return rows that fail, then those that are not proven, then those that pass; otherwise in order."""
     return tuple(sorted(rows, key=lambda row: VERDICTS_WORST_FIRST.index(row.verdict)))
 
 
 def headline(result: Result, parity: Parity | None = None) -> Headline:
-    """What came out, in words; what the run was compared with counts as its bounds do.
+    """Return the outcome of a run; a comparison with another run counts like its bounds.
 
     Args:
         result: The run.
-        parity: The run as ``b``, held against another one.
+        parity: The comparison, with the run as ``b``.
     """
     rows = bound_rows(result.versions)
     details = tuple(row.sentence for row in worst_first(rows) if row.verdict is not Verdict.PASS)
@@ -176,7 +176,7 @@ def _judged(verdict: Verdict, rows: tuple[BoundRow, ...], versions: int) -> str:
 
 
 def _judged_to_fail(verdict: Verdict, rows: tuple[BoundRow, ...], failing: int, where: str) -> str:
-    """Of a scenario that is a test of its bounds."""
+    """Return the sentence for a scenario that tests its own bounds."""
     must = f"The scenario must fail by {formatting.count(failing, 'bound')}"
     if verdict is not Verdict.PASS:
         return f"{must}. {_tally(rows)}."
@@ -191,12 +191,12 @@ def _stopped(rows: tuple[BoundRow, ...]) -> str:
 
 
 def _tally(rows: tuple[BoundRow, ...], which: str = "") -> str:
-    found = Counter(_found(row) for row in rows)
-    parts = [f"{found[each]} {each}" for each in _FOUND if found[each]]
+    found = Counter(_outcome(row) for row in rows)
+    parts = [f"{found[each]} {each}" for each in _OUTCOMES if found[each]]
     return f"Of {formatting.count(len(rows), 'bound')}{which}, {', '.join(parts)}"
 
 
-def _found(row: BoundRow) -> str:
+def _outcome(row: BoundRow) -> str:
     if row.must_fail:
         turned = {Verdict.FAIL: _NOT_CAUGHT, Verdict.NOT_PROVEN: _NOT_PROVEN, Verdict.PASS: _CAUGHT}
         return turned[row.verdict]
@@ -205,5 +205,5 @@ def _found(row: BoundRow) -> str:
 
 _FAILED, _NOT_CAUGHT, _NOT_PROVEN = "failed", "should have failed", "not proven"
 _PASSED, _CAUGHT = "passed", "failed as it must"
-_FOUND = (_FAILED, _NOT_CAUGHT, _NOT_PROVEN, _CAUGHT, _PASSED)
-"""What can be said of a bound, the worst first."""
+_OUTCOMES = (_FAILED, _NOT_CAUGHT, _NOT_PROVEN, _CAUGHT, _PASSED)
+"""The words for the outcome of a bound, the worst first."""

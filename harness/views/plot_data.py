@@ -1,4 +1,4 @@
-"""What each small plot shows, and the same in words for those who do not see it."""
+"""The data of each small plot, and its alternative text."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from harness.views.bound_table import VERDICTS_WORST_FIRST, standard_error
 from harness.views.tables import changes_sign, ranked_features, weights_of
 
 MAX_FEATURES = 12
-"""Features that get a plot of their own; all are in the table."""
+"""How many features get a plot of their own; the table has all of them."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """Where a bound lies on the metric's own scale."""
+    """The limit of a bound on the scale of the metric itself."""
 
     value: float
     relative: bool
-    """Whether it was worked out from the value of an earlier version, or of another run."""
+    """Whether it is derived from the number of an earlier version or of another run."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Point:
     value: Measured
     standard_error: Measured
     verdict: Verdict | None
-    """The worst outcome of the metric's bounds here; none where it has no bound."""
+    """The worst outcome of the metric's bounds at this version; None if there is no bound."""
     limits: tuple[Limit, ...]
 
 
@@ -50,7 +50,7 @@ class MetricPanel:
 
     @property
     def alternative(self) -> str:
-        """What the plot shows, in words."""
+        """The alternative text of the plot."""
         return f"{self.metric} over the versions: {'; '.join(map(_in_words, self.points))}."
 
 
@@ -64,26 +64,26 @@ class WeightPanel:
 
     @property
     def changes_sign(self) -> bool:
-        """Whether the feature turns from raising to lowering the probability, or back."""
+        """Whether the feature raises the probability at one version and lowers it at another."""
         return changes_sign(self.weights)
 
     @property
     def course(self) -> str:
-        """From the first weight to the latest, such as ``+0.0083 → +0.0117``."""
+        """The first weight and the latest one, such as ``+0.0083 → +0.0117``."""
         found = [formatting.signed(weight) for weight in self.weights if weight is not None]
         return " → ".join((found[0], found[-1])[: len(found)]) if found else formatting.NOT_MEASURED
 
     @property
     def alternative(self) -> str:
-        """What the plot shows, in words."""
+        """The alternative text of the plot."""
         pairs = zip(self.versions, self.weights, strict=True)
-        told = ", ".join(f"{version} {_weight_in_words(weight)}" for version, weight in pairs)
-        return f"Explanation weight of {self.feature} per standard deviation: {told}."
+        weights = ", ".join(f"{version} {_weight_in_words(weight)}" for version, weight in pairs)
+        return f"Explanation weight of {self.feature} per standard deviation: {weights}."
 
 
 @dataclass(frozen=True)
 class WeightChange:
-    """How a feature's weight differs between two explained versions that follow each other."""
+    """The change of a feature's weight from one explained version to the next."""
 
     feature: str
     names: tuple[str, str]
@@ -91,21 +91,26 @@ class WeightChange:
 
     @property
     def size(self) -> float:
-        """Change in probability per standard deviation."""
+        """The size of the change, in probability per standard deviation."""
         return abs(self.weights[1] - self.weights[0])
 
     @property
     def text(self) -> str:
-        """Such as ``int_rate: +0.0083 at january, +0.0102 at february``."""
-        told = (
+        """The change in words, such as ``int_rate: +0.0083 at january, +0.0102 at february``."""
+        weights = (
             f"{formatting.signed(weight)} at {name}"
             for name, weight in zip(self.names, self.weights, strict=True)
         )
-        return f"{self.feature}: {', '.join(told)}"
+        return f"{self.feature}: {', '.join(weights)}"
 
 
 def changed_most(result: Result, many: int = 3) -> tuple[WeightChange, ...]:
-    """The largest changes of weights from one explained version to the next; each feature once."""
+    """Return the largest changes of weights from one explained version to the next, each feature once.
+
+    Args:
+        result: The run.
+        many: How many changes.
+    """
     explained = [version for version in result.versions if version.explanations]
     changes = [
         WeightChange(
@@ -124,7 +129,7 @@ def changed_most(result: Result, many: int = 3) -> tuple[WeightChange, ...]:
 
 
 def metric_panels(result: Result) -> tuple[MetricPanel, ...]:
-    """One for each number that has a bound at some version."""
+    """Return a panel for each number that is bounded at some version."""
     bounds = [bound for version in result.versions for bound in version.bounds]
     bounded = {bound.metric: bound.spec for bound in bounds if bound.spec.comparison is not None}
     return tuple(
@@ -138,7 +143,7 @@ def metric_panels(result: Result) -> tuple[MetricPanel, ...]:
 
 
 def weight_panels(result: Result) -> tuple[WeightPanel, ...]:
-    """One for each of the most important features."""
+    """Return a panel for each of the most important features."""
     explained = tuple(version.name for version in result.versions)
     return tuple(
         WeightPanel(feature, weights_of(feature, result), explained)
