@@ -162,7 +162,7 @@ _VERSION_1_PARAMETERS = ("reg_param", "elastic_net_param")
 
 
 class GridPoint(Model):
-    """One combination of parameters, and its score."""
+    """One combination of parameters and its cross-validated score."""
 
     parameters: dict[str, float]
     """Parameter to value, in the order of the grid."""

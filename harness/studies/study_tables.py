@@ -1,4 +1,4 @@
-"""Studies on the terminal: proposed bounds, and where a bound began to fail."""
+"""Studies on the terminal: proposed bounds, and the version at which a bound began to fail."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEAST_SHOWN = 0.0001
 
 
 def show_calibration(console: Console, calibration: Calibration, proposal: str) -> None:
-    """Every bound as it is and as it is proposed, then what to write."""
+    """Show every bound as it is set and as it is proposed, then the YAML to write."""
     _show_bounds(console, calibration)
     for line in _sentences(calibration):
         write_line(console, Text(line))
@@ -48,7 +48,7 @@ def _show_bounds(console: Console, calibration: Calibration) -> None:
 
 
 def _bound_rows(bound: Calibrated, *, named: bool) -> Iterable[tuple[str, ...]]:
-    """A line for the bound as it is, and one for what is proposed."""
+    """Yield a row for the bound as it is set, and one for what is proposed."""
     metric = bound.metric if bound.since is None else f"{bound.metric} since {bound.since}"
     name = bound.version if named else ""
     yield (name, metric, _spread(bound), *_offer_cells(bound, bound.now))
@@ -94,26 +94,26 @@ def _sentences(calibration: Calibration) -> Iterable[str]:
 
 
 def show_search(console: Console, found: Bisected) -> None:
-    """Every version that was looked at, then the one at which the bound began to fail, with its step."""
-    _show_looks(console, found.searched)
+    """Show every checked version, then the one at which the bound began to fail, with its step."""
+    _show_checks(console, found.searched)
     for sentence in _found(found):
         write_line(console, Text(sentence))
 
 
-def _show_looks(console: Console, searched: Searched) -> None:
-    looks = {look.version: look.bounds for look in searched.looks}
+def _show_checks(console: Console, searched: Searched) -> None:
+    checks = {check.version: check.bounds for check in searched.checks}
     table = titled_table(f"Bound: {searched.question or 'any'}")
     for title in ("version", "measured", "bound", "verdict"):
         table.add_column(title, overflow="fold", justify="right" if title == "measured" else "left")
     for name in searched.candidates:
-        bounds = looks.get(name)
-        rows = [(name, "not looked at", "", "")] if bounds is None else [_look(name, each) for each in bounds]
+        bounds = checks.get(name)
+        rows = [(name, "not checked", "", "")] if bounds is None else [_check(name, each) for each in bounds]
         for row in rows:
             table.add_row(*(terminal_text(console, text) for text in row))
     console.print(table)
 
 
-def _look(name: str, bound: BoundResult) -> tuple[str, ...]:
+def _check(name: str, bound: BoundResult) -> tuple[str, ...]:
     found = bound.found if bound.spec.comparison is None else formatting.number(bound.measured)
     return name, found, bound.text, formatting.verdict_words(bound.verdict)
 
@@ -129,7 +129,7 @@ def _found(found: Bisected) -> Iterable[str]:
         yield as_yaml([step_of(version) for version in steps]).rstrip()
         yield ""
         if len(steps) > 1:
-            yield f"No model is trained between the two: one of these {len(steps)} steps has done it."
+            yield f"No model is trained between the two: one of these {len(steps)} steps is the cause."
     runs, trainings = formatting.count(searched.runs, "run"), formatting.count(searched.trainings, "training")
     yield f"{trainings} in {runs}; training at every version takes {len(searched.candidates)}."
     yield MONOTONE

@@ -315,7 +315,7 @@ def test_what_was_found_is_shown_with_its_step() -> None:
     for text in (
         "test_roc_auc holds at v4 and fails at v5: scenarios/readings.yaml:31",
         "- name: v5\n    append: {where: batch = 5}",
-        "not looked at",
+        "not checked",
         "0.5000",
         "training at every version takes 9",
         "once the bound fails it goes on failing",

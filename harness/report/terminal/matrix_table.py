@@ -19,24 +19,24 @@ _UNKNOWN = "-"
 
 @dataclass(frozen=True)
 class CombinationRow:
-    """One combination of a matrix, and what its run came to."""
+    """One combination of a matrix, and the outcome of its run."""
 
     parameters: Mapping[str, str]
-    """Place to value."""
+    """Path in the scenario to value."""
     verdict: str
     code: ExitCode
     versions: Sequence[VersionResult] = ()
 
     @property
     def nearest(self) -> tuple[str, BoundResult] | None:
-        """The bound with the least room for its size, and its version; none where no bound is a number."""
+        """The bound with the least room for its size, and its version; None if no bound is on a number."""
         bounds = [(version.name, bound) for version in self.versions for bound in version.bounds]
         known = [(name, bound) for name, bound in bounds if bound.distance is not None]
         return min(known, key=lambda each: _urgency(each[1]), default=None)
 
 
 def show_matrix(console: Console, rows: Sequence[CombinationRow]) -> None:
-    """Every combination with its verdict and the bound that has the least room."""
+    """Show every combination with its verdict and the bound that has the least room."""
     table = titled_table("Combinations")
     for title in _short(list(rows[0].parameters)):
         table.add_column(terminal_text(console, title), overflow="fold", justify="right")
@@ -51,7 +51,7 @@ def show_matrix(console: Console, rows: Sequence[CombinationRow]) -> None:
 
 
 def _urgency(bound: BoundResult) -> tuple[int, float]:
-    """Worst verdict first, then by the room as a share of the bound."""
+    """Return a key that sorts the worst verdict first, then by the room as a share of the bound."""
     room = (bound.distance or 0.0) / (abs(bound.bound or 0.0) or 1.0)
     return VERDICTS_WORST_FIRST.index(bound.outcome), -room if bound.must_fail else room
 
@@ -66,6 +66,6 @@ def _cells(row: CombinationRow) -> tuple[str, ...]:
 
 
 def _short(places: Sequence[str]) -> list[str]:
-    """Each place by its last part, where no other has the same."""
+    """Return the last part of each path, or the whole path if several end alike."""
     last = [place.rpartition(".")[2] for place in places]
     return [short if last.count(short) == 1 else place for short, place in zip(last, places, strict=True)]

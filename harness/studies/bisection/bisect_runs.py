@@ -19,8 +19,8 @@ from harness.scenario.model import Scenario
 from harness.studies.bisection.question import Inquiry, Question, probe
 from harness.studies.bisection.search import (
     Bisected,
+    Check,
     Found,
-    Look,
     NotFound,
     NotProvenError,
     Searched,
@@ -30,14 +30,14 @@ from harness.studies.study_runs import Runner, essence, newest_result
 
 
 class Measure(Protocol):
-    """Trains at versions of a scenario, or knows what came of it."""
+    """A function that trains at versions of a scenario, or has their stored results."""
 
     def __call__(self, name: str, also: Iterable[str]) -> dict[str, VersionResult]:
-        """What was measured at a version, by its name, and at others that were trained beside it.
+        """Return the results of a version, and of others that were trained with it, by name.
 
         Args:
             name: The version.
-            also: What must be trained in the same run, as it decides what is measured.
+            also: Versions that the same run must train, as they determine what is measured.
         """
 
 
@@ -66,12 +66,12 @@ def bisect(request: RunRequest, console: Console, *, bound: str | None = None) -
 
 
 def exit_code(searched: Searched) -> ExitCode:
-    """Not proven, where no version was found."""
+    """Return the exit code of a search: not proven if no version was found."""
     return ExitCode.PASS if isinstance(searched.answer, Found) else ExitCode.NOT_PROVEN
 
 
 def _place(loaded: LoadedScenario, searched: Searched) -> str:
-    """Where the file has the version that was found."""
+    """Return file and line of the version that was found."""
     file = loaded.document.file
     if not isinstance(searched.answer, Found):
         return file
@@ -89,40 +89,40 @@ def failed_in(result: Result, inquiry: Inquiry) -> Question | None:
 
 
 def search(inquiry: Inquiry, question: Question | None, measure: Measure) -> Searched:
-    """The search itself.
+    """Search for the version at which a bound of the last one began to fail.
 
     Args:
-        inquiry: What the last version expects.
-        question: Which bound of it; the first that fails there where it is ``None``.
-        measure: Asked for as few versions as possible, each once.
+        inquiry: The bounds of the last version.
+        question: Which of them (default: the first that fails there).
+        measure: Called for as few versions as possible, once for each.
     """
     trained = inquiry.scenario.trained
-    looks = _Looks(inquiry, measure)
+    checks = _Checks(inquiry, measure)
     if question is None:
-        question = looks.first_failing_at(trained[-1])
+        question = checks.first_failing_at(trained[-1])
     if question is None:
         reason = f"no bound fails at the last version, {trained[-1]}"
-        return Searched(None, NotFound(reason), trained, tuple(looks.seen.values()))
+        return Searched(None, NotFound(reason), trained, tuple(checks.seen.values()))
     candidates = inquiry.candidates(question)
     asked = question
     try:
-        answer = first_failing(candidates, lambda name: looks.fails(name, asked))
+        answer = first_failing(candidates, lambda name: checks.fails(name, asked))
     except NotProvenError as error:
         answer = NotFound(str(error))
-    return Searched(question, answer, candidates, tuple(looks.seen.values()))
+    return Searched(question, answer, candidates, tuple(checks.seen.values()))
 
 
 @dataclass
-class _Looks:
-    """Versions that were looked at, and what is known by now."""
+class _Checks:
+    """The checked versions, and everything measured so far."""
 
     inquiry: Inquiry
     measure: Measure
     known: dict[str, VersionResult] = field(default_factory=dict)
-    seen: dict[str, Look] = field(default_factory=dict)
+    seen: dict[str, Check] = field(default_factory=dict)
 
     def first_failing_at(self, name: str) -> Question | None:
-        """The first bound that fails at a version."""
+        """Return the first bound that fails at a version; None if all hold."""
         for bound in self._bounds(name, None):
             if bound.verdict is Verdict.FAIL:
                 return Question(bound.metric, bound.kind)
@@ -135,7 +135,7 @@ class _Looks:
             NotProvenError: Its value proves nothing there.
         """
         bounds = tuple(each for each in self._bounds(name, question) if question.selects(each.spec))
-        self.seen[name] = Look(name, bounds)
+        self.seen[name] = Check(name, bounds)
         for bound in bounds:
             if bound.verdict is Verdict.NOT_PROVEN:
                 raise NotProvenError(f"the bound is not proven at {name}: {bound.reason}")
@@ -154,7 +154,7 @@ class _Looks:
 
 @dataclass
 class _Probes:
-    """Measures by runs in which one version alone is trained, or by runs that are there already."""
+    """Measures by runs that train at one version, or by stored runs."""
 
     runner: Runner
     loaded: LoadedScenario
@@ -182,7 +182,7 @@ class _Probes:
 
 
 def _has(plan: Plan, result: Result, wanted: Scenario, name: str, also: Iterable[str]) -> bool:
-    """Whether a run built the same versions up to this one, and was trained at it as it must be."""
+    """Whether a run built the same versions up to this one, and trained at it in the same way."""
     if not set(also) <= set(plan.scenario.trained[:1]):
         return False
     trained = {each.name for each in result.versions if each.status == "trained"}
@@ -190,7 +190,7 @@ def _has(plan: Plan, result: Result, wanted: Scenario, name: str, also: Iterable
 
 
 def _built(scenario: Scenario, name: str) -> Scenario:
-    """What decides the numbers of one version, whichever others are trained."""
+    """Return what determines the numbers of one version, whichever others are trained."""
     end = scenario.index_of(name) + 1
     versions = tuple(each.model_copy(update={"train": True}) for each in scenario.versions[:end])
     return essence(scenario.model_copy(update={"versions": versions}))

@@ -1,4 +1,4 @@
-"""The version at which a bound began to fail, found with few looks: pure functions."""
+"""The search for the version at which a bound began to fail, with few trainings: pure functions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MONOTONE = (
 
 
 class NotProvenError(Exception):
-    """A version of which can't be told whether the bound holds there."""
+    """Nothing proves whether the bound holds at a version."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """Two neighbours, the one at which all was well and the one at which it no longer was."""
+    """Two versions in a row: the last at which the bound holds, and the first at which it fails."""
 
     good: str
     bad: str
@@ -29,14 +29,14 @@ class Found:
 
 @dataclass(frozen=True)
 class NotFound:
-    """Why there is no first version that fails."""
+    """The reason why no first failing version was found."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class Look:
-    """A version that was looked at, and the bounds that were held against it."""
+class Check:
+    """A checked version, with its judged bounds."""
 
     version: str
     bounds: tuple[BoundResult, ...]
@@ -44,37 +44,37 @@ class Look:
 
 @dataclass(frozen=True)
 class Searched:
-    """What came of a search."""
+    """The result of a search."""
 
     question: Question | None
-    """None where no bound was found that fails."""
+    """None if no failing bound was found."""
     answer: Found | NotFound
     candidates: tuple[str, ...]
     """The versions that were searched, in order."""
-    looks: tuple[Look, ...]
+    checks: tuple[Check, ...]
     trainings: int = 0
-    """How many models were trained for it."""
+    """How many models the search trained."""
     runs: int = 0
 
 
 @dataclass(frozen=True)
 class Bisected:
-    """A search, and what it was about."""
+    """A search with its scenario."""
 
     scenario: Scenario
     searched: Searched
     place: str
-    """File and line of the version that was found; the file where there is none."""
+    """File and line of the first failing version; only the file if none was found."""
 
 
 def first_failing(names: Sequence[str], fails: Callable[[str], bool]) -> Found | NotFound:
-    """The first version that fails, where all before it hold and all from it on fail.
+    """Find the first version that fails, if all before it hold and all from it on fail.
 
-    Looks at the last, the first, and then at no more than log2 of the versions in between.
+    Checks the last version, the first, and then no more than log2 of the versions in between.
 
     Args:
         names: The versions, in order.
-        fails: Whether the bound fails at a version; this is what costs a training.
+        fails: Whether the bound fails at a version; each call costs a training.
     """
     if not fails(names[-1]):
         return NotFound(f"the bound holds at the last version, {names[-1]}")
@@ -91,14 +91,21 @@ def first_failing(names: Sequence[str], fails: Callable[[str], bool]) -> Found |
 
 
 def steps_between(scenario: Scenario, found: Found) -> tuple[Version, ...]:
-    """The steps after the version that holds, up to the one that fails: several where some train no model."""
+    """Return the steps after the version that holds, up to the one that fails.
+
+    There are several if no model is trained at some of them.
+
+    Args:
+        scenario: The searched scenario.
+        found: The two versions.
+    """
     start, end = scenario.index_of(found.good) + 1, scenario.index_of(found.bad) + 1
     return scenario.versions[start:end]
 
 
 def step_of(version: Version) -> dict[str, Any]:
-    """A version as the file says it, without what is expected of it."""
-    said: dict[str, Any] = version.model_dump(
+    """Return a version as the scenario file writes it, without its expectations."""
+    step: dict[str, Any] = version.model_dump(
         mode="json", by_alias=True, exclude_unset=True, exclude={"expect"}
     )
-    return said
+    return step

@@ -1,4 +1,4 @@
-"""What repeated runs say of a scenario's bounds: pure functions of their results."""
+"""The bounds of a scenario over repeated runs, and better ones: pure functions of their results."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ ASSUMPTION = (
 
 
 class Offer(Model):
-    """One bound, as it is or as it is proposed, and what it is worth."""
+    """One limit, as it is set or as it is proposed, and what it is worth."""
 
     value: float
     tolerance: float = 0.0
-    """Of a bound that is met by equal values alone."""
+    """How far a value may be from a limit that it must be equal to."""
     false_alarms: Measured
-    """Chance that it fails though nothing has changed; none where no value varied."""
+    """The chance that it fails though nothing has changed; None if no value varied."""
     sees: Measured
-    """The smallest regression that it fails at with a chance of ``POWER``; none where no value varied."""
+    """The smallest regression at which it fails with a chance of ``POWER``; None if no value varied."""
 
     def of(self, spec: BoundSpec) -> BoundSpec:
         """Return a bound with the offered limit."""
@@ -65,25 +65,25 @@ class Calibrated(AboutBound):
 
 
 class Calibration(Model):
-    """What a scenario's repeated runs came to."""
+    """The outcome of a scenario's repeated runs."""
 
     scenario: str
     seeds: tuple[int, ...]
     run_ids: tuple[str, ...]
-    """By seed."""
+    """In the order of the seeds."""
     taken: int
-    """How many of the runs were there already."""
+    """How many of the runs were stored before."""
     false_alarms: float
-    """The rate asked for, of each bound."""
+    """The requested rate of false alarms of each bound."""
     power: float = POWER
     assumption: str = ASSUMPTION
     passed: int
-    """How many of the runs meet the scenario's bounds as they are."""
+    """How many of the runs meet the scenario's bounds as they are set."""
     bounds: tuple[Calibrated, ...]
 
     @property
     def together(self) -> float:
-        """Most of the runs of an unchanged model in which some proposed bound fails (Bonferroni)."""
+        """The largest share of runs of an unchanged model in which a proposed bound fails (Bonferroni)."""
         return min(1.0, sum(each.proposed.false_alarms or 0.0 for each in self.bounds if each.proposed))
 
 
@@ -95,14 +95,14 @@ def calibrate_bounds(
     *,
     every_metric: bool = False,
 ) -> tuple[Calibrated, ...]:
-    """Every bound on a number over repeated runs, in the order of the versions.
+    """Return every bound on a number over repeated runs, in the order of the versions.
 
     Args:
-        scenario: Its bounds are the ones that are looked at.
-        results: Of runs that differ in their seed alone.
-        false_alarms: Rate of false alarms that a proposed bound may have, between 0 and 1.
-        baselines: What other runs have found, where bounds name some.
-        every_metric: Also the metrics of quality that the scenario does not bound, and their changes.
+        scenario: The scenario that sets the bounds.
+        results: The results of runs that differ only in their seed.
+        false_alarms: The rate of false alarms that a proposed bound may have, between 0 and 1.
+        baselines: The numbers of other runs that bounds compare with.
+        every_metric: Also examine the metrics of quality that the scenario doesn't bound, and their changes.
     """
     specs = _numeric(bound_specs(scenario))
     bounds = {
@@ -217,7 +217,7 @@ def _offer(sample: Sample | None, side: Side, value: float, tolerance: float = 0
 
 
 def _asking_for_all(scenario: Scenario) -> Scenario:
-    """The scenario with nothing but a bound on every metric of quality, and on its change."""
+    """Return the scenario with bounds on every metric of quality and on its change, and no others."""
     metrics = {
         name: (
             Bound(max=0, change=Change(max=0))
