@@ -1,1 +1,1 @@
-"""Bounds: what a scenario expects of its versions, and how measurements are judged by it."""
+"""Bounds of a scenario: the list of all of them, and how each is judged."""

@@ -197,6 +197,28 @@ def test_the_parts_of_a_bound_stand_together() -> None:
     assert [True, None] == [each["change"].get("relative") for each in metrics["cv_roc_auc"]]
 
 
+def test_a_bound_on_added_rows_is_proposed_where_the_file_sets_it() -> None:
+    """It stays under its metric with ``on: added``, beside the bound on all rows."""
+    both = {"test_roc_auc": [{"min": 0.5}, {"on": "added", "min": 0.4}]}
+    runs = [
+        result(measured("v0"), measured("v1", test_roc_auc=auc, added_test_roc_auc=auc - 0.1)) for auc in AUCS
+    ]
+    found = calibrate_bounds(named(2, metrics=both), runs, 0.01)
+    proposed = expectations(found)["metrics"]["test_roc_auc"]
+    assert [None, "added"] == [each.get("on") for each in proposed]
+    pasted = named(2, metrics={"test_roc_auc": proposed})
+    assert [] == list(rules.problems(pasted))
+    assert [each.metric for each in found] == [each.metric for each in calibrate_bounds(pasted, runs, 0.01)]
+
+
+def test_a_bound_of_every_version_is_proposed_for_each() -> None:
+    """``previous`` is written as the version that it means there."""
+    every = {"metrics": {"test_roc_auc": {"change": {"since": "previous", "min": -0.5}}}}
+    found = calibrate_bounds(scenario([{"name": "v0"}, {"name": "v1"}], every=every), _runs(*AUCS), 0.01)
+    [bound] = expectations(found)["metrics"]["test_roc_auc"]
+    assert ("v0", {"since", "min"}) == (bound["change"]["since"], set(bound["change"]))
+
+
 def test_agreement_with_another_version_is_proposed_in_its_own_words() -> None:
     """Top features, signs and ranks have keys of their own."""
     bounded = named(2, explanations={"top_k": {"k": 2, "since": "v0", "min": 0.1}})

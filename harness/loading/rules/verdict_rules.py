@@ -29,6 +29,8 @@ def outcome_problems(scenario: Scenario) -> Iterator[Problem]:
 
 
 def _caught_by(scenario: Scenario) -> Iterator[Problem]:
+    if not scenario.caught_by:
+        return
     kinds: dict[str, dict[str, None]] = {}
     for spec in bound_specs(scenario):
         kinds.setdefault(spec.name, {})[spec.full_name] = None
