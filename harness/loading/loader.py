@@ -13,7 +13,7 @@ from harness.files import sha256_of
 from harness.loading import rules
 from harness.loading.custom_code import read_code
 from harness.loading.document import Document, read_document
-from harness.loading.recovery import mend, validated
+from harness.loading.recovery import recover, validated
 from harness.loading.sources import SourceFile, locate_sources
 from harness.loading.table_override import GivenTable
 from harness.plan import CustomCode
@@ -120,9 +120,9 @@ def _validate(document: Document, folder: Path) -> Scenario:
 
 def _problems(document: Document, error: ValidationError, folder: Path) -> list[Problem]:
     """The mistakes of form, and what else would be wrong without them."""
-    scenario, problems, mended = mend(document.values, error)
+    scenario, problems, repaired = recover(document.values, error)
     if scenario is not None:
-        problems += mended.told([*rules.problems(scenario), *_missing(scenario, folder)])
+        problems += repaired.own_problems([*rules.problems(scenario), *_missing(scenario, folder)])
     return problems
 
 

@@ -1,14 +1,13 @@
-"""What else is wrong with a file whose form is: its mistakes put right as far as that can be told.
+"""Recovers from values of the wrong type, so that later checks still run and report all mistakes at once.
 
-A mistyped key is taken for the one that is meant; a value that is wrong is left out where nothing but what
-stands beside it depends on it. What then comes to light is told together with the mistakes of form, and not
-one after the other.
+A mistyped key is replaced by the one that is probably meant, and a wrong value by one that no later check
+objects to. Problems that the replacement itself may have caused are not reported.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,44 +16,146 @@ from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from harness.errors import Location, Problem
 from harness.loading.messages import details_of, meant_key, problems_of
+from harness.loading.model_tree import key_of
 from harness.scenario.model import Scenario
+from harness.scenario.step_base import Step
+from harness.scenario.steps import STEPS, TABLE, Restore, Sql
 
-_ATTEMPTS = 5
-"""A mistake inside of what was mended shows at the next one."""
+_MAX_ATTEMPTS = 5
+"""A mistake inside a repaired value is found by the next attempt."""
+
+Unsure = Callable[[Location], bool]
+"""Returns whether a problem at a location may be caused by a repair."""
+
+
+@dataclass(frozen=True)
+class Repair:
+    """How a wrong value at a location is replaced."""
+
+    at: Location
+    unsure: Unsure
+    value: object = None
+    """The replacement; ``None``: the key is removed."""
+    is_whole: bool = False
+    """Whether it repairs only the value itself, and nothing inside it."""
+
+    def applies_to(self, location: Location) -> bool:
+        """Return whether the repair is for a value at a location."""
+        return location == self.at if self.is_whole else location[: len(self.at)] == self.at
 
 
 @dataclass
-class Mended:
-    """A file's values with its mistakes of form put right."""
+class Repaired:
+    """A file's values after repairs, and which of the problems found in them are the file's own."""
 
     values: Any
     written: dict[Location, str] = field(default_factory=dict)
-    """Where a key was mistyped: its place with the key that is meant, and the key as it is written."""
-    unsure: set[Location] = field(default_factory=set)
-    """Around what was left out; a problem there may be none of the file's."""
+    """Location of a mistyped key, with the key that is meant, to the key as it is written."""
+    unsure: list[Unsure] = field(default_factory=list)
+    replaced: set[Location] = field(default_factory=set)
+    """Locations of the values that this attempt has replaced."""
 
-    def told(self, problems: Iterable[Problem]) -> Iterator[Problem]:
-        """Those that are the file's own, at their places in it."""
+    def own_problems(self, problems: Iterable[Problem]) -> Iterator[Problem]:
+        """Yield the problems that no repair can have caused, at their locations in the file."""
         for problem in problems:
-            if not any(problem.location[: len(place)] == place for place in self.unsure):
+            if not any(is_unsure(problem.location) for is_unsure in self.unsure):
                 yield replace(problem, location=self._as_written(problem.location))
 
-    def put_right(self, details: Mapping[Location, ErrorDetails]) -> bool:
-        """Mend what the validator found; whether nothing is left over."""
-        done = [self._mend(location, detail) for location, detail in details.items()]
-        return all(done)
+    def repair(self, details: Mapping[Location, ErrorDetails]) -> bool:
+        """Repair what the validator found; return whether all of it could be repaired."""
+        self.replaced.clear()
+        are_repaired = [self._repair(location, detail) for location, detail in details.items()]
+        return all(are_repaired)
 
-    def _mend(self, location: Location, detail: ErrorDetails) -> bool:
-        meant = meant_key(detail) if detail["type"] == "extra_forbidden" else None
-        around = self._at(location[:-1])
-        if meant and isinstance(around, dict) and location[-1] in around and meant not in around:
-            around[meant] = around.pop(location[-1])
-            self.written[*location[:-1], meant] = str(location[-1])
+    def _repair(self, location: Location, detail: ErrorDetails) -> bool:
+        if any(location[: len(each)] == each for each in self.replaced):
             return True
-        return self._leave_out(location)
+        around = self._at(location[:-1])
+        if isinstance(around, dict):
+            if detail["type"] == "invalid_key":
+                return self._remove_invalid_keys(location[:-1], around)
+            if detail["type"] == "extra_forbidden" and self._rename_key(location, around, meant_key(detail)):
+                return True
+        return self._repair_value(location, is_unknown_key=detail["type"] == "extra_forbidden")
 
-    def _leave_out(self, location: Location) -> bool:
-        """Take the nearest key away that is there, where that can't change what the rest means."""
+    def _rename_key(self, location: Location, around: dict[Any, Any], meant: str | None) -> bool:
+        if meant is None or location[-1] not in around or meant in around:
+            return False
+        around[meant] = around.pop(location[-1])
+        self.written[*location[:-1], meant] = str(location[-1])
+        return True
+
+    def _repair_value(self, location: Location, *, is_unknown_key: bool) -> bool:
+        if is_unknown_key and location[:-1] in _PARTS:
+            return self._replace(location, None, _PARTS[location[:-1]])
+        for repair in _REPAIRS:
+            if repair.applies_to(location):
+                return self._replace(location[: len(repair.at)], repair.value, repair.unsure)
+        if location[:1] == ("versions",) and len(location) > 1:
+            return self._repair_version(location, is_unknown_key=is_unknown_key)
+        return self._remove_nearest(location)
+
+    def _remove_invalid_keys(self, location: Location, around: dict[Any, Any]) -> bool:
+        invalid = [key for key in around if not isinstance(key, str)]
+        for key in invalid:
+            del around[key]
+        by_bounds = _any_of(_under(_part_of((*location, ""))), _under(("caught_by",)))
+        self.unsure.append(_PARTS.get(location, by_bounds))
+        return bool(invalid)
+
+    def _repair_version(self, location: Location, *, is_unknown_key: bool) -> bool:
+        at, version = location[:2], self._at(location[:2])
+        if not isinstance(version, dict) or location[2:3] == ("name",):
+            return self._repair_name(at, version)
+        key = location[2] if len(location) > 2 else ""  # noqa: PLR2004 - ("versions", index, key).
+        if key == "expect":
+            return self._remove_nearest(location)
+        if key in STEPS:
+            return self._repair_step(location, version, is_unknown_key=is_unknown_key)
+        if key == "train":
+            keys = (_under((*at, "expect", name)) for name in ("null_keys", "duplicate_keys"))
+            return self._replace((*at, key), None, _any_of(_TABLE, _under(("pipeline",)), *keys))
+        if key == "expect_error":
+            return self._replace((*at, key), "UNKNOWN", _under((*at, key)))
+        return self._replace((*at, key), None, _any_of(_under((*at, key)), lambda other: other == at))
+
+    def _repair_name(self, at: Location, version: object) -> bool:
+        name = f"version_{at[1]}"
+        if isinstance(version, dict):
+            version["name"] = name
+            self.replaced.add((*at, "name"))
+            self.unsure.append(_any_of(_names_a_version, _under((*at, "name"))))
+        else:
+            self._at(at[:1])[at[1]] = {"name": name, Sql.kind: _ANY_STATEMENT}
+            self.replaced.add(at)
+            self.unsure.append(_any_of(_names_a_version, _under(at)))
+        return True
+
+    def _repair_step(self, location: Location, version: dict[Any, Any], *, is_unknown_key: bool) -> bool:
+        """Remove an optional key of a step, or replace the step by one that may have done anything."""
+        at, kind = location[:2], str(location[2])
+        step = STEPS[kind]
+        if len(location) > 3 and not is_unknown_key and isinstance(version[kind], dict):  # noqa: PLR2004
+            key = str(location[3])
+            optional = {
+                key_of(step, name) or name
+                for name, each in step.model_fields.items()
+                if not each.is_required()
+            }
+            if key == "from":
+                return self._replace((*at, kind, key), _ANY_SOURCE, _under((*at, kind)))
+            if key in optional - {*step.column_keys, *step.keys_of_short_form} and key in version[kind]:
+                return self._replace((*at, kind, key), None, _under((*at, kind, key)))
+        del version[kind]
+        self.replaced.add((*at, kind))
+        can_add_columns = step.may_add_column is not Step.may_add_column
+        version[Sql.kind] = _ANY_STATEMENT if can_add_columns else _NO_STATEMENT
+        self.unsure.append(lambda other: other[:2] == at and (other == at or other[2] in (*STEPS, "commits")))
+        self.unsure.append(_under(("matrix",)))
+        return True
+
+    def _remove_nearest(self, location: Location) -> bool:
+        """Remove the nearest existing key, if nothing elsewhere depends on it."""
         while location:
             around = self._at(location[:-1])
             if isinstance(around, dict) and location[-1] in around:
@@ -62,8 +163,20 @@ class Mended:
             location = location[:-1]
         if not _stands_alone(location):
             return False
-        del around[location[-1]]
-        self.unsure |= {location[:-1], ("caught_by",)}
+        return self._replace(location, None, _any_of(_under(_part_of(location)), _under(("caught_by",))))
+
+    def _replace(self, location: Location, value: object, unsure: Unsure) -> bool:
+        around = self._at(location[:-1])
+        if isinstance(around, list) and value is not None:
+            around[int(location[-1])] = copy.deepcopy(value)
+        elif not isinstance(around, dict) or (value is None and location[-1] not in around):
+            return False
+        elif value is None:
+            del around[location[-1]]
+        else:
+            around[location[-1]] = copy.deepcopy(value)
+        self.unsure.append(unsure)
+        self.replaced.add(location)
         return True
 
     def _at(self, location: Location) -> Any:
@@ -80,48 +193,151 @@ class Mended:
 
 
 def validated(values: Any) -> Scenario:
-    """The scenario that a file's values are.
+    """Return the scenario of a file's values.
 
     Raises:
-        ValidationError: Their form is wrong.
-        PydanticSerializationError: Some of their text is none that a file could hold.
+        ValidationError: A value has the wrong type.
+        PydanticSerializationError: Some of the text can't be in any file.
     """
     scenario = Scenario.model_validate(values, by_alias=True, by_name=False)
     scenario.model_dump_json()
     return scenario
 
 
-def mend(values: Any, error: ValidationError) -> tuple[Scenario | None, list[Problem], Mended]:
-    """The scenario that is likely to be meant.
+def recover(values: Any, error: ValidationError) -> tuple[Scenario | None, list[Problem], Repaired]:
+    """Return a scenario that is as close as possible to the one that is meant.
 
     Args:
-        values: The file's, which don't change.
-        error: What is wrong with their form.
+        values: The file's values, which stay unchanged.
+        error: The validator's errors.
 
     Returns:
-        The scenario, or none where nobody can tell; all mistakes of form; and by what to tell those that
-        the scenario has besides.
+        The scenario, or ``None`` if the values can't be repaired; a problem for each of the validator's
+        errors; and the repairs, which decide which further problems of the scenario are the file's own.
     """
-    mended = Mended(copy.deepcopy(values))
+    repaired = Repaired(copy.deepcopy(values))
     details = details_of(error, values)
     problems = list(problems_of(details))
-    for _ in range(_ATTEMPTS):
-        if not mended.put_right(details):
+    for _ in range(_MAX_ATTEMPTS):
+        if not repaired.repair(details):
             break
         try:
-            return validated(mended.values), problems, mended
+            return validated(repaired.values), problems, repaired
         except PydanticSerializationError:
             break
         except ValidationError as left:
-            details = details_of(left, mended.values)
-            problems += mended.told(problems_of(details))
-    return None, problems, mended
+            details = details_of(left, repaired.values)
+            problems += repaired.own_problems(problems_of(details))
+    return None, problems, repaired
 
 
 def _stands_alone(location: Location) -> bool:
-    """Whether nothing elsewhere in the file depends on a value: on bounds, and on how models are fitted."""
+    """Return whether nothing elsewhere in the file depends on a value: a bound, or an option of a model."""
     return (
-        location[:1] == ("every",)
+        location[:1] in (("every",), ("publish",))
         or location[2:3] == ("expect",)
-        or (location[:1] == ("pipeline",) and location[1:2] in (("model",), ("explainer",)))
+        or (location[:1] == ("pipeline",) and location[1:2] in (("model",), ("explainer",), ("split",)))
     ) and len(location) > 1
+
+
+def _part_of(location: Location) -> Location:
+    """Return the location of the part of the file whose meaning a value decides: a bound, or options."""
+    if location[:1] == ("every",) or location[2:3] == ("expect",):
+        root = 1 if location[0] == "every" else 3
+        by_name = len(location) > root and location[root] in _EXPECTED_BY_NAME
+        return location[: root + (2 if by_name else 1)]
+    return location[:-1]
+
+
+def _under(location: tuple[str | int, ...]) -> Unsure:
+    """Problems at a location or inside it."""
+    return lambda other: other[: len(location)] == location
+
+
+def _any_of(*unsure: Unsure) -> Unsure:
+    return lambda location: any(each(location) for each in unsure)
+
+
+def _names_a_version(location: Location) -> bool:
+    """Problems of values that refer to versions by their names."""
+    return (
+        location[-1:] in (("since",), ("same_data_as",))
+        or location[:1]
+        in (
+            ("caught_by",),
+            ("verdict",),
+            ("matrix",),
+        )
+        or location[2:3] == (Restore.kind,)
+    )
+
+
+def _bounds_on(*keys: str) -> Unsure:
+    """Problems of some of the expectations, of any version."""
+    return lambda location: (
+        (location[:1] == ("every",) and location[1:2] != () and location[1] in keys)
+        or (location[2:3] == ("expect",) and location[3:4] != () and location[3] in keys)
+    )
+
+
+def _in_steps(location: Location) -> bool:
+    return location[:1] == ("versions",) and location[2:3] != () and location[2] in STEPS
+
+
+_ANY_STATEMENT = f"DESCRIBE {TABLE} -- *"
+"""A step that may have added any column."""
+_NO_STATEMENT = f"DESCRIBE {TABLE}"
+"""A step that has added no column."""
+_ANY_SOURCE = {"path": "abfss://unknown@unknown.dfs.core.windows.net/unknown", "format": "csv"}
+"""A source that may have any columns."""
+_ANY_LABEL = {"column": "unknown", "positive": ["unknown"], "negative": ["other"]}
+_MATRIX = _under(("matrix",))
+_FEATURES = _any_of(
+    _under(("pipeline", "features")),
+    _under(("pipeline", "categorical")),
+    _under(("pipeline", "optional")),
+    _bounds_on("coefficients", "explanations", "schema", "nulls"),
+    lambda location: location == ("pipeline",),
+    _MATRIX,
+)
+"""Problems of features, and of bounds on them."""
+_DERIVED = _any_of(_under(("pipeline", "label")), _under(("table", "key")), _FEATURES)
+"""Problems of columns that may be derived."""
+_TABLE = _any_of(_under(("table",)), _in_steps, _bounds_on("schema"), _FEATURES)
+"""Problems of the table, of the steps, and of columns."""
+_PIPELINE = _any_of(_under(("pipeline",)), _bounds_on("metrics"), _FEATURES)
+"""Problems of the pipeline, and of bounds on what it measures."""
+_VERSIONS = _any_of(_under(("versions",)), _names_a_version, _under(("every",)), _under(("publish",)))
+_VERDICT = _any_of(_under(("verdict",)), _under(("caught_by",)))
+
+_PARTS: Mapping[Location, Unsure] = {(): _MATRIX, ("table",): _TABLE, ("pipeline",): _PIPELINE}
+"""Location of a part of the file to the problems that an unknown key in it may cause."""
+_EXPECTED_BY_NAME = ("metrics", "coefficients", "nulls")
+"""Expectations that are mappings of names to bounds."""
+_REPAIRS = (
+    Repair(("name",), _under(("name",)), "unknown"),
+    Repair(("description",), _under(("description",))),
+    Repair(("seed",), _MATRIX),
+    Repair(("verdict",), _VERDICT),
+    Repair(("caught_by",), _VERDICT),
+    Repair(("matrix",), _MATRIX),
+    Repair(("table", "name"), _MATRIX),
+    Repair(("table", "source"), _any_of(_under(("table", "source")), _MATRIX), _ANY_SOURCE),
+    Repair(("table", "uri"), _any_of(_under(("table", "uri")), _MATRIX), _ANY_SOURCE["path"]),
+    Repair(("table", "key"), _TABLE, "unknown"),
+    Repair(("pipeline", "label"), _any_of(_under(("pipeline", "label")), _bounds_on("schema")), _ANY_LABEL),
+    Repair(("pipeline", "filter"), _MATRIX),
+    Repair(("pipeline", "impute"), _MATRIX),
+    Repair(("pipeline", "derive"), _DERIVED),
+    Repair(("pipeline", "features"), _FEATURES),
+    Repair(("pipeline", "categorical"), _FEATURES),
+    Repair(("pipeline", "optional"), _FEATURES),
+    Repair(("pipeline", "metrics"), _PIPELINE),
+    Repair(("pipeline", "use"), _PIPELINE),
+    Repair(("pipeline", "with"), _under(("pipeline",))),
+    Repair(("pipeline",), _PIPELINE, {"label": _ANY_LABEL, "features": ["unknown"]}, is_whole=True),
+    Repair(("table",), _TABLE, {"source": _ANY_SOURCE, "key": "unknown"}, is_whole=True),
+    Repair(("every",), _VERDICT, is_whole=True),
+    Repair(("publish",), _MATRIX, is_whole=True),
+    Repair(("versions",), _VERSIONS, [{"name": "unknown", Sql.kind: _ANY_STATEMENT}], is_whole=True),
+)

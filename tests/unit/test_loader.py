@@ -72,7 +72,7 @@ def test_a_mistake_is_reported_with_its_file_and_line(file: Path, request: pytes
 def test_update_rewrites_an_expectation_in_place(tmp_path: Path) -> None:
     """With ``--update``, outdated, missing and surplus expectations of a file become today's messages."""
     file = tmp_path / "bad.yaml"
-    text = (BAD / "at_unknown.yaml").read_text(encoding="utf-8").replace(str(BAD), "{folder}")
+    text = (BAD / "at_unknown.yaml").read_text(encoding="utf-8").replace("data/", f"{BAD}/data/")
     body = text.partition("\n")[2]
     for comments in (f"{_MARK}3: outdated\n", "", f"{_MARK}1: outdated\n" * 2):
         file.write_text(comments + body, encoding="utf-8")
