@@ -1,4 +1,4 @@
-"""A scenario resolved for one target: what is decided before a run."""
+"""Resolution of a scenario for one target: from scenario, settings and target to the plan of a run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from harness.wheel import content_version
 
 
 def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> Plan:
-    """Everything decided: the job's only input.
+    """Resolve a scenario for a target to the plan of a run: the job's only input.
 
     Raises:
-        ScenarioError: A run that bounds name is not there, or can't be compared with.
+        ScenarioError: A run that bounds refer to doesn't exist, or can't be compared with.
     """
     scenario = loaded.scenario
     folder = Path(loaded.document.file).parent
-    baselines = _baselines(loaded, folder, settings)
+    baselines = _read_baselines(loaded, folder, settings)
     existing = absolute(scenario.table.uri, folder) if scenario.table.uri is not None else None
     environment = target.environment(size_of(scenario, loaded.sources, existing), scenario.publish.to)
     return Plan(
@@ -37,16 +37,16 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> 
         scenario_file=loaded.document.file,
         scenario_sha256=loaded.sha256,
         environment=environment,
-        sources={name: target.place(data_of(source)) for name, source in loaded.sources.items()},
+        sources={name: target.place(describe_source(source)) for name, source in loaded.sources.items()},
         code={} if loaded.code is None else dict(loaded.code.files),
         existing_table=target.existing_table(existing) if existing is not None else None,
         baselines=baselines,
-        settings=tuple(_in_force(settings, environment, scenario.publish.to)),
+        settings=tuple(_list_effective_settings(settings, environment, scenario.publish.to)),
     )
 
 
-def data_of(source: SourceFile) -> SourceData:
-    """What a plan says of a source; a single file's content by its digest."""
+def describe_source(source: SourceFile) -> SourceData:
+    """Describe a source as a plan does; the content of a single file by its digest."""
     return SourceData(
         uri=source.uri,
         format=source.format,
@@ -55,23 +55,23 @@ def data_of(source: SourceFile) -> SourceData:
     )
 
 
-def _baselines(loaded: LoadedScenario, folder: Path, settings: Settings) -> Baselines:
-    """What other runs have found; a mistake is told with its line."""
+def _read_baselines(loaded: LoadedScenario, folder: Path, settings: Settings) -> Baselines:
+    """Read the results of other runs that bounds refer to; errors get their line in the scenario file."""
     try:
         return read_baselines(loaded.scenario, folder, settings.runs)
     except ScenarioError as error:
         raise loaded.document.error(list(error.problems)) from error
 
 
-def _in_force(settings: Settings, environment: Environment, store: str) -> Iterator[Setting]:
-    """The settings as they are in force: a target has places of its own where nobody has named others."""
-    own = {
+def _list_effective_settings(settings: Settings, environment: Environment, store: str) -> Iterator[Setting]:
+    """Yield the settings that a run uses: the target chooses URIs that no setting gives."""
+    resolved = {
         "lake": environment.lake,
         f"{STORES}{store}": environment.model_store,
         "tracking_uri": environment.tracking_uri,
     }
     for setting in settings:
-        value = own.get(setting.name, setting.value)
+        value = resolved.get(setting.name, setting.value)
         if value == setting.value:
             yield setting
         else:

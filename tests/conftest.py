@@ -101,8 +101,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 def loans(spark: SparkSession) -> Loans:
     from harness.job.table_io import read_source
     from harness.loading.loader import load_scenario
-    from harness.resolve import data_of
+    from harness.resolve import describe_source
 
     loaded = load_scenario(str(SCENARIOS / "three_versions.yaml"))
     [found] = loaded.sources.values()
-    return Loans(loaded.scenario, read_source(spark, data_of(found)).persist())
+    return Loans(loaded.scenario, read_source(spark, describe_source(found)).persist())

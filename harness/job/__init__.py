@@ -1,1 +1,1 @@
-"""All that runs beside Spark. It never asks where it runs: what differs between places is in the plan."""
+"""Everything that runs beside Spark. It never asks where: the plan holds what differs between targets."""

@@ -1,13 +1,12 @@
-"""``python -m harness.job PLAN RESULT [EVENTS] [--run-id ID] [--source PATH=URI]...``: from plan to result.
+"""The job's entry point: ``python -m harness.job PLAN RESULT [EVENTS] [--run-id ID] [--source PATH=URI]...``.
 
-The first two are files, or ``-``: the plan from standard input, the result as one line on standard output.
+PLAN and RESULT are files, or ``-``: the plan from standard input, the result as one line on standard output.
 
-What it says of itself while it runs goes to standard output, one JSON line per event, and into the file
-EVENTS where one is named; everything else that it or Spark has to say goes to standard error.
+Events go to standard output, one JSON line each, and to the file EVENTS if it is given. Everything else that
+the job or Spark prints goes to standard error.
 
-A plan that is run again and again has neither the name of each run nor, before it was deployed, the places of
-its rows: ``--run-id`` and ``--source`` stand in for what it says of them. PATH is a source as the scenario
-writes it.
+A plan that runs on a schedule can't know the id of each run, and not always where its sources will be:
+``--run-id`` and ``--source`` override the plan. PATH is a source as the scenario names it.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from harness.errors import HarnessError, UsageError
 from harness.events import Event
 from harness.files import write_text
 from harness.job.clock import Clock
-from harness.job.event_file import Mirror
+from harness.job.event_file import EventFile
 from harness.plan import Plan, SourceData
 from harness.results import Result
 
@@ -40,51 +39,52 @@ _STREAM = "-"
 
 
 def main(arguments: list[str]) -> int:
-    """Run one plan; the exit code is the result's."""
-    given = _parse(arguments)
+    """Run one plan, and return the exit code of its result."""
+    options = _parse(arguments)
     try:
-        plan = _read_plan(given)
+        plan = _read_plan(options)
     except HarnessError as error:
         sys.stderr.write(f"{error}\n")
         return int(error.exit_code)
-    mirror = Mirror(Path(given.events)) if given.events else None
-    # Spark starts Python workers by this name; any other Python may lack the packages.
+    event_file = EventFile(Path(options.events)) if options.events else None
+    # Spark starts its Python workers with this interpreter; another one may lack the packages.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    clock = Clock(lambda event: _say(event, mirror))
+    clock = Clock(lambda event: _emit(event, event_file))
     started = datetime.now(UTC)
     with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="harness-") as scratch:
-        # The JVM takes seconds to come up; MLflow is imported and its store opened meanwhile.
+        # The JVM takes seconds to start. Meanwhile, MLflow is imported and its store opened.
         tracker = pool.submit(_open_tracker, plan)
         with clock.step("session"):
             session = importlib.import_module("harness.job.spark_session")
-            found = session.is_open()
+            is_shared = session.has_active_session()
             spark = session.open_session(plan.environment)
-        interrupted = _take_signals()
-        job = importlib.import_module("harness.job.main")
-        result = job.run(job.Job(plan, clock, spark, tracker, Path(scratch), interrupted, started))
+        interrupted = _handle_signals()
+        job = importlib.import_module("harness.job.running_job")
+        steps = importlib.import_module("harness.job.main")
+        result = steps.run(job.Job(plan, clock, spark, tracker, Path(scratch), interrupted, started))
         try:
-            _hand_back(result, given.result)
-            if mirror is not None:
-                mirror.write()
+            _write_result(result, options.result)
+            if event_file is not None:
+                event_file.write()
         except HarnessError as error:
             sys.stderr.write(f"{error}\n")
             return int(error.exit_code)
-        # Who brought it along goes on with it.
-        if not found:
+        # A session that we did not create is left running.
+        if not is_shared:
             spark.stop()
     return int(result.exit_code)
 
 
 def entry() -> None:
-    """The command ``harness-job``, as a cluster calls it: inside its own process.
+    """Run the job as the command ``harness-job``, inside the process of a cluster.
 
     Raises:
-        SystemExit: Every verdict but a pass is one, so that whoever started the job sees it end badly.
+        SystemExit: The verdict is not a pass; whoever started the job sees that it failed.
     """
     code = main(sys.argv[1:])
-    # A cluster takes every exit for a fault, also one with the code 0.
+    # A cluster treats every exit as a failure, even one with code 0.
     if code:
-        raise SystemExit(f"The scenario's run ended with exit code {code}; its result tells why.")
+        raise SystemExit(f"The run of the scenario ended with exit code {code}; see its result.")
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -97,28 +97,29 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _read_plan(given: argparse.Namespace) -> Plan:
-    text = sys.stdin.read() if given.plan == _STREAM else Path(given.plan).read_text(encoding="utf-8")
+def _read_plan(options: argparse.Namespace) -> Plan:
+    """Read the plan, and apply the options that override it."""
+    text = sys.stdin.read() if options.plan == _STREAM else Path(options.plan).read_text(encoding="utf-8")
     plan = Plan.model_validate_json(text)
-    placed = dict(_placed(plan, text) for text in given.source)
-    plan = plan.model_copy(update={"sources": {**plan.sources, **placed}})
-    return plan.model_copy(update={"run_id": given.run_id}) if given.run_id else plan
+    moved = dict(_move_source(plan, text) for text in options.source)
+    plan = plan.model_copy(update={"sources": {**plan.sources, **moved}})
+    return plan.model_copy(update={"run_id": options.run_id}) if options.run_id else plan
 
 
-def _placed(plan: Plan, given: str) -> tuple[str, SourceData]:
-    """One of the plan's sources at another place, by ``PATH=URI``; both may have such signs in them."""
+def _move_source(plan: Plan, option: str) -> tuple[str, SourceData]:
+    """Return one of the plan's sources with the URI from ``PATH=URI``, both of which may contain a ``=``."""
     for name in sorted(plan.sources, key=len, reverse=True):
-        if given.startswith(f"{name}="):
-            uri = given.removeprefix(f"{name}=")
+        if option.startswith(f"{name}="):
+            uri = option.removeprefix(f"{name}=")
             return name, plan.sources[name].model_copy(update={"uri": uri})
     raise UsageError(
-        f"--source {given}: the plan has no such source.",
-        remedy=f"It has {', '.join(plan.sources) or 'none'}; say PATH=URI.",
+        f"--source {option}: the plan has no such source.",
+        remedy=f"Its sources: {', '.join(plan.sources) or 'none'}. Write PATH=URI.",
     )
 
 
 def _open_tracker(plan: Plan) -> Tracker:
-    # Before MLflow is imported: it reads its environment then.
+    # MLflow reads its environment when it is imported.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from harness.job.mlflow_tracker import Tracker
@@ -126,17 +127,17 @@ def _open_tracker(plan: Plan) -> Tracker:
     return Tracker(plan)
 
 
-def _hand_back(result: Result, file: str) -> None:
+def _write_result(result: Result, file: str) -> None:
     if file == _STREAM:
         _write_line(result.to_line())
     else:
         write_text(Path(file), result.model_dump_json(indent=2, by_alias=True) + "\n")
 
 
-def _say(event: Event, mirror: Mirror | None) -> None:
+def _emit(event: Event, event_file: EventFile | None) -> None:
     _write_line(event.to_line())
-    if mirror is not None:
-        mirror.tell(event)
+    if event_file is not None:
+        event_file.add(event)
 
 
 def _write_line(line: str) -> None:
@@ -144,14 +145,14 @@ def _write_line(line: str) -> None:
     sys.stdout.flush()
 
 
-def _take_signals() -> threading.Event:
-    """Let Ctrl-C and a request to end interrupt the main thread, once.
+def _handle_signals() -> threading.Event:
+    """Let the first Ctrl-C or request to terminate interrupt the main thread, and return its flag.
 
-    It is remembered: what breaks in other threads thereupon is no fault of theirs.
+    The flag is kept because the interrupt can cause errors in other threads, which are not their fault.
     """
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        return interrupted  # Signals are for whoever has the main thread.
+        return interrupted  # Only the main thread receives signals.
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         if not interrupted.is_set():

@@ -14,9 +14,9 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from harness.errors import Location
-from harness.job.spark_errors import blamed_on_step
-from harness.job.step_rows import Sources, brought_names, make_rows, place_of
-from harness.job.table_io import is_unreadable, quoted, unreadable
+from harness.job.spark_errors import attribute_step_error
+from harness.job.step_rows import Sources, list_column_names, make_rows, source_location
+from harness.job.table_io import is_format_error, quote_name, unreadable_source_error
 from harness.plan import Plan
 from harness.scenario.model import Version
 from harness.scenario.read_step import Read
@@ -62,7 +62,7 @@ class Work:
     @property
     def sql_name(self) -> str:
         """The table's name in a SQL statement."""
-        return f"delta.{quoted(self.plan.table_uri)}"
+        return f"delta.{quote_name(self.plan.table_uri)}"
 
     def rows(self, step: Rows) -> DataFrame:
         """Return the rows that a step brings."""
@@ -78,7 +78,7 @@ def apply_step(work: Work) -> None:
     """
     version = work.version
     with (
-        blamed_on_step(f"version '{version.name}' can't be made, its {version.kind} fails", work.at),
+        attribute_step_error(f"version '{version.name}' can't be made, its {version.kind} fails", work.at),
         _blamed_on_file(work),
     ):
         _apply(work, version.step)
@@ -119,11 +119,11 @@ def _blamed_on_file(work: Work) -> Iterator[None]:
         yield
     except (PySparkException, Py4JJavaError) as error:
         step = work.version.step
-        if not isinstance(step, Rows) or not is_unreadable(error):
+        if not isinstance(step, Rows) or not is_format_error(error):
             raise
-        if (data := work.sources.data_of(step)) is None:
+        if (data := work.sources.find_file(step)) is None:
             raise
-        raise unreadable(data, error, place_of(step, work.at)) from error
+        raise unreadable_source_error(data, error, source_location(step, work.at)) from error
 
 
 def _append(work: Work, step: Append) -> None:
@@ -150,7 +150,7 @@ def _column_mapping(work: Work, names: set[str]) -> dict[str, str]:
     for index, version in enumerate(work.plan.scenario.versions):
         step = version.step
         if isinstance(step, Rows) and version.expect_error is None and step.can_add_columns:
-            names |= brought_names(work.sources, step, ("versions", index, version.kind))
+            names |= list_column_names(work.sources, step, ("versions", index, version.kind))
     odd = any(_NOT_IN_PARQUET.search(name) for name in names)
     return {"delta.columnMapping.mode": "name"} if odd else {}
 
@@ -163,9 +163,9 @@ def _merge(work: Work, step: Merge) -> None:
     """Merge by name: columns that the rows lack stay unchanged, and are null in new rows."""
     rows = work.rows(step)
     keys = step.on or work.plan.scenario.table.key
-    condition = " AND ".join(f"{_OLD}.{quoted(name)} = {_NEW}.{quoted(name)}" for name in keys)
+    condition = " AND ".join(f"{_OLD}.{quote_name(name)} = {_NEW}.{quote_name(name)}" for name in keys)
     merge = work.table.alias(_OLD).merge(rows.alias(_NEW), condition)
-    values: Any = {quoted(name): f"{_NEW}.{quoted(name)}" for name in rows.columns}
+    values: Any = {quote_name(name): f"{_NEW}.{quote_name(name)}" for name in rows.columns}
     if step.merge_schema:
         merge = merge.withSchemaEvolution()
     if step.when_matched == "update":
@@ -180,7 +180,7 @@ def _merge(work: Work, step: Merge) -> None:
 
 
 def _update(work: Work, step: Update) -> None:
-    values: Any = {quoted(name): expression for name, expression in step.assign.items()}
+    values: Any = {quote_name(name): expression for name, expression in step.assign.items()}
     work.table.update(step.where or "true", values)
 
 
@@ -189,7 +189,7 @@ def _delete(work: Work, step: Delete) -> None:
 
 
 def _add_columns(work: Work, step: AddColumns) -> None:
-    columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in step.columns.items())
+    columns = ", ".join(f"{quote_name(name)} {kind}" for name, kind in step.columns.items())
     work.spark.sql(f"ALTER TABLE {work.sql_name} ADD COLUMNS ({columns})")
 
 

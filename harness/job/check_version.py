@@ -1,4 +1,4 @@
-"""Every version is looked at before the first training: its size, its fingerprint, its faults."""
+"""Check of every version before the first training: its size, its fingerprint, its problems."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ from pyspark.sql import Column, DataFrame, Row, functions as F, types as T
 
 from harness.errors import ScenarioError
 from harness.job import fingerprint
-from harness.job.data_checks import faults, require_columns
-from harness.job.prepare import HELD_OUT, TARGET, kept, key_text, labelled, number_columns, with_columns
-from harness.job.spark_errors import blamed_on
-from harness.job.table_io import quoted
+from harness.job.data_checks import find_problems, require_columns
+from harness.job.prepare import (
+    HELD_OUT,
+    TARGET,
+    add_feature_columns,
+    add_label,
+    key_text,
+    meets_filter,
+    number_columns,
+)
+from harness.job.spark_errors import attribute_error
+from harness.job.table_io import quote_name
 from harness.pipelines import FOLD, KEY
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
@@ -23,7 +31,7 @@ _INFINITE = "double('infinity'), double('-infinity')"
 
 @dataclass(frozen=True)
 class CheckedVersion:
-    """A version that was looked at; where a model is trained at it, one that it can be trained on."""
+    """A version that was checked; if a model is to be trained at it, that is possible."""
 
     name: str
     version: int
@@ -31,23 +39,24 @@ class CheckedVersion:
     fingerprint: str
     schema: dict[str, str]
     nulls: dict[str, float]
-    """Column to the share of rows in which it is null; empty where there are no rows."""
+    """Column to the share of rows in which it is null; empty if there are no rows."""
     null_keys: int
     duplicate_keys: int
     """Rows beyond the first of each key."""
     filtered_rows: int
     unlabelled_rows: int
     ranges: dict[str, tuple[float, float]]
-    """Numeric feature to its least and greatest value, infinities apart; without those that are all missing,
-    and empty where no model is trained."""
+    """Numeric feature to its smallest and largest finite value; without features that have none, and empty
+    if no model is trained."""
     scenario: Scenario
-    """With the pipeline as it is here: without the optional features that this version lacks."""
+    """The scenario without the optional features that this version lacks."""
     table: DataFrame
     frame: DataFrame
-    """The table with derived columns, label, key, side, fold and probe order; the table alone where no
-    model is trained."""
-    before: DataFrame | None = None
-    """The keys of the version before it in the scenario; none for the first, or where they are not there."""
+    """The table with derived columns, label, key, split, fold and probe order; the plain table if no model
+    is trained."""
+    previous_keys: DataFrame | None = None
+    """The keys of the previous version in the scenario; ``None`` for the first version, or if the previous
+    one lacks a column of the key."""
 
     @property
     def is_trained(self) -> bool:
@@ -56,68 +65,71 @@ class CheckedVersion:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What is looked at in the one pass over a version: of each row, and what is added up of that."""
+class _Query:
+    """What the one pass over a version computes."""
 
     frame: DataFrame
     key: Column
-    facts: list[Column]
-    counts: list[Column]
+    columns: list[Column]
+    """Computed for each row."""
+    aggregates: list[Column]
+    """Computed from these columns, over all rows."""
 
 
 def check_version(table: DataFrame, scenario: Scenario, name: str, number: int) -> CheckedVersion:
-    """Look at one version in one pass.
+    """Check one version in one pass over its rows.
 
     Args:
         table: The version.
-        scenario: What to look for; only where it trains a model at this version, its faults are refused.
-        name: The version's, in the scenario.
+        scenario: The scenario; its requirements are enforced only if a model is trained at this version.
+        name: The version's name in the scenario.
         number: Its Delta version.
 
     Raises:
-        ScenarioError: A model is to be trained at the version, and a column is missing or has a name that
-            the models need, the key is null or not unique, the label has one class only, the training rows
-            are too few, or a feature has no values.
+        ScenarioError: A model is to be trained at the version, and a column is missing or has a reserved
+            name, the key is null or not unique, the label has only one class, there are too few training
+            rows, or a feature has no values.
     """
     pipeline = scenario.pipeline.at(table.columns)
     present = scenario.model_copy(update={"pipeline": pipeline})
     is_trained = scenario.versions[scenario.index_of(name)].is_trained
-    look = _look_for_training(table, scenario, name) if is_trained else _look(table, scenario)
-    with blamed_on("the filter can't be applied", ("pipeline", "filter")):
-        facts = look.frame.select(
+    query = _training_query(table, scenario, name) if is_trained else _key_query(table, scenario)
+    with attribute_error("the filter can't be applied", ("pipeline", "filter")):
+        computed = query.frame.select(
             fingerprint.row_digest(table.schema).alias(fingerprint.DIGEST),
-            look.key.alias(KEY),
-            *(F.expr(f"{quoted(each)} IS NULL AS is_null_{at}") for at, each in enumerate(table.columns)),
-            *look.facts,
+            query.key.alias(KEY),
+            *(F.expr(f"{quote_name(each)} IS NULL AS is_null_{at}") for at, each in enumerate(table.columns)),
+            *query.columns,
         )
-        counts = facts.agg(*fingerprint.aggregates(), *_counts(table.columns), *look.counts).first()
+        aggregates = [*fingerprint.sum_digests(), *_table_aggregates(table.columns), *query.aggregates]
+        counts = computed.agg(*aggregates).first()
     if counts is None:
         raise AssertionError("an aggregate without groups has one row")
-    if is_trained and (problems := faults(counts, look.frame, scenario, pipeline, name)):
+    if is_trained and (problems := find_problems(counts, query.frame, scenario, pipeline, name)):
         raise ScenarioError(problems)
-    return _checked(table, look.frame, present, name, number, counts)
+    return _make_checked_version(table, query.frame, present, name, number, counts)
 
 
-def _checked(
+def _make_checked_version(
     table: DataFrame, frame: DataFrame, scenario: Scenario, name: str, number: int, counts: Row
 ) -> CheckedVersion:
-    found: Mapping[str, Any] = counts.asDict()
-    rows = found["rows"]
+    totals: Mapping[str, Any] = counts.asDict()
+    rows = totals["rows"]
     return CheckedVersion(
         name=name,
         version=number,
         rows=rows,
-        fingerprint=fingerprint.combine(table.schema, found),
+        fingerprint=fingerprint.combine_sums(table.schema, totals),
         schema={field.name: field.dataType.simpleString() for field in table.schema},
-        nulls={each: found[f"nulls_{at}"] / rows for at, each in enumerate(table.columns) if rows},
-        null_keys=found["null_keys"],
-        duplicate_keys=rows - found["null_keys"] - found["keys"],
-        filtered_rows=rows - found.get("kept", rows),
-        unlabelled_rows=found.get("unlabelled", 0),
+        nulls={each: totals[f"nulls_{at}"] / rows for at, each in enumerate(table.columns) if rows},
+        null_keys=totals["null_keys"],
+        duplicate_keys=rows - totals["null_keys"] - totals["keys"],
+        filtered_rows=rows - totals.get("kept", rows),
+        unlabelled_rows=totals.get("unlabelled", 0),
         ranges={
-            feature: (found[f"least_{index}"], found[f"greatest_{index}"])
+            feature: (totals[f"least_{index}"], totals[f"greatest_{index}"])
             for index, feature in enumerate(scenario.pipeline.features)
-            if found.get(f"least_{index}") is not None
+            if totals.get(f"least_{index}") is not None
         },
         scenario=scenario,
         table=table,
@@ -125,37 +137,37 @@ def _checked(
     )
 
 
-def _look(table: DataFrame, scenario: Scenario) -> _Look:
-    """Where no model is trained there is nothing to ask but the key; without its columns all are null."""
-    known = {name.lower() for name in table.columns}
-    has_key = all(name.lower() in known for name in scenario.table.key)
+def _key_query(table: DataFrame, scenario: Scenario) -> _Query:
+    """Return the query if no model is trained: the key alone, null in all rows if it lacks a column."""
+    names = {name.lower() for name in table.columns}
+    has_key = all(name.lower() in names for name in scenario.table.key)
     key = key_text(scenario) if has_key else F.lit(None).cast("string")
-    return _Look(frame=table, key=key, facts=[], counts=[])
+    return _Query(frame=table, key=key, columns=[], aggregates=[])
 
 
-def _look_for_training(table: DataFrame, scenario: Scenario, name: str) -> _Look:
+def _training_query(table: DataFrame, scenario: Scenario, name: str) -> _Query:
     require_columns(table, scenario, name)
-    frame = labelled(with_columns(table, scenario.pipeline), scenario)
+    frame = add_label(add_feature_columns(table, scenario.pipeline), scenario)
     pipeline = scenario.pipeline.at(table.columns)
-    with blamed_on("the filter can't be applied", ("pipeline", "filter")):
-        return _Look(
+    with attribute_error("the filter can't be applied", ("pipeline", "filter")):
+        return _Query(
             frame=frame,
             key=F.col(KEY),
-            facts=_training_facts(frame, scenario, pipeline),
-            counts=_training_counts(pipeline),
+            columns=_training_columns(frame, scenario, pipeline),
+            aggregates=_training_aggregates(pipeline),
         )
 
 
-def _training_facts(frame: DataFrame, scenario: Scenario, pipeline: Pipeline) -> list[Column]:
-    """What is asked of each row, each once: what is added up below refers to it by name."""
+def _training_columns(frame: DataFrame, scenario: Scenario, pipeline: Pipeline) -> list[Column]:
+    """Return what is computed for each row, once; the aggregates below refer to it by name."""
     kinds = {field.name.lower(): field.dataType for field in frame.schema}
-    asked = [
+    expressions = [
         *(
-            f"{_has_value(quoted(name), kinds[name.lower()])} AS has_value_{index}"
+            f"{_has_value(quote_name(name), kinds[name.lower()])} AS has_value_{index}"
             for index, name in enumerate((*pipeline.features, *pipeline.categorical))
         ),
         *(
-            f"CAST({quoted(name)} AS DOUBLE) IN ({_INFINITE}) AS is_infinite_{index}"
+            f"CAST({quote_name(name)} AS DOUBLE) IN ({_INFINITE}) AS is_infinite_{index}"
             for index, name in enumerate(pipeline.features)
         ),
         *(
@@ -167,26 +179,26 @@ def _training_facts(frame: DataFrame, scenario: Scenario, pipeline: Pipeline) ->
     return [
         F.col(FOLD),
         target,
-        kept(scenario).alias("kept"),
-        (kept(scenario) & target.isNotNull() & ~F.col(HELD_OUT)).alias("train"),
-        *(F.expr(each) for each in asked),
+        meets_filter(scenario).alias("kept"),
+        (meets_filter(scenario) & target.isNotNull() & ~F.col(HELD_OUT)).alias("train"),
+        *(F.expr(each) for each in expressions),
     ]
 
 
-def _counts(columns: list[str]) -> list[Column]:
-    counted = {
+def _table_aggregates(columns: list[str]) -> list[Column]:
+    aggregates = {
         "rows": "count(1)",
         "null_keys": f"count_if({KEY} IS NULL)",
         "keys": f"count(DISTINCT {KEY})",
         **{f"nulls_{index}": f"count_if(is_null_{index})" for index in range(len(columns))},
     }
-    return [F.expr(f"{what} AS {name}") for name, what in counted.items()]
+    return [F.expr(f"{expression} AS {name}") for name, expression in aggregates.items()]
 
 
-def _training_counts(pipeline: Pipeline) -> list[Column]:
-    infinite = len(pipeline.features)
-    values = infinite + len(pipeline.categorical)
-    counted = {
+def _training_aggregates(pipeline: Pipeline) -> list[Column]:
+    numeric = len(pipeline.features)
+    features = numeric + len(pipeline.categorical)
+    aggregates = {
         "kept": "count_if(kept)",
         "unlabelled": f"count_if(kept AND {TARGET} IS NULL)",
         "positives": f"count_if(kept AND {TARGET} = 1)",
@@ -195,14 +207,16 @@ def _training_counts(pipeline: Pipeline) -> list[Column]:
         "train_negatives": f"count_if(train AND {TARGET} = 0)",
         "first_fold": f"min(IF(train, {FOLD}, NULL))",
         "last_fold": f"max(IF(train, {FOLD}, NULL))",
-        **{f"values_{index}": f"count_if(train AND has_value_{index})" for index in range(values)},
-        **{f"infinite_{index}": f"count_if(kept AND is_infinite_{index})" for index in range(infinite)},
-        **{f"least_{index}": f"min(finite_{index})" for index in range(infinite)},
-        **{f"greatest_{index}": f"max(finite_{index})" for index in range(infinite)},
+        **{f"values_{index}": f"count_if(train AND has_value_{index})" for index in range(features)},
+        **{f"infinite_{index}": f"count_if(kept AND is_infinite_{index})" for index in range(numeric)},
+        **{f"least_{index}": f"min(finite_{index})" for index in range(numeric)},
+        **{f"greatest_{index}": f"max(finite_{index})" for index in range(numeric)},
     }
-    return [F.expr(f"{what} AS {name}") for name, what in counted.items()]
+    return [F.expr(f"{expression} AS {name}") for name, expression in aggregates.items()]
 
 
 def _has_value(value: str, kind: T.DataType) -> str:
-    there = f"{value} IS NOT NULL"
-    return f"{there} AND NOT isnan(CAST({value} AS DOUBLE))" if isinstance(kind, T.FractionalType) else there
+    present = f"{value} IS NOT NULL"
+    if isinstance(kind, T.FractionalType):
+        return f"{present} AND NOT isnan(CAST({value} AS DOUBLE))"
+    return present

@@ -1,4 +1,4 @@
-"""How long each step takes, and who is told when it starts and ends."""
+"""Timing of a job's steps, and the events that report when each step starts and ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.events import Event, Listener
 
 
 class Clock:
-    """Times the steps of a job, from several threads at once."""
+    """Times the steps of a job; several threads may use it at once."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
@@ -23,42 +23,42 @@ class Clock:
 
     @contextmanager
     def step(self, name: str, version: str | None = None) -> Iterator[Callable[[str], None]]:
-        """Time one step; its end is told only where it ends well. Gives what tells how far it is.
+        """Time a step, and yield a function that reports its progress. Emits "done" only on success.
 
         Raises:
-            InterruptedRunError: No more steps are to be started.
+            InterruptedRunError: The clock was stopped, so no further step may start.
         """
         if self._stopped.is_set():
             raise InterruptedRunError("Another version has failed, or the run was interrupted.")
-        self._tell(Event(name, "started", version))
+        self._emit(Event(name, "started", version))
         start = time.monotonic()
         try:
-            yield lambda detail: self._tell(Event(name, "running", version, detail=detail))
+            yield lambda detail: self._emit(Event(name, "running", version, detail=detail))
         finally:
             elapsed = time.monotonic() - start
             with self._lock:
                 self._seconds[name, version] += elapsed
-        self._tell(Event(name, "done", version, elapsed_s=round(elapsed, 3)))
+        self._emit(Event(name, "done", version, elapsed_s=round(elapsed, 3)))
 
     def stop(self) -> None:
         """Let no further step start."""
         self._stopped.set()
 
-    def of_version(self, version: str) -> dict[str, float]:
-        """Seconds per step of one version."""
-        return {step: round(seconds, 3) for (step, of), seconds in self._so_far() if of == version}
+    def version_timings(self, version: str) -> dict[str, float]:
+        """Return the seconds that each step of one version took."""
+        return {step: round(seconds, 3) for (step, of), seconds in self._recorded() if of == version}
 
-    def totals(self) -> dict[str, float]:
-        """Seconds per step, summed over the versions."""
+    def total_timings(self) -> dict[str, float]:
+        """Return the seconds that each step took, summed over the versions."""
         totals: dict[str, float] = defaultdict(float)
-        for (step, _), seconds in self._so_far():
+        for (step, _), seconds in self._recorded():
             totals[step] += seconds
         return {step: round(seconds, 3) for step, seconds in totals.items()}
 
-    def _so_far(self) -> list[tuple[tuple[str, str | None], float]]:
+    def _recorded(self) -> list[tuple[tuple[str, str | None], float]]:
         with self._lock:
             return list(self._seconds.items())
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         with self._lock:
             self._listener(event)

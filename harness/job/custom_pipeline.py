@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from harness.errors import JobError, Location, Problem, ScenarioError
 from harness.job.models.registry import built_in_pipeline
-from harness.job.spark_errors import storage_fault
+from harness.job.spark_errors import translate_storage_error
 from harness.metrics import R2_OF_CUSTOM
 from harness.pipelines import Context, Explainer, Fitted, Measured, ModelPipeline, Prepared
 from harness.plan import CustomCode, Plan
@@ -151,7 +151,7 @@ class CheckedPipeline:
         try:
             found = getattr(self.custom, step)(*arguments)
         except Exception as error:
-            if storage_fault(error) is not None:
+            if translate_storage_error(error) is not None:
                 raise
             raise JobError(self.reporter.describe(f"in '{step}'", error), remedy=_REMEDY) from error
         if not isinstance(found, expected):

@@ -1,4 +1,4 @@
-"""What is wrong with a version that is to be trained on, each fault where the scenario can mend it."""
+"""Checks of a version that a model is to be trained on; each problem has its location in the scenario."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from harness.pipelines import KEY
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
 from harness.scenario.reserved_names import is_reserved
+from harness.views.formatting import count
 
 
-def inputs(whole: Pipeline, present: Pipeline) -> list[tuple[str, Location]]:
-    """Every feature that a version has, numeric ones first, and where the scenario names it.
+def list_features(whole: Pipeline, present: Pipeline) -> list[tuple[str, Location]]:
+    """Return every feature of a version, numeric ones first, with its location in the scenario.
 
     Args:
-        whole: The pipeline as the scenario has it.
+        whole: The pipeline as written in the scenario.
         present: The same without the features that the version lacks.
     """
     return [
@@ -26,36 +27,38 @@ def inputs(whole: Pipeline, present: Pipeline) -> list[tuple[str, Location]]:
 
 
 def require_columns(table: DataFrame, scenario: Scenario, name: str) -> None:
-    """The key, the label and the features must be there, and no name may be one that the models need.
+    """Require the columns of the key, the label and the features, and that no column has a reserved name.
 
     Args:
         table: The version.
-        scenario: As it was written, with the features that the version may lack.
-        name: The version's.
+        scenario: The scenario as written, with features that the version may lack.
+        name: The version's name.
 
     Raises:
-        ScenarioError: Something is missing, or a name is taken.
+        ScenarioError: A column is missing, or a name is reserved.
     """
     pipeline = scenario.pipeline
-    features = inputs(pipeline, pipeline.at(table.columns))
-    wanted: list[tuple[str, Location]] = [
+    features = list_features(pipeline, pipeline.at(table.columns))
+    required: list[tuple[str, Location]] = [
         *((part, ("table", "key", index)) for index, part in enumerate(scenario.table.key)),
         (pipeline.label.column, ("pipeline", "label", "column")),
         *features,
     ]
-    known = {each.lower() for each in (*table.columns, *pipeline.derive)}
+    available = {each.lower() for each in (*table.columns, *pipeline.derive)}
     problems = [
-        Problem(f"the table has no column '{each}'.", at) for each, at in wanted if each.lower() not in known
+        Problem(f"the table has no column '{each}'.", at)
+        for each, at in required
+        if each.lower() not in available
     ]
     if not features:
         problems.append(_no_features(pipeline, name))
     problems += [
-        Problem(f"column '{each}' of the table has a name that the models need; rename it.", ("table",))
+        Problem(f"the table's column '{each}' has a name that the models need; rename it.", ("table",))
         for each in table.columns
         if is_reserved(each)
     ]
     problems += [
-        Problem(f"'{each}' is a name that the models need; take another.", ("pipeline", "derive", each))
+        Problem(f"'{each}' is a name that the models need; choose another.", ("pipeline", "derive", each))
         for each in pipeline.derive
         if is_reserved(each)
     ]
@@ -66,59 +69,63 @@ def require_columns(table: DataFrame, scenario: Scenario, name: str) -> None:
 def _no_features(pipeline: Pipeline, name: str) -> Problem:
     features = ", ".join((*pipeline.features, *pipeline.categorical))
     message = (
-        f"version '{name}' has none of the features, which are all optional: {features}; "
-        "say 'train: false' of it, or add a feature that it has."
+        f"version '{name}' has none of the features, which are all optional: {features}. "
+        "Set 'train: false' for it, or add a feature that it has."
     )
     return Problem(message, ("pipeline", "optional"))
 
 
-def faults(counts: Row, frame: DataFrame, scenario: Scenario, present: Pipeline, name: str) -> list[Problem]:
-    """Why a version can't be trained on; none where it can.
+def find_problems(
+    counts: Row, frame: DataFrame, scenario: Scenario, present: Pipeline, name: str
+) -> list[Problem]:
+    """Return why a model can't be trained on a version; an empty list if it can.
 
     Args:
-        counts: What was counted of it.
-        frame: Its rows.
-        scenario: As it was written.
-        present: Its pipeline, without the features that the version lacks.
-        name: The version's.
+        counts: Counts over the version's rows.
+        frame: The rows.
+        scenario: The scenario as written.
+        present: The version's pipeline, without the features that the version lacks.
+        name: The version's name.
     """
     return (
-        _key_problems(counts, frame, scenario, name)
-        or _filter_problems(counts, name)
+        _find_key_problems(counts, frame, scenario, name)
+        or _find_filter_problems(counts, name)
         or [
-            *_label_problems(counts, scenario, name),
-            *_feature_problems(counts, inputs(scenario.pipeline, present), len(present.features), name),
+            *_find_label_problems(counts, scenario, name),
+            *_find_feature_problems(
+                counts, list_features(scenario.pipeline, present), len(present.features), name
+            ),
         ]
     )
 
 
-def _key_problems(counts: Row, frame: DataFrame, scenario: Scenario, name: str) -> list[Problem]:
+def _find_key_problems(counts: Row, frame: DataFrame, scenario: Scenario, name: str) -> list[Problem]:
     at: Location = ("table", "key")
     key = ", ".join(scenario.table.key)
     if counts["rows"] == 0:
         return [Problem(f"version '{name}' has no rows.", ("versions", scenario.index_of(name)))]
     if counts["null_keys"]:
-        return [Problem(f"key '{key}' is null in {counts['null_keys']} rows of version '{name}'.", at)]
+        return [
+            Problem(f"key '{key}' is null in {count(counts['null_keys'], 'row')} of version '{name}'.", at)
+        ]
     if counts["keys"] < counts["rows"]:
         parts = F.array(*(column(part).cast("string") for part in scenario.table.key))
         doubled = frame.groupBy(parts.alias(KEY)).count().where("count > 1").orderBy(KEY).first()
         example = f", such as '{', '.join(doubled[KEY])}' ({doubled['count']} times)" if doubled else ""
-        twice = counts["rows"] - counts["keys"]
-        return [
-            Problem(f"key '{key}' is not unique in version '{name}': {twice} rows too many{example}.", at)
-        ]
+        extra = count(counts["rows"] - counts["keys"], "row")
+        return [Problem(f"key '{key}' is not unique in version '{name}': {extra} too many{example}.", at)]
     return []
 
 
-def _filter_problems(counts: Row, name: str) -> list[Problem]:
+def _find_filter_problems(counts: Row, name: str) -> list[Problem]:
     if counts["kept"]:
         return []
-    message = f"no row of version '{name}' meets the filter; it leaves out all {counts['rows']} rows."
+    message = f"the filter excludes all {count(counts['rows'], 'row')} of version '{name}'."
     return [Problem(message, ("pipeline", "filter"))]
 
 
-def _label_problems(counts: Row, scenario: Scenario, name: str) -> list[Problem]:
-    column = scenario.pipeline.label.column
+def _find_label_problems(counts: Row, scenario: Scenario, name: str) -> list[Problem]:
+    label = scenario.pipeline.label.column
     problems: list[Problem] = []
     for kind in ("positive", "negative"):
         at: Location = ("pipeline", "label", kind)
@@ -126,31 +133,31 @@ def _label_problems(counts: Row, scenario: Scenario, name: str) -> list[Problem]
             other = "negative" if kind == "positive" else "positive"
             problems.append(
                 Problem(
-                    f"label '{column}' has one class only in version '{name}': "
-                    f"{counts[f'{other}s']} rows are {other}, none is {kind}; "
-                    f"{counts['unlabelled']} rows have a value in neither list.",
+                    f"label '{label}' has only one class in version '{name}': "
+                    f"{count(counts[f'{other}s'], f'{other} row')}, no {kind} one, "
+                    f"and {count(counts['unlabelled'], 'row')} with a value in neither list.",
                     at,
                 )
             )
         elif counts[f"train_{kind}s"] == 0:
             problems.append(
                 Problem(
-                    f"version '{name}' has {counts[f'{kind}s']} {kind} rows, but all of them are held out; "
-                    "lower split.test, take another seed, or bring more rows.",
+                    f"version '{name}' has {count(counts[f'{kind}s'], f'{kind} row')}, but none is in the "
+                    "training rows: lower split.test, choose another seed, or add rows.",
                     at,
                 )
             )
     if not problems and counts["first_fold"] == counts["last_fold"]:
         rows = counts["train_positives"] + counts["train_negatives"]
         message = (
-            f"version '{name}' has {rows} training rows only, which all fall into one fold; "
-            "take another seed, or bring more rows."
+            f"version '{name}' has only {count(rows, 'training row')}, all in one fold: "
+            "choose another seed, or add rows."
         )
         problems.append(Problem(message, ("pipeline", "model", "folds")))
     return problems
 
 
-def _feature_problems(
+def _find_feature_problems(
     counts: Row, features: list[tuple[str, Location]], numeric: int, name: str
 ) -> list[Problem]:
     if counts["train_positives"] + counts["train_negatives"] == 0:
@@ -162,8 +169,6 @@ def _feature_problems(
                 Problem(f"feature '{feature}' is null in all training rows of version '{name}'.", at)
             )
         elif index < numeric and counts[f"infinite_{index}"]:
-            rows = counts[f"infinite_{index}"]
-            problems.append(
-                Problem(f"feature '{feature}' is infinite in {rows} rows of version '{name}'.", at)
-            )
+            rows = count(counts[f"infinite_{index}"], "row")
+            problems.append(Problem(f"feature '{feature}' is infinite in {rows} of version '{name}'.", at))
     return problems

@@ -1,4 +1,4 @@
-"""How the values of each feature are distributed at a version, in bins that are the same at every version."""
+"""Distribution of each feature's values at a version, in bins that are the same at every version."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pyspark.sql import Column, DataFrame, Window, functions as F
 
 from harness.errors import ScenarioError
 from harness.job.check_version import CheckedVersion
-from harness.job.prepare import EQUALS, category_columns, number_columns, with_columns
-from harness.job.spark_errors import blamed_on
+from harness.job.prepare import EQUALS, add_feature_columns, category_columns, number_columns
+from harness.job.spark_errors import attribute_error
 from harness.results import Bin
 from harness.scenario.pipeline import Pipeline
 
 BINS = 12
 OTHER = "other"
-"""The last bin of a categorical feature: every value that has none of its own."""
+"""The last bin of a categorical feature, for every value without its own bin."""
 
 _GREATEST = sys.float_info.max
 
@@ -27,105 +27,109 @@ Distributions = dict[str, tuple[Bin, ...]]
 
 @dataclass(frozen=True)
 class Bins:
-    """The bins of every feature, as they are at the first version that is trained and has the feature."""
+    """The bins of every feature, chosen at the first trained version that has the feature."""
 
     numbers: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """Numeric feature to the starts of its bins, rising; the first and the last bin are open."""
+    """Numeric feature to the starts of its bins, rising; the first and last bins are unbounded."""
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Categorical feature to the values that have a bin, the most frequent first."""
+    """Categorical feature to the values with their own bin, the most frequent first."""
 
 
 @dataclass(frozen=True)
-class _Binned:
-    """One feature of a version, with its bins."""
+class _BinnedFeature:
+    """One feature of a version with its bins."""
 
     name: str
     starts: Sequence[float | str]
     bin: Column
-    """The place of a row's bin; null where the value is missing."""
+    """The index of a row's bin; null if the value is missing."""
 
 
 def choose_bins(versions: Sequence[CheckedVersion]) -> Bins:
-    """The bins of every feature.
+    """Choose the bins of every feature.
 
-    A numeric feature has ``BINS`` of the same width between its least and its greatest value, infinities
-    apart; a categorical one has one for each of its ``BINS`` most frequent values, and one for all others.
+    A numeric feature has ``BINS`` bins of equal width between its smallest and largest finite values; a
+    categorical one has a bin for each of its ``BINS`` most frequent values, and one for all others.
 
     Args:
-        versions: Those that a model is trained at, in order.
+        versions: The trained versions, in order.
     """
     numbers: dict[str, tuple[float, ...]] = {}
     categories: dict[str, tuple[str, ...]] = {}
     for version in versions:
         pipeline = version.scenario.pipeline
         for name, (least, greatest) in version.ranges.items():
-            numbers.setdefault(name, starts(least, greatest))
+            numbers.setdefault(name, split_range(least, greatest))
         columns = zip(category_columns(pipeline), pipeline.categorical, strict=True)
         new = {column: name for column, name in columns if name not in categories}
-        categories |= _frequent(version.frame, new) if new else {}
+        categories |= _find_frequent_values(version.frame, new) if new else {}
     return Bins(numbers, categories)
 
 
-def distributions(versions: Sequence[CheckedVersion], bins: Bins) -> list[Distributions]:
-    """Of each version: the number of rows in each bin of each feature that it has; all in one Spark job.
+def count_distributions(versions: Sequence[CheckedVersion], bins: Bins) -> list[Distributions]:
+    """Count, for each version, the rows in each bin of each of its features; all in one Spark job.
 
-    All rows of a version count. Nulls and NaN are in no bin. Where no model is trained, a version may
-    lack what the features are made of: then there is nothing to count.
+    All rows of a version count; nulls and NaN are in no bin. A version at which no model is trained may
+    lack the columns that the features are derived from; then it has no distributions.
     """
-    binned = [_binned(version.scenario.pipeline, bins) for version in versions]
-    found = [_places(version, each) for version, each in zip(versions, binned, strict=True)]
-    there = [
-        rows.select(F.lit(place).alias("version"), "*")
-        for place, rows in enumerate(found)
+    features_of = [_define_bins(version.scenario.pipeline, bins) for version in versions]
+    selected = [_select_bins(version, each) for version, each in zip(versions, features_of, strict=True)]
+    countable = [
+        rows.select(F.lit(index).alias("version"), "*")
+        for index, rows in enumerate(selected)
         if rows is not None
     ]
-    if not there:
+    if not countable:
         return [{} for _ in versions]
-    rows = reduce(DataFrame.unionByName, there).where("bin IS NOT NULL")
+    rows = reduce(DataFrame.unionByName, countable).where("bin IS NOT NULL")
     counted = rows.groupBy("version", "feature", "bin").count().collect()
     counts = {(row["version"], row["feature"], row["bin"]): row["count"] for row in counted}
     return [
         {
             each.name: tuple(
-                Bin(start=start, rows=counts.get((place, feature, index), 0))
+                Bin(start=start, rows=counts.get((version, feature, index), 0))
                 for index, start in enumerate(each.starts)
             )
             for feature, each in enumerate(features)
         }
-        if found[place] is not None
+        if selected[version] is not None
         else {}
-        for place, features in enumerate(binned)
+        for version, features in enumerate(features_of)
     ]
 
 
-def _places(version: CheckedVersion, binned: Sequence[_Binned]) -> DataFrame | None:
-    """For each row the place of every feature and of its bin; none where they can't be told."""
-    if not binned:
+def _select_bins(version: CheckedVersion, features: Sequence[_BinnedFeature]) -> DataFrame | None:
+    """Return each row's bin for each feature; ``None`` if the version lacks what the features need."""
+    if not features:
         return None
     try:
         frame = (
-            version.frame if version.is_trained else with_columns(version.table, version.scenario.pipeline)
+            version.frame
+            if version.is_trained
+            else add_feature_columns(version.table, version.scenario.pipeline)
         )
-        with blamed_on("the features can't be counted", ("pipeline", "features")):
-            return frame.select(F.posexplode(F.array(*(each.bin for each in binned))).alias("feature", "bin"))
+        with attribute_error("the features can't be counted", ("pipeline", "features")):
+            return frame.select(
+                F.posexplode(F.array(*(each.bin for each in features))).alias("feature", "bin")
+            )
     except ScenarioError:
         if version.is_trained:
             raise
         return None
 
 
-def _binned(pipeline: Pipeline, bins: Bins) -> list[_Binned]:
-    """Every feature that the version has and that has bins, numeric ones first."""
+def _define_bins(pipeline: Pipeline, bins: Bins) -> list[_BinnedFeature]:
+    """Return the version's features that have bins, numeric ones first."""
     numbers = zip(pipeline.features, number_columns(pipeline), strict=True)
     categories = zip(pipeline.categorical, category_columns(pipeline), strict=True)
     return [
         *(
-            _Binned(name, bins.numbers[name], _bin_of_number(column, bins.numbers[name]))
+            _BinnedFeature(name, bins.numbers[name], _bin_of_number(column, bins.numbers[name]))
             for name, column in numbers
             if name in bins.numbers
         ),
         *(
-            _Binned(name, (*values, OTHER), _bin_of_category(column, values))
+            _BinnedFeature(name, (*values, OTHER), _bin_of_category(column, values))
             for name, column in categories
             if (values := bins.categories.get(name)) is not None
         ),
@@ -133,38 +137,38 @@ def _binned(pipeline: Pipeline, bins: Bins) -> list[_Binned]:
 
 
 def _bin_of_number(column: str, starts: Sequence[float]) -> Column:
-    below = " ".join(f"WHEN {column} < {start!r}D THEN {place}" for place, start in enumerate(starts[1:]))
-    # Spark takes NaN for greater than any number.
+    below = " ".join(f"WHEN {column} < {start!r}D THEN {index}" for index, start in enumerate(starts[1:]))
+    # To Spark, NaN is greater than any number.
     missing = f"WHEN {column} IS NULL OR isnan({column}) THEN NULL"
     return F.expr(f"CASE {missing} {below} ELSE {len(starts) - 1} END")
 
 
 def _bin_of_category(column: str, values: Sequence[str]) -> Column:
-    place = F.lit(len(values))
+    bin_index = F.lit(len(values))
     for index, value in reversed(list(enumerate(values))):
-        place = F.when(F.col(column) == EQUALS + value, index).otherwise(place)
-    return F.when(F.col(column).isNotNull(), place)
+        bin_index = F.when(F.col(column) == EQUALS + value, index).otherwise(bin_index)
+    return F.when(F.col(column).isNotNull(), bin_index)
 
 
-def starts(least: float, greatest: float) -> tuple[float, ...]:
-    """The starts of ``BINS`` bins of the same width, rising; where there is one value, around it."""
+def split_range(least: float, greatest: float) -> tuple[float, ...]:
+    """Return the starts of ``BINS`` bins of equal width over a range; a single value is in the middle."""
     if least == greatest:
         around = max(abs(least), 1.0) / 2
         least, greatest = max(least - around, -_GREATEST), min(greatest + around, _GREATEST)
-    # In halves: the difference of two great numbers would be infinite.
+    # By halves: the difference of two very large numbers would be infinite.
     half = (greatest / 2 - least / 2) / BINS
-    # Numbers that lie close together have no room for so many.
+    # Between numbers that are close together there is no room for so many starts.
     return tuple(sorted({least + half * index + half * index for index in range(BINS)}))
 
 
-def _frequent(frame: DataFrame, columns: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Feature to its most frequent values, the most frequent first, by alphabet where two are as frequent."""
+def _find_frequent_values(frame: DataFrame, columns: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return each feature's most frequent values, the most frequent first, alphabetically among equals."""
     values = F.posexplode(F.array(*columns)).alias("feature", "value")
     counted = frame.select(values).where("value IS NOT NULL").groupBy("feature", "value").count()
     by_count = Window.partitionBy("feature").orderBy(F.desc("count"), "value")
-    top = counted.withColumn("place", F.row_number().over(by_count)).where(F.col("place") <= BINS)
-    found: dict[str, list[str]] = {feature: [] for feature in columns.values()}
+    top = counted.withColumn("rank", F.row_number().over(by_count)).where(F.col("rank") <= BINS)
+    frequent: dict[str, list[str]] = {feature: [] for feature in columns.values()}
     features = list(columns.values())
-    for row in top.orderBy("feature", "place").collect():
-        found[features[row["feature"]]].append(row["value"].removeprefix(EQUALS))
-    return {feature: tuple(values) for feature, values in found.items()}
+    for row in top.orderBy("feature", "rank").collect():
+        frequent[features[row["feature"]]].append(row["value"].removeprefix(EQUALS))
+    return {feature: tuple(values) for feature, values in frequent.items()}

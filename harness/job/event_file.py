@@ -1,4 +1,4 @@
-"""The job's events as a file, for those who can't read its standard output while it runs."""
+"""The job's events in a file, for readers who can't follow its standard output."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from harness.events import Event
 from harness.files import write_text
 
-_AT_MOST_EVERY_S = 1.0
+_WRITE_INTERVAL_S = 1.0
 
 
-class Mirror:
-    """Writes every event so far, whole anew: a cloud's volume takes no appending."""
+class EventFile:
+    """A file of all events so far. It is rewritten each time: a volume in the cloud can't be appended to."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -20,17 +20,17 @@ class Mirror:
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
 
-    def tell(self, event: Event) -> None:
-        """Take an event; it stands in the file a second later at the latest."""
+    def add(self, event: Event) -> None:
+        """Add an event; it is in the file within a second."""
         with self._lock:
             self._lines.append(event.to_line())
             if self._timer is None:
-                self._timer = threading.Timer(_AT_MOST_EVERY_S, self.write)
+                self._timer = threading.Timer(_WRITE_INTERVAL_S, self.write)
                 self._timer.daemon = True
                 self._timer.start()
 
     def write(self) -> None:
-        """Write what there is by now."""
+        """Write all events so far, now."""
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()

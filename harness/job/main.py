@@ -1,333 +1,229 @@
-"""The job: a plan in, a result out. The same everywhere."""
+"""The job's main path, the same on every target: from a plan to a result.
+
+``run`` is the list of steps; the rest of this module is what each step does.
+"""
 
 from __future__ import annotations
 
-import threading
-import traceback
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TypeVar
-
-from pyspark.sql import SparkSession
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from harness.bounds.judge import all_hold, judge_versions, overall
-from harness.errors import ExitCode, HarnessError, InterruptedRunError, ScenarioError
+from harness.errors import ScenarioError
 from harness.job import bundle
 from harness.job.check_version import CheckedVersion, check_version
-from harness.job.clock import Clock
 from harness.job.custom_pipeline import open_pipeline
-from harness.job.delta_log import readable
-from harness.job.distributions import choose_bins, distributions
+from harness.job.delta_log import translate_read_errors
+from harness.job.distributions import choose_bins, count_distributions
 from harness.job.explain import probe_keys
-from harness.job.ingest import BuiltVersion, build_version, open_build, step_place
-from harness.job.mlflow_tracker import Tracker
+from harness.job.failure import fail
+from harness.job.ingest import BuiltVersion, build_version, open_build, step_location
 from harness.job.model_store import open_store
 from harness.job.prepare import Samples, key_text, make_samples
-from harness.job.row_diff import in_order, row_changes
-from harness.job.spark_errors import logged, root_sentence, storage_fault
-from harness.job.spark_session import executors, libraries
+from harness.job.row_diff import attach_previous_keys, count_row_changes
+from harness.job.running_job import Job, make_result, run_in_parallel
+from harness.job.spark_errors import log_errors
 from harness.job.table_io import remove_scratch, remove_table
 from harness.job.train_version import Subject, TrainedVersion, raw_rows, train_version, untrained
 from harness.pipelines import ModelPipeline
-from harness.plan import Plan
-from harness.results import Failure, FailureProblem, Result, Verdict, VersionResult
-
-_AT_ONCE = 4
-In = TypeVar("In")
-Out = TypeVar("Out")
+from harness.results import Result, Verdict
 
 
-@dataclass
-class Job:
-    """A run under way: what it needs, and what it has so far, for the result of a run that breaks."""
+@dataclass(frozen=True)
+class PreparedVersion:
+    """A checked version with its rows as feature vectors, ready to be trained on."""
 
-    plan: Plan
-    clock: Clock
-    spark: SparkSession
-    tracker: Future[Tracker]
-    scratch: Path
-    interrupted: threading.Event = field(default_factory=threading.Event)
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    versions: tuple[VersionResult, ...] = ()
-    pictures: dict[str, str] = field(default_factory=dict)
-    """Of the report: name of a file to its SVG."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def update(self, version: VersionResult) -> None:
-        """Remember what is newly known of a version."""
-        with self.lock:
-            self.versions = tuple(version if each.name == version.name else each for each in self.versions)
-
-    @property
-    def open_tracker(self) -> Tracker | None:
-        """The tracker, where it could be opened."""
-        done = self.tracker.done() and not self.tracker.cancelled()
-        return self.tracker.result() if done and self.tracker.exception() is None else None
+    version: CheckedVersion
+    samples: Samples
 
 
 def run(job: Job) -> Result:
-    """The main path."""
+    """Run the job: the list of its steps."""
     try:
-        open_places(job)
-        maker = open_pipeline(job.spark, job.plan, job.scratch)
-        checked = build_versions(job)
-        chosen = [version for version in in_order(checked) if version.is_trained]
-        samples = describe_and_prepare(job, maker, checked, chosen)
-        trained = train_versions(job, maker, chosen, samples)
+        open_stores(job)
+        pipeline = open_pipeline(job.spark, job.plan, job.scratch)
+        built = build_versions(job)
+        checked = check_versions(job, built)
+        prepared = describe_and_prepare(job, pipeline, checked)
+        trained = train_versions(job, pipeline, prepared)
         verdict = judge(job)
-        draw_and_publish(job, trained)
+        publish_and_draw(job, trained, verdict)
         return finish(job, verdict)
     except BaseException as error:
         return fail(job, error)
 
 
-def open_places(job: Job) -> None:
-    """See that what is written to at the end can be opened, before anything is built."""
+def open_stores(job: Job) -> None:
+    """Open the model store and MLflow, so that the run fails now and not at its end if it can't."""
     if job.plan.scenario.publish.when != "never":
         open_store(job.plan.environment)
     job.tracker.result()
 
 
-def build_versions(job: Job) -> list[CheckedVersion]:
-    """Build every version and check it, before the first training; a fault leaves no table behind."""
-    plan, clock, spark = job.plan, job.clock, job.spark
+def build_versions(job: Job) -> list[BuiltVersion]:
+    """Build every version of the table, or find it in an existing one."""
+    built: list[BuiltVersion] = []
+    with table_removed_on_mistake(job):
+        with job.clock.step("ingest"):
+            build = open_build(job.spark, job.plan)
+        for index, version in enumerate(job.plan.scenario.versions):
+            with job.clock.step("ingest", version.name):
+                built.append(build_version(build, index))
+    return built
+
+
+def check_versions(job: Job, built: list[BuiltVersion]) -> list[CheckedVersion]:
+    """Check every version before the first training."""
+    plan, spark = job.plan, job.spark
 
     def check(version: BuiltVersion) -> CheckedVersion:
-        at = step_place(plan, plan.scenario.index_of(version.name))
-        intact = readable(spark, plan.table_uri, version.name, version.number, at)
-        with clock.step("check", version.name), intact:
+        at = step_location(plan, plan.scenario.index_of(version.name))
+        with (
+            job.clock.step("check", version.name),
+            translate_read_errors(spark, plan.table_uri, version.name, version.number, at),
+        ):
             return check_version(version.table, plan.scenario, version.name, version.number)
 
-    try:
-        with clock.step("ingest"):
-            build = open_build(spark, plan)
-        built: list[BuiltVersion] = []
-        for index, version in enumerate(plan.scenario.versions):
-            with clock.step("ingest", version.name):
-                built.append(build_version(build, index))
-        checked = side_by_side(job, check, built)
-    except ScenarioError:
-        remove_table(spark, plan)
-        raise
+    with table_removed_on_mistake(job):
+        checked = run_in_parallel(job, check, built)
     job.versions = tuple(
-        untrained(looked_at).model_copy(
-            update={"commits": made.commits, "commit": made.commit, "error": made.error}
+        untrained(version).model_copy(
+            update={"commits": origin.commits, "commit": origin.commit, "error": origin.error}
         )
-        for looked_at, made in zip(checked, built, strict=True)
+        for version, origin in zip(checked, built, strict=True)
     )
-    return checked
+    return attach_previous_keys(checked)
+
+
+@contextmanager
+def table_removed_on_mistake(job: Job) -> Iterator[None]:
+    """Remove the table if the scenario or its data turns out to be wrong: a mistake leaves nothing behind."""
+    try:
+        yield
+    except ScenarioError:
+        remove_table(job.spark, job.plan)
+        raise
 
 
 def describe_and_prepare(
-    job: Job, maker: ModelPipeline, checked: list[CheckedVersion], chosen: list[CheckedVersion]
-) -> list[Samples]:
-    """Describe all versions while those that a model is trained at are featurized."""
-    with ThreadPoolExecutor(1) as beside:
-        described = beside.submit(describe_versions, job, checked)
-        samples = prepare_versions(job, maker, chosen)
+    job: Job, pipeline: ModelPipeline, checked: list[CheckedVersion]
+) -> list[PreparedVersion]:
+    """Describe all versions and, at the same time, prepare those that a model is trained at."""
+    with ThreadPoolExecutor(1) as background:
+        described = background.submit(describe_versions, job, checked)
+        prepared = prepare_versions(job, pipeline, checked)
         described.result()
-    return samples
+    return prepared
 
 
 def describe_versions(job: Job, checked: list[CheckedVersion]) -> None:
-    """Hold the rows of every version against those before it, and count the values of its features."""
+    """Count how the rows of each version changed, and how the values of its features are distributed."""
     with job.clock.step("describe"):
         bins = choose_bins([version for version in checked if version.is_trained])
-        found = zip(checked, row_changes(checked), distributions(checked, bins), strict=True)
-        for version, changes, counted in found:
-            facts = {"changes": changes, "distributions": counted}
-            job.update(known(job, version.name).model_copy(update=facts))
+        counts = zip(checked, count_row_changes(checked), count_distributions(checked, bins), strict=True)
+        for version, changes, distributions in counts:
+            facts = {"changes": changes, "distributions": distributions}
+            job.update(job.find_version(version.name).model_copy(update=facts))
 
 
-def prepare_versions(job: Job, maker: ModelPipeline, chosen: list[CheckedVersion]) -> list[Samples]:
-    """Featurize every version that a model is trained at."""
+def prepare_versions(
+    job: Job, pipeline: ModelPipeline, checked: list[CheckedVersion]
+) -> list[PreparedVersion]:
+    """Turn the rows of every version that a model is trained at into feature vectors."""
 
-    def prepare(version: CheckedVersion) -> Samples:
+    def prepare(version: CheckedVersion) -> PreparedVersion:
         with job.clock.step("prepare", version.name):
-            return make_samples(version.frame, version.scenario, version.rows, maker)
+            samples = make_samples(version.frame, version.scenario, version.rows, pipeline)
+            return PreparedVersion(version, samples)
 
-    return side_by_side(job, prepare, chosen)
+    return run_in_parallel(job, prepare, [version for version in checked if version.is_trained])
 
 
 def train_versions(
-    job: Job, maker: ModelPipeline, chosen: list[CheckedVersion], samples: list[Samples]
+    job: Job, pipeline: ModelPipeline, prepared: list[PreparedVersion]
 ) -> list[TrainedVersion]:
-    """Train, measure, explain and log every chosen version, each on its own data alone."""
+    """Train, evaluate, explain and log a model at every prepared version, each on its own rows alone."""
     plan = job.plan
     with job.clock.step("log"):
         tracker = job.tracker.result()
         tracker.start()
-    probe = probe_keys(samples[0].test, plan.scenario.pipeline.explainer.rows) if samples else []
+    probe = probe_keys(prepared[0].samples.test, plan.scenario.pipeline.explainer.rows) if prepared else []
 
-    def one(pair: tuple[CheckedVersion, Samples]) -> TrainedVersion:
-        version, prepared = pair
-        subject = Subject(version, prepared, known(job, version.name))
-        folder = job.scratch / version.name
-        trained = train_version(subject, maker, probe, plan, tracker, job.clock, folder)
-        prepared.release()
+    def train(each: PreparedVersion) -> TrainedVersion:
+        name = each.version.name
+        subject = Subject(each.version, each.samples, job.find_version(name))
+        trained = train_version(subject, pipeline, probe, plan, tracker, job.clock, job.scratch / name)
+        each.samples.release()
         job.update(trained.result)
         return trained
 
-    return side_by_side(job, one, list(zip(chosen, samples, strict=True)))
-
-
-def known(job: Job, name: str) -> VersionResult:
-    """What is known so far of a version."""
-    return next(version for version in job.versions if version.name == name)
+    return run_in_parallel(job, train, prepared)
 
 
 def judge(job: Job) -> Verdict:
-    """Hold every bound against what was measured."""
+    """Judge every bound, and return the verdict of the run."""
     job.versions = judge_versions(job.plan.scenario, job.versions, job.plan.baselines)
     return overall(bound for each in job.versions for bound in each.bounds)
 
 
-def draw_and_publish(job: Job, trained: list[TrainedVersion]) -> None:
-    """Draw the report's pictures while the bundles are published, and then the way to them."""
-    with ThreadPoolExecutor(1) as beside:
-        drawn = beside.submit(draw, job)
+def publish_and_draw(job: Job, trained: list[TrainedVersion], verdict: Verdict) -> None:
+    """Publish the bundles while the report's pictures are drawn; then draw the lineage, which has both."""
+    with ThreadPoolExecutor(1) as background:
+        drawn = background.submit(draw, job, verdict)
         publish(job, trained)
         drawn.result()
-    with logged():
+    with log_errors():
         from harness.views.pictures import draw_lineage
 
-        job.pictures |= draw_lineage(job.plan, make_result(job, Verdict.NOT_PROVEN))
-
-
-def draw(job: Job) -> None:
-    """Draw what was measured; where that fails there are no pictures, which says nothing of the models."""
-    with logged():
-        # Imported here: it takes a second, which passes while bundles are copied.
-        from harness.views.pictures import draw_pictures
-
-        job.pictures = draw_pictures(make_result(job, Verdict.NOT_PROVEN))
+        job.pictures |= draw_lineage(job.plan, make_result(job, verdict))
 
 
 def publish(job: Job, trained: list[TrainedVersion]) -> None:
-    """Copy the bundles to the model store where the scenario allows it, and load the copies back."""
+    """Copy the bundles to the model store if the scenario allows it, and verify the copies."""
     plan = job.plan
     when = plan.scenario.publish.when
-    # One that must fail, and does, makes the run a pass and its model no better.
+    # A bound that fails as it must lets the run pass, but doesn't make its model fit for use.
     holds = all_hold(bound for version in job.versions for bound in version.bounds)
     if when == "never" or (when == "pass" and not holds):
         return
     store = open_store(plan.environment)
-
     judged = {version.name: version for version in job.versions}
 
-    def one(each: TrainedVersion) -> None:
+    def publish_one(each: TrainedVersion) -> None:
         with job.clock.step("publish", each.result.name):
             uri = bundle.publish(store, each.models, each.result, plan)
-            # Known before it is verified: a run that breaks from here on withdraws it again.
+            # Recorded before the copy is verified: a run that breaks from here on withdraws it.
             job.update(judged[each.result.name].model_copy(update={"bundle": uri}))
             raw = raw_rows(each, key_text(plan.scenario))
             bundle.verify(uri, raw, each.explainer, each.scores, each.explained.weights)
 
-    side_by_side(job, one, trained)
+    run_in_parallel(job, publish_one, trained)
+
+
+def draw(job: Job, verdict: Verdict) -> None:
+    """Draw what was measured. An error is only logged: missing pictures say nothing about the models."""
+    with log_errors():
+        # Imported here: it takes a second, while bundles are being copied.
+        from harness.views.pictures import draw_pictures
+
+        job.pictures = draw_pictures(make_result(job, verdict))
 
 
 def finish(job: Job, verdict: Verdict) -> Result:
-    """Close the runs in MLflow with the pictures of the report, and hand back the result."""
+    """Close the runs in MLflow with the report's pictures, and return the result."""
     tracker = job.tracker.result()
-    with logged():
+    with log_errors():
         remove_scratch(job.spark, job.plan)
     with job.clock.step("log"):
         job.versions = tuple(
-            each.model_copy(update={"timings": job.clock.of_version(each.name)}) for each in job.versions
+            each.model_copy(update={"timings": job.clock.version_timings(each.name)}) for each in job.versions
         )
         for each in job.versions:
             tracker.finish_version(each, overall(each.bounds))
-        with logged():
+        with log_errors():
             tracker.log_pictures(job.pictures)
     result = make_result(job, verdict)
     tracker.finish(result)
     return result
-
-
-def fail(job: Job, error: BaseException) -> Result:
-    """What is left of a run that broke: the versions that were finished, and why it ended.
-
-    A fault of the cleaning up is logged, and does not hide the one that led here.
-    """
-    traceback.print_exception(error)
-    fault = _known(job, error)
-    with logged():
-        withdraw(job)
-    if job.open_tracker is not None:
-        with logged():
-            job.open_tracker.abandon("KILLED" if isinstance(fault, InterruptedRunError) else "FAILED")
-    job.versions = tuple(
-        each.model_copy(update={"status": "failed", "bundle": None}) for each in job.versions
-    )
-    return make_result(job, Verdict.NOT_PROVEN, failure_of(error, fault))
-
-
-def withdraw(job: Job) -> None:
-    """Nothing of a run that broke is published."""
-    for each in job.versions:
-        if each.bundle is not None:
-            bundle.withdraw(open_store(job.plan.environment), each.bundle)
-
-
-def failure_of(error: BaseException, fault: HarnessError | None) -> Failure:
-    """The failure as the result tells it: a known fault in its own words, any other with its type."""
-    if fault is None:
-        message = root_sentence(error)
-        return Failure(
-            kind=type(error).__name__,
-            exit_code=ExitCode.JOB_BROKE,
-            message=f"The job broke: {type(error).__name__}: {message}",
-            remedy="The whole trace is in the job's log.",
-        )
-    problems = fault.problems if isinstance(fault, ScenarioError) else ()
-    return Failure(
-        kind=type(fault).__name__,
-        exit_code=fault.exit_code,
-        message=fault.message,
-        remedy=fault.remedy,
-        problems=tuple(FailureProblem(message=each.message, location=each.location) for each in problems),
-    )
-
-
-def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> Result:
-    """Everything that the job has to say."""
-    plan = job.plan
-    return Result(
-        run_id=plan.run_id,
-        scenario=plan.scenario.name,
-        target=plan.environment.target,
-        verdict=verdict,
-        started=job.started,
-        duration_s=round((datetime.now(UTC) - job.started).total_seconds(), 3),
-        timings=job.clock.totals(),
-        versions=job.versions,
-        table_uri=plan.table_uri,
-        mlflow_run_id=job.open_tracker.parent_run_id if job.open_tracker else None,
-        libraries=libraries(job.spark),
-        executors=executors(job.spark),
-        failure=failure,
-    )
-
-
-def side_by_side(job: Job, work: Callable[[In], Out], items: Sequence[In]) -> list[Out]:
-    """Do the same to several things at once, in their order; the first fault ends it for all."""
-    with ThreadPoolExecutor(max(1, min(len(items), _AT_ONCE))) as pool:
-        futures = [pool.submit(work, item) for item in items]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            job.clock.stop()
-            pool.shutdown(wait=False, cancel_futures=True)
-            job.spark.sparkContext.cancelAllJobs()
-            raise
-
-
-def _known(job: Job, error: BaseException) -> HarnessError | None:
-    if job.interrupted.is_set() or isinstance(error, KeyboardInterrupt):
-        return InterruptedRunError("Interrupted.")
-    if isinstance(error, HarnessError):
-        return error
-    return storage_fault(error)

@@ -1,4 +1,4 @@
-"""What MLflow is told: one run for the scenario, a child run for each version, and what it was trained on."""
+"""Tracking in MLflow: one run for the scenario, and a child run with its dataset for each version."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from harness.results import GridPoint, Result, Verdict, VersionResult
 MODELS = "models"
 """Folder of the models among a run's artifacts."""
 CODE = "pipeline"
-"""Folder of the scenario's own pipeline among the parent run's artifacts."""
+"""Folder of the scenario's custom pipeline among the parent run's artifacts."""
 PICTURES = "pictures"
 """Folder of the report's pictures among the parent run's artifacts."""
-_FILES_AT_ONCE = 4
-# MLflow takes 100 parameters at a time, and 1,000 metrics.
-_AT_ONCE = 100
+_PARALLEL_UPLOADS = 4
+# MLflow accepts 100 parameters and 1,000 metrics per request.
+_BATCH_SIZE = 100
 _SQLITE = "sqlite:///"
 _NOT_IN_TAG = re.compile(r"[^\w\-. :/]")
 _DETAILS = {
@@ -51,7 +51,7 @@ _DETAILS = {
     "coefficients",
     "explanations",
 }
-"""What a run's ``details.json`` tells of its version."""
+"""Fields of a version's result that its run's ``details.json`` has."""
 _COLUMN_TYPES = {
     "boolean": "boolean",
     "tinyint": "integer",
@@ -68,10 +68,10 @@ _COLUMN_TYPES = {
 
 
 class Tracker:
-    """The MLflow runs of one scenario run. Versions may be logged from several threads at once."""
+    """The MLflow runs of one scenario run. Several threads may log versions at once."""
 
     def __init__(self, plan: Plan) -> None:
-        """Open the tracking store and the experiment; makes them where they are not there yet.
+        """Open the tracking store and the experiment; create them if they don't exist.
 
         Raises:
             NotThereError: The store can't be opened.
@@ -81,13 +81,13 @@ class Tracker:
         uri = environment.tracking_uri
         mlflow.set_tracking_uri(uri)
         try:
-            with _store_to_oneself(uri):
+            with _lock_store(uri):
                 self._client = MlflowClient(uri)
                 self._experiment_id = self._experiment(environment.experiment, environment.artifacts)
         except mlflow.MlflowException as error:
             raise NotThereError(
                 f"MLflow at {uri} does not answer: {error.message.splitlines()[0]}",
-                remedy="Start it, or set HARNESS_TRACKING_URI to one that is there.",
+                remedy="Start it, or set HARNESS_TRACKING_URI to one that is running.",
             ) from error
         self._open: list[str] = []
         self.parent_run_id: str | None = None
@@ -103,7 +103,7 @@ class Tracker:
             self._client.log_text(self.parent_run_id, text, f"{CODE}/{path}")
 
     def start_version(self, version: VersionResult) -> str:
-        """Start the child run of a version, with the dataset that it reads; gives the run's id."""
+        """Start the child run of a version with the dataset that it reads, and return the run's id."""
         data = {
             "data_path": self._plan.table_uri,
             "data_version": version.version,
@@ -116,11 +116,11 @@ class Tracker:
             **_commit_tags(version),
         }
         run_id = self._start_run(f"{self._plan.scenario.name}/{version.name}", tags)
-        self._log(run_id, params={**data, "data_rows": version.rows}, metrics=_changes(version))
+        self._log(run_id, params={**data, "data_rows": version.rows}, metrics=_change_metrics(version))
         dataset = [self._dataset(version)]
         try:
             self._client.log_inputs(run_id, dataset)
-        except mlflow.MlflowException:  # Two logged the same data at once: the second one finds it now.
+        except mlflow.MlflowException:  # Another version logged the same data meanwhile; now it exists.
             self._client.log_inputs(run_id, dataset)
         return run_id
 
@@ -137,9 +137,8 @@ class Tracker:
         details = version.model_dump(mode="json", by_alias=True, include=_DETAILS)
         self._client.log_dict(run_id, details, "details.json")
         folders = [path for path in models.iterdir() if path.is_dir()]
-        with ThreadPoolExecutor(
-            max(1, len(folders))
-        ) as pool:  # A server takes them one by one, each a request.
+        # In parallel: a tracking server needs a request for each file.
+        with ThreadPoolExecutor(max(1, len(folders))) as pool:
             list(
                 pool.map(
                     lambda each: self._client.log_artifacts(run_id, str(each), f"{MODELS}/{each.name}"),
@@ -148,7 +147,7 @@ class Tracker:
             )
 
     def finish_version(self, version: VersionResult, verdict: Verdict) -> None:
-        """Close a version's run with its verdict and, where it was published, its bundle."""
+        """Close a version's run with its verdict and, if it was published, its bundle."""
         if version.run_id is None:
             return
         tags = {"harness.verdict": str(verdict), MLFLOW_RUN_NOTE: _note(version, verdict)}
@@ -176,7 +175,7 @@ class Tracker:
         parent = self.parent_run_id
         if parent is None:
             return
-        with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
+        with ThreadPoolExecutor(_PARALLEL_UPLOADS) as pool:
             list(
                 pool.map(
                     lambda name: self._client.log_text(parent, pictures[name], f"{PICTURES}/{name}"), pictures
@@ -195,7 +194,7 @@ class Tracker:
         try:
             return str(self._client.create_experiment(name, artifact_location=artifacts))
         except mlflow.MlflowException:
-            # Another run has made it in the meantime.
+            # Another run has created it in the meantime.
             experiment = self._client.get_experiment_by_name(name)
             if experiment is None:
                 raise
@@ -229,8 +228,8 @@ class Tracker:
         self._open.remove(run_id)
 
     def _dataset(self, version: VersionResult) -> DatasetInput:
-        """The Delta table at this version. MLflow's own digests do not identify data: ours does."""
-        # As a number, version 0 would be lost on MLflow's way: it tests versions for truth.
+        """Return the Delta table at this version. MLflow's own digests don't identify data; ours does."""
+        # MLflow would drop version 0 if it were a number, because it tests versions for truth.
         number: Any = str(version.version)
         source = DeltaDatasetSource(path=self._plan.table_uri, delta_table_version=number)
         dataset = Dataset(
@@ -250,18 +249,18 @@ class Tracker:
         metrics: Mapping[str, float] | None = None,
     ) -> None:
         now = int(time.time() * 1000)
-        logged = [Param(name, str(value)) for name, value in (params or {}).items()]
-        values = [Metric(name, value, now, 0) for name, value in (metrics or {}).items()]
-        for start in range(0, max(len(logged), len(values)), _AT_ONCE):
-            some = slice(start, start + _AT_ONCE)
-            self._client.log_batch(run_id, metrics=values[some], params=logged[some])
+        all_params = [Param(name, str(value)) for name, value in (params or {}).items()]
+        all_metrics = [Metric(name, value, now, 0) for name, value in (metrics or {}).items()]
+        for start in range(0, max(len(all_params), len(all_metrics)), _BATCH_SIZE):
+            batch = slice(start, start + _BATCH_SIZE)
+            self._client.log_batch(run_id, metrics=all_metrics[batch], params=all_params[batch])
 
     def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
 
 
-def _store_to_oneself(uri: str) -> AbstractContextManager[None]:
-    """Two runs that make one SQLite store at once would break it: MLflow makes its tables without a lock."""
+def _lock_store(uri: str) -> AbstractContextManager[None]:
+    """Lock a SQLite store: MLflow creates its tables without a lock, so two runs at once would break it."""
     if not uri.startswith(_SQLITE):
         return nullcontext()
     file = Path(uri.removeprefix(_SQLITE))
@@ -274,12 +273,15 @@ def _grid_metric(point: GridPoint) -> str:
 
 
 def _parameter_tags(plan: Plan) -> dict[str, str]:
-    """In which values the run differs from its file; MLflow allows few characters in a tag's name."""
-    return {f"harness.parameter.{re.sub(_NOT_IN_TAG, '_', k)}": v for k, v in plan.parameters.items()}
+    """Return tags for the values that differ from the scenario file; MLflow limits names of tags."""
+    return {
+        f"harness.parameter.{re.sub(_NOT_IN_TAG, '_', name)}": value
+        for name, value in plan.parameters.items()
+    }
 
 
 def _code_tags(plan: Plan) -> dict[str, str]:
-    """The scenario's own pipeline, where it uses one."""
+    """Return tags for the scenario's custom pipeline, if it uses one."""
     if plan.code_sha256 is None:
         return {}
     return {
@@ -289,7 +291,7 @@ def _code_tags(plan: Plan) -> dict[str, str]:
 
 
 def _commit_tags(version: VersionResult) -> dict[str, str]:
-    """The commit that the version is, as Delta's log tells of it."""
+    """Return tags for the version's Delta commit."""
     if version.commit is None:
         return {}
     commit = version.commit
@@ -301,14 +303,14 @@ def _commit_tags(version: VersionResult) -> dict[str, str]:
     }
 
 
-def _changes(version: VersionResult) -> dict[str, float]:
-    """What happened to the rows since the version before; nothing where that is not known."""
+def _change_metrics(version: VersionResult) -> dict[str, float]:
+    """Return metrics for the rows changed since the previous version; none if that is unknown."""
     counts = version.changes.model_dump() if version.changes else {}
     return {f"rows_{what}": float(count) for what, count in counts.items()}
 
 
 def _column_specs(schema: Mapping[str, str]) -> str | None:
-    """The schema as MLflow's page shows it; none where MLflow has no word for one of the types."""
+    """Return the schema in MLflow's format; ``None`` if MLflow doesn't have one of the types."""
     specs = [
         {"type": _COLUMN_TYPES[kind], "name": name, "required": True}
         for name, kind in schema.items()
@@ -318,10 +320,10 @@ def _column_specs(schema: Mapping[str, str]) -> str | None:
 
 
 def _note(version: VersionResult, verdict: Verdict) -> str:
-    """What happened, in words, for the person who opens the run's page."""
+    """Describe the version and its verdict for the reader of the run's page."""
     auc = version.metrics.get("test_roc_auc")
     measured = "could not be measured" if auc is None else f"is {auc:.4f}"
-    held = sum(bound.verdict is Verdict.PASS for bound in version.bounds)
+    passed = sum(bound.verdict is Verdict.PASS for bound in version.bounds)
     published = (
         f"Its bundle was published to `{version.bundle}`."
         if version.bundle
@@ -331,5 +333,5 @@ def _note(version: VersionResult, verdict: Verdict) -> str:
         f"Trained on Delta version **{version.version}** ({version.name}): {version.rows:,} rows, "
         f"fingerprint `{version.fingerprint}`.\n\n"
         f"The ROC AUC on the held-out rows {measured}. Verdict: **{verdict}** "
-        f"({held} of {len(version.bounds)} bounds hold). {published}\n"
+        f"({passed} of {len(version.bounds)} bounds hold). {published}\n"
     )

@@ -1,4 +1,4 @@
-"""The model store: the second storage, which bundles are copied to. How depends on its URI alone."""
+"""The model store: the second storage, which bundles are copied to. Its URI decides how."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from harness.storage.uri import SCHEME, StorageUri
 
 
 class ModelStore(Protocol):
-    """Files by their path below the store's root."""
+    """Files, named by their path relative to the store's root."""
 
     def uri(self, path: str) -> str:
-        """The whole URI of a path, as Spark reads it."""
+        """Return the URI of a path, for Spark to read."""
 
     def relative(self, uri: str) -> str:
-        """The path of a URI in this store."""
+        """Return the path of a URI in this store."""
 
     def read(self, path: str) -> str | None:
-        """The text of a file; ``None`` where there is none."""
+        """Return the text of a file, or ``None`` if it doesn't exist."""
 
     def put(self, path: str, file: Path) -> None:
         """Copy a local file; it appears whole or not at all."""
@@ -33,14 +33,14 @@ class ModelStore(Protocol):
         """Write a text file; it appears whole or not at all."""
 
     def remove(self, path: str) -> None:
-        """Remove a file, where it is there."""
+        """Remove a file, if it exists."""
 
 
 def open_store(environment: Environment) -> ModelStore:
-    """The environment's model store: a folder (``/Volumes/...`` too) or a container of a storage account.
+    """Open the environment's model store: a folder (also ``/Volumes/...``) or a storage account's container.
 
     Raises:
-        NotThereError: There is no way to copy to this kind of URI, or the account does not answer.
+        NotThereError: The URI is of an unsupported kind, or the account does not answer.
     """
     uri = environment.model_store
     if uri.startswith(SCHEME):
@@ -49,7 +49,7 @@ def open_store(environment: Environment) -> ModelStore:
     if "://" in uri and not uri.startswith("file://"):
         raise NotThereError(
             f"Can't copy models to {uri}: a model store is a folder or an abfss:// URI.",
-            remedy="Let the scenario's publish.to name another model store.",
+            remedy="Name another model store in the scenario's publish.to.",
         )
     return FolderStore(Path(uri.removeprefix("file://")))
 
@@ -64,11 +64,11 @@ class AccountStore:
         self.write, self.remove = blobs.write, blobs.remove
 
     def uri(self, path: str) -> str:
-        """The whole URI, as Spark reads it."""
+        """Return the URI of a path, for Spark to read."""
         return str(self._root / path)
 
     def relative(self, uri: str) -> str:
-        """The path below the root."""
+        """Return the path of a URI in this store."""
         return uri.removeprefix(f"{self._root}/")
 
 
@@ -79,35 +79,35 @@ class FolderStore:
         self._root = root
 
     def uri(self, path: str) -> str:
-        """The whole path."""
+        """Return the path of a file, including the root."""
         return str(self._root / path)
 
     def relative(self, uri: str) -> str:
-        """The path below the root."""
+        """Return the path of a URI in this store."""
         return Path(uri).relative_to(self._root).as_posix()
 
     def read(self, path: str) -> str | None:
-        """The text of a file; ``None`` where there is none."""
+        """Return the text of a file, or ``None`` if it doesn't exist."""
         file = self._root / path
         return file.read_text(encoding="utf-8") if file.is_file() else None
 
     def put(self, path: str, file: Path) -> None:
-        """Copy a file beside its place, then rename it."""
+        """Copy a file under a temporary name, then rename it."""
         target = self._root / path
-        aside = target.with_name(f".{target.name}.part")
+        temporary = target.with_name(f".{target.name}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, aside)
-            aside.replace(target)
+            shutil.copyfile(file, temporary)
+            temporary.replace(target)
         except OSError as error:
             with suppress(OSError):
-                aside.unlink()
+                temporary.unlink()
             raise unwritable(target, error) from error
 
     def write(self, path: str, text: str) -> None:
-        """Write a text file aside, then rename it."""
+        """Write a text file under a temporary name, then rename it."""
         write_text(self._root / path, text)
 
     def remove(self, path: str) -> None:
-        """Remove a file, where it is there."""
+        """Remove a file, if it exists."""
         (self._root / path).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Turn a version of the table into rows that a model can learn from, with a featurizer.
+"""Preparation of a version for training: its rows as feature vectors, and the featurizer that makes them.
 
-The featurizer starts from the columns of the table, so that it can be published with the model: it derives,
-casts, imputes and assembles.
+The featurizer starts from the table's own columns, so that it can be shipped with the model: deriving,
+casting, imputing and assembling are all part of it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pyspark.ml.feature import SQLTransformer
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 from harness.errors import Problem, ScenarioError
-from harness.job.spark_errors import blamed_on
-from harness.job.table_io import column, quoted
+from harness.job.spark_errors import attribute_error
+from harness.job.table_io import column, quote_name
 from harness.pipelines import FEATURES, FOLD, KEY, LABEL, Context, ModelPipeline
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
@@ -39,70 +39,73 @@ class Samples:
     names: tuple[str, ...]
     """Names of the slots of the feature vector, in order."""
     train: DataFrame
-    """Columns ``features``, ``label``, the key, the fold and the probe order."""
+    """Training rows: ``features``, ``label``, the key, the fold and the probe order."""
     test: DataFrame
+    """Held-out rows, with the same columns."""
     cached: tuple[DataFrame, ...]
 
     def release(self) -> None:
-        """Free the memory."""
+        """Release the cached rows."""
         for frame in self.cached:
             frame.unpersist()
 
 
-def columns_stage(pipeline: Pipeline) -> SQLTransformer:
-    """Make the stage that adds the derived columns, and every feature in the type of the later stages."""
+def make_columns_stage(pipeline: Pipeline) -> SQLTransformer:
+    """Return the stage that adds the derived columns, and every feature with the type that models take."""
     parts = [
         *_derivations(pipeline),
         *(
-            f"CAST({quoted(name)} AS DOUBLE) AS {number}"
+            f"CAST({quote_name(name)} AS DOUBLE) AS {number}"
             for name, number in zip(pipeline.features, number_columns(pipeline), strict=True)
         ),
-        # Spark ML refuses the empty string as a category: each has a prefix.
+        # Spark ML rejects the empty string as a category, so each has a prefix.
         *(
-            f"CONCAT('{EQUALS}', CAST({quoted(name)} AS STRING)) AS {category}"
+            f"CONCAT('{EQUALS}', CAST({quote_name(name)} AS STRING)) AS {category}"
             for name, category in zip(pipeline.categorical, category_columns(pipeline), strict=True)
         ),
     ]
     return _add_columns(parts)
 
 
-def with_columns(table: DataFrame, pipeline: Pipeline) -> DataFrame:
-    """Add derived columns and feature columns; optional features that the table lacks are left out.
+def add_feature_columns(table: DataFrame, pipeline: Pipeline) -> DataFrame:
+    """Add the derived columns and the inputs of the features, without optional features that it lacks.
 
     Raises:
-        ScenarioError: An expression can't be resolved or overwrites a column, or a feature is not numeric.
+        ScenarioError: An expression can't be resolved or overwrites a column, or a numeric feature isn't one.
     """
-    known = {name.lower() for name in table.columns}
+    names = {name.lower() for name in table.columns}
     present = pipeline.at(table.columns)
     derivations = _derivations(pipeline)
     for (name, expression), derivation in zip(pipeline.derive.items(), derivations, strict=True):
         at = ("pipeline", "derive", name)
-        if name.lower() in known:
-            raise ScenarioError([Problem(f"derived column '{name}' is already a column of the table.", at)])
-        with blamed_on(f"'{name}' can't be derived", at):
+        if name.lower() in names:
+            raise ScenarioError(
+                [Problem(f"the table already has a column '{name}'; rename the derived column.", at)]
+            )
+        with attribute_error(f"'{name}' can't be derived", at):
             F.expr(expression)
             _add_columns([derivation]).transform(table)
-    with blamed_on("the features can't be computed", ("pipeline", "features")):
-        frame = columns_stage(present).transform(table)
+    with attribute_error("the features can't be computed", ("pipeline", "features")):
+        frame = make_columns_stage(present).transform(table)
     kinds = {field.name.lower(): field.dataType for field in frame.schema}
     for name in present.features:
         kind = kinds[name.lower()]
         if not isinstance(kind, _NUMBERS):
             message = (
-                f"feature '{name}' is {kind.simpleString()}, not a number; "
+                f"feature '{name}' is of type {kind.simpleString()}, not a number: "
                 "list it under 'categorical', or derive a number from it."
             )
-            # The index in the file: without the optional features it would be another.
-            place = pipeline.features.index(name)
-            raise ScenarioError([Problem(message, ("pipeline", "features", place))])
+            # Its index in the file, which counts the optional features too.
+            index = pipeline.features.index(name)
+            raise ScenarioError([Problem(message, ("pipeline", "features", index))])
     return frame
 
 
-def labelled(frame: DataFrame, scenario: Scenario) -> DataFrame:
-    """Add the label (null if it is in neither list), the key, the side, the fold and the probe order."""
+def add_label(frame: DataFrame, scenario: Scenario) -> DataFrame:
+    """Add each row's label (null if its value is in neither list), key, split, fold and probe order."""
     label = scenario.pipeline.label
     key = key_text(scenario)
-    with blamed_on("the label can't be determined", ("pipeline", "label")):
+    with attribute_error("the label can't be computed", ("pipeline", "label")):
         return frame.withColumns(
             {
                 TARGET: F.when(column(label.column).isin(list(label.positive)), 1.0).when(
@@ -118,14 +121,14 @@ def labelled(frame: DataFrame, scenario: Scenario) -> DataFrame:
         )
 
 
-def kept(scenario: Scenario) -> Column:
-    """Return whether a row meets the scenario's filter."""
+def meets_filter(scenario: Scenario) -> Column:
+    """Return the column of whether a row meets the scenario's filter."""
     condition = scenario.pipeline.filter
     return F.lit(True) if condition is None else F.coalesce(F.expr(condition), F.lit(False))
 
 
 def key_text(scenario: Scenario) -> Column:
-    """Return the key as one string; each part follows its length, so that different keys differ."""
+    """Return the column of the key as one string; each part has its length as prefix, so that keys differ."""
     parts = [column(name).cast("string") for name in scenario.table.key]
     if len(parts) == 1:
         return parts[0]
@@ -133,16 +136,16 @@ def key_text(scenario: Scenario) -> Column:
 
 
 def uniform(key: Column, purpose: str, seed: int) -> Column:
-    """Return a number in [0, 1) that depends on the key, the purpose and the seed only."""
+    """Return a column of numbers in [0, 1) that depend only on the key, the purpose and the seed."""
     bucket = F.pmod(F.xxhash64(F.concat(F.lit(f"{purpose}:{seed}:"), key)), F.lit(_BUCKETS))
     return bucket / F.lit(float(_BUCKETS))
 
 
-def context_of(scenario: Scenario) -> Context:
-    """Return what a pipeline needs to know of the scenario.
+def make_context(scenario: Scenario) -> Context:
+    """Return what a pipeline receives in addition to the rows of a version.
 
     Args:
-        scenario: With the pipeline as it is at the version.
+        scenario: The scenario without the features that the version lacks.
     """
     pipeline = scenario.pipeline
     return Context(
@@ -156,32 +159,32 @@ def context_of(scenario: Scenario) -> Context:
 
 
 def make_samples(frame: DataFrame, scenario: Scenario, rows: int, model_pipeline: ModelPipeline) -> Samples:
-    """Make feature vectors of the labelled rows, with a featurizer fitted on the training rows.
+    """Return the feature vectors of a version, with a featurizer fitted on the training rows.
 
     Args:
-        frame: A version after ``with_columns`` and ``labelled``.
-        scenario: Its filter decides which rows to keep.
-        rows: Rows of the version; the number of partitions follows from it, never from the cores, so
-            that sums are added up in the same order everywhere.
+        frame: The version after ``add_feature_columns`` and ``add_label``.
+        scenario: The scenario, which says which rows to use.
+        rows: How many rows the version has. The number of partitions depends on it, and never on the
+            number of cores, so that sums are computed in the same order everywhere.
         model_pipeline: Fits the featurizer.
     """
     pipeline = scenario.pipeline
     inputs = [*number_columns(pipeline), *category_columns(pipeline)]
     partitions = pipeline.model.partitions or 1 + rows // _ROWS_PER_PARTITION
     clean = (
-        frame.where(kept(scenario) & F.col(TARGET).isNotNull())
+        frame.where(meets_filter(scenario) & F.col(TARGET).isNotNull())
         .select(KEY, F.col(TARGET).alias(LABEL), HELD_OUT, FOLD, PROBE, *inputs)
         .repartition(partitions, KEY)
         .sortWithinPartitions(KEY)
         .persist()
     )
-    prepared = model_pipeline.prepare(clean.where(~F.col(HELD_OUT)), context_of(scenario))
+    prepared = model_pipeline.prepare(clean.where(~F.col(HELD_OUT)), make_context(scenario))
     vectors = clean
     for stage in prepared.stages:
         vectors = stage.transform(vectors)
     vectors = vectors.select(KEY, LABEL, HELD_OUT, FOLD, PROBE, FEATURES).persist()
     return Samples(
-        featurizer=PipelineModel([columns_stage(pipeline), *prepared.stages]),
+        featurizer=PipelineModel([make_columns_stage(pipeline), *prepared.stages]),
         names=tuple(prepared.names),
         train=vectors.where(~F.col(HELD_OUT)),
         test=vectors.where(F.col(HELD_OUT)),
@@ -191,19 +194,19 @@ def make_samples(frame: DataFrame, scenario: Scenario, rows: int, model_pipeline
 
 def _derivations(pipeline: Pipeline) -> list[str]:
     # The line break ends a comment at the end of the expression.
-    return [f"({expression}\n) AS {quoted(name)}" for name, expression in pipeline.derive.items()]
+    return [f"({expression}\n) AS {quote_name(name)}" for name, expression in pipeline.derive.items()]
 
 
 def _add_columns(parts: list[str]) -> SQLTransformer:
-    # The scenario's author writes the expressions, which can read nothing but this view.
+    # The expressions are the scenario author's, and can only read this view.
     return SQLTransformer(statement=f"SELECT *, {', '.join(parts)} FROM __THIS__")  # noqa: S608
 
 
 def number_columns(pipeline: Pipeline) -> list[str]:
-    """Return the input columns of the numeric features, numbered: Spark ML does not accept every name."""
+    """Return the names of the columns that hold the numeric features: numbered, as Spark ML limits names."""
     return [f"harness_number_{index}" for index in range(len(pipeline.features))]
 
 
 def category_columns(pipeline: Pipeline) -> list[str]:
-    """Return the input columns of the categorical features, numbered; each value has a prefix."""
+    """Return the names of the columns that hold the categorical features, whose values have a prefix."""
     return [f"harness_category_{index}" for index in range(len(pipeline.categorical))]

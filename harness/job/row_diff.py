@@ -1,4 +1,4 @@
-"""What happened to the rows from one version to the next, and which of them are new."""
+"""Comparison of each version's rows with those of the previous version, by their keys."""
 
 from __future__ import annotations
 
@@ -15,100 +15,100 @@ from harness.pipelines import KEY
 from harness.results import RowChanges
 from harness.scenario.model import Scenario
 
-_PLACE, _OLD, _NEW = "place", "old_digest", "new_digest"
+_INDEX, _OLD, _NEW = "version_index", "old_digest", "new_digest"
 
 
-def row_changes(versions: Sequence[CheckedVersion]) -> list[RowChanges | None]:
-    """Of each version: rows that came, went, and stayed with another content, told by their key.
+def count_row_changes(versions: Sequence[CheckedVersion]) -> list[RowChanges | None]:
+    """Count, for each version, the rows that were added, removed or changed since the previous version.
 
-    A row's content is that of the columns which both versions have: one more column changes no row.
-    ``None`` for the first version, and where a key is null or doubled in a version or the one before it, so
-    that it names no row. All versions are held against each other in one Spark job.
+    Rows are matched by their key, and compared over the columns that both versions have: an added column
+    changes no row. ``None`` for the first version, and if a key is null or duplicated in a version or in
+    the previous one, so that it doesn't identify rows. All versions are compared in one Spark job.
     """
-    differ = [place for place in range(1, len(versions)) if _can_differ(*versions[place - 1 : place + 1])]
-    counted = _counted(versions, differ) if differ else {}
-    return [None, *(_changes(versions, place, counted) for place in range(1, len(versions)))][: len(versions)]
+    differing = [index for index in range(1, len(versions)) if _can_differ(*versions[index - 1 : index + 1])]
+    counts = _count_changes(versions, differing) if differing else {}
+    changes = [_select_changes(versions, index, counts) for index in range(1, len(versions))]
+    return [None, *changes][: len(versions)]
 
 
 def _can_differ(before: CheckedVersion, after: CheckedVersion) -> bool:
-    return _names_rows(before) and _names_rows(after) and before.fingerprint != after.fingerprint
+    return _has_unique_keys(before) and _has_unique_keys(after) and before.fingerprint != after.fingerprint
 
 
-def _changes(
-    versions: Sequence[CheckedVersion], place: int, counted: Mapping[int, Mapping[str, int]]
+def _select_changes(
+    versions: Sequence[CheckedVersion], index: int, counts: Mapping[int, Mapping[str, int]]
 ) -> RowChanges | None:
-    before, after = versions[place - 1 : place + 1]
-    if not (_names_rows(before) and _names_rows(after)):
+    before, after = versions[index - 1 : index + 1]
+    if not (_has_unique_keys(before) and _has_unique_keys(after)):
         return None
     if not _can_differ(before, after):
         return RowChanges(added=0, removed=0, changed=0)
-    # A version without rows is not among those that were counted.
-    here, there = counted.get(place, {}), counted.get(place - 1, {})
+    # A version without rows has no counts.
+    of_after, of_before = counts.get(index, {}), counts.get(index - 1, {})
     return RowChanges(
-        added=here.get("added", 0), removed=there.get("gone", 0), changed=here.get("changed", 0)
+        added=of_after.get("added", 0),
+        removed=of_before.get("removed", 0),
+        changed=of_after.get("changed", 0),
     )
 
 
-def _counted(versions: Sequence[CheckedVersion], differ: Sequence[int]) -> dict[int, dict[str, int]]:
-    """Place of a version to its rows that came or changed with it, and those that are gone from the next.
+def _count_changes(versions: Sequence[CheckedVersion], differing: Sequence[int]) -> dict[int, dict[str, int]]:
+    """Count the rows added or changed in each version, and those removed from the next, by its index.
 
-    The rows of one key follow each other in the order of the versions.
+    The rows with one key follow each other in the order of the versions.
     """
-    places = sorted({place for after in differ for place in (after - 1, after)})
-    rows = reduce(DataFrame.unionByName, (_digested(versions, place) for place in places))
-    of_key = Window.partitionBy(KEY).orderBy(_PLACE)
+    indexes = sorted({index for after in differing for index in (after - 1, after)})
+    rows = reduce(DataFrame.unionByName, (_digest_rows(versions, index) for index in indexes))
+    of_key = Window.partitionBy(KEY).orderBy(_INDEX)
     neighbours = rows.select(
-        _PLACE,
+        _INDEX,
         _NEW,
-        F.lag(_PLACE).over(of_key).alias("before"),
+        F.lag(_INDEX).over(of_key).alias("before"),
         F.lag(_OLD).over(of_key).alias(_OLD),
-        F.lead(_PLACE).over(of_key).alias("after"),
+        F.lead(_INDEX).over(of_key).alias("after"),
     )
-    found = neighbours.groupBy(_PLACE).agg(
-        F.expr(f"count_if(NOT before <=> {_PLACE} - 1) AS added"),
-        F.expr(f"count_if(before = {_PLACE} - 1 AND {_OLD} <> {_NEW}) AS changed"),
-        F.expr(f"count_if(NOT after <=> {_PLACE} + 1) AS gone"),
+    counted = neighbours.groupBy(_INDEX).agg(
+        F.expr(f"count_if(NOT before <=> {_INDEX} - 1) AS added"),
+        F.expr(f"count_if(before = {_INDEX} - 1 AND {_OLD} <> {_NEW}) AS changed"),
+        F.expr(f"count_if(NOT after <=> {_INDEX} + 1) AS removed"),
     )
-    return {row[_PLACE]: row.asDict() for row in found.collect()}
+    return {row[_INDEX]: row.asDict() for row in counted.collect()}
 
 
-def in_order(versions: Sequence[CheckedVersion]) -> list[CheckedVersion]:
-    """The versions of a scenario, each with the keys of the one before it."""
-    before = [None, *(keys_of(version.table, version.scenario) for version in versions[:-1])]
-    return [replace(version, before=keys) for version, keys in zip(versions, before, strict=False)]
+def attach_previous_keys(versions: Sequence[CheckedVersion]) -> list[CheckedVersion]:
+    """Return the versions of a scenario, each with the keys of the previous one."""
+    previous = [None, *(select_keys(version.table, version.scenario) for version in versions[:-1])]
+    return [replace(version, previous_keys=keys) for version, keys in zip(versions, previous, strict=False)]
 
 
-def keys_of(table: DataFrame, scenario: Scenario) -> DataFrame | None:
-    """The keys of a version, as one column; ``None`` where it lacks one of the key's columns."""
-    known = {name.lower() for name in table.columns}
-    if not all(name.lower() in known for name in scenario.table.key):
+def select_keys(table: DataFrame, scenario: Scenario) -> DataFrame | None:
+    """Return the keys of a version as one column, or ``None`` if it lacks a column of the key."""
+    names = {name.lower() for name in table.columns}
+    if not all(name.lower() in names for name in scenario.table.key):
         return None
     return table.select(key_text(scenario).alias(KEY))
 
 
-def _names_rows(version: CheckedVersion) -> bool:
-    has_key = keys_of(version.table, version.scenario) is not None
+def _has_unique_keys(version: CheckedVersion) -> bool:
+    has_key = select_keys(version.table, version.scenario) is not None
     return has_key and not version.null_keys and not version.duplicate_keys
 
 
-def _digested(versions: Sequence[CheckedVersion], place: int) -> DataFrame:
-    """The key of each row, and its digest to be held against the version before and the one after."""
-    version = versions[place]
-    before = versions[place - 1] if place else version
-    after = versions[place + 1] if place + 1 < len(versions) else version
+def _digest_rows(versions: Sequence[CheckedVersion], index: int) -> DataFrame:
+    """Return each row's key, and its digests to compare with the previous and with the next version."""
+    version = versions[index]
+    before = versions[index - 1] if index else version
+    after = versions[index + 1] if index + 1 < len(versions) else version
     return version.table.select(
-        F.lit(place).alias(_PLACE),
+        F.lit(index).alias(_INDEX),
         key_text(version.scenario).alias(KEY),
-        _digest(version, before).alias(_NEW),
-        _digest(version, after).alias(_OLD),
+        _common_digest(version, before).alias(_NEW),
+        _common_digest(version, after).alias(_OLD),
     )
 
 
-def _digest(version: CheckedVersion, other: CheckedVersion) -> Column:
-    """The digest of a row over the columns that the other version has too.
-
-    They are digested in one order in both, whatever the order in the tables.
-    """
-    kept = {column.lower() for column in other.table.columns}
-    common = [field for field in version.table.schema if field.name.lower() in kept]
+def _common_digest(version: CheckedVersion, other: CheckedVersion) -> Column:
+    """Return the digest of a row over the columns that both versions have, in an order that both share."""
+    names = {column.lower() for column in other.table.columns}
+    common = [field for field in version.table.schema if field.name.lower() in names]
     return fingerprint.row_digest(T.StructType(sorted(common, key=lambda field: field.name.lower())))

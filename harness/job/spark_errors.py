@@ -1,4 +1,4 @@
-"""What Spark says of a mistake in a scenario, turned into the harness's words."""
+"""Errors of Spark, Delta and storage, translated into messages that the author of a scenario can act on."""
 
 from __future__ import annotations
 
@@ -20,89 +20,106 @@ from pyspark.errors import AnalysisException, ParseException, PySparkException
 from harness.errors import HarnessError, Location, NotThereError, Problem, ScenarioError
 from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY, unwritable
 
-# In the words of the operating system, of Hadoop and of SQLite.
-_FULL = ("No space left on device", "Disk quota exceeded", "database or disk is full")
-_CLOSED = ("Mkdirs failed", "Permission denied", "Read-only file system", "readonly database")
-_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
-# In the words of Java, of Hadoop's client of Azure's storage, and of Python's clients.
-_AWAY = re.compile(
+# Messages of the operating system, Hadoop and SQLite.
+_DISK_FULL = ("No space left on device", "Disk quota exceeded", "database or disk is full")
+_NOT_WRITABLE = ("Mkdirs failed", "Permission denied", "Read-only file system", "readonly database")
+_NOT_WRITABLE_CODES = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+# Messages of Java, Hadoop's client for Azure storage, and Python's clients.
+_UNREACHABLE = re.compile(
     r"Connection refused|Connection reset|UnknownHostException|Name or service not known|No route to host|"
     r"[Tt]emporary failure in name resolution|[Rr]ead timed out|[Cc]onnect timed out|NoHttpResponseException|"
     r"Remote end closed connection|Max retries exceeded|Unexpected end of file from server"
 )
-_REFUSED = re.compile(
+_CREDENTIAL_REFUSED = re.compile(
     r"AuthenticationFailed|InvalidAuthenticationInfo|Authorization(Failure|PermissionMismatch)"
 )
-_UNTRUSTED = re.compile(r"PKIX path|CERTIFICATE_VERIFY_FAILED")
-_LENGTH_TOLD = 400
-_NOT_AN_AUTHORS = "INTERNAL_ERROR"
-"""The error class of Spark's own faults."""
+_CERTIFICATE_UNTRUSTED = re.compile(r"PKIX path|CERTIFICATE_VERIFY_FAILED")
 _ADDRESS = re.compile(r"https?://([\w.-]+(?::\d+)?)|host='([\w.-]+)'|UnknownHostException: ([\w.-]+)")
-
-
-@contextmanager
-def blamed_on(what: str, location: Location) -> Iterator[None]:
-    """An expression or a step of the scenario that Spark refuses is the scenario's mistake.
-
-    Raises:
-        ScenarioError: Spark could not resolve or parse what the scenario says.
-    """
-    try:
-        yield
-    except (AnalysisException, ParseException) as error:
-        raise ScenarioError([Problem(f"{what}: {first_sentence(error)}", location)]) from error
+_MAX_MESSAGE_LENGTH = 400
+_INTERNAL_ERROR = "INTERNAL_ERROR"
+"""Prefix of the error classes of Spark's own bugs, which no scenario can fix."""
 
 
 @dataclass(frozen=True)
 class NamedError:
-    """One error of a chain of causes."""
+    """One error in a chain of causes."""
 
     name: str
-    """Its error class, such as ``DELTA_FAILED_TO_MERGE_FIELDS``, or its Java class where it has none."""
+    """Its error class, such as ``DELTA_FAILED_TO_MERGE_FIELDS``; its Java class if it has no error class."""
     message: str
-    has_class: bool
+    has_error_class: bool
 
 
 @contextmanager
-def blamed_on_step(what: str, location: Location) -> Iterator[None]:
-    """Whatever Spark or Delta refuses by an error class, while a step is carried out, is the step's mistake.
+def attribute_error(what: str, location: Location) -> Iterator[None]:
+    """Attribute an expression that Spark can't resolve or parse to the scenario.
+
+    Args:
+        what: What can't be done, as the start of the message.
+        location: Location of the expression in the scenario file.
 
     Raises:
-        ScenarioError: The step failed so; the Spark error is its cause.
+        ScenarioError: Spark could not resolve or parse the expression.
+    """
+    try:
+        yield
+    except (AnalysisException, ParseException) as error:
+        raise ScenarioError([Problem(f"{what}: {summarize_error(error)}", location)]) from error
+
+
+@contextmanager
+def attribute_step_error(what: str, location: Location) -> Iterator[None]:
+    """Attribute whatever Spark or Delta rejects with an error class to the step that is being applied.
+
+    Args:
+        what: What can't be done, as the start of the message.
+        location: Location of the step in the scenario file.
+
+    Raises:
+        ScenarioError: Spark or Delta rejected the step; their error is the cause.
     """
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
-        if storage_fault(error) is not None or (named := blamable(error)) is None:
+        if translate_storage_error(error) is not None or (named := find_author_error(error)) is None:
             raise
-        raise ScenarioError([Problem(f"{what}: {told(named)}", location)]) from error
+        raise ScenarioError([Problem(f"{what}: {format_error(named)}", location)]) from error
 
 
-def told(error: NamedError) -> str:
-    """An error in one line, with its class."""
-    # What follows is the place in a text that nobody wrote so, or Spark's plan.
-    message = textwrap.shorten(re.split(r"\n\n|; line |;\n", error.message)[0], _LENGTH_TOLD)
+@contextmanager
+def log_errors() -> Iterator[None]:
+    """Log an error of secondary work, such as clean-up, instead of raising it."""
+    try:
+        yield
+    except Exception:
+        traceback.print_exc()
+
+
+def format_error(error: NamedError) -> str:
+    """Format an error as one line that includes its class."""
+    # What follows is a position in SQL that the author did not write, or Spark's plan.
+    message = textwrap.shorten(re.split(r"\n\n|; line |;\n", error.message)[0], _MAX_MESSAGE_LENGTH)
     return message if error.name in message else f"[{error.name}] {message}"
 
 
-def blamable(error: BaseException) -> NamedError | None:
-    """What of an error a scenario's author can understand: the outermost error class in its causes."""
-    classes = (each for each in named_errors(error) if each.has_class)
-    return next((each for each in classes if not each.name.startswith(_NOT_AN_AUTHORS)), None)
+def find_author_error(error: BaseException) -> NamedError | None:
+    """Return the outermost cause that the author of a scenario can understand: one with an error class."""
+    classes = (each for each in list_causes(error) if each.has_error_class)
+    return next((each for each in classes if not each.name.startswith(_INTERNAL_ERROR)), None)
 
 
-def named_errors(error: BaseException | None) -> list[NamedError]:
-    """An error that came out of the JVM and its causes, the outermost first."""
-    # PySpark keeps Java's own object only where no method of its own leads to it.
+def list_causes(error: BaseException | None) -> list[NamedError]:
+    """Return an error from the JVM and its causes, the outermost first."""
+    # Py4J's errors have Java's exception in a public attribute, PySpark's own only in a private one.
     origin: Any = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
-    found: list[NamedError] = []
+    causes: list[NamedError] = []
     while origin is not None:
-        found.append(_named(origin))
+        causes.append(_name_error(origin))
         origin = origin.getCause()
-    return found
+    return causes
 
 
-def _named(origin: Any) -> NamedError:
+def _name_error(origin: Any) -> NamedError:
     context: Any = SparkContext
     is_spark = is_instance_of(context._gateway, origin, "org.apache.spark.SparkThrowable")  # noqa: SLF001
     error_class = origin.getErrorClass() if is_spark else None
@@ -110,53 +127,44 @@ def _named(origin: Any) -> NamedError:
     return NamedError(error_class or origin.getClass().getSimpleName(), message, error_class is not None)
 
 
-@contextmanager
-def logged() -> Iterator[None]:
-    """A fault on the side goes into the log, and does not hide the one that led here."""
-    try:
-        yield
-    except Exception:
-        traceback.print_exc()
-
-
-def first_sentence(error: BaseException) -> str:
-    """The line of Spark's message that says what is wrong, without its plan or stack."""
+def summarize_error(error: BaseException) -> str:
+    """Return the line of a message that says what is wrong, without Spark's plan or stack trace."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].split("; line ")[0] if lines else type(error).__name__
 
 
-def root_sentence(error: BaseException) -> str:
-    """The cause at the bottom of a fault that came out of the JVM, in one line."""
+def summarize_root_cause(error: BaseException) -> str:
+    """Return the message of the innermost cause of an error from the JVM, in one line."""
     causes = [line for line in str(error).splitlines() if "Caused by: " in line]
     if not causes:
-        return first_sentence(error)
-    return causes[-1].partition("Caused by: ")[2].partition(": ")[2].strip() or first_sentence(error)
+        return summarize_error(error)
+    return causes[-1].partition("Caused by: ")[2].partition(": ")[2].strip() or summarize_error(error)
 
 
-def storage_fault(error: BaseException) -> HarnessError | None:
-    """The message for a place that is away, full or can't be written; ``None`` where the fault is another."""
+def translate_storage_error(error: BaseException) -> HarnessError | None:
+    """Return the error to report if storage or a service is unreachable, full or read-only, else ``None``."""
     text = str(error)
     if (found := _ADDRESS.search(text)) is not None:
-        fault = _service_fault(text, next(filter(None, found.groups())))
-        if fault is not None:
-            return fault
-    if any(sign in text for sign in _FULL):
-        return NotThereError(f"The disk is full: {first_sentence(error)}", remedy=FULL_DISK_REMEDY)
-    if isinstance(error, OSError) and error.filename and error.errno in _UNWRITABLE:
+        translated = _translate_service_error(text, next(filter(None, found.groups())))
+        if translated is not None:
+            return translated
+    if any(sign in text for sign in _DISK_FULL):
+        return NotThereError(f"The disk is full: {summarize_error(error)}", remedy=FULL_DISK_REMEDY)
+    if isinstance(error, OSError) and error.filename and error.errno in _NOT_WRITABLE_CODES:
         return unwritable(Path(str(error.filename)), error)
-    if any(sign in text for sign in _CLOSED):
-        return NotThereError(f"Can't write: {root_sentence(error)}", remedy=UNWRITABLE_REMEDY)
+    if any(sign in text for sign in _NOT_WRITABLE):
+        return NotThereError(f"Can't write: {summarize_root_cause(error)}", remedy=UNWRITABLE_REMEDY)
     return None
 
 
-def _service_fault(text: str, address: str) -> HarnessError | None:
-    if _REFUSED.search(text):
-        remedy = "Correct the account's credential, or give it the role Storage Blob Data Contributor."
+def _translate_service_error(text: str, address: str) -> HarnessError | None:
+    if _CREDENTIAL_REFUSED.search(text):
+        remedy = "Correct the account's credential, or grant it the role Storage Blob Data Contributor."
         return NotThereError(f"The service at {address} refuses the credential.", remedy=remedy)
-    if _UNTRUSTED.search(text):
-        remedy = "Let the system trust the authority that has signed it."
+    if _CERTIFICATE_UNTRUSTED.search(text):
+        remedy = "Add the authority that signed it to the system's trusted certificates."
         return NotThereError(f"The certificate of the service at {address} is not trusted.", remedy=remedy)
-    if away := _AWAY.search(text):
-        remedy = "See that it runs: 'make logs' shows what the stack's services say."
-        return NotThereError(f"The service at {address} does not answer: {away.group()}.", remedy=remedy)
+    if reason := _UNREACHABLE.search(text):
+        remedy = "Check that it is running: 'make logs' shows the logs of the stack's services."
+        return NotThereError(f"The service at {address} does not answer: {reason.group()}.", remedy=remedy)
     return None

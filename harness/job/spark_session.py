@@ -1,4 +1,4 @@
-"""The Spark session that the job works in."""
+"""The job's Spark session, and what it runs on: libraries and executors."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ import mlflow
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
-from harness.job.spark_errors import logged
+from harness.job.spark_errors import log_errors
 from harness.plan import Environment
 from harness.storage.credentials import hadoop_settings, read_secret
 from harness.wheel import content_version
 
-# What results depend on is set here, for every place; what makes a place fast or reachable is the plan's.
+# Settings that results depend on, the same on every target. The plan has those for speed and access.
 _ALWAYS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "false",
-    # Dates before 1582 and times before 1900 are written as they are, in the calendar of today.
+    # Dates before 1582 and times before 1900 are written unchanged, in today's calendar.
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
     "spark.databricks.delta.autoCompact.enabled": "false",
     "spark.databricks.delta.optimizeWrite.enabled": "false",
 }
-# Pages and logs of Spark show what a setting holds unless its name matches.
+# Spark's pages and logs show the value of a setting unless the setting's name matches this.
 _REDACTED = {"spark.redaction.regex": "(?i)secret|password|token|access[.]key|account[.]key"}
 
 
-def is_open() -> bool:
-    """Whether this process has a Spark already."""
+def has_active_session() -> bool:
+    """Return whether this process has a Spark session already."""
     return SparkContext._active_spark_context is not None  # noqa: SLF001 - there is no public way to ask
 
 
 def open_session(environment: Environment) -> SparkSession:
-    """The session of this process, made or found, configured as the environment says."""
+    """Create or reuse this process's session, and configure it for the environment."""
     builder = SparkSession.builder.appName("harness")
     for name, value in {**environment.spark, **_REDACTED}.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
-    # Not in the configuration above: PySpark puts all of that onto the JVM's command line.
+    # Not in the configuration above: PySpark passes all of that on the JVM's command line.
     context: Any = spark.sparkContext
     for account in environment.accounts:
         secret = read_secret(account.secret, account.name)
@@ -54,32 +54,32 @@ def open_session(environment: Environment) -> SparkSession:
 _LIBRARIES = ("pyspark", "delta-spark", "synapseml", "numpy", "pandas", "pyarrow")
 
 
-def libraries(spark: SparkSession) -> dict[str, str]:
-    """What the job really runs with."""
-    # MLflow says so itself: beside it a cluster has the records of another one, installed before.
-    found = {
+def list_libraries(spark: SparkSession) -> dict[str, str]:
+    """Return the versions of the libraries that the job runs with."""
+    # MLflow's own attribute: a cluster's package metadata may be that of an MLflow installed earlier.
+    versions = {
         "harness": content_version(),
         "python": platform.python_version(),
         "mlflow": mlflow.__version__,
     }
-    with logged():
-        found["spark"] = spark.version
+    with log_errors():
+        versions["spark"] = spark.version
     for name in _LIBRARIES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
-def executors(spark: SparkSession) -> dict[str, int]:
-    """Tasks that each executor ran, those that are gone among them."""
-    found: dict[str, int] = {}
-    with logged():
-        # Spark counts for its pages; Python has no other way to it.
+def count_executor_tasks(spark: SparkSession) -> dict[str, int]:
+    """Count the tasks that each executor ran, including executors that are gone."""
+    counts: dict[str, int] = {}
+    with log_errors():
+        # Spark counts them for its pages; it has no public way to read them from Python.
         context: Any = spark.sparkContext
-        listed = context._jsc.sc().statusStore().executorList(False)  # noqa: SLF001
-        for index in range(listed.size()):
-            each = listed.apply(index)
-            found[str(each.id())] = int(each.totalTasks())
-    return {name: tasks for name, tasks in sorted(found.items()) if tasks}
+        executors = context._jsc.sc().statusStore().executorList(False)  # noqa: SLF001
+        for index in range(executors.size()):
+            each = executors.apply(index)
+            counts[str(each.id())] = int(each.totalTasks())
+    return {name: tasks for name, tasks in sorted(counts.items()) if tasks}

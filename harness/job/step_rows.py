@@ -1,4 +1,4 @@
-"""The rows that a step brings: chosen, then changed, and the same ones on every run."""
+"""The rows that a step writes: selected, then changed, and the same rows on every run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window, functions as F,
 from harness.errors import Location, Problem, ScenarioError
 from harness.job.fingerprint import row_digest
 from harness.job.prepare import key_text, uniform
-from harness.job.spark_errors import blamed_on
-from harness.job.table_io import column, quoted, read_source
+from harness.job.spark_errors import attribute_error
+from harness.job.table_io import column, quote_name, read_source
 from harness.plan import Plan, SourceData
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import Value
@@ -16,14 +16,14 @@ from harness.scenario.row_source import Loans, Source
 from harness.scenario.rows import Rows
 from harness.suggestions import did_you_mean
 
-_PLACE, _VALUE = "harness_place", "harness_value"
-_OWN_SOURCE: Location = ("table", "source")
-Written = tuple[dict[str, Value | None], ...]
-"""Rows as the scenario file writes them out."""
+_POSITION, _VALUE = "harness_position", "harness_value"
+_TABLE_SOURCE: Location = ("table", "source")
+InlineRows = tuple[dict[str, Value | None], ...]
+"""Rows that the scenario file lists value by value."""
 
 
 class Sources:
-    """What the scenario's rows come from, each source opened once."""
+    """The sources of a scenario's rows; each is opened once."""
 
     def __init__(self, spark: SparkSession, plan: Plan) -> None:
         self.spark = spark
@@ -31,25 +31,25 @@ class Sources:
         self._data = plan.sources
         self._opened: dict[str, DataFrame] = {}
 
-    def of(self, step: Rows, at: Location) -> DataFrame:
-        """The rows of a step's own source, or of the table's.
+    def read_for(self, step: Rows, at: Location) -> DataFrame:
+        """Return the rows of a step's source (default: the table's source).
 
         Raises:
             ScenarioError: There is no source, or Spark can't read it.
         """
         source = step.source or self.scenario.table.source
         if source is None:
-            message = "there is no source; name one under 'from' or the table's 'source', or write 'rows'."
+            message = "no source: name one under 'from' or as the table's 'source', or list 'rows'."
             raise ScenarioError([Problem(message, at)])
-        return self._open(source, place_of(step, at))
+        return self._open(source, source_location(step, at))
 
-    def schema_of_table(self) -> T.StructType:
-        """Of the table's own source; without columns where there is none."""
-        own = self.scenario.table.source
-        return T.StructType() if own is None else self._open(own, _OWN_SOURCE).schema
+    def read_table_schema(self) -> T.StructType:
+        """Return the schema of the table's source; without columns if the table has no source."""
+        source = self.scenario.table.source
+        return T.StructType() if source is None else self._open(source, _TABLE_SOURCE).schema
 
-    def data_of(self, step: Rows) -> SourceData | None:
-        """The file that a step's rows come from; none for rows that are made or written out."""
+    def find_file(self, step: Rows) -> SourceData | None:
+        """Return the file that a step's rows come from; ``None`` for generated or inline rows."""
         source = step.source or self.scenario.table.source
         return None if source is None or step.rows is not None else self._data.get(source.path)
 
@@ -59,78 +59,83 @@ class Sources:
             self._opened[name] = (
                 read_source(self.spark, self._data[source.path], at)
                 if source.generate is None
-                else _generated(self.spark, source.generate)
+                else _generate(self.spark, source.generate)
             )
         return self._opened[name]
 
 
-def place_of(step: Rows, at: Location) -> Location:
-    """Where the scenario file names the source of a step's rows."""
-    return (*at, "from") if step.source else _OWN_SOURCE
+def source_location(step: Rows, at: Location) -> Location:
+    """Return where the scenario file names the source of a step's rows."""
+    return (*at, "from") if step.source else _TABLE_SOURCE
 
 
-def _generated(spark: SparkSession, made: Loans) -> DataFrame:
-    from harness.job.synthetic_loans import loans
+def _generate(spark: SparkSession, loans: Loans) -> DataFrame:
+    from harness.job.synthetic_loans import generate_loans
 
-    return loans(spark, made)
+    return generate_loans(spark, loans)
 
 
-def make_rows(sources: Sources, step: Rows, known: T.StructType | None, at: Location) -> DataFrame:
-    """The rows of one step.
+def make_rows(sources: Sources, step: Rows, table_schema: T.StructType | None, at: Location) -> DataFrame:
+    """Return the rows of one step.
 
     Args:
-        sources: What they come from.
-        step: What the scenario says of them.
-        known: The table's schema; none before its first version.
-        at: The step's place in the scenario file.
+        sources: Where the rows come from.
+        step: The step as the scenario specifies it.
+        table_schema: The table's schema; ``None`` before its first version.
+        at: The step's location in the scenario file.
 
     Raises:
-        ScenarioError: A condition, an expression or a value does not fit, or a column is not known.
+        ScenarioError: A condition, an expression or a value doesn't fit, or a column is unknown.
     """
-    rows = sources.of(step, at) if step.rows is None else _written(sources, step.rows, known, at)
+    if step.rows is None:
+        rows = sources.read_for(step, at)
+    else:
+        rows = _make_inline_rows(sources, step.rows, table_schema, at)
     if step.where is not None:
-        with blamed_on("the rows can't be chosen", (*at, "where")):
+        with attribute_error("the rows can't be selected", (*at, "where")):
             rows = rows.where(step.where)
     if step.sample is not None:
-        with blamed_on("the rows can't be sampled by their key", (*at, "sample")):
+        with attribute_error("the rows can't be sampled by their key", (*at, "sample")):
             drawn = uniform(key_text(sources.scenario), "sample", sources.scenario.seed)
             rows = rows.where(drawn < step.sample)
     if step.assign:
-        rows = _assigned(rows, step.assign, at)
-    return rows if step.shuffle is None else _shuffled(rows, step.shuffle, sources.scenario, at)
+        rows = _assign(rows, step.assign, at)
+    return rows if step.shuffle is None else _shuffle(rows, step.shuffle, sources.scenario, at)
 
 
-def brought_names(sources: Sources, step: Rows, at: Location) -> set[str]:
-    """The names of the columns that a step's rows will have."""
-    known = {name for row in step.rows for name in row} if step.rows else sources.of(step, at).columns
-    return {*known, *step.assign}
+def list_column_names(sources: Sources, step: Rows, at: Location) -> set[str]:
+    """Return the names of the columns that a step's rows will have."""
+    names = {name for row in step.rows for name in row} if step.rows else sources.read_for(step, at).columns
+    return {*names, *step.assign}
 
 
-def _assigned(rows: DataFrame, assign: dict[str, str], at: Location) -> DataFrame:
-    """With columns replaced or added; every expression sees the rows as they came."""
+def _assign(rows: DataFrame, assign: dict[str, str], at: Location) -> DataFrame:
+    """Replace or add columns; every expression refers to the rows as they were read."""
     for name, expression in assign.items():
-        with blamed_on(f"'{name}' can't be set", (*at, "set", name)):
+        with attribute_error(f"'{name}' can't be set", (*at, "set", name)):
             rows.select(F.expr(expression))
     return rows.withColumns({name: F.expr(expression) for name, expression in assign.items()})
 
 
-def _written(sources: Sources, rows: Written, known: T.StructType | None, at: Location) -> DataFrame:
-    """The rows that the scenario writes out, in the types of the table's columns, or of its source's."""
-    kinds = _kinds(sources, rows, known, at)
-    # As texts first, which Spark casts: it knows how a value of each type is written.
+def _make_inline_rows(
+    sources: Sources, rows: InlineRows, table_schema: T.StructType | None, at: Location
+) -> DataFrame:
+    """Return inline rows with the types of the table's columns, or else those of its source."""
+    kinds = _find_types(sources, rows, table_schema, at)
+    # As text first, which Spark casts: it knows how values of each type are written.
     schema = T.StructType([T.StructField(name, T.StringType()) for name in kinds])
     frame = sources.spark.createDataFrame(
-        [tuple(_text(row.get(name)) for name in kinds) for row in rows], schema
+        [tuple(_format_value(row.get(name)) for name in kinds) for row in rows], schema
     )
     typed = {
-        name: F.expr(f"try_cast({quoted(name)} AS {kind.simpleString()})") for name, kind in kinds.items()
+        name: F.expr(f"try_cast({quote_name(name)} AS {kind.simpleString()})") for name, kind in kinds.items()
     }
-    with blamed_on("the rows can't be made", (*at, "rows")):
+    with attribute_error("the rows can't be created", (*at, "rows")):
         misfits = frame.select(
             *((column(name).isNotNull() & cast.isNull()).alias(name) for name, cast in typed.items())
         ).collect()
     problems = [
-        Problem(f"{row[name]!r} is no {kinds[name].simpleString()}.", (*at, "rows", index, name))
+        Problem(f"{row[name]!r} is not of type {kinds[name].simpleString()}.", (*at, "rows", index, name))
         for index, (row, misfit) in enumerate(zip(rows, misfits, strict=True))
         for name, is_misfit in zip(kinds, misfit, strict=True)
         if is_misfit
@@ -140,52 +145,52 @@ def _written(sources: Sources, rows: Written, known: T.StructType | None, at: Lo
     return frame.select(*(cast.alias(name) for name, cast in typed.items()))
 
 
-def _kinds(
-    sources: Sources, rows: Written, known: T.StructType | None, at: Location
+def _find_types(
+    sources: Sources, rows: InlineRows, table_schema: T.StructType | None, at: Location
 ) -> dict[str, T.DataType]:
-    """The columns that are written out, each with its type."""
+    """Return the type of each column of inline rows."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    kinds = {field.name.lower(): field.dataType for field in known or ()}
+    kinds = {field.name.lower(): field.dataType for field in table_schema or ()}
     if any(name.lower() not in kinds for name in names):
-        kinds = {field.name.lower(): field.dataType for field in sources.schema_of_table()} | kinds
-    problems = [_unknown(name, rows, kinds, at) for name in names if name.lower() not in kinds]
+        kinds = {field.name.lower(): field.dataType for field in sources.read_table_schema()} | kinds
+    problems = [_unknown_column(name, rows, kinds, at) for name in names if name.lower() not in kinds]
     if problems:
         raise ScenarioError(problems)
     return {name: kinds[name.lower()] for name in names}
 
 
-def _unknown(name: str, rows: Written, kinds: dict[str, T.DataType], at: Location) -> Problem:
+def _unknown_column(name: str, rows: InlineRows, kinds: dict[str, T.DataType], at: Location) -> Problem:
     index = next(index for index, row in enumerate(rows) if name in row)
-    message = f"neither the table nor its source has a column '{name}', so that its type is not known."
-    remedy = did_you_mean(name, kinds) or " Bring a new column by 'set', such as CAST(1 AS INT)."
+    message = f"the type of column '{name}' is unknown: neither the table nor its source has it."
+    remedy = did_you_mean(name, kinds) or " Add a new column with 'set', such as CAST(1 AS INT)."
     return Problem(message + remedy, (*at, "rows", index, name))
 
 
-def _text(value: Value | None) -> str | None:
+def _format_value(value: Value | None) -> str | None:
     if value is None:
         return None
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _shuffled(rows: DataFrame, name: str, scenario: Scenario, at: Location) -> DataFrame:
-    """The n-th row in one order is dealt the value of the n-th row in another.
+def _shuffle(rows: DataFrame, name: str, scenario: Scenario, at: Location) -> DataFrame:
+    """Give the n-th row in one order the value of the n-th row in another.
 
-    Both orders are by a hash of the key, and by the whole row where keys are alike: neither files nor
-    partitions have a say in it.
+    Both orders are by a hash of the key, then by the whole row if keys are equal, so that they depend
+    neither on files nor on partitions.
     """
-    known = {each.lower(): each for each in rows.columns}
-    if name.lower() not in known:
-        message = f"the rows have no column '{name}' to be shuffled.{did_you_mean(name, rows.columns)}"
+    names = {each.lower(): each for each in rows.columns}
+    if name.lower() not in names:
+        message = f"the rows have no column '{name}' to shuffle.{did_you_mean(name, rows.columns)}"
         raise ScenarioError([Problem(message, (*at, "shuffle"))])
-    dealt = known[name.lower()]
-    with blamed_on(f"'{name}' can't be shuffled by the rows' key", (*at, "shuffle")):
-        takers = rows.withColumn(_PLACE, _place(rows, "taker", scenario))
-        givers = rows.select(column(dealt).alias(_VALUE), _place(rows, "giver", scenario).alias(_PLACE))
-    return takers.join(givers, _PLACE).select(
-        *(column(_VALUE).alias(each) if each == dealt else column(each) for each in rows.columns)
+    shuffled = names[name.lower()]
+    with attribute_error(f"'{name}' can't be shuffled by the rows' key", (*at, "shuffle")):
+        takers = rows.withColumn(_POSITION, _rank(rows, "taker", scenario))
+        givers = rows.select(column(shuffled).alias(_VALUE), _rank(rows, "giver", scenario).alias(_POSITION))
+    return takers.join(givers, _POSITION).select(
+        *(column(_VALUE).alias(each) if each == shuffled else column(each) for each in rows.columns)
     )
 
 
-def _place(rows: DataFrame, purpose: str, scenario: Scenario) -> Column:
+def _rank(rows: DataFrame, purpose: str, scenario: Scenario) -> Column:
     chance = uniform(key_text(scenario), f"shuffle {purpose}", scenario.seed)
     return F.row_number().over(Window.orderBy(chance, row_digest(rows.schema)))

@@ -1,13 +1,13 @@
-"""Loans that are made: rows like Lending Club's from 2007 to 2018, at any size, whose truth is known.
+"""Synthetic loans: rows like Lending Club's from 2007 to 2018, in any number, with known coefficients.
 
-Every value is a function of the seed and the row's id alone, by way of a hash, so that the rows of a seed are
-the same on any number of partitions, and those of a smaller table are the first ones of a larger table. Spark
-makes them with SQL functions, in parallel.
+Every value depends only on the seed and the row's id, so that the rows of a seed are the same on any
+number of partitions, and those of a smaller table are the first ones of a larger table. Spark generates
+them with SQL functions, in parallel.
 
 The shares and ranges below are those of the 10,000 real loans of 2018 that ship in ``scenarios/data``.
 Earlier years have smaller loans and incomes, and no terms of 60 months before 2010. Grade and rate follow a
 latent risk, which rises with debts and falls with income and a long credit history. How a loan ends depends
-on its columns alone, by ``TRUTH``.
+on its columns alone, through ``TRUTH``.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from harness.scenario.row_source import LOANS, Loans
 
 @dataclass(frozen=True)
 class Truth:
-    """P(bad) = 1 / (1 + exp(-(intercept + Σ coefficient · feature))), features as they are in the table."""
+    """P(bad) = 1 / (1 + exp(-(intercept + Σ coefficient · feature))), with the table's unscaled features."""
 
     intercept: float
     coefficients: Mapping[str, float]
-    """Feature to log odds per unit of the feature."""
+    """Name of a feature to its log odds per unit."""
 
 
 CREDIT_LENGTH = "year(issue_d) - year(earliest_cr_line)"
-"""The one feature of the truth that is no column: years since the first credit line, as a SQL expression."""
+"""The one feature of the truth that isn't a column: years since the first credit line, as SQL."""
 
 TRUTH = Truth(
     intercept=-3.9,
@@ -49,8 +49,8 @@ TRUTH = Truth(
         "total_acc": 0.0,
     },
 )
-"""About 15 loans in 100 are bad; a model that knows the truth has a ROC AUC of 0.71. A value that is missing
-in the table (``dti``, ``inq_last_12m``) had its part in the outcome all the same."""
+"""About 15 loans in 100 are bad; a model that knows the truth has a ROC AUC of 0.71. Values that are missing
+from the table (``dti``, ``inq_last_12m``) still influenced the outcome."""
 
 BAD, GOOD = "Charged Off", "Fully Paid"
 
@@ -68,18 +68,18 @@ YEARS = {
     2017: 0.185,
     2018: 0.200,
 }
-"""Share of the loans that are issued in each year: an approximation of Lending Club's own volume. It is
-rounded, and raised before 2012 (0.03 to 1 in 100 there), so that small tables have rows in each year."""
+"""Share of the loans that are issued in each year: an approximation of Lending Club's volume, rounded, and
+raised before 2012 (really 0.03 to 1 in 100), so that small tables have rows in each year."""
 
 _ROWS_PER_PARTITION = 250_000
-_LAST = max(YEARS)
+_LAST_YEAR = max(YEARS)
 _NORMAL = NormalDist()
 _GRADES = {"A": 0.2459, "B": 0.3037, "C": 0.2653, "D": 0.1446, "E": 0.0335, "F": 0.0058, "G": 0.0012}
 _LOWEST_RATES = (5.31, 9.43, 12.61, 16.90, 22.90, 28.72, 30.79)  # by grade, per cent a year
 _HIGHEST_RATES = (7.97, 11.99, 16.02, 21.85, 26.77, 30.75, 30.94)
 _SIXTY_MONTHS = (0.05, 0.28, 0.40, 0.47, 0.68, 0.95, 0.95)  # share of the loans, by grade
 _FIRST_WITH_SIXTY_MONTHS = 2010
-_HOMES = {"RENT": 0.386, "OWN": 0.135, "MORTGAGE": 0.479}  # in the order of rising income
+_HOMES = {"RENT": 0.386, "OWN": 0.135, "MORTGAGE": 0.479}  # by rising income
 _PURPOSES = {
     "debt_consolidation": 0.5144,
     "credit_card": 0.2249,
@@ -94,127 +94,131 @@ _PURPOSES = {
     "vacation": 0.0062,
     "renewable_energy": 0.0010,
 }
-# Shares of 0, 1, 2 ...; the last one is what is left.
+# Shares of 0, 1, 2 ...; the last one is the remainder.
 _DELINQUENCIES = (0.8576, 0.1011, 0.0258, 0.0088, 0.0034, 0.0033)
 _INQUIRIES = (0.3060, 0.2460, 0.1649, 0.1053, 0.0610, 0.0422, 0.0242, 0.0155, 0.0116, 0.0069, 0.0051, 0.0115)
 _LARGEST_LOAN, _SMALLEST_LOAN = 40_000, 1_000
 _WITHOUT_DTI, _OUTLIERS = 0.0024, 0.02
-# Lending Club has inquiries of the last 12 months from the end of 2015 on. All of the earlier ones lack them
-# there; here a few, so that models of all years can have the feature.
+# Lending Club records the inquiries of the last 12 months only since the end of 2015. Of the earlier loans
+# here, only a few lack them, so that models of all years can have the feature.
 _WITHOUT_INQUIRIES, _FIRST_WITH_INQUIRIES = 0.05, 2016
 
 
-def loans(spark: SparkSession, spec: Loans) -> DataFrame:
-    """As many loans as ``spec`` asks for, with the columns of ``LOANS``; ids begin at 1."""
+def generate_loans(spark: SparkSession, spec: Loans) -> DataFrame:
+    """Generate loans with the columns of ``LOANS``; ids begin at 1."""
     draw = _Draw(spec.seed)
     partitions = 1 + spec.rows // _ROWS_PER_PARTITION
     rows = spark.range(1, spec.rows + 1, numPartitions=partitions)
-    rows = rows.withColumns({"income": draw.normal("income"), **_issue(draw, spec)})
-    for columns in (_borrower, _standing, _terms, _credit):
-        rows = rows.withColumns(columns(draw))
-    rows = rows.withColumn("credit_length", F.expr(CREDIT_LENGTH)).withColumn("loan_status", _outcome(draw))
-    return rows.withColumns(_with_gaps(draw)).select(
+    rows = rows.withColumns({"income": draw.normal("income"), **_draw_issue_date(draw, spec)})
+    for draw_columns in (_draw_borrower, _draw_standing, _draw_terms, _draw_credit):
+        rows = rows.withColumns(draw_columns(draw))
+    rows = rows.withColumn("credit_length", F.expr(CREDIT_LENGTH))
+    rows = rows.withColumn("loan_status", _draw_outcome(draw))
+    return rows.withColumns(_remove_values(draw)).select(
         *(F.col(name).cast(kind) for name, kind in LOANS.items())
     )
 
 
 class _Draw:
-    """Numbers drawn for each row: they depend on the seed, their name and the row's id alone."""
+    """Random numbers for each row, which depend only on the seed, their name and the row's id."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
     def uniform(self, name: str) -> Column:
-        """Between 0 and 1, never 0: the 53 high bits of a hash."""
+        """Return a column of numbers between 0 and 1, never 0: the 53 high bits of a hash."""
         bits = F.shiftrightunsigned(F.xxhash64(F.lit(f"{name}:{self._seed}"), "id"), 11)
         return (bits.cast("double") + 0.5) * 2.0**-53
 
     def normal(self, name: str) -> Column:
-        """Standard normal (Box and Muller 1958)."""
+        """Return a column of standard normal numbers (Box and Muller 1958)."""
         radius = F.sqrt(-2 * F.log(self.uniform(f"{name} radius")))
         return radius * F.cos(2 * math.pi * self.uniform(f"{name} angle"))
 
     def correlated(self, name: str, weights: Mapping[str, float]) -> Column:
-        """Standard normal where the columns that it is correlated with are so, and independent."""
+        """Return a column correlated with others; standard normal if they are, and independent."""
         own = math.sqrt(1 - sum(weight**2 for weight in weights.values()))
         return sum((weight * F.col(other) for other, weight in weights.items()), own * self.normal(name))
 
 
-def _issue(draw: _Draw, spec: Loans) -> dict[str, Column]:
-    """When the loan was issued: the first of a month."""
+def _draw_issue_date(draw: _Draw, spec: Loans) -> dict[str, Column]:
+    """Draw when the loan was issued: the first of a month."""
     shares = {year: share for year, share in YEARS.items() if spec.first_year <= year <= spec.last_year}
     whole = sum(shares.values())
-    year = min(shares) + _place(draw.uniform("year"), _limits([share / whole for share in shares.values()]))
-    month = 1 + _place(draw.uniform("month"), _limits([1 / 12] * 12))
+    limits = _cumulate([share / whole for share in shares.values()])
+    year = min(shares) + _count_passed(draw.uniform("year"), limits)
+    month = 1 + _count_passed(draw.uniform("month"), _cumulate([1 / 12] * 12))
     return {"issue_d": F.make_date(year, month, F.lit(1))}
 
 
-def _borrower(draw: _Draw) -> dict[str, Column]:
-    """Standard normal numbers: how much a borrower owes and wants, and how long the credit history is."""
+def _draw_borrower(draw: _Draw) -> dict[str, Column]:
+    """Draw standard normal numbers: a borrower's debts, wanted amount and length of credit history."""
     return {
-        "years_before": _LAST - F.year("issue_d"),
+        "years_before": _LAST_YEAR - F.year("issue_d"),
         "debts": draw.correlated("debts", {"income": -0.2}),
         "amount": draw.correlated("amount", {"income": 0.37}),
         "history": draw.correlated("history", {"income": 0.2}),
     }
 
 
-def _standing(draw: _Draw) -> dict[str, Column]:
-    """Nearly standard normal numbers: how many accounts a borrower has, and the risk that a lender sees."""
+def _draw_standing(draw: _Draw) -> dict[str, Column]:
+    """Draw almost standard normal numbers: a borrower's accounts, and the risk that a lender sees."""
     return {
         "accounts": draw.correlated("accounts", {"history": 0.25, "income": 0.2, "debts": 0.2}),
         "risk": draw.correlated("risk", {"debts": 0.18, "income": -0.15, "history": -0.1}),
     }
 
 
-def _terms(draw: _Draw) -> dict[str, Column]:
-    """What is lent, and how."""
-    grade = _place(F.col("risk"), _normal_limits(_GRADES.values()))
-    lowest, highest = _item(_LOWEST_RATES, grade), _item(_HIGHEST_RATES, grade)
-    limit = _item([_NORMAL.inv_cdf(1 - share) for share in _SIXTY_MONTHS], grade)
+def _draw_terms(draw: _Draw) -> dict[str, Column]:
+    """Draw the terms of the loan."""
+    grade = _count_passed(F.col("risk"), _normal_limits(_GRADES.values()))
+    lowest, highest = _select(_LOWEST_RATES, grade), _select(_HIGHEST_RATES, grade)
+    limit = _select([_NORMAL.inv_cdf(1 - share) for share in _SIXTY_MONTHS], grade)
     is_long = (draw.correlated("term", {"amount": 0.45}) >= limit) & (
         F.year("issue_d") >= _FIRST_WITH_SIXTY_MONTHS
     )
     wanted = _LARGEST_LOAN / (1 + F.exp(0.5645 - 1.3 * F.col("amount") + 0.08 * F.col("years_before")))
     return {
-        "grade": _item(list(_GRADES), grade),
+        "grade": _select(list(_GRADES), grade),
         "int_rate": F.rint(100 * (lowest + (highest - lowest) * draw.uniform("int_rate"))) / 100,
         "term": F.when(is_long, 60).otherwise(36),
         "loan_amnt": F.greatest(F.lit(_SMALLEST_LOAN), F.rint(wanted / 25) * 25),
-        "purpose": _item(list(_PURPOSES), _place(draw.uniform("purpose"), _limits(_PURPOSES.values()))),
+        "purpose": _select(
+            list(_PURPOSES), _count_passed(draw.uniform("purpose"), _cumulate(_PURPOSES.values()))
+        ),
     }
 
 
-def _credit(draw: _Draw) -> dict[str, Column]:
-    """What is known of the borrower."""
+def _draw_credit(draw: _Draw) -> dict[str, Column]:
+    """Draw the borrower's income, debts and credit history."""
     home = draw.correlated("home", {"income": 0.35})
     delinquencies = draw.correlated("delinquencies", {"risk": 0.12})
     inquiries = draw.correlated("inquiries", {"risk": 0.15, "accounts": 0.2})
     years = F.rint(15.5 * F.exp(0.46 * F.col("history"))).cast("int")
     year = F.year("issue_d") - F.greatest(F.lit(3), F.least(F.lit(55), years))
-    month = 1 + _place(draw.uniform("earliest_cr_line"), _limits([1 / 12] * 12))
-    # A few have debts beyond all measure.
+    month = 1 + _count_passed(draw.uniform("earliest_cr_line"), _cumulate([1 / 12] * 12))
+    # A few have extreme debts.
     debts = (17.8 + 10.3 * F.col("debts")) * F.when(draw.uniform("outlier") < _OUTLIERS, 2.5).otherwise(1.0)
     return {
         "annual_inc": F.rint(650 * F.exp(0.58 * F.col("income") - 0.02 * F.col("years_before"))) * 100,
         "dti": F.rint(100 * F.greatest(F.lit(0.0), debts)) / 100,
-        "home_ownership": _item(list(_HOMES), _place(home, _normal_limits(_HOMES.values()))),
-        "delinq_2yrs": _place(delinquencies, _normal_limits(_DELINQUENCIES)),
-        "inq_last_12m": _place(inquiries, _normal_limits(_INQUIRIES)),
+        "home_ownership": _select(list(_HOMES), _count_passed(home, _normal_limits(_HOMES.values()))),
+        "delinq_2yrs": _count_passed(delinquencies, _normal_limits(_DELINQUENCIES)),
+        "inq_last_12m": _count_passed(inquiries, _normal_limits(_INQUIRIES)),
         "total_acc": F.rint(F.greatest(F.lit(1.4), 4.58 + 1.22 * F.col("accounts")) ** 2),
         "earliest_cr_line": F.make_date(year, month, F.lit(1)),
     }
 
 
-def _outcome(draw: _Draw) -> Column:
-    """How the loan ended, drawn by the truth."""
+def _draw_outcome(draw: _Draw) -> Column:
+    """Draw how the loan ended, with the probability that the truth gives it."""
     terms = (value * F.col(feature) for feature, value in TRUTH.coefficients.items())
     bad = 1 / (1 + F.exp(-sum(terms, F.lit(TRUTH.intercept))))
     return F.when(draw.uniform("outcome") < bad, BAD).otherwise(GOOD)
 
 
-def _with_gaps(draw: _Draw) -> dict[str, Column]:
-    """The columns in which values are missing."""
+def _remove_values(draw: _Draw) -> dict[str, Column]:
+    """Return the columns with missing values."""
     is_early = F.year("issue_d") < _FIRST_WITH_INQUIRIES
     lacks_inquiries = is_early & (draw.uniform("no inquiries") < _WITHOUT_INQUIRIES)
     return {
@@ -223,20 +227,20 @@ def _with_gaps(draw: _Draw) -> dict[str, Column]:
     }
 
 
-def _limits(shares: Iterable[float]) -> list[float]:
-    """Where a number between 0 and 1 passes from each share to the next."""
+def _cumulate(shares: Iterable[float]) -> list[float]:
+    """Return the limits between shares for a number between 0 and 1."""
     return list(accumulate(shares))[:-1]
 
 
 def _normal_limits(shares: Iterable[float]) -> list[float]:
-    """Where a standard normal number passes from each share to the next."""
-    return [_NORMAL.inv_cdf(limit) for limit in _limits(shares)]
+    """Return the limits between shares for a standard normal number."""
+    return [_NORMAL.inv_cdf(limit) for limit in _cumulate(shares)]
 
 
-def _place(number: Column, limits: list[float]) -> Column:
-    """How many of the limits a number has reached: 0, 1, 2 ..."""
+def _count_passed(number: Column, limits: list[float]) -> Column:
+    """Return how many of the limits a number has reached: 0, 1, 2 ..."""
     return sum(((number >= limit).cast("int") for limit in limits), F.lit(0))
 
 
-def _item(values: Sequence[str | float], place: Column) -> Column:
-    return F.get(F.array(*(F.lit(value) for value in values)), place)
+def _select(values: Sequence[str | float], index: Column) -> Column:
+    return F.get(F.array(*(F.lit(value) for value in values)), index)

@@ -16,7 +16,7 @@ from harness.job.check_version import CheckedVersion
 from harness.job.clock import Clock
 from harness.job.evaluate import HeldOut, evaluate
 from harness.job.explain import Explained, background_rows, explain, probe_rows, summarize
-from harness.job.prepare import Samples, context_of
+from harness.job.prepare import Samples, make_context
 from harness.metrics import METRICS
 from harness.pipelines import FEATURES, KEY, LABEL, Explainer, Fitted, ModelPipeline
 from harness.plan import Plan
@@ -94,14 +94,14 @@ def train_version(
     """
     version, samples = subject.version, subject.samples
     sizes = version.scenario.pipeline.explainer
-    context = context_of(version.scenario)
+    context = make_context(version.scenario)
     name = version.name
     run_id = tracker.start_version(subject.known)
     with clock.step("train", name) as report_progress:
         fitted = pipeline.fit(samples.train, replace(context, report_progress=report_progress))
     with clock.step("evaluate", name):
         measure_custom = partial(pipeline.evaluate, context=context)
-        held_out = evaluate(fitted.model, samples.test, version.before, measure_custom)
+        held_out = evaluate(fitted.model, samples.test, version.previous_keys, measure_custom)
         side = describe_rows(samples.train)
     with clock.step("explain", name):
         background = background_rows(samples.train, sizes.background)

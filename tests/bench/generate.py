@@ -88,12 +88,12 @@ def _measure(rows: int) -> Made:
 def _write(rows: int, folder: Path) -> float:
     """Seconds that it takes to make and write the rows, once the session is there."""
     from harness.job.spark_session import open_session
-    from harness.job.synthetic_loans import loans
+    from harness.job.synthetic_loans import generate_loans
 
     target = Embedded(read_settings({"home": str(folder / "home")}, folder=folder))
     spark = open_session(target.environment(0, "models"))
     start = time.monotonic()
-    loans(spark, Loans(rows=rows)).write.format("delta").save(str(folder / "table"))
+    generate_loans(spark, Loans(rows=rows)).write.format("delta").save(str(folder / "table"))
     seconds = time.monotonic() - start
     spark.stop()
     return seconds

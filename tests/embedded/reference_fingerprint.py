@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from pyspark.sql import types as T
 
-from harness.job.fingerprint import schema_text
+from harness.job.fingerprint import format_schema
 
 _MASK = 2**64 - 1
 _PRIMES = (
@@ -60,5 +60,5 @@ def digest(row: Iterable[object]) -> int:
 
 
 def by_hand(schema: T.StructType, count: int, total: int) -> str:
-    content = f"{schema_text(schema)}\n{count}\n{total % 2**128:032x}"
+    content = f"{format_schema(schema)}\n{count}\n{total % 2**128:032x}"
     return hashlib.sha256(content.encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Runs the job in this process, on the session that the tests share."""
+"""Runs the job in this process, with the session that the tests share."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from pyspark.sql import SparkSession
 
 from harness.events import Event
 from harness.job.clock import Clock
-from harness.job.main import Job, run
+from harness.job.main import run
 from harness.job.mlflow_tracker import Tracker
+from harness.job.running_job import Job
 from harness.loading.loader import load_scenario
 from harness.plan import Environment, Plan, SourceData
-from harness.resolve import data_of
+from harness.resolve import describe_source
 from harness.results import Result, Verdict
 from harness.scenario.model import Scenario
 
@@ -27,17 +28,17 @@ LOANS = SCENARIOS / "data" / "lc_loan_2018q1.csv"
 
 
 def load(name: str) -> Scenario:
-    """A scenario that ships."""
+    """Return a shipped scenario."""
     return load_scenario(str(SCENARIOS / f"{name}.yaml")).scenario
 
 
 def changed(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
-    """The scenario with some of its values changed; mappings are merged."""
+    """Return the scenario with some values changed; mappings are merged."""
     return Scenario.model_validate(_merged(scenario.model_dump(exclude_none=True), changes))
 
 
 def fewer_fits() -> Scenario:
-    """The scenario that ships, on its own loans, with fewer fits and fewer rows explained."""
+    """Return three_versions with its own loans, but fewer fits and fewer explained rows."""
     fewer = {
         "table": {"source": str(LOANS)},
         "pipeline": {"model": {"grid": {"reg_param": [0, 0.01]}}, "explainer": {"rows": 20}},
@@ -46,7 +47,7 @@ def fewer_fits() -> Scenario:
 
 
 def last_version_alone(scenario: Scenario) -> Scenario:
-    """The scenario's last version, built at once, with its bounds but for those on a change."""
+    """Return the scenario's last version, built in one step, without bounds on changes."""
     last = scenario.model_dump(exclude_none=True)["versions"][-1]
     for bound in chain.from_iterable(last["expect"]["metrics"].values()):
         bound.pop("change", None)
@@ -54,7 +55,7 @@ def last_version_alone(scenario: Scenario) -> Scenario:
 
 
 def make_plan(scenario: Scenario, source: Path, home: Path, run_id: str = "run") -> Plan:
-    """A plan whose files all lie below one folder."""
+    """Return a plan whose files are all in one folder."""
     environment = Environment(
         target="embedded",
         lake=str(home / "lake"),
@@ -76,7 +77,7 @@ def make_plan(scenario: Scenario, source: Path, home: Path, run_id: str = "run")
 
 
 def make_job(spark: SparkSession, plan: Plan, events: list[Event] | None = None) -> Job:
-    """A job that is ready to run; its tracking store is there."""
+    """Return a job that is ready to run, with an open tracking store."""
     tracker: Future[Tracker] = Future()
     tracker.set_result(Tracker(plan))
     scratch = Path(plan.environment.lake).parent / f"scratch-{plan.run_id}"
@@ -86,14 +87,14 @@ def make_job(spark: SparkSession, plan: Plan, events: list[Event] | None = None)
 
 
 def run_job(spark: SparkSession, scenario: Scenario, source: Path, home: Path, run_id: str = "run") -> Result:
-    """Run a scenario to its result."""
+    """Run a scenario and return its result."""
     return run(make_job(spark, make_plan(scenario, source, home, run_id)))
 
 
 def run_shipped(spark: SparkSession, name: str, home: Path, scenario: Scenario | None = None) -> Result:
-    """A scenario as it ships, or a change of it, on its own data."""
+    """Run a shipped scenario, or a change of it, on its own data."""
     loaded = load_scenario(str(SCENARIOS / f"{name}.yaml"))
-    sources = {path: data_of(source) for path, source in loaded.sources.items()}
+    sources = {path: describe_source(source) for path, source in loaded.sources.items()}
     code = dict(loaded.code.files) if loaded.code else {}
     plan = make_plan(scenario or loaded.scenario, LOANS, home)
     plan = plan.model_copy(update={"sources": sources, "code": code})
@@ -101,7 +102,7 @@ def run_shipped(spark: SparkSession, name: str, home: Path, scenario: Scenario |
 
 
 def caught(result: Result) -> set[str]:
-    """The bounds that failed, by version and metric."""
+    """Return the bounds that failed, by version and metric."""
     return {
         f"{version.name}.{bound.metric}"
         for version in result.versions

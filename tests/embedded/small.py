@@ -1,4 +1,4 @@
-"""A small scenario that runs in seconds: a table with a known truth, in two versions."""
+"""A small scenario that runs in seconds: two versions of a table with a known pattern."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LONG = changed(
 
 
 def rows() -> list[Row]:
-    """300 rows: the hotter, the worse."""
+    """Return 300 rows, of which the hotter ones are more often bad."""
     chance = random.Random(1)  # noqa: S311 - a table, no secret
     made: list[Row] = []
     for number in range(300):
@@ -64,7 +64,7 @@ def rows() -> list[Row]:
 
 
 def write_table(folder: Path, change: Callable[[Row], Row] = lambda row: row) -> Path:
-    """The rows as a CSV file, each after a change."""
+    """Write the rows as a CSV file, each after a change."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "readings.csv"
     changed = [change(dict(row)) for row in rows()]
@@ -76,13 +76,13 @@ def write_table(folder: Path, change: Callable[[Row], Row] = lambda row: row) ->
 
 
 def write_scenario(folder: Path, scenario: Scenario) -> str:
-    """The scenario as a file, with its table beside it."""
+    """Write the scenario as a file, with its table beside it."""
     write_table(folder)
     return write_file(folder, scenario)
 
 
 def write_file(folder: Path, scenario: Scenario) -> str:
-    """The scenario as a file, by its name."""
+    """Write the scenario as a file with its name."""
     file = folder / f"{scenario.name}.yaml"
     said = scenario.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     YAML(typ="safe").dump(said, file)
@@ -90,7 +90,7 @@ def write_file(folder: Path, scenario: Scenario) -> str:
 
 
 def write_custom_scenario(folder: Path) -> str:
-    """The last version of the small scenario with a pipeline in Python beside it, as files."""
+    """Write the small scenario's last version with a custom pipeline beside it."""
     code = Path(__file__).with_name("custom_pipelines.py")
     said = ONE_VERSION.model_dump(exclude_unset=True)
     said["pipeline"] = {

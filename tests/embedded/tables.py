@@ -1,4 +1,4 @@
-"""Small tables, and scenarios about them."""
+"""Small tables, and scenarios for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from harness.errors import Location, ScenarioError
 from harness.job.models.cross_validation import Trained
 from harness.job.models.registry import built_in_pipeline
-from harness.job.prepare import Samples, labelled, make_samples, with_columns
+from harness.job.prepare import Samples, add_feature_columns, add_label, make_samples
 from harness.scenario.model import Scenario
 from harness.scenario.model_kinds import ModelKind
 
@@ -24,7 +24,7 @@ def scenario(
     train: bool = True,
     **pipeline: Any,
 ) -> Scenario:
-    """A scenario; its feature is ``x`` and its label is ``y`` where it is not said otherwise."""
+    """Return a scenario with the feature ``x`` and, by default, the label ``y``."""
     return Scenario.model_validate(
         {
             "name": "small",
@@ -41,13 +41,13 @@ def scenario(
 
 
 def readings(spark: SparkSession, rows: int = 40) -> DataFrame:
-    """Rows ``id``, ``x`` (a double) and ``y`` (every third one bad)."""
+    """Return rows with ``id``, ``x`` (a double) and ``y`` (every third one is bad)."""
     return spark.range(rows).selectExpr("id", "id % 7 + 0.5D AS x", "if(id % 3 = 0, 'bad', 'good') AS y")
 
 
 def prepared(table: DataFrame, small: Scenario) -> DataFrame:
-    """A table with all that is added before the rows are featurized."""
-    return labelled(with_columns(table, small.pipeline), small)
+    """Return a table with everything that is added before the rows are featurized."""
+    return add_label(add_feature_columns(table, small.pipeline), small)
 
 
 def samples_of(frame: DataFrame, small: Scenario, rows: int) -> Samples:
@@ -66,5 +66,5 @@ def train(
 
 
 def problems(error: ScenarioError) -> list[tuple[Location, str]]:
-    """Where a scenario is wrong, and what is said of it."""
+    """Return the location and the message of each problem."""
     return [(problem.location, problem.message) for problem in error.problems]

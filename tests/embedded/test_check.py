@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from harness.errors import Location, ScenarioError
 from harness.job.check_version import CheckedVersion, check_version
-from harness.job.fingerprint import fingerprint
+from harness.job.fingerprint import compute_fingerprint
 from harness.pipelines import KEY
 from tests.embedded.tables import problems, readings, samples_of, scenario
 
@@ -24,7 +24,7 @@ def check(table: DataFrame, **changes: Any) -> CheckedVersion:
 
 
 def built(table: DataFrame, **changes: Any) -> CheckedVersion:
-    """The same where no model is trained."""
+    """Check a version at which no model is trained."""
     return check(table, train=False, **changes)
 
 
@@ -33,38 +33,39 @@ def table(spark: SparkSession) -> DataFrame:
     return readings(spark).localCheckpoint()
 
 
-def test_counts_what_is_left_out(table: DataFrame) -> None:
-    """Rows that do not meet the filter, and of the others those whose label is in neither list."""
+def test_counts_excluded_rows(table: DataFrame) -> None:
+    """Rows that don't meet the filter are counted, and of the others those without a label."""
     labels = {"column": "id", "positive": list(range(0, 30, 2)), "negative": list(range(1, 25, 2))}
     found = check(table, label=labels, filter="id < 30")
     # 25, 27 and 29 have no label; 30 to 39 do not meet the filter.
     assert (found.rows, found.filtered_rows, found.unlabelled_rows) == (40, 10, 3)
 
 
-def test_a_filter_that_can_not_be_told_leaves_out(table: DataFrame) -> None:
-    """A condition that is null for a row is not met by it."""
+def test_a_null_condition_excludes_the_row(table: DataFrame) -> None:
+    """A row for which the filter is null doesn't meet the filter."""
     assert check(table, filter="if(id < 30, true, null)").filtered_rows == 10
 
 
-def test_fingerprints_the_table_as_it_lies_there(table: DataFrame) -> None:
+def test_fingerprints_the_unchanged_table(table: DataFrame) -> None:
     """Neither derived columns nor the filter nor the label change the fingerprint or the schema."""
     renamed = table.withColumnRenamed("y", "label")
     label = {"column": "label", "positive": ["bad"], "negative": ["good"]}
     found = check(renamed, label=label, derive={"z": "x + 1"}, features=["z"], filter="id < 30")
     assert (found.fingerprint, found.schema) == (
-        fingerprint(renamed),
+        compute_fingerprint(renamed),
         {"id": "bigint", "x": "double", "label": "string"},
     )
 
 
-def test_passes_what_can_be_trained_on(table: DataFrame) -> None:
-    """A sound table: its name, its version and its rows."""
+def test_a_trainable_version_passes(table: DataFrame) -> None:
+    """A sound table passes the check with its name, its version, its rows and the range of its feature."""
     found = check(table)
     assert (found.name, found.version, found.rows) == ("first", 0, 40)
+    assert (found.filtered_rows, found.unlabelled_rows, found.ranges) == (0, 0, {"x": (0.5, 6.5)})
 
 
-def test_a_null_or_a_nan_here_and_there_is_no_fault(table: DataFrame) -> None:
-    """One value in the training rows is enough; what is missing is imputed."""
+def test_some_missing_values_are_allowed(table: DataFrame) -> None:
+    """One value in the training rows is enough, because missing values are imputed."""
     columns = ["id", "y", "if(id % 9 = 0, x, if(id % 2 = 0, null, double('nan'))) AS x"]
     assert check(table.selectExpr(*columns)).rows == 40
 
@@ -76,7 +77,7 @@ def test_a_null_or_a_nan_here_and_there_is_no_fault(table: DataFrame) -> None:
             ["nullif(id, 7) AS id", "x", "y"],
             {},
             ("table", "key"),
-            "key 'id' is null in 1 rows of version 'first'.",
+            "key 'id' is null in 1 row of version 'first'.",
             id="a null key",
         ),
         pytest.param(
@@ -97,24 +98,24 @@ def test_a_null_or_a_nan_here_and_there_is_no_fault(table: DataFrame) -> None:
             ["id", "x", "'good' AS y"],
             {},
             ("pipeline", "label", "positive"),
-            "label 'y' has one class only in version 'first': 40 rows are negative, none is positive; "
-            "0 rows have a value in neither list.",
+            "label 'y' has only one class in version 'first': 40 negative rows, no positive one, "
+            "and 0 rows with a value in neither list.",
             id="negatives only",
         ),
         pytest.param(
             ["id", "x", "if(id = 4, 'worse', 'bad') AS y"],
             {},
             ("pipeline", "label", "negative"),
-            "label 'y' has one class only in version 'first': 39 rows are positive, none is negative; "
-            "1 rows have a value in neither list.",
+            "label 'y' has only one class in version 'first': 39 positive rows, no negative one, "
+            "and 1 row with a value in neither list.",
             id="positives only",
         ),
         pytest.param(
             ["id", "if(y = 'bad', double('nan'), x) AS x", "y"],
             {"filter": "not isnan(x)"},
             ("pipeline", "label", "positive"),
-            "label 'y' has one class only in version 'first': 26 rows are negative, none is positive; "
-            "0 rows have a value in neither list.",
+            "label 'y' has only one class in version 'first': 26 negative rows, no positive one, "
+            "and 0 rows with a value in neither list.",
             id="no positives behind the filter",
         ),
         pytest.param(["id", "null + 1D AS x", "y"], {}, FEATURE, _NO_VALUE, id="nulls"),
@@ -153,53 +154,53 @@ def test_a_null_or_a_nan_here_and_there_is_no_fault(table: DataFrame) -> None:
             ["*", "x AS Probability"],
             {},
             ("table",),
-            "column 'Probability' of the table has a name that the models need; rename it.",
+            "the table's column 'Probability' has a name that the models need; rename it.",
             id="a name of Spark's",
         ),
         pytest.param(
             ["*"],
             {"derive": {"harness_key": "x"}},
             ("pipeline", "derive", "harness_key"),
-            "'harness_key' is a name that the models need; take another.",
+            "'harness_key' is a name that the models need; choose another.",
             id="a name of ours",
         ),
     ],
 )
-def test_a_fault_is_named_where_it_is(
+def test_a_problem_has_its_location(
     table: DataFrame, columns: list[str], changes: dict[str, Any], location: Location, message: str
 ) -> None:
-    """One fault of the table or the scenario: one message, with the numbers, at one place."""
+    """A problem of the table or the scenario gives one message, with the numbers, at one location."""
     with pytest.raises(ScenarioError) as caught:
         check(table.selectExpr(*columns), **changes)
     assert problems(caught.value) == [(location, message)]
 
 
 def test_a_table_with_odd_names_is_checked(spark: SparkSession) -> None:
-    """Whatever characters the columns' names have."""
+    """Names of columns may contain any characters."""
     names = ["the id", "amount (EUR)", "a.b", "y"]
     source = readings(spark).selectExpr("id", "x", "x AS z", "y").toDF(*names)
     found = check(source, key="the id", features=["amount (EUR)", "a.b"])
-    assert (found.rows, list(found.nulls), found.fingerprint) == (40, names, fingerprint(source))
+    assert (found.rows, list(found.nulls), found.fingerprint) == (40, names, compute_fingerprint(source))
 
 
 def test_an_empty_table_is_named(table: DataFrame) -> None:
-    """No row at all: the version is at fault, not the label."""
+    """A version without rows is reported as such, and not as a problem of the label."""
     with pytest.raises(ScenarioError) as caught:
         check(table.limit(0))
     assert problems(caught.value) == [(("versions", 0), "version 'first' has no rows.")]
 
 
-def test_a_filter_that_leaves_nothing_is_named(table: DataFrame) -> None:
-    """No row meets it: that is what is said, not that the label has one class."""
+def test_a_filter_that_excludes_every_row_is_named(table: DataFrame) -> None:
+    """A filter that excludes every row is reported, and not that the label has only one class."""
     with pytest.raises(ScenarioError) as caught:
         check(table, filter="id < 0")
     assert problems(caught.value) == [
-        (("pipeline", "filter"), "no row of version 'first' meets the filter; it leaves out all 40 rows.")
+        (("pipeline", "filter"), "the filter excludes all 40 rows of version 'first'.")
     ]
 
 
-def test_a_filter_that_is_no_condition_is_named(table: DataFrame) -> None:
-    """Spark's own words, in one line."""
+def test_an_invalid_filter_is_named(table: DataFrame) -> None:
+    """A filter that Spark can't parse is reported with Spark's message in one line."""
     with pytest.raises(ScenarioError) as caught:
         check(table, filter="id +")
     [(where, what)] = problems(caught.value)
@@ -208,7 +209,7 @@ def test_a_filter_that_is_no_condition_is_named(table: DataFrame) -> None:
 
 
 def test_positives_that_are_all_held_out_are_named(table: DataFrame) -> None:
-    """There would be nothing to learn from."""
+    """Positive rows that are all held out are reported, because there is nothing to learn from."""
     held_out = [row[KEY] for row in samples_of(check(table).frame, scenario(), 40).test.collect()]
     label = {
         "column": "id",
@@ -219,11 +220,11 @@ def test_positives_that_are_all_held_out_are_named(table: DataFrame) -> None:
         check(table, label=label)
     [(where, what)] = problems(caught.value)
     assert where == ("pipeline", "label", "positive")
-    assert what.startswith("version 'first' has 1 positive rows, but all of them are held out; lower")
+    assert what.startswith("version 'first' has 1 positive row, but none is in the training rows: lower")
 
 
 def test_training_rows_in_one_fold_are_named(table: DataFrame) -> None:
-    """Where the rows of the other folds are none there is nothing to train on."""
+    """Training rows that are all in one fold are reported, because cross-validation needs two."""
     frame = check(table, split={"test": 0.1}, model={"folds": 2}).frame
     folds = frame.where("not harness_held_out and harness_fold = 0").select("id", "y").collect()
     keep = [next(row["id"] for row in folds if row["y"] == label) for label in ("bad", "good")]
@@ -232,16 +233,13 @@ def test_training_rows_in_one_fold_are_named(table: DataFrame) -> None:
     assert problems(caught.value) == [
         (
             ("pipeline", "model", "folds"),
-            (
-                "version 'first' has 2 training rows only, which all fall into one fold; "
-                "take another seed, or bring more rows."
-            ),
+            ("version 'first' has only 2 training rows, all in one fold: choose another seed, or add rows."),
         )
     ]
 
 
-def test_every_fault_is_told_at_once(table: DataFrame) -> None:
-    """Two features without a value, one with infinities, and a label of one class: four messages."""
+def test_all_problems_are_reported_at_once(table: DataFrame) -> None:
+    """Two empty features, one with infinities and a label of one class give four messages."""
     columns = ["id", "null + 1D AS a", "double('nan') AS b", "double('infinity') AS c", "x", "'bad' AS y"]
     with pytest.raises(ScenarioError) as caught:
         check(table.selectExpr(*columns), features=["a", "x", "b", "c"])
@@ -253,15 +251,15 @@ def test_every_fault_is_told_at_once(table: DataFrame) -> None:
     ]
 
 
-def test_nulls_are_told_of_every_column(table: DataFrame) -> None:
-    """As a share of all rows, whatever the filter leaves out; a NaN is no null, and nor is an empty text."""
+def test_nulls_of_every_column_are_counted(table: DataFrame) -> None:
+    """The share of nulls is over all rows, filtered or not; NaN and empty text are not null."""
     columns = ["id", "if(id < 10, null, double('nan')) AS u", "if(id = 0, null, x) AS x", "y", "'' AS v"]
     found = check(table.selectExpr(*columns), filter="id > 20")
     assert found.nulls == {"id": 0.0, "u": 0.25, "x": 0.025, "y": 0.0, "v": 0.0}
 
 
-def test_a_version_that_is_trained_has_sound_keys(table: DataFrame) -> None:
-    """None is null, and none is there twice."""
+def test_a_trained_version_has_unique_keys(table: DataFrame) -> None:
+    """A trained version has neither null nor duplicate keys."""
     found = check(table)
     assert (found.is_trained, found.null_keys, found.duplicate_keys) == (True, 0, 0)
 
@@ -277,47 +275,47 @@ def test_a_version_that_is_trained_has_sound_keys(table: DataFrame) -> None:
         pytest.param(["id AS other", "x AS id"], ["id", "k"], 40, 0, id="half of the key"),
     ],
 )
-def test_keys_are_counted_where_no_model_is_trained(
+def test_keys_of_an_untrained_version_are_counted(
     table: DataFrame, columns: list[str], key: str | list[str], nulls: int, doubled: int
 ) -> None:
-    """Null ones, and rows beyond the first of each key: told, and not refused."""
+    """If no model is trained, null and duplicate keys are counted and not rejected."""
     found = built(table.selectExpr(*columns), key=key)
     assert (found.is_trained, found.null_keys, found.duplicate_keys) == (False, nulls, doubled)
 
 
-def test_what_can_not_be_trained_on_is_told_where_no_model_is_trained(table: DataFrame) -> None:
-    """Neither label nor feature, and names that the models need: only the facts of the table count."""
+def test_an_untrained_version_may_be_untrainable(table: DataFrame) -> None:
+    """If no model is trained, label and features may be missing and names may be reserved."""
     odd = table.selectExpr("id", "x AS features", "y AS harness_label")
     found = built(odd, filter="x > 0", features=["x"])
     assert (found.rows, found.fingerprint, found.schema) == (
         40,
-        fingerprint(odd),
+        compute_fingerprint(odd),
         {"id": "bigint", "features": "double", "harness_label": "string"},
     )
 
 
-def test_a_version_of_no_rows_is_told_where_no_model_is_trained(table: DataFrame) -> None:
-    """It has no share of nulls, because it has no rows to share."""
+def test_an_untrained_version_may_be_empty(table: DataFrame) -> None:
+    """If no model is trained, a version may have no rows; then it has no shares of nulls."""
     found = built(table.limit(0))
     assert (found.rows, found.nulls, found.null_keys, found.duplicate_keys) == (0, {}, 0, 0)
 
 
-def test_training_changes_no_fact(table: DataFrame) -> None:
-    """A version is told in the same way whether a model is trained or not."""
+def test_facts_do_not_depend_on_training(table: DataFrame) -> None:
+    """The facts of a version are the same whether a model is trained or not."""
     facts = [(each.fingerprint, each.schema, each.nulls, each.rows) for each in (check(table), built(table))]
     assert facts[0] == facts[1]
 
 
-def test_an_optional_feature_may_be_lacking(table: DataFrame) -> None:
-    """The pipeline of the version does without it, and its rows are featurized so."""
+def test_an_optional_feature_may_be_missing(table: DataFrame) -> None:
+    """A version without an optional feature is featurized without it."""
     found = check(table, features=["u", "x"], categorical=["v"], optional=["u", "v"])
     pipeline = found.scenario.pipeline
     assert (("x",), ()) == (pipeline.features, pipeline.categorical)
     assert samples_of(found.frame, found.scenario, found.rows).names == ("x",)
 
 
-def test_an_optional_feature_that_is_there_counts(table: DataFrame) -> None:
-    """It is used like any other, whatever the case of its name."""
+def test_an_existing_optional_feature_is_used(table: DataFrame) -> None:
+    """An optional feature that exists is used like any other, whatever the case of its name."""
     found = check(table.withColumn("U", F.col("x")), features=["u", "x"], optional=["u"])
     assert found.scenario.pipeline.features == ("u", "x")
 
@@ -343,23 +341,24 @@ def test_an_optional_feature_that_is_there_counts(table: DataFrame) -> None:
             ["id", "y", "'a' AS x"],
             {"features": ["u", "x"], "optional": ["u"]},
             ("pipeline", "features", 1),
-            "feature 'x' is string, not a number; list it under 'categorical', or derive a number from it.",
+            "feature 'x' is of type string, not a number: "
+            "list it under 'categorical', or derive a number from it.",
             id="one behind it is no number",
         ),
         pytest.param(
             ["id", "y"],
             {"features": ["u", "x"], "categorical": ["v"], "optional": ["x", "u", "v"]},
             ("pipeline", "optional"),
-            "version 'first' has none of the features, which are all optional: u, x, v; "
-            "say 'train: false' of it, or add a feature that it has.",
+            "version 'first' has none of the features, which are all optional: u, x, v. "
+            "Set 'train: false' for it, or add a feature that it has.",
             id="all of them are gone",
         ),
     ],
 )
-def test_a_fault_beside_an_optional_feature_is_named(
+def test_a_problem_next_to_an_optional_feature_has_its_location(
     table: DataFrame, columns: list[str], changes: dict[str, Any], location: Location, message: str
 ) -> None:
-    """At the place in the file, which counts the features that the version lacks too."""
+    """The location of a problem counts the optional features that the version lacks."""
     with pytest.raises(ScenarioError) as caught:
         check(table.selectExpr(*columns), **changes)
     assert problems(caught.value) == [(location, message)]

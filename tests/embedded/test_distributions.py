@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from harness.job.check_version import CheckedVersion, check_version
-from harness.job.distributions import BINS, OTHER, Bins, choose_bins, distributions, starts
+from harness.job.distributions import BINS, OTHER, Bins, choose_bins, count_distributions, split_range
 from tests.embedded.tables import scenario
 
 pytestmark = pytest.mark.spark
@@ -21,13 +21,13 @@ LABELS = "if(id % 3 = 0, 'bad', 'good') AS y"
 
 
 def checked(table: DataFrame, *, train: bool = True, **pipeline: Any) -> CheckedVersion:
-    """A version; where it is trained, on all of its rows, so that few are enough."""
+    """Return a version; if it is trained, on all of its rows, so that a few are enough."""
     small = scenario(train=train, **{"split": {"test": 1e-9}, **pipeline})
     return check_version(table, small, "first", 0)
 
 
 def counts(version: CheckedVersion, bins: Bins, feature: str) -> list[int]:
-    return [each.rows for each in distributions([version], bins)[0][feature]]
+    return [each.rows for each in count_distributions([version], bins)[0][feature]]
 
 
 def of_values(spark: SparkSession, values: list[float | None]) -> CheckedVersion:
@@ -46,8 +46,8 @@ def values() -> list[float | None]:
     return [chance.gauss(-3, 7) for _ in range(500)]
 
 
-def test_numbers_are_counted_as_by_a_histogram(spark: SparkSession, values: list[float | None]) -> None:
-    """Twelve bins of the same width from the least to the greatest value, as NumPy's."""
+def test_numbers_are_counted_like_a_histogram(spark: SparkSession, values: list[float | None]) -> None:
+    """Twelve bins of equal width from the smallest to the largest value agree with NumPy's."""
     version = of_values(spark, values)
     bins = choose_bins([version])
     expected, edges = np.histogram([value for value in values if value is not None], bins=12)
@@ -56,7 +56,7 @@ def test_numbers_are_counted_as_by_a_histogram(spark: SparkSession, values: list
 
 
 def test_the_bins_are_those_of_the_first_version(spark: SparkSession, values: list[float | None]) -> None:
-    """What lies outside of them at a later version is in the outer ones."""
+    """Values of a later version outside the bins are counted in the outer ones."""
     bins = choose_bins([of_values(spark, values), of_values(spark, [1e6, *values])])
     later = of_values(spark, [-1e9, -1e8, 1e6, -2.0, 0.5, 1.5, 2.5])
     found = counts(later, bins, "x")
@@ -64,21 +64,21 @@ def test_the_bins_are_those_of_the_first_version(spark: SparkSession, values: li
 
 
 def test_a_value_on_an_edge_is_in_the_bin_above(spark: SparkSession) -> None:
-    """A bin begins with its start; the greatest value of all is in the last one."""
+    """A bin includes its start, and the last bin includes the largest value."""
     version = of_values(spark, [float(value) for value in range(13)])
     assert counts(version, choose_bins([version]), "x") == [1] * 11 + [2]
 
 
 def test_missing_numbers_are_in_no_bin(spark: SparkSession) -> None:
-    """Neither nulls nor NaN, which is missing to the model too; they do not move the bins."""
+    """Nulls and NaN are in no bin, and don't affect the bins."""
     version = of_values(spark, [0.0, math.nan, None, 12.0, 12.0, math.nan])
     bins = choose_bins([version])
     assert bins.numbers["x"] == tuple(float(value) for value in range(12))
     assert counts(version, bins, "x") == [1] + [0] * 10 + [2]
 
 
-def test_infinities_behind_the_filter_do_not_move_the_bins(spark: SparkSession) -> None:
-    """They are counted in the outer ones: all rows count, also those that the filter leaves out."""
+def test_filtered_infinities_do_not_affect_the_bins(spark: SparkSession) -> None:
+    """All rows are counted, filtered or not; infinities are in the outer bins."""
     table = spark.range(15).selectExpr(
         "id",
         "CASE id WHEN 13 THEN double('infinity') WHEN 14 THEN double('-infinity') ELSE id + 0D END AS x",
@@ -104,8 +104,8 @@ def test_infinities_behind_the_filter_do_not_move_the_bins(spark: SparkSession) 
     ],
 )
 def test_starts_rise_and_are_numbers(least: float, greatest: float) -> None:
-    """For a single value, for neighbours and for the greatest numbers that there are."""
-    found = starts(least, greatest)
+    """The starts of bins rise and are finite, for single values, neighbours and the largest numbers."""
+    found = split_range(least, greatest)
     assert 1 <= len(found) <= BINS
     assert all(math.isfinite(start) for start in found)
     assert all(one < other for one, other in pairwise(found))
@@ -114,18 +114,18 @@ def test_starts_rise_and_are_numbers(least: float, greatest: float) -> None:
 
 
 def test_a_single_value_has_bins_on_both_sides(spark: SparkSession) -> None:
-    """So that it is seen when a later version has others."""
+    """A feature with a single value has bins on both sides, which show other values of later versions."""
     bins = choose_bins([of_values(spark, [5.0] * 9)])
     found = counts(of_values(spark, [4.0, 5.0, 6.0]), bins, "x")
     assert (sum(found), max(found)) == (3, 1)
 
 
 def test_the_most_frequent_texts_have_a_bin_each(spark: SparkSession) -> None:
-    """Twelve at most, those that are as frequent by alphabet, and the rest together; a null is in none."""
+    """At most twelve texts have a bin, equally frequent ones alphabetically; the others share one."""
     texts: list[str | None] = [f"text {number:02d}" for number in range(16) for _ in range(1 + number % 5)]
     texts += ["", "", "", "", "", "", 'it\'s \\ "=" 1', None, None]
     version = of_texts(spark, texts)
-    found = distributions([version], choose_bins([version]))[0]["v"]
+    found = count_distributions([version], choose_bins([version]))[0]["v"]
     known = Counter(text for text in texts if text is not None)
     top = sorted(known.items(), key=lambda item: (-item[1], item[0]))
     expected = [*top[:12], (OTHER, sum(count for _, count in top[12:]))]
@@ -133,25 +133,25 @@ def test_the_most_frequent_texts_have_a_bin_each(spark: SparkSession) -> None:
 
 
 def test_texts_keep_their_bins(spark: SparkSession) -> None:
-    """At a later version: a value that is gone has no rows, and a new one is among the others."""
+    """At a later version, a text that is gone has no rows, and a new one is among the others."""
     odd = 'it\'s \\ "=" 1'
     bins = choose_bins([of_texts(spark, ["a", "a", "a", odd, odd, ""])])
     later = of_texts(spark, [odd, odd, "new", "newer", None, "a"])
-    found = distributions([later], bins)[0]["v"]
+    found = count_distributions([later], bins)[0]["v"]
     assert [(each.start, each.rows) for each in found] == [("a", 1), (odd, 2), ("", 0), (OTHER, 2)]
 
 
-def test_a_feature_that_comes_later_has_the_bins_of_that_version(spark: SparkSession) -> None:
-    """The others keep theirs; where it is lacking it is left out."""
+def test_a_later_feature_has_the_bins_of_its_first_version(spark: SparkSession) -> None:
+    """A feature has the bins of its first version, and is left out of versions that lack it."""
     with_it = spark.range(13).selectExpr("id", "id * 2D AS x", "id + 0D AS u", LABELS)
     versions = [checked(table, features=["u", "x"], optional=["u"]) for table in (with_it.drop("u"), with_it)]
     bins = choose_bins([versions[0], checked(with_it.withColumn("x", with_it["x"] * 5)), versions[1]])
-    assert [list(found) for found in distributions(versions, bins)] == [["x"], ["u", "x"]]
+    assert [list(found) for found in count_distributions(versions, bins)] == [["x"], ["u", "x"]]
     assert (bins.numbers["u"][1], bins.numbers["x"][1]) == (1.0, 2.0)
 
 
 def test_booleans_and_derived_columns_are_features_too(spark: SparkSession) -> None:
-    """A truth is 1, and what is derived is counted as the model sees it."""
+    """Booleans are counted as 0 and 1, and derived columns as the model sees them."""
     table = spark.range(12).selectExpr("id", "id < 4 AS b", LABELS)
     version = checked(table, features=["b", "z"], derive={"z": "id * 10"})
     bins = choose_bins([version])
@@ -159,8 +159,8 @@ def test_booleans_and_derived_columns_are_features_too(spark: SparkSession) -> N
     assert counts(version, bins, "z") == [1] * 12
 
 
-def test_a_version_that_is_not_trained_is_counted(spark: SparkSession) -> None:
-    """In the same bins, whatever its keys and labels are."""
+def test_an_untrained_version_is_counted(spark: SparkSession) -> None:
+    """A version that isn't trained is counted in the same bins, whatever its keys and labels."""
     table = spark.range(13).selectExpr("id", "id + 0D AS x", LABELS)
     bins = choose_bins([checked(table)])
     odd = checked(table.selectExpr("1 AS id", "x + 6 AS x"), train=False)
@@ -176,26 +176,28 @@ def test_a_version_that_is_not_trained_is_counted(spark: SparkSession) -> None:
         pytest.param(["id", "x", "x AS harness_number_0"], id="a name of ours"),
     ],
 )
-def test_a_version_that_is_not_trained_may_not_be_countable(spark: SparkSession, columns: list[str]) -> None:
-    """Then there is nothing to tell, and nothing to refuse."""
+def test_an_untrained_version_may_have_no_distributions(spark: SparkSession, columns: list[str]) -> None:
+    """A version that isn't trained may lack what the features need; then it has no distributions."""
     table = spark.range(13).selectExpr("id", "id + 0D AS x", LABELS)
     derive: dict[str, Any] = {"derive": {"z": "x + 1"}, "features": ["x"]}
     good = checked(table, **derive)
     odd = checked(table.selectExpr(*columns), train=False, **derive)
-    assert distributions([odd, good], choose_bins([good]))[0] == {}
+    assert count_distributions([odd, good], choose_bins([good]))[0] == {}
 
 
-def test_no_trained_version_leaves_nothing_to_count(spark: SparkSession) -> None:
-    """Without bins there are no distributions."""
+def test_without_a_trained_version_there_are_no_bins(spark: SparkSession) -> None:
+    """Without a trained version there are no bins, and so no distributions."""
     table = spark.range(13).selectExpr("id", "id + 0D AS x", LABELS)
-    assert distributions([checked(table, train=False)], choose_bins([])) == [{}]
+    assert count_distributions([checked(table, train=False)], choose_bins([])) == [{}]
 
 
 def test_does_not_depend_on_the_partitions(spark: SparkSession, values: list[float | None]) -> None:
-    """However the rows lie."""
+    """Bins and counts don't depend on how the rows are partitioned."""
     table = spark.createDataFrame(list(enumerate(values)), "id long, x double").selectExpr(
         "id", "x", "CAST(CAST(x AS INT) AS STRING) AS v", LABELS
     )
     [one, other] = [checked(table.repartition(parts), features=["x"], categorical=["v"]) for parts in (1, 7)]
     assert choose_bins([one]) == choose_bins([other])
-    assert distributions([one], choose_bins([one])) == distributions([other], choose_bins([other]))
+    assert count_distributions([one], choose_bins([one])) == count_distributions(
+        [other], choose_bins([other])
+    )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import ExitCode
-from harness.job.spark_errors import storage_fault
+from harness.job.spark_errors import translate_storage_error
 
 AWAY = """An error occurred while calling o93.save.
 : java.net.ConnectException: Connection refused: GET https://azurite:10000/dlsloandev/lake?comp=list"""
@@ -23,13 +23,13 @@ MLFLOW = "HTTPConnectionPool(host='mlflow', port=5000): Max retries exceeded wit
         pytest.param(MLFLOW, "The service at mlflow does not answer: Max retries exceeded.", id="mlflow"),
     ],
 )
-def test_a_service_that_is_away_is_named(text: str, message: str) -> None:
-    """Its address and what is wrong, and exit code 3."""
-    fault = storage_fault(RuntimeError(text))
+def test_an_unreachable_service_is_named(text: str, message: str) -> None:
+    """An unreachable service gives exit code 3 and a message with its address and the reason."""
+    fault = translate_storage_error(RuntimeError(text))
     assert fault is not None
     assert (message, ExitCode.NOT_THERE) == (fault.message, fault.exit_code)
 
 
-def test_a_jvm_that_died_is_no_service() -> None:
-    """A refused connection without an address is a fault of the job."""
-    assert storage_fault(ConnectionRefusedError("Connection refused")) is None
+def test_a_dead_jvm_is_not_a_service() -> None:
+    """A refused connection without an address is an error of the job, not of a service."""
+    assert translate_storage_error(ConnectionRefusedError("Connection refused")) is None

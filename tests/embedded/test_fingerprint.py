@@ -15,7 +15,14 @@ from delta.tables import DeltaTable
 from pyspark.ml.linalg import Vectors, VectorUDT
 from pyspark.sql import DataFrame, SparkSession, functions as F, types as T
 
-from harness.job.fingerprint import DIGEST, aggregates, combine, fingerprint, row_digest, schema_text
+from harness.job.fingerprint import (
+    DIGEST,
+    combine_sums,
+    compute_fingerprint,
+    format_schema,
+    row_digest,
+    sum_digests,
+)
 from tests.embedded.reference_fingerprint import by_hand, digest
 
 pytestmark = pytest.mark.spark
@@ -108,27 +115,27 @@ def _digests(spark: SparkSession, expressions: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("pair", DIFFERENT)
 def test_a_row_changes_with(digests: Pairs, pair: str) -> None:
-    """Two rows that differ in this alone have two digests."""
+    """Two rows that differ only in this have different digests."""
     one, other = digests[pair]
     assert one != other
 
 
 @pytest.mark.parametrize("pair", SAME)
 def test_a_row_does_not_change_with(digests: Pairs, pair: str) -> None:
-    """Two rows that differ in nothing else have one digest."""
+    """Two rows that differ only in this have the same digest."""
     one, other = digests[pair]
     assert one == other
 
 
 @pytest.mark.parametrize("pair", OTHER_TYPES)
 def test_a_schema_changes_with(spark: SparkSession, pair: str) -> None:
-    """Two tables whose types differ in this alone differ also without a row."""
-    one, other = (schema_text(spark.sql(f"SELECT {value} AS v").schema) for value in OTHER_TYPES[pair])
+    """Two tables whose types differ only in this have different schemas, even without rows."""
+    one, other = (format_schema(spark.sql(f"SELECT {value} AS v").schema) for value in OTHER_TYPES[pair])
     assert one != other
 
 
 def of(spark: SparkSession, rows: Rows, schema: str | T.StructType) -> str:
-    return fingerprint(spark.createDataFrame(rows, schema))
+    return compute_fingerprint(spark.createDataFrame(rows, schema))
 
 
 TWO = [("a", None), ("b", "c")]
@@ -160,17 +167,17 @@ def two(spark: SparkSession) -> str:
     ],
 )
 def test_a_table_changes_with(spark: SparkSession, two: str, rows: Rows, schema: str) -> None:
-    """Two tables that differ in this alone have two fingerprints."""
+    """Two tables that differ only in this have different fingerprints."""
     assert two != of(spark, rows, schema)
 
 
 def test_does_not_change_with_the_order_of_rows(spark: SparkSession, two: str) -> None:
-    """Rows are a multiset."""
+    """The order of rows doesn't matter, because they are a multiset."""
     assert two == of(spark, TWO[::-1], "one string, two string")
 
 
 def test_does_not_change_with_nullability_and_metadata(spark: SparkSession) -> None:
-    """A column that can't be null, and one with a comment, are the same column."""
+    """A column that can't be null, or has a comment, has the same fingerprint as one that isn't so."""
     strict = T.StructType(
         [
             T.StructField("a", T.StringType(), nullable=False, metadata={"comment": "a remark"}),
@@ -209,57 +216,57 @@ def everything(spark: SparkSession) -> DataFrame:
 
 
 def test_does_not_change_with_the_partitions(everything: DataFrame) -> None:
-    """Seven partitions of rows in another order are the same table, whatever the types."""
-    assert fingerprint(everything) == fingerprint(
+    """Rows of every type, in seven partitions and another order, have the same fingerprint."""
+    assert compute_fingerprint(everything) == compute_fingerprint(
         everything.repartition(7, "text").sortWithinPartitions("day")
     )
 
 
 def test_does_not_change_with_the_time_zone(spark: SparkSession, everything: DataFrame) -> None:
-    """Timestamps with and without a zone, and dates, are encoded alike in every session."""
+    """Timestamps with and without a zone, and dates, are encoded the same in every session."""
     with conf(spark, "spark.sql.session.timeZone", "Asia/Kolkata"):
-        abroad = fingerprint(everything)
-    assert fingerprint(everything) == abroad
+        abroad = compute_fingerprint(everything)
+    assert compute_fingerprint(everything) == abroad
 
 
 def test_does_not_change_with_ansi_mode(spark: SparkSession, everything: DataFrame) -> None:
-    """A decimal is not written 1E-7 in one mode and 0.0000001 in the other."""
+    """A decimal is not encoded as 1E-7 in one mode and as 0.0000001 in the other."""
     with conf(spark, "spark.sql.ansi.enabled", "true"):
-        strict = fingerprint(everything)
-    assert fingerprint(everything) == strict
+        strict = compute_fingerprint(everything)
+    assert compute_fingerprint(everything) == strict
 
 
 def test_does_not_change_with_the_layout_of_a_delta_table(
     spark: SparkSession, everything: DataFrame, tmp_path: Path
 ) -> None:
-    """Written as five files, compacted into one, and rewritten as two: every version is the same."""
+    """A table in five files, compacted into one and rewritten as two keeps its fingerprint."""
     path = str(tmp_path / "table")
     everything.repartition(5).write.format("delta").save(path)
     DeltaTable.forPath(spark, path).optimize().executeCompaction()
     everything.repartition(2, "day").write.format("delta").mode("overwrite").save(path)
     versions = [spark.read.format("delta").option("versionAsOf", number).load(path) for number in range(3)]
     assert [len(version.inputFiles()) for version in versions] == [5, 1, 2]
-    assert [fingerprint(everything)] * 3 == [fingerprint(version) for version in versions]
+    assert [compute_fingerprint(everything)] * 3 == [compute_fingerprint(version) for version in versions]
 
 
 def test_adds_up_without_overflow(spark: SparkSession) -> None:
-    """A hundred thousand equal rows: their sum is the count times the digest, modulo 2^128."""
+    """The sum over a hundred thousand equal rows is the count times the digest, modulo 2^128."""
     rows = spark.range(100_000).select(F.lit("z").alias("v"))
     assert digest(["z"]) * 100_000 > 2**128
-    assert fingerprint(rows) == by_hand(rows.schema, 100_000, digest(["z"]) * 100_000)
+    assert compute_fingerprint(rows) == by_hand(rows.schema, 100_000, digest(["z"]) * 100_000)
 
 
 def test_carries_the_largest_digests(spark: SparkSession) -> None:
-    """Limbs that are all ones add up without losing a carry."""
+    """Limbs whose bits are all ones are summed without losing a carry."""
     largest = spark.range(1000).select(F.lit("f" * 32).alias(DIGEST))
-    sums = largest.agg(*aggregates()).first()
+    sums = largest.agg(*sum_digests()).first()
     assert sums is not None
     schema = T.StructType()
-    assert combine(schema, sums.asDict()) == by_hand(schema, 1000, (2**128 - 1) * 1000)
+    assert combine_sums(schema, sums.asDict()) == by_hand(schema, 1000, (2**128 - 1) * 1000)
 
 
-def test_tells_doubles_apart_by_their_bits(spark: SparkSession) -> None:
-    """As many digests as there are doubles, among neighbours, subnormals and thousands of random bits."""
+def test_doubles_differ_by_their_bits(spark: SparkSession) -> None:
+    """Neighbours, subnormals and thousands of random doubles all have different digests."""
     doubles = [*_special_doubles(), *_random_doubles(4000)]
     distinct = {struct.pack("<d", value + 0.0) for value in doubles if not math.isnan(value)}
     frame = spark.createDataFrame([(value,) for value in doubles], "v double")
@@ -295,8 +302,8 @@ def _random_doubles(count: int) -> Iterator[float]:
         yield struct.unpack("<d", struct.pack("<Q", bits))[0]
 
 
-def test_takes_all_nan_for_one(spark: SparkSession) -> None:
-    """Which bits a NaN has depends on what made it."""
+def test_all_nan_are_equal(spark: SparkSession) -> None:
+    """All NaN have the same digest, because their bits depend on what computed them."""
     patterns = [0x7FF8000000000000, 0xFFF8000000000000, 0x7FF0000000000001, 0x7FFFFFFFFFFFFFFF]
     values = [struct.unpack("<d", struct.pack("<Q", bits)) for bits in patterns]
     frame = spark.createDataFrame(values, "v double")
@@ -304,14 +311,14 @@ def test_takes_all_nan_for_one(spark: SparkSession) -> None:
 
 
 def test_agrees_with_the_definition_in_python(spark: SparkSession) -> None:
-    """Random rows of simple types have the digest that 30 lines of Python without Spark give them."""
+    """Random rows of simple types have the digest that 30 lines of Python without Spark compute."""
     schema = (
         "text string, number bigint, double double, day date, instant timestamp, flag boolean,"
         " money decimal(12,3)"
     )
     rows = list(_random_rows(200))
     frame = spark.createDataFrame(rows, schema)
-    assert fingerprint(frame) == by_hand(frame.schema, len(rows), sum(map(digest, rows)))
+    assert compute_fingerprint(frame) == by_hand(frame.schema, len(rows), sum(map(digest, rows)))
 
 
 def _random_rows(count: int) -> Iterator[tuple[Any, ...]]:
@@ -330,20 +337,20 @@ def _random_rows(count: int) -> Iterator[tuple[Any, ...]]:
 
 
 def test_an_unsupported_type_is_named(spark: SparkSession) -> None:
-    """What has no encoding is refused, not left out."""
+    """A type without an encoding is an error; it is not ignored."""
     frame = spark.createDataFrame([(Vectors.dense(1.0),)], T.StructType([T.StructField("v", VectorUDT())]))
     with pytest.raises(TypeError, match="vector"):
-        fingerprint(frame)
+        compute_fingerprint(frame)
 
 
 def test_an_empty_table_has_a_fingerprint(spark: SparkSession) -> None:
-    """No row: the digest of the schema, zero rows and a sum of zero."""
+    """The fingerprint of an empty table is that of its schema, zero rows and a sum of zero."""
     frame = spark.createDataFrame([], "a string")
-    assert by_hand(frame.schema, 0, 0) == fingerprint(frame)
+    assert by_hand(frame.schema, 0, 0) == compute_fingerprint(frame)
 
 
 def test_takes_any_column_name(spark: SparkSession) -> None:
-    """Spaces, dots and backticks in a name, also inside a struct, are part of the name."""
+    """Names may contain spaces, dots and backticks, also inside a struct."""
     inner = T.StructType([T.StructField("x.y `z`", T.LongType())])
     schema = T.StructType(
         [T.StructField("a.b", T.LongType()), T.StructField("a", inner), T.StructField("c `d` É", inner)]

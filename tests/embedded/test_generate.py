@@ -1,4 +1,4 @@
-"""The made loans: the same ones whatever the partitioning, like the real ones, and by a known truth."""
+"""Synthetic loans: independent of partitions, similar to the real ones, with known coefficients."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from harness.job import synthetic_loans
-from harness.job.fingerprint import fingerprint
-from harness.job.synthetic_loans import BAD, CREDIT_LENGTH, GOOD, TRUTH, YEARS, loans
+from harness.job.fingerprint import compute_fingerprint
+from harness.job.synthetic_loans import BAD, CREDIT_LENGTH, GOOD, TRUTH, YEARS, generate_loans
 from harness.loading.loader import load_scenario
 from harness.scenario.model import Scenario
 from harness.scenario.row_source import LOANS, Loans
@@ -36,16 +36,16 @@ def yearly() -> Scenario:
 
 @pytest.fixture(scope="module")
 def made(spark: SparkSession, yearly: Scenario) -> pd.DataFrame:
-    """The loans of the scenario that ships, with the one feature that is no column."""
+    """The loans of the shipped scenario, with the one feature that isn't a column."""
     source = yearly.table.source
     assert source is not None
     assert source.generate is not None
-    return collected(loans(spark, source.generate))
+    return collected(generate_loans(spark, source.generate))
 
 
 @pytest.fixture(scope="module")
 def of_2018(spark: SparkSession) -> pd.DataFrame:
-    return collected(loans(spark, Loans(rows=20_000, seed=5, first_year=2018)))
+    return collected(generate_loans(spark, Loans(rows=20_000, seed=5, first_year=2018)))
 
 
 @pytest.fixture(scope="module")
@@ -55,20 +55,20 @@ def real() -> pd.DataFrame:
 
 
 def collected(frame: DataFrame) -> pd.DataFrame:
-    """Rows as pandas has them, dates as years."""
+    """Return the rows in pandas, with dates as years."""
     years = {name: F.year(name) for name in ("issue_d", "earliest_cr_line")}
     rows = frame.withColumn("credit_length", F.expr(CREDIT_LENGTH)).withColumns(years).collect()
     return pd.DataFrame([row.asDict() for row in rows])
 
 
 def log_odds(rows: pd.DataFrame) -> NDArray[np.float64]:
-    """The truth's, of each row."""
+    """Return the log odds that the truth gives each row."""
     weights = np.array(list(TRUTH.coefficients.values()))
     return np.asarray(TRUTH.intercept + rows[FEATURES].to_numpy(float) @ weights)
 
 
 def fitted(rows: pd.DataFrame) -> tuple[dict[str, float], dict[str, float]]:
-    """Coefficients of a fit without a penalty, and their standard errors, by feature."""
+    """Return the coefficients of an unpenalized fit, and their standard errors, by feature."""
     values = rows[FEATURES].to_numpy(float)
     middle, spread = values.mean(axis=0), values.std(axis=0)
     scaled = (values - middle) / spread
@@ -87,22 +87,22 @@ def fitted(rows: pd.DataFrame) -> tuple[dict[str, float], dict[str, float]]:
 def test_the_rows_are_the_same_on_any_number_of_partitions(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch, rows_per_partition: int
 ) -> None:
-    """And they stay so: the fingerprint was taken once and for all."""
+    """The rows of a seed have the fingerprint that was recorded once, on any number of partitions."""
     monkeypatch.setattr(synthetic_loans, "_ROWS_PER_PARTITION", rows_per_partition)
-    frame = loans(spark, FEW)
+    frame = generate_loans(spark, FEW)
     assert frame.rdd.getNumPartitions() == 1 + FEW.rows // rows_per_partition
-    assert fingerprint(frame) == "fa818f49342559055288761c826890d4"
+    assert compute_fingerprint(frame) == "fa818f49342559055288761c826890d4"
 
 
 def test_the_rows_are_the_same_after_a_shuffle_and_without_compiled_code(spark: SparkSession) -> None:
-    """Neither the number of shuffle partitions nor Spark's way to evaluate an expression changes a value."""
-    expected = fingerprint(loans(spark, FEW))
+    """Neither shuffle partitions nor how Spark evaluates an expression change a value."""
+    expected = compute_fingerprint(generate_loans(spark, FEW))
     settings = {"spark.sql.shuffle.partitions": "5", "spark.sql.codegen.wholeStage": "false"}
     before = {name: spark.conf.get(name) for name in settings}
     try:
         for name, value in settings.items():
             spark.conf.set(name, value)
-        assert fingerprint(loans(spark, FEW).repartition(F.col("grade"))) == expected
+        assert compute_fingerprint(generate_loans(spark, FEW).repartition(F.col("grade"))) == expected
     finally:
         for name, old in before.items():
             assert old is not None
@@ -110,39 +110,39 @@ def test_the_rows_are_the_same_after_a_shuffle_and_without_compiled_code(spark: 
 
 
 def test_another_seed_has_other_rows(spark: SparkSession) -> None:
-    """No loan of one seed is a loan of another."""
-    others = loans(spark, FEW.model_copy(update={"seed": 4}))
-    assert loans(spark, FEW).intersect(others).count() == 0
+    """No loan of one seed is a loan of another seed."""
+    others = generate_loans(spark, FEW.model_copy(update={"seed": 4}))
+    assert generate_loans(spark, FEW).intersect(others).count() == 0
 
 
 def test_a_smaller_table_has_the_first_rows_of_a_larger_one(spark: SparkSession) -> None:
-    """A row depends on its id, not on how many there are."""
-    smaller = loans(spark, FEW.model_copy(update={"rows": 200}))
-    assert fingerprint(smaller) == fingerprint(loans(spark, FEW).where("id <= 200"))
+    """A row depends on its id, and not on the number of rows."""
+    smaller = generate_loans(spark, FEW.model_copy(update={"rows": 200}))
+    assert compute_fingerprint(smaller) == compute_fingerprint(generate_loans(spark, FEW).where("id <= 200"))
 
 
-def test_the_columns_are_those_that_are_announced(spark: SparkSession) -> None:
-    """Names, order and types are known without Spark."""
-    assert dict(loans(spark, FEW).dtypes) == LOANS
-    assert loans(spark, FEW).columns == list(LOANS)
+def test_the_columns_are_those_of_the_declaration(spark: SparkSession) -> None:
+    """Names, order and types of the columns are declared without Spark."""
+    assert dict(generate_loans(spark, FEW).dtypes) == LOANS
+    assert generate_loans(spark, FEW).columns == list(LOANS)
 
 
 def test_ids_are_unique_and_begin_at_one(made: pd.DataFrame) -> None:
-    """A row's id is its number."""
+    """A row's id is its number, starting at 1."""
     assert sorted(made.id) == list(range(1, len(made) + 1))
 
 
 def test_the_years_have_their_shares(made: pd.DataFrame) -> None:
-    """Each year's share is the one that is stated, within four standard errors."""
+    """Each year has its declared share of the loans, within four standard errors."""
     for year, share in YEARS.items():
         error = math.sqrt(share * (1 - share) / len(made))
         assert (made.issue_d == year).mean() == pytest.approx(share, abs=STANDARD_ERRORS * error)
     assert sum(YEARS.values()) == pytest.approx(1)
 
 
-def test_only_the_years_that_are_asked_for_are_made(spark: SparkSession) -> None:
-    """Both ends belong to them; every loan is issued on the first of a month, after the first credit line."""
-    rows = loans(spark, Loans(rows=1000, first_year=2009, last_year=2011))
+def test_only_the_requested_years_are_generated(spark: SparkSession) -> None:
+    """Loans are issued in the requested years, on the first of a month, after the first credit line."""
+    rows = generate_loans(spark, Loans(rows=1000, first_year=2009, last_year=2011))
     assert {row[0] for row in rows.select(F.year("issue_d")).distinct().collect()} == {2009, 2010, 2011}
     assert rows.where(
         (F.dayofmonth("issue_d") != 1) | (F.col("earliest_cr_line") >= F.col("issue_d"))
@@ -151,7 +151,7 @@ def test_only_the_years_that_are_asked_for_are_made(spark: SparkSession) -> None
 
 
 def test_years_in_the_wrong_order_are_refused() -> None:
-    """There would be no year to choose from."""
+    """A range of years that ends before it begins is an error."""
     with pytest.raises(ValidationError, match="should not begin after its last year"):
         Loans(rows=10, first_year=2012, last_year=2011)
 
@@ -161,7 +161,7 @@ def test_years_in_the_wrong_order_are_refused() -> None:
     ["loan_amnt", "term", "int_rate", "annual_inc", "dti", "inq_last_12m", "total_acc", "credit_length"],
 )
 def test_numbers_are_like_the_real_ones(of_2018: pd.DataFrame, real: pd.DataFrame, name: str) -> None:
-    """Mean and quartiles of 2018 are at most a tenth of the spread away from those of the real loans."""
+    """Mean and quartiles of 2018 are within a tenth of a standard deviation of the real loans'."""
     # Of the real ones all but the largest: some incomes and debts there are beyond belief.
     usual = real[name][real[name] <= real[name].quantile(0.999)]
     expected = [usual.mean(), *usual.quantile([0.25, 0.5, 0.75])]
@@ -172,7 +172,7 @@ def test_numbers_are_like_the_real_ones(of_2018: pd.DataFrame, real: pd.DataFram
 
 @pytest.mark.parametrize("name", ["term", "grade", "home_ownership", "purpose", "delinq_2yrs"])
 def test_shares_are_like_the_real_ones(of_2018: pd.DataFrame, real: pd.DataFrame, name: str) -> None:
-    """No value of 2018 is more than two in a hundred away from its share of the real loans."""
+    """The share of every value in 2018 is within 2 percentage points of the real loans'."""
     found, expected = (each[name].value_counts(normalize=True) for each in (of_2018, real))
     assert found.sub(expected, fill_value=0).abs().max() < 0.02
 
@@ -181,8 +181,10 @@ def test_shares_are_like_the_real_ones(of_2018: pd.DataFrame, real: pd.DataFrame
     ("one", "other", "expected"),
     [("loan_amnt", "annual_inc", 0.34), ("int_rate", "term", 0.36), ("total_acc", "credit_length", 0.29)],
 )
-def test_columns_hang_together(of_2018: pd.DataFrame, one: str, other: str, expected: float) -> None:
-    """Correlations that the real loans have."""
+def test_columns_are_correlated_like_the_real_ones(
+    of_2018: pd.DataFrame, one: str, other: str, expected: float
+) -> None:
+    """Columns have the correlations of the real loans."""
     assert of_2018[one].corr(of_2018[other]) == pytest.approx(expected, abs=0.06)
 
 
@@ -192,8 +194,8 @@ def test_a_worse_grade_has_a_higher_rate(of_2018: pd.DataFrame) -> None:
     assert (rates["min"].iloc[1:].to_numpy() > rates["max"].iloc[:-1].to_numpy()).all()
 
 
-def test_values_are_missing_where_the_real_ones_are(made: pd.DataFrame) -> None:
-    """A few debts, and inquiries in early years; nothing else."""
+def test_the_same_values_are_missing_as_in_the_real_loans(made: pd.DataFrame) -> None:
+    """Only some debts, and some inquiries in early years, are missing."""
     nulls = made.isna().mean()
     assert set(nulls[nulls > 0].index) == {"dti", "inq_last_12m"}
     assert nulls["dti"] == pytest.approx(0.0024, abs=0.001)
@@ -202,7 +204,7 @@ def test_values_are_missing_where_the_real_ones_are(made: pd.DataFrame) -> None:
 
 
 def test_about_fifteen_in_a_hundred_are_bad(made: pd.DataFrame) -> None:
-    """Enough of both that metrics have power, and the truth tells them apart as it says."""
+    """There are enough loans of both classes, and the truth separates them as documented."""
     bad = made.loan_status == BAD
     assert set(made.loan_status) == {BAD, GOOD}
     assert bad.mean() == pytest.approx(0.15, abs=0.01)
@@ -210,16 +212,16 @@ def test_about_fifteen_in_a_hundred_are_bad(made: pd.DataFrame) -> None:
     assert roc_auc_score(bad[whole], log_odds(made[whole])) == pytest.approx(0.714, abs=0.015)
 
 
-def test_a_plain_regression_finds_the_truth(made: pd.DataFrame) -> None:
-    """Each coefficient is within four standard errors of the truth, and none of these is so near to 0."""
+def test_a_plain_regression_recovers_the_truth(made: pd.DataFrame) -> None:
+    """Each coefficient is within four standard errors of the truth, and distinct from 0 unless that is 0."""
     found, errors = fitted(made.dropna())
     for name, truth in TRUTH.coefficients.items():
         assert found[name] == pytest.approx(truth, abs=STANDARD_ERRORS * errors[name]), name
         assert truth == 0 or abs(found[name]) > STANDARD_ERRORS * errors[name], name
 
 
-def test_a_wrong_truth_is_not_found(made: pd.DataFrame) -> None:
-    """Where the outcomes are dealt out anew, the coefficients are far from the truth."""
+def test_shuffled_outcomes_do_not_recover_the_truth(made: pd.DataFrame) -> None:
+    """If the outcomes are shuffled, the coefficients are far from the truth."""
     rows = made.dropna()
     dealt = rows.assign(loan_status=rows.loan_status.sample(frac=1, random_state=0).to_numpy())
     found, errors = fitted(dealt)
@@ -230,8 +232,8 @@ def test_a_wrong_truth_is_not_found(made: pd.DataFrame) -> None:
     assert far == {name: value != 0 for name, value in TRUTH.coefficients.items()}
 
 
-def test_the_scenario_asks_for_the_truth(made: pd.DataFrame, yearly: Scenario) -> None:
-    """Its bounds are the truth, and as wide as four standard errors of its training rows are."""
+def test_the_scenario_expects_the_truth(made: pd.DataFrame, yearly: Scenario) -> None:
+    """The scenario's bounds are the truth, with tolerances of four standard errors."""
     asked = yearly.expected_of("y2018").coefficients
     trained = made.dropna().sample(frac=1 - yearly.pipeline.split.test, random_state=0)
     _, errors = fitted(trained)

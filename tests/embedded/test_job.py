@@ -1,4 +1,4 @@
-"""The job as a whole, on a small table: what it does when all is well, and what is left when it is not."""
+"""The job as a whole, on a small table: what it does if all is well, and what is left if it isn't."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pyspark.sql import SparkSession
 from harness.errors import ExitCode
 from harness.files import sha256_of
 from harness.job import bundle
-from harness.job.main import Job, run
+from harness.job.main import run
 from harness.job.model_store import FolderStore
+from harness.job.running_job import Job
 from harness.results import Result, Verdict
 from harness.views import pictures
 from tests.embedded.runner import changed, make_job, make_plan, run_job
@@ -60,22 +61,22 @@ def run_changed(spark: SparkSession, tmp_path: Path, **changes: Any) -> Result:
 
 
 def test_a_good_run_passes(good: Result) -> None:
-    """All bounds of the small scenario hold."""
+    """A run whose bounds all hold passes."""
     assert (Verdict.PASS, None) == (good.verdict, good.failure)
 
 
 def test_the_same_scenario_gives_the_same_numbers(spark: SparkSession, good: Result, tmp_path: Path) -> None:
-    """A second run measures exactly what the first did."""
+    """A second run measures exactly what the first one did."""
     assert measured(good) == measured(run_changed(spark, tmp_path, publish={"when": "never"}))
 
 
 def test_a_result_survives_its_file(good: Result) -> None:
-    """result.json says all that the result says."""
+    """A result that is written as JSON and read back is equal to the original."""
     assert good == Result.model_validate_json(good.model_dump_json(by_alias=True))
 
 
 def test_the_pictures_of_the_report_are_in_mlflow(good: Result, home: Path) -> None:
-    """Below the parent run, each kind in a folder, and the lineage."""
+    """The parent run has the report's pictures, a folder for each kind, and the lineage."""
     client = MlflowClient(f"sqlite:///{home}/mlflow.db")
     run_id = good.mlflow_run_id or ""
     folders = {each.path for each in client.list_artifacts(run_id, "pictures")}
@@ -88,10 +89,10 @@ def test_the_pictures_of_the_report_are_in_mlflow(good: Result, home: Path) -> N
     assert {"pictures/curves/roc.svg", "pictures/curves/calibration.svg"} == drawn
 
 
-def test_a_picture_that_cannot_be_drawn_says_nothing_of_the_models(
+def test_a_picture_that_cannot_be_drawn_does_not_fail_the_run(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run comes to its verdict, and its bundle is published."""
+    """If drawing fails, the run still reaches its verdict and publishes its bundle."""
     monkeypatch.setattr(pictures, "draw_pictures", _break)
     result = run_job(spark, ONE_VERSION, write_table(tmp_path), tmp_path)
     assert (None, Verdict.PASS) == (result.failure, result.verdict)
@@ -103,7 +104,7 @@ def _break(_result: Result) -> dict[str, str]:
 
 
 def test_publishing_twice_changes_nothing(job: Job, good: Result, home: Path) -> None:
-    """Not even a file's time."""
+    """Publishing a bundle again changes no file, not even its modification time."""
     before = files_below(home / "models")
     store = FolderStore(home / "models")
     version = good.versions[0]
@@ -111,8 +112,8 @@ def test_publishing_twice_changes_nothing(job: Job, good: Result, home: Path) ->
     assert (version.bundle, before) == (uri, files_below(home / "models"))
 
 
-def test_a_copy_without_manifest_is_made_whole(job: Job, good: Result, tmp_path: Path) -> None:
-    """What an interrupted copy left is taken up again, and the manifest comes last."""
+def test_an_interrupted_copy_is_completed(job: Job, good: Result, tmp_path: Path) -> None:
+    """A copy without a manifest is copied again, and its manifest is written last."""
     version = good.versions[0]
     store = FolderStore(tmp_path)
     uri = Path(bundle.publish(store, job.scratch / version.name, version, job.plan))
@@ -127,8 +128,8 @@ def test_a_copy_without_manifest_is_made_whole(job: Job, good: Result, tmp_path:
     }
 
 
-def test_another_model_in_the_copy_is_found_out(good: Result, spark: SparkSession, tmp_path: Path) -> None:
-    """A copy that predicts otherwise than the trained model did is no bundle: it is withdrawn."""
+def test_a_copy_with_another_model_is_withdrawn(good: Result, spark: SparkSession, tmp_path: Path) -> None:
+    """A copy that doesn't predict what the trained model did is withdrawn."""
     job = make_job(spark, make_plan(ONE_VERSION, write_table(tmp_path), tmp_path))
     publish = bundle.publish
 
@@ -150,7 +151,7 @@ def test_another_model_in_the_copy_is_found_out(good: Result, spark: SparkSessio
 
 
 def test_a_failed_bound_publishes_nothing(spark: SparkSession, tmp_path: Path) -> None:
-    """Where publishing waits for a pass, one failed bound keeps every bundle back."""
+    """If publishing requires a pass, one failed bound keeps back every bundle."""
     versions = ONE_VERSION.model_dump(exclude_none=True)["versions"]
     versions[0]["expect"]["rows"] = {"equals": 301}
     result = run_changed(spark, tmp_path, versions=versions)
@@ -159,7 +160,7 @@ def test_a_failed_bound_publishes_nothing(spark: SparkSession, tmp_path: Path) -
 
 
 def test_a_test_side_without_positives_is_not_proven(spark: SparkSession, tmp_path: Path) -> None:
-    """No positive row is held out: the run ends well, and proves nothing."""
+    """A run without positive held-out rows finishes, but its verdict is not proven."""
 
     def only_trained_ones(row: Row) -> Row:
         return row | {"outcome": "bad" if row["id"] in trained else "good"}
@@ -183,9 +184,12 @@ def test_a_test_side_without_positives_is_not_proven(spark: SparkSession, tmp_pa
         ({"table": {"key": ["batch"]}}, "key 'batch' is not unique in version 'first'"),
         (
             {"pipeline": {"label": {"positive": ["awful"]}}},
-            "label 'outcome' has one class only in version 'first'",
+            "label 'outcome' has only one class in version 'first'",
         ),
-        ({"pipeline": {"features": ["heat", "outcome"]}}, "feature 'outcome' is string, not a number"),
+        (
+            {"pipeline": {"features": ["heat", "outcome"]}},
+            "feature 'outcome' is of type string, not a number",
+        ),
         ({"pipeline": {"derive": {"x": "heet + 1"}}}, "'x' can't be derived"),
         ({"pipeline": {"filter": "heat >"}}, "the filter can't be applied"),
     ],
@@ -193,7 +197,7 @@ def test_a_test_side_without_positives_is_not_proven(spark: SparkSession, tmp_pa
 def test_a_mistake_leaves_nothing_behind(
     spark: SparkSession, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
-    """A scenario or a table that is wrong: one message, and neither a table nor a run nor a bundle."""
+    """A wrong scenario or table gets one message, and leaves neither table nor run nor bundle."""
     result = run_changed(spark, tmp_path, **changes)
     assert result.failure is not None
     assert (ExitCode.WRONG_INPUT, ()) == (result.exit_code, result.versions)
@@ -206,7 +210,7 @@ def test_a_mistake_leaves_nothing_behind(
 
 
 def test_a_where_that_matches_nothing_is_named(spark: SparkSession, tmp_path: Path) -> None:
-    """A step that makes no version is the scenario's mistake, at its place in the file."""
+    """A step that creates no version is reported at its location in the scenario file."""
     versions = SMALL.model_dump(exclude_none=True)["versions"]
     versions[1]["append"]["where"] = "batch = 99"
     result = run_changed(spark, tmp_path, versions=versions)
@@ -215,8 +219,8 @@ def test_a_where_that_matches_nothing_is_named(spark: SparkSession, tmp_path: Pa
     assert ("versions", 1) == result.failure.problems[0].location[:2]
 
 
-def test_what_was_finished_before_a_fault_stays(spark: SparkSession, tmp_path: Path) -> None:
-    """The model store can't be written: versions and runs stay, marked failed, and nothing is published."""
+def test_finished_versions_stay_after_an_error(spark: SparkSession, tmp_path: Path) -> None:
+    """If the model store can't be written, versions and runs stay, marked failed, and none is published."""
     (tmp_path / "models").write_text("a file in the place of the folder")
     result = run_job(spark, ONE_VERSION, write_table(tmp_path), tmp_path)
     assert (ExitCode.NOT_THERE, ["failed"]) == (
@@ -230,8 +234,8 @@ def test_what_was_finished_before_a_fault_stays(spark: SparkSession, tmp_path: P
         assert client.get_run(version.run_id).info.status == "FAILED"
 
 
-def test_artifacts_that_cannot_be_stored_are_not_there(spark: SparkSession, tmp_path: Path) -> None:
-    """The folder of MLflow's artifacts can't be written: exit code 3, and the message names it."""
+def test_an_unwritable_artifact_folder_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    """An unwritable folder of MLflow's artifacts gives exit code 3 and a message that names it."""
     (tmp_path / "artifacts").write_text("a file in the place of the folder")
     result = run_job(spark, ONE_VERSION, write_table(tmp_path), tmp_path)
     assert result.failure is not None
@@ -239,8 +243,8 @@ def test_artifacts_that_cannot_be_stored_are_not_there(spark: SparkSession, tmp_
     assert str(tmp_path / "artifacts") in result.failure.message
 
 
-def test_a_fault_while_publishing_withdraws_what_was_published(spark: SparkSession, tmp_path: Path) -> None:
-    """The second copy breaks in a way nobody foresaw: exit code 5, and the first is no bundle any more."""
+def test_an_error_while_publishing_withdraws_every_bundle(spark: SparkSession, tmp_path: Path) -> None:
+    """An unforeseen error in the second copy gives exit code 5, and the first bundle is withdrawn."""
     verify = bundle.verify
 
     def break_second(uri: str, *arguments: Any) -> None:
@@ -257,8 +261,8 @@ def test_a_fault_while_publishing_withdraws_what_was_published(spark: SparkSessi
     assert [] == list((tmp_path / "models").rglob("manifest.json"))
 
 
-def test_a_row_that_does_not_fit_is_named(spark: SparkSession, tmp_path: Path) -> None:
-    """A CSV row with a value too few: the scenario's source is wrong, and nothing is left behind."""
+def test_a_malformed_row_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    """A CSV row with too few values is reported as a mistake of the source, and nothing is left behind."""
     source = write_table(tmp_path)
     source.write_text(source.read_text() + "300,2\n")
     result = run_job(spark, SMALL, source, tmp_path)

@@ -1,4 +1,4 @@
-"""What a run of the job tells of three versions beside their models; two of them are trained."""
+"""What a result has in addition to the models, for three versions of which two are trained."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ def versions(result: Result) -> dict[str, VersionResult]:
     return {version.name: version for version in result.versions}
 
 
-def test_a_version_that_is_not_trained_is_only_built(versions: dict[str, VersionResult]) -> None:
-    """It has its facts, and neither a run nor metrics nor curves."""
+def test_an_untrained_version_is_only_built(versions: dict[str, VersionResult]) -> None:
+    """A version that isn't trained has its facts, but no run, metrics or curves."""
     second = versions["second"]
     assert ["trained", "built", "trained"] == [versions[name].status for name in NAMES]
     assert (second.rows, second.run_id, second.metrics, second.roc) == (200, None, {}, ())
 
 
-def test_changes_are_against_the_version_before(versions: dict[str, VersionResult]) -> None:
-    """Whether that one is trained or not; the first has none."""
+def test_changes_are_since_the_previous_version(versions: dict[str, VersionResult]) -> None:
+    """Changes are since the previous version, trained or not; the first version has none."""
     brought = RowChanges(added=100, removed=0, changed=0)
     assert [versions[name].changes for name in NAMES] == [None, brought, brought]
 
 
-def test_added_rows_are_those_of_this_version_alone(versions: dict[str, VersionResult]) -> None:
-    """Not those of the version before, at which no model is trained."""
+def test_added_rows_are_those_of_one_version(versions: dict[str, VersionResult]) -> None:
+    """Metrics on added rows exclude rows of the previous version, even if that one isn't trained."""
     first, third = versions["first"].metrics, versions["third"].metrics
     assert not [name for name in first if name.startswith("added_")]
     held_out = third["test_rows"]
@@ -75,7 +75,7 @@ def test_added_rows_are_those_of_this_version_alone(versions: dict[str, VersionR
 
 
 def test_every_version_is_counted_in_the_same_bins(versions: dict[str, VersionResult]) -> None:
-    """Each row once for each feature; the feature that no version has is not there."""
+    """Each row counts once for each feature; a feature that no version has is absent."""
     for name in NAMES:
         found = versions[name].distributions
         assert list(found) == ["heat", "load"]
@@ -88,15 +88,15 @@ def test_every_version_is_counted_in_the_same_bins(versions: dict[str, VersionRe
 
 
 def test_curves_are_of_the_held_out_rows(versions: dict[str, VersionResult]) -> None:
-    """From corner to corner, and as many rows as were measured."""
+    """The ROC curve goes from corner to corner, and the calibration has all held-out rows."""
     third = versions["third"]
     corners = [(point.false_positive_rate, point.true_positive_rate) for point in third.roc]
     assert (corners[0], corners[-1]) == ((0.0, 0.0), (1.0, 1.0))
     assert sum(each.rows for each in third.calibration) == third.metrics["test_rows"]
 
 
-def test_nulls_and_keys_are_told_of_every_version(versions: dict[str, VersionResult]) -> None:
-    """There are none in this table."""
+def test_every_version_has_its_nulls_and_keys(versions: dict[str, VersionResult]) -> None:
+    """Every version has its shares of nulls and its counts of keys, which are 0 in this table."""
     for name in NAMES:
         found = versions[name]
         assert set(found.nulls.values()) == {0.0}
@@ -104,14 +104,14 @@ def test_nulls_and_keys_are_told_of_every_version(versions: dict[str, VersionRes
         assert (found.null_keys, found.duplicate_keys) == (0, 0)
 
 
-def test_parameters_name_the_features_that_there_are(versions: dict[str, VersionResult]) -> None:
-    """Not those that the version lacks."""
+def test_parameters_name_the_existing_features(versions: dict[str, VersionResult]) -> None:
+    """Parameters and coefficients leave out the features that a version lacks."""
     assert versions["third"].parameters["features"] == "heat, load"
     assert list(versions["third"].coefficients) == ["heat", "load"]
 
 
-def test_mlflow_has_what_is_new(home: Path, versions: dict[str, VersionResult]) -> None:
-    """Metrics on the added rows, and how many rows came."""
+def test_mlflow_has_the_changes(home: Path, versions: dict[str, VersionResult]) -> None:
+    """MLflow has the number of added rows, and the metrics on them."""
     third = versions["third"]
     assert third.run_id is not None
     logged = MlflowClient(f"sqlite:///{home}/mlflow.db").get_run(third.run_id).data.metrics
@@ -120,7 +120,7 @@ def test_mlflow_has_what_is_new(home: Path, versions: dict[str, VersionResult]) 
 
 
 def test_a_scenario_may_train_nothing(spark: SparkSession, tmp_path: Path) -> None:
-    """Then its versions are built and looked at, and that is all."""
+    """A scenario that trains no model only builds and describes its versions."""
     version = {"name": "first", "append": {"where": "id < 10"}, "train": False}
     found = run_job(spark, changed(FACTS, {"versions": [version]}), write_table(tmp_path), tmp_path)
     assert (found.failure, [each.status for each in found.versions]) == (None, ["built"])

@@ -53,26 +53,26 @@ def ten_thousand(spark: SparkSession) -> Sides:
 
 
 def test_a_row_keeps_its_side_when_rows_are_added(spark: SparkSession, ten_thousand: Sides) -> None:
-    """Side, fold and probe order depend on the key alone, not on which rows there are or how they lie."""
+    """Split, fold and probe order depend only on the key, not on other rows or partitions."""
     some = readings(spark, 3000).repartition(3).orderBy(F.desc("id")).where("id % 2 = 1")
     found = sides(some, scenario())
     assert found == {key: ten_thousand[key] for key in found}
 
 
 def test_another_seed_is_another_split(spark: SparkSession, ten_thousand: Sides) -> None:
-    """With another seed about half of the rows change sides, as by chance: 2 x 0.4 x 0.6."""
+    """Another seed moves about half of the rows, as expected by chance: 2 x 0.4 x 0.6."""
     other = sides(readings(spark, 10_000), scenario(seed=1))
     moved = sum(other[key][0] != ten_thousand[key][0] for key in other)
     assert moved / 10_000 == pytest.approx(0.48, abs=0.02)
 
 
-def test_the_share_held_out_is_what_was_asked_for(ten_thousand: Sides) -> None:
-    """40 in a hundred, give or take four standard deviations."""
+def test_the_held_out_share_is_the_requested_one(ten_thousand: Sides) -> None:
+    """Of all rows, 40 % are held out, within four standard deviations."""
     assert sum(held_out for held_out, _, _ in ten_thousand.values()) == pytest.approx(4000, abs=200)
 
 
 def test_folds_and_probes_do_not_follow_the_split(ten_thousand: Sides) -> None:
-    """Of each fold, and of both halves of the probe order, the same share is held out."""
+    """The same share is held out of each fold, and of both halves of the probe order."""
     shares = []
     for fold in range(5):
         inside = [held_out for held_out, its, _ in ten_thousand.values() if its == fold]
@@ -82,14 +82,14 @@ def test_folds_and_probes_do_not_follow_the_split(ten_thousand: Sides) -> None:
     assert shares == [pytest.approx(0.4, abs=0.05)] * 6
 
 
-def test_folds_are_of_one_size(ten_thousand: Sides) -> None:
-    """A fifth each, give or take."""
+def test_folds_are_of_equal_size(ten_thousand: Sides) -> None:
+    """Each of five folds has about a fifth of the rows."""
     sizes = [sum(its == fold for _, its, _ in ten_thousand.values()) for fold in range(5)]
     assert sizes == [pytest.approx(2000, abs=200)] * 5
 
 
-def test_keys_of_two_columns_are_not_run_together(spark: SparkSession) -> None:
-    """'a' and 'bc' is another key than 'ab' and 'c', and a null in one column makes the key null."""
+def test_the_parts_of_a_key_are_kept_apart(spark: SparkSession) -> None:
+    """The key (a, bc) is not (ab, c), and a null in one column makes the key null."""
     table = spark.createDataFrame(
         [("a", "bc", 1.0, "bad"), ("ab", "c", 1.0, "bad"), ("1:a", "", 1.0, "bad"), ("a", None, 1.0, "bad")],
         "k string, l string, x double, y string",
@@ -99,7 +99,7 @@ def test_keys_of_two_columns_are_not_run_together(spark: SparkSession) -> None:
 
 
 def test_derives_casts_and_filters(spark: SparkSession) -> None:
-    """Features are doubles, derived ones too; a row that does not meet the filter, or may not, is dropped."""
+    """Features, derived or not, become doubles; rows that don't meet the filter are dropped."""
     table = spark.createDataFrame(
         [(0, 3, True, None, "bad"), (1, 4, False, 1, "good"), (2, 5, None, 0, "good"), (3, 6, True, 1, "?")],
         "id int, n int, flag boolean, keep int, y string",
@@ -153,14 +153,14 @@ def test_derives_casts_and_filters(spark: SparkSession) -> None:
 def test_label_values_match(
     spark: SparkSession, label: dict[str, Any], column: str, expected: list[float | None]
 ) -> None:
-    """Booleans, and numbers however they are written, are found in the column."""
+    """Booleans, and numbers in any notation, match the values in the label's column."""
     table = spark.range(2).selectExpr("id", "1.0D AS x", f"{column} AS b")
     found = prepared(table, scenario(label=label)).select("harness_label").collect()
     assert expected == [row[0] for row in found]
 
 
 def test_the_label_may_be_a_column_named_label(spark: SparkSession) -> None:
-    """The table's own column is left as it is: the filter still reads it."""
+    """A label column named 'label' stays unchanged, so that the filter can read it."""
     table = spark.createDataFrame(
         [(0, 1.0, "bad"), (1, 2.0, "good"), (2, 3.0, "odd")], "id int, x double, label string"
     )
@@ -175,7 +175,7 @@ def test_the_label_may_be_a_column_named_label(spark: SparkSession) -> None:
     ("impute", "surrogate"), [("mean", statistics.fmean), ("median", statistics.median_low)]
 )
 def test_imputes_from_the_training_rows(spark: SparkSession, impute: str, surrogate: Any) -> None:
-    """A null and a NaN get the exact mean or median of the training rows, whatever is held out."""
+    """Nulls and NaN get the exact mean or median of the training rows, not of the held-out ones."""
     numbers = "CASE WHEN id % 10 = 0 THEN NULL WHEN id % 10 = 1 THEN double('nan') ELSE id * id END"
     table = spark.range(2000).selectExpr("id", f"{numbers} AS x", "'bad' AS y")
     samples = samples_of(table, scenario(impute=impute, model={"partitions": 3}))
@@ -187,7 +187,7 @@ def test_imputes_from_the_training_rows(spark: SparkSession, impute: str, surrog
 
 
 def test_the_median_does_not_depend_on_the_partitions(spark: SparkSession) -> None:
-    """Spark's own is approximate by default, and then another on each number of partitions."""
+    """The median is exact, unlike Spark's default, which depends on the partitions."""
     table = spark.range(20_000).selectExpr(
         "id", "if(id % 2 = 0, NULL, xxhash64(id) / 1e9) AS x", "'bad' AS y"
     )
@@ -224,12 +224,12 @@ def encoded(categories: DataFrame) -> Samples:
 
 
 def test_an_indicator_is_named_by_its_value(encoded: Samples) -> None:
-    """One per value seen in training, as 'column=value', by alphabet; the empty string is a value."""
+    """Each value seen in training, even an empty text, has an indicator 'column=value', by alphabet."""
     assert encoded.names == ("x", "colour=", "colour=blue", "colour=red", "size=10", "size=9")
 
 
 def test_a_value_sets_its_indicator(encoded: Samples) -> None:
-    """And no other of its column."""
+    """A value sets its own indicator and no other of its column."""
     assert slots(encoded)[0] == {
         "x": 1.0,
         "colour=": 0.0,
@@ -241,15 +241,15 @@ def test_a_value_sets_its_indicator(encoded: Samples) -> None:
 
 
 def test_an_unseen_value_sets_no_indicator(encoded: Samples) -> None:
-    """Green and 8 are held out only; null is no value either."""
+    """Null, and values that only held-out rows have, set no indicator."""
     found = [{value for name, value in slots(encoded)[key].items() if name != "x"} for key in (5, 6)]
     assert found == [{0.0}, {0.0}]
 
 
-def test_the_featurizer_alone_makes_the_same_vectors(
+def test_a_saved_featurizer_makes_the_same_vectors(
     categories: DataFrame, encoded: Samples, tmp_path: Path
 ) -> None:
-    """Saved, loaded and given raw rows of the table in another order."""
+    """A featurizer that is saved, loaded and applied to raw rows makes the same vectors."""
     encoded.featurizer.save(str(tmp_path / "featurizer"))
     loaded = PipelineModel.load(str(tmp_path / "featurizer"))
     rows = loaded.transform(categories.orderBy(F.desc("id"))).select("id", FEATURES).collect()
@@ -257,7 +257,7 @@ def test_the_featurizer_alone_makes_the_same_vectors(
 
 
 def test_takes_any_column_name(spark: SparkSession) -> None:
-    """Spaces, dots, backticks and quotes in names of keys, labels, features and categories."""
+    """Keys, labels, features and categories may have spaces, dots, backticks and quotes in their names."""
     names = ["the id", "loan.amnt", "a `b`", "it's", "Ü %", "In.Or `Out`"]
     table = spark.createDataFrame([(0, 1.5, 2, "v", "w", "bad"), (1, 2.5, 3, "v", "w", "good")], names)
     small = everything_in_training(
@@ -282,7 +282,8 @@ def test_takes_any_column_name(spark: SparkSession) -> None:
         pytest.param(
             {"features": ["x", "y"]},
             ("features", 1),
-            "feature 'y' is string, not a number; list it under 'categorical', or derive a number from it.",
+            "feature 'y' is of type string, not a number: "
+            "list it under 'categorical', or derive a number from it.",
             id="text",
         ),
         pytest.param(
@@ -300,7 +301,7 @@ def test_takes_any_column_name(spark: SparkSession) -> None:
         pytest.param(
             {"derive": {"X": "id + 1"}},
             ("derive", "X"),
-            "derived column 'X' is already a column of the table.",
+            "the table already has a column 'X'; rename the derived column.",
             id="overwritten",
         ),
         pytest.param(
@@ -333,15 +334,15 @@ def test_takes_any_column_name(spark: SparkSession) -> None:
         pytest.param(
             {"label": {"column": "x", "positive": [True], "negative": [False]}},
             ("label",),
-            "the label can't be determined: .*DATATYPE_MISMATCH[^\n]*",
+            "the label can't be computed: .*DATATYPE_MISMATCH[^\n]*",
             id="a label of another type",
         ),
     ],
 )
-def test_a_mistake_is_named_where_it_is(
+def test_a_mistake_has_its_location(
     spark: SparkSession, pipeline: dict[str, Any], location: tuple[str | int, ...], message: str
 ) -> None:
-    """The message is one line that names the column, with the place in the scenario."""
+    """A mistake gives a message of one line that names the column, at its location in the scenario."""
     with pytest.raises(ScenarioError) as caught:
         prepared(readings(spark), scenario(**pipeline))
     [(where, what)] = problems(caught.value)

@@ -1,4 +1,4 @@
-"""When bundles are published: as far as the bounds themselves hold, whatever they mean for the run."""
+"""When bundles are published: only if the bounds themselves hold, whatever the run's verdict."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from harness.job import main
 from harness.job.clock import Clock
+from harness.job.running_job import Job
 from harness.results import BoundResult, Verdict, VersionResult
 from harness.scenario.bound_spec import BoundSpec, Quantity
 from tests.embedded.runner import changed, make_plan
@@ -39,14 +40,14 @@ def bound(verdict: Verdict, *, must_fail: bool = False) -> BoundResult:
         pytest.param("never", [bound(Verdict.PASS)], False, id="never"),
     ],
 )
-def test_a_bundle_is_published_where_every_bound_holds(
+def test_a_bundle_is_published_if_every_bound_holds(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, when: str, bounds: list[BoundResult], published: bool
 ) -> None:
-    """A run passes where a bound fails as it must; its model is not for use all the same."""
+    """A run whose bound fails as it must passes, but its bundle isn't published."""
     opened: list[Any] = []
     monkeypatch.setattr(main, "open_store", opened.append)
     plan = make_plan(changed(SMALL, {"publish": {"when": when}}), tmp_path / "none.csv", tmp_path)
-    job = main.Job(plan, Clock(lambda _event: None), cast("Any", None), Future(), tmp_path)
+    job = Job(plan, Clock(lambda _event: None), cast("Any", None), Future(), tmp_path)
     version = VersionResult(
         name="first", version=0, rows=1, fingerprint="", data_schema={}, bounds=tuple(bounds)
     )

@@ -1,4 +1,4 @@
-"""A step that does not do what was said of it stops the run: one problem, at its place in the file."""
+"""A step that doesn't do what the scenario says stops the run with one problem at its location."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from harness.errors import Location, ScenarioError
-from harness.job.main import build_versions
+from harness.job.main import build_versions, check_versions
 from tests.embedded.runner import make_job
 from tests.embedded.stepping import BATCH_1, FIRST, Said, build, cells, fault_of, plan_of
 
@@ -25,14 +25,14 @@ _FILES = {"twice.csv": "id,x\n1,2.5\n1,3.5\n", "broken.csv": "id,x\n1,2.5\n1,3.5
         pytest.param(
             {"append": {"where": "batch = 99"}},
             "append",
-            "its append made no Delta commit, and 1 should be made. No row was brought, or none was changed. "
-            "Say 'commits: 0' where that is right.",
+            "its append made no Delta commit, not 1. It added or changed no row. "
+            "If that is right, write 'commits: 0'.",
             id="no row",
         ),
         pytest.param(
             {"delete": "id = 1", "commits": 2},
             "commits",
-            "its delete made one Delta commit, and 2 should be made. Say 'commits: 1' where that is right.",
+            "its delete made 1 Delta commit, not 2. If that is right, write 'commits: 1'.",
             id="fewer than said",
         ),
         pytest.param(
@@ -59,7 +59,7 @@ _FILES = {"twice.csv": "id,x\n1,2.5\n1,3.5\n", "broken.csv": "id,x\n1,2.5\n1,3.5
             {"update": {"set": {"y": "1"}}}, "update", "its update fails: [UNRESOLVED_", id="no column"
         ),
         pytest.param(
-            {"append": {"where": "bach = 1"}}, ("append", "where"), "the rows can't be chosen", id="where"
+            {"append": {"where": "bach = 1"}}, ("append", "where"), "the rows can't be selected", id="where"
         ),
         pytest.param(
             {"append": {"set": {"x": "y + 1"}}}, ("append", "set", "x"), "'x' can't be set", id="set"
@@ -67,18 +67,21 @@ _FILES = {"twice.csv": "id,x\n1,2.5\n1,3.5\n", "broken.csv": "id,x\n1,2.5\n1,3.5
         pytest.param(
             {"append": {"shuffle": "statis"}},
             ("append", "shuffle"),
-            "the rows have no column 'statis' to be shuffled. Did you mean 'status'?",
+            "the rows have no column 'statis' to shuffle. Did you mean 'status'?",
             id="shuffle",
         ),
         pytest.param(
             {"append": {"rows": [{"id": 1}, {"id": 2, "statis": "bad"}]}},
             ("append", "rows", 1, "statis"),
-            "neither the table nor its source has a column 'statis', so that its type is not known. "
+            "the type of column 'statis' is unknown: neither the table nor its source has it. "
             "Did you mean 'status'?",
             id="an unknown column",
         ),
         pytest.param(
-            {"append": {"rows": [{"id": 1.5}]}}, ("append", "rows", 0, "id"), "1.5 is no int.", id="a misfit"
+            {"append": {"rows": [{"id": 1.5}]}},
+            ("append", "rows", 0, "id"),
+            "1.5 is not of type int.",
+            id="a misfit",
         ),
         pytest.param(
             {"append": {"from": "broken.csv"}}, ("append", "from"), "can't read", id="a broken file"
@@ -86,27 +89,27 @@ _FILES = {"twice.csv": "id,x\n1,2.5\n1,3.5\n", "broken.csv": "id,x\n1,2.5\n1,3.5
         pytest.param(
             {"append": {"where": "batch = 2"}, "expect_error": "DELTA_FAILED_TO_MERGE_FIELDS"},
             "expect_error",
-            "version 'second': its append must fail with DELTA_FAILED_TO_MERGE_FIELDS, and it did not fail.",
+            "version 'second': its append must fail with DELTA_FAILED_TO_MERGE_FIELDS, but it succeeded.",
             id="no error",
         ),
         pytest.param(
             _TEXT_FOR_NUMBER | {"expect_error": "DELTA_FILE_NOT_FOUND"},
             "expect_error",
-            "must fail with DELTA_FILE_NOT_FOUND, and fails with another error: [DELTA_FAILED_TO_",
+            "must fail with DELTA_FILE_NOT_FOUND, but failed with another error: [DELTA_FAILED_TO_",
             id="another error",
         ),
         pytest.param(
             {"append": {"rows": [{"y": 1}]}, "expect_error": "DELTA_FILE_NOT_FOUND"},
             ("append", "rows", 0, "y"),
-            "neither the table nor its source has a column 'y'",
+            "the type of column 'y' is unknown: neither the table nor its source has it.",
             id="a mistake is no error that was expected",
         ),
     ],
 )
-def test_a_fault_stops_at_its_place(
+def test_a_problem_of_a_step_has_its_location(
     spark: SparkSession, tmp_path: Path, second: Said, key: str | Location, message: str
 ) -> None:
-    """Of the second step: what is wrong, where it stands, and what to do."""
+    """A problem of the second step says what is wrong and what to do, at its location."""
     location, told = fault_of(spark, tmp_path, FIRST, {"name": "second", **second}, others=_FILES)
     place = (key,) if isinstance(key, str) else key
     assert (("versions", 1, *place), True) == (location, message in told), told
@@ -130,7 +133,7 @@ def test_a_fault_stops_at_its_place(
 def test_an_expected_error_changes_nothing(
     spark: SparkSession, tmp_path: Path, step: Said, error: str
 ) -> None:
-    """The version is that of the step before, without a commit, with the error's class."""
+    """A step that fails as expected makes no commit, and the version has the error's class."""
     constraint = {"name": "strict", "sql": "ALTER TABLE {table} ADD CONSTRAINT one CHECK (batch = 1)"}
     refused = {"name": "refused", "expect_error": error, **step}
     made = build(spark, tmp_path, FIRST, constraint, refused)[2]
@@ -138,23 +141,27 @@ def test_an_expected_error_changes_nothing(
     assert (made.error or "").startswith(error)
 
 
-def test_the_first_step_has_to_make_the_table(spark: SparkSession, tmp_path: Path) -> None:
-    """One that must fail, or does something else, makes none."""
+def test_the_first_step_must_create_the_table(spark: SparkSession, tmp_path: Path) -> None:
+    """A first step that doesn't create the table is an error."""
     location, message = fault_of(spark, tmp_path, {"name": "first", "sql": "SELECT 1"})
     assert ("versions", 0, "sql") == location
-    assert "its sql made no table" in message
+    assert "its sql created no table; the first step must." in message
 
 
 def test_a_vacuumed_version_is_named(spark: SparkSession, tmp_path: Path) -> None:
-    """What can still be read, and what the table keeps; and no table is left behind."""
+    """A vacuumed version is reported with the readable ones and the retention; no table is left behind."""
     replaced = {"name": "replaced", "overwrite": {"where": "batch = 2"}}
     clean = {"name": "clean", "vacuum": {"retain_hours": 0}}
     plan = plan_of(tmp_path, FIRST | {"train": False}, replaced, clean)
+    job = make_job(spark, plan)
     with pytest.raises(ScenarioError) as caught:
-        build_versions(make_job(spark, plan))
+        check_versions(job, build_versions(job))
     [problem] = caught.value.problems
     assert ("versions", 0, "append") == problem.location
-    assert "version 'first' can't be read any more: Delta version 0 has lost files" in problem.message
-    assert "What can be read of its versions: 1 to 3." in problem.message
+    assert (
+        "version 'first' can't be read any more: files or the log of Delta version 0 are missing."
+        in problem.message
+    )
+    assert "Readable versions: 1 to 3." in problem.message
     assert "delta.deletedFileRetentionDuration = interval 1 week" in problem.message
     assert not Path(plan.table_uri).exists()

@@ -1,4 +1,4 @@
-"""The rows that a step brings: the same ones on every run, however Spark has them at hand."""
+"""The rows that a step writes are the same on every run, whatever Spark's partitions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from harness.job.fingerprint import fingerprint
+from harness.job.fingerprint import compute_fingerprint
 from harness.job.step_rows import Sources, make_rows
 from harness.scenario.rows import Rows
 from tests.embedded.stepping import Said, cells, plan_of
@@ -27,15 +27,15 @@ def rows_of(spark: SparkSession, folder: Path, said: dict[str, Any], source: str
 
 
 def test_a_sample_is_drawn_by_the_key(spark: SparkSession, tmp_path: Path) -> None:
-    """About the share that was asked for, and each row of a smaller source if it is one of the larger."""
+    """A sample has about its share of rows, and that of a smaller source is part of that of a larger one."""
     whole = cells(rows_of(spark, tmp_path, {"sample": 0.3}))
     half = cells(rows_of(spark, tmp_path, {"sample": 0.3}, "\n".join(_MANY.splitlines()[:501])))
     assert 250 <= len(whole) <= 350
     assert [row for row in whole if row[0] <= 500] == half
 
 
-def test_a_shuffle_deals_out_the_same_values(spark: SparkSession, tmp_path: Path) -> None:
-    """Every value is there as often as before, the other columns are as they were, and few stay in place."""
+def test_a_shuffle_keeps_the_values(spark: SparkSession, tmp_path: Path) -> None:
+    """A shuffle keeps every value and the other columns, and leaves few values in place."""
     before = cells(rows_of(spark, tmp_path, {}))
     after = cells(rows_of(spark, tmp_path, {"shuffle": "X"}))
     assert sorted(row[1] for row in before) == sorted(row[1] for row in after)
@@ -44,22 +44,24 @@ def test_a_shuffle_deals_out_the_same_values(spark: SparkSession, tmp_path: Path
 
 
 def test_a_shuffle_does_not_depend_on_partitions(spark: SparkSession, tmp_path: Path) -> None:
-    """The lines of the file in another order, and rows with the same key among them: the same rows."""
+    """Rows in another order, some with equal keys, are shuffled the same way."""
     lines = [*_MANY.splitlines()[1:], "1,0.25,again"]
     text = "\n".join(["id,x,status", *lines])
     turned = "\n".join(["id,x,status", *reversed(lines)])
-    prints = [fingerprint(rows_of(spark, tmp_path, {"shuffle": "x"}, each)) for each in (text, turned)]
+    prints = [
+        compute_fingerprint(rows_of(spark, tmp_path, {"shuffle": "x"}, each)) for each in (text, turned)
+    ]
     assert prints[0] == prints[1]
 
 
-def test_values_are_set_from_the_rows_as_they_came(spark: SparkSession, tmp_path: Path) -> None:
-    """A replaced column is not seen by another expression; the choice comes before the change."""
+def test_values_are_set_from_the_original_rows(spark: SparkSession, tmp_path: Path) -> None:
+    """Rows are selected first; then each expression refers to the original columns."""
     said = {"where": "id = 4", "set": {"id": "id * 10", "twice the id": "id * 2"}}
     assert [(40, 2.0, "s4", 8)] == cells(rows_of(spark, tmp_path, said))
 
 
-def test_written_rows_have_the_types_of_the_source(spark: SparkSession, tmp_path: Path) -> None:
-    """Before there is a table; what a row does not say is null, and so is what it says is null."""
+def test_inline_rows_have_the_types_of_the_source(spark: SparkSession, tmp_path: Path) -> None:
+    """Inline rows get the source's types before there is a table; omitted values are null."""
     plan = plan_of(tmp_path, {"name": "first", "append": {}})
     step = Rows.model_validate({"rows": [{"id": 7, "x": 1}, {"id": 8, "status": None}, {"status": True}]})
     rows = make_rows(Sources(spark, plan), step, None, ("versions", 0, "append"))

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from harness.job.delta_log import is_readable
-from harness.job.fingerprint import fingerprint
+from harness.job.fingerprint import compute_fingerprint
 from tests.embedded.stepping import BATCH_1, BATCH_2, FIRST, SECOND, Cells, Said, build, cells, plan_of
 
 pytestmark = pytest.mark.spark
@@ -114,7 +114,7 @@ def test_a_restored_version_is_its_origin(spark: SparkSession, tmp_path: Path) -
         {"name": "back", "restore": "first"},
         {"name": "again", "restore": "back"},
     )
-    prints = [fingerprint(each.table) for each in (first, second, back, again)]
+    prints = [compute_fingerprint(each.table) for each in (first, second, back, again)]
     assert (prints[0], prints[0], True) == (prints[2], prints[3], prints[1] != prints[0])
     assert [(2, 1), (2, 0)] == [(each.number, each.commits) for each in (back, again)]
 
@@ -130,7 +130,7 @@ def test_rewriting_files_changes_no_row(spark: SparkSession, tmp_path: Path) -> 
         {"name": "third", "append": {"rows": [{"id": 8}]}},
         {"name": "ordered", "optimize": {"z_order": "x"}, "commits": 1},
     )
-    prints = [fingerprint(each.table) for each in versions]
+    prints = [compute_fingerprint(each.table) for each in versions]
     assert (prints[1], prints[3]) == (prints[2], prints[4])
 
 

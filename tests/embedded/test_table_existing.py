@@ -1,4 +1,4 @@
-"""A table that is there already: found by number, by time and as the latest, and never changed."""
+"""An existing table: read by number, by time and as the latest version, and never changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from harness.errors import ExitCode, Location, ScenarioError
 from harness.job import ingest as build_module
-from harness.job.delta_log import ranges
+from harness.job.delta_log import format_ranges
 from harness.job.ingest import build_version, open_build
 from harness.job.main import run
 from harness.job.table_io import read_version, remove_table
@@ -37,19 +37,19 @@ pytestmark = pytest.mark.spark
 
 @dataclass(frozen=True)
 class Existing:
-    """A table of another run: a batch, two batches, and the first batch alone again."""
+    """A table of another run: a batch, two batches, and again the first batch alone."""
 
     folder: Path
     uri: str
     times: list[Any]
 
     def plan(self, *reads: Any, at: str = "version") -> Plan:
-        """A plan that reads these versions."""
+        """Return a plan that reads these versions."""
         versions = [{"name": f"v{index}", "read": read, "at": at} for index, read in enumerate(reads)]
         return self.plan_of(*versions)
 
     def plan_of(self, *versions: Said) -> Plan:
-        """A plan with these versions, on this table."""
+        """Return a plan with these versions of this table."""
         plan = make_plan(scenario_of(*versions), self.folder / "tiny.csv", self.folder, run_id="other")
         return plan.model_copy(update={"existing_table": self.uri})
 
@@ -62,7 +62,7 @@ def there(spark: SparkSession, tmp_path: Path) -> Existing:
 
 
 def files(folder: str) -> dict[str, tuple[int, int]]:
-    """Every file below a folder, with its size and its time."""
+    """Return the size and the modification time of every file below a folder."""
     found = [path for path in Path(folder).rglob("*") if path.is_file()]
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}
 
@@ -75,7 +75,7 @@ def fault_of(spark: SparkSession, plan: Plan) -> tuple[Location, str]:
 
 
 def test_versions_are_found(spark: SparkSession, there: Existing) -> None:
-    """By number, as the latest, and by a time: the newest commit that is not after it."""
+    """A version is found by its number, as the latest, or by a time, as the newest commit until then."""
     found = build_plan(spark, there.plan(1, "latest", there.times[1], "2999-01-01"))
     assert [1, 2, 1, 2] == [each.number for each in found]
     assert [BATCH_1 + BATCH_2, BATCH_1] == [cells(each.table) for each in found[:2]]
@@ -84,57 +84,57 @@ def test_versions_are_found(spark: SparkSession, there: Existing) -> None:
 
 
 def test_it_is_read_by_the_time_of_its_commit(spark: SparkSession, there: Existing) -> None:
-    """The same rows as by number."""
+    """Reading a version by the time of its commit gives the same rows as by number."""
     assert [BATCH_1 + BATCH_2] == [
         cells(each.table) for each in build_plan(spark, there.plan(1, at="timestamp"))
     ]
 
 
 def test_latest_is_what_it_was_at_the_start(spark: SparkSession, there: Existing) -> None:
-    """What is committed while the run is under way does not count."""
+    """Commits made during the run don't change what the latest version is."""
     under_way = open_build(spark, there.plan("latest"))
     DeltaTable.forPath(spark, there.uri).delete("id = 1")
     assert (2, BATCH_1) == ((found := build_version(under_way, 0)).number, cells(found.table))
 
 
-def test_a_version_that_never_was_is_named(spark: SparkSession, there: Existing) -> None:
-    """With those that the log has."""
+def test_a_missing_version_is_named(spark: SparkSession, there: Existing) -> None:
+    """A version that doesn't exist is reported with those that the log covers."""
     location, message = fault_of(spark, there.plan(3))
     assert ("versions", 0, "read") == location
-    assert "the table has no version 3; the log leads from version 0" in message
+    assert "the table has no version 3; the log covers version 0" in message
 
 
 def test_a_time_before_the_table_is_named(spark: SparkSession, there: Existing) -> None:
-    """With the time of the first version."""
+    """A time before the first version is reported with that version's time."""
     _, message = fault_of(spark, there.plan("2001-01-01"))
     assert (
-        f"no version as old as 2001-01-01 00:00:00+00:00; the log leads from version 0 ({there.times[0]:%Y}"
+        f"no version as old as 2001-01-01 00:00:00+00:00; the log covers version 0 ({there.times[0]:%Y}"
         in message
     )
 
 
 def test_a_folder_without_a_table_is_named(spark: SparkSession, there: Existing) -> None:
-    """At the URI's place in the file."""
+    """A folder without a table is reported at the URI's location in the scenario file."""
     plan = there.plan(0).model_copy(update={"existing_table": f"{there.folder}/none"})
     location, message = fault_of(spark, plan)
     assert (("table", "uri"), True) == (
         location,
-        f"there is no Delta table at {there.folder}/none" in message,
+        f"no Delta table at {there.folder}/none" in message,
     )
 
 
 def test_a_version_whose_log_is_gone_is_named(spark: SparkSession, tmp_path: Path) -> None:
-    """With those that can be read, and the table's retention."""
+    """A version whose log is gone is reported with the readable ones and the table's retention."""
     there = cut_short(spark, tmp_path, "[01].*")
     location, message = fault_of(spark, there.plan(0))
     assert ("versions", 0, "read") == location
     assert "version 'v0' can't be read any more" in message
-    assert "What can be read of its versions: 2 to 3." in message
+    assert "Readable versions: 2 to 3." in message
     assert "delta.logRetentionDuration = interval 2 days" in message
 
 
 def cut_short(spark: SparkSession, folder: Path, gone: str) -> Existing:
-    """A table of four versions, with a checkpoint at the third, whose log has lost some files."""
+    """Return a table of four versions, with a checkpoint at the third, whose log has lost files."""
     often: Said = {
         "name": "often",
         "sql": "ALTER TABLE {table} SET TBLPROPERTIES "
@@ -152,16 +152,16 @@ def cut_short(spark: SparkSession, folder: Path, gone: str) -> Existing:
 
 
 def test_a_version_without_its_commit_is_named(spark: SparkSession, tmp_path: Path) -> None:
-    """Delta does not read one of which nothing but a checkpoint is left."""
+    """A version of which only a checkpoint is left is reported, because Delta can't read it."""
     location, message = fault_of(spark, cut_short(spark, tmp_path, "[012].*json").plan(2))
     assert ("versions", 0, "read") == location
-    assert "What can be read of its versions: 3." in message
+    assert "Readable versions: 3." in message
 
 
-def test_a_time_that_leads_elsewhere_is_named(
+def test_a_time_that_finds_another_version_is_named(
     spark: SparkSession, there: Existing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another version's rows are never taken for those that were asked for."""
+    """If the time of a commit leads to another version, that is an error."""
     monkeypatch.setattr(
         build_module, "read_version_at", lambda spark, uri, _time: read_version(spark, uri, 0)
     )
@@ -171,11 +171,11 @@ def test_a_time_that_leads_elsewhere_is_named(
 
 
 def test_it_is_never_changed(spark: SparkSession, there: Existing) -> None:
-    """A step that would is refused, and neither that nor the cleaning up touches a file."""
+    """A step that would change the table is rejected, and the clean-up doesn't touch the table either."""
     before = files(there.uri)
     location, message = fault_of(spark, there.plan_of(SECOND))
     assert (("versions", 0, "append"), before) == (location, files(there.uri))
-    assert "a table that is there already is only read" in message
+    assert "an existing table is only read, never changed" in message
     remove_table(spark, there.plan(0))
     assert before == files(there.uri)
 
@@ -183,8 +183,8 @@ def test_it_is_never_changed(spark: SparkSession, there: Existing) -> None:
 @pytest.mark.parametrize(
     ("label", "code"), [("outcome", ExitCode.PASS), ("nothing", ExitCode.WRONG_INPUT)], ids=["good", "wrong"]
 )
-def test_a_run_leaves_it_as_it_was(spark: SparkSession, tmp_path: Path, label: str, code: ExitCode) -> None:
-    """One that goes well, and one that ends with a fault; neither leaves a folder of its own in the lake."""
+def test_a_run_does_not_change_it(spark: SparkSession, tmp_path: Path, label: str, code: ExitCode) -> None:
+    """Neither a good nor a failed run changes the table, or leaves a folder in the lake."""
     source = write_table(tmp_path)
     spark.read.csv(str(source), header=True, inferSchema=True).write.format("delta").save(f"{tmp_path}/there")
     before = files(f"{tmp_path}/there")
@@ -199,5 +199,9 @@ def test_a_run_leaves_it_as_it_was(spark: SparkSession, tmp_path: Path, label: s
 
 
 def test_ranges_are_short() -> None:
-    """Numbers that follow each other are told by the first and the last."""
-    assert ("2, 5 to 9", "0 to 1", "") == (ranges([2, 5, 6, 7, 8, 9]), ranges([0, 1]), ranges([]))
+    """Consecutive numbers are formatted by the first and the last."""
+    assert ("2, 5 to 9", "0 to 1", "") == (
+        format_ranges([2, 5, 6, 7, 8, 9]),
+        format_ranges([0, 1]),
+        format_ranges([]),
+    )

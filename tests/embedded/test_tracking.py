@@ -1,4 +1,4 @@
-"""What MLflow is told of a version that is there, without training it."""
+"""What MLflow gets of a version, without training it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run_of(tracker: Tracker, found: VersionResult) -> Run:
 
 
 def test_the_commit_is_among_the_tags(tracker: Tracker) -> None:
-    """The operation, its time and the protocol, as Delta's log tells them."""
+    """Tags have the operation, the time and the protocol of the Delta commit."""
     tags = run_of(tracker, version(commit=COMMIT)).data.tags
     assert {name: tags[f"harness.{name}"] for name in ("operation", "commit_time")} == {
         "operation": "MERGE",
@@ -48,8 +48,8 @@ def test_the_commit_is_among_the_tags(tracker: Tracker) -> None:
     assert (tags["harness.protocol_reader"], tags["harness.protocol_writer"]) == ("1", "2")
 
 
-def test_what_happened_to_the_rows_is_measured(tracker: Tracker) -> None:
-    """Rows that came, went and changed since the version before."""
+def test_row_changes_are_metrics(tracker: Tracker) -> None:
+    """Added, removed and changed rows since the previous version are metrics."""
     changes = RowChanges(added=100, removed=0, changed=3)
     assert run_of(tracker, version(changes=changes)).data.metrics == {
         "rows_added": 100.0,
@@ -58,14 +58,14 @@ def test_what_happened_to_the_rows_is_measured(tracker: Tracker) -> None:
     }
 
 
-def test_what_is_not_known_is_not_told(tracker: Tracker) -> None:
-    """A first version has no changes, and one whose log is gone has no commit."""
+def test_unknown_facts_are_not_logged(tracker: Tracker) -> None:
+    """A version without changes or commit has neither their metrics nor their tags."""
     data = run_of(tracker, version()).data
     assert (data.metrics, "harness.operation" in data.tags) == ({}, False)
 
 
 def test_versions_with_the_same_data_are_tracked_at_once(tracker: Tracker) -> None:
-    """A version that is restored has its origin's data, and both are logged side by side."""
+    """Versions with the same data, such as a restored one, can be logged at the same time."""
     same = version().model_copy(update={"fingerprint": "1" * 32})
     with ThreadPoolExecutor(8) as pool:
         runs = list(pool.map(lambda _: run_of(tracker, same), range(8)))
@@ -73,8 +73,8 @@ def test_versions_with_the_same_data_are_tracked_at_once(tracker: Tracker) -> No
     assert [["1" * 32]] * 8 == [[each.dataset.digest for each in one] for one in inputs]
 
 
-def test_the_details_hold_all_that_was_counted(tracker: Tracker, tmp_path: Path) -> None:
-    """Schema, nulls, distributions and curves, as the result has them; metrics that are none are left out."""
+def test_the_details_have_all_counts(tracker: Tracker, tmp_path: Path) -> None:
+    """Details equal the result's schema, nulls, distributions and curves; missing metrics aren't logged."""
     found = version(
         nulls={"id": 0.25},
         distributions={"heat": (Bin(start=1.5, rows=3),), "kind": (Bin(start="other", rows=0),)},

@@ -293,6 +293,6 @@ def test_a_place_of_no_source_is_told(tmp_path: Path, capsys: pytest.CaptureFixt
     )
     expected = (
         "--source other.csv=file:/other.csv: the plan has no such source.\n"
-        "  It has data/lc_loan_2018q1.csv; say PATH=URI.\n"
+        "  Its sources: data/lc_loan_2018q1.csv. Write PATH=URI.\n"
     )
     assert (ExitCode.WRONG_INPUT, expected) == (code, capsys.readouterr().err)

@@ -16,70 +16,70 @@ def ignore(_event: Event) -> None:
 
 @pytest.fixture
 def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What the clock reads, one after the other; and it alone, as other threads look at the time too."""
+    """Readings that the clock takes one by one. Only the clock: other threads read the time too."""
     readings: list[float] = []
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: readings.pop(0)))
     return readings
 
 
-def test_adds_up_per_version(seconds: list[float]) -> None:
-    """Two rounds of one step of one version are one entry; another version's are apart."""
+def test_timings_add_up_per_version(seconds: list[float]) -> None:
+    """Two rounds of a step at one version are added up, apart from those of another version."""
     seconds += [0.0, 1.0, 10.0, 12.0, 20.0, 25.0]
     clock = Clock(ignore)
     for version in ("first", "first", "second"):
         with clock.step("train", version):
             pass
-    assert {"train": 3.0} == clock.of_version("first")
+    assert {"train": 3.0} == clock.version_timings("first")
 
 
 def test_totals_are_over_all_versions(seconds: list[float]) -> None:
-    """Steps of no version count too."""
+    """Steps that belong to no version count too."""
     seconds += [0.0, 1.0, 10.0, 12.0, 20.0, 25.5]
     clock = Clock(ignore)
     for version in ("first", "second", None):
         with clock.step("log", version):
             pass
-    assert {"log": 8.5} == clock.totals()
+    assert {"log": 8.5} == clock.total_timings()
 
 
-def test_a_version_that_did_nothing_has_no_steps() -> None:
-    """It is unknown to the clock, which is no fault."""
-    assert {} == Clock(ignore).of_version("first")
+def test_an_unknown_version_has_no_timings() -> None:
+    """A version without any step has no timings, and asking for them is not an error."""
+    assert {} == Clock(ignore).version_timings("first")
 
 
-def test_tells_when_a_step_starts_and_ends(seconds: list[float]) -> None:
-    """In this order, with the version, how far it is and the time that it took."""
+def test_reports_when_a_step_starts_and_ends(seconds: list[float]) -> None:
+    """A step emits its start, its progress and its end, with the version and the time it took."""
     seconds += [1.0, 1.25]
-    told: list[Event] = []
-    with Clock(told.append).step("train", "first") as tell:
-        tell("1 of 4 fits")
-    assert told == [
+    events: list[Event] = []
+    with Clock(events.append).step("train", "first") as report:
+        report("1 of 4 fits")
+    assert events == [
         Event("train", "started", "first"),
         Event("train", "running", "first", detail="1 of 4 fits"),
         Event("train", "done", "first", elapsed_s=0.25),
     ]
 
 
-def test_a_step_that_fails_is_timed_and_not_done(seconds: list[float]) -> None:
-    """Its end is not told; the time is there for the result of the run that broke."""
+def test_a_failed_step_is_timed_but_not_done(seconds: list[float]) -> None:
+    """A failed step emits no "done", but its time is in the result of the broken run."""
     seconds += [1.0, 3.0]
-    told: list[Event] = []
-    clock = Clock(told.append)
+    events: list[Event] = []
+    clock = Clock(events.append)
     with pytest.raises(ValueError, match="broken"), clock.step("train"):
         raise ValueError("broken")
-    assert ([Event("train", "started")], {"train": 2.0}) == (told, clock.totals())
+    assert ([Event("train", "started")], {"train": 2.0}) == (events, clock.total_timings())
 
 
-def test_takes_steps_from_many_threads() -> None:
-    """No event is lost and none told amid another."""
+def test_events_from_many_threads_do_not_overlap() -> None:
+    """No event is lost, and none is emitted while another one is."""
     busy = 0
-    told: list[Event] = []
+    events: list[Event] = []
 
     def listen(event: Event) -> None:
         nonlocal busy
         busy += 1
         assert busy == 1
-        told.append(event)
+        events.append(event)
         busy -= 1
 
     clock = Clock(listen)
@@ -87,8 +87,8 @@ def test_takes_steps_from_many_threads() -> None:
     def work(number: int) -> None:
         for each in range(20):
             with clock.step(f"step {each}", f"version {number}"):
-                clock.of_version(f"version {number}")
+                clock.version_timings(f"version {number}")
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
-    assert (2 * 8 * 20, 20) == (len(told), len(clock.totals()))
+    assert (2 * 8 * 20, 20) == (len(events), len(clock.total_timings()))
