@@ -1,4 +1,4 @@
-"""A scenario resolved for one target: the job's only input."""
+"""The plan of a run: a scenario resolved for one target, and the job's only input."""
 
 from __future__ import annotations
 
@@ -24,79 +24,80 @@ class Setting(Model):
 
 
 class Secret(Model):
-    """Where a secret's value is found, in the place where it is used: never the value."""
+    """Where the job finds the value of a secret; never the value itself."""
 
     variable: str = ""
-    """An environment variable; empty where it is in a file."""
+    """Name of an environment variable; empty if the value is in a file."""
     file: str = ""
+    """Path of a file; empty if the value is in an environment variable."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Secret:
         if bool(self.variable) == bool(self.file):
-            raise ValueError("a secret is in a variable or in a file")
+            raise ValueError("a secret is either in a variable or in a file")
         return self
 
 
 class Account(Model):
-    """A storage account, and who the harness is there."""
+    """A storage account, and the identity with which the harness accesses it."""
 
     name: str
     auth: Literal["key", "service_principal"]
     secret: Secret
     """The account's key, or the service principal's secret."""
     secret_name: str = ""
-    """Of the secret in the workspace's scope; none where no cluster needs it."""
+    """Name of the secret in the workspace's scope; empty if no cluster needs it."""
     tenant_id: str = ""
     client_id: str = ""
     endpoint: str | None = None
-    """Host and port of an emulator that stands for the account."""
+    """Host and port of an emulator that stands in for the account."""
     ca_file: str | None = None
-    """Certificates by which the endpoint is trusted; the system's where it is not said."""
+    """Trusted certificates for the endpoint (default: the system's)."""
 
 
 class Environment(Model):
-    """Everything that differs between the places where the job can run."""
+    """Everything that differs between the targets of a run."""
 
     target: str
     lake: str
-    """Root URI below which runs build their tables."""
+    """Root URI under which runs build their tables."""
     model_store: str
     """Root URI that bundles are copied to."""
     tracking_uri: str
-    """Of MLflow."""
+    """URI of the MLflow tracking server or store."""
     experiment: str
     scratch: str | None = None
-    """Root URI for what the run's processes hand to each other; in the lake where it is not said."""
+    """Root URI for files that the run's processes exchange (default: in the lake)."""
     artifacts: str | None = None
-    """Where a new experiment keeps its artifacts; the tracking server decides where it is not said."""
+    """Root URI of a new experiment's artifacts (default: the tracking server decides)."""
     spark: dict[str, str] = Field(default_factory=dict)
     """Spark configuration."""
     accounts: tuple[Account, ...] = ()
-    """The storage accounts that the URIs name."""
+    """The storage accounts in the URIs."""
 
 
 class SourceData(Model):
-    """The rows that the scenario starts from, where the job can read them."""
+    """A source of rows, at a URI that the job can read."""
 
     uri: str
     format: str
     options: dict[str, str] = Field(default_factory=dict)
     sha256: str | None = None
-    """Of the file; none for a folder."""
+    """Digest of a file; ``None`` for a folder."""
     copied_from: str | None = None
-    """The local path that it was copied from, where the job can't read that."""
+    """The local path that it was copied from, if the job can't read that."""
 
 
 @dataclass(frozen=True)
 class CustomCode:
-    """The Python files that a pipeline consists of."""
+    """The Python files of a custom pipeline."""
 
     files: Mapping[str, str]
-    """Path below the scenario's folder, with ``/``, to the text."""
+    """Path relative to the scenario's folder, with ``/``, to the file's text."""
 
     @property
     def sha256(self) -> str:
-        """Of all files with their paths."""
+        """Digest of all files and their paths."""
         digest = hashlib.sha256()
         for path, text in sorted(self.files.items()):
             digest.update(f"{path}\n{len(text.encode())}\n{text}".encode())
@@ -104,50 +105,50 @@ class CustomCode:
 
 
 class Plan(Model):
-    """One run, decided: what to build, from what, where to, and how it will be judged."""
+    """The plan of one run: what to build, from which sources, where, and how to judge it."""
 
     run_id: str
     harness_version: str
-    """Names the content of the code; see ``harness.wheel``."""
+    """Identifies the content of the code; see ``harness.wheel``."""
     scenario: Scenario
     parameters: dict[str, str] = Field(default_factory=dict)
-    """In which values this run differs from the scenario file: place to value, as text."""
+    """Values in which this run differs from the scenario file: location to value, as text."""
     scenario_file: str
     scenario_sha256: str
     environment: Environment
     sources: dict[str, SourceData] = Field(default_factory=dict)
     """Every file that the scenario names, by its path as written there."""
     code: dict[str, str] = Field(default_factory=dict)
-    """The Python files of the scenario's own pipeline, by their path; none of the built-in one."""
+    """The Python files of the scenario's custom pipeline, by their path; empty for a built-in one."""
     existing_table: str | None = None
-    """URI of a table that is there already, where the scenario builds none."""
+    """URI of an existing table; ``None`` if the scenario builds its table."""
     baselines: dict[str, dict[str, dict[str, Measured]]] = Field(default_factory=dict)
-    """For each other run that bounds name, as written there: its versions' metrics, and ``rows``."""
+    """For each other run that bounds refer to, as written there: its versions' metrics, and ``rows``."""
     settings: tuple[Setting, ...] = ()
 
     @property
     def source(self) -> SourceData | None:
-        """The table's own source; none where its rows are made, or it is there already."""
+        """The table's source file; ``None`` if its rows are generated, or the table exists already."""
         source = self.scenario.table.source
         return self.sources.get(source.path) if source is not None else None
 
     @property
     def code_sha256(self) -> str | None:
-        """Of the scenario's own pipeline; none where it uses the built-in one."""
+        """Digest of the scenario's custom pipeline; ``None`` if it uses a built-in one."""
         return CustomCode(self.code).sha256 if self.code else None
 
     @property
     def table_uri(self) -> str:
-        """The table: of this run alone where it builds one, so that two runs do not meet."""
+        """URI of the table; one that is built is in the run's own folder, so that runs don't interfere."""
         return self.existing_table or f"{self.run_uri}/{self.scenario.table.name}"
 
     @property
     def scratch_uri(self) -> str:
-        """A folder for what the run's processes hand to each other."""
+        """URI of a folder for files that the run's processes exchange."""
         scratch = self.environment.scratch
         return f"{self.run_uri}/.scratch" if scratch is None else f"{scratch}/{self.run_id}"
 
     @property
     def run_uri(self) -> str:
-        """The run's own folder in the lake."""
+        """URI of the run's own folder in the lake."""
         return f"{self.environment.lake}/runs/{self.run_id}"

@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and refuse an unknown target before anything is collected."""
     config.addinivalue_line(
-        "markers", f"{_MARKER}(name, version): a test of a scenario of dataset-harness, and of this version"
+        "markers", f"{_MARKER}(name, version): a test of a scenario of dataset-harness, at this version"
     )
     target = config.getoption(_TARGET)
     if target is not None:
@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         if target not in NAMES:
             raise pytest.UsageError(
-                f"{_TARGET}: there is no target '{target}'; {', '.join(NAMES)} are known."
+                f"{_TARGET}: unknown target '{target}'. Known targets: {', '.join(NAMES)}."
             )
 
 

@@ -29,7 +29,7 @@ from harness.events import Listener
 from harness.files import held, write_text
 from harness.loading.loader import LoadedScenario, load_scenario
 from harness.loading.table_override import given_in
-from harness.parity.compare import CLOUD, Parity, Tolerances, exit_code
+from harness.parity.compare import CLOUD, Parity, Tolerances, worst_exit_code
 from harness.parity.counterpart import compare_with_local
 from harness.plan import Plan
 from harness.request import RunRequest, Session, line_printer, open_session
@@ -59,7 +59,7 @@ class Outcome:
     @property
     def exit_code(self) -> ExitCode:
         """The exit code of the process that shows this outcome."""
-        return exit_code(self.result, self.parity)
+        return worst_exit_code(self.result, self.parity)
 
 
 def run(request: RunRequest, console: Console) -> ExitCode:

@@ -1,1 +1,1 @@
-"""Comparison of two runs of one scenario, such as a local one and one in the cloud."""
+"""Parity: whether two runs of one scenario agree, such as a local one and one in the cloud."""

@@ -1,4 +1,4 @@
-"""Two runs of one scenario held against each other: do they say the same?"""
+"""Comparison of two runs of one scenario: do their versions, metrics and explanations agree?"""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from harness.errors import ExitCode, worst
 from harness.results import Measured, Model, Result, Verdict, VersionResult
 
 TOLERANCE = 1e-6
-"""Relative; between two places that run the same job."""
+"""Relative tolerance between two targets that run the same job."""
 FLOOR = 1e-9
-"""Differences of standardised values below this are none."""
+"""Standardised values that differ by less than this are equal."""
 CLOUD = "databricks"
 """The target that is not local."""
 GAPS = (
@@ -32,7 +32,7 @@ Tolerance = Annotated[float, Field(ge=0)]
 
 
 class Tolerances(Model):
-    """How far two numbers may be apart and still agree; relative to the larger one."""
+    """How much two numbers may differ and still agree, relative to the larger one."""
 
     metrics: Tolerance = TOLERANCE
     coefficients: Tolerance = TOLERANCE
@@ -40,16 +40,16 @@ class Tolerances(Model):
 
     @classmethod
     def uniform(cls, tolerance: float) -> Tolerances:
-        """The same for everything."""
+        """Return the same tolerance for everything."""
         return cls(metrics=tolerance, coefficients=tolerance, explanations=tolerance)
 
 
 LOCAL_AGAINST_CLOUD = Tolerances(metrics=1e-6, coefficients=1e-4, explanations=1e-4)
-"""Between a local run and one on the cloud, whose libraries are not the very same."""
+"""Between a local run and one in the cloud, whose libraries are not exactly the same."""
 
 
 class Difference(Model):
-    """One number or name of a version in two runs."""
+    """One number or name of a version, compared between two runs."""
 
     version: str
     kind: Kind
@@ -57,16 +57,16 @@ class Difference(Model):
     a: Measured | str
     b: Measured | str
     absent: Literal["a", "b"] | None = None
-    """The run that does not know it at all, which is not the same as one that could not measure it."""
+    """The run that lacks it, in contrast to one that could not measure it."""
     difference: Measured = None
-    """Relative to the larger of the two; none for what is no number."""
+    """Relative to the larger of the two; ``None`` if they are not numbers."""
     tolerance: float = 0.0
-    """Relative; 0 for what must be the very same."""
+    """Relative; 0 if they must be equal."""
     verdict: Verdict
 
 
 class Library(Model):
-    """What the two runs had of one library: for the reader, never a verdict."""
+    """The versions of one library in two runs: information only, never part of the verdict."""
 
     name: str
     a: str | None
@@ -75,13 +75,13 @@ class Library(Model):
 
 
 class Parity(Model):
-    """Everything that two runs were compared by."""
+    """The comparison of two runs."""
 
     run_a: str | None
-    """None where there was no run to compare with."""
+    """``None`` if there was no run to compare with."""
     run_b: str
     targets: tuple[str | None, str]
-    """Where they ran, a's first."""
+    """The targets of run a and run b."""
     verdict: Verdict
     reason: str = ""
     """Why nothing could be compared."""
@@ -89,44 +89,44 @@ class Parity(Model):
     differences: tuple[Difference, ...] = ()
     libraries: tuple[Library, ...] = ()
     gaps: tuple[str, ...] = ()
-    """What one of the two, being local, can't prove of the other."""
+    """What a local run can't prove about a run in the cloud."""
 
 
 def compare(a: Result, b: Result, tolerances: Tolerances | None = None) -> Parity:
     """Compare two runs, version by version.
 
-    Rows, schema, fingerprint and what became of the step must be the very same; metrics, and coefficients
-    and explanation weights per standard deviation of their feature, agree where
-    ``|a - b| <= tolerance * max(|a|, |b|)``, or where they differ by less than 1e-9. What only one of the
+    Rows, schema, fingerprint and the outcome of the step must be equal. Metrics, and coefficients and
+    explanation weights per standard deviation of their feature, agree if
+    ``|a - b| <= tolerance * max(|a|, |b|)``, or if they differ by less than 1e-9. What only one of the
     runs has is not proven, and neither is anything about a run that ended early.
 
     Args:
         a: One run.
-        b: The other.
-        tolerances: Those of the two runs' targets where it is ``None``.
+        b: The other run.
+        tolerances: The tolerances (default: those between the two runs' targets).
     """
-    tolerances = tolerances or usual_tolerances(a.target, b.target)
-    reason = _why_not(a, b)
-    differences = () if reason else tuple(_differences(a, b, tolerances))
+    tolerances = tolerances or default_tolerances(a.target, b.target)
+    reason = _find_obstacle(a, b)
+    differences = () if reason else tuple(_compare_versions(a, b, tolerances))
     return Parity(
         run_a=a.run_id,
         run_b=b.run_id,
         targets=(a.target, b.target),
-        verdict=_overall(differences),
+        verdict=_worst_verdict(differences),
         reason=reason,
         tolerances=tolerances,
         differences=differences,
-        libraries=tuple(_libraries(a.libraries, b.libraries)),
+        libraries=tuple(_compare_libraries(a.libraries, b.libraries)),
         gaps=() if reason or not _is_local_against_cloud(a.target, b.target) else GAPS,
     )
 
 
-def not_compared(b: Result, reason: str) -> Parity:
-    """What is known of a run where there is none to compare it with: nothing is proven.
+def report_not_compared(b: Result, reason: str) -> Parity:
+    """Return the comparison of a run that has no counterpart: nothing is proven.
 
     Args:
         b: The run.
-        reason: Why there is no other, as a sentence.
+        reason: Why there is no counterpart, as a sentence.
     """
     return Parity(
         run_a=None,
@@ -138,13 +138,13 @@ def not_compared(b: Result, reason: str) -> Parity:
     )
 
 
-def usual_tolerances(target_a: str, target_b: str) -> Tolerances:
-    """What two targets are held to: a local one and the cloud to less than two of one kind."""
+def default_tolerances(target_a: str, target_b: str) -> Tolerances:
+    """Return the tolerances between two targets: wider if one is local and the other in the cloud."""
     return LOCAL_AGAINST_CLOUD if _is_local_against_cloud(target_a, target_b) else Tolerances()
 
 
-def exit_code(result: Result, parity: Parity | None) -> ExitCode:
-    """The worse of the run's own exit code and that of what it was compared with, where it was."""
+def worst_exit_code(result: Result, parity: Parity | None) -> ExitCode:
+    """Return the worse of a run's own exit code and that of its comparison, if there is one."""
     return worst(result.exit_code, parity.verdict.exit_code) if parity else result.exit_code
 
 
@@ -152,45 +152,48 @@ def _is_local_against_cloud(target_a: str, target_b: str) -> bool:
     return (target_a == CLOUD) != (target_b == CLOUD)
 
 
-def _why_not(a: Result, b: Result) -> str:
+def _find_obstacle(a: Result, b: Result) -> str:
+    """Return why two runs can't be compared; empty if they can."""
     for run in (a, b):
         if run.failure is not None:
             kind = run.failure.kind
-            return f"Run {run.run_id} on {run.target} ended early ({kind}), and what it left proves nothing."
+            return f"Run {run.run_id} on {run.target} ended early ({kind}), so it proves nothing."
     return "" if a.versions or b.versions else "Neither of the two runs has built a version."
 
 
-def _differences(a: Result, b: Result, tolerances: Tolerances) -> Iterator[Difference]:
+def _compare_versions(a: Result, b: Result, tolerances: Tolerances) -> Iterator[Difference]:
     versions_a = {version.name: version for version in a.versions}
     versions_b = {version.name: version for version in b.versions}
     for name in dict.fromkeys(version.name for version in chain(a.versions, b.versions)):
-        yield from _of_version(name, versions_a.get(name), versions_b.get(name), tolerances)
+        yield from _compare_version(name, versions_a.get(name), versions_b.get(name), tolerances)
 
 
-def _of_version(
+def _compare_version(
     name: str, a: VersionResult | None, b: VersionResult | None, tolerances: Tolerances
 ) -> Iterator[Difference]:
     if a is None or b is None:
-        there = ("yes", "no") if b is None else ("no", "yes")
-        yield Difference(
-            version=name, kind="data", name="built", a=there[0], b=there[1], verdict=Verdict.NOT_PROVEN
-        )
+        in_a, in_b = ("yes", "no") if b is None else ("no", "yes")
+        yield Difference(version=name, kind="data", name="built", a=in_a, b=in_b, verdict=Verdict.NOT_PROVEN)
         return
     for field, left, right in (
         ("version", str(a.version), str(b.version)),
         ("rows", str(a.rows), str(b.rows)),
         ("fingerprint", a.fingerprint, b.fingerprint),
-        ("schema", _schema(a), _schema(b)),
-        ("step", _step(a), _step(b)),
+        ("schema", _format_schema(a), _format_schema(b)),
+        ("step", _describe_outcome(a), _describe_outcome(b)),
     ):
         verdict = Verdict.PASS if left == right else Verdict.FAIL
         yield Difference(version=name, kind="data", name=field, a=left, b=right, verdict=verdict)
-    yield from _numbers(name, "metric", a.metrics, b.metrics, tolerances.metrics)
-    yield from _numbers(name, "coefficient", _coefficients(a), _coefficients(b), tolerances.coefficients)
-    yield from _numbers(name, "explanation", _explanations(a), _explanations(b), tolerances.explanations)
+    yield from _compare_numbers(name, "metric", a.metrics, b.metrics, tolerances.metrics)
+    yield from _compare_numbers(
+        name, "coefficient", _coefficients(a), _coefficients(b), tolerances.coefficients
+    )
+    yield from _compare_numbers(
+        name, "explanation", _explanations(a), _explanations(b), tolerances.explanations
+    )
 
 
-def _numbers(
+def _compare_numbers(
     version: str, kind: Kind, a: Mapping[str, Measured], b: Mapping[str, Measured], tolerance: float
 ) -> Iterator[Difference]:
     for name in dict.fromkeys((*a, *b)):
@@ -198,7 +201,7 @@ def _numbers(
         absent: Literal["a", "b"] | None = None
         if name not in a or name not in b:
             absent = "b" if name in a else "a"
-        difference, verdict = _held(left, right, tolerance)
+        difference, verdict = _compare_number(left, right, tolerance)
         yield Difference(
             version=version,
             kind=kind,
@@ -212,27 +215,27 @@ def _numbers(
         )
 
 
-def _held(a: Measured, b: Measured, tolerance: float) -> tuple[Measured, Verdict]:
-    """The relative difference of two numbers, and whether they agree."""
+def _compare_number(a: Measured, b: Measured, tolerance: float) -> tuple[Measured, Verdict]:
+    """Return the relative difference of two numbers, and whether they agree."""
     if a is None and b is None:
-        return None, Verdict.PASS  # Neither run could measure it, which is the same.
+        return None, Verdict.PASS  # The runs agree: neither could measure it.
     if a is None or b is None or not (math.isfinite(a) and math.isfinite(b)):
         return None, Verdict.NOT_PROVEN
     larger = max(abs(a), abs(b))
-    same = abs(a - b) <= max(tolerance * larger, FLOOR)
-    return abs(a - b) / larger if a != b else 0.0, Verdict.PASS if same else Verdict.FAIL
+    agrees = abs(a - b) <= max(tolerance * larger, FLOOR)
+    return abs(a - b) / larger if a != b else 0.0, Verdict.PASS if agrees else Verdict.FAIL
 
 
-def _libraries(a: Mapping[str, str], b: Mapping[str, str]) -> Iterator[Library]:
+def _compare_libraries(a: Mapping[str, str], b: Mapping[str, str]) -> Iterator[Library]:
     for name in dict.fromkeys((*a, *b)):
         yield Library(name=name, a=a.get(name), b=b.get(name), differs=a.get(name) != b.get(name))
 
 
-def _schema(version: VersionResult) -> str:
+def _format_schema(version: VersionResult) -> str:
     return ", ".join(f"{name} {kind}" for name, kind in version.data_schema.items())
 
 
-def _step(version: VersionResult) -> str:
+def _describe_outcome(version: VersionResult) -> str:
     return version.status if version.error is None else f"refused with {version.error}"
 
 
@@ -247,7 +250,7 @@ def _explanations(version: VersionResult) -> dict[str, Measured]:
     return {name: each.mean_per_sd for name, each in version.explanations.items()}
 
 
-def _overall(differences: tuple[Difference, ...]) -> Verdict:
+def _worst_verdict(differences: tuple[Difference, ...]) -> Verdict:
     verdicts = {each.verdict for each in differences}
     if Verdict.FAIL in verdicts:
         return Verdict.FAIL

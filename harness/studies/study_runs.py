@@ -1,4 +1,4 @@
-"""Runs that are kept here and that a study need not run again."""
+"""Runs of a study, and stored runs that make a new one unnecessary."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from harness.views import formatting
 from harness.workflow import execute
 
 
-def stored_runs(runs: Path, plan: Plan) -> Iterator[tuple[Plan, Result]]:
-    """Finished runs of a scenario by the same code, on the same target and from the same data, newest first.
+def find_stored_runs(runs: Path, plan: Plan) -> Iterator[tuple[Plan, Result]]:
+    """Yield finished runs with the same scenario name, code, target and data as a plan, newest first.
 
     Args:
         runs: The folder of all runs.
-        plan: The run that would be made.
+        plan: The run that would be started.
     """
     if not _is_repeatable(plan):
         return
@@ -36,14 +36,14 @@ def stored_runs(runs: Path, plan: Plan) -> Iterator[tuple[Plan, Result]]:
             continue
         try:
             stored, result = folder.read_plan(), folder.read_result()
-        except NotThereError:  # Under way, broken off, or of another version of the harness.
+        except NotThereError:  # Running, broken, or written by another version of the harness.
             continue
         if result.failure is None and _same_inputs(stored, plan):
             yield stored, result
 
 
-def newest_result(runs: Path, scenario: str) -> Result | None:
-    """The newest result of a scenario that came to its end, whatever it was made from."""
+def find_newest_result(runs: Path, scenario: str) -> Result | None:
+    """Return the newest result of a finished run of a scenario, whatever its code and data."""
     for folder in reversed(list_runs(runs)):
         if f"-{scenario}-" not in folder.path.name or folder.is_probe:
             continue
@@ -56,8 +56,8 @@ def newest_result(runs: Path, scenario: str) -> Result | None:
     return None
 
 
-def essence(scenario: Scenario) -> Scenario:
-    """The scenario without what says nothing of the numbers: what is expected, published and described."""
+def digest_key(scenario: Scenario) -> Scenario:
+    """Return the part of a scenario that its numbers depend on: without bounds, publishing, descriptions."""
     return scenario.model_copy(
         update={
             "description": "",
@@ -72,7 +72,7 @@ def essence(scenario: Scenario) -> Scenario:
 
 
 def _is_repeatable(plan: Plan) -> bool:
-    """Whether the same plan gives the same numbers: not where nothing tells what is in the data by now."""
+    """Return whether the same plan gives the same numbers: not if its data may have changed unnoticed."""
     reads = [version.read for version in plan.scenario.versions if version.read is not None]
     return all(each.sha256 for each in plan.sources.values()) and all(
         each.version != "latest" for each in reads
@@ -85,50 +85,54 @@ def _same_inputs(stored: Plan, plan: Plan) -> bool:
         and stored.environment.target == plan.environment.target
         and stored.existing_table == plan.existing_table
         and stored.code_sha256 == plan.code_sha256
-        and {name: _content(each) for name, each in stored.sources.items()}
-        == {name: _content(each) for name, each in plan.sources.items()}
+        and {name: _source_content(each) for name, each in stored.sources.items()}
+        == {name: _source_content(each) for name, each in plan.sources.items()}
     )
 
 
-def _content(source: SourceData) -> tuple[object, ...]:
+def _source_content(source: SourceData) -> tuple[object, ...]:
     return source.sha256, source.format, source.options
 
 
-Fits = Callable[[Plan, Result], bool]
-"""Whether a stored run, by its plan and result, has what is asked for."""
+StoredRunFilter = Callable[[Plan, Result], bool]
+"""Returns whether a stored run, given its plan and result, can be used."""
 
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs scenarios of a session, or finds runs that are stored already."""
+    """Runs scenarios of a session, or finds stored runs of them."""
 
     session: Session
 
-    def plan(self, loaded: LoadedScenario) -> Plan:
-        """What would be run."""
+    def resolve(self, loaded: LoadedScenario) -> Plan:
+        """Return the plan of a run."""
         return resolve_plan(loaded, self.session.settings, self.session.target)
 
-    def stored(self, loaded: LoadedScenario, fits: Fits) -> Result | None:
-        """The newest stored result of the same code and data that fits."""
-        found = stored_runs(self.session.settings.runs, self.plan(loaded))
-        return next((result for plan, result in found if fits(plan, result)), None)
+    def find_stored(self, loaded: LoadedScenario, is_usable: StoredRunFilter) -> Result | None:
+        """Return the newest usable result with the same code and data, or ``None``."""
+        stored = find_stored_runs(self.session.settings.runs, self.resolve(loaded))
+        return next((result for plan, result in stored if is_usable(plan, result)), None)
 
     def run(self, loaded: LoadedScenario, what: str) -> Result:
-        """Run a scenario without showing its verdict, which is not what is asked for.
+        """Run a scenario without showing its verdict, which doesn't matter to a study.
+
+        Args:
+            loaded: The scenario.
+            what: What is run, for messages.
 
         Raises:
             JobError: The job broke.
-            HarnessError: There is no result; the exception says why.
+            HarnessError: There is no result; the exception has the reason.
         """
-        self.say(f"{what}: running ...")
+        self.report(f"{what}: running ...")
         quiet = replace(self.session, console=Console(file=io.StringIO(), quiet=True))
         outcome = execute(quiet, loaded)
         failure = outcome.result.failure
         if failure is not None:
-            raise JobError(f"{what}: {failure.message}", remedy=f"Everything about the run: {outcome.folder}")
-        self.say(f"{what}: run {outcome.result.run_id}, {formatting.seconds(outcome.result.duration_s)}")
+            raise JobError(f"{what}: {failure.message}", remedy=f"The run's folder: {outcome.folder}")
+        self.report(f"{what}: run {outcome.result.run_id}, {formatting.seconds(outcome.result.duration_s)}")
         return outcome.result
 
-    def say(self, line: str) -> None:
-        """Show one line."""
+    def report(self, line: str) -> None:
+        """Show a line of progress."""
         self.session.report(line)

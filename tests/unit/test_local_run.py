@@ -6,7 +6,7 @@ import pytest
 
 from harness.files import held
 from harness.parity.compare import LOCAL_AGAINST_CLOUD, Tolerances
-from harness.parity.counterpart import compare_with_local, newest_local_run
+from harness.parity.counterpart import compare_with_local, find_local_run
 from harness.plan import CustomCode, Plan
 from harness.results import Result, Verdict
 from harness.runs import PLAN, RESULT
@@ -28,7 +28,7 @@ CLOUD = _plan("databricks", run_id="20260302-080000-three_versions-0b1c")
 
 
 def _local(runs: Path, run_id: str, result: Result | None = None, **changes: Any) -> Result:
-    """A finished local run, or whatever a test makes of it."""
+    """Write a finished local run, changed as a test needs it."""
     kept = (result or samples.result()).model_copy(update={"run_id": run_id})
     folder = runs / run_id
     folder.mkdir(parents=True)
@@ -43,51 +43,49 @@ def _source(**changes: Any) -> Mapping[str, Any]:
 
 
 def _found(runs: Path, plan: Plan = CLOUD) -> str | None:
-    """The id of the run to compare with."""
-    result = newest_local_run(runs, plan).result
+    """Return the id of the run to compare with."""
+    result = find_local_run(runs, plan).result
     return None if result is None else result.run_id
 
 
 def test_the_newest_is_taken(tmp_path: Path) -> None:
-    """Of two that could be compared with, whichever was written last."""
+    """Of two comparable runs, the newest is taken."""
     _local(tmp_path, NEW)
     _local(tmp_path, OLD)
-    assert (NEW, "") == (_found(tmp_path), newest_local_run(tmp_path, CLOUD).reason)
+    assert (NEW, "") == (_found(tmp_path), find_local_run(tmp_path, CLOUD).reason)
 
 
 @pytest.mark.parametrize("target", ["embedded", "compose"])
 def test_every_target_but_the_cloud_is_local(tmp_path: Path, target: str) -> None:
-    """A run in Compose is as good as one in this process."""
+    """A run in Compose counts as local, like one in this process."""
     _local(tmp_path, OLD, target=target)
     assert OLD == _found(tmp_path)
 
 
-def test_a_run_on_the_cloud_is_no_local_one(tmp_path: Path) -> None:
-    """A newer run of the same things on the cloud is passed over, and named nowhere."""
+def test_a_run_in_the_cloud_is_not_local(tmp_path: Path) -> None:
+    """A newer run in the cloud with the same inputs is ignored, and not mentioned."""
     _local(tmp_path, OLD, target="databricks")
     expected = f"There is no local run of three_versions in {tmp_path}. {REMEDY}"
-    assert (None, expected) == (_found(tmp_path), newest_local_run(tmp_path, CLOUD).reason)
+    assert (None, expected) == (_found(tmp_path), find_local_run(tmp_path, CLOUD).reason)
 
 
 def test_a_verdict_does_not_matter(tmp_path: Path) -> None:
-    """A run whose bounds failed came to its end, and has numbers to compare with."""
+    """A run whose bounds failed has finished, and has numbers to compare with."""
     _local(tmp_path, OLD, samples.result(verdict=Verdict.FAIL))
     assert OLD == _found(tmp_path)
 
 
 def test_where_a_source_was_copied_does_not_matter(tmp_path: Path) -> None:
-    """The rows' digest tells that they are the same, wherever they lie."""
+    """Sources with the same digest are the same, wherever they are located."""
     _local(tmp_path, OLD, **_source(uri="/elsewhere/loans.csv"))
     assert OLD == _found(tmp_path)
 
 
 DIFFERENT = [
-    pytest.param(
-        {"harness_version": "0.1.0+aaa"}, "was made by another wheel: 0.1.0+aaa, not 0.1.0", id="wheel"
-    ),
+    pytest.param({"harness_version": "0.1.0+aaa"}, "used another wheel: 0.1.0+aaa, not 0.1.0", id="wheel"),
     pytest.param(
         {"scenario_sha256": "b" * 64},
-        "is of another scenario content: bbbbbbbbbbbb, not 9c1f9c1f9c1f",
+        "used another content of the scenario: bbbbbbbbbbbb, not 9c1f9c1f9c1f",
         id="scenario",
     ),
     pytest.param(
@@ -97,133 +95,131 @@ DIFFERENT = [
     ),
     pytest.param(
         _source(sha256="c" * 64),
-        f"had other rows in {samples.SOURCE}: cccccccccccc, not 41d041d041d0",
+        f"used other rows from {samples.SOURCE}: cccccccccccc, not 41d041d041d0",
         id="rows",
     ),
     pytest.param(
-        _source(sha256=None), f"had other rows in {samples.SOURCE}: unknown, not 41d041d041d0", id="folder"
+        _source(sha256=None), f"used other rows from {samples.SOURCE}: unknown, not 41d041d041d0", id="folder"
     ),
     pytest.param(
-        _source(format="json"), f"read {samples.SOURCE} in another way: json, not csv", id="source's format"
+        _source(format="json"), f"read {samples.SOURCE} differently: json, not csv", id="source's format"
     ),
     pytest.param(
         _source(options={"sep": ";"}),
-        f"read {samples.SOURCE} in another way: csv with sep=';', not csv",
+        f"read {samples.SOURCE} differently: csv with sep=';', not csv",
         id="source's options",
     ),
-    pytest.param({"parameters": {"seed": "3"}}, "has other parameters: seed=3, not none", id="parameters"),
+    pytest.param({"parameters": {"seed": "3"}}, "used other parameters: seed=3, not none", id="parameters"),
     pytest.param(
         {"existing_table": f"{LAKE}/loans"},
-        f"was of another table: {LAKE}/loans, not one of its own",
+        f"used another table: {LAKE}/loans, not one that it built",
         id="table",
     ),
 ]
 
 
 @pytest.mark.parametrize(("changes", "reason"), DIFFERENT)
-def test_a_run_of_other_things_is_not_compared_with(
+def test_a_run_with_other_inputs_is_not_compared_with(
     tmp_path: Path, changes: Mapping[str, Any], reason: str
 ) -> None:
-    """The reason names the run, what is different and what to do."""
+    """The reason names the run, what differs and what to do."""
     _local(tmp_path, OLD, **changes)
     expected = f"The newest local run of three_versions, {OLD}, {reason}. {REMEDY}"
-    assert (None, expected) == (_found(tmp_path), newest_local_run(tmp_path, CLOUD).reason)
+    assert (None, expected) == (_found(tmp_path), find_local_run(tmp_path, CLOUD).reason)
 
 
 @pytest.mark.parametrize(("changes", "_reason"), DIFFERENT)
-def test_an_older_run_of_the_same_things_is_taken(
+def test_an_older_run_with_the_same_inputs_is_taken(
     tmp_path: Path, changes: Mapping[str, Any], _reason: str
 ) -> None:
-    """A newer one that can't be compared with does not hide it."""
+    """A newer run that isn't comparable doesn't hide an older one that is."""
     _local(tmp_path, OLD)
     _local(tmp_path, NEW, **changes)
     assert OLD == _found(tmp_path)
 
 
-def test_all_that_is_different_is_told(tmp_path: Path) -> None:
-    """Wheel and source both, in one sentence."""
+def test_every_difference_is_reported(tmp_path: Path) -> None:
+    """Another wheel and another source are reported in one sentence."""
     _local(tmp_path, OLD, harness_version="0.1.0+aaa", **_source(format="json"))
-    expected = f"another wheel: 0.1.0+aaa, not 0.1.0; it read {samples.SOURCE} in another way: json, not csv."
-    assert expected in newest_local_run(tmp_path, CLOUD).reason
+    expected = f"another wheel: 0.1.0+aaa, not 0.1.0; it read {samples.SOURCE} differently: json, not csv."
+    assert expected in find_local_run(tmp_path, CLOUD).reason
 
 
 def test_the_newest_near_miss_is_named(tmp_path: Path) -> None:
-    """Of two that can't be compared with, the reader is told of the one made last."""
+    """Of two runs that aren't comparable, the reason is about the newest."""
     _local(tmp_path, OLD, harness_version="0.1.0+aaa")
     _local(tmp_path, NEW, scenario_sha256="b" * 64)
-    reason = newest_local_run(tmp_path, CLOUD).reason
+    reason = find_local_run(tmp_path, CLOUD).reason
     assert (True, False) == (NEW in reason, OLD in reason)
 
 
 @pytest.mark.parametrize(
     ("uri", "expected"), [("abfss://lake@account/loans", OLD), ("abfss://lake@account/other", None)]
 )
-def test_a_source_without_a_digest_is_known_by_its_place(
-    tmp_path: Path, uri: str, expected: str | None
-) -> None:
-    """A folder is taken for the same where it lies in the same place; fingerprints tell the rest."""
+def test_a_folder_is_identified_by_its_location(tmp_path: Path, uri: str, expected: str | None) -> None:
+    """A folder at the same location is assumed to be the same; fingerprints decide the rest."""
     _local(tmp_path, OLD, **_source(sha256=None, uri="abfss://lake@account/loans"))
     assert expected == _found(tmp_path, CLOUD.model_copy(update=_source(sha256=None, uri=uri)))
 
 
-def test_a_folder_that_was_copied_is_known_by_where_it_came_from(tmp_path: Path) -> None:
-    """The place on this machine counts, not that of the copy."""
+def test_a_copied_folder_is_identified_by_its_origin(tmp_path: Path) -> None:
+    """The location on this machine counts, not that of the copy."""
     _local(tmp_path, OLD, **_source(sha256=None, uri="/data/loans"))
     copied = _source(sha256=None, uri="/Volumes/a/b/loans", copied_from="/data/loans")
     assert OLD == _found(tmp_path, CLOUD.model_copy(update=copied))
 
 
 def test_every_source_is_compared(tmp_path: Path) -> None:
-    """Another file of the scenario may have changed; what differs is named by its path."""
+    """Every file of the scenario is compared, and one that differs is named by its path."""
     more = SOURCE.model_copy(update={"uri": "more.csv"})
     _local(tmp_path, OLD, sources={samples.SOURCE: SOURCE, "more.csv": more})
     assert OLD == _found(tmp_path, _plan("databricks", sources={samples.SOURCE: SOURCE, "more.csv": more}))
     changed = {samples.SOURCE: SOURCE, "more.csv": more.model_copy(update={"sha256": "c" * 64})}
-    reason = newest_local_run(tmp_path, _plan("databricks", sources=changed)).reason
-    assert f"{OLD}, had other rows in more.csv: 41d041d041d0, not cccccccccccc. {REMEDY}" in reason
+    reason = find_local_run(tmp_path, _plan("databricks", sources=changed)).reason
+    assert f"{OLD}, used other rows from more.csv: 41d041d041d0, not cccccccccccc. {REMEDY}" in reason
 
 
-def test_a_table_of_the_lake_is_the_same_in_both_places(tmp_path: Path) -> None:
-    """Runs that read it at the same versions are compared; other versions are other parameters."""
+def test_an_existing_table_is_the_same_on_both_targets(tmp_path: Path) -> None:
+    """Runs that read the same versions of a table are compared; other versions are other parameters."""
     there: Mapping[str, Any] = {"existing_table": f"{LAKE}/loans"}
     said = {"table.uri": f"{LAKE}/loans", "table.versions": "v12"}
     _local(tmp_path, OLD, **there, parameters=said)
     assert OLD == _found(tmp_path, _plan("databricks", **there, parameters=said))
     other = _plan("databricks", **there, parameters={**said, "table.versions": "v13"})
-    reason = newest_local_run(tmp_path, other).reason
-    assert "has other parameters: table.versions=v12, not table.versions=v13." in reason
+    reason = find_local_run(tmp_path, other).reason
+    assert "used other parameters: table.versions=v12, not table.versions=v13." in reason
 
 
 def test_a_run_that_ended_early_is_not_compared_with(tmp_path: Path) -> None:
-    """What it left is not the whole; the reason says so."""
+    """A run that ended early is incomplete, and the reason says so."""
     _local(tmp_path, OLD, samples.result((), failure=samples.failure()))
     expected = f"The newest local run of three_versions, {OLD}, ended early (JobError). {REMEDY}"
-    assert expected == newest_local_run(tmp_path, CLOUD).reason
+    assert expected == find_local_run(tmp_path, CLOUD).reason
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", '{"run_id": '], ids=["none", "empty", "another", "half"])
 def test_a_run_without_a_result_is_not_compared_with(tmp_path: Path, text: str | None) -> None:
-    """A run that was killed has left a plan alone, or half a result."""
+    """A run that was killed has only a plan, or half a result."""
     _local(tmp_path, OLD)
     file = tmp_path / OLD / RESULT
     file.unlink() if text is None else file.write_text(text, encoding="utf-8")
-    expected = f"The newest local run of three_versions, {OLD}, has no result that can be read. {REMEDY}"
-    assert expected == newest_local_run(tmp_path, CLOUD).reason
+    expected = f"The newest local run of three_versions, {OLD}, has no readable result. {REMEDY}"
+    assert expected == find_local_run(tmp_path, CLOUD).reason
 
 
-def test_a_run_at_work_is_not_compared_with(tmp_path: Path) -> None:
-    """A reader is told to wait rather than to look for a fault."""
+def test_a_running_run_is_not_compared_with(tmp_path: Path) -> None:
+    """The reason says that the run is still running, so that the reader waits."""
     _local(tmp_path, OLD)
     (tmp_path / OLD / RESULT).unlink()
     with held(tmp_path / OLD / PLAN):
-        assert f"{OLD}, is still at work." in newest_local_run(tmp_path, CLOUD).reason
+        assert f"{OLD}, is still running." in find_local_run(tmp_path, CLOUD).reason
 
 
 @pytest.mark.parametrize(
     "text", [None, "", "{}", '{"colour": "red"}'], ids=["none", "empty", "bare", "other"]
 )
-def test_a_plan_of_another_version_is_passed_over(tmp_path: Path, text: str | None) -> None:
-    """What an older harness has written is no fault, and no near miss."""
+def test_a_plan_of_another_version_is_ignored(tmp_path: Path, text: str | None) -> None:
+    """A plan written by an older harness is not an error, and isn't mentioned."""
     _local(tmp_path, OLD)
     _local(tmp_path, NEW)
     file = tmp_path / NEW / PLAN
@@ -231,27 +227,25 @@ def test_a_plan_of_another_version_is_passed_over(tmp_path: Path, text: str | No
     assert OLD == _found(tmp_path)
 
 
-def test_another_scenario_is_no_near_miss(tmp_path: Path) -> None:
-    """Runs of other scenarios are none of this one's."""
+def test_another_scenario_is_not_mentioned(tmp_path: Path) -> None:
+    """Runs of other scenarios are ignored."""
     _local(tmp_path, NEW, scenario=samples.scenario(name="spam"), scenario_sha256="b" * 64)
-    assert (
-        f"There is no local run of three_versions in {tmp_path}." in newest_local_run(tmp_path, CLOUD).reason
-    )
+    assert f"There is no local run of three_versions in {tmp_path}." in find_local_run(tmp_path, CLOUD).reason
 
 
-def test_no_folder_of_runs_is_no_fault(tmp_path: Path) -> None:
-    """A machine on which nothing has run yet says so."""
-    assert "There is no local run" in newest_local_run(tmp_path / "runs", CLOUD).reason
+def test_a_missing_folder_of_runs_is_not_an_error(tmp_path: Path) -> None:
+    """If nothing has run on this machine yet, the reason says so."""
+    assert "There is no local run" in find_local_run(tmp_path / "runs", CLOUD).reason
 
 
 def test_a_scenario_elsewhere_is_named_by_its_file(tmp_path: Path) -> None:
-    """The remedy can be copied, also where a name alone would not be found."""
+    """The command in the remedy can be copied, also if the scenario's name alone would not be found."""
     plan = CLOUD.model_copy(update={"scenario_file": "mine/loans.yaml"})
-    assert "'make validate NAME=mine/loans.yaml'" in newest_local_run(tmp_path, plan).reason
+    assert "'make validate NAME=mine/loans.yaml'" in find_local_run(tmp_path, plan).reason
 
 
-def test_the_run_on_the_cloud_is_the_second(tmp_path: Path) -> None:
-    """It is held against the local one, to the tolerances between the two."""
+def test_the_run_in_the_cloud_is_the_second(tmp_path: Path) -> None:
+    """It is compared with the local run, by the tolerances between the two."""
     _local(tmp_path, OLD)
     parity = compare_with_local(tmp_path, CLOUD, samples.cloud())
     assert (OLD, CLOUD.run_id, Verdict.PASS, LOCAL_AGAINST_CLOUD) == (
@@ -262,22 +256,22 @@ def test_the_run_on_the_cloud_is_the_second(tmp_path: Path) -> None:
     )
 
 
-def test_other_tolerances_can_be_asked_for(tmp_path: Path) -> None:
-    """Those that are given are used."""
+def test_tolerances_can_be_given(tmp_path: Path) -> None:
+    """Tolerances that are given are used."""
     _local(tmp_path, OLD)
     asked = Tolerances.uniform(0.5)
     assert asked == compare_with_local(tmp_path, CLOUD, samples.cloud(), asked).tolerances
 
 
 def test_without_a_local_run_nothing_is_proven(tmp_path: Path) -> None:
-    """The reason is the parity's."""
+    """The comparison has the reason why there is no local run."""
     parity = compare_with_local(tmp_path, CLOUD, samples.cloud())
-    expected = (Verdict.NOT_PROVEN, newest_local_run(tmp_path, CLOUD).reason)
+    expected = (Verdict.NOT_PROVEN, find_local_run(tmp_path, CLOUD).reason)
     assert expected == (parity.verdict, parity.reason)
 
 
 def test_a_data_bug_on_one_side_is_found(tmp_path: Path) -> None:
-    """A fingerprint that differs at one version makes the runs disagree, and says where."""
+    """A fingerprint that differs at one version makes the runs disagree at that version."""
     whole = samples.result().versions
     changed = whole[1].model_copy(update={"fingerprint": "0" * 32})
     _local(tmp_path, OLD)

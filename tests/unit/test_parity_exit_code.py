@@ -1,17 +1,17 @@
-"""The exit code that a run's verdict and its comparison with another lead to."""
+"""The exit code that follows from a run's verdict and its comparison."""
 
 from __future__ import annotations
 
 import pytest
 
 from harness.errors import ExitCode, worst
-from harness.parity.compare import Parity, compare, exit_code, not_compared
+from harness.parity.compare import Parity, compare, report_not_compared, worst_exit_code
 from harness.results import Result, Verdict
 from tests.unit import report_samples as samples
 
 _AGREES = compare(samples.result(), samples.cloud())
 _DISAGREES = compare(samples.result((samples.version("march", 2, rows=1),)), samples.cloud())
-_NOT_COMPARED = not_compared(samples.cloud(), "There is none.")
+_NOT_COMPARED = report_not_compared(samples.cloud(), "There is none.")
 _FAILED = samples.cloud((samples.version("march", 2),), verdict=Verdict.FAIL)
 _UNPROVEN = samples.cloud((samples.version("march", 2),), verdict=Verdict.NOT_PROVEN)
 _BROKEN = samples.cloud((), failure=samples.failure())
@@ -34,8 +34,8 @@ _BROKEN = samples.cloud((), failure=samples.failure())
     ],
 )
 def test_the_worse_exit_code_wins(result: Result, parity: Parity | None, expected: ExitCode) -> None:
-    """The bounds' and the other run's verdict lead to one exit code."""
-    assert expected is exit_code(result, parity)
+    """The worse of the verdict's and the comparison's exit codes is the exit code."""
+    assert expected is worst_exit_code(result, parity)
 
 
 @pytest.mark.parametrize(
@@ -44,5 +44,5 @@ def test_the_worse_exit_code_wins(result: Result, parity: Parity | None, expecte
     ids=str,
 )
 def test_the_worst_code_is_not_the_largest(codes: tuple[int, ...], expected: int) -> None:
-    """A failed bound outdoes what is not proven, and an interruption everything."""
+    """A failed bound overrides "not proven", and an interruption overrides everything."""
     assert ExitCode(expected) is worst(*map(ExitCode, codes))

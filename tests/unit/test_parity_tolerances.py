@@ -1,4 +1,4 @@
-"""How far two numbers may be apart, of which kind and on which targets."""
+"""How much two numbers may differ, by their kind and by the targets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VALUE = 0.65
 
 
 def _metric(a: Measured, b: Measured, tolerance: float = TOLERANCE) -> Difference:
-    """What is found of one metric in two runs."""
+    """Return the comparison of one metric between two runs."""
     tolerances = Tolerances.uniform(tolerance)
     return difference_of(compare(run_of(metrics={"m": a}), run_of(metrics={"m": b}), tolerances), "m")
 
@@ -44,7 +44,7 @@ def _metric(a: Measured, b: Measured, tolerance: float = TOLERANCE) -> Differenc
 def test_two_numbers_agree_within_the_tolerance(
     a: Measured, b: Measured, verdict: Verdict, swapped: bool
 ) -> None:
-    """Relative to the larger one, or below the floor, whichever run comes first."""
+    """The tolerance is relative to the larger number, with a floor, whichever run comes first."""
     assert verdict is (_metric(b, a) if swapped else _metric(a, b)).verdict
 
 
@@ -53,8 +53,8 @@ def test_two_numbers_agree_within_the_tolerance(
     [(0.0, Verdict.FAIL), (0.0099, Verdict.FAIL), (0.0101, Verdict.PASS)],
     ids=["none", "too small", "large enough"],
 )
-def test_another_tolerance_counts(tolerance: float, verdict: Verdict) -> None:
-    """The tolerance that is asked for is used, and told with the number."""
+def test_a_given_tolerance_is_used(tolerance: float, verdict: Verdict) -> None:
+    """A tolerance that is given is used, and reported with the number."""
     found = _metric(1.0, 0.99, tolerance)
     assert (verdict, tolerance) == (found.verdict, found.tolerance)
 
@@ -72,13 +72,13 @@ def test_another_tolerance_counts(tolerance: float, verdict: Verdict) -> None:
     ],
 )
 def test_the_difference_is_relative_to_the_larger(a: Measured, b: Measured, expected: Measured) -> None:
-    """Twice at most, and none where there is nothing to be compared."""
+    """The difference is at most 2, and missing if a number is."""
     assert expected == _metric(a, b).difference
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf], ids=["nan", "infinity"])
-def test_what_is_no_number_never_gets_into_a_comparison(value: float) -> None:
-    """A result can't hold NaN or infinity, so that no comparison can pass with them."""
+def test_nan_and_infinity_are_never_compared(value: float) -> None:
+    """A result can't have NaN or infinity, so no comparison can pass because of them."""
     with pytest.raises(ValidationError, match="finite"):
         run_of(metrics={"m": value})
 
@@ -87,8 +87,8 @@ def test_what_is_no_number_never_gets_into_a_comparison(value: float) -> None:
     ("kind", "name"),
     [("metrics", "m"), ("coefficients", "dti"), ("explanations", "dti")],
 )
-def test_each_kind_has_a_tolerance_of_its_own(kind: str, name: str) -> None:
-    """A difference that one kind's tolerance allows, and no other's, is none."""
+def test_each_kind_has_its_own_tolerance(kind: str, name: str) -> None:
+    """A number is compared by the tolerance of its own kind."""
     a, b = (
         run_of(
             metrics={"m": value},
@@ -114,15 +114,15 @@ def test_each_kind_has_a_tolerance_of_its_own(kind: str, name: str) -> None:
     ids=["to cloud", "from cloud", "local", "cloud alone"],
 )
 def test_the_targets_decide_the_tolerances(targets: tuple[str, str], expected: Tolerances) -> None:
-    """Where nobody asks for others; which ones they were can be told from the answer."""
+    """If none are given, the targets decide the tolerances, which the comparison reports."""
     a, b = (samples.result(target=target) for target in targets)
     assert expected == compare(a, b).tolerances
 
 
 @pytest.mark.parametrize(("apart", "verdict"), [(0.99e-4, Verdict.PASS), (1.01e-4, Verdict.FAIL)])
 @pytest.mark.parametrize("kind", ["coefficients", "explanations"])
-def test_the_cloud_may_be_apart_by_one_in_ten_thousand(kind: str, apart: float, verdict: Verdict) -> None:
-    """Coefficients and explanations of a run on the cloud are held to 1e-4."""
+def test_the_cloud_may_differ_by_one_in_ten_thousand(kind: str, apart: float, verdict: Verdict) -> None:
+    """Coefficients and explanations of a run in the cloud have a tolerance of 1e-4."""
     versions = []
     for value in (0.5, 0.5 * (1 - apart)):
         of_kind = {"coefficients": {"raw": 1.0, "per_sd": value}, "explanations": samples.explanation(value)}
@@ -132,14 +132,14 @@ def test_the_cloud_may_be_apart_by_one_in_ten_thousand(kind: str, apart: float, 
 
 
 @pytest.mark.parametrize(("apart", "verdict"), [(0.99e-6, Verdict.PASS), (1.01e-6, Verdict.FAIL)])
-def test_metrics_of_the_cloud_are_held_to_what_local_ones_are(apart: float, verdict: Verdict) -> None:
-    """A metric is as exact on the cloud as anywhere."""
+def test_metrics_of_the_cloud_have_the_local_tolerance(apart: float, verdict: Verdict) -> None:
+    """Metrics must be as exact in the cloud as between local runs."""
     a, b = (run_of(metrics={"m": value}) for value in (VALUE, VALUE * (1 - apart)))
     assert verdict is compare(a, b.model_copy(update={"target": "databricks"})).verdict
 
 
 @pytest.mark.parametrize("tolerance", [-1e-6, math.nan, math.inf])
 def test_a_tolerance_is_a_finite_number(tolerance: float) -> None:
-    """One that is none can't let anything pass."""
+    """A tolerance of NaN or infinity is rejected, because everything would pass."""
     with pytest.raises(ValidationError):
         Tolerances(metrics=tolerance)

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.errors import ExitCode, NotThereError
-from harness.parity.compare import GAPS, Parity, compare, not_compared
+from harness.parity.compare import GAPS, Parity, compare, report_not_compared
 from harness.report.terminal.parity_summary import show_parity
 from harness.results import Result, Verdict
 from harness.runs import RESULT, RunFolder
@@ -135,7 +135,7 @@ def test_gaps_are_told_of_the_cloud_alone(b: Result, told: bool) -> None:
 def test_a_run_without_another_says_why() -> None:
     """No count, no list: the run, and the reason in the last line."""
     file = io.StringIO()
-    show_parity(Console(file=file, width=40), not_compared(samples.cloud(), "There is no local run."))
+    show_parity(Console(file=file, width=40), report_not_compared(samples.cloud(), "There is no local run."))
     expected = (
         "databricks  20260302-080000-three_versions-0b1c\n\n? Nothing was compared. There is no local run.\n"
     )

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.parity.compare import Difference, compare, not_compared
+from harness.parity.compare import Difference, compare, report_not_compared
 from harness.report.parity_table import difference_row, difference_rows, sides
 from harness.results import Verdict
 from tests.unit import report_samples as samples
@@ -59,7 +59,7 @@ def test_runs_are_told_apart(targets: tuple[str, str], expected: tuple[str, str]
 
 def test_no_run_has_no_name() -> None:
     """The side on which there is no run is told as absent."""
-    a, b = sides(not_compared(samples.cloud(), "None."))
+    a, b = sides(report_not_compared(samples.cloud(), "None."))
     assert ("absent", None, "databricks") == (a.name, a.run, b.name)
 
 

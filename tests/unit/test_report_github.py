@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from harness.errors import NotThereError, Problem, ScenarioError
-from harness.parity.compare import not_compared
+from harness.parity.compare import report_not_compared
 from harness.plan import Plan
 from harness.report import github
 from harness.results import BoundResult, Verdict
@@ -123,7 +123,7 @@ def test_a_run_that_broke_is_told(tmp_path: Path) -> None:
 
 def test_a_run_that_does_not_agree_with_another_is_told(tmp_path: Path) -> None:
     """In one line; the report has every value."""
-    parity = not_compared(samples.cloud(), "There is no local run.")
+    parity = report_not_compared(samples.cloud(), "There is no local run.")
     lines = github.verdict_lines(_plan(tmp_path / "absent.yaml"), samples.cloud(), parity)
     told = "::error file=absent.yaml,title=three_versions::Nothing was compared. There is no local run."
     assert [told] == list(lines)

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from harness.parity.compare import GAPS, Parity, compare, not_compared
+from harness.parity.compare import GAPS, Parity, compare, report_not_compared
 from harness.report.html import render_html
 from harness.results import Result, Verdict
 from harness.views.bound_table import bound_rows
@@ -271,7 +271,7 @@ def test_two_local_runs_have_no_gaps() -> None:
 def test_a_run_without_another_says_why() -> None:
     """The panel is the verdict and the reason."""
     expected = "Parity ? not proven Nothing was compared. There is no local run."
-    assert expected == _panel(not_compared(samples.cloud(), "There is no local run."))
+    assert expected == _panel(report_not_compared(samples.cloud(), "There is no local run."))
 
 
 def test_without_another_run_there_is_no_panel() -> None:
@@ -284,7 +284,7 @@ def test_what_the_other_run_says_is_escaped() -> None:
     a = samples.result(
         (samples.version(_NASTY, 2, metrics={_NASTY: 1}),), run_id=_NASTY, libraries={_NASTY: _NASTY}
     )
-    for parity in (compare(a, samples.cloud()), not_compared(samples.cloud(), _NASTY)):
+    for parity in (compare(a, samples.cloud()), report_not_compared(samples.cloud(), _NASTY)):
         page = _outline(samples.cloud(), parity)
         scripts = [tag for tag, _ in page.tags if tag == "script"]
         assert (True, [], []) == (_NASTY in page.text, scripts, page.open)

@@ -2,7 +2,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from harness.parity.compare import Parity, compare, not_compared
+from harness.parity.compare import Parity, compare, report_not_compared
 from harness.report.junit import render_junit
 from harness.results import Result, Verdict
 from tests.unit import report_samples as samples
@@ -141,7 +141,8 @@ def test_what_only_one_run_has_is_not_proven() -> None:
 
 def test_a_run_without_another_is_a_case_that_is_not_proven() -> None:
     """The reason is the message, and the totals of all have it."""
-    root = ET.fromstring(render_junit(samples.cloud(), not_compared(samples.cloud(), "None is there.")))  # noqa: S314
+    report = render_junit(samples.cloud(), report_not_compared(samples.cloud(), "None is there."))
+    root = ET.fromstring(report)  # noqa: S314
     failure = root.find(".//failure")
     assert failure is not None
     assert ("1", "not proven", "Nothing was compared. None is there.") == (

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.parity.compare import GAPS, Parity, compare, not_compared
+from harness.parity.compare import GAPS, Parity, compare, report_not_compared
 from harness.report.markdown import code, prose, render_markdown
 from harness.results import Result, Verdict
 from tests.unit import report_samples as samples
@@ -145,7 +145,7 @@ def test_many_differences_are_cut() -> None:
 def test_a_run_without_another_is_one_line() -> None:
     """The reason, and no table."""
     expected = ["? Nothing was compared. There is no local run."]
-    assert expected == _parity(not_compared(samples.cloud(), "There is no local run."))
+    assert expected == _parity(report_not_compared(samples.cloud(), "There is no local run."))
 
 
 def test_without_another_run_the_comment_has_no_parity() -> None:

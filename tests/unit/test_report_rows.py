@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from harness.parity.compare import Parity, compare, not_compared
+from harness.parity.compare import Parity, compare, report_not_compared
 from harness.results import BoundResult, Verdict
 from harness.views.bound_table import bound_rows, headline, worst_first
 from tests.unit import report_samples as samples
@@ -109,7 +109,7 @@ _OTHER = samples.result((samples.version("march", 2, rows=1),), run_id="one")
             "NOT PROVEN",
             "Not everything could be compared with run one on embedded.",
         ),
-        (not_compared(samples.cloud(), "None."), "NOT PROVEN", "It was compared with no other run."),
+        (report_not_compared(samples.cloud(), "None."), "NOT PROVEN", "It was compared with no other run."),
     ],
     ids=["agrees", "disagrees", "not everything", "no other run"],
 )
@@ -123,7 +123,7 @@ def test_headline_counts_the_other_run(parity: Parity, word: str, sentence: str)
     ("verdict", "parity", "word"),
     [
         (Verdict.FAIL, compare(_WHOLE, samples.cloud()), "FAIL"),
-        (Verdict.FAIL, not_compared(samples.cloud(), "None."), "FAIL"),
+        (Verdict.FAIL, report_not_compared(samples.cloud(), "None."), "FAIL"),
         (Verdict.NOT_PROVEN, compare(_OTHER, samples.cloud()), "FAIL"),
         (Verdict.NOT_PROVEN, compare(_WHOLE, samples.cloud()), "NOT PROVEN"),
     ],

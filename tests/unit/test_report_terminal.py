@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from harness.events import Event
-from harness.parity.compare import Parity, compare, not_compared
+from harness.parity.compare import Parity, compare, report_not_compared
 from harness.report.terminal.parity_summary import show_parity
 from harness.report.terminal.verdict_summary import progress, show_verdict
 from harness.results import Result, Verdict
@@ -89,7 +89,7 @@ def test_without_another_run_there_is_no_parity() -> None:
 
 def test_the_reason_is_told_once() -> None:
     """Why nothing was compared stands with the parity; the headline does not repeat it."""
-    shown = _shown(samples.cloud(), parity=not_compared(samples.cloud(), "There is no local run."))
+    shown = _shown(samples.cloud(), parity=report_not_compared(samples.cloud(), "There is no local run."))
     assert 1 == shown.count("There is no local run.")
 
 

@@ -26,7 +26,7 @@ from harness.scenario.model import Scenario
 from harness.studies.bisection.bisect_runs import failed_in
 from harness.studies.bisection.question import Inquiry
 from harness.studies.calibration.bound_offers import calibrate_bounds
-from harness.studies.study_runs import newest_result, stored_runs
+from harness.studies.study_runs import find_newest_result, find_stored_runs
 from tests.unit import bounds_samples, report_samples
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -179,7 +179,7 @@ def test_an_older_run_counts_as_a_repeat(runs: Path) -> None:
     """``calibrate`` takes it, and its numbers lead to a spread with others."""
     scenario = report_samples.scenario()
     plan = _store_plan(runs, scenario)
-    [(_, stored)] = stored_runs(runs, plan)
+    [(_, stored)] = find_stored_runs(runs, plan)
     assert RUN == stored.run_id
     found = calibrate_bounds(scenario, [stored] * 3, 0.01)
     assert len(found) == len(bound_specs(scenario))
@@ -189,7 +189,7 @@ def test_an_older_run_tells_which_bound_to_bisect(runs: Path) -> None:
     """The first bound that failed in it is the question."""
     scenario = report_samples.scenario()
     _store_plan(runs, scenario)
-    stored = newest_result(runs, "three_versions")
+    stored = find_newest_result(runs, "three_versions")
     assert stored is not None
     bounds = stored.versions[2].bounds
     failed = bounds[2].model_copy(update={"verdict": Verdict.FAIL})

@@ -1,4 +1,4 @@
-"""Which stored runs a study takes, and which it must make again."""
+"""Which stored runs a study uses, and which it must repeat."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from harness.runs import PLAN, PROBED, RESULT
 from harness.studies.bisection.bisect_runs import _has
 from harness.studies.bisection.question import probe
 from harness.studies.calibration.calibrate_runs import same_numbers
-from harness.studies.study_runs import essence, newest_result, stored_runs
+from harness.studies.study_runs import digest_key, find_newest_result, find_stored_runs
 from tests.unit.studies_samples import measured, named, result, scenario
 
 DATA = SourceData(uri="file:///data/readings.csv", format="csv", sha256="d" * 64)
@@ -48,11 +48,11 @@ def _store(runs: Path, plan: Plan, made: Result | None = None) -> None:
 
 
 def _found(runs: Path, plan: Plan) -> list[str]:
-    return [each.run_id for _, each in stored_runs(runs, plan)]
+    return [each.run_id for _, each in find_stored_runs(runs, plan)]
 
 
 def test_finished_runs_from_the_same_inputs_are_found_newest_first(tmp_path: Path) -> None:
-    """By the ids of their folders."""
+    """Finished runs with the same inputs are found, newest first."""
     for second in (1, 2):
         _store(tmp_path, _plan(run_id=f"20260301-10150{second}-readings-7f3a"), result(measured("one")))
     expected = ["20260301-101502-readings-7f3a", "20260301-101501-readings-7f3a"]
@@ -71,14 +71,14 @@ def test_finished_runs_from_the_same_inputs_are_found_newest_first(tmp_path: Pat
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_a_run_from_other_inputs_is_none(tmp_path: Path, changes: dict[str, Any]) -> None:
-    """Other code, other rows, rows read in another way, another table or target."""
+def test_a_run_with_other_inputs_is_not_used(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """A run with other code, rows, reader options, table or target is not used."""
     _store(tmp_path, _plan(**changes), result(measured("one")))
     assert [] == _found(tmp_path, _plan())
 
 
-def test_a_run_without_an_end_is_none(tmp_path: Path) -> None:
-    """Under way, or broken off."""
+def test_an_unfinished_run_is_not_used(tmp_path: Path) -> None:
+    """A run that is still running or broken is not used."""
     _store(tmp_path, _plan())
     assert [] == _found(tmp_path, _plan())
     failure = Failure(kind="JobError", exit_code=5, message="The job broke.")
@@ -87,29 +87,27 @@ def test_a_run_without_an_end_is_none(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_files_may_have_changed(tmp_path: Path) -> None:
-    """Nothing tells what is in it by now: the run is made again."""
+    """A run that read a folder is repeated, because its files may have changed."""
     plan = _plan(sources={"readings.csv": DATA.model_copy(update={"sha256": None})})
     _store(tmp_path, plan, result(measured("one")))
     assert [] == _found(tmp_path, plan)
 
 
 @pytest.mark.parametrize(("version", "found"), [(12, 1), ("latest", 0)])
-def test_the_latest_version_of_a_table_may_be_another_by_now(
-    tmp_path: Path, version: object, found: int
-) -> None:
-    """One that is named by its number stays as it is."""
+def test_the_latest_version_of_a_table_may_have_changed(tmp_path: Path, version: object, found: int) -> None:
+    """A run that read the latest version is repeated; one that read a numbered version is used."""
     read = scenario([{"name": "one", "append": None, "read": {"version": version}}])
     plan = _plan(scenario=read, existing_table="/lake/table", sources={})
     _store(tmp_path, plan, result(measured("one")))
     assert found == len(_found(tmp_path, plan))
 
 
-def test_what_is_expected_changes_no_number() -> None:
-    """A run serves also after its bounds were changed, as by those that were proposed."""
+def test_bounds_change_no_number() -> None:
+    """A run can be used after bounds were changed, such as to proposed ones."""
     bounded = named(2, metrics={"test_roc_auc": {"min": 0.6}}).model_copy(
         update={"verdict": "fail", "caught_by": ("v1.test_roc_auc",), "description": "Readings."}
     )
-    assert essence(named(2)) == essence(bounded)
+    assert digest_key(named(2)) == digest_key(bounded)
     assert same_numbers(bounded)(_plan(scenario=named(2)), result())
 
 
@@ -118,16 +116,16 @@ def test_what_is_expected_changes_no_number() -> None:
     [{"seed": 4}, {"versions": named(3).versions}, {"pipeline": scenario(seed=1).pipeline.at([])}],
     ids=lambda changes: next(iter(changes)),
 )
-def test_all_else_may_change_every_number(changes: dict[str, Any]) -> None:
-    """Another seed, other versions, another pipeline."""
+def test_everything_else_may_change_every_number(changes: dict[str, Any]) -> None:
+    """A run with another seed, other versions or another pipeline is not used."""
     base = named(2)
     if "pipeline" in changes:
         changes = {"pipeline": base.pipeline.model_copy(update={"impute": "median"})}
     assert not same_numbers(base)(_plan(scenario=base.model_copy(update=changes)), result())
 
 
-def test_a_whole_run_answers_for_a_probe() -> None:
-    """It has trained the version, among others, on the same steps up to it."""
+def test_a_whole_run_serves_as_a_probe() -> None:
+    """A whole run has trained the version on the same steps, among others."""
     whole = result(*(measured(f"v{number}") for number in range(4)))
     wanted = probe(named(4), ["v2"])
     assert _has(_plan(scenario=named(4)), whole, wanted, "v2", ())
@@ -136,14 +134,14 @@ def test_a_whole_run_answers_for_a_probe() -> None:
     assert not _has(_plan(scenario=other), whole, wanted, "v2", ())
 
 
-def test_what_was_built_alone_answers_nothing() -> None:
-    """No model was trained there."""
+def test_an_untrained_version_is_not_used() -> None:
+    """A version without a model can't be used."""
     built = measured("v2").model_copy(update={"status": "built"})
     assert not _has(_plan(scenario=named(4)), result(built), probe(named(4), ["v2"]), "v2", ())
 
 
 def test_the_explained_rows_must_be_the_same() -> None:
-    """The first version that the other run trained decides which they are."""
+    """Explained rows depend on the first trained version, which must be the same."""
     whole = result(*(measured(f"v{number}") for number in range(4)))
     wanted = probe(named(4), ["v0", "v2"])
     assert _has(_plan(scenario=named(4)), whole, wanted, "v2", ("v0",))
@@ -152,22 +150,22 @@ def test_the_explained_rows_must_be_the_same() -> None:
 
 
 def test_the_newest_result_is_of_the_scenario_itself(tmp_path: Path) -> None:
-    """Not of one whose name has its name in it, nor of one that broke."""
+    """Neither a scenario with a longer name nor a broken run gives the newest result."""
     _store(tmp_path, _plan(), result(measured("one")))
     other = result(measured("one")).model_copy(update={"scenario": "more-readings-of"})
     _store(tmp_path, _plan(run_id="20260301-101509-more-readings-of-7f3a"), other)
-    newest = newest_result(tmp_path, "readings")
+    newest = find_newest_result(tmp_path, "readings")
     assert newest is not None
     assert "20260301-101500-readings-7f3a" == newest.run_id
-    assert newest_result(tmp_path, "nothing") is None
+    assert find_newest_result(tmp_path, "nothing") is None
 
 
-def test_a_probe_is_no_run_of_the_scenario(tmp_path: Path) -> None:
-    """It has none of its bounds: the run before it is the newest."""
+def test_a_probe_is_not_a_run_of_the_scenario(tmp_path: Path) -> None:
+    """A probe has none of the scenario's bounds, so the run before it is the newest."""
     _store(tmp_path, _plan(), result(measured("one")))
     probed = _plan(run_id="20260301-101509-readings-7f3a", parameters={PROBED: "one"})
     _store(tmp_path, probed, result(measured("one")))
-    newest = newest_result(tmp_path, "readings")
+    newest = find_newest_result(tmp_path, "readings")
     assert newest is not None
     assert "20260301-101500-readings-7f3a" == newest.run_id
     assert ["readings"] == list(_newest_verdicts(tmp_path))

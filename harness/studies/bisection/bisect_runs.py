@@ -26,7 +26,7 @@ from harness.studies.bisection.search import (
     Searched,
     first_failing,
 )
-from harness.studies.study_runs import Runner, essence, newest_result
+from harness.studies.study_runs import Runner, digest_key, find_newest_result
 
 
 class Measure(Protocol):
@@ -55,10 +55,10 @@ def bisect(request: RunRequest, console: Console, *, bound: str | None = None) -
     """
     session = open_session(request, console, takes_one=True)
     runner, loaded = Runner(session), session.single
-    inquiry = Inquiry.into(loaded.scenario, runner.plan(loaded).baselines)
+    inquiry = Inquiry.into(loaded.scenario, runner.resolve(loaded).baselines)
     question = inquiry.question(bound) if bound is not None else None
     if question is None:
-        newest = newest_result(session.settings.runs, loaded.scenario.name)
+        newest = find_newest_result(session.settings.runs, loaded.scenario.name)
         question = failed_in(newest, inquiry) if newest is not None else None
     measure = _Probes(runner, loaded)
     searched = replace(search(inquiry, question, measure), trainings=measure.trainings, runs=measure.runs)
@@ -168,9 +168,11 @@ class _Probes:
             scenario=probe(self.loaded.scenario, wanted),
             parameters={**self.loaded.parameters, PROBED: ", ".join(sorted(wanted, key=self._place))},
         )
-        stored = self.runner.stored(one, lambda plan, result: _has(plan, result, one.scenario, name, also))
+        stored = self.runner.find_stored(
+            one, lambda plan, result: _has(plan, result, one.scenario, name, also)
+        )
         if stored is not None:
-            self.runner.say(f"{name}: as in run {stored.run_id}")
+            self.runner.report(f"{name}: as in run {stored.run_id}")
             return {each.name: each for each in stored.versions if each.name == name}
         result = self.runner.run(one, name)
         self.trainings += len(wanted)
@@ -193,4 +195,4 @@ def _built(scenario: Scenario, name: str) -> Scenario:
     """Return what determines the numbers of one version, whichever others are trained."""
     end = scenario.index_of(name) + 1
     versions = tuple(each.model_copy(update={"train": True}) for each in scenario.versions[:end])
-    return essence(scenario.model_copy(update={"versions": versions}))
+    return digest_key(scenario.model_copy(update={"versions": versions}))

@@ -19,7 +19,7 @@ from harness.scenario.model import Publish, Scenario
 from harness.studies.calibration.bound_offers import Calibration, calibrate_bounds, passing
 from harness.studies.calibration.proposal import snippet
 from harness.studies.calibration.statistics import FEWEST
-from harness.studies.study_runs import Fits, Runner, essence
+from harness.studies.study_runs import Runner, StoredRunFilter, digest_key
 
 JSON, YAML = "calibration.json", "calibration.yaml"
 """Files in the folder of the last seed's run."""
@@ -66,7 +66,7 @@ def calibrate(
     runner, loaded = Runner(session), session.single
     made = list(_results(runner, loaded, repeats))
     results = [result for result, _ in made]
-    baselines = runner.plan(loaded).baselines
+    baselines = runner.resolve(loaded).baselines
     bounds = calibrate_bounds(loaded.scenario, results, false_alarms, baselines, every_metric=every_metric)
     if not bounds:
         bounds = calibrate_bounds(loaded.scenario, results, false_alarms, baselines, every_metric=True)
@@ -110,13 +110,13 @@ def _results(runner: Runner, loaded: LoadedScenario, repeats: int) -> Iterator[t
     for index in range(repeats):
         one = seeded(loaded, loaded.scenario.seed + index)
         what = f"{index + 1} of {repeats}: seed {one.scenario.seed}"
-        stored = runner.stored(one, same_numbers(one.scenario))
+        stored = runner.find_stored(one, same_numbers(one.scenario))
         if stored is not None:
-            runner.say(f"{what}: as in run {stored.run_id}")
+            runner.report(f"{what}: as in run {stored.run_id}")
         yield (stored, True) if stored is not None else (runner.run(one, what), False)
 
 
-def same_numbers(scenario: Scenario) -> Fits:
+def same_numbers(scenario: Scenario) -> StoredRunFilter:
     """Whether a stored run's scenario leads to the same numbers as this one."""
-    wanted = essence(scenario)
-    return lambda plan, _result: essence(plan.scenario) == wanted
+    wanted = digest_key(scenario)
+    return lambda plan, _result: digest_key(plan.scenario) == wanted
