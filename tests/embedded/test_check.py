@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 from harness.errors import Location, ScenarioError
 from harness.job.check_version import CheckedVersion, check_version
 from harness.job.fingerprint import compute_fingerprint
+from harness.job.prepare import TARGET
 from harness.pipelines import KEY
 from tests.embedded.tables import problems, readings, samples_of, scenario
 
@@ -58,10 +59,13 @@ def test_fingerprints_the_unchanged_table(table: DataFrame) -> None:
 
 
 def test_a_trainable_version_passes(table: DataFrame) -> None:
-    """A sound table passes the check with its name, its version, its rows and the range of its feature."""
+    """A table without mistakes keeps all its rows, and each of them gets a label, a side and a fold."""
     found = check(table)
-    assert (found.name, found.version, found.rows) == ("first", 0, 40)
-    assert (found.filtered_rows, found.unlabelled_rows, found.ranges) == (0, 0, {"x": (0.5, 6.5)})
+    assert (found.rows, found.filtered_rows, found.unlabelled_rows) == (40, 0, 0)
+    assert (found.null_keys, found.duplicate_keys, found.nulls) == (0, 0, {"id": 0.0, "x": 0.0, "y": 0.0})
+    assert found.ranges == {"x": (0.5, 6.5)}
+    labels = {row["id"]: row[TARGET] for row in found.frame.collect()}
+    assert labels == {key: float(key % 3 == 0) for key in range(40)}
 
 
 def test_some_missing_values_are_allowed(table: DataFrame) -> None:
