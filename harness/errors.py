@@ -1,4 +1,4 @@
-"""What can go wrong, one exception per cause, each with its exit code."""
+"""Exceptions, one per cause, and the exit code that each leads to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Location = tuple[str | int, ...]
 
 
 class ExitCode(IntEnum):
-    """What the command's exit code says."""
+    """The exit codes of the command."""
 
     PASS = 0
     BOUND_FAILED = 1
@@ -32,16 +32,16 @@ WORST_FIRST = (
     ExitCode.NOT_PROVEN,
     ExitCode.PASS,
 )
-"""Which code wins when several apply."""
+"""Exit codes by precedence: if several apply, the first one of them is used."""
 
 
 def worst(*codes: ExitCode) -> ExitCode:
-    """The code to end with where several apply."""
+    """Return the exit code to use if several apply."""
     return min(codes, key=WORST_FIRST.index)
 
 
 class HarnessError(Exception):
-    """A fault with a message for the person at the terminal and, where there is one, a remedy."""
+    """An error with a message for the user and, if possible, a remedy."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.JOB_BROKE
 
@@ -55,14 +55,14 @@ class HarnessError(Exception):
 
 
 class UsageError(HarnessError):
-    """The command line or a setting is wrong."""
+    """An invalid command line or setting."""
 
     exit_code = ExitCode.WRONG_INPUT
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in a scenario: what is wrong, and which value of the file it is about."""
+    """One mistake in a scenario: what is wrong, and the location of the value in the file."""
 
     message: str
     location: Location = ()
@@ -70,7 +70,7 @@ class Problem:
 
 
 class ScenarioError(HarnessError):
-    """The scenario, or the data it names, is wrong; carries every problem found."""
+    """An invalid scenario, or invalid data that it names, with every problem found."""
 
     exit_code = ExitCode.WRONG_INPUT
 
@@ -87,24 +87,24 @@ class ScenarioError(HarnessError):
 
 
 class NotThereError(HarnessError):
-    """Something that the run needs is not there: Java, a jar, a folder that can be written, a run."""
+    """A missing prerequisite, such as Java, a jar, a writable folder or a stored run."""
 
     exit_code = ExitCode.NOT_THERE
 
 
 class LostRunError(HarnessError):
-    """The run goes on, but out of sight: what leads to it does not answer any more."""
+    """A run that continues but can no longer be followed, as its target does not answer."""
 
     exit_code = ExitCode.NOT_THERE
 
 
 class JobError(HarnessError):
-    """The job beside Spark broke."""
+    """A job that failed."""
 
     exit_code = ExitCode.JOB_BROKE
 
 
 class InterruptedRunError(HarnessError):
-    """Somebody pressed Ctrl-C, or the process was asked to end."""
+    """A run interrupted by Ctrl-C or by a termination signal."""
 
     exit_code = ExitCode.INTERRUPTED

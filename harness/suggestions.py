@@ -1,4 +1,4 @@
-"""The likely word behind a mistaken one."""
+"""Suggestions for mistyped words."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterable
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`` Did you mean 'x'?`` for the nearest known word, or nothing where none is near."""
+    """Return `` Did you mean 'x'?`` for the nearest known word, or an empty text if none is near."""
     return asked(nearest(word, known))
 
 
 def asked(meant: str | None) -> str:
-    """`` Did you mean 'x'?`` for the word that is meant, or nothing where none is."""
+    """Return `` Did you mean 'x'?`` for a word, or an empty text if there is none."""
     return f" Did you mean '{meant}'?" if meant else ""
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is nearest; none where none is near."""
+    """Return the nearest known word, or ``None`` if none is near."""
     import difflib
 
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), None)

@@ -1,1 +1,1 @@
-"""What whoever writes a scenario has at hand: a first file, a schema for the editor, a list, a plan."""
+"""Tools for authors of scenarios: a first file from data, the list of scenarios, and plan previews."""

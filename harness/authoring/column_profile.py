@@ -1,4 +1,4 @@
-"""What the columns of a table look like: a key, a label's classes, features, dates, leaks."""
+"""Profiles of a table's columns: key, classes of the label, features, dates and leaks."""
 
 from __future__ import annotations
 
@@ -29,88 +29,88 @@ Kind = Literal["numeric", "categorical", "date", "out"]
 
 @dataclass(frozen=True)
 class Classes:
-    """The label's values."""
+    """The positive and negative values of the label."""
 
     positive: tuple[Value, ...]
     negative: tuple[Value, ...]
     reason: str
-    """Why these are the positive ones."""
+    """Why these values are the positive ones."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A column that could be a feature, and why it is or is not."""
+    """A column that could be a feature, with its kind."""
 
     name: str
     kind: Kind
     reason: str = ""
-    """Why it is left out."""
+    """Why the column is excluded."""
 
 
 def find_key(data: Data, label: str, given: str | None) -> str:
-    """The column that names a row: the one that is given, or the likeliest.
+    """Return the column that identifies rows: the specified one, or the most likely one.
 
     Raises:
-        UsageError: There is none, or the one that is given has nulls or values twice.
+        UsageError: No column qualifies, or the specified one has nulls or duplicates.
     """
     if given is not None:
-        _refuse_no_key(data, given)
+        _require_key(data, given)
         return given
-    fitting = [str(name) for name in data.frame.columns if name != label and _can_be_key(data.frame[name])]
-    if not fitting:
+    candidates = [str(name) for name in data.frame.columns if name != label and _can_be_key(data.frame[name])]
+    if not candidates:
         raise UsageError(
-            f"No column of {data.path.name} can be the key: none is a whole number or a text with a value of "
-            "its own in each row.",
-            remedy="Add a column that numbers the rows, which stays the same whenever the file is made anew.",
+            f"No column of {data.path.name} can be the key: "
+            "none has a distinct whole number or text in each row.",
+            remedy="Add a column that numbers the rows and does not change when the file is regenerated.",
         )
-    return min(fitting, key=lambda name: _ID.search(name) is None)
+    return min(candidates, key=lambda name: _ID.search(name) is None)
 
 
 def find_classes(data: Data, label: str, given: Sequence[str]) -> Classes:
-    """The label's positive and negative values.
+    """Return the positive and negative values of the label.
 
     Raises:
-        UsageError: It has one value, or too many to tell which are positive.
+        UsageError: The label has one value, or too many values to decide which are positive.
     """
     counts = data.column(label, "the label").value_counts()
     by_text = {_text(value): _plain(value) for value in counts.index}
     if len(by_text) < 2:  # noqa: PLR2004 - two classes
-        raise UsageError(f"The label '{label}' has one class: {', '.join(by_text) or 'none'}.")
+        raise UsageError(f"The label '{label}' has only one class: {', '.join(by_text) or 'none'}.")
     if given:
         for value in given:
             if value not in by_text:
                 near = did_you_mean(value, by_text)
                 raise UsageError(f"The label '{label}' has no value '{value}'.{near}")
-        return _classes(by_text, given, "said by --positive")
+        return _classes(by_text, given, "specified by --positive")
     texts = list(by_text)
     if len(texts) > 2:  # noqa: PLR2004 - two classes
         shown = ", ".join(f"{text} ({counts.iloc[at]:,} rows)" for at, text in enumerate(texts[:10]))
         raise UsageError(
             f"The label '{label}' has {len(texts):,} values: {shown}{' ...' if len(texts) > 10 else ''}.",  # noqa: PLR2004 - as many as are shown
-            remedy="Say which of them are to be predicted: --positive VALUE, once for each.",
+            remedy="Specify the values to predict: --positive VALUE, repeated for each value.",
         )
-    known = [text for text in texts if text.lower() in _POSITIVE]
-    others = [text for text in texts if text.lower() in _NEGATIVE]
-    if len(known) == 1 and len(others) == 1:
-        return _classes(by_text, known, "as is usual")
-    return _classes(by_text, texts[-1:], "the rarer class; turn them round if it is the other one")
+    positive = [text for text in texts if text.lower() in _POSITIVE]
+    negative = [text for text in texts if text.lower() in _NEGATIVE]
+    if len(positive) == 1 and len(negative) == 1:
+        return _classes(by_text, positive, "by convention")
+    return _classes(by_text, texts[-1:], "the rarer class; swap the lists if the other one is positive")
 
 
 def find_candidates(data: Data, key: str, label: str, positive: pd.Series) -> list[Candidate]:
-    """Every column but key and label, with what it could be.
+    """Return every column except key and label, with its kind.
 
     Args:
         data: The rows.
-        key: Name of the key.
-        label: Name of the label's column.
-        positive: Whether each row is of the positive class; the others are of the negative one.
+        key: Name of the key column.
+        label: Name of the label column.
+        positive: Whether each row is of the positive class; all others are negative.
     """
     names = [name for name in data.frame.columns if name not in (key, label)]
     return [_candidate(str(name), data.frame[name], positive) for name in names]
 
 
 def is_date(values: pd.Series) -> bool:
-    """Whether these are dates or times, or texts that Spark takes for them."""
+    """Return whether the values are dates or times, or texts that Spark parses as such."""
     from pandas.api import types
 
     if types.is_datetime64_any_dtype(values):
@@ -127,7 +127,7 @@ def _candidate(name: str, values: pd.Series, positive: pd.Series) -> Candidate:
     from pandas.api import types
 
     if _RESERVED.match(name):
-        return Candidate(name, "out", "a name that the models need themselves")
+        return Candidate(name, "out", "a name reserved for the models")
     if is_date(values):
         return Candidate(name, "date", f"a date; derive a number from it, such as year({name})")
     is_number = types.is_numeric_dtype(values)
@@ -139,22 +139,22 @@ def _candidate(name: str, values: pd.Series, positive: pd.Series) -> Candidate:
 
 
 def _out(name: str, values: pd.Series, positive: pd.Series, *, is_number: bool) -> str:
-    """Why a column of numbers or text is no feature; empty where it may be one."""
+    """Return why a column of numbers or text is not a feature; empty if it can be one."""
     distinct = values.nunique()
-    if distinct < 2:  # noqa: PLR2004 - one value tells nothing
+    if distinct < 2:  # noqa: PLR2004 - a constant carries no information
         return "the same in every row"
     if _ID.search(name) and _can_be_key(values):
-        return "names a row, and says nothing of another"
+        return "identifies rows and does not generalize"
     if leak := _leak(values, positive, is_number=is_number):
         return leak
     if not is_number and distinct > _MOST_CATEGORIES:
-        return f"text with {distinct:,} values, too many for an indicator each"
+        return f"text with {distinct:,} values, too many to encode as indicators"
     return ""
 
 
 def _leak(values: pd.Series, positive: pd.Series, *, is_number: bool) -> str:
-    """Why a column knows the label too well; empty where it does not."""
-    reason = "tells the label by itself, without a mistake: is it known before the outcome?"
+    """Return why a column seems to leak the label; empty if it does not."""
+    reason = "predicts the label perfectly; is it known before the outcome?"
     empty = values.isna()
     if empty.any() and (empty == positive).all() | (empty != positive).all():
         return reason
@@ -170,19 +170,21 @@ def _leak(values: pd.Series, positive: pd.Series, *, is_number: bool) -> str:
 def _classes(by_text: dict[str, Value], positive: Sequence[str], reason: str) -> Classes:
     negative = [value for text, value in by_text.items() if text not in positive]
     if not negative:
-        raise UsageError("All of the label's values are positive: leave one of --positive out.")
+        raise UsageError("All values of the label are positive; remove at least one --positive.")
     if len(negative) > _MOST_CLASSES:
-        raise UsageError(f"The label has {len(by_text):,} values, which are no classes; derive one first.")
+        raise UsageError(
+            f"The label has {len(by_text):,} values, too many for classes; derive a label with fewer first."
+        )
     return Classes(tuple(by_text[text] for text in positive), tuple(negative), reason)
 
 
-def _refuse_no_key(data: Data, name: str) -> None:
+def _require_key(data: Data, name: str) -> None:
     values = data.column(name, "the key")
-    nulls, twice = int(values.isna().sum()), int(values.dropna().duplicated().sum())
-    if nulls or twice:
+    nulls, duplicates = int(values.isna().sum()), int(values.dropna().duplicated().sum())
+    if nulls or duplicates:
         raise UsageError(
-            f"The column '{name}' can't be the key: it is empty in {nulls:,} rows, "
-            f"and has a value that stood before in {twice:,}."
+            f"The column '{name}' can't be the key: rows without a value: {nulls:,}; "
+            f"rows that repeat an earlier value: {duplicates:,}."
         )
 
 
@@ -205,7 +207,7 @@ def _text(value: object) -> str:
 
 
 def _plain(value: object) -> Value:
-    """A value as YAML has it: whole numbers whole, also where gaps have made them fractions."""
+    """Return a value as a plain Python type; floats without a fraction become integers."""
     item = value.item() if hasattr(value, "item") else value
     if isinstance(item, float) and item.is_integer():
         return int(item)

@@ -1,4 +1,4 @@
-"""The data file that a first scenario is written from, read whole with pandas."""
+"""The data file of a first scenario, read completely with pandas."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _SEPARATORS = ",;\t|"
 
 @dataclass(frozen=True)
 class Data:
-    """The rows of a file, as Spark will see them too."""
+    """The rows of a file, with the same values that Spark reads."""
 
     path: Path
     frame: pd.DataFrame
     options: dict[str, str] = field(default_factory=dict)
-    """What Spark's reader must be told."""
+    """Options for Spark's reader."""
 
     def column(self, name: str, what: str) -> pd.Series:
-        """A column by its name.
+        """Return a column by name.
 
         Raises:
-            UsageError: There is none.
+            UsageError: There is no such column.
         """
         if name not in self.frame.columns:
             known = ", ".join(str(each) for each in self.frame.columns)
@@ -44,16 +44,16 @@ def read_data(path: Path) -> Data:
     """Read a CSV, JSON, Parquet or Delta file or folder.
 
     Raises:
-        UsageError: It is not there, of no known format, can't be read, or has no rows.
+        UsageError: The file is missing, unreadable, empty or of an unknown format.
     """
     if not path.exists():
         siblings = sorted(each.name for each in path.parent.iterdir()) if path.parent.is_dir() else []
-        raise UsageError(f"There is no data at {path}.{did_you_mean(path.name, siblings)}")
+        raise UsageError(f"No data found at {path}.{did_you_mean(path.name, siblings)}")
     try:
         data = _reader_of(path)(path)
     except UsageError:
         raise
-    except Exception as error:  # Readers of four formats raise what they like on a file that is none.
+    except Exception as error:  # The readers of four formats raise different errors for invalid files.
         first = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
         raise UsageError(f"Can't read {path}: {first}.") from error
     if data.frame.empty:
@@ -75,8 +75,8 @@ def _reader_of(path: Path) -> Callable[[Path], Data]:
     name = path.with_suffix("") if path.suffix == ".gz" else path
     if name.suffix not in readers:
         raise UsageError(
-            f"Can't tell the format of {path}.",
-            remedy="It is .csv, .tsv, .json (a row a line), .parquet, or a Delta table's folder.",
+            f"Unknown data format: {path}.",
+            remedy="Use a .csv, .tsv, .json (one row per line) or .parquet file, or a Delta table's folder.",
         )
     return readers[name.suffix]
 
@@ -86,10 +86,10 @@ def _csv(path: Path) -> Data:
 
     head = _first_line(path)
     separator = max(_SEPARATORS, key=head.count)
-    # Spark takes an empty field alone for null: "NA" and "None" are text.
+    # For Spark, only empty fields are null; "NA" and "None" are text.
     frame = pd.read_csv(path, sep=separator, keep_default_na=False, na_values=[""], low_memory=False)
-    is_known = separator == "," or (separator == "\t" and ".tsv" in path.suffixes)
-    return Data(path, frame, {} if is_known else {"sep": separator})
+    is_default = separator == "," or (separator == "\t" and ".tsv" in path.suffixes)
+    return Data(path, frame, {} if is_default else {"sep": separator})
 
 
 def _first_line(path: Path) -> str:

@@ -11,27 +11,29 @@ from pathlib import Path
 
 from harness.authoring.column_profile import find_candidates, find_classes, find_key
 from harness.authoring.data_file import Data, read_data
-from harness.authoring.version_split import ENOUGH, cut
+from harness.authoring.version_split import MIN_CLASS_ROWS, split_versions
 from harness.errors import UsageError
 
-_PLAIN = re.compile(r"[A-Za-z_][\w./()%-]*( [\w./()%-]+)*\.?", re.ASCII)
-_NO_TEXT = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
+_PLAIN_SCALAR = re.compile(r"[A-Za-z_][\w./()%-]*( [\w./()%-]+)*\.?", re.ASCII)
+_RESERVED_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
 def write_scenario(
     name: str, data: Path, label: str, positive: Sequence[str], key: str | None, folder: Path
 ) -> Path:
-    """Write ``NAME.yaml`` into a folder, which is made where it is not there.
+    """Write ``NAME.yaml`` into a folder, which is created if necessary.
 
     Raises:
-        UsageError: There is such a file, or the data lacks what a scenario needs.
+        UsageError: The file exists, the name is invalid, or the data is not suitable.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(f"'{name}' is no name: letters, digits and underscores, beginning with a letter.")
+        raise UsageError(
+            f"Invalid name '{name}': use up to 64 letters, digits and underscores, starting with a letter."
+        )
     file = folder / f"{name}.yaml"
     if file.exists():
-        raise UsageError(f"{file} is there already.", remedy="Take another name, or remove it.")
+        raise UsageError(f"{file} already exists.", remedy="Choose another name, or delete the file.")
     text = scenario_text(name, read_data(data), label, positive, key, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with file.open("x", encoding="utf-8") as stream:
@@ -42,17 +44,17 @@ def write_scenario(
 def scenario_text(
     name: str, data: Data, label: str, positive: Sequence[str], key: str | None, folder: Path
 ) -> str:
-    """The scenario's YAML, for a file in a folder.
+    """Return the YAML of a first scenario, for a file in a folder.
 
     Raises:
-        UsageError: The data lacks what a scenario needs.
+        UsageError: The data has no suitable key, label or feature.
     """
     classes = find_classes(data, label, positive)
     key = find_key(data, label, key)
     values = data.frame[label]
     is_positive, labelled = values.isin(classes.positive), values.notna()
-    known = replace(data, frame=data.frame[labelled])
-    candidates = find_candidates(known, key, label, is_positive[labelled])
+    labelled_data = replace(data, frame=data.frame[labelled])
+    candidates = find_candidates(labelled_data, key, label, is_positive[labelled])
     numeric, categorical, out = (
         [each for each in candidates if each.kind in kinds]
         for kinds in (("numeric",), ("categorical",), ("date", "out"))
@@ -60,7 +62,7 @@ def scenario_text(
     if not numeric and not categorical:
         reasons = "; ".join(f"{each.name}: {each.reason}" for each in out)
         raise UsageError(
-            f"No column of {data.path.name} can be a feature.", remedy=reasons or "It has no others."
+            f"No column of {data.path.name} can be a feature.", remedy=reasons or "It has no other columns."
         )
     smaller = min((is_positive & labelled).sum(), (~is_positive & labelled).sum())
     return _render(
@@ -76,9 +78,9 @@ def scenario_text(
         numeric=numeric,
         categorical=categorical,
         out=out,
-        parts=cut(data, key, is_positive, labelled),
-        enough=bool(smaller >= ENOUGH),
-        least=ENOUGH,
+        split=split_versions(data, key, is_positive, labelled),
+        enough=bool(smaller >= MIN_CLASS_ROWS),
+        least=MIN_CLASS_ROWS,
     )
 
 
@@ -96,10 +98,12 @@ def _render(**values: object) -> str:
 
 
 def _scalar(value: object) -> str:
-    """A value as YAML has it, in quotes where it would be something else without."""
+    """Return a value as YAML, quoted if it would otherwise have another meaning."""
     if not isinstance(value, str):
         return json.dumps(value)
-    return value if _PLAIN.fullmatch(value) and value.lower() not in _NO_TEXT else _quoted(value)
+    return (
+        value if _PLAIN_SCALAR.fullmatch(value) and value.lower() not in _RESERVED_WORDS else _quoted(value)
+    )
 
 
 def _quoted(value: str) -> str:

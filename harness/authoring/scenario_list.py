@@ -1,4 +1,4 @@
-"""The scenarios of a folder, each with what its newest run came to."""
+"""The scenarios of a folder with the verdicts of their newest runs."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ _NO_RUN = "-"
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedScenario:
     """One scenario of the folder."""
 
     name: str
-    """Of its file, by which commands take it."""
+    """Name of its file, which commands accept."""
     table: str
     versions: str
     newest: str
-    """Verdict of its newest run here."""
+    """Verdict of its newest stored run."""
     description: str
 
 
-def list_scenarios(folder: Path, runs: Path) -> list[Listed]:
-    """Every scenario file of a folder by name, also those that are wrong."""
+def list_scenarios(folder: Path, runs: Path) -> list[ListedScenario]:
+    """Return every scenario file of a folder by name, including invalid ones."""
     verdicts = _newest_verdicts(runs)
     return [_listed(file, verdicts) for file in sorted(folder.glob("*.yaml"))]
 
 
-def _listed(file: Path, verdicts: dict[str, str]) -> Listed:
+def _listed(file: Path, verdicts: dict[str, str]) -> ListedScenario:
     try:
         scenario = Scenario.model_validate(read_document(file).values)
     except (HarnessError, ValidationError):
-        return Listed(file.stem, _NO_RUN, _NO_RUN, _NO_RUN, f"wrong: make check NAME={file.stem} says why")
-    return Listed(
+        return ListedScenario(file.stem, _NO_RUN, _NO_RUN, _NO_RUN, f"invalid: make check NAME={file.stem}")
+    return ListedScenario(
         name=file.stem,
         table=scenario.table.uri or scenario.table.name,
         versions=str(len(scenario.versions)),
@@ -49,16 +49,16 @@ def _listed(file: Path, verdicts: dict[str, str]) -> Listed:
 
 
 def _newest_verdicts(runs: Path) -> dict[str, str]:
-    """Scenario to the verdict of its newest run that came to one."""
+    """Return the verdict of the newest finished run of each scenario."""
     verdicts: dict[str, str] = {}
     for folder in reversed(list_runs(runs)):
-        # A run's name has the scenario's between its time and its random end.
+        # A run's name is its time, the scenario's name and a random suffix.
         scenario = folder.path.name.split("-", 2)[2].rpartition("-")[0]
         if scenario in verdicts or folder.is_probe:
             continue
         try:
             result = folder.read_result()
-        except NotThereError:  # Broken off, or of another version of the harness.
+        except NotThereError:  # Interrupted, or written by another version of the harness.
             continue
-        verdicts[scenario] = "broke" if result.failure else result.verdict.value
+        verdicts[scenario] = "error" if result.failure else result.verdict.value
     return verdicts

@@ -1,4 +1,4 @@
-"""How a table is cut into the three versions of a first scenario."""
+"""The split of a table into the three versions of a first scenario."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from harness.authoring.data_file import Data
 if TYPE_CHECKING:
     import pandas as pd
 
-ENOUGH = 30
-"""Rows of either class from which a version is worth training at: fewer prove nothing."""
+MIN_CLASS_ROWS = 30
+"""Minimum number of rows of each class in a trained version; fewer do not prove anything."""
 _NAMES = ("first", "second", "third")
 
 
 @dataclass(frozen=True)
 class Part:
-    """One version: which rows it adds, and how many the table then has."""
+    """One version: the rows it adds, and the number of rows that the table then has."""
 
     name: str
     where: str
-    """SQL condition; empty for all rows."""
+    """SQL condition on the added rows; empty for all rows."""
     rows: int
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The versions, and why they are cut so."""
+class VersionSplit:
+    """The versions and the reason for this split."""
 
     parts: tuple[Part, ...]
     reason: str
 
 
-def cut(data: Data, key: str, positive: pd.Series, labelled: pd.Series) -> Parts:
-    """Three versions by a date, or by a hash of the key; one, where three would be too small to train at."""
+def split_versions(data: Data, key: str, positive: pd.Series, labelled: pd.Series) -> VersionSplit:
+    """Split a table by a date or by a hash of the key; not at all if the parts would be too small."""
     for name in data.frame.columns:
         values = data.frame[name]
         if is_date(values) and not values.isna().any() and (days := _days(values)) is not None:
             found = _by_day(str(name), days)
             if found is not None and _is_enough(found, positive, labelled):
-                return _parts(found, f"by '{name}', as the table may have grown")
+                return _parts(found, f"split by '{name}', as the table may have grown")
     by_hash = list(_by_hash(data, key))
     if _is_enough(by_hash, positive, labelled):
-        reason = "by a hash of the key, as no date tells how the table grew"
+        reason = "split by a hash of the key, as no date column shows how the table has grown"
         return _parts(by_hash, reason)
-    return Parts((Part("all", "", len(data.frame)),), "one alone, as a third would be too small to train at")
+    return VersionSplit((Part("all", "", len(data.frame)),), "a third of the rows is too few to train on")
 
 
 def quoted(name: str) -> str:
-    """A column as SQL takes it."""
+    """Return a column name as SQL, quoted if necessary."""
     is_plain = name.isidentifier() and name.isascii()
     return name if is_plain else "`" + name.replace("`", "``") + "`"
 
@@ -87,16 +87,16 @@ def _by_hash(data: Data, key: str) -> Iterator[tuple[str, pd.Series]]:
 
 
 def _is_enough(parts: list[tuple[str, pd.Series]], positive: pd.Series, labelled: pd.Series) -> bool:
-    """Whether the first version has enough rows of either class, and each later one brings some."""
+    """Return whether the first version has enough rows of each class and every later one adds rows."""
     first = parts[0][1]
     smaller = min((first & labelled & positive).sum(), (first & labelled & ~positive).sum())
-    return bool(smaller >= ENOUGH and all(chosen.any() for _where, chosen in parts))
+    return bool(smaller >= MIN_CLASS_ROWS and all(chosen.any() for _where, chosen in parts))
 
 
-def _parts(parts: list[tuple[str, pd.Series]], reason: str) -> Parts:
+def _parts(parts: list[tuple[str, pd.Series]], reason: str) -> VersionSplit:
     rows = 0
-    made = []
+    found = []
     for name, (where, chosen) in zip(_NAMES, parts, strict=True):
         rows += int(chosen.sum())
-        made.append(Part(name, where, rows))
-    return Parts(tuple(made), reason)
+        found.append(Part(name, where, rows))
+    return VersionSplit(tuple(found), reason)

@@ -81,9 +81,9 @@ def open_console() -> Console:
 def report_error(error: HarnessError) -> None:
     """Write an error to standard error and, in a GitHub workflow, as an annotation."""
     sys.stderr.write(f"{error}\n")
-    from harness.report.github import error_lines, is_there
+    from harness.report.github import error_lines, is_github_workflow
 
-    if is_there():
+    if is_github_workflow():
         sys.stderr.writelines(f"{line}\n" for line in error_lines(error))
 
 

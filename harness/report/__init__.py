@@ -1,4 +1,4 @@
-"""How a run is shown: in the terminal, as a page, in a pull request, and to a CI server."""
+"""Reports of a run: in the terminal, as a page, in a pull request and for a CI server."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ PARITY = "parity.json"
 
 
 def write_reports(plan: Plan, result: Result, folder: Path, parity: Parity | None = None) -> None:
-    """Write the page, the pull request's comment and the CI server's results into a folder.
+    """Write the HTML page, the Markdown comment and the JUnit results of a run into a folder.
 
     Args:
-        plan: The run.
-        result: What came out of it.
-        folder: The run's own.
-        parity: The run as ``b``, held against another one; written too, with every value.
+        plan: The run's plan.
+        result: The run's result.
+        folder: The run's folder.
+        parity: The comparison of another run (``a``) with this one (``b``); also written, with every value.
 
     Raises:
         NotThereError: The folder can't be written.

@@ -1,4 +1,4 @@
-"""Two runs side by side, as rows: what each was made from, what it measured, and how the two differ."""
+"""The page that shows two runs side by side: their inputs, measurements and differences."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from harness.views.run_info import facts
 
 @dataclass(frozen=True)
 class Run:
-    """One of the two."""
+    """One of the two compared runs."""
 
     result: Result
     plan: Plan | None = None
-    """None where only the result is at hand."""
+    """``None`` if only the result is available."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One thing in both runs; empty where a run has none of it."""
+    """One value in both runs; empty if a run lacks it."""
 
     name: str
     a: str
@@ -43,7 +43,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class BoundPair:
-    """One bound in both runs; none where a run does not have it."""
+    """One bound in both runs; ``None`` if a run lacks it."""
 
     version: str
     column: str
@@ -51,44 +51,44 @@ class BoundPair:
     b: BoundRow | None
 
     @property
-    def turned(self) -> bool:
-        """Whether the two runs come to different outcomes."""
+    def has_turned(self) -> bool:
+        """Whether the bound has different outcomes in the two runs."""
         return self.a is None or self.b is None or self.a.verdict is not self.b.verdict
 
 
 Group = tuple[str, tuple[Pair, ...]]
-"""The pairs of one version, which comes first."""
+"""The name of a version and its pairs."""
 
 
 def fact_pairs(a: Run, b: Run) -> tuple[Pair, ...]:
-    """What the runs were made from and where, those that differ first."""
+    """Return the inputs and locations of both runs, different ones first."""
     found = _matched(_facts(a), _facts(b))
     settings = _matched(_settings(a), _settings(b))
     return _differing_first((*found, *(pair for pair in settings if pair.differs)))
 
 
 def bound_pairs(a: Result, b: Result) -> tuple[BoundPair, ...]:
-    """Every bound of either run, those that turned first; bounds of one kind by their order."""
+    """Return every bound of either run, those with different outcomes first."""
     left, right = _numbered(a), _numbered(b)
     pairs = [
         BoundPair(version, column, left.get((version, column, at)), right.get((version, column, at)))
         for version, column, at in dict.fromkeys([*left, *right])
     ]
-    return tuple(sorted(pairs, key=lambda pair: not pair.turned))
+    return tuple(sorted(pairs, key=lambda pair: not pair.has_turned))
 
 
 def data_groups(a: Result, b: Result) -> tuple[Group, ...]:
-    """The data of every version that either run has."""
+    """Return the data of every version of either run."""
     return _groups(a, b, _data)
 
 
 def metric_groups(a: Result, b: Result) -> tuple[Group, ...]:
-    """Every metric of every version, those that differ first."""
+    """Return every metric of every version, different ones first."""
     return _groups(a, b, _metrics)
 
 
 def weight_groups(a: Result, b: Result) -> tuple[Group, ...]:
-    """The explanation weights of every version, the largest difference first."""
+    """Return the explanation weights of every version, the largest difference first."""
     return _groups(a, b, _weights)
 
 
@@ -98,8 +98,8 @@ def _groups(
     pairs: Callable[[VersionResult | None, VersionResult | None], tuple[Pair, ...]],
 ) -> tuple[Group, ...]:
     left, right = ({version.name: version for version in result.versions} for result in (a, b))
-    made = ((name, pairs(left.get(name), right.get(name))) for name in dict.fromkeys([*left, *right]))
-    return tuple((name, found) for name, found in made if found)
+    groups = ((name, pairs(left.get(name), right.get(name))) for name in dict.fromkeys([*left, *right]))
+    return tuple((name, found) for name, found in groups if found)
 
 
 def _data(a: VersionResult | None, b: VersionResult | None) -> tuple[Pair, ...]:
@@ -152,9 +152,9 @@ def _weight(value: Measured) -> tuple[Measured, str]:
 
 
 def _numbers(name: str, a: tuple[Measured, str], b: tuple[Measured, str]) -> Pair:
-    (left, told_left), (right, told_right) = a, b
+    (left, left_text), (right, right_text) = a, b
     difference = "" if left is None or right is None else formatting.signed(right - left)
-    return Pair(name, told_left, told_right, difference, differs=left != right or told_left != told_right)
+    return Pair(name, left_text, right_text, difference, differs=left != right or left_text != right_text)
 
 
 def _matched(a: Mapping[str, str], b: Mapping[str, str]) -> list[Pair]:
@@ -186,7 +186,7 @@ def _settings(run: Run) -> dict[str, str]:
 
 
 def _numbered(result: Result) -> dict[tuple[str, str, int], BoundRow]:
-    """Bounds by version, column and their number among those of the same."""
+    """Return the bounds by version, column and index within that column."""
     found: dict[tuple[str, str, int], BoundRow] = {}
     for row in bound_rows(result.versions):
         at = sum(key[:2] == (row.version, row.column) for key in found)
@@ -198,12 +198,12 @@ _WORDS = {Verdict.PASS: "SAME", Verdict.FAIL: "DIFFERENT", Verdict.NOT_PROVEN: "
 
 
 def render_comparison(a: Run, b: Run, parity: Parity) -> str:
-    """The page; names and messages are escaped wherever they stand.
+    """Render the page, with all names and messages escaped.
 
     Args:
-        a: One run.
-        b: The other one, which differences are counted towards.
-        parity: Both held against each other.
+        a: The first run.
+        b: The second run; differences are ``b - a``.
+        parity: The comparison of both.
     """
     bounds = bound_pairs(a.result, b.result)
     sides = parity_table.sides(parity)
@@ -212,7 +212,7 @@ def render_comparison(a: Run, b: Run, parity: Parity) -> str:
         "written_by": plans[0].harness_version if plans else "",
         "word": _WORDS[parity.verdict],
         "runs": (a.result, b.result),
-        "turned": sum(pair.turned for pair in bounds),
+        "turned": sum(pair.has_turned for pair in bounds),
         "facts": fact_pairs(a, b),
         "bounds": bounds,
         "plots": _plots(a, b, (sides[0].name, sides[1].name)),
@@ -228,16 +228,16 @@ def render_comparison(a: Run, b: Run, parity: Parity) -> str:
 
 
 def _plots(a: Run, b: Run, names: tuple[str, str]) -> list[tuple[str, Markup]]:
-    """The metrics that either run bounds, each run in a colour of its own."""
+    """Plot the metrics that either run bounds, one colour per run."""
     left, right = ({each.metric: each for each in metric_panels(run.result)} for run in (a, b))
     empty = MetricPanel("", "", ())
     drawn = []
     for metric in dict.fromkeys([*left, *right]):
         both = (left.get(metric, empty), right.get(metric, empty))
-        told = "; ".join(
+        values = "; ".join(
             f"{name}: {', '.join(f'{each.version} {formatting.number(each.value)}' for each in panel.points)}"
             for name, panel in zip(names, both, strict=True)
         )
-        svg = pair_svg(both, f"{metric} in both runs. {told}.")
-        drawn.append((metric, Markup(svg)))  # noqa: S704 - ours, and its text is escaped by who drew it.
+        svg = pair_svg(both, f"{metric} in both runs. {values}.")
+        drawn.append((metric, Markup(svg)))  # noqa: S704 - drawn by us, with its text escaped.
     return drawn

@@ -32,8 +32,8 @@ _LARGEST_SUMMARY_BYTES = 1024 * 1024
 """The most that GitHub accepts from one step."""
 
 
-def is_there() -> bool:
-    """Whether this process runs in a workflow."""
+def is_github_workflow() -> bool:
+    """Return whether this process runs in a GitHub workflow."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
@@ -49,12 +49,12 @@ def announce(
         folder: Its folder.
         parity: The comparison with another run, with this one as ``b``.
     """
-    if not is_there() or console.quiet:
+    if not is_github_workflow() or console.quiet:
         return
     for line in verdict_lines(plan, result, parity):
         write_line(console, Text(line))
-    if trouble := add_summary(folder):
-        write_line(console, Text(trouble))
+    if problem := add_summary(folder):
+        write_line(console, Text(problem))
 
 
 def error_lines(error: HarnessError) -> Iterator[str]:
@@ -108,13 +108,13 @@ def add_summary(folder: Path) -> str | None:
     file = Path(summary)
     try:
         text = (folder / MARKDOWN).read_text(encoding="utf-8") + "\n"
-        there = file.stat().st_size if file.exists() else 0
-        if there + len(text.encode()) > _LARGEST_SUMMARY_BYTES:
-            return f"The report is not in the job's summary, which has no room for it: {folder / MARKDOWN}."
-        with file.open("a", encoding="utf-8") as opened:
-            opened.write(text)
+        size = file.stat().st_size if file.exists() else 0
+        if size + len(text.encode()) > _LARGEST_SUMMARY_BYTES:
+            return f"The job summary has no room for the report: {folder / MARKDOWN}."
+        with file.open("a", encoding="utf-8") as stream:
+            stream.write(text)
     except OSError as error:
-        return f"The report is not in the job's summary: {summary}: {error.strerror}."
+        return f"Can't add the report to the job summary {summary}: {error.strerror}."
     return None
 
 

@@ -1,4 +1,4 @@
-"""The report as one page that opens anywhere: no network, no script, light and dark, screen and paper."""
+"""The report as one self-contained HTML page, without network access or scripts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.report import parity_table
 from harness.results import Result, Verdict
 from harness.storage.paths import without_password
 from harness.views import bound_table, drift, formatting, plot_data, tables
-from harness.views.lineage_diagram import lineage_svg, ways
+from harness.views.lineage_diagram import lineage_rows, lineage_svg
 from harness.views.plots import (
     calibration_svg,
     distribution_svg,
@@ -27,26 +27,26 @@ from harness.views.plots import (
 from harness.views.run_info import facts, missing_versions
 
 _COLUMNS_PER_TABLE = 6
-"""What a printed page holds."""
-_JOINTS = re.compile(r"(?<=[_/.,:-])(?=.)")
+"""Number of columns that fit on a printed page."""
+_BREAK_POINTS = re.compile(r"(?<=[_/.,:-])(?=.)")
 
 
 def render_html(plan: Plan, result: Result, parity: Parity | None = None) -> str:
-    """The whole report; names and messages are escaped wherever they stand."""
+    """Render the whole report, with all names and messages escaped."""
     return environment().get_template("report.html.j2").render(_context(plan, result, parity))
 
 
 def environment() -> Environment:
-    """What fills in the pages: whatever is put into them is escaped."""
-    made = Environment(
+    """Return the template environment of the pages, which escapes every value."""
+    pages = Environment(
         loader=PackageLoader("harness.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(_filters())
-    return made
+    pages.filters.update(_filters())
+    return pages
 
 
 def _filters() -> dict[str, Callable[..., object]]:
@@ -64,8 +64,8 @@ def _filters() -> dict[str, Callable[..., object]]:
 
 
 def breakable(text: str) -> Markup:
-    """Text that may break after the signs that join words, so that long names fit a phone."""
-    return Markup("<wbr>").join(re.split(_JOINTS, text))
+    """Allow line breaks after punctuation, so that long names fit narrow screens."""
+    return Markup("<wbr>").join(re.split(_BREAK_POINTS, text))
 
 
 def _context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def _context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any
             (panel, _drawn(distribution_svg(panel))) for panel in drift.distribution_panels(result)
         ],
         "features_left_out": max(0, len(tables.ranked_features(result)) - plot_data.MAX_FEATURES),
-        "lineage": _drawn(lineage_svg(ways(plan, result))),
+        "lineage": _drawn(lineage_svg(lineage_rows(plan, result))),
         "facts": facts(plan, result),
         "parity": parity,
         **(parity_context(parity) if parity else {}),
@@ -100,7 +100,7 @@ def _context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any
 
 
 def parity_context(parity: Parity) -> dict[str, Any]:
-    """What the part of a page on two runs needs."""
+    """Return the template variables of the parity section."""
     found = parity_table.difference_rows(parity)
     return {
         "sides": parity_table.sides(parity),
@@ -113,7 +113,7 @@ def parity_context(parity: Parity) -> dict[str, Any]:
 
 
 def _tables(result: Result) -> dict[str, tuple[tables.Table, ...]]:
-    """Each table in parts that fit a page; no parts where there is nothing to show."""
+    """Return each table in parts that fit a page; an empty table has no parts."""
     whole = {
         "data": drift.data_table(result),
         "drift": drift.drift_table(result),
@@ -127,7 +127,7 @@ def _tables(result: Result) -> dict[str, tuple[tables.Table, ...]]:
 
 
 def _matrix(found: tuple[bound_table.BoundRow, ...]) -> dict[str, dict[str, list[bound_table.BoundRow]]]:
-    """Version, then column, to the bounds there."""
+    """Group the bounds by version and column."""
     matrix: dict[str, dict[str, list[bound_table.BoundRow]]] = {}
     for row in found:
         matrix.setdefault(row.version, {}).setdefault(row.column, []).append(row)
@@ -135,12 +135,12 @@ def _matrix(found: tuple[bound_table.BoundRow, ...]) -> dict[str, dict[str, list
 
 
 def _columns(found: tuple[bound_table.BoundRow, ...]) -> tuple[str, ...]:
-    """In the order of the metrics' first bounds, a metric's change beside the metric."""
+    """Return the columns by the order of the metrics' first bounds, each change next to its metric."""
     metrics = list(dict.fromkeys(row.metric for row in found))
     columns = {row.column: (metrics.index(row.metric), row.since is not None) for row in found}
     return tuple(sorted(columns, key=columns.__getitem__))
 
 
 def _drawn(svg: str) -> Markup:
-    """Ours, and its text alternative escaped by the one who drew it."""
+    """Mark a drawing as safe: it is drawn by us, with its text escaped."""
     return Markup(svg)  # noqa: S704

@@ -1,6 +1,6 @@
-"""The verdict as JUnit XML: a suite per version, a case per bound, an error where the job broke.
+"""The verdict as JUnit XML: a suite per version, a case per bound, an error if the job failed.
 
-A run that was compared with another one has a suite for that, with a case per version and kind of value.
+A comparison with another run is a suite of its own, with a case per version and kind of value.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from harness.views.formatting import printable
 
 
 def render_junit(result: Result, parity: Parity | None = None) -> str:
-    """What CI servers read: a failed or unproven bound is a failure, the job's own failure an error."""
+    """Render the results for CI servers: a failed or unproven bound is a failure, a failed job an error."""
     suites = [_suite(version, result) for version in result.versions]
     if result.failure is not None:
-        suites.append(_broken_suite(result.failure, result))
+        suites.append(_error_suite(result.failure, result))
     if parity is not None:
         suites.append(_parity_suite(parity, result))
     root = ET.Element("testsuites", name=printable(result.scenario), time=_time(result.duration_s))
@@ -73,7 +73,7 @@ _PLURALS = {
 
 
 def _parity_case(suite: str, which: str, values: list[Difference], parity: Parity) -> ET.Element:
-    """The values of one kind at one version; as bad as the worst of them."""
+    """Return the case of one kind of values at one version, with the verdict of the worst value."""
     values = sorted(values, key=lambda each: VERDICTS_WORST_FIRST.index(each.verdict))
     wrong = [difference_row(each) for each in values if each.verdict is not Verdict.PASS]
     sentences = tuple(row.sentence(sides(parity)) for row in wrong)
@@ -81,7 +81,7 @@ def _parity_case(suite: str, which: str, values: list[Difference], parity: Parit
 
 
 def _judged_case(suite: str, name: str, verdict: Verdict, sentences: tuple[str, ...]) -> ET.Element:
-    """A case that fails with what is not as it should be, the first of it as its message."""
+    """Return a case that fails if there are sentences; the first one becomes its message."""
     case = ET.Element("testcase", classname=suite, name=printable(name), time="0")
     if sentences:
         failure = ET.SubElement(case, "failure", type=verdict.value, message=printable(sentences[0]))
@@ -89,7 +89,7 @@ def _judged_case(suite: str, name: str, verdict: Verdict, sentences: tuple[str, 
     return case
 
 
-def _broken_suite(failure: Failure, result: Result) -> ET.Element:
+def _error_suite(failure: Failure, result: Result) -> ET.Element:
     name = printable(f"{result.scenario}.run")
     suite = _empty_suite(name, result, result.duration_s)
     case = ET.SubElement(suite, "testcase", classname=name, name="the run is completed", time="0")

@@ -1,4 +1,4 @@
-"""The verdict for a pull request's comment: what failed first, the rest folded away."""
+"""The report as Markdown for pull requests: failures first, details collapsed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from collections.abc import Iterable, Sequence
 
 from harness.parity.compare import Library, Parity
 from harness.plan import Plan
-from harness.report.parity_table import DifferenceRow, agreement, difference_rows, differing, sides, tally
+from harness.report.parity_table import (
+    DifferenceRow,
+    agreement,
+    difference_rows,
+    differing_libraries,
+    sides,
+    tally,
+)
 from harness.results import Measured, Result, VersionResult, short_fingerprint
 from harness.storage.paths import without_password
 from harness.views import formatting, tables
@@ -16,14 +23,14 @@ from harness.views.run_info import facts, missing_versions
 
 _SIGNS = {"pass": "✅", "fail": "❌", "not-proven": "❔", "stopped": "🛑"}
 _COLUMNS = 6
-"""Versions beside each other; the latest are shown."""
+"""Number of versions shown side by side; if there are more, the latest ones."""
 _FEATURES = 12
 _DIFFERENCES = 20
-"""To another run; the worst are shown."""
+"""Number of differences from another run that are shown, worst first."""
 
 
 def render_markdown(plan: Plan, result: Result, parity: Parity | None = None) -> str:
-    """GitHub's Markdown; names stand as code, and nothing in a message can end a cell or mention anyone."""
+    """Render GitHub's Markdown. Names are code; no message can break a table or mention a user."""
     parts = (
         *_verdict(plan, result, parity),
         *_bounds(result),
@@ -40,18 +47,18 @@ def render_markdown(plan: Plan, result: Result, parity: Parity | None = None) ->
 
 
 def prose(text: str) -> str:
-    """Text that means nothing to Markdown or HTML, on one line."""
+    """Escape text for Markdown and HTML, on one line."""
     escaped = re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", " ".join(formatting.printable(text).split()))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
 
 
 def code(text: str) -> str:
-    """Text as code, also inside a table and with backticks of its own."""
+    """Format text as code, even in tables and if it contains backticks."""
     flat = " ".join(formatting.printable(text).split()).replace("|", "\\|")
     longest = max((len(run) for run in re.findall("`+", flat)), default=0)
     fence = "`" * (longest + 1)
-    room = " " if longest else ""
-    return f"{fence}{room}{flat}{room}{fence}" if flat else ""
+    padding = " " if longest else ""
+    return f"{fence}{padding}{flat}{padding}{fence}" if flat else ""
 
 
 def _verdict(plan: Plan, result: Result, parity: Parity | None) -> Iterable[str]:
@@ -77,26 +84,26 @@ def _bounds(result: Result) -> Iterable[str]:
 def _bound_cells(row: BoundRow) -> Sequence[str]:
     verdict = row.told + (f": {prose(row.reason)}" if row.reason else "")
     name = code(row.metric) if row.since is None else f"{code(row.metric)}, change"
-    value = row.value if row.distance else prose(row.value)  # There is no distance to a text.
+    value = row.value if row.distance else prose(row.value)  # Texts have no distance.
     return verdict, code(row.version), name, value, code(row.bound), row.distance
 
 
 def _parity(parity: Parity) -> Iterable[str]:
     yield "### Parity"
-    told = f"{formatting.mark(parity.verdict)} {prose(agreement(parity))}"
+    summary = f"{formatting.mark(parity.verdict)} {prose(agreement(parity))}"
     if parity.reason:
-        yield told
+        yield summary
         return
     a, b = sides(parity)
-    runs = " against ".join(f"{code(side.run or '')} on {prose(side.target or '')}" for side in (a, b))
-    yield f"{told} {tally(parity)} {runs}."
+    runs = " and ".join(f"{code(side.run or '')} on {prose(side.target or '')}" for side in (a, b))
+    yield f"{summary} {tally(parity)} Compared: {runs}."
     rows = difference_rows(parity)
     if rows:
         yield _differences(rows[:_DIFFERENCES], a.name, b.name)
     if len(rows) > _DIFFERENCES:
-        yield f"{formatting.count(len(rows) - _DIFFERENCES, 'smaller difference')} left out."
-    if libraries := [_library_cells(library) for library in differing(parity.libraries)]:
-        yield _table(("library that differs", a.name, b.name), libraries)
+        yield f"{formatting.count(len(rows) - _DIFFERENCES, 'smaller difference')} omitted."
+    if libraries := [_library_cells(library) for library in differing_libraries(parity.libraries)]:
+        yield _table(("library with different versions", a.name, b.name), libraries)
     yield from _folded("Not proven by a local run", "\n".join(f"- {prose(gap)}" for gap in parity.gaps))
 
 
@@ -133,7 +140,7 @@ def _weight_note(features: int, versions: int) -> str:
     if versions > _COLUMNS:
         note += f" The last {_COLUMNS} of {versions} versions are shown."
     if features > _FEATURES:
-        note += f" {formatting.count(features - _FEATURES, 'less important feature')} left out."
+        note += f" {formatting.count(features - _FEATURES, 'less important feature')} omitted."
     return note
 
 
@@ -141,8 +148,8 @@ def _weight_cells(feature: str, shown: Sequence[VersionResult], result: Result) 
     found = [version.explanations.get(feature) for version in shown]
     weights = [None if weight is None else weight.mean_per_sd for weight in found]
     cells = [formatting.ABSENT if weight is None else formatting.signed(weight) for weight in weights]
-    turned = " (changes sign)" if tables.changes_sign(tables.weights_of(feature, result)) else ""
-    return code(feature), *cells, _last_change(weights) + turned
+    sign_note = " (changes sign)" if tables.changes_sign(tables.weights_of(feature, result)) else ""
+    return code(feature), *cells, _last_change(weights) + sign_note
 
 
 def _last_change(weights: Sequence[Measured]) -> str:
@@ -161,9 +168,9 @@ def _lineage(result: Result) -> Iterable[str]:
 def _lineage_cells(version: VersionResult) -> Sequence[str]:
     bundle = code(without_password(version.bundle)) if version.bundle else "not published"
     fingerprint = code(short_fingerprint(version.fingerprint))
-    place = (code(version.name), str(version.version), formatting.number(version.rows))
+    identity = (code(version.name), str(version.version), formatting.number(version.rows))
     run = code(version.run_id or "") or prose(formatting.step_words(version))
-    return *place, fingerprint, prose(formatting.commit_words(version)), run, bundle
+    return *identity, fingerprint, prose(formatting.commit_words(version)), run, bundle
 
 
 def _version_table(table: tables.Table) -> str:
@@ -172,8 +179,8 @@ def _version_table(table: tables.Table) -> str:
     latest = table.part(slice(-_COLUMNS, None))
     header = (table.corner, *map(code, latest.columns))
     lines = [(code(line.label), *map(_cell, line.cells)) for line in latest.lines]
-    left_out = len(table.columns) - len(latest.columns)
-    note = f"\n\n{formatting.count(left_out, 'earlier column')} left out." if left_out else ""
+    omitted = len(table.columns) - len(latest.columns)
+    note = f"\n\n{formatting.count(omitted, 'earlier column')} omitted." if omitted else ""
     return _table(header, lines, numbers=range(1, len(header))) + note
 
 
@@ -188,7 +195,7 @@ def _run(plan: Plan, result: Result) -> str:
         for one in plan.settings
     ]
     libraries = [(code(name), code(version)) for name, version in result.libraries.items()]
-    return _table(("what", "value"), [*known, *settings, *libraries])
+    return _table(("fact", "value"), [*known, *settings, *libraries])
 
 
 def _folded(summary: str, body: str) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Two runs compared, as rows and sentences: derived once, shown by every kind of report."""
+"""The comparison of two runs as rows and sentences, shared by every kind of report."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Side:
     """One of the two runs."""
 
     name: str
-    """Its target, or a letter where both ran on the same."""
+    """Its target, or a letter if both runs have the same target."""
     run: str | None
-    """None where there is no run."""
+    """``None`` if there is no run to compare with."""
     target: str | None
 
 
 @dataclass(frozen=True)
 class DifferenceRow:
-    """One value that is not the very same in both runs, ready to be shown."""
+    """One value that is not identical in both runs, formatted for reports."""
 
     version: str
     kind: str
@@ -41,25 +41,25 @@ class DifferenceRow:
     verdict: Verdict
 
     def sentence(self, sides: tuple[Side, Side]) -> str:
-        """What the two runs say, and what was asked for."""
+        """Return the two values and the tolerance as a sentence."""
         a, b = sides
         found = f"{self.version}: {self.kind} {self.name} is {self.a} ({a.name}) and {self.b} ({b.name})"
         if self.verdict is Verdict.NOT_PROVEN:
-            return f"{found}; that can't be compared"
+            return f"{found}; these values can't be compared"
         if not self.difference:
-            return f"{found}; it should be the very same"
+            return f"{found}; they must be identical"
         return f"{found}; they differ by {self.difference}, and the tolerance is {self.tolerance}"
 
 
 def sides(parity: Parity) -> tuple[Side, Side]:
-    """The two runs, told apart by their targets where these differ."""
+    """Return the two runs, named by their targets if these differ."""
     target_a, target_b = parity.targets
     names = ("a", "b") if target_a == target_b else (target_a or formatting.ABSENT, target_b)
     return Side(names[0], parity.run_a, target_a), Side(names[1], parity.run_b, target_b)
 
 
 def agreement(parity: Parity) -> str:
-    """The verdict as a sentence."""
+    """Return the verdict as a sentence."""
     if parity.reason:
         return f"Nothing was compared. {parity.reason}"
     return {
@@ -70,24 +70,26 @@ def agreement(parity: Parity) -> str:
 
 
 def tally(parity: Parity) -> str:
-    """How many values are the very same, and how many are not."""
-    told = len(_told(parity))
-    return f"{formatting.count(len(parity.differences) - told, 'value')} the very same, {told} not."
+    """Return how many values are identical and how many are not, as a sentence."""
+    different = len(_reported(parity))
+    return (
+        f"{formatting.count(len(parity.differences) - different, 'value')} identical, {different} different."
+    )
 
 
 def tolerances(parity: Parity) -> str:
-    """What the numbers were held to."""
-    asked = ((name, f"{value:g}") for name, value in parity.tolerances)
-    return f"Relative tolerances: {', '.join(f'{name} {value}' for name, value in asked)}; data exact."
+    """Return the tolerances as a sentence."""
+    listed = ", ".join(f"{name} {value:g}" for name, value in parity.tolerances)
+    return f"Relative tolerances: {listed}; data must be identical."
 
 
 def difference_rows(parity: Parity) -> tuple[DifferenceRow, ...]:
-    """Every value that differs at all: what disagrees, what could not be compared, the rest; widest first."""
-    return tuple(map(difference_row, sorted(_told(parity), key=_worst_first)))
+    """Return every value that differs, worst first: disagreeing, not comparable, within the tolerance."""
+    return tuple(map(difference_row, sorted(_reported(parity), key=_worst_first)))
 
 
 def difference_row(each: Difference) -> DifferenceRow:
-    """One value of both runs, in words."""
+    """Return one value of both runs, formatted for reports."""
     return DifferenceRow(
         version=each.version,
         kind=each.kind,
@@ -100,18 +102,18 @@ def difference_row(each: Difference) -> DifferenceRow:
     )
 
 
-def differing(libraries: Iterable[Library]) -> tuple[Library, ...]:
-    """Those that the two runs did not have in the same version."""
+def differing_libraries(libraries: Iterable[Library]) -> tuple[Library, ...]:
+    """Return the libraries whose versions differ between the two runs."""
     return tuple(library for library in libraries if library.differs)
 
 
 def _worst_first(each: Difference) -> tuple[int, float]:
-    known = each.difference is not None and each.tolerance > 0
-    off = (each.difference or 0.0) / each.tolerance if known else math.inf
-    return VERDICTS_WORST_FIRST.index(each.verdict), -off
+    is_relative = each.difference is not None and each.tolerance > 0
+    excess = (each.difference or 0.0) / each.tolerance if is_relative else math.inf
+    return VERDICTS_WORST_FIRST.index(each.verdict), -excess
 
 
-def _told(parity: Parity) -> list[Difference]:
+def _reported(parity: Parity) -> list[Difference]:
     return [each for each in parity.differences if each.difference or each.verdict is not Verdict.PASS]
 
 
@@ -122,10 +124,10 @@ def _shown(value: Measured | str, other: Measured | str) -> str:
 
 
 def _cut(text: str, other: str) -> str:
-    """A long text, from the first item of its list on that the other text does not have there."""
+    """Shorten a long text, starting at the first list item in which it differs from the other text."""
     items = text.split(", ")
-    alike = sum(
+    equal = sum(
         1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(items, other.split(", "), strict=False))
     )
-    shown = ", ".join(items[min(alike, len(items) - 1) :])
-    return ("…" if alike else "") + (shown if len(shown) <= _LONG else f"{shown[:_LONG]}…")
+    shown = ", ".join(items[min(equal, len(items) - 1) :])
+    return ("…" if equal else "") + (shown if len(shown) <= _LONG else f"{shown[:_LONG]}…")

@@ -1,4 +1,4 @@
-"""What the versions did to the data: rows in and out, nulls, and how far each feature has moved."""
+"""How the versions change the data: rows added and removed, nulls, and the drift of each feature."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from harness.views import formatting
 from harness.views.tables import Cell, Line, Table
 
 MAX_DRAWN = 12
-"""Features whose distributions are drawn; the drift of all is in the table."""
+"""Number of features whose distributions are drawn; the table has the drift of all."""
 _LARGE_DRIFT = 0.25
-"""By convention a population stability index above it is a large shift, and one below 0.1 is none."""
+"""By convention, a population stability index above it is a large shift, and one below 0.1 no shift."""
 
 
 @dataclass(frozen=True)
 class DistributionPanel:
-    """A feature's values at the first version that has it, and at the latest one."""
+    """The distribution of a feature at the first version that has it and at the latest one."""
 
     feature: str
     bins: tuple[str, ...]
-    """Where each bin starts, or the value that it holds."""
+    """The lower limit of each bin, or its value."""
     names: tuple[str, str]
     shares: tuple[tuple[float, ...], tuple[float, ...]]
-    """Of the rows that have a value, per bin; in the order of ``names``."""
+    """Shares of the rows with a value by bin, in the order of ``names``."""
     drift: float
 
     @property
     def alternative(self) -> str:
-        """What the plot shows, in words."""
-        told = "; ".join(
+        """The text alternative of the plot."""
+        shares = "; ".join(
             f"{start} {100 * before:.0f} % to {100 * after:.0f} %"
             for start, before, after in zip(self.bins, *self.shares, strict=True)
         )
-        return f"Distribution of {self.feature}, {self.names[0]} against {self.names[1]}, per bin: {told}."
+        return f"Distribution of {self.feature}, {self.names[0]} and {self.names[1]}, per bin: {shares}."
 
 
 def stability_index(first: tuple[Bin, ...], later: tuple[Bin, ...]) -> Measured:
-    """The population stability index of two distributions over the same bins.
+    """Return the population stability index of two distributions over the same bins.
 
     It is the sum of ``(p - q) * ln(p / q)`` over the bins, where ``q`` and ``p`` are the bin's shares of the
-    first and of the later version's rows; each bin counts half a row more, so that an empty one has a
-    logarithm. 0 for equal shares; none where a version has no row with a value.
+    first and of the later version's rows. Half a row is added to each bin, so that empty bins have a
+    logarithm. The index is 0 for equal shares and ``None`` if a version has no row with a value.
     """
     if not _total(first) or not _total(later):
         return None
@@ -51,16 +51,16 @@ def stability_index(first: tuple[Bin, ...], later: tuple[Bin, ...]) -> Measured:
 
 
 def data_table(result: Result) -> Table:
-    """Rows in and out, keys, columns and nulls of each version; false where there is no version."""
+    """Return the changes of rows, keys, columns and nulls at each version; empty if there is none."""
     before = (None, *result.versions)
     pairs = tuple(zip(before, result.versions, strict=False))
     lines = [
         Line("rows", tuple(Cell(formatting.number(version.rows)) for _, version in pairs)),
-        Line("rows in", _changed(result, "added"), "keys that the version before lacks"),
-        Line("rows out", _changed(result, "removed"), "keys that only the version before has"),
-        Line("rows changed", _changed(result, "changed"), "same key, other values"),
-        Line("columns in", tuple(_columns(before, version) for before, version in pairs)),
-        Line("columns out", tuple(_columns(version, before) for before, version in pairs)),
+        Line("rows added", _changed(result, "added"), "keys that the previous version lacks"),
+        Line("rows removed", _changed(result, "removed"), "keys that only the previous version has"),
+        Line("rows changed", _changed(result, "changed"), "same key, different values"),
+        Line("columns added", tuple(_columns(before, version) for before, version in pairs)),
+        Line("columns removed", tuple(_columns(version, before) for before, version in pairs)),
     ]
     lines += _doubtful_keys(result)
     with_nulls = dict.fromkeys(
@@ -71,15 +71,15 @@ def data_table(result: Result) -> Table:
 
 
 def drift_table(result: Result) -> Table:
-    """How far each feature has moved since the first version that has it, the farthest first."""
+    """Return each feature's drift since the first version that has it, the largest first."""
     indexes = {feature: _indexes(feature, result) for feature in _features(result)}
-    ranked = sorted(indexes, key=lambda name: -_farthest(indexes[name]))
+    ranked = sorted(indexes, key=lambda name: -_largest(indexes[name]))
     lines = tuple(Line(name, tuple(_drift_cell(index) for index in indexes[name])) for name in ranked)
     return Table("feature", tuple(version.name for version in result.versions), lines)
 
 
 def distribution_panels(result: Result) -> tuple[DistributionPanel, ...]:
-    """One for each of the features that have moved most between their first and latest version."""
+    """Return a panel for each of the features with the largest drift between first and latest version."""
     panels = [panel for name in _features(result) if (panel := _panel(name, result)) is not None]
     return tuple(sorted(panels, key=lambda panel: -panel.drift)[:MAX_DRAWN])
 
@@ -90,11 +90,11 @@ def _changed(result: Result, kind: str) -> tuple[Cell, ...]:
 
 
 def _columns(one: VersionResult | None, other: VersionResult | None) -> Cell:
-    """The columns that the other version has and the one lacks."""
+    """Count the columns that the other version has and the one lacks."""
     if one is None or other is None:
         return Cell(formatting.ABSENT)
-    more = [name for name in other.data_schema if name not in one.data_schema]
-    return Cell(str(len(more)), note=", ".join(more))
+    extra = [name for name in other.data_schema if name not in one.data_schema]
+    return Cell(str(len(extra)), note=", ".join(extra))
 
 
 def _doubtful_keys(result: Result) -> list[Line]:
@@ -119,7 +119,7 @@ def _features(result: Result) -> list[str]:
 
 
 def _indexes(feature: str, result: Result) -> list[Measured]:
-    """At each version; none at those before it is there, and at the one that it is first there."""
+    """Return the index at each version; ``None`` up to the first version that has the feature."""
     found = [version.distributions.get(feature) for version in result.versions]
     first = next(at for at, bins in enumerate(found) if bins is not None)
     origin = found[first]
@@ -129,7 +129,7 @@ def _indexes(feature: str, result: Result) -> list[Measured]:
     ]
 
 
-def _farthest(indexes: list[Measured]) -> float:
+def _largest(indexes: list[Measured]) -> float:
     return max((index for index in indexes if index is not None), default=0.0)
 
 
@@ -166,6 +166,6 @@ def _total(bins: tuple[Bin, ...]) -> int:
     return sum(each.rows for each in bins)
 
 
-def _shares(bins: tuple[Bin, ...], more: float = 0.0) -> tuple[float, ...]:
-    total = _total(bins) + more * len(bins)
-    return tuple((each.rows + more) / total for each in bins)
+def _shares(bins: tuple[Bin, ...], added: float = 0.0) -> tuple[float, ...]:
+    total = _total(bins) + added * len(bins)
+    return tuple((each.rows + added) / total for each in bins)

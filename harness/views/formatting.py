@@ -1,4 +1,4 @@
-"""How reports write numbers, durations, verdicts and addresses: one home for each."""
+"""The formats of numbers, durations, verdicts and addresses in reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.results import BoundResult, Measured, Verdict, VersionResult
 
 NOT_MEASURED = "not measured"
 ABSENT = "absent"
-"""Stands where a version lacks what other versions have, such as a feature."""
+"""Shown if a version lacks something that other versions have, such as a feature."""
 
 _MINUS = "\N{MINUS SIGN}"
 _MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.NOT_PROVEN: "?"}
@@ -21,42 +21,42 @@ _HOUR_S = 3600
 
 
 def mark(verdict: Verdict) -> str:
-    """One sign per verdict, always shown beside its word."""
+    """Return the symbol of a verdict, which is always shown next to its name."""
     return _MARKS[verdict]
 
 
 def verdict_words(verdict: Verdict) -> str:
-    """Sign and word, such as ``✓ pass``."""
+    """Return symbol and name of a verdict, such as ``✓ pass``."""
     return f"{mark(verdict)} {verdict.value}"
 
 
 def outcome_words(bound: BoundResult) -> str:
-    """What a bound means for the run, such as ``pass`` or ``fails as it must``."""
+    """Return what a bound means for the run, such as ``pass`` or ``fails as it must``."""
     turned = {Verdict.FAIL: "fails as it must", Verdict.PASS: "should have failed, and holds"}
     return turned.get(bound.verdict, bound.verdict.value) if bound.must_fail else bound.verdict.value
 
 
 def step_words(version: VersionResult) -> str:
-    """What became of a version, such as ``trained``, ``built, not trained`` or ``refused with ...``."""
+    """Return the outcome of a version: ``trained``, ``built, not trained`` or ``refused with ...``."""
     if version.error is not None:
         return f"refused with {version.error}"
     return "built, not trained" if version.status == "built" else version.status
 
 
 def commit_words(version: VersionResult) -> str:
-    """The commits that a version's step made, such as ``1 commit: WRITE``; nothing where it made none."""
+    """Return the commits of a version's step, such as ``1 commit: WRITE``; empty if none are recorded."""
     if version.commits is None:
         return ""
-    made = count(version.commits, "commit")
-    return f"{made}: {version.commit.operation}" if version.commits and version.commit else made
+    commits = count(version.commits, "commit")
+    return f"{commits}: {version.commit.operation}" if version.commits and version.commit else commits
 
 
 def number(value: Measured) -> str:
-    """Whole numbers whole, four decimals below ten, fewer above, three digits of what is tiny."""
+    """Format a number: integers whole, four decimals below ten, fewer above, three digits if tiny."""
     if value is None:
         return NOT_MEASURED
     size = abs(value)
-    if value == int(value) and size < 1e15:  # noqa: PLR2004 - beyond it a float is no count
+    if value == int(value) and size < 1e15:  # noqa: PLR2004 - beyond it, a float is not exact
         return f"{int(value):,}"
     for above, digits in ((1e15, ".4g"), (1000, ",.1f"), (10, ".2f"), (0.001, ".4f")):
         if size >= above:
@@ -65,12 +65,12 @@ def number(value: Measured) -> str:
 
 
 def signed(value: Measured) -> str:
-    """A number with its sign, for what is a difference."""
+    """Format a difference, with its sign."""
     return f"+{number(value)}" if value is not None and value > 0 else number(value)
 
 
 def percent(share: Measured) -> str:
-    """A share as a difference in percent, such as ``-12.5 %``."""
+    """Format a relative difference in percent, such as ``-12.5 %``."""
     if share is None:
         return NOT_MEASURED
     value = 100 * share
@@ -79,15 +79,15 @@ def percent(share: Measured) -> str:
 
 
 def with_error(value: Measured, standard_error: Measured) -> str:
-    """A number and its standard error, such as ``0.6431 ± 0.040``."""
+    """Format a number with its standard error, such as ``0.6431 ± 0.040``."""
     if value is None or standard_error is None:
         return number(value)
-    small = standard_error < 0.001  # noqa: PLR2004 - where three decimals would show nothing
+    small = standard_error < 0.001  # noqa: PLR2004 - three decimals would show nothing
     return f"{number(value)} ± {standard_error:{'.2g' if small else '.3f'}}"
 
 
 def seconds(duration_s: float) -> str:
-    """A duration, such as ``0.4 s``, ``43 s`` or ``3 min 5 s``."""
+    """Format a duration, such as ``0.4 s``, ``43 s`` or ``3 min 5 s``."""
     if duration_s < 9.95:  # noqa: PLR2004 - what rounds to 10 needs no decimal
         return f"{duration_s:.1f} s"
     whole = round(duration_s)
@@ -99,29 +99,29 @@ def seconds(duration_s: float) -> str:
 
 
 def count(many: int, noun: str) -> str:
-    """A number of things, such as ``1 bound`` or ``3 bounds``."""
+    """Format a count with its noun, such as ``1 bound`` or ``3 bounds``."""
     return f"{many:,} {noun}" if many == 1 else f"{many:,} {noun}s"
 
 
 def cut(text: str) -> str:
-    """A text of which a table shows no more than its beginning."""
+    """Shorten a long text for a table."""
     return text if len(text) <= _LONG else f"{text[:_LONG].rstrip()}…"
 
 
 def typeset(text: str) -> str:
-    """With a true minus before digits, and ≥ and ≤ for what is typed as two signs."""
+    """Replace hyphens before digits by minus signs, and ``>=`` and ``<=`` by ≥ and ≤."""
     for typed, printed in _COMPARISONS.items():
         text = text.replace(f"{typed} ", f"{printed} ")
     return re.sub(r"(?<![\w.])-(?=\d)", _MINUS, text)
 
 
 def to_ascii(text: str) -> str:
-    """For a terminal that can show nothing else."""
+    """Convert text to ASCII."""
     return text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
 
 
 def printable(text: str) -> str:
-    """Without control characters, which XML forbids and terminals obey; line ends and tabs stay."""
+    """Remove control characters, which XML forbids and terminals interpret, except newlines and tabs."""
     return "".join(
         sign for sign in text if sign in "\n\t" or unicodedata.category(sign) not in ("Cc", "Cs", "Cn")
     )

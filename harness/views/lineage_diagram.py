@@ -1,4 +1,4 @@
-"""The lineage as a picture: from the steps to the versions, the models of each, and what was published."""
+"""The lineage diagram: steps, versions, the models of each version, and published bundles."""
 
 from __future__ import annotations
 
@@ -11,59 +11,59 @@ from harness.results import Result, VersionResult
 from harness.views.formatting import number
 
 MODELS = ("featurizer", "classifier", "explainer")
-"""Each needs all that stand before it."""
+"""In order of dependence: each model needs all models before it."""
 ROW_HEIGHT, WIDTH, TOP = 104, 1000, 34
-"""In the drawing's own units; text is 13 of them high."""
+"""Sizes in the drawing's units; text is 13 units high."""
 _STEP_SIGNS, _ID_SIGNS = 26, 8
 
 
 @dataclass(frozen=True)
-class Way:
-    """What became of one step."""
+class LineageRow:
+    """One row of the diagram: a step and its outcome."""
 
     name: str
     step: str
     source: str
-    """The words of the step in full."""
+    """The full description of the step."""
     delta: str
-    """The Delta version, in words."""
+    """The Delta version as text."""
     rows: str
     fingerprint: str
     run: str
-    """The MLflow run, short; empty where no model was trained."""
+    """The shortened ID of the MLflow run; empty if no model was trained."""
     models: tuple[str, ...]
     published: bool
     refused: bool
-    """Whether the step failed, as it had to, and left no version of its own."""
+    """Whether the step failed as expected and created no version."""
     top: int
-    """Where its row begins."""
+    """The vertical position of the row."""
 
     @property
     def sentence(self) -> str:
-        """The row in words."""
+        """The row as a sentence."""
         if self.refused:
-            return f"{self.name}: {self.source} was refused, and the table stays at {self.delta}"
-        made = f"{self.name}: {self.source} leads to {self.delta} with {self.rows}"
+            return f"{self.name}: {self.source} was refused; the table stays at {self.delta}"
+        version = f"{self.name}: {self.source} leads to {self.delta} with {self.rows}"
         if not self.run:
-            return f"{made}; no model is trained there"
+            return f"{version}; no model was trained"
         end = "published as one bundle" if self.published else "not published"
-        return f"{made}, on which MLflow run {self.run} trains {', '.join(self.models)}, {end}"
+        return f"{version}, on which MLflow run {self.run} trains {', '.join(self.models)}, {end}"
 
 
-def ways(plan: Plan, result: Result) -> tuple[Way, ...]:
-    """One for each version that the run has reached, in order."""
-    return tuple(_way(plan, version, at) for at, version in enumerate(result.versions))
+def lineage_rows(plan: Plan, result: Result) -> tuple[LineageRow, ...]:
+    """Return a row for each version that the run has reached, in order."""
+    return tuple(_lineage_row(plan, version, at) for at, version in enumerate(result.versions))
 
 
-def alternative(found: tuple[Way, ...]) -> str:
-    """The picture in words."""
-    return f"Lineage. {'. '.join(way.sentence for way in found)}."
+def describe_lineage(found: tuple[LineageRow, ...]) -> str:
+    """Return the text alternative of the diagram."""
+    return f"Lineage. {'. '.join(row.sentence for row in found)}."
 
 
-def _way(plan: Plan, version: VersionResult, at: int) -> Way:
+def _lineage_row(plan: Plan, version: VersionResult, at: int) -> LineageRow:
     steps = {each.name: each.describe() for each in plan.scenario.versions}
     words = steps.get(version.name, "an unknown step")
-    return Way(
+    return LineageRow(
         name=version.name,
         step=words if len(words) <= _STEP_SIGNS else f"{words[: _STEP_SIGNS - 1]}…",
         source=words,
@@ -79,11 +79,11 @@ def _way(plan: Plan, version: VersionResult, at: int) -> Way:
 
 
 _STEP, _VERSION, _RUN, _BUNDLE = 0, 246, 418, 868
-"""Where the columns begin."""
+"""The horizontal positions of the columns."""
 _TITLES = (
     (_STEP, "step"),
     (_VERSION, "Delta version"),
-    (_RUN, "MLflow run, with the models that depend on each other"),
+    (_RUN, "MLflow run with its dependent models"),
     (_BUNDLE, "bundle"),
 )
 _HIGH = 48
@@ -98,54 +98,54 @@ _TIP = (
 )
 
 
-def lineage_svg(found: tuple[Way, ...]) -> str:
-    """The picture, with its words for those who do not see it; empty where there is no version."""
+def lineage_svg(found: tuple[LineageRow, ...]) -> str:
+    """Draw the diagram with its text alternative; return an empty text if there is no version."""
     if not found:
         return ""
     height = found[-1].top + ROW_HEIGHT - 30
     titles = "".join(_note(x, 14, title) for x, title in _TITLES)
-    rows = "".join(part for way in found for part in _row(way, is_last=way is found[-1]))
+    rows = "".join(part for row in found for part in _row(row, is_last=row is found[-1]))
     return (
         f'<svg class="lineage" viewBox="0 0 {WIDTH} {height}" role="img" '
-        f'aria-label="{escape(alternative(found), quote=True)}">{_TIP}{titles}{rows}</svg>'
+        f'aria-label="{escape(describe_lineage(found), quote=True)}">{_TIP}{titles}{rows}</svg>'
     )
 
 
-def _row(way: Way, *, is_last: bool) -> Iterator[str]:
-    y, middle = way.top, way.top + _HIGH // 2
-    name = way.name if len(way.name) <= _NAME_SIGNS else f"{way.name[: _NAME_SIGNS - 1]}…"
-    line = _DASHED if way.refused else ""
-    yield _box(_STEP, y, 210, name, way.step, line)
+def _row(row: LineageRow, *, is_last: bool) -> Iterator[str]:
+    y, middle = row.top, row.top + _HIGH // 2
+    name = row.name if len(row.name) <= _NAME_SIGNS else f"{row.name[: _NAME_SIGNS - 1]}…"
+    line = _DASHED if row.refused else ""
+    yield _box(_STEP, y, 210, name, row.step, line)
     yield _arrow(f"M210 {middle} H{_VERSION - 2}", line)
-    if way.refused:
-        yield _box(_VERSION, y, 136, "refused", f"stays at {way.delta}", line)
+    if row.refused:
+        yield _box(_VERSION, y, 136, "refused", f"stays at {row.delta}", line)
     else:
-        yield _box(_VERSION, y, 136, way.delta, f"{way.rows} · {way.fingerprint[:4]}")
+        yield _box(_VERSION, y, 136, row.delta, f"{row.rows} · {row.fingerprint[:4]}")
     if not is_last:
         yield _arrow(f"M314 {y + _HIGH} V{y + ROW_HEIGHT - 2}")
-    if way.models:
-        yield from _models(way)
-    elif not way.refused:
-        yield _note(_RUN, y + 28, "no model is trained here")
+    if row.models:
+        yield from _models(row)
+    elif not row.refused:
+        yield _note(_RUN, y + 28, "no model was trained")
 
 
-def _models(way: Way) -> Iterator[str]:
-    """The run with its models, and what became of them."""
-    y, middle = way.top, way.top + _HIGH // 2
+def _models(row: LineageRow) -> Iterator[str]:
+    """Draw the run with its models and their bundle."""
+    y, middle = row.top, row.top + _HIGH // 2
     yield _arrow(f"M382 {middle} H{_RUN - 2}")
     yield (
         f'<rect x="{_RUN}" y="{y - 12}" width="404" height="84" rx="8" '
         'style="fill:none;stroke:var(--rule);stroke-width:1.5"/>'
     )
-    yield _note(_RUN + 12, y + 66, f"run {way.run}")
-    starts = [_RUN + 12 + at * _MODEL_STEP for at in range(len(way.models))]
-    for x, model in zip(starts, way.models, strict=True):
+    yield _note(_RUN + 12, y + 66, f"run {row.run}")
+    starts = [_RUN + 12 + at * _MODEL_STEP for at in range(len(row.models))]
+    for x, model in zip(starts, row.models, strict=True):
         yield _box(x, y + 6, _MODEL_WIDTH, model, high=36)
     for x in starts[:-1]:
         yield _arrow(f"M{x + _MODEL_WIDTH} {middle} h{_MODEL_STEP - _MODEL_WIDTH - 2}")
-    # The explainer needs the featurizer, too.
+    # The explainer depends on the featurizer, too.
     yield _arrow(f"M500 {y + 42} C520 {y + 62} 720 {y + 62} 748 {y + 44}")
-    if way.published:
+    if row.published:
         yield _arrow(f"M822 {middle} H{_BUNDLE - 2}")
         yield _box(_BUNDLE, y, 130, "published", "all three together", _PUBLISHED)
     else:
@@ -168,5 +168,5 @@ def _note(x: int, y: int, text: str) -> str:
 
 
 def _arrow(path: str, style: str = "") -> str:
-    drawn = f"fill:none;stroke:var(--muted);stroke-width:1.4;{style}"
-    return f'<path d="{path}" marker-end="url(#tip)" style="{drawn}"/>'
+    line_style = f"fill:none;stroke:var(--muted);stroke-width:1.4;{style}"
+    return f'<path d="{path}" marker-end="url(#tip)" style="{line_style}"/>'

@@ -1,4 +1,4 @@
-"""The report's pictures as files of their own, for those who look at a run in MLflow."""
+"""The report's plots as separate files, which MLflow shows with a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from harness.plan import Plan
 from harness.results import Result
 from harness.views import drift, plot_data
-from harness.views.lineage_diagram import lineage_svg, ways
+from harness.views.lineage_diagram import lineage_rows, lineage_svg
 from harness.views.plots import (
     calibration_svg,
     distribution_svg,
@@ -17,20 +17,20 @@ from harness.views.plots import (
     weight_span,
     weight_svg,
 )
-from harness.views.svg import alone
+from harness.views.svg import standalone_svg
 
 _NOT_IN_NAME = re.compile(r"\W+")
 
 
 def draw_pictures(result: Result) -> dict[str, str]:
-    """What was measured: name of a file, below folders of their own kind, to its SVG in the light colours."""
-    return {name: alone(svg) for name, svg in _drawn(result)}
+    """Draw the measurements; return file names with their SVG in the light colours."""
+    return {name: standalone_svg(svg) for name, svg in _drawn(result)}
 
 
 def draw_lineage(plan: Plan, result: Result) -> dict[str, str]:
-    """The way from the steps to the bundles, once it is known what was published; none without versions."""
-    drawn = lineage_svg(ways(plan, result))
-    return {"lineage.svg": alone(drawn)} if drawn else {}
+    """Draw the lineage diagram from steps to bundles; return no file if there are no versions."""
+    diagram = lineage_svg(lineage_rows(plan, result))
+    return {"lineage.svg": standalone_svg(diagram)} if diagram else {}
 
 
 def _drawn(result: Result) -> Iterator[tuple[str, str]]:
@@ -40,13 +40,13 @@ def _drawn(result: Result) -> Iterator[tuple[str, str]]:
     span = weight_span(weights)
     for at, weight in enumerate(weights):
         yield _file("explanations", at, weight.feature), weight_svg(weight, span)
-    for at, moved in enumerate(drift.distribution_panels(result)):
-        yield _file("data", at, moved.feature), distribution_svg(moved)
+    for at, panel in enumerate(drift.distribution_panels(result)):
+        yield _file("data", at, panel.feature), distribution_svg(panel)
     for name, svg in (("roc", roc_svg(result)), ("calibration", calibration_svg(result))):
         if svg is not None:
             yield f"curves/{name}.svg", svg
 
 
 def _file(folder: str, at: int, name: str) -> str:
-    """In the report's order; a name may have any signs."""
+    """Return a file name that keeps the report's order and is safe for any feature name."""
     return f"{folder}/{at:02d}_{_NOT_IN_NAME.sub('_', name).strip('_')[:40]}.svg"

@@ -1,4 +1,4 @@
-"""Small plots over the versions: bounded metrics, and the weights of explanations."""
+"""Plots of metrics, explanation weights, curves and distributions by version."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _VERDICTS = {Verdict.PASS: ("o", PASS), Verdict.FAIL: ("X", FAIL), Verdict.NOT_P
 _METRIC_SIZE_IN = (4.4, 2.4)
 _WEIGHT_SIZE_IN = (3.1, 1.45)
 _METRIC_TICK_SIGNS, _WEIGHT_TICK_SIGNS = 44, 24
-"""Room for the names of versions below a plot."""
+"""Number of characters available for version names below a plot."""
 _MAX_LABELS = 8
 
 
 def metric_svg(panel: MetricPanel) -> str:
-    """One metric over the versions: its values, their standard errors, and where its bounds lie."""
+    """Draw one metric by version: its values, standard errors and bounds."""
     with mpl.rc_context(STYLE):
         figure, axes = canvas(_METRIC_SIZE_IN)
         axes.yaxis.grid(visible=True, color=RULE, linewidth=0.6)
@@ -53,16 +53,16 @@ def metric_svg(panel: MetricPanel) -> str:
 
 
 def pair_svg(panels: tuple[MetricPanel, MetricPanel], alternative: str) -> str:
-    """One metric of two runs over the versions of both, and where the second run's bounds lie."""
+    """Draw one metric of two runs by version, with the second run's bounds."""
     versions = list(dict.fromkeys(point.version for panel in panels for point in panel.points))
     with mpl.rc_context(STYLE):
         figure, axes = canvas(_METRIC_SIZE_IN)
         axes.yaxis.grid(visible=True, color=RULE, linewidth=0.6)
         axes.set_axisbelow(True)
         for panel, marker, colour in zip(panels, ("o", "D"), (DOWN, UP), strict=True):
-            places = [versions.index(point.version) for point in panel.points if point.value is not None]
+            positions = [versions.index(point.version) for point in panel.points if point.value is not None]
             values = [point.value for point in panel.points if point.value is not None]
-            axes.plot(places, values, marker, linestyle="-", color=colour, linewidth=1.2, markersize=6)
+            axes.plot(positions, values, marker, linestyle="-", color=colour, linewidth=1.2, markersize=6)
         for point in panels[1].points:
             _draw_limits(axes, versions.index(point.version), point.limits)
         _name_versions(axes, versions, _METRIC_TICK_SIGNS)
@@ -71,7 +71,7 @@ def pair_svg(panels: tuple[MetricPanel, MetricPanel], alternative: str) -> str:
 
 
 def weight_svg(panel: WeightPanel, span: tuple[float, float]) -> str:
-    """One feature's weight over the versions, on the scale that all features share."""
+    """Draw one feature's weight by version, on the scale that all features share."""
     with mpl.rc_context(STYLE | {"font.size": 12}):
         figure, axes = canvas(_WEIGHT_SIZE_IN)
         axes.axhline(0, color=MUTED, linewidth=0.8)
@@ -87,11 +87,11 @@ def weight_svg(panel: WeightPanel, span: tuple[float, float]) -> str:
 
 
 def weight_span(panels: Sequence[WeightPanel]) -> tuple[float, float]:
-    """The scale that all features share: it holds every weight, and zero."""
+    """Return the common scale of all features, which includes every weight and zero."""
     weights = [weight for panel in panels for weight in panel.weights if weight is not None]
     low, high = min([0.0, *weights]), max([0.0, *weights])
-    room = 0.12 * (high - low) or 1.0
-    return low - room, high + room
+    margin = 0.12 * (high - low) or 1.0
+    return low - margin, high + margin
 
 
 def _draw_series(axes: Axes, values: Sequence[Measured], colour: str) -> None:
@@ -136,7 +136,7 @@ def _draw_weight(axes: Axes, at: int, weight: Measured) -> None:
 
 
 def _name_versions(axes: Axes, names: Sequence[str], room: int) -> None:
-    """As many names as there is room for, evenly, the first and the last among them."""
+    """Label as many versions as fit, evenly spaced, always including the first and the last."""
     last = len(names) - 1
     names = [clip(name, room // 2 - 3) for name in names]
     longest = max(map(len, names))
@@ -155,7 +155,7 @@ def _keep_names_inside(axes: Axes) -> None:
 
 _CURVE_SIZE_IN = (4.4, 3.6)
 _DISTRIBUTION_SIZE_IN = (3.1, 1.7)
-# Colour and dashes differ, so that printed in grey each version still has a line of its own.
+# Colours and dashes both vary, so that versions can be told apart when printed in grey.
 _LINES = [(colour, dashes) for dashes, colour in product(("-", "--", ":", "-."), (INK, UP, DOWN, LIMIT))]
 _MAX_TICKS = 5
 
@@ -163,7 +163,7 @@ Points = Sequence[tuple[float, float]]
 
 
 def roc_svg(result: Result) -> str | None:
-    """The ROC curves on the held-out rows; none where no version has one."""
+    """Draw the ROC curves on the held-out rows; return ``None`` if there are none."""
     curves = {
         version.name: [(point.false_positive_rate, point.true_positive_rate) for point in version.roc]
         for version in result.versions
@@ -174,34 +174,36 @@ def roc_svg(result: Result) -> str | None:
 
 
 def calibration_svg(result: Result) -> str | None:
-    """Share of positives over the mean predicted probability, per tenth; none where no version has one."""
+    """Draw the share of positives by predicted probability; return ``None`` if no version has it."""
     curves = {
         version.name: [(each.predicted, each.observed) for each in version.calibration]
         for version in result.versions
         if version.calibration
     }
-    told = "; ".join(
+    values = "; ".join(
         f"{name}: " + ", ".join(f"{100 * x:.1f} % predicted, {100 * y:.1f} % observed" for x, y in points)
         for name, points in curves.items()
     )
-    return _curves(curves, ("predicted probability", "share of positives"), f"Calibration. {told}.")
+    return _curves(curves, ("predicted probability", "share of positives"), f"Calibration. {values}.")
 
 
 def distribution_svg(panel: DistributionPanel) -> str:
-    """The shares of a feature's bins: the first version's as bars, the latest one's as marks."""
+    """Draw the shares of a feature's bins: the first version as bars, the latest as markers."""
     with mpl.rc_context(STYLE | {"font.size": 12}):
         figure, axes = canvas(_DISTRIBUTION_SIZE_IN)
-        places = range(len(panel.bins))
-        axes.bar(places, panel.shares[0], width=0.9, color=RULE)
-        axes.plot(places, panel.shares[1], "o-", color=UP, linewidth=1, markersize=4, drawstyle="steps-mid")
+        bins = range(len(panel.bins))
+        axes.bar(bins, panel.shares[0], width=0.9, color=RULE)
+        axes.plot(bins, panel.shares[1], "o-", color=UP, linewidth=1, markersize=4, drawstyle="steps-mid")
         step = -(-len(panel.bins) // _MAX_TICKS)
-        axes.set_xticks(list(places)[::step], [clip(each, 8) for each in panel.bins[::step]])
+        axes.set_xticks(list(bins)[::step], [clip(each, 8) for each in panel.bins[::step]])
         axes.yaxis.set_major_formatter(lambda share, _at: f"{100 * share:.0f} %")
         axes.locator_params(axis="y", nbins=3)
         return to_svg(figure, panel.alternative)
 
 
-def _curves(curves: dict[str, list[tuple[float, float]]], titles: tuple[str, str], told: str) -> str | None:
+def _curves(
+    curves: dict[str, list[tuple[float, float]]], titles: tuple[str, str], alternative: str
+) -> str | None:
     if not curves:
         return None
     with mpl.rc_context(STYLE):
@@ -213,7 +215,7 @@ def _curves(curves: dict[str, list[tuple[float, float]]], titles: tuple[str, str
         axes.set_xlabel(titles[0], color=MUTED)
         axes.set_ylabel(titles[1], color=MUTED)
         axes.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
-        return to_svg(figure, told)
+        return to_svg(figure, alternative)
 
 
 def _draw_curve(axes: Axes, at: int, name: str, points: Points) -> None:

@@ -1,4 +1,4 @@
-"""What a run was made from and where it went, as named facts."""
+"""Facts about a run: its inputs, locations and software."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from harness.views import formatting
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing to know about the run."""
+    """One named fact about a run."""
 
     name: str
     value: str
     code: bool = False
-    """Whether it is an address or a digest, to be copied rather than read."""
+    """Whether the value is an address or a digest, which is copied rather than read."""
 
 
 def facts(plan: Plan, result: Result) -> tuple[Fact, ...]:
-    """The run's inputs and places, in reading order; what is not known is left out."""
-    known = (
+    """Return the run's inputs and locations in reading order, without unknown ones."""
+    entries = (
         Fact("Run", result.run_id, code=True),
         Fact("Target", result.target),
         Fact("Started", f"{result.started:%Y-%m-%d %H:%M:%S %Z}"),
         Fact("Duration", formatting.seconds(result.duration_s)),
         Fact("Scenario file", plan.scenario_file, code=True),
         Fact("Scenario SHA-256", plan.scenario_sha256, code=True),
-        Fact("Pipeline in Python", plan.scenario.pipeline.use or "", code=True),
-        Fact("Pipeline in Python SHA-256", plan.code_sha256 or "", code=True),
+        Fact("Custom pipeline", plan.scenario.pipeline.use or "", code=True),
+        Fact("Custom pipeline SHA-256", plan.code_sha256 or "", code=True),
         Fact("Seed", str(plan.scenario.seed)),
         Fact("Parameters", without_password(words_of(plan.parameters))),
         *_sources(plan),
@@ -44,26 +44,26 @@ def facts(plan: Plan, result: Result) -> tuple[Fact, ...]:
         Fact("MLflow parent run", result.mlflow_run_id or "", code=True),
         Fact("Harness", plan.harness_version),
     )
-    return tuple(fact for fact in known if fact.value)
+    return tuple(fact for fact in entries if fact.value)
 
 
 def _sources(plan: Plan) -> Iterator[Fact]:
-    """Every file that the rows come from, by its path where there are several, and what is made."""
+    """Yield the source files, named by path if there are several, and the synthetic rows."""
     for path, source in plan.sources.items():
         name = f"Source {path}" if len(plan.sources) > 1 else "Source"
         yield Fact(name, without_password(source.uri), code=True)
         yield Fact(f"{name} SHA-256", source.sha256 or "", code=True)
-    for made in made_rows(plan.scenario):
-        years = f"{made.first_year} to {made.last_year}"
-        yield Fact("Made rows", f"{made.rows:,} {made.kind}, {years}, seed {made.seed}")
+    for rows in made_rows(plan.scenario):
+        years = f"{rows.first_year} to {rows.last_year}"
+        yield Fact("Synthetic rows", f"{rows.rows:,} {rows.kind}, {years}, seed {rows.seed}")
 
 
 def _table_name(plan: Plan) -> str:
-    """A table that was there before is told apart from one that the run has built."""
-    return "Delta table" if plan.existing_table is None else "Existing Delta table, only read"
+    """Return the label of the table, which tells an existing table from one that the run built."""
+    return "Delta table" if plan.existing_table is None else "Existing Delta table (read-only)"
 
 
 def missing_versions(plan: Plan, result: Result) -> tuple[str, ...]:
-    """Versions of the scenario that the job never handed back."""
+    """Return the scenario's versions that the job has not reached."""
     reached = {version.name for version in result.versions}
     return tuple(version.name for version in plan.scenario.versions if version.name not in reached)

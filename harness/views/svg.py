@@ -1,7 +1,8 @@
-"""What all drawings share: SVG text that takes its colours and fonts from the page around it.
+"""SVG drawings that take their colours and fonts from the page around them.
 
-Drawn in sentinel colours, which then become CSS variables, so that one drawing serves light and dark.
-The same numbers give the same text: identifiers are salted with a constant and no date is written.
+They are drawn in placeholder colours, which are then replaced by CSS variables, so that one drawing serves
+light and dark mode. The same numbers give the same text: identifiers are salted with a constant and no date
+is written.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ _LIGHT = {
     "--up": "#b4532a",
     "--down": "#2a6db0",
 }
-"""The colours of report.css.j2 in the light."""
-# Any: matplotlib types the keys as a literal of every setting it has.
+"""The colours of report.css.j2 in light mode."""
+# Any: matplotlib types the keys as a literal of all its settings.
 STYLE: dict[Any, Any] = {
-    # Fonts are the page's: text stays text, and its family is taken out again.
+    # Text stays text and its font family is removed, so that the page's fonts apply.
     "svg.hashsalt": "harness",
     "svg.fonttype": "none",
     "font.size": 10,
@@ -66,7 +67,7 @@ _NAME_LENGTH = 11
 
 
 def canvas(size_in: tuple[float, float]) -> tuple[Figure, Axes]:
-    """An empty drawing; width and height in inches."""
+    """Return an empty drawing of a width and height in inches."""
     figure = Figure(figsize=size_in, layout="constrained")
     FigureCanvasSVG(figure)
     axes = figure.add_subplot()
@@ -75,20 +76,20 @@ def canvas(size_in: tuple[float, float]) -> tuple[Figure, Axes]:
 
 
 def clip(name: str, length: int) -> str:
-    """A name in so many signs, the last one a mark where it is longer."""
+    """Shorten a name to a number of characters."""
     length = min(length, _NAME_LENGTH)
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 def to_svg(figure: Figure, alternative: str) -> str:
-    """The drawing as part of a page, with a text for those who do not see it."""
+    """Return a drawing for a page, with a text alternative."""
     file = StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     return _for_a_page(file.getvalue(), alternative)
 
 
 def _for_a_page(svg: str, alternative: str) -> str:
-    """Without what only a file of its own needs, in the page's colours and fonts, with a text instead."""
+    """Adapt a drawing to a page: remove the file header, use the page's colours, add a text alternative."""
     box = re.search(r'viewBox="[^"]+"', svg)
     body = svg[svg.index(">", svg.index("<svg")) + 1 :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
@@ -101,9 +102,9 @@ def _for_a_page(svg: str, alternative: str) -> str:
     return f'<svg {box.group() if box else ""} role="img" aria-label="{label}">{body.strip()}'
 
 
-def alone(svg: str) -> str:
-    """A drawing of ``to_svg`` as a file of its own, in the page's light colours."""
+def standalone_svg(svg: str) -> str:
+    """Return a drawing of ``to_svg`` as a standalone file in light colours."""
     for variable, colour in _LIGHT.items():
         svg = svg.replace(f"var({variable})", colour)
-    space = 'xmlns="http://www.w3.org/2000/svg" font-family="sans-serif"'
-    return svg.replace("<svg ", f'<svg {space} style="background: {_LIGHT["--paper"]}" ', 1) + "\n"
+    attributes = 'xmlns="http://www.w3.org/2000/svg" font-family="sans-serif"'
+    return svg.replace("<svg ", f'<svg {attributes} style="background: {_LIGHT["--paper"]}" ', 1) + "\n"

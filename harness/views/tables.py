@@ -1,4 +1,4 @@
-"""What was measured, as tables with one column per version: derived once, shown by every report."""
+"""Measurements as tables with one column per version, shared by every report."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from harness.results import GridPoint, Measured, Result, VersionResult
 from harness.views import formatting
 from harness.views.bound_table import standard_error
 
-TOGETHER = "together"
+TOTAL = "total"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One value of a table."""
+    """One cell of a table."""
 
     text: str
     note: str = ""
     share: float | None = None
-    """Of the table's largest value, for a bar beside the text."""
+    """The value as a share of the table's largest one, for a bar next to the text."""
     strong: bool = False
 
 
@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """Named lines by named columns; false where there is nothing to show."""
+    """A table of named lines and columns; false if it is empty."""
 
     corner: str
     columns: tuple[str, ...]
@@ -46,17 +46,17 @@ class Table:
         return bool(self.columns and self.lines)
 
     def slices(self, width: int) -> tuple[Table, ...]:
-        """The same lines in tables of at most ``width`` columns, for pages of limited width."""
+        """Split the table into tables of at most ``width`` columns."""
         return tuple(self.part(slice(at, at + width)) for at in range(0, len(self.columns), width))
 
     def part(self, columns: slice) -> Table:
-        """The same lines with some of the columns."""
+        """Return the table with a part of its columns."""
         lines = tuple(replace(line, cells=line.cells[columns]) for line in self.lines)
         return replace(self, columns=self.columns[columns], lines=lines)
 
 
 def metric_table(result: Result) -> Table:
-    """Every metric that was tried at some version; standard errors stand beside what they belong to."""
+    """Return all metrics of any version, with standard errors next to their metrics."""
     beside = {metric.standard_error for metric in METRICS.values()}
     tried = {name for version in result.versions for name in version.metrics}
     known = [name for name in METRICS if name in tried]
@@ -68,12 +68,12 @@ def metric_table(result: Result) -> Table:
 
 
 def explanation_table(result: Result) -> Table:
-    """Mean explanation weight per feature, the most important first."""
+    """Return the mean explanation weight per feature, the most important first."""
     return _table(result, "feature", [_weight_line(name, result) for name in ranked_features(result)])
 
 
 def coefficient_table(result: Result) -> Table:
-    """The classifier's coefficients, the largest first, and its intercept."""
+    """Return the classifier's coefficients, the largest first, and its intercept."""
     sizes = {
         name: fmean(abs(version.coefficients[name].per_sd) for version in _having_coefficient(name, result))
         for version in result.versions
@@ -86,21 +86,21 @@ def coefficient_table(result: Result) -> Table:
 
 
 def grid_table(result: Result) -> Table:
-    """What cross-validation tried, and what it chose at each version."""
+    """Return the grid points of the cross-validation and the one chosen at each version."""
     points = {_parameters(point): None for version in result.versions for point in version.grid}
     return _table(result, "parameters", [_grid_line(parameters, result) for parameters in points])
 
 
 def timing_table(result: Result) -> Table:
-    """Seconds per step and version; steps of the whole run stand under ``together`` alone."""
+    """Return the duration of each step by version; steps of the whole run have only a total."""
     steps = dict.fromkeys((*result.timings, *(step for v in result.versions for step in v.timings)))
     longest = max((t for v in result.versions for t in v.timings.values()), default=0.0)
     lines = tuple(_timing_line(step, result, longest) for step in steps)
-    return Table("step", (*(version.name for version in result.versions), TOGETHER), lines)
+    return Table("step", (*(version.name for version in result.versions), TOTAL), lines)
 
 
 def ranked_features(result: Result) -> tuple[str, ...]:
-    """Explained features by their mean absolute weight per standard deviation, largest first."""
+    """Return the explained features by mean absolute weight per standard deviation, largest first."""
     weights: dict[str, list[float]] = {}
     for version in result.versions:
         for name, feature in version.explanations.items():
@@ -109,13 +109,13 @@ def ranked_features(result: Result) -> tuple[str, ...]:
 
 
 def weights_of(feature: str, result: Result) -> tuple[Measured, ...]:
-    """A feature's mean weight per standard deviation at each version that explains it."""
+    """Return a feature's mean weight per standard deviation at each version; ``None`` if not explained."""
     found = (version.explanations.get(feature) for version in result.versions)
     return tuple(None if weight is None else weight.mean_per_sd for weight in found)
 
 
 def changes_sign(weights: Iterable[Measured]) -> bool:
-    """Whether a feature raises the probability at one version and lowers it at another."""
+    """Return whether a feature raises the probability at one version and lowers it at another."""
     found = [weight for weight in weights if weight is not None]
     return bool(found) and min(found) < 0 < max(found)
 
@@ -188,5 +188,5 @@ def _timing_line(step: str, result: Result, longest: float) -> Line:
         return Cell(formatting.seconds(elapsed_s), share=elapsed_s / longest if longest else None)
 
     summed_s = result.timings.get(step)
-    together = Cell("" if summed_s is None else formatting.seconds(summed_s), strong=True)
-    return Line(step, (*_cells(result, cell), together))
+    total = Cell("" if summed_s is None else formatting.seconds(summed_s), strong=True)
+    return Line(step, (*_cells(result, cell), total))

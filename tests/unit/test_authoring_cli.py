@@ -50,7 +50,7 @@ def test_a_second_init_is_wrong_input(
     monkeypatch.setattr(sys, "argv", ["harness", "init", "wine", "--data", data, "--label", "quality"])
     with pytest.raises(SystemExit) as caught:
         cli.main()
-    told = "scenarios/wine.yaml is there already.\n  Take another name, or remove it.\n"
+    told = "scenarios/wine.yaml already exists.\n  Choose another name, or delete the file.\n"
     assert (ExitCode.WRONG_INPUT, told) == (caught.value.code, capsys.readouterr().err)
 
 

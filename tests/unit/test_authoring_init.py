@@ -44,7 +44,7 @@ def test_what_is_left_out_has_a_reason(tmp_path: Path) -> None:
     assert "#   tasted: a date;" in text
     assert "#   maker: text with 97 values" in text
     assert "#   country: the same in every row" in text
-    assert "#   stars: tells the label by itself" in text
+    assert "#   stars: predicts the label perfectly" in text
 
 
 @pytest.mark.parametrize(("dated", "column"), [(True, "tasted"), (False, "crc32")])
@@ -101,12 +101,12 @@ def test_a_separator_is_recognised(tmp_path: Path) -> None:
     ("said", "message"),
     [
         ({"label": "qualiti"}, "has no column 'qualiti' for the label. Did you mean 'quality'?"),
-        ({"label": "country"}, "The label 'country' has one class: there."),
+        ({"label": "country"}, "The label 'country' has only one class: there."),
         ({"label": "maker"}, "The label 'maker' has 97 values: "),
         ({"positive": ("goood",)}, "has no value 'goood'. Did you mean 'good'?"),
-        ({"positive": ("good", "poor")}, "All of the label's values are positive"),
+        ({"positive": ("good", "poor")}, "All values of the label are positive"),
         ({"key": "bottle"}, "has no column 'bottle' for the key."),
-        ({"key": "colour"}, "'colour' can't be the key: it is empty in 0 rows"),
+        ({"key": "colour"}, "without a value: 0; rows that repeat an earlier value: 598."),
     ],
 )
 def test_a_wrong_choice_is_told(tmp_path: Path, said: dict[str, str], message: str) -> None:
@@ -121,8 +121,8 @@ def test_a_wrong_choice_is_told(tmp_path: Path, said: dict[str, str], message: s
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("wine.csv", None, "There is no data at"),
-        ("wine.xls", "x", "Can't tell the format of"),
+        ("wine.csv", None, "No data found at"),
+        ("wine.xls", "x", "Unknown data format: "),
         ("wine.parquet", "no parquet", "Can't read"),
         ("wine.csv", "", "Can't read"),
         ("wine.csv", "a,quality\n", "has no rows"),
@@ -144,6 +144,6 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     file = write_wines(tmp_path)
     written = _write(file)
     written.write_text("mine")
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         _write(file)
     assert "mine" == written.read_text()

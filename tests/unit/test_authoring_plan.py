@@ -205,4 +205,4 @@ def test_scenarios_are_listed_with_their_newest_verdict(settings: Settings, tmp_
     ]
     console = Console(file=io.StringIO(), width=300)
     show_scenarios(console, listed)
-    assert "wrong\t-\t-\t-\twrong: make check NAME=wrong says why" in console.file.getvalue()  # type: ignore[attr-defined] # the same
+    assert "wrong\t-\t-\t-\tinvalid: make check NAME=wrong" in console.file.getvalue()  # type: ignore[attr-defined] # the same

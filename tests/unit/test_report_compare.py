@@ -54,7 +54,7 @@ def test_runs_that_agree_need_no_table() -> None:
     """Both runs' ids, how many values are the very same, and the verdict."""
     a = samples.result(samples.result().versions[:1], run_id=A)
     values = len(compare(a, a).differences)
-    expected = f"a  {A}\nb  {B}\n\n{values} values the very same, 0 not.\n✓ The two runs agree.\n"
+    expected = f"a  {A}\nb  {B}\n\n{values} values identical, 0 different.\n✓ The two runs agree.\n"
     assert expected == _shown(a, a.model_copy(update={"run_id": B}))
 
 
@@ -116,7 +116,7 @@ def test_libraries_that_differ_are_listed() -> None:
     """With both versions; those that are the same are left out."""
     shown = _shown(samples.result(), samples.cloud())
     expected = (
-        "Libraries that differ:\n"
+        "Libraries with different versions:\n"
         "  python 3.12.8 (embedded), 3.12.3 (databricks)\n"
         "  pyspark 3.5.9 (embedded), 3.5.2 (databricks)\n"
         "  photon absent (embedded), 1 (databricks)\n"

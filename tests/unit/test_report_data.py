@@ -65,8 +65,8 @@ def test_the_data_are_held_against_the_version_before() -> None:
         schema={**first.data_schema, "grade": "string"},
     )
     lines = _lines(samples.result((first, second)))
-    assert (lines["rows in"][1], lines["rows out"][1], lines["rows changed"][1]) == ("5", "2", "1")
-    assert (lines["columns in"][1], lines["columns out"][1]) == ("1", "0")
+    assert (lines["rows added"][1], lines["rows removed"][1], lines["rows changed"][1]) == ("5", "2", "1")
+    assert (lines["columns added"][1], lines["columns removed"][1]) == ("1", "0")
     assert lines["duplicate keys"] == ["0", "4"]
     assert lines["nulls(dti)"] == ["0.0 %", "12.5 %"]
     assert "nulls(term)" not in lines
@@ -134,7 +134,7 @@ def test_the_page_shows_the_data_and_the_curves() -> None:
     """Tables, pictures and how drift is counted."""
     versions = (_version("first", 0, 8, 2), _version("second", 1, 2, 8))
     page = render_html(samples.plan(), samples.result(versions))
-    for told in ('id="data"', "Features that moved most", "Population stability index", 'id="curves"'):
+    for told in ('id="data"', "Features with the largest drift", "Population stability index", 'id="curves"'):
         assert told in page
     assert "What changed most from one version to the next" in page
     assert "#0101" not in page

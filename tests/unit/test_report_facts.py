@@ -17,7 +17,7 @@ def test_a_single_source_is_the_source() -> None:
     """With its digest; nothing is said of what there is none of."""
     known = _known()
     assert (samples.SOURCE, "41d0" * 16) == (known["Source"], known["Source SHA-256"])
-    assert not {"Parameters", "Made rows", "Existing Delta table, only read"} & set(known)
+    assert not {"Parameters", "Synthetic rows", "Existing Delta table (read-only)"} & set(known)
 
 
 def test_several_sources_are_told_apart() -> None:
@@ -37,14 +37,14 @@ def test_made_rows_are_a_source_too() -> None:
     made = {"kind": "loans", "rows": 60_000, "seed": 11}
     table = {"name": "loans", "source": {"generate": made}, "key": "id"}
     known = _known(scenario=samples.scenario(table=table), sources={})
-    assert ("60,000 loans, 2007 to 2018, seed 11", None) == (known["Made rows"], known.get("Source"))
+    assert ("60,000 loans, 2007 to 2018, seed 11", None) == (known["Synthetic rows"], known.get("Source"))
 
 
 def test_a_table_that_was_there_is_named_as_such() -> None:
     """The run did not build it, and says what was asked of it."""
     uri = samples.result().table_uri
     known = _known(existing_table=uri, sources={}, parameters={"table.uri": uri, "table.versions": "v12"})
-    assert (uri, None) == (known["Existing Delta table, only read"], known.get("Delta table"))
+    assert (uri, None) == (known["Existing Delta table (read-only)"], known.get("Delta table"))
     assert f"table.uri={uri}, table.versions=v12" == known["Parameters"]
 
 
@@ -54,6 +54,6 @@ def test_a_pipeline_in_python_is_named_with_its_digest() -> None:
     plan = samples.plan(scenario=samples.scenario(pipeline=pipeline), code={"boosted.py": ""})
     known = {fact.name: fact.value for fact in facts(plan, samples.result())}
     assert ("boosted:Trees", plan.code_sha256) == (
-        known["Pipeline in Python"],
-        known["Pipeline in Python SHA-256"],
+        known["Custom pipeline"],
+        known["Custom pipeline SHA-256"],
     )

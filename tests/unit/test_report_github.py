@@ -173,13 +173,13 @@ def test_a_summary_that_can_not_be_written_is_told(
 ) -> None:
     """And changes nothing about the run."""
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary / "below"))
-    assert "The report is not in the job's summary: " in _announced(tmp_path)
+    assert "Can't add the report to the job summary " in _announced(tmp_path)
 
 
 def test_a_summary_without_room_stays_as_it_is(tmp_path: Path, summary: Path) -> None:
     """GitHub would take none of it."""
     summary.write_text("x" * (1 << 20))
-    assert "which has no room for it" in _announced(tmp_path)
+    assert "has no room for the report" in _announced(tmp_path)
     assert 1 << 20 == summary.stat().st_size
 
 

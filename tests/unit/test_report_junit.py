@@ -100,9 +100,7 @@ def test_a_run_that_disagrees_has_a_failed_case() -> None:
     found = {case.get("name"): case.find("failure") for case in _parity(compare(a, b))}
     texts = {name: failure.text for name, failure in found.items() if failure is not None}
     assert {
-        "march: data agree": (
-            "march: data rows is 1 (embedded) and 2 (databricks); it should be the very same"
-        ),
+        "march: data agree": ("march: data rows is 1 (embedded) and 2 (databricks); they must be identical"),
         "march: metrics agree": (
             "march: metric test_f1 is 0.5000 (embedded) and 0.6000 (databricks); "
             "they differ by 1.7e-01, and the tolerance is 1e-06"
@@ -131,7 +129,7 @@ def test_what_only_one_run_has_is_not_proven() -> None:
     assert (
         "1",
         "not proven",
-        "march: data built is yes (embedded) and no (databricks); that can't be compared",
+        "march: data built is yes (embedded) and no (databricks); these values can't be compared",
     ) == (
         suite.get("failures"),
         failure.get("type"),

@@ -112,9 +112,9 @@ def test_the_comment_has_the_values_that_differ() -> None:
     b = samples.cloud((samples.version("march", 2, rows=2, metrics={"two": 1.0 + 1e-8}),))
     parity = compare(a, b)
     same = len(parity.differences) - 3
-    runs = "`20260301-101500-7f3a` on embedded against `20260302-080000-three_versions-0b1c` on databricks"
+    runs = "`20260301-101500-7f3a` on embedded and `20260302-080000-three_versions-0b1c` on databricks"
     assert [
-        f"✗ The two runs disagree. {same} values the very same, 3 not. {runs}.",
+        f"✗ The two runs disagree. {same} values identical, 3 different. Compared: {runs}.",
         "| verdict | version | what | name | embedded | databricks | difference | tolerance |",
         "| --- | --- | --- | --- | --- | --- | ---: | ---: |",
         "| ✗ fail | `march` | data | `rows` | `1` | `2` |  | exact |",
@@ -140,7 +140,7 @@ def test_many_differences_are_cut() -> None:
     metrics = {name: 1.0 - at / 1000 for at, name in enumerate(names, start=1)}
     told = _parity(compare(a, samples.cloud((samples.version("march", 2, metrics=metrics),))))
     shown = [line for line in told if line.startswith("| ✗")]
-    assert (20, True, True) == (len(shown), "`m22`" in shown[0], "3 smaller differences left out." in told)
+    assert (20, True, True) == (len(shown), "`m22`" in shown[0], "3 smaller differences omitted." in told)
 
 
 def test_a_run_without_another_is_one_line() -> None:

@@ -61,7 +61,7 @@ def test_bounds_that_turned_stand_first() -> None:
     rows = samples.bound("rows", limit=1.0)
     pairs = bound_pairs(_one(bounds=(rows, held)), _one(bounds=(rows, failed, held)))
     assert [("test_f1", True), ("test_f1", True), ("rows", False)] == [
-        (pair.column, pair.turned) for pair in pairs
+        (pair.column, pair.has_turned) for pair in pairs
     ]
     assert pairs[1].a is None
 

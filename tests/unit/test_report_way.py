@@ -7,22 +7,22 @@ from typing import Any
 
 from harness.report.html import render_html
 from harness.results import VersionResult
-from harness.views.lineage_diagram import MODELS, Way, alternative, ways
+from harness.views.lineage_diagram import MODELS, LineageRow, describe_lineage, lineage_rows
 from tests.unit import report_samples as samples
 
 
-def _first(**changes: Any) -> Way:
+def _first(**changes: Any) -> LineageRow:
     """The first row, with the version changed."""
     result = samples.result()
     first = result.versions[0].model_copy(update=changes)
-    return ways(samples.plan(), result.model_copy(update={"versions": (first,)}))[0]
+    return lineage_rows(samples.plan(), result.model_copy(update={"versions": (first,)}))[0]
 
 
 def test_a_trained_version_leads_to_its_models_and_its_bundle() -> None:
     """From the step to the bundle, in one sentence."""
-    way = _first(bundle="abfss://models@x/y", run_id="0123456789abcdef")
-    assert (MODELS, True, "01234567") == (way.models, way.published, way.run)
-    assert way.sentence.endswith(
+    row = _first(bundle="abfss://models@x/y", run_id="0123456789abcdef")
+    assert (MODELS, True, "01234567") == (row.models, row.published, row.run)
+    assert row.sentence.endswith(
         "on which MLflow run 01234567 trains featurizer, classifier, explainer, published as one bundle"
     )
 
@@ -34,14 +34,14 @@ def test_a_bundle_that_was_not_published_is_none() -> None:
 
 def test_a_version_that_is_only_built_has_no_models() -> None:
     """Nothing is drawn behind it."""
-    way = _first(run_id=None, bundle=None)
-    assert ((), True) == (way.models, way.sentence.endswith("; no model is trained there"))
+    row = _first(run_id=None, bundle=None)
+    assert ((), True) == (row.models, row.sentence.endswith("; no model was trained"))
 
 
 def test_a_refused_step_leaves_the_version_before() -> None:
     """Where it had to fail, and did."""
-    way = _first(error="DELTA_X", run_id=None, bundle=None, version=3)
-    assert (True, True) == (way.refused, "was refused, and the table stays at version 3" in way.sentence)
+    row = _first(error="DELTA_X", run_id=None, bundle=None, version=3)
+    assert (True, True) == (row.refused, "was refused; the table stays at version 3" in row.sentence)
 
 
 def test_long_steps_are_cut_in_the_picture_alone() -> None:
@@ -49,15 +49,15 @@ def test_long_steps_are_cut_in_the_picture_alone() -> None:
     condition = "x = 1 or " * 20 + "y = 2"
     version = {"name": "january", "append": {"where": condition}}
     plan = samples.plan(scenario=samples.scenario(versions=[version]))
-    [way] = ways(plan, samples.result(versions=samples.result().versions[:1]))
-    assert (26, True) == (len(way.step), condition in way.source)
+    [row] = lineage_rows(plan, samples.result(versions=samples.result().versions[:1]))
+    assert (26, True) == (len(row.step), condition in row.source)
 
 
 def test_the_page_has_the_picture_with_its_words() -> None:
     """One row below the other, and all of them told."""
-    found = ways(samples.plan(), samples.result())
+    found = lineage_rows(samples.plan(), samples.result())
     page = render_html(samples.plan(), samples.result())
-    assert f'aria-label="{escape(alternative(found))}"' in page
+    assert f'aria-label="{escape(describe_lineage(found))}"' in page
     assert [each.top for each in found] == sorted({each.top for each in found})
     assert len(found) == page.count(">featurizer</text>")
 

@@ -1,1 +1,1 @@
-"""Output on the terminal."""
+"""Reports on the terminal."""

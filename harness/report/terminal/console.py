@@ -1,4 +1,4 @@
-"""Lines, cells and tables for a terminal that may be narrow, or have nothing but ASCII."""
+"""Lines, cells and tables for terminals, including narrow ones and those limited to ASCII."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.NOT_PROVEN: "
 
 
 def terminal_text(console: Console, text: str, style: str = "") -> Text:
-    """Text as it is, markup and all; in ASCII where the terminal has no more."""
+    """Return text without interpreting markup, in ASCII if the terminal supports nothing else."""
     plain = formatting.printable(text)
     return Text(formatting.to_ascii(plain) if console.options.ascii_only else plain, style=style)
 
 
 def write_line(console: Console, text: Text) -> None:
-    """One line as it is: never wrapped, and in ASCII where the terminal has no more."""
+    """Write one line, never wrapped, in ASCII if the terminal supports nothing else."""
     console.print(terminal_text(console, text.plain, str(text.style)), soft_wrap=True, highlight=False)
 
 
 def titled_table(title: str) -> Table:
-    """A table of a report, without columns yet."""
+    """Return a table with a title and without columns."""
     return Table(
         title=title,
         title_justify="left",
@@ -45,19 +45,19 @@ _INDENT = " " * (_STATE_WIDTH + 4)
 
 
 def show_checks(console: Console, checks: Iterable[Check]) -> bool:
-    """Show each check when it is there, a failed one with its remedy; gives whether none has failed."""
-    well = True
+    """Show each check as soon as it is done, with a remedy if it failed; return whether all succeeded."""
+    all_ok = True
     for check in checks:
         _show(console, check)
-        well = well and check.state != "failed"
-    return well
+        all_ok = all_ok and check.state != "failed"
+    return all_ok
 
 
 def _show(console: Console, check: Check) -> None:
     verdict = _VERDICTS[check.state]
     first, *more = check.found.splitlines() or [""]
-    told = f"{check.what}: {first}" if first else check.what
-    line = f"{formatting.mark(verdict)} {check.state:{_STATE_WIDTH}}  {told}"
+    summary = f"{check.what}: {first}" if first else check.what
+    line = f"{formatting.mark(verdict)} {check.state:{_STATE_WIDTH}}  {summary}"
     write_line(console, Text(line, style=STYLES[verdict]))
-    for said in (*more, *(check.remedy.splitlines() if check.state == "failed" else ())):
-        write_line(console, Text(f"{_INDENT}{said.strip()}"))
+    for detail in (*more, *(check.remedy.splitlines() if check.state == "failed" else ())):
+        write_line(console, Text(f"{_INDENT}{detail.strip()}"))

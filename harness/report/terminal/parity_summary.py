@@ -1,4 +1,4 @@
-"""Two runs compared, on the terminal."""
+"""The comparison of two runs on the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.report.parity_table import (
     DifferenceRow,
     agreement,
     difference_rows,
-    differing,
+    differing_libraries,
     sides,
     tally,
 )
@@ -21,7 +21,7 @@ from harness.views import formatting
 
 
 def show_parity(console: Console, parity: Parity) -> None:
-    """A line per number that differs at all, how many agree to the last bit, and what is not proven."""
+    """Show each number that differs, how many are identical, and what is not proven."""
     _show_runs(console, parity)
     if rows := difference_rows(parity):
         console.print(_table(console, parity, rows))
@@ -31,8 +31,8 @@ def show_parity(console: Console, parity: Parity) -> None:
         _show_list(console, "Not proven by a local run:", parity.gaps)
     if not parity.reason:
         write_line(console, Text(tally(parity)))
-    told = f"{formatting.mark(parity.verdict)} {agreement(parity)}"
-    write_line(console, Text(told, style=STYLES[parity.verdict]))
+    summary = f"{formatting.mark(parity.verdict)} {agreement(parity)}"
+    write_line(console, Text(summary, style=STYLES[parity.verdict]))
 
 
 def _show_runs(console: Console, parity: Parity) -> None:
@@ -59,10 +59,10 @@ def _show_libraries(console: Console, parity: Parity) -> None:
     a, b = sides(parity)
     lines = [
         f"{each.name} {each.a or formatting.ABSENT} ({a.name}), {each.b or formatting.ABSENT} ({b.name})"
-        for each in differing(parity.libraries)
+        for each in differing_libraries(parity.libraries)
     ]
     if lines:
-        _show_list(console, "Libraries that differ:", lines)
+        _show_list(console, "Libraries with different versions:", lines)
 
 
 def _show_list(console: Console, title: str, lines: list[str] | tuple[str, ...]) -> None:

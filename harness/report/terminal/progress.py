@@ -1,4 +1,4 @@
-"""What a running job is doing, version by version: live on a terminal, one line per step in a log."""
+"""Progress of a running job by version: live on a terminal, one line per step in a log."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from harness.report.terminal.console import write_line
 from harness.views import formatting
 
 WHOLE_RUN = "run"
-"""Stands where a step belongs to no version."""
+"""Label of steps that belong to no version."""
 _ROOM_LINES = 4
-_WORTH_SAYING_S = 1.0
-"""A finished step that took less is shown without its time."""
+_MIN_SHOWN_S = 1.0
+"""The duration of a finished step is shown only from this many seconds."""
 
 Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
 class _Step:
-    """One step of one version, running until it has its seconds."""
+    """One step of one version; it is running as long as ``took_s`` is ``None``."""
 
     name: str
     started_at: float
@@ -39,7 +39,7 @@ class _Step:
 
 @contextmanager
 def progress(console: Console, clock: Clock = time.monotonic) -> Iterator[Listener]:
-    """Show the events that the listener is given until the block ends."""
+    """Yield a listener and show the events that it receives until the block ends."""
     if not (console.is_interactive and console.file.isatty()):
         yield _LineLog(console, clock)
         return
@@ -52,7 +52,7 @@ def progress(console: Console, clock: Clock = time.monotonic) -> Iterator[Listen
 
 
 class _LineLog:
-    """A line for each step that is done, flushed at once, with the time since the start."""
+    """A log with one line per finished step and the time since the start, flushed immediately."""
 
     def __init__(self, console: Console, clock: Clock) -> None:
         self._console = console
@@ -63,14 +63,14 @@ class _LineLog:
         if event.state != "done":
             return
         since_start = f"[{self._clock() - self._began:7.1f} s]"
-        who = event.version or WHOLE_RUN
-        line = f"{since_start} {who}: {event.step} done in {formatting.seconds(event.elapsed_s)}"
+        subject = event.version or WHOLE_RUN
+        line = f"{since_start} {subject}: {event.step} done in {formatting.seconds(event.elapsed_s)}"
         write_line(self._console, Text(line))
         self._console.file.flush()
 
 
 class _Board:
-    """A line per version: what runs now, then what is done."""
+    """A live display with a line per version: its running steps, then its finished ones."""
 
     def __init__(self, clock: Clock, spinner: str) -> None:
         self._clock = clock
@@ -90,7 +90,7 @@ class _Board:
             steps[event.step] = replace(step, detail=event.detail, took_s=took_s)
 
     def stop(self) -> None:
-        """Nothing runs any more; the board stays as it is."""
+        """Mark the run as ended and leave the last state on display."""
         self._stopped = True
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -133,19 +133,19 @@ class _Board:
         return [*running, *done]
 
     def _running(self, step: _Step) -> tuple[str, str]:
-        lasted = formatting.seconds(self._clock() - step.started_at)
+        elapsed = formatting.seconds(self._clock() - step.started_at)
         detail = f" {formatting.printable(step.detail)}" if step.detail else ""
         end = " stopped" if self._stopped else ""
-        return f"{step.name} {lasted}{detail}{end}  ", "yellow" if self._stopped else "cyan"
+        return f"{step.name} {elapsed}{detail}{end}  ", "yellow" if self._stopped else "cyan"
 
 
 def _done(name: str, took_s: float) -> tuple[str, str]:
-    took = f" {formatting.seconds(took_s)}" if took_s >= _WORTH_SAYING_S else ""
+    took = f" {formatting.seconds(took_s)}" if took_s >= _MIN_SHOWN_S else ""
     return f"✓ {name}{took}  ", "green"
 
 
 def _fit(lines: list[tuple[str, tuple[_Step, ...]]], room: int) -> list[tuple[str, tuple[_Step, ...]]]:
-    """As many lines as there is room for: those at work first, then the latest."""
-    at_work = [any(step.took_s is None for step in steps) for _, steps in lines]
-    ranked = sorted(range(len(lines)), key=lambda at: (not at_work[at], -at))
+    """Return as many lines as fit: those with running steps first, then the latest ones."""
+    running = [any(step.took_s is None for step in steps) for _, steps in lines]
+    ranked = sorted(range(len(lines)), key=lambda at: (not running[at], -at))
     return [lines[at] for at in sorted(ranked[:room])]

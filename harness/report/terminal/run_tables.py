@@ -1,4 +1,4 @@
-"""Lineage on the terminal: the runs of a dataset version, and the dataset version of a run."""
+"""Lineage on the terminal: the runs of a dataset version and the dataset version of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TITLES = ("table", "version", "fingerprint", "run", "status", "verdict", "start
 
 
 def show_runs(console: Console, runs: Sequence[TrackedRun]) -> None:
-    """One line per run: a table for a person, tab-separated values for a program."""
+    """Show one line per run: a table on a terminal, tab-separated values elsewhere."""
     rows = [_row(run) for run in runs]
     if not console.is_terminal:
         for row in (_TITLES, *rows):
@@ -27,7 +27,7 @@ def show_runs(console: Console, runs: Sequence[TrackedRun]) -> None:
 
 
 def show_trace(console: Console, runs: Sequence[TrackedRun]) -> None:
-    """Everything about each run, a fact a line."""
+    """Show everything known about each run, one fact per line."""
     for run in runs:
         console.print(f"[bold]run {run.run_id}[/] ({run.status.lower()}, {run.started:%Y-%m-%d %H:%M} UTC)")
         _show_values(console, "", _facts(run), indent=2)
@@ -64,7 +64,7 @@ def _metrics(run: TrackedRun) -> dict[str, str]:
 
 
 def _show_values(console: Console, title: str, values: Mapping[str, str], *, indent: int) -> None:
-    """Names and values in two columns; a value is never cut, as it is there to be copied."""
+    """Show names and values in two columns; values are never truncated, so that they can be copied."""
     if title:
         console.print(f"  [dim]{title}[/]")
     width = max((len(name) for name in values), default=0)

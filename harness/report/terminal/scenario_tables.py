@@ -1,4 +1,4 @@
-"""Scenarios and plans on the terminal: tables for a person, tab-separated values for a program."""
+"""Scenarios and plans as tables on a terminal and as tab-separated values elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.authoring.plan_preview import DEPENDS, Planned, PlannedVersion
-from harness.authoring.scenario_list import Listed
+from harness.authoring.scenario_list import ListedScenario
 from harness.report.terminal.console import terminal_text, write_line
 from harness.views import formatting
 
@@ -17,21 +17,21 @@ _LIST_TITLES = ("scenario", "table", "versions", "newest run", "description")
 _PLAN_TITLES = ("version", "step", "rows from", "commits", "Delta version", "trained", "bounds")
 
 
-def show_scenarios(console: Console, listed: Sequence[Listed]) -> None:
-    """One line per scenario."""
+def show_scenarios(console: Console, listed: Sequence[ListedScenario]) -> None:
+    """Show one line per scenario."""
     rows = [(each.name, each.table, each.versions, each.newest, each.description) for each in listed]
     _show(console, _LIST_TITLES, rows)
 
 
 def show_plan(console: Console, planned: Planned) -> None:
-    """The versions as a table, then what is trained and published, and what it costs."""
+    """Show the versions as a table, then the trainings, the published models and the cost."""
     _show(console, _PLAN_TITLES, [_row(version) for version in planned.versions])
     for line in _sentences(planned):
         write_line(console, Text(line))
 
 
 def _row(version: PlannedVersion) -> tuple[str, ...]:
-    trained = {"version": "by its number", "timestamp": "by its time"}[version.read_by]
+    trained = {"version": "read by number", "timestamp": "read by timestamp"}[version.read_by]
     return (
         version.name,
         version.step,
@@ -62,20 +62,20 @@ def _sentences(planned: Planned) -> tuple[str, ...]:
 
 
 def _fits(planned: Planned) -> str:
-    """How many fits there are; nothing where a pipeline in Python decides that itself."""
+    """Return the number of fits, or an empty text if a custom pipeline decides it."""
     if planned.grid_points is None or planned.folds is None or planned.fits is None:
         return ""
     points, folds = (
         formatting.count(planned.grid_points, "grid point"),
         formatting.count(planned.folds, "fold"),
     )
-    return f"; at each {points} x {folds} = {formatting.count(planned.fits, 'fit')}, and one on all rows"
+    return f", each with {points} x {folds} = {formatting.count(planned.fits, 'fit')} and one on all rows"
 
 
 def _cost(planned: Planned) -> str:
     cost = planned.cost
     if cost is None:
-        return "unknown, as no run of it there is kept here."
+        return "unknown, as no finished run of this scenario on Databricks is stored here."
     nodes = formatting.count(cost.nodes, "node")
     return (
         f"{cost.cluster_minutes:.1f} cluster minutes, as in run {cost.run_id} "
@@ -86,7 +86,7 @@ def _cost(planned: Planned) -> str:
 def _show(console: Console, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not console.is_terminal:
         for row in (titles, *rows):
-            # Not the console's own 'print', which puts blanks in place of tabs.
+            # console.print would replace tabs by spaces.
             console.file.write("\t".join(row) + "\n")
         return
     table = Table(*titles, box=None, pad_edge=False)

@@ -1,4 +1,4 @@
-"""A run in the terminal: its progress while the job works, and its verdict at the end."""
+"""The verdict of a run on the terminal."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from harness.views.bound_table import BoundRow, Headline, bound_rows, headline
 __all__ = ["progress", "show_verdict"]
 
 _COLUMNS = 5
-"""Versions beside each other; the latest are shown."""
+"""Number of versions shown side by side; if there are more, the latest ones."""
 _TONES = {"pass": "bold green", "fail": "bold red", "not-proven": "bold yellow", "stopped": "bold red"}
 
 
 def show_verdict(console: Console, result: Result, folder: Path, parity: Parity | None = None) -> None:
-    """Everything measured, what went wrong, the other run, the verdict, and where the rest is."""
+    """Show bounds, metrics, errors, parity, the verdict, and the locations of bundles and report."""
     _show_bounds(console, bound_rows(result.versions))
     _show_metrics(console, result)
     _show_untrained(console, result)
@@ -36,7 +36,7 @@ def show_verdict(console: Console, result: Result, folder: Path, parity: Parity 
         write_line(console, Text("Parity", style="bold"))
         show_parity(console, parity)
     _show_headline(console, headline(result, parity), result)
-    _show_places(console, result, folder)
+    _show_locations(console, result, folder)
 
 
 def _show_bounds(console: Console, rows: tuple[BoundRow, ...]) -> None:
@@ -65,14 +65,14 @@ def _bound_cells(console: Console, row: BoundRow, *, named: bool) -> tuple[Text,
 
 
 def _show_metrics(console: Console, result: Result) -> None:
-    """What no row of the bounds shows at every version."""
+    """Show the metrics that are not bounded at every version."""
     whole = _without_bounded(result)
     if not whole:
         return
     latest = whole.part(slice(-_COLUMNS, None))
-    fewer = len(latest.columns) < len(whole.columns)
-    which = f", last {len(latest.columns)} of {len(whole.columns)} versions" if fewer else ""
-    table = titled_table(f"Also measured{which}")
+    is_partial = len(latest.columns) < len(whole.columns)
+    selection = f", last {len(latest.columns)} of {len(whole.columns)} versions" if is_partial else ""
+    table = titled_table(f"Other metrics{selection}")
     table.add_column(latest.corner, overflow="fold")
     for column in latest.columns:
         table.add_column(terminal_text(console, column), justify="right", overflow="fold")
@@ -96,13 +96,13 @@ def _without_bounded(result: Result) -> tables.Table:
 
 
 def _show_untrained(console: Console, result: Result) -> None:
-    """What became of the versions that no model was trained at."""
+    """Show the outcome of the versions without a trained model."""
     untrained = [each for each in result.versions if each.error is not None or each.status == "built"]
     if not untrained:
         return
     table = titled_table("Versions without a model")
     table.add_column("version", overflow="fold", style="bold")
-    table.add_column("what became of it", overflow="fold")
+    table.add_column("outcome", overflow="fold")
     table.add_column("commits", overflow="fold")
     table.add_column("rows", justify="right")
     for each in untrained:
@@ -125,13 +125,13 @@ def _show_failure(console: Console, failure: Failure) -> None:
 
 def _show_headline(console: Console, head: Headline, result: Result) -> None:
     console.print()
-    told = f"{head.mark} {head.word}: {result.scenario} on {result.target}. {head.sentence}"
-    write_line(console, Text(told, style=_TONES[head.tone]))
+    summary = f"{head.mark} {head.word}: {result.scenario} on {result.target}. {head.sentence}"
+    write_line(console, Text(summary, style=_TONES[head.tone]))
     for detail in head.details:
         write_line(console, Text(f"  {detail}"))
 
 
-def _show_places(console: Console, result: Result, folder: Path) -> None:
+def _show_locations(console: Console, result: Result, folder: Path) -> None:
     console.print()
     published = [version for version in result.versions if version.bundle]
     width = max((len(version.name) for version in published), default=0)
