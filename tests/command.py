@@ -1,4 +1,4 @@
-"""The command as a person starts it: in a process of its own."""
+"""The command in its own process, as a person would start it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.embedded.runner import ROOT
 def run_command(
     arguments: Sequence[str], environ: Mapping[str, str], timeout_s: float
 ) -> subprocess.CompletedProcess[str]:
-    """The command, to its end."""
+    """Run the command to its end."""
     return subprocess.run(
         _command(arguments),
         cwd=ROOT,
@@ -29,7 +29,7 @@ def run_command(
 
 @contextmanager
 def started_command(arguments: Sequence[str], environ: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """The command, running; ended at the end, whatever happens."""
+    """Start the command; end it with the block, whatever happens."""
     with subprocess.Popen(
         _command(arguments),
         cwd=ROOT,
@@ -48,7 +48,7 @@ def started_command(arguments: Sequence[str], environ: Mapping[str, str]) -> Ite
 
 
 def wait_for(process: subprocess.Popen[str], text: str) -> None:
-    """Read on until a line says it."""
+    """Read output until a line contains the text."""
     seen = []
     for line in process.stdout or ():
         seen.append(line)

@@ -1,4 +1,4 @@
-"""The Spark session and the real loans, which every test that needs them shares."""
+"""The Spark session and the real loans, shared by all tests that need them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SCENARIOS = Path(__file__).parents[1] / "scenarios"
 
 
 class OneStack(LoadFileScheduling):  # type: ignore[misc] # It has no types.
-    """A file by one process, and all files of Compose by the same one, as they share a stack."""
+    """A scheduler that keeps each file, and all files of Compose, in one process, as they share a stack."""
 
     def _split_scope(self, nodeid: str) -> str:
         folder = "tests/compose"
@@ -44,7 +44,7 @@ class OneStack(LoadFileScheduling):  # type: ignore[misc] # It has no types.
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let expected messages be rewritten for review, in place of being checked."""
+    """Add the option that rewrites expected messages for review instead of checking them."""
     parser.addoption(
         "--update",
         action="store_true",
@@ -53,7 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneStack | None:
-    """The scheduler where a file stays in one process."""
+    """Return the scheduler that keeps each file in one process."""
     return OneStack(config, log) if config.getoption("dist") == "loadfile" else None
 
 
@@ -66,23 +66,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @dataclass(frozen=True)
 class Loans:
-    """The scenario that ships, and the rows that it starts from."""
+    """The shipped scenario and its source rows."""
 
     scenario: Scenario
     source: DataFrame
 
     def january(self) -> DataFrame:
-        """The rows of version 0."""
+        """Return the rows of version 0."""
         return self.source.where("issue_d = '2018-01-01'")
 
     def march(self) -> DataFrame:
-        """The rows of version 2: all of them."""
+        """Return the rows of version 2, which are all rows."""
         return self.source
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """A session as the embedded target's job has it, in this process."""
+    """Open a session like that of the embedded target's job, in this process."""
     from harness.job.spark_session import open_session
     from harness.settings import read_settings
     from harness.targets.embedded.embedded_target import Embedded

@@ -1,4 +1,4 @@
-"""Plans and results to show in reports: three cohorts of loans, and whatever a test changes about them."""
+"""Sample plans and results for the tests of reports: three cohorts of loans."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _ROWS = (3395, 5786, 8421)
 
 
 def scenario(**changes: Any) -> Scenario:
-    """Three monthly cohorts of loans, bounded as the shipped scenario is."""
+    """Return a scenario of three monthly cohorts of loans, with the bounds of the shipped one."""
     return Scenario.model_validate(
         {
             "name": "three_versions",
@@ -74,7 +74,7 @@ def scenario(**changes: Any) -> Scenario:
 
 
 def plan(**changes: Any) -> Plan:
-    """The scenario, resolved for this machine."""
+    """Return the plan of the scenario on this machine."""
     return Plan.model_validate(
         {
             "run_id": "20260301-101500-7f3a",
@@ -97,7 +97,7 @@ def plan(**changes: Any) -> Plan:
 
 
 def version(name: str, at: int, **changes: Any) -> VersionResult:
-    """A version that was trained, explained and published; ``at`` is its place in the scenario."""
+    """Return a version that was trained, explained and published; ``at`` is its index in the scenario."""
     spot = at % len(NAMES)
     return VersionResult.model_validate(
         {
@@ -135,14 +135,14 @@ def version(name: str, at: int, **changes: Any) -> VersionResult:
 
 
 def explanation(per_sd: float, sd: float = 1.0) -> FeatureExplanation:
-    """A feature's weight, where a standard deviation of it is ``sd``."""
+    """Return a feature's weight; ``sd`` is the feature's standard deviation."""
     return FeatureExplanation(
         mean=per_sd / sd, mean_abs=abs(per_sd) / sd, mean_per_sd=per_sd, mean_abs_per_sd=abs(per_sd)
     )
 
 
 def bound(metric: str = "cv_roc_auc", verdict: Verdict = Verdict.PASS, **changes: Any) -> BoundResult:
-    """A judged bound with this verdict; the changes are those of its spec or of what was found."""
+    """Return a bound with a given verdict."""
     measured: Measured = {Verdict.PASS: 0.65, Verdict.FAIL: 0.55, Verdict.NOT_PROVEN: None}[verdict]
     specified = {name: value for name, value in changes.items() if name in BoundSpec.model_fields}
     found = {
@@ -167,7 +167,7 @@ def since(version: str, run: str | None = None) -> Reference:
 
 
 def result(versions: tuple[VersionResult, ...] | None = None, **changes: Any) -> Result:
-    """A run of three judged versions, or of those that are given."""
+    """Return a run of three judged versions, or of the given ones."""
     if versions is None:
         versions = judge_versions(scenario(), tuple(version(name, at) for at, name in enumerate(NAMES)), {})
     return Result.model_validate(
@@ -189,7 +189,7 @@ def result(versions: tuple[VersionResult, ...] | None = None, **changes: Any) ->
 
 
 def cloud(versions: tuple[VersionResult, ...] | None = None, **changes: Any) -> Result:
-    """The same run on a cluster, with a library that is another there and one that only it has."""
+    """Return the same run on a cluster, with a different library and an additional one."""
     libraries = {"python": "3.12.3", "pyspark": "3.5.2", "delta-spark": "3.3.2", "mlflow": "3.17.2"}
     return result(
         versions,
@@ -203,7 +203,7 @@ def cloud(versions: tuple[VersionResult, ...] | None = None, **changes: Any) -> 
 
 
 def failure(**changes: Any) -> Failure:
-    """The job broke while it trained a version."""
+    """Return a failure of the job while it trained a version."""
     return Failure.model_validate(
         {
             "kind": "JobError",

@@ -21,14 +21,14 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to be in."""
+    """Change to an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
     return tmp_path
 
 
 def test_from_a_table_to_a_plan(folder: Path) -> None:
-    """What init writes is found by check, list, plan and the shell, by its name."""
+    """The scenario that init writes is found by name by check, list, plan and shell completion."""
     said = ["init", "wine", "--data", str(write_wines(folder)), "--label", "quality", "--positive", "good"]
     outcomes = [
         CliRunner().invoke(app, each) for each in (said, ["check", "wine"], ["list"], ["plan", "wine"])
@@ -42,7 +42,7 @@ def test_from_a_table_to_a_plan(folder: Path) -> None:
 def test_a_second_init_is_wrong_input(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file that is there leads to one message and exit code 2."""
+    """An existing scenario file leads to one message and exit code 2."""
     data = str(write_wines(folder))
     (folder / "scenarios").mkdir()
     (folder / "scenarios" / "wine.yaml").write_text("mine")
@@ -56,7 +56,7 @@ def test_a_second_init_is_wrong_input(
 
 @pytest.mark.usefixtures("folder")
 def test_the_plan_is_json_on_request() -> None:
-    """Programs get all of the plan."""
+    """With --json, the command plan prints the whole plan for programs."""
     outcome = CliRunner().invoke(app, ["plan", str(ROOT / "scenarios" / "three_versions.yaml"), "--json"])
     values = json.loads(outcome.stdout)
     found = (values["fits_per_version"], values["cluster_minutes"], values["versions"][2]["version"])
@@ -64,7 +64,7 @@ def test_the_plan_is_json_on_request() -> None:
 
 
 def test_the_schema_is_shown_and_written(folder: Path) -> None:
-    """The schema goes to standard output, or into a file."""
+    """The schema is printed to standard output or written to a file."""
     shown = CliRunner().invoke(app, ["schema"]).stdout
     CliRunner().invoke(app, ["schema", "--out", "schema.json"])
     assert FILE.read_text() == shown == (folder / "schema.json").read_text()

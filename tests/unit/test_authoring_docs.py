@@ -31,7 +31,7 @@ _REST: dict[str, Any] = {
 
 @pytest.mark.parametrize("text", _EXAMPLES)
 def test_examples_are_true(tmp_path: Path, text: str) -> None:
-    """Every example of the documentation, with what it leaves out, obeys the language."""
+    """Every example in the documentation is valid once its omitted parts are filled in."""
     file = tmp_path / "example.yaml"
     file.write_text(text, encoding="utf-8")
     said = read_document(file).values
@@ -41,7 +41,7 @@ def test_examples_are_true(tmp_path: Path, text: str) -> None:
 
 
 def test_the_own_pipeline_of_the_docs_is_the_one_that_ships() -> None:
-    """The worked example is the file that the scenario uses, and its keys are those of the scenario."""
+    """The documented custom pipeline is the shipped file, and its keys are those of the shipped scenario."""
     text = (ROOT / "docs" / "custom_pipelines.md").read_text(encoding="utf-8")
     [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert (ROOT / "scenarios" / "pipelines" / "boosted.py").read_text(encoding="utf-8") == code

@@ -24,7 +24,7 @@ def _scenario(file: Path, **said: str) -> Scenario:
 
 
 def test_the_written_file_loads(tmp_path: Path) -> None:
-    """Key, classes and features are recognised; what knows the label or tells nothing is left out."""
+    """Key, classes and features are detected; leaks and columns without information are excluded."""
     scenario = _scenario(write_wines(tmp_path))
     pipeline = scenario.pipeline
     expected = (("bottle_id",), ("good",), ("poor",), ("acidity", "alcohol"), ("colour",))
@@ -39,7 +39,7 @@ def test_the_written_file_loads(tmp_path: Path) -> None:
 
 
 def test_what_is_left_out_has_a_reason(tmp_path: Path) -> None:
-    """Each column that is no feature stands in a comment that says why."""
+    """Each excluded column is listed in a comment with the reason."""
     text = _write(write_wines(tmp_path)).read_text()
     assert "#   tasted: a date;" in text
     assert "#   maker: text with 97 values" in text
@@ -49,7 +49,7 @@ def test_what_is_left_out_has_a_reason(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("dated", "column"), [(True, "tasted"), (False, "crc32")])
 def test_versions_are_cut_by_a_date_or_a_hash(tmp_path: Path, dated: bool, column: str) -> None:
-    """Three versions grow to all rows, by a date where there is one."""
+    """A table is split into three versions by a date column, or by a hash of the key if it has none."""
     scenario = _scenario(write_wines(tmp_path, dated=dated))
     assert 3 == len(scenario.versions)
     assert all(version.append and column in (version.append.where or "") for version in scenario.versions)
@@ -58,7 +58,7 @@ def test_versions_are_cut_by_a_date_or_a_hash(tmp_path: Path, dated: bool, colum
 
 
 def test_a_small_table_is_one_version_without_a_metric(tmp_path: Path) -> None:
-    """Where a class has too few rows, nothing is promised of the model."""
+    """If a class has too few rows, the scenario has one version and no bound on a metric."""
     file = tmp_path / "few.csv"
     file.write_text("id,x,y\n" + "".join(f"{row},{row % 7},{row % 2}\n" for row in range(40)))
     scenario = _scenario(file, label="y")
@@ -71,7 +71,7 @@ def test_a_small_table_is_one_version_without_a_metric(tmp_path: Path) -> None:
 def test_usual_classes_need_no_word(
     tmp_path: Path, values: tuple[object, object], positive: tuple[object]
 ) -> None:
-    """Of 0 and 1, yes and no, true and false, the positive one is known."""
+    """The positive class of 0/1, yes/no and true/false labels is detected."""
     file = tmp_path / "rows.jsonl"
     rows = [{"id": row, "x": row % 7, "y": values[row % 2]} for row in range(100)]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -79,7 +79,7 @@ def test_usual_classes_need_no_word(
 
 
 def test_parquet_and_odd_names_are_taken(tmp_path: Path) -> None:
-    """Names with blanks, and what YAML would take for something else, are quoted."""
+    """Names with spaces, and names with another meaning in YAML, are quoted."""
     file = tmp_path / "odd.parquet"
     rows = range(200)
     frame = pd.DataFrame({"row id": rows, "on": [r % 7 for r in rows], "a: b": [r % 5 for r in rows]})
@@ -89,7 +89,7 @@ def test_parquet_and_odd_names_are_taken(tmp_path: Path) -> None:
 
 
 def test_a_separator_is_recognised(tmp_path: Path) -> None:
-    """A CSV file with semicolons is read, and Spark is told."""
+    """A CSV file with semicolons is read, and the separator is passed to Spark."""
     file = write_wines(tmp_path)
     file.write_text(file.read_text().replace(",", ";"))
     source = _scenario(file).table.source
@@ -110,7 +110,7 @@ def test_a_separator_is_recognised(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_choice_is_told(tmp_path: Path, said: dict[str, str], message: str) -> None:
-    """What the table does not have is one message with what was meant, and no file is written."""
+    """An invalid argument leads to one message with a suggestion, and no file is written."""
     file = write_wines(tmp_path)
     with pytest.raises(UsageError) as caught:
         _write(file, **said)  # type: ignore[arg-type] # as the cases have them
@@ -131,7 +131,7 @@ def test_a_wrong_choice_is_told(tmp_path: Path, said: dict[str, str], message: s
     ],
 )
 def test_data_that_will_not_do_is_told(tmp_path: Path, name: str, content: str | None, message: str) -> None:
-    """A file that is not there, unreadable, empty, or without a key or a feature, is one message."""
+    """A missing, unreadable, empty or unsuitable data file leads to one message."""
     file = tmp_path / name
     if content is not None:
         file.write_text(content)
@@ -140,7 +140,7 @@ def test_data_that_will_not_do_is_told(tmp_path: Path, name: str, content: str |
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    """A scenario that is there stays as it is."""
+    """An existing scenario file is not overwritten."""
     file = write_wines(tmp_path)
     written = _write(file)
     written.write_text("mine")

@@ -39,7 +39,7 @@ def _settings(tmp_path: Path) -> Settings:
 
 
 def _ran(settings: Settings, scenario: Scenario, run_id: str, **said: Any) -> None:
-    """A run that is kept: on the cloud for six minutes, with three workers."""
+    """Store a run on Databricks that took six minutes with three workers."""
     workers = Setting(name="targets.databricks.workers", value=said.get("workers", "3"), origin="default")
     target = said.get("target", "databricks")
     plan = Plan(
@@ -75,7 +75,7 @@ def _shown(planned: Planned) -> str:
 
 
 def test_versions_are_predicted(settings: Settings) -> None:
-    """Numbers are told as long as no step depends on the data, and not after it."""
+    """Version numbers are predicted up to the first step that depends on the data."""
     planned = plan_of(_scenario(versions=STEPS), settings)
     assert [(1, 0), (0, 0), (None, None), (None, None)] == [(v.commits, v.version) for v in planned.versions]
     assert [True, False, False, True] == [version.trained for version in planned.versions]
@@ -83,7 +83,7 @@ def test_versions_are_predicted(settings: Settings) -> None:
 
 @pytest.mark.parametrize("file", sorted(SCENARIOS.glob("*.yaml")), ids=lambda file: file.stem)
 def test_what_ships_is_predicted(settings: Settings, file: Path) -> None:
-    """Every version of every scenario that ships has its number, but for one that depends on the data."""
+    """Version numbers of shipped scenarios are predicted, except after steps that depend on the data."""
     planned = plan_of(load_scenario(str(file)).scenario, settings)
     depends = [version.name for version in planned.versions if version.version is None]
     assert depends == {"late_corrections": ["corrected_twice"]}.get(file.stem, [])
@@ -92,7 +92,7 @@ def test_what_ships_is_predicted(settings: Settings, file: Path) -> None:
 
 
 def test_a_refused_step_and_a_restore_are_predicted(settings: Settings) -> None:
-    """What must fail leads to no version; what is restored to another version leads to one."""
+    """A step that must fail creates no version; restoring another version creates one."""
     numbers = {
         name: [
             version.version
@@ -104,7 +104,7 @@ def test_a_refused_step_and_a_restore_are_predicted(settings: Settings) -> None:
 
 
 def test_steps_are_told_in_words(settings: Settings) -> None:
-    """What each step does, and where its rows come from, is told."""
+    """The plan describes each step and the source of its rows."""
     planned = plan_of(_scenario(versions=STEPS), settings)
     assert [
         ("append where month = 1, 0.5 of them", "data/lc_loan_2018q1.csv"),
@@ -115,7 +115,7 @@ def test_steps_are_told_in_words(settings: Settings) -> None:
 
 
 def test_trainings_are_counted(settings: Settings) -> None:
-    """Fits and explanations of three_versions are those that the job makes."""
+    """The counts of fits and explanations for three_versions are those of the job."""
     planned = plan_of(_scenario(), settings)
     assert (3, 4, 5, 20) == (planned.trainings, planned.grid_points, planned.folds, planned.fits)
 
@@ -136,7 +136,7 @@ def test_fits_of_every_model_kind_are_counted(settings: Settings, model: dict[st
 
 
 def test_a_custom_pipeline_is_named(settings: Settings) -> None:
-    """The plan does not know how many models a custom pipeline fits."""
+    """The plan of a custom pipeline has its name instead of a number of fits."""
     loaded = load_scenario(str(SCENARIOS / "own_pipeline.yaml"))
     planned = plan_of(loaded.scenario, settings)
     assert ("pipelines.boosted:BoostedTrees", None) == (planned.model, planned.fits)
@@ -144,7 +144,7 @@ def test_a_custom_pipeline_is_named(settings: Settings) -> None:
 
 
 def test_bounds_are_counted_where_they_are_judged(settings: Settings) -> None:
-    """Each part counts; a change since a version before the first does not."""
+    """Every part of a bound counts, except changes since a version before the first one."""
     every = {
         "metrics": {"cv_roc_auc": {"min": 0.5, "max": 0.9, "change": {"min": -0.1}}},
         "operation": "WRITE",
@@ -155,7 +155,7 @@ def test_bounds_are_counted_where_they_are_judged(settings: Settings) -> None:
 
 
 def test_bounds_of_every_version_are_counted_where_they_are_judged(settings: Settings) -> None:
-    """A change since a named version counts after it alone, one of added rows not at the first version."""
+    """A bound on changes since a named version counts after that version only."""
     every = {
         "metrics": {"test_roc_auc": [{"change": {"since": "b", "min": -0.1}}, {"min": 0.6, "on": "added"}]},
         "explanations": {"sign_agreement": {"since": "b", "min": 0.8}},
@@ -166,7 +166,7 @@ def test_bounds_of_every_version_are_counted_where_they_are_judged(settings: Set
 
 
 def test_what_depends_on_the_data_is_said(settings: Settings) -> None:
-    """The table says it in words, and that the cost is not known."""
+    """The table shows which numbers depend on the data, and that the cost is unknown."""
     text = _shown(plan_of(_scenario(versions=STEPS), settings))
     assert "c\tdelete where id = 1\t-\tdepends on the data\tdepends on the data\tno\t0" in text
     assert "On Databricks: unknown" in text
@@ -185,13 +185,13 @@ def test_the_cost_is_the_newest_cloud_runs(settings: Settings) -> None:
 
 
 def test_a_store_that_is_not_there_is_told(settings: Settings) -> None:
-    """A plan that can't be carried out is no plan."""
+    """A plan that publishes to an unknown model store is refused."""
     with pytest.raises(UsageError, match="there is no such model store"):
         plan_of(_scenario(publish={"to": "nowhere"}), settings)
 
 
 def test_scenarios_are_listed_with_their_newest_verdict(settings: Settings, tmp_path: Path) -> None:
-    """Each file has a line; one that is wrong says so."""
+    """Each scenario file has a line with its newest verdict; an invalid one is marked."""
     folder = tmp_path / "scenarios"
     folder.mkdir()
     text = (SCENARIOS / "three_versions.yaml").read_text()

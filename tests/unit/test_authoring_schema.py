@@ -17,7 +17,7 @@ GOOD = sorted((ROOT / "scenarios").glob("*.yaml"))
 
 
 def _plain(value: Any) -> Any:
-    """The values as JSON has them: a date is text."""
+    """Convert the values to JSON types, with dates as text."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, list):
@@ -39,24 +39,24 @@ def _version(**step: Any) -> bool:
 
 
 def test_the_file_is_what_the_models_say() -> None:
-    """The shipped schema can't drift from the models: 'make schema' writes it anew."""
+    """The shipped schema is up to date with the models that it is generated from."""
     assert schema_text() == FILE.read_text(encoding="utf-8")
 
 
 def test_it_is_a_schema() -> None:
-    """It obeys draft 2020-12 itself."""
+    """The schema is valid under draft 2020-12."""
     jsonschema.Draft202012Validator.check_schema(scenario_schema())
 
 
 def test_the_editor_is_told_of_it() -> None:
-    """VS Code's settings name a file that is there."""
+    """The settings of VS Code name an existing schema file."""
     [path] = json.loads((ROOT / ".vscode" / "settings.json").read_text())["yaml.schemas"]
     assert FILE == (ROOT / path).resolve()
 
 
 @pytest.mark.parametrize("file", GOOD, ids=lambda file: file.stem)
 def test_the_scenarios_that_ship_obey_it(file: Path) -> None:
-    """No good scenario is marked in an editor."""
+    """Every shipped scenario is valid under the schema."""
     assert _is_valid(read_document(file).values)
 
 
@@ -76,7 +76,7 @@ def test_the_scenarios_that_ship_obey_it(file: Path) -> None:
     ],
 )
 def test_wrong_ones_are_rejected(name: str) -> None:
-    """What is no part of the language is marked in an editor."""
+    """Unknown keys and invalid values are rejected by the schema."""
     assert not _is_valid(read_document(BAD / f"{name}.yaml").values)
 
 
@@ -99,7 +99,7 @@ def test_wrong_ones_are_rejected(name: str) -> None:
     ],
 )
 def test_short_forms_are_allowed(step: dict[str, Any]) -> None:
-    """What may be written short is not marked."""
+    """The short forms of the language are valid under the schema."""
     assert _version(**step)
 
 
@@ -117,19 +117,19 @@ def test_short_forms_are_allowed(step: dict[str, Any]) -> None:
     ],
 )
 def test_wrong_steps_are_rejected(step: dict[str, Any]) -> None:
-    """No step, two of them, and forms that there are not, are marked."""
+    """A version with no step, two steps or an unknown form is rejected by the schema."""
     assert not _version(**step)
 
 
 def test_a_table_may_list_its_versions() -> None:
-    """A table that is there already names its versions itself."""
+    """An existing table may list its versions itself."""
     values = _with(table={"uri": "abfss://lake@a/t", "versions": [12, "latest"], "key": "id"})
     del values["versions"]
     assert _is_valid(values)
 
 
 def test_keys_and_metrics_are_described() -> None:
-    """An editor shows what a key means."""
+    """The schema describes keys and metrics for editors."""
     parts = scenario_schema()["$defs"]
     assert (
         "cross-validation"

@@ -37,7 +37,7 @@ def _environment(home: Path) -> dict[str, str]:
 
 
 def _run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command as a person would run it, in a folder without scenarios."""
+    """Run the command as a person would, in a folder without scenarios."""
     return subprocess.run(
         [sys.executable, "-m", "harness", *arguments],
         cwd=home.parent,
@@ -49,7 +49,7 @@ def _run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """The exit code of the command in this process, with what ``main`` makes of a fault."""
+    """Return the exit code of the command in this process, including the error handling of ``main``."""
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["harness", *arguments])
     with pytest.raises(SystemExit) as caught:
@@ -71,7 +71,7 @@ def _imports(tmp_path: Path, *arguments: str) -> set[str]:
 
 @pytest.fixture(name="home")
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to be in, without settings, and the home folder that a run would make in it."""
+    """Change to an empty folder without settings; return the home folder that a run would create in it."""
     for name in os.environ:
         if name.startswith("HARNESS_"):
             monkeypatch.delenv(name)
@@ -121,13 +121,13 @@ def test_every_exit_code_is_explained() -> None:
 
 
 def test_help_loads_next_to_nothing(tmp_path: Path) -> None:
-    """--help answers at once: neither Spark nor MLflow nor a validator is loaded for it."""
+    """The option --help answers at once, without importing Spark, MLflow or pydantic."""
     assert set() == _imports(tmp_path, "--help") & (HEAVY | SLOW)
 
 
 @pytest.mark.parametrize("command", ["scenario", "clean"])
 def test_help_of_a_command_loads_nothing_heavy(tmp_path: Path, command: str) -> None:
-    """What a command needs is loaded when it runs."""
+    """The help of a command imports none of the libraries that the command itself needs."""
     assert set() == _imports(tmp_path, command, "--help") & HEAVY
 
 
@@ -137,14 +137,14 @@ def test_check_loads_nothing_heavy(tmp_path: Path) -> None:
 
 
 def test_check_of_a_good_scenario_passes(home: Path) -> None:
-    """A good scenario is told on standard output, and nothing is left behind."""
+    """A valid scenario is confirmed on standard output, and no file is created."""
     outcome = CliRunner().invoke(app, ["check", SCENARIO])
     expected = (ExitCode.PASS, f"{SCENARIO}: ok (3 versions)\n", False)
     assert expected == (outcome.exit_code, outcome.stdout, home.exists())
 
 
 def test_check_goes_on_after_a_bad_scenario(home: Path) -> None:
-    """Every scenario is checked, every problem told, and the worst decides the exit code."""
+    """All scenarios are checked, all problems reported, and the worst one decides the exit code."""
     files = [str(BAD / "three_problems.yaml"), SCENARIO, "absent", str(BAD / "folds_one.yaml")]
     outcome = CliRunner().invoke(app, ["check", *files])
     told = re.findall(r"three_problems\.yaml:\d+|no scenario 'absent'|folds_one\.yaml:\d+", outcome.stderr)
@@ -158,7 +158,7 @@ def test_check_goes_on_after_a_bad_scenario(home: Path) -> None:
 
 @pytest.mark.parametrize("name", ["unknown_metric", "source_empty", "yaml_key_twice"])
 def test_a_run_of_a_bad_scenario_leaves_nothing(home: Path, name: str) -> None:
-    """The mistake is one message with exit code 2; no traceback, no folder, no output."""
+    """A run of an invalid scenario ends with one message and exit code 2, and creates no file."""
     file = BAD / f"{name}.yaml"
     line, _, message = file.read_text().splitlines()[0].removeprefix("# expect: ").partition(": ")
     outcome = _run(home, "scenario", str(file))
@@ -173,7 +173,7 @@ def test_a_run_of_a_bad_scenario_leaves_nothing(home: Path, name: str) -> None:
 def test_an_unknown_scenario_is_told_with_the_nearest(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A mistyped name leads to exit code 2 and the name that was meant."""
+    """A mistyped scenario name leads to exit code 2 and a suggestion."""
     monkeypatch.chdir(ROOT)
     code = _main(monkeypatch, "scenario", "three_version")
     told = "Did you mean 'three_versions'?" in capsys.readouterr().err
@@ -183,7 +183,7 @@ def test_an_unknown_scenario_is_told_with_the_nearest(
 def test_an_unknown_target_is_told_with_the_nearest(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A mistyped target leads to exit code 2 and the target that was meant."""
+    """A mistyped target leads to exit code 2 and a suggestion."""
     code = _main(monkeypatch, "scenario", SCENARIO, "--target", "embeded")  # codespell:ignore
     expected = (
         "There is no target 'embeded'. Did you mean 'embedded'?\n"
@@ -207,7 +207,7 @@ def test_without_a_tracking_store_there_are_no_runs(
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
 ) -> None:
-    """Asking for runs before there are any is told with exit code 3, and makes no store."""
+    """Asking for runs before the first run leads to exit code 3 and creates no tracking store."""
     code = _main(monkeypatch, *arguments)
     expected = f"There are no runs yet: {home}/mlflow.db does not exist.\n"
     remedy = "  Run a scenario first: make scenario NAME=three_versions.\n"
@@ -215,7 +215,7 @@ def test_without_a_tracking_store_there_are_no_runs(
 
 
 def test_asking_without_a_tracking_store_is_quick(tmp_path: Path) -> None:
-    """MLflow is not loaded to say that there is nothing to be asked of it."""
+    """MLflow is not imported if there is no tracking store."""
     program = _TELL_IMPORTS.replace("finally:", "except SystemExit:")
     outcome = subprocess.run(
         [sys.executable, "-c", program, "runs"],
@@ -231,7 +231,7 @@ def test_asking_without_a_tracking_store_is_quick(tmp_path: Path) -> None:
 def test_a_tracking_store_that_is_none_is_told(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A scheme that MLflow does not know is one message with exit code 3, not a traceback."""
+    """An unknown scheme of the tracking URI is one message with exit code 3, not a traceback."""
     monkeypatch.setenv("HARNESS_TRACKING_URI", "nothing://here")
     code = _main(monkeypatch, "trace", "some")
     told = capsys.readouterr().err.startswith("MLflow at nothing://here does not answer: ")
@@ -241,7 +241,7 @@ def test_a_tracking_store_that_is_none_is_told(
 def test_a_run_cannot_be_made_below_a_file(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A home folder that can't be written is told with exit code 3, and left as it is."""
+    """A home folder that can't be written leads to exit code 3 and is left unchanged."""
     environment = Environment(
         target="embedded", lake="lake", model_store="models", tracking_uri="sqlite://", experiment="harness"
     )
@@ -273,7 +273,7 @@ def test_a_run_cannot_be_made_below_a_file(
 def test_a_wrong_command_line_is_wrong_input(
     monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    """Whatever is wrong on the command line ends with exit code 2."""
+    """Any invalid command line ends with exit code 2."""
     assert _main(monkeypatch, *arguments) == ExitCode.WRONG_INPUT
 
 
@@ -281,7 +281,7 @@ def test_a_wrong_command_line_is_wrong_input(
 def test_clean_says_how_many_runs_went(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A home without runs is clean already."""
+    """Cleaning a home without runs reports that 0 runs were removed."""
     assert (
         _main(monkeypatch, "clean", "--keep", "0"),
         capsys.readouterr().out,
@@ -303,7 +303,7 @@ def test_a_fault_is_one_message(
     code: ExitCode,
     told: str,
 ) -> None:
-    """A fault of the machine is told without a traceback, with its exit code."""
+    """An error of the system is reported as one message with its exit code, without a traceback."""
 
     def app_that_fails() -> None:
         raise fault
@@ -315,7 +315,7 @@ def test_a_fault_is_one_message(
 def test_a_bug_is_no_failed_bound(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 1 is a bound's; a bug ends with 5, and its traceback is shown."""
+    """A bug ends with exit code 5 and a traceback, as exit code 1 means that a bound failed."""
 
     def app_with_a_bug() -> None:
         raise KeyError("bug")
@@ -327,7 +327,7 @@ def test_a_bug_is_no_failed_bound(
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_command_says_so(tmp_path: Path, how: signal.Signals) -> None:
-    """Ctrl-C, or being asked to end, leads to exit code 130 without a traceback."""
+    """SIGINT and SIGTERM end the command with exit code 130 and without a traceback."""
     program = (
         "import os, signal; from harness import cli, runs; import harness.loading.loader as loader\n"
         f"loader.load_scenario = lambda name: os.kill(os.getpid(), {int(how)})\n"

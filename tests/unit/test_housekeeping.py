@@ -14,7 +14,7 @@ IDS = [f"2026010{day}-120000-daily-000{day}" for day in range(1, 5)]
 
 @pytest.fixture(name="settings")
 def _settings(tmp_path: Path) -> Settings:
-    """A home with four runs, the newest of them the latest, and all that lies beside runs."""
+    """Create a home with four runs, the newest being the latest, and other files beside them."""
     settings = read_settings(folder=tmp_path, environ={})
     for run_id in IDS:
         RunFolder.create(settings.runs, run_id).make_latest()
@@ -26,7 +26,7 @@ def _settings(tmp_path: Path) -> Settings:
 
 
 def _plan(settings: Settings, run_id: str, target: str) -> Path:
-    """All of a plan that housekeeping reads."""
+    """Return the parts of a plan that the clean-up reads."""
     file = settings.runs / run_id / PLAN
     file.write_text(json.dumps({"environment": {"target": target}}), encoding="utf-8")
     return file
@@ -38,12 +38,12 @@ def _files(settings: Settings) -> set[str]:
 
 @pytest.mark.parametrize("keep", [0, 1, 3, 4, 5])
 def test_the_oldest_go_and_the_newest_stay(settings: Settings, keep: int) -> None:
-    """All but the newest are removed, oldest first."""
+    """All but the newest runs are removed, oldest first."""
     assert IDS[: max(0, len(IDS) - keep)] == remove_old_runs(settings, keep)
 
 
 def test_a_run_goes_with_its_tables_and_nothing_else(settings: Settings) -> None:
-    """What is gone afterwards are the folders and the tables of the runs that were removed."""
+    """A removed run loses its folder and its tables, and nothing else is removed."""
     before = _files(settings)
     removed = remove_old_runs(settings, 2)
     expected = {
@@ -55,19 +55,19 @@ def test_a_run_goes_with_its_tables_and_nothing_else(settings: Settings) -> None
 
 
 def test_latest_stays_with_the_newest(settings: Settings) -> None:
-    """The link still leads to the run that it pointed at."""
+    """The link 'latest' still leads to the newest run if that run is kept."""
     remove_old_runs(settings, 1)
     assert settings.runs / IDS[-1] == (settings.runs / "latest").resolve()
 
 
 def test_latest_goes_with_its_run(settings: Settings) -> None:
-    """A link that leads nowhere any more is removed."""
+    """The link 'latest' is removed with the run it leads to."""
     remove_old_runs(settings, 0)
     assert not (settings.runs / "latest").is_symlink()
 
 
 def test_a_negative_number_is_refused(settings: Settings) -> None:
-    """Nothing is removed where the number makes no sense."""
+    """A negative number of runs to keep is refused, and nothing is removed."""
     before = _files(settings)
     with pytest.raises(UsageError, match="--keep is -1") as caught:
         remove_old_runs(settings, -1)
@@ -75,13 +75,13 @@ def test_a_negative_number_is_refused(settings: Settings) -> None:
 
 
 def test_without_runs_nothing_is_removed(tmp_path: Path) -> None:
-    """A home that is not there is not made either."""
+    """Cleaning a missing home folder does not create it."""
     settings = read_settings(folder=tmp_path, environ={})
     assert (remove_old_runs(settings, 0), settings.home.exists()) == ([], False)
 
 
 def test_a_run_that_cannot_be_removed_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One stubborn run is named, and does not keep the others."""
+    """A run that can't be removed is reported, and the others are removed."""
     remove = RunFolder.remove
 
     def stubborn(self: RunFolder) -> None:
@@ -96,7 +96,7 @@ def test_a_run_that_cannot_be_removed_is_told(settings: Settings, monkeypatch: p
 
 @pytest.mark.parametrize(("keep", "gone"), [(0, [1, 2, 3]), (2, [1])])
 def test_a_run_under_way_is_never_removed(settings: Settings, keep: int, gone: list[int]) -> None:
-    """It stays with its tables, however old it is, and is none of those that are kept."""
+    """A run in progress keeps its tables and does not count among the runs to keep."""
     plan = _plan(settings, IDS[0], "embedded")
     with held(plan):
         removed = remove_old_runs(settings, keep)
@@ -108,14 +108,14 @@ def test_a_run_under_way_is_never_removed(settings: Settings, keep: int, gone: l
 
 
 def test_a_run_that_has_ended_is_removed(settings: Settings) -> None:
-    """A plan that nobody holds any more keeps nothing."""
+    """A run without a result is removed once its process has ended."""
     with held(_plan(settings, IDS[0], "embedded")):
         pass
     assert IDS == remove_old_runs(settings, 0)
 
 
 def test_tables_that_cannot_be_removed_are_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run whose tables lie in a stack that is not up stays, and does not keep the others."""
+    """A run whose tables are in a stopped stack is kept, and the others are removed."""
     monkeypatch.setenv("PATH", str(settings.home))
     _plan(settings, IDS[0], "compose")
     with pytest.raises(NotThereError, match=f"The tables of the run {IDS[0]} lie in the stack"):

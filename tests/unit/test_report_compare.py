@@ -29,7 +29,7 @@ def _shown(a: Result, b: Result, width: int = 120) -> str:
 
 @pytest.fixture(name="runs")
 def _runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with the same run twice, the second one the latest, where the command looks for it."""
+    """Create a home with the same run twice, the second one being the latest."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HARNESS_HOME", str(tmp_path))
     for run_id in (A, B):
@@ -45,13 +45,13 @@ def _write(runs: Path, run_id: str, result: Result) -> RunFolder:
 
 
 def _compare(*arguments: str) -> tuple[int, str]:
-    """Exit code of the command and what it prints."""
+    """Run the command and return its exit code and output."""
     outcome = CliRunner().invoke(app, ["compare", *arguments])
     return outcome.exit_code, outcome.stdout
 
 
 def test_runs_that_agree_need_no_table() -> None:
-    """Both runs' ids, how many values are the very same, and the verdict."""
+    """The summary of two equal runs has their IDs, the number of identical values and the verdict."""
     a = samples.result(samples.result().versions[:1], run_id=A)
     values = len(compare(a, a).differences)
     expected = f"a  {A}\nb  {B}\n\n{values} values identical, 0 different.\n✓ The two runs agree.\n"
@@ -59,11 +59,11 @@ def test_runs_that_agree_need_no_table() -> None:
 
 
 def test_a_small_difference_is_shown() -> None:
-    """What differs within the tolerance has a line with both values and by how much."""
+    """A difference within the tolerance is shown with both values and its size."""
     shown = _shown(_run(metrics={"test_f1": 0.5}), _run(metrics={"test_f1": 0.5 * (1 - 1e-7)}))
     line = next(line.split() for line in shown.splitlines() if "test_f1" in line)
     expected = ["march", "metric", "test_f1", "0.5000", "0.5000", "1.0e-07", "1e-06", "✓", "pass"]
-    assert (expected, True) == (line, "1 not.\n✓ The two runs agree." in shown)
+    assert (expected, True) == (line, "1 different.\n✓ The two runs agree." in shown)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_small_difference_is_shown() -> None:
     ids=["metric", "not measured", "absent", "rows", "fingerprint"],
 )
 def test_what_differs_is_shown(changes: dict[str, Any], words: list[str]) -> None:
-    """A line has kind, name, both values, tolerance and verdict; what is long is cut."""
+    """A differing value has a line with kind, name, both values, tolerance and verdict."""
     base: dict[str, Any] = {"metrics": {"test_f1": 0.5}, "fingerprint": "5" * 32}
     shown = _shown(_run(**base), _run(**(base | changes)))
     line = next(line.split() for line in shown.splitlines() if line.startswith("march "))
@@ -95,12 +95,12 @@ def test_what_differs_is_shown(changes: dict[str, Any], words: list[str]) -> Non
     ids=list(Verdict),
 )
 def test_the_verdict_comes_last(b: Result, words: str) -> None:
-    """The last line says in words what was found."""
+    """The last line of the comparison is the verdict as a sentence."""
     assert words == _shown(samples.result(), b).splitlines()[-1]
 
 
 def test_runs_on_two_targets_are_named_by_them() -> None:
-    """Where each ran stands above its values; no reader has to remember which one a is."""
+    """Runs on different targets are named by their targets above the columns."""
     shown = _shown(samples.result(), samples.cloud((samples.version("january", 0, rows=1),))).splitlines()
     header = next(line.split() for line in shown if line.startswith("version "))
     assert (
@@ -113,7 +113,7 @@ def test_runs_on_two_targets_are_named_by_them() -> None:
 
 
 def test_libraries_that_differ_are_listed() -> None:
-    """With both versions; those that are the same are left out."""
+    """Libraries with different versions are listed with both versions; others are not."""
     shown = _shown(samples.result(), samples.cloud())
     expected = (
         "Libraries with different versions:\n"
@@ -127,13 +127,13 @@ def test_libraries_that_differ_are_listed() -> None:
 
 @pytest.mark.parametrize(("b", "told"), [(samples.cloud(), True), (samples.result(), False)])
 def test_gaps_are_told_of_the_cloud_alone(b: Result, told: bool) -> None:
-    """What a local run can't prove is listed where the other one is on the cloud."""
+    """The gaps of a local run are listed only if the other run is on Databricks."""
     shown = _shown(samples.result(), b)
     assert {told} == {gap in shown for gap in GAPS}
 
 
 def test_a_run_without_another_says_why() -> None:
-    """No count, no list: the run, and the reason in the last line."""
+    """Without another run, the summary has only the run and the reason."""
     file = io.StringIO()
     show_parity(Console(file=file, width=40), report_not_compared(samples.cloud(), "There is no local run."))
     expected = (
@@ -143,21 +143,21 @@ def test_a_run_without_another_says_why() -> None:
 
 
 def test_no_name_is_cut() -> None:
-    """In a log of 80 columns a name goes on in the next line, so that two of them can be told apart."""
+    """In a log of 80 columns, long names are wrapped instead of truncated."""
     names = ("explained_rows_of_january", "explained_rows_of_february")
     a, b = (_run(explanations=dict.fromkeys(names, samples.explanation(value))) for value in (0.5, 0.6))
     assert "…" not in _shown(a, b, width=80)
 
 
 def test_markup_in_a_name_is_shown() -> None:
-    """Square brackets in a column's name are neither obeyed nor an error."""
+    """Square brackets in a column name are shown as they are."""
     name = "[/][red]x"
     a, b = (_run(explanations={name: samples.explanation(value)}) for value in (0.5, 0.6))
     assert name in _shown(a, b)
 
 
 def test_an_ascii_log_is_no_error() -> None:
-    """A log that can't take a check mark gets another sign."""
+    """On an output limited to ASCII, the check mark is replaced."""
     file = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
     show_parity(Console(file=file, width=120), compare(_run(fingerprint="5" * 32), _run(rows=1)))
     file.seek(0)
@@ -168,32 +168,32 @@ def test_an_ascii_log_is_no_error() -> None:
 @pytest.mark.parametrize("named", [(A, B), (B, "latest"), (A, A)], ids=["ids", "latest", "itself"])
 @pytest.mark.usefixtures("runs")
 def test_the_same_runs_end_with_0(named: tuple[str, str]) -> None:
-    """Runs are named by their ids, or as the latest."""
+    """Comparing equal runs, named by ID or as 'latest', exits with 0."""
     code, told = _compare(*named)
     assert (ExitCode.PASS, True) == (code, told.endswith("✓ The two runs agree.\n"))
 
 
 def test_a_run_may_be_named_by_its_folder(runs: Path) -> None:
-    """A run of another home is compared by its path."""
+    """A run of another home can be compared by its path."""
     assert _compare(A, str(runs / B))[0] == ExitCode.PASS
 
 
 def test_runs_that_differ_end_with_1(runs: Path) -> None:
-    """A number outside the tolerance is told and decides the exit code."""
+    """A difference beyond the tolerance is shown and leads to exit code 1."""
     _write(runs, B, samples.result((samples.version("january", 0, rows=1),)))
     code, told = _compare(A, B)
     assert (ExitCode.BOUND_FAILED, True) == (code, told.endswith("✗ The two runs disagree.\n"))
 
 
 def test_a_missing_version_ends_with_4(runs: Path) -> None:
-    """What can't be compared is no agreement."""
+    """A version that only one of the runs has leads to exit code 4."""
     _write(runs, B, samples.result(samples.result().versions[:2]))
     assert _compare(A, B)[0] == ExitCode.NOT_PROVEN
 
 
 @pytest.mark.parametrize(("tolerance", "code"), [("0.001", ExitCode.PASS), ("0.0001", ExitCode.BOUND_FAILED)])
 def test_the_tolerance_of_the_command_line_counts(runs: Path, tolerance: str, code: ExitCode) -> None:
-    """Another tolerance leads to another exit code."""
+    """The exit code depends on --tolerance."""
     for run_id, value in ((A, 0.5), (B, 0.5 * (1 - 0.0005))):
         _write(runs, run_id, _run(metrics={"test_f1": value}))
     assert _compare(A, B, "--tolerance", tolerance)[0] == code
@@ -202,12 +202,12 @@ def test_the_tolerance_of_the_command_line_counts(runs: Path, tolerance: str, co
 @pytest.mark.parametrize("tolerance", ["-1", "nan", "inf", "few"])
 @pytest.mark.usefixtures("runs")
 def test_a_tolerance_that_is_none_is_wrong_input(tolerance: str) -> None:
-    """A tolerance is a finite number that is not negative."""
+    """A negative or infinite tolerance is refused."""
     assert _compare(A, B, "--tolerance", tolerance) == (ExitCode.WRONG_INPUT, "")
 
 
 def test_json_has_every_value(runs: Path) -> None:
-    """A program gets all that was compared, and the same exit code."""
+    """With --json, every compared value is printed, with the same exit code."""
     other = samples.result((samples.version("january", 0, rows=1),), run_id=B)
     _write(runs, B, other)
     code, told = _compare(A, B, "--json")
@@ -216,7 +216,7 @@ def test_json_has_every_value(runs: Path) -> None:
 
 
 def test_a_run_that_is_not_there_is_told_with_the_nearest(runs: Path) -> None:
-    """A mistyped id leads to exit code 3, the folder that was looked for and the id that was meant."""
+    """A mistyped run ID leads to exit code 3, the searched folder and a suggestion."""
     mistyped = A.replace("three", "tree")
     outcome = CliRunner().invoke(app, ["compare", mistyped, B])
     expected = (

@@ -30,7 +30,7 @@ def _lines(result: Result) -> dict[str, list[str]]:
 
 
 def test_the_index_is_as_its_formula_says() -> None:
-    """Each bin counts half a row more."""
+    """The stability index follows its formula with half a row added to each bin."""
     q, p = (8.5 / 11, 2.5 / 11), (2.5 / 11, 8.5 / 11)
     expected = sum((b - a) * log(b / a) for a, b in zip(q, p, strict=True))
     assert stability_index(_bins(8, 2), _bins(2, 8)) == pytest.approx(expected)
@@ -40,19 +40,19 @@ def test_the_index_is_as_its_formula_says() -> None:
 def test_equal_shares_have_not_moved_and_no_rows_have_no_shares(
     later: tuple[Bin, ...], expected: float | None
 ) -> None:
-    """0 for the same shares, and no index where nothing can be told."""
+    """Equal shares have the index 0, and a version without rows has none."""
     assert stability_index(_bins(8, 2), later) == expected
 
 
 def test_an_empty_bin_has_an_index() -> None:
-    """No logarithm of nothing."""
+    """A distribution with an empty bin has a finite index."""
     index = stability_index(_bins(10, 0), _bins(5, 5))
     assert index is not None
     assert index > 0
 
 
 def test_the_data_are_held_against_the_version_before() -> None:
-    """Rows and columns in and out, and nulls."""
+    """The data table shows added and removed rows and columns, and nulls."""
     first = _version("first", 0, 8, 2, nulls={"dti": 0.0, "term": 0.0})
     second = _version(
         "second",
@@ -74,7 +74,7 @@ def test_the_data_are_held_against_the_version_before() -> None:
 
 
 def test_the_feature_that_moved_farthest_comes_first() -> None:
-    """In the table and among the pictures."""
+    """The feature with the largest drift is first in the table and among the plots."""
     result = samples.result((_version("first", 0, 8, 2), _version("second", 1, 2, 8)))
     assert [line.label for line in drift_table(result).lines] == ["dti", "term"]
     assert [panel.feature for panel in distribution_panels(result)] == ["dti", "term"]
@@ -82,7 +82,7 @@ def test_the_feature_that_moved_farthest_comes_first() -> None:
 
 
 def test_a_feature_that_comes_later_is_held_against_its_own_first_version() -> None:
-    """There was nothing of it before."""
+    """A feature that is added later is compared with the first version that has it."""
     first = _version("first", 0, 8, 2, distributions={})
     result = samples.result((first, _version("second", 1, 8, 2), _version("third", 2, 2, 8)))
     [panel, _] = distribution_panels(result)
@@ -92,7 +92,7 @@ def test_a_feature_that_comes_later_is_held_against_its_own_first_version() -> N
 
 
 def test_one_version_has_nothing_to_be_held_against() -> None:
-    """Nothing has moved or changed."""
+    """A single version has no drift and no changes."""
     result = samples.result((_version("only", 0, 8, 2),))
     assert distribution_panels(result) == ()
     assert changed_most(result) == ()
@@ -100,14 +100,14 @@ def test_one_version_has_nothing_to_be_held_against() -> None:
 
 
 def test_without_curves_there_is_no_picture() -> None:
-    """And no section for them."""
+    """Without curves, the page has neither plots nor a section for them."""
     assert roc_svg(samples.result()) is None
     assert calibration_svg(samples.result()) is None
     assert 'id="curves"' not in render_html(samples.plan(), samples.result())
 
 
 def test_each_of_many_curves_has_a_line_of_its_own() -> None:
-    """Each is named, and told apart by colour and dashes."""
+    """Each of many curves is labelled and has its own combination of colour and dashes."""
     svg = roc_svg(samples.result(tuple(_version(f"v{at}", at, 8, 2) for at in range(12))))
     assert svg is not None
     assert all(f">v{at}</text>" in svg for at in range(12))
@@ -115,7 +115,7 @@ def test_each_of_many_curves_has_a_line_of_its_own() -> None:
 
 
 def test_names_in_pictures_are_text() -> None:
-    """Whatever signs they have, nothing of them is markup."""
+    """Names in plots are escaped, whatever characters they have."""
     result = samples.result((_version("first", 0, 8, 2), _version("second", 1, 2, 8)))
     for panel in distribution_panels(result):
         svg = distribution_svg(panel)
@@ -124,14 +124,14 @@ def test_names_in_pictures_are_text() -> None:
 
 
 def test_the_largest_changes_of_weights_are_told() -> None:
-    """Each feature once, with both weights."""
+    """The largest changes list each feature once, with both weights."""
     changes = changed_most(samples.result())
     assert changes[0].text == "int_rate: +0.0083 at january, +0.0102 at february"
     assert len({change.feature for change in changes}) == len(changes) == 3
 
 
 def test_the_page_shows_the_data_and_the_curves() -> None:
-    """Tables, pictures and how drift is counted."""
+    """The page shows data tables, plots and the definition of drift."""
     versions = (_version("first", 0, 8, 2), _version("second", 1, 2, 8))
     page = render_html(samples.plan(), samples.result(versions))
     for told in ('id="data"', "Features with the largest drift", "Population stability index", 'id="curves"'):

@@ -28,13 +28,13 @@ def _data(a: str, b: str) -> Difference:
     ],
 )
 def test_a_long_text_is_shown_from_where_it_differs(a: str, b: str, expected: tuple[str, str]) -> None:
-    """The reader sees the first column that is another, whatever stands before it."""
+    """A long text is shown from the first list item in which it differs."""
     row = difference_row(_data(a, b))
     assert expected == (row.a, row.b)
 
 
 def test_the_widest_difference_comes_first() -> None:
-    """Relative to what was allowed; what fails is above what is missing, and that above what passes."""
+    """Failed differences come before missing values, and larger ones relative to the tolerance first."""
     a = {"near": 1.0, "far": 1.0, "gone": 1.0, "off": 1.0, "same": 1.0}
     b = {"near": 1 + 1e-8, "far": 1 + 1e-7, "off": 2.0, "same": 1.0, "more": 9.0} | {"further": 1.0}
     runs = (
@@ -51,20 +51,20 @@ def test_the_widest_difference_comes_first() -> None:
     ids=["two targets", "one target"],
 )
 def test_runs_are_told_apart(targets: tuple[str, str], expected: tuple[str, str]) -> None:
-    """By their targets, or by letters where these are the same."""
+    """Two runs are named by their targets, or by letters if these are the same."""
     one, other = (samples.result(target=target) for target in targets)
     a, b = sides(compare(one, other))
     assert expected == (a.name, b.name)
 
 
 def test_no_run_has_no_name() -> None:
-    """The side on which there is no run is told as absent."""
+    """The side without a run is shown as absent."""
     a, b = sides(report_not_compared(samples.cloud(), "None."))
     assert ("absent", None, "databricks") == (a.name, a.run, b.name)
 
 
 def test_how_far_off_is_relative_to_what_was_allowed() -> None:
-    """Half of a narrow tolerance is more than a tenth of a wide one; what must be the same comes first."""
+    """Differences are ranked relative to their tolerance, after data that must be identical."""
     versions = (
         {"explanations": {"wide": samples.explanation(1.0)}, "metrics": {"narrow": 1.0}},
         {"explanations": {"wide": samples.explanation(1 - 1e-5)}, "metrics": {"narrow": 1 - 5e-7}},
@@ -75,7 +75,7 @@ def test_how_far_off_is_relative_to_what_was_allowed() -> None:
 
 
 def test_other_data_stand_above_other_numbers() -> None:
-    """A fingerprint of a later version is told before a metric of an earlier one."""
+    """A different fingerprint of a later version comes before a metric of an earlier one."""
     a = samples.result((samples.version("january", 0, metrics={"m": 1.0}), samples.version("march", 2)))
     b = samples.cloud(
         (samples.version("january", 0, metrics={"m": 2.0}), samples.version("march", 2, fingerprint="0" * 32))

@@ -1,4 +1,4 @@
-"""What was looked at before a run, shown line by line."""
+"""The checks of a target, shown line by line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _shown(encoding: str = "utf-8") -> list[str]:
 
 
 def test_each_check_is_a_line() -> None:
-    """Sign, state, what it is about and what was seen; below a failed one its remedy. No line is broken."""
+    """Each check is an unbroken line with symbol, state, subject and finding; a failed one has a remedy."""
     assert [
         "✓ ok             Java 17: 17.0.15",
         "? not checkable  lake: a cluster alone can tell",
@@ -37,12 +37,12 @@ def test_each_check_is_a_line() -> None:
 
 
 def test_checks_are_shown_in_ascii() -> None:
-    """Where the terminal has no more."""
+    """On an output limited to ASCII, the symbols of checks are replaced."""
     assert ["+", "?", "x"] == [line[0] for line in _shown("ascii") if line[0] != " "]
 
 
 def test_a_check_is_shown_when_it_is_there() -> None:
-    """Not when the last one is: some take seconds."""
+    """Each check is shown as soon as it is done, as some take seconds."""
     file = io.StringIO()
 
     def slow() -> Iterator[Check]:
@@ -54,5 +54,5 @@ def test_a_check_is_shown_when_it_is_there() -> None:
 
 @pytest.mark.parametrize(("checks", "well"), [(CHECKS[:2], True), (CHECKS, False), ((), True)])
 def test_a_failed_check_is_told_to_the_caller(checks: tuple[Check, ...], well: bool) -> None:
-    """What could not be looked at has not failed."""
+    """A failed check is returned as a failure; one that is not checkable is not."""
     assert well is show_checks(Console(file=io.StringIO()), checks)

@@ -1,4 +1,4 @@
-"""What a run was made from, as named facts."""
+"""The facts about a run's inputs and locations."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def _known(**changes: Any) -> dict[str, str]:
 
 
 def test_a_single_source_is_the_source() -> None:
-    """With its digest; nothing is said of what there is none of."""
+    """A single source is shown with its digest, without its path in the scenario."""
     known = _known()
     assert (samples.SOURCE, "41d0" * 16) == (known["Source"], known["Source SHA-256"])
     assert not {"Parameters", "Synthetic rows", "Existing Delta table (read-only)"} & set(known)
 
 
 def test_several_sources_are_told_apart() -> None:
-    """Each by its path in the scenario; a folder has no digest."""
+    """Several sources are named by their paths in the scenario; a folder has no digest."""
     first, second = (SourceData(uri=f"file:///{name}", format="csv") for name in "ab")
     known = _known(sources={"a.csv": first, "b.csv": second.model_copy(update={"sha256": "c" * 64})})
     found = {name: value for name, value in known.items() if name.startswith("Source")}
@@ -33,7 +33,7 @@ def test_several_sources_are_told_apart() -> None:
 
 
 def test_made_rows_are_a_source_too() -> None:
-    """How many, of which years, by which seed."""
+    """Synthetic rows are shown with their number, years and seed."""
     made = {"kind": "loans", "rows": 60_000, "seed": 11}
     table = {"name": "loans", "source": {"generate": made}, "key": "id"}
     known = _known(scenario=samples.scenario(table=table), sources={})
@@ -41,7 +41,7 @@ def test_made_rows_are_a_source_too() -> None:
 
 
 def test_a_table_that_was_there_is_named_as_such() -> None:
-    """The run did not build it, and says what was asked of it."""
+    """An existing table is labelled as one that the run did not build."""
     uri = samples.result().table_uri
     known = _known(existing_table=uri, sources={}, parameters={"table.uri": uri, "table.versions": "v12"})
     assert (uri, None) == (known["Existing Delta table (read-only)"], known.get("Delta table"))
@@ -49,7 +49,7 @@ def test_a_table_that_was_there_is_named_as_such() -> None:
 
 
 def test_a_pipeline_in_python_is_named_with_its_digest() -> None:
-    """By which a reviewer can tell which code made the model."""
+    """A custom pipeline is shown with the digest of its code."""
     pipeline = {**samples.scenario().model_dump()["pipeline"], "use": "boosted:Trees"}
     plan = samples.plan(scenario=samples.scenario(pipeline=pipeline), code={"boosted.py": ""})
     known = {fact.name: fact.value for fact in facts(plan, samples.result())}

@@ -9,20 +9,20 @@ from tests.unit import report_samples as samples
 
 
 def test_three_reports_are_written(tmp_path: Path) -> None:
-    """The folder holds the page, the comment and the CI server's results, and nothing half written."""
+    """The folder has the HTML page, the Markdown comment and the JUnit results, and no temporary file."""
     write_reports(samples.plan(), samples.result(), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["junit.xml", "report.html", "report.md"]
 
 
 def test_what_was_compared_is_written_beside_the_reports(tmp_path: Path) -> None:
-    """parity.json holds every value, and a run that was not compared has none."""
+    """The file parity.json has every compared value; a run without a comparison has no such file."""
     parity = compare(samples.result(), samples.cloud())
     write_reports(samples.plan(), samples.cloud(), tmp_path, parity)
     assert parity == Parity.model_validate_json((tmp_path / "parity.json").read_text(encoding="utf-8"))
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """A file where the folder should be is a message, not a trace."""
+    """A file in place of the report folder leads to a message, not a traceback."""
     (tmp_path / "file").touch()
     with pytest.raises(NotThereError, match=r"report\.html"):
         write_reports(samples.plan(), samples.result(), tmp_path / "file")

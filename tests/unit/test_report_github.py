@@ -1,4 +1,4 @@
-"""What a workflow on GitHub is told of a run, and of a scenario that is wrong."""
+"""Annotations and job summaries in GitHub workflows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FAILED = samples.bound(verdict=Verdict.FAIL)
 
 @pytest.fixture(autouse=True)
 def _workflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A step of a workflow, in a folder of its own."""
+    """Simulate a workflow step in its own folder."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.chdir(tmp_path)
 
@@ -46,12 +46,12 @@ def _workflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ],
 )
 def test_a_command_is_one_line_that_means_what_it_says(expected: str, arguments: dict[str, Any]) -> None:
-    """Whatever is in a message, it neither ends the command nor begins another one."""
+    """A message can neither end its workflow command nor start another one."""
     assert expected == github.command(**arguments)
 
 
 def test_a_file_is_named_from_the_repositorys_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From where GitHub looks for it; one that lies elsewhere is named as it is."""
+    """Files are relative to the repository's root; a file outside is named as it is."""
     (tmp_path / "tests").mkdir()
     monkeypatch.chdir(tmp_path / "tests")
     monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
@@ -61,7 +61,7 @@ def test_a_file_is_named_from_the_repositorys_root(tmp_path: Path, monkeypatch: 
 
 
 def test_each_mistake_of_a_scenario_is_told_at_its_line() -> None:
-    """One without a line is told of the file."""
+    """Each mistake of a scenario is annotated at its line, or at the file if it has no line."""
     error = ScenarioError([Problem("wrong: 5%", line=3), Problem("bad")], file="a.yaml")
     assert [
         "::error file=a.yaml,line=3,title=scenario::wrong: 5%25",
@@ -70,7 +70,7 @@ def test_each_mistake_of_a_scenario_is_told_at_its_line() -> None:
 
 
 def test_another_fault_is_told_once() -> None:
-    """With its remedy."""
+    """Any other error is one annotation with its remedy."""
     error = NotThereError("No Java.", remedy="Install one.")
     assert ["::error title=dataset-harness::No Java.%0A  Install one."] == list(github.error_lines(error))
 
@@ -96,7 +96,7 @@ def _plan(file: Path) -> Plan:
     ],
 )
 def test_what_makes_a_run_fail_is_told(bound: BoundResult, told: list[str], tmp_path: Path) -> None:
-    """A line each, and none of what came out as it should."""
+    """Each bound that does not pass is an annotation, and no other bound is."""
     result = samples.result((samples.version("march", 2, bounds=(bound,)),))
     lines = list(github.verdict_lines(_plan(tmp_path / "absent.yaml"), result))
     assert told == [line.rpartition("::")[2] for line in lines]
@@ -104,7 +104,7 @@ def test_what_makes_a_run_fail_is_told(bound: BoundResult, told: list[str], tmp_
 
 @pytest.mark.parametrize("text", [None, "versions: []\n", "no: [yaml"])
 def test_a_file_that_is_another_by_now_has_no_lines(text: str | None, tmp_path: Path) -> None:
-    """Or one that is gone: a wrong line is worse than none."""
+    """Bounds of a scenario file that was changed or deleted are annotated without a line."""
     plan = samples.plan(scenario_file="three_versions.yaml", scenario_sha256="0" * 64)
     if text is not None:
         (tmp_path / "three_versions.yaml").write_text(text)
@@ -113,7 +113,7 @@ def test_a_file_that_is_another_by_now_has_no_lines(text: str | None, tmp_path: 
 
 
 def test_a_run_that_broke_is_told(tmp_path: Path) -> None:
-    """With the remedy."""
+    """A failed run is an annotation with its remedy."""
     lines = github.verdict_lines(
         _plan(tmp_path / "absent.yaml"), samples.result((), failure=samples.failure())
     )

@@ -122,7 +122,7 @@ def test_the_worst_value_decides_a_case() -> None:
 
 
 def test_what_only_one_run_has_is_not_proven() -> None:
-    """A version that one of the runs lacks is a failure that says so."""
+    """A value that only one of the runs has is a failed case that says so."""
     suite = _parity(compare(samples.result(), samples.cloud(samples.cloud().versions[:2])))
     failure = suite.find(".//failure")
     assert failure is not None
@@ -138,7 +138,7 @@ def test_what_only_one_run_has_is_not_proven() -> None:
 
 
 def test_a_run_without_another_is_a_case_that_is_not_proven() -> None:
-    """The reason is the message, and the totals of all have it."""
+    """Without another run, the parity suite has one failed case with the reason."""
     report = render_junit(samples.cloud(), report_not_compared(samples.cloud(), "None is there."))
     root = ET.fromstring(report)  # noqa: S314
     failure = root.find(".//failure")
@@ -152,13 +152,13 @@ def test_a_run_without_another_is_a_case_that_is_not_proven() -> None:
 
 @pytest.mark.parametrize(("verdict", "failures"), [(Verdict.FAIL, "0"), (Verdict.PASS, "1")])
 def test_a_bound_that_must_fail_fails_where_it_holds(verdict: Verdict, failures: str) -> None:
-    """A CI server counts its outcome."""
+    """A bound that must fail is a failed case if it holds."""
     version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict, must_fail=True),))
     assert failures == _root(samples.result((version,))).get("failures")
 
 
 def test_a_text_is_a_case_too() -> None:
-    """Named by what is expected; its failure says what was found."""
+    """A bound on a text is a case named by the expected text; its failure has the one found."""
     bound = samples.bound(
         "operation",
         Verdict.FAIL,
@@ -178,7 +178,7 @@ def test_a_text_is_a_case_too() -> None:
 
 
 def test_a_suite_says_what_became_of_its_version() -> None:
-    """A version that is not trained may have no case at all."""
+    """A suite has the outcome of its version, even without any case."""
     versions = (
         samples.version("march", 2, bounds=()),
         samples.version("wrong", 3, status="built", error="DELTA_SOMETHING", commits=0),

@@ -11,12 +11,12 @@ def _lines(result: Result, parity: Parity | None = None) -> list[str]:
 
 
 def test_the_headline_is_the_verdict() -> None:
-    """The first line of the comment says what came out, and of what."""
+    """The first line of the comment has the verdict, the scenario and the target."""
     assert _lines(samples.result())[0] == "## ✅ PASS: three\\_versions on embedded"
 
 
 def test_failed_bounds_come_first() -> None:
-    """A reader of the comment sees what failed above what holds."""
+    """Failed bounds are listed above those that hold."""
     bounds = (samples.bound(), samples.bound("test_roc_auc", Verdict.FAIL))
     lines = _lines(samples.result((samples.version("march", 2, bounds=bounds),)))
     first = lines[lines.index("### Bounds") + 4]
@@ -24,7 +24,7 @@ def test_failed_bounds_come_first() -> None:
 
 
 def test_changes_of_explanations_are_shown() -> None:
-    """The comment says how a feature's weight moved, and where it turned round."""
+    """The comment shows how each feature's weight has changed and whether its sign did."""
     assert "| `total_acc` | -0.0006 | +0.0004 | -0.0009 | -0.0013 (changes sign) |" in [
         line.replace("0.000600", "0.0006").replace("0.000400", "0.0004").replace("0.000900", "0.0009")
         for line in _lines(samples.result())
@@ -32,7 +32,7 @@ def test_changes_of_explanations_are_shown() -> None:
 
 
 def test_every_table_has_as_many_cells_as_its_header() -> None:
-    """Nothing in a name, a bound or a message breaks a table."""
+    """No name, bound or message breaks a table."""
     bound = samples.bound("a|b`c", Verdict.NOT_PROVEN, reason="x | y\n| z")
     version = samples.version("v|1", 2, bounds=(bound,), explanations={"f|g": samples.explanation(1)})
     widths: list[set[int]] = [set()]
@@ -55,7 +55,7 @@ def test_every_table_has_as_many_cells_as_its_header() -> None:
     ],
 )
 def test_prose_means_nothing_to_markdown(expected: str, text: str) -> None:
-    """A message can neither format, nor link, nor mention, nor end its line."""
+    """A message can't format text, create a link, mention a user or start a new line."""
     assert prose(text) == expected
 
 
@@ -63,51 +63,51 @@ def test_prose_means_nothing_to_markdown(expected: str, text: str) -> None:
     ("expected", "text"), [("`a_b`", "a_b"), ("`a\\|b`", "a|b"), ("`` a`b ``", "a`b"), ("", "")]
 )
 def test_code_holds_any_name(expected: str, text: str) -> None:
-    """A name stands as code whatever signs it has."""
+    """A name is shown as code whatever characters it has."""
     assert code(text) == expected
 
 
 def test_a_failure_stands_above_the_tables() -> None:
-    """The comment on a broken run starts with what happened and what to do."""
+    """The comment on a failed run starts with the error and its remedy."""
     page = render_markdown(samples.plan(), samples.result((), failure=samples.failure()))
     assert page.startswith("## 🛑 STOPPED")
     assert "Set spark.driver.memory to 4g" in page
 
 
 def test_details_are_folded_and_closed() -> None:
-    """Every fold that is opened is closed."""
+    """Every collapsed section is closed."""
     page = render_markdown(samples.plan(), samples.result())
     assert page.count("<details>") == page.count("</details>") == 5
 
 
 def test_many_versions_show_the_latest() -> None:
-    """A long history is cut to the latest versions, and the comment says so."""
+    """A long history is limited to the latest versions, and the comment says so."""
     versions = tuple(samples.version(f"v{at}", at) for at in range(30))
     page = render_markdown(samples.plan(), samples.result(versions))
     assert "The last 6 of 30 versions are shown." in page
 
 
 def test_lineage_names_the_bundle() -> None:
-    """The comment leads from a version to its bundle."""
+    """The lineage table names the bundle of each version."""
     assert any(f"`{samples.BUNDLE}/march`" in line for line in _lines(samples.result()))
 
 
 def _parity(parity: Parity) -> list[str]:
-    """What the comment says under its heading."""
+    """Return the comment's parity section."""
     lines = _lines(samples.cloud(), parity)
     start = lines.index("### Parity")
     return [line for line in lines[start + 1 : lines.index("### Explanations")] if line]
 
 
 def test_a_run_that_disagrees_fails_the_comment() -> None:
-    """The first line has the worse of the two verdicts."""
+    """The headline has the worse one of the verdicts of bounds and parity."""
     a = samples.result((samples.version("march", 2, rows=1),))
     lines = _lines(samples.cloud(), compare(a, samples.cloud()))
     assert "## ❌ FAIL: three\\_versions on databricks" == lines[0]
 
 
 def test_the_comment_has_the_values_that_differ() -> None:
-    """Both runs, how many values are the same, and a row for each that is not: the worst first."""
+    """The comment lists the values that differ between the runs, worst first."""
     a = samples.result((samples.version("march", 2, rows=1, metrics={"one": 1.0, "two": 1.0}),))
     b = samples.cloud((samples.version("march", 2, rows=2, metrics={"two": 1.0 + 1e-8}),))
     parity = compare(a, b)
@@ -124,7 +124,7 @@ def test_the_comment_has_the_values_that_differ() -> None:
 
 
 def test_the_comment_has_libraries_and_gaps() -> None:
-    """Libraries that differ in a table, and what a local run can't prove folded away."""
+    """The comment lists different libraries, and the gaps of a local run in a collapsed section."""
     told = _parity(compare(samples.result(), samples.cloud()))
     assert (True, False, len(GAPS)) == (
         "| `python` | `3.12.8` | `3.12.3` |" in told,
@@ -134,7 +134,7 @@ def test_the_comment_has_libraries_and_gaps() -> None:
 
 
 def test_many_differences_are_cut() -> None:
-    """Twenty are shown, and the rest are counted."""
+    """Of many differences, twenty are shown and the rest are counted."""
     names = [f"m{at:02}" for at in range(23)]
     a = samples.result((samples.version("march", 2, metrics=dict.fromkeys(names, 1.0)),))
     metrics = {name: 1.0 - at / 1000 for at, name in enumerate(names, start=1)}
@@ -144,18 +144,18 @@ def test_many_differences_are_cut() -> None:
 
 
 def test_a_run_without_another_is_one_line() -> None:
-    """The reason, and no table."""
+    """Without another run, the parity section has only the reason."""
     expected = ["? Nothing was compared. There is no local run."]
     assert expected == _parity(report_not_compared(samples.cloud(), "There is no local run."))
 
 
 def test_without_another_run_the_comment_has_no_parity() -> None:
-    """A local run's comment is as ever."""
+    """A run that is not compared has no parity section."""
     assert "### Parity" not in _lines(samples.result())
 
 
 def test_a_bound_that_must_fail_is_told() -> None:
-    """In the table and in the sentence under the headline."""
+    """A bound that must fail is marked in the table and in the headline's sentence."""
     bound = samples.bound(verdict=Verdict.FAIL, must_fail=True)
     lines = _lines(samples.result((samples.version("march", 2, bounds=(bound,)),)))
     assert lines[2].startswith("The scenario must fail by 1 bound, and does at 1 version. Took ")
@@ -163,7 +163,7 @@ def test_a_bound_that_must_fail_is_told() -> None:
 
 
 def test_what_was_found_of_a_text_means_nothing_to_markdown() -> None:
-    """Names of columns are the table's own."""
+    """A text that a bound found is escaped."""
     bound = samples.bound(
         "schema",
         Verdict.FAIL,
@@ -179,7 +179,7 @@ def test_what_was_found_of_a_text_means_nothing_to_markdown() -> None:
 
 
 def test_lineage_says_what_became_of_a_version() -> None:
-    """Its commits, and in place of a run why there is none."""
+    """The lineage table has the commits of a version and, without an MLflow run, its outcome."""
     commit = {"operation": "ADD COLUMNS", "time": "2026-03-01T10:15:00Z", "reader": 1, "writer": 2}
     built = {"status": "built", "run_id": None, "bundle": None}
     versions = (

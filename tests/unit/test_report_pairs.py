@@ -1,4 +1,4 @@
-"""Two runs side by side: what each was made from and measured, and the page that shows both."""
+"""The page that shows two runs side by side."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _page(a: Run, b: Run) -> str:
 
 
 def test_facts_that_differ_stand_first() -> None:
-    """Of settings, those alone that differ are told."""
+    """Different facts are listed first; of the settings, only different ones are listed."""
     plan = samples.plan(harness_version="0.2.0")
     found = fact_pairs(GOOD, Run(OTHER, plan))
     differing = [pair for pair in found if pair.differs]
@@ -49,14 +49,14 @@ def test_facts_that_differ_stand_first() -> None:
 
 
 def test_a_run_without_its_plan_is_known_by_its_result() -> None:
-    """Another version of the harness may have written the plan."""
+    """A run whose plan can't be read is described by its result."""
     found = {pair.name: pair for pair in fact_pairs(Run(OTHER), GOOD)}
     assert (B, A) == (found["Run"].a, found["Run"].b)
     assert ("", True) == (found["Seed"].a, found["Seed"].differs)
 
 
 def test_bounds_that_turned_stand_first() -> None:
-    """One that failed in one of the runs alone, and one that only one of them has."""
+    """Bounds with different outcomes, and bounds of only one run, are listed first."""
     held, failed = samples.bound("test_f1"), samples.bound("test_f1", Verdict.FAIL)
     rows = samples.bound("rows", limit=1.0)
     pairs = bound_pairs(_one(bounds=(rows, held)), _one(bounds=(rows, failed, held)))
@@ -67,7 +67,7 @@ def test_bounds_that_turned_stand_first() -> None:
 
 
 def test_metrics_are_paired_with_their_difference() -> None:
-    """The second run less the first; what a run lacks is empty, and standard errors stand beside."""
+    """Metrics are paired with their difference, second run minus first; a missing one is empty."""
     a = _one(metrics={"test_roc_auc": 0.7, "test_roc_auc_se": 0.02, "test_f1": 0.5, "own": 1.0})
     b = _one(metrics={"test_roc_auc": 0.75, "test_roc_auc_se": 0.02, "test_f1": 0.5})
     [(version, pairs)] = metric_groups(a, b)
@@ -80,7 +80,7 @@ def test_metrics_are_paired_with_their_difference() -> None:
 
 
 def test_the_weight_that_moved_most_stands_first() -> None:
-    """Whatever the two runs have of each feature."""
+    """The feature with the largest difference in weight is listed first."""
     a = _one(explanations={"x": samples.explanation(0.1), "y": samples.explanation(0.1)})
     b = _one(explanations={"x": samples.explanation(0.11), "y": samples.explanation(-0.3)})
     [(_, pairs)] = weight_groups(a, b)
@@ -88,14 +88,14 @@ def test_the_weight_that_moved_most_stands_first() -> None:
 
 
 def test_a_version_that_one_run_lacks_is_shown() -> None:
-    """With an empty side."""
+    """A version that only one run has is shown with an empty side."""
     both, one = samples.result(), samples.result(samples.result().versions[:2])
     name, pairs = data_groups(one, both)[-1]
     assert ("march", {""}) == (name, {pair.a for pair in pairs})
 
 
 class _Tags(HTMLParser):
-    """What opens and closes."""
+    """A parser that records the tags of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class _Tags(HTMLParser):
 
 
 def test_the_page_can_be_read_by_all() -> None:
-    """Each header cell has a scope, each picture words, each section a heading that the contents lead to."""
+    """Each header cell has a scope, each plot a text, each section a heading linked from the contents."""
     parser = _Tags()
     parser.feed(_page(GOOD, Run(OTHER, samples.plan())))
     assert {"row", "col"} == {attributes.get("scope") for tag, attributes in parser.found if tag == "th"}
@@ -118,21 +118,21 @@ def test_the_page_can_be_read_by_all() -> None:
 
 
 def test_names_are_escaped() -> None:
-    """Whatever a feature or a version is called."""
+    """Names of features and versions are escaped."""
     name = "<script>alert(1)</script>"
     page = _page(Run(_one(explanations={name: samples.explanation(0.1)})), Run(_one()))
     assert "<script>" not in page
 
 
 def test_the_page_needs_nothing_from_elsewhere() -> None:
-    """It opens offline."""
+    """The page loads nothing from the network."""
     page = _page(GOOD, Run(OTHER))
     assert not any(sign in page for sign in ("http:", "https:", "@import", "src="))
 
 
 @pytest.fixture(name="home")
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with two runs, the first one with a plan that can be read."""
+    """Create a home with two runs; only the first one has a readable plan."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HARNESS_HOME", str(tmp_path))
     for run_id in (A, B):
@@ -145,14 +145,14 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_command_writes_the_page(home: Path) -> None:
-    """And says where it is, besides what it says anyway."""
+    """The command compare writes the page and prints its path."""
     done = CliRunner().invoke(app, ["compare", A, B, "--html", "both.html"])
     assert (ExitCode.PASS, "page    both.html") == (done.exit_code, done.stdout.splitlines()[-1])
     assert A in (home / "both.html").read_text(encoding="utf-8")
 
 
 def test_json_stays_json_beside_the_page(home: Path) -> None:
-    """The page's place goes to standard error then."""
+    """With --json, the page's path is printed to standard error."""
     done = CliRunner().invoke(app, ["compare", A, B, "--json", "--html", "both.html"])
     assert (True, "page    both.html\n") == (done.stdout.rstrip().endswith("}"), done.stderr)
     assert (home / "both.html").is_file()
@@ -160,7 +160,7 @@ def test_json_stays_json_beside_the_page(home: Path) -> None:
 
 @pytest.mark.usefixtures("home")
 def test_a_page_that_cannot_be_written_is_told() -> None:
-    """Exit code 3, and the file."""
+    """A page that can't be written leads to exit code 3 and a message with the file."""
     done = CliRunner().invoke(app, ["compare", A, B, "--html", f"runs/{A}/{RESULT}/both.html"])
     assert done.exception is not None
     assert ExitCode.NOT_THERE == getattr(done.exception, "exit_code", None)

@@ -1,4 +1,4 @@
-"""The report's pictures as files of their own."""
+"""The report's plots as separate files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.unit import report_samples as samples
 
 
 def _everything() -> Result:
-    """A result with each kind of picture."""
+    """Return a result that has every kind of plot."""
     versions = []
     for at, version in enumerate(samples.result().versions):
         bins = (Bin(start=0.0, rows=10 + at), Bin(start=1.0, rows=20))
@@ -25,7 +25,7 @@ def _everything() -> Result:
 
 
 def test_each_picture_of_the_report_is_a_file() -> None:
-    """By what it shows, in the report's order, with a name that any store can take."""
+    """Each plot of the report is a file, in the report's order, with a portable name."""
     found = list(draw_pictures(_everything()))
     assert {"metrics/00_rows.svg", "curves/roc.svg", "curves/calibration.svg"} <= set(found)
     assert ["data/00_int_rate.svg"] == [name for name in found if name.startswith("data/")]
@@ -33,7 +33,7 @@ def test_each_picture_of_the_report_is_a_file() -> None:
 
 
 def test_each_is_whole_by_itself() -> None:
-    """A drawing that a browser shows without a page around it, with its numbers in words."""
+    """Each file is a standalone SVG with its numbers in a text alternative."""
     drawn = {**draw_pictures(_everything()), **draw_lineage(samples.plan(), _everything())}
     assert "lineage.svg" in drawn
     for text in drawn.values():
@@ -44,5 +44,5 @@ def test_each_is_whole_by_itself() -> None:
 
 
 def test_what_is_not_there_is_not_drawn() -> None:
-    """No versions, no pictures."""
+    """A result without versions has no plots."""
     assert {} == draw_pictures(samples.result(())) == draw_lineage(samples.plan(), samples.result(()))

@@ -20,40 +20,40 @@ def _cells(table: tables.Table, label: str) -> list[str]:
 
 
 def test_metrics_show_what_was_not_measured() -> None:
-    """A metric without a value is told, not left blank."""
+    """A metric without a value is shown as not measured instead of left blank."""
     version = samples.version("march", 2, metrics={"test_f1": None})
     assert _cells(tables.metric_table(samples.result((version,))), "test_f1") == ["not measured"]
 
 
 def test_standard_errors_have_no_row_of_their_own() -> None:
-    """A standard error stands beside its metric alone."""
+    """A standard error is shown next to its metric and has no row."""
     labels = [line.label for line in tables.metric_table(samples.result()).lines]
     assert "cv_roc_auc_se" not in labels
 
 
 def test_a_metric_that_nobody_knows_is_shown() -> None:
-    """A metric of somebody's own pipeline is in the table as well."""
+    """A custom pipeline's own metric is in the table."""
     version = samples.version("march", 2, metrics={"profit": 12.5})
     assert _cells(tables.metric_table(samples.result((version,))), "profit") == ["12.50"]
 
 
 def test_features_are_ranked_by_their_size() -> None:
-    """The feature that moves the probability most comes first, whatever its sign."""
+    """Features are ranked by the size of their weight, whatever its sign."""
     assert tables.ranked_features(samples.result())[:3] == ("int_rate", "annual_inc", "inq_last_12m")
 
 
 def test_a_dropped_feature_is_absent() -> None:
-    """A feature that one version lacks leaves a mark there."""
+    """A feature that a version lacks is shown as absent."""
     assert _cells(tables.explanation_table(_explained(0.5, None)), "x") == ["+0.5000", "absent"]
 
 
 def test_a_change_of_sign_is_noticed() -> None:
-    """A feature that turns round is marked."""
+    """A feature whose weight changes its sign is marked."""
     assert tables.explanation_table(_explained(0.5, -0.5)).lines[0].note == "changes sign"
 
 
 def test_the_chosen_grid_point_stands_out() -> None:
-    """The combination that was chosen is marked at every version."""
+    """The chosen grid point is marked at every version."""
     lines = tables.grid_table(samples.result()).lines
     assert {line.label for line in lines if all(cell.strong for cell in line.cells)} == {
         "reg_param 0.001, elastic_net_param 0"
@@ -74,14 +74,14 @@ def test_a_grid_of_another_model_has_its_own_parameters() -> None:
 
 
 def test_nothing_measured_makes_no_table() -> None:
-    """Tables of a run without versions are false, so that no heading stands above nothing."""
+    """The tables of a run without versions are empty."""
     empty = samples.result((), timings={})
     shown = (tables.metric_table, tables.explanation_table, tables.coefficient_table, tables.grid_table)
     assert not any(table(empty) for table in (*shown, tables.timing_table))
 
 
 def test_slices_hold_every_column_once() -> None:
-    """A wide table is cut into parts without losing a version."""
+    """Splitting a wide table keeps every column exactly once."""
     whole = tables.metric_table(samples.result())
     assert [part.columns for part in whole.slices(2)] == [("january", "february"), ("march",)]
 
@@ -103,7 +103,7 @@ def test_an_equals_bound_with_tolerance_has_two_limits() -> None:
 
 
 def test_a_plots_text_has_every_number() -> None:
-    """Who does not see a plot is told its values and verdicts."""
+    """The text alternative of a plot has all values and verdicts."""
     panel = next(each for each in plot_data.metric_panels(samples.result()) if each.metric == "lime_r2_mean")
     assert panel.alternative == (
         "lime_r2_mean over the versions: january 0.8127, pass; february 0.8342, pass; march 0.8293, pass."
@@ -120,7 +120,7 @@ def _panels(*bounds: BoundResult) -> tuple[plot_data.MetricPanel, ...]:
 
 
 def test_a_relative_changes_limit_lies_on_the_metrics_scale() -> None:
-    """A tenth more than 0.5."""
+    """The limit of a relative change is drawn on the metric's own scale."""
     said = {"kind": "change_max", "limit": 0.1, "relative": True, "reference": samples.since("february")}
     [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, **said))
     assert (plot_data.Limit(0.55, relative=True),) == panel.points[1].limits
@@ -132,7 +132,7 @@ def test_a_relative_changes_limit_lies_on_the_metrics_scale() -> None:
 def test_a_limit_since_another_run_is_worked_out_from_the_change(
     *, relative: bool, measured: float, limit: float | None
 ) -> None:
-    """From 0.6 now and the change, there were 0.5 before; a share of all there was says nothing of it."""
+    """The limit of a change from another run is computed from the measured change."""
     said = {"kind": "change_max", "limit": 0.05, "relative": relative, "reference": GOOD}
     [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, measured=measured, **said))
     assert ([] if limit is None else [pytest.approx(limit)]) == [
@@ -141,19 +141,19 @@ def test_a_limit_since_another_run_is_worked_out_from_the_change(
 
 
 def test_a_limit_since_a_run_that_could_not_be_compared_is_not_drawn() -> None:
-    """Without a change there is nothing to work it out from."""
+    """Without a measured change from another run, no limit is drawn."""
     said = {"kind": "change_max", "limit": 0.05, "reference": GOOD}
     [panel] = _panels(samples.bound("test_log_loss", Verdict.NOT_PROVEN, measured=None, **said))
     assert () == panel.points[1].limits
 
 
 def test_a_text_has_no_plot() -> None:
-    """There is no scale for it."""
+    """A bound on a text is not plotted."""
     assert () == _panels(samples.bound("schema", kind="is", limit=None, measured=None, distance=None))
 
 
 def test_an_agreement_is_drawn_where_it_was_measured() -> None:
-    """It is no number of one version alone."""
+    """An agreement of explanations is plotted at the versions where it was measured."""
     bound = samples.bound(
         "top_3_overlap",
         quantity={"kind": "top_k", "k": 3},
@@ -167,6 +167,6 @@ def test_an_agreement_is_drawn_where_it_was_measured() -> None:
 
 
 def test_a_plot_has_the_outcome_of_what_must_fail() -> None:
-    """As every other report."""
+    """A plot shows the outcome of a bound that must fail, as all reports do."""
     [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, must_fail=True))
     assert Verdict.PASS is panel.points[1].verdict

@@ -18,7 +18,7 @@ FOLDER = Path("/runs/20260301-101500-7f3a")
 
 @pytest.fixture(autouse=True)
 def _able_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the tests themselves are started from: a dumb terminal is shown plain lines."""
+    """Provide a capable terminal, whatever the tests are started from."""
     monkeypatch.setenv("TERM", "xterm")
 
 
@@ -28,14 +28,14 @@ class _Terminal(io.StringIO):
 
 
 class _Latin(io.TextIOWrapper):
-    """A log that takes nothing but ASCII."""
+    """A log that is limited to ASCII."""
 
     def __init__(self) -> None:
         super().__init__(io.BytesIO(), encoding="ascii", write_through=True)
 
 
 class _Clock:
-    """Stands still until it is moved."""
+    """A clock that moves only when it is set."""
 
     now_s = 100.0
 
@@ -50,13 +50,13 @@ def _shown(result: Result, width: int = 100, parity: Parity | None = None) -> st
 
 
 def test_every_version_is_shown() -> None:
-    """Each version's bounds are shown, also where they passed."""
+    """The bounds of each version are shown, including those that hold."""
     assert _shown(samples.result()).count("✓ pass") == 14
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_a_verdict_is_a_word(verdict: Verdict) -> None:
-    """The verdict is told in words in a log without colours."""
+    """Each verdict is shown as a word in a log without colours."""
     version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict),))
     assert f"{verdict.value.upper()}: three_versions on embedded" in _shown(samples.result((version,)))
 
@@ -74,7 +74,7 @@ def test_a_verdict_is_a_word(verdict: Verdict) -> None:
     ids=["agrees", "nothing to compare", "disagrees"],
 )
 def test_the_other_run_is_shown_above_the_verdict(parity: Parity, words: str) -> None:
-    """Whether they agree is told as 'harness compare' does, and counts in the run's own verdict."""
+    """Parity is shown as 'harness compare' shows it, and counts in the run's verdict."""
     file = io.StringIO()
     show_parity(Console(file=file, width=100), parity)
     assert f"\nParity\n{file.getvalue()}\n{words} All 14 bounds hold" in _shown(
@@ -83,12 +83,12 @@ def test_the_other_run_is_shown_above_the_verdict(parity: Parity, words: str) ->
 
 
 def test_without_another_run_there_is_no_parity() -> None:
-    """A local run is shown as ever."""
+    """A run that is not compared has no parity section."""
     assert "Parity" not in _shown(samples.result())
 
 
 def test_the_reason_is_told_once() -> None:
-    """Why nothing was compared stands with the parity; the headline does not repeat it."""
+    """The reason why nothing was compared is shown once, in the parity section."""
     shown = _shown(samples.cloud(), parity=report_not_compared(samples.cloud(), "There is no local run."))
     assert 1 == shown.count("There is no local run.")
 
@@ -100,31 +100,31 @@ def test_lines_keep_to_the_width() -> None:
 
 
 def test_metrics_without_a_bound_are_shown() -> None:
-    """What was measured and not bounded is shown too."""
+    """Metrics without a bound are shown, too."""
     assert "test_pr_auc" in _shown(samples.result())
 
 
 def test_addresses_stay_on_one_line() -> None:
-    """A bundle's URI and the report's path can be copied whole."""
+    """The URI of a bundle and the path of the report are on one line, so that they can be copied."""
     shown = _shown(samples.result(), width=40)
     assert f"{samples.BUNDLE}/march" in shown
     assert str(FOLDER / "report.html") in shown
 
 
 def test_a_failure_shows_message_and_remedy() -> None:
-    """A broken run says what happened and what to do."""
+    """A failed run shows its message and its remedy."""
     shown = _shown(samples.result((), failure=samples.failure()))
     assert "JobError: Spark ran out of memory while it trained february." in shown
     assert "Set spark.driver.memory to 4g or more." in shown
 
 
 def test_markup_in_a_message_is_shown() -> None:
-    """Square brackets in a message are neither obeyed nor an error."""
+    """Square brackets in a message are shown as they are."""
     assert "[/] [red]x" in _shown(samples.result((), failure=samples.failure(message="[/] [red]x")))
 
 
 def test_an_ascii_log_is_no_error() -> None:
-    """A log that can't take a check mark gets another sign."""
+    """On an output limited to ASCII, the check mark is replaced."""
     file = _Latin()
     show_verdict(Console(file=file, width=100), samples.result(), FOLDER)
     file.seek(0)
@@ -132,13 +132,13 @@ def test_an_ascii_log_is_no_error() -> None:
 
 
 def test_many_versions_show_the_latest_metrics() -> None:
-    """Thirty versions do not make thirty columns."""
+    """Of thirty versions, only the latest five have a column."""
     versions = tuple(samples.version(f"v{at}_{'x' * 60}", at) for at in range(30))
     assert "last 5 of 30 versions" in _shown(samples.result(versions))
 
 
 def test_a_log_gets_a_line_per_finished_step() -> None:
-    """Without a terminal each step that is done is one line, with the time since the start."""
+    """Without a terminal, each finished step is a line with the time since the start."""
     file, clock = io.StringIO(), _Clock()
     with progress(Console(file=file, width=30), clock) as listen:
         listen(Event("train", "started", "january"))
@@ -149,7 +149,7 @@ def test_a_log_gets_a_line_per_finished_step() -> None:
 
 
 def test_a_step_of_the_whole_run_has_a_name_too() -> None:
-    """A step without a version is the run's."""
+    """A step without a version is labelled as the run's."""
     file = io.StringIO()
     with progress(Console(file=file), _Clock()) as listen:
         listen(Event("session", "done", elapsed_s=4))
@@ -157,7 +157,7 @@ def test_a_step_of_the_whole_run_has_a_name_too() -> None:
 
 
 def test_a_terminal_shows_versions_side_by_side() -> None:
-    """Each version has a line with what it is at and what it has done."""
+    """On a terminal, each version has a line with its running and finished steps."""
     file, clock = _Terminal(), _Clock()
     with progress(Console(file=file, width=100, force_terminal=True, color_system=None), clock) as listen:
         listen(Event("check", "done", "january", elapsed_s=0.2))
@@ -172,7 +172,7 @@ def test_a_terminal_shows_versions_side_by_side() -> None:
 
 
 def test_an_error_in_the_block_leaves_the_terminal_whole() -> None:
-    """Ctrl-C while the job works gives the cursor back and is not swallowed."""
+    """Ctrl-C during the job restores the cursor and is not swallowed."""
     file = _Terminal()
     with (
         pytest.raises(KeyboardInterrupt),
@@ -183,7 +183,7 @@ def test_an_error_in_the_block_leaves_the_terminal_whole() -> None:
 
 
 def test_more_versions_than_lines_do_not_flood() -> None:
-    """On a small terminal those at work are shown and the rest are counted."""
+    """On a small terminal, running versions are shown and the rest are counted."""
     file = _Terminal()
     console = Console(file=file, width=80, height=10, force_terminal=True, color_system=None)
     with progress(console, _Clock()) as listen:
@@ -193,7 +193,7 @@ def test_more_versions_than_lines_do_not_flood() -> None:
 
 
 def test_the_module_loads_without_heavy_ones() -> None:
-    """The command's start does not wait for matplotlib or jinja2."""
+    """The terminal report imports neither matplotlib nor jinja2."""
     check = (
         "import sys, harness.report.terminal.verdict_summary\n"
         "print({'matplotlib', 'jinja2'} & set(sys.modules))"
@@ -203,7 +203,7 @@ def test_the_module_loads_without_heavy_ones() -> None:
 
 
 def test_a_bound_that_must_fail_is_told() -> None:
-    """Beside its value, and in the verdict's line."""
+    """A bound that must fail is marked next to its value and in the verdict's line."""
     bound = samples.bound(verdict=Verdict.FAIL, must_fail=True)
     shown = _shown(samples.result((samples.version("march", 2, bounds=(bound,)),)))
     assert "✓ fails as it must" in shown
@@ -211,7 +211,7 @@ def test_a_bound_that_must_fail_is_told() -> None:
 
 
 def test_texts_and_percents_are_shown() -> None:
-    """What was found of a text, and a share in percent."""
+    """The terminal shows texts that bounds found and relative changes in percent."""
     text = samples.bound(
         "operation",
         Verdict.FAIL,
@@ -236,7 +236,7 @@ def test_texts_and_percents_are_shown() -> None:
 
 
 def test_versions_without_a_model_are_shown() -> None:
-    """What became of them, and their commits; a trained one has its bounds."""
+    """Versions without a model are shown with their outcome and commits."""
     versions = (
         samples.version("march", 2, bounds=()),
         samples.version("wide", 3, status="built", commits=1, metrics={}),
@@ -249,12 +249,12 @@ def test_versions_without_a_model_are_shown() -> None:
 
 
 def test_where_all_are_trained_nothing_is_said_of_it() -> None:
-    """Most scenarios have no other versions."""
+    """If all versions are trained, there is no table of versions without a model."""
     assert "Versions without a model" not in _shown(samples.result())
 
 
 def test_a_version_without_a_model_leaves_bounded_metrics_out() -> None:
-    """What every trained version has a row for is not shown again."""
+    """A metric that is bounded at every trained version is not repeated among the other metrics."""
     versions = (*samples.result().versions, samples.version("wide", 3, status="built", metrics={}))
     names = [
         line.split()[:1]

@@ -1,4 +1,4 @@
-"""The lineage as a picture: what is drawn for each step, and the same in words."""
+"""The lineage diagram and its text alternative."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.unit import report_samples as samples
 
 
 def _first(**changes: Any) -> LineageRow:
-    """The first row, with the version changed."""
+    """Return the first row of the diagram, with the version changed."""
     result = samples.result()
     first = result.versions[0].model_copy(update=changes)
     return lineage_rows(samples.plan(), result.model_copy(update={"versions": (first,)}))[0]
 
 
 def test_a_trained_version_leads_to_its_models_and_its_bundle() -> None:
-    """From the step to the bundle, in one sentence."""
+    """The sentence of a trained version leads from the step to its models and bundle."""
     row = _first(bundle="abfss://models@x/y", run_id="0123456789abcdef")
     assert (MODELS, True, "01234567") == (row.models, row.published, row.run)
     assert row.sentence.endswith(
@@ -28,24 +28,24 @@ def test_a_trained_version_leads_to_its_models_and_its_bundle() -> None:
 
 
 def test_a_bundle_that_was_not_published_is_none() -> None:
-    """Its models are in the run alone."""
+    """A version whose bundle was not published is shown as not published."""
     assert _first(bundle=None).sentence.endswith(", not published")
 
 
 def test_a_version_that_is_only_built_has_no_models() -> None:
-    """Nothing is drawn behind it."""
+    """A version that is only built has no models in the diagram."""
     row = _first(run_id=None, bundle=None)
     assert ((), True) == (row.models, row.sentence.endswith("; no model was trained"))
 
 
 def test_a_refused_step_leaves_the_version_before() -> None:
-    """Where it had to fail, and did."""
+    """A step that was refused as expected leaves the table at the previous version."""
     row = _first(error="DELTA_X", run_id=None, bundle=None, version=3)
     assert (True, True) == (row.refused, "was refused; the table stays at version 3" in row.sentence)
 
 
 def test_long_steps_are_cut_in_the_picture_alone() -> None:
-    """The words for a screen reader have them whole."""
+    """A long step is shortened in the diagram and complete in the text alternative."""
     condition = "x = 1 or " * 20 + "y = 2"
     version = {"name": "january", "append": {"where": condition}}
     plan = samples.plan(scenario=samples.scenario(versions=[version]))
@@ -54,7 +54,7 @@ def test_long_steps_are_cut_in_the_picture_alone() -> None:
 
 
 def test_the_page_has_the_picture_with_its_words() -> None:
-    """One row below the other, and all of them told."""
+    """The page has the diagram with one row per version and a text alternative for all."""
     found = lineage_rows(samples.plan(), samples.result())
     page = render_html(samples.plan(), samples.result())
     assert f'aria-label="{escape(describe_lineage(found))}"' in page
@@ -63,7 +63,7 @@ def test_the_page_has_the_picture_with_its_words() -> None:
 
 
 def test_names_are_escaped_in_the_picture() -> None:
-    """Whatever a version is called."""
+    """Names of versions are escaped in the diagram."""
     hostile = VersionResult(name="<b>&", version=0, rows=1, fingerprint="0" * 32, data_schema={})
     page = render_html(samples.plan(), samples.result(versions=(hostile,)))
     assert "<b>&<" not in page

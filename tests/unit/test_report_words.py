@@ -24,7 +24,7 @@ COMMIT = {"operation": "MERGE", "time": "2026-03-01T10:15:00Z", "reader": 1, "wr
     ],
 )
 def test_number_has_the_digits_that_matter(expected: str, value: float | None) -> None:
-    """A number is shown with the digits that its size calls for."""
+    """A number is shown with digits that suit its size."""
     assert formatting.number(value) == expected
 
 
@@ -32,7 +32,7 @@ def test_number_has_the_digits_that_matter(expected: str, value: float | None) -
     ("expected", "value"), [("+0.0400", 0.04), ("-0.0400", -0.04), ("0", 0), ("not measured", None)]
 )
 def test_a_difference_has_a_sign(expected: str, value: float | None) -> None:
-    """A difference says which way it goes, and zero has no sign."""
+    """A difference has a sign, and zero has none."""
     assert formatting.signed(value) == expected
 
 
@@ -48,7 +48,7 @@ def test_a_difference_has_a_sign(expected: str, value: float | None) -> None:
     ],
 )
 def test_seconds_grow_into_minutes_and_hours(expected: str, duration_s: float) -> None:
-    """A duration is shown in units that a person would use."""
+    """A duration is shown in seconds, minutes or hours, depending on its length."""
     assert formatting.seconds(duration_s) == expected
 
 
@@ -58,17 +58,17 @@ def test_standard_error_stands_beside_its_value() -> None:
 
 
 def test_no_value_has_no_standard_error() -> None:
-    """What was not measured is not given an error."""
+    """A value that was not measured has no standard error."""
     assert formatting.with_error(None, 0.04) == "not measured"
 
 
 def test_verdict_has_a_sign_and_a_word() -> None:
-    """A verdict is told by more than a colour."""
+    """A verdict is shown by symbol and word."""
     assert [formatting.verdict_words(each) for each in Verdict] == ["✓ pass", "✗ fail", "? not proven"]
 
 
 def test_public_hides_user_and_password() -> None:
-    """A tracking URI's password never gets into a report."""
+    """User and password of a tracking URI do not get into reports."""
     assert without_password("https://me:secret@mlflow:5000/x") == "https://***@mlflow:5000/x"
 
 
@@ -76,22 +76,22 @@ def test_public_hides_user_and_password() -> None:
     "address", ["abfss://lake@account.dfs.core.windows.net/x", "C:\\x", "http://[", "pass"]
 )
 def test_public_leaves_other_addresses_alone(address: str) -> None:
-    """An address without a password is shown as it is, and so is what is no address."""
+    """A text without a password is shown unchanged."""
     assert without_password(address) == address
 
 
 def test_typeset_uses_true_signs_but_leaves_names_alone() -> None:
-    """Typed comparisons and minus signs become printed ones; a hyphen in a name stays."""
+    """Comparisons and minus signs are typeset; hyphens in names stay."""
     assert formatting.typeset(">= -0.1 since run-1") == "≥ \N{MINUS SIGN}0.1 since run-1"
 
 
 def test_to_ascii_keeps_the_verdicts_apart() -> None:
-    """On a terminal without Unicode the three verdicts still have three signs."""
+    """In ASCII, the three verdicts still have three different symbols."""
     assert formatting.to_ascii("✓ ✗ ? ± é") == "+ x ? +/- ?"
 
 
 def test_printable_drops_what_terminals_obey() -> None:
-    """An escape sequence in a message can't move the cursor; line ends stay."""
+    """Control sequences are removed from messages; newlines stay."""
     assert formatting.printable("a\x1b[2J\x00b\nc") == "a[2Jb\nc"
 
 
@@ -107,7 +107,7 @@ def test_printable_drops_what_terminals_obey() -> None:
     ],
 )
 def test_a_bound_that_must_fail_says_so(verdict: Verdict, must_fail: bool, expected: str) -> None:
-    """What a bound means for the run is no other bound's word."""
+    """The label of a bound that must fail differs from that of any other bound."""
     assert expected == formatting.outcome_words(samples.bound(verdict=verdict, must_fail=must_fail))
 
 
@@ -127,7 +127,7 @@ def test_a_bound_that_must_fail_says_so(verdict: Verdict, must_fail: bool, expec
     ],
 )
 def test_what_became_of_a_version(changes: dict[str, Any], step: str, commits: str) -> None:
-    """Trained, only built, or refused; and the commits of its own, but not the one before it."""
+    """A version is described as trained, built or refused, with its own commits."""
     version = samples.version("march", 2, **changes)
     assert (step, commits) == (formatting.step_words(version), formatting.commit_words(version))
 
@@ -145,10 +145,10 @@ def test_what_became_of_a_version(changes: dict[str, Any], step: str, commits: s
     ],
 )
 def test_a_share_is_told_in_percent(expected: str, share: float | None) -> None:
-    """With its sign, and without what the multiplication adds."""
+    """A share is shown in percent with its sign and without rounding noise."""
     assert expected == formatting.percent(share)
 
 
 def test_a_long_text_is_cut() -> None:
-    """A table shows the beginning; a short text is whole."""
+    """A long text is shortened for a table; a short one is complete."""
     assert ("a" * 60, "a" * 60 + "…") == (formatting.cut("a" * 60), formatting.cut("a" * 61))
