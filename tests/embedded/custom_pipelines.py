@@ -1,4 +1,4 @@
-"""Custom pipelines for the tests; nothing is wrong with the first one."""
+"""Custom pipelines for the tests; only the first one is without mistakes."""
 
 # ruff: noqa: ARG002, D101, D102 - the protocol says what each method is for, and what it is given.
 
@@ -30,7 +30,7 @@ def squared(value: float) -> float:
 
 
 class Untouched(Transformer, DefaultParamsWritable):
-    """A custom stage."""
+    """A stage that is defined by the author of the pipeline."""
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         return dataset
@@ -38,7 +38,7 @@ class Untouched(Transformer, DefaultParamsWritable):
 
 @dataclass(frozen=True)
 class Good:
-    """A plain logistic regression with LIME, and a metric that needs the author's Python on the executors."""
+    """A plain logistic regression with LIME and a metric that needs the author's Python code on executors."""
 
     penalty: float = 0.1
 

@@ -1,4 +1,4 @@
-"""The fingerprint's definition once more, in Python and without Spark."""
+"""A second implementation of the fingerprint, in Python without Spark."""
 
 from __future__ import annotations
 

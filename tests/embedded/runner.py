@@ -1,4 +1,4 @@
-"""Runs the job in this process, with the session that the tests share."""
+"""A runner of the job in this process, on the session that the tests share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOANS = SCENARIOS / "data" / "lc_loan_2018q1.csv"
 
 
 def load(name: str) -> Scenario:
-    """Return a shipped scenario."""
+    """Load a shipped scenario."""
     return load_scenario(str(SCENARIOS / f"{name}.yaml")).scenario
 
 
@@ -38,7 +38,7 @@ def changed(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
 
 
 def fewer_fits() -> Scenario:
-    """Return three_versions with its own loans, but fewer fits and fewer explained rows."""
+    """Return the shipped scenario on its own loans, with fewer fits and explained rows."""
     fewer = {
         "table": {"source": str(LOANS)},
         "pipeline": {"model": {"grid": {"reg_param": [0, 0.01]}}, "explainer": {"rows": 20}},
@@ -47,7 +47,7 @@ def fewer_fits() -> Scenario:
 
 
 def last_version_alone(scenario: Scenario) -> Scenario:
-    """Return the scenario's last version, built in one step, without bounds on changes."""
+    """Return the scenario's last version, built in one step, with all bounds except those on changes."""
     last = scenario.model_dump(exclude_none=True)["versions"][-1]
     for bound in chain.from_iterable(last["expect"]["metrics"].values()):
         bound.pop("change", None)
@@ -55,7 +55,7 @@ def last_version_alone(scenario: Scenario) -> Scenario:
 
 
 def make_plan(scenario: Scenario, source: Path, home: Path, run_id: str = "run") -> Plan:
-    """Return a plan whose files are all in one folder."""
+    """Return a plan whose files are all below one folder."""
     environment = Environment(
         target="embedded",
         lake=str(home / "lake"),
@@ -77,7 +77,7 @@ def make_plan(scenario: Scenario, source: Path, home: Path, run_id: str = "run")
 
 
 def make_job(spark: SparkSession, plan: Plan, events: list[Event] | None = None) -> Job:
-    """Return a job that is ready to run, with an open tracking store."""
+    """Return a job that is ready to run, with an existing tracking store."""
     tracker: Future[Tracker] = Future()
     tracker.set_result(Tracker(plan))
     scratch = Path(plan.environment.lake).parent / f"scratch-{plan.run_id}"
@@ -92,7 +92,7 @@ def run_job(spark: SparkSession, scenario: Scenario, source: Path, home: Path, r
 
 
 def run_shipped(spark: SparkSession, name: str, home: Path, scenario: Scenario | None = None) -> Result:
-    """Run a shipped scenario, or a change of it, on its own data."""
+    """Run a shipped scenario, or a modification of it, on its own data."""
     loaded = load_scenario(str(SCENARIOS / f"{name}.yaml"))
     sources = {path: describe_source(source) for path, source in loaded.sources.items()}
     code = dict(loaded.code.files) if loaded.code else {}
@@ -102,7 +102,7 @@ def run_shipped(spark: SparkSession, name: str, home: Path, scenario: Scenario |
 
 
 def caught(result: Result) -> set[str]:
-    """Return the bounds that failed, by version and metric."""
+    """Return the failed bounds by version and metric."""
     return {
         f"{version.name}.{bound.metric}"
         for version in result.versions

@@ -1,4 +1,4 @@
-"""A small scenario that runs in seconds: two versions of a table with a known pattern."""
+"""A small scenario that runs in seconds: a table with a known relation, in two versions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LONG = changed(
 
 
 def rows() -> list[Row]:
-    """Return 300 rows, of which the hotter ones are more often bad."""
+    """Return 300 rows; the hotter, the more likely bad."""
     chance = random.Random(1)  # noqa: S311 - a table, no secret
     made: list[Row] = []
     for number in range(300):
@@ -64,7 +64,7 @@ def rows() -> list[Row]:
 
 
 def write_table(folder: Path, change: Callable[[Row], Row] = lambda row: row) -> Path:
-    """Write the rows as a CSV file, each after a change."""
+    """Write the rows as a CSV file, after applying a change to each."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "readings.csv"
     changed = [change(dict(row)) for row in rows()]
@@ -82,7 +82,7 @@ def write_scenario(folder: Path, scenario: Scenario) -> str:
 
 
 def write_file(folder: Path, scenario: Scenario) -> str:
-    """Write the scenario as a file with its name."""
+    """Write the scenario as a file named after it."""
     file = folder / f"{scenario.name}.yaml"
     said = scenario.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     YAML(typ="safe").dump(said, file)
@@ -90,7 +90,7 @@ def write_file(folder: Path, scenario: Scenario) -> str:
 
 
 def write_custom_scenario(folder: Path) -> str:
-    """Write the small scenario's last version with a custom pipeline beside it."""
+    """Write the last version of the small scenario with a custom pipeline."""
     code = Path(__file__).with_name("custom_pipelines.py")
     said = ONE_VERSION.model_dump(exclude_unset=True)
     said["pipeline"] = {

@@ -1,4 +1,4 @@
-"""Builds the versions of a tiny table step by step, without training."""
+"""A builder of the versions of a tiny table, without training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BATCH_2: Cells = [(4, 2, 4.5, "bad"), (5, 2, 5.5, "good"), (6, 2, 6.5, "bad")]
 
 
 def scenario_of(*versions: Said, key: str = "id") -> Scenario:
-    """Return a scenario that builds the tiny table in these versions."""
+    """Return a scenario of the tiny table with these versions."""
     return Scenario.model_validate(
         {
             "name": "tiny",
@@ -47,7 +47,7 @@ def scenario_of(*versions: Said, key: str = "id") -> Scenario:
 
 
 def plan_of(folder: Path, *versions: Said, others: dict[str, str] | None = None) -> Plan:
-    """Return a plan with its files in a folder: the tiny source, and others by their name and text."""
+    """Return a plan whose sources are written into a folder."""
     for name, text in {"tiny.csv": _SOURCE, **(others or {})}.items():
         (folder / name).write_text(text)
     plan = make_plan(scenario_of(*versions), folder / "tiny.csv", folder)
@@ -58,18 +58,18 @@ def plan_of(folder: Path, *versions: Said, others: dict[str, str] | None = None)
 def build(
     spark: SparkSession, folder: Path, *versions: Said, others: dict[str, str] | None = None
 ) -> list[BuiltVersion]:
-    """Build all versions, in order."""
+    """Build all versions in order."""
     return build_plan(spark, plan_of(folder, *versions, others=others))
 
 
 def build_plan(spark: SparkSession, plan: Plan) -> list[BuiltVersion]:
-    """Build all versions of a plan, in order."""
+    """Build all versions of a plan in order."""
     under_way = open_build(spark, plan)
     return [build_version(under_way, index) for index in range(len(plan.scenario.versions))]
 
 
 def cells(table: DataFrame) -> Cells:
-    """Return the rows, ordered by their first column."""
+    """Return the rows by their first column."""
     return sorted((tuple(row) for row in table.collect()), key=lambda row: row[0])
 
 

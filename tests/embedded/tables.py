@@ -1,4 +1,4 @@
-"""Small tables, and scenarios for them."""
+"""Small tables and scenarios on them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def scenario(
     train: bool = True,
     **pipeline: Any,
 ) -> Scenario:
-    """Return a scenario with the feature ``x`` and, by default, the label ``y``."""
+    """Return a scenario; its default feature is ``x`` and its default label ``y``."""
     return Scenario.model_validate(
         {
             "name": "small",
@@ -41,7 +41,7 @@ def scenario(
 
 
 def readings(spark: SparkSession, rows: int = 40) -> DataFrame:
-    """Return rows with ``id``, ``x`` (a double) and ``y`` (every third one is bad)."""
+    """Return rows with ``id``, ``x`` (a double) and ``y`` (every third one bad)."""
     return spark.range(rows).selectExpr("id", "id % 7 + 0.5D AS x", "if(id % 3 = 0, 'bad', 'good') AS y")
 
 
@@ -66,5 +66,5 @@ def train(
 
 
 def problems(error: ScenarioError) -> list[tuple[Location, str]]:
-    """Return the location and the message of each problem."""
+    """Return the locations and messages of a scenario's problems."""
     return [(problem.location, problem.message) for problem in error.problems]

@@ -1,4 +1,4 @@
-"""``harness bisect`` on real runs: a bad batch among five versions."""
+"""The command ``harness bisect`` on real runs, with a bad batch among five versions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _five_versions() -> Scenario:
 def test_a_bad_batch_is_found_and_a_probe_says_what_the_whole_run_says(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    """The version whose labels are swapped, with fewer trainings than versions, and with the same numbers."""
+    """Bisect finds the bad version with fewer trainings than versions and with the numbers of a full run."""
     source, scenario = write_table(tmp_path), _five_versions()
     probed: dict[str, VersionResult] = {}
 

@@ -19,7 +19,7 @@ Row = tuple[int | None, str | None, float | None, str | None]
 
 
 def checked(table: DataFrame) -> CheckedVersion:
-    """Return a version with a key of two columns, at which no model is trained."""
+    """Return a version with a two-column key at which no model is trained."""
     return check_version(table, scenario(key=["id", "k"], train=False), "first", 0)
 
 
@@ -36,13 +36,13 @@ def by_python(before: list[Row], after: list[Row]) -> RowChanges:
 
 
 def _random_rows(chance: random.Random) -> list[Row]:
-    """Return rows with up to 12 of 16 keys and few values, so that many rows stay equal; some are null."""
+    """Generate up to 12 of 16 keys with few values, some of them null, so that many rows stay unchanged."""
     keys = chance.sample([(number, kind) for number in range(8) for kind in "ab"], chance.randrange(1, 12))
     return [(*key, chance.choice([None, 0.0, 1.0]), chance.choice([None, "", "good"])) for key in keys]
 
 
 def test_agrees_with_a_count_by_hand(spark: SparkSession) -> None:
-    """Added, removed and changed rows of random tables are counted as plain Python counts them."""
+    """Added, removed and changed rows are counted correctly for random tables with a two-column key."""
     chance = random.Random(5)  # noqa: S311 - a table, no secret
     for _ in range(4):
         before, after = _random_rows(chance), _random_rows(chance)
@@ -50,7 +50,7 @@ def test_agrees_with_a_count_by_hand(spark: SparkSession) -> None:
 
 
 def test_each_version_is_compared_with_the_previous_one(spark: SparkSession) -> None:
-    """Rows that return, duplicate keys, an equal version and an empty one are all compared correctly."""
+    """Each version is compared with the previous one, including versions without rows or valid keys."""
     chance = random.Random(8)  # noqa: S311 - a table, no secret
     odd: list[Row] = [(1, "a", 0.5, "good"), (1, "a", 0.7, "good"), (None, "a", 0.5, "good")]
     some = [_random_rows(chance) for _ in range(5)]
@@ -61,26 +61,26 @@ def test_each_version_is_compared_with_the_previous_one(spark: SparkSession) -> 
 
 
 def test_the_same_rows_in_another_order_have_not_changed(spark: SparkSession) -> None:
-    """Rows in another order, as after rewriting files, have not changed."""
+    """Rows that are only rewritten in another order are not counted as changed."""
     rows: list[Row] = [(number, "a", number / 3, "good") for number in range(20)]
     assert changes_of(spark, rows, rows[::-1]) == RowChanges(added=0, removed=0, changed=0)
 
 
 def test_a_null_for_an_empty_text_is_a_change(spark: SparkSession) -> None:
-    """A null in place of an empty text is a change, as it is for the fingerprint."""
+    """A null in place of an empty string is counted as a changed row."""
     assert changes_of(spark, [(1, "a", 0.5, None)], [(1, "a", 0.5, "")]) == RowChanges(
         added=0, removed=0, changed=1
     )
 
 
 def test_keys_that_look_alike_are_distinguished(spark: SparkSession) -> None:
-    """The key (1, 1a) is not the key (11, a): the parts of a key are kept apart."""
+    """The parts of a key are compared separately: (1, 1a) is not (11, a)."""
     found = changes_of(spark, [(1, "1a", 0.5, "good")], [(11, "a", 0.5, "good")])
     assert found == RowChanges(added=1, removed=1, changed=0)
 
 
 def test_the_first_rows_of_an_empty_table_are_all_added(spark: SparkSession) -> None:
-    """All rows after an empty version are added, and all before one are removed."""
+    """All rows of a table that was empty are added, and all are removed if it becomes empty."""
     rows: list[Row] = [(1, "a", 0.5, "good"), (2, "a", 0.5, "good")]
     assert changes_of(spark, [], rows) == RowChanges(added=2, removed=0, changed=0)
     assert changes_of(spark, rows, []) == RowChanges(added=0, removed=2, changed=0)
@@ -96,7 +96,7 @@ def test_the_first_rows_of_an_empty_table_are_all_added(spark: SparkSession) -> 
     ],
 )
 def test_only_common_columns_are_compared(spark: SparkSession, columns: list[str]) -> None:
-    """Another schema changes no row, but rows that did change are counted."""
+    """A changed schema alone does not count as changed rows; changed values in common columns do."""
     rows: list[Row] = [(number, "a", number / 3, "good") for number in range(9)]
     after = spark.createDataFrame([(0, "a", 77.0, "good"), *rows[1:8], (9, "a", 0.0, "good")], SCHEMA)
     versions = [checked(spark.createDataFrame(rows, SCHEMA)), checked(after.selectExpr(*columns))]
@@ -112,13 +112,13 @@ def test_only_common_columns_are_compared(spark: SparkSession, columns: list[str
     ],
 )
 def test_null_and_duplicate_keys_can_not_be_compared(spark: SparkSession, odd: list[Row]) -> None:
-    """If either version has null or duplicate keys, there are no counts."""
+    """Versions with null or duplicate keys on either side are not compared."""
     good: list[Row] = [(1, "a", 0.5, "good")]
     assert (changes_of(spark, odd, good), changes_of(spark, good, odd)) == (None, None)
 
 
 def test_a_version_without_the_key_can_not_be_compared(spark: SparkSession) -> None:
-    """A version without a column of the key has no counts and no keys, even if it is empty."""
+    """A version without the key column has no changes, even if it has no rows."""
     whole = spark.createDataFrame([(1, "a", 0.5, "good")], SCHEMA)
     without = whole.drop("k").limit(0)
     assert count_row_changes([checked(without), checked(whole)]) == [None, None]
@@ -126,7 +126,7 @@ def test_a_version_without_the_key_can_not_be_compared(spark: SparkSession) -> N
 
 
 def test_each_version_has_the_keys_of_the_previous_one(spark: SparkSession) -> None:
-    """A version has the previous one's keys, trained or not; none if it is the first or those are missing."""
+    """Each version gets the keys of the previous one, unless that is the first or has no valid keys."""
     whole = spark.createDataFrame([(1, "a", 0.5, "good"), (2, "b", 0.5, "good")], SCHEMA)
     found = attach_previous_keys(
         [checked(table) for table in (whole, whole.where("id = 1"), whole.drop("k"), whole)]
@@ -136,13 +136,13 @@ def test_each_version_has_the_keys_of_the_previous_one(spark: SparkSession) -> N
 
 
 def test_the_first_version_has_no_previous_keys(spark: SparkSession) -> None:
-    """A single version has no previous keys, and an empty list of versions stays empty."""
+    """A single version has no previous keys, and no versions lead to an empty result."""
     [one] = attach_previous_keys([checked(spark.createDataFrame([(1, "a", 0.5, "good")], SCHEMA))])
     assert (one.previous_keys, attach_previous_keys([])) == (None, [])
 
 
 def test_does_not_depend_on_the_partitions(spark: SparkSession) -> None:
-    """Counts don't depend on how the rows are partitioned."""
+    """The counts of changes do not depend on the partitions."""
     chance = random.Random(6)  # noqa: S311 - a table, no secret
     tables = [spark.createDataFrame(_random_rows(chance), SCHEMA) for _ in range(2)]
     [one, other] = [

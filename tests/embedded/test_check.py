@@ -35,7 +35,7 @@ def table(spark: SparkSession) -> DataFrame:
 
 
 def test_counts_excluded_rows(table: DataFrame) -> None:
-    """Rows that don't meet the filter are counted, and of the others those without a label."""
+    """Rows excluded by the filter are counted, and of the others those without a known label."""
     labels = {"column": "id", "positive": list(range(0, 30, 2)), "negative": list(range(1, 25, 2))}
     found = check(table, label=labels, filter="id < 30")
     # 25, 27 and 29 have no label; 30 to 39 do not meet the filter.
@@ -43,12 +43,12 @@ def test_counts_excluded_rows(table: DataFrame) -> None:
 
 
 def test_a_null_condition_excludes_the_row(table: DataFrame) -> None:
-    """A row for which the filter is null doesn't meet the filter."""
+    """A row for which the filter is null is excluded."""
     assert check(table, filter="if(id < 30, true, null)").filtered_rows == 10
 
 
 def test_fingerprints_the_unchanged_table(table: DataFrame) -> None:
-    """Neither derived columns nor the filter nor the label change the fingerprint or the schema."""
+    """Derived columns, filter and label do not change the fingerprint or the schema."""
     renamed = table.withColumnRenamed("y", "label")
     label = {"column": "label", "positive": ["bad"], "negative": ["good"]}
     found = check(renamed, label=label, derive={"z": "x + 1"}, features=["z"], filter="id < 30")
@@ -69,7 +69,7 @@ def test_a_trainable_version_passes(table: DataFrame) -> None:
 
 
 def test_some_missing_values_are_allowed(table: DataFrame) -> None:
-    """One value in the training rows is enough, because missing values are imputed."""
+    """One value in the training rows is enough for a feature; missing ones are imputed."""
     columns = ["id", "y", "if(id % 9 = 0, x, if(id % 2 = 0, null, double('nan'))) AS x"]
     assert check(table.selectExpr(*columns)).rows == 40
 
@@ -173,14 +173,14 @@ def test_some_missing_values_are_allowed(table: DataFrame) -> None:
 def test_a_problem_has_its_location(
     table: DataFrame, columns: list[str], changes: dict[str, Any], location: Location, message: str
 ) -> None:
-    """A problem of the table or the scenario gives one message, with the numbers, at one location."""
+    """Each mistake in the table or the scenario is one message, with its numbers and its location."""
     with pytest.raises(ScenarioError) as caught:
         check(table.selectExpr(*columns), **changes)
     assert problems(caught.value) == [(location, message)]
 
 
 def test_a_table_with_odd_names_is_checked(spark: SparkSession) -> None:
-    """Names of columns may contain any characters."""
+    """A table is checked whatever characters its column names have."""
     names = ["the id", "amount (EUR)", "a.b", "y"]
     source = readings(spark).selectExpr("id", "x", "x AS z", "y").toDF(*names)
     found = check(source, key="the id", features=["amount (EUR)", "a.b"])
@@ -188,14 +188,14 @@ def test_a_table_with_odd_names_is_checked(spark: SparkSession) -> None:
 
 
 def test_an_empty_table_is_named(table: DataFrame) -> None:
-    """A version without rows is reported as such, and not as a problem of the label."""
+    """A version without rows is reported as empty, not as a problem of its label."""
     with pytest.raises(ScenarioError) as caught:
         check(table.limit(0))
     assert problems(caught.value) == [(("versions", 0), "version 'first' has no rows.")]
 
 
 def test_a_filter_that_excludes_every_row_is_named(table: DataFrame) -> None:
-    """A filter that excludes every row is reported, and not that the label has only one class."""
+    """A filter that excludes every row is reported, not a label with one class."""
     with pytest.raises(ScenarioError) as caught:
         check(table, filter="id < 0")
     assert problems(caught.value) == [
@@ -204,7 +204,7 @@ def test_a_filter_that_excludes_every_row_is_named(table: DataFrame) -> None:
 
 
 def test_an_invalid_filter_is_named(table: DataFrame) -> None:
-    """A filter that Spark can't parse is reported with Spark's message in one line."""
+    """An invalid filter is reported with Spark's message on one line."""
     with pytest.raises(ScenarioError) as caught:
         check(table, filter="id +")
     [(where, what)] = problems(caught.value)
@@ -213,7 +213,7 @@ def test_an_invalid_filter_is_named(table: DataFrame) -> None:
 
 
 def test_positives_that_are_all_held_out_are_named(table: DataFrame) -> None:
-    """Positive rows that are all held out are reported, because there is nothing to learn from."""
+    """A version whose positive rows are all held out is reported."""
     held_out = [row[KEY] for row in samples_of(check(table).frame, scenario(), 40).test.collect()]
     label = {
         "column": "id",
@@ -228,7 +228,7 @@ def test_positives_that_are_all_held_out_are_named(table: DataFrame) -> None:
 
 
 def test_training_rows_in_one_fold_are_named(table: DataFrame) -> None:
-    """Training rows that are all in one fold are reported, because cross-validation needs two."""
+    """A version whose training rows are all in one fold is reported."""
     frame = check(table, split={"test": 0.1}, model={"folds": 2}).frame
     folds = frame.where("not harness_held_out and harness_fold = 0").select("id", "y").collect()
     keep = [next(row["id"] for row in folds if row["y"] == label) for label in ("bad", "good")]
@@ -243,7 +243,7 @@ def test_training_rows_in_one_fold_are_named(table: DataFrame) -> None:
 
 
 def test_all_problems_are_reported_at_once(table: DataFrame) -> None:
-    """Two empty features, one with infinities and a label of one class give four messages."""
+    """All mistakes of a version are reported at once."""
     columns = ["id", "null + 1D AS a", "double('nan') AS b", "double('infinity') AS c", "x", "'bad' AS y"]
     with pytest.raises(ScenarioError) as caught:
         check(table.selectExpr(*columns), features=["a", "x", "b", "c"])
@@ -256,7 +256,7 @@ def test_all_problems_are_reported_at_once(table: DataFrame) -> None:
 
 
 def test_nulls_of_every_column_are_counted(table: DataFrame) -> None:
-    """The share of nulls is over all rows, filtered or not; NaN and empty text are not null."""
+    """The share of nulls is counted over all rows; NaN and empty strings are not nulls."""
     columns = ["id", "if(id < 10, null, double('nan')) AS u", "if(id = 0, null, x) AS x", "y", "'' AS v"]
     found = check(table.selectExpr(*columns), filter="id > 20")
     assert found.nulls == {"id": 0.0, "u": 0.25, "x": 0.025, "y": 0.0, "v": 0.0}
@@ -282,13 +282,13 @@ def test_a_trained_version_has_unique_keys(table: DataFrame) -> None:
 def test_keys_of_an_untrained_version_are_counted(
     table: DataFrame, columns: list[str], key: str | list[str], nulls: int, doubled: int
 ) -> None:
-    """If no model is trained, null and duplicate keys are counted and not rejected."""
+    """Null and duplicate keys are counted, not refused, if no model is trained."""
     found = built(table.selectExpr(*columns), key=key)
     assert (found.is_trained, found.null_keys, found.duplicate_keys) == (False, nulls, doubled)
 
 
 def test_an_untrained_version_may_be_untrainable(table: DataFrame) -> None:
-    """If no model is trained, label and features may be missing and names may be reserved."""
+    """A version without label, features or valid names is measured if no model is trained."""
     odd = table.selectExpr("id", "x AS features", "y AS harness_label")
     found = built(odd, filter="x > 0", features=["x"])
     assert (found.rows, found.fingerprint, found.schema) == (
@@ -299,19 +299,19 @@ def test_an_untrained_version_may_be_untrainable(table: DataFrame) -> None:
 
 
 def test_an_untrained_version_may_be_empty(table: DataFrame) -> None:
-    """If no model is trained, a version may have no rows; then it has no shares of nulls."""
+    """A version without rows has no shares of nulls."""
     found = built(table.limit(0))
     assert (found.rows, found.nulls, found.null_keys, found.duplicate_keys) == (0, {}, 0, 0)
 
 
 def test_facts_do_not_depend_on_training(table: DataFrame) -> None:
-    """The facts of a version are the same whether a model is trained or not."""
+    """The measured facts of a version do not depend on whether a model is trained."""
     facts = [(each.fingerprint, each.schema, each.nulls, each.rows) for each in (check(table), built(table))]
     assert facts[0] == facts[1]
 
 
 def test_an_optional_feature_may_be_missing(table: DataFrame) -> None:
-    """A version without an optional feature is featurized without it."""
+    """A missing optional feature is left out of the version's pipeline."""
     found = check(table, features=["u", "x"], categorical=["v"], optional=["u", "v"])
     pipeline = found.scenario.pipeline
     assert (("x",), ()) == (pipeline.features, pipeline.categorical)
@@ -319,7 +319,7 @@ def test_an_optional_feature_may_be_missing(table: DataFrame) -> None:
 
 
 def test_an_existing_optional_feature_is_used(table: DataFrame) -> None:
-    """An optional feature that exists is used like any other, whatever the case of its name."""
+    """An existing optional feature is used, whatever the case of its name."""
     found = check(table.withColumn("U", F.col("x")), features=["u", "x"], optional=["u"])
     assert found.scenario.pipeline.features == ("u", "x")
 
@@ -362,7 +362,7 @@ def test_an_existing_optional_feature_is_used(table: DataFrame) -> None:
 def test_a_problem_next_to_an_optional_feature_has_its_location(
     table: DataFrame, columns: list[str], changes: dict[str, Any], location: Location, message: str
 ) -> None:
-    """The location of a problem counts the optional features that the version lacks."""
+    """A mistake is reported at its location in the file even if an earlier optional feature is missing."""
     with pytest.raises(ScenarioError) as caught:
         check(table.selectExpr(*columns), **changes)
     assert problems(caught.value) == [(location, message)]

@@ -1,4 +1,4 @@
-"""The command as a process: interrupted, twice at once, and with a job that dies."""
+"""The command as a process: interrupted, started twice at once, and with a job that is killed."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SLOW = changed(
 
 
 def started(home: Path, scenario: str) -> AbstractContextManager[subprocess.Popen[str]]:
-    """The command, running; ended at the end, whatever happens."""
+    """Start the command; end it with the block, whatever happens."""
     return started_command(["scenario", scenario], {**os.environ, "HARNESS_HOME": str(home)})
 
 
 def jobs(folder: Path) -> list[int]:
-    """Processes of jobs whose plan lies below a folder, and their JVMs."""
+    """Return the job processes whose plan is below a folder, and their JVMs."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
@@ -54,7 +54,7 @@ def killed_runs(home: Path) -> list[str]:
 def test_ctrl_c_ends_everything_and_the_next_run_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit code 130, no process left, MLflow's runs marked as killed; and then ``harness.run`` passes."""
+    """Ctrl-C ends all processes and marks the MLflow runs as killed; the next run passes."""
     home = tmp_path / "home"
     scenario = write_scenario(tmp_path, SLOW)
     with started(home, scenario) as process:
@@ -72,7 +72,7 @@ def test_ctrl_c_ends_everything_and_the_next_run_works(
 
 
 def test_two_runs_at_once_do_not_meet(tmp_path: Path) -> None:
-    """Both pass, each on a table of its own with every row in it."""
+    """Two simultaneous runs both pass, each with a complete table of its own."""
     scenario = write_scenario(tmp_path, ONE_VERSION)
     with started(tmp_path / "home", scenario) as one, started(tmp_path / "home", scenario) as other:
         outputs = [process.communicate()[0] for process in (one, other)]
@@ -82,7 +82,7 @@ def test_two_runs_at_once_do_not_meet(tmp_path: Path) -> None:
 
 
 def test_a_job_that_dies_is_told_from_a_failed_bound(tmp_path: Path) -> None:
-    """A job killed from outside is exit code 5, with where its log lies and nothing published."""
+    """A killed job leads to exit code 5, a message with its log file, and no published bundle."""
     home = tmp_path / "home"
     with started(home, write_scenario(tmp_path, SLOW)) as process:
         wait_for(process, "run: log done")

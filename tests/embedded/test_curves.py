@@ -46,7 +46,7 @@ GROUPS = {
 
 @pytest.mark.parametrize("name", GROUPS)
 def test_the_roc_curve_is_sklearns(spark: SparkSession, name: str) -> None:
-    """Each point is one of scikit-learn's, from corner to corner, and the area is the same to a hundredth."""
+    """Every point of the ROC curve is one of scikit-learn's, and the area is the same to a hundredth."""
     labels, scores = zip(*GROUPS[name], strict=True)
     found = points(drawn(frame_of(spark, GROUPS[name])))
     false, true, _ = metrics.roc_curve(labels, scores, drop_intermediate=False)
@@ -59,12 +59,12 @@ def test_the_roc_curve_is_sklearns(spark: SparkSession, name: str) -> None:
 
 
 def test_a_long_roc_curve_has_a_point_on_each_hundredth(spark: SparkSession) -> None:
-    """As many as there may be, where there are rows enough."""
+    """A ROC curve of many rows is reduced to the maximum number of points."""
     assert len(drawn(frame_of(spark, noisy(3000, 15))).roc) == ROC_POINTS
 
 
 def test_the_calibration_is_sklearns(spark: SparkSession) -> None:
-    """Without ties: ten bins of as many rows, by quantiles of the predicted probability."""
+    """Without ties, the calibration has ten quantile bins with equal numbers of rows."""
     group = GROUPS["many rows"]
     labels, scores = zip(*group, strict=True)
     found = drawn(frame_of(spark, group)).calibration
@@ -75,7 +75,7 @@ def test_the_calibration_is_sklearns(spark: SparkSession) -> None:
 
 
 def test_rows_of_one_score_are_in_one_bin(spark: SparkSession) -> None:
-    """Ties make the bins fewer: no row is counted twice, and none is lost."""
+    """Rows with the same score are in the same bin, each counted exactly once."""
     found = drawn(frame_of(spark, [(0.0, 0.2)] * 70 + [(1.0, 0.2)] * 5 + [(1.0, 0.9)] * 25)).calibration
     assert [(each.rows, each.observed) for each in found] == [(75, 5 / 75), (25, 1.0)]
     assert [each.predicted for each in found] == pytest.approx([0.2, 0.9], rel=1e-12)
@@ -83,7 +83,7 @@ def test_rows_of_one_score_are_in_one_bin(spark: SparkSession) -> None:
 
 @pytest.mark.parametrize("label", [0.0, 1.0])
 def test_one_class_has_a_calibration_alone(spark: SparkSession, label: float) -> None:
-    """A ROC curve needs both."""
+    """With one class there is a calibration curve but no ROC curve."""
     found = drawn(frame_of(spark, [(label, 0.25), (label, 0.75)]))
     assert (found.roc, [(each.predicted, each.observed) for each in found.calibration]) == (
         (),
@@ -93,11 +93,11 @@ def test_one_class_has_a_calibration_alone(spark: SparkSession, label: float) ->
 
 @pytest.mark.parametrize("group", [[], [(1.0, 0.7), (0.0, math.nan), (0.0, 0.1)]])
 def test_nothing_is_drawn_of_no_scores(spark: SparkSession, group: Group) -> None:
-    """No row, or a score that is no number."""
+    """Without rows, or with a score that is not finite, there are no curves."""
     assert drawn(frame_of(spark, group)) == Curves()
 
 
 def test_does_not_depend_on_the_partitions(spark: SparkSession) -> None:
-    """To the last bit."""
+    """The curves do not depend on the partitions, to the last bit."""
     frame = frame_of(spark, [*noisy(500, 15), *noisy(500, 2, seed=1)])
     assert drawn(frame.repartition(1)) == drawn(frame.repartition(7, "score"))

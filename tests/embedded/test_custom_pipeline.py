@@ -1,4 +1,4 @@
-"""Custom pipelines: they run like the built-in ones, and their errors are reported."""
+"""Custom pipelines, run like the built-in one, and the messages if they fail."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ METRICS = ["fits", "test_brier", "nothing"]
 
 
 def custom_plan(home: Path, name: str, code: str = CODE, **options: Any) -> Plan:
-    """The small scenario's last version with one of the pipelines of the test."""
+    """Return a plan of the small scenario's last version with one of the test pipelines."""
     pipeline = {"use": f"{MODULE}:{name}", "options": options, "metrics": METRICS}
     scenario = changed(ONE_VERSION, {"pipeline": pipeline})
     plan = make_plan(scenario, write_table(home), home)
@@ -36,19 +36,19 @@ def custom_plan(home: Path, name: str, code: str = CODE, **options: Any) -> Plan
 
 
 def run_custom(spark: SparkSession, home: Path, name: str, **options: Any) -> Result:
-    """A run of it."""
+    """Run the small scenario with a test pipeline."""
     return run(make_job(spark, custom_plan(home, name, **options)))
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that went well."""
+    """Return the folder of a successful run."""
     return tmp_path_factory.mktemp("custom")
 
 
 @pytest.fixture(scope="module")
 def good(spark: SparkSession, home: Path) -> Result:
-    """A run that went well, with the author's Python on the executors."""
+    """Return a successful run with the author's own Python code on executors."""
     return run_custom(spark, home, "Good", penalty=0.5)
 
 
@@ -58,13 +58,13 @@ def client(home: Path) -> MlflowClient:
 
 
 def test_it_is_judged_and_published(good: Result) -> None:
-    """Its copy was loaded back, and predicts and explains the same."""
+    """A custom pipeline is judged, and its published copy predicts and explains the same."""
     assert (None, Verdict.PASS) == (good.failure, good.verdict)
     assert good.versions[0].bundle is not None
 
 
 def test_what_it_measures_is_beside_what_is_measured_of_all(good: Result) -> None:
-    """Custom metrics come last; a value that is not a finite number counts as not measured."""
+    """The pipeline's own metrics come last; one that is not finite is not measured."""
     metrics = good.versions[0].metrics
     assert METRICS == list(metrics)[-3:]
     assert (1.0, None) == (metrics["fits"], metrics["nothing"])
@@ -75,13 +75,13 @@ def test_what_it_measures_is_beside_what_is_measured_of_all(good: Result) -> Non
 
 
 def test_its_features_are_explained(good: Result) -> None:
-    """Each slot has one weight; a model without coefficients has none in the result."""
+    """Each slot has one weight, and there are no coefficients if the model has none."""
     version = good.versions[0]
     assert (["heat", "load"], {}) == (list(version.explanations), version.coefficients)
 
 
 def test_the_tracking_knows_the_code(good: Result, client: MlflowClient) -> None:
-    """Both runs have the code's digest, and the parent has the files themselves."""
+    """Both MLflow runs have the code's digest, and the parent has the files."""
     version = client.get_run(good.versions[0].run_id or "")
     parent = client.get_run(good.mlflow_run_id or "")
     digests = {each.data.tags["harness.pipeline_sha256"] for each in (version, parent)}
@@ -95,7 +95,7 @@ def test_the_tracking_knows_the_code(good: Result, client: MlflowClient) -> None
 
 
 def test_the_bundle_knows_the_code(good: Result) -> None:
-    """Its manifest says which code it was, and each model what it needs."""
+    """The manifest has the code's digest, and each model its requirements."""
     bundle = Path(good.versions[0].bundle or "")
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert f"{MODULE}:Good" == manifest["pipeline"]["use"]
@@ -147,13 +147,13 @@ BROKEN = {
 
 
 def _with_line(message: str, error: str) -> str:
-    """The message with the line at which the pipeline raises the error."""
+    """Return the message with the line at which the pipeline raises the error."""
     lines = [number for number, line in enumerate(CODE.splitlines(), 1) if f"raise {error}" in line]
     return message.format(line=lines[0])
 
 
 def open_custom(spark: SparkSession, home: Path, name: str, code: str = CODE) -> ModelPipeline:
-    """One of the pipelines of the test, as the job opens it."""
+    """Open a test pipeline as the job does."""
     return open_pipeline(spark, custom_plan(home, name, code), home)
 
 
@@ -161,7 +161,7 @@ def open_custom(spark: SparkSession, home: Path, name: str, code: str = CODE) ->
 def test_an_object_that_is_not_a_pipeline_is_a_mistake_of_the_scenario(
     spark: SparkSession, tmp_path: Path, name: str
 ) -> None:
-    """The mistake is reported at the key 'use'."""
+    """A 'use' that does not name a pipeline is reported at its location in the scenario."""
     with pytest.raises(ScenarioError) as caught:
         open_custom(spark, tmp_path, name)
     message = f"{MODULE}:{name} {_with_line(WRONG[name], 'RuntimeError')}"
@@ -169,13 +169,13 @@ def test_an_object_that_is_not_a_pipeline_is_a_mistake_of_the_scenario(
 
 
 def test_what_it_imports_must_be_there(spark: SparkSession, tmp_path: Path) -> None:
-    """A package that the harness's own environment lacks is named."""
+    """A package that the pipeline imports and that is not installed is reported."""
     with pytest.raises(ScenarioError, match="ModuleNotFoundError: No module named 'no_such_package'"):
         open_custom(spark, tmp_path, "Good", code=f"{CODE}\nimport no_such_package\n")
 
 
 def test_each_run_has_its_own_code(spark: SparkSession, tmp_path: Path) -> None:
-    """A process that runs two plans, one after the other, uses the files of each."""
+    """A process that runs two plans uses the code files of each."""
     (tmp_path / "two").mkdir()
     with_two = CODE.replace("penalty: float = 0.1", "penalty: float = 0.2")
     opened = [
@@ -187,7 +187,7 @@ def test_each_run_has_its_own_code(spark: SparkSession, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_an_error_in_a_step_is_reported(spark: SparkSession, tmp_path: Path, name: str) -> None:
-    """The message is one sentence with the step, and with the file and line if the author's code failed."""
+    """A failing step is one sentence with the step and the file and line in the author's code."""
     opened = open_custom(spark, tmp_path, name)
     step, message = BROKEN[name]
     rows = spark.range(4).selectExpr("CAST(id AS DOUBLE) AS heat_column")
@@ -198,7 +198,7 @@ def test_an_error_in_a_step_is_reported(spark: SparkSession, tmp_path: Path, nam
 
 
 def test_a_missing_weight_is_reported(spark: SparkSession, tmp_path: Path) -> None:
-    """An explainer must return one weight per named slot; otherwise the job ends with exit code 5."""
+    """A wrong number of weights is reported, and the job ends with exit code 5."""
     result = run_custom(spark, tmp_path, "OneWeightFewer")
     assert result.failure is not None
     assert (ExitCode.JOB_BROKE, "The explainer returned 1 weights for 2 slots.") == (

@@ -21,7 +21,7 @@ LABELS = "if(id % 3 = 0, 'bad', 'good') AS y"
 
 
 def checked(table: DataFrame, *, train: bool = True, **pipeline: Any) -> CheckedVersion:
-    """Return a version; if it is trained, on all of its rows, so that a few are enough."""
+    """Return a version; if it is trained, all of its rows are training rows."""
     small = scenario(train=train, **{"split": {"test": 1e-9}, **pipeline})
     return check_version(table, small, "first", 0)
 
@@ -47,7 +47,7 @@ def values() -> list[float | None]:
 
 
 def test_numbers_are_counted_like_a_histogram(spark: SparkSession, values: list[float | None]) -> None:
-    """Twelve bins of equal width from the smallest to the largest value agree with NumPy's."""
+    """Numbers are counted in twelve bins of equal width, as by NumPy's histogram."""
     version = of_values(spark, values)
     bins = choose_bins([version])
     expected, edges = np.histogram([value for value in values if value is not None], bins=12)
@@ -56,7 +56,7 @@ def test_numbers_are_counted_like_a_histogram(spark: SparkSession, values: list[
 
 
 def test_the_bins_are_those_of_the_first_version(spark: SparkSession, values: list[float | None]) -> None:
-    """Values of a later version outside the bins are counted in the outer ones."""
+    """Later versions use the bins of the first one; values outside count in the outer bins."""
     bins = choose_bins([of_values(spark, values), of_values(spark, [1e6, *values])])
     later = of_values(spark, [-1e9, -1e8, 1e6, -2.0, 0.5, 1.5, 2.5])
     found = counts(later, bins, "x")
@@ -64,13 +64,13 @@ def test_the_bins_are_those_of_the_first_version(spark: SparkSession, values: li
 
 
 def test_a_value_on_an_edge_is_in_the_bin_above(spark: SparkSession) -> None:
-    """A bin includes its start, and the last bin includes the largest value."""
+    """A value on an edge is in the bin above; the greatest value is in the last bin."""
     version = of_values(spark, [float(value) for value in range(13)])
     assert counts(version, choose_bins([version]), "x") == [1] * 11 + [2]
 
 
 def test_missing_numbers_are_in_no_bin(spark: SparkSession) -> None:
-    """Nulls and NaN are in no bin, and don't affect the bins."""
+    """Nulls and NaN are in no bin and do not affect the bins."""
     version = of_values(spark, [0.0, math.nan, None, 12.0, 12.0, math.nan])
     bins = choose_bins([version])
     assert bins.numbers["x"] == tuple(float(value) for value in range(12))
@@ -78,7 +78,7 @@ def test_missing_numbers_are_in_no_bin(spark: SparkSession) -> None:
 
 
 def test_filtered_infinities_do_not_affect_the_bins(spark: SparkSession) -> None:
-    """All rows are counted, filtered or not; infinities are in the outer bins."""
+    """Infinities in filtered rows count in the outer bins and do not affect the bins."""
     table = spark.range(15).selectExpr(
         "id",
         "CASE id WHEN 13 THEN double('infinity') WHEN 14 THEN double('-infinity') ELSE id + 0D END AS x",
@@ -104,7 +104,7 @@ def test_filtered_infinities_do_not_affect_the_bins(spark: SparkSession) -> None
     ],
 )
 def test_starts_rise_and_are_numbers(least: float, greatest: float) -> None:
-    """The starts of bins rise and are finite, for single values, neighbours and the largest numbers."""
+    """The starts of bins are finite and increasing, even for extreme values."""
     found = split_range(least, greatest)
     assert 1 <= len(found) <= BINS
     assert all(math.isfinite(start) for start in found)
@@ -114,14 +114,14 @@ def test_starts_rise_and_are_numbers(least: float, greatest: float) -> None:
 
 
 def test_a_single_value_has_bins_on_both_sides(spark: SparkSession) -> None:
-    """A feature with a single value has bins on both sides, which show other values of later versions."""
+    """A feature with a single value has bins on both sides of it for later versions."""
     bins = choose_bins([of_values(spark, [5.0] * 9)])
     found = counts(of_values(spark, [4.0, 5.0, 6.0]), bins, "x")
     assert (sum(found), max(found)) == (3, 1)
 
 
 def test_the_most_frequent_texts_have_a_bin_each(spark: SparkSession) -> None:
-    """At most twelve texts have a bin, equally frequent ones alphabetically; the others share one."""
+    """The most frequent texts have a bin each, the others share one, and nulls are in none."""
     texts: list[str | None] = [f"text {number:02d}" for number in range(16) for _ in range(1 + number % 5)]
     texts += ["", "", "", "", "", "", 'it\'s \\ "=" 1', None, None]
     version = of_texts(spark, texts)
@@ -133,7 +133,7 @@ def test_the_most_frequent_texts_have_a_bin_each(spark: SparkSession) -> None:
 
 
 def test_texts_keep_their_bins(spark: SparkSession) -> None:
-    """At a later version, a text that is gone has no rows, and a new one is among the others."""
+    """The bins of texts stay the same at later versions; new texts count as others."""
     odd = 'it\'s \\ "=" 1'
     bins = choose_bins([of_texts(spark, ["a", "a", "a", odd, odd, ""])])
     later = of_texts(spark, [odd, odd, "new", "newer", None, "a"])
@@ -142,7 +142,7 @@ def test_texts_keep_their_bins(spark: SparkSession) -> None:
 
 
 def test_a_later_feature_has_the_bins_of_its_first_version(spark: SparkSession) -> None:
-    """A feature has the bins of its first version, and is left out of versions that lack it."""
+    """A feature that is added later has the bins of the first version that has it."""
     with_it = spark.range(13).selectExpr("id", "id * 2D AS x", "id + 0D AS u", LABELS)
     versions = [checked(table, features=["u", "x"], optional=["u"]) for table in (with_it.drop("u"), with_it)]
     bins = choose_bins([versions[0], checked(with_it.withColumn("x", with_it["x"] * 5)), versions[1]])
@@ -151,7 +151,7 @@ def test_a_later_feature_has_the_bins_of_its_first_version(spark: SparkSession) 
 
 
 def test_booleans_and_derived_columns_are_features_too(spark: SparkSession) -> None:
-    """Booleans are counted as 0 and 1, and derived columns as the model sees them."""
+    """Booleans and derived columns have distributions like any other feature."""
     table = spark.range(12).selectExpr("id", "id < 4 AS b", LABELS)
     version = checked(table, features=["b", "z"], derive={"z": "id * 10"})
     bins = choose_bins([version])
@@ -160,7 +160,7 @@ def test_booleans_and_derived_columns_are_features_too(spark: SparkSession) -> N
 
 
 def test_an_untrained_version_is_counted(spark: SparkSession) -> None:
-    """A version that isn't trained is counted in the same bins, whatever its keys and labels."""
+    """An untrained version is counted in the same bins, whatever its keys and labels are."""
     table = spark.range(13).selectExpr("id", "id + 0D AS x", LABELS)
     bins = choose_bins([checked(table)])
     odd = checked(table.selectExpr("1 AS id", "x + 6 AS x"), train=False)
@@ -177,7 +177,7 @@ def test_an_untrained_version_is_counted(spark: SparkSession) -> None:
     ],
 )
 def test_an_untrained_version_may_have_no_distributions(spark: SparkSession, columns: list[str]) -> None:
-    """A version that isn't trained may lack what the features need; then it has no distributions."""
+    """An untrained version whose features can't be computed has no distributions."""
     table = spark.range(13).selectExpr("id", "id + 0D AS x", LABELS)
     derive: dict[str, Any] = {"derive": {"z": "x + 1"}, "features": ["x"]}
     good = checked(table, **derive)
@@ -186,13 +186,13 @@ def test_an_untrained_version_may_have_no_distributions(spark: SparkSession, col
 
 
 def test_without_a_trained_version_there_are_no_bins(spark: SparkSession) -> None:
-    """Without a trained version there are no bins, and so no distributions."""
+    """Without any trained version there are no distributions."""
     table = spark.range(13).selectExpr("id", "id + 0D AS x", LABELS)
     assert count_distributions([checked(table, train=False)], choose_bins([])) == [{}]
 
 
 def test_does_not_depend_on_the_partitions(spark: SparkSession, values: list[float | None]) -> None:
-    """Bins and counts don't depend on how the rows are partitioned."""
+    """The distributions do not depend on the partitions."""
     table = spark.createDataFrame(list(enumerate(values)), "id long, x double").selectExpr(
         "id", "x", "CAST(CAST(x AS INT) AS STRING) AS v", LABELS
     )

@@ -17,7 +17,7 @@ Group = list[tuple[float, float]]
 
 
 def _groups() -> dict[str, Group]:
-    """Groups of rows of all kinds, each with both classes."""
+    """Return groups of rows of all kinds, each with both classes."""
     chance = random.Random(0)  # noqa: S311 - scores, no secret
 
     def noisy(rows: int, digits: int) -> Group:
@@ -66,7 +66,7 @@ def by_sklearn(group: Group) -> dict[str, float]:
 
 @pytest.mark.parametrize("name", GROUPS)
 def test_agrees_with_sklearn(scores: dict[tuple[object, ...], Scores], name: str) -> None:
-    """Every metric is what scikit-learn says of the same scores."""
+    """Every metric equals scikit-learn's on the same scores."""
     found = scores[name,]
     expected = by_sklearn(GROUPS[name])
     assert pytest.approx(expected, rel=1e-9, abs=1e-300) == {
@@ -75,13 +75,13 @@ def test_agrees_with_sklearn(scores: dict[tuple[object, ...], Scores], name: str
 
 
 def test_counts_the_rows(scores: dict[tuple[object, ...], Scores]) -> None:
-    """A ROC AUC comes with the positives and negatives that it rests on."""
+    """A ROC AUC comes with the numbers of positives and negatives it is based on."""
     found = scores["few positives",]
     assert (found.positives, found.negatives, found.rows) == (1, 499, 500)
 
 
 def test_scores_all_rows_without_groups(spark: SparkSession) -> None:
-    """No group is one group of all rows."""
+    """Without groups, all rows are one group."""
     one = {"all": GROUPS["many ties"]}
     assert score_groups(frame_of(spark, one), []) == {
         (): score_groups(frame_of(spark, one), ["group"])["all",]
@@ -89,12 +89,12 @@ def test_scores_all_rows_without_groups(spark: SparkSession) -> None:
 
 
 def test_no_row_has_no_score(spark: SparkSession) -> None:
-    """An empty table has no group, also where none is asked for."""
+    """An empty table has no groups."""
     assert score_groups(frame_of(spark, {}), []) == {}
 
 
 def test_what_is_not_defined_is_none(spark: SparkSession) -> None:
-    """One class, or a score that is no number, leaves only what can still be said."""
+    """Undefined metrics are None; metrics that are still defined have values."""
     found = score_groups(
         frame_of(
             spark,
@@ -116,7 +116,7 @@ def test_what_is_not_defined_is_none(spark: SparkSession) -> None:
 def test_does_not_depend_on_the_partitions(
     spark: SparkSession, scores: dict[tuple[object, ...], Scores]
 ) -> None:
-    """To the last bit."""
+    """The metrics do not depend on the partitions, to the last bit."""
     assert score_groups(frame_of(spark, GROUPS).repartition(7, "score"), ["group"]) == scores
 
 
@@ -134,19 +134,19 @@ def test_every_metric_on_held_out_rows_has_a_formula() -> None:
 
 @pytest.mark.parametrize(("positives", "negatives"), [(1, 1), (16, 1300), (58, 51)])
 def test_standard_error_of_guessing(positives: int, negatives: int) -> None:
-    """At an area of a half it is that of the Mann-Whitney statistic, known exactly."""
+    """At an area of 0.5 the standard error is that of the Mann-Whitney statistic."""
     expected = math.sqrt((positives + negatives + 1) / (12 * positives * negatives))
     assert roc_auc_se(0.5, positives, negatives) == pytest.approx(expected, rel=1e-12)
 
 
 def test_standard_error_as_published() -> None:
-    """Hanley and McNeil's 51 abnormal and 58 normal CT images with an area of 0.893: 0.032, by their rule."""
+    """The standard error reproduces Hanley and McNeil's published example: 0.032 for an area of 0.893."""
     assert roc_auc_se(0.893, 51, 58) == pytest.approx(0.032, abs=0.001)
 
 
 @pytest.mark.parametrize("area", [0.1, 0.3, 0.66, 0.893, 0.999])
 def test_standard_error_by_its_derivation(area: float) -> None:
-    """The probabilities in it are those of exponential scores: negatives at rate 1, positives slower."""
+    """The standard error agrees with its derivation from exponential scores."""
     rate = (1 - area) / area
     two_positives_above = 1 / (1 + 2 * rate)
     above_two_negatives = 1 - 2 * rate / (1 + rate) + rate / (2 + rate)
@@ -158,10 +158,10 @@ def test_standard_error_by_its_derivation(area: float) -> None:
 
 @pytest.mark.parametrize("area", [0.0, 1.0])
 def test_standard_error_of_a_perfect_order(area: float) -> None:
-    """All pairs one way: the formula gives 0, and no square root of something less."""
+    """The standard error of a perfect ranking is 0."""
     assert roc_auc_se(area, 16, 1300) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_standard_error_of_nothing() -> None:
-    """Where there is no area there is no error of it."""
+    """An undefined area has no standard error."""
     assert roc_auc_se(None, 0, 3) is None

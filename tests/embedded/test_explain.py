@@ -31,7 +31,7 @@ ROWS = 30
 
 @dataclass(frozen=True)
 class March:
-    """The model of all loans without a penalty, and its explanations."""
+    """The model of all loans, without a penalty, and its explanations."""
 
     samples: Samples
     trained: Trained
@@ -52,19 +52,19 @@ def march(loans: Loans) -> March:
 
 
 def lime_of(model: LogisticRegressionModel, train_rows: DataFrame, background: int = 1000) -> Explainer:
-    """The explainer that keeps so many of the training rows."""
+    """Return the explainer that keeps a number of training rows."""
     return make_lime_explainer(model, background_rows(train_rows, background), samples=1000)
 
 
 def assert_close(found: dict[str, list[float]], expected: dict[str, list[float]]) -> None:
-    """The same rows have the same weights, to a relative 1e-9."""
+    """Assert that the same rows have the same weights, to a relative 1e-9."""
     assert found.keys() == expected.keys()
     for key, weights in found.items():
         assert weights == pytest.approx(expected[key], rel=1e-9, abs=0)
 
 
 def test_explains_every_probe_row(march: March) -> None:
-    """One weight per feature and row, all of them numbers, from a local model that fits."""
+    """Every probe row has one finite weight per feature and a local fit."""
     assert len(march.explained.weights) == ROWS
     assert {len(weights) for weights in march.explained.weights.values()} == {len(march.samples.names)}
     assert all(math.isfinite(weight) for weights in march.explained.weights.values() for weight in weights)
@@ -73,7 +73,7 @@ def test_explains_every_probe_row(march: March) -> None:
 
 
 def test_mean_weights_have_the_signs_of_the_coefficients(march: March) -> None:
-    """Wherever a coefficient is clearly not zero, above 0.05 in log odds per standard deviation."""
+    """The mean weight of a feature has the sign of its coefficient if that is clearly not zero."""
     [spread] = march.samples.train.agg(Summarizer.std(F.col(FEATURES))).collect()
     deviations = [float(value) for value in spread[0].toArray()]
     summary = summarize(march.explained, march.samples.names, deviations)
@@ -89,21 +89,21 @@ def test_mean_weights_have_the_signs_of_the_coefficients(march: March) -> None:
 
 
 def test_weights_do_not_depend_on_the_partitions(march: March) -> None:
-    """Rows from other partitions, in another order, are explained alike."""
+    """The weights of a row do not depend on the partitions or the order of rows."""
     assert_close(
         explain(march.explainer, march.probe.repartition(5, "label")).weights, march.explained.weights
     )
 
 
 def test_a_row_alone_is_explained_as_among_others(march: March) -> None:
-    """A few of the probe rows get the weights that they get among all of them."""
+    """A few probe rows alone get the same weights as among all of them."""
     some = sorted(march.explained.weights)[:4]
     found = explain(march.explainer, march.probe.where(F.col(KEY).isin(some))).weights
     assert_close(found, {key: march.explained.weights[key] for key in some})
 
 
 def test_the_background_does_not_depend_on_the_partitions(march: March) -> None:
-    """The spread that samples are drawn with comes from the same training rows, however they lie."""
+    """The background of the explainer does not depend on the partitions of the training rows."""
     other = lime_of(march.trained.model, march.samples.train.repartition(3, "label"))
     some = sorted(march.explained.weights)[:4]
     found = explain(other, march.probe.where(F.col(KEY).isin(some))).weights
@@ -111,7 +111,7 @@ def test_the_background_does_not_depend_on_the_partitions(march: March) -> None:
 
 
 def test_the_background_is_the_first_rows_of_the_probe_order(march: March) -> None:
-    """With room for seven rows, those with the lowest hash are kept, and no others have a say."""
+    """The background consists of the rows with the lowest hashes only."""
     train_rows, model = march.samples.train, march.trained.model
     first = train_rows.orderBy(PROBE).limit(7)
     row = march.probe.limit(1)
@@ -122,12 +122,12 @@ def test_the_background_is_the_first_rows_of_the_probe_order(march: March) -> No
 
 
 def held_out(spark: SparkSession, rows: int) -> DataFrame:
-    """The held-out rows of a small table of so many rows."""
+    """Return the held-out rows of a small table."""
     return samples_of(prepared(readings(spark, rows), scenario()), scenario(), rows).test
 
 
 def test_probes_stay_when_rows_are_added(spark: SparkSession) -> None:
-    """The rows explained first are explained again, though new ones come before them in the order."""
+    """Probe rows stay the same when rows are added, even ones that precede them in the order."""
     keys = probe_keys(held_out(spark, 60), 10)
     more = held_out(spark, 300)
     assert set(keys) != set(probe_keys(more, 10))
@@ -135,7 +135,7 @@ def test_probes_stay_when_rows_are_added(spark: SparkSession) -> None:
 
 
 def test_probes_are_filled_up_when_rows_are_gone(spark: SparkSession) -> None:
-    """The next rows in the order of the hash stand in for those that are gone."""
+    """Removed probe rows are replaced by the next ones in the order of the hash."""
     test = held_out(spark, 300)
     keys = probe_keys(test, 12)
     gone = keys[3:5]
@@ -145,20 +145,20 @@ def test_probes_are_filled_up_when_rows_are_gone(spark: SparkSession) -> None:
 
 
 def test_probes_are_all_rows_where_there_are_few(spark: SparkSession) -> None:
-    """More are asked for than are held out."""
+    """If fewer rows are held out than requested, all of them are probe rows."""
     test = held_out(spark, 60)
     keys = probe_keys(test, 1000)
     assert (len(keys), len(set(keys))) == (test.count(), test.count())
 
 
 def test_no_probe_is_no_explanation(march: March) -> None:
-    """Nothing to explain: no weights and no mean of nothing."""
+    """Without probe rows there are no weights and no mean."""
     found = explain(march.explainer, march.probe.where("false"))
     assert (found.weights, found.r2_mean) == ({}, None)
 
 
 def test_sums_up_per_standard_deviation() -> None:
-    """Raw means and means per standard deviation: of -1 and 3 the mean is 1 and that of the sizes 2."""
+    """Weights are summarized as raw means and as means per standard deviation."""
     weights = {"b": [-1.0, 0.5], "a": [3.0, 0.5]}
     assert summarize(Explained(weights, None), ("x", "y"), [10.0, 0.0]) == {
         "x": FeatureExplanation(mean=1.0, mean_abs=2.0, mean_per_sd=10.0, mean_abs_per_sd=20.0),
@@ -167,7 +167,7 @@ def test_sums_up_per_standard_deviation() -> None:
 
 
 def test_sums_do_not_depend_on_the_order_of_rows() -> None:
-    """Rows are added up in the order of their keys, to the last bit."""
+    """Sums of weights do not depend on the order of rows, to the last bit."""
     weights = {str(number): [0.1 * number**3] for number in range(50)}
     backwards = dict(reversed(weights.items()))
     assert summarize(Explained(weights, None), ("x",), [1.0]) == summarize(
@@ -177,18 +177,18 @@ def test_sums_do_not_depend_on_the_order_of_rows() -> None:
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
 def test_a_feature_with_a_weight_that_is_no_number_is_left_out(odd: float) -> None:
-    """The others stay."""
+    """A feature with a weight that is not finite is left out; the others stay."""
     found = summarize(Explained({"a": [1.0, odd], "b": [1.0, 2.0]}, None), ("x", "y"), [1.0, 1.0])
     assert set(found) == {"x"}
 
 
 def test_no_row_sums_up_to_nothing() -> None:
-    """There is no mean of no weight."""
+    """Without weights there is no summary."""
     assert summarize(Explained({}, None), ("x",), [1.0]) == {}
 
 
 def test_of_contributions_the_weight_is_their_slope() -> None:
-    """A contribution that rises by 0.2 with each unit weighs 0.2; its size is the mean of the sizes."""
+    """The weight of contributions is their slope over the feature."""
     contributions = {"a": [-0.2], "b": [0.0], "c": [0.2]}
     explained = Explained(contributions, None, values={"a": [4.0], "b": [5.0], "c": [6.0]})
     [found] = summarize(explained, ("x",), [2.0]).values()
@@ -198,7 +198,7 @@ def test_of_contributions_the_weight_is_their_slope() -> None:
 
 
 def test_contributions_of_one_value_have_no_slope() -> None:
-    """Nothing can be said of how they change: 0."""
+    """The weight of contributions at a single feature value is 0."""
     explained = Explained({"a": [0.1], "b": [0.1]}, None, values={"a": [1.0], "b": [1.0]})
     [found] = summarize(explained, ("x",), [0.0]).values()
     assert (0.0, 0.0) == (found.mean, found.mean_abs)

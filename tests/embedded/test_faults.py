@@ -24,12 +24,12 @@ MLFLOW = "HTTPConnectionPool(host='mlflow', port=5000): Max retries exceeded wit
     ],
 )
 def test_an_unreachable_service_is_named(text: str, message: str) -> None:
-    """An unreachable service gives exit code 3 and a message with its address and the reason."""
+    """A service that does not answer is reported with its address and leads to exit code 3."""
     fault = translate_storage_error(RuntimeError(text))
     assert fault is not None
     assert (message, ExitCode.NOT_THERE) == (fault.message, fault.exit_code)
 
 
 def test_a_dead_jvm_is_not_a_service() -> None:
-    """A refused connection without an address is an error of the job, not of a service."""
+    """A refused connection without an address is a failure of the job, not of a service."""
     assert translate_storage_error(ConnectionRefusedError("Connection refused")) is None

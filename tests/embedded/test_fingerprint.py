@@ -100,7 +100,7 @@ Pairs = dict[str, tuple[str, str]]
 
 @pytest.fixture(scope="module")
 def digests(spark: SparkSession) -> dict[str, tuple[str, str]]:
-    """Every pair of values as the digests of two rows of one column, all in two jobs."""
+    """Return every pair of values as the digests of two one-column rows, in two jobs."""
     pairs = DIFFERENT | SAME
     first, second = (_digests(spark, [pair[side] for pair in pairs.values()]) for side in (0, 1))
     return dict(zip(pairs, zip(first, second, strict=True), strict=True))
@@ -115,21 +115,21 @@ def _digests(spark: SparkSession, expressions: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("pair", DIFFERENT)
 def test_a_row_changes_with(digests: Pairs, pair: str) -> None:
-    """Two rows that differ only in this have different digests."""
+    """Two rows that differ in this respect have different digests."""
     one, other = digests[pair]
     assert one != other
 
 
 @pytest.mark.parametrize("pair", SAME)
 def test_a_row_does_not_change_with(digests: Pairs, pair: str) -> None:
-    """Two rows that differ only in this have the same digest."""
+    """Two rows that differ only in this respect have the same digest."""
     one, other = digests[pair]
     assert one == other
 
 
 @pytest.mark.parametrize("pair", OTHER_TYPES)
 def test_a_schema_changes_with(spark: SparkSession, pair: str) -> None:
-    """Two tables whose types differ only in this have different schemas, even without rows."""
+    """Two empty tables whose types differ have different fingerprints."""
     one, other = (format_schema(spark.sql(f"SELECT {value} AS v").schema) for value in OTHER_TYPES[pair])
     assert one != other
 
@@ -143,7 +143,7 @@ TWO = [("a", None), ("b", "c")]
 
 @pytest.fixture(scope="module")
 def two(spark: SparkSession) -> str:
-    """The fingerprint of a small table."""
+    """Return the fingerprint of a small table."""
     return of(spark, TWO, "one string, two string")
 
 
@@ -167,17 +167,17 @@ def two(spark: SparkSession) -> str:
     ],
 )
 def test_a_table_changes_with(spark: SparkSession, two: str, rows: Rows, schema: str) -> None:
-    """Two tables that differ only in this have different fingerprints."""
+    """Two tables that differ in this respect have different fingerprints."""
     assert two != of(spark, rows, schema)
 
 
 def test_does_not_change_with_the_order_of_rows(spark: SparkSession, two: str) -> None:
-    """The order of rows doesn't matter, because they are a multiset."""
+    """The fingerprint does not depend on the order of rows."""
     assert two == of(spark, TWO[::-1], "one string, two string")
 
 
 def test_does_not_change_with_nullability_and_metadata(spark: SparkSession) -> None:
-    """A column that can't be null, or has a comment, has the same fingerprint as one that isn't so."""
+    """The fingerprint does not depend on nullability and comments of columns."""
     strict = T.StructType(
         [
             T.StructField("a", T.StringType(), nullable=False, metadata={"comment": "a remark"}),
@@ -189,7 +189,7 @@ def test_does_not_change_with_nullability_and_metadata(spark: SparkSession) -> N
 
 @pytest.fixture(scope="module")
 def everything(spark: SparkSession) -> DataFrame:
-    """A hundred rows with a column of every type that Delta stores."""
+    """Return a hundred rows with a column of every type that Delta stores."""
     return (
         spark.range(1000)
         .selectExpr(
@@ -216,21 +216,21 @@ def everything(spark: SparkSession) -> DataFrame:
 
 
 def test_does_not_change_with_the_partitions(everything: DataFrame) -> None:
-    """Rows of every type, in seven partitions and another order, have the same fingerprint."""
+    """The fingerprint does not depend on partitions and row order, for any type."""
     assert compute_fingerprint(everything) == compute_fingerprint(
         everything.repartition(7, "text").sortWithinPartitions("day")
     )
 
 
 def test_does_not_change_with_the_time_zone(spark: SparkSession, everything: DataFrame) -> None:
-    """Timestamps with and without a zone, and dates, are encoded the same in every session."""
+    """The fingerprint does not depend on the session's time zone."""
     with conf(spark, "spark.sql.session.timeZone", "Asia/Kolkata"):
         abroad = compute_fingerprint(everything)
     assert compute_fingerprint(everything) == abroad
 
 
 def test_does_not_change_with_ansi_mode(spark: SparkSession, everything: DataFrame) -> None:
-    """A decimal is not encoded as 1E-7 in one mode and as 0.0000001 in the other."""
+    """The fingerprint does not depend on the ANSI mode, in which decimals are formatted differently."""
     with conf(spark, "spark.sql.ansi.enabled", "true"):
         strict = compute_fingerprint(everything)
     assert compute_fingerprint(everything) == strict
@@ -239,7 +239,7 @@ def test_does_not_change_with_ansi_mode(spark: SparkSession, everything: DataFra
 def test_does_not_change_with_the_layout_of_a_delta_table(
     spark: SparkSession, everything: DataFrame, tmp_path: Path
 ) -> None:
-    """A table in five files, compacted into one and rewritten as two keeps its fingerprint."""
+    """The fingerprint does not depend on the files of a Delta table."""
     path = str(tmp_path / "table")
     everything.repartition(5).write.format("delta").save(path)
     DeltaTable.forPath(spark, path).optimize().executeCompaction()
@@ -257,7 +257,7 @@ def test_adds_up_without_overflow(spark: SparkSession) -> None:
 
 
 def test_carries_the_largest_digests(spark: SparkSession) -> None:
-    """Limbs whose bits are all ones are summed without losing a carry."""
+    """The largest digests are added without losing a carry."""
     largest = spark.range(1000).select(F.lit("f" * 32).alias(DIGEST))
     sums = largest.agg(*sum_digests()).first()
     assert sums is not None
@@ -266,7 +266,7 @@ def test_carries_the_largest_digests(spark: SparkSession) -> None:
 
 
 def test_doubles_differ_by_their_bits(spark: SparkSession) -> None:
-    """Neighbours, subnormals and thousands of random doubles all have different digests."""
+    """Doubles with different bits have different digests."""
     doubles = [*_special_doubles(), *_random_doubles(4000)]
     distinct = {struct.pack("<d", value + 0.0) for value in doubles if not math.isnan(value)}
     frame = spark.createDataFrame([(value,) for value in doubles], "v double")
@@ -295,7 +295,7 @@ def _special_doubles() -> Iterator[float]:
 
 
 def _random_doubles(count: int) -> Iterator[float]:
-    """Any 64 bits, among them many a NaN."""
+    """Generate doubles from random bits, many of them NaN."""
     chance = random.Random(0)  # noqa: S311 - values, no secret
     for _ in range(count):
         bits = chance.getrandbits(64) | (0x7FF << 52 if chance.random() < 0.1 else 0)
@@ -303,7 +303,7 @@ def _random_doubles(count: int) -> Iterator[float]:
 
 
 def test_all_nan_are_equal(spark: SparkSession) -> None:
-    """All NaN have the same digest, because their bits depend on what computed them."""
+    """All NaN have the same digest, whatever their bits."""
     patterns = [0x7FF8000000000000, 0xFFF8000000000000, 0x7FF0000000000001, 0x7FFFFFFFFFFFFFFF]
     values = [struct.unpack("<d", struct.pack("<Q", bits)) for bits in patterns]
     frame = spark.createDataFrame(values, "v double")
@@ -311,7 +311,7 @@ def test_all_nan_are_equal(spark: SparkSession) -> None:
 
 
 def test_agrees_with_the_definition_in_python(spark: SparkSession) -> None:
-    """Random rows of simple types have the digest that 30 lines of Python without Spark compute."""
+    """Random rows have the digest that the definition in plain Python gives."""
     schema = (
         "text string, number bigint, double double, day date, instant timestamp, flag boolean,"
         " money decimal(12,3)"
@@ -337,20 +337,20 @@ def _random_rows(count: int) -> Iterator[tuple[Any, ...]]:
 
 
 def test_an_unsupported_type_is_named(spark: SparkSession) -> None:
-    """A type without an encoding is an error; it is not ignored."""
+    """A type without an encoding is refused."""
     frame = spark.createDataFrame([(Vectors.dense(1.0),)], T.StructType([T.StructField("v", VectorUDT())]))
     with pytest.raises(TypeError, match="vector"):
         compute_fingerprint(frame)
 
 
 def test_an_empty_table_has_a_fingerprint(spark: SparkSession) -> None:
-    """The fingerprint of an empty table is that of its schema, zero rows and a sum of zero."""
+    """An empty table's fingerprint is the digest of its schema, zero rows and a zero sum."""
     frame = spark.createDataFrame([], "a string")
     assert by_hand(frame.schema, 0, 0) == compute_fingerprint(frame)
 
 
 def test_takes_any_column_name(spark: SparkSession) -> None:
-    """Names may contain spaces, dots and backticks, also inside a struct."""
+    """Column names with spaces, dots and backticks are part of the fingerprint, even inside structs."""
     inner = T.StructType([T.StructField("x.y `z`", T.LongType())])
     schema = T.StructType(
         [T.StructField("a.b", T.LongType()), T.StructField("a", inner), T.StructField("c `d` É", inner)]

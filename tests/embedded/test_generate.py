@@ -1,4 +1,4 @@
-"""Synthetic loans: independent of partitions, similar to the real ones, with known coefficients."""
+"""The synthetic loans: reproducible, similar to the real ones, with known coefficients."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def yearly() -> Scenario:
 
 @pytest.fixture(scope="module")
 def made(spark: SparkSession, yearly: Scenario) -> pd.DataFrame:
-    """The loans of the shipped scenario, with the one feature that isn't a column."""
+    """Return the loans of the shipped scenario with its derived feature."""
     source = yearly.table.source
     assert source is not None
     assert source.generate is not None
@@ -55,20 +55,20 @@ def real() -> pd.DataFrame:
 
 
 def collected(frame: DataFrame) -> pd.DataFrame:
-    """Return the rows in pandas, with dates as years."""
+    """Return rows as a pandas frame, with dates as years."""
     years = {name: F.year(name) for name in ("issue_d", "earliest_cr_line")}
     rows = frame.withColumn("credit_length", F.expr(CREDIT_LENGTH)).withColumns(years).collect()
     return pd.DataFrame([row.asDict() for row in rows])
 
 
 def log_odds(rows: pd.DataFrame) -> NDArray[np.float64]:
-    """Return the log odds that the truth gives each row."""
+    """Return the true log odds of each row."""
     weights = np.array(list(TRUTH.coefficients.values()))
     return np.asarray(TRUTH.intercept + rows[FEATURES].to_numpy(float) @ weights)
 
 
 def fitted(rows: pd.DataFrame) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the coefficients of an unpenalized fit, and their standard errors, by feature."""
+    """Return the coefficients of a fit without a penalty, and their standard errors, by feature."""
     values = rows[FEATURES].to_numpy(float)
     middle, spread = values.mean(axis=0), values.std(axis=0)
     scaled = (values - middle) / spread
@@ -87,7 +87,7 @@ def fitted(rows: pd.DataFrame) -> tuple[dict[str, float], dict[str, float]]:
 def test_the_rows_are_the_same_on_any_number_of_partitions(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch, rows_per_partition: int
 ) -> None:
-    """The rows of a seed have the fingerprint that was recorded once, on any number of partitions."""
+    """The rows do not depend on the partitions, and their fingerprint stays the recorded one."""
     monkeypatch.setattr(synthetic_loans, "_ROWS_PER_PARTITION", rows_per_partition)
     frame = generate_loans(spark, FEW)
     assert frame.rdd.getNumPartitions() == 1 + FEW.rows // rows_per_partition
@@ -95,7 +95,7 @@ def test_the_rows_are_the_same_on_any_number_of_partitions(
 
 
 def test_the_rows_are_the_same_after_a_shuffle_and_without_compiled_code(spark: SparkSession) -> None:
-    """Neither shuffle partitions nor how Spark evaluates an expression change a value."""
+    """The rows do not depend on shuffle partitions and code generation."""
     expected = compute_fingerprint(generate_loans(spark, FEW))
     settings = {"spark.sql.shuffle.partitions": "5", "spark.sql.codegen.wholeStage": "false"}
     before = {name: spark.conf.get(name) for name in settings}
@@ -110,30 +110,30 @@ def test_the_rows_are_the_same_after_a_shuffle_and_without_compiled_code(spark: 
 
 
 def test_another_seed_has_other_rows(spark: SparkSession) -> None:
-    """No loan of one seed is a loan of another seed."""
+    """Different seeds give entirely different loans."""
     others = generate_loans(spark, FEW.model_copy(update={"seed": 4}))
     assert generate_loans(spark, FEW).intersect(others).count() == 0
 
 
 def test_a_smaller_table_has_the_first_rows_of_a_larger_one(spark: SparkSession) -> None:
-    """A row depends on its id, and not on the number of rows."""
+    """A row depends on its ID, not on the number of rows."""
     smaller = generate_loans(spark, FEW.model_copy(update={"rows": 200}))
     assert compute_fingerprint(smaller) == compute_fingerprint(generate_loans(spark, FEW).where("id <= 200"))
 
 
 def test_the_columns_are_those_of_the_declaration(spark: SparkSession) -> None:
-    """Names, order and types of the columns are declared without Spark."""
+    """Names, order and types of the columns are as declared without Spark."""
     assert dict(generate_loans(spark, FEW).dtypes) == LOANS
     assert generate_loans(spark, FEW).columns == list(LOANS)
 
 
 def test_ids_are_unique_and_begin_at_one(made: pd.DataFrame) -> None:
-    """A row's id is its number, starting at 1."""
+    """The IDs are the numbers from 1."""
     assert sorted(made.id) == list(range(1, len(made) + 1))
 
 
 def test_the_years_have_their_shares(made: pd.DataFrame) -> None:
-    """Each year has its declared share of the loans, within four standard errors."""
+    """Each year's share of loans is the declared one, within four standard errors."""
     for year, share in YEARS.items():
         error = math.sqrt(share * (1 - share) / len(made))
         assert (made.issue_d == year).mean() == pytest.approx(share, abs=STANDARD_ERRORS * error)
@@ -141,7 +141,7 @@ def test_the_years_have_their_shares(made: pd.DataFrame) -> None:
 
 
 def test_only_the_requested_years_are_generated(spark: SparkSession) -> None:
-    """Loans are issued in the requested years, on the first of a month, after the first credit line."""
+    """Loans are issued in the requested years only, on the first of a month, after the first credit line."""
     rows = generate_loans(spark, Loans(rows=1000, first_year=2009, last_year=2011))
     assert {row[0] for row in rows.select(F.year("issue_d")).distinct().collect()} == {2009, 2010, 2011}
     assert rows.where(
@@ -151,7 +151,7 @@ def test_only_the_requested_years_are_generated(spark: SparkSession) -> None:
 
 
 def test_years_in_the_wrong_order_are_refused() -> None:
-    """A range of years that ends before it begins is an error."""
+    """A first year after the last one is refused."""
     with pytest.raises(ValidationError, match="should not begin after its last year"):
         Loans(rows=10, first_year=2012, last_year=2011)
 
@@ -161,7 +161,7 @@ def test_years_in_the_wrong_order_are_refused() -> None:
     ["loan_amnt", "term", "int_rate", "annual_inc", "dti", "inq_last_12m", "total_acc", "credit_length"],
 )
 def test_numbers_are_like_the_real_ones(of_2018: pd.DataFrame, real: pd.DataFrame, name: str) -> None:
-    """Mean and quartiles of 2018 are within a tenth of a standard deviation of the real loans'."""
+    """Means and quartiles of 2018 are within a tenth of the spread of those of the real loans."""
     # Of the real ones all but the largest: some incomes and debts there are beyond belief.
     usual = real[name][real[name] <= real[name].quantile(0.999)]
     expected = [usual.mean(), *usual.quantile([0.25, 0.5, 0.75])]
@@ -172,7 +172,7 @@ def test_numbers_are_like_the_real_ones(of_2018: pd.DataFrame, real: pd.DataFram
 
 @pytest.mark.parametrize("name", ["term", "grade", "home_ownership", "purpose", "delinq_2yrs"])
 def test_shares_are_like_the_real_ones(of_2018: pd.DataFrame, real: pd.DataFrame, name: str) -> None:
-    """The share of every value in 2018 is within 2 percentage points of the real loans'."""
+    """The shares of values in 2018 are within two percentage points of those of the real loans."""
     found, expected = (each[name].value_counts(normalize=True) for each in (of_2018, real))
     assert found.sub(expected, fill_value=0).abs().max() < 0.02
 
@@ -184,18 +184,18 @@ def test_shares_are_like_the_real_ones(of_2018: pd.DataFrame, real: pd.DataFrame
 def test_columns_are_correlated_like_the_real_ones(
     of_2018: pd.DataFrame, one: str, other: str, expected: float
 ) -> None:
-    """Columns have the correlations of the real loans."""
+    """Columns correlate as in the real loans."""
     assert of_2018[one].corr(of_2018[other]) == pytest.approx(expected, abs=0.06)
 
 
 def test_a_worse_grade_has_a_higher_rate(of_2018: pd.DataFrame) -> None:
-    """The rates of two grades never overlap."""
+    """The interest rates of two grades never overlap."""
     rates = of_2018.groupby("grade").int_rate.agg(["min", "max"])
     assert (rates["min"].iloc[1:].to_numpy() > rates["max"].iloc[:-1].to_numpy()).all()
 
 
 def test_the_same_values_are_missing_as_in_the_real_loans(made: pd.DataFrame) -> None:
-    """Only some debts, and some inquiries in early years, are missing."""
+    """Values are missing in the same columns and years as in the real loans."""
     nulls = made.isna().mean()
     assert set(nulls[nulls > 0].index) == {"dti", "inq_last_12m"}
     assert nulls["dti"] == pytest.approx(0.0024, abs=0.001)
@@ -204,7 +204,7 @@ def test_the_same_values_are_missing_as_in_the_real_loans(made: pd.DataFrame) ->
 
 
 def test_about_fifteen_in_a_hundred_are_bad(made: pd.DataFrame) -> None:
-    """There are enough loans of both classes, and the truth separates them as documented."""
+    """About 15 % of the loans are bad, and the true log odds separate them as declared."""
     bad = made.loan_status == BAD
     assert set(made.loan_status) == {BAD, GOOD}
     assert bad.mean() == pytest.approx(0.15, abs=0.01)
@@ -213,7 +213,7 @@ def test_about_fifteen_in_a_hundred_are_bad(made: pd.DataFrame) -> None:
 
 
 def test_a_plain_regression_recovers_the_truth(made: pd.DataFrame) -> None:
-    """Each coefficient is within four standard errors of the truth, and distinct from 0 unless that is 0."""
+    """A regression recovers each true coefficient within four standard errors, and none is close to 0."""
     found, errors = fitted(made.dropna())
     for name, truth in TRUTH.coefficients.items():
         assert found[name] == pytest.approx(truth, abs=STANDARD_ERRORS * errors[name]), name
@@ -221,7 +221,7 @@ def test_a_plain_regression_recovers_the_truth(made: pd.DataFrame) -> None:
 
 
 def test_shuffled_outcomes_do_not_recover_the_truth(made: pd.DataFrame) -> None:
-    """If the outcomes are shuffled, the coefficients are far from the truth."""
+    """With outcomes redistributed at random, the coefficients are far from the true ones."""
     rows = made.dropna()
     dealt = rows.assign(loan_status=rows.loan_status.sample(frac=1, random_state=0).to_numpy())
     found, errors = fitted(dealt)
@@ -233,7 +233,7 @@ def test_shuffled_outcomes_do_not_recover_the_truth(made: pd.DataFrame) -> None:
 
 
 def test_the_scenario_expects_the_truth(made: pd.DataFrame, yearly: Scenario) -> None:
-    """The scenario's bounds are the truth, with tolerances of four standard errors."""
+    """The bounds of the shipped scenario are the true coefficients plus or minus four standard errors."""
     asked = yearly.expected_of("y2018").coefficients
     trained = made.dropna().sample(frac=1 - yearly.pipeline.split.test, random_state=0)
     _, errors = fitted(trained)

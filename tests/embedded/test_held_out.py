@@ -21,7 +21,7 @@ _MEASURED = {*_OF_CLASSES, "accuracy", "f1", "rows", "positives"}
 
 @dataclass(frozen=True)
 class Scored:
-    """A model, the rows that it has not seen, and what it says of them."""
+    """A model, the rows it has not seen, and its scores of them."""
 
     model: Any
     test: DataFrame
@@ -29,7 +29,7 @@ class Scored:
     """Key to label and score."""
 
     def evaluated(self, before: DataFrame | None) -> HeldOut:
-        """What is measured beside the keys of the version before."""
+        """Measure the held-out rows, given the keys of the previous version."""
         return evaluate(self.model, self.test, before)
 
 
@@ -46,7 +46,7 @@ def rows(spark: SparkSession) -> Scored:
 
 
 def keys(spark: SparkSession, numbers: list[int]) -> DataFrame:
-    """Of the version before."""
+    """Return the keys of the previous version."""
     return spark.createDataFrame([(str(number),) for number in numbers], f"{KEY} string")
 
 
@@ -65,7 +65,7 @@ def by_sklearn(pairs: list[tuple[float, float]], prefix: str) -> dict[str, float
 
 
 def test_rows_that_were_added_are_measured_apart(spark: SparkSession, rows: Scored) -> None:
-    """As scikit-learn measures those whose key the version before lacks; keys of no row do no harm."""
+    """Added rows are measured separately, as scikit-learn measures rows with new keys."""
     found = rows.evaluated(keys(spark, [*range(250), 7, 7, 9000])).metrics
     added = [pair for key, pair in rows.of_key.items() if key >= 250]
     expected = {
@@ -76,13 +76,13 @@ def test_rows_that_were_added_are_measured_apart(spark: SparkSession, rows: Scor
 
 
 def test_the_first_version_has_nothing_added(rows: Scored) -> None:
-    """It brought all its rows: there is nothing to tell apart."""
+    """The first version has no separate metrics on added rows."""
     found = rows.evaluated(None).metrics
     assert set(found) == {f"test_{name}" for name in _MEASURED}
 
 
 def test_no_row_added_has_no_metrics(spark: SparkSession, rows: Scored) -> None:
-    """There are 0 of them, and what would be measured on them is none."""
+    """Without added rows their count is 0 and their metrics are None."""
     found = rows.evaluated(keys(spark, list(range(400)))).metrics
     assert {name: value for name, value in found.items() if name.startswith("added_")} == {
         f"added_test_{name}": 0.0 if name in {"rows", "positives"} else None for name in _MEASURED
@@ -90,7 +90,7 @@ def test_no_row_added_has_no_metrics(spark: SparkSession, rows: Scored) -> None:
 
 
 def test_rows_added_of_one_class_have_no_area(spark: SparkSession, rows: Scored) -> None:
-    """What needs both classes is none, and the rest is told."""
+    """On added rows of one class, metrics that need both classes are None."""
     key = next(key for key, (label, _) in sorted(rows.of_key.items()) if label == 0)
     found = rows.evaluated(keys(spark, [each for each in range(400) if each != key])).metrics
     assert {name for name in _OF_CLASSES if found[f"added_test_{name}"] is None} == _OF_CLASSES
@@ -98,7 +98,7 @@ def test_rows_added_of_one_class_have_no_area(spark: SparkSession, rows: Scored)
 
 
 def test_a_null_among_the_keys_before_is_no_row(spark: SparkSession, rows: Scored) -> None:
-    """A version that is not trained may have one."""
+    """A null among the previous version's keys is ignored."""
     before = keys(spark, list(range(250)))
     with_null = before.unionAll(spark.createDataFrame([(None,)], f"{KEY} string"))
     assert rows.evaluated(with_null).metrics == rows.evaluated(before).metrics
@@ -111,14 +111,14 @@ def test_everything_measured_has_a_meaning(spark: SparkSession, rows: Scored) ->
 
 
 def test_the_curves_are_those_of_all_held_out_rows(spark: SparkSession, rows: Scored) -> None:
-    """Whichever of them were added."""
+    """The curves are those of all held-out rows, whichever were added."""
     found = rows.evaluated(keys(spark, list(range(250)))).curves
     assert found == rows.evaluated(None).curves
     assert sum(each.rows for each in found.calibration) == len(rows.of_key)
 
 
 def test_does_not_depend_on_the_partitions(spark: SparkSession, rows: Scored) -> None:
-    """To the last bit."""
+    """The metrics do not depend on the partitions, to the last bit."""
     before = keys(spark, list(range(250)))
     other = evaluate(rows.model, rows.test.repartition(7, KEY), before.repartition(5))
     assert other == rows.evaluated(before)

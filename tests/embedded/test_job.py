@@ -1,4 +1,4 @@
-"""The job as a whole, on a small table: what it does if all is well, and what is left if it isn't."""
+"""The whole job on a small table: successful runs, and the state after failures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.spark
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that went well."""
+    """Return the folder of a successful run."""
     return tmp_path_factory.mktemp("small")
 
 
@@ -37,12 +37,12 @@ def job(spark: SparkSession, home: Path) -> Job:
 
 @pytest.fixture(scope="module")
 def good(job: Job) -> Result:
-    """A run that went well."""
+    """Return the result of a successful run."""
     return run(job)
 
 
 def measured(result: Result) -> list[dict[str, Any]]:
-    """Everything that was measured, without what names the run."""
+    """Return everything that was measured, without the names of the run."""
     keep = {"fingerprint", "rows", "metrics", "grid", "intercept", "coefficients", "explanations"}
     return [version.model_dump(include=keep) for version in result.versions]
 
@@ -56,7 +56,7 @@ def files_below(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 
 def run_changed(spark: SparkSession, tmp_path: Path, **changes: Any) -> Result:
-    """A run of the small scenario, changed."""
+    """Run the small scenario with changes."""
     return run_job(spark, changed(SMALL, changes), write_table(tmp_path), tmp_path)
 
 
@@ -66,17 +66,17 @@ def test_a_good_run_passes(good: Result) -> None:
 
 
 def test_the_same_scenario_gives_the_same_numbers(spark: SparkSession, good: Result, tmp_path: Path) -> None:
-    """A second run measures exactly what the first one did."""
+    """A second run measures exactly the same as the first."""
     assert measured(good) == measured(run_changed(spark, tmp_path, publish={"when": "never"}))
 
 
 def test_a_result_survives_its_file(good: Result) -> None:
-    """A result that is written as JSON and read back is equal to the original."""
+    """Reading result.json restores the whole result."""
     assert good == Result.model_validate_json(good.model_dump_json(by_alias=True))
 
 
 def test_the_pictures_of_the_report_are_in_mlflow(good: Result, home: Path) -> None:
-    """The parent run has the report's pictures, a folder for each kind, and the lineage."""
+    """The parent run in MLflow has the report's plots and the lineage diagram."""
     client = MlflowClient(f"sqlite:///{home}/mlflow.db")
     run_id = good.mlflow_run_id or ""
     folders = {each.path for each in client.list_artifacts(run_id, "pictures")}
@@ -92,7 +92,7 @@ def test_the_pictures_of_the_report_are_in_mlflow(good: Result, home: Path) -> N
 def test_a_picture_that_cannot_be_drawn_does_not_fail_the_run(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If drawing fails, the run still reaches its verdict and publishes its bundle."""
+    """If a plot can't be drawn, the run still has its verdict and publishes its bundle."""
     monkeypatch.setattr(pictures, "draw_pictures", _break)
     result = run_job(spark, ONE_VERSION, write_table(tmp_path), tmp_path)
     assert (None, Verdict.PASS) == (result.failure, result.verdict)
@@ -104,7 +104,7 @@ def _break(_result: Result) -> dict[str, str]:
 
 
 def test_publishing_twice_changes_nothing(job: Job, good: Result, home: Path) -> None:
-    """Publishing a bundle again changes no file, not even its modification time."""
+    """Publishing a bundle again changes no file."""
     before = files_below(home / "models")
     store = FolderStore(home / "models")
     version = good.versions[0]
@@ -113,7 +113,7 @@ def test_publishing_twice_changes_nothing(job: Job, good: Result, home: Path) ->
 
 
 def test_an_interrupted_copy_is_completed(job: Job, good: Result, tmp_path: Path) -> None:
-    """A copy without a manifest is copied again, and its manifest is written last."""
+    """An interrupted copy is completed, with the manifest last."""
     version = good.versions[0]
     store = FolderStore(tmp_path)
     uri = Path(bundle.publish(store, job.scratch / version.name, version, job.plan))
@@ -129,12 +129,12 @@ def test_an_interrupted_copy_is_completed(job: Job, good: Result, tmp_path: Path
 
 
 def test_a_copy_with_another_model_is_withdrawn(good: Result, spark: SparkSession, tmp_path: Path) -> None:
-    """A copy that doesn't predict what the trained model did is withdrawn."""
+    """A copy that predicts differently from the trained model is withdrawn."""
     job = make_job(spark, make_plan(ONE_VERSION, write_table(tmp_path), tmp_path))
     publish = bundle.publish
 
     def swap(store: FolderStore, folder: Path, version: Any, plan: Any) -> str:
-        """Copies the classifier of a version with fewer rows."""
+        """Replace the classifier in a copy by one trained on fewer rows."""
         uri = publish(store, folder, version, plan)
         other = Path(good.versions[0].bundle or "") / "classifier" / "sparkml"
         for path in (path for path in other.rglob("*") if path.is_file()):
@@ -151,7 +151,7 @@ def test_a_copy_with_another_model_is_withdrawn(good: Result, spark: SparkSessio
 
 
 def test_a_failed_bound_publishes_nothing(spark: SparkSession, tmp_path: Path) -> None:
-    """If publishing requires a pass, one failed bound keeps back every bundle."""
+    """If publishing requires a pass, one failed bound keeps all bundles from being published."""
     versions = ONE_VERSION.model_dump(exclude_none=True)["versions"]
     versions[0]["expect"]["rows"] = {"equals": 301}
     result = run_changed(spark, tmp_path, versions=versions)
@@ -160,7 +160,7 @@ def test_a_failed_bound_publishes_nothing(spark: SparkSession, tmp_path: Path) -
 
 
 def test_a_test_side_without_positives_is_not_proven(spark: SparkSession, tmp_path: Path) -> None:
-    """A run without positive held-out rows finishes, but its verdict is not proven."""
+    """A run whose held-out rows have no positives is not proven."""
 
     def only_trained_ones(row: Row) -> Row:
         return row | {"outcome": "bad" if row["id"] in trained else "good"}
@@ -197,7 +197,7 @@ def test_a_test_side_without_positives_is_not_proven(spark: SparkSession, tmp_pa
 def test_a_mistake_leaves_nothing_behind(
     spark: SparkSession, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
-    """A wrong scenario or table gets one message, and leaves neither table nor run nor bundle."""
+    """An invalid scenario or table is one message and leaves no table, run or bundle."""
     result = run_changed(spark, tmp_path, **changes)
     assert result.failure is not None
     assert (ExitCode.WRONG_INPUT, ()) == (result.exit_code, result.versions)
@@ -210,7 +210,7 @@ def test_a_mistake_leaves_nothing_behind(
 
 
 def test_a_where_that_matches_nothing_is_named(spark: SparkSession, tmp_path: Path) -> None:
-    """A step that creates no version is reported at its location in the scenario file."""
+    """A step that creates no version is reported at its location in the file."""
     versions = SMALL.model_dump(exclude_none=True)["versions"]
     versions[1]["append"]["where"] = "batch = 99"
     result = run_changed(spark, tmp_path, versions=versions)
@@ -220,7 +220,7 @@ def test_a_where_that_matches_nothing_is_named(spark: SparkSession, tmp_path: Pa
 
 
 def test_finished_versions_stay_after_an_error(spark: SparkSession, tmp_path: Path) -> None:
-    """If the model store can't be written, versions and runs stay, marked failed, and none is published."""
+    """If the model store can't be written, versions stay, runs are marked failed, nothing is published."""
     (tmp_path / "models").write_text("a file in the place of the folder")
     result = run_job(spark, ONE_VERSION, write_table(tmp_path), tmp_path)
     assert (ExitCode.NOT_THERE, ["failed"]) == (
@@ -235,7 +235,7 @@ def test_finished_versions_stay_after_an_error(spark: SparkSession, tmp_path: Pa
 
 
 def test_an_unwritable_artifact_folder_is_named(spark: SparkSession, tmp_path: Path) -> None:
-    """An unwritable folder of MLflow's artifacts gives exit code 3 and a message that names it."""
+    """If MLflow's artifacts can't be written, the message names the folder and the exit code is 3."""
     (tmp_path / "artifacts").write_text("a file in the place of the folder")
     result = run_job(spark, ONE_VERSION, write_table(tmp_path), tmp_path)
     assert result.failure is not None
@@ -244,7 +244,7 @@ def test_an_unwritable_artifact_folder_is_named(spark: SparkSession, tmp_path: P
 
 
 def test_an_error_while_publishing_withdraws_every_bundle(spark: SparkSession, tmp_path: Path) -> None:
-    """An unforeseen error in the second copy gives exit code 5, and the first bundle is withdrawn."""
+    """An unexpected error in the second copy leads to exit code 5, and the first copy is withdrawn."""
     verify = bundle.verify
 
     def break_second(uri: str, *arguments: Any) -> None:
@@ -262,7 +262,7 @@ def test_an_error_while_publishing_withdraws_every_bundle(spark: SparkSession, t
 
 
 def test_a_malformed_row_is_named(spark: SparkSession, tmp_path: Path) -> None:
-    """A CSV row with too few values is reported as a mistake of the source, and nothing is left behind."""
+    """A malformed CSV row is reported as a mistake of the source, and nothing is left behind."""
     source = write_table(tmp_path)
     source.write_text(source.read_text() + "300,2\n")
     result = run_job(spark, SMALL, source, tmp_path)

@@ -1,4 +1,4 @@
-"""What a result has in addition to the models, for three versions of which two are trained."""
+"""The facts that a run reports about three versions, two of which are trained."""
 
 from __future__ import annotations
 
@@ -49,20 +49,20 @@ def versions(result: Result) -> dict[str, VersionResult]:
 
 
 def test_an_untrained_version_is_only_built(versions: dict[str, VersionResult]) -> None:
-    """A version that isn't trained has its facts, but no run, metrics or curves."""
+    """An untrained version has facts, but neither a run nor metrics nor curves."""
     second = versions["second"]
     assert ["trained", "built", "trained"] == [versions[name].status for name in NAMES]
     assert (second.rows, second.run_id, second.metrics, second.roc) == (200, None, {}, ())
 
 
 def test_changes_are_since_the_previous_version(versions: dict[str, VersionResult]) -> None:
-    """Changes are since the previous version, trained or not; the first version has none."""
+    """Changes are counted from the previous version, trained or not; the first version has none."""
     brought = RowChanges(added=100, removed=0, changed=0)
     assert [versions[name].changes for name in NAMES] == [None, brought, brought]
 
 
 def test_added_rows_are_those_of_one_version(versions: dict[str, VersionResult]) -> None:
-    """Metrics on added rows exclude rows of the previous version, even if that one isn't trained."""
+    """Added rows are those added since the previous version, even if that was not trained."""
     first, third = versions["first"].metrics, versions["third"].metrics
     assert not [name for name in first if name.startswith("added_")]
     held_out = third["test_rows"]
@@ -75,7 +75,7 @@ def test_added_rows_are_those_of_one_version(versions: dict[str, VersionResult])
 
 
 def test_every_version_is_counted_in_the_same_bins(versions: dict[str, VersionResult]) -> None:
-    """Each row counts once for each feature; a feature that no version has is absent."""
+    """Each row counts once per feature; a feature that no version has is missing."""
     for name in NAMES:
         found = versions[name].distributions
         assert list(found) == ["heat", "load"]
@@ -88,7 +88,7 @@ def test_every_version_is_counted_in_the_same_bins(versions: dict[str, VersionRe
 
 
 def test_curves_are_of_the_held_out_rows(versions: dict[str, VersionResult]) -> None:
-    """The ROC curve goes from corner to corner, and the calibration has all held-out rows."""
+    """The curves cover the held-out rows that were measured."""
     third = versions["third"]
     corners = [(point.false_positive_rate, point.true_positive_rate) for point in third.roc]
     assert (corners[0], corners[-1]) == ((0.0, 0.0), (1.0, 1.0))
@@ -96,7 +96,7 @@ def test_curves_are_of_the_held_out_rows(versions: dict[str, VersionResult]) -> 
 
 
 def test_every_version_has_its_nulls_and_keys(versions: dict[str, VersionResult]) -> None:
-    """Every version has its shares of nulls and its counts of keys, which are 0 in this table."""
+    """Nulls and invalid keys are reported for every version, here as zero."""
     for name in NAMES:
         found = versions[name]
         assert set(found.nulls.values()) == {0.0}
@@ -105,13 +105,13 @@ def test_every_version_has_its_nulls_and_keys(versions: dict[str, VersionResult]
 
 
 def test_parameters_name_the_existing_features(versions: dict[str, VersionResult]) -> None:
-    """Parameters and coefficients leave out the features that a version lacks."""
+    """The logged parameters list only the features that the version has."""
     assert versions["third"].parameters["features"] == "heat, load"
     assert list(versions["third"].coefficients) == ["heat", "load"]
 
 
 def test_mlflow_has_the_changes(home: Path, versions: dict[str, VersionResult]) -> None:
-    """MLflow has the number of added rows, and the metrics on them."""
+    """MLflow has the metrics on added rows and the number of added rows."""
     third = versions["third"]
     assert third.run_id is not None
     logged = MlflowClient(f"sqlite:///{home}/mlflow.db").get_run(third.run_id).data.metrics
@@ -120,7 +120,7 @@ def test_mlflow_has_the_changes(home: Path, versions: dict[str, VersionResult]) 
 
 
 def test_a_scenario_may_train_nothing(spark: SparkSession, tmp_path: Path) -> None:
-    """A scenario that trains no model only builds and describes its versions."""
+    """A scenario without training only builds and measures its versions."""
     version = {"name": "first", "append": {"where": "id < 10"}, "train": False}
     found = run_job(spark, changed(FACTS, {"versions": [version]}), write_table(tmp_path), tmp_path)
     assert (found.failure, [each.status for each in found.versions]) == (None, ["built"])

@@ -1,4 +1,4 @@
-"""When bundles are published: only if the bounds themselves hold, whatever the run's verdict."""
+"""Publishing of bundles, which depends on whether the bounds themselves hold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.embedded.small import SMALL
 
 
 def bound(verdict: Verdict, *, must_fail: bool = False) -> BoundResult:
-    """A bound on the rows."""
+    """Return a bound on the number of rows."""
     spec = BoundSpec(
         version="first",
         quantity=Quantity(kind="rows"),
@@ -43,7 +43,7 @@ def bound(verdict: Verdict, *, must_fail: bool = False) -> BoundResult:
 def test_a_bundle_is_published_if_every_bound_holds(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, when: str, bounds: list[BoundResult], published: bool
 ) -> None:
-    """A run whose bound fails as it must passes, but its bundle isn't published."""
+    """A bundle is not published if a bound fails, even if the run passes because it must fail."""
     opened: list[Any] = []
     monkeypatch.setattr(main, "open_store", opened.append)
     plan = make_plan(changed(SMALL, {"publish": {"when": when}}), tmp_path / "none.csv", tmp_path)

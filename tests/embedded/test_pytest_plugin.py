@@ -1,4 +1,4 @@
-"""A scenario as pytest's tests, run for real."""
+"""A scenario run for real as tests of pytest."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SCENARIO = changed(
 
 
 def test_bounds_pass_and_fail_as_tests(tmp_path: Path) -> None:
-    """One run; a bound that fails, is not proven, or should have failed is a failure with its text alone."""
+    """Bounds that fail, are not proven or should have failed are failed tests of a single run."""
     write_scenario(tmp_path / "scenarios", _SCENARIO)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     done = _pytest(tmp_path, "--scenario-target=embedded", f"--junitxml={tmp_path}/junit.xml")

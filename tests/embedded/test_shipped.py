@@ -1,4 +1,4 @@
-"""The scenarios that ship, run as they are by the job, on the session that all tests share."""
+"""The shipped scenarios, run unchanged by the job on the session that all tests share."""
 
 from __future__ import annotations
 

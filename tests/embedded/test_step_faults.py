@@ -1,4 +1,4 @@
-"""A step that doesn't do what the scenario says stops the run with one problem at its location."""
+"""Steps that don't do what the scenario declares stop the run with one problem at their location."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ _FILES = {"twice.csv": "id,x\n1,2.5\n1,3.5\n", "broken.csv": "id,x\n1,2.5\n1,3.5
 def test_a_problem_of_a_step_has_its_location(
     spark: SparkSession, tmp_path: Path, second: Said, key: str | Location, message: str
 ) -> None:
-    """A problem of the second step says what is wrong and what to do, at its location."""
+    """A mistake in the second step is reported with its location and a remedy."""
     location, told = fault_of(spark, tmp_path, FIRST, {"name": "second", **second}, others=_FILES)
     place = (key,) if isinstance(key, str) else key
     assert (("versions", 1, *place), True) == (location, message in told), told
@@ -133,7 +133,7 @@ def test_a_problem_of_a_step_has_its_location(
 def test_an_expected_error_changes_nothing(
     spark: SparkSession, tmp_path: Path, step: Said, error: str
 ) -> None:
-    """A step that fails as expected makes no commit, and the version has the error's class."""
+    """An expected error leaves the version and adds no commit; its class is recorded."""
     constraint = {"name": "strict", "sql": "ALTER TABLE {table} ADD CONSTRAINT one CHECK (batch = 1)"}
     refused = {"name": "refused", "expect_error": error, **step}
     made = build(spark, tmp_path, FIRST, constraint, refused)[2]
@@ -142,14 +142,14 @@ def test_an_expected_error_changes_nothing(
 
 
 def test_the_first_step_must_create_the_table(spark: SparkSession, tmp_path: Path) -> None:
-    """A first step that doesn't create the table is an error."""
+    """A first step that does not create the table is refused."""
     location, message = fault_of(spark, tmp_path, {"name": "first", "sql": "SELECT 1"})
     assert ("versions", 0, "sql") == location
     assert "its sql created no table; the first step must." in message
 
 
 def test_a_vacuumed_version_is_named(spark: SparkSession, tmp_path: Path) -> None:
-    """A vacuumed version is reported with the readable ones and the retention; no table is left behind."""
+    """A vacuumed version is reported with the readable versions, and no table is left behind."""
     replaced = {"name": "replaced", "overwrite": {"where": "batch = 2"}}
     clean = {"name": "clean", "vacuum": {"retain_hours": 0}}
     plan = plan_of(tmp_path, FIRST | {"train": False}, replaced, clean)

@@ -1,4 +1,4 @@
-"""The rows that a step writes are the same on every run, whatever Spark's partitions."""
+"""The rows that a step adds, which are the same in every run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MANY = "id,x,status\n" + "".join(f"{number},{number / 2},s{number % 7}\n" for n
 
 
 def rows_of(spark: SparkSession, folder: Path, said: dict[str, Any], source: str = _MANY) -> DataFrame:
-    """What a step brings of a table's source with a thousand rows."""
+    """Return the rows that a step takes from a source with a thousand rows."""
     first: Said = {"name": "first", "append": {"from": "many.csv"} | said}
     plan = plan_of(folder, first, others={"many.csv": source})
     step = Rows.model_validate({"from": "many.csv"} | said)
@@ -27,7 +27,7 @@ def rows_of(spark: SparkSession, folder: Path, said: dict[str, Any], source: str
 
 
 def test_a_sample_is_drawn_by_the_key(spark: SparkSession, tmp_path: Path) -> None:
-    """A sample has about its share of rows, and that of a smaller source is part of that of a larger one."""
+    """A sample has about the requested share, and a larger source contains the sample of a smaller one."""
     whole = cells(rows_of(spark, tmp_path, {"sample": 0.3}))
     half = cells(rows_of(spark, tmp_path, {"sample": 0.3}, "\n".join(_MANY.splitlines()[:501])))
     assert 250 <= len(whole) <= 350
@@ -35,7 +35,7 @@ def test_a_sample_is_drawn_by_the_key(spark: SparkSession, tmp_path: Path) -> No
 
 
 def test_a_shuffle_keeps_the_values(spark: SparkSession, tmp_path: Path) -> None:
-    """A shuffle keeps every value and the other columns, and leaves few values in place."""
+    """A shuffle keeps all values of the column and leaves the other columns unchanged."""
     before = cells(rows_of(spark, tmp_path, {}))
     after = cells(rows_of(spark, tmp_path, {"shuffle": "X"}))
     assert sorted(row[1] for row in before) == sorted(row[1] for row in after)
@@ -44,7 +44,7 @@ def test_a_shuffle_keeps_the_values(spark: SparkSession, tmp_path: Path) -> None
 
 
 def test_a_shuffle_does_not_depend_on_partitions(spark: SparkSession, tmp_path: Path) -> None:
-    """Rows in another order, some with equal keys, are shuffled the same way."""
+    """A shuffle gives the same rows whatever the order of lines and partitions."""
     lines = [*_MANY.splitlines()[1:], "1,0.25,again"]
     text = "\n".join(["id,x,status", *lines])
     turned = "\n".join(["id,x,status", *reversed(lines)])
@@ -55,13 +55,13 @@ def test_a_shuffle_does_not_depend_on_partitions(spark: SparkSession, tmp_path: 
 
 
 def test_values_are_set_from_the_original_rows(spark: SparkSession, tmp_path: Path) -> None:
-    """Rows are selected first; then each expression refers to the original columns."""
+    """All expressions see the original values, and rows are chosen before they are changed."""
     said = {"where": "id = 4", "set": {"id": "id * 10", "twice the id": "id * 2"}}
     assert [(40, 2.0, "s4", 8)] == cells(rows_of(spark, tmp_path, said))
 
 
 def test_inline_rows_have_the_types_of_the_source(spark: SparkSession, tmp_path: Path) -> None:
-    """Inline rows get the source's types before there is a table; omitted values are null."""
+    """Literal rows have the types of the source; missing and null values are null."""
     plan = plan_of(tmp_path, {"name": "first", "append": {}})
     step = Rows.model_validate({"rows": [{"id": 7, "x": 1}, {"id": 8, "status": None}, {"status": True}]})
     rows = make_rows(Sources(spark, plan), step, None, ("versions", 0, "append"))

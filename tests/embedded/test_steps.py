@@ -1,4 +1,4 @@
-"""Every step that a scenario can take, on a tiny table: the rows it leads to, and its commits."""
+"""Every kind of step on a tiny table: the resulting rows and commits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MERGED = {"rows": [{"id": 3, "status": "bad"}, {"id": 9, "status": "good"}]}
 
 
 def test_appended_rows_come_on_top(spark: SparkSession, tmp_path: Path) -> None:
-    """Each version is one commit, and is read as it was whatever came after it."""
+    """Each append is one commit, and earlier versions stay readable."""
     first, second = build(spark, tmp_path, FIRST, SECOND)
     assert [(0, 1), (1, 1)] == [(each.number, each.commits) for each in (first, second)]
     assert (BATCH_1, BATCH_1 + BATCH_2) == (cells(first.table), cells(second.table))
@@ -82,13 +82,13 @@ def test_appended_rows_come_on_top(spark: SparkSession, tmp_path: Path) -> None:
 def test_a_step_leads_to_its_rows(
     spark: SparkSession, tmp_path: Path, step: Said, commits: int, expected: Cells
 ) -> None:
-    """After the first batch: the rows that there are then, and how many commits were made."""
+    """Each kind of step leads to its rows with its number of commits."""
     made = build(spark, tmp_path, FIRST, {"name": "second", **step})[1]
     assert (expected, commits, commits) == (cells(made.table), made.commits, made.number)
 
 
 def test_columns_come_where_they_may(spark: SparkSession, tmp_path: Path) -> None:
-    """By append and by merge with new columns, and by an overwrite with other ones."""
+    """New columns come with append and merge, different ones with overwrite."""
     new = {"set": {"note": "'new'"}, "merge_schema": True}
     versions = build(
         spark,
@@ -105,7 +105,7 @@ def test_columns_come_where_they_may(spark: SparkSession, tmp_path: Path) -> Non
 
 
 def test_a_restored_version_is_its_origin(spark: SparkSession, tmp_path: Path) -> None:
-    """The same fingerprint as the version that it goes back to, in one commit; going nowhere makes none."""
+    """A restored version has the original fingerprint; restoring the current one makes no commit."""
     first, second, back, again = build(
         spark,
         tmp_path,
@@ -120,7 +120,7 @@ def test_a_restored_version_is_its_origin(spark: SparkSession, tmp_path: Path) -
 
 
 def test_rewriting_files_changes_no_row(spark: SparkSession, tmp_path: Path) -> None:
-    """Compacted, and ordered within the files: the same fingerprint."""
+    """Compacting and reordering files does not change the fingerprint."""
     versions = build(
         spark,
         tmp_path,
@@ -135,7 +135,7 @@ def test_rewriting_files_changes_no_row(spark: SparkSession, tmp_path: Path) -> 
 
 
 def test_vacuum_is_two_commits(spark: SparkSession, tmp_path: Path) -> None:
-    """Whatever retention is asked for; Delta's check of it is on again afterwards."""
+    """A vacuum is two commits, and Delta's retention check is enabled again afterwards."""
     name = "spark.databricks.delta.retentionDurationCheck.enabled"
     before = spark.conf.get(name, "true")
     made = build(spark, tmp_path, FIRST, {"name": "clean", "vacuum": {"retain_hours": 0}})[1]
@@ -148,7 +148,7 @@ def test_vacuum_is_two_commits(spark: SparkSession, tmp_path: Path) -> None:
 
 
 def test_a_table_can_begin_with_sql(spark: SparkSession, tmp_path: Path) -> None:
-    """What is written out then has the types that the statement gave."""
+    """A table can be created by SQL, and its types apply to later literal rows."""
     create = "CREATE TABLE {table} (id INT, day DATE, price DECIMAL(6, 2)) USING delta"
     day = {"rows": [{"id": 1, "day": "2018-01-31", "price": 1.5}]}
     made = build(spark, tmp_path, {"name": "made", "sql": create}, {"name": "filled", "append": day})[1]
@@ -158,7 +158,7 @@ def test_a_table_can_begin_with_sql(spark: SparkSession, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("folder", ["a lake", "50% é"], ids=["blank", "percent"])
 def test_a_place_can_have_any_name(spark: SparkSession, tmp_path: Path, folder: str) -> None:
-    """Each kind of step finds its table where the URI has blanks and what else a folder's name may have."""
+    """Each kind of step finds its table if the URI has spaces and special characters."""
     place = tmp_path / folder
     place.mkdir()
     versions = build(
@@ -175,20 +175,20 @@ def test_a_place_can_have_any_name(spark: SparkSession, tmp_path: Path, folder: 
 
 
 def test_odd_names_can_come_later(spark: SparkSession, tmp_path: Path) -> None:
-    """A column whose name Parquet can't have, brought by a later version, from the file of another source."""
+    """A later version can add a column whose name Parquet does not allow."""
     other = {"name": "second", "append": {"from": "other.csv", "merge_schema": True}}
     made = build(spark, tmp_path, FIRST, other, others={"other.csv": "id,amount (EUR)\n7,2.5\n"})[1]
     assert [(1, None), (2, None), (3, None), (7, 2.5)] == cells(made.table.select("id", "`amount (EUR)`"))
 
 
 def test_a_version_is_read_by_its_time(spark: SparkSession, tmp_path: Path) -> None:
-    """The time of its commit leads to the same rows as its number."""
+    """A version read by the time of its commit has the same rows as by number."""
     versions = build(spark, tmp_path, FIRST | {"at": "timestamp"}, SECOND | {"at": "timestamp"})
     assert [BATCH_1, BATCH_1 + BATCH_2] == [cells(each.table) for each in versions]
 
 
 def test_a_commit_is_told(spark: SparkSession, tmp_path: Path) -> None:
-    """Its operation, its time in UTC, and the protocol as it was then."""
+    """A commit is recorded with its operation, its time in UTC and the protocol at that time."""
     before = datetime.now(UTC)
     later = "ALTER TABLE {table} SET TBLPROPERTIES (delta.enableChangeDataFeed = true)"
     versions = build(

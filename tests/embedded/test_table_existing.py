@@ -1,4 +1,4 @@
-"""An existing table: read by number, by time and as the latest version, and never changed."""
+"""Existing tables: found by number, by time and as the latest, and never changed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.spark
 
 @dataclass(frozen=True)
 class Existing:
-    """A table of another run: a batch, two batches, and again the first batch alone."""
+    """A table of another run: a batch, two batches, and the first batch again."""
 
     folder: Path
     uri: str
@@ -49,7 +49,7 @@ class Existing:
         return self.plan_of(*versions)
 
     def plan_of(self, *versions: Said) -> Plan:
-        """Return a plan with these versions of this table."""
+        """Return a plan with these versions on this table."""
         plan = make_plan(scenario_of(*versions), self.folder / "tiny.csv", self.folder, run_id="other")
         return plan.model_copy(update={"existing_table": self.uri})
 
@@ -62,7 +62,7 @@ def there(spark: SparkSession, tmp_path: Path) -> Existing:
 
 
 def files(folder: str) -> dict[str, tuple[int, int]]:
-    """Return the size and the modification time of every file below a folder."""
+    """Return every file below a folder with its size and time."""
     found = [path for path in Path(folder).rglob("*") if path.is_file()]
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}
 
@@ -75,7 +75,7 @@ def fault_of(spark: SparkSession, plan: Plan) -> tuple[Location, str]:
 
 
 def test_versions_are_found(spark: SparkSession, there: Existing) -> None:
-    """A version is found by its number, as the latest, or by a time, as the newest commit until then."""
+    """Versions are found by number, as the latest, and by a time as the newest commit up to it."""
     found = build_plan(spark, there.plan(1, "latest", there.times[1], "2999-01-01"))
     assert [1, 2, 1, 2] == [each.number for each in found]
     assert [BATCH_1 + BATCH_2, BATCH_1] == [cells(each.table) for each in found[:2]]
@@ -84,21 +84,21 @@ def test_versions_are_found(spark: SparkSession, there: Existing) -> None:
 
 
 def test_it_is_read_by_the_time_of_its_commit(spark: SparkSession, there: Existing) -> None:
-    """Reading a version by the time of its commit gives the same rows as by number."""
+    """A version read by the time of its commit has the same rows as by number."""
     assert [BATCH_1 + BATCH_2] == [
         cells(each.table) for each in build_plan(spark, there.plan(1, at="timestamp"))
     ]
 
 
 def test_latest_is_what_it_was_at_the_start(spark: SparkSession, there: Existing) -> None:
-    """Commits made during the run don't change what the latest version is."""
+    """The latest version is resolved at the start; later commits don't count."""
     under_way = open_build(spark, there.plan("latest"))
     DeltaTable.forPath(spark, there.uri).delete("id = 1")
     assert (2, BATCH_1) == ((found := build_version(under_way, 0)).number, cells(found.table))
 
 
 def test_a_missing_version_is_named(spark: SparkSession, there: Existing) -> None:
-    """A version that doesn't exist is reported with those that the log covers."""
+    """An unknown version is reported with the existing ones."""
     location, message = fault_of(spark, there.plan(3))
     assert ("versions", 0, "read") == location
     assert "the table has no version 3; the log covers version 0" in message
@@ -114,7 +114,7 @@ def test_a_time_before_the_table_is_named(spark: SparkSession, there: Existing) 
 
 
 def test_a_folder_without_a_table_is_named(spark: SparkSession, there: Existing) -> None:
-    """A folder without a table is reported at the URI's location in the scenario file."""
+    """A folder that is not a Delta table is reported at the location of the URI."""
     plan = there.plan(0).model_copy(update={"existing_table": f"{there.folder}/none"})
     location, message = fault_of(spark, plan)
     assert (("table", "uri"), True) == (
@@ -124,7 +124,7 @@ def test_a_folder_without_a_table_is_named(spark: SparkSession, there: Existing)
 
 
 def test_a_version_whose_log_is_gone_is_named(spark: SparkSession, tmp_path: Path) -> None:
-    """A version whose log is gone is reported with the readable ones and the table's retention."""
+    """A version whose log was cleaned up is reported with the readable ones and the retention."""
     there = cut_short(spark, tmp_path, "[01].*")
     location, message = fault_of(spark, there.plan(0))
     assert ("versions", 0, "read") == location
@@ -134,7 +134,7 @@ def test_a_version_whose_log_is_gone_is_named(spark: SparkSession, tmp_path: Pat
 
 
 def cut_short(spark: SparkSession, folder: Path, gone: str) -> Existing:
-    """Return a table of four versions, with a checkpoint at the third, whose log has lost files."""
+    """Return a table of four versions with a checkpoint at the third and some log files missing."""
     often: Said = {
         "name": "often",
         "sql": "ALTER TABLE {table} SET TBLPROPERTIES "
@@ -152,7 +152,7 @@ def cut_short(spark: SparkSession, folder: Path, gone: str) -> Existing:
 
 
 def test_a_version_without_its_commit_is_named(spark: SparkSession, tmp_path: Path) -> None:
-    """A version of which only a checkpoint is left is reported, because Delta can't read it."""
+    """A version of which only a checkpoint is left is reported."""
     location, message = fault_of(spark, cut_short(spark, tmp_path, "[012].*json").plan(2))
     assert ("versions", 0, "read") == location
     assert "Readable versions: 3." in message
@@ -161,7 +161,7 @@ def test_a_version_without_its_commit_is_named(spark: SparkSession, tmp_path: Pa
 def test_a_time_that_finds_another_version_is_named(
     spark: SparkSession, there: Existing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If the time of a commit leads to another version, that is an error."""
+    """A time that Delta resolves to another version is refused."""
     monkeypatch.setattr(
         build_module, "read_version_at", lambda spark, uri, _time: read_version(spark, uri, 0)
     )
@@ -171,7 +171,7 @@ def test_a_time_that_finds_another_version_is_named(
 
 
 def test_it_is_never_changed(spark: SparkSession, there: Existing) -> None:
-    """A step that would change the table is rejected, and the clean-up doesn't touch the table either."""
+    """A step that would change the table is refused, and no file is touched."""
     before = files(there.uri)
     location, message = fault_of(spark, there.plan_of(SECOND))
     assert (("versions", 0, "append"), before) == (location, files(there.uri))
@@ -184,7 +184,7 @@ def test_it_is_never_changed(spark: SparkSession, there: Existing) -> None:
     ("label", "code"), [("outcome", ExitCode.PASS), ("nothing", ExitCode.WRONG_INPUT)], ids=["good", "wrong"]
 )
 def test_a_run_does_not_change_it(spark: SparkSession, tmp_path: Path, label: str, code: ExitCode) -> None:
-    """Neither a good nor a failed run changes the table, or leaves a folder in the lake."""
+    """Neither a successful nor a failed run changes the table or leaves a folder in the lake."""
     source = write_table(tmp_path)
     spark.read.csv(str(source), header=True, inferSchema=True).write.format("delta").save(f"{tmp_path}/there")
     before = files(f"{tmp_path}/there")
@@ -199,7 +199,7 @@ def test_a_run_does_not_change_it(spark: SparkSession, tmp_path: Path, label: st
 
 
 def test_ranges_are_short() -> None:
-    """Consecutive numbers are formatted by the first and the last."""
+    """Consecutive version numbers are shown as a range."""
     assert ("2, 5 to 9", "0 to 1", "") == (
         format_ranges([2, 5, 6, 7, 8, 9]),
         format_ranges([0, 1]),

@@ -1,4 +1,4 @@
-"""The main job, run once as its user runs it, and looked at from all sides."""
+"""The main scenario, run once as a user would, and all its results."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ MODELS = {"featurizer", "classifier", "explainer"}
 
 @dataclass(frozen=True)
 class Finished:
-    """A run of the command that has ended."""
+    """A finished run of the command."""
 
     home: Path
     process: subprocess.CompletedProcess[str]
 
     @property
     def folder(self) -> Path:
-        """The run's own."""
+        """The folder of the run."""
         return self.home / "runs" / "latest"
 
     @property
     def result(self) -> dict[str, Any]:
-        """What is in result.json."""
+        """The content of result.json."""
         content: dict[str, Any] = json.loads((self.folder / "result.json").read_text())
         return content
 
@@ -78,7 +78,7 @@ def test_the_verdict_is_pass_and_so_is_the_exit_code(finished: Finished) -> None
 
 
 def test_the_terminal_names_the_verdict_and_the_report(finished: Finished) -> None:
-    """The last lines say how it went and where the report lies."""
+    """The last lines on the terminal show the verdict and the path of the report."""
     assert "PASS" in finished.process.stdout
     assert str(finished.folder.resolve() / "report.html") in finished.process.stdout.replace("\n", "")
 
@@ -96,7 +96,7 @@ def test_every_file_of_the_run_is_there(finished: Finished) -> None:
 
 
 def test_the_result_has_what_is_promised(finished: Finished) -> None:
-    """result.json has at least the documented keys."""
+    """The file result.json has at least the documented keys."""
     result = finished.result
     assert {"scenario", "target", "verdict", "started", "duration_s", "timings", "versions"} <= result.keys()
     of_version = {
@@ -116,24 +116,24 @@ def test_the_result_has_what_is_promised(finished: Finished) -> None:
 
 
 def test_fingerprints_differ_between_versions(finished: Finished) -> None:
-    """Every version has a fingerprint of its own."""
+    """Every version has a different fingerprint."""
     assert len({version["fingerprint"] for version in finished.result["versions"]}) == len(VERSIONS)
 
 
 def test_explanations_are_of_two_hundred_rows(finished: Finished) -> None:
-    """As many rows are explained at every version as the scenario says."""
+    """The number of explained rows at every version is that of the scenario."""
     assert {200} == {version["metrics"]["explained_rows"] for version in finished.result["versions"]}
 
 
 def test_timings_name_every_step(finished: Finished) -> None:
-    """Where the time went is in the result."""
+    """The result has the duration of every step."""
     made = {"session", "ingest", "check", "describe", "prepare", "log"}
     trained = {"train", "evaluate", "explain", "publish"}
     assert made | trained == finished.result["timings"].keys()
 
 
 def test_the_page_is_whole_in_itself(finished: Finished) -> None:
-    """report.html names every version and loads nothing from elsewhere."""
+    """The page report.html names every version and loads nothing from the network."""
     page = (finished.folder / "report.html").read_text()
     assert all(name in page for name in VERSIONS)
     assert "<script" not in page
@@ -141,13 +141,13 @@ def test_the_page_is_whole_in_itself(finished: Finished) -> None:
 
 
 def test_junit_has_one_case_per_bound(finished: Finished) -> None:
-    """A CI server sees each bound as a test."""
+    """The JUnit results have one test case per bound."""
     cases = ET.parse(finished.folder / "junit.xml").findall(".//testcase")  # noqa: S314 - our own file
     assert sum(len(version["bounds"]) for version in finished.result["versions"]) == len(cases)
 
 
 def test_the_plan_tells_each_settings_origin(finished: Finished) -> None:
-    """The home folder came from its environment variable, and the plan says so."""
+    """The plan records that the home folder comes from its environment variable."""
     plan = json.loads((finished.folder / "plan.json").read_text())
     origins = {setting["name"]: setting["origin"] for setting in plan["settings"]}
     assert (origins["home"], origins["target"], origins["cores"]) == (
@@ -158,7 +158,7 @@ def test_the_plan_tells_each_settings_origin(finished: Finished) -> None:
 
 
 def test_mlflow_has_a_child_run_per_version(finished: Finished, children: list[Run]) -> None:
-    """The children hang below the scenario's run and are finished."""
+    """MLflow has a finished child run for each version below the scenario's run."""
     parents = {run.data.tags["mlflow.parentRunId"] for run in children}
     assert ({finished.result["mlflow_run_id"]}, {"FINISHED"}) == (
         parents,
@@ -167,7 +167,7 @@ def test_mlflow_has_a_child_run_per_version(finished: Finished, children: list[R
 
 
 def test_mlflow_keeps_version_zero(children: list[Run]) -> None:
-    """Version 0 is in tag, parameter and dataset, where MLflow by itself would lose it."""
+    """Version 0 is recorded in MLflow as tag, parameter and dataset."""
     run = children[0]
     dataset = dataset_of(run)
     recorded = (
@@ -179,7 +179,7 @@ def test_mlflow_keeps_version_zero(children: list[Run]) -> None:
 
 
 def test_mlflow_knows_data_by_path_and_fingerprint(finished: Finished, children: list[Run]) -> None:
-    """The dataset's digest is our fingerprint; the path is the table's."""
+    """The dataset in MLflow has the fingerprint as digest and the table's path."""
     for run, version in zip(children, finished.result["versions"], strict=True):
         dataset = dataset_of(run)
         assert version["fingerprint"] == dataset.digest == run.data.params["data_fingerprint"]
@@ -187,7 +187,7 @@ def test_mlflow_knows_data_by_path_and_fingerprint(finished: Finished, children:
 
 
 def test_mlflow_has_every_grid_point_and_parameter(children: list[Run]) -> None:
-    """Scores of the four grid points, and the parameters of model and explainer."""
+    """MLflow has the scores of the four grid points and the parameters of model and explainer."""
     data = children[0].data
     assert sum(name.startswith("grid/") for name in data.metrics) == 4
     assert {
@@ -199,7 +199,7 @@ def test_mlflow_has_every_grid_point_and_parameter(children: list[Run]) -> None:
 
 
 def test_mlflow_has_a_note_in_words(children: list[Run]) -> None:
-    """Whoever opens the run's page reads what it is."""
+    """The description of the MLflow run explains what it is."""
     run = children[0]
     note = run.data.tags["mlflow.note.content"]
     assert "Delta version **0** (january): 3,395 rows" in note
@@ -207,7 +207,7 @@ def test_mlflow_has_a_note_in_words(children: list[Run]) -> None:
 
 
 def test_mlflow_has_three_models(finished: Finished, children: list[Run]) -> None:
-    """Featurizer, classifier and explainer are artifacts in MLflow's own model format."""
+    """Featurizer, classifier and explainer are artifacts in MLflow's model format."""
     mlflow.set_tracking_uri(f"sqlite:///{finished.home}/mlflow.db")
     listed = MlflowClient(f"sqlite:///{finished.home}/mlflow.db").list_artifacts(
         children[0].info.run_id, "models"
@@ -218,7 +218,7 @@ def test_mlflow_has_three_models(finished: Finished, children: list[Run]) -> Non
 
 
 def test_bundles_are_published_with_a_manifest(finished: Finished) -> None:
-    """The manifest names version, fingerprint, run, and which model depends on which by digest."""
+    """The manifest names version, fingerprint, run and the dependencies of the models by digest."""
     for version in finished.result["versions"]:
         manifest = json.loads((Path(version["bundle"]) / "manifest.json").read_text())
         named = (manifest["version"], manifest["fingerprint"], manifest["mlflow_run_id"])
@@ -231,13 +231,13 @@ def test_bundles_are_published_with_a_manifest(finished: Finished) -> None:
 
 
 def test_the_job_leaves_nothing_in_the_lake_but_the_table(finished: Finished) -> None:
-    """What processes handed to each other is removed."""
+    """Temporary files of the job are removed from the lake."""
     folder = finished.home / "lake" / "runs" / finished.result["run_id"]
     assert {"lc_loan"} == {path.name for path in folder.iterdir() if any(path.iterdir())}
 
 
 def test_runs_of_a_version_are_found(finished: Finished) -> None:
-    """By table name, by URI and by fingerprint: the run that was trained on version 0."""
+    """The run trained on version 0 is found by table name, URI and fingerprint."""
     version = finished.result["versions"][0]
     by_name = harness(finished.home, "runs", "--table", "lc_loan", "--version", "0")
     by_uri = harness(finished.home, "runs", "--table", finished.result["table_uri"], "--version", "0")
@@ -248,7 +248,7 @@ def test_runs_of_a_version_are_found(finished: Finished) -> None:
 
 
 def test_a_run_is_traced_to_its_data(finished: Finished) -> None:
-    """Dataset version, fingerprint, parameters, metrics and bundle of one run."""
+    """The trace of a run shows dataset version, fingerprint, parameters, metrics and bundle."""
     version = finished.result["versions"][1]
     answer = harness(finished.home, "trace", version["run_id"]).stdout
     for fact in ("1 (february)", version["fingerprint"], version["bundle"], "model.regParam", "test_roc_auc"):
@@ -256,7 +256,7 @@ def test_a_run_is_traced_to_its_data(finished: Finished) -> None:
 
 
 def test_a_run_that_is_not_there_is_not_traced(finished: Finished) -> None:
-    """An unknown run id is one message and exit code 3."""
+    """An unknown run ID is one message and exit code 3."""
     answer = harness(finished.home, "trace", "no-such-run")
     assert (3, True, "") == (
         answer.returncode,

@@ -1,4 +1,4 @@
-"""What MLflow gets of a version, without training it."""
+"""The records of an existing version in MLflow, without training it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run_of(tracker: Tracker, found: VersionResult) -> Run:
 
 
 def test_the_commit_is_among_the_tags(tracker: Tracker) -> None:
-    """Tags have the operation, the time and the protocol of the Delta commit."""
+    """The tags have the commit's operation, time and protocol from Delta's log."""
     tags = run_of(tracker, version(commit=COMMIT)).data.tags
     assert {name: tags[f"harness.{name}"] for name in ("operation", "commit_time")} == {
         "operation": "MERGE",
@@ -49,7 +49,7 @@ def test_the_commit_is_among_the_tags(tracker: Tracker) -> None:
 
 
 def test_row_changes_are_metrics(tracker: Tracker) -> None:
-    """Added, removed and changed rows since the previous version are metrics."""
+    """Rows added, removed and changed since the previous version are metrics."""
     changes = RowChanges(added=100, removed=0, changed=3)
     assert run_of(tracker, version(changes=changes)).data.metrics == {
         "rows_added": 100.0,
@@ -59,13 +59,13 @@ def test_row_changes_are_metrics(tracker: Tracker) -> None:
 
 
 def test_unknown_facts_are_not_logged(tracker: Tracker) -> None:
-    """A version without changes or commit has neither their metrics nor their tags."""
+    """Unknown facts, such as changes of a first version, are not logged."""
     data = run_of(tracker, version()).data
     assert (data.metrics, "harness.operation" in data.tags) == ({}, False)
 
 
 def test_versions_with_the_same_data_are_tracked_at_once(tracker: Tracker) -> None:
-    """Versions with the same data, such as a restored one, can be logged at the same time."""
+    """A restored version and its origin, which have the same data, can be logged in parallel."""
     same = version().model_copy(update={"fingerprint": "1" * 32})
     with ThreadPoolExecutor(8) as pool:
         runs = list(pool.map(lambda _: run_of(tracker, same), range(8)))
@@ -74,7 +74,7 @@ def test_versions_with_the_same_data_are_tracked_at_once(tracker: Tracker) -> No
 
 
 def test_the_details_have_all_counts(tracker: Tracker, tmp_path: Path) -> None:
-    """Details equal the result's schema, nulls, distributions and curves; missing metrics aren't logged."""
+    """The details have schema, nulls, distributions and curves of the result, without undefined metrics."""
     found = version(
         nulls={"id": 0.25},
         distributions={"heat": (Bin(start=1.5, rows=3),), "kind": (Bin(start="other", rows=0),)},

@@ -33,7 +33,7 @@ OPTIONS = Options.model_validate(
 
 @pytest.fixture(scope="module")
 def rows(spark: SparkSession) -> DataFrame:
-    """300 rows in three folds: the first feature says something of the label, the second nothing."""
+    """Return 300 rows in three folds; only the first feature is informative."""
     chance = random.Random(5)  # noqa: S311 - rows, no secret
     made = []
     for number in range(300):
@@ -65,7 +65,7 @@ def regression(parameters: Mapping[str, float]) -> LogisticRegression:
 
 
 def roc_auc_of_fold(rows: DataFrame, fold: int, parameters: Mapping[str, float]) -> float:
-    """By a model of Spark's that has not seen the fold, and by scikit-learn."""
+    """Return scikit-learn's ROC AUC of a fold, by a Spark model fitted on the other folds."""
     model = regression(parameters).fit(rows.where(F.col(FOLD) != fold))
     predicted = model.transform(rows.where(F.col(FOLD) == fold)).select(LABEL, "probability").collect()
     return float(
@@ -74,7 +74,7 @@ def roc_auc_of_fold(rows: DataFrame, fold: int, parameters: Mapping[str, float])
 
 
 def test_tries_every_combination_in_order(trained: Trained) -> None:
-    """All of one regularisation first, so that the first of equals is the one with the least of it."""
+    """Grid points are tried in an order in which the least regularized of equals comes first."""
     assert [point.parameters for point in trained.grid] == [
         {"reg_param": 0.01, "elastic_net_param": 0.0},
         {"reg_param": 0.01, "elastic_net_param": 0.5},
@@ -84,14 +84,14 @@ def test_tries_every_combination_in_order(trained: Trained) -> None:
 
 
 def test_a_grid_point_scores_the_mean_of_its_folds(rows: DataFrame, trained: Trained) -> None:
-    """Each fold's ROC AUC as scikit-learn sees it, from a model that was fitted on the other folds."""
+    """A grid point's score is the mean of the folds' ROC AUC as scikit-learn computes them."""
     point = trained.grid[1]
     expected = fmean(roc_auc_of_fold(rows, fold, point.parameters) for fold in range(3))
     assert point.cv_roc_auc == pytest.approx(expected, rel=1e-12)
 
 
 def test_agrees_with_sparks_own_cross_validator(rows: DataFrame, trained: Trained) -> None:
-    """With the same folds, and an evaluator that does not bin; the first half of the grid will do."""
+    """The scores equal those of Spark's CrossValidator with the same folds and an exact evaluator."""
     estimator = LogisticRegression(maxIter=OPTIONS.max_iter, regParam=trained.grid[0].parameters["reg_param"])
     validator = CrossValidator(
         estimator=estimator,
@@ -107,14 +107,14 @@ def test_agrees_with_sparks_own_cross_validator(rows: DataFrame, trained: Traine
 
 
 def test_tells_how_far_it_is(rows: DataFrame) -> None:
-    """One line for each fit that is done."""
+    """Each finished fit is reported as progress."""
     told: list[str] = []
     train(rows, OPTIONS.model_copy(update={"folds": 2, "grid": grid([0.1], [0.0])}), told.append)
     assert ["1 of 2 fits", "2 of 2 fits"] == told
 
 
 def test_chooses_the_best_mean(rows: DataFrame) -> None:
-    """The second point is better than the first, which is so strong a penalty that all rows score alike."""
+    """The grid point with the best mean score is chosen."""
     found = train(rows, OPTIONS.model_copy(update={"grid": grid([1000.0, 0.01], [1.0])}))
     assert [(point.cv_roc_auc, point.chosen) for point in found.grid] == [
         (0.5, False),
@@ -131,20 +131,20 @@ def grid(reg_param: list[float], elastic_net_param: list[float]) -> Any:
 
 
 def test_the_first_of_equals_is_chosen(rows: DataFrame) -> None:
-    """Two penalties that both leave nothing of the model score alike."""
+    """Of grid points with equal scores, the first one is chosen."""
     found = train(rows, OPTIONS.model_copy(update={"grid": grid([1000.0, 2000.0], [1.0])}))
     assert [(point.cv_roc_auc, point.chosen) for point in found.grid] == [(0.5, True), (0.5, False)]
 
 
 def test_the_chosen_point_is_fitted_on_all_rows(rows: DataFrame, trained: Trained) -> None:
-    """The model is the one that Spark fits on every row with the parameters of the chosen point."""
+    """The final model is fitted on all rows with the chosen parameters."""
     [chosen] = [point for point in trained.grid if point.chosen]
     expected = regression(chosen.parameters).fit(rows)
     assert list(trained.model.coefficients.toArray()) == list(expected.coefficients.toArray())
 
 
 def test_the_error_of_the_mean_is_that_of_independent_folds(rows: DataFrame, trained: Trained) -> None:
-    """The root of the sum of the folds' squared errors, over their number."""
+    """The standard error of the mean is the root of the summed squared errors over the number of folds."""
     [chosen] = [point for point in trained.grid if point.chosen]
     squares = []
     for fold in range(FOLDS):
@@ -158,7 +158,7 @@ def test_the_error_of_the_mean_is_that_of_independent_folds(rows: DataFrame, tra
 
 
 def test_scores_are_of_the_positive_class(rows: DataFrame, trained: Trained) -> None:
-    """The probability that Spark gives to label 1."""
+    """Scores are the probabilities of label 1."""
     expected = [row["probability"][1] for row in trained.model.transform(rows).collect()]
     assert [row["score"] for row in scored(trained.model, rows).collect()] == expected
 
@@ -172,7 +172,7 @@ def test_scores_are_of_the_positive_class(rows: DataFrame, trained: Trained) -> 
     ],
 )
 def test_a_fold_with_one_class_leaves_no_mean(spark: SparkSession, folds: list[tuple[float, int]]) -> None:
-    """A mean over the folds that are left would be another number; the model is fitted all the same."""
+    """A fold with one class makes the mean score undefined; the model is fitted nevertheless."""
     made = [(str(at), label, fold, Vectors.dense(at * 1.0)) for at, (label, fold) in enumerate(folds)]
     options = OPTIONS.model_copy(update={"folds": 2, "grid": grid([0.1, 0.01], [0.0])})
     found = train(in_folds(spark, made), options)
@@ -185,14 +185,14 @@ def test_a_fold_with_one_class_leaves_no_mean(spark: SparkSession, folds: list[t
 
 
 def test_an_empty_fold_leaves_no_mean(rows: DataFrame) -> None:
-    """Of four folds the last has no row."""
+    """An empty fold makes the mean score undefined."""
     found = train(rows, OPTIONS.model_copy(update={"folds": 4, "grid": grid([0.1], [0.0])}))
     assert found.cv_roc_auc is None
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a training gives."""
+    """The numbers of a training."""
 
     coefficients: list[float]
     cv_roc_auc: list[float | None]
@@ -212,7 +212,7 @@ def numbers(loans: Loans, table: DataFrame, partitions: int) -> Numbers:
 
 
 def smaller(scenario: Scenario, partitions: int) -> Scenario:
-    """The loans' scenario with a quarter of the fits, on so many partitions."""
+    """Return the loans' scenario with a quarter of the fits, on a number of partitions."""
     model = Options.model_validate(
         {"max_iter": 50, "grid": {"reg_param": [0, 0.001]}, "folds": 2, "partitions": partitions}
     )
@@ -227,7 +227,7 @@ def january(loans: Loans) -> Numbers:
 
 @pytest.mark.parametrize("partitions", [2, 6])
 def test_numbers_do_not_depend_on_the_partitions(loans: Loans, january: Numbers, partitions: int) -> None:
-    """The real loans of January: coefficients and cross-validation agree to a relative 1e-9."""
+    """Coefficients and scores do not depend on the partitions, to a relative 1e-9."""
     found = numbers(loans, loans.january(), partitions)
     assert found.coefficients == pytest.approx(january.coefficients, rel=1e-9, abs=0)
     assert found.cv_roc_auc == [pytest.approx(each, rel=1e-9) for each in january.cv_roc_auc]
@@ -235,5 +235,5 @@ def test_numbers_do_not_depend_on_the_partitions(loans: Loans, january: Numbers,
 
 
 def test_numbers_do_not_depend_on_the_order_of_rows(loans: Loans, january: Numbers) -> None:
-    """Rows that come in another order, from other partitions, give the same numbers to the last bit."""
+    """Coefficients and scores do not depend on the order of rows, to the last bit."""
     assert numbers(loans, loans.january().repartition(3).orderBy("dti"), 1) == january

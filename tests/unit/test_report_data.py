@@ -134,7 +134,7 @@ def test_the_page_shows_the_data_and_the_curves() -> None:
     """The page shows data tables, plots and the definition of drift."""
     versions = (_version("first", 0, 8, 2), _version("second", 1, 2, 8))
     page = render_html(samples.plan(), samples.result(versions))
-    for told in ('id="data"', "Features with the largest drift", "Population stability index", 'id="curves"'):
-        assert told in page
-    assert "What changed most from one version to the next" in page
+    for part in ('id="data"', "Features with the largest drift", "Population stability index", 'id="curves"'):
+        assert part in page
+    assert "Largest changes from one version to the next" in page
     assert "#0101" not in page
