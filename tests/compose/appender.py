@@ -1,4 +1,4 @@
-"""Runs in a container: appends rows to a table, one commit each, beside others that do the same."""
+"""A program for a container: appends rows to a table, one commit each, in parallel with others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stack that the Compose tests share: a project of its own, on free ports, removed at the end."""
+"""The stack that the Compose tests share, with its own project and free ports; removed at the end."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ WORKERS = 2
 
 @dataclass(frozen=True)
 class RunningStack:
-    """A running stack, and the command with the settings that lead to it."""
+    """A running stack, and the command with its settings."""
 
     home: Path
     variables: Mapping[str, str]
 
     @property
     def settings(self) -> Settings:
-        """The settings as the command reads them."""
+        """Return the settings as the command reads them."""
         return read_settings(folder=ROOT, environ=self.variables)
 
     @property
@@ -46,15 +46,15 @@ class RunningStack:
         return Stack(self.settings)
 
     def run(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
-        """The command, to its end."""
+        """Run the command to its end."""
         return run_command(arguments, self._environ(changed), 300)
 
     def started(self, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
-        """The command, running; ended at the end, whatever happens."""
+        """Start the command; end it with the block, whatever happens."""
         return started_command(arguments, self._environ({}))
 
     def containers(self, service: str | None = None) -> list[Any]:
-        """The stack's containers, or those of one service."""
+        """Return the stack's containers, or those of one service."""
         labels = [f"com.docker.compose.project={self.variables['HARNESS_STACK']}"]
         if service is not None:
             labels.append(f"com.docker.compose.service={service}")
@@ -66,7 +66,7 @@ class RunningStack:
 
 
 def variables(home: Path, name: str) -> dict[str, str]:
-    """The settings of a stack of its own."""
+    """Return the settings of a separate stack."""
     azurite, mlflow, spark = free_ports(3)
     return {
         "HARNESS_HOME": str(home),
@@ -94,7 +94,7 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.fixture(scope="session")
 def engine() -> None:
-    """An engine with Compose; without one nothing here can be tested."""
+    """Require an engine with Compose; skip the tests if there is none."""
     try:
         require_engine()
     except HarnessError as error:
@@ -105,7 +105,7 @@ def engine() -> None:
 
 @pytest.fixture(scope="session")
 def stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """A stack with two workers; removed even after a failure, unless KEEP is set."""
+    """Start a stack with two workers; remove it even after a failure, unless KEEP is set."""
     del engine
     home = tmp_path_factory.mktemp("stack") / ".harness"
     found = RunningStack(home, variables(home, "harness-test"))

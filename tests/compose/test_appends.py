@@ -23,7 +23,7 @@ PROGRAM = (Path(__file__).parent / "appender.py").read_text()
 
 
 def appender(stack: RunningStack, who: int) -> DockerContainer:
-    """A process in a container of the stack's network, with the job's secrets."""
+    """Start a process in a container on the stack's network, with the job's secrets."""
     target = Compose(stack.settings)
     environment = target.environment(0, "models")
     spark = {**environment.spark, "spark.master": "local[1]", "spark.driver.memory": "600m"}
@@ -44,7 +44,7 @@ def appender(stack: RunningStack, who: int) -> DockerContainer:
 
 
 def commits(stack: RunningStack) -> Iterator[list[dict[str, Any]]]:
-    """The actions of each commit in the table's log, in order, up to the first one that is not there."""
+    """Yield the actions of each commit in the table's log, in order, up to the first missing one."""
     accounts = Compose(stack.settings)._accounts(inside=False)
     log = Blobs(StorageUri.parse(f"{TABLE}/_delta_log"), accounts[0])
     version = 0
@@ -54,7 +54,7 @@ def commits(stack: RunningStack) -> Iterator[list[dict[str, Any]]]:
 
 
 def test_appends_at_once_lose_no_commit(stack: RunningStack) -> None:
-    """Three processes with twelve commits each: 36 versions without a gap, and a row in each."""
+    """Three processes that append in parallel make 36 versions without a gap, each with its row."""
     with ExitStack() as running:
         # The first one makes the table: two that made it at once would both say what it is.
         started = [running.enter_context(appender(stack, 0))]

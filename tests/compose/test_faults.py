@@ -1,4 +1,4 @@
-"""Services that go away while a scenario runs, and what must come of it."""
+"""Services that fail while a scenario runs, and how the run ends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.compose]
 
 
 def test_a_worker_is_killed_in_the_middle_of_training(stack: RunningStack, tmp_path: Path) -> None:
-    """The other does its work; the run passes."""
+    """If a worker is killed during training, the other one does its work and the run passes."""
     file = write_scenario(tmp_path, LONG)
     with stack.started("scenario", file) as process:
         wait_for(process, "run: log done")
@@ -31,7 +31,7 @@ def test_a_worker_is_killed_in_the_middle_of_training(stack: RunningStack, tmp_p
 
 
 def test_azurite_stops_and_starts_again(stack: RunningStack, tmp_path: Path) -> None:
-    """The run passes or names the service; the next one passes, on every row once."""
+    """If Azurite restarts, the run passes or names the service, and the next run passes."""
     file = write_scenario(tmp_path, UNPUBLISHED)
     with stack.started("scenario", file) as process:
         wait_for(process, "run: ingest done")
@@ -48,7 +48,7 @@ def test_azurite_stops_and_starts_again(stack: RunningStack, tmp_path: Path) -> 
 
 
 def test_mlflow_is_away_for_ten_seconds(stack: RunningStack, tmp_path: Path) -> None:
-    """The run passes, and MLflow has every metric that the result has."""
+    """If MLflow is unavailable for ten seconds, the run passes and MLflow has every metric."""
     file = write_scenario(tmp_path, UNPUBLISHED)
     [mlflow] = stack.containers("mlflow")
     with stack.started("scenario", file) as process:
@@ -65,7 +65,7 @@ def test_mlflow_is_away_for_ten_seconds(stack: RunningStack, tmp_path: Path) -> 
 
 
 def test_ctrl_c_ends_the_job_in_its_container(stack: RunningStack, tmp_path: Path) -> None:
-    """Exit code 130, no container of the job left, and MLflow's runs are marked as killed."""
+    """Ctrl-C removes the job's container, marks the MLflow runs as killed, and exits with 130."""
     with stack.started("scenario", write_scenario(tmp_path, LONG)) as process:
         wait_for(process, "run: log done")
         process.send_signal(signal.SIGINT)
@@ -81,7 +81,7 @@ def test_ctrl_c_ends_the_job_in_its_container(stack: RunningStack, tmp_path: Pat
 
 
 def test_two_runs_at_once_do_not_meet(stack: RunningStack, tmp_path: Path) -> None:
-    """Both pass, each on a table of its own with every row in it.
+    """Two simultaneous runs both pass, each with a complete table of its own.
 
     One has a pipeline in Python, whose files travel in the plan, to the driver and to the workers.
     """
@@ -98,7 +98,7 @@ def test_two_runs_at_once_do_not_meet(stack: RunningStack, tmp_path: Path) -> No
 
 
 def test_a_job_that_dies_is_told_from_a_failed_bound(stack: RunningStack, tmp_path: Path) -> None:
-    """A container killed from outside is exit code 5, with where its log lies."""
+    """A killed container leads to exit code 5 and a message with the log file."""
     with stack.started("scenario", write_scenario(tmp_path, LONG)) as process:
         wait_for(process, "run: session done")
         [job] = stack.containers("job")

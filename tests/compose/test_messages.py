@@ -1,4 +1,4 @@
-"""What is wrong with a stack: one message each, with the service and a remedy, and exit code 3."""
+"""Problems of a stack: one message each, with the service and a remedy, and exit code 3."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.compose
 
 
 def refused(stack: RunningStack, *arguments: str, **changed: str) -> str:
-    """The message of a command that ends with exit code 3, without a traceback."""
+    """Return the message of a command that ends with exit code 3, without a traceback."""
     done = stack.run(*arguments, **changed)
     assert 3 == done.returncode, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -40,7 +40,7 @@ def scenario(tmp_path: Path) -> str:
 
 @pytest.fixture
 def other(engine: None, tmp_path: Path) -> Iterator[RunningStack]:
-    """Another stack, which the test brings up wrongly."""
+    """Return another stack, which the test starts with a mistake."""
     del engine
     found = RunningStack(tmp_path / ".harness", variables(tmp_path / ".harness", "harness-test-other"))
     try:
@@ -50,7 +50,7 @@ def other(engine: None, tmp_path: Path) -> Iterator[RunningStack]:
 
 
 def test_a_wrong_account_key(stack: RunningStack, scenario: str, tmp_path: Path) -> None:
-    """The account and its address are named."""
+    """A wrong account key is reported with the account and its address."""
     key = tmp_path / "key"
     key.write_text("d3Jvbmc=" * 8)
     files = stack.stack.files
@@ -62,7 +62,7 @@ def test_a_wrong_account_key(stack: RunningStack, scenario: str, tmp_path: Path)
 
 
 def test_an_untrusted_certificate(stack: RunningStack, scenario: str) -> None:
-    """What does not verify is said, and that the certificate is to be trusted."""
+    """An untrusted certificate is reported with the failed verification and how to trust it."""
     files = stack.stack.files
     other_authority = Path("/etc/ssl/certs/ca-certificates.crt").read_bytes()
     with changed_file(files.ca_bundle, other_authority):
@@ -72,20 +72,20 @@ def test_an_untrusted_certificate(stack: RunningStack, scenario: str) -> None:
 
 
 def test_a_container_name_that_is_too_short(stack: RunningStack, scenario: str) -> None:
-    """The name is told, and what names there may be."""
+    """An invalid container name is reported with the rules for names."""
     message = refused(stack, "scenario", scenario, HARNESS_LAKE="abfss://c1@dlsloandev.dfs.core.windows.net")
     assert "can't have a container 'c1'" in message
     assert "3 to 63" in message
 
 
 def test_too_little_memory_for_an_executor(stack: RunningStack, scenario: str) -> None:
-    """The service, what it has, what is needed, and which setting to change."""
+    """Too little memory is reported with the service, both amounts and the setting to change."""
     message = refused(stack, "scenario", scenario, HARNESS_WORKER_MEMORY="600m")
     assert all(part in message for part in ("spark-worker", "600m", "800m", "HARNESS_WORKER_MEMORY"))
 
 
 def test_a_used_port(other: RunningStack) -> None:
-    """The port, the service that was to have it, and the setting that moves it; before an image is built."""
+    """A port in use is reported with its service and setting before any image is built."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -97,7 +97,7 @@ def test_a_used_port(other: RunningStack) -> None:
 
 
 def test_an_unhealthy_service(other: RunningStack) -> None:
-    """The service, its last state and its last log lines: here a Postgres that refuses MLflow's password."""
+    """An unhealthy service is reported with its last state and log lines."""
     files = other.stack.files
     files.make()
     files.secret("pgpass").write_text("postgres:5432:mlflow:mlflow:wrong\n")
@@ -109,7 +109,7 @@ def test_an_unhealthy_service(other: RunningStack) -> None:
 
 
 def test_a_service_that_does_not_answer(other: RunningStack) -> None:
-    """Pages of a stack that is not up: which way leads there."""
+    """If the stack is stopped, the command ui explains how to start it."""
     [port] = free_ports(1)
     message = refused(other, "ui", HARNESS_MLFLOW_PORT=str(port))
     assert "The stack is not up." in message

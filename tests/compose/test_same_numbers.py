@@ -1,4 +1,4 @@
-"""The same job in Compose and embedded: the same numbers, whole models, no secret out of place."""
+"""The same job in Compose and embedded: the same numbers, complete models, and no exposed secrets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PARTITIONS = 3
 
 @pytest.fixture(scope="module")
 def scenario() -> Scenario:
-    """All loans, trained on in three partitions, with fewer fits than the scenario that ships."""
+    """Return all loans, trained on in three partitions, with fewer fits than the shipped scenario."""
     return last_version_alone(changed(fewer_fits(), {"pipeline": {"model": {"partitions": PARTITIONS}}}))
 
 
@@ -56,7 +56,7 @@ def three_workers(stack: RunningStack, file: Path) -> Result:
 
 
 def test_the_numbers_are_those_of_the_embedded_target(embedded: Result, three_workers: Result) -> None:
-    """Fingerprint, metrics, coefficients and explanations, on three workers: to a relative 1e-6."""
+    """Compose gives the numbers of the embedded target, to a relative 1e-6, on three workers."""
     parity = compare(embedded, three_workers)
     assert Verdict.PASS == parity.verdict, [each for each in parity.differences if each.difference]
 
@@ -67,7 +67,7 @@ def test_several_executors_work(three_workers: Result) -> None:
 
 
 def test_the_bundle_is_whole(stack: RunningStack, three_workers: Result) -> None:
-    """Every file of the manifest lies in the second account, parts that executors wrote among them."""
+    """Every file of the manifest is in the second account, including parts written by executors."""
     [version] = three_workers.versions
     assert version.bundle is not None
     root = StorageUri.parse(MODELS)
@@ -80,7 +80,7 @@ def test_the_bundle_is_whole(stack: RunningStack, three_workers: Result) -> None
 
 
 def test_mlflow_keeps_version_zero_and_the_models(stack: RunningStack, three_workers: Result) -> None:
-    """The server has the dataset with its version, and hands out models and pictures that lie in Azurite."""
+    """The server has the dataset with version 0, and serves models and plots from Azurite."""
     [version] = three_workers.versions
     client = MlflowClient(f"http://127.0.0.1:{stack.variables['HARNESS_MLFLOW_PORT']}")
     run = client.get_run(version.run_id or "")
@@ -94,7 +94,7 @@ def test_mlflow_keeps_version_zero_and_the_models(stack: RunningStack, three_wor
 
 
 def test_no_secret_is_seen(stack: RunningStack, three_workers: Result) -> None:
-    """Neither in a run's files, nor in what the engine tells of containers, nor in what services say."""
+    """No secret appears in a run's files, in the engine's description of containers, or in logs."""
     folder = stack.home / "runs" / three_workers.run_id
     seen = b"".join(path.read_bytes() for path in folder.iterdir())
     for container in stack.containers():
@@ -105,7 +105,7 @@ def test_no_secret_is_seen(stack: RunningStack, three_workers: Result) -> None:
 
 
 def test_one_worker_gives_the_same_numbers(stack: RunningStack, file: Path, three_workers: Result) -> None:
-    """Where there is one worker alone."""
+    """A stack with one worker gives the same numbers."""
     assert 0 == stack.run("up", "--workers", "1").returncode
     one = run(stack, file)
     assert Verdict.PASS == compare(three_workers, one).verdict

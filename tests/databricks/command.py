@@ -21,31 +21,31 @@ _TIMEOUT_S = 1100
 
 @dataclass(frozen=True)
 class Command:
-    """Commands with a home of their own, and a workspace to go to."""
+    """Commands with a separate home and a workspace."""
 
     workspace: StandIn
     home: Path
 
     def run(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
-        """A command, to its end."""
+        """Run a command to its end."""
         return run_command(arguments, self._environ(changed), _TIMEOUT_S)
 
     def started(self, *arguments: str, **changed: str) -> AbstractContextManager[subprocess.Popen[str]]:
-        """A command, running; ended at the end, whatever happens."""
+        """Start a command; end it with the block, whatever happens."""
         return started_command(arguments, self._environ(changed))
 
     def result(self) -> Result:
-        """What the latest run brought back."""
+        """Return the result of the latest run."""
         return read_result(self.home / "runs", "latest")
 
     def left_behind(self) -> list[str]:
-        """Every uploaded file that is still there, but for wheels and rows, which are kept for others."""
+        """Return all uploaded files that still exist, except wheels and rows, which are kept for others."""
         root = self.workspace.volumes.joinpath(*FILES.split("/")[2:])
         files = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
         return sorted(name for name in files if name.startswith("until-") and _is_a_runs_own(name))
 
     def clusters_running(self) -> list[str]:
-        """Every cluster that a run has made and that has not ended."""
+        """Return all clusters of runs that have not ended."""
         made = {task.cluster_id for run in self.workspace.runs.values() for task in run.tasks}
         return [
             each.cluster_id or ""

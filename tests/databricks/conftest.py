@@ -1,4 +1,4 @@
-"""Stand-ins for a workspace, and a real MLflow server behind them, which the tests here share."""
+"""Stand-ins for a workspace, backed by a real MLflow server, shared by the tests in this folder."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ PAUSE_S = 0.01
 
 
 class HurriedClock(Clock):
-    """Shortens the client's pauses between retries, which the stand-in needs none of."""
+    """A clock that shortens the client's pauses between retries."""
 
     def time(self) -> float:
-        """The time of day, which deadlines are made of."""
+        """Return the time of day, which deadlines are based on."""
         return time.time()
 
     def sleep(self, seconds: float) -> None:
-        """A moment."""
+        """Sleep only briefly."""
         time.sleep(min(seconds, PAUSE_S))
 
 
 def connect(workspace: StandIn, token: str | None = None) -> WorkspaceClient:
-    """A client of the stand-in, whatever this machine's profiles and variables say."""
+    """Return a client of the stand-in, independent of this machine's profiles and variables."""
     return WorkspaceClient(
         config=Config(
             host=workspace.host,
@@ -48,14 +48,14 @@ def connect(workspace: StandIn, token: str | None = None) -> WorkspaceClient:
 
 @pytest.fixture(scope="session")
 def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
-    """A real MLflow server."""
+    """Start a real MLflow server."""
     with TrackingServer(tmp_path_factory.mktemp("tracking")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def spark_workspace(tracking: TrackingServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
-    """A workspace whose clusters really run what is submitted."""
+    """Start a workspace whose clusters really run what is submitted."""
     with StandIn(tmp_path_factory.mktemp("workspace"), tracking_url=tracking.url) as standin:
         yield standin
 
@@ -73,14 +73,14 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> QuickTasks:
 
 @pytest.fixture(scope="module")
 def workspace(tasks: QuickTasks) -> Iterator[StandIn]:
-    """A workspace without Spark and MLflow."""
+    """Start a workspace without Spark and MLflow."""
     with StandIn(tasks.folder, tasks) as standin:
         yield standin
 
 
 @pytest.fixture
 def client(workspace: StandIn) -> Iterator[WorkspaceClient]:
-    """A client of the workspace, in which nothing goes wrong before a test switches it on."""
+    """Return a client of the workspace, without faults unless a test enables them."""
     workspace.calm()
     yield connect(workspace)
     workspace.calm()
@@ -88,7 +88,7 @@ def client(workspace: StandIn) -> Iterator[WorkspaceClient]:
 
 @pytest.fixture(scope="module")
 def quick(tracking: TrackingServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
-    """A workspace whose clusters are quick, with MLflow."""
+    """Start a workspace with fast clusters and MLflow."""
     folder = tmp_path_factory.mktemp("quick")
     with StandIn(folder, QuickTasks(folder), tracking_url=tracking.url) as standin:
         yield standin
@@ -96,7 +96,7 @@ def quick(tracking: TrackingServer, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def bench(quick: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """A target with a plan to send."""
+    """Return a target with a plan to submit."""
     monkeypatch.setattr(job_runs, "_POLL_S", 0.05)
     quick.calm()
     quick.runs.clear()

@@ -1,4 +1,4 @@
-"""A run that is sent to the stand-in and followed; what runs is quick, without Spark."""
+"""A run that is submitted to the stand-in and followed; its job is quick, without Spark."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ result.write_text({result!r})
 
 @dataclass
 class Bench:
-    """A target on the stand-in, and what it told."""
+    """A target on the stand-in, and its output."""
 
     workspace: StandIn
     target: Databricks
@@ -43,7 +43,7 @@ class Bench:
     events: list[Event] = field(default_factory=list)
 
     def run(self, text: str) -> None:
-        """Send a "wheel" of this text, and follow it."""
+        """Submit a "wheel" with this text and follow the run."""
         content = hashlib.sha256(text.encode()).hexdigest()[:12]
         wheel = self.folder / f"dataset_harness-0.1.0+{content}-py3-none-any.whl"
         wheel.write_text(text, encoding="utf-8")
@@ -52,18 +52,18 @@ class Bench:
         self.target.run(self.folder, self.events.append)
 
     def left_behind(self) -> list[str]:
-        """Every file of a run's own that is still in the volume."""
+        """Return all files of the run itself that are still in the volume."""
         return [str(path) for path in self.workspace.volumes.rglob("runs/*/*") if path.is_file()]
 
     def is_quiet(self) -> bool:
-        """Whether every run has ended, and with it every cluster of its own."""
+        """Return whether all runs, and their clusters, have ended."""
         made = {task.cluster_id for run in self.workspace.runs.values() for task in run.tasks}
         states = [self.workspace.clusters[each].state for each in made if each]
         return all(state is not None and state.value == "TERMINATED" for state in states)
 
 
 def make_bench(quick: StandIn, home: Path, client: WorkspaceClient, *, keep: bool = False) -> Bench:
-    """The same with another client."""
+    """Return a bench with another client."""
     environ = {"HARNESS_TARGETS_DATABRICKS_FILES": FILES, "HARNESS_HOME": str(home)}
     told: list[str] = []
     target = Databricks(read_settings(folder=home, environ=environ), told.append, keep=keep)
@@ -78,6 +78,6 @@ def make_bench(quick: StandIn, home: Path, client: WorkspaceClient, *, keep: boo
 
 
 def passing() -> str:
-    """What brings back a result of the wheel that was sent."""
+    """Return a job that brings back a result of the submitted wheel."""
     result = samples.result(libraries={"harness": "0"}).model_dump_json(by_alias=True)
     return PASSES.format(events=Event("ingest", "done").to_line() + "\n", result=result)

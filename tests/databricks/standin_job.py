@@ -1,4 +1,4 @@
-"""What the tests' small wheel runs on the stand-in's cluster."""
+"""The functions of the tests' small wheel, which run on the stand-in's cluster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 
 def tell() -> None:
-    """Write down what the task was given; on the way, use Delta, SynapseML's jar and a Python worker."""
+    """Write down what the task received; use Delta, SynapseML's jar and a Python worker on the way."""
     import numpy as np
     import pandas as pd
     import platformdirs
@@ -43,21 +43,21 @@ def tell() -> None:
 
 
 def fail() -> None:
-    """Break."""
+    """Raise an exception."""
     raise ValueError("a loan of no amount")
 
 
 def refuse() -> None:
-    """End with a text instead of an exit code."""
+    """Exit with a text instead of an exit code."""
     raise SystemExit("a bound has failed")
 
 
 def stop() -> None:
-    """Stop what is not this task's own."""
+    """Stop the cluster's Spark context."""
     SparkSession.builder.getOrCreate().stop()
 
 
 def wait() -> None:
-    """Say that it is there, and stay."""
+    """Signal that the task has started, and keep running."""
     Path(sys.argv[1]).touch()
     threading.Event().wait()

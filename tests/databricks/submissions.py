@@ -1,4 +1,4 @@
-"""Small Python texts, submitted as wheels through the real SDK, and what became of them."""
+"""Small Python programs, submitted as wheels through the real SDK, and their outcomes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WAIT = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists():
 
 
 def cluster(**changed: Any) -> ClusterSpec:
-    """A job cluster that a workspace takes."""
+    """Return a job cluster that a workspace accepts."""
     given: dict[str, Any] = {
         "data_security_mode": DataSecurityMode.DATA_SECURITY_MODE_DEDICATED,
         "node_type_id": NODE,
@@ -51,7 +51,7 @@ def cluster(**changed: Any) -> ClusterSpec:
 
 
 def task(*parameters: str, **changed: Any) -> SubmitTask:
-    """A task that a workspace takes."""
+    """Return a task that a workspace accepts."""
     given: dict[str, Any] = {
         "task_key": "harness",
         "libraries": [Library(whl=WHEEL), Library(maven=MavenLibrary(PUBLISHED))],
@@ -63,7 +63,7 @@ def task(*parameters: str, **changed: Any) -> SubmitTask:
 
 
 def submit(client: WorkspaceClient, text: str, *tasks: SubmitTask, **given: Any) -> int:
-    """Upload a text as the wheel, and submit it; the run's id."""
+    """Upload a program as the wheel and submit it; return the run's ID."""
     client.files.upload(WHEEL, io.BytesIO(text.encode()), overwrite=True)
     return submit_again(client, *tasks, **given)
 
@@ -74,13 +74,13 @@ def submit_again(client: WorkspaceClient, *tasks: SubmitTask, **given: Any) -> i
 
 
 def ended(workspace: StandIn, client: WorkspaceClient, run_id: int) -> Run:
-    """The run as it is once it is over."""
+    """Return the run once it has ended."""
     workspace.runs[run_id].thread.join(DEADLINE_S)
     return client.jobs.get_run(run_id)
 
 
 def until(client: WorkspaceClient, run_id: int, reached: Callable[[Run], bool]) -> Run:
-    """The first answer that says so."""
+    """Return the first answer that meets a condition."""
     deadline = time.monotonic() + DEADLINE_S
     while not reached(run := client.jobs.get_run(run_id)):
         assert time.monotonic() < deadline, run
@@ -93,7 +93,7 @@ def is_running(run: Run) -> bool:
 
 
 def states(run: Run) -> tuple[object, ...]:
-    """What the old state and the new status say."""
+    """Return the old state and the new status."""
     assert run.state is not None
     assert run.status is not None
     details = run.status.termination_details
@@ -122,7 +122,7 @@ CANCELED = end_of(
 
 
 def output_of(client: WorkspaceClient, run: Run) -> Any:
-    """The output of the run's only task."""
+    """Return the output of the run's only task."""
     assert run.tasks is not None
     assert run.tasks[0].run_id is not None
     return client.jobs.get_run_output(run.tasks[0].run_id)

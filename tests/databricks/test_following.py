@@ -1,4 +1,4 @@
-"""A run from its submission to its end, and what is brought back; what runs is quick, without Spark."""
+"""A run from its submission to its end, and its results; its job is quick, without Spark."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TALKS = "print('start'); print(('x' * 99 + chr(10)) * 60_000); print('end')\n" +
 
 
 def test_a_run_brings_its_result_and_its_events(bench: Bench) -> None:
-    """The cluster's start and the job's steps are told, the page is named, and nothing is left behind."""
+    """A run shows the cluster's start, the job's steps and its page, and leaves nothing behind."""
     bench.run(passing())
     assert ["cluster", "cluster", "ingest"] == [each.step for each in bench.events if each.state != "running"]
     assert any(line.startswith("Run: http") for line in bench.told)
@@ -32,7 +32,7 @@ def test_a_run_brings_its_result_and_its_events(bench: Bench) -> None:
 
 
 def test_the_task_breaks(bench: Bench) -> None:
-    """Message, trace and the run's page reach the terminal; the log is kept here."""
+    """If the task fails, its message, traceback and page reach the terminal, and the log is stored."""
     with pytest.raises(JobError, match="ValueError: the readings are upside down") as caught:
         bench.run(FAILS)
     assert "The end of its trace:" in caught.value.message
@@ -42,7 +42,7 @@ def test_the_task_breaks(bench: Bench) -> None:
 
 
 def test_a_fault_keeps_what_is_to_be_kept(quick: StandIn, tmp_path: Path, bench: Bench) -> None:
-    """With KEEP=1 a person can look at what was sent."""
+    """With KEEP=1, the uploaded files of a failed run are kept."""
     kept = make_bench(quick, tmp_path / "kept", bench.target.workspace, keep=True)
     with pytest.raises(JobError):
         kept.run(FAILS)
@@ -52,7 +52,7 @@ def test_a_fault_keeps_what_is_to_be_kept(quick: StandIn, tmp_path: Path, bench:
 
 
 def test_two_submissions_start_one_run(bench: Bench) -> None:
-    """They have one token: the run's id."""
+    """Two submissions with the same token start one run."""
     client, settings = bench.target.workspace, bench.target._settings
     bench.run(passing())
     wheel, *_ = bench.workspace.volumes.rglob("*.whl")
@@ -67,7 +67,7 @@ def test_two_submissions_start_one_run(bench: Bench) -> None:
 
 
 def test_a_run_that_has_ended_is_read_again(bench: Bench) -> None:
-    """Its result is here, whatever has become of the workspace's files."""
+    """Attaching to a finished run reads its stored result, even without the workspace's files."""
     bench.run(passing())
     before = len(bench.workspace.calls)
     result = bench.target.attach(bench.folder, bench.events.append)
@@ -75,7 +75,7 @@ def test_a_run_that_has_ended_is_read_again(bench: Bench) -> None:
 
 
 def test_a_long_name_can_be_submitted(quick: StandIn, tmp_path: Path, bench: Bench) -> None:
-    """A run's id may be longer than a token."""
+    """A run can be submitted if its ID is longer than a token may be."""
     long = make_bench(quick, tmp_path / "long", bench.target.workspace)
     name = f"20261123-120000-{'n' * 64}-0001"
     long.plan = long.plan.model_copy(update={"run_id": name})
@@ -86,14 +86,14 @@ def test_a_long_name_can_be_submitted(quick: StandIn, tmp_path: Path, bench: Ben
 
 
 def test_a_result_of_another_version_is_of_a_stale_wheel(bench: Bench) -> None:
-    """What can't be read was not written by the wheel that was sent."""
+    """An unreadable result is reported as that of a stale wheel."""
     with pytest.raises(JobError, match=r"The cluster ran the harness of another version"):
         bench.run(passing().replace('"verdict"', '"outcome"'))
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
 def test_what_has_expired_is_swept_away_there(bench: Bench) -> None:
-    """What was left behind goes with the day in its folder's name; what is needed stays."""
+    """Expired folders are swept by the date in their names; files still needed are kept."""
     bench.run(passing())
     kept = sorted(path for path in bench.workspace.volumes.rglob("*") if path.is_file())
     files = remote.open_files(bench.target.workspace, FILES)
@@ -105,14 +105,14 @@ def test_what_has_expired_is_swept_away_there(bench: Bench) -> None:
 
 
 def test_a_workspace_that_has_all_passes_its_checks(bench: Bench) -> None:
-    """Every line is said, and none has failed."""
+    """Every check of a complete workspace is reported and passes."""
     states = {check.what: check.state for check in bench.target.checks()}
     assert {"authentication", "permission", "runtime", "node type", "files", "experiment"} <= states.keys()
     assert "failed" not in states.values()
 
 
 def test_a_long_log_is_kept_to_its_end(bench: Bench) -> None:
-    """The workspace keeps 5 MB; the log says that its beginning is missing."""
+    """The end of a log over 5 MB is stored, with a note that its beginning is missing."""
     with pytest.raises(JobError, match="upside down"):
         bench.run(TALKS)
     log = (bench.folder / "job.log").read_text(encoding="utf-8")
@@ -122,7 +122,7 @@ def test_a_long_log_is_kept_to_its_end(bench: Bench) -> None:
 
 
 def test_a_run_of_another_workspace_is_not_taken_up(bench: Bench) -> None:
-    """The message has both, and how to name the right one."""
+    """Attaching to a run of another workspace is refused with the names of both."""
     bench.run(passing())
     submission = json.loads((bench.folder / SUBMISSION).read_text(encoding="utf-8"))
     write_text(bench.folder / SUBMISSION, json.dumps(submission | {"host": "https://elsewhere.example.com"}))
@@ -132,19 +132,19 @@ def test_a_run_of_another_workspace_is_not_taken_up(bench: Bench) -> None:
 
 
 def test_a_run_that_was_never_submitted_is_not_taken_up(bench: Bench) -> None:
-    """A local run has nothing to go back to."""
+    """Attaching to a local run is refused."""
     with pytest.raises(NotThereError, match="was never submitted to a workspace"):
         bench.target.attach(bench.folder, bench.events.append)
 
 
 def test_a_stale_wheel_is_found_out(bench: Bench) -> None:
-    """A warm cluster that has another wheel of the same name does not pass for this one."""
+    """A stale wheel on a warm cluster is detected."""
     with pytest.raises(JobError, match=r"The cluster ran the harness 0\.0\.9, not 0, which was sent"):
         bench.run(passing().replace('"harness":"0"', '"harness":"0.0.9"'))
 
 
 def test_a_cluster_that_is_there_is_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No other is made for the run."""
+    """A configured cluster is used instead of a new one."""
     setting = bench.target._settings.by_name["targets.databricks.cluster_id"]
     changed = setting.model_copy(update={"value": COLD_CLUSTER})
     names = {**bench.target._settings.by_name, "targets.databricks.cluster_id": changed}
@@ -165,7 +165,7 @@ def test_a_cluster_that_is_there_is_used(bench: Bench, monkeypatch: pytest.Monke
 def test_what_the_workspace_does_not_have_is_refused_early(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
-    """Before anything is uploaded or started, with the name that is wrong."""
+    """A wrong name in the settings is reported before anything is uploaded or started."""
     setting = bench.target._settings.by_name[f"targets.databricks.{name}"]
     names = {**bench.target._settings.by_name, setting.name: setting.model_copy(update={"value": value})}
     monkeypatch.setattr(bench.target, "_settings", type(bench.target._settings)(names))

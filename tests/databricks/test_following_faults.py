@@ -1,4 +1,4 @@
-"""A run that is interrupted, and a workspace that fails on the way: what is told, and what is left behind."""
+"""Interrupted runs and failing workspaces: the messages, and what is left behind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.unit import report_samples as samples
 
 
 def test_the_cluster_does_not_start(bench: Bench) -> None:
-    """The workspace's own words, and exit code 3."""
+    """A cluster that does not start is reported with the workspace's message and exit code 3."""
     bench.workspace.faults.fail_cluster("No quota for this size.")
     with pytest.raises(NotThereError, match=r"The run did not start: .*No quota for this size"):
         bench.run(passing())
@@ -31,7 +31,7 @@ def test_the_cluster_does_not_start(bench: Bench) -> None:
 
 
 def test_the_run_is_cancelled_from_outside(bench: Bench) -> None:
-    """Somebody else has ended it: exit code 130."""
+    """A run that is cancelled by somebody else leads to exit code 130."""
     bench.workspace.faults.delay_cluster(50)
     bench.workspace.faults.cancel_outside(2)
     with pytest.raises(InterruptedRunError, match="The run was cancelled") as caught:
@@ -41,7 +41,7 @@ def test_the_run_is_cancelled_from_outside(bench: Bench) -> None:
 
 
 def test_ctrl_c_cancels_the_run_and_waits_for_its_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the command ends, nothing runs any more."""
+    """Ctrl-C cancels the run and waits until it has ended."""
     bench.workspace.faults.delay_cluster(1000)
     follow, calls = job_runs.follow, list[int]()
 
@@ -60,7 +60,7 @@ def test_ctrl_c_cancels_the_run_and_waits_for_its_end(bench: Bench, monkeypatch:
 def test_ctrl_c_while_it_is_submitted_leaves_nothing_running(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether the submission got there or not: the run that there may be is found by its token."""
+    """Ctrl-C during the submission cancels the run, which is found by its token."""
     bench.workspace.faults.delay_cluster(1000)
     submit, calls = job_runs.submit, list[int]()
 
@@ -79,7 +79,7 @@ def test_ctrl_c_while_it_is_submitted_leaves_nothing_running(
 
 
 def test_a_run_that_can_not_be_followed_is_cancelled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A right that is taken away in the middle: the fault is told, and nothing goes on unseen."""
+    """A run that can no longer be followed for lack of permission is cancelled."""
     bench.workspace.faults.delay_cluster(1000)
     look = job_runs.has_started
 
@@ -94,7 +94,7 @@ def test_a_run_that_can_not_be_followed_is_cancelled(bench: Bench, monkeypatch: 
 
 
 def test_the_run_times_out(bench: Bench) -> None:
-    """The workspace gives it up after its limit, and the message has the setting."""
+    """A run that exceeds its time limit is reported with the setting of the limit."""
     client, settings = bench.target.workspace, bench.target._settings
     bench.run(passing())
     wheel, *_ = bench.workspace.volumes.rglob("*.whl")
@@ -112,14 +112,14 @@ def test_the_run_times_out(bench: Bench) -> None:
 
 @pytest.mark.parametrize("status", [500, 504])
 def test_a_workspace_in_trouble_is_waited_for(bench: Bench, status: int) -> None:
-    """It says so in other words than that it is busy; the run goes on, and so does whoever follows it."""
+    """Server errors of the workspace are waited out, and the run continues."""
     bench.workspace.faults.throttle(3, status=status, prefix="/api/2.2/jobs/runs/get", after=1)
     bench.run(passing())
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
 def test_a_credential_that_can_not_be_renewed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client's secret that has run out is told like a token that has: the run can be taken up again."""
+    """A credential that can't be renewed is reported, and the run can be resumed by attach."""
     bench.workspace.faults.delay_cluster(1000)
     jobs = bench.target.workspace.jobs
 
@@ -133,7 +133,7 @@ def test_a_credential_that_can_not_be_renewed(bench: Bench, monkeypatch: pytest.
 
 
 def test_events_that_can_not_be_read_are_no_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are for the eye; the result comes all the same."""
+    """Unreadable events do not prevent the result."""
     read = remote.VolumeFiles.read
 
     def refused(self: remote.VolumeFiles, path: str) -> bytes | None:
@@ -147,7 +147,7 @@ def test_events_that_can_not_be_read_are_no_fault(bench: Bench, monkeypatch: pyt
 
 
 def test_a_log_that_can_not_be_had_is_no_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The result is of use without it; a line tells."""
+    """An unavailable log is reported in a line and does not prevent the result."""
 
     def refused(_client: WorkspaceClient, _run: Run) -> None:
         raise NotThereError("No output.")
@@ -158,7 +158,7 @@ def test_a_log_that_can_not_be_had_is_no_fault(bench: Bench, monkeypatch: pytest
 
 
 def test_the_token_runs_out_and_the_run_is_taken_up_again(bench: Bench) -> None:
-    """The run goes on; with another token it is followed to its end, and nothing is left behind."""
+    """After a token has expired, the run can be followed to its end with a new one."""
     bench.workspace.faults.delay_cluster(4)
     bench.workspace.faults.expire_token(prefix="/api/2.2/jobs/runs/get", after=2)
     with pytest.raises(LostRunError, match="refuses the credential") as caught:
@@ -174,7 +174,7 @@ def test_the_token_runs_out_and_the_run_is_taken_up_again(bench: Bench) -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_refusals_in_bursts_are_waited_out(bench: Bench, status: int) -> None:
-    """The workspace is busy: the run passes all the same."""
+    """A run passes although the workspace refuses bursts of requests."""
     bench.workspace.faults.throttle(4, status=status, prefix="/api/2.2/jobs")
     bench.workspace.faults.throttle(3, status=status, prefix="/api/2.0/fs")
     bench.run(passing())
@@ -182,14 +182,14 @@ def test_refusals_in_bursts_are_waited_out(bench: Bench, status: int) -> None:
 
 
 def test_a_lost_connection_is_taken_up_again(bench: Bench) -> None:
-    """Some questions get no answer: they are asked again."""
+    """Requests that get no answer are repeated."""
     bench.workspace.faults.drop(3, prefix="/api/2.2/jobs/runs/get", after=1)
     bench.run(passing())
     assert [] == bench.left_behind()
 
 
 def test_an_upload_that_is_cut_off_once_is_sent_again(bench: Bench) -> None:
-    """It passes, with every file whole."""
+    """An interrupted upload is repeated, and every file is complete."""
     bench.workspace.faults.cut_uploads(1)
     bench.run(passing())
     [rows] = bench.workspace.volumes.rglob("readings.csv")
@@ -199,7 +199,7 @@ def test_an_upload_that_is_cut_off_once_is_sent_again(bench: Bench) -> None:
 def test_an_upload_that_is_cut_off_for_good_leaves_nothing(
     quick: StandIn, tmp_path: Path, bench: Bench
 ) -> None:
-    """Exit code 3, no half file, and nothing was started."""
+    """An upload that keeps failing leads to exit code 3, with no partial file and no run."""
     impatient = Config(
         host=quick.host,
         token=quick.token,

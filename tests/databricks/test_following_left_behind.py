@@ -1,4 +1,4 @@
-"""What a run leaves in a workspace, and what removes it; what runs is quick, without Spark."""
+"""What a run leaves in a workspace, and its removal; the job is quick, without Spark."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SCRATCH = "/Volumes/main/default/harness/through"
 
 @pytest.fixture
 def default_signals() -> Iterator[None]:
-    """Ctrl-C as Python has it, whatever the test's own process does with it."""
+    """Restore Python's handling of Ctrl-C, independent of the test's own process."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 def _models_through(bench: Bench, scratch: str) -> Path:
-    """Let the run's models go through a volume, and something of them be there; gives their folder."""
+    """Transfer the run's models through a volume with an existing file; return the folder."""
     environment = bench.plan.environment.model_copy(update={"scratch": scratch})
     bench.plan = bench.plan.model_copy(update={"environment": environment})
     write_text(bench.folder / PLAN, bench.plan.model_dump_json(by_alias=True))
@@ -44,7 +44,7 @@ def _models_through(bench: Bench, scratch: str) -> Path:
 
 
 def test_what_is_asked_of_a_workspace_is_little(bench: Bench) -> None:
-    """With wheel and rows to be sent, and everything else that happens once."""
+    """A run needs few requests, including uploads and everything that happens once."""
     for file in bench.workspace.volumes.rglob("until-*/**/*"):
         if file.is_file():
             file.unlink()
@@ -54,7 +54,7 @@ def test_what_is_asked_of_a_workspace_is_little(bench: Bench) -> None:
 
 
 def test_looking_at_a_workspace_leaves_nothing_in_it(bench: Bench) -> None:
-    """Neither the file that was written nor a folder for it."""
+    """The checks leave neither a file nor a folder in the workspace."""
     volumes = bench.workspace.volumes
     before = sorted(volumes.rglob("*"))
     assert "failed" not in {check.state for check in bench.target.checks()}
@@ -63,7 +63,7 @@ def test_looking_at_a_workspace_leaves_nothing_in_it(bench: Bench) -> None:
 
 
 def test_a_file_that_can_not_be_written_is_seen_before_the_run(bench: Bench) -> None:
-    """A folder could still be made."""
+    """A volume that allows folders but not files is detected before the run."""
     bench.workspace.faults.throttle(1, status=501, prefix=f"/api/2.0/fs/files{FILES}/harness-probe")
     failed = [check for check in bench.target.checks() if check.state == "failed"]
     assert ["files"] == [check.what for check in failed]
@@ -72,7 +72,7 @@ def test_a_file_that_can_not_be_written_is_seen_before_the_run(bench: Bench) -> 
 
 @pytest.mark.parametrize("text", [passing(), FAILS], ids=["a run that passes", "a run that breaks"])
 def test_models_that_went_through_a_volume_are_removed(bench: Bench, text: str) -> None:
-    """With what the run uploaded for itself, and nothing else of the volume."""
+    """Models in a transfer volume are removed with the run's uploads, and nothing else is."""
     folder = _models_through(bench, SCRATCH)
     other = folder.parent / "of-another-run"
     other.mkdir(exist_ok=True)
@@ -84,7 +84,7 @@ def test_models_that_went_through_a_volume_are_removed(bench: Bench, text: str) 
 
 
 def test_models_that_went_through_the_uploads_go_with_them(bench: Bench) -> None:
-    """One folder is the run's own: it is removed once."""
+    """Models that were transferred through the uploads are removed with them."""
     folder = _models_through(bench, f"{bench.target.shelf}/runs")
     bench.run(passing())
     assert (False, []) == (folder.exists(), bench.left_behind())
@@ -93,7 +93,7 @@ def test_models_that_went_through_the_uploads_go_with_them(bench: Bench) -> None
 
 
 def test_models_that_are_to_be_kept_are(quick: StandIn, tmp_path: Path, bench: Bench) -> None:
-    """After a fault, with KEEP=1, somebody may want to look at them."""
+    """With KEEP=1, the models of a failed run are kept."""
     kept = make_bench(quick, tmp_path / "kept", bench.target.workspace, keep=True)
     folder = _models_through(kept, SCRATCH)
     with pytest.raises(JobError):
@@ -104,7 +104,7 @@ def test_models_that_are_to_be_kept_are(quick: StandIn, tmp_path: Path, bench: B
 
 
 def test_a_scratch_folder_that_stays_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The result is there all the same, and the rest is removed."""
+    """A folder that can't be removed is reported; the result and the rest of the clean-up are unaffected."""
     _models_through(bench, SCRATCH)
     delete = bench.target.workspace.files.delete
 
@@ -122,7 +122,7 @@ def test_a_scratch_folder_that_stays_is_told(bench: Bench, monkeypatch: pytest.M
 
 
 def test_the_models_place_is_in_the_uploads_of_the_run(bench: Bench, tmp_path: Path) -> None:
-    """Where the lake is in a storage account, and no volume is named."""
+    """Without a model volume, models are transferred through the run's uploads."""
     names = {"FILES": FILES, "LAKE": "abfss://lake@dls.dfs.core.windows.net"}
     environ = {f"HARNESS_TARGETS_DATABRICKS_{name}": value for name, value in names.items()}
     target = Databricks(read_settings(folder=tmp_path, environ=environ), print)
@@ -133,7 +133,7 @@ def test_the_models_place_is_in_the_uploads_of_the_run(bench: Bench, tmp_path: P
 
 
 def test_a_run_is_removed_from_the_lake_that_it_was_planned_for(bench: Bench, tmp_path: Path) -> None:
-    """Whatever lake is set by now: that one's tables are another run's."""
+    """A run's tables are removed from its planned lake, whatever lake is set now."""
     environ = {
         "HARNESS_TARGETS_DATABRICKS_FILES": FILES,
         "HARNESS_TARGETS_DATABRICKS_LAKE": f"{FILES}/new-lake",
@@ -152,7 +152,7 @@ def test_a_run_is_removed_from_the_lake_that_it_was_planned_for(bench: Bench, tm
 
 
 def test_a_run_without_a_plan_is_removed_from_the_lake_that_is_set(bench: Bench) -> None:
-    """Nothing says where else its tables could be."""
+    """The tables of a run without a plan are removed from the current lake."""
     (bench.folder / PLAN).unlink()
     table = bench.workspace.local(f"{FILES}/lake/runs/{RUN}/small")
     table.mkdir(parents=True)
@@ -161,7 +161,7 @@ def test_a_run_without_a_plan_is_removed_from_the_lake_that_is_set(bench: Bench)
 
 
 def test_a_cluster_that_does_not_start_is_shown_as_failed(bench: Bench) -> None:
-    """Not as done: its run has come to an end, and nothing else has."""
+    """A cluster that does not start is shown as failed, not as done."""
     bench.workspace.faults.fail_cluster("No quota for this size.")
     with pytest.raises(NotThereError, match="did not start"):
         bench.run(passing())
@@ -173,7 +173,7 @@ def test_a_cluster_that_does_not_start_is_shown_as_failed(bench: Bench) -> None:
 def test_ctrl_c_pressed_twice_still_cancels_the_run(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, default_signals: None
 ) -> None:
-    """The second one comes before the workspace has been asked to."""
+    """Pressing Ctrl-C twice still cancels the run."""
     del default_signals
     bench.workspace.faults.delay_cluster(1000)
     cancel, look = bench.target.workspace.jobs.cancel_run, job_runs.has_started
@@ -197,7 +197,7 @@ def test_ctrl_c_pressed_twice_still_cancels_the_run(
 def test_ctrl_c_pressed_twice_while_it_is_submitted_leaves_nothing_running(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, default_signals: None
 ) -> None:
-    """The run is found by its token and cancelled, however often it is pressed on the way."""
+    """Pressing Ctrl-C twice during the submission still cancels the run."""
     del default_signals
     bench.workspace.faults.delay_cluster(1000)
     submit = bench.target.workspace.jobs.submit
@@ -214,7 +214,7 @@ def test_ctrl_c_pressed_twice_while_it_is_submitted_leaves_nothing_running(
 
 
 def test_colours_of_a_trace_do_not_reach_the_terminal(bench: Bench) -> None:
-    """A notebook's error has them, and a terminal would obey them."""
+    """Colour codes in a notebook's traceback do not reach the terminal."""
     with pytest.raises(JobError, match="ValueError: red") as caught:
         bench.run(r"raise ValueError('\x1b[31mred\x1b[0m')")
     assert "\x1b" not in caught.value.message

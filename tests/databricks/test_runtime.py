@@ -37,17 +37,17 @@ DEADLINE_S = 120
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster of the stand-in, in a folder of its own."""
+    """A cluster of the stand-in in a separate folder."""
 
     folder: Path
 
     @property
     def volumes(self) -> Path:
-        """What stands for /Volumes."""
+        """The folder that stands for /Volumes."""
         return self.folder / "volumes"
 
     def task(self, entry_point: str, *parameters: str, runtime: str = DBR_16_4) -> WheelTask:
-        """A task that runs one of the small job's functions."""
+        """Return a task that runs one of the small job's functions."""
         self.volumes.mkdir(exist_ok=True)
         folder = self.folder / "task"
         folder.mkdir()
@@ -82,7 +82,7 @@ class Cluster:
         return runtime.start(task, self.folder / "output")
 
     def run(self, task: WheelTask) -> tuple[int, str]:
-        """The exit code and all that the task said."""
+        """Return the exit code and the output of the task."""
         with self.start(task) as process:
             try:
                 code = process.wait(DEADLINE_S)
@@ -93,7 +93,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Told:
-    """What a task found where it ran."""
+    """What a task found at run time."""
 
     runtime: str
     cluster: Cluster
@@ -101,7 +101,7 @@ class Told:
 
     @property
     def lock(self) -> str:
-        """The lock file of its runtime."""
+        """Return the lock file of its runtime."""
         return (LOCKS / f"{family_of(self.runtime)}.lock").read_text(encoding="utf-8")
 
 
@@ -147,32 +147,32 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.spark
 @pytest.mark.parametrize("package", ["spark", "numpy", "pandas", "pyarrow"])
 def test_versions_are_the_runtimes(told: Told, package: str) -> None:
-    """A wheel that asks for any numpy and pandas runs with those of the runtime, and its Spark."""
+    """A wheel that accepts any numpy and pandas runs with the runtime's versions and Spark."""
     locked = re.findall(rf"^(?:py)?{package}==(\S+)", told.lock, re.MULTILINE)
     assert told.found[package] in locked
 
 
 @pytest.mark.spark
 def test_what_the_runtime_lacks_comes_with_the_wheel(told: Told) -> None:
-    """A wheel's own dependency is installed, of the version that it asks for."""
+    """A wheel's own dependency is installed in the required version."""
     assert told.found["platformdirs"] == "4.3.6"
 
 
 @pytest.mark.spark
 def test_hadoop_is_the_runtimes(told: Told) -> None:
-    """The newer Hadoop that the harness brings elsewhere is not there."""
+    """The newer Hadoop that the harness uses elsewhere is not on the cluster."""
     assert told.found["hadoop"] == "3.3.4"
 
 
 @pytest.mark.spark
 def test_a_maven_library_is_there(told: Told) -> None:
-    """SynapseML's explainer can be made where its coordinate was submitted."""
+    """SynapseML's explainer is available if its coordinate was submitted."""
     assert told.found["explainer"] == "TabularLIME"
 
 
 @pytest.mark.spark
 def test_delta_is_there(told: Told) -> None:
-    """A table is written and read by default settings; 0 + 1 + 2 went through a Python worker."""
+    """Delta tables can be written and read by default, and Python workers run."""
     assert told.found["rows"] == 3
 
 
@@ -184,28 +184,28 @@ def test_paths_in_the_plan_lead_to_the_volumes(told: Told) -> None:
 
 @pytest.mark.spark
 def test_the_uploaded_plan_stays_as_it_is(told: Told) -> None:
-    """The job reads a copy."""
+    """The uploaded plan is not changed, as the job reads a copy."""
     plan = json.loads((told.cluster.volumes / "plan.json").read_text())
     assert plan == {"loans": "/Volumes/loans.csv", "table": "dbfs:/Volumes/table"}
 
 
 @pytest.mark.spark
 def test_parameters_are_the_programs_arguments(told: Told) -> None:
-    """The entry point finds them in sys.argv, behind its own name."""
+    """The parameters of a task are in sys.argv behind the entry point's name."""
     assert told.found["argv"][0] == "tell"
     assert told.found["argv"][2] == str(told.cluster.volumes / "told.json")
 
 
 @pytest.mark.spark
 def test_the_clusters_settings_are_spark_s(told: Told) -> None:
-    """A value arrives letter by letter; the master is no cluster's business."""
+    """The cluster's Spark settings arrive unchanged."""
     assert told.found["setting"] == "a: b = c\\d"
     assert told.found["master"] == "local[1]"
 
 
 @pytest.mark.spark
 def test_variables_are_the_clusters(told: Told) -> None:
-    """The cluster's variables are the job's, those of the tests are not, and its Python is its own."""
+    """The job has the cluster's variables and Python, not those of the tests."""
     environ = told.found["environ"]
     assert environ["WHERE"] == str(told.cluster.volumes / "tmp")
     assert environ["HOME"] == str(told.cluster.folder / "task")
@@ -215,7 +215,7 @@ def test_variables_are_the_clusters(told: Told) -> None:
 
 @pytest.mark.spark
 def test_a_task_that_breaks_fails(cluster: Cluster) -> None:
-    """An exception ends the process with 1, and its trace is in the output."""
+    """An exception ends the process with exit code 1, and its traceback is in the output."""
     code, output = cluster.run(cluster.task("fail"))
     assert code == 1
     assert "Traceback (most recent call last):" in output
@@ -224,7 +224,7 @@ def test_a_task_that_breaks_fails(cluster: Cluster) -> None:
 
 @pytest.mark.spark
 def test_a_task_that_ends_with_a_text_fails(cluster: Cluster) -> None:
-    """What SystemExit says is shown."""
+    """The text of a SystemExit is shown."""
     code, output = cluster.run(cluster.task("refuse"))
     assert code == 1
     assert output.endswith("SystemExit: a bound has failed\n")
@@ -232,7 +232,7 @@ def test_a_task_that_ends_with_a_text_fails(cluster: Cluster) -> None:
 
 @pytest.mark.spark
 def test_a_task_that_stops_the_clusters_context_fails(cluster: Cluster) -> None:
-    """The context is the cluster's, though the entry point came to its end."""
+    """A task that stops the cluster's Spark context fails."""
     code, output = cluster.run(cluster.task("stop"))
     assert code == 1
     assert output.endswith("The Spark context was stopped: it is the cluster's, and no task may stop it.\n")
@@ -240,7 +240,7 @@ def test_a_task_that_stops_the_clusters_context_fails(cluster: Cluster) -> None:
 
 @pytest.mark.spark
 def test_sigterm_ends_everything(cluster: Cluster) -> None:
-    """Neither the task nor its JVM is left."""
+    """SIGTERM ends the task and its JVM."""
     with cluster.start(cluster.task("wait", "/Volumes/here")) as process:
         try:
             _wait_until((cluster.volumes / "here").exists, "the start of the task")
@@ -252,7 +252,7 @@ def test_sigterm_ends_everything(cluster: Cluster) -> None:
 
 
 def test_an_unknown_maven_coordinate_is_refused(cluster: Cluster) -> None:
-    """The message has the coordinate, in a cluster's words."""
+    """An unknown Maven coordinate is refused with a cluster's message."""
     task = replace(cluster.task("tell"), maven=("com.example:no-such_2.12:1.0",))
     expected = (
         r"Library installation failed .* unresolved dependency: com\.example:no-such_2\.12:1\.0: not found"
@@ -262,7 +262,7 @@ def test_an_unknown_maven_coordinate_is_refused(cluster: Cluster) -> None:
 
 
 def test_a_wheel_for_another_python_is_refused(cluster: Cluster) -> None:
-    """The message has the wheel's name and what the installer says."""
+    """A wheel for another Python is refused with its name and the installer's message."""
     wheel = write_wheel(cluster.folder, "future", "", requires_python=">=3.99")
     task = replace(cluster.task("tell"), wheel=wheel)
     expected = r'(?s)Library installation failed .* whl: "future-1\.0-py3-none-any\.whl".*Python'
@@ -271,7 +271,7 @@ def test_a_wheel_for_another_python_is_refused(cluster: Cluster) -> None:
 
 
 def test_a_file_that_is_no_wheel_is_refused(cluster: Cluster) -> None:
-    """An upload that was cut off is the library's fault."""
+    """An incomplete wheel is reported as a failed library."""
     wheel = cluster.folder / "half-1.0-py3-none-any.whl"
     wheel.write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(LibraryError, match=r"half-1\.0"):
@@ -279,7 +279,7 @@ def test_a_file_that_is_no_wheel_is_refused(cluster: Cluster) -> None:
 
 
 def test_a_failed_installation_leaves_nothing(cluster: Cluster) -> None:
-    """The next attempt starts anew: no environment that looks complete, and no half of one."""
+    """A failed installation leaves no environment behind."""
     wheel = write_wheel(cluster.folder, "future", "", requires_python=">=3.99")
     environments = Environments()
     folder = environments.folder(DBR_16_4, wheel)
@@ -289,7 +289,7 @@ def test_a_failed_installation_leaves_nothing(cluster: Cluster) -> None:
 
 
 def test_environments_that_were_used_last_are_kept(tmp_path: Path) -> None:
-    """Of seven, the one that was used longest ago goes."""
+    """Of seven environments, the least recently used one is removed."""
     for at in range(7):
         (tmp_path / str(at)).mkdir()
         os.utime(tmp_path / str(at), (at, at))
@@ -299,7 +299,7 @@ def test_environments_that_were_used_last_are_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("runtime", [DBR_15_4, DBR_16_4])
 def test_without_a_coordinate_there_is_delta_alone(runtime: str) -> None:
-    """Delta is the runtime's; SynapseML is there only when it is asked for."""
+    """Without its coordinate, SynapseML is not available; Delta is part of the runtime."""
     jars = class_path(find_java(os.environ.get(SETTING), os.environ), runtime, ())
     assert {"io.delta_delta-spark_2.12", "io.delta_delta-storage"} == {
         jar.name.rpartition("-")[0] for jar in jars
@@ -307,13 +307,13 @@ def test_without_a_coordinate_there_is_delta_alone(runtime: str) -> None:
 
 
 def test_the_coordinate_that_the_harness_submits_is_published() -> None:
-    """SynapseML can be asked for; what a runtime brings can't."""
+    """The harness's own coordinate is accepted; one of a library in the runtime is not."""
     assert published() == tuple(each for each in coordinates() if "synapseml-core" in each)
 
 
 @pytest.mark.parametrize("name", ["17.3.x-cpu-ml-scala2.13", "16.4", "16.40.x-scala2.12"])
 def test_an_unknown_runtime_is_refused(name: str) -> None:
-    """There are two runtimes, and the message says which."""
+    """An unknown runtime is refused with the names of the known ones."""
     with pytest.raises(ValueError, match=r"there are 15\.4, 16\.4"):
         family_of(name)
 
@@ -332,17 +332,17 @@ def test_an_unknown_runtime_is_refused(name: str) -> None:
     ],
 )
 def test_paths_that_a_workspace_mounts_are_resolved(given: str, expected: str) -> None:
-    """A path below a mount leads to the folder that stands for it; any other text is left alone."""
+    """A path below a mount is resolved to its folder; any other text is unchanged."""
     assert expected == Mounts(Path("/v"), Path("/w")).resolve(given)
 
 
 def test_without_a_workspace_folder_its_paths_stay() -> None:
-    """What nothing stands for is not resolved."""
+    """Paths without a mount are not resolved."""
     assert Mounts(Path("/v")).resolve("/Workspace/a") == "/Workspace/a"
 
 
 def test_a_json_file_is_resolved_at_every_depth(tmp_path: Path) -> None:
-    """Texts in lists and objects are; numbers and truths stay."""
+    """Paths in a JSON file are resolved at every depth; other values are unchanged."""
     (tmp_path / "plan.json").write_text('{"a": [{"b": "/Volumes/c"}], "n": 1, "t": true, "z": null}')
     (copy,) = Mounts(tmp_path).parameters(["/Volumes/plan.json"], tmp_path / "copies")
     expected = {"a": [{"b": str(tmp_path / "c")}], "n": 1, "t": True, "z": None}
@@ -350,7 +350,7 @@ def test_a_json_file_is_resolved_at_every_depth(tmp_path: Path) -> None:
 
 
 def test_the_tracking_server_keeps_a_run(tmp_path: Path) -> None:
-    """A client logs a metric and finds it again; artifacts are the client's to write, below the folder."""
+    """A client can log a metric and read it back; it writes artifacts itself."""
     from mlflow import MlflowClient
 
     with TrackingServer(tmp_path / "mlflow") as server:
@@ -365,7 +365,7 @@ def test_the_tracking_server_keeps_a_run(tmp_path: Path) -> None:
 
 
 def test_a_tracking_server_that_does_not_start_says_why(tmp_path: Path) -> None:
-    """The error has the last lines of the server's log."""
+    """A tracking server that does not start is reported with the end of its log."""
     (tmp_path / "mlflow.db").write_text("no database " * 100)
     with (
         pytest.raises(TimeoutError, match=r"(?s)Its last lines:.*file is not a database"),

@@ -1,4 +1,4 @@
-"""What the stand-in knows by its name: secrets, runtimes, node types, clusters, policies, pools."""
+"""The stand-in's secrets, runtimes, node types, clusters, policies and pools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which clusters and libraries the stand-in starts a run with, and which it refuses."""
+"""The clusters and libraries that the stand-in accepts and refuses for runs."""
 
 from __future__ import annotations
 

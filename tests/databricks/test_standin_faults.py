@@ -1,4 +1,4 @@
-"""The stand-in's faults, as the real SDK meets them: refusals, lost connections, an expired token."""
+"""The stand-in's faults as the real SDK sees them: refusals, lost connections, an expired token."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def test_a_burst_of_refusals_is_retried(workspace: StandIn, client: WorkspaceCli
 
 
 def test_a_dropped_connection_is_taken_up_again(workspace: StandIn, client: WorkspaceClient) -> None:
-    """The connection is closed without an answer, from the second request on; the SDK asks again."""
+    """The SDK repeats requests whose connection is closed without an answer."""
     workspace.faults.drop(2, prefix="/api/2.0/preview", after=1)
     assert [USER] * 2 == [client.current_user.me().user_name for _ in range(2)]
     assert 4 == workspace.calls.count("GET /api/2.0/preview/scim/v2/Me")
 
 
 def test_a_dropped_connection_has_no_answer(workspace: StandIn, client: WorkspaceClient) -> None:
-    """Without retries, a client sees the connection's end and no status."""
+    """Without retries, a client sees a closed connection and no status."""
     del client
     workspace.faults.drop()
     with pytest.raises(requests.ConnectionError):
@@ -43,7 +43,7 @@ def test_a_dropped_connection_has_no_answer(workspace: StandIn, client: Workspac
 def test_an_upload_that_is_cut_off_stores_nothing(
     workspace: StandIn, client: WorkspaceClient, prefix: str
 ) -> None:
-    """The connection ends while the body is read, and there is no part of the file; the next one is whole."""
+    """An interrupted upload stores no part of the file; the next upload is complete."""
     volume = prefix.endswith("fs")
     path = f"{prefix}/files{ROOT}/cut" if volume else f"{prefix}/import"
     headers = {"Authorization": f"Bearer {workspace.token}"}
@@ -62,14 +62,14 @@ def test_an_upload_that_is_cut_off_stores_nothing(
 
 
 def test_the_sdk_sends_a_cut_upload_again(workspace: StandIn, client: WorkspaceClient) -> None:
-    """What can be read again is sent again, from its start."""
+    """The SDK repeats an interrupted upload from its start if the body can be read again."""
     workspace.faults.cut_uploads(2)
     client.files.upload(f"{ROOT}/again", io.BytesIO(b"0123456789"))
     assert 10 == client.files.get_metadata(f"{ROOT}/again").content_length
 
 
 def test_a_token_expires_in_the_middle(workspace: StandIn, client: WorkspaceClient) -> None:
-    """From the second question on it is wrong, until there is a new one; the job's own goes on."""
+    """An expired token is refused until there is a new one; the job's own token stays valid."""
     workspace.faults.expire_token(prefix="/api/2.0/preview", after=1)
     client.current_user.me()
     with pytest.raises(PermissionDenied, match="Invalid access token"):
@@ -80,7 +80,7 @@ def test_a_token_expires_in_the_middle(workspace: StandIn, client: WorkspaceClie
 
 
 def test_somebody_else_cancels(workspace: StandIn, client: WorkspaceClient, tmp_path: Path) -> None:
-    """The run is cancelled when it has been asked for twice."""
+    """The run is cancelled by somebody else after two requests for its state."""
     workspace.faults.cancel_outside(polls=2)
     run_id = submit(client, WAIT, task(str(tmp_path / "never")))
     client.jobs.get_run(run_id)

@@ -1,4 +1,4 @@
-"""The stand-in's files, in volumes and in the workspace, each call through the real SDK."""
+"""The stand-in's files in volumes and in the workspace, each call through the real SDK."""
 
 from __future__ import annotations
 

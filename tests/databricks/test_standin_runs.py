@@ -1,4 +1,4 @@
-"""The stand-in's runs, from their submission to their end; what is submitted are small Python texts."""
+"""The stand-in's runs from submission to end, with small Python programs."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_python_error_has_a_message_and_a_trace(workspace: StandIn, client: Wo
     ],
 )
 def test_the_error_of_a_log_is_its_last(log: str, error: str) -> None:
-    """The line of the last exception, or the exit's, or what was said last."""
+    """The error of a log is its last exception, exit message or line."""
     assert error == find_error(log)[0]
 
 

@@ -39,7 +39,7 @@ def test_an_experiment_is_a_path(client: WorkspaceClient, name: str, error: type
 
 
 def test_without_a_token_mlflow_is_refused(workspace: StandIn, client: WorkspaceClient) -> None:
-    """What goes through to MLflow needs the token as well."""
+    """Requests to MLflow through the stand-in need the token, too."""
     del client
     url = f"{workspace.host}/api/2.0/mlflow/experiments/search"
     with pytest.raises(requests.HTTPError, match="401"):

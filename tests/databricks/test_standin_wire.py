@@ -1,4 +1,4 @@
-"""Requests to the stand-in: who sends them, and which of them the API does not have."""
+"""Requests to the stand-in: authentication, and calls that the API does not have."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ def test_the_current_user_has_entitlements(client: WorkspaceClient) -> None:
 def test_no_token_and_a_wrong_one_are_refused(
     workspace: StandIn, headers: dict[str, str], status: int
 ) -> None:
-    """Without a token the answer is 401, with a wrong one 403; the code is the same number."""
+    """A missing token is answered with 401 and a wrong one with 403."""
     answer = requests.get(f"{workspace.host}/api/2.0/preview/scim/v2/Me", headers=headers, timeout=DEADLINE_S)
     assert (status, status) == (answer.status_code, answer.json()["error_code"])
 
 
 def test_the_sdk_names_a_wrong_token(workspace: StandIn) -> None:
-    """The SDK makes a PermissionDenied of it."""
+    """The SDK raises PermissionDenied for a wrong token."""
     with pytest.raises(PermissionDenied, match="Invalid access token"):
         connect(workspace, "dapi-wrong").current_user.me()
 
 
 def test_what_is_not_there_is_no_call(workspace: StandIn) -> None:
-    """A path that the API does not have is answered with 404 and ENDPOINT_NOT_FOUND."""
+    """An unknown path is answered with 404 and ENDPOINT_NOT_FOUND."""
     answer = requests.get(
         f"{workspace.host}/api/2.0/nothing",
         headers={"Authorization": f"Bearer {workspace.token}"},
@@ -56,7 +56,7 @@ def test_what_is_not_there_is_no_call(workspace: StandIn) -> None:
 
 
 def test_calls_are_noted(workspace: StandIn, client: WorkspaceClient) -> None:
-    """Each request is noted once, by its method and path; so is the SDK's question about the host."""
+    """Each request is recorded once by method and path, including the SDK's host lookup."""
     client.current_user.me()
     assert ["GET /.well-known/databricks-config", "GET /api/2.0/preview/scim/v2/Me"] == workspace.calls
 

@@ -1,4 +1,4 @@
-"""Scenarios on a cluster: the job really runs there, and what it brings back is held against a local run."""
+"""Scenarios on a cluster of the stand-in, which really runs the job, compared with local runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 def test_three_versions_are_validated(command: Command, tracking: TrackingServer, tmp_path: Path) -> None:
-    """Here and on the cluster: the same numbers, one exit code, and nothing left running or lying about."""
+    """A validated scenario has the same numbers locally and on the cluster, and nothing is left behind."""
     done = command.run("validate", write_file(tmp_path, fewer_fits()))
     assert 0 == done.returncode, done.stdout + done.stderr
     result = command.result()
@@ -49,7 +49,7 @@ def test_three_versions_are_validated(command: Command, tracking: TrackingServer
 
 
 def test_a_client_that_died_is_followed_by_another(command: Command, tmp_path: Path) -> None:
-    """The run goes on without its command; another one brings it to its verdict."""
+    """A run whose command was killed is followed to its verdict by another command."""
     scenario = write_scenario(tmp_path, UNPUBLISHED)
     with command.started("scenario", scenario, "--target", "databricks") as process:
         wait_for(process, "run: session done")
@@ -62,7 +62,7 @@ def test_a_client_that_died_is_followed_by_another(command: Command, tmp_path: P
 
 
 def test_ctrl_c_ends_the_run_and_its_cluster(command: Command, tmp_path: Path) -> None:
-    """Exit code 130, once nothing runs any more."""
+    """Ctrl-C ends the run and its cluster, then the command exits with 130."""
     with command.started("scenario", write_scenario(tmp_path, LONG), "--target", "databricks") as process:
         wait_for(process, "run: session done")
         process.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Scenarios on a cluster: the files and tables that they need there, and where they lie."""
+"""Scenarios on a cluster: the files and tables that they need, and their locations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(1200)
 def test_a_pipeline_in_python_is_validated_and_a_row_that_differs_is_found(
     command: Command, tmp_path: Path
 ) -> None:
-    """Its files travel in the plan: the same numbers; then a row changed on one side alone fails parity."""
+    """A custom pipeline gives the same numbers on both targets; a row changed on one side fails parity."""
     scenario = write_custom_scenario(tmp_path)
     sent = command.run("validate", scenario)
     assert 0 == sent.returncode, sent.stdout + sent.stderr

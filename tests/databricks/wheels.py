@@ -1,4 +1,4 @@
-"""Small wheels for the tests of the stand-in, written as they are: the same text makes the same file."""
+"""Small wheels for the tests of the stand-in; the same text makes the same file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def write_wheel(
     requires: Sequence[str] = (),
     requires_python: str = ">=3.11",
 ) -> Path:
-    """A wheel of one module.
+    """Write a wheel with one module.
 
     Args:
         folder: Where to write it.
