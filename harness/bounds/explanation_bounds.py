@@ -53,10 +53,10 @@ def rank_correlation(now: Weights, before: Weights) -> Measured:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class AgreementKind:
     """A kind of bound on how far the explanations of two versions agree."""
 
-    kind: str
+    name: str
     """Its key below ``explanations``."""
     measure: Callable[[Weights, Weights, Quantity], Measured]
     """From the weights now and before to a share or a correlation."""
@@ -65,11 +65,15 @@ class Agreement:
 
 
 _ALL = (
-    Agreement("top_k", lambda now, before, what: top_overlap(now, before, what.k or 0), "top_{k}_overlap"),
-    Agreement("sign_agreement", lambda now, before, _: sign_agreement(now, before), "sign_agreement"),
-    Agreement("rank_correlation", lambda now, before, _: rank_correlation(now, before), "rank_correlation"),
+    AgreementKind(
+        "top_k", lambda now, before, what: top_overlap(now, before, what.k or 0), "top_{k}_overlap"
+    ),
+    AgreementKind("sign_agreement", lambda now, before, _: sign_agreement(now, before), "sign_agreement"),
+    AgreementKind(
+        "rank_correlation", lambda now, before, _: rank_correlation(now, before), "rank_correlation"
+    ),
 )
-AGREEMENTS: Mapping[str, Agreement] = {each.kind: each for each in _ALL}
+AGREEMENTS: Mapping[str, AgreementKind] = {each.name: each for each in _ALL}
 """Every kind of bound on agreement, in the order in which they are judged."""
 
 

@@ -26,7 +26,8 @@ _PROTOCOLS = Domain(1.0, is_whole=True)
 class NumberKind:
     """A kind of number of a version that can be bounded."""
 
-    kind: str
+    name: str
+    """The kind's name, such as ``nulls``."""
     keys: tuple[str, ...]
     """Where its bounds are below ``expect`` or ``every``."""
     measure: Callable[[VersionResult, str], Measured]
@@ -95,7 +96,7 @@ _ALL = (
         of_explanations=True,
     ),
 )
-NUMBERS: Mapping[str, NumberKind] = {each.kind: each for each in _ALL}
+NUMBERS: Mapping[str, NumberKind] = {each.name: each for each in _ALL}
 """Every kind of number that can be bounded, in the order in which bounds are judged."""
 
 
@@ -131,7 +132,7 @@ class Number:
     def quantity(self, *, on_added: bool) -> Quantity:
         """Return what a bound is on: the number itself, or the same number of the added rows alone."""
         name = ADDED + self.own_name if on_added else self.own_name
-        return Quantity(kind=self.kind.kind, name=name, on_added=on_added)
+        return Quantity(kind=self.kind.name, name=name, on_added=on_added)
 
 
 def numbers(expect: Expect) -> Iterator[Number]:

@@ -117,18 +117,18 @@ class _VersionBounds:
             for expected in text.expected(expect):
                 spec = BoundSpec(
                     version=self._version,
-                    quantity=Quantity(kind=text.kind, name=expected.name),
-                    metric=text.kind,
+                    quantity=Quantity(kind=text.name, name=expected.name),
+                    metric=text.name,
                     kind="is",
                     expected=expected.text,
                     columns=dict(expected.columns),
-                    location=self._location((text.kind,)),
+                    location=self._location((text.name,)),
                 )
                 yield self._marked(spec)
 
     def _on_agreements(self, expect: Expect) -> Iterator[BoundSpec]:
         for agreement in AGREEMENTS.values():
-            keys = ("explanations", agreement.kind)
+            keys = ("explanations", agreement.name)
             bound = expect.value_at(keys)
             if not isinstance(bound, Overlap | Agreement):
                 continue
@@ -137,7 +137,7 @@ class _VersionBounds:
                 k = bound.k if isinstance(bound, Overlap) else None
                 spec = BoundSpec(
                     version=self._version,
-                    quantity=Quantity(kind=agreement.kind, k=k),
+                    quantity=Quantity(kind=agreement.name, k=k),
                     metric=agreement.label.format(k=k),
                     kind="min",
                     limit=bound.min,

@@ -37,10 +37,10 @@ class Found:
 
 
 @dataclass(frozen=True)
-class TextBound:
+class TextKind:
     """A kind of bound on what is not a number."""
 
-    kind: str
+    name: str
     """Its key below ``expect`` or ``every``, which is its name in reports as well."""
     expected: Callable[[Expect], Iterator[Expected]]
     find: Callable[[BoundSpec, VersionResult, Versions], Found]
@@ -89,11 +89,11 @@ def _find_data(spec: BoundSpec, version: VersionResult, versions: Versions) -> F
 
 
 _ALL = (
-    TextBound("schema", _expected_schema, _find_schema),
-    TextBound("operation", _expected_operation, _find_operation),
-    TextBound("same_data_as", _expected_data, _find_data),
+    TextKind("schema", _expected_schema, _find_schema),
+    TextKind("operation", _expected_operation, _find_operation),
+    TextKind("same_data_as", _expected_data, _find_data),
 )
-TEXTS: Mapping[str, TextBound] = {each.kind: each for each in _ALL}
+TEXTS: Mapping[str, TextKind] = {each.name: each for each in _ALL}
 """Every kind of bound on what is not a number, in the order in which they are judged."""
 
 

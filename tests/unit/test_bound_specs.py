@@ -6,7 +6,7 @@ import pytest
 
 from harness.authoring.plan_preview import plan_of
 from harness.bounds import explanation_bounds
-from harness.bounds.explanation_bounds import AGREEMENTS, Agreement
+from harness.bounds.explanation_bounds import AGREEMENTS, AgreementKind
 from harness.bounds.judge import judge_versions
 from harness.bounds.quantities import NUMBERS
 from harness.bounds.specs import bound_specs
@@ -184,7 +184,7 @@ def test_a_name_selects_all_kinds_or_one() -> None:
 
 def test_a_new_kind_of_bound_is_listed_judged_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """One entry of the registry is enough: here one that always fails replaces the agreement of signs."""
-    never = Agreement("sign_agreement", lambda _now, _before, _what: -1.0, "never")
+    never = AgreementKind("sign_agreement", lambda _now, _before, _what: -1.0, "never")
     monkeypatch.setitem(explanation_bounds.AGREEMENTS, "sign_agreement", never)
     expect = {"explanations": {"sign_agreement": {"min": 0}}}
     scenario = samples.scenario([{"name": "one"}, {"name": "two", "expect": expect}])

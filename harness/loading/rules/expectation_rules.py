@@ -45,7 +45,7 @@ def _of_models(scope: Scope) -> Iterator[Problem]:
 
 def _number(number: Number, scope: Scope) -> Iterator[Problem]:
     at: Location = (*scope.at, *number.at)
-    kind = number.kind.kind
+    kind = number.kind.name
     if kind == "metric":
         yield from _metric(number.own_name, scope, at)
     elif kind == "coefficient" and not scope.scenario.pipeline.has_coefficients:
@@ -94,7 +94,7 @@ def _key(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
     """Yield a problem if bounds on the key rule out training, which needs a unique key without nulls."""
     own = scope.own
     is_trained = own is None or own.is_trained
-    if number.kind.kind in ("null_keys", "duplicate_keys") and is_trained and excludes(number, 0.0):
+    if number.kind.name in ("null_keys", "duplicate_keys") and is_trained and excludes(number, 0.0):
         message = f"no version is trained unless its '{number.name}' are 0"
         yield Problem(f"{message}; say 'train: false', or expect 0.", at)
 
