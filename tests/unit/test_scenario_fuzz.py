@@ -129,7 +129,9 @@ def _mutate(draw: st.DrawFn, values: Any, holder: Any, key: Any) -> None:
     elif kind == "move":
         holder[key] = copy.deepcopy(_at(values, draw(st.sampled_from(list(_places(values))))))
     else:
-        holder[key] = draw(st.sampled_from(_ODD) | st.text(max_size=8) | st.integers() | st.floats())
+        odd = draw(st.sampled_from(_ODD) | st.text(max_size=8) | st.integers() | st.floats())
+        # A copy: a later mutation of the same scenario would change the list that is drawn from.
+        holder[key] = copy.deepcopy(odd)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What holds of the way from a table to a model."""
+"""Rules for the pipeline, from a table to a model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AT: Location = ("pipeline",)
 
 
 def pipeline_problems(scenario: Scenario) -> Iterator[Problem]:
-    """Everything that is wrong with the pipeline; Spark knows columns whatever their case."""
+    """Report everything that is wrong with the pipeline; names of columns are not case-sensitive in Spark."""
     pipeline = scenario.pipeline
     yield from _label(pipeline.label)
     yield from blank(pipeline.filter, "filter", (*_AT, "filter"))
@@ -29,7 +29,7 @@ def pipeline_problems(scenario: Scenario) -> Iterator[Problem]:
 
 
 def is_feature(name: str, pipeline: Pipeline) -> bool:
-    """Whether coefficients and weights can be of this name: a number's, or that of a category's value."""
+    """Whether coefficients and weights can have this name: a numeric feature, or a value of a category."""
     is_value = any(name.startswith(f"{each}=") for each in pipeline.categorical)
     return name in pipeline.features or is_value
 
@@ -41,7 +41,7 @@ def _label(label: Label) -> Iterator[Problem]:
 
 
 def _same(value: Value, other: Value) -> bool:
-    """Spark compares them in the column's type, in which 1 and '1' are the same."""
+    """Whether two values are the same in Spark, which compares 1 and '1' in the type of the column."""
     return value == other or str(value) == str(other)
 
 
@@ -79,9 +79,11 @@ def _optional(pipeline: Pipeline) -> Iterator[Problem]:
     for index, name in enumerate(pipeline.optional):
         at: Location = (*_AT, "optional", index)
         if name.lower() not in known:
-            yield Problem(f"optional '{name}' is no feature.{did_you_mean(name, features)}", at)
+            yield Problem(f"unknown feature '{name}' in 'optional'.{did_you_mean(name, features)}", at)
         elif name.lower() in derived:
-            yield Problem(f"feature '{name}' is derived, so that no version lacks it.", at)
+            yield Problem(
+                f"feature '{name}' is derived, so every version has it; remove it from 'optional'.", at
+            )
 
 
 def _custom(pipeline: Pipeline) -> Iterator[Problem]:
@@ -112,5 +114,5 @@ def _metrics(pipeline: Pipeline) -> Iterator[Problem]:
         yield Problem(f"metric '{name}' is named twice.", (*at, index))
     for index, name in enumerate(pipeline.metrics):
         if name in METRICS:
-            message = f"'{name}' is a metric of the harness's own; give it another name."
+            message = f"'{name}' is a built-in metric; choose another name."
             yield Problem(message, (*at, index))
