@@ -10,6 +10,7 @@ import pytest
 
 from harness.loading.document import read_document
 from harness.loading.json_schema import FILE, scenario_schema, schema_text
+from harness.scenario.model_kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 BAD = Path(__file__).parent / "bad"
@@ -73,6 +74,12 @@ def test_the_scenarios_that_ship_obey_it(file: Path) -> None:
         "split_zero",
         "no_step",
         "reg_param_negative",
+        "model_kind_unknown",
+        "model_option_of_other_kind",
+        "forest_too_deep",
+        "forest_unknown_strategy",
+        "boosted_step_zero",
+        "boosted_empty_grid",
     ],
 )
 def test_wrong_ones_are_rejected(name: str) -> None:
@@ -119,6 +126,15 @@ def test_short_forms_are_allowed(step: dict[str, Any]) -> None:
 def test_wrong_steps_are_rejected(step: dict[str, Any]) -> None:
     """A version with no step, two steps or an unknown form is rejected by the schema."""
     assert not _version(**step)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_model_kind_is_allowed(kind: str) -> None:
+    """An editor accepts each kind with the common options; a model without a kind is the regression."""
+    pipeline = _with()["pipeline"]
+    assert _is_valid(_with(pipeline={**pipeline, "model": {"kind": kind, "folds": 3, "partitions": 2}}))
+    assert _is_valid(_with(pipeline={**pipeline, "model": {"max_iter": 3, "folds": 3}}))
+    assert not _is_valid(_with(pipeline={**pipeline, "model": {"kind": kind, "leaves": 3}}))
 
 
 def test_a_table_may_list_its_versions() -> None:
