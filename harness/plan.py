@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from harness.errors import NotThereError
 from harness.results import Measured
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import Model
+
+PLAN_FORMAT: Literal[2] = 2
+"""Format of the plans that this version writes. Plans without a format version have format 1."""
 
 
 class Setting(Model):
@@ -107,6 +112,7 @@ class CustomCode:
 class Plan(Model):
     """The plan of one run: what to build, from which sources, where, and how to judge it."""
 
+    format_version: Literal[2] = PLAN_FORMAT
     run_id: str
     harness_version: str
     """Identifies the content of the code; see ``harness.wheel``."""
@@ -152,3 +158,48 @@ class Plan(Model):
     def run_uri(self) -> str:
         """URI of the run's own folder in the lake."""
         return f"{self.environment.lake}/runs/{self.run_id}"
+
+
+def load_plan(text: str, source: str) -> Plan:
+    """Load a plan of any supported format.
+
+    Args:
+        text: Plan as JSON.
+        source: File that it comes from, for the message.
+
+    Raises:
+        NotThereError: A newer version of the harness has written it, or it is not a plan.
+    """
+    try:
+        content = json.loads(text)
+        found = content.get("format_version", 1)
+    except (ValueError, AttributeError) as error:
+        raise _not_a_plan(source) from error
+    if isinstance(found, int) and found > PLAN_FORMAT:
+        raise NotThereError(
+            f"{source} has plan format {found}; this harness reads formats up to {PLAN_FORMAT}.",
+            remedy="Update the harness, or read the plan with the version that wrote it.",
+        )
+    try:
+        while (found := content.get("format_version", 1)) != PLAN_FORMAT:
+            content = _UPGRADES[found](content)
+        # As JSON again: pydantic accepts a list in place of a tuple only there.
+        return Plan.model_validate_json(json.dumps(content))
+    except (ValueError, KeyError, TypeError) as error:
+        raise _not_a_plan(source) from error
+
+
+def _from_format_1(content: dict[str, Any]) -> dict[str, Any]:
+    """Format 2 only adds the format version."""
+    return {**content, "format_version": 2}
+
+
+_UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_format_1}
+"""For each older format, the function that turns a plan into one of the next format."""
+
+
+def _not_a_plan(source: str) -> NotThereError:
+    return NotThereError(
+        f"{source} is not a plan that this version of the harness can read.",
+        remedy="Run the scenario again: make scenario NAME=...",
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.errors import NotThereError
 from harness.files import is_held, unwritable
-from harness.plan import Plan
+from harness.plan import Plan, load_plan
 from harness.result_formats import UnknownFormatError
 from harness.results import Result
 from harness.suggestions import did_you_mean
@@ -75,16 +75,25 @@ class RunFolder:
             return False
 
     def read_plan(self) -> Plan:
-        """What was planned.
+        """Return the run's plan.
 
         Raises:
-            NotThereError: Another version of the harness has planned it.
+            NotThereError: There is no plan, or it can't be read by this version of the harness.
         """
         file = self.path / PLAN
         try:
-            return Plan.model_validate_json(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise NotThereError(f"{file} is no plan of this version of the harness.") from error
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise NotThereError(
+                f"Can't read the plan of the run '{self.path.name}': {file}: {error}.",
+                remedy="Run the scenario again: make scenario NAME=...",
+            ) from error
+        return load_plan(text, str(file))
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the run has finished with a result."""
+        return (self.path / RESULT).is_file()
 
     def read_result(self, name: str | None = None) -> Result:
         """What came out.

@@ -29,7 +29,7 @@ from harness.events import Event
 from harness.files import write_text
 from harness.job.clock import Clock
 from harness.job.event_file import EventFile
-from harness.plan import Plan, SourceData
+from harness.plan import Plan, SourceData, load_plan
 from harness.results import Result
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 def _read_plan(options: argparse.Namespace) -> Plan:
     """Read the plan, and apply the options that override it."""
     text = sys.stdin.read() if options.plan == _STREAM else Path(options.plan).read_text(encoding="utf-8")
-    plan = Plan.model_validate_json(text)
+    plan = load_plan(text, "the standard input" if options.plan == _STREAM else options.plan)
     moved = dict(_move_source(plan, text) for text in options.source)
     plan = plan.model_copy(update={"sources": {**plan.sources, **moved}})
     return plan.model_copy(update={"run_id": options.run_id}) if options.run_id else plan

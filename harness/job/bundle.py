@@ -37,6 +37,8 @@ FEATURIZER, CLASSIFIER, EXPLAINER = "featurizer", "classifier", "explainer"
 DEPENDS_ON = {FEATURIZER: (), CLASSIFIER: (FEATURIZER,), EXPLAINER: (FEATURIZER, CLASSIFIER)}
 """Model to the models that it needs."""
 MANIFEST = "manifest.json"
+MANIFEST_FORMAT = 2
+"""Format of the manifests that this version writes. Manifests without a format version have format 1."""
 _TOLERANCE = 1e-9
 # A correct slope can be as small as 1e-8, depending on the unit of the feature. A contribution is a
 # probability; Kernel SHAP's differed by 4e-11 between partitions.
@@ -135,6 +137,7 @@ def _manifest(digests: Mapping[str, str], version: VersionResult, plan: Plan) ->
     """Describe the bundle: its origin, its files, and which model depends on which, by digest."""
     of_model = {name: _digest_of_model(name, digests) for name in DEPENDS_ON}
     manifest = {
+        "format_version": MANIFEST_FORMAT,
         "scenario": plan.scenario.name,
         "table": plan.table_uri,
         "version": version.version,

@@ -234,7 +234,7 @@ def test_a_plan_of_another_version_is_told(tmp_path: Path) -> None:
     """A plan that this version can't read is not taken up."""
     folder = RunFolder.create(tmp_path, OLD)
     (folder.path / PLAN).write_text("{}", encoding="utf-8")
-    with pytest.raises(NotThereError, match="is no plan of this version of the harness"):
+    with pytest.raises(NotThereError, match="is not a plan that this version of the harness can read"):
         folder.read_plan()
 
 
