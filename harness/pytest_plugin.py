@@ -45,11 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     target = config.getoption(_TARGET)
     if target is not None:
-        from harness.targets.base import NAMES
+        from harness.targets.registry import target_names
 
-        if target not in NAMES:
+        if target not in target_names():
             raise pytest.UsageError(
-                f"{_TARGET}: unknown target '{target}'. Known targets: {', '.join(NAMES)}."
+                f"{_TARGET}: unknown target '{target}'. Known targets: {', '.join(target_names())}."
             )
 
 

@@ -13,7 +13,7 @@ from harness.loading.loader import LoadedScenario
 from harness.loading.sources import SourceFile, size_of
 from harness.plan import Environment, Plan, Setting, SourceData
 from harness.runs import new_run_id
-from harness.settings import STORES, Settings
+from harness.setting_types import STORES, Settings
 from harness.targets.base import Target
 from harness.wheel import content_version
 
@@ -37,9 +37,11 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> 
         scenario_file=loaded.document.file,
         scenario_sha256=loaded.sha256,
         environment=environment,
-        sources={name: target.place(describe_source(source)) for name, source in loaded.sources.items()},
+        sources={
+            name: target.locate_source(describe_source(source)) for name, source in loaded.sources.items()
+        },
         code={} if loaded.code is None else dict(loaded.code.files),
-        existing_table=target.existing_table(existing) if existing is not None else None,
+        existing_table=target.locate_table(existing) if existing is not None else None,
         baselines=baselines,
         settings=tuple(_list_effective_settings(settings, environment, scenario.publish.to)),
     )

@@ -1,4 +1,11 @@
-"""Every setting with its origin: default < harness.toml < environment < command line."""
+"""Every setting with its origin.
+
+Settings are resolved in this order, the last one wins: default, ``harness.toml``, environment, command line.
+
+This module is above the targets in the import layers: each target declares its own settings in its
+definition, which is light, and they are combined here with the general ones. Code below this module,
+including the targets, receives resolved :class:`Settings` and never asks which ones exist.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +14,27 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError
 from harness.plan import Setting
+from harness.setting_types import (
+    ACCOUNTS,
+    DEFAULT,
+    MEMORY_PATTERN,
+    SETTINGS_FILE,
+    STORES,
+    Settings,
+    SettingSpec,
+)
 from harness.suggestions import did_you_mean
+from harness.targets.registry import AUTO, TARGETS, describe_choices
+
+__all__ = ["ACCOUNT_FIELDS", "Settings", "known_settings", "read_settings"]
 
 _logger = logging.getLogger(__name__)
 
-FILE = Path("harness.toml")
-STORES = "stores."
-ACCOUNTS = "accounts."
 ACCOUNT_FIELDS = (
     "auth",
     "key_file",
@@ -30,151 +45,31 @@ ACCOUNT_FIELDS = (
     "client_secret_variable",
     "secret_name",
 )
-DEFAULT = "default"
-"""The origin of what nobody has set."""
-_MEMORY = r"[1-9]\d*[mg]"
 _SHARE = r"0|0?\.\d+|\d(\.\d+)?e-\d+"
-_PORT = r"[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}"
-DATABRICKS = "targets.databricks."
 _NO_QUOTES = str.maketrans("", "", "\"'")
-
-
-@dataclass(frozen=True)
-class Known:
-    """A setting that exists: its default, and what it is for."""
-
-    name: str
-    default: str
-    meaning: str
-    pattern: str | None = None
-    """What the whole value must match."""
-
-    @property
-    def variable(self) -> str:
-        """The environment variable that sets it."""
-        return "HARNESS_" + self.name.upper().replace(".", "_")
-
-
-KNOWN = (
-    Known(
-        "target",
-        "auto",
-        "where scenarios run: embedded, compose, databricks, or auto: compose where it is ready",
+_GENERAL = (
+    SettingSpec("home", ".harness", "folder for runs, tables, models and MLflow's files"),
+    SettingSpec("lake", "{home}/lake", "root of the tables that runs build"),
+    SettingSpec(
+        "stores.models", "{home}/models", "the model store named 'models', which bundles are copied to"
     ),
-    Known("home", ".harness", "folder for runs, tables, models and MLflow's files"),
-    Known("lake", "{home}/lake", "root below which runs build their tables"),
-    Known("stores.models", "{home}/models", "the model store named 'models', which bundles are copied to"),
-    Known("tracking_uri", "sqlite:///{home}/mlflow.db", "MLflow's tracking store"),
-    Known("artifacts", "{home}/artifacts", "where a new MLflow experiment keeps its artifacts"),
-    Known("experiment", "harness", "MLflow experiment"),
-    Known("cores", "*", "cores that the embedded target uses; results do not depend on it", r"\*|[1-9]\d*"),
-    Known("driver_memory", "2g", "memory of the job's JVM, such as 2g or 900m", _MEMORY),
-    Known("java_home", "", "a Java 17; found by itself where it is not said"),
-    Known("stack", "dataset-harness", "name of the Compose project", r"[a-z0-9][a-z0-9_-]*"),
-    Known("workers", "1", "Spark workers of the Compose target", r"[1-9]\d*"),
-    Known("worker_cores", "*", "cores that each of them gives away", r"\*|[1-9]\d*"),
-    Known("worker_memory", "2g", "memory that a Spark worker has to give away", _MEMORY),
-    Known("executor_memory", "1g", "memory of one executor on a Spark worker", _MEMORY),
-    Known("azurite_port", "10000", "port of Azurite on this machine", _PORT),
-    Known("mlflow_port", "5000", "port of the stack's MLflow on this machine", _PORT),
-    Known("spark_port", "8080", "port of the Spark master's page on this machine", _PORT),
-    Known("base_image", "debian:bookworm-slim", "image that the stack's images are built from"),
-    Known(
-        "postgres_image", "", "another Postgres image in place of the stack's own, such as the official one"
+    SettingSpec("tracking_uri", "sqlite:///{home}/mlflow.db", "MLflow's tracking store"),
+    SettingSpec("artifacts", "{home}/artifacts", "folder for the artifacts of a new MLflow experiment"),
+    SettingSpec("experiment", "harness", "MLflow experiment"),
+    SettingSpec("driver_memory", "2g", "memory of the job's JVM, such as 2g or 900m", MEMORY_PATTERN),
+    SettingSpec(
+        "parity.metrics", "1e-6", "relative tolerance of a metric between a local and a remote run", _SHARE
     ),
-    Known(
-        "parity.metrics",
-        "1e-6",
-        "relative difference of a metric between local and cloud that is none",
-        _SHARE,
-    ),
-    Known("parity.coefficients", "1e-4", "the same of a coefficient", _SHARE),
-    Known("parity.explanations", "1e-4", "the same of an explanation's weight", _SHARE),
-    Known(f"{DATABRICKS}profile", "", "profile of ~/.databrickscfg; unified authentication decides without"),
-    Known(
-        f"{DATABRICKS}runtime",
-        "16.4.x-cpu-ml-scala2.12",
-        "runtime of the cluster, with Scala 2.12: 16.4.x-cpu-ml-scala2.12 or 15.4.x-cpu-ml-scala2.12",
-        r"\d+\.\d+\.x-[a-z0-9-]*scala2\.12",
-    ),
-    Known(f"{DATABRICKS}node_type", "Standard_D4ds_v5", "node type of the cluster's machines"),
-    Known(
-        f"{DATABRICKS}workers", "0", "workers: 0 for a single node, 3, or 2-8 for autoscale", r"\d+(-\d+)?"
-    ),
-    Known(f"{DATABRICKS}policy_id", "", "cluster policy"),
-    Known(f"{DATABRICKS}instance_pool_id", "", "instance pool that the machines come from"),
-    Known(f"{DATABRICKS}cluster_id", "", "a cluster that is there, in place of one made for the run"),
-    Known(
-        f"{DATABRICKS}files",
-        "",
-        "folder that wheel, plan and rows are uploaded to: /Volumes/CATALOG/SCHEMA/VOLUME or /Workspace/...",
-        r"(/Volumes(/[^/]+){3,}|/Workspace(/[^/]+)+)?",
-    ),
-    Known(f"{DATABRICKS}lake", "", "root of the tables: abfss:// or /Volumes/...; FILES/lake without"),
-    Known(f"{DATABRICKS}models", "", "the model store: abfss:// or /Volumes/...; FILES/models without"),
-    Known(
-        f"{DATABRICKS}model_volume",
-        "",
-        "volume through which models are saved, where Spark can't hand them over in the lake",
-        r"(/Volumes(/[^/]+){3,})?",
-    ),
-    Known(f"{DATABRICKS}secret_scope", "", "secret scope with the accounts' secrets"),
-    Known(
-        f"{DATABRICKS}experiment", "", "path of the MLflow experiment; /Users/ME/harness without", r"(/.+)?"
-    ),
-    Known(
-        f"{DATABRICKS}tags", "", "tags of the cluster, such as team=risk,cost=42", r"([^=,]+=[^=,]*(,|$))*"
-    ),
-    Known(f"{DATABRICKS}time_limit_min", "120", "minutes until a run is given up", r"[1-9]\d*"),
-    Known(f"{DATABRICKS}expire_days", "14", "days until what was uploaded may be swept away", r"[1-9]\d*"),
+    SettingSpec("parity.coefficients", "1e-4", "the same for a coefficient", _SHARE),
+    SettingSpec("parity.explanations", "1e-4", "the same for the weight of an explanation", _SHARE),
 )
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Resolved settings by name."""
-
-    by_name: Mapping[str, Setting]
-
-    def __getitem__(self, name: str) -> str:
-        return self.by_name[name].value
-
-    def __iter__(self) -> Iterator[Setting]:
-        return iter(self.by_name.values())
-
-    def chosen(self, name: str) -> str | None:
-        """The value that somebody has set; ``None`` where it is the default."""
-        setting = self.by_name[name]
-        return None if setting.origin == DEFAULT else setting.value
-
-    def of_target(self, target: str) -> Settings:
-        """The same settings for another target."""
-        setting = self.by_name["target"].model_copy(update={"value": target})
-        return Settings({**self.by_name, "target": setting})
-
-    @property
-    def home(self) -> Path:
-        """Absolute path of the folder that everything local lies in."""
-        return Path(self["home"])
-
-    @property
-    def runs(self) -> Path:
-        """The folder with one folder per run."""
-        return self.home / "runs"
-
-    def store(self, name: str) -> str:
-        """Root of a model store by its name.
-
-        Raises:
-            UsageError: There is no such store.
-        """
-        if STORES + name in self.by_name:
-            return self[STORES + name]
-        names = [key.removeprefix(STORES) for key in self.by_name if key.startswith(STORES)]
-        raise UsageError(
-            f"The scenario publishes to '{name}': there is no such model store.{did_you_mean(name, names)}",
-            remedy=f"Name one of {', '.join(names)}, or add it to {FILE} under [stores].",
-        )
+def known_settings() -> tuple[SettingSpec, ...]:
+    """Return every setting that exists: the general ones, then those of each registered target."""
+    target = SettingSpec("target", AUTO, f"where scenarios run: {describe_choices()}")
+    own = (spec for definition in TARGETS.values() for spec in definition.settings)
+    return (target, *_GENERAL, *own)
 
 
 def read_settings(
@@ -186,17 +81,19 @@ def read_settings(
     """Resolve every setting.
 
     Args:
-        command_line: Settings given there; ``None`` stands for not given.
-        folder: Where ``harness.toml`` is looked for and relative paths start; the current one.
-        environ: Environment variables; the process's.
+        command_line: Settings from the command line; ``None`` means not specified.
+        folder: Folder of ``harness.toml``, which relative paths start from (default: the current one).
+        environ: Environment variables (default: the process's).
 
     Raises:
-        UsageError: The file can't be read, or names a setting that does not exist.
+        UsageError: The file can't be read or contains an unknown setting, or a value is invalid.
     """
     folder = (folder or Path.cwd()).resolve()
     environ = os.environ if environ is None else environ
-    found = {each.name: Setting(name=each.name, value=each.default, origin=DEFAULT) for each in KNOWN}
-    found |= {setting.name: setting for setting in _from_file(folder / FILE)}
+    found = {
+        each.name: Setting(name=each.name, value=each.default, origin=DEFAULT) for each in known_settings()
+    }
+    found |= {setting.name: setting for setting in _from_file(folder / SETTINGS_FILE)}
     found |= {setting.name: setting for setting in _from_environment(environ)}
     for name, value in (command_line or {}).items():
         if value is not None:
@@ -219,7 +116,7 @@ def _from_file(file: Path) -> Iterator[Setting]:
         raise UsageError(f"Can't read {file}: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{file.name}: not valid TOML: {error}.") from error
-    names = [known.name for known in KNOWN]
+    names = [spec.name for spec in known_settings()]
     for name, value in _flat(values):
         line = _line_of(name, text)
         if name.startswith(ACCOUNTS):
@@ -227,25 +124,26 @@ def _from_file(file: Path) -> Iterator[Setting]:
         elif name not in names and not name.startswith(STORES):
             raise UsageError(f"{file.name}:{line}: unknown setting '{name}'.{did_you_mean(name, names)}")
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise UsageError(f"{file.name}:{line}: '{name}' should be text; put it in quotes.")
+            raise UsageError(f"{file.name}:{line}: '{name}' should be text. Put it in quotes.")
         yield Setting(name=name, value=str(value), origin=f"{file.name}:{line}")
 
 
 def _refuse_field(name: str, where: str) -> None:
-    """Accounts have few fields; a key itself is none of them, as reports show every setting."""
+    """Refuse an unknown field of an account. A key itself is not one: reports show every setting."""
     field = name.rpartition(".")[2]
     if name.count(".") == ACCOUNTS.count(".") + 1 and field in ACCOUNT_FIELDS:
         return
     raise UsageError(
         f"{where}: unknown setting '{name}'.{did_you_mean(field, ACCOUNT_FIELDS)}",
-        remedy=f"An account has {', '.join(ACCOUNT_FIELDS)}. A secret stays in its file or variable.",
+        remedy=f"An account has the fields {', '.join(ACCOUNT_FIELDS)}. "
+        "Keep a secret in its file or variable.",
     )
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[Setting]:
-    for known in KNOWN:
-        if environ.get(known.variable):
-            yield Setting(name=known.name, value=environ[known.variable], origin=known.variable)
+    for spec in known_settings():
+        if environ.get(spec.variable):
+            yield Setting(name=spec.name, value=environ[spec.variable], origin=spec.variable)
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -257,7 +155,7 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
 
 
 def _line_of(name: str, text: str) -> int:
-    """The line of a setting; the first one where its key is written in an unusual way."""
+    """Return the line of a setting, or the first line if its key is written in an unusual way."""
     section = ""
     for number, line in enumerate(text.splitlines(), 1):
         key = line.partition("=")[0].translate(_NO_QUOTES).strip()
@@ -283,10 +181,11 @@ def _resolved(setting: Setting, home: str, folder: Path) -> Setting:
 
 
 def _refuse_mismatch(setting: Setting, value: str) -> None:
-    for known in KNOWN:
-        if known.name == setting.name and known.pattern and not re.fullmatch(known.pattern, value):
-            message = f"The setting '{setting.name}' ({setting.origin}) can't be {value!r}"
-            raise UsageError(f"{message}: {known.meaning}.")
+    for spec in known_settings():
+        if spec.name == setting.name and spec.pattern and not re.fullmatch(spec.pattern, value):
+            raise UsageError(
+                f"Invalid value {value!r} of the setting '{setting.name}' ({setting.origin}): {spec.meaning}."
+            )
 
 
 def _absolute(setting: Setting, path: str, folder: Path) -> str:
@@ -294,7 +193,7 @@ def _absolute(setting: Setting, path: str, folder: Path) -> str:
         return str((folder / Path(path).expanduser()).resolve())
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(
-            f"The setting '{setting.name}' ({setting.origin}) is no path: {path!r}: {error}"
+            f"The setting '{setting.name}' ({setting.origin}) is not a path: {path!r}: {error}"
         ) from error
 
 
@@ -302,11 +201,11 @@ def _refuse_password(setting: Setting, uri: str) -> None:
     try:
         password = urlsplit(uri).password
     except ValueError as error:
-        raise UsageError(f"The setting '{setting.name}' ({setting.origin}) is no URI: {error}.") from error
+        raise UsageError(f"The setting '{setting.name}' ({setting.origin}) is not a URI: {error}.") from error
     if password:
         raise UsageError(
-            f"The setting '{setting.name}' ({setting.origin}) holds a password, "
+            f"The setting '{setting.name}' ({setting.origin}) contains a password, "
             "which plans and reports would show.",
-            remedy="Leave it out of the URI. MLflow takes it from MLFLOW_TRACKING_USERNAME and "
+            remedy="Remove it from the URI. MLflow reads it from MLFLOW_TRACKING_USERNAME and "
             "MLFLOW_TRACKING_PASSWORD.",
         )

@@ -28,8 +28,9 @@ from harness.errors import (
 from harness.events import Listener
 from harness.files import held, write_text
 from harness.loading.loader import LoadedScenario, load_scenario
+from harness.loading.matrix_selection import single
 from harness.loading.table_override import given_in
-from harness.parity.compare import CLOUD, Parity, Tolerances, worst_exit_code
+from harness.parity.compare import Parity, Tolerances, worst_exit_code
 from harness.parity.counterpart import compare_with_local
 from harness.plan import Plan
 from harness.request import RunRequest, Session, line_printer, open_session
@@ -39,7 +40,8 @@ from harness.runs import PLAN, RESULT, RunFolder, find_run
 from harness.scenario.matrix import words_of
 from harness.scenario.model import Scenario
 from harness.settings import Settings, read_settings
-from harness.targets.databricks.databricks_target import Databricks
+from harness.targets.base import open_attachable, open_defined, open_schedulable, select_remote
+from harness.targets.registry import AUTO, TARGETS, is_local
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -151,17 +153,18 @@ def validate(request: RunRequest, console: Console) -> ExitCode:
         HarnessError: There is no verdict; the exception has the reason and the exit code.
     """
     settings = read_settings({"target": request.target})
-    here = "auto" if settings["target"] == CLOUD else settings["target"]
+    here = settings["target"] if is_local(settings["target"]) else AUTO
     session = open_session(replace(request, target=here), console, takes_one=True)
-    cloud = Databricks(settings.of_target(CLOUD), session.report, keep=request.keep)
+    definition = select_remote(settings)
+    remote = open_defined(definition, settings, session.report, keep=request.keep)
     # What the workspace lacks is reported before minutes are spent on the local run.
-    cloud.require_ready()
+    remote.require_ready()
     local = execute(session, session.single)
     if local.exit_code:
         session.report("The local run does not pass: nothing was sent to the cloud.")
         return local.exit_code
-    remote = replace(session, target=cloud, settings=settings.of_target(CLOUD))
-    return execute(remote, remote.single).exit_code
+    session = replace(session, target=remote, settings=settings.of_target(definition.name))
+    return execute(session, session.single).exit_code
 
 
 def attach(run_id: str, console: Console) -> Outcome:
@@ -174,12 +177,12 @@ def attach(run_id: str, console: Console) -> Outcome:
     Raises:
         HarnessError: There is no verdict; the exception has the reason and the exit code.
     """
-    settings = read_settings({"target": CLOUD})
+    settings = read_settings()
     folder = find_run(settings.runs, run_id)
     plan = folder.read_plan()
     if folder.under_way:
         raise UsageError(f"The run {folder.path.name} is followed by another command.")
-    target = Databricks(settings, line_printer(console))
+    target = open_attachable(settings, folder, line_printer(console))
     with held(folder.path / PLAN):
         result = run_job(target.attach, folder, console)
         if has_mistakes(result):
@@ -195,12 +198,11 @@ def write_asset_bundle(request: RunRequest, folder: Path | None, console: Consol
         folder: The bundle's folder (default: one named after the scenario).
         console: Shows problems of the workspace.
     """
-    from harness.targets.databricks.asset_bundle import write
-
-    session = open_session(replace(request, target=CLOUD), console, takes_one=True)
-    target = Databricks(session.settings, session.report)
-    plan = resolve_plan(session.single, session.settings, target)
-    return write(session.settings, plan, target, folder or Path("asset-bundle", plan.scenario.name))
+    settings = read_settings({"target": request.target})
+    loaded = single(load_scenario(request.scenario, request.table), request.only)
+    target = open_schedulable(settings, line_printer(console))
+    plan = resolve_plan(loaded, settings, target)
+    return target.write_schedule(plan, folder or Path("asset-bundle", plan.scenario.name))
 
 
 @contextmanager
@@ -279,10 +281,13 @@ def confirm_verdict(plan: Plan, result: Result) -> None:
 
 def compare_with_counterpart(plan: Plan, result: Result, settings: Settings) -> Parity | None:
     """Compare a run in the cloud with its newest local counterpart; return nothing for a local run."""
-    if plan.environment.target != CLOUD:
+    if is_local(plan.environment.target):
         return None
     tolerances = {name: float(settings[f"parity.{name}"]) for name in Tolerances.model_fields}
-    return compare_with_local(settings.runs, plan, result, Tolerances(**tolerances))
+    gaps = TARGETS[plan.environment.target].gaps
+    return compare_with_local(
+        settings.runs, plan, result, Tolerances(**tolerances), gaps=gaps, is_local=is_local
+    )
 
 
 def write_reports(plan: Plan, result: Result, folder: RunFolder, parity: Parity | None) -> None:

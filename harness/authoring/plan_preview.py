@@ -10,10 +10,10 @@ from typing import Any
 
 from harness.bounds.specs import bound_specs
 from harness.errors import NotThereError
-from harness.plan import Plan
 from harness.runs import list_runs
 from harness.scenario.model import Scenario, Version
-from harness.settings import DATABRICKS, Settings
+from harness.setting_types import Settings
+from harness.targets.registry import TARGETS
 
 DEPENDS = "depends on the data"
 _WHEN = {"pass": "when every bound holds", "always": "whatever the bounds say"}
@@ -156,44 +156,36 @@ def _commits(version: Version, latest: int | None, known: Mapping[str, int | Non
     return version.step.predict_commits(latest, known) if version.commits is None else None
 
 
-_CLOUD = "databricks"
-
-
 @dataclass(frozen=True)
 class Cost:
-    """How long the newest run on the cloud kept its cluster busy."""
+    """Cluster time of the newest run on a target where a cluster costs money."""
+
+    target: str
+    """Title of the target."""
 
     run_id: str
     minutes: float
-    """From the job's start to its end, on every node: the driver counts as one."""
+    """Duration of the job."""
     nodes: int
-    """The most that the cluster may have had."""
+    """Largest number of nodes that the cluster may have had, including the driver."""
 
     @property
     def cluster_minutes(self) -> float:
-        """Minutes times nodes; without the time that a cluster takes to start."""
+        """Minutes times nodes, without the time in which the cluster started."""
         return self.minutes * self.nodes
 
 
 def expected_cost(runs: Path, scenario: str) -> Cost | None:
-    """The cost of a scenario's newest run on the cloud that came to a result, where there is one."""
+    """Return the cost of a scenario's newest finished run on a target that costs, if there is one."""
     for folder in reversed(list_runs(runs)):
-        if folder.target != _CLOUD:
+        definition = TARGETS.get(folder.target or "")
+        if definition is None or definition.count_nodes is None:
             continue
         try:
             plan, result = folder.read_plan(), folder.read_result()
         except NotThereError:  # Broken off, or of another version of the harness.
             continue
-        nodes = _nodes(plan)
+        nodes = definition.count_nodes({setting.name: setting.value for setting in plan.settings})
         if result.scenario == scenario and result.failure is None and nodes is not None:
-            return Cost(result.run_id, result.duration_s / 60, nodes)
+            return Cost(definition.title, result.run_id, result.duration_s / 60, nodes)
     return None
-
-
-def _nodes(plan: Plan) -> int | None:
-    """Driver and workers at most; a cluster that was there before has as many as nobody here knows."""
-    settings = {setting.name: setting.value for setting in plan.settings}
-    workers = settings.get(f"{DATABRICKS}workers", "")
-    if settings.get(f"{DATABRICKS}cluster_id") or not workers:
-        return None
-    return 1 + int(workers.rpartition("-")[2])

@@ -6,6 +6,7 @@ from harness.errors import HarnessError, NotThereError, UsageError
 from harness.runs import LATEST, list_runs
 from harness.settings import Settings
 from harness.targets.base import open_target
+from harness.targets.registry import FALLBACK
 
 
 def remove_old_runs(settings: Settings, keep: int) -> list[str]:
@@ -29,7 +30,7 @@ def remove_old_runs(settings: Settings, keep: int) -> list[str]:
     errors: list[HarnessError] = []
     for run in old:
         try:
-            open_target(settings.of_target(run.target or "embedded")).remove_run(run.path.name)
+            open_target(settings.of_target(run.target or FALLBACK)).remove_run(run.path.name)
         except HarnessError as error:
             errors.append(error)
         else:

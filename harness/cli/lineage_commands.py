@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import Target, open_console, running_stack, where_runs_are
+from harness.cli.options import Target, open_console, where_runs_are
 from harness.errors import NotThereError
 
 if TYPE_CHECKING:
@@ -70,16 +70,17 @@ def compare(
 
     Compares fingerprints, metrics, coefficients and explanations. Exits with 1 if they differ.
     """
-    from harness.parity.compare import Tolerances, compare as compare_results
+    from harness.parity.compare import Tolerances
     from harness.report.terminal.parity_summary import show_parity
     from harness.runs import read_result
     from harness.settings import read_settings
+    from harness.targets.run_parity import compare_runs
 
     if tolerance is not None and not math.isfinite(tolerance):
         raise typer.BadParameter("--tolerance must be a finite number.")
     tolerances = None if tolerance is None else Tolerances.uniform(tolerance)
     runs_folder = read_settings().runs
-    parity = compare_results(read_result(runs_folder, run_a), read_result(runs_folder, run_b), tolerances)
+    parity = compare_runs(read_result(runs_folder, run_a), read_result(runs_folder, run_b), tolerances)
     if as_json:
         typer.echo(parity.model_dump_json(indent=2))
     else:
@@ -124,11 +125,12 @@ def ui(
     store until Ctrl-C.
     """
     from harness.settings import read_settings
-    from harness.tracking import mlflow_ui as pages
+    from harness.targets.base import open_tracking
+    from harness.tracking import mlflow_ui
 
     settings = read_settings({"target": target})
-    if (stack := running_stack(settings)) is None:
-        pages.serve(settings, port)
+    if (server := open_tracking(settings)) is None:
+        mlflow_ui.serve(settings, port)
         return
-    for name, url in pages.check_stack(settings, stack):
+    for name, url in server.pages():
         typer.echo(f"{name + ':':14}{url}")

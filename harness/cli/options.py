@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import HarnessError
+from harness.targets.registry import describe_choices
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.settings import Settings
-    from harness.targets.compose.stack import Stack
 
 
 def scenario_names(incomplete: str) -> list[str]:
@@ -33,10 +33,7 @@ ScenarioName = Annotated[
 ]
 Target = Annotated[
     str | None,
-    typer.Option(
-        help="Target: embedded, compose, databricks or auto (default: the 'target' setting, initially auto). "
-        "auto selects compose if Docker and the stack's images are available, otherwise embedded."
-    ),
+    typer.Option(help=f"Target: {describe_choices()} (default: the setting 'target')."),
 ]
 Keep = Annotated[
     bool,
@@ -87,21 +84,13 @@ def report_error(error: HarnessError) -> None:
         sys.stderr.writelines(f"{line}\n" for line in error_lines(error))
 
 
-def running_stack(settings: Settings) -> Stack | None:
-    """Return the Compose stack if the settings select it, or if they say auto and it is running."""
-    from harness.targets.compose.stack import Stack
-
-    stack = Stack(settings)
-    if settings["target"] == "compose":
-        return stack
-    return stack if settings["target"] == "auto" and stack.is_up() else None
-
-
 def where_runs_are(target: str | None) -> Settings:
     """Return the settings, with the tracking store's address as seen from this machine."""
     from harness.settings import read_settings
+    from harness.targets.base import open_tracking
 
     settings = read_settings({"target": target})
-    if settings.chosen("tracking_uri") or running_stack(settings) is None:
+    server = None if settings.chosen("tracking_uri") else open_tracking(settings)
+    if server is None:
         return settings
-    return read_settings({"target": target, "tracking_uri": f"http://127.0.0.1:{settings['mlflow_port']}"})
+    return read_settings({"target": target, "tracking_uri": server.tracking_uri()})

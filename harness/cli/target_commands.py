@@ -51,7 +51,7 @@ def asset_bundle(
 def sweep() -> None:
     """Delete expired uploads of runs from the workspace."""
     from harness.settings import read_settings
-    from harness.targets.databricks.databricks_target import Databricks
+    from harness.targets.base import open_sweepable
 
-    removed = Databricks(read_settings(), typer.echo).sweep()
+    removed = open_sweepable(read_settings(), typer.echo).sweep()
     typer.echo(f"{removed} folder{'s' if removed != 1 else ''} removed.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Annotated, Literal
 
@@ -16,17 +16,6 @@ TOLERANCE = 1e-6
 """Relative tolerance between two targets that run the same job."""
 FLOOR = 1e-9
 """Standardised values that differ by less than this are equal."""
-CLOUD = "databricks"
-"""The target that is not local."""
-GAPS = (
-    "What the service principal, Unity Catalog and secret scopes permit is seen on the workspace alone.",
-    "The runtime has its own builds of Spark (with Photon) and of Delta; a local run has the published ones.",
-    "Cluster policies, init scripts and the workspace's network have no local counterpart.",
-    "Shuffle and memory of several nodes, at the real data's size, are not those of a small local run.",
-    "How long a cluster takes to start, and what it costs, only the cloud can tell.",
-)
-"""What a local run can't prove of a run on the cloud, however well they agree."""
-
 Kind = Literal["data", "metric", "coefficient", "explanation"]
 Tolerance = Annotated[float, Field(ge=0)]
 
@@ -44,8 +33,8 @@ class Tolerances(Model):
         return cls(metrics=tolerance, coefficients=tolerance, explanations=tolerance)
 
 
-LOCAL_AGAINST_CLOUD = Tolerances(metrics=1e-6, coefficients=1e-4, explanations=1e-4)
-"""Between a local run and one in the cloud, whose libraries are not exactly the same."""
+LOCAL_AGAINST_REMOTE = Tolerances(metrics=1e-6, coefficients=1e-4, explanations=1e-4)
+"""Between a local run and a remote one, whose libraries are not exactly the same."""
 
 
 class Difference(Model):
@@ -92,7 +81,9 @@ class Parity(Model):
     """What a local run can't prove about a run in the cloud."""
 
 
-def compare(a: Result, b: Result, tolerances: Tolerances | None = None) -> Parity:
+def compare(
+    a: Result, b: Result, tolerances: Tolerances | None = None, *, gaps: Sequence[str] = ()
+) -> Parity:
     """Compare two runs, version by version.
 
     Rows, schema, fingerprint and the outcome of the step must be equal. Metrics, and coefficients and
@@ -102,10 +93,11 @@ def compare(a: Result, b: Result, tolerances: Tolerances | None = None) -> Parit
 
     Args:
         a: One run.
-        b: The other run.
-        tolerances: The tolerances (default: those between the two runs' targets).
+        b: The other.
+        tolerances: Tolerances (default: those between two targets of one kind).
+        gaps: What one of the two runs can't prove about the other, even if they agree.
     """
-    tolerances = tolerances or default_tolerances(a.target, b.target)
+    tolerances = tolerances or Tolerances()
     reason = _find_obstacle(a, b)
     differences = () if reason else tuple(_compare_versions(a, b, tolerances))
     return Parity(
@@ -117,16 +109,17 @@ def compare(a: Result, b: Result, tolerances: Tolerances | None = None) -> Parit
         tolerances=tolerances,
         differences=differences,
         libraries=tuple(_compare_libraries(a.libraries, b.libraries)),
-        gaps=() if reason or not _is_local_against_cloud(a.target, b.target) else GAPS,
+        gaps=() if reason else tuple(gaps),
     )
 
 
-def report_not_compared(b: Result, reason: str) -> Parity:
-    """Return the comparison of a run that has no counterpart: nothing is proven.
+def report_not_compared(b: Result, reason: str, tolerances: Tolerances | None = None) -> Parity:
+    """Return the parity of a run that there is no other run to compare with: nothing is proven.
 
     Args:
         b: The run.
-        reason: Why there is no counterpart, as a sentence.
+        reason: Why there is no other run, as a sentence.
+        tolerances: Tolerances that a comparison would have used.
     """
     return Parity(
         run_a=None,
@@ -134,22 +127,13 @@ def report_not_compared(b: Result, reason: str) -> Parity:
         targets=(None, b.target),
         verdict=Verdict.NOT_PROVEN,
         reason=reason,
-        tolerances=LOCAL_AGAINST_CLOUD if b.target == CLOUD else Tolerances(),
+        tolerances=tolerances or Tolerances(),
     )
-
-
-def default_tolerances(target_a: str, target_b: str) -> Tolerances:
-    """Return the tolerances between two targets: wider if one is local and the other in the cloud."""
-    return LOCAL_AGAINST_CLOUD if _is_local_against_cloud(target_a, target_b) else Tolerances()
 
 
 def worst_exit_code(result: Result, parity: Parity | None) -> ExitCode:
     """Return the worse of a run's own exit code and that of its comparison, if there is one."""
     return worst(result.exit_code, parity.verdict.exit_code) if parity else result.exit_code
-
-
-def _is_local_against_cloud(target_a: str, target_b: str) -> bool:
-    return (target_a == CLOUD) != (target_b == CLOUD)
 
 
 def _find_obstacle(a: Result, b: Result) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import NotThereError
 from harness.loading.loader import FOLDER
 from harness.loading.table_override import TABLE_URI
-from harness.parity.compare import CLOUD, Parity, Tolerances, compare, report_not_compared
+from harness.parity.compare import LOCAL_AGAINST_REMOTE, Parity, Tolerances, compare, report_not_compared
 from harness.plan import Plan, SourceData
 from harness.results import Result, short_fingerprint
 from harness.runs import RunFolder, list_runs
@@ -26,34 +26,44 @@ class LocalRun:
 
 
 def compare_with_local(
-    runs: Path, plan: Plan, result: Result, tolerances: Tolerances | None = None
+    runs: Path,
+    plan: Plan,
+    result: Result,
+    tolerances: Tolerances = LOCAL_AGAINST_REMOTE,
+    *,
+    gaps: Sequence[str],
+    is_local: Callable[[str], bool],
 ) -> Parity:
-    """Compare a run in the cloud with the newest local run of the same wheel, scenario and rows.
+    """Compare a remote run with the newest local run of the same wheel, scenario and rows.
 
     Args:
-        runs: The folder of all runs.
-        plan: The plan of the run in the cloud.
-        result: The result of that run; it is run b of the comparison.
-        tolerances: The tolerances (default: those between the two targets).
+        runs: Folder of all runs.
+        plan: Plan of the remote run.
+        result: Result of the remote run, ``b`` of the comparison.
+        tolerances: Tolerances between a local and a remote run.
+        gaps: What a local run can't prove about the remote one.
+        is_local: Whether the runs on a target, by its name, are local.
     """
-    local = find_local_run(runs, plan)
+    local = find_local_run(runs, plan, is_local)
     if local.result is None:
-        return report_not_compared(result, local.reason)
-    return compare(local.result, result, tolerances)
+        return report_not_compared(result, local.reason, tolerances)
+    return compare(local.result, result, tolerances, gaps=gaps)
 
 
-def find_local_run(runs: Path, plan: Plan) -> LocalRun:
+def find_local_run(runs: Path, plan: Plan, is_local: Callable[[str], bool]) -> LocalRun:
     """Return the newest local run that a run with this plan can be compared with.
 
-    It has finished, and used the same wheel, the same content of the scenario file, the same parameters, and
-    the same rows or table. If there is none, the reason says how the scenario's newest run differs.
+    It has the same wheel, the same content of the scenario file, the same parameters, and the same rows or
+    the same table, and it has finished. If there is no such run, the reason says how the scenario's newest
+    run differs.
 
     Args:
-        runs: The folder of all runs.
-        plan: The plan of the run in the cloud.
+        runs: Folder of all runs.
+        plan: Plan of the remote run.
+        is_local: Whether the runs on a target, by its name, are local.
     """
     reason = ""
-    for folder, local in _local_runs(runs, plan.scenario.name):
+    for folder, local in _local_runs(runs, plan.scenario.name, is_local):
         result = _read_result(folder)
         differences = (*_find_other_inputs(local, plan), *_find_missing_end(folder, result))
         if not differences:
@@ -64,14 +74,16 @@ def find_local_run(runs: Path, plan: Plan) -> LocalRun:
     return LocalRun(None, f"{reason} 'make validate NAME={_name(plan)}' runs both.")
 
 
-def _local_runs(runs: Path, scenario: str) -> Iterator[tuple[RunFolder, Plan]]:
+def _local_runs(
+    runs: Path, scenario: str, is_local: Callable[[str], bool]
+) -> Iterator[tuple[RunFolder, Plan]]:
     """Yield the scenario's local runs, newest first, without those whose plan can't be read."""
     for folder in reversed(list_runs(runs)):
         try:
             plan = folder.read_plan()
         except NotThereError:
             continue
-        if plan.environment.target != CLOUD and plan.scenario.name == scenario:
+        if is_local(plan.environment.target) and plan.scenario.name == scenario:
             yield folder, plan
 
 

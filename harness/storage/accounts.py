@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from harness.errors import UsageError
 from harness.plan import Account, Secret
-from harness.settings import ACCOUNTS, FILE, Settings
+from harness.setting_types import ACCOUNTS, SETTINGS_FILE, Settings
 
 _VARIABLE = re.compile(r"[A-Za-z_]\w*")
 _AUTH = ("key", "service_principal")
@@ -75,4 +75,4 @@ def _account(name: str, given: Mapping[str, str]) -> Account:
 
 
 def _wrong(name: str, what: str, remedy: str) -> UsageError:
-    return UsageError(f"{FILE}: [{ACCOUNTS}{name}]: {what}.", remedy=remedy)
+    return UsageError(f"{SETTINGS_FILE}: [{ACCOUNTS}{name}]: {what}.", remedy=remedy)

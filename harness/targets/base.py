@@ -1,42 +1,53 @@
-"""Where scenarios run: a target starts the job there, and brings its result back."""
+"""Targets: the protocol that each one implements, optional abilities, and how one is opened by its name."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar, cast, runtime_checkable
 
 from harness.errors import NotThereError, UsageError
 from harness.events import Listener
 from harness.plan import Environment, Plan, SourceData
 from harness.results import Result
-from harness.settings import Settings
-from harness.suggestions import did_you_mean
+from harness.runs import RunFolder
+from harness.setting_types import Settings
 from harness.targets.checks import Check
+from harness.targets.registry import (
+    AUTO,
+    FALLBACK,
+    Capability,
+    auto_candidates,
+    find_definition,
+    select_capable,
+)
+from harness.targets.target_definition import TargetDefinition
 
-NAMES = ("auto", "embedded", "compose", "databricks")
+Report = Callable[[str], None]
+"""Shows the user one line."""
 
 
 class Target(Protocol):
-    """A place where the job can run."""
+    """A target that is open: it starts the job and returns its result."""
 
     def environment(self, source_bytes: int | None, store: str) -> Environment:
-        """Everything that is particular to this place.
+        """Return everything that is specific to this target.
 
         Args:
-            source_bytes: Size of the data that the scenario starts from; ``None`` where it is not known.
+            source_bytes: Size of the data that the scenario starts from; ``None`` if it is unknown.
             store: Name of the model store that the scenario publishes to.
         """
 
-    def place(self, source: SourceData) -> SourceData:
-        """The scenario's rows where the job can read them; :meth:`prepare` copies them there.
+    def locate_source(self, source: SourceData) -> SourceData:
+        """Return a source as the job reads it; :meth:`prepare` copies its rows there if needed.
 
         Raises:
-            NotThereError: The job can't read them there, and they can't be copied.
+            NotThereError: The job can't read it, and it can't be copied.
         """
 
-    def existing_table(self, uri: str) -> str:
-        """A table that is there already, as the job can read it: it is copied nowhere.
+    def locate_table(self, uri: str) -> str:
+        """Return the URI of an existing table as the job reads it. A table is never copied.
 
         Args:
             uri: Its URI, or its absolute path on this machine.
@@ -46,77 +57,237 @@ class Target(Protocol):
         """
 
     def checks(self) -> Iterator[Check]:
-        """What must be there, looked at one by one, without starting anything."""
+        """Check the prerequisites one by one, without starting anything."""
 
-    def prepare(self, plan: Plan) -> None:
-        """See that everything that the job needs is there.
+    def require_ready(self) -> None:
+        """Check what can be checked quickly before a run is planned, without starting anything.
 
         Raises:
-            NotThereError: Something is not.
+            NotThereError: A prerequisite is missing.
+        """
+
+    def prepare(self, plan: Plan) -> None:
+        """Provide everything that the job needs.
+
+        Raises:
+            NotThereError: A prerequisite is missing.
         """
 
     def run(self, folder: Path, listener: Listener) -> Result:
-        """Run the job to its end.
+        """Run the job until it ends.
 
         Args:
-            folder: The run's local folder, which holds the plan; result and log are written into it.
-            listener: Told of every event as it comes.
+            folder: The run's local folder, which contains the plan; result and log are written into it.
+            listener: Receives every event as it arrives.
 
         Raises:
             JobError: The job ended without a result.
-            InterruptedRunError: Ctrl-C; the job has ended too.
+            InterruptedRunError: Ctrl-C; the job has ended, too.
         """
 
     def remove_run(self, run_id: str) -> None:
-        """Remove what a run left here besides its folder: its tables."""
+        """Remove a run's tables."""
 
 
-def open_target(
-    settings: Settings, report: Callable[[str], None] = lambda _line: None, *, keep: bool = False
-) -> Target:
-    """The target that the settings name; with ``auto`` Compose where it is ready, embedded otherwise.
+@runtime_checkable
+class Attachable(Protocol):
+    """A target whose runs outlive their command and can be resumed."""
+
+    def attach(self, folder: Path, listener: Listener) -> Result:
+        """Follow a run that an earlier command submitted, until it ends.
+
+        Args:
+            folder: The run's local folder.
+            listener: Receives every event as it arrives.
+
+        Raises:
+            NotThereError: The run was never submitted.
+        """
+
+
+@runtime_checkable
+class Schedulable(Protocol):
+    """A target that can run a scenario on a schedule."""
+
+    def write_schedule(self, plan: Plan, folder: Path) -> Path:
+        """Write everything that deploys the scheduled job, and return the main file.
+
+        Args:
+            plan: Plan of the scenario on this target.
+            folder: Folder to write into.
+        """
+
+
+@runtime_checkable
+class Sweepable(Protocol):
+    """A target where runs leave files that expire."""
+
+    def sweep(self) -> int:
+        """Remove what has expired, and return the number of removed folders."""
+
+
+@runtime_checkable
+class TracksRuns(Protocol):
+    """A target with an MLflow server of its own, which this machine can reach."""
+
+    def is_up(self) -> bool:
+        """Return whether the server runs."""
+
+    def tracking_uri(self) -> str:
+        """Return the server's address as this machine reaches it."""
+
+    def pages(self) -> Iterator[tuple[str, str]]:
+        """Yield name and address of each web page, as soon as it has answered.
+
+        Raises:
+            NotThereError: A page does not answer.
+        """
+
+
+@runtime_checkable
+class SchedulableTarget(Target, Schedulable, Protocol):
+    """A target that runs scenarios now and on a schedule."""
+
+
+_Ability = TypeVar("_Ability")
+
+
+def open_target(settings: Settings, report: Report = lambda _line: None, *, keep: bool = False) -> Target:
+    """Open the target that the settings name; with ``auto``, the best local one that is ready.
 
     Args:
-        settings: Name the target.
-        report: Told in one line which target was chosen, and why.
-        keep: A stack that a run brings up outlives the run's fault.
+        settings: Settings with the target's name.
+        report: Shows which target ``auto`` chose, and why.
+        keep: Whether services that a run starts, and files that it uploads, outlive its failure.
 
     Raises:
         UsageError: There is no such target.
     """
     name = settings["target"]
-    if name not in NAMES:
+    if name == AUTO:
+        return _open_best(settings, report, keep=keep)
+    return open_defined(find_definition(name), settings, report, keep=keep)
+
+
+def open_defined(
+    definition: TargetDefinition, settings: Settings, report: Report, *, keep: bool = False
+) -> Target:
+    """Open a target by its definition; only now is its code imported."""
+    module, _, name = definition.implementation.partition(":")
+    implementation = getattr(importlib.import_module(module), name)
+    return cast(Target, implementation(settings.of_target(definition.name), report, keep=keep))
+
+
+class FinishedRun:
+    """A run that has its result already: attaching to it reads the result, whatever its target."""
+
+    def attach(self, folder: Path, listener: Listener) -> Result:
+        """Return the stored result."""
+        del listener
+        return RunFolder(folder).read_result()
+
+
+def open_attachable(settings: Settings, run: RunFolder, report: Report) -> Attachable:
+    """Open the target of a run that is to be resumed.
+
+    Args:
+        settings: Settings of this command.
+        run: Folder of the run, which names its target.
+        report: Shows the progress.
+
+    Raises:
+        UsageError: Runs on this target end with their command.
+    """
+    if run.has_result:
+        return FinishedRun()
+    definition = find_definition(run.target or FALLBACK)
+    if not definition.can_attach:
         raise UsageError(
-            f"There is no target '{name}'.{did_you_mean(name, NAMES)}",
-            remedy=f"Known targets: {', '.join(NAMES)}.",
+            f"Can't attach to the run {run.path.name}: a run on the {definition.title} target ends with its "
+            "command.",
+            remedy="'harness scenario NAME' runs the scenario again.",
         )
-    if name == "auto":
-        name = _choose(settings, report)
-    # Each target imports what is heavy in its own way.
-    if name == "compose":
-        from harness.targets.compose.compose_target import Compose
-
-        return Compose(settings, keep=keep)
-    if name == "databricks":
-        from harness.targets.databricks.databricks_target import Databricks
-
-        return Databricks(settings, report, keep=keep)
-    from harness.targets.embedded.embedded_target import Embedded
-
-    return Embedded(settings)
+    return _with(Attachable, definition, settings, report)  # type: ignore[type-abstract] # Only checked against.
 
 
-def _choose(settings: Settings, report: Callable[[str], None]) -> str:
-    """The better one of the targets that are ready, told with the reason and the way to the other."""
-    from harness.targets.compose.stack import Stack
+def open_schedulable(settings: Settings, report: Report) -> SchedulableTarget:
+    """Open the target that can run a scenario on a schedule: the settings' one, or else the first."""
+    definition = select_capable(
+        settings["target"], lambda each: each.can_schedule, "run a scenario on a schedule"
+    )
+    return _with(SchedulableTarget, definition, settings, report)  # type: ignore[type-abstract] # As above.
 
-    if any("://" not in (settings.chosen(name) or "://") for name in ("lake", "stores.models")):
-        report("Target: embedded, as the settings name folders of this machine.")
-        return "embedded"
-    try:
-        Stack(settings).ready()
-    except NotThereError as error:
-        report(f"Target: embedded. Compose is not ready: {error.message} {error.remedy or ''}".strip())
-        return "embedded"
-    report("Target: compose, as its images are there. For the other: --target embedded.")
-    return "compose"
+
+def open_sweepable(settings: Settings, report: Report) -> Sweepable:
+    """Open the target where files expire: the settings' one, or else the first."""
+    definition = select_capable(settings["target"], lambda each: each.can_sweep, "remove expired files")
+    return _with(Sweepable, definition, settings, report)  # type: ignore[type-abstract] # As above.
+
+
+def open_tracking(settings: Settings) -> TracksRuns | None:
+    """Open the target whose MLflow server has the runs.
+
+    With ``auto`` it is the first one whose server runs.
+
+    Returns:
+        The target, or ``None`` if the runs are in the tracking store of the settings.
+    """
+    name = settings["target"]
+    if name == AUTO:
+        candidates = [each for each in auto_candidates() if each.serves_tracking]
+        servers = (_open_server(each, settings) for each in candidates)
+        return next((each for each in servers if each.is_up()), None)
+    definition = find_definition(name)
+    return _open_server(definition, settings) if definition.serves_tracking else None
+
+
+def select_remote(settings: Settings) -> TargetDefinition:
+    """Return the target to validate a local run against: the settings' one, or the first remote one."""
+    remote: Capability = lambda each: not each.is_local  # noqa: E731 - a name for one condition.
+    return select_capable(settings["target"], remote, "be compared with a local run")
+
+
+def _open_server(definition: TargetDefinition, settings: Settings) -> TracksRuns:
+    return _with(TracksRuns, definition, settings, lambda _line: None)  # type: ignore[type-abstract] # As above.
+
+
+def _with(
+    ability: type[_Ability], definition: TargetDefinition, settings: Settings, report: Report
+) -> _Ability:
+    """Open a target whose definition promises an ability."""
+    target = open_defined(definition, settings, report)
+    if not isinstance(target, ability):
+        raise TypeError(f"{definition.implementation} is not {ability.__name__}, as its definition says.")
+    return target
+
+
+def _open_best(settings: Settings, report: Report, *, keep: bool) -> Target:
+    """Choose a target for ``auto``.
+
+    The candidates are the targets with a preference, the preferred one first. A target that costs money has
+    none: it is only used if somebody names it. If the settings name folders of this machine, only targets
+    that can use such folders count. The first one that is ready is chosen; the last one is the fallback and
+    is not checked.
+    """
+    candidates = auto_candidates()
+    if _names_local_folders(settings):
+        local = [each for each in candidates if each.uses_local_folders]
+        report(f"Target: {local[0].name}, because the settings name folders of this machine.")
+        return open_defined(local[0], settings, report, keep=keep)
+    fallback, reasons = candidates[-1], list[str]()
+    for definition in candidates[:-1]:
+        target = open_defined(definition, settings, report, keep=keep)
+        try:
+            target.require_ready()
+        except NotThereError as error:
+            reason = f"{error.message} {error.remedy or ''}".strip()
+            reasons.append(f"{definition.title} is not ready: {reason}")
+        else:
+            report(f"Target: {definition.name}, which is ready. For another one: --target {fallback.name}.")
+            return target
+    report(" ".join((f"Target: {fallback.name}.", *reasons)))
+    return open_defined(fallback, settings, report, keep=keep)
+
+
+def _names_local_folders(settings: Settings) -> bool:
+    return any("://" not in (settings.chosen(name) or "://") for name in ("lake", "stores.models"))

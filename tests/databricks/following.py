@@ -71,7 +71,9 @@ def make_bench(quick: StandIn, home: Path, client: WorkspaceClient, *, keep: boo
     table = write_table(home)
     source = SourceData(uri=str(table), format="csv", sha256=sha256_of(table))
     planned = make_plan(SMALL, table, home, RUN)
-    plan = planned.model_copy(update={"sources": dict.fromkeys(planned.sources, target.place(source))})
+    plan = planned.model_copy(
+        update={"sources": dict.fromkeys(planned.sources, target.locate_source(source))}
+    )
     folder = home / "runs" / RUN
     write_text(folder / PLAN, plan.model_dump_json(by_alias=True))
     return Bench(quick, target, plan, folder, told)

@@ -5,7 +5,7 @@ import pytest
 
 from harness.errors import ExitCode, UsageError
 from harness.plan import Account, Secret
-from harness.settings import ACCOUNT_FIELDS, KNOWN, Settings, read_settings
+from harness.settings import ACCOUNT_FIELDS, Settings, known_settings, read_settings
 from harness.storage.accounts import read_accounts
 
 VALUE = "Zm9yIGEgdGVzdCBvbmx5Cg=="
@@ -83,7 +83,7 @@ def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_file_of_nobody_is_told(tmp_path: Path) -> None:
     """A path that can't be is told with its line, like any other."""
-    expected = "The setting 'accounts.dlsloandev.key_file' (harness.toml:2) is no path"
+    expected = "The setting 'accounts.dlsloandev.key_file' (harness.toml:2) is not a path"
     with pytest.raises(UsageError, match=re.escape(expected)):
         _accounts(tmp_path, 'key_file = "~nobody_of_this_name/key"')
 
@@ -164,7 +164,7 @@ def test_a_secret_in_the_settings_is_refused(tmp_path: Path, text: str, told: st
     """The message has the line and the fields there are, never the value, and says where secrets stay."""
     with pytest.raises(UsageError) as caught:
         _settings(tmp_path, text)
-    remedy = f"An account has {', '.join(ACCOUNT_FIELDS)}. A secret stays in its file or variable."
+    remedy = f"An account has the fields {', '.join(ACCOUNT_FIELDS)}. Keep a secret in its file or variable."
     assert f"{told}\n  {remedy}" == str(caught.value)
 
 
@@ -172,14 +172,16 @@ def test_a_list_is_no_key(tmp_path: Path) -> None:
     """A field that is no text is told without what it holds."""
     with pytest.raises(UsageError) as caught:
         _accounts(tmp_path, f'key_file = ["{VALUE}"]')
-    assert "harness.toml:2: 'accounts.dlsloandev.key_file' should be text; put it in quotes." == str(
+    assert "harness.toml:2: 'accounts.dlsloandev.key_file' should be text. Put it in quotes." == str(
         caught.value
     )
 
 
 def test_a_default_is_not_chosen(tmp_path: Path) -> None:
     """A setting that nobody has set leaves the choice to the target."""
-    assert {None} == {read_settings(folder=tmp_path, environ={}).chosen(known.name) for known in KNOWN}
+    assert {None} == {
+        read_settings(folder=tmp_path, environ={}).chosen(known.name) for known in known_settings()
+    }
 
 
 def test_what_is_set_is_chosen(tmp_path: Path) -> None:

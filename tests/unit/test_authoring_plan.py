@@ -181,12 +181,14 @@ def test_the_cost_is_the_newest_cloud_runs(settings: Settings) -> None:
     _ran(settings, _scenario(name="other"), "20260104-000000-other-0004")
     planned = plan_of(scenario, settings)
     assert 24.0 == planned.values()["cluster_minutes"]
-    assert "24.0 cluster minutes, as in run 20260102-000000-three_versions-0002" in _shown(planned)
+    assert "On Databricks: 24.0 cluster minutes, as in run 20260102-000000-three_versions-0002" in _shown(
+        planned
+    )
 
 
 def test_a_store_that_is_not_there_is_told(settings: Settings) -> None:
     """A plan that publishes to an unknown model store is refused."""
-    with pytest.raises(UsageError, match="there is no such model store"):
+    with pytest.raises(UsageError, match="Unknown model store 'nowhere'"):
         plan_of(_scenario(publish={"to": "nowhere"}), settings)
 
 

@@ -186,7 +186,7 @@ def test_an_unknown_target_is_told_with_the_nearest(
     """A mistyped target leads to exit code 2 and a suggestion."""
     code = _main(monkeypatch, "scenario", SCENARIO, "--target", "embeded")  # codespell:ignore
     expected = (
-        "There is no target 'embeded'. Did you mean 'embedded'?\n"
+        "Unknown target 'embeded'. Did you mean 'embedded'?\n"
         "  Known targets: auto, embedded, compose, databricks.\n"
     )
     assert (ExitCode.WRONG_INPUT, expected, False) == (code, capsys.readouterr().err, home.exists())

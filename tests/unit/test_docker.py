@@ -198,7 +198,7 @@ def test_auto_is_compose_where_it_is_ready(path: Path, tmp_path: Path) -> None:
     _engine(path, INFO, COMPOSE, IMAGES)
     told: list[str] = []
     target = open_target(_settings(tmp_path, "auto"), told.append)
-    expected = "Target: compose, as its images are there. For the other: --target embedded."
+    expected = "Target: compose, which is ready. For another one: --target embedded."
     assert (True, [expected]) == (isinstance(target, Compose), told)
 
 

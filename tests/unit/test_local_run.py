@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from harness.files import held
-from harness.parity.compare import LOCAL_AGAINST_CLOUD, Tolerances
+from harness.parity.compare import LOCAL_AGAINST_REMOTE, Parity, Tolerances
 from harness.parity.counterpart import compare_with_local, find_local_run
 from harness.plan import CustomCode, Plan
 from harness.results import Result, Verdict
 from harness.runs import PLAN, RESULT
+from harness.targets.registry import TARGETS, is_local
 from tests.unit import report_samples as samples
 
 OLD = "20260301-101500-three_versions-0001"
@@ -17,6 +18,7 @@ NEW = "20260301-101600-three_versions-0002"
 REMEDY = "'make validate NAME=three_versions' runs both."
 ENVIRONMENT, SOURCE = samples.plan().environment, samples.plan().sources[samples.SOURCE]
 _OTHER_CODE = {"boosted.py": "TREES = 3\n"}
+GAPS = TARGETS["databricks"].gaps
 LAKE = "abfss://lake@dls.dfs.core.windows.net"
 
 
@@ -42,9 +44,14 @@ def _source(**changes: Any) -> Mapping[str, Any]:
     return {"sources": {samples.SOURCE: SOURCE.model_copy(update=changes)}}
 
 
+def _compared(runs: Path, result: Result, *tolerances: Tolerances) -> Parity:
+    """The remote run, compared with the newest local one."""
+    return compare_with_local(runs, CLOUD, result, *tolerances, gaps=GAPS, is_local=is_local)
+
+
 def _found(runs: Path, plan: Plan = CLOUD) -> str | None:
     """Return the id of the run to compare with."""
-    result = find_local_run(runs, plan).result
+    result = find_local_run(runs, plan, is_local).result
     return None if result is None else result.run_id
 
 
@@ -52,7 +59,7 @@ def test_the_newest_is_taken(tmp_path: Path) -> None:
     """Of two comparable runs, the newest is taken."""
     _local(tmp_path, NEW)
     _local(tmp_path, OLD)
-    assert (NEW, "") == (_found(tmp_path), find_local_run(tmp_path, CLOUD).reason)
+    assert (NEW, "") == (_found(tmp_path), find_local_run(tmp_path, CLOUD, is_local).reason)
 
 
 @pytest.mark.parametrize("target", ["embedded", "compose"])
@@ -66,7 +73,7 @@ def test_a_run_in_the_cloud_is_not_local(tmp_path: Path) -> None:
     """A newer run in the cloud with the same inputs is ignored, and not mentioned."""
     _local(tmp_path, OLD, target="databricks")
     expected = f"There is no local run of three_versions in {tmp_path}. {REMEDY}"
-    assert (None, expected) == (_found(tmp_path), find_local_run(tmp_path, CLOUD).reason)
+    assert (None, expected) == (_found(tmp_path), find_local_run(tmp_path, CLOUD, is_local).reason)
 
 
 def test_a_verdict_does_not_matter(tmp_path: Path) -> None:
@@ -125,7 +132,7 @@ def test_a_run_with_other_inputs_is_not_compared_with(
     """The reason names the run, what differs and what to do."""
     _local(tmp_path, OLD, **changes)
     expected = f"The newest local run of three_versions, {OLD}, {reason}. {REMEDY}"
-    assert (None, expected) == (_found(tmp_path), find_local_run(tmp_path, CLOUD).reason)
+    assert (None, expected) == (_found(tmp_path), find_local_run(tmp_path, CLOUD, is_local).reason)
 
 
 @pytest.mark.parametrize(("changes", "_reason"), DIFFERENT)
@@ -142,14 +149,14 @@ def test_every_difference_is_reported(tmp_path: Path) -> None:
     """Another wheel and another source are reported in one sentence."""
     _local(tmp_path, OLD, harness_version="0.1.0+aaa", **_source(format="json"))
     expected = f"another wheel: 0.1.0+aaa, not 0.1.0; it read {samples.SOURCE} differently: json, not csv."
-    assert expected in find_local_run(tmp_path, CLOUD).reason
+    assert expected in find_local_run(tmp_path, CLOUD, is_local).reason
 
 
 def test_the_newest_near_miss_is_named(tmp_path: Path) -> None:
     """Of two runs that aren't comparable, the reason is about the newest."""
     _local(tmp_path, OLD, harness_version="0.1.0+aaa")
     _local(tmp_path, NEW, scenario_sha256="b" * 64)
-    reason = find_local_run(tmp_path, CLOUD).reason
+    reason = find_local_run(tmp_path, CLOUD, is_local).reason
     assert (True, False) == (NEW in reason, OLD in reason)
 
 
@@ -175,7 +182,7 @@ def test_every_source_is_compared(tmp_path: Path) -> None:
     _local(tmp_path, OLD, sources={samples.SOURCE: SOURCE, "more.csv": more})
     assert OLD == _found(tmp_path, _plan("databricks", sources={samples.SOURCE: SOURCE, "more.csv": more}))
     changed = {samples.SOURCE: SOURCE, "more.csv": more.model_copy(update={"sha256": "c" * 64})}
-    reason = find_local_run(tmp_path, _plan("databricks", sources=changed)).reason
+    reason = find_local_run(tmp_path, _plan("databricks", sources=changed), is_local).reason
     assert f"{OLD}, used other rows from more.csv: 41d041d041d0, not cccccccccccc. {REMEDY}" in reason
 
 
@@ -186,7 +193,7 @@ def test_an_existing_table_is_the_same_on_both_targets(tmp_path: Path) -> None:
     _local(tmp_path, OLD, **there, parameters=said)
     assert OLD == _found(tmp_path, _plan("databricks", **there, parameters=said))
     other = _plan("databricks", **there, parameters={**said, "table.versions": "v13"})
-    reason = find_local_run(tmp_path, other).reason
+    reason = find_local_run(tmp_path, other, is_local).reason
     assert "used other parameters: table.versions=v12, not table.versions=v13." in reason
 
 
@@ -194,7 +201,7 @@ def test_a_run_that_ended_early_is_not_compared_with(tmp_path: Path) -> None:
     """A run that ended early is incomplete, and the reason says so."""
     _local(tmp_path, OLD, samples.result((), failure=samples.failure()))
     expected = f"The newest local run of three_versions, {OLD}, ended early (JobError). {REMEDY}"
-    assert expected == find_local_run(tmp_path, CLOUD).reason
+    assert expected == find_local_run(tmp_path, CLOUD, is_local).reason
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", '{"run_id": '], ids=["none", "empty", "another", "half"])
@@ -204,7 +211,7 @@ def test_a_run_without_a_result_is_not_compared_with(tmp_path: Path, text: str |
     file = tmp_path / OLD / RESULT
     file.unlink() if text is None else file.write_text(text, encoding="utf-8")
     expected = f"The newest local run of three_versions, {OLD}, has no readable result. {REMEDY}"
-    assert expected == find_local_run(tmp_path, CLOUD).reason
+    assert expected == find_local_run(tmp_path, CLOUD, is_local).reason
 
 
 def test_a_running_run_is_not_compared_with(tmp_path: Path) -> None:
@@ -212,7 +219,7 @@ def test_a_running_run_is_not_compared_with(tmp_path: Path) -> None:
     _local(tmp_path, OLD)
     (tmp_path / OLD / RESULT).unlink()
     with held(tmp_path / OLD / PLAN):
-        assert f"{OLD}, is still running." in find_local_run(tmp_path, CLOUD).reason
+        assert f"{OLD}, is still running." in find_local_run(tmp_path, CLOUD, is_local).reason
 
 
 @pytest.mark.parametrize(
@@ -230,25 +237,28 @@ def test_a_plan_of_another_version_is_ignored(tmp_path: Path, text: str | None) 
 def test_another_scenario_is_not_mentioned(tmp_path: Path) -> None:
     """Runs of other scenarios are ignored."""
     _local(tmp_path, NEW, scenario=samples.scenario(name="spam"), scenario_sha256="b" * 64)
-    assert f"There is no local run of three_versions in {tmp_path}." in find_local_run(tmp_path, CLOUD).reason
+    assert (
+        f"There is no local run of three_versions in {tmp_path}."
+        in find_local_run(tmp_path, CLOUD, is_local).reason
+    )
 
 
 def test_a_missing_folder_of_runs_is_not_an_error(tmp_path: Path) -> None:
     """If nothing has run on this machine yet, the reason says so."""
-    assert "There is no local run" in find_local_run(tmp_path / "runs", CLOUD).reason
+    assert "There is no local run" in find_local_run(tmp_path / "runs", CLOUD, is_local).reason
 
 
 def test_a_scenario_elsewhere_is_named_by_its_file(tmp_path: Path) -> None:
     """The command in the remedy can be copied, also if the scenario's name alone would not be found."""
     plan = CLOUD.model_copy(update={"scenario_file": "mine/loans.yaml"})
-    assert "'make validate NAME=mine/loans.yaml'" in find_local_run(tmp_path, plan).reason
+    assert "'make validate NAME=mine/loans.yaml'" in find_local_run(tmp_path, plan, is_local).reason
 
 
 def test_the_run_in_the_cloud_is_the_second(tmp_path: Path) -> None:
     """It is compared with the local run, by the tolerances between the two."""
     _local(tmp_path, OLD)
-    parity = compare_with_local(tmp_path, CLOUD, samples.cloud())
-    assert (OLD, CLOUD.run_id, Verdict.PASS, LOCAL_AGAINST_CLOUD) == (
+    parity = _compared(tmp_path, samples.cloud())
+    assert (OLD, CLOUD.run_id, Verdict.PASS, LOCAL_AGAINST_REMOTE) == (
         parity.run_a,
         parity.run_b,
         parity.verdict,
@@ -260,13 +270,13 @@ def test_tolerances_can_be_given(tmp_path: Path) -> None:
     """Tolerances that are given are used."""
     _local(tmp_path, OLD)
     asked = Tolerances.uniform(0.5)
-    assert asked == compare_with_local(tmp_path, CLOUD, samples.cloud(), asked).tolerances
+    assert asked == _compared(tmp_path, samples.cloud(), asked).tolerances
 
 
 def test_without_a_local_run_nothing_is_proven(tmp_path: Path) -> None:
     """The comparison has the reason why there is no local run."""
-    parity = compare_with_local(tmp_path, CLOUD, samples.cloud())
-    expected = (Verdict.NOT_PROVEN, find_local_run(tmp_path, CLOUD).reason)
+    parity = _compared(tmp_path, samples.cloud())
+    expected = (Verdict.NOT_PROVEN, find_local_run(tmp_path, CLOUD, is_local).reason)
     assert expected == (parity.verdict, parity.reason)
 
 
@@ -275,6 +285,6 @@ def test_a_data_bug_on_one_side_is_found(tmp_path: Path) -> None:
     whole = samples.result().versions
     changed = whole[1].model_copy(update={"fingerprint": "0" * 32})
     _local(tmp_path, OLD)
-    parity = compare_with_local(tmp_path, CLOUD, samples.cloud((whole[0], changed, whole[2])))
+    parity = _compared(tmp_path, samples.cloud((whole[0], changed, whole[2])))
     wrong = [(each.version, each.name) for each in parity.differences if each.verdict is not Verdict.PASS]
     assert (Verdict.FAIL, [("february", "fingerprint")]) == (parity.verdict, wrong)

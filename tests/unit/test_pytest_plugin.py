@@ -141,7 +141,7 @@ def test_a_target_that_does_not_exist_is_refused(folder: pytest.Pytester) -> Non
     """Before anything is collected."""
     result = folder.runpytest_inprocess(*PLUGIN, "--scenario-target=cloud")
     assert pytest.ExitCode.USAGE_ERROR == result.ret
-    result.stderr.fnmatch_lines(["*unknown target 'cloud'. Known targets: *embedded*"])
+    result.stderr.fnmatch_lines(["*unknown target 'cloud'. *embedded*"])
 
 
 def test_other_projects_do_not_notice() -> None:

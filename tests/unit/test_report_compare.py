@@ -8,10 +8,12 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.errors import ExitCode, NotThereError
-from harness.parity.compare import GAPS, Parity, compare, report_not_compared
+from harness.parity.compare import Parity, report_not_compared
 from harness.report.terminal.parity_summary import show_parity
 from harness.results import Result, Verdict
 from harness.runs import RESULT, RunFolder
+from harness.targets.registry import TARGETS
+from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
 
 A, B = "20260301-101500-three_versions-7f3a", "20260302-101500-three_versions-0b1c"
@@ -23,7 +25,7 @@ def _run(**changes: Any) -> Result:
 
 def _shown(a: Result, b: Result, width: int = 120) -> str:
     file = io.StringIO()
-    show_parity(Console(file=file, width=width), compare(a, b))
+    show_parity(Console(file=file, width=width), compare_runs(a, b))
     return file.getvalue()
 
 
@@ -53,7 +55,7 @@ def _compare(*arguments: str) -> tuple[int, str]:
 def test_runs_that_agree_need_no_table() -> None:
     """The summary of two equal runs has their IDs, the number of identical values and the verdict."""
     a = samples.result(samples.result().versions[:1], run_id=A)
-    values = len(compare(a, a).differences)
+    values = len(compare_runs(a, a).differences)
     expected = f"a  {A}\nb  {B}\n\n{values} values identical, 0 different.\n✓ The two runs agree.\n"
     assert expected == _shown(a, a.model_copy(update={"run_id": B}))
 
@@ -129,7 +131,7 @@ def test_libraries_that_differ_are_listed() -> None:
 def test_gaps_are_told_of_the_cloud_alone(b: Result, told: bool) -> None:
     """The gaps of a local run are listed only if the other run is on Databricks."""
     shown = _shown(samples.result(), b)
-    assert {told} == {gap in shown for gap in GAPS}
+    assert {told} == {gap in shown for gap in TARGETS["databricks"].gaps}
 
 
 def test_a_run_without_another_says_why() -> None:
@@ -159,7 +161,7 @@ def test_markup_in_a_name_is_shown() -> None:
 def test_an_ascii_log_is_no_error() -> None:
     """On an output limited to ASCII, the check mark is replaced."""
     file = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
-    show_parity(Console(file=file, width=120), compare(_run(fingerprint="5" * 32), _run(rows=1)))
+    show_parity(Console(file=file, width=120), compare_runs(_run(fingerprint="5" * 32), _run(rows=1)))
     file.seek(0)
     shown = file.read()
     assert (True, True) == ("x fail" in shown, shown.endswith("x The two runs disagree.\n"))
@@ -211,7 +213,7 @@ def test_json_has_every_value(runs: Path) -> None:
     other = samples.result((samples.version("january", 0, rows=1),), run_id=B)
     _write(runs, B, other)
     code, told = _compare(A, B, "--json")
-    expected = compare(samples.result(run_id=A), other)
+    expected = compare_runs(samples.result(run_id=A), other)
     assert (ExitCode.BOUND_FAILED, expected) == (code, Parity.model_validate_json(told))
 
 

@@ -1,8 +1,9 @@
 import pytest
 
-from harness.parity.compare import Difference, compare, report_not_compared
+from harness.parity.compare import Difference, report_not_compared
 from harness.report.parity_table import difference_row, difference_rows, sides
 from harness.results import Verdict
+from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
 
 FIRST = ", ".join(f"column_{at} double" for at in range(9))
@@ -41,7 +42,7 @@ def test_the_widest_difference_comes_first() -> None:
         samples.result((samples.version("march", 2, metrics=a | {"further": 5.0}),)),
         samples.cloud((samples.version("march", 2, metrics=b),)),
     )
-    found = [row.name for row in difference_rows(compare(*runs))]
+    found = [row.name for row in difference_rows(compare_runs(*runs))]
     assert ["further", "off", "gone", "more", "far", "near"] == found
 
 
@@ -53,7 +54,7 @@ def test_the_widest_difference_comes_first() -> None:
 def test_runs_are_told_apart(targets: tuple[str, str], expected: tuple[str, str]) -> None:
     """Two runs are named by their targets, or by letters if these are the same."""
     one, other = (samples.result(target=target) for target in targets)
-    a, b = sides(compare(one, other))
+    a, b = sides(compare_runs(one, other))
     assert expected == (a.name, b.name)
 
 
@@ -70,7 +71,7 @@ def test_how_far_off_is_relative_to_what_was_allowed() -> None:
         {"explanations": {"wide": samples.explanation(1 - 1e-5)}, "metrics": {"narrow": 1 - 5e-7}},
     )
     a, b = (samples.version("march", 2, **changes) for changes in versions)
-    parity = compare(samples.result((a,)), samples.cloud((b,)))
+    parity = compare_runs(samples.result((a,)), samples.cloud((b,)))
     assert ["narrow", "wide"] == [row.name for row in difference_rows(parity)]
 
 
@@ -80,4 +81,4 @@ def test_other_data_stand_above_other_numbers() -> None:
     b = samples.cloud(
         (samples.version("january", 0, metrics={"m": 2.0}), samples.version("march", 2, fingerprint="0" * 32))
     )
-    assert ["fingerprint", "m"] == [row.name for row in difference_rows(compare(a, b))]
+    assert ["fingerprint", "m"] == [row.name for row in difference_rows(compare_runs(a, b))]

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import NotThereError
-from harness.parity.compare import Parity, compare
+from harness.parity.compare import Parity
 from harness.report import write_reports
+from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
 
 
@@ -16,7 +17,7 @@ def test_three_reports_are_written(tmp_path: Path) -> None:
 
 def test_what_was_compared_is_written_beside_the_reports(tmp_path: Path) -> None:
     """The file parity.json has every compared value; a run without a comparison has no such file."""
-    parity = compare(samples.result(), samples.cloud())
+    parity = compare_runs(samples.result(), samples.cloud())
     write_reports(samples.plan(), samples.cloud(), tmp_path, parity)
     assert parity == Parity.model_validate_json((tmp_path / "parity.json").read_text(encoding="utf-8"))
 

@@ -4,9 +4,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from harness.parity.compare import GAPS, Parity, compare, report_not_compared
+from harness.parity.compare import Parity, report_not_compared
 from harness.report.html import render_html
 from harness.results import Result, Verdict
+from harness.targets.registry import TARGETS
+from harness.targets.run_parity import compare_runs
 from harness.views.bound_table import bound_rows
 from harness.views.formatting import typeset
 from tests.unit import report_samples as samples
@@ -220,7 +222,7 @@ def _apart() -> Parity:
     metrics = {"one": 1.0, "two": 1.0, "three": 3.0}
     a = samples.result((samples.version("march", 2, metrics=metrics),))
     off = {"two": 2.0, "three": 3.0 + 1e-8}
-    return compare(a, samples.cloud((samples.version("march", 2, metrics=off),)))
+    return compare_runs(a, samples.cloud((samples.version("march", 2, metrics=off),)))
 
 
 def test_a_run_that_disagrees_is_the_first_heading() -> None:
@@ -252,25 +254,25 @@ def test_the_panel_has_the_tolerances() -> None:
     """The panel shows the tolerances even if nothing differs."""
     tolerances = "metrics 1e-06, coefficients 0.0001, explanations 0.0001"
     assert f"Relative tolerances: {tolerances}; data must be identical." in _panel(
-        compare(samples.result(), samples.cloud())
+        compare_runs(samples.result(), samples.cloud())
     )
 
 
 def test_the_panel_has_libraries_and_gaps() -> None:
     """Every library of both runs, those that differ marked by a word, and what a local run can't prove."""
-    panel = _panel(compare(samples.result(), samples.cloud()))
+    panel = _panel(compare_runs(samples.result(), samples.cloud()))
     parts = (
         "python 3.12.8 3.12.3 different",
         "mlflow 3.17.2 3.17.2 same",
         "photon absent 1 different",
-        *GAPS,
+        *TARGETS["databricks"].gaps,
     )
     assert [] == [part for part in parts if part not in panel]
 
 
 def test_two_local_runs_have_no_gaps() -> None:
     """What only the cloud can tell is not asked of two local runs."""
-    told = _panel(compare(samples.result(run_id="one"), samples.result(run_id="two")))
+    told = _panel(compare_runs(samples.result(run_id="one"), samples.result(run_id="two")))
     assert ("a one on embedded b two on embedded" in told, "Not proven by a local run" in told) == (
         True,
         False,
@@ -293,7 +295,7 @@ def test_what_the_other_run_says_is_escaped() -> None:
     a = samples.result(
         (samples.version(_NASTY, 2, metrics={_NASTY: 1}),), run_id=_NASTY, libraries={_NASTY: _NASTY}
     )
-    for parity in (compare(a, samples.cloud()), report_not_compared(samples.cloud(), _NASTY)):
+    for parity in (compare_runs(a, samples.cloud()), report_not_compared(samples.cloud(), _NASTY)):
         page = _outline(samples.cloud(), parity)
         scripts = [tag for tag, _ in page.tags if tag == "script"]
         assert (True, [], []) == (_NASTY in page.text, scripts, page.open)

@@ -2,9 +2,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from harness.parity.compare import Parity, compare, report_not_compared
+from harness.parity.compare import Parity, report_not_compared
 from harness.report.junit import render_junit
 from harness.results import Result, Verdict
+from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
 
 
@@ -82,7 +83,7 @@ def test_any_message_is_well_formed() -> None:
 
 def test_a_run_that_agrees_has_a_case_per_kind_of_value() -> None:
     """Each version has four, named alike on every run, and none of them fails."""
-    suite = _parity(compare(samples.result(), samples.cloud()))
+    suite = _parity(compare_runs(samples.result(), samples.cloud()))
     expected = [f"january: {kind} agree" for kind in ("data", "metrics", "coefficients", "explanations")]
     assert ("three_versions.parity", expected, "12", "0") == (
         suite.get("name"),
@@ -97,7 +98,7 @@ def test_a_run_that_disagrees_has_a_failed_case() -> None:
     metrics = {"cv_roc_auc": 0.5, "test_f1": 0.5}
     a = samples.result((samples.version("march", 2, rows=1, metrics=metrics),))
     b = samples.cloud((samples.version("march", 2, rows=2, metrics=metrics | {"test_f1": 0.6}),))
-    found = {case.get("name"): case.find("failure") for case in _parity(compare(a, b))}
+    found = {case.get("name"): case.find("failure") for case in _parity(compare_runs(a, b))}
     texts = {name: failure.text for name, failure in found.items() if failure is not None}
     assert {
         "march: data agree": ("march: data rows is 1 (embedded) and 2 (databricks); they must be identical"),
@@ -112,7 +113,7 @@ def test_the_worst_value_decides_a_case() -> None:
     """Where one metric differs and another is missing, the case fails, and tells the failed one first."""
     a = samples.result((samples.version("march", 2, metrics={"gone": 1.0, "off": 1.0}),))
     b = samples.cloud((samples.version("march", 2, metrics={"off": 2.0}),))
-    failure = _parity(compare(a, b)).find(".//failure")
+    failure = _parity(compare_runs(a, b)).find(".//failure")
     assert failure is not None
     assert ("fail", True, 2) == (
         failure.get("type"),
@@ -123,7 +124,7 @@ def test_the_worst_value_decides_a_case() -> None:
 
 def test_what_only_one_run_has_is_not_proven() -> None:
     """A value that only one of the runs has is a failed case that says so."""
-    suite = _parity(compare(samples.result(), samples.cloud(samples.cloud().versions[:2])))
+    suite = _parity(compare_runs(samples.result(), samples.cloud(samples.cloud().versions[:2])))
     failure = suite.find(".//failure")
     assert failure is not None
     assert (

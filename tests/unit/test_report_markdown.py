@@ -1,8 +1,10 @@
 import pytest
 
-from harness.parity.compare import GAPS, Parity, compare, report_not_compared
+from harness.parity.compare import Parity, report_not_compared
 from harness.report.markdown import code, prose, render_markdown
 from harness.results import Result, Verdict
+from harness.targets.registry import TARGETS
+from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
 
 
@@ -102,7 +104,7 @@ def _parity(parity: Parity) -> list[str]:
 def test_a_run_that_disagrees_fails_the_comment() -> None:
     """The headline has the worse one of the verdicts of bounds and parity."""
     a = samples.result((samples.version("march", 2, rows=1),))
-    lines = _lines(samples.cloud(), compare(a, samples.cloud()))
+    lines = _lines(samples.cloud(), compare_runs(a, samples.cloud()))
     assert "## ❌ FAIL: three\\_versions on databricks" == lines[0]
 
 
@@ -110,7 +112,7 @@ def test_the_comment_has_the_values_that_differ() -> None:
     """The comment lists the values that differ between the runs, worst first."""
     a = samples.result((samples.version("march", 2, rows=1, metrics={"one": 1.0, "two": 1.0}),))
     b = samples.cloud((samples.version("march", 2, rows=2, metrics={"two": 1.0 + 1e-8}),))
-    parity = compare(a, b)
+    parity = compare_runs(a, b)
     same = len(parity.differences) - 3
     runs = "`20260301-101500-7f3a` on embedded and `20260302-080000-three_versions-0b1c` on databricks"
     assert [
@@ -125,8 +127,8 @@ def test_the_comment_has_the_values_that_differ() -> None:
 
 def test_the_comment_has_libraries_and_gaps() -> None:
     """The comment lists different libraries, and the gaps of a local run in a collapsed section."""
-    told = _parity(compare(samples.result(), samples.cloud()))
-    assert (True, False, len(GAPS)) == (
+    told = _parity(compare_runs(samples.result(), samples.cloud()))
+    assert (True, False, len(TARGETS["databricks"].gaps)) == (
         "| `python` | `3.12.8` | `3.12.3` |" in told,
         any("mlflow" in line for line in told),
         sum(line.startswith("- ") for line in told),
@@ -138,7 +140,7 @@ def test_many_differences_are_cut() -> None:
     names = [f"m{at:02}" for at in range(23)]
     a = samples.result((samples.version("march", 2, metrics=dict.fromkeys(names, 1.0)),))
     metrics = {name: 1.0 - at / 1000 for at, name in enumerate(names, start=1)}
-    told = _parity(compare(a, samples.cloud((samples.version("march", 2, metrics=metrics),))))
+    told = _parity(compare_runs(a, samples.cloud((samples.version("march", 2, metrics=metrics),))))
     shown = [line for line in told if line.startswith("| ✗")]
     assert (20, True, True) == (len(shown), "`m22`" in shown[0], "3 smaller differences omitted." in told)
 

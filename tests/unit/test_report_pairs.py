@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.errors import ExitCode
-from harness.parity.compare import compare
 from harness.report.comparison_page import (
     Pair,
     Run,
@@ -24,6 +23,7 @@ from harness.report.comparison_page import (
 )
 from harness.results import Result, Verdict
 from harness.runs import PLAN, RESULT
+from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
 
 A, B = "20260301-101500-three_versions-7f3a", "20260302-101500-three_versions-0b1c"
@@ -35,7 +35,7 @@ def _one(**changes: Any) -> Result:
 
 
 def _page(a: Run, b: Run) -> str:
-    return render_comparison(a, b, compare(a.result, b.result))
+    return render_comparison(a, b, compare_runs(a.result, b.result))
 
 
 def test_facts_that_differ_stand_first() -> None:

@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from harness.parity.compare import Parity, compare, report_not_compared
+from harness.parity.compare import Parity, report_not_compared
 from harness.results import BoundResult, Verdict
+from harness.targets.run_parity import compare_runs
 from harness.views.bound_table import bound_rows, headline, worst_first
 from tests.unit import report_samples as samples
 
@@ -102,10 +103,10 @@ _OTHER = samples.result((samples.version("march", 2, rows=1),), run_id="one")
 @pytest.mark.parametrize(
     ("parity", "word", "sentence"),
     [
-        (compare(_WHOLE, samples.cloud()), "PASS", "It agrees with run one on embedded."),
-        (compare(_OTHER, samples.cloud()), "FAIL", "It disagrees with run one on embedded."),
+        (compare_runs(_WHOLE, samples.cloud()), "PASS", "It agrees with run one on embedded."),
+        (compare_runs(_OTHER, samples.cloud()), "FAIL", "It disagrees with run one on embedded."),
         (
-            compare(_WHOLE, samples.cloud(_WHOLE.versions[:2])),
+            compare_runs(_WHOLE, samples.cloud(_WHOLE.versions[:2])),
             "NOT PROVEN",
             "Not everything could be compared with run one on embedded.",
         ),
@@ -122,10 +123,10 @@ def test_headline_counts_the_other_run(parity: Parity, word: str, sentence: str)
 @pytest.mark.parametrize(
     ("verdict", "parity", "word"),
     [
-        (Verdict.FAIL, compare(_WHOLE, samples.cloud()), "FAIL"),
+        (Verdict.FAIL, compare_runs(_WHOLE, samples.cloud()), "FAIL"),
         (Verdict.FAIL, report_not_compared(samples.cloud(), "None."), "FAIL"),
-        (Verdict.NOT_PROVEN, compare(_OTHER, samples.cloud()), "FAIL"),
-        (Verdict.NOT_PROVEN, compare(_WHOLE, samples.cloud()), "NOT PROVEN"),
+        (Verdict.NOT_PROVEN, compare_runs(_OTHER, samples.cloud()), "FAIL"),
+        (Verdict.NOT_PROVEN, compare_runs(_WHOLE, samples.cloud()), "NOT PROVEN"),
     ],
 )
 def test_the_worse_verdict_is_the_headline(verdict: Verdict, parity: Parity, word: str) -> None:
@@ -137,7 +138,7 @@ def test_the_worse_verdict_is_the_headline(verdict: Verdict, parity: Parity, wor
 def test_a_broken_run_stays_broken() -> None:
     """What it was compared with is no news beside why it stopped."""
     broken = samples.cloud((), failure=samples.failure())
-    assert headline(broken) == headline(broken, compare(_WHOLE, broken))
+    assert headline(broken) == headline(broken, compare_runs(_WHOLE, broken))
 
 
 @pytest.mark.parametrize(

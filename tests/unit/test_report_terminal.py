@@ -7,10 +7,11 @@ import pytest
 from rich.console import Console
 
 from harness.events import Event
-from harness.parity.compare import Parity, compare, report_not_compared
+from harness.parity.compare import Parity, report_not_compared
 from harness.report.terminal.parity_summary import show_parity
 from harness.report.terminal.verdict_summary import progress, show_verdict
 from harness.results import Result, Verdict
+from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
 
 FOLDER = Path("/runs/20260301-101500-7f3a")
@@ -64,10 +65,10 @@ def test_a_verdict_is_a_word(verdict: Verdict) -> None:
 @pytest.mark.parametrize(
     ("parity", "words"),
     [
-        (compare(samples.result(), samples.cloud()), "✓ PASS: three_versions on databricks."),
-        (compare(samples.result(()), samples.cloud()), "? NOT PROVEN: three_versions on databricks."),
+        (compare_runs(samples.result(), samples.cloud()), "✓ PASS: three_versions on databricks."),
+        (compare_runs(samples.result(()), samples.cloud()), "? NOT PROVEN: three_versions on databricks."),
         (
-            compare(samples.result((samples.version("march", 2, rows=1),)), samples.cloud()),
+            compare_runs(samples.result((samples.version("march", 2, rows=1),)), samples.cloud()),
             "✗ FAIL: three_versions on databricks.",
         ),
     ],

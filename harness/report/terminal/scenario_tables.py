@@ -11,6 +11,7 @@ from rich.text import Text
 from harness.authoring.plan_preview import DEPENDS, Planned, PlannedVersion
 from harness.authoring.scenario_list import ListedScenario
 from harness.report.terminal.console import terminal_text, write_line
+from harness.targets.registry import TARGETS
 from harness.views import formatting
 
 _LIST_TITLES = ("scenario", "table", "versions", "newest run", "description")
@@ -57,7 +58,7 @@ def _sentences(planned: Planned) -> tuple[str, ...]:
         f"Trained: {planned.model} at {formatting.count(planned.trainings, 'version')}{_fits(planned)}.",
         f"Explained: at each {rows} x {samples} = {predictions} predictions.",
         f"Published: {planned.published}.",
-        f"On Databricks: {_cost(planned)}",
+        _cost(planned),
     )
 
 
@@ -75,10 +76,11 @@ def _fits(planned: Planned) -> str:
 def _cost(planned: Planned) -> str:
     cost = planned.cost
     if cost is None:
-        return "unknown, as no finished run of this scenario on Databricks is stored here."
+        titles = " or ".join(each.title for each in TARGETS.values() if each.count_nodes is not None)
+        return f"On {titles}: unknown, because no run of it there is stored here."
     nodes = formatting.count(cost.nodes, "node")
     return (
-        f"{cost.cluster_minutes:.1f} cluster minutes, as in run {cost.run_id} "
+        f"On {cost.target}: {cost.cluster_minutes:.1f} cluster minutes, as in run {cost.run_id} "
         f"({cost.minutes:.1f} min x {nodes}, without the cluster's start)."
     )
 

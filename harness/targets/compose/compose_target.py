@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from harness.plan import Account, Environment, Plan, Secret, SourceData
 from harness.results import Result
 from harness.runs import PLAN
 from harness.runtime import truststore
-from harness.settings import STORES, Settings
+from harness.setting_types import STORES, Settings
 from harness.storage.accounts import local_accounts
 from harness.storage.blobs import Blobs, account_of
 from harness.storage.credentials import read_secret
@@ -28,6 +29,7 @@ from harness.targets.checks import (
     room,
     writable,
 )
+from harness.targets.compose.compose_definition import COMPOSE
 from harness.targets.compose.docker import docker, require_engine
 from harness.targets.compose.stack import LAKE_ACCOUNT, MODELS_ACCOUNT, Stack
 from harness.targets.job_process import follow, result_of
@@ -39,6 +41,9 @@ MLFLOW = "http://mlflow:5000"
 _AZURITE = "azurite:10000"
 _CERTIFICATES = "/etc/harness"
 _ARTIFACTS = StorageUri("mlflow", LAKE_ACCOUNT)
+_PAGES = (("mlflow", "MLflow", "mlflow_port"), ("spark-master", "Spark master", "spark_port"))
+"""Service, name and port setting of each web page."""
+_PAGE_TIMEOUT_S = 10
 _MEGABYTES = {"m": 1, "g": 1024}
 
 # Azurite has no endpoint of the lake's own kind: Hadoop's client speaks to it as to plain blobs.
@@ -56,7 +61,10 @@ _SPARK = {
 class Compose:
     """Runs the job in a container of the stack."""
 
-    def __init__(self, settings: Settings, *, keep: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, report: Callable[[str], None] = print, *, keep: bool = False
+    ) -> None:
+        del report  # Every target is opened alike; this one reports by its checks and errors alone.
         self._settings = settings
         self._keep = keep
         self._started = False
@@ -74,7 +82,7 @@ class Compose:
                 remedy="Name a server's URL, or leave tracking_uri unset for the stack's own.",
             )
         return Environment(
-            target="compose",
+            target=COMPOSE.name,
             lake=self._lake,
             model_store=models,
             tracking_uri=tracking_uri,
@@ -83,7 +91,7 @@ class Compose:
             accounts=self._accounts(inside=True),
         )
 
-    def place(self, source: SourceData) -> SourceData:
+    def locate_source(self, source: SourceData) -> SourceData:
         """Local files are copied to the lake, under a name that is their content's."""
         path = on_this_machine(source.uri)
         if path is None:
@@ -97,7 +105,7 @@ class Compose:
         uri = f"{self._lake}/sources/{source.sha256}/{path.name}"
         return source.model_copy(update={"uri": uri, "copied_from": str(path)})
 
-    def existing_table(self, uri: str) -> str:
+    def locate_table(self, uri: str) -> str:
         """A table of a lake, where it is."""
         require_elsewhere(uri, "Compose", "an abfss:// URI")
         self._require_in_reach(uri)
@@ -114,6 +122,37 @@ class Compose:
         if engine.state == "ok":
             yield look("images", self._see_images)
             yield look("ports", self._see_ports)
+
+    def require_ready(self) -> None:
+        """Check that an engine answers and has this version's images."""
+        self.stack.ready()
+
+    def is_up(self) -> bool:
+        """Return whether the stack's MLflow server runs."""
+        return self.stack.is_up()
+
+    def tracking_uri(self) -> str:
+        """Return the address of the stack's MLflow server on this machine."""
+        return self._page("mlflow_port")
+
+    def pages(self) -> Iterator[tuple[str, str]]:
+        """Yield name and address of each page of the stack, as soon as it has answered.
+
+        Raises:
+            NotThereError: A page does not answer.
+        """
+        for service, name, setting in _PAGES:
+            url = self._page(setting)
+            try:
+                with urllib.request.urlopen(url, timeout=_PAGE_TIMEOUT_S):  # noqa: S310 - http alone
+                    yield name, url
+            except OSError as error:
+                if not self.stack.is_up():
+                    raise NotThereError("The stack is not running.", remedy="'make up' starts it.") from error
+                raise NotThereError(
+                    f"The service {service} does not answer at {url}: {error}.",
+                    remedy=f"Its log may say why: harness logs {service}.",
+                ) from error
 
     def prepare(self, plan: Plan) -> None:
         """Bring the stack up, and copy the sources to the lake where they are not there yet."""
@@ -158,6 +197,9 @@ class Compose:
                 remedy="'make up' brings it up; 'make clean' removes it with all its data.",
             )
         self._blobs(self._lake).remove_all(f"runs/{run_id}")
+
+    def _page(self, port_setting: str) -> str:
+        return f"http://127.0.0.1:{self._settings[port_setting]}"
 
     def _blobs(self, uri: str) -> Blobs:
         """A place of a storage account, as it is reached from this machine."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import NotThereError
-from harness.settings import Settings
+from harness.setting_types import Settings
 
 PROJECT = Path(__file__).parents[3]
 """The folder with compose.yaml and docker/."""

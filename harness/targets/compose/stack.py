@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.errors import NotThereError
-from harness.settings import Settings
+from harness.setting_types import Settings
 from harness.targets.compose.docker import docker, has_images, require_engine
 from harness.targets.compose.images import COMPOSE_FILE, PROJECT, Image, images
 from harness.targets.compose.secrets import StackFiles

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
 from harness.plan import Account, Secret
-from harness.settings import DATABRICKS, Settings
+from harness.setting_types import Settings
 from harness.storage.accounts import read_accounts, variable_of
 from harness.storage.credentials import hadoop_settings
+from harness.targets.databricks.databricks_definition import DATABRICKS_SETTINGS
 
 if TYPE_CHECKING:
     from databricks.sdk.service.compute import ClusterSpec, Library
@@ -27,16 +28,18 @@ def cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec:
     """
     from databricks.sdk.service.compute import AutoScale, ClusterSpec, DataSecurityMode
 
-    chosen = {name: settings[DATABRICKS + name] for name in ("node_type", "policy_id", "instance_pool_id")}
-    low, _, high = settings[DATABRICKS + "workers"].partition("-")
+    chosen = {
+        name: settings[DATABRICKS_SETTINGS + name] for name in ("node_type", "policy_id", "instance_pool_id")
+    }
+    low, _, high = settings[DATABRICKS_SETTINGS + "workers"].partition("-")
     if high and int(low) > int(high):
         raise UsageError(
-            f"There can't be {low} to {high} workers: {DATABRICKS}workers has the smaller number first."
+            f"Invalid {DATABRICKS_SETTINGS}workers '{low}-{high}': the smaller number comes first."
         )
     single = not high and int(low) == 0
     accounts = scope_accounts(settings)
     return ClusterSpec(
-        spark_version=settings[DATABRICKS + "runtime"],
+        spark_version=settings[DATABRICKS_SETTINGS + "runtime"],
         node_type_id=None if chosen["instance_pool_id"] else chosen["node_type"],
         instance_pool_id=chosen["instance_pool_id"] or None,
         policy_id=chosen["policy_id"] or None,
@@ -68,7 +71,7 @@ def scope_accounts(settings: Settings) -> tuple[Account, ...]:
         UsageError: An account names a secret, and there is no scope for it.
     """
     named = [account for account in read_accounts(settings) if account.secret_name]
-    if named and not settings[DATABRICKS + "secret_scope"]:
+    if named and not settings[DATABRICKS_SETTINGS + "secret_scope"]:
         raise UsageError(
             f"[accounts.{named[0].name}] names the secret '{named[0].secret_name}', but no scope is set.",
             remedy="Set secret_scope under [targets.databricks].",
@@ -80,13 +83,13 @@ def scope_accounts(settings: Settings) -> tuple[Account, ...]:
 
 def tags(settings: Settings) -> dict[str, str]:
     """Tags of the cluster, by which its cost is found."""
-    pairs = (pair.partition("=") for pair in settings[DATABRICKS + "tags"].split(",") if pair)
+    pairs = (pair.partition("=") for pair in settings[DATABRICKS_SETTINGS + "tags"].split(",") if pair)
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _reference(settings: Settings, account: Account) -> str:
     """What the cluster puts the secret's value in place of; the value never comes here."""
-    return f"{{{{secrets/{settings[DATABRICKS + 'secret_scope']}/{account.secret_name}}}}}"
+    return f"{{{{secrets/{settings[DATABRICKS_SETTINGS + 'secret_scope']}/{account.secret_name}}}}}"
 
 
 def _spark_conf(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, str]:
@@ -98,7 +101,7 @@ def _spark_conf(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, 
 
 
 def _variables(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, Any]:
-    volume = settings[DATABRICKS + "model_volume"]
+    volume = settings[DATABRICKS_SETTINGS + "model_volume"]
     return {
         **{variable_of(account.name): _reference(settings, account) for account in accounts},
         **({"MLFLOW_DFS_TMP": volume} if volume else {}),

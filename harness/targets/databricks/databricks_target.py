@@ -22,7 +22,7 @@ from harness.files import write_text
 from harness.plan import Environment, Plan, SourceData
 from harness.results import Result
 from harness.runs import PLAN, RESULT, RunFolder
-from harness.settings import DATABRICKS, Settings
+from harness.setting_types import Settings
 from harness.storage.accounts import local_accounts
 from harness.storage.blobs import Blobs
 from harness.storage.uri import SCHEME, VOLUMES, StorageUri
@@ -30,6 +30,7 @@ from harness.targets.checks import Check, on_this_machine, require, require_else
 from harness.targets.databricks import job_runs
 from harness.targets.databricks.client import UnreachableError, open_workspace, told
 from harness.targets.databricks.cluster import cluster_spec, libraries, scope_accounts
+from harness.targets.databricks.databricks_definition import DATABRICKS, DATABRICKS_SETTINGS
 from harness.targets.databricks.event_follower import Follower
 from harness.targets.databricks.workspace_files import RemoteFiles, open_files, put, shelf, sweep, text
 from harness.targets.job_process import LOG
@@ -93,7 +94,7 @@ class Databricks:
         """The workspace's lake, model store and MLflow."""
         del store  # A workspace has one: what scenarios name is this machine's.
         return Environment(
-            target="databricks",
+            target=DATABRICKS.name,
             lake=self._place("lake"),
             model_store=self._place("models"),
             tracking_uri="databricks",
@@ -122,7 +123,7 @@ class Databricks:
         """The experiment's path in the workspace."""
         return self._setting("experiment") or f"/Users/{self.user}/{self._settings['experiment']}"
 
-    def place(self, source: SourceData) -> SourceData:
+    def locate_source(self, source: SourceData) -> SourceData:
         """Local files are uploaded, under a name that is their content's."""
         path = on_this_machine(source.uri)
         if path is None:
@@ -137,7 +138,7 @@ class Databricks:
         scheme = "" if uri.startswith(VOLUMES) else "file:"
         return source.model_copy(update={"uri": scheme + uri, "copied_from": str(path)})
 
-    def existing_table(self, uri: str) -> str:
+    def locate_table(self, uri: str) -> str:
         """A table of a lake or a volume, where it is."""
         require_elsewhere(uri, "Databricks", "an abfss:// URI or a folder of a volume")
         return uri
@@ -213,6 +214,12 @@ class Databricks:
             Blobs(root, accounts[root.account]).remove_all(f"runs/{run_id}")
         else:
             self._report(f"The table stays at {lake}/runs/{run_id}: this machine has no credential for it.")
+
+    def write_schedule(self, plan: Plan, folder: Path) -> Path:
+        """Write a Databricks Asset Bundle that runs a scenario on a schedule, and return its main file."""
+        from harness.targets.databricks.asset_bundle import write
+
+        return write(self._settings, plan, self, folder)
 
     def sweep(self) -> int:
         """Remove what has expired, and give how many folders there were."""
@@ -364,7 +371,7 @@ class Databricks:
         return chosen or f"{self.root}/{name}"
 
     def _setting(self, name: str) -> str:
-        return self._settings[DATABRICKS + name]
+        return self._settings[DATABRICKS_SETTINGS + name]
 
 
 def _scratch_of(folder: Path) -> list[str]:

@@ -12,11 +12,12 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, NotThereError
-from harness.settings import DATABRICKS, Settings
+from harness.setting_types import Settings
 from harness.storage.uri import SCHEME, VOLUMES, StorageUri
 from harness.suggestions import did_you_mean
 from harness.targets.checks import Check, State
 from harness.targets.databricks.client import UnreachableError, told
+from harness.targets.databricks.databricks_definition import DATABRICKS_SETTINGS
 from harness.targets.databricks.workspace_files import nearest, open_files, try_writing
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ class _Doctor:
         return self._target.environment(None, "")
 
     def _chosen(self, name: str) -> str:
-        return self._settings[DATABRICKS + name]
+        return self._settings[DATABRICKS_SETTINGS + name]
 
 
 def _without_ml(runtime: str) -> str:

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from harness.events import Listener
@@ -16,7 +16,7 @@ from harness.results import Result
 from harness.runs import PLAN, RESULT
 from harness.runtime.jars import JarCache, cache_folder, class_path, pyspark_home
 from harness.runtime.java import Java, find_java
-from harness.settings import Settings
+from harness.setting_types import Settings
 from harness.storage.accounts import local_accounts
 from harness.targets.checks import (
     Check,
@@ -27,6 +27,7 @@ from harness.targets.checks import (
     tracking_store,
     writable,
 )
+from harness.targets.embedded.embedded_definition import EMBEDDED
 from harness.targets.job_process import follow, result_of
 from harness.targets.spark_conf import is_small, java_options, spark_settings
 
@@ -38,10 +39,17 @@ _SPARK = {
 _NOT_INHERITED = ("PYSPARK_SUBMIT_ARGS", "SPARK_CONF_DIR", "HADOOP_CONF_DIR", "PYTHONPATH")
 
 
+def _write_error(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
 class Embedded:
     """Runs the job as a subprocess."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, report: Callable[[str], None] = _write_error, *, keep: bool = False
+    ) -> None:
+        del report, keep  # Every target is opened alike; this one has nothing to keep.
         self._settings = settings
         self._java: Java | None = None
 
@@ -56,13 +64,13 @@ class Embedded:
             "spark.driver.memory": settings["driver_memory"],
             "spark.sql.warehouse.dir": f"file:{settings.home}/warehouse",
             "spark.driver.extraClassPath": ":".join(
-                str(jar) for jar in class_path(self._find_java(), report=_say)
+                str(jar) for jar in class_path(self._find_java(), report=_write_error)
             ),
         }
         options = java_options(settings["driver_memory"], small=small)
         spark["spark.driver.extraJavaOptions"] = " ".join(options)
         return Environment(
-            target="embedded",
+            target=EMBEDDED.name,
             lake=settings["lake"],
             model_store=settings.store(store),
             tracking_uri=settings["tracking_uri"],
@@ -72,11 +80,11 @@ class Embedded:
             accounts=local_accounts(settings),
         )
 
-    def place(self, source: SourceData) -> SourceData:
+    def locate_source(self, source: SourceData) -> SourceData:
         """The job reads this machine's files where they are, whatever file system is the default."""
         return source.model_copy(update={"uri": _reach(source.uri)})
 
-    def existing_table(self, uri: str) -> str:
+    def locate_table(self, uri: str) -> str:
         """A table of this machine or of a lake, where it is."""
         return _reach(uri)
 
@@ -89,8 +97,12 @@ class Embedded:
         yield look("disk", lambda: room(settings.home))
         yield tracking_store(settings["tracking_uri"])
 
+    def require_ready(self) -> None:
+        """Check that the disk has space for a run; everything else is fetched or created by the run."""
+        room(self._settings.home)
+
     def prepare(self, plan: Plan) -> None:
-        """See that there is room."""
+        """Check that the disk has space for the run."""
         del plan
         room(self._settings.home)
 
@@ -144,10 +156,6 @@ def _see_jars() -> Check:
     if folder.is_dir():
         return Check("jars", "ok", str(folder))
     return Check("jars", "not checkable", f"the first run fetches them into {folder}, some 70 MB")
-
-
-def _say(message: str) -> None:
-    sys.stderr.write(f"{message}\n")
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:

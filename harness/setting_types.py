@@ -1,0 +1,93 @@
+"""Settings as they are declared and as they are resolved.
+
+This module is at the bottom of the import layers, because targets, storage and the command line all use it.
+Which settings exist is decided above the targets, in :mod:`harness.settings`: it combines the general ones
+with those that each target declares in its own folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError
+from harness.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    # 'harness --help' reads the declarations, and must not load pydantic for it.
+    from harness.plan import Setting
+
+SETTINGS_FILE = Path("harness.toml")
+STORES = "stores."
+ACCOUNTS = "accounts."
+DEFAULT = "default"
+"""Origin of a setting that nobody has set."""
+MEMORY_PATTERN = r"[1-9]\d*[mg]"
+PORT_PATTERN = r"[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}"
+COUNT_PATTERN = r"[1-9]\d*"
+CORES_PATTERN = r"\*|[1-9]\d*"
+
+
+@dataclass(frozen=True)
+class SettingSpec:
+    """Declaration of a setting: its name, its default and its meaning."""
+
+    name: str
+    default: str
+    meaning: str
+    pattern: str | None = None
+    """Regular expression that the whole value must match."""
+
+    @property
+    def variable(self) -> str:
+        """Environment variable that sets it."""
+        return "HARNESS_" + self.name.upper().replace(".", "_")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Resolved settings by name."""
+
+    by_name: Mapping[str, Setting]
+
+    def __getitem__(self, name: str) -> str:
+        return self.by_name[name].value
+
+    def __iter__(self) -> Iterator[Setting]:
+        return iter(self.by_name.values())
+
+    def chosen(self, name: str) -> str | None:
+        """Return the value that somebody has set, or ``None`` if it is the default."""
+        setting = self.by_name[name]
+        return None if setting.origin == DEFAULT else setting.value
+
+    def of_target(self, target: str) -> Settings:
+        """Return the same settings for another target."""
+        setting = self.by_name["target"].model_copy(update={"value": target})
+        return Settings({**self.by_name, "target": setting})
+
+    @property
+    def home(self) -> Path:
+        """Absolute path of the folder for everything local."""
+        return Path(self["home"])
+
+    @property
+    def runs(self) -> Path:
+        """Folder with one folder per run."""
+        return self.home / "runs"
+
+    def store(self, name: str) -> str:
+        """Return the root of a model store by its name.
+
+        Raises:
+            UsageError: There is no such store.
+        """
+        if STORES + name in self.by_name:
+            return self[STORES + name]
+        names = [key.removeprefix(STORES) for key in self.by_name if key.startswith(STORES)]
+        raise UsageError(
+            f"Unknown model store '{name}', which the scenario publishes to.{did_you_mean(name, names)}",
+            remedy=f"Use one of {', '.join(names)}, or add it to {SETTINGS_FILE} under [stores].",
+        )
