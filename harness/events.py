@@ -1,4 +1,4 @@
-"""What a running job says of itself, one JSON line each, wherever it runs."""
+"""Events of a running job, one JSON line each, on every target."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ State = Literal["started", "running", "done"]
 
 @dataclass(frozen=True)
 class Event:
-    """One step of the job has started, has come further or is done."""
+    """A step of the job has started, progressed or finished."""
 
     step: str
     state: State
     version: str | None = None
     elapsed_s: float = 0.0
     detail: str = ""
-    """How far it is, such as ``7 of 20 fits``."""
+    """Progress, such as ``7 of 20 fits``."""
 
     def to_line(self) -> str:
-        """As one line of JSON, without its end."""
+        """Return the event as one line of JSON without a line break."""
         return json.dumps({"event": asdict(self)}, ensure_ascii=False)
 
     @classmethod
     def from_line(cls, line: str) -> Event | None:
-        """The event that a line holds; ``None`` for a line that is something else, such as a log line."""
+        """Return the event in a line, or ``None`` if the line is something else, such as a log line."""
         if not line.startswith('{"event": '):
             return None
         try:
@@ -37,4 +37,4 @@ class Event:
 
 
 Listener = Callable[[Event], None]
-"""What takes the events as they come."""
+"""Receives each event as it arrives."""

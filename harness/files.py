@@ -1,4 +1,4 @@
-"""Files that others read: written aside, then renamed, so that nobody ever sees half of one."""
+"""Files that other processes read: written under another name, then renamed, and locked while in use."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from harness.errors import NotThereError
 _logger = logging.getLogger(__name__)
 
 FULL_DISK_REMEDY = (
-    "Free some space ('harness clean --keep 5' removes old runs), or set HARNESS_HOME to a folder with room."
+    "Free some space ('harness clean --keep 5' removes old runs), "
+    "or set HARNESS_HOME to a folder with more space."
 )
 UNWRITABLE_REMEDY = "Make the folder writable, or set HARNESS_HOME to one that is."
 _CHUNK_BYTES = 1 << 20
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file, or leave the old one as it was.
+    """Write a file completely, or leave the old one unchanged.
 
     Raises:
         NotThereError: The folder can't be written or the disk is full.
@@ -36,27 +37,27 @@ def write_text(path: Path, text: str) -> None:
         ) as file:
             temporary = file.name
             file.write(text)
-        with suppress(OSError):  # A mounted volume of a cloud may have no modes.
+        with suppress(OSError):  # A mounted cloud volume may not support modes.
             Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
         _logger.debug("wrote %s", path)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
-        # Not there any more where all went well.
+        # It has been renamed if nothing failed.
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
 
 
 def unwritable(path: Path, error: OSError) -> NotThereError:
-    """The message for a file or folder that can't be written."""
+    """Return the error for a file or folder that can't be written."""
     reason = error.strerror or str(error)
     remedy = FULL_DISK_REMEDY if error.errno in (errno.ENOSPC, errno.EDQUOT) else UNWRITABLE_REMEDY
     return NotThereError(f"Can't write {path}: {reason}.", remedy=remedy)
 
 
 def sha256_of(path: Path) -> str:
-    """The file's SHA-256 as 64 hexadecimal digits."""
+    """Return a file's SHA-256 as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
@@ -65,16 +66,16 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Mark a file as in use until the block, or the process, ends."""
+def file_lock(path: Path) -> Iterator[None]:
+    """Mark a file as in use until the block or the process ends."""
     with path.open("rb") as file:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_SH)
         yield
 
 
-def is_held(path: Path) -> bool:
-    """Whether somebody has marked the file as in use."""
+def is_locked(path: Path) -> bool:
+    """Return whether a process has marked the file as in use."""
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,10 +87,10 @@ def is_held(path: Path) -> bool:
 
 
 @contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
-    """Let a second process wait for the first; the lock goes with the process.
+def exclusive_lock(path: Path) -> Iterator[None]:
+    """Make other processes wait until the block or the process ends.
 
-    Where the file system can't lock, nobody waits.
+    On a file system without locks, nobody waits.
     """
     with path.open("w") as file:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The folders of runs: one each, named so that they sort by time, and ``latest`` pointing at the newest."""
+"""Folders of runs, one for each run, named so that they sort by time; ``latest`` points to the newest one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import NotThereError
-from harness.files import is_held, unwritable
+from harness.files import is_locked, unwritable
 from harness.plan import Plan, load_plan
 from harness.result_formats import UnknownFormatError
 from harness.results import Result
@@ -20,28 +20,28 @@ from harness.suggestions import did_you_mean
 LATEST = "latest"
 PLAN, RESULT = "plan.json", "result.json"
 PROBED = "train"
-"""Parameter of a run that trains at some of its scenario's versions alone."""
+"""Parameter of a run that only trains at some of its scenario's versions."""
 _RUN_ID = re.compile(r"\d{8}-\d{6}-\w+-[0-9a-f]{4}")
 
 
 def new_run_id(scenario: str) -> str:
-    """A name for a run that is taken by no other, such as ``20260131-094502-three_versions-7f3a``."""
+    """Return a unique id for a run, such as ``20260131-094502-three_versions-7f3a``."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return f"{now}-{scenario}-{secrets.token_hex(2)}"
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run."""
+    """Folder of one run."""
 
     path: Path
 
     @classmethod
     def create(cls, runs: Path, run_id: str) -> RunFolder:
-        """Make the folder.
+        """Create the folder.
 
         Raises:
-            NotThereError: It can't be made or written.
+            NotThereError: It can't be created.
         """
         path = runs / run_id
         try:
@@ -52,22 +52,22 @@ class RunFolder:
 
     @property
     def under_way(self) -> bool:
-        """Whether its command is still at work."""
-        return is_held(self.path / PLAN)
+        """Whether its command is still running."""
+        return is_locked(self.path / PLAN)
 
     @property
     def target(self) -> str | None:
-        """Where it ran; ``None`` where it does not say."""
+        """Name of its target; ``None`` if its plan does not name one."""
         return self._environment("target")
 
     @property
     def lake(self) -> str | None:
-        """Root URI below which it built its tables; ``None`` where it does not say."""
+        """Root URI of its tables; ``None`` if its plan does not name one."""
         return self._environment("lake")
 
     @property
     def is_probe(self) -> bool:
-        """Whether it was a look at single versions, which says nothing of the scenario's bounds."""
+        """Whether it only trained at some versions, which proves nothing about the scenario's bounds."""
         try:
             plan = json.loads((self.path / PLAN).read_text(encoding="utf-8"))
             return PROBED in plan.get("parameters", {})
@@ -96,21 +96,21 @@ class RunFolder:
         return (self.path / RESULT).is_file()
 
     def read_result(self, name: str | None = None) -> Result:
-        """What came out.
+        """Return the run's result.
 
         Args:
-            name: What the run was called by, for the message.
+            name: Name that the user gave for the run, for the message.
 
         Raises:
-            NotThereError: There is none, or a newer version of the harness has written it.
+            NotThereError: There is no result, or a newer version of the harness has written it.
         """
         file = self.path / RESULT
         try:
             return Result.from_json(file.read_text(encoding="utf-8"))
         except OSError as error:
             raise NotThereError(
-                f"There is no result of the run '{name or self.path.name}': {file}.",
-                remedy="It has not come to its end.",
+                f"The run '{name or self.path.name}' has no result: {file}.",
+                remedy="The run has not finished.",
             ) from error
         except UnknownFormatError as error:
             raise NotThereError(f"Can't read {file}: {error}", remedy=error.remedy) from error
@@ -118,7 +118,7 @@ class RunFolder:
             raise NotThereError(f"{file} is not the result of a run of the harness.") from error
 
     def _environment(self, name: str) -> str | None:
-        """One of the plan's values, whichever version of the harness has planned it."""
+        """Return a value of the plan's environment, whatever the plan's format."""
         try:
             plan = json.loads((self.path / PLAN).read_text(encoding="utf-8"))
             return str(plan["environment"][name])
@@ -126,7 +126,7 @@ class RunFolder:
             return None
 
     def make_latest(self) -> None:
-        """Let ``latest`` point here; it always points at some run, also while it is changed."""
+        """Point ``latest`` to this run; it always points to some run, even while it is being changed."""
         latest = self.path.parent / LATEST
         aside = self.path.parent / f".{LATEST}.{self.path.name}"
         try:
@@ -138,12 +138,12 @@ class RunFolder:
             raise unwritable(latest, error) from error
 
     def remove(self) -> None:
-        """Remove the folder and all that is in it."""
+        """Remove the folder with its content."""
         shutil.rmtree(self.path, ignore_errors=True)
 
 
 def find_run(runs: Path, run: str) -> RunFolder:
-    """The folder of a run, by its id, its folder, or ``latest``.
+    """Return the folder of a run by its id, its folder, or ``latest``.
 
     Raises:
         NotThereError: There is no such run.
@@ -152,13 +152,14 @@ def find_run(runs: Path, run: str) -> RunFolder:
     if not folder.is_dir():
         names = [each.path.name for each in list_runs(runs)]
         raise NotThereError(
-            f"There is no run '{run}': {folder}.{did_you_mean(run, names)}", remedy=f"{runs} holds the runs."
+            f"Unknown run '{run}': {folder} does not exist.{did_you_mean(run, names)}",
+            remedy=f"The runs are in {runs}.",
         )
     return RunFolder(folder.resolve())
 
 
 def read_result(runs: Path, run: str) -> Result:
-    """The result of a run, by its id, its folder, or ``latest``.
+    """Return the result of a run by its id, its folder, or ``latest``.
 
     Raises:
         NotThereError: There is no such run, or it has no result.
@@ -167,7 +168,7 @@ def read_result(runs: Path, run: str) -> Result:
 
 
 def list_runs(runs: Path) -> list[RunFolder]:
-    """Every run's folder, oldest first; other folders that lie there are none of ours."""
+    """Return every run's folder, oldest first, without other folders in the same place."""
     if not runs.is_dir():
         return []
     return [

@@ -26,7 +26,7 @@ from harness.errors import (
     worst,
 )
 from harness.events import Listener
-from harness.files import held, write_text
+from harness.files import file_lock, write_text
 from harness.loading.loader import LoadedScenario, load_scenario
 from harness.loading.matrix_selection import single
 from harness.loading.table_override import given_in
@@ -183,7 +183,7 @@ def attach(run_id: str, console: Console) -> Outcome:
     if folder.under_way:
         raise UsageError(f"The run {folder.path.name} is followed by another command.")
     target = open_attachable(settings, folder, line_printer(console))
-    with held(folder.path / PLAN):
+    with file_lock(folder.path / PLAN):
         result = run_job(target.attach, folder, console)
         if has_mistakes(result):
             raise_mistakes(result, load_scenario(plan.scenario_file, given_in(plan)))
@@ -212,7 +212,7 @@ def run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
     try:
         file = folder.path / PLAN
         write_text(file, plan.model_dump_json(indent=2, by_alias=True) + "\n")
-        with held(file):
+        with file_lock(file):
             yield folder
     except (ScenarioError, NotThereError):
         # The error that led here is the one to report, even if the clean-up fails too.

@@ -33,7 +33,7 @@ def up(
     stack = Stack(read_settings({"workers": workers}))
     stack.up()
     for service in stack.services():
-        typer.echo(f"{service.container:36}{service.words}")
+        typer.echo(f"{service.container:36}{service.description}")
 
 
 def down() -> None:

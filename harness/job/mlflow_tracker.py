@@ -25,7 +25,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from harness.errors import NotThereError
-from harness.files import one_at_a_time
+from harness.files import exclusive_lock
 from harness.plan import Plan
 from harness.results import GridPoint, Result, Verdict, VersionResult
 
@@ -264,7 +264,7 @@ def _lock_store(uri: str) -> AbstractContextManager[None]:
     if not uri.startswith(_SQLITE):
         return nullcontext()
     file = Path(uri.removeprefix(_SQLITE))
-    return one_at_a_time(file.with_name(f".{file.name}.lock"))
+    return exclusive_lock(file.with_name(f".{file.name}.lock"))
 
 
 def _grid_metric(point: GridPoint) -> str:

@@ -1,1 +1,1 @@
-"""What has to be on a machine before Spark can start: Java and the jars."""
+"""Prerequisites of Spark on a machine: Java and the jars."""

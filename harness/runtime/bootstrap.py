@@ -32,7 +32,7 @@ def main() -> int:
     try:
         require_python(options)
         environment = Environment(os.path.abspath(options.venv))
-        with one_at_a_time():
+        with exclusive_lock():
             set_up(environment, options)
     except SetupError as error:
         print("Set-up: {}".format(error), file=sys.stderr)
@@ -278,7 +278,7 @@ class Environment:
 
 
 @contextlib.contextmanager
-def one_at_a_time() -> Iterator[None]:
+def exclusive_lock() -> Iterator[None]:
     """Let a second set-up of this checkout wait for the first; the lock goes with the process."""
     import fcntl
 

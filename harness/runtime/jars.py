@@ -1,4 +1,4 @@
-"""The jars beside Spark (Delta, SynapseML): fetched once by Spark's own resolver, checked, kept."""
+"""Jars for Spark (Delta, SynapseML, Hadoop): downloaded once by Spark's resolver, verified and cached."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pathlib import Path
 import platformdirs
 
 from harness.errors import NotThereError
-from harness.files import one_at_a_time, sha256_of, write_text
+from harness.files import exclusive_lock, sha256_of, write_text
 from harness.runtime import resolver
 from harness.runtime.java import Java
 
 CACHE_SETTING = "HARNESS_CACHE"
 HADOOP_VERSION = "3.4.2"
-"""In place of the 3.3.4 that pyspark bundles: the first whose client of Azure's storage speaks to Azurite."""
+"""Replaces the 3.3.4 that pyspark bundles: the first version whose Azure client works with Azurite."""
 _EXCLUDED = (
-    # What pyspark brings itself, in the version that goes with it.
+    # Included in pyspark, in the matching version.
     "com.fasterxml.jackson.core:*",
     "commons-codec:*",
     "commons-lang:*",
@@ -35,7 +35,7 @@ _EXCLUDED = (
     "org.slf4j:*",
     "org.tukaani:*",
     "org.xerial.snappy:*",
-    # Of Hadoop's former client of Azure's storage, wasb, which is not used.
+    # Dependencies of wasb, Hadoop's former Azure client, which is not used.
     "com.google.guava:*",
     "com.microsoft.azure:azure-keyvault-core",
     "com.microsoft.azure:azure-storage",
@@ -48,24 +48,24 @@ Report = Callable[[str], None]
 
 
 def class_path(java: Java, *, cache: Path | None = None, report: Report) -> tuple[Path, ...]:
-    """The jar files, fetched where they are not in the cache yet; see :meth:`JarCache.class_path`."""
+    """Return the jar files, and download those that are not cached; see :meth:`JarCache.class_path`."""
     return JarCache(cache or cache_folder(os.environ)).class_path(java, report)
 
 
 def write_lock(java: Java, *, report: Report) -> None:
-    """Resolve anew, apart from the cache, and write down what came."""
+    """Resolve the jars without the cache, and write the lock file."""
     with tempfile.TemporaryDirectory(prefix="harness-jars-") as folder:
-        report("resolving the jars anew")
+        report("resolving the jars again")
         found = resolver.resolve(_request(java, Path(folder), pyspark_home(), os.environ))
         lines = sorted(f"{sha256_of(jar)}  {jar.name}\n" for jar in found)
     write_text(LOCK, "".join(sorted(lines, key=lambda line: line.split()[1])))
 
 
 def coordinates() -> tuple[str, ...]:
-    """The Maven coordinates, of the very versions that the Python packages have."""
+    """Return the Maven coordinates, with the versions of the Python packages."""
     return (
         f"io.delta:delta-spark_2.12:{version('delta-spark')}",
-        # The explainers are in core.
+        # The module 'core' contains the explainers.
         f"com.microsoft.azure:synapseml-core_2.12:{version('synapseml')}",
         *(
             f"org.apache.hadoop:{artifact}:{HADOOP_VERSION}"
@@ -75,14 +75,14 @@ def coordinates() -> tuple[str, ...]:
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Where downloads are kept: HARNESS_CACHE, else the user's cache folder."""
+    """Return the folder for downloads: HARNESS_CACHE, or the user's cache folder."""
     if named := environ.get(CACHE_SETTING):
         return Path(named).expanduser().absolute()
     return platformdirs.user_cache_path("dataset-harness", appauthor=False)
 
 
 def pyspark_home() -> Path:
-    """The folder of the installed pyspark, found without importing it."""
+    """Return the folder of the installed pyspark without importing it."""
     spec = importlib.util.find_spec("pyspark")
     if spec is None or spec.origin is None:
         raise NotThereError("The package pyspark is not installed.", remedy="Run 'make setup'.")
@@ -91,21 +91,21 @@ def pyspark_home() -> Path:
 
 @dataclass(frozen=True)
 class LockedJar:
-    """One line of the lock file."""
+    """A line of the lock file."""
 
     sha256: str
     name: str
 
 
 def read_lock(lock: Path) -> tuple[LockedJar, ...]:
-    """The lock file's lines."""
+    """Return the lines of a lock file."""
     lines = lock.read_text(encoding="utf-8").splitlines()
     return tuple(LockedJar(*line.split()) for line in lines if line.strip())
 
 
 @dataclass(frozen=True)
 class JarCache:
-    """The folder that holds the jars of a lock file, and the way to fill it."""
+    """Cache folder of the jars in a lock file."""
 
     root: Path
     lock: Path = LOCK
@@ -114,19 +114,19 @@ class JarCache:
 
     @property
     def folder(self) -> Path:
-        """The jars' own folder, which exists only when it is complete; another lock has another."""
+        """Folder of the jars, which exists only if it is complete; each lock file has its own."""
         return self._sibling("")
 
     @property
     def log(self) -> Path:
-        """All that the resolver said the last time."""
+        """Log of the resolver's last run."""
         return self._sibling(".log")
 
     def class_path(self, java: Java, report: Report) -> tuple[Path, ...]:
-        """The jar files, in the lock's order; no process and no network once they are here.
+        """Return the jar files in the order of the lock file, without process or network if they are cached.
 
         Raises:
-            NotThereError: They can't be fetched, differ from the lock, or the cache can't be written.
+            NotThereError: They can't be downloaded, differ from the lock file, or the cache can't be written.
         """
         locked = read_lock(self.lock)
         if not self._is_complete(locked):
@@ -145,11 +145,11 @@ class JarCache:
 
     def _fill(self, locked: tuple[LockedJar, ...], java: Java, report: Report) -> None:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with one_at_a_time(self._sibling(".lock")):
+        with exclusive_lock(self._sibling(".lock")):
             if self._is_complete(locked):
                 return
-            report(f"fetching {len(locked)} jars (some 70 MB) into {self.folder}, once")
-            # Kept when the resolver fails: it goes on with what is there.
+            report(f"downloading {len(locked)} jars (some 70 MB) into {self.folder}, once")
+            # Kept if the resolver fails: the next run continues with it.
             work = self._sibling(".partial")
             work.mkdir(exist_ok=True)
             found = resolver.resolve(_request(java, work, self.spark_home, self.environ, self.log))
@@ -157,7 +157,7 @@ class JarCache:
             self._publish(found, work)
 
     def _check(self, locked: tuple[LockedJar, ...], found: tuple[Path, ...], work: Path) -> None:
-        """Refuse jars that are not those of the lock, and forget them."""
+        """Refuse and remove jars that differ from the lock file."""
         expected = {jar.name: jar.sha256 for jar in locked}
         actual = {jar.name: sha256_of(jar) for jar in found}
         names = sorted(expected.keys() | actual.keys())
@@ -166,26 +166,24 @@ class JarCache:
             return
         shutil.rmtree(work)
         lines = (_difference(name, expected.get(name), actual.get(name)) for name in wrong)
-        message = "\n  ".join(["The jars that were fetched are not those of the lock file.", *lines])
-        raise NotThereError(message, remedy="Find out where they come from (a mirror?), then try again.")
+        message = "\n  ".join(["The downloaded jars differ from the lock file.", *lines])
+        raise NotThereError(message, remedy="Check where they come from (a mirror?), then try again.")
 
     def _publish(self, found: tuple[Path, ...], work: Path) -> None:
-        """Put the checked jars in place, all at once."""
+        """Move the verified jars into the cache, all at once."""
         ready = work / "ready"
         shutil.rmtree(ready, ignore_errors=True)
         ready.mkdir()
         for jar in found:
             jar.replace(ready / jar.name)
-        if self.folder.exists():  # Somebody took files out of it.
+        if self.folder.exists():  # Somebody has removed files from it.
             shutil.rmtree(self.folder)
         ready.replace(self.folder)
         shutil.rmtree(work, ignore_errors=True)
 
     def _unwritable(self, error: OSError) -> NotThereError:
-        message = f"Can't fetch the jars into {self.folder.parent}: {error.strerror or error}."
-        return NotThereError(
-            message, remedy=f"Set {CACHE_SETTING} to a folder with room that can be written."
-        )
+        message = f"Can't download the jars into {self.folder.parent}: {error.strerror or error}."
+        return NotThereError(message, remedy=f"Set {CACHE_SETTING} to a writable folder with enough space.")
 
 
 def _request(
@@ -206,5 +204,5 @@ def _difference(name: str, expected: str | None, actual: str | None) -> str:
     if actual is None:
         return f"{name} is missing"
     if expected is None:
-        return f"{name} is not in the lock"
-    return f"{name} has SHA-256 {actual}, the lock says {expected}"
+        return f"{name} is not in the lock file"
+    return f"{name} has SHA-256 {actual}, the lock file has {expected}"

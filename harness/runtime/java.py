@@ -1,4 +1,4 @@
-"""The Java that Spark runs on: a Java 17, wherever this machine keeps one."""
+"""Discovery of a Java 17 for Spark on this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.errors import NotThereError
 _logger = logging.getLogger(__name__)
 
 WANTED_MAJOR = 17
-"""Spark 3.5 and both Databricks runtimes run on this one."""
+"""Version that Spark 3.5 and both Databricks runtimes run on."""
 
 SETTING = "HARNESS_JAVA_HOME"
 
@@ -35,12 +35,12 @@ class Java:
     home: Path
     version: str
     origin: str
-    """The setting, variable, folder or package that led there."""
+    """Setting, variable, folder or package that it was found by."""
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A folder that may hold a Java."""
+    """A folder that may contain a Java."""
 
     home: Path
     origin: str
@@ -53,42 +53,44 @@ def find_java(
     jvm_folder: Path = _JVM_FOLDER,
     package: str = _BUNDLED_PACKAGE,
 ) -> Java:
-    """The first Java 17 of: the explicit setting, JAVA_HOME, the PATH, the system's folder, the package.
+    """Return the first Java 17 of: explicit setting, JAVA_HOME, PATH, the system's folder, the package.
 
     Args:
-        explicit: A Java's home that the user names; nothing else is looked at then.
-        environ: Where JAVA_HOME and PATH are read from.
-        jvm_folder: Where the system's package manager puts its Javas.
-        package: Name of the Python package that carries a Java.
+        explicit: Home of a Java that the user names; if it is set, nothing else is tried.
+        environ: Environment variables with JAVA_HOME and PATH.
+        jvm_folder: Folder of the system's package manager for Javas.
+        package: Name of a Python package that contains a Java.
 
     Raises:
-        NotThereError: There is no Java 17, or the explicit one is none.
+        NotThereError: There is no Java 17, or the explicit one is not a Java 17.
     """
     if explicit:
         return _explicit(Path(explicit).expanduser())
     seen: list[str] = []
     for candidate in _candidates(environ, jvm_folder, package):
-        found = _look(candidate.home)
+        found = _inspect(candidate.home)
         if found is not None and _major(found.version) == WANTED_MAJOR:
             return Java(found.home, found.version, candidate.origin)
-        said = f"Java {found.version}" if found else "no Java that works"
-        seen.append(f"{candidate.origin}: {candidate.home} ({said})")
-    raise NotThereError("\n  ".join([f"Found no Java {WANTED_MAJOR}.", *seen]), remedy=_REMEDY)
+        found_text = f"Java {found.version}" if found else "not a working Java"
+        seen.append(f"{candidate.origin}: {candidate.home} ({found_text})")
+    raise NotThereError("\n  ".join([f"No Java {WANTED_MAJOR} found.", *seen]), remedy=_REMEDY)
 
 
 def _explicit(home: Path) -> Java:
-    found = _look(home)
+    found = _inspect(home)
     if found is None or _major(found.version) != WANTED_MAJOR:
-        said = f"holds Java {found.version}" if found else "holds no Java that works"
-        message = f"{SETTING} names {home}, which {said}; Java {WANTED_MAJOR} is needed."
-        raise NotThereError(message, remedy=f"Set {SETTING} to the folder above bin/java, or unset it.")
+        found_text = f"contains Java {found.version}" if found else "does not contain a working Java"
+        message = f"{SETTING} is {home}, which {found_text}; Java {WANTED_MAJOR} is required."
+        raise NotThereError(
+            message, remedy=f"Set {SETTING} to the folder that contains bin/java, or unset it."
+        )
     return Java(found.home, found.version, SETTING)
 
 
 def _candidates(environ: Mapping[str, str], jvm_folder: Path, package: str) -> Iterator[_Candidate]:
     if home := environ.get("JAVA_HOME"):
         yield _Candidate(Path(home).expanduser(), "JAVA_HOME")
-    # Without a PATH 'which' would fall back on this process's own.
+    # Without a PATH, 'which' would use this process's own.
     if program := shutil.which("java", path=environ.get("PATH", "")):
         yield _Candidate(Path(program).resolve().parent.parent, "java on the PATH")
     for home_path in sorted(jvm_folder.glob(f"*{WANTED_MAJOR}*")):
@@ -106,23 +108,23 @@ def _bundled(package: str) -> Path | None:
 
 @dataclass(frozen=True)
 class _Found:
-    """What a folder turned out to hold."""
+    """A working Java that a folder contains."""
 
     home: Path
     version: str
 
 
-def _look(home: Path) -> _Found | None:
-    """The Java in a folder; None where there is none or it does not run."""
+def _inspect(home: Path) -> _Found | None:
+    """Return the Java in a folder, or ``None`` if there is none or it does not run."""
     program = home / "bin" / "java"
     if not os.access(program, os.X_OK) or not program.is_file():
         return None
     version = _released_version(home)
-    return _Found(home, version) if version else _ask(program)
+    return _Found(home, version) if version else _query(program)
 
 
 def _released_version(home: Path) -> str | None:
-    """The version in the 'release' file, which takes no time to read."""
+    """Return the version in the file 'release', which is faster than starting Java."""
     try:
         text = (home / "release").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -131,8 +133,8 @@ def _released_version(home: Path) -> str | None:
     return match[1] if match else None
 
 
-def _ask(program: Path) -> _Found | None:
-    """What the program says of itself: a version manager's shim lies elsewhere than the Java it starts."""
+def _query(program: Path) -> _Found | None:
+    """Ask the program itself: a version manager's shim is not in the home of the Java that it starts."""
     command = [str(program), "-XshowSettings:properties", "-version"]
     try:
         result = subprocess.run(
@@ -147,6 +149,6 @@ def _ask(program: Path) -> _Found | None:
 
 
 def _major(version: str) -> int | None:
-    """17 for 17.0.15, 8 for 1.8.0_402."""
+    """Return the major version: 17 for 17.0.15, 8 for 1.8.0_402."""
     match = re.match(r"(?:1\.)?(\d+)", version)
     return int(match[1]) if match else None

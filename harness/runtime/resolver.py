@@ -1,4 +1,4 @@
-"""Spark's own resolver of Maven coordinates, run as a process of its own."""
+"""Spark's resolver of Maven coordinates, run in a separate process."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ IVY_SETTING = "HARNESS_IVY_SETTINGS"
 DEADLINE_S = 1800
 
 _REMEDY = (
-    "Check the network (HTTPS_PROXY, SSL_CERT_FILE), or name a mirror's Ivy settings file by "
-    f"{IVY_SETTING}, then try again: what is downloaded is kept."
+    "Check the network (HTTPS_PROXY, SSL_CERT_FILE), or set "
+    f"{IVY_SETTING} to the Ivy settings file of a mirror, then try again: finished downloads are kept."
 )
 _DECISIVE = re.compile(r"unresolved dependency|not found|Server access|Exception|Error|ERROR|failed")
 _DECISIVE_LINES = 6
@@ -34,33 +34,33 @@ _DECISIVE_LINES = 6
 
 @dataclass(frozen=True)
 class Request:
-    """What to resolve, with what, and where to."""
+    """Coordinates to resolve, and everything that is needed for it."""
 
     coordinates: tuple[str, ...]
     excluded: tuple[str, ...]
-    """What they depend on and is not fetched, as ``group:artifact``."""
+    """Dependencies that are not downloaded, as ``group:artifact``."""
     java: Java
     spark_home: Path
     work: Path
-    """A folder for the resolver alone; what it has downloaded stays there."""
+    """Folder of the resolver, which keeps its downloads there."""
     log: Path
     environ: Mapping[str, str]
 
 
 def resolve(request: Request) -> tuple[Path, ...]:
-    """The jar files of the coordinates and of all that they depend on.
+    """Return the jar files of the coordinates and of their dependencies.
 
     Raises:
-        NotThereError: The resolver failed or took too long; carries its decisive lines.
-        UsageError: The Ivy settings file is not there.
+        NotThereError: The resolver failed or took too long; the message has its decisive lines.
+        UsageError: The Ivy settings file does not exist.
     """
     application = request.work / "nothing.py"
-    application.write_text('"""Does nothing: the resolver has done its work before this runs."""\n')
+    application.write_text('"""Does nothing: the resolver has finished before this runs."""\n')
     process = _start(request, [*_command(request), str(application)])
     code = _wait(process, request)
     jars = tuple(sorted((request.work / "ivy" / "jars").glob("*.jar")))
     if code != 0 or not jars:
-        raise _failure(f"Spark's resolver could not fetch the jars (exit code {code}).", request.log)
+        raise _failure(f"Spark's resolver failed to download the jars (exit code {code}).", request.log)
     return jars
 
 
@@ -86,13 +86,13 @@ def _ivy_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
         return ()
     path = Path(named).expanduser().absolute()
     if not path.is_file():
-        message = f"{IVY_SETTING} names {path}, which is no file."
+        message = f"{IVY_SETTING} is {path}, which is not a file."
         raise UsageError(message, remedy=f"Correct or unset {IVY_SETTING}.")
     return ("--conf", f"spark.jars.ivySettings={path}")
 
 
 def proxy_options(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Java's way to say HTTPS_PROXY and NO_PROXY."""
+    """Return HTTPS_PROXY and NO_PROXY as options of Java."""
     named = environ.get("https_proxy") or environ.get("HTTPS_PROXY")
     proxy = urlsplit(named if "://" in named else f"//{named}") if named else None
     if proxy is None or proxy.hostname is None:
@@ -103,7 +103,7 @@ def proxy_options(environ: Mapping[str, str]) -> tuple[str, ...]:
     if not excepted:
         return options
     patterns = (f"*{host}" if host.startswith(".") else host for host in excepted)
-    # Java has one list of exceptions for both protocols, named after the plain one.
+    # Java has one list of exceptions for both protocols, named after HTTP.
     return (*options, f"-Dhttp.nonProxyHosts={'|'.join(patterns)}")
 
 
@@ -116,7 +116,7 @@ def _start(request: Request, command: list[str]) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            # A group of its own, so that the JVM and its children can be ended together.
+            # A separate process group, so that the JVM and its children can be ended together.
             start_new_session=True,
         )
 
@@ -133,7 +133,7 @@ def _startable(program: str) -> Iterator[None]:
 
 
 def _environ(request: Request) -> dict[str, str]:
-    """This process's environment without settings meant for another Spark."""
+    """Return this process's environment variables without those for another Spark."""
     kept = {
         name: value
         for name, value in request.environ.items()
@@ -150,7 +150,7 @@ def _wait(process: subprocess.Popen[bytes], request: Request) -> int:
     try:
         exit_code = process.wait(timeout=DEADLINE_S)
     except subprocess.TimeoutExpired:
-        raise _failure(f"Spark's resolver was not done within {DEADLINE_S} s.", request.log) from None
+        raise _failure(f"Spark's resolver did not finish within {DEADLINE_S} s.", request.log) from None
     finally:
         _end(process)
     _logger.debug("the jar resolver ended with exit code %d", exit_code)
@@ -158,7 +158,7 @@ def _wait(process: subprocess.Popen[bytes], request: Request) -> int:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Leave nothing running, whatever happened."""
+    """End the process and its children if they are still running."""
     if process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -167,11 +167,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _failure(message: str, log: Path) -> NotThereError:
     shown = "\n".join(f"    {line}" for line in decisive_lines(log.read_text(errors="replace")))
-    return NotThereError(f"{message} Its whole output is in {log}:\n{shown}", remedy=_REMEDY)
+    return NotThereError(f"{message} Its complete output is in {log}:\n{shown}", remedy=_REMEDY)
 
 
 def decisive_lines(output: str) -> tuple[str, ...]:
-    """The few lines of a resolver's output that say why it failed; its last ones when none does."""
+    """Return the lines of a resolver's output that explain its failure, or else its last lines."""
     lines = [line.strip(" \t:") for line in output.splitlines()]
     stripped = [line for line in lines if line and not line.startswith("at ")]
     decisive = list(dict.fromkeys(line for line in stripped if _DECISIVE.search(line)))

@@ -1,7 +1,7 @@
-"""Looks for Java and the jars and says what it found; the last stage of the set-up.
+"""Last stage of the set-up: finds Java, downloads the jars and reports both.
 
-``python -m harness.runtime.setup`` finds Java and fetches the jars, ``... java`` only looks for Java, and
-``... lock`` writes the jars' lock file anew.
+``python -m harness.runtime.setup`` finds Java and downloads the jars, ``... java`` only finds Java, and ``...
+lock`` writes the lock file of the jars again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness.runtime.java import SETTING, Java, find_java
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line says; the exit code is the harness's own."""
+    """Run the action of the command line, and return the harness's exit code."""
     options = _parse(arguments)
     try:
         java = find_java(os.environ.get(SETTING), os.environ)
@@ -34,12 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m harness.runtime.setup", description=__doc__)
     parser.add_argument("action", nargs="?", choices=tuple(_ACTIONS), default="all")
-    parser.add_argument("--quiet", action="store_true", help="say nothing when something is not there")
+    parser.add_argument("--quiet", action="store_true", help="print no error if something is missing")
     return parser.parse_args(arguments)
 
 
-def _look_for_java(java: Java) -> None:
-    del java  # Finding it was all.
+def _find_java(java: Java) -> None:
+    del java  # It has been found, which is all that is needed.
 
 
 def _fetch_jars(java: Java) -> None:
@@ -57,7 +57,7 @@ def _say(message: str) -> None:
     print(f"Set-up: {message}", flush=True)
 
 
-_ACTIONS = {"all": _fetch_jars, "java": _look_for_java, "lock": _lock_jars}
+_ACTIONS = {"all": _fetch_jars, "java": _find_java, "lock": _lock_jars}
 
 if __name__ == "__main__":
     sys.exit(main())

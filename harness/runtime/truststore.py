@@ -1,6 +1,6 @@
-"""A Java trust store of the certificate authorities that this machine trusts.
+"""Java trust store with the certificate authorities that this machine trusts.
 
-A Java brings authorities of its own and knows nothing of a company's, which the system has been told of.
+A Java has its own list of authorities, which lacks those that a company has added to the system.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 DEBIAN_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
-"""Variables by which other programs are told of a bundle; each one that is set counts."""
+"""Variables that name a bundle for other programs; all that are set are used."""
 
-PASSWORD = "harness"  # noqa: S105 - it is no secret, see below.
-"""Protects nothing: the store holds public certificates only, and Java wants a word for its checksum."""
+PASSWORD = "harness"  # noqa: S105 - it is not a secret, see below.
+"""Protects nothing: the store only has public certificates, but Java needs a password for its checksum."""
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 def java_options(environ: Mapping[str, str], store: Path) -> tuple[str, ...]:
-    """Options with which a Java trusts what this machine trusts; none where the machine has no bundle.
+    """Return options that make a Java trust what this machine trusts; empty if it has no bundle.
 
     Args:
-        environ: Where the variables that name a bundle are read from.
-        store: The file to write the trust store to.
+        environ: Environment variables, which may name bundles.
+        store: File to write the trust store to.
     """
     certificates = trusted_certificates(system_bundles(environ))
     if not certificates:
@@ -44,7 +44,7 @@ def java_options(environ: Mapping[str, str], store: Path) -> tuple[str, ...]:
 
 
 def options_for(store: Path | str) -> tuple[str, ...]:
-    """Options with which a Java trusts what is in a store."""
+    """Return options that make a Java trust the certificates in a store."""
     return (
         f"-Djavax.net.ssl.trustStore={store}",
         f"-Djavax.net.ssl.trustStorePassword={PASSWORD}",
@@ -53,7 +53,7 @@ def options_for(store: Path | str) -> tuple[str, ...]:
 
 
 def system_bundles(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """The bundle files there are, those that a variable names first, each once."""
+    """Return the existing bundle files, those that a variable names first."""
     defaults = ssl.get_default_verify_paths()
     named = [
         *(environ.get(name) for name in BUNDLE_VARIABLES),
@@ -66,7 +66,7 @@ def system_bundles(environ: Mapping[str, str]) -> tuple[Path, ...]:
 
 
 def trusted_certificates(bundles: Iterable[Path]) -> tuple[x509.Certificate, ...]:
-    """Every readable certificate of the bundles, each once; one odd certificate does not spoil the rest."""
+    """Return every readable certificate of the bundles once; unreadable ones are skipped."""
     blocks = dict.fromkeys(block for bundle in bundles for block in _PEM.findall(bundle.read_bytes()))
     certificates = (_parse(block) for block in blocks)
     return tuple(dict.fromkeys(certificate for certificate in certificates if certificate is not None))
@@ -74,7 +74,7 @@ def trusted_certificates(bundles: Iterable[Path]) -> tuple[x509.Certificate, ...
 
 def _parse(block: bytes) -> x509.Certificate | None:
     try:
-        # Old authorities break newer rules (a serial number of 0) and are trusted by the system nevertheless.
+        # Old authorities violate newer rules (a serial number of 0), but the system trusts them.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CryptographyDeprecationWarning)
             return x509.load_pem_x509_certificate(block)
@@ -83,7 +83,7 @@ def _parse(block: bytes) -> x509.Certificate | None:
 
 
 def java_store(certificates: Iterable[x509.Certificate]) -> bytes:
-    """PKCS12 with the attribute without which Java takes no certificate for trusted."""
+    """Return a PKCS12 store with the attribute that Java requires of trusted certificates."""
     entries = [
         PKCS12Certificate(certificate, f"authority-{number}".encode())
         for number, certificate in enumerate(certificates)

@@ -1,4 +1,4 @@
-"""The storage accounts that the settings give credentials for, by name."""
+"""Storage accounts with credentials in the settings."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _AUTH = ("key", "service_principal")
 
 
 def read_accounts(settings: Settings) -> tuple[Account, ...]:
-    """Every account of ``[accounts.NAME]``.
+    """Return every account of ``[accounts.NAME]``.
 
     Raises:
-        UsageError: One of them says too little, or contradicts itself.
+        UsageError: An account is incomplete or contradicts itself.
     """
     fields: dict[str, dict[str, str]] = {}
     for setting in settings:
@@ -28,41 +28,43 @@ def read_accounts(settings: Settings) -> tuple[Account, ...]:
 
 
 def local_accounts(settings: Settings) -> tuple[Account, ...]:
-    """Those whose secret this machine has: not those that only name it in a workspace's scope."""
+    """Return the accounts whose secret this machine has, not only a workspace's secret scope."""
     return tuple(
         account
         for account in read_accounts(settings)
-        if not account.secret_name or account.secret.variable != variable_of(account.name)
+        if not account.secret_name or account.secret.variable != secret_variable(account.name)
     )
 
 
-def variable_of(account: str) -> str:
-    """The variable in which a cluster's job finds an account's secret."""
+def secret_variable(account: str) -> str:
+    """Return the variable in which a job on a cluster finds an account's secret."""
     return f"HARNESS_ACCOUNT_{account.upper()}"
 
 
 def _account(name: str, given: Mapping[str, str]) -> Account:
     auth = given.get("auth", "key")
     if auth not in _AUTH:
-        raise _wrong(name, f"auth is '{auth}'", f"It is one of {', '.join(_AUTH)}.")
+        raise _account_error(name, f"auth is '{auth}'", f"Use one of {', '.join(_AUTH)}.")
     kind = "key" if auth == "key" else "client_secret"
     needed = () if auth == "key" else ("tenant_id", "client_id")
     allowed = {"auth", f"{kind}_file", f"{kind}_variable", "secret_name", *needed}
     for field in given:
         if field not in allowed:
-            raise _wrong(name, f"{field} does not belong to auth = '{auth}'", "Leave it out.")
+            raise _account_error(name, f"{field} does not belong to auth = '{auth}'", "Remove it.")
     for field in needed:
         if not given.get(field):
-            raise _wrong(name, f"{field} is missing", f"auth = '{auth}' needs it.")
+            raise _account_error(name, f"{field} is missing", f"auth = '{auth}' needs it.")
     file, variable = given.get(f"{kind}_file", ""), given.get(f"{kind}_variable", "")
     if variable and not _VARIABLE.fullmatch(variable):
-        # Not shown: it may well be the secret itself.
-        raise _wrong(name, f"{kind}_variable is no name of a variable", "Name the variable that holds it.")
+        # Not shown, because it may be the secret itself.
+        raise _account_error(
+            name, f"{kind}_variable is not the name of a variable", "Name the variable that contains it."
+        )
     in_scope = given.get("secret_name", "")
     if in_scope and not (file or variable):
-        variable = variable_of(name)
+        variable = secret_variable(name)
     if bool(file) == bool(variable):
-        raise _wrong(name, f"{kind}_file or {kind}_variable is needed", "Give one of the two.")
+        raise _account_error(name, f"{kind}_file or {kind}_variable is missing", "Set one of the two.")
     secret = Secret(file=file) if file else Secret(variable=variable)
     return Account(
         name=name,
@@ -74,5 +76,5 @@ def _account(name: str, given: Mapping[str, str]) -> Account:
     )
 
 
-def _wrong(name: str, what: str, remedy: str) -> UsageError:
+def _account_error(name: str, what: str, remedy: str) -> UsageError:
     return UsageError(f"{SETTINGS_FILE}: [{ACCOUNTS}{name}]: {what}.", remedy=remedy)

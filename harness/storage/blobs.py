@@ -1,4 +1,4 @@
-"""Files in a container of a storage account, copied with Azure's own client."""
+"""Files in a container of a storage account, copied with Azure's client."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _OPTIONS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 60}
 
 
 def account_of(uri: StorageUri, accounts: Sequence[Account]) -> Account:
-    """The account of a URI, among those that have a credential.
+    """Return the account of a URI.
 
     Raises:
-        NotThereError: It has none.
+        NotThereError: There is no credential for it.
     """
     for account in accounts:
         if account.name == uri.account:
             return account
     raise NotThereError(
         f"There is no credential for the storage account '{uri.account}' ({uri}).",
-        remedy=f"Name one under [accounts.{uri.account}] in harness.toml; docs/storage.md says how.",
+        remedy=f"Add one under [accounts.{uri.account}] in harness.toml; see docs/storage.md.",
     )
 
 
 class Blobs:
-    """Files below a root in a container; the container is made where it is not there."""
+    """Files below a root in a container; the container is created if it does not exist."""
 
     def __init__(self, root: StorageUri, account: Account) -> None:
         self._root = root
@@ -44,55 +44,55 @@ class Blobs:
         self._container = self._open()
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a file."""
-        with self._told():
+        """Return whether a file exists."""
+        with self._translate_errors():
             return bool(self._container.get_blob_client(self._name(path)).exists())
 
     def read(self, path: str) -> str | None:
-        """The text of a file; ``None`` where there is none."""
+        """Return the text of a file, or ``None`` if it does not exist."""
         from azure.core.exceptions import ResourceNotFoundError
 
-        with self._told():
+        with self._translate_errors():
             try:
                 return bytes(self._container.download_blob(self._name(path)).readall()).decode()
             except ResourceNotFoundError:
                 return None
 
     def put(self, path: str, file: Path) -> None:
-        """Copy a local file, unless the very same is there; it appears whole or not at all."""
+        """Copy a local file unless the same content is there; it appears completely or not at all."""
         from azure.core import MatchConditions
         from azure.core.exceptions import ResourceExistsError
 
         blob = self._container.get_blob_client(self._name(path))
         metadata = {_SHA256: sha256_of(file)}
-        with self._told():
+        with self._translate_errors():
             try:
                 with file.open("rb") as content:
                     blob.upload_blob(content, overwrite=False, metadata=metadata)
             except ResourceExistsError:
-                there = blob.get_blob_properties()
-                if (there.metadata or {}).get(_SHA256) == metadata[_SHA256]:
+                existing = blob.get_blob_properties()
+                if (existing.metadata or {}).get(_SHA256) == metadata[_SHA256]:
                     return
-                # Only what was looked at is replaced, not what somebody else has put there since.
+                # Replace only what was compared, not what somebody else has written since.
                 with file.open("rb") as content:
                     blob.upload_blob(
                         content,
                         overwrite=True,
                         metadata=metadata,
-                        etag=there.etag,
+                        etag=existing.etag,
                         match_condition=MatchConditions.IfNotModified,
                     )
 
     def write(self, path: str, text: str) -> None:
-        """Write a text file, over one that may be there."""
-        with self._told():
+        """Write a text file, replacing an existing one."""
+        with self._translate_errors():
             self._container.upload_blob(self._name(path), text.encode(), overwrite=True)
 
     def remove(self, path: str) -> None:
-        """Remove a file, where it is there."""
+        """Remove a file if it exists."""
         from azure.core.exceptions import ResourceNotFoundError
 
-        with self._told():
+        with self._translate_errors():
             try:
                 self._container.delete_blob(self._name(path))
             except ResourceNotFoundError:
@@ -100,9 +100,9 @@ class Blobs:
 
     def remove_all(self, path: str) -> None:
         """Remove every file below a path."""
-        with self._told():
+        with self._translate_errors():
             names = list(self._container.list_blob_names(name_starts_with=f"{self._name(path)}/"))
-            # A folder's own marker goes last: with a hierarchical namespace only an empty folder goes.
+            # The folder's own marker is last: a hierarchical namespace only removes empty folders.
             for name in sorted(names, reverse=True):
                 self.remove(str(name).removeprefix(f"{self._root.path}/" if self._root.path else ""))
 
@@ -119,7 +119,7 @@ class Blobs:
         )
         service = BlobServiceClient(url, azure_credential(account), retry_policy=_retries(), **options)
         container = service.get_container_client(self._root.container)
-        with self._told():
+        with self._translate_errors():
             if not container.exists():
                 try:
                     container.create_container()
@@ -131,8 +131,8 @@ class Blobs:
         return f"{self._root.path}/{path}".strip("/")
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Azure's faults in the harness's words."""
+    def _translate_errors(self) -> Iterator[None]:
+        """Translate Azure's errors."""
         from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
         account = self._account
@@ -153,16 +153,16 @@ class Blobs:
                     remedy=f"Correct the credential of [accounts.{account.name}] in harness.toml, or give it "
                     "the role Storage Blob Data Contributor.",
                 ) from error
-            raise NotThereError(f"{where} does not do what it was asked: {_first_line(error)}") from error
+            raise NotThereError(f"{where} refuses the request: {_first_line(error)}") from error
         except AzureError as error:
             raise NotThereError(
                 f"{where} does not answer: {_first_line(error)}",
-                remedy="See that it runs and that its certificate is trusted.",
+                remedy="Check that it runs and that its certificate is trusted.",
             ) from error
 
 
 def _retries() -> ExponentialRetry:
-    """A few tries, some 20 s in all: the default goes on for minutes. What isn't trusted stays so."""
+    """Return a policy of a few retries in about 20 s, not minutes; TLS errors are not retried."""
     from azure.storage.blob import ExponentialRetry
     from requests.exceptions import SSLError
 

@@ -1,4 +1,4 @@
-"""Credentials by name, made into what Hadoop and Azure's client ask for. Their values go nowhere else."""
+"""Credentials of storage accounts for Hadoop and Azure's client. Their values are used nowhere else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TOKENS = "https://login.microsoftonline.com/{tenant}/oauth2/token"
 
 
 def read_secret(secret: Secret, account: str, environ: Mapping[str, str] | None = None) -> str:
-    """The value of a secret.
+    """Return the value of a secret.
 
     Raises:
         NotThereError: The variable is not set, or the file can't be read or is empty.
@@ -40,13 +40,13 @@ def read_secret(secret: Secret, account: str, environ: Mapping[str, str] | None 
 
 
 def hadoop_settings(account: Account, secret: str) -> dict[str, str]:
-    """What ABFS, Hadoop's client of a storage account, has to be told.
+    """Return the configuration of ABFS, Hadoop's client for storage accounts.
 
-    The names are those of Hadoop's documentation of ABFS (hadoop-azure, 3.4).
+    The names are from Hadoop's documentation of ABFS (hadoop-azure, 3.4).
 
     Args:
-        account: The account.
-        secret: The value of its secret, or what stands for it where it is used.
+        account: Storage account.
+        secret: Value of its secret, or a reference that is replaced with it.
     """
     host = f"{account.name}.dfs.core.windows.net"
     if account.auth == "key":
@@ -66,7 +66,7 @@ def hadoop_settings(account: Account, secret: str) -> dict[str, str]:
 
 
 def azure_credential(account: Account) -> Any:
-    """What Azure's own client takes as a credential."""
+    """Return the credential of an account for Azure's client."""
     secret = read_secret(account.secret, account.name)
     if account.auth == "key":
         return {"account_name": account.name, "account_key": secret}

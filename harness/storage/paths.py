@@ -1,4 +1,4 @@
-"""Where a scenario's files lie: on this machine, or elsewhere."""
+"""Paths on this machine, and URIs of files elsewhere."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _CREDENTIALS_IN_TEXT = re.compile(r"(?<=://)[^/\s]*:[^/\s]*@")
 
 
 def local_path(text: str, folder: Path) -> Path | None:
-    """The path on this machine that is meant; none where the place is elsewhere.
+    """Return the path on this machine that a text names, or ``None`` if it is elsewhere.
 
     Args:
-        text: A URI, or a path.
-        folder: What a path is relative to.
+        text: URI or path.
+        folder: Folder that a relative path starts from.
 
     Raises:
         OSError: The system refuses the path.
@@ -30,17 +30,17 @@ def local_path(text: str, folder: Path) -> Path | None:
     if _SCHEME.match(text):
         return None
     path = (folder / text).resolve()
-    # A cluster has the volumes of its workspace there.
+    # A cluster mounts the volumes of its workspace there.
     return None if text.startswith(VOLUMES) and not path.exists() else path
 
 
 def has_password(uri: str) -> bool:
-    """Whether a URI holds a password, as ``scheme://user:password@host`` does."""
+    """Return whether a URI contains a password, as ``scheme://user:password@host`` does."""
     return _PASSWORD.match(uri) is not None
 
 
 def without_password(address: str) -> str:
-    """A URI without the user and password that it may carry."""
+    """Return a URI without its user and password."""
     try:
         parts = urlsplit(address)
         if parts.password is None:

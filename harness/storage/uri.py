@@ -9,7 +9,7 @@ from harness.errors import NotThereError
 
 SCHEME = "abfss://"
 VOLUMES = "/Volumes/"
-"""Where a Databricks cluster has Unity Catalog's volumes: paths for Spark and for the file system alike."""
+"""Root of Unity Catalog's volumes on a Databricks cluster, in Spark and in the file system alike."""
 _URI = re.compile(r"abfss://([^@/]*)@([^./]+)\.dfs\.core\.windows\.net(?:/(.*))?")
 # docs: Naming and Referencing Containers, Blobs, and Metadata.
 _CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
@@ -17,7 +17,7 @@ _CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 @dataclass(frozen=True)
 class StorageUri:
-    """A place in a container of a storage account."""
+    """A path in a container of a storage account."""
 
     container: str
     account: str
@@ -25,22 +25,22 @@ class StorageUri:
 
     @classmethod
     def parse(cls, uri: str) -> StorageUri:
-        """Take a URI apart.
+        """Parse a URI.
 
         Raises:
-            NotThereError: It is none, or its container can't exist.
+            NotThereError: It is not a URI of a storage account, or the name of its container is invalid.
         """
         found = _URI.fullmatch(uri)
         if found is None:
             raise NotThereError(
-                f"{uri} is no URI of a storage account.",
-                remedy="Such a URI reads abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH.",
+                f"{uri} is not a URI of a storage account.",
+                remedy="Use abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH.",
             )
         container, account, path = found.groups()
         if not _CONTAINER.fullmatch(container):
             raise NotThereError(
-                f"The storage account '{account}' can't have a container '{container}' ({uri}).",
-                remedy="A container's name has 3 to 63 small letters, digits and single hyphens.",
+                f"Invalid container name '{container}' ({uri}).",
+                remedy="Use 3 to 63 lowercase letters, digits and single hyphens.",
             )
         return cls(container, account, (path or "").strip("/"))
 

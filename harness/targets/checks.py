@@ -1,4 +1,4 @@
-"""What a target needs, looked at before anything is started: one line each."""
+"""Checks of a target's prerequisites, which start nothing: one line each."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from harness.errors import HarnessError, NotThereError
 from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY
 from harness.storage.paths import local_path
 from harness.storage.uri import VOLUMES
+from harness.targets.registry import TARGETS
 
 State = Literal["ok", "failed", "not checkable"]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a target needs."""
+    """One prerequisite of a target, checked."""
 
     what: str
     state: State
     found: str = ""
-    """What was seen, or why it can't be."""
+    """What was found, or why it can't be checked."""
     remedy: str = ""
-    """Where it failed."""
+    """What to do if it failed."""
 
 
-def require(checks: Iterable[Check]) -> None:
-    """See that none has failed.
+def require_all(checks: Iterable[Check]) -> None:
+    """Require that no check has failed.
 
     Raises:
-        NotThereError: Names every one that has, with its remedy.
+        NotThereError: Names every failed check with its remedy.
     """
     failed = [check for check in checks if check.state == "failed"]
     if failed:
@@ -46,62 +47,64 @@ def require(checks: Iterable[Check]) -> None:
 
 
 NEEDED_BYTES = 200 << 20
-"""Of the disk, for a run."""
+"""Disk space that a run needs."""
 _SQLITE = "sqlite:///"
 _TIMEOUT_S = 5
 
 
-def look(what: str, see: Callable[[], str]) -> Check:
-    """A line for one thing: ok with what was seen, or failed with the fault's message and remedy."""
+def run_check(what: str, probe: Callable[[], str]) -> Check:
+    """Run one check: ok with what it found, or failed with the error's message and remedy."""
     try:
-        return Check(what, "ok", see())
+        return Check(what, "ok", probe())
     except HarnessError as error:
         return Check(what, "failed", error.message, error.remedy or "")
 
 
-def room(folder: Path) -> str:
-    """What is left of the disk.
+def check_disk_space(folder: Path) -> str:
+    """Return the free disk space.
 
     Raises:
-        NotThereError: Less than a run needs.
+        NotThereError: It is less than a run needs.
     """
     free = shutil.disk_usage(_nearest(folder)).free
     if free < NEEDED_BYTES:
         raise NotThereError(
-            f"{folder} has {free >> 20} MB left; a run needs {NEEDED_BYTES >> 20} MB.",
+            f"{folder} has {free >> 20} MB of free disk space; a run needs {NEEDED_BYTES >> 20} MB.",
             remedy=FULL_DISK_REMEDY,
         )
-    return f"{free >> 20:,} MB left; a run needs {NEEDED_BYTES >> 20} MB"
+    return f"{free >> 20:,} MB of free disk space; a run needs {NEEDED_BYTES >> 20} MB"
 
 
-def writable(folder: Path) -> str:
-    """A folder that can be written, or made.
+def check_writable(folder: Path) -> str:
+    """Return a folder that can be written or created.
 
     Raises:
-        NotThereError: It can't.
+        NotThereError: It can't be.
     """
     nearest = _nearest(folder)
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise NotThereError(f"Can't write {folder}: {nearest} does not let us.", remedy=UNWRITABLE_REMEDY)
-    return str(folder) if nearest == folder else f"{folder} can be made"
+        raise NotThereError(f"Can't write {folder}: no permission in {nearest}.", remedy=UNWRITABLE_REMEDY)
+    return str(folder) if nearest == folder else f"{folder} can be created"
 
 
-def tracking_store(uri: str) -> Check:
-    """A line for MLflow's tracking store: a file, or a server."""
+def check_tracking_store(uri: str) -> Check:
+    """Check MLflow's tracking store: a file or a server."""
     what = "tracking store"
     if uri.startswith(_SQLITE):
-        return look(what, lambda: _database(Path(uri.removeprefix(_SQLITE))))
+        return run_check(what, lambda: _database(Path(uri.removeprefix(_SQLITE))))
     if uri.startswith(("http://", "https://")):
-        return look(what, lambda: _server(uri))
-    return Check(what, "not checkable", f"{uri.partition(':')[0]}: only MLflow itself can tell")
+        return run_check(what, lambda: _server(uri))
+    return Check(what, "not checkable", f"{uri.partition(':')[0]}: only MLflow itself can check it")
 
 
 def _database(file: Path) -> str:
     if not file.exists():
-        writable(file.parent)
-        return f"{file} is made by the first run"
+        check_writable(file.parent)
+        return f"the first run creates {file}"
     if not os.access(file, os.W_OK):
-        raise NotThereError(f"Can't write {file}.", remedy="Make it writable, or set HARNESS_TRACKING_URI.")
+        raise NotThereError(
+            f"Can't write {file}.", remedy="Make it check_writable, or set HARNESS_TRACKING_URI."
+        )
     return str(file)
 
 
@@ -110,7 +113,7 @@ def _server(uri: str) -> str:
         with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_TIMEOUT_S):  # noqa: S310 - http alone
             return f"{uri} answers"
     except urllib.error.HTTPError as error:
-        # Whoever asks for a login is there; MLflow itself knows the login.
+        # A server that asks for a login is up; MLflow itself knows the login.
         error.close()
         return f"{uri} answers with {error.code}"
     except OSError as error:
@@ -121,41 +124,42 @@ def _server(uri: str) -> str:
 
 
 def _nearest(path: Path) -> Path:
-    """The path itself, or the nearest above it that exists."""
+    """Return the path itself, or the nearest existing one above it."""
     return next(each for each in (path, *path.parents) if each.exists())
 
 
-def on_this_machine(uri: str) -> Path | None:
-    """The path of this machine that is meant; none where the place is elsewhere."""
+def path_on_this_machine(uri: str) -> Path | None:
+    """Return the path on this machine that a URI names, or ``None`` if it is elsewhere."""
     return local_path(uri, Path("/"))
 
 
 def require_no_volume(uri: str, target: str) -> None:
-    """Volumes are a workspace's own.
+    """Require that a URI is not in a volume, which only a workspace has.
 
     Raises:
-        NotThereError: It is in one.
+        NotThereError: It is in a volume.
     """
-    if uri.startswith(VOLUMES) and on_this_machine(uri) is None:
+    if uri.startswith(VOLUMES) and path_on_this_machine(uri) is None:
         raise NotThereError(
-            f"The {target} target can't reach {uri}: it lies in a volume of a workspace.",
-            remedy="Name an abfss:// URI, or use --target databricks.",
+            f"The {target} target can't reach {uri}: it is in a volume of a workspace.",
+            remedy="Use an abfss:// URI, or a target that runs in that workspace.",
         )
 
 
-def require_elsewhere(table: str, target: str, places: str) -> None:
-    """A table is not copied: its versions are in its log.
+def require_remote_table(table: str, target: str, places: str) -> None:
+    """Require that a table is not on this machine: it can't be copied, because its versions are in its log.
 
     Args:
         table: URI or absolute path.
-        target: As a sentence names it.
-        places: Where the target can reach one.
+        target: Title of the target.
+        places: What the target can reach, such as ``an abfss:// URI``.
 
     Raises:
-        NotThereError: It is a folder of this machine.
+        NotThereError: It is a folder on this machine.
     """
-    if on_this_machine(table) is not None:
+    if path_on_this_machine(table) is not None:
+        names = [each.name for each in TARGETS.values() if each.uses_local_folders]
         raise NotThereError(
-            f"The {target} target can't reach the table {table}: it is a folder of this machine.",
-            remedy=f"Name {places}, or use --target embedded.",
+            f"The {target} target can't reach the table {table}: it is a folder on this machine.",
+            remedy=f"Use {places}, or --target {' or '.join(names)}.",
         )

@@ -1,4 +1,4 @@
-"""A job's process: its events are handed on, its log is kept, and it does not outlive the command."""
+"""Process of a job: forwards its events, keeps its log, and ends with the command."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _LOG_LINES_SHOWN = 12
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A job that has ended."""
+class FinishedProcess:
+    """A job's process that has ended."""
 
     exit_code: int
     result: Result | None
-    """Where the job wrote it to its standard output."""
+    """Result, if the job wrote it to its standard output."""
     interrupted: bool
 
 
@@ -42,25 +42,25 @@ def follow(
     environ: Mapping[str, str],
     interrupt: Callable[[subprocess.Popen[str]], None],
     clean_up: Callable[[subprocess.Popen[str]], None],
-    given: Path | None = None,
-) -> Finished:
-    """Run a job's command to its end.
+    stdin: Path | None = None,
+) -> FinishedProcess:
+    """Run a job's command until it ends.
 
     Args:
-        command: The process to start, in a session of its own, so that Ctrl-C does not reach it by itself.
-        folder: The run's folder; what is no event is written to the log in it.
-        listener: Told of every event as it comes.
-        environ: All of the process's variables.
-        interrupt: Asks the job to end as Ctrl-C would; it then has 30 s.
-        clean_up: Sees that nothing that the job started outlives it, however it ended.
-        given: A file for its standard input.
+        command: Process to start. It gets its own session, so that Ctrl-C does not reach it directly.
+        folder: Folder of the run; output that is not an event goes to its log.
+        listener: Receives every event as it arrives.
+        environ: All environment variables of the process.
+        interrupt: Asks the job to end, as Ctrl-C would; it then has 30 s.
+        clean_up: Ends everything that the job started, however the job ended.
+        stdin: File for its standard input.
     """
     results: list[Result] = []
     interrupted = False
-    with (folder / LOG).open("w", encoding="utf-8") as log, (given or Path("/dev/null")).open() as stdin:
+    with (folder / LOG).open("w", encoding="utf-8") as log, (stdin or Path("/dev/null")).open() as stream:
         process = subprocess.Popen(
             command,
-            stdin=stdin,
+            stdin=stream,
             stdout=subprocess.PIPE,
             stderr=log,
             encoding="utf-8",
@@ -70,27 +70,27 @@ def follow(
         )
         _logger.debug("job process %d started: %s", process.pid, shlex.join(command))
         try:
-            _hand_on(process, log, listener, results)
+            _forward_output(process, log, listener, results)
         except KeyboardInterrupt:
             interrupted = True
             interrupt(process)
-            with _ended_after(_END_TIMEOUT_S, lambda: clean_up(process)):
-                _hand_on(process, log, listener, results)
+            with _time_limit(_END_TIMEOUT_S, lambda: clean_up(process)):
+                _forward_output(process, log, listener, results)
         finally:
             clean_up(process)
             if process.stdout is not None:
                 process.stdout.close()
     _logger.debug("job process %d ended with exit code %s", process.pid, process.returncode)
-    return Finished(process.returncode, results[-1] if results else None, interrupted)
+    return FinishedProcess(process.returncode, results[-1] if results else None, interrupted)
 
 
-def result_of(finished: Finished, folder: Path) -> Result:
-    """The job's result, from its file where it did not come with the events.
+def result_of(finished: FinishedProcess, folder: Path) -> Result:
+    """Return the job's result, from its file if it did not arrive with the events.
 
     Raises:
-        InterruptedRunError: Ctrl-C, before there was one.
-        JobError: The job ended without one.
-        NotThereError: The same, and the job's exit code says that something was not there.
+        InterruptedRunError: Ctrl-C, before there was a result.
+        JobError: The job ended without a result.
+        NotThereError: The same, and the exit code says that a prerequisite was missing.
     """
     if finished.result is not None:
         return finished.result
@@ -100,17 +100,17 @@ def result_of(finished: Finished, folder: Path) -> Result:
     if finished.interrupted:
         raise InterruptedRunError("Interrupted.")
     last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES_SHOWN:]
-    fault = NotThereError if finished.exit_code == ExitCode.NOT_THERE else JobError
-    raise fault(
-        f"The job ended with exit code {finished.exit_code} and without a result. Its last lines:\n"
+    error = NotThereError if finished.exit_code == ExitCode.NOT_THERE else JobError
+    raise error(
+        f"The job ended with exit code {finished.exit_code} and without a result. Last lines of its log:\n"
         + "\n".join(f"    {line}" for line in last),
-        remedy=f"The whole log: {log}",
+        remedy=f"Complete log: {log}",
     )
 
 
 @contextmanager
-def _ended_after(timeout_s: float, end: Callable[[], None]) -> Iterator[None]:
-    """Let the block go on for so long, or until Ctrl-C is pressed again."""
+def _time_limit(timeout_s: float, end: Callable[[], None]) -> Iterator[None]:
+    """Call ``end`` after a time limit; Ctrl-C in the block ends the block."""
     timer = threading.Timer(timeout_s, end)
     timer.start()
     try:
@@ -120,8 +120,10 @@ def _ended_after(timeout_s: float, end: Callable[[], None]) -> Iterator[None]:
         timer.cancel()
 
 
-def _hand_on(process: subprocess.Popen[str], log: IO[str], listener: Listener, results: list[Result]) -> None:
-    """Everything that the job says until it has ended."""
+def _forward_output(
+    process: subprocess.Popen[str], log: IO[str], listener: Listener, results: list[Result]
+) -> None:
+    """Forward everything that the job writes until it has ended."""
     for line in process.stdout or ():
         event = Event.from_line(line)
         if event is not None:

@@ -1,4 +1,4 @@
-"""How Spark is set wherever the harness starts it itself."""
+"""Spark configuration for small and large data."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _ALWAYS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
-    # A run compiles some 300 classes, and some of them again where only 100 are kept, as is the default.
+    # A run compiles some 300 classes; with the default, 100, some are compiled repeatedly.
     "spark.sql.codegen.cache.maxEntries": "2000",
 }
-# Tables of thousands of rows: a job's fixed costs are all that counts.
+# Tables of thousands of rows: only the fixed costs of a job matter.
 _FOR_SMALL_DATA = {
     "spark.sql.shuffle.partitions": "2",
     "spark.databricks.delta.snapshotPartitions": "1",
-    # A vacuum lists the table in so many tasks, by default ten thousand.
+    # Number of tasks in which a vacuum lists the table; by default ten thousand.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
     "spark.sql.adaptive.enabled": "false",
     # Compiling a stage takes longer than interpreting it on so few rows.
@@ -27,51 +27,51 @@ _FOR_SMALL_DATA = {
     "spark.broadcast.compress": "false",
 }
 _OF_A_SESSION = ("spark.sql.", "spark.databricks.delta.")
-# In a run of a minute the JVM's second compiler costs more than it gains; the first alone keeps its code
-# in 48 MB where it is not told otherwise, which is too small, and stops when they are full.
+# In a run of a minute the JVM's second compiler costs more than it gains. The first one alone has a code
+# cache of 48 MB by default, which is too small, and stops when it is full.
 _JVM_FOR_SMALL_DATA = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m", "-XX:+UseSerialGC")
 
 
 def is_small(source_bytes: int | None) -> bool:
-    """Whether fixed costs are all that counts; data of unknown size is not small."""
+    """Return whether only fixed costs matter; data of unknown size is not small."""
     return source_bytes is not None and source_bytes < _SMALL_BYTES
 
 
 def spark_settings(lake: str, *, small: bool) -> dict[str, str]:
-    """Spark's settings.
+    """Return the configuration of a Spark that the harness starts.
 
     Args:
-        lake: Its root.
-        small: For small data.
+        lake: Root of the lake.
+        small: Whether the data is small.
     """
     settings = {**_ALWAYS, **(_FOR_SMALL_DATA if small else {})}
     if lake.startswith(SCHEME):
         uri = StorageUri.parse(lake)
-        # MLflow copies what Spark has saved from the default file system, whatever the path says.
+        # MLflow copies what Spark has saved from the default file system, regardless of the path.
         settings["spark.hadoop.fs.defaultFS"] = str(StorageUri(uri.container, uri.account))
         settings["spark.hadoop.fs.azure.createRemoteFileSystemDuringInitialization"] = "true"
-        # Some 20 s until an account that does not answer is given up; the default is a quarter of an hour.
+        # About 20 s until an account that does not answer is an error; by default a quarter of an hour.
         settings["spark.hadoop.fs.azure.io.retry.max.retries"] = "6"
         settings["spark.hadoop.fs.azure.io.retry.max.backoff.interval"] = "5000"
     return settings
 
 
 def session_settings(*, small: bool) -> dict[str, str]:
-    """What a session takes where Spark runs already, as it does on a cluster.
+    """Return the configuration of a session in a Spark that runs already, as on a cluster.
 
     Args:
-        small: For small data.
+        small: Whether the data is small.
     """
     chosen = _FOR_SMALL_DATA if small else {}
     return {name: value for name, value in chosen.items() if name.startswith(_OF_A_SESSION)}
 
 
 def java_options(memory: str, *, small: bool) -> tuple[str, ...]:
-    """Options of a JVM that works: the driver's, or an executor's.
+    """Return options of the driver's or an executor's JVM.
 
     Args:
-        memory: Of its heap: one that starts small is collected all the time until it has grown; young
-            objects get half of it.
-        small: For small data.
+        memory: Size of its heap from the start, because a small one is collected all the time until it has
+            grown; young objects get half of it.
+        small: Whether the data is small.
     """
     return (f"-Xms{memory}", "-XX:NewRatio=1", *(_JVM_FOR_SMALL_DATA if small else ()))

@@ -1,1 +1,1 @@
-"""Runs as MLflow has recorded them."""
+"""Runs that MLflow has recorded."""

@@ -1,4 +1,4 @@
-"""Which runs were trained on a dataset version, and what a run was trained on: asked of MLflow."""
+"""Lineage in MLflow: the runs that were trained on a dataset version, and what a run was trained on."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _MANY = 1000
 
 
 def runs_of(settings: Settings, table: str, version: int | None) -> list[TrackedRun]:
-    """The runs that were trained on a table, newest first.
+    """Return the runs that were trained on a table, newest first.
 
     Args:
-        settings: Where MLflow is.
-        table: The table's name or URI, or the fingerprint of one of its versions.
-        version: A Delta version; every version where it is ``None``.
+        settings: Settings with MLflow's tracking store.
+        table: Name or URI of the table, or the fingerprint of one of its versions.
+        version: Delta version; ``None`` for every version.
 
     Raises:
         NotThereError: There is no such run, or no tracking store.
@@ -41,22 +41,22 @@ def runs_of(settings: Settings, table: str, version: int | None) -> list[Tracked
         of = f" at version {version}" if version is not None else ""
         raise NotThereError(
             f"No run was trained on '{table}'{of}.",
-            remedy="'harness runs' lists every run. A table goes by its name, URI or fingerprint.",
+            remedy="'harness runs' lists every run. Use the name, URI or fingerprint of a table.",
         )
     return found
 
 
 def all_runs(settings: Settings) -> list[TrackedRun]:
-    """Every run of a dataset version, newest first."""
+    """Return every run of a dataset version, newest first."""
     return [run for run in _search(settings, "") if run.tag("data_version")]
 
 
 def trace(settings: Settings, run_id: str) -> list[TrackedRun]:
-    """What a run was trained on and what came of it.
+    """Return what a run was trained on and its results, by version.
 
     Args:
-        settings: Where MLflow is.
-        run_id: Of an MLflow run, or of a harness run, which stands for all of its versions.
+        settings: Settings with MLflow's tracking store.
+        run_id: Id of an MLflow run, or of a harness run, which has all of its versions.
 
     Raises:
         NotThereError: There is no such run.
@@ -68,7 +68,7 @@ def trace(settings: Settings, run_id: str) -> list[TrackedRun]:
     found = {run.run_id: run for run in [*by_id, *children] if run.tag("data_version")}
     if not found:
         raise NotThereError(
-            f"There is no run '{run_id}' in {settings['tracking_uri']}.",
+            f"Unknown run '{run_id}' in {settings['tracking_uri']}.",
             remedy="'harness runs' lists every run.",
         )
     return sorted(found.values(), key=lambda run: int(run.tag("data_version")))
@@ -96,7 +96,7 @@ def _search(settings: Settings, condition: str) -> list[TrackedRun]:
         if experiment is None:
             return []
         return [_tracked(run) for run in _pages(client, experiment.experiment_id, condition)]
-    except Exception as error:  # Besides MLflow's own: whatever a store's driver raises.
+    except Exception as error:  # MLflow's own errors, and those of a store's driver.
         message = str(error).strip().partition("\n")[0]
         raise NotThereError(f"MLflow at {settings['tracking_uri']} does not answer: {message}") from error
 
@@ -112,10 +112,10 @@ def _pages(client: MlflowClient, experiment_id: str, condition: str) -> Iterator
 
 
 def require_store(settings: Settings) -> None:
-    """A local tracking store must be there already; asking does not make one.
+    """Require that a local tracking store exists, because reading must not create one.
 
     Raises:
-        NotThereError: It is not.
+        NotThereError: It does not exist.
     """
     uri = settings["tracking_uri"]
     file = Path(uri.removeprefix("sqlite:///"))

@@ -1,4 +1,4 @@
-"""A run as MLflow holds it."""
+"""A run that MLflow has recorded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """One run of one dataset version, as MLflow holds it."""
+    """A run of one dataset version that MLflow has recorded."""
 
     run_id: str
     status: str
@@ -19,5 +19,5 @@ class TrackedRun:
     metrics: Mapping[str, float]
 
     def tag(self, name: str) -> str:
-        """One of the harness's tags; empty where it is not there."""
+        """Return one of the harness's tags, or an empty text if the run does not have it."""
         return self.tags.get(f"harness.{name}", "")

@@ -92,14 +92,14 @@ def test_a_used_port(other: RunningStack) -> None:
         port = taken.getsockname()[1]
         nowhere = {"HARNESS_BASE_IMAGE": "not-a-base-that-there-is:none"}
         message = refused(other, "up", HARNESS_AZURITE_PORT=str(port), **nowhere)
-    assert f"port {port}, which the stack's azurite is to have" in message
+    assert f"Port {port} is in use by another process; the stack's service azurite needs it" in message
     assert "HARNESS_AZURITE_PORT" in message
 
 
 def test_an_unhealthy_service(other: RunningStack) -> None:
     """An unhealthy service is reported with its last state and log lines."""
     files = other.stack.files
-    files.make()
+    files.create()
     files.secret("pgpass").write_text("postgres:5432:mlflow:mlflow:wrong\n")
     message = refused(other, "up")
     assert "The service mlflow did not become healthy" in message
@@ -112,5 +112,5 @@ def test_a_service_that_does_not_answer(other: RunningStack) -> None:
     """If the stack is stopped, the command ui explains how to start it."""
     [port] = free_ports(1)
     message = refused(other, "ui", HARNESS_MLFLOW_PORT=str(port))
-    assert "The stack is not up." in message
+    assert "The stack is not running." in message
     assert "make up" in message

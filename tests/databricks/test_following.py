@@ -98,7 +98,7 @@ def test_what_has_expired_is_swept_away_there(bench: Bench) -> None:
     kept = sorted(path for path in bench.workspace.volumes.rglob("*") if path.is_file())
     files = remote.open_files(bench.target.workspace, FILES)
     files.make_folder(f"{FILES}/until-20200106/runs/old")
-    files.upload(f"{FILES}/until-20200106/runs/old/{PLAN}", remote.text("{}"))
+    files.upload(f"{FILES}/until-20200106/runs/old/{PLAN}", remote.text_stream("{}"))
     assert 1 == bench.target.sweep()
     assert f"{FILES}/until-20200106" in bench.told
     assert kept == sorted(path for path in bench.workspace.volumes.rglob("*") if path.is_file())
@@ -116,7 +116,7 @@ def test_a_long_log_is_kept_to_its_end(bench: Bench) -> None:
     with pytest.raises(JobError, match="upside down"):
         bench.run(TALKS)
     log = (bench.folder / "job.log").read_text(encoding="utf-8")
-    assert log.startswith("[The workspace keeps the end of the log alone.]\n")
+    assert log.startswith("[The workspace keeps only the end of the log.]\n")
     assert "start" not in log
     assert "end\n" in log
 

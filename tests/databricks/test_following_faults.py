@@ -85,7 +85,7 @@ def test_a_run_that_can_not_be_followed_is_cancelled(bench: Bench, monkeypatch: 
 
     def refused(run: Run) -> bool:
         look(run)
-        raise NotThereError("The workspace does not permit to look at the events.")
+        raise NotThereError("The workspace denies permission to look at the events.")
 
     monkeypatch.setattr(job_runs, "has_started", refused)
     with pytest.raises(JobError, match=r"does not permit .* The run was cancelled"):
@@ -104,8 +104,8 @@ def test_the_run_times_out(bench: Bench) -> None:
     )
     bench.workspace.faults.delay_cluster(1000)
     ended = job_runs.follow(client, job_runs.submit(client, job), lambda _run: None)
-    fault = job_runs.fault(ended, None)
-    assert (JobError, True) == (type(fault), "longer than its limit" in fault.message)
+    fault = job_runs.error_of_run(ended, None)
+    assert (JobError, True) == (type(fault), "exceeded its time limit" in fault.message)
     assert "TIME_LIMIT_MIN" in str(fault.remedy)
     assert bench.is_quiet()
 
@@ -127,7 +127,8 @@ def test_a_credential_that_can_not_be_renewed(bench: Bench, monkeypatch: pytest.
         raise ValueError("invalid_client: the secret has expired")
 
     monkeypatch.setattr(jobs, "get_run", refused)
-    with pytest.raises(LostRunError, match=r"can't be authenticated to any more: .*the secret has expired"):
+    expected = r"Authentication to the workspace .* failed: .*the secret has expired"
+    with pytest.raises(LostRunError, match=expected):
         bench.run(passing())
     assert [PLAN] == [Path(name).name for name in bench.left_behind()]
 
@@ -154,7 +155,7 @@ def test_a_log_that_can_not_be_had_is_no_fault(bench: Bench, monkeypatch: pytest
 
     monkeypatch.setattr(job_runs, "output", refused)
     bench.run(passing())
-    assert "The run's log can't be had: No output." in bench.told
+    assert "The run's log is not available: No output." in bench.told
 
 
 def test_the_token_runs_out_and_the_run_is_taken_up_again(bench: Bench) -> None:
@@ -163,7 +164,7 @@ def test_the_token_runs_out_and_the_run_is_taken_up_again(bench: Bench) -> None:
     bench.workspace.faults.expire_token(prefix="/api/2.2/jobs/runs/get", after=2)
     with pytest.raises(LostRunError, match="refuses the credential") as caught:
         bench.run(passing())
-    assert f"'harness attach {RUN}' takes it up again" in str(caught.value.remedy)
+    assert f"'harness attach {RUN}' resumes following it" in str(caught.value.remedy)
     assert ExitCode.NOT_THERE == caught.value.exit_code
     bench.workspace.token = "renewed"
     bench.target.__dict__["workspace"] = connect(bench.workspace)

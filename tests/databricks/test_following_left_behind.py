@@ -85,7 +85,7 @@ def test_models_that_went_through_a_volume_are_removed(bench: Bench, text: str) 
 
 def test_models_that_went_through_the_uploads_go_with_them(bench: Bench) -> None:
     """Models that were transferred through the uploads are removed with them."""
-    folder = _models_through(bench, f"{bench.target.shelf}/runs")
+    folder = _models_through(bench, f"{bench.target.upload_folder}/runs")
     bench.run(passing())
     assert (False, []) == (folder.exists(), bench.left_behind())
     removed = [call for call in bench.workspace.calls if call.endswith(f"/runs/{RUN}") and "DELETE" in call]
@@ -116,7 +116,7 @@ def test_a_scratch_folder_that_stays_is_told(bench: Bench, monkeypatch: pytest.M
     monkeypatch.setattr(bench.target.workspace.files, "delete", refused)
     bench.run(passing())
     assert [True] == [
-        line.startswith(f"{SCRATCH}/{RUN} is still there: ") for line in bench.told if SCRATCH in line
+        line.startswith(f"{SCRATCH}/{RUN} was not removed: ") for line in bench.told if SCRATCH in line
     ]
     assert [] == bench.left_behind()
 
@@ -190,7 +190,7 @@ def test_ctrl_c_pressed_twice_still_cancels_the_run(
     monkeypatch.setattr(bench.target.workspace.jobs, "cancel_run", pressed_again)
     with pytest.raises(InterruptedRunError, match=r"Interrupted\. The run was cancelled"):
         bench.run(passing())
-    assert any("being cancelled" in line for line in bench.told)
+    assert any("Cancelling the run" in line for line in bench.told)
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 

@@ -368,7 +368,7 @@ def test_a_tracking_server_that_does_not_start_says_why(tmp_path: Path) -> None:
     """A tracking server that does not start is reported with the end of its log."""
     (tmp_path / "mlflow.db").write_text("no database " * 100)
     with (
-        pytest.raises(TimeoutError, match=r"(?s)Its last lines:.*file is not a database"),
+        pytest.raises(TimeoutError, match=r"(?s)Last lines of its log:.*file is not a database"),
         TrackingServer(tmp_path),
     ):
         pass

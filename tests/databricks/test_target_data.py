@@ -78,4 +78,4 @@ def test_the_older_runtime_makes_a_table_of_several_sources_and_the_newer_one_re
     assert ["v0", "latest"] == [each.name for each in again.versions]
     assert [each.fingerprint for each in first.versions] == [each.fingerprint for each in again.versions]
     here = command.run("scenario", scenario, "--target", "embedded", *on)
-    assert (3, True) == (here.returncode, "it lies in a volume of a workspace" in here.stderr)
+    assert (3, True) == (here.returncode, "it is in a volume of a workspace" in here.stderr)

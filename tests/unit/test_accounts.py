@@ -91,14 +91,14 @@ def test_a_file_of_nobody_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ('auth = "sas"', "auth is 'sas'.\n  It is one of key, service_principal."),
+        ('auth = "sas"', "auth is 'sas'.\n  Use one of key, service_principal."),
         (
             'key_file = "k"\ntenant_id = "t"',
-            "tenant_id does not belong to auth = 'key'.\n  Leave it out.",
+            "tenant_id does not belong to auth = 'key'.\n  Remove it.",
         ),
         (
             f'{PRINCIPAL}{IDS}client_secret_file = "s"\nkey_file = "k"',
-            "key_file does not belong to auth = 'service_principal'.\n  Leave it out.",
+            "key_file does not belong to auth = 'service_principal'.\n  Remove it.",
         ),
         (
             f'{PRINCIPAL}client_id = "c"\nclient_secret_file = "s"',
@@ -108,15 +108,15 @@ def test_a_file_of_nobody_is_told(tmp_path: Path) -> None:
             f'{PRINCIPAL}tenant_id = "t"\nclient_id = ""\nclient_secret_file = "s"',
             "client_id is missing.\n  auth = 'service_principal' needs it.",
         ),
-        ('auth = "key"', "key_file or key_variable is needed.\n  Give one of the two."),
+        ('auth = "key"', "key_file or key_variable is missing.\n  Set one of the two."),
         (
             'key_file = "k"\nkey_variable = "K"',
-            "key_file or key_variable is needed.\n  Give one of the two.",
+            "key_file or key_variable is missing.\n  Set one of the two.",
         ),
-        ('key_variable = ""', "key_file or key_variable is needed.\n  Give one of the two."),
+        ('key_variable = ""', "key_file or key_variable is missing.\n  Set one of the two."),
         (
             PRINCIPAL + IDS,
-            "client_secret_file or client_secret_variable is needed.\n  Give one of the two.",
+            "client_secret_file or client_secret_variable is missing.\n  Set one of the two.",
         ),
     ],
     ids=[

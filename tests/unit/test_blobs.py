@@ -52,7 +52,7 @@ class Endpoint:
 @pytest.fixture
 def files(tmp_path: Path) -> StackFiles:
     made = StackFiles(tmp_path / "stack")
-    made.make()
+    made.create()
     return made
 
 

@@ -97,7 +97,7 @@ def test_a_secret_without_a_scope_is_refused(tmp_path: Path) -> None:
 def test_a_pasted_key_is_refused_and_not_shown(tmp_path: Path) -> None:
     """A key in place of a variable's name would stand in every report."""
     settings = _settings(tmp_path, '[accounts.dls]\nkey_variable = "c2VjcmV0+Zm9v=="\n')
-    with pytest.raises(UsageError, match="key_variable is no name of a variable") as caught:
+    with pytest.raises(UsageError, match="key_variable is not the name of a variable") as caught:
         read_accounts(settings)
     assert "c2VjcmV0" not in str(caught.value)
 

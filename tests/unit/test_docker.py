@@ -14,12 +14,12 @@ from harness.targets.embedded.embedded_target import Embedded
 from tests.unit import report_samples as samples
 
 NO_DOCKER = (
-    "There is no Docker on this machine.\n"
+    "Docker is not installed on this machine.\n"
     "  Install Docker with Compose v2 and start it, or use --target embedded."
 )
 NO_ENGINE = (
-    "No Docker engine answers: {}\n"
-    "  Start it (systemctl start docker), be in its group (docker), or use --target embedded."
+    "The Docker engine does not answer: {}\n"
+    "  Start it (systemctl start docker), join the group 'docker', or use --target embedded."
 )
 NO_INFO = "info) echo 'Cannot connect.' >&2; exit 1 ;;"
 COMPOSE_ALONE = 'compose) if [ "$2" = version ]; then echo 2.24.0; else exit 1; fi ;;'
@@ -98,7 +98,7 @@ def test_a_compose_that_is_none_or_too_old_is_told(path: Path, answer: str) -> N
     with pytest.raises(NotThereError) as caught:
         require_engine()
     assert str(caught.value) == (
-        "Docker has no Compose of version 2.24 or later.\n"
+        "Docker Compose 2.24 or later is not installed.\n"
         "  Install the package docker-compose-plugin, or use --target embedded."
     )
 
@@ -129,7 +129,7 @@ def test_a_run_without_an_engine_is_told_as_such(path: Path, tmp_path: Path) -> 
 def test_logs_of_no_service_are_a_fault(path: Path, tmp_path: Path) -> None:
     """What Compose refuses is no success."""
     _engine(path, INFO, COMPOSE_ALONE)
-    with pytest.raises(NotThereError, match="Can't show what the stack's services say"):
+    with pytest.raises(NotThereError, match="Can't show the logs of the stack's services"):
         Stack(_settings(tmp_path, "compose")).logs(["no-such"], follow=False)
 
 
@@ -143,7 +143,7 @@ def test_a_compose_that_is_new_enough_will_do(path: Path, version: str) -> None:
 def test_docker_that_takes_too_long_is_ended(path: Path) -> None:
     """An engine that hangs does not hang the command."""
     _engine(path, f"info) exec {shutil.which('sleep', path='/bin:/usr/bin')} 60 ;;")
-    expected = r"'docker info' was not done within 0\.1 s\.\n  See whether the engine is alive: docker info\."
+    expected = r"'docker info' did not finish within 0\.1 s\.\n  Check that the engine works: docker info\."
     with pytest.raises(NotThereError, match=expected):
         docker(["info"], timeout_s=0.1)
 
@@ -151,7 +151,7 @@ def test_docker_that_takes_too_long_is_ended(path: Path) -> None:
 def test_an_answer_is_given_back_as_it_is(path: Path) -> None:
     """Exit code, output and complaints, also those that are no UTF-8."""
     _engine(path, "say) read given; echo \"$given $WHO\"; printf '\\377' >&2; exit 7 ;;")
-    answer = docker(["say"], {"WHO": "world"}, given=b"hello\n")
+    answer = docker(["say"], {"WHO": "world"}, stdin=b"hello\n")
     assert (7, "hello world\n", "\N{REPLACEMENT CHARACTER}") == (
         answer.returncode,
         answer.stdout,
@@ -176,7 +176,7 @@ def test_images_are_there_or_not(path: Path, answer: str, there: bool) -> None:
         ),
         (
             (INFO, COMPOSE, "image) exit 1 ;;"),
-            "The images of this version are not there. 'make up' makes them.",
+            "The images of this version don't exist. 'make up' builds them.",
         ),
     ],
     ids=["no docker", "no engine", "no images"],

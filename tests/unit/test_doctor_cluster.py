@@ -58,8 +58,8 @@ def test_a_policy_that_is_not_there_is_told(look: Look, workspace: Workspace) ->
     ("runtime", "expected"),
     [
         ("16.4.x-cpu-ml-scala2.12", "16.4 LTS ML"),
-        ("15.4.x-cpu-ml-scala2.12", "There is no runtime 15.4.x-cpu-ml-scala2.12."),
-        ("16.4.x-scala2.12", "16.4.x-scala2.12 is no ML runtime."),
+        ("15.4.x-cpu-ml-scala2.12", "Unknown runtime 15.4.x-cpu-ml-scala2.12."),
+        ("16.4.x-scala2.12", "16.4.x-scala2.12 is not an ML runtime."),
     ],
     ids=["there", "not there", "no ML"],
 )
@@ -79,7 +79,7 @@ def test_a_node_type_that_cannot_be_had_is_told(look: Look, workspace: Workspace
     """The list has also what the region or the subscription does not."""
     node = node_type("Standard_D4ds_v5", CloudProviderNodeStatus.NOT_ENABLED_ON_SUBSCRIPTION)
     workspace.answers["nodes"] = ListNodeTypesResponse([node])
-    assert "Standard_D4ds_v5 can't be had: NotEnabledOnSubscription." == look()["node type"].found
+    assert "Standard_D4ds_v5 is not available: NotEnabledOnSubscription." == look()["node type"].found
 
 
 def test_a_pool_stands_for_the_node_type(look: Look) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.settings import read_settings
-from harness.targets.checks import Check, room, tracking_store, writable
+from harness.targets.checks import Check, check_disk_space, check_tracking_store, check_writable
 from harness.targets.compose.compose_target import Compose
 from harness.targets.embedded.embedded_target import Embedded
 from tests.unit.doctor_samples import failed
@@ -28,7 +28,11 @@ def test_a_java_that_is_none_is_a_failed_line(tmp_path: Path) -> None:
     """With the message and the remedy that a run would end with."""
     settings = read_settings(folder=tmp_path, environ={"HARNESS_JAVA_HOME": str(tmp_path)})
     found = next(iter(Embedded(settings).checks()))
-    assert ("failed", True, True) == (found.state, "holds no Java" in found.found, bool(found.remedy))
+    assert ("failed", True, True) == (
+        found.state,
+        "does not contain a working Java" in found.found,
+        bool(found.remedy),
+    )
 
 
 def test_jars_that_are_not_there_are_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,21 +53,21 @@ def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 def test_room_and_right_are_asked_of_the_nearest_folder(tmp_path: Path) -> None:
     """A folder that is not there yet will lie in it."""
-    assert "a run needs 200 MB" in room(tmp_path / "a" / "b")
-    assert (f"{tmp_path / 'a'} can be made", str(tmp_path)) == (
-        writable(tmp_path / "a"),
-        writable(tmp_path),
+    assert "a run needs 200 MB" in check_disk_space(tmp_path / "a" / "b")
+    assert (f"{tmp_path / 'a'} can be created", str(tmp_path)) == (
+        check_writable(tmp_path / "a"),
+        check_writable(tmp_path),
     )
 
 
 def test_a_tracking_file_is_looked_at(tmp_path: Path) -> None:
     """It is there, or will be."""
     file = tmp_path / "mlflow.db"
-    before = tracking_store(f"sqlite:///{file}")
+    before = check_tracking_store(f"sqlite:///{file}")
     file.touch()
-    assert (f"{file} is made by the first run", str(file)) == (
+    assert (f"the first run creates {file}", str(file)) == (
         before.found,
-        tracking_store(f"sqlite:///{file}").found,
+        check_tracking_store(f"sqlite:///{file}").found,
     )
 
 
@@ -95,21 +99,21 @@ def _server() -> Iterator[Callable[[int], str]]:
 def test_a_tracking_server_is_asked(server: Callable[[int], str], code: int, expected: str) -> None:
     """One that asks for a login is there, too."""
     url = server(code)
-    assert ("ok", f"{url} {expected}") == (tracking_store(url).state, tracking_store(url).found)
+    assert ("ok", f"{url} {expected}") == (check_tracking_store(url).state, check_tracking_store(url).found)
 
 
 def test_a_tracking_server_that_is_not_there_is_told() -> None:
     """The message has its address, the remedy the setting."""
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as closed:
         url = f"http://127.0.0.1:{closed.server_port}"
-    found = tracking_store(url)
+    found = check_tracking_store(url)
     assert ("failed", True) == (found.state, url in found.found)
     assert "HARNESS_TRACKING_URI" in found.remedy
 
 
 def test_a_database_elsewhere_is_not_checkable() -> None:
     """And its URI, which may hold a password, is not shown."""
-    found = tracking_store("postgresql://me:secret@db/mlflow")
+    found = check_tracking_store("postgresql://me:secret@db/mlflow")
     assert ("not checkable", False) == (found.state, "secret" in found.found)
 
 
@@ -138,7 +142,7 @@ def test_compose_without_images_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     """The remedy makes them; the ports are looked at nevertheless."""
     _docker(tmp_path, monkeypatch, "info) echo 27.5.1 ;;", "compose) echo 2.24.0 ;;")
     found = _compose(tmp_path)
-    assert "'make up' makes them." == found["images"].remedy
+    assert "'make up' builds them." == found["images"].remedy
     assert "ports" in found
 
 

@@ -51,7 +51,7 @@ def test_a_credential_that_ends_in_the_middle_ends_the_lines(look: Look, workspa
     ("chosen", "expected"),
     [
         ({"files": ""}, "needs a folder"),
-        ({"files": "/Workspace/Users/me/harness"}, "needs a place for the lake"),
+        ({"files": "/Workspace/Users/me/harness"}, "needs a location for the lake"),
         ({"lake": "/data/lake"}, "A cluster can't reach the lake"),
     ],
     ids=["no files", "no lake", "a local lake"],
@@ -104,7 +104,7 @@ def test_a_storage_account_is_not_checkable(look: Look) -> None:
 def test_models_need_a_credential_of_their_account(look: Look) -> None:
     """Bundles are copied by Azure's client, which knows no external location."""
     found = look(models="abfss://models@other.dfs.core.windows.net")["models"]
-    assert ("failed", True) == (found.state, "knows no external location" in found.found)
+    assert ("failed", True) == (found.state, "can't use an external location" in found.found)
     assert "secret_name" in found.remedy
 
 

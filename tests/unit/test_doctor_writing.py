@@ -26,13 +26,13 @@ def test_a_file_that_can_not_be_removed_is_told(look: Look, workspace: Workspace
     """A run removes what it has uploaded: it has to be let."""
     workspace.answers["delete"] = PermissionDenied("No WRITE VOLUME.")
     found = look()["files"]
-    assert ("failed", True) == (found.state, "does not permit to remove" in found.found)
+    assert ("failed", True) == (found.state, "denies permission to remove" in found.found)
 
 
 def test_a_file_that_was_written_in_part_is_removed(look: Look, workspace: Workspace) -> None:
     """Whatever has become of it: what can't be removed either hides nothing."""
     workspace.answers["upload"] = workspace.answers["delete"] = PermissionDenied("No WRITE VOLUME.")
-    assert "does not permit to upload" in look()["files"].found
+    assert "denies permission to upload" in look()["files"].found
     assert _asked(workspace, "upload") == _asked(workspace, "delete")
 
 
@@ -64,8 +64,8 @@ def test_a_cluster_with_the_ml_switch_is_an_ml_cluster(look: Look, workspace: Wo
     ("switch", "version", "expected"),
     [
         (True, "15.4.x-scala2.12", "the runtime 15.4.x-scala2.12, not 16.4.x-scala2.12"),
-        (False, "16.4.x-scala2.12", "16.4.x-scala2.12 is no ML runtime"),
-        (None, "16.4.x-scala2.12", "16.4.x-scala2.12 is no ML runtime"),
+        (False, "16.4.x-scala2.12", "16.4.x-scala2.12 is not an ML runtime"),
+        (None, "16.4.x-scala2.12", "16.4.x-scala2.12 is not an ML runtime"),
     ],
     ids=["another runtime", "switched off", "no switch"],
 )

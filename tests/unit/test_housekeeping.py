@@ -5,7 +5,7 @@ import pytest
 
 from harness.cli.cleanup import remove_old_runs
 from harness.errors import ExitCode, NotThereError, UsageError
-from harness.files import held
+from harness.files import file_lock
 from harness.runs import PLAN, RunFolder
 from harness.settings import Settings, read_settings
 
@@ -98,7 +98,7 @@ def test_a_run_that_cannot_be_removed_is_told(settings: Settings, monkeypatch: p
 def test_a_run_under_way_is_never_removed(settings: Settings, keep: int, gone: list[int]) -> None:
     """A run in progress keeps its tables and does not count among the runs to keep."""
     plan = _plan(settings, IDS[0], "embedded")
-    with held(plan):
+    with file_lock(plan):
         removed = remove_old_runs(settings, keep)
     assert ([IDS[at] for at in gone], True, True) == (
         removed,
@@ -109,7 +109,7 @@ def test_a_run_under_way_is_never_removed(settings: Settings, keep: int, gone: l
 
 def test_a_run_that_has_ended_is_removed(settings: Settings) -> None:
     """A run without a result is removed once its process has ended."""
-    with held(_plan(settings, IDS[0], "embedded")):
+    with file_lock(_plan(settings, IDS[0], "embedded")):
         pass
     assert IDS == remove_old_runs(settings, 0)
 
@@ -118,6 +118,6 @@ def test_tables_that_cannot_be_removed_are_told(settings: Settings, monkeypatch:
     """A run whose tables are in a stopped stack is kept, and the others are removed."""
     monkeypatch.setenv("PATH", str(settings.home))
     _plan(settings, IDS[0], "compose")
-    with pytest.raises(NotThereError, match=f"The tables of the run {IDS[0]} lie in the stack"):
+    with pytest.raises(NotThereError, match=f"The tables of the run {IDS[0]} are in the stack"):
         remove_old_runs(settings, 1)
     assert {IDS[0], IDS[3]} == {path.name for path in settings.runs.iterdir()} & set(IDS)

@@ -130,6 +130,6 @@ def test_a_package_without_the_project_is_told(tmp_path: Path, project: Path) ->
     with pytest.raises(NotThereError) as caught:
         _images(tmp_path)
     assert str(caught.value) == (
-        f"The Compose target needs the project's own files; there is no {project}/compose.yaml.\n"
+        f"The Compose target needs the project's files, but {project}/compose.yaml does not exist.\n"
         "  Run it from a checkout of the project, or use --target embedded."
     )

@@ -104,7 +104,7 @@ def test_wrong_digest(machine: Machine) -> None:
     """A jar with other contents is refused by its name, and what was fetched is forgotten."""
     machine.resolver_does(FETCHES_ALL.replace("printf second", "printf forged"))
 
-    with pytest.raises(NotThereError, match=r"b_two-2\.jar has SHA-256 \w{64}, the lock says"):
+    with pytest.raises(NotThereError, match=r"b_two-2\.jar has SHA-256 \w{64}, the lock file has"):
         machine.fetch()
 
     assert not machine.cache.folder.exists()
@@ -195,7 +195,7 @@ def test_mirror_that_is_not_there(machine: Machine) -> None:
     """Ivy settings that are no file are refused by the setting's name."""
     environ = machine.environ | {"HARNESS_IVY_SETTINGS": "/nonexistent/ivy.xml"}
 
-    with pytest.raises(UsageError, match="HARNESS_IVY_SETTINGS names /nonexistent"):
+    with pytest.raises(UsageError, match="HARNESS_IVY_SETTINGS is /nonexistent"):
         machine.fetch(
             JarCache(machine.folder / "cache", machine.folder / "jars.lock", machine.folder, environ)
         )

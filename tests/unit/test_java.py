@@ -40,7 +40,7 @@ def test_explicit_of_another_version(tmp_path: Path) -> None:
     java_home(tmp_path / "jvm" / "java-17", "17.0.1")
     old = java_home(tmp_path / "old", "11.0.22")
 
-    with pytest.raises(NotThereError, match=r"HARNESS_JAVA_HOME names .*old, which holds Java 11\.0\.22"):
+    with pytest.raises(NotThereError, match=r"HARNESS_JAVA_HOME is .*old, which contains Java 11\.0\.22"):
         find(tmp_path, str(old))
 
 
@@ -102,7 +102,7 @@ def test_garbage_instead_of_a_program(tmp_path: Path) -> None:
     home = java_home(tmp_path / "garbage", None)
     (home / "bin" / "java").write_bytes(b"\x00\x01")
 
-    with pytest.raises(NotThereError, match="no Java that works"):
+    with pytest.raises(NotThereError, match="not a working Java"):
         find(tmp_path, JAVA_HOME=str(home))
 
 
@@ -115,7 +115,7 @@ def test_nothing_fits(tmp_path: Path) -> None:
         find(tmp_path, JAVA_HOME=str(old), PATH=str(newer / "bin"))
 
     assert str(caught.value).splitlines()[:3] == [
-        "Found no Java 17.",
+        "No Java 17 found.",
         f"  JAVA_HOME: {old} (Java 1.8.0_402)",
         f"  java on the PATH: {newer} (Java 25.0.1)",
     ]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.files import held
+from harness.files import file_lock
 from harness.parity.compare import LOCAL_AGAINST_REMOTE, Parity, Tolerances
 from harness.parity.counterpart import compare_with_local, find_local_run
 from harness.plan import CustomCode, Plan
@@ -218,7 +218,7 @@ def test_a_running_run_is_not_compared_with(tmp_path: Path) -> None:
     """The reason says that the run is still running, so that the reader waits."""
     _local(tmp_path, OLD)
     (tmp_path / OLD / RESULT).unlink()
-    with held(tmp_path / OLD / PLAN):
+    with file_lock(tmp_path / OLD / PLAN):
         assert f"{OLD}, is still running." in find_local_run(tmp_path, CLOUD, is_local).reason
 
 

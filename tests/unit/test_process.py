@@ -11,7 +11,7 @@ from harness.events import Event, Listener
 from harness.results import Result
 from harness.runs import RESULT
 from harness.targets import job_process as module
-from harness.targets.job_process import LOG, Finished, follow, result_of
+from harness.targets.job_process import LOG, FinishedProcess, follow, result_of
 from tests.unit import report_samples as samples
 
 STARTED = Event("train", "started", "january")
@@ -34,8 +34,8 @@ def _follow(
     listener: Listener = lambda _event: None,
     *,
     jobs: _Jobs | None = None,
-    given: Path | None = None,
-) -> Finished:
+    stdin: Path | None = None,
+) -> FinishedProcess:
     return follow(
         [sys.executable, "-c", program],
         folder,
@@ -43,7 +43,7 @@ def _follow(
         environ={**os.environ, "PYTHONUNBUFFERED": "1"},
         interrupt=lambda process: process.send_signal(signal.SIGINT),
         clean_up=(_Jobs() if jobs is None else jobs).clean_up,
-        given=given,
+        stdin=stdin,
     )
 
 
@@ -82,16 +82,19 @@ def test_an_odd_byte_is_no_fault(tmp_path: Path) -> None:
 def test_a_result_among_the_lines_is_found(tmp_path: Path, result: Result) -> None:
     """A result that comes with the events is no log line."""
     finished = _follow(tmp_path, _says(tmp_path, STARTED.to_line(), result.to_line(), "done"))
-    assert (Finished(0, result, interrupted=False), "done\n") == (finished, (tmp_path / LOG).read_text())
+    assert (FinishedProcess(0, result, interrupted=False), "done\n") == (
+        finished,
+        (tmp_path / LOG).read_text(),
+    )
 
 
 @pytest.mark.parametrize(("content", "expected"), [(None, ""), ("a plan\n", "a plan\n")])
 def test_the_job_is_given_a_file(tmp_path: Path, content: str | None, expected: str) -> None:
     """The job reads the file from its standard input, or nothing: never the terminal."""
-    given = tmp_path / "plan" if content else None
-    if given and content:
-        given.write_text(content)
-    _follow(tmp_path, "import sys; sys.stdout.write(sys.stdin.read())", given=given)
+    stdin = tmp_path / "plan" if content else None
+    if stdin and content:
+        stdin.write_text(content)
+    _follow(tmp_path, "import sys; sys.stdout.write(sys.stdin.read())", stdin=stdin)
     assert expected == (tmp_path / LOG).read_text()
 
 
@@ -99,7 +102,7 @@ def test_the_job_is_given_a_file(tmp_path: Path, content: str | None, expected: 
 def test_the_exit_code_is_the_jobs(tmp_path: Path, exit_code: int) -> None:
     """Also where a signal ended it."""
     program = "import os; os.kill(os.getpid(), 9)" if exit_code < 0 else f"raise SystemExit({exit_code})"
-    assert Finished(exit_code, None, interrupted=False) == _follow(tmp_path, program)
+    assert FinishedProcess(exit_code, None, interrupted=False) == _follow(tmp_path, program)
 
 
 def test_a_job_that_has_ended_is_cleaned_up(tmp_path: Path) -> None:
@@ -128,7 +131,7 @@ def test_an_interrupted_job_still_hands_back_its_result(tmp_path: Path, result: 
     program += f"except KeyboardInterrupt:\n    exec({_says(tmp_path, result.to_line())!r})\n"
     jobs = _Jobs()
     finished = _follow(tmp_path, program, _ctrl_c, jobs=jobs)
-    assert (Finished(0, result, interrupted=True), [0]) == (finished, jobs)
+    assert (FinishedProcess(0, result, interrupted=True), [0]) == (finished, jobs)
 
 
 def test_a_job_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,32 +140,32 @@ def test_a_job_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
     program = f"import signal\nsignal.signal(2, signal.SIG_IGN)\nprint({STARTED.to_line()!r})\n{SLEEP}"
     jobs = _Jobs()
     finished = _follow(tmp_path, program, _ctrl_c, jobs=jobs)
-    assert (Finished(-9, None, interrupted=True), [None, -9]) == (finished, jobs)
+    assert (FinishedProcess(-9, None, interrupted=True), [None, -9]) == (finished, jobs)
 
 
 def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
     """Who presses Ctrl-C twice does not wait for the job's last words."""
     line = f"print({STARTED.to_line()!r})\n"
     program = f"import signal\nsignal.signal(2, signal.SIG_IGN)\n{line}{line}{SLEEP}"
-    assert Finished(-9, None, interrupted=True) == _follow(tmp_path, program, _ctrl_c)
+    assert FinishedProcess(-9, None, interrupted=True) == _follow(tmp_path, program, _ctrl_c)
 
 
 def test_a_result_of_the_events_comes_first(tmp_path: Path) -> None:
     """What the job has said is not looked for in a file."""
-    assert samples.result() == result_of(Finished(0, samples.result(), interrupted=False), tmp_path)
+    assert samples.result() == result_of(FinishedProcess(0, samples.result(), interrupted=False), tmp_path)
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_a_result_is_read_from_its_file(tmp_path: Path, interrupted: bool) -> None:
     """Also an interrupted job may have written one."""
     (tmp_path / RESULT).write_text(samples.result().model_dump_json(by_alias=True), encoding="utf-8")
-    assert samples.result() == result_of(Finished(0, None, interrupted=interrupted), tmp_path)
+    assert samples.result() == result_of(FinishedProcess(0, None, interrupted=interrupted), tmp_path)
 
 
 def test_interrupted_before_a_result_is_told(tmp_path: Path) -> None:
     """Ctrl-C is no fault of the job's."""
     with pytest.raises(InterruptedRunError, match="Interrupted"):
-        result_of(Finished(1, None, interrupted=True), tmp_path)
+        result_of(FinishedProcess(1, None, interrupted=True), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -173,10 +176,12 @@ def test_a_job_without_a_result_is_told(tmp_path: Path, exit_code: int, fault: t
     """The message has the exit code and the last lines; exit code 3 says that something was not there."""
     (tmp_path / LOG).write_text("".join(f"line {number}\n" for number in range(20)))
     with pytest.raises(HarnessError) as caught:
-        result_of(Finished(exit_code, None, interrupted=False), tmp_path)
+        result_of(FinishedProcess(exit_code, None, interrupted=False), tmp_path)
     last = "".join(f"    line {number}\n" for number in range(8, 20))
-    expected = f"The job ended with exit code {exit_code} and without a result. Its last lines:\n{last}"
-    assert (fault, f"{expected}  The whole log: {tmp_path / LOG}") == (type(caught.value), str(caught.value))
+    expected = (
+        f"The job ended with exit code {exit_code} and without a result. Last lines of its log:\n{last}"
+    )
+    assert (fault, f"{expected}  Complete log: {tmp_path / LOG}") == (type(caught.value), str(caught.value))
 
 
 def test_a_result_survives_its_line() -> None:

@@ -222,7 +222,8 @@ def test_a_run_that_is_not_there_is_told_with_the_nearest(runs: Path) -> None:
     mistyped = A.replace("three", "tree")
     outcome = CliRunner().invoke(app, ["compare", mistyped, B])
     expected = (
-        f"There is no run '{mistyped}': {runs / mistyped}. Did you mean '{A}'?\n  {runs} holds the runs."
+        f"Unknown run '{mistyped}': {runs / mistyped} does not exist. Did you mean '{A}'?\n"
+        f"  The runs are in {runs}."
     )
     assert isinstance(outcome.exception, NotThereError)
     assert (expected, ExitCode.NOT_THERE) == (str(outcome.exception), outcome.exception.exit_code)

@@ -9,7 +9,7 @@ import pytest
 
 from harness import runs as module
 from harness.errors import ExitCode, NotThereError
-from harness.files import held
+from harness.files import file_lock
 from harness.results import Result
 from harness.runs import PLAN, RESULT, RunFolder, list_runs, new_run_id, read_result
 from tests.unit import report_samples as samples
@@ -17,8 +17,8 @@ from tests.unit import report_samples as samples
 _HOLD = """
 import sys
 from pathlib import Path
-from harness.files import held
-with held(Path(sys.argv[1])):
+from harness.files import file_lock
+with file_lock(Path(sys.argv[1])):
     print(flush=True)
     input()
 """
@@ -144,8 +144,8 @@ def test_a_run_is_under_way_while_its_plan_is_held(tmp_path: Path) -> None:
     plan = run.path / PLAN
     plan.touch()
     seen = []
-    with held(plan):
-        with held(plan):
+    with file_lock(plan):
+        with file_lock(plan):
             seen.append(run.under_way)
         seen.append(run.under_way)
     assert [True, True, False] == [*seen, run.under_way]
@@ -217,16 +217,14 @@ def test_a_run_that_is_not_there_is_told(tmp_path: Path, run: str, meant: str) -
     with pytest.raises(NotThereError) as caught:
         read_result(tmp_path, run)
     assert str(caught.value) == (
-        f"There is no run '{run}': {tmp_path / run}.{meant}\n  {tmp_path} holds the runs."
+        f"Unknown run '{run}': {tmp_path / run} does not exist.{meant}\n  The runs are in {tmp_path}."
     )
 
 
 def test_a_run_without_a_result_is_told(tmp_path: Path) -> None:
     """A run that is under way, or broke, has none."""
     RunFolder.create(tmp_path, OLD)
-    with pytest.raises(
-        NotThereError, match=f"There is no result of the run '{OLD}': {tmp_path / OLD / RESULT}"
-    ):
+    with pytest.raises(NotThereError, match=f"The run '{OLD}' has no result: {tmp_path / OLD / RESULT}"):
         read_result(tmp_path, OLD)
 
 

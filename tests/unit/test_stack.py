@@ -19,7 +19,7 @@ Engine = Callable[..., Stack]
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """A stack of one service, whose health the engine tells anew each time; the last one stays."""
-    monkeypatch.setattr(module, "_LOOK_AGAIN_S", 0.01)
+    monkeypatch.setattr(module, "_POLL_S", 0.01)
 
     def start(*healths: str, state: str = "running") -> Stack:
         for number, health in enumerate(healths):

@@ -23,7 +23,7 @@ SECRETS = {"lake_key", "models_key", "postgres_password", "pgpass", "tls_certifi
 
 def _made(folder: Path) -> StackFiles:
     files = StackFiles(folder / "stack")
-    files.make()
+    files.create()
     return files
 
 
@@ -117,7 +117,7 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
     """What is there stays: the stack's data is of no use without its keys."""
     files = _made(tmp_path)
     before = _values(files)
-    files.make()
+    files.create()
     assert before == _values(files)
 
 
@@ -133,7 +133,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     with pytest.raises(
         NotThereError, match=r"Can't write .*home/stack: Not a directory\.\n  Make the folder"
     ):
-        StackFiles(tmp_path / "home" / "stack").make()
+        StackFiles(tmp_path / "home" / "stack").create()
     assert ["home"] == [path.name for path in tmp_path.iterdir()]
 
 
@@ -154,12 +154,12 @@ def test_a_quicker_command_is_no_fault(tmp_path: Path, monkeypatch: pytest.Monke
 
     def overtaken(part: StackFiles) -> None:
         monkeypatch.setattr(module, "_write", write)
-        StackFiles(tmp_path / "quick").make()
+        StackFiles(tmp_path / "quick").create()
         shutil.move(tmp_path / "quick", files.folder)
         write(part)
 
     monkeypatch.setattr(module, "_write", overtaken)
-    files.make()
+    files.create()
     assert (["stack"], SECRETS) == ([path.name for path in tmp_path.iterdir()], set(_values(files)))
 
 

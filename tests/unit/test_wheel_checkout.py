@@ -54,9 +54,9 @@ def test_dependencies_that_are_not_installed_are_refused(
 ) -> None:
     """A cluster would find a wheel of another version after the whole run: the message has what differs."""
     _change(project, old, new)
-    with pytest.raises(NotThereError, match=f"installed with the harness: {named}\\.\n") as caught:
+    with pytest.raises(NotThereError, match=f"differ from the installed ones: {named}\\.\n") as caught:
         build_wheel(project.parent / "wheels")
-    assert (ExitCode.NOT_THERE, "'make setup' installs them.") == (
+    assert (ExitCode.NOT_THERE, "Install them: make setup.") == (
         caught.value.exit_code,
         caught.value.remedy,
     )

@@ -119,7 +119,7 @@ def test_a_volume_is_in_reach_of_the_workspace_alone(folder: Path, target: str, 
     """Whoever names one is told where it can be read."""
     versions = "versions: [{ name: first, append: }]\n" if "source" in table else ""
     place = f"{VOLUME}/raw/loans"
-    with pytest.raises(NotThereError, match="it lies in a volume of a workspace"):
+    with pytest.raises(NotThereError, match="it is in a volume of a workspace"):
         _plan(folder, table % place, target, versions)
     plan = _plan(folder, table % place, "databricks", versions)
     assert place in [plan.existing_table, *(each.uri.removesuffix(".csv") for each in plan.sources.values())]
@@ -129,7 +129,7 @@ def test_a_volume_is_in_reach_of_the_workspace_alone(folder: Path, target: str, 
 def test_the_stack_has_no_accounts_but_its_own(folder: Path, table: str) -> None:
     """A lake's URI leads to the stack's own storage there."""
     versions = "versions: [{ name: first, append: }]\n" if "source" in table else ""
-    with pytest.raises(NotThereError, match="its stack has no account 'dls'"):
+    with pytest.raises(NotThereError, match="the stack has no account 'dls'"):
         _plan(folder, table, "compose", versions)
 
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import pytest
 
 from harness.errors import NotThereError
-from harness.targets.databricks.workspace_files import has_expired, put, shelf, sweep
+from harness.targets.databricks.workspace_files import expiring_folder, has_expired, sweep, upload_once
 
 MONDAY = date(2026, 11, 23)
 ROOT = "/Volumes/main/default/harness"
@@ -49,7 +49,7 @@ class _Folder:
 
 def test_a_shelf_is_the_same_for_a_week() -> None:
     """What was uploaded on one day is found again on the next."""
-    names = [shelf(MONDAY + timedelta(days=day), 14) for day in range(-6, 2)]
+    names = [expiring_folder(MONDAY + timedelta(days=day), 14) for day in range(-6, 2)]
     assert ["until-20261207"] * 7 + ["until-20261214"] == names
 
 
@@ -72,7 +72,7 @@ def test_a_file_that_is_there_is_not_sent_again(tmp_path: Path) -> None:
     """Its name is its content's."""
     files, file = _Folder(), tmp_path / "rows.csv"
     file.write_bytes(b"id\n")
-    assert [True, False] == [put(files, f"{ROOT}/rows.csv", file) for _ in range(2)]
+    assert [True, False] == [upload_once(files, f"{ROOT}/rows.csv", file) for _ in range(2)]
     assert {f"{ROOT}/rows.csv": b"id\n"} == files.files
 
 
@@ -81,7 +81,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     files, file = _Folder(breaks=True), tmp_path / "rows.csv"
     file.write_bytes(b"id\n")
     with pytest.raises(NotThereError, match="The connection broke"):
-        put(files, f"{ROOT}/rows.csv", file)
+        upload_once(files, f"{ROOT}/rows.csv", file)
     assert {} == files.files
 
 

@@ -88,8 +88,8 @@ def test_what_is_undisturbed_leaves_the_signals_as_they_were(ctrl_c: signal.Sign
     """Also one block within another, and where the block breaks."""
 
     def press() -> None:
-        with job_runs.undisturbed():
-            with job_runs.undisturbed():
+        with job_runs.ignore_signals():
+            with job_runs.ignore_signals():
                 os.kill(os.getpid(), ctrl_c)
             os.kill(os.getpid(), ctrl_c)
             raise ValueError("It breaks.")
@@ -105,7 +105,7 @@ def test_another_thread_sets_no_signals() -> None:
     done: list[bool] = []
 
     def work() -> None:
-        with job_runs.undisturbed():
+        with job_runs.ignore_signals():
             done.append(True)
 
     thread = threading.Thread(target=work)
@@ -127,7 +127,7 @@ def test_another_thread_sets_no_signals() -> None:
 def test_a_trace_is_told_without_its_colours(said: str, expected: str) -> None:
     """A terminal would obey them; the error, the trace and the log may have them."""
     output = RunOutput(error=said, error_trace=f"Traceback\n{said}\n", logs=f"{said}\nlast")
-    told = job_runs.fault(_run("TERMINATED", "FAILED", 5), output).message
+    told = job_runs.error_of_run(_run("TERMINATED", "FAILED", 5), output).message
     assert told == (
         f"The run failed: {expected}\nThe end of its trace:\n    Traceback\n    {expected}\n"
         f"The end of its log:\n    {expected}\n    last"
@@ -149,7 +149,7 @@ def _seen(*states: Run) -> list[Event]:
     remote: RemoteFiles = files
     follower = Follower(remote, "events.jsonl", events.append, lambda _line: None)
     for each in states:
-        follower.look(each)
+        follower.update(each)
     return events
 
 

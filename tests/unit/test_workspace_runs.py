@@ -6,7 +6,7 @@ import pytest
 from databricks.sdk.service.jobs import Run, RunOutput
 
 from harness.errors import ExitCode
-from harness.targets.databricks.job_runs import fault, has_started
+from harness.targets.databricks.job_runs import error_of_run, has_started
 
 URL = "https://adb-1.azuredatabricks.net/jobs/1/runs/2"
 
@@ -30,7 +30,7 @@ def _run(
         ),
         (
             _run("TERMINATED", "TIMEDOUT", "Time is up."),
-            "The run took longer than its limit: Time is up.",
+            "The run exceeded its time limit: Time is up.",
             ExitCode.JOB_BROKE,
         ),
         (
@@ -49,7 +49,7 @@ def _run(
 )
 def test_the_end_of_a_run_is_told(run: Run, expected: str, exit_code: ExitCode) -> None:
     """What happened, in the workspace's own words, the run's page, and an exit code for each cause."""
-    found = fault(run, None)
+    found = error_of_run(run, None)
     assert (expected, exit_code) == (found.message, found.exit_code)
     assert URL in (found.remedy or "")
 
@@ -58,7 +58,7 @@ def test_a_tasks_error_is_told_with_the_end_of_its_trace_and_log() -> None:
     """A person need not open the run's page to see what broke."""
     lines = "\n".join(f"line {number}" for number in range(30))
     output = RunOutput(error="ValueError: no", error_trace=f"Traceback\n{lines}", logs=f"{lines}\nlast")
-    told = fault(_run("TERMINATED", "FAILED"), output).message
+    told = error_of_run(_run("TERMINATED", "FAILED"), output).message
     assert told.startswith("The run failed: ValueError: no\nThe end of its trace:\n    line 18\n")
     assert told.endswith("    last")
     assert "line 17" not in told

@@ -1,1 +1,1 @@
-"""The Compose target: the stack of containers, and the job in one of them."""
+"""The Compose target: a stack of containers with the job in one of them."""

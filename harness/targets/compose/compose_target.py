@@ -22,12 +22,12 @@ from harness.storage.credentials import read_secret
 from harness.storage.uri import SCHEME, StorageUri
 from harness.targets.checks import (
     Check,
-    look,
-    on_this_machine,
-    require_elsewhere,
+    check_disk_space,
+    check_writable,
+    path_on_this_machine,
     require_no_volume,
-    room,
-    writable,
+    require_remote_table,
+    run_check,
 )
 from harness.targets.compose.compose_definition import COMPOSE
 from harness.targets.compose.docker import docker, require_engine
@@ -46,7 +46,7 @@ _PAGES = (("mlflow", "MLflow", "mlflow_port"), ("spark-master", "Spark master", 
 _PAGE_TIMEOUT_S = 10
 _MEGABYTES = {"m": 1, "g": 1024}
 
-# Azurite has no endpoint of the lake's own kind: Hadoop's client speaks to it as to plain blobs.
+# Azurite has no DFS endpoint: Hadoop's client uses its Blob endpoint.
 _SPARK_ON_AZURITE = {
     "spark.hadoop.fs.azure.abfs.endpoint": _AZURITE,
     "spark.hadoop.fs.azure.account.hns.enabled": "false",
@@ -71,15 +71,15 @@ class Compose:
         self.stack = Stack(settings)
 
     def environment(self, source_bytes: int | None, store: str) -> Environment:
-        """The stack's own storage accounts, unless the settings name others."""
+        """Return an environment with the stack's own storage accounts, unless the settings name others."""
         settings = self._settings
         models = settings.store(store) if settings.chosen(f"{STORES}{store}") else MODELS
         self._require_reachable(models)
         tracking_uri = settings.chosen("tracking_uri") or MLFLOW
         if not tracking_uri.startswith(("http://", "https://", "databricks")):
             raise UsageError(
-                f"The Compose target can't reach MLflow at {tracking_uri}: it is a file of this machine.",
-                remedy="Name a server's URL, or leave tracking_uri unset for the stack's own.",
+                f"The Compose target can't reach MLflow at {tracking_uri}: it is a file on this machine.",
+                remedy="Set tracking_uri to a server's URL, or unset it to use the stack's own server.",
             )
         return Environment(
             target=COMPOSE.name,
@@ -92,40 +92,40 @@ class Compose:
         )
 
     def locate_source(self, source: SourceData) -> SourceData:
-        """Local files are copied to the lake, under a name that is their content's."""
-        path = on_this_machine(source.uri)
+        """Return the source in the lake; a local file is copied to a path with its digest."""
+        path = path_on_this_machine(source.uri)
         if path is None:
-            self._require_in_reach(source.uri)
+            self._require_reachable_uri(source.uri)
             return source
         if source.sha256 is None:
             raise NotThereError(
                 f"The Compose target can't copy {path} to the lake: it is a folder.",
-                remedy="Name a single file or an abfss:// URI as the source, or use --target embedded.",
+                remedy="Use a single file or an abfss:// URI as the source, or --target embedded.",
             )
         uri = f"{self._lake}/sources/{source.sha256}/{path.name}"
         return source.model_copy(update={"uri": uri, "copied_from": str(path)})
 
     def locate_table(self, uri: str) -> str:
-        """A table of a lake, where it is."""
-        require_elsewhere(uri, "Compose", "an abfss:// URI")
-        self._require_in_reach(uri)
+        """Return the table where it is: in a lake."""
+        require_remote_table(uri, "Compose", "an abfss:// URI")
+        self._require_reachable_uri(uri)
         return uri
 
     def checks(self) -> Iterator[Check]:
-        """What this machine must have: nothing is built or brought up."""
+        """Check the prerequisites on this machine, without building or starting anything."""
         settings = self._settings
-        yield look("home", lambda: writable(settings.home))
-        yield look("disk", lambda: room(settings.home))
-        yield look("memory", self._see_memory)
-        engine = look("Docker", _see_engine)
+        yield run_check("home", lambda: check_writable(settings.home))
+        yield run_check("disk", lambda: check_disk_space(settings.home))
+        yield run_check("memory", self._check_memory)
+        engine = run_check("Docker", _check_engine)
         yield engine
         if engine.state == "ok":
-            yield look("images", self._see_images)
-            yield look("ports", self._see_ports)
+            yield run_check("images", self._check_images)
+            yield run_check("ports", self._check_ports)
 
     def require_ready(self) -> None:
         """Check that an engine answers and has this version's images."""
-        self.stack.ready()
+        self.stack.require_ready()
 
     def is_up(self) -> bool:
         """Return whether the stack's MLflow server runs."""
@@ -155,12 +155,12 @@ class Compose:
                 ) from error
 
     def prepare(self, plan: Plan) -> None:
-        """Bring the stack up, and copy the sources to the lake where they are not there yet."""
+        """Start the stack, and copy the sources to the lake unless they are there."""
         self._require_memory()
         self._started = not self.stack.is_up()
-        with self._stopped_after_fault():
-            self.stack.up(self._given_secrets())
-            # Opening makes the containers; MLflow's artifacts are the stack's own, wherever the lake lies.
+        with self._stop_on_failure():
+            self.stack.up(self._account_secrets())
+            # Opening creates the containers. MLflow's artifacts are in the stack even if the lake is not.
             own, _ = self._own_accounts(inside=False)
             Blobs(_ARTIFACTS, own)
             for uri in (plan.environment.lake, plan.environment.model_store):
@@ -171,10 +171,10 @@ class Compose:
                     self._blobs(folder).put(name, Path(source.copied_from))
 
     def run(self, folder: Path, listener: Listener) -> Result:
-        """Run the job in a container that is removed afterwards."""
+        """Run the job in a container, and remove it afterwards."""
         name = f"{self.stack.name}-{folder.name}"
         options = ("--rm", "--no-TTY", "--no-deps", "--name", name)
-        with self._stopped_after_fault():
+        with self._stop_on_failure():
             finished = follow(
                 ["docker", *self.stack.compose("--progress", "quiet", "run", *options, "job")],
                 folder,
@@ -182,7 +182,7 @@ class Compose:
                 environ={**os.environ, **self.stack.environ()},
                 interrupt=lambda _process: _interrupt(name),
                 clean_up=lambda process: _remove(name, process),
-                given=folder / PLAN,
+                stdin=folder / PLAN,
             )
             result = result_of(finished, folder)
         if result.failure is not None:
@@ -191,10 +191,10 @@ class Compose:
 
     def remove_run(self, run_id: str) -> None:
         """Remove a run's tables."""
-        if self._own_storage and not self.stack.is_up():
+        if self._uses_own_storage and not self.stack.is_up():
             raise NotThereError(
-                f"The tables of the run {run_id} lie in the stack, which is not up.",
-                remedy="'make up' brings it up; 'make clean' removes it with all its data.",
+                f"The tables of the run {run_id} are in the stack, which is not running.",
+                remedy="'make up' starts it; 'make clean' removes it with all its data.",
             )
         self._blobs(self._lake).remove_all(f"runs/{run_id}")
 
@@ -202,13 +202,13 @@ class Compose:
         return f"http://127.0.0.1:{self._settings[port_setting]}"
 
     def _blobs(self, uri: str) -> Blobs:
-        """A place of a storage account, as it is reached from this machine."""
+        """Open a folder of a storage account as this machine reaches it."""
         root = StorageUri.parse(uri)
         return Blobs(root, account_of(root, self._accounts(inside=False)))
 
     @property
-    def _own_storage(self) -> bool:
-        """Whether tables and bundles lie in the stack's Azurite."""
+    def _uses_own_storage(self) -> bool:
+        """Whether tables and bundles are in the stack's Azurite."""
         return self._settings.chosen("lake") is None
 
     @property
@@ -216,28 +216,28 @@ class Compose:
         return self._settings.chosen("lake") or LAKE
 
     def _require_reachable(self, models: str) -> None:
-        """Containers see neither this machine's folders nor two storages at once."""
+        """Require that containers can reach lake and model store, and that both are in one storage."""
         for name, uri in (("lake", self._lake), ("model store", models)):
             if not uri.startswith(SCHEME):
                 raise UsageError(
-                    f"The Compose target can't reach the {name} {uri}: it is a folder of this machine.",
-                    remedy="Name abfss:// URIs, or set neither lake nor stores, or use --target embedded.",
+                    f"The Compose target can't reach the {name} {uri}: it is a folder on this machine.",
+                    remedy="Use abfss:// URIs, or set neither lake nor stores, or use --target embedded.",
                 )
             StorageUri.parse(uri)
-        if self._own_storage != (models == MODELS):
+        if self._uses_own_storage != (models == MODELS):
             raise UsageError(
-                f"Of the lake {self._lake} and the model store {models} one lies in the stack, one does not.",
+                f"Only one of the lake {self._lake} and the model store {models} is in the stack.",
                 remedy="Set both lake and stores, or neither.",
             )
 
-    def _require_in_reach(self, uri: str) -> None:
-        """Containers have no volumes of a workspace; with the stack's own storage, no other accounts."""
+    def _require_reachable_uri(self, uri: str) -> None:
+        """Require a URI that containers can reach: no volume, and no other account than the stack's own."""
         require_no_volume(uri, "Compose")
-        if self._own_storage and uri.startswith(SCHEME):
+        if self._uses_own_storage and uri.startswith(SCHEME):
             account = StorageUri.parse(uri).account
             if account not in (LAKE_ACCOUNT, MODELS_ACCOUNT):
                 raise NotThereError(
-                    f"The Compose target can't reach {uri}: its stack has no account '{account}'.",
+                    f"The Compose target can't reach {uri}: the stack has no account '{account}'.",
                     remedy="Set lake and stores to abfss:// URIs of real accounts, or use another target.",
                 )
 
@@ -248,8 +248,8 @@ class Compose:
         return {
             **spark_settings(self._lake, small=small),
             **_SPARK,
-            **(_SPARK_ON_AZURITE if self._own_storage else {}),
-            # All executors take part from the first task on: what the first ones alone read stays with them.
+            **(_SPARK_ON_AZURITE if self._uses_own_storage else {}),
+            # Wait for all executors before the first task: data stays on the executors that read it first.
             "spark.cores.max": str(self.stack.workers * self.stack.worker_cores),
             "spark.scheduler.minRegisteredResourcesRatio": "1.0",
             "spark.scheduler.maxRegisteredResourcesWaitingTime": "15s",
@@ -260,8 +260,8 @@ class Compose:
         }
 
     def _accounts(self, *, inside: bool) -> tuple[Account, ...]:
-        """The accounts as they are reached from inside of the stack, or from this machine."""
-        if self._own_storage:
+        """Return the accounts as containers or as this machine reaches them."""
+        if self._uses_own_storage:
             return self._own_accounts(inside=inside)
         return tuple(
             account.model_copy(update={"secret": Secret(file=f"/run/secrets/account_{account.name}")})
@@ -271,7 +271,7 @@ class Compose:
         )
 
     def _own_accounts(self, *, inside: bool) -> tuple[Account, ...]:
-        """The accounts of the stack's Azurite: the lake's, and the models'."""
+        """Return the accounts of the stack's Azurite: the lake's and the model store's."""
         files = self.stack.files
         endpoint = _AZURITE if inside else f"127.0.0.1:{self._settings['azurite_port']}"
         return tuple(
@@ -285,8 +285,8 @@ class Compose:
             for account, secret in ((LAKE_ACCOUNT, "lake_key"), (MODELS_ACCOUNT, "models_key"))
         )
 
-    def _given_secrets(self) -> dict[str, str]:
-        """The secrets of accounts that the settings name, as the job's container finds them."""
+    def _account_secrets(self) -> dict[str, str]:
+        """Return the secrets of the accounts in the settings, by their file name in the job's container."""
         return {
             f"account_{account.name}": read_secret(account.secret, account.name)
             for account in local_accounts(self._settings)
@@ -296,28 +296,28 @@ class Compose:
         worker, executor = (self._settings[name] for name in ("worker_memory", "executor_memory"))
         if _megabytes(worker) < _megabytes(executor):
             raise NotThereError(
-                f"Each worker of the service spark-worker has {worker} to give away; "
+                f"Each worker of the service spark-worker offers {worker} of memory; "
                 f"an executor needs {executor}.",
-                remedy="Set HARNESS_WORKER_MEMORY to more, or HARNESS_EXECUTOR_MEMORY to less.",
+                remedy="Increase HARNESS_WORKER_MEMORY or decrease HARNESS_EXECUTOR_MEMORY.",
             )
 
-    def _see_memory(self) -> str:
+    def _check_memory(self) -> str:
         self._require_memory()
         worker, executor = (self._settings[name] for name in ("worker_memory", "executor_memory"))
-        return f"a worker has {worker} to give away, an executor takes {executor}"
+        return f"a worker offers {worker}, an executor needs {executor}"
 
-    def _see_images(self) -> str:
-        self.stack.ready()
-        return "those of this version are there"
+    def _check_images(self) -> str:
+        self.stack.require_ready()
+        return "all images of this version exist"
 
-    def _see_ports(self) -> str:
+    def _check_ports(self) -> str:
         running = {service.name for service in self.stack.services() if service.state == "running"}
         self.stack.require_ports(running)
-        return "the stack runs and has its own" if running else "free"
+        return "in use by the running stack" if running else "free"
 
     @contextmanager
-    def _stopped_after_fault(self) -> Iterator[None]:
-        """A stack that this run has brought up does not outlive its fault, unless it is to be kept."""
+    def _stop_on_failure(self) -> Iterator[None]:
+        """Stop a stack that this run has started if the run fails, unless it is to be kept."""
         try:
             yield
         except (HarnessError, KeyboardInterrupt):
@@ -329,9 +329,9 @@ class Compose:
             self.stack.down()
 
 
-def _see_engine() -> str:
+def _check_engine() -> str:
     require_engine()
-    return "an engine answers, and has a Compose that will do"
+    return "the engine answers and has a suitable Compose"
 
 
 def _megabytes(memory: str) -> int:
@@ -343,7 +343,7 @@ def _interrupt(name: str) -> None:
 
 
 def _remove(name: str, process: subprocess.Popen[str]) -> None:
-    """Nothing of the job outlives the command."""
+    """Remove the job's container and end its process."""
     docker(["rm", "--force", "--volumes", name])
     if process.poll() is None:
         process.kill()

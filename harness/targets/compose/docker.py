@@ -1,4 +1,4 @@
-"""The Docker engine, asked by its own command."""
+"""The Docker engine, used through its command."""
 
 from __future__ import annotations
 
@@ -22,67 +22,67 @@ def docker(
     arguments: Sequence[str],
     environ: Mapping[str, str] | None = None,
     *,
-    given: bytes | None = None,
-    shown: bool = False,
+    stdin: bytes | None = None,
+    show_output: bool = False,
     timeout_s: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end, whatever its exit code.
+    """Run the command until it ends, and return the process, whatever its exit code.
 
     Args:
-        arguments: Without ``docker`` itself.
-        environ: Variables besides the process's own.
-        given: For its standard input.
-        shown: The person at the terminal sees what it says, on standard error.
-        timeout_s: After which it is ended.
+        arguments: Arguments without ``docker`` itself.
+        environ: Variables to add to those of this process.
+        stdin: Content of its standard input.
+        show_output: Whether its output goes to this process's standard error.
+        timeout_s: Seconds after which it is ended.
 
     Raises:
-        NotThereError: There is no such command, or it took too long.
+        NotThereError: The command does not exist or took too long.
     """
     try:
         ended = subprocess.run(
             ["docker", *arguments],
             env={**os.environ, **(environ or {})},
-            input=given or b"",
-            stdout=2 if shown else subprocess.PIPE,
-            stderr=None if shown else subprocess.PIPE,
+            input=stdin or b"",
+            stdout=2 if show_output else subprocess.PIPE,
+            stderr=None if show_output else subprocess.PIPE,
             check=False,
             timeout=timeout_s,
         )
     except (FileNotFoundError, PermissionError) as error:
-        raise NotThereError("There is no Docker on this machine.", remedy=_INSTALL) from error
+        raise NotThereError("Docker is not installed on this machine.", remedy=_INSTALL) from error
     except subprocess.TimeoutExpired as error:
         raise NotThereError(
-            f"'docker {' '.join(arguments)}' was not done within {timeout_s} s.",
-            remedy="See whether the engine is alive: docker info.",
+            f"'docker {' '.join(arguments)}' did not finish within {timeout_s} s.",
+            remedy="Check that the engine works: docker info.",
         ) from error
     _logger.debug("%s: exit code %d", shlex.join(ended.args), ended.returncode)
-    said, complained = ((stream or b"").decode(errors="replace") for stream in (ended.stdout, ended.stderr))
-    return subprocess.CompletedProcess(ended.args, ended.returncode, said, complained)
+    output, errors = ((stream or b"").decode(errors="replace") for stream in (ended.stdout, ended.stderr))
+    return subprocess.CompletedProcess(ended.args, ended.returncode, output, errors)
 
 
 def require_engine() -> None:
-    """See that an engine with Compose v2 answers.
+    """Require a Docker engine that answers and has Compose v2.
 
     Raises:
-        NotThereError: None does.
+        NotThereError: There is none.
     """
     answer = docker(["info", "--format", "{{.ServerVersion}}"], timeout_s=_TIMEOUT_S)
     if answer.returncode != 0 or not answer.stdout.strip():
-        said = (answer.stderr or answer.stdout).strip().splitlines()
+        lines = (answer.stderr or answer.stdout).strip().splitlines()
         raise NotThereError(
-            f"No Docker engine answers: {said[-1] if said else 'no reason given'}",
-            remedy="Start it (systemctl start docker), be in its group (docker), or use --target embedded.",
+            f"The Docker engine does not answer: {lines[-1] if lines else 'no reason given'}",
+            remedy="Start it (systemctl start docker), join the group 'docker', or use --target embedded.",
         )
     answer = docker(["compose", "version", "--short"], timeout_s=_TIMEOUT_S)
     found = re.match(r"v?(\d+)\.(\d+)", answer.stdout.strip())
     if answer.returncode != 0 or found is None or tuple(map(int, found.groups())) < _COMPOSE_SINCE:
         since = ".".join(map(str, _COMPOSE_SINCE))
         raise NotThereError(
-            f"Docker has no Compose of version {since} or later.",
+            f"Docker Compose {since} or later is not installed.",
             remedy="Install the package docker-compose-plugin, or use --target embedded.",
         )
 
 
 def has_images(names: Sequence[str]) -> bool:
-    """Whether the engine holds all of these images."""
+    """Return whether the engine has all of these images."""
     return docker(["image", "inspect", "--format", "{{.Id}}", *names], timeout_s=_TIMEOUT_S).returncode == 0

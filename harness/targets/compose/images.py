@@ -1,4 +1,4 @@
-"""The stack's images, each named after the content that it is built from."""
+"""Images of the stack, each named after the content that it is built from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.errors import NotThereError
 from harness.setting_types import Settings
 
 PROJECT = Path(__file__).parents[3]
-"""The folder with compose.yaml and docker/."""
+"""Folder with compose.yaml and docker/."""
 COMPOSE_FILE = PROJECT / "compose.yaml"
 _NAME = "dataset-harness"
 
@@ -22,23 +22,23 @@ class Image:
     """An image of this version of the project."""
 
     service: str
-    """The service that builds it."""
+    """Service that builds it."""
     variable: str
-    """By which compose.yaml is told its name."""
+    """Variable by which compose.yaml gets its name."""
     name: str
     own: bool = True
-    """Built here, not brought along by a setting."""
+    """Whether it is built here rather than named by a setting."""
 
 
 def images(settings: Settings) -> tuple[Image, ...]:
-    """Every image of the stack.
+    """Return every image of the stack.
 
     Raises:
         NotThereError: This is an installed package without the project's files.
     """
     if not COMPOSE_FILE.is_file():
         raise NotThereError(
-            f"The Compose target needs the project's own files; there is no {COMPOSE_FILE}.",
+            f"The Compose target needs the project's files, but {COMPOSE_FILE} does not exist.",
             remedy="Run it from a checkout of the project, or use --target embedded.",
         )
     base = settings["base_image"]

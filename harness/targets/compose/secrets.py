@@ -1,4 +1,4 @@
-"""The stack's own secrets: made at random at the first start, in files that their owner alone can read."""
+"""Secrets of the stack: generated at the first start, in files that only their owner can read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ USED_BY = {
     "mlflow": ("lake_key", "pgpass"),
     "job": ("lake_key", "models_key"),
 }
-"""Which service gets to see which secrets."""
+"""Secrets that each service can read."""
 _KEY_BYTES = 64
 _HOSTS = ("azurite", "localhost")
 _VALID = timedelta(days=3650)
@@ -37,26 +37,26 @@ _VALID = timedelta(days=3650)
 
 @dataclass(frozen=True)
 class StackFiles:
-    """A folder with a file per secret and, apart from them, what everybody may see."""
+    """Folder with one file per secret, and a separate folder for public files."""
 
     folder: Path
 
     @property
     def public(self) -> Path:
-        """What containers see: the certificates that are trusted, for Java and for all others."""
+        """Folder that containers see: trusted certificates for Java and for everything else."""
         return self.folder / "public"
 
     @property
     def ca_bundle(self) -> Path:
-        """Certificates that are trusted, the stack's own among them."""
+        """File with all trusted certificates, including the stack's own."""
         return self.public / "ca-bundle.pem"
 
     def secret(self, name: str) -> Path:
-        """The file of a secret."""
+        """Return the file of a secret."""
         return self.folder / "secrets" / name
 
-    def make(self) -> None:
-        """Make what is not there yet: all of it, or nothing.
+    def create(self) -> None:
+        """Create the folder with everything in it, unless it exists.
 
         Raises:
             NotThereError: The folder can't be written.
@@ -70,17 +70,17 @@ class StackFiles:
             _write(part)
             part.folder.rename(self.folder)
         except OSError as error:
-            # Another command may have been quicker: then all of it is there.
+            # Another command may have been faster: then everything is there.
             if not self.folder.is_dir():
                 raise unwritable(self.folder, error) from error
         finally:
             shutil.rmtree(part.folder, ignore_errors=True)
 
     def archive(self, more: Mapping[str, str]) -> bytes:
-        """A tar file with a folder of secrets for each service.
+        """Return a tar file with a folder of secrets for each service.
 
         Args:
-            more: Name to value of what the job needs besides.
+            more: Further secrets of the job, by name.
         """
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -112,7 +112,7 @@ def _write(files: StackFiles) -> None:
     (files.public / "ca.pem").write_text(_pem([authority]), encoding="utf-8")
     files.ca_bundle.write_text(_pem(trusted), encoding="utf-8")
     (files.public / "truststore.p12").write_bytes(truststore.java_store(trusted))
-    # The containers' user is another one, whatever this one keeps to itself by default.
+    # The user in the containers is another one, so the umask of this one must not apply.
     files.public.chmod(0o755)
     for path in files.public.iterdir():
         path.chmod(0o644)
@@ -123,7 +123,7 @@ def _account_key() -> str:
 
 
 def _certificates() -> tuple[x509.Certificate, x509.Certificate, str]:
-    """An authority, whose key is thrown away at once, and Azurite's certificate with its key."""
+    """Return an authority, whose key is discarded at once, and Azurite's certificate with its key."""
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     issuer = _name("harness stack authority")
     authority = (
@@ -154,7 +154,7 @@ def _certificate(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        # An hour of grace for a clock that is behind.
+        # Tolerates a clock that is up to an hour behind.
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + _VALID)
     )

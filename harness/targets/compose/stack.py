@@ -1,4 +1,4 @@
-"""One Compose stack: brought up, looked at, taken down."""
+"""A Compose stack: started, inspected and stopped."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from harness.targets.compose.images import COMPOSE_FILE, PROJECT, Image, images
 from harness.targets.compose.secrets import StackFiles
 
 LAKE_ACCOUNT, MODELS_ACCOUNT = "dlsloandev", "modelstore"
-"""The accounts of the stack's Azurite; compose.yaml tells it the same."""
+"""Accounts of the stack's Azurite, as in compose.yaml."""
 _HEALTHY_WITHIN_S = 50
-_LOOK_AGAIN_S = 0.5
+_POLL_S = 0.5
 _LOG_LINES = 12
 _PORTS = {"azurite": "azurite_port", "mlflow": "mlflow_port", "spark-master": "spark_port"}
 
 
 @dataclass(frozen=True)
 class Service:
-    """One container of the stack, as the engine sees it."""
+    """A container of the stack, as the engine reports it."""
 
     name: str
     container: str
@@ -36,24 +36,24 @@ class Service:
 
     @property
     def healthy(self) -> bool:
-        """It runs and answers."""
+        """Whether it runs and answers."""
         return self.state == "running" and self.health in ("healthy", "")
 
     @property
     def starting(self) -> bool:
-        """It runs, and nobody knows yet how well."""
+        """Whether it runs and its health is not known yet."""
         return self.state == "running" and self.health == "starting"
 
     @property
-    def words(self) -> str:
-        """Its state in words."""
+    def description(self) -> str:
+        """State and health for people, such as ``running, healthy``."""
         if self.state == "exited":
             return f"exited ({self.exit_code})"
         return f"{self.state}, {self.health}" if self.health else self.state
 
 
 class Stack:
-    """The stack of a project name; every command goes through Compose."""
+    """The stack with the project name of the settings; every action is a Compose command."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -62,37 +62,37 @@ class Stack:
 
     @cached_property
     def images(self) -> tuple[Image, ...]:
-        """The images of this version of the project."""
+        """Images of this version of the project."""
         return images(self._settings)
 
     @cached_property
     def workers(self) -> int:
-        """How many workers there are to be: as many as run already, where nobody has said."""
+        """Number of workers; if nobody has set it, as many as run already."""
         chosen = self._settings.chosen("workers")
         return int(chosen or len(self._running("spark-worker")) or self._settings["workers"])
 
     @property
     def worker_cores(self) -> int:
-        """Cores that a worker gives away."""
+        """Number of cores that each worker offers."""
         cores = self._settings["worker_cores"]
         return os.cpu_count() or 1 if cores == "*" else int(cores)
 
-    def ready(self) -> None:
-        """See that an engine answers and that this version's images are there.
+    def require_ready(self) -> None:
+        """Require an engine that answers and has this version's images.
 
         Raises:
-            NotThereError: Not so.
+            NotThereError: It does not.
         """
         require_engine()
         if not has_images([image.name for image in self.images]):
-            raise NotThereError("The images of this version are not there.", remedy="'make up' makes them.")
+            raise NotThereError("The images of this version don't exist.", remedy="'make up' builds them.")
 
     def is_up(self) -> bool:
-        """Whether the stack's MLflow runs; where there is no engine, it does not."""
+        """Return whether the stack's MLflow server runs; without an engine it does not."""
         return bool(self._running("mlflow"))
 
     def build(self) -> None:
-        """Build the images of this version that are not there yet, and forget those of earlier ones.
+        """Build the missing images of this version, and remove those of earlier versions.
 
         Raises:
             NotThereError: An image can't be built.
@@ -101,65 +101,65 @@ class Stack:
         missing = [image for image in self.images if image.own and not has_images([image.name])]
         if missing:
             arguments = ["build", *(image.service for image in missing)]
-            if docker(self.compose(*arguments), self.environ(), shown=True).returncode != 0:
+            if docker(self.compose(*arguments), self.environ(), show_output=True).returncode != 0:
                 raise NotThereError(
-                    f"Can't build {', '.join(image.name for image in missing)}; the reason stands above.",
-                    remedy="Docker pulls the base image and packages: see that it reaches them, or name "
-                    "another base by HARNESS_BASE_IMAGE.",
+                    f"Can't build {', '.join(image.name for image in missing)}; see the output above.",
+                    remedy="Docker downloads the base image and packages: check the network, or set "
+                    "HARNESS_BASE_IMAGE to another base.",
                 )
             self._remove_images(keep={image.name for image in self.images})
 
     def up(self, secrets: Mapping[str, str] | None = None) -> None:
-        """Bring the stack up and wait until every service is healthy.
+        """Start the stack, and wait until every service is healthy.
 
         Args:
-            secrets: Name to value of what the job needs besides the stack's own.
+            secrets: Secrets of the job besides the stack's own, by name.
 
         Raises:
-            NotThereError: It can't be; the message has the service's last state and last log lines.
+            NotThereError: A service is not healthy in time; the message has its last state and log lines.
         """
         require_engine()
-        # Before the images, which take minutes where they are not there.
+        # Before the images, which may take minutes.
         self.require_ports({service.name for service in self.services() if service.state == "running"})
         self.build()
-        self.files.make()
-        self._hand_out_secrets(secrets or {})
+        self.files.create()
+        self._distribute_secrets(secrets or {})
         deadline = time.monotonic() + _HEALTHY_WITHIN_S
         arguments = ("up", "--detach", "--wait", "--wait-timeout", str(_HEALTHY_WITHIN_S), "--remove-orphans")
         answer = docker(self.compose(*arguments, "--no-build"), self.environ())
         if answer.returncode != 0:
-            raise self.fault(answer.stderr)
+            raise self.startup_error(answer.stderr)
         if not self.is_healthy_by(deadline):
-            raise self.fault("all of them were started")
+            raise self.startup_error("every container was started")
 
     def is_healthy_by(self, deadline: float) -> bool:
-        """Whether every service is healthy, waited for as long as one still starts.
+        """Wait as long as a service is still starting, and return whether every service is healthy.
 
-        Compose's own waiting can end early: a container just started, without a health yet, is well for it.
+        Compose itself may stop waiting too early: it takes a new container without a status as healthy.
 
         Args:
-            deadline: On the monotonic clock, in seconds.
+            deadline: Time on the monotonic clock, in seconds.
         """
         services = self.services()
         while any(service.starting for service in services) and time.monotonic() < deadline:
-            time.sleep(_LOOK_AGAIN_S)
+            time.sleep(_POLL_S)
             services = self.services()
         return all(service.healthy for service in services)
 
     def down(self, *, volumes: bool = False) -> None:
-        """Remove the stack's containers and, where it is said so, its volumes with all data.
+        """Remove the stack's containers and, if asked for, its volumes with all data.
 
         Raises:
-            NotThereError: No engine answers, or it does not do it.
+            NotThereError: No engine answers, or it fails to do so.
         """
         require_engine()
         arguments = ["--profile", "job", "down", "--remove-orphans", "--timeout", "10"]
         answer = docker(self.compose(*arguments, *(["--volumes"] if volumes else [])), self.environ())
         if answer.returncode != 0:
-            raise NotThereError(f"Can't take the stack down: {answer.stderr.strip()}")
+            raise NotThereError(f"Can't stop the stack: {answer.stderr.strip()}")
 
     def remove(self) -> None:
-        """Remove all of it: containers, volumes, images and secrets of this project alone."""
+        """Remove all containers, volumes, images and secrets of this project."""
         import shutil
 
         self.down(volumes=True)
@@ -167,18 +167,18 @@ class Stack:
         shutil.rmtree(self.files.folder, ignore_errors=True)
 
     def logs(self, services: Sequence[str], *, follow: bool) -> None:
-        """Show what services say.
+        """Show the logs of services.
 
         Raises:
             NotThereError: No engine answers, or there is no such service.
         """
         require_engine()
         arguments = ["logs", "--tail", "200", *(["--follow"] if follow else []), *services]
-        if docker(self.compose(*arguments), self.environ(), shown=True).returncode != 0:
-            raise NotThereError("Can't show what the stack's services say; the reason stands above.")
+        if docker(self.compose(*arguments), self.environ(), show_output=True).returncode != 0:
+            raise NotThereError("Can't show the logs of the stack's services; see the output above.")
 
     def services(self) -> list[Service]:
-        """Every container of the stack, also those that have ended."""
+        """Return every container of the stack, including those that have ended."""
         answer = docker(self.compose("ps", "--all", "--format", "json"), self.environ())
         rows = [json.loads(line) for line in answer.stdout.splitlines() if line.startswith("{")]
         return [
@@ -186,30 +186,31 @@ class Stack:
             for row in rows
         ]
 
-    def fault(self, said: str) -> NotThereError:
-        """The message for a stack that is not healthy: which service, its state, and its last words."""
-        ill = [service for service in self.services() if not service.healthy]
-        if not ill:
+    def startup_error(self, output: str) -> NotThereError:
+        """Return the error for an unhealthy stack: the service, its state and its last log lines."""
+        unhealthy = [service for service in self.services() if not service.healthy]
+        if not unhealthy:
             return NotThereError(
-                f"The stack did not come up: {_last(said)}", remedy="'make logs' shows what its services say."
+                f"The stack did not start: {_last_line(output)}",
+                remedy="'make logs' shows the logs of its services.",
             )
-        # What others wait for comes first: those that were only created wait for it.
-        first = min(ill, key=lambda service: service.state == "created")
+        # Services that were only created wait for another one, so that one comes first.
+        first = min(unhealthy, key=lambda service: service.state == "created")
         lines = docker(["logs", "--tail", str(_LOG_LINES), first.container])
         shown = "\n".join(f"    {line}" for line in (lines.stdout + lines.stderr).splitlines()[-_LOG_LINES:])
         return NotThereError(
             f"The service {first.name} did not become healthy within {_HEALTHY_WITHIN_S} s: "
-            f"its last state is '{first.words}'. Its last log lines:\n{shown or '    (none)'}",
-            remedy=f"Docker says: {_last(said)}. 'make logs' shows all; 'make clean' starts afresh, without "
-            "the data.",
+            f"its last state is '{first.description}'. Last lines of its log:\n{shown or '    (none)'}",
+            remedy=f"Docker's message: {_last_line(output)}. 'make logs' shows the logs; 'make clean' "
+            "removes the stack with its data.",
         )
 
     def compose(self, *arguments: str) -> list[str]:
-        """The arguments of a Compose command on this stack."""
+        """Return the arguments of a Compose command on this stack."""
         return ["compose", "--project-directory", str(PROJECT), "--file", str(COMPOSE_FILE), *arguments]
 
     def environ(self) -> dict[str, str]:
-        """The variables that compose.yaml reads."""
+        """Return the variables that compose.yaml reads."""
         settings = self._settings
         variables = ("stack", "worker_memory", "azurite_port", "mlflow_port", "spark_port")
         return {
@@ -229,32 +230,32 @@ class Stack:
         except NotThereError:
             return []
 
-    def _hand_out_secrets(self, more: Mapping[str, str]) -> None:
-        """Through a container's standard input: into volumes, and nowhere else."""
+    def _distribute_secrets(self, more: Mapping[str, str]) -> None:
+        """Pass the secrets through a container's standard input into volumes, and nowhere else."""
         arguments = self.compose("--progress", "quiet", "run", "--rm", "--no-TTY", "--no-deps", "secrets")
-        answer = docker(arguments, self.environ(), given=self.files.archive(more))
+        answer = docker(arguments, self.environ(), stdin=self.files.archive(more))
         if answer.returncode != 0:
-            raise NotThereError(f"Can't hand the stack its secrets: {_last(answer.stderr)}")
+            raise NotThereError(f"Can't pass the secrets to the stack: {_last_line(answer.stderr)}")
 
     def require_ports(self, running: set[str]) -> None:
-        """See that the ports are free of services that do not run yet.
+        """Require that the ports of services that don't run yet are free.
 
         Args:
-            running: Services that do.
+            running: Names of the services that run.
 
         Raises:
-            NotThereError: Another process holds one of them.
+            NotThereError: Another process uses one of the ports.
         """
         for service, setting in _PORTS.items():
             port = int(self._settings[setting])
             if service not in running and not _is_free(port):
                 raise NotThereError(
-                    f"Another process holds port {port}, which the stack's {service} is to have.",
-                    remedy=f"Stop it, or set HARNESS_{setting.upper()} to a free port.",
+                    f"Port {port} is in use by another process; the stack's service {service} needs it.",
+                    remedy=f"Stop that process, or set HARNESS_{setting.upper()} to a free port.",
                 )
 
     def _remove_images(self, keep: set[str]) -> None:
-        """Remove images of other versions; those that a container still uses stay."""
+        """Remove images of other versions, except those that a container still uses."""
         own = {image.name.partition(":")[0] for image in self.images if image.own}
         listed = docker(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]).stdout.split()
         for name in listed:
@@ -272,6 +273,6 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _last(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "no reason given"

@@ -1,11 +1,12 @@
-"""A Databricks Asset Bundle: the job of a submission, deployed under a schedule by Databricks' own command.
+"""A Databricks Asset Bundle: the job of a run, which the command 'databricks' deploys with a schedule.
 
-Docs: https://docs.databricks.com/dev-tools/bundles/ and, for what stands in double braces,
-https://docs.databricks.com/jobs/dynamic-value-references.html. The bundle's folder holds all that it deploys:
+Docs: https://docs.databricks.com/dev-tools/bundles/ and, for expressions in double braces,
+https://docs.databricks.com/jobs/dynamic-value-references.html. The bundle's folder contains everything that
+it deploys:
 
     databricks.yml   the job
     plan.json        what it runs
-    data/            the rows, where they are files of this machine
+    data/            the rows, if they are files on this machine
     dist/            the wheel
 """
 
@@ -34,38 +35,38 @@ if TYPE_CHECKING:
 
 FILE = "databricks.yml"
 DEPLOYER = "${workspace.current_user.userName}"
-"""Who deploys the bundle, whose cluster it is then."""
+"""User who deploys the bundle, and who the cluster is dedicated to."""
 _FILES = "${workspace.file_path}"
 _DIGITS = 12
 _RUN = "{{job.run_id}}-{{job.repair_count}}"
-"""A run that is repaired is another run: it starts a table of its own."""
+"""A repaired run is another run, with its own table."""
 _ROOT = f"/Workspace/Users/{DEPLOYER}/.bundle/${{bundle.name}}/${{bundle.target}}"
 _VARIABLES = {
-    "cron": ("when it runs, as Quartz writes it", "0 0 6 * * ?"),
-    "timezone": ("whose clock that is", "UTC"),
-    "pause_status": ("PAUSED, or UNPAUSED", "PAUSED"),
+    "cron": ("schedule as a Quartz cron expression", "0 0 6 * * ?"),
+    "timezone": ("time zone of the schedule", "UTC"),
+    "pause_status": ("PAUSED or UNPAUSED", "PAUSED"),
 }
 _HEAD = """\
-# Written by 'harness asset-bundle {name}': change the scenario or the settings, and write it anew.
+# Written by 'harness asset-bundle {name}'. Change the scenario or the settings, then write it again.
 # databricks bundle deploy --target dev
 # databricks bundle deploy --target prod --var pause_status=UNPAUSED
 """
 
 
 def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> Path:
-    """Write a bundle that runs a scenario on a schedule, and give its file.
+    """Write a bundle that runs a scenario on a schedule, and return its main file.
 
     Args:
-        settings: Of the target.
-        plan: Of the scenario there.
-        target: Leads to the workspace.
-        folder: The bundle's own.
+        settings: Settings with those of this target.
+        plan: Plan of the scenario on this target.
+        target: Target with the client of the workspace.
+        folder: Folder of the bundle.
 
     Raises:
         NotThereError: The folder can't be written, or the wheel can't be built.
     """
     wheel = build_wheel(folder / "dist")
-    rows = _places(plan)
+    rows = _bundle_paths(plan)
     for name, place in rows.items():
         _copy(Path(plan.sources[name].copied_from or ""), folder / place)
     kept = _repeatable(plan, rows)
@@ -77,9 +78,10 @@ def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> P
     content = {
         "bundle": {"name": f"harness_{name}"},
         "variables": {
-            key: {"description": said, "default": value} for key, (said, value) in _VARIABLES.items()
+            key: {"description": description, "default": value}
+            for key, (description, value) in _VARIABLES.items()
         },
-        # Also where the folder is one that git ignores.
+        # Needed if git ignores the folder.
         "sync": {"include": [PLAN, *dict.fromkeys(rows.values())]},
         "resources": {"jobs": {name: _job(settings, name, task)}},
         "targets": _targets(host),
@@ -88,10 +90,10 @@ def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> P
     return folder / FILE
 
 
-def _places(plan: Plan) -> dict[str, str]:
-    """The path in the bundle of every source that is copied into it, by its path in the scenario.
+def _bundle_paths(plan: Plan) -> dict[str, str]:
+    """Return the path in the bundle of every source that is copied into it, by its path in the scenario.
 
-    Two files of one name have a folder each, named by their content.
+    Files with the same name get one folder each, with their digest as its name.
     """
     copied = {path: source for path, source in plan.sources.items() if source.copied_from is not None}
     names = {path: Path(source.copied_from or "").name for path, source in copied.items()}
@@ -109,7 +111,7 @@ def _copy(source: Path, file: Path) -> None:
 
 
 def _repeatable(plan: Plan, rows: Mapping[str, str]) -> Plan:
-    """The same plan whenever it is written: of no single run, and without this machine's settings."""
+    """Return a plan that is always written the same: without a single run and this machine's settings."""
     sources = {
         name: source.model_copy(update={"uri": rows[name], "copied_from": None}) if name in rows else source
         for name, source in plan.sources.items()
@@ -151,7 +153,7 @@ def _job(settings: Settings, name: str, task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _targets(host: str) -> dict[str, Any]:
-    # Production asks for the folder to be said outright, so that there is one deployment.
+    # The production mode requires an explicit folder, so that there is one deployment.
     workspace = {"host": host, "root_path": _ROOT}
     return {
         "dev": {"mode": "development", "default": True, "workspace": workspace},
@@ -161,7 +163,7 @@ def _targets(host: str) -> dict[str, Any]:
 
 def _yaml(content: dict[str, Any]) -> str:
     yaml = YAML()
-    yaml.width = 4096  # Parameters and URIs stay in one piece.
+    yaml.width = 4096  # Don't break parameters and URIs.
     yaml.indent(mapping=2, sequence=4, offset=2)
     stream = io.StringIO()
     yaml.dump(content, stream)

@@ -1,4 +1,4 @@
-"""The workspace's client: Databricks' own, authenticated in its own ways, with its faults in our words."""
+"""Client of a workspace: Databricks' SDK, with its errors translated."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _AUTHENTICATE = "Authenticate again ('databricks auth login', or renew the token
 
 
 class UnreachableError(NotThereError):
-    """The workspace does not answer, or does not know us any more."""
+    """The workspace does not answer or refuses the credential."""
 
 
 class BusyError(UnreachableError):
-    """The workspace answers, but can't for the moment: another try may do."""
+    """The workspace answers with a server error: another try may succeed."""
 
 
 def open_workspace(profile: str) -> WorkspaceClient:
-    """A client, by Databricks' unified authentication.
+    """Open a client with Databricks' unified authentication.
 
     Args:
-        profile: Of ``~/.databrickscfg``; empty where environment or default profile decide.
+        profile: Profile of ``~/.databrickscfg``; empty if environment or default profile decide.
 
     Raises:
-        NotThereError: Nothing says who to be, or for which workspace.
+        NotThereError: No credential or no workspace is configured.
     """
     from databricks.sdk import WorkspaceClient
 
@@ -40,23 +40,23 @@ def open_workspace(profile: str) -> WorkspaceClient:
         return WorkspaceClient(profile=profile) if profile else WorkspaceClient()
     except (ValueError, OSError) as error:
         raise NotThereError(
-            f"There is no way to authenticate to a Databricks workspace: {_first_line(error)}",
-            remedy="'databricks auth login' makes a profile; DATABRICKS_HOST with DATABRICKS_TOKEN, or with "
-            "a service principal, does too.",
+            f"Can't authenticate to a Databricks workspace: {_first_line(error)}",
+            remedy="Create a profile with 'databricks auth login', or set DATABRICKS_HOST with "
+            "DATABRICKS_TOKEN or a service principal.",
         ) from error
 
 
 @contextmanager
-def told(workspace: WorkspaceClient, what: str) -> Iterator[None]:
-    """The workspace's faults in the harness's words.
+def translate_errors(workspace: WorkspaceClient, what: str) -> Iterator[None]:
+    """Translate the workspace's errors.
 
     Args:
-        workspace: Names itself in the message.
-        what: Was asked of it, such as ``upload the wheel``.
+        workspace: Client of the workspace, which the message names.
+        what: What is asked of it, such as ``upload the wheel``.
 
     Raises:
-        UnreachableError: It does not answer, or refuses who we are.
-        NotThereError: It refuses what it was asked.
+        UnreachableError: It does not answer or refuses the credential.
+        NotThereError: It refuses the request.
     """
     import requests
     from databricks.sdk.errors import (
@@ -78,32 +78,32 @@ def told(workspace: WorkspaceClient, what: str) -> Iterator[None]:
             remedy=_AUTHENTICATE,
         ) from error
     except PermissionDenied as error:
-        # A token that is wrong or has run out is told by the same answer as a right that is missing.
+        # A wrong or expired token gets the same answer as a missing permission.
         if "token" in str(error).lower():
             raise UnreachableError(
                 f"The workspace {host} refuses the credential: can't {what}: {_first_line(error)}",
                 remedy=_AUTHENTICATE,
             ) from error
         raise NotThereError(
-            f"The workspace {host} does not permit to {what}: {_first_line(error)}",
+            f"The workspace {host} denies permission to {what}: {_first_line(error)}",
             remedy="'harness doctor --target databricks' shows what is missing.",
         ) from error
     except (requests.RequestException, TimeoutError) as error:
         raise UnreachableError(
             f"The workspace {host} does not answer: can't {what}: {type(error).__name__}.",
-            remedy="See that it is reached from here.",
+            remedy="Check the network and the workspace's URL.",
         ) from error
     except (InternalError, TemporarilyUnavailable, DeadlineExceeded) as error:
         raise BusyError(
-            f"The workspace {host} has trouble of its own: can't {what}: {_first_line(error)}",
+            f"The workspace {host} returned a server error: can't {what}: {_first_line(error)}",
             remedy="Try again later.",
         ) from error
     except DatabricksError as error:
         raise NotThereError(f"The workspace {host} can't {what}: {_first_line(error)}") from error
     except (ValueError, OSError) as error:
-        # A credential that can't be renewed is told by these: in the SDK's words, or in those of a command.
+        # The SDK, or a command that it calls, raises these if a credential can't be renewed.
         raise UnreachableError(
-            f"The workspace {host} can't be authenticated to any more: can't {what}: {_first_line(error)}",
+            f"Authentication to the workspace {host} failed: can't {what}: {_first_line(error)}",
             remedy=_AUTHENTICATE,
         ) from error
 

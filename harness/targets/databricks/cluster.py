@@ -1,4 +1,4 @@
-"""The cluster that a run asks for: dedicated job compute, which alone runs Spark ML and SynapseML on 3.5."""
+"""Cluster of a run: dedicated job compute, the only kind that runs Spark ML and SynapseML on 3.5."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import UsageError
 from harness.plan import Account, Secret
 from harness.setting_types import Settings
-from harness.storage.accounts import read_accounts, variable_of
+from harness.storage.accounts import read_accounts, secret_variable
 from harness.storage.credentials import hadoop_settings
 from harness.targets.databricks.databricks_definition import DATABRICKS_SETTINGS
 
@@ -19,12 +19,12 @@ _SINGLE_NODE = {"spark.databricks.cluster.profile": "singleNode", "spark.master"
 
 
 def cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec:
-    """A new cluster for one run.
+    """Return the specification of a new cluster for one run.
 
     Args:
-        settings: Of the target.
-        user: Whose cluster it is.
-        run_id: Becomes a tag.
+        settings: Settings with those of this target.
+        user: User that the cluster is dedicated to.
+        run_id: Id of the run, which becomes a tag.
     """
     from databricks.sdk.service.compute import AutoScale, ClusterSpec, DataSecurityMode
 
@@ -58,17 +58,17 @@ def cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec:
 
 
 def libraries(wheel: str) -> list[Library]:
-    """What the cluster installs: the harness, and the explainers' Scala side."""
+    """Return the libraries of the cluster: the harness, and the Scala part of SynapseML."""
     from databricks.sdk.service.compute import Library, MavenLibrary
 
     return [Library(whl=wheel), Library(maven=MavenLibrary(coordinates=SYNAPSEML))]
 
 
 def scope_accounts(settings: Settings) -> tuple[Account, ...]:
-    """The storage accounts whose secret lies in the workspace's scope, as the job finds them.
+    """Return the storage accounts whose secret is in the workspace's scope, as the job finds them.
 
     Raises:
-        UsageError: An account names a secret, and there is no scope for it.
+        UsageError: An account names a secret, but no scope is set.
     """
     named = [account for account in read_accounts(settings) if account.secret_name]
     if named and not settings[DATABRICKS_SETTINGS + "secret_scope"]:
@@ -77,18 +77,19 @@ def scope_accounts(settings: Settings) -> tuple[Account, ...]:
             remedy="Set secret_scope under [targets.databricks].",
         )
     return tuple(
-        account.model_copy(update={"secret": Secret(variable=variable_of(account.name))}) for account in named
+        account.model_copy(update={"secret": Secret(variable=secret_variable(account.name))})
+        for account in named
     )
 
 
 def tags(settings: Settings) -> dict[str, str]:
-    """Tags of the cluster, by which its cost is found."""
+    """Return the cluster's tags, which its costs can be found by."""
     pairs = (pair.partition("=") for pair in settings[DATABRICKS_SETTINGS + "tags"].split(",") if pair)
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _reference(settings: Settings, account: Account) -> str:
-    """What the cluster puts the secret's value in place of; the value never comes here."""
+    """Return the reference that the cluster replaces with the secret's value, which never gets here."""
     return f"{{{{secrets/{settings[DATABRICKS_SETTINGS + 'secret_scope']}/{account.secret_name}}}}}"
 
 
@@ -103,6 +104,6 @@ def _spark_conf(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, 
 def _variables(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, Any]:
     volume = settings[DATABRICKS_SETTINGS + "model_volume"]
     return {
-        **{variable_of(account.name): _reference(settings, account) for account in accounts},
+        **{secret_variable(account.name): _reference(settings, account) for account in accounts},
         **({"MLFLOW_DFS_TMP": volume} if volume else {}),
     }

@@ -26,13 +26,20 @@ from harness.setting_types import Settings
 from harness.storage.accounts import local_accounts
 from harness.storage.blobs import Blobs
 from harness.storage.uri import SCHEME, VOLUMES, StorageUri
-from harness.targets.checks import Check, on_this_machine, require, require_elsewhere
+from harness.targets.checks import Check, path_on_this_machine, require_all, require_remote_table
 from harness.targets.databricks import job_runs
-from harness.targets.databricks.client import UnreachableError, open_workspace, told
+from harness.targets.databricks.client import UnreachableError, open_workspace, translate_errors
 from harness.targets.databricks.cluster import cluster_spec, libraries, scope_accounts
 from harness.targets.databricks.databricks_definition import DATABRICKS, DATABRICKS_SETTINGS
 from harness.targets.databricks.event_follower import Follower
-from harness.targets.databricks.workspace_files import RemoteFiles, open_files, put, shelf, sweep, text
+from harness.targets.databricks.workspace_files import (
+    RemoteFiles,
+    expiring_folder,
+    open_files,
+    sweep,
+    text_stream,
+    upload_once,
+)
 from harness.targets.job_process import LOG
 from harness.targets.spark_conf import is_small, session_settings
 from harness.wheel import build_wheel, require_checkout
@@ -44,7 +51,7 @@ if TYPE_CHECKING:
 
 EVENTS = "events.jsonl"
 SUBMISSION = "submission.json"
-"""In the run's local folder: what leads to the run on the workspace."""
+"""File in the run's local folder that identifies the run on the workspace."""
 _RUNS = "runs"
 
 
@@ -59,23 +66,23 @@ class Databricks:
 
     @cached_property
     def workspace(self) -> WorkspaceClient:
-        """The client."""
+        """Client of the workspace."""
         return open_workspace(self._setting("profile"))
 
     @cached_property
     def me(self) -> User:
-        """Who the workspace takes us for."""
-        with told(self.workspace, "say who we are"):
+        """User that the workspace authenticates."""
+        with translate_errors(self.workspace, "return the current user"):
             return self.workspace.current_user.me()
 
     @property
     def user(self) -> str:
-        """The user's name, or a service principal's application id."""
+        """Name of the user, or application id of the service principal."""
         return self.me.user_name or ""
 
     @property
     def root(self) -> str:
-        """The folder with everything that is uploaded.
+        """Folder with everything that is uploaded.
 
         Raises:
             UsageError: None is set.
@@ -83,7 +90,7 @@ class Databricks:
         folder = self._setting("files").rstrip("/")
         if not folder:
             raise UsageError(
-                "The Databricks target needs a folder for what it uploads, and none is set.",
+                "The Databricks target needs a folder for its uploads, but none is set.",
                 remedy="Set files under [targets.databricks] in harness.toml, or "
                 "HARNESS_TARGETS_DATABRICKS_FILES, to /Volumes/CATALOG/SCHEMA/VOLUME or "
                 "/Workspace/Users/NAME/FOLDER.",
@@ -91,12 +98,12 @@ class Databricks:
         return folder
 
     def environment(self, source_bytes: int | None, store: str) -> Environment:
-        """The workspace's lake, model store and MLflow."""
-        del store  # A workspace has one: what scenarios name is this machine's.
+        """Return an environment with the workspace's lake, model store and MLflow."""
+        del store  # A workspace has one store; the names in scenarios are for stores of this machine.
         return Environment(
             target=DATABRICKS.name,
-            lake=self._place("lake"),
-            model_store=self._place("models"),
+            lake=self._location("lake"),
+            model_store=self._location("models"),
             tracking_uri="databricks",
             experiment=self.experiment,
             spark=session_settings(small=is_small(source_bytes)),
@@ -106,105 +113,105 @@ class Databricks:
 
     @property
     def _scratch(self) -> str | None:
-        """Where MLflow takes saved models from: a volume, as it can't reach an account by itself."""
+        """Volume through which MLflow saves models, because it can't reach a storage account by itself."""
         volume = self._setting("model_volume").rstrip("/")
-        if volume or self._place("lake").startswith(VOLUMES):
+        if volume or self._location("lake").startswith(VOLUMES):
             return volume or None
         if not self.root.startswith(VOLUMES):
             raise UsageError(
-                f"Models can't be saved through {self._place('lake')}: MLflow needs a volume for it.",
+                f"Models can't be saved through {self._location('lake')}: MLflow needs a volume.",
                 remedy="Set model_volume under [targets.databricks] to /Volumes/CATALOG/SCHEMA/VOLUME.",
             )
-        # A run's scratch folder is its uploads' own then, and goes with them.
-        return f"{self.shelf}/{_RUNS}"
+        # In this case, a run's scratch folder is the folder of its uploads, and is removed with them.
+        return f"{self.upload_folder}/{_RUNS}"
 
     @property
     def experiment(self) -> str:
-        """The experiment's path in the workspace."""
+        """Path of the experiment in the workspace."""
         return self._setting("experiment") or f"/Users/{self.user}/{self._settings['experiment']}"
 
     def locate_source(self, source: SourceData) -> SourceData:
-        """Local files are uploaded, under a name that is their content's."""
-        path = on_this_machine(source.uri)
+        """Return the source in the workspace; a local file is uploaded to a path with its digest."""
+        path = path_on_this_machine(source.uri)
         if path is None:
             return source
         if source.sha256 is None:
             raise NotThereError(
                 f"The Databricks target can't upload {path}: it is a folder.",
-                remedy="Name a single file, an abfss:// URI or a folder of a volume as the source.",
+                remedy="Use a single file, an abfss:// URI or a folder of a volume as the source.",
             )
-        uri = f"{self.shelf}/sources/{source.sha256}/{path.name}"
-        # Spark takes volumes by their path; the workspace's own files only from the file system.
+        uri = f"{self.upload_folder}/sources/{source.sha256}/{path.name}"
+        # Spark reads volumes by their path, but workspace files only through the file system.
         scheme = "" if uri.startswith(VOLUMES) else "file:"
         return source.model_copy(update={"uri": scheme + uri, "copied_from": str(path)})
 
     def locate_table(self, uri: str) -> str:
-        """A table of a lake or a volume, where it is."""
-        require_elsewhere(uri, "Databricks", "an abfss:// URI or a folder of a volume")
+        """Return the table where it is: in a lake or a volume."""
+        require_remote_table(uri, "Databricks", "an abfss:// URI or a folder of a volume")
         return uri
 
     def checks(self) -> Iterator[Check]:
-        """What the workspace must have and permit."""
+        """Check what the workspace must have and permit."""
         from harness.targets.databricks.workspace_checks import checks
 
         return checks(self._settings, self)
 
     def require_ready(self) -> None:
-        """See that the workspace has all that it must, and this checkout a wheel to send; asked once.
+        """Require that the workspace is ready and that this checkout can build a wheel; checked once.
 
         Raises:
-            NotThereError: Something is lacking.
+            NotThereError: A prerequisite is missing.
         """
         if not self._ready:
             require_checkout()
-            require(self.checks())
+            require_all(self.checks())
             self._ready = True
 
     def prepare(self, plan: Plan) -> None:
         """Check the workspace, and upload wheel, rows and plan."""
         self.require_ready()
         files = open_files(self.workspace, self.root)
-        put(files, self._wheel_path, self._wheel)
+        upload_once(files, self._wheel_path, self._wheel)
         for source in plan.sources.values():
             if source.copied_from is not None:
-                put(files, source.uri.removeprefix("file:"), Path(source.copied_from))
+                upload_once(files, source.uri.removeprefix("file:"), Path(source.copied_from))
         folder = self._run_folder(plan.run_id)
-        with self._removed_after_fault(folder):
+        with self._remove_on_failure(folder):
             files.make_folder(folder)
-            files.upload(f"{folder}/{PLAN}", text(plan.model_dump_json(by_alias=True)))
+            files.upload(f"{folder}/{PLAN}", text_stream(plan.model_dump_json(by_alias=True)))
 
     def run(self, folder: Path, listener: Listener) -> Result:
-        """Submit the job, and follow it to its end."""
+        """Submit the job, and follow it until it ends."""
         remote = self._run_folder(folder.name)
-        with self._removed_after_fault(remote, *_scratch_of(folder)):
+        with self._remove_on_failure(remote, *_scratch_folders(folder)):
             submission = self._submit(self._job(folder.name, remote), remote)
             return self._follow(submission, folder, listener)
 
     def attach(self, folder: Path, listener: Listener) -> Result:
-        """Take a run up again that was submitted before; one that has come to its end is only read.
+        """Follow a run that was submitted before; if it has finished, only read its result.
 
         Raises:
-            NotThereError: The run's folder names none.
+            NotThereError: The run was never submitted.
         """
         if (folder / RESULT).is_file():
             return RunFolder(folder).read_result()
         file = folder / SUBMISSION
         if not file.is_file():
             raise NotThereError(
-                f"The run {folder.name} was never submitted to a workspace: there is no {file}."
+                f"The run {folder.name} was never submitted to a workspace: {file} does not exist."
             )
         submission = job_runs.Submission.model_validate_json(file.read_text(encoding="utf-8"))
         if submission.host != self.workspace.config.host:
             raise UsageError(
                 f"The run {folder.name} is on {submission.host}, not on {self.workspace.config.host}.",
-                remedy="Name that workspace's profile: HARNESS_TARGETS_DATABRICKS_PROFILE.",
+                remedy="Set HARNESS_TARGETS_DATABRICKS_PROFILE to the profile of that workspace.",
             )
-        with self._removed_after_fault(submission.folder, *_scratch_of(folder)):
+        with self._remove_on_failure(submission.folder, *_scratch_folders(folder)):
             return self._follow(submission, folder, listener)
 
     def remove_run(self, run_id: str) -> None:
-        """Remove a run's tables, from the lake that it was planned for."""
-        lake = RunFolder(self._settings.runs / run_id).lake or self._place("lake")
+        """Remove a run's tables from the lake of its plan."""
+        lake = RunFolder(self._settings.runs / run_id).lake or self._location("lake")
         if lake.startswith(VOLUMES):
             open_files(self.workspace, lake).remove_folder(f"{lake}/runs/{run_id}")
             return
@@ -213,7 +220,7 @@ class Databricks:
         if root.account in accounts:
             Blobs(root, accounts[root.account]).remove_all(f"runs/{run_id}")
         else:
-            self._report(f"The table stays at {lake}/runs/{run_id}: this machine has no credential for it.")
+            self._report(f"The table remains at {lake}/runs/{run_id}: this machine has no credential for it.")
 
     def write_schedule(self, plan: Plan, folder: Path) -> Path:
         """Write a Databricks Asset Bundle that runs a scenario on a schedule, and return its main file."""
@@ -222,15 +229,15 @@ class Databricks:
         return write(self._settings, plan, self, folder)
 
     def sweep(self) -> int:
-        """Remove what has expired, and give how many folders there were."""
+        """Remove what has expired, and return the number of removed folders."""
         return sweep(open_files(self.workspace, self.root), self.root, datetime.now(UTC).date(), self._report)
 
     @cached_property
-    def shelf(self) -> str:
-        """The folder for what is uploaded now."""
+    def upload_folder(self) -> str:
+        """Folder for current uploads."""
         longest = timedelta(minutes=int(self._setting("time_limit_min"))).days + 1
         days = max(int(self._setting("expire_days")), longest)
-        return f"{self.root}/{shelf(datetime.now(UTC).date(), days)}"
+        return f"{self.root}/{expiring_folder(datetime.now(UTC).date(), days)}"
 
     @cached_property
     def _wheel(self) -> Path:
@@ -238,10 +245,10 @@ class Databricks:
 
     @property
     def _wheel_path(self) -> str:
-        return f"{self.shelf}/wheels/{self._wheel.name}"
+        return f"{self.upload_folder}/wheels/{self._wheel.name}"
 
     def _run_folder(self, run_id: str) -> str:
-        return f"{self.shelf}/{_RUNS}/{run_id}"
+        return f"{self.upload_folder}/{_RUNS}/{run_id}"
 
     def _job(self, run_id: str, remote: str) -> job_runs.Job:
         cluster_id = self._setting("cluster_id")
@@ -257,8 +264,8 @@ class Databricks:
         try:
             run_id = job_runs.submit(self.workspace, job)
         except KeyboardInterrupt:
-            # Whether it got there or not: the same token leads to the same run.
-            with job_runs.undisturbed():
+            # Whether the first request arrived or not: the same token leads to the same run.
+            with job_runs.ignore_signals():
                 run_id = job_runs.submit(self.workspace, job)
                 job_runs.ask_to_cancel(self.workspace, run_id)
             self._await_cancelled(run_id)
@@ -266,7 +273,7 @@ class Databricks:
         except UnreachableError as error:
             raise LostRunError(
                 f"{error.message}\n  {error.remedy}",
-                remedy=f"It may have got there: look for 'harness {job.run_id}' among the job runs.",
+                remedy=f"It may have arrived: look for 'harness {job.run_id}' in the workspace's job runs.",
             ) from error
         return job_runs.Submission(host=self.workspace.config.host or "", run_id=run_id, folder=remote)
 
@@ -279,14 +286,14 @@ class Databricks:
         except UnreachableError as error:
             raise LostRunError(
                 f"{error.message}\n  {error.remedy}",
-                remedy=f"The run goes on there. 'harness attach {folder.name}' takes it up again.",
+                remedy=f"The run continues there. 'harness attach {folder.name}' resumes following it.",
             ) from error
 
     def _watch(self, submission: job_runs.Submission, folder: Path, follower: Follower) -> Run:
-        """Follow a run to its end; Ctrl-C is one, and whatever can't be followed is not to go on unseen."""
+        """Follow a run until it ends. Ctrl-C and errors cancel it, so that it does not run unnoticed."""
         try:
             write_text(folder / SUBMISSION, submission.model_dump_json(indent=2) + "\n")
-            return job_runs.follow(self.workspace, submission.run_id, follower.look)
+            return job_runs.follow(self.workspace, submission.run_id, follower.update)
         except KeyboardInterrupt as error:
             job_runs.ask_to_cancel(self.workspace, submission.run_id)
             ended = self._await_cancelled(submission.run_id)
@@ -301,39 +308,39 @@ class Databricks:
             raise JobError(f"{error.message} The run was cancelled.", remedy=error.remedy) from error
 
     def _await_cancelled(self, run_id: int) -> Run:
-        self._report("The run is being cancelled. Ctrl-C once more, and its end is not waited for.")
+        self._report("Cancelling the run. Press Ctrl-C again to stop waiting.")
         return job_runs.await_cancelled(self.workspace, run_id)
 
     def _result(
         self, ended: Run, files: RemoteFiles, submission: job_runs.Submission, folder: Path
     ) -> Result:
-        """The job's result; without one, the reason why there is none."""
+        """Return the job's result, or raise the reason why there is none."""
         content = files.read(f"{submission.folder}/{RESULT}")
-        said = self._output(ended, folder)
+        output = self._output(ended, folder)
         if content is None:
-            raise job_runs.fault(ended, said)
-        result = _result_of(content, RunFolder(folder).read_plan().harness_version)
-        # Kept here before it goes there.
+            raise job_runs.error_of_run(ended, output)
+        result = _parse_result(content, RunFolder(folder).read_plan().harness_version)
+        # Stored here before it is removed there.
         write_text(folder / RESULT, content.decode())
         if result.failure is None or not self._keep:
-            self._remove_all(submission.folder, *_scratch_of(folder))
+            self._remove_all(submission.folder, *_scratch_folders(folder))
         return result
 
     def _output(self, ended: Run, folder: Path) -> RunOutput | None:
-        """What the task said, kept as the run's log; a result is of use without it."""
+        """Return the task's output and store it as the run's log; the result is valid without it."""
         try:
-            said = job_runs.output(self.workspace, ended)
+            output = job_runs.output(self.workspace, ended)
         except NotThereError as error:
-            self._report(f"The run's log can't be had: {error.message}")
+            self._report(f"The run's log is not available: {error.message}")
             return None
-        if said is not None and said.logs:
-            cut = "[The workspace keeps the end of the log alone.]\n" if said.logs_truncated else ""
-            write_text(folder / LOG, cut + said.logs)
-        return said
+        if output is not None and output.logs:
+            cut = "[The workspace keeps only the end of the log.]\n" if output.logs_truncated else ""
+            write_text(folder / LOG, cut + output.logs)
+        return output
 
     @contextmanager
-    def _removed_after_fault(self, *folders: str) -> Iterator[None]:
-        """What a run has for itself there goes with it; a run that goes on out of sight still needs it."""
+    def _remove_on_failure(self, *folders: str) -> Iterator[None]:
+        """Remove the run's own remote folders if it fails, but not if it may still be running."""
         try:
             yield
         except LostRunError:
@@ -344,29 +351,29 @@ class Databricks:
             raise
 
     def _remove_all(self, *folders: str) -> None:
-        """Remove what a run has for itself, the last that was made first."""
+        """Remove the run's own remote folders, the newest one first."""
         for folder in dict.fromkeys(reversed(folders)):
             self._remove(open_files(self.workspace, folder), folder)
 
     def _remove(self, files: RemoteFiles, folder: str) -> None:
-        """Remove what is not needed any more; a fault of it is told, and hides no other."""
+        """Remove a folder; report a failure without hiding the error that led here."""
         try:
             files.remove_folder(folder)
         except HarnessError as error:
-            swept = ", until 'harness sweep'" if "/until-" in folder else ""
-            self._report(f"{folder} is still there{swept}: {error.message}")
+            remedy = " 'harness sweep' removes it after it has expired." if "/until-" in folder else ""
+            self._report(f"{folder} was not removed: {error.message}{remedy}")
 
-    def _place(self, name: str) -> str:
+    def _location(self, name: str) -> str:
         chosen = self._setting(name).rstrip("/")
         if not chosen and not self.root.startswith(VOLUMES):
             raise UsageError(
-                f"The Databricks target needs a place for the {name}, and none is set.",
+                f"The Databricks target needs a location for the {name}, but none is set.",
                 remedy=f"Set {name} under [targets.databricks] to an abfss:// URI or a folder of a volume.",
             )
         if chosen and not chosen.startswith((SCHEME, VOLUMES)):
             raise UsageError(
                 f"A cluster can't reach the {name} {chosen}.",
-                remedy="Name an abfss:// URI or a folder of a volume: /Volumes/CATALOG/SCHEMA/VOLUME/FOLDER.",
+                remedy="Use an abfss:// URI or a folder of a volume: /Volumes/CATALOG/SCHEMA/VOLUME/FOLDER.",
             )
         return chosen or f"{self.root}/{name}"
 
@@ -374,14 +381,14 @@ class Databricks:
         return self._settings[DATABRICKS_SETTINGS + name]
 
 
-def _scratch_of(folder: Path) -> list[str]:
-    """The folder in a volume that a run's models go through; one in the lake goes with the run's table."""
+def _scratch_folders(folder: Path) -> list[str]:
+    """Return the run's scratch folder if it is in a volume; one in the lake is removed with the table."""
     plan = RunFolder(folder).read_plan()
     return [] if plan.environment.scratch is None else [plan.scratch_uri]
 
 
-def _result_of(content: bytes, version: str) -> Result:
-    """The result, of the wheel that was sent: a warm cluster may have another one."""
+def _parse_result(content: bytes, version: str) -> Result:
+    """Return the result, and require that it is from the uploaded wheel: a warm cluster may have another."""
     try:
         result = Result.from_json(content)
         ran = result.libraries.get("harness")
@@ -389,7 +396,7 @@ def _result_of(content: bytes, version: str) -> Result:
         result, ran = None, "of another version"
     if result is None or ran != version:
         raise JobError(
-            f"The cluster ran the harness {ran}, not {version}, which was sent.",
-            remedy="Restart the cluster: it has another one installed.",
+            f"The cluster ran the harness {ran} instead of {version}, which was uploaded.",
+            remedy="Restart the cluster, which has another version installed.",
         )
     return result

@@ -1,4 +1,4 @@
-"""What a run on a cluster says of itself while it goes on, handed on as it comes."""
+"""Events of a run on a cluster, forwarded while it runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STEP = "cluster"
 
 
 class Follower:
-    """Hands on what a run says of itself, as far as it was not heard before."""
+    """Forwards each event of a run once."""
 
     def __init__(
         self, files: RemoteFiles, events: str, listener: Listener, report: Callable[[str], None]
@@ -27,27 +27,27 @@ class Follower:
         self._events = events
         self._listener = listener
         self._report = report
-        self._heard = 0
-        self._began: datetime | None = None
+        self._received = 0
+        self._started_at: datetime | None = None
         self._started = False
 
-    def look(self, run: Run) -> None:
-        """Tell what is new."""
+    def update(self, run: Run) -> None:
+        """Report what is new since the last time."""
         now = datetime.now(UTC)
-        if self._began is None:
-            self._began = now
+        if self._started_at is None:
+            self._started_at = now
             self._report(f"Run: {run.run_page_url}")
             self._listener(Event(_STEP, "started"))
         if not self._started:
-            if not self._has_come_up(run):
+            if not self._is_cluster_up(run):
                 return
             self._started = True
-            took_s = (now - self._began).total_seconds()
+            took_s = (now - self._started_at).total_seconds()
             self._listener(Event(_STEP, "done", elapsed_s=took_s))
-        self._hand_on()
+        self._forward_events()
 
-    def _has_come_up(self, run: Run) -> bool:
-        """Whether the cluster is there; told how far it is where it is not."""
+    def _is_cluster_up(self, run: Run) -> bool:
+        """Return whether the cluster is up; if it is not, report its state."""
         if job_runs.did_not_start(run):
             self._listener(Event(_STEP, "running", detail=f"failed: {job_runs.message(run)}"))
             return False
@@ -56,13 +56,13 @@ class Follower:
             return False
         return True
 
-    def _hand_on(self) -> None:
+    def _forward_events(self) -> None:
         try:
             content = self._files.read(self._events)
         except NotThereError:
-            return  # The run's state tells how it goes on; its events are for the eye.
+            return  # The run's state decides how it continues; events are for display only.
         lines = (content or b"").decode(errors="replace").splitlines()
-        for line in lines[self._heard :]:
+        for line in lines[self._received :]:
             if (event := Event.from_line(line)) is not None:
                 self._listener(event)
-        self._heard = max(self._heard, len(lines))
+        self._received = max(self._received, len(lines))

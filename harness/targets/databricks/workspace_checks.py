@@ -1,7 +1,7 @@
-"""What a workspace must have and permit for a run, asked of it before anything is sent or started.
+"""Checks of what a workspace must have and permit for a run, before anything is uploaded or started.
 
-With one volume it takes nine calls of the API at most, and two more for each further volume. No cluster is
-started, and what is written is gone again at the end.
+With one volume they take at most nine API calls, and two more for each further volume. No cluster is started,
+and everything that is written is removed again.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from harness.setting_types import Settings
 from harness.storage.uri import SCHEME, VOLUMES, StorageUri
 from harness.suggestions import did_you_mean
 from harness.targets.checks import Check, State
-from harness.targets.databricks.client import UnreachableError, told
+from harness.targets.databricks.client import UnreachableError, translate_errors
 from harness.targets.databricks.databricks_definition import DATABRICKS_SETTINGS
-from harness.targets.databricks.workspace_files import nearest, open_files, try_writing
+from harness.targets.databricks.workspace_files import nearest_existing, open_files, try_writing
 
 if TYPE_CHECKING:
     from databricks.sdk.service.compute import ClusterDetails
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _Seen = tuple[State, str]
 _Look = tuple[str, str, Callable[[], _Seen]]
-"""What is looked at, the remedy where it fails (the fault's own where it is empty), and the look itself."""
+"""Name of a check, the remedy if it fails (the error's own if it is empty), and the check itself."""
 
 _ALL_ELSE_NEEDS = ("authentication", "settings")
 _CREATE = "allow-cluster-create"
@@ -41,13 +41,13 @@ _VARIABLE = "HARNESS_TARGETS_DATABRICKS_"
 
 
 def checks(settings: Settings, target: Databricks) -> Iterator[Check]:
-    """Every line, as soon as the workspace has answered; none that could not be asked any more.
+    """Yield each check as soon as the workspace has answered, until the workspace is unreachable.
 
     Args:
-        settings: Of the target.
-        target: Leads to the workspace.
+        settings: Settings with those of this target.
+        target: Target with the client of the workspace.
     """
-    for what, remedy, see in _Doctor(settings, target).looks():
+    for what, remedy, see in _Doctor(settings, target).checks():
         try:
             state, found = see()
         except UnreachableError as error:
@@ -62,51 +62,51 @@ def checks(settings: Settings, target: Databricks) -> Iterator[Check]:
 
 
 class _Doctor:
-    """Each method looks at one thing: gives what it saw, or raises what is missing."""
+    """One method per check: it returns what it found, or raises what is missing."""
 
     def __init__(self, settings: Settings, target: Databricks) -> None:
         self._settings = settings
         self._target = target
 
-    def looks(self) -> Iterator[_Look]:
+    def checks(self) -> Iterator[_Look]:
         yield "authentication", "", self._authentication
-        yield "settings", "", self._places
+        yield "settings", "", self._check_locations
         yield from self._compute()
         yield from self._storage()
         if any(account.secret_name for account in self._environment.accounts):
-            remedy = "'databricks secrets put-secret SCOPE NAME' puts one there; its owner lets others read."
+            remedy = "Add one with 'databricks secrets put-secret SCOPE NAME'; the scope's owner grants READ."
             yield "secrets", remedy, self._secrets
-        remedy = f"Set {_VARIABLE}EXPERIMENT to a path in a folder that is there, like /Users/NAME/harness."
+        remedy = f"Set {_VARIABLE}EXPERIMENT to a path in an existing folder, such as /Users/NAME/harness."
         yield "experiment", remedy, self._experiment
 
     def _compute(self) -> Iterator[_Look]:
         if self._chosen("cluster_id"):
-            remedy = f"Set {_VARIABLE}CLUSTER_ID to another one, or to none: then one is made for each run."
+            remedy = f"Set {_VARIABLE}CLUSTER_ID to another cluster, or unset it to create one for each run."
             yield "cluster", remedy, self._cluster
             return
-        remedy = f"An admin grants 'Unrestricted cluster creation'; or name a policy: {_VARIABLE}POLICY_ID."
+        remedy = f"Ask an admin for 'Unrestricted cluster creation', or set {_VARIABLE}POLICY_ID to a policy."
         yield "permission", remedy, self._permission
         remedy = f"Set {_VARIABLE}RUNTIME to 16.4.x-cpu-ml-scala2.12 or 15.4.x-cpu-ml-scala2.12."
         yield "runtime", remedy, self._runtime
         if self._chosen("instance_pool_id"):
-            remedy = f"Set {_VARIABLE}INSTANCE_POOL_ID to one that we may attach to, or to none."
+            remedy = f"Set {_VARIABLE}INSTANCE_POOL_ID to a pool that you may attach to, or unset it."
             yield "instance pool", remedy, self._pool
         else:
-            yield "node type", f"Set {_VARIABLE}NODE_TYPE to one that is there.", self._node_type
+            yield "node type", f"Set {_VARIABLE}NODE_TYPE to an existing node type.", self._node_type
 
     def _storage(self) -> Iterator[_Look]:
-        """The folder for files, further volumes, and accounts that only a cluster can reach."""
+        """Yield checks of the upload folder, further volumes, and accounts that only a cluster can reach."""
         root = self._target.root
         yield "files", _grant(root), partial(self._writable, root)
         asked = {_volume(root)}
-        for name, place in self._further_places():
+        for name, place in self._further_locations():
             if place.startswith(SCHEME):
                 yield name, "", partial(self._account, place)
             elif _volume(place) not in asked:
                 asked.add(_volume(place))
                 yield name, _grant(place), partial(self._writable, place)
 
-    def _further_places(self) -> Iterator[tuple[str, str]]:
+    def _further_locations(self) -> Iterator[tuple[str, str]]:
         environment = self._environment
         yield "lake", environment.lake
         yield "models", environment.model_store
@@ -117,13 +117,13 @@ class _Doctor:
         config = self._target.workspace.config
         return "ok", f"{self._target.me.user_name} on {config.host}, by {config.auth_type}"
 
-    def _places(self) -> _Seen:
+    def _check_locations(self) -> _Seen:
         root, environment = self._target.root, self._environment
         return "ok", f"files in {root}, lake {environment.lake}, models {environment.model_store}"
 
     def _permission(self) -> _Seen:
         if policy_id := self._chosen("policy_id"):
-            with told(self._target.workspace, f"read the cluster policy {policy_id}"):
+            with translate_errors(self._target.workspace, f"read the cluster policy {policy_id}"):
                 policy = self._target.workspace.cluster_policies.get(policy_id)
             return "ok", f"by the cluster policy '{policy.name}'"
         groups = [each.display or "" for each in self._target.me.groups or ()]
@@ -132,36 +132,41 @@ class _Doctor:
         if "admins" in groups:
             return "ok", "to create clusters, as an admin"
         if groups:
-            # A workspace tells a user's own entitlements for sure; those of groups are an admin's to see.
+            # A workspace returns a user's own entitlements; only an admin can see those of groups.
             names = ", ".join(groups)
-            return "not checkable", f"no {_CREATE} of our own; whether a group has it is not told: {names}"
-        raise NotThereError(f"{self._target.me.user_name} may not create clusters ({_CREATE}).")
+            return (
+                "not checkable",
+                f"the user has no {_CREATE}; only an admin can see whether a group has it: {names}",
+            )
+        raise NotThereError(f"{self._target.me.user_name} can't create clusters ({_CREATE}).")
 
     def _runtime(self) -> _Seen:
         wanted = self._chosen("runtime")
-        with told(self._target.workspace, "list the runtimes"):
+        with translate_errors(self._target.workspace, "list the runtimes"):
             found = self._target.workspace.clusters.spark_versions().versions or []
         names = {each.key or "": each.name or "" for each in found}
         if wanted not in names:
-            raise NotThereError(f"There is no runtime {wanted}.{did_you_mean(wanted, sorted(names))}")
+            raise NotThereError(f"Unknown runtime {wanted}.{did_you_mean(wanted, sorted(names))}")
         _require_ml(wanted)
         return "ok", names[wanted]
 
     def _node_type(self) -> _Seen:
         wanted = self._chosen("node_type")
-        with told(self._target.workspace, "list the node types"):
+        with translate_errors(self._target.workspace, "list the node types"):
             found = self._target.workspace.clusters.list_node_types().node_types or []
         types = {each.node_type_id: each for each in found}
         if wanted not in types:
-            raise NotThereError(f"There is no node type {wanted}.{did_you_mean(wanted, sorted(types))}")
+            raise NotThereError(f"Unknown node type {wanted}.{did_you_mean(wanted, sorted(types))}")
         info = types[wanted].node_info
         if info is not None and info.status:
-            raise NotThereError(f"{wanted} can't be had: {', '.join(each.value for each in info.status)}.")
+            raise NotThereError(
+                f"{wanted} is not available: {', '.join(each.value for each in info.status)}."
+            )
         return "ok", wanted
 
     def _pool(self) -> _Seen:
         pool_id = self._chosen("instance_pool_id")
-        with told(self._target.workspace, f"read the instance pool {pool_id}"):
+        with translate_errors(self._target.workspace, f"read the instance pool {pool_id}"):
             pool = self._target.workspace.instance_pools.get(pool_id)
         state = pool.state.value if pool.state is not None else "unknown"
         if state != "ACTIVE":
@@ -170,7 +175,7 @@ class _Doctor:
 
     def _cluster(self) -> _Seen:
         cluster_id = self._chosen("cluster_id")
-        with told(self._target.workspace, f"read the cluster {cluster_id}"):
+        with translate_errors(self._target.workspace, f"read the cluster {cluster_id}"):
             cluster = self._target.workspace.clusters.get(cluster_id)
         self._require_dedicated(cluster)
         wanted, runtime = self._chosen("runtime"), cluster.spark_version or "none"
@@ -185,7 +190,7 @@ class _Doctor:
         mode = cluster.data_security_mode.value if cluster.data_security_mode is not None else "none"
         if mode not in _DEDICATED:
             raise NotThereError(
-                f"The cluster {cluster.cluster_id} has the access mode {mode}; a dedicated one is needed."
+                f"The cluster {cluster.cluster_id} has the access mode {mode}, not a dedicated one."
             )
         owner = cluster.single_user_name
         ours = [self._target.me.user_name, *(each.display for each in self._target.me.groups or ())]
@@ -193,9 +198,9 @@ class _Doctor:
             raise NotThereError(f"The cluster {cluster.cluster_id} is dedicated to {owner}.")
 
     def _writable(self, folder: str) -> _Seen:
-        # A volume is let into as a whole: what is to lie in it need not be there yet.
+        # Permissions apply to a whole volume, so folders in it need not exist yet.
         files = open_files(self._target.workspace, folder)
-        try_writing(files, _volume(folder) if folder.startswith(VOLUMES) else nearest(files, folder))
+        try_writing(files, _volume(folder) if folder.startswith(VOLUMES) else nearest_existing(files, folder))
         return "ok", f"{folder} can be written"
 
     def _account(self, uri: str) -> _Seen:
@@ -204,20 +209,20 @@ class _Doctor:
             each.name for each in self._environment.accounts
         ]:
             raise NotThereError(
-                f"Bundles can't be copied to {uri}: Azure's client knows no external location.",
+                f"Bundles can't be copied to {uri}: Azure's client can't use an external location.",
                 remedy=f"Give [accounts.{account}] a secret_name, or set {_VARIABLE}MODELS to a volume.",
             )
         if account in [each.name for each in self._environment.accounts]:
-            return "not checkable", f"{uri}: whether its secret opens it, a cluster alone can tell"
-        return "not checkable", f"{uri}: whether an external location covers it, a cluster alone can tell"
+            return "not checkable", f"{uri}: only a cluster can check whether its secret is valid"
+        return "not checkable", f"{uri}: only a cluster can check whether an external location covers it"
 
     def _secrets(self) -> _Seen:
-        """Their names: no value is asked for."""
+        """Check the names of the secrets without reading their values."""
         scope = self._chosen("secret_scope")
-        with told(self._target.workspace, f"list the names in the secret scope '{scope}'"):
-            there = [each.key for each in self._target.workspace.secrets.list_secrets(scope)]
+        with translate_errors(self._target.workspace, f"list the names in the secret scope '{scope}'"):
+            existing = [each.key for each in self._target.workspace.secrets.list_secrets(scope)]
         named = sorted({each.secret_name for each in self._environment.accounts if each.secret_name})
-        if missing := [name for name in named if name not in there]:
+        if missing := [name for name in named if name not in existing]:
             raise NotThereError(f"The secret scope '{scope}' does not have {', '.join(missing)}.")
         return "ok", f"{', '.join(named)} in the scope '{scope}'"
 
@@ -228,19 +233,21 @@ class _Doctor:
         if experiment is None:
             self._require_folder(path.rpartition("/")[0])
             if own:
-                return "ok", f"{path} is made by the first run"
-            return "not checkable", f"{path} is made by the first run, if it may"
+                return "ok", f"the first run creates {path}"
+            return "not checkable", f"the first run creates {path} if it is permitted to"
         if experiment.lifecycle_stage == "deleted":
-            raise NotThereError(f"The experiment {path} is deleted, and its name taken until it is purged.")
+            raise NotThereError(
+                f"The experiment {path} is deleted, but its name is in use until it is purged."
+            )
         owners = [tag.value for tag in experiment.tags or () if tag.key == _OWNER]
         if own or self._target.me.user_name in owners:
             return "ok", path
-        return "not checkable", f"{path} is there; whether we may write it, the first run can tell"
+        return "not checkable", f"{path} exists; only the first run can check whether it is writable"
 
     def _find_experiment(self, path: str) -> Experiment | None:
         from databricks.sdk.errors import NotFound
 
-        with told(self._target.workspace, f"look for the experiment {path}"):
+        with translate_errors(self._target.workspace, f"find the experiment {path}"):
             try:
                 return self._target.workspace.experiments.get_by_name(path).experiment
             except NotFound:
@@ -248,7 +255,7 @@ class _Doctor:
 
     def _require_folder(self, folder: str) -> None:
         if folder:
-            with told(self._target.workspace, f"find the experiment's folder {folder}"):
+            with translate_errors(self._target.workspace, f"find the experiment's folder {folder}"):
                 self._target.workspace.workspace.get_status(folder)
 
     @cached_property
@@ -260,25 +267,25 @@ class _Doctor:
 
 
 def _without_ml(runtime: str) -> str:
-    """A runtime's name as a cluster has it whose ML runtime was switched on: the switch is told beside it."""
+    """Return a runtime's name without its ML part, as a cluster with the ML switch reports it."""
     return _ML_PART.sub("-", runtime)
 
 
 def _require_ml(runtime: str) -> None:
     if _ML not in runtime:
-        raise NotThereError(f"{runtime} is no ML runtime.")
+        raise NotThereError(f"{runtime} is not an ML runtime.")
 
 
 def _volume(path: str) -> str:
-    """The volume that a path lies in; what is in none is a place of its own."""
+    """Return the volume of a path, or the path itself if it is not in a volume."""
     return "/".join(path.split("/")[:5]) if path.startswith(VOLUMES) else path
 
 
 def _grant(place: str) -> str:
     if not place.startswith(VOLUMES):
-        return f"Be let into {place} with the right to edit, or set {_VARIABLE}FILES to a folder of your own."
+        return f"Ask for the permission to edit {place}, or set {_VARIABLE}FILES to a folder of your own."
     volume = ".".join(place.split("/")[2:5])
     return (
-        "'databricks volumes create' makes the volume; its owner lets us in by 'GRANT READ VOLUME, WRITE "
-        f"VOLUME ON VOLUME {volume}', with USE CATALOG and USE SCHEMA."
+        "Create the volume with 'databricks volumes create'; its owner grants access with 'GRANT READ "
+        f"VOLUME, WRITE VOLUME ON VOLUME {volume}', USE CATALOG and USE SCHEMA."
     )

@@ -1,7 +1,7 @@
-"""Files in a workspace: in a Unity Catalog volume, or among the workspace's own.
+"""Files in a workspace: in a Unity Catalog volume, or workspace files.
 
-All of them lie below a folder whose name says until when they are needed, so that what was left behind can
-be told from what is in use.
+All of them are in a folder whose name says until when they are needed, which separates what was left behind
+from what is in use.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from harness.errors import HarnessError
 from harness.storage.uri import VOLUMES
-from harness.targets.databricks.client import told
+from harness.targets.databricks.client import translate_errors
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 _UNTIL = re.compile(r"until-(\d{8})")
 _WEEK = 7
 _TOP = 2
-"""Names in a path that is always there, such as ``/Workspace/Users``."""
+"""Number of names in a path that always exists, such as ``/Workspace/Users``."""
 
 
-def shelf(today: date, days: int) -> str:
-    """The name of the folder for what is uploaded on a day: the same for a week, so that it is found again.
+def expiring_folder(today: date, days: int) -> str:
+    """Return the name of the folder for uploads of a day: the same for a week, so that they are reused.
 
     Args:
-        today: The day.
-        days: For which it is needed at least.
+        today: Day of the upload.
+        days: Number of days for which the upload is needed at least.
     """
     until = today + timedelta(days=days)
     until += timedelta(days=-until.weekday() % _WEEK)
@@ -41,7 +41,7 @@ def shelf(today: date, days: int) -> str:
 
 
 def has_expired(name: str, today: date) -> bool:
-    """Whether a folder's name says that nothing in it is needed any more."""
+    """Return whether a folder's name says that nothing in it is needed any more."""
     found = _UNTIL.fullmatch(name)
     if found is None:
         return False
@@ -52,39 +52,39 @@ def has_expired(name: str, today: date) -> bool:
 
 
 class RemoteFiles(Protocol):
-    """Files by their absolute path."""
+    """Remote files by their absolute path."""
 
     def make_folder(self, path: str) -> None:
-        """Make a folder, with those above it."""
+        """Create a folder and its parents."""
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a file."""
+        """Return whether the file exists."""
 
     def upload(self, path: str, content: BinaryIO) -> None:
-        """Write a file, over one that may be there."""
+        """Write a file, replacing an existing one."""
 
     def read(self, path: str) -> bytes | None:
-        """A file's content; ``None`` where there is none."""
+        """Return a file's content, or ``None`` if it does not exist."""
 
     def names(self, folder: str) -> list[tuple[str, bool]]:
-        """What lies in a folder: each name, and whether it is a folder; nothing where there is none."""
+        """Return each name in a folder and whether it is a folder; nothing if the folder does not exist."""
 
     def remove_file(self, path: str) -> None:
-        """Remove a file, where it is there."""
+        """Remove a file if it exists."""
 
     def remove_folder(self, path: str) -> None:
-        """Remove a folder with all that is in it, where it is there."""
+        """Remove a folder with its content if it exists."""
 
 
 def open_files(workspace: WorkspaceClient, folder: str) -> RemoteFiles:
-    """The files of the place that a folder lies in."""
+    """Return access to the kind of files that a folder contains."""
     return VolumeFiles(workspace) if folder.startswith(VOLUMES) else WorkspaceFiles(workspace)
 
 
-def put(files: RemoteFiles, path: str, content: Path) -> bool:
-    """Upload a file under a name that is its content's, unless it is there; gives whether it was not.
+def upload_once(files: RemoteFiles, path: str, content: Path) -> bool:
+    """Upload a file to a path with its digest unless it exists, and return whether it was uploaded.
 
-    An upload that breaks off leaves nothing behind.
+    An interrupted upload leaves nothing behind.
     """
     if files.exists(path):
         return False
@@ -95,19 +95,19 @@ def put(files: RemoteFiles, path: str, content: Path) -> bool:
 
 
 def try_writing(files: RemoteFiles, folder: str) -> None:
-    """See that files can be written and removed in a folder that is there; nothing of it stays.
+    """Require that files can be written and removed in an existing folder; nothing is left behind.
 
     Raises:
-        NotThereError: They can't.
+        NotThereError: They can't be.
     """
-    # A name of its own: others may try at the same time.
+    # A unique name, because others may try at the same time.
     probe = f"{folder}/harness-probe-{secrets.token_hex(4)}"
-    _upload_whole(files, probe, text("It can be removed.\n"))
+    _upload_whole(files, probe, text_stream("This file can be removed.\n"))
     files.remove_file(probe)
 
 
-def nearest(files: RemoteFiles, folder: str) -> str:
-    """A folder of the workspace's own, or the nearest above it that is there; not of a volume."""
+def nearest_existing(files: RemoteFiles, folder: str) -> str:
+    """Return a folder of workspace files, or the nearest existing one above it; not for volumes."""
     while folder.count("/") > _TOP and not files.exists(folder):
         folder = folder.rpartition("/")[0]
     return folder
@@ -123,13 +123,13 @@ def _upload_whole(files: RemoteFiles, path: str, content: BinaryIO) -> None:
 
 
 def sweep(files: RemoteFiles, root: str, today: date, report: Callable[[str], None]) -> int:
-    """Remove every folder that has expired, and give how many there were.
+    """Remove every expired folder, and return the number of removed folders.
 
     Args:
-        files: Of the place that the root lies in.
-        root: The folder with everything that the harness uploads.
-        today: The day.
-        report: Told of each.
+        files: Access to the files below the root.
+        root: Folder with everything that the harness uploads.
+        today: Current day.
+        report: Shows each removed folder.
     """
     expired = [name for name, is_folder in files.names(root) if is_folder and has_expired(name, today)]
     for name in sorted(expired):
@@ -145,15 +145,15 @@ class VolumeFiles:
         self._workspace = workspace
 
     def make_folder(self, path: str) -> None:
-        """Make a folder, with those above it."""
-        with told(self._workspace, f"make the folder {path}"):
+        """Create a folder and its parents."""
+        with translate_errors(self._workspace, f"create the folder {path}"):
             self._workspace.files.create_directory(path)
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a file."""
+        """Return whether the file exists."""
         from databricks.sdk.errors import NotFound
 
-        with told(self._workspace, f"look at {path}"):
+        with translate_errors(self._workspace, f"find {path}"):
             try:
                 self._workspace.files.get_metadata(path)
             except NotFound:
@@ -161,15 +161,15 @@ class VolumeFiles:
         return True
 
     def upload(self, path: str, content: BinaryIO) -> None:
-        """Write a file, over one that may be there."""
-        with told(self._workspace, f"upload {path}"):
+        """Write a file, replacing an existing one."""
+        with translate_errors(self._workspace, f"upload {path}"):
             self._workspace.files.upload(path, content, overwrite=True)
 
     def read(self, path: str) -> bytes | None:
-        """A file's content; ``None`` where there is none."""
+        """Return a file's content, or ``None`` if it does not exist."""
         from databricks.sdk.errors import NotFound
 
-        with told(self._workspace, f"download {path}"):
+        with translate_errors(self._workspace, f"download {path}"):
             try:
                 stream = self._workspace.files.download(path).contents
             except NotFound:
@@ -177,10 +177,10 @@ class VolumeFiles:
             return stream.read() if stream is not None else b""
 
     def names(self, folder: str) -> list[tuple[str, bool]]:
-        """What lies in a folder."""
+        """Return each name in a folder and whether it is a folder."""
         from databricks.sdk.errors import NotFound
 
-        with told(self._workspace, f"list {folder}"):
+        with translate_errors(self._workspace, f"list {folder}"):
             try:
                 entries = list(self._workspace.files.list_directory_contents(folder))
             except NotFound:
@@ -188,38 +188,38 @@ class VolumeFiles:
         return [(_last(entry.path), bool(entry.is_directory)) for entry in entries]
 
     def remove_file(self, path: str) -> None:
-        """Remove a file, where it is there."""
+        """Remove a file if it exists."""
         from databricks.sdk.errors import NotFound
 
-        with told(self._workspace, f"remove {path}"), suppress(NotFound):
+        with translate_errors(self._workspace, f"remove {path}"), suppress(NotFound):
             self._workspace.files.delete(path)
 
     def remove_folder(self, path: str) -> None:
-        """Remove a folder; only an empty one can be, so what is in it goes first."""
+        """Remove a folder after its content, because the API only removes empty folders."""
         from databricks.sdk.errors import NotFound
 
         for name, is_folder in self.names(path):
             (self.remove_folder if is_folder else self.remove_file)(f"{path}/{name}")
-        with told(self._workspace, f"remove {path}"), suppress(NotFound):
+        with translate_errors(self._workspace, f"remove {path}"), suppress(NotFound):
             self._workspace.files.delete_directory(path)
 
 
 class WorkspaceFiles:
-    """Files of the workspace itself (API: Workspace), which a cluster finds below ``/Workspace``."""
+    """Workspace files (API: Workspace), which a cluster has below ``/Workspace``."""
 
     def __init__(self, workspace: WorkspaceClient) -> None:
         self._workspace = workspace
 
     def make_folder(self, path: str) -> None:
-        """Make a folder, with those above it."""
-        with told(self._workspace, f"make the folder {path}"):
+        """Create a folder and its parents."""
+        with translate_errors(self._workspace, f"create the folder {path}"):
             self._workspace.workspace.mkdirs(_own(path))
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a file."""
+        """Return whether the file exists."""
         from databricks.sdk.errors import NotFound
 
-        with told(self._workspace, f"look at {path}"):
+        with translate_errors(self._workspace, f"find {path}"):
             try:
                 self._workspace.workspace.get_status(_own(path))
             except NotFound:
@@ -227,56 +227,56 @@ class WorkspaceFiles:
         return True
 
     def upload(self, path: str, content: BinaryIO) -> None:
-        """Write a file, over one that may be there."""
+        """Write a file, replacing an existing one."""
         from databricks.sdk.service.workspace import ImportFormat
 
-        with told(self._workspace, f"upload {path}"):
+        with translate_errors(self._workspace, f"upload {path}"):
             self._workspace.workspace.upload(_own(path), content, format=ImportFormat.AUTO, overwrite=True)
 
     def read(self, path: str) -> bytes | None:
-        """A file's content; ``None`` where there is none."""
+        """Return a file's content, or ``None`` if it does not exist."""
         from databricks.sdk.errors import NotFound
 
-        with told(self._workspace, f"download {path}"):
+        with translate_errors(self._workspace, f"download {path}"):
             try:
                 return bytes(self._workspace.workspace.download(_own(path)).read())
             except NotFound:
                 return None
 
     def names(self, folder: str) -> list[tuple[str, bool]]:
-        """What lies in a folder."""
+        """Return each name in a folder and whether it is a folder."""
         return list(self._names(folder))
 
     def remove_file(self, path: str) -> None:
-        """Remove a file, where it is there."""
+        """Remove a file if it exists."""
         self._remove(path, recursive=False)
 
     def remove_folder(self, path: str) -> None:
-        """Remove a folder with all that is in it."""
+        """Remove a folder with its content."""
         self._remove(path, recursive=True)
 
     def _names(self, folder: str) -> Iterator[tuple[str, bool]]:
         from databricks.sdk.errors import NotFound
         from databricks.sdk.service.workspace import ObjectType
 
-        with told(self._workspace, f"list {folder}"), suppress(NotFound):
+        with translate_errors(self._workspace, f"list {folder}"), suppress(NotFound):
             for entry in self._workspace.workspace.list(_own(folder)):
                 yield _last(entry.path), entry.object_type is ObjectType.DIRECTORY
 
     def _remove(self, path: str, *, recursive: bool) -> None:
         from databricks.sdk.errors import NotFound
 
-        with told(self._workspace, f"remove {path}"), suppress(NotFound):
+        with translate_errors(self._workspace, f"remove {path}"), suppress(NotFound):
             self._workspace.workspace.delete(_own(path), recursive=recursive)
 
 
-def text(content: str) -> BinaryIO:
-    """A text, as an upload takes it."""
+def text_stream(content: str) -> BinaryIO:
+    """Return a text as a stream to upload."""
     return io.BytesIO(content.encode())
 
 
 def _own(path: str) -> str:
-    """The path as the workspace's own API has it: without the mount point of clusters."""
+    """Return a path as the workspace's API has it: without the mount point of clusters."""
     return path.removeprefix("/Workspace")
 
 

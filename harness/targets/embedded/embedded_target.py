@@ -20,12 +20,12 @@ from harness.setting_types import Settings
 from harness.storage.accounts import local_accounts
 from harness.targets.checks import (
     Check,
-    look,
-    on_this_machine,
+    check_disk_space,
+    check_tracking_store,
+    check_writable,
+    path_on_this_machine,
     require_no_volume,
-    room,
-    tracking_store,
-    writable,
+    run_check,
 )
 from harness.targets.embedded.embedded_definition import EMBEDDED
 from harness.targets.job_process import follow, result_of
@@ -35,7 +35,7 @@ _SPARK = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
 }
-# Another Spark on this machine must not get into ours.
+# Variables of another Spark on this machine must not affect this one.
 _NOT_INHERITED = ("PYSPARK_SUBMIT_ARGS", "SPARK_CONF_DIR", "HADOOP_CONF_DIR", "PYTHONPATH")
 
 
@@ -54,7 +54,7 @@ class Embedded:
         self._java: Java | None = None
 
     def environment(self, source_bytes: int | None, store: str) -> Environment:
-        """Local files, one JVM."""
+        """Return an environment of local files and one JVM."""
         settings = self._settings
         small = is_small(source_bytes)
         spark = {
@@ -81,33 +81,33 @@ class Embedded:
         )
 
     def locate_source(self, source: SourceData) -> SourceData:
-        """The job reads this machine's files where they are, whatever file system is the default."""
-        return source.model_copy(update={"uri": _reach(source.uri)})
+        """Return the source where it is, independent of the default file system."""
+        return source.model_copy(update={"uri": _readable_uri(source.uri)})
 
     def locate_table(self, uri: str) -> str:
-        """A table of this machine or of a lake, where it is."""
-        return _reach(uri)
+        """Return the table where it is: on this machine or in a lake."""
+        return _readable_uri(uri)
 
     def checks(self) -> Iterator[Check]:
-        """What this machine must have."""
+        """Check the prerequisites on this machine."""
         settings = self._settings
-        yield look("Java 17", self._see_java)
-        yield _see_jars()
-        yield look("home", lambda: writable(settings.home))
-        yield look("disk", lambda: room(settings.home))
-        yield tracking_store(settings["tracking_uri"])
+        yield run_check("Java 17", self._check_java)
+        yield _check_jars()
+        yield run_check("home", lambda: check_writable(settings.home))
+        yield run_check("disk", lambda: check_disk_space(settings.home))
+        yield check_tracking_store(settings["tracking_uri"])
 
     def require_ready(self) -> None:
         """Check that the disk has space for a run; everything else is fetched or created by the run."""
-        room(self._settings.home)
+        check_disk_space(self._settings.home)
 
     def prepare(self, plan: Plan) -> None:
         """Check that the disk has space for the run."""
         del plan
-        room(self._settings.home)
+        check_disk_space(self._settings.home)
 
     def run(self, folder: Path, listener: Listener) -> Result:
-        """Run the job in a process group of its own, so that Ctrl-C reaches it once, and in order."""
+        """Run the job in its own process group, so that Ctrl-C reaches it exactly once."""
         finished = follow(
             [sys.executable, "-m", "harness.job", str(folder / PLAN), str(folder / RESULT)],
             folder,
@@ -128,7 +128,7 @@ class Embedded:
             self._java = find_java(self._settings["java_home"] or None, os.environ)
         return self._java
 
-    def _see_java(self) -> str:
+    def _check_java(self) -> str:
         java = self._find_java()
         return f"{java.version} in {java.home} ({java.origin})"
 
@@ -143,23 +143,23 @@ class Embedded:
         }
 
 
-def _reach(uri: str) -> str:
-    """Where the job reads what a path or a URI names."""
+def _readable_uri(uri: str) -> str:
+    """Return a path or a URI as the job reads it."""
     require_no_volume(uri, "embedded")
-    path = on_this_machine(uri)
+    path = path_on_this_machine(uri)
     return uri if path is None else f"file://{path}"
 
 
-def _see_jars() -> Check:
-    """Jars that are not there yet are no fault: a run fetches them."""
+def _check_jars() -> Check:
+    """Check the jars. Missing ones are not an error, because a run fetches them."""
     folder = JarCache(cache_folder(os.environ)).folder
     if folder.is_dir():
         return Check("jars", "ok", str(folder))
-    return Check("jars", "not checkable", f"the first run fetches them into {folder}, some 70 MB")
+    return Check("jars", "not checkable", f"the first run downloads them into {folder}, some 70 MB")
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:
-    """Nothing that the job started outlives it."""
+    """End everything that the job started."""
     if process.poll() is None:
         process.kill()
         process.wait()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from harness.files import one_at_a_time, sha256_of
+from harness.files import exclusive_lock, sha256_of
 from harness.runtime.jars import cache_folder
 
 LOCKS = Path(__file__).with_name("runtimes")
@@ -68,7 +68,7 @@ class Environments:
         folder = self.folder(runtime, wheel)
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with one_at_a_time(self.root / "lock"):
+            with exclusive_lock(self.root / "lock"):
                 base = self._base(runtime)
                 _whole(base, lambda aside: _install_runtime(aside, _lock(runtime)))
                 _whole(folder, lambda aside: _install_wheel(aside, base, wheel))

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness.files import one_at_a_time, sha256_of
+from harness.files import exclusive_lock, sha256_of
 from harness.runtime import jars, resolver
 from harness.runtime.java import Java
 from tests.databricks.standin.environments import LOCKS, family_of
@@ -44,7 +44,7 @@ def fetch_delta(java: Java, runtime: str, own: tuple[Path, ...]) -> tuple[Path, 
     folder = jars.cache_folder(os.environ) / "runtimes" / f"delta-{sha256_of(lock)[:16]}"
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with one_at_a_time(folder.with_suffix(".lock")):
+        with exclusive_lock(folder.with_suffix(".lock")):
             if not folder.is_dir():
                 _fetch(java, coordinate, lock, folder)
     return tuple(folder / jar.name for jar in jars.read_lock(lock))
