@@ -1,4 +1,4 @@
-"""A YAML file with the line of every value in it."""
+"""Reads a YAML file, with the line of every value in it."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from harness.errors import Location, Problem, ScenarioError, UsageError
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed YAML file: its plain values, and where they stand."""
+    """A parsed YAML file: its values, and their lines."""
 
     file: str
     values: Any
     marked: Any
 
     def line_of(self, location: Location) -> int | None:
-        """The line, from 1, of the value at a location, or of the nearest thing around it that is there."""
+        """Return the line, from 1, of the value at a location, or of the nearest existing value around it."""
         line: int | None = None
         node: Any = self.marked
         for part in location:
             if isinstance(part, int) and not isinstance(node, list) and not _has_key(node, part):
-                continue  # One value may stand for a list of one.
+                continue  # A value may be written in place of a list of one.
             try:
                 position = node.lc.key(part) if hasattr(node, "items") else node.lc.item(part)
                 node = node[part]
                 line = position[0] + 1
             except (AttributeError, KeyError, IndexError, TypeError):
-                # Also what is there by a merge key: it stands elsewhere.
+                # A value that is merged in by a merge key has its line elsewhere.
                 break
         return line
 
     def error(self, problems: list[Problem]) -> ScenarioError:
-        """The problems with their lines, in the order of the file."""
+        """Return an error with the problems and their lines, in the order of the file."""
         placed = [
             Problem(problem.message, problem.location, problem.line or self.line_of(problem.location))
             for problem in problems
@@ -46,8 +46,8 @@ def read_document(path: Path) -> Document:
     """Read a YAML file.
 
     Raises:
-        UsageError: The file is not there or can't be read.
-        ScenarioError: It is not YAML, or no mapping.
+        UsageError: The file doesn't exist or can't be read.
+        ScenarioError: It is not valid YAML, or not a mapping.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError
@@ -73,7 +73,7 @@ def read_document(path: Path) -> Document:
         raise UsageError(f"Can't read {path}: {error.strerror}.") from error
     except RecursionError as error:
         raise ScenarioError([Problem("not valid YAML: nested too deeply.")], file=file) from error
-    except Exception as error:  # What makes values of text raises whatever the text leads it to.
+    except Exception as error:  # Constructors of values raise all kinds of errors.
         raise ScenarioError([Problem(f"not valid YAML: {error}.")], file=file) from error
     if not isinstance(values, dict):
         raise ScenarioError([Problem("a scenario is a mapping of keys; see docs/scenario.md.")], file=file)

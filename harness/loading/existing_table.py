@@ -1,4 +1,4 @@
-"""A table that is there already, looked at without Spark where it lies on this machine."""
+"""Checks an existing table on this machine: its versions and columns, without Spark."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ _IN_CATALOG = re.compile(r"\w+\.\w+(\.\w+)?")
 
 
 def absolute(uri: str, folder: Path) -> str:
-    """A table's URI, or its absolute path where it lies on this machine.
+    """Return a table's URI, or its absolute path if it is on this machine.
 
     Args:
-        uri: As it is written.
-        folder: What a path is relative to.
+        uri: URI or path.
+        folder: Folder that a path is relative to.
     """
     path = local_path(uri, folder)
     return uri if path is None else str(path)
 
 
 def problems(scenario: Scenario, folder: Path) -> Iterator[Problem]:
-    """What is wrong with a table that is there already; one that lies elsewhere is left to the job.
+    """Yield everything that is wrong with an existing table; the job checks one that is not on this machine.
 
     Args:
         scenario: Names the table and its versions.
-        folder: What its path is relative to.
+        folder: Folder that its path is relative to.
     """
     uri = scenario.table.uri
     if uri is None or not uri.strip():
         return
     if has_password(uri):
-        yield Problem("the table's URI holds a password; leave it out.", _AT)
+        yield Problem("the table's URI contains a password; remove it.", _AT)
         return
     try:
         path = local_path(uri, folder)
@@ -54,11 +54,11 @@ def problems(scenario: Scenario, folder: Path) -> Iterator[Problem]:
     except UnknownHeaderError:
         return  # Spark may know how to read it.
     else:
-        yield from _Look(scenario, path, newest).problems()
+        yield from _TableCheck(scenario, path, newest).problems()
 
 
 class _NoTableError(Exception):
-    """There is no Delta table; the message is for the author."""
+    """The table is missing or not a Delta table; the message is for the scenario's author."""
 
 
 def _newest(uri: str, path: Path) -> DeltaHeader:
@@ -66,43 +66,43 @@ def _newest(uri: str, path: Path) -> DeltaHeader:
         near = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = did_you_mean(path.name, near)
         if _IN_CATALOG.fullmatch(uri):
-            hint += " A table of a catalog is named by its folder, such as abfss://... or /Volumes/...."
-        raise _NoTableError(f"there is no table {uri} ({path}).{hint}")
+            hint += " Specify a table of a catalog by its folder, such as abfss://... or /Volumes/...."
+        raise _NoTableError(f"the table {uri} doesn't exist ({path}).{hint}")
     if not (path / "_delta_log").is_dir():
-        raise _NoTableError(f"{path} is no Delta table: it has no folder _delta_log.")
+        raise _NoTableError(f"{path} is not a Delta table: it has no folder _delta_log.")
     return delta_header(path)
 
 
 @dataclass(frozen=True)
-class _Look:
+class _TableCheck:
     scenario: Scenario
     path: Path
     newest: DeltaHeader
 
     def problems(self) -> Iterator[Problem]:
-        """Versions that there are not, and columns that those lack that a model is trained at."""
-        told: set[str] = set()
+        """Report versions that don't exist and columns missing from trained versions."""
+        reported: set[str] = set()
         for index, version in enumerate(self.scenario.versions):
             number = version.read.version if version.read is not None else None
             if isinstance(number, int) and number > self.newest.version:
                 message = f"the table {self.path.name} has no version {number}"
-                yield Problem(f"{message}; its newest is {self.newest.version}.", self._place(index))
+                yield Problem(f"{message}; its newest is {self.newest.version}.", self._location(index))
             elif number is not None and version.is_trained:
-                yield from self._missing(number, told)
+                yield from self._missing(number, reported)
 
-    def _place(self, index: int) -> Location:
+    def _location(self, index: int) -> Location:
         listed = self.scenario.table.versions
         return ("versions", index, "read") if listed is None else ("table", "versions", index)
 
-    def _missing(self, number: int | str, told: set[str]) -> Iterator[Problem]:
+    def _missing(self, number: int | str, reported: set[str]) -> Iterator[Problem]:
         try:
             found = self.newest if isinstance(number, str) else delta_header(self.path, number)
         except (ValueError, UnknownHeaderError):
-            return  # Its log is gone: the job tells what can still be read.
+            return  # Its log was removed: the job knows what can still be read.
         known = {name.lower() for name in found.columns}
         for each in required_columns.required_columns(self.scenario):
-            if each.name.lower() not in known | told:
-                told.add(each.name.lower())
+            if each.name.lower() not in known | reported:
+                reported.add(each.name.lower())
                 hint = did_you_mean(each.name, found.columns)
                 message = (
                     f"the table {self.path.name} has no column '{each.name}' at version {found.version}."

@@ -1,4 +1,4 @@
-"""The columns of a file or a folder, read from its header, without Spark."""
+"""Reads the columns of a file, a folder or a Delta table from its header, without Spark."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ _UNSUPPORTED = "Unsupported"
 
 
 class UnknownHeaderError(Exception):
-    """Spark may well read the columns; here they can't be told."""
+    """The columns can't be read without Spark."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a source's columns are called."""
+    """Names of a source's columns."""
 
     name: str
-    """Of the source, for messages."""
+    """Name of the source, for messages."""
     columns: tuple[str, ...]
-    """In order."""
+    """Names of the columns, in order."""
     is_whole: bool = True
-    """Whether Spark finds no others; rows or files that were not looked at may have some."""
+    """Whether these are all columns; rows or files that were not read may have others."""
 
 
 def read_header(path: Path, kind: str, options: dict[str, str]) -> Header:
-    """The columns of a file or a folder; none where there are no rows.
+    """Return the columns of a file or a folder; none if it has no rows.
 
     Args:
         path: A file, or a folder.
         kind: ``csv``, ``json``, ``parquet`` or ``delta``.
-        options: Of Spark's reader.
+        options: Options of Spark's reader.
 
     Raises:
-        ValueError: It can't be read as what it is said to be; the message says why.
+        ValueError: It can't be read in this format; the message says why.
         UnknownHeaderError: It is a Delta table with a feature that can't be read here.
     """
     try:
@@ -60,17 +60,17 @@ def read_header(path: Path, kind: str, options: dict[str, str]) -> Header:
 
 @dataclass(frozen=True)
 class DeltaHeader:
-    """A Delta table's columns at a version."""
+    """Columns of a version of a Delta table."""
 
     version: int
     columns: tuple[str, ...]
 
 
 def delta_header(path: Path, version: int | None = None) -> DeltaHeader:
-    """The columns of a Delta table at a version; at its newest one where that is not said.
+    """Return the columns of a version of a Delta table (default: the newest).
 
     Raises:
-        ValueError: There is no such table, or no such version, or the log can't be read.
+        ValueError: The table or the version doesn't exist, or the log can't be read.
         UnknownHeaderError: The table has a feature that can't be read here.
     """
     from deltalake import DeltaTable
@@ -86,13 +86,13 @@ def delta_header(path: Path, version: int | None = None) -> DeltaHeader:
 
 
 def _first_line(error: Exception) -> str:
-    """What an error says, as the end of a sentence."""
+    """Return the first line of an error's message, without its full stop."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return text.strip().splitlines()[0].rstrip(".") if text.strip() else type(error).__name__
 
 
 def _option(options: dict[str, str], *names: str, default: str) -> str:
-    """An option by any of its names; Spark knows them whatever their case."""
+    """Return an option by any of its names, in any case."""
     given = {name.lower(): value for name, value in options.items()}
     return next((given[name] for name in names if name in given), default)
 
@@ -106,7 +106,7 @@ def _open(path: Path, options: dict[str, str]) -> IO[str]:
 
 
 def _first_file(path: Path) -> tuple[Path, bool]:
-    """The file itself, or the first data file of a folder that Spark wrote; and whether that is all."""
+    """Return the file, or the first data file of a folder, and whether it is the only one."""
     if path.is_file():
         return path, True
     files = (file for file in sorted(path.rglob("*")) if file.is_file() and file.name[0] not in "._")
@@ -117,7 +117,7 @@ def _first_file(path: Path) -> tuple[Path, bool]:
 
 
 def _partitions(path: Path, file: Path) -> list[str]:
-    """The columns that Spark takes from the names of folders, such as ``month`` from ``month=3``."""
+    """Return the columns that Spark reads from names of folders, such as ``month`` of ``month=3``."""
     folders = file.relative_to(path).parts[:-1]
     return [name for name, equals, _ in (folder.partition("=") for folder in folders) if equals]
 
@@ -128,11 +128,11 @@ def _csv_columns(path: Path, options: dict[str, str]) -> tuple[list[str], bool]:
         raise ValueError("the option 'sep' is empty")
     comment = _option(options, "comment", default="")
     with _open(path, options) as file:
-        # Spark passes over empty lines and comments, in front of the header too.
-        said = (line for line in file if line.strip() and not (comment and line.startswith(comment)))
-        # It takes separators of several characters, Python's csv does not.
-        lines = (line.rstrip("\r\n").split(delimiter) for line in said)
-        reader = csv.reader(said, delimiter=delimiter) if len(delimiter) == 1 else lines
+        # Spark skips empty lines and comments, also before the header.
+        content = (line for line in file if line.strip() and not (comment and line.startswith(comment)))
+        # Spark accepts separators of several characters, Python's csv module doesn't.
+        lines = (line.rstrip("\r\n").split(delimiter) for line in content)
+        reader = csv.reader(content, delimiter=delimiter) if len(delimiter) == 1 else lines
         rows = list(itertools.islice(reader, 2))
     if _option(options, "header", default="true").lower() != "true":
         return ([f"_c{index}" for index in range(len(rows[0]))] if rows else []), True
@@ -177,4 +177,4 @@ _READERS: dict[str, Callable[[Path, dict[str, str]], tuple[list[str], bool]]] = 
     "json": _json_columns,
     "parquet": _parquet_columns,
 }
-"""Of a single file: its columns, and whether all rows that could have others were looked at."""
+"""Format to a reader of one file: it returns the columns, and whether all rows with columns were read."""

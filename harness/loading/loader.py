@@ -1,4 +1,4 @@
-"""From a scenario file to a validated scenario: every mistake named in one go, with its line."""
+"""Loads a scenario file: finds, reads and validates it, and reports every mistake with its line."""
 
 from __future__ import annotations
 
@@ -22,59 +22,62 @@ from harness.scenario.model import Scenario
 from harness.suggestions import did_you_mean
 
 FOLDER = Path("scenarios")
-"""Where scenarios are looked for by name, below the current folder."""
+"""Folder of scenarios that are loaded by name, below the current folder."""
 
 
 @dataclass(frozen=True)
 class LoadedScenario:
-    """A scenario with the file that it came from and the files that its rows come from."""
+    """A scenario with its file, its sources and its code."""
 
     scenario: Scenario
     document: Document
     sha256: str
     sources: dict[str, SourceFile]
-    """Every file that the scenario names, by its path as written there."""
+    """Every source file by its path as written in the scenario."""
     parameters: dict[str, str] = field(default_factory=dict)
-    """In which values the scenario differs from what the file says: place to value, as text."""
+    """Values in which the scenario differs from its file: key to value, as text."""
     code: CustomCode | None = None
-    """The code of the custom pipeline; ``None`` if the scenario uses a built-in model."""
+    """Code of a custom pipeline; ``None`` if the scenario uses a built-in model."""
 
 
 def find_scenario(name_or_file: str) -> Path:
-    """The file of a scenario given by its name or its path.
+    """Return the file of a scenario.
+
+    Args:
+        name_or_file: The scenario's name, or the path of its file.
 
     Raises:
-        UsageError: There is no such scenario.
+        UsageError: The scenario doesn't exist.
     """
     given = Path(name_or_file)
     if given.suffix in (".yaml", ".yml"):
         if _is_file(given):
             return given
         near = did_you_mean(given.name, sorted(path.name for path in given.parent.glob("*.y*ml")))
-        raise UsageError(f"There is no scenario file {given}.{near}")
+        raise UsageError(f"The scenario file {given} doesn't exist.{near}")
     by_name = FOLDER / f"{name_or_file}.yaml"
     if _is_file(by_name):
         return by_name
     known = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     hint = did_you_mean(name_or_file, known)
     raise UsageError(
-        f"There is no scenario '{name_or_file}': {by_name} does not exist.{hint}",
-        remedy=f"Known here: {', '.join(known)}."
+        f"There is no scenario '{name_or_file}': {by_name} doesn't exist.{hint}",
+        remedy=f"Scenarios in {FOLDER}: {', '.join(known)}."
         if known
         else f"There are no scenarios in {FOLDER.resolve()}.",
     )
 
 
 def load_scenario(name_or_file: str, table: GivenTable | None = None) -> LoadedScenario:
-    """Read, validate and check a scenario and the header of its data; Spark is not needed.
+    """Read, validate and check a scenario and the headers of its data, without Spark.
 
     Args:
-        name_or_file: By its name, or its path.
-        table: In place of the table that the scenario names.
+        name_or_file: The scenario's name, or the path of its file.
+        table: An existing table that replaces the scenario's own.
 
     Raises:
-        UsageError: There is no such file.
-        ScenarioError: The file or its data is wrong; every problem is in it.
+        UsageError: The file doesn't exist.
+        ScenarioError: The file or its data is wrong; the error lists every problem.
     """
     path = find_scenario(name_or_file)
     document = read_document(path)
@@ -96,7 +99,7 @@ def load_scenario(name_or_file: str, table: GivenTable | None = None) -> LoadedS
 
 
 def _missing_in_matrix(scenario: Scenario, folder: Path) -> list[Problem]:
-    """What combinations lack of the data and the code that they name, each mistake once."""
+    """Return what is wrong with the data and the code of the matrix's combinations, each problem once."""
     found: dict[str, Problem] = {}
     for combination in combinations(scenario.matrix):
         applied = combination.applied_to(scenario)
@@ -112,14 +115,14 @@ def _validate(document: Document, folder: Path) -> Scenario:
     except ValidationError as error:
         raise document.error(_problems(document, error, folder)) from error
     except PydanticSerializationError as error:
-        # YAML lets half of a surrogate pair be written, which no file can hold.
+        # YAML can express half of a surrogate pair, which can't be written to any file.
         raise document.error(
-            [Problem("some of its text is not Unicode: half of a surrogate pair.")]
+            [Problem("some of the text is not Unicode: it contains half of a surrogate pair.")]
         ) from error
 
 
 def _problems(document: Document, error: ValidationError, folder: Path) -> list[Problem]:
-    """The mistakes of form, and what else would be wrong without them."""
+    """Return the values of wrong types, and every other mistake that they don't hide."""
     scenario, problems, repaired = recover(document.values, error)
     if scenario is not None:
         problems += repaired.own_problems([*rules.problems(scenario), *_missing(scenario, folder)])
@@ -127,7 +130,7 @@ def _problems(document: Document, error: ValidationError, folder: Path) -> list[
 
 
 def _missing(scenario: Scenario, folder: Path) -> list[Problem]:
-    """What a scenario lacks of the data and the code that it names."""
+    """Return everything that is wrong with a scenario's data and code."""
     return [*locate_sources(scenario, folder)[1], *read_code(scenario.pipeline, folder)[1]]
 
 
@@ -135,4 +138,4 @@ def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError as error:
-        raise UsageError(f"Can't look for a scenario at {path}: {error.strerror}.") from error
+        raise UsageError(f"Can't access {path}: {error.strerror}.") from error

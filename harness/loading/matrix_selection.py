@@ -1,4 +1,4 @@
-"""Which combinations of a scenario's matrix are to be run."""
+"""Selects the combinations of a scenario's matrix to run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from harness.suggestions import did_you_mean
 
 
 def chosen(loaded: LoadedScenario, only: Iterable[str] = ()) -> tuple[LoadedScenario, ...]:
-    """Every combination as a scenario to run; the scenario itself where it has no matrix.
+    """Return every selected combination as a scenario; the scenario itself if it has no matrix.
 
     Args:
-        loaded: As the file says it.
-        only: ``PLACE=VALUE`` each: combinations without one of them are left out.
+        loaded: The scenario of the file.
+        only: Values that the combinations must have, each as ``PLACE=VALUE``.
 
     Raises:
-        UsageError: ``only`` names what the matrix does not have.
+        UsageError: ``only`` names a value that the matrix doesn't have.
     """
     wanted = dict(_pairs(loaded, only))
     if not loaded.scenario.matrix:
@@ -35,17 +35,18 @@ def chosen(loaded: LoadedScenario, only: Iterable[str] = ()) -> tuple[LoadedScen
 
 
 def single(loaded: LoadedScenario, only: Iterable[str] = ()) -> LoadedScenario:
-    """The one combination to run.
+    """Return the only selected combination.
 
     Raises:
-        UsageError: There are several, or ``only`` names what the matrix does not have.
+        UsageError: There are several, or ``only`` names a value that the matrix doesn't have.
     """
     found = chosen(loaded, only)
     if len(found) > 1:
         example = " ".join(f"--only {place}={value}" for place, value in found[0].parameters.items())
         raise UsageError(
-            f"The scenario {loaded.scenario.name} has a matrix of {len(found)} combinations; this takes one.",
-            remedy=f"Say which, such as {example}.",
+            f"The scenario {loaded.scenario.name} has a matrix of {len(found)} combinations, "
+            "and this command runs one.",
+            remedy=f"Select one, such as {example}.",
         )
     return found[0]
 
@@ -55,13 +56,13 @@ def _pairs(loaded: LoadedScenario, only: Iterable[str]) -> Iterator[tuple[str, s
     for each in only:
         place, sign, value = each.partition("=")
         if not sign:
-            raise UsageError(f"--only takes PLACE=VALUE, such as seed=1; it was given '{each}'.")
+            raise UsageError(f"--only {each}: not of the form PLACE=VALUE, such as seed=1.")
         if not matrix:
             raise UsageError(f"--only {each}: the scenario {loaded.scenario.name} has no matrix.")
         if place not in matrix:
             near = did_you_mean(place, matrix)
             raise UsageError(
-                f"--only {each}: the matrix does not vary '{place}'.{near}",
+                f"--only {each}: the matrix doesn't vary '{place}'.{near}",
                 remedy=f"It varies {', '.join(matrix)}.",
             )
         yield place, _known_value(place, value, matrix)
@@ -80,7 +81,7 @@ def _known_value(place: str, value: str, matrix: Mapping[str, Sequence[object]])
 def _applied(loaded: LoadedScenario, combination: Combination) -> LoadedScenario:
     scenario = combination.applied_to(loaded.scenario)
     parameters = {**loaded.parameters, **combination.parameters}
-    # The loader has seen that they are all there.
+    # The loader has checked that they all exist.
     folder = Path(loaded.document.file).parent
     sources, _ = locate_sources(scenario, folder)
     code, _ = read_code(scenario.pipeline, folder)

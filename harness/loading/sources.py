@@ -1,4 +1,4 @@
-"""The data that a scenario starts from: where each source is, and its header, which is read without Spark."""
+"""Sources of a scenario's rows: their locations, formats and headers, read without Spark."""
 
 from __future__ import annotations
 
@@ -28,42 +28,42 @@ _FORMATS = {
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A source that was found: its absolute path or URI, its format, and Spark's reader options."""
+    """A source with its absolute path or URI, its format, and the options of Spark's reader."""
 
     uri: str
     format: str
     options: dict[str, str]
     is_local: bool = True
-    """Whether it is a path of this machine."""
+    """Whether it is located on this machine."""
 
     @property
     def path(self) -> Path | None:
-        """The local path; none where the source lies elsewhere."""
+        """The local path; ``None`` if the source is not on this machine."""
         return Path(self.uri) if self.is_local else None
 
 
 def locate_sources(scenario: Scenario, folder: Path) -> tuple[dict[str, SourceFile], list[Problem]]:
-    """Find every source that the scenario names, each by its path as written there.
+    """Find every source that the scenario names.
 
-    What lies elsewhere can't be looked at from here: the job checks it.
+    Sources that are not on this machine are checked by the job.
 
     Args:
         scenario: The scenario.
-        folder: What paths are relative to.
+        folder: Folder that paths are relative to.
 
     Returns:
-        The files that were found, and all that is wrong with them, with their columns, and with a table that
-        is there already.
+        The existing files by their paths as written in the scenario, and everything that is wrong with
+        sources, columns, and an existing table.
     """
     search = _Search(folder, {}, {}, set())
-    problems = [problem for source, at in _named(scenario) for problem in search.look_for(source, at)]
+    problems = [problem for source, at in _named(scenario) for problem in search.check(source, at)]
     problems += required_columns.problems(scenario, search.header_of)
     problems += existing_table.problems(scenario, folder)
     return search.found, problems
 
 
 def _named(scenario: Scenario) -> Iterator[tuple[Source, Location]]:
-    """Every file that is named, and where."""
+    """Yield every file that is named, with its location in the scenario."""
     own = scenario.table.source
     if own is not None and own.generate is None:
         yield own, ("table", "source")
@@ -75,24 +75,24 @@ def _named(scenario: Scenario) -> Iterator[tuple[Source, Location]]:
 
 @dataclass(frozen=True)
 class _Search:
-    """What was found so far, by the paths as they are written."""
+    """The sources found so far, by their paths as written in the scenario."""
 
     folder: Path
     found: dict[str, SourceFile]
     headers: dict[str, Header]
-    lost: set[str]
-    """What was told of already as not being there."""
+    missing: set[str]
+    """Paths that are reported already."""
 
-    def look_for(self, source: Source, at: Location) -> list[Problem]:
-        """Find one source, and read its header.
+    def check(self, source: Source, at: Location) -> list[Problem]:
+        """Find one source, read its header, and return everything that is wrong with it.
 
         Args:
-            source: As it is written.
-            at: Where.
+            source: The source.
+            at: Its location in the scenario.
         """
         if secrets := list(_secrets(source, at)):
             return secrets
-        if source.path in self.lost or not source.path.strip():
+        if source.path in self.missing or not source.path.strip():
             return []
         try:
             file = _find(source, self.folder)
@@ -103,34 +103,34 @@ class _Search:
         except UnknownHeaderError:
             pass
         except _WrongSourceError as error:
-            self.lost.add(source.path)
+            self.missing.add(source.path)
             return [Problem(str(error), at)]
         return []
 
     def header_of(self, source: Source) -> Header | None:
-        """A source's columns; none where they can't be told from here."""
+        """Return a source's columns; ``None`` if they are not known here."""
         if source.generate is not None:
             return Header(f"generate: {source.generate.kind}", tuple(LOANS))
         return self.headers.get(source.path)
 
 
 _TWO_READINGS = (
-    "the source {path} is named before with another format or other options; say the same in both places, "
+    "the source {path} was used before with another format or other options; use the same for both, "
     "or write its path in another way, such as ./{path}."
 )
 
 
 class _WrongSourceError(Exception):
-    """A source is not there, or not what it should be; the message is for the author."""
+    """A source is missing or unusable; the message is for the scenario's author."""
 
 
 def _secrets(source: Source, at: Location) -> Iterator[Problem]:
-    """What a scenario says ends up in plans, in MLflow and in version control."""
+    """Report secrets: a scenario is copied to plans, to MLflow and to version control."""
     if has_password(source.path):
-        yield Problem("the source's URI holds a password; leave it out.", at)
+        yield Problem("the source's URI contains a password; remove it.", at)
     for name in source.options:
         if looks_secret(name):
-            yield Problem(f"option '{name}' looks like a secret; a scenario is no place for one.", at)
+            yield Problem(f"option '{name}' looks like a secret; secrets don't belong in a scenario.", at)
 
 
 def _find(source: Source, folder: Path) -> SourceFile:
@@ -138,23 +138,21 @@ def _find(source: Source, folder: Path) -> SourceFile:
     try:
         path = local_path(source.path, folder)
         if path is None:
-            # A folder without an ending is taken for a Delta table.
+            # A folder without an ending is assumed to be a Delta table.
             ending = PurePosixPath(source.path.removesuffix(".gz")).suffix
             return SourceFile(
                 source.path, source.format or _FORMATS.get(ending, "delta"), options, is_local=False
             )
         if not path.exists():
-            raise _WrongSourceError(f"there is no source {source.path} ({path}).{_near(path)}")
+            raise _WrongSourceError(f"the source {source.path} doesn't exist ({path}).{_near(path)}")
         kind = source.format or _format_of(path)
     except (OSError, ValueError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise _WrongSourceError(f"can't look for the source {source.path!r}: {reason}.") from error
+        raise _WrongSourceError(f"can't access the source {source.path!r}: {reason}.") from error
     if not (path.is_file() or path.is_dir()):
         raise _WrongSourceError(f"the source {path} is neither a file nor a folder.")
     if kind is None:
-        raise _WrongSourceError(
-            f"can't tell the format of {path.name}; say format: csv, json, parquet or delta."
-        )
+        raise _WrongSourceError(f"unknown format of {path.name}; add format: csv, json, parquet or delta.")
     return SourceFile(str(path), kind, options)
 
 
@@ -189,20 +187,17 @@ def _format_of(path: Path) -> str | None:
     return None
 
 
-_BYTES_PER_MADE_ROW = 100
-"""About what a made loan takes as text."""
+_BYTES_PER_LOAN = 100
+"""Approximate size of a synthetic loan as text."""
 
 
 def size_of(scenario: Scenario, sources: Mapping[str, SourceFile], existing_table: str | None) -> int | None:
-    """Bytes of all files, of made rows, and of a table that is there already.
+    """Return the size of a scenario's data in bytes; ``None`` if a size is not known.
 
     Args:
-        scenario: Whose data it is.
-        sources: The files that were found.
-        existing_table: URI or absolute path of a table that is there already.
-
-    Returns:
-        ``None`` where the size of something is not known.
+        scenario: The scenario.
+        sources: Its files.
+        existing_table: URI or absolute path of an existing table.
     """
     paths = [source.path for source in sources.values()]
     if existing_table is not None:
@@ -210,11 +205,11 @@ def size_of(scenario: Scenario, sources: Mapping[str, SourceFile], existing_tabl
     known = [_bytes_in(path) for path in paths if path is not None]
     if len(known) < len(paths):
         return None
-    return sum(known) + _BYTES_PER_MADE_ROW * sum(made.rows for made in made_rows(scenario))
+    return sum(known) + _BYTES_PER_LOAN * sum(made.rows for made in made_rows(scenario))
 
 
 def made_rows(scenario: Scenario) -> Iterator[Loans]:
-    """Rows that are made, each lot once however often it is named."""
+    """Yield the synthetic loans of a scenario, each set of them once."""
     steps = [version.step for version in scenario.versions]
     own = [scenario.table.source, *(step.source for step in steps if isinstance(step, Rows))]
     lots = {

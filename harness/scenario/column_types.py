@@ -1,4 +1,4 @@
-"""Types of columns, as Spark writes them."""
+"""Names of column types, as Spark writes them."""
 
 from __future__ import annotations
 
@@ -32,23 +32,29 @@ _SYNONYMS = {
     "numeric": "decimal",
     "timestamp_ltz": "timestamp",
 }
-"""What SQL takes, and Spark writes otherwise."""
-_WORDS = {"text": "string", "str": "string", "varchar": "string", "bool": "boolean", "datetime": "timestamp"}
-"""What people write, and SQL does not take so."""
+"""Names that SQL accepts and Spark writes differently."""
+_COMMON_NAMES = {
+    "text": "string",
+    "str": "string",
+    "varchar": "string",
+    "bool": "boolean",
+    "datetime": "timestamp",
+}
+"""Names that people write and SQL doesn't accept."""
 
 
 def type_problems(column: str, kind: str, at: Location, *, as_written: bool = False) -> Iterator[Problem]:
-    """A type that is none, as far as it is one word.
+    """Report an unknown type, if it is one word.
 
     Args:
-        column: Whose type it is.
+        column: Name of the column.
         kind: The type.
-        at: Where it stands.
-        as_written: Whether it must be written as Spark writes it, and not only as SQL takes it.
+        at: Its location in the scenario.
+        as_written: Whether the type must be written as Spark writes it; otherwise, as SQL accepts it.
     """
     word = kind.strip().lower()
     known = word in _TYPES or (word in _SYNONYMS and not as_written)
     if known or not (word.isidentifier() or not word):
         return
-    hint = asked(_SYNONYMS.get(word) or _WORDS.get(word) or nearest(word, _TYPES))
-    yield Problem(f"'{kind}' of column '{column}' is no type that Spark writes.{hint}", at)
+    hint = asked(_SYNONYMS.get(word) or _COMMON_NAMES.get(word) or nearest(word, _TYPES))
+    yield Problem(f"unknown type '{kind}' of column '{column}'.{hint}", at)

@@ -153,10 +153,13 @@ def test_a_scenario_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> Non
     ("name", "message"),
     [
         ("three_version", "There is no scenario 'three_version': .* Did you mean 'three_versions'?"),
-        ("scenarios/tree_versions.yaml", "There is no scenario file .* Did you mean 'three_versions.yaml'?"),
+        (
+            "scenarios/tree_versions.yaml",
+            ".*tree_versions.yaml doesn't exist. Did you mean 'three_versions.yaml'?",
+        ),
         ("", "There is no scenario ''"),
-        ("a" * 5000, "Can't look for a scenario at .*: File name too long"),
-        ("no/such/folder.yaml", "There is no scenario file no/such/folder.yaml"),
+        ("a" * 5000, "Can't access .*: File name too long"),
+        ("no/such/folder.yaml", "The scenario file no/such/folder.yaml doesn't exist"),
         ("null\0byte", "There is no scenario"),
     ],
     ids=["name", "file", "empty", "long", "folder", "null"],

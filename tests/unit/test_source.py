@@ -188,7 +188,7 @@ def test_a_path_that_leads_nowhere_is_told(tmp_path: Path, name: str) -> None:
     """A path that the system refuses is a problem like any other."""
     (tmp_path / "loop.csv").symlink_to("loop.csv")
     message = _problems(tmp_path, name)[0].message
-    assert message.startswith(("can't look for the source", "there is no source"))
+    assert message.startswith(("can't access the source", f"the source {name} doesn't exist"))
 
 
 def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +199,7 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pyt
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "iterdir", refuse)
-    expected = "can't look for the source 'rows': Permission denied."
+    expected = "can't access the source 'rows': Permission denied."
     assert expected == _problems(tmp_path, "rows")[0].message
 
 

@@ -208,9 +208,9 @@ def test_a_step_is_told_what_its_rows_lack(
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("absent.csv", "there is no source absent.csv"),
-        ({"path": "rows.csv", "format": "json"}, "the source rows.csv is named before with another format"),
-        ({"path": "rows.csv", "options": {"sep": ";"}}, "the source rows.csv is named before with another"),
+        ("absent.csv", "the source absent.csv doesn't exist"),
+        ({"path": "rows.csv", "format": "json"}, "the source rows.csv was used before with another format"),
+        ({"path": "rows.csv", "options": {"sep": ";"}}, "the source rows.csv was used before with another"),
         ({"path": "more.csv", "format": "json"}, "can't read more.csv as json"),
         ({"path": "more.csv", "options": {"token": "x"}}, "option 'token' looks like a secret"),
     ],

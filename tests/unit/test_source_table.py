@@ -110,19 +110,19 @@ def test_a_version_of_the_list_is_told_there(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("lake/loan", "there is no table lake/loan ({folder}/lake/loan). Did you mean 'loans'?"),
+        ("lake/loan", "the table lake/loan doesn't exist ({folder}/lake/loan). Did you mean 'loans'?"),
         (
             "main.default.loans",
             (
-                "there is no table main.default.loans ({folder}/main.default.loans). A table of a catalog is "
-                "named by its folder, such as abfss://... or /Volumes/...."
+                "the table main.default.loans doesn't exist ({folder}/main.default.loans). "
+                "Specify a table of a catalog by its folder, such as abfss://... or /Volumes/...."
             ),
         ),
-        ("lake", "{folder}/lake is no Delta table: it has no folder _delta_log."),
-        ("rows.csv", "{folder}/rows.csv is no Delta table: it has no folder _delta_log."),
+        ("lake", "{folder}/lake is not a Delta table: it has no folder _delta_log."),
+        ("rows.csv", "{folder}/rows.csv is not a Delta table: it has no folder _delta_log."),
         ("broken", "can't read the table 'broken': "),
         ("null\0", "can't read the table 'null\\x00': "),
-        ("abfss://me:secret@account/loans", "the table's URI holds a password; leave it out."),
+        ("abfss://me:secret@account/loans", "the table's URI contains a password; remove it."),
     ],
 )
 def test_what_is_no_table_is_one_problem(folder: Path, uri: str, message: str) -> None:

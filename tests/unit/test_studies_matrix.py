@@ -153,8 +153,8 @@ def test_a_scenario_without_a_matrix_is_the_one_to_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("only", "message"),
     [
-        ("seed", "--only takes PLACE=VALUE, such as seed=1; it was given 'seed'."),
-        ("sed=1", "--only sed=1: the matrix does not vary 'sed'. Did you mean 'seed'?"),
+        ("seed", "--only seed: not of the form PLACE=VALUE, such as seed=1."),
+        ("sed=1", "--only sed=1: the matrix doesn't vary 'sed'. Did you mean 'seed'?"),
         ("seed=3", "--only seed=3: the matrix has no such value."),
     ],
 )
@@ -173,9 +173,9 @@ def test_only_needs_a_matrix(tmp_path: Path) -> None:
 
 def test_what_takes_one_run_takes_one_combination(tmp_path: Path) -> None:
     """The remedy is the option with which the first is chosen."""
-    with pytest.raises(UsageError, match="has a matrix of 4 combinations; this takes one") as raised:
+    with pytest.raises(UsageError, match="matrix of 4 combinations, and this command runs one") as raised:
         single(loaded(tmp_path, matrix=TWO_BY_TWO))
-    assert "Say which, such as --only seed=1 --only pipeline.model.max_iter=50." == raised.value.remedy
+    assert "Select one, such as --only seed=1 --only pipeline.model.max_iter=50." == raised.value.remedy
 
 
 def _outcome(verdict: Verdict) -> Outcome:

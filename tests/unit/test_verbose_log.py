@@ -108,5 +108,5 @@ def test_a_docker_command_is_logged(
     ended = subprocess.CompletedProcess(["docker", "compose", "ps"], 1, b"", b"")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
     with caplog.at_level(logging.DEBUG, logger="harness"):
-        docker(["compose", "ps"], {"KEY": SECRET}, given=SECRET.encode())
+        docker(["compose", "ps"], {"KEY": SECRET}, stdin=SECRET.encode())
     assert ["docker compose ps: exit code 1"] == caplog.messages

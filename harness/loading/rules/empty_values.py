@@ -1,4 +1,4 @@
-"""Keys without a value: they say less than their author thinks."""
+"""Rule about keys without a value."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from harness.scenario.expectations import Baseline, Bound, Change
 from harness.scenario.model import Scenario
 from harness.scenario.read_step import Read
 
-_ELSEWHERE = (Bound, Change, Baseline, Read)
-"""Bounds are told with what they are of; of ``read``, only one key has a value."""
+_EXEMPT = (Bound, Change, Baseline, Read)
+"""Bounds have a rule of their own, and one of the keys of ``read`` never has a value."""
 
 
 def empty_problems(scenario: Scenario) -> Iterator[Problem]:
-    """Every key that is there and has no value."""
+    """Yield a problem for each key without a value."""
     yield from _of_model(scenario, ())
 
 
@@ -26,13 +26,13 @@ def _of_model(model: BaseModel, at: Location) -> Iterator[Problem]:
         if value is None and name in model.model_fields_set:
             inside = ".".join(str(part) for part in at)
             where = f" in '{inside}'" if inside else ""
-            yield Problem(f"'{key}'{where} is empty; give it a value, or leave it out.", (*at, key))
+            yield Problem(f"'{key}'{where} is empty; add a value, or remove it.", (*at, key))
         else:
             yield from _of_value(value, (*at, key))
 
 
 def _of_value(value: object, at: Location) -> Iterator[Problem]:
-    if isinstance(value, BaseModel) and not isinstance(value, _ELSEWHERE):
+    if isinstance(value, BaseModel) and not isinstance(value, _EXEMPT):
         yield from _of_model(value, at)
     elif isinstance(value, tuple):
         for index, each in enumerate(value):
