@@ -1,7 +1,7 @@
-"""Sets a fresh machine up: the virtual environment, its locked packages, Java and the jars.
+"""Set-up of a machine: the virtual environment, its locked packages, Java and the jars.
 
-Run by the system's Python with nothing but its standard library. The syntax is that of Python 3.6, so
-that a Python which is too old says so in one message.
+The system's Python runs it with its standard library alone. The syntax is that of Python 3.6, so that an old
+Python reports in one message that it is too old.
 """
 
 import argparse
@@ -23,11 +23,11 @@ LOG_LINES_SHOWN = 3
 
 
 class SetupError(Exception):
-    """What is missing on this machine, and the remedy."""
+    """Something that is missing on this machine, with the remedy."""
 
 
 def main() -> int:
-    """Make the environment ready; the exit code is the harness's own."""
+    """Set up the environment, and return the harness's exit code."""
     options = parse_arguments()
     try:
         require_python(options)
@@ -41,19 +41,19 @@ def main() -> int:
         print("Set-up: {}.\n  Free some space or make the folder writable.".format(error), file=sys.stderr)
         return NOT_THERE
     except KeyboardInterrupt:
-        print("\nSet-up: interrupted. The next run goes on from there.", file=sys.stderr)
+        print("\nSet-up: interrupted. The next run continues from there.", file=sys.stderr)
         return INTERRUPTED
     return 0
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Set up the virtual environment, Java and the jars.")
     parser.add_argument("--venv", required=True, help="folder of the virtual environment")
     parser.add_argument("--lock", required=True, action="append", help="lock file; may be repeated")
-    parser.add_argument("--java-lock", help="lock file with a Java, for machines without")
-    parser.add_argument("--search", action="store_true", help="look for a Python that will do")
-    parser.add_argument("--verify", action="store_true", help="look at Java and the jars in any case")
+    parser.add_argument("--java-lock", help="lock file with a Java for machines without one")
+    parser.add_argument("--search", action="store_true", help="search for a suitable Python")
+    parser.add_argument("--verify", action="store_true", help="check Java and the jars in any case")
     return parser.parse_args()
 
 
@@ -61,7 +61,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def require_python(options: argparse.Namespace) -> None:
-    """Go on only with a Python that can make the environment; hand over to another one when asked to."""
+    """Require a Python that can create the environment; restart with another one if asked to."""
     if sys.version_info[:2] in SUPPORTED:
         require_venv()
         return
@@ -70,14 +70,14 @@ def require_python(options: argparse.Namespace) -> None:
     raise SetupError(
         "needs Python 3.11 or 3.12; {} is {}.\n"
         "  Install one (sudo apt-get install python3.11 python3.11-venv),\n"
-        "  or name one: make PYTHON=/path/to/python3.11 ...".format(
+        "  or specify one: make PYTHON=/path/to/python3.11 ...".format(
             sys.executable, version_text(sys.version_info)
         )
     )
 
 
 def require_venv() -> None:
-    """The standard modules that Debian and Ubuntu keep in a package of their own."""
+    """Require the standard modules that Debian and Ubuntu ship in a separate package."""
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
@@ -89,18 +89,19 @@ def require_venv() -> None:
 
 
 def hand_over() -> None:
-    """Become the first supported Python on the PATH, if there is one."""
+    """Restart with the first supported Python on the PATH, if there is one."""
     for version in SUPPORTED:
         name = "python{}.{}".format(*version)
         found = shutil.which(name)
         if found and really_is(found, version):
-            print("Set-up: python3 is {}; uses {}.".format(version_text(sys.version_info), found), flush=True)
+            shown = version_text(sys.version_info)
+            print("Set-up: python3 is {}; using {}.".format(shown, found), flush=True)
             arguments = [argument for argument in sys.argv if argument != "--search"]
             os.execv(found, [found, *arguments])  # noqa: S606 - no shell is wanted.
 
 
 def really_is(python: str, version: Tuple[int, int]) -> bool:
-    """Whether this file runs and is that version: a version manager's shim may do neither."""
+    """Return whether this program runs and is that version, which is not certain for a shim."""
     code = "import sys, venv, ensurepip; print(*sys.version_info[:2])"
     result = subprocess.run(
         [python, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
@@ -109,7 +110,7 @@ def really_is(python: str, version: Tuple[int, int]) -> bool:
 
 
 def version_text(version_info: Sequence[object]) -> str:
-    """Such as 3.11.7."""
+    """Return a version as text, such as 3.11.7."""
     return ".".join(str(part) for part in version_info[:3])
 
 
@@ -117,7 +118,7 @@ def version_text(version_info: Sequence[object]) -> str:
 
 
 def set_up(environment: "Environment", options: argparse.Namespace) -> None:
-    """Everything that is still missing, in order; each stage's stamp comes last."""
+    """Run every stage that is still missing; the stamps are written last."""
     started = time.time()
     digests = {lock: digest_of(lock) for lock in options.lock}
     stale = [lock for lock in options.lock if not environment.has_stamp(stamp_name(lock), digests[lock])]
@@ -136,29 +137,29 @@ def set_up(environment: "Environment", options: argparse.Namespace) -> None:
 
 
 def make_venv(environment: "Environment") -> None:
-    """A virtual environment of this Python, made anew when it is broken or of another version."""
+    """Create a virtual environment of this Python, unless it exists, works and has the same version."""
     if environment.works():
         return
     environment.refuse_foreign_folder()
-    say("making a virtual environment in {}".format(environment.shown))
+    say("creating a virtual environment in {}".format(environment.shown))
     environment.forget()
     command = [sys.executable, "-m", "venv", "--clear", environment.folder]
     result = subprocess.run(
         command, env=clean_environ(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
     if result.returncode:
-        said = last_lines(result.stdout.decode())
-        raise SetupError("can't make a virtual environment in {}.\n{}".format(environment.shown, said))
+        output = last_lines(result.stdout.decode())
+        raise SetupError("can't create a virtual environment in {}.\n{}".format(environment.shown, output))
 
 
 def install_lock(environment: "Environment", lock: str) -> None:
-    """The packages of a lock file, each checked against its hash."""
+    """Install the packages of a lock file, and check the hash of each."""
     with open(lock) as file:
         text = file.read()
     count = len(re.findall(r"^\S+==", text, re.MULTILINE))
     say("installing the {} packages of {} (some 0.6 GB to download, 1.5 GB on the disk)".format(count, lock))
-    # Packages without a wheel (pyspark) are built: with the locked setuptools, not with one that pip would
-    # download unchecked.
+    # Packages without a wheel (pyspark) are built with the locked setuptools instead of one that pip would
+    # download without a check.
     builder = os.path.join(environment.folder, "build.lock")
     with open(builder, "w") as file:
         file.write(block_of("setuptools", text))
@@ -168,33 +169,33 @@ def install_lock(environment: "Environment", lock: str) -> None:
 
 
 def install_project(environment: "Environment") -> None:
-    """This checkout itself; needs no network."""
-    # 'compat' puts the checkout on the path as it is, whatever modules come and go.
+    """Install this checkout, without network."""
+    # 'compat' puts the checkout itself on the path, so that new modules are found.
     mode = ["--config-settings", "editable_mode=compat"]
     environment.pip(["--no-deps", "--no-build-isolation", "--no-index", *mode, "-e", ROOT])
 
 
 def provide_java(environment: "Environment", java_lock: Optional[str]) -> None:
-    """A Java 17 as a package, where the machine has none and no setting names one."""
+    """Install a Java 17 as a package if the machine has none and no setting names one."""
     if java_lock is None or os.environ.get("HARNESS_JAVA_HOME"):
         return
     if environment.run(["-m", "harness.runtime.setup", "java", "--quiet"]) != NOT_THERE:
         return
-    say("found no Java 17; installing the one of {} (40 MB)".format(java_lock))
+    say("no Java 17 found; installing the one of {} (40 MB)".format(java_lock))
     environment.pip(["--require-hashes", "--no-deps", "-r", java_lock])
 
 
 def provide_jars(environment: "Environment") -> None:
-    """Java and the jars, said on the terminal by the harness itself."""
+    """Download the jars; the harness reports its own progress."""
     if environment.run(["-m", "harness.runtime.setup"]):
-        raise SetupError("stopped. The next run goes on from there.")
+        raise SetupError("stopped. The next run continues from there.")
 
 
 # --- The environment ----------------------------------------------------------------------------------------
 
 
 class Environment:
-    """The virtual environment: its Python, its stamps, its log."""
+    """The virtual environment with its Python, its stamps and its log."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -203,7 +204,7 @@ class Environment:
         self.shown = os.path.relpath(folder)
 
     def works(self) -> bool:
-        """Whether its Python runs, has pip, and is the version that runs this."""
+        """Return whether its Python runs, has pip, and has the version of this Python."""
         if not os.path.exists(self.python):
             return False
         command = [self.python, "-c", "import sys, pip; print(*sys.version_info[:3])"]
@@ -213,17 +214,17 @@ class Environment:
         return result.stdout.decode().split() == [str(part) for part in sys.version_info[:3]]
 
     def refuse_foreign_folder(self) -> None:
-        """Making an environment anew empties its folder, which must therefore be one of ours."""
+        """Refuse a folder of other files, because creating the environment empties its folder."""
         if not os.path.isdir(self.folder) or not os.listdir(self.folder):
             return
         if not os.path.exists(os.path.join(self.folder, "pyvenv.cfg")):
             raise SetupError(
-                "{} is no virtual environment and is not empty.\n"
-                "  Name another folder: make VENV=.venv ...".format(self.shown)
+                "{} is not a virtual environment and is not empty.\n"
+                "  Specify another folder: make VENV=.venv ...".format(self.shown)
             )
 
     def pip(self, arguments: List[str], count: Optional[int] = None) -> None:
-        """Run 'pip install'; its output goes to the log, its last lines into the error."""
+        """Run 'pip install'; its output goes to the log, and its last lines into an error."""
         command = [
             self.python,
             "-m",
@@ -241,19 +242,19 @@ class Environment:
             lines = follow(process, log, count)
         if process.returncode:
             raise SetupError(
-                "pip could not install the packages; its whole output is in {}:\n{}\n"
+                "pip could not install the packages; its complete output is in {}:\n{}\n"
                 "  Check the network (or your pip.conf, or PIP_INDEX_URL), then try again: "
-                "what is downloaded is kept.".format(os.path.relpath(self.log), last_lines("".join(lines)))
+                "finished downloads are kept.".format(os.path.relpath(self.log), last_lines("".join(lines)))
             )
 
     def run(self, arguments: List[str]) -> int:
-        """Run its Python on something of this checkout; the exit code."""
+        """Run its Python in this checkout, and return the exit code."""
         return subprocess.run(
             [self.python, *arguments], env=clean_environ(), cwd=ROOT, check=False
         ).returncode
 
     def has_stamp(self, name: str, digest: str) -> bool:
-        """Whether that stage was finished with the very same inputs."""
+        """Return whether a stage has finished with the same inputs."""
         try:
             with open(os.path.join(self.folder, name)) as file:
                 return file.read() == digest
@@ -261,12 +262,12 @@ class Environment:
             return False
 
     def write_stamp(self, name: str, digest: str) -> None:
-        """Say that a stage is finished."""
+        """Record that a stage has finished."""
         with open(os.path.join(self.folder, name), "w") as file:
             file.write(digest)
 
     def forget(self) -> None:
-        """Take the stamps away, before what they stand for goes."""
+        """Remove the stamps, before what they record is removed."""
         if not os.path.isdir(self.folder):
             return
         for name in os.listdir(self.folder):
@@ -279,12 +280,12 @@ class Environment:
 
 @contextlib.contextmanager
 def exclusive_lock() -> Iterator[None]:
-    """Let a second set-up of this checkout wait for the first; the lock goes with the process."""
+    """Make other set-ups of this checkout wait until the block or the process ends."""
     import fcntl
 
     folder = os.open(ROOT, os.O_RDONLY)
     try:
-        # Some network file systems can't lock; there two at once are the user's own risk.
+        # Some network file systems have no locks; on those, two set-ups at once may interfere.
         with contextlib.suppress(OSError):
             fcntl.flock(folder, fcntl.LOCK_EX)
         yield
@@ -293,7 +294,7 @@ def exclusive_lock() -> Iterator[None]:
 
 
 def follow(process: "subprocess.Popen[bytes]", log: TextIO, count: Optional[int]) -> List[str]:
-    """Copy a process's output to the log, counting packages on a terminal; gives the lines."""
+    """Copy a process's output to the log, show a count of packages on a terminal, and return the lines."""
     lines = []
     packages = 0
     for raw in process.stdout or ():
@@ -310,7 +311,7 @@ def follow(process: "subprocess.Popen[bytes]", log: TextIO, count: Optional[int]
 
 
 def digest_of(lock: str) -> str:
-    """What the environment is made from: the lock, this Python and the project's own metadata."""
+    """Return a digest of the inputs: the lock file, this Python and the project's metadata."""
     digest = hashlib.sha256("{}{}".format(version_text(sys.version_info), ROOT).encode())
     for path in (lock, os.path.join(ROOT, "pyproject.toml")):
         with open(path, "rb") as file:
@@ -319,20 +320,20 @@ def digest_of(lock: str) -> str:
 
 
 def stamp_name(lock: str) -> str:
-    """Such as .ready-run for requirements/run.lock."""
+    """Return the name of a stamp, such as .ready-run for requirements/run.lock."""
     return ".ready-" + os.path.splitext(os.path.basename(lock))[0]
 
 
 def block_of(package: str, lock_text: str) -> str:
-    """The lines of a lock file that pin one package and its hashes."""
+    """Return the lines of a lock file that pin one package and its hashes."""
     found = re.search(r"^{}==(?:.*\\\n)*.*\n".format(re.escape(package)), lock_text, re.MULTILINE)
     if found is None:
-        raise SetupError("the lock file has no {}; write it anew: make lock".format(package))
+        raise SetupError("the lock file lacks {}. Write it again: make lock".format(package))
     return found.group()
 
 
 def clean_environ() -> Dict[str, str]:
-    """The environment for processes of the virtual environment: nothing that points to other packages."""
+    """Return the variables for processes of the virtual environment, without any that name other packages."""
     ignored = ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "__PYVENV_LAUNCHER__")
     kept = {name: value for name, value in os.environ.items() if name not in ignored}
     kept["PYTHONUNBUFFERED"] = "1"  # Progress is read line by line.
@@ -340,12 +341,12 @@ def clean_environ() -> Dict[str, str]:
 
 
 def last_lines(text: str) -> str:
-    """The end of a process's output, indented."""
+    """Return the end of a process's output, indented."""
     return "\n".join("    " + line for line in text.strip().splitlines()[-LOG_LINES_SHOWN:])
 
 
 def say(message: str) -> None:
-    """One line per stage."""
+    """Print one line per stage."""
     print("Set-up: {}".format(message), flush=True)
 
 

@@ -77,7 +77,7 @@ def test_foreign_folder(tmp_path: Path, lock: Path) -> None:
     result = run("--venv", str(folder), "--lock", str(lock))
 
     assert result.returncode == 3
-    assert "is no virtual environment" in result.stderr
+    assert "is not a virtual environment" in result.stderr
     assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
 
 
