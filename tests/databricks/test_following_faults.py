@@ -88,7 +88,7 @@ def test_a_run_that_can_not_be_followed_is_cancelled(bench: Bench, monkeypatch: 
         raise NotThereError("The workspace denies permission to look at the events.")
 
     monkeypatch.setattr(job_runs, "has_started", refused)
-    with pytest.raises(JobError, match=r"does not permit .* The run was cancelled"):
+    with pytest.raises(JobError, match=r"denies permission .* The run was cancelled"):
         bench.run(passing())
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
