@@ -115,12 +115,12 @@ def is_date(values: pd.Series) -> bool:
 
     if types.is_datetime64_any_dtype(values):
         return True
-    known = values.dropna()
-    if not types.is_object_dtype(values) or known.empty:
+    present = values.dropna()
+    if not types.is_object_dtype(values) or present.empty:
         return False
-    if isinstance(known.iloc[0], date):
+    if isinstance(present.iloc[0], date):
         return True
-    return _is_text(known) and bool(known.str.fullmatch(_DATE).all())
+    return _is_text(present) and bool(present.str.fullmatch(_DATE).all())
 
 
 def _candidate(name: str, values: pd.Series, positive: pd.Series) -> Candidate:

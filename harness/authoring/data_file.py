@@ -33,10 +33,10 @@ class Data:
             UsageError: There is no such column.
         """
         if name not in self.frame.columns:
-            known = ", ".join(str(each) for each in self.frame.columns)
-            near = did_you_mean(name, map(str, self.frame.columns))
-            message = f"{self.path.name} has no column '{name}' for {what}.{near}"
-            raise UsageError(message, remedy=f"Its columns: {known}.")
+            columns = ", ".join(str(each) for each in self.frame.columns)
+            suggestion = did_you_mean(name, map(str, self.frame.columns))
+            message = f"{self.path.name} has no column '{name}' for {what}.{suggestion}"
+            raise UsageError(message, remedy=f"Its columns: {columns}.")
         return self.frame[name]
 
 

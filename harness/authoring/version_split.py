@@ -41,9 +41,9 @@ def split_versions(data: Data, key: str, positive: pd.Series, labelled: pd.Serie
     for name in data.frame.columns:
         values = data.frame[name]
         if is_date(values) and not values.isna().any() and (days := _days(values)) is not None:
-            found = _by_day(str(name), days)
-            if found is not None and _is_enough(found, positive, labelled):
-                return _parts(found, f"split by '{name}', as the table may have grown")
+            parts = _by_day(str(name), days)
+            if parts is not None and _is_enough(parts, positive, labelled):
+                return _parts(parts, f"split by '{name}', as the table may have grown")
     by_hash = list(_by_hash(data, key))
     if _is_enough(by_hash, positive, labelled):
         reason = "split by a hash of the key, as no date column shows how the table has grown"
@@ -95,8 +95,8 @@ def _is_enough(parts: list[tuple[str, pd.Series]], positive: pd.Series, labelled
 
 def _parts(parts: list[tuple[str, pd.Series]], reason: str) -> VersionSplit:
     rows = 0
-    found = []
+    versions = []
     for name, (where, chosen) in zip(_NAMES, parts, strict=True):
         rows += int(chosen.sum())
-        found.append(Part(name, where, rows))
-    return VersionSplit(tuple(found), reason)
+        versions.append(Part(name, where, rows))
+    return VersionSplit(tuple(versions), reason)

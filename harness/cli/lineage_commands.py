@@ -32,8 +32,8 @@ def runs(
     settings = where_runs_are(target)
     if table is None and version is not None:
         raise typer.BadParameter("--version needs --table.")
-    found = lineage.all_runs(settings) if table is None else lineage.runs_of(settings, table, version)
-    show_runs(open_console(), found)
+    listed = lineage.all_runs(settings) if table is None else lineage.runs_of(settings, table, version)
+    show_runs(open_console(), listed)
 
 
 def trace(

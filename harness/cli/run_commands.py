@@ -95,7 +95,7 @@ def bisect(
 ) -> None:
     """Find the version at which a bound started to fail.
 
-    Trains at as few versions as possible. Exits with 4 if the bound did not fail at any version.
+    Trains at as few versions as possible. Exits with 4 if it finds no such version.
     """
     from harness.studies.bisection.bisect_runs import bisect as find, exit_code
     from harness.studies.study_tables import show_search

@@ -62,14 +62,14 @@ def plan(
     from harness.report.terminal.scenario_tables import show_plan
     from harness.settings import read_settings
 
-    given = given_table(table, versions)
-    scenario = load_scenario(name, given).scenario
+    existing = given_table(table, versions)
+    scenario = load_scenario(name, existing).scenario
     planned = plan_of(scenario, read_settings())
     if as_json:
         typer.echo(json.dumps(planned.values(), indent=2))
         return
-    if given is not None:
-        typer.echo(given.words(scenario))
+    if existing is not None:
+        typer.echo(existing.words(scenario))
     show_plan(open_console(), planned)
 
 

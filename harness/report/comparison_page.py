@@ -62,9 +62,9 @@ Group = tuple[str, tuple[Pair, ...]]
 
 def fact_pairs(a: Run, b: Run) -> tuple[Pair, ...]:
     """Return the inputs and locations of both runs, different ones first."""
-    found = _matched(_facts(a), _facts(b))
+    pairs = _matched(_facts(a), _facts(b))
     settings = _matched(_settings(a), _settings(b))
-    return _differing_first((*found, *(pair for pair in settings if pair.differs)))
+    return _differing_first((*pairs, *(pair for pair in settings if pair.differs)))
 
 
 def bound_pairs(a: Result, b: Result) -> tuple[BoundPair, ...]:
@@ -99,7 +99,7 @@ def _groups(
 ) -> tuple[Group, ...]:
     left, right = ({version.name: version for version in result.versions} for result in (a, b))
     groups = ((name, pairs(left.get(name), right.get(name))) for name in dict.fromkeys([*left, *right]))
-    return tuple((name, found) for name, found in groups if found)
+    return tuple((name, rows) for name, rows in groups if rows)
 
 
 def _data(a: VersionResult | None, b: VersionResult | None) -> tuple[Pair, ...]:
@@ -122,10 +122,15 @@ def _data_of(version: VersionResult | None) -> dict[str, str]:
 
 
 def _metrics(a: VersionResult | None, b: VersionResult | None) -> tuple[Pair, ...]:
-    known = {**(a.metrics if a else {}), **(b.metrics if b else {})}
-    beside = {metric.standard_error for metric in METRICS.values()}
-    names = [*(name for name in METRICS if name in known), *(name for name in known if name not in METRICS)]
-    pairs = (_numbers(name, _metric(a, name), _metric(b, name)) for name in names if name not in beside)
+    metrics = {**(a.metrics if a else {}), **(b.metrics if b else {})}
+    standard_errors = {metric.standard_error for metric in METRICS.values()}
+    names = [
+        *(name for name in METRICS if name in metrics),
+        *(name for name in metrics if name not in METRICS),
+    ]
+    pairs = (
+        _numbers(name, _metric(a, name), _metric(b, name)) for name in names if name not in standard_errors
+    )
     return _differing_first(pairs)
 
 
@@ -187,11 +192,11 @@ def _settings(run: Run) -> dict[str, str]:
 
 def _numbered(result: Result) -> dict[tuple[str, str, int], BoundRow]:
     """Return the bounds by version, column and index within that column."""
-    found: dict[tuple[str, str, int], BoundRow] = {}
+    numbered: dict[tuple[str, str, int], BoundRow] = {}
     for row in bound_rows(result.versions):
-        at = sum(key[:2] == (row.version, row.column) for key in found)
-        found[row.version, row.column, at] = row
-    return found
+        at = sum(key[:2] == (row.version, row.column) for key in numbered)
+        numbered[row.version, row.column, at] = row
+    return numbered
 
 
 _WORDS = {Verdict.PASS: "SAME", Verdict.FAIL: "DIFFERENT", Verdict.NOT_PROVEN: "NOT PROVEN"}

@@ -91,8 +91,8 @@ def command(message: str, *, file: str | None = None, line: int | None = None, t
         line: The line in the file, from 1.
         title: The title of the annotation.
     """
-    known = {"file": _from_root(file), "line": line, "title": title}
-    properties = ",".join(f"{name}={_property(str(value))}" for name, value in known.items() if value)
+    values = {"file": _from_root(file), "line": line, "title": title}
+    properties = ",".join(f"{name}={_property(str(value))}" for name, value in values.items() if value)
     return f"::error {properties}::{_data(message)}" if properties else f"::error::{_data(message)}"
 
 

@@ -69,7 +69,7 @@ def breakable(text: str) -> Markup:
 
 
 def _context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any]:
-    found = bound_table.bound_rows(result.versions)
+    rows = bound_table.bound_rows(result.versions)
     weights = plot_data.weight_panels(result)
     span = weight_span(weights)
     return {
@@ -78,8 +78,8 @@ def _context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any
         "result": result,
         "headline": bound_table.headline(result, parity),
         "missing": missing_versions(plan, result),
-        "matrix": _matrix(found),
-        "matrix_columns": _columns(found),
+        "matrix": _matrix(rows),
+        "matrix_columns": _columns(rows),
         "metric_plots": [(panel, _drawn(metric_svg(panel))) for panel in plot_data.metric_panels(result)],
         "weight_plots": [(panel, _drawn(weight_svg(panel, span))) for panel in weights],
         "changed_most": plot_data.changed_most(result),
@@ -101,14 +101,14 @@ def _context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any
 
 def parity_context(parity: Parity) -> dict[str, Any]:
     """Return the template variables of the parity section."""
-    found = parity_table.difference_rows(parity)
+    rows = parity_table.difference_rows(parity)
     return {
         "sides": parity_table.sides(parity),
         "agreement": parity_table.agreement(parity),
         "tally": parity_table.tally(parity),
         "tolerances": parity_table.tolerances(parity),
-        "disagreeing": [row for row in found if row.verdict is not Verdict.PASS],
-        "within": [row for row in found if row.verdict is Verdict.PASS],
+        "disagreeing": [row for row in rows if row.verdict is not Verdict.PASS],
+        "within": [row for row in rows if row.verdict is Verdict.PASS],
     }
 
 
@@ -126,18 +126,18 @@ def _tables(result: Result) -> dict[str, tuple[tables.Table, ...]]:
     return {name: table.slices(_COLUMNS_PER_TABLE) if table else () for name, table in whole.items()}
 
 
-def _matrix(found: tuple[bound_table.BoundRow, ...]) -> dict[str, dict[str, list[bound_table.BoundRow]]]:
+def _matrix(rows: tuple[bound_table.BoundRow, ...]) -> dict[str, dict[str, list[bound_table.BoundRow]]]:
     """Group the bounds by version and column."""
     matrix: dict[str, dict[str, list[bound_table.BoundRow]]] = {}
-    for row in found:
+    for row in rows:
         matrix.setdefault(row.version, {}).setdefault(row.column, []).append(row)
     return matrix
 
 
-def _columns(found: tuple[bound_table.BoundRow, ...]) -> tuple[str, ...]:
+def _columns(rows: tuple[bound_table.BoundRow, ...]) -> tuple[str, ...]:
     """Return the columns by the order of the metrics' first bounds, each change next to its metric."""
-    metrics = list(dict.fromkeys(row.metric for row in found))
-    columns = {row.column: (metrics.index(row.metric), row.since is not None) for row in found}
+    metrics = list(dict.fromkeys(row.metric for row in rows))
+    columns = {row.column: (metrics.index(row.metric), row.since is not None) for row in rows}
     return tuple(sorted(columns, key=columns.__getitem__))
 
 

@@ -73,12 +73,12 @@ def _verdict(plan: Plan, result: Result, parity: Parity | None) -> Iterable[str]
 
 
 def _bounds(result: Result) -> Iterable[str]:
-    found = worst_first(bound_rows(result.versions))
-    if not found:
+    rows = worst_first(bound_rows(result.versions))
+    if not rows:
         return
     yield "### Bounds"
     header = ("verdict", "version", "metric", "measured", "bound", "distance")
-    yield _table(header, [_bound_cells(row) for row in found], numbers=(3, 5))
+    yield _table(header, [_bound_cells(row) for row in rows], numbers=(3, 5))
 
 
 def _bound_cells(row: BoundRow) -> Sequence[str]:
@@ -145,8 +145,8 @@ def _weight_note(features: int, versions: int) -> str:
 
 
 def _weight_cells(feature: str, shown: Sequence[VersionResult], result: Result) -> Sequence[str]:
-    found = [version.explanations.get(feature) for version in shown]
-    weights = [None if weight is None else weight.mean_per_sd for weight in found]
+    explanations = [version.explanations.get(feature) for version in shown]
+    weights = [None if weight is None else weight.mean_per_sd for weight in explanations]
     cells = [formatting.ABSENT if weight is None else formatting.signed(weight) for weight in weights]
     sign_note = " (changes sign)" if tables.changes_sign(tables.weights_of(feature, result)) else ""
     return code(feature), *cells, _last_change(weights) + sign_note
@@ -189,13 +189,13 @@ def _cell(cell: tables.Cell) -> str:
 
 
 def _run(plan: Plan, result: Result) -> str:
-    known = [(fact.name, code(fact.value)) for fact in facts(plan, result)]
+    lines = [(fact.name, code(fact.value)) for fact in facts(plan, result)]
     settings = [
         (code(one.name), f"{code(without_password(one.value))} ({prose(one.origin)})")
         for one in plan.settings
     ]
     libraries = [(code(name), code(version)) for name, version in result.libraries.items()]
-    return _table(("fact", "value"), [*known, *settings, *libraries])
+    return _table(("fact", "value"), [*lines, *settings, *libraries])
 
 
 def _folded(summary: str, body: str) -> Iterable[str]:

@@ -43,12 +43,12 @@ class DifferenceRow:
     def sentence(self, sides: tuple[Side, Side]) -> str:
         """Return the two values and the tolerance as a sentence."""
         a, b = sides
-        found = f"{self.version}: {self.kind} {self.name} is {self.a} ({a.name}) and {self.b} ({b.name})"
+        values = f"{self.version}: {self.kind} {self.name} is {self.a} ({a.name}) and {self.b} ({b.name})"
         if self.verdict is Verdict.NOT_PROVEN:
-            return f"{found}; these values can't be compared"
+            return f"{values}; these values can't be compared"
         if not self.difference:
-            return f"{found}; they must be identical"
-        return f"{found}; they differ by {self.difference}, and the tolerance is {self.tolerance}"
+            return f"{values}; they must be identical"
+        return f"{values}; they differ by {self.difference}, and the tolerance is {self.tolerance}"
 
 
 def sides(parity: Parity) -> tuple[Side, Side]:

@@ -120,12 +120,12 @@ def _features(result: Result) -> list[str]:
 
 def _indexes(feature: str, result: Result) -> list[Measured]:
     """Return the index at each version; ``None`` up to the first version that has the feature."""
-    found = [version.distributions.get(feature) for version in result.versions]
-    first = next(at for at, bins in enumerate(found) if bins is not None)
-    origin = found[first]
+    distributions = [version.distributions.get(feature) for version in result.versions]
+    first = next(at for at, bins in enumerate(distributions) if bins is not None)
+    origin = distributions[first]
     return [
         None if bins is None or origin is None or at == first else stability_index(origin, bins)
-        for at, bins in enumerate(found)
+        for at, bins in enumerate(distributions)
     ]
 
 

@@ -55,9 +55,9 @@ def lineage_rows(plan: Plan, result: Result) -> tuple[LineageRow, ...]:
     return tuple(_lineage_row(plan, version, at) for at, version in enumerate(result.versions))
 
 
-def describe_lineage(found: tuple[LineageRow, ...]) -> str:
+def describe_lineage(rows: tuple[LineageRow, ...]) -> str:
     """Return the text alternative of the diagram."""
-    return f"Lineage. {'. '.join(row.sentence for row in found)}."
+    return f"Lineage. {'. '.join(row.sentence for row in rows)}."
 
 
 def _lineage_row(plan: Plan, version: VersionResult, at: int) -> LineageRow:

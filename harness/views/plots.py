@@ -95,8 +95,8 @@ def weight_span(panels: Sequence[WeightPanel]) -> tuple[float, float]:
 
 
 def _draw_series(axes: Axes, values: Sequence[Measured], colour: str) -> None:
-    found = [(at, value) for at, value in enumerate(values) if value is not None]
-    axes.plot([at for at, _ in found], [value for _, value in found], color=colour, linewidth=1)
+    measured = [(at, value) for at, value in enumerate(values) if value is not None]
+    axes.plot([at for at, _ in measured], [value for _, value in measured], color=colour, linewidth=1)
 
 
 def _draw_limits(axes: Axes, at: int, limits: Sequence[Limit]) -> None:

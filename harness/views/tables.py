@@ -57,10 +57,10 @@ class Table:
 
 def metric_table(result: Result) -> Table:
     """Return all metrics of any version, with standard errors next to their metrics."""
-    beside = {metric.standard_error for metric in METRICS.values()}
-    tried = {name for version in result.versions for name in version.metrics}
-    known = [name for name in METRICS if name in tried]
-    names = [name for name in (*known, *sorted(tried - set(known))) if name not in beside]
+    standard_errors = {metric.standard_error for metric in METRICS.values()}
+    measured = {name for version in result.versions for name in version.metrics}
+    standard = [name for name in METRICS if name in measured]
+    names = [name for name in (*standard, *sorted(measured - set(standard))) if name not in standard_errors]
     rows = Line(
         "rows", _cells(result, lambda version: Cell(formatting.number(version.rows))), "rows of the version"
     )
@@ -110,14 +110,14 @@ def ranked_features(result: Result) -> tuple[str, ...]:
 
 def weights_of(feature: str, result: Result) -> tuple[Measured, ...]:
     """Return a feature's mean weight per standard deviation at each version; ``None`` if not explained."""
-    found = (version.explanations.get(feature) for version in result.versions)
-    return tuple(None if weight is None else weight.mean_per_sd for weight in found)
+    explanations = (version.explanations.get(feature) for version in result.versions)
+    return tuple(None if weight is None else weight.mean_per_sd for weight in explanations)
 
 
 def changes_sign(weights: Iterable[Measured]) -> bool:
     """Return whether a feature raises the probability at one version and lowers it at another."""
-    found = [weight for weight in weights if weight is not None]
-    return bool(found) and min(found) < 0 < max(found)
+    measured = [weight for weight in weights if weight is not None]
+    return bool(measured) and min(measured) < 0 < max(measured)
 
 
 def _table(result: Result, corner: str, lines: Iterable[Line]) -> Table:

@@ -36,9 +36,9 @@ def show_parity(console: Console, parity: Parity) -> None:
 
 
 def _show_runs(console: Console, parity: Parity) -> None:
-    known = [side for side in sides(parity) if side.run is not None]
-    width = max(len(side.name) for side in known)
-    for side in known:
+    existing = [side for side in sides(parity) if side.run is not None]
+    width = max(len(side.name) for side in existing)
+    for side in existing:
         write_line(console, Text(f"{side.name:{width}}  {side.run}"))
     console.print()
 
