@@ -138,8 +138,8 @@ def test_a_run_that_was_never_submitted_is_not_taken_up(bench: Bench) -> None:
 
 
 def test_a_stale_wheel_is_found_out(bench: Bench) -> None:
-    """A warm cluster that has another wheel of the same name does not pass for this one."""
-    with pytest.raises(JobError, match=r"The cluster ran the harness 0\.0\.9 instead of 0, which was uploaded"):
+    """A stale wheel on a warm cluster is detected."""
+    with pytest.raises(JobError, match=r"ran the harness 0\.0\.9 instead of 0, which was uploaded"):
         bench.run(passing().replace('"harness":"0"', '"harness":"0.0.9"'))
 
 
