@@ -40,18 +40,28 @@ def upgrade(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_1(values: dict[str, Any]) -> dict[str, Any]:
-    """Upgrade format 1: its bounds have no spec."""
+    """Upgrade format 1: its bounds have no spec, and its grid points have a field for each parameter."""
     return {**values, "versions": [_version_from_1(version) for version in values["versions"]]}
 
 
 def _version_from_1(version: dict[str, Any]) -> dict[str, Any]:
     bounds = [_bound_from_1(bound, version["name"]) for bound in version.get("bounds", ())]
-    return {**version, "bounds": bounds}
+    return {
+        **version,
+        "bounds": bounds,
+        "grid": [_grid_point_from_1(point) for point in version.get("grid", ())],
+    }
+
+
+def _grid_point_from_1(point: dict[str, Any]) -> dict[str, Any]:
+    named = {name: point[name] for name in _PARAMETERS}
+    return {name: value for name, value in point.items() if name not in named} | {"parameters": named}
 
 
 _STEPS: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (_from_1,)
 """From each format to the next one."""
 
+_PARAMETERS = ("reg_param", "elastic_net_param")
 _MEASURED = ("measured", "found", "distance", "verdict", "reason")
 _SPECIFIED = ("metric", "kind", "tolerance", "relative", "expected", "must_fail")
 _OF_NAME = re.compile(r"(nulls|coefficient|weight|share)\((.*)\)", re.DOTALL)

@@ -158,9 +158,6 @@ class Coefficient(Model):
     per_sd: float
 
 
-_VERSION_1_PARAMETERS = ("reg_param", "elastic_net_param")
-
-
 class GridPoint(Model):
     """One combination of parameters and its cross-validated score."""
 
@@ -168,16 +165,6 @@ class GridPoint(Model):
     """Parameter to value, in the order of the grid."""
     cv_roc_auc: Measured
     chosen: bool
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_named_parameters(cls, values: Any) -> Any:
-        """Accept a grid point of format version 1, which has a field for each parameter of the regression."""
-        if not isinstance(values, dict) or "parameters" in values:
-            return values
-        named = {name: values[name] for name in _VERSION_1_PARAMETERS if name in values}
-        others = {name: value for name, value in values.items() if name not in named}
-        return {**others, "parameters": named} if named else values
 
 
 class Commit(Model):

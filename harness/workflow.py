@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,8 +35,9 @@ from harness.parity.counterpart import compare_with_local
 from harness.plan import Plan
 from harness.request import RunRequest, Session, line_printer, open_session
 from harness.resolve import resolve_plan
-from harness.results import Result
+from harness.results import Measured, Result, Verdict, VersionResult
 from harness.runs import PLAN, RESULT, RunFolder, find_run
+from harness.scenario.bound_spec import BoundKind
 from harness.scenario.matrix import words_of
 from harness.scenario.model import Scenario
 from harness.settings import Settings, read_settings
@@ -275,8 +276,14 @@ def confirm_verdict(plan: Plan, result: Result) -> None:
         return
     judged = judge_versions(plan.scenario, result.versions, plan.baselines)
     verdict = overall(bound for each in judged for bound in each.bounds)
-    if judged != result.versions or verdict != result.verdict:
+    if list_outcomes(judged) != list_outcomes(result.versions) or verdict != result.verdict:
         raise JobError(f"The job's verdict is '{result.verdict}', but its numbers lead to '{verdict}'.")
+
+
+def list_outcomes(versions: Iterable[VersionResult]) -> list[tuple[str, BoundKind, Verdict, Measured]]:
+    """Return what every bound came to; results of earlier formats don't say where the file sets it."""
+    bounds = (bound for version in versions for bound in version.bounds)
+    return [(bound.spec.name, bound.spec.kind, bound.outcome, bound.distance) for bound in bounds]
 
 
 def compare_with_counterpart(plan: Plan, result: Result, settings: Settings) -> Parity | None:

@@ -7,7 +7,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
-from harness.results import GridPoint, VersionResult
+from harness.result_formats import upgrade
+from harness.results import GridPoint
 from harness.scenario.model_kinds import KINDS, BuiltInModel, ModelKind, ModelOptions
 from harness.scenario.pipeline import Pipeline
 
@@ -97,20 +98,12 @@ def test_every_kind_has_the_common_options(cls: type[BuiltInModel]) -> None:
 POINT: dict[str, Any] = {"cv_roc_auc": 0.7, "chosen": True}
 
 
-def test_a_grid_point_of_format_version_1_is_read() -> None:
+def test_a_grid_point_of_result_format_1_is_read() -> None:
     """The two parameters of the regression become entries of the mapping."""
-    expected = GridPoint(parameters={"reg_param": 0.1, "elastic_net_param": 0.0}, **POINT)
-    found = GridPoint.model_validate({"reg_param": 0.1, "elastic_net_param": 0.0, **POINT})
-    assert expected == found
-    assert expected == GridPoint.model_validate_json(found.model_dump_json())
-
-
-def test_a_version_of_an_earlier_result_is_read() -> None:
-    """A result.json with grid points of format version 1 still loads as a whole."""
-    values = {"name": "a", "version": 0, "rows": 1, "fingerprint": "", "schema": {}}
     grid = [{"reg_param": 0.1, "elastic_net_param": 0.5, **POINT}]
-    [point] = VersionResult.model_validate({**values, "grid": grid}).grid
-    assert {"reg_param": 0.1, "elastic_net_param": 0.5} == point.parameters
+    [version] = upgrade({"versions": [{"name": "a", "grid": grid}]})["versions"]
+    expected = GridPoint(parameters={"reg_param": 0.1, "elastic_net_param": 0.5}, **POINT)
+    assert [expected] == [GridPoint.model_validate(point) for point in version["grid"]]
 
 
 @pytest.mark.parametrize(

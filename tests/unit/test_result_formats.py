@@ -30,9 +30,9 @@ from harness.studies.study_runs import find_newest_result, find_stored_runs
 from tests.unit import bounds_samples, report_samples
 
 SAMPLES = Path(__file__).parent / "samples"
-FIRST = (SAMPLES / "result_1.json").read_text(encoding="utf-8")
+FIRST = (SAMPLES / "format_1" / "short_result.json").read_text(encoding="utf-8")
 """A run of the shipped scenario."""
-EVERY_BOUND = (SAMPLES / "bounds_1.json").read_text(encoding="utf-8")
+EVERY_BOUND = (SAMPLES / "format_1" / "bounds.json").read_text(encoding="utf-8")
 """A bound of each kind on each quantity, judged by that version."""
 RUN = "20261129-084527-three_versions-2357"
 

@@ -319,7 +319,7 @@ class Databricks:
         output = self._output(ended, folder)
         if content is None:
             raise job_runs.error_of_run(ended, output)
-        result = _parse_result(content, RunFolder(folder).read_plan().harness_version)
+        result = job_runs.parse_result(content, RunFolder(folder).read_plan().harness_version)
         # Stored here before it is removed there.
         write_text(folder / RESULT, content.decode())
         if result.failure is None or not self._keep:
@@ -385,18 +385,3 @@ def _scratch_folders(folder: Path) -> list[str]:
     """Return the run's scratch folder if it is in a volume; one in the lake is removed with the table."""
     plan = RunFolder(folder).read_plan()
     return [] if plan.environment.scratch is None else [plan.scratch_uri]
-
-
-def _parse_result(content: bytes, version: str) -> Result:
-    """Return the result, and require that it is from the uploaded wheel: a warm cluster may have another."""
-    try:
-        result = Result.from_json(content)
-        ran = result.libraries.get("harness")
-    except ValueError:
-        result, ran = None, "of another version"
-    if result is None or ran != version:
-        raise JobError(
-            f"The cluster ran the harness {ran} instead of {version}, which was uploaded.",
-            remedy="Restart the cluster, which has another version installed.",
-        )
-    return result

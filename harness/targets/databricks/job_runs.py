@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, InterruptedRunError, JobError, LostRunError, NotThereError
-from harness.results import Model
+from harness.results import Model, Result
 from harness.targets.databricks.client import BusyError, translate_errors
 
 if TYPE_CHECKING:
@@ -221,6 +221,21 @@ def error_of_run(run: Run, output: RunOutput | None) -> HarnessError:
     if result == "SUCCESS":
         return JobError("The run has finished, but its result has been removed.", remedy=url)
     return JobError(f"The run failed: {_describe_output(output) or message(run)}", remedy=url)
+
+
+def parse_result(content: bytes, version: str) -> Result:
+    """Return the result, and require that it is from the uploaded wheel: a warm cluster may have another."""
+    try:
+        result = Result.from_json(content)
+        ran = result.libraries.get("harness")
+    except ValueError:
+        result, ran = None, "of another version"
+    if result is None or ran != version:
+        raise JobError(
+            f"The cluster ran the harness {ran} instead of {version}, which was uploaded.",
+            remedy="Restart the cluster, which has another version installed.",
+        )
+    return result
 
 
 def _describe_output(output: RunOutput | None) -> str:
