@@ -17,16 +17,16 @@ class ExitCode(IntEnum):
     PASS = 0
     BOUND_FAILED = 1
     WRONG_INPUT = 2
-    NOT_THERE = 3
+    PREREQUISITE_MISSING = 3
     NOT_PROVEN = 4
-    JOB_BROKE = 5
+    JOB_FAILED = 5
     INTERRUPTED = 130
 
 
 WORST_FIRST = (
     ExitCode.INTERRUPTED,
-    ExitCode.JOB_BROKE,
-    ExitCode.NOT_THERE,
+    ExitCode.JOB_FAILED,
+    ExitCode.PREREQUISITE_MISSING,
     ExitCode.WRONG_INPUT,
     ExitCode.BOUND_FAILED,
     ExitCode.NOT_PROVEN,
@@ -43,7 +43,7 @@ def worst(*codes: ExitCode) -> ExitCode:
 class HarnessError(Exception):
     """An error with a message for the user and, if possible, a remedy."""
 
-    exit_code: ClassVar[ExitCode] = ExitCode.JOB_BROKE
+    exit_code: ClassVar[ExitCode] = ExitCode.JOB_FAILED
 
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
         super().__init__(message)
@@ -86,22 +86,22 @@ class ScenarioError(HarnessError):
         return f"{self.file}{line}: {problem.message}"
 
 
-class NotThereError(HarnessError):
+class PrerequisiteError(HarnessError):
     """A missing prerequisite, such as Java, a jar, a writable folder or a stored run."""
 
-    exit_code = ExitCode.NOT_THERE
+    exit_code = ExitCode.PREREQUISITE_MISSING
 
 
 class LostRunError(HarnessError):
     """A run that continues but can no longer be followed, as its target does not answer."""
 
-    exit_code = ExitCode.NOT_THERE
+    exit_code = ExitCode.PREREQUISITE_MISSING
 
 
 class JobError(HarnessError):
     """A job that failed."""
 
-    exit_code = ExitCode.JOB_BROKE
+    exit_code = ExitCode.JOB_FAILED
 
 
 class InterruptedRunError(HarnessError):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 
 _logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a file completely, or leave the old one unchanged.
 
     Raises:
-        NotThereError: The folder can't be written or the disk is full.
+        PrerequisiteError: The folder can't be written or the disk is full.
     """
     temporary: str | None = None
     try:
@@ -49,11 +49,11 @@ def write_text(path: Path, text: str) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
-def unwritable(path: Path, error: OSError) -> NotThereError:
+def unwritable(path: Path, error: OSError) -> PrerequisiteError:
     """Return the error for a file or folder that can't be written."""
     reason = error.strerror or str(error)
     remedy = FULL_DISK_REMEDY if error.errno in (errno.ENOSPC, errno.EDQUOT) else UNWRITABLE_REMEDY
-    return NotThereError(f"Can't write {path}: {reason}.", remedy=remedy)
+    return PrerequisiteError(f"Can't write {path}: {reason}.", remedy=remedy)
 
 
 def sha256_of(path: Path) -> str:

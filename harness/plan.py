@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.results import Measured
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import Model
@@ -168,7 +168,7 @@ def load_plan(text: str, source: str) -> Plan:
         source: File that it comes from, for the message.
 
     Raises:
-        NotThereError: A newer version of the harness has written it, or it is not a plan.
+        PrerequisiteError: A newer version of the harness has written it, or it is not a plan.
     """
     try:
         content = json.loads(text)
@@ -176,7 +176,7 @@ def load_plan(text: str, source: str) -> Plan:
     except (ValueError, AttributeError) as error:
         raise _not_a_plan(source) from error
     if isinstance(found, int) and found > PLAN_FORMAT:
-        raise NotThereError(
+        raise PrerequisiteError(
             f"{source} has plan format {found}; this harness reads formats up to {PLAN_FORMAT}.",
             remedy="Update the harness, or read the plan with the version that wrote it.",
         )
@@ -198,8 +198,8 @@ _UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_
 """For each older format, the function that turns a plan into one of the next format."""
 
 
-def _not_a_plan(source: str) -> NotThereError:
-    return NotThereError(
+def _not_a_plan(source: str) -> PrerequisiteError:
+    return PrerequisiteError(
         f"{source} is not a plan that this version of the harness can read.",
         remedy="Run the scenario again: make scenario NAME=...",
     )

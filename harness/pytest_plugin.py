@@ -128,15 +128,15 @@ class ScenarioFile(pytest.File):
         """
         from harness.errors import HarnessError
         from harness.loading.loader import load_scenario
-        from harness.loading.matrix_selection import chosen
-        from harness.scenario.matrix import words_of
+        from harness.loading.matrix_selection import select_combinations
+        from harness.scenario.matrix import describe_parameters
 
         try:
             loaded = load_scenario(self._shown_path)
         except HarnessError as error:
             raise self.CollectError(str(error)) from error
-        for each in chosen(loaded):
-            name = words_of(each.parameters)
+        for each in select_combinations(loaded):
+            name = describe_parameters(each.parameters)
             run = Run(each, self.config.getoption(_TARGET))
             yield from [Combination.from_parent(self, name=name, run=run)] if name else _tests_of(self, run)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from harness.loading.loader import LoadedScenario, load_scenario
-from harness.loading.matrix_selection import chosen, single
-from harness.loading.table_override import GivenTable
+from harness.loading.matrix_selection import select_combinations, select_one
+from harness.loading.table_override import TableOverride
 from harness.report.terminal.console import write_line
 from harness.settings import Settings, read_settings
 from harness.targets.base import Target, open_target
@@ -27,7 +27,7 @@ class RunRequest:
     """Name or file."""
     target: str | None = None
     """Name of the target; ``None`` leaves the choice to the settings."""
-    table: GivenTable | None = None
+    table: TableOverride | None = None
     """An existing table, which is read in place of the scenario's own."""
     only: tuple[str, ...] = ()
     """``PLACE=VALUE`` each: combinations of the matrix without one of them are left out."""
@@ -77,7 +77,9 @@ def open_session(request: RunRequest, console: Console, *, takes_one: bool = Fal
     """
     settings = read_settings({"target": request.target})
     loaded = load_scenario(request.scenario, request.table)
-    combinations = (single(loaded, request.only),) if takes_one else chosen(loaded, request.only)
+    combinations = (
+        (select_one(loaded, request.only),) if takes_one else select_combinations(loaded, request.only)
+    )
     report = line_printer(console)
     if request.table is not None:
         report(request.table.words(loaded.scenario))

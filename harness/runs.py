@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.files import is_locked, unwritable
 from harness.plan import Plan, load_plan
 from harness.result_formats import UnknownFormatError
@@ -41,7 +41,7 @@ class RunFolder:
         """Create the folder.
 
         Raises:
-            NotThereError: It can't be created.
+            PrerequisiteError: It can't be created.
         """
         path = runs / run_id
         try:
@@ -78,13 +78,13 @@ class RunFolder:
         """Return the run's plan.
 
         Raises:
-            NotThereError: There is no plan, or it can't be read by this version of the harness.
+            PrerequisiteError: There is no plan, or it can't be read by this version of the harness.
         """
         file = self.path / PLAN
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"Can't read the plan of the run '{self.path.name}': {file}: {error}.",
                 remedy="Run the scenario again: make scenario NAME=...",
             ) from error
@@ -102,20 +102,20 @@ class RunFolder:
             name: Name that the user gave for the run, for the message.
 
         Raises:
-            NotThereError: There is no result, or a newer version of the harness has written it.
+            PrerequisiteError: There is no result, or a newer version of the harness has written it.
         """
         file = self.path / RESULT
         try:
             return Result.from_json(file.read_text(encoding="utf-8"))
         except OSError as error:
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"The run '{name or self.path.name}' has no result: {file}.",
                 remedy="The run has not finished.",
             ) from error
         except UnknownFormatError as error:
-            raise NotThereError(f"Can't read {file}: {error}", remedy=error.remedy) from error
+            raise PrerequisiteError(f"Can't read {file}: {error}", remedy=error.remedy) from error
         except ValueError as error:
-            raise NotThereError(f"{file} is not the result of a run of the harness.") from error
+            raise PrerequisiteError(f"{file} is not the result of a run of the harness.") from error
 
     def _environment(self, name: str) -> str | None:
         """Return a value of the plan's environment, whatever the plan's format."""
@@ -146,12 +146,12 @@ def find_run(runs: Path, run: str) -> RunFolder:
     """Return the folder of a run by its id, its folder, or ``latest``.
 
     Raises:
-        NotThereError: There is no such run.
+        PrerequisiteError: There is no such run.
     """
     folder = Path(run) if Path(run).is_dir() else runs / run
     if not folder.is_dir():
         names = [each.path.name for each in list_runs(runs)]
-        raise NotThereError(
+        raise PrerequisiteError(
             f"Unknown run '{run}': {folder} does not exist.{did_you_mean(run, names)}",
             remedy=f"The runs are in {runs}.",
         )
@@ -162,7 +162,7 @@ def read_result(runs: Path, run: str) -> Result:
     """Return the result of a run by its id, its folder, or ``latest``.
 
     Raises:
-        NotThereError: There is no such run, or it has no result.
+        PrerequisiteError: There is no such run, or it has no result.
     """
     return find_run(runs, run).read_result(run)
 

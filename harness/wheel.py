@@ -19,7 +19,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 
 _logger = logging.getLogger(__name__)
 
@@ -49,8 +49,7 @@ def build_wheel(folder: Path) -> Path:
         folder: Folder of the newest wheel.
 
     Raises:
-        NotThereError: This is not a checkout, its dependencies differ from the installed ones, or the wheel
-            can't be built.
+        PrerequisiteError: This is not a checkout, other dependencies are installed, or the build fails.
     """
     project = require_checkout()
     version = content_version()
@@ -74,17 +73,17 @@ def require_checkout() -> Path:
     """Require a checkout with the installed dependencies, and return its project file.
 
     Raises:
-        NotThereError: This is not a checkout, or its dependencies have changed since they were installed, so
-            that the wheel on a cluster would have another version.
+        PrerequisiteError: This is not a checkout, or its dependencies have changed since they were
+            installed, so that the wheel on a cluster would have another version.
     """
     project = _PACKAGE.parent / "pyproject.toml"
     if not project.is_file():
-        raise NotThereError(
+        raise PrerequisiteError(
             f"The wheel is built from the project's files, but {project} does not exist.",
             remedy="Run it from a checkout of the project.",
         )
     if changed := _changed(project):
-        raise NotThereError(
+        raise PrerequisiteError(
             f"The dependencies in {project} differ from the installed ones: {', '.join(changed)}.",
             remedy="Install them: make setup.",
         )
@@ -146,4 +145,4 @@ def _run_pip(source: Path, built: Path) -> None:
     _logger.debug("%s: exit code %d", shlex.join(ended.args), ended.returncode)
     if ended.returncode != 0:
         output = (ended.stdout + ended.stderr).strip().splitlines()[-_SHOWN_LINES:]
-        raise NotThereError("Can't build the wheel:\n" + "\n".join(f"    {line}" for line in output))
+        raise PrerequisiteError("Can't build the wheel:\n" + "\n".join(f"    {line}" for line in output))

@@ -19,7 +19,7 @@ from harness.errors import (
     JobError,
     Location,
     LostRunError,
-    NotThereError,
+    PrerequisiteError,
     Problem,
     ScenarioError,
     UsageError,
@@ -28,8 +28,8 @@ from harness.errors import (
 from harness.events import Listener
 from harness.files import file_lock, write_text
 from harness.loading.loader import LoadedScenario, load_scenario
-from harness.loading.matrix_selection import single
-from harness.loading.table_override import given_in
+from harness.loading.matrix_selection import select_one
+from harness.loading.table_override import override_of_plan
 from harness.parity.compare import Parity, Tolerances, worst_exit_code
 from harness.parity.counterpart import compare_with_local
 from harness.plan import Plan
@@ -38,7 +38,7 @@ from harness.resolve import resolve_plan
 from harness.results import Measured, Result, Verdict, VersionResult
 from harness.runs import PLAN, RESULT, RunFolder, find_run
 from harness.scenario.bound_spec import BoundKind
-from harness.scenario.matrix import words_of
+from harness.scenario.matrix import describe_parameters
 from harness.scenario.model import Scenario
 from harness.settings import Settings, read_settings
 from harness.targets.base import open_attachable, open_defined, open_schedulable, select_remote
@@ -120,7 +120,7 @@ def execute_all(
     rows = []
     for number, loaded in enumerate(session.combinations, 1):
         session.report(
-            f"\nCombination {number} of {len(session.combinations)}: {words_of(loaded.parameters)}"
+            f"\nCombination {number} of {len(session.combinations)}: {describe_parameters(loaded.parameters)}"
         )
         rows.append(combination_row(session, loaded, execute_one))
     return rows
@@ -187,7 +187,7 @@ def attach(run_id: str, console: Console) -> Outcome:
     with file_lock(folder.path / PLAN):
         result = run_job(target.attach, folder, console)
         if has_mistakes(result):
-            raise_mistakes(result, load_scenario(plan.scenario_file, given_in(plan)))
+            raise_mistakes(result, load_scenario(plan.scenario_file, override_of_plan(plan)))
     return conclude(plan, result, folder, settings, console)
 
 
@@ -200,7 +200,7 @@ def write_asset_bundle(request: RunRequest, folder: Path | None, console: Consol
         console: Shows problems of the workspace.
     """
     settings = read_settings({"target": request.target})
-    loaded = single(load_scenario(request.scenario, request.table), request.only)
+    loaded = select_one(load_scenario(request.scenario, request.table), request.only)
     target = open_schedulable(settings, line_printer(console))
     plan = resolve_plan(loaded, settings, target)
     return target.write_schedule(plan, folder or Path("asset-bundle", plan.scenario.name))
@@ -215,7 +215,7 @@ def run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
         write_text(file, plan.model_dump_json(indent=2, by_alias=True) + "\n")
         with file_lock(file):
             yield folder
-    except (ScenarioError, NotThereError):
+    except (ScenarioError, PrerequisiteError):
         # The error that led here is the one to report, even if the clean-up fails too.
         with suppress(HarnessError):
             session.target.remove_run(plan.run_id)

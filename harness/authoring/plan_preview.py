@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.bounds.specs import bound_specs
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.runs import list_runs
 from harness.scenario.model import Scenario, Version
 from harness.setting_types import Settings
@@ -183,7 +183,7 @@ def expected_cost(runs: Path, scenario: str) -> Cost | None:
             continue
         try:
             plan, result = folder.read_plan(), folder.read_result()
-        except NotThereError:  # Broken off, or of another version of the harness.
+        except PrerequisiteError:  # Broken off, or of another version of the harness.
             continue
         nodes = definition.count_nodes({setting.name: setting.value for setting in plan.settings})
         if result.scenario == scenario and result.failure is None and nodes is not None:

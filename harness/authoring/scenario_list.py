@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.errors import HarnessError, NotThereError
+from harness.errors import HarnessError, PrerequisiteError
 from harness.loading.document import read_document
 from harness.runs import list_runs
 from harness.scenario.model import Scenario
@@ -58,7 +58,7 @@ def _newest_verdicts(runs: Path) -> dict[str, str]:
             continue
         try:
             result = folder.read_result()
-        except NotThereError:  # Interrupted, or written by another version of the harness.
+        except PrerequisiteError:  # Interrupted, or written by another version of the harness.
             continue
         verdicts[scenario] = "error" if result.failure else result.verdict.value
     return verdicts

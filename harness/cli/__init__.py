@@ -13,7 +13,7 @@ import typer
 
 from harness.cli import lineage_commands, run_commands, scenario_commands, stack_commands, target_commands
 from harness.cli.options import report_error
-from harness.errors import ExitCode, HarnessError, NotThereError
+from harness.errors import ExitCode, HarnessError, PrerequisiteError
 
 EXIT_CODES = (
     "Exit codes: 0 pass, 1 a bound failed, 2 invalid scenario or command line, 3 a prerequisite is missing, "
@@ -93,11 +93,11 @@ def main() -> None:
         sys.exit(ExitCode.INTERRUPTED)
     except OSError as error:
         file = f"{error.filename}: " if error.filename else ""
-        report_error(NotThereError(f"{file}{error.strerror or error}."))
-        sys.exit(ExitCode.NOT_THERE)
+        report_error(PrerequisiteError(f"{file}{error.strerror or error}."))
+        sys.exit(ExitCode.PREREQUISITE_MISSING)
     except Exception:  # A bug: its report needs the traceback, and Python's own exit code would be 1.
         traceback.print_exc()
-        sys.exit(ExitCode.JOB_BROKE)
+        sys.exit(ExitCode.JOB_FAILED)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.errors import HarnessError, NotThereError, UsageError
+from harness.errors import HarnessError, PrerequisiteError, UsageError
 from harness.runs import LATEST, list_runs
 from harness.settings import Settings
 from harness.targets.base import open_target
@@ -21,7 +21,7 @@ def remove_old_runs(settings: Settings, keep: int) -> list[str]:
 
     Raises:
         UsageError: ``keep`` is negative.
-        NotThereError: A run's tables or folder can't be removed; the other runs are removed nevertheless.
+        PrerequisiteError: A run's tables or folder can't be removed; the other runs are removed nevertheless.
     """
     if keep < 0:
         raise UsageError(f"--keep is {keep}: the number of runs to keep must be 0 or more.")
@@ -42,7 +42,7 @@ def remove_old_runs(settings: Settings, keep: int) -> list[str]:
         raise errors[0]
     remaining = [run.path for run in old if run.path.exists()]
     if remaining:
-        raise NotThereError(
+        raise PrerequisiteError(
             f"Can't remove {remaining[0]}.", remedy="Check who owns it, or remove it manually."
         )
     return [run.path.name for run in old]

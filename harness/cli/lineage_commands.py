@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import Target, open_console, where_runs_are
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 
 if TYPE_CHECKING:
     from harness.parity.compare import Parity
@@ -101,7 +101,7 @@ def _write_page(file: Path, runs_folder: Path, names: tuple[str, str], parity: P
     for name in names:
         folder = find_run(runs_folder, name)
         plan = None
-        with suppress(NotThereError):
+        with suppress(PrerequisiteError):
             plan = folder.read_plan()
         runs_found.append(Run(folder.read_result(), plan))
     write_text(file, render_comparison(runs_found[0], runs_found[1], parity))

@@ -58,11 +58,11 @@ def plan(
 
     from harness.authoring.plan_preview import plan_of
     from harness.loading.loader import load_scenario
-    from harness.loading.table_override import given_table
+    from harness.loading.table_override import parse_table_override
     from harness.report.terminal.scenario_tables import show_plan
     from harness.settings import read_settings
 
-    existing = given_table(table, versions)
+    existing = parse_table_override(table, versions)
     scenario = load_scenario(name, existing).scenario
     planned = plan_of(scenario, read_settings())
     if as_json:

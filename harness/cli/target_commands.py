@@ -29,7 +29,7 @@ def doctor(target: Target = None) -> None:
 
     console = open_console()
     if not show_checks(console, open_target(read_settings({"target": target}), console.print).checks()):
-        raise typer.Exit(ExitCode.NOT_THERE)
+        raise typer.Exit(ExitCode.PREREQUISITE_MISSING)
 
 
 def asset_bundle(

@@ -52,7 +52,7 @@ def describe_failure(error: BaseException, translated: HarnessError | None) -> F
         message = summarize_root_cause(error)
         return Failure(
             kind=type(error).__name__,
-            exit_code=ExitCode.JOB_BROKE,
+            exit_code=ExitCode.JOB_FAILED,
             message=f"The job broke: {type(error).__name__}: {message}",
             remedy="The job's log has the whole stack trace.",
         )

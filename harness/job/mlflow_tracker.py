@@ -24,7 +24,7 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_SOURCE_TYPE,
 )
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.files import exclusive_lock
 from harness.plan import Plan
 from harness.results import GridPoint, Result, Verdict, VersionResult
@@ -74,7 +74,7 @@ class Tracker:
         """Open the tracking store and the experiment; create them if they don't exist.
 
         Raises:
-            NotThereError: The store can't be opened.
+            PrerequisiteError: The store can't be opened.
         """
         self._plan = plan
         environment = plan.environment
@@ -85,7 +85,7 @@ class Tracker:
                 self._client = MlflowClient(uri)
                 self._experiment_id = self._experiment(environment.experiment, environment.artifacts)
         except mlflow.MlflowException as error:
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"MLflow at {uri} does not answer: {error.message.splitlines()[0]}",
                 remedy="Start it, or set HARNESS_TRACKING_URI to one that is running.",
             ) from error

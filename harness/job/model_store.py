@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.files import unwritable, write_text
 from harness.plan import Environment
 from harness.storage.blobs import Blobs, account_of
@@ -40,14 +40,14 @@ def open_store(environment: Environment) -> ModelStore:
     """Open the environment's model store: a folder (also ``/Volumes/...``) or a storage account's container.
 
     Raises:
-        NotThereError: The URI is of an unsupported kind, or the account does not answer.
+        PrerequisiteError: The URI is of an unsupported kind, or the account does not answer.
     """
     uri = environment.model_store
     if uri.startswith(SCHEME):
         root = StorageUri.parse(uri)
         return AccountStore(root, Blobs(root, account_of(root, environment.accounts)))
     if "://" in uri and not uri.startswith("file://"):
-        raise NotThereError(
+        raise PrerequisiteError(
             f"Can't copy models to {uri}: a model store is a folder or an abfss:// URI.",
             remedy="Name another model store in the scenario's publish.to.",
         )

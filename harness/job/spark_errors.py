@@ -17,7 +17,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark import SparkContext
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 
-from harness.errors import HarnessError, Location, NotThereError, Problem, ScenarioError
+from harness.errors import HarnessError, Location, PrerequisiteError, Problem, ScenarioError
 from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY, unwritable
 
 # Messages of the operating system, Hadoop and SQLite.
@@ -149,22 +149,26 @@ def translate_storage_error(error: BaseException) -> HarnessError | None:
         if translated is not None:
             return translated
     if any(sign in text for sign in _DISK_FULL):
-        return NotThereError(f"The disk is full: {summarize_error(error)}", remedy=FULL_DISK_REMEDY)
+        return PrerequisiteError(f"The disk is full: {summarize_error(error)}", remedy=FULL_DISK_REMEDY)
     if isinstance(error, OSError) and error.filename and error.errno in _NOT_WRITABLE_CODES:
         return unwritable(Path(str(error.filename)), error)
     if any(sign in text for sign in _NOT_WRITABLE):
-        return NotThereError(f"Can't write: {summarize_root_cause(error)}", remedy=UNWRITABLE_REMEDY)
+        return PrerequisiteError(f"Can't write: {summarize_root_cause(error)}", remedy=UNWRITABLE_REMEDY)
     return None
 
 
 def _translate_service_error(text: str, address: str) -> HarnessError | None:
     if _CREDENTIAL_REFUSED.search(text):
         remedy = "Correct the account's credential, or grant it the role Storage Blob Data Contributor."
-        return NotThereError(f"The service at {address} refuses the credential.", remedy=remedy)
+        return PrerequisiteError(f"The service at {address} refuses the credential.", remedy=remedy)
     if _CERTIFICATE_UNTRUSTED.search(text):
         remedy = "Add the authority that signed it to the system's trusted certificates."
-        return NotThereError(f"The certificate of the service at {address} is not trusted.", remedy=remedy)
+        return PrerequisiteError(
+            f"The certificate of the service at {address} is not trusted.", remedy=remedy
+        )
     if reason := _UNREACHABLE.search(text):
         remedy = "Check that it is running: 'make logs' shows the logs of the stack's services."
-        return NotThereError(f"The service at {address} does not answer: {reason.group()}.", remedy=remedy)
+        return PrerequisiteError(
+            f"The service at {address} does not answer: {reason.group()}.", remedy=remedy
+        )
     return None

@@ -15,7 +15,7 @@ from harness.loading.custom_code import read_code
 from harness.loading.document import Document, read_document
 from harness.loading.recovery import recover, validated
 from harness.loading.sources import SourceFile, locate_sources
-from harness.loading.table_override import GivenTable
+from harness.loading.table_override import TableOverride
 from harness.plan import CustomCode
 from harness.scenario.matrix import combinations
 from harness.scenario.model import Scenario
@@ -68,7 +68,7 @@ def find_scenario(name_or_file: str) -> Path:
     )
 
 
-def load_scenario(name_or_file: str, table: GivenTable | None = None) -> LoadedScenario:
+def load_scenario(name_or_file: str, table: TableOverride | None = None) -> LoadedScenario:
     """Read, validate and check a scenario and the headers of its data, without Spark.
 
     Args:

@@ -14,7 +14,7 @@ from harness.scenario.matrix import Combination, combinations, text_of
 from harness.suggestions import did_you_mean
 
 
-def chosen(loaded: LoadedScenario, only: Iterable[str] = ()) -> tuple[LoadedScenario, ...]:
+def select_combinations(loaded: LoadedScenario, only: Iterable[str] = ()) -> tuple[LoadedScenario, ...]:
     """Return every selected combination as a scenario; the scenario itself if it has no matrix.
 
     Args:
@@ -34,13 +34,13 @@ def chosen(loaded: LoadedScenario, only: Iterable[str] = ()) -> tuple[LoadedScen
     )
 
 
-def single(loaded: LoadedScenario, only: Iterable[str] = ()) -> LoadedScenario:
+def select_one(loaded: LoadedScenario, only: Iterable[str] = ()) -> LoadedScenario:
     """Return the only selected combination.
 
     Raises:
         UsageError: There are several, or ``only`` names a value that the matrix doesn't have.
     """
-    found = chosen(loaded, only)
+    found = select_combinations(loaded, only)
     if len(found) > 1:
         example = " ".join(f"--only {place}={value}" for place, value in found[0].parameters.items())
         raise UsageError(

@@ -27,7 +27,7 @@ _ALONE = {"on", "tolerance"}
 
 
 @dataclass(frozen=True)
-class GivenTable:
+class TableOverride:
     """An existing table, and the versions of it to read."""
 
     uri: str
@@ -78,15 +78,15 @@ class GivenTable:
         return {TABLE_URI: self.uri, "table.versions": ", ".join(read.name for read in self.versions)}
 
 
-def given_in(plan: Plan) -> GivenTable | None:
+def override_of_plan(plan: Plan) -> TableOverride | None:
     """Return the table that the command line of a run named; ``None`` if it named none."""
     table = plan.scenario.table
     if TABLE_URI not in plan.parameters or table.uri is None or table.versions is None:
         return None
-    return GivenTable(table.uri, table.versions)
+    return TableOverride(table.uri, table.versions)
 
 
-def given_table(uri: str | None, versions: str | None) -> GivenTable | None:
+def parse_table_override(uri: str | None, versions: str | None) -> TableOverride | None:
     """Return the table that a command line names; ``None`` if it names none.
 
     Args:
@@ -114,7 +114,7 @@ def given_table(uri: str | None, versions: str | None) -> GivenTable | None:
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"--versions names {name} twice.")
-    return GivenTable(location, reads)
+    return TableOverride(location, reads)
 
 
 def _read(text: str) -> Read:

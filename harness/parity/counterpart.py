@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.loading.loader import FOLDER
 from harness.loading.table_override import TABLE_URI
 from harness.parity.compare import LOCAL_AGAINST_REMOTE, Parity, Tolerances, compare, report_not_compared
 from harness.plan import Plan, SourceData
 from harness.results import Result, short_fingerprint
 from harness.runs import RunFolder, list_runs
-from harness.scenario.matrix import words_of
+from harness.scenario.matrix import describe_parameters
 from harness.storage.paths import without_password
 
 
@@ -81,7 +81,7 @@ def _local_runs(
     for folder in reversed(list_runs(runs)):
         try:
             plan = folder.read_plan()
-        except NotThereError:
+        except PrerequisiteError:
             continue
         if is_local(plan.environment.target) and plan.scenario.name == scenario:
             yield folder, plan
@@ -90,7 +90,7 @@ def _local_runs(
 def _read_result(folder: RunFolder) -> Result | None:
     try:
         return folder.read_result()
-    except NotThereError:
+    except PrerequisiteError:
         return None
 
 
@@ -131,7 +131,7 @@ def _find_missing_end(folder: RunFolder, result: Result | None) -> Iterator[str]
 def _parameters(plan: Plan) -> str:
     """Format a plan's parameters, without the table's URI, which is compared separately."""
     values = {name: value for name, value in plan.parameters.items() if name != TABLE_URI}
-    return words_of(values) or "none"
+    return describe_parameters(values) or "none"
 
 
 def _table(plan: Plan) -> str:

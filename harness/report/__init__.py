@@ -25,7 +25,7 @@ def write_reports(plan: Plan, result: Result, folder: Path, parity: Parity | Non
         parity: The comparison of another run (``a``) with this one (``b``); also written, with every value.
 
     Raises:
-        NotThereError: The folder can't be written.
+        PrerequisiteError: The folder can't be written.
     """
     # Imported here: matplotlib and jinja2 take longer to load than most commands take to answer.
     from harness.report.html import render_html

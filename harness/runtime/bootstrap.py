@@ -17,7 +17,7 @@ from typing import Dict, Iterator, List, Optional, Sequence, TextIO, Tuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SUPPORTED = ((3, 11), (3, 12))
-NOT_THERE = 3
+PREREQUISITE_MISSING = 3
 INTERRUPTED = 130
 LOG_LINES_SHOWN = 3
 
@@ -36,10 +36,10 @@ def main() -> int:
             set_up(environment, options)
     except SetupError as error:
         print("Set-up: {}".format(error), file=sys.stderr)
-        return NOT_THERE
+        return PREREQUISITE_MISSING
     except OSError as error:
         print("Set-up: {}.\n  Free some space or make the folder writable.".format(error), file=sys.stderr)
-        return NOT_THERE
+        return PREREQUISITE_MISSING
     except KeyboardInterrupt:
         print("\nSet-up: interrupted. The next run continues from there.", file=sys.stderr)
         return INTERRUPTED
@@ -179,7 +179,7 @@ def provide_java(environment: "Environment", java_lock: Optional[str]) -> None:
     """Install a Java 17 as a package if the machine has none and no setting names one."""
     if java_lock is None or os.environ.get("HARNESS_JAVA_HOME"):
         return
-    if environment.run(["-m", "harness.runtime.setup", "java", "--quiet"]) != NOT_THERE:
+    if environment.run(["-m", "harness.runtime.setup", "java", "--quiet"]) != PREREQUISITE_MISSING:
         return
     say("no Java 17 found; installing the one of {} (40 MB)".format(java_lock))
     environment.pip(["--require-hashes", "--no-deps", "-r", java_lock])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import platformdirs
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.files import exclusive_lock, sha256_of, write_text
 from harness.runtime import resolver
 from harness.runtime.java import Java
@@ -85,7 +85,7 @@ def pyspark_home() -> Path:
     """Return the folder of the installed pyspark without importing it."""
     spec = importlib.util.find_spec("pyspark")
     if spec is None or spec.origin is None:
-        raise NotThereError("The package pyspark is not installed.", remedy="Run 'make setup'.")
+        raise PrerequisiteError("The package pyspark is not installed.", remedy="Run 'make setup'.")
     return Path(spec.origin).parent
 
 
@@ -126,7 +126,7 @@ class JarCache:
         """Return the jar files in the order of the lock file, without process or network if they are cached.
 
         Raises:
-            NotThereError: They can't be downloaded, differ from the lock file, or the cache can't be written.
+            PrerequisiteError: They can't be downloaded, differ from the lock file or can't be cached.
         """
         locked = read_lock(self.lock)
         if not self._is_complete(locked):
@@ -167,7 +167,7 @@ class JarCache:
         shutil.rmtree(work)
         lines = (_difference(name, expected.get(name), actual.get(name)) for name in wrong)
         message = "\n  ".join(["The downloaded jars differ from the lock file.", *lines])
-        raise NotThereError(message, remedy="Check where they come from (a mirror?), then try again.")
+        raise PrerequisiteError(message, remedy="Check where they come from (a mirror?), then try again.")
 
     def _publish(self, found: tuple[Path, ...], work: Path) -> None:
         """Move the verified jars into the cache, all at once."""
@@ -181,9 +181,11 @@ class JarCache:
         ready.replace(self.folder)
         shutil.rmtree(work, ignore_errors=True)
 
-    def _unwritable(self, error: OSError) -> NotThereError:
+    def _unwritable(self, error: OSError) -> PrerequisiteError:
         message = f"Can't download the jars into {self.folder.parent}: {error.strerror or error}."
-        return NotThereError(message, remedy=f"Set {CACHE_SETTING} to a writable folder with enough space.")
+        return PrerequisiteError(
+            message, remedy=f"Set {CACHE_SETTING} to a writable folder with enough space."
+        )
 
 
 def _request(

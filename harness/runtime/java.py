@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 
 _logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def find_java(
         package: Name of a Python package that contains a Java.
 
     Raises:
-        NotThereError: There is no Java 17, or the explicit one is not a Java 17.
+        PrerequisiteError: There is no Java 17, or the explicit one is not a Java 17.
     """
     if explicit:
         return _explicit(Path(explicit).expanduser())
@@ -73,7 +73,7 @@ def find_java(
             return Java(found.home, found.version, candidate.origin)
         found_text = f"Java {found.version}" if found else "not a working Java"
         seen.append(f"{candidate.origin}: {candidate.home} ({found_text})")
-    raise NotThereError("\n  ".join([f"No Java {WANTED_MAJOR} found.", *seen]), remedy=_REMEDY)
+    raise PrerequisiteError("\n  ".join([f"No Java {WANTED_MAJOR} found.", *seen]), remedy=_REMEDY)
 
 
 def _explicit(home: Path) -> Java:
@@ -81,7 +81,7 @@ def _explicit(home: Path) -> Java:
     if found is None or _major(found.version) != WANTED_MAJOR:
         found_text = f"contains Java {found.version}" if found else "does not contain a working Java"
         message = f"{SETTING} is {home}, which {found_text}; Java {WANTED_MAJOR} is required."
-        raise NotThereError(
+        raise PrerequisiteError(
             message, remedy=f"Set {SETTING} to the folder that contains bin/java, or unset it."
         )
     return Java(found.home, found.version, SETTING)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from harness.errors import NotThereError, UsageError
+from harness.errors import PrerequisiteError, UsageError
 from harness.runtime import truststore
 from harness.runtime.java import Java
 
@@ -51,7 +51,7 @@ def resolve(request: Request) -> tuple[Path, ...]:
     """Return the jar files of the coordinates and of their dependencies.
 
     Raises:
-        NotThereError: The resolver failed or took too long; the message has its decisive lines.
+        PrerequisiteError: The resolver failed or took too long; the message has its decisive lines.
         UsageError: The Ivy settings file does not exist.
     """
     application = request.work / "nothing.py"
@@ -127,7 +127,7 @@ def _startable(program: str) -> Iterator[None]:
         yield
     except OSError as error:
         message = f"Can't start Spark's resolver, {program}: {error.strerror or error}."
-        raise NotThereError(
+        raise PrerequisiteError(
             message, remedy="Remove the virtual environment, then run 'make setup'."
         ) from error
 
@@ -165,9 +165,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _failure(message: str, log: Path) -> NotThereError:
+def _failure(message: str, log: Path) -> PrerequisiteError:
     shown = "\n".join(f"    {line}" for line in decisive_lines(log.read_text(errors="replace")))
-    return NotThereError(f"{message} Its complete output is in {log}:\n{shown}", remedy=_REMEDY)
+    return PrerequisiteError(f"{message} Its complete output is in {log}:\n{shown}", remedy=_REMEDY)
 
 
 def decisive_lines(output: str) -> tuple[str, ...]:

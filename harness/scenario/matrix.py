@@ -37,7 +37,7 @@ class Combination:
     @property
     def text(self) -> str:
         """The values in one line, such as ``seed=1, pipeline.model.max_iter=50``."""
-        return words_of(self.parameters)
+        return describe_parameters(self.parameters)
 
     def applied_to(self, scenario: Scenario) -> Scenario:
         """Return the scenario with these values, and without a matrix.
@@ -53,7 +53,7 @@ class Combination:
         return Scenario.model_validate(values, by_alias=True, by_name=False)
 
 
-def words_of(parameters: Mapping[str, str]) -> str:
+def describe_parameters(parameters: Mapping[str, str]) -> str:
     """Return parameters in one line, such as ``seed=1, pipeline.model.max_iter=50``."""
     return ", ".join(f"{place}={value}" for place, value in parameters.items())
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.files import sha256_of
 from harness.plan import Account
 from harness.storage.credentials import azure_credential
@@ -24,12 +24,12 @@ def account_of(uri: StorageUri, accounts: Sequence[Account]) -> Account:
     """Return the account of a URI.
 
     Raises:
-        NotThereError: There is no credential for it.
+        PrerequisiteError: There is no credential for it.
     """
     for account in accounts:
         if account.name == uri.account:
             return account
-    raise NotThereError(
+    raise PrerequisiteError(
         f"There is no credential for the storage account '{uri.account}' ({uri}).",
         remedy=f"Add one under [accounts.{uri.account}] in harness.toml; see docs/storage.md.",
     )
@@ -142,20 +142,20 @@ class Blobs:
         try:
             yield
         except ClientAuthenticationError as error:
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"{where} refuses its credential: {_first_line(error)}",
                 remedy=f"Correct the credential of [accounts.{account.name}] in harness.toml.",
             ) from error
         except HttpResponseError as error:
             if error.status_code == _FORBIDDEN:
-                raise NotThereError(
+                raise PrerequisiteError(
                     f"{where} refuses its credential: {_first_line(error)}",
                     remedy=f"Correct the credential of [accounts.{account.name}] in harness.toml, or give it "
                     "the role Storage Blob Data Contributor.",
                 ) from error
-            raise NotThereError(f"{where} refuses the request: {_first_line(error)}") from error
+            raise PrerequisiteError(f"{where} refuses the request: {_first_line(error)}") from error
         except AzureError as error:
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"{where} does not answer: {_first_line(error)}",
                 remedy="Check that it runs and that its certificate is trusted.",
             ) from error

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.plan import Account, Secret
 
 _TOKENS = "https://login.microsoftonline.com/{tenant}/oauth2/token"
@@ -17,7 +17,7 @@ def read_secret(secret: Secret, account: str, environ: Mapping[str, str] | None 
     """Return the value of a secret.
 
     Raises:
-        NotThereError: The variable is not set, or the file can't be read or is empty.
+        PrerequisiteError: The variable is not set, or the file can't be read or is empty.
     """
     environ = os.environ if environ is None else environ
     if secret.variable:
@@ -27,12 +27,12 @@ def read_secret(secret: Secret, account: str, environ: Mapping[str, str] | None 
         try:
             value = Path(secret.file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"The credential of the storage account '{account}' can't be read from {where}: {error}.",
                 remedy=f"Correct [accounts.{account}] in harness.toml.",
             ) from error
     if not value.strip():
-        raise NotThereError(
+        raise PrerequisiteError(
             f"The credential of the storage account '{account}' is empty or not set: {where}.",
             remedy=f"Set it, or correct [accounts.{account}] in harness.toml.",
         )

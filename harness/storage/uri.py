@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 
 SCHEME = "abfss://"
 VOLUMES = "/Volumes/"
@@ -28,17 +28,17 @@ class StorageUri:
         """Parse a URI.
 
         Raises:
-            NotThereError: It is not a URI of a storage account, or the name of its container is invalid.
+            PrerequisiteError: It is not a URI of a storage account, or the name of its container is invalid.
         """
         found = _URI.fullmatch(uri)
         if found is None:
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"{uri} is not a URI of a storage account.",
                 remedy="Use abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH.",
             )
         container, account, path = found.groups()
         if not _CONTAINER.fullmatch(container):
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"Invalid container name '{container}' ({uri}).",
                 remedy="Use 3 to 63 lowercase letters, digits and single hyphens.",
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.errors import JobError, NotThereError
+from harness.errors import JobError, PrerequisiteError
 from harness.loading.loader import LoadedScenario
 from harness.plan import Plan, SourceData
 from harness.request import Session
@@ -36,7 +36,7 @@ def find_stored_runs(runs: Path, plan: Plan) -> Iterator[tuple[Plan, Result]]:
             continue
         try:
             stored, result = folder.read_plan(), folder.read_result()
-        except NotThereError:  # Running, broken, or written by another version of the harness.
+        except PrerequisiteError:  # Running, broken, or written by another version of the harness.
             continue
         if result.failure is None and _same_inputs(stored, plan):
             yield stored, result
@@ -49,7 +49,7 @@ def find_newest_result(runs: Path, scenario: str) -> Result | None:
             continue
         try:
             result = folder.read_result()
-        except NotThereError:
+        except PrerequisiteError:
             continue
         if result.failure is None and result.scenario == scenario:
             return result

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar, cast, runtime_checkable
 
-from harness.errors import NotThereError, UsageError
+from harness.errors import PrerequisiteError, UsageError
 from harness.events import Listener
 from harness.plan import Environment, Plan, SourceData
 from harness.results import Result
@@ -43,7 +43,7 @@ class Target(Protocol):
         """Return a source as the job reads it; :meth:`prepare` copies its rows there if needed.
 
         Raises:
-            NotThereError: The job can't read it, and it can't be copied.
+            PrerequisiteError: The job can't read it, and it can't be copied.
         """
 
     def locate_table(self, uri: str) -> str:
@@ -53,7 +53,7 @@ class Target(Protocol):
             uri: Its URI, or its absolute path on this machine.
 
         Raises:
-            NotThereError: The job can't read it.
+            PrerequisiteError: The job can't read it.
         """
 
     def checks(self) -> Iterator[Check]:
@@ -63,14 +63,14 @@ class Target(Protocol):
         """Check what can be checked quickly before a run is planned, without starting anything.
 
         Raises:
-            NotThereError: A prerequisite is missing.
+            PrerequisiteError: A prerequisite is missing.
         """
 
     def prepare(self, plan: Plan) -> None:
         """Provide everything that the job needs.
 
         Raises:
-            NotThereError: A prerequisite is missing.
+            PrerequisiteError: A prerequisite is missing.
         """
 
     def run(self, folder: Path, listener: Listener) -> Result:
@@ -101,7 +101,7 @@ class Attachable(Protocol):
             listener: Receives every event as it arrives.
 
         Raises:
-            NotThereError: The run was never submitted.
+            PrerequisiteError: The run was never submitted.
         """
 
 
@@ -140,7 +140,7 @@ class TracksRuns(Protocol):
         """Yield name and address of each web page, as soon as it has answered.
 
         Raises:
-            NotThereError: A page does not answer.
+            PrerequisiteError: A page does not answer.
         """
 
 
@@ -279,7 +279,7 @@ def _open_best(settings: Settings, report: Report, *, keep: bool) -> Target:
         target = open_defined(definition, settings, report, keep=keep)
         try:
             target.require_ready()
-        except NotThereError as error:
+        except PrerequisiteError as error:
             reason = f"{error.message} {error.remedy or ''}".strip()
             reasons.append(f"{definition.title} is not ready: {reason}")
         else:

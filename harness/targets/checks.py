@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.errors import HarnessError, NotThereError
+from harness.errors import HarnessError, PrerequisiteError
 from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY
 from harness.storage.paths import local_path
 from harness.storage.uri import VOLUMES
@@ -36,11 +36,11 @@ def require_all(checks: Iterable[Check]) -> None:
     """Require that no check has failed.
 
     Raises:
-        NotThereError: Names every failed check with its remedy.
+        PrerequisiteError: Names every failed check with its remedy.
     """
     failed = [check for check in checks if check.state == "failed"]
     if failed:
-        raise NotThereError(
+        raise PrerequisiteError(
             "\n".join(f"{check.what}: {check.found}" for check in failed),
             remedy="\n  ".join(dict.fromkeys(check.remedy for check in failed if check.remedy)) or None,
         )
@@ -64,11 +64,11 @@ def check_disk_space(folder: Path) -> str:
     """Return the free disk space.
 
     Raises:
-        NotThereError: It is less than a run needs.
+        PrerequisiteError: It is less than a run needs.
     """
     free = shutil.disk_usage(_nearest(folder)).free
     if free < NEEDED_BYTES:
-        raise NotThereError(
+        raise PrerequisiteError(
             f"{folder} has {free >> 20} MB of free disk space; a run needs {NEEDED_BYTES >> 20} MB.",
             remedy=FULL_DISK_REMEDY,
         )
@@ -79,11 +79,13 @@ def check_writable(folder: Path) -> str:
     """Return a folder that can be written or created.
 
     Raises:
-        NotThereError: It can't be.
+        PrerequisiteError: It can't be.
     """
     nearest = _nearest(folder)
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise NotThereError(f"Can't write {folder}: no permission in {nearest}.", remedy=UNWRITABLE_REMEDY)
+        raise PrerequisiteError(
+            f"Can't write {folder}: no permission in {nearest}.", remedy=UNWRITABLE_REMEDY
+        )
     return str(folder) if nearest == folder else f"{folder} can be created"
 
 
@@ -102,7 +104,7 @@ def _database(file: Path) -> str:
         check_writable(file.parent)
         return f"the first run creates {file}"
     if not os.access(file, os.W_OK):
-        raise NotThereError(
+        raise PrerequisiteError(
             f"Can't write {file}.", remedy="Make it check_writable, or set HARNESS_TRACKING_URI."
         )
     return str(file)
@@ -118,7 +120,7 @@ def _server(uri: str) -> str:
         return f"{uri} answers with {error.code}"
     except OSError as error:
         reason = getattr(error, "reason", error)
-        raise NotThereError(
+        raise PrerequisiteError(
             f"MLflow at {uri} does not answer: {reason}.", remedy="Start it, or set HARNESS_TRACKING_URI."
         ) from error
 
@@ -137,10 +139,10 @@ def require_no_volume(uri: str, target: str) -> None:
     """Require that a URI is not in a volume, which only a workspace has.
 
     Raises:
-        NotThereError: It is in a volume.
+        PrerequisiteError: It is in a volume.
     """
     if uri.startswith(VOLUMES) and path_on_this_machine(uri) is None:
-        raise NotThereError(
+        raise PrerequisiteError(
             f"The {target} target can't reach {uri}: it is in a volume of a workspace.",
             remedy="Use an abfss:// URI, or a target that runs in that workspace.",
         )
@@ -155,11 +157,11 @@ def require_remote_table(table: str, target: str, places: str) -> None:
         places: What the target can reach, such as ``an abfss:// URI``.
 
     Raises:
-        NotThereError: It is a folder on this machine.
+        PrerequisiteError: It is a folder on this machine.
     """
     if path_on_this_machine(table) is not None:
         names = [each.name for each in TARGETS.values() if each.uses_local_folders]
-        raise NotThereError(
+        raise PrerequisiteError(
             f"The {target} target can't reach the table {table}: it is a folder on this machine.",
             remedy=f"Use {places}, or --target {' or '.join(names)}.",
         )

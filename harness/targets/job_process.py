@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from harness.errors import ExitCode, InterruptedRunError, JobError, NotThereError
+from harness.errors import ExitCode, InterruptedRunError, JobError, PrerequisiteError
 from harness.events import Event, Listener
 from harness.results import Result
 from harness.runs import RESULT
@@ -90,7 +90,7 @@ def result_of(finished: FinishedProcess, folder: Path) -> Result:
     Raises:
         InterruptedRunError: Ctrl-C, before there was a result.
         JobError: The job ended without a result.
-        NotThereError: The same, and the exit code says that a prerequisite was missing.
+        PrerequisiteError: The same, and the exit code says that a prerequisite was missing.
     """
     if finished.result is not None:
         return finished.result
@@ -100,7 +100,7 @@ def result_of(finished: FinishedProcess, folder: Path) -> Result:
     if finished.interrupted:
         raise InterruptedRunError("Interrupted.")
     last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES_SHOWN:]
-    error = NotThereError if finished.exit_code == ExitCode.NOT_THERE else JobError
+    error = PrerequisiteError if finished.exit_code == ExitCode.PREREQUISITE_MISSING else JobError
     raise error(
         f"The job ended with exit code {finished.exit_code} and without a result. Last lines of its log:\n"
         + "\n".join(f"    {line}" for line in last),

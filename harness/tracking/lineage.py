@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.settings import Settings
 from harness.tracking.tracked_run import TrackedRun
 
@@ -29,7 +29,7 @@ def runs_of(settings: Settings, table: str, version: int | None) -> list[Tracked
         version: Delta version; ``None`` for every version.
 
     Raises:
-        NotThereError: There is no such run, or no tracking store.
+        PrerequisiteError: There is no such run, or no tracking store.
     """
     field = _field_of(table)
     clauses = [f"tags.`harness.{field}` = '{_quoted(table)}'"]
@@ -39,7 +39,7 @@ def runs_of(settings: Settings, table: str, version: int | None) -> list[Tracked
     found = [run for run in found if run.tag("data_version")]
     if not found:
         of = f" at version {version}" if version is not None else ""
-        raise NotThereError(
+        raise PrerequisiteError(
             f"No run was trained on '{table}'{of}.",
             remedy="'harness runs' lists every run. Use the name, URI or fingerprint of a table.",
         )
@@ -59,7 +59,7 @@ def trace(settings: Settings, run_id: str) -> list[TrackedRun]:
         run_id: Id of an MLflow run, or of a harness run, which has all of its versions.
 
     Raises:
-        NotThereError: There is no such run.
+        PrerequisiteError: There is no such run.
     """
     every = _search(settings, "")
     by_id = [run for run in every if run_id in (run.run_id, run.tag("run_id"))]
@@ -67,7 +67,7 @@ def trace(settings: Settings, run_id: str) -> list[TrackedRun]:
     children = [run for run in every if run.tags.get("mlflow.parentRunId") in parents]
     found = {run.run_id: run for run in [*by_id, *children] if run.tag("data_version")}
     if not found:
-        raise NotThereError(
+        raise PrerequisiteError(
             f"Unknown run '{run_id}' in {settings['tracking_uri']}.",
             remedy="'harness runs' lists every run.",
         )
@@ -98,7 +98,7 @@ def _search(settings: Settings, condition: str) -> list[TrackedRun]:
         return [_tracked(run) for run in _pages(client, experiment.experiment_id, condition)]
     except Exception as error:  # MLflow's own errors, and those of a store's driver.
         message = str(error).strip().partition("\n")[0]
-        raise NotThereError(f"MLflow at {settings['tracking_uri']} does not answer: {message}") from error
+        raise PrerequisiteError(f"MLflow at {settings['tracking_uri']} does not answer: {message}") from error
 
 
 def _pages(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Any]:
@@ -115,12 +115,12 @@ def require_store(settings: Settings) -> None:
     """Require that a local tracking store exists, because reading must not create one.
 
     Raises:
-        NotThereError: It does not exist.
+        PrerequisiteError: It does not exist.
     """
     uri = settings["tracking_uri"]
     file = Path(uri.removeprefix("sqlite:///"))
     if uri.startswith("sqlite:///") and not file.exists():
-        raise NotThereError(
+        raise PrerequisiteError(
             f"There are no runs yet: {file} does not exist.",
             remedy="Run a scenario first: make scenario NAME=three_versions.",
         )

@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.settings import Settings
 from harness.tracking.lineage import require_store
 
@@ -19,7 +19,7 @@ def serve(settings: Settings, port: int) -> None:
     """Serve MLflow's pages on this machine until Ctrl-C.
 
     Raises:
-        NotThereError: There is no tracking store yet, or the server ended by itself.
+        PrerequisiteError: There is no tracking store yet, or the server ended by itself.
     """
     require_store(settings)
     sys.stdout.write(f"MLflow: http://127.0.0.1:{port}  (press Ctrl-C to stop)\n")
@@ -44,7 +44,7 @@ def serve(settings: Settings, port: int) -> None:
         process.terminate()
         process.wait()
         return
-    raise NotThereError(
+    raise PrerequisiteError(
         f"The MLflow server on port {port} ended with exit code {exit_code}.",
         remedy="If another process uses the port, choose a free one with --port.",
     )

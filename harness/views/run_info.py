@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.loading.sources import made_rows
 from harness.plan import Plan
 from harness.results import Result
-from harness.scenario.matrix import words_of
+from harness.scenario.matrix import describe_parameters
 from harness.storage.paths import without_password
 from harness.views import formatting
 
@@ -35,7 +35,7 @@ def facts(plan: Plan, result: Result) -> tuple[Fact, ...]:
         Fact("Custom pipeline", plan.scenario.pipeline.use or "", code=True),
         Fact("Custom pipeline SHA-256", plan.code_sha256 or "", code=True),
         Fact("Seed", str(plan.scenario.seed)),
-        Fact("Parameters", without_password(words_of(plan.parameters))),
+        Fact("Parameters", without_password(describe_parameters(plan.parameters))),
         *_sources(plan),
         Fact(_table_name(plan), without_password(result.table_uri), code=True),
         Fact("Model store", without_password(plan.environment.model_store), code=True),

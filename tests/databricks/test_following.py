@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import HarnessError, JobError, NotThereError
+from harness.errors import HarnessError, JobError, PrerequisiteError
 from harness.files import write_text
 from harness.runs import PLAN, RESULT
 from harness.targets.databricks import job_runs, workspace_files as remote
@@ -133,7 +133,7 @@ def test_a_run_of_another_workspace_is_not_taken_up(bench: Bench) -> None:
 
 def test_a_run_that_was_never_submitted_is_not_taken_up(bench: Bench) -> None:
     """Attaching to a local run is refused."""
-    with pytest.raises(NotThereError, match="was never submitted to a workspace"):
+    with pytest.raises(PrerequisiteError, match="was never submitted to a workspace"):
         bench.target.attach(bench.folder, bench.events.append)
 
 
@@ -169,6 +169,6 @@ def test_what_the_workspace_does_not_have_is_refused_early(
     setting = bench.target._settings.by_name[f"targets.databricks.{name}"]
     names = {**bench.target._settings.by_name, setting.name: setting.model_copy(update={"value": value})}
     monkeypatch.setattr(bench.target, "_settings", type(bench.target._settings)(names))
-    with pytest.raises(NotThereError, match=message):
+    with pytest.raises(PrerequisiteError, match=message):
         bench.run(passing())
     assert ([], {}) == (bench.left_behind(), bench.workspace.runs)

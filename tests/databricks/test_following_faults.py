@@ -10,7 +10,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 from databricks.sdk.service.jobs import Run
 
-from harness.errors import ExitCode, InterruptedRunError, JobError, LostRunError, NotThereError
+from harness.errors import ExitCode, InterruptedRunError, JobError, LostRunError, PrerequisiteError
 from harness.runs import PLAN
 from harness.targets.databricks import job_runs, workspace_files as remote
 from harness.targets.databricks.cluster import cluster_spec, libraries
@@ -25,7 +25,7 @@ from tests.unit import report_samples as samples
 def test_the_cluster_does_not_start(bench: Bench) -> None:
     """A cluster that does not start is reported with the workspace's message and exit code 3."""
     bench.workspace.faults.fail_cluster("No quota for this size.")
-    with pytest.raises(NotThereError, match=r"The run did not start: .*No quota for this size"):
+    with pytest.raises(PrerequisiteError, match=r"The run did not start: .*No quota for this size"):
         bench.run(passing())
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
@@ -85,7 +85,7 @@ def test_a_run_that_can_not_be_followed_is_cancelled(bench: Bench, monkeypatch: 
 
     def refused(run: Run) -> bool:
         look(run)
-        raise NotThereError("The workspace denies permission to look at the events.")
+        raise PrerequisiteError("The workspace denies permission to look at the events.")
 
     monkeypatch.setattr(job_runs, "has_started", refused)
     with pytest.raises(JobError, match=r"denies permission .* The run was cancelled"):
@@ -139,7 +139,7 @@ def test_events_that_can_not_be_read_are_no_fault(bench: Bench, monkeypatch: pyt
 
     def refused(self: remote.VolumeFiles, path: str) -> bytes | None:
         if path.endswith("events.jsonl"):
-            raise NotThereError("No events.")
+            raise PrerequisiteError("No events.")
         return read(self, path)
 
     monkeypatch.setattr(remote.VolumeFiles, "read", refused)
@@ -151,7 +151,7 @@ def test_a_log_that_can_not_be_had_is_no_fault(bench: Bench, monkeypatch: pytest
     """An unavailable log is reported in a line and does not prevent the result."""
 
     def refused(_client: WorkspaceClient, _run: Run) -> None:
-        raise NotThereError("No output.")
+        raise PrerequisiteError("No output.")
 
     monkeypatch.setattr(job_runs, "output", refused)
     bench.run(passing())
@@ -165,7 +165,7 @@ def test_the_token_runs_out_and_the_run_is_taken_up_again(bench: Bench) -> None:
     with pytest.raises(LostRunError, match="refuses the credential") as caught:
         bench.run(passing())
     assert f"'harness attach {RUN}' resumes following it" in str(caught.value.remedy)
-    assert ExitCode.NOT_THERE == caught.value.exit_code
+    assert ExitCode.PREREQUISITE_MISSING == caught.value.exit_code
     bench.workspace.token = "renewed"
     bench.target.__dict__["workspace"] = connect(bench.workspace)
     result = bench.target.attach(bench.folder, bench.events.append)
@@ -212,7 +212,7 @@ def test_an_upload_that_is_cut_off_for_good_leaves_nothing(
     write_table(tmp_path / "cut", lambda row: row | {"heat": 1})
     quick.faults.cut_uploads(1000)
     before = len(quick.runs)
-    with pytest.raises(NotThereError, match="does not answer: can't upload"):
+    with pytest.raises(PrerequisiteError, match="does not answer: can't upload"):
         cut.run(passing() + "# another wheel\n")
     quick.faults.clear()
     assert ([], before) == (bench.left_behind(), len(quick.runs))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from databricks.sdk.service.jobs import Run
 
-from harness.errors import InterruptedRunError, JobError, NotThereError
+from harness.errors import InterruptedRunError, JobError, PrerequisiteError
 from harness.events import Event
 from harness.files import write_text
 from harness.runs import PLAN
@@ -163,7 +163,7 @@ def test_a_run_without_a_plan_is_removed_from_the_lake_that_is_set(bench: Bench)
 def test_a_cluster_that_does_not_start_is_shown_as_failed(bench: Bench) -> None:
     """A cluster that does not start is shown as failed, not as done."""
     bench.workspace.faults.fail_cluster("No quota for this size.")
-    with pytest.raises(NotThereError, match="did not start"):
+    with pytest.raises(PrerequisiteError, match="did not start"):
         bench.run(passing())
     assert [Event("cluster", "started")] == [each for each in bench.events if each.state != "running"]
     assert bench.events[-1].detail.startswith("failed: ")

@@ -201,7 +201,7 @@ def test_a_missing_weight_is_reported(spark: SparkSession, tmp_path: Path) -> No
     """A wrong number of weights is reported, and the job ends with exit code 5."""
     result = run_custom(spark, tmp_path, "OneWeightFewer")
     assert result.failure is not None
-    assert (ExitCode.JOB_BROKE, "The explainer returned 1 weights for 2 slots.") == (
+    assert (ExitCode.JOB_FAILED, "The explainer returned 1 weights for 2 slots.") == (
         result.exit_code,
         result.failure.message,
     )

@@ -27,7 +27,7 @@ def test_an_unreachable_service_is_named(text: str, message: str) -> None:
     """A service that does not answer is reported with its address and leads to exit code 3."""
     fault = translate_storage_error(RuntimeError(text))
     assert fault is not None
-    assert (message, ExitCode.NOT_THERE) == (fault.message, fault.exit_code)
+    assert (message, ExitCode.PREREQUISITE_MISSING) == (fault.message, fault.exit_code)
 
 
 def test_a_dead_jvm_is_not_a_service() -> None:

@@ -147,7 +147,7 @@ def test_a_copy_with_another_model_is_withdrawn(good: Result, spark: SparkSessio
         patch.setattr(bundle, "publish", swap)
         result = run(job)
     assert result.failure is not None
-    assert (ExitCode.JOB_BROKE, []) == (result.exit_code, list((tmp_path / "models").rglob("manifest.json")))
+    assert (ExitCode.JOB_FAILED, []) == (result.exit_code, list((tmp_path / "models").rglob("manifest.json")))
 
 
 def test_a_failed_bound_publishes_nothing(spark: SparkSession, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_finished_versions_stay_after_an_error(spark: SparkSession, tmp_path: Pa
     """If the model store can't be written, versions stay, runs are marked failed, nothing is published."""
     (tmp_path / "models").write_text("a file in the place of the folder")
     result = run_job(spark, ONE_VERSION, write_table(tmp_path), tmp_path)
-    assert (ExitCode.NOT_THERE, ["failed"]) == (
+    assert (ExitCode.PREREQUISITE_MISSING, ["failed"]) == (
         result.exit_code,
         [version.status for version in result.versions],
     )
@@ -239,7 +239,7 @@ def test_an_unwritable_artifact_folder_is_named(spark: SparkSession, tmp_path: P
     (tmp_path / "artifacts").write_text("a file in the place of the folder")
     result = run_job(spark, ONE_VERSION, write_table(tmp_path), tmp_path)
     assert result.failure is not None
-    assert ExitCode.NOT_THERE == result.exit_code
+    assert ExitCode.PREREQUISITE_MISSING == result.exit_code
     assert str(tmp_path / "artifacts") in result.failure.message
 
 
@@ -256,7 +256,10 @@ def test_an_error_while_publishing_withdraws_every_bundle(spark: SparkSession, t
         patch.setattr(bundle, "verify", break_second)
         result = run_changed(spark, tmp_path)
     assert result.failure is not None
-    assert (ExitCode.JOB_BROKE, [None, None]) == (result.exit_code, [each.bundle for each in result.versions])
+    assert (ExitCode.JOB_FAILED, [None, None]) == (
+        result.exit_code,
+        [each.bundle for each in result.versions],
+    )
     assert "nobody foresaw this" in result.failure.message
     assert [] == list((tmp_path / "models").rglob("manifest.json"))
 

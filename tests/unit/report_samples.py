@@ -207,7 +207,7 @@ def failure(**changes: Any) -> Failure:
     return Failure.model_validate(
         {
             "kind": "JobError",
-            "exit_code": ExitCode.JOB_BROKE,
+            "exit_code": ExitCode.JOB_FAILED,
             "message": "Spark ran out of memory while it trained february.",
             "remedy": "Set spark.driver.memory to 4g or more.",
         }

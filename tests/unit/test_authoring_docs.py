@@ -46,6 +46,6 @@ def test_the_own_pipeline_of_the_docs_is_the_one_that_ships() -> None:
     [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert (ROOT / "scenarios" / "pipelines" / "boosted.py").read_text(encoding="utf-8") == code
     [keys] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    shipped = (ROOT / "scenarios" / "own_pipeline.yaml").read_text(encoding="utf-8")
+    shipped = (ROOT / "scenarios" / "custom_pipeline.yaml").read_text(encoding="utf-8")
     lines = [line.partition(" #")[0] for line in keys.splitlines()]
     assert [] == [line for line in lines if line not in shipped]

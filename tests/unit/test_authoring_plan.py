@@ -137,7 +137,7 @@ def test_fits_of_every_model_kind_are_counted(settings: Settings, model: dict[st
 
 def test_a_custom_pipeline_is_named(settings: Settings) -> None:
     """The plan of a custom pipeline has its name instead of a number of fits."""
-    loaded = load_scenario(str(SCENARIOS / "own_pipeline.yaml"))
+    loaded = load_scenario(str(SCENARIOS / "custom_pipeline.yaml"))
     planned = plan_of(loaded.scenario, settings)
     assert ("pipelines.boosted:BoostedTrees", None) == (planned.model, planned.fits)
     assert "Trained: pipelines.boosted:BoostedTrees at 2 versions." in _shown(planned)

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.plan import Account, Secret
 from harness.storage.blobs import Blobs
 from harness.storage.uri import StorageUri
@@ -67,7 +67,7 @@ def test_a_certificate_that_is_not_trusted_is_told_at_once(files: StackFiles, en
     """It is no more trusted the next time: there is one connection, and no wait for others."""
     secret = Secret(file=str(files.secret("lake_key")))
     account = Account(name="dlsloandev", auth="key", secret=secret, endpoint=endpoint.address)
-    with pytest.raises(NotThereError) as raised:
+    with pytest.raises(PrerequisiteError) as raised:
         Blobs(StorageUri.parse("abfss://lake@dlsloandev.dfs.core.windows.net"), account)
     assert 1 == endpoint.connections
     assert f"at {endpoint.address}" in str(raised.value)

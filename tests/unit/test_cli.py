@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from harness import cli
 from harness.cli import COMMANDS, EXIT_CODES, app
-from harness.errors import ExitCode, NotThereError
+from harness.errors import ExitCode, PrerequisiteError
 from harness.plan import Environment
 from harness.targets.embedded.embedded_target import Embedded
 
@@ -211,7 +211,11 @@ def test_without_a_tracking_store_there_are_no_runs(
     code = _main(monkeypatch, *arguments)
     expected = f"There are no runs yet: {home}/mlflow.db does not exist.\n"
     remedy = "  Run a scenario first: make scenario NAME=three_versions.\n"
-    assert (ExitCode.NOT_THERE, ("", expected + remedy), False) == (code, capsys.readouterr(), home.exists())
+    assert (ExitCode.PREREQUISITE_MISSING, ("", expected + remedy), False) == (
+        code,
+        capsys.readouterr(),
+        home.exists(),
+    )
 
 
 def test_asking_without_a_tracking_store_is_quick(tmp_path: Path) -> None:
@@ -235,7 +239,7 @@ def test_a_tracking_store_that_is_none_is_told(
     monkeypatch.setenv("HARNESS_TRACKING_URI", "nothing://here")
     code = _main(monkeypatch, "trace", "some")
     told = capsys.readouterr().err.startswith("MLflow at nothing://here does not answer: ")
-    assert (code, told, home.exists()) == (ExitCode.NOT_THERE, True, False)
+    assert (code, told, home.exists()) == (ExitCode.PREREQUISITE_MISSING, True, False)
 
 
 def test_a_run_cannot_be_made_below_a_file(
@@ -252,7 +256,7 @@ def test_a_run_cannot_be_made_below_a_file(
     told = re.findall(
         r"Can't write (.*)/runs/\S+: Not a directory\.\n  Make the folder", capsys.readouterr().err
     )
-    assert (ExitCode.NOT_THERE, [str(home)], "a file") == (code, told, home.read_text())
+    assert (ExitCode.PREREQUISITE_MISSING, [str(home)], "a file") == (code, told, home.read_text())
 
 
 @pytest.mark.parametrize(
@@ -291,9 +295,17 @@ def test_clean_says_how_many_runs_went(
 @pytest.mark.parametrize(
     ("fault", "code", "told"),
     [
-        (NotThereError("no Java", remedy="Install one."), ExitCode.NOT_THERE, "no Java\n  Install one.\n"),
-        (OSError(13, "Permission denied", "/data"), ExitCode.NOT_THERE, "/data: Permission denied.\n"),
-        (OSError("odd"), ExitCode.NOT_THERE, "odd.\n"),
+        (
+            PrerequisiteError("no Java", remedy="Install one."),
+            ExitCode.PREREQUISITE_MISSING,
+            "no Java\n  Install one.\n",
+        ),
+        (
+            OSError(13, "Permission denied", "/data"),
+            ExitCode.PREREQUISITE_MISSING,
+            "/data: Permission denied.\n",
+        ),
+        (OSError("odd"), ExitCode.PREREQUISITE_MISSING, "odd.\n"),
     ],
 )
 def test_a_fault_is_one_message(
@@ -322,7 +334,7 @@ def test_a_bug_is_no_failed_bound(
 
     monkeypatch.setattr(cli, "app", app_with_a_bug)
     code = _main(monkeypatch)
-    assert (code, capsys.readouterr().err.splitlines()[-1]) == (ExitCode.JOB_BROKE, "KeyError: 'bug'")
+    assert (code, capsys.readouterr().err.splitlines()[-1]) == (ExitCode.JOB_FAILED, "KeyError: 'bug'")
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

@@ -3,7 +3,7 @@ from typing import Literal
 
 import pytest
 
-from harness.errors import ExitCode, NotThereError
+from harness.errors import ExitCode, PrerequisiteError
 from harness.plan import Account, Secret
 from harness.storage.credentials import azure_credential, hadoop_settings, read_secret
 
@@ -41,13 +41,13 @@ def test_a_secret_is_looked_for_in_the_processs_variables(monkeypatch: pytest.Mo
 )
 def test_a_variable_without_a_value_is_told(environ: dict[str, str]) -> None:
     """The message has the account and the variable, and where to correct it."""
-    with pytest.raises(NotThereError) as caught:
+    with pytest.raises(PrerequisiteError) as caught:
         read_secret(Secret(variable="LAKE_KEY"), "dlsloandev", environ)
     expected = (
         "The credential of the storage account 'dlsloandev' is empty or not set: the variable LAKE_KEY.\n"
         "  Set it, or correct [accounts.dlsloandev] in harness.toml."
     )
-    assert (expected, ExitCode.NOT_THERE) == (str(caught.value), caught.value.exit_code)
+    assert (expected, ExitCode.PREREQUISITE_MISSING) == (str(caught.value), caught.value.exit_code)
 
 
 @pytest.mark.parametrize("content", ["", "\n"], ids=["empty", "empty line"])
@@ -56,7 +56,7 @@ def test_an_empty_file_is_told(tmp_path: Path, content: str) -> None:
     file = tmp_path / "key"
     file.write_text(content)
     expected = f"'dlsloandev' is empty or not set: the file {file}.\n  Set it, or correct"
-    with pytest.raises(NotThereError, match=expected):
+    with pytest.raises(PrerequisiteError, match=expected):
         read_secret(Secret(file=str(file)), "dlsloandev")
 
 
@@ -74,7 +74,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str, reason: s
         f"The credential of the storage account 'dlsloandev' can't be read from the file {file}: .*{reason}"
         r"[^$]*\n  Correct \[accounts\.dlsloandev\] in harness\.toml\."
     )
-    with pytest.raises(NotThereError, match=expected) as caught:
+    with pytest.raises(PrerequisiteError, match=expected) as caught:
         read_secret(Secret(file=str(file)), "dlsloandev")
     assert isinstance(caught.value.__cause__, OSError)
 
@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str, reason: s
 def test_a_file_that_is_no_text_is_told_without_its_content(tmp_path: Path) -> None:
     """What was found in the file stays in the file."""
     (tmp_path / "key").write_bytes(VALUE.encode() + b"\xff")
-    with pytest.raises(NotThereError, match="can't be read from the file") as caught:
+    with pytest.raises(PrerequisiteError, match="can't be read from the file") as caught:
         read_secret(Secret(file=str(tmp_path / "key")), "dlsloandev")
     assert VALUE not in str(caught.value)
 
@@ -129,5 +129,5 @@ def test_a_missing_secret_is_told_before_anything_is_asked(monkeypatch: pytest.M
     """Azure's client is never given an empty key."""
     account = _account("key", monkeypatch)
     monkeypatch.delenv("LAKE_SECRET")
-    with pytest.raises(NotThereError, match="the variable LAKE_SECRET"):
+    with pytest.raises(PrerequisiteError, match="the variable LAKE_SECRET"):
         azure_credential(account)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ExitCode, NotThereError, UsageError
+from harness.errors import ExitCode, PrerequisiteError, UsageError
 from harness.settings import Settings, read_settings
 from harness.targets.base import open_target
 from harness.targets.compose.compose_target import Compose
@@ -49,15 +49,15 @@ def _settings(tmp_path: Path, target: str) -> Settings:
 def test_no_docker_is_told(path: Path) -> None:
     """Where there is no such command, the message says what to install, or how to do without."""
     assert path.is_dir()
-    with pytest.raises(NotThereError) as caught:
+    with pytest.raises(PrerequisiteError) as caught:
         require_engine()
-    assert (NO_DOCKER, ExitCode.NOT_THERE) == (str(caught.value), caught.value.exit_code)
+    assert (NO_DOCKER, ExitCode.PREREQUISITE_MISSING) == (str(caught.value), caught.value.exit_code)
 
 
 def test_a_docker_that_may_not_be_started_is_none(path: Path) -> None:
     """A file without the right to be executed is no command."""
     _engine(path, mode=0o644)
-    with pytest.raises(NotThereError) as caught:
+    with pytest.raises(PrerequisiteError) as caught:
         require_engine()
     assert NO_DOCKER == str(caught.value)
 
@@ -75,7 +75,7 @@ def test_a_docker_that_may_not_be_started_is_none(path: Path) -> None:
 def test_an_engine_that_is_down_is_told(path: Path, answer: str, reason: str) -> None:
     """The last line of what Docker says is the reason."""
     _engine(path, answer, COMPOSE)
-    with pytest.raises(NotThereError) as caught:
+    with pytest.raises(PrerequisiteError) as caught:
         require_engine()
     assert NO_ENGINE.format(reason) == str(caught.value)
 
@@ -95,7 +95,7 @@ def test_an_engine_that_is_down_is_told(path: Path, answer: str, reason: str) ->
 def test_a_compose_that_is_none_or_too_old_is_told(path: Path, answer: str) -> None:
     """The message has the version that is needed and the package to install."""
     _engine(path, INFO, answer)
-    with pytest.raises(NotThereError) as caught:
+    with pytest.raises(PrerequisiteError) as caught:
         require_engine()
     assert str(caught.value) == (
         "Docker Compose 2.24 or later is not installed.\n"
@@ -113,7 +113,7 @@ def test_a_stack_without_an_engine_is_told_as_such(
 ) -> None:
     """The message says what to start, whatever was asked of the stack."""
     _engine(path, NO_INFO, COMPOSE_ALONE)
-    with pytest.raises(NotThereError) as caught:
+    with pytest.raises(PrerequisiteError) as caught:
         ask(Stack(_settings(tmp_path, "compose")))
     assert NO_ENGINE.format("Cannot connect.") == str(caught.value)
 
@@ -121,7 +121,7 @@ def test_a_stack_without_an_engine_is_told_as_such(
 def test_a_run_without_an_engine_is_told_as_such(path: Path, tmp_path: Path) -> None:
     """That there is nothing to clean up either does not hide what the run lacks."""
     _engine(path, NO_INFO, COMPOSE_ALONE)
-    with pytest.raises(NotThereError) as caught:
+    with pytest.raises(PrerequisiteError) as caught:
         Compose(_settings(tmp_path, "compose")).prepare(samples.plan())
     assert NO_ENGINE.format("Cannot connect.") == str(caught.value)
 
@@ -129,7 +129,7 @@ def test_a_run_without_an_engine_is_told_as_such(path: Path, tmp_path: Path) -> 
 def test_logs_of_no_service_are_a_fault(path: Path, tmp_path: Path) -> None:
     """What Compose refuses is no success."""
     _engine(path, INFO, COMPOSE_ALONE)
-    with pytest.raises(NotThereError, match="Can't show the logs of the stack's services"):
+    with pytest.raises(PrerequisiteError, match="Can't show the logs of the stack's services"):
         Stack(_settings(tmp_path, "compose")).logs(["no-such"], follow=False)
 
 
@@ -144,7 +144,7 @@ def test_docker_that_takes_too_long_is_ended(path: Path) -> None:
     """An engine that hangs does not hang the command."""
     _engine(path, f"info) exec {shutil.which('sleep', path='/bin:/usr/bin')} 60 ;;")
     expected = r"'docker info' did not finish within 0\.1 s\.\n  Check that the engine works: docker info\."
-    with pytest.raises(NotThereError, match=expected):
+    with pytest.raises(PrerequisiteError, match=expected):
         docker(["info"], timeout_s=0.1)
 
 
@@ -207,7 +207,7 @@ def test_compose_never_falls_back(path: Path, tmp_path: Path) -> None:
     assert path.is_dir()
     told: list[str] = []
     target = open_target(_settings(tmp_path, "compose"), told.append)
-    with pytest.raises(NotThereError) as caught:
+    with pytest.raises(PrerequisiteError) as caught:
         target.prepare(samples.plan())
     assert (True, [], NO_DOCKER) == (isinstance(target, Compose), told, str(caught.value))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ExitCode, NotThereError
+from harness.errors import ExitCode, PrerequisiteError
 from harness.files import FULL_DISK_REMEDY, sha256_of, unwritable, write_text
 
 MOUNT = shutil.which("mount")
@@ -57,7 +57,7 @@ def test_a_full_disk_leaves_the_old_file(small_disk: Path) -> None:
     """Where there is no room the old file stays, the new one's half is gone, and the remedy is room."""
     file = small_disk / "plan.json"
     write_text(file, "old")
-    with pytest.raises(NotThereError, match=f"No space left on device[^$]*{re.escape(FULL_DISK_REMEDY)}"):
+    with pytest.raises(PrerequisiteError, match=f"No space left on device[^$]*{re.escape(FULL_DISK_REMEDY)}"):
         write_text(file, "new" * 100_000)
     assert (_names(small_disk), file.read_text()) == (["plan.json"], "old")
 
@@ -65,7 +65,7 @@ def test_a_full_disk_leaves_the_old_file(small_disk: Path) -> None:
 def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
     """What stands in the way is left as it is, and nothing is left beside it."""
     (tmp_path / "plan.json").mkdir()
-    with pytest.raises(NotThereError, match=r"Can't write .*plan\.json: Is a directory"):
+    with pytest.raises(PrerequisiteError, match=r"Can't write .*plan\.json: Is a directory"):
         write_text(tmp_path / "plan.json", "text")
     assert _names(tmp_path) == ["plan.json"]
 
@@ -73,9 +73,9 @@ def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
 def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
     """A path below a file can't be written: something that the run needs is not there."""
     (tmp_path / "runs").touch()
-    with pytest.raises(NotThereError, match=r"Can't write .*runs/plan\.json") as caught:
+    with pytest.raises(PrerequisiteError, match=r"Can't write .*runs/plan\.json") as caught:
         write_text(tmp_path / "runs" / "plan.json", "text")
-    assert caught.value.exit_code == ExitCode.NOT_THERE
+    assert caught.value.exit_code == ExitCode.PREREQUISITE_MISSING
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from harness.authoring.scenario_list import list_scenarios
 from harness.cli import app
-from harness.errors import ExitCode, NotThereError
+from harness.errors import ExitCode, PrerequisiteError
 from harness.job.__main__ import main as run_job
 from harness.parity.counterpart import find_local_run
 from harness.plan import PLAN_FORMAT, Plan, load_plan
@@ -67,7 +67,7 @@ def test_a_newer_format_is_reported(runs: Path) -> None:
     file.write_text(
         json.dumps({**json.loads(_sample()), "format_version": PLAN_FORMAT + 1}), encoding="utf-8"
     )
-    with pytest.raises(NotThereError) as caught:
+    with pytest.raises(PrerequisiteError) as caught:
         RunFolder(runs / RUN).read_plan()
     assert str(caught.value) == (
         f"{file} has plan format 3; this harness reads formats up to 2.\n"
@@ -81,7 +81,7 @@ def test_a_newer_format_is_reported(runs: Path) -> None:
 )
 def test_what_is_not_a_plan_is_reported(text: str) -> None:
     """A file with other content is one message and no traceback."""
-    with pytest.raises(NotThereError, match="x is not a plan that this version of the harness can read"):
+    with pytest.raises(PrerequisiteError, match="x is not a plan that this version of the harness can read"):
         load_plan(text, "x")
 
 
@@ -89,7 +89,7 @@ def test_the_job_reports_a_newer_format(tmp_path: Path, capsys: pytest.CaptureFi
     """The job ends with the message and its exit code before Spark starts."""
     plan = tmp_path / PLAN
     plan.write_text('{"format_version": 99}', encoding="utf-8")
-    assert ExitCode.NOT_THERE == run_job([str(plan), str(tmp_path / RESULT)])
+    assert ExitCode.PREREQUISITE_MISSING == run_job([str(plan), str(tmp_path / RESULT)])
     assert f"{plan} has plan format 99" in capsys.readouterr().err
 
 

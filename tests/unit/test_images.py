@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.settings import read_settings
 from harness.targets.compose import images as module
 from harness.targets.compose.images import COMPOSE_FILE, PROJECT, Image, images
@@ -127,7 +127,7 @@ def test_an_image_of_the_settings_is_taken_as_it_is(tmp_path: Path) -> None:
 def test_a_package_without_the_project_is_told(tmp_path: Path, project: Path) -> None:
     """Installed elsewhere, the harness has nothing to build images from, and says what can be done."""
     (project / "compose.yaml").unlink()
-    with pytest.raises(NotThereError) as caught:
+    with pytest.raises(PrerequisiteError) as caught:
         _images(tmp_path)
     assert str(caught.value) == (
         f"The Compose target needs the project's files, but {project}/compose.yaml does not exist.\n"

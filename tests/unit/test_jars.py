@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import NotThereError, UsageError
+from harness.errors import PrerequisiteError, UsageError
 from harness.runtime import jars
 from harness.runtime.jars import JarCache
 from harness.runtime.java import Java
@@ -104,7 +104,7 @@ def test_wrong_digest(machine: Machine) -> None:
     """A jar with other contents is refused by its name, and what was fetched is forgotten."""
     machine.resolver_does(FETCHES_ALL.replace("printf second", "printf forged"))
 
-    with pytest.raises(NotThereError, match=r"b_two-2\.jar has SHA-256 \w{64}, the lock file has"):
+    with pytest.raises(PrerequisiteError, match=r"b_two-2\.jar has SHA-256 \w{64}, the lock file has"):
         machine.fetch()
 
     assert not machine.cache.folder.exists()
@@ -115,7 +115,7 @@ def test_missing_jar(machine: Machine) -> None:
     """A resolver that succeeds with a jar less is refused."""
     machine.resolver_does("printf first > $ivy/jars/a_one-1.jar")
 
-    with pytest.raises(NotThereError, match=r"b_two-2\.jar is missing"):
+    with pytest.raises(PrerequisiteError, match=r"b_two-2\.jar is missing"):
         machine.fetch()
 
 
@@ -123,7 +123,7 @@ def test_unknown_jar(machine: Machine) -> None:
     """A jar that the lock does not know is refused."""
     machine.resolver_does(f"{FETCHES_ALL}; printf x > $ivy/jars/stranger.jar")
 
-    with pytest.raises(NotThereError, match=r"stranger\.jar is not in the lock"):
+    with pytest.raises(PrerequisiteError, match=r"stranger\.jar is not in the lock"):
         machine.fetch()
 
 
@@ -131,7 +131,7 @@ def test_failed_download(machine: Machine) -> None:
     """A failure shows the resolver's decisive line and names its log."""
     machine.resolver_does("echo 'Server access error at url X (No route to host)'; exit 1")
 
-    with pytest.raises(NotThereError) as caught:
+    with pytest.raises(PrerequisiteError) as caught:
         machine.fetch()
 
     assert "Server access error at url X (No route to host)" in str(caught.value)
@@ -141,7 +141,7 @@ def test_failed_download(machine: Machine) -> None:
 def test_goes_on_after_a_failure(machine: Machine) -> None:
     """What was downloaded before a failure is there for the next try."""
     machine.resolver_does("printf first > $ivy/jars/a_one-1.jar; exit 1")
-    with pytest.raises(NotThereError):
+    with pytest.raises(PrerequisiteError):
         machine.fetch()
     machine.resolver_does("printf second > $ivy/jars/b_two-2.jar")
 
@@ -168,7 +168,7 @@ def test_cache_that_is_a_file(machine: Machine) -> None:
     """A cache that can't be written gives the setting to change."""
     (machine.folder / "cache").write_text("a file")
 
-    with pytest.raises(NotThereError, match="HARNESS_CACHE"):
+    with pytest.raises(PrerequisiteError, match="HARNESS_CACHE"):
         machine.fetch()
 
 
@@ -176,7 +176,7 @@ def test_no_resolver(machine: Machine) -> None:
     """A resolver that is not there is an error with a message."""
     (machine.folder / "bin" / "spark-submit").unlink()
 
-    with pytest.raises(NotThereError, match="spark-submit"):
+    with pytest.raises(PrerequisiteError, match="spark-submit"):
         machine.fetch()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.runtime.java import Java, find_java
 
 NO_PACKAGE = "a_package_that_is_not_there"
@@ -40,7 +40,7 @@ def test_explicit_of_another_version(tmp_path: Path) -> None:
     java_home(tmp_path / "jvm" / "java-17", "17.0.1")
     old = java_home(tmp_path / "old", "11.0.22")
 
-    with pytest.raises(NotThereError, match=r"HARNESS_JAVA_HOME is .*old, which contains Java 11\.0\.22"):
+    with pytest.raises(PrerequisiteError, match=r"HARNESS_JAVA_HOME is .*old, which contains Java 11\.0\.22"):
         find(tmp_path, str(old))
 
 
@@ -102,7 +102,7 @@ def test_garbage_instead_of_a_program(tmp_path: Path) -> None:
     home = java_home(tmp_path / "garbage", None)
     (home / "bin" / "java").write_bytes(b"\x00\x01")
 
-    with pytest.raises(NotThereError, match="not a working Java"):
+    with pytest.raises(PrerequisiteError, match="not a working Java"):
         find(tmp_path, JAVA_HOME=str(home))
 
 
@@ -111,7 +111,7 @@ def test_nothing_fits(tmp_path: Path) -> None:
     old = java_home(tmp_path / "old", "1.8.0_402")
     newer = java_home(tmp_path / "newer", "25.0.1")
 
-    with pytest.raises(NotThereError) as caught:
+    with pytest.raises(PrerequisiteError) as caught:
         find(tmp_path, JAVA_HOME=str(old), PATH=str(newer / "bin"))
 
     assert str(caught.value).splitlines()[:3] == [
@@ -124,5 +124,5 @@ def test_nothing_fits(tmp_path: Path) -> None:
 
 def test_nothing_at_all(tmp_path: Path) -> None:
     """A machine without any Java gets the remedy."""
-    with pytest.raises(NotThereError, match="openjdk-17-jre-headless"):
+    with pytest.raises(PrerequisiteError, match="openjdk-17-jre-headless"):
         find(tmp_path)

@@ -30,8 +30,8 @@ _BROKEN = samples.cloud((), failure=samples.failure())
         pytest.param(_FAILED, _NOT_COMPARED, ExitCode.BOUND_FAILED, id="fail, not compared"),
         pytest.param(_UNPROVEN, _AGREES, ExitCode.NOT_PROVEN, id="not proven, agrees"),
         pytest.param(_UNPROVEN, _DISAGREES, ExitCode.BOUND_FAILED, id="not proven, disagrees"),
-        pytest.param(_BROKEN, _DISAGREES, ExitCode.JOB_BROKE, id="broke, disagrees"),
-        pytest.param(_BROKEN, _NOT_COMPARED, ExitCode.JOB_BROKE, id="broke, not compared"),
+        pytest.param(_BROKEN, _DISAGREES, ExitCode.JOB_FAILED, id="broke, disagrees"),
+        pytest.param(_BROKEN, _NOT_COMPARED, ExitCode.JOB_FAILED, id="broke, not compared"),
     ],
 )
 def test_the_worse_exit_code_wins(result: Result, parity: Parity | None, expected: ExitCode) -> None:

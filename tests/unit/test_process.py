@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import ExitCode, HarnessError, InterruptedRunError, JobError, NotThereError
+from harness.errors import ExitCode, HarnessError, InterruptedRunError, JobError, PrerequisiteError
 from harness.events import Event, Listener
 from harness.results import Result
 from harness.runs import RESULT
@@ -170,7 +170,7 @@ def test_interrupted_before_a_result_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("exit_code", "fault"),
-    [(0, JobError), (1, JobError), (-9, JobError), (int(ExitCode.NOT_THERE), NotThereError)],
+    [(0, JobError), (1, JobError), (-9, JobError), (int(ExitCode.PREREQUISITE_MISSING), PrerequisiteError)],
 )
 def test_a_job_without_a_result_is_told(tmp_path: Path, exit_code: int, fault: type[HarnessError]) -> None:
     """The message has the exit code and the last lines; exit code 3 says that something was not there."""

@@ -52,7 +52,7 @@ def _further_problems(values: Any) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("name", ["bad_batch", "late_corrections", "leak", "own_pipeline", "rollback"])
+@pytest.mark.parametrize("name", ["bad_batch", "late_corrections", "leak", "custom_pipeline", "rollback"])
 def test_one_wrong_value_is_the_only_problem_of_a_good_file(name: str) -> None:
     """Whichever value of a scenario that ships is wrong, its repair leads to no other message."""
     values = read_document(SCENARIOS / f"{name}.yaml").values
@@ -65,7 +65,7 @@ def test_one_wrong_value_is_the_only_problem_of_a_good_file(name: str) -> None:
     assert further == {}
 
 
-@pytest.mark.parametrize("name", ["bad_batch", "own_pipeline", "schema_change"])
+@pytest.mark.parametrize("name", ["bad_batch", "custom_pipeline", "schema_change"])
 def test_a_missing_value_is_the_only_problem_of_a_good_file(name: str) -> None:
     """Whichever required key is missing, it is reported, and nothing that only follows from it."""
     values = read_document(SCENARIOS / f"{name}.yaml").values

@@ -7,7 +7,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from harness.cli import app
-from harness.errors import ExitCode, NotThereError
+from harness.errors import ExitCode, PrerequisiteError
 from harness.parity.compare import Parity, report_not_compared
 from harness.report.terminal.parity_summary import show_parity
 from harness.results import Result, Verdict
@@ -225,5 +225,5 @@ def test_a_run_that_is_not_there_is_told_with_the_nearest(runs: Path) -> None:
         f"Unknown run '{mistyped}': {runs / mistyped} does not exist. Did you mean '{A}'?\n"
         f"  The runs are in {runs}."
     )
-    assert isinstance(outcome.exception, NotThereError)
-    assert (expected, ExitCode.NOT_THERE) == (str(outcome.exception), outcome.exception.exit_code)
+    assert isinstance(outcome.exception, PrerequisiteError)
+    assert (expected, ExitCode.PREREQUISITE_MISSING) == (str(outcome.exception), outcome.exception.exit_code)

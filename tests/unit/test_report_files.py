@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.parity.compare import Parity
 from harness.report import write_reports
 from harness.targets.run_parity import compare_runs
@@ -25,5 +25,5 @@ def test_what_was_compared_is_written_beside_the_reports(tmp_path: Path) -> None
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """A file in place of the report folder leads to a message, not a traceback."""
     (tmp_path / "file").touch()
-    with pytest.raises(NotThereError, match=r"report\.html"):
+    with pytest.raises(PrerequisiteError, match=r"report\.html"):
         write_reports(samples.plan(), samples.result(), tmp_path / "file")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.errors import NotThereError, Problem, ScenarioError
+from harness.errors import PrerequisiteError, Problem, ScenarioError
 from harness.parity.compare import report_not_compared
 from harness.plan import Plan
 from harness.report import github
@@ -71,7 +71,7 @@ def test_each_mistake_of_a_scenario_is_told_at_its_line() -> None:
 
 def test_another_fault_is_told_once() -> None:
     """Any other error is one annotation with its remedy."""
-    error = NotThereError("No Java.", remedy="Install one.")
+    error = PrerequisiteError("No Java.", remedy="Install one.")
     assert ["::error title=dataset-harness::No Java.%0A  Install one."] == list(github.error_lines(error))
 
 

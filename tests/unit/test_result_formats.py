@@ -12,7 +12,7 @@ from harness.bounds.baselines import read_baselines
 from harness.bounds.judge import judge, judge_versions
 from harness.bounds.specs import bound_specs
 from harness.cli import app
-from harness.errors import ExitCode, NotThereError, ScenarioError
+from harness.errors import ExitCode, PrerequisiteError, ScenarioError
 from harness.files import write_text
 from harness.parity.compare import compare
 from harness.plan import Plan
@@ -212,7 +212,7 @@ def test_a_result_of_an_unknown_format_is_an_error_with_a_remedy(version: object
     with pytest.raises(UnknownFormatError, match=f"the result has format {version}, and this version"):
         upgrade(values)
     write_text(tmp_path / RUN / RESULT, json.dumps(values))
-    with pytest.raises(NotThereError) as raised:
+    with pytest.raises(PrerequisiteError) as raised:
         read_result(tmp_path, RUN)
     assert f"{tmp_path / RUN / RESULT}: the result has format {version}" in raised.value.message
     assert "Install that version of the harness, or a newer one." == raised.value.remedy

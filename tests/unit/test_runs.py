@@ -8,7 +8,7 @@ from typing import Self
 import pytest
 
 from harness import runs as module
-from harness.errors import ExitCode, NotThereError
+from harness.errors import ExitCode, PrerequisiteError
 from harness.files import file_lock
 from harness.results import Result
 from harness.runs import PLAN, RESULT, RunFolder, list_runs, new_run_id, read_result
@@ -64,9 +64,9 @@ def test_run_ids_of_one_moment_differ() -> None:
 def test_a_run_folder_is_made_once(tmp_path: Path) -> None:
     """A folder that is there already is another run's."""
     RunFolder.create(tmp_path / "runs", OLD)
-    with pytest.raises(NotThereError, match="File exists") as caught:
+    with pytest.raises(PrerequisiteError, match="File exists") as caught:
         RunFolder.create(tmp_path / "runs", OLD)
-    assert caught.value.exit_code == ExitCode.NOT_THERE
+    assert caught.value.exit_code == ExitCode.PREREQUISITE_MISSING
 
 
 def test_latest_points_at_the_run_that_said_so(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_folder_named_latest_is_told(tmp_path: Path) -> None:
     """What somebody else put there is left alone, and nothing is left aside."""
     (tmp_path / "latest").mkdir()
     run = RunFolder.create(tmp_path, OLD)
-    with pytest.raises(NotThereError, match=r"Can't write .*latest: Is a directory"):
+    with pytest.raises(PrerequisiteError, match=r"Can't write .*latest: Is a directory"):
         run.make_latest()
     assert {OLD, "latest"} == {path.name for path in tmp_path.iterdir()}
 
@@ -214,7 +214,7 @@ def test_a_result_is_read_by_other_names(tmp_path: Path, how: str) -> None:
 def test_a_run_that_is_not_there_is_told(tmp_path: Path, run: str, meant: str) -> None:
     """The message has the folder that was looked for, where runs are, and the run that was meant."""
     RunFolder.create(tmp_path, OLD)
-    with pytest.raises(NotThereError) as caught:
+    with pytest.raises(PrerequisiteError) as caught:
         read_result(tmp_path, run)
     assert str(caught.value) == (
         f"Unknown run '{run}': {tmp_path / run} does not exist.{meant}\n  The runs are in {tmp_path}."
@@ -224,7 +224,7 @@ def test_a_run_that_is_not_there_is_told(tmp_path: Path, run: str, meant: str) -
 def test_a_run_without_a_result_is_told(tmp_path: Path) -> None:
     """A run that is under way, or broke, has none."""
     RunFolder.create(tmp_path, OLD)
-    with pytest.raises(NotThereError, match=f"The run '{OLD}' has no result: {tmp_path / OLD / RESULT}"):
+    with pytest.raises(PrerequisiteError, match=f"The run '{OLD}' has no result: {tmp_path / OLD / RESULT}"):
         read_result(tmp_path, OLD)
 
 
@@ -232,7 +232,7 @@ def test_a_plan_of_another_version_is_told(tmp_path: Path) -> None:
     """A plan that this version can't read is not taken up."""
     folder = RunFolder.create(tmp_path, OLD)
     (folder.path / PLAN).write_text("{}", encoding="utf-8")
-    with pytest.raises(NotThereError, match="is not a plan that this version of the harness can read"):
+    with pytest.raises(PrerequisiteError, match="is not a plan that this version of the harness can read"):
         folder.read_plan()
 
 
@@ -245,5 +245,5 @@ def test_a_result_of_another_version_is_told(tmp_path: Path, content: bytes) -> 
     """A file that holds something else is no result, and no traceback."""
     file = RunFolder.create(tmp_path, OLD).path / RESULT
     file.write_bytes(content)
-    with pytest.raises(NotThereError, match=f"{file} is not the result of a run of the harness"):
+    with pytest.raises(PrerequisiteError, match=f"{file} is not the result of a run of the harness"):
         read_result(tmp_path, OLD)

@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.runtime import truststore
 from harness.targets.compose import secrets as module
 from harness.targets.compose.secrets import USED_BY, StackFiles
@@ -131,7 +131,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """A home folder that can't be written is told, and left as it is."""
     (tmp_path / "home").write_text("a file")
     with pytest.raises(
-        NotThereError, match=r"Can't write .*home/stack: Not a directory\.\n  Make the folder"
+        PrerequisiteError, match=r"Can't write .*home/stack: Not a directory\.\n  Make the folder"
     ):
         StackFiles(tmp_path / "home" / "stack").create()
     assert ["home"] == [path.name for path in tmp_path.iterdir()]
@@ -141,7 +141,7 @@ def test_half_of_the_files_are_none(tmp_path: Path) -> None:
     """Where the disk does not take all of them, nothing is left, so that the next start makes all."""
     with (
         _no_file_longer_than(300),
-        pytest.raises(NotThereError, match=r"Can't write .*stack: File too large\."),
+        pytest.raises(PrerequisiteError, match=r"Can't write .*stack: File too large\."),
     ):
         _made(tmp_path)
     assert [] == list(tmp_path.iterdir())

@@ -4,7 +4,7 @@ import string
 import pytest
 from hypothesis import given, strategies as st
 
-from harness.errors import ExitCode, NotThereError
+from harness.errors import ExitCode, PrerequisiteError
 from harness.storage.uri import StorageUri
 
 ROOT = "abfss://lake@dlsloandev.dfs.core.windows.net"
@@ -88,9 +88,9 @@ def test_a_container_may_be_named_so(container: str) -> None:
 def test_a_container_that_cannot_be_is_refused(container: str, message: str) -> None:
     """What Azure would refuse later is told at once, with the rule."""
     uri = f"abfss://{container}@dlsloandev.dfs.core.windows.net/runs"
-    with pytest.raises(NotThereError, match=message) as caught:
+    with pytest.raises(PrerequisiteError, match=message) as caught:
         StorageUri.parse(uri)
-    assert (ExitCode.NOT_THERE, True, True) == (
+    assert (ExitCode.PREREQUISITE_MISSING, True, True) == (
         caught.value.exit_code,
         uri in caught.value.message,
         bool(caught.value.remedy),
@@ -129,5 +129,5 @@ def test_a_container_that_cannot_be_is_refused(container: str, message: str) -> 
 def test_what_is_no_uri_of_a_storage_account_is_refused(uri: str) -> None:
     """The message says how such a URI reads."""
     expected = f"{uri} {NO_URI}.\n  Use abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH."
-    with pytest.raises(NotThereError, match=re.escape(expected)):
+    with pytest.raises(PrerequisiteError, match=re.escape(expected)):
         StorageUri.parse(uri)

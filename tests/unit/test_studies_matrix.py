@@ -14,14 +14,14 @@ from harness.errors import (
     ExitCode,
     InterruptedRunError,
     JobError,
-    NotThereError,
+    PrerequisiteError,
     Problem,
     ScenarioError,
     UsageError,
 )
 from harness.loading import rules
 from harness.loading.loader import LoadedScenario
-from harness.loading.matrix_selection import chosen, single
+from harness.loading.matrix_selection import select_combinations, select_one
 from harness.report.terminal.matrix_table import CombinationRow, show_matrix
 from harness.request import Session
 from harness.results import Verdict
@@ -130,7 +130,7 @@ def test_a_mistake_of_the_scenario_is_not_told_again_for_each_combination() -> N
 
 def test_each_combination_knows_its_parameters(tmp_path: Path) -> None:
     """As text, by place."""
-    found = [each.parameters for each in chosen(loaded(tmp_path, matrix=TWO_BY_TWO))]
+    found = [each.parameters for each in select_combinations(loaded(tmp_path, matrix=TWO_BY_TWO))]
     assert 4 == len(found)
     assert {"seed": "1", "pipeline.model.max_iter": "50"} == found[0]
 
@@ -138,16 +138,18 @@ def test_each_combination_knows_its_parameters(tmp_path: Path) -> None:
 def test_only_leaves_the_other_combinations_out(tmp_path: Path) -> None:
     """Said twice, both must be met."""
     base = loaded(tmp_path, matrix=TWO_BY_TWO)
-    assert [1, 2] == [each.scenario.seed for each in chosen(base, ["pipeline.model.max_iter=100"])]
-    found = single(base, ["pipeline.model.max_iter=100", "seed=2"])
+    assert [1, 2] == [
+        each.scenario.seed for each in select_combinations(base, ["pipeline.model.max_iter=100"])
+    ]
+    found = select_one(base, ["pipeline.model.max_iter=100", "seed=2"])
     assert (2, 100) == (found.scenario.seed, _max_iter(found.scenario))
 
 
 def test_a_scenario_without_a_matrix_is_the_one_to_run(tmp_path: Path) -> None:
     """With no parameter."""
     base = loaded(tmp_path)
-    assert (base,) == chosen(base)
-    assert {} == single(base).parameters
+    assert (base,) == select_combinations(base)
+    assert {} == select_one(base).parameters
 
 
 @pytest.mark.parametrize(
@@ -161,20 +163,20 @@ def test_a_scenario_without_a_matrix_is_the_one_to_run(tmp_path: Path) -> None:
 def test_only_names_what_the_matrix_has(tmp_path: Path, only: str, message: str) -> None:
     """Anything else is a mistake of the command line."""
     with pytest.raises(UsageError) as raised:
-        chosen(loaded(tmp_path, matrix=TWO_BY_TWO), [only])
+        select_combinations(loaded(tmp_path, matrix=TWO_BY_TWO), [only])
     assert message == raised.value.message
 
 
 def test_only_needs_a_matrix(tmp_path: Path) -> None:
     """Without one there is nothing to choose from."""
     with pytest.raises(UsageError, match="the scenario readings has no matrix"):
-        chosen(loaded(tmp_path), ["seed=1"])
+        select_combinations(loaded(tmp_path), ["seed=1"])
 
 
 def test_what_takes_one_run_takes_one_combination(tmp_path: Path) -> None:
     """The remedy is the option with which the first is chosen."""
     with pytest.raises(UsageError, match="matrix of 4 combinations, and this command runs one") as raised:
-        single(loaded(tmp_path, matrix=TWO_BY_TWO))
+        select_one(loaded(tmp_path, matrix=TWO_BY_TWO))
     assert "Select one, such as --only seed=1 --only pipeline.model.max_iter=50." == raised.value.remedy
 
 
@@ -188,7 +190,7 @@ def _run_all(
     base = loaded(folder, matrix={"seed": [1, 2, 3]})
     settings = read_settings({"home": str(folder)})
     console = Console(file=shown or io.StringIO(), width=200)
-    session = Session(base, chosen(base), Embedded(settings), settings, console)
+    session = Session(base, select_combinations(base), Embedded(settings), settings, console)
     return execute_all(session, lambda _session, each: run(each))
 
 
@@ -205,7 +207,7 @@ def test_the_combinations_run_one_after_the_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "word", "code"),
     [
-        (JobError("The job broke."), "broke", ExitCode.JOB_BROKE),
+        (JobError("The job broke."), "broke", ExitCode.JOB_FAILED),
         (ScenarioError([Problem("No row is labelled.")]), "wrong", ExitCode.WRONG_INPUT),
     ],
 )
@@ -223,7 +225,7 @@ def test_one_that_breaks_ends_no_other(tmp_path: Path, error: Exception, word: s
     assert (word, True) == (rows[1].verdict, str(error) in shown.getvalue())
 
 
-@pytest.mark.parametrize("error", [InterruptedRunError("Interrupted."), NotThereError("No Java.")])
+@pytest.mark.parametrize("error", [InterruptedRunError("Interrupted."), PrerequisiteError("No Java.")])
 def test_what_ends_one_ends_all_where_it_would_end_the_next(tmp_path: Path, error: Exception) -> None:
     """Ctrl-C is meant for all, and what is not there is not there for any."""
     ran: list[int] = []
@@ -263,7 +265,7 @@ def test_the_table_has_the_bound_with_the_least_room() -> None:
 def test_places_that_end_alike_are_told_in_full() -> None:
     """``versions.one.append.sample`` beside ``versions.two.append.sample``."""
     places = {"versions.one.append.sample": "0.5", "versions.two.append.sample": "0.1", "seed": "1"}
-    shown = _shown([CombinationRow(places, "broke", ExitCode.JOB_BROKE)], width=140)
+    shown = _shown([CombinationRow(places, "broke", ExitCode.JOB_FAILED)], width=140)
     assert "versions.one.append.sample" in shown
     assert "versions.two.append.sample" in shown
     assert "0 of 1 combination passed." in shown

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import app
-from harness.errors import ExitCode, NotThereError, UsageError
+from harness.errors import ExitCode, PrerequisiteError, UsageError
 from harness.loading.loader import load_scenario
 from harness.parity.compare import LOCAL_AGAINST_REMOTE
 from harness.resolve import resolve_plan
@@ -366,7 +366,7 @@ def test_a_run_on_a_target_that_outlives_it_needs_a_submission(tmp_path: Path) -
     run = RunFolder.create(tmp_path, RUN)
     (run.path / "plan.json").write_text('{"environment": {"target": "databricks"}}', encoding="utf-8")
     target = open_attachable(_settings(tmp_path, "auto"), run, print)
-    with pytest.raises(NotThereError, match="was never submitted"):
+    with pytest.raises(PrerequisiteError, match="was never submitted"):
         target.attach(run.path, lambda _event: None)
 
 

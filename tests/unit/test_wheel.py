@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness import wheel
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.wheel import DISTRIBUTION, build_wheel, content_version
 from tests.embedded.runner import ROOT
 
@@ -75,14 +75,14 @@ def test_a_wheel_is_built_once(tmp_path: Path) -> None:
 def test_without_a_checkout_there_is_no_wheel(package: Path, tmp_path: Path) -> None:
     """An installed package does not have what a wheel is built from."""
     assert package.is_dir()
-    with pytest.raises(NotThereError, match=r"pyproject\.toml does not exist"):
+    with pytest.raises(PrerequisiteError, match=r"pyproject\.toml does not exist"):
         build_wheel(tmp_path / "wheels")
 
 
 def test_a_wheel_that_cannot_be_built_is_told(package: Path, tmp_path: Path) -> None:
     """The message has what the builder said last, and nothing is left in the folder."""
     (package.parent / "pyproject.toml").write_text("[build-system\n")
-    with pytest.raises(NotThereError, match="Can't build the wheel:\n"):
+    with pytest.raises(PrerequisiteError, match="Can't build the wheel:\n"):
         build_wheel(tmp_path / "wheels")
     assert not (tmp_path / "wheels").exists()
     assert (ROOT / "pyproject.toml").is_file()

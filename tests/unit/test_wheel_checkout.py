@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import wheel
-from harness.errors import ExitCode, NotThereError
+from harness.errors import ExitCode, PrerequisiteError
 from harness.settings import read_settings
 from harness.targets.databricks.databricks_target import Databricks
 from harness.wheel import build_wheel, content_version, require_checkout
@@ -54,9 +54,9 @@ def test_dependencies_that_are_not_installed_are_refused(
 ) -> None:
     """A cluster would find a wheel of another version after the whole run: the message has what differs."""
     _change(project, old, new)
-    with pytest.raises(NotThereError, match=f"differ from the installed ones: {named}\\.\n") as caught:
+    with pytest.raises(PrerequisiteError, match=f"differ from the installed ones: {named}\\.\n") as caught:
         build_wheel(project.parent / "wheels")
-    assert (ExitCode.NOT_THERE, "Install them: make setup.") == (
+    assert (ExitCode.PREREQUISITE_MISSING, "Install them: make setup.") == (
         caught.value.exit_code,
         caught.value.remedy,
     )
@@ -67,7 +67,7 @@ def test_a_wheel_of_before_does_not_stand_for_the_changed_one(project: Path) -> 
     """It is there by its name, and asks for what was installed then."""
     build_wheel(project.parent / "wheels")
     _change(project, '"synapseml==1.1.3"', '"synapseml==1.1.4"')
-    with pytest.raises(NotThereError, match="synapseml"):
+    with pytest.raises(PrerequisiteError, match="synapseml"):
         build_wheel(project.parent / "wheels")
 
 
@@ -75,7 +75,7 @@ def test_a_changed_checkout_is_refused_before_the_workspace_is_asked(project: Pa
     """Nothing is uploaded, and no local run is waited for."""
     _change(project, '"synapseml==1.1.3"', '"synapseml==1.1.4"')
     target = Databricks(read_settings(folder=project.parent, environ={}), print)
-    with pytest.raises(NotThereError, match="synapseml"):
+    with pytest.raises(PrerequisiteError, match="synapseml"):
         target.require_ready()
     assert "workspace" not in vars(target)
 

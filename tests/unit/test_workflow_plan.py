@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.files import sha256_of
 from harness.loading.loader import load_scenario
-from harness.loading.table_override import given_table
+from harness.loading.table_override import parse_table_override
 from harness.plan import Plan
 from harness.resolve import resolve_plan
 from harness.settings import Settings, read_settings
@@ -108,7 +108,7 @@ def test_a_table_beside_the_scenario_is_named_in_full(folder: Path) -> None:
 @pytest.mark.parametrize("target", ["compose", "databricks"])
 def test_a_table_of_this_machine_is_out_of_reach_elsewhere(folder: Path, target: str) -> None:
     """It is not copied: its versions are in its log."""
-    with pytest.raises(NotThereError, match=f"can't reach the table {folder}/lake") as caught:
+    with pytest.raises(PrerequisiteError, match=f"can't reach the table {folder}/lake") as caught:
         _plan(folder, "uri: lake, versions: [0]", target, versions="")
     assert "--target embedded" in (caught.value.remedy or "")
 
@@ -119,7 +119,7 @@ def test_a_volume_is_in_reach_of_the_workspace_alone(folder: Path, target: str, 
     """Whoever names one is told where it can be read."""
     versions = "versions: [{ name: first, append: }]\n" if "source" in table else ""
     place = f"{VOLUME}/raw/loans"
-    with pytest.raises(NotThereError, match="it is in a volume of a workspace"):
+    with pytest.raises(PrerequisiteError, match="it is in a volume of a workspace"):
         _plan(folder, table % place, target, versions)
     plan = _plan(folder, table % place, "databricks", versions)
     assert place in [plan.existing_table, *(each.uri.removesuffix(".csv") for each in plan.sources.values())]
@@ -129,7 +129,7 @@ def test_a_volume_is_in_reach_of_the_workspace_alone(folder: Path, target: str, 
 def test_the_stack_has_no_accounts_but_its_own(folder: Path, table: str) -> None:
     """A lake's URI leads to the stack's own storage there."""
     versions = "versions: [{ name: first, append: }]\n" if "source" in table else ""
-    with pytest.raises(NotThereError, match="the stack has no account 'dls'"):
+    with pytest.raises(PrerequisiteError, match="the stack has no account 'dls'"):
         _plan(folder, table, "compose", versions)
 
 
@@ -138,7 +138,7 @@ def test_a_table_of_the_command_line_is_in_the_plan(folder: Path) -> None:
     file = folder / "loans.yaml"
     file.write_text(HEAD % "source: rows.csv" + VERSIONS)
     settings = _settings(folder)
-    loaded = load_scenario(str(file), given_table(str(folder / "lake"), "0,latest"))
+    loaded = load_scenario(str(file), parse_table_override(str(folder / "lake"), "0,latest"))
     plan = Plan.model_validate_json(
         resolve_plan(loaded, settings, Embedded(settings)).model_dump_json(by_alias=True)
     )

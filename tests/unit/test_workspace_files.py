@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import pytest
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.targets.databricks.workspace_files import expiring_folder, has_expired, sweep, upload_once
 
 MONDAY = date(2026, 11, 23)
@@ -31,7 +31,7 @@ class _Folder:
     def upload(self, path: str, content: BinaryIO) -> None:
         self.files[path] = content.read()
         if self.breaks:
-            raise NotThereError("The connection broke.")
+            raise PrerequisiteError("The connection broke.")
 
     def read(self, path: str) -> bytes | None:
         return self.files.get(path)
@@ -80,7 +80,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     """Half a file is no file."""
     files, file = _Folder(breaks=True), tmp_path / "rows.csv"
     file.write_bytes(b"id\n")
-    with pytest.raises(NotThereError, match="The connection broke"):
+    with pytest.raises(PrerequisiteError, match="The connection broke"):
         upload_once(files, f"{ROOT}/rows.csv", file)
     assert {} == files.files
 

@@ -31,19 +31,19 @@ def _run(
         (
             _run("TERMINATED", "TIMEDOUT", "Time is up."),
             "The run exceeded its time limit: Time is up.",
-            ExitCode.JOB_BROKE,
+            ExitCode.JOB_FAILED,
         ),
         (
             _run("INTERNAL_ERROR", "FAILED", "No quota for Standard_D4ds_v5."),
             "The run did not start: No quota for Standard_D4ds_v5.",
-            ExitCode.NOT_THERE,
+            ExitCode.PREREQUISITE_MISSING,
         ),
         (
             _run("SKIPPED", None, "Too many runs."),
             "The run did not start: Too many runs.",
-            ExitCode.NOT_THERE,
+            ExitCode.PREREQUISITE_MISSING,
         ),
-        (_run("TERMINATED", "FAILED", "It failed."), "The run failed: It failed.", ExitCode.JOB_BROKE),
+        (_run("TERMINATED", "FAILED", "It failed."), "The run failed: It failed.", ExitCode.JOB_FAILED),
     ],
     ids=["cancelled", "time limit", "no cluster", "skipped", "failed"],
 )

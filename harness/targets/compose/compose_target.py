@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.errors import HarnessError, NotThereError, UsageError
+from harness.errors import HarnessError, PrerequisiteError, UsageError
 from harness.events import Listener
 from harness.plan import Account, Environment, Plan, Secret, SourceData
 from harness.results import Result
@@ -98,7 +98,7 @@ class Compose:
             self._require_reachable_uri(source.uri)
             return source
         if source.sha256 is None:
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"The Compose target can't copy {path} to the lake: it is a folder.",
                 remedy="Use a single file or an abfss:// URI as the source, or --target embedded.",
             )
@@ -139,7 +139,7 @@ class Compose:
         """Yield name and address of each page of the stack, as soon as it has answered.
 
         Raises:
-            NotThereError: A page does not answer.
+            PrerequisiteError: A page does not answer.
         """
         for service, name, setting in _PAGES:
             url = self._page(setting)
@@ -148,8 +148,10 @@ class Compose:
                     yield name, url
             except OSError as error:
                 if not self.stack.is_up():
-                    raise NotThereError("The stack is not running.", remedy="'make up' starts it.") from error
-                raise NotThereError(
+                    raise PrerequisiteError(
+                        "The stack is not running.", remedy="'make up' starts it."
+                    ) from error
+                raise PrerequisiteError(
                     f"The service {service} does not answer at {url}: {error}.",
                     remedy=f"Its log may say why: harness logs {service}.",
                 ) from error
@@ -192,7 +194,7 @@ class Compose:
     def remove_run(self, run_id: str) -> None:
         """Remove a run's tables."""
         if self._uses_own_storage and not self.stack.is_up():
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"The tables of the run {run_id} are in the stack, which is not running.",
                 remedy="'make up' starts it; 'make clean' removes it with all its data.",
             )
@@ -236,7 +238,7 @@ class Compose:
         if self._uses_own_storage and uri.startswith(SCHEME):
             account = StorageUri.parse(uri).account
             if account not in (LAKE_ACCOUNT, MODELS_ACCOUNT):
-                raise NotThereError(
+                raise PrerequisiteError(
                     f"The Compose target can't reach {uri}: the stack has no account '{account}'.",
                     remedy="Set lake and stores to abfss:// URIs of real accounts, or use another target.",
                 )
@@ -295,7 +297,7 @@ class Compose:
     def _require_memory(self) -> None:
         worker, executor = (self._settings[name] for name in ("worker_memory", "executor_memory"))
         if _megabytes(worker) < _megabytes(executor):
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"Each worker of the service spark-worker offers {worker} of memory; "
                 f"an executor needs {executor}.",
                 remedy="Increase HARNESS_WORKER_MEMORY or decrease HARNESS_EXECUTOR_MEMORY.",

@@ -9,7 +9,7 @@ import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 
 _logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def docker(
         timeout_s: Seconds after which it is ended.
 
     Raises:
-        NotThereError: The command does not exist or took too long.
+        PrerequisiteError: The command does not exist or took too long.
     """
     try:
         ended = subprocess.run(
@@ -49,9 +49,9 @@ def docker(
             timeout=timeout_s,
         )
     except (FileNotFoundError, PermissionError) as error:
-        raise NotThereError("Docker is not installed on this machine.", remedy=_INSTALL) from error
+        raise PrerequisiteError("Docker is not installed on this machine.", remedy=_INSTALL) from error
     except subprocess.TimeoutExpired as error:
-        raise NotThereError(
+        raise PrerequisiteError(
             f"'docker {' '.join(arguments)}' did not finish within {timeout_s} s.",
             remedy="Check that the engine works: docker info.",
         ) from error
@@ -64,12 +64,12 @@ def require_engine() -> None:
     """Require a Docker engine that answers and has Compose v2.
 
     Raises:
-        NotThereError: There is none.
+        PrerequisiteError: There is none.
     """
     answer = docker(["info", "--format", "{{.ServerVersion}}"], timeout_s=_TIMEOUT_S)
     if answer.returncode != 0 or not answer.stdout.strip():
         lines = (answer.stderr or answer.stdout).strip().splitlines()
-        raise NotThereError(
+        raise PrerequisiteError(
             f"The Docker engine does not answer: {lines[-1] if lines else 'no reason given'}",
             remedy="Start it (systemctl start docker), join the group 'docker', or use --target embedded.",
         )
@@ -77,7 +77,7 @@ def require_engine() -> None:
     found = re.match(r"v?(\d+)\.(\d+)", answer.stdout.strip())
     if answer.returncode != 0 or found is None or tuple(map(int, found.groups())) < _COMPOSE_SINCE:
         since = ".".join(map(str, _COMPOSE_SINCE))
-        raise NotThereError(
+        raise PrerequisiteError(
             f"Docker Compose {since} or later is not installed.",
             remedy="Install the package docker-compose-plugin, or use --target embedded.",
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.setting_types import Settings
 
 PROJECT = Path(__file__).parents[3]
@@ -34,10 +34,10 @@ def images(settings: Settings) -> tuple[Image, ...]:
     """Return every image of the stack.
 
     Raises:
-        NotThereError: This is an installed package without the project's files.
+        PrerequisiteError: This is an installed package without the project's files.
     """
     if not COMPOSE_FILE.is_file():
-        raise NotThereError(
+        raise PrerequisiteError(
             f"The Compose target needs the project's files, but {COMPOSE_FILE} does not exist.",
             remedy="Run it from a checkout of the project, or use --target embedded.",
         )

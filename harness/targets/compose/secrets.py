@@ -59,7 +59,7 @@ class StackFiles:
         """Create the folder with everything in it, unless it exists.
 
         Raises:
-            NotThereError: The folder can't be written.
+            PrerequisiteError: The folder can't be written.
         """
         if self.folder.is_dir():
             return

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.setting_types import Settings
 from harness.targets.compose.docker import docker, has_images, require_engine
 from harness.targets.compose.images import COMPOSE_FILE, PROJECT, Image, images
@@ -81,11 +81,13 @@ class Stack:
         """Require an engine that answers and has this version's images.
 
         Raises:
-            NotThereError: It does not.
+            PrerequisiteError: It does not.
         """
         require_engine()
         if not has_images([image.name for image in self.images]):
-            raise NotThereError("The images of this version don't exist.", remedy="'make up' builds them.")
+            raise PrerequisiteError(
+                "The images of this version don't exist.", remedy="'make up' builds them."
+            )
 
     def is_up(self) -> bool:
         """Return whether the stack's MLflow server runs; without an engine it does not."""
@@ -95,14 +97,14 @@ class Stack:
         """Build the missing images of this version, and remove those of earlier versions.
 
         Raises:
-            NotThereError: An image can't be built.
+            PrerequisiteError: An image can't be built.
         """
         require_engine()
         missing = [image for image in self.images if image.own and not has_images([image.name])]
         if missing:
             arguments = ["build", *(image.service for image in missing)]
             if docker(self.compose(*arguments), self.environ(), show_output=True).returncode != 0:
-                raise NotThereError(
+                raise PrerequisiteError(
                     f"Can't build {', '.join(image.name for image in missing)}; see the output above.",
                     remedy="Docker downloads the base image and packages: check the network, or set "
                     "HARNESS_BASE_IMAGE to another base.",
@@ -116,7 +118,7 @@ class Stack:
             secrets: Secrets of the job besides the stack's own, by name.
 
         Raises:
-            NotThereError: A service is not healthy in time; the message has its last state and log lines.
+            PrerequisiteError: A service is not healthy in time; the message has its last state and log lines.
         """
         require_engine()
         # Before the images, which may take minutes.
@@ -150,13 +152,13 @@ class Stack:
         """Remove the stack's containers and, if asked for, its volumes with all data.
 
         Raises:
-            NotThereError: No engine answers, or it fails to do so.
+            PrerequisiteError: No engine answers, or it fails to do so.
         """
         require_engine()
         arguments = ["--profile", "job", "down", "--remove-orphans", "--timeout", "10"]
         answer = docker(self.compose(*arguments, *(["--volumes"] if volumes else [])), self.environ())
         if answer.returncode != 0:
-            raise NotThereError(f"Can't stop the stack: {answer.stderr.strip()}")
+            raise PrerequisiteError(f"Can't stop the stack: {answer.stderr.strip()}")
 
     def remove(self) -> None:
         """Remove all containers, volumes, images and secrets of this project."""
@@ -170,12 +172,12 @@ class Stack:
         """Show the logs of services.
 
         Raises:
-            NotThereError: No engine answers, or there is no such service.
+            PrerequisiteError: No engine answers, or there is no such service.
         """
         require_engine()
         arguments = ["logs", "--tail", "200", *(["--follow"] if follow else []), *services]
         if docker(self.compose(*arguments), self.environ(), show_output=True).returncode != 0:
-            raise NotThereError("Can't show the logs of the stack's services; see the output above.")
+            raise PrerequisiteError("Can't show the logs of the stack's services; see the output above.")
 
     def services(self) -> list[Service]:
         """Return every container of the stack, including those that have ended."""
@@ -186,11 +188,11 @@ class Stack:
             for row in rows
         ]
 
-    def startup_error(self, output: str) -> NotThereError:
+    def startup_error(self, output: str) -> PrerequisiteError:
         """Return the error for an unhealthy stack: the service, its state and its last log lines."""
         unhealthy = [service for service in self.services() if not service.healthy]
         if not unhealthy:
-            return NotThereError(
+            return PrerequisiteError(
                 f"The stack did not start: {_last_line(output)}",
                 remedy="'make logs' shows the logs of its services.",
             )
@@ -198,7 +200,7 @@ class Stack:
         first = min(unhealthy, key=lambda service: service.state == "created")
         lines = docker(["logs", "--tail", str(_LOG_LINES), first.container])
         shown = "\n".join(f"    {line}" for line in (lines.stdout + lines.stderr).splitlines()[-_LOG_LINES:])
-        return NotThereError(
+        return PrerequisiteError(
             f"The service {first.name} did not become healthy within {_HEALTHY_WITHIN_S} s: "
             f"its last state is '{first.description}'. Last lines of its log:\n{shown or '    (none)'}",
             remedy=f"Docker's message: {_last_line(output)}. 'make logs' shows the logs; 'make clean' "
@@ -227,7 +229,7 @@ class Stack:
         filters = [option for label in labels for option in ("--filter", f"label=com.docker.compose.{label}")]
         try:
             return docker(["ps", "--quiet", *filters], timeout_s=5).stdout.split()
-        except NotThereError:
+        except PrerequisiteError:
             return []
 
     def _distribute_secrets(self, more: Mapping[str, str]) -> None:
@@ -235,7 +237,7 @@ class Stack:
         arguments = self.compose("--progress", "quiet", "run", "--rm", "--no-TTY", "--no-deps", "secrets")
         answer = docker(arguments, self.environ(), stdin=self.files.archive(more))
         if answer.returncode != 0:
-            raise NotThereError(f"Can't pass the secrets to the stack: {_last_line(answer.stderr)}")
+            raise PrerequisiteError(f"Can't pass the secrets to the stack: {_last_line(answer.stderr)}")
 
     def require_ports(self, running: set[str]) -> None:
         """Require that the ports of services that don't run yet are free.
@@ -244,12 +246,12 @@ class Stack:
             running: Names of the services that run.
 
         Raises:
-            NotThereError: Another process uses one of the ports.
+            PrerequisiteError: Another process uses one of the ports.
         """
         for service, setting in _PORTS.items():
             port = int(self._settings[setting])
             if service not in running and not _is_free(port):
-                raise NotThereError(
+                raise PrerequisiteError(
                     f"Port {port} is in use by another process; the stack's service {service} needs it.",
                     remedy=f"Stop that process, or set HARNESS_{setting.upper()} to a free port.",
                 )

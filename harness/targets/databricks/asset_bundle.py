@@ -63,7 +63,7 @@ def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> P
         folder: Folder of the bundle.
 
     Raises:
-        NotThereError: The folder can't be written, or the wheel can't be built.
+        PrerequisiteError: The folder can't be written, or the wheel can't be built.
     """
     wheel = build_wheel(folder / "dist")
     rows = _bundle_paths(plan)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -17,7 +17,7 @@ _logger = logging.getLogger(__name__)
 _AUTHENTICATE = "Authenticate again ('databricks auth login', or renew the token or the secret)."
 
 
-class UnreachableError(NotThereError):
+class UnreachableError(PrerequisiteError):
     """The workspace does not answer or refuses the credential."""
 
 
@@ -32,14 +32,14 @@ def open_workspace(profile: str) -> WorkspaceClient:
         profile: Profile of ``~/.databrickscfg``; empty if environment or default profile decide.
 
     Raises:
-        NotThereError: No credential or no workspace is configured.
+        PrerequisiteError: No credential or no workspace is configured.
     """
     from databricks.sdk import WorkspaceClient
 
     try:
         return WorkspaceClient(profile=profile) if profile else WorkspaceClient()
     except (ValueError, OSError) as error:
-        raise NotThereError(
+        raise PrerequisiteError(
             f"Can't authenticate to a Databricks workspace: {_first_line(error)}",
             remedy="Create a profile with 'databricks auth login', or set DATABRICKS_HOST with "
             "DATABRICKS_TOKEN or a service principal.",
@@ -56,7 +56,7 @@ def translate_errors(workspace: WorkspaceClient, what: str) -> Iterator[None]:
 
     Raises:
         UnreachableError: It does not answer or refuses the credential.
-        NotThereError: It refuses the request.
+        PrerequisiteError: It refuses the request.
     """
     import requests
     from databricks.sdk.errors import (
@@ -84,7 +84,7 @@ def translate_errors(workspace: WorkspaceClient, what: str) -> Iterator[None]:
                 f"The workspace {host} refuses the credential: can't {what}: {_first_line(error)}",
                 remedy=_AUTHENTICATE,
             ) from error
-        raise NotThereError(
+        raise PrerequisiteError(
             f"The workspace {host} denies permission to {what}: {_first_line(error)}",
             remedy="'harness doctor --target databricks' shows what is missing.",
         ) from error
@@ -99,7 +99,7 @@ def translate_errors(workspace: WorkspaceClient, what: str) -> Iterator[None]:
             remedy="Try again later.",
         ) from error
     except DatabricksError as error:
-        raise NotThereError(f"The workspace {host} can't {what}: {_first_line(error)}") from error
+        raise PrerequisiteError(f"The workspace {host} can't {what}: {_first_line(error)}") from error
     except (ValueError, OSError) as error:
         # The SDK, or a command that it calls, raises these if a credential can't be renewed.
         raise UnreachableError(

@@ -14,7 +14,7 @@ from harness.errors import (
     InterruptedRunError,
     JobError,
     LostRunError,
-    NotThereError,
+    PrerequisiteError,
     UsageError,
 )
 from harness.events import Listener
@@ -136,7 +136,7 @@ class Databricks:
         if path is None:
             return source
         if source.sha256 is None:
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"The Databricks target can't upload {path}: it is a folder.",
                 remedy="Use a single file, an abfss:// URI or a folder of a volume as the source.",
             )
@@ -160,7 +160,7 @@ class Databricks:
         """Require that the workspace is ready and that this checkout can build a wheel; checked once.
 
         Raises:
-            NotThereError: A prerequisite is missing.
+            PrerequisiteError: A prerequisite is missing.
         """
         if not self._ready:
             require_checkout()
@@ -191,13 +191,13 @@ class Databricks:
         """Follow a run that was submitted before; if it has finished, only read its result.
 
         Raises:
-            NotThereError: The run was never submitted.
+            PrerequisiteError: The run was never submitted.
         """
         if (folder / RESULT).is_file():
             return RunFolder(folder).read_result()
         file = folder / SUBMISSION
         if not file.is_file():
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"The run {folder.name} was never submitted to a workspace: {file} does not exist."
             )
         submission = job_runs.Submission.model_validate_json(file.read_text(encoding="utf-8"))
@@ -302,7 +302,7 @@ class Databricks:
             ) from error
         except UnreachableError:
             raise
-        except NotThereError as error:
+        except PrerequisiteError as error:
             with suppress(HarnessError):
                 job_runs.cancel(self.workspace, submission.run_id)
             raise JobError(f"{error.message} The run was cancelled.", remedy=error.remedy) from error
@@ -330,7 +330,7 @@ class Databricks:
         """Return the task's output and store it as the run's log; the result is valid without it."""
         try:
             output = job_runs.output(self.workspace, ended)
-        except NotThereError as error:
+        except PrerequisiteError as error:
             self._report(f"The run's log is not available: {error.message}")
             return None
         if output is not None and output.logs:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from harness.errors import NotThereError
+from harness.errors import PrerequisiteError
 from harness.events import Event, Listener
 from harness.targets.databricks import job_runs
 from harness.targets.databricks.workspace_files import RemoteFiles
@@ -59,7 +59,7 @@ class Follower:
     def _forward_events(self) -> None:
         try:
             content = self._files.read(self._events)
-        except NotThereError:
+        except PrerequisiteError:
             return  # The run's state decides how it continues; events are for display only.
         lines = (content or b"").decode(errors="replace").splitlines()
         for line in lines[self._received :]:

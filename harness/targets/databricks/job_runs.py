@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from harness.errors import HarnessError, InterruptedRunError, JobError, LostRunError, NotThereError
+from harness.errors import HarnessError, InterruptedRunError, JobError, LostRunError, PrerequisiteError
 from harness.results import Model, Result
 from harness.targets.databricks.client import BusyError, translate_errors
 
@@ -217,7 +217,7 @@ def error_of_run(run: Run, output: RunOutput | None) -> HarnessError:
             remedy=f"Increase HARNESS_TARGETS_DATABRICKS_TIME_LIMIT_MIN (minutes). {url}",
         )
     if life_cycle(run) in ("INTERNAL_ERROR", "SKIPPED") and not _has_worked(run):
-        return NotThereError(f"The run did not start: {message(run)}", remedy=url)
+        return PrerequisiteError(f"The run did not start: {message(run)}", remedy=url)
     if result == "SUCCESS":
         return JobError("The run has finished, but its result has been removed.", remedy=url)
     return JobError(f"The run failed: {_describe_output(output) or message(run)}", remedy=url)

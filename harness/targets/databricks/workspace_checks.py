@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from harness.errors import HarnessError, NotThereError
+from harness.errors import HarnessError, PrerequisiteError
 from harness.setting_types import Settings
 from harness.storage.uri import SCHEME, VOLUMES, StorageUri
 from harness.suggestions import did_you_mean
@@ -138,7 +138,7 @@ class _Doctor:
                 "not checkable",
                 f"the user has no {_CREATE}; only an admin can see whether a group has it: {names}",
             )
-        raise NotThereError(f"{self._target.me.user_name} can't create clusters ({_CREATE}).")
+        raise PrerequisiteError(f"{self._target.me.user_name} can't create clusters ({_CREATE}).")
 
     def _runtime(self) -> _Seen:
         wanted = self._chosen("runtime")
@@ -146,7 +146,7 @@ class _Doctor:
             found = self._target.workspace.clusters.spark_versions().versions or []
         names = {each.key or "": each.name or "" for each in found}
         if wanted not in names:
-            raise NotThereError(f"Unknown runtime {wanted}.{did_you_mean(wanted, sorted(names))}")
+            raise PrerequisiteError(f"Unknown runtime {wanted}.{did_you_mean(wanted, sorted(names))}")
         _require_ml(wanted)
         return "ok", names[wanted]
 
@@ -156,10 +156,10 @@ class _Doctor:
             found = self._target.workspace.clusters.list_node_types().node_types or []
         types = {each.node_type_id: each for each in found}
         if wanted not in types:
-            raise NotThereError(f"Unknown node type {wanted}.{did_you_mean(wanted, sorted(types))}")
+            raise PrerequisiteError(f"Unknown node type {wanted}.{did_you_mean(wanted, sorted(types))}")
         info = types[wanted].node_info
         if info is not None and info.status:
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"{wanted} is not available: {', '.join(each.value for each in info.status)}."
             )
         return "ok", wanted
@@ -170,7 +170,7 @@ class _Doctor:
             pool = self._target.workspace.instance_pools.get(pool_id)
         state = pool.state.value if pool.state is not None else "unknown"
         if state != "ACTIVE":
-            raise NotThereError(f"The instance pool {pool_id} can't be used: its state is {state}.")
+            raise PrerequisiteError(f"The instance pool {pool_id} can't be used: its state is {state}.")
         return "ok", f"{pool.instance_pool_name} ({pool.node_type_id})"
 
     def _cluster(self) -> _Seen:
@@ -182,20 +182,20 @@ class _Doctor:
         if cluster.use_ml_runtime and _without_ml(runtime) == _without_ml(wanted):
             return "ok", f"{cluster.cluster_name} ({runtime}, for machine learning)"
         if runtime != wanted:
-            raise NotThereError(f"The cluster {cluster_id} has the runtime {runtime}, not {wanted}.")
+            raise PrerequisiteError(f"The cluster {cluster_id} has the runtime {runtime}, not {wanted}.")
         _require_ml(wanted)
         return "ok", f"{cluster.cluster_name} ({runtime})"
 
     def _require_dedicated(self, cluster: ClusterDetails) -> None:
         mode = cluster.data_security_mode.value if cluster.data_security_mode is not None else "none"
         if mode not in _DEDICATED:
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"The cluster {cluster.cluster_id} has the access mode {mode}, not a dedicated one."
             )
         owner = cluster.single_user_name
         ours = [self._target.me.user_name, *(each.display for each in self._target.me.groups or ())]
         if owner and owner not in ours:
-            raise NotThereError(f"The cluster {cluster.cluster_id} is dedicated to {owner}.")
+            raise PrerequisiteError(f"The cluster {cluster.cluster_id} is dedicated to {owner}.")
 
     def _writable(self, folder: str) -> _Seen:
         # Permissions apply to a whole volume, so folders in it need not exist yet.
@@ -208,7 +208,7 @@ class _Doctor:
         if uri == self._environment.model_store and account not in [
             each.name for each in self._environment.accounts
         ]:
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"Bundles can't be copied to {uri}: Azure's client can't use an external location.",
                 remedy=f"Give [accounts.{account}] a secret_name, or set {_VARIABLE}MODELS to a volume.",
             )
@@ -223,7 +223,7 @@ class _Doctor:
             existing = [each.key for each in self._target.workspace.secrets.list_secrets(scope)]
         named = sorted({each.secret_name for each in self._environment.accounts if each.secret_name})
         if missing := [name for name in named if name not in existing]:
-            raise NotThereError(f"The secret scope '{scope}' does not have {', '.join(missing)}.")
+            raise PrerequisiteError(f"The secret scope '{scope}' does not have {', '.join(missing)}.")
         return "ok", f"{', '.join(named)} in the scope '{scope}'"
 
     def _experiment(self) -> _Seen:
@@ -236,7 +236,7 @@ class _Doctor:
                 return "ok", f"the first run creates {path}"
             return "not checkable", f"the first run creates {path} if it is permitted to"
         if experiment.lifecycle_stage == "deleted":
-            raise NotThereError(
+            raise PrerequisiteError(
                 f"The experiment {path} is deleted, but its name is in use until it is purged."
             )
         owners = [tag.value for tag in experiment.tags or () if tag.key == _OWNER]
@@ -273,7 +273,7 @@ def _without_ml(runtime: str) -> str:
 
 def _require_ml(runtime: str) -> None:
     if _ML not in runtime:
-        raise NotThereError(f"{runtime} is not an ML runtime.")
+        raise PrerequisiteError(f"{runtime} is not an ML runtime.")
 
 
 def _volume(path: str) -> str:

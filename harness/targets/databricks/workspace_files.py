@@ -98,7 +98,7 @@ def try_writing(files: RemoteFiles, folder: str) -> None:
     """Require that files can be written and removed in an existing folder; nothing is left behind.
 
     Raises:
-        NotThereError: They can't be.
+        PrerequisiteError: They can't be.
     """
     # A unique name, because others may try at the same time.
     probe = f"{folder}/harness-probe-{secrets.token_hex(4)}"

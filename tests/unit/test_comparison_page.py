@@ -163,5 +163,5 @@ def test_a_page_that_cannot_be_written_is_told() -> None:
     """A page that can't be written leads to exit code 3 and a message with the file."""
     done = CliRunner().invoke(app, ["compare", A, B, "--html", f"runs/{A}/{RESULT}/both.html"])
     assert done.exception is not None
-    assert ExitCode.NOT_THERE == getattr(done.exception, "exit_code", None)
+    assert ExitCode.PREREQUISITE_MISSING == getattr(done.exception, "exit_code", None)
     assert "both.html" in str(done.exception) or RESULT in str(done.exception)

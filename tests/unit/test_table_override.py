@@ -15,7 +15,7 @@ from harness import request
 from harness.cli import app
 from harness.errors import ExitCode, ScenarioError, UsageError
 from harness.loading.loader import load_scenario
-from harness.loading.table_override import given_table
+from harness.loading.table_override import parse_table_override
 from harness.scenario.model import Scenario
 
 LAKE = "abfss://lake@dls.dfs.core.windows.net/loans"
@@ -54,7 +54,7 @@ def _file(tmp_path: Path) -> Path:
 
 
 def _given(uri: str = LAKE, versions: str | None = "12, 2026-03-01,latest") -> Any:
-    found = given_table(uri, versions)
+    found = parse_table_override(uri, versions)
     assert found is not None
     return found
 
@@ -103,7 +103,7 @@ def test_without_versions_the_latest_is_read() -> None:
 
 def test_without_a_table_nothing_is_given() -> None:
     """A scenario runs as it says."""
-    assert given_table(None, None) is None
+    assert parse_table_override(None, None) is None
 
 
 def test_a_folder_is_relative_to_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ def test_a_folder_is_relative_to_the_current_one(tmp_path: Path, monkeypatch: py
 def test_what_can_t_be_read_is_told(uri: str | None, versions: str | None, message: str) -> None:
     """One message, before anything is loaded."""
     with pytest.raises(UsageError) as caught:
-        given_table(uri, versions)
+        parse_table_override(uri, versions)
     assert caught.value.message.startswith(message)
 
 

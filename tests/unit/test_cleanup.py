@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.cleanup import remove_old_runs
-from harness.errors import ExitCode, NotThereError, UsageError
+from harness.errors import ExitCode, PrerequisiteError, UsageError
 from harness.files import file_lock
 from harness.runs import PLAN, RunFolder
 from harness.settings import Settings, read_settings
@@ -89,7 +89,7 @@ def test_a_run_that_cannot_be_removed_is_told(settings: Settings, monkeypatch: p
             remove(self)
 
     monkeypatch.setattr(RunFolder, "remove", stubborn)
-    with pytest.raises(NotThereError, match=f"Can't remove .*{IDS[0]}"):
+    with pytest.raises(PrerequisiteError, match=f"Can't remove .*{IDS[0]}"):
         remove_old_runs(settings, 2)
     assert not (settings.runs / IDS[1]).exists()
 
@@ -118,6 +118,6 @@ def test_tables_that_cannot_be_removed_are_told(settings: Settings, monkeypatch:
     """A run whose tables are in a stopped stack is kept, and the others are removed."""
     monkeypatch.setenv("PATH", str(settings.home))
     _plan(settings, IDS[0], "compose")
-    with pytest.raises(NotThereError, match=f"The tables of the run {IDS[0]} are in the stack"):
+    with pytest.raises(PrerequisiteError, match=f"The tables of the run {IDS[0]} are in the stack"):
         remove_old_runs(settings, 1)
     assert {IDS[0], IDS[3]} == {path.name for path in settings.runs.iterdir()} & set(IDS)
