@@ -86,7 +86,7 @@ bisect: named run-ready ## find the version at which a bound started to fail: NA
 check: run-ready ## find mistakes in a scenario without running it: NAME=...
 	@$(HARNESS) check $(NAME) $(ARGS)
 
-plan: named run-ready ## show what a scenario will do and cost, without Spark: NAME=...
+plan: named run-ready ## show what a scenario will do and cost, without Spark: NAME=... [TABLE=URI [VERSIONS=12,latest]]
 	@$(HARNESS) plan $(NAME) $(ON_TABLE) $(ARGS)
 
 list: run-ready ## list the scenarios, with the verdict of their newest runs
