@@ -23,7 +23,7 @@ from tests.command import run_command, started_command
 from tests.embedded.runner import ROOT
 
 REQUIRED = "HARNESS_TEST_COMPOSE"
-"""Set where the Compose tests must run: without an engine they fail then, instead of being skipped."""
+"""Set if the Compose tests must run: without an engine, they then fail instead of being skipped."""
 KEEP = "KEEP"
 WORKERS = 2
 
@@ -46,10 +46,10 @@ class RunningStack:
         return Stack(self.settings)
 
     def run(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
-        """Run the command to its end."""
+        """Run the command until it ends."""
         return run_command(arguments, self._environ(changed), 300)
 
-    def started(self, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    def start(self, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start the command; end it with the block, whatever happens."""
         return started_command(arguments, self._environ({}))
 

@@ -54,9 +54,9 @@ def commits(stack: RunningStack) -> Iterator[list[dict[str, Any]]]:
 
 
 def test_appends_at_once_lose_no_commit(stack: RunningStack) -> None:
-    """Three processes that append in parallel make 36 versions without a gap, each with its row."""
+    """Three processes that append in parallel create 36 versions without a gap, each with its row."""
     with ExitStack() as running:
-        # The first one makes the table: two that made it at once would both say what it is.
+        # The first one creates the table: two that created it at once would conflict over its metadata.
         started = [running.enter_context(appender(stack, 0))]
         deadline = time.monotonic() + 60
         while not any(commits(stack)):

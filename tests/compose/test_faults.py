@@ -1,4 +1,4 @@
-"""Services that fail while a scenario runs, and how the run ends."""
+"""Services that fail while a scenario runs, and the outcome of the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.compose]
 def test_a_worker_is_killed_in_the_middle_of_training(stack: RunningStack, tmp_path: Path) -> None:
     """If a worker is killed during training, the other one does its work and the run passes."""
     file = write_scenario(tmp_path, LONG)
-    with stack.started("scenario", file) as process:
+    with stack.start("scenario", file) as process:
         wait_for(process, "run: log done")
         stack.containers("spark-worker")[0].kill()
         output, _ = process.communicate(timeout=280)
@@ -33,7 +33,7 @@ def test_a_worker_is_killed_in_the_middle_of_training(stack: RunningStack, tmp_p
 def test_azurite_stops_and_starts_again(stack: RunningStack, tmp_path: Path) -> None:
     """If Azurite restarts, the run passes or names the service, and the next run passes."""
     file = write_scenario(tmp_path, UNPUBLISHED)
-    with stack.started("scenario", file) as process:
+    with stack.start("scenario", file) as process:
         wait_for(process, "run: ingest done")
         [azurite] = stack.containers("azurite")
         azurite.stop(timeout=1)
@@ -47,11 +47,11 @@ def test_azurite_stops_and_starts_again(stack: RunningStack, tmp_path: Path) -> 
     assert (0, 300) == (version.version, version.rows)
 
 
-def test_mlflow_is_away_for_ten_seconds(stack: RunningStack, tmp_path: Path) -> None:
+def test_mlflow_is_unavailable_for_ten_seconds(stack: RunningStack, tmp_path: Path) -> None:
     """If MLflow is unavailable for ten seconds, the run passes and MLflow has every metric."""
     file = write_scenario(tmp_path, UNPUBLISHED)
     [mlflow] = stack.containers("mlflow")
-    with stack.started("scenario", file) as process:
+    with stack.start("scenario", file) as process:
         wait_for(process, "second: train done")
         mlflow.stop(timeout=1)
         threading.Timer(10, mlflow.start).start()
@@ -66,7 +66,7 @@ def test_mlflow_is_away_for_ten_seconds(stack: RunningStack, tmp_path: Path) -> 
 
 def test_ctrl_c_ends_the_job_in_its_container(stack: RunningStack, tmp_path: Path) -> None:
     """Ctrl-C removes the job's container, marks the MLflow runs as killed, and exits with 130."""
-    with stack.started("scenario", write_scenario(tmp_path, LONG)) as process:
+    with stack.start("scenario", write_scenario(tmp_path, LONG)) as process:
         wait_for(process, "run: log done")
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
@@ -80,14 +80,14 @@ def test_ctrl_c_ends_the_job_in_its_container(stack: RunningStack, tmp_path: Pat
     assert {"KILLED"} == {each.info.status for each in found}
 
 
-def test_two_runs_at_once_do_not_meet(stack: RunningStack, tmp_path: Path) -> None:
-    """Two simultaneous runs both pass, each with a complete table of its own.
+def test_two_simultaneous_runs_do_not_interfere(stack: RunningStack, tmp_path: Path) -> None:
+    """Two simultaneous runs both pass, each with its own complete table.
 
-    One has a pipeline in Python, whose files travel in the plan, to the driver and to the workers.
+    One has a custom pipeline, whose code is in the plan, for the driver and the workers.
     """
     file, own = write_scenario(tmp_path, UNPUBLISHED), write_custom_scenario(tmp_path / "own")
     before = set((stack.home / "runs").iterdir())
-    with stack.started("scenario", file) as one, stack.started("scenario", own) as other:
+    with stack.start("scenario", file) as one, stack.start("scenario", own) as other:
         outputs = [process.communicate(timeout=280)[0] for process in (one, other)]
     assert (0, 0) == (one.returncode, other.returncode), outputs
     new = [path for path in (stack.home / "runs").iterdir() if path not in before and not path.is_symlink()]
@@ -97,9 +97,9 @@ def test_two_runs_at_once_do_not_meet(stack: RunningStack, tmp_path: Path) -> No
     assert (1.0, True) == (of_own["metrics"]["fits"], of_own["bundle"] is not None)
 
 
-def test_a_job_that_dies_is_told_from_a_failed_bound(stack: RunningStack, tmp_path: Path) -> None:
+def test_a_killed_job_is_an_error(stack: RunningStack, tmp_path: Path) -> None:
     """A killed container leads to exit code 5 and a message with the log file."""
-    with stack.started("scenario", write_scenario(tmp_path, LONG)) as process:
+    with stack.start("scenario", write_scenario(tmp_path, LONG)) as process:
         wait_for(process, "run: session done")
         [job] = stack.containers("job")
         job.kill()

@@ -56,7 +56,7 @@ def test_a_wrong_account_key(stack: RunningStack, scenario: str, tmp_path: Path)
     files = stack.stack.files
     with changed_file(files.secret("lake_key"), key.read_bytes()):
         message = refused(stack, "scenario", scenario)
-    # Nothing has been changed for those that run: the next start hands the right key out again.
+    # Running services are unaffected: the next start distributes the right key again.
     assert "The storage account 'dlsloandev' at 127.0.0.1:" in message
     assert "refuses its credential" in message
 

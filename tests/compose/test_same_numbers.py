@@ -61,12 +61,12 @@ def test_the_numbers_are_those_of_the_embedded_target(embedded: Result, three_wo
     assert Verdict.PASS == parity.verdict, [each for each in parity.differences if each.difference]
 
 
-def test_several_executors_work(three_workers: Result) -> None:
+def test_several_executors_are_used(three_workers: Result) -> None:
     """Three partitions are trained on by at least two executors."""
     assert len(three_workers.executors) >= 2
 
 
-def test_the_bundle_is_whole(stack: RunningStack, three_workers: Result) -> None:
+def test_the_bundle_is_complete(stack: RunningStack, three_workers: Result) -> None:
     """Every file of the manifest is in the second account, including parts written by executors."""
     [version] = three_workers.versions
     assert version.bundle is not None
@@ -93,7 +93,7 @@ def test_mlflow_keeps_version_zero_and_the_models(stack: RunningStack, three_wor
     assert {"pictures/metrics", "pictures/explanations", "pictures/curves"} <= drawn
 
 
-def test_no_secret_is_seen(stack: RunningStack, three_workers: Result) -> None:
+def test_no_secret_is_exposed(stack: RunningStack, three_workers: Result) -> None:
     """No secret appears in a run's files, in the engine's description of containers, or in logs."""
     folder = stack.home / "runs" / three_workers.run_id
     seen = b"".join(path.read_bytes() for path in folder.iterdir())

@@ -1,4 +1,4 @@
-"""The command, run against the stand-in as a person would against a workspace."""
+"""The command, run against the stand-in as a user would run it against a workspace."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.databricks.standin.server import StandIn
 FILES = "/Volumes/main/default/harness"
 _PREFIX = "HARNESS_TARGETS_DATABRICKS_"
 _TIMEOUT_S = 1100
-"""Two runs, and the download of what a runtime has, on a machine that is busy."""
+"""Two runs and the download of a runtime's packages, on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Command:
     home: Path
 
     def run(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
+        """Run a command until it ends."""
         return run_command(arguments, self._environ(changed), _TIMEOUT_S)
 
-    def started(self, *arguments: str, **changed: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    def start(self, *arguments: str, **changed: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start a command; end it with the block, whatever happens."""
         return started_command(arguments, self._environ(changed))
 
@@ -42,15 +42,15 @@ class Command:
         """Return all uploaded files that still exist, except wheels and rows, which are kept for others."""
         root = self.workspace.volumes.joinpath(*FILES.split("/")[2:])
         files = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
-        return sorted(name for name in files if name.startswith("until-") and _is_a_runs_own(name))
+        return sorted(name for name in files if name.startswith("until-") and _belongs_to_run(name))
 
     def clusters_running(self) -> list[str]:
         """Return all clusters of runs that have not ended."""
-        made = {task.cluster_id for run in self.workspace.runs.values() for task in run.tasks}
+        created = {task.cluster_id for run in self.workspace.runs.values() for task in run.tasks}
         return [
             each.cluster_id or ""
             for each in self.workspace.clusters.values()
-            if each.cluster_id in made and each.state is not None and each.state.value != "TERMINATED"
+            if each.cluster_id in created and each.state is not None and each.state.value != "TERMINATED"
         ]
 
     def _environ(self, changed: dict[str, str]) -> dict[str, str]:
@@ -69,23 +69,23 @@ class Command:
         }
 
 
-def _is_a_runs_own(name: str) -> bool:
+def _belongs_to_run(name: str) -> bool:
     kind = name.split("/")[1]
     return kind not in {"wheels", "sources"}
 
 
 def besides_polling(calls: list[str]) -> list[str]:
-    """The command's calls without those that only ask how far a run is: for its state, and for its events.
+    """Return the calls of a command without those that only poll the run's state and events.
 
-    A download is two calls: of all of them, one is the result's. Every client asks for the workspace's
-    configuration once, as the job's do, without saying who they are.
+    A download is two calls; only the result's is counted. Every client requests the workspace's configuration
+    once without a token, including those of the job.
     """
     polled = (
         "/.well-known/databricks-config",
         "/jobs/runs/get",
         "/create-download-url",
         "/presigned/",
-        "GET /api/2.0/fs/files",  # Asked in this way where there is no such file yet.
+        "GET /api/2.0/fs/files",  # A missing file is requested in this way.
     )
     kept = [call for call in calls if not any(part in call for part in polled) or "get-output" in call]
     return [

@@ -39,7 +39,7 @@ class Bench:
     target: Databricks
     plan: Plan
     folder: Path
-    told: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
     def run(self, text: str) -> None:
@@ -57,16 +57,16 @@ class Bench:
 
     def is_quiet(self) -> bool:
         """Return whether all runs, and their clusters, have ended."""
-        made = {task.cluster_id for run in self.workspace.runs.values() for task in run.tasks}
-        states = [self.workspace.clusters[each].state for each in made if each]
+        created = {task.cluster_id for run in self.workspace.runs.values() for task in run.tasks}
+        states = [self.workspace.clusters[each].state for each in created if each]
         return all(state is not None and state.value == "TERMINATED" for state in states)
 
 
 def make_bench(quick: StandIn, home: Path, client: WorkspaceClient, *, keep: bool = False) -> Bench:
     """Return a bench with another client."""
     environ = {"HARNESS_TARGETS_DATABRICKS_FILES": FILES, "HARNESS_HOME": str(home)}
-    told: list[str] = []
-    target = Databricks(read_settings(folder=home, environ=environ), told.append, keep=keep)
+    messages: list[str] = []
+    target = Databricks(read_settings(folder=home, environ=environ), messages.append, keep=keep)
     target.__dict__["workspace"] = client
     table = write_table(home)
     source = SourceData(uri=str(table), format="csv", sha256=sha256_of(table))
@@ -76,10 +76,10 @@ def make_bench(quick: StandIn, home: Path, client: WorkspaceClient, *, keep: boo
     )
     folder = home / "runs" / RUN
     write_text(folder / PLAN, plan.model_dump_json(by_alias=True))
-    return Bench(quick, target, plan, folder, told)
+    return Bench(quick, target, plan, folder, messages)
 
 
 def passing() -> str:
-    """Return a job that brings back a result of the submitted wheel."""
+    """Return a job that writes a result of the submitted wheel."""
     result = samples.result(libraries={"harness": "0"}).model_dump_json(by_alias=True)
     return PASSES.format(events=Event("ingest", "done").to_line() + "\n", result=result)

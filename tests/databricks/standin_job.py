@@ -12,19 +12,19 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 
-def tell() -> None:
-    """Write down what the task received; use Delta, SynapseML's jar and a Python worker on the way."""
+def record() -> None:
+    """Record what the task received, using Delta, SynapseML's jar and a Python worker."""
     import numpy as np
     import pandas as pd
     import platformdirs
     import pyarrow as pa
 
-    plan, told = (Path(parameter) for parameter in sys.argv[1:])
+    plan, findings_file = (Path(parameter) for parameter in sys.argv[1:])
     content = json.loads(plan.read_text(encoding="utf-8"))
     spark = SparkSession.builder.getOrCreate()
     jvm: Any = spark._jvm
     spark.range(3).repartition(1).write.format("delta").save(content["table"])
-    found = {
+    findings = {
         "spark": spark.version,
         "numpy": np.__version__,
         "pandas": pd.__version__,
@@ -39,7 +39,7 @@ def tell() -> None:
         "environ": dict(os.environ),
         "argv": sys.argv,
     }
-    told.write_text(json.dumps(found), encoding="utf-8")
+    findings_file.write_text(json.dumps(findings), encoding="utf-8")
 
 
 def fail() -> None:

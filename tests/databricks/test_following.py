@@ -23,15 +23,15 @@ from tests.unit import report_samples as samples
 TALKS = "print('start'); print(('x' * 99 + chr(10)) * 60_000); print('end')\n" + FAILS
 
 
-def test_a_run_brings_its_result_and_its_events(bench: Bench) -> None:
+def test_a_run_returns_its_result_and_events(bench: Bench) -> None:
     """A run shows the cluster's start, the job's steps and its page, and leaves nothing behind."""
     bench.run(passing())
     assert ["cluster", "cluster", "ingest"] == [each.step for each in bench.events if each.state != "running"]
-    assert any(line.startswith("Run: http") for line in bench.told)
+    assert any(line.startswith("Run: http") for line in bench.messages)
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
-def test_the_task_breaks(bench: Bench) -> None:
+def test_a_failed_task_is_reported(bench: Bench) -> None:
     """If the task fails, its message, traceback and page reach the terminal, and the log is stored."""
     with pytest.raises(JobError, match="ValueError: the readings are upside down") as caught:
         bench.run(FAILS)
@@ -41,7 +41,7 @@ def test_the_task_breaks(bench: Bench) -> None:
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
-def test_a_fault_keeps_what_is_to_be_kept(quick: StandIn, tmp_path: Path, bench: Bench) -> None:
+def test_files_of_a_failed_run_can_be_kept(quick: StandIn, tmp_path: Path, bench: Bench) -> None:
     """With KEEP=1, the uploaded files of a failed run are kept."""
     kept = make_bench(quick, tmp_path / "kept", bench.target.workspace, keep=True)
     with pytest.raises(JobError):
@@ -85,14 +85,14 @@ def test_a_long_name_can_be_submitted(quick: StandIn, tmp_path: Path, bench: Ben
     assert ([], True) == (long.left_behind(), long.is_quiet())
 
 
-def test_a_result_of_another_version_is_of_a_stale_wheel(bench: Bench) -> None:
+def test_a_result_of_another_version_means_a_stale_wheel(bench: Bench) -> None:
     """An unreadable result is reported as that of a stale wheel."""
     with pytest.raises(JobError, match=r"The cluster ran the harness of another version"):
         bench.run(passing().replace('"verdict"', '"outcome"'))
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
-def test_what_has_expired_is_swept_away_there(bench: Bench) -> None:
+def test_expired_folders_are_swept(bench: Bench) -> None:
     """Expired folders are swept by the date in their names; files still needed are kept."""
     bench.run(passing())
     kept = sorted(path for path in bench.workspace.volumes.rglob("*") if path.is_file())
@@ -100,18 +100,18 @@ def test_what_has_expired_is_swept_away_there(bench: Bench) -> None:
     files.make_folder(f"{FILES}/until-20200106/runs/old")
     files.upload(f"{FILES}/until-20200106/runs/old/{PLAN}", remote.text_stream("{}"))
     assert 1 == bench.target.sweep()
-    assert f"{FILES}/until-20200106" in bench.told
+    assert f"{FILES}/until-20200106" in bench.messages
     assert kept == sorted(path for path in bench.workspace.volumes.rglob("*") if path.is_file())
 
 
-def test_a_workspace_that_has_all_passes_its_checks(bench: Bench) -> None:
+def test_a_complete_workspace_passes_its_checks(bench: Bench) -> None:
     """Every check of a complete workspace is reported and passes."""
     states = {check.what: check.state for check in bench.target.checks()}
     assert {"authentication", "permission", "runtime", "node type", "files", "experiment"} <= states.keys()
     assert "failed" not in states.values()
 
 
-def test_a_long_log_is_kept_to_its_end(bench: Bench) -> None:
+def test_the_end_of_a_long_log_is_stored(bench: Bench) -> None:
     """The end of a log over 5 MB is stored, with a note that its beginning is missing."""
     with pytest.raises(JobError, match="upside down"):
         bench.run(TALKS)
@@ -121,7 +121,7 @@ def test_a_long_log_is_kept_to_its_end(bench: Bench) -> None:
     assert "end\n" in log
 
 
-def test_a_run_of_another_workspace_is_not_taken_up(bench: Bench) -> None:
+def test_a_run_of_another_workspace_is_refused(bench: Bench) -> None:
     """Attaching to a run of another workspace is refused with the names of both."""
     bench.run(passing())
     submission = json.loads((bench.folder / SUBMISSION).read_text(encoding="utf-8"))
@@ -131,19 +131,19 @@ def test_a_run_of_another_workspace_is_not_taken_up(bench: Bench) -> None:
         bench.target.attach(bench.folder, bench.events.append)
 
 
-def test_a_run_that_was_never_submitted_is_not_taken_up(bench: Bench) -> None:
+def test_a_run_that_was_never_submitted_is_refused(bench: Bench) -> None:
     """Attaching to a local run is refused."""
     with pytest.raises(PrerequisiteError, match="was never submitted to a workspace"):
         bench.target.attach(bench.folder, bench.events.append)
 
 
-def test_a_stale_wheel_is_found_out(bench: Bench) -> None:
+def test_a_stale_wheel_is_detected(bench: Bench) -> None:
     """A stale wheel on a warm cluster is detected."""
     with pytest.raises(JobError, match=r"ran the harness 0\.0\.9 instead of 0, which was uploaded"):
         bench.run(passing().replace('"harness":"0"', '"harness":"0.0.9"'))
 
 
-def test_a_cluster_that_is_there_is_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_cluster_is_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A configured cluster is used instead of a new one."""
     setting = bench.target._settings.by_name["targets.databricks.cluster_id"]
     changed = setting.model_copy(update={"value": COLD_CLUSTER})
@@ -162,7 +162,7 @@ def test_a_cluster_that_is_there_is_used(bench: Bench, monkeypatch: pytest.Monke
         ("cluster_id", "0000-none", "0000-none"),
     ],
 )
-def test_what_the_workspace_does_not_have_is_refused_early(
+def test_a_wrong_name_is_refused_early(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
     """A wrong name in the settings is reported before anything is uploaded or started."""

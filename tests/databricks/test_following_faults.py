@@ -57,7 +57,7 @@ def test_ctrl_c_cancels_the_run_and_waits_for_its_end(bench: Bench, monkeypatch:
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
-def test_ctrl_c_while_it_is_submitted_leaves_nothing_running(
+def test_ctrl_c_during_the_submission_leaves_nothing_running(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C during the submission cancels the run, which is found by its token."""
@@ -111,7 +111,7 @@ def test_the_run_times_out(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 504])
-def test_a_workspace_in_trouble_is_waited_for(bench: Bench, status: int) -> None:
+def test_server_errors_are_waited_out(bench: Bench, status: int) -> None:
     """Server errors of the workspace are waited out, and the run continues."""
     bench.workspace.faults.throttle(3, status=status, prefix="/api/2.2/jobs/runs/get", after=1)
     bench.run(passing())
@@ -133,7 +133,7 @@ def test_a_credential_that_can_not_be_renewed(bench: Bench, monkeypatch: pytest.
     assert [PLAN] == [Path(name).name for name in bench.left_behind()]
 
 
-def test_events_that_can_not_be_read_are_no_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_events_are_not_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unreadable events do not prevent the result."""
     read = remote.VolumeFiles.read
 
@@ -147,7 +147,7 @@ def test_events_that_can_not_be_read_are_no_fault(bench: Bench, monkeypatch: pyt
     assert "ingest" not in [each.step for each in bench.events]
 
 
-def test_a_log_that_can_not_be_had_is_no_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_log_is_not_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unavailable log is reported in a line and does not prevent the result."""
 
     def refused(_client: WorkspaceClient, _run: Run) -> None:
@@ -155,10 +155,10 @@ def test_a_log_that_can_not_be_had_is_no_fault(bench: Bench, monkeypatch: pytest
 
     monkeypatch.setattr(job_runs, "output", refused)
     bench.run(passing())
-    assert "The run's log is not available: No output." in bench.told
+    assert "The run's log is not available: No output." in bench.messages
 
 
-def test_the_token_runs_out_and_the_run_is_taken_up_again(bench: Bench) -> None:
+def test_a_run_is_resumed_after_its_token_expired(bench: Bench) -> None:
     """After a token has expired, the run can be followed to its end with a new one."""
     bench.workspace.faults.delay_cluster(4)
     bench.workspace.faults.expire_token(prefix="/api/2.2/jobs/runs/get", after=2)
@@ -174,7 +174,7 @@ def test_the_token_runs_out_and_the_run_is_taken_up_again(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_refusals_in_bursts_are_waited_out(bench: Bench, status: int) -> None:
+def test_bursts_of_refusals_are_waited_out(bench: Bench, status: int) -> None:
     """A run passes although the workspace refuses bursts of requests."""
     bench.workspace.faults.throttle(4, status=status, prefix="/api/2.2/jobs")
     bench.workspace.faults.throttle(3, status=status, prefix="/api/2.0/fs")
@@ -182,14 +182,14 @@ def test_refusals_in_bursts_are_waited_out(bench: Bench, status: int) -> None:
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
-def test_a_lost_connection_is_taken_up_again(bench: Bench) -> None:
+def test_a_request_without_an_answer_is_repeated(bench: Bench) -> None:
     """Requests that get no answer are repeated."""
     bench.workspace.faults.drop(3, prefix="/api/2.2/jobs/runs/get", after=1)
     bench.run(passing())
     assert [] == bench.left_behind()
 
 
-def test_an_upload_that_is_cut_off_once_is_sent_again(bench: Bench) -> None:
+def test_an_interrupted_upload_is_repeated(bench: Bench) -> None:
     """An interrupted upload is repeated, and every file is complete."""
     bench.workspace.faults.cut_uploads(1)
     bench.run(passing())
@@ -197,9 +197,7 @@ def test_an_upload_that_is_cut_off_once_is_sent_again(bench: Bench) -> None:
     assert (bench.folder.parents[1] / "readings.csv").read_bytes() == rows.read_bytes()
 
 
-def test_an_upload_that_is_cut_off_for_good_leaves_nothing(
-    quick: StandIn, tmp_path: Path, bench: Bench
-) -> None:
+def test_an_upload_that_keeps_failing_leaves_nothing(quick: StandIn, tmp_path: Path, bench: Bench) -> None:
     """An upload that keeps failing leads to exit code 3, with no partial file and no run."""
     impatient = Config(
         host=quick.host,

@@ -43,7 +43,7 @@ def _models_through(bench: Bench, scratch: str) -> Path:
     return folder
 
 
-def test_what_is_asked_of_a_workspace_is_little(bench: Bench) -> None:
+def test_a_run_needs_few_requests(bench: Bench) -> None:
     """A run needs few requests, including uploads and everything that happens once."""
     for file in bench.workspace.volumes.rglob("until-*/**/*"):
         if file.is_file():
@@ -53,7 +53,7 @@ def test_what_is_asked_of_a_workspace_is_little(bench: Bench) -> None:
     assert CALLS_AT_MOST >= len(besides_polling(bench.workspace.calls)), bench.workspace.calls
 
 
-def test_looking_at_a_workspace_leaves_nothing_in_it(bench: Bench) -> None:
+def test_the_checks_leave_nothing_in_a_workspace(bench: Bench) -> None:
     """The checks leave neither a file nor a folder in the workspace."""
     volumes = bench.workspace.volumes
     before = sorted(volumes.rglob("*"))
@@ -62,7 +62,7 @@ def test_looking_at_a_workspace_leaves_nothing_in_it(bench: Bench) -> None:
     assert [True, True] == ["harness-probe-" in call for call in bench.workspace.calls if "/fs/" in call]
 
 
-def test_a_file_that_can_not_be_written_is_seen_before_the_run(bench: Bench) -> None:
+def test_a_file_that_can_not_be_written_is_reported_before_the_run(bench: Bench) -> None:
     """A volume that allows folders but not files is detected before the run."""
     bench.workspace.faults.throttle(1, status=501, prefix=f"/api/2.0/fs/files{FILES}/harness-probe")
     failed = [check for check in bench.target.checks() if check.state == "failed"]
@@ -71,7 +71,7 @@ def test_a_file_that_can_not_be_written_is_seen_before_the_run(bench: Bench) -> 
 
 
 @pytest.mark.parametrize("text", [passing(), FAILS], ids=["a run that passes", "a run that breaks"])
-def test_models_that_went_through_a_volume_are_removed(bench: Bench, text: str) -> None:
+def test_models_in_a_transfer_volume_are_removed(bench: Bench, text: str) -> None:
     """Models in a transfer volume are removed with the run's uploads, and nothing else is."""
     folder = _models_through(bench, SCRATCH)
     other = folder.parent / "of-another-run"
@@ -83,7 +83,7 @@ def test_models_that_went_through_a_volume_are_removed(bench: Bench, text: str) 
     assert (False, True, []) == (folder.exists(), other.is_dir(), bench.left_behind())
 
 
-def test_models_that_went_through_the_uploads_go_with_them(bench: Bench) -> None:
+def test_models_in_the_uploads_are_removed_with_them(bench: Bench) -> None:
     """Models that were transferred through the uploads are removed with them."""
     folder = _models_through(bench, f"{bench.target.upload_folder}/runs")
     bench.run(passing())
@@ -92,7 +92,7 @@ def test_models_that_went_through_the_uploads_go_with_them(bench: Bench) -> None
     assert 1 == len(removed)
 
 
-def test_models_that_are_to_be_kept_are(quick: StandIn, tmp_path: Path, bench: Bench) -> None:
+def test_models_of_a_failed_run_can_be_kept(quick: StandIn, tmp_path: Path, bench: Bench) -> None:
     """With KEEP=1, the models of a failed run are kept."""
     kept = make_bench(quick, tmp_path / "kept", bench.target.workspace, keep=True)
     folder = _models_through(kept, SCRATCH)
@@ -103,7 +103,7 @@ def test_models_that_are_to_be_kept_are(quick: StandIn, tmp_path: Path, bench: B
     assert (False, []) == (folder.exists(), kept.left_behind())
 
 
-def test_a_scratch_folder_that_stays_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scratch_folder_that_remains_is_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that can't be removed is reported; the result and the rest of the clean-up are unaffected."""
     _models_through(bench, SCRATCH)
     delete = bench.target.workspace.files.delete
@@ -116,12 +116,12 @@ def test_a_scratch_folder_that_stays_is_told(bench: Bench, monkeypatch: pytest.M
     monkeypatch.setattr(bench.target.workspace.files, "delete", refused)
     bench.run(passing())
     assert [True] == [
-        line.startswith(f"{SCRATCH}/{RUN} was not removed: ") for line in bench.told if SCRATCH in line
+        line.startswith(f"{SCRATCH}/{RUN} was not removed: ") for line in bench.messages if SCRATCH in line
     ]
     assert [] == bench.left_behind()
 
 
-def test_the_models_place_is_in_the_uploads_of_the_run(bench: Bench, tmp_path: Path) -> None:
+def test_models_are_transferred_through_the_uploads(bench: Bench, tmp_path: Path) -> None:
     """Without a model volume, models are transferred through the run's uploads."""
     names = {"FILES": FILES, "LAKE": "abfss://lake@dls.dfs.core.windows.net"}
     environ = {f"HARNESS_TARGETS_DATABRICKS_{name}": value for name, value in names.items()}
@@ -132,7 +132,7 @@ def test_the_models_place_is_in_the_uploads_of_the_run(bench: Bench, tmp_path: P
     assert target._run_folder(RUN) == plan.scratch_uri
 
 
-def test_a_run_is_removed_from_the_lake_that_it_was_planned_for(bench: Bench, tmp_path: Path) -> None:
+def test_a_run_is_removed_from_its_planned_lake(bench: Bench, tmp_path: Path) -> None:
     """A run's tables are removed from its planned lake, whatever lake is set now."""
     environ = {
         "HARNESS_TARGETS_DATABRICKS_FILES": FILES,
@@ -151,7 +151,7 @@ def test_a_run_is_removed_from_the_lake_that_it_was_planned_for(bench: Bench, tm
     assert (False, True) == (old.exists(), new.is_dir())
 
 
-def test_a_run_without_a_plan_is_removed_from_the_lake_that_is_set(bench: Bench) -> None:
+def test_a_run_without_a_plan_is_removed_from_the_current_lake(bench: Bench) -> None:
     """The tables of a run without a plan are removed from the current lake."""
     (bench.folder / PLAN).unlink()
     table = bench.workspace.local(f"{FILES}/lake/runs/{RUN}/small")
@@ -190,11 +190,11 @@ def test_ctrl_c_pressed_twice_still_cancels_the_run(
     monkeypatch.setattr(bench.target.workspace.jobs, "cancel_run", pressed_again)
     with pytest.raises(InterruptedRunError, match=r"Interrupted\. The run was cancelled"):
         bench.run(passing())
-    assert any("Cancelling the run" in line for line in bench.told)
+    assert any("Cancelling the run" in line for line in bench.messages)
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
-def test_ctrl_c_pressed_twice_while_it_is_submitted_leaves_nothing_running(
+def test_two_ctrl_c_during_the_submission_leave_nothing_running(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, default_signals: None
 ) -> None:
     """Pressing Ctrl-C twice during the submission still cancels the run."""

@@ -18,10 +18,10 @@ from harness.runtime.java import SETTING, find_java
 from tests.databricks.standin.environments import (
     Environments,
     InstallError,
-    _forget_oldest,
+    _remove_oldest,
     family_of,
 )
-from tests.databricks.standin.libraries import class_path, published
+from tests.databricks.standin.libraries import class_path, published_coordinates
 from tests.databricks.standin.mounts import Mounts
 from tests.databricks.standin.runtime import LibraryError, Runtime, WheelTask
 from tests.databricks.standin.tracking import TrackingServer
@@ -29,7 +29,7 @@ from tests.databricks.wheels import write_wheel
 
 JOB = Path(__file__).with_name("standin_job.py")
 LOCKS = Path(__file__).parent / "standin" / "runtimes"
-NAMES = ("tell", "fail", "refuse", "stop", "wait")
+NAMES = ("record", "fail", "refuse", "stop", "wait")
 DBR_16_4 = "16.4.x-cpu-ml-scala2.12"
 DBR_15_4 = "15.4.x-cpu-ml-scala2.12"
 DEADLINE_S = 120
@@ -43,7 +43,7 @@ class Cluster:
 
     @property
     def volumes(self) -> Path:
-        """The folder that stands for /Volumes."""
+        """Folder that replaces /Volumes."""
         return self.folder / "volumes"
 
     def task(self, entry_point: str, *parameters: str, runtime: str = DBR_16_4) -> WheelTask:
@@ -61,7 +61,7 @@ class Cluster:
                 scripts={name: name for name in NAMES},
                 requires=("numpy", "pandas", "platformdirs==4.3.6"),
             ),
-            maven=published(),
+            maven=published_coordinates(),
             package_name="standin-job",
             entry_point=entry_point,
             parameters=parameters,
@@ -82,7 +82,7 @@ class Cluster:
         return runtime.start(task, self.folder / "output")
 
     def run(self, task: WheelTask) -> tuple[int, str]:
-        """Return the exit code and the output of the task."""
+        """Run the task, and return its exit code and its output."""
         with self.start(task) as process:
             try:
                 code = process.wait(DEADLINE_S)
@@ -92,16 +92,16 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a task found at run time."""
+class Findings:
+    """What a task recorded at run time."""
 
     runtime: str
     cluster: Cluster
-    found: dict[str, Any]
+    values: dict[str, Any]
 
     @property
     def lock(self) -> str:
-        """Return the lock file of its runtime."""
+        """Text of the runtime's lock file."""
         return (LOCKS / f"{family_of(self.runtime)}.lock").read_text(encoding="utf-8")
 
 
@@ -131,90 +131,90 @@ def cluster(tmp_path: Path) -> Cluster:
 
 
 @pytest.fixture(scope="module", params=[DBR_15_4, DBR_16_4])
-def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
+def findings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Findings:
     cluster = Cluster(tmp_path_factory.mktemp("cluster"))
-    task = cluster.task("tell", "/Volumes/plan.json", "/Volumes/told.json", runtime=request.param)
+    task = cluster.task("record", "/Volumes/plan.json", "/Volumes/findings.json", runtime=request.param)
     (cluster.volumes / "loans.csv").write_text("100\n200\n")
     plan = {"loans": "/Volumes/loans.csv", "table": "dbfs:/Volumes/table"}
     (cluster.volumes / "plan.json").write_text(json.dumps(plan))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HARNESS_TOKEN", "none of the job's business")
+        patch.setenv("HARNESS_TOKEN", "not for the job")
         code, output = cluster.run(task)
     assert code == 0, output
-    return Told(request.param, cluster, json.loads((cluster.volumes / "told.json").read_text()))
+    return Findings(request.param, cluster, json.loads((cluster.volumes / "findings.json").read_text()))
 
 
 @pytest.mark.spark
 @pytest.mark.parametrize("package", ["spark", "numpy", "pandas", "pyarrow"])
-def test_versions_are_the_runtimes(told: Told, package: str) -> None:
+def test_versions_are_those_of_the_runtime(findings: Findings, package: str) -> None:
     """A wheel that accepts any numpy and pandas runs with the runtime's versions and Spark."""
-    locked = re.findall(rf"^(?:py)?{package}==(\S+)", told.lock, re.MULTILINE)
-    assert told.found[package] in locked
+    locked = re.findall(rf"^(?:py)?{package}==(\S+)", findings.lock, re.MULTILINE)
+    assert findings.values[package] in locked
 
 
 @pytest.mark.spark
-def test_what_the_runtime_lacks_comes_with_the_wheel(told: Told) -> None:
+def test_a_missing_dependency_is_installed_with_the_wheel(findings: Findings) -> None:
     """A wheel's own dependency is installed in the required version."""
-    assert told.found["platformdirs"] == "4.3.6"
+    assert findings.values["platformdirs"] == "4.3.6"
 
 
 @pytest.mark.spark
-def test_hadoop_is_the_runtimes(told: Told) -> None:
+def test_hadoop_is_that_of_the_runtime(findings: Findings) -> None:
     """The newer Hadoop that the harness uses elsewhere is not on the cluster."""
-    assert told.found["hadoop"] == "3.3.4"
+    assert findings.values["hadoop"] == "3.3.4"
 
 
 @pytest.mark.spark
-def test_a_maven_library_is_there(told: Told) -> None:
+def test_a_maven_library_is_available(findings: Findings) -> None:
     """SynapseML's explainer is available if its coordinate was submitted."""
-    assert told.found["explainer"] == "TabularLIME"
+    assert findings.values["explainer"] == "TabularLIME"
 
 
 @pytest.mark.spark
-def test_delta_is_there(told: Told) -> None:
+def test_delta_is_available(findings: Findings) -> None:
     """Delta tables can be written and read by default, and Python workers run."""
-    assert told.found["rows"] == 3
+    assert findings.values["rows"] == 3
 
 
 @pytest.mark.spark
-def test_paths_in_the_plan_lead_to_the_volumes(told: Told) -> None:
+def test_paths_in_the_plan_are_resolved(findings: Findings) -> None:
     """A file that the plan names below /Volumes is read."""
-    assert told.found["loans"] == "100\n200\n"
+    assert findings.values["loans"] == "100\n200\n"
 
 
 @pytest.mark.spark
-def test_the_uploaded_plan_stays_as_it_is(told: Told) -> None:
+def test_the_uploaded_plan_is_unchanged(findings: Findings) -> None:
     """The uploaded plan is not changed, as the job reads a copy."""
-    plan = json.loads((told.cluster.volumes / "plan.json").read_text())
+    plan = json.loads((findings.cluster.volumes / "plan.json").read_text())
     assert plan == {"loans": "/Volumes/loans.csv", "table": "dbfs:/Volumes/table"}
 
 
 @pytest.mark.spark
-def test_parameters_are_the_programs_arguments(told: Told) -> None:
-    """The parameters of a task are in sys.argv behind the entry point's name."""
-    assert told.found["argv"][0] == "tell"
-    assert told.found["argv"][2] == str(told.cluster.volumes / "told.json")
+def test_parameters_are_arguments_of_the_program(findings: Findings) -> None:
+    """The parameters of a task are in sys.argv after the entry point's name."""
+    assert findings.values["argv"][0] == "record"
+    assert findings.values["argv"][2] == str(findings.cluster.volumes / "findings.json")
 
 
 @pytest.mark.spark
-def test_the_clusters_settings_are_spark_s(told: Told) -> None:
+def test_spark_has_the_clusters_settings(findings: Findings) -> None:
     """The cluster's Spark settings arrive unchanged."""
-    assert told.found["setting"] == "a: b = c\\d"
-    assert told.found["master"] == "local[1]"
+    assert findings.values["setting"] == "a: b = c\\d"
+    assert findings.values["master"] == "local[1]"
 
 
 @pytest.mark.spark
-def test_variables_are_the_clusters(told: Told) -> None:
+def test_variables_are_those_of_the_cluster(findings: Findings) -> None:
     """The job has the cluster's variables and Python, not those of the tests."""
-    environ = told.found["environ"]
-    assert environ["WHERE"] == str(told.cluster.volumes / "tmp")
-    assert environ["HOME"] == str(told.cluster.folder / "task")
+    environ = findings.values["environ"]
+    assert environ["WHERE"] == str(findings.cluster.volumes / "tmp")
+    assert environ["HOME"] == str(findings.cluster.folder / "task")
     assert not [name for name in environ if name.startswith(("HARNESS_", "PYTEST_"))]
     assert environ["PYSPARK_PYTHON"] != "/databricks/python3/bin/python3"
 
 
 @pytest.mark.spark
-def test_a_task_that_breaks_fails(cluster: Cluster) -> None:
+def test_an_exception_fails_the_task(cluster: Cluster) -> None:
     """An exception ends the process with exit code 1, and its traceback is in the output."""
     code, output = cluster.run(cluster.task("fail"))
     assert code == 1
@@ -253,7 +253,7 @@ def test_sigterm_ends_everything(cluster: Cluster) -> None:
 
 def test_an_unknown_maven_coordinate_is_refused(cluster: Cluster) -> None:
     """An unknown Maven coordinate is refused with a cluster's message."""
-    task = replace(cluster.task("tell"), maven=("com.example:no-such_2.12:1.0",))
+    task = replace(cluster.task("record"), maven=("com.example:no-such_2.12:1.0",))
     expected = (
         r"Library installation failed .* unresolved dependency: com\.example:no-such_2\.12:1\.0: not found"
     )
@@ -264,18 +264,18 @@ def test_an_unknown_maven_coordinate_is_refused(cluster: Cluster) -> None:
 def test_a_wheel_for_another_python_is_refused(cluster: Cluster) -> None:
     """A wheel for another Python is refused with its name and the installer's message."""
     wheel = write_wheel(cluster.folder, "future", "", requires_python=">=3.99")
-    task = replace(cluster.task("tell"), wheel=wheel)
+    task = replace(cluster.task("record"), wheel=wheel)
     expected = r'(?s)Library installation failed .* whl: "future-1\.0-py3-none-any\.whl".*Python'
     with pytest.raises(LibraryError, match=expected):
         Runtime(cluster.volumes).install(task)
 
 
-def test_a_file_that_is_no_wheel_is_refused(cluster: Cluster) -> None:
+def test_an_incomplete_wheel_is_refused(cluster: Cluster) -> None:
     """An incomplete wheel is reported as a failed library."""
     wheel = cluster.folder / "half-1.0-py3-none-any.whl"
     wheel.write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(LibraryError, match=r"half-1\.0"):
-        Runtime(cluster.volumes).install(replace(cluster.task("tell"), wheel=wheel))
+        Runtime(cluster.volumes).install(replace(cluster.task("record"), wheel=wheel))
 
 
 def test_a_failed_installation_leaves_nothing(cluster: Cluster) -> None:
@@ -288,17 +288,17 @@ def test_a_failed_installation_leaves_nothing(cluster: Cluster) -> None:
     assert not list(folder.parent.glob(f"{folder.name}*"))
 
 
-def test_environments_that_were_used_last_are_kept(tmp_path: Path) -> None:
+def test_recently_used_environments_are_kept(tmp_path: Path) -> None:
     """Of seven environments, the least recently used one is removed."""
     for at in range(7):
         (tmp_path / str(at)).mkdir()
         os.utime(tmp_path / str(at), (at, at))
-    _forget_oldest(tmp_path)
+    _remove_oldest(tmp_path)
     assert ["1", "2", "3", "4", "5", "6"] == sorted(folder.name for folder in tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("runtime", [DBR_15_4, DBR_16_4])
-def test_without_a_coordinate_there_is_delta_alone(runtime: str) -> None:
+def test_without_a_coordinate_there_is_only_delta(runtime: str) -> None:
     """Without its coordinate, SynapseML is not available; Delta is part of the runtime."""
     jars = class_path(find_java(os.environ.get(SETTING), os.environ), runtime, ())
     assert {"io.delta_delta-spark_2.12", "io.delta_delta-storage"} == {
@@ -308,13 +308,13 @@ def test_without_a_coordinate_there_is_delta_alone(runtime: str) -> None:
 
 def test_the_coordinate_that_the_harness_submits_is_published() -> None:
     """The harness's own coordinate is accepted; one of a library in the runtime is not."""
-    assert published() == tuple(each for each in coordinates() if "synapseml-core" in each)
+    assert published_coordinates() == tuple(each for each in coordinates() if "synapseml-core" in each)
 
 
 @pytest.mark.parametrize("name", ["17.3.x-cpu-ml-scala2.13", "16.4", "16.40.x-scala2.12"])
 def test_an_unknown_runtime_is_refused(name: str) -> None:
     """An unknown runtime is refused with the names of the known ones."""
-    with pytest.raises(ValueError, match=r"there are 15\.4, 16\.4"):
+    with pytest.raises(ValueError, match=r"known ones: 15\.4, 16\.4"):
         family_of(name)
 
 
@@ -336,7 +336,7 @@ def test_paths_that_a_workspace_mounts_are_resolved(given: str, expected: str) -
     assert expected == Mounts(Path("/v"), Path("/w")).resolve(given)
 
 
-def test_without_a_workspace_folder_its_paths_stay() -> None:
+def test_without_a_workspace_folder_its_paths_are_unchanged() -> None:
     """Paths without a mount are not resolved."""
     assert Mounts(Path("/v")).resolve("/Workspace/a") == "/Workspace/a"
 
@@ -364,7 +364,7 @@ def test_the_tracking_server_keeps_a_run(tmp_path: Path) -> None:
     assert _is_gone(group)
 
 
-def test_a_tracking_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+def test_a_tracking_server_that_does_not_start_is_reported(tmp_path: Path) -> None:
     """A tracking server that does not start is reported with the end of its log."""
     (tmp_path / "mlflow.db").write_text("no database " * 100)
     with (

@@ -11,8 +11,8 @@ from tests.databricks.standin.server import StandIn
 from tests.databricks.standin.state import NODE, POLICY, POOL, RUNTIME, USER, WARM_CLUSTER
 
 
-def test_secrets_are_names(workspace: StandIn, client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/secrets/listsecrets: scopes and keys, and never a value."""
+def test_secrets_are_listed_by_name(workspace: StandIn, client: WorkspaceClient) -> None:
+    """https://docs.databricks.com/api/workspace/secrets/listsecrets: scopes and keys, but no values."""
     workspace.secrets["lake"] = {"key": "hush-hush"}
     assert ["lake"] == [each.name for each in client.secrets.list_scopes()]
     assert ["key"] == [each.key for each in client.secrets.list_secrets("lake")]
@@ -23,13 +23,13 @@ def test_secrets_are_names(workspace: StandIn, client: WorkspaceClient) -> None:
 
 
 def test_runtimes_and_node_types_are_listed(client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/clusters/sparkversions: the SDK selects among them."""
+    """| https://docs.databricks.com/api/workspace/clusters/sparkversions: the SDK selects one of them."""
     assert RUNTIME == client.clusters.select_spark_version(ml=True, long_term_support=True)
     assert NODE in [each.node_type_id for each in client.clusters.list_node_types().node_types or []]
 
 
-def test_clusters_policies_and_pools_are_known(client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/clusters/get: by their ids; others are not there."""
+def test_clusters_policies_and_pools_are_found(client: WorkspaceClient) -> None:
+    """https://docs.databricks.com/api/workspace/clusters/get: by their ids; other ids are unknown."""
     assert State.RUNNING is client.clusters.get(WARM_CLUSTER).state
     assert POLICY == client.cluster_policies.get(POLICY).policy_id
     assert NODE == client.instance_pools.get(POOL).node_type_id
@@ -38,7 +38,7 @@ def test_clusters_policies_and_pools_are_known(client: WorkspaceClient) -> None:
             ask("none")
 
 
-def test_permissions_are_told(client: WorkspaceClient) -> None:
+def test_permissions_are_returned(client: WorkspaceClient) -> None:
     """https://docs.databricks.com/api/workspace/permissions/get: the user may manage the cluster."""
     found = client.permissions.get("clusters", WARM_CLUSTER).access_control_list or []
     assert [USER] == [each.user_name for each in found]

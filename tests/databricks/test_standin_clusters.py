@@ -40,7 +40,9 @@ from tests.databricks.submissions import (
     [Library(whl=f"{ROOT}/none.whl"), Library(maven=MavenLibrary("com.example:nothing_2.12:1.0"))],
     ids=["wheel", "maven"],
 )
-def test_a_library_that_is_not_there(workspace: StandIn, client: WorkspaceClient, library: Library) -> None:
+def test_a_missing_library_ends_the_run(
+    workspace: StandIn, client: WorkspaceClient, library: Library
+) -> None:
     """https://docs.databricks.com/api/workspace/jobs/getrun: INTERNAL_ERROR with the library's message."""
     libraries = [library] if library.whl else [Library(whl=WHEEL), library]
     run = ended(workspace, client, submit(client, "", task(libraries=libraries)))
@@ -55,16 +57,16 @@ def test_a_library_that_is_not_there(workspace: StandIn, client: WorkspaceClient
 
 
 @pytest.mark.parametrize("field", ["spark_conf", "spark_env_vars"])
-def test_a_secret_that_is_not_there(workspace: StandIn, client: WorkspaceClient, field: str) -> None:
-    """https://docs.databricks.com/aws/en/security/secrets: the cluster does not start, and says why."""
+def test_a_missing_secret_prevents_the_start(workspace: StandIn, client: WorkspaceClient, field: str) -> None:
+    """https://docs.databricks.com/aws/en/security/secrets: the cluster does not start, with the reason."""
     spec = cluster(**{field: {"fs.key": "{{secrets/none/key}}"}})
     run = ended(workspace, client, submit(client, "", task(new_cluster=spec)))
     assert RunLifeCycleState.INTERNAL_ERROR is states(run)[0]
     assert "SECRET_RESOLUTION_ERROR" in message_of(run)
 
 
-def test_a_cluster_that_does_not_start(workspace: StandIn, client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/jobs/getrun: INTERNAL_ERROR; the next run has one."""
+def test_a_cluster_that_does_not_start_ends_the_run(workspace: StandIn, client: WorkspaceClient) -> None:
+    """https://docs.databricks.com/api/workspace/jobs/getrun: INTERNAL_ERROR; the next cluster starts."""
     workspace.faults.fail_cluster("No such machines today.")
     run = ended(workspace, client, submit(client, ""))
     assert states(run) == end_of(
@@ -77,8 +79,8 @@ def test_a_cluster_that_does_not_start(workspace: StandIn, client: WorkspaceClie
     assert SUCCESS == states(ended(workspace, client, submit_again(client)))
 
 
-def test_a_warm_cluster_serves_a_known_wheel_stale(workspace: StandIn, client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/aws/en/libraries: a wheel of a name that is installed is not read again."""
+def test_a_warm_cluster_keeps_a_stale_wheel(workspace: StandIn, client: WorkspaceClient) -> None:
+    """https://docs.databricks.com/aws/en/libraries: an installed wheel of the same name is not replaced."""
     name = f"{ROOT}/stale-1.0-py3-none-any.whl"
     warm = task(libraries=[Library(whl=name)], existing_cluster_id=WARM_CLUSTER)
     logs = []
@@ -109,10 +111,10 @@ def test_a_warm_cluster_serves_a_known_wheel_stale(workspace: StandIn, client: W
         ({"is_single_node": True}, "CLASSIC_PREVIEW"),
     ],
 )
-def test_a_cluster_that_no_workspace_starts(
+def test_an_invalid_cluster_is_refused(
     workspace: StandIn, client: WorkspaceClient, changed: dict[str, Any], message: str
 ) -> None:
-    """https://docs.databricks.com/api/workspace/jobs/submit: refused at once, and there is no run."""
+    """https://docs.databricks.com/api/workspace/jobs/submit: refused at once, without a run."""
     before = len(workspace.runs)
     with pytest.raises(InvalidParameterValue, match=message):
         submit_again(client, task(new_cluster=cluster(**changed)))
@@ -131,15 +133,13 @@ def test_a_cluster_that_no_workspace_starts(
         ({"libraries": [Library(whl=WHEEL, jar="a.jar")]}, "exactly one kind"),
     ],
 )
-def test_a_task_that_no_workspace_runs(
-    client: WorkspaceClient, changed: dict[str, Any], message: str
-) -> None:
-    """https://docs.databricks.com/api/workspace/jobs/submit: serverless among them."""
+def test_an_invalid_task_is_refused(client: WorkspaceClient, changed: dict[str, Any], message: str) -> None:
+    """https://docs.databricks.com/api/workspace/jobs/submit: also for serverless compute."""
     with pytest.raises(InvalidParameterValue, match=message):
         client.jobs.submit(tasks=[task(**changed)], environments=[JobEnvironment("default")])
 
 
-def test_clusters_that_a_workspace_does_start(client: WorkspaceClient) -> None:
+def test_a_valid_cluster_is_accepted(client: WorkspaceClient) -> None:
     """https://docs.databricks.com/api/workspace/clusters/create: a single node, a pool, autoscaling."""
     single = {"spark.databricks.cluster.profile": "singleNode", "spark.master": "local[*]"}
     tags = {"ResourceClass": "SingleNode"}
@@ -152,7 +152,7 @@ def test_clusters_that_a_workspace_does_start(client: WorkspaceClient) -> None:
         assert submit(client, "", task(new_cluster=cluster(**changed)))
 
 
-def test_a_user_who_may_not_create_clusters(workspace: StandIn, client: WorkspaceClient) -> None:
+def test_a_user_without_the_entitlement_needs_a_policy(workspace: StandIn, client: WorkspaceClient) -> None:
     """https://docs.databricks.com/aws/en/security/auth/entitlements: 403, unless a policy allows it."""
     workspace.entitlements.remove("allow-cluster-create")
     try:

@@ -18,13 +18,13 @@ from tests.databricks.submissions import CANCELED, DEADLINE_S, ROOT, WAIT, ended
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_burst_of_refusals_is_retried(workspace: StandIn, client: WorkspaceClient, status: int) -> None:
-    """https://docs.databricks.com/aws/en/resources/limits: with Retry-After, which the SDK keeps to."""
+    """| https://docs.databricks.com/aws/en/resources/limits: the SDK respects Retry-After."""
     workspace.faults.throttle(3, status=status, prefix="/api/2.0/preview")
     assert USER == client.current_user.me().user_name
     assert 4 == workspace.calls.count("GET /api/2.0/preview/scim/v2/Me")
 
 
-def test_a_dropped_connection_is_taken_up_again(workspace: StandIn, client: WorkspaceClient) -> None:
+def test_a_request_without_an_answer_is_repeated(workspace: StandIn, client: WorkspaceClient) -> None:
     """The SDK repeats requests whose connection is closed without an answer."""
     workspace.faults.drop(2, prefix="/api/2.0/preview", after=1)
     assert [USER] * 2 == [client.current_user.me().user_name for _ in range(2)]
@@ -40,7 +40,7 @@ def test_a_dropped_connection_has_no_answer(workspace: StandIn, client: Workspac
 
 
 @pytest.mark.parametrize("prefix", ["/api/2.0/fs", "/api/2.0/workspace"])
-def test_an_upload_that_is_cut_off_stores_nothing(
+def test_an_interrupted_upload_stores_nothing(
     workspace: StandIn, client: WorkspaceClient, prefix: str
 ) -> None:
     """An interrupted upload stores no part of the file; the next upload is complete."""
@@ -61,14 +61,14 @@ def test_an_upload_that_is_cut_off_stores_nothing(
     assert 5 == client.files.get_metadata(f"{ROOT}/cut-2").content_length
 
 
-def test_the_sdk_sends_a_cut_upload_again(workspace: StandIn, client: WorkspaceClient) -> None:
+def test_the_sdk_repeats_an_interrupted_upload(workspace: StandIn, client: WorkspaceClient) -> None:
     """The SDK repeats an interrupted upload from its start if the body can be read again."""
     workspace.faults.cut_uploads(2)
     client.files.upload(f"{ROOT}/again", io.BytesIO(b"0123456789"))
     assert 10 == client.files.get_metadata(f"{ROOT}/again").content_length
 
 
-def test_a_token_expires_in_the_middle(workspace: StandIn, client: WorkspaceClient) -> None:
+def test_an_expired_token_is_refused(workspace: StandIn, client: WorkspaceClient) -> None:
     """An expired token is refused until there is a new one; the job's own token stays valid."""
     workspace.faults.expire_token(prefix="/api/2.0/preview", after=1)
     client.current_user.me()
@@ -79,8 +79,8 @@ def test_a_token_expires_in_the_middle(workspace: StandIn, client: WorkspaceClie
         assert USER == connect(workspace, token).current_user.me().user_name
 
 
-def test_somebody_else_cancels(workspace: StandIn, client: WorkspaceClient, tmp_path: Path) -> None:
-    """The run is cancelled by somebody else after two requests for its state."""
+def test_another_user_cancels_a_run(workspace: StandIn, client: WorkspaceClient, tmp_path: Path) -> None:
+    """Another user cancels the run after two requests for its state."""
     workspace.faults.cancel_outside(polls=2)
     run_id = submit(client, WAIT, task(str(tmp_path / "never")))
     client.jobs.get_run(run_id)

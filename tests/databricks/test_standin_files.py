@@ -20,8 +20,8 @@ from databricks.sdk.service.workspace import ImportFormat, ObjectType
 from tests.databricks.submissions import HOME, ROOT
 
 
-def test_a_file_of_a_volume_comes_back(client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/files/upload: folders on the way are made by themselves."""
+def test_a_file_of_a_volume_is_read_back(client: WorkspaceClient) -> None:
+    """https://docs.databricks.com/api/workspace/files/upload: missing folders are created."""
     client.files.upload(f"{ROOT}/a b/ü.bin", io.BytesIO(b"\x00\r\n\xff"))
     contents = client.files.download(f"{ROOT}/a b/ü.bin").contents
     assert contents is not None
@@ -29,13 +29,13 @@ def test_a_file_of_a_volume_comes_back(client: WorkspaceClient) -> None:
 
 
 def test_a_file_has_metadata(client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/files/getmetadata: its length and time, without a body."""
+    """| https://docs.databricks.com/api/workspace/files/getmetadata: length and time, without a body."""
     client.files.upload(f"{ROOT}/four", io.BytesIO(b"four"))
     assert 4 == client.files.get_metadata(f"{ROOT}/four").content_length
 
 
-def test_a_file_that_is_there_is_not_overwritten(client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/files/upload: 409 with overwrite=false, else the new one."""
+def test_an_existing_file_is_not_overwritten(client: WorkspaceClient) -> None:
+    """https://docs.databricks.com/api/workspace/files/upload: 409 with overwrite=false, else replaced."""
     client.files.upload(f"{ROOT}/twice", io.BytesIO(b"1"), overwrite=True)
     with pytest.raises(ResourceConflict):
         client.files.upload(f"{ROOT}/twice", io.BytesIO(b"2"), overwrite=False)
@@ -43,7 +43,7 @@ def test_a_file_that_is_there_is_not_overwritten(client: WorkspaceClient) -> Non
 
 
 def test_a_file_is_deleted(client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/files/delete: what is gone is answered with 404."""
+    """| https://docs.databricks.com/api/workspace/files/delete: a deleted file is answered with 404."""
     client.files.upload(f"{ROOT}/gone", io.BytesIO(b""))
     client.files.delete(f"{ROOT}/gone")
     for ask in (client.files.get_metadata, client.files.download, client.files.delete):
@@ -61,8 +61,8 @@ def test_a_folder_of_a_volume_is_listed(client: WorkspaceClient) -> None:
     ]
 
 
-def test_a_folder_goes_when_it_is_empty(client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/files/deletedirectory: 400 before, 404 afterwards."""
+def test_only_an_empty_folder_is_deleted(client: WorkspaceClient) -> None:
+    """https://docs.databricks.com/api/workspace/files/deletedirectory: 400 if it is not, 404 afterwards."""
     client.files.upload(f"{ROOT}/full/file", io.BytesIO(b""))
     with pytest.raises(BadRequest) as caught:
         client.files.delete_directory(f"{ROOT}/full")
@@ -78,20 +78,20 @@ def test_a_folder_goes_when_it_is_empty(client: WorkspaceClient) -> None:
     ["/Volumes/main/default/other/file", "/Volumes/main", "/Users/file"],
     ids=["other", "none", "users"],
 )
-def test_files_are_in_volumes_that_are_there(client: WorkspaceClient, path: str) -> None:
-    """https://docs.databricks.com/api/workspace/files/upload: a volume that is not there takes nothing."""
+def test_files_need_an_existing_volume(client: WorkspaceClient, path: str) -> None:
+    """https://docs.databricks.com/api/workspace/files/upload: a missing volume is refused."""
     with pytest.raises((NotFound, InvalidParameterValue)):
         client.files.upload(path, io.BytesIO(b""))
 
 
-def test_a_volume_is_known(client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/volumes/read: by its three names; others answer 404."""
+def test_a_volume_is_found(client: WorkspaceClient) -> None:
+    """https://docs.databricks.com/api/workspace/volumes/read: by its full name; others answer 404."""
     assert "main.default.harness" == client.volumes.read("main.default.harness").full_name
     with pytest.raises(NotFound):
         client.volumes.read("main.default.other")
 
 
-def test_a_workspace_file_comes_back(client: WorkspaceClient) -> None:
+def test_a_workspace_file_is_read_back(client: WorkspaceClient) -> None:
     """https://docs.databricks.com/api/workspace/workspace/import: as the SDK posts it, bytes unchanged."""
     client.workspace.upload(f"{HOME}/a.bin", b"\x00\r\n\xff--", format=ImportFormat.AUTO, overwrite=True)
     assert b"\x00\r\n\xff--" == client.workspace.download(f"/Workspace{HOME}/a.bin").read()
@@ -112,14 +112,14 @@ def test_a_workspace_file_needs_a_folder_and_a_free_name(client: WorkspaceClient
         client.workspace.upload(f"{HOME}/c", b"", format=ImportFormat.AUTO)
 
 
-def test_a_workspace_file_is_no_notebook(client: WorkspaceClient) -> None:
+def test_a_workspace_file_is_not_a_notebook(client: WorkspaceClient) -> None:
     """https://docs.databricks.com/api/workspace/workspace/import: the default format is for notebooks."""
     with pytest.raises(DatabricksError, match=r"ImportFormat\.AUTO"):
         client.workspace.upload(f"{HOME}/plan.json", b"{}")
 
 
-def test_workspace_folders_are_made_listed_and_deleted(client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/workspace/delete: a full folder only recursively."""
+def test_workspace_folders_are_created_listed_and_deleted(client: WorkspaceClient) -> None:
+    """https://docs.databricks.com/api/workspace/workspace/delete: a folder with content only recursively."""
     client.workspace.mkdirs(f"/Workspace{HOME}/d/e")
     client.workspace.upload(f"{HOME}/d/f", b"12", format=ImportFormat.AUTO)
     assert [(f"{HOME}/d/e", ObjectType.DIRECTORY, None), (f"{HOME}/d/f", ObjectType.FILE, 2)] == [

@@ -57,8 +57,8 @@ def test_a_run_that_succeeds(workspace: StandIn, client: WorkspaceClient) -> Non
     assert State.TERMINATED is client.clusters.get(run.cluster_instance.cluster_id or "").state
 
 
-def test_a_run_goes_from_state_to_state(workspace: StandIn, client: WorkspaceClient, tmp_path: Path) -> None:
-    """https://docs.databricks.com/api/workspace/jobs/getrun: PENDING, RUNNING, and its cluster meanwhile."""
+def test_a_run_goes_through_its_states(workspace: StandIn, client: WorkspaceClient, tmp_path: Path) -> None:
+    """https://docs.databricks.com/api/workspace/jobs/getrun: PENDING, then RUNNING, with its cluster."""
     workspace.faults.delay_cluster(polls=2)
     run_id = submit(client, WAIT, task(str(tmp_path / "go")))
     first = client.jobs.get_run(run_id)
@@ -74,31 +74,31 @@ def test_a_run_goes_from_state_to_state(workspace: StandIn, client: WorkspaceCli
     assert (over.setup_duration or 0) + (over.execution_duration or 0) > 0
 
 
-def test_a_task_gets_what_was_submitted(
+def test_a_task_gets_its_parameters_and_secrets(
     workspace: StandIn, client: WorkspaceClient, tasks: QuickTasks
 ) -> None:
-    """https://docs.databricks.com/api/workspace/jobs/submit: parameters, variables, and secrets in place."""
+    """https://docs.databricks.com/api/workspace/jobs/submit: parameters, variables and resolved secrets."""
     workspace.secrets["lake"] = {"key": "hush-hush"}
-    told = {"spark.secret": "{{secrets/lake/key}}", "spark.plain": "1"}
-    spec = cluster(spark_conf=told, spark_env_vars={"LAKE_KEY": "{{secrets/lake/key}}"})
+    settings = {"spark.secret": "{{secrets/lake/key}}", "spark.plain": "1"}
+    spec = cluster(spark_conf=settings, spark_env_vars={"LAKE_KEY": "{{secrets/lake/key}}"})
     text = "import os, sys\nopen(sys.argv[1], 'w').write(os.environ['LAKE_KEY'])"
-    run = ended(workspace, client, submit(client, text, task(f"{ROOT}/told", new_cluster=spec)))
+    run = ended(workspace, client, submit(client, text, task(f"{ROOT}/received", new_cluster=spec)))
     assert SUCCESS == states(run), output_of(client, run)
-    assert "hush-hush" == (workspace.volumes / "main/default/harness/told").read_text()
+    assert "hush-hush" == (workspace.volumes / "main/default/harness/received").read_text()
     assert {"spark.secret": "hush-hush", "spark.plain": "1"} == tasks.started[-1].spark_conf
     assert "hush-hush" not in json.dumps(run.as_dict())
     assert workspace.host == tasks.started[-1].environ["DATABRICKS_HOST"]
 
 
 def test_a_workspace_path_is_a_wheel_and_a_parameter(workspace: StandIn, client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/jobs/submit: wheels come from workspace files as well."""
+    """| https://docs.databricks.com/api/workspace/jobs/submit: wheels may be workspace files, too."""
     client.workspace.upload(
         f"{HOME}/q.whl", b"import sys; open(sys.argv[1], 'w').write('x')", format=ImportFormat.AUTO
     )
     libraries = [Library(whl=f"/Workspace{HOME}/q.whl")]
-    run_id = submit_again(client, task(f"/Workspace{HOME}/told", libraries=libraries))
+    run_id = submit_again(client, task(f"/Workspace{HOME}/received", libraries=libraries))
     assert SUCCESS == states(ended(workspace, client, run_id))
-    assert 1 == client.workspace.get_status(f"{HOME}/told").size
+    assert 1 == client.workspace.get_status(f"{HOME}/received").size
 
 
 def test_a_python_error_has_a_message_and_a_trace(workspace: StandIn, client: WorkspaceClient) -> None:
@@ -120,7 +120,7 @@ def test_a_python_error_has_a_message_and_a_trace(workspace: StandIn, client: Wo
         ("Traceback (most recent call last):\n  File x\nA: b\nmore\n\nSystemExit: 1\n", "SystemExit: 1"),
         ("Traceback (most recent call last):\n  File x\nA: b\nmore\n", "A: b"),
         ("Killed\n", "Killed"),
-        ("", "The task ended without a word"),
+        ("", "The task ended without output"),
     ],
 )
 def test_the_error_of_a_log_is_its_last(log: str, error: str) -> None:
@@ -129,7 +129,7 @@ def test_the_error_of_a_log_is_its_last(log: str, error: str) -> None:
 
 
 def test_a_log_is_cut_to_its_last_5_mb(workspace: StandIn, client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/jobs/getrunoutput: the end is given, and that it is cut."""
+    """| https://docs.databricks.com/api/workspace/jobs/getrunoutput: the end, and that it is truncated."""
     text = f"print('a' * {LOG_BYTES})\nprint('end')"
     output = output_of(client, ended(workspace, client, submit(client, text)))
     assert (LOG_BYTES, True, "end\n") == (len(output.logs), output.logs_truncated, output.logs[-4:])
@@ -143,8 +143,8 @@ def test_the_output_of_a_whole_run_is_refused(workspace: StandIn, client: Worksp
         client.jobs.get_run_output(run_id)
 
 
-def test_several_tasks_have_runs_of_their_own(workspace: StandIn, client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/jobs/getrun: one fails, and so does the run."""
+def test_each_task_has_its_own_run(workspace: StandIn, client: WorkspaceClient) -> None:
+    """https://docs.databricks.com/api/workspace/jobs/getrun: if one task fails, the run fails."""
     both = task("0", task_key="good"), task("1", task_key="bad")
     run = ended(workspace, client, submit(client, "import sys; sys.exit(int(sys.argv[1]))", *both))
     assert run.tasks is not None
@@ -154,10 +154,8 @@ def test_several_tasks_have_runs_of_their_own(workspace: StandIn, client: Worksp
     assert message_of(run).startswith("Task bad failed")
 
 
-def test_runs_are_listed_the_newest_first(
-    workspace: StandIn, client: WorkspaceClient, tmp_path: Path
-) -> None:
-    """https://docs.databricks.com/api/workspace/jobs/listruns: all, or those that are active."""
+def test_runs_are_listed_newest_first(workspace: StandIn, client: WorkspaceClient, tmp_path: Path) -> None:
+    """https://docs.databricks.com/api/workspace/jobs/listruns: all runs, or only active ones."""
     first = submit(client, WAIT, task(str(tmp_path)))
     ended(workspace, client, first)
     second = submit_again(client, task(str(tmp_path / "never")))
@@ -165,10 +163,8 @@ def test_runs_are_listed_the_newest_first(
     assert [second] == [each.run_id for each in client.jobs.list_runs(active_only=True)]
 
 
-def test_a_run_is_deleted_when_it_is_over(
-    workspace: StandIn, client: WorkspaceClient, tmp_path: Path
-) -> None:
-    """https://docs.databricks.com/api/workspace/jobs/deleterun: not while it is active."""
+def test_a_run_is_deleted_after_its_end(workspace: StandIn, client: WorkspaceClient, tmp_path: Path) -> None:
+    """https://docs.databricks.com/api/workspace/jobs/deleterun: an active run is refused."""
     run_id = submit(client, WAIT, task(str(tmp_path / "go")))
     with pytest.raises(BadRequest):
         client.jobs.delete_run(run_id)
@@ -182,7 +178,7 @@ def test_a_run_is_deleted_when_it_is_over(
 def test_cancelling_answers_before_the_end(
     workspace: StandIn, client: WorkspaceClient, tmp_path: Path
 ) -> None:
-    """https://docs.databricks.com/api/workspace/jobs/cancelrun: the process is asked to end."""
+    """| https://docs.databricks.com/api/workspace/jobs/cancelrun: the process gets a request to end."""
     asked = tmp_path / "asked"
     text = (
         "import pathlib, signal, sys, time\n"
@@ -201,8 +197,8 @@ def test_cancelling_answers_before_the_end(
     )
 
 
-def test_a_run_is_cancelled_before_its_cluster_is_there(workspace: StandIn, client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/jobs/cancelrun: PENDING goes to CANCELED."""
+def test_a_run_is_cancelled_before_its_cluster_starts(workspace: StandIn, client: WorkspaceClient) -> None:
+    """https://docs.databricks.com/api/workspace/jobs/cancelrun: PENDING becomes CANCELED."""
     workspace.faults.delay_cluster(polls=1000)
     run_id = submit(client, "")
     client.jobs.cancel_run(run_id)
@@ -220,7 +216,7 @@ def test_a_run_that_takes_too_long_is_stopped(
 
 
 def test_one_idempotency_token_is_one_run(workspace: StandIn, client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/jobs/submit: the second answer has the first run's id."""
+    """| https://docs.databricks.com/api/workspace/jobs/submit: the second answer has the first run's ID."""
     first = submit(client, "", idempotency_token="20181231-one")
     assert first == submit_again(client, idempotency_token="20181231-one")
     assert first != submit_again(client, idempotency_token="20181231-two")

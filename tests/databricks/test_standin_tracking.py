@@ -17,7 +17,7 @@ from tests.databricks.standin.tracking import TrackingServer
 from tests.databricks.submissions import DEADLINE_S, HOME
 
 
-def test_mlflow_goes_through(tracking: TrackingServer, tmp_path: Path) -> None:
+def test_mlflow_calls_are_forwarded(tracking: TrackingServer, tmp_path: Path) -> None:
     """https://docs.databricks.com/api/workspace/experiments/createexperiment: a real server's experiments."""
     with StandIn(tmp_path / "workspace", QuickTasks(tmp_path / "workspace"), tracking.url) as workspace:
         client = connect(workspace)

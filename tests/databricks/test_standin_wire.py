@@ -18,7 +18,7 @@ GET = "/api/2.2/jobs/runs/get"
 
 
 def test_the_current_user_has_entitlements(client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/currentuser/me: a name, and what the user may do."""
+    """| https://docs.databricks.com/api/workspace/currentuser/me: the name and the entitlements."""
     me = client.current_user.me()
     assert (USER, True) == (
         me.user_name,
@@ -31,7 +31,7 @@ def test_the_current_user_has_entitlements(client: WorkspaceClient) -> None:
     [({}, 401), ({"Authorization": "Bearer wrong"}, 403)],
     ids=["no token", "wrong token"],
 )
-def test_no_token_and_a_wrong_one_are_refused(
+def test_a_missing_or_wrong_token_is_refused(
     workspace: StandIn, headers: dict[str, str], status: int
 ) -> None:
     """A missing token is answered with 401 and a wrong one with 403."""
@@ -39,13 +39,13 @@ def test_no_token_and_a_wrong_one_are_refused(
     assert (status, status) == (answer.status_code, answer.json()["error_code"])
 
 
-def test_the_sdk_names_a_wrong_token(workspace: StandIn) -> None:
+def test_the_sdk_reports_a_wrong_token(workspace: StandIn) -> None:
     """The SDK raises PermissionDenied for a wrong token."""
     with pytest.raises(PermissionDenied, match="Invalid access token"):
         connect(workspace, "dapi-wrong").current_user.me()
 
 
-def test_what_is_not_there_is_no_call(workspace: StandIn) -> None:
+def test_an_unknown_path_is_not_found(workspace: StandIn) -> None:
     """An unknown path is answered with 404 and ENDPOINT_NOT_FOUND."""
     answer = requests.get(
         f"{workspace.host}/api/2.0/nothing",
@@ -55,7 +55,7 @@ def test_what_is_not_there_is_no_call(workspace: StandIn) -> None:
     assert (404, "ENDPOINT_NOT_FOUND") == (answer.status_code, answer.json()["error_code"])
 
 
-def test_calls_are_noted(workspace: StandIn, client: WorkspaceClient) -> None:
+def test_calls_are_recorded(workspace: StandIn, client: WorkspaceClient) -> None:
     """Each request is recorded once by method and path, including the SDK's host lookup."""
     client.current_user.me()
     assert ["GET /.well-known/databricks-config", "GET /api/2.0/preview/scim/v2/Me"] == workspace.calls
@@ -75,22 +75,20 @@ def test_calls_are_noted(workspace: StandIn, client: WorkspaceClient) -> None:
         ({}, "At least one task"),
     ],
 )
-def test_a_field_that_the_api_does_not_have(
-    client: WorkspaceClient, body: dict[str, Any], named: str
-) -> None:
-    """https://docs.databricks.com/api/workspace/jobs/submit: INVALID_PARAMETER_VALUE that names the field."""
+def test_an_unknown_field_is_refused(client: WorkspaceClient, body: dict[str, Any], named: str) -> None:
+    """https://docs.databricks.com/api/workspace/jobs/submit: INVALID_PARAMETER_VALUE and the field."""
     with pytest.raises(InvalidParameterValue, match=named):
         client.api_client.do("POST", "/api/2.2/jobs/runs/submit", body=body)
 
 
-def test_a_query_that_the_api_does_not_have(client: WorkspaceClient) -> None:
-    """https://docs.databricks.com/api/workspace/jobs/getrun: unknown, missing, of a wrong type."""
+def test_an_invalid_query_is_refused(client: WorkspaceClient) -> None:
+    """https://docs.databricks.com/api/workspace/jobs/getrun: an unknown, a missing or a mistyped argument."""
     for query in ({}, {"run_id": "x"}, {"run_id": 1, "other": 2}):
         with pytest.raises(InvalidParameterValue):
             client.api_client.do("GET", GET, query=query)
 
 
-def test_a_body_that_is_no_json(client: WorkspaceClient) -> None:
+def test_a_body_must_be_json(client: WorkspaceClient) -> None:
     """https://docs.databricks.com/api/workspace/introduction: MALFORMED_REQUEST."""
     with pytest.raises(BadRequest, match="no JSON"):
         client.api_client.do("POST", "/api/2.2/jobs/runs/submit", data="{")

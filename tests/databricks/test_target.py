@@ -48,10 +48,10 @@ def test_three_versions_are_validated(command: Command, tracking: TrackingServer
     assert {"three_versions", *versions} == names
 
 
-def test_a_client_that_died_is_followed_by_another(command: Command, tmp_path: Path) -> None:
+def test_a_run_of_a_killed_command_is_resumed(command: Command, tmp_path: Path) -> None:
     """A run whose command was killed is followed to its verdict by another command."""
     scenario = write_scenario(tmp_path, UNPUBLISHED)
-    with command.started("scenario", scenario, "--target", "databricks") as process:
+    with command.start("scenario", scenario, "--target", "databricks") as process:
         wait_for(process, "run: session done")
         process.kill()
     [folder] = [each for each in (command.home / "runs").iterdir() if each.is_dir()]
@@ -63,7 +63,7 @@ def test_a_client_that_died_is_followed_by_another(command: Command, tmp_path: P
 
 def test_ctrl_c_ends_the_run_and_its_cluster(command: Command, tmp_path: Path) -> None:
     """Ctrl-C ends the run and its cluster, then the command exits with 130."""
-    with command.started("scenario", write_scenario(tmp_path, LONG), "--target", "databricks") as process:
+    with command.start("scenario", write_scenario(tmp_path, LONG), "--target", "databricks") as process:
         wait_for(process, "run: session done")
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)

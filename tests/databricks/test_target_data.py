@@ -15,9 +15,7 @@ from tests.embedded.small import UNPUBLISHED, write_custom_scenario, write_scena
 pytestmark = pytest.mark.timeout(1200)
 
 
-def test_a_pipeline_in_python_is_validated_and_a_row_that_differs_is_found(
-    command: Command, tmp_path: Path
-) -> None:
+def test_a_custom_pipeline_is_validated_and_a_changed_row_is_found(command: Command, tmp_path: Path) -> None:
     """A custom pipeline gives the same numbers on both targets; a row changed on one side fails parity."""
     scenario = write_custom_scenario(tmp_path)
     sent = command.run("validate", scenario)
@@ -27,7 +25,7 @@ def test_a_pipeline_in_python_is_validated_and_a_row_that_differs_is_found(
     assert version.bundle is not None
     assert (Path(version.bundle) / "manifest.json").is_file()
     [rows] = command.workspace.volumes.rglob("readings.csv")
-    # What is there by its name is not sent again: the cluster reads another value than this machine.
+    # The upload exists already and is not repeated, so the cluster reads another value than this machine.
     rows.write_text(rows.read_text().replace("good", "bad", 1))
     done = command.run("scenario", scenario, "--target", "databricks")
     rows.unlink()
@@ -39,13 +37,11 @@ def test_a_pipeline_in_python_is_validated_and_a_row_that_differs_is_found(
     assert "rows" not in failed
 
 
-def test_the_older_runtime_makes_a_table_of_several_sources_and_the_newer_one_reads_it(
-    command: Command, tmp_path: Path
-) -> None:
-    """15.4 LTS ML, with what is uploaded among the workspace's own files, a step's second file too.
+def test_the_newer_runtime_reads_a_table_of_the_older_one(command: Command, tmp_path: Path) -> None:
+    """15.4 LTS ML builds a table of several sources, with the uploads in workspace files.
 
-    Without a local run nothing is proven, and the command that runs both is named. Then 16.4 LTS ML reads the
-    volume's table at its versions, with the same fingerprints; nothing else may.
+    Without a local run, nothing is proven, and the message names the command that runs both. Then 16.4 LTS ML
+    reads the volume's table at its versions, with the same fingerprints. The other targets refuse the table.
     """
     steps = [
         {"name": "first", "append": {"where": "batch = 1"}},

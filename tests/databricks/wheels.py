@@ -1,4 +1,4 @@
-"""Small wheels for the tests of the stand-in; the same text makes the same file."""
+"""Small wheels for the tests of the stand-in; the same source gives the same file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def write_wheel(
     """Write a wheel with one module.
 
     Args:
-        folder: Where to write it.
-        name: Of the package and of the module.
-        source: The module's text.
+        folder: Folder to write to.
+        name: Name of the package and of the module.
+        source: Source of the module.
         scripts: Console scripts: the name, and the function in the module.
-        requires: What it depends on.
-        requires_python: The Python versions that it is for.
+        requires: Its dependencies.
+        requires_python: Supported Python versions.
     """
     info = f"{name}-1.0.dist-info"
     header = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nRequires-Python: {requires_python}\n"
@@ -41,6 +41,6 @@ def write_wheel(
     wheel = folder / f"{name}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for file, text in files.items():
-            # An entry without a time of its own has one that never changes.
+            # The default time of an entry never changes.
             archive.writestr(zipfile.ZipInfo(file), text)
     return wheel

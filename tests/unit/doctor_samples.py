@@ -1,4 +1,4 @@
-"""A workspace's answers to what it is asked before a run, and which of the lines about them failed."""
+"""Sample answers of a workspace to the checks that come before a run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NEW_CLUSTER = ["authentication", "settings", "permission", "runtime", "node type
 
 
 class Workspace:
-    """Answers as a workspace's client does, and counts what it was asked."""
+    """Fake of a workspace's client, which answers and records the calls."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []

@@ -1,4 +1,4 @@
-"""Runs with next to nothing in them but what is compared, and what is found of it."""
+"""Minimal runs for comparisons, and a lookup of one difference."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EMPTY: dict[str, Any] = {
 
 
 def run_of(**changes: Any) -> Result:
-    """A run of one version with next to nothing in it but what is compared."""
+    """Return a run of one version that has little more than what is compared."""
     return samples.result((samples.version("march", 2, **(EMPTY | changes)),))
 
 

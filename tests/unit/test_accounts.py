@@ -33,7 +33,7 @@ def _accounts(folder: Path, fields: str) -> tuple[Account, ...]:
     ids=["file", "file, said to be a key", "variable", "empty file and variable"],
 )
 def test_an_account_has_a_key(tmp_path: Path, fields: str, secret: Secret) -> None:
-    """A key is what is meant where nothing else is said; it is found in a file or in a variable."""
+    """The default kind of secret is a key, which is in a file or a variable."""
     assert (Account(name="dlsloandev", auth="key", secret=secret),) == _accounts(tmp_path, fields)
 
 
@@ -53,12 +53,12 @@ def test_an_account_has_a_service_principal(tmp_path: Path, field: str, secret: 
     assert (expected,) == _accounts(tmp_path, PRINCIPAL + IDS + field)
 
 
-def test_without_accounts_there_are_none(tmp_path: Path) -> None:
-    """The embedded target needs none."""
+def test_settings_without_accounts_have_none(tmp_path: Path) -> None:
+    """Settings without accounts are valid and have none."""
     assert read_accounts(_settings(tmp_path, "")) == ()
 
 
-def test_accounts_stand_beside_each_other(tmp_path: Path) -> None:
+def test_several_accounts_keep_their_order(tmp_path: Path) -> None:
     """Each account has its own fields, in the order of the file."""
     text = f'[accounts.b]\nkey_variable = "B"\n[accounts.a]\n{PRINCIPAL}{IDS}client_secret_variable = "A"\n'
     accounts = read_accounts(_settings(tmp_path, text))
@@ -67,22 +67,22 @@ def test_accounts_stand_beside_each_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("field", ["key_file", "client_secret_file"])
-def test_a_file_starts_where_the_settings_lie(tmp_path: Path, field: str) -> None:
-    """A relative path means the same wherever the command is started."""
+def test_a_relative_path_starts_at_the_settings_file(tmp_path: Path, field: str) -> None:
+    """A relative path of a secret starts at the folder of the settings file."""
     more = PRINCIPAL + IDS if field != "key_file" else ""
     (account,) = _accounts(tmp_path, f'{more}{field} = "secrets/key"')
     assert str(tmp_path / "secrets" / "key") == account.secret.file
 
 
 def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """~ is expanded, as in every other path of the file."""
+    """In a path of a secret, ~ is expanded to the user's home folder."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (account,) = _accounts(tmp_path, 'key_file = "~/key"')
     assert str(tmp_path / "key") == account.secret.file
 
 
-def test_a_file_of_nobody_is_told(tmp_path: Path) -> None:
-    """A path that can't be is told with its line, like any other."""
+def test_an_unknown_users_home_is_reported(tmp_path: Path) -> None:
+    """A path below an unknown user's home is refused with its line."""
     expected = "The setting 'accounts.dlsloandev.key_file' (harness.toml:2) is not a path"
     with pytest.raises(UsageError, match=re.escape(expected)):
         _accounts(tmp_path, 'key_file = "~nobody_of_this_name/key"')
@@ -131,10 +131,8 @@ def test_a_file_of_nobody_is_told(tmp_path: Path) -> None:
         "no secret",
     ],
 )
-def test_an_account_that_says_too_little_or_too_much_is_refused(
-    tmp_path: Path, fields: str, message: str
-) -> None:
-    """The message has the account, what is wrong with it and what to do."""
+def test_an_incomplete_or_contradictory_account_is_refused(tmp_path: Path, fields: str, message: str) -> None:
+    """The message names the account, what is wrong with it and the remedy."""
     with pytest.raises(UsageError) as caught:
         _accounts(tmp_path, fields)
     expected = (f"harness.toml: [accounts.dlsloandev]: {message}", ExitCode.WRONG_INPUT)
@@ -161,15 +159,15 @@ def test_an_account_that_says_too_little_or_too_much_is_refused(
     ids=["key", "client secret", "account", "table"],
 )
 def test_a_secret_in_the_settings_is_refused(tmp_path: Path, text: str, told: str) -> None:
-    """The message has the line and the fields there are, never the value, and says where secrets stay."""
+    """The message has the line and the known fields and never repeats the secret."""
     with pytest.raises(UsageError) as caught:
         _settings(tmp_path, text)
     remedy = f"An account has the fields {', '.join(ACCOUNT_FIELDS)}. Keep a secret in its file or variable."
     assert f"{told}\n  {remedy}" == str(caught.value)
 
 
-def test_a_list_is_no_key(tmp_path: Path) -> None:
-    """A field that is no text is told without what it holds."""
+def test_a_list_is_not_a_key(tmp_path: Path) -> None:
+    """A field that is not a text is refused without showing its value."""
     with pytest.raises(UsageError) as caught:
         _accounts(tmp_path, f'key_file = ["{VALUE}"]')
     assert "harness.toml:2: 'accounts.dlsloandev.key_file' should be text. Put it in quotes." == str(
@@ -178,26 +176,26 @@ def test_a_list_is_no_key(tmp_path: Path) -> None:
 
 
 def test_a_default_is_not_chosen(tmp_path: Path) -> None:
-    """A setting that nobody has set leaves the choice to the target."""
+    """A setting that nobody has set is not chosen, so that the target can decide."""
     assert {None} == {
         read_settings(folder=tmp_path, environ={}).chosen(known.name) for known in known_settings()
     }
 
 
-def test_what_is_set_is_chosen(tmp_path: Path) -> None:
-    """A setting's value counts wherever it was set."""
+def test_a_set_value_is_chosen(tmp_path: Path) -> None:
+    """A value is chosen wherever it was set."""
     uri = "abfss://lake@account.dfs.core.windows.net"
     assert uri == read_settings(folder=tmp_path, environ={"HARNESS_LAKE": uri}).chosen("lake")
 
 
 def test_the_default_may_be_chosen(tmp_path: Path) -> None:
-    """Whoever sets what is the default anyway has chosen it."""
+    """A setting that is explicitly set to its default is chosen."""
     settings = read_settings({"tracking_uri": "sqlite:///{home}/mlflow.db"}, folder=tmp_path, environ={})
     assert f"sqlite:///{tmp_path}/.harness/mlflow.db" == settings.chosen("tracking_uri")
 
 
 def test_settings_of_another_target(tmp_path: Path) -> None:
-    """Only the target is another one, and the settings they came from stay as they were."""
+    """Settings for another target differ in the target alone; the original is unchanged."""
     settings = _settings(tmp_path, '[accounts.lake]\nkey_variable = "K"')
     other = settings.of_target("compose")
     assert {("target", "auto", "compose")} == {

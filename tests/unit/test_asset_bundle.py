@@ -1,4 +1,4 @@
-"""A scenario as a scheduled job, and that it is the job that a submission starts."""
+"""A scenario as a scheduled job, which is the same job that a submission starts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WHEEL = f"dataset_harness-{content_version()}-py3-none-any.whl"
 
 @pytest.fixture(autouse=True)
 def _no_build(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The wheel has tests of its own, and takes seconds to build."""
+    """Replace the wheel's build, which takes seconds and has its own tests."""
 
     def build_wheel(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def _task(written: dict[str, Any]) -> dict[str, Any]:
 
 
 def _submitted(settings: Settings) -> dict[str, Any]:
-    """The task that a submission sends."""
+    """Return the task that a submission sends."""
     sent: list[SubmitTask] = []
 
     def submit(*, tasks: list[SubmitTask], **_: object) -> SimpleNamespace:
@@ -88,7 +88,7 @@ def _submitted(settings: Settings) -> dict[str, Any]:
 
 
 def _alike(task: dict[str, Any]) -> dict[str, Any]:
-    """A task without what is not alike: whose it is, which run it is of, and where its files are."""
+    """Return a task without its user, its run and the locations of its files, which differ."""
     wheel = task["python_wheel_task"]
     cluster = task.get("new_cluster", {})
     tags = {name: value for name, value in cluster.get("custom_tags", {}).items() if name != "harness_run_id"}
@@ -116,19 +116,19 @@ def _alike(task: dict[str, Any]) -> dict[str, Any]:
 def test_the_task_is_the_one_that_a_submission_sends(
     tmp_path: Path, toml: str, chosen: dict[str, str]
 ) -> None:
-    """Cluster, entry point and libraries: whatever the settings say, they say it to both."""
+    """The bundle's cluster, entry point and libraries are those of a submission."""
     settings = _settings(tmp_path, toml, **chosen)
     assert _alike(_submitted(settings)) == _alike(_task(_written(settings, tmp_path / "bundle")))
 
 
-def test_the_cluster_is_whoever_deploys_its(tmp_path: Path) -> None:
-    """A service principal in a CI deploys for itself, not for whoever wrote the file."""
+def test_the_cluster_is_dedicated_to_its_deployer(tmp_path: Path) -> None:
+    """The cluster is dedicated to whoever deploys the bundle, such as a CI's service principal."""
     cluster = _task(_written(_settings(tmp_path), tmp_path / "bundle"))["new_cluster"]
     assert "${workspace.current_user.userName}" == cluster["single_user_name"]
 
 
-def test_each_run_has_a_name_and_a_folder_of_its_own(tmp_path: Path) -> None:
-    """Also one that is repaired; plan and rows lie where the bundle is deployed."""
+def test_each_run_has_its_own_name_and_folder(tmp_path: Path) -> None:
+    """Each run, even a repaired one, has its own name and folder; plan and rows are in the bundle."""
     task = _task(_written(_settings(tmp_path), tmp_path / "bundle"))
     run = "{{job.run_id}}-{{job.repair_count}}"
     assert [
@@ -141,8 +141,8 @@ def test_each_run_has_a_name_and_a_folder_of_its_own(tmp_path: Path) -> None:
     ] == task["python_wheel_task"]["parameters"]
 
 
-def test_what_a_task_names_is_in_the_folder(tmp_path: Path) -> None:
-    """Wheel, plan and rows; the latter two are deployed also where git ignores the folder."""
+def test_the_files_of_a_task_are_in_the_folder(tmp_path: Path) -> None:
+    """Wheel, plan and rows are in the folder, and are deployed even if git ignores it."""
     folder = tmp_path / "bundle"
     written = _written(_settings(tmp_path), folder)
     rows = "data/lc_loan_2018q1.csv"
@@ -152,7 +152,7 @@ def test_what_a_task_names_is_in_the_folder(tmp_path: Path) -> None:
 
 
 def test_the_job_has_a_schedule_that_is_paused(tmp_path: Path) -> None:
-    """Nobody pays for a cluster that a person has not asked for."""
+    """The job's schedule is paused, so that no cluster starts unless somebody asks for it."""
     written = _written(_settings(tmp_path, tags="team=risk", time_limit_min="30"), tmp_path / "bundle")
     job = written["resources"]["jobs"]["three_versions"]
     assert ("${var.pause_status}", "PAUSED") == (
@@ -162,15 +162,15 @@ def test_the_job_has_a_schedule_that_is_paused(tmp_path: Path) -> None:
     assert (1800, 1, {"team": "risk"}) == (job["timeout_seconds"], job["max_concurrent_runs"], job["tags"])
 
 
-def test_a_job_has_no_field_that_databricks_does_not_know(tmp_path: Path) -> None:
-    """The SDK drops what it does not know, on every level."""
+def test_a_job_has_only_fields_that_databricks_knows(tmp_path: Path) -> None:
+    """The job survives the SDK's classes, which drop unknown fields at every level."""
     job = _written(_settings(tmp_path), tmp_path / "bundle")["resources"]["jobs"]["three_versions"]
     schedule = {**job["schedule"], "pause_status": "PAUSED"}
     assert {**job, "schedule": schedule} == JobSettings.from_dict({**job, "schedule": schedule}).as_dict()
 
 
-def test_development_and_production_are_deployed_apart(tmp_path: Path) -> None:
-    """Each has the workspace's address, which is no secret, and a folder that is said outright."""
+def test_development_and_production_are_separate(tmp_path: Path) -> None:
+    """Each deployment has the workspace's address, and production has an explicit folder."""
     targets = _written(_settings(tmp_path), tmp_path / "bundle")["targets"]
     assert {"dev": "development", "prod": "production"} == {
         name: each["mode"] for name, each in targets.items()
@@ -180,7 +180,7 @@ def test_development_and_production_are_deployed_apart(tmp_path: Path) -> None:
 
 
 def test_writing_again_changes_nothing(tmp_path: Path) -> None:
-    """A CI sees by it that the files still say what scenario and settings say."""
+    """Writing a bundle twice gives the same files, so that CI can detect a stale one."""
     settings = _settings(tmp_path)
     for name in ("a", "b"):
         _written(settings, tmp_path / name)
@@ -189,7 +189,7 @@ def test_writing_again_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_nothing_of_this_machine_is_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No folder of whoever wrote it is in the plan or the job."""
+    """Neither the plan nor the job contains a folder of the machine that wrote them."""
     monkeypatch.chdir(SCENARIO.parents[1])
     settings = _settings(tmp_path)
     plan, target = _plan(settings, "three_versions")
@@ -199,8 +199,8 @@ def test_nothing_of_this_machine_is_deployed(tmp_path: Path, monkeypatch: pytest
         assert not [folder for folder in (tmp_path, Path.cwd()) if str(folder) in text]
 
 
-def test_rows_that_the_job_reads_elsewhere_are_left_there(tmp_path: Path) -> None:
-    """A file of a volume is neither copied nor stood in for."""
+def test_rows_in_a_volume_are_not_copied(tmp_path: Path) -> None:
+    """A source in a volume is neither copied nor replaced."""
     settings = _settings(tmp_path)
     plan, target = _plan(settings)
     source = SourceData(uri="/Volumes/main/default/loans.csv", format="csv")
@@ -212,7 +212,7 @@ def test_rows_that_the_job_reads_elsewhere_are_left_there(tmp_path: Path) -> Non
 
 
 def test_the_job_takes_its_run_and_its_rows_from_its_parameters(tmp_path: Path) -> None:
-    """They stand in for what the plan says; the rest of it holds."""
+    """The job's parameters replace the plan's run and sources; the rest is unchanged."""
     settings = _settings(tmp_path)
     parameters = _task(_written(settings, tmp_path / "bundle"))["python_wheel_task"]["parameters"]
     resolved = [re.sub(r"\$\{workspace\.file_path\}", str(tmp_path / "bundle"), each) for each in parameters]
@@ -224,8 +224,8 @@ def test_the_job_takes_its_run_and_its_rows_from_its_parameters(tmp_path: Path) 
     assert [f"file:{tmp_path}/bundle/data/lc_loan_2018q1.csv"] == [each.uri for each in plan.sources.values()]
 
 
-def test_a_plan_without_parameters_is_as_it_is(tmp_path: Path) -> None:
-    """A submission's run has its name and its rows in the plan."""
+def test_a_plan_without_parameters_is_unchanged(tmp_path: Path) -> None:
+    """Without parameters, the job runs the plan unchanged."""
     _written(_settings(tmp_path), tmp_path / "bundle")
     file = tmp_path / "bundle" / "plan.json"
     shutil.copy(file, tmp_path / "plan.json")
@@ -235,7 +235,7 @@ def test_a_plan_without_parameters_is_as_it_is(tmp_path: Path) -> None:
 
 
 def _with_sources(plan: Plan, files: dict[str, str], folder: Path) -> Plan:
-    """The plan with files of these contents, by their paths in the scenario."""
+    """Return the plan with files of these contents, by their paths in the scenario."""
     sources = {}
     for number, (path, text) in enumerate(files.items()):
         file = folder / str(number) / Path(path).name
@@ -248,7 +248,7 @@ def _with_sources(plan: Plan, files: dict[str, str], folder: Path) -> Plan:
 
 
 def test_every_source_is_copied(tmp_path: Path) -> None:
-    """Files of one name have a folder each; the job finds each at its own place."""
+    """Files with the same name get separate folders, and the job finds each of them."""
     settings = _settings(tmp_path)
     plan, target = _plan(settings)
     files = {"a/rows.csv": "a", "b/rows.csv": "b", "c=d/more.csv": "c"}
@@ -266,7 +266,7 @@ def test_every_source_is_copied(tmp_path: Path) -> None:
 
 
 def test_the_same_file_named_twice_is_copied_once(tmp_path: Path) -> None:
-    """Two ways to write one path lead to one file of the bundle."""
+    """Two spellings of one path lead to one file in the bundle."""
     settings = _settings(tmp_path)
     plan, target = _plan(settings)
     same = _with_sources(plan, {"rows.csv": "a", "./rows.csv": "a"}, tmp_path)
@@ -274,8 +274,8 @@ def test_the_same_file_named_twice_is_copied_once(tmp_path: Path) -> None:
     assert {"include": ["plan.json", "data/rows.csv"]} == YAML(typ="safe").load(file)["sync"]
 
 
-def test_made_rows_need_no_file(tmp_path: Path) -> None:
-    """Nothing is copied, and nothing stood in for."""
+def test_synthetic_rows_need_no_file(tmp_path: Path) -> None:
+    """A scenario of synthetic rows has no file in the bundle and no source to replace."""
     settings = _settings(tmp_path)
     plan, target = _plan(settings, str(SCENARIO.with_name("yearly.yaml")))
     file = asset_bundle.write(settings, plan, target, tmp_path / "bundle")
@@ -285,8 +285,10 @@ def test_made_rows_need_no_file(tmp_path: Path) -> None:
     )
 
 
-def test_a_place_of_no_source_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A task and a plan that are not of one bundle end before Spark starts."""
+def test_a_location_of_an_unknown_source_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A source that the plan doesn't have is refused before Spark starts."""
     _written(_settings(tmp_path), tmp_path / "bundle")
     code = main(
         [str(tmp_path / "bundle" / "plan.json"), "result.json", "--source", "other.csv=file:/other.csv"]

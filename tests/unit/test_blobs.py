@@ -17,7 +17,7 @@ from harness.targets.compose.secrets import StackFiles
 
 
 class Endpoint:
-    """An account's endpoint with a certificate of its own, which talks to nobody."""
+    """An account's endpoint with its own certificate, which closes every connection."""
 
     def __init__(self, files: StackFiles) -> None:
         self.connections = 0
@@ -29,11 +29,11 @@ class Endpoint:
 
     @property
     def address(self) -> str:
-        """Host and port."""
+        """Host and port of the endpoint."""
         return "127.0.0.1:{1}".format(*self._socket.getsockname())
 
     def close(self) -> None:
-        """Be there no more."""
+        """Stop listening."""
         self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._socket.close()
@@ -63,8 +63,8 @@ def endpoint(files: StackFiles) -> Iterator[Endpoint]:
     listening.close()
 
 
-def test_a_certificate_that_is_not_trusted_is_told_at_once(files: StackFiles, endpoint: Endpoint) -> None:
-    """It is no more trusted the next time: there is one connection, and no wait for others."""
+def test_an_untrusted_certificate_is_reported_at_once(files: StackFiles, endpoint: Endpoint) -> None:
+    """An untrusted certificate is reported after a single connection, without retries."""
     secret = Secret(file=str(files.secret("lake_key")))
     account = Account(name="dlsloandev", auth="key", secret=secret, endpoint=endpoint.address)
     with pytest.raises(PrerequisiteError) as raised:

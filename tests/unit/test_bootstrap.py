@@ -17,7 +17,7 @@ ABSENT = "setuptools==0.0.0 \\\n    --hash=sha256:" + "0" * 64 + "\n"
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Start the set-up as make does, without any network."""
+    """Start the set-up as make does, without network."""
     return subprocess.run(
         [sys.executable, "-I", bootstrap.__file__, *arguments],
         capture_output=True,
@@ -29,14 +29,14 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def lock(tmp_path: Path) -> Path:
-    """A lock of one package that is nowhere."""
+    """Return a lock file of a package that doesn't exist."""
     path = tmp_path / "some.lock"
     path.write_text(ABSENT)
     return path
 
 
 def test_old_syntax() -> None:
-    """Python 3.6 can read it, and so can say that it is too old."""
+    """Python 3.6 can parse the set-up, so that it can report that it is too old."""
     source = Path(bootstrap.__file__).read_text()
 
     ast.parse(source, feature_version=(3, 6))
@@ -46,7 +46,7 @@ def test_old_syntax() -> None:
 def test_wrong_python(
     lock: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A Python that won't do gives its version, the remedy and exit code 3."""
+    """An unsupported Python is reported with its version, the remedy and exit code 3."""
     monkeypatch.setattr(bootstrap, "SUPPORTED", ((3, 4),))
     monkeypatch.setattr(sys, "argv", ["bootstrap.py", "--venv", "x", "--lock", str(lock)])
 
@@ -59,7 +59,7 @@ def test_wrong_python(
 def test_without_venv(
     lock: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A Python without venv gives the package to install and exit code 3."""
+    """A Python without venv is reported with the package to install and exit code 3."""
     monkeypatch.setitem(sys.modules, "ensurepip", None)
     monkeypatch.setattr(sys, "argv", ["bootstrap.py", "--venv", "x", "--lock", str(lock)])
 
@@ -69,7 +69,7 @@ def test_without_venv(
 
 
 def test_foreign_folder(tmp_path: Path, lock: Path) -> None:
-    """A folder with something else in it is refused and not touched."""
+    """A folder with other files is refused and left unchanged."""
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "thesis.txt").write_text("years of work")
@@ -82,7 +82,7 @@ def test_foreign_folder(tmp_path: Path, lock: Path) -> None:
 
 
 def test_second_run(tmp_path: Path, lock: Path) -> None:
-    """With the stamp of the very same inputs nothing is done and nothing is said."""
+    """If the inputs are unchanged, the set-up does nothing and prints nothing."""
     folder = tmp_path / "venv"
     folder.mkdir()
     (folder / ".ready-some").write_text(bootstrap.digest_of(str(lock)))
@@ -94,7 +94,7 @@ def test_second_run(tmp_path: Path, lock: Path) -> None:
 
 
 def test_changed_lock(lock: Path) -> None:
-    """Another lock has another digest, so that the stamp of the old one does not count."""
+    """A changed lock file has another digest, so the old stamp doesn't count."""
     before = bootstrap.digest_of(str(lock))
     lock.write_text(ABSENT.replace("0.0.0", "0.0.1"))
 
@@ -102,7 +102,7 @@ def test_changed_lock(lock: Path) -> None:
 
 
 def test_failed_download(tmp_path: Path, lock: Path) -> None:
-    """A download that fails gives pip's last words, the log and exit code 3, and leaves no stamp."""
+    """A failed download shows pip's last lines and the log, exits with 3 and writes no stamp."""
     folder = tmp_path / "venv"
 
     result = run("--venv", str(folder), "--lock", str(lock))
@@ -115,7 +115,7 @@ def test_failed_download(tmp_path: Path, lock: Path) -> None:
 
 
 def test_block_of() -> None:
-    """A package's lines end with its last hash."""
+    """The lines of a package end with its last hash."""
     text = "a==1 \\\n    --hash=sha256:1\nb==2 \\\n    --hash=sha256:2 \\\n    --hash=sha256:3\nc==4\n"
 
     assert bootstrap.block_of("b", text) == "b==2 \\\n    --hash=sha256:2 \\\n    --hash=sha256:3\n"
@@ -123,15 +123,15 @@ def test_block_of() -> None:
 
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.stem)
 def test_locks_are_hashed_and_name_no_host(path: Path) -> None:
-    """Every line of a lock pins a version or a hash; none names a place to download from."""
+    """Every line of a lock file is a pinned version or a hash; none has an address."""
     lines = path.read_text().splitlines()
     pin_or_hash = re.compile(r"[A-Za-z0-9._-]+==\S+( ; [^\\]+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?")
 
     assert [line for line in lines if not pin_or_hash.fullmatch(line)] == []
 
 
-def test_development_needs_all_that_a_run_needs() -> None:
-    """The development lock has every pin of the run lock, so that both fit into one environment."""
+def test_the_development_lock_contains_the_run_lock() -> None:
+    """The development lock has every pin of the run lock, so both fit one environment."""
     pins = {path.stem: set(re.findall(r"^\S+==\S+", path.read_text(), re.MULTILINE)) for path in LOCKS}
 
     assert pins["run"] <= pins["dev"]

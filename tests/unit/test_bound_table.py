@@ -15,19 +15,19 @@ def _only(bound: BoundResult) -> str:
 
 
 def test_every_bound_is_a_row() -> None:
-    """No bound is left out: three row counts, nine minima and two changes."""
+    """Every bound has a row: three row counts, nine minima and two changes."""
     assert len(bound_rows(samples.result().versions)) == 14
 
 
-def test_a_failed_bound_says_by_how_much() -> None:
-    """A failed bound's sentence has the version, the value, the bound and the distance."""
+def test_a_failed_bound_has_its_distance() -> None:
+    """The sentence of a failed bound has the version, the value, the bound and the distance."""
     assert _only(samples.bound(verdict=Verdict.FAIL, measured=0.55, distance=-0.05)) == (
         "march: cv_roc_auc is 0.5500 ± 0.037; the bound is >= 0.6, missed by 0.0500"
     )
 
 
-def test_a_failed_change_says_since_when() -> None:
-    """A failed change's sentence names the earlier version."""
+def test_a_failed_change_names_its_reference() -> None:
+    """The sentence of a failed change names the earlier version."""
     bound = samples.bound(
         verdict=Verdict.FAIL,
         kind="change_min",
@@ -41,20 +41,20 @@ def test_a_failed_change_says_since_when() -> None:
     )
 
 
-def test_a_bound_that_is_not_proven_says_why() -> None:
-    """The reason stands in the sentence, even where there is a value."""
+def test_an_unproven_bound_has_its_reason() -> None:
+    """The sentence of an unproven bound has the reason, even if there is a value."""
     bound = samples.bound(verdict=Verdict.NOT_PROVEN, measured=0.7, distance=0.1, reason="only 7 positives")
     assert _only(bound) == "march: cv_roc_auc >= 0.6 is not proven: only 7 positives"
 
 
 def test_a_change_without_an_earlier_version_is_still_a_change() -> None:
-    """A change whose earlier version is not named does not look like the metric itself."""
+    """A change without a named reference is labelled as a change, not as the metric itself."""
     bound = samples.bound(kind="change_max", measured=0.01, reference=None)
     assert bound_rows((samples.version("march", 2, bounds=(bound,)),))[0].column == "cv_roc_auc, change"
 
 
 def test_worst_comes_first() -> None:
-    """What failed is read before what is not proven, and that before what holds."""
+    """Failed rows come first, then unproven ones, then those that hold."""
     bounds = tuple(samples.bound(verdict=each) for each in (Verdict.PASS, Verdict.NOT_PROVEN, Verdict.FAIL))
     rows = worst_first(bound_rows((samples.version("march", 2, bounds=bounds),)))
     assert [row.verdict for row in rows] == [Verdict.FAIL, Verdict.NOT_PROVEN, Verdict.PASS]
@@ -71,27 +71,27 @@ def test_worst_comes_first() -> None:
     ],
 )
 def test_headline_counts_the_bounds(expected: str, verdicts: list[Verdict]) -> None:
-    """The headline is the verdict and how many bounds led to it."""
+    """The headline has the verdict and the number of bounds behind it."""
     version = samples.version("march", 2, bounds=tuple(samples.bound(verdict=each) for each in verdicts))
     head = headline(samples.result((version,)))
     assert f"{head.word}: {head.sentence}" == expected
 
 
-def test_headline_tells_only_what_did_not_hold() -> None:
+def test_headline_details_are_the_bounds_that_did_not_hold() -> None:
     """The headline's details are the failed and unproven bounds."""
     bounds = (samples.bound(), samples.bound(verdict=Verdict.FAIL))
     head = headline(samples.result((samples.version("march", 2, bounds=bounds),)))
     assert len(head.details) == 1
 
 
-def test_a_run_that_broke_is_never_a_pass() -> None:
-    """A failure outweighs bounds that all hold."""
+def test_a_failed_run_is_never_a_pass() -> None:
+    """A failed run is not a pass, even if all its bounds hold."""
     head = headline(samples.result(failure=samples.failure()))
     assert (head.word, head.tone) == ("STOPPED", "stopped")
 
 
-def test_a_run_that_broke_at_once_judged_nothing() -> None:
-    """A failure before the first version says that no bound was judged."""
+def test_a_run_that_failed_at_once_judged_nothing() -> None:
+    """A run that fails before the first version reports that no bound was judged."""
     head = headline(samples.result((), failure=samples.failure()))
     assert head.sentence == "The run ended early. No bound was judged."
 
@@ -114,8 +114,8 @@ _OTHER = samples.result((samples.version("march", 2, rows=1),), run_id="one")
     ],
     ids=["agrees", "disagrees", "not everything", "no other run"],
 )
-def test_headline_counts_the_other_run(parity: Parity, word: str, sentence: str) -> None:
-    """Bounds that hold are no pass where the other run does not agree."""
+def test_headline_includes_the_other_run(parity: Parity, word: str, sentence: str) -> None:
+    """A run whose bounds hold passes only if the other run agrees."""
     head = headline(samples.cloud(), parity)
     assert (word, f"All 14 bounds hold at 3 versions. {sentence}") == (head.word, head.sentence)
 
@@ -130,13 +130,13 @@ def test_headline_counts_the_other_run(parity: Parity, word: str, sentence: str)
     ],
 )
 def test_the_worse_verdict_is_the_headline(verdict: Verdict, parity: Parity, word: str) -> None:
-    """A run that agrees does not make up for a bound, nor bounds for a run that disagrees."""
+    """Agreement doesn't make up for a failed bound, nor bounds for a disagreement."""
     version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict),))
     assert word == headline(samples.cloud((version,)), parity).word
 
 
-def test_a_broken_run_stays_broken() -> None:
-    """What it was compared with is no news beside why it stopped."""
+def test_a_failed_run_does_not_mention_the_comparison() -> None:
+    """The headline of a failed run is about the failure, not about the comparison."""
     broken = samples.cloud((), failure=samples.failure())
     assert headline(broken) == headline(broken, compare_runs(_WHOLE, broken))
 
@@ -158,8 +158,8 @@ def test_a_broken_run_stays_broken() -> None:
         ),
     ],
 )
-def test_a_relative_change_is_told_in_percent(changes: dict[str, Any], expected: str) -> None:
-    """Value, bound and distance alike."""
+def test_a_relative_change_is_shown_in_percent(changes: dict[str, Any], expected: str) -> None:
+    """Value, bound and distance of a relative change are shown in percent."""
     said: dict[str, Any] = {"kind": "change_min", "limit": -0.1, "relative": True}
     said["reference"] = samples.since("january")
     said |= {"verdict": Verdict.FAIL}
@@ -190,14 +190,14 @@ def _text(verdict: Verdict, found: str, **changes: Any) -> BoundResult:
     ],
     ids=["fail", "pass", "not proven", "must fail"],
 )
-def test_a_text_is_told_with_what_was_expected(bound: BoundResult, expected: str) -> None:
-    """There is no distance to a text."""
+def test_a_text_is_shown_with_the_expected_one(bound: BoundResult, expected: str) -> None:
+    """The row of a text has the expected and the found text, and no distance."""
     assert expected == _only(bound)
     assert "" == bound_rows((samples.version("march", 2, bounds=(bound,)),))[0].distance
 
 
-def test_a_long_text_is_whole_in_its_sentence() -> None:
-    """A table shows its beginning alone."""
+def test_a_long_text_is_complete_in_its_sentence() -> None:
+    """A long text is cut in the table and complete in the sentence."""
     bound = _text(Verdict.FAIL, "a" * 100, expected="b" * 100)
     [row] = bound_rows((samples.version("march", 2, bounds=(bound,)),))
     assert (61, 61, True) == (len(row.value), len(row.bound), f"found {bound.found}" in row.sentence)
@@ -229,7 +229,7 @@ def test_a_long_text_is_whole_in_its_sentence() -> None:
 def test_a_bound_that_must_fail_counts_by_its_outcome(
     verdict: Verdict, counts_as: Verdict, told: str, sentence: str
 ) -> None:
-    """And both its words and its sentence say so."""
+    """A bound that must fail passes if it fails, and label and sentence explain this."""
     bound = samples.bound(verdict=verdict, must_fail=True)
     [row] = bound_rows((samples.version("march", 2, bounds=(bound,)),))
     assert (counts_as, told, sentence) == (row.verdict, row.told, row.sentence)
@@ -265,14 +265,14 @@ HOLDS = samples.bound(must_fail=True)
         ),
     ],
 )
-def test_the_headline_says_that_a_scenario_must_fail(expected: str, bounds: list[BoundResult]) -> None:
-    """A pass of such a scenario is no pass of its bounds."""
+def test_the_headline_explains_that_a_scenario_must_fail(expected: str, bounds: list[BoundResult]) -> None:
+    """The headline of a scenario that must fail is worded differently from other passes."""
     head = headline(samples.result((samples.version("march", 2, bounds=tuple(bounds)),)))
     assert f"{head.word}: {head.sentence}" == expected
 
 
-def test_a_bound_that_fails_as_it_must_is_no_detail() -> None:
-    """One that holds and should have failed is."""
+def test_a_bound_that_fails_as_it_must_is_not_a_detail() -> None:
+    """The details have the bounds that should have failed, not those that failed as they must."""
     version = samples.version("march", 2, bounds=(FAIL_AS_IT_MUST, HOLDS))
     [detail] = headline(samples.result((version,))).details
     assert detail.endswith("and should have failed")

@@ -37,12 +37,12 @@ def _files(settings: Settings) -> set[str]:
 
 
 @pytest.mark.parametrize("keep", [0, 1, 3, 4, 5])
-def test_the_oldest_go_and_the_newest_stay(settings: Settings, keep: int) -> None:
+def test_the_oldest_runs_are_removed(settings: Settings, keep: int) -> None:
     """All but the newest runs are removed, oldest first."""
     assert IDS[: max(0, len(IDS) - keep)] == remove_old_runs(settings, keep)
 
 
-def test_a_run_goes_with_its_tables_and_nothing_else(settings: Settings) -> None:
+def test_a_run_is_removed_with_its_tables_and_nothing_else(settings: Settings) -> None:
     """A removed run loses its folder and its tables, and nothing else is removed."""
     before = _files(settings)
     removed = remove_old_runs(settings, 2)
@@ -60,7 +60,7 @@ def test_latest_stays_with_the_newest(settings: Settings) -> None:
     assert settings.runs / IDS[-1] == (settings.runs / "latest").resolve()
 
 
-def test_latest_goes_with_its_run(settings: Settings) -> None:
+def test_latest_is_removed_with_its_run(settings: Settings) -> None:
     """The link 'latest' is removed with the run it leads to."""
     remove_old_runs(settings, 0)
     assert not (settings.runs / "latest").is_symlink()
@@ -80,7 +80,9 @@ def test_without_runs_nothing_is_removed(tmp_path: Path) -> None:
     assert (remove_old_runs(settings, 0), settings.home.exists()) == ([], False)
 
 
-def test_a_run_that_cannot_be_removed_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_cannot_be_removed_is_reported(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A run that can't be removed is reported, and the others are removed."""
     remove = RunFolder.remove
 
@@ -95,7 +97,7 @@ def test_a_run_that_cannot_be_removed_is_told(settings: Settings, monkeypatch: p
 
 
 @pytest.mark.parametrize(("keep", "gone"), [(0, [1, 2, 3]), (2, [1])])
-def test_a_run_under_way_is_never_removed(settings: Settings, keep: int, gone: list[int]) -> None:
+def test_a_run_in_progress_is_never_removed(settings: Settings, keep: int, gone: list[int]) -> None:
     """A run in progress keeps its tables and does not count among the runs to keep."""
     plan = _plan(settings, IDS[0], "embedded")
     with file_lock(plan):
@@ -114,7 +116,9 @@ def test_a_run_that_has_ended_is_removed(settings: Settings) -> None:
     assert IDS == remove_old_runs(settings, 0)
 
 
-def test_tables_that_cannot_be_removed_are_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_that_cannot_be_removed_are_reported(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A run whose tables are in a stopped stack is kept, and the others are removed."""
     monkeypatch.setenv("PATH", str(settings.home))
     _plan(settings, IDS[0], "compose")

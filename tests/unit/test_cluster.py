@@ -26,8 +26,8 @@ def _spec(folder: Path, text: str = "", **environ: str) -> ClusterSpec:
     return cluster_spec(_settings(folder, text, **environ), "me@example.com", "run")
 
 
-def test_a_cluster_is_dedicated_and_of_one_node(tmp_path: Path) -> None:
-    """Standard access mode runs neither Spark ML nor SynapseML; one node is what small data needs."""
+def test_a_cluster_is_dedicated_and_has_one_node(tmp_path: Path) -> None:
+    """By default, a cluster is in dedicated mode, which Spark ML and SynapseML need, with one node."""
     spec = _spec(tmp_path)
     assert (DataSecurityMode.SINGLE_USER, "me@example.com", 0, "16.4.x-cpu-ml-scala2.12") == (
         spec.data_security_mode,
@@ -46,20 +46,20 @@ def test_a_cluster_is_dedicated_and_of_one_node(tmp_path: Path) -> None:
 def test_a_cluster_has_workers(
     tmp_path: Path, workers: str, number: int | None, autoscale: AutoScale | None
 ) -> None:
-    """A number of them, or a range; then it is no single node."""
+    """A number or a range of workers makes a cluster of several nodes."""
     spec = _spec(tmp_path, workers=workers)
     assert (number, autoscale, None) == (spec.num_workers, spec.autoscale, spec.spark_conf)
     assert "ResourceClass" not in (spec.custom_tags or {})
 
 
 def test_a_pool_has_its_own_node_type(tmp_path: Path) -> None:
-    """Naming both is refused by the workspace."""
+    """A cluster of a pool names no node type, because the workspace refuses both together."""
     spec = _spec(tmp_path, instance_pool_id="pool-1", policy_id="policy-1")
     assert ("pool-1", "policy-1", None) == (spec.instance_pool_id, spec.policy_id, spec.node_type_id)
 
 
-def test_tags_are_the_clusters(tmp_path: Path) -> None:
-    """By them and by the run's id its cost is found."""
+def test_a_cluster_has_the_tags(tmp_path: Path) -> None:
+    """A cluster has the tags of the settings and the run's ID, so that its costs can be found."""
     expected = {"ResourceClass": "SingleNode", "team": "risk", "cost": "4 2", "harness_run_id": "run"}
     assert expected == _spec(tmp_path, tags="team=risk, cost=4 2").custom_tags
 
@@ -72,22 +72,24 @@ def test_tags_are_the_clusters(tmp_path: Path) -> None:
     ],
     ids=["key", "service principal"],
 )
-def test_a_secret_is_named_and_never_there(tmp_path: Path, account: str, name: str, reference: str) -> None:
-    """The cluster puts the value in place of the reference: for Spark, and for the job's own client."""
+def test_a_secret_is_referenced_and_never_included(
+    tmp_path: Path, account: str, name: str, reference: str
+) -> None:
+    """A cluster has only references to secrets, for Spark and for the job's own client."""
     spec = _spec(tmp_path, account + SCOPE)
     assert reference == (spec.spark_conf or {})[f"spark.hadoop.{name}.dfs.core.windows.net"]
     assert {"HARNESS_ACCOUNT_DLS": reference} == spec.spark_env_vars
 
 
 def test_the_job_finds_a_secret_in_its_variable(tmp_path: Path) -> None:
-    """Wherever this machine has it: a cluster has the scope's."""
+    """On a cluster, a secret is in a variable, wherever this machine has it."""
     text = '[accounts.dls]\nkey_file = "key"\nsecret_name = "lake-key"\n[accounts.other]\nkey_file = "key"\n'
     [account] = scope_accounts(_settings(tmp_path, text + SCOPE))
     assert ("dls", Secret(variable="HARNESS_ACCOUNT_DLS")) == (account.name, account.secret)
 
 
 def test_a_secret_without_a_scope_is_refused(tmp_path: Path) -> None:
-    """The message has the account, the secret and what to set."""
+    """A secret without a scope is refused with the account, the secret and the setting."""
     with pytest.raises(
         UsageError, match=r"\[accounts\.dls\] names the secret 'lake-key', but no scope is set"
     ):
@@ -95,7 +97,7 @@ def test_a_secret_without_a_scope_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_pasted_key_is_refused_and_not_shown(tmp_path: Path) -> None:
-    """A key in place of a variable's name would stand in every report."""
+    """A key in place of a variable's name is refused and not repeated in the message."""
     settings = _settings(tmp_path, '[accounts.dls]\nkey_variable = "c2VjcmV0+Zm9v=="\n')
     with pytest.raises(UsageError, match="key_variable is not the name of a variable") as caught:
         read_accounts(settings)
@@ -103,13 +105,13 @@ def test_a_pasted_key_is_refused_and_not_shown(tmp_path: Path) -> None:
 
 
 def test_models_are_saved_through_a_volume(tmp_path: Path) -> None:
-    """Where it is set, MLflow is told too."""
+    """If a model volume is set, MLflow saves models through it."""
     volume = "/Volumes/main/default/models"
     assert {"MLFLOW_DFS_TMP": volume} == _spec(tmp_path, model_volume=volume).spark_env_vars
 
 
 def test_the_cluster_installs_the_wheel_and_the_explainers() -> None:
-    """Its own runtime has all the rest."""
+    """A cluster installs only the wheel and SynapseML; its runtime has everything else."""
     wheel, maven = libraries("/Volumes/main/default/harness/a.whl")
     assert ("/Volumes/main/default/harness/a.whl", "com.microsoft.azure:synapseml-core_2.12:1.1.3") == (
         wheel.whl,

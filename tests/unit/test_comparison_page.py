@@ -38,7 +38,7 @@ def _page(a: Run, b: Run) -> str:
     return render_comparison(a, b, compare_runs(a.result, b.result))
 
 
-def test_facts_that_differ_stand_first() -> None:
+def test_different_facts_come_first() -> None:
     """Different facts are listed first; of the settings, only different ones are listed."""
     plan = samples.plan(harness_version="0.2.0")
     found = fact_pairs(GOOD, Run(OTHER, plan))
@@ -48,14 +48,14 @@ def test_facts_that_differ_stand_first() -> None:
     assert not any(pair.name.startswith("setting ") for pair in found)
 
 
-def test_a_run_without_its_plan_is_known_by_its_result() -> None:
+def test_a_run_without_a_plan_is_described_by_its_result() -> None:
     """A run whose plan can't be read is described by its result."""
     found = {pair.name: pair for pair in fact_pairs(Run(OTHER), GOOD)}
     assert (B, A) == (found["Run"].a, found["Run"].b)
     assert ("", True) == (found["Seed"].a, found["Seed"].differs)
 
 
-def test_bounds_that_turned_stand_first() -> None:
+def test_bounds_with_different_outcomes_come_first() -> None:
     """Bounds with different outcomes, and bounds of only one run, are listed first."""
     held, failed = samples.bound("test_f1"), samples.bound("test_f1", Verdict.FAIL)
     rows = samples.bound("rows", limit=1.0)
@@ -79,7 +79,7 @@ def test_metrics_are_paired_with_their_difference() -> None:
     ) == pairs
 
 
-def test_the_weight_that_moved_most_stands_first() -> None:
+def test_the_largest_difference_in_weight_comes_first() -> None:
     """The feature with the largest difference in weight is listed first."""
     a = _one(explanations={"x": samples.explanation(0.1), "y": samples.explanation(0.1)})
     b = _one(explanations={"x": samples.explanation(0.11), "y": samples.explanation(-0.3)})
@@ -124,7 +124,7 @@ def test_names_are_escaped() -> None:
     assert "<script>" not in page
 
 
-def test_the_page_needs_nothing_from_elsewhere() -> None:
+def test_the_page_loads_nothing() -> None:
     """The page loads nothing from the network."""
     page = _page(GOOD, Run(OTHER))
     assert not any(sign in page for sign in ("http:", "https:", "@import", "src="))
@@ -159,7 +159,7 @@ def test_json_stays_json_beside_the_page(home: Path) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_a_page_that_cannot_be_written_is_told() -> None:
+def test_a_page_that_cannot_be_written_is_reported() -> None:
     """A page that can't be written leads to exit code 3 and a message with the file."""
     done = CliRunner().invoke(app, ["compare", A, B, "--html", f"runs/{A}/{RESULT}/both.html"])
     assert done.exception is not None

@@ -45,7 +45,7 @@ def _source(**changes: Any) -> Mapping[str, Any]:
 
 
 def _compared(runs: Path, result: Result, *tolerances: Tolerances) -> Parity:
-    """The remote run, compared with the newest local one."""
+    """Compare the remote run with the newest local one."""
     return compare_with_local(runs, CLOUD, result, *tolerances, gaps=GAPS, is_local=is_local)
 
 
@@ -82,7 +82,7 @@ def test_a_verdict_does_not_matter(tmp_path: Path) -> None:
     assert OLD == _found(tmp_path)
 
 
-def test_where_a_source_was_copied_does_not_matter(tmp_path: Path) -> None:
+def test_the_location_of_a_copied_source_does_not_matter(tmp_path: Path) -> None:
     """Sources with the same digest are the same, wherever they are located."""
     _local(tmp_path, OLD, **_source(uri="/elsewhere/loans.csv"))
     assert OLD == _found(tmp_path)
@@ -129,7 +129,7 @@ DIFFERENT = [
 def test_a_run_with_other_inputs_is_not_compared_with(
     tmp_path: Path, changes: Mapping[str, Any], reason: str
 ) -> None:
-    """The reason names the run, what differs and what to do."""
+    """A run with other inputs is not compared; the reason names it, the difference and the remedy."""
     _local(tmp_path, OLD, **changes)
     expected = f"The newest local run of three_versions, {OLD}, {reason}. {REMEDY}"
     assert (None, expected) == (_found(tmp_path), find_local_run(tmp_path, CLOUD, is_local).reason)
@@ -206,7 +206,7 @@ def test_a_run_that_ended_early_is_not_compared_with(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [None, "", "{}", '{"run_id": '], ids=["none", "empty", "another", "half"])
 def test_a_run_without_a_result_is_not_compared_with(tmp_path: Path, text: str | None) -> None:
-    """A run that was killed has only a plan, or half a result."""
+    """A run without a readable result, such as one that was killed, is not compared."""
     _local(tmp_path, OLD)
     file = tmp_path / OLD / RESULT
     file.unlink() if text is None else file.write_text(text, encoding="utf-8")
@@ -215,7 +215,7 @@ def test_a_run_without_a_result_is_not_compared_with(tmp_path: Path, text: str |
 
 
 def test_a_running_run_is_not_compared_with(tmp_path: Path) -> None:
-    """The reason says that the run is still running, so that the reader waits."""
+    """A run in progress is not compared, and the reason is that it is still running."""
     _local(tmp_path, OLD)
     (tmp_path / OLD / RESULT).unlink()
     with file_lock(tmp_path / OLD / PLAN):
@@ -244,18 +244,18 @@ def test_another_scenario_is_not_mentioned(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_of_runs_is_not_an_error(tmp_path: Path) -> None:
-    """If nothing has run on this machine yet, the reason says so."""
+    """If nothing has run on this machine yet, there is no local run to compare with."""
     assert "There is no local run" in find_local_run(tmp_path / "runs", CLOUD, is_local).reason
 
 
 def test_a_scenario_elsewhere_is_named_by_its_file(tmp_path: Path) -> None:
-    """The command in the remedy can be copied, also if the scenario's name alone would not be found."""
+    """The remedy's command can be copied: it has the scenario's file if the name is not enough."""
     plan = CLOUD.model_copy(update={"scenario_file": "mine/loans.yaml"})
     assert "'make validate NAME=mine/loans.yaml'" in find_local_run(tmp_path, plan, is_local).reason
 
 
 def test_the_run_in_the_cloud_is_the_second(tmp_path: Path) -> None:
-    """It is compared with the local run, by the tolerances between the two."""
+    """A remote run is the second one of its comparison with a local run."""
     _local(tmp_path, OLD)
     parity = _compared(tmp_path, samples.cloud())
     assert (OLD, CLOUD.run_id, Verdict.PASS, LOCAL_AGAINST_REMOTE) == (
@@ -267,14 +267,14 @@ def test_the_run_in_the_cloud_is_the_second(tmp_path: Path) -> None:
 
 
 def test_tolerances_can_be_given(tmp_path: Path) -> None:
-    """Tolerances that are given are used."""
+    """Explicit tolerances replace the usual ones."""
     _local(tmp_path, OLD)
     asked = Tolerances.uniform(0.5)
     assert asked == _compared(tmp_path, samples.cloud(), asked).tolerances
 
 
 def test_without_a_local_run_nothing_is_proven(tmp_path: Path) -> None:
-    """The comparison has the reason why there is no local run."""
+    """Without a local run, nothing is proven, and the comparison has the reason."""
     parity = _compared(tmp_path, samples.cloud())
     expected = (Verdict.NOT_PROVEN, find_local_run(tmp_path, CLOUD, is_local).reason)
     assert expected == (parity.verdict, parity.reason)

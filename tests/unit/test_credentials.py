@@ -19,19 +19,19 @@ def _account(auth: Literal["key", "service_principal"], monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("text", [VALUE, f"{VALUE}\n", f" {VALUE}\r\n"], ids=["bare", "line", "spaces"])
 def test_a_secret_is_read_from_its_variable(text: str) -> None:
-    """The value alone, without the space around it."""
+    """A secret is read from its variable without surrounding white space."""
     assert VALUE == read_secret(Secret(variable="LAKE_KEY"), "dlsloandev", {"LAKE_KEY": text})
 
 
 @pytest.mark.parametrize("text", [VALUE, f"{VALUE}\n", f" {VALUE}\r\n"], ids=["bare", "line", "spaces"])
 def test_a_secret_is_read_from_its_file(tmp_path: Path, text: str) -> None:
-    """The value alone, without the line's end that an editor leaves."""
+    """A secret is read from its file without the line break that an editor adds."""
     (tmp_path / "key").write_bytes(text.encode())
     assert VALUE == read_secret(Secret(file=str(tmp_path / "key")), "dlsloandev", {})
 
 
-def test_a_secret_is_looked_for_in_the_processs_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no variables are given, the process's are meant."""
+def test_a_secret_is_read_from_the_process_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default, a secret's variable is one of this process."""
     monkeypatch.setenv("LAKE_KEY", VALUE)
     assert VALUE == read_secret(Secret(variable="LAKE_KEY"), "dlsloandev")
 
@@ -39,8 +39,8 @@ def test_a_secret_is_looked_for_in_the_processs_variables(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     "environ", [{}, {"LAKE_KEY": ""}, {"LAKE_KEY": " \n"}], ids=["unset", "empty", "space"]
 )
-def test_a_variable_without_a_value_is_told(environ: dict[str, str]) -> None:
-    """The message has the account and the variable, and where to correct it."""
+def test_a_variable_without_a_value_is_reported(environ: dict[str, str]) -> None:
+    """An empty or missing variable is reported with the account and where to correct it."""
     with pytest.raises(PrerequisiteError) as caught:
         read_secret(Secret(variable="LAKE_KEY"), "dlsloandev", environ)
     expected = (
@@ -51,8 +51,8 @@ def test_a_variable_without_a_value_is_told(environ: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "\n"], ids=["empty", "empty line"])
-def test_an_empty_file_is_told(tmp_path: Path, content: str) -> None:
-    """The message has the account and the file."""
+def test_an_empty_file_is_reported(tmp_path: Path, content: str) -> None:
+    """An empty file is reported with the account and the file."""
     file = tmp_path / "key"
     file.write_text(content)
     expected = f"'dlsloandev' is empty or not set: the file {file}.\n  Set it, or correct"
@@ -65,8 +65,8 @@ def test_an_empty_file_is_told(tmp_path: Path, content: str) -> None:
     [("absent", "No such file"), ("folder", "Is a directory"), ("key/below", "Not a directory")],
     ids=["absent", "folder", "below a file"],
 )
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str, reason: str) -> None:
-    """The message has the account, the file, the system's reason and what to correct."""
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path, name: str, reason: str) -> None:
+    """An unreadable file is reported with the account, the file, the reason and the remedy."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "key").write_text(VALUE)
     file = tmp_path / name
@@ -79,16 +79,16 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str, reason: s
     assert isinstance(caught.value.__cause__, OSError)
 
 
-def test_a_file_that_is_no_text_is_told_without_its_content(tmp_path: Path) -> None:
-    """What was found in the file stays in the file."""
+def test_a_binary_file_is_reported_without_its_content(tmp_path: Path) -> None:
+    """A file that isn't text is reported without its content."""
     (tmp_path / "key").write_bytes(VALUE.encode() + b"\xff")
     with pytest.raises(PrerequisiteError, match="can't be read from the file") as caught:
         read_secret(Secret(file=str(tmp_path / "key")), "dlsloandev")
     assert VALUE not in str(caught.value)
 
 
-def test_hadoop_is_told_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two settings, both of the account alone."""
+def test_hadoop_gets_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hadoop gets a key by two settings, both for this account only."""
     expected = {
         f"fs.azure.account.auth.type.{HOST}": "SharedKey",
         f"fs.azure.account.key.{HOST}": VALUE,
@@ -96,8 +96,8 @@ def test_hadoop_is_told_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert expected == hadoop_settings(_account("key", monkeypatch), VALUE)
 
 
-def test_hadoop_is_told_a_service_principal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tenant's address for tokens, the client and its secret, all of the account alone."""
+def test_hadoop_gets_a_service_principal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hadoop gets the token endpoint, the client and its secret, all for this account only."""
     expected = {
         f"fs.azure.account.auth.type.{HOST}": "OAuth",
         f"fs.azure.account.oauth.provider.type.{HOST}": (
@@ -112,21 +112,21 @@ def test_hadoop_is_told_a_service_principal(monkeypatch: pytest.MonkeyPatch) -> 
     assert expected == hadoop_settings(_account("service_principal", monkeypatch), VALUE)
 
 
-def test_azures_client_is_told_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The account's name goes with its key: an emulator's address does not have it."""
+def test_azures_client_gets_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Azure's client gets the key with the account's name, which an emulator's address lacks."""
     expected = {"account_name": "dlsloandev", "account_key": VALUE}
     assert expected == azure_credential(_account("key", monkeypatch))
 
 
-def test_azures_client_is_told_a_service_principal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is Azure's own credential, which asks for tokens only when it is used."""
+def test_azures_client_gets_a_service_principal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Azure's client gets Azure's own credential, which requests tokens only when it is used."""
     from azure.identity import ClientSecretCredential
 
     assert isinstance(azure_credential(_account("service_principal", monkeypatch)), ClientSecretCredential)
 
 
-def test_a_missing_secret_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Azure's client is never given an empty key."""
+def test_a_missing_secret_is_reported_before_any_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing secret is reported before Azure's client gets an empty key."""
     account = _account("key", monkeypatch)
     monkeypatch.delenv("LAKE_SECRET")
     with pytest.raises(PrerequisiteError, match="the variable LAKE_SECRET"):

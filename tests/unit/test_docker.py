@@ -28,7 +28,7 @@ INFO, COMPOSE, IMAGES = "info) echo 27.5.1 ;;", "compose) echo 2.24.0 ;;", "imag
 
 @pytest.fixture(name="path")
 def _path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder on the PATH, without a command in it."""
+    """Make an empty folder the whole PATH, and return it."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -36,7 +36,7 @@ def _path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _engine(path: Path, *answers: str, mode: int = 0o755) -> None:
-    """A command that answers as Docker's does: by its first argument, and with exit code 1 otherwise."""
+    """Create a command that answers like Docker by its first argument, and otherwise exits with 1."""
     cases = "\n".join((*answers, "*) exit 1 ;;"))
     (path / "docker").write_text(f'#!/bin/sh\ncase "$1" in\n{cases}\nesac\n')
     (path / "docker").chmod(mode)
@@ -46,16 +46,16 @@ def _settings(tmp_path: Path, target: str) -> Settings:
     return read_settings({"target": target}, folder=tmp_path, environ={})
 
 
-def test_no_docker_is_told(path: Path) -> None:
-    """Where there is no such command, the message says what to install, or how to do without."""
+def test_a_missing_docker_is_reported(path: Path) -> None:
+    """A missing Docker is reported with what to install, or how to do without it."""
     assert path.is_dir()
     with pytest.raises(PrerequisiteError) as caught:
         require_engine()
     assert (NO_DOCKER, ExitCode.PREREQUISITE_MISSING) == (str(caught.value), caught.value.exit_code)
 
 
-def test_a_docker_that_may_not_be_started_is_none(path: Path) -> None:
-    """A file without the right to be executed is no command."""
+def test_a_docker_that_is_not_executable_is_missing(path: Path) -> None:
+    """A file that may not be executed is not a Docker command."""
     _engine(path, mode=0o644)
     with pytest.raises(PrerequisiteError) as caught:
         require_engine()
@@ -72,8 +72,8 @@ def test_a_docker_that_may_not_be_started_is_none(path: Path) -> None:
     ],
     ids=["error", "standard output", "silence", "exit code 0"],
 )
-def test_an_engine_that_is_down_is_told(path: Path, answer: str, reason: str) -> None:
-    """The last line of what Docker says is the reason."""
+def test_an_engine_that_is_down_is_reported(path: Path, answer: str, reason: str) -> None:
+    """An engine that doesn't answer is reported with the last line of Docker's output."""
     _engine(path, answer, COMPOSE)
     with pytest.raises(PrerequisiteError) as caught:
         require_engine()
@@ -92,8 +92,8 @@ def test_an_engine_that_is_down_is_told(path: Path, answer: str, reason: str) ->
     ],
     ids=["none", "too old", "one digit", "first one", "no number", "fault"],
 )
-def test_a_compose_that_is_none_or_too_old_is_told(path: Path, answer: str) -> None:
-    """The message has the version that is needed and the package to install."""
+def test_a_missing_or_old_compose_is_reported(path: Path, answer: str) -> None:
+    """A missing or old Compose is reported with the required version and the package."""
     _engine(path, INFO, answer)
     with pytest.raises(PrerequisiteError) as caught:
         require_engine()
@@ -108,48 +108,46 @@ def test_a_compose_that_is_none_or_too_old_is_told(path: Path, answer: str) -> N
     [Stack.down, Stack.remove, lambda stack: stack.logs([], follow=False)],
     ids=["down", "clean", "logs"],
 )
-def test_a_stack_without_an_engine_is_told_as_such(
-    path: Path, tmp_path: Path, ask: Callable[[Stack], None]
-) -> None:
-    """The message says what to start, whatever was asked of the stack."""
+def test_the_stack_needs_an_engine(path: Path, tmp_path: Path, ask: Callable[[Stack], None]) -> None:
+    """Every action on the stack reports an engine that is down, with what to start."""
     _engine(path, NO_INFO, COMPOSE_ALONE)
     with pytest.raises(PrerequisiteError) as caught:
         ask(Stack(_settings(tmp_path, "compose")))
     assert NO_ENGINE.format("Cannot connect.") == str(caught.value)
 
 
-def test_a_run_without_an_engine_is_told_as_such(path: Path, tmp_path: Path) -> None:
-    """That there is nothing to clean up either does not hide what the run lacks."""
+def test_a_run_needs_an_engine(path: Path, tmp_path: Path) -> None:
+    """A run without an engine reports this, not that the clean-up failed, too."""
     _engine(path, NO_INFO, COMPOSE_ALONE)
     with pytest.raises(PrerequisiteError) as caught:
         Compose(_settings(tmp_path, "compose")).prepare(samples.plan())
     assert NO_ENGINE.format("Cannot connect.") == str(caught.value)
 
 
-def test_logs_of_no_service_are_a_fault(path: Path, tmp_path: Path) -> None:
-    """What Compose refuses is no success."""
+def test_logs_of_an_unknown_service_are_an_error(path: Path, tmp_path: Path) -> None:
+    """An error of Compose while it shows logs is reported."""
     _engine(path, INFO, COMPOSE_ALONE)
     with pytest.raises(PrerequisiteError, match="Can't show the logs of the stack's services"):
         Stack(_settings(tmp_path, "compose")).logs(["no-such"], follow=False)
 
 
 @pytest.mark.parametrize("version", ["2.24.0", "v2.24.0-desktop.1", "2.100.1", "5.0.0"])
-def test_a_compose_that_is_new_enough_will_do(path: Path, version: str) -> None:
-    """Versions are compared as numbers, from the first one that knows all that compose.yaml asks for."""
+def test_a_new_enough_compose_is_accepted(path: Path, version: str) -> None:
+    """Compose versions are compared as numbers; the oldest suitable one is accepted."""
     _engine(path, INFO, f"compose) echo {version} ;;")
     require_engine()
 
 
 def test_docker_that_takes_too_long_is_ended(path: Path) -> None:
-    """An engine that hangs does not hang the command."""
+    """A Docker command that hangs is ended after its time limit."""
     _engine(path, f"info) exec {shutil.which('sleep', path='/bin:/usr/bin')} 60 ;;")
     expected = r"'docker info' did not finish within 0\.1 s\.\n  Check that the engine works: docker info\."
     with pytest.raises(PrerequisiteError, match=expected):
         docker(["info"], timeout_s=0.1)
 
 
-def test_an_answer_is_given_back_as_it_is(path: Path) -> None:
-    """Exit code, output and complaints, also those that are no UTF-8."""
+def test_dockers_answer_is_returned_unchanged(path: Path) -> None:
+    """Exit code, output and errors are returned, even if they are not valid UTF-8."""
     _engine(path, "say) read given; echo \"$given $WHO\"; printf '\\377' >&2; exit 7 ;;")
     answer = docker(["say"], {"WHO": "world"}, stdin=b"hello\n")
     assert (7, "hello world\n", "\N{REPLACEMENT CHARACTER}") == (
@@ -160,8 +158,8 @@ def test_an_answer_is_given_back_as_it_is(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("answer", "there"), [(IMAGES, True), ("image) exit 1 ;;", False)])
-def test_images_are_there_or_not(path: Path, answer: str, there: bool) -> None:
-    """Docker's exit code says whether it has all of them."""
+def test_existing_images_are_detected(path: Path, answer: str, there: bool) -> None:
+    """Docker's exit code decides whether all images exist."""
     _engine(path, answer)
     assert there is has_images(["one:1", "two:2"])
 
@@ -181,10 +179,10 @@ def test_images_are_there_or_not(path: Path, answer: str, there: bool) -> None:
     ],
     ids=["no docker", "no engine", "no images"],
 )
-def test_auto_is_embedded_where_compose_is_not_ready(
+def test_auto_is_embedded_if_compose_is_not_ready(
     path: Path, tmp_path: Path, answers: tuple[str, ...] | None, reason: str
 ) -> None:
-    """One line says which target was chosen, why, and how to get the other."""
+    """One line reports the chosen target, the reason, and how to get the other one."""
     if answers is not None:
         _engine(path, *answers)
     told: list[str] = []
@@ -193,8 +191,8 @@ def test_auto_is_embedded_where_compose_is_not_ready(
     assert (True, [expected]) == (isinstance(target, Embedded), told)
 
 
-def test_auto_is_compose_where_it_is_ready(path: Path, tmp_path: Path) -> None:
-    """With an engine and images it is the better one, and one line says how to get the other."""
+def test_auto_is_compose_if_it_is_ready(path: Path, tmp_path: Path) -> None:
+    """If engine and images are ready, Compose is chosen, and one line names the alternative."""
     _engine(path, INFO, COMPOSE, IMAGES)
     told: list[str] = []
     target = open_target(_settings(tmp_path, "auto"), told.append)
@@ -203,7 +201,7 @@ def test_auto_is_compose_where_it_is_ready(path: Path, tmp_path: Path) -> None:
 
 
 def test_compose_never_falls_back(path: Path, tmp_path: Path) -> None:
-    """Who names Compose gets Compose, or the reason why not."""
+    """If Compose is requested, it is used, or the reason why it can't be is reported."""
     assert path.is_dir()
     told: list[str] = []
     target = open_target(_settings(tmp_path, "compose"), told.append)
@@ -212,8 +210,8 @@ def test_compose_never_falls_back(path: Path, tmp_path: Path) -> None:
     assert (True, [], NO_DOCKER) == (isinstance(target, Compose), told, str(caught.value))
 
 
-def test_embedded_asks_no_docker(path: Path, tmp_path: Path) -> None:
-    """Who names embedded is not told of Docker."""
+def test_embedded_does_not_ask_docker(path: Path, tmp_path: Path) -> None:
+    """If the embedded target is requested, nothing is reported about Docker."""
     assert path.is_dir()
     told: list[str] = []
     assert (True, []) == (
@@ -228,7 +226,7 @@ def test_embedded_asks_no_docker(path: Path, tmp_path: Path) -> None:
 def test_containers_reach_no_files_of_this_machine(
     path: Path, tmp_path: Path, setting: str, value: str
 ) -> None:
-    """A setting that names some is refused before anything is started."""
+    """A setting that names a file of this machine is refused before anything starts."""
     assert path.is_dir()
     settings = read_settings({"target": "compose", setting: value}, folder=tmp_path, environ={})
     with pytest.raises(UsageError, match=rf"The Compose target can't reach .*{value}"):

@@ -1,4 +1,4 @@
-"""What a workspace is seen to have for a cluster: the right, the policy, the runtime, the machines."""
+"""Checks of a workspace's compute: permission, policy, runtime and node types."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from tests.unit.doctor_samples import CLUSTER, ME, RUNTIME, Look, Workspace, nod
     ],
     ids=["own", "admin", "perhaps a group's", "none"],
 )
-def test_the_right_to_create_clusters_is_looked_for(
+def test_the_permission_to_create_clusters_is_checked(
     look: Look, workspace: Workspace, entitlements: list[str], groups: list[str], expected: str
 ) -> None:
-    """A right of one's own or an admin's is one; what a group gives is not for everyone to see."""
+    """A user's own or an admin's permission is enough; a group's can't be checked."""
     workspace.answers["me"] = User(
         user_name=ME,
         entitlements=[ComplexValue(value=each) for each in entitlements],
@@ -39,15 +39,15 @@ def test_the_right_to_create_clusters_is_looked_for(
     assert expected == look()["permission"].state
 
 
-def test_a_policy_that_can_be_read_permits(look: Look, workspace: Workspace) -> None:
-    """Whoever may use a policy may create clusters by it."""
+def test_a_readable_policy_permits_clusters(look: Look, workspace: Workspace) -> None:
+    """A user who can read a policy may create clusters with it."""
     workspace.answers["me"] = User(user_name=ME)
     found = look(policy_id="0003")["permission"]
     assert ("ok", "by the cluster policy 'small'") == (found.state, found.found)
 
 
-def test_a_policy_that_is_not_there_is_told(look: Look, workspace: Workspace) -> None:
-    """The message has its id, the remedy the setting."""
+def test_a_missing_policy_is_reported(look: Look, workspace: Workspace) -> None:
+    """A missing policy is reported with its ID and the setting."""
     workspace.answers["policy"] = NotFound("Can't find a cluster policy with id: 0003.")
     found = look(policy_id="0003")["permission"]
     assert ("failed", True) == (found.state, "with id: 0003" in found.found)
@@ -63,39 +63,39 @@ def test_a_policy_that_is_not_there_is_told(look: Look, workspace: Workspace) ->
     ],
     ids=["there", "not there", "no ML"],
 )
-def test_the_runtime_is_looked_for(look: Look, runtime: str, expected: str) -> None:
-    """It has to be one that the workspace offers, and for machine learning."""
+def test_the_runtime_is_checked(look: Look, runtime: str, expected: str) -> None:
+    """The runtime must be one for machine learning that the workspace offers."""
     assert look(runtime=runtime)["runtime"].found.startswith(expected)
 
 
-def test_a_node_type_that_is_not_there_is_told(look: Look) -> None:
-    """With the name that was probably meant."""
+def test_a_missing_node_type_is_reported(look: Look) -> None:
+    """A missing node type is reported with a suggestion."""
     found = look(node_type="Standard_D4ds_v4")["node type"]
     assert "failed" == found.state
     assert "Did you mean 'Standard_D4ds_v5'?" in found.found
 
 
-def test_a_node_type_that_cannot_be_had_is_told(look: Look, workspace: Workspace) -> None:
-    """The list has also what the region or the subscription does not."""
+def test_an_unavailable_node_type_is_reported(look: Look, workspace: Workspace) -> None:
+    """A node type that the region or subscription lacks is reported, although it is listed."""
     node = node_type("Standard_D4ds_v5", CloudProviderNodeStatus.NOT_ENABLED_ON_SUBSCRIPTION)
     workspace.answers["nodes"] = ListNodeTypesResponse([node])
     assert "Standard_D4ds_v5 is not available: NotEnabledOnSubscription." == look()["node type"].found
 
 
-def test_a_pool_stands_for_the_node_type(look: Look) -> None:
-    """It has its own."""
+def test_a_pool_replaces_the_node_type(look: Look) -> None:
+    """With an instance pool, the pool's node type is shown and no other is checked."""
     found = look(instance_pool_id="p-1")
     assert ("warm (D4)", False) == (found["instance pool"].found, "node type" in found)
 
 
-def test_a_pool_that_is_gone_is_told(look: Look, workspace: Workspace) -> None:
-    """A pool that was deleted is still found by its id."""
+def test_a_deleted_pool_is_reported(look: Look, workspace: Workspace) -> None:
+    """A deleted pool, which the workspace still returns, is reported."""
     workspace.answers["pool"] = GetInstancePool("p-1", state=InstancePoolState.DELETED)
     assert "its state is DELETED" in look(instance_pool_id="p-1")["instance pool"].found
 
 
-def test_an_existing_cluster_stands_for_a_new_one(look: Look) -> None:
-    """Nobody needs to be permitted to create one then."""
+def test_an_existing_cluster_replaces_a_new_one(look: Look) -> None:
+    """With an existing cluster, the permission to create clusters is not checked."""
     found = look(cluster_id="c-1")
     assert ("ok", f"warm ({RUNTIME})") == (found["cluster"].state, found["cluster"].found)
     assert not {"permission", "runtime", "node type"} & set(found)
@@ -111,10 +111,10 @@ def test_an_existing_cluster_stands_for_a_new_one(look: Look) -> None:
     ],
     ids=["standard mode", "no isolation", "somebody else's", "another runtime"],
 )
-def test_a_cluster_that_will_not_do_is_told(
+def test_an_unsuitable_cluster_is_reported(
     look: Look, workspace: Workspace, field: str, value: object, expected: str
 ) -> None:
-    """What is wrong with it is known before the run is sent."""
+    """An unsuitable cluster is reported with the reason before a run is submitted."""
     workspace.answers["cluster"] = ClusterDetails.from_dict(CLUSTER.as_dict())
     setattr(workspace.answers["cluster"], field, value)
     found = look(cluster_id="c-1")["cluster"]

@@ -1,4 +1,4 @@
-"""What this machine is seen to have and to lack, for the embedded target and for Compose."""
+"""Checks of this machine, for the embedded target and for Compose."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from harness.targets.embedded.embedded_target import Embedded
 from tests.unit.doctor_samples import failed
 
 
-def test_the_embedded_target_is_looked_at(tmp_path: Path) -> None:
-    """Java, jars, the home folder, the disk and the tracking store, without making any of them."""
+def test_the_embedded_target_is_checked(tmp_path: Path) -> None:
+    """Java, jars, home folder, disk and tracking store are checked without creating any of them."""
     home = tmp_path / "home"
     found = list(Embedded(read_settings({"home": str(home)}, folder=tmp_path, environ={})).checks())
     assert ["Java 17", "jars", "home", "disk", "tracking store"] == [check.what for check in found]
     assert ([], False) == ([check for check in found if check.state == "failed"], home.exists())
 
 
-def test_a_java_that_is_none_is_a_failed_line(tmp_path: Path) -> None:
-    """With the message and the remedy that a run would end with."""
+def test_a_broken_java_is_a_failed_check(tmp_path: Path) -> None:
+    """A broken Java is a failed check with the message and remedy that a run would have."""
     settings = read_settings(folder=tmp_path, environ={"HARNESS_JAVA_HOME": str(tmp_path)})
     found = next(iter(Embedded(settings).checks()))
     assert ("failed", True, True) == (
@@ -35,15 +35,15 @@ def test_a_java_that_is_none_is_a_failed_line(tmp_path: Path) -> None:
     )
 
 
-def test_jars_that_are_not_there_are_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run fetches them; nobody can say before whether it will get them."""
+def test_missing_jars_are_not_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Missing jars are not checkable, because a run downloads them."""
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     found = {check.what: check for check in Embedded(read_settings(folder=tmp_path, environ={})).checks()}
     assert "not checkable" == found["jars"].state
 
 
-def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """Also where what is in the way is a file."""
+def test_a_home_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
+    """A home folder that can't be created, even because of a file, is reported."""
     (tmp_path / "file").touch()
     settings = read_settings({"home": str(tmp_path / "file" / "home")}, folder=tmp_path, environ={})
     found = {check.what: check for check in Embedded(settings).checks()}
@@ -51,8 +51,8 @@ def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert "HARNESS_HOME" in found["home"].remedy
 
 
-def test_room_and_right_are_asked_of_the_nearest_folder(tmp_path: Path) -> None:
-    """A folder that is not there yet will lie in it."""
+def test_space_and_permission_are_checked_at_the_nearest_folder(tmp_path: Path) -> None:
+    """For a missing folder, space and permission of the nearest existing one count."""
     assert "a run needs 200 MB" in check_disk_space(tmp_path / "a" / "b")
     assert (f"{tmp_path / 'a'} can be created", str(tmp_path)) == (
         check_writable(tmp_path / "a"),
@@ -60,8 +60,8 @@ def test_room_and_right_are_asked_of_the_nearest_folder(tmp_path: Path) -> None:
     )
 
 
-def test_a_tracking_file_is_looked_at(tmp_path: Path) -> None:
-    """It is there, or will be."""
+def test_a_tracking_file_is_checked(tmp_path: Path) -> None:
+    """A tracking file exists, or will be created by the first run."""
     file = tmp_path / "mlflow.db"
     before = check_tracking_store(f"sqlite:///{file}")
     file.touch()
@@ -73,7 +73,7 @@ def test_a_tracking_file_is_looked_at(tmp_path: Path) -> None:
 
 @pytest.fixture(name="server")
 def _server() -> Iterator[Callable[[int], str]]:
-    """A server's address, which answers everything with a code."""
+    """Yield a function that starts a server which answers everything with a code."""
     servers: list[HTTPServer] = []
 
     def serve(code: int) -> str:
@@ -83,7 +83,7 @@ def _server() -> Iterator[Callable[[int], str]]:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Nothing."""
+                """Log nothing."""
 
         servers.append(HTTPServer(("127.0.0.1", 0), Answer))
         threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
@@ -96,14 +96,14 @@ def _server() -> Iterator[Callable[[int], str]]:
 
 
 @pytest.mark.parametrize(("code", "expected"), [(200, "answers"), (401, "answers with 401")])
-def test_a_tracking_server_is_asked(server: Callable[[int], str], code: int, expected: str) -> None:
-    """One that asks for a login is there, too."""
+def test_a_tracking_server_is_checked(server: Callable[[int], str], code: int, expected: str) -> None:
+    """A tracking server is up if it answers, even if it asks for a login."""
     url = server(code)
     assert ("ok", f"{url} {expected}") == (check_tracking_store(url).state, check_tracking_store(url).found)
 
 
-def test_a_tracking_server_that_is_not_there_is_told() -> None:
-    """The message has its address, the remedy the setting."""
+def test_an_unreachable_tracking_server_is_reported() -> None:
+    """An unreachable server is reported with its address and the setting."""
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as closed:
         url = f"http://127.0.0.1:{closed.server_port}"
     found = check_tracking_store(url)
@@ -111,8 +111,8 @@ def test_a_tracking_server_that_is_not_there_is_told() -> None:
     assert "HARNESS_TRACKING_URI" in found.remedy
 
 
-def test_a_database_elsewhere_is_not_checkable() -> None:
-    """And its URI, which may hold a password, is not shown."""
+def test_a_database_is_not_checkable() -> None:
+    """A database is not checkable, and its URI, which may contain a password, is not shown."""
     found = check_tracking_store("postgresql://me:secret@db/mlflow")
     assert ("not checkable", False) == (found.state, "secret" in found.found)
 
@@ -130,26 +130,26 @@ def _docker(folder: Path, monkeypatch: pytest.MonkeyPatch, *answers: str) -> Non
     monkeypatch.setenv("PATH", str(folder / "bin"))
 
 
-def test_compose_without_docker_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an engine would have to tell is not listed behind it."""
+def test_compose_without_docker_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Docker, that is the only check of the engine."""
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     found = _compose(tmp_path)
     assert (["home", "disk", "memory", "Docker"], ["Docker"]) == (list(found), failed(found))
 
 
-def test_compose_without_images_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The remedy makes them; the ports are looked at nevertheless."""
+def test_compose_without_images_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Missing images are reported with the remedy, and the ports are still checked."""
     _docker(tmp_path, monkeypatch, "info) echo 27.5.1 ;;", "compose) echo 2.24.0 ;;")
     found = _compose(tmp_path)
     assert "'make up' builds them." == found["images"].remedy
     assert "ports" in found
 
 
-def test_a_port_that_is_taken_is_told(
+def test_a_used_port_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Callable[[int], str]
 ) -> None:
-    """The remedy has the setting that moves it."""
+    """A port in use is reported with the setting that changes it."""
     _docker(tmp_path, monkeypatch, "info) echo 27.5.1 ;;", "compose) echo 2.24.0 ;;", "image) ;;")
     port = server(200).rpartition(":")[2]
     found = _compose(tmp_path, HARNESS_AZURITE_PORT=port)
@@ -157,9 +157,9 @@ def test_a_port_that_is_taken_is_told(
     assert "HARNESS_AZURITE_PORT" in found["ports"].remedy
 
 
-def test_a_worker_without_memory_for_an_executor_is_told(
+def test_too_little_memory_for_an_executor_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before any image is built."""
+    """Too little memory for an executor is reported before any image is built."""
     _docker(tmp_path, monkeypatch)
     assert "memory" in failed(_compose(tmp_path, HARNESS_WORKER_MEMORY="512m"))

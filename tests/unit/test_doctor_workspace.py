@@ -1,4 +1,4 @@
-"""What a workspace is seen to have and to lack: credentials, settings, files, secrets, an experiment."""
+"""Checks of a workspace: credentials, settings, files, secrets and the experiment."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from databricks.sdk.service.workspace import SecretMetadata
 from tests.unit.doctor_samples import HOST, ME, NEW_CLUSTER, VOLUME, Look, Workspace, failed
 
 
-def test_a_workspace_with_everything_has_no_failed_line(look: Look) -> None:
-    """Each line is there and ok, and says who we are where."""
+def test_a_complete_workspace_has_no_failed_check(look: Look) -> None:
+    """Every check of a complete workspace is ok; the first one shows user and host."""
     found = look()
     assert (NEW_CLUSTER, {"ok"}) == (list(found), {check.state for check in found.values()})
     assert f"{ME} on {HOST}, by pat" == found["authentication"].found
 
 
-def test_the_workspace_is_asked_at_most_nine_times(look: Look, workspace: Workspace) -> None:
-    """Also where everything is named that can be named."""
+def test_the_checks_make_at_most_nine_calls(look: Look, workspace: Workspace) -> None:
+    """The checks make at most nine calls, even if every setting is set."""
     toml = '[accounts.dls]\nsecret_name = "lake-key"\n'
     look(toml, policy_id="small", secret_scope="harness")
     assert 9 == len(workspace.calls)
@@ -27,18 +27,16 @@ def test_the_workspace_is_asked_at_most_nine_times(look: Look, workspace: Worksp
 @pytest.mark.parametrize(
     "error", [Unauthenticated("401"), PermissionDenied("Invalid access token.")], ids=["401", "403"]
 )
-def test_nothing_is_asked_of_a_workspace_that_does_not_know_us(
-    look: Look, workspace: Workspace, error: Exception
-) -> None:
-    """The line that failed is the last one, and says how to authenticate."""
+def test_a_failed_authentication_ends_the_checks(look: Look, workspace: Workspace, error: Exception) -> None:
+    """If authentication fails, it is the last check, with how to authenticate."""
     workspace.answers["me"] = error
     found = look()
     assert (["authentication"], ["me"]) == (list(found), workspace.calls)
     assert "databricks auth login" in found["authentication"].remedy
 
 
-def test_a_credential_that_ends_in_the_middle_ends_the_lines(look: Look, workspace: Workspace) -> None:
-    """What was seen before stays."""
+def test_an_expired_credential_ends_the_checks(look: Look, workspace: Workspace) -> None:
+    """If the credential expires, the checks end, and earlier ones are kept."""
     workspace.answers["runtimes"] = Unauthenticated("expired")
     found = look()
     assert (["authentication", "settings", "permission", "runtime"], ["runtime"]) == (
@@ -56,15 +54,15 @@ def test_a_credential_that_ends_in_the_middle_ends_the_lines(look: Look, workspa
     ],
     ids=["no files", "no lake", "a local lake"],
 )
-def test_settings_that_lead_nowhere_are_told(look: Look, chosen: dict[str, str], expected: str) -> None:
-    """Nothing else is asked: it would be asked of the wrong place."""
+def test_invalid_locations_are_reported(look: Look, chosen: dict[str, str], expected: str) -> None:
+    """An invalid location is reported, and nothing is checked there."""
     found = look(**chosen)
     assert (["authentication", "settings"], ["settings"]) == (list(found), failed(found))
     assert expected in found["settings"].found
 
 
-def test_a_file_is_written_and_removed(look: Look, workspace: Workspace) -> None:
-    """Nothing less shows that the folder for files can be written; nothing of it stays."""
+def test_a_file_is_written_and_removed_as_a_check(look: Look, workspace: Workspace) -> None:
+    """The upload folder is checked with a file that is written and removed."""
     assert "ok" == look()["files"].state
     written = [call.removeprefix("upload ") for call in workspace.calls if call.startswith("upload")]
     removed = [call.removeprefix("delete ") for call in workspace.calls if call.startswith("delete")]
@@ -76,8 +74,10 @@ def test_a_file_is_written_and_removed(look: Look, workspace: Workspace) -> None
     [NotFound("Volume does not exist."), PermissionDenied("No WRITE VOLUME.")],
     ids=["none", "no right"],
 )
-def test_a_volume_that_cannot_be_written_is_told(look: Look, workspace: Workspace, error: Exception) -> None:
-    """With the grants that it takes; the other lines are there all the same."""
+def test_a_volume_that_cannot_be_written_is_reported(
+    look: Look, workspace: Workspace, error: Exception
+) -> None:
+    """An unwritable volume is reported with the required grants; other checks still run."""
     workspace.answers["upload"] = error
     found = look()
     assert (NEW_CLUSTER, ["files"]) == (list(found), failed(found))
@@ -85,14 +85,14 @@ def test_a_volume_that_cannot_be_written_is_told(look: Look, workspace: Workspac
 
 
 def test_each_volume_is_tried_once(look: Look, workspace: Workspace) -> None:
-    """The lake's own is another than the files'; the models lie in the lake's."""
+    """Each volume is written to once, even if several locations are in it."""
     found = look(lake="/Volumes/main/lake/tables/x", models="/Volumes/main/lake/tables/y")
     assert ("ok", False) == (found["lake"].state, "models" in found)
     assert 2 == sum(call.startswith("upload") for call in workspace.calls)
 
 
 def test_a_storage_account_is_not_checkable(look: Look) -> None:
-    """Only a cluster gets to it, by a secret or by an external location."""
+    """A storage account is not checkable: only a cluster has its secret or external location."""
     toml = '[accounts.dls]\nsecret_name = "lake-key"\n'
     uri, other = "abfss://lake@dls.dfs.core.windows.net", "abfss://lake@other.dfs.core.windows.net"
     found = look(toml, secret_scope="harness", lake=other, models=uri)
@@ -101,8 +101,8 @@ def test_a_storage_account_is_not_checkable(look: Look) -> None:
     assert "its secret" in found["models"].found
 
 
-def test_models_need_a_credential_of_their_account(look: Look) -> None:
-    """Bundles are copied by Azure's client, which knows no external location."""
+def test_models_need_a_credential(look: Look) -> None:
+    """Models in a storage account need a credential; an external location is not enough."""
     found = look(models="abfss://models@other.dfs.core.windows.net")["models"]
     assert ("failed", True) == (found.state, "can't use an external location" in found.found)
     assert "secret_name" in found.remedy
@@ -116,10 +116,10 @@ def test_models_need_a_credential_of_their_account(look: Look) -> None:
     ],
     ids=["there", "missing"],
 )
-def test_secrets_are_looked_for_by_name(
+def test_secrets_are_checked_by_name(
     look: Look, workspace: Workspace, there: list[SecretMetadata], expected: str
 ) -> None:
-    """Their values are not asked for."""
+    """Secrets are checked by name, without reading their values."""
     workspace.answers["secrets"] = there
     toml = '[accounts.dls]\nsecret_name = "lake-key"\n'
     assert expected == look(toml, secret_scope="harness")["secrets"].found
@@ -137,17 +137,17 @@ def test_secrets_are_looked_for_by_name(
     ],
     ids=["new", "new elsewhere", "in our folder", "ours", "somebody's", "deleted"],
 )
-def test_the_experiment_is_looked_for(
+def test_the_experiment_is_checked(
     look: Look, workspace: Workspace, path: str, experiment: Experiment | None, state: str
 ) -> None:
-    """In one's own folder one may write; elsewhere nobody tells who may."""
+    """An experiment in the user's own folder is writable; elsewhere this can't be checked."""
     if experiment is not None:
         workspace.answers["experiment"] = GetExperimentByNameResponse(experiment)
     assert state == look(experiment=path)["experiment"].state
 
 
-def test_an_experiments_folder_has_to_be_there(look: Look, workspace: Workspace) -> None:
-    """MLflow makes experiments, no folders."""
+def test_an_experiments_folder_must_exist(look: Look, workspace: Workspace) -> None:
+    """A missing folder of the experiment is reported, because MLflow doesn't create it."""
     workspace.answers["status"] = NotFound("Path (/Shared/x) doesn't exist.")
     found = look(experiment="/Shared/x/loans")["experiment"]
     assert ("failed", True) == (found.state, "/Shared/x" in found.found)

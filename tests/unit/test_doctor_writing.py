@@ -1,4 +1,4 @@
-"""What a workspace is seen to let us write, and what an ML runtime is known by."""
+"""Checks of what a workspace permits to write, and of how an ML runtime is recognized."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ def _asked(workspace: Workspace, what: str) -> list[str]:
     return [call.removeprefix(f"{what} ") for call in workspace.calls if call.startswith(f"{what} ")]
 
 
-def test_a_volume_is_tried_itself(look: Look, workspace: Workspace) -> None:
-    """A folder in it need not be there yet, and is not made to find out."""
+def test_the_volume_itself_is_tried(look: Look, workspace: Workspace) -> None:
+    """A volume's root is written to, so that a missing folder in it is not created."""
     assert "ok" == look(files=f"{VOLUME}/deep/down")["files"].state
     assert [VOLUME] == [path.rpartition("/")[0] for path in _asked(workspace, "upload")]
 
 
-def test_a_file_that_can_not_be_removed_is_told(look: Look, workspace: Workspace) -> None:
-    """A run removes what it has uploaded: it has to be let."""
+def test_a_file_that_can_not_be_removed_is_reported(look: Look, workspace: Workspace) -> None:
+    """A missing permission to remove files is reported, because a run removes its uploads."""
     workspace.answers["delete"] = PermissionDenied("No WRITE VOLUME.")
     found = look()["files"]
     assert ("failed", True) == (found.state, "denies permission to remove" in found.found)
 
 
-def test_a_file_that_was_written_in_part_is_removed(look: Look, workspace: Workspace) -> None:
-    """Whatever has become of it: what can't be removed either hides nothing."""
+def test_a_partial_file_is_removed(look: Look, workspace: Workspace) -> None:
+    """A partial file is removed; if that fails, too, the upload's error is still reported."""
     workspace.answers["upload"] = workspace.answers["delete"] = PermissionDenied("No WRITE VOLUME.")
     assert "denies permission to upload" in look()["files"].found
     assert _asked(workspace, "upload") == _asked(workspace, "delete")
 
 
-def test_a_folder_of_the_workspace_is_tried_itself(look: Look, workspace: Workspace) -> None:
-    """Each has permissions of its own."""
+def test_a_workspace_folder_itself_is_tried(look: Look, workspace: Workspace) -> None:
+    """An existing workspace folder is written to, because it has its own permissions."""
     assert "ok" == look(**PLACES)["files"].state
     assert FOLDER.removeprefix("/Workspace") == _asked(workspace, "upload")[0].rpartition("/")[0]
 
 
-def test_a_folder_that_is_not_there_yet_is_not_made(look: Look, workspace: Workspace) -> None:
-    """The nearest above it tells whether it can be."""
+def test_a_missing_folder_is_not_created(look: Look, workspace: Workspace) -> None:
+    """For a missing workspace folder, the nearest existing one above it is checked."""
     workspace.answers["status"] = NotFound("no such folder")
     assert "ok" == look(**PLACES)["files"].state
     assert "/Users" == _asked(workspace, "upload")[0].rpartition("/")[0]
@@ -52,7 +52,7 @@ def test_a_folder_that_is_not_there_yet_is_not_made(look: Look, workspace: Works
 
 @pytest.mark.parametrize("wanted", ["16.4.x-scala2.12", RUNTIME])
 def test_a_cluster_with_the_ml_switch_is_an_ml_cluster(look: Look, workspace: Workspace, wanted: str) -> None:
-    """Its version does not say so; the runtime may be set by either name."""
+    """A cluster with the ML switch is suitable, although its version doesn't show it."""
     cluster = ClusterDetails.from_dict(CLUSTER.as_dict())
     cluster.spark_version, cluster.use_ml_runtime = "16.4.x-scala2.12", True
     workspace.answers["cluster"] = cluster
@@ -69,10 +69,10 @@ def test_a_cluster_with_the_ml_switch_is_an_ml_cluster(look: Look, workspace: Wo
     ],
     ids=["another runtime", "switched off", "no switch"],
 )
-def test_a_switch_alone_does_not_make_the_right_cluster(
+def test_the_ml_switch_alone_is_not_enough(
     look: Look, workspace: Workspace, switch: bool | None, version: str, expected: str
 ) -> None:
-    """The runtime has to be the one that is set, and for machine learning."""
+    """A cluster with the ML switch must also have the configured runtime."""
     cluster = ClusterDetails.from_dict(CLUSTER.as_dict())
     cluster.spark_version, cluster.use_ml_runtime = version, switch
     workspace.answers["cluster"] = cluster

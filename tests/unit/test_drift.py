@@ -29,7 +29,7 @@ def _lines(result: Result) -> dict[str, list[str]]:
     return {line.label: [cell.text for cell in line.cells] for line in data_table(result).lines}
 
 
-def test_the_index_is_as_its_formula_says() -> None:
+def test_the_index_follows_its_formula() -> None:
     """The stability index follows its formula with half a row added to each bin."""
     q, p = (8.5 / 11, 2.5 / 11), (2.5 / 11, 8.5 / 11)
     expected = sum((b - a) * log(b / a) for a, b in zip(q, p, strict=True))
@@ -37,7 +37,7 @@ def test_the_index_is_as_its_formula_says() -> None:
 
 
 @pytest.mark.parametrize(("later", "expected"), [(_bins(8, 2), 0.0), (_bins(0, 0), None)])
-def test_equal_shares_have_not_moved_and_no_rows_have_no_shares(
+def test_equal_shares_have_index_0_and_no_rows_have_none(
     later: tuple[Bin, ...], expected: float | None
 ) -> None:
     """Equal shares have the index 0, and a version without rows has none."""
@@ -51,7 +51,7 @@ def test_an_empty_bin_has_an_index() -> None:
     assert index > 0
 
 
-def test_the_data_are_held_against_the_version_before() -> None:
+def test_data_are_compared_with_the_previous_version() -> None:
     """The data table shows added and removed rows and columns, and nulls."""
     first = _version("first", 0, 8, 2, nulls={"dti": 0.0, "term": 0.0})
     second = _version(
@@ -73,7 +73,7 @@ def test_the_data_are_held_against_the_version_before() -> None:
     assert "null keys" not in lines
 
 
-def test_the_feature_that_moved_farthest_comes_first() -> None:
+def test_the_largest_drift_comes_first() -> None:
     """The feature with the largest drift is first in the table and among the plots."""
     result = samples.result((_version("first", 0, 8, 2), _version("second", 1, 2, 8)))
     assert [line.label for line in drift_table(result).lines] == ["dti", "term"]
@@ -81,7 +81,7 @@ def test_the_feature_that_moved_farthest_comes_first() -> None:
     assert drift_table(result).lines[0].cells[1].strong
 
 
-def test_a_feature_that_comes_later_is_held_against_its_own_first_version() -> None:
+def test_a_later_feature_is_compared_with_its_first_version() -> None:
     """A feature that is added later is compared with the first version that has it."""
     first = _version("first", 0, 8, 2, distributions={})
     result = samples.result((first, _version("second", 1, 8, 2), _version("third", 2, 2, 8)))
@@ -91,7 +91,7 @@ def test_a_feature_that_comes_later_is_held_against_its_own_first_version() -> N
     assert cells[0].text == cells[1].text != cells[2].text
 
 
-def test_one_version_has_nothing_to_be_held_against() -> None:
+def test_a_single_version_has_no_drift() -> None:
     """A single version has no drift and no changes."""
     result = samples.result((_version("only", 0, 8, 2),))
     assert distribution_panels(result) == ()
@@ -99,14 +99,14 @@ def test_one_version_has_nothing_to_be_held_against() -> None:
     assert roc_svg(result)
 
 
-def test_without_curves_there_is_no_picture() -> None:
+def test_without_curves_there_is_no_plot() -> None:
     """Without curves, the page has neither plots nor a section for them."""
     assert roc_svg(samples.result()) is None
     assert calibration_svg(samples.result()) is None
     assert 'id="curves"' not in render_html(samples.plan(), samples.result())
 
 
-def test_each_of_many_curves_has_a_line_of_its_own() -> None:
+def test_each_of_many_curves_has_its_own_line() -> None:
     """Each of many curves is labelled and has its own combination of colour and dashes."""
     svg = roc_svg(samples.result(tuple(_version(f"v{at}", at, 8, 2) for at in range(12))))
     assert svg is not None
@@ -114,7 +114,7 @@ def test_each_of_many_curves_has_a_line_of_its_own() -> None:
     assert "ROC curves of v0, v1" in svg
 
 
-def test_names_in_pictures_are_text() -> None:
+def test_names_in_plots_are_escaped() -> None:
     """Names in plots are escaped, whatever characters they have."""
     result = samples.result((_version("first", 0, 8, 2), _version("second", 1, 2, 8)))
     for panel in distribution_panels(result):
@@ -123,7 +123,7 @@ def test_names_in_pictures_are_text() -> None:
         assert panel.feature in svg
 
 
-def test_the_largest_changes_of_weights_are_told() -> None:
+def test_the_largest_changes_of_weights_are_shown() -> None:
     """The largest changes list each feature once, with both weights."""
     changes = changed_most(samples.result())
     assert changes[0].text == "int_rate: +0.0083 at january, +0.0102 at february"

@@ -30,22 +30,22 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_is_written_whole(tmp_path: Path) -> None:
-    """The text is there, in a folder that was not, for everybody to read."""
+def test_a_file_is_written(tmp_path: Path) -> None:
+    """A text is written into a folder that is created, readable for everybody."""
     file = tmp_path / "new" / "folder" / "plan.json"
     write_text(file, "größer\n")
     assert ("größer\n".encode(), 0o644) == (file.read_bytes(), file.stat().st_mode & 0o777)
 
 
-def test_nothing_else_is_left_beside_it(tmp_path: Path) -> None:
-    """The file that was written aside is gone."""
+def test_the_temporary_file_is_removed(tmp_path: Path) -> None:
+    """Writing leaves no temporary file."""
     write_text(tmp_path / "plan.json", "one")
     write_text(tmp_path / "plan.json", "two")
     assert _names(tmp_path) == ["plan.json"]
 
 
 def test_a_text_that_cannot_be_encoded_leaves_the_old_file(tmp_path: Path) -> None:
-    """A fault in the middle of writing leaves the old file, and nothing beside it."""
+    """An error while writing leaves the old file unchanged, and no temporary file."""
     file = tmp_path / "plan.json"
     write_text(file, "old")
     with pytest.raises(UnicodeEncodeError):
@@ -54,7 +54,7 @@ def test_a_text_that_cannot_be_encoded_leaves_the_old_file(tmp_path: Path) -> No
 
 
 def test_a_full_disk_leaves_the_old_file(small_disk: Path) -> None:
-    """Where there is no room the old file stays, the new one's half is gone, and the remedy is room."""
+    """A full disk leaves the old file and no partial one; the remedy is to free space."""
     file = small_disk / "plan.json"
     write_text(file, "old")
     with pytest.raises(PrerequisiteError, match=f"No space left on device[^$]*{re.escape(FULL_DISK_REMEDY)}"):
@@ -62,16 +62,16 @@ def test_a_full_disk_leaves_the_old_file(small_disk: Path) -> None:
     assert (_names(small_disk), file.read_text()) == (["plan.json"], "old")
 
 
-def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
-    """What stands in the way is left as it is, and nothing is left beside it."""
+def test_a_folder_instead_of_the_file_is_reported(tmp_path: Path) -> None:
+    """A folder with the file's name is reported and left unchanged."""
     (tmp_path / "plan.json").mkdir()
     with pytest.raises(PrerequisiteError, match=r"Can't write .*plan\.json: Is a directory"):
         write_text(tmp_path / "plan.json", "text")
     assert _names(tmp_path) == ["plan.json"]
 
 
-def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
-    """A path below a file can't be written: something that the run needs is not there."""
+def test_a_file_instead_of_the_folder_is_reported(tmp_path: Path) -> None:
+    """A path below a file can't be written, which is a missing prerequisite."""
     (tmp_path / "runs").touch()
     with pytest.raises(PrerequisiteError, match=r"Can't write .*runs/plan\.json") as caught:
         write_text(tmp_path / "runs" / "plan.json", "text")
@@ -88,14 +88,14 @@ def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_the_remedy_fits_the_cause(number: int, remedy: str) -> None:
-    """A full disk wants room, any other one permission."""
+    """The remedy for a full disk is to free space, for any other error permission."""
     error = unwritable(Path("plan.json"), OSError(number, os.strerror(number)))
     expected = f"Can't write plan.json: {os.strerror(number)}.\n  {remedy}"
     assert expected == str(error)[: len(expected)]
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1])
-def test_a_digest_is_of_the_whole_file(tmp_path: Path, size_bytes: int) -> None:
-    """However many chunks a file is read in."""
+def test_a_digest_is_of_the_complete_file(tmp_path: Path, size_bytes: int) -> None:
+    """A file's digest covers all of it, in however many chunks it is read."""
     (tmp_path / "data").write_bytes(b"x" * size_bytes)
     assert hashlib.sha256(b"x" * size_bytes).hexdigest() == sha256_of(tmp_path / "data")

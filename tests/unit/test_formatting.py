@@ -23,7 +23,7 @@ COMMIT = {"operation": "MERGE", "time": "2026-03-01T10:15:00Z", "reader": 1, "wr
         ("-1.64e-06", -1.6412e-6),
     ],
 )
-def test_number_has_the_digits_that_matter(expected: str, value: float | None) -> None:
+def test_a_number_has_suitable_digits(expected: str, value: float | None) -> None:
     """A number is shown with digits that suit its size."""
     assert formatting.number(value) == expected
 
@@ -47,12 +47,12 @@ def test_a_difference_has_a_sign(expected: str, value: float | None) -> None:
         ("2 h 1 min", 7290),
     ],
 )
-def test_seconds_grow_into_minutes_and_hours(expected: str, duration_s: float) -> None:
+def test_a_duration_has_a_suitable_unit(expected: str, duration_s: float) -> None:
     """A duration is shown in seconds, minutes or hours, depending on its length."""
     assert formatting.seconds(duration_s) == expected
 
 
-def test_standard_error_stands_beside_its_value() -> None:
+def test_a_standard_error_is_shown_with_its_value() -> None:
     """A value with a standard error shows both."""
     assert formatting.with_error(0.6431, 0.0412) == "0.6431 ± 0.041"
 
@@ -62,7 +62,7 @@ def test_no_value_has_no_standard_error() -> None:
     assert formatting.with_error(None, 0.04) == "not measured"
 
 
-def test_verdict_has_a_sign_and_a_word() -> None:
+def test_a_verdict_has_a_symbol_and_a_word() -> None:
     """A verdict is shown by symbol and word."""
     assert [formatting.verdict_words(each) for each in Verdict] == ["✓ pass", "✗ fail", "? not proven"]
 
@@ -90,7 +90,7 @@ def test_to_ascii_keeps_the_verdicts_apart() -> None:
     assert formatting.to_ascii("✓ ✗ ? ± é") == "+ x ? +/- ?"
 
 
-def test_printable_drops_what_terminals_obey() -> None:
+def test_printable_removes_control_sequences() -> None:
     """Control sequences are removed from messages; newlines stay."""
     assert formatting.printable("a\x1b[2J\x00b\nc") == "a[2Jb\nc"
 
@@ -106,7 +106,7 @@ def test_printable_drops_what_terminals_obey() -> None:
         (Verdict.NOT_PROVEN, True, "not proven"),
     ],
 )
-def test_a_bound_that_must_fail_says_so(verdict: Verdict, must_fail: bool, expected: str) -> None:
+def test_a_bound_that_must_fail_is_labelled_so(verdict: Verdict, must_fail: bool, expected: str) -> None:
     """The label of a bound that must fail differs from that of any other bound."""
     assert expected == formatting.outcome_words(samples.bound(verdict=verdict, must_fail=must_fail))
 
@@ -126,7 +126,7 @@ def test_a_bound_that_must_fail_says_so(verdict: Verdict, must_fail: bool, expec
         ({"status": "failed"}, "failed", ""),
     ],
 )
-def test_what_became_of_a_version(changes: dict[str, Any], step: str, commits: str) -> None:
+def test_the_outcome_of_a_version_is_described(changes: dict[str, Any], step: str, commits: str) -> None:
     """A version is described as trained, built or refused, with its own commits."""
     version = samples.version("march", 2, **changes)
     assert (step, commits) == (formatting.step_words(version), formatting.commit_words(version))
@@ -144,7 +144,7 @@ def test_what_became_of_a_version(changes: dict[str, Any], step: str, commits: s
         ("not measured", None),
     ],
 )
-def test_a_share_is_told_in_percent(expected: str, share: float | None) -> None:
+def test_a_share_is_shown_in_percent(expected: str, share: float | None) -> None:
     """A share is shown in percent with its sign and without rounding noise."""
     assert expected == formatting.percent(share)
 

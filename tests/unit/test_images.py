@@ -19,7 +19,7 @@ CONTEXTS = {"azurite": "docker/azurite/", "postgres": "docker/postgres/", "mlflo
 
 @pytest.fixture(name="project")
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of what images are built from, to be changed."""
+    """Yield a copy of the files that images are built from, for changes."""
     copy = tmp_path / "project"
     for name in FILES:
         if (PROJECT / name).is_dir():
@@ -41,7 +41,7 @@ def _changed(before: dict[str, Image], after: dict[str, Image]) -> set[str]:
 
 
 def _copies() -> Iterator[tuple[str, str]]:
-    """Every service with every path of the project that its Dockerfile copies."""
+    """Yield each service with each project path that its Dockerfile copies."""
     for service, name in NAMES.items():
         dockerfile = (PROJECT / "docker" / name / "Dockerfile").read_text(encoding="utf-8")
         for words in re.findall(r"^(?:COPY|ADD) (?!--from)(.+)", dockerfile, re.MULTILINE):
@@ -52,7 +52,7 @@ COPIES = tuple(_copies())
 
 
 def test_an_image_is_named_after_its_content(tmp_path: Path) -> None:
-    """Each has a tag of twelve digits, and a variable by which compose.yaml is told."""
+    """Each image has a tag of twelve hex digits, and a variable through which compose.yaml gets it."""
     found = {(each.service, each.variable, each.name[:-12], each.own) for each in _images(tmp_path).values()}
     assert found == {
         (service, f"HARNESS_{name.upper()}_IMAGE", f"dataset-harness-{name}:", True)
@@ -60,8 +60,8 @@ def test_an_image_is_named_after_its_content(tmp_path: Path) -> None:
     }
 
 
-def test_compose_asks_for_these_images(tmp_path: Path) -> None:
-    """compose.yaml has no image of another name."""
+def test_compose_uses_these_images(tmp_path: Path) -> None:
+    """compose.yaml uses exactly these images."""
     asked = re.findall(r"image: \$\{(\w+):", COMPOSE_FILE.read_text(encoding="utf-8"))
     assert set(asked) == {image.variable for image in _images(tmp_path).values()}
 
@@ -69,7 +69,7 @@ def test_compose_asks_for_these_images(tmp_path: Path) -> None:
 def test_the_same_content_has_the_same_name(
     tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A copy of the project uses the images that are there; what Python leaves behind counts nowhere."""
+    """A copy of the project has the same image names, whatever Python has left in its folders."""
     (project / "harness" / "__pycache__").mkdir()
     (project / "harness" / "__pycache__" / "left.pyc").touch()
     copied = _images(tmp_path)
@@ -78,10 +78,8 @@ def test_the_same_content_has_the_same_name(
 
 
 @pytest.mark.parametrize(("service", "path"), COPIES, ids=map(" ".join, COPIES))
-def test_what_a_dockerfile_copies_changes_the_name(
-    tmp_path: Path, project: Path, service: str, path: str
-) -> None:
-    """No change of a file that a Dockerfile copies leaves a stale image in use."""
+def test_a_changed_file_changes_the_name(tmp_path: Path, project: Path, service: str, path: str) -> None:
+    """A change of any file that a Dockerfile copies changes the image's name."""
     before = _images(tmp_path)
     copied = project / path
     file = max(copied.rglob("*.py")) if copied.is_dir() else copied
@@ -90,8 +88,8 @@ def test_what_a_dockerfile_copies_changes_the_name(
 
 
 @pytest.mark.parametrize("service", NAMES)
-def test_a_dockerfile_changes_its_own_image_alone(tmp_path: Path, project: Path, service: str) -> None:
-    """The other images need not be built again."""
+def test_a_dockerfile_changes_only_its_own_image(tmp_path: Path, project: Path, service: str) -> None:
+    """A changed Dockerfile leaves the names of the other images unchanged."""
     before = _images(tmp_path)
     with (project / "docker" / NAMES[service] / "Dockerfile").open("a") as file:
         file.write("# changed\n")
@@ -99,8 +97,8 @@ def test_a_dockerfile_changes_its_own_image_alone(tmp_path: Path, project: Path,
 
 
 @pytest.mark.parametrize("how", ["added", "renamed", "removed"])
-def test_a_file_that_comes_or_goes_changes_the_name(tmp_path: Path, project: Path, how: str) -> None:
-    """Not only what files hold counts, also which there are."""
+def test_an_added_or_removed_file_changes_the_name(tmp_path: Path, project: Path, how: str) -> None:
+    """An added, removed or renamed file changes the image's name."""
     before = _images(tmp_path)
     start = project / "docker" / "azurite" / "start"
     if how == "added":
@@ -113,19 +111,19 @@ def test_a_file_that_comes_or_goes_changes_the_name(tmp_path: Path, project: Pat
 
 
 def test_another_base_is_another_image(tmp_path: Path) -> None:
-    """All of them are built from the base image that the settings name."""
+    """Every image is built from the base image of the settings."""
     assert set(NAMES) == _changed(_images(tmp_path), _images(tmp_path, base_image="debian:trixie-slim"))
 
 
-def test_an_image_of_the_settings_is_taken_as_it_is(tmp_path: Path) -> None:
-    """Another Postgres keeps its name, is not built, and leaves the others as they are."""
+def test_an_image_of_the_settings_is_used_unchanged(tmp_path: Path) -> None:
+    """A Postgres image of the settings keeps its name, is not built, and affects no other image."""
     found = _images(tmp_path, postgres_image="postgres:15")
     expected = Image("postgres", "HARNESS_POSTGRES_IMAGE", "postgres:15", own=False)
     assert (expected, {"postgres"}) == (found["postgres"], _changed(_images(tmp_path), found))
 
 
-def test_a_package_without_the_project_is_told(tmp_path: Path, project: Path) -> None:
-    """Installed elsewhere, the harness has nothing to build images from, and says what can be done."""
+def test_a_package_without_the_project_is_reported(tmp_path: Path, project: Path) -> None:
+    """An installed package without the project's files is refused with what to do instead."""
     (project / "compose.yaml").unlink()
     with pytest.raises(PrerequisiteError) as caught:
         _images(tmp_path)

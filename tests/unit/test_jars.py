@@ -20,13 +20,13 @@ FETCHES_ALL = "printf first > $ivy/jars/a_one-1.jar; printf second > $ivy/jars/b
 
 @dataclass(frozen=True)
 class Machine:
-    """A cache of its own, and a script in the place of Spark's resolver."""
+    """A machine with its own cache and a script instead of Spark's resolver."""
 
     folder: Path
 
     @property
     def cache(self) -> JarCache:
-        """The cache under test."""
+        """Cache under test."""
         return JarCache(
             self.folder / "cache",
             lock=self.folder / "jars.lock",
@@ -36,17 +36,17 @@ class Machine:
 
     @property
     def environ(self) -> dict[str, str]:
-        """Just enough for a shell script."""
+        """Minimal environment for a shell script."""
         return {"PATH": "/usr/bin:/bin"}
 
     @property
     def calls(self) -> list[str]:
-        """The command line of each start of the resolver."""
+        """Command line of each start of the resolver."""
         log = self.folder / "calls"
         return log.read_text().splitlines() if log.exists() else []
 
     def resolver_does(self, script: str) -> None:
-        """Put a script in the place of spark-submit; $ivy is the resolver's folder."""
+        """Install a script as spark-submit; $ivy is the resolver's folder."""
         program = self.folder / "bin" / "spark-submit"
         program.parent.mkdir(exist_ok=True)
         program.write_text(
@@ -57,13 +57,13 @@ class Machine:
         program.chmod(0o755)
 
     def fetch(self, cache: JarCache | None = None) -> tuple[Path, ...]:
-        """The class path."""
+        """Return the class path."""
         return (cache or self.cache).class_path(Java(self.folder, "17.0.1", "test"), lambda _: None)
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """A machine with a lock of two jars and a resolver that fetches both."""
+    """Return a machine with a lock file of two jars and a resolver that downloads both."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in JARS.items()}
     (tmp_path / "jars.lock").write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()))
     machine = Machine(tmp_path)
@@ -71,21 +71,21 @@ def machine(tmp_path: Path) -> Machine:
     return machine
 
 
-def test_fetches(machine: Machine) -> None:
-    """The class path holds the lock's jars, in its order, with their contents."""
+def test_jars_are_downloaded(machine: Machine) -> None:
+    """The class path has the jars of the lock file, in its order, with their contents."""
     assert {path.name: path.read_bytes() for path in machine.fetch()} == JARS
 
 
-def test_second_time(machine: Machine) -> None:
-    """Once they are there, no process is started."""
+def test_cached_jars_need_no_process(machine: Machine) -> None:
+    """If the jars are cached, no process is started."""
     machine.fetch()
     machine.fetch()
 
     assert len(machine.calls) == 1
 
 
-def test_leaves_nothing_but_jars_and_log(machine: Machine) -> None:
-    """The finished folder holds the jars alone; the downloads beside it are gone and the log is kept."""
+def test_only_jars_and_log_remain(machine: Machine) -> None:
+    """The cache folder has only the jars; the log stays next to it, the downloads don't."""
     machine.fetch()
 
     assert sorted(path.name for path in machine.cache.folder.iterdir()) == sorted(JARS)
@@ -93,15 +93,15 @@ def test_leaves_nothing_but_jars_and_log(machine: Machine) -> None:
     assert not list(machine.cache.folder.parent.glob("*.partial"))
 
 
-def test_jar_taken_away(machine: Machine) -> None:
-    """A jar that somebody removed is fetched again."""
+def test_a_missing_cached_jar_is_downloaded_again(machine: Machine) -> None:
+    """A jar that was removed from the cache is downloaded again."""
     machine.fetch()[0].unlink()
 
     assert {path.name: path.read_bytes() for path in machine.fetch()} == JARS
 
 
-def test_wrong_digest(machine: Machine) -> None:
-    """A jar with other contents is refused by its name, and what was fetched is forgotten."""
+def test_a_wrong_digest_is_refused(machine: Machine) -> None:
+    """A jar with a wrong digest is refused by its name, and the download is removed."""
     machine.resolver_does(FETCHES_ALL.replace("printf second", "printf forged"))
 
     with pytest.raises(PrerequisiteError, match=r"b_two-2\.jar has SHA-256 \w{64}, the lock file has"):
@@ -111,24 +111,24 @@ def test_wrong_digest(machine: Machine) -> None:
     assert not list(machine.cache.folder.parent.glob("*.partial"))
 
 
-def test_missing_jar(machine: Machine) -> None:
-    """A resolver that succeeds with a jar less is refused."""
+def test_a_missing_jar_is_refused(machine: Machine) -> None:
+    """A download that lacks a jar is refused."""
     machine.resolver_does("printf first > $ivy/jars/a_one-1.jar")
 
     with pytest.raises(PrerequisiteError, match=r"b_two-2\.jar is missing"):
         machine.fetch()
 
 
-def test_unknown_jar(machine: Machine) -> None:
-    """A jar that the lock does not know is refused."""
+def test_an_unknown_jar_is_refused(machine: Machine) -> None:
+    """A jar that is not in the lock file is refused."""
     machine.resolver_does(f"{FETCHES_ALL}; printf x > $ivy/jars/stranger.jar")
 
     with pytest.raises(PrerequisiteError, match=r"stranger\.jar is not in the lock"):
         machine.fetch()
 
 
-def test_failed_download(machine: Machine) -> None:
-    """A failure shows the resolver's decisive line and names its log."""
+def test_a_failed_download_is_explained(machine: Machine) -> None:
+    """A failed download shows the resolver's decisive line and the path of its log."""
     machine.resolver_does("echo 'Server access error at url X (No route to host)'; exit 1")
 
     with pytest.raises(PrerequisiteError) as caught:
@@ -138,8 +138,8 @@ def test_failed_download(machine: Machine) -> None:
     assert str(machine.cache.log) in str(caught.value)
 
 
-def test_goes_on_after_a_failure(machine: Machine) -> None:
-    """What was downloaded before a failure is there for the next try."""
+def test_a_failed_download_is_continued(machine: Machine) -> None:
+    """Jars that were downloaded before a failure are used by the next try."""
     machine.resolver_does("printf first > $ivy/jars/a_one-1.jar; exit 1")
     with pytest.raises(PrerequisiteError):
         machine.fetch()
@@ -148,8 +148,8 @@ def test_goes_on_after_a_failure(machine: Machine) -> None:
     assert {path.name: path.read_bytes() for path in machine.fetch()} == JARS
 
 
-def test_two_at_once(machine: Machine) -> None:
-    """Of two processes that need the jars at once, one fetches them and both have them."""
+def test_two_processes_download_once(machine: Machine) -> None:
+    """Of two processes that need the jars at once, one downloads them and both get them."""
     machine.resolver_does(f"sleep 0.5; {FETCHES_ALL}")
     code = (
         "import sys; from pathlib import Path; from harness.runtime.jars import JarCache;"
@@ -164,24 +164,24 @@ def test_two_at_once(machine: Machine) -> None:
     assert len(machine.calls) == 1
 
 
-def test_cache_that_is_a_file(machine: Machine) -> None:
-    """A cache that can't be written gives the setting to change."""
+def test_an_unwritable_cache_is_reported(machine: Machine) -> None:
+    """A cache that can't be written is reported with the setting to change."""
     (machine.folder / "cache").write_text("a file")
 
     with pytest.raises(PrerequisiteError, match="HARNESS_CACHE"):
         machine.fetch()
 
 
-def test_no_resolver(machine: Machine) -> None:
-    """A resolver that is not there is an error with a message."""
+def test_a_missing_resolver_is_reported(machine: Machine) -> None:
+    """A missing resolver is an error with a message."""
     (machine.folder / "bin" / "spark-submit").unlink()
 
     with pytest.raises(PrerequisiteError, match="spark-submit"):
         machine.fetch()
 
 
-def test_mirror(machine: Machine) -> None:
-    """A mirror's Ivy settings reach the resolver."""
+def test_a_mirror_is_used(machine: Machine) -> None:
+    """The Ivy settings of a mirror reach the resolver."""
     settings = machine.folder / "ivy.xml"
     settings.write_text("<ivysettings/>")
     environ = machine.environ | {"HARNESS_IVY_SETTINGS": str(settings)}
@@ -191,8 +191,8 @@ def test_mirror(machine: Machine) -> None:
     assert f"spark.jars.ivySettings={settings}" in machine.calls[0]
 
 
-def test_mirror_that_is_not_there(machine: Machine) -> None:
-    """Ivy settings that are no file are refused by the setting's name."""
+def test_a_missing_ivy_settings_file_is_refused(machine: Machine) -> None:
+    """A missing file of Ivy settings is refused with the name of its setting."""
     environ = machine.environ | {"HARNESS_IVY_SETTINGS": "/nonexistent/ivy.xml"}
 
     with pytest.raises(UsageError, match="HARNESS_IVY_SETTINGS is /nonexistent"):
@@ -202,7 +202,7 @@ def test_mirror_that_is_not_there(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("value", ["http://proxy.example:8080", "proxy.example:8080"])
-def test_proxy(value: str) -> None:
+def test_a_proxy_reaches_java(value: str) -> None:
     """A proxy reaches Java, with or without a scheme."""
     assert proxy_options({"HTTPS_PROXY": value}) == (
         "-Dhttps.proxyHost=proxy.example",
@@ -210,20 +210,20 @@ def test_proxy(value: str) -> None:
     )
 
 
-def test_proxy_exceptions() -> None:
-    """Hosts that need no proxy reach Java in its own spelling."""
+def test_proxy_exceptions_reach_java() -> None:
+    """Hosts without proxy reach Java in Java's own syntax."""
     environ = {"https_proxy": "http://proxy:1", "no_proxy": "localhost, .internal"}
 
     assert proxy_options(environ)[-1] == "-Dhttp.nonProxyHosts=localhost|*.internal"
 
 
-def test_no_proxy() -> None:
-    """Without a proxy there is nothing to say."""
+def test_without_a_proxy_there_are_no_options() -> None:
+    """Without a proxy, Java gets no options."""
     assert proxy_options({}) == ()
 
 
-def test_decisive_lines() -> None:
-    """Of a long output only the lines that say why are shown, each once."""
+def test_decisive_lines_are_shown() -> None:
+    """Only those lines of a long output that explain the failure are shown, each once."""
     output = (
         "loading\n\t:: unresolved dependency: a#b;1: not found\n" * 2 + "\tat java.lang.Thread.run\ndone\n"
     )
@@ -231,13 +231,13 @@ def test_decisive_lines() -> None:
     assert decisive_lines(output) == ("unresolved dependency: a#b;1: not found",)
 
 
-def test_last_lines_when_none_is_decisive() -> None:
-    """An output that says no reason is shown by its end."""
+def test_the_last_lines_are_shown_if_none_is_decisive() -> None:
+    """If no line of an output explains the failure, its last lines are shown."""
     assert decisive_lines("one\ntwo\n") == ("one", "two")
 
 
-def test_lock_matches_the_packages() -> None:
-    """The lock holds the Delta and SynapseML jars of the very versions of the installed packages."""
+def test_the_lock_matches_the_packages() -> None:
+    """The lock file has Delta and SynapseML in the versions of the installed packages."""
     names = [jar.name for jar in jars.read_lock(jars.LOCK)]
 
     for coordinate in jars.coordinates():

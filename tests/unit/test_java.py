@@ -12,7 +12,7 @@ NO_PACKAGE = "a_package_that_is_not_there"
 
 
 def java_home(home: Path, version: str | None, script: str = "exit 1") -> Path:
-    """A folder that looks like a Java: a program, and a release file unless the version is None."""
+    """Create a folder with a Java program and, if a version is given, a release file."""
     program = home / "bin" / "java"
     program.parent.mkdir(parents=True)
     program.write_text(f"#!/bin/sh\n{script}\n")
@@ -23,20 +23,20 @@ def java_home(home: Path, version: str | None, script: str = "exit 1") -> Path:
 
 
 def find(tmp_path: Path, explicit: str | None = None, **environ: str) -> Java:
-    """Look only below the test's own folder."""
+    """Search only in the test's own folder."""
     return find_java(explicit, environ, jvm_folder=tmp_path / "jvm", package=NO_PACKAGE)
 
 
-def test_explicit_first(tmp_path: Path) -> None:
-    """An explicit Java wins over JAVA_HOME."""
+def test_an_explicit_java_wins(tmp_path: Path) -> None:
+    """An explicit Java overrides JAVA_HOME."""
     mine = java_home(tmp_path / "mine", "17.0.1")
     other = java_home(tmp_path / "other", "17.0.2")
 
     assert find(tmp_path, str(mine), JAVA_HOME=str(other)) == Java(mine, "17.0.1", "HARNESS_JAVA_HOME")
 
 
-def test_explicit_of_another_version(tmp_path: Path) -> None:
-    """An explicit Java of another version is refused, though another place has a 17."""
+def test_an_explicit_java_of_another_version_is_refused(tmp_path: Path) -> None:
+    """An explicit Java of another version is refused, even if there is a Java 17 elsewhere."""
     java_home(tmp_path / "jvm" / "java-17", "17.0.1")
     old = java_home(tmp_path / "old", "11.0.22")
 
@@ -44,16 +44,16 @@ def test_explicit_of_another_version(tmp_path: Path) -> None:
         find(tmp_path, str(old))
 
 
-def test_java_home(tmp_path: Path) -> None:
-    """JAVA_HOME wins over the PATH."""
+def test_java_home_wins(tmp_path: Path) -> None:
+    """JAVA_HOME overrides the PATH."""
     home = java_home(tmp_path / "home", "17.0.3")
     on_path = java_home(tmp_path / "other", "17.0.4")
 
     assert find(tmp_path, JAVA_HOME=str(home), PATH=str(on_path / "bin")).home == home
 
 
-def test_path_through_link(tmp_path: Path) -> None:
-    """A java on the PATH that is a link leads to the folder it lies in."""
+def test_a_link_on_the_path_is_followed(tmp_path: Path) -> None:
+    """A link to java on the PATH leads to the folder that really contains it."""
     home = java_home(tmp_path / "real", "17.0.5")
     links = tmp_path / "links"
     links.mkdir()
@@ -62,16 +62,16 @@ def test_path_through_link(tmp_path: Path) -> None:
     assert find(tmp_path, PATH=str(links)) == Java(home, "17.0.5", "java on the PATH")
 
 
-def test_system_folder(tmp_path: Path) -> None:
-    """A 17 in the system's folder is found when JAVA_HOME holds another version."""
+def test_the_system_folder_is_searched(tmp_path: Path) -> None:
+    """A Java 17 in the system's folder is found if JAVA_HOME has another version."""
     newer = java_home(tmp_path / "newer", "25.0.1")
     home = java_home(tmp_path / "jvm" / "java-17-openjdk", "17.0.6")
 
     assert find(tmp_path, JAVA_HOME=str(newer)).home == home
 
 
-def test_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the machine has none, the one that a Python package carries is taken."""
+def test_a_package_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the machine has no Java 17, the one in a Python package is used."""
     home = java_home(tmp_path / "carried", "17.0.9")
     (tmp_path / "carries_java.py").write_text(f"from pathlib import Path\nJAVA_HOME = Path({str(home)!r})\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -81,24 +81,24 @@ def test_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found == Java(home, "17.0.9", "package carries_java")
 
 
-def test_asks_without_release_file(tmp_path: Path) -> None:
-    """A Java without a release file is asked for its version and its true home."""
+def test_java_without_a_release_file_is_asked(tmp_path: Path) -> None:
+    """A Java without a release file is asked for its version and its real home."""
     told = "echo '    java.home = /somewhere/else' >&2; echo '    java.version = 17.0.7' >&2"
     home = java_home(tmp_path / "shim", None, told)
 
     assert find(tmp_path, JAVA_HOME=str(home)) == Java(Path("/somewhere/else"), "17.0.7", "JAVA_HOME")
 
 
-def test_broken_java(tmp_path: Path) -> None:
-    """A Java that fails when it is asked is passed over."""
+def test_a_broken_java_is_skipped(tmp_path: Path) -> None:
+    """A Java that fails when it is asked for its version is skipped."""
     broken = java_home(tmp_path / "broken", None, "exit 127")
     home = java_home(tmp_path / "jvm" / "java-17", "17.0.8")
 
     assert find(tmp_path, JAVA_HOME=str(broken)).home == home
 
 
-def test_garbage_instead_of_a_program(tmp_path: Path) -> None:
-    """A file that is no program at all is passed over."""
+def test_a_file_that_is_not_a_program_is_skipped(tmp_path: Path) -> None:
+    """A file that is not a program is skipped."""
     home = java_home(tmp_path / "garbage", None)
     (home / "bin" / "java").write_bytes(b"\x00\x01")
 
@@ -106,8 +106,8 @@ def test_garbage_instead_of_a_program(tmp_path: Path) -> None:
         find(tmp_path, JAVA_HOME=str(home))
 
 
-def test_nothing_fits(tmp_path: Path) -> None:
-    """When nothing fits, the message lists each Java, where it was found and its version."""
+def test_unsuitable_javas_are_listed(tmp_path: Path) -> None:
+    """If no Java is suitable, the message lists each with its origin and version."""
     old = java_home(tmp_path / "old", "1.8.0_402")
     newer = java_home(tmp_path / "newer", "25.0.1")
 
@@ -122,7 +122,7 @@ def test_nothing_fits(tmp_path: Path) -> None:
     assert "make setup" in str(caught.value)
 
 
-def test_nothing_at_all(tmp_path: Path) -> None:
-    """A machine without any Java gets the remedy."""
+def test_without_any_java_the_remedy_is_shown(tmp_path: Path) -> None:
+    """On a machine without any Java, the message has the remedy."""
     with pytest.raises(PrerequisiteError, match="openjdk-17-jre-headless"):
         find(tmp_path)

@@ -18,7 +18,7 @@ def _first(**changes: Any) -> LineageRow:
     return lineage_rows(samples.plan(), result.model_copy(update={"versions": (first,)}))[0]
 
 
-def test_a_trained_version_leads_to_its_models_and_its_bundle() -> None:
+def test_a_trained_version_leads_to_its_models_and_bundle() -> None:
     """The sentence of a trained version leads from the step to its models and bundle."""
     row = _first(bundle="abfss://models@x/y", run_id="0123456789abcdef")
     assert (MODELS, True, "01234567") == (row.models, row.published, row.run)
@@ -27,7 +27,7 @@ def test_a_trained_version_leads_to_its_models_and_its_bundle() -> None:
     )
 
 
-def test_a_bundle_that_was_not_published_is_none() -> None:
+def test_an_unpublished_bundle_is_shown_as_such() -> None:
     """A version whose bundle was not published is shown as not published."""
     assert _first(bundle=None).sentence.endswith(", not published")
 
@@ -38,13 +38,13 @@ def test_a_version_that_is_only_built_has_no_models() -> None:
     assert ((), True) == (row.models, row.sentence.endswith("; no model was trained"))
 
 
-def test_a_refused_step_leaves_the_version_before() -> None:
+def test_a_refused_step_leaves_the_previous_version() -> None:
     """A step that was refused as expected leaves the table at the previous version."""
     row = _first(error="DELTA_X", run_id=None, bundle=None, version=3)
     assert (True, True) == (row.refused, "was refused; the table stays at version 3" in row.sentence)
 
 
-def test_long_steps_are_cut_in_the_picture_alone() -> None:
+def test_long_steps_are_cut_only_in_the_diagram() -> None:
     """A long step is shortened in the diagram and complete in the text alternative."""
     condition = "x = 1 or " * 20 + "y = 2"
     version = {"name": "january", "append": {"where": condition}}
@@ -53,7 +53,7 @@ def test_long_steps_are_cut_in_the_picture_alone() -> None:
     assert (26, True) == (len(row.step), condition in row.source)
 
 
-def test_the_page_has_the_picture_with_its_words() -> None:
+def test_the_page_has_the_diagram_with_its_text() -> None:
     """The page has the diagram with one row per version and a text alternative for all."""
     found = lineage_rows(samples.plan(), samples.result())
     page = render_html(samples.plan(), samples.result())
@@ -62,7 +62,7 @@ def test_the_page_has_the_picture_with_its_words() -> None:
     assert len(found) == page.count(">featurizer</text>")
 
 
-def test_names_are_escaped_in_the_picture() -> None:
+def test_names_are_escaped_in_the_diagram() -> None:
     """Names of versions are escaped in the diagram."""
     hostile = VersionResult(name="<b>&", version=0, rows=1, fingerprint="0" * 32, data_schema={})
     page = render_html(samples.plan(), samples.result(versions=(hostile,)))

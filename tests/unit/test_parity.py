@@ -1,4 +1,4 @@
-"""What is compared between two runs, and what follows if one of them lacks something."""
+"""Comparison of two runs, and its verdict if one of them lacks something."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def test_a_long_text_is_shown_from_where_it_differs(a: str, b: str, expected: tu
     assert expected == (row.a, row.b)
 
 
-def test_the_widest_difference_comes_first() -> None:
+def test_the_largest_difference_comes_first() -> None:
     """Failed differences come before missing values, and larger ones relative to the tolerance first."""
     a = {"near": 1.0, "far": 1.0, "gone": 1.0, "off": 1.0, "same": 1.0}
     b = {"near": 1 + 1e-8, "far": 1 + 1e-7, "off": 2.0, "same": 1.0, "more": 9.0} | {"further": 1.0}
@@ -51,7 +51,7 @@ def test_the_widest_difference_comes_first() -> None:
     [(("embedded", "databricks"), ("embedded", "databricks")), (("compose", "compose"), ("a", "b"))],
     ids=["two targets", "one target"],
 )
-def test_runs_are_told_apart(targets: tuple[str, str], expected: tuple[str, str]) -> None:
+def test_the_two_runs_are_named(targets: tuple[str, str], expected: tuple[str, str]) -> None:
     """Two runs are named by their targets, or by letters if these are the same."""
     one, other = (samples.result(target=target) for target in targets)
     a, b = sides(compare_runs(one, other))
@@ -64,7 +64,7 @@ def test_no_run_has_no_name() -> None:
     assert ("absent", None, "databricks") == (a.name, a.run, b.name)
 
 
-def test_how_far_off_is_relative_to_what_was_allowed() -> None:
+def test_differences_are_ranked_by_their_tolerance() -> None:
     """Differences are ranked relative to their tolerance, after data that must be identical."""
     versions = (
         {"explanations": {"wide": samples.explanation(1.0)}, "metrics": {"narrow": 1.0}},
@@ -75,7 +75,7 @@ def test_how_far_off_is_relative_to_what_was_allowed() -> None:
     assert ["narrow", "wide"] == [row.name for row in difference_rows(parity)]
 
 
-def test_other_data_stand_above_other_numbers() -> None:
+def test_different_data_come_before_different_numbers() -> None:
     """A different fingerprint of a later version comes before a metric of an earlier one."""
     a = samples.result((samples.version("january", 0, metrics={"m": 1.0}), samples.version("march", 2)))
     b = samples.cloud(

@@ -20,7 +20,7 @@ SLEEP = "import time\ntime.sleep(60)\n"
 
 
 class _Jobs(list[int | None]):
-    """The processes that were cleaned up, by their exit codes then."""
+    """The exit codes that the processes had when they were cleaned up."""
 
     def clean_up(self, process: subprocess.Popen[str]) -> None:
         self.append(process.poll())
@@ -52,35 +52,35 @@ def _ctrl_c(_event: Event) -> None:
 
 
 def _says(folder: Path, *lines: str) -> str:
-    """A program that writes these lines to its standard output."""
+    """Return a program that writes these lines to its standard output."""
     (folder / "said").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return f"import shutil, sys\nshutil.copyfileobj(open({str(folder / 'said')!r}), sys.stdout)\n"
 
 
-def test_events_are_handed_on(tmp_path: Path) -> None:
-    """The listener is told of every event, in order."""
+def test_events_are_forwarded(tmp_path: Path) -> None:
+    """The listener receives every event, in order."""
     expected = [STARTED, Event("train", "done", "january", 1.5)]
     told: list[Event] = []
     _follow(tmp_path, _says(tmp_path, *(event.to_line() for event in expected)), told.append)
     assert expected == told
 
 
-def test_all_else_is_logged(tmp_path: Path) -> None:
-    """What is no event goes to the log, and what the job complains of does too."""
+def test_other_output_is_logged(tmp_path: Path) -> None:
+    """Output that is not an event goes to the log, and so do the job's errors."""
     program = _says(tmp_path, "one", STARTED.to_line(), '{"event": half') + "sys.stderr.write('two\\n')"
     _follow(tmp_path, program)
     assert ["one", "two", '{"event": half'] == sorted((tmp_path / LOG).read_text().splitlines())
 
 
-def test_an_odd_byte_is_no_fault(tmp_path: Path) -> None:
-    """A line that is no UTF-8 is logged as far as it can be read."""
+def test_invalid_utf8_is_not_an_error(tmp_path: Path) -> None:
+    """A line that is not valid UTF-8 is logged as far as it can be decoded."""
     _follow(tmp_path, "import sys; sys.stdout.buffer.write(b'\\xff!')")
     assert "\N{REPLACEMENT CHARACTER}!" == (tmp_path / LOG).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("result", [samples.result(), LONGER_THAN_A_PIPE], ids=["short", "long"])
-def test_a_result_among_the_lines_is_found(tmp_path: Path, result: Result) -> None:
-    """A result that comes with the events is no log line."""
+def test_a_result_among_the_events_is_found(tmp_path: Path, result: Result) -> None:
+    """A result that arrives with the events is returned, not logged."""
     finished = _follow(tmp_path, _says(tmp_path, STARTED.to_line(), result.to_line(), "done"))
     assert (FinishedProcess(0, result, interrupted=False), "done\n") == (
         finished,
@@ -89,8 +89,8 @@ def test_a_result_among_the_lines_is_found(tmp_path: Path, result: Result) -> No
 
 
 @pytest.mark.parametrize(("content", "expected"), [(None, ""), ("a plan\n", "a plan\n")])
-def test_the_job_is_given_a_file(tmp_path: Path, content: str | None, expected: str) -> None:
-    """The job reads the file from its standard input, or nothing: never the terminal."""
+def test_the_job_reads_a_file(tmp_path: Path, content: str | None, expected: str) -> None:
+    """The job's standard input is the file or nothing, never the terminal."""
     stdin = tmp_path / "plan" if content else None
     if stdin and content:
         stdin.write_text(content)
@@ -99,21 +99,21 @@ def test_the_job_is_given_a_file(tmp_path: Path, content: str | None, expected: 
 
 
 @pytest.mark.parametrize("exit_code", [0, 3, 5, -9])
-def test_the_exit_code_is_the_jobs(tmp_path: Path, exit_code: int) -> None:
-    """Also where a signal ended it."""
+def test_the_exit_code_is_that_of_the_job(tmp_path: Path, exit_code: int) -> None:
+    """The exit code is that of the job, even if a signal ended it."""
     program = "import os; os.kill(os.getpid(), 9)" if exit_code < 0 else f"raise SystemExit({exit_code})"
     assert FinishedProcess(exit_code, None, interrupted=False) == _follow(tmp_path, program)
 
 
 def test_a_job_that_has_ended_is_cleaned_up(tmp_path: Path) -> None:
-    """What it started may have outlived it."""
+    """A job that has ended is cleaned up, because what it started may outlive it."""
     jobs = _Jobs()
     _follow(tmp_path, "", jobs=jobs)
     assert [0] == jobs
 
 
-def test_a_job_is_cleaned_up_after_a_fault(tmp_path: Path) -> None:
-    """A bug of whoever listens does not leave the job behind."""
+def test_a_job_is_cleaned_up_after_an_error(tmp_path: Path) -> None:
+    """A job is cleaned up even if the listener fails."""
 
     def broken(_event: Event) -> None:
         raise ValueError("a bug")
@@ -125,8 +125,8 @@ def test_a_job_is_cleaned_up_after_a_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("result", [samples.result(), LONGER_THAN_A_PIPE], ids=["short", "long"])
-def test_an_interrupted_job_still_hands_back_its_result(tmp_path: Path, result: Result) -> None:
-    """After Ctrl-C the job is listened to until it has ended, however much it has to say."""
+def test_an_interrupted_job_still_returns_its_result(tmp_path: Path, result: Result) -> None:
+    """After Ctrl-C, output is forwarded until the job ends, however long it is."""
     program = f"try:\n    print({STARTED.to_line()!r})\n    import time\n    time.sleep(60)\n"
     program += f"except KeyboardInterrupt:\n    exec({_says(tmp_path, result.to_line())!r})\n"
     jobs = _Jobs()
@@ -135,7 +135,7 @@ def test_an_interrupted_job_still_hands_back_its_result(tmp_path: Path, result: 
 
 
 def test_a_job_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job that takes no notice of Ctrl-C has some time, and is then cleaned up."""
+    """A job that ignores Ctrl-C is cleaned up after a time limit."""
     monkeypatch.setattr(module, "_END_TIMEOUT_S", 0.1)
     program = f"import signal\nsignal.signal(2, signal.SIG_IGN)\nprint({STARTED.to_line()!r})\n{SLEEP}"
     jobs = _Jobs()
@@ -144,26 +144,26 @@ def test_a_job_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
-    """Who presses Ctrl-C twice does not wait for the job's last words."""
+    """A second Ctrl-C ends the wait for the job."""
     line = f"print({STARTED.to_line()!r})\n"
     program = f"import signal\nsignal.signal(2, signal.SIG_IGN)\n{line}{line}{SLEEP}"
     assert FinishedProcess(-9, None, interrupted=True) == _follow(tmp_path, program, _ctrl_c)
 
 
-def test_a_result_of_the_events_comes_first(tmp_path: Path) -> None:
-    """What the job has said is not looked for in a file."""
+def test_a_result_from_the_events_comes_first(tmp_path: Path) -> None:
+    """If the result arrived with the events, no file is read."""
     assert samples.result() == result_of(FinishedProcess(0, samples.result(), interrupted=False), tmp_path)
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_a_result_is_read_from_its_file(tmp_path: Path, interrupted: bool) -> None:
-    """Also an interrupted job may have written one."""
+    """A result is read from its file, even if the job was interrupted."""
     (tmp_path / RESULT).write_text(samples.result().model_dump_json(by_alias=True), encoding="utf-8")
     assert samples.result() == result_of(FinishedProcess(0, None, interrupted=interrupted), tmp_path)
 
 
-def test_interrupted_before_a_result_is_told(tmp_path: Path) -> None:
-    """Ctrl-C is no fault of the job's."""
+def test_an_interruption_before_a_result_is_reported(tmp_path: Path) -> None:
+    """Ctrl-C before there is a result is an interruption, not an error of the job."""
     with pytest.raises(InterruptedRunError, match="Interrupted"):
         result_of(FinishedProcess(1, None, interrupted=True), tmp_path)
 
@@ -172,8 +172,10 @@ def test_interrupted_before_a_result_is_told(tmp_path: Path) -> None:
     ("exit_code", "fault"),
     [(0, JobError), (1, JobError), (-9, JobError), (int(ExitCode.PREREQUISITE_MISSING), PrerequisiteError)],
 )
-def test_a_job_without_a_result_is_told(tmp_path: Path, exit_code: int, fault: type[HarnessError]) -> None:
-    """The message has the exit code and the last lines; exit code 3 says that something was not there."""
+def test_a_job_without_a_result_is_reported(
+    tmp_path: Path, exit_code: int, fault: type[HarnessError]
+) -> None:
+    """The message has exit code and last lines; exit code 3 means a missing prerequisite."""
     (tmp_path / LOG).write_text("".join(f"line {number}\n" for number in range(20)))
     with pytest.raises(HarnessError) as caught:
         result_of(FinishedProcess(exit_code, None, interrupted=False), tmp_path)
@@ -185,7 +187,7 @@ def test_a_job_without_a_result_is_told(tmp_path: Path, exit_code: int, fault: t
 
 
 def test_a_result_survives_its_line() -> None:
-    """A result that is written and read again is the same, in one line."""
+    """A result that is written as a line and read back is equal to the original."""
     line = samples.result(failure=samples.failure(message="two\nlines, größer")).to_line()
     assert (samples.result(failure=samples.failure(message="two\nlines, größer")), 1) == (
         Result.from_line(f"{line}\n"),
@@ -207,6 +209,6 @@ def test_a_result_survives_its_line() -> None:
     ],
     ids=["empty", "log", "event", "start", "null", "nothing", "half", "no verdict"],
 )
-def test_a_line_that_is_no_result_is_told_apart(line: str) -> None:
-    """A log line, or half a result of a job that was killed, is none."""
+def test_another_line_is_not_a_result(line: str) -> None:
+    """Neither a log line nor a truncated result counts as a result."""
     assert Result.from_line(line) is None

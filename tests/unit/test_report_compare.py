@@ -79,7 +79,7 @@ def test_a_small_difference_is_shown() -> None:
     ],
     ids=["metric", "not measured", "absent", "rows", "fingerprint"],
 )
-def test_what_differs_is_shown(changes: dict[str, Any], words: list[str]) -> None:
+def test_differences_are_shown(changes: dict[str, Any], words: list[str]) -> None:
     """A differing value has a line with kind, name, both values, tolerance and verdict."""
     base: dict[str, Any] = {"metrics": {"test_f1": 0.5}, "fingerprint": "5" * 32}
     shown = _shown(_run(**base), _run(**(base | changes)))
@@ -128,13 +128,13 @@ def test_libraries_that_differ_are_listed() -> None:
 
 
 @pytest.mark.parametrize(("b", "told"), [(samples.cloud(), True), (samples.result(), False)])
-def test_gaps_are_told_of_the_cloud_alone(b: Result, told: bool) -> None:
+def test_gaps_are_listed_only_for_the_cloud(b: Result, told: bool) -> None:
     """The gaps of a local run are listed only if the other run is on Databricks."""
     shown = _shown(samples.result(), b)
     assert {told} == {gap in shown for gap in TARGETS["databricks"].gaps}
 
 
-def test_a_run_without_another_says_why() -> None:
+def test_a_run_without_another_has_a_reason() -> None:
     """Without another run, the summary has only the run and the reason."""
     file = io.StringIO()
     show_parity(Console(file=file, width=40), report_not_compared(samples.cloud(), "There is no local run."))
@@ -144,7 +144,7 @@ def test_a_run_without_another_says_why() -> None:
     assert expected == file.getvalue()
 
 
-def test_no_name_is_cut() -> None:
+def test_no_name_is_truncated() -> None:
     """In a log of 80 columns, long names are wrapped instead of truncated."""
     names = ("explained_rows_of_january", "explained_rows_of_february")
     a, b = (_run(explanations=dict.fromkeys(names, samples.explanation(value))) for value in (0.5, 0.6))
@@ -158,7 +158,7 @@ def test_markup_in_a_name_is_shown() -> None:
     assert name in _shown(a, b)
 
 
-def test_an_ascii_log_is_no_error() -> None:
+def test_an_ascii_log_is_supported() -> None:
     """On an output limited to ASCII, the check mark is replaced."""
     file = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
     show_parity(Console(file=file, width=120), compare_runs(_run(fingerprint="5" * 32), _run(rows=1)))
@@ -194,7 +194,7 @@ def test_a_missing_version_ends_with_4(runs: Path) -> None:
 
 
 @pytest.mark.parametrize(("tolerance", "code"), [("0.001", ExitCode.PASS), ("0.0001", ExitCode.BOUND_FAILED)])
-def test_the_tolerance_of_the_command_line_counts(runs: Path, tolerance: str, code: ExitCode) -> None:
+def test_the_tolerance_of_the_command_line_is_used(runs: Path, tolerance: str, code: ExitCode) -> None:
     """The exit code depends on --tolerance."""
     for run_id, value in ((A, 0.5), (B, 0.5 * (1 - 0.0005))):
         _write(runs, run_id, _run(metrics={"test_f1": value}))
@@ -203,7 +203,7 @@ def test_the_tolerance_of_the_command_line_counts(runs: Path, tolerance: str, co
 
 @pytest.mark.parametrize("tolerance", ["-1", "nan", "inf", "few"])
 @pytest.mark.usefixtures("runs")
-def test_a_tolerance_that_is_none_is_wrong_input(tolerance: str) -> None:
+def test_an_invalid_tolerance_is_refused(tolerance: str) -> None:
     """A negative or infinite tolerance is refused."""
     assert _compare(A, B, "--tolerance", tolerance) == (ExitCode.WRONG_INPUT, "")
 
@@ -217,7 +217,7 @@ def test_json_has_every_value(runs: Path) -> None:
     assert (ExitCode.BOUND_FAILED, expected) == (code, Parity.model_validate_json(told))
 
 
-def test_a_run_that_is_not_there_is_told_with_the_nearest(runs: Path) -> None:
+def test_an_unknown_run_is_reported_with_a_suggestion(runs: Path) -> None:
     """A mistyped run ID leads to exit code 3, the searched folder and a suggestion."""
     mistyped = A.replace("three", "tree")
     outcome = CliRunner().invoke(app, ["compare", mistyped, B])

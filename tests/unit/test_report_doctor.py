@@ -41,7 +41,7 @@ def test_checks_are_shown_in_ascii() -> None:
     assert ["+", "?", "x"] == [line[0] for line in _shown("ascii") if line[0] != " "]
 
 
-def test_a_check_is_shown_when_it_is_there() -> None:
+def test_a_check_is_shown_when_it_is_done() -> None:
     """Each check is shown as soon as it is done, as some take seconds."""
     file = io.StringIO()
 
@@ -53,6 +53,6 @@ def test_a_check_is_shown_when_it_is_there() -> None:
 
 
 @pytest.mark.parametrize(("checks", "well"), [(CHECKS[:2], True), (CHECKS, False), ((), True)])
-def test_a_failed_check_is_told_to_the_caller(checks: tuple[Check, ...], well: bool) -> None:
+def test_a_failed_check_is_returned(checks: tuple[Check, ...], well: bool) -> None:
     """A failed check is returned as a failure; one that is not checkable is not."""
     assert well is show_checks(Console(file=io.StringIO()), checks)

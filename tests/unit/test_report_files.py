@@ -15,14 +15,14 @@ def test_three_reports_are_written(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["junit.xml", "report.html", "report.md"]
 
 
-def test_what_was_compared_is_written_beside_the_reports(tmp_path: Path) -> None:
+def test_a_comparison_is_written_next_to_the_reports(tmp_path: Path) -> None:
     """The file parity.json has every compared value; a run without a comparison has no such file."""
     parity = compare_runs(samples.result(), samples.cloud())
     write_reports(samples.plan(), samples.cloud(), tmp_path, parity)
     assert parity == Parity.model_validate_json((tmp_path / "parity.json").read_text(encoding="utf-8"))
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     """A file in place of the report folder leads to a message, not a traceback."""
     (tmp_path / "file").touch()
     with pytest.raises(PrerequisiteError, match=r"report\.html"):

@@ -45,12 +45,12 @@ def _workflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("::error::red[0m", {"message": "red\x1b[0m"}),
     ],
 )
-def test_a_command_is_one_line_that_means_what_it_says(expected: str, arguments: dict[str, Any]) -> None:
+def test_a_command_is_one_escaped_line(expected: str, arguments: dict[str, Any]) -> None:
     """A message can neither end its workflow command nor start another one."""
     assert expected == github.command(**arguments)
 
 
-def test_a_file_is_named_from_the_repositorys_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_relative_to_the_repositorys_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are relative to the repository's root; a file outside is named as it is."""
     (tmp_path / "tests").mkdir()
     monkeypatch.chdir(tmp_path / "tests")
@@ -60,7 +60,7 @@ def test_a_file_is_named_from_the_repositorys_root(tmp_path: Path, monkeypatch: 
     ]
 
 
-def test_each_mistake_of_a_scenario_is_told_at_its_line() -> None:
+def test_each_mistake_of_a_scenario_is_annotated_at_its_line() -> None:
     """Each mistake of a scenario is annotated at its line, or at the file if it has no line."""
     error = ScenarioError([Problem("wrong: 5%", line=3), Problem("bad")], file="a.yaml")
     assert [
@@ -69,7 +69,7 @@ def test_each_mistake_of_a_scenario_is_told_at_its_line() -> None:
     ] == list(github.error_lines(error))
 
 
-def test_another_fault_is_told_once() -> None:
+def test_another_error_is_annotated_once() -> None:
     """Any other error is one annotation with its remedy."""
     error = PrerequisiteError("No Java.", remedy="Install one.")
     assert ["::error title=dataset-harness::No Java.%0A  Install one."] == list(github.error_lines(error))
@@ -95,7 +95,9 @@ def _plan(file: Path) -> Plan:
         ),
     ],
 )
-def test_what_makes_a_run_fail_is_told(bound: BoundResult, told: list[str], tmp_path: Path) -> None:
+def test_each_bound_that_does_not_pass_is_annotated(
+    bound: BoundResult, told: list[str], tmp_path: Path
+) -> None:
     """Each bound that does not pass is an annotation, and no other bound is."""
     result = samples.result((samples.version("march", 2, bounds=(bound,)),))
     lines = list(github.verdict_lines(_plan(tmp_path / "absent.yaml"), result))
@@ -103,7 +105,7 @@ def test_what_makes_a_run_fail_is_told(bound: BoundResult, told: list[str], tmp_
 
 
 @pytest.mark.parametrize("text", [None, "versions: []\n", "no: [yaml"])
-def test_a_file_that_is_another_by_now_has_no_lines(text: str | None, tmp_path: Path) -> None:
+def test_a_changed_file_has_no_lines(text: str | None, tmp_path: Path) -> None:
     """Bounds of a scenario file that was changed or deleted are annotated without a line."""
     plan = samples.plan(scenario_file="three_versions.yaml", scenario_sha256="0" * 64)
     if text is not None:
@@ -112,7 +114,7 @@ def test_a_file_that_is_another_by_now_has_no_lines(text: str | None, tmp_path: 
     assert line.startswith("::error file=three_versions.yaml,title=three_versions%3A march%3A cv_roc_auc::")
 
 
-def test_a_run_that_broke_is_told(tmp_path: Path) -> None:
+def test_a_failed_run_is_annotated(tmp_path: Path) -> None:
     """A failed run is an annotation with its remedy."""
     lines = github.verdict_lines(
         _plan(tmp_path / "absent.yaml"), samples.result((), failure=samples.failure())
@@ -121,8 +123,8 @@ def test_a_run_that_broke_is_told(tmp_path: Path) -> None:
     assert [f"::error file=absent.yaml,title=three_versions::{message}"] == list(lines)
 
 
-def test_a_run_that_does_not_agree_with_another_is_told(tmp_path: Path) -> None:
-    """In one line; the report has every value."""
+def test_a_disagreement_is_annotated(tmp_path: Path) -> None:
+    """A run that does not agree with another one is a single annotation."""
     parity = report_not_compared(samples.cloud(), "There is no local run.")
     lines = github.verdict_lines(_plan(tmp_path / "absent.yaml"), samples.cloud(), parity)
     told = "::error file=absent.yaml,title=three_versions::Nothing was compared. There is no local run."
@@ -138,7 +140,7 @@ def _announced(folder: Path, *, quiet: bool = False) -> str:
 
 @pytest.fixture(name="summary")
 def _summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The job's summary, in which another step has written, and a run's report."""
+    """Return the job's summary with another step's text, next to the report of a run."""
     (tmp_path / "report.md").write_text("## report\n", encoding="utf-8")
     file = tmp_path / "summary.md"
     file.write_text("before\n")
@@ -146,46 +148,48 @@ def _summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_a_workflow_is_told_on_whole_lines(tmp_path: Path, summary: Path) -> None:
-    """However narrow the console is; and the report is added to what is there."""
+def test_a_workflow_gets_complete_lines(tmp_path: Path, summary: Path) -> None:
+    """Annotations are never wrapped, and the report is appended to the job's summary."""
     assert 1 == len(_announced(tmp_path).splitlines())
     assert "before\n## report\n\n" == summary.read_text()
 
 
-def test_elsewhere_nothing_is_said(tmp_path: Path, summary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is anything written."""
+def test_outside_a_workflow_nothing_is_announced(
+    tmp_path: Path, summary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside a workflow, nothing is printed, and no summary is written."""
     monkeypatch.delenv("GITHUB_ACTIONS")
     assert ("", "before\n") == (_announced(tmp_path), summary.read_text())
 
 
 def test_a_run_that_is_not_shown_is_not_announced(tmp_path: Path, summary: Path) -> None:
-    """Such as those that only a study asks for."""
+    """A run with a quiet console, such as one of a study, is not announced."""
     assert ("", "before\n") == (_announced(tmp_path, quiet=True), summary.read_text())
 
 
-def test_without_a_summary_only_lines_are_told(tmp_path: Path) -> None:
-    """Where the workflow has none."""
+def test_without_a_summary_only_annotations_are_written(tmp_path: Path) -> None:
+    """If the workflow has no job summary, the annotations are still written."""
     assert _announced(tmp_path).startswith("::error ")
 
 
-def test_a_summary_that_can_not_be_written_is_told(
+def test_a_summary_that_can_not_be_written_is_reported(
     tmp_path: Path, summary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And changes nothing about the run."""
+    """An unwritable job summary is reported and does not affect the run."""
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary / "below"))
     assert "Can't add the report to the job summary " in _announced(tmp_path)
 
 
-def test_a_summary_without_room_stays_as_it_is(tmp_path: Path, summary: Path) -> None:
-    """GitHub would take none of it."""
+def test_a_full_summary_is_unchanged(tmp_path: Path, summary: Path) -> None:
+    """A summary that would exceed GitHub's limit stays unchanged, and this is reported."""
     summary.write_text("x" * (1 << 20))
     assert "has no room for the report" in _announced(tmp_path)
     assert 1 << 20 == summary.stat().st_size
 
 
 @pytest.mark.parametrize("workflow", ["true", ""])
-def test_the_command_tells_a_workflow_of_a_wrong_scenario(workflow: str, tmp_path: Path) -> None:
-    """Beside the message that everybody gets."""
+def test_the_command_annotates_an_invalid_scenario(workflow: str, tmp_path: Path) -> None:
+    """In a workflow, an invalid scenario is annotated in addition to the usual message."""
     file = BAD / "unknown_metric.yaml"
     environ = {
         **os.environ,

@@ -1,4 +1,4 @@
-"""At which line of a scenario GitHub shows what failed."""
+"""Lines of a scenario file at which GitHub shows failed bounds."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ LINES = {
 
 
 def _lines_of(tmp_path: Path) -> dict[str, str]:
-    """Every bound of the scenario above, all of which fail, with what is told of it."""
+    """Return the annotation of every bound of the scenario above, all of which fail."""
     file = tmp_path / "three_versions.yaml"
     scenario = Scenario.model_validate(read_document(file).values)
     now = bounds_samples.explained("two", {"amount": -1.0, "other": 0.1}).model_copy(
@@ -103,8 +103,8 @@ _COMMIT = samples.version(
 ).commit
 
 
-def test_each_bound_is_told_at_its_own_line(tmp_path: Path) -> None:
-    """Also one of a list, one of every version, and one of a text."""
+def test_each_bound_is_annotated_at_its_own_line(tmp_path: Path) -> None:
+    """Each bound is annotated at its line, even one of a list, of every version, or on a text."""
     (tmp_path / "three_versions.yaml").write_text(SCENARIO)
     found = {name: int(_LINE.findall(told)[0]) for name, told in _lines_of(tmp_path).items()}
     assert LINES == found

@@ -17,7 +17,7 @@ _NASTY = "<script>alert('x')</script> & \"quotes\" $math$ {{ 7 * 7 }}"
 
 
 class _Outline(HTMLParser):
-    """The tags of a page, their attributes and its text, and whether the tags nest."""
+    """The tags of a page, their attributes and its text; checks that the tags nest."""
 
     VOID = ("meta", "link", "wbr", "br")
 
@@ -48,7 +48,7 @@ def _outline(result: Result, parity: Parity | None = None) -> _Outline:
 
 
 def _panel(parity: Parity) -> str:
-    """The text of the panel that tells of the other run."""
+    """Return the text of the parity section."""
     page = render_html(samples.plan(), samples.cloud(), parity)
     start = page.index('<section aria-labelledby="parity">')
     panel = page[start : page.index("</section>", start)].replace("<wbr>", "")
@@ -62,14 +62,14 @@ def _many(versions: int, features: int) -> Result:
     )
 
 
-def test_the_page_needs_nothing_from_elsewhere() -> None:
-    """The page opens offline: no address of another host, no script, no import."""
+def test_the_page_loads_nothing() -> None:
+    """The page opens offline: it has no address of another host, no script and no import."""
     page = render_html(samples.plan(), samples.result())
     assert not re.findall(r"https?://|<script|@import|<iframe|src=", page)
 
 
 def test_the_same_result_gives_the_same_page() -> None:
-    """Two reports of one result are the same bytes."""
+    """Two reports of one result have the same bytes."""
     assert render_html(samples.plan(), samples.result()) == render_html(samples.plan(), samples.result())
 
 
@@ -80,7 +80,7 @@ def test_the_verdict_comes_first() -> None:
 
 
 def test_every_bound_is_shown() -> None:
-    """The page's table of bounds has each bound with its measured value and its distance, and no other."""
+    """The table of bounds has each bound with its value and distance, and nothing else."""
     page = render_html(samples.plan(), samples.result())
     cell = r'"judged [^"]+"><strong>(.*?)</strong>\s*<small>(.*?)</small><small>distance (.*?)</small>'
     shown = [tuple(map(unescape, each)) for each in re.findall(cell, page)]
@@ -91,20 +91,20 @@ def test_every_bound_is_shown() -> None:
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_every_verdict_is_a_word(verdict: Verdict) -> None:
-    """No verdict is told by colour alone."""
+    """No verdict is shown by colour alone."""
     version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict),))
     assert f"</span> {verdict.value}</span>" in render_html(samples.plan(), samples.result((version,)))
 
 
-def test_what_was_not_measured_is_told() -> None:
-    """A bounded metric without a value reads 'not measured'."""
+def test_a_missing_value_is_shown_as_not_measured() -> None:
+    """A bounded metric without a value is shown as 'not measured'."""
     bounds = (samples.bound("test_roc_auc", Verdict.NOT_PROVEN),)
     version = samples.version("march", 2, metrics={"test_roc_auc": None}, bounds=bounds)
     assert "not measured" in _outline(samples.result((version,))).text
 
 
 def test_names_and_messages_are_escaped() -> None:
-    """Whatever stands in a name or a message is shown, not obeyed."""
+    """Names and messages are shown as text, whatever they contain."""
     bound = samples.bound(_NASTY, Verdict.NOT_PROVEN, reason=_NASTY)
     version = samples.version(
         _NASTY, 2, bounds=(bound,), explanations={_NASTY: samples.explanation(1)}, metrics={_NASTY: 1}
@@ -115,27 +115,27 @@ def test_names_and_messages_are_escaped() -> None:
 
 
 def test_a_failure_shows_its_remedy() -> None:
-    """What to do stands beside what happened."""
+    """The error of a failed run is shown with its remedy."""
     text = _outline(samples.result((), failure=samples.failure())).text
     assert "ran out of memory" in text
     assert "spark.driver.memory to 4g" in text
 
 
 def test_versions_that_were_not_reached_are_named() -> None:
-    """A run that ended early says which versions are missing."""
+    """A run that ended early names the missing versions."""
     result = samples.result(samples.result().versions[:1], failure=samples.failure())
     assert "Not reached: february, march." in _outline(result).text
 
 
 def test_every_plot_has_a_text() -> None:
-    """A screen reader gets each plot as an image with its numbers in words."""
+    """Each plot is an image with its numbers as alternative text."""
     drawn = [attributes for tag, attributes in _outline(samples.result()).tags if tag == "svg"]
     assert len(drawn) == 4 + 9 + 1
     assert all(each["role"] == "img" and each["aria-label"] for each in drawn)
 
 
 def test_the_contents_lead_to_every_section() -> None:
-    """Each section but the verdict is in the list, and no other."""
+    """Each section except the verdict is in the contents, and nothing else is."""
     for result in (samples.result(), samples.result(versions=())):
         tags = _outline(result).tags
         links = [attributes["href"] for tag, attributes in tags if tag == "a"]
@@ -144,13 +144,13 @@ def test_the_contents_lead_to_every_section() -> None:
 
 
 def test_every_header_cell_has_a_scope() -> None:
-    """Each header cell says whether it heads a row or a column, for screen readers."""
+    """Each header cell has a scope, row or column, for screen readers."""
     headers = [attributes for tag, attributes in _outline(samples.result()).tags if tag == "th"]
     assert {"row", "col"} == {attributes.get("scope") for attributes in headers}
 
 
-def test_identifiers_are_unique_where_they_differ() -> None:
-    """Two plots share an identifier only for the very same clipping or mark."""
+def test_equal_identifiers_have_equal_content() -> None:
+    """Two plots share an identifier only for the same content."""
     page = render_html(samples.plan(), samples.result())
     found = dict.fromkeys(re.findall(r'(<(?:clipPath|path|section|h2)[^>]* id="[^"]+"[^>]*>)', page))
     identifiers = [re.search(r'id="([^"]+)"', tag) for tag in found]
@@ -159,33 +159,33 @@ def test_identifiers_are_unique_where_they_differ() -> None:
     assert len(names) == len(set(names))
 
 
-def test_no_sentinel_colour_is_left() -> None:
-    """Every colour of a plot follows the page, in light and in dark."""
+def test_no_placeholder_colour_is_left() -> None:
+    """Every colour of a plot is a variable of the page, for light and dark mode."""
     page = render_html(samples.plan(), samples.result())
     assert not re.findall(r"<svg.*?#[0-9a-f]{6}.*?</svg>", page[page.index("<body>") :], flags=re.DOTALL)
 
 
-def test_bundle_and_fingerprint_are_whole() -> None:
-    """What is copied from the lineage is not cut short."""
+def test_bundle_and_fingerprint_are_complete() -> None:
+    """URIs and digests in the lineage, which people copy, are not truncated."""
     result = samples.result()
     text = _outline(result).text
     assert all(each.fingerprint in text and str(each.bundle) in text for each in result.versions)
 
 
 def test_settings_show_their_origin() -> None:
-    """A reader sees where a setting's value came from."""
+    """The table of settings shows each value's origin."""
     assert "HARNESS_DRIVER_MEMORY" in _outline(samples.result()).text
 
 
 def test_passwords_in_addresses_are_hidden() -> None:
-    """The page shows the tracking server's address without its password."""
+    """The tracking server's address is shown without its password."""
     environment = samples.plan().environment.model_copy(update={"tracking_uri": "https://me:hunter2@mlflow/"})
     page = render_html(samples.plan(environment=environment), samples.result()).replace("<wbr>", "")
     assert ("https://***@mlflow/" in page, "hunter2" in page) == (True, False)
 
 
 def test_many_features_are_drawn_in_part_and_listed_in_full() -> None:
-    """Twelve of forty features are drawn, the page says so, and all are in the table."""
+    """Of forty features, twelve are plotted, all are in the table, and the page says so."""
     text = _outline(_many(2, 40)).text
     assert "28 more features are in the table" in text
     assert all(f"feature_{at:02}_" in text for at in range(40))
@@ -213,20 +213,20 @@ def test_many_features_are_drawn_in_part_and_listed_in_full() -> None:
     ],
 )
 def test_any_result_makes_a_page_whose_tags_nest(result: Result) -> None:
-    """Whatever is missing or plenty, the page is whole."""
+    """Any result, with little or much in it, gives a page whose tags nest."""
     assert _outline(result).open == []
 
 
 def _apart() -> Parity:
-    """Runs with a value that differs, one that is missing and one that is off by next to nothing."""
+    """Return two runs with a value that differs, one that is missing and one within the tolerance."""
     metrics = {"one": 1.0, "two": 1.0, "three": 3.0}
     a = samples.result((samples.version("march", 2, metrics=metrics),))
     off = {"two": 2.0, "three": 3.0 + 1e-8}
     return compare_runs(a, samples.cloud((samples.version("march", 2, metrics=off),)))
 
 
-def test_a_run_that_disagrees_is_the_first_heading() -> None:
-    """Bounds that hold are no pass where the other run does not agree."""
+def test_a_disagreement_is_the_first_heading() -> None:
+    """A run whose bounds hold fails if the other run does not agree."""
     page = render_html(samples.plan(), samples.cloud(), _apart())
     assert ("FAIL", True) == (
         re.findall(r"<h2[^>]*>(.*?)</h2>", page)[0].split()[-1],
@@ -234,8 +234,8 @@ def test_a_run_that_disagrees_is_the_first_heading() -> None:
     )
 
 
-def test_the_panel_has_the_verdict_first_and_what_differs_next() -> None:
-    """Verdict, the two runs, what disagrees, how much is the same, what is within the tolerance."""
+def test_the_parity_section_starts_with_the_verdict_and_the_differences() -> None:
+    """The section has the verdict, the runs, disagreeing values, the tally, then small differences."""
     told = _panel(_apart())
     same = len(_apart().differences) - 3
     parts = (
@@ -250,16 +250,16 @@ def test_the_panel_has_the_verdict_first_and_what_differs_next() -> None:
     assert sorted(map(told.index, parts)) == [told.index(part) for part in parts]
 
 
-def test_the_panel_has_the_tolerances() -> None:
-    """The panel shows the tolerances even if nothing differs."""
+def test_the_parity_section_has_the_tolerances() -> None:
+    """The parity section shows the tolerances even if nothing differs."""
     tolerances = "metrics 1e-06, coefficients 0.0001, explanations 0.0001"
     assert f"Relative tolerances: {tolerances}; data must be identical." in _panel(
         compare_runs(samples.result(), samples.cloud())
     )
 
 
-def test_the_panel_has_libraries_and_gaps() -> None:
-    """Every library of both runs, those that differ marked by a word, and what a local run can't prove."""
+def test_the_parity_section_has_libraries_and_gaps() -> None:
+    """The section has the libraries of both runs, with different ones marked, and the gaps."""
     panel = _panel(compare_runs(samples.result(), samples.cloud()))
     parts = (
         "python 3.12.8 3.12.3 different",
@@ -271,7 +271,7 @@ def test_the_panel_has_libraries_and_gaps() -> None:
 
 
 def test_two_local_runs_have_no_gaps() -> None:
-    """What only the cloud can tell is not asked of two local runs."""
+    """The comparison of two local runs lists no gaps of a local run."""
     told = _panel(compare_runs(samples.result(run_id="one"), samples.result(run_id="two")))
     assert ("a one on embedded b two on embedded" in told, "Not proven by a local run" in told) == (
         True,
@@ -279,19 +279,19 @@ def test_two_local_runs_have_no_gaps() -> None:
     )
 
 
-def test_a_run_without_another_says_why() -> None:
-    """The panel is the verdict and the reason."""
+def test_a_run_without_another_has_a_reason() -> None:
+    """Without another run, the parity section has only the verdict and the reason."""
     expected = "Parity ? not proven Nothing was compared. There is no local run."
     assert expected == _panel(report_not_compared(samples.cloud(), "There is no local run."))
 
 
-def test_without_another_run_there_is_no_panel() -> None:
-    """A local run's page is as ever."""
+def test_without_another_run_there_is_no_parity_section() -> None:
+    """A run that is not compared has no parity section."""
     assert 'id="parity"' not in render_html(samples.plan(), samples.result())
 
 
-def test_what_the_other_run_says_is_escaped() -> None:
-    """Names, libraries and reasons are shown, not obeyed, and the tags nest."""
+def test_names_of_the_other_run_are_escaped() -> None:
+    """Names, libraries and reasons of a comparison are escaped, and the tags nest."""
     a = samples.result(
         (samples.version(_NASTY, 2, metrics={_NASTY: 1}),), run_id=_NASTY, libraries={_NASTY: _NASTY}
     )

@@ -14,7 +14,7 @@ def _root(result: Result) -> ET.Element:
 
 
 def _parity(parity: Parity) -> ET.Element:
-    """The suite that tells of the other run."""
+    """Return the suite of the comparison with another run."""
     return ET.fromstring(render_junit(samples.cloud(), parity))[-1]  # noqa: S314 - our own text
 
 
@@ -24,7 +24,7 @@ def _of(verdict: Verdict) -> ET.Element:
 
 
 def test_a_suite_per_version() -> None:
-    """Each version is a suite of its own, in order."""
+    """Each version is a suite, in order."""
     assert [suite.get("name") for suite in _root(samples.result())] == [
         "three_versions.january",
         "three_versions.february",
@@ -33,24 +33,24 @@ def test_a_suite_per_version() -> None:
 
 
 def test_a_case_per_bound() -> None:
-    """A case is named as the bound is written."""
+    """Each bound is a case that is named as the bound is written."""
     cases = [case.get("name") for case in _root(samples.result())[1].iter("testcase")]
     assert cases[:3] == ["rows = 5786", "cv_roc_auc >= 0.6", "cv_roc_auc >= -0.1 since january"]
 
 
 def test_totals_are_right() -> None:
-    """A CI server's counts are the report's."""
+    """The counts of a CI server are those of the report."""
     root = _of(Verdict.FAIL)
     assert [root.get(each) for each in ("tests", "failures", "errors")] == ["1", "1", "0"]
 
 
 def test_a_bound_that_holds_has_no_failure() -> None:
-    """A pass is a case without anything in it."""
+    """A bound that holds is an empty case."""
     assert _of(Verdict.PASS).find(".//failure") is None
 
 
-def test_not_proven_is_a_failure_that_says_so() -> None:
-    """What is not proven never passes, and can be told from what failed."""
+def test_an_unproven_bound_is_a_failure_of_its_own_type() -> None:
+    """An unproven bound is a failed case, and can be distinguished from a failed bound."""
     failure = _of(Verdict.NOT_PROVEN).find(".//failure")
     assert failure is not None
     assert (failure.get("type"), failure.get("message")) == (
@@ -59,8 +59,8 @@ def test_not_proven_is_a_failure_that_says_so() -> None:
     )
 
 
-def test_a_broken_run_is_an_error() -> None:
-    """The job's own failure is one errored case with message and remedy."""
+def test_a_failed_run_is_an_error() -> None:
+    """A failure of the job is one case with an error, its message and its remedy."""
     root = _root(samples.result((), failure=samples.failure()))
     error = root.find(".//error")
     assert error is not None
@@ -69,20 +69,20 @@ def test_a_broken_run_is_an_error() -> None:
 
 
 def test_times_are_seconds() -> None:
-    """The run takes as long as it took, and a version as long as its steps together."""
+    """The times are in seconds: the run's duration, and a version's steps together."""
     root = _root(samples.result((samples.version("march", 2, timings={"train": 2.5, "log": 1}),)))
     assert (root.get("time"), root[0].get("time")) == ("64.200", "3.500")
 
 
 def test_any_message_is_well_formed() -> None:
-    """Markup and control characters in a message still make XML."""
+    """A message with markup and control characters gives valid XML."""
     error = _root(samples.result((), failure=samples.failure(message="<a>\x00\x1b & ]]>"))).find(".//error")
     assert error is not None
     assert error.get("message") == "<a> & ]]>"
 
 
 def test_a_run_that_agrees_has_a_case_per_kind_of_value() -> None:
-    """Each version has four, named alike on every run, and none of them fails."""
+    """Each version has four cases with the same names on every run, and none fails."""
     suite = _parity(compare_runs(samples.result(), samples.cloud()))
     expected = [f"january: {kind} agree" for kind in ("data", "metrics", "coefficients", "explanations")]
     assert ("three_versions.parity", expected, "12", "0") == (
@@ -94,7 +94,7 @@ def test_a_run_that_agrees_has_a_case_per_kind_of_value() -> None:
 
 
 def test_a_run_that_disagrees_has_a_failed_case() -> None:
-    """It has every value that differs, in both runs, and what was asked for."""
+    """The failed case has both values of each difference and the tolerance."""
     metrics = {"cv_roc_auc": 0.5, "test_f1": 0.5}
     a = samples.result((samples.version("march", 2, rows=1, metrics=metrics),))
     b = samples.cloud((samples.version("march", 2, rows=2, metrics=metrics | {"test_f1": 0.6}),))
@@ -110,7 +110,7 @@ def test_a_run_that_disagrees_has_a_failed_case() -> None:
 
 
 def test_the_worst_value_decides_a_case() -> None:
-    """Where one metric differs and another is missing, the case fails, and tells the failed one first."""
+    """A case fails if one metric differs and another is missing; the failed one comes first."""
     a = samples.result((samples.version("march", 2, metrics={"gone": 1.0, "off": 1.0}),))
     b = samples.cloud((samples.version("march", 2, metrics={"off": 2.0}),))
     failure = _parity(compare_runs(a, b)).find(".//failure")
@@ -152,13 +152,13 @@ def test_a_run_without_another_is_a_case_that_is_not_proven() -> None:
 
 
 @pytest.mark.parametrize(("verdict", "failures"), [(Verdict.FAIL, "0"), (Verdict.PASS, "1")])
-def test_a_bound_that_must_fail_fails_where_it_holds(verdict: Verdict, failures: str) -> None:
+def test_a_bound_that_must_fail_fails_if_it_holds(verdict: Verdict, failures: str) -> None:
     """A bound that must fail is a failed case if it holds."""
     version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict, must_fail=True),))
     assert failures == _root(samples.result((version,))).get("failures")
 
 
-def test_a_text_is_a_case_too() -> None:
+def test_a_text_is_a_case() -> None:
     """A bound on a text is a case named by the expected text; its failure has the one found."""
     bound = samples.bound(
         "operation",
@@ -178,7 +178,7 @@ def test_a_text_is_a_case_too() -> None:
     )
 
 
-def test_a_suite_says_what_became_of_its_version() -> None:
+def test_a_suite_has_the_outcome_of_its_version() -> None:
     """A suite has the outcome of its version, even without any case."""
     versions = (
         samples.version("march", 2, bounds=()),

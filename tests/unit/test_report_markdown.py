@@ -64,19 +64,19 @@ def test_prose_means_nothing_to_markdown(expected: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("expected", "text"), [("`a_b`", "a_b"), ("`a\\|b`", "a|b"), ("`` a`b ``", "a`b"), ("", "")]
 )
-def test_code_holds_any_name(expected: str, text: str) -> None:
+def test_code_shows_any_name(expected: str, text: str) -> None:
     """A name is shown as code whatever characters it has."""
     assert code(text) == expected
 
 
-def test_a_failure_stands_above_the_tables() -> None:
+def test_a_failure_comes_before_the_tables() -> None:
     """The comment on a failed run starts with the error and its remedy."""
     page = render_markdown(samples.plan(), samples.result((), failure=samples.failure()))
     assert page.startswith("## 🛑 STOPPED")
     assert "Set spark.driver.memory to 4g" in page
 
 
-def test_details_are_folded_and_closed() -> None:
+def test_collapsed_sections_are_closed() -> None:
     """Every collapsed section is closed."""
     page = render_markdown(samples.plan(), samples.result())
     assert page.count("<details>") == page.count("</details>") == 5
@@ -108,7 +108,7 @@ def test_a_run_that_disagrees_fails_the_comment() -> None:
     assert "## ❌ FAIL: three\\_versions on databricks" == lines[0]
 
 
-def test_the_comment_has_the_values_that_differ() -> None:
+def test_the_comment_has_the_differences() -> None:
     """The comment lists the values that differ between the runs, worst first."""
     a = samples.result((samples.version("march", 2, rows=1, metrics={"one": 1.0, "two": 1.0}),))
     b = samples.cloud((samples.version("march", 2, rows=2, metrics={"two": 1.0 + 1e-8}),))
@@ -135,7 +135,7 @@ def test_the_comment_has_libraries_and_gaps() -> None:
     )
 
 
-def test_many_differences_are_cut() -> None:
+def test_many_differences_are_limited() -> None:
     """Of many differences, twenty are shown and the rest are counted."""
     names = [f"m{at:02}" for at in range(23)]
     a = samples.result((samples.version("march", 2, metrics=dict.fromkeys(names, 1.0)),))
@@ -156,7 +156,7 @@ def test_without_another_run_the_comment_has_no_parity() -> None:
     assert "### Parity" not in _lines(samples.result())
 
 
-def test_a_bound_that_must_fail_is_told() -> None:
+def test_a_bound_that_must_fail_is_marked() -> None:
     """A bound that must fail is marked in the table and in the headline's sentence."""
     bound = samples.bound(verdict=Verdict.FAIL, must_fail=True)
     lines = _lines(samples.result((samples.version("march", 2, bounds=(bound,)),)))
@@ -164,7 +164,7 @@ def test_a_bound_that_must_fail_is_told() -> None:
     assert "| ✓ fails as it must | `march` | `cv_roc_auc` | 0.5500 ± 0.037 | `>= 0.6` | -0.0500 |" in lines
 
 
-def test_what_was_found_of_a_text_means_nothing_to_markdown() -> None:
+def test_a_found_text_is_escaped() -> None:
     """A text that a bound found is escaped."""
     bound = samples.bound(
         "schema",
@@ -180,7 +180,7 @@ def test_what_was_found_of_a_text_means_nothing_to_markdown() -> None:
     assert "| ✗ fail | `march` | `schema` | a\\|b is \\*missing\\* | `= id int` |  |" in lines
 
 
-def test_lineage_says_what_became_of_a_version() -> None:
+def test_lineage_has_the_outcome_of_a_version() -> None:
     """The lineage table has the commits of a version and, without an MLflow run, its outcome."""
     commit = {"operation": "ADD COLUMNS", "time": "2026-03-01T10:15:00Z", "reader": 1, "writer": 2}
     built = {"status": "built", "run_id": None, "bundle": None}

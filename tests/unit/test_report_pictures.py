@@ -24,7 +24,7 @@ def _everything() -> Result:
     return samples.result(tuple(versions))
 
 
-def test_each_picture_of_the_report_is_a_file() -> None:
+def test_each_plot_of_the_report_is_a_file() -> None:
     """Each plot of the report is a file, in the report's order, with a portable name."""
     found = list(draw_pictures(_everything()))
     assert {"metrics/00_rows.svg", "curves/roc.svg", "curves/calibration.svg"} <= set(found)
@@ -32,7 +32,7 @@ def test_each_picture_of_the_report_is_a_file() -> None:
     assert 9 == sum(name.startswith("explanations/") for name in found)
 
 
-def test_each_is_whole_by_itself() -> None:
+def test_each_file_is_standalone() -> None:
     """Each file is a standalone SVG with its numbers in a text alternative."""
     drawn = {**draw_pictures(_everything()), **draw_lineage(samples.plan(), _everything())}
     assert "lineage.svg" in drawn
@@ -43,6 +43,6 @@ def test_each_is_whole_by_itself() -> None:
         assert "var(" not in text
 
 
-def test_what_is_not_there_is_not_drawn() -> None:
+def test_a_result_without_versions_has_no_plots() -> None:
     """A result without versions has no plots."""
     assert {} == draw_pictures(samples.result(())) == draw_lineage(samples.plan(), samples.result(()))

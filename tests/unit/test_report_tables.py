@@ -19,19 +19,19 @@ def _cells(table: tables.Table, label: str) -> list[str]:
     return [cell.text for line in table.lines if line.label == label for cell in line.cells]
 
 
-def test_metrics_show_what_was_not_measured() -> None:
+def test_a_metric_without_a_value_is_not_measured() -> None:
     """A metric without a value is shown as not measured instead of left blank."""
     version = samples.version("march", 2, metrics={"test_f1": None})
     assert _cells(tables.metric_table(samples.result((version,))), "test_f1") == ["not measured"]
 
 
-def test_standard_errors_have_no_row_of_their_own() -> None:
+def test_standard_errors_have_no_separate_row() -> None:
     """A standard error is shown next to its metric and has no row."""
     labels = [line.label for line in tables.metric_table(samples.result()).lines]
     assert "cv_roc_auc_se" not in labels
 
 
-def test_a_metric_that_nobody_knows_is_shown() -> None:
+def test_a_custom_metric_is_shown() -> None:
     """A custom pipeline's own metric is in the table."""
     version = samples.version("march", 2, metrics={"profit": 12.5})
     assert _cells(tables.metric_table(samples.result((version,))), "profit") == ["12.50"]
@@ -47,12 +47,12 @@ def test_a_dropped_feature_is_absent() -> None:
     assert _cells(tables.explanation_table(_explained(0.5, None)), "x") == ["+0.5000", "absent"]
 
 
-def test_a_change_of_sign_is_noticed() -> None:
+def test_a_change_of_sign_is_marked() -> None:
     """A feature whose weight changes its sign is marked."""
     assert tables.explanation_table(_explained(0.5, -0.5)).lines[0].note == "changes sign"
 
 
-def test_the_chosen_grid_point_stands_out() -> None:
+def test_the_chosen_grid_point_is_marked() -> None:
     """The chosen grid point is marked at every version."""
     lines = tables.grid_table(samples.result()).lines
     assert {line.label for line in lines if all(cell.strong for cell in line.cells)} == {
@@ -61,7 +61,7 @@ def test_the_chosen_grid_point_stands_out() -> None:
 
 
 def test_a_grid_of_another_model_has_its_own_parameters() -> None:
-    """Whatever the parameters of a model kind are called, each combination has one line."""
+    """Each combination of another model kind's parameters has one line."""
     points = tuple(
         GridPoint(parameters={"num_trees": trees, "max_depth": 5}, cv_roc_auc=0.7, chosen=trees == 20)
         for trees in (10, 20)
@@ -73,20 +73,20 @@ def test_a_grid_of_another_model_has_its_own_parameters() -> None:
     assert [[False, False], [True, True]] == [[cell.strong for cell in line.cells] for line in table.lines]
 
 
-def test_nothing_measured_makes_no_table() -> None:
+def test_without_versions_the_tables_are_empty() -> None:
     """The tables of a run without versions are empty."""
     empty = samples.result((), timings={})
     shown = (tables.metric_table, tables.explanation_table, tables.coefficient_table, tables.grid_table)
     assert not any(table(empty) for table in (*shown, tables.timing_table))
 
 
-def test_slices_hold_every_column_once() -> None:
+def test_slices_have_every_column_once() -> None:
     """Splitting a wide table keeps every column exactly once."""
     whole = tables.metric_table(samples.result())
     assert [part.columns for part in whole.slices(2)] == [("january", "february"), ("march",)]
 
 
-def test_a_changes_limit_lies_relative_to_the_earlier_version() -> None:
+def test_the_limit_of_a_change_is_relative_to_the_earlier_version() -> None:
     """The limit of a change is drawn on the metric's own scale."""
     panel = next(each for each in plot_data.metric_panels(samples.result()) if each.metric == "cv_roc_auc")
     assert panel.points[1].limits == (
@@ -119,7 +119,7 @@ def _panels(*bounds: BoundResult) -> tuple[plot_data.MetricPanel, ...]:
     return plot_data.metric_panels(samples.result((before, now)))
 
 
-def test_a_relative_changes_limit_lies_on_the_metrics_scale() -> None:
+def test_the_limit_of_a_relative_change_is_on_the_metrics_scale() -> None:
     """The limit of a relative change is drawn on the metric's own scale."""
     said = {"kind": "change_max", "limit": 0.1, "relative": True, "reference": samples.since("february")}
     [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, **said))
@@ -129,7 +129,7 @@ def test_a_relative_changes_limit_lies_on_the_metrics_scale() -> None:
 @pytest.mark.parametrize(
     ("relative", "measured", "limit"), [(False, 0.1, 0.5 + 0.05), (True, 0.2, 0.5 * 1.05), (True, -1.0, None)]
 )
-def test_a_limit_since_another_run_is_worked_out_from_the_change(
+def test_a_limit_since_another_run_is_computed_from_the_change(
     *, relative: bool, measured: float, limit: float | None
 ) -> None:
     """The limit of a change from another run is computed from the measured change."""
@@ -152,7 +152,7 @@ def test_a_text_has_no_plot() -> None:
     assert () == _panels(samples.bound("schema", kind="is", limit=None, measured=None, distance=None))
 
 
-def test_an_agreement_is_drawn_where_it_was_measured() -> None:
+def test_an_agreement_is_plotted_at_its_versions() -> None:
     """An agreement of explanations is plotted at the versions where it was measured."""
     bound = samples.bound(
         "top_3_overlap",
@@ -166,7 +166,7 @@ def test_an_agreement_is_drawn_where_it_was_measured() -> None:
     assert [None, 1.0] == [point.value for point in panel.points]
 
 
-def test_a_plot_has_the_outcome_of_what_must_fail() -> None:
+def test_a_plot_has_the_outcome_of_a_bound_that_must_fail() -> None:
     """A plot shows the outcome of a bound that must fail, as all reports do."""
     [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, must_fail=True))
     assert Verdict.PASS is panel.points[1].verdict

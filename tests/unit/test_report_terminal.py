@@ -19,7 +19,7 @@ FOLDER = Path("/runs/20260301-101500-7f3a")
 
 @pytest.fixture(autouse=True)
 def _able_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Provide a capable terminal, whatever the tests are started from."""
+    """Simulate a capable terminal, whatever the tests are started from."""
     monkeypatch.setenv("TERM", "xterm")
 
 
@@ -88,13 +88,13 @@ def test_without_another_run_there_is_no_parity() -> None:
     assert "Parity" not in _shown(samples.result())
 
 
-def test_the_reason_is_told_once() -> None:
+def test_the_reason_is_shown_once() -> None:
     """The reason why nothing was compared is shown once, in the parity section."""
     shown = _shown(samples.cloud(), parity=report_not_compared(samples.cloud(), "There is no local run."))
     assert 1 == shown.count("There is no local run.")
 
 
-def test_lines_keep_to_the_width() -> None:
+def test_lines_fit_the_width() -> None:
     """No line of a table is wider than the terminal."""
     tables = _shown(samples.result()).split("PASS:", maxsplit=1)[0]
     assert max(map(len, tables.splitlines())) <= 100
@@ -124,7 +124,7 @@ def test_markup_in_a_message_is_shown() -> None:
     assert "[/] [red]x" in _shown(samples.result((), failure=samples.failure(message="[/] [red]x")))
 
 
-def test_an_ascii_log_is_no_error() -> None:
+def test_an_ascii_log_is_supported() -> None:
     """On an output limited to ASCII, the check mark is replaced."""
     file = _Latin()
     show_verdict(Console(file=file, width=100), samples.result(), FOLDER)
@@ -149,7 +149,7 @@ def test_a_log_gets_a_line_per_finished_step() -> None:
         assert file.getvalue() == "[   12.3 s] january: train done in 8.1 s\n"
 
 
-def test_a_step_of_the_whole_run_has_a_name_too() -> None:
+def test_a_step_of_the_whole_run_has_a_label() -> None:
     """A step without a version is labelled as the run's."""
     file = io.StringIO()
     with progress(Console(file=file), _Clock()) as listen:
@@ -172,7 +172,7 @@ def test_a_terminal_shows_versions_side_by_side() -> None:
     assert "february ✓ train 3.0 s" in last[1]
 
 
-def test_an_error_in_the_block_leaves_the_terminal_whole() -> None:
+def test_an_error_in_the_block_restores_the_terminal() -> None:
     """Ctrl-C during the job restores the cursor and is not swallowed."""
     file = _Terminal()
     with (
@@ -183,7 +183,7 @@ def test_an_error_in_the_block_leaves_the_terminal_whole() -> None:
     assert file.getvalue().rstrip("\n").endswith("\x1b[?25h")
 
 
-def test_more_versions_than_lines_do_not_flood() -> None:
+def test_versions_that_do_not_fit_are_counted() -> None:
     """On a small terminal, running versions are shown and the rest are counted."""
     file = _Terminal()
     console = Console(file=file, width=80, height=10, force_terminal=True, color_system=None)
@@ -193,7 +193,7 @@ def test_more_versions_than_lines_do_not_flood() -> None:
     assert "0.0 s elapsed, 24 lines not shown" in file.getvalue()
 
 
-def test_the_module_loads_without_heavy_ones() -> None:
+def test_the_module_loads_no_heavy_ones() -> None:
     """The terminal report imports neither matplotlib nor jinja2."""
     check = (
         "import sys, harness.report.terminal.verdict_summary\n"
@@ -203,7 +203,7 @@ def test_the_module_loads_without_heavy_ones() -> None:
     assert done.stdout == "set()\n"
 
 
-def test_a_bound_that_must_fail_is_told() -> None:
+def test_a_bound_that_must_fail_is_marked() -> None:
     """A bound that must fail is marked next to its value and in the verdict's line."""
     bound = samples.bound(verdict=Verdict.FAIL, must_fail=True)
     shown = _shown(samples.result((samples.version("march", 2, bounds=(bound,)),)))
@@ -249,12 +249,12 @@ def test_versions_without_a_model_are_shown() -> None:
     assert "march " not in shown.partition("PASS")[0]
 
 
-def test_where_all_are_trained_nothing_is_said_of_it() -> None:
+def test_without_untrained_versions_there_is_no_table_of_them() -> None:
     """If all versions are trained, there is no table of versions without a model."""
     assert "Versions without a model" not in _shown(samples.result())
 
 
-def test_a_version_without_a_model_leaves_bounded_metrics_out() -> None:
+def test_bounded_metrics_are_not_repeated() -> None:
     """A metric that is bounded at every trained version is not repeated among the other metrics."""
     versions = (*samples.result().versions, samples.version("wide", 3, status="built", metrics={}))
     names = [

@@ -20,7 +20,7 @@ def test_a_single_source_is_the_source() -> None:
     assert not {"Parameters", "Synthetic rows", "Existing Delta table (read-only)"} & set(known)
 
 
-def test_several_sources_are_told_apart() -> None:
+def test_several_sources_are_named_by_path() -> None:
     """Several sources are named by their paths in the scenario; a folder has no digest."""
     first, second = (SourceData(uri=f"file:///{name}", format="csv") for name in "ab")
     known = _known(sources={"a.csv": first, "b.csv": second.model_copy(update={"sha256": "c" * 64})})
@@ -32,7 +32,7 @@ def test_several_sources_are_told_apart() -> None:
     } == found
 
 
-def test_made_rows_are_a_source_too() -> None:
+def test_synthetic_rows_are_a_source() -> None:
     """Synthetic rows are shown with their number, years and seed."""
     made = {"kind": "loans", "rows": 60_000, "seed": 11}
     table = {"name": "loans", "source": {"generate": made}, "key": "id"}
@@ -40,7 +40,7 @@ def test_made_rows_are_a_source_too() -> None:
     assert ("60,000 loans, 2007 to 2018, seed 11", None) == (known["Synthetic rows"], known.get("Source"))
 
 
-def test_a_table_that_was_there_is_named_as_such() -> None:
+def test_an_existing_table_is_labelled_as_such() -> None:
     """An existing table is labelled as one that the run did not build."""
     uri = samples.result().table_uri
     known = _known(existing_table=uri, sources={}, parameters={"table.uri": uri, "table.versions": "v12"})
@@ -48,7 +48,7 @@ def test_a_table_that_was_there_is_named_as_such() -> None:
     assert f"table.uri={uri}, table.versions=v12" == known["Parameters"]
 
 
-def test_a_pipeline_in_python_is_named_with_its_digest() -> None:
+def test_a_custom_pipeline_is_shown_with_its_digest() -> None:
     """A custom pipeline is shown with the digest of its code."""
     pipeline = {**samples.scenario().model_dump()["pipeline"], "use": "boosted:Trees"}
     plan = samples.plan(scenario=samples.scenario(pipeline=pipeline), code={"boosted.py": ""})

@@ -26,7 +26,7 @@ OLD, NEW = "20260131-094502-three_versions-7f3a", "20260201-000000-other-0000"
 
 
 class _Clock(datetime):
-    """A clock that goes on by a day each time it is looked at."""
+    """A clock that advances by a day each time it is read."""
 
     today_is = datetime(2025, 12, 28, 23, 59, 59, tzinfo=UTC)
 
@@ -44,40 +44,40 @@ def _with_result(runs: Path, run_id: str) -> Result:
     return result
 
 
-def test_a_run_id_says_when_and_what() -> None:
-    """Its name has the time, the scenario and four digits of chance."""
+def test_a_run_id_has_time_and_scenario() -> None:
+    """A run's ID has the time, the scenario and four random digits."""
     assert re.fullmatch(r"\d{8}-\d{6}-three_versions-[0-9a-f]{4}", new_run_id("three_versions"))
 
 
 def test_run_ids_sort_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A later run's id sorts later, over the ends of month and year, whatever its scenario's name."""
+    """The ID of a later run sorts later, across months and years, whatever the scenario."""
     monkeypatch.setattr(module, "datetime", _Clock)
     ids = [new_run_id(name) for name in "zmaZYX"]
     assert sorted(ids) == ids
 
 
-def test_run_ids_of_one_moment_differ() -> None:
-    """Runs of the same scenario that start in the same second do not meet."""
+def test_run_ids_of_the_same_second_differ() -> None:
+    """Two runs of a scenario that start in the same second have different IDs."""
     assert len({new_run_id("same") for _ in range(20)}) > 1
 
 
-def test_a_run_folder_is_made_once(tmp_path: Path) -> None:
-    """A folder that is there already is another run's."""
+def test_an_existing_run_folder_is_refused(tmp_path: Path) -> None:
+    """An existing folder belongs to another run and is not used again."""
     RunFolder.create(tmp_path / "runs", OLD)
     with pytest.raises(PrerequisiteError, match="File exists") as caught:
         RunFolder.create(tmp_path / "runs", OLD)
     assert caught.value.exit_code == ExitCode.PREREQUISITE_MISSING
 
 
-def test_latest_points_at_the_run_that_said_so(tmp_path: Path) -> None:
-    """The link is relative, so that the home folder can be moved."""
+def test_latest_points_to_the_run(tmp_path: Path) -> None:
+    """The link 'latest' is relative, so that the home folder can be moved."""
     for run_id in (OLD, NEW):
         RunFolder.create(tmp_path, run_id).make_latest()
     assert Path(NEW) == (tmp_path / "latest").readlink()
 
 
-def test_latest_is_never_away_while_it_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A link is made aside and renamed over the old one, which is there until then."""
+def test_latest_always_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The link 'latest' is replaced by renaming, so that it exists at every moment."""
     RunFolder.create(tmp_path, OLD).make_latest()
     new = RunFolder.create(tmp_path, NEW)
     seen = []
@@ -92,8 +92,8 @@ def test_latest_is_never_away_while_it_moves(tmp_path: Path, monkeypatch: pytest
     assert [Path(OLD)] == seen
 
 
-def test_latest_moves_over_what_an_interrupted_run_left(tmp_path: Path) -> None:
-    """A link that was left aside does not keep the next one from being made."""
+def test_latest_ignores_a_leftover_link(tmp_path: Path) -> None:
+    """A temporary link of an interrupted run doesn't prevent the next one."""
     run = RunFolder.create(tmp_path, OLD)
     (tmp_path / f".latest.{OLD}").symlink_to("nowhere")
     run.make_latest()
@@ -103,8 +103,8 @@ def test_latest_moves_over_what_an_interrupted_run_left(tmp_path: Path) -> None:
     )
 
 
-def test_a_folder_named_latest_is_told(tmp_path: Path) -> None:
-    """What somebody else put there is left alone, and nothing is left aside."""
+def test_a_folder_named_latest_is_reported(tmp_path: Path) -> None:
+    """A folder named 'latest' is reported and left unchanged, and no temporary link remains."""
     (tmp_path / "latest").mkdir()
     run = RunFolder.create(tmp_path, OLD)
     with pytest.raises(PrerequisiteError, match=r"Can't write .*latest: Is a directory"):
@@ -113,7 +113,7 @@ def test_a_folder_named_latest_is_told(tmp_path: Path) -> None:
 
 
 def test_runs_are_listed_oldest_first(tmp_path: Path) -> None:
-    """Links, files and folders of other names are no runs."""
+    """Runs are listed by age, without links, files and folders of other names."""
     for run_id in (NEW, OLD):
         RunFolder.create(tmp_path, run_id).make_latest()
     (tmp_path / ".ipynb_checkpoints").mkdir()
@@ -124,13 +124,13 @@ def test_runs_are_listed_oldest_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["absent", "file"])
 def test_without_a_folder_there_are_no_runs(tmp_path: Path, name: str) -> None:
-    """Nothing is listed where there is no folder, and none is made."""
+    """If the folder doesn't exist, no run is listed, and it is not created."""
     (tmp_path / "file").touch()
     assert list_runs(tmp_path / name) == []
 
 
 def test_a_removed_run_leaves_nothing(tmp_path: Path) -> None:
-    """The folder goes with all that is in it, and a second time does no harm."""
+    """A run's folder is removed with its content; removing it again is harmless."""
     run = RunFolder.create(tmp_path, OLD)
     (run.path / "report.html").touch()
     run.remove()
@@ -138,8 +138,8 @@ def test_a_removed_run_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_is_under_way_while_its_plan_is_held(tmp_path: Path) -> None:
-    """Several may hold it; when the last one lets go, the run has ended."""
+def test_a_run_is_in_progress_while_its_plan_is_locked(tmp_path: Path) -> None:
+    """A run is in progress as long as at least one process has locked its plan."""
     run = RunFolder.create(tmp_path, OLD)
     plan = run.path / PLAN
     plan.touch()
@@ -151,8 +151,8 @@ def test_a_run_is_under_way_while_its_plan_is_held(tmp_path: Path) -> None:
     assert [True, True, False] == [*seen, run.under_way]
 
 
-def test_a_run_whose_command_was_killed_is_not_under_way(tmp_path: Path) -> None:
-    """The mark goes with the process that made it."""
+def test_a_killed_run_is_not_in_progress(tmp_path: Path) -> None:
+    """The lock of a run ends with its process, even if that is killed."""
     run = RunFolder.create(tmp_path, OLD)
     plan = run.path / PLAN
     plan.touch()
@@ -165,8 +165,8 @@ def test_a_run_whose_command_was_killed_is_not_under_way(tmp_path: Path) -> None
     assert (True, False) == (before, run.under_way)
 
 
-def test_a_run_without_a_plan_is_not_under_way(tmp_path: Path) -> None:
-    """An empty folder is no run at work."""
+def test_a_run_without_a_plan_is_not_in_progress(tmp_path: Path) -> None:
+    """An empty run folder is not a run in progress."""
     assert not RunFolder.create(tmp_path, OLD).under_way
 
 
@@ -184,8 +184,8 @@ def test_a_run_without_a_plan_is_not_under_way(tmp_path: Path) -> None:
     ],
     ids=["plan", "none", "empty", "half", "list", "object", "null", "no target"],
 )
-def test_a_run_knows_its_target(tmp_path: Path, plan: str | None, expected: str | None) -> None:
-    """Its plan says where it ran; where there is none or half of one, nobody knows."""
+def test_a_run_has_the_target_of_its_plan(tmp_path: Path, plan: str | None, expected: str | None) -> None:
+    """A run's target is that of its plan; without a readable plan it is unknown."""
     run = RunFolder.create(tmp_path, OLD)
     if plan is not None:
         (run.path / PLAN).write_text(plan, encoding="utf-8")
@@ -193,14 +193,14 @@ def test_a_run_knows_its_target(tmp_path: Path, plan: str | None, expected: str 
 
 
 def test_a_result_is_read_by_the_runs_id(tmp_path: Path) -> None:
-    """The result that was written is the one that is read."""
+    """The result that was written is read by the run's ID."""
     expected = [_with_result(tmp_path, run_id) for run_id in (OLD, NEW)]
     assert expected == [read_result(tmp_path, run_id) for run_id in (OLD, NEW)]
 
 
 @pytest.mark.parametrize("how", ["latest", "folder"])
 def test_a_result_is_read_by_other_names(tmp_path: Path, how: str) -> None:
-    """The latest run, or any folder with a result."""
+    """A result is read by 'latest' or by the path of any folder that has one."""
     expected = _with_result(tmp_path / "runs", OLD)
     run, runs = ("latest", tmp_path / "runs") if how == "latest" else (str(tmp_path / "runs" / OLD), tmp_path)
     assert expected == read_result(runs, run)
@@ -211,8 +211,8 @@ def test_a_result_is_read_by_other_names(tmp_path: Path, how: str) -> None:
     [(OLD.replace("three", "tree"), f" Did you mean '{OLD}'?"), ("other", ""), ("latest", "")],
     ids=["near", "far", "latest"],
 )
-def test_a_run_that_is_not_there_is_told(tmp_path: Path, run: str, meant: str) -> None:
-    """The message has the folder that was looked for, where runs are, and the run that was meant."""
+def test_an_unknown_run_is_reported(tmp_path: Path, run: str, meant: str) -> None:
+    """The message has the missing folder, the folder of all runs and a suggestion."""
     RunFolder.create(tmp_path, OLD)
     with pytest.raises(PrerequisiteError) as caught:
         read_result(tmp_path, run)
@@ -221,15 +221,15 @@ def test_a_run_that_is_not_there_is_told(tmp_path: Path, run: str, meant: str) -
     )
 
 
-def test_a_run_without_a_result_is_told(tmp_path: Path) -> None:
-    """A run that is under way, or broke, has none."""
+def test_a_run_without_a_result_is_reported(tmp_path: Path) -> None:
+    """A run in progress, or one that was killed, has no result."""
     RunFolder.create(tmp_path, OLD)
     with pytest.raises(PrerequisiteError, match=f"The run '{OLD}' has no result: {tmp_path / OLD / RESULT}"):
         read_result(tmp_path, OLD)
 
 
-def test_a_plan_of_another_version_is_told(tmp_path: Path) -> None:
-    """A plan that this version can't read is not taken up."""
+def test_a_plan_of_another_version_is_refused(tmp_path: Path) -> None:
+    """A plan that this version of the harness can't read is refused."""
     folder = RunFolder.create(tmp_path, OLD)
     (folder.path / PLAN).write_text("{}", encoding="utf-8")
     with pytest.raises(PrerequisiteError, match="is not a plan that this version of the harness can read"):
@@ -241,8 +241,8 @@ def test_a_plan_of_another_version_is_told(tmp_path: Path) -> None:
     [b"", b"{}", b"[]", b"\xff", samples.result().model_dump_json(by_alias=True).encode()[:-1]],
     ids=["empty", "object", "list", "no text", "half"],
 )
-def test_a_result_of_another_version_is_told(tmp_path: Path, content: bytes) -> None:
-    """A file that holds something else is no result, and no traceback."""
+def test_an_unreadable_result_is_refused(tmp_path: Path, content: bytes) -> None:
+    """A result with other content leads to a message, not a traceback."""
     file = RunFolder.create(tmp_path, OLD).path / RESULT
     file.write_bytes(content)
     with pytest.raises(PrerequisiteError, match=f"{file} is not the result of a run of the harness"):

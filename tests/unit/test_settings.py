@@ -13,7 +13,7 @@ def _file(folder: Path, text: str) -> Path:
 
 
 def test_every_setting_has_a_default(tmp_path: Path) -> None:
-    """Without a file, a variable or an option every setting is there by default."""
+    """Without a file, a variable or an option, every setting has a value."""
     settings = read_settings(folder=tmp_path, environ={})
     assert {(known.name, "default") for known in known_settings()} == {
         (each.name, each.origin) for each in settings
@@ -31,17 +31,17 @@ def test_every_setting_has_a_default(tmp_path: Path) -> None:
     ],
     ids=["default", "file", "environment", "command line", "empty variable"],
 )
-def test_the_nearer_origin_wins(
+def test_the_last_origin_wins(
     tmp_path: Path, text: str, environ: dict[str, str], option: str | None, expected: tuple[str, str]
 ) -> None:
-    """Default, file, environment, command line: each outdoes the one before, and says what it is."""
+    """A default is overridden by the file, then the environment, then the command line."""
     settings = read_settings({"experiment": option}, folder=_file(tmp_path, text), environ=environ)
     found = settings.by_name["experiment"]
     assert expected == (found.value, found.origin)
 
 
-def test_home_stands_in_other_settings(tmp_path: Path) -> None:
-    """{home} is the absolute home folder, wherever it is set."""
+def test_home_is_expanded_in_other_settings(tmp_path: Path) -> None:
+    """{home} is replaced with the absolute home folder, wherever that is set."""
     settings = read_settings(folder=tmp_path, environ={"HARNESS_HOME": "elsewhere"})
     home = tmp_path / "elsewhere"
     expected = (str(home / "lake"), str(home / "models"), f"sqlite:///{home}/mlflow.db", home / "runs")
@@ -49,21 +49,21 @@ def test_home_stands_in_other_settings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["home", "lake", "artifacts", "stores.models"])
-def test_a_relative_path_starts_where_the_file_lies(tmp_path: Path, name: str) -> None:
-    """A path is absolute once it is read."""
+def test_a_relative_path_starts_at_the_settings_file(tmp_path: Path, name: str) -> None:
+    """A relative path starts at the folder of the settings file and becomes absolute."""
     settings = read_settings(folder=_file(tmp_path, f'{name} = "a/../b"'), environ={})
     assert str(tmp_path / "b") == settings[name]
 
 
 def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """~ is expanded, as a shell would have done."""
+    """In a path, ~ is expanded as a shell would."""
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = read_settings(folder=tmp_path, environ={"HARNESS_HOME": "~/harness"})
     assert tmp_path / "harness" == settings.home
 
 
-def test_a_uri_is_no_path(tmp_path: Path) -> None:
-    """A lake elsewhere is left as it is."""
+def test_a_uri_is_not_a_path(tmp_path: Path) -> None:
+    """The URI of a remote lake is left unchanged."""
     uri = "abfss://lake@account.dfs.core.windows.net/"
     assert uri == read_settings(folder=tmp_path, environ={"HARNESS_LAKE": uri})["lake"]
 
@@ -78,13 +78,13 @@ def test_a_uri_is_no_path(tmp_path: Path) -> None:
     ],
 )
 def test_the_origin_has_the_line(tmp_path: Path, text: str, expected: str) -> None:
-    """A setting of a section is found where it stands, also where its key is another setting's too."""
+    """The origin of a setting has its line, even if its key also occurs in another section."""
     settings = read_settings(folder=_file(tmp_path, text), environ={})
     assert expected == settings.by_name["stores.models"].origin
 
 
 def test_a_number_may_be_written_without_quotes(tmp_path: Path) -> None:
-    """TOML's whole numbers are as good as text."""
+    """An integer in the file needs no quotes."""
     assert read_settings(folder=_file(tmp_path, "cores = 4"), environ={})["cores"] == "4"
 
 
@@ -104,13 +104,13 @@ def test_a_number_may_be_written_without_quotes(tmp_path: Path) -> None:
         ('home = "a\\u0000b"', "The setting 'home' (harness.toml:1) is not a path: 'a\\x00b': "),
     ],
 )
-def test_a_mistake_in_the_file_is_told(tmp_path: Path, text: str, message: str) -> None:
-    """Each mistake is one message with the line where there is one."""
+def test_a_mistake_in_the_file_is_reported(tmp_path: Path, text: str, message: str) -> None:
+    """Each mistake is one message, with its line if it has one."""
     with pytest.raises(UsageError, match=re.escape(message)):
         read_settings(folder=_file(tmp_path, text), environ={})
 
 
-def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+def test_a_binary_file_is_refused(tmp_path: Path) -> None:
     """A file that is not UTF-8 is not valid TOML."""
     (tmp_path / "harness.toml").write_bytes(b'home = "\xff"')
     with pytest.raises(UsageError, match=r"harness\.toml: not valid TOML: 'utf-8' codec"):
@@ -134,43 +134,43 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
         ("HARNESS_STORES_MODELS", "s3://key:secret@bucket", "The setting 'stores.models'"),
     ],
 )
-def test_a_wrong_variable_is_told_by_its_name(
+def test_an_invalid_variable_is_reported_by_its_name(
     tmp_path: Path, variable: str, value: str, message: str
 ) -> None:
-    """A value that can't be used is a user's mistake, with the setting and its origin."""
+    """An invalid value is reported with the setting and its origin."""
     with pytest.raises(UsageError, match=re.escape(message)) as caught:
         read_settings(folder=tmp_path, environ={variable: value})
     assert caught.value.exit_code == ExitCode.WRONG_INPUT
 
 
 def test_a_password_is_not_repeated(tmp_path: Path) -> None:
-    """The message about a password does not hold it."""
+    """The message about a password does not contain it."""
     with pytest.raises(UsageError) as caught:
         read_settings(folder=tmp_path, environ={"HARNESS_TRACKING_URI": "http://me:secret@host"})
     assert "secret" not in str(caught.value)
 
 
-def test_a_user_without_a_password_is_no_secret(tmp_path: Path) -> None:
-    """A user's name may stand in a tracking URI."""
+def test_a_user_without_a_password_is_accepted(tmp_path: Path) -> None:
+    """A tracking URI may contain a user's name."""
     uri = "http://me@host/mlflow"
     assert uri == read_settings(folder=tmp_path, environ={"HARNESS_TRACKING_URI": uri})["tracking_uri"]
 
 
-def test_a_store_of_the_file_can_be_named(tmp_path: Path) -> None:
-    """A scenario publishes to any store that the file adds."""
+def test_a_store_of_the_file_can_be_used(tmp_path: Path) -> None:
+    """A scenario can publish to any store that the file adds."""
     settings = read_settings(folder=_file(tmp_path, '[stores]\nshared = "s3://bucket/models"'), environ={})
     assert settings.store("shared") == "s3://bucket/models"
 
 
-def test_an_unknown_store_is_told_with_the_nearest(tmp_path: Path) -> None:
-    """A store that is not there is a mistake, and the message names those that are."""
+def test_an_unknown_store_is_reported_with_a_suggestion(tmp_path: Path) -> None:
+    """An unknown store is refused with a suggestion and the known ones."""
     settings = read_settings(folder=tmp_path, environ={})
     with pytest.raises(UsageError, match=r"Unknown model store 'model', .*\. Did you mean 'models'"):
         settings.store("model")
 
 
 @pytest.mark.parametrize(("name", "value"), [("cores", "lots"), ("cores", "0"), ("driver_memory", "2 GB")])
-def test_a_value_that_no_job_could_start_with_is_refused(tmp_path: Path, name: str, value: str) -> None:
-    """Cores and memory are looked at before a JVM is started with them."""
+def test_an_invalid_size_is_refused(tmp_path: Path, name: str, value: str) -> None:
+    """Invalid cores or memory are refused before a JVM is started with them."""
     with pytest.raises(UsageError, match=f"Invalid value '{value}' of the setting '{name}'"):
         read_settings({name: value}, folder=tmp_path, environ={})

@@ -5,8 +5,8 @@ import pytest
 from harness.targets.spark_conf import is_small, session_settings, spark_settings
 
 
-def test_a_cluster_s_session_takes_what_a_session_may_be_told() -> None:
-    """For small data as elsewhere, Delta's among it; nothing that a Spark takes at its start alone."""
+def test_a_session_gets_only_session_settings() -> None:
+    """A session on a cluster gets settings for small data, but none that Spark reads only at its start."""
     session, whole = session_settings(small=True), spark_settings("/lake", small=True)
     assert "spark.databricks.delta.snapshotPartitions" in session
     assert session.items() <= whole.items()
@@ -15,6 +15,6 @@ def test_a_cluster_s_session_takes_what_a_session_may_be_told() -> None:
 
 
 @pytest.mark.parametrize("size", [None, 64 << 20])
-def test_data_that_is_not_small_has_spark_s_defaults(size: int | None) -> None:
-    """Of unknown size, and from 64 MB on."""
+def test_larger_data_has_sparks_defaults(size: int | None) -> None:
+    """Data of unknown size, or from 64 MB on, is processed with Spark's defaults."""
     assert {} == session_settings(small=is_small(size))

@@ -1,4 +1,4 @@
-"""What is made of the states that the engine tells of."""
+"""Waiting for the services of a stack, by the states that the engine reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Engine = Callable[..., Stack]
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """A stack of one service, whose health the engine tells anew each time; the last one stays."""
+    """Return a function that starts a stack of one service with these successive health states."""
     monkeypatch.setattr(module, "_POLL_S", 0.01)
 
     def start(*healths: str, state: str = "running") -> Stack:
@@ -37,16 +37,16 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
 
 
 def test_a_service_that_starts_is_waited_for(engine: Engine) -> None:
-    """Compose's own waiting may end before the first look at a service's health."""
+    """A starting service is waited for, even if Compose itself no longer does."""
     assert engine("starting", "starting", "healthy").is_healthy_by(time.monotonic() + 60)
 
 
-def test_a_service_that_goes_on_starting_is_not_healthy(engine: Engine) -> None:
-    """The wait has an end."""
+def test_a_service_that_keeps_starting_is_not_healthy(engine: Engine) -> None:
+    """The wait for a service ends at its deadline."""
     assert not engine("starting").is_healthy_by(time.monotonic())
 
 
 @pytest.mark.parametrize(("state", "health"), [("exited", ""), ("running", "unhealthy")])
-def test_a_service_that_ends_ill_is_not_healthy(engine: Engine, state: str, health: str) -> None:
-    """Whether it has ended or only does not answer, nobody waits any longer."""
+def test_a_failed_service_is_not_waited_for(engine: Engine, state: str, health: str) -> None:
+    """A service that has ended or is unhealthy is not waited for."""
     assert not engine(health, state=state).is_healthy_by(time.monotonic() + 60)

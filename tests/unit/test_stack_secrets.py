@@ -29,7 +29,7 @@ def _made(folder: Path) -> StackFiles:
 
 @pytest.fixture(name="files", scope="module")
 def _files(tmp_path_factory: pytest.TempPathFactory) -> StackFiles:
-    """What a stack has after its first start, for tests that only look."""
+    """Return the files of a stack after its first start, for tests that only read them."""
     return _made(tmp_path_factory.mktemp("home"))
 
 
@@ -61,7 +61,7 @@ def _values(files: StackFiles) -> dict[str, str]:
 
 
 def _members(archive: bytes) -> dict[str, tuple[str, int]]:
-    """Path in the archive to content and mode."""
+    """Return content and mode of each path in the archive."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         streams = {member: tar.extractfile(member) for member in tar.getmembers()}
         return {
@@ -70,7 +70,7 @@ def _members(archive: bytes) -> dict[str, tuple[str, int]]:
 
 
 def _handshake(files: StackFiles, trusted: Path, host: str) -> None:
-    """What Azurite and a client of it say to each other first, in memory."""
+    """Do a TLS handshake between Azurite and a client, in memory."""
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile=trusted)
     server.load_cert_chain(files.secret("tls_certificate"), files.secret("tls_key"))
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -86,8 +86,8 @@ def _handshake(files: StackFiles, trusted: Path, host: str) -> None:
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o077], ids=["open", "closed"])
-def test_secrets_are_their_owners_alone(tmp_path: Path, mask: int) -> None:
-    """A secret's file has mode 600 and its folder 700, whatever new files have otherwise."""
+def test_secrets_are_readable_by_their_owner_only(tmp_path: Path, mask: int) -> None:
+    """Secrets have mode 600 and their folder 700, whatever the umask."""
     with _umask(mask):
         files = _made(tmp_path)
     folder = files.secret("lake_key").parent
@@ -100,7 +100,7 @@ def test_secrets_are_their_owners_alone(tmp_path: Path, mask: int) -> None:
 
 @pytest.mark.parametrize("mask", [0o000, 0o077], ids=["open", "closed"])
 def test_certificates_can_be_read_by_the_containers(tmp_path: Path, mask: int) -> None:
-    """Another user can read what is public, whatever new files have otherwise, and can't change it."""
+    """Public files can be read but not written by other users, whatever the umask."""
     with _umask(mask):
         files = _made(tmp_path)
     expected = {"public": 0o755, "ca.pem": 0o644, "ca-bundle.pem": 0o644, "truststore.p12": 0o644}
@@ -108,13 +108,13 @@ def test_certificates_can_be_read_by_the_containers(tmp_path: Path, mask: int) -
 
 
 def test_no_secret_is_public(files: StackFiles) -> None:
-    """None of the values is in a file that every container sees."""
+    """No secret's value is in a file that every container sees."""
     public = b"".join(path.read_bytes() for path in files.public.iterdir())
     assert [] == [name for name, value in _values(files).items() if value.strip().encode() in public]
 
 
-def test_secrets_are_made_once(tmp_path: Path) -> None:
-    """What is there stays: the stack's data is of no use without its keys."""
+def test_secrets_are_generated_once(tmp_path: Path) -> None:
+    """Existing secrets are kept, because the stack's data is useless without its keys."""
     files = _made(tmp_path)
     before = _values(files)
     files.create()
@@ -122,13 +122,13 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
 
 
 def test_two_stacks_share_no_secret(files: StackFiles, tmp_path: Path) -> None:
-    """Every value is made at random."""
+    """Every stack generates its own random secrets."""
     other = _values(_made(tmp_path))
     assert {} == {name: value for name, value in _values(files).items() if value == other[name]}
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """A home folder that can't be written is told, and left as it is."""
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
+    """An unwritable home folder is reported and left unchanged."""
     (tmp_path / "home").write_text("a file")
     with pytest.raises(
         PrerequisiteError, match=r"Can't write .*home/stack: Not a directory\.\n  Make the folder"
@@ -137,8 +137,8 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert ["home"] == [path.name for path in tmp_path.iterdir()]
 
 
-def test_half_of_the_files_are_none(tmp_path: Path) -> None:
-    """Where the disk does not take all of them, nothing is left, so that the next start makes all."""
+def test_a_full_disk_leaves_no_secrets(tmp_path: Path) -> None:
+    """A full disk leaves no files, so that the next start generates all of them."""
     with (
         _no_file_longer_than(300),
         pytest.raises(PrerequisiteError, match=r"Can't write .*stack: File too large\."),
@@ -147,8 +147,8 @@ def test_half_of_the_files_are_none(tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
-def test_a_quicker_command_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two commands that start the stack at once both have the secrets of the one that was first."""
+def test_two_commands_use_the_same_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two commands that start the stack at once use the secrets of the faster one."""
     write = module._write
     files = StackFiles(tmp_path / "stack")
 
@@ -164,7 +164,7 @@ def test_a_quicker_command_is_no_fault(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_each_service_gets_what_it_uses(files: StackFiles) -> None:
-    """The archive has each service's own secrets, which nobody may change and only their owner reads."""
+    """The archive has each service's own secrets, read-only and for their owner only."""
     values = _values(files)
     expected = {
         f"{service}/{name}": (values[name], 0o400) for service, names in USED_BY.items() for name in names
@@ -172,8 +172,8 @@ def test_each_service_gets_what_it_uses(files: StackFiles) -> None:
     assert expected == _members(files.archive({}))
 
 
-def test_the_job_alone_gets_more(files: StackFiles) -> None:
-    """Secrets of accounts that the settings name are for the job."""
+def test_only_the_job_gets_further_secrets(files: StackFiles) -> None:
+    """Secrets of the accounts in the settings go to the job and to no other service."""
     more = set(_members(files.archive({"account_other": "größer"})).items()) - set(
         _members(files.archive({})).items()
     )
@@ -181,37 +181,37 @@ def test_the_job_alone_gets_more(files: StackFiles) -> None:
 
 
 def test_every_secret_is_used() -> None:
-    """Nothing is made that no service sees."""
+    """Every generated secret is used by some service."""
     assert SECRETS == {name for names in USED_BY.values() for name in names}
 
 
-def test_mlflow_knows_the_password_of_postgres(files: StackFiles) -> None:
-    """The line that Postgres's client reads has the password that Postgres is started with."""
+def test_mlflow_has_the_password_of_postgres(files: StackFiles) -> None:
+    """The password file of MLflow's Postgres client has the password of Postgres."""
     assert f"postgres:5432:mlflow:mlflow:{_values(files)['postgres_password']}\n" == _values(files)["pgpass"]
 
 
 @pytest.mark.parametrize("host", ["azurite", "localhost", "127.0.0.1"])
 @pytest.mark.parametrize("trusted", ["ca.pem", "ca-bundle.pem"])
 def test_azurite_is_trusted_by_its_names(files: StackFiles, trusted: str, host: str) -> None:
-    """Who trusts the stack's authority can speak to Azurite, from inside the stack and from outside."""
+    """A client that trusts the stack's authority accepts Azurite's inner and outer host name."""
     _handshake(files, files.public / trusted, host)
 
 
 def test_azurite_is_not_trusted_by_another_name(files: StackFiles) -> None:
-    """The certificate stands for no other host."""
+    """Azurite's certificate is not valid for any other host name."""
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         _handshake(files, files.ca_bundle, "mlflow")
 
 
 def test_azurite_is_not_trusted_in_another_stack(files: StackFiles, tmp_path: Path) -> None:
-    """Each stack has an authority of its own."""
+    """Each stack has its own authority."""
     with pytest.raises(ssl.SSLCertVerificationError, match=re.escape("certificate verify failed")):
         _handshake(files, _made(tmp_path).ca_bundle, "azurite")
 
 
 @pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
-def test_java_trusts_the_authority_too(files: StackFiles) -> None:
-    """The trust store of Spark has the stack's authority, once."""
+def test_java_trusts_the_authority(files: StackFiles) -> None:
+    """Spark's trust store contains the stack's authority exactly once."""
     authority = x509.load_pem_x509_certificate((files.public / "ca.pem").read_bytes())
     store = pkcs12.load_pkcs12((files.public / "truststore.p12").read_bytes(), truststore.PASSWORD.encode())
     assert [authority] == [

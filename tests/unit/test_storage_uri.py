@@ -28,33 +28,33 @@ _ACCOUNT = st.from_regex(r"[a-z0-9]{3,24}", fullmatch=True)
     ],
     ids=["root", "root with slash", "folder", "two folders", "two slashes", "odd signs"],
 )
-def test_a_uri_is_taken_apart(uri: str, path: str) -> None:
-    """Container, account and a path without slashes at its ends."""
+def test_a_uri_is_parsed(uri: str, path: str) -> None:
+    """A URI has a container, an account and a path without slashes at its ends."""
     assert StorageUri("lake", "dlsloandev", path) == StorageUri.parse(uri)
 
 
 @given(_CONTAINER, _ACCOUNT, _PATH)
-def test_a_uri_survives_being_written(container: str, account: str, path: str) -> None:
-    """Written and parsed again it is the same place."""
+def test_a_formatted_uri_is_parsed_again(container: str, account: str, path: str) -> None:
+    """A URI that is formatted and parsed again is equal to the original."""
     uri = StorageUri(container, account, path)
     assert uri == StorageUri.parse(str(uri))
 
 
 @given(_PATH, _PATH)
 def test_a_path_is_joined(first: str, second: str) -> None:
-    """One slash stands between two paths, and none where one of them is empty."""
+    """Two paths are joined by one slash, and by none if one of them is empty."""
     expected = "/".join(path for path in (first, second) if path)
     assert expected == (StorageUri.parse(ROOT) / first / second).path
 
 
-def test_a_joined_uri_is_written_whole() -> None:
-    """The path stands behind the account's host."""
+def test_a_joined_uri_has_the_path() -> None:
+    """The path of a joined URI comes after the account's host."""
     assert f"{ROOT}/runs/1/lc_loan" == str(StorageUri.parse(ROOT) / "/runs/1" / "lc_loan")
 
 
 @pytest.mark.parametrize("container", ["abc", "a-b", "1-2-3", "a" * 63])
-def test_a_container_may_be_named_so(container: str) -> None:
-    """3 to 63 small letters, digits and single hyphens."""
+def test_a_valid_container_name_is_accepted(container: str) -> None:
+    """A container's name has 3 to 63 lowercase letters, digits and single hyphens."""
     assert container == StorageUri.parse(f"abfss://{container}@dlsloandev.dfs.core.windows.net").container
 
 
@@ -85,8 +85,8 @@ def test_a_container_may_be_named_so(container: str) -> None:
         "slash",
     ],
 )
-def test_a_container_that_cannot_be_is_refused(container: str, message: str) -> None:
-    """What Azure would refuse later is told at once, with the rule."""
+def test_an_invalid_container_name_is_refused(container: str, message: str) -> None:
+    """An invalid container name is refused with the rule, before Azure would."""
     uri = f"abfss://{container}@dlsloandev.dfs.core.windows.net/runs"
     with pytest.raises(PrerequisiteError, match=message) as caught:
         StorageUri.parse(uri)
@@ -126,8 +126,8 @@ def test_a_container_that_cannot_be_is_refused(container: str, message: str) -> 
         "space first",
     ],
 )
-def test_what_is_no_uri_of_a_storage_account_is_refused(uri: str) -> None:
-    """The message says how such a URI reads."""
+def test_another_uri_is_refused(uri: str) -> None:
+    """The message about another URI has the form of a valid one."""
     expected = f"{uri} {NO_URI}.\n  Use abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH."
     with pytest.raises(PrerequisiteError, match=re.escape(expected)):
         StorageUri.parse(uri)

@@ -1,4 +1,4 @@
-"""Targets as a registry: what a new one needs, and what an embedded run does not load."""
+"""The registry of targets, a fourth target that is added to it, and lazy imports."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ finally:
 
 @pytest.fixture(name="borrowed")
 def _borrowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder to work in, with a fourth target that is registered and can really run."""
+    """Provide a folder with a fourth target, which is registered and can really run."""
     (tmp_path / "borrowed_target.py").write_text(_TARGET_CODE, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setitem(TARGETS, BORROWED.name, BORROWED)
@@ -118,7 +118,7 @@ def _environ(home: Path) -> dict[str, str]:
 
 
 def _imports(home: Path, *arguments: str) -> list[str]:
-    """Modules that a command imports before, or without, its job."""
+    """Return the modules that a command imports without running its job."""
     outcome = subprocess.run(
         [sys.executable, "-c", _IMPORTS_OF_A_COMMAND, *arguments],
         cwd=ROOT,
@@ -132,7 +132,7 @@ def _imports(home: Path, *arguments: str) -> list[str]:
 
 
 def _of_other_targets(modules: list[str]) -> list[str]:
-    """The Databricks SDK, and modules of other targets than the embedded one but their definitions."""
+    """Return the Databricks SDK and modules of other targets, except definitions."""
     others = [f"harness.targets.{name}." for name in TARGETS if name != "embedded"]
     return [
         name
@@ -162,8 +162,8 @@ def test_the_conclusion_of_an_embedded_run_loads_no_other_target(tmp_path: Path)
     assert [] == _of_other_targets(modules)
 
 
-def test_modules_of_another_target_are_noticed() -> None:
-    """The two tests above can fail: the SDK and a target's client are noticed, its definition is not."""
+def test_modules_of_another_target_are_detected() -> None:
+    """The two tests above can fail: the SDK and a target's client are detected, its definition is not."""
     found = _of_other_targets(
         [
             "databricks.sdk",
@@ -176,13 +176,13 @@ def test_modules_of_another_target_are_noticed() -> None:
 
 
 def _literals(source: str) -> list[str]:
-    """Every string in a module that is a target's name, such as one that a value is compared with."""
+    """Return every string in a module that is a target's name, such as one in a comparison."""
     tree = ast.walk(ast.parse(source))
     return [str(node.value) for node in tree if isinstance(node, ast.Constant) and node.value in TARGETS]
 
 
 def _compared(source: str) -> list[str]:
-    """Every comparison with the name of a target's definition."""
+    """Return every comparison with the name of a target's definition."""
     return [
         ast.unparse(node)
         for node in ast.walk(ast.parse(source))
@@ -201,18 +201,18 @@ def _compared(source: str) -> list[str]:
         'TARGETS["compose"]',
     ],
 )
-def test_a_targets_name_in_code_is_noticed(source: str) -> None:
-    """The test below can fail: a comparison, a case, a constant and a subscript are noticed."""
+def test_a_targets_name_in_code_is_detected(source: str) -> None:
+    """The test below can fail: a comparison, a case, a constant and a subscript are detected."""
     assert 1 == len(_literals(source))
 
 
-def test_a_comparison_with_a_definitions_name_is_noticed() -> None:
-    """The test below can fail: a comparison with a definition's name is noticed."""
+def test_a_comparison_with_a_definitions_name_is_detected() -> None:
+    """The test below can fail: a comparison with a definition's name is detected."""
     assert ["target == DATABRICKS.name"] == _compared("if target == DATABRICKS.name: pass")
 
 
-def test_no_code_outside_a_targets_folder_knows_its_name() -> None:
-    """No module outside of harness/targets/NAME has that name as a string, or compares with it."""
+def test_no_code_outside_a_targets_folder_uses_its_name() -> None:
+    """No module outside of harness/targets/NAME has that name as a string or compares with it."""
     folders = [HARNESS / "targets" / name for name in TARGETS]
     found = {
         str(file.relative_to(ROOT)): [*_literals(text), *_compared(text)]
@@ -224,8 +224,8 @@ def test_no_code_outside_a_targets_folder_knows_its_name() -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_target_can_do_what_its_definition_says(tmp_path: Path, name: str) -> None:
-    """The capabilities in a definition are those of the class: no more, and no fewer."""
+def test_a_target_has_the_capabilities_of_its_definition(tmp_path: Path, name: str) -> None:
+    """The capabilities in a definition are exactly those of the class."""
     definition = TARGETS[name]
     target = open_defined(definition, _settings(tmp_path, name), print)
     expected = (
@@ -242,10 +242,10 @@ def test_a_target_can_do_what_its_definition_says(tmp_path: Path, name: str) -> 
     )
 
 
-def test_a_definition_that_promises_too_much_is_noticed(
+def test_a_definition_that_promises_too_much_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A target that can't do what its definition says is a bug, which is reported as such."""
+    """A target that lacks a capability of its definition is reported as a bug."""
     from dataclasses import replace
 
     for name in ("databricks", "compose"):
@@ -256,7 +256,7 @@ def test_a_definition_that_promises_too_much_is_noticed(
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_targets_own_settings_have_its_prefix_or_are_its_own(name: str) -> None:
+def test_no_two_targets_share_a_setting(name: str) -> None:
     """No two targets declare the same setting."""
     own = {spec.name for spec in TARGETS[name].settings}
     others = {spec.name for each in TARGETS.values() if each.name != name for spec in each.settings}
@@ -264,7 +264,7 @@ def test_a_targets_own_settings_have_its_prefix_or_are_its_own(name: str) -> Non
 
 
 def test_a_fourth_target_is_in_the_help(tmp_path: Path) -> None:
-    """--help lists a target that is registered, without another edit."""
+    """A registered target is listed by --help without another change."""
     outcome = subprocess.run(
         [sys.executable, "-c", _HELP_WITH_A_FOURTH_TARGET, "scenario", "--help"],
         env=_environ(tmp_path),
@@ -275,8 +275,8 @@ def test_a_fourth_target_is_in_the_help(tmp_path: Path) -> None:
     assert "embedded, compose, databricks, borrowed, or auto: compose if " in " ".join(outcome.stdout.split())
 
 
-def test_a_fourth_target_is_valid(borrowed: Path) -> None:
-    """The message about a mistyped target suggests it."""
+def test_a_fourth_target_is_suggested(borrowed: Path) -> None:
+    """The message about a mistyped target suggests the fourth one."""
     with pytest.raises(UsageError) as caught:
         open_target(_settings(borrowed, "borowed"))  # codespell:ignore
     assert str(caught.value) == (
@@ -286,7 +286,7 @@ def test_a_fourth_target_is_valid(borrowed: Path) -> None:
 
 
 def test_a_fourth_target_has_settings(borrowed: Path) -> None:
-    """Its own settings are read, checked and described like any other."""
+    """The settings of a fourth target are read, checked and described like all others."""
     variable = "HARNESS_TARGETS_BORROWED_QUEUE"
     settings = _settings(borrowed, "borrowed", **{variable: "fast"})
     assert ("fast", variable) == (
@@ -298,7 +298,7 @@ def test_a_fourth_target_has_settings(borrowed: Path) -> None:
 
 
 def test_doctor_checks_a_fourth_target(borrowed: Path) -> None:
-    """'harness doctor' shows its checks."""
+    """'harness doctor' shows the checks of a fourth target."""
     outcome = CliRunner().invoke(app, ["doctor", "--target", "borrowed"])
     assert ExitCode.PASS == outcome.exit_code, outcome.output
     assert "Java 17" in outcome.output
@@ -306,7 +306,7 @@ def test_doctor_checks_a_fourth_target(borrowed: Path) -> None:
 
 
 def test_a_plan_is_resolved_for_a_fourth_target(borrowed: Path) -> None:
-    """A run on it is planned with its environment and settings."""
+    """A plan for a fourth target has its environment and settings."""
     settings = _settings(borrowed, "borrowed")
     plan = resolve_plan(load_scenario(SCENARIO), settings, open_target(settings))
     assert ("borrowed", "slow") == (plan.environment.target, plan.environment.experiment)
@@ -315,16 +315,16 @@ def test_a_plan_is_resolved_for_a_fourth_target(borrowed: Path) -> None:
     }
 
 
-def test_a_fourth_target_is_compared_on_its_own_terms(borrowed: Path) -> None:
-    """A run on it is compared with a local run as a remote one, with its own gaps."""
+def test_a_fourth_target_has_its_own_gaps(borrowed: Path) -> None:
+    """A run on a remote fourth target is compared with a local run, with the target's gaps."""
     assert borrowed.is_dir()
     parity = compare_runs(samples.result(), samples.result(target="borrowed"))
     assert (BORROWED.gaps, LOCAL_AGAINST_REMOTE) == (parity.gaps, parity.tolerances)
     assert BORROWED is select_remote(_settings(borrowed, "borrowed"))
 
 
-def test_a_target_is_selected_by_what_it_can_do(tmp_path: Path) -> None:
-    """The settings' target if it can, or else the first that can; nobody has to name one."""
+def test_a_target_is_selected_by_capability(tmp_path: Path) -> None:
+    """The settings' target is selected if it has the capability, otherwise the first one that has it."""
     names = {
         target: select_capable(target, lambda each: each.can_sweep, "sweep").name
         for target in ("auto", "embedded", "databricks")
@@ -345,7 +345,7 @@ def test_auto_prefers_by_rank() -> None:
 
 
 def test_auto_stays_with_folders_of_this_machine(tmp_path: Path) -> None:
-    """Settings that name local folders leave only targets that can use them."""
+    """If the settings name local folders, only targets that can use them are candidates."""
     report: list[str] = []
     settings = read_settings({"lake": str(tmp_path)}, folder=tmp_path, environ={})
     target = open_target(settings, report.append)
@@ -354,15 +354,15 @@ def test_auto_stays_with_folders_of_this_machine(tmp_path: Path) -> None:
 
 
 def test_a_run_that_ends_with_its_command_can_not_be_attached_to(tmp_path: Path) -> None:
-    """The message names the run, the target and what to do instead."""
+    """Attaching to such a run is refused with the run, the target and the remedy."""
     run = RunFolder.create(tmp_path, RUN)
     (run.path / "plan.json").write_text('{"environment": {"target": "compose"}}', encoding="utf-8")
     with pytest.raises(UsageError, match=f"Can't attach to the run {RUN}: a run on the Compose target ends"):
         open_attachable(_settings(tmp_path, "auto"), run, print)
 
 
-def test_a_run_on_a_target_that_outlives_it_needs_a_submission(tmp_path: Path) -> None:
-    """Attaching opens the target that the run's plan names."""
+def test_attaching_opens_the_target_of_the_plan(tmp_path: Path) -> None:
+    """Attaching opens the target of the run's plan, which requires that the run was submitted."""
     run = RunFolder.create(tmp_path, RUN)
     (run.path / "plan.json").write_text('{"environment": {"target": "databricks"}}', encoding="utf-8")
     target = open_attachable(_settings(tmp_path, "auto"), run, print)
@@ -371,7 +371,7 @@ def test_a_run_on_a_target_that_outlives_it_needs_a_submission(tmp_path: Path) -
 
 
 def test_an_unknown_target_counts_as_local() -> None:
-    """A stored run of a target that is not registered any more is compared as a local one."""
+    """A stored run on a target that is no longer registered is compared as a local one."""
     assert [True, True, False] == [is_local(name) for name in ("gone", "compose", "databricks")]
     with pytest.raises(UsageError, match="Unknown target 'gone'"):
         find_definition("gone")

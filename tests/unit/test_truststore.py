@@ -18,7 +18,7 @@ from harness.runtime.java import find_java
 
 
 def authority(name: str) -> bytes:
-    """A self-signed certificate as PEM."""
+    """Return a self-signed certificate as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
@@ -38,14 +38,14 @@ def authority(name: str) -> bytes:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """A bundle of two authorities."""
+    """Create a bundle of two authorities."""
     path = tmp_path / "bundle.pem"
     path.write_bytes(b"# first\n" + authority("one") + b"# second\n" + authority("two"))
     return path
 
 
 def test_java_trusts_the_bundle(tmp_path: Path, bundle: Path) -> None:
-    """A real Java lists the bundle's authorities as trusted ones."""
+    """A real Java trusts the authorities of the bundle."""
     store = tmp_path / "store.p12"
     truststore.java_options({"SSL_CERT_FILE": str(bundle)}, store)
     keytool = find_java(os.environ.get("HARNESS_JAVA_HOME"), os.environ).home / "bin" / "keytool"
@@ -73,19 +73,19 @@ def test_options_name_the_store(tmp_path: Path, bundle: Path) -> None:
 
 @pytest.mark.parametrize("variable", truststore.BUNDLE_VARIABLES)
 def test_each_variable_counts(bundle: Path, variable: str) -> None:
-    """A bundle is found by each variable by which other programs are told of one."""
+    """A bundle is found by each of the variables that name one for other programs."""
     assert bundle in truststore.system_bundles({variable: str(bundle)})
 
 
-def test_missing_bundle_is_passed_over(tmp_path: Path) -> None:
-    """A variable that names no file does no harm."""
+def test_a_missing_bundle_is_ignored(tmp_path: Path) -> None:
+    """A variable that names a missing file is ignored."""
     missing = tmp_path / "missing.pem"
 
     assert missing not in truststore.system_bundles({"SSL_CERT_FILE": str(missing)})
 
 
-def test_no_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any bundle Java keeps its own authorities, and no store is written."""
+def test_without_a_bundle_no_store_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a bundle, Java keeps its own authorities, and no store is written."""
     nowhere = ssl.DefaultVerifyPaths("", "", "X", "/nonexistent", "Y", "/nonexistent")
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
     monkeypatch.setattr(truststore, "DEBIAN_BUNDLE", "/nonexistent")
@@ -94,16 +94,16 @@ def test_no_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not (tmp_path / "store.p12").exists()
 
 
-def test_same_authority_twice(tmp_path: Path, bundle: Path) -> None:
-    """An authority that two bundles hold comes once."""
+def test_an_authority_is_stored_once(tmp_path: Path, bundle: Path) -> None:
+    """An authority that is in two bundles is stored once."""
     copy = tmp_path / "copy.pem"
     copy.write_bytes(bundle.read_bytes())
 
     assert len(truststore.trusted_certificates([bundle, copy])) == 2
 
 
-def test_unreadable_certificate(bundle: Path) -> None:
-    """One certificate that can't be read does not spoil the others."""
+def test_an_unreadable_certificate_is_skipped(bundle: Path) -> None:
+    """A certificate that can't be read is skipped, and the others are stored."""
     odd = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     bundle.write_bytes(odd + bundle.read_bytes())
 

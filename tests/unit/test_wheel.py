@@ -14,7 +14,7 @@ OTHERS = ("pyspark", "delta-spark", "numpy", "pandas", "pyarrow")
 
 @pytest.fixture(name="package")
 def _package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package of one module in the harness's place."""
+    """Provide a package of one module in place of the harness."""
     package = tmp_path / "harness"
     package.mkdir()
     (package / "a.py").write_text("A = 1\n")
@@ -29,7 +29,7 @@ def _forget() -> None:
 
 
 def test_the_version_names_the_content(package: Path) -> None:
-    """Every change of the code is another version of the released one."""
+    """Every change of the code gives another version of the same release."""
     before = content_version()
     content_version.cache_clear()
     (package / "a.py").write_text("A = 2\n")
@@ -38,8 +38,8 @@ def test_the_version_names_the_content(package: Path) -> None:
     assert before != content_version()
 
 
-def test_what_is_no_code_is_no_other_version(package: Path) -> None:
-    """What Python leaves beside the code does not make another wheel."""
+def test_other_files_do_not_change_the_version(package: Path) -> None:
+    """Files that Python writes next to the code do not change the version."""
     before = content_version()
     content_version.cache_clear()
     (package / "__pycache__").mkdir()
@@ -47,8 +47,8 @@ def test_what_is_no_code_is_no_other_version(package: Path) -> None:
     assert before == content_version()
 
 
-def test_the_wheel_pins_what_the_job_needs_and_leaves_the_runtime_its_own(tmp_path: Path) -> None:
-    """Direct dependencies have one version each; Spark, Delta and numpy are not among them."""
+def test_the_wheel_pins_the_jobs_dependencies_only(tmp_path: Path) -> None:
+    """The wheel pins its direct dependencies, without Spark, Delta and numpy of the runtime."""
     built = build_wheel(tmp_path)
     with zipfile.ZipFile(built) as archive:
         [name] = [name for name in archive.namelist() if name.endswith("METADATA")]
@@ -61,7 +61,7 @@ def test_the_wheel_pins_what_the_job_needs_and_leaves_the_runtime_its_own(tmp_pa
 
 
 def test_a_wheel_is_built_once(tmp_path: Path) -> None:
-    """The one that is there is taken; one of other content goes."""
+    """An existing wheel of the same content is used; one of other content is removed."""
     (tmp_path / "dataset_harness-0.0.1+old-py3-none-any.whl").touch()
     built = build_wheel(tmp_path)
     stamp = built.stat().st_mtime_ns
@@ -73,14 +73,14 @@ def test_a_wheel_is_built_once(tmp_path: Path) -> None:
 
 
 def test_without_a_checkout_there_is_no_wheel(package: Path, tmp_path: Path) -> None:
-    """An installed package does not have what a wheel is built from."""
+    """An installed package, which lacks the project's files, can't build a wheel."""
     assert package.is_dir()
     with pytest.raises(PrerequisiteError, match=r"pyproject\.toml does not exist"):
         build_wheel(tmp_path / "wheels")
 
 
-def test_a_wheel_that_cannot_be_built_is_told(package: Path, tmp_path: Path) -> None:
-    """The message has what the builder said last, and nothing is left in the folder."""
+def test_a_failed_build_is_reported(package: Path, tmp_path: Path) -> None:
+    """A failed build shows the end of its output and leaves no file."""
     (package.parent / "pyproject.toml").write_text("[build-system\n")
     with pytest.raises(PrerequisiteError, match="Can't build the wheel:\n"):
         build_wheel(tmp_path / "wheels")

@@ -1,4 +1,4 @@
-"""A wheel is that of its checkout: what it asks for is what is installed, and nobody sees half of it."""
+"""Wheels of a checkout: they require the installed dependencies and appear atomically."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.embedded.runner import ROOT
 
 @pytest.fixture(name="project")
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The file of another checkout, of a package with one module."""
+    """Provide the project file of another checkout, with a package of one module."""
     package = tmp_path / "checkout" / "harness"
     package.mkdir(parents=True)
     (package / "a.py").write_text("A = 1\n", encoding="utf-8")
@@ -34,8 +34,8 @@ def _change(project: Path, old: str, new: str) -> None:
     project.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def test_a_checkout_that_is_set_up_is_told_by_its_file(project: Path) -> None:
-    """Also where a dependency is written in other words for the same."""
+def test_a_checkout_with_installed_dependencies_is_accepted(project: Path) -> None:
+    """A checkout is accepted, even if a dependency is spelled in another way."""
     _change(project, '"pydantic==', '"Pydantic == ')
     assert project == require_checkout()
 
@@ -52,7 +52,7 @@ def test_a_checkout_that_is_set_up_is_told_by_its_file(project: Path) -> None:
 def test_dependencies_that_are_not_installed_are_refused(
     project: Path, old: str, new: str, named: str
 ) -> None:
-    """A cluster would find a wheel of another version after the whole run: the message has what differs."""
+    """The message lists the differing dependencies, before a cluster would find them."""
     _change(project, old, new)
     with pytest.raises(PrerequisiteError, match=f"differ from the installed ones: {named}\\.\n") as caught:
         build_wheel(project.parent / "wheels")
@@ -63,16 +63,16 @@ def test_dependencies_that_are_not_installed_are_refused(
     assert str(project) in caught.value.message
 
 
-def test_a_wheel_of_before_does_not_stand_for_the_changed_one(project: Path) -> None:
-    """It is there by its name, and asks for what was installed then."""
+def test_an_outdated_wheel_is_not_used(project: Path) -> None:
+    """An existing wheel is not used after the dependencies in the project file have changed."""
     build_wheel(project.parent / "wheels")
     _change(project, '"synapseml==1.1.3"', '"synapseml==1.1.4"')
     with pytest.raises(PrerequisiteError, match="synapseml"):
         build_wheel(project.parent / "wheels")
 
 
-def test_a_changed_checkout_is_refused_before_the_workspace_is_asked(project: Path) -> None:
-    """Nothing is uploaded, and no local run is waited for."""
+def test_a_changed_checkout_is_refused_before_any_request(project: Path) -> None:
+    """A changed checkout is refused before anything is uploaded or run locally."""
     _change(project, '"synapseml==1.1.3"', '"synapseml==1.1.4"')
     target = Databricks(read_settings(folder=project.parent, environ={}), print)
     with pytest.raises(PrerequisiteError, match="synapseml"):
@@ -80,14 +80,14 @@ def test_a_changed_checkout_is_refused_before_the_workspace_is_asked(project: Pa
     assert "workspace" not in vars(target)
 
 
-def test_extras_are_no_matter_of_the_wheel(project: Path) -> None:
-    """A cluster installs none of them."""
+def test_extras_do_not_matter_to_the_wheel(project: Path) -> None:
+    """Changed extras do not matter, because a cluster installs none of them."""
     _change(project, '"ruamel.yaml"', '"ruamel.yaml>=0.18"')
     assert project == require_checkout()
 
 
-def test_a_wheel_that_another_process_has_built_stays(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may be on its way to a workspace: at no moment is there none of its name."""
+def test_a_wheel_of_another_process_is_kept(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel that another process may be uploading exists at every moment."""
     folder = project.parent / "wheels"
     built = build_wheel(folder)
     content = built.read_bytes()
@@ -108,8 +108,8 @@ def test_a_wheel_that_another_process_has_built_stays(project: Path, monkeypatch
     assert built.name not in removed
 
 
-def test_a_wheel_is_there_as_a_whole_or_not_at_all(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that is full in the middle leaves nothing that the next run would send."""
+def test_an_incomplete_wheel_is_not_left(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk leaves no incomplete wheel that the next run would upload."""
     copy = shutil.copyfile
 
     def half(source: Path, target: Path, **how: bool) -> Path:

@@ -15,7 +15,7 @@ ROOT = "/Volumes/main/default/harness"
 
 
 class _Folder:
-    """Files in memory; an upload can break off."""
+    """Files in memory, with uploads that can be interrupted."""
 
     def __init__(self, *, breaks: bool = False) -> None:
         self.files: dict[str, bytes] = {}
@@ -47,8 +47,8 @@ class _Folder:
         self.removed.append(path)
 
 
-def test_a_shelf_is_the_same_for_a_week() -> None:
-    """What was uploaded on one day is found again on the next."""
+def test_an_upload_folder_is_the_same_for_a_week() -> None:
+    """An upload of one day is found again on the next one."""
     names = [expiring_folder(MONDAY + timedelta(days=day), 14) for day in range(-6, 2)]
     assert ["until-20261207"] * 7 + ["until-20261214"] == names
 
@@ -63,21 +63,21 @@ def test_a_shelf_is_the_same_for_a_week() -> None:
         ("lake", False),
     ],
 )
-def test_a_folder_tells_until_when_it_is_needed(name: str, expired: bool) -> None:
-    """Its last day counts; what says nothing is never removed."""
+def test_a_folder_expires_after_the_date_in_its_name(name: str, expired: bool) -> None:
+    """A folder expires after the date in its name; one without a date never does."""
     assert expired == has_expired(name, MONDAY)
 
 
-def test_a_file_that_is_there_is_not_sent_again(tmp_path: Path) -> None:
-    """Its name is its content's."""
+def test_an_existing_file_is_not_uploaded_again(tmp_path: Path) -> None:
+    """A file is uploaded once, because its path identifies its content."""
     files, file = _Folder(), tmp_path / "rows.csv"
     file.write_bytes(b"id\n")
     assert [True, False] == [upload_once(files, f"{ROOT}/rows.csv", file) for _ in range(2)]
     assert {f"{ROOT}/rows.csv": b"id\n"} == files.files
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
-    """Half a file is no file."""
+def test_an_interrupted_upload_leaves_nothing(tmp_path: Path) -> None:
+    """An interrupted upload leaves no partial file."""
     files, file = _Folder(breaks=True), tmp_path / "rows.csv"
     file.write_bytes(b"id\n")
     with pytest.raises(PrerequisiteError, match="The connection broke"):
@@ -85,8 +85,8 @@ def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     assert {} == files.files
 
 
-def test_what_has_expired_is_swept_away() -> None:
-    """Only folders whose name says so, each of them told."""
+def test_expired_folders_are_removed() -> None:
+    """Only folders with an expired date are removed, and each is reported."""
     files, told = _Folder(), list[str]()
     for name in (
         "until-20261101/wheels/a.whl",

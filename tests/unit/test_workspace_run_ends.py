@@ -1,4 +1,4 @@
-"""What is made of a run's end, and of a Ctrl-C on the way to it."""
+"""The end of a run, and Ctrl-C while it is cancelled."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ URL = "https://adb-1.azuredatabricks.net/jobs/1/runs/2"
 
 @pytest.fixture(name="ctrl_c", params=[signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "asked to end"])
 def _ctrl_c(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
-    """A signal that the command takes for Ctrl-C."""
+    """Send a signal that the command handles as Ctrl-C."""
     before = {
         each: signal.signal(each, signal.default_int_handler) for each in signal.valid_signals() & _BOTH
     }
@@ -38,7 +38,7 @@ _BOTH = {signal.SIGINT, signal.SIGTERM}
 
 
 class _Jobs:
-    """Takes what is to be cancelled; a signal comes at one of the moments."""
+    """Records cancelled runs, and sends a signal at a given moment."""
 
     def __init__(self, during_cancel: signal.Signals | None, during_look: signal.Signals | None) -> None:
         self.cancelled: list[int] = []
@@ -68,15 +68,15 @@ def _run(life_cycle: str, result: str | None = None, duration_ms: int = 0, messa
     return Run.from_dict({"run_id": 2, "run_page_url": URL, "state": known, "tasks": tasks})
 
 
-def test_a_second_ctrl_c_does_not_keep_a_run_from_being_cancelled(ctrl_c: signal.Signals) -> None:
-    """Somebody who is impatient presses it twice: the workspace is asked all the same."""
+def test_a_second_ctrl_c_still_cancels_the_run(ctrl_c: signal.Signals) -> None:
+    """A second Ctrl-C doesn't prevent the request that cancels the run."""
     jobs = _Jobs(during_cancel=ctrl_c, during_look=None)
     job_runs.cancel(_client(jobs), 2)
     assert [2] == jobs.cancelled
 
 
 def test_a_second_ctrl_c_ends_the_wait(ctrl_c: signal.Signals) -> None:
-    """Once the workspace has been asked; the message says that the run is being cancelled."""
+    """After the request, a second Ctrl-C ends the wait with a message about the cancellation."""
     jobs = _Jobs(during_cancel=None, during_look=ctrl_c)
     with pytest.raises(InterruptedRunError, match="The run 2 is being cancelled") as caught:
         job_runs.cancel(_client(jobs), 2)
@@ -84,8 +84,8 @@ def test_a_second_ctrl_c_ends_the_wait(ctrl_c: signal.Signals) -> None:
     assert "https://adb-1.azuredatabricks.net" in str(caught.value.remedy)
 
 
-def test_what_is_undisturbed_leaves_the_signals_as_they_were(ctrl_c: signal.Signals) -> None:
-    """Also one block within another, and where the block breaks."""
+def test_ignored_signals_are_restored(ctrl_c: signal.Signals) -> None:
+    """The handlers are restored after the block, even if it fails or is nested."""
 
     def press() -> None:
         with job_runs.ignore_signals():
@@ -101,7 +101,7 @@ def test_what_is_undisturbed_leaves_the_signals_as_they_were(ctrl_c: signal.Sign
 
 
 def test_another_thread_sets_no_signals() -> None:
-    """Only the main one may; the block is gone through all the same."""
+    """The block also runs in another thread, which may not set handlers."""
     done: list[bool] = []
 
     def work() -> None:
@@ -124,8 +124,8 @@ def test_another_thread_sets_no_signals() -> None:
     ],
     ids=["colours", "title and cursor", "a link", "none"],
 )
-def test_a_trace_is_told_without_its_colours(said: str, expected: str) -> None:
-    """A terminal would obey them; the error, the trace and the log may have them."""
+def test_a_trace_is_shown_without_colours(said: str, expected: str) -> None:
+    """Control sequences are removed from error, trace and log, as a terminal would execute them."""
     output = RunOutput(error=said, error_trace=f"Traceback\n{said}\n", logs=f"{said}\nlast")
     told = job_runs.error_of_run(_run("TERMINATED", "FAILED", 5), output).message
     assert told == (
@@ -135,7 +135,7 @@ def test_a_trace_is_told_without_its_colours(said: str, expected: str) -> None:
 
 
 class _NoFiles:
-    """A run's folder without events."""
+    """Folder of a run without events."""
 
     def read(self, path: str) -> bytes | None:
         del path
@@ -143,7 +143,7 @@ class _NoFiles:
 
 
 def _seen(*states: Run) -> list[Event]:
-    """What is told of a run in these states, one after the other."""
+    """Return the events of a run that goes through these states."""
     events: list[Event] = []
     files: Any = _NoFiles()
     remote: RemoteFiles = files
@@ -162,8 +162,8 @@ def _seen(*states: Run) -> list[Event]:
     ],
     ids=["no cluster", "skipped", "cancelled"],
 )
-def test_a_cluster_that_never_started_is_told_to_have_failed(states: list[Run]) -> None:
-    """It is not done, whatever has become of its run."""
+def test_a_cluster_that_never_started_has_failed(states: list[Run]) -> None:
+    """The event of a cluster that never started is a failure, not the end of a step."""
     events = _seen(_run("PENDING", message="Waiting."), *states)
     assert "done" not in {each.state for each in events}
     assert ("cluster", "failed: No quota.") == (events[-1].step, events[-1].detail)
@@ -180,6 +180,6 @@ def test_a_cluster_that_never_started_is_told_to_have_failed(states: list[Run]) 
     ids=["seen at work", "failed at once", "passed at once", "seen ending"],
 )
 def test_a_cluster_that_has_worked_is_done(states: list[Run]) -> None:
-    """Also where the task was over before anybody saw it run."""
+    """A cluster has started if its task has run, even if nobody has seen it running."""
     events = _seen(_run("PENDING", message="Waiting."), *states)
     assert ["started", "running", "done"] == [each.state for each in events]

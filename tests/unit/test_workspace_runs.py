@@ -47,15 +47,15 @@ def _run(
     ],
     ids=["cancelled", "time limit", "no cluster", "skipped", "failed"],
 )
-def test_the_end_of_a_run_is_told(run: Run, expected: str, exit_code: ExitCode) -> None:
-    """What happened, in the workspace's own words, the run's page, and an exit code for each cause."""
+def test_the_end_of_a_run_is_reported(run: Run, expected: str, exit_code: ExitCode) -> None:
+    """The error has the workspace's message, the run's page and the exit code of the cause."""
     found = error_of_run(run, None)
     assert (expected, exit_code) == (found.message, found.exit_code)
     assert URL in (found.remedy or "")
 
 
-def test_a_tasks_error_is_told_with_the_end_of_its_trace_and_log() -> None:
-    """A person need not open the run's page to see what broke."""
+def test_a_tasks_error_has_the_end_of_its_trace_and_log() -> None:
+    """The error of a task has the end of its trace and log, so that nobody needs the run's page."""
     lines = "\n".join(f"line {number}" for number in range(30))
     output = RunOutput(error="ValueError: no", error_trace=f"Traceback\n{lines}", logs=f"{lines}\nlast")
     told = error_of_run(_run("TERMINATED", "FAILED"), output).message
@@ -67,6 +67,6 @@ def test_a_tasks_error_is_told_with_the_end_of_its_trace_and_log() -> None:
 @pytest.mark.parametrize(
     ("task", "started"), [("PENDING", False), ("BLOCKED", False), ("RUNNING", True), ("TERMINATED", True)]
 )
-def test_the_task_tells_whether_the_cluster_is_there(task: str, started: bool) -> None:
-    """A run is said to be running while the cluster of its task still starts."""
+def test_the_task_shows_whether_the_cluster_is_up(task: str, started: bool) -> None:
+    """The task's state shows whether the cluster is up; the run's state alone does not."""
     assert started == has_started(_run("RUNNING", task={"life_cycle_state": task}))

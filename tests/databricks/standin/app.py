@@ -1,4 +1,4 @@
-"""The calls of a workspace, and what happens to each before it gets there."""
+"""The calls of a workspace, and what happens to each before its handler gets it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from tests.databricks.standin import catalog, files, jobs, tracking_proxy, workspace_files
-from tests.databricks.standin.faults import Kind, Trouble
+from tests.databricks.standin.faults import Kind, RequestFault
 from tests.databricks.standin.state import WORKSPACE_ID, Workspace
 from tests.databricks.standin.wire import ApiError, Call
 
@@ -72,22 +72,22 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
 
 
 class Gate:
-    """Lets requests in: notes each, and meets it with a fault or a wrong token's refusal."""
+    """Records each request, and applies a fault or refuses a wrong token."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._app = _routed(workspace)
+        self._app = _build_routes(workspace)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """An ASGI application."""
+        """Handle a request (ASGI)."""
         path: str = scope["path"]
-        if not _is_a_jobs(scope, self._workspace):
+        if not _is_called_by_job(scope, self._workspace):
             self._workspace.calls.append(f"{scope['method']} {path}")
-        trouble = self._workspace.faults.meet(path)
-        if trouble is not None and trouble.kind is Kind.DROPPED:
+        fault = self._workspace.faults.take(path)
+        if fault is not None and fault.kind is Kind.DROPPED:
             await drop(scope, receive)
             return
-        refusal = self._refusal(trouble, Request(scope))
+        refusal = self._refusal(fault, Request(scope))
         if refusal is not None:
             await refusal(scope, receive, send)
         elif _is_upload(scope) and self._workspace.faults.upload_is_cut():
@@ -96,10 +96,10 @@ class Gate:
         else:
             await self._app(scope, receive, partial(_send_with_id, send))
 
-    def _refusal(self, trouble: Trouble | None, request: Request) -> Response | None:
-        if trouble is not None and trouble.kind is Kind.REFUSED:
-            return _busy(trouble)
-        if trouble is not None and trouble.kind is Kind.TOKEN_EXPIRES:
+    def _refusal(self, fault: RequestFault | None, request: Request) -> Response | None:
+        if fault is not None and fault.kind is Kind.REFUSED:
+            return _busy_response(fault)
+        if fault is not None and fault.kind is Kind.TOKEN_EXPIRES:
             self._workspace.expire_token()
         if request.url.path.startswith(_OPEN):
             return None
@@ -107,32 +107,32 @@ class Gate:
         if scheme != "Bearer" or not token:
             message = "Credential was not sent or was of an unsupported type for this API."
             return ApiError(401, 401, message).response()
-        if not self._workspace.knows(token):
+        if not self._workspace.accepts(token):
             return ApiError(403, 403, "Invalid access token.").response()
         return None
 
 
 async def drop(scope: Scope, receive: Receive) -> None:
-    """Close the connection in the client's face."""
+    """Close the connection without an answer."""
     scope["state"]["abort"]()
     message: Message = {"type": ""}
-    # Until the server knows: it would answer in this request's place.
+    # Wait until the server notices; otherwise it would send its own answer.
     while message["type"] != "http.disconnect":
         message = await receive()
         await asyncio.sleep(0)
 
 
-def _routed(workspace: Workspace) -> Starlette:
+def _build_routes(workspace: Workspace) -> Starlette:
     return Starlette(
         routes=[
             Route(path, partial(_answer, workspace, handler), methods=[method])
             for method, path, handler in _ROUTES
         ],
         exception_handlers={
-            ApiError: _refused,
-            HTTPStatus.NOT_FOUND: _unknown,
-            HTTPStatus.METHOD_NOT_ALLOWED: _unknown,
-            Exception: _broken,
+            ApiError: _api_error_response,
+            HTTPStatus.NOT_FOUND: _unknown_path_response,
+            HTTPStatus.METHOD_NOT_ALLOWED: _unknown_path_response,
+            Exception: _internal_error_response,
         },
     )
 
@@ -154,8 +154,8 @@ async def _send_with_id(send: Send, message: Message) -> None:
     await send(message)
 
 
-def _is_a_jobs(scope: Scope, workspace: Workspace) -> bool:
-    """Whether a job calls, not a user: MLflow's client does, from the cluster."""
+def _is_called_by_job(scope: Scope, workspace: Workspace) -> bool:
+    """Return whether the caller is a job on a cluster, such as MLflow's client, not a user."""
     return Request(scope).headers.get("Authorization") == f"Bearer {workspace.job_token}"
 
 
@@ -164,28 +164,28 @@ def _is_upload(scope: Scope) -> bool:
     return path == _IMPORT or (scope["method"] == "PUT" and path.startswith("/api/2.0/fs/files/"))
 
 
-def _busy(trouble: Trouble) -> Response:
-    many = trouble.status == HTTPStatus.TOO_MANY_REQUESTS
+def _busy_response(fault: RequestFault) -> Response:
+    many = fault.status == HTTPStatus.TOO_MANY_REQUESTS
     code = "REQUEST_LIMIT_EXCEEDED" if many else "TEMPORARILY_UNAVAILABLE"
-    response = ApiError(trouble.status, code, "Current request has to be retried later.").response()
-    response.headers["retry-after"] = str(trouble.retry_after_s)
+    response = ApiError(fault.status, code, "Current request has to be retried later.").response()
+    response.headers["retry-after"] = str(fault.retry_after_s)
     return response
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _api_error_response(request: Request, error: Exception) -> Response:
     del request
     if not isinstance(error, ApiError):
         raise TypeError(error)
     return error.response()
 
 
-async def _unknown(request: Request, error: Exception) -> Response:
+async def _unknown_path_response(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise TypeError(error)
     message = f"No API found for '{request.method} {request.url.path}'"
     return ApiError(404, "ENDPOINT_NOT_FOUND", message).response()
 
 
-async def _broken(request: Request, error: Exception) -> Response:
-    message = f"The stand-in's own mistake at {request.method} {request.url.path}: {error!r}"
+async def _internal_error_response(request: Request, error: Exception) -> Response:
+    message = f"Bug of the stand-in at {request.method} {request.url.path}: {error!r}"
     return ApiError(500, "INTERNAL_ERROR", message).response()

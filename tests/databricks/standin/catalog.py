@@ -1,4 +1,4 @@
-"""Who calls, and what there is to run on: users, secrets, clusters, policies, pools, volumes."""
+"""The user, and everything that a job can use: secrets, clusters, policies, pools, volumes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _PAGE = 20
 
 
 def host_metadata(workspace: Workspace, call: Call) -> Response:
-    """What the SDK asks of a host before anything else; it needs no token."""
+    """Return the metadata that the SDK requests first, without a token."""
     del call
     return JSONResponse(
         {
@@ -56,7 +56,7 @@ def host_metadata(workspace: Workspace, call: Call) -> Response:
 
 def me(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/currentuser/me."""
-    call.asked(CurrentUserAPI.me)
+    call.query_arguments(CurrentUserAPI.me)
     return answer(
         User(
             active=True,
@@ -74,7 +74,7 @@ def me(workspace: Workspace, call: Call) -> Response:
 
 def list_scopes(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/secrets/listscopes."""
-    call.asked(SecretsAPI.list_scopes)
+    call.query_arguments(SecretsAPI.list_scopes)
     return answer(
         ListScopesResponse(
             [SecretScope(ScopeBackendType.DATABRICKS, name=each) for each in workspace.secrets]
@@ -84,7 +84,7 @@ def list_scopes(workspace: Workspace, call: Call) -> Response:
 
 def list_secrets(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/secrets/listsecrets: names, never values."""
-    scope = call.asked(SecretsAPI.list_secrets)["scope"]
+    scope = call.query_arguments(SecretsAPI.list_secrets)["scope"]
     if scope not in workspace.secrets:
         raise missing(f"Scope {scope} does not exist!")
     return answer(ListSecretsResponse([SecretMetadata(key, now_ms()) for key in workspace.secrets[scope]]))
@@ -93,27 +93,27 @@ def list_secrets(workspace: Workspace, call: Call) -> Response:
 def get_secret(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/secrets/getsecret: refused to this user."""
     del workspace
-    scope = call.asked(SecretsAPI.get_secret)["scope"]
+    scope = call.query_arguments(SecretsAPI.get_secret)["scope"]
     raise ApiError(403, "PERMISSION_DENIED", f"User {USER} does not have READ permission on scope {scope}")
 
 
 def spark_versions(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/clusters/sparkversions."""
     del workspace
-    call.asked(ClustersAPI.spark_versions)
+    call.query_arguments(ClustersAPI.spark_versions)
     return answer(GetSparkVersionsResponse(list(SPARK_VERSIONS)))
 
 
 def list_node_types(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/clusters/listnodetypes."""
     del workspace
-    call.asked(ClustersAPI.list_node_types)
+    call.query_arguments(ClustersAPI.list_node_types)
     return answer(ListNodeTypesResponse(list(NODE_TYPES)))
 
 
 def get_cluster(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/clusters/get."""
-    cluster_id = call.asked(ClustersAPI.get)["cluster_id"]
+    cluster_id = call.query_arguments(ClustersAPI.get)["cluster_id"]
     if cluster_id not in workspace.clusters:
         raise invalid(f"Cluster {cluster_id} does not exist")
     return answer(workspace.clusters[cluster_id])
@@ -121,7 +121,7 @@ def get_cluster(workspace: Workspace, call: Call) -> Response:
 
 def list_clusters(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/clusters/list."""
-    asked = call.asked(ClustersAPI.list)
+    asked = call.query_arguments(ClustersAPI.list)
     only = asked.get("filter_by", ListClustersFilterBy())
     found = [
         each
@@ -137,7 +137,7 @@ def list_clusters(workspace: Workspace, call: Call) -> Response:
 
 def get_policy(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/clusterpolicies/get."""
-    policy_id = call.asked(ClusterPoliciesAPI.get)["policy_id"]
+    policy_id = call.query_arguments(ClusterPoliciesAPI.get)["policy_id"]
     if policy_id not in workspace.policies:
         raise missing(f"Can't find a cluster policy with id: {policy_id}.")
     return answer(workspace.policies[policy_id])
@@ -145,7 +145,7 @@ def get_policy(workspace: Workspace, call: Call) -> Response:
 
 def get_pool(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/instancepools/get."""
-    pool_id = call.asked(InstancePoolsAPI.get)["instance_pool_id"]
+    pool_id = call.query_arguments(InstancePoolsAPI.get)["instance_pool_id"]
     if pool_id not in workspace.pools:
         raise missing(f"Can't find an instance pool with id: {pool_id}.")
     return answer(workspace.pools[pool_id])

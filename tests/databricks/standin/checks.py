@@ -1,4 +1,4 @@
-"""What a workspace refuses before a run is made: https://docs.databricks.com/api/workspace/jobs/submit."""
+"""Submissions that a workspace refuses: https://docs.databricks.com/api/workspace/jobs/submit."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _TOKEN_LENGTH = 64
 
 
 def check_token(token: str | None) -> None:
-    """A token that makes submissions one has at most 64 characters."""
+    """Require an idempotency token of at most 64 characters."""
     if token is not None and not 0 < len(token) <= _TOKEN_LENGTH:
         raise invalid(f"The idempotency token must have at most {_TOKEN_LENGTH} characters")
 
 
 def check_task(workspace: Workspace, task: SubmitTask) -> None:
-    """Raises an ApiError for a task that no workspace takes, or not for this kind of job."""
+    """Refuse a task that no workspace accepts, or that can't run this kind of job."""
     if task.python_wheel_task is None:
         raise invalid(f"Task {task.task_key}: the stand-in runs Python wheel tasks only")
     if task.python_wheel_task.parameters and task.python_wheel_task.named_parameters:

@@ -1,7 +1,6 @@
-"""What a task's process runs, as a cluster's launcher does: the Spark session first, the entry point in it.
+"""The program of a task's process: starts the Spark session, then runs the entry point in it.
 
-It runs in the wheel's environment, so it knows nothing but pyspark. Spark's settings are in the folder that
-SPARK_CONF_DIR names.
+It runs in the wheel's environment, so it only uses pyspark. Spark's settings are in the folder SPARK_CONF_DIR.
 
 Usage: driver.py PACKAGE ENTRY_POINT PARAMETERS...
 """
@@ -22,7 +21,7 @@ from pyspark.sql import SparkSession
 
 
 def main(package: str, name: str, parameters: Sequence[str]) -> int:
-    """Run an entry point; the exit code is 0 where all went well, else 1."""
+    """Run an entry point; the exit code is 0 if it succeeds, else 1."""
     signal.signal(signal.SIGTERM, _end_group)
     spark = SparkSession.builder.appName("Databricks Shell").getOrCreate()
     fault = _run(package, name, parameters)
@@ -36,20 +35,20 @@ def main(package: str, name: str, parameters: Sequence[str]) -> int:
 
 
 def _run(package: str, name: str, parameters: Sequence[str]) -> str | None:
-    """What was wrong, None where nothing was."""
+    """Return what failed, or None if nothing did."""
     try:
         entry_point = _entry_point(package, name)
         sys.argv = [name, *parameters]
         entry_point()
     except SystemExit as end:
         return f"SystemExit: {end.code}" if end.code not in {None, 0} else None
-    except BaseException:  # A task's fault, whatever it is, is to be shown.
+    except BaseException:  # Every error of a task must be shown.
         return traceback.format_exc().rstrip()
     return None
 
 
 def _entry_point(package: str, name: str) -> Callable[[], Any]:
-    """The package's console script, else what it has by that name."""
+    """Return the package's console script, or else its attribute of that name."""
     found = distribution(package).entry_points.select(group="console_scripts", name=name)
     for script in found:
         loaded: Callable[[], Any] = script.load()
@@ -64,7 +63,7 @@ def _is_stopped(spark: SparkSession) -> bool:
 
 
 def _end_group(number: int, frame: FrameType | None) -> None:
-    """Neither the JVM nor a worker outlives the task."""
+    """End the JVM and the Python workers together with the task."""
     del frame
     signal.signal(number, signal.SIG_DFL)
     os.killpg(os.getpgid(0), number)

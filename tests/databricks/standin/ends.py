@@ -1,4 +1,4 @@
-"""How a task ends: the words of the old state and of the new status for each way."""
+"""The ends of a task, each with its old state and its new status."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ JOB_FINISHED = TerminationReason(TerminationReasonCode.JOB_FINISHED, type=Termin
 
 @dataclass(frozen=True)
 class End:
-    """How a task ended: the old state's names and the new status's."""
+    """The end of a task, as the old state and as the new status."""
 
     result: RunResultState
     code: TerminationCodeCode
@@ -26,8 +26,8 @@ class End:
     life_cycle: RunLifeCycleState = RunLifeCycleState.TERMINATED
 
     @property
-    def stopped(self) -> bool:
-        """Whether it was stopped rather than came to its own end."""
+    def was_stopped(self) -> bool:
+        """Whether it was was_stopped instead of ending by itself."""
         return self.result in {RunResultState.CANCELED, RunResultState.TIMEDOUT}
 
 
@@ -53,7 +53,7 @@ TIMED_OUT = End(
 
 
 class EndedError(Exception):
-    """A task is over before its process has come to an end."""
+    """A task that is over before its process has ended."""
 
     def __init__(self, end: End, reason: TerminationReason = JOB_FINISHED) -> None:
         super().__init__(end.message)
@@ -61,8 +61,8 @@ class EndedError(Exception):
         self.reason = reason
 
 
-def broken(message: str) -> End:
-    """Nobody's fault but the platform's."""
+def platform_error(message: str) -> End:
+    """Return the end of a task that failed because of the platform."""
     return End(
         RunResultState.FAILED,
         TerminationCodeCode.INTERNAL_ERROR,
@@ -72,8 +72,8 @@ def broken(message: str) -> End:
     )
 
 
-def no_library(message: str) -> End:
-    """A library can't be installed."""
+def library_error(message: str) -> End:
+    """Return the end of a task whose libraries can't be installed."""
     return End(
         RunResultState.FAILED,
         TerminationCodeCode.LIBRARY_INSTALLATION_ERROR,
@@ -83,16 +83,16 @@ def no_library(message: str) -> End:
     )
 
 
-def no_wheel(path: str) -> str:
-    """What is said of a wheel that is not there."""
+def missing_wheel_message(path: str) -> str:
+    """Return the message about a missing wheel."""
     return (
         f'Library installation failed for library due to user error for whl: "{path}". '
         f"Error code: DRIVER_LIBRARY_INSTALLATION_FAILURE, error message: Library file does not exist: {path}"
     )
 
 
-def no_cluster(cluster_id: str | None, code: str, kind: TerminationReasonType, message: str) -> EndedError:
-    """A cluster does not start; the code is one of the API's TerminationReasonCode."""
+def cluster_error(cluster_id: str | None, code: str, kind: TerminationReasonType, message: str) -> EndedError:
+    """Return the error for a cluster that does not start."""
     parameters = {"databricks_error_message": message}
     text = (
         f"Unexpected failure while waiting for the cluster ({cluster_id}) to be ready: "

@@ -1,4 +1,4 @@
-"""Python environments as on a cluster: a runtime's own, and above it one for each wheel that is submitted."""
+"""Python environments as on a cluster: one for each runtime, and one for each submitted wheel."""
 
 from __future__ import annotations
 
@@ -24,43 +24,43 @@ _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 class InstallError(Exception):
-    """The installer's last lines."""
+    """The last lines of the installer's output."""
 
 
 def families() -> tuple[str, ...]:
-    """The runtimes that there are, such as 16.4."""
+    """Return the known runtimes, such as 16.4."""
     return tuple(sorted(lock.stem for lock in LOCKS.glob("*.lock")))
 
 
 def family_of(runtime: str) -> str:
-    """16.4 for 16.4.x-cpu-ml-scala2.12.
+    """Return 16.4 for 16.4.x-cpu-ml-scala2.12.
 
     Raises:
-        ValueError: There is no such runtime here.
+        ValueError: The runtime is unknown.
     """
     found = re.match(r"(\d+\.\d+)\.x-", runtime)
     if found is None or found[1] not in families():
-        raise ValueError(f"No runtime {runtime!r} here; there are {', '.join(families())}.")
+        raise ValueError(f"Unknown runtime {runtime!r}; known ones: {', '.join(families())}.")
     return found[1]
 
 
 @dataclass(frozen=True)
 class Environments:
-    """The folder with all of them, and the way to make one.
+    """Folder of all environments.
 
-    A wheel's environment is a copy of its runtime's, made of hard links, into which the wheel is then
-    installed. So the installer sees what the runtime brings, as on a cluster: what fits stays as it is,
-    and what a wheel wants otherwise is replaced for that wheel alone.
+    A wheel's environment starts as a copy of its runtime's, as hard links. The wheel is then installed into
+    it, so that the installer sees the runtime's packages, as on a cluster: it keeps those that fit, and
+    replaces the others for this wheel only.
     """
 
     root: Path = field(default_factory=lambda: cache_folder(os.environ) / "runtimes")
 
     def folder(self, runtime: str, wheel: Path) -> Path:
-        """The wheel's environment, which is there only when it is complete."""
+        """Return the folder of the wheel's environment, which exists only if it is complete."""
         return self.root / "wheels" / f"{self._base(runtime).name}-{sha256_of(wheel)[:16]}"
 
     def make(self, runtime: str, wheel: Path) -> None:
-        """Install the wheel, unless the same one is there already.
+        """Install the wheel unless it is installed already.
 
         Raises:
             InstallError: The installer refuses it.
@@ -70,9 +70,9 @@ class Environments:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with exclusive_lock(self.root / "lock"):
                 base = self._base(runtime)
-                _whole(base, lambda aside: _install_runtime(aside, _lock(runtime)))
-                _whole(folder, lambda aside: _install_wheel(aside, base, wheel))
-                _forget_oldest(folder.parent)
+                _create_once(base, lambda aside: _install_runtime(aside, _lock(runtime)))
+                _create_once(folder, lambda aside: _install_wheel(aside, base, wheel))
+                _remove_oldest(folder.parent)
         os.utime(folder)
 
     def _base(self, runtime: str) -> Path:
@@ -80,7 +80,7 @@ class Environments:
 
 
 def python_of(environment: Path) -> Path:
-    """The environment's Python."""
+    """Return the environment's Python."""
     return environment / "bin" / "python"
 
 
@@ -88,12 +88,12 @@ def _lock(runtime: str) -> Path:
     return LOCKS / f"{family_of(runtime)}.lock"
 
 
-def _whole(folder: Path, make: Callable[[Path], None]) -> None:
-    """Make the folder aside and rename it, unless it is there."""
+def _create_once(folder: Path, make: Callable[[Path], None]) -> None:
+    """Create a folder under another name and rename it, unless it exists."""
     if folder.is_dir():
         return
     aside = folder.with_name(f"{folder.name}.partial")
-    # Left by a process that was killed.
+    # A process that was killed may have left one.
     shutil.rmtree(aside, ignore_errors=True)
     try:
         make(aside)
@@ -104,7 +104,7 @@ def _whole(folder: Path, make: Callable[[Path], None]) -> None:
 
 def _install_runtime(environment: Path, lock: Path) -> None:
     _create(environment)
-    # Compiled once, here: the wheels' environments link to what is compiled too.
+    # Compiled only here: the wheels' environments link to the compiled files, too.
     _install(environment, "--require-hashes", "--compile-bytecode", "-r", str(lock))
 
 
@@ -115,7 +115,7 @@ def _install_wheel(environment: Path, base: Path, wheel: Path) -> None:
         _packages(environment),
         copy_function=_link,
         dirs_exist_ok=True,
-        # What makes it an environment is its own.
+        # These files are specific to an environment.
         ignore=shutil.ignore_patterns("_virtualenv*"),
     )
     _install(environment, str(wheel))
@@ -149,12 +149,12 @@ def _packages(environment: Path) -> Path:
 def _link(source: str, target: str) -> None:
     try:
         Path(target).hardlink_to(source)
-    except OSError:  # This file system has no links.
+    except OSError:  # The file system has no hard links.
         shutil.copy2(source, target)
 
 
-def _forget_oldest(wheels: Path) -> None:
-    """Keep the few that were used last."""
+def _remove_oldest(wheels: Path) -> None:
+    """Remove all but the most recently used environments."""
     by_age = sorted(wheels.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
     for folder in by_age[_KEPT:]:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What can go wrong between a client and a workspace, switched on by a test."""
+"""Faults between a client and a workspace, enabled by tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CLUSTER_FAILURE = "The requested VM size is currently not available in this regi
 
 
 class Kind(Enum):
-    """What happens to a request."""
+    """Effect of a fault on a request."""
 
     REFUSED = auto()
     DROPPED = auto()
@@ -20,8 +20,8 @@ class Kind(Enum):
 
 
 @dataclass
-class Trouble:
-    """A fault that meets requests below a path, once so many of them have got through."""
+class RequestFault:
+    """A fault that affects some requests below a path, after a number of others."""
 
     kind: Kind
     prefix: str
@@ -33,18 +33,18 @@ class Trouble:
 
 @dataclass(frozen=True)
 class ClusterFailure:
-    """Why a cluster does not start: a code of the API's TerminationReasonCode, and a message."""
+    """Reason why a cluster does not start: a TerminationReasonCode of the API, and a message."""
 
     code: str
     message: str
 
 
 class Faults:
-    """The faults that are switched on; each ends by itself once it has happened as often as it was to."""
+    """The enabled faults; each ends after its number of occurrences."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._troubles: list[Trouble] = []
+        self._request_faults: list[RequestFault] = []
         self._cut_uploads = 0
         self._cluster_failures: list[ClusterFailure] = []
         self._cluster_polls = 0
@@ -53,51 +53,51 @@ class Faults:
     def throttle(
         self, count: int, *, status: int = 429, prefix: str = API, after: int = 0, retry_after_s: int = 0
     ) -> None:
-        """So many requests are answered with 429 or 503 and a Retry-After."""
-        self._add(Trouble(Kind.REFUSED, prefix, count, after, status, retry_after_s))
+        """Answer some requests with 429 or 503 and a Retry-After."""
+        self._add(RequestFault(Kind.REFUSED, prefix, count, after, status, retry_after_s))
 
     def drop(self, count: int = 1, *, prefix: str = API, after: int = 0) -> None:
-        """So many requests get no answer: the connection is closed."""
-        self._add(Trouble(Kind.DROPPED, prefix, count, after))
+        """Close the connection of some requests without an answer."""
+        self._add(RequestFault(Kind.DROPPED, prefix, count, after))
 
     def expire_token(self, *, prefix: str = API, after: int = 0) -> None:
-        """The token is wrong from that request on, until the stand-in's `token` is set."""
-        self._add(Trouble(Kind.TOKEN_EXPIRES, prefix, 1, after))
+        """Refuse the token from that request on, until the stand-in's `token` is set."""
+        self._add(RequestFault(Kind.TOKEN_EXPIRES, prefix, 1, after))
 
     def cut_uploads(self, count: int = 1) -> None:
-        """So many uploads lose their connection on the way; nothing of them is stored."""
+        """Interrupt some uploads, and store nothing of them."""
         with self._lock:
             self._cut_uploads = count
 
     def fail_cluster(
         self, message: str = CLUSTER_FAILURE, code: str = "CLOUD_PROVIDER_RESOURCE_STOCKOUT"
     ) -> None:
-        """The next cluster does not start."""
+        """Prevent the next cluster from starting."""
         with self._lock:
             self._cluster_failures.append(ClusterFailure(code, message))
 
     def delay_cluster(self, polls: int) -> None:
-        """The next cluster starts when its run has been asked for so often."""
+        """Start the next cluster only after this many requests for its run."""
         with self._lock:
             self._cluster_polls = polls
 
     def cancel_outside(self, polls: int = 1) -> None:
-        """Somebody else cancels the next run when it has been asked for so often."""
+        """Cancel the next run, like another user, after this many requests for it."""
         with self._lock:
             self._cancel_polls = polls
 
     def clear(self) -> None:
-        """Nothing goes wrong any more."""
+        """Disable all faults."""
         with self._lock:
-            self._troubles.clear()
+            self._request_faults.clear()
             self._cluster_failures.clear()
             self._cut_uploads = self._cluster_polls = 0
             self._cancel_polls = None
 
-    def meet(self, path: str) -> Trouble | None:
-        """What happens to a request, if anything does."""
+    def take(self, path: str) -> RequestFault | None:
+        """Return the fault that affects a request, if any, and count it."""
         with self._lock:
-            for each in self._troubles:
+            for each in self._request_faults:
                 if not path.startswith(each.prefix):
                     continue
                 if each.after > 0:
@@ -105,34 +105,34 @@ class Faults:
                     continue
                 each.count -= 1
                 if each.count <= 0:
-                    self._troubles.remove(each)
+                    self._request_faults.remove(each)
                 return each
         return None
 
     def upload_is_cut(self) -> bool:
-        """Whether this upload loses its connection."""
+        """Return whether this upload is interrupted, and count it."""
         with self._lock:
             cut = self._cut_uploads > 0
             self._cut_uploads -= cut
         return cut
 
     def cluster_failure(self) -> ClusterFailure | None:
-        """Why this cluster does not start."""
+        """Return the reason why the next cluster does not start, if any."""
         with self._lock:
             return self._cluster_failures.pop(0) if self._cluster_failures else None
 
     def cluster_polls(self) -> int:
-        """How often this run is asked for before its cluster has started."""
+        """Return the number of requests for a run before its cluster starts."""
         with self._lock:
             polls, self._cluster_polls = self._cluster_polls, 0
         return polls
 
     def cancel_polls(self) -> int | None:
-        """How often this run is asked for before somebody cancels it."""
+        """Return the number of requests for a run before it is cancelled, if it is."""
         with self._lock:
             polls, self._cancel_polls = self._cancel_polls, None
         return polls
 
-    def _add(self, trouble: Trouble) -> None:
+    def _add(self, fault: RequestFault) -> None:
         with self._lock:
-            self._troubles.append(trouble)
+            self._request_faults.append(fault)

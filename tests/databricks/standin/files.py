@@ -17,7 +17,7 @@ _PAGE = 1000
 
 
 def upload(workspace: Workspace, call: Call) -> Response:
-    """https://docs.databricks.com/api/workspace/files/upload; folders on the way are made."""
+    """https://docs.databricks.com/api/workspace/files/upload; creates missing folders."""
     overwrite = dict(call.query).get("overwrite", "true")
     target = _in_volume(workspace, call.parts["path"])
     if target.is_dir():
@@ -37,25 +37,25 @@ def delete(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/files/delete."""
     target = _in_volume(workspace, call.parts["path"])
     if not target.is_file():
-        raise _no("file")
+        raise _not_found("file")
     target.unlink()
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 def create_download_url(workspace: Workspace, call: Call) -> Response:
-    """A URL that needs no token, which the SDK asks for before each download."""
+    """Return a URL that needs no token, which the SDK requests before each download."""
     asked = dict(call.query)
     if asked.keys() != {"path", "expire_time"}:
         raise invalid(f"Unknown or missing field among {sorted(asked)}")
     if not _in_volume(workspace, asked["path"]).is_file():
-        raise _no("file")
+        raise _not_found("file")
     signature = secrets.token_urlsafe(16)
     workspace.presigned[signature] = asked["path"]
     return JSONResponse({"url": f"{workspace.host}/presigned/{signature}", "headers": []})
 
 
 def presigned(workspace: Workspace, call: Call) -> Response:
-    """What such a URL leads to: the cloud's own storage."""
+    """Return the file of such a URL, like the cloud's own storage."""
     path = workspace.presigned.get(call.parts["signature"])
     if path is None:
         raise ApiError(403, "AuthenticationFailed", "Signature did not match.")
@@ -74,7 +74,7 @@ def create_directory(workspace: Workspace, call: Call) -> Response:
 def directory(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/files/getdirectorymetadata."""
     if not _in_volume(workspace, call.parts["path"]).is_dir():
-        raise _no("directory")
+        raise _not_found("directory")
     return Response()
 
 
@@ -86,7 +86,7 @@ def list_directory(workspace: Workspace, call: Call) -> Response:
         raise invalid(f"Unknown field among {[name for name, _ in call.query]}")
     target = _in_volume(workspace, path)
     if not target.is_dir():
-        raise _no("directory")
+        raise _not_found("directory")
     start, size = asked.get("page_token", 0), min(asked.get("page_size", _PAGE), _PAGE)
     found = sorted(target.iterdir())
     return answer(
@@ -101,7 +101,7 @@ def delete_directory(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/files/deletedirectory."""
     target = _in_volume(workspace, call.parts["path"])
     if not target.is_dir():
-        raise _no("directory")
+        raise _not_found("directory")
     if any(target.iterdir()):
         raise ApiError(
             400,
@@ -114,7 +114,7 @@ def delete_directory(workspace: Workspace, call: Call) -> Response:
 
 
 def store(workspace: Workspace, target: Path, content: bytes) -> None:
-    """Put a file into its place at once: nobody sees half of it."""
+    """Write a file atomically."""
     aside = workspace.folder / f"upload-{next(workspace.numbers)}"
     aside.write_bytes(content)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +132,7 @@ def _in_volume(workspace: Workspace, path: str) -> Path:
 
 def _contents(target: Path, call: Call) -> Response:
     if not target.is_file():
-        raise _no("file")
+        raise _not_found("file")
     content, modified = target.read_bytes(), target.stat().st_mtime
     start = int(call.headers.get("range", "bytes=0-").removeprefix("bytes=").split("-")[0])
     return Response(
@@ -156,5 +156,5 @@ def _entry(path: str, file: Path) -> DirectoryEntry:
     )
 
 
-def _no(kind: str) -> ApiError:
+def _not_found(kind: str) -> ApiError:
     return ApiError(404, "NOT_FOUND", f"The {kind} being accessed is not found.")

@@ -38,7 +38,7 @@ _ACTIVE = {RunLifeCycleState.PENDING, RunLifeCycleState.RUNNING, RunLifeCycleSta
 
 def submit(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/jobs/submit."""
-    asked = call.given(JobsAPI.submit)
+    asked = call.body_arguments(JobsAPI.submit)
     token = asked.get("idempotency_token")
     check_token(token)
     with workspace.lock:
@@ -46,7 +46,7 @@ def submit(workspace: Workspace, call: Call) -> Response:
             return answer(SubmitRunResponse(known.run_id))
         tasks = tuple(asked.get("tasks") or ())
         if not tasks or len({each.task_key for each in tasks}) != len(tasks):
-            raise invalid("At least one task must be given, each with a task key of its own")
+            raise invalid("At least one task must be given, each with its own task key")
         for each in tasks:
             check_task(workspace, each)
         name = asked.get("run_name", "Untitled")
@@ -58,14 +58,14 @@ def submit(workspace: Workspace, call: Call) -> Response:
 
 def get_run(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/jobs/getrun, of a run or of one of its tasks."""
-    run, task = _find(workspace, call.asked(JobsAPI.get_run)["run_id"])
+    run, task = _find(workspace, call.query_arguments(JobsAPI.get_run)["run_id"])
     run.poll()
     return answer(_as_run(workspace, run, task))
 
 
 def list_runs(workspace: Workspace, call: Call) -> Response:
-    """https://docs.databricks.com/api/workspace/jobs/listruns, the newest first."""
-    asked = call.asked(JobsAPI.list_runs)
+    """https://docs.databricks.com/api/workspace/jobs/listruns, newest first."""
+    asked = call.query_arguments(JobsAPI.list_runs)
     if asked.get("active_only") and asked.get("completed_only"):
         raise invalid("Only one of active_only and completed_only can be true")
     size = asked.get("limit", _PAGE) or _PAGE_AT_MOST
@@ -85,15 +85,15 @@ def list_runs(workspace: Workspace, call: Call) -> Response:
 
 
 def cancel(workspace: Workspace, call: Call) -> Response:
-    """https://docs.databricks.com/api/workspace/jobs/cancelrun: the answer comes before the end does."""
-    run, _ = _find(workspace, call.given(JobsAPI.cancel_run)["run_id"])
+    """https://docs.databricks.com/api/workspace/jobs/cancelrun; it answers before the run has ended."""
+    run, _ = _find(workspace, call.body_arguments(JobsAPI.cancel_run)["run_id"])
     run.cancel()
     return answer()
 
 
 def get_output(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/jobs/getrunoutput, of a task only."""
-    run, task = _find(workspace, call.asked(JobsAPI.get_run_output)["run_id"])
+    run, task = _find(workspace, call.query_arguments(JobsAPI.get_run_output)["run_id"])
     if task is None:
         raise invalid(
             "Retrieving the output of runs with multiple tasks is not supported. "
@@ -110,9 +110,9 @@ def get_output(workspace: Workspace, call: Call) -> Response:
 
 
 def delete(workspace: Workspace, call: Call) -> Response:
-    """https://docs.databricks.com/api/workspace/jobs/deleterun, of a run that is over."""
-    run, task = _find(workspace, call.given(JobsAPI.delete_run)["run_id"])
-    if task is not None or not run.over:
+    """https://docs.databricks.com/api/workspace/jobs/deleterun, of a run that has ended."""
+    run, task = _find(workspace, call.body_arguments(JobsAPI.delete_run)["run_id"])
+    if task is not None or not run.has_ended:
         raise ApiError(400, "INVALID_STATE", f"Run {run.run_id} is active and can't be deleted")
     run.deleted = True
     return answer()
@@ -142,8 +142,8 @@ def _find(workspace: Workspace, run_id: int) -> tuple[JobRun, TaskRun | None]:
 def _is_asked_for(run: JobRun, asked: dict[str, Any]) -> bool:
     return (
         not run.deleted
-        and not (asked.get("active_only") and run.over)
-        and not (asked.get("completed_only") and not run.over)
+        and not (asked.get("active_only") and run.has_ended)
+        and not (asked.get("completed_only") and not run.has_ended)
         and asked.get("job_id") in {None, run.job_id}
         and asked.get("run_type") in {None, RunType.SUBMIT_RUN}
         and asked.get("start_time_from", 0) <= run.started_ms <= asked.get("start_time_to", run.started_ms)
@@ -219,7 +219,7 @@ def _page(workspace: Workspace, run: JobRun, run_id: int) -> str:
 
 
 def _task_state(task: TaskRun) -> tuple[RunState, RunStatus]:
-    # Taken once: the run's own thread goes on meanwhile.
+    # Read once, because the run's own thread continues meanwhile.
     end = task.end
     if end is None:
         phase = task.phase if task.phase in _ACTIVE else RunLifeCycleState.TERMINATING
@@ -255,7 +255,7 @@ def _ended(end: End, message: str) -> tuple[RunState, RunStatus]:
         life_cycle_state=end.life_cycle,
         result_state=end.result,
         state_message=message,
-        user_cancelled_or_timedout=end.stopped,
+        user_cancelled_or_timedout=end.was_stopped,
     )
     details = TerminationDetails(end.code, message, end.kind)
     return state, RunStatus(state=RunLifecycleStateV2State.TERMINATED, termination_details=details)

@@ -1,4 +1,4 @@
-"""The jars of a cluster: Delta, which every runtime has, and the Maven libraries that a task asks for."""
+"""The jars of a cluster: Delta, which every runtime has, and the Maven libraries of a task."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from harness.runtime import jars, resolver
 from harness.runtime.java import Java
 from tests.databricks.standin.environments import LOCKS, family_of
 
-# Where the harness's own Delta is too new for the runtime's Spark.
+# For runtimes whose Spark is too old for the harness's own Delta.
 _OWN_DELTA = {"15.4": "io.delta:delta-spark_2.12:3.2.0"}
 _DELTA = "io.delta_"
-# Hadoop, and what it brings along: a runtime has its own.
+# Hadoop and its dependencies: a runtime has its own.
 _HADOOP = ("org.apache.hadoop", "org.wildfly.openssl", "com.google.code.findbugs")
 _SYNAPSEML = "com.microsoft.azure:synapseml-"
 
 
-def published() -> tuple[str, ...]:
-    """The coordinates that a task can ask for; all others are nowhere to be found."""
+def published_coordinates() -> tuple[str, ...]:
+    """Return the Maven coordinates that a task can request; all others are unknown."""
     return tuple(known for known in jars.coordinates() if known.startswith(_SYNAPSEML))
 
 
 def class_path(java: Java, runtime: str, maven: tuple[str, ...]) -> tuple[Path, ...]:
-    """The jar files for what was asked for, out of the harness's own cache where they are in it."""
-    own = tuple(jar for jar in jars.class_path(java, report=_say) if not jar.name.startswith(_HADOOP))
+    """Return the jar files for a task, from the harness's own cache if that has them."""
+    own = tuple(jar for jar in jars.class_path(java, report=_report) if not jar.name.startswith(_HADOOP))
     delta = tuple(jar for jar in own if jar.name.startswith(_DELTA))
     synapseml = tuple(jar for jar in own if jar not in delta) if maven else ()
     return (*fetch_delta(java, runtime, delta), *synapseml)
 
 
 def fetch_delta(java: Java, runtime: str, own: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Delta's jars as the runtime has them, fetched once; the harness's own where they will do."""
+    """Return the Delta jars of the runtime, downloaded once; or the harness's own if they fit."""
     family = family_of(runtime)
     coordinate = _OWN_DELTA.get(family)
     if coordinate is None:
@@ -67,10 +67,10 @@ def _fetch(java: Java, coordinate: str, lock: Path, folder: Path) -> None:
         ready.mkdir()
         for jar in jars.read_lock(lock):
             if sha256_of(found[jar.name]) != jar.sha256:
-                raise RuntimeError(f"{jar.name} is not the one that {lock} says.")
+                raise RuntimeError(f"{jar.name} has another SHA-256 than in {lock}.")
             shutil.move(found[jar.name], ready)
         ready.replace(folder)
 
 
-def _say(message: str) -> None:
+def _report(message: str) -> None:
     sys.stderr.write(f"{message}\n")

@@ -1,9 +1,8 @@
-"""The paths /Volumes and /Workspace, which a cluster's machines have mounted and this one has not.
+"""The paths /Volumes and /Workspace, which the machines of a cluster have mounted.
 
-To mount something there takes privileges, and it would be there for everybody. Instead, the folders that
-stand for them are put into whatever a task is given: its parameters, its variables, its Spark settings, and
-a JSON file that a parameter names. So the job sees other paths than on a workspace, and nothing else that
-differs.
+Mounting something on this machine needs privileges, and would be visible to everybody. Instead, the paths are
+replaced in everything that a task gets: its parameters, its variables, its Spark settings, and a JSON file
+that a parameter names. So the job sees other paths than in a workspace, but no other difference.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import TypeAlias
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 
-# Spark's own scheme for the same folders is dropped, that of files stays.
+# Spark's scheme for the same folders is removed; the scheme 'file' is kept.
 _MOUNTED = re.compile(
     r"(?:dbfs:)?(?P<scheme>file:(?://)?)?/(?P<mount>Volumes|Workspace)/(?P<path>.+)", re.DOTALL
 )
@@ -25,13 +24,13 @@ _MOUNTED = re.compile(
 
 @dataclass(frozen=True)
 class Mounts:
-    """The folders that stand for /Volumes and, where there is one, /Workspace."""
+    """The folders that replace /Volumes and, if there is one, /Workspace."""
 
     volumes: Path
     workspace: Path | None = None
 
     def resolve(self, text: str) -> str:
-        """The path on this machine; a text that is no such path stays as it is."""
+        """Return a path below a mount as a path on this machine, and any other text unchanged."""
         found = _MOUNTED.fullmatch(text)
         folder = self._folder(found["mount"]) if found else None
         if found is None or folder is None:
@@ -39,15 +38,15 @@ class Mounts:
         return f"{found['scheme'] or ''}{folder / found['path']}"
 
     def resolve_all(self, texts: Mapping[str, str]) -> dict[str, str]:
-        """The same names with their values resolved."""
+        """Return the same names with their values resolved."""
         return {name: self.resolve(text) for name, text in texts.items()}
 
     def parameters(self, parameters: Sequence[str], copies: Path) -> tuple[str, ...]:
-        """The parameters resolved; of a JSON file that one of them names, a resolved copy.
+        """Return the parameters resolved; for a JSON file, the path of a resolved copy.
 
         Args:
-            parameters: As they were submitted.
-            copies: A folder for the copies.
+            parameters: Submitted parameters.
+            copies: Folder for the copies.
         """
         return tuple(self._parameter(text, copies / str(at)) for at, text in enumerate(parameters))
 

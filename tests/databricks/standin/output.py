@@ -1,4 +1,4 @@
-"""What a task said: the end of its log, and the error that ended it."""
+"""The output of a task: the end of its log, and the error that ended it."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ import re
 from pathlib import Path
 
 LOG_BYTES = 5 * 1024 * 1024
-"""No more than the last 5 MB of a log are given out."""
+"""A workspace returns at most the last 5 MB of a log."""
 _TRACE = "Traceback (most recent call last):"
 _LINKS = ("the direct cause of the following exception", "another exception occurred")
 _EXIT = re.compile(r"^SystemExit: .*$", re.MULTILINE)
 
 
 def read_log(file: Path) -> tuple[str, bool]:
-    """The end of a log, and whether there was more."""
+    """Return the end of a log, and whether its beginning is missing."""
     if not file.is_file():
         return "", False
     with file.open("rb") as log:
         size = log.seek(0, 2)
         log.seek(max(0, size - LOG_BYTES))
-        # A character that is cut in two is dropped.
+        # A truncated character is dropped.
         return log.read().decode(errors="ignore"), size > LOG_BYTES
 
 
 def find_error(log: str) -> tuple[str, str]:
-    """The last error of a log: its line, and its trace with those that caused it."""
+    """Return the last error of a log: its line, and its trace with the causes."""
     exits = list(_EXIT.finditer(log))
     start = log.rfind(_TRACE)
     if exits and exits[-1].start() > start:
         return exits[-1].group(), exits[-1].group()
     if start < 0:
         lines = log.strip().splitlines()
-        return (lines[-1] if lines else "The task ended without a word"), ""
+        return (lines[-1] if lines else "The task ended without output"), ""
     error = next((line for line in log[start:].splitlines()[1:] if line[:1].strip()), _TRACE)
     return error, log[_first_cause(log, start) :].strip()
 

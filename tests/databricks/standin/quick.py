@@ -1,4 +1,4 @@
-"""Tasks without Spark: a "wheel" that is a Python text, run as it is."""
+"""Tasks without Spark: each "wheel" is the text of a Python program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.databricks.standin.mounts import Mounts
 from tests.databricks.standin.runtime import LibraryError, WheelTask
 
 PUBLISHED = "com.microsoft.azure:synapseml-core_2.12:1.1.3"
-"""The only Maven coordinates that there are."""
+"""The only known Maven coordinates."""
 
 
 class QuickTasks:
@@ -18,19 +18,19 @@ class QuickTasks:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        """The stand-in's own folder."""
+        """Folder of the stand-in."""
         self._mounts = Mounts(folder / "Volumes", folder / "Workspace")
         self.started: list[WheelTask] = []
-        """What was started, in order."""
+        """Every started task, in order."""
 
     def install(self, task: WheelTask) -> None:
-        """Raises LibraryError for coordinates that are not there."""
+        """Raise LibraryError for unknown Maven coordinates."""
         for each in task.maven:
             if each != PUBLISHED:
                 raise LibraryError(f"Library installation failed for maven {each}: not found")
 
     def start(self, task: WheelTask, output: Path) -> subprocess.Popen[bytes]:
-        """The wheel's text as a process, with the task's parameters and variables."""
+        """Start the wheel's program with the task's parameters and variables."""
         self.started.append(task)
         parameters = self._mounts.parameters(task.parameters, task.folder / "parameters")
         text = task.wheel.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A submitted run: its states from PENDING to the end, and the process that carries a task out."""
+"""A submitted run: its states from PENDING to the end, and the processes of its tasks."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ from tests.databricks.standin.ends import (
     TIMED_OUT,
     End,
     EndedError,
-    broken,
-    no_cluster,
-    no_library,
-    no_wheel,
+    cluster_error,
+    library_error,
+    missing_wheel_message,
+    platform_error,
 )
 from tests.databricks.standin.output import find_error, read_log
 from tests.databricks.standin.runtime import LibraryError, WheelTask
 from tests.databricks.standin.state import NODE_TYPES, MissingSecretError, Workspace, now_ms
 
 _GRACE_S = 10
-_LOOK_S = 0.1
+_POLL_S = 0.1
 
 
 class TaskRun:
-    """A task of a run, with a run id of its own."""
+    """A task of a run, with its own run id."""
 
     def __init__(self, run_id: int, task: SubmitTask, wheel_task: PythonWheelTask, folder: Path) -> None:
         self.run_id = run_id
@@ -57,7 +57,7 @@ class TaskRun:
         self.message = "Waiting for cluster"
         self.end: End | None = None
         self.error: tuple[str, str] | None = None
-        """The error's line and its trace, where the process failed."""
+        """The error's line and its trace, if the process failed."""
         self.started_ms = now_ms()
         self.running_ms = 0
         self.terminating_ms = 0
@@ -65,22 +65,22 @@ class TaskRun:
 
     @property
     def log(self) -> Path:
-        """What its process says."""
+        """File with the output of its process."""
         return self.folder / "output"
 
     def move(self, phase: RunLifeCycleState, message: str) -> None:
-        """Go on to the next state."""
+        """Change to the next state."""
         self.phase, self.message = phase, message
 
     def finish(self, end: End) -> None:
-        """Go on to the last state; whoever sees its end sees all of it."""
+        """Change to the last state; ``end`` is set last, so that readers never see half of it."""
         self.ended_ms = now_ms()
         self.move(end.life_cycle, end.message)
         self.end = end
 
 
 class JobRun:
-    """A one-time run, from its submission on; its tasks run one after the other."""
+    """A one-time run from its submission on; its tasks run one after the other."""
 
     def __init__(
         self,
@@ -104,15 +104,15 @@ class JobRun:
         self._cluster_polls = workspace.faults.cluster_polls()
         self._cancel_polls = workspace.faults.cancel_polls()
         self._deadline = time.monotonic() + timeout_s if timeout_s else float("inf")
-        self.thread = threading.Thread(target=self._carry_out, name=f"run-{self.run_id}", daemon=True)
+        self.thread = threading.Thread(target=self._run_tasks, name=f"run-{self.run_id}", daemon=True)
 
     @property
-    def over(self) -> bool:
-        """Whether all is done, and every cluster of its own is gone."""
+    def has_ended(self) -> bool:
+        """Whether all tasks have ended, and all clusters of the run are gone."""
         return all(each.end is not None for each in self.tasks)
 
     def poll(self) -> None:
-        """Somebody asks how it is."""
+        """Count a request for the run's state."""
         with self.changed:
             self.polls += 1
             if self._cancel_polls is not None and self.polls >= self._cancel_polls:
@@ -120,31 +120,31 @@ class JobRun:
             self.changed.notify_all()
 
     def cancel(self) -> None:
-        """Ask for its end, which comes later."""
+        """Request the run's end, which comes later."""
         with self.changed:
             self.cancelled = True
             self.changed.notify_all()
 
     def _task(self, task: SubmitTask) -> TaskRun:
         if task.python_wheel_task is None:
-            raise AssertionError("tasks are checked before")
+            raise AssertionError("Tasks without a wheel are refused before.")
         run_id = next(self._workspace.numbers)
         return TaskRun(run_id, task, task.python_wheel_task, self._workspace.folder / "tasks" / str(run_id))
 
-    def _carry_out(self) -> None:
+    def _run_tasks(self) -> None:
         for each in self.tasks:
             try:
                 with self._cluster(each) as cluster:
                     end = self._run_task(each, cluster)
             except EndedError as ended:
                 end = ended.end
-            except Exception as error:  # A run must come to an end whatever happens in its thread.
-                end = broken(f"The stand-in's own mistake: {error!r}")
+            except Exception as error:  # A run must end, whatever happens in its thread.
+                end = platform_error(f"Bug of the stand-in: {error!r}")
             each.finish(end)
 
     @contextmanager
     def _cluster(self, task: TaskRun) -> Iterator[ClusterDetails]:
-        """The task's cluster; one of its own is gone before the task is over."""
+        """Yield the task's cluster; a cluster of the run is gone before the task is has_ended."""
         spec = task.task.new_cluster
         if spec is None:
             task.cluster_id = str(task.task.existing_cluster_id)
@@ -168,8 +168,8 @@ class JobRun:
         try:
             self._workspace.tasks.install(wheel_task)
         except LibraryError as error:
-            raise EndedError(no_library(str(error))) from error
-        self._look()
+            raise EndedError(library_error(str(error))) from error
+        self._check_stop()
         with self._workspace.tasks.start(wheel_task, task.log) as process:
             task.running_ms = now_ms()
             task.move(RunLifeCycleState.RUNNING, "In run")
@@ -181,18 +181,18 @@ class JobRun:
     def _start_cluster(self, task: TaskRun, cluster: ClusterDetails) -> WheelTask:
         with self.changed:
             while self.polls < self._cluster_polls:
-                self._look()
-                self.changed.wait(_LOOK_S)
-        self._look()
+                self._check_stop()
+                self.changed.wait(_POLL_S)
+        self._check_stop()
         failure = self._workspace.faults.cluster_failure()
         if failure is not None:
-            raise no_cluster(
+            raise cluster_error(
                 task.cluster_id, failure.code, TerminationReasonType.CLOUD_FAILURE, failure.message
             )
         try:
             wheel_task = self._wheel_task(task, cluster)
         except MissingSecretError as error:
-            raise no_cluster(
+            raise cluster_error(
                 task.cluster_id, "SECRET_RESOLUTION_ERROR", TerminationReasonType.CLIENT_ERROR, str(error)
             ) from error
         cluster.state, cluster.state_message = State.RUNNING, ""
@@ -200,8 +200,8 @@ class JobRun:
 
     def _wheel_task(self, task: TaskRun, cluster: ClusterDetails) -> WheelTask:
         workspace = self._workspace
-        spark_conf = workspace.resolved(cluster.spark_conf or {})
-        environ = workspace.resolved(cluster.spark_env_vars or {})
+        spark_conf = workspace.resolve_secrets(cluster.spark_conf or {})
+        environ = workspace.resolve_secrets(cluster.spark_env_vars or {})
         task.folder.mkdir(parents=True)
         libraries = task.task.libraries or []
         nodes = {each.node_type_id: each for each in NODE_TYPES}
@@ -223,22 +223,22 @@ class JobRun:
         )
 
     def _wheel(self, task: TaskRun, wheels: list[str]) -> Path:
-        """A copy of the submitted wheel: the first of its name, where a cluster is warm."""
+        """Return a copy of the submitted wheel; a warm cluster keeps the first one of each name."""
         if len(wheels) != 1:
-            raise EndedError(no_library(f"The stand-in installs exactly one wheel, not {wheels}"))
+            raise EndedError(library_error(f"The stand-in installs exactly one wheel, not {wheels}"))
         name = PurePosixPath(wheels[0]).name
         warm = task.task.existing_cluster_id
         copy = (self._workspace.folder / "warm" / warm if warm else task.folder) / name
         if not copy.is_file():
             given = self._workspace.local(wheels[0])
             if not given.is_file():
-                raise EndedError(no_library(no_wheel(wheels[0])))
+                raise EndedError(library_error(missing_wheel_message(wheels[0])))
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(given, copy)
         return copy
 
-    def _look(self) -> None:
-        """Raises EndedError where the run is cancelled, or its time is over."""
+    def _check_stop(self) -> None:
+        """Raise EndedError if the run is cancelled or its time is has_ended."""
         if self.cancelled:
             raise EndedError(CANCELED)
         if time.monotonic() > self._deadline:
@@ -249,8 +249,8 @@ class JobRun:
         try:
             while True:
                 with suppress(subprocess.TimeoutExpired):
-                    return FAILED if process.wait(_LOOK_S) else SUCCESS
-                self._look()
+                    return FAILED if process.wait(_POLL_S) else SUCCESS
+                self._check_stop()
                 if time.monotonic() > deadline:
                     raise EndedError(TIMED_OUT)
         finally:
@@ -260,13 +260,13 @@ class JobRun:
 
 
 def _parameters(task: PythonWheelTask) -> tuple[str, ...]:
-    """Named ones come as --name=value."""
+    """Return the parameters; named ones become --name=value."""
     named: Mapping[str, str] = task.named_parameters or {}
     return (*(task.parameters or ()), *(f"--{name}={value}" for name, value in named.items()))
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Nothing that the task started outlives it."""
+    """End the process and everything that it started."""
     if process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)

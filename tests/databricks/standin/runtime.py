@@ -1,4 +1,4 @@
-"""The runtime of the stand-in: installs a submitted wheel into an environment of its own, and runs it."""
+"""The runtime of the stand-in: installs a submitted wheel into an environment, and runs it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from harness.runtime.java import SETTING, Java, find_java
 from harness.targets.spark_conf import java_options
 from tests.databricks.standin.environments import Environments, InstallError, python_of
-from tests.databricks.standin.libraries import class_path, published
+from tests.databricks.standin.libraries import class_path, published_coordinates
 from tests.databricks.standin.mounts import Mounts
 
 _DRIVER = Path(__file__).with_name("driver.py")
 _SETTINGS = "spark-defaults.conf"
 _MEMORY = "2g"
-# Without these some machines reach no network.
+# Some machines reach no network without these.
 _PASSED_ON = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 _DEFAULTS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -34,47 +34,47 @@ _HERE = {
 
 
 class LibraryError(Exception):
-    """A library can't be installed; its text is the message that a cluster gives."""
+    """A library that can't be installed; the text is a cluster's message."""
 
 
 @dataclass(frozen=True)
 class WheelTask:
-    """A Python wheel task as it was submitted, with the files and secrets that the workspace knows."""
+    """A submitted Python wheel task, with the files and secrets from the workspace."""
 
     folder: Path
-    """A fresh folder of this task's own."""
+    """A new folder for this task only."""
     runtime: str
     """The runtime's name, such as 16.4.x-cpu-ml-scala2.12."""
     wheel: Path
-    """The uploaded wheel, on this machine."""
+    """Local copy of the uploaded wheel."""
     maven: tuple[str, ...]
     """Maven coordinates of further libraries."""
     package_name: str
     entry_point: str
     parameters: tuple[str, ...]
-    """As submitted, with paths below /Volumes or /Workspace."""
+    """Parameters as submitted, with paths below /Volumes or /Workspace."""
     spark_conf: Mapping[str, str]
-    """Of the cluster, with secrets in place."""
+    """Settings of the cluster, with secrets resolved."""
     environ: Mapping[str, str]
-    """The cluster's variables with secrets in place, and the workspace's DATABRICKS_HOST and _TOKEN."""
+    """The cluster's variables with secrets resolved, and the workspace's DATABRICKS_HOST and _TOKEN."""
     cores: int
 
 
 class Runtime:
-    """Runs tasks; `volumes` and `workspace` are the folders that stand for /Volumes and /Workspace."""
+    """Runs tasks; `volumes` and `workspace` are the folders that replace /Volumes and /Workspace."""
 
     def __init__(self, volumes: Path, workspace: Path | None = None) -> None:
         self._mounts = Mounts(volumes, workspace)
         self._environments = Environments()
 
     def install(self, task: WheelTask) -> None:
-        """Make the task's environment ready.
+        """Prepare the task's environment.
 
         Raises:
             LibraryError: A library can't be installed.
         """
         for coordinate in task.maven:
-            if coordinate not in published():
+            if coordinate not in published_coordinates():
                 raise LibraryError(
                     f'Library installation failed for library due to user error for maven {{ coordinates: "'
                     f'{coordinate}" }}. Error code: ERROR_MAVEN_LIBRARY_RESOLUTION, error message: Library '
@@ -89,7 +89,7 @@ class Runtime:
             ) from error
 
     def start(self, task: WheelTask, output: Path) -> subprocess.Popen[bytes]:
-        """Start the task in a process group of its own; what it says goes to the file `output`.
+        """Start the task in its own process group; its output goes to the file `output`.
 
         Its libraries must be installed.
         """
@@ -100,7 +100,7 @@ class Runtime:
         parameters = self._mounts.parameters(task.parameters, task.folder / "parameters")
         with output.open("wb") as file:
             return subprocess.Popen(
-                # -P: the driver's folder is no place to import from.
+                # -P: imports must not come from the driver's folder.
                 [str(python), "-P", str(_DRIVER), task.package_name, task.entry_point, *parameters],
                 cwd=task.folder,
                 stdin=subprocess.DEVNULL,
@@ -111,7 +111,7 @@ class Runtime:
             )
 
     def _settings(self, task: WheelTask, java: Java) -> dict[str, str]:
-        """Spark's: the runtime's defaults, the cluster's, and what holds whatever the cluster says."""
+        """Return Spark's settings: the runtime's, then the cluster's, then fixed ones."""
         return {
             **_DEFAULTS,
             **self._mounts.resolve_all(task.spark_conf),
@@ -123,13 +123,13 @@ class Runtime:
         }
 
     def _variables(self, task: WheelTask, java: Java, python: Path, settings: Path) -> dict[str, str]:
-        """Nothing of the tests' own gets to the job."""
+        """Return the task's environment variables, without those of the tests."""
         return {
             **{name: value for name, value in os.environ.items() if _is_passed_on(name)},
-            # As the runtimes' machines are, whatever this one is.
+            # As on the runtimes' machines, whatever this machine has.
             "LANG": "C.UTF-8",
             "TZ": "Etc/UTC",
-            # Its PATH or PYSPARK_PYTHON would be a cluster's.
+            # The cluster's PATH or PYSPARK_PYTHON does not fit this machine.
             **self._mounts.resolve_all(task.environ),
             "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(task.folder),
@@ -146,7 +146,7 @@ def _is_passed_on(name: str) -> bool:
 
 
 def _write_settings(file: Path, settings: Mapping[str, str]) -> None:
-    """A file and no command line: there are secrets among them."""
+    """Write the settings to a file, because a command line would expose their secrets."""
     file.parent.mkdir()
     file.touch(mode=0o600)
     lines = (f"{_escaped(name)} {_escaped(value)}\n" for name, value in settings.items())
@@ -154,6 +154,6 @@ def _write_settings(file: Path, settings: Mapping[str, str]) -> None:
 
 
 def _escaped(text: str) -> str:
-    """For a file of Java properties; a separator inside a name is what has to be marked."""
+    """Escape a text for a file of Java properties, including separators in names."""
     marked = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
     return marked.replace(" ", "\\ ").replace(":", "\\:").replace("=", "\\=")

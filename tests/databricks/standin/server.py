@@ -1,4 +1,4 @@
-"""The stand-in itself: a workspace that answers on this machine while a block lasts."""
+"""The stand-in itself: a workspace that runs on this machine during a block."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _END_S = 30
 
 
 class _Abortable(H11Protocol):
-    """Hands each request the means to close its connection without an answer."""
+    """Protocol that lets a request close its connection without an answer."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -28,12 +28,12 @@ class _Abortable(H11Protocol):
 
 
 class StandIn(Workspace):
-    """A workspace from the block's start to its end, at `host`, for `token`.
+    """A workspace at `host` with the token `token`, during a block.
 
     Args:
-        folder: An empty folder for all that it keeps.
-        tasks: Carries out what is submitted; by default installs and runs it for real.
-        tracking_url: A real MLflow server; without one, its calls are answered with 503.
+        folder: Empty folder for everything that it stores.
+        tasks: Runs the tasks; by default, they are really installed and run.
+        tracking_url: URL of a real MLflow server; without one, MLflow's calls are answered with 503.
     """
 
     def __init__(self, folder: Path, tasks: Tasks | None = None, tracking_url: str | None = None) -> None:
@@ -49,7 +49,7 @@ class StandIn(Workspace):
         )
 
     def __enter__(self) -> Self:
-        # The socket listens already: who comes before the server does has to wait, and that is all.
+        # The socket listens already: a client that is faster than the server only has to wait.
         self._thread.start()
         return self
 
@@ -65,13 +65,13 @@ class StandIn(Workspace):
         self._socket.close()
 
     def end_runs(self) -> None:
-        """Cancel what still runs, and wait for its end."""
+        """Cancel all runs that have not ended, and wait for their end."""
         for run in list(self.runs.values()):
             run.cancel()
             run.thread.join(_END_S)
 
     def calm(self) -> None:
-        """As it was before a test: no faults, the token right, no calls noted, nothing running."""
+        """Restore the state before a test: no faults, a valid token, no recorded calls, no active runs."""
         self.faults.clear()
         self.renew_token()
         self.end_runs()

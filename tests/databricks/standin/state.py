@@ -1,4 +1,4 @@
-"""What a workspace knows: its user, secrets, clusters, folders and runs."""
+"""The state of a workspace: its user, secrets, clusters, folders and runs."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ USER = "jane.doe@example.com"
 WORKSPACE_ID = "1234567890123456"
 ENTITLEMENTS = ("allow-cluster-create", "databricks-sql-access", "workspace-access")
 VOLUME = "main.default.harness"
-"""The volume that is there; /Volumes/main/default/harness."""
+"""The only volume: /Volumes/main/default/harness."""
 WARM_CLUSTER = "1123-080000-warm0001"
-"""A cluster that runs, for one user, with an ML runtime."""
+"""A running dedicated cluster with an ML runtime."""
 COLD_CLUSTER = "1123-080000-cold0001"
-"""The same, stopped."""
+"""The same kind of cluster, stopped."""
 POLICY = "0003A7B2C4D5E6F1"
 POOL = "1123-080000-pool-abcdefgh"
 RUNTIME = "16.4.x-cpu-ml-scala2.12"
@@ -69,27 +69,27 @@ _SECRET = re.compile(r"\{\{secrets/([^/}]+)/([^/}]+)\}\}")
 
 
 class Tasks(Protocol):
-    """Carries tasks out; the stand-in's own Runtime, or something quick in its place."""
+    """Runner of tasks: the stand-in's own Runtime, or a quick replacement."""
 
     def install(self, task: WheelTask) -> None:
-        """Raises LibraryError where a library can't be installed."""
+        """Install the libraries, or raise LibraryError."""
 
     def start(self, task: WheelTask, output: Path) -> subprocess.Popen[bytes]:
-        """The task's process, in a process group of its own."""
+        """Start the task's process in its own process group."""
 
 
 class MissingSecretError(Exception):
-    """A secret that is named and not there; its text names scope and key."""
+    """A secret that does not exist; the text names scope and key."""
 
 
 class Workspace:
-    """A workspace's state.
+    """The state of a workspace.
 
     Args:
-        folder: Where its files live.
-        host: Its URL.
-        tasks: Carries out what is submitted.
-        tracking_url: The MLflow server behind it, if there is one.
+        folder: Folder of its files.
+        host: URL of the workspace.
+        tasks: Runner of the submitted tasks.
+        tracking_url: URL of a real MLflow server, if there is one.
     """
 
     def __init__(self, folder: Path, host: str, tasks: Tasks, tracking_url: str | None = None) -> None:
@@ -99,12 +99,12 @@ class Workspace:
         self.tracking_url = tracking_url
         self.faults = Faults()
         self.calls: list[str] = []
-        """Every request that came from a user, such as "GET /api/2.0/preview/scim/v2/Me"."""
+        """Every request of a user, such as "GET /api/2.0/preview/scim/v2/Me"."""
         self.secrets: dict[str, dict[str, str]] = {}
-        """Values by scope and key; no call gives them out."""
+        """Values by scope and key; no call returns them."""
         self.entitlements: list[str] = list(ENTITLEMENTS)
         self.runs: dict[int, JobRun] = {}
-        """By run id, in the order of submission."""
+        """Runs by their id, in the order of submission."""
         self.clusters: dict[str, ClusterDetails] = {
             WARM_CLUSTER: _all_purpose(WARM_CLUSTER, State.RUNNING),
             COLD_CLUSTER: _all_purpose(COLD_CLUSTER, State.TERMINATED),
@@ -113,7 +113,7 @@ class Workspace:
         self.pools: dict[str, GetInstancePool] = {POOL: _pool()}
         self.presigned: dict[str, str] = {}
         self.job_token = f"dkea{secrets.token_hex(16)}"
-        """What a job's own calls come with; it does not expire with the user's."""
+        """Token of a job's own calls; it does not expire with the user's."""
         self.numbers = itertools.count(844_000_000_000_001)
         self.lock = threading.RLock()
         self._token: str | None = None
@@ -129,7 +129,7 @@ class Workspace:
 
     @property
     def token(self) -> str:
-        """The user's token; the last one, where it has expired."""
+        """The user's token, or the last one if it has expired."""
         return self._last_token
 
     @token.setter
@@ -137,22 +137,22 @@ class Workspace:
         self._token = self._last_token = token
 
     def expire_token(self) -> None:
-        """No token of the user's is right, until a new one is set."""
+        """Refuse the user's token until a new one is set."""
         self._token = None
 
     def renew_token(self) -> None:
-        """The last token is right again."""
+        """Accept the last token again."""
         self._token = self._last_token
 
-    def knows(self, token: str) -> bool:
-        """Whether calls with this token are let in."""
+    def accepts(self, token: str) -> bool:
+        """Return whether calls with this token are accepted."""
         return token in {self._token, self.job_token}
 
     def local(self, path: str) -> Path:
-        """The file on this machine that stands for a path below /Volumes or /Workspace.
+        """Return the file on this machine that replaces a path below /Volumes or /Workspace.
 
         Raises:
-            ApiError: The path is in none of them.
+            ApiError: The path is in neither of them.
         """
         first, *rest = path.strip("/").split("/")
         root = {"Volumes": self.volumes, "Workspace": self.files}.get(first)
@@ -161,15 +161,15 @@ class Workspace:
         return root.joinpath(*rest)
 
     def has_volume(self, path: str) -> bool:
-        """Whether the volume of a path below /Volumes is there."""
+        """Return whether the volume of a path below /Volumes exists."""
         names = path.strip("/").split("/")[1:4]
         return len(names) == 3 and self.volumes.joinpath(*names).is_dir()
 
-    def resolved(self, values: Mapping[str, str]) -> dict[str, str]:
-        """Settings with their secrets in place.
+    def resolve_secrets(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Return settings with references to secrets replaced by their values.
 
         Raises:
-            MissingSecretError: One of them is not there.
+            MissingSecretError: A secret does not exist.
         """
 
         def value(found: re.Match[str]) -> str:
@@ -181,7 +181,7 @@ class Workspace:
         return {name: _SECRET.sub(value, text) for name, text in values.items()}
 
     def new_cluster(self, spec: ClusterSpec, name: str) -> str:
-        """A job's own cluster, still to start; its id."""
+        """Create a cluster of a job, which has not started yet, and return its id."""
         letters = "".join(random.choices(string.ascii_lowercase, k=8))  # noqa: S311 - a name, no secret.
         cluster_id = f"{datetime.now(UTC):%m%d-%H%M%S}-{letters}"
         node = spec.node_type_id or self.pools[str(spec.instance_pool_id)].node_type_id
@@ -211,7 +211,7 @@ class Workspace:
         return cluster_id
 
     def end_cluster(self, cluster_id: str, reason: TerminationReason) -> None:
-        """A cluster is stopped."""
+        """Stop a cluster."""
         cluster = self.clusters[cluster_id]
         cluster.state = State.TERMINATED
         cluster.state_message = ""
@@ -220,7 +220,7 @@ class Workspace:
 
 
 def now_ms() -> int:
-    """Milliseconds since 1970."""
+    """Return the milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 

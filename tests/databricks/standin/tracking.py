@@ -22,10 +22,9 @@ _LINES_SHOWN = 12
 
 
 class TrackingServer:
-    """A server from the block's start to its end; all that it keeps is in the folder.
+    """An MLflow server that runs during a block and keeps everything in the folder.
 
-    Runs and models' metadata go through it. Artifacts don't: their root is a folder of this machine, which
-    clients write to themselves.
+    It stores runs and the metadata of models. Clients write artifacts themselves, to a folder of this machine.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,14 +35,14 @@ class TrackingServer:
 
     @property
     def url(self) -> str:
-        """Where the server answers."""
+        """Address of the server."""
         return f"http://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:
         """Start the server and wait until it answers.
 
         Raises:
-            TimeoutError: It does not.
+            TimeoutError: It does not answer in time.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._process = self._start()
@@ -69,7 +68,7 @@ class TrackingServer:
             *("--host", "127.0.0.1", "--port", str(self._port), "--workers", "1"),
         ]
         environ = {
-            # A setting of the tests' own MLflow is none of the server's.
+            # Settings of MLflow in the tests must not affect the server.
             **{name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")},
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -119,7 +118,7 @@ def _free_port() -> int:
 
 
 def _exit_code(process: subprocess.Popen[bytes]) -> int | None:
-    """The server's exit code if it ends before it is time to ask again."""
+    """Return the server's exit code if it ends before the next request."""
     try:
         return process.wait(_PAUSE_S)
     except subprocess.TimeoutExpired:
@@ -127,7 +126,7 @@ def _exit_code(process: subprocess.Popen[bytes]) -> int | None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the server and its workers, those first that clean up by themselves."""
+    """End the server and its workers; first those that clean up after themselves."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):

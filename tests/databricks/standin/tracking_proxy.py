@@ -1,4 +1,4 @@
-"""MLflow's calls, which go through to a real server: https://docs.databricks.com/api/workspace/experiments."""
+"""Proxy for MLflow's calls: https://docs.databricks.com/api/workspace/experiments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PASSED_ON = ("accept", "content-type", "user-agent")
 
 
 def pass_on(workspace: Workspace, call: Call) -> Response:
-    """The tracking server's own answer."""
+    """Return the tracking server's own answer."""
     if call.path.endswith("/experiments/create"):
         _check_name(workspace, call)
     if workspace.tracking_url is None:

@@ -1,4 +1,4 @@
-"""Requests and answers as the published API has them: each goes through the SDK's own classes and back."""
+"""Requests and answers of the published API, all checked with the SDK's own classes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SCALARS: Mapping[type, tuple[type, ...]] = {str: (str,), int: (int,), float: (f
 
 
 class ApiError(Exception):
-    """An error as the API answers it: https://docs.databricks.com/api/workspace/introduction."""
+    """An error as the API returns it: https://docs.databricks.com/api/workspace/introduction."""
 
     def __init__(self, status: int, code: str | int, message: str, *, reason: str | None = None) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class ApiError(Exception):
         self.reason = reason
 
     def response(self) -> Response:
-        """The answer's body and status."""
+        """Return the body and the status."""
         body: dict[str, Any] = {"error_code": self.code, "message": self.message}
         if self.reason is not None:
             body["details"] = [{"@type": ERROR_INFO, "reason": self.reason, "domain": "filesystem"}]
@@ -35,12 +35,12 @@ class ApiError(Exception):
 
 
 def invalid(message: str) -> ApiError:
-    """A request that can't be carried out as it is."""
+    """Return the error for an invalid request."""
     return ApiError(400, "INVALID_PARAMETER_VALUE", message)
 
 
 def missing(message: str) -> ApiError:
-    """Something that is not there."""
+    """Return the error for something that does not exist."""
     return ApiError(404, "RESOURCE_DOES_NOT_EXIST", message)
 
 
@@ -48,12 +48,12 @@ class Published(Protocol):
     """One of the SDK's classes."""
 
     def as_dict(self) -> dict[str, Any]:
-        """As it is sent."""
+        """Return the document as it is sent."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request, read to its end."""
+    """A request that has been read completely."""
 
     path: str
     parts: Mapping[str, str]
@@ -61,8 +61,8 @@ class Call:
     headers: Mapping[str, str]
     body: bytes
 
-    def asked(self, method: Callable[..., Any]) -> dict[str, Any]:
-        """The query as arguments of the SDK's method that sends it.
+    def query_arguments(self, method: Callable[..., Any]) -> dict[str, Any]:
+        """Return the query as arguments of the SDK's method that sends it.
 
         Raises:
             ApiError: The method has no such argument, or one of another type.
@@ -77,8 +77,8 @@ class Call:
                 sent[field] = _from_text(hints.get(field), text)
         return accept(method, sent)
 
-    def given(self, method: Callable[..., Any]) -> dict[str, Any]:
-        """The body as arguments of the SDK's method that sends it.
+    def body_arguments(self, method: Callable[..., Any]) -> dict[str, Any]:
+        """Return the body as arguments of the SDK's method that sends it.
 
         Raises:
             ApiError: The method has no such argument, one of another type, or needs another one.
@@ -93,7 +93,7 @@ class Call:
 
 
 def accept(method: Callable[..., Any], sent: Mapping[str, Any]) -> dict[str, Any]:
-    """What was sent, as arguments of the SDK's method that sends it."""
+    """Return a document as arguments of the SDK's method that sends it."""
     hints = _hints(method)
     for name in sent:
         if name not in hints:
@@ -106,7 +106,7 @@ def accept(method: Callable[..., Any], sent: Mapping[str, Any]) -> dict[str, Any
 
 
 def answer(body: Published | None = None, status: int = 200) -> Response:
-    """An answer that the SDK reads as it was meant, or a mistake of the stand-in's own."""
+    """Return an answer after checking that the SDK reads it without loss."""
     if body is None:
         return JSONResponse({}, status)
     sent = body.as_dict()
@@ -127,22 +127,26 @@ def _from_text(hint: Any, text: str) -> Any:
 
 
 def _plain(hint: Any) -> Any:
-    """A type without its None."""
+    """Return a type without its None."""
     if get_origin(hint) is Union:
         return next(each for each in get_args(hint) if each is not type(None))
     return hint
 
 
 def _read(hint: Any, value: Any, where: str) -> Any:
-    """A value as its type has it; objects are made by the SDK, and must give the same again."""
+    """Read a value by its type; an object must survive the SDK's own conversion unchanged."""
     wanted = _plain(hint)
     if get_origin(wanted) is list:
         return [
-            _read(get_args(wanted)[0], each, f"{where}[{n}]") for n, each in enumerate(_a(list, value, where))
+            _read(get_args(wanted)[0], each, f"{where}[{n}]")
+            for n, each in enumerate(_require_type(list, value, where))
         ]
     if get_origin(wanted) is dict:
         inner = get_args(wanted)[1]
-        return {key: _read(inner, each, f"{where}.{key}") for key, each in _a(dict, value, where).items()}
+        return {
+            key: _read(inner, each, f"{where}.{key}")
+            for key, each in _require_type(dict, value, where).items()
+        }
     if not isinstance(wanted, type):
         return value
     if issubclass(wanted, Enum):
@@ -150,13 +154,13 @@ def _read(hint: Any, value: Any, where: str) -> Any:
     if is_dataclass(wanted):
         return _read_object(wanted, value, where)
     if not isinstance(value, _SCALARS[wanted]) or (wanted is not bool and isinstance(value, bool)):
-        raise invalid(f"Field '{where}' is no {wanted.__name__}: {value!r}")
+        raise invalid(f"Field '{where}' is not of type {wanted.__name__}: {value!r}")
     return value
 
 
-def _a(kind: type, value: Any, where: str) -> Any:
+def _require_type(kind: type, value: Any, where: str) -> Any:
     if not isinstance(value, kind):
-        raise invalid(f"Field '{where}' is no {kind.__name__}: {value!r}")
+        raise invalid(f"Field '{where}' is not of type {kind.__name__}: {value!r}")
     return value
 
 
@@ -169,26 +173,26 @@ def _read_name(wanted: type[Enum], value: Any, where: str) -> Enum:
 
 
 def _read_object(wanted: Any, value: Any, where: str) -> Any:
-    made = value
+    parsed = value
     if not isinstance(value, wanted):
         try:
-            made = wanted.from_dict(_a(dict, value, where))
-            again = made.as_dict()
+            parsed = wanted.from_dict(_require_type(dict, value, where))
+            again = parsed.as_dict()
         except (AttributeError, TypeError, ValueError) as error:
             raise invalid(f"Field '{where}' can't be read: {error}") from error
         for field in _differences(value, again, where):
             raise invalid(f"Unknown field or value: '{field}'")
     for each in fields(wanted):
-        inner = getattr(made, each.name)
+        inner = getattr(parsed, each.name)
         if inner is not None:
             _read(_hints(wanted)[each.name], inner, f"{where}.{each.name}")
         elif each.default is MISSING:
             raise invalid(f"Missing required field: {where}.{each.name}")
-    return made
+    return parsed
 
 
 def _differences(sent: Any, again: Any, where: str) -> Iterable[str]:
-    """Where two documents differ; what is empty may be left out."""
+    """Yield the paths at which two documents differ; empty values may be left out."""
     if isinstance(sent, dict) and isinstance(again, dict):
         for key in sent.keys() | again.keys():
             one, other = sent.get(key), again.get(key)

@@ -31,13 +31,13 @@ _IMPORT_BYTES = 10 * 1024 * 1024
 
 def get_status(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/workspace/getstatus."""
-    path = call.asked(WorkspaceAPI.get_status)["path"]
-    return answer(_info(workspace, _there(workspace, path)))
+    path = call.query_arguments(WorkspaceAPI.get_status)["path"]
+    return answer(_info(workspace, _require_existing(workspace, path)))
 
 
 def mkdirs(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/workspace/mkdirs."""
-    path = call.given(WorkspaceAPI.mkdirs)["path"]
+    path = call.body_arguments(WorkspaceAPI.mkdirs)["path"]
     try:
         _local(workspace, path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -50,7 +50,7 @@ def import_file(workspace: Workspace, call: Call) -> Response:
     content, asked = _posted(call) if "multipart" in call.headers["content-type"] else _encoded(call)
     path, target = asked["path"], _local(workspace, asked["path"])
     if asked.get("format", ImportFormat.SOURCE) not in {ImportFormat.AUTO, ImportFormat.RAW}:
-        raise invalid("The stand-in keeps files and no notebooks: the format must be AUTO")
+        raise invalid("The stand-in stores files, not notebooks: the format must be AUTO")
     if not target.parent.is_dir():
         raise missing(f"The parent folder ({path.rpartition('/')[0]}) does not exist.")
     if target.is_dir() or (target.exists() and not asked.get("overwrite")):
@@ -64,9 +64,9 @@ def export_file(workspace: Workspace, call: Call) -> Response:
     query = dict(call.query)
     direct = query.pop("direct_download", "false")
     asked = accept(WorkspaceAPI.export, {"path": query.pop("path", None), **query})
-    file = _there(workspace, asked["path"])
+    file = _require_existing(workspace, asked["path"])
     if file.is_dir():
-        raise invalid(f"The stand-in exports no folder: {asked['path']}")
+        raise invalid(f"The stand-in can't export a folder: {asked['path']}")
     if asked.get("format", ExportFormat.SOURCE) not in {ExportFormat.AUTO, ExportFormat.SOURCE}:
         raise invalid("A file is exported with the format AUTO or SOURCE")
     content = file.read_bytes()
@@ -79,8 +79,8 @@ def export_file(workspace: Workspace, call: Call) -> Response:
 
 def delete(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/workspace/delete."""
-    asked = call.given(WorkspaceAPI.delete)
-    target = _there(workspace, asked["path"])
+    asked = call.body_arguments(WorkspaceAPI.delete)
+    target = _require_existing(workspace, asked["path"])
     if target.is_file():
         target.unlink()
     elif not any(target.iterdir()):
@@ -94,24 +94,24 @@ def delete(workspace: Workspace, call: Call) -> Response:
 
 def list_folder(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/workspace/list."""
-    target = _there(workspace, call.asked(WorkspaceAPI.list)["path"])
+    target = _require_existing(workspace, call.query_arguments(WorkspaceAPI.list)["path"])
     found = sorted(target.iterdir()) if target.is_dir() else [target]
     return answer(ListResponse([_info(workspace, each) for each in found]))
 
 
 def has_folder(workspace: Workspace, path: str) -> bool:
-    """Whether a folder of the workspace is there."""
+    """Return whether a folder of the workspace exists."""
     return _local(workspace, path).is_dir()
 
 
 def _local(workspace: Workspace, path: str) -> Path:
-    """Paths come with and without /Workspace in front."""
+    """Return the local path of a workspace path, with or without /Workspace."""
     if not path.startswith("/"):
         raise invalid(f"Path ({path}) doesn't start with '/'")
     return workspace.local("/Workspace/" + path.removeprefix("/Workspace/").strip("/"))
 
 
-def _there(workspace: Workspace, path: str) -> Path:
+def _require_existing(workspace: Workspace, path: str) -> Path:
     found = _local(workspace, path)
     if not found.exists():
         raise missing(f"Path ({path}) doesn't exist.")
@@ -133,7 +133,7 @@ def _info(workspace: Workspace, file: Path) -> ObjectInfo:
 
 
 def _encoded(call: Call) -> tuple[bytes, dict[str, Any]]:
-    asked = call.given(WorkspaceAPI.import_)
+    asked = call.body_arguments(WorkspaceAPI.import_)
     content = base64.b64decode(asked.get("content", ""))
     if len(content) > _IMPORT_BYTES:
         raise ApiError(400, "MAX_NOTEBOOK_SIZE_EXCEEDED", "The content is larger than 10 MB.")
