@@ -146,7 +146,7 @@ def find_run(runs: Path, run: str) -> RunFolder:
     """Return the folder of a run by its id, its folder, or ``latest``.
 
     Raises:
-        PrerequisiteError: There is no such run.
+        PrerequisiteError: The run is unknown.
     """
     folder = Path(run) if Path(run).is_dir() else runs / run
     if not folder.is_dir():
@@ -162,13 +162,13 @@ def read_result(runs: Path, run: str) -> Result:
     """Return the result of a run by its id, its folder, or ``latest``.
 
     Raises:
-        PrerequisiteError: There is no such run, or it has no result.
+        PrerequisiteError: The run is unknown or has no result.
     """
     return find_run(runs, run).read_result(run)
 
 
 def list_runs(runs: Path) -> list[RunFolder]:
-    """Return every run's folder, oldest first, without other folders in the same place."""
+    """Return the folders of all runs, oldest first; other folders are ignored."""
     if not runs.is_dir():
         return []
     return [

@@ -82,7 +82,7 @@ class Settings:
         """Return the root of a model store by its name.
 
         Raises:
-            UsageError: There is no such store.
+            UsageError: The store is unknown.
         """
         if STORES + name in self.by_name:
             return self[STORES + name]

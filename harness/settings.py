@@ -90,16 +90,16 @@ def read_settings(
     """
     folder = (folder or Path.cwd()).resolve()
     environ = os.environ if environ is None else environ
-    found = {
+    unresolved = {
         each.name: Setting(name=each.name, value=each.default, origin=DEFAULT) for each in known_settings()
     }
-    found |= {setting.name: setting for setting in _from_file(folder / SETTINGS_FILE)}
-    found |= {setting.name: setting for setting in _from_environment(environ)}
+    unresolved |= {setting.name: setting for setting in _from_file(folder / SETTINGS_FILE)}
+    unresolved |= {setting.name: setting for setting in _from_environment(environ)}
     for name, value in (command_line or {}).items():
         if value is not None:
-            found[name] = Setting(name=name, value=value, origin="command line")
-    home = _absolute(found["home"], found["home"].value, folder)
-    settings = Settings({name: _resolved(setting, home, folder) for name, setting in found.items()})
+            unresolved[name] = Setting(name=name, value=value, origin="command line")
+    home = _absolute(unresolved["home"], unresolved["home"].value, folder)
+    settings = Settings({name: _resolve(setting, home, folder) for name, setting in unresolved.items()})
     for setting in settings:
         if setting.origin != DEFAULT:
             _logger.debug("setting %s = %s (%s)", setting.name, setting.value, setting.origin)
@@ -117,7 +117,7 @@ def _from_file(file: Path) -> Iterator[Setting]:
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{file.name}: not valid TOML: {error}.") from error
     names = [spec.name for spec in known_settings()]
-    for name, value in _flat(values):
+    for name, value in _flatten(values):
         line = _line_of(name, text)
         if name.startswith(ACCOUNTS):
             _refuse_field(name, f"{file.name}:{line}")
@@ -146,10 +146,10 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[Setting]:
             yield Setting(name=spec.name, value=environ[spec.variable], origin=spec.variable)
 
 
-def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+def _flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     for name, value in values.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flatten(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
 
@@ -166,7 +166,7 @@ def _line_of(name: str, text: str) -> int:
     return 1
 
 
-def _resolved(setting: Setting, home: str, folder: Path) -> Setting:
+def _resolve(setting: Setting, home: str, folder: Path) -> Setting:
     value = setting.value.replace("{home}", home)
     if setting.name == "home":
         value = home

@@ -82,7 +82,7 @@ def require_checkout() -> Path:
             f"The wheel is built from the project's files, but {project} does not exist.",
             remedy="Run it from a checkout of the project.",
         )
-    if changed := _changed(project):
+    if changed := _find_changed_dependencies(project):
         raise PrerequisiteError(
             f"The dependencies in {project} differ from the installed ones: {', '.join(changed)}.",
             remedy="Install them: make setup.",
@@ -90,7 +90,7 @@ def require_checkout() -> Path:
     return project
 
 
-def _changed(project: Path) -> list[str]:
+def _find_changed_dependencies(project: Path) -> list[str]:
     """Return the dependencies that are only in the project file or only in the installed package."""
     from packaging.requirements import InvalidRequirement, Requirement
 

@@ -114,7 +114,7 @@ def compare(
 
 
 def report_not_compared(b: Result, reason: str, tolerances: Tolerances | None = None) -> Parity:
-    """Return the parity of a run that there is no other run to compare with: nothing is proven.
+    """Return the parity of a run without another run to compare with: nothing is proven.
 
     Args:
         b: The run.

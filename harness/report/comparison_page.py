@@ -62,14 +62,14 @@ Group = tuple[str, tuple[Pair, ...]]
 
 def fact_pairs(a: Run, b: Run) -> tuple[Pair, ...]:
     """Return the inputs and locations of both runs, different ones first."""
-    pairs = _matched(_facts(a), _facts(b))
-    settings = _matched(_settings(a), _settings(b))
-    return _differing_first((*pairs, *(pair for pair in settings if pair.differs)))
+    pairs = _match_versions(_facts(a), _facts(b))
+    settings = _match_versions(_settings(a), _settings(b))
+    return _sort_different_first((*pairs, *(pair for pair in settings if pair.differs)))
 
 
 def bound_pairs(a: Result, b: Result) -> tuple[BoundPair, ...]:
     """Return every bound of either run, those with different outcomes first."""
-    left, right = _numbered(a), _numbered(b)
+    left, right = _number_bounds(a), _number_bounds(b)
     pairs = [
         BoundPair(version, column, left.get((version, column, at)), right.get((version, column, at)))
         for version, column, at in dict.fromkeys([*left, *right])
@@ -103,7 +103,7 @@ def _groups(
 
 
 def _data(a: VersionResult | None, b: VersionResult | None) -> tuple[Pair, ...]:
-    return tuple(_matched(_data_of(a), _data_of(b)))
+    return tuple(_match_versions(_data_of(a), _data_of(b)))
 
 
 def _data_of(version: VersionResult | None) -> dict[str, str]:
@@ -131,7 +131,7 @@ def _metrics(a: VersionResult | None, b: VersionResult | None) -> tuple[Pair, ..
     pairs = (
         _numbers(name, _metric(a, name), _metric(b, name)) for name in names if name not in standard_errors
     )
-    return _differing_first(pairs)
+    return _sort_different_first(pairs)
 
 
 def _metric(version: VersionResult | None, name: str) -> tuple[Measured, str]:
@@ -162,7 +162,7 @@ def _numbers(name: str, a: tuple[Measured, str], b: tuple[Measured, str]) -> Pai
     return Pair(name, left_text, right_text, difference, differs=left != right or left_text != right_text)
 
 
-def _matched(a: Mapping[str, str], b: Mapping[str, str]) -> list[Pair]:
+def _match_versions(a: Mapping[str, str], b: Mapping[str, str]) -> list[Pair]:
     names = dict.fromkeys([*a, *b])
     return [
         Pair(name, a.get(name, ""), b.get(name, ""), differs=a.get(name, "") != b.get(name, ""))
@@ -170,7 +170,7 @@ def _matched(a: Mapping[str, str], b: Mapping[str, str]) -> list[Pair]:
     ]
 
 
-def _differing_first(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+def _sort_different_first(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
     return tuple(sorted(pairs, key=lambda pair: not pair.differs))
 
 
@@ -190,7 +190,7 @@ def _settings(run: Run) -> dict[str, str]:
     return {f"setting {each.name}": without_password(each.value) for each in settings}
 
 
-def _numbered(result: Result) -> dict[tuple[str, str, int], BoundRow]:
+def _number_bounds(result: Result) -> dict[tuple[str, str, int], BoundRow]:
     """Return the bounds by version, column and index within that column."""
     numbered: dict[tuple[str, str, int], BoundRow] = {}
     for row in bound_rows(result.versions):
@@ -199,7 +199,7 @@ def _numbered(result: Result) -> dict[tuple[str, str, int], BoundRow]:
     return numbered
 
 
-_WORDS = {Verdict.PASS: "SAME", Verdict.FAIL: "DIFFERENT", Verdict.NOT_PROVEN: "NOT PROVEN"}
+_HEADLINES = {Verdict.PASS: "SAME", Verdict.FAIL: "DIFFERENT", Verdict.NOT_PROVEN: "NOT PROVEN"}
 
 
 def render_comparison(a: Run, b: Run, parity: Parity) -> str:
@@ -215,7 +215,7 @@ def render_comparison(a: Run, b: Run, parity: Parity) -> str:
     plans = [run.plan for run in (b, a) if run.plan is not None]
     context = {
         "written_by": plans[0].harness_version if plans else "",
-        "word": _WORDS[parity.verdict],
+        "word": _HEADLINES[parity.verdict],
         "runs": (a.result, b.result),
         "turned": sum(pair.has_turned for pair in bounds),
         "facts": fact_pairs(a, b),

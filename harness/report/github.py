@@ -86,14 +86,18 @@ def command(message: str, *, file: str | None = None, line: int | None = None, t
     """Return an error as a workflow command, on one line whatever is in it.
 
     Args:
-        message: What is wrong.
+        message: The error's message.
         file: The file, relative to the current folder.
         line: The line in the file, from 1.
         title: The title of the annotation.
     """
     values = {"file": _from_root(file), "line": line, "title": title}
-    properties = ",".join(f"{name}={_property(str(value))}" for name, value in values.items() if value)
-    return f"::error {properties}::{_data(message)}" if properties else f"::error::{_data(message)}"
+    properties = ",".join(f"{name}={_escape_property(str(value))}" for name, value in values.items() if value)
+    return (
+        f"::error {properties}::{_escape_data(message)}"
+        if properties
+        else f"::error::{_escape_data(message)}"
+    )
 
 
 def add_summary(folder: Path) -> str | None:
@@ -136,10 +140,10 @@ def _from_root(file: str | None) -> str | None:
     return str(path.relative_to(top)) if path.is_relative_to(top) else file
 
 
-def _data(text: str) -> str:
+def _escape_data(text: str) -> str:
     escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     return formatting.printable(escaped)
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _escape_property(text: str) -> str:
+    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")

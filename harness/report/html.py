@@ -80,19 +80,19 @@ def _context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any
         "missing": missing_versions(plan, result),
         "matrix": _matrix(rows),
         "matrix_columns": _columns(rows),
-        "metric_plots": [(panel, _drawn(metric_svg(panel))) for panel in plot_data.metric_panels(result)],
-        "weight_plots": [(panel, _drawn(weight_svg(panel, span))) for panel in weights],
+        "metric_plots": [(panel, _mark_safe(metric_svg(panel))) for panel in plot_data.metric_panels(result)],
+        "weight_plots": [(panel, _mark_safe(weight_svg(panel, span))) for panel in weights],
         "changed_most": plot_data.changed_most(result),
         "curves": [
-            (title, _drawn(svg))
+            (title, _mark_safe(svg))
             for title, svg in (("ROC", roc_svg(result)), ("Calibration", calibration_svg(result)))
             if svg is not None
         ],
         "distributions": [
-            (panel, _drawn(distribution_svg(panel))) for panel in drift.distribution_panels(result)
+            (panel, _mark_safe(distribution_svg(panel))) for panel in drift.distribution_panels(result)
         ],
         "features_left_out": max(0, len(tables.ranked_features(result)) - plot_data.MAX_FEATURES),
-        "lineage": _drawn(lineage_svg(lineage_rows(plan, result))),
+        "lineage": _mark_safe(lineage_svg(lineage_rows(plan, result))),
         "facts": facts(plan, result),
         "parity": parity,
         **(parity_context(parity) if parity else {}),
@@ -141,6 +141,6 @@ def _columns(rows: tuple[bound_table.BoundRow, ...]) -> tuple[str, ...]:
     return tuple(sorted(columns, key=columns.__getitem__))
 
 
-def _drawn(svg: str) -> Markup:
+def _mark_safe(svg: str) -> Markup:
     """Mark a drawing as safe: it is drawn by us, with its text escaped."""
     return Markup(svg)  # noqa: S704

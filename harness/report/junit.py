@@ -1,6 +1,6 @@
 """The verdict as JUnit XML: a suite per version, a case per bound, an error if the job failed.
 
-A comparison with another run is a suite of its own, with a case per version and kind of value.
+A comparison with another run is a separate suite, with a case per version and kind of value.
 """
 
 from __future__ import annotations

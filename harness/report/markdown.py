@@ -37,11 +37,13 @@ def render_markdown(plan: Plan, result: Result, parity: Parity | None = None) ->
         *(_parity(parity) if parity else ()),
         *_explanations(result),
         *_lineage(result),
-        *_folded("All metrics", _version_table(tables.metric_table(result))),
-        *_folded("Grid search", _version_table(tables.grid_table(result))),
-        *_folded("Coefficients per standard deviation", _version_table(tables.coefficient_table(result))),
-        *_folded("Timings", _version_table(tables.timing_table(result))),
-        *_folded("Run", _run(plan, result)),
+        *_collapsed_section("All metrics", _version_table(tables.metric_table(result))),
+        *_collapsed_section("Grid search", _version_table(tables.grid_table(result))),
+        *_collapsed_section(
+            "Coefficients per standard deviation", _version_table(tables.coefficient_table(result))
+        ),
+        *_collapsed_section("Timings", _version_table(tables.timing_table(result))),
+        *_collapsed_section("Run", _run(plan, result)),
     )
     return "\n\n".join(parts) + "\n"
 
@@ -82,9 +84,9 @@ def _bounds(result: Result) -> Iterable[str]:
 
 
 def _bound_cells(row: BoundRow) -> Sequence[str]:
-    verdict = row.told + (f": {prose(row.reason)}" if row.reason else "")
+    verdict = row.label + (f": {prose(row.reason)}" if row.reason else "")
     name = code(row.metric) if row.since is None else f"{code(row.metric)}, change"
-    value = row.value if row.distance else prose(row.value)  # Texts have no distance.
+    value = row.value if row.distance else prose(row.value)  # A text has no distance.
     return verdict, code(row.version), name, value, code(row.bound), row.distance
 
 
@@ -104,7 +106,9 @@ def _parity(parity: Parity) -> Iterable[str]:
         yield f"{formatting.count(len(rows) - _DIFFERENCES, 'smaller difference')} omitted."
     if libraries := [_library_cells(library) for library in differing_libraries(parity.libraries)]:
         yield _table(("library with different versions", a.name, b.name), libraries)
-    yield from _folded("Not proven by a local run", "\n".join(f"- {prose(gap)}" for gap in parity.gaps))
+    yield from _collapsed_section(
+        "Not proven by a local run", "\n".join(f"- {prose(gap)}" for gap in parity.gaps)
+    )
 
 
 def _differences(rows: Iterable[DifferenceRow], a: str, b: str) -> str:
@@ -198,7 +202,7 @@ def _run(plan: Plan, result: Result) -> str:
     return _table(("fact", "value"), [*lines, *settings, *libraries])
 
 
-def _folded(summary: str, body: str) -> Iterable[str]:
+def _collapsed_section(summary: str, body: str) -> Iterable[str]:
     if body:
         yield f"<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
 

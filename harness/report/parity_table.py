@@ -71,7 +71,7 @@ def agreement(parity: Parity) -> str:
 
 def tally(parity: Parity) -> str:
     """Return how many values are identical and how many are not, as a sentence."""
-    different = len(_reported(parity))
+    different = len(_differences_to_report(parity))
     return (
         f"{formatting.count(len(parity.differences) - different, 'value')} identical, {different} different."
     )
@@ -85,7 +85,7 @@ def tolerances(parity: Parity) -> str:
 
 def difference_rows(parity: Parity) -> tuple[DifferenceRow, ...]:
     """Return every value that differs, worst first: disagreeing, not comparable, within the tolerance."""
-    return tuple(map(difference_row, sorted(_reported(parity), key=_worst_first)))
+    return tuple(map(difference_row, sorted(_differences_to_report(parity), key=_worst_first)))
 
 
 def difference_row(each: Difference) -> DifferenceRow:
@@ -94,8 +94,8 @@ def difference_row(each: Difference) -> DifferenceRow:
         version=each.version,
         kind=each.kind,
         name=each.name,
-        a=formatting.ABSENT if each.absent == "a" else _shown(each.a, each.b),
-        b=formatting.ABSENT if each.absent == "b" else _shown(each.b, each.a),
+        a=formatting.ABSENT if each.absent == "a" else _format_value(each.a, each.b),
+        b=formatting.ABSENT if each.absent == "b" else _format_value(each.b, each.a),
         difference="" if each.difference is None else f"{each.difference:.1e}",
         tolerance="exact" if each.kind == "data" else f"{each.tolerance:g}",
         verdict=each.verdict,
@@ -113,17 +113,17 @@ def _worst_first(each: Difference) -> tuple[int, float]:
     return VERDICTS_WORST_FIRST.index(each.verdict), -excess
 
 
-def _reported(parity: Parity) -> list[Difference]:
+def _differences_to_report(parity: Parity) -> list[Difference]:
     return [each for each in parity.differences if each.difference or each.verdict is not Verdict.PASS]
 
 
-def _shown(value: Measured | str, other: Measured | str) -> str:
+def _format_value(value: Measured | str, other: Measured | str) -> str:
     if not isinstance(value, str):
         return formatting.number(value)
-    return value if len(value) <= _LONG else _cut(value, str(other))
+    return value if len(value) <= _LONG else _shorten(value, str(other))
 
 
-def _cut(text: str, other: str) -> str:
+def _shorten(text: str, other: str) -> str:
     """Shorten a long text, starting at the first list item in which it differs from the other text."""
     items = text.split(", ")
     equal = sum(

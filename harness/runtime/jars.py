@@ -56,8 +56,8 @@ def write_lock(java: Java, *, report: Report) -> None:
     """Resolve the jars without the cache, and write the lock file."""
     with tempfile.TemporaryDirectory(prefix="harness-jars-") as folder:
         report("resolving the jars again")
-        found = resolver.resolve(_request(java, Path(folder), pyspark_home(), os.environ))
-        lines = sorted(f"{sha256_of(jar)}  {jar.name}\n" for jar in found)
+        downloaded = resolver.resolve(_request(java, Path(folder), pyspark_home(), os.environ))
+        lines = sorted(f"{sha256_of(jar)}  {jar.name}\n" for jar in downloaded)
     write_text(LOCK, "".join(sorted(lines, key=lambda line: line.split()[1])))
 
 
@@ -152,14 +152,14 @@ class JarCache:
             # Kept if the resolver fails: the next run continues with it.
             work = self._sibling(".partial")
             work.mkdir(exist_ok=True)
-            found = resolver.resolve(_request(java, work, self.spark_home, self.environ, self.log))
-            self._check(locked, found, work)
-            self._publish(found, work)
+            downloaded = resolver.resolve(_request(java, work, self.spark_home, self.environ, self.log))
+            self._check(locked, downloaded, work)
+            self._publish(downloaded, work)
 
-    def _check(self, locked: tuple[LockedJar, ...], found: tuple[Path, ...], work: Path) -> None:
+    def _check(self, locked: tuple[LockedJar, ...], downloaded: tuple[Path, ...], work: Path) -> None:
         """Refuse and remove jars that differ from the lock file."""
         expected = {jar.name: jar.sha256 for jar in locked}
-        actual = {jar.name: sha256_of(jar) for jar in found}
+        actual = {jar.name: sha256_of(jar) for jar in downloaded}
         names = sorted(expected.keys() | actual.keys())
         wrong = [name for name in names if expected.get(name) != actual.get(name)]
         if not wrong:
@@ -169,12 +169,12 @@ class JarCache:
         message = "\n  ".join(["The downloaded jars differ from the lock file.", *lines])
         raise PrerequisiteError(message, remedy="Check where they come from (a mirror?), then try again.")
 
-    def _publish(self, found: tuple[Path, ...], work: Path) -> None:
+    def _publish(self, downloaded: tuple[Path, ...], work: Path) -> None:
         """Move the verified jars into the cache, all at once."""
         ready = work / "ready"
         shutil.rmtree(ready, ignore_errors=True)
         ready.mkdir()
-        for jar in found:
+        for jar in downloaded:
             jar.replace(ready / jar.name)
         if self.folder.exists():  # Somebody has removed files from it.
             shutil.rmtree(self.folder)

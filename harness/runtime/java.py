@@ -30,12 +30,12 @@ _REMEDY = f"Run 'make setup', or install openjdk-17-jre-headless, or set {SETTIN
 
 @dataclass(frozen=True)
 class Java:
-    """A Java 17 and where it was found."""
+    """A Java 17 and its origin."""
 
     home: Path
     version: str
     origin: str
-    """Setting, variable, folder or package that it was found by."""
+    """Setting, variable, folder or package that leads to it."""
 
 
 @dataclass(frozen=True)
@@ -66,25 +66,27 @@ def find_java(
     """
     if explicit:
         return _explicit(Path(explicit).expanduser())
-    seen: list[str] = []
+    rejected: list[str] = []
     for candidate in _candidates(environ, jvm_folder, package):
-        found = _inspect(candidate.home)
-        if found is not None and _major(found.version) == WANTED_MAJOR:
-            return Java(found.home, found.version, candidate.origin)
-        found_text = f"Java {found.version}" if found else "not a working Java"
-        seen.append(f"{candidate.origin}: {candidate.home} ({found_text})")
-    raise PrerequisiteError("\n  ".join([f"No Java {WANTED_MAJOR} found.", *seen]), remedy=_REMEDY)
+        installation = _inspect(candidate.home)
+        if installation is not None and _major(installation.version) == WANTED_MAJOR:
+            return Java(installation.home, installation.version, candidate.origin)
+        description = f"Java {installation.version}" if installation else "not a working Java"
+        rejected.append(f"{candidate.origin}: {candidate.home} ({description})")
+    raise PrerequisiteError("\n  ".join([f"No Java {WANTED_MAJOR} found.", *rejected]), remedy=_REMEDY)
 
 
 def _explicit(home: Path) -> Java:
-    found = _inspect(home)
-    if found is None or _major(found.version) != WANTED_MAJOR:
-        found_text = f"contains Java {found.version}" if found else "does not contain a working Java"
-        message = f"{SETTING} is {home}, which {found_text}; Java {WANTED_MAJOR} is required."
+    installation = _inspect(home)
+    if installation is None or _major(installation.version) != WANTED_MAJOR:
+        description = (
+            f"contains Java {installation.version}" if installation else "does not contain a working Java"
+        )
+        message = f"{SETTING} is {home}, which {description}; Java {WANTED_MAJOR} is required."
         raise PrerequisiteError(
             message, remedy=f"Set {SETTING} to the folder that contains bin/java, or unset it."
         )
-    return Java(found.home, found.version, SETTING)
+    return Java(installation.home, installation.version, SETTING)
 
 
 def _candidates(environ: Mapping[str, str], jvm_folder: Path, package: str) -> Iterator[_Candidate]:
@@ -107,20 +109,20 @@ def _bundled(package: str) -> Path | None:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Installation:
     """A working Java that a folder contains."""
 
     home: Path
     version: str
 
 
-def _inspect(home: Path) -> _Found | None:
+def _inspect(home: Path) -> _Installation | None:
     """Return the Java in a folder, or ``None`` if there is none or it does not run."""
     program = home / "bin" / "java"
     if not os.access(program, os.X_OK) or not program.is_file():
         return None
     version = _released_version(home)
-    return _Found(home, version) if version else _query(program)
+    return _Installation(home, version) if version else _query(program)
 
 
 def _released_version(home: Path) -> str | None:
@@ -133,7 +135,7 @@ def _released_version(home: Path) -> str | None:
     return match[1] if match else None
 
 
-def _query(program: Path) -> _Found | None:
+def _query(program: Path) -> _Installation | None:
     """Ask the program itself: a version manager's shim is not in the home of the Java that it starts."""
     command = [str(program), "-XshowSettings:properties", "-version"]
     try:
@@ -145,7 +147,7 @@ def _query(program: Path) -> _Found | None:
     _logger.debug("%s: exit code %d", shlex.join(command), result.returncode)
     home = re.search(r"^\s*java\.home = (.+)$", result.stderr, re.MULTILINE)
     version = re.search(r"^\s*java\.version = (\S+)", result.stderr, re.MULTILINE)
-    return _Found(Path(home[1].strip()), version[1]) if home and version else None
+    return _Installation(Path(home[1].strip()), version[1]) if home and version else None
 
 
 def _major(version: str) -> int | None:

@@ -39,7 +39,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _find_java(java: Java) -> None:
-    del java  # It has been found, which is all that is needed.
+    del java  # This action only needs that Java was found.
 
 
 def _fetch_jars(java: Java) -> None:

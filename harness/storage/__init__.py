@@ -1,1 +1,1 @@
-"""Storage accounts: who the harness is there, and how files are copied to them."""
+"""Storage accounts: their credentials, and access to their files."""

@@ -59,7 +59,7 @@ class Blobs:
                 return None
 
     def put(self, path: str, file: Path) -> None:
-        """Copy a local file unless the same content is there; it appears completely or not at all."""
+        """Copy a local file unless its content exists already; it appears completely or not at all."""
         from azure.core import MatchConditions
         from azure.core.exceptions import ResourceExistsError
 

@@ -30,7 +30,7 @@ def local_path(text: str, folder: Path) -> Path | None:
     if _SCHEME.match(text):
         return None
     path = (folder / text).resolve()
-    # A cluster mounts the volumes of its workspace there.
+    # A cluster mounts the volumes of its workspace at this path.
     return None if text.startswith(VOLUMES) and not path.exists() else path
 
 

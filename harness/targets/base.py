@@ -128,7 +128,7 @@ class Sweepable(Protocol):
 
 @runtime_checkable
 class TracksRuns(Protocol):
-    """A target with an MLflow server of its own, which this machine can reach."""
+    """A target with its own MLflow server, which this machine can reach."""
 
     def is_up(self) -> bool:
         """Return whether the server runs."""
@@ -161,7 +161,7 @@ def open_target(settings: Settings, report: Report = lambda _line: None, *, keep
         keep: Whether services that a run starts, and files that it uploads, outlive its failure.
 
     Raises:
-        UsageError: There is no such target.
+        UsageError: The target is unknown.
     """
     name = settings["target"]
     if name == AUTO:
@@ -257,7 +257,9 @@ def _with(
     """Open a target whose definition promises an ability."""
     target = open_defined(definition, settings, report)
     if not isinstance(target, ability):
-        raise TypeError(f"{definition.implementation} is not {ability.__name__}, as its definition says.")
+        raise TypeError(
+            f"{definition.implementation} is not {ability.__name__}, but its definition promises it."
+        )
     return target
 
 

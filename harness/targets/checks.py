@@ -26,8 +26,8 @@ class Check:
 
     what: str
     state: State
-    found: str = ""
-    """What was found, or why it can't be checked."""
+    finding: str = ""
+    """The result, or why it can't be checked."""
     remedy: str = ""
     """What to do if it failed."""
 
@@ -41,7 +41,7 @@ def require_all(checks: Iterable[Check]) -> None:
     failed = [check for check in checks if check.state == "failed"]
     if failed:
         raise PrerequisiteError(
-            "\n".join(f"{check.what}: {check.found}" for check in failed),
+            "\n".join(f"{check.what}: {check.finding}" for check in failed),
             remedy="\n  ".join(dict.fromkeys(check.remedy for check in failed if check.remedy)) or None,
         )
 
@@ -53,7 +53,7 @@ _TIMEOUT_S = 5
 
 
 def run_check(what: str, probe: Callable[[], str]) -> Check:
-    """Run one check: ok with what it found, or failed with the error's message and remedy."""
+    """Run one check: ok with the probe's finding, or failed with the error's message and remedy."""
     try:
         return Check(what, "ok", probe())
     except HarnessError as error:
@@ -105,7 +105,7 @@ def _database(file: Path) -> str:
         return f"the first run creates {file}"
     if not os.access(file, os.W_OK):
         raise PrerequisiteError(
-            f"Can't write {file}.", remedy="Make it check_writable, or set HARNESS_TRACKING_URI."
+            f"Can't write {file}.", remedy="Make it writable, or set HARNESS_TRACKING_URI."
         )
     return str(file)
 
@@ -115,7 +115,7 @@ def _server(uri: str) -> str:
         with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_TIMEOUT_S):  # noqa: S310 - http alone
             return f"{uri} answers"
     except urllib.error.HTTPError as error:
-        # A server that asks for a login is up; MLflow itself knows the login.
+        # A server that asks for a login is up; only MLflow has the login.
         error.close()
         return f"{uri} answers with {error.code}"
     except OSError as error:
@@ -148,13 +148,13 @@ def require_no_volume(uri: str, target: str) -> None:
         )
 
 
-def require_remote_table(table: str, target: str, places: str) -> None:
+def require_remote_table(table: str, target: str, locations: str) -> None:
     """Require that a table is not on this machine: it can't be copied, because its versions are in its log.
 
     Args:
         table: URI or absolute path.
         target: Title of the target.
-        places: What the target can reach, such as ``an abfss:// URI``.
+        locations: What the target can reach, such as ``an abfss:// URI``.
 
     Raises:
         PrerequisiteError: It is a folder on this machine.
@@ -163,5 +163,5 @@ def require_remote_table(table: str, target: str, places: str) -> None:
         names = [each.name for each in TARGETS.values() if each.uses_local_folders]
         raise PrerequisiteError(
             f"The {target} target can't reach the table {table}: it is a folder on this machine.",
-            remedy=f"Use {places}, or --target {' or '.join(names)}.",
+            remedy=f"Use {locations}, or --target {' or '.join(names)}.",
         )

@@ -90,7 +90,7 @@ def result_of(finished: FinishedProcess, folder: Path) -> Result:
     Raises:
         InterruptedRunError: Ctrl-C, before there was a result.
         JobError: The job ended without a result.
-        PrerequisiteError: The same, and the exit code says that a prerequisite was missing.
+        PrerequisiteError: The same, with the exit code of a missing prerequisite.
     """
     if finished.result is not None:
         return finished.result
@@ -128,8 +128,8 @@ def _forward_output(
         event = Event.from_line(line)
         if event is not None:
             listener(event)
-        elif (found := Result.from_line(line)) is not None:
-            results.append(found)
+        elif (result := Result.from_line(line)) is not None:
+            results.append(result)
         else:
             log.write(line)
             log.flush()

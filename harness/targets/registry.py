@@ -1,4 +1,4 @@
-"""Registry of the targets: the only place that lists them.
+"""Registry of the targets: the only module that lists them.
 
 To add a target, write its folder and register its definition here. No other code compares a target's name: it
 asks the definition for a capability. This module imports only the definitions, which are light, and none of
@@ -50,7 +50,7 @@ def find_definition(name: str) -> TargetDefinition:
     """Return the definition of a target.
 
     Raises:
-        UsageError: There is no such target.
+        UsageError: The target is unknown.
     """
     if name in TARGETS:
         return TARGETS[name]

@@ -29,10 +29,10 @@ def runs_of(settings: Settings, table: str, version: int | None) -> list[Tracked
         version: Delta version; ``None`` for every version.
 
     Raises:
-        PrerequisiteError: There is no such run, or no tracking store.
+        PrerequisiteError: No run was trained on it, or there is no tracking store.
     """
     field = _field_of(table)
-    clauses = [f"tags.`harness.{field}` = '{_quoted(table)}'"]
+    clauses = [f"tags.`harness.{field}` = '{_quote(table)}'"]
     if version is not None:
         clauses.append(f"tags.`harness.data_version` = '{version}'")
     found = _search(settings, " and ".join(clauses))
@@ -59,7 +59,7 @@ def trace(settings: Settings, run_id: str) -> list[TrackedRun]:
         run_id: Id of an MLflow run, or of a harness run, which has all of its versions.
 
     Raises:
-        PrerequisiteError: There is no such run.
+        PrerequisiteError: The run is unknown.
     """
     every = _search(settings, "")
     by_id = [run for run in every if run_id in (run.run_id, run.tag("run_id"))]
@@ -81,7 +81,7 @@ def _field_of(table: str) -> str:
     return "data_fingerprint" if digits else "table"
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return text.replace("'", "''")
 
 
@@ -95,7 +95,7 @@ def _search(settings: Settings, condition: str) -> list[TrackedRun]:
         experiment = client.get_experiment_by_name(settings["experiment"])
         if experiment is None:
             return []
-        return [_tracked(run) for run in _pages(client, experiment.experiment_id, condition)]
+        return [_to_tracked_run(run) for run in _pages(client, experiment.experiment_id, condition)]
     except Exception as error:  # MLflow's own errors, and those of a store's driver.
         message = str(error).strip().partition("\n")[0]
         raise PrerequisiteError(f"MLflow at {settings['tracking_uri']} does not answer: {message}") from error
@@ -126,7 +126,7 @@ def require_store(settings: Settings) -> None:
         )
 
 
-def _tracked(run: Any) -> TrackedRun:
+def _to_tracked_run(run: Any) -> TrackedRun:
     return TrackedRun(
         run_id=run.info.run_id,
         status=run.info.status,

@@ -21,29 +21,29 @@ class BoundRow:
     version: str
     metric: str
     value: str
-    """The measured number, with its standard error if it has one; or the text that was found."""
+    """The measured number, with its standard error if it has one; or the found text."""
     bound: str
     distance: str
     """How far inside the bound the value is; negative if it is outside. Empty for a text."""
     verdict: Verdict
-    """What the bound means for the run: one that must fail and does is a pass."""
+    """The effect on the run: a bound that must fail, and does, is a pass."""
     outcome: str
     """The verdict in words, such as ``pass`` or ``fails as it must``."""
     sentence: str
-    """What was found and what should hold, as a sentence."""
+    """The measured value and the bound, as a sentence."""
     reason: str
     since: str | None
     """The version, or the other run, from which a change is measured."""
     must_fail: bool = False
 
     @property
-    def told(self) -> str:
-        """The outcome with its sign."""
+    def label(self) -> str:
+        """The outcome with its symbol."""
         return f"{formatting.mark(self.verdict)} {self.outcome}"
 
     @property
     def column(self) -> str:
-        """What is bounded, without the version: several versions share it."""
+        """Heading of the bounded quantity, which several versions share."""
         return self.metric if self.since is None else f"{self.metric}, change"
 
 
@@ -60,7 +60,7 @@ class Headline:
 
     @property
     def mark(self) -> str:
-        """The sign beside the word."""
+        """The symbol of the verdict."""
         return {"pass": "✓", "not-proven": "?"}.get(self.tone, "✗")
 
 
@@ -92,12 +92,12 @@ def headline(result: Result, parity: Parity | None = None) -> Headline:
     rows = bound_rows(result.versions)
     details = tuple(row.sentence for row in worst_first(rows) if row.verdict is not Verdict.PASS)
     if result.failure is not None:
-        return Headline("STOPPED", "stopped", _stopped(rows), details)
-    sentence = _judged(result.verdict, rows, len(result.versions))
+        return Headline("STOPPED", "stopped", _describe_early_end(rows), details)
+    sentence = _describe_verdict(result.verdict, rows, len(result.versions))
     if parity is None:
         return Headline(*_word_and_tone(result.verdict), sentence, details)
     worst = min(result.verdict, parity.verdict, key=VERDICTS_WORST_FIRST.index)
-    return Headline(*_word_and_tone(worst), f"{sentence} {_compared(parity)}", details)
+    return Headline(*_word_and_tone(worst), f"{sentence} {_describe_comparison(parity)}", details)
 
 
 def _row(version: VersionResult, bound: BoundResult) -> BoundRow:
@@ -151,7 +151,7 @@ def _word_and_tone(verdict: Verdict) -> tuple[str, str]:
     return verdict.value.upper(), verdict.value.replace(" ", "-")
 
 
-def _compared(parity: Parity) -> str:
+def _describe_comparison(parity: Parity) -> str:
     if parity.reason:
         return "It was compared with no other run."
     other = f"run {parity.run_a} on {parity.targets[0]}"
@@ -162,20 +162,20 @@ def _compared(parity: Parity) -> str:
     }[parity.verdict]
 
 
-def _judged(verdict: Verdict, rows: tuple[BoundRow, ...], versions: int) -> str:
+def _describe_verdict(verdict: Verdict, rows: tuple[BoundRow, ...], versions: int) -> str:
     where = formatting.count(versions, "version")
     if not rows:
         return f"No bound is set at {where}, so none could fail."
     failing = sum(row.must_fail for row in rows)
     if failing:
-        return _judged_to_fail(verdict, rows, failing, where)
+        return _describe_expected_failure(verdict, rows, failing, where)
     if verdict is Verdict.PASS:
         every = "The only bound holds" if len(rows) == 1 else f"All {len(rows)} bounds hold"
         return f"{every} at {where}."
     return f"{_tally(rows)}."
 
 
-def _judged_to_fail(verdict: Verdict, rows: tuple[BoundRow, ...], failing: int, where: str) -> str:
+def _describe_expected_failure(verdict: Verdict, rows: tuple[BoundRow, ...], failing: int, where: str) -> str:
     """Return the sentence for a scenario that tests its own bounds."""
     must = f"The scenario must fail by {formatting.count(failing, 'bound')}"
     if verdict is not Verdict.PASS:
@@ -185,14 +185,14 @@ def _judged_to_fail(verdict: Verdict, rows: tuple[BoundRow, ...], failing: int, 
     return f"{must}, and does{rest} at {where}."
 
 
-def _stopped(rows: tuple[BoundRow, ...]) -> str:
+def _describe_early_end(rows: tuple[BoundRow, ...]) -> str:
     judged = _tally(rows, " judged by then") if rows else "No bound was judged"
     return f"The run ended early. {judged}."
 
 
 def _tally(rows: tuple[BoundRow, ...], which: str = "") -> str:
-    found = Counter(_outcome(row) for row in rows)
-    parts = [f"{found[each]} {each}" for each in _OUTCOMES if found[each]]
+    counts = Counter(_outcome(row) for row in rows)
+    parts = [f"{counts[each]} {each}" for each in _OUTCOMES if counts[each]]
     return f"Of {formatting.count(len(rows), 'bound')}{which}, {', '.join(parts)}"
 
 
@@ -206,4 +206,4 @@ def _outcome(row: BoundRow) -> str:
 _FAILED, _NOT_CAUGHT, _NOT_PROVEN = "failed", "should have failed", "not proven"
 _PASSED, _CAUGHT = "passed", "failed as it must"
 _OUTCOMES = (_FAILED, _NOT_CAUGHT, _NOT_PROVEN, _CAUGHT, _PASSED)
-"""The words for the outcome of a bound, the worst first."""
+"""The possible outcomes of a bound, worst first."""

@@ -56,9 +56,9 @@ def data_table(result: Result) -> Table:
     pairs = tuple(zip(before, result.versions, strict=False))
     lines = [
         Line("rows", tuple(Cell(formatting.number(version.rows)) for _, version in pairs)),
-        Line("rows added", _changed(result, "added"), "keys that the previous version lacks"),
-        Line("rows removed", _changed(result, "removed"), "keys that only the previous version has"),
-        Line("rows changed", _changed(result, "changed"), "same key, different values"),
+        Line("rows added", _count_changes(result, "added"), "keys that the previous version lacks"),
+        Line("rows removed", _count_changes(result, "removed"), "keys that only the previous version has"),
+        Line("rows changed", _count_changes(result, "changed"), "same key, different values"),
         Line("columns added", tuple(_columns(before, version) for before, version in pairs)),
         Line("columns removed", tuple(_columns(version, before) for before, version in pairs)),
     ]
@@ -84,7 +84,7 @@ def distribution_panels(result: Result) -> tuple[DistributionPanel, ...]:
     return tuple(sorted(panels, key=lambda panel: -panel.drift)[:MAX_DRAWN])
 
 
-def _changed(result: Result, kind: str) -> tuple[Cell, ...]:
+def _count_changes(result: Result, kind: str) -> tuple[Cell, ...]:
     counts = [getattr(version.changes, kind) if version.changes else None for version in result.versions]
     return tuple(Cell(formatting.ABSENT if each is None else formatting.number(each)) for each in counts)
 

@@ -98,16 +98,16 @@ _TIP = (
 )
 
 
-def lineage_svg(found: tuple[LineageRow, ...]) -> str:
+def lineage_svg(rows: tuple[LineageRow, ...]) -> str:
     """Draw the diagram with its text alternative; return an empty text if there is no version."""
-    if not found:
+    if not rows:
         return ""
-    height = found[-1].top + ROW_HEIGHT - 30
+    height = rows[-1].top + ROW_HEIGHT - 30
     titles = "".join(_note(x, 14, title) for x, title in _TITLES)
-    rows = "".join(part for row in found for part in _row(row, is_last=row is found[-1]))
+    drawing = "".join(part for row in rows for part in _row(row, is_last=row is rows[-1]))
     return (
         f'<svg class="lineage" viewBox="0 0 {WIDTH} {height}" role="img" '
-        f'aria-label="{escape(describe_lineage(found), quote=True)}">{_TIP}{titles}{rows}</svg>'
+        f'aria-label="{escape(describe_lineage(rows), quote=True)}">{_TIP}{titles}{drawing}</svg>'
     )
 
 

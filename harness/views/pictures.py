@@ -24,7 +24,7 @@ _NOT_IN_NAME = re.compile(r"\W+")
 
 def draw_pictures(result: Result) -> dict[str, str]:
     """Draw the measurements; return file names with their SVG in the light colours."""
-    return {name: standalone_svg(svg) for name, svg in _drawn(result)}
+    return {name: standalone_svg(svg) for name, svg in _draw(result)}
 
 
 def draw_lineage(plan: Plan, result: Result) -> dict[str, str]:
@@ -33,7 +33,7 @@ def draw_lineage(plan: Plan, result: Result) -> dict[str, str]:
     return {"lineage.svg": standalone_svg(diagram)} if diagram else {}
 
 
-def _drawn(result: Result) -> Iterator[tuple[str, str]]:
+def _draw(result: Result) -> Iterator[tuple[str, str]]:
     for at, metric in enumerate(plot_data.metric_panels(result)):
         yield _file("metrics", at, metric.metric), metric_svg(metric)
     weights = plot_data.weight_panels(result)

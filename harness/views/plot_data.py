@@ -16,7 +16,7 @@ from harness.views.bound_table import VERDICTS_WORST_FIRST, standard_error
 from harness.views.tables import changes_sign, ranked_features, weights_of
 
 MAX_FEATURES = 12
-"""How many features get a plot of their own; the table has all of them."""
+"""Number of features that are plotted; the table has all of them."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class MetricPanel:
     @property
     def alternative(self) -> str:
         """The alternative text of the plot."""
-        return f"{self.metric} over the versions: {'; '.join(map(_in_words, self.points))}."
+        return f"{self.metric} over the versions: {'; '.join(map(_describe_point, self.points))}."
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,14 @@ class WeightPanel:
     @property
     def course(self) -> str:
         """The first weight and the latest one, such as ``+0.0083 → +0.0117``."""
-        found = [formatting.signed(weight) for weight in self.weights if weight is not None]
-        return " → ".join((found[0], found[-1])[: len(found)]) if found else formatting.NOT_MEASURED
+        texts = [formatting.signed(weight) for weight in self.weights if weight is not None]
+        return " → ".join((texts[0], texts[-1])[: len(texts)]) if texts else formatting.NOT_MEASURED
 
     @property
     def alternative(self) -> str:
         """The alternative text of the plot."""
         pairs = zip(self.versions, self.weights, strict=True)
-        weights = ", ".join(f"{version} {_weight_in_words(weight)}" for version, weight in pairs)
+        weights = ", ".join(f"{version} {_describe_weight(weight)}" for version, weight in pairs)
         return f"Explanation weight of {self.feature} per standard deviation: {weights}."
 
 
@@ -109,7 +109,7 @@ def changed_most(result: Result, many: int = 3) -> tuple[WeightChange, ...]:
 
     Args:
         result: The run.
-        many: How many changes.
+        many: Number of changes.
     """
     explained = [version for version in result.versions if version.explanations]
     changes = [
@@ -153,18 +153,18 @@ def weight_panels(result: Result) -> tuple[WeightPanel, ...]:
 
 def _point(spec: BoundSpec, version: VersionResult, result: Result) -> Point:
     bounds = [bound for bound in version.bounds if bound.metric == spec.metric]
-    found = {bound.outcome for bound in bounds}
+    outcomes = {bound.outcome for bound in bounds}
     return Point(
         version=version.name,
         value=_value(spec.quantity, version, bounds),
         standard_error=standard_error(spec.metric, version),
-        verdict=next((verdict for verdict in VERDICTS_WORST_FIRST if verdict in found), None),
+        verdict=next((verdict for verdict in VERDICTS_WORST_FIRST if verdict in outcomes), None),
         limits=tuple(limit for bound in bounds for limit in _limits(bound, version, result)),
     )
 
 
 def _value(quantity: Quantity, version: VersionResult, bounds: list[BoundResult]) -> Measured:
-    """Return the quantity at a version; how far explanations agree is measured by their bounds alone."""
+    """Return the quantity at a version; the agreement of explanations is only measured by their bounds."""
     if quantity.kind in AGREEMENTS:
         return next((bound.measured for bound in bounds), None)
     return value_of(quantity, version)
@@ -178,24 +178,24 @@ def _limits(bound: BoundResult, version: VersionResult, result: Result) -> tuple
     if not spec.is_change:
         ends = {end for end in spec.comparison.interval(spec.limit, spec.tolerance) if isfinite(end)}
         return tuple(Limit(end, relative=False) for end in sorted(ends))
-    before = _before(bound, version, result)
+    before = _find_reference(bound, version, result)
     if before is None:
         return ()
     room = spec.limit * abs(before) if spec.relative else spec.limit
     return (Limit(before + room, relative=True),)
 
 
-def _before(bound: BoundResult, version: VersionResult, result: Result) -> Measured:
+def _find_reference(bound: BoundResult, version: VersionResult, result: Result) -> Measured:
     """Return the number from which a change is measured."""
     reference = bound.spec.reference
     if reference is None or reference.run is not None:
-        return _of_other_run(bound, version)
+        return _infer_reference(bound, version)
     earlier = next((each for each in result.versions if each.name == reference.version), None)
     return None if earlier is None else value_of(bound.spec.quantity, earlier)
 
 
-def _of_other_run(bound: BoundResult, version: VersionResult) -> Measured:
-    """Return the number in a run that is not at hand: the number now, without the change."""
+def _infer_reference(bound: BoundResult, version: VersionResult) -> Measured:
+    """Return the number in another run, which is not available: the current number without the change."""
     value, change = value_of(bound.spec.quantity, version), bound.measured
     if value is None or change is None:
         return None
@@ -205,10 +205,10 @@ def _of_other_run(bound: BoundResult, version: VersionResult) -> Measured:
     return value / (1 + change) if change > -1 and value > 0 else None
 
 
-def _in_words(point: Point) -> str:
+def _describe_point(point: Point) -> str:
     value = formatting.with_error(point.value, point.standard_error)
     return f"{point.version} {value}" + (f", {point.verdict.value}" if point.verdict else "")
 
 
-def _weight_in_words(weight: Measured) -> str:
+def _describe_weight(weight: Measured) -> str:
     return formatting.ABSENT if weight is None else formatting.signed(weight)

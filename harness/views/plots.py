@@ -155,7 +155,7 @@ def _keep_names_inside(axes: Axes) -> None:
 
 _CURVE_SIZE_IN = (4.4, 3.6)
 _DISTRIBUTION_SIZE_IN = (3.1, 1.7)
-# Colours and dashes both vary, so that versions can be told apart when printed in grey.
+# Colours and dashes both vary, so that versions can be distinguished when printed in grey.
 _LINES = [(colour, dashes) for dashes, colour in product(("-", "--", ":", "-."), (INK, UP, DOWN, LIMIT))]
 _MAX_TICKS = 5
 

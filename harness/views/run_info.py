@@ -59,7 +59,7 @@ def _sources(plan: Plan) -> Iterator[Fact]:
 
 
 def _table_name(plan: Plan) -> str:
-    """Return the label of the table, which tells an existing table from one that the run built."""
+    """Return the label of the table, which distinguishes an existing table from one that the run built."""
     return "Delta table" if plan.existing_table is None else "Existing Delta table (read-only)"
 
 

@@ -108,13 +108,13 @@ def stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
     """Start a stack with two workers; remove it even after a failure, unless KEEP is set."""
     del engine
     home = tmp_path_factory.mktemp("stack") / ".harness"
-    found = RunningStack(home, variables(home, "harness-test"))
-    found.stack.down(volumes=True)
+    running = RunningStack(home, variables(home, "harness-test"))
+    running.stack.down(volumes=True)
     try:
-        up = found.run("up", "--workers", str(WORKERS))
+        up = running.run("up", "--workers", str(WORKERS))
         assert 0 == up.returncode, up.stderr[-4000:]
-        yield found
+        yield running
     finally:
         if not os.environ.get(KEEP):
-            found.stack.down(volumes=True)
+            running.stack.down(volumes=True)
             shutil.rmtree(home / "stack", ignore_errors=True)

@@ -42,11 +42,11 @@ def scenario(tmp_path: Path) -> str:
 def other(engine: None, tmp_path: Path) -> Iterator[RunningStack]:
     """Return another stack, which the test starts with a mistake."""
     del engine
-    found = RunningStack(tmp_path / ".harness", variables(tmp_path / ".harness", "harness-test-other"))
+    stack = RunningStack(tmp_path / ".harness", variables(tmp_path / ".harness", "harness-test-other"))
     try:
-        yield found
+        yield stack
     finally:
-        found.stack.down(volumes=True)
+        stack.stack.down(volumes=True)
 
 
 def test_a_wrong_account_key(stack: RunningStack, scenario: str, tmp_path: Path) -> None:

@@ -33,9 +33,9 @@ def scenario() -> Scenario:
 
 @pytest.fixture(scope="module")
 def file(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = tmp_path_factory.mktemp("scenario") / "loans.yaml"
-    YAML(typ="safe").dump(scenario.model_dump(mode="json", by_alias=True, exclude_none=True), found)
-    return found
+    path = tmp_path_factory.mktemp("scenario") / "loans.yaml"
+    YAML(typ="safe").dump(scenario.model_dump(mode="json", by_alias=True, exclude_none=True), path)
+    return path
 
 
 @pytest.fixture(scope="module")

@@ -65,11 +65,11 @@ def test_ctrl_c_during_the_submission_leaves_nothing_running(
     submit, calls = job_runs.submit, list[int]()
 
     def interrupted(client: WorkspaceClient, job: job_runs.Job) -> int:
-        found = submit(client, job)
-        calls.append(found)
+        run_id = submit(client, job)
+        calls.append(run_id)
         if len(calls) == 1:
             raise KeyboardInterrupt
-        return found
+        return run_id
 
     monkeypatch.setattr(job_runs, "submit", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -67,7 +67,7 @@ def test_a_file_that_can_not_be_written_is_reported_before_the_run(bench: Bench)
     bench.workspace.faults.throttle(1, status=501, prefix=f"/api/2.0/fs/files{FILES}/harness-probe")
     failed = [check for check in bench.target.checks() if check.state == "failed"]
     assert ["files"] == [check.what for check in failed]
-    assert "can't upload" in failed[0].found
+    assert "can't upload" in failed[0].finding
 
 
 @pytest.mark.parametrize("text", [passing(), FAILS], ids=["a run that passes", "a run that breaks"])
@@ -203,9 +203,9 @@ def test_two_ctrl_c_during_the_submission_leave_nothing_running(
     submit = bench.target.workspace.jobs.submit
 
     def pressed(**asked: object) -> object:
-        found = submit(**asked)  # type: ignore[arg-type]
+        response = submit(**asked)  # type: ignore[arg-type]
         os.kill(os.getpid(), signal.SIGINT)
-        return found
+        return response
 
     monkeypatch.setattr(bench.target.workspace.jobs, "submit", pressed)
     with pytest.raises(KeyboardInterrupt):

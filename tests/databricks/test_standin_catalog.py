@@ -40,5 +40,5 @@ def test_clusters_policies_and_pools_are_found(client: WorkspaceClient) -> None:
 
 def test_permissions_are_returned(client: WorkspaceClient) -> None:
     """https://docs.databricks.com/api/workspace/permissions/get: the user may manage the cluster."""
-    found = client.permissions.get("clusters", WARM_CLUSTER).access_control_list or []
-    assert [USER] == [each.user_name for each in found]
+    permissions = client.permissions.get("clusters", WARM_CLUSTER).access_control_list or []
+    assert [USER] == [each.user_name for each in permissions]

@@ -55,9 +55,9 @@ def test_a_folder_of_a_volume_is_listed(client: WorkspaceClient) -> None:
     """https://docs.databricks.com/api/workspace/files/listdirectorycontents: page by page."""
     client.files.create_directory(f"{ROOT}/folder/inner")
     client.files.upload(f"{ROOT}/folder/file", io.BytesIO(b"12"))
-    found = client.files.list_directory_contents(f"{ROOT}/folder", page_size=1)
+    listed = client.files.list_directory_contents(f"{ROOT}/folder", page_size=1)
     assert [("file", False, 2), ("inner", True, None)] == [
-        (each.name, each.is_directory, each.file_size) for each in found
+        (each.name, each.is_directory, each.file_size) for each in listed
     ]
 
 

@@ -22,9 +22,9 @@ def test_mlflow_calls_are_forwarded(tracking: TrackingServer, tmp_path: Path) ->
     with StandIn(tmp_path / "workspace", QuickTasks(tmp_path / "workspace"), tracking.url) as workspace:
         client = connect(workspace)
         created = client.experiments.create_experiment(f"{HOME}/harness").experiment_id
-        found = client.experiments.get_by_name(f"{HOME}/harness").experiment
-        assert found is not None
-        assert created == found.experiment_id
+        experiment = client.experiments.get_by_name(f"{HOME}/harness").experiment
+        assert experiment is not None
+        assert created == experiment.experiment_id
 
 
 @pytest.mark.parametrize(

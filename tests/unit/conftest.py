@@ -10,7 +10,7 @@ import pytest
 # The Databricks SDK takes 0.7 s to import, which the tests that don't need it should not wait for.
 if TYPE_CHECKING:
     from harness.targets.checks import Check
-    from tests.unit.doctor_samples import Look, Workspace
+    from tests.unit.doctor_samples import RunChecks, Workspace
 
 
 @pytest.fixture(name="workspace")
@@ -20,14 +20,14 @@ def _workspace() -> Workspace:
     return Workspace()
 
 
-@pytest.fixture(name="look")
-def _look(tmp_path: Path, workspace: Workspace) -> Look:
-    """The checks of the Databricks target, by subject."""
+@pytest.fixture(name="run_checks")
+def _run_checks(tmp_path: Path, workspace: Workspace) -> RunChecks:
+    """Return a function that runs the checks of the Databricks target, by subject."""
     from harness.settings import read_settings
     from harness.targets.databricks.databricks_target import Databricks
     from tests.unit.doctor_samples import VOLUME
 
-    def look(toml: str = "", **chosen: str) -> dict[str, Check]:
+    def run_checks(toml: str = "", **chosen: str) -> dict[str, Check]:
         (tmp_path / "harness.toml").write_text(toml, encoding="utf-8")
         names = {"files": VOLUME, **chosen}
         environ = {f"HARNESS_TARGETS_DATABRICKS_{name.upper()}": value for name, value in names.items()}
@@ -35,4 +35,4 @@ def _look(tmp_path: Path, workspace: Workspace) -> Look:
         vars(target)["workspace"] = workspace
         return {check.what: check for check in target.checks()}
 
-    return look
+    return run_checks

@@ -62,22 +62,24 @@ class Workspace:
             "status": ObjectInfo(),
         }
         self.config = SimpleNamespace(host=HOST, auth_type="pat")
-        self.current_user = SimpleNamespace(me=self._says("me"))
-        self.cluster_policies = SimpleNamespace(get=self._says("policy"))
-        self.instance_pools = SimpleNamespace(get=self._says("pool"))
+        self.current_user = SimpleNamespace(me=self._fake_method("me"))
+        self.cluster_policies = SimpleNamespace(get=self._fake_method("policy"))
+        self.instance_pools = SimpleNamespace(get=self._fake_method("pool"))
         self.clusters = SimpleNamespace(
-            get=self._says("cluster"),
-            spark_versions=self._says("runtimes"),
-            list_node_types=self._says("nodes"),
+            get=self._fake_method("cluster"),
+            spark_versions=self._fake_method("runtimes"),
+            list_node_types=self._fake_method("nodes"),
         )
-        self.files = SimpleNamespace(upload=self._says("upload"), delete=self._says("delete"))
-        self.secrets = SimpleNamespace(list_secrets=self._says("secrets"))
-        self.experiments = SimpleNamespace(get_by_name=self._says("experiment"))
+        self.files = SimpleNamespace(upload=self._fake_method("upload"), delete=self._fake_method("delete"))
+        self.secrets = SimpleNamespace(list_secrets=self._fake_method("secrets"))
+        self.experiments = SimpleNamespace(get_by_name=self._fake_method("experiment"))
         self.workspace = SimpleNamespace(
-            get_status=self._says("status"), upload=self._says("upload"), delete=self._says("delete")
+            get_status=self._fake_method("status"),
+            upload=self._fake_method("upload"),
+            delete=self._fake_method("delete"),
         )
 
-    def _says(self, name: str) -> Callable[..., Any]:
+    def _fake_method(self, name: str) -> Callable[..., Any]:
         def say(*asked: object, **_how: object) -> Any:
             self.calls.append(" ".join((name, *(each for each in asked if isinstance(each, str)))))
             answer = self.answers[name]
@@ -88,7 +90,7 @@ class Workspace:
         return say
 
 
-Look = Callable[..., dict[str, Check]]
+RunChecks = Callable[..., dict[str, Check]]
 
 
 def node_type(name: str, *status: CloudProviderNodeStatus) -> NodeType:
@@ -96,5 +98,5 @@ def node_type(name: str, *status: CloudProviderNodeStatus) -> NodeType:
     return NodeType(name, 16384, 4.0, name, name, "General Purpose", node_info=info)
 
 
-def failed(found: dict[str, Check]) -> list[str]:
-    return [what for what, check in found.items() if check.state == "failed"]
+def failed(checks: dict[str, Check]) -> list[str]:
+    return [what for what, check in checks.items() if check.state == "failed"]

@@ -24,5 +24,5 @@ def run_of(**changes: Any) -> Result:
 
 
 def difference_of(parity: Parity, name: str) -> Difference:
-    (found,) = (each for each in parity.differences if each.name == name)
-    return found
+    (difference,) = (each for each in parity.differences if each.name == name)
+    return difference

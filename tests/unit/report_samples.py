@@ -145,7 +145,7 @@ def bound(metric: str = "cv_roc_auc", verdict: Verdict = Verdict.PASS, **changes
     """Return a bound with a given verdict."""
     measured: Measured = {Verdict.PASS: 0.65, Verdict.FAIL: 0.55, Verdict.NOT_PROVEN: None}[verdict]
     specified = {name: value for name, value in changes.items() if name in BoundSpec.model_fields}
-    found = {
+    fields = {
         "measured": measured,
         "distance": None if measured is None else measured - 0.6,
         "verdict": verdict,
@@ -158,7 +158,7 @@ def bound(metric: str = "cv_roc_auc", verdict: Verdict = Verdict.PASS, **changes
         "kind": "min",
         "limit": 0.6,
     }
-    return BoundResult.model_validate({"spec": BoundSpec.model_validate(spec | specified), **found})
+    return BoundResult.model_validate({"spec": BoundSpec.model_validate(spec | specified), **fields})
 
 
 def since(version: str, run: str | None = None) -> Reference:

@@ -30,7 +30,7 @@ def _accounts(folder: Path, fields: str) -> tuple[Account, ...]:
         ('key_variable = "LAKE_KEY"', Secret(variable="LAKE_KEY")),
         ('key_file = ""\nkey_variable = "LAKE_KEY"', Secret(variable="LAKE_KEY")),
     ],
-    ids=["file", "file, said to be a key", "variable", "empty file and variable"],
+    ids=["file", "file, explicit kind", "variable", "empty file and variable"],
 )
 def test_an_account_has_a_key(tmp_path: Path, fields: str, secret: Secret) -> None:
     """The default kind of secret is a key, which is in a file or a variable."""
@@ -140,7 +140,7 @@ def test_an_incomplete_or_contradictory_account_is_refused(tmp_path: Path, field
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (f'\n[accounts.lake]\nkey = "{VALUE}"', "harness.toml:3: unknown setting 'accounts.lake.key'."),
         (
@@ -158,12 +158,12 @@ def test_an_incomplete_or_contradictory_account_is_refused(tmp_path: Path, field
     ],
     ids=["key", "client secret", "account", "table"],
 )
-def test_a_secret_in_the_settings_is_refused(tmp_path: Path, text: str, told: str) -> None:
+def test_a_secret_in_the_settings_is_refused(tmp_path: Path, text: str, message: str) -> None:
     """The message has the line and the known fields and never repeats the secret."""
     with pytest.raises(UsageError) as caught:
         _settings(tmp_path, text)
     remedy = f"An account has the fields {', '.join(ACCOUNT_FIELDS)}. Keep a secret in its file or variable."
-    assert f"{told}\n  {remedy}" == str(caught.value)
+    assert f"{message}\n  {remedy}" == str(caught.value)
 
 
 def test_a_list_is_not_a_key(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_list_is_not_a_key(tmp_path: Path) -> None:
 def test_a_default_is_not_chosen(tmp_path: Path) -> None:
     """A setting that nobody has set is not chosen, so that the target can decide."""
     assert {None} == {
-        read_settings(folder=tmp_path, environ={}).chosen(known.name) for known in known_settings()
+        read_settings(folder=tmp_path, environ={}).chosen(spec.name) for spec in known_settings()
     }
 
 

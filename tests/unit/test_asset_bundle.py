@@ -62,13 +62,13 @@ def _plan(settings: Settings, scenario: str = str(SCENARIO)) -> tuple[Plan, Data
 def _written(settings: Settings, folder: Path) -> dict[str, Any]:
     plan, target = _plan(settings)
     file = asset_bundle.write(settings, plan, target, folder)
-    found: dict[str, Any] = YAML(typ="safe").load(file)
-    return found
+    content: dict[str, Any] = YAML(typ="safe").load(file)
+    return content
 
 
 def _task(written: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = written["resources"]["jobs"]["three_versions"]["tasks"][0]
-    return found
+    task: dict[str, Any] = written["resources"]["jobs"]["three_versions"]["tasks"][0]
+    return task
 
 
 def _submitted(settings: Settings) -> dict[str, Any]:
@@ -256,9 +256,9 @@ def test_every_source_is_copied(tmp_path: Path) -> None:
     file = asset_bundle.write(settings, _with_sources(plan, files, tmp_path), target, folder)
     written = YAML(typ="safe").load(file)
     parameters = _task(written)["python_wheel_task"]["parameters"]
-    found = _read_plan(_parse([each.replace("${workspace.file_path}", str(folder)) for each in parameters]))
+    parsed = _read_plan(_parse([each.replace("${workspace.file_path}", str(folder)) for each in parameters]))
     read = {
-        name: Path(source.uri.removeprefix("file:")).read_text() for name, source in found.sources.items()
+        name: Path(source.uri.removeprefix("file:")).read_text() for name, source in parsed.sources.items()
     }
     assert files == read
     included = [Path(each) for each in written["sync"]["include"][1:]]

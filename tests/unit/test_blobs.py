@@ -51,9 +51,9 @@ class Endpoint:
 
 @pytest.fixture
 def files(tmp_path: Path) -> StackFiles:
-    made = StackFiles(tmp_path / "stack")
-    made.create()
-    return made
+    created = StackFiles(tmp_path / "stack")
+    created.create()
+    return created
 
 
 @pytest.fixture

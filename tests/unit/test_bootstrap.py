@@ -51,9 +51,9 @@ def test_wrong_python(
     monkeypatch.setattr(sys, "argv", ["bootstrap.py", "--venv", "x", "--lock", str(lock)])
 
     assert bootstrap.main() == 3
-    said = capsys.readouterr().err
-    assert bootstrap.version_text(sys.version_info) in said
-    assert "make PYTHON=" in said
+    errors = capsys.readouterr().err
+    assert bootstrap.version_text(sys.version_info) in errors
+    assert "make PYTHON=" in errors
 
 
 def test_without_venv(

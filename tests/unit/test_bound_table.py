@@ -160,18 +160,18 @@ def test_a_failed_run_does_not_mention_the_comparison() -> None:
 )
 def test_a_relative_change_is_shown_in_percent(changes: dict[str, Any], expected: str) -> None:
     """Value, bound and distance of a relative change are shown in percent."""
-    said: dict[str, Any] = {"kind": "change_min", "limit": -0.1, "relative": True}
-    said["reference"] = samples.since("january")
-    said |= {"verdict": Verdict.FAIL}
-    assert expected == _only(samples.bound(**said | changes))
+    fields: dict[str, Any] = {"kind": "change_min", "limit": -0.1, "relative": True}
+    fields["reference"] = samples.since("january")
+    fields |= {"verdict": Verdict.FAIL}
+    assert expected == _only(samples.bound(**fields | changes))
 
 
 _HELD = "march: cv_roc_auc is 0.6500 ± 0.037; the bound is >= 0.6, met with 0.0500 to spare"
 
 
 def _text(verdict: Verdict, found: str, **changes: Any) -> BoundResult:
-    said = {"metric": "operation", "kind": "is", "limit": None, "measured": None, "distance": None}
-    return samples.bound(verdict=verdict, **said | {"expected": "WRITE", "found": found} | changes)
+    fields = {"metric": "operation", "kind": "is", "limit": None, "measured": None, "distance": None}
+    return samples.bound(verdict=verdict, **fields | {"expected": "WRITE", "found": found} | changes)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_long_text_is_complete_in_its_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "counts_as", "told", "sentence"),
+    ("verdict", "counts_as", "label", "sentence"),
     [
         (
             Verdict.FAIL,
@@ -227,12 +227,12 @@ def test_a_long_text_is_complete_in_its_sentence() -> None:
     ],
 )
 def test_a_bound_that_must_fail_counts_by_its_outcome(
-    verdict: Verdict, counts_as: Verdict, told: str, sentence: str
+    verdict: Verdict, counts_as: Verdict, label: str, sentence: str
 ) -> None:
     """A bound that must fail passes if it fails, and label and sentence explain this."""
     bound = samples.bound(verdict=verdict, must_fail=True)
     [row] = bound_rows((samples.version("march", 2, bounds=(bound,)),))
-    assert (counts_as, told, sentence) == (row.verdict, row.told, row.sentence)
+    assert (counts_as, label, sentence) == (row.verdict, row.label, row.sentence)
 
 
 FAIL_AS_IT_MUST = samples.bound(verdict=Verdict.FAIL, must_fail=True)

@@ -47,9 +47,9 @@ def test_a_run_is_removed_with_its_tables_and_nothing_else(settings: Settings) -
     before = _files(settings)
     removed = remove_old_runs(settings, 2)
     expected = {
-        f"{place}/{run_id}{rest}"
+        f"{folder}/{run_id}{rest}"
         for run_id in removed
-        for place, rest in (("runs", ""), ("lake/runs", ""), ("lake/runs", "/loans"))
+        for folder, rest in (("runs", ""), ("lake/runs", ""), ("lake/runs", "/loans"))
     }
     assert expected == before - _files(settings)
 
@@ -96,13 +96,15 @@ def test_a_run_that_cannot_be_removed_is_reported(
     assert not (settings.runs / IDS[1]).exists()
 
 
-@pytest.mark.parametrize(("keep", "gone"), [(0, [1, 2, 3]), (2, [1])])
-def test_a_run_in_progress_is_never_removed(settings: Settings, keep: int, gone: list[int]) -> None:
+@pytest.mark.parametrize(("keep", "removed_indexes"), [(0, [1, 2, 3]), (2, [1])])
+def test_a_run_in_progress_is_never_removed(
+    settings: Settings, keep: int, removed_indexes: list[int]
+) -> None:
     """A run in progress keeps its tables and does not count among the runs to keep."""
     plan = _plan(settings, IDS[0], "embedded")
     with file_lock(plan):
         removed = remove_old_runs(settings, keep)
-    assert ([IDS[at] for at in gone], True, True) == (
+    assert ([IDS[at] for at in removed_indexes], True, True) == (
         removed,
         plan.exists(),
         (Path(settings["lake"]) / "runs" / IDS[0] / "loans").exists(),

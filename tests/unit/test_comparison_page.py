@@ -41,25 +41,25 @@ def _page(a: Run, b: Run) -> str:
 def test_different_facts_come_first() -> None:
     """Different facts are listed first; of the settings, only different ones are listed."""
     plan = samples.plan(harness_version="0.2.0")
-    found = fact_pairs(GOOD, Run(OTHER, plan))
-    differing = [pair for pair in found if pair.differs]
-    assert list(found[: len(differing)]) == differing
+    pairs = fact_pairs(GOOD, Run(OTHER, plan))
+    differing = [pair for pair in pairs if pair.differs]
+    assert list(pairs[: len(differing)]) == differing
     assert Pair("Harness", GOOD.plan.harness_version if GOOD.plan else "", "0.2.0", differs=True) in differing
-    assert not any(pair.name.startswith("setting ") for pair in found)
+    assert not any(pair.name.startswith("setting ") for pair in pairs)
 
 
 def test_a_run_without_a_plan_is_described_by_its_result() -> None:
     """A run whose plan can't be read is described by its result."""
-    found = {pair.name: pair for pair in fact_pairs(Run(OTHER), GOOD)}
-    assert (B, A) == (found["Run"].a, found["Run"].b)
-    assert ("", True) == (found["Seed"].a, found["Seed"].differs)
+    pairs = {pair.name: pair for pair in fact_pairs(Run(OTHER), GOOD)}
+    assert (B, A) == (pairs["Run"].a, pairs["Run"].b)
+    assert ("", True) == (pairs["Seed"].a, pairs["Seed"].differs)
 
 
 def test_bounds_with_different_outcomes_come_first() -> None:
     """Bounds with different outcomes, and bounds of only one run, are listed first."""
-    held, failed = samples.bound("test_f1"), samples.bound("test_f1", Verdict.FAIL)
+    passed, failed = samples.bound("test_f1"), samples.bound("test_f1", Verdict.FAIL)
     rows = samples.bound("rows", limit=1.0)
-    pairs = bound_pairs(_one(bounds=(rows, held)), _one(bounds=(rows, failed, held)))
+    pairs = bound_pairs(_one(bounds=(rows, passed)), _one(bounds=(rows, failed, passed)))
     assert [("test_f1", True), ("test_f1", True), ("rows", False)] == [
         (pair.column, pair.has_turned) for pair in pairs
     ]

@@ -44,12 +44,12 @@ def _source(**changes: Any) -> Mapping[str, Any]:
     return {"sources": {samples.SOURCE: SOURCE.model_copy(update=changes)}}
 
 
-def _compared(runs: Path, result: Result, *tolerances: Tolerances) -> Parity:
+def _compare(runs: Path, result: Result, *tolerances: Tolerances) -> Parity:
     """Compare the remote run with the newest local one."""
     return compare_with_local(runs, CLOUD, result, *tolerances, gaps=GAPS, is_local=is_local)
 
 
-def _found(runs: Path, plan: Plan = CLOUD) -> str | None:
+def _find(runs: Path, plan: Plan = CLOUD) -> str | None:
     """Return the id of the run to compare with."""
     result = find_local_run(runs, plan, is_local).result
     return None if result is None else result.run_id
@@ -59,33 +59,33 @@ def test_the_newest_is_taken(tmp_path: Path) -> None:
     """Of two comparable runs, the newest is taken."""
     _local(tmp_path, NEW)
     _local(tmp_path, OLD)
-    assert (NEW, "") == (_found(tmp_path), find_local_run(tmp_path, CLOUD, is_local).reason)
+    assert (NEW, "") == (_find(tmp_path), find_local_run(tmp_path, CLOUD, is_local).reason)
 
 
 @pytest.mark.parametrize("target", ["embedded", "compose"])
 def test_every_target_but_the_cloud_is_local(tmp_path: Path, target: str) -> None:
     """A run in Compose counts as local, like one in this process."""
     _local(tmp_path, OLD, target=target)
-    assert OLD == _found(tmp_path)
+    assert OLD == _find(tmp_path)
 
 
 def test_a_run_in_the_cloud_is_not_local(tmp_path: Path) -> None:
     """A newer run in the cloud with the same inputs is ignored, and not mentioned."""
     _local(tmp_path, OLD, target="databricks")
     expected = f"There is no local run of three_versions in {tmp_path}. {REMEDY}"
-    assert (None, expected) == (_found(tmp_path), find_local_run(tmp_path, CLOUD, is_local).reason)
+    assert (None, expected) == (_find(tmp_path), find_local_run(tmp_path, CLOUD, is_local).reason)
 
 
 def test_a_verdict_does_not_matter(tmp_path: Path) -> None:
     """A run whose bounds failed has finished, and has numbers to compare with."""
     _local(tmp_path, OLD, samples.result(verdict=Verdict.FAIL))
-    assert OLD == _found(tmp_path)
+    assert OLD == _find(tmp_path)
 
 
 def test_the_location_of_a_copied_source_does_not_matter(tmp_path: Path) -> None:
     """Sources with the same digest are the same, wherever they are located."""
     _local(tmp_path, OLD, **_source(uri="/elsewhere/loans.csv"))
-    assert OLD == _found(tmp_path)
+    assert OLD == _find(tmp_path)
 
 
 DIFFERENT = [
@@ -132,7 +132,7 @@ def test_a_run_with_other_inputs_is_not_compared_with(
     """A run with other inputs is not compared; the reason names it, the difference and the remedy."""
     _local(tmp_path, OLD, **changes)
     expected = f"The newest local run of three_versions, {OLD}, {reason}. {REMEDY}"
-    assert (None, expected) == (_found(tmp_path), find_local_run(tmp_path, CLOUD, is_local).reason)
+    assert (None, expected) == (_find(tmp_path), find_local_run(tmp_path, CLOUD, is_local).reason)
 
 
 @pytest.mark.parametrize(("changes", "_reason"), DIFFERENT)
@@ -142,7 +142,7 @@ def test_an_older_run_with_the_same_inputs_is_taken(
     """A newer run that isn't comparable doesn't hide an older one that is."""
     _local(tmp_path, OLD)
     _local(tmp_path, NEW, **changes)
-    assert OLD == _found(tmp_path)
+    assert OLD == _find(tmp_path)
 
 
 def test_every_difference_is_reported(tmp_path: Path) -> None:
@@ -166,21 +166,21 @@ def test_the_newest_near_miss_is_named(tmp_path: Path) -> None:
 def test_a_folder_is_identified_by_its_location(tmp_path: Path, uri: str, expected: str | None) -> None:
     """A folder at the same location is assumed to be the same; fingerprints decide the rest."""
     _local(tmp_path, OLD, **_source(sha256=None, uri="abfss://lake@account/loans"))
-    assert expected == _found(tmp_path, CLOUD.model_copy(update=_source(sha256=None, uri=uri)))
+    assert expected == _find(tmp_path, CLOUD.model_copy(update=_source(sha256=None, uri=uri)))
 
 
 def test_a_copied_folder_is_identified_by_its_origin(tmp_path: Path) -> None:
     """The location on this machine counts, not that of the copy."""
     _local(tmp_path, OLD, **_source(sha256=None, uri="/data/loans"))
     copied = _source(sha256=None, uri="/Volumes/a/b/loans", copied_from="/data/loans")
-    assert OLD == _found(tmp_path, CLOUD.model_copy(update=copied))
+    assert OLD == _find(tmp_path, CLOUD.model_copy(update=copied))
 
 
 def test_every_source_is_compared(tmp_path: Path) -> None:
     """Every file of the scenario is compared, and one that differs is named by its path."""
     more = SOURCE.model_copy(update={"uri": "more.csv"})
     _local(tmp_path, OLD, sources={samples.SOURCE: SOURCE, "more.csv": more})
-    assert OLD == _found(tmp_path, _plan("databricks", sources={samples.SOURCE: SOURCE, "more.csv": more}))
+    assert OLD == _find(tmp_path, _plan("databricks", sources={samples.SOURCE: SOURCE, "more.csv": more}))
     changed = {samples.SOURCE: SOURCE, "more.csv": more.model_copy(update={"sha256": "c" * 64})}
     reason = find_local_run(tmp_path, _plan("databricks", sources=changed), is_local).reason
     assert f"{OLD}, used other rows from more.csv: 41d041d041d0, not cccccccccccc. {REMEDY}" in reason
@@ -188,11 +188,11 @@ def test_every_source_is_compared(tmp_path: Path) -> None:
 
 def test_an_existing_table_is_the_same_on_both_targets(tmp_path: Path) -> None:
     """Runs that read the same versions of a table are compared; other versions are other parameters."""
-    there: Mapping[str, Any] = {"existing_table": f"{LAKE}/loans"}
-    said = {"table.uri": f"{LAKE}/loans", "table.versions": "v12"}
-    _local(tmp_path, OLD, **there, parameters=said)
-    assert OLD == _found(tmp_path, _plan("databricks", **there, parameters=said))
-    other = _plan("databricks", **there, parameters={**said, "table.versions": "v13"})
+    table: Mapping[str, Any] = {"existing_table": f"{LAKE}/loans"}
+    parameters = {"table.uri": f"{LAKE}/loans", "table.versions": "v12"}
+    _local(tmp_path, OLD, **table, parameters=parameters)
+    assert OLD == _find(tmp_path, _plan("databricks", **table, parameters=parameters))
+    other = _plan("databricks", **table, parameters={**parameters, "table.versions": "v13"})
     reason = find_local_run(tmp_path, other, is_local).reason
     assert "used other parameters: table.versions=v12, not table.versions=v13." in reason
 
@@ -231,7 +231,7 @@ def test_a_plan_of_another_version_is_ignored(tmp_path: Path, text: str | None) 
     _local(tmp_path, NEW)
     file = tmp_path / NEW / PLAN
     file.unlink() if text is None else file.write_text(text, encoding="utf-8")
-    assert OLD == _found(tmp_path)
+    assert OLD == _find(tmp_path)
 
 
 def test_another_scenario_is_not_mentioned(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_a_scenario_elsewhere_is_named_by_its_file(tmp_path: Path) -> None:
 def test_the_run_in_the_cloud_is_the_second(tmp_path: Path) -> None:
     """A remote run is the second one of its comparison with a local run."""
     _local(tmp_path, OLD)
-    parity = _compared(tmp_path, samples.cloud())
+    parity = _compare(tmp_path, samples.cloud())
     assert (OLD, CLOUD.run_id, Verdict.PASS, LOCAL_AGAINST_REMOTE) == (
         parity.run_a,
         parity.run_b,
@@ -270,12 +270,12 @@ def test_tolerances_can_be_given(tmp_path: Path) -> None:
     """Explicit tolerances replace the usual ones."""
     _local(tmp_path, OLD)
     asked = Tolerances.uniform(0.5)
-    assert asked == _compared(tmp_path, samples.cloud(), asked).tolerances
+    assert asked == _compare(tmp_path, samples.cloud(), asked).tolerances
 
 
 def test_without_a_local_run_nothing_is_proven(tmp_path: Path) -> None:
     """Without a local run, nothing is proven, and the comparison has the reason."""
-    parity = _compared(tmp_path, samples.cloud())
+    parity = _compare(tmp_path, samples.cloud())
     expected = (Verdict.NOT_PROVEN, find_local_run(tmp_path, CLOUD, is_local).reason)
     assert expected == (parity.verdict, parity.reason)
 
@@ -285,6 +285,6 @@ def test_a_data_bug_on_one_side_is_found(tmp_path: Path) -> None:
     whole = samples.result().versions
     changed = whole[1].model_copy(update={"fingerprint": "0" * 32})
     _local(tmp_path, OLD)
-    parity = _compared(tmp_path, samples.cloud((whole[0], changed, whole[2])))
+    parity = _compare(tmp_path, samples.cloud((whole[0], changed, whole[2])))
     wrong = [(each.version, each.name) for each in parity.differences if each.verdict is not Verdict.PASS]
     assert (Verdict.FAIL, [("february", "fingerprint")]) == (parity.verdict, wrong)

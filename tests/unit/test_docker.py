@@ -157,11 +157,11 @@ def test_dockers_answer_is_returned_unchanged(path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("answer", "there"), [(IMAGES, True), ("image) exit 1 ;;", False)])
-def test_existing_images_are_detected(path: Path, answer: str, there: bool) -> None:
+@pytest.mark.parametrize(("answer", "exist"), [(IMAGES, True), ("image) exit 1 ;;", False)])
+def test_existing_images_are_detected(path: Path, answer: str, exist: bool) -> None:
     """Docker's exit code decides whether all images exist."""
     _engine(path, answer)
-    assert there is has_images(["one:1", "two:2"])
+    assert exist is has_images(["one:1", "two:2"])
 
 
 @pytest.mark.parametrize(
@@ -185,38 +185,38 @@ def test_auto_is_embedded_if_compose_is_not_ready(
     """One line reports the chosen target, the reason, and how to get the other one."""
     if answers is not None:
         _engine(path, *answers)
-    told: list[str] = []
-    target = open_target(_settings(tmp_path, "auto"), told.append)
+    messages: list[str] = []
+    target = open_target(_settings(tmp_path, "auto"), messages.append)
     expected = f"Target: embedded. Compose is not ready: {reason}"
-    assert (True, [expected]) == (isinstance(target, Embedded), told)
+    assert (True, [expected]) == (isinstance(target, Embedded), messages)
 
 
 def test_auto_is_compose_if_it_is_ready(path: Path, tmp_path: Path) -> None:
     """If engine and images are ready, Compose is chosen, and one line names the alternative."""
     _engine(path, INFO, COMPOSE, IMAGES)
-    told: list[str] = []
-    target = open_target(_settings(tmp_path, "auto"), told.append)
+    messages: list[str] = []
+    target = open_target(_settings(tmp_path, "auto"), messages.append)
     expected = "Target: compose, which is ready. For another one: --target embedded."
-    assert (True, [expected]) == (isinstance(target, Compose), told)
+    assert (True, [expected]) == (isinstance(target, Compose), messages)
 
 
 def test_compose_never_falls_back(path: Path, tmp_path: Path) -> None:
     """If Compose is requested, it is used, or the reason why it can't be is reported."""
     assert path.is_dir()
-    told: list[str] = []
-    target = open_target(_settings(tmp_path, "compose"), told.append)
+    messages: list[str] = []
+    target = open_target(_settings(tmp_path, "compose"), messages.append)
     with pytest.raises(PrerequisiteError) as caught:
         target.prepare(samples.plan())
-    assert (True, [], NO_DOCKER) == (isinstance(target, Compose), told, str(caught.value))
+    assert (True, [], NO_DOCKER) == (isinstance(target, Compose), messages, str(caught.value))
 
 
 def test_embedded_does_not_ask_docker(path: Path, tmp_path: Path) -> None:
     """If the embedded target is requested, nothing is reported about Docker."""
     assert path.is_dir()
-    told: list[str] = []
+    messages: list[str] = []
     assert (True, []) == (
-        isinstance(open_target(_settings(tmp_path, "embedded"), told.append), Embedded),
-        told,
+        isinstance(open_target(_settings(tmp_path, "embedded"), messages.append), Embedded),
+        messages,
     )
 
 

@@ -30,7 +30,7 @@ def test_a_broken_java_is_a_failed_check(tmp_path: Path) -> None:
     found = next(iter(Embedded(settings).checks()))
     assert ("failed", True, True) == (
         found.state,
-        "does not contain a working Java" in found.found,
+        "does not contain a working Java" in found.finding,
         bool(found.remedy),
     )
 
@@ -66,8 +66,8 @@ def test_a_tracking_file_is_checked(tmp_path: Path) -> None:
     before = check_tracking_store(f"sqlite:///{file}")
     file.touch()
     assert (f"the first run creates {file}", str(file)) == (
-        before.found,
-        check_tracking_store(f"sqlite:///{file}").found,
+        before.finding,
+        check_tracking_store(f"sqlite:///{file}").finding,
     )
 
 
@@ -99,7 +99,7 @@ def _server() -> Iterator[Callable[[int], str]]:
 def test_a_tracking_server_is_checked(server: Callable[[int], str], code: int, expected: str) -> None:
     """A tracking server is up if it answers, even if it asks for a login."""
     url = server(code)
-    assert ("ok", f"{url} {expected}") == (check_tracking_store(url).state, check_tracking_store(url).found)
+    assert ("ok", f"{url} {expected}") == (check_tracking_store(url).state, check_tracking_store(url).finding)
 
 
 def test_an_unreachable_tracking_server_is_reported() -> None:
@@ -107,14 +107,14 @@ def test_an_unreachable_tracking_server_is_reported() -> None:
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as closed:
         url = f"http://127.0.0.1:{closed.server_port}"
     found = check_tracking_store(url)
-    assert ("failed", True) == (found.state, url in found.found)
+    assert ("failed", True) == (found.state, url in found.finding)
     assert "HARNESS_TRACKING_URI" in found.remedy
 
 
 def test_a_database_is_not_checkable() -> None:
     """A database is not checkable, and its URI, which may contain a password, is not shown."""
     found = check_tracking_store("postgresql://me:secret@db/mlflow")
-    assert ("not checkable", False) == (found.state, "secret" in found.found)
+    assert ("not checkable", False) == (found.state, "secret" in found.finding)
 
 
 def _compose(folder: Path, **environ: str) -> dict[str, Check]:

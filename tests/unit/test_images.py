@@ -12,9 +12,9 @@ from harness.targets.compose.images import COMPOSE_FILE, PROJECT, Image, images
 
 FILES = ("compose.yaml", "docker", "harness", "requirements", "pyproject.toml", "README.md", "LICENSE")
 NAMES = {"azurite": "azurite", "postgres": "postgres", "mlflow": "mlflow", "spark-master": "spark"}
-"""Service to its image's name, which is its folder's too."""
+"""Service to the name of its image and folder."""
 CONTEXTS = {"azurite": "docker/azurite/", "postgres": "docker/postgres/", "mlflow": "", "spark-master": ""}
-"""Where the paths of a Dockerfile start, as compose.yaml says."""
+"""Build context of each service, as in compose.yaml."""
 
 
 @pytest.fixture(name="project")
@@ -53,8 +53,8 @@ COPIES = tuple(_copies())
 
 def test_an_image_is_named_after_its_content(tmp_path: Path) -> None:
     """Each image has a tag of twelve hex digits, and a variable through which compose.yaml gets it."""
-    found = {(each.service, each.variable, each.name[:-12], each.own) for each in _images(tmp_path).values()}
-    assert found == {
+    images = {(each.service, each.variable, each.name[:-12], each.own) for each in _images(tmp_path).values()}
+    assert images == {
         (service, f"HARNESS_{name.upper()}_IMAGE", f"dataset-harness-{name}:", True)
         for service, name in NAMES.items()
     }
@@ -117,9 +117,9 @@ def test_another_base_is_another_image(tmp_path: Path) -> None:
 
 def test_an_image_of_the_settings_is_used_unchanged(tmp_path: Path) -> None:
     """A Postgres image of the settings keeps its name, is not built, and affects no other image."""
-    found = _images(tmp_path, postgres_image="postgres:15")
+    images = _images(tmp_path, postgres_image="postgres:15")
     expected = Image("postgres", "HARNESS_POSTGRES_IMAGE", "postgres:15", own=False)
-    assert (expected, {"postgres"}) == (found["postgres"], _changed(_images(tmp_path), found))
+    assert (expected, {"postgres"}) == (images["postgres"], _changed(_images(tmp_path), images))
 
 
 def test_a_package_without_the_project_is_reported(tmp_path: Path, project: Path) -> None:

@@ -76,15 +76,15 @@ def test_a_package_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (tmp_path / "carries_java.py").write_text(f"from pathlib import Path\nJAVA_HOME = Path({str(home)!r})\n")
     monkeypatch.syspath_prepend(tmp_path)
 
-    found = find_java(None, {}, jvm_folder=tmp_path / "jvm", package="carries_java")
+    java = find_java(None, {}, jvm_folder=tmp_path / "jvm", package="carries_java")
 
-    assert found == Java(home, "17.0.9", "package carries_java")
+    assert java == Java(home, "17.0.9", "package carries_java")
 
 
 def test_java_without_a_release_file_is_asked(tmp_path: Path) -> None:
     """A Java without a release file is asked for its version and its real home."""
-    told = "echo '    java.home = /somewhere/else' >&2; echo '    java.version = 17.0.7' >&2"
-    home = java_home(tmp_path / "shim", None, told)
+    script = "echo '    java.home = /somewhere/else' >&2; echo '    java.version = 17.0.7' >&2"
+    home = java_home(tmp_path / "shim", None, script)
 
     assert find(tmp_path, JAVA_HOME=str(home)) == Java(Path("/somewhere/else"), "17.0.7", "JAVA_HOME")
 

@@ -55,11 +55,11 @@ def test_long_steps_are_cut_only_in_the_diagram() -> None:
 
 def test_the_page_has_the_diagram_with_its_text() -> None:
     """The page has the diagram with one row per version and a text alternative for all."""
-    found = lineage_rows(samples.plan(), samples.result())
+    rows = lineage_rows(samples.plan(), samples.result())
     page = render_html(samples.plan(), samples.result())
-    assert f'aria-label="{escape(describe_lineage(found))}"' in page
-    assert [each.top for each in found] == sorted({each.top for each in found})
-    assert len(found) == page.count(">featurizer</text>")
+    assert f'aria-label="{escape(describe_lineage(rows))}"' in page
+    assert [each.top for each in rows] == sorted({each.top for each in rows})
+    assert len(rows) == page.count(">featurizer</text>")
 
 
 def test_names_are_escaped_in_the_diagram() -> None:

@@ -56,15 +56,15 @@ def test_what_only_one_run_has_is_not_proven(kind: str, swapped: bool) -> None:
     }
     runs = (run_of(**{kind: values[kind]}), run_of())
     parity = compare_runs(*(reversed(runs) if swapped else runs))
-    found = difference_of(parity, "dti")
+    difference = difference_of(parity, "dti")
     expected = (Verdict.NOT_PROVEN, Verdict.NOT_PROVEN, {None, 0.5})
-    assert expected == (parity.verdict, found.verdict, {found.a, found.b})
+    assert expected == (parity.verdict, difference.verdict, {difference.a, difference.b})
 
 
 def test_what_only_one_run_could_not_measure_is_not_proven() -> None:
     """A metric without a value in one run differs from one that the other run doesn't have."""
-    found = difference_of(compare_runs(run_of(metrics={"m": None}), run_of()), "m")
-    assert (Verdict.NOT_PROVEN, "b") == (found.verdict, found.absent)
+    difference = difference_of(compare_runs(run_of(metrics={"m": None}), run_of()), "m")
+    assert (Verdict.NOT_PROVEN, "b") == (difference.verdict, difference.absent)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_absent_is_not_unmeasured(a: dict[str, Measured], b: dict[str, Measured]
         pytest.param("rows", {"rows": 8422}, ("8421", "8422"), id="rows"),
         pytest.param("version", {"version": 3}, ("2", "3"), id="version"),
         pytest.param("fingerprint", {"fingerprint": "6" * 32}, (FINGERPRINT, "6" * 32), id="fingerprint"),
-        pytest.param("schema", {"schema": {"dti": "int"}}, (SCHEMA, "dti int"), id="column gone"),
+        pytest.param("schema", {"schema": {"dti": "int"}}, (SCHEMA, "dti int"), id="column missing"),
         pytest.param(
             "schema", {"schema": {"dti": "int", "id": "int"}}, (SCHEMA, "dti int, id int"), id="order"
         ),
@@ -101,12 +101,12 @@ def test_data_must_be_equal(name: str, changes: dict[str, Any], expected: tuple[
     """No tolerance applies to data, and the comparison has both values."""
     schema = {"schema": {"id": "int", "dti": "int"}}
     parity = compare_runs(run_of(**schema), run_of(**(schema | changes)), Tolerances.uniform(1.0))
-    found = difference_of(parity, name)
+    difference = difference_of(parity, name)
     assert (Verdict.FAIL, Verdict.FAIL, expected, 0.0) == (
         parity.verdict,
-        found.verdict,
-        (found.a, found.b),
-        found.tolerance,
+        difference.verdict,
+        (difference.a, difference.b),
+        difference.tolerance,
     )
 
 
@@ -223,7 +223,7 @@ def test_parity_survives_its_file(parity: Parity) -> None:
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "found"),
+    ("a", "b", "values"),
     [
         ({"status": "trained"}, {"status": "built"}, ("trained", "built")),
         (
@@ -234,8 +234,8 @@ def test_parity_survives_its_file(parity: Parity) -> None:
     ],
 )
 def test_the_outcome_of_a_step_must_be_the_same(
-    a: dict[str, str], b: dict[str, str], found: tuple[str, str]
+    a: dict[str, str], b: dict[str, str], values: tuple[str, str]
 ) -> None:
     """A step that one run refuses must be refused by the other, with the same error."""
     difference = difference_of(compare_runs(run_of(**a), run_of(**b)), "step")
-    assert (Verdict.FAIL, *found) == (difference.verdict, difference.a, difference.b)
+    assert (Verdict.FAIL, *values) == (difference.verdict, difference.a, difference.b)

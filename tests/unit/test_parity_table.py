@@ -42,8 +42,8 @@ def test_the_largest_difference_comes_first() -> None:
         samples.result((samples.version("march", 2, metrics=a | {"further": 5.0}),)),
         samples.cloud((samples.version("march", 2, metrics=b),)),
     )
-    found = [row.name for row in difference_rows(compare_runs(*runs))]
-    assert ["further", "off", "gone", "more", "far", "near"] == found
+    names = [row.name for row in difference_rows(compare_runs(*runs))]
+    assert ["further", "off", "gone", "more", "far", "near"] == names
 
 
 @pytest.mark.parametrize(

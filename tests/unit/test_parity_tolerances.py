@@ -56,8 +56,8 @@ def test_two_numbers_agree_within_the_tolerance(
 )
 def test_a_given_tolerance_is_used(tolerance: float, verdict: Verdict) -> None:
     """A tolerance that is given is used, and reported with the number."""
-    found = _metric(1.0, 0.99, tolerance)
-    assert (verdict, tolerance) == (found.verdict, found.tolerance)
+    difference = _metric(1.0, 0.99, tolerance)
+    assert (verdict, tolerance) == (difference.verdict, difference.tolerance)
 
 
 @pytest.mark.parametrize(

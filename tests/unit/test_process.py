@@ -51,23 +51,25 @@ def _ctrl_c(_event: Event) -> None:
     raise KeyboardInterrupt
 
 
-def _says(folder: Path, *lines: str) -> str:
+def _print_lines(folder: Path, *lines: str) -> str:
     """Return a program that writes these lines to its standard output."""
-    (folder / "said").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return f"import shutil, sys\nshutil.copyfileobj(open({str(folder / 'said')!r}), sys.stdout)\n"
+    (folder / "lines").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return f"import shutil, sys\nshutil.copyfileobj(open({str(folder / 'lines')!r}), sys.stdout)\n"
 
 
 def test_events_are_forwarded(tmp_path: Path) -> None:
     """The listener receives every event, in order."""
     expected = [STARTED, Event("train", "done", "january", 1.5)]
-    told: list[Event] = []
-    _follow(tmp_path, _says(tmp_path, *(event.to_line() for event in expected)), told.append)
-    assert expected == told
+    events: list[Event] = []
+    _follow(tmp_path, _print_lines(tmp_path, *(event.to_line() for event in expected)), events.append)
+    assert expected == events
 
 
 def test_other_output_is_logged(tmp_path: Path) -> None:
     """Output that is not an event goes to the log, and so do the job's errors."""
-    program = _says(tmp_path, "one", STARTED.to_line(), '{"event": half') + "sys.stderr.write('two\\n')"
+    program = (
+        _print_lines(tmp_path, "one", STARTED.to_line(), '{"event": half') + "sys.stderr.write('two\\n')"
+    )
     _follow(tmp_path, program)
     assert ["one", "two", '{"event": half'] == sorted((tmp_path / LOG).read_text().splitlines())
 
@@ -81,7 +83,7 @@ def test_invalid_utf8_is_not_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("result", [samples.result(), LONGER_THAN_A_PIPE], ids=["short", "long"])
 def test_a_result_among_the_events_is_found(tmp_path: Path, result: Result) -> None:
     """A result that arrives with the events is returned, not logged."""
-    finished = _follow(tmp_path, _says(tmp_path, STARTED.to_line(), result.to_line(), "done"))
+    finished = _follow(tmp_path, _print_lines(tmp_path, STARTED.to_line(), result.to_line(), "done"))
     assert (FinishedProcess(0, result, interrupted=False), "done\n") == (
         finished,
         (tmp_path / LOG).read_text(),
@@ -128,7 +130,7 @@ def test_a_job_is_cleaned_up_after_an_error(tmp_path: Path) -> None:
 def test_an_interrupted_job_still_returns_its_result(tmp_path: Path, result: Result) -> None:
     """After Ctrl-C, output is forwarded until the job ends, however long it is."""
     program = f"try:\n    print({STARTED.to_line()!r})\n    import time\n    time.sleep(60)\n"
-    program += f"except KeyboardInterrupt:\n    exec({_says(tmp_path, result.to_line())!r})\n"
+    program += f"except KeyboardInterrupt:\n    exec({_print_lines(tmp_path, result.to_line())!r})\n"
     jobs = _Jobs()
     finished = _follow(tmp_path, program, _ctrl_c, jobs=jobs)
     assert (FinishedProcess(0, result, interrupted=True), [0]) == (finished, jobs)

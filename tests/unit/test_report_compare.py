@@ -127,11 +127,11 @@ def test_libraries_that_differ_are_listed() -> None:
     assert (True, False) == (expected in shown, "mlflow" in shown)
 
 
-@pytest.mark.parametrize(("b", "told"), [(samples.cloud(), True), (samples.result(), False)])
-def test_gaps_are_listed_only_for_the_cloud(b: Result, told: bool) -> None:
+@pytest.mark.parametrize(("b", "expected"), [(samples.cloud(), True), (samples.result(), False)])
+def test_gaps_are_listed_only_for_the_cloud(b: Result, expected: bool) -> None:
     """The gaps of a local run are listed only if the other run is on Databricks."""
     shown = _shown(samples.result(), b)
-    assert {told} == {gap in shown for gap in TARGETS["databricks"].gaps}
+    assert {expected} == {gap in shown for gap in TARGETS["databricks"].gaps}
 
 
 def test_a_run_without_another_has_a_reason() -> None:
@@ -171,8 +171,8 @@ def test_an_ascii_log_is_supported() -> None:
 @pytest.mark.usefixtures("runs")
 def test_the_same_runs_end_with_0(named: tuple[str, str]) -> None:
     """Comparing equal runs, named by ID or as 'latest', exits with 0."""
-    code, told = _compare(*named)
-    assert (ExitCode.PASS, True) == (code, told.endswith("✓ The two runs agree.\n"))
+    code, output = _compare(*named)
+    assert (ExitCode.PASS, True) == (code, output.endswith("✓ The two runs agree.\n"))
 
 
 def test_a_run_may_be_named_by_its_folder(runs: Path) -> None:
@@ -183,8 +183,8 @@ def test_a_run_may_be_named_by_its_folder(runs: Path) -> None:
 def test_runs_that_differ_end_with_1(runs: Path) -> None:
     """A difference beyond the tolerance is shown and leads to exit code 1."""
     _write(runs, B, samples.result((samples.version("january", 0, rows=1),)))
-    code, told = _compare(A, B)
-    assert (ExitCode.BOUND_FAILED, True) == (code, told.endswith("✗ The two runs disagree.\n"))
+    code, output = _compare(A, B)
+    assert (ExitCode.BOUND_FAILED, True) == (code, output.endswith("✗ The two runs disagree.\n"))
 
 
 def test_a_missing_version_ends_with_4(runs: Path) -> None:
@@ -212,9 +212,9 @@ def test_json_has_every_value(runs: Path) -> None:
     """With --json, every compared value is printed, with the same exit code."""
     other = samples.result((samples.version("january", 0, rows=1),), run_id=B)
     _write(runs, B, other)
-    code, told = _compare(A, B, "--json")
+    code, output = _compare(A, B, "--json")
     expected = compare_runs(samples.result(run_id=A), other)
-    assert (ExitCode.BOUND_FAILED, expected) == (code, Parity.model_validate_json(told))
+    assert (ExitCode.BOUND_FAILED, expected) == (code, Parity.model_validate_json(output))
 
 
 def test_an_unknown_run_is_reported_with_a_suggestion(runs: Path) -> None:

@@ -13,7 +13,7 @@ from harness.targets.checks import Check
 
 CHECKS = (
     Check("Java 17", "ok", "17.0.15"),
-    Check("lake", "not checkable", "a cluster alone can tell"),
+    Check("lake", "not checkable", "only a cluster can check it"),
     Check("files", "failed", "No such volume.\nsecond line", "Make it."),
 )
 
@@ -29,7 +29,7 @@ def test_each_check_is_a_line() -> None:
     """Each check is an unbroken line with symbol, state, subject and finding; a failed one has a remedy."""
     assert [
         "✓ ok             Java 17: 17.0.15",
-        "? not checkable  lake: a cluster alone can tell",
+        "? not checkable  lake: only a cluster can check it",
         "✗ failed         files: No such volume.",
         "                 second line",
         "                 Make it.",

@@ -80,7 +80,7 @@ def _plan(file: Path) -> Plan:
 
 
 @pytest.mark.parametrize(
-    ("bound", "told"),
+    ("bound", "messages"),
     [
         (samples.bound(), []),
         (samples.bound(verdict=Verdict.FAIL, must_fail=True), []),
@@ -96,12 +96,12 @@ def _plan(file: Path) -> Plan:
     ],
 )
 def test_each_bound_that_does_not_pass_is_annotated(
-    bound: BoundResult, told: list[str], tmp_path: Path
+    bound: BoundResult, messages: list[str], tmp_path: Path
 ) -> None:
     """Each bound that does not pass is an annotation, and no other bound is."""
     result = samples.result((samples.version("march", 2, bounds=(bound,)),))
     lines = list(github.verdict_lines(_plan(tmp_path / "absent.yaml"), result))
-    assert told == [line.rpartition("::")[2] for line in lines]
+    assert messages == [line.rpartition("::")[2] for line in lines]
 
 
 @pytest.mark.parametrize("text", [None, "versions: []\n", "no: [yaml"])
@@ -127,8 +127,8 @@ def test_a_disagreement_is_annotated(tmp_path: Path) -> None:
     """A run that does not agree with another one is a single annotation."""
     parity = report_not_compared(samples.cloud(), "There is no local run.")
     lines = github.verdict_lines(_plan(tmp_path / "absent.yaml"), samples.cloud(), parity)
-    told = "::error file=absent.yaml,title=three_versions::Nothing was compared. There is no local run."
-    assert [told] == list(lines)
+    annotation = "::error file=absent.yaml,title=three_versions::Nothing was compared. There is no local run."
+    assert [annotation] == list(lines)
 
 
 def _announced(folder: Path, *, quiet: bool = False) -> str:

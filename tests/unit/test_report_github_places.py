@@ -89,9 +89,11 @@ def _lines_of(tmp_path: Path) -> dict[str, str]:
     baselines = {"good": {"two": {"test_accuracy": 0.5}}}
     judged = judge_versions(scenario, [before, now], baselines)
     plan = samples.plan(scenario=scenario, scenario_file=str(file), scenario_sha256=sha256_of(file))
-    told = github.verdict_lines(plan, samples.result(judged))
+    annotations = github.verdict_lines(plan, samples.result(judged))
     names = [_name(bound) for version in judged[1:] for bound in version.bounds]
-    return dict(zip(names, [line for line in told if ": two: " in line.replace("%3A", ":")], strict=True))
+    return dict(
+        zip(names, [line for line in annotations if ": two: " in line.replace("%3A", ":")], strict=True)
+    )
 
 
 def _name(bound: BoundResult) -> str:
@@ -106,5 +108,5 @@ _COMMIT = samples.version(
 def test_each_bound_is_annotated_at_its_own_line(tmp_path: Path) -> None:
     """Each bound is annotated at its line, even one of a list, of every version, or on a text."""
     (tmp_path / "three_versions.yaml").write_text(SCENARIO)
-    found = {name: int(_LINE.findall(told)[0]) for name, told in _lines_of(tmp_path).items()}
-    assert LINES == found
+    lines = {name: int(_LINE.findall(annotation)[0]) for name, annotation in _lines_of(tmp_path).items()}
+    assert LINES == lines

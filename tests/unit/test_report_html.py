@@ -152,8 +152,8 @@ def test_every_header_cell_has_a_scope() -> None:
 def test_equal_identifiers_have_equal_content() -> None:
     """Two plots share an identifier only for the same content."""
     page = render_html(samples.plan(), samples.result())
-    found = dict.fromkeys(re.findall(r'(<(?:clipPath|path|section|h2)[^>]* id="[^"]+"[^>]*>)', page))
-    identifiers = [re.search(r'id="([^"]+)"', tag) for tag in found]
+    tags = dict.fromkeys(re.findall(r'(<(?:clipPath|path|section|h2)[^>]* id="[^"]+"[^>]*>)', page))
+    identifiers = [re.search(r'id="([^"]+)"', tag) for tag in tags]
     names = [each.group(1) for each in identifiers if each]
     assert names
     assert len(names) == len(set(names))
@@ -236,7 +236,7 @@ def test_a_disagreement_is_the_first_heading() -> None:
 
 def test_the_parity_section_starts_with_the_verdict_and_the_differences() -> None:
     """The section has the verdict, the runs, disagreeing values, the tally, then small differences."""
-    told = _panel(_apart())
+    text = _panel(_apart())
     same = len(_apart().differences) - 3
     parts = (
         "✗ fail The two runs disagree.",
@@ -247,7 +247,7 @@ def test_the_parity_section_starts_with_the_verdict_and_the_differences() -> Non
         "Differences within the tolerance",
         "three metric march ✓ pass 3 3.0000 3.3e-09 1e-06",
     )
-    assert sorted(map(told.index, parts)) == [told.index(part) for part in parts]
+    assert sorted(map(text.index, parts)) == [text.index(part) for part in parts]
 
 
 def test_the_parity_section_has_the_tolerances() -> None:
@@ -272,8 +272,8 @@ def test_the_parity_section_has_libraries_and_gaps() -> None:
 
 def test_two_local_runs_have_no_gaps() -> None:
     """The comparison of two local runs lists no gaps of a local run."""
-    told = _panel(compare_runs(samples.result(run_id="one"), samples.result(run_id="two")))
-    assert ("a one on embedded b two on embedded" in told, "Not proven by a local run" in told) == (
+    text = _panel(compare_runs(samples.result(run_id="one"), samples.result(run_id="two")))
+    assert ("a one on embedded b two on embedded" in text, "Not proven by a local run" in text) == (
         True,
         False,
     )

@@ -98,8 +98,8 @@ def test_a_run_that_disagrees_has_a_failed_case() -> None:
     metrics = {"cv_roc_auc": 0.5, "test_f1": 0.5}
     a = samples.result((samples.version("march", 2, rows=1, metrics=metrics),))
     b = samples.cloud((samples.version("march", 2, rows=2, metrics=metrics | {"test_f1": 0.6}),))
-    found = {case.get("name"): case.find("failure") for case in _parity(compare_runs(a, b))}
-    texts = {name: failure.text for name, failure in found.items() if failure is not None}
+    failures = {case.get("name"): case.find("failure") for case in _parity(compare_runs(a, b))}
+    texts = {name: failure.text for name, failure in failures.items() if failure is not None}
     assert {
         "march: data agree": ("march: data rows is 1 (embedded) and 2 (databricks); they must be identical"),
         "march: metrics agree": (
@@ -140,11 +140,11 @@ def test_what_only_one_run_has_is_not_proven() -> None:
 
 def test_a_run_without_another_is_a_case_that_is_not_proven() -> None:
     """Without another run, the parity suite has one failed case with the reason."""
-    report = render_junit(samples.cloud(), report_not_compared(samples.cloud(), "None is there."))
+    report = render_junit(samples.cloud(), report_not_compared(samples.cloud(), "There is none."))
     root = ET.fromstring(report)  # noqa: S314
     failure = root.find(".//failure")
     assert failure is not None
-    assert ("1", "not proven", "Nothing was compared. None is there.") == (
+    assert ("1", "not proven", "Nothing was compared. There is none.") == (
         root.get("failures"),
         failure.get("type"),
         failure.get("message"),
@@ -184,8 +184,8 @@ def test_a_suite_has_the_outcome_of_its_version() -> None:
         samples.version("march", 2, bounds=()),
         samples.version("wrong", 3, status="built", error="DELTA_SOMETHING", commits=0),
     )
-    found = [
+    outcomes = [
         {each.get("name"): each.get("value") for each in suite.iter("property")}
         for suite in _root(samples.result(versions))
     ]
-    assert [{"step": "trained"}, {"step": "refused with DELTA_SOMETHING", "commits": "0 commits"}] == found
+    assert [{"step": "trained"}, {"step": "refused with DELTA_SOMETHING", "commits": "0 commits"}] == outcomes

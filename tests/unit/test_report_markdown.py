@@ -127,11 +127,11 @@ def test_the_comment_has_the_differences() -> None:
 
 def test_the_comment_has_libraries_and_gaps() -> None:
     """The comment lists different libraries, and the gaps of a local run in a collapsed section."""
-    told = _parity(compare_runs(samples.result(), samples.cloud()))
+    section = _parity(compare_runs(samples.result(), samples.cloud()))
     assert (True, False, len(TARGETS["databricks"].gaps)) == (
-        "| `python` | `3.12.8` | `3.12.3` |" in told,
-        any("mlflow" in line for line in told),
-        sum(line.startswith("- ") for line in told),
+        "| `python` | `3.12.8` | `3.12.3` |" in section,
+        any("mlflow" in line for line in section),
+        sum(line.startswith("- ") for line in section),
     )
 
 
@@ -140,9 +140,9 @@ def test_many_differences_are_limited() -> None:
     names = [f"m{at:02}" for at in range(23)]
     a = samples.result((samples.version("march", 2, metrics=dict.fromkeys(names, 1.0)),))
     metrics = {name: 1.0 - at / 1000 for at, name in enumerate(names, start=1)}
-    told = _parity(compare_runs(a, samples.cloud((samples.version("march", 2, metrics=metrics),))))
-    shown = [line for line in told if line.startswith("| ✗")]
-    assert (20, True, True) == (len(shown), "`m22`" in shown[0], "3 smaller differences omitted." in told)
+    section = _parity(compare_runs(a, samples.cloud((samples.version("march", 2, metrics=metrics),))))
+    shown = [line for line in section if line.startswith("| ✗")]
+    assert (20, True, True) == (len(shown), "`m22`" in shown[0], "3 smaller differences omitted." in section)
 
 
 def test_a_run_without_another_is_one_line() -> None:

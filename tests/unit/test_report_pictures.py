@@ -26,10 +26,10 @@ def _everything() -> Result:
 
 def test_each_plot_of_the_report_is_a_file() -> None:
     """Each plot of the report is a file, in the report's order, with a portable name."""
-    found = list(draw_pictures(_everything()))
-    assert {"metrics/00_rows.svg", "curves/roc.svg", "curves/calibration.svg"} <= set(found)
-    assert ["data/00_int_rate.svg"] == [name for name in found if name.startswith("data/")]
-    assert 9 == sum(name.startswith("explanations/") for name in found)
+    names = list(draw_pictures(_everything()))
+    assert {"metrics/00_rows.svg", "curves/roc.svg", "curves/calibration.svg"} <= set(names)
+    assert ["data/00_int_rate.svg"] == [name for name in names if name.startswith("data/")]
+    assert 9 == sum(name.startswith("explanations/") for name in names)
 
 
 def test_each_file_is_standalone() -> None:

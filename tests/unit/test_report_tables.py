@@ -121,8 +121,8 @@ def _panels(*bounds: BoundResult) -> tuple[plot_data.MetricPanel, ...]:
 
 def test_the_limit_of_a_relative_change_is_on_the_metrics_scale() -> None:
     """The limit of a relative change is drawn on the metric's own scale."""
-    said = {"kind": "change_max", "limit": 0.1, "relative": True, "reference": samples.since("february")}
-    [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, **said))
+    fields = {"kind": "change_max", "limit": 0.1, "relative": True, "reference": samples.since("february")}
+    [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, **fields))
     assert (plot_data.Limit(0.55, relative=True),) == panel.points[1].limits
 
 
@@ -133,8 +133,8 @@ def test_a_limit_since_another_run_is_computed_from_the_change(
     *, relative: bool, measured: float, limit: float | None
 ) -> None:
     """The limit of a change from another run is computed from the measured change."""
-    said = {"kind": "change_max", "limit": 0.05, "relative": relative, "reference": GOOD}
-    [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, measured=measured, **said))
+    fields = {"kind": "change_max", "limit": 0.05, "relative": relative, "reference": GOOD}
+    [panel] = _panels(samples.bound("test_log_loss", Verdict.FAIL, measured=measured, **fields))
     assert ([] if limit is None else [pytest.approx(limit)]) == [
         each.value for each in panel.points[1].limits
     ]
@@ -142,8 +142,8 @@ def test_a_limit_since_another_run_is_computed_from_the_change(
 
 def test_a_limit_since_a_run_that_could_not_be_compared_is_not_drawn() -> None:
     """Without a measured change from another run, no limit is drawn."""
-    said = {"kind": "change_max", "limit": 0.05, "reference": GOOD}
-    [panel] = _panels(samples.bound("test_log_loss", Verdict.NOT_PROVEN, measured=None, **said))
+    fields = {"kind": "change_max", "limit": 0.05, "reference": GOOD}
+    [panel] = _panels(samples.bound("test_log_loss", Verdict.NOT_PROVEN, measured=None, **fields))
     assert () == panel.points[1].limits
 
 

@@ -9,51 +9,51 @@ from harness.views.run_info import facts
 from tests.unit import report_samples as samples
 
 
-def _known(**changes: Any) -> dict[str, str]:
+def _facts(**changes: Any) -> dict[str, str]:
     return {fact.name: fact.value for fact in facts(samples.plan(**changes), samples.result())}
 
 
 def test_a_single_source_is_the_source() -> None:
     """A single source is shown with its digest, without its path in the scenario."""
-    known = _known()
-    assert (samples.SOURCE, "41d0" * 16) == (known["Source"], known["Source SHA-256"])
-    assert not {"Parameters", "Synthetic rows", "Existing Delta table (read-only)"} & set(known)
+    values = _facts()
+    assert (samples.SOURCE, "41d0" * 16) == (values["Source"], values["Source SHA-256"])
+    assert not {"Parameters", "Synthetic rows", "Existing Delta table (read-only)"} & set(values)
 
 
 def test_several_sources_are_named_by_path() -> None:
     """Several sources are named by their paths in the scenario; a folder has no digest."""
     first, second = (SourceData(uri=f"file:///{name}", format="csv") for name in "ab")
-    known = _known(sources={"a.csv": first, "b.csv": second.model_copy(update={"sha256": "c" * 64})})
-    found = {name: value for name, value in known.items() if name.startswith("Source")}
+    values = _facts(sources={"a.csv": first, "b.csv": second.model_copy(update={"sha256": "c" * 64})})
+    sources = {name: value for name, value in values.items() if name.startswith("Source")}
     assert {
         "Source a.csv": "file:///a",
         "Source b.csv": "file:///b",
         "Source b.csv SHA-256": "c" * 64,
-    } == found
+    } == sources
 
 
 def test_synthetic_rows_are_a_source() -> None:
     """Synthetic rows are shown with their number, years and seed."""
-    made = {"kind": "loans", "rows": 60_000, "seed": 11}
-    table = {"name": "loans", "source": {"generate": made}, "key": "id"}
-    known = _known(scenario=samples.scenario(table=table), sources={})
-    assert ("60,000 loans, 2007 to 2018, seed 11", None) == (known["Synthetic rows"], known.get("Source"))
+    synthetic = {"kind": "loans", "rows": 60_000, "seed": 11}
+    table = {"name": "loans", "source": {"generate": synthetic}, "key": "id"}
+    values = _facts(scenario=samples.scenario(table=table), sources={})
+    assert ("60,000 loans, 2007 to 2018, seed 11", None) == (values["Synthetic rows"], values.get("Source"))
 
 
 def test_an_existing_table_is_labelled_as_such() -> None:
     """An existing table is labelled as one that the run did not build."""
     uri = samples.result().table_uri
-    known = _known(existing_table=uri, sources={}, parameters={"table.uri": uri, "table.versions": "v12"})
-    assert (uri, None) == (known["Existing Delta table (read-only)"], known.get("Delta table"))
-    assert f"table.uri={uri}, table.versions=v12" == known["Parameters"]
+    values = _facts(existing_table=uri, sources={}, parameters={"table.uri": uri, "table.versions": "v12"})
+    assert (uri, None) == (values["Existing Delta table (read-only)"], values.get("Delta table"))
+    assert f"table.uri={uri}, table.versions=v12" == values["Parameters"]
 
 
 def test_a_custom_pipeline_is_shown_with_its_digest() -> None:
     """A custom pipeline is shown with the digest of its code."""
     pipeline = {**samples.scenario().model_dump()["pipeline"], "use": "boosted:Trees"}
     plan = samples.plan(scenario=samples.scenario(pipeline=pipeline), code={"boosted.py": ""})
-    known = {fact.name: fact.value for fact in facts(plan, samples.result())}
+    values = {fact.name: fact.value for fact in facts(plan, samples.result())}
     assert ("boosted:Trees", plan.code_sha256) == (
-        known["Custom pipeline"],
-        known["Custom pipeline SHA-256"],
+        values["Custom pipeline"],
+        values["Custom pipeline SHA-256"],
     )

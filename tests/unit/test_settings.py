@@ -15,7 +15,7 @@ def _file(folder: Path, text: str) -> Path:
 def test_every_setting_has_a_default(tmp_path: Path) -> None:
     """Without a file, a variable or an option, every setting has a value."""
     settings = read_settings(folder=tmp_path, environ={})
-    assert {(known.name, "default") for known in known_settings()} == {
+    assert {(spec.name, "default") for spec in known_settings()} == {
         (each.name, each.origin) for each in settings
     }
 
@@ -36,8 +36,8 @@ def test_the_last_origin_wins(
 ) -> None:
     """A default is overridden by the file, then the environment, then the command line."""
     settings = read_settings({"experiment": option}, folder=_file(tmp_path, text), environ=environ)
-    found = settings.by_name["experiment"]
-    assert expected == (found.value, found.origin)
+    setting = settings.by_name["experiment"]
+    assert expected == (setting.value, setting.origin)
 
 
 def test_home_is_expanded_in_other_settings(tmp_path: Path) -> None:

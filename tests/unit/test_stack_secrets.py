@@ -21,7 +21,7 @@ from harness.targets.compose.secrets import USED_BY, StackFiles
 SECRETS = {"lake_key", "models_key", "postgres_password", "pgpass", "tls_certificate", "tls_key"}
 
 
-def _made(folder: Path) -> StackFiles:
+def _create(folder: Path) -> StackFiles:
     files = StackFiles(folder / "stack")
     files.create()
     return files
@@ -30,7 +30,7 @@ def _made(folder: Path) -> StackFiles:
 @pytest.fixture(name="files", scope="module")
 def _files(tmp_path_factory: pytest.TempPathFactory) -> StackFiles:
     """Return the files of a stack after its first start, for tests that only read them."""
-    return _made(tmp_path_factory.mktemp("home"))
+    return _create(tmp_path_factory.mktemp("home"))
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def _handshake(files: StackFiles, trusted: Path, host: str) -> None:
 def test_secrets_are_readable_by_their_owner_only(tmp_path: Path, mask: int) -> None:
     """Secrets have mode 600 and their folder 700, whatever the umask."""
     with _umask(mask):
-        files = _made(tmp_path)
+        files = _create(tmp_path)
     folder = files.secret("lake_key").parent
     assert (SECRETS, {0o600}, 0o700) == (
         {path.name for path in folder.iterdir()},
@@ -102,7 +102,7 @@ def test_secrets_are_readable_by_their_owner_only(tmp_path: Path, mask: int) -> 
 def test_certificates_can_be_read_by_the_containers(tmp_path: Path, mask: int) -> None:
     """Public files can be read but not written by other users, whatever the umask."""
     with _umask(mask):
-        files = _made(tmp_path)
+        files = _create(tmp_path)
     expected = {"public": 0o755, "ca.pem": 0o644, "ca-bundle.pem": 0o644, "truststore.p12": 0o644}
     assert expected == {path.name: _mode(path) for path in (files.public, *files.public.iterdir())}
 
@@ -115,7 +115,7 @@ def test_no_secret_is_public(files: StackFiles) -> None:
 
 def test_secrets_are_generated_once(tmp_path: Path) -> None:
     """Existing secrets are kept, because the stack's data is useless without its keys."""
-    files = _made(tmp_path)
+    files = _create(tmp_path)
     before = _values(files)
     files.create()
     assert before == _values(files)
@@ -123,7 +123,7 @@ def test_secrets_are_generated_once(tmp_path: Path) -> None:
 
 def test_two_stacks_share_no_secret(files: StackFiles, tmp_path: Path) -> None:
     """Every stack generates its own random secrets."""
-    other = _values(_made(tmp_path))
+    other = _values(_create(tmp_path))
     assert {} == {name: value for name, value in _values(files).items() if value == other[name]}
 
 
@@ -143,7 +143,7 @@ def test_a_full_disk_leaves_no_secrets(tmp_path: Path) -> None:
         _no_file_longer_than(300),
         pytest.raises(PrerequisiteError, match=r"Can't write .*stack: File too large\."),
     ):
-        _made(tmp_path)
+        _create(tmp_path)
     assert [] == list(tmp_path.iterdir())
 
 
@@ -206,7 +206,7 @@ def test_azurite_is_not_trusted_by_another_name(files: StackFiles) -> None:
 def test_azurite_is_not_trusted_in_another_stack(files: StackFiles, tmp_path: Path) -> None:
     """Each stack has its own authority."""
     with pytest.raises(ssl.SSLCertVerificationError, match=re.escape("certificate verify failed")):
-        _handshake(files, _made(tmp_path).ca_bundle, "azurite")
+        _handshake(files, _create(tmp_path).ca_bundle, "azurite")
 
 
 @pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")

@@ -164,7 +164,7 @@ def test_the_conclusion_of_an_embedded_run_loads_no_other_target(tmp_path: Path)
 
 def test_modules_of_another_target_are_detected() -> None:
     """The two tests above can fail: the SDK and a target's client are detected, its definition is not."""
-    found = _of_other_targets(
+    detected = _of_other_targets(
         [
             "databricks.sdk",
             "harness.targets.compose.stack",
@@ -172,7 +172,7 @@ def test_modules_of_another_target_are_detected() -> None:
             "harness.targets.embedded.embedded_target",
         ]
     )
-    assert ["databricks.sdk", "harness.targets.compose.stack"] == found
+    assert ["databricks.sdk", "harness.targets.compose.stack"] == detected
 
 
 def _literals(source: str) -> list[str]:
@@ -214,13 +214,13 @@ def test_a_comparison_with_a_definitions_name_is_detected() -> None:
 def test_no_code_outside_a_targets_folder_uses_its_name() -> None:
     """No module outside of harness/targets/NAME has that name as a string or compares with it."""
     folders = [HARNESS / "targets" / name for name in TARGETS]
-    found = {
+    names_by_file = {
         str(file.relative_to(ROOT)): [*_literals(text), *_compared(text)]
         for file in sorted(HARNESS.rglob("*.py"))
         if not any(folder in file.parents for folder in folders)
         and (text := file.read_text(encoding="utf-8"))
     }
-    assert {} == {file: names for file, names in found.items() if names}
+    assert {} == {file: names for file, names in names_by_file.items() if names}
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -251,7 +251,7 @@ def test_a_definition_that_promises_too_much_is_an_error(
     for name in ("databricks", "compose"):
         monkeypatch.delitem(TARGETS, name)
     monkeypatch.setitem(TARGETS, "embedded", replace(TARGETS["embedded"], can_schedule=True))
-    with pytest.raises(TypeError, match="Embedded is not SchedulableTarget, as its definition says"):
+    with pytest.raises(TypeError, match="Embedded is not SchedulableTarget, but its definition promises it"):
         open_schedulable(_settings(tmp_path, "embedded"), print)
 
 

@@ -96,7 +96,7 @@ def test_a_wheel_of_another_process_is_kept(project: Path, monkeypatch: pytest.M
 
     def run(source: Path, target: Path) -> None:
         run_pip(source, target)
-        built.write_bytes(content)  # The other one is quicker.
+        built.write_bytes(content)  # The other process is faster.
 
     def remove(self: Path, missing_ok: bool = False) -> None:
         removed.append(self.name)

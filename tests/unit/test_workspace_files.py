@@ -87,7 +87,7 @@ def test_an_interrupted_upload_leaves_nothing(tmp_path: Path) -> None:
 
 def test_expired_folders_are_removed() -> None:
     """Only folders with an expired date are removed, and each is reported."""
-    files, told = _Folder(), list[str]()
+    files, reported = _Folder(), list[str]()
     for name in (
         "until-20261101/wheels/a.whl",
         "until-20261207/wheels/a.whl",
@@ -95,5 +95,5 @@ def test_expired_folders_are_removed() -> None:
         "until-20200101",
     ):
         files.upload(f"{ROOT}/{name}", io.BytesIO(b""))
-    assert sweep(files, ROOT, MONDAY, told.append) == 1
-    assert [f"{ROOT}/until-20261101"] == files.removed == told
+    assert sweep(files, ROOT, MONDAY, reported.append) == 1
+    assert [f"{ROOT}/until-20261101"] == files.removed == reported

@@ -63,9 +63,9 @@ def _client(jobs: _Jobs) -> WorkspaceClient:
 
 def _run(life_cycle: str, result: str | None = None, duration_ms: int = 0, message: str = "") -> Run:
     state = {"life_cycle_state": life_cycle, "result_state": result, "state_message": message}
-    known = {key: value for key, value in state.items() if value}
-    tasks = [{"task_key": "harness", "state": known, "execution_duration": duration_ms}]
-    return Run.from_dict({"run_id": 2, "run_page_url": URL, "state": known, "tasks": tasks})
+    state_fields = {key: value for key, value in state.items() if value}
+    tasks = [{"task_key": "harness", "state": state_fields, "execution_duration": duration_ms}]
+    return Run.from_dict({"run_id": 2, "run_page_url": URL, "state": state_fields, "tasks": tasks})
 
 
 def test_a_second_ctrl_c_still_cancels_the_run(ctrl_c: signal.Signals) -> None:
@@ -115,7 +115,7 @@ def test_another_thread_sets_no_signals() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("trace", "expected"),
     [
         ("\x1b[0;31mValueError\x1b[0m\x1b[1;32m: 50% off\x1b[0m", "ValueError: 50% off"),
         ("\x1b]0;title\x07\x1b[2K\x1b[?25lgone", "gone"),
@@ -124,11 +124,11 @@ def test_another_thread_sets_no_signals() -> None:
     ],
     ids=["colours", "title and cursor", "a link", "none"],
 )
-def test_a_trace_is_shown_without_colours(said: str, expected: str) -> None:
+def test_a_trace_is_shown_without_colours(trace: str, expected: str) -> None:
     """Control sequences are removed from error, trace and log, as a terminal would execute them."""
-    output = RunOutput(error=said, error_trace=f"Traceback\n{said}\n", logs=f"{said}\nlast")
-    told = job_runs.error_of_run(_run("TERMINATED", "FAILED", 5), output).message
-    assert told == (
+    output = RunOutput(error=trace, error_trace=f"Traceback\n{trace}\n", logs=f"{trace}\nlast")
+    message = job_runs.error_of_run(_run("TERMINATED", "FAILED", 5), output).message
+    assert message == (
         f"The run failed: {expected}\nThe end of its trace:\n    Traceback\n    {expected}\n"
         f"The end of its log:\n    {expected}\n    last"
     )
@@ -142,7 +142,7 @@ class _NoFiles:
         return None
 
 
-def _seen(*states: Run) -> list[Event]:
+def _follow(*states: Run) -> list[Event]:
     """Return the events of a run that goes through these states."""
     events: list[Event] = []
     files: Any = _NoFiles()
@@ -164,7 +164,7 @@ def _seen(*states: Run) -> list[Event]:
 )
 def test_a_cluster_that_never_started_has_failed(states: list[Run]) -> None:
     """The event of a cluster that never started is a failure, not the end of a step."""
-    events = _seen(_run("PENDING", message="Waiting."), *states)
+    events = _follow(_run("PENDING", message="Waiting."), *states)
     assert "done" not in {each.state for each in events}
     assert ("cluster", "failed: No quota.") == (events[-1].step, events[-1].detail)
 
@@ -181,5 +181,5 @@ def test_a_cluster_that_never_started_has_failed(states: list[Run]) -> None:
 )
 def test_a_cluster_that_has_worked_is_done(states: list[Run]) -> None:
     """A cluster has started if its task has run, even if nobody has seen it running."""
-    events = _seen(_run("PENDING", message="Waiting."), *states)
+    events = _follow(_run("PENDING", message="Waiting."), *states)
     assert ["started", "running", "done"] == [each.state for each in events]

@@ -15,9 +15,9 @@ def _run(
     life_cycle: str, result: str | None = None, message: str = "", task: dict[str, Any] | None = None
 ) -> Run:
     state = {"life_cycle_state": life_cycle, "result_state": result, "state_message": message}
-    known = {key: value for key, value in state.items() if value}
-    tasks = [{"task_key": "harness", "state": task or known}]
-    return Run.from_dict({"run_id": 2, "run_page_url": URL, "state": known, "tasks": tasks})
+    state_fields = {key: value for key, value in state.items() if value}
+    tasks = [{"task_key": "harness", "state": task or state_fields}]
+    return Run.from_dict({"run_id": 2, "run_page_url": URL, "state": state_fields, "tasks": tasks})
 
 
 @pytest.mark.parametrize(
@@ -49,19 +49,19 @@ def _run(
 )
 def test_the_end_of_a_run_is_reported(run: Run, expected: str, exit_code: ExitCode) -> None:
     """The error has the workspace's message, the run's page and the exit code of the cause."""
-    found = error_of_run(run, None)
-    assert (expected, exit_code) == (found.message, found.exit_code)
-    assert URL in (found.remedy or "")
+    error = error_of_run(run, None)
+    assert (expected, exit_code) == (error.message, error.exit_code)
+    assert URL in (error.remedy or "")
 
 
 def test_a_tasks_error_has_the_end_of_its_trace_and_log() -> None:
     """The error of a task has the end of its trace and log, so that nobody needs the run's page."""
     lines = "\n".join(f"line {number}" for number in range(30))
     output = RunOutput(error="ValueError: no", error_trace=f"Traceback\n{lines}", logs=f"{lines}\nlast")
-    told = error_of_run(_run("TERMINATED", "FAILED"), output).message
-    assert told.startswith("The run failed: ValueError: no\nThe end of its trace:\n    line 18\n")
-    assert told.endswith("    last")
-    assert "line 17" not in told
+    message = error_of_run(_run("TERMINATED", "FAILED"), output).message
+    assert message.startswith("The run failed: ValueError: no\nThe end of its trace:\n    line 18\n")
+    assert message.endswith("    last")
+    assert "line 17" not in message
 
 
 @pytest.mark.parametrize(

@@ -31,14 +31,14 @@ class CombinationRow:
     def nearest(self) -> tuple[str, BoundResult] | None:
         """The bound with the least room for its size, and its version; None if no bound is on a number."""
         bounds = [(version.name, bound) for version in self.versions for bound in version.bounds]
-        known = [(name, bound) for name, bound in bounds if bound.distance is not None]
-        return min(known, key=lambda each: _urgency(each[1]), default=None)
+        numeric = [(name, bound) for name, bound in bounds if bound.distance is not None]
+        return min(numeric, key=lambda each: _urgency(each[1]), default=None)
 
 
 def show_matrix(console: Console, rows: Sequence[CombinationRow]) -> None:
     """Show every combination with its verdict and the bound that has the least room."""
     table = titled_table("Combinations")
-    for title in _short(list(rows[0].parameters)):
+    for title in _shorten(list(rows[0].parameters)):
         table.add_column(terminal_text(console, title), overflow="fold", justify="right")
     for title in ("verdict", "least room", "distance"):
         table.add_column(title, overflow="fold", justify="right" if title == "distance" else "left")
@@ -65,7 +65,7 @@ def _cells(row: CombinationRow) -> tuple[str, ...]:
     return *row.parameters.values(), row.verdict, room, formatting.signed(bound.distance)
 
 
-def _short(places: Sequence[str]) -> list[str]:
+def _shorten(paths: Sequence[str]) -> list[str]:
     """Return the last part of each path, or the whole path if several end alike."""
-    last = [place.rpartition(".")[2] for place in places]
-    return [short if last.count(short) == 1 else place for short, place in zip(last, places, strict=True)]
+    names = [path.rpartition(".")[2] for path in paths]
+    return [short if names.count(short) == 1 else path for short, path in zip(names, paths, strict=True)]

@@ -37,14 +37,14 @@ def _row(version: PlannedVersion) -> tuple[str, ...]:
         version.name,
         version.step,
         version.rows_from,
-        _known(version.commits),
-        _known(version.version),
+        _format_number(version.commits),
+        _format_number(version.version),
         trained if version.trained else "no",
         str(version.bounds),
     )
 
 
-def _known(number: int | None) -> str:
+def _format_number(number: int | None) -> str:
     if number is None:
         return DEPENDS
     return str(number) if number >= 0 else "none yet"

@@ -60,7 +60,7 @@ def _show_bounds(console: Console, rows: tuple[BoundRow, ...]) -> None:
 
 def _bound_cells(console: Console, row: BoundRow, *, named: bool) -> tuple[Text, ...]:
     texts = (row.version if named else "", row.column, row.value, row.bound, row.distance)
-    verdict = terminal_text(console, row.told, STYLES[row.verdict])
+    verdict = terminal_text(console, row.label, STYLES[row.verdict])
     return *(terminal_text(console, text) for text in texts), verdict
 
 

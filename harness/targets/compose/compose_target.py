@@ -106,7 +106,7 @@ class Compose:
         return source.model_copy(update={"uri": uri, "copied_from": str(path)})
 
     def locate_table(self, uri: str) -> str:
-        """Return the table where it is: in a lake."""
+        """Return the URI of the table, which must be in a lake."""
         require_remote_table(uri, "Compose", "an abfss:// URI")
         self._require_reachable_uri(uri)
         return uri
@@ -157,7 +157,7 @@ class Compose:
                 ) from error
 
     def prepare(self, plan: Plan) -> None:
-        """Start the stack, and copy the sources to the lake unless they are there."""
+        """Start the stack, and copy the sources to the lake unless they exist."""
         self._require_memory()
         self._started = not self.stack.is_up()
         with self._stop_on_failure():

@@ -64,7 +64,7 @@ def require_engine() -> None:
     """Require a Docker engine that answers and has Compose v2.
 
     Raises:
-        PrerequisiteError: There is none.
+        PrerequisiteError: No suitable engine answers.
     """
     answer = docker(["info", "--format", "{{.ServerVersion}}"], timeout_s=_TIMEOUT_S)
     if answer.returncode != 0 or not answer.stdout.strip():

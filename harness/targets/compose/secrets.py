@@ -70,7 +70,7 @@ class StackFiles:
             _write(part)
             part.folder.rename(self.folder)
         except OSError as error:
-            # Another command may have been faster: then everything is there.
+            # Another command may have been faster, and have created everything.
             if not self.folder.is_dir():
                 raise unwritable(self.folder, error) from error
         finally:

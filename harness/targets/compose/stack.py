@@ -81,7 +81,7 @@ class Stack:
         """Require an engine that answers and has this version's images.
 
         Raises:
-            PrerequisiteError: It does not.
+            PrerequisiteError: No engine answers, or an image is missing.
         """
         require_engine()
         if not has_images([image.name for image in self.images]):
@@ -152,7 +152,7 @@ class Stack:
         """Remove the stack's containers and, if asked for, its volumes with all data.
 
         Raises:
-            PrerequisiteError: No engine answers, or it fails to do so.
+            PrerequisiteError: No engine answers, or it can't remove them.
         """
         require_engine()
         arguments = ["--profile", "job", "down", "--remove-orphans", "--timeout", "10"]
@@ -172,7 +172,7 @@ class Stack:
         """Show the logs of services.
 
         Raises:
-            PrerequisiteError: No engine answers, or there is no such service.
+            PrerequisiteError: No engine answers, or a service is unknown.
         """
         require_engine()
         arguments = ["logs", "--tail", "200", *(["--follow"] if follow else []), *services]

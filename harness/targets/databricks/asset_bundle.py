@@ -67,9 +67,9 @@ def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> P
     """
     wheel = build_wheel(folder / "dist")
     rows = _bundle_paths(plan)
-    for name, place in rows.items():
-        _copy(Path(plan.sources[name].copied_from or ""), folder / place)
-    kept = _repeatable(plan, rows)
+    for name, destination in rows.items():
+        _copy(Path(plan.sources[name].copied_from or ""), folder / destination)
+    kept = _make_repeatable(plan, rows)
     write_text(folder / PLAN, kept.model_dump_json(indent=2, by_alias=True) + "\n")
     library = f"./{wheel.relative_to(folder).as_posix()}"
     task = _task(settings, target.root, kept, library, rows)
@@ -97,9 +97,13 @@ def _bundle_paths(plan: Plan) -> dict[str, str]:
     """
     copied = {path: source for path, source in plan.sources.items() if source.copied_from is not None}
     names = {path: Path(source.copied_from or "").name for path, source in copied.items()}
-    alike = Counter(name for name, _ in {(names[path], source.sha256) for path, source in copied.items()})
+    files_by_name = Counter(
+        name for name, _ in {(names[path], source.sha256) for path, source in copied.items()}
+    )
     folders = {path: f"{source.sha256 or ''}"[:_DIGITS] + "/" for path, source in copied.items()}
-    return {path: f"data/{folders[path] if alike[name] > 1 else ''}{name}" for path, name in names.items()}
+    return {
+        path: f"data/{folders[path] if files_by_name[name] > 1 else ''}{name}" for path, name in names.items()
+    }
 
 
 def _copy(source: Path, file: Path) -> None:
@@ -110,7 +114,7 @@ def _copy(source: Path, file: Path) -> None:
         raise unwritable(file, error) from error
 
 
-def _repeatable(plan: Plan, rows: Mapping[str, str]) -> Plan:
+def _make_repeatable(plan: Plan, rows: Mapping[str, str]) -> Plan:
     """Return a plan that is always written the same: without a single run and this machine's settings."""
     sources = {
         name: source.model_copy(update={"uri": rows[name], "copied_from": None}) if name in rows else source

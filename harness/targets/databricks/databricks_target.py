@@ -146,12 +146,12 @@ class Databricks:
         return source.model_copy(update={"uri": scheme + uri, "copied_from": str(path)})
 
     def locate_table(self, uri: str) -> str:
-        """Return the table where it is: in a lake or a volume."""
+        """Return the URI of the table, which must be in a lake or a volume."""
         require_remote_table(uri, "Databricks", "an abfss:// URI or a folder of a volume")
         return uri
 
     def checks(self) -> Iterator[Check]:
-        """Check what the workspace must have and permit."""
+        """Check the workspace's permissions and everything that a run needs."""
         from harness.targets.databricks.workspace_checks import checks
 
         return checks(self._settings, self)
@@ -320,7 +320,7 @@ class Databricks:
         if content is None:
             raise job_runs.error_of_run(ended, output)
         result = job_runs.parse_result(content, RunFolder(folder).read_plan().harness_version)
-        # Stored here before it is removed there.
+        # Stored on this machine before it is removed from the workspace.
         write_text(folder / RESULT, content.decode())
         if result.failure is None or not self._keep:
             self._remove_all(submission.folder, *_scratch_folders(folder))

@@ -77,7 +77,7 @@ def submit(workspace: WorkspaceClient, job: Job) -> int:
         submitted = workspace.jobs.submit(
             run_name=f"harness {job.run_id}",
             tasks=[task],
-            # As long as a token may be, however long the run's id is.
+            # A digest, because a token has a maximal length, and the run's id may be longer.
             idempotency_token=hashlib.sha256(job.run_id.encode()).hexdigest(),
             timeout_seconds=int(job.timeout.total_seconds()),
         )
@@ -245,25 +245,28 @@ def _describe_output(output: RunOutput | None) -> str:
     ends = [
         f"The end of its {name}:\n"
         + "\n".join(f"    {line}" for line in text.splitlines()[-_LOG_LINES_SHOWN:])
-        for name, text in (("trace", _plain(output.error_trace)), ("log", _plain(output.logs)))
+        for name, text in (
+            ("trace", _remove_escape_sequences(output.error_trace)),
+            ("log", _remove_escape_sequences(output.logs)),
+        )
         if text
     ]
-    return "\n".join((_plain(output.error), *ends)).strip()
+    return "\n".join((_remove_escape_sequences(output.error), *ends)).strip()
 
 
-def _plain(text: str | None) -> str:
+def _remove_escape_sequences(text: str | None) -> str:
     """Return a text without escape sequences, which the traces of notebooks contain."""
     return _ESCAPES.sub("", text or "")
 
 
 def _result(run: Run) -> str:
     """Return how a run ended; its time limit ends the task as if somebody had cancelled it."""
-    found = [
+    results = [
         str(each.state.result_state.value)
         for each in (task_of(run), run)
         if each is not None and each.state is not None and each.state.result_state is not None
     ]
-    return "TIMEDOUT" if "TIMEDOUT" in found else next(iter(found), "")
+    return "TIMEDOUT" if "TIMEDOUT" in results else next(iter(results), "")
 
 
 def _has_worked(run: Run) -> bool:
@@ -272,5 +275,5 @@ def _has_worked(run: Run) -> bool:
 
 
 def _life_cycle_of(each: Run | RunTask) -> str:
-    found = each.state.life_cycle_state if each.state is not None else None
-    return str(found.value) if found is not None else "PENDING"
+    state = each.state.life_cycle_state if each.state is not None else None
+    return str(state.value) if state is not None else "PENDING"

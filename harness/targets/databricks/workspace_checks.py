@@ -1,4 +1,4 @@
-"""Checks of what a workspace must have and permit for a run, before anything is uploaded or started.
+"""Checks of a workspace's permissions and contents, before anything is uploaded or started.
 
 With one volume they take at most nine API calls, and two more for each further volume. No cluster is started,
 and everything that is written is removed again.
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from harness.plan import Environment
     from harness.targets.databricks.databricks_target import Databricks
 
-_Seen = tuple[State, str]
-_Look = tuple[str, str, Callable[[], _Seen]]
+_Finding = tuple[State, str]
+_PlannedCheck = tuple[str, str, Callable[[], _Finding]]
 """Name of a check, the remedy if it fails (the error's own if it is empty), and the check itself."""
 
-_ALL_ELSE_NEEDS = ("authentication", "settings")
+_REQUIRED_BY_OTHERS = ("authentication", "settings")
 _CREATE = "allow-cluster-create"
 _DEDICATED = ("DATA_SECURITY_MODE_DEDICATED", "SINGLE_USER")
 _ML = "-ml-"
@@ -47,28 +47,28 @@ def checks(settings: Settings, target: Databricks) -> Iterator[Check]:
         settings: Settings with those of this target.
         target: Target with the client of the workspace.
     """
-    for what, remedy, see in _Doctor(settings, target).checks():
+    for what, remedy, check in _WorkspaceChecks(settings, target).checks():
         try:
-            state, found = see()
+            state, finding = check()
         except UnreachableError as error:
             yield Check(what, "failed", error.message, error.remedy or "")
             return
         except HarnessError as error:
             yield Check(what, "failed", error.message, remedy or error.remedy or "")
-            if what in _ALL_ELSE_NEEDS:
+            if what in _REQUIRED_BY_OTHERS:
                 return
         else:
-            yield Check(what, state, found)
+            yield Check(what, state, finding)
 
 
-class _Doctor:
-    """One method per check: it returns what it found, or raises what is missing."""
+class _WorkspaceChecks:
+    """The checks of one workspace, each a method that returns its finding or raises an error."""
 
     def __init__(self, settings: Settings, target: Databricks) -> None:
         self._settings = settings
         self._target = target
 
-    def checks(self) -> Iterator[_Look]:
+    def checks(self) -> Iterator[_PlannedCheck]:
         yield "authentication", "", self._authentication
         yield "settings", "", self._check_locations
         yield from self._compute()
@@ -79,7 +79,7 @@ class _Doctor:
         remedy = f"Set {_VARIABLE}EXPERIMENT to a path in an existing folder, such as /Users/NAME/harness."
         yield "experiment", remedy, self._experiment
 
-    def _compute(self) -> Iterator[_Look]:
+    def _compute(self) -> Iterator[_PlannedCheck]:
         if self._chosen("cluster_id"):
             remedy = f"Set {_VARIABLE}CLUSTER_ID to another cluster, or unset it to create one for each run."
             yield "cluster", remedy, self._cluster
@@ -94,17 +94,17 @@ class _Doctor:
         else:
             yield "node type", f"Set {_VARIABLE}NODE_TYPE to an existing node type.", self._node_type
 
-    def _storage(self) -> Iterator[_Look]:
+    def _storage(self) -> Iterator[_PlannedCheck]:
         """Yield checks of the upload folder, further volumes, and accounts that only a cluster can reach."""
         root = self._target.root
-        yield "files", _grant(root), partial(self._writable, root)
-        asked = {_volume(root)}
-        for name, place in self._further_locations():
-            if place.startswith(SCHEME):
-                yield name, "", partial(self._account, place)
-            elif _volume(place) not in asked:
-                asked.add(_volume(place))
-                yield name, _grant(place), partial(self._writable, place)
+        yield "files", _grant(root), partial(self._check_folder, root)
+        checked = {_volume(root)}
+        for name, location in self._further_locations():
+            if location.startswith(SCHEME):
+                yield name, "", partial(self._check_account, location)
+            elif _volume(location) not in checked:
+                checked.add(_volume(location))
+                yield name, _grant(location), partial(self._check_folder, location)
 
     def _further_locations(self) -> Iterator[tuple[str, str]]:
         environment = self._environment
@@ -113,15 +113,15 @@ class _Doctor:
         if environment.scratch is not None:
             yield "model volume", environment.scratch
 
-    def _authentication(self) -> _Seen:
+    def _authentication(self) -> _Finding:
         config = self._target.workspace.config
         return "ok", f"{self._target.me.user_name} on {config.host}, by {config.auth_type}"
 
-    def _check_locations(self) -> _Seen:
+    def _check_locations(self) -> _Finding:
         root, environment = self._target.root, self._environment
         return "ok", f"files in {root}, lake {environment.lake}, models {environment.model_store}"
 
-    def _permission(self) -> _Seen:
+    def _permission(self) -> _Finding:
         if policy_id := self._chosen("policy_id"):
             with translate_errors(self._target.workspace, f"read the cluster policy {policy_id}"):
                 policy = self._target.workspace.cluster_policies.get(policy_id)
@@ -140,21 +140,21 @@ class _Doctor:
             )
         raise PrerequisiteError(f"{self._target.me.user_name} can't create clusters ({_CREATE}).")
 
-    def _runtime(self) -> _Seen:
+    def _runtime(self) -> _Finding:
         wanted = self._chosen("runtime")
         with translate_errors(self._target.workspace, "list the runtimes"):
-            found = self._target.workspace.clusters.spark_versions().versions or []
-        names = {each.key or "": each.name or "" for each in found}
+            runtimes = self._target.workspace.clusters.spark_versions().versions or []
+        names = {each.key or "": each.name or "" for each in runtimes}
         if wanted not in names:
             raise PrerequisiteError(f"Unknown runtime {wanted}.{did_you_mean(wanted, sorted(names))}")
         _require_ml(wanted)
         return "ok", names[wanted]
 
-    def _node_type(self) -> _Seen:
+    def _node_type(self) -> _Finding:
         wanted = self._chosen("node_type")
         with translate_errors(self._target.workspace, "list the node types"):
-            found = self._target.workspace.clusters.list_node_types().node_types or []
-        types = {each.node_type_id: each for each in found}
+            existing = self._target.workspace.clusters.list_node_types().node_types or []
+        types = {each.node_type_id: each for each in existing}
         if wanted not in types:
             raise PrerequisiteError(f"Unknown node type {wanted}.{did_you_mean(wanted, sorted(types))}")
         info = types[wanted].node_info
@@ -164,7 +164,7 @@ class _Doctor:
             )
         return "ok", wanted
 
-    def _pool(self) -> _Seen:
+    def _pool(self) -> _Finding:
         pool_id = self._chosen("instance_pool_id")
         with translate_errors(self._target.workspace, f"read the instance pool {pool_id}"):
             pool = self._target.workspace.instance_pools.get(pool_id)
@@ -173,7 +173,7 @@ class _Doctor:
             raise PrerequisiteError(f"The instance pool {pool_id} can't be used: its state is {state}.")
         return "ok", f"{pool.instance_pool_name} ({pool.node_type_id})"
 
-    def _cluster(self) -> _Seen:
+    def _cluster(self) -> _Finding:
         cluster_id = self._chosen("cluster_id")
         with translate_errors(self._target.workspace, f"read the cluster {cluster_id}"):
             cluster = self._target.workspace.clusters.get(cluster_id)
@@ -197,13 +197,13 @@ class _Doctor:
         if owner and owner not in ours:
             raise PrerequisiteError(f"The cluster {cluster.cluster_id} is dedicated to {owner}.")
 
-    def _writable(self, folder: str) -> _Seen:
+    def _check_folder(self, folder: str) -> _Finding:
         # Permissions apply to a whole volume, so folders in it need not exist yet.
         files = open_files(self._target.workspace, folder)
         try_writing(files, _volume(folder) if folder.startswith(VOLUMES) else nearest_existing(files, folder))
         return "ok", f"{folder} can be written"
 
-    def _account(self, uri: str) -> _Seen:
+    def _check_account(self, uri: str) -> _Finding:
         account = StorageUri.parse(uri).account
         if uri == self._environment.model_store and account not in [
             each.name for each in self._environment.accounts
@@ -216,7 +216,7 @@ class _Doctor:
             return "not checkable", f"{uri}: only a cluster can check whether its secret is valid"
         return "not checkable", f"{uri}: only a cluster can check whether an external location covers it"
 
-    def _secrets(self) -> _Seen:
+    def _secrets(self) -> _Finding:
         """Check the names of the secrets without reading their values."""
         scope = self._chosen("secret_scope")
         with translate_errors(self._target.workspace, f"list the names in the secret scope '{scope}'"):
@@ -226,7 +226,7 @@ class _Doctor:
             raise PrerequisiteError(f"The secret scope '{scope}' does not have {', '.join(missing)}.")
         return "ok", f"{', '.join(named)} in the scope '{scope}'"
 
-    def _experiment(self) -> _Seen:
+    def _experiment(self) -> _Finding:
         path = self._target.experiment
         own = path.startswith(f"/Users/{self._target.me.user_name}/")
         experiment = self._find_experiment(path)
@@ -281,10 +281,10 @@ def _volume(path: str) -> str:
     return "/".join(path.split("/")[:5]) if path.startswith(VOLUMES) else path
 
 
-def _grant(place: str) -> str:
-    if not place.startswith(VOLUMES):
-        return f"Ask for the permission to edit {place}, or set {_VARIABLE}FILES to a folder of your own."
-    volume = ".".join(place.split("/")[2:5])
+def _grant(location: str) -> str:
+    if not location.startswith(VOLUMES):
+        return f"Ask for the permission to edit {location}, or set {_VARIABLE}FILES to a folder of your own."
+    volume = ".".join(location.split("/")[2:5])
     return (
         "Create the volume with 'databricks volumes create'; its owner grants access with 'GRANT READ "
         f"VOLUME, WRITE VOLUME ON VOLUME {volume}', USE CATALOG and USE SCHEMA."

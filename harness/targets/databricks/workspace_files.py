@@ -1,7 +1,7 @@
 """Files in a workspace: in a Unity Catalog volume, or workspace files.
 
-All of them are in a folder whose name says until when they are needed, which separates what was left behind
-from what is in use.
+All of them are in folders with an expiry date in the name, so that leftovers can be removed without affecting
+files in use.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def expiring_folder(today: date, days: int) -> str:
 
 
 def has_expired(name: str, today: date) -> bool:
-    """Return whether a folder's name says that nothing in it is needed any more."""
+    """Return whether the date in a folder's name has passed."""
     found = _UNTIL.fullmatch(name)
     if found is None:
         return False
@@ -95,7 +95,7 @@ def upload_once(files: RemoteFiles, path: str, content: Path) -> bool:
 
 
 def try_writing(files: RemoteFiles, folder: str) -> None:
-    """Require that files can be written and removed in an existing folder; nothing is left behind.
+    """Require that files can be written and removed in an existing folder; no file is left behind.
 
     Raises:
         PrerequisiteError: They can't be.
@@ -185,7 +185,7 @@ class VolumeFiles:
                 entries = list(self._workspace.files.list_directory_contents(folder))
             except NotFound:
                 return []
-        return [(_last(entry.path), bool(entry.is_directory)) for entry in entries]
+        return [(_base_name(entry.path), bool(entry.is_directory)) for entry in entries]
 
     def remove_file(self, path: str) -> None:
         """Remove a file if it exists."""
@@ -213,7 +213,7 @@ class WorkspaceFiles:
     def make_folder(self, path: str) -> None:
         """Create a folder and its parents."""
         with translate_errors(self._workspace, f"create the folder {path}"):
-            self._workspace.workspace.mkdirs(_own(path))
+            self._workspace.workspace.mkdirs(_api_path(path))
 
     def exists(self, path: str) -> bool:
         """Return whether the file exists."""
@@ -221,7 +221,7 @@ class WorkspaceFiles:
 
         with translate_errors(self._workspace, f"find {path}"):
             try:
-                self._workspace.workspace.get_status(_own(path))
+                self._workspace.workspace.get_status(_api_path(path))
             except NotFound:
                 return False
         return True
@@ -231,7 +231,9 @@ class WorkspaceFiles:
         from databricks.sdk.service.workspace import ImportFormat
 
         with translate_errors(self._workspace, f"upload {path}"):
-            self._workspace.workspace.upload(_own(path), content, format=ImportFormat.AUTO, overwrite=True)
+            self._workspace.workspace.upload(
+                _api_path(path), content, format=ImportFormat.AUTO, overwrite=True
+            )
 
     def read(self, path: str) -> bytes | None:
         """Return a file's content, or ``None`` if it does not exist."""
@@ -239,7 +241,7 @@ class WorkspaceFiles:
 
         with translate_errors(self._workspace, f"download {path}"):
             try:
-                return bytes(self._workspace.workspace.download(_own(path)).read())
+                return bytes(self._workspace.workspace.download(_api_path(path)).read())
             except NotFound:
                 return None
 
@@ -260,14 +262,14 @@ class WorkspaceFiles:
         from databricks.sdk.service.workspace import ObjectType
 
         with translate_errors(self._workspace, f"list {folder}"), suppress(NotFound):
-            for entry in self._workspace.workspace.list(_own(folder)):
-                yield _last(entry.path), entry.object_type is ObjectType.DIRECTORY
+            for entry in self._workspace.workspace.list(_api_path(folder)):
+                yield _base_name(entry.path), entry.object_type is ObjectType.DIRECTORY
 
     def _remove(self, path: str, *, recursive: bool) -> None:
         from databricks.sdk.errors import NotFound
 
         with translate_errors(self._workspace, f"remove {path}"), suppress(NotFound):
-            self._workspace.workspace.delete(_own(path), recursive=recursive)
+            self._workspace.workspace.delete(_api_path(path), recursive=recursive)
 
 
 def text_stream(content: str) -> BinaryIO:
@@ -275,10 +277,10 @@ def text_stream(content: str) -> BinaryIO:
     return io.BytesIO(content.encode())
 
 
-def _own(path: str) -> str:
+def _api_path(path: str) -> str:
     """Return a path as the workspace's API has it: without the mount point of clusters."""
     return path.removeprefix("/Workspace")
 
 
-def _last(path: str | None) -> str:
+def _base_name(path: str | None) -> str:
     return (path or "").rstrip("/").rpartition("/")[2]

@@ -81,11 +81,11 @@ class Embedded:
         )
 
     def locate_source(self, source: SourceData) -> SourceData:
-        """Return the source where it is, independent of the default file system."""
+        """Return the source with a URI that does not depend on the default file system."""
         return source.model_copy(update={"uri": _readable_uri(source.uri)})
 
     def locate_table(self, uri: str) -> str:
-        """Return the table where it is: on this machine or in a lake."""
+        """Return the URI of the table, on this machine or in a lake."""
         return _readable_uri(uri)
 
     def checks(self) -> Iterator[Check]:

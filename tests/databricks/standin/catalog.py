@@ -123,7 +123,7 @@ def list_clusters(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/clusters/list."""
     asked = call.query_arguments(ClustersAPI.list)
     only = asked.get("filter_by", ListClustersFilterBy())
-    found = [
+    clusters = [
         each
         for each in list(workspace.clusters.values())
         if (not only.cluster_sources or each.cluster_source in only.cluster_sources)
@@ -131,8 +131,8 @@ def list_clusters(workspace: Workspace, call: Call) -> Response:
         and (only.policy_id is None or each.policy_id == only.policy_id)
     ]
     start, size = int(asked.get("page_token", "0")), asked.get("page_size", _PAGE)
-    more = len(found) > start + size
-    return answer(ListClustersResponse(found[start : start + size], str(start + size) if more else ""))
+    more = len(clusters) > start + size
+    return answer(ListClustersResponse(clusters[start : start + size], str(start + size) if more else ""))
 
 
 def get_policy(workspace: Workspace, call: Call) -> Response:
@@ -175,12 +175,12 @@ def get_volume(workspace: Workspace, call: Call) -> Response:
 def get_permissions(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/permissions/get: the user may do anything."""
     kind, name = call.parts["kind"], call.parts["name"]
-    known: Mapping[str, Mapping[str, object]] = {
+    objects: Mapping[str, Mapping[str, object]] = {
         "clusters": workspace.clusters,
         "cluster-policies": workspace.policies,
         "instance-pools": workspace.pools,
     }
-    if name not in known.get(kind, {}):
+    if name not in objects.get(kind, {}):
         raise missing(f"{kind} {name} does not exist.")
     allowed = [Permission(inherited=False, permission_level=PermissionLevel.CAN_MANAGE)]
     return answer(

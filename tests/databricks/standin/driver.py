@@ -1,6 +1,6 @@
 """The program of a task's process: starts the Spark session, then runs the entry point in it.
 
-It runs in the wheel's environment, so it only uses pyspark. Spark's settings are in the folder SPARK_CONF_DIR.
+It runs in the wheel's environment, so it only uses pyspark. Spark's settings are in SPARK_CONF_DIR.
 
 Usage: driver.py PACKAGE ENTRY_POINT PARAMETERS...
 """

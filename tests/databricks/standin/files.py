@@ -88,11 +88,11 @@ def list_directory(workspace: Workspace, call: Call) -> Response:
     if not target.is_dir():
         raise _not_found("directory")
     start, size = asked.get("page_token", 0), min(asked.get("page_size", _PAGE), _PAGE)
-    found = sorted(target.iterdir())
+    entries = sorted(target.iterdir())
     return answer(
         ListDirectoryResponse(
-            contents=[_entry(f"{path}/{each.name}", each) for each in found[start : start + size]],
-            next_page_token=str(start + size) if len(found) > start + size else None,
+            contents=[_entry(f"{path}/{each.name}", each) for each in entries[start : start + size]],
+            next_page_token=str(start + size) if len(entries) > start + size else None,
         )
     )
 

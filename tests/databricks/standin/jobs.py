@@ -42,8 +42,8 @@ def submit(workspace: Workspace, call: Call) -> Response:
     token = asked.get("idempotency_token")
     check_token(token)
     with workspace.lock:
-        if token is not None and (known := _with_token(workspace, token)) is not None:
-            return answer(SubmitRunResponse(known.run_id))
+        if token is not None and (existing := _with_token(workspace, token)) is not None:
+            return answer(SubmitRunResponse(existing.run_id))
         tasks = tuple(asked.get("tasks") or ())
         if not tasks or len({each.task_key for each in tasks}) != len(tasks):
             raise invalid("At least one task must be given, each with its own task key")
@@ -72,14 +72,14 @@ def list_runs(workspace: Workspace, call: Call) -> Response:
     if not 0 < size <= _PAGE_AT_MOST:
         raise invalid(f"The limit must be from 1 to {_PAGE_AT_MOST}")
     with workspace.lock:
-        found = [each for each in workspace.runs.values() if _is_asked_for(each, asked)][::_LATEST_FIRST]
+        runs = [each for each in workspace.runs.values() if _is_asked_for(each, asked)][::_LATEST_FIRST]
     start = int(asked.get("page_token") or asked.get("offset", 0))
-    more = len(found) > start + size
+    more = len(runs) > start + size
     return answer(
         ListRunsResponse(
             has_more=more,
             next_page_token=str(start + size) if more else None,
-            runs=[_as_listed(workspace, each, asked) for each in found[start : start + size]],
+            runs=[_as_listed(workspace, each, asked) for each in runs[start : start + size]],
         )
     )
 

@@ -23,7 +23,7 @@ _SYNAPSEML = "com.microsoft.azure:synapseml-"
 
 def published_coordinates() -> tuple[str, ...]:
     """Return the Maven coordinates that a task can request; all others are unknown."""
-    return tuple(known for known in jars.coordinates() if known.startswith(_SYNAPSEML))
+    return tuple(each for each in jars.coordinates() if each.startswith(_SYNAPSEML))
 
 
 def class_path(java: Java, runtime: str, maven: tuple[str, ...]) -> tuple[Path, ...]:
@@ -62,13 +62,13 @@ def _fetch(java: Java, coordinate: str, lock: Path, folder: Path) -> None:
             log=work / "resolver.log",
             environ=os.environ,
         )
-        found = {jar.name: jar for jar in resolver.resolve(request)}
+        downloaded = {jar.name: jar for jar in resolver.resolve(request)}
         ready = work / "ready"
         ready.mkdir()
         for jar in jars.read_lock(lock):
-            if sha256_of(found[jar.name]) != jar.sha256:
+            if sha256_of(downloaded[jar.name]) != jar.sha256:
                 raise RuntimeError(f"{jar.name} has another SHA-256 than in {lock}.")
-            shutil.move(found[jar.name], ready)
+            shutil.move(downloaded[jar.name], ready)
         ready.replace(folder)
 
 

@@ -24,7 +24,7 @@ _LINES_SHOWN = 12
 class TrackingServer:
     """An MLflow server that runs during a block and keeps everything in the folder.
 
-    It stores runs and the metadata of models. Clients write artifacts themselves, to a folder of this machine.
+    It stores runs and metadata of models. Clients write artifacts themselves, to a folder of this machine.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -22,7 +22,7 @@ def pass_on(workspace: Workspace, call: Call) -> Response:
         _check_name(workspace, call)
     if workspace.tracking_url is None:
         raise ApiError(503, "TEMPORARILY_UNAVAILABLE", "This stand-in has no tracking server behind it")
-    found = _POOL.request(
+    answer = _POOL.request(
         call.parts["method"],
         f"{workspace.tracking_url}{call.path}?{urlencode(call.query)}",
         body=call.body or None,
@@ -30,7 +30,7 @@ def pass_on(workspace: Workspace, call: Call) -> Response:
         redirect=False,
         retries=False,
     )
-    return Response(found.data, found.status, media_type=found.headers.get("content-type"))
+    return Response(answer.data, answer.status, media_type=answer.headers.get("content-type"))
 
 
 def _check_name(workspace: Workspace, call: Call) -> None:

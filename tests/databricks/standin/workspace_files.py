@@ -95,8 +95,8 @@ def delete(workspace: Workspace, call: Call) -> Response:
 def list_folder(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/workspace/list."""
     target = _require_existing(workspace, call.query_arguments(WorkspaceAPI.list)["path"])
-    found = sorted(target.iterdir()) if target.is_dir() else [target]
-    return answer(ListResponse([_info(workspace, each) for each in found]))
+    entries = sorted(target.iterdir()) if target.is_dir() else [target]
+    return answer(ListResponse([_info(workspace, each) for each in entries]))
 
 
 def has_folder(workspace: Workspace, path: str) -> bool:
@@ -112,10 +112,10 @@ def _local(workspace: Workspace, path: str) -> Path:
 
 
 def _require_existing(workspace: Workspace, path: str) -> Path:
-    found = _local(workspace, path)
-    if not found.exists():
+    target = _local(workspace, path)
+    if not target.exists():
         raise missing(f"Path ({path}) doesn't exist.")
-    return found
+    return target
 
 
 def _info(workspace: Workspace, file: Path) -> ObjectInfo:
