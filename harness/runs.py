@@ -51,7 +51,7 @@ class RunFolder:
         return cls(path)
 
     @property
-    def under_way(self) -> bool:
+    def is_running(self) -> bool:
         """Whether its command is still running."""
         return is_locked(self.path / PLAN)
 

@@ -58,12 +58,12 @@ class Settings:
     def __iter__(self) -> Iterator[Setting]:
         return iter(self.by_name.values())
 
-    def chosen(self, name: str) -> str | None:
+    def value_if_set(self, name: str) -> str | None:
         """Return the value that somebody has set, or ``None`` if it is the default."""
         setting = self.by_name[name]
         return None if setting.origin == DEFAULT else setting.value
 
-    def of_target(self, target: str) -> Settings:
+    def for_target(self, target: str) -> Settings:
         """Return the same settings for another target."""
         setting = self.by_name["target"].model_copy(update={"value": target})
         return Settings({**self.by_name, "target": setting})

@@ -164,7 +164,7 @@ def validate(request: RunRequest, console: Console) -> ExitCode:
     if local.exit_code:
         session.report("The local run does not pass: nothing was sent to the cloud.")
         return local.exit_code
-    session = replace(session, target=remote, settings=settings.of_target(definition.name))
+    session = replace(session, target=remote, settings=settings.for_target(definition.name))
     return execute(session, session.single).exit_code
 
 
@@ -181,7 +181,7 @@ def attach(run_id: str, console: Console) -> Outcome:
     settings = read_settings()
     folder = find_run(settings.runs, run_id)
     plan = folder.read_plan()
-    if folder.under_way:
+    if folder.is_running:
         raise UsageError(f"The run {folder.path.name} is followed by another command.")
     target = open_attachable(settings, folder, line_printer(console))
     with file_lock(folder.path / PLAN):

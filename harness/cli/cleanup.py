@@ -25,12 +25,12 @@ def remove_old_runs(settings: Settings, keep: int) -> list[str]:
     """
     if keep < 0:
         raise UsageError(f"--keep is {keep}: the number of runs to keep must be 0 or more.")
-    runs = [run for run in list_runs(settings.runs) if not run.under_way]
+    runs = [run for run in list_runs(settings.runs) if not run.is_running]
     old = runs[: max(0, len(runs) - keep)]
     errors: list[HarnessError] = []
     for run in old:
         try:
-            open_target(settings.of_target(run.target or FALLBACK)).remove_run(run.path.name)
+            open_target(settings.for_target(run.target or FALLBACK)).remove_run(run.path.name)
         except HarnessError as error:
             errors.append(error)
         else:

@@ -32,7 +32,7 @@ def runs(
     settings = where_runs_are(target)
     if table is None and version is not None:
         raise typer.BadParameter("--version needs --table.")
-    listed = lineage.all_runs(settings) if table is None else lineage.runs_of(settings, table, version)
+    listed = lineage.find_all_runs(settings) if table is None else lineage.find_runs(settings, table, version)
     show_runs(open_console(), listed)
 
 

@@ -90,7 +90,7 @@ def where_runs_are(target: str | None) -> Settings:
     from harness.targets.base import open_tracking
 
     settings = read_settings({"target": target})
-    server = None if settings.chosen("tracking_uri") else open_tracking(settings)
+    server = None if settings.value_if_set("tracking_uri") else open_tracking(settings)
     if server is None:
         return settings
     return read_settings({"target": target, "tracking_uri": server.tracking_uri()})

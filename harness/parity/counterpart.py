@@ -123,7 +123,7 @@ def _find_other_source(name: str, local: SourceData, source: SourceData) -> Iter
 
 def _find_missing_end(folder: RunFolder, result: Result | None) -> Iterator[str]:
     if result is None:
-        yield "is still running" if folder.under_way else "has no readable result"
+        yield "is still running" if folder.is_running else "has no readable result"
     elif result.failure is not None:
         yield f"ended early ({result.failure.kind})"
 

@@ -51,7 +51,7 @@ class BoundPair:
     b: BoundRow | None
 
     @property
-    def has_turned(self) -> bool:
+    def outcome_differs(self) -> bool:
         """Whether the bound has different outcomes in the two runs."""
         return self.a is None or self.b is None or self.a.verdict is not self.b.verdict
 
@@ -74,7 +74,7 @@ def bound_pairs(a: Result, b: Result) -> tuple[BoundPair, ...]:
         BoundPair(version, column, left.get((version, column, at)), right.get((version, column, at)))
         for version, column, at in dict.fromkeys([*left, *right])
     ]
-    return tuple(sorted(pairs, key=lambda pair: not pair.has_turned))
+    return tuple(sorted(pairs, key=lambda pair: not pair.outcome_differs))
 
 
 def data_groups(a: Result, b: Result) -> tuple[Group, ...]:
@@ -217,7 +217,7 @@ def render_comparison(a: Run, b: Run, parity: Parity) -> str:
         "written_by": plans[0].harness_version if plans else "",
         "word": _HEADLINES[parity.verdict],
         "runs": (a.result, b.result),
-        "turned": sum(pair.has_turned for pair in bounds),
+        "turned": sum(pair.outcome_differs for pair in bounds),
         "facts": fact_pairs(a, b),
         "bounds": bounds,
         "plots": _plots(a, b, (sides[0].name, sides[1].name)),

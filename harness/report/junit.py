@@ -34,8 +34,8 @@ def _suite(version: VersionResult, result: Result) -> ET.Element:
     suite = _empty_suite(name, result, sum(version.timings.values()))
     properties = ET.SubElement(suite, "properties")
     for key, value in (
-        ("step", formatting.step_words(version)),
-        ("commits", formatting.commit_words(version)),
+        ("step", formatting.describe_outcome(version)),
+        ("commits", formatting.describe_commits(version)),
     ):
         if value:
             ET.SubElement(properties, "property", name=key, value=printable(value))

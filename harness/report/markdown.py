@@ -119,7 +119,7 @@ def _differences(rows: Iterable[DifferenceRow], a: str, b: str) -> str:
 def _difference_cells(row: DifferenceRow) -> Sequence[str]:
     values = (code(row.a), code(row.b)) if row.kind == "data" else (row.a, row.b)
     name = (code(row.version), row.kind, code(row.name))
-    return formatting.verdict_words(row.verdict), *name, *values, row.difference, row.tolerance
+    return formatting.verdict_label(row.verdict), *name, *values, row.difference, row.tolerance
 
 
 def _library_cells(library: Library) -> Sequence[str]:
@@ -173,8 +173,8 @@ def _lineage_cells(version: VersionResult) -> Sequence[str]:
     bundle = code(without_password(version.bundle)) if version.bundle else "not published"
     fingerprint = code(short_fingerprint(version.fingerprint))
     identity = (code(version.name), str(version.version), formatting.number(version.rows))
-    run = code(version.run_id or "") or prose(formatting.step_words(version))
-    return *identity, fingerprint, prose(formatting.commit_words(version)), run, bundle
+    run = code(version.run_id or "") or prose(formatting.describe_outcome(version))
+    return *identity, fingerprint, prose(formatting.describe_commits(version)), run, bundle
 
 
 def _version_table(table: tables.Table) -> str:

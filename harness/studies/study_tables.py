@@ -115,7 +115,7 @@ def _show_checks(console: Console, searched: Searched) -> None:
 
 def _check(name: str, bound: BoundResult) -> tuple[str, ...]:
     found = bound.found if bound.spec.comparison is None else formatting.number(bound.measured)
-    return name, found, bound.text, formatting.verdict_words(bound.verdict)
+    return name, found, bound.text, formatting.verdict_label(bound.verdict)
 
 
 def _found(found: Bisected) -> Iterable[str]:

@@ -175,7 +175,7 @@ def open_defined(
     """Open a target by its definition; only now is its code imported."""
     module, _, name = definition.implementation.partition(":")
     implementation = getattr(importlib.import_module(module), name)
-    return cast(Target, implementation(settings.of_target(definition.name), report, keep=keep))
+    return cast(Target, implementation(settings.for_target(definition.name), report, keep=keep))
 
 
 class FinishedRun:
@@ -292,4 +292,4 @@ def _open_best(settings: Settings, report: Report, *, keep: bool) -> Target:
 
 
 def _names_local_folders(settings: Settings) -> bool:
-    return any("://" not in (settings.chosen(name) or "://") for name in ("lake", "stores.models"))
+    return any("://" not in (settings.value_if_set(name) or "://") for name in ("lake", "stores.models"))

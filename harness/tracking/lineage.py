@@ -20,7 +20,7 @@ _FINGERPRINT_DIGITS = 32
 _MANY = 1000
 
 
-def runs_of(settings: Settings, table: str, version: int | None) -> list[TrackedRun]:
+def find_runs(settings: Settings, table: str, version: int | None) -> list[TrackedRun]:
     """Return the runs that were trained on a table, newest first.
 
     Args:
@@ -46,7 +46,7 @@ def runs_of(settings: Settings, table: str, version: int | None) -> list[Tracked
     return found
 
 
-def all_runs(settings: Settings) -> list[TrackedRun]:
+def find_all_runs(settings: Settings) -> list[TrackedRun]:
     """Return every run of a dataset version, newest first."""
     return [run for run in _search(settings, "") if run.tag("data_version")]
 

@@ -111,7 +111,7 @@ def _row(version: VersionResult, bound: BoundResult) -> BoundRow:
         bound=formatting.cut(spec.text),
         distance=distance,
         verdict=bound.outcome,
-        outcome=formatting.outcome_words(bound),
+        outcome=formatting.outcome_label(bound),
         sentence=f"{version.name}: {_sentence(bound, value, distance)}",
         reason=bound.reason,
         since=(spec.since or "an earlier version") if spec.is_change else None,

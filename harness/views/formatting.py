@@ -25,25 +25,25 @@ def mark(verdict: Verdict) -> str:
     return _MARKS[verdict]
 
 
-def verdict_words(verdict: Verdict) -> str:
+def verdict_label(verdict: Verdict) -> str:
     """Return symbol and name of a verdict, such as ``✓ pass``."""
     return f"{mark(verdict)} {verdict.value}"
 
 
-def outcome_words(bound: BoundResult) -> str:
+def outcome_label(bound: BoundResult) -> str:
     """Return what a bound means for the run, such as ``pass`` or ``fails as it must``."""
     turned = {Verdict.FAIL: "fails as it must", Verdict.PASS: "should have failed, and holds"}
     return turned.get(bound.verdict, bound.verdict.value) if bound.must_fail else bound.verdict.value
 
 
-def step_words(version: VersionResult) -> str:
+def describe_outcome(version: VersionResult) -> str:
     """Return the outcome of a version: ``trained``, ``built, not trained`` or ``refused with ...``."""
     if version.error is not None:
         return f"refused with {version.error}"
     return "built, not trained" if version.status == "built" else version.status
 
 
-def commit_words(version: VersionResult) -> str:
+def describe_commits(version: VersionResult) -> str:
     """Return the commits of a version's step, such as ``1 commit: WRITE``; empty if none are recorded."""
     if version.commits is None:
         return ""

@@ -178,26 +178,26 @@ def test_a_list_is_not_a_key(tmp_path: Path) -> None:
 def test_a_default_is_not_chosen(tmp_path: Path) -> None:
     """A setting that nobody has set is not chosen, so that the target can decide."""
     assert {None} == {
-        read_settings(folder=tmp_path, environ={}).chosen(spec.name) for spec in known_settings()
+        read_settings(folder=tmp_path, environ={}).value_if_set(spec.name) for spec in known_settings()
     }
 
 
 def test_a_set_value_is_chosen(tmp_path: Path) -> None:
     """A value is chosen wherever it was set."""
     uri = "abfss://lake@account.dfs.core.windows.net"
-    assert uri == read_settings(folder=tmp_path, environ={"HARNESS_LAKE": uri}).chosen("lake")
+    assert uri == read_settings(folder=tmp_path, environ={"HARNESS_LAKE": uri}).value_if_set("lake")
 
 
 def test_the_default_may_be_chosen(tmp_path: Path) -> None:
     """A setting that is explicitly set to its default is chosen."""
     settings = read_settings({"tracking_uri": "sqlite:///{home}/mlflow.db"}, folder=tmp_path, environ={})
-    assert f"sqlite:///{tmp_path}/.harness/mlflow.db" == settings.chosen("tracking_uri")
+    assert f"sqlite:///{tmp_path}/.harness/mlflow.db" == settings.value_if_set("tracking_uri")
 
 
 def test_settings_of_another_target(tmp_path: Path) -> None:
     """Settings for another target differ in the target alone; the original is unchanged."""
     settings = _settings(tmp_path, '[accounts.lake]\nkey_variable = "K"')
-    other = settings.of_target("compose")
+    other = settings.for_target("compose")
     assert {("target", "auto", "compose")} == {
         (each.name, each.value, other[each.name]) for each in settings if each.value != other[each.name]
     }

@@ -61,7 +61,7 @@ def test_bounds_with_different_outcomes_come_first() -> None:
     rows = samples.bound("rows", limit=1.0)
     pairs = bound_pairs(_one(bounds=(rows, passed)), _one(bounds=(rows, failed, passed)))
     assert [("test_f1", True), ("test_f1", True), ("rows", False)] == [
-        (pair.column, pair.has_turned) for pair in pairs
+        (pair.column, pair.outcome_differs) for pair in pairs
     ]
     assert pairs[1].a is None
 

@@ -64,7 +64,7 @@ def test_no_value_has_no_standard_error() -> None:
 
 def test_a_verdict_has_a_symbol_and_a_word() -> None:
     """A verdict is shown by symbol and word."""
-    assert [formatting.verdict_words(each) for each in Verdict] == ["✓ pass", "✗ fail", "? not proven"]
+    assert [formatting.verdict_label(each) for each in Verdict] == ["✓ pass", "✗ fail", "? not proven"]
 
 
 def test_public_hides_user_and_password() -> None:
@@ -108,7 +108,7 @@ def test_printable_removes_control_sequences() -> None:
 )
 def test_a_bound_that_must_fail_is_labelled_so(verdict: Verdict, must_fail: bool, expected: str) -> None:
     """The label of a bound that must fail differs from that of any other bound."""
-    assert expected == formatting.outcome_words(samples.bound(verdict=verdict, must_fail=must_fail))
+    assert expected == formatting.outcome_label(samples.bound(verdict=verdict, must_fail=must_fail))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_bound_that_must_fail_is_labelled_so(verdict: Verdict, must_fail: bool
 def test_the_outcome_of_a_version_is_described(changes: dict[str, Any], step: str, commits: str) -> None:
     """A version is described as trained, built or refused, with its own commits."""
     version = samples.version("march", 2, **changes)
-    assert (step, commits) == (formatting.step_words(version), formatting.commit_words(version))
+    assert (step, commits) == (formatting.describe_outcome(version), formatting.describe_commits(version))
 
 
 @pytest.mark.parametrize(

@@ -146,9 +146,9 @@ def test_a_run_is_in_progress_while_its_plan_is_locked(tmp_path: Path) -> None:
     seen = []
     with file_lock(plan):
         with file_lock(plan):
-            seen.append(run.under_way)
-        seen.append(run.under_way)
-    assert [True, True, False] == [*seen, run.under_way]
+            seen.append(run.is_running)
+        seen.append(run.is_running)
+    assert [True, True, False] == [*seen, run.is_running]
 
 
 def test_a_killed_run_is_not_in_progress(tmp_path: Path) -> None:
@@ -160,14 +160,14 @@ def test_a_killed_run_is_not_in_progress(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        before = run.under_way
+        before = run.is_running
         holder.kill()
-    assert (True, False) == (before, run.under_way)
+    assert (True, False) == (before, run.is_running)
 
 
 def test_a_run_without_a_plan_is_not_in_progress(tmp_path: Path) -> None:
     """An empty run folder is not a run in progress."""
-    assert not RunFolder.create(tmp_path, OLD).under_way
+    assert not RunFolder.create(tmp_path, OLD).is_running
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def _table(console: Console, parity: Parity, rows: tuple[DifferenceRow, ...]) ->
         table.add_column(title, overflow="fold")
     for row in rows:
         what = (row.version, row.kind, row.name, row.a, row.b, row.difference, row.tolerance)
-        verdict = terminal_text(console, formatting.verdict_words(row.verdict), STYLES[row.verdict])
+        verdict = terminal_text(console, formatting.verdict_label(row.verdict), STYLES[row.verdict])
         table.add_row(*(terminal_text(console, text) for text in what), verdict)
     return table
 

@@ -48,7 +48,7 @@ def _show_bounds(console: Console, rows: tuple[BoundRow, ...]) -> None:
     table.add_column("measured", justify="right")
     table.add_column("bound", overflow="fold")
     table.add_column("distance", justify="right")
-    table.add_column("verdict", min_width=len(formatting.verdict_words(Verdict.NOT_PROVEN)))
+    table.add_column("verdict", min_width=len(formatting.verdict_label(Verdict.NOT_PROVEN)))
     before = None
     for row in rows:
         if before not in (None, row.version):
@@ -108,8 +108,8 @@ def _show_untrained(console: Console, result: Result) -> None:
     for each in untrained:
         texts = (
             each.name,
-            formatting.step_words(each),
-            formatting.commit_words(each),
+            formatting.describe_outcome(each),
+            formatting.describe_commits(each),
             formatting.number(each.rows),
         )
         table.add_row(*(terminal_text(console, text) for text in texts))

@@ -73,9 +73,9 @@ class Compose:
     def environment(self, source_bytes: int | None, store: str) -> Environment:
         """Return an environment with the stack's own storage accounts, unless the settings name others."""
         settings = self._settings
-        models = settings.store(store) if settings.chosen(f"{STORES}{store}") else MODELS
+        models = settings.store(store) if settings.value_if_set(f"{STORES}{store}") else MODELS
         self._require_reachable(models)
-        tracking_uri = settings.chosen("tracking_uri") or MLFLOW
+        tracking_uri = settings.value_if_set("tracking_uri") or MLFLOW
         if not tracking_uri.startswith(("http://", "https://", "databricks")):
             raise UsageError(
                 f"The Compose target can't reach MLflow at {tracking_uri}: it is a file on this machine.",
@@ -211,11 +211,11 @@ class Compose:
     @property
     def _uses_own_storage(self) -> bool:
         """Whether tables and bundles are in the stack's Azurite."""
-        return self._settings.chosen("lake") is None
+        return self._settings.value_if_set("lake") is None
 
     @property
     def _lake(self) -> str:
-        return self._settings.chosen("lake") or LAKE
+        return self._settings.value_if_set("lake") or LAKE
 
     def _require_reachable(self, models: str) -> None:
         """Require that containers can reach lake and model store, and that both are in one storage."""

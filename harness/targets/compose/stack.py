@@ -35,12 +35,12 @@ class Service:
     exit_code: int
 
     @property
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether it runs and answers."""
         return self.state == "running" and self.health in ("healthy", "")
 
     @property
-    def starting(self) -> bool:
+    def is_starting(self) -> bool:
         """Whether it runs and its health is not known yet."""
         return self.state == "running" and self.health == "starting"
 
@@ -68,7 +68,7 @@ class Stack:
     @cached_property
     def workers(self) -> int:
         """Number of workers; if nobody has set it, as many as run already."""
-        chosen = self._settings.chosen("workers")
+        chosen = self._settings.value_if_set("workers")
         return int(chosen or len(self._running("spark-worker")) or self._settings["workers"])
 
     @property
@@ -143,10 +143,10 @@ class Stack:
             deadline: Time on the monotonic clock, in seconds.
         """
         services = self.services()
-        while any(service.starting for service in services) and time.monotonic() < deadline:
+        while any(service.is_starting for service in services) and time.monotonic() < deadline:
             time.sleep(_POLL_S)
             services = self.services()
-        return all(service.healthy for service in services)
+        return all(service.is_healthy for service in services)
 
     def down(self, *, volumes: bool = False) -> None:
         """Remove the stack's containers and, if asked for, its volumes with all data.
@@ -190,7 +190,7 @@ class Stack:
 
     def startup_error(self, output: str) -> PrerequisiteError:
         """Return the error for an unhealthy stack: the service, its state and its last log lines."""
-        unhealthy = [service for service in self.services() if not service.healthy]
+        unhealthy = [service for service in self.services() if not service.is_healthy]
         if not unhealthy:
             return PrerequisiteError(
                 f"The stack did not start: {_last_line(output)}",
