@@ -35,7 +35,7 @@ def main() -> None:
                     for file in workspace.volumes.rglob("until-*/**/*"):
                         if file.is_file():
                             file.unlink()
-                workspace.calm()
+                workspace.reset()
                 began = time.monotonic()
                 done = command.run("scenario", "three_versions", "--target", "databricks")
                 whole_s = time.monotonic() - began

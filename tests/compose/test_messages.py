@@ -15,7 +15,7 @@ from tests.embedded.small import ONE_VERSION, write_scenario
 pytestmark = pytest.mark.compose
 
 
-def refused(stack: RunningStack, *arguments: str, **changed: str) -> str:
+def fail_with_message(stack: RunningStack, *arguments: str, **changed: str) -> str:
     """Return the message of a command that ends with exit code 3, without a traceback."""
     done = stack.run(*arguments, **changed)
     assert 3 == done.returncode, done.stdout + done.stderr
@@ -55,7 +55,7 @@ def test_a_wrong_account_key(stack: RunningStack, scenario: str, tmp_path: Path)
     key.write_text("d3Jvbmc=" * 8)
     files = stack.stack.files
     with changed_file(files.secret("lake_key"), key.read_bytes()):
-        message = refused(stack, "scenario", scenario)
+        message = fail_with_message(stack, "scenario", scenario)
     # Running services are unaffected: the next start distributes the right key again.
     assert "The storage account 'dlsloandev' at 127.0.0.1:" in message
     assert "refuses its credential" in message
@@ -66,21 +66,23 @@ def test_an_untrusted_certificate(stack: RunningStack, scenario: str) -> None:
     files = stack.stack.files
     other_authority = Path("/etc/ssl/certs/ca-certificates.crt").read_bytes()
     with changed_file(files.ca_bundle, other_authority):
-        message = refused(stack, "scenario", scenario)
+        message = fail_with_message(stack, "scenario", scenario)
     assert "The storage account 'dlsloandev' at 127.0.0.1:" in message
     assert "certificate" in message.lower()
 
 
 def test_a_container_name_that_is_too_short(stack: RunningStack, scenario: str) -> None:
     """An invalid container name is reported with the rules for names."""
-    message = refused(stack, "scenario", scenario, HARNESS_LAKE="abfss://c1@dlsloandev.dfs.core.windows.net")
+    message = fail_with_message(
+        stack, "scenario", scenario, HARNESS_LAKE="abfss://c1@dlsloandev.dfs.core.windows.net"
+    )
     assert "can't have a container 'c1'" in message
     assert "3 to 63" in message
 
 
 def test_too_little_memory_for_an_executor(stack: RunningStack, scenario: str) -> None:
     """Too little memory is reported with the service, both amounts and the setting to change."""
-    message = refused(stack, "scenario", scenario, HARNESS_WORKER_MEMORY="600m")
+    message = fail_with_message(stack, "scenario", scenario, HARNESS_WORKER_MEMORY="600m")
     assert all(part in message for part in ("spark-worker", "600m", "800m", "HARNESS_WORKER_MEMORY"))
 
 
@@ -91,7 +93,7 @@ def test_a_used_port(other: RunningStack) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         nowhere = {"HARNESS_BASE_IMAGE": "not-a-base-that-there-is:none"}
-        message = refused(other, "up", HARNESS_AZURITE_PORT=str(port), **nowhere)
+        message = fail_with_message(other, "up", HARNESS_AZURITE_PORT=str(port), **nowhere)
     assert f"Port {port} is in use by another process; the stack's service azurite needs it" in message
     assert "HARNESS_AZURITE_PORT" in message
 
@@ -101,7 +103,7 @@ def test_an_unhealthy_service(other: RunningStack) -> None:
     files = other.stack.files
     files.create()
     files.secret("pgpass").write_text("postgres:5432:mlflow:mlflow:wrong\n")
-    message = refused(other, "up")
+    message = fail_with_message(other, "up")
     assert "The service mlflow did not become healthy" in message
     assert "its last state is '" in message
     assert "password authentication failed" in message
@@ -111,6 +113,6 @@ def test_an_unhealthy_service(other: RunningStack) -> None:
 def test_a_service_that_does_not_answer(other: RunningStack) -> None:
     """If the stack is stopped, the command ui explains how to start it."""
     [port] = free_ports(1)
-    message = refused(other, "ui", HARNESS_MLFLOW_PORT=str(port))
+    message = fail_with_message(other, "ui", HARNESS_MLFLOW_PORT=str(port))
     assert "The stack is not running." in message
     assert "make up" in message

@@ -62,7 +62,7 @@ def spark_workspace(tracking: TrackingServer, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def command(spark_workspace: StandIn, tmp_path: Path) -> Command:
-    spark_workspace.calm()
+    spark_workspace.reset()
     return Command(spark_workspace, tmp_path / ".harness")
 
 
@@ -81,9 +81,9 @@ def workspace(tasks: QuickTasks) -> Iterator[StandIn]:
 @pytest.fixture
 def client(workspace: StandIn) -> Iterator[WorkspaceClient]:
     """Return a client of the workspace, without faults unless a test enables them."""
-    workspace.calm()
+    workspace.reset()
     yield connect(workspace)
-    workspace.calm()
+    workspace.reset()
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,6 @@ def quick(tracking: TrackingServer, tmp_path_factory: pytest.TempPathFactory) ->
 def bench(quick: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """Return a target with a plan to submit."""
     monkeypatch.setattr(job_runs, "_POLL_S", 0.05)
-    quick.calm()
+    quick.reset()
     quick.runs.clear()
     return make_bench(quick, tmp_path, connect(quick))

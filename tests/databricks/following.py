@@ -79,7 +79,7 @@ def make_bench(quick: StandIn, home: Path, client: WorkspaceClient, *, keep: boo
     return Bench(quick, target, plan, folder, messages)
 
 
-def passing() -> str:
+def successful_program() -> str:
     """Return a job that writes a result of the submitted wheel."""
     result = samples.result(libraries={"harness": "0"}).model_dump_json(by_alias=True)
     return PASSES.format(events=Event("ingest", "done").to_line() + "\n", result=result)

@@ -41,25 +41,25 @@ WAIT = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists():
 
 def cluster(**changed: Any) -> ClusterSpec:
     """Return a job cluster that a workspace accepts."""
-    given: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "data_security_mode": DataSecurityMode.DATA_SECURITY_MODE_DEDICATED,
         "node_type_id": NODE,
         "num_workers": 1,
         "spark_version": RUNTIME,
     }
-    return ClusterSpec(**{**given, **changed})
+    return ClusterSpec(**{**defaults, **changed})
 
 
 def task(*parameters: str, **changed: Any) -> SubmitTask:
     """Return a task that a workspace accepts."""
-    given: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "task_key": "harness",
         "libraries": [Library(whl=WHEEL), Library(maven=MavenLibrary(PUBLISHED))],
         "python_wheel_task": PythonWheelTask("quick", "main", parameters=list(parameters)),
     }
     if "existing_cluster_id" not in changed and "new_cluster" not in changed:
-        given["new_cluster"] = cluster()
-    return SubmitTask(**{**given, **changed})
+        defaults["new_cluster"] = cluster()
+    return SubmitTask(**{**defaults, **changed})
 
 
 def submit(client: WorkspaceClient, text: str, *tasks: SubmitTask, **given: Any) -> int:
@@ -73,14 +73,14 @@ def submit_again(client: WorkspaceClient, *tasks: SubmitTask, **given: Any) -> i
     return run_id
 
 
-def ended(workspace: StandIn, client: WorkspaceClient, run_id: int) -> Run:
-    """Return the run once it has ended."""
+def await_end(workspace: StandIn, client: WorkspaceClient, run_id: int) -> Run:
+    """Wait until a run has ended, and return it."""
     workspace.runs[run_id].thread.join(DEADLINE_S)
     return client.jobs.get_run(run_id)
 
 
-def until(client: WorkspaceClient, run_id: int, reached: Callable[[Run], bool]) -> Run:
-    """Return the first answer that meets a condition."""
+def poll_until(client: WorkspaceClient, run_id: int, reached: Callable[[Run], bool]) -> Run:
+    """Poll a run until it meets a condition, and return it."""
     deadline = time.monotonic() + DEADLINE_S
     while not reached(run := client.jobs.get_run(run_id)):
         assert time.monotonic() < deadline, run

@@ -15,7 +15,7 @@ from harness.targets.databricks import job_runs, workspace_files as remote
 from harness.targets.databricks.cluster import cluster_spec, libraries
 from harness.targets.databricks.databricks_target import SUBMISSION
 from tests.databricks.command import FILES
-from tests.databricks.following import FAILS, RUN, Bench, make_bench, passing
+from tests.databricks.following import FAILS, RUN, Bench, make_bench, successful_program
 from tests.databricks.standin.server import StandIn
 from tests.databricks.standin.state import COLD_CLUSTER, USER
 from tests.unit import report_samples as samples
@@ -25,7 +25,7 @@ TALKS = "print('start'); print(('x' * 99 + chr(10)) * 60_000); print('end')\n" +
 
 def test_a_run_returns_its_result_and_events(bench: Bench) -> None:
     """A run shows the cluster's start, the job's steps and its page, and leaves nothing behind."""
-    bench.run(passing())
+    bench.run(successful_program())
     assert ["cluster", "cluster", "ingest"] == [each.step for each in bench.events if each.state != "running"]
     assert any(line.startswith("Run: http") for line in bench.messages)
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
@@ -54,7 +54,7 @@ def test_files_of_a_failed_run_can_be_kept(quick: StandIn, tmp_path: Path, bench
 def test_two_submissions_start_one_run(bench: Bench) -> None:
     """Two submissions with the same token start one run."""
     client, settings = bench.target.workspace, bench.target._settings
-    bench.run(passing())
+    bench.run(successful_program())
     wheel, *_ = bench.workspace.volumes.rglob("*.whl")
     path = "/Volumes/" + wheel.relative_to(bench.workspace.volumes).as_posix()
     spec = cluster_spec(settings, USER, "twice")
@@ -68,7 +68,7 @@ def test_two_submissions_start_one_run(bench: Bench) -> None:
 
 def test_a_run_that_has_ended_is_read_again(bench: Bench) -> None:
     """Attaching to a finished run reads its stored result, even without the workspace's files."""
-    bench.run(passing())
+    bench.run(successful_program())
     before = len(bench.workspace.calls)
     result = bench.target.attach(bench.folder, bench.events.append)
     assert (samples.result().scenario, before) == (result.scenario, len(bench.workspace.calls))
@@ -81,20 +81,20 @@ def test_a_long_name_can_be_submitted(quick: StandIn, tmp_path: Path, bench: Ben
     long.plan = long.plan.model_copy(update={"run_id": name})
     long.folder = long.folder.with_name(name)
     write_text(long.folder / PLAN, long.plan.model_dump_json(by_alias=True))
-    long.run(passing())
+    long.run(successful_program())
     assert ([], True) == (long.left_behind(), long.is_quiet())
 
 
 def test_a_result_of_another_version_means_a_stale_wheel(bench: Bench) -> None:
     """An unreadable result is reported as that of a stale wheel."""
     with pytest.raises(JobError, match=r"The cluster ran the harness of another version"):
-        bench.run(passing().replace('"verdict"', '"outcome"'))
+        bench.run(successful_program().replace('"verdict"', '"outcome"'))
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
 def test_expired_folders_are_swept(bench: Bench) -> None:
     """Expired folders are swept by the date in their names; files still needed are kept."""
-    bench.run(passing())
+    bench.run(successful_program())
     kept = sorted(path for path in bench.workspace.volumes.rglob("*") if path.is_file())
     files = remote.open_files(bench.target.workspace, FILES)
     files.make_folder(f"{FILES}/until-20200106/runs/old")
@@ -123,7 +123,7 @@ def test_the_end_of_a_long_log_is_stored(bench: Bench) -> None:
 
 def test_a_run_of_another_workspace_is_refused(bench: Bench) -> None:
     """Attaching to a run of another workspace is refused with the names of both."""
-    bench.run(passing())
+    bench.run(successful_program())
     submission = json.loads((bench.folder / SUBMISSION).read_text(encoding="utf-8"))
     write_text(bench.folder / SUBMISSION, json.dumps(submission | {"host": "https://elsewhere.example.com"}))
     (bench.folder / RESULT).unlink()
@@ -140,7 +140,7 @@ def test_a_run_that_was_never_submitted_is_refused(bench: Bench) -> None:
 def test_a_stale_wheel_is_detected(bench: Bench) -> None:
     """A stale wheel on a warm cluster is detected."""
     with pytest.raises(JobError, match=r"ran the harness 0\.0\.9 instead of 0, which was uploaded"):
-        bench.run(passing().replace('"harness":"0"', '"harness":"0.0.9"'))
+        bench.run(successful_program().replace('"harness":"0"', '"harness":"0.0.9"'))
 
 
 def test_an_existing_cluster_is_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_an_existing_cluster_is_used(bench: Bench, monkeypatch: pytest.MonkeyPat
     names = {**bench.target._settings.by_name, "targets.databricks.cluster_id": changed}
     monkeypatch.setattr(bench.target, "_settings", type(bench.target._settings)(names))
     before = set(bench.workspace.clusters)
-    bench.run(passing())
+    bench.run(successful_program())
     assert before == set(bench.workspace.clusters)
 
 
@@ -170,5 +170,5 @@ def test_a_wrong_name_is_refused_early(
     names = {**bench.target._settings.by_name, setting.name: setting.model_copy(update={"value": value})}
     monkeypatch.setattr(bench.target, "_settings", type(bench.target._settings)(names))
     with pytest.raises(PrerequisiteError, match=message):
-        bench.run(passing())
+        bench.run(successful_program())
     assert ([], {}) == (bench.left_behind(), bench.workspace.runs)

@@ -15,7 +15,7 @@ from harness.runs import PLAN
 from harness.targets.databricks import job_runs, workspace_files as remote
 from harness.targets.databricks.cluster import cluster_spec, libraries
 from tests.databricks.conftest import connect
-from tests.databricks.following import RUN, Bench, make_bench, passing
+from tests.databricks.following import RUN, Bench, make_bench, successful_program
 from tests.databricks.standin.server import StandIn
 from tests.databricks.standin.state import USER
 from tests.embedded.small import write_table
@@ -26,7 +26,7 @@ def test_the_cluster_does_not_start(bench: Bench) -> None:
     """A cluster that does not start is reported with the workspace's message and exit code 3."""
     bench.workspace.faults.fail_cluster("No quota for this size.")
     with pytest.raises(PrerequisiteError, match=r"The run did not start: .*No quota for this size"):
-        bench.run(passing())
+        bench.run(successful_program())
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
@@ -35,7 +35,7 @@ def test_the_run_is_cancelled_from_outside(bench: Bench) -> None:
     bench.workspace.faults.delay_cluster(50)
     bench.workspace.faults.cancel_outside(2)
     with pytest.raises(InterruptedRunError, match="The run was cancelled") as caught:
-        bench.run(passing())
+        bench.run(successful_program())
     assert ExitCode.INTERRUPTED == caught.value.exit_code
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
@@ -53,7 +53,7 @@ def test_ctrl_c_cancels_the_run_and_waits_for_its_end(bench: Bench, monkeypatch:
 
     monkeypatch.setattr(job_runs, "follow", interrupted)
     with pytest.raises(InterruptedRunError, match="The run was cancelled"):
-        bench.run(passing())
+        bench.run(successful_program())
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
@@ -73,7 +73,7 @@ def test_ctrl_c_during_the_submission_leaves_nothing_running(
 
     monkeypatch.setattr(job_runs, "submit", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        bench.run(passing())
+        bench.run(successful_program())
     assert len(set(calls)) == 1
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
@@ -89,14 +89,14 @@ def test_a_run_that_can_not_be_followed_is_cancelled(bench: Bench, monkeypatch: 
 
     monkeypatch.setattr(job_runs, "has_started", refused)
     with pytest.raises(JobError, match=r"denies permission .* The run was cancelled"):
-        bench.run(passing())
+        bench.run(successful_program())
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
 def test_the_run_times_out(bench: Bench) -> None:
     """A run that exceeds its time limit is reported with the setting of the limit."""
     client, settings = bench.target.workspace, bench.target._settings
-    bench.run(passing())
+    bench.run(successful_program())
     wheel, *_ = bench.workspace.volumes.rglob("*.whl")
     path = "/Volumes/" + wheel.relative_to(bench.workspace.volumes).as_posix()
     job = job_runs.Job(
@@ -114,7 +114,7 @@ def test_the_run_times_out(bench: Bench) -> None:
 def test_server_errors_are_waited_out(bench: Bench, status: int) -> None:
     """Server errors of the workspace are waited out, and the run continues."""
     bench.workspace.faults.throttle(3, status=status, prefix="/api/2.2/jobs/runs/get", after=1)
-    bench.run(passing())
+    bench.run(successful_program())
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
@@ -129,7 +129,7 @@ def test_a_credential_that_can_not_be_renewed(bench: Bench, monkeypatch: pytest.
     monkeypatch.setattr(jobs, "get_run", refused)
     expected = r"Authentication to the workspace .* failed: .*the secret has expired"
     with pytest.raises(LostRunError, match=expected):
-        bench.run(passing())
+        bench.run(successful_program())
     assert [PLAN] == [Path(name).name for name in bench.left_behind()]
 
 
@@ -143,7 +143,7 @@ def test_unreadable_events_are_not_an_error(bench: Bench, monkeypatch: pytest.Mo
         return read(self, path)
 
     monkeypatch.setattr(remote.VolumeFiles, "read", refused)
-    bench.run(passing())
+    bench.run(successful_program())
     assert "ingest" not in [each.step for each in bench.events]
 
 
@@ -154,7 +154,7 @@ def test_an_unavailable_log_is_not_an_error(bench: Bench, monkeypatch: pytest.Mo
         raise PrerequisiteError("No output.")
 
     monkeypatch.setattr(job_runs, "output", refused)
-    bench.run(passing())
+    bench.run(successful_program())
     assert "The run's log is not available: No output." in bench.messages
 
 
@@ -163,7 +163,7 @@ def test_a_run_is_resumed_after_its_token_expired(bench: Bench) -> None:
     bench.workspace.faults.delay_cluster(4)
     bench.workspace.faults.expire_token(prefix="/api/2.2/jobs/runs/get", after=2)
     with pytest.raises(LostRunError, match="refuses the credential") as caught:
-        bench.run(passing())
+        bench.run(successful_program())
     assert f"'harness attach {RUN}' resumes following it" in str(caught.value.remedy)
     assert ExitCode.PREREQUISITE_MISSING == caught.value.exit_code
     bench.workspace.token = "renewed"
@@ -178,21 +178,21 @@ def test_bursts_of_refusals_are_waited_out(bench: Bench, status: int) -> None:
     """A run passes although the workspace refuses bursts of requests."""
     bench.workspace.faults.throttle(4, status=status, prefix="/api/2.2/jobs")
     bench.workspace.faults.throttle(3, status=status, prefix="/api/2.0/fs")
-    bench.run(passing())
+    bench.run(successful_program())
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
 def test_a_request_without_an_answer_is_repeated(bench: Bench) -> None:
     """Requests that get no answer are repeated."""
     bench.workspace.faults.drop(3, prefix="/api/2.2/jobs/runs/get", after=1)
-    bench.run(passing())
+    bench.run(successful_program())
     assert [] == bench.left_behind()
 
 
 def test_an_interrupted_upload_is_repeated(bench: Bench) -> None:
     """An interrupted upload is repeated, and every file is complete."""
     bench.workspace.faults.cut_uploads(1)
-    bench.run(passing())
+    bench.run(successful_program())
     [rows] = bench.workspace.volumes.rglob("readings.csv")
     assert (bench.folder.parents[1] / "readings.csv").read_bytes() == rows.read_bytes()
 
@@ -211,6 +211,6 @@ def test_an_upload_that_keeps_failing_leaves_nothing(quick: StandIn, tmp_path: P
     quick.faults.cut_uploads(1000)
     before = len(quick.runs)
     with pytest.raises(PrerequisiteError, match="does not answer: can't upload"):
-        cut.run(passing() + "# another wheel\n")
+        cut.run(successful_program() + "# another wheel\n")
     quick.faults.clear()
     assert ([], before) == (bench.left_behind(), len(quick.runs))

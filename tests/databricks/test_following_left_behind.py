@@ -18,7 +18,7 @@ from harness.settings import read_settings
 from harness.targets.databricks import job_runs
 from harness.targets.databricks.databricks_target import Databricks
 from tests.databricks.command import FILES, besides_polling
-from tests.databricks.following import FAILS, RUN, Bench, make_bench, passing
+from tests.databricks.following import FAILS, RUN, Bench, make_bench, successful_program
 from tests.databricks.standin.server import StandIn
 
 CALLS_AT_MOST = 25
@@ -49,7 +49,7 @@ def test_a_run_needs_few_requests(bench: Bench) -> None:
         if file.is_file():
             file.unlink()
     bench.workspace.calls.clear()
-    bench.run(passing())
+    bench.run(successful_program())
     assert CALLS_AT_MOST >= len(besides_polling(bench.workspace.calls)), bench.workspace.calls
 
 
@@ -70,7 +70,9 @@ def test_a_file_that_can_not_be_written_is_reported_before_the_run(bench: Bench)
     assert "can't upload" in failed[0].finding
 
 
-@pytest.mark.parametrize("text", [passing(), FAILS], ids=["a run that passes", "a run that breaks"])
+@pytest.mark.parametrize(
+    "text", [successful_program(), FAILS], ids=["a run that passes", "a run that breaks"]
+)
 def test_models_in_a_transfer_volume_are_removed(bench: Bench, text: str) -> None:
     """Models in a transfer volume are removed with the run's uploads, and nothing else is."""
     folder = _models_through(bench, SCRATCH)
@@ -86,7 +88,7 @@ def test_models_in_a_transfer_volume_are_removed(bench: Bench, text: str) -> Non
 def test_models_in_the_uploads_are_removed_with_them(bench: Bench) -> None:
     """Models that were transferred through the uploads are removed with them."""
     folder = _models_through(bench, f"{bench.target.upload_folder}/runs")
-    bench.run(passing())
+    bench.run(successful_program())
     assert (False, []) == (folder.exists(), bench.left_behind())
     removed = [call for call in bench.workspace.calls if call.endswith(f"/runs/{RUN}") and "DELETE" in call]
     assert 1 == len(removed)
@@ -114,7 +116,7 @@ def test_a_scratch_folder_that_remains_is_reported(bench: Bench, monkeypatch: py
         delete(path)
 
     monkeypatch.setattr(bench.target.workspace.files, "delete", refused)
-    bench.run(passing())
+    bench.run(successful_program())
     assert [True] == [
         line.startswith(f"{SCRATCH}/{RUN} was not removed: ") for line in bench.messages if SCRATCH in line
     ]
@@ -164,7 +166,7 @@ def test_a_cluster_that_does_not_start_is_shown_as_failed(bench: Bench) -> None:
     """A cluster that does not start is shown as failed, not as done."""
     bench.workspace.faults.fail_cluster("No quota for this size.")
     with pytest.raises(PrerequisiteError, match="did not start"):
-        bench.run(passing())
+        bench.run(successful_program())
     assert [Event("cluster", "started")] == [each for each in bench.events if each.state != "running"]
     assert bench.events[-1].detail.startswith("failed: ")
     assert "No quota for this size." in bench.events[-1].detail
@@ -189,7 +191,7 @@ def test_ctrl_c_pressed_twice_still_cancels_the_run(
     monkeypatch.setattr(job_runs, "has_started", pressed_first)
     monkeypatch.setattr(bench.target.workspace.jobs, "cancel_run", pressed_again)
     with pytest.raises(InterruptedRunError, match=r"Interrupted\. The run was cancelled"):
-        bench.run(passing())
+        bench.run(successful_program())
     assert any("Cancelling the run" in line for line in bench.messages)
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
@@ -209,7 +211,7 @@ def test_two_ctrl_c_during_the_submission_leave_nothing_running(
 
     monkeypatch.setattr(bench.target.workspace.jobs, "submit", pressed)
     with pytest.raises(KeyboardInterrupt):
-        bench.run(passing())
+        bench.run(successful_program())
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 

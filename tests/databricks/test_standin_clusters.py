@@ -23,9 +23,9 @@ from tests.databricks.submissions import (
     ROOT,
     SUCCESS,
     WHEEL,
+    await_end,
     cluster,
     end_of,
-    ended,
     message_of,
     output_of,
     states,
@@ -45,7 +45,7 @@ def test_a_missing_library_ends_the_run(
 ) -> None:
     """https://docs.databricks.com/api/workspace/jobs/getrun: INTERNAL_ERROR with the library's message."""
     libraries = [library] if library.whl else [Library(whl=WHEEL), library]
-    run = ended(workspace, client, submit(client, "", task(libraries=libraries)))
+    run = await_end(workspace, client, submit(client, "", task(libraries=libraries)))
     assert states(run) == end_of(
         RunResultState.FAILED,
         TerminationCodeCode.LIBRARY_INSTALLATION_ERROR,
@@ -60,7 +60,7 @@ def test_a_missing_library_ends_the_run(
 def test_a_missing_secret_prevents_the_start(workspace: StandIn, client: WorkspaceClient, field: str) -> None:
     """https://docs.databricks.com/aws/en/security/secrets: the cluster does not start, with the reason."""
     spec = cluster(**{field: {"fs.key": "{{secrets/none/key}}"}})
-    run = ended(workspace, client, submit(client, "", task(new_cluster=spec)))
+    run = await_end(workspace, client, submit(client, "", task(new_cluster=spec)))
     assert RunLifeCycleState.INTERNAL_ERROR is states(run)[0]
     assert "SECRET_RESOLUTION_ERROR" in message_of(run)
 
@@ -68,7 +68,7 @@ def test_a_missing_secret_prevents_the_start(workspace: StandIn, client: Workspa
 def test_a_cluster_that_does_not_start_ends_the_run(workspace: StandIn, client: WorkspaceClient) -> None:
     """https://docs.databricks.com/api/workspace/jobs/getrun: INTERNAL_ERROR; the next cluster starts."""
     workspace.faults.fail_cluster("No such machines today.")
-    run = ended(workspace, client, submit(client, ""))
+    run = await_end(workspace, client, submit(client, ""))
     assert states(run) == end_of(
         RunResultState.FAILED,
         TerminationCodeCode.CLOUD_FAILURE,
@@ -76,7 +76,7 @@ def test_a_cluster_that_does_not_start_ends_the_run(workspace: StandIn, client: 
         RunLifeCycleState.INTERNAL_ERROR,
     )
     assert "No such machines today." in message_of(run)
-    assert SUCCESS == states(ended(workspace, client, submit_again(client)))
+    assert SUCCESS == states(await_end(workspace, client, submit_again(client)))
 
 
 def test_a_warm_cluster_keeps_a_stale_wheel(workspace: StandIn, client: WorkspaceClient) -> None:
@@ -86,7 +86,7 @@ def test_a_warm_cluster_keeps_a_stale_wheel(workspace: StandIn, client: Workspac
     logs = []
     for text in (b"print(1)", b"print(2)"):
         client.files.upload(name, io.BytesIO(text), overwrite=True)
-        logs.append(output_of(client, ended(workspace, client, submit_again(client, warm))).logs)
+        logs.append(output_of(client, await_end(workspace, client, submit_again(client, warm))).logs)
     assert ["1\n", "1\n"] == logs
     assert State.RUNNING is client.clusters.get(WARM_CLUSTER).state
 

@@ -13,7 +13,7 @@ from databricks.sdk.errors import PermissionDenied
 from tests.databricks.conftest import connect
 from tests.databricks.standin.server import StandIn
 from tests.databricks.standin.state import USER
-from tests.databricks.submissions import CANCELED, DEADLINE_S, ROOT, WAIT, ended, states, submit, task
+from tests.databricks.submissions import CANCELED, DEADLINE_S, ROOT, WAIT, await_end, states, submit, task
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -85,4 +85,4 @@ def test_another_user_cancels_a_run(workspace: StandIn, client: WorkspaceClient,
     run_id = submit(client, WAIT, task(str(tmp_path / "never")))
     client.jobs.get_run(run_id)
     client.jobs.get_run(run_id)
-    assert CANCELED == states(ended(workspace, client, run_id))
+    assert CANCELED == states(await_end(workspace, client, run_id))

@@ -27,24 +27,24 @@ from tests.databricks.submissions import (
     ROOT,
     SUCCESS,
     WAIT,
+    await_end,
     cluster,
     end_of,
-    ended,
     is_running,
     message_of,
     output_of,
+    poll_until,
     running_job_clusters,
     states,
     submit,
     submit_again,
     task,
-    until,
 )
 
 
 def test_a_run_that_succeeds(workspace: StandIn, client: WorkspaceClient) -> None:
     """https://docs.databricks.com/api/workspace/jobs/getrun: both kinds of state, times, page and cluster."""
-    run = ended(workspace, client, submit(client, "print('hello')", run_name="harness"))
+    run = await_end(workspace, client, submit(client, "print('hello')", run_name="harness"))
     assert run.tasks is not None
     assert run.cluster_instance is not None
     assert (SUCCESS, "harness", "harness") == (states(run), run.run_name, run.tasks[0].task_key)
@@ -64,12 +64,12 @@ def test_a_run_goes_through_its_states(workspace: StandIn, client: WorkspaceClie
     first = client.jobs.get_run(run_id)
     assert (RunLifeCycleState.PENDING, None, RunLifecycleStateV2State.PENDING, None, None) == states(first)
     assert [] == running_job_clusters(client)
-    run = until(client, run_id, is_running)
+    run = poll_until(client, run_id, is_running)
     assert (RunLifeCycleState.RUNNING, None, RunLifecycleStateV2State.RUNNING, None, None) == states(run)
     assert run.cluster_instance is not None
     assert [run.cluster_instance.cluster_id] == running_job_clusters(client)
     (tmp_path / "go").touch()
-    over = ended(workspace, client, run_id)
+    over = await_end(workspace, client, run_id)
     assert (SUCCESS, []) == (states(over), running_job_clusters(client))
     assert (over.setup_duration or 0) + (over.execution_duration or 0) > 0
 
@@ -82,7 +82,7 @@ def test_a_task_gets_its_parameters_and_secrets(
     settings = {"spark.secret": "{{secrets/lake/key}}", "spark.plain": "1"}
     spec = cluster(spark_conf=settings, spark_env_vars={"LAKE_KEY": "{{secrets/lake/key}}"})
     text = "import os, sys\nopen(sys.argv[1], 'w').write(os.environ['LAKE_KEY'])"
-    run = ended(workspace, client, submit(client, text, task(f"{ROOT}/received", new_cluster=spec)))
+    run = await_end(workspace, client, submit(client, text, task(f"{ROOT}/received", new_cluster=spec)))
     assert SUCCESS == states(run), output_of(client, run)
     assert "hush-hush" == (workspace.volumes / "main/default/harness/received").read_text()
     assert {"spark.secret": "hush-hush", "spark.plain": "1"} == tasks.started[-1].spark_conf
@@ -97,14 +97,14 @@ def test_a_workspace_path_is_a_wheel_and_a_parameter(workspace: StandIn, client:
     )
     libraries = [Library(whl=f"/Workspace{HOME}/q.whl")]
     run_id = submit_again(client, task(f"/Workspace{HOME}/received", libraries=libraries))
-    assert SUCCESS == states(ended(workspace, client, run_id))
+    assert SUCCESS == states(await_end(workspace, client, run_id))
     assert 1 == client.workspace.get_status(f"{HOME}/received").size
 
 
 def test_a_python_error_has_a_message_and_a_trace(workspace: StandIn, client: WorkspaceClient) -> None:
     """https://docs.databricks.com/api/workspace/jobs/getrunoutput: the task's error and error_trace."""
     text = "try:\n    raise ValueError('boom')\nexcept ValueError as e:\n    raise KeyError(1) from e"
-    run = ended(workspace, client, submit(client, text))
+    run = await_end(workspace, client, submit(client, text))
     output = output_of(client, run)
     assert states(run) == end_of(
         RunResultState.FAILED, TerminationCodeCode.RUN_EXECUTION_ERROR, TerminationTypeType.CLIENT_ERROR
@@ -131,14 +131,14 @@ def test_the_error_of_a_log_is_its_last(log: str, error: str) -> None:
 def test_a_log_is_cut_to_its_last_5_mb(workspace: StandIn, client: WorkspaceClient) -> None:
     """| https://docs.databricks.com/api/workspace/jobs/getrunoutput: the end, and that it is truncated."""
     text = f"print('a' * {LOG_BYTES})\nprint('end')"
-    output = output_of(client, ended(workspace, client, submit(client, text)))
+    output = output_of(client, await_end(workspace, client, submit(client, text)))
     assert (LOG_BYTES, True, "end\n") == (len(output.logs), output.logs_truncated, output.logs[-4:])
 
 
 def test_the_output_of_a_whole_run_is_refused(workspace: StandIn, client: WorkspaceClient) -> None:
     """https://docs.databricks.com/api/workspace/jobs/getrunoutput: only tasks have an output."""
     run_id = submit(client, "")
-    ended(workspace, client, run_id)
+    await_end(workspace, client, run_id)
     with pytest.raises(InvalidParameterValue, match="each individual task run"):
         client.jobs.get_run_output(run_id)
 
@@ -146,7 +146,7 @@ def test_the_output_of_a_whole_run_is_refused(workspace: StandIn, client: Worksp
 def test_each_task_has_its_own_run(workspace: StandIn, client: WorkspaceClient) -> None:
     """https://docs.databricks.com/api/workspace/jobs/getrun: if one task fails, the run fails."""
     both = task("0", task_key="good"), task("1", task_key="bad")
-    run = ended(workspace, client, submit(client, "import sys; sys.exit(int(sys.argv[1]))", *both))
+    run = await_end(workspace, client, submit(client, "import sys; sys.exit(int(sys.argv[1]))", *both))
     assert run.tasks is not None
     results = [(each.task_key, each.state.result_state if each.state else None) for each in run.tasks]
     assert [("good", RunResultState.SUCCESS), ("bad", RunResultState.FAILED)] == results
@@ -157,7 +157,7 @@ def test_each_task_has_its_own_run(workspace: StandIn, client: WorkspaceClient) 
 def test_runs_are_listed_newest_first(workspace: StandIn, client: WorkspaceClient, tmp_path: Path) -> None:
     """https://docs.databricks.com/api/workspace/jobs/listruns: all runs, or only active ones."""
     first = submit(client, WAIT, task(str(tmp_path)))
-    ended(workspace, client, first)
+    await_end(workspace, client, first)
     second = submit_again(client, task(str(tmp_path / "never")))
     assert [second, first] == [each.run_id for each in client.jobs.list_runs(limit=2)][:2]
     assert [second] == [each.run_id for each in client.jobs.list_runs(active_only=True)]
@@ -169,7 +169,7 @@ def test_a_run_is_deleted_after_its_end(workspace: StandIn, client: WorkspaceCli
     with pytest.raises(BadRequest):
         client.jobs.delete_run(run_id)
     (tmp_path / "go").touch()
-    ended(workspace, client, run_id)
+    await_end(workspace, client, run_id)
     client.jobs.delete_run(run_id)
     with pytest.raises(ResourceDoesNotExist):
         client.jobs.get_run(run_id)
@@ -187,9 +187,9 @@ def test_cancelling_answers_before_the_end(
     )
     run_id = submit(client, text, task(str(asked)))
     log = workspace.runs[run_id].tasks[0].log
-    until(client, run_id, lambda run: is_running(run) and log.read_text() == "ready\n")
+    poll_until(client, run_id, lambda run: is_running(run) and log.read_text() == "ready\n")
     client.jobs.cancel_run(run_id)
-    run = ended(workspace, client, run_id)
+    run = await_end(workspace, client, run_id)
     assert (CANCELED, True, []) == (states(run), asked.exists(), running_job_clusters(client))
     assert (True, "Run cancelled.") == (
         run.state is not None and run.state.user_cancelled_or_timedout,
@@ -202,14 +202,14 @@ def test_a_run_is_cancelled_before_its_cluster_starts(workspace: StandIn, client
     workspace.faults.delay_cluster(polls=1000)
     run_id = submit(client, "")
     client.jobs.cancel_run(run_id)
-    assert CANCELED == states(ended(workspace, client, run_id))
+    assert CANCELED == states(await_end(workspace, client, run_id))
 
 
 def test_a_run_that_takes_too_long_is_stopped(
     workspace: StandIn, client: WorkspaceClient, tmp_path: Path
 ) -> None:
     """https://docs.databricks.com/api/workspace/jobs/submit: timeout_seconds ends it as TIMEDOUT."""
-    run = ended(workspace, client, submit(client, WAIT, task(str(tmp_path / "no")), timeout_seconds=1))
+    run = await_end(workspace, client, submit(client, WAIT, task(str(tmp_path / "no")), timeout_seconds=1))
     assert states(run) == end_of(
         RunResultState.TIMEDOUT, TerminationCodeCode.CANCELED, TerminationTypeType.CLIENT_ERROR
     )
@@ -220,4 +220,4 @@ def test_one_idempotency_token_is_one_run(workspace: StandIn, client: WorkspaceC
     first = submit(client, "", idempotency_token="20181231-one")
     assert first == submit_again(client, idempotency_token="20181231-one")
     assert first != submit_again(client, idempotency_token="20181231-two")
-    ended(workspace, client, first)
+    await_end(workspace, client, first)

@@ -98,5 +98,5 @@ def node_type(name: str, *status: CloudProviderNodeStatus) -> NodeType:
     return NodeType(name, 16384, 4.0, name, name, "General Purpose", node_info=info)
 
 
-def failed(checks: dict[str, Check]) -> list[str]:
+def failed_checks(checks: dict[str, Check]) -> list[str]:
     return [what for what, check in checks.items() if check.state == "failed"]

@@ -59,7 +59,7 @@ def _plan(settings: Settings, scenario: str = str(SCENARIO)) -> tuple[Plan, Data
     return resolve_plan(load_scenario(scenario), settings, target), target
 
 
-def _written(settings: Settings, folder: Path) -> dict[str, Any]:
+def _write(settings: Settings, folder: Path) -> dict[str, Any]:
     plan, target = _plan(settings)
     file = asset_bundle.write(settings, plan, target, folder)
     content: dict[str, Any] = YAML(typ="safe").load(file)
@@ -71,7 +71,7 @@ def _task(written: dict[str, Any]) -> dict[str, Any]:
     return task
 
 
-def _submitted(settings: Settings) -> dict[str, Any]:
+def _submit(settings: Settings) -> dict[str, Any]:
     """Return the task that a submission sends."""
     sent: list[SubmitTask] = []
 
@@ -87,7 +87,7 @@ def _submitted(settings: Settings) -> dict[str, Any]:
     return sent[0].as_dict()
 
 
-def _alike(task: dict[str, Any]) -> dict[str, Any]:
+def _without_own_names(task: dict[str, Any]) -> dict[str, Any]:
     """Return a task without its user, its run and the locations of its files, which differ."""
     wheel = task["python_wheel_task"]
     cluster = task.get("new_cluster", {})
@@ -118,18 +118,20 @@ def test_the_task_is_the_one_that_a_submission_sends(
 ) -> None:
     """The bundle's cluster, entry point and libraries are those of a submission."""
     settings = _settings(tmp_path, toml, **chosen)
-    assert _alike(_submitted(settings)) == _alike(_task(_written(settings, tmp_path / "bundle")))
+    assert _without_own_names(_submit(settings)) == _without_own_names(
+        _task(_write(settings, tmp_path / "bundle"))
+    )
 
 
 def test_the_cluster_is_dedicated_to_its_deployer(tmp_path: Path) -> None:
     """The cluster is dedicated to whoever deploys the bundle, such as a CI's service principal."""
-    cluster = _task(_written(_settings(tmp_path), tmp_path / "bundle"))["new_cluster"]
+    cluster = _task(_write(_settings(tmp_path), tmp_path / "bundle"))["new_cluster"]
     assert "${workspace.current_user.userName}" == cluster["single_user_name"]
 
 
 def test_each_run_has_its_own_name_and_folder(tmp_path: Path) -> None:
     """Each run, even a repaired one, has its own name and folder; plan and rows are in the bundle."""
-    task = _task(_written(_settings(tmp_path), tmp_path / "bundle"))
+    task = _task(_write(_settings(tmp_path), tmp_path / "bundle"))
     run = "{{job.run_id}}-{{job.repair_count}}"
     assert [
         "${workspace.file_path}/plan.json",
@@ -144,7 +146,7 @@ def test_each_run_has_its_own_name_and_folder(tmp_path: Path) -> None:
 def test_the_files_of_a_task_are_in_the_folder(tmp_path: Path) -> None:
     """Wheel, plan and rows are in the folder, and are deployed even if git ignores it."""
     folder = tmp_path / "bundle"
-    written = _written(_settings(tmp_path), folder)
+    written = _write(_settings(tmp_path), folder)
     rows = "data/lc_loan_2018q1.csv"
     assert {"include": ["plan.json", rows]} == written["sync"]
     assert {"whl": f"./dist/{WHEEL}"} == _task(written)["libraries"][0]
@@ -153,7 +155,7 @@ def test_the_files_of_a_task_are_in_the_folder(tmp_path: Path) -> None:
 
 def test_the_job_has_a_schedule_that_is_paused(tmp_path: Path) -> None:
     """The job's schedule is paused, so that no cluster starts unless somebody asks for it."""
-    written = _written(_settings(tmp_path, tags="team=risk", time_limit_min="30"), tmp_path / "bundle")
+    written = _write(_settings(tmp_path, tags="team=risk", time_limit_min="30"), tmp_path / "bundle")
     job = written["resources"]["jobs"]["three_versions"]
     assert ("${var.pause_status}", "PAUSED") == (
         job["schedule"]["pause_status"],
@@ -164,14 +166,14 @@ def test_the_job_has_a_schedule_that_is_paused(tmp_path: Path) -> None:
 
 def test_a_job_has_only_fields_that_databricks_knows(tmp_path: Path) -> None:
     """The job survives the SDK's classes, which drop unknown fields at every level."""
-    job = _written(_settings(tmp_path), tmp_path / "bundle")["resources"]["jobs"]["three_versions"]
+    job = _write(_settings(tmp_path), tmp_path / "bundle")["resources"]["jobs"]["three_versions"]
     schedule = {**job["schedule"], "pause_status": "PAUSED"}
     assert {**job, "schedule": schedule} == JobSettings.from_dict({**job, "schedule": schedule}).as_dict()
 
 
 def test_development_and_production_are_separate(tmp_path: Path) -> None:
     """Each deployment has the workspace's address, and production has an explicit folder."""
-    targets = _written(_settings(tmp_path), tmp_path / "bundle")["targets"]
+    targets = _write(_settings(tmp_path), tmp_path / "bundle")["targets"]
     assert {"dev": "development", "prod": "production"} == {
         name: each["mode"] for name, each in targets.items()
     }
@@ -183,7 +185,7 @@ def test_writing_again_changes_nothing(tmp_path: Path) -> None:
     """Writing a bundle twice gives the same files, so that CI can detect a stale one."""
     settings = _settings(tmp_path)
     for name in ("a", "b"):
-        _written(settings, tmp_path / name)
+        _write(settings, tmp_path / name)
     for file in ("databricks.yml", "plan.json"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
@@ -214,7 +216,7 @@ def test_rows_in_a_volume_are_not_copied(tmp_path: Path) -> None:
 def test_the_job_takes_its_run_and_its_rows_from_its_parameters(tmp_path: Path) -> None:
     """The job's parameters replace the plan's run and sources; the rest is unchanged."""
     settings = _settings(tmp_path)
-    parameters = _task(_written(settings, tmp_path / "bundle"))["python_wheel_task"]["parameters"]
+    parameters = _task(_write(settings, tmp_path / "bundle"))["python_wheel_task"]["parameters"]
     resolved = [re.sub(r"\$\{workspace\.file_path\}", str(tmp_path / "bundle"), each) for each in parameters]
     resolved = [
         each.replace("{{job.run_id}}", "55").replace("{{job.repair_count}}", "0") for each in resolved
@@ -226,7 +228,7 @@ def test_the_job_takes_its_run_and_its_rows_from_its_parameters(tmp_path: Path) 
 
 def test_a_plan_without_parameters_is_unchanged(tmp_path: Path) -> None:
     """Without parameters, the job runs the plan unchanged."""
-    _written(_settings(tmp_path), tmp_path / "bundle")
+    _write(_settings(tmp_path), tmp_path / "bundle")
     file = tmp_path / "bundle" / "plan.json"
     shutil.copy(file, tmp_path / "plan.json")
     given = _parse([str(tmp_path / "plan.json"), "result.json", "events.jsonl"])
@@ -289,7 +291,7 @@ def test_a_location_of_an_unknown_source_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A source that the plan doesn't have is refused before Spark starts."""
-    _written(_settings(tmp_path), tmp_path / "bundle")
+    _write(_settings(tmp_path), tmp_path / "bundle")
     code = main(
         [str(tmp_path / "bundle" / "plan.json"), "result.json", "--source", "other.csv=file:/other.csv"]
     )

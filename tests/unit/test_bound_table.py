@@ -9,7 +9,7 @@ from harness.views.bound_table import bound_rows, headline, worst_first
 from tests.unit import report_samples as samples
 
 
-def _only(bound: BoundResult) -> str:
+def _sentence_of(bound: BoundResult) -> str:
     version = samples.version("march", 2, bounds=(bound,))
     return bound_rows((version,))[0].sentence
 
@@ -21,7 +21,7 @@ def test_every_bound_is_a_row() -> None:
 
 def test_a_failed_bound_has_its_distance() -> None:
     """The sentence of a failed bound has the version, the value, the bound and the distance."""
-    assert _only(samples.bound(verdict=Verdict.FAIL, measured=0.55, distance=-0.05)) == (
+    assert _sentence_of(samples.bound(verdict=Verdict.FAIL, measured=0.55, distance=-0.05)) == (
         "march: cv_roc_auc is 0.5500 ± 0.037; the bound is >= 0.6, missed by 0.0500"
     )
 
@@ -36,7 +36,7 @@ def test_a_failed_change_names_its_reference() -> None:
         measured=-0.15,
         distance=-0.05,
     )
-    assert _only(bound) == (
+    assert _sentence_of(bound) == (
         "march: cv_roc_auc changed by -0.1500; the bound is >= -0.1 since january, missed by 0.0500"
     )
 
@@ -44,7 +44,7 @@ def test_a_failed_change_names_its_reference() -> None:
 def test_an_unproven_bound_has_its_reason() -> None:
     """The sentence of an unproven bound has the reason, even if there is a value."""
     bound = samples.bound(verdict=Verdict.NOT_PROVEN, measured=0.7, distance=0.1, reason="only 7 positives")
-    assert _only(bound) == "march: cv_roc_auc >= 0.6 is not proven: only 7 positives"
+    assert _sentence_of(bound) == "march: cv_roc_auc >= 0.6 is not proven: only 7 positives"
 
 
 def test_a_change_without_an_earlier_version_is_still_a_change() -> None:
@@ -163,7 +163,7 @@ def test_a_relative_change_is_shown_in_percent(changes: dict[str, Any], expected
     fields: dict[str, Any] = {"kind": "change_min", "limit": -0.1, "relative": True}
     fields["reference"] = samples.since("january")
     fields |= {"verdict": Verdict.FAIL}
-    assert expected == _only(samples.bound(**fields | changes))
+    assert expected == _sentence_of(samples.bound(**fields | changes))
 
 
 _HELD = "march: cv_roc_auc is 0.6500 ± 0.037; the bound is >= 0.6, met with 0.0500 to spare"
@@ -192,7 +192,7 @@ def _text(verdict: Verdict, found: str, **changes: Any) -> BoundResult:
 )
 def test_a_text_is_shown_with_the_expected_one(bound: BoundResult, expected: str) -> None:
     """The row of a text has the expected and the found text, and no distance."""
-    assert expected == _only(bound)
+    assert expected == _sentence_of(bound)
     assert "" == bound_rows((samples.version("march", 2, bounds=(bound,)),))[0].distance
 
 

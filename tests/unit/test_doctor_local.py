@@ -13,7 +13,7 @@ from harness.settings import read_settings
 from harness.targets.checks import Check, check_disk_space, check_tracking_store, check_writable
 from harness.targets.compose.compose_target import Compose
 from harness.targets.embedded.embedded_target import Embedded
-from tests.unit.doctor_samples import failed
+from tests.unit.doctor_samples import failed_checks
 
 
 def test_the_embedded_target_is_checked(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_compose_without_docker_is_reported(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     found = _compose(tmp_path)
-    assert (["home", "disk", "memory", "Docker"], ["Docker"]) == (list(found), failed(found))
+    assert (["home", "disk", "memory", "Docker"], ["Docker"]) == (list(found), failed_checks(found))
 
 
 def test_compose_without_images_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,4 +162,4 @@ def test_too_little_memory_for_an_executor_is_reported(
 ) -> None:
     """Too little memory for an executor is reported before any image is built."""
     _docker(tmp_path, monkeypatch)
-    assert "memory" in failed(_compose(tmp_path, HARNESS_WORKER_MEMORY="512m"))
+    assert "memory" in failed_checks(_compose(tmp_path, HARNESS_WORKER_MEMORY="512m"))

@@ -7,7 +7,7 @@ from databricks.sdk.errors import NotFound, PermissionDenied, Unauthenticated
 from databricks.sdk.service.ml import Experiment, ExperimentTag, GetExperimentByNameResponse
 from databricks.sdk.service.workspace import SecretMetadata
 
-from tests.unit.doctor_samples import HOST, ME, NEW_CLUSTER, VOLUME, RunChecks, Workspace, failed
+from tests.unit.doctor_samples import HOST, ME, NEW_CLUSTER, VOLUME, RunChecks, Workspace, failed_checks
 
 
 def test_a_complete_workspace_has_no_failed_check(run_checks: RunChecks) -> None:
@@ -43,7 +43,7 @@ def test_an_expired_credential_ends_the_checks(run_checks: RunChecks, workspace:
     found = run_checks()
     assert (["authentication", "settings", "permission", "runtime"], ["runtime"]) == (
         list(found),
-        failed(found),
+        failed_checks(found),
     )
 
 
@@ -59,7 +59,7 @@ def test_an_expired_credential_ends_the_checks(run_checks: RunChecks, workspace:
 def test_invalid_locations_are_reported(run_checks: RunChecks, chosen: dict[str, str], expected: str) -> None:
     """An invalid location is reported, and nothing is checked there."""
     found = run_checks(**chosen)
-    assert (["authentication", "settings"], ["settings"]) == (list(found), failed(found))
+    assert (["authentication", "settings"], ["settings"]) == (list(found), failed_checks(found))
     assert expected in found["settings"].finding
 
 
@@ -82,7 +82,7 @@ def test_a_volume_that_cannot_be_written_is_reported(
     """An unwritable volume is reported with the required grants; other checks still run."""
     workspace.answers["upload"] = error
     found = run_checks()
-    assert (NEW_CLUSTER, ["files"]) == (list(found), failed(found))
+    assert (NEW_CLUSTER, ["files"]) == (list(found), failed_checks(found))
     assert "WRITE VOLUME ON VOLUME main.default.harness" in found["files"].remedy
 
 

@@ -12,14 +12,14 @@ FOLDER = "/Workspace/Users/jane@example.com/harness"
 LOCATIONS = {"files": FOLDER, "lake": f"{VOLUME}/lake", "models": f"{VOLUME}/models"}
 
 
-def _asked(workspace: Workspace, what: str) -> list[str]:
+def _calls_of(workspace: Workspace, what: str) -> list[str]:
     return [call.removeprefix(f"{what} ") for call in workspace.calls if call.startswith(f"{what} ")]
 
 
 def test_the_volume_itself_is_tried(run_checks: RunChecks, workspace: Workspace) -> None:
     """A volume's root is written to, so that a missing folder in it is not created."""
     assert "ok" == run_checks(files=f"{VOLUME}/deep/down")["files"].state
-    assert [VOLUME] == [path.rpartition("/")[0] for path in _asked(workspace, "upload")]
+    assert [VOLUME] == [path.rpartition("/")[0] for path in _calls_of(workspace, "upload")]
 
 
 def test_a_file_that_can_not_be_removed_is_reported(run_checks: RunChecks, workspace: Workspace) -> None:
@@ -33,21 +33,21 @@ def test_a_partial_file_is_removed(run_checks: RunChecks, workspace: Workspace) 
     """A partial file is removed; if that fails, too, the upload's error is still reported."""
     workspace.answers["upload"] = workspace.answers["delete"] = PermissionDenied("No WRITE VOLUME.")
     assert "denies permission to upload" in run_checks()["files"].finding
-    assert _asked(workspace, "upload") == _asked(workspace, "delete")
+    assert _calls_of(workspace, "upload") == _calls_of(workspace, "delete")
 
 
 def test_a_workspace_folder_itself_is_tried(run_checks: RunChecks, workspace: Workspace) -> None:
     """An existing workspace folder is written to, because it has its own permissions."""
     assert "ok" == run_checks(**LOCATIONS)["files"].state
-    assert FOLDER.removeprefix("/Workspace") == _asked(workspace, "upload")[0].rpartition("/")[0]
+    assert FOLDER.removeprefix("/Workspace") == _calls_of(workspace, "upload")[0].rpartition("/")[0]
 
 
 def test_a_missing_folder_is_not_created(run_checks: RunChecks, workspace: Workspace) -> None:
     """For a missing workspace folder, the nearest existing one above it is checked."""
     workspace.answers["status"] = NotFound("no such folder")
     assert "ok" == run_checks(**LOCATIONS)["files"].state
-    assert "/Users" == _asked(workspace, "upload")[0].rpartition("/")[0]
-    assert [] == _asked(workspace, "mkdirs")
+    assert "/Users" == _calls_of(workspace, "upload")[0].rpartition("/")[0]
+    assert [] == _calls_of(workspace, "mkdirs")
 
 
 @pytest.mark.parametrize("wanted", ["16.4.x-scala2.12", RUNTIME])

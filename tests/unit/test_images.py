@@ -36,11 +36,11 @@ def _images(folder: Path, **settings: str) -> dict[str, Image]:
     return {image.service: image for image in images(read_settings(settings, folder=folder, environ={}))}
 
 
-def _changed(before: dict[str, Image], after: dict[str, Image]) -> set[str]:
+def _changed_services(before: dict[str, Image], after: dict[str, Image]) -> set[str]:
     return {service for service, image in before.items() if image != after[service]}
 
 
-def _copies() -> Iterator[tuple[str, str]]:
+def _copied_paths() -> Iterator[tuple[str, str]]:
     """Yield each service with each project path that its Dockerfile copies."""
     for service, name in NAMES.items():
         dockerfile = (PROJECT / "docker" / name / "Dockerfile").read_text(encoding="utf-8")
@@ -48,7 +48,7 @@ def _copies() -> Iterator[tuple[str, str]]:
             yield from ((service, CONTEXTS[service] + path) for path in words.split()[:-1])
 
 
-COPIES = tuple(_copies())
+COPIES = tuple(_copied_paths())
 
 
 def test_an_image_is_named_after_its_content(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_changed_file_changes_the_name(tmp_path: Path, project: Path, service:
     copied = project / path
     file = max(copied.rglob("*.py")) if copied.is_dir() else copied
     file.write_bytes(file.read_bytes() + b"\n")
-    assert service in _changed(before, _images(tmp_path))
+    assert service in _changed_services(before, _images(tmp_path))
 
 
 @pytest.mark.parametrize("service", NAMES)
@@ -93,7 +93,7 @@ def test_a_dockerfile_changes_only_its_own_image(tmp_path: Path, project: Path, 
     before = _images(tmp_path)
     with (project / "docker" / NAMES[service] / "Dockerfile").open("a") as file:
         file.write("# changed\n")
-    assert {service} == _changed(before, _images(tmp_path))
+    assert {service} == _changed_services(before, _images(tmp_path))
 
 
 @pytest.mark.parametrize("how", ["added", "renamed", "removed"])
@@ -107,19 +107,21 @@ def test_an_added_or_removed_file_changes_the_name(tmp_path: Path, project: Path
         start.rename(start.with_name("begin"))
     else:
         start.unlink()
-    assert {"azurite"} == _changed(before, _images(tmp_path))
+    assert {"azurite"} == _changed_services(before, _images(tmp_path))
 
 
 def test_another_base_is_another_image(tmp_path: Path) -> None:
     """Every image is built from the base image of the settings."""
-    assert set(NAMES) == _changed(_images(tmp_path), _images(tmp_path, base_image="debian:trixie-slim"))
+    assert set(NAMES) == _changed_services(
+        _images(tmp_path), _images(tmp_path, base_image="debian:trixie-slim")
+    )
 
 
 def test_an_image_of_the_settings_is_used_unchanged(tmp_path: Path) -> None:
     """A Postgres image of the settings keeps its name, is not built, and affects no other image."""
     images = _images(tmp_path, postgres_image="postgres:15")
     expected = Image("postgres", "HARNESS_POSTGRES_IMAGE", "postgres:15", own=False)
-    assert (expected, {"postgres"}) == (images["postgres"], _changed(_images(tmp_path), images))
+    assert (expected, {"postgres"}) == (images["postgres"], _changed_services(_images(tmp_path), images))
 
 
 def test_a_package_without_the_project_is_reported(tmp_path: Path, project: Path) -> None:

@@ -23,7 +23,7 @@ def _run(**changes: Any) -> Result:
     return samples.result((samples.version("march", 2, **changes),))
 
 
-def _shown(a: Result, b: Result, width: int = 120) -> str:
+def _render(a: Result, b: Result, width: int = 120) -> str:
     file = io.StringIO()
     show_parity(Console(file=file, width=width), compare_runs(a, b))
     return file.getvalue()
@@ -57,12 +57,12 @@ def test_runs_that_agree_need_no_table() -> None:
     a = samples.result(samples.result().versions[:1], run_id=A)
     values = len(compare_runs(a, a).differences)
     expected = f"a  {A}\nb  {B}\n\n{values} values identical, 0 different.\n✓ The two runs agree.\n"
-    assert expected == _shown(a, a.model_copy(update={"run_id": B}))
+    assert expected == _render(a, a.model_copy(update={"run_id": B}))
 
 
 def test_a_small_difference_is_shown() -> None:
     """A difference within the tolerance is shown with both values and its size."""
-    shown = _shown(_run(metrics={"test_f1": 0.5}), _run(metrics={"test_f1": 0.5 * (1 - 1e-7)}))
+    shown = _render(_run(metrics={"test_f1": 0.5}), _run(metrics={"test_f1": 0.5 * (1 - 1e-7)}))
     line = next(line.split() for line in shown.splitlines() if "test_f1" in line)
     expected = ["march", "metric", "test_f1", "0.5000", "0.5000", "1.0e-07", "1e-06", "✓", "pass"]
     assert (expected, True) == (line, "1 different.\n✓ The two runs agree." in shown)
@@ -82,7 +82,7 @@ def test_a_small_difference_is_shown() -> None:
 def test_differences_are_shown(changes: dict[str, Any], words: list[str]) -> None:
     """A differing value has a line with kind, name, both values, tolerance and verdict."""
     base: dict[str, Any] = {"metrics": {"test_f1": 0.5}, "fingerprint": "5" * 32}
-    shown = _shown(_run(**base), _run(**(base | changes)))
+    shown = _render(_run(**base), _run(**(base | changes)))
     line = next(line.split() for line in shown.splitlines() if line.startswith("march "))
     assert words == line[1 : len(words) + 1]
 
@@ -98,12 +98,12 @@ def test_differences_are_shown(changes: dict[str, Any], words: list[str]) -> Non
 )
 def test_the_verdict_comes_last(b: Result, words: str) -> None:
     """The last line of the comparison is the verdict as a sentence."""
-    assert words == _shown(samples.result(), b).splitlines()[-1]
+    assert words == _render(samples.result(), b).splitlines()[-1]
 
 
 def test_runs_on_two_targets_are_named_by_them() -> None:
     """Runs on different targets are named by their targets above the columns."""
-    shown = _shown(samples.result(), samples.cloud((samples.version("january", 0, rows=1),))).splitlines()
+    shown = _render(samples.result(), samples.cloud((samples.version("january", 0, rows=1),))).splitlines()
     header = next(line.split() for line in shown if line.startswith("version "))
     assert (
         ["embedded    20260301-101500-7f3a", "databricks  20260302-080000-three_versions-0b1c"],
@@ -116,7 +116,7 @@ def test_runs_on_two_targets_are_named_by_them() -> None:
 
 def test_libraries_that_differ_are_listed() -> None:
     """Libraries with different versions are listed with both versions; others are not."""
-    shown = _shown(samples.result(), samples.cloud())
+    shown = _render(samples.result(), samples.cloud())
     expected = (
         "Libraries with different versions:\n"
         "  python 3.12.8 (embedded), 3.12.3 (databricks)\n"
@@ -130,7 +130,7 @@ def test_libraries_that_differ_are_listed() -> None:
 @pytest.mark.parametrize(("b", "expected"), [(samples.cloud(), True), (samples.result(), False)])
 def test_gaps_are_listed_only_for_the_cloud(b: Result, expected: bool) -> None:
     """The gaps of a local run are listed only if the other run is on Databricks."""
-    shown = _shown(samples.result(), b)
+    shown = _render(samples.result(), b)
     assert {expected} == {gap in shown for gap in TARGETS["databricks"].gaps}
 
 
@@ -148,14 +148,14 @@ def test_no_name_is_truncated() -> None:
     """In a log of 80 columns, long names are wrapped instead of truncated."""
     names = ("explained_rows_of_january", "explained_rows_of_february")
     a, b = (_run(explanations=dict.fromkeys(names, samples.explanation(value))) for value in (0.5, 0.6))
-    assert "…" not in _shown(a, b, width=80)
+    assert "…" not in _render(a, b, width=80)
 
 
 def test_markup_in_a_name_is_shown() -> None:
     """Square brackets in a column name are shown as they are."""
     name = "[/][red]x"
     a, b = (_run(explanations={name: samples.explanation(value)}) for value in (0.5, 0.6))
-    assert name in _shown(a, b)
+    assert name in _render(a, b)
 
 
 def test_an_ascii_log_is_supported() -> None:

@@ -18,7 +18,7 @@ CHECKS = (
 )
 
 
-def _shown(encoding: str = "utf-8") -> list[str]:
+def _render(encoding: str = "utf-8") -> list[str]:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
     show_checks(Console(file=file, width=40), CHECKS)
     file.seek(0)
@@ -33,12 +33,12 @@ def test_each_check_is_a_line() -> None:
         "✗ failed         files: No such volume.",
         "                 second line",
         "                 Make it.",
-    ] == _shown()
+    ] == _render()
 
 
 def test_checks_are_shown_in_ascii() -> None:
     """On an output limited to ASCII, the symbols of checks are replaced."""
-    assert ["+", "?", "x"] == [line[0] for line in _shown("ascii") if line[0] != " "]
+    assert ["+", "?", "x"] == [line[0] for line in _render("ascii") if line[0] != " "]
 
 
 def test_a_check_is_shown_when_it_is_done() -> None:

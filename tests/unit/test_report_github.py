@@ -131,7 +131,7 @@ def test_a_disagreement_is_annotated(tmp_path: Path) -> None:
     assert [annotation] == list(lines)
 
 
-def _announced(folder: Path, *, quiet: bool = False) -> str:
+def _announce(folder: Path, *, quiet: bool = False) -> str:
     file = io.StringIO()
     result = samples.result((samples.version("march", 2, bounds=(FAILED,)),))
     github.announce(Console(file=file, width=40, quiet=quiet), samples.plan(), result, folder)
@@ -150,7 +150,7 @@ def _summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_workflow_gets_complete_lines(tmp_path: Path, summary: Path) -> None:
     """Annotations are never wrapped, and the report is appended to the job's summary."""
-    assert 1 == len(_announced(tmp_path).splitlines())
+    assert 1 == len(_announce(tmp_path).splitlines())
     assert "before\n## report\n\n" == summary.read_text()
 
 
@@ -159,17 +159,17 @@ def test_outside_a_workflow_nothing_is_announced(
 ) -> None:
     """Outside a workflow, nothing is printed, and no summary is written."""
     monkeypatch.delenv("GITHUB_ACTIONS")
-    assert ("", "before\n") == (_announced(tmp_path), summary.read_text())
+    assert ("", "before\n") == (_announce(tmp_path), summary.read_text())
 
 
 def test_a_run_that_is_not_shown_is_not_announced(tmp_path: Path, summary: Path) -> None:
     """A run with a quiet console, such as one of a study, is not announced."""
-    assert ("", "before\n") == (_announced(tmp_path, quiet=True), summary.read_text())
+    assert ("", "before\n") == (_announce(tmp_path, quiet=True), summary.read_text())
 
 
 def test_without_a_summary_only_annotations_are_written(tmp_path: Path) -> None:
     """If the workflow has no job summary, the annotations are still written."""
-    assert _announced(tmp_path).startswith("::error ")
+    assert _announce(tmp_path).startswith("::error ")
 
 
 def test_a_summary_that_can_not_be_written_is_reported(
@@ -177,13 +177,13 @@ def test_a_summary_that_can_not_be_written_is_reported(
 ) -> None:
     """An unwritable job summary is reported and does not affect the run."""
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary / "below"))
-    assert "Can't add the report to the job summary " in _announced(tmp_path)
+    assert "Can't add the report to the job summary " in _announce(tmp_path)
 
 
 def test_a_full_summary_is_unchanged(tmp_path: Path, summary: Path) -> None:
     """A summary that would exceed GitHub's limit stays unchanged, and this is reported."""
     summary.write_text("x" * (1 << 20))
-    assert "has no room for the report" in _announced(tmp_path)
+    assert "has no room for the report" in _announce(tmp_path)
     assert 1 << 20 == summary.stat().st_size
 
 

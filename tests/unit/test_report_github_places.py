@@ -72,7 +72,7 @@ LINES = {
 }
 
 
-def _lines_of(tmp_path: Path) -> dict[str, str]:
+def _annotate(tmp_path: Path) -> dict[str, str]:
     """Return the annotation of every bound of the scenario above, all of which fail."""
     file = tmp_path / "three_versions.yaml"
     scenario = Scenario.model_validate(read_document(file).values)
@@ -108,5 +108,5 @@ _COMMIT = samples.version(
 def test_each_bound_is_annotated_at_its_own_line(tmp_path: Path) -> None:
     """Each bound is annotated at its line, even one of a list, of every version, or on a text."""
     (tmp_path / "three_versions.yaml").write_text(SCENARIO)
-    lines = {name: int(_LINE.findall(annotation)[0]) for name, annotation in _lines_of(tmp_path).items()}
+    lines = {name: int(_LINE.findall(annotation)[0]) for name, annotation in _annotate(tmp_path).items()}
     assert LINES == lines

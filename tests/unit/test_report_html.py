@@ -47,7 +47,7 @@ def _outline(result: Result, parity: Parity | None = None) -> _Outline:
     return _Outline(render_html(samples.plan(), result, parity))
 
 
-def _panel(parity: Parity) -> str:
+def _parity_section(parity: Parity) -> str:
     """Return the text of the parity section."""
     page = render_html(samples.plan(), samples.cloud(), parity)
     start = page.index('<section aria-labelledby="parity">')
@@ -55,7 +55,7 @@ def _panel(parity: Parity) -> str:
     return " ".join(unescape(re.sub("<[^>]+>", " ", panel)).split())
 
 
-def _many(versions: int, features: int) -> Result:
+def _large_result(versions: int, features: int) -> Result:
     weights = {f"feature_{at:02}_{'x' * 60}": samples.explanation((at - 20) / 1000) for at in range(features)}
     return samples.result(
         tuple(samples.version(f"v{at}_{'y' * 60}", at, explanations=weights) for at in range(versions))
@@ -186,7 +186,7 @@ def test_passwords_in_addresses_are_hidden() -> None:
 
 def test_many_features_are_drawn_in_part_and_listed_in_full() -> None:
     """Of forty features, twelve are plotted, all are in the table, and the page says so."""
-    text = _outline(_many(2, 40)).text
+    text = _outline(_large_result(2, 40)).text
     assert "28 more features are in the table" in text
     assert all(f"feature_{at:02}_" in text for at in range(40))
 
@@ -201,7 +201,7 @@ def test_many_features_are_drawn_in_part_and_listed_in_full() -> None:
             (samples.version("bare", 0, metrics={}, explanations={}, coefficients={}, grid=(), timings={}),)
         ),
         samples.result((samples.version("flat", 0, explanations={"x": samples.explanation(0)}),)),
-        _many(30, 2),
+        _large_result(30, 2),
     ],
     ids=[
         "no versions",
@@ -217,7 +217,7 @@ def test_any_result_makes_a_page_whose_tags_nest(result: Result) -> None:
     assert _outline(result).open == []
 
 
-def _apart() -> Parity:
+def _differing_runs() -> Parity:
     """Return two runs with a value that differs, one that is missing and one within the tolerance."""
     metrics = {"one": 1.0, "two": 1.0, "three": 3.0}
     a = samples.result((samples.version("march", 2, metrics=metrics),))
@@ -227,7 +227,7 @@ def _apart() -> Parity:
 
 def test_a_disagreement_is_the_first_heading() -> None:
     """A run whose bounds hold fails if the other run does not agree."""
-    page = render_html(samples.plan(), samples.cloud(), _apart())
+    page = render_html(samples.plan(), samples.cloud(), _differing_runs())
     assert ("FAIL", True) == (
         re.findall(r"<h2[^>]*>(.*?)</h2>", page)[0].split()[-1],
         "<title>FAIL: three_versions on databricks</title>" in page,
@@ -236,8 +236,8 @@ def test_a_disagreement_is_the_first_heading() -> None:
 
 def test_the_parity_section_starts_with_the_verdict_and_the_differences() -> None:
     """The section has the verdict, the runs, disagreeing values, the tally, then small differences."""
-    text = _panel(_apart())
-    same = len(_apart().differences) - 3
+    text = _parity_section(_differing_runs())
+    same = len(_differing_runs().differences) - 3
     parts = (
         "✗ fail The two runs disagree.",
         "embedded 20260301-101500-7f3a databricks 20260302-080000-three_versions-0b1c",
@@ -253,14 +253,14 @@ def test_the_parity_section_starts_with_the_verdict_and_the_differences() -> Non
 def test_the_parity_section_has_the_tolerances() -> None:
     """The parity section shows the tolerances even if nothing differs."""
     tolerances = "metrics 1e-06, coefficients 0.0001, explanations 0.0001"
-    assert f"Relative tolerances: {tolerances}; data must be identical." in _panel(
+    assert f"Relative tolerances: {tolerances}; data must be identical." in _parity_section(
         compare_runs(samples.result(), samples.cloud())
     )
 
 
 def test_the_parity_section_has_libraries_and_gaps() -> None:
     """The section has the libraries of both runs, with different ones marked, and the gaps."""
-    panel = _panel(compare_runs(samples.result(), samples.cloud()))
+    panel = _parity_section(compare_runs(samples.result(), samples.cloud()))
     parts = (
         "python 3.12.8 3.12.3 different",
         "mlflow 3.17.2 3.17.2 same",
@@ -272,7 +272,7 @@ def test_the_parity_section_has_libraries_and_gaps() -> None:
 
 def test_two_local_runs_have_no_gaps() -> None:
     """The comparison of two local runs lists no gaps of a local run."""
-    text = _panel(compare_runs(samples.result(run_id="one"), samples.result(run_id="two")))
+    text = _parity_section(compare_runs(samples.result(run_id="one"), samples.result(run_id="two")))
     assert ("a one on embedded b two on embedded" in text, "Not proven by a local run" in text) == (
         True,
         False,
@@ -282,7 +282,7 @@ def test_two_local_runs_have_no_gaps() -> None:
 def test_a_run_without_another_has_a_reason() -> None:
     """Without another run, the parity section has only the verdict and the reason."""
     expected = "Parity ? not proven Nothing was compared. There is no local run."
-    assert expected == _panel(report_not_compared(samples.cloud(), "There is no local run."))
+    assert expected == _parity_section(report_not_compared(samples.cloud(), "There is no local run."))
 
 
 def test_without_another_run_there_is_no_parity_section() -> None:

@@ -18,7 +18,7 @@ def _parity(parity: Parity) -> ET.Element:
     return ET.fromstring(render_junit(samples.cloud(), parity))[-1]  # noqa: S314 - our own text
 
 
-def _of(verdict: Verdict) -> ET.Element:
+def _render_one(verdict: Verdict) -> ET.Element:
     version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict, reason="too few"),))
     return _root(samples.result((version,)))
 
@@ -40,18 +40,18 @@ def test_a_case_per_bound() -> None:
 
 def test_totals_are_right() -> None:
     """The counts of a CI server are those of the report."""
-    root = _of(Verdict.FAIL)
+    root = _render_one(Verdict.FAIL)
     assert [root.get(each) for each in ("tests", "failures", "errors")] == ["1", "1", "0"]
 
 
 def test_a_bound_that_holds_has_no_failure() -> None:
     """A bound that holds is an empty case."""
-    assert _of(Verdict.PASS).find(".//failure") is None
+    assert _render_one(Verdict.PASS).find(".//failure") is None
 
 
 def test_an_unproven_bound_is_a_failure_of_its_own_type() -> None:
     """An unproven bound is a failed case, and can be distinguished from a failed bound."""
-    failure = _of(Verdict.NOT_PROVEN).find(".//failure")
+    failure = _render_one(Verdict.NOT_PROVEN).find(".//failure")
     assert failure is not None
     assert (failure.get("type"), failure.get("message")) == (
         "not proven",

@@ -9,7 +9,7 @@ from harness.views.pictures import draw_lineage, draw_pictures
 from tests.unit import report_samples as samples
 
 
-def _everything() -> Result:
+def _result_with_every_plot() -> Result:
     """Return a result that has every kind of plot."""
     versions = []
     for at, version in enumerate(samples.result().versions):
@@ -26,7 +26,7 @@ def _everything() -> Result:
 
 def test_each_plot_of_the_report_is_a_file() -> None:
     """Each plot of the report is a file, in the report's order, with a portable name."""
-    names = list(draw_pictures(_everything()))
+    names = list(draw_pictures(_result_with_every_plot()))
     assert {"metrics/00_rows.svg", "curves/roc.svg", "curves/calibration.svg"} <= set(names)
     assert ["data/00_int_rate.svg"] == [name for name in names if name.startswith("data/")]
     assert 9 == sum(name.startswith("explanations/") for name in names)
@@ -34,7 +34,10 @@ def test_each_plot_of_the_report_is_a_file() -> None:
 
 def test_each_file_is_standalone() -> None:
     """Each file is a standalone SVG with its numbers in a text alternative."""
-    drawn = {**draw_pictures(_everything()), **draw_lineage(samples.plan(), _everything())}
+    drawn = {
+        **draw_pictures(_result_with_every_plot()),
+        **draw_lineage(samples.plan(), _result_with_every_plot()),
+    }
     assert "lineage.svg" in drawn
     for text in drawn.values():
         root = ET.fromstring(text)  # noqa: S314 - drawn by the line above

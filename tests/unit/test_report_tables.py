@@ -5,7 +5,7 @@ from harness.views import plot_data, tables
 from tests.unit import report_samples as samples
 
 
-def _explained(*weights: float | None) -> Result:
+def _explain(*weights: float | None) -> Result:
     versions = tuple(
         samples.version(
             f"v{at}", at, explanations={} if weight is None else {"x": samples.explanation(weight)}
@@ -44,12 +44,12 @@ def test_features_are_ranked_by_their_size() -> None:
 
 def test_a_dropped_feature_is_absent() -> None:
     """A feature that a version lacks is shown as absent."""
-    assert _cells(tables.explanation_table(_explained(0.5, None)), "x") == ["+0.5000", "absent"]
+    assert _cells(tables.explanation_table(_explain(0.5, None)), "x") == ["+0.5000", "absent"]
 
 
 def test_a_change_of_sign_is_marked() -> None:
     """A feature whose weight changes its sign is marked."""
-    assert tables.explanation_table(_explained(0.5, -0.5)).lines[0].note == "changes sign"
+    assert tables.explanation_table(_explain(0.5, -0.5)).lines[0].note == "changes sign"
 
 
 def test_the_chosen_grid_point_is_marked() -> None:

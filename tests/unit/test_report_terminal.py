@@ -18,7 +18,7 @@ FOLDER = Path("/runs/20260301-101500-7f3a")
 
 
 @pytest.fixture(autouse=True)
-def _able_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def _capable_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulate a capable terminal, whatever the tests are started from."""
     monkeypatch.setenv("TERM", "xterm")
 
@@ -44,7 +44,7 @@ class _Clock:
         return self.now_s
 
 
-def _shown(result: Result, width: int = 100, parity: Parity | None = None) -> str:
+def _render(result: Result, width: int = 100, parity: Parity | None = None) -> str:
     file = io.StringIO()
     show_verdict(Console(file=file, width=width), result, FOLDER, parity)
     return file.getvalue()
@@ -52,14 +52,14 @@ def _shown(result: Result, width: int = 100, parity: Parity | None = None) -> st
 
 def test_every_version_is_shown() -> None:
     """The bounds of each version are shown, including those that hold."""
-    assert _shown(samples.result()).count("✓ pass") == 14
+    assert _render(samples.result()).count("✓ pass") == 14
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_a_verdict_is_a_word(verdict: Verdict) -> None:
     """Each verdict is shown as a word in a log without colours."""
     version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict),))
-    assert f"{verdict.value.upper()}: three_versions on embedded" in _shown(samples.result((version,)))
+    assert f"{verdict.value.upper()}: three_versions on embedded" in _render(samples.result((version,)))
 
 
 @pytest.mark.parametrize(
@@ -78,50 +78,50 @@ def test_the_other_run_is_shown_above_the_verdict(parity: Parity, words: str) ->
     """Parity is shown as 'harness compare' shows it, and counts in the run's verdict."""
     file = io.StringIO()
     show_parity(Console(file=file, width=100), parity)
-    assert f"\nParity\n{file.getvalue()}\n{words} All 14 bounds hold" in _shown(
+    assert f"\nParity\n{file.getvalue()}\n{words} All 14 bounds hold" in _render(
         samples.cloud(), parity=parity
     )
 
 
 def test_without_another_run_there_is_no_parity() -> None:
     """A run that is not compared has no parity section."""
-    assert "Parity" not in _shown(samples.result())
+    assert "Parity" not in _render(samples.result())
 
 
 def test_the_reason_is_shown_once() -> None:
     """The reason why nothing was compared is shown once, in the parity section."""
-    shown = _shown(samples.cloud(), parity=report_not_compared(samples.cloud(), "There is no local run."))
+    shown = _render(samples.cloud(), parity=report_not_compared(samples.cloud(), "There is no local run."))
     assert 1 == shown.count("There is no local run.")
 
 
 def test_lines_fit_the_width() -> None:
     """No line of a table is wider than the terminal."""
-    tables = _shown(samples.result()).split("PASS:", maxsplit=1)[0]
+    tables = _render(samples.result()).split("PASS:", maxsplit=1)[0]
     assert max(map(len, tables.splitlines())) <= 100
 
 
 def test_metrics_without_a_bound_are_shown() -> None:
     """Metrics without a bound are shown, too."""
-    assert "test_pr_auc" in _shown(samples.result())
+    assert "test_pr_auc" in _render(samples.result())
 
 
 def test_addresses_stay_on_one_line() -> None:
     """The URI of a bundle and the path of the report are on one line, so that they can be copied."""
-    shown = _shown(samples.result(), width=40)
+    shown = _render(samples.result(), width=40)
     assert f"{samples.BUNDLE}/march" in shown
     assert str(FOLDER / "report.html") in shown
 
 
 def test_a_failure_shows_message_and_remedy() -> None:
     """A failed run shows its message and its remedy."""
-    shown = _shown(samples.result((), failure=samples.failure()))
+    shown = _render(samples.result((), failure=samples.failure()))
     assert "JobError: Spark ran out of memory while it trained february." in shown
     assert "Set spark.driver.memory to 4g or more." in shown
 
 
 def test_markup_in_a_message_is_shown() -> None:
     """Square brackets in a message are shown as they are."""
-    assert "[/] [red]x" in _shown(samples.result((), failure=samples.failure(message="[/] [red]x")))
+    assert "[/] [red]x" in _render(samples.result((), failure=samples.failure(message="[/] [red]x")))
 
 
 def test_an_ascii_log_is_supported() -> None:
@@ -135,7 +135,7 @@ def test_an_ascii_log_is_supported() -> None:
 def test_many_versions_show_the_latest_metrics() -> None:
     """Of thirty versions, only the latest five have a column."""
     versions = tuple(samples.version(f"v{at}_{'x' * 60}", at) for at in range(30))
-    assert "last 5 of 30 versions" in _shown(samples.result(versions))
+    assert "last 5 of 30 versions" in _render(samples.result(versions))
 
 
 def test_a_log_gets_a_line_per_finished_step() -> None:
@@ -206,7 +206,7 @@ def test_the_module_loads_no_heavy_ones() -> None:
 def test_a_bound_that_must_fail_is_marked() -> None:
     """A bound that must fail is marked next to its value and in the verdict's line."""
     bound = samples.bound(verdict=Verdict.FAIL, must_fail=True)
-    shown = _shown(samples.result((samples.version("march", 2, bounds=(bound,)),)))
+    shown = _render(samples.result((samples.version("march", 2, bounds=(bound,)),)))
     assert "✓ fails as it must" in shown
     assert "✓ PASS: three_versions on embedded. The scenario must fail by 1 bound, and does" in shown
 
@@ -231,7 +231,7 @@ def test_texts_and_percents_are_shown() -> None:
         distance=0.05,
         reference=samples.since("may"),
     )
-    shown = _shown(samples.result((samples.version("march", 2, bounds=(text, relative)),)))
+    shown = _render(samples.result((samples.version("march", 2, bounds=(text, relative)),)))
     assert ["MERGE", "=", "WRITE", "✗", "fail"] == _line(shown, " operation ").split()[2:]
     assert "-5 % >= -10 % since may +5 % ✓ pass" in " ".join(_line(shown, "change").split())
 
@@ -243,7 +243,7 @@ def test_versions_without_a_model_are_shown() -> None:
         samples.version("wide", 3, status="built", commits=1, metrics={}),
         samples.version("wrong", 3, status="built", error="DELTA_SOMETHING", commits=0, metrics={}),
     )
-    shown = _shown(samples.result(versions)).partition("Versions without a model")[2]
+    shown = _render(samples.result(versions)).partition("Versions without a model")[2]
     assert "built, not trained" in _line(shown, "wide ")
     assert "refused with DELTA_SOMETHING" in _line(shown, "wrong ")
     assert "march " not in shown.partition("PASS")[0]
@@ -251,7 +251,7 @@ def test_versions_without_a_model_are_shown() -> None:
 
 def test_without_untrained_versions_there_is_no_table_of_them() -> None:
     """If all versions are trained, there is no table of versions without a model."""
-    assert "Versions without a model" not in _shown(samples.result())
+    assert "Versions without a model" not in _render(samples.result())
 
 
 def test_bounded_metrics_are_not_repeated() -> None:
@@ -259,7 +259,7 @@ def test_bounded_metrics_are_not_repeated() -> None:
     versions = (*samples.result().versions, samples.version("wide", 3, status="built", metrics={}))
     names = [
         line.split()[:1]
-        for line in _shown(samples.result(versions)).partition("Other metrics")[2].splitlines()
+        for line in _render(samples.result(versions)).partition("Other metrics")[2].splitlines()
     ]
     assert (True, False) == (["rows"] in names or ["test_rows"] in names, ["lime_r2_mean"] in names)
 

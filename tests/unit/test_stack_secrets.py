@@ -43,7 +43,7 @@ def _umask(mask: int) -> Iterator[None]:
 
 
 @contextmanager
-def _no_file_longer_than(size_bytes: int) -> Iterator[None]:
+def _limit_file_size(size_bytes: int) -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
     try:
@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_no_secrets(tmp_path: Path) -> None:
     """A full disk leaves no files, so that the next start generates all of them."""
     with (
-        _no_file_longer_than(300),
+        _limit_file_size(300),
         pytest.raises(PrerequisiteError, match=r"Can't write .*stack: File too large\."),
     ):
         _create(tmp_path)

@@ -131,7 +131,7 @@ def _imports(home: Path, *arguments: str) -> list[str]:
     return outcome.stderr.rpartition("IMPORTED ")[2].split()
 
 
-def _of_other_targets(modules: list[str]) -> list[str]:
+def _modules_of_other_targets(modules: list[str]) -> list[str]:
     """Return the Databricks SDK and modules of other targets, except definitions."""
     others = [f"harness.targets.{name}." for name in TARGETS if name != "embedded"]
     return [
@@ -147,7 +147,7 @@ def test_an_embedded_run_loads_no_other_target(tmp_path: Path) -> None:
     modules = _imports(tmp_path, "scenario", SCENARIO, "--target", "embedded")
     assert "harness.targets.embedded.embedded_target" in modules
     assert "harness.wheel" in modules  # The plan was resolved: the run got as far as its job.
-    assert [] == _of_other_targets(modules)
+    assert [] == _modules_of_other_targets(modules)
 
 
 def test_the_conclusion_of_an_embedded_run_loads_no_other_target(tmp_path: Path) -> None:
@@ -159,12 +159,12 @@ def test_the_conclusion_of_an_embedded_run_loads_no_other_target(tmp_path: Path)
     modules = _imports(tmp_path, "attach", RUN)
     assert "harness.report.html" in modules
     assert (folder / "report.html").is_file()
-    assert [] == _of_other_targets(modules)
+    assert [] == _modules_of_other_targets(modules)
 
 
 def test_modules_of_another_target_are_detected() -> None:
     """The two tests above can fail: the SDK and a target's client are detected, its definition is not."""
-    detected = _of_other_targets(
+    detected = _modules_of_other_targets(
         [
             "databricks.sdk",
             "harness.targets.compose.stack",
@@ -175,13 +175,13 @@ def test_modules_of_another_target_are_detected() -> None:
     assert ["databricks.sdk", "harness.targets.compose.stack"] == detected
 
 
-def _literals(source: str) -> list[str]:
+def _find_literals(source: str) -> list[str]:
     """Return every string in a module that is a target's name, such as one in a comparison."""
     tree = ast.walk(ast.parse(source))
     return [str(node.value) for node in tree if isinstance(node, ast.Constant) and node.value in TARGETS]
 
 
-def _compared(source: str) -> list[str]:
+def _find_comparisons(source: str) -> list[str]:
     """Return every comparison with the name of a target's definition."""
     return [
         ast.unparse(node)
@@ -203,19 +203,19 @@ def _compared(source: str) -> list[str]:
 )
 def test_a_targets_name_in_code_is_detected(source: str) -> None:
     """The test below can fail: a comparison, a case, a constant and a subscript are detected."""
-    assert 1 == len(_literals(source))
+    assert 1 == len(_find_literals(source))
 
 
 def test_a_comparison_with_a_definitions_name_is_detected() -> None:
     """The test below can fail: a comparison with a definition's name is detected."""
-    assert ["target == DATABRICKS.name"] == _compared("if target == DATABRICKS.name: pass")
+    assert ["target == DATABRICKS.name"] == _find_comparisons("if target == DATABRICKS.name: pass")
 
 
 def test_no_code_outside_a_targets_folder_uses_its_name() -> None:
     """No module outside of harness/targets/NAME has that name as a string or compares with it."""
     folders = [HARNESS / "targets" / name for name in TARGETS]
     names_by_file = {
-        str(file.relative_to(ROOT)): [*_literals(text), *_compared(text)]
+        str(file.relative_to(ROOT)): [*_find_literals(text), *_find_comparisons(text)]
         for file in sorted(HARNESS.rglob("*.py"))
         if not any(folder in file.parents for folder in folders)
         and (text := file.read_text(encoding="utf-8"))

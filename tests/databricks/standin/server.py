@@ -70,7 +70,7 @@ class StandIn(Workspace):
             run.cancel()
             run.thread.join(_END_S)
 
-    def calm(self) -> None:
+    def reset(self) -> None:
         """Restore the state before a test: no faults, a valid token, no recorded calls, no active runs."""
         self.faults.clear()
         self.renew_token()
