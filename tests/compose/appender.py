@@ -1,4 +1,4 @@
-"""A program for a container: appends rows to a table, one commit each, in parallel with others."""
+"""Program for a container: appends rows to a table, one commit each, in parallel with others."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class RunningStack:
 
     @property
     def stack(self) -> Stack:
-        """The stack itself."""
+        """Stack with these settings."""
         return Stack(self.settings)
 
     def run(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:

@@ -27,7 +27,7 @@ class End:
 
     @property
     def was_stopped(self) -> bool:
-        """Whether it was was_stopped instead of ending by itself."""
+        """Whether it was stopped instead of ending by itself."""
         return self.result in {RunResultState.CANCELED, RunResultState.TIMEDOUT}
 
 

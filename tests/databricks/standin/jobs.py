@@ -158,7 +158,7 @@ def _as_listed(workspace: Workspace, run: JobRun, asked: dict[str, Any]) -> Base
 
 
 def _as_run(workspace: Workspace, run: JobRun, task: TaskRun | None) -> Run:
-    """A run with all its tasks, or a task's own run."""
+    """Return a run with all its tasks, or the run of one task."""
     shown = run.tasks if task is None else (task,)
     state, status = _run_state(run) if task is None else _task_state(task)
     tasks = [_as_task(workspace, run, each) for each in shown]

@@ -144,7 +144,7 @@ class JobRun:
 
     @contextmanager
     def _cluster(self, task: TaskRun) -> Iterator[ClusterDetails]:
-        """Yield the task's cluster; a cluster of the run is gone before the task is has_ended."""
+        """Yield the task's cluster; a cluster of the run is gone before the task has ended."""
         spec = task.task.new_cluster
         if spec is None:
             task.cluster_id = str(task.task.existing_cluster_id)
@@ -238,7 +238,7 @@ class JobRun:
         return copy
 
     def _check_stop(self) -> None:
-        """Raise EndedError if the run is cancelled or its time is has_ended."""
+        """Raise EndedError if the run is cancelled or exceeds its time limit."""
         if self.cancelled:
             raise EndedError(CANCELED)
         if time.monotonic() > self._deadline:
