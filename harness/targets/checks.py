@@ -24,7 +24,7 @@ State = Literal["ok", "failed", "not checkable"]
 class Check:
     """One prerequisite of a target, checked."""
 
-    what: str
+    subject: str
     state: State
     finding: str = ""
     """The result, or why it can't be checked."""
@@ -41,7 +41,7 @@ def require_all(checks: Iterable[Check]) -> None:
     failed = [check for check in checks if check.state == "failed"]
     if failed:
         raise PrerequisiteError(
-            "\n".join(f"{check.what}: {check.finding}" for check in failed),
+            "\n".join(f"{check.subject}: {check.finding}" for check in failed),
             remedy="\n  ".join(dict.fromkeys(check.remedy for check in failed if check.remedy)) or None,
         )
 
@@ -52,12 +52,12 @@ _SQLITE = "sqlite:///"
 _TIMEOUT_S = 5
 
 
-def run_check(what: str, probe: Callable[[], str]) -> Check:
+def run_check(subject: str, probe: Callable[[], str]) -> Check:
     """Run one check: ok with the probe's finding, or failed with the error's message and remedy."""
     try:
-        return Check(what, "ok", probe())
+        return Check(subject, "ok", probe())
     except HarnessError as error:
-        return Check(what, "failed", error.message, error.remedy or "")
+        return Check(subject, "failed", error.message, error.remedy or "")
 
 
 def check_disk_space(folder: Path) -> str:
@@ -91,12 +91,12 @@ def check_writable(folder: Path) -> str:
 
 def check_tracking_store(uri: str) -> Check:
     """Check MLflow's tracking store: a file or a server."""
-    what = "tracking store"
+    subject = "tracking store"
     if uri.startswith(_SQLITE):
-        return run_check(what, lambda: _database(Path(uri.removeprefix(_SQLITE))))
+        return run_check(subject, lambda: _database(Path(uri.removeprefix(_SQLITE))))
     if uri.startswith(("http://", "https://")):
-        return run_check(what, lambda: _server(uri))
-    return Check(what, "not checkable", f"{uri.partition(':')[0]}: only MLflow itself can check it")
+        return run_check(subject, lambda: _server(uri))
+    return Check(subject, "not checkable", f"{uri.partition(':')[0]}: only MLflow itself can check it")
 
 
 def _database(file: Path) -> str:

@@ -106,7 +106,7 @@ def test_expired_folders_are_swept(bench: Bench) -> None:
 
 def test_a_complete_workspace_passes_its_checks(bench: Bench) -> None:
     """Every check of a complete workspace is reported and passes."""
-    states = {check.what: check.state for check in bench.target.checks()}
+    states = {check.subject: check.state for check in bench.target.checks()}
     assert {"authentication", "permission", "runtime", "node type", "files", "experiment"} <= states.keys()
     assert "failed" not in states.values()
 

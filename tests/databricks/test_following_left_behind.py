@@ -66,7 +66,7 @@ def test_a_file_that_can_not_be_written_is_reported_before_the_run(bench: Bench)
     """A volume that allows folders but not files is detected before the run."""
     bench.workspace.faults.throttle(1, status=501, prefix=f"/api/2.0/fs/files{FILES}/harness-probe")
     failed = [check for check in bench.target.checks() if check.state == "failed"]
-    assert ["files"] == [check.what for check in failed]
+    assert ["files"] == [check.subject for check in failed]
     assert "can't upload" in failed[0].finding
 
 

@@ -33,6 +33,6 @@ def _run_checks(tmp_path: Path, workspace: Workspace) -> RunChecks:
         environ = {f"HARNESS_TARGETS_DATABRICKS_{name.upper()}": value for name, value in names.items()}
         target = Databricks(read_settings(folder=tmp_path, environ=environ), print)
         vars(target)["workspace"] = workspace
-        return {check.what: check for check in target.checks()}
+        return {check.subject: check for check in target.checks()}
 
     return run_checks

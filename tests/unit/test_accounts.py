@@ -175,21 +175,21 @@ def test_a_list_is_not_a_key(tmp_path: Path) -> None:
     )
 
 
-def test_a_default_is_not_chosen(tmp_path: Path) -> None:
-    """A setting that nobody has set is not chosen, so that the target can decide."""
+def test_a_default_does_not_count_as_set(tmp_path: Path) -> None:
+    """A default does not count as set, so that the target can choose a value."""
     assert {None} == {
         read_settings(folder=tmp_path, environ={}).value_if_set(spec.name) for spec in known_settings()
     }
 
 
-def test_a_set_value_is_chosen(tmp_path: Path) -> None:
-    """A value is chosen wherever it was set."""
+def test_a_value_counts_as_set(tmp_path: Path) -> None:
+    """A value counts as set, wherever that was done."""
     uri = "abfss://lake@account.dfs.core.windows.net"
     assert uri == read_settings(folder=tmp_path, environ={"HARNESS_LAKE": uri}).value_if_set("lake")
 
 
-def test_the_default_may_be_chosen(tmp_path: Path) -> None:
-    """A setting that is explicitly set to its default is chosen."""
+def test_an_explicit_default_counts_as_set(tmp_path: Path) -> None:
+    """A setting that is explicitly set to its default counts as set."""
     settings = read_settings({"tracking_uri": "sqlite:///{home}/mlflow.db"}, folder=tmp_path, environ={})
     assert f"sqlite:///{tmp_path}/.harness/mlflow.db" == settings.value_if_set("tracking_uri")
 

@@ -20,7 +20,7 @@ def test_the_embedded_target_is_checked(tmp_path: Path) -> None:
     """Java, jars, home folder, disk and tracking store are checked without creating any of them."""
     home = tmp_path / "home"
     found = list(Embedded(read_settings({"home": str(home)}, folder=tmp_path, environ={})).checks())
-    assert ["Java 17", "jars", "home", "disk", "tracking store"] == [check.what for check in found]
+    assert ["Java 17", "jars", "home", "disk", "tracking store"] == [check.subject for check in found]
     assert ([], False) == ([check for check in found if check.state == "failed"], home.exists())
 
 
@@ -38,7 +38,7 @@ def test_a_broken_java_is_a_failed_check(tmp_path: Path) -> None:
 def test_missing_jars_are_not_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Missing jars are not checkable, because a run downloads them."""
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
-    found = {check.what: check for check in Embedded(read_settings(folder=tmp_path, environ={})).checks()}
+    found = {check.subject: check for check in Embedded(read_settings(folder=tmp_path, environ={})).checks()}
     assert "not checkable" == found["jars"].state
 
 
@@ -46,7 +46,7 @@ def test_a_home_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     """A home folder that can't be created, even because of a file, is reported."""
     (tmp_path / "file").touch()
     settings = read_settings({"home": str(tmp_path / "file" / "home")}, folder=tmp_path, environ={})
-    found = {check.what: check for check in Embedded(settings).checks()}
+    found = {check.subject: check for check in Embedded(settings).checks()}
     assert "failed" == found["home"].state
     assert "HARNESS_HOME" in found["home"].remedy
 
@@ -119,7 +119,7 @@ def test_a_database_is_not_checkable() -> None:
 
 def _compose(folder: Path, **environ: str) -> dict[str, Check]:
     settings = read_settings({"target": "compose"}, folder=folder, environ=environ)
-    return {check.what: check for check in Compose(settings).checks()}
+    return {check.subject: check for check in Compose(settings).checks()}
 
 
 def _docker(folder: Path, monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:

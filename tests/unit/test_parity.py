@@ -131,7 +131,7 @@ def test_a_version_that_one_run_lacks_is_not_proven(swapped: bool) -> None:
 
 
 def test_runs_without_versions_are_not_proven() -> None:
-    """Two runs that broke before the first version do not agree."""
+    """| Two runs that failed before the first version do not agree."""
     assert Verdict.NOT_PROVEN is compare_runs(samples.result(()), samples.result(())).verdict
 
 

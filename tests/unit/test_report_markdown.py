@@ -34,7 +34,7 @@ def test_changes_of_explanations_are_shown() -> None:
 
 
 def test_every_table_has_as_many_cells_as_its_header() -> None:
-    """No name, bound or message breaks a table."""
+    """| No name, bound or message changes the number of a table's cells."""
     bound = samples.bound("a|b`c", Verdict.NOT_PROVEN, reason="x | y\n| z")
     version = samples.version("v|1", 2, bounds=(bound,), explanations={"f|g": samples.explanation(1)})
     widths: list[set[int]] = [set()]

@@ -56,7 +56,7 @@ def show_checks(console: Console, checks: Iterable[Check]) -> bool:
 def _show(console: Console, check: Check) -> None:
     verdict = _VERDICTS[check.state]
     first, *more = check.finding.splitlines() or [""]
-    summary = f"{check.what}: {first}" if first else check.what
+    summary = f"{check.subject}: {first}" if first else check.subject
     line = f"{formatting.mark(verdict)} {check.state:{_STATE_WIDTH}}  {summary}"
     write_line(console, Text(line, style=STYLES[verdict]))
     for detail in (*more, *(check.remedy.splitlines() if check.state == "failed" else ())):

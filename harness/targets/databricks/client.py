@@ -47,12 +47,12 @@ def open_workspace(profile: str) -> WorkspaceClient:
 
 
 @contextmanager
-def translate_errors(workspace: WorkspaceClient, what: str) -> Iterator[None]:
+def translate_errors(workspace: WorkspaceClient, action: str) -> Iterator[None]:
     """Translate the workspace's errors.
 
     Args:
         workspace: Client of the workspace, which the message names.
-        what: What is asked of it, such as ``upload the wheel``.
+        action: What it is asked to do, such as ``upload the wheel``.
 
     Raises:
         UnreachableError: It does not answer or refuses the credential.
@@ -69,41 +69,41 @@ def translate_errors(workspace: WorkspaceClient, what: str) -> Iterator[None]:
     from databricks.sdk.errors.base import DatabricksError
 
     host = workspace.config.host
-    _logger.debug("asking the workspace %s to %s", host, what)
+    _logger.debug("asking the workspace %s to %s", host, action)
     try:
         yield
     except Unauthenticated as error:
         raise UnreachableError(
-            f"The workspace {host} refuses the credential: can't {what}: {_first_line(error)}",
+            f"The workspace {host} refuses the credential: can't {action}: {_first_line(error)}",
             remedy=_AUTHENTICATE,
         ) from error
     except PermissionDenied as error:
         # A wrong or expired token gets the same answer as a missing permission.
         if "token" in str(error).lower():
             raise UnreachableError(
-                f"The workspace {host} refuses the credential: can't {what}: {_first_line(error)}",
+                f"The workspace {host} refuses the credential: can't {action}: {_first_line(error)}",
                 remedy=_AUTHENTICATE,
             ) from error
         raise PrerequisiteError(
-            f"The workspace {host} denies permission to {what}: {_first_line(error)}",
+            f"The workspace {host} denies permission to {action}: {_first_line(error)}",
             remedy="'harness doctor --target databricks' shows what is missing.",
         ) from error
     except (requests.RequestException, TimeoutError) as error:
         raise UnreachableError(
-            f"The workspace {host} does not answer: can't {what}: {type(error).__name__}.",
+            f"The workspace {host} does not answer: can't {action}: {type(error).__name__}.",
             remedy="Check the network and the workspace's URL.",
         ) from error
     except (InternalError, TemporarilyUnavailable, DeadlineExceeded) as error:
         raise BusyError(
-            f"The workspace {host} returned a server error: can't {what}: {_first_line(error)}",
+            f"The workspace {host} returned a server error: can't {action}: {_first_line(error)}",
             remedy="Try again later.",
         ) from error
     except DatabricksError as error:
-        raise PrerequisiteError(f"The workspace {host} can't {what}: {_first_line(error)}") from error
+        raise PrerequisiteError(f"The workspace {host} can't {action}: {_first_line(error)}") from error
     except (ValueError, OSError) as error:
         # The SDK, or a command that it calls, raises these if a credential can't be renewed.
         raise UnreachableError(
-            f"Authentication to the workspace {host} failed: can't {what}: {_first_line(error)}",
+            f"Authentication to the workspace {host} failed: can't {action}: {_first_line(error)}",
             remedy=_AUTHENTICATE,
         ) from error
 

@@ -47,18 +47,18 @@ def checks(settings: Settings, target: Databricks) -> Iterator[Check]:
         settings: Settings with those of this target.
         target: Target with the client of the workspace.
     """
-    for what, remedy, check in _WorkspaceChecks(settings, target).checks():
+    for subject, remedy, check in _WorkspaceChecks(settings, target).checks():
         try:
             state, finding = check()
         except UnreachableError as error:
-            yield Check(what, "failed", error.message, error.remedy or "")
+            yield Check(subject, "failed", error.message, error.remedy or "")
             return
         except HarnessError as error:
-            yield Check(what, "failed", error.message, remedy or error.remedy or "")
-            if what in _REQUIRED_BY_OTHERS:
+            yield Check(subject, "failed", error.message, remedy or error.remedy or "")
+            if subject in _REQUIRED_BY_OTHERS:
                 return
         else:
-            yield Check(what, state, finding)
+            yield Check(subject, state, finding)
 
 
 class _WorkspaceChecks:

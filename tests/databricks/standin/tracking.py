@@ -107,7 +107,7 @@ class TrackingServer:
 
     def _late(self, what: str) -> TimeoutError:
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES_SHOWN:]
-        return TimeoutError("\n    ".join([f"MLflow's server at {self.url} {what}. Its last lines:", *lines]))
+        return TimeoutError("\n    ".join([f"MLflow's server at {self.url} {what}. Last lines of its log:", *lines]))
 
 
 def _free_port() -> int:
