@@ -49,7 +49,7 @@ def run(job: Job) -> Result:
         prepared = describe_and_prepare(job, pipeline, checked)
         trained = train_versions(job, pipeline, prepared)
         verdict = judge(job)
-        publish_and_draw(job, trained, verdict)
+        publish_and_draw(job, trained)
         return finish(job, verdict)
     except BaseException as error:
         return fail(job, error)
@@ -168,16 +168,16 @@ def judge(job: Job) -> Verdict:
     return overall(bound for each in job.versions for bound in each.bounds)
 
 
-def publish_and_draw(job: Job, trained: list[TrainedVersion], verdict: Verdict) -> None:
+def publish_and_draw(job: Job, trained: list[TrainedVersion]) -> None:
     """Publish the bundles while the report's pictures are drawn; then draw the lineage, which has both."""
     with ThreadPoolExecutor(1) as background:
-        drawn = background.submit(draw, job, verdict)
+        drawn = background.submit(draw, job)
         publish(job, trained)
         drawn.result()
     with log_errors():
         from harness.views.pictures import draw_lineage
 
-        job.pictures |= draw_lineage(job.plan, make_result(job, verdict))
+        job.pictures |= draw_lineage(job.plan, job.versions)
 
 
 def publish(job: Job, trained: list[TrainedVersion]) -> None:
@@ -202,13 +202,13 @@ def publish(job: Job, trained: list[TrainedVersion]) -> None:
     run_in_parallel(job, publish_one, trained)
 
 
-def draw(job: Job, verdict: Verdict) -> None:
+def draw(job: Job) -> None:
     """Draw what was measured. An error is only logged: missing pictures say nothing about the models."""
     with log_errors():
         # Imported here: it takes a second, while bundles are being copied.
         from harness.views.pictures import draw_pictures
 
-        job.pictures = draw_pictures(make_result(job, verdict))
+        job.pictures = draw_pictures(job.versions)
 
 
 def finish(job: Job, verdict: Verdict) -> Result:

@@ -70,7 +70,7 @@ def breakable(text: str) -> Markup:
 
 def _context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any]:
     rows = bound_table.bound_rows(result.versions)
-    weights = plot_data.weight_panels(result)
+    weights = plot_data.weight_panels(result.versions)
     span = weight_span(weights)
     return {
         "written_by": plan.harness_version,
@@ -80,19 +80,25 @@ def _context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any
         "missing": missing_versions(plan, result),
         "matrix": _matrix(rows),
         "matrix_columns": _columns(rows),
-        "metric_plots": [(panel, _mark_safe(metric_svg(panel))) for panel in plot_data.metric_panels(result)],
+        "metric_plots": [
+            (panel, _mark_safe(metric_svg(panel))) for panel in plot_data.metric_panels(result.versions)
+        ],
         "weight_plots": [(panel, _mark_safe(weight_svg(panel, span))) for panel in weights],
-        "changed_most": plot_data.changed_most(result),
+        "changed_most": plot_data.changed_most(result.versions),
         "curves": [
             (title, _mark_safe(svg))
-            for title, svg in (("ROC", roc_svg(result)), ("Calibration", calibration_svg(result)))
+            for title, svg in (
+                ("ROC", roc_svg(result.versions)),
+                ("Calibration", calibration_svg(result.versions)),
+            )
             if svg is not None
         ],
         "distributions": [
-            (panel, _mark_safe(distribution_svg(panel))) for panel in drift.distribution_panels(result)
+            (panel, _mark_safe(distribution_svg(panel)))
+            for panel in drift.distribution_panels(result.versions)
         ],
-        "features_left_out": max(0, len(tables.ranked_features(result)) - plot_data.MAX_FEATURES),
-        "lineage": _mark_safe(lineage_svg(lineage_rows(plan, result))),
+        "features_left_out": max(0, len(tables.ranked_features(result.versions)) - plot_data.MAX_FEATURES),
+        "lineage": _mark_safe(lineage_svg(lineage_rows(plan, result.versions))),
         "facts": facts(plan, result),
         "parity": parity,
         **(parity_context(parity) if parity else {}),
@@ -115,8 +121,8 @@ def parity_context(parity: Parity) -> dict[str, Any]:
 def _tables(result: Result) -> dict[str, tuple[tables.Table, ...]]:
     """Return each table in parts that fit a page; an empty table has no parts."""
     whole = {
-        "data": drift.data_table(result),
-        "drift": drift.drift_table(result),
+        "data": drift.data_table(result.versions),
+        "drift": drift.drift_table(result.versions),
         "metrics": tables.metric_table(result),
         "explanations": tables.explanation_table(result),
         "coefficients": tables.coefficient_table(result),

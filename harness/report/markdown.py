@@ -127,7 +127,7 @@ def _library_cells(library: Library) -> Sequence[str]:
 
 
 def _explanations(result: Result) -> Iterable[str]:
-    features = tables.ranked_features(result)
+    features = tables.ranked_features(result.versions)
     explained = [version for version in result.versions if version.explanations]
     if not features:
         return
@@ -152,7 +152,7 @@ def _weight_cells(feature: str, shown: Sequence[VersionResult], result: Result) 
     explanations = [version.explanations.get(feature) for version in shown]
     weights = [None if weight is None else weight.mean_per_sd for weight in explanations]
     cells = [formatting.ABSENT if weight is None else formatting.signed(weight) for weight in weights]
-    sign_note = " (changes sign)" if tables.changes_sign(tables.weights_of(feature, result)) else ""
+    sign_note = " (changes sign)" if tables.changes_sign(tables.weights_of(feature, result.versions)) else ""
     return code(feature), *cells, _last_change(weights) + sign_note
 
 

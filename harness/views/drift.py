@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import log
 
-from harness.results import Bin, Measured, Result, VersionResult
+from harness.results import Bin, Measured, VersionResult
 from harness.views import formatting
 from harness.views.tables import Cell, Line, Table
 
@@ -50,42 +50,40 @@ def stability_index(first: tuple[Bin, ...], later: tuple[Bin, ...]) -> Measured:
     return sum((p - q) * log(p / q) for q, p in zip(before, after, strict=True))
 
 
-def data_table(result: Result) -> Table:
+def data_table(versions: tuple[VersionResult, ...]) -> Table:
     """Return the changes of rows, keys, columns and nulls at each version; empty if there is none."""
-    before = (None, *result.versions)
-    pairs = tuple(zip(before, result.versions, strict=False))
+    before = (None, *versions)
+    pairs = tuple(zip(before, versions, strict=False))
     lines = [
         Line("rows", tuple(Cell(formatting.number(version.rows)) for _, version in pairs)),
-        Line("rows added", _count_changes(result, "added"), "keys that the previous version lacks"),
-        Line("rows removed", _count_changes(result, "removed"), "keys that only the previous version has"),
-        Line("rows changed", _count_changes(result, "changed"), "same key, different values"),
+        Line("rows added", _count_changes(versions, "added"), "keys that the previous version lacks"),
+        Line("rows removed", _count_changes(versions, "removed"), "keys that only the previous version has"),
+        Line("rows changed", _count_changes(versions, "changed"), "same key, different values"),
         Line("columns added", tuple(_columns(before, version) for before, version in pairs)),
         Line("columns removed", tuple(_columns(version, before) for before, version in pairs)),
     ]
-    lines += _doubtful_keys(result)
-    with_nulls = dict.fromkeys(
-        name for version in result.versions for name, share in version.nulls.items() if share
-    )
-    lines += [Line(f"nulls({name})", tuple(_nulls(name, v) for v in result.versions)) for name in with_nulls]
-    return Table("data", tuple(version.name for version in result.versions), tuple(lines))
+    lines += _doubtful_keys(versions)
+    with_nulls = dict.fromkeys(name for version in versions for name, share in version.nulls.items() if share)
+    lines += [Line(f"nulls({name})", tuple(_nulls(name, v) for v in versions)) for name in with_nulls]
+    return Table("data", tuple(version.name for version in versions), tuple(lines))
 
 
-def drift_table(result: Result) -> Table:
+def drift_table(versions: tuple[VersionResult, ...]) -> Table:
     """Return each feature's drift since the first version that has it, the largest first."""
-    indexes = {feature: _indexes(feature, result) for feature in _features(result)}
+    indexes = {feature: _indexes(feature, versions) for feature in _features(versions)}
     ranked = sorted(indexes, key=lambda name: -_largest(indexes[name]))
     lines = tuple(Line(name, tuple(_drift_cell(index) for index in indexes[name])) for name in ranked)
-    return Table("feature", tuple(version.name for version in result.versions), lines)
+    return Table("feature", tuple(version.name for version in versions), lines)
 
 
-def distribution_panels(result: Result) -> tuple[DistributionPanel, ...]:
+def distribution_panels(versions: tuple[VersionResult, ...]) -> tuple[DistributionPanel, ...]:
     """Return a panel for each of the features with the largest drift between first and latest version."""
-    panels = [panel for name in _features(result) if (panel := _panel(name, result)) is not None]
+    panels = [panel for name in _features(versions) if (panel := _panel(name, versions)) is not None]
     return tuple(sorted(panels, key=lambda panel: -panel.drift)[:MAX_DRAWN])
 
 
-def _count_changes(result: Result, kind: str) -> tuple[Cell, ...]:
-    counts = [getattr(version.changes, kind) if version.changes else None for version in result.versions]
+def _count_changes(versions: tuple[VersionResult, ...], kind: str) -> tuple[Cell, ...]:
+    counts = [getattr(version.changes, kind) if version.changes else None for version in versions]
     return tuple(Cell(formatting.ABSENT if each is None else formatting.number(each)) for each in counts)
 
 
@@ -97,10 +95,10 @@ def _columns(one: VersionResult | None, other: VersionResult | None) -> Cell:
     return Cell(str(len(extra)), note=", ".join(extra))
 
 
-def _doubtful_keys(result: Result) -> list[Line]:
+def _doubtful_keys(versions: tuple[VersionResult, ...]) -> list[Line]:
     lines = [
-        ("null keys", [version.null_keys for version in result.versions]),
-        ("duplicate keys", [version.duplicate_keys for version in result.versions]),
+        ("null keys", [version.null_keys for version in versions]),
+        ("duplicate keys", [version.duplicate_keys for version in versions]),
     ]
     return [
         Line(name, tuple(Cell(formatting.number(count)) for count in counts))
@@ -114,13 +112,13 @@ def _nulls(column: str, version: VersionResult) -> Cell:
     return Cell(formatting.ABSENT if share is None else f"{100 * share:.1f} %", share=share or None)
 
 
-def _features(result: Result) -> list[str]:
-    return list(dict.fromkeys(name for version in result.versions for name in version.distributions))
+def _features(versions: tuple[VersionResult, ...]) -> list[str]:
+    return list(dict.fromkeys(name for version in versions for name in version.distributions))
 
 
-def _indexes(feature: str, result: Result) -> list[Measured]:
+def _indexes(feature: str, versions: tuple[VersionResult, ...]) -> list[Measured]:
     """Return the index at each version; ``None`` up to the first version that has the feature."""
-    distributions = [version.distributions.get(feature) for version in result.versions]
+    distributions = [version.distributions.get(feature) for version in versions]
     first = next(at for at, bins in enumerate(distributions) if bins is not None)
     origin = distributions[first]
     return [
@@ -139,10 +137,10 @@ def _drift_cell(index: Measured) -> Cell:
     return Cell(f"{index:.3f}", share=min(1.0, index), strong=index > _LARGE_DRIFT)
 
 
-def _panel(feature: str, result: Result) -> DistributionPanel | None:
+def _panel(feature: str, versions: tuple[VersionResult, ...]) -> DistributionPanel | None:
     having = [
         (version.name, version.distributions[feature])
-        for version in result.versions
+        for version in versions
         if feature in version.distributions
     ]
     (first, before), (latest, after) = having[0], having[-1]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from harness.plan import Plan
-from harness.results import Result, VersionResult
+from harness.results import VersionResult
 from harness.views.formatting import number
 
 MODELS = ("featurizer", "classifier", "explainer")
@@ -50,9 +50,9 @@ class LineageRow:
         return f"{version}, on which MLflow run {self.run} trains {', '.join(self.models)}, {end}"
 
 
-def lineage_rows(plan: Plan, result: Result) -> tuple[LineageRow, ...]:
+def lineage_rows(plan: Plan, versions: tuple[VersionResult, ...]) -> tuple[LineageRow, ...]:
     """Return a row for each version that the run has reached, in order."""
-    return tuple(_lineage_row(plan, version, at) for at, version in enumerate(result.versions))
+    return tuple(_lineage_row(plan, version, at) for at, version in enumerate(versions))
 
 
 def describe_lineage(rows: tuple[LineageRow, ...]) -> str:

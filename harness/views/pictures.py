@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from harness.plan import Plan
-from harness.results import Result
+from harness.results import VersionResult
 from harness.views import drift, plot_data
 from harness.views.lineage_diagram import lineage_rows, lineage_svg
 from harness.views.plots import (
@@ -22,27 +22,27 @@ from harness.views.svg import standalone_svg
 _NOT_IN_NAME = re.compile(r"\W+")
 
 
-def draw_pictures(result: Result) -> dict[str, str]:
+def draw_pictures(versions: tuple[VersionResult, ...]) -> dict[str, str]:
     """Draw the measurements; return file names with their SVG in the light colours."""
-    return {name: standalone_svg(svg) for name, svg in _draw(result)}
+    return {name: standalone_svg(svg) for name, svg in _draw(versions)}
 
 
-def draw_lineage(plan: Plan, result: Result) -> dict[str, str]:
+def draw_lineage(plan: Plan, versions: tuple[VersionResult, ...]) -> dict[str, str]:
     """Draw the lineage diagram from steps to bundles; return no file if there are no versions."""
-    diagram = lineage_svg(lineage_rows(plan, result))
+    diagram = lineage_svg(lineage_rows(plan, versions))
     return {"lineage.svg": standalone_svg(diagram)} if diagram else {}
 
 
-def _draw(result: Result) -> Iterator[tuple[str, str]]:
-    for at, metric in enumerate(plot_data.metric_panels(result)):
+def _draw(versions: tuple[VersionResult, ...]) -> Iterator[tuple[str, str]]:
+    for at, metric in enumerate(plot_data.metric_panels(versions)):
         yield _file("metrics", at, metric.metric), metric_svg(metric)
-    weights = plot_data.weight_panels(result)
+    weights = plot_data.weight_panels(versions)
     span = weight_span(weights)
     for at, weight in enumerate(weights):
         yield _file("explanations", at, weight.feature), weight_svg(weight, span)
-    for at, panel in enumerate(drift.distribution_panels(result)):
+    for at, panel in enumerate(drift.distribution_panels(versions)):
         yield _file("data", at, panel.feature), distribution_svg(panel)
-    for name, svg in (("roc", roc_svg(result)), ("calibration", calibration_svg(result))):
+    for name, svg in (("roc", roc_svg(versions)), ("calibration", calibration_svg(versions))):
         if svg is not None:
             yield f"curves/{name}.svg", svg
 

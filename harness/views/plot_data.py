@@ -9,7 +9,7 @@ from math import isfinite
 from harness.bounds.explanation_bounds import AGREEMENTS
 from harness.bounds.quantities import value_of
 from harness.metrics import METRICS
-from harness.results import BoundResult, Measured, Result, Verdict, VersionResult
+from harness.results import BoundResult, Measured, Verdict, VersionResult
 from harness.scenario.bound_spec import BoundSpec, Quantity
 from harness.views import formatting
 from harness.views.bound_table import VERDICTS_WORST_FIRST, standard_error
@@ -104,14 +104,14 @@ class WeightChange:
         return f"{self.feature}: {', '.join(weights)}"
 
 
-def changed_most(result: Result, many: int = 3) -> tuple[WeightChange, ...]:
+def changed_most(versions: tuple[VersionResult, ...], many: int = 3) -> tuple[WeightChange, ...]:
     """Return the largest changes of weights from one explained version to the next, each feature once.
 
     Args:
-        result: The run.
+        versions: The versions of a run.
         many: Number of changes.
     """
-    explained = [version for version in result.versions if version.explanations]
+    explained = [version for version in versions if version.explanations]
     changes = [
         WeightChange(
             feature,
@@ -128,30 +128,30 @@ def changed_most(result: Result, many: int = 3) -> tuple[WeightChange, ...]:
     return tuple(change for change in list(largest.values())[:many] if change.size)
 
 
-def metric_panels(result: Result) -> tuple[MetricPanel, ...]:
+def metric_panels(versions: tuple[VersionResult, ...]) -> tuple[MetricPanel, ...]:
     """Return a panel for each number that is bounded at some version."""
-    bounds = [bound for version in result.versions for bound in version.bounds]
+    bounds = [bound for version in versions for bound in version.bounds]
     bounded = {bound.metric: bound.spec for bound in bounds if bound.spec.comparison is not None}
     return tuple(
         MetricPanel(
             metric,
             METRICS[metric].meaning if metric in METRICS else "",
-            tuple(_point(spec, version, result) for version in result.versions),
+            tuple(_point(spec, version, versions) for version in versions),
         )
         for metric, spec in bounded.items()
     )
 
 
-def weight_panels(result: Result) -> tuple[WeightPanel, ...]:
+def weight_panels(versions: tuple[VersionResult, ...]) -> tuple[WeightPanel, ...]:
     """Return a panel for each of the most important features."""
-    explained = tuple(version.name for version in result.versions)
+    explained = tuple(version.name for version in versions)
     return tuple(
-        WeightPanel(feature, weights_of(feature, result), explained)
-        for feature in ranked_features(result)[:MAX_FEATURES]
+        WeightPanel(feature, weights_of(feature, versions), explained)
+        for feature in ranked_features(versions)[:MAX_FEATURES]
     )
 
 
-def _point(spec: BoundSpec, version: VersionResult, result: Result) -> Point:
+def _point(spec: BoundSpec, version: VersionResult, versions: tuple[VersionResult, ...]) -> Point:
     bounds = [bound for bound in version.bounds if bound.metric == spec.metric]
     outcomes = {bound.outcome for bound in bounds}
     return Point(
@@ -159,7 +159,7 @@ def _point(spec: BoundSpec, version: VersionResult, result: Result) -> Point:
         value=_value(spec.quantity, version, bounds),
         standard_error=standard_error(spec.metric, version),
         verdict=next((verdict for verdict in VERDICTS_WORST_FIRST if verdict in outcomes), None),
-        limits=tuple(limit for bound in bounds for limit in _limits(bound, version, result)),
+        limits=tuple(limit for bound in bounds for limit in _limits(bound, version, versions)),
     )
 
 
@@ -170,7 +170,9 @@ def _value(quantity: Quantity, version: VersionResult, bounds: list[BoundResult]
     return value_of(quantity, version)
 
 
-def _limits(bound: BoundResult, version: VersionResult, result: Result) -> tuple[Limit, ...]:
+def _limits(
+    bound: BoundResult, version: VersionResult, versions: tuple[VersionResult, ...]
+) -> tuple[Limit, ...]:
     """Return the limits of a bound on the scale of the quantity itself."""
     spec = bound.spec
     if spec.comparison is None or spec.limit is None:
@@ -178,19 +180,21 @@ def _limits(bound: BoundResult, version: VersionResult, result: Result) -> tuple
     if not spec.is_change:
         ends = {end for end in spec.comparison.interval(spec.limit, spec.tolerance) if isfinite(end)}
         return tuple(Limit(end, relative=False) for end in sorted(ends))
-    before = _find_reference(bound, version, result)
+    before = _find_reference(bound, version, versions)
     if before is None:
         return ()
     room = spec.limit * abs(before) if spec.relative else spec.limit
     return (Limit(before + room, relative=True),)
 
 
-def _find_reference(bound: BoundResult, version: VersionResult, result: Result) -> Measured:
+def _find_reference(
+    bound: BoundResult, version: VersionResult, versions: tuple[VersionResult, ...]
+) -> Measured:
     """Return the number from which a change is measured."""
     reference = bound.spec.reference
     if reference is None or reference.run is not None:
         return _infer_reference(bound, version)
-    earlier = next((each for each in result.versions if each.name == reference.version), None)
+    earlier = next((each for each in versions if each.name == reference.version), None)
     return None if earlier is None else value_of(bound.spec.quantity, earlier)
 
 

@@ -8,7 +8,7 @@ from itertools import product
 import matplotlib as mpl
 from matplotlib.axes import Axes
 
-from harness.results import Measured, Result, Verdict
+from harness.results import Measured, Verdict, VersionResult
 from harness.views.drift import DistributionPanel
 from harness.views.formatting import number
 from harness.views.plot_data import Limit, MetricPanel, Point, WeightPanel
@@ -162,22 +162,22 @@ _MAX_TICKS = 5
 Points = Sequence[tuple[float, float]]
 
 
-def roc_svg(result: Result) -> str | None:
+def roc_svg(versions: tuple[VersionResult, ...]) -> str | None:
     """Draw the ROC curves on the held-out rows; return ``None`` if there are none."""
     curves = {
         version.name: [(point.false_positive_rate, point.true_positive_rate) for point in version.roc]
-        for version in result.versions
+        for version in versions
         if version.roc
     }
     alternative = f"ROC curves of {', '.join(curves)}; the areas below them are in the table of metrics."
     return _curves(curves, ("false positive rate", "true positive rate"), alternative)
 
 
-def calibration_svg(result: Result) -> str | None:
+def calibration_svg(versions: tuple[VersionResult, ...]) -> str | None:
     """Draw the share of positives by predicted probability; return ``None`` if no version has it."""
     curves = {
         version.name: [(each.predicted, each.observed) for each in version.calibration]
-        for version in result.versions
+        for version in versions
         if version.calibration
     }
     values = "; ".join(

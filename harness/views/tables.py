@@ -69,7 +69,9 @@ def metric_table(result: Result) -> Table:
 
 def explanation_table(result: Result) -> Table:
     """Return the mean explanation weight per feature, the most important first."""
-    return _table(result, "feature", [_weight_line(name, result) for name in ranked_features(result)])
+    return _table(
+        result, "feature", [_weight_line(name, result) for name in ranked_features(result.versions)]
+    )
 
 
 def coefficient_table(result: Result) -> Table:
@@ -99,18 +101,18 @@ def timing_table(result: Result) -> Table:
     return Table("step", (*(version.name for version in result.versions), TOTAL), lines)
 
 
-def ranked_features(result: Result) -> tuple[str, ...]:
+def ranked_features(versions: tuple[VersionResult, ...]) -> tuple[str, ...]:
     """Return the explained features by mean absolute weight per standard deviation, largest first."""
     weights: dict[str, list[float]] = {}
-    for version in result.versions:
+    for version in versions:
         for name, feature in version.explanations.items():
             weights.setdefault(name, []).append(feature.mean_abs_per_sd)
     return tuple(sorted(weights, key=lambda name: -fmean(weights[name])))
 
 
-def weights_of(feature: str, result: Result) -> tuple[Measured, ...]:
+def weights_of(feature: str, versions: tuple[VersionResult, ...]) -> tuple[Measured, ...]:
     """Return a feature's mean weight per standard deviation at each version; ``None`` if not explained."""
-    explanations = (version.explanations.get(feature) for version in result.versions)
+    explanations = (version.explanations.get(feature) for version in versions)
     return tuple(None if weight is None else weight.mean_per_sd for weight in explanations)
 
 
@@ -143,7 +145,9 @@ def _weight_line(name: str, result: Result) -> Line:
             return Cell(formatting.ABSENT)
         return Cell(formatting.signed(weight.mean_per_sd), f"{formatting.signed(weight.mean)} per unit")
 
-    return Line(name, _cells(result, cell), "changes sign" if changes_sign(weights_of(name, result)) else "")
+    return Line(
+        name, _cells(result, cell), "changes sign" if changes_sign(weights_of(name, result.versions)) else ""
+    )
 
 
 def _coefficient_line(name: str, result: Result) -> Line:

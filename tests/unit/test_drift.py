@@ -26,7 +26,7 @@ def _version(name: str, at: int, *rows: int, **changes: object) -> VersionResult
 
 
 def _lines(result: Result) -> dict[str, list[str]]:
-    return {line.label: [cell.text for cell in line.cells] for line in data_table(result).lines}
+    return {line.label: [cell.text for cell in line.cells] for line in data_table(result.versions).lines}
 
 
 def test_the_index_follows_its_formula() -> None:
@@ -76,39 +76,39 @@ def test_data_are_compared_with_the_previous_version() -> None:
 def test_the_largest_drift_comes_first() -> None:
     """The feature with the largest drift is first in the table and among the plots."""
     result = samples.result((_version("first", 0, 8, 2), _version("second", 1, 2, 8)))
-    assert [line.label for line in drift_table(result).lines] == ["dti", "term"]
-    assert [panel.feature for panel in distribution_panels(result)] == ["dti", "term"]
-    assert drift_table(result).lines[0].cells[1].strong
+    assert [line.label for line in drift_table(result.versions).lines] == ["dti", "term"]
+    assert [panel.feature for panel in distribution_panels(result.versions)] == ["dti", "term"]
+    assert drift_table(result.versions).lines[0].cells[1].strong
 
 
 def test_a_later_feature_is_compared_with_its_first_version() -> None:
     """A feature that is added later is compared with the first version that has it."""
     first = _version("first", 0, 8, 2, distributions={})
     result = samples.result((first, _version("second", 1, 8, 2), _version("third", 2, 2, 8)))
-    [panel, _] = distribution_panels(result)
+    [panel, _] = distribution_panels(result.versions)
     assert panel.names == ("second", "third")
-    cells = drift_table(result).lines[0].cells
+    cells = drift_table(result.versions).lines[0].cells
     assert cells[0].text == cells[1].text != cells[2].text
 
 
 def test_a_single_version_has_no_drift() -> None:
     """A single version has no drift and no changes."""
     result = samples.result((_version("only", 0, 8, 2),))
-    assert distribution_panels(result) == ()
-    assert changed_most(result) == ()
-    assert roc_svg(result)
+    assert distribution_panels(result.versions) == ()
+    assert changed_most(result.versions) == ()
+    assert roc_svg(result.versions)
 
 
 def test_without_curves_there_is_no_plot() -> None:
     """Without curves, the page has neither plots nor a section for them."""
-    assert roc_svg(samples.result()) is None
-    assert calibration_svg(samples.result()) is None
+    assert roc_svg(samples.result().versions) is None
+    assert calibration_svg(samples.result().versions) is None
     assert 'id="curves"' not in render_html(samples.plan(), samples.result())
 
 
 def test_each_of_many_curves_has_its_own_line() -> None:
     """Each of many curves is labelled and has its own combination of colour and dashes."""
-    svg = roc_svg(samples.result(tuple(_version(f"v{at}", at, 8, 2) for at in range(12))))
+    svg = roc_svg(tuple(_version(f"v{at}", at, 8, 2) for at in range(12)))
     assert svg is not None
     assert all(f">v{at}</text>" in svg for at in range(12))
     assert "ROC curves of v0, v1" in svg
@@ -117,7 +117,7 @@ def test_each_of_many_curves_has_its_own_line() -> None:
 def test_names_in_plots_are_escaped() -> None:
     """Names in plots are escaped, whatever characters they have."""
     result = samples.result((_version("first", 0, 8, 2), _version("second", 1, 2, 8)))
-    for panel in distribution_panels(result):
+    for panel in distribution_panels(result.versions):
         svg = distribution_svg(panel)
         assert "<b>" not in svg
         assert panel.feature in svg
@@ -125,7 +125,7 @@ def test_names_in_plots_are_escaped() -> None:
 
 def test_the_largest_changes_of_weights_are_shown() -> None:
     """The largest changes list each feature once, with both weights."""
-    changes = changed_most(samples.result())
+    changes = changed_most(samples.result().versions)
     assert changes[0].text == "int_rate: +0.0083 at january, +0.0102 at february"
     assert len({change.feature for change in changes}) == len(changes) == 3
 

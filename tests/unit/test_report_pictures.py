@@ -26,7 +26,7 @@ def _result_with_every_plot() -> Result:
 
 def test_each_plot_of_the_report_is_a_file() -> None:
     """Each plot of the report is a file, in the report's order, with a portable name."""
-    names = list(draw_pictures(_result_with_every_plot()))
+    names = list(draw_pictures(_result_with_every_plot().versions))
     assert {"metrics/00_rows.svg", "curves/roc.svg", "curves/calibration.svg"} <= set(names)
     assert ["data/00_int_rate.svg"] == [name for name in names if name.startswith("data/")]
     assert 9 == sum(name.startswith("explanations/") for name in names)
@@ -35,8 +35,8 @@ def test_each_plot_of_the_report_is_a_file() -> None:
 def test_each_file_is_standalone() -> None:
     """Each file is a standalone SVG with its numbers in a text alternative."""
     drawn = {
-        **draw_pictures(_result_with_every_plot()),
-        **draw_lineage(samples.plan(), _result_with_every_plot()),
+        **draw_pictures(_result_with_every_plot().versions),
+        **draw_lineage(samples.plan(), _result_with_every_plot().versions),
     }
     assert "lineage.svg" in drawn
     for text in drawn.values():
@@ -48,4 +48,4 @@ def test_each_file_is_standalone() -> None:
 
 def test_a_result_without_versions_has_no_plots() -> None:
     """A result without versions has no plots."""
-    assert {} == draw_pictures(samples.result(())) == draw_lineage(samples.plan(), samples.result(()))
+    assert {} == draw_pictures(()) == draw_lineage(samples.plan(), ())

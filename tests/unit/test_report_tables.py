@@ -39,7 +39,7 @@ def test_a_custom_metric_is_shown() -> None:
 
 def test_features_are_ranked_by_their_size() -> None:
     """Features are ranked by the size of their weight, whatever its sign."""
-    assert tables.ranked_features(samples.result())[:3] == ("int_rate", "annual_inc", "inq_last_12m")
+    assert tables.ranked_features(samples.result().versions)[:3] == ("int_rate", "annual_inc", "inq_last_12m")
 
 
 def test_a_dropped_feature_is_absent() -> None:
@@ -88,7 +88,9 @@ def test_slices_have_every_column_once() -> None:
 
 def test_the_limit_of_a_change_is_relative_to_the_earlier_version() -> None:
     """The limit of a change is drawn on the metric's own scale."""
-    panel = next(each for each in plot_data.metric_panels(samples.result()) if each.metric == "cv_roc_auc")
+    panel = next(
+        each for each in plot_data.metric_panels(samples.result().versions) if each.metric == "cv_roc_auc"
+    )
     assert panel.points[1].limits == (
         plot_data.Limit(0.6, relative=False),
         plot_data.Limit(0.6431 - 0.1, relative=True),
@@ -98,13 +100,15 @@ def test_the_limit_of_a_change_is_relative_to_the_earlier_version() -> None:
 def test_an_equals_bound_with_tolerance_has_two_limits() -> None:
     """A tolerance is drawn as a range."""
     bound = samples.bound("rows", kind="equals", limit=100, tolerance=5)
-    panel = plot_data.metric_panels(samples.result((samples.version("march", 2, bounds=(bound,)),)))[0]
+    panel = plot_data.metric_panels((samples.version("march", 2, bounds=(bound,)),))[0]
     assert [limit.value for limit in panel.points[0].limits] == [95, 105]
 
 
 def test_a_plots_text_has_every_number() -> None:
     """The text alternative of a plot has all values and verdicts."""
-    panel = next(each for each in plot_data.metric_panels(samples.result()) if each.metric == "lime_r2_mean")
+    panel = next(
+        each for each in plot_data.metric_panels(samples.result().versions) if each.metric == "lime_r2_mean"
+    )
     assert panel.alternative == (
         "lime_r2_mean over the versions: january 0.8127, pass; february 0.8342, pass; march 0.8293, pass."
     )
@@ -116,7 +120,7 @@ GOOD = samples.since("march", run="good")
 def _panels(*bounds: BoundResult) -> tuple[plot_data.MetricPanel, ...]:
     before = samples.version("february", 1, metrics={"test_log_loss": 0.5}, bounds=())
     now = samples.version("march", 2, metrics={"test_log_loss": 0.6}, bounds=bounds)
-    return plot_data.metric_panels(samples.result((before, now)))
+    return plot_data.metric_panels(samples.result((before, now)).versions)
 
 
 def test_the_limit_of_a_relative_change_is_on_the_metrics_scale() -> None:

@@ -107,7 +107,8 @@ class TrackingServer:
 
     def _late(self, what: str) -> TimeoutError:
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES_SHOWN:]
-        return TimeoutError("\n    ".join([f"MLflow's server at {self.url} {what}. Last lines of its log:", *lines]))
+        message = f"MLflow's server at {self.url} {what}. Last lines of its log:"
+        return TimeoutError("\n    ".join([message, *lines]))
 
 
 def _free_port() -> int:
