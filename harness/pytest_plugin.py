@@ -168,15 +168,15 @@ class VersionTests(pytest.Collector):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield a test of how the version was made, and one for each of its bounds."""
-        place = {"run": self._run, "index": self._index}
+        options = {"run": self._run, "index": self._index}
         version = self._run.loaded.scenario.versions[self._index]
-        yield MadeTest.from_parent(self, name=_made(version), **place)
+        yield StatusTest.from_parent(self, name=_status_title(version), **options)
         names: set[str] = set()
         for spec in self._run.specs:
             if spec.version == version.name:
-                name = _unused(_title(spec), names)
+                name = _unique_name(_title(spec), names)
                 names.add(name)
-                yield BoundTest.from_parent(self, name=name, spec=spec, **place)
+                yield BoundTest.from_parent(self, name=name, spec=spec, **options)
 
 
 class _Test(pytest.Item):
@@ -222,7 +222,7 @@ class RunTest(_Test):
             _fail(f"{headline(outcome.result, outcome.parity).sentence}\n{_report_of(outcome)}")
 
 
-class MadeTest(_Test):
+class StatusTest(_Test):
     """A test that a version was made as expected: trained, only built, or refused."""
 
     def runtest(self) -> None:
@@ -263,7 +263,7 @@ def _tests_of(node: pytest.Collector, run: Run) -> Iterator[pytest.Item | pytest
         yield VersionTests.from_parent(node, name=version.name, run=run, index=index)
 
 
-def _made(version: Version) -> str:
+def _status_title(version: Version) -> str:
     if version.expect_error is not None:
         return f"refused with {version.expect_error}"
     return "trained" if version.is_trained else "built"
@@ -274,7 +274,7 @@ def _title(spec: BoundSpec) -> str:
     return f"{what} {spec.text}" + (", must fail" if spec.must_fail else "")
 
 
-def _unused(name: str, used: set[str]) -> str:
+def _unique_name(name: str, used: set[str]) -> str:
     """Return a name that no other test has: the same bound may be written twice."""
     number, unused = 1, name
     while unused in used:

@@ -53,7 +53,7 @@ class Session:
         return bool(self.loaded.scenario.matrix)
 
     @property
-    def single(self) -> LoadedScenario:
+    def only_combination(self) -> LoadedScenario:
         """The combination to run, of a session that was opened for one."""
         (combination,) = self.combinations
         return combination
@@ -82,7 +82,7 @@ def open_session(request: RunRequest, console: Console, *, takes_one: bool = Fal
     )
     report = line_printer(console)
     if request.table is not None:
-        report(request.table.words(loaded.scenario))
+        report(request.table.describe(loaded.scenario))
     target = open_target(settings, report, keep=request.keep)
     return Session(loaded, combinations, target, settings, console)
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest known word, or an empty text if none is near."""
-    return asked(nearest(word, known))
+    return suggest(nearest(word, known))
 
 
-def asked(meant: str | None) -> str:
+def suggest(meant: str | None) -> str:
     """Return `` Did you mean 'x'?`` for a word, or an empty text if there is none."""
     return f" Did you mean '{meant}'?" if meant else ""
 

@@ -77,7 +77,7 @@ def run(request: RunRequest, console: Console) -> ExitCode:
     """
     session = open_session(request, console)
     if not session.has_matrix:
-        return execute(session, session.single).exit_code
+        return execute(session, session.only_combination).exit_code
     rows = execute_all(session)
     show_combinations(rows, console)
     return worst(*(row.code for row in rows))
@@ -160,12 +160,12 @@ def validate(request: RunRequest, console: Console) -> ExitCode:
     remote = open_defined(definition, settings, session.report, keep=request.keep)
     # What the workspace lacks is reported before minutes are spent on the local run.
     remote.require_ready()
-    local = execute(session, session.single)
+    local = execute(session, session.only_combination)
     if local.exit_code:
         session.report("The local run does not pass: nothing was sent to the cloud.")
         return local.exit_code
     session = replace(session, target=remote, settings=settings.for_target(definition.name))
-    return execute(session, session.single).exit_code
+    return execute(session, session.only_combination).exit_code
 
 
 def attach(run_id: str, console: Console) -> Outcome:

@@ -133,12 +133,12 @@ def _candidate(name: str, values: pd.Series, positive: pd.Series) -> Candidate:
     is_number = types.is_numeric_dtype(values)
     if not is_number and not _is_text(values.dropna()):
         return Candidate(name, "out", "neither numbers nor text")
-    if reason := _out(name, values, positive, is_number=is_number):
+    if reason := _exclusion_reason(name, values, positive, is_number=is_number):
         return Candidate(name, "out", reason)
     return Candidate(name, "numeric" if is_number else "categorical")
 
 
-def _out(name: str, values: pd.Series, positive: pd.Series, *, is_number: bool) -> str:
+def _exclusion_reason(name: str, values: pd.Series, positive: pd.Series, *, is_number: bool) -> str:
     """Return why a column of numbers or text is not a feature; empty if it can be one."""
     distinct = values.nunique()
     if distinct < 2:  # noqa: PLR2004 - a constant carries no information

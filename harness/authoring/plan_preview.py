@@ -38,7 +38,7 @@ class PlannedVersion:
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlanPreview:
     """All that a run will do."""
 
     scenario: str
@@ -71,7 +71,7 @@ class Planned:
         return {**asdict(self), **more}
 
 
-def plan_of(scenario: Scenario, settings: Settings) -> Planned:
+def plan_of(scenario: Scenario, settings: Settings) -> PlanPreview:
     """What a run of this scenario will do.
 
     Raises:
@@ -79,7 +79,7 @@ def plan_of(scenario: Scenario, settings: Settings) -> Planned:
     """
     pipeline = scenario.pipeline
     bounds = Counter(spec.version for spec in bound_specs(scenario))
-    return Planned(
+    return PlanPreview(
         scenario=scenario.name,
         table=scenario.table.uri or scenario.table.name,
         versions=tuple(
@@ -91,7 +91,7 @@ def plan_of(scenario: Scenario, settings: Settings) -> Planned:
         folds=pipeline.model.folds if pipeline.use is None else None,
         explained_rows=pipeline.explainer.rows,
         samples_per_row=pipeline.explainer.samples,
-        published=_published(scenario, settings),
+        published=_describe_publication(scenario, settings),
         cost=expected_cost(settings.runs, scenario.name),
     )
 
@@ -109,7 +109,7 @@ def _version(scenario: Scenario, version: Version, predicted: Prediction, bounds
     )
 
 
-def _published(scenario: Scenario, settings: Settings) -> str:
+def _describe_publication(scenario: Scenario, settings: Settings) -> str:
     publish = scenario.publish
     if publish.when == "never":
         return "nothing"
@@ -134,7 +134,7 @@ def predict(scenario: Scenario) -> tuple[Prediction, ...]:
     version that is specified by its number is known, and nothing is committed.
     """
     known: dict[str, int | None] = {}
-    found = []
+    predictions = []
     latest: int | None = -1
     for version in scenario.versions:
         if version.read is not None:
@@ -145,8 +145,8 @@ def predict(scenario: Scenario) -> tuple[Prediction, ...]:
             commits = _commits(version, latest, known)
             latest = None if latest is None or commits is None else latest + commits
             known[version.name] = latest
-        found.append(Prediction(version.name, commits, known[version.name]))
-    return tuple(found)
+        predictions.append(Prediction(version.name, commits, known[version.name]))
+    return tuple(predictions)
 
 
 def _commits(version: Version, latest: int | None, known: Mapping[str, int | None]) -> int | None:

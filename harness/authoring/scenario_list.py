@@ -31,10 +31,10 @@ class ListedScenario:
 def list_scenarios(folder: Path, runs: Path) -> list[ListedScenario]:
     """Return every scenario file of a folder by name, including invalid ones."""
     verdicts = _newest_verdicts(runs)
-    return [_listed(file, verdicts) for file in sorted(folder.glob("*.yaml"))]
+    return [_read_scenario(file, verdicts) for file in sorted(folder.glob("*.yaml"))]
 
 
-def _listed(file: Path, verdicts: dict[str, str]) -> ListedScenario:
+def _read_scenario(file: Path, verdicts: dict[str, str]) -> ListedScenario:
     try:
         scenario = Scenario.model_validate(read_document(file).values)
     except (HarnessError, ValidationError):

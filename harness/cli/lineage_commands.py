@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import Target, open_console, where_runs_are
+from harness.cli.options import Target, open_console, settings_of_past_runs
 from harness.errors import PrerequisiteError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def runs(
     from harness.report.terminal.run_tables import show_runs
     from harness.tracking import lineage
 
-    settings = where_runs_are(target)
+    settings = settings_of_past_runs(target)
     if table is None and version is not None:
         raise typer.BadParameter("--version needs --table.")
     listed = lineage.find_all_runs(settings) if table is None else lineage.find_runs(settings, table, version)
@@ -47,7 +47,7 @@ def trace(
     from harness.report.terminal.run_tables import show_trace
     from harness.tracking import lineage
 
-    show_trace(open_console(), lineage.trace(where_runs_are(target), run_id))
+    show_trace(open_console(), lineage.trace(settings_of_past_runs(target), run_id))
 
 
 def compare(

@@ -84,7 +84,7 @@ def report_error(error: HarnessError) -> None:
         sys.stderr.writelines(f"{line}\n" for line in error_lines(error))
 
 
-def where_runs_are(target: str | None) -> Settings:
+def settings_of_past_runs(target: str | None) -> Settings:
     """Return the settings, with the tracking store's address as seen from this machine."""
     from harness.settings import read_settings
     from harness.targets.base import open_tracking

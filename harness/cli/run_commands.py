@@ -67,7 +67,7 @@ def calibrate(
     from harness.studies.study_tables import show_calibration
 
     console = open_console()
-    made = run_repeats(
+    study = run_repeats(
         _request(name, target, table, versions, only),
         console,
         repeats=repeats,
@@ -75,8 +75,8 @@ def calibrate(
         every_metric=every_metric,
         out=out,
     )
-    show_calibration(console, made.calibration, made.proposal)
-    typer.echo(f"calibration  {made.folder}")
+    show_calibration(console, study.calibration, study.proposal)
+    typer.echo(f"calibration  {study.folder}")
 
 
 def bisect(
@@ -101,9 +101,9 @@ def bisect(
     from harness.studies.study_tables import show_search
 
     console = open_console()
-    found = find(_request(name, target, table, versions, only), console, bound=bound)
-    show_search(console, found)
-    raise typer.Exit(exit_code(found.searched))
+    bisection = find(_request(name, target, table, versions, only), console, bound=bound)
+    show_search(console, bisection)
+    raise typer.Exit(exit_code(bisection.result))
 
 
 def validate(name: ScenarioName, target: Target = None, keep: Keep = False, only: Only = None) -> None:

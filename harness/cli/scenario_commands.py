@@ -69,7 +69,7 @@ def plan(
         typer.echo(json.dumps(planned.values(), indent=2))
         return
     if existing is not None:
-        typer.echo(existing.words(scenario))
+        typer.echo(existing.describe(scenario))
     show_plan(open_console(), planned)
 
 

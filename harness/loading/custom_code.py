@@ -16,9 +16,9 @@ from harness.suggestions import did_you_mean
 
 _USE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
 _AT: Location = ("pipeline", "use")
-_LARGEST = 1_000_000
+_MAX_BYTES = 1_000_000
 """Bytes of all files together, which are part of the plan."""
-_OTHERS = {"harness", "mlflow", "numpy", "pandas", "pydantic", "py4j", "pyspark", "synapse"}
+_INSTALLED = {"harness", "mlflow", "numpy", "pandas", "pydantic", "py4j", "pyspark", "synapse"}
 """Installed modules, apart from the standard library."""
 _PUBLIC = "harness.pipelines"
 """The module of the harness that custom pipelines can import."""
@@ -59,7 +59,7 @@ def _find(use: str, folder: Path) -> tuple[CustomCode, str]:
         )
     module, _ = parts_of(use)
     parts = module.split(".")
-    if parts[0] in sys.stdlib_module_names | _OTHERS:
+    if parts[0] in sys.stdlib_module_names | _INSTALLED:
         message = f"the module '{parts[0]}' in 'use' has the name of an installed module"
         raise _PipelineNotFoundError(f"{message}; rename the file.")
     code = _read(folder, parts[0])
@@ -77,9 +77,9 @@ def _read(folder: Path, top: str) -> CustomCode:
     package, alone = folder / top, folder / f"{top}.py"
     paths = sorted(package.rglob("*.py")) if package.is_dir() else [alone] if alone.is_file() else []
     try:
-        if sum(path.stat().st_size for path in paths) > _LARGEST:
+        if sum(path.stat().st_size for path in paths) > _MAX_BYTES:
             raise _PipelineNotFoundError(
-                f"the Python files of '{top}' have more than {_LARGEST:,} bytes; "
+                f"the Python files of '{top}' have more than {_MAX_BYTES:,} bytes; "
                 "they travel with every run: keep only what the pipeline needs."
             )
         texts = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
@@ -173,9 +173,11 @@ def _methods(definition: ast.ClassDef, file: str) -> Iterator[Problem]:
 
 def _can_be_called(arguments: ast.arguments, count: int) -> bool:
     """Whether a function can be called with this number of positional arguments."""
-    places = len(arguments.posonlyargs) + len(arguments.args)
+    positional = len(arguments.posonlyargs) + len(arguments.args)
     needs_names = any(default is None for default in arguments.kw_defaults)
-    fits = places - len(arguments.defaults) <= count and (count <= places or arguments.vararg is not None)
+    fits = positional - len(arguments.defaults) <= count and (
+        count <= positional or arguments.vararg is not None
+    )
     return fits and not needs_names
 
 
@@ -211,7 +213,9 @@ def _of_function(arguments: ast.arguments, ahead: int) -> _Arguments:
     """Return the arguments of a function without the first ``ahead`` ones, such as self."""
     ordered = [*arguments.posonlyargs, *arguments.args]
     first_default = len(ordered) - len(arguments.defaults)
-    needed = {each.arg: place < first_default for place, each in enumerate(ordered) if place >= ahead}
+    needed = {
+        each.arg: position < first_default for position, each in enumerate(ordered) if position >= ahead
+    }
     for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
         needed[each.arg] = default is None
     return _Arguments(needed, takes_others=arguments.kwarg is not None)

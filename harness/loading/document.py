@@ -35,11 +35,11 @@ class Document:
 
     def error(self, problems: list[Problem]) -> ScenarioError:
         """Return an error with the problems and their lines, in the order of the file."""
-        placed = [
+        located = [
             Problem(problem.message, problem.location, problem.line or self.line_of(problem.location))
             for problem in problems
         ]
-        return ScenarioError(sorted(placed, key=lambda problem: problem.line or 0), file=self.file)
+        return ScenarioError(sorted(located, key=lambda problem: problem.line or 0), file=self.file)
 
 
 def read_document(path: Path) -> Document:

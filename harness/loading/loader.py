@@ -13,7 +13,7 @@ from harness.files import sha256_of
 from harness.loading import rules
 from harness.loading.custom_code import read_code
 from harness.loading.document import Document, read_document
-from harness.loading.recovery import recover, validated
+from harness.loading.recovery import recover, validate_scenario
 from harness.loading.sources import SourceFile, locate_sources
 from harness.loading.table_override import TableOverride
 from harness.plan import CustomCode
@@ -49,12 +49,12 @@ def find_scenario(name_or_file: str) -> Path:
     Raises:
         UsageError: The scenario doesn't exist.
     """
-    given = Path(name_or_file)
-    if given.suffix in (".yaml", ".yml"):
-        if _is_file(given):
-            return given
-        near = did_you_mean(given.name, sorted(path.name for path in given.parent.glob("*.y*ml")))
-        raise UsageError(f"The scenario file {given} doesn't exist.{near}")
+    path = Path(name_or_file)
+    if path.suffix in (".yaml", ".yml"):
+        if _is_file(path):
+            return path
+        near = did_you_mean(path.name, sorted(file.name for file in path.parent.glob("*.y*ml")))
+        raise UsageError(f"The scenario file {path} doesn't exist.{near}")
     by_name = FOLDER / f"{name_or_file}.yaml"
     if _is_file(by_name):
         return by_name
@@ -86,24 +86,24 @@ def load_scenario(name_or_file: str, table: TableOverride | None = None) -> Load
     if table is not None:
         if problems:
             raise document.error(problems)
-        scenario, document = table.instead_of(scenario), table.instead_in(document)
+        scenario, document = table.apply_to_scenario(scenario), table.apply_to_document(document)
     sources, source_problems = locate_sources(scenario, path.parent)
     code, code_problems = read_code(scenario.pipeline, path.parent)
     problems += [*source_problems, *code_problems]
     if not problems:
-        problems = _missing_in_matrix(scenario, path.parent)
+        problems = _matrix_data_problems(scenario, path.parent)
     if problems:
         raise document.error(problems)
     parameters = {} if table is None else table.parameters
     return LoadedScenario(scenario, document, sha256_of(path), sources, parameters, code)
 
 
-def _missing_in_matrix(scenario: Scenario, folder: Path) -> list[Problem]:
+def _matrix_data_problems(scenario: Scenario, folder: Path) -> list[Problem]:
     """Return what is wrong with the data and the code of the matrix's combinations, each problem once."""
     found: dict[str, Problem] = {}
     for combination in combinations(scenario.matrix):
         applied = combination.applied_to(scenario)
-        for problem in _missing(applied, folder):
+        for problem in _data_problems(applied, folder):
             message = f"with {combination.text}: {problem.message}"
             found.setdefault(problem.message, Problem(message, ("matrix",)))
     return list(found.values())
@@ -111,7 +111,7 @@ def _missing_in_matrix(scenario: Scenario, folder: Path) -> list[Problem]:
 
 def _validate(document: Document, folder: Path) -> Scenario:
     try:
-        return validated(document.values)
+        return validate_scenario(document.values)
     except ValidationError as error:
         raise document.error(_problems(document, error, folder)) from error
     except PydanticSerializationError as error:
@@ -125,11 +125,11 @@ def _problems(document: Document, error: ValidationError, folder: Path) -> list[
     """Return the values of wrong types, and every other mistake that they don't hide."""
     scenario, problems, repaired = recover(document.values, error)
     if scenario is not None:
-        problems += repaired.own_problems([*rules.problems(scenario), *_missing(scenario, folder)])
+        problems += repaired.own_problems([*rules.problems(scenario), *_data_problems(scenario, folder)])
     return problems
 
 
-def _missing(scenario: Scenario, folder: Path) -> list[Problem]:
+def _data_problems(scenario: Scenario, folder: Path) -> list[Problem]:
     """Return everything that is wrong with a scenario's data and code."""
     return [*locate_sources(scenario, folder)[1], *read_code(scenario.pipeline, folder)[1]]
 

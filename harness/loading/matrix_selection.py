@@ -28,7 +28,7 @@ def select_combinations(loaded: LoadedScenario, only: Iterable[str] = ()) -> tup
     if not loaded.scenario.matrix:
         return (loaded,)
     return tuple(
-        _applied(loaded, each)
+        _apply(loaded, each)
         for each in combinations(loaded.scenario.matrix)
         if wanted.items() <= each.parameters.items()
     )
@@ -40,45 +40,45 @@ def select_one(loaded: LoadedScenario, only: Iterable[str] = ()) -> LoadedScenar
     Raises:
         UsageError: There are several, or ``only`` names a value that the matrix doesn't have.
     """
-    found = select_combinations(loaded, only)
-    if len(found) > 1:
-        example = " ".join(f"--only {place}={value}" for place, value in found[0].parameters.items())
+    selected = select_combinations(loaded, only)
+    if len(selected) > 1:
+        example = " ".join(f"--only {key}={value}" for key, value in selected[0].parameters.items())
         raise UsageError(
-            f"The scenario {loaded.scenario.name} has a matrix of {len(found)} combinations, "
+            f"The scenario {loaded.scenario.name} has a matrix of {len(selected)} combinations, "
             "and this command runs one.",
             remedy=f"Select one, such as {example}.",
         )
-    return found[0]
+    return selected[0]
 
 
 def _pairs(loaded: LoadedScenario, only: Iterable[str]) -> Iterator[tuple[str, str]]:
     matrix = loaded.scenario.matrix
     for each in only:
-        place, sign, value = each.partition("=")
+        key, sign, value = each.partition("=")
         if not sign:
             raise UsageError(f"--only {each}: not of the form PLACE=VALUE, such as seed=1.")
         if not matrix:
             raise UsageError(f"--only {each}: the scenario {loaded.scenario.name} has no matrix.")
-        if place not in matrix:
-            near = did_you_mean(place, matrix)
+        if key not in matrix:
+            near = did_you_mean(key, matrix)
             raise UsageError(
-                f"--only {each}: the matrix doesn't vary '{place}'.{near}",
+                f"--only {each}: the matrix doesn't vary '{key}'.{near}",
                 remedy=f"It varies {', '.join(matrix)}.",
             )
-        yield place, _known_value(place, value, matrix)
+        yield key, _known_value(key, value, matrix)
 
 
-def _known_value(place: str, value: str, matrix: Mapping[str, Sequence[object]]) -> str:
-    texts = [text_of(each) for each in matrix[place]]
+def _known_value(key: str, value: str, matrix: Mapping[str, Sequence[object]]) -> str:
+    texts = [text_of(each) for each in matrix[key]]
     if value not in texts:
         raise UsageError(
-            f"--only {place}={value}: the matrix has no such value.{did_you_mean(value, texts)}",
+            f"--only {key}={value}: the matrix has no such value.{did_you_mean(value, texts)}",
             remedy=f"It has {', '.join(texts)}.",
         )
     return value
 
 
-def _applied(loaded: LoadedScenario, combination: Combination) -> LoadedScenario:
+def _apply(loaded: LoadedScenario, combination: Combination) -> LoadedScenario:
     scenario = combination.applied_to(loaded.scenario)
     parameters = {**loaded.parameters, **combination.parameters}
     # The loader has checked that they all exist.

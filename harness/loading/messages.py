@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from harness.errors import Location, Problem
 from harness.loading.model_tree import all_models, key_of, keys_of, model_at, without_tags
 from harness.scenario.bound_spec import LIMITS_OF_CHANGES, LIMITS_OF_VALUES
-from harness.suggestions import asked, did_you_mean, nearest
+from harness.suggestions import did_you_mean, nearest, suggest
 
 _MAX_SHOWN = 60
 _EXPECTED = {
@@ -46,7 +46,7 @@ _EXPECTED_COLUMNS = "should be a column, or a list of columns"
 _EXPECTED_VALUE = "should be text, a number, or true or false"
 _VALUE_TYPES = {"str", "int", "float", "bool"}
 """What the validator adds to the location of a value that may have any of these types."""
-_ADDED = re.compile(r"\[key\]|constrained-\w+|\w+\[.*\]|[\w-]+\(.*\)", re.DOTALL)
+_VALIDATOR_PART = re.compile(r"\[key\]|constrained-\w+|\w+\[.*\]|[\w-]+\(.*\)", re.DOTALL)
 """What the validator adds to other locations: members of a union, keys, validators."""
 
 
@@ -97,12 +97,12 @@ def _follows(location: Location, detail: ErrorDetails, details: Mapping[Location
 
 def _location(detail: ErrorDetails, values: object) -> Location:
     if values is None:
-        return _without_added(detail["loc"])
+        return _without_validator_parts(detail["loc"])
     location: list[int | str] = []
     node: Any = values
     for number, part in enumerate(detail["loc"]):
         is_last = number == len(detail["loc"]) - 1
-        if _holds(node, part):
+        if _contains(node, part):
             node = node[part]
         elif not (is_last and detail["type"] == "missing" and isinstance(node, dict)):
             continue  # A short form: an item for a list of one, or a value for its mapping.
@@ -110,15 +110,15 @@ def _location(detail: ErrorDetails, values: object) -> Location:
     return tuple(location)
 
 
-def _holds(node: object, part: int | str) -> bool:
+def _contains(node: object, part: int | str) -> bool:
     if isinstance(node, list):
         return isinstance(part, int) and part < len(node)
     return isinstance(node, dict) and part in node
 
 
-def _without_added(location: tuple[int | str, ...]) -> Location:
+def _without_validator_parts(location: tuple[int | str, ...]) -> Location:
     parts = without_tags(location)
-    while len(parts) > 1 and (parts[-1] in _VALUE_TYPES or _ADDED.fullmatch(str(parts[-1]))):
+    while len(parts) > 1 and (parts[-1] in _VALUE_TYPES or _VALIDATOR_PART.fullmatch(str(parts[-1]))):
         parts.pop()
     return tuple(parts)
 
@@ -129,27 +129,27 @@ def _message(detail: ErrorDetails, location: Location) -> str:
     inside = ".".join(str(part) for part in location[:-1])
     where = f" in '{inside}'" if inside else ""
     if kind == "extra_forbidden":
-        return f"unknown key '{name}'{where}.{asked(meant_key(detail))}"
+        return f"unknown key '{name}'{where}.{suggest(meant_key(detail))}"
     if kind == "missing":
         return f"'{name}' is missing{where}."
     if kind == "string_pattern_mismatch":
-        shown = _shown(value)
+        shown = _quote(value)
         return f"invalid name {shown}{where}: use letters, digits and underscores, starting with a letter."
     if kind == "invalid_key" or detail["loc"][-1:] == ("[key]",):
         if value is None:
             return f"a key{where} is empty."
-        return f"key {_shown(value)}{where} should be text; put it in quotes."
+        return f"key {_quote(value)}{where} should be text; put it in quotes."
     subject = f"item {location[-1] + 1}" if location and isinstance(location[-1], int) else f"'{name}'"
     hint = (
         did_you_mean(str(value), re.findall(r"'([^']+)'", detail["msg"])) if kind == "literal_error" else ""
     )
     is_plain = value is None or isinstance(value, str | int | float | date)
-    it_is = f" (it is {'empty' if value is None else _shown(value)})" if is_plain else ""
-    return f"{subject}{where} {_finding(detail, location)}{it_is}.{hint}"
+    it_is = f" (it is {'empty' if value is None else _quote(value)})" if is_plain else ""
+    return f"{subject}{where} {_expectation(detail, location)}{it_is}.{hint}"
 
 
-def _finding(detail: ErrorDetails, location: Location) -> str:
-    *inside, name = _without_added(detail["loc"]) or ("",)
+def _expectation(detail: ErrorDetails, location: Location) -> str:
+    *inside, name = _without_validator_parts(detail["loc"]) or ("",)
     model = model_at(tuple(inside))
     if model is not None and model.form_hint and name in model.keys_of_short_form:
         return model.form_hint
@@ -167,7 +167,7 @@ def _expected_of_model(name: str) -> str | None:
     return (of_models | _EXPECTED_OF_BOUNDS).get(name)
 
 
-def _shown(value: object) -> str:
+def _quote(value: object) -> str:
     text = str(value).lower() if isinstance(value, bool) else repr(value)
     text = str(value) if isinstance(value, date) else text
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

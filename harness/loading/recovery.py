@@ -45,14 +45,14 @@ class Repair:
 
 
 @dataclass
-class Repaired:
+class RepairedValues:
     """A file's values after repairs, and which of the problems found in them are the file's own."""
 
     values: Any
-    written: dict[Location, str] = field(default_factory=dict)
+    original_keys: dict[Location, str] = field(default_factory=dict)
     """Location of a mistyped key, with the key that is meant, to the key as it is written."""
     unsure: list[Unsure] = field(default_factory=list)
-    replaced: set[Location] = field(default_factory=set)
+    replaced_locations: set[Location] = field(default_factory=set)
     """Locations of the values that this attempt has replaced."""
 
     def own_problems(self, problems: Iterable[Problem]) -> Iterator[Problem]:
@@ -63,12 +63,12 @@ class Repaired:
 
     def repair(self, details: Mapping[Location, ErrorDetails]) -> bool:
         """Repair what the validator found; return whether all of it could be repaired."""
-        self.replaced.clear()
+        self.replaced_locations.clear()
         are_repaired = [self._repair(location, detail) for location, detail in details.items()]
         return all(are_repaired)
 
     def _repair(self, location: Location, detail: ErrorDetails) -> bool:
-        if any(location[: len(each)] == each for each in self.replaced):
+        if any(location[: len(each)] == each for each in self.replaced_locations):
             return True
         around = self._at(location[:-1])
         if isinstance(around, dict):
@@ -82,7 +82,7 @@ class Repaired:
         if meant is None or location[-1] not in around or meant in around:
             return False
         around[meant] = around.pop(location[-1])
-        self.written[*location[:-1], meant] = str(location[-1])
+        self.original_keys[*location[:-1], meant] = str(location[-1])
         return True
 
     def _repair_value(self, location: Location, *, is_unknown_key: bool) -> bool:
@@ -123,11 +123,11 @@ class Repaired:
         name = f"version_{at[1]}"
         if isinstance(version, dict):
             version["name"] = name
-            self.replaced.add((*at, "name"))
+            self.replaced_locations.add((*at, "name"))
             self.unsure.append(_any_of(_names_a_version, _under((*at, "name"))))
         else:
             self._at(at[:1])[at[1]] = {"name": name, Sql.kind: _ANY_STATEMENT}
-            self.replaced.add(at)
+            self.replaced_locations.add(at)
             self.unsure.append(_any_of(_names_a_version, _under(at)))
         return True
 
@@ -147,7 +147,7 @@ class Repaired:
             if key in optional - {*step.column_keys, *step.keys_of_short_form} and key in version[kind]:
                 return self._replace((*at, kind, key), None, _under((*at, kind, key)))
         del version[kind]
-        self.replaced.add((*at, kind))
+        self.replaced_locations.add((*at, kind))
         can_add_columns = step.may_add_column is not Step.may_add_column
         version[Sql.kind] = _ANY_STATEMENT if can_add_columns else _NO_STATEMENT
         self.unsure.append(lambda other: other[:2] == at and (other == at or other[2] in (*STEPS, "commits")))
@@ -176,7 +176,7 @@ class Repaired:
         else:
             around[location[-1]] = copy.deepcopy(value)
         self.unsure.append(unsure)
-        self.replaced.add(location)
+        self.replaced_locations.add(location)
         return True
 
     def _at(self, location: Location) -> Any:
@@ -189,10 +189,12 @@ class Repaired:
         return node
 
     def _as_written(self, location: Location) -> Location:
-        return tuple(self.written.get(location[: number + 1], part) for number, part in enumerate(location))
+        return tuple(
+            self.original_keys.get(location[: number + 1], part) for number, part in enumerate(location)
+        )
 
 
-def validated(values: Any) -> Scenario:
+def validate_scenario(values: Any) -> Scenario:
     """Return the scenario of a file's values.
 
     Raises:
@@ -204,7 +206,7 @@ def validated(values: Any) -> Scenario:
     return scenario
 
 
-def recover(values: Any, error: ValidationError) -> tuple[Scenario | None, list[Problem], Repaired]:
+def recover(values: Any, error: ValidationError) -> tuple[Scenario | None, list[Problem], RepairedValues]:
     """Return a scenario that is as close as possible to the one that is meant.
 
     Args:
@@ -215,18 +217,18 @@ def recover(values: Any, error: ValidationError) -> tuple[Scenario | None, list[
         The scenario, or ``None`` if the values can't be repaired; a problem for each of the validator's
         errors; and the repairs, which decide which further problems of the scenario are the file's own.
     """
-    repaired = Repaired(copy.deepcopy(values))
+    repaired = RepairedValues(copy.deepcopy(values))
     details = details_of(error, values)
     problems = list(problems_of(details))
     for _ in range(_MAX_ATTEMPTS):
         if not repaired.repair(details):
             break
         try:
-            return validated(repaired.values), problems, repaired
+            return validate_scenario(repaired.values), problems, repaired
         except PydanticSerializationError:
             break
-        except ValidationError as left:
-            details = details_of(left, repaired.values)
+        except ValidationError as remaining:
+            details = details_of(remaining, repaired.values)
             problems += repaired.own_problems(problems_of(details))
     return None, problems, repaired
 

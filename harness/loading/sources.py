@@ -56,13 +56,13 @@ def locate_sources(scenario: Scenario, folder: Path) -> tuple[dict[str, SourceFi
         sources, columns, and an existing table.
     """
     search = _Search(folder, {}, {}, set())
-    problems = [problem for source, at in _named(scenario) for problem in search.check(source, at)]
+    problems = [problem for source, at in _listed_sources(scenario) for problem in search.check(source, at)]
     problems += required_columns.problems(scenario, search.header_of)
     problems += existing_table.problems(scenario, folder)
     return search.found, problems
 
 
-def _named(scenario: Scenario) -> Iterator[tuple[Source, Location]]:
+def _listed_sources(scenario: Scenario) -> Iterator[tuple[Source, Location]]:
     """Yield every file that is named, with its location in the scenario."""
     own = scenario.table.source
     if own is not None and own.generate is None:
@@ -95,7 +95,7 @@ class _Search:
         if source.path in self.missing or not source.path.strip():
             return []
         try:
-            file = _find(source, self.folder)
+            file = _locate(source, self.folder)
             if self.found.setdefault(source.path, file) != file:
                 return [Problem(_TWO_READINGS.format(path=source.path), at)]
             if file.path is not None and source.path not in self.headers:
@@ -133,7 +133,7 @@ def _secrets(source: Source, at: Location) -> Iterator[Problem]:
             yield Problem(f"option '{name}' looks like a secret; secrets don't belong in a scenario.", at)
 
 
-def _find(source: Source, folder: Path) -> SourceFile:
+def _locate(source: Source, folder: Path) -> SourceFile:
     options = _options(source)
     try:
         path = local_path(source.path, folder)
@@ -144,7 +144,9 @@ def _find(source: Source, folder: Path) -> SourceFile:
                 source.path, source.format or _FORMATS.get(ending, "delta"), options, is_local=False
             )
         if not path.exists():
-            raise _WrongSourceError(f"the source {source.path} doesn't exist ({path}).{_near(path)}")
+            raise _WrongSourceError(
+                f"the source {source.path} doesn't exist ({path}).{_suggest_sibling(path)}"
+            )
         kind = source.format or _format_of(path)
     except (OSError, ValueError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -171,7 +173,7 @@ def _options(source: Source) -> dict[str, str]:
     return {"sep": "\t", **source.options} if is_tsv else dict(source.options)
 
 
-def _near(path: Path) -> str:
+def _suggest_sibling(path: Path) -> str:
     if not path.parent.is_dir():
         return ""
     return did_you_mean(path.name, [other.name for other in path.parent.iterdir()])
@@ -205,17 +207,17 @@ def size_of(scenario: Scenario, sources: Mapping[str, SourceFile], existing_tabl
     known = [_bytes_in(path) for path in paths if path is not None]
     if len(known) < len(paths):
         return None
-    return sum(known) + _BYTES_PER_LOAN * sum(made.rows for made in made_rows(scenario))
+    return sum(known) + _BYTES_PER_LOAN * sum(made.rows for made in synthetic_rows(scenario))
 
 
-def made_rows(scenario: Scenario) -> Iterator[Loans]:
+def synthetic_rows(scenario: Scenario) -> Iterator[Loans]:
     """Yield the synthetic loans of a scenario, each set of them once."""
     steps = [version.step for version in scenario.versions]
     own = [scenario.table.source, *(step.source for step in steps if isinstance(step, Rows))]
-    lots = {
+    sets = {
         source.generate.model_dump_json(): source.generate for source in own if source and source.generate
     }
-    yield from lots.values()
+    yield from sets.values()
 
 
 def _bytes_in(path: Path) -> int:

@@ -34,7 +34,7 @@ class TableOverride:
     """A URI, or an absolute path."""
     versions: tuple[Read, ...]
 
-    def instead_of(self, scenario: Scenario) -> Scenario:
+    def apply_to_scenario(self, scenario: Scenario) -> Scenario:
         """Return the scenario on this table, with only the expectations of ``every``.
 
         A bound of ``every`` on the change since one of the scenario's own versions is removed with them, and
@@ -46,22 +46,22 @@ class TableOverride:
             update={
                 "table": scenario.table.model_copy(update=table),
                 "versions": tuple(Version(name=read.name, read=read) for read in self.versions),
-                "every": _without(scenario.every, own),
+                "every": _without_changes_since(scenario.every, own),
                 "verdict": "pass",
                 "caught_by": (),
                 "matrix": {},
             }
         )
-        matrix = {place: values for place, values in scenario.matrix.items() if _has(replaced, place, values)}
+        matrix = {key: values for key, values in scenario.matrix.items() if _is_key(replaced, key, values)}
         return replaced.model_copy(update={"matrix": matrix})
 
-    def instead_in(self, document: Document) -> Document:
+    def apply_to_document(self, document: Document) -> Document:
         """Return the document without the removed versions, whose lines no message may name."""
         marked = copy.deepcopy(document.marked)
         marked.pop("versions", None)
         return replace(document, marked=marked)
 
-    def words(self, scenario: Scenario) -> str:
+    def describe(self, scenario: Scenario) -> str:
         """Return one line about which versions are read, and what must hold for them.
 
         Args:
@@ -128,29 +128,35 @@ def _read(text: str) -> Read:
         ) from error
 
 
-def _has(scenario: Scenario, place: str, values: Sequence[object]) -> bool:
+def _is_key(scenario: Scenario, key: str, values: Sequence[object]) -> bool:
     """Return whether a key of a matrix still exists."""
     try:
-        Combination({place: values[0]}).applied_to(scenario)
+        Combination({key: values[0]}).applied_to(scenario)
     except (PlaceError, ValidationError):
         return False
-    return not place.startswith("table.")
+    return not key.startswith("table.")
 
 
-def _without(every: Expect, names: set[str]) -> Expect:
-    return Expect.model_validate(_cleared(every.model_dump(by_alias=True, exclude_unset=True), names))
+def _without_changes_since(every: Expect, names: set[str]) -> Expect:
+    return Expect.model_validate(
+        _remove_changes_since(every.model_dump(by_alias=True, exclude_unset=True), names)
+    )
 
 
-def _cleared(value: Any, names: set[str]) -> Any:
+def _remove_changes_since(value: Any, names: set[str]) -> Any:
     """Return a value without changes since one of these versions, and without what is empty then."""
     if isinstance(value, dict):
-        inner = {key: _cleared(each, names) for key, each in value.items() if not _since(each, names)}
+        inner = {
+            key: _remove_changes_since(each, names)
+            for key, each in value.items()
+            if not _is_change_since(each, names)
+        }
         return {key: each for key, each in inner.items() if each not in ({}, [])}
     if isinstance(value, list | tuple):
-        cleared = [_cleared(each, names) for each in value]
+        cleared = [_remove_changes_since(each, names) for each in value]
         return [each for each in cleared if not (isinstance(each, dict) and set(each) <= _ALONE)]
     return value
 
 
-def _since(value: object, names: set[str]) -> bool:
+def _is_change_since(value: object, names: set[str]) -> bool:
     return isinstance(value, dict) and value.get("since") in names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.errors import Location, Problem
-from harness.suggestions import asked, nearest
+from harness.suggestions import nearest, suggest
 
 _TYPES = (
     "boolean",
@@ -56,5 +56,5 @@ def type_problems(column: str, kind: str, at: Location, *, as_written: bool = Fa
     known = word in _TYPES or (word in _SYNONYMS and not as_written)
     if known or not (word.isidentifier() or not word):
         return
-    hint = asked(_SYNONYMS.get(word) or _COMMON_NAMES.get(word) or nearest(word, _TYPES))
+    hint = suggest(_SYNONYMS.get(word) or _COMMON_NAMES.get(word) or nearest(word, _TYPES))
     yield Problem(f"unknown type '{kind}' of column '{column}'.{hint}", at)

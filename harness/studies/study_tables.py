@@ -9,8 +9,15 @@ from rich.text import Text
 
 from harness.report.terminal.console import terminal_text, titled_table, write_line
 from harness.results import BoundResult
-from harness.studies.bisection.search import MONOTONE, Bisected, NotFound, Searched, step_of, steps_between
-from harness.studies.calibration.bound_offers import Calibrated, Calibration, Offer
+from harness.studies.bisection.search import (
+    MONOTONE,
+    Bisection,
+    NotFound,
+    SearchResult,
+    step_of,
+    steps_between,
+)
+from harness.studies.calibration.bound_offers import CalibratedBound, Calibration, Offer
 from harness.studies.calibration.proposal import as_yaml
 from harness.views import formatting
 
@@ -47,7 +54,7 @@ def _show_bounds(console: Console, calibration: Calibration) -> None:
     console.print(table)
 
 
-def _bound_rows(bound: Calibrated, *, named: bool) -> Iterable[tuple[str, ...]]:
+def _bound_rows(bound: CalibratedBound, *, named: bool) -> Iterable[tuple[str, ...]]:
     """Yield a row for the bound as it is set, and one for what is proposed."""
     metric = bound.metric if bound.since is None else f"{bound.metric} since {bound.since}"
     name = bound.version if named else ""
@@ -58,13 +65,13 @@ def _bound_rows(bound: Calibrated, *, named: bool) -> Iterable[tuple[str, ...]]:
         yield ("", "  must fail", "", "", "", "")
 
 
-def _spread(bound: Calibrated) -> str:
+def _spread(bound: CalibratedBound) -> str:
     if bound.mean is None or bound.sd is None:
         return formatting.count(len(bound.values), "value")
     return formatting.with_error(bound.mean, bound.sd) if bound.sd else formatting.number(bound.mean)
 
 
-def _offer_cells(bound: Calibrated, offer: Offer | None) -> tuple[str, str, str]:
+def _offer_cells(bound: CalibratedBound, offer: Offer | None) -> tuple[str, str, str]:
     if offer is None:
         return "none", _UNKNOWN, _UNKNOWN
     sees = _UNKNOWN if offer.sees is None else f"{max(offer.sees, 0.0):.2g}"
@@ -93,43 +100,45 @@ def _sentences(calibration: Calibration) -> Iterable[str]:
     yield calibration.assumption
 
 
-def show_search(console: Console, found: Bisected) -> None:
+def show_search(console: Console, bisection: Bisection) -> None:
     """Show every checked version, then the one at which the bound began to fail, with its step."""
-    _show_checks(console, found.searched)
-    for sentence in _found(found):
+    _show_checks(console, bisection.result)
+    for sentence in _search_sentences(bisection):
         write_line(console, Text(sentence))
 
 
-def _show_checks(console: Console, searched: Searched) -> None:
-    checks = {check.version: check.bounds for check in searched.checks}
-    table = titled_table(f"Bound: {searched.question or 'any'}")
+def _show_checks(console: Console, result: SearchResult) -> None:
+    checks = {check.version: check.bounds for check in result.checks}
+    table = titled_table(f"Bound: {result.question or 'any'}")
     for title in ("version", "measured", "bound", "verdict"):
         table.add_column(title, overflow="fold", justify="right" if title == "measured" else "left")
-    for name in searched.candidates:
+    for name in result.candidates:
         bounds = checks.get(name)
-        rows = [(name, "not checked", "", "")] if bounds is None else [_check(name, each) for each in bounds]
+        rows = (
+            [(name, "not checked", "", "")] if bounds is None else [_check_row(name, each) for each in bounds]
+        )
         for row in rows:
             table.add_row(*(terminal_text(console, text) for text in row))
     console.print(table)
 
 
-def _check(name: str, bound: BoundResult) -> tuple[str, ...]:
+def _check_row(name: str, bound: BoundResult) -> tuple[str, ...]:
     found = bound.found if bound.spec.comparison is None else formatting.number(bound.measured)
     return name, found, bound.text, formatting.verdict_label(bound.verdict)
 
 
-def _found(found: Bisected) -> Iterable[str]:
-    searched, answer = found.searched, found.searched.answer
+def _search_sentences(bisection: Bisection) -> Iterable[str]:
+    result, answer = bisection.result, bisection.result.answer
     if isinstance(answer, NotFound):
         yield f"Not found: {answer.reason}."
     else:
-        steps = steps_between(found.scenario, answer)
-        yield f"{searched.question} holds at {answer.good} and fails at {answer.bad}: {found.place}"
+        steps = steps_between(bisection.scenario, answer)
+        yield f"{result.question} holds at {answer.good} and fails at {answer.bad}: {bisection.location}"
         yield ""
         yield as_yaml([step_of(version) for version in steps]).rstrip()
         yield ""
         if len(steps) > 1:
             yield f"No model is trained between the two: one of these {len(steps)} steps is the cause."
-    runs, trainings = formatting.count(searched.runs, "run"), formatting.count(searched.trainings, "training")
-    yield f"{trainings} in {runs}; training at every version takes {len(searched.candidates)}."
+    runs, trainings = formatting.count(result.runs, "run"), formatting.count(result.trainings, "training")
+    yield f"{trainings} in {runs}; training at every version takes {len(result.candidates)}."
     yield MONOTONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.loading.sources import made_rows
+from harness.loading.sources import synthetic_rows
 from harness.plan import Plan
 from harness.results import Result
 from harness.scenario.matrix import describe_parameters
@@ -53,7 +53,7 @@ def _sources(plan: Plan) -> Iterator[Fact]:
         name = f"Source {path}" if len(plan.sources) > 1 else "Source"
         yield Fact(name, without_password(source.uri), code=True)
         yield Fact(f"{name} SHA-256", source.sha256 or "", code=True)
-    for rows in made_rows(plan.scenario):
+    for rows in synthetic_rows(plan.scenario):
         years = f"{rows.first_year} to {rows.last_year}"
         yield Fact("Synthetic rows", f"{rows.rows:,} {rows.kind}, {years}, seed {rows.seed}")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.authoring.plan_preview import DEPENDS, Planned, plan_of
+from harness.authoring.plan_preview import DEPENDS, PlanPreview, plan_of
 from harness.authoring.scenario_list import list_scenarios
 from harness.errors import UsageError
 from harness.loading.document import read_document
@@ -68,7 +68,7 @@ def _ran(settings: Settings, scenario: Scenario, run_id: str, **said: Any) -> No
     (folder / "result.json").write_text(result.model_dump_json(by_alias=True))
 
 
-def _shown(planned: Planned) -> str:
+def _shown(planned: PlanPreview) -> str:
     text = io.StringIO()
     show_plan(Console(file=text, width=300), planned)
     return text.getvalue()

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from harness.loading import rules
 from harness.loading.custom_code import read_code
 from harness.loading.document import read_document
-from harness.loading.recovery import recover, validated
+from harness.loading.recovery import recover, validate_scenario
 from harness.loading.sources import locate_sources
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
@@ -39,7 +39,7 @@ def _with(values: Any, location: tuple[Any, ...], wrong: object) -> Any:
 def _further_problems(values: Any) -> list[str]:
     """Return what is reported besides the validator's errors; nothing if the values are valid."""
     try:
-        validated(values)
+        validate_scenario(values)
     except ValidationError as error:
         scenario, _, repaired = recover(values, error)
         assert scenario is not None

@@ -23,7 +23,7 @@ from harness.results import Result, Verdict
 from harness.runs import PLAN, RESULT, find_run, read_result
 from harness.scenario.bound_spec import BoundSpec
 from harness.scenario.model import Scenario
-from harness.studies.bisection.bisect_runs import failed_in
+from harness.studies.bisection.bisect_runs import first_failed_bound
 from harness.studies.bisection.question import Inquiry
 from harness.studies.calibration.bound_offers import calibrate_bounds
 from harness.studies.study_runs import find_newest_result, find_stored_runs
@@ -194,7 +194,7 @@ def test_an_older_run_tells_which_bound_to_bisect(runs: Path) -> None:
     bounds = stored.versions[2].bounds
     failed = bounds[2].model_copy(update={"verdict": Verdict.FAIL})
     versions = (*stored.versions[:2], stored.versions[2].model_copy(update={"bounds": (failed,)}))
-    question = failed_in(stored.model_copy(update={"versions": versions}), Inquiry.into(scenario))
+    question = first_failed_bound(stored.model_copy(update={"versions": versions}), Inquiry.into(scenario))
     assert f"{failed.metric}.{failed.kind}" == str(question)
 
 

@@ -14,9 +14,9 @@ from harness.errors import ExitCode, UsageError
 from harness.results import VersionResult
 from harness.scenario.expectations import Expect
 from harness.scenario.model import Scenario
-from harness.studies.bisection.bisect_runs import exit_code, failed_in, search
+from harness.studies.bisection.bisect_runs import exit_code, first_failed_bound, search
 from harness.studies.bisection.question import Inquiry, Question, probe
-from harness.studies.bisection.search import Bisected, Found, NotFound, first_failing, step_of, steps_between
+from harness.studies.bisection.search import Bisection, Found, NotFound, first_failing, step_of, steps_between
 from harness.studies.study_tables import show_search
 from tests.unit.studies_samples import measured, named, result, scenario
 
@@ -272,14 +272,14 @@ def test_the_newest_run_tells_what_to_ask() -> None:
     every = {"metrics": {"test_roc_auc": {"min": 0.6, "max": 0.9}}}
     base = scenario([{"name": "v0"}, {"name": "v1"}], every=every)
     inquiry = Inquiry.into(base)
-    assert Question("test_roc_auc", "max") == failed_in(result(*_run(base, 0.95, 0.5)), inquiry)
-    assert failed_in(result(*_run(base, 0.7, 0.7)), inquiry) is None
+    assert Question("test_roc_auc", "max") == first_failed_bound(result(*_run(base, 0.95, 0.5)), inquiry)
+    assert first_failed_bound(result(*_run(base, 0.7, 0.7)), inquiry) is None
 
 
 def test_a_bound_that_only_an_earlier_version_has_is_not_asked() -> None:
     """The search needs one that the last version fails."""
     base = scenario([{"name": "v0", "expect": MIN}, {"name": "v1"}])
-    assert failed_in(result(*_run(base, 0.5, 0.5)), Inquiry.into(base)) is None
+    assert first_failed_bound(result(*_run(base, 0.5, 0.5)), Inquiry.into(base)) is None
 
 
 def test_a_probe_builds_up_to_its_version_and_trains_it_alone() -> None:
@@ -305,7 +305,7 @@ def test_a_step_is_told_as_the_file_has_it() -> None:
 def _shown(base: Scenario, measure: Fake, question: Question | None = None) -> str:
     out = io.StringIO()
     found = search(Inquiry.into(base), question, measure)
-    show_search(Console(file=out, width=100), Bisected(base, found, "scenarios/readings.yaml:31"))
+    show_search(Console(file=out, width=100), Bisection(base, found, "scenarios/readings.yaml:31"))
     return out.getvalue()
 
 

@@ -13,8 +13,13 @@ from harness.loading import rules
 from harness.request import RunRequest
 from harness.results import Result
 from harness.scenario.model import Scenario
-from harness.studies.calibration.bound_offers import Calibrated, Calibration, calibrate_bounds, passing
-from harness.studies.calibration.calibrate_runs import calibrate, seeded
+from harness.studies.calibration.bound_offers import (
+    CalibratedBound,
+    Calibration,
+    calibrate_bounds,
+    count_passing,
+)
+from harness.studies.calibration.calibrate_runs import calibrate, with_seed
 from harness.studies.calibration.proposal import expectations, snippet
 from harness.studies.calibration.statistics import Limits, Sample, false_alarm_rate, propose
 from harness.studies.study_tables import show_calibration
@@ -28,11 +33,11 @@ def _runs(*aucs: float | None) -> list[Result]:
     return [result(measured("v0", test_roc_auc=0.8), measured("v1", test_roc_auc=auc)) for auc in aucs]
 
 
-def _calibrated(expected: dict[str, Any], *aucs: float | None, **how: Any) -> tuple[Calibrated, ...]:
+def _calibrate(expected: dict[str, Any], *aucs: float | None, **how: Any) -> tuple[CalibratedBound, ...]:
     return calibrate_bounds(named(2, **expected), _runs(*aucs), 0.01, **how)
 
 
-def _calibration(bounds: tuple[Calibrated, ...], **changes: Any) -> Calibration:
+def _calibration(bounds: tuple[CalibratedBound, ...], **changes: Any) -> Calibration:
     return Calibration(
         scenario="readings",
         seeds=(3, 4, 5, 6, 7),
@@ -47,7 +52,7 @@ def _calibration(bounds: tuple[Calibrated, ...], **changes: Any) -> Calibration:
 
 def test_a_bound_is_proposed_beside_the_one_that_is_there() -> None:
     """Each with its own rate of false alarms, by the same sample."""
-    (found,) = _calibrated({"metrics": {"test_roc_auc": {"min": 0.65}}}, *AUCS)
+    (found,) = _calibrate({"metrics": {"test_roc_auc": {"min": 0.65}}}, *AUCS)
     sample = Sample.of(AUCS)
     assert (0.65, propose(sample, "min", 0.01).low) == (
         found.now and found.now.value,
@@ -60,21 +65,21 @@ def test_a_bound_is_proposed_beside_the_one_that_is_there() -> None:
 def test_a_change_is_calibrated_by_its_own_spread() -> None:
     """Not by that of the metric: the same rows are held out at both versions."""
     bound = {"change": {"since": "v0", "min": -0.2}}
-    (found,) = _calibrated({"metrics": {"test_roc_auc": bound}}, *AUCS)
+    (found,) = _calibrate({"metrics": {"test_roc_auc": bound}}, *AUCS)
     assert ("change_min", "v0") == (found.kind, found.since)
     assert pytest.approx(-0.1) == found.mean
 
 
 def test_a_value_that_proves_nothing_is_left_out() -> None:
     """Four of five count; the spread is theirs."""
-    (found,) = _calibrated({"metrics": {"test_roc_auc": {"min": 0.6}}}, None, *AUCS[1:])
+    (found,) = _calibrate({"metrics": {"test_roc_auc": {"min": 0.6}}}, None, *AUCS[1:])
     assert 4 == len(found.values)
     assert pytest.approx(0.6975) == found.mean
 
 
 def test_too_few_values_lead_to_no_proposal() -> None:
     """Two of five: the bound stays without rates."""
-    (found,) = _calibrated({"metrics": {"test_roc_auc": {"min": 0.6}}}, None, None, None, 0.7, 0.8)
+    (found,) = _calibrate({"metrics": {"test_roc_auc": {"min": 0.6}}}, None, None, None, 0.7, 0.8)
     assert (None, None) == (found.proposed, found.mean)
     assert found.now is not None
     assert (0.6, None) == (found.now.value, found.now.false_alarms)
@@ -82,13 +87,13 @@ def test_too_few_values_lead_to_no_proposal() -> None:
 
 def test_a_number_that_never_varies_keeps_its_bound() -> None:
     """A count of rows is the same for every seed."""
-    (found,) = _calibrated({"rows": {"equals": 300}}, *AUCS)
+    (found,) = _calibrate({"rows": {"equals": 300}}, *AUCS)
     assert (0.0, None) == (found.sd, found.proposed)
 
 
 def test_an_exact_value_is_proposed_with_its_tolerance() -> None:
     """Mean and half the width of both limits."""
-    (found,) = _calibrated({"metrics": {"test_roc_auc": {"equals": 0.7, "tolerance": 0.01}}}, *AUCS)
+    (found,) = _calibrate({"metrics": {"test_roc_auc": {"equals": 0.7, "tolerance": 0.01}}}, *AUCS)
     assert found.proposed is not None
     assert pytest.approx(0.7, abs=1e-3) == found.proposed.value
     assert pytest.approx(0.0798, abs=2e-3) == found.proposed.tolerance
@@ -97,7 +102,7 @@ def test_an_exact_value_is_proposed_with_its_tolerance() -> None:
 def test_no_bound_is_proposed_beyond_what_a_metric_can_be() -> None:
     """A ROC AUC of at most 1.03 says nothing."""
     for bound, aucs in (({"max": 1.0}, (0.9, 0.95, 0.99)), ({"min": 0.0}, (0.1, 0.3, 0.5))):
-        (found,) = _calibrated({"metrics": {"test_roc_auc": bound}}, *aucs)
+        (found,) = _calibrate({"metrics": {"test_roc_auc": bound}}, *aucs)
         assert found.proposed is None
 
 
@@ -106,7 +111,7 @@ def test_a_bound_that_must_fail_is_left_as_it_is() -> None:
     expected = {"metrics": {"test_roc_auc": {"min": 0.9}}}
     failing = named(2, **expected).model_copy(update={"caught_by": ("v1.test_roc_auc",)})
     (found,) = calibrate_bounds(failing, _runs(*AUCS), 0.01)
-    assert "must fail" in _shown(_calibration((found,)))
+    assert "must fail" in _render(_calibration((found,)))
     assert (True, None) == (found.must_fail, found.proposed)
     assert found.now is not None
     assert (found.now.false_alarms or 0) > 0.99
@@ -115,7 +120,7 @@ def test_a_bound_that_must_fail_is_left_as_it_is() -> None:
 def test_every_metric_is_looked_at_where_that_is_asked() -> None:
     """Those of quality that were measured, and their changes; a bound that is there stays one."""
     expected = {"metrics": {"test_roc_auc": {"min": 0.65}}}
-    found = _calibrated(expected, *AUCS, every_metric=True)
+    found = _calibrate(expected, *AUCS, every_metric=True)
     assert [
         ("v0", "min", False),
         ("v1", "min", True),
@@ -133,7 +138,7 @@ def test_a_loss_is_bounded_from_above() -> None:
 
 def test_runs_that_pass_are_counted() -> None:
     """By the bounds as they are."""
-    assert 4 == passing(named(2, metrics={"test_roc_auc": {"min": 0.69}}), _runs(*AUCS))
+    assert 4 == count_passing(named(2, metrics={"test_roc_auc": {"min": 0.69}}), _runs(*AUCS))
 
 
 EXPECTED: dict[str, Any] = {
@@ -155,7 +160,7 @@ EXPECTED: dict[str, Any] = {
 }
 
 
-def _proposed() -> tuple[Scenario, tuple[Calibrated, ...]]:
+def _calibrate_expected() -> tuple[Scenario, tuple[CalibratedBound, ...]]:
     bounded = named(2, **EXPECTED)
     runs = [
         result(
@@ -177,7 +182,7 @@ def _proposed() -> tuple[Scenario, tuple[Calibrated, ...]]:
 
 def test_what_is_proposed_can_be_pasted() -> None:
     """The proposed expectations obey grammar and rules, and bound the same numbers on the same sides."""
-    bounded, found = _proposed()
+    bounded, found = _calibrate_expected()
     expect = expectations(each for each in found if each.version == "v1")
     pasted = named(2, **expect)
     assert [] == list(rules.problems(pasted))
@@ -190,7 +195,7 @@ def test_what_is_proposed_can_be_pasted() -> None:
 
 def test_the_parts_of_a_bound_stand_together() -> None:
     """One mapping for one number; a second change since the same version makes a list."""
-    _, found = _proposed()
+    _, found = _calibrate_expected()
     metrics = expectations(found)["metrics"]
     (whole,) = metrics["test_roc_auc"]
     assert ({"min", "max", "change"}, {"since", "min", "max"}) == (set(whole), set(whole["change"]))
@@ -229,7 +234,7 @@ def test_agreement_with_another_version_is_proposed_in_its_own_words() -> None:
 
 def test_the_snippet_says_what_it_rests_on() -> None:
     """YAML with a comment; every version under its name."""
-    found = _calibrated({"metrics": {"test_roc_auc": {"min": 0.65}}}, *AUCS)
+    found = _calibrate({"metrics": {"test_roc_auc": {"min": 0.65}}}, *AUCS)
     text = snippet(_calibration(found))
     assert "# harness calibrate: 5 runs, seeds 3 to 7; each bound fails by chance in at most 1 %." in text
     expected = {"versions": [{"name": "v1", "expect": {"metrics": {"test_roc_auc": {"min": 0.635}}}}]}
@@ -238,18 +243,18 @@ def test_the_snippet_says_what_it_rests_on() -> None:
 
 def test_nothing_to_propose_is_no_snippet() -> None:
     """Not a list of nothing."""
-    assert not snippet(_calibration(_calibrated({"rows": 300}, *AUCS)))
+    assert not snippet(_calibration(_calibrate({"rows": 300}, *AUCS)))
 
 
 def test_false_alarms_add_up() -> None:
     """At most the sum over the proposed bounds, and never more than all runs."""
-    found = _calibrated({"metrics": {"test_roc_auc": {"min": 0.6, "max": 0.8}}}, *AUCS)
+    found = _calibrate({"metrics": {"test_roc_auc": {"min": 0.6, "max": 0.8}}}, *AUCS)
     alone = sum(each.proposed.false_alarms or 0 for each in found if each.proposed)
     assert alone == pytest.approx(_calibration(found).together)
     assert 1.0 == _calibration(found * 100).together
 
 
-def _shown(calibration: Calibration) -> str:
+def _render(calibration: Calibration) -> str:
     out = io.StringIO()
     show_calibration(Console(file=out, width=120), calibration, snippet(calibration))
     return out.getvalue()
@@ -257,21 +262,21 @@ def _shown(calibration: Calibration) -> str:
 
 def test_the_table_tells_each_bound_and_what_it_rests_on() -> None:
     """Bound and proposal with their rates, and the assumption in words."""
-    shown = _shown(_calibration(_calibrated({"metrics": {"test_roc_auc": {"min": 0.65}}}, *AUCS)))
+    shown = _render(_calibration(_calibrate({"metrics": {"test_roc_auc": {"min": 0.65}}}, *AUCS)))
     for text in (">= 0.65", ">= 0.635", "2.2 %", "0.99 %", "4 of 5 runs meet", "normally distributed"):
         assert text in shown, shown
 
 
 def test_the_table_tells_why_nothing_is_proposed() -> None:
     """The same value every time, or too few that prove something."""
-    assert "the same in every run" in _shown(_calibration(_calibrated({"rows": 300}, *AUCS)))
-    few = _calibrated({"metrics": {"test_roc_auc": {"min": 0.6}}}, None, None, 0.7)
-    assert "too few runs" in _shown(_calibration(few))
+    assert "the same in every run" in _render(_calibration(_calibrate({"rows": 300}, *AUCS)))
+    few = _calibrate({"metrics": {"test_roc_auc": {"min": 0.6}}}, None, None, 0.7)
+    assert "too few runs" in _render(_calibration(few))
 
 
 def test_a_seed_is_a_parameter_and_publishes_nothing(tmp_path: Path) -> None:
     """The plan says in what the run differs from the file."""
-    one = seeded(loaded(tmp_path, publish={"when": "always"}), 5)
+    one = with_seed(loaded(tmp_path, publish={"when": "always"}), 5)
     assert (5, "never", {"seed": "5"}) == (one.scenario.seed, one.scenario.publish.when, one.parameters)
 
 

@@ -10,9 +10,9 @@ from harness.files import write_text
 from harness.plan import Environment, Plan, SourceData
 from harness.results import Failure, Result
 from harness.runs import PLAN, PROBED, RESULT
-from harness.studies.bisection.bisect_runs import _has
+from harness.studies.bisection.bisect_runs import _is_usable
 from harness.studies.bisection.question import probe
-from harness.studies.calibration.calibrate_runs import same_numbers
+from harness.studies.calibration.calibrate_runs import same_inputs_filter
 from harness.studies.study_runs import digest_key, find_newest_result, find_stored_runs
 from tests.unit.studies_samples import measured, named, result, scenario
 
@@ -108,7 +108,7 @@ def test_bounds_change_no_number() -> None:
         update={"verdict": "fail", "caught_by": ("v1.test_roc_auc",), "description": "Readings."}
     )
     assert digest_key(named(2)) == digest_key(bounded)
-    assert same_numbers(bounded)(_plan(scenario=named(2)), result())
+    assert same_inputs_filter(bounded)(_plan(scenario=named(2)), result())
 
 
 @pytest.mark.parametrize(
@@ -121,32 +121,32 @@ def test_everything_else_may_change_every_number(changes: dict[str, Any]) -> Non
     base = named(2)
     if "pipeline" in changes:
         changes = {"pipeline": base.pipeline.model_copy(update={"impute": "median"})}
-    assert not same_numbers(base)(_plan(scenario=base.model_copy(update=changes)), result())
+    assert not same_inputs_filter(base)(_plan(scenario=base.model_copy(update=changes)), result())
 
 
 def test_a_whole_run_serves_as_a_probe() -> None:
     """A whole run has trained the version on the same steps, among others."""
     whole = result(*(measured(f"v{number}") for number in range(4)))
     wanted = probe(named(4), ["v2"])
-    assert _has(_plan(scenario=named(4)), whole, wanted, "v2", ())
-    assert not _has(_plan(scenario=named(2)), result(measured("v0"), measured("v1")), wanted, "v2", ())
+    assert _is_usable(_plan(scenario=named(4)), whole, wanted, "v2", ())
+    assert not _is_usable(_plan(scenario=named(2)), result(measured("v0"), measured("v1")), wanted, "v2", ())
     other = named(4).model_copy(update={"seed": 9})
-    assert not _has(_plan(scenario=other), whole, wanted, "v2", ())
+    assert not _is_usable(_plan(scenario=other), whole, wanted, "v2", ())
 
 
 def test_an_untrained_version_is_not_used() -> None:
     """A version without a model can't be used."""
     built = measured("v2").model_copy(update={"status": "built"})
-    assert not _has(_plan(scenario=named(4)), result(built), probe(named(4), ["v2"]), "v2", ())
+    assert not _is_usable(_plan(scenario=named(4)), result(built), probe(named(4), ["v2"]), "v2", ())
 
 
 def test_the_explained_rows_must_be_the_same() -> None:
     """Explained rows depend on the first trained version, which must be the same."""
     whole = result(*(measured(f"v{number}") for number in range(4)))
     wanted = probe(named(4), ["v0", "v2"])
-    assert _has(_plan(scenario=named(4)), whole, wanted, "v2", ("v0",))
+    assert _is_usable(_plan(scenario=named(4)), whole, wanted, "v2", ("v0",))
     later = probe(named(4), ["v1", "v2"])
-    assert not _has(_plan(scenario=later), whole, wanted, "v2", ("v0",))
+    assert not _is_usable(_plan(scenario=later), whole, wanted, "v2", ("v0",))
 
 
 def test_the_newest_result_is_of_the_scenario_itself(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def _bound(number: Number, bound: Bound, at: Location) -> Iterator[Problem]:
     else:
         yield from _empty(name, bound, at)
     if not _is_possible(limits, number.domain):
-        yield Problem(f"no number can meet the bound on '{name}' ({_listed(limits)}).", at)
+        yield Problem(f"no number can meet the bound on '{name}' ({_list_limits(limits)}).", at)
     if bound.change is not None:
         yield from _difference(f"the change of '{name}'", bound.change, number, (*at, "change"))
     if bound.baseline is not None:
@@ -62,7 +62,7 @@ def _difference(what: str, difference: Change | Baseline, number: Number, at: Lo
         yield from _empty(number.name, difference, at)
     domain = number.domain.of_relative_changes if difference.relative else number.domain.of_changes
     if not _is_possible(limits, domain):
-        yield Problem(f"no number can meet {what} ({_listed(limits)}).", at)
+        yield Problem(f"no number can meet {what} ({_list_limits(limits)}).", at)
 
 
 def _empty(metric: str, bound: Bound | Change | Baseline, at: Location) -> Iterator[Problem]:
@@ -81,7 +81,7 @@ def _together(number: Number, at: Location) -> Iterator[Problem]:
             _is_possible(_limits_of([bound]), number.domain) for bound in bounds
         )
         if is_apart and not _is_possible(limits, number.domain):
-            yield Problem(f"no number can meet all bounds on '{number.name}' ({_listed(limits)}).", at)
+            yield Problem(f"no number can meet all bounds on '{number.name}' ({_list_limits(limits)}).", at)
 
 
 def _limits_of(bounds: Iterable[Bound]) -> list[_Limit]:
@@ -96,7 +96,7 @@ def _limits(bound: Bound | Change | Baseline, comparisons: Iterable[Comparison])
             yield comparison, limit, tolerance
 
 
-def _listed(limits: Iterable[_Limit]) -> str:
+def _list_limits(limits: Iterable[_Limit]) -> str:
     return ", ".join(f"{comparison.key} {limit:g}" for comparison, limit, _ in limits)
 
 

@@ -35,24 +35,24 @@ def _of_matrix(matrix: Mapping[str, Sequence[object]]) -> Iterator[Problem]:
     size = size_of(matrix)
     if size > MOST:
         yield Problem(f"the matrix has {size} combinations; the maximum is {MOST}.", ("matrix",))
-    for place, values in matrix.items():
+    for key, values in matrix.items():
         texts = [text_of(value) for value in values]
         for index, text in enumerate(texts):
             if text in texts[:index]:
-                yield Problem(f"the matrix lists {text} of '{place}' twice.", ("matrix", place, index))
+                yield Problem(f"the matrix lists {text} of '{key}' twice.", ("matrix", key, index))
 
 
 def _of_values(scenario: Scenario) -> Iterator[Problem]:
     """Check each value by itself; yield the first problem of each key."""
-    for place, values in scenario.matrix.items():
-        reason = _refused(place)
+    for key, values in scenario.matrix.items():
+        reason = _refusal(key)
         if reason is not None:
-            yield Problem(f"the matrix can't vary '{place}': {reason}.", ("matrix", place))
+            yield Problem(f"the matrix can't vary '{key}': {reason}.", ("matrix", key))
             continue
         for index, value in enumerate(values):
-            found = _type_problem(scenario, Combination({place: value}))
-            if found:
-                yield Problem(f"the matrix can't vary '{place}': {found}", ("matrix", place, index))
+            problem = _type_problem(scenario, Combination({key: value}))
+            if problem:
+                yield Problem(f"the matrix can't vary '{key}': {problem}", ("matrix", key, index))
                 break
 
 
@@ -60,21 +60,23 @@ def _of_combinations(scenario: Scenario, rules: Callable[[Scenario], Iterable[Pr
     """Yield the problems that only combinations have, each once."""
     reported = {problem.message for problem in rules(scenario.model_copy(update={"matrix": {}}))}
     for combination in combinations(scenario.matrix):
-        found = _type_problem(scenario, combination)
-        messages = [found] if found else [each.message for each in rules(combination.applied_to(scenario))]
+        problem = _type_problem(scenario, combination)
+        messages = (
+            [problem] if problem else [each.message for each in rules(combination.applied_to(scenario))]
+        )
         for message in messages:
             if message not in reported:
                 reported.add(message)
                 yield Problem(f"with {combination.text}: {message}", ("matrix",))
 
 
-def _refused(place: str) -> str | None:
-    parts = place.split(".")
+def _refusal(key: str) -> str | None:
+    parts = key.split(".")
     if parts[0] == "versions" and parts[2:] == ["name"]:
         return "versions are identified by their names"
     if not all(parts):
         return "a key consists of names, separated by dots"
-    return _REFUSED.get(parts[0] if parts[0] == "matrix" else place)
+    return _REFUSED.get(parts[0] if parts[0] == "matrix" else key)
 
 
 def _type_problem(scenario: Scenario, combination: Combination) -> str:

@@ -43,11 +43,11 @@ def _caught_by(scenario: Scenario) -> Iterator[Problem]:
             listed = " or ".join(f"'{full_name}'" for full_name in kinds[name])
             yield Problem(f"'{name}' has several parts; name {listed}.", at)
         elif name not in kinds and name not in full_names:
-            hint = did_you_mean(name, [*kinds, *full_names]) or _listed(list(kinds))
+            hint = did_you_mean(name, [*kinds, *full_names]) or _list_bounds(list(kinds))
             yield Problem(f"there is no bound '{name}' that could fail.{hint}", at)
 
 
-def _listed(names: list[str]) -> str:
+def _list_bounds(names: list[str]) -> str:
     if not names:
         return " The scenario has none."
     return f" There are: {', '.join(names[:_FEW])}{' ...' if len(names) > _FEW else ''}."

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.authoring.plan_preview import DEPENDS, Planned, PlannedVersion
+from harness.authoring.plan_preview import DEPENDS, PlannedVersion, PlanPreview
 from harness.authoring.scenario_list import ListedScenario
 from harness.report.terminal.console import terminal_text, write_line
 from harness.targets.registry import TARGETS
@@ -24,7 +24,7 @@ def show_scenarios(console: Console, listed: Sequence[ListedScenario]) -> None:
     _show(console, _LIST_TITLES, rows)
 
 
-def show_plan(console: Console, planned: Planned) -> None:
+def show_plan(console: Console, planned: PlanPreview) -> None:
     """Show the versions as a table, then the trainings, the published models and the cost."""
     _show(console, _PLAN_TITLES, [_row(version) for version in planned.versions])
     for line in _sentences(planned):
@@ -50,7 +50,7 @@ def _format_number(number: int | None) -> str:
     return str(number) if number >= 0 else "none yet"
 
 
-def _sentences(planned: Planned) -> tuple[str, ...]:
+def _sentences(planned: PlanPreview) -> tuple[str, ...]:
     rows = formatting.count(planned.explained_rows, "row")
     samples = formatting.count(planned.samples_per_row, "sample")
     predictions = f"{planned.explained_rows * planned.samples_per_row:,}"
@@ -62,7 +62,7 @@ def _sentences(planned: Planned) -> tuple[str, ...]:
     )
 
 
-def _fits(planned: Planned) -> str:
+def _fits(planned: PlanPreview) -> str:
     """Return the number of fits, or an empty text if a custom pipeline decides it."""
     if planned.grid_points is None or planned.folds is None or planned.fits is None:
         return ""
@@ -73,7 +73,7 @@ def _fits(planned: Planned) -> str:
     return f", each with {points} x {folds} = {formatting.count(planned.fits, 'fit')} and one on all rows"
 
 
-def _cost(planned: Planned) -> str:
+def _cost(planned: PlanPreview) -> str:
     cost = planned.cost
     if cost is None:
         titles = " or ".join(each.title for each in TARGETS.values() if each.count_nodes is not None)

@@ -18,12 +18,12 @@ from harness.runs import PROBED
 from harness.scenario.model import Scenario
 from harness.studies.bisection.question import Inquiry, Question, probe
 from harness.studies.bisection.search import (
-    Bisected,
+    Bisection,
     Check,
     Found,
     NotFound,
     NotProvenError,
-    Searched,
+    SearchResult,
     first_failing,
 )
 from harness.studies.study_runs import Runner, digest_key, find_newest_result
@@ -41,7 +41,7 @@ class Measure(Protocol):
         """
 
 
-def bisect(request: RunRequest, console: Console, *, bound: str | None = None) -> Bisected:
+def bisect(request: RunRequest, console: Console, *, bound: str | None = None) -> Bisection:
     """Find the first version at which a bound of the last one fails.
 
     Args:
@@ -54,32 +54,34 @@ def bisect(request: RunRequest, console: Console, *, bound: str | None = None) -
         HarnessError: A run broke, or there is no such bound.
     """
     session = open_session(request, console, takes_one=True)
-    runner, loaded = Runner(session), session.single
+    runner, loaded = Runner(session), session.only_combination
     inquiry = Inquiry.into(loaded.scenario, runner.resolve(loaded).baselines)
     question = inquiry.question(bound) if bound is not None else None
     if question is None:
         newest = find_newest_result(session.settings.runs, loaded.scenario.name)
-        question = failed_in(newest, inquiry) if newest is not None else None
+        question = first_failed_bound(newest, inquiry) if newest is not None else None
     measure = _Probes(runner, loaded)
-    searched = replace(search(inquiry, question, measure), trainings=measure.trainings, runs=measure.runs)
-    return Bisected(loaded.scenario, searched, _place(loaded, searched))
+    search_result = replace(
+        search(inquiry, question, measure), trainings=measure.trainings, runs=measure.runs
+    )
+    return Bisection(loaded.scenario, search_result, _locate(loaded, search_result))
 
 
-def exit_code(searched: Searched) -> ExitCode:
+def exit_code(search_result: SearchResult) -> ExitCode:
     """Return the exit code of a search: not proven if no version was found."""
-    return ExitCode.PASS if isinstance(searched.answer, Found) else ExitCode.NOT_PROVEN
+    return ExitCode.PASS if isinstance(search_result.answer, Found) else ExitCode.NOT_PROVEN
 
 
-def _place(loaded: LoadedScenario, searched: Searched) -> str:
+def _locate(loaded: LoadedScenario, search_result: SearchResult) -> str:
     """Return file and line of the version that was found."""
     file = loaded.document.file
-    if not isinstance(searched.answer, Found):
+    if not isinstance(search_result.answer, Found):
         return file
-    line = loaded.document.line_of(("versions", loaded.scenario.index_of(searched.answer.bad)))
+    line = loaded.document.line_of(("versions", loaded.scenario.index_of(search_result.answer.bad)))
     return file if line is None else f"{file}:{line}"
 
 
-def failed_in(result: Result, inquiry: Inquiry) -> Question | None:
+def first_failed_bound(result: Result, inquiry: Inquiry) -> Question | None:
     """Return the first bound that failed in a run and that the last version has, too; None without one."""
     for bound in chain.from_iterable(version.bounds for version in result.versions):
         question = Question(bound.metric, bound.kind)
@@ -88,7 +90,7 @@ def failed_in(result: Result, inquiry: Inquiry) -> Question | None:
     return None
 
 
-def search(inquiry: Inquiry, question: Question | None, measure: Measure) -> Searched:
+def search(inquiry: Inquiry, question: Question | None, measure: Measure) -> SearchResult:
     """Search for the version at which a bound of the last one began to fail.
 
     Args:
@@ -102,14 +104,14 @@ def search(inquiry: Inquiry, question: Question | None, measure: Measure) -> Sea
         question = checks.first_failing_at(trained[-1])
     if question is None:
         reason = f"no bound fails at the last version, {trained[-1]}"
-        return Searched(None, NotFound(reason), trained, tuple(checks.seen.values()))
+        return SearchResult(None, NotFound(reason), trained, tuple(checks.seen.values()))
     candidates = inquiry.candidates(question)
     asked = question
     try:
         answer = first_failing(candidates, lambda name: checks.fails(name, asked))
     except NotProvenError as error:
         answer = NotFound(str(error))
-    return Searched(question, answer, candidates, tuple(checks.seen.values()))
+    return SearchResult(question, answer, candidates, tuple(checks.seen.values()))
 
 
 @dataclass
@@ -166,10 +168,10 @@ class _Probes:
         one = replace(
             self.loaded,
             scenario=probe(self.loaded.scenario, wanted),
-            parameters={**self.loaded.parameters, PROBED: ", ".join(sorted(wanted, key=self._place))},
+            parameters={**self.loaded.parameters, PROBED: ", ".join(sorted(wanted, key=self._index_of))},
         )
         stored = self.runner.find_stored(
-            one, lambda plan, result: _has(plan, result, one.scenario, name, also)
+            one, lambda plan, result: _is_usable(plan, result, one.scenario, name, also)
         )
         if stored is not None:
             self.runner.report(f"{name}: as in run {stored.run_id}")
@@ -179,19 +181,19 @@ class _Probes:
         self.runs += 1
         return {each.name: each for each in result.versions if each.name in wanted}
 
-    def _place(self, name: str) -> int:
+    def _index_of(self, name: str) -> int:
         return self.loaded.scenario.index_of(name)
 
 
-def _has(plan: Plan, result: Result, wanted: Scenario, name: str, also: Iterable[str]) -> bool:
+def _is_usable(plan: Plan, result: Result, wanted: Scenario, name: str, also: Iterable[str]) -> bool:
     """Whether a run built the same versions up to this one, and trained at it in the same way."""
     if not set(also) <= set(plan.scenario.trained[:1]):
         return False
     trained = {each.name for each in result.versions if each.status == "trained"}
-    return name in trained and _built(plan.scenario, name) == _built(wanted, name)
+    return name in trained and _inputs_of(plan.scenario, name) == _inputs_of(wanted, name)
 
 
-def _built(scenario: Scenario, name: str) -> Scenario:
+def _inputs_of(scenario: Scenario, name: str) -> Scenario:
     """Return what determines the numbers of one version, whichever others are trained."""
     end = scenario.index_of(name) + 1
     versions = tuple(each.model_copy(update={"train": True}) for each in scenario.versions[:end])

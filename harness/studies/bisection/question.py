@@ -53,7 +53,7 @@ class Inquiry:
         if not scenario.trained:
             raise UsageError(f"The scenario {scenario.name} trains no model: there is nothing to search.")
         first, last = scenario.trained[0], scenario.trained[-1]
-        specs = tuple(_steady(spec, first) for spec in bound_specs(scenario) if spec.version == last)
+        specs = tuple(_fix_reference(spec, first) for spec in bound_specs(scenario) if spec.version == last)
         return cls(scenario, specs, baselines or {})
 
     def bounds_at(self, name: str, measured: Mapping[str, VersionResult]) -> tuple[BoundResult, ...]:
@@ -139,7 +139,7 @@ def _questions(spec: BoundSpec) -> tuple[Question, Question]:
     return Question(spec.metric), Question(spec.metric, spec.kind)
 
 
-def _steady(spec: BoundSpec, first: str) -> BoundSpec:
+def _fix_reference(spec: BoundSpec, first: str) -> BoundSpec:
     """Return a bound that means the same at each version: ``previous`` is replaced by the first version."""
     reference = spec.reference
     if reference is not None and reference.is_positional:

@@ -43,7 +43,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Searched:
+class SearchResult:
     """The result of a search."""
 
     question: Question | None
@@ -58,12 +58,12 @@ class Searched:
 
 
 @dataclass(frozen=True)
-class Bisected:
+class Bisection:
     """A search with its scenario."""
 
     scenario: Scenario
-    searched: Searched
-    place: str
+    result: SearchResult
+    location: str
     """File and line of the first failing version; only the file if none was found."""
 
 

@@ -44,7 +44,7 @@ class Offer(Model):
         return spec.model_copy(update={"limit": self.value, "tolerance": self.tolerance})
 
 
-class Calibrated(AboutBound):
+class CalibratedBound(AboutBound):
     """One bound on a number over the repeated runs."""
 
     derived: ClassVar[tuple[str, ...]] = ("version", *AboutBound.derived)
@@ -79,7 +79,7 @@ class Calibration(Model):
     assumption: str = ASSUMPTION
     passed: int
     """How many of the runs meet the scenario's bounds as they are set."""
-    bounds: tuple[Calibrated, ...]
+    bounds: tuple[CalibratedBound, ...]
 
     @property
     def together(self) -> float:
@@ -94,7 +94,7 @@ def calibrate_bounds(
     baselines: Baselines | None = None,
     *,
     every_metric: bool = False,
-) -> tuple[Calibrated, ...]:
+) -> tuple[CalibratedBound, ...]:
     """Return every bound on a number over repeated runs, in the order of the versions.
 
     Args:
@@ -104,21 +104,21 @@ def calibrate_bounds(
         baselines: The numbers of other runs that bounds compare with.
         every_metric: Also examine the metrics of quality that the scenario doesn't bound, and their changes.
     """
-    specs = _numeric(bound_specs(scenario))
+    specs = _select_numeric(bound_specs(scenario))
     bounds = {
-        key: _calibrated(found, false_alarms, is_set=True)
-        for key, found in _judged(specs, results, baselines).items()
+        key: _calibrate_bound(found, false_alarms, is_set=True)
+        for key, found in _judge_by_key(specs, results, baselines).items()
     }
     if every_metric:
-        asked = _numeric(bound_specs(_asking_for_all(scenario)))
-        for key, found in _judged(asked, results, None).items():
+        asked = _select_numeric(bound_specs(_with_all_metrics(scenario)))
+        for key, found in _judge_by_key(asked, results, None).items():
             if key not in bounds and any(bound.measured is not None for bound in found):
-                bounds[key] = _calibrated(found, false_alarms, is_set=False)
-    places = {version.name: place for place, version in enumerate(scenario.versions)}
-    return tuple(sorted(bounds.values(), key=lambda each: places[each.version]))
+                bounds[key] = _calibrate_bound(found, false_alarms, is_set=False)
+    order = {version.name: position for position, version in enumerate(scenario.versions)}
+    return tuple(sorted(bounds.values(), key=lambda each: order[each.version]))
 
 
-def passing(scenario: Scenario, results: Iterable[Result], baselines: Baselines | None = None) -> int:
+def count_passing(scenario: Scenario, results: Iterable[Result], baselines: Baselines | None = None) -> int:
     """Return how many runs meet the scenario's bounds."""
     specs = bound_specs(scenario)
     verdicts = [overall(judge(specs, each.versions, baselines)) for each in results]
@@ -133,7 +133,7 @@ def _key(spec: BoundSpec) -> _Key:
     return spec.version, spec.metric, spec.kind, spec.since, spec.relative
 
 
-def _numeric(specs: Iterable[BoundSpec]) -> tuple[BoundSpec, ...]:
+def _select_numeric(specs: Iterable[BoundSpec]) -> tuple[BoundSpec, ...]:
     """Return the bounds on numbers; of two on the same number and side the first."""
     first: dict[_Key, BoundSpec] = {}
     for spec in specs:
@@ -142,7 +142,7 @@ def _numeric(specs: Iterable[BoundSpec]) -> tuple[BoundSpec, ...]:
     return tuple(first.values())
 
 
-def _judged(
+def _judge_by_key(
     specs: Sequence[BoundSpec], results: Iterable[Result], baselines: Baselines | None
 ) -> dict[_Key, list[BoundResult]]:
     """Judge each bound in each run."""
@@ -153,7 +153,7 @@ def _judged(
     return found
 
 
-def _calibrated(found: Sequence[BoundResult], rate: float, *, is_set: bool) -> Calibrated:
+def _calibrate_bound(found: Sequence[BoundResult], rate: float, *, is_set: bool) -> CalibratedBound:
     spec = found[0].spec
     values = tuple(
         each.measured
@@ -162,27 +162,27 @@ def _calibrated(found: Sequence[BoundResult], rate: float, *, is_set: bool) -> C
     )
     sample = Sample.of(values) if len(values) >= FEWEST else None
     is_proposed = sample is not None and sample.sd and not spec.must_fail
-    return Calibrated(
+    return CalibratedBound(
         spec=spec,
         values=values,
         mean=None if sample is None else sample.mean,
         sd=None if sample is None else sample.sd,
-        now=_now(spec, sample) if is_set else None,
-        proposed=_proposed(sample, spec, rate) if sample and is_proposed else None,
+        now=_current_offer(spec, sample) if is_set else None,
+        proposed=_propose_offer(sample, spec, rate) if sample and is_proposed else None,
     )
 
 
-def _now(spec: BoundSpec, sample: Sample | None) -> Offer | None:
+def _current_offer(spec: BoundSpec, sample: Sample | None) -> Offer | None:
     if spec.comparison is None or spec.limit is None:
         return None
     return _offer(sample, spec.comparison.side, spec.limit, spec.tolerance)
 
 
-def _proposed(sample: Sample, spec: BoundSpec, rate: float) -> Offer | None:
+def _propose_offer(sample: Sample, spec: BoundSpec, rate: float) -> Offer | None:
     """Return None if only a bound that every value meets would fail as seldom."""
     if spec.comparison is None:
         return None
-    side, most = spec.comparison.side, _most(spec)
+    side, most = spec.comparison.side, _range_of(spec)
     limits = propose(sample, side, rate)
     if limits.low is not None and limits.high is not None:
         return _offer(sample, side, (limits.low + limits.high) / 2, (limits.high - limits.low) / 2)
@@ -195,7 +195,7 @@ def _proposed(sample: Sample, spec: BoundSpec, rate: float) -> Offer | None:
     return None
 
 
-def _most(spec: BoundSpec) -> Limits:
+def _range_of(spec: BoundSpec) -> Limits:
     """Return the range of a metric: a limit at its ends or beyond can't fail."""
     definition = METRICS.get(spec.metric)
     if spec.reference is not None or definition is None or definition.domain != SHARES:
@@ -216,7 +216,7 @@ def _offer(sample: Sample | None, side: Side, value: float, tolerance: float = 0
     )
 
 
-def _asking_for_all(scenario: Scenario) -> Scenario:
+def _with_all_metrics(scenario: Scenario) -> Scenario:
     """Return the scenario with bounds on every metric of quality and on its change, and no others."""
     metrics = {
         name: (

@@ -16,7 +16,7 @@ from harness.request import RunRequest, open_session
 from harness.results import Result
 from harness.runs import find_run
 from harness.scenario.model import Publish, Scenario
-from harness.studies.calibration.bound_offers import Calibration, calibrate_bounds, passing
+from harness.studies.calibration.bound_offers import Calibration, calibrate_bounds, count_passing
 from harness.studies.calibration.proposal import snippet
 from harness.studies.calibration.statistics import FEWEST
 from harness.studies.study_runs import Runner, StoredRunFilter, digest_key
@@ -28,7 +28,7 @@ MOST = 1000
 
 
 @dataclass(frozen=True)
-class Calibrated:
+class CalibrationRun:
     """A calibration, what to write into the scenario file, and where both lie."""
 
     calibration: Calibration
@@ -44,7 +44,7 @@ def calibrate(
     false_alarms: float = 0.01,
     every_metric: bool = False,
     out: Path | None = None,
-) -> Calibrated:
+) -> CalibrationRun:
     """Run a scenario with its own seed and the ones that follow, and propose bounds.
 
     Args:
@@ -58,12 +58,12 @@ def calibrate(
     Raises:
         HarnessError: There is no calibration; the exception says why.
     """
-    _require_sense(repeats, false_alarms)
+    _check_options(repeats, false_alarms)
     # Before the runs, not after hours of them.
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise UsageError(f"--json {out}: there is no folder for this file, or it is one itself.")
     session = open_session(request, console, takes_one=True)
-    runner, loaded = Runner(session), session.single
+    runner, loaded = Runner(session), session.only_combination
     made = list(_results(runner, loaded, repeats))
     results = [result for result, _ in made]
     baselines = runner.resolve(loaded).baselines
@@ -76,7 +76,7 @@ def calibrate(
         run_ids=tuple(result.run_id for result in results),
         taken=sum(was_there for _, was_there in made),
         false_alarms=false_alarms,
-        passed=passing(loaded.scenario, results, baselines),
+        passed=count_passing(loaded.scenario, results, baselines),
         bounds=bounds,
     )
     folder = find_run(session.settings.runs, results[-1].run_id).path
@@ -84,16 +84,16 @@ def calibrate(
     write_text(folder / YAML, proposal)
     for file in (folder / JSON, *([out] if out is not None else [])):
         write_text(file, text)
-    return Calibrated(calibration, proposal, folder)
+    return CalibrationRun(calibration, proposal, folder)
 
 
-def seeded(loaded: LoadedScenario, seed: int) -> LoadedScenario:
+def with_seed(loaded: LoadedScenario, seed: int) -> LoadedScenario:
     """The scenario with another seed; nothing of it is published."""
     scenario = loaded.scenario.model_copy(update={"seed": seed, "publish": Publish(when="never")})
     return replace(loaded, scenario=scenario, parameters={**loaded.parameters, "seed": str(seed)})
 
 
-def _require_sense(repeats: int, false_alarms: float) -> None:
+def _check_options(repeats: int, false_alarms: float) -> None:
     if not FEWEST <= repeats <= MOST:
         raise UsageError(
             f"--repeats is {repeats}: a spread is told from {FEWEST} runs on, and at most {MOST} are made.",
@@ -108,15 +108,15 @@ def _require_sense(repeats: int, false_alarms: float) -> None:
 def _results(runner: Runner, loaded: LoadedScenario, repeats: int) -> Iterator[tuple[Result, bool]]:
     """The result of each seed, and whether it was there already."""
     for index in range(repeats):
-        one = seeded(loaded, loaded.scenario.seed + index)
+        one = with_seed(loaded, loaded.scenario.seed + index)
         what = f"{index + 1} of {repeats}: seed {one.scenario.seed}"
-        stored = runner.find_stored(one, same_numbers(one.scenario))
+        stored = runner.find_stored(one, same_inputs_filter(one.scenario))
         if stored is not None:
             runner.report(f"{what}: as in run {stored.run_id}")
         yield (stored, True) if stored is not None else (runner.run(one, what), False)
 
 
-def same_numbers(scenario: Scenario) -> StoredRunFilter:
+def same_inputs_filter(scenario: Scenario) -> StoredRunFilter:
     """Whether a stored run's scenario leads to the same numbers as this one."""
     wanted = digest_key(scenario)
     return lambda plan, _result: digest_key(plan.scenario) == wanted

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from harness.scenario.bound_spec import OF_CHANGES, BoundSpec
-from harness.studies.calibration.bound_offers import Calibrated, Calibration
+from harness.studies.calibration.bound_offers import CalibratedBound, Calibration
 
 
 def snippet(calibration: Calibration) -> str:
@@ -25,7 +25,7 @@ def snippet(calibration: Calibration) -> str:
     return head + as_yaml(_without_lists_of_one({"versions": versions}))
 
 
-def expectations(bounds: Iterable[Calibrated]) -> dict[str, Any]:
+def expectations(bounds: Iterable[CalibratedBound]) -> dict[str, Any]:
     """Return the proposed bounds of one version, as the scenario file writes them."""
     expect: dict[str, Any] = {}
     for each in bounds:

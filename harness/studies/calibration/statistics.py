@@ -79,8 +79,8 @@ def propose(sample: Sample, side: Side, false_alarms: float) -> Limits:
     # A bound on both sides shares its false alarms between them.
     reach = _reach(sample, false_alarms / 2 if side == "both" else false_alarms)
     return Limits(
-        None if side == "max" else _rounded(sample.mean - reach, sample, math.floor),
-        None if side == "min" else _rounded(sample.mean + reach, sample, math.ceil),
+        None if side == "max" else _round_to_scale(sample.mean - reach, sample, math.floor),
+        None if side == "min" else _round_to_scale(sample.mean + reach, sample, math.ceil),
     )
 
 
@@ -88,9 +88,9 @@ def false_alarm_rate(sample: Sample, limits: Limits) -> float | None:
     """Chance that the next value of an unchanged model crosses the limits; ``None`` where none varies."""
     if not sample.scale:
         return None
-    below = 0.0 if limits.low is None else _below(sample, limits.low)
+    below = 0.0 if limits.low is None else _chance_below(sample, limits.low)
     # The distribution is symmetric: so far above is as rare as so far below.
-    above = 0.0 if limits.high is None else _below(sample, 2 * sample.mean - limits.high)
+    above = 0.0 if limits.high is None else _chance_below(sample, 2 * sample.mean - limits.high)
     return below + above
 
 
@@ -111,7 +111,7 @@ def smallest_regression(sample: Sample, limits: Limits, power: float = POWER) ->
     return max(found, default=None)
 
 
-def _below(sample: Sample, value: float) -> float:
+def _chance_below(sample: Sample, value: float) -> float:
     """Chance that the next value lies below this one."""
     from scipy import stats
 
@@ -125,7 +125,7 @@ def _reach(sample: Sample, chance: float) -> float:
     return float(stats.t.isf(chance, sample.n - 1)) * sample.scale
 
 
-def _rounded(value: float, sample: Sample, towards: Callable[[Decimal], int]) -> float:
+def _round_to_scale(value: float, sample: Sample, towards: Callable[[Decimal], int]) -> float:
     """To two digits of the scale: more of them say nothing."""
     unit = Decimal(10) ** (math.floor(math.log10(sample.scale)) - 1)
     return float(towards(Decimal(repr(value)) / unit) * unit)
