@@ -253,7 +253,7 @@ class BoundTest(_Test):
         self.user_properties.append(("measured", measured))
         if bound.outcome is not Verdict.PASS:
             [row] = bound_rows((version.model_copy(update={"bounds": (bound,)}),))
-            must = " It must fail here, and does not." if bound.spec.must_fail else ""
+            must = " It must fail here, but doesn't." if bound.spec.must_fail else ""
             _fail(f"{row.sentence}.{must}\n{_report_of(self.run.outcome())}")
 
 

@@ -30,7 +30,7 @@ class RunRequest:
     table: TableOverride | None = None
     """An existing table, which is read in place of the scenario's own."""
     only: tuple[str, ...] = ()
-    """``PLACE=VALUE`` each: combinations of the matrix without one of them are left out."""
+    """Values as ``KEY=VALUE``: only the combinations of the matrix that have all of them run."""
     keep: bool = False
     """Whether a stack or files that a run brought up outlive its failure."""
 

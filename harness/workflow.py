@@ -137,7 +137,7 @@ def combination_row(
         outcome = execute_one(session, loaded)
     except (JobError, ScenarioError) as error:
         session.report(str(error))
-        word = "broke" if isinstance(error, JobError) else "wrong"
+        word = "error" if isinstance(error, JobError) else "invalid"
         return CombinationRow(loaded.parameters, word, error.exit_code)
     word = headline(outcome.result, outcome.parity).word.lower()
     return CombinationRow(loaded.parameters, word, outcome.exit_code, outcome.result.versions)
@@ -162,7 +162,7 @@ def validate(request: RunRequest, console: Console) -> ExitCode:
     remote.require_ready()
     local = execute(session, session.only_combination)
     if local.exit_code:
-        session.report("The local run does not pass: nothing was sent to the cloud.")
+        session.report("The local run did not pass, so nothing was sent to the cloud.")
         return local.exit_code
     session = replace(session, target=remote, settings=settings.for_target(definition.name))
     return execute(session, session.only_combination).exit_code
@@ -182,7 +182,7 @@ def attach(run_id: str, console: Console) -> Outcome:
     folder = find_run(settings.runs, run_id)
     plan = folder.read_plan()
     if folder.is_running:
-        raise UsageError(f"The run {folder.path.name} is followed by another command.")
+        raise UsageError(f"Another command already follows the run {folder.path.name}.")
     target = open_attachable(settings, folder, line_printer(console))
     with file_lock(folder.path / PLAN):
         result = run_job(target.attach, folder, console)

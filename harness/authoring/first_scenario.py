@@ -16,7 +16,8 @@ from harness.errors import UsageError
 
 _PLAIN_SCALAR = re.compile(r"[A-Za-z_][\w./()%-]*( [\w./()%-]+)*\.?", re.ASCII)
 _RESERVED_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_MAX_NAME_LENGTH = 64
 
 
 def write_scenario(
@@ -29,8 +30,10 @@ def write_scenario(
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"Invalid name '{name}': use up to 64 letters, digits and underscores, starting with a letter."
+            f"Invalid name '{name}': use letters, digits and underscores, starting with a letter."
         )
+    if len(name) > _MAX_NAME_LENGTH:
+        raise UsageError(f"Invalid name '{name}': use at most {_MAX_NAME_LENGTH} characters.")
     file = folder / f"{name}.yaml"
     if file.exists():
         raise UsageError(f"{file} already exists.", remedy="Choose another name, or delete the file.")

@@ -54,8 +54,8 @@ def _find(use: str, folder: Path) -> tuple[CustomCode, str]:
     """Return the code, and the file of the module in it."""
     if not _USE.fullmatch(use):
         raise _PipelineNotFoundError(
-            f"'use' is {use!r}; write MODULE:NAME, as in pipelines.boosted:BoostedTrees, "
-            "which is BoostedTrees in pipelines/boosted.py beside the scenario."
+            f"'use' should be MODULE:NAME (it is {use!r}), such as pipelines.boosted:BoostedTrees "
+            "for BoostedTrees in pipelines/boosted.py next to the scenario."
         )
     module, _ = parts_of(use)
     parts = module.split(".")
@@ -69,7 +69,7 @@ def _find(use: str, folder: Path) -> tuple[CustomCode, str]:
     known = sorted(path.removesuffix("/__init__.py").removesuffix(".py") for path in code.files)
     near = did_you_mean(module, [path.replace("/", ".") for path in known])
     where = folder / f"{'/'.join(parts)}.py"
-    raise _PipelineNotFoundError(f"there is no module '{module}' beside the scenario ({where}).{near}")
+    raise _PipelineNotFoundError(f"the module '{module}' doesn't exist ({where}).{near}")
 
 
 def _read(folder: Path, top: str) -> CustomCode:
@@ -79,8 +79,8 @@ def _read(folder: Path, top: str) -> CustomCode:
     try:
         if sum(path.stat().st_size for path in paths) > _MAX_BYTES:
             raise _PipelineNotFoundError(
-                f"the Python files of '{top}' have more than {_MAX_BYTES:,} bytes; "
-                "they travel with every run: keep only what the pipeline needs."
+                f"the Python files of '{top}' have more than {_MAX_BYTES:,} bytes. "
+                "Every run copies them, so keep only what the pipeline needs."
             )
         texts = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
     except UnicodeDecodeError as error:
@@ -104,7 +104,7 @@ def _definition(text: str, file: str, name: str) -> ast.stmt:
     for statement in body:
         named.update(dict.fromkeys(_names(statement), statement))
     if name not in named:
-        raise _PipelineNotFoundError(f"{file} does not define '{name}'.{did_you_mean(name, sorted(named))}")
+        raise _PipelineNotFoundError(f"{file} doesn't define '{name}'.{did_you_mean(name, sorted(named))}")
     return named[name]
 
 
@@ -168,7 +168,7 @@ def _methods(definition: ast.ClassDef, file: str) -> Iterator[Problem]:
             yield Problem(f"{message}: a pipeline has {', '.join(METHODS)}.{near}", _AT)
         elif not _can_be_called(methods[name].args, count + 1):
             message = f"'{name}' of {definition.name} in {file}, line {methods[name].lineno},"
-            yield Problem(f"{message} must take {count} arguments beside self.", _AT)
+            yield Problem(f"{message} must take {count} arguments besides self.", _AT)
 
 
 def _can_be_called(arguments: ast.arguments, count: int) -> bool:

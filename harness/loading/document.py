@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import Location, Problem, ScenarioError, UsageError
+
+if TYPE_CHECKING:
+    from ruamel.yaml.error import MarkedYAMLError
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def read_document(path: Path) -> Document:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
-        raise ScenarioError([Problem(f"not valid YAML: {error.problem}.", line=line)], file=file) from error
+        raise ScenarioError([Problem(f"not valid YAML: {_reason(error)}.", line=line)], file=file) from error
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         message = f"not valid YAML: the character {error.character!r} is not allowed."
@@ -76,8 +79,16 @@ def read_document(path: Path) -> Document:
     except Exception as error:  # Constructors of values raise all kinds of errors.
         raise ScenarioError([Problem(f"not valid YAML: {error}.")], file=file) from error
     if not isinstance(values, dict):
-        raise ScenarioError([Problem("a scenario is a mapping of keys; see docs/scenario.md.")], file=file)
+        raise ScenarioError(
+            [Problem("a scenario should be a mapping of keys; see docs/scenario.md.")], file=file
+        )
     return Document(file=file, values=values, marked=marked)
+
+
+def _reason(error: MarkedYAMLError) -> str:
+    """Return what is wrong; the parser begins some sentences in the context of the problem."""
+    is_continued = str(error.problem).startswith("but ")
+    return f"{error.context}, {error.problem}" if is_continued else str(error.problem)
 
 
 def _has_key(node: Any, part: int) -> bool:

@@ -61,7 +61,7 @@ def find_scenario(name_or_file: str) -> Path:
     known = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     hint = did_you_mean(name_or_file, known)
     raise UsageError(
-        f"There is no scenario '{name_or_file}': {by_name} doesn't exist.{hint}",
+        f"Unknown scenario '{name_or_file}': {by_name} doesn't exist.{hint}",
         remedy=f"Scenarios in {FOLDER}: {', '.join(known)}."
         if known
         else f"There are no scenarios in {FOLDER.resolve()}.",

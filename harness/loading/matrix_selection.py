@@ -19,7 +19,7 @@ def select_combinations(loaded: LoadedScenario, only: Iterable[str] = ()) -> tup
 
     Args:
         loaded: The scenario of the file.
-        only: Values that the combinations must have, each as ``PLACE=VALUE``.
+        only: Values that the combinations must have, each as ``KEY=VALUE``.
 
     Raises:
         UsageError: ``only`` names a value that the matrix doesn't have.
@@ -46,7 +46,7 @@ def select_one(loaded: LoadedScenario, only: Iterable[str] = ()) -> LoadedScenar
         raise UsageError(
             f"The scenario {loaded.scenario.name} has a matrix of {len(selected)} combinations, "
             "and this command runs one.",
-            remedy=f"Select one, such as {example}.",
+            remedy=f"Select one, such as: {example}",
         )
     return selected[0]
 
@@ -56,14 +56,14 @@ def _pairs(loaded: LoadedScenario, only: Iterable[str]) -> Iterator[tuple[str, s
     for each in only:
         key, sign, value = each.partition("=")
         if not sign:
-            raise UsageError(f"--only {each}: not of the form PLACE=VALUE, such as seed=1.")
+            raise UsageError(f"--only {each}: not of the form KEY=VALUE, such as seed=1.")
         if not matrix:
             raise UsageError(f"--only {each}: the scenario {loaded.scenario.name} has no matrix.")
         if key not in matrix:
             near = did_you_mean(key, matrix)
             raise UsageError(
-                f"--only {each}: the matrix doesn't vary '{key}'.{near}",
-                remedy=f"It varies {', '.join(matrix)}.",
+                f"--only {each}: unknown key '{key}' of the matrix.{near}",
+                remedy=f"Keys of the matrix: {', '.join(matrix)}.",
             )
         yield key, _known_value(key, value, matrix)
 
@@ -72,8 +72,8 @@ def _known_value(key: str, value: str, matrix: Mapping[str, Sequence[object]]) -
     texts = [text_of(each) for each in matrix[key]]
     if value not in texts:
         raise UsageError(
-            f"--only {key}={value}: the matrix has no such value.{did_you_mean(value, texts)}",
-            remedy=f"It has {', '.join(texts)}.",
+            f"--only {key}={value}: unknown value of the matrix.{did_you_mean(value, texts)}",
+            remedy=f"Values of '{key}': {', '.join(texts)}.",
         )
     return value
 

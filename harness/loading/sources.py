@@ -115,8 +115,8 @@ class _Search:
 
 
 _TWO_READINGS = (
-    "the source {path} was used before with another format or other options; use the same for both, "
-    "or write its path in another way, such as ./{path}."
+    "the source {path} is used twice, with different formats or options; use the same ones, "
+    "or write one of the paths differently, such as ./{path}."
 )
 
 
@@ -130,7 +130,7 @@ def _secrets(source: Source, at: Location) -> Iterator[Problem]:
         yield Problem("the source's URI contains a password; remove it.", at)
     for name in source.options:
         if looks_secret(name):
-            yield Problem(f"option '{name}' looks like a secret; secrets don't belong in a scenario.", at)
+            yield Problem(f"option '{name}' looks like a secret; don't put secrets into a scenario.", at)
 
 
 def _locate(source: Source, folder: Path) -> SourceFile:

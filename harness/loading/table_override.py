@@ -113,7 +113,7 @@ def parse_table_override(uri: str | None, versions: str | None) -> TableOverride
     names = [read.name for read in reads]
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(f"--versions names {name} twice.")
+            raise UsageError(f"--versions lists {name} twice.")
     return TableOverride(location, reads)
 
 

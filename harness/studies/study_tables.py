@@ -86,17 +86,17 @@ def _rate(rate: float | None) -> str:
 
 def _sentences(calibration: Calibration) -> Iterable[str]:
     runs = formatting.count(len(calibration.seeds), "run")
-    yield "fails: chance that the bound fails though nothing has changed: its rate of false alarms."
+    yield "fails: the false alarm rate, the chance that the bound fails although nothing has changed."
     yield f"sees: the smallest regression at which it fails with a chance of {100 * calibration.power:g} %."
     if any(each.sd == 0 for each in calibration.bounds):
-        yield "Without an sd: the value was the same in every run, and no other bound is proposed."
+        yield "No sd: the value was the same in every run, so no other bound is proposed."
     if any(each.sd is None for each in calibration.bounds):
-        yield "Without a mean: too few runs had a value that proves something."
+        yield "No mean: too few runs had a value that proves anything."
     taken, passed = calibration.taken, calibration.passed
-    yield f"{passed} of {runs} meet the bounds as they are; those that were there already: {taken}."
+    yield f"{passed} of {runs} meet the current bounds. Reused runs: {taken}."
     if any(each.proposed for each in calibration.bounds):
         together = _rate(calibration.together)
-        yield f"Of the proposed bounds, at least one fails by chance in at most {together} of the runs."
+        yield f"At least one of the proposed bounds fails by chance in at most {together} of the runs."
     yield calibration.assumption
 
 
@@ -140,5 +140,5 @@ def _search_sentences(bisection: Bisection) -> Iterable[str]:
         if len(steps) > 1:
             yield f"No model is trained between the two: one of these {len(steps)} steps is the cause."
     runs, trainings = formatting.count(result.runs, "run"), formatting.count(result.trainings, "training")
-    yield f"{trainings} in {runs}; training at every version takes {len(result.candidates)}."
+    yield f"{trainings} in {runs}; training at every version would take {len(result.candidates)}."
     yield MONOTONE

@@ -50,7 +50,7 @@ def test_bounds_pass_and_fail_as_tests(tmp_path: Path) -> None:
     ] == failed, done.stdout
     assert "4 failed, 6 passed" in done.stdout
     for told in (
-        r"^first: rows is 200;.* It must fail here, and does not\.\nReport: .*/report\.html$",
+        r"^first: rows is 200;.* It must fail here, but doesn't\.\nReport: .*/report\.html$",
         r"^second: test_roc_auc is 0\..*; the bound is >= 0\.999, missed by .*\.\nReport: ",
         r"^second: added_test_f1 >= -1 since first is not proven: .*\.\nReport: ",
     ):

@@ -165,7 +165,7 @@ def test_a_method_may_take_more_than_it_gets(tmp_path: Path, method: str) -> Non
 def test_a_method_that_needs_more_is_told(tmp_path: Path, method: str) -> None:
     """The job could not call it."""
     _write(tmp_path, one=f"class A:{METHODS}    {method}")
-    assert ["'fit' of A in one.py, line 6, must take 2 arguments beside self."] == _told(tmp_path, "one:A")
+    assert ["'fit' of A in one.py, line 6, must take 2 arguments besides self."] == _told(tmp_path, "one:A")
 
 
 def test_a_file_that_no_parser_reads_is_told(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_an_empty_file_is_no_scenario(tmp_path: Path, content: bytes) -> None:
     """A file of no bytes or of comments alone is told to be no mapping."""
     file = tmp_path / "empty.yaml"
     file.write_bytes(content)
-    with pytest.raises(ScenarioError, match=r"empty\.yaml: a scenario is a mapping of keys"):
+    with pytest.raises(ScenarioError, match=r"empty\.yaml: a scenario should be a mapping of keys"):
         load_scenario(str(file))
 
 
@@ -152,15 +152,15 @@ def test_a_scenario_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("three_version", "There is no scenario 'three_version': .* Did you mean 'three_versions'?"),
+        ("three_version", "Unknown scenario 'three_version': .* Did you mean 'three_versions'?"),
         (
             "scenarios/tree_versions.yaml",
             ".*tree_versions.yaml doesn't exist. Did you mean 'three_versions.yaml'?",
         ),
-        ("", "There is no scenario ''"),
+        ("", "Unknown scenario ''"),
         ("a" * 5000, "Can't access .*: File name too long"),
         ("no/such/folder.yaml", "The scenario file no/such/folder.yaml doesn't exist"),
-        ("null\0byte", "There is no scenario"),
+        ("null\0byte", "Unknown scenario"),
     ],
     ids=["name", "file", "empty", "long", "folder", "null"],
 )

@@ -209,8 +209,8 @@ def test_a_step_is_told_what_its_rows_lack(
     ("source", "message"),
     [
         ("absent.csv", "the source absent.csv doesn't exist"),
-        ({"path": "rows.csv", "format": "json"}, "the source rows.csv was used before with another format"),
-        ({"path": "rows.csv", "options": {"sep": ";"}}, "the source rows.csv was used before with another"),
+        ({"path": "rows.csv", "format": "json"}, "the source rows.csv is used twice, with different formats"),
+        ({"path": "rows.csv", "options": {"sep": ";"}}, "the source rows.csv is used twice, with different"),
         ({"path": "more.csv", "format": "json"}, "can't read more.csv as json"),
         ({"path": "more.csv", "options": {"token": "x"}}, "option 'token' looks like a secret"),
     ],

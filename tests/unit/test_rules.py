@@ -79,7 +79,7 @@ def test_a_change_since_any_earlier_version_may_be_bounded() -> None:
 def test_an_empty_half_of_a_change_is_a_mistake() -> None:
     """A key without a number says less than its author thinks."""
     change = {"metrics": {"cv_roc_auc": {"change": {"since": "v0", "min": -0.1, "max": None}}}}
-    expected = "'max' of the bound on 'cv_roc_auc' is empty; give a number, or leave it out."
+    expected = "'max' of the bound on 'cv_roc_auc' is empty; add a number, or remove it."
     assert [expected] == _messages(_scenario({}, change))
 
 

@@ -169,4 +169,4 @@ def test_a_bound_that_is_not_judged_can_not_fail() -> None:
     named = "one.test_roc_auc.change_min"
     hint = "Did you mean 'one.test_roc_auc.min'?"
     told = _told([FIRST], every=every, verdict="fail", caught_by=[named])
-    assert told == [f"there is no bound '{named}' that could fail. {hint}"]
+    assert told == [f"unknown bound '{named}'. {hint}"]

@@ -87,7 +87,7 @@ def test_check_accepts_the_step(tmp_path: Path) -> None:
     ("step", "message"),
     [
         ("{ keep: 0 }", "version 'empty' keeps no row."),
-        ("{ keep: 3 }\n    commits: 2", "version 'empty': truncate makes 1 commits, never 2."),
+        ("{ keep: 3 }\n    commits: 2", "version 'empty': truncate makes 1 commits, not 2."),
         ("{ keep: 3 }\n    expect: { operation: WRITE }", "TRUNCATE"),
         ("3", "'truncate' in 'versions.1' should be a mapping with keep (it is 3)."),
         ("{ keeps: 3 }", "unknown key 'keeps' in 'versions.1.truncate'. Did you mean 'keep'?"),

@@ -251,14 +251,14 @@ def test_a_bound_that_the_last_version_lacks_is_a_mistake() -> None:
     assert "the last trained version, v2, has no such bound. Did you mean 'test_roc_auc'?" in str(
         raised.value
     )
-    assert "It has test_roc_auc, test_roc_auc.min." == raised.value.remedy
+    assert "Its bounds: test_roc_auc, test_roc_auc.min." == raised.value.remedy
 
 
 def test_a_scenario_that_trains_nothing_can_not_be_searched() -> None:
     """Nor one without a bound asked for one."""
     with pytest.raises(UsageError, match="trains no model"):
         Inquiry.into(scenario([{"name": "v0", "train": False}]))
-    with pytest.raises(UsageError, match="It has none"):
+    with pytest.raises(UsageError, match="It has no bounds"):
         _inquiry(2).question("test_roc_auc")
 
 
@@ -317,8 +317,8 @@ def test_what_was_found_is_shown_with_its_step() -> None:
         "- name: v5\n    append: {where: batch = 5}",
         "not checked",
         "0.5000",
-        "training at every version takes 9",
-        "once the bound fails it goes on failing",
+        "training at every version would take 9",
+        "once the bound fails, it fails at every later version",
     ):
         assert text in shown, shown
 

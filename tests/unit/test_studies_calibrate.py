@@ -283,18 +283,18 @@ def test_a_seed_is_a_parameter_and_publishes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("repeats", [-1, 0, 2, 1001])
 def test_fewer_than_three_runs_are_refused(repeats: int) -> None:
     """Before anything is read or run."""
-    with pytest.raises(UsageError, match=f"--repeats is {repeats}: a spread is told from 3 runs on"):
+    with pytest.raises(UsageError, match=f"--repeats is {repeats}: use 3 to 1000 runs"):
         calibrate(RunRequest("nothing"), Console(quiet=True), repeats=repeats)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.5, -1.0, float("nan")])
 def test_a_rate_of_false_alarms_is_a_small_chance(rate: float) -> None:
     """A bound that fails every other time is none."""
-    with pytest.raises(UsageError, match="it is a chance above 0 and below"):
+    with pytest.raises(UsageError, match="use a rate between 0 and"):
         calibrate(RunRequest("nothing"), Console(quiet=True), repeats=5, false_alarms=rate)
 
 
 def test_a_file_that_can_not_be_written_is_told_before_the_runs(tmp_path: Path) -> None:
     """Not after hours of them."""
-    with pytest.raises(UsageError, match="there is no folder for this file"):
+    with pytest.raises(UsageError, match="not a file in an existing folder"):
         calibrate(RunRequest("nothing"), Console(quiet=True), repeats=5, out=tmp_path / "no" / "file.json")

@@ -155,9 +155,9 @@ def test_a_scenario_without_a_matrix_is_the_one_to_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("only", "message"),
     [
-        ("seed", "--only seed: not of the form PLACE=VALUE, such as seed=1."),
-        ("sed=1", "--only sed=1: the matrix doesn't vary 'sed'. Did you mean 'seed'?"),
-        ("seed=3", "--only seed=3: the matrix has no such value."),
+        ("seed", "--only seed: not of the form KEY=VALUE, such as seed=1."),
+        ("sed=1", "--only sed=1: unknown key 'sed' of the matrix. Did you mean 'seed'?"),
+        ("seed=3", "--only seed=3: unknown value of the matrix."),
     ],
 )
 def test_only_names_what_the_matrix_has(tmp_path: Path, only: str, message: str) -> None:
@@ -177,7 +177,7 @@ def test_what_takes_one_run_takes_one_combination(tmp_path: Path) -> None:
     """The remedy is the option with which the first is chosen."""
     with pytest.raises(UsageError, match="matrix of 4 combinations, and this command runs one") as raised:
         select_one(loaded(tmp_path, matrix=TWO_BY_TWO))
-    assert "Select one, such as --only seed=1 --only pipeline.model.max_iter=50." == raised.value.remedy
+    assert "Select one, such as: --only seed=1 --only pipeline.model.max_iter=50" == raised.value.remedy
 
 
 def _outcome(verdict: Verdict) -> Outcome:
@@ -207,8 +207,8 @@ def test_the_combinations_run_one_after_the_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "word", "code"),
     [
-        (JobError("The job broke."), "broke", ExitCode.JOB_FAILED),
-        (ScenarioError([Problem("No row is labelled.")]), "wrong", ExitCode.WRONG_INPUT),
+        (JobError("The job broke."), "error", ExitCode.JOB_FAILED),
+        (ScenarioError([Problem("No row is labelled.")]), "invalid", ExitCode.WRONG_INPUT),
     ],
 )
 def test_one_that_breaks_ends_no_other(tmp_path: Path, error: Exception, word: str, code: ExitCode) -> None:
@@ -265,7 +265,7 @@ def test_the_table_has_the_bound_with_the_least_room() -> None:
 def test_places_that_end_alike_are_told_in_full() -> None:
     """``versions.one.append.sample`` beside ``versions.two.append.sample``."""
     places = {"versions.one.append.sample": "0.5", "versions.two.append.sample": "0.1", "seed": "1"}
-    shown = _shown([CombinationRow(places, "broke", ExitCode.JOB_FAILED)], width=140)
+    shown = _shown([CombinationRow(places, "error", ExitCode.JOB_FAILED)], width=140)
     assert "versions.one.append.sample" in shown
     assert "versions.two.append.sample" in shown
     assert "0 of 1 combination passed." in shown

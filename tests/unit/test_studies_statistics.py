@@ -34,7 +34,7 @@ def test_a_sample_is_described_by_mean_and_standard_deviation() -> None:
 @pytest.mark.parametrize("values", [[], [0.7], [0.7, 0.8]])
 def test_fewer_than_three_values_tell_no_spread(values: list[float]) -> None:
     """Two runs that happen to agree would promise what nobody knows."""
-    with pytest.raises(ValueError, match="from 3 values on"):
+    with pytest.raises(ValueError, match="at least 3 values"):
         Sample.of(values)
 
 

@@ -124,7 +124,7 @@ def test_a_folder_is_relative_to_the_current_one(tmp_path: Path, monkeypatch: py
         (LAKE, "", "--versions: '' is not a version of a table"),
         (LAKE, "12.5", "--versions: '12.5' is not a version of a table"),
         (LAKE, "2026-13-01", "--versions: '2026-13-01' is not a version of a table"),
-        (LAKE, "12,13,12", "--versions names v12 twice"),
+        (LAKE, "12,13,12", "--versions lists v12 twice"),
     ],
 )
 def test_what_can_t_be_read_is_told(uri: str | None, versions: str | None, message: str) -> None:

@@ -37,9 +37,12 @@ def excludes(number: Number, value: float) -> bool:
 def _bound(number: Number, bound: Bound, at: Location) -> Iterator[Problem]:
     name, limits = number.name, _limits_of([bound])
     if bound.tolerance is not None and bound.equals is None:
-        yield Problem(f"the bound on '{name}' has a tolerance, but no equals.", (*at, "tolerance"))
+        yield Problem(
+            f"the bound on '{name}' has a 'tolerance' but no 'equals'; add 'equals', or remove 'tolerance'.",
+            (*at, "tolerance"),
+        )
     elif not limits and bound.change is None and bound.baseline is None:
-        message = f"the bound on '{name}' says nothing; give {LIMITS_OF_VALUES}, change or baseline."
+        message = f"the bound on '{name}' has no limit; add {LIMITS_OF_VALUES}, change or baseline."
         yield Problem(message, at)
     else:
         yield from _empty(name, bound, at)
@@ -51,13 +54,15 @@ def _bound(number: Number, bound: Bound, at: Location) -> Iterator[Problem]:
         what = f"the bound on '{name}' against another run"
         yield from _difference(what, bound.baseline, number, (*at, "baseline"))
         if not bound.baseline.source.strip():
-            yield Problem(f"{what} names none.", (*at, "baseline", "from"))
+            yield Problem(
+                f"{what} names no run; add its ID, or the path of its result.", (*at, "baseline", "from")
+            )
 
 
 def _difference(what: str, difference: Change | Baseline, number: Number, at: Location) -> Iterator[Problem]:
     limits = [*_limits(difference, OF_CHANGES)]
     if not limits:
-        yield Problem(f"{what} says nothing; give {LIMITS_OF_CHANGES}.", at)
+        yield Problem(f"{what} has no limit; add {LIMITS_OF_CHANGES}.", at)
     else:
         yield from _empty(number.name, difference, at)
     domain = number.domain.of_relative_changes if difference.relative else number.domain.of_changes
@@ -68,7 +73,7 @@ def _difference(what: str, difference: Change | Baseline, number: Number, at: Lo
 def _empty(metric: str, bound: Bound | Change | Baseline, at: Location) -> Iterator[Problem]:
     for name in sorted(bound.model_fields_set):
         if getattr(bound, name) is None:
-            message = f"'{name}' of the bound on '{metric}' is empty; give a number, or leave it out."
+            message = f"'{name}' of the bound on '{metric}' is empty; add a number, or remove it."
             yield Problem(message, (*at, name))
 
 

@@ -21,16 +21,16 @@ def data_problems(scope: Scope) -> Iterator[Problem]:
     yield from _operation(scope)
     protocol = scope.expect.protocol
     if protocol is not None and not protocol.model_fields_set:
-        yield Problem("'protocol' says nothing; give reader or writer.", (*scope.at, "protocol"))
+        yield Problem("'protocol' has no bound; add reader or writer.", (*scope.at, "protocol"))
 
 
 def _schema(schema: Schema, scope: Scope, at: Location) -> Iterator[Problem]:
     if not schema.exact and not schema.at_least and schema.model_fields_set <= {"exact", "at_least"}:
-        yield Problem("'schema' says nothing; give exact or at_least, with at least one column.", at)
+        yield Problem("'schema' has no columns; add exact or at_least, with at least one column.", at)
     for key in ("exact", "at_least"):
         columns: dict[str, str] = getattr(schema, key) or {}
         for _, name in repeated(columns):
-            yield Problem(f"column '{name}' is expected twice.", (*at, key, name))
+            yield Problem(f"column '{name}' is listed twice.", (*at, key, name))
         for name, kind in columns.items():
             yield from type_problems(name, kind, (*at, key, name), as_written=True)
     if schema.exact:
@@ -41,7 +41,7 @@ def _schema(schema: Schema, scope: Scope, at: Location) -> Iterator[Problem]:
 def _apart(exact: dict[str, str], at_least: dict[str, str], at: Location) -> Iterator[Problem]:
     for name, kind in at_least.items():
         if exact.get(name, "").lower() != kind.lower():
-            message = f"no version can have exactly these columns and at least '{name} {kind}'."
+            message = f"'at_least' requires '{name} {kind}', which 'exact' doesn't allow."
             yield Problem(message, (*at, "at_least", name))
 
 
@@ -55,17 +55,17 @@ def _needed(exact: dict[str, str], scope: Scope, at: Location) -> Iterator[Probl
     lacking = [name for name in needed if name.lower() not in known]
     if lacking:
         names = ", ".join(f"'{name}'" for name in dict.fromkeys(lacking))
-        yield Problem(f"no model can be trained with exactly these columns: {names} is needed.", at)
+        yield Problem(f"no model can be trained with exactly these columns; missing: {names}.", at)
 
 
 def _nulls(scope: Scope) -> Iterator[Problem]:
     derived = {name.lower() for name in scope.scenario.pipeline.derive}
     at: Location = (*scope.at, "nulls")
     for _, name in repeated(scope.expect.nulls):
-        yield Problem(f"the nulls of column '{name}' are bounded twice.", (*at, name))
+        yield Problem(f"column '{name}' is listed twice.", (*at, name))
     for name in scope.expect.nulls:
         if name.lower() in derived and scope.is_of_models:
-            message = f"'{name}' is derived, and no column of the table, whose nulls are counted."
+            message = f"'{name}' is a derived column; nulls are only counted in the table's own columns."
             yield Problem(message, (*at, name))
 
 
@@ -81,10 +81,10 @@ def _operation(scope: Scope) -> Iterator[Problem]:
 
 def _operation_of(version: Version, expected: str, at: Location) -> Iterator[Problem]:
     if version.expect_error is not None:
-        message = f"version '{version.name}' must fail: it makes no commit that could be a '{expected}'."
+        message = f"version '{version.name}' must fail, so it makes no commit; remove 'operation'."
         yield Problem(message, at)
         return
-    made = version.step.operation
-    if made is not None and version.declared_commits in (1, 2) and expected.upper() != made:
-        message = f"the commit of version '{version.name}' is a {made}, and can't be a '{expected}'."
-        yield Problem(message + did_you_mean(expected.upper(), [made]), at)
+    operation = version.step.operation
+    if operation is not None and version.declared_commits in (1, 2) and expected.upper() != operation:
+        message = f"the operation of version '{version.name}' is {operation}, not '{expected}'."
+        yield Problem(message + did_you_mean(expected.upper(), [operation]), at)

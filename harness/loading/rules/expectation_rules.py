@@ -30,7 +30,9 @@ def expectation_problems(scenario: Scenario) -> Iterator[Problem]:
         if scope.is_of_models:
             yield from _explanations(scope)
     if scenario.every.model_fields_set and not scenario.trained:
-        yield Problem("'every' holds for the versions that are trained, and none is.", ("every",))
+        yield Problem(
+            "'every' applies to trained versions, but no version is trained; remove it.", ("every",)
+        )
 
 
 def _of_models(scope: Scope) -> Iterator[Problem]:
@@ -39,7 +41,7 @@ def _of_models(scope: Scope) -> Iterator[Problem]:
         return
     for key in ("metrics", "coefficients", "explanations"):
         if getattr(scope.expect, key):
-            message = f"version '{scope.own.name}' is not trained, so that it has no {key}."
+            message = f"version '{scope.own.name}' is not trained, so it has no {key}; remove '{key}'."
             yield Problem(message, (*scope.at, key))
 
 
@@ -71,8 +73,9 @@ def _metric(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
     elif name.startswith(ADDED) and 0 in scope.holds_for:
         hint = ""
         if scope.own is None:
-            hint = f" Bound '{name.removeprefix(ADDED)}' with 'on: added', which is not judged there."
-        yield Problem(f"'{name}' can't be measured at the first version, whose rows are all new.{hint}", at)
+            of_all = name.removeprefix(ADDED)
+            hint = f"; bound '{of_all}' with 'on: added' instead, which skips the first version"
+        yield Problem(f"'{name}' can't be measured at the first version, whose rows are all new{hint}.", at)
 
 
 def _model_of(pipeline: Pipeline) -> str:
@@ -84,10 +87,10 @@ def _feature(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
     if is_feature(name, pipeline):
         return
     if name in pipeline.categorical:
-        yield Problem(f"'{name}' is categorical: name one of its values, as in '{name}=VALUE'.", at)
+        yield Problem(f"'{name}' is categorical; specify one of its values, as in '{name}=VALUE'.", at)
     else:
         hint = did_you_mean(name, (*pipeline.features, *(f"{each}=" for each in pipeline.categorical)))
-        yield Problem(f"'{name}' is no feature.{hint}", at)
+        yield Problem(f"unknown feature '{name}'.{hint}", at)
 
 
 def _key(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
@@ -95,17 +98,17 @@ def _key(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
     own = scope.own
     is_trained = own is None or own.is_trained
     if number.kind.name in ("null_keys", "duplicate_keys") and is_trained and excludes(number, 0.0):
-        message = f"no version is trained unless its '{number.name}' are 0"
-        yield Problem(f"{message}; say 'train: false', or expect 0.", at)
+        message = f"a version can only be trained if '{number.name}' is 0"
+        yield Problem(f"{message}; set 'train: false', or expect 0.", at)
 
 
 def _added(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
     if f"{ADDED}{number.name}" not in METRICS:
-        message = f"'{number.name}' can't be told of the rows that a version added: only a 'test_' metric can"
-        yield Problem(f"{message}; leave 'on' out.", at)
+        message = f"'{number.name}' can't be measured on added rows, only 'test_' metrics can"
+        yield Problem(f"{message}; remove 'on'.", at)
     elif scope.index == 0:
         message = f"the bound on '{number.name}' is never judged: all rows of the first version are new"
-        yield Problem(f"{message}; leave 'on' out.", at)
+        yield Problem(f"{message}; remove 'on'.", at)
 
 
 def _change(number: Number, bound: Bound, scope: Scope, at: Location) -> Iterator[Problem]:
@@ -113,14 +116,14 @@ def _change(number: Number, bound: Bound, scope: Scope, at: Location) -> Iterato
         return
     reason = scope.unknown(bound.change.since, of_model=number.of_model)
     if reason is not None:
-        yield Problem(f"the change of '{number.name}' can't be told: {reason}", at)
+        yield Problem(f"the change of '{number.name}' can't be measured: {reason}", at)
         return
     compared = scope.compared_with_first(bound.change.since) if bound.on == "added" else None
     if compared is not None:
         first = scope.scenario.versions[0].name
         message = f"version '{compared.name}' is compared with '{first}', whose rows are all new"
-        whose = f"the change of '{number.name}' of added rows can't be told"
-        yield Problem(f"{whose}: {message}; leave 'on' out, or compare with a later one.", at)
+        subject = f"the change of '{number.name}' on added rows can't be measured"
+        yield Problem(f"{subject}: {message}; remove 'on', or compare with a later version.", at)
 
 
 def _same_data(scope: Scope) -> Iterator[Problem]:
@@ -145,14 +148,14 @@ def _explanations(scope: Scope) -> Iterator[Problem]:
         return
     at: Location = (*scope.at, "explanations")
     if not expect.model_fields_set:
-        yield Problem("'explanations' says nothing; give top_k, sign_agreement, weight or another.", at)
+        yield Problem("'explanations' has no bounds; add top_k, sign_agreement, weight or another.", at)
     for name in AGREEMENTS:
         bound: Overlap | Agreement | None = getattr(expect, name)
         reason = None if bound is None else scope.unknown(bound.since, of_model=True)
         if reason is not None:
-            yield Problem(f"'{name}' can't be told: {reason}", (*at, name, "since"))
+            yield Problem(f"'{name}' can't be measured: {reason}", (*at, name, "since"))
     pipeline = scope.scenario.pipeline
     top, known = expect.top_k, len(pipeline.features)
     if top is not None and not pipeline.categorical and top.k > known:
-        message = f"'k' is {top.k}, which is more than there are features ({known})."
+        message = f"'k' is {top.k}, more than the number of features ({known})."
         yield Problem(message, (*at, "top_k", "k"))

@@ -39,7 +39,7 @@ def _of_matrix(matrix: Mapping[str, Sequence[object]]) -> Iterator[Problem]:
         texts = [text_of(value) for value in values]
         for index, text in enumerate(texts):
             if text in texts[:index]:
-                yield Problem(f"the matrix lists {text} of '{key}' twice.", ("matrix", key, index))
+                yield Problem(f"the matrix lists {key}={text} twice.", ("matrix", key, index))
 
 
 def _of_values(scenario: Scenario) -> Iterator[Problem]:

@@ -52,19 +52,19 @@ def _derived(pipeline: Pipeline, *, is_used: bool) -> Iterator[Problem]:
     for name, expression in pipeline.derive.items():
         yield from blank(expression, name, (*at, name))
         if is_used and is_reserved(name):
-            yield Problem(f"'{name}' is a name that the models need; take another.", (*at, name))
+            yield Problem(f"'{name}' is reserved for the models; choose another name.", (*at, name))
 
 
 def _features(pipeline: Pipeline) -> Iterator[Problem]:
     if not pipeline.features and not pipeline.categorical:
-        message = "the pipeline has no features; name at least one under 'features' or 'categorical'."
+        message = "the pipeline has no features; list at least one under 'features' or 'categorical'."
         yield Problem(message, _AT)
     seen: set[str] = set()
     for kind in ("features", "categorical"):
         for index, name in enumerate(getattr(pipeline, kind)):
             at: Location = (*_AT, kind, index)
             if name.lower() in seen:
-                yield Problem(f"feature '{name}' is named twice.", at)
+                yield Problem(f"feature '{name}' is listed twice.", at)
             if name.lower() == pipeline.label.column.lower():
                 yield Problem(f"the label column '{name}' can't be a feature.", at)
             seen.add(name.lower())
@@ -75,7 +75,7 @@ def _optional(pipeline: Pipeline) -> Iterator[Problem]:
     known = {name.lower() for name in features}
     derived = {name.lower() for name in pipeline.derive}
     for index, name in repeated(pipeline.optional):
-        yield Problem(f"optional feature '{name}' is named twice.", (*_AT, "optional", index))
+        yield Problem(f"optional feature '{name}' is listed twice.", (*_AT, "optional", index))
     for index, name in enumerate(pipeline.optional):
         at: Location = (*_AT, "optional", index)
         if name.lower() not in known:
@@ -91,7 +91,7 @@ def _custom(pipeline: Pipeline) -> Iterator[Problem]:
     if pipeline.use is None:
         for key, options in (("with", pipeline.options), ("metrics", pipeline.metrics)):
             if options:
-                message = f"'{key}' is for custom pipelines; name one with 'use', or remove '{key}'."
+                message = f"'{key}' is for custom pipelines; specify one under 'use', or remove '{key}'."
                 yield Problem(message, (*_AT, key))
         return
     of_built_in = (
@@ -100,10 +100,10 @@ def _custom(pipeline: Pipeline) -> Iterator[Problem]:
     )
     for part, keys in of_built_in:
         for key in sorted(keys):
-            message = f"'{key}' in '{part}' is for built-in models, and this pipeline is {pipeline.use}"
-            yield Problem(f"{message}; pass it what it needs under 'with'.", (*_AT, part, key))
+            message = f"'{key}' in '{part}' is for built-in models, but this pipeline is {pipeline.use}"
+            yield Problem(f"{message}; set its options under 'with'.", (*_AT, part, key))
     for name in filter(looks_secret, pipeline.options):
-        message = f"'{name}' looks like a secret; do not put secrets into a scenario."
+        message = f"'{name}' looks like a secret; don't put secrets into a scenario."
         yield Problem(message, (*_AT, "with", name))
     yield from _metrics(pipeline)
 
@@ -111,7 +111,7 @@ def _custom(pipeline: Pipeline) -> Iterator[Problem]:
 def _metrics(pipeline: Pipeline) -> Iterator[Problem]:
     at: Location = (*_AT, "metrics")
     for index, name in repeated(pipeline.metrics):
-        yield Problem(f"metric '{name}' is named twice.", (*at, index))
+        yield Problem(f"metric '{name}' is listed twice.", (*at, index))
     for index, name in enumerate(pipeline.metrics):
         if name in METRICS:
             message = f"'{name}' is a built-in metric; choose another name."

@@ -27,13 +27,13 @@ def _commits(version: Version, at: Location) -> Iterator[Problem]:
         return
     if version.expect_error is not None:
         if commits != 0:
-            message = f"version '{version.name}' must fail, and a step that fails makes no commit"
+            message = f"version '{version.name}' must fail, so it makes no commit"
             yield Problem(f"{message}; remove 'commits'.", at)
         return
     possible = version.step.possible_commits
     if possible is not None and commits not in possible:
         numbers = " or ".join(str(number) for number in possible)
-        message = f"version '{version.name}': {version.kind} makes {numbers} commits, never {commits}."
+        message = f"version '{version.name}': {version.kind} makes {numbers} commits, not {commits}."
         yield Problem(message, at)
 
 

@@ -39,10 +39,10 @@ def _versions(scenario: Scenario) -> Iterator[Problem]:
         return
     at: Location = (*_AT, "versions")
     if scenario.table.uri is None:
-        message = "'versions' in 'table' are those of an existing table; add its 'uri'."
+        message = "'versions' in 'table' lists versions of an existing table; add its 'uri'."
         yield Problem(message, at)
     if not lists_reads(scenario):
-        message = "the versions are listed twice: by 'versions' and by 'versions' in 'table'; remove one."
+        message = "versions are listed both under 'versions' and under 'versions' in 'table'; remove one."
         yield Problem(message, at)
 
 

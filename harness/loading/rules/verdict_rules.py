@@ -16,15 +16,15 @@ _FEW = 8
 def outcome_problems(scenario: Scenario) -> Iterator[Problem]:
     """Yield every problem with the expected verdict and with publishing."""
     if scenario.verdict == "fail" and not scenario.caught_by:
-        message = "the scenario must fail, and no bound is named by which; list it under 'caught_by'."
+        message = "'verdict: fail' needs the bounds that must fail; list them under 'caught_by'."
         yield Problem(message, ("verdict",))
     if scenario.verdict == "pass" and scenario.caught_by:
-        message = "'caught_by' names bounds that must fail; say 'verdict: fail', too."
+        message = "'caught_by' lists bounds that must fail; add 'verdict: fail'."
         yield Problem(message, ("caught_by",))
     yield from _caught_by(scenario)
     written = scenario.publish.model_fields_set
     if not scenario.trained and "when" in written and scenario.publish.when != "never":
-        message = "there is nothing to publish: no version is trained; leave 'when' out."
+        message = "there is nothing to publish: no version is trained; remove 'when'."
         yield Problem(message, ("publish", "when"))
 
 
@@ -38,16 +38,16 @@ def _caught_by(scenario: Scenario) -> Iterator[Problem]:
     for index, name in enumerate(scenario.caught_by):
         at = ("caught_by", index)
         if name in scenario.caught_by[:index]:
-            yield Problem(f"'{name}' is named twice.", at)
+            yield Problem(f"'{name}' is listed twice.", at)
         elif len(kinds.get(name, ())) > 1:
             listed = " or ".join(f"'{full_name}'" for full_name in kinds[name])
-            yield Problem(f"'{name}' has several parts; name {listed}.", at)
+            yield Problem(f"'{name}' has several parts; list {listed}.", at)
         elif name not in kinds and name not in full_names:
             hint = did_you_mean(name, [*kinds, *full_names]) or _list_bounds(list(kinds))
-            yield Problem(f"there is no bound '{name}' that could fail.{hint}", at)
+            yield Problem(f"unknown bound '{name}'.{hint}", at)
 
 
 def _list_bounds(names: list[str]) -> str:
     if not names:
-        return " The scenario has none."
-    return f" There are: {', '.join(names[:_FEW])}{' ...' if len(names) > _FEW else ''}."
+        return " No bound of this scenario can fail."
+    return f" Bounds that can fail: {', '.join(names[:_FEW])}{' ...' if len(names) > _FEW else ''}."

@@ -49,7 +49,9 @@ def _is_first(scenario: Scenario, index: int) -> bool:
 def _one_step(version: Version, at: Location) -> Iterator[Problem]:
     kinds = list(version.steps)
     if len(kinds) > 1:
-        message = f"version '{version.name}' has several steps ({', '.join(kinds)}); make a version of each."
+        message = (
+            f"version '{version.name}' has several steps ({', '.join(kinds)}); use one version per step."
+        )
         yield Problem(message, (*at, kinds[1]))
     # A step without a value is reported as an empty key.
     if not kinds and not set(STEPS) & version.model_fields_set:
@@ -60,7 +62,7 @@ def _first(version: Version) -> Iterator[Problem]:
     """Check that the first step can make the table."""
     if len(version.steps) != 1 or not version.step.changes_table:
         return
-    subject = f"version '{version.name}': the first step makes the table"
+    subject = f"version '{version.name}': the first step creates the table"
     at: Location = ("versions", 0)
     if not version.step.makes_table:
         makers = ", ".join(kind for kind, step in STEPS.items() if step.makes_table)

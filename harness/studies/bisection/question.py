@@ -51,7 +51,7 @@ class Inquiry:
             UsageError: No model is trained at all.
         """
         if not scenario.trained:
-            raise UsageError(f"The scenario {scenario.name} trains no model: there is nothing to search.")
+            raise UsageError(f"The scenario {scenario.name} trains no model, so there is nothing to search.")
         first, last = scenario.trained[0], scenario.trained[-1]
         specs = tuple(_fix_reference(spec, first) for spec in bound_specs(scenario) if spec.version == last)
         return cls(scenario, specs, baselines or {})
@@ -83,7 +83,7 @@ class Inquiry:
         raise UsageError(
             f"--bound {text}: the last trained version, {self.scenario.trained[-1]}, has no such bound."
             f"{did_you_mean(text, known)}",
-            remedy=f"It has {', '.join(known)}." if known else "It has none.",
+            remedy=f"Its bounds: {', '.join(known)}." if known else "It has no bounds.",
         )
 
     def selected(self, question: Question | None) -> tuple[BoundSpec, ...]:

@@ -11,7 +11,8 @@ from harness.scenario.model import Scenario, Version
 from harness.studies.bisection.question import Question
 
 MONOTONE = (
-    "Assumed: once the bound fails it goes on failing. Versions that were not trained may say otherwise."
+    "Assumption: once the bound fails, it fails at every later version. "
+    "Versions that were not trained may differ."
 )
 
 

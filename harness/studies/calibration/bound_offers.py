@@ -23,8 +23,8 @@ from harness.studies.calibration.statistics import (
 )
 
 ASSUMPTION = (
-    "Assumed: the values of other seeds are normally distributed. Another seed means other held-out rows, "
-    "folds and samples of the same table; what other data would change is not in these numbers."
+    "Assumption: the values of different seeds are normally distributed. A seed changes the held-out rows, "
+    "the folds and the samples of the same table. These numbers say nothing about other data."
 )
 
 

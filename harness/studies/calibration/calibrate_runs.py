@@ -61,7 +61,7 @@ def calibrate(
     _check_options(repeats, false_alarms)
     # Before the runs, not after hours of them.
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
-        raise UsageError(f"--json {out}: there is no folder for this file, or it is one itself.")
+        raise UsageError(f"--json {out}: not a file in an existing folder.")
     session = open_session(request, console, takes_one=True)
     runner, loaded = Runner(session), session.only_combination
     made = list(_results(runner, loaded, repeats))
@@ -96,13 +96,11 @@ def with_seed(loaded: LoadedScenario, seed: int) -> LoadedScenario:
 def _check_options(repeats: int, false_alarms: float) -> None:
     if not FEWEST <= repeats <= MOST:
         raise UsageError(
-            f"--repeats is {repeats}: a spread is told from {FEWEST} runs on, and at most {MOST} are made.",
-            remedy="With 10 the proposed bounds lie near those of many; with 3 they are far off.",
+            f"--repeats is {repeats}: use {FEWEST} to {MOST} runs.",
+            remedy="More runs make the proposed bounds more precise; 10 are usually enough.",
         )
     if not (math.isfinite(false_alarms) and 0 < false_alarms < 1 / 2):
-        raise UsageError(
-            f"--false-alarms is {false_alarms:g}; it is a chance above 0 and below 0.5, such as 0.01."
-        )
+        raise UsageError(f"--false-alarms is {false_alarms:g}; use a rate between 0 and 0.5, such as 0.01.")
 
 
 def _results(runner: Runner, loaded: LoadedScenario, repeats: int) -> Iterator[tuple[Result, bool]]:

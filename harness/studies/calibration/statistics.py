@@ -51,7 +51,7 @@ class Sample:
             ValueError: There are fewer than three.
         """
         if len(values) < FEWEST:
-            raise ValueError(f"a spread is told from {FEWEST} values on, not from {len(values)}")
+            raise ValueError(f"a spread needs at least {FEWEST} values, not {len(values)}")
         mean, spread = statistics.fmean(values), statistics.stdev(values)
         # What differs in its last digits alone has been added up in another order.
         varies = spread > _NO_SPREAD * abs(mean)
