@@ -1,8 +1,8 @@
 """The pytest plugin that runs scenario files: install this package and run ``pytest scenarios/``.
 
 A scenario runs once, before its first selected test; each of its versions and bounds is a test, such as
-``three_versions.yaml::february::cv_roc_auc >= 0.6``. Any pytest beside this package loads this module, so it
-imports nothing heavy until there is a scenario, and leaves all other files alone.
+``three_versions.yaml::february::cv_roc_auc >= 0.6``. Every pytest in the same environment loads this
+module, so it imports nothing heavy before it finds a scenario, and ignores all other files.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFi
 
 
 def _is_scenario(file: Path) -> bool:
-    """Whether a file has most of a scenario's keys: one of them may be mistyped."""
+    """Return whether a file has most of a scenario's keys, as one of them may be mistyped."""
     try:
         text = file.read_bytes() if file.stat().st_size <= _LARGEST_BYTES else b""
     except OSError:
@@ -86,7 +86,7 @@ class Run:
         """Return the outcome of the run.
 
         Raises:
-            pytest.fail.Exception: There is none; every test fails with the same message.
+            pytest.fail.Exception: There is no outcome; every test fails with the same message.
         """
         from harness.errors import HarnessError, InterruptedRunError
 
@@ -104,7 +104,7 @@ class Run:
 
     @cached_property
     def _outcome(self) -> Outcome | Exception:
-        """The outcome, or the error: a run that broke doesn't start again for the next test."""
+        """The outcome, or the error: a failed run doesn't start again for the next test."""
         from rich.console import Console
 
         from harness.request import session_of
@@ -167,7 +167,7 @@ class VersionTests(pytest.Collector):
         self._run, self._index = run, index
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Yield a test of how the version was made, and one for each of its bounds."""
+        """Yield a test of the version's status, and one for each of its bounds."""
         options = {"run": self._run, "index": self._index}
         version = self._run.loaded.scenario.versions[self._index]
         yield StatusTest.from_parent(self, name=_status_title(version), **options)
@@ -213,7 +213,7 @@ class RunTest(_Test):
     """A test that the run is completed and, on the cloud, agrees with the newest local one."""
 
     def runtest(self) -> None:
-        """Check the comparison with another run: everything else has a test of its own."""
+        """Check the comparison with another run; other tests check everything else."""
         from harness.results import Verdict
         from harness.views.bound_table import headline
 
@@ -223,10 +223,10 @@ class RunTest(_Test):
 
 
 class StatusTest(_Test):
-    """A test that a version was made as expected: trained, only built, or refused."""
+    """A test that a version has the expected status: trained, only built, or refused."""
 
     def runtest(self) -> None:
-        """Compare how the version was made with the scenario."""
+        """Compare the version's status with the scenario."""
         version = self.run.loaded.scenario.versions[self.index or 0]
         expected = ("trained" if version.is_trained else "built", version.expect_error is not None)
         found = (self.version.status, self.version.error is not None)
@@ -275,7 +275,7 @@ def _title(spec: BoundSpec) -> str:
 
 
 def _unique_name(name: str, used: set[str]) -> str:
-    """Return a name that no other test has: the same bound may be written twice."""
+    """Return a name that no other test has, as a scenario may contain the same bound twice."""
     number, unused = 1, name
     while unused in used:
         number += 1

@@ -1,4 +1,4 @@
-"""What a command asks for: a scenario, the combinations of its matrix, and where they run."""
+"""The request of a command: a scenario, the combinations of its matrix, and the target."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class RunRequest:
     target: str | None = None
     """Name of the target; ``None`` leaves the choice to the settings."""
     table: TableOverride | None = None
-    """An existing table, which is read in place of the scenario's own."""
+    """An existing table to read instead of building the scenario's own."""
     only: tuple[str, ...] = ()
     """Values as ``KEY=VALUE``: only the combinations of the matrix that have all of them run."""
     keep: bool = False
-    """Whether a stack or files that a run brought up outlive its failure."""
+    """Whether to keep the stack that a run started, or the files that it uploaded, if the run fails."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Session:
 
     @property
     def only_combination(self) -> LoadedScenario:
-        """The combination to run, of a session that was opened for one."""
+        """The combination to run, if the session was opened for a single one."""
         (combination,) = self.combinations
         return combination
 
@@ -72,7 +72,7 @@ def open_session(request: RunRequest, console: Console, *, takes_one: bool = Fal
         takes_one: Whether the command takes a single combination of a matrix.
 
     Raises:
-        ScenarioError: The scenario is wrong.
+        ScenarioError: The scenario is invalid.
         UsageError: The target, or a combination of the matrix, doesn't exist, or there are too many of them.
     """
     settings = read_settings({"target": request.target})

@@ -48,7 +48,7 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> 
 
 
 def describe_source(source: SourceFile) -> SourceData:
-    """Describe a source as a plan does; the content of a single file by its digest."""
+    """Describe a source for a plan; a file's content by its digest."""
     return SourceData(
         uri=source.uri,
         format=source.format,
@@ -66,7 +66,7 @@ def _read_baselines(loaded: LoadedScenario, folder: Path, settings: Settings) ->
 
 
 def _list_effective_settings(settings: Settings, environment: Environment, store: str) -> Iterator[Setting]:
-    """Yield the settings that a run uses: the target chooses URIs that no setting gives."""
+    """Yield the settings that a run uses; the target chooses URIs that are not set."""
     resolved = {
         "lake": environment.lake,
         f"{STORES}{store}": environment.model_store,

@@ -11,7 +11,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def suggest(meant: str | None) -> str:
-    """Return `` Did you mean 'x'?`` for a word, or an empty text if there is none."""
+    """Return `` Did you mean 'x'?``, or an empty text if there is no suggestion."""
     return f" Did you mean '{meant}'?" if meant else ""
 
 

@@ -1,6 +1,6 @@
 """The command's main path: from a request to a verdict, for one run and for every combination of a matrix.
 
-``execute`` is the list of steps; the rest of this module is what each step does.
+``execute`` is the list of steps; the other functions of this module are the steps.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def conclude(plan: Plan, result: Result, folder: RunFolder, settings: Settings, 
 def execute_all(
     session: Session, execute_one: Callable[[Session, LoadedScenario], Outcome] = execute
 ) -> list[CombinationRow]:
-    """Run every combination; one that fails, or is wrong by itself, doesn't stop the others.
+    """Run every combination; one that fails or is invalid doesn't stop the others.
 
     Args:
         session: Has the combinations.
@@ -154,11 +154,11 @@ def validate(request: RunRequest, console: Console) -> ExitCode:
         HarnessError: There is no verdict; the exception has the reason and the exit code.
     """
     settings = read_settings({"target": request.target})
-    here = settings["target"] if is_local(settings["target"]) else AUTO
-    session = open_session(replace(request, target=here), console, takes_one=True)
+    local_target = settings["target"] if is_local(settings["target"]) else AUTO
+    session = open_session(replace(request, target=local_target), console, takes_one=True)
     definition = select_remote(settings)
     remote = open_defined(definition, settings, session.report, keep=request.keep)
-    # What the workspace lacks is reported before minutes are spent on the local run.
+    # Report a missing prerequisite of the workspace before spending minutes on the local run.
     remote.require_ready()
     local = execute(session, session.only_combination)
     if local.exit_code:
@@ -169,7 +169,7 @@ def validate(request: RunRequest, console: Console) -> ExitCode:
 
 
 def attach(run_id: str, console: Console) -> Outcome:
-    """Resume following a run that continues in a workspace, and bring it to its verdict.
+    """Resume following a run that continues in a workspace, until it has a verdict.
 
     Args:
         run_id: The harness's own id of the run.
@@ -208,7 +208,7 @@ def write_asset_bundle(request: RunRequest, folder: Path | None, console: Consol
 
 @contextmanager
 def run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
-    """Create the run's folder with the plan in it; remove it again if the run never begins."""
+    """Create the run's folder with its plan; remove it again if the run never begins."""
     folder = RunFolder.create(session.settings.runs, plan.run_id)
     try:
         file = folder.path / PLAN
@@ -241,7 +241,7 @@ def has_mistakes(result: Result) -> bool:
 
 
 def raise_mistakes(result: Result, loaded: LoadedScenario) -> None:
-    """Raise what only the job could find wrong with a scenario or its data, like any other mistake.
+    """Raise the mistakes in a scenario or its data that only the job could find.
 
     Raises:
         ScenarioError: The mistakes, with their lines in the scenario file.
@@ -255,19 +255,19 @@ def raise_mistakes(result: Result, loaded: LoadedScenario) -> None:
 
 
 def location_in_file(scenario: Scenario, location: Location) -> Location:
-    """Return where the file has what the job names: versions of an existing table may be listed beside it."""
+    """Return the location in the file: an existing table may list its versions itself."""
     if scenario.table.versions is not None and location[:1] == ("versions",):
         return ("table", *location[:2])
     return location
 
 
 def write_result(result: Result, folder: RunFolder) -> None:
-    """Keep the result in the run's folder, wherever the job ran."""
+    """Write the result into the run's folder, wherever the job ran."""
     write_text(folder.path / RESULT, result.model_dump_json(indent=2, by_alias=True) + "\n")
 
 
 def confirm_verdict(plan: Plan, result: Result) -> None:
-    """Judge again from the measurements alone.
+    """Judge the measurements again, and compare the verdict with the job's.
 
     Raises:
         JobError: The job's verdict is not the one that its numbers lead to.
@@ -281,7 +281,7 @@ def confirm_verdict(plan: Plan, result: Result) -> None:
 
 
 def list_outcomes(versions: Iterable[VersionResult]) -> list[tuple[str, BoundKind, Verdict, Measured]]:
-    """Return what every bound came to; results of earlier formats don't say where the file sets it."""
+    """Return the outcome of every bound, without its location, which results of earlier formats lack."""
     bounds = (bound for version in versions for bound in version.bounds)
     return [(bound.spec.name, bound.spec.kind, bound.outcome, bound.distance) for bound in bounds]
 
@@ -305,14 +305,14 @@ def write_reports(plan: Plan, result: Result, folder: RunFolder, parity: Parity 
 
 
 def show_verdict(result: Result, folder: RunFolder, parity: Parity | None, console: Console) -> None:
-    """Show the verdict, and where the report is."""
+    """Show the verdict and the path of the report."""
     from harness.report.terminal import verdict_summary
 
     verdict_summary.show_verdict(console, result, folder.path, parity)
 
 
 def annotate(plan: Plan, result: Result, folder: RunFolder, parity: Parity | None, console: Console) -> None:
-    """Annotate the scenario's lines on GitHub with what failed, if this is a step of a workflow."""
+    """Annotate the scenario's lines with the failed bounds, if this is a step of a GitHub workflow."""
     from harness.report import github
 
     github.announce(console, plan, result, folder.path, parity)

@@ -1,4 +1,4 @@
-"""What a run of a scenario will do, as far as that can be told without Spark."""
+"""A preview of a run, as far as it can be predicted without Spark."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ _WHEN = {"pass": "when every bound holds", "always": "whatever the bounds say"}
 
 @dataclass(frozen=True)
 class PlannedVersion:
-    """One version, before it is there."""
+    """A version that a run will build or read."""
 
     name: str
     step: str
     rows_from: str
     commits: int | None
-    """Delta commits of the step; ``None`` where that depends on the data."""
+    """Delta commits of the step; ``None`` if that depends on the data."""
     version: int | None
-    """The Delta version after it; ``None`` where that depends on the data."""
+    """The Delta version after the step; ``None`` if that depends on the data."""
     trained: bool
     read_by: str
     """``version`` or ``timestamp``."""
     bounds: int
-    """How many of its bounds will be judged."""
+    """Number of its bounds that will be judged."""
 
 
 @dataclass(frozen=True)
 class PlanPreview:
-    """All that a run will do."""
+    """Everything that a run will do, with its expected cost."""
 
     scenario: str
     table: str
@@ -47,7 +47,7 @@ class PlanPreview:
     model: str
     """Kind of the built-in model, or the custom pipeline."""
     grid_points: int | None
-    """``None`` if a custom pipeline decides what to fit; the same holds for the folds."""
+    """``None``, like the folds, if a custom pipeline decides what to fit."""
     folds: int | None
     explained_rows: int
     samples_per_row: int
@@ -61,21 +61,21 @@ class PlanPreview:
 
     @property
     def trainings(self) -> int:
-        """How many versions a model is trained at."""
+        """Number of versions at which a model is trained."""
         return sum(version.trained for version in self.versions)
 
     def values(self) -> dict[str, Any]:
-        """All of it as plain values, for programs."""
+        """Return the preview as plain values, for programs."""
         cost = None if self.cost is None else round(self.cost.cluster_minutes, 2)
         more = {"fits_per_version": self.fits, "trainings": self.trainings, "cluster_minutes": cost}
         return {**asdict(self), **more}
 
 
 def plan_of(scenario: Scenario, settings: Settings) -> PlanPreview:
-    """What a run of this scenario will do.
+    """Return a preview of a run of a scenario.
 
     Raises:
-        UsageError: It publishes to a model store that does not exist.
+        UsageError: The scenario publishes to a model store that doesn't exist.
     """
     pipeline = scenario.pipeline
     bounds = Counter(spec.version for spec in bound_specs(scenario))
@@ -118,20 +118,20 @@ def _describe_publication(scenario: Scenario, settings: Settings) -> str:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is known beforehand of one step."""
+    """The predicted effect of one step."""
 
     name: str
     commits: int | None
-    """Delta commits that the step makes; ``None`` where that depends on the data."""
+    """Delta commits of the step; ``None`` if that depends on the data."""
     version: int | None
-    """The table's version after the step; ``None`` where that depends on the data, here or before."""
+    """The table's version after the step; ``None`` if it depends on the data, here or before."""
 
 
 def predict(scenario: Scenario) -> tuple[Prediction, ...]:
     """Return a prediction for each of the scenario's versions, in order.
 
-    A table that the scenario builds begins with version 0, the first commit's. Of an existing table, a
-    version that is specified by its number is known, and nothing is committed.
+    A table that the scenario builds begins with version 0. Reading an existing table commits nothing, and its
+    version is known if the scenario specifies a number.
     """
     known: dict[str, int | None] = {}
     predictions = []
@@ -158,7 +158,7 @@ def _commits(version: Version, latest: int | None, known: Mapping[str, int | Non
 
 @dataclass(frozen=True)
 class Cost:
-    """Cluster time of the newest run on a target where a cluster costs money."""
+    """Cluster time of the newest run on a target whose clusters cost money."""
 
     target: str
     """Title of the target."""
@@ -176,14 +176,14 @@ class Cost:
 
 
 def expected_cost(runs: Path, scenario: str) -> Cost | None:
-    """Return the cost of a scenario's newest finished run on a target that costs, if there is one."""
+    """Return the cost of a scenario's newest finished run on a target that costs money, or ``None``."""
     for folder in reversed(list_runs(runs)):
         definition = TARGETS.get(folder.target or "")
         if definition is None or definition.count_nodes is None:
             continue
         try:
             plan, result = folder.read_plan(), folder.read_result()
-        except PrerequisiteError:  # Broken off, or of another version of the harness.
+        except PrerequisiteError:  # Interrupted, or written by another version of the harness.
             continue
         nodes = definition.count_nodes({setting.name: setting.value for setting in plan.settings})
         if result.scenario == scenario and result.failure is None and nodes is not None:

@@ -1,4 +1,4 @@
-"""What commands share: arguments, options, the console, the settings of past runs, error messages."""
+"""Arguments, options and helpers that several commands share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The code of a scenario's custom pipeline: found, read and checked without running it."""
+"""The code of a scenario's custom pipeline: reading and checking it without running it."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from harness.suggestions import did_you_mean
 _USE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
 _AT: Location = ("pipeline", "use")
 _MAX_BYTES = 1_000_000
-"""Bytes of all files together, which are part of the plan."""
+"""Maximum size of all files together, as they become part of the plan."""
 _INSTALLED = {"harness", "mlflow", "numpy", "pandas", "pydantic", "py4j", "pyspark", "synapse"}
-"""Installed modules, apart from the standard library."""
+"""Names of installed modules that a pipeline's module can't have, apart from the standard library."""
 _PUBLIC = "harness.pipelines"
 """The module of the harness that custom pipelines can import."""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class _PipelineNotFoundError(Exception):
-    """There is no such pipeline; the message is for the author."""
+    """The pipeline can't be read; the message is for the scenario's author."""
 
 
 def read_code(pipeline: Pipeline, folder: Path) -> tuple[CustomCode | None, list[Problem]]:
     """Read the code of a scenario's custom pipeline, and report the mistakes that can be seen in it.
 
     Args:
-        pipeline: The scenario's.
+        pipeline: The scenario's pipeline.
         folder: The folder of the scenario file, which contains the module.
 
     Returns:
@@ -141,7 +141,7 @@ def _imported_internals(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _problems(definition: ast.stmt, file: str, pipeline: Pipeline) -> Iterator[Problem]:
-    """Check what can be seen of a class or a function; the job reports anything else when it imports it."""
+    """Check a class or a function as far as possible; the job checks the rest when it imports it."""
     if not isinstance(definition, ast.ClassDef | _Function):
         return
     if isinstance(definition, ast.ClassDef) and not definition.bases:
@@ -172,7 +172,7 @@ def _methods(definition: ast.ClassDef, file: str) -> Iterator[Problem]:
 
 
 def _can_be_called(arguments: ast.arguments, count: int) -> bool:
-    """Whether a function can be called with this number of positional arguments."""
+    """Return whether a function can be called with this number of positional arguments."""
     positional = len(arguments.posonlyargs) + len(arguments.args)
     needs_names = any(default is None for default in arguments.kw_defaults)
     fits = positional - len(arguments.defaults) <= count and (
@@ -191,7 +191,7 @@ class _Arguments:
 
 
 def _arguments(definition: ast.ClassDef | _Function) -> _Arguments | None:
-    """Return the arguments by name, or ``None`` if they can't be seen, as in a subclass."""
+    """Return the arguments by name, or ``None`` if the code doesn't show them, as in a subclass."""
     if isinstance(definition, _Function):
         return _of_function(definition.args, ahead=0)
     for each in definition.body:

@@ -1,4 +1,4 @@
-"""Reads a YAML file, with the line of every value in it."""
+"""Reads a YAML file with the line of every value."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Document:
                 node = node[part]
                 line = position[0] + 1
             except (AttributeError, KeyError, IndexError, TypeError):
-                # A value that is merged in by a merge key has its line elsewhere.
+                # The value comes from a merge key, so its line is elsewhere.
                 break
         return line
 

@@ -52,7 +52,7 @@ def problems(scenario: Scenario, folder: Path) -> Iterator[Problem]:
     except _NoTableError as error:
         yield Problem(str(error), _AT)
     except UnknownHeaderError:
-        return  # Spark may know how to read it.
+        return  # Spark may be able to read it.
     else:
         yield from _TableCheck(scenario, path, newest).problems()
 
@@ -98,7 +98,7 @@ class _TableCheck:
         try:
             found = self.newest if isinstance(number, str) else delta_header(self.path, number)
         except (ValueError, UnknownHeaderError):
-            return  # Its log was removed: the job knows what can still be read.
+            return  # The log of this version was removed: the job checks whether it can still be read.
         known = {name.lower() for name in found.columns}
         for each in required_columns.required_columns(self.scenario):
             if each.name.lower() not in known | reported:

@@ -33,7 +33,7 @@ class Header:
 
 
 def read_header(path: Path, kind: str, options: dict[str, str]) -> Header:
-    """Return the columns of a file or a folder; none if it has no rows.
+    """Return the columns of a file or a folder; no columns if it has no rows.
 
     Args:
         path: A file, or a folder.
@@ -41,7 +41,7 @@ def read_header(path: Path, kind: str, options: dict[str, str]) -> Header:
         options: Options of Spark's reader.
 
     Raises:
-        ValueError: It can't be read in this format; the message says why.
+        ValueError: It can't be read in this format; the message has the reason.
         UnknownHeaderError: It is a Delta table with a feature that can't be read here.
     """
     try:

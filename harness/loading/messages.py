@@ -1,4 +1,4 @@
-"""Messages about values of the wrong type, in the scenario's own words and with its locations."""
+"""Messages about values of the wrong type, in terms of the scenario file rather than of the validator."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _EXPECTED = {
     "bool_type": "should be true or false",
     "bool_parsing": "should be true or false",
 }
-"""Type of the validator's error to what should be written; the validator's own messages are about Python."""
+"""Type of the validator's error to the expected value; the validator's own messages are about Python."""
 _EXPECTED_OF_BOUNDS = {
     "Bound": f"should be a number, or a mapping with {LIMITS_OF_VALUES}, change or baseline",
     "Change": f"should be a mapping with {LIMITS_OF_CHANGES}",
@@ -41,17 +41,17 @@ _EXPECTED_OF_BOUNDS = {
     "Overlap": "should be a mapping with k and min",
     "Agreement": "should be a mapping with min",
 }
-"""Model of an expectation to what should be written."""
+"""Name of an expectation's model to its expected value."""
 _EXPECTED_COLUMNS = "should be a column, or a list of columns"
 _EXPECTED_VALUE = "should be text, a number, or true or false"
 _VALUE_TYPES = {"str", "int", "float", "bool"}
-"""What the validator adds to the location of a value that may have any of these types."""
+"""Parts that the validator adds to the location of a value that may have any of these types."""
 _VALIDATOR_PART = re.compile(r"\[key\]|constrained-\w+|\w+\[.*\]|[\w-]+\(.*\)", re.DOTALL)
-"""What the validator adds to other locations: members of a union, keys, validators."""
+"""Parts that the validator adds to other locations: members of a union, keys, validators."""
 
 
 def problems_of(details: Mapping[Location, ErrorDetails]) -> Iterator[Problem]:
-    """Yield one problem per location, in the scenario's words rather than the validator's."""
+    """Yield one problem per location, in terms of the scenario file."""
     for location, detail in details.items():
         yield Problem(_message(detail, location), location)
 

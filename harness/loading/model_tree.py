@@ -64,7 +64,7 @@ def _annotation_at(location: Location) -> object:
 
 
 def _inside(annotation: object, part: str | int) -> Iterator[object]:
-    """Yield the annotations of what may be written at a key or an index; a tag leads to its union member."""
+    """Yield the annotations of the values of a key or an index; a tag leads to its union member."""
     tagged = _tagged(annotation)
     if part in tagged:
         yield tagged[part]

@@ -1,6 +1,6 @@
-"""Columns that a scenario needs, checked against those that its sources and steps bring, without Spark.
+"""Columns that a scenario needs, checked against the columns of its sources and steps, without Spark.
 
-What can't be known here is left to the job: a column counts as present if any step might bring it.
+The job checks what can't be known here: a column counts as present if any step might add it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class RequiredColumn:
 
     name: str
     at: Location
-    """Where the scenario names it."""
+    """Location in the scenario."""
     is_feature: bool = False
 
 
@@ -52,7 +52,7 @@ def _features(pipeline: Pipeline) -> Iterator[RequiredColumn]:
 
 
 def problems(scenario: Scenario, header_of: HeaderOf) -> list[Problem]:
-    """Return a problem for each column that a trained version or a step needs, and that nothing brings.
+    """Return a problem for each column that a trained version or a step needs and that doesn't exist.
 
     Args:
         scenario: Only a scenario that builds its table, with one step per version, is checked.

@@ -1,4 +1,4 @@
-"""Sources of a scenario's rows: their locations, formats and headers, read without Spark."""
+"""Sources of a scenario's rows: their locations, formats and headers, without Spark."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SourceFile:
 
 
 def locate_sources(scenario: Scenario, folder: Path) -> tuple[dict[str, SourceFile], list[Problem]]:
-    """Find every source that the scenario names.
+    """Locate every source of a scenario.
 
     Sources that are not on this machine are checked by the job.
 
@@ -63,7 +63,7 @@ def locate_sources(scenario: Scenario, folder: Path) -> tuple[dict[str, SourceFi
 
 
 def _listed_sources(scenario: Scenario) -> Iterator[tuple[Source, Location]]:
-    """Yield every file that is named, with its location in the scenario."""
+    """Yield every source with a path, with its location in the scenario."""
     own = scenario.table.source
     if own is not None and own.generate is None:
         yield own, ("table", "source")
@@ -75,7 +75,7 @@ def _listed_sources(scenario: Scenario) -> Iterator[tuple[Source, Location]]:
 
 @dataclass(frozen=True)
 class _Search:
-    """The sources found so far, by their paths as written in the scenario."""
+    """The sources that were located so far, by their paths as written in the scenario."""
 
     folder: Path
     found: dict[str, SourceFile]
@@ -207,15 +207,15 @@ def size_of(scenario: Scenario, sources: Mapping[str, SourceFile], existing_tabl
     known = [_bytes_in(path) for path in paths if path is not None]
     if len(known) < len(paths):
         return None
-    return sum(known) + _BYTES_PER_LOAN * sum(made.rows for made in synthetic_rows(scenario))
+    return sum(known) + _BYTES_PER_LOAN * sum(loans.rows for loans in synthetic_rows(scenario))
 
 
 def synthetic_rows(scenario: Scenario) -> Iterator[Loans]:
-    """Yield the synthetic loans of a scenario, each set of them once."""
+    """Yield the specification of each set of synthetic loans in a scenario, without duplicates."""
     steps = [version.step for version in scenario.versions]
-    own = [scenario.table.source, *(step.source for step in steps if isinstance(step, Rows))]
+    sources = [scenario.table.source, *(step.source for step in steps if isinstance(step, Rows))]
     sets = {
-        source.generate.model_dump_json(): source.generate for source in own if source and source.generate
+        source.generate.model_dump_json(): source.generate for source in sources if source and source.generate
     }
     yield from sets.values()
 

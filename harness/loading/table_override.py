@@ -1,4 +1,4 @@
-"""Replaces a scenario's table by an existing one that the command line names."""
+"""Replaces a scenario's table by an existing one, as ``--table`` specifies."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from harness.scenario.model import Scenario, Version
 from harness.scenario.read_step import Read
 
 TABLE_URI = "table.uri"
-"""Parameter of a plan if the command line named the table."""
+"""Parameter of a plan whose table the command line specified."""
 _LATEST = "latest"
 _ALONE = {"on", "tolerance"}
-"""Keys that don't make a bound by themselves."""
+"""Keys that are no bound without another key."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class TableOverride:
     def apply_to_scenario(self, scenario: Scenario) -> Scenario:
         """Return the scenario on this table, with only the expectations of ``every``.
 
-        A bound of ``every`` on the change since one of the scenario's own versions is removed with them, and
-        so are the keys of a matrix that are in them.
+        Bounds of ``every`` on the change since one of the scenario's own versions are removed too, and so are
+        the keys of a matrix that refer to them.
         """
         table = {"uri": self.uri, "source": None, "versions": self.versions}
         own = {version.name for version in scenario.versions}
@@ -56,13 +56,13 @@ class TableOverride:
         return replaced.model_copy(update={"matrix": matrix})
 
     def apply_to_document(self, document: Document) -> Document:
-        """Return the document without the removed versions, whose lines no message may name."""
+        """Return the document without the removed versions, so that no message refers to their lines."""
         marked = copy.deepcopy(document.marked)
         marked.pop("versions", None)
         return replace(document, marked=marked)
 
     def describe(self, scenario: Scenario) -> str:
-        """Return one line about which versions are read, and what must hold for them.
+        """Describe in one line which versions are read and which bounds are checked.
 
         Args:
             scenario: The scenario on this table.
@@ -79,7 +79,7 @@ class TableOverride:
 
 
 def override_of_plan(plan: Plan) -> TableOverride | None:
-    """Return the table that the command line of a run named; ``None`` if it named none."""
+    """Return the table that a run's command line specified, or ``None``."""
     table = plan.scenario.table
     if TABLE_URI not in plan.parameters or table.uri is None or table.versions is None:
         return None
@@ -87,7 +87,7 @@ def override_of_plan(plan: Plan) -> TableOverride | None:
 
 
 def parse_table_override(uri: str | None, versions: str | None) -> TableOverride | None:
-    """Return the table that a command line names; ``None`` if it names none.
+    """Return the table that a command line specifies, or ``None``.
 
     Args:
         uri: URI of the table, or its folder relative to the current one.
@@ -129,7 +129,7 @@ def _read(text: str) -> Read:
 
 
 def _is_key(scenario: Scenario, key: str, values: Sequence[object]) -> bool:
-    """Return whether a key of a matrix still exists."""
+    """Return whether a scenario still has a key of its matrix."""
     try:
         Combination({key: values[0]}).applied_to(scenario)
     except (PlaceError, ValidationError):
@@ -144,7 +144,7 @@ def _without_changes_since(every: Expect, names: set[str]) -> Expect:
 
 
 def _remove_changes_since(value: Any, names: set[str]) -> Any:
-    """Return a value without changes since one of these versions, and without what is empty then."""
+    """Return a value without changes since one of these versions, and without mappings that become empty."""
     if isinstance(value, dict):
         inner = {
             key: _remove_changes_since(each, names)

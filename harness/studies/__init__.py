@@ -1,1 +1,1 @@
-"""Studies: one scenario run several times, and what the runs say together."""
+"""Studies: several runs of one scenario, and the conclusions from all of them."""

@@ -57,7 +57,7 @@ def find_newest_result(runs: Path, scenario: str) -> Result | None:
 
 
 def digest_key(scenario: Scenario) -> Scenario:
-    """Return the part of a scenario that its numbers depend on: without bounds, publishing, descriptions."""
+    """Return the part of a scenario that determines its numbers: no bounds, publishing or description."""
     return scenario.model_copy(
         update={
             "description": "",
@@ -72,7 +72,7 @@ def digest_key(scenario: Scenario) -> Scenario:
 
 
 def _is_repeatable(plan: Plan) -> bool:
-    """Return whether the same plan gives the same numbers: not if its data may have changed unnoticed."""
+    """Return whether the same plan gives the same numbers, as its data can't have changed unnoticed."""
     reads = [version.read for version in plan.scenario.versions if version.read is not None]
     return all(each.sha256 for each in plan.sources.values()) and all(
         each.version != "latest" for each in reads
@@ -118,10 +118,10 @@ class Runner:
 
         Args:
             loaded: The scenario.
-            what: What is run, for messages.
+            what: Description of the run, for messages.
 
         Raises:
-            JobError: The job broke.
+            JobError: The job failed.
             HarnessError: There is no result; the exception has the reason.
         """
         self.report(f"{what}: running ...")

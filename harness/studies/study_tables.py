@@ -26,7 +26,7 @@ _LEAST_SHOWN = 0.0001
 
 
 def show_calibration(console: Console, calibration: Calibration, proposal: str) -> None:
-    """Show every bound as it is set and as it is proposed, then the YAML to write."""
+    """Show every bound with its proposal, then the YAML to paste into the scenario file."""
     _show_bounds(console, calibration)
     for line in _sentences(calibration):
         write_line(console, Text(line))
@@ -55,7 +55,7 @@ def _show_bounds(console: Console, calibration: Calibration) -> None:
 
 
 def _bound_rows(bound: CalibratedBound, *, named: bool) -> Iterable[tuple[str, ...]]:
-    """Yield a row for the bound as it is set, and one for what is proposed."""
+    """Yield a row for the existing bound, and one for the proposed bound."""
     metric = bound.metric if bound.since is None else f"{bound.metric} since {bound.since}"
     name = bound.version if named else ""
     yield (name, metric, _spread(bound), *_offer_cells(bound, bound.now))

@@ -29,7 +29,7 @@ def bounds_problems(number: Number, at: Location) -> Iterator[Problem]:
 
 
 def excludes(number: Number, value: float) -> bool:
-    """Whether the bounds on a number can be met, but not by this value."""
+    """Return whether the bounds on a number can be met, but not by this value."""
     low, high = _interval(_limits_of(number.bounds), number.domain)
     return low <= high and not low <= value <= high
 

@@ -12,7 +12,7 @@ from harness.scenario.model import Scenario
 from harness.scenario.read_step import Read
 
 _EXEMPT = (Bound, Change, Baseline, Read)
-"""Bounds have a rule of their own, and one of the keys of ``read`` never has a value."""
+"""Bounds have a separate rule, and one of the keys of ``read`` never has a value."""
 
 
 def empty_problems(scenario: Scenario) -> Iterator[Problem]:

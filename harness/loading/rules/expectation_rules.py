@@ -36,7 +36,7 @@ def expectation_problems(scenario: Scenario) -> Iterator[Problem]:
 
 
 def _of_models(scope: Scope) -> Iterator[Problem]:
-    """Yield a problem if what only a model has is expected of a version without one."""
+    """Yield a problem if a version without a model has expectations of a model."""
     if scope.is_of_models or scope.own is None:
         return
     for key in ("metrics", "coefficients", "explanations"):

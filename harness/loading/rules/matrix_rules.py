@@ -1,4 +1,4 @@
-"""Rules of a matrix: each key exists, and each of its values is valid there."""
+"""Rules of a matrix: each key exists, and each of its values is valid for it."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def pipeline_problems(scenario: Scenario) -> Iterator[Problem]:
 
 
 def is_feature(name: str, pipeline: Pipeline) -> bool:
-    """Whether coefficients and weights can have this name: a numeric feature, or a value of a category."""
+    """Return whether coefficients and weights can have a name: that of a number, or of a category's value."""
     is_value = any(name.startswith(f"{each}=") for each in pipeline.categorical)
     return name in pipeline.features or is_value
 
@@ -41,7 +41,7 @@ def _label(label: Label) -> Iterator[Problem]:
 
 
 def _same(value: Value, other: Value) -> bool:
-    """Whether two values are the same in Spark, which compares 1 and '1' in the type of the column."""
+    """Return whether two values are the same in Spark, which compares 1 and '1' in the type of the column."""
     return value == other or str(value) == str(other)
 
 

@@ -1,4 +1,4 @@
-"""Rules of the steps: those of each kind, and of what its version specifies about it."""
+"""Rules of the steps: those of each kind, and those on 'commits' and 'expect_error'."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from harness.scenario.model import Scenario
 from harness.suggestions import did_you_mean
 
 _FEW = 8
-"""How many names a message lists."""
+"""Maximum number of names that a message lists."""
 
 
 def outcome_problems(scenario: Scenario) -> Iterator[Problem]:

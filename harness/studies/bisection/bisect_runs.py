@@ -1,4 +1,4 @@
-"""``harness bisect``: the version, and its step, at which a bound began to fail, with few trainings."""
+"""``harness bisect``: a search for the version, and its step, at which a bound began to fail."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from harness.studies.study_runs import Runner, digest_key, find_newest_result
 
 
 class Measure(Protocol):
-    """A function that trains at versions of a scenario, or has their stored results."""
+    """A function that trains at versions of a scenario or reuses stored results."""
 
     def __call__(self, name: str, also: Iterable[str]) -> dict[str, VersionResult]:
         """Return the results of a version, and of others that were trained with it, by name.
@@ -45,10 +45,10 @@ def bisect(request: RunRequest, console: Console, *, bound: str | None = None) -
     """Find the first version at which a bound of the last one fails.
 
     Args:
-        request: The scenario, of a matrix one combination, and where it runs.
+        request: The scenario, or one combination of its matrix, and where it runs.
         console: Shows a line per run.
-        bound: ``METRIC`` or ``METRIC.KIND``; where it is ``None``, the first that failed in the scenario's
-            newest run, or else the first that fails at the last version.
+        bound: ``METRIC`` or ``METRIC.KIND`` (default: the first bound that failed in the scenario's newest
+            run, or else the first one that fails at the last version).
 
     Raises:
         HarnessError: A run broke, or there is no such bound.
@@ -73,7 +73,7 @@ def exit_code(search_result: SearchResult) -> ExitCode:
 
 
 def _locate(loaded: LoadedScenario, search_result: SearchResult) -> str:
-    """Return file and line of the version that was found."""
+    """Return the file and line of the first failing version; only the file if there is none."""
     file = loaded.document.file
     if not isinstance(search_result.answer, Found):
         return file
@@ -82,7 +82,7 @@ def _locate(loaded: LoadedScenario, search_result: SearchResult) -> str:
 
 
 def first_failed_bound(result: Result, inquiry: Inquiry) -> Question | None:
-    """Return the first bound that failed in a run and that the last version has, too; None without one."""
+    """Return the first bound that failed in a run and that the last version has too, or None."""
     for bound in chain.from_iterable(version.bounds for version in result.versions):
         question = Question(bound.metric, bound.kind)
         if bound.verdict is Verdict.FAIL and inquiry.selected(question):
@@ -91,12 +91,12 @@ def first_failed_bound(result: Result, inquiry: Inquiry) -> Question | None:
 
 
 def search(inquiry: Inquiry, question: Question | None, measure: Measure) -> SearchResult:
-    """Search for the version at which a bound of the last one began to fail.
+    """Search for the version at which a bound of the last version began to fail.
 
     Args:
         inquiry: The bounds of the last version.
         question: Which of them (default: the first that fails there).
-        measure: Called for as few versions as possible, once for each.
+        measure: Measures a version; called for as few versions as possible, once each.
     """
     trained = inquiry.scenario.trained
     checks = _Checks(inquiry, measure)
@@ -106,9 +106,9 @@ def search(inquiry: Inquiry, question: Question | None, measure: Measure) -> Sea
         reason = f"no bound fails at the last version, {trained[-1]}"
         return SearchResult(None, NotFound(reason), trained, tuple(checks.seen.values()))
     candidates = inquiry.candidates(question)
-    asked = question
+    searched = question
     try:
-        answer = first_failing(candidates, lambda name: checks.fails(name, asked))
+        answer = first_failing(candidates, lambda name: checks.fails(name, searched))
     except NotProvenError as error:
         answer = NotFound(str(error))
     return SearchResult(question, answer, candidates, tuple(checks.seen.values()))
@@ -131,10 +131,10 @@ class _Checks:
         return None
 
     def fails(self, name: str, question: Question) -> bool:
-        """Whether the bound fails at a version.
+        """Return whether the bound fails at a version.
 
         Raises:
-            NotProvenError: Its value proves nothing there.
+            NotProvenError: The bound is not proven at this version.
         """
         bounds = tuple(each for each in self._bounds(name, question) if question.selects(each.spec))
         self.seen[name] = Check(name, bounds)
@@ -156,7 +156,7 @@ class _Checks:
 
 @dataclass
 class _Probes:
-    """Measures by runs that train at one version, or by stored runs."""
+    """A measurement by runs that train at one version, or by stored runs."""
 
     runner: Runner
     loaded: LoadedScenario
@@ -186,7 +186,7 @@ class _Probes:
 
 
 def _is_usable(plan: Plan, result: Result, wanted: Scenario, name: str, also: Iterable[str]) -> bool:
-    """Whether a run built the same versions up to this one, and trained at it in the same way."""
+    """Return whether a run built the same versions up to this one and trained at it in the same way."""
     if not set(also) <= set(plan.scenario.trained[:1]):
         return False
     trained = {each.name for each in result.versions if each.status == "trained"}
@@ -194,7 +194,7 @@ def _is_usable(plan: Plan, result: Result, wanted: Scenario, name: str, also: It
 
 
 def _inputs_of(scenario: Scenario, name: str) -> Scenario:
-    """Return what determines the numbers of one version, whichever others are trained."""
+    """Return the part of a scenario that determines the numbers of one version."""
     end = scenario.index_of(name) + 1
     versions = tuple(each.model_copy(update={"train": True}) for each in scenario.versions[:end])
     return digest_key(scenario.model_copy(update={"versions": versions}))

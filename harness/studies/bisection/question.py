@@ -1,4 +1,4 @@
-"""The bound that a search examines, the same one at every version: pure functions."""
+"""The bound that a search examines at every version: pure functions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Question:
         return self.metric if self.kind is None else f"{self.metric}.{self.kind}"
 
     def selects(self, spec: BoundSpec) -> bool:
-        """Whether a bound is meant."""
+        """Return whether the question is about a bound."""
         return spec.metric == self.metric and self.kind in (None, spec.kind)
 
 
@@ -36,7 +36,7 @@ class Inquiry:
 
     scenario: Scenario
     specs: tuple[BoundSpec, ...]
-    """The bounds; each change is since the same version wherever it is judged."""
+    """The bounds; each change refers to the same version wherever it is judged."""
     baselines: Baselines
 
     @classmethod
@@ -57,7 +57,7 @@ class Inquiry:
         return cls(scenario, specs, baselines or {})
 
     def bounds_at(self, name: str, measured: Mapping[str, VersionResult]) -> tuple[BoundResult, ...]:
-        """Judge the bounds at a version; those that compare with a later one, or with itself, are left out.
+        """Judge the bounds at a version, except those that compare with it or with a later one.
 
         Args:
             name: The version.
@@ -71,15 +71,15 @@ class Inquiry:
         return judge(specs, measured.values(), self.baselines)
 
     def question(self, text: str) -> Question:
-        """Return the question that a person asks by ``METRIC`` or ``METRIC.KIND``, as in ``caught_by``.
+        """Parse a question of the form ``METRIC`` or ``METRIC.KIND``, as in ``caught_by``.
 
         Raises:
             UsageError: The last version has no such bound.
         """
-        asked = {str(each): each for spec in self.specs for each in _questions(spec)}
-        if text in asked:
-            return asked[text]
-        known = sorted(asked)
+        questions = {str(each): each for spec in self.specs for each in _questions(spec)}
+        if text in questions:
+            return questions[text]
+        known = sorted(questions)
         raise UsageError(
             f"--bound {text}: the last trained version, {self.scenario.trained[-1]}, has no such bound."
             f"{did_you_mean(text, known)}",
@@ -87,11 +87,11 @@ class Inquiry:
         )
 
     def selected(self, question: Question | None) -> tuple[BoundSpec, ...]:
-        """Return the bounds that are meant; all of them if there is no question."""
+        """Return the bounds that a question is about; all of them if there is no question."""
         return tuple(spec for spec in self.specs if question is None or question.selects(spec))
 
     def since(self, question: Question | None) -> tuple[str, ...]:
-        """Return the trained versions that the meant bounds compare with."""
+        """Return the trained versions that the selected bounds compare with."""
         references = [spec.reference for spec in self.selected(question)]
         names = [each.version for each in references if each is not None and each.run is None]
         return tuple(dict.fromkeys(name for name in names if name in self.scenario.trained))
@@ -102,7 +102,7 @@ class Inquiry:
         return trained[max((trained.index(each) for each in self.since(question)), default=0) :]
 
     def depends_on_explained_rows(self, question: Question) -> bool:
-        """Whether a meant bound depends on which rows are explained: the first trained version decides."""
+        """Return whether a bound depends on the explained rows, which the first version determines."""
         return any(depends_on_explained_rows(spec) for spec in self.selected(question))
 
     def _is_comparable(self, reference: Reference | None, name: str) -> bool:
@@ -112,7 +112,7 @@ class Inquiry:
 
 
 def probe(scenario: Scenario, trained: Iterable[str]) -> Scenario:
-    """Return the scenario up to the last of these versions, trained at them alone and without bounds.
+    """Return the scenario up to the last of these versions, trained only at them and without bounds.
 
     Args:
         scenario: The scenario as the file sets it.
@@ -140,7 +140,7 @@ def _questions(spec: BoundSpec) -> tuple[Question, Question]:
 
 
 def _fix_reference(spec: BoundSpec, first: str) -> BoundSpec:
-    """Return a bound that means the same at each version: ``previous`` is replaced by the first version."""
+    """Return a bound with the same reference at each version: ``previous`` becomes the first version."""
     reference = spec.reference
     if reference is not None and reference.is_positional:
         reference = Reference(version=first)

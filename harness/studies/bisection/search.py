@@ -17,7 +17,7 @@ MONOTONE = (
 
 
 class NotProvenError(Exception):
-    """Nothing proves whether the bound holds at a version."""
+    """It is not proven whether the bound holds at a version."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""``harness calibrate``: propose bounds from repeated runs."""
+"""``harness calibrate``: bounds proposed from repeated runs with different seeds."""

@@ -1,4 +1,4 @@
-"""The bounds of a scenario over repeated runs, and better ones: pure functions of their results."""
+"""Calibration of a scenario's bounds: pure functions of the results of repeated runs."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ ASSUMPTION = (
 
 
 class Offer(Model):
-    """One limit, as it is set or as it is proposed, and what it is worth."""
+    """A limit, existing or proposed, with its false alarm rate and the regression that it detects."""
 
     value: float
     tolerance: float = 0.0
-    """How far a value may be from a limit that it must be equal to."""
+    """Allowed distance from a limit that the value must equal."""
     false_alarms: Measured
-    """The chance that it fails though nothing has changed; None if no value varied."""
+    """The chance that it fails although nothing has changed; None if the values don't vary."""
     sees: Measured
-    """The smallest regression at which it fails with a chance of ``POWER``; None if no value varied."""
+    """The smallest regression that it detects with a chance of ``POWER``; None if the values don't vary."""
 
     def of(self, spec: BoundSpec) -> BoundSpec:
         """Return a bound with the offered limit."""
@@ -45,18 +45,18 @@ class Offer(Model):
 
 
 class CalibratedBound(AboutBound):
-    """One bound on a number over the repeated runs."""
+    """A bound on one number, calibrated over the repeated runs."""
 
     derived: ClassVar[tuple[str, ...]] = ("version", *AboutBound.derived)
 
     values: tuple[float, ...]
-    """By run; without those that prove nothing."""
+    """The measured values, a run each; values that prove nothing are left out."""
     mean: Measured
     sd: Measured
     now: Offer | None
-    """The bound that the scenario sets; None if it sets none and only the number was examined."""
+    """The bound that the scenario sets; None if it doesn't bound this number."""
     proposed: Offer | None
-    """None if the values don't vary, are too few, must fail, or vary too much for any bound."""
+    """None if the values are too few, don't vary or vary too much for a bound, or if the bound must fail."""
 
     @property
     def version(self) -> str:
@@ -72,18 +72,18 @@ class Calibration(Model):
     run_ids: tuple[str, ...]
     """In the order of the seeds."""
     taken: int
-    """How many of the runs were stored before."""
+    """Number of stored runs that were reused."""
     false_alarms: float
     """The requested rate of false alarms of each bound."""
     power: float = POWER
     assumption: str = ASSUMPTION
     passed: int
-    """How many of the runs meet the scenario's bounds as they are set."""
+    """Number of runs that meet the scenario's current bounds."""
     bounds: tuple[CalibratedBound, ...]
 
     @property
     def together(self) -> float:
-        """The largest share of runs of an unchanged model in which a proposed bound fails (Bonferroni)."""
+        """Upper limit of the share of runs in which any proposed bound fails by chance (Bonferroni)."""
         return min(1.0, sum(each.proposed.false_alarms or 0.0 for each in self.bounds if each.proposed))
 
 
@@ -95,14 +95,14 @@ def calibrate_bounds(
     *,
     every_metric: bool = False,
 ) -> tuple[CalibratedBound, ...]:
-    """Return every bound on a number over repeated runs, in the order of the versions.
+    """Calibrate every bound on a number from repeated runs, in the order of the versions.
 
     Args:
         scenario: The scenario that sets the bounds.
         results: The results of runs that differ only in their seed.
         false_alarms: The rate of false alarms that a proposed bound may have, between 0 and 1.
         baselines: The numbers of other runs that bounds compare with.
-        every_metric: Also examine the metrics of quality that the scenario doesn't bound, and their changes.
+        every_metric: Whether to include quality metrics that the scenario doesn't bound, and their changes.
     """
     specs = _select_numeric(bound_specs(scenario))
     bounds = {
@@ -110,8 +110,8 @@ def calibrate_bounds(
         for key, found in _judge_by_key(specs, results, baselines).items()
     }
     if every_metric:
-        asked = _select_numeric(bound_specs(_with_all_metrics(scenario)))
-        for key, found in _judge_by_key(asked, results, None).items():
+        specs = _select_numeric(bound_specs(_with_all_metrics(scenario)))
+        for key, found in _judge_by_key(specs, results, None).items():
             if key not in bounds and any(bound.measured is not None for bound in found):
                 bounds[key] = _calibrate_bound(found, false_alarms, is_set=False)
     order = {version.name: position for position, version in enumerate(scenario.versions)}
@@ -126,7 +126,7 @@ def count_passing(scenario: Scenario, results: Iterable[Result], baselines: Base
 
 
 _Key = tuple[str, str, BoundKind, str | None, bool]
-"""What two bounds with different limits have in common: version, metric, kind, reference, relative or not."""
+"""Identity of a bound whatever its limit: version, metric, kind, reference, whether it is relative."""
 
 
 def _key(spec: BoundSpec) -> _Key:
@@ -134,7 +134,7 @@ def _key(spec: BoundSpec) -> _Key:
 
 
 def _select_numeric(specs: Iterable[BoundSpec]) -> tuple[BoundSpec, ...]:
-    """Return the bounds on numbers; of two on the same number and side the first."""
+    """Select the bounds on numbers; only the first of several on the same number and side."""
     first: dict[_Key, BoundSpec] = {}
     for spec in specs:
         if spec.comparison is not None:
@@ -145,7 +145,7 @@ def _select_numeric(specs: Iterable[BoundSpec]) -> tuple[BoundSpec, ...]:
 def _judge_by_key(
     specs: Sequence[BoundSpec], results: Iterable[Result], baselines: Baselines | None
 ) -> dict[_Key, list[BoundResult]]:
-    """Judge each bound in each run."""
+    """Judge each bound in each run, and collect the outcomes by bound."""
     found: dict[_Key, list[BoundResult]] = {}
     for result in results:
         for bound in judge(specs, result.versions, baselines):
@@ -179,7 +179,7 @@ def _current_offer(spec: BoundSpec, sample: Sample | None) -> Offer | None:
 
 
 def _propose_offer(sample: Sample, spec: BoundSpec, rate: float) -> Offer | None:
-    """Return None if only a bound that every value meets would fail as seldom."""
+    """Propose a limit with this false alarm rate; None if only a limit that can't fail would have it."""
     if spec.comparison is None:
         return None
     side, most = spec.comparison.side, _range_of(spec)
@@ -196,7 +196,7 @@ def _propose_offer(sample: Sample, spec: BoundSpec, rate: float) -> Offer | None
 
 
 def _range_of(spec: BoundSpec) -> Limits:
-    """Return the range of a metric: a limit at its ends or beyond can't fail."""
+    """Return the range of a metric, at whose ends a limit can't fail."""
     definition = METRICS.get(spec.metric)
     if spec.reference is not None or definition is None or definition.domain != SHARES:
         return Limits()
@@ -217,7 +217,7 @@ def _offer(sample: Sample | None, side: Side, value: float, tolerance: float = 0
 
 
 def _with_all_metrics(scenario: Scenario) -> Scenario:
-    """Return the scenario with bounds on every metric of quality and on its change, and no others."""
+    """Return the scenario with bounds only on every quality metric and its change."""
     metrics = {
         name: (
             Bound(max=0, change=Change(max=0))

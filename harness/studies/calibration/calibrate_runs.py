@@ -1,4 +1,4 @@
-"""``harness calibrate``: a scenario run with several seeds, and the bounds that its spread leads to."""
+"""``harness calibrate``: runs of a scenario with several seeds, and bounds from the spread of values."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from harness.studies.calibration.statistics import FEWEST
 from harness.studies.study_runs import Runner, StoredRunFilter, digest_key
 
 JSON, YAML = "calibration.json", "calibration.yaml"
-"""Files in the folder of the last seed's run."""
+"""Names of the files that a calibration writes into the folder of the last seed's run."""
 MOST = 1000
-"""Repeats that are taken."""
+"""Maximum number of repeats."""
 
 
 @dataclass(frozen=True)
 class CalibrationRun:
-    """A calibration, what to write into the scenario file, and where both lie."""
+    """A calibration, the YAML to paste into the scenario file, and the folder with both."""
 
     calibration: Calibration
     proposal: str
@@ -45,18 +45,18 @@ def calibrate(
     every_metric: bool = False,
     out: Path | None = None,
 ) -> CalibrationRun:
-    """Run a scenario with its own seed and the ones that follow, and propose bounds.
+    """Run a scenario with its seed and the seeds that follow it, and propose bounds.
 
     Args:
-        request: The scenario, of a matrix one combination, and where it runs.
+        request: The scenario, or one combination of its matrix, and where it runs.
         console: Shows a line per run.
-        repeats: How many seeds; a run that is there already counts.
+        repeats: Number of seeds; a stored run is reused.
         false_alarms: Rate of false alarms that each proposed bound may have.
-        every_metric: Also what the scenario does not bound; so it is anyway where it bounds no number.
-        out: A file besides, for all numbers as JSON.
+        every_metric: Whether to include metrics that the scenario doesn't bound; always if it bounds none.
+        out: Another file for all numbers, as JSON.
 
     Raises:
-        HarnessError: There is no calibration; the exception says why.
+        HarnessError: There is no calibration; the exception has the reason.
     """
     _check_options(repeats, false_alarms)
     # Before the runs, not after hours of them.
@@ -64,8 +64,8 @@ def calibrate(
         raise UsageError(f"--json {out}: not a file in an existing folder.")
     session = open_session(request, console, takes_one=True)
     runner, loaded = Runner(session), session.only_combination
-    made = list(_results(runner, loaded, repeats))
-    results = [result for result, _ in made]
+    runs = list(_results(runner, loaded, repeats))
+    results = [result for result, _ in runs]
     baselines = runner.resolve(loaded).baselines
     bounds = calibrate_bounds(loaded.scenario, results, false_alarms, baselines, every_metric=every_metric)
     if not bounds:
@@ -74,7 +74,7 @@ def calibrate(
         scenario=loaded.scenario.name,
         seeds=tuple(loaded.scenario.seed + index for index in range(repeats)),
         run_ids=tuple(result.run_id for result in results),
-        taken=sum(was_there for _, was_there in made),
+        taken=sum(is_stored for _, is_stored in runs),
         false_alarms=false_alarms,
         passed=count_passing(loaded.scenario, results, baselines),
         bounds=bounds,
@@ -88,7 +88,7 @@ def calibrate(
 
 
 def with_seed(loaded: LoadedScenario, seed: int) -> LoadedScenario:
-    """The scenario with another seed; nothing of it is published."""
+    """Return the scenario with another seed and without publishing."""
     scenario = loaded.scenario.model_copy(update={"seed": seed, "publish": Publish(when="never")})
     return replace(loaded, scenario=scenario, parameters={**loaded.parameters, "seed": str(seed)})
 
@@ -104,7 +104,7 @@ def _check_options(repeats: int, false_alarms: float) -> None:
 
 
 def _results(runner: Runner, loaded: LoadedScenario, repeats: int) -> Iterator[tuple[Result, bool]]:
-    """The result of each seed, and whether it was there already."""
+    """Yield the result of each seed, and whether it is that of a stored run."""
     for index in range(repeats):
         one = with_seed(loaded, loaded.scenario.seed + index)
         what = f"{index + 1} of {repeats}: seed {one.scenario.seed}"
@@ -115,6 +115,6 @@ def _results(runner: Runner, loaded: LoadedScenario, repeats: int) -> Iterator[t
 
 
 def same_inputs_filter(scenario: Scenario) -> StoredRunFilter:
-    """Whether a stored run's scenario leads to the same numbers as this one."""
+    """Return a filter for stored runs whose scenario leads to the same numbers as this one."""
     wanted = digest_key(scenario)
     return lambda plan, _result: digest_key(plan.scenario) == wanted
