@@ -1,4 +1,4 @@
-"""The command in its own process, as a person would start it."""
+"""The command in a process, as users start it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.embedded.runner import ROOT
 def run_command(
     arguments: Sequence[str], environ: Mapping[str, str], timeout_s: float
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
+    """Run the command and wait for its end."""
     return subprocess.run(
         _command(arguments),
         cwd=ROOT,
@@ -28,8 +28,8 @@ def run_command(
 
 
 @contextmanager
-def started_command(arguments: Sequence[str], environ: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Start the command; end it with the block, whatever happens."""
+def start_command(arguments: Sequence[str], environ: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Start the command, and terminate it when the block ends."""
     with subprocess.Popen(
         _command(arguments),
         cwd=ROOT,
@@ -48,13 +48,13 @@ def started_command(arguments: Sequence[str], environ: Mapping[str, str]) -> Ite
 
 
 def wait_for(process: subprocess.Popen[str], text: str) -> None:
-    """Read output until a line contains the text."""
+    """Read output until a line contains a text."""
     seen = []
     for line in process.stdout or ():
         seen.append(line)
         if text in line:
             return
-    pytest.fail(f"no line said {text!r}:\n{''.join(seen)}")
+    pytest.fail(f"no line contains {text!r}:\n{''.join(seen)}")
 
 
 def _command(arguments: Sequence[str]) -> list[str]:

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     from harness.scenario.model import Scenario
 
-# Started in the background by a shell, the tests have Ctrl-C ignored, and so would every command they start.
+# A shell that starts the tests in the background makes them, and every command they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# The tests say where a scenario runs, whatever this machine has ready.
+# The tests choose the target of a scenario, whatever this machine has ready.
 os.environ["HARNESS_TARGET"] = "embedded"
-# Nor do they tell a workflow that they are a step of what fails in them on purpose.
+# Failures on purpose must not become annotations of a GitHub workflow.
 for _name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"):
     os.environ.pop(_name, None)
 
-# Scenarios below this folder are what tests look at, and no tests themselves (see harness/pytest_plugin.py).
+# The scenarios below this folder are not tests, even with the plugin (see harness/pytest_plugin.py).
 collect_ignore_glob = ["*.yaml"]
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"

@@ -19,7 +19,7 @@ from harness.errors import HarnessError
 from harness.settings import Settings, read_settings
 from harness.targets.compose.docker import require_engine
 from harness.targets.compose.stack import Stack
-from tests.command import run_command, started_command
+from tests.command import run_command, start_command
 from tests.embedded.runner import ROOT
 
 REQUIRED = "HARNESS_TEST_COMPOSE"
@@ -51,7 +51,7 @@ class RunningStack:
 
     def start(self, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start the command; end it with the block, whatever happens."""
-        return started_command(arguments, self._environ({}))
+        return start_command(arguments, self._environ({}))
 
     def containers(self, service: str | None = None) -> list[Any]:
         """Return the stack's containers, or those of one service."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.results import Result
 from harness.runs import read_result
-from tests.command import run_command, started_command
+from tests.command import run_command, start_command
 from tests.databricks.standin.server import StandIn
 
 FILES = "/Volumes/main/default/harness"
@@ -32,7 +32,7 @@ class Command:
 
     def start(self, *arguments: str, **changed: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start a command; end it with the block, whatever happens."""
-        return started_command(arguments, self._environ(changed))
+        return start_command(arguments, self._environ(changed))
 
     def result(self) -> Result:
         """Return the result of the latest run."""

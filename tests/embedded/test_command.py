@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 
 import harness
 from harness.results import Verdict
-from tests.command import started_command, wait_for
+from tests.command import start_command, wait_for
 from tests.embedded.runner import changed
 from tests.embedded.small import ONE_VERSION, write_scenario
 
@@ -28,7 +28,7 @@ SLOW = changed(
 
 def started(home: Path, scenario: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """Start the command; end it with the block, whatever happens."""
-    return started_command(["scenario", scenario], {**os.environ, "HARNESS_HOME": str(home)})
+    return start_command(["scenario", scenario], {**os.environ, "HARNESS_HOME": str(home)})
 
 
 def jobs(folder: Path) -> list[int]:

@@ -1,4 +1,4 @@
-"""Scenarios and results for tests of studies: readings in several versions, whose numbers a test chooses."""
+"""Scenarios and results for tests of studies, with chosen numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POSITIVES = {"train_positives": 100.0, "test_positives": 100.0, "added_test_posi
 
 
 def values(versions: Sequence[Mapping[str, Any]] = ({"name": "one"},), **changes: Any) -> dict[str, Any]:
-    """A scenario as a file says it."""
+    """Return the values of a scenario file."""
     return {
         "name": "readings",
         "seed": 3,
@@ -31,12 +31,12 @@ def values(versions: Sequence[Mapping[str, Any]] = ({"name": "one"},), **changes
 
 
 def scenario(versions: Sequence[Mapping[str, Any]] = ({"name": "one"},), **changes: Any) -> Scenario:
-    """The same, validated."""
+    """Return a validated scenario."""
     return Scenario.model_validate(values(versions, **changes))
 
 
-def named(count: int, **last: Any) -> Scenario:
-    """A scenario with versions ``v0`` and so on, of which the last expects something."""
+def with_versions(count: int, **last: Any) -> Scenario:
+    """Return a scenario with versions ``v0`` and so on, and expectations of the last one."""
     versions: list[dict[str, Any]] = [{"name": f"v{number}"} for number in range(count)]
     versions[-1]["expect"] = last
     return scenario(versions)
@@ -45,7 +45,7 @@ def named(count: int, **last: Any) -> Scenario:
 def loaded(
     folder: Path, versions: Sequence[Mapping[str, Any]] = ({"name": "one"},), **changes: Any
 ) -> LoadedScenario:
-    """A scenario from a file, beside its data."""
+    """Write a scenario and its data to a folder, and load it."""
     (folder / "readings.csv").write_text("id,batch,heat,load,outcome\n1,0,20,50,good\n", encoding="utf-8")
     file = folder / "readings.yaml"
     file.write_text(as_yaml(values(versions, **changes)), encoding="utf-8")
@@ -53,7 +53,7 @@ def loaded(
 
 
 def measured(name: str, *, heat: float = 0.1, **metrics: float | None) -> VersionResult:
-    """A trained version with these metrics, and enough positives that they prove something."""
+    """Return a trained version with these metrics, and enough positives that they are proven."""
     return VersionResult(
         name=name,
         version=0,
@@ -67,7 +67,7 @@ def measured(name: str, *, heat: float = 0.1, **metrics: float | None) -> Versio
 
 
 def result(*versions: VersionResult, run_id: str = "20260301-101500-readings-7f3a") -> Result:
-    """A run that came to its end."""
+    """Return the result of a finished run."""
     return Result(
         run_id=run_id,
         scenario="readings",

@@ -27,11 +27,11 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_from_a_table_to_a_plan(folder: Path) -> None:
+def test_init_writes_a_scenario_that_commands_find(folder: Path) -> None:
     """The scenario that init writes is found by name by check, list, plan and shell completion."""
-    said = ["init", "wine", "--data", str(write_wines(folder)), "--label", "quality", "--positive", "good"]
+    init = ["init", "wine", "--data", str(write_wines(folder)), "--label", "quality", "--positive", "good"]
     outcomes = [
-        CliRunner().invoke(app, each) for each in (said, ["check", "wine"], ["list"], ["plan", "wine"])
+        CliRunner().invoke(app, each) for each in (init, ["check", "wine"], ["list"], ["plan", "wine"])
     ]
     assert [ExitCode.PASS] * 4 == [outcome.exit_code for outcome in outcomes]
     assert ["wine"] == scenario_names("wi")
@@ -50,8 +50,8 @@ def test_a_second_init_is_wrong_input(
     monkeypatch.setattr(sys, "argv", ["harness", "init", "wine", "--data", data, "--label", "quality"])
     with pytest.raises(SystemExit) as caught:
         cli.main()
-    told = "scenarios/wine.yaml already exists.\n  Choose another name, or delete the file.\n"
-    assert (ExitCode.WRONG_INPUT, told) == (caught.value.code, capsys.readouterr().err)
+    message = "scenarios/wine.yaml already exists.\n  Choose another name, or delete the file.\n"
+    assert (ExitCode.WRONG_INPUT, message) == (caught.value.code, capsys.readouterr().err)
 
 
 @pytest.mark.usefixtures("folder")
@@ -70,7 +70,7 @@ def test_the_schema_is_shown_and_written(folder: Path) -> None:
     assert FILE.read_text() == shown == (folder / "schema.json").read_text()
 
 
-def test_the_plan_of_an_existing_table() -> None:
+def test_plan_accepts_an_existing_table() -> None:
     """The command plan shows what a run on versions of an existing table would do, if --table names one."""
     table = "abfss://lake@dls.dfs.core.windows.net/loans"
     scenario = str(ROOT / "scenarios" / "three_versions.yaml")
@@ -81,14 +81,14 @@ def test_the_plan_of_an_existing_table() -> None:
     assert (table, ["v12", "latest"]) == (planned["table"], [each["name"] for each in planned["versions"]])
 
 
-def test_a_plan_of_versions_needs_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plan_refuses_versions_without_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command plan refuses --versions without --table."""
     monkeypatch.chdir(ROOT)
     outcome = CliRunner().invoke(app, ["plan", "three_versions", "--versions", "12"])
     assert isinstance(outcome.exception, UsageError)
 
 
-def test_make_plan_passes_the_table_on() -> None:
+def test_make_plan_accepts_a_table() -> None:
     """The make target plan accepts TABLE and VERSIONS as make scenario does."""
     recipe = ["make", "--dry-run", "plan", "NAME=loans", "TABLE=/data/loans", "VERSIONS=1,latest"]
     printed = subprocess.run(recipe, cwd=ROOT, capture_output=True, text=True, check=True).stdout

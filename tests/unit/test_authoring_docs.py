@@ -30,17 +30,19 @@ _REST: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("text", _EXAMPLES)
-def test_examples_are_true(tmp_path: Path, text: str) -> None:
+def test_documented_examples_are_valid(tmp_path: Path, text: str) -> None:
     """Every example in the documentation is valid once its omitted parts are filled in."""
     file = tmp_path / "example.yaml"
     file.write_text(text, encoding="utf-8")
-    said = read_document(file).values
-    rest = {name: value for name, value in _REST.items() if name != "versions" or "versions" not in str(said)}
-    scenario = Scenario.model_validate({**rest, **said})
+    values = read_document(file).values
+    rest = {
+        name: value for name, value in _REST.items() if name != "versions" or "versions" not in str(values)
+    }
+    scenario = Scenario.model_validate({**rest, **values})
     assert [] == list(rules.problems(scenario))
 
 
-def test_the_own_pipeline_of_the_docs_is_the_one_that_ships() -> None:
+def test_the_documented_custom_pipeline_is_the_shipped_one() -> None:
     """The documented custom pipeline is the shipped file, and its keys are those of the shipped scenario."""
     text = (ROOT / "docs" / "custom_pipelines.md").read_text(encoding="utf-8")
     [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

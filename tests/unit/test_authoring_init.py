@@ -19,8 +19,8 @@ def _write(
     return write_scenario("wine", file, label, positive, key, file.parent / "scenarios")
 
 
-def _scenario(file: Path, **said: str) -> Scenario:
-    return load_scenario(str(_write(file, **said))).scenario  # type: ignore[arg-type] # texts alone
+def _scenario(file: Path, **arguments: str) -> Scenario:
+    return load_scenario(str(_write(file, **arguments))).scenario  # type: ignore[arg-type] # texts alone
 
 
 def test_the_written_file_loads(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_the_written_file_loads(tmp_path: Path) -> None:
     assert expected == found
 
 
-def test_what_is_left_out_has_a_reason(tmp_path: Path) -> None:
+def test_an_excluded_column_has_a_reason(tmp_path: Path) -> None:
     """Each excluded column is listed in a comment with the reason."""
     text = _write(write_wines(tmp_path)).read_text()
     assert "#   tasted: a date;" in text
@@ -48,7 +48,7 @@ def test_what_is_left_out_has_a_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("dated", "column"), [(True, "tasted"), (False, "crc32")])
-def test_versions_are_cut_by_a_date_or_a_hash(tmp_path: Path, dated: bool, column: str) -> None:
+def test_versions_are_split_by_a_date_or_a_hash(tmp_path: Path, dated: bool, column: str) -> None:
     """A table is split into three versions by a date column, or by a hash of the key if it has none."""
     scenario = _scenario(write_wines(tmp_path, dated=dated))
     assert 3 == len(scenario.versions)
@@ -68,7 +68,7 @@ def test_a_small_table_is_one_version_without_a_metric(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "positive"), [((0, 1), (1,)), (("yes", "no"), ("yes",)), ((True, False), (True,))]
 )
-def test_usual_classes_need_no_word(
+def test_usual_classes_are_detected(
     tmp_path: Path, values: tuple[object, object], positive: tuple[object]
 ) -> None:
     """The positive class of 0/1, yes/no and true/false labels is detected."""
@@ -78,7 +78,7 @@ def test_usual_classes_need_no_word(
     assert positive == _scenario(file, label="y").pipeline.label.positive
 
 
-def test_parquet_and_odd_names_are_taken(tmp_path: Path) -> None:
+def test_parquet_and_odd_names_are_supported(tmp_path: Path) -> None:
     """Names with spaces, and names with another meaning in YAML, are quoted."""
     file = tmp_path / "odd.parquet"
     rows = range(200)
@@ -88,7 +88,7 @@ def test_parquet_and_odd_names_are_taken(tmp_path: Path) -> None:
     assert (("row id",), ("on", "a: b")) == (scenario.table.key, scenario.pipeline.features)
 
 
-def test_a_separator_is_recognised(tmp_path: Path) -> None:
+def test_a_separator_is_recognized(tmp_path: Path) -> None:
     """A CSV file with semicolons is read, and the separator is passed to Spark."""
     file = write_wines(tmp_path)
     file.write_text(file.read_text().replace(",", ";"))
@@ -98,7 +98,7 @@ def test_a_separator_is_recognised(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("arguments", "message"),
     [
         ({"label": "qualiti"}, "has no column 'qualiti' for the label. Did you mean 'quality'?"),
         ({"label": "country"}, "The label 'country' has only one class: there."),
@@ -109,11 +109,11 @@ def test_a_separator_is_recognised(tmp_path: Path) -> None:
         ({"key": "colour"}, "without a value: 0; rows that repeat an earlier value: 598."),
     ],
 )
-def test_a_wrong_choice_is_told(tmp_path: Path, said: dict[str, str], message: str) -> None:
+def test_an_invalid_argument_is_reported(tmp_path: Path, arguments: dict[str, str], message: str) -> None:
     """An invalid argument leads to one message with a suggestion, and no file is written."""
     file = write_wines(tmp_path)
     with pytest.raises(UsageError) as caught:
-        _write(file, **said)  # type: ignore[arg-type] # as the cases have them
+        _write(file, **arguments)  # type: ignore[arg-type] # as the cases have them
     assert message in str(caught.value)
     assert not (tmp_path / "scenarios").exists()
 
@@ -130,7 +130,7 @@ def test_a_wrong_choice_is_told(tmp_path: Path, said: dict[str, str], message: s
         ("wine.csv", "id,quality\n1,x\n2,y\n", "can be a feature"),
     ],
 )
-def test_data_that_will_not_do_is_told(tmp_path: Path, name: str, content: str | None, message: str) -> None:
+def test_unsuitable_data_is_reported(tmp_path: Path, name: str, content: str | None, message: str) -> None:
     """A missing, unreadable, empty or unsuitable data file leads to one message."""
     file = tmp_path / name
     if content is not None:
@@ -147,3 +147,19 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="already exists"):
         _write(file)
     assert "mine" == written.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("three versions", "use letters, digits and underscores, starting with a letter."),
+        ("1st", "use letters, digits and underscores, starting with a letter."),
+        ("", "use letters, digits and underscores, starting with a letter."),
+        ("a" * 65, "use at most 64 characters."),
+    ],
+)
+def test_an_invalid_name_is_reported(tmp_path: Path, name: str, advice: str) -> None:
+    """A name that a scenario can't have is refused before the data is read."""
+    with pytest.raises(UsageError) as caught:
+        write_scenario(name, tmp_path / "absent.csv", "quality", (), None, tmp_path)
+    assert f"Invalid name '{name}': {advice}" == caught.value.message

@@ -38,10 +38,10 @@ def _settings(tmp_path: Path) -> Settings:
     return read_settings(folder=tmp_path, environ={})
 
 
-def _ran(settings: Settings, scenario: Scenario, run_id: str, **said: Any) -> None:
+def _store_run(settings: Settings, scenario: Scenario, run_id: str, **changes: Any) -> None:
     """Store a run on Databricks that took six minutes with three workers."""
-    workers = Setting(name="targets.databricks.workers", value=said.get("workers", "3"), origin="default")
-    target = said.get("target", "databricks")
+    workers = Setting(name="targets.databricks.workers", value=changes.get("workers", "3"), origin="default")
+    target = changes.get("target", "databricks")
     plan = Plan(
         run_id=run_id,
         harness_version="0",
@@ -55,7 +55,7 @@ def _ran(settings: Settings, scenario: Scenario, run_id: str, **said: Any) -> No
         run_id=run_id,
         scenario=scenario.name,
         target=target,
-        verdict=said.get("verdict", Verdict.PASS),
+        verdict=changes.get("verdict", Verdict.PASS),
         started=datetime(2026, 1, 1, tzinfo=UTC),
         duration_s=360.0,
         timings={},
@@ -68,7 +68,7 @@ def _ran(settings: Settings, scenario: Scenario, run_id: str, **said: Any) -> No
     (folder / "result.json").write_text(result.model_dump_json(by_alias=True))
 
 
-def _shown(planned: PlanPreview) -> str:
+def _render(planned: PlanPreview) -> str:
     text = io.StringIO()
     show_plan(Console(file=text, width=300), planned)
     return text.getvalue()
@@ -82,12 +82,12 @@ def test_versions_are_predicted(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("file", sorted(SCENARIOS.glob("*.yaml")), ids=lambda file: file.stem)
-def test_what_ships_is_predicted(settings: Settings, file: Path) -> None:
+def test_shipped_scenarios_are_predicted(settings: Settings, file: Path) -> None:
     """Version numbers of shipped scenarios are predicted, except after steps that depend on the data."""
     planned = plan_of(load_scenario(str(file)).scenario, settings)
     depends = [version.name for version in planned.versions if version.version is None]
     assert depends == {"late_corrections": ["corrected_twice"]}.get(file.stem, [])
-    text = _shown(planned)
+    text = _render(planned)
     assert len(depends) == sum(DEPENDS in line for line in text.splitlines())
 
 
@@ -103,7 +103,7 @@ def test_a_refused_step_and_a_restore_are_predicted(settings: Settings) -> None:
     assert {"schema_change.yaml": [0, 0, 1], "rollback.yaml": [0, 1, 2, 3]} == numbers
 
 
-def test_steps_are_told_in_words(settings: Settings) -> None:
+def test_steps_are_described(settings: Settings) -> None:
     """The plan describes each step and the source of its rows."""
     planned = plan_of(_scenario(versions=STEPS), settings)
     assert [
@@ -140,10 +140,10 @@ def test_a_custom_pipeline_is_named(settings: Settings) -> None:
     loaded = load_scenario(str(SCENARIOS / "custom_pipeline.yaml"))
     planned = plan_of(loaded.scenario, settings)
     assert ("pipelines.boosted:BoostedTrees", None) == (planned.model, planned.fits)
-    assert "Trained: pipelines.boosted:BoostedTrees at 2 versions." in _shown(planned)
+    assert "Trained: pipelines.boosted:BoostedTrees at 2 versions." in _render(planned)
 
 
-def test_bounds_are_counted_where_they_are_judged(settings: Settings) -> None:
+def test_bounds_are_counted_if_they_are_judged(settings: Settings) -> None:
     """Every part of a bound counts, except changes since a version before the first one."""
     every = {
         "metrics": {"cv_roc_auc": {"min": 0.5, "max": 0.9, "change": {"min": -0.1}}},
@@ -154,7 +154,7 @@ def test_bounds_are_counted_where_they_are_judged(settings: Settings) -> None:
     assert [3, 4] == [version.bounds for version in planned.versions]
 
 
-def test_bounds_of_every_version_are_counted_where_they_are_judged(settings: Settings) -> None:
+def test_bounds_under_every_are_counted_if_they_are_judged(settings: Settings) -> None:
     """A bound on changes since a named version counts after that version only."""
     every = {
         "metrics": {"test_roc_auc": [{"change": {"since": "b", "min": -0.1}}, {"min": 0.6, "on": "added"}]},
@@ -165,28 +165,28 @@ def test_bounds_of_every_version_are_counted_where_they_are_judged(settings: Set
     assert [0, 1, 3] == [version.bounds for version in planned.versions]
 
 
-def test_what_depends_on_the_data_is_said(settings: Settings) -> None:
+def test_numbers_that_depend_on_the_data_are_marked(settings: Settings) -> None:
     """The table shows which numbers depend on the data, and that the cost is unknown."""
-    text = _shown(plan_of(_scenario(versions=STEPS), settings))
+    text = _render(plan_of(_scenario(versions=STEPS), settings))
     assert "c\tdelete where id = 1\t-\tdepends on the data\tdepends on the data\tno\t0" in text
     assert "On Databricks: unknown" in text
 
 
-def test_the_cost_is_the_newest_cloud_runs(settings: Settings) -> None:
+def test_the_cost_is_that_of_the_newest_cloud_run(settings: Settings) -> None:
     """Six minutes on a driver and three workers are 24 cluster minutes; other runs do not count."""
     scenario = _scenario()
-    _ran(settings, scenario, "20260101-000000-three_versions-0001", workers="1")
-    _ran(settings, scenario, "20260102-000000-three_versions-0002")
-    _ran(settings, scenario, "20260103-000000-three_versions-0003", target="embedded")
-    _ran(settings, _scenario(name="other"), "20260104-000000-other-0004")
+    _store_run(settings, scenario, "20260101-000000-three_versions-0001", workers="1")
+    _store_run(settings, scenario, "20260102-000000-three_versions-0002")
+    _store_run(settings, scenario, "20260103-000000-three_versions-0003", target="embedded")
+    _store_run(settings, _scenario(name="other"), "20260104-000000-other-0004")
     planned = plan_of(scenario, settings)
     assert 24.0 == planned.values()["cluster_minutes"]
-    assert "On Databricks: 24.0 cluster minutes, as in run 20260102-000000-three_versions-0002" in _shown(
+    assert "On Databricks: 24.0 cluster minutes, as in run 20260102-000000-three_versions-0002" in _render(
         planned
     )
 
 
-def test_a_store_that_is_not_there_is_told(settings: Settings) -> None:
+def test_an_unknown_model_store_is_reported(settings: Settings) -> None:
     """A plan that publishes to an unknown model store is refused."""
     with pytest.raises(UsageError, match="Unknown model store 'nowhere'"):
         plan_of(_scenario(publish={"to": "nowhere"}), settings)
@@ -199,8 +199,8 @@ def test_scenarios_are_listed_with_their_newest_verdict(settings: Settings, tmp_
     text = (SCENARIOS / "three_versions.yaml").read_text()
     (folder / "three_versions.yaml").write_text(text)
     (folder / "wrong.yaml").write_text("name: 1\n")
-    _ran(settings, _scenario(), "20260101-000000-three_versions-0001", verdict=Verdict.PASS)
-    _ran(settings, _scenario(), "20260102-000000-three_versions-0002", verdict=Verdict.FAIL)
+    _store_run(settings, _scenario(), "20260101-000000-three_versions-0001", verdict=Verdict.PASS)
+    _store_run(settings, _scenario(), "20260102-000000-three_versions-0002", verdict=Verdict.FAIL)
     listed = list_scenarios(folder, settings.runs)
     assert [("three_versions", "3", "fail"), ("wrong", "-", "-")] == [
         (each.name, each.versions, each.newest) for each in listed

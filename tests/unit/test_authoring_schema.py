@@ -39,24 +39,24 @@ def _version(**step: Any) -> bool:
     return _is_valid(_with(versions=[{"name": "one", **step}]))
 
 
-def test_the_file_is_what_the_models_say() -> None:
+def test_the_shipped_schema_is_up_to_date() -> None:
     """The shipped schema is up to date with the models that it is generated from."""
     assert schema_text() == FILE.read_text(encoding="utf-8")
 
 
-def test_it_is_a_schema() -> None:
+def test_the_schema_is_valid() -> None:
     """The schema is valid under draft 2020-12."""
     jsonschema.Draft202012Validator.check_schema(scenario_schema())
 
 
-def test_the_editor_is_told_of_it() -> None:
+def test_the_editor_settings_name_the_schema() -> None:
     """The settings of VS Code name an existing schema file."""
     [path] = json.loads((ROOT / ".vscode" / "settings.json").read_text())["yaml.schemas"]
     assert FILE == (ROOT / path).resolve()
 
 
 @pytest.mark.parametrize("file", GOOD, ids=lambda file: file.stem)
-def test_the_scenarios_that_ship_obey_it(file: Path) -> None:
+def test_shipped_scenarios_are_valid(file: Path) -> None:
     """Every shipped scenario is valid under the schema."""
     assert _is_valid(read_document(file).values)
 
@@ -82,7 +82,7 @@ def test_the_scenarios_that_ship_obey_it(file: Path) -> None:
         "boosted_empty_grid",
     ],
 )
-def test_wrong_ones_are_rejected(name: str) -> None:
+def test_invalid_scenarios_are_rejected(name: str) -> None:
     """Unknown keys and invalid values are rejected by the schema."""
     assert not _is_valid(read_document(BAD / f"{name}.yaml").values)
 
@@ -123,7 +123,7 @@ def test_short_forms_are_allowed(step: dict[str, Any]) -> None:
         {"append": None, "expect": {"rows": []}},
     ],
 )
-def test_wrong_steps_are_rejected(step: dict[str, Any]) -> None:
+def test_invalid_steps_are_rejected(step: dict[str, Any]) -> None:
     """A version with no step, two steps or an unknown form is rejected by the schema."""
     assert not _version(**step)
 
@@ -137,7 +137,7 @@ def test_every_model_kind_is_allowed(kind: str) -> None:
     assert not _is_valid(_with(pipeline={**pipeline, "model": {"kind": kind, "leaves": 3}}))
 
 
-def test_a_table_may_list_its_versions() -> None:
+def test_a_table_can_list_its_versions() -> None:
     """An existing table may list its versions itself."""
     values = _with(table={"uri": "abfss://lake@a/t", "versions": [12, "latest"], "key": "id"})
     del values["versions"]

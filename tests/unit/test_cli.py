@@ -37,7 +37,7 @@ def _environment(home: Path) -> dict[str, str]:
 
 
 def _run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a person would, in a folder without scenarios."""
+    """Run the command in its own process, in a folder without scenarios."""
     return subprocess.run(
         [sys.executable, "-m", "harness", *arguments],
         cwd=home.parent,
@@ -120,18 +120,18 @@ def test_every_exit_code_is_explained() -> None:
     assert [str(int(code)) for code in sorted(ExitCode)] == re.findall(r"\d+", EXIT_CODES)
 
 
-def test_help_loads_next_to_nothing(tmp_path: Path) -> None:
+def test_help_imports_next_to_nothing(tmp_path: Path) -> None:
     """The option --help answers at once, without importing Spark, MLflow or pydantic."""
     assert set() == _imports(tmp_path, "--help") & (HEAVY | SLOW)
 
 
 @pytest.mark.parametrize("command", ["scenario", "clean"])
-def test_help_of_a_command_loads_nothing_heavy(tmp_path: Path, command: str) -> None:
+def test_help_of_a_command_imports_nothing_heavy(tmp_path: Path, command: str) -> None:
     """The help of a command imports none of the libraries that the command itself needs."""
     assert set() == _imports(tmp_path, command, "--help") & HEAVY
 
 
-def test_check_loads_nothing_heavy(tmp_path: Path) -> None:
+def test_check_imports_nothing_heavy(tmp_path: Path) -> None:
     """A scenario on a CSV file is checked without Spark, pandas or MLflow."""
     assert set() == _imports(tmp_path, "check", SCENARIO) & HEAVY
 
@@ -147,10 +147,12 @@ def test_check_goes_on_after_a_bad_scenario(home: Path) -> None:
     """All scenarios are checked, all problems reported, and the worst one decides the exit code."""
     files = [str(BAD / "three_problems.yaml"), SCENARIO, "absent", str(BAD / "folds_one.yaml")]
     outcome = CliRunner().invoke(app, ["check", *files])
-    told = re.findall(r"three_problems\.yaml:\d+|no scenario 'absent'|folds_one\.yaml:\d+", outcome.stderr)
+    reported = re.findall(
+        r"three_problems\.yaml:\d+|Unknown scenario 'absent'|folds_one\.yaml:\d+", outcome.stderr
+    )
     assert (ExitCode.WRONG_INPUT, 5, f"{SCENARIO}: ok (3 versions)\n", False) == (
         outcome.exit_code,
-        len(told),
+        len(reported),
         outcome.stdout,
         home.exists(),
     )
@@ -170,17 +172,17 @@ def test_a_run_of_a_bad_scenario_leaves_nothing(home: Path, name: str) -> None:
     )
 
 
-def test_an_unknown_scenario_is_told_with_the_nearest(
+def test_an_unknown_scenario_is_reported_with_the_nearest(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A mistyped scenario name leads to exit code 2 and a suggestion."""
     monkeypatch.chdir(ROOT)
     code = _main(monkeypatch, "scenario", "three_version")
-    told = "Did you mean 'three_versions'?" in capsys.readouterr().err
-    assert (code, told, home.exists()) == (ExitCode.WRONG_INPUT, True, False)
+    reported = "Did you mean 'three_versions'?" in capsys.readouterr().err
+    assert (code, reported, home.exists()) == (ExitCode.WRONG_INPUT, True, False)
 
 
-def test_an_unknown_target_is_told_with_the_nearest(
+def test_an_unknown_target_is_reported_with_the_nearest(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A mistyped target leads to exit code 2 and a suggestion."""
@@ -218,7 +220,7 @@ def test_without_a_tracking_store_there_are_no_runs(
     )
 
 
-def test_asking_without_a_tracking_store_is_quick(tmp_path: Path) -> None:
+def test_mlflow_is_not_imported_without_a_tracking_store(tmp_path: Path) -> None:
     """MLflow is not imported if there is no tracking store."""
     program = _TELL_IMPORTS.replace("finally:", "except SystemExit:")
     outcome = subprocess.run(
@@ -232,17 +234,17 @@ def test_asking_without_a_tracking_store_is_quick(tmp_path: Path) -> None:
     assert "mlflow" not in outcome.stderr.splitlines()[-1].split()
 
 
-def test_a_tracking_store_that_is_none_is_told(
+def test_an_invalid_tracking_store_is_reported(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An unknown scheme of the tracking URI is one message with exit code 3, not a traceback."""
     monkeypatch.setenv("HARNESS_TRACKING_URI", "nothing://here")
     code = _main(monkeypatch, "trace", "some")
-    told = capsys.readouterr().err.startswith("MLflow at nothing://here does not answer: ")
-    assert (code, told, home.exists()) == (ExitCode.PREREQUISITE_MISSING, True, False)
+    reported = capsys.readouterr().err.startswith("MLflow at nothing://here does not answer: ")
+    assert (code, reported, home.exists()) == (ExitCode.PREREQUISITE_MISSING, True, False)
 
 
-def test_a_run_cannot_be_made_below_a_file(
+def test_an_unusable_home_folder_is_reported(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A home folder that can't be written leads to exit code 3 and is left unchanged."""
@@ -253,10 +255,10 @@ def test_a_run_cannot_be_made_below_a_file(
     monkeypatch.setattr(Embedded, "environment", lambda *_: environment)
     home.write_text("a file")
     code = _main(monkeypatch, "scenario", SCENARIO)
-    told = re.findall(
+    reported = re.findall(
         r"Can't write (.*)/runs/\S+: Not a directory\.\n  Make the folder", capsys.readouterr().err
     )
-    assert (ExitCode.PREREQUISITE_MISSING, [str(home)], "a file") == (code, told, home.read_text())
+    assert (ExitCode.PREREQUISITE_MISSING, [str(home)], "a file") == (code, reported, home.read_text())
 
 
 @pytest.mark.parametrize(
@@ -274,7 +276,7 @@ def test_a_run_cannot_be_made_below_a_file(
     ],
 )
 @pytest.mark.usefixtures("home")
-def test_a_wrong_command_line_is_wrong_input(
+def test_an_invalid_command_line_is_wrong_input(
     monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     """Any invalid command line ends with exit code 2."""
@@ -282,7 +284,7 @@ def test_a_wrong_command_line_is_wrong_input(
 
 
 @pytest.mark.usefixtures("home")
-def test_clean_says_how_many_runs_went(
+def test_clean_reports_the_number_of_removed_runs(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cleaning a home without runs reports that 0 runs were removed."""
@@ -293,7 +295,7 @@ def test_clean_says_how_many_runs_went(
 
 
 @pytest.mark.parametrize(
-    ("fault", "code", "told"),
+    ("error", "code", "message"),
     [
         (
             PrerequisiteError("no Java", remedy="Install one."),
@@ -308,23 +310,23 @@ def test_clean_says_how_many_runs_went(
         (OSError("odd"), ExitCode.PREREQUISITE_MISSING, "odd.\n"),
     ],
 )
-def test_a_fault_is_one_message(
+def test_a_system_error_is_one_message(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    fault: Exception,
+    error: Exception,
     code: ExitCode,
-    told: str,
+    message: str,
 ) -> None:
     """An error of the system is reported as one message with its exit code, without a traceback."""
 
     def app_that_fails() -> None:
-        raise fault
+        raise error
 
     monkeypatch.setattr(cli, "app", app_that_fails)
-    assert (code, told) == (_main(monkeypatch), capsys.readouterr().err)
+    assert (code, message) == (_main(monkeypatch), capsys.readouterr().err)
 
 
-def test_a_bug_is_no_failed_bound(
+def test_a_bug_has_another_exit_code_than_a_failed_bound(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A bug ends with exit code 5 and a traceback, as exit code 1 means that a bound failed."""
@@ -338,7 +340,7 @@ def test_a_bug_is_no_failed_bound(
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_command_says_so(tmp_path: Path, how: signal.Signals) -> None:
+def test_an_interrupted_command_is_reported(tmp_path: Path, how: signal.Signals) -> None:
     """SIGINT and SIGTERM end the command with exit code 130 and without a traceback."""
     program = (
         "import os, signal; from harness import cli, runs; import harness.loading.loader as loader\n"

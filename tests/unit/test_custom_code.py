@@ -1,4 +1,4 @@
-"""The Python files of a custom pipeline; tests/unit/bad has the mistakes."""
+"""The Python files of a custom pipeline; tests/unit/bad has more mistakes."""
 
 from __future__ import annotations
 
@@ -25,42 +25,42 @@ def _pipeline(use: str, **options: Any) -> Pipeline:
 
 
 def _write(folder: Path, **files: str) -> None:
-    """Files by their path without its ending, with ``0`` for ``/``."""
+    """Write files by their path without its ending, with ``0`` for ``/``."""
     for name, text in files.items():
         file = folder / f"{name.replace('0', '/')}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
 
-def _told(folder: Path, use: str, **options: Any) -> list[str]:
+def _messages(folder: Path, use: str, **options: Any) -> list[str]:
     return [problem.message for problem in read_code(_pipeline(use, **options), folder)[1]]
 
 
 def test_the_built_in_pipeline_has_no_files(tmp_path: Path) -> None:
-    """Nothing is read for it."""
+    """A scenario with a built-in model has no code."""
     built_in = _pipeline("x:y").model_copy(update={"use": None})
     assert (None, []) == read_code(built_in, tmp_path)
 
 
-def test_a_module_alone_is_one_file(tmp_path: Path) -> None:
-    """What lies beside it is not taken along."""
+def test_a_module_outside_a_package_is_one_file(tmp_path: Path) -> None:
+    """The code of a module outside a package is its file, without the files next to it."""
     _write(tmp_path, one=f"class A:{METHODS}", other="")
     code, problems = read_code(_pipeline("one:A"), tmp_path)
     assert (["one.py"], []) == (list(code.files) if code else None, problems)
 
 
-def test_a_package_is_taken_whole(tmp_path: Path) -> None:
-    """So that its modules may import each other."""
+def test_all_files_of_a_package_are_read(tmp_path: Path) -> None:
+    """The code of a module in a package is the whole package, so that its modules can import each other."""
     _write(tmp_path, team0trees=f"class A:{METHODS}", team0inner0maths="", team0__init__="")
     code, problems = read_code(_pipeline("team.trees:A"), tmp_path)
     assert [] == problems
     assert ["team/__init__.py", "team/inner/maths.py", "team/trees.py"] == sorted(code.files if code else ())
 
 
-def test_a_package_itself_may_be_the_module(tmp_path: Path) -> None:
-    """Its __init__.py has the name."""
+def test_a_package_can_be_the_module(tmp_path: Path) -> None:
+    """The name of a package stands for its __init__.py."""
     _write(tmp_path, team0__init__=f"class A:{METHODS}")
-    assert [] == _told(tmp_path, "team:A")
+    assert [] == _messages(tmp_path, "team:A")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_package_itself_may_be_the_module(tmp_path: Path) -> None:
 def test_the_public_module_can_be_imported(tmp_path: Path, statement: str) -> None:
     """Imports of ``harness.pipelines``, and of modules that are not the harness's, are allowed."""
     _write(tmp_path, one=f"{statement}\nclass A:{METHODS}")
-    assert [] == _told(tmp_path, "one:A")
+    assert [] == _messages(tmp_path, "one:A")
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,11 @@ def test_an_import_of_internals_is_reported(tmp_path: Path, statement: str, modu
     _write(tmp_path, one=f"class A:{METHODS}\n{statement}")
     line = 7 + statement.count("\n")
     message = f"one.py, line {line}, imports from {module}, which is internal to the harness"
-    assert [f"{message}; import from harness.pipelines instead."] == _told(tmp_path, "one:A")
+    assert [f"{message}; import from harness.pipelines instead."] == _messages(tmp_path, "one:A")
 
 
-def test_the_digest_is_of_names_and_texts() -> None:
-    """It changes with a text and with a path, and not with the order."""
+def test_the_digest_covers_paths_and_texts() -> None:
+    """The digest of code depends on paths and texts of its files, and not on their order."""
     files = {"a.py": "x", "b.py": "y"}
     same = CustomCode(dict(reversed(files.items())))
     others = [{"a.py": "x", "b.py": "z"}, {"a.py": "x", "c.py": "y"}, {"a.py": "xb.py", "": "y"}, {}]
@@ -107,22 +107,22 @@ def test_the_digest_is_of_names_and_texts() -> None:
     assert len(others) == len(digests - {same.sha256})
 
 
-def test_files_that_are_too_large_are_refused(tmp_path: Path) -> None:
-    """They are part of every plan."""
+def test_too_much_code_is_refused(tmp_path: Path) -> None:
+    """Code of more than 1 MB is refused, as it would become part of every plan."""
     _write(tmp_path, one=f"class A:{METHODS}\n#{'x' * 1_000_000}")
-    [told] = _told(tmp_path, "one:A")
-    assert "more than 1,000,000 bytes" in told
+    [message] = _messages(tmp_path, "one:A")
+    assert "more than 1,000,000 bytes" in message
 
 
-def test_a_dataclass_is_made_with_its_fields(tmp_path: Path) -> None:
-    """Those without a default are needed."""
+def test_the_fields_of_a_dataclass_are_its_arguments(tmp_path: Path) -> None:
+    """A dataclass's fields are its arguments, and those without a default are required."""
     text = f"@dataclass(frozen=True)\nclass A:\n    trees: int\n    depth: int = 3\n{METHODS}"
     _write(tmp_path, one=text)
-    assert [] == _told(tmp_path, "one:A", trees=3)
+    assert [] == _messages(tmp_path, "one:A", trees=3)
     assert [
         "A in one.py has no argument 'tree'. Did you mean 'trees'?",
         "A in one.py needs 'trees'; set it under 'with'.",
-    ] == _told(tmp_path, "one:A", tree=3)
+    ] == _messages(tmp_path, "one:A", tree=3)
 
 
 @pytest.mark.parametrize(
@@ -139,10 +139,10 @@ def test_a_dataclass_is_made_with_its_fields(tmp_path: Path) -> None:
         "async def A(trees, /): ...",
     ],
 )
-def test_what_cannot_be_seen_is_left_to_the_job(tmp_path: Path, text: str) -> None:
-    """No good pipeline is refused for what reading alone can't tell."""
+def test_code_that_can_not_be_analyzed_is_left_to_the_job(tmp_path: Path, text: str) -> None:
+    """Arguments are not checked if they don't show in the code."""
     _write(tmp_path, one=text)
-    assert [] == _told(tmp_path, "one:A", trees=3)
+    assert [] == _messages(tmp_path, "one:A", trees=3)
 
 
 @pytest.mark.parametrize(
@@ -153,23 +153,25 @@ def test_what_cannot_be_seen_is_left_to_the_job(tmp_path: Path, text: str) -> No
         "def fit(self, rows, context, *, more=1): ...",
     ],
 )
-def test_a_method_may_take_more_than_it_gets(tmp_path: Path, method: str) -> None:
-    """What has a default need not be given."""
+def test_a_method_can_have_optional_parameters(tmp_path: Path, method: str) -> None:
+    """A method of a pipeline can have further parameters if they have defaults."""
     _write(tmp_path, one=f"class A:{METHODS}    {method}")
-    assert [] == _told(tmp_path, "one:A")
+    assert [] == _messages(tmp_path, "one:A")
 
 
 @pytest.mark.parametrize(
     "method", ["def fit(self, rows, context, *, more): ...", "def fit(self, rows, context, more): ..."]
 )
-def test_a_method_that_needs_more_is_told(tmp_path: Path, method: str) -> None:
-    """The job could not call it."""
+def test_a_method_with_too_many_required_parameters_is_reported(tmp_path: Path, method: str) -> None:
+    """A method that the job could not call with its arguments is reported."""
     _write(tmp_path, one=f"class A:{METHODS}    {method}")
-    assert ["'fit' of A in one.py, line 6, must take 2 arguments besides self."] == _told(tmp_path, "one:A")
+    assert ["'fit' of A in one.py, line 6, must take 2 arguments besides self."] == _messages(
+        tmp_path, "one:A"
+    )
 
 
-def test_a_file_that_no_parser_reads_is_told(tmp_path: Path) -> None:
-    """Nested more deeply than Python's own parser can go."""
+def test_a_file_that_python_can_not_parse_is_reported(tmp_path: Path) -> None:
+    """A file that is nested too deeply for Python is reported with its line."""
     _write(tmp_path, one="A = " + "(" * 300 + ")" * 300)
-    [told] = _told(tmp_path, "one:A")
-    assert told.startswith("one.py, line 1, is not valid Python: too many nested parentheses")
+    [message] = _messages(tmp_path, "one:A")
+    assert message.startswith("one.py, line 1, is not valid Python: too many nested parentheses")

@@ -1,4 +1,4 @@
-"""The pages for contributors name what exists."""
+"""Paths and names on the pages for contributors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _tracked() -> tuple[str, ...]:
 
 @cache
 def _words() -> frozenset[str]:
-    """Every word of the tree's code and configuration."""
+    """Return every word of the tree's code and configuration."""
     code = [
         ROOT / name
         for name in _tracked()
@@ -41,7 +41,7 @@ def _words() -> frozenset[str]:
 
 
 def _exists(path: str) -> bool:
-    """Whether a path, or the end of one, is one of the tree's; ``*`` stands for any part of a name."""
+    """Return whether the tree has a path, or one that ends like it; ``*`` stands for any part of a name."""
     wanted = re.escape(path.rstrip("/")).replace(re.escape("*"), "[^/]*")
     pattern = re.compile(f"(.*/)?{wanted}(/.*)?")
     return any(pattern.fullmatch(name) for name in _tracked())
@@ -62,11 +62,11 @@ def _is_missing(code: str) -> bool:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_path_and_name_of_a_page_exists(page: str) -> None:
-    """Each path and name in backquotes on a contributor's page is one of the tree's."""
+    """Each path and name in backquotes on a contributor's page exists in the tree."""
     assert [] == missing_names((ROOT / page).read_text(encoding="utf-8"))
 
 
-def test_a_path_and_a_name_that_do_not_exist_are_found() -> None:
+def test_missing_paths_and_names_are_found() -> None:
     """A renamed file or function fails the check until the page follows."""
     text = "See `harness/no_such.py`, `no_such_function()`, `harness/workflow.py` and `open_session`."
     assert ["harness/no_such.py", "no_such_function()"] == missing_names(text)

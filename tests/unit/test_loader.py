@@ -17,7 +17,7 @@ _ATTEMPTS = 4
 
 
 def _expected(file: Path) -> str:
-    """The output that a bad file expects: ``# expect: LINE: MESSAGE`` lines, with ``-`` for no line."""
+    """Return the output that ``# expect: LINE: MESSAGE`` comments expect, with ``-`` for no line."""
     expected = []
     for text in _lines(file):
         if text.startswith(_MARK):
@@ -39,12 +39,12 @@ def _update(file: Path) -> None:
         if output == _expected(file) + "\n":
             return
         lines = _lines(file)
-        places = [index for index, text in enumerate(lines) if text.startswith(_MARK)]
-        first = places[0] if places else 0
-        rest = [text for index, text in enumerate(lines) if index not in places]
+        expectations = [index for index, text in enumerate(lines) if text.startswith(_MARK)]
+        first = expectations[0] if expectations else 0
+        rest = [text for index, text in enumerate(lines) if index not in expectations]
         comments = [f"{_MARK}{_comment(text, file)}\n" for text in output.splitlines()]
-        if len(comments) == len(places):
-            for index, comment in zip(places, comments, strict=True):
+        if len(comments) == len(expectations):
+            for index, comment in zip(expectations, comments, strict=True):
                 lines[index] = comment
         else:
             # The number of lines changes, and with it those that messages name: see the next attempt.
@@ -82,13 +82,13 @@ def test_update_rewrites_an_expectation_in_place(tmp_path: Path) -> None:
         assert CliRunner().invoke(app, ["check", str(file)]).stderr == _expected(file) + "\n"
 
 
-def test_every_bad_file_says_what_is_wrong_with_it() -> None:
-    """No file of the folder is without its expectation."""
+def test_every_bad_file_expects_a_message() -> None:
+    """Every file in the folder of bad scenarios expects at least one message."""
     assert [file.name for file in FILES if not _expected(file)] == []
 
 
 def test_a_good_scenario_is_loaded_with_its_file_and_data() -> None:
-    """What is loaded knows the file's digest, and each source's absolute path and format."""
+    """A loaded scenario has the digest of its file, and the absolute path and format of each source."""
     loaded = load_scenario(str(GOOD))
     path = "data/lc_loan_2018q1.csv"
     source = loaded.sources[path]
@@ -96,8 +96,8 @@ def test_a_good_scenario_is_loaded_with_its_file_and_data() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"# nothing but a comment\n"])
-def test_an_empty_file_is_no_scenario(tmp_path: Path, content: bytes) -> None:
-    """A file of no bytes or of comments alone is told to be no mapping."""
+def test_an_empty_file_is_reported(tmp_path: Path, content: bytes) -> None:
+    """A file that is empty or has only comments is reported as no mapping of keys."""
     file = tmp_path / "empty.yaml"
     file.write_bytes(content)
     with pytest.raises(ScenarioError, match=r"empty\.yaml: a scenario should be a mapping of keys"):
@@ -115,24 +115,24 @@ def test_an_empty_file_is_no_scenario(tmp_path: Path, content: bytes) -> None:
     ],
     ids=["deep", "huge", "bool", "int", "timestamp"],
 )
-def test_a_value_that_yaml_chokes_on_is_one_message(tmp_path: Path, value: str, message: str) -> None:
-    """Whatever the YAML library makes of a value, the user sees a message about the file."""
+def test_invalid_yaml_is_one_message(tmp_path: Path, value: str, message: str) -> None:
+    """Whatever error the YAML library raises, the user gets one message about the file."""
     file = tmp_path / "odd.yaml"
     file.write_text(f"seed: {value}\n")
     with pytest.raises(ScenarioError, match=rf"odd\.yaml(:1)?: not valid YAML: {re.escape(message)}"):
         load_scenario(str(file))
 
 
-def test_text_that_no_file_can_hold_is_no_more_looked_into(tmp_path: Path) -> None:
-    """Beside half of a surrogate pair in a path a mistyped key is told, without a traceback."""
+def test_text_that_is_not_unicode_hides_no_other_mistake(tmp_path: Path) -> None:
+    """Half of a surrogate pair in a path causes no traceback, and a mistyped key is still reported."""
     text = GOOD.read_text().replace("data/lc_loan_2018q1.csv", '"\\ud800.csv"').replace("seed:", "sed:")
     (tmp_path / "half.yaml").write_text(text)
     with pytest.raises(ScenarioError, match=r"unknown key 'sed'\. Did you mean 'seed'\?$"):
         load_scenario(str(tmp_path / "half.yaml"))
 
 
-def test_anchors_and_merge_keys_may_be_used(tmp_path: Path) -> None:
-    """Versions can share what they expect by YAML's own means."""
+def test_anchors_and_merge_keys_can_be_used(tmp_path: Path) -> None:
+    """Versions can share expectations by YAML anchors and merge keys."""
     text = GOOD.read_text().split("versions:")[0].replace("data/", f"{GOOD.parent}/data/") + (
         "versions:\n"
         "  - { name: one, append: {}, expect: &all { rows: 10000 } }\n"
@@ -144,7 +144,7 @@ def test_anchors_and_merge_keys_may_be_used(tmp_path: Path) -> None:
 
 
 def test_a_scenario_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name stands for the file of that name in the folder scenarios."""
+    """The name of a scenario stands for the file of that name in the folder scenarios."""
     monkeypatch.chdir(GOOD.parents[1])
     assert Path("scenarios/three_versions.yaml") == find_scenario("three_versions")
 
@@ -164,17 +164,15 @@ def test_a_scenario_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> Non
     ],
     ids=["name", "file", "empty", "long", "folder", "null"],
 )
-def test_a_scenario_that_is_not_there_is_told(
-    monkeypatch: pytest.MonkeyPatch, name: str, message: str
-) -> None:
-    """Any name that leads nowhere is told, with the nearest that leads somewhere."""
+def test_an_unknown_scenario_is_reported(monkeypatch: pytest.MonkeyPatch, name: str, message: str) -> None:
+    """A scenario that does not exist is reported, with the nearest existing name."""
     monkeypatch.chdir(GOOD.parents[1])
     with pytest.raises(UsageError, match=message.replace("?", r"\?")):
         find_scenario(name)
 
 
-def test_a_scenario_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file without read permission is one message with exit code 2."""
+def test_an_unreadable_scenario_file_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scenario file without read permission leads to one message."""
     file = tmp_path / "secret.yaml"
     file.write_text("name: secret\n")
 

@@ -1,4 +1,4 @@
-"""What the lock files hold."""
+"""The content of the lock files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOCKS = [
 
 
 @pytest.mark.parametrize("file", LOCKS, ids=lambda file: str(file.relative_to(ROOT)))
-def test_a_lock_names_no_address(file: Path) -> None:
-    """Versions and hashes alone: where to fetch from is up to everybody's own tools."""
-    named = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if "://" in line]
-    assert [] == named
+def test_a_lock_has_no_addresses(file: Path) -> None:
+    """A lock has versions and hashes alone, as everybody's own tools decide where to download from."""
+    addresses = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if "://" in line]
+    assert [] == addresses

@@ -1,3 +1,5 @@
+"""The pytest plugin: which tests a scenario has, and what their failures report."""
+
 from __future__ import annotations
 
 import subprocess
@@ -53,7 +55,7 @@ TESTS = [
 
 @pytest.fixture(name="folder")
 def _folder(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A project with one scenario, and a YAML file that is none."""
+    """Return a project with one scenario and a YAML file that is not a scenario."""
     folder = pytester.mkdir("scenarios")
     (folder / "small.yaml").write_text(SCENARIO)
     (folder / "rows.csv").write_text("id,heat,outcome\n1,20.5,bad\n2,7.5,good\n")
@@ -61,32 +63,32 @@ def _folder(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
-def _collected(folder: pytest.Pytester, *arguments: str) -> list[str]:
+def _collect(folder: pytest.Pytester, *arguments: str) -> list[str]:
     result = folder.runpytest_inprocess(*PLUGIN, "--collect-only", "-q", *arguments)
     return [line for line in result.outlines if "::" in line]
 
 
 def test_every_version_and_bound_is_a_test(folder: pytest.Pytester) -> None:
-    """They are known without a run, each by a name of its own; other YAML files are left alone."""
-    assert [f"scenarios/small.yaml::{name}" for name in TESTS] == _collected(folder)
+    """Every version and bound is a test with a unique name, without a run; other YAML files are ignored."""
+    assert [f"scenarios/small.yaml::{name}" for name in TESTS] == _collect(folder)
 
 
-def test_a_scenario_that_leaves_its_versions_to_the_table_is_one(folder: pytest.Pytester) -> None:
-    """Three of the four keys are enough."""
-    there = 'uri: "abfss://lake@dlsloandev.dfs.core.windows.net/t", versions: [3, latest]'
-    text = SCENARIO.partition("versions:")[0].replace("source: rows.csv", there)
+def test_a_scenario_without_versions_is_recognized(folder: pytest.Pytester) -> None:
+    """A scenario whose table lists the versions is recognized by its three other keys."""
+    table = 'uri: "abfss://lake@dlsloandev.dfs.core.windows.net/t", versions: [3, latest]'
+    text = SCENARIO.partition("versions:")[0].replace("source: rows.csv", table)
     (folder.path / "scenarios" / "small.yaml").write_text(text)
     assert ["the run is completed", "v3::trained", "latest::trained"] == [
-        line.partition("::")[2] for line in _collected(folder)
+        line.partition("::")[2] for line in _collect(folder)
     ]
 
 
 def test_each_combination_of_a_matrix_has_its_tests(folder: pytest.Pytester) -> None:
-    """A combination is a run of its own, and stands between the file and its versions."""
+    """Each combination of a matrix has tests, below a node named after its values."""
     text = SCENARIO + "matrix: { seed: [1, 2] }\n"
     (folder.path / "scenarios" / "small.yaml").write_text(text)
     expected = [f"scenarios/small.yaml::seed={seed}::{name}" for seed in (1, 2) for name in TESTS]
-    assert expected == _collected(folder)
+    assert expected == _collect(folder)
 
 
 @pytest.mark.parametrize(
@@ -99,14 +101,16 @@ def test_each_combination_of_a_matrix_has_its_tests(folder: pytest.Pytester) -> 
         ((f"scenarios/small.yaml::{TESTS[3]}",), [TESTS[3]]),
     ],
 )
-def test_tests_are_chosen(folder: pytest.Pytester, arguments: tuple[str, ...], expected: list[str]) -> None:
-    """By words, by the marker, and by name."""
-    chosen = _collected(folder, "--strict-markers", *arguments)
+def test_tests_can_be_selected(
+    folder: pytest.Pytester, arguments: tuple[str, ...], expected: list[str]
+) -> None:
+    """Tests can be selected by keyword, by marker and by name."""
+    chosen = _collect(folder, "--strict-markers", *arguments)
     assert expected == [line.partition("::")[2] for line in chosen]
 
 
-def test_a_wrong_file_is_an_error_of_the_collection(folder: pytest.Pytester) -> None:
-    """Every problem is told with its line, without a traceback; a mistyped key hides no file."""
+def test_an_invalid_scenario_is_a_collection_error(folder: pytest.Pytester) -> None:
+    """Every mistake in a scenario is reported with its line, without a traceback, even for a mistyped key."""
     file = folder.path / "scenarios" / "small.yaml"
     text = SCENARIO.replace("test_roc_auc: { min: 0.6 }", "test_rocauc: { min: 0.6 }")
     file.write_text(text.replace("features: [heat]", "features: [heats]"))
@@ -124,35 +128,37 @@ def test_a_wrong_file_is_an_error_of_the_collection(folder: pytest.Pytester) -> 
     result.stdout.fnmatch_lines(["scenarios/small.yaml:4: unknown key 'pipelines'*"])
 
 
-def test_a_fault_of_the_run_is_an_error_of_each_test(
+def test_a_failed_run_is_an_error_of_each_test(
     folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run is tried once; every test says in the same words why there is no result."""
+    """A run that fails is started once, and every test reports the same error."""
     monkeypatch.setenv("HARNESS_HOME", str(folder.path / "home"))
     monkeypatch.setenv("HARNESS_JAVA_HOME", str(folder.path / "nowhere"))
     result = folder.runpytest_inprocess(*PLUGIN, "--scenario-target=embedded", "-k", "first and not third")
     result.assert_outcomes(errors=3)
-    told = [line for line in result.outlines if "nowhere" in line and not line.startswith("ERROR")]
-    assert (3, 1) == (len(told), len(set(told)))
+    messages = [line for line in result.outlines if "nowhere" in line and not line.startswith("ERROR")]
+    assert (3, 1) == (len(messages), len(set(messages)))
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_a_target_that_does_not_exist_is_refused(folder: pytest.Pytester) -> None:
-    """Before anything is collected."""
+def test_an_unknown_target_is_refused(folder: pytest.Pytester) -> None:
+    """An unknown ``--scenario-target`` is refused before anything is collected."""
     result = folder.runpytest_inprocess(*PLUGIN, "--scenario-target=cloud")
     assert pytest.ExitCode.USAGE_ERROR == result.ret
     result.stderr.fnmatch_lines(["*unknown target 'cloud'. *embedded*"])
 
 
-def test_other_projects_do_not_notice() -> None:
-    """Loaded by every pytest of an environment, the plugin itself imports nothing heavy."""
-    told = "import sys, harness.pytest_plugin; print(*{name.partition('.')[0] for name in sys.modules})"
-    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+def test_the_plugin_imports_nothing_heavy() -> None:
+    """The plugin itself, which every pytest of the environment loads, imports nothing heavy."""
+    script = "import sys, harness.pytest_plugin; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert set() == (HEAVY | SLOW) & set(done.stdout.split())
 
 
-def test_wrong_scenarios_of_these_tests_are_no_tests() -> None:
-    """Where the plugin is installed, the harness's own tests stay what they are."""
+def test_bad_scenarios_of_the_tests_are_not_collected() -> None:
+    """The harness's bad scenarios are not collected as tests where the plugin is installed."""
     command = [sys.executable, "-m", "pytest", *PLUGIN, "--collect-only", "-q", "tests/unit/bad"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert pytest.ExitCode.NO_TESTS_COLLECTED == done.returncode, done.stdout

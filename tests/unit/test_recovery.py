@@ -54,7 +54,7 @@ def _further_problems(values: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", ["bad_batch", "late_corrections", "leak", "custom_pipeline", "rollback"])
 def test_one_wrong_value_is_the_only_problem_of_a_good_file(name: str) -> None:
-    """Whichever value of a scenario that ships is wrong, its repair leads to no other message."""
+    """A wrong value anywhere in a shipped scenario leads to no further message after its repair."""
     values = read_document(SCENARIOS / f"{name}.yaml").values
     further = {
         (location, str(wrong)): found
@@ -67,7 +67,7 @@ def test_one_wrong_value_is_the_only_problem_of_a_good_file(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["bad_batch", "custom_pipeline", "schema_change"])
 def test_a_missing_value_is_the_only_problem_of_a_good_file(name: str) -> None:
-    """Whichever required key is missing, it is reported, and nothing that only follows from it."""
+    """A missing required key is reported, and nothing that only follows from it."""
     values = read_document(SCENARIOS / f"{name}.yaml").values
     further = {}
     for location in _locations(values):

@@ -1,4 +1,4 @@
-"""Which columns a scenario's sources and steps bring, and which of them it needs."""
+"""Columns that a scenario needs, compared with those of its sources and steps."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _scenario(*versions: dict[str, Any], **changes: Any) -> Scenario:
     )
 
 
-def _told(folder: Path, scenario: Scenario) -> list[tuple[str, tuple[str | int, ...]]]:
+def _problems(folder: Path, scenario: Scenario) -> list[tuple[str, tuple[str | int, ...]]]:
     return [(each.message, each.location) for each in locate_sources(scenario, folder)[1]]
 
 
@@ -67,10 +67,10 @@ REGION = {"categorical": ["region"]}
         pytest.param(
             [
                 OWN | {"train": False},
-                {"name": "made", "sql": "CREATE OR REPLACE TABLE {table} AS SELECT * FROM other"},
+                {"name": "replaced", "sql": "CREATE OR REPLACE TABLE {table} AS SELECT * FROM other"},
             ],
             REGION,
-            id="sql that may bring all",
+            id="sql that may add any column",
         ),
         pytest.param(
             [{"name": "written", "append": {"rows": [{"id": 1, "status": "late", "region": "n"}]}}],
@@ -116,54 +116,54 @@ REGION = {"categorical": ["region"]}
         ),
     ],
 )
-def test_a_column_that_a_step_may_bring_is_not_missing(
+def test_a_column_that_a_step_may_add_is_not_missing(
     tmp_path: Path, versions: list[dict[str, Any]], changes: dict[str, Any]
 ) -> None:
-    """Whatever may come about is left to the job; nothing that works is refused."""
-    assert [] == _told(tmp_path, _scenario(*versions, **changes))
+    """A column is not reported as missing if any step may add it."""
+    assert [] == _problems(tmp_path, _scenario(*versions, **changes))
 
 
-def test_a_table_of_several_sources_lacks_what_none_has(tmp_path: Path) -> None:
-    """Every file that was looked at is named, once, with the nearest column."""
+def test_a_column_that_no_source_has_is_reported(tmp_path: Path) -> None:
+    """A missing column is reported once, with every file that was searched and the nearest name."""
     scenario = _scenario(OWN, MORE, {**MORE, "name": "again"}, categorical=["regions"])
     expected = "none of rows.csv, more.csv has a column 'regions'. Did you mean 'region'?"
-    assert [(expected, ("pipeline", "categorical", 0))] == _told(tmp_path, scenario)
+    assert [(expected, ("pipeline", "categorical", 0))] == _problems(tmp_path, scenario)
 
 
-def test_an_own_source_that_no_step_reads_need_not_have_all(tmp_path: Path) -> None:
-    """Only what is brought into the table counts."""
+def test_a_source_that_no_step_reads_need_not_have_the_columns(tmp_path: Path) -> None:
+    """Columns are only required of sources that steps read, not of the table's unused source."""
     scenario = _scenario(MORE, **REGION, table={"source": "bare.csv"})
-    assert [] == _told(tmp_path, scenario)
+    assert [] == _problems(tmp_path, scenario)
 
 
-def test_a_column_that_comes_too_late_is_told(tmp_path: Path) -> None:
-    """A model can't be trained with what the next version brings."""
+def test_a_column_that_is_added_too_late_is_reported(tmp_path: Path) -> None:
+    """A version that is trained with a column that only a later version adds is reported."""
     expected = (
         "version 'first' is trained with the column 'region', which doesn't exist before version 'more'; "
         "list it under 'optional', or set 'train: false'."
     )
-    assert [(expected, ("pipeline", "categorical", 0))] == _told(tmp_path, _scenario(OWN, MORE, **REGION))
+    assert [(expected, ("pipeline", "categorical", 0))] == _problems(tmp_path, _scenario(OWN, MORE, **REGION))
 
 
-def test_a_key_is_missing_also_where_nothing_is_trained(tmp_path: Path) -> None:
-    """A key that nothing ever brings names no row."""
+def test_a_missing_key_is_reported_even_if_no_model_is_trained(tmp_path: Path) -> None:
+    """A key column that never exists is reported even if no version is trained."""
     scenario = _scenario(OWN | {"train": False}, table={"key": "number"})
-    assert [("rows.csv has no column 'number'.", ("table", "key", 0))] == _told(tmp_path, scenario)
+    assert [("rows.csv has no column 'number'.", ("table", "key", 0))] == _problems(tmp_path, scenario)
 
 
-def test_made_rows_have_the_generators_columns(tmp_path: Path) -> None:
-    """They are held against the pipeline as a file's are."""
-    made = {"source": {"generate": {"kind": "loans", "rows": 10}}}
+def test_generated_rows_have_the_columns_of_the_generator(tmp_path: Path) -> None:
+    """The columns of synthetic loans are checked like those of a file."""
+    generated = {"source": {"generate": {"kind": "loans", "rows": 10}}}
     label = {"column": "loan_status", "positive": ["Charged Off"], "negative": ["Fully Paid"]}
-    good = _scenario(OWN, table=made, label=label, features=["int_rate"])
-    assert [] == _told(tmp_path, good)
-    bad = _scenario(OWN, table=made, label=label, features=["int_rat"])
+    good = _scenario(OWN, table=generated, label=label, features=["int_rate"])
+    assert [] == _problems(tmp_path, good)
+    bad = _scenario(OWN, table=generated, label=label, features=["int_rat"])
     expected = "generate: loans has no column 'int_rat'. Did you mean 'int_rate'?"
-    assert [(expected, ("pipeline", "features", 0))] == _told(tmp_path, bad)
+    assert [(expected, ("pipeline", "features", 0))] == _problems(tmp_path, bad)
 
 
 @pytest.mark.parametrize(
-    ("step", "message", "place"),
+    ("step", "message", "location"),
     [
         (
             {"append": {"from": "bare.csv"}},
@@ -197,12 +197,12 @@ def test_made_rows_have_the_generators_columns(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_step_is_told_what_its_rows_lack(
-    tmp_path: Path, step: dict[str, Any], message: str, place: tuple[str, ...]
+def test_rows_without_a_needed_column_are_reported(
+    tmp_path: Path, step: dict[str, Any], message: str, location: tuple[str, ...]
 ) -> None:
     """A column that a step needs and its rows lack is reported where the step names it."""
     scenario = _scenario(OWN, {"name": "second", **step})
-    assert [(message, ("versions", 1, *place))] == _told(tmp_path, scenario)
+    assert [(message, ("versions", 1, *location))] == _problems(tmp_path, scenario)
 
 
 @pytest.mark.parametrize(
@@ -215,26 +215,28 @@ def test_a_step_is_told_what_its_rows_lack(
         ({"path": "more.csv", "options": {"token": "x"}}, "option 'token' looks like a secret"),
     ],
 )
-def test_a_step_s_source_is_told_where_it_is_named(tmp_path: Path, source: Any, message: str) -> None:
-    """The step's line, not the table's."""
-    [(found, place)] = _told(tmp_path, _scenario(OWN, {"name": "second", "append": {"from": source}}))
-    assert (True, ("versions", 1, "append", "from")) == (found.startswith(message), place)
+def test_a_wrong_source_is_reported_at_its_step(tmp_path: Path, source: Any, message: str) -> None:
+    """A problem with a step's source has the location of the step, not that of the table."""
+    [(reported, location)] = _problems(
+        tmp_path, _scenario(OWN, {"name": "second", "append": {"from": source}})
+    )
+    assert (True, ("versions", 1, "append", "from")) == (reported.startswith(message), location)
 
 
-def test_one_source_may_be_named_often(tmp_path: Path) -> None:
-    """The same path with the same reading is one source, also where one of them says the format."""
+def test_a_source_can_be_used_several_times(tmp_path: Path) -> None:
+    """Steps that use the same path with the same format and options share one source."""
     again = {"name": "again", "append": {"from": {"path": "rows.csv", "format": "csv"}}}
     sources, problems = locate_sources(_scenario(OWN, MORE, again), tmp_path)
     assert (["rows.csv", "more.csv"], []) == (list(sources), problems)
 
 
-def test_a_source_that_is_not_there_is_told_once(tmp_path: Path) -> None:
-    """However often it is named."""
+def test_a_missing_source_is_reported_once(tmp_path: Path) -> None:
+    """A missing source is reported once, however many steps use it."""
     absent = {"append": {"from": "absent.csv"}}
-    found = _told(tmp_path, _scenario(OWN, {"name": "a", **absent}, {"name": "b", **absent}))
-    assert [("versions", 1, "append", "from")] == [place for _, place in found]
+    problems = _problems(tmp_path, _scenario(OWN, {"name": "a", **absent}, {"name": "b", **absent}))
+    assert [("versions", 1, "append", "from")] == [location for _, location in problems]
 
 
 def test_a_version_without_a_step_is_left_to_the_rules(tmp_path: Path) -> None:
-    """A scenario that is wrong in itself is no reason to break here."""
-    assert [] == _told(tmp_path, _scenario({"name": "nothing"}, categorical=["region"]))
+    """A version without a step causes no problem of columns, as the rules report it."""
+    assert [] == _problems(tmp_path, _scenario({"name": "nothing"}, categorical=["region"]))

@@ -1,4 +1,4 @@
-"""Whatever a scenario file has become, it is loaded, or its mistakes are told in the scenario's words."""
+"""Mutated scenario files are loaded, or their mistakes are reported in terms of the file."""
 
 import copy
 import re
@@ -21,10 +21,10 @@ from harness.scenario.model import Scenario
 
 ROOT = Path(__file__).parents[2]
 BAD = Path(__file__).parent / "bad"
-_NOT_OUR_WORDS = re.compile(
+_INTERNAL_TERMS = re.compile(
     r"pydantic|function-|Input should|type=|\bdict\b|[Tt]uple|NoneType|validator|Traceback|\bNone\b"
 )
-"""What only Python or the validator would say."""
+"""Terms of Python and of the validator, which no message may contain."""
 _WHOLE: dict[str, Any] = {
     "name": "example",
     "table": {"source": "data/rows.csv", "key": "id"},
@@ -71,48 +71,48 @@ _TEXTS = ["", " ", "\n", "\t", ":", "- ", "{", "]", "'", "#", "&a ", "*a", "!x "
 _MUTATIONS = ("replace", "remove", "rename", "double", "move")
 
 
-def _parsed(text: str) -> Any:
+def _parse(text: str) -> Any:
     return YAML(typ="safe", pure=True).load(text)
 
 
 def _seeds() -> Iterator[Any]:
-    """Every scenario that ships, every example of the documentation, and every wrong file."""
+    """Yield every shipped scenario, every example of the documentation, and every bad file."""
     for file in sorted((ROOT / "scenarios").glob("*.yaml")):
-        yield _parsed(file.read_text(encoding="utf-8"))
+        yield _parse(file.read_text(encoding="utf-8"))
     for page in ("docs/scenario.md", "README.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
         for example in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
-            yield {**_WHOLE, **_parsed(example)}
+            yield {**_WHOLE, **_parse(example)}
     for file in sorted(BAD.glob("*.yaml")):
         if not file.stem.startswith("yaml_"):
-            yield _parsed(file.read_text(encoding="utf-8"))
+            yield _parse(file.read_text(encoding="utf-8"))
 
 
 SEEDS = list(_seeds())
 
 
-def _places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def _locations(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     if isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             yield (*at, key)
-            yield from _places(inner, (*at, key))
+            yield from _locations(inner, (*at, key))
 
 
-def _at(value: Any, place: tuple[Any, ...]) -> Any:
-    for part in place:
+def _at(value: Any, location: tuple[Any, ...]) -> Any:
+    for part in location:
         value = value[part]
     return value
 
 
 @st.composite
-def _mutated(draw: st.DrawFn) -> Any:
-    """A scenario's values with one to three of them changed."""
+def _mutated_values(draw: st.DrawFn) -> Any:
+    """Draw a scenario's values with one to three of them changed."""
     values = copy.deepcopy(draw(st.sampled_from(SEEDS)))
     for _ in range(draw(st.integers(1, 3))):
-        places = list(_places(values))
-        if not places:
+        locations = list(_locations(values))
+        if not locations:
             break
-        *inside, key = draw(st.sampled_from(places))
+        *inside, key = draw(st.sampled_from(locations))
         _mutate(draw, values, _at(values, tuple(inside)), key)
     return values
 
@@ -127,7 +127,7 @@ def _mutate(draw: st.DrawFn, values: Any, holder: Any, key: Any) -> None:
     elif kind == "double" and isinstance(holder, list):
         holder.append(copy.deepcopy(holder[key]))
     elif kind == "move":
-        holder[key] = copy.deepcopy(_at(values, draw(st.sampled_from(list(_places(values))))))
+        holder[key] = copy.deepcopy(_at(values, draw(st.sampled_from(list(_locations(values))))))
     else:
         odd = draw(st.sampled_from(_ODD) | st.text(max_size=8) | st.integers() | st.floats())
         # A copy: a later mutation of the same scenario would change the list that is drawn from.
@@ -136,40 +136,40 @@ def _mutate(draw: st.DrawFn, values: Any, holder: Any, key: Any) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for scenario files, beside the data that they name."""
-    made = tmp_path_factory.mktemp("fuzz")
-    (made / "data").mkdir()
+    """Return a folder for scenario files, with the data that they use."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    (folder / "data").mkdir()
     for file in (*(ROOT / "scenarios" / "data").iterdir(), *(BAD / "data").iterdir()):
-        (made / "data" / file.name).symlink_to(file)
-    return made
+        (folder / "data" / file.name).symlink_to(file)
+    return folder
 
 
-def _loaded(file: Path, content: str) -> LoadedScenario | None:
-    """The scenario, or nothing where its mistakes are told as they should be."""
+def _load(file: Path, content: str) -> LoadedScenario | None:
+    """Return the scenario, or ``None`` if its mistakes are reported in terms of the file."""
     file.write_text(content, encoding="utf-8", errors="surrogatepass")
     try:
         return load_scenario(str(file))
     except UsageError:
         return None
     except ScenarioError as error:
-        told = [each.message for each in error.problems]
-    assert [message for message in told if _NOT_OUR_WORDS.search(_own(message))] == []
-    assert all(message.strip() for message in told)
+        messages = [each.message for each in error.problems]
+    assert [message for message in messages if _INTERNAL_TERMS.search(_without_quotes(message))] == []
+    assert all(message.strip() for message in messages)
     return None
 
 
-def _own(message: str) -> str:
-    """A message without what it quotes of the file."""
+def _without_quotes(message: str) -> str:
+    """Return a message without its quotations from the file."""
     return re.sub(r"'[^']*'|\"[^\"]*\"|\(it is .*\)|not valid YAML.*", "", message)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(values=_mutated())
-def test_a_mutated_scenario_is_loaded_or_told(folder: Path, values: Any) -> None:
-    """It leads to messages about the file, or to a scenario that can be planned and handed on as JSON."""
+@given(values=_mutated_values())
+def test_a_mutated_scenario_is_loaded_or_reported(folder: Path, values: Any) -> None:
+    """A scenario with mutated values leads to messages about the file, or can be planned and serialized."""
     stream = StringIO()
     YAML(typ="safe", pure=True).dump(values, stream)
-    loaded = _loaded(folder / "mutated.yaml", stream.getvalue())
+    loaded = _load(folder / "mutated.yaml", stream.getvalue())
     if loaded is not None:
         scenario = loaded.scenario
         assert [version.name for version in scenario.versions] == [each.name for each in predict(scenario)]
@@ -178,18 +178,18 @@ def test_a_mutated_scenario_is_loaded_or_told(folder: Path, values: Any) -> None
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_a_mutated_text_is_loaded_or_told(folder: Path, data: st.DataObject) -> None:
-    """A character more or less, or a line that is indented otherwise, is a message about the file at most."""
+def test_a_mutated_text_is_loaded_or_reported(folder: Path, data: st.DataObject) -> None:
+    """A scenario with mutated text or indentation leads to messages about the file, or is loaded."""
     file = data.draw(st.sampled_from(sorted((ROOT / "scenarios").glob("*.yaml"))))
     text = file.read_text(encoding="utf-8")
     start = data.draw(st.integers(0, len(text) - 1))
     length = data.draw(st.sampled_from([0, 0, 1, 2, 20]))
     put = data.draw(st.sampled_from(_TEXTS))
-    _loaded(folder / "mutated.yaml", text[:start] + put + text[start + length :])
+    _load(folder / "mutated.yaml", text[:start] + put + text[start + length :])
 
 
-def test_spark_is_not_even_imported_for_a_wrong_file() -> None:
-    """No wrong file leads the check to Spark or to what is as heavy."""
+def test_no_wrong_file_imports_spark() -> None:
+    """Checking any of the bad files imports neither Spark nor another heavy library."""
     script = (
         "import sys\n"
         "from typer.testing import CliRunner\n"

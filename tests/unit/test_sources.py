@@ -52,7 +52,7 @@ def _problems(folder: Path, name: str, **source: Any) -> list[Problem]:
         ("rows.json", '[{"id": 1, "amount": 2, "status": "late"}]', {"multiline": "true"}),
     ],
 )
-def test_a_header_that_spark_would_take_is_taken(
+def test_headers_are_read_as_spark_reads_them(
     tmp_path: Path, name: str, content: str, options: dict[str, str]
 ) -> None:
     """Separators, letter case, line ends and byte order marks are read as Spark reads them."""
@@ -62,20 +62,20 @@ def test_a_header_that_spark_would_take_is_taken(
 
 @pytest.mark.parametrize("name", ["rows.csv.gz", "rows.tsv.gz"])
 def test_a_compressed_file_is_read(tmp_path: Path, name: str) -> None:
-    """A gzip file is told by the ending before .gz."""
+    """The format of a gzip file is recognized by the ending before .gz."""
     text = ROWS if name == "rows.csv.gz" else ROWS.replace(",", "\t")
     (tmp_path / name).write_bytes(gzip.compress(text.encode()))
     assert _problems(tmp_path, name) == []
 
 
-def test_another_encoding_is_read_as_the_option_says(tmp_path: Path) -> None:
-    """Spark's option encoding holds for the header too."""
+def test_the_encoding_option_applies_to_the_header(tmp_path: Path) -> None:
+    """The header of a CSV file is read with the encoding of Spark's option."""
     (tmp_path / "rows.csv").write_bytes(ROWS.replace("id", "größe,id", 1).encode("latin-1"))
     assert _problems(tmp_path, "rows.csv", options={"encoding": "ISO-8859-1"}) == []
 
 
-def test_a_header_may_be_missing_on_purpose(tmp_path: Path) -> None:
-    """Without a header the columns have Spark's names for them."""
+def test_a_file_without_a_header_has_numbered_columns(tmp_path: Path) -> None:
+    """The columns of a CSV file without a header have Spark's names, so a named column is missing."""
     (tmp_path / "rows.csv").write_text("1,2\n")
     expected = "rows.csv has no column 'id'."
     problems = _problems(tmp_path, "rows.csv", options={"header": "false"})
@@ -83,7 +83,7 @@ def test_a_header_may_be_missing_on_purpose(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_parquet_files_is_read(tmp_path: Path) -> None:
-    """A folder's format and columns are those of its first data file."""
+    """The format and the columns of a folder are those of its first data file."""
     (tmp_path / "rows").mkdir()
     (tmp_path / "rows" / "_SUCCESS").touch()
     table = pa.table({"id": [1], "amount": [2], "status": ["late"]})
@@ -92,8 +92,8 @@ def test_a_folder_of_parquet_files_is_read(tmp_path: Path) -> None:
     assert ({"rows": SourceFile(str(tmp_path / "rows"), "parquet", {})}, []) == (sources, problems)
 
 
-def test_a_delta_table_is_known_by_its_log(tmp_path: Path) -> None:
-    """A folder with a _delta_log is a Delta table, and its schema is read from there."""
+def test_a_delta_table_is_recognized_by_its_log(tmp_path: Path) -> None:
+    """A folder with a _delta_log is a Delta table, whose schema is in that log."""
     from deltalake import write_deltalake
 
     write_deltalake(tmp_path / "rows", pa.table({"id": [1], "amount": [2]}))
@@ -109,22 +109,22 @@ def test_a_delta_table_is_known_by_its_log(tmp_path: Path) -> None:
         ("dbfs:/loans", "delta"),
     ],
 )
-def test_a_source_elsewhere_is_left_to_the_job(uri: str, kind: str) -> None:
-    """A URI is handed on as it is, by its ending, or as a Delta table."""
+def test_a_remote_source_is_left_to_the_job(uri: str, kind: str) -> None:
+    """A remote URI stays unchanged, and its format follows from its ending (default: delta)."""
     sources, problems = locate_sources(_scenario(uri), Path("/nowhere"))
     assert ({uri: SourceFile(uri, kind, {}, is_local=False)}, []) == (sources, problems)
 
 
 @pytest.mark.parametrize("scheme", ["file:", "file://"])
 def test_a_local_uri_is_a_path(tmp_path: Path, scheme: str) -> None:
-    """What lies on this machine is looked at however it is named."""
+    """The columns of a local file are checked even if the scenario names the file by a URI."""
     (tmp_path / "rows.csv").write_text("id,status\n1,late\n")
     problems = _problems(Path("/nowhere"), f"{scheme}{tmp_path}/rows.csv")
     assert ["rows.csv has no column 'amount'."] == [each.message for each in problems]
 
 
-def test_a_derived_column_counts_as_there(tmp_path: Path) -> None:
-    """A feature may be a column that the pipeline derives."""
+def test_a_derived_column_is_not_missing(tmp_path: Path) -> None:
+    """A feature can be a column that the pipeline derives."""
     (tmp_path / "rows.csv").write_text("id,loan,status\n1,2,late\n")
     scenario = _scenario("rows.csv")
     pipeline = scenario.pipeline.model_copy(update={"derive": {"amount": "loan * 2"}})
@@ -149,33 +149,33 @@ def test_a_derived_column_counts_as_there(tmp_path: Path) -> None:
         pytest.param("rows.parquet", b"PAR1 and more PAR1", {}, id="no footer"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told_as_such(
+def test_an_unreadable_file_is_reported(
     tmp_path: Path, name: str, content: bytes, options: dict[str, str]
 ) -> None:
-    """Whatever a reader raises becomes one problem that names the file."""
+    """Whatever error a reader raises, it becomes one problem that names the file."""
     (tmp_path / name).write_bytes(content)
     problems = _problems(tmp_path, name, options=options)
     assert [f"can't read {name}"] == [each.message.partition(" as ")[0] for each in problems]
 
 
 @pytest.mark.parametrize("log", [None, "no JSON"], ids=["empty", "broken"])
-def test_a_delta_log_that_cannot_be_read_is_told(tmp_path: Path, log: str | None) -> None:
-    """An empty or a broken Delta log is one problem."""
+def test_an_unreadable_delta_log_is_reported(tmp_path: Path, log: str | None) -> None:
+    """An empty or broken Delta log is reported as one problem."""
     (tmp_path / "rows" / "_delta_log").mkdir(parents=True)
     if log is not None:
         (tmp_path / "rows" / "_delta_log" / f"{0:020}.json").write_text(log)
     assert [each.message.partition(" as ")[0] for each in _problems(tmp_path, "rows")] == ["can't read rows"]
 
 
-def test_a_folder_without_data_is_told(tmp_path: Path) -> None:
-    """A folder with nothing in it can't be read, whatever format is said."""
+def test_a_folder_without_data_files_is_reported(tmp_path: Path) -> None:
+    """An empty folder is reported as unreadable, whatever its format option is."""
     (tmp_path / "rows").mkdir()
     expected = "can't read rows as csv: the folder has no data files."
     assert expected == _problems(tmp_path, "rows", format="csv")[0].message
 
 
-def test_a_pipe_is_no_source(tmp_path: Path) -> None:
-    """What is neither a file nor a folder is told, and not waited for."""
+def test_a_pipe_is_refused_as_a_source(tmp_path: Path) -> None:
+    """A source that is neither a file nor a folder is reported without waiting for it."""
     os.mkfifo(tmp_path / "rows.csv")
     expected = f"the source {tmp_path / 'rows.csv'} is neither a file nor a folder."
     assert expected == _problems(tmp_path, "rows.csv")[0].message
@@ -184,15 +184,15 @@ def test_a_pipe_is_no_source(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["a" * 5000 + ".csv", "loop.csv", "null\0.csv"], ids=["long", "loop", "null"]
 )
-def test_a_path_that_leads_nowhere_is_told(tmp_path: Path, name: str) -> None:
-    """A path that the system refuses is a problem like any other."""
+def test_an_invalid_path_is_reported(tmp_path: Path, name: str) -> None:
+    """A path that the system refuses is one problem, not a traceback."""
     (tmp_path / "loop.csv").symlink_to("loop.csv")
     message = _problems(tmp_path, name)[0].message
     assert message.startswith(("can't access the source", f"the source {name} doesn't exist"))
 
 
-def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder without read permission is one problem with the system's reason."""
+def test_an_unreadable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder without read permission is reported with the system's reason."""
     (tmp_path / "rows").mkdir()
 
     def refuse(path: Path) -> None:
@@ -203,15 +203,15 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pyt
     assert expected == _problems(tmp_path, "rows")[0].message
 
 
-def test_columns_in_the_names_of_folders_count(tmp_path: Path) -> None:
-    """Spark takes the column status from a folder named status=late."""
+def test_partition_columns_are_read_from_folder_names(tmp_path: Path) -> None:
+    """A folder named status=late adds the column status, as in Spark."""
     (tmp_path / "rows" / "status=late").mkdir(parents=True)
     pq.write_table(pa.table({"id": [1], "amount": [2]}), tmp_path / "rows" / "status=late" / "part-0.parquet")
     assert _problems(tmp_path, "rows", format="parquet") == []
 
 
-def test_json_may_have_columns_that_were_not_looked_at(tmp_path: Path) -> None:
-    """A column may come first in a later file: its lack is not told, and the job sees."""
+def test_a_column_may_be_in_a_json_file_that_was_not_read(tmp_path: Path) -> None:
+    """A column missing from the first of several JSON files is not reported, as a later file may have it."""
     (tmp_path / "rows").mkdir()
     (tmp_path / "rows" / "0.json").write_text('{"id": 1, "amount": 2}\n')
     assert ["rows has no column 'status'."] == [each.message for each in _problems(tmp_path, "rows")]
@@ -219,8 +219,8 @@ def test_json_may_have_columns_that_were_not_looked_at(tmp_path: Path) -> None:
     assert _problems(tmp_path, "rows") == []
 
 
-def test_a_delta_table_of_tomorrow_is_left_to_the_job(tmp_path: Path) -> None:
-    """What this library can't read Spark may."""
+def test_a_delta_table_with_unsupported_features_is_left_to_the_job(tmp_path: Path) -> None:
+    """A Delta table that only Spark can read is not reported as unreadable."""
     log = tmp_path / "rows" / "_delta_log"
     log.mkdir(parents=True)
     (log / f"{0:020}.json").write_text(

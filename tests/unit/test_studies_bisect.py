@@ -1,4 +1,4 @@
-"""The search for the version at which a bound began to fail: with numbers that a test chooses."""
+"""The search for the version at which a bound began to fail, on chosen numbers."""
 
 import io
 import math
@@ -18,92 +18,92 @@ from harness.studies.bisection.bisect_runs import exit_code, first_failed_bound,
 from harness.studies.bisection.question import Inquiry, Question, probe
 from harness.studies.bisection.search import Bisection, Found, NotFound, first_failing, step_of, steps_between
 from harness.studies.study_tables import show_search
-from tests.unit.studies_samples import measured, named, result, scenario
+from tests.unit.studies_samples import measured, result, scenario, with_versions
 
 
-class Fake:
-    """Measures by a table of numbers, and counts."""
+class FakeMeasure:
+    """A measurement that looks values up in a table, and records its calls."""
 
     def __init__(self, values: Mapping[str, float | None], metric: str = "test_roc_auc") -> None:
         self.values = values
         self.metric = metric
-        self.asked: list[tuple[str, tuple[str, ...]]] = []
+        self.calls: list[tuple[str, tuple[str, ...]]] = []
 
     def __call__(self, name: str, also: Iterable[str]) -> dict[str, VersionResult]:
-        """The version, and what is trained beside it."""
-        self.asked.append((name, tuple(also)))
+        """Return the version, and the versions that are trained with it."""
+        self.calls.append((name, tuple(also)))
         return {each: self.version(each) for each in {name, *also}}
 
     def version(self, name: str) -> VersionResult:
-        """A version with its number, which is its weight of heat as well."""
+        """Return a version with its number, which is also the weight of its feature heat."""
         value = self.values[name]
         return measured(name, heat=value or 0.0, **{self.metric: value})
 
     @property
     def names(self) -> list[str]:
-        """The versions that were asked for, in order."""
-        return [name for name, _ in self.asked]
+        """The versions that were measured, in order."""
+        return [name for name, _ in self.calls]
 
 
-def _falling(count: int, first_bad: int) -> Fake:
-    return Fake({f"v{number}": 0.8 if number < first_bad else 0.5 for number in range(count)})
+def _falling(count: int, first_bad: int) -> FakeMeasure:
+    return FakeMeasure({f"v{number}": 0.8 if number < first_bad else 0.5 for number in range(count)})
 
 
 def _inquiry(count: int, **expected: Any) -> Inquiry:
-    return Inquiry.into(named(count, **expected))
+    return Inquiry.into(with_versions(count, **expected))
 
 
 MIN = {"metrics": {"test_roc_auc": {"min": 0.6}}}
 
 
 @given(st.integers(2, 200).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n - 1))))
-def test_the_first_that_fails_is_found_with_few_looks(size: tuple[int, int]) -> None:
-    """Both ends, and log2 of what lies between."""
+def test_the_first_failing_version_is_found_with_few_checks(size: tuple[int, int]) -> None:
+    """The search checks both ends, and at most log2 of the versions between them."""
     count, first_bad = size
-    looked: list[int] = []
+    checked: list[int] = []
 
     def fails(name: str) -> bool:
-        looked.append(int(name))
+        checked.append(int(name))
         return int(name) >= first_bad
 
     found = first_failing([str(number) for number in range(count)], fails)
     assert Found(str(first_bad - 1), str(first_bad)) == found
-    assert len(looked) <= 2 + math.ceil(math.log2(max(count - 1, 1)))
-    assert len(looked) == len(set(looked))
+    assert len(checked) <= 2 + math.ceil(math.log2(max(count - 1, 1)))
+    assert len(checked) == len(set(checked))
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])
-def test_what_holds_at_the_last_has_not_begun_to_fail(count: int) -> None:
-    """One look is enough."""
-    looked: list[str] = []
+def test_a_bound_that_holds_at_the_last_version_ends_the_search(count: int) -> None:
+    """If the bound holds at the last version, no other version is checked."""
+    checked: list[str] = []
 
     def fails(name: str) -> bool:
-        looked.append(name)
+        checked.append(name)
         return False
 
     found = first_failing([str(number) for number in range(count)], fails)
     assert isinstance(found, NotFound)
-    assert [str(count - 1)] == looked
+    assert [str(count - 1)] == checked
     assert f"the bound holds at the last version, {count - 1}" == found.reason
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])
-def test_what_fails_at_the_first_never_held(count: int) -> None:
-    """Two looks at most."""
+def test_a_bound_that_fails_at_the_first_version_ends_the_search(count: int) -> None:
+    """If the bound fails at the first version, the search reports that it never held."""
     found = first_failing([str(number) for number in range(count)], lambda _name: True)
     assert NotFound("the bound fails already at the first version, 0") == found
 
 
-def test_a_bound_of_the_last_version_is_held_against_each() -> None:
-    """Of nine versions, five are trained."""
+def test_the_bound_of_the_last_version_is_judged_at_others() -> None:
+    """The bound of the last of nine versions is judged at five of them."""
     measure = _falling(9, 5)
     found = search(_inquiry(9, **MIN), Question("test_roc_auc"), measure)
     assert (Found("v4", "v5"), ["v8", "v0", "v4", "v6", "v5"]) == (found.answer, measure.names)
     assert ExitCode.PASS == exit_code(found)
 
 
-def test_without_a_question_the_first_that_fails_at_the_last_is_asked() -> None:
-    """The bound that holds there is not the one that is looked for."""
+def test_the_default_is_the_first_bound_that_fails_at_the_last_version() -> None:
+    """Without a specified bound, the search takes the first one that fails at the last version."""
     expected = {"metrics": {"test_pr_auc": {"max": 1}, "test_roc_auc": {"max": 0.9, "min": 0.6}}}
     measure = _falling(4, 2)
     found = search(_inquiry(4, **expected), None, measure)
@@ -112,25 +112,25 @@ def test_without_a_question_the_first_that_fails_at_the_last_is_asked() -> None:
     assert len(measure.names) == len(set(measure.names))
 
 
-def test_nothing_fails_where_every_bound_holds() -> None:
-    """One training shows it, and the exit code says that nothing was found."""
+def test_a_search_without_a_failing_bound_finds_nothing() -> None:
+    """If every bound holds at the last version, one training shows it, and the exit code is 4."""
     measure = _falling(4, 99)
     found = search(_inquiry(4, **MIN), None, measure)
     assert NotFound("no bound fails at the last version, v3") == found.answer
     assert (["v3"], ExitCode.NOT_PROVEN) == (measure.names, exit_code(found))
 
 
-def test_a_value_that_proves_nothing_ends_the_search() -> None:
-    """Neither side can be told from it."""
-    measure = Fake({"v0": 0.8, "v1": None, "v2": 0.5})
+def test_a_bound_that_is_not_proven_ends_the_search() -> None:
+    """The search ends with a reason if the bound is not proven at a version."""
+    measure = FakeMeasure({"v0": 0.8, "v1": None, "v2": 0.5})
     found = search(_inquiry(3, **MIN), Question("test_roc_auc"), measure)
     expected = "the bound is not proven at v1: test_roc_auc could not be measured at v1"
     assert NotFound(expected) == found.answer
 
 
 @pytest.mark.parametrize("since", ["previous", "first", "v0"])
-def test_a_change_is_told_since_the_same_version_everywhere(since: str) -> None:
-    """``previous`` would fail at one version alone; each version is trained once."""
+def test_a_change_refers_to_the_same_version_everywhere(since: str) -> None:
+    """A change is judged since the same version at each version, and each is trained once."""
     expected = {"metrics": {"test_roc_auc": {"change": {"since": since, "min": -0.1}}}}
     measure = _falling(9, 3)
     found = search(_inquiry(9, **expected), Question("test_roc_auc"), measure)
@@ -138,8 +138,8 @@ def test_a_change_is_told_since_the_same_version_everywhere(since: str) -> None:
     assert len(measure.names) == len(set(measure.names)) <= 6
 
 
-def test_no_version_before_the_one_compared_with_is_searched() -> None:
-    """A change since v2 says nothing of v0 and v1."""
+def test_no_version_before_the_reference_is_searched() -> None:
+    """The search for a change since v2 leaves out v0 and v1."""
     expected = {"metrics": {"test_roc_auc": {"change": {"since": "v2", "min": -0.1}}}}
     measure = _falling(6, 4)
     found = search(_inquiry(6, **expected), Question("test_roc_auc"), measure)
@@ -147,42 +147,42 @@ def test_no_version_before_the_one_compared_with_is_searched() -> None:
     assert ("v2", "v3", "v4", "v5") == found.candidates
 
 
-def test_a_bound_on_added_rows_is_found_though_one_version_is_trained() -> None:
-    """The version before it is built, and tells which rows were added."""
+def test_a_bound_on_added_rows_can_be_searched() -> None:
+    """A bound on added rows is judged at each version, although only that version is trained."""
     expected = {"metrics": {"test_roc_auc": {"min": 0.6, "on": "added"}}}
     values = {"v0": 0.8, "v1": 0.8, "v2": 0.5, "v3": 0.5}
-    measure = Fake(values, "added_test_roc_auc")
+    measure = FakeMeasure(values, "added_test_roc_auc")
     found = search(_inquiry(4, **expected), Question("added_test_roc_auc"), measure)
     assert Found("v1", "v2") == found.answer
 
 
 def test_the_same_rows_are_explained_at_every_probe() -> None:
-    """The first trained version decides which: it is trained beside each."""
+    """The first version, which determines the explained rows, is trained in each probe."""
     expected = {"explanations": {"weight": {"heat": {"min": 0.6}}}}
     measure = _falling(5, 3)
     found = search(_inquiry(5, **expected), Question("weight(heat)"), measure)
     assert Found("v2", "v3") == found.answer
-    assert {("v0",)} == {also for _, also in measure.asked}
+    assert {("v0",)} == {also for _, also in measure.calls}
 
 
-def test_a_baseline_is_the_last_versions_everywhere() -> None:
-    """The other run's v3, also where v1 is probed."""
+def test_a_baseline_is_the_same_version_everywhere() -> None:
+    """The baseline of the last version is the other run's v3, and it stays the same at each version."""
     expected = {"metrics": {"test_roc_auc": {"baseline": {"from": "good", "min": -0.1}}}}
     baselines = {"good": {"v3": {"test_roc_auc": 0.8, "test_positives": 100.0}}}
-    inquiry = Inquiry.into(named(4, **expected), baselines)
+    inquiry = Inquiry.into(with_versions(4, **expected), baselines)
     found = search(inquiry, Question("test_roc_auc"), _falling(4, 2))
     assert Found("v1", "v2") == found.answer
 
 
-def test_what_holds_for_every_version_holds_for_the_last() -> None:
-    """A bound under ``every`` can be asked for."""
+def test_a_bound_under_every_can_be_searched() -> None:
+    """A bound under ``every`` applies to the last version, so it can be searched."""
     base = scenario([{"name": f"v{number}"} for number in range(4)], every=MIN)
     found = search(Inquiry.into(base), Question("test_roc_auc", "min"), _falling(4, 1))
     assert Found("v0", "v1") == found.answer
 
 
-def test_versions_that_are_not_trained_are_not_probed_but_may_have_done_it() -> None:
-    """All steps between the two are told."""
+def test_untrained_versions_are_possible_causes() -> None:
+    """Versions without a model are not measured, but their steps are among the possible causes."""
     versions: list[dict[str, Any]] = [
         {"name": "v0"},
         {"name": "v1", "train": False},
@@ -207,8 +207,8 @@ def test_versions_that_are_not_trained_are_not_probed_but_may_have_done_it() -> 
         ("nulls(a.b)", Question("nulls(a.b)")),
     ],
 )
-def test_a_bound_is_named_as_caught_by_names_it(text: str, question: Question) -> None:
-    """A bound is selected with its kind or without, also if the quantity's own name has a dot."""
+def test_a_bound_is_selected_as_in_caught_by(text: str, question: Question) -> None:
+    """A bound is selected with or without its kind, even if the name of the quantity has a dot."""
     inquiry = _inquiry(
         2,
         metrics={"test_roc_auc": {"min": 0.6, "change": {"min": -0.1}}},
@@ -230,7 +230,7 @@ def test_a_bound_is_named_as_caught_by_names_it(text: str, question: Question) -
         ({"rows": 300}, False),
     ],
 )
-def test_only_what_explanations_measure_depends_on_the_explained_rows(
+def test_only_bounds_on_explanations_depend_on_the_explained_rows(
     expected: dict[str, Any], *, depends: bool
 ) -> None:
     """The first version is trained in each probe only if it determines what is compared."""
@@ -238,14 +238,14 @@ def test_only_what_explanations_measure_depends_on_the_explained_rows(
     assert depends is inquiry.depends_on_explained_rows(Question(inquiry.specs[0].metric))
 
 
-def test_an_inquiry_asks_for_no_bound_that_must_fail() -> None:
-    """The search looks for the version at which a bound fails, whatever that means for the run."""
-    failing = named(2, **MIN).model_copy(update={"caught_by": ("v1.test_roc_auc",)})
+def test_a_bound_that_must_fail_is_searched_like_any_other() -> None:
+    """The search ignores whether a bound must fail."""
+    failing = with_versions(2, **MIN).model_copy(update={"caught_by": ("v1.test_roc_auc",)})
     assert [False] == [spec.must_fail for spec in Inquiry.into(failing).specs]
 
 
-def test_a_bound_that_the_last_version_lacks_is_a_mistake() -> None:
-    """With the likely word, and all that there are."""
+def test_an_unknown_bound_is_reported() -> None:
+    """A bound that the last version lacks is reported with the nearest name and all existing bounds."""
     with pytest.raises(UsageError) as raised:
         _inquiry(3, **MIN).question("test_rocauc")
     assert "the last trained version, v2, has no such bound. Did you mean 'test_roc_auc'?" in str(
@@ -254,8 +254,8 @@ def test_a_bound_that_the_last_version_lacks_is_a_mistake() -> None:
     assert "Its bounds: test_roc_auc, test_roc_auc.min." == raised.value.remedy
 
 
-def test_a_scenario_that_trains_nothing_can_not_be_searched() -> None:
-    """Nor one without a bound asked for one."""
+def test_a_scenario_without_models_or_bounds_can_not_be_searched() -> None:
+    """A scenario without a trained version, or without bounds, is refused."""
     with pytest.raises(UsageError, match="trains no model"):
         Inquiry.into(scenario([{"name": "v0", "train": False}]))
     with pytest.raises(UsageError, match="It has no bounds"):
@@ -267,8 +267,8 @@ def _run(base: Scenario, *aucs: float) -> tuple[VersionResult, ...]:
     return judge_versions(base, versions)
 
 
-def test_the_newest_run_tells_what_to_ask() -> None:
-    """Its first bound that failed, where the last version has it, too."""
+def test_the_first_failed_bound_of_a_run_is_searched() -> None:
+    """The first bound that failed in a run is chosen if the last version has it too."""
     every = {"metrics": {"test_roc_auc": {"min": 0.6, "max": 0.9}}}
     base = scenario([{"name": "v0"}, {"name": "v1"}], every=every)
     inquiry = Inquiry.into(base)
@@ -276,15 +276,15 @@ def test_the_newest_run_tells_what_to_ask() -> None:
     assert first_failed_bound(result(*_run(base, 0.7, 0.7)), inquiry) is None
 
 
-def test_a_bound_that_only_an_earlier_version_has_is_not_asked() -> None:
-    """The search needs one that the last version fails."""
+def test_a_bound_of_an_earlier_version_is_not_searched() -> None:
+    """A failed bound that the last version lacks is not chosen."""
     base = scenario([{"name": "v0", "expect": MIN}, {"name": "v1"}])
     assert first_failed_bound(result(*_run(base, 0.5, 0.5)), Inquiry.into(base)) is None
 
 
 def test_a_probe_builds_up_to_its_version_and_trains_it_alone() -> None:
-    """Nothing is expected of it, nothing must fail, and nothing is published."""
-    base = named(4, **MIN).model_copy(update={"verdict": "fail", "caught_by": ("v3.test_roc_auc",)})
+    """A probe has no bounds, no expected failure, and publishes nothing."""
+    base = with_versions(4, **MIN).model_copy(update={"verdict": "fail", "caught_by": ("v3.test_roc_auc",)})
     found = probe(base, ["v2", "v0"])
     assert ["v0", "v1", "v2"] == [each.name for each in found.versions]
     assert (("v0", "v2"), "never", "pass", ()) == (
@@ -296,22 +296,22 @@ def test_a_probe_builds_up_to_its_version_and_trains_it_alone() -> None:
     assert [Expect()] * 4 == [each.expect for each in probe(base, ["v3"]).versions]
 
 
-def test_a_step_is_told_as_the_file_has_it() -> None:
-    """Without what is expected after it."""
+def test_a_step_is_shown_as_in_the_file() -> None:
+    """A step is shown without its expectations."""
     (version,) = scenario([{"name": "v0", "append": {"shuffle": "outcome"}, "expect": MIN}]).versions
     assert {"name": "v0", "append": {"shuffle": "outcome"}} == step_of(version)
 
 
-def _shown(base: Scenario, measure: Fake, question: Question | None = None) -> str:
+def _render(base: Scenario, measure: FakeMeasure, question: Question | None = None) -> str:
     out = io.StringIO()
     found = search(Inquiry.into(base), question, measure)
     show_search(Console(file=out, width=100), Bisection(base, found, "scenarios/readings.yaml:31"))
     return out.getvalue()
 
 
-def test_what_was_found_is_shown_with_its_step() -> None:
-    """Each look with its value, the step as YAML, and what the search assumes."""
-    shown = _shown(named(9, **MIN), _falling(9, 5), Question("test_roc_auc"))
+def test_the_first_failing_version_is_shown_with_its_step() -> None:
+    """The output has each checked version with its value, the step as YAML, and the assumption."""
+    output = _render(with_versions(9, **MIN), _falling(9, 5), Question("test_roc_auc"))
     for text in (
         "test_roc_auc holds at v4 and fails at v5: scenarios/readings.yaml:31",
         "- name: v5\n    append: {where: batch = 5}",
@@ -320,11 +320,11 @@ def test_what_was_found_is_shown_with_its_step() -> None:
         "training at every version would take 9",
         "once the bound fails, it fails at every later version",
     ):
-        assert text in shown, shown
+        assert text in output, output
 
 
-def test_what_was_not_found_is_shown_with_its_reason() -> None:
-    """And no step is blamed."""
-    shown = _shown(named(3, **MIN), _falling(3, 99))
-    assert "Not found: no bound fails at the last version, v2." in shown
-    assert "append" not in shown
+def test_a_search_that_finds_nothing_shows_the_reason() -> None:
+    """A search without a result shows the reason, and no step."""
+    output = _render(with_versions(3, **MIN), _falling(3, 99))
+    assert "Not found: no bound fails at the last version, v2." in output
+    assert "append" not in output

@@ -1,4 +1,4 @@
-"""A scenario with a matrix: its combinations, which of them run, and what they come to together."""
+"""A scenario with a matrix: its combinations, their selection, and their common outcome."""
 
 import io
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from harness.scenario.model_kinds import LogisticRegression
 from harness.settings import read_settings
 from harness.targets.embedded.embedded_target import Embedded
 from harness.workflow import Outcome, execute_all
-from tests.unit.studies_samples import loaded, measured, named, result, scenario
+from tests.unit.studies_samples import loaded, measured, result, scenario, with_versions
 
 TWO_BY_TWO = {"seed": [1, 2], "pipeline.model.max_iter": [50, 100]}
 
@@ -42,15 +42,15 @@ def _max_iter(found: Scenario) -> int:
     return model.max_iter
 
 
-def _only(matrix: dict[str, Any], **changes: Any) -> Scenario:
-    """The one scenario that a matrix leads to."""
+def _apply_only_combination(matrix: dict[str, Any], **changes: Any) -> Scenario:
+    """Return the scenario of the only combination of a matrix."""
     base = scenario(matrix=matrix, **changes)
     (combination,) = combinations(base.matrix)
     return combination.applied_to(base)
 
 
 def test_every_combination_is_a_scenario_without_a_matrix() -> None:
-    """The last place changes fastest."""
+    """Combinations are in the order of the file, and the last key changes fastest."""
     base = scenario(matrix=TWO_BY_TWO)
     found = [each.applied_to(base) for each in combinations(base.matrix)]
     expected = [(1, 50), (1, 100), (2, 50), (2, 100)]
@@ -59,13 +59,15 @@ def test_every_combination_is_a_scenario_without_a_matrix() -> None:
 
 
 def test_a_scenario_without_a_matrix_has_no_combination() -> None:
-    """Not one that says nothing."""
+    """A scenario without a matrix has no combinations, not an empty one."""
     assert [] == list(combinations(scenario().matrix))
 
 
-def test_a_version_is_named_in_a_place() -> None:
-    """Its step's values are places like any other; what is said beside them stays."""
-    found = _only({"versions.two.append.sample": [0.5]}, versions=[{"name": "one", "append": {}}, _TWO])
+def test_a_key_can_contain_a_version_name() -> None:
+    """A key can refer to a value in a version's step, whose other values stay."""
+    found = _apply_only_combination(
+        {"versions.two.append.sample": [0.5]}, versions=[{"name": "one", "append": {}}, _TWO]
+    )
     assert found.versions[1].append is not None
     assert ("batch = 2", 0.5) == (found.versions[1].append.where, found.versions[1].append.sample)
 
@@ -75,27 +77,29 @@ _TWO = {"name": "two", "append": {"where": "batch = 2"}}
 
 @pytest.mark.parametrize("bound", [{"min": 0.6}, [{"min": 0.6}]])
 def test_a_bound_is_varied_with_or_without_its_list(bound: object) -> None:
-    """A list of one stands for its item."""
-    found = _only({"every.metrics.cv_roc_auc.min": [0.7]}, every={"metrics": {"cv_roc_auc": bound}})
+    """A list with one bound is addressed like the bound itself."""
+    found = _apply_only_combination(
+        {"every.metrics.cv_roc_auc.min": [0.7]}, every={"metrics": {"cv_roc_auc": bound}}
+    )
     assert [0.7] == [each.min for each in found.every.metrics["cv_roc_auc"]]
 
 
-def test_what_the_file_does_not_say_may_be_varied() -> None:
-    """The mappings on the way there are made."""
-    assert 0.3 == _only({"pipeline.split.test": [0.3]}).pipeline.split.test
+def test_a_key_missing_from_the_file_can_be_varied() -> None:
+    """Mappings that the file lacks are added around the value."""
+    assert 0.3 == _apply_only_combination({"pipeline.split.test": [0.3]}).pipeline.split.test
 
 
-def test_nothing_in_a_matrix_leaves_a_value_out() -> None:
-    """With and without a filter are two runs of one scenario."""
+def test_null_in_a_matrix_removes_the_key() -> None:
+    """A null in a matrix stands for a run without this key."""
     base = scenario(matrix={"pipeline.filter": [None, "heat > 3"]})
     found = [each.applied_to(base).pipeline.filter for each in combinations(base.matrix)]
     assert [None, "heat > 3"] == found
     assert [] == list(rules.problems(base))
 
 
-def test_an_outer_place_comes_before_one_inside_it() -> None:
-    """Whichever the file has first."""
-    found = _only({"pipeline.model.max_iter": [7], "pipeline.model": [{"folds": 3}]})
+def test_outer_keys_are_applied_before_inner_ones() -> None:
+    """An outer key does not overwrite the value of an inner one, whatever their order in the file."""
+    found = _apply_only_combination({"pipeline.model.max_iter": [7], "pipeline.model": [{"folds": 3}]})
     assert (3, 7) == (found.pipeline.model.folds, _max_iter(found))
 
 
@@ -111,32 +115,32 @@ def test_an_outer_place_comes_before_one_inside_it() -> None:
         (date(2026, 3, 1), "2026-03-01"),
     ],
 )
-def test_a_value_is_told_as_the_file_has_it(value: object, text: str) -> None:
-    """Parameters are texts, by which --only takes them."""
+def test_a_value_is_shown_as_in_the_file(value: object, text: str) -> None:
+    """Parameters are texts as in the file, which --only accepts."""
     assert text == text_of(value)
 
 
-def test_64_combinations_are_not_too_many() -> None:
-    """One more is told by the file bad/matrix_too_many.yaml."""
+def test_64_combinations_are_allowed() -> None:
+    """The maximum number of combinations is 64; bad/matrix_too_many.yaml has more."""
     matrix = {"seed": list(range(8)), "pipeline.model.max_iter": list(range(1, 9))}
     assert [] == list(rules.problems(scenario(matrix=matrix)))
 
 
-def test_a_mistake_of_the_scenario_is_not_told_again_for_each_combination() -> None:
-    """Only what a combination adds is its own."""
+def test_a_mistake_is_not_repeated_for_each_combination() -> None:
+    """Only the mistakes that a combination adds are reported for it."""
     base = scenario(every={"metrics": {"auc": {"min": 0.5}}}, matrix={"seed": [1, 2]})
     assert 1 == len([each for each in rules.problems(base) if "auc" in each.message])
 
 
-def test_each_combination_knows_its_parameters(tmp_path: Path) -> None:
-    """As text, by place."""
+def test_each_combination_has_its_parameters(tmp_path: Path) -> None:
+    """The parameters of a combination are its values as text, by key."""
     found = [each.parameters for each in select_combinations(loaded(tmp_path, matrix=TWO_BY_TWO))]
     assert 4 == len(found)
     assert {"seed": "1", "pipeline.model.max_iter": "50"} == found[0]
 
 
-def test_only_leaves_the_other_combinations_out(tmp_path: Path) -> None:
-    """Said twice, both must be met."""
+def test_only_selects_combinations(tmp_path: Path) -> None:
+    """With several --only options, a combination must match all of them."""
     base = loaded(tmp_path, matrix=TWO_BY_TWO)
     assert [1, 2] == [
         each.scenario.seed for each in select_combinations(base, ["pipeline.model.max_iter=100"])
@@ -145,8 +149,8 @@ def test_only_leaves_the_other_combinations_out(tmp_path: Path) -> None:
     assert (2, 100) == (found.scenario.seed, _max_iter(found.scenario))
 
 
-def test_a_scenario_without_a_matrix_is_the_one_to_run(tmp_path: Path) -> None:
-    """With no parameter."""
+def test_a_scenario_without_a_matrix_is_selected_itself(tmp_path: Path) -> None:
+    """A scenario without a matrix runs once, without parameters."""
     base = loaded(tmp_path)
     assert (base,) == select_combinations(base)
     assert {} == select_one(base).parameters
@@ -160,21 +164,21 @@ def test_a_scenario_without_a_matrix_is_the_one_to_run(tmp_path: Path) -> None:
         ("seed=3", "--only seed=3: unknown value of the matrix."),
     ],
 )
-def test_only_names_what_the_matrix_has(tmp_path: Path, only: str, message: str) -> None:
-    """Anything else is a mistake of the command line."""
+def test_an_unknown_selection_is_reported(tmp_path: Path, only: str, message: str) -> None:
+    """An --only option with an invalid form, an unknown key or an unknown value is reported."""
     with pytest.raises(UsageError) as raised:
         select_combinations(loaded(tmp_path, matrix=TWO_BY_TWO), [only])
     assert message == raised.value.message
 
 
 def test_only_needs_a_matrix(tmp_path: Path) -> None:
-    """Without one there is nothing to choose from."""
+    """The option --only is refused for a scenario without a matrix."""
     with pytest.raises(UsageError, match="the scenario readings has no matrix"):
         select_combinations(loaded(tmp_path), ["seed=1"])
 
 
-def test_what_takes_one_run_takes_one_combination(tmp_path: Path) -> None:
-    """The remedy is the option with which the first is chosen."""
+def test_a_single_run_needs_a_single_combination(tmp_path: Path) -> None:
+    """A command that runs one combination refuses several, and shows how to select one."""
     with pytest.raises(UsageError, match="matrix of 4 combinations, and this command runs one") as raised:
         select_one(loaded(tmp_path, matrix=TWO_BY_TWO))
     assert "Select one, such as: --only seed=1 --only pipeline.model.max_iter=50" == raised.value.remedy
@@ -185,23 +189,23 @@ def _outcome(verdict: Verdict) -> Outcome:
 
 
 def _run_all(
-    folder: Path, run: Callable[[LoadedScenario], Outcome], shown: io.StringIO | None = None
+    folder: Path, run: Callable[[LoadedScenario], Outcome], output: io.StringIO | None = None
 ) -> list[CombinationRow]:
     base = loaded(folder, matrix={"seed": [1, 2, 3]})
     settings = read_settings({"home": str(folder)})
-    console = Console(file=shown or io.StringIO(), width=200)
+    console = Console(file=output or io.StringIO(), width=200)
     session = Session(base, select_combinations(base), Embedded(settings), settings, console)
     return execute_all(session, lambda _session, each: run(each))
 
 
 def test_the_combinations_run_one_after_the_other(tmp_path: Path) -> None:
-    """Each is told before it begins, and keeps its own exit code."""
+    """Each combination is announced before it runs, and keeps its exit code."""
     verdicts = {1: Verdict.PASS, 2: Verdict.FAIL, 3: Verdict.NOT_PROVEN}
-    shown = io.StringIO()
-    rows = _run_all(tmp_path, lambda each: _outcome(verdicts[each.scenario.seed]), shown)
+    output = io.StringIO()
+    rows = _run_all(tmp_path, lambda each: _outcome(verdicts[each.scenario.seed]), output)
     assert [ExitCode.PASS, ExitCode.BOUND_FAILED, ExitCode.NOT_PROVEN] == [row.code for row in rows]
     expected = "".join(f"\nCombination {number} of 3: seed={number}\n" for number in (1, 2, 3))
-    assert expected == shown.getvalue()
+    assert expected == output.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -211,23 +215,27 @@ def test_the_combinations_run_one_after_the_other(tmp_path: Path) -> None:
         (ScenarioError([Problem("No row is labelled.")]), "invalid", ExitCode.WRONG_INPUT),
     ],
 )
-def test_one_that_breaks_ends_no_other(tmp_path: Path, error: Exception, word: str, code: ExitCode) -> None:
-    """What is wrong with one combination says nothing of the next; the fault is told at once."""
+def test_a_failed_combination_does_not_stop_the_others(
+    tmp_path: Path, error: Exception, word: str, code: ExitCode
+) -> None:
+    """The error of one combination is shown at once, and the others still run."""
 
     def run(each: LoadedScenario) -> Outcome:
         if each.scenario.seed == 2:
             raise error
         return _outcome(Verdict.PASS)
 
-    shown = io.StringIO()
-    rows = _run_all(tmp_path, run, shown)
+    output = io.StringIO()
+    rows = _run_all(tmp_path, run, output)
     assert [ExitCode.PASS, code, ExitCode.PASS] == [row.code for row in rows]
-    assert (word, True) == (rows[1].verdict, str(error) in shown.getvalue())
+    assert (word, True) == (rows[1].verdict, str(error) in output.getvalue())
 
 
 @pytest.mark.parametrize("error", [InterruptedRunError("Interrupted."), PrerequisiteError("No Java.")])
-def test_what_ends_one_ends_all_where_it_would_end_the_next(tmp_path: Path, error: Exception) -> None:
-    """Ctrl-C is meant for all, and what is not there is not there for any."""
+def test_an_interruption_or_missing_prerequisite_stops_all_combinations(
+    tmp_path: Path, error: Exception
+) -> None:
+    """After Ctrl-C or a missing prerequisite, no further combination runs."""
     ran: list[int] = []
 
     def run(each: LoadedScenario) -> Outcome:
@@ -239,33 +247,35 @@ def test_what_ends_one_ends_all_where_it_would_end_the_next(tmp_path: Path, erro
     assert [1] == ran
 
 
-def _shown(rows: list[CombinationRow], width: int = 100) -> str:
+def _render(rows: list[CombinationRow], width: int = 100) -> str:
     out = io.StringIO()
     show_matrix(Console(file=out, width=width), rows)
     return out.getvalue()
 
 
 def _row(code: ExitCode, auc: float, **bound: Any) -> CombinationRow:
-    judged = judge_versions(named(1, metrics={"test_roc_auc": bound}), [measured("v0", test_roc_auc=auc)])
+    judged = judge_versions(
+        with_versions(1, metrics={"test_roc_auc": bound}), [measured("v0", test_roc_auc=auc)]
+    )
     return CombinationRow({"seed": "1", "pipeline.model.max_iter": "50"}, "pass", code, judged)
 
 
-def test_the_table_has_the_bound_with_the_least_room() -> None:
-    """A failed one before any other; places by their last part."""
-    failed = _shown([_row(ExitCode.BOUND_FAILED, 0.7, min=0.69, max=0.65)])
+def test_the_table_shows_the_bound_with_the_least_room() -> None:
+    """The table shows a failed bound rather than one that holds, and keys by their last part."""
+    failed = _render([_row(ExitCode.BOUND_FAILED, 0.7, min=0.69, max=0.65)])
     assert "v0: test_roc_auc <= 0.65" in failed
     assert "-0.05" in failed
-    held = _shown([_row(ExitCode.PASS, 0.7, min=0.69, max=0.9)])
+    held = _render([_row(ExitCode.PASS, 0.7, min=0.69, max=0.9)])
     assert "v0: test_roc_auc >= 0.69" in held
     assert "max_iter" in held
     assert "pipeline.model" not in held
     assert "1 of 1 combination passed." in held
 
 
-def test_places_that_end_alike_are_told_in_full() -> None:
-    """``versions.one.append.sample`` beside ``versions.two.append.sample``."""
-    places = {"versions.one.append.sample": "0.5", "versions.two.append.sample": "0.1", "seed": "1"}
-    shown = _shown([CombinationRow(places, "error", ExitCode.JOB_FAILED)], width=140)
-    assert "versions.one.append.sample" in shown
-    assert "versions.two.append.sample" in shown
-    assert "0 of 1 combination passed." in shown
+def test_keys_with_the_same_last_part_are_shown_in_full() -> None:
+    """Keys such as ``versions.one.append.sample`` are shown in full if another one ends alike."""
+    parameters = {"versions.one.append.sample": "0.5", "versions.two.append.sample": "0.1", "seed": "1"}
+    output = _render([CombinationRow(parameters, "error", ExitCode.JOB_FAILED)], width=140)
+    assert "versions.one.append.sample" in output
+    assert "versions.two.append.sample" in output
+    assert "0 of 1 combination passed." in output

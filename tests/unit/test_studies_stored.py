@@ -14,7 +14,7 @@ from harness.studies.bisection.bisect_runs import _is_usable
 from harness.studies.bisection.question import probe
 from harness.studies.calibration.calibrate_runs import same_inputs_filter
 from harness.studies.study_runs import digest_key, find_newest_result, find_stored_runs
-from tests.unit.studies_samples import measured, named, result, scenario
+from tests.unit.studies_samples import measured, result, scenario, with_versions
 
 DATA = SourceData(uri="file:///data/readings.csv", format="csv", sha256="d" * 64)
 
@@ -104,21 +104,21 @@ def test_the_latest_version_of_a_table_may_have_changed(tmp_path: Path, version:
 
 def test_bounds_change_no_number() -> None:
     """A run can be used after bounds were changed, such as to proposed ones."""
-    bounded = named(2, metrics={"test_roc_auc": {"min": 0.6}}).model_copy(
+    bounded = with_versions(2, metrics={"test_roc_auc": {"min": 0.6}}).model_copy(
         update={"verdict": "fail", "caught_by": ("v1.test_roc_auc",), "description": "Readings."}
     )
-    assert digest_key(named(2)) == digest_key(bounded)
-    assert same_inputs_filter(bounded)(_plan(scenario=named(2)), result())
+    assert digest_key(with_versions(2)) == digest_key(bounded)
+    assert same_inputs_filter(bounded)(_plan(scenario=with_versions(2)), result())
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"seed": 4}, {"versions": named(3).versions}, {"pipeline": scenario(seed=1).pipeline.at([])}],
+    [{"seed": 4}, {"versions": with_versions(3).versions}, {"pipeline": scenario(seed=1).pipeline.at([])}],
     ids=lambda changes: next(iter(changes)),
 )
 def test_everything_else_may_change_every_number(changes: dict[str, Any]) -> None:
     """A run with another seed, other versions or another pipeline is not used."""
-    base = named(2)
+    base = with_versions(2)
     if "pipeline" in changes:
         changes = {"pipeline": base.pipeline.model_copy(update={"impute": "median"})}
     assert not same_inputs_filter(base)(_plan(scenario=base.model_copy(update=changes)), result())
@@ -127,25 +127,29 @@ def test_everything_else_may_change_every_number(changes: dict[str, Any]) -> Non
 def test_a_whole_run_serves_as_a_probe() -> None:
     """A whole run has trained the version on the same steps, among others."""
     whole = result(*(measured(f"v{number}") for number in range(4)))
-    wanted = probe(named(4), ["v2"])
-    assert _is_usable(_plan(scenario=named(4)), whole, wanted, "v2", ())
-    assert not _is_usable(_plan(scenario=named(2)), result(measured("v0"), measured("v1")), wanted, "v2", ())
-    other = named(4).model_copy(update={"seed": 9})
+    wanted = probe(with_versions(4), ["v2"])
+    assert _is_usable(_plan(scenario=with_versions(4)), whole, wanted, "v2", ())
+    assert not _is_usable(
+        _plan(scenario=with_versions(2)), result(measured("v0"), measured("v1")), wanted, "v2", ()
+    )
+    other = with_versions(4).model_copy(update={"seed": 9})
     assert not _is_usable(_plan(scenario=other), whole, wanted, "v2", ())
 
 
 def test_an_untrained_version_is_not_used() -> None:
     """A version without a model can't be used."""
     built = measured("v2").model_copy(update={"status": "built"})
-    assert not _is_usable(_plan(scenario=named(4)), result(built), probe(named(4), ["v2"]), "v2", ())
+    assert not _is_usable(
+        _plan(scenario=with_versions(4)), result(built), probe(with_versions(4), ["v2"]), "v2", ()
+    )
 
 
 def test_the_explained_rows_must_be_the_same() -> None:
     """Explained rows depend on the first trained version, which must be the same."""
     whole = result(*(measured(f"v{number}") for number in range(4)))
-    wanted = probe(named(4), ["v0", "v2"])
-    assert _is_usable(_plan(scenario=named(4)), whole, wanted, "v2", ("v0",))
-    later = probe(named(4), ["v1", "v2"])
+    wanted = probe(with_versions(4), ["v0", "v2"])
+    assert _is_usable(_plan(scenario=with_versions(4)), whole, wanted, "v2", ("v0",))
+    later = probe(with_versions(4), ["v1", "v2"])
     assert not _is_usable(_plan(scenario=later), whole, wanted, "v2", ("v0",))
 
 

@@ -1,4 +1,4 @@
-"""A table that the command line names in place of the scenario's own."""
+"""An existing table from the command line, in place of the scenario's own."""
 
 from __future__ import annotations
 
@@ -53,27 +53,27 @@ def _file(tmp_path: Path) -> Path:
     return file
 
 
-def _given(uri: str = LAKE, versions: str | None = "12, 2026-03-01,latest") -> Any:
-    found = parse_table_override(uri, versions)
-    assert found is not None
-    return found
+def _override(uri: str = LAKE, versions: str | None = "12, 2026-03-01,latest") -> Any:
+    override = parse_table_override(uri, versions)
+    assert override is not None
+    return override
 
 
-def _loaded(file: Path) -> Scenario:
-    return load_scenario(str(file), _given()).scenario
+def _load(file: Path) -> Scenario:
+    return load_scenario(str(file), _override()).scenario
 
 
 def test_the_versions_of_the_table_are_read(file: Path) -> None:
-    """Each by the name that it has in a scenario's own list; the scenario's source need not be there."""
-    scenario = _loaded(file)
+    """The scenario reads the specified versions of the table, even if its own source doesn't exist."""
+    scenario = _load(file)
     assert (LAKE, None) == (scenario.table.uri, scenario.table.source)
     assert ["v12", "t20260301_000000", "latest"] == [each.name for each in scenario.versions]
     assert {"read"} == {each.kind for each in scenario.versions}
 
 
-def test_what_every_version_must_obey_stays(file: Path) -> None:
-    """But for what is said of a change since a version that is not read."""
-    every = _loaded(file).every.model_dump(mode="json", by_alias=True, exclude_unset=True)
+def test_bounds_under_every_are_kept(file: Path) -> None:
+    """Bounds under ``every`` are kept, except for changes since a version that is not read."""
+    every = _load(file).every.model_dump(mode="json", by_alias=True, exclude_unset=True)
     assert {
         "nulls": {"amount": [{"max": 0.1}]},
         "metrics": {
@@ -83,33 +83,35 @@ def test_what_every_version_must_obey_stays(file: Path) -> None:
     } == every
 
 
-def test_what_single_versions_must_obey_is_left_out(file: Path) -> None:
-    """And with it the bounds that had to fail."""
-    scenario = _loaded(file)
+def test_expectations_of_single_versions_are_dropped(file: Path) -> None:
+    """Expectations of single versions are dropped, and with them the bounds that had to fail."""
+    scenario = _load(file)
     assert {None} == {each.expect.rows for each in scenario.versions}
     assert ("pass", ()) == (scenario.verdict, scenario.caught_by)
 
 
-def test_the_plan_s_parameters_say_what_was_read(file: Path) -> None:
-    """The scenario's file says something else."""
+def test_the_parameters_name_the_table_and_its_versions(file: Path) -> None:
+    """The parameters of the run are the table's URI and its versions, which are not in the file."""
     expected = {"table.uri": LAKE, "table.versions": "v12, t20260301_000000, latest"}
-    assert expected == load_scenario(str(file), _given()).parameters
+    assert expected == load_scenario(str(file), _override()).parameters
 
 
-def test_without_versions_the_latest_is_read() -> None:
-    """That is the everyday question before a deployment."""
-    assert ["latest"] == [each.name for each in _given(versions=None).versions]
+def test_the_default_version_is_the_latest() -> None:
+    """A table without ``--versions`` is read at its latest version."""
+    assert ["latest"] == [each.name for each in _override(versions=None).versions]
 
 
-def test_without_a_table_nothing_is_given() -> None:
-    """A scenario runs as it says."""
+def test_no_table_is_no_override() -> None:
+    """A command line without ``--table`` leaves the scenario unchanged."""
     assert parse_table_override(None, None) is None
 
 
-def test_a_folder_is_relative_to_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As everything on a command line is."""
+def test_a_relative_path_starts_at_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path of a table starts at the current folder."""
     monkeypatch.chdir(tmp_path)
-    assert str(tmp_path / "lake" / "loans") == _given("lake/loans").uri
+    assert str(tmp_path / "lake" / "loans") == _override("lake/loans").uri
 
 
 @pytest.mark.parametrize(
@@ -127,47 +129,47 @@ def test_a_folder_is_relative_to_the_current_one(tmp_path: Path, monkeypatch: py
         (LAKE, "12,13,12", "--versions lists v12 twice"),
     ],
 )
-def test_what_can_t_be_read_is_told(uri: str | None, versions: str | None, message: str) -> None:
-    """One message, before anything is loaded."""
+def test_an_invalid_table_or_version_is_reported(uri: str | None, versions: str | None, message: str) -> None:
+    """An invalid ``--table`` or ``--versions`` leads to one message before anything is loaded."""
     with pytest.raises(UsageError) as caught:
         parse_table_override(uri, versions)
     assert caught.value.message.startswith(message)
 
 
-def test_the_command_line_ends_with_one_message(file: Path) -> None:
-    """Exit code 2, and nothing else is looked at."""
+def test_versions_without_a_table_are_wrong_input(file: Path) -> None:
+    """The command ``scenario`` refuses ``--versions`` without ``--table`` with exit code 2."""
     outcome = CliRunner().invoke(app, ["scenario", str(file), "--versions", "12"])
     assert isinstance(outcome.exception, UsageError)
     assert ExitCode.WRONG_INPUT == outcome.exception.exit_code
 
 
-def test_the_scenario_must_be_right_in_itself(file: Path) -> None:
-    """Also what is left out: its lines are told as without a table."""
+def test_a_mistake_in_a_replaced_version_is_reported(file: Path) -> None:
+    """A mistake in a version that is not read is reported with its line, as it is without ``--table``."""
     file.write_text(TEXT.replace("test_roc_auc: { min: 0.99 }", "test_rocauc: { min: 0.99 }"))
     with pytest.raises(ScenarioError, match=r"loans\.yaml:\d+: .*test_rocauc"):
-        load_scenario(str(file), _given())
+        load_scenario(str(file), _override())
 
 
-def test_a_local_table_is_looked_at(tmp_path: Path, file: Path) -> None:
-    """As one that the scenario names itself; its versions have no line but the table's."""
+def test_a_local_table_is_checked(tmp_path: Path, file: Path) -> None:
+    """Versions and columns of a local table are checked, with the lines of the table and the features."""
     write_deltalake(tmp_path / "loans", pa.table({"id": [1], "status": ["late"]}))
     with pytest.raises(ScenarioError) as caught:
-        load_scenario(str(file), _given(str(tmp_path / "loans"), "0,7"))
+        load_scenario(str(file), _override(str(tmp_path / "loans"), "0,7"))
     assert [
         (2, "the table loans has no version 7; its newest is 0."),
         (5, "the table loans has no column 'amount' at version 0."),
     ] == [(each.line, each.message) for each in caught.value.problems]
 
 
-def test_a_problem_of_the_job_has_no_line_of_a_version_that_was_not_read(file: Path) -> None:
-    """The file's versions are others."""
-    loaded = load_scenario(str(file), _given())
+def test_replaced_versions_have_no_line(file: Path) -> None:
+    """A problem of a version that is read has no line, as the file's versions are others."""
+    loaded = load_scenario(str(file), _override())
     assert loaded.document.line_of(("versions", 0, "read")) is None
     assert loaded.document.line_of(("pipeline", "features", 0)) == 5
 
 
-def test_what_is_left_out_is_said_in_one_line(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the console, before the run."""
+def test_the_console_shows_which_bounds_are_checked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The console shows before the run that expectations of single versions are ignored."""
     monkeypatch.setattr(request, "open_target", _stop)
     outcome = CliRunner().invoke(app, ["scenario", str(file), "--table", LAKE, "--versions", "12"])
     expected = (
@@ -177,10 +179,10 @@ def test_what_is_left_out_is_said_in_one_line(file: Path, monkeypatch: pytest.Mo
     assert expected == outcome.stdout
 
 
-def test_a_matrix_keeps_what_is_not_about_the_versions(file: Path) -> None:
-    """The seed varies as before."""
+def test_a_matrix_keeps_keys_outside_the_versions(file: Path) -> None:
+    """A matrix loses only the keys that refer to replaced versions."""
     file.write_text(TEXT + "matrix: { seed: [1, 2], versions.january.append.where: [id = 1, id = 2] }\n")
-    assert {"seed": (1, 2)} == _loaded(file).matrix
+    assert {"seed": (1, 2)} == _load(file).matrix
 
 
 def _stop(*_: object, **__: object) -> None:

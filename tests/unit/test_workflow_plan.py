@@ -1,4 +1,4 @@
-"""A scenario resolved for a target: where its rows and its table are for the job there."""
+"""The plan of a scenario for a target: the locations of its rows and of its table."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ROWS = {"id": [1, 2], "amount": [100, 200], "status": ["late", "paid"]}
 
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path) -> Path:
-    """Two files and a table beside the scenario."""
+    """Return a folder with two source files and a table for the scenario."""
     folder = tmp_path / "scenarios"
     folder.mkdir()
     (folder / "rows.csv").write_text("id,amount,status\n1,100,late\n")
@@ -71,8 +71,8 @@ def _plan(folder: Path, table: str, target: str = "embedded", versions: str = VE
     return resolve_plan(load_scenario(str(file)), settings, _target(target, settings))
 
 
-def test_every_source_is_read_where_it_is(folder: Path) -> None:
-    """On this machine; each by its path in the scenario, with its own reading."""
+def test_the_embedded_target_reads_sources_in_place(folder: Path) -> None:
+    """The embedded target's plan has each local source with its path, options and digest."""
     sources = _plan(folder, "source: rows.csv").sources
     assert {
         "rows.csv": (f"file://{folder}/rows.csv", {}, sha256_of(folder / "rows.csv")),
@@ -81,8 +81,8 @@ def test_every_source_is_read_where_it_is(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["compose", "databricks"])
-def test_every_source_is_copied(folder: Path, target: str) -> None:
-    """Each under its content's name, beside others of this name."""
+def test_every_local_source_is_copied_to_a_remote_target(folder: Path, target: str) -> None:
+    """Other targets copy each local source to a folder named after its digest."""
     sources = _plan(folder, "source: rows.csv", target).sources
     for name, source in sources.items():
         assert source.uri.endswith(f"/sources/{source.sha256}/{name}")
@@ -90,24 +90,24 @@ def test_every_source_is_copied(folder: Path, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["embedded", "compose", "databricks"])
-def test_what_lies_in_a_lake_is_read_there(folder: Path, target: str) -> None:
-    """Sources and tables alike; nothing is copied."""
+def test_sources_and_tables_in_a_lake_are_not_copied(folder: Path, target: str) -> None:
+    """A source or table with a URI of the lake is read there on every target."""
     lake = f"{LAKE}/loans"
     plan = _plan(folder, f"source: {lake}", target)
     assert (lake, None) == (plan.sources[lake].uri, plan.sources[lake].copied_from)
-    there = _plan(folder, f"uri: {lake}, versions: [latest]", target, versions="")
-    assert (lake, lake, {}) == (there.existing_table, there.table_uri, there.sources)
+    existing = _plan(folder, f"uri: {lake}, versions: [latest]", target, versions="")
+    assert (lake, lake, {}) == (existing.existing_table, existing.table_uri, existing.sources)
 
 
-def test_a_table_beside_the_scenario_is_named_in_full(folder: Path) -> None:
-    """Whatever file system is the job's default."""
+def test_the_path_of_a_local_table_becomes_a_uri(folder: Path) -> None:
+    """A local table has a file URI in the plan, whatever the job's default file system is."""
     plan = _plan(folder, "uri: lake, versions: [0]", versions="")
     assert f"file://{folder}/lake" == plan.existing_table
 
 
 @pytest.mark.parametrize("target", ["compose", "databricks"])
-def test_a_table_of_this_machine_is_out_of_reach_elsewhere(folder: Path, target: str) -> None:
-    """It is not copied: its versions are in its log."""
+def test_a_local_table_needs_the_embedded_target(folder: Path, target: str) -> None:
+    """Other targets refuse a local table, as it is not copied, and suggest the embedded target."""
     with pytest.raises(PrerequisiteError, match=f"can't reach the table {folder}/lake") as caught:
         _plan(folder, "uri: lake, versions: [0]", target, versions="")
     assert "--target embedded" in (caught.value.remedy or "")
@@ -115,26 +115,29 @@ def test_a_table_of_this_machine_is_out_of_reach_elsewhere(folder: Path, target:
 
 @pytest.mark.parametrize("table", ["source: %s.csv", "uri: %s, versions: [0]"])
 @pytest.mark.parametrize("target", ["embedded", "compose"])
-def test_a_volume_is_in_reach_of_the_workspace_alone(folder: Path, target: str, table: str) -> None:
-    """Whoever names one is told where it can be read."""
+def test_only_databricks_can_read_a_volume(folder: Path, target: str, table: str) -> None:
+    """A source or table in a volume is refused on every target except Databricks."""
     versions = "versions: [{ name: first, append: }]\n" if "source" in table else ""
-    place = f"{VOLUME}/raw/loans"
+    location = f"{VOLUME}/raw/loans"
     with pytest.raises(PrerequisiteError, match="it is in a volume of a workspace"):
-        _plan(folder, table % place, target, versions)
-    plan = _plan(folder, table % place, "databricks", versions)
-    assert place in [plan.existing_table, *(each.uri.removesuffix(".csv") for each in plan.sources.values())]
+        _plan(folder, table % location, target, versions)
+    plan = _plan(folder, table % location, "databricks", versions)
+    assert location in [
+        plan.existing_table,
+        *(each.uri.removesuffix(".csv") for each in plan.sources.values()),
+    ]
 
 
 @pytest.mark.parametrize("table", [f"source: {ELSEWHERE}", f"uri: {ELSEWHERE}, versions: [0]"])
-def test_the_stack_has_no_accounts_but_its_own(folder: Path, table: str) -> None:
-    """A lake's URI leads to the stack's own storage there."""
+def test_the_stack_refuses_other_storage_accounts(folder: Path, table: str) -> None:
+    """The Compose target refuses a URI with a storage account that is not the stack's."""
     versions = "versions: [{ name: first, append: }]\n" if "source" in table else ""
     with pytest.raises(PrerequisiteError, match="the stack has no account 'dls'"):
         _plan(folder, table, "compose", versions)
 
 
 def test_a_table_of_the_command_line_is_in_the_plan(folder: Path) -> None:
-    """With its versions; the sources that are not read are left out."""
+    """The plan has the table of ``--table`` with its versions, and no sources that are not read."""
     file = folder / "loans.yaml"
     file.write_text(HEAD % "source: rows.csv" + VERSIONS)
     settings = _settings(folder)
@@ -160,39 +163,39 @@ def _is_small(plan: Plan) -> bool:
         (f"source: {ELSEWHERE}", False),
     ],
 )
-def test_what_is_read_and_made_decides_how_spark_is_set(folder: Path, table: str, expected: bool) -> None:
-    """Data of unknown size is not small, and made rows have a size, too."""
+def test_the_size_of_the_data_determines_the_spark_settings(folder: Path, table: str, expected: bool) -> None:
+    """Little data gets fewer shuffle partitions; large or unknown sizes, also of generated rows, do not."""
     label = "status, positive: [late], negative: [paid] }\n  features: [amount]"
-    made = "loan_status, positive: [Charged Off], negative: [Fully Paid] }\n  features: [dti]"
+    generated = "loan_status, positive: [Charged Off], negative: [Fully Paid] }\n  features: [dti]"
     file = folder / "loans.yaml"
     text = HEAD % table + "versions: [{ name: first, append: }]\n"
-    file.write_text(text.replace(label, made) if "generate" in table else text)
+    file.write_text(text.replace(label, generated) if "generate" in table else text)
     settings = _settings(folder)
     assert expected == _is_small(resolve_plan(load_scenario(str(file)), settings, Embedded(settings)))
 
 
-def test_rows_that_several_steps_make_alike_count_once(folder: Path) -> None:
-    """400,000 rows are some 40 MB; twice that would not be small."""
-    made = "{ generate: { kind: loans, rows: 400000 } }"
+def test_rows_that_several_steps_generate_count_once(folder: Path) -> None:
+    """Rows that two steps generate alike count once: 400,000 are small, twice as many would not be."""
+    generated = "{ generate: { kind: loans, rows: 400000 } }"
     file = folder / "loans.yaml"
     label = "{ column: loan_status, positive: [Charged Off], negative: [Fully Paid] }"
     file.write_text(
-        f"name: made\ntable: {{ name: loans, key: id, source: {made} }}\n"
+        f"name: generated\ntable: {{ name: loans, key: id, source: {generated} }}\n"
         f"pipeline: {{ label: {label}, features: [dti] }}\n"
-        f"versions:\n  - name: a\n    append:\n  - name: b\n    merge: {{ from: {made} }}\n"
+        f"versions:\n  - name: a\n    append:\n  - name: b\n    merge: {{ from: {generated} }}\n"
     )
     settings = _settings(folder)
     assert _is_small(resolve_plan(load_scenario(str(file)), settings, Embedded(settings)))
 
 
 @pytest.mark.parametrize(("uri", "expected"), [("lake", True), (ELSEWHERE, False)])
-def test_a_table_s_files_are_its_size(folder: Path, uri: str, expected: bool) -> None:
-    """Of one elsewhere it is not known."""
+def test_the_size_of_a_local_table_is_that_of_its_files(folder: Path, uri: str, expected: bool) -> None:
+    """The size of a local table is known from its files, that of a remote one is not."""
     assert expected == _is_small(_plan(folder, f"uri: {uri}, versions: [0]", versions=""))
 
 
-def test_a_run_on_a_table_that_is_there_removes_nothing_of_it(folder: Path) -> None:
-    """What a run leaves in the lake goes; the table was there before."""
+def test_an_existing_table_is_not_removed_with_a_run(folder: Path) -> None:
+    """Removing a run removes its folder in the lake, and not the existing table that it read."""
     plan = _plan(folder, "uri: lake, versions: [0]", versions="")
     (folder / "home" / "lake" / "runs" / plan.run_id).mkdir(parents=True)
     Embedded(_settings(folder)).remove_run(plan.run_id)

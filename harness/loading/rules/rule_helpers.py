@@ -1,4 +1,4 @@
-"""Helpers of rules about versions: where they are listed, and which of them have one step."""
+"""Helpers of rules about versions: their locations in the file, and those with one step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.scenario.model import Scenario, Version
 
 
 def location_of_version(scenario: Scenario, index: int) -> Location:
-    """Return where the file lists a version."""
+    """Return the location of a version in the file."""
     return ("table", "versions", index) if lists_reads(scenario) else ("versions", index)
 
 

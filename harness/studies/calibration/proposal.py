@@ -11,7 +11,7 @@ from harness.studies.calibration.bound_offers import CalibratedBound, Calibratio
 
 
 def snippet(calibration: Calibration) -> str:
-    """Return what to write under ``expect`` of each version with a proposed bound; empty if there is none."""
+    """Return the YAML for ``expect`` of each version with a proposed bound; empty if there is none."""
     versions = [
         {"name": name, "expect": expect}
         for name in dict.fromkeys(each.version for each in calibration.bounds)
@@ -35,7 +35,7 @@ def expectations(bounds: Iterable[CalibratedBound]) -> dict[str, Any]:
 
 
 def _add(expect: dict[str, Any], spec: BoundSpec) -> None:
-    """Add a bound where its file sets it."""
+    """Add a bound at the location that the scenario file uses for it."""
     *parents, last = spec.location.keys
     for key in parents:
         expect = expect.setdefault(key, {})
