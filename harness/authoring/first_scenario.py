@@ -96,7 +96,7 @@ def _render(**values: object) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - YAML, in which the filters quote what needs it
     )
-    environment.filters |= {"scalar": _scalar, "quoted": _quoted}
+    environment.filters |= {"scalar": _scalar, "quoted": _quote}
     return environment.get_template("scenario.yaml.j2").render(values)
 
 
@@ -104,10 +104,8 @@ def _scalar(value: object) -> str:
     """Return a value as YAML, quoted if it would otherwise have another meaning."""
     if not isinstance(value, str):
         return json.dumps(value)
-    return (
-        value if _PLAIN_SCALAR.fullmatch(value) and value.lower() not in _RESERVED_WORDS else _quoted(value)
-    )
+    return value if _PLAIN_SCALAR.fullmatch(value) and value.lower() not in _RESERVED_WORDS else _quote(value)
 
 
-def _quoted(value: str) -> str:
+def _quote(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)

@@ -51,7 +51,7 @@ def split_versions(data: Data, key: str, positive: pd.Series, labelled: pd.Serie
     return VersionSplit((Part("all", "", len(data.frame)),), "a third of the rows is too few to train on")
 
 
-def quoted(name: str) -> str:
+def quote_column(name: str) -> str:
     """Return a column name as SQL, quoted if necessary."""
     is_plain = name.isidentifier() and name.isascii()
     return name if is_plain else "`" + name.replace("`", "``") + "`"
@@ -72,7 +72,7 @@ def _by_day(name: str, days: pd.Series) -> list[tuple[str, pd.Series]] | None:
     early, late = (str(ordered.iloc[len(ordered) * at // 3]) for at in (1, 2))
     if not str(ordered.iloc[0]) < early < late:
         return None
-    column = quoted(name)
+    column = quote_column(name)
     return [
         (f"{column} < '{early}'", days < early),
         (f"{column} >= '{early}' and {column} < '{late}'", (days >= early) & (days < late)),
@@ -83,7 +83,7 @@ def _by_day(name: str, days: pd.Series) -> list[tuple[str, pd.Series]] | None:
 def _by_hash(data: Data, key: str) -> Iterator[tuple[str, pd.Series]]:
     thirds = data.frame[key].map(lambda value: zlib.crc32(str(value).encode()) % 3)
     for third in range(3):
-        yield f"crc32(cast({quoted(key)} as string)) % 3 = {third}", thirds == third
+        yield f"crc32(cast({quote_column(key)} as string)) % 3 = {third}", thirds == third
 
 
 def _is_enough(parts: list[tuple[str, pd.Series]], positive: pd.Series, labelled: pd.Series) -> bool:

@@ -119,12 +119,12 @@ def _names(statement: ast.stmt) -> Iterator[str]:
 
 def _import_problems(text: str, file: str) -> Iterator[Problem]:
     """Report imports of the harness's internals, which change without notice."""
-    for line, module in _imported_internals(text):
+    for line, module in _find_internal_imports(text):
         message = f"{file}, line {line}, imports from {module}, which is internal to the harness"
         yield Problem(f"{message}; import from {_PUBLIC} instead.", _AT)
 
 
-def _imported_internals(text: str) -> Iterator[tuple[int, str]]:
+def _find_internal_imports(text: str) -> Iterator[tuple[int, str]]:
     """Find the modules of the harness that a file imports, other than the public one, with their lines."""
     for statement in ast.walk(ast.parse(text)):
         if isinstance(statement, ast.Import):

@@ -52,7 +52,9 @@ def key_of(model: type[Model], name: str) -> str | None:
 def without_tags(location: tuple[int | str, ...]) -> list[int | str]:
     """Leave out the tags of union members, such as a model's kind: they are not keys of the file."""
     return [
-        part for index, part in enumerate(location) if part not in _tagged(_annotation_at(location[:index]))
+        part
+        for index, part in enumerate(location)
+        if part not in _members_by_tag(_annotation_at(location[:index]))
     ]
 
 
@@ -65,7 +67,7 @@ def _annotation_at(location: Location) -> object:
 
 def _inside(annotation: object, part: str | int) -> Iterator[object]:
     """Yield the annotations of the values of a key or an index; a tag leads to its union member."""
-    tagged = _tagged(annotation)
+    tagged = _members_by_tag(annotation)
     if part in tagged:
         yield tagged[part]
         return
@@ -81,7 +83,7 @@ def _inside(annotation: object, part: str | int) -> Iterator[object]:
                     yield field.annotation
 
 
-def _tagged(annotation: object) -> dict[str | int, object]:
+def _members_by_tag(annotation: object) -> dict[str | int, object]:
     """Return the members of a union that are chosen by a tag, by their tags."""
     return {
         note.tag: member

@@ -46,7 +46,7 @@ class Repair:
 
 @dataclass
 class RepairedValues:
-    """A file's values after repairs, and which of the problems found in them are the file's own."""
+    """A file's values after repairs, which decide which problems are the file's own."""
 
     values: Any
     original_keys: dict[Location, str] = field(default_factory=dict)

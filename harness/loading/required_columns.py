@@ -137,7 +137,7 @@ class _Search:
             if not isinstance(step, Rows) or header is None or not header.is_whole or version.expect_error:
                 continue
             of_source = _lower(header.columns)
-            for column in self._needed(version, step):
+            for column in self._needed_columns(version, step):
                 existing = of_source if column.before_set else of_source | _lower(step.assign)
                 if column.name.lower() not in existing | reported:
                     message = (
@@ -146,7 +146,7 @@ class _Search:
                     yield Problem(f"{message} {column.purpose}.", self._location(index, step, column))
                     break
 
-    def _needed(self, version: Version, step: Rows) -> Iterator[NeededColumn]:
+    def _needed_columns(self, version: Version, step: Rows) -> Iterator[NeededColumn]:
         key = self.scenario.table.key
         yield from step.needed_columns(key)
         if version.is_trained and step.adds_whole_rows:

@@ -56,13 +56,13 @@ def locate_sources(scenario: Scenario, folder: Path) -> tuple[dict[str, SourceFi
         sources, columns, and an existing table.
     """
     search = _Search(folder, {}, {}, set())
-    problems = [problem for source, at in _listed_sources(scenario) for problem in search.check(source, at)]
+    problems = [problem for source, at in _list_sources(scenario) for problem in search.check(source, at)]
     problems += required_columns.problems(scenario, search.header_of)
     problems += existing_table.problems(scenario, folder)
     return search.found, problems
 
 
-def _listed_sources(scenario: Scenario) -> Iterator[tuple[Source, Location]]:
+def _list_sources(scenario: Scenario) -> Iterator[tuple[Source, Location]]:
     """Yield every source with a path, with its location in the scenario."""
     own = scenario.table.source
     if own is not None and own.generate is None:

@@ -34,18 +34,18 @@ def _schema(schema: Schema, scope: Scope, at: Location) -> Iterator[Problem]:
         for name, kind in columns.items():
             yield from type_problems(name, kind, (*at, key, name), as_written=True)
     if schema.exact:
-        yield from _apart(schema.exact, schema.at_least or {}, at)
-        yield from _needed(schema.exact, scope, (*at, "exact"))
+        yield from _contradictions(schema.exact, schema.at_least or {}, at)
+        yield from _training_columns(schema.exact, scope, (*at, "exact"))
 
 
-def _apart(exact: dict[str, str], at_least: dict[str, str], at: Location) -> Iterator[Problem]:
+def _contradictions(exact: dict[str, str], at_least: dict[str, str], at: Location) -> Iterator[Problem]:
     for name, kind in at_least.items():
         if exact.get(name, "").lower() != kind.lower():
             message = f"'at_least' requires '{name} {kind}', which 'exact' doesn't allow."
             yield Problem(message, (*at, "at_least", name))
 
 
-def _needed(exact: dict[str, str], scope: Scope, at: Location) -> Iterator[Problem]:
+def _training_columns(exact: dict[str, str], scope: Scope, at: Location) -> Iterator[Problem]:
     """Yield a problem if columns that training needs are not among the expected ones."""
     if not scope.is_of_models:
         return

@@ -59,7 +59,7 @@ def _number(number: Number, scope: Scope) -> Iterator[Problem]:
     yield from _key(number, scope, at)
     for index, bound in enumerate(number.bounds):
         if bound.on == "added":
-            yield from _added(number, scope, (*at, index, "on"))
+            yield from _added_rows(number, scope, (*at, index, "on"))
         yield from _change(number, bound, scope, (*at, index, "change", "since"))
 
 
@@ -102,7 +102,7 @@ def _key(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
         yield Problem(f"{message}; set 'train: false', or expect 0.", at)
 
 
-def _added(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
+def _added_rows(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
     if f"{ADDED}{number.name}" not in METRICS:
         message = f"'{number.name}' can't be measured on added rows, only 'test_' metrics can"
         yield Problem(f"{message}; remove 'on'.", at)

@@ -22,7 +22,7 @@ def pipeline_problems(scenario: Scenario) -> Iterator[Problem]:
     pipeline = scenario.pipeline
     yield from _label(pipeline.label)
     yield from blank(pipeline.filter, "filter", (*_AT, "filter"))
-    yield from _derived(pipeline, is_used=bool(scenario.trained))
+    yield from _derived_columns(pipeline, is_used=bool(scenario.trained))
     yield from _features(pipeline)
     yield from _optional(pipeline)
     yield from _custom(pipeline)
@@ -45,7 +45,7 @@ def _same(value: Value, other: Value) -> bool:
     return value == other or str(value) == str(other)
 
 
-def _derived(pipeline: Pipeline, *, is_used: bool) -> Iterator[Problem]:
+def _derived_columns(pipeline: Pipeline, *, is_used: bool) -> Iterator[Problem]:
     at: Location = (*_AT, "derive")
     for _, name in repeated(pipeline.derive):
         yield Problem(f"column '{name}' is derived twice.", (*at, name))

@@ -85,7 +85,7 @@ def first_failed_bound(result: Result, inquiry: Inquiry) -> Question | None:
     """Return the first bound that failed in a run and that the last version has too, or None."""
     for bound in chain.from_iterable(version.bounds for version in result.versions):
         question = Question(bound.metric, bound.kind)
-        if bound.verdict is Verdict.FAIL and inquiry.selected(question):
+        if bound.verdict is Verdict.FAIL and inquiry.select_bounds(question):
             return question
     return None
 

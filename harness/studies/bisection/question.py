@@ -86,13 +86,13 @@ class Inquiry:
             remedy=f"Its bounds: {', '.join(known)}." if known else "It has no bounds.",
         )
 
-    def selected(self, question: Question | None) -> tuple[BoundSpec, ...]:
+    def select_bounds(self, question: Question | None) -> tuple[BoundSpec, ...]:
         """Return the bounds that a question is about; all of them if there is no question."""
         return tuple(spec for spec in self.specs if question is None or question.selects(spec))
 
     def since(self, question: Question | None) -> tuple[str, ...]:
         """Return the trained versions that the selected bounds compare with."""
-        references = [spec.reference for spec in self.selected(question)]
+        references = [spec.reference for spec in self.select_bounds(question)]
         names = [each.version for each in references if each is not None and each.run is None]
         return tuple(dict.fromkeys(name for name in names if name in self.scenario.trained))
 
@@ -103,7 +103,7 @@ class Inquiry:
 
     def depends_on_explained_rows(self, question: Question) -> bool:
         """Return whether a bound depends on the explained rows, which the first version determines."""
-        return any(depends_on_explained_rows(spec) for spec in self.selected(question))
+        return any(depends_on_explained_rows(spec) for spec in self.select_bounds(question))
 
     def _is_comparable(self, reference: Reference | None, name: str) -> bool:
         if reference is None or reference.run is not None:
