@@ -1,8 +1,8 @@
 """Registry of the targets: the only module that lists them.
 
-To add a target, write its folder and register its definition here. No other code compares a target's name: it
-asks the definition for a capability. This module imports only the definitions, which are light, and none of
-the targets' clients.
+To add a target, write its folder, whose ``__init__`` is its definition, and register the definition here. No
+other code compares a target's name: it asks the definition for a capability. This module imports only the
+definitions, which are light, and none of the targets' clients.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 
 from harness.errors import UsageError
 from harness.suggestions import did_you_mean
-from harness.targets.compose.compose_definition import COMPOSE
-from harness.targets.databricks.databricks_definition import DATABRICKS
-from harness.targets.embedded.embedded_definition import EMBEDDED
+from harness.targets.compose import COMPOSE
+from harness.targets.databricks import DATABRICKS
+from harness.targets.embedded import EMBEDDED
 from harness.targets.target_definition import TargetDefinition
 
 TARGETS: dict[str, TargetDefinition] = {each.name: each for each in (EMBEDDED, COMPOSE, DATABRICKS)}

@@ -135,10 +135,7 @@ def _modules_of_other_targets(modules: list[str]) -> list[str]:
     """Return the Databricks SDK and modules of other targets, except definitions."""
     others = [f"harness.targets.{name}." for name in TARGETS if name != "embedded"]
     return [
-        name
-        for name in modules
-        if name.partition(".")[0] == "databricks"
-        or (name.startswith(tuple(others)) and not name.endswith("_definition"))
+        name for name in modules if name.partition(".")[0] == "databricks" or name.startswith(tuple(others))
     ]
 
 
@@ -168,7 +165,7 @@ def test_modules_of_another_target_are_detected() -> None:
         [
             "databricks.sdk",
             "harness.targets.compose.stack",
-            "harness.targets.compose.compose_definition",
+            "harness.targets.compose",
             "harness.targets.embedded.embedded_target",
         ]
     )

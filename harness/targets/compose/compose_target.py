@@ -29,7 +29,7 @@ from harness.targets.checks import (
     require_remote_table,
     run_check,
 )
-from harness.targets.compose.compose_definition import COMPOSE
+from harness.targets.compose import COMPOSE
 from harness.targets.compose.docker import docker, require_engine
 from harness.targets.compose.stack import LAKE_ACCOUNT, MODELS_ACCOUNT, Stack
 from harness.targets.job_process import follow, result_of

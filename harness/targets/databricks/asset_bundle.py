@@ -24,8 +24,8 @@ from ruamel.yaml import YAML
 from harness.files import unwritable, write_text
 from harness.runs import PLAN, RESULT
 from harness.setting_types import Settings
+from harness.targets.databricks import DATABRICKS_SETTINGS
 from harness.targets.databricks.cluster import cluster_spec, libraries, tags
-from harness.targets.databricks.databricks_definition import DATABRICKS_SETTINGS
 from harness.targets.databricks.job_runs import ENTRY_POINT, PACKAGE, TASK
 from harness.wheel import build_wheel
 

@@ -9,7 +9,7 @@ from harness.plan import Account, Secret
 from harness.setting_types import Settings
 from harness.storage.accounts import read_accounts, secret_variable
 from harness.storage.credentials import hadoop_settings
-from harness.targets.databricks.databricks_definition import DATABRICKS_SETTINGS
+from harness.targets.databricks import DATABRICKS_SETTINGS
 
 if TYPE_CHECKING:
     from databricks.sdk.service.compute import ClusterSpec, Library

@@ -16,8 +16,8 @@ from harness.setting_types import Settings
 from harness.storage.uri import SCHEME, VOLUMES, StorageUri
 from harness.suggestions import did_you_mean
 from harness.targets.checks import Check, State
+from harness.targets.databricks import DATABRICKS_SETTINGS
 from harness.targets.databricks.client import UnreachableError, translate_errors
-from harness.targets.databricks.databricks_definition import DATABRICKS_SETTINGS
 from harness.targets.databricks.workspace_files import nearest_existing, open_files, try_writing
 
 if TYPE_CHECKING:

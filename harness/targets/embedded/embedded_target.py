@@ -27,7 +27,7 @@ from harness.targets.checks import (
     require_no_volume,
     run_check,
 )
-from harness.targets.embedded.embedded_definition import EMBEDDED
+from harness.targets.embedded import EMBEDDED
 from harness.targets.job_process import follow, result_of
 from harness.targets.spark_conf import is_small, java_options, spark_settings
 
