@@ -1,6 +1,6 @@
 """Every bound of a scenario, listed once: in the order of judging, with its location and its names."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -12,8 +12,17 @@ from harness.bounds.quantities import NUMBERS
 from harness.bounds.specs import bound_specs
 from harness.bounds.text_bounds import TEXTS
 from harness.results import Verdict
-from harness.scenario.bound_spec import COMPARISONS, BoundSpec, Reference
+from harness.scenario.bound_spec import (
+    COMPARISONS,
+    OF_CHANGES,
+    OF_VALUES,
+    BoundSpec,
+    Comparison,
+    Reference,
+)
+from harness.scenario.expectations import Baseline, Bound, Change, Expect, Explanations, Protocol
 from harness.scenario.model import Scenario
+from harness.scenario.model_base import Model
 from harness.settings import read_settings
 from tests.unit import bounds_samples as samples
 
@@ -57,6 +66,34 @@ def test_the_sample_has_a_bound_of_each_kind_on_each_quantity() -> None:
     specs = _specs()
     assert {*NUMBERS, *TEXTS, *AGREEMENTS} == {spec.quantity.kind for spec in specs}
     assert {*COMPARISONS, "is"} == {spec.kind for spec in specs}
+
+
+def _bounded(model: type[Model], *keys: str) -> set[tuple[str, ...]]:
+    """Return the path of every quantity that the file can bound."""
+    paths = set[tuple[str, ...]]()
+    for name, field in model.model_fields.items():
+        path = (*keys, field.alias or name)
+        inner = [each for each in get_args(field.annotation) if each in (Explanations, Protocol)]
+        paths |= _bounded(inner[0], *path) if inner else {path}
+    return paths
+
+
+def test_every_expectation_has_a_kind_of_bound() -> None:
+    """No key of 'expect' is accepted in a file without being judged."""
+    kinds = {
+        *(kind.keys for kind in NUMBERS.values()),
+        *((kind,) for kind in TEXTS),
+        *(("explanations", kind) for kind in AGREEMENTS),
+    }
+    assert _bounded(Expect) == kinds
+
+
+@pytest.mark.parametrize(
+    ("model", "comparisons"), [(Bound, OF_VALUES), (Change, OF_CHANGES), (Baseline, OF_CHANGES)]
+)
+def test_every_limit_has_a_key_of_the_file(model: type[Model], comparisons: tuple[Comparison, ...]) -> None:
+    """Whatever a number can be compared with, the file can set."""
+    assert {each.key for each in comparisons} <= set(model.model_fields)
 
 
 def test_bounds_are_listed_as_they_are_judged() -> None:

@@ -269,7 +269,8 @@ def test_a_fourth_target_is_in_the_help(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert "embedded, compose, databricks, borrowed, or auto: compose if " in " ".join(outcome.stdout.split())
+    expected = f"{', '.join(TARGETS)}, borrowed, or auto: compose if "
+    assert expected in " ".join(outcome.stdout.split())
 
 
 def test_a_fourth_target_is_suggested(borrowed: Path) -> None:
@@ -278,7 +279,7 @@ def test_a_fourth_target_is_suggested(borrowed: Path) -> None:
         open_target(_settings(borrowed, "borowed"))  # codespell:ignore
     assert str(caught.value) == (
         "Unknown target 'borowed'. Did you mean 'borrowed'?\n"  # codespell:ignore
-        "  Known targets: auto, embedded, compose, databricks, borrowed."
+        f"  Known targets: auto, {', '.join(TARGETS)}."
     )
 
 
@@ -336,8 +337,7 @@ def test_auto_prefers_by_rank() -> None:
     """Only targets with a preference are candidates, and the fallback has no condition."""
     assert ["compose", "embedded"] == [each.name for each in auto_candidates()]
     assert describe_choices() == (
-        "embedded, compose, databricks, or auto: compose if its engine and images are ready, "
-        "otherwise embedded"
+        f"{', '.join(TARGETS)}, or auto: compose if its engine and images are ready, otherwise embedded"
     )
 
 
