@@ -1,4 +1,4 @@
-"""Versions and expectations for tests of bounds: a scenario is made around whatever a test expects."""
+"""Versions, scenarios and judged bounds for tests of bounds."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from harness.scenario.model import Scenario
 
 
 def version(name: str = "march", **changes: Any) -> VersionResult:
-    """A version; its metrics, and whatever a test changes about it."""
-    said = {
+    """Return a trained version with changes."""
+    values = {
         "name": name,
         "version": 0,
         "rows": 100,
@@ -20,16 +20,16 @@ def version(name: str = "march", **changes: Any) -> VersionResult:
         "schema": {"id": "int"},
         "status": "trained",
     }
-    return VersionResult.model_validate(said | changes)
+    return VersionResult.model_validate(values | changes)
 
 
 def measured(name: str, **metrics: float | None) -> VersionResult:
-    """A version with these metrics."""
+    """Return a version with these metrics."""
     return version(name, metrics=metrics)
 
 
 def explained(name: str, weights: Mapping[str, float]) -> VersionResult:
-    """A version with these weights per standard deviation; in their own units they are others."""
+    """Return a version with these weights per standard deviation; its raw weights are different."""
     explanations = {
         feature: FeatureExplanation(
             mean=1000 * weight, mean_abs=1000 * abs(weight), mean_per_sd=weight, mean_abs_per_sd=abs(weight)
@@ -40,8 +40,8 @@ def explained(name: str, weights: Mapping[str, float]) -> VersionResult:
 
 
 def scenario(versions: Sequence[Mapping[str, Any]], **changes: Any) -> Scenario:
-    """A scenario of these versions, which append all rows where they say nothing else."""
-    said = {
+    """Return a scenario of these versions, which append all rows by default."""
+    values = {
         "name": "bounds",
         "table": {"source": "rows.csv", "key": "id"},
         "pipeline": {
@@ -50,7 +50,7 @@ def scenario(versions: Sequence[Mapping[str, Any]], **changes: Any) -> Scenario:
         },
         "versions": [{"append": {}, **each} for each in versions],
     }
-    return Scenario.model_validate(said | changes)
+    return Scenario.model_validate(values | changes)
 
 
 def judge(
@@ -59,7 +59,7 @@ def judge(
     *earlier: VersionResult,
     baselines: Baselines | None = None,
 ) -> list[BoundResult]:
-    """What comes of expectations of a version, after these others."""
+    """Return the judged bounds of one version's expectations, after some earlier versions."""
     names = [{"name": each.name} for each in earlier]
     expected = scenario([*names, {"name": now.name, "expect": expect}])
     return list(judge_versions(expected, [*earlier, now], baselines)[-1].bounds)
@@ -71,6 +71,6 @@ def judge_one(
     *earlier: VersionResult,
     baselines: Baselines | None = None,
 ) -> BoundResult:
-    """The same of expectations that have one part."""
+    """Return the judged bound of expectations with one part."""
     [bound] = judge(expect, now, *earlier, baselines=baselines)
     return bound

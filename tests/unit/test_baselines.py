@@ -1,4 +1,4 @@
-"""The numbers of other runs that bounds ask for."""
+"""Baselines: the numbers of other runs that bounds compare with."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ FROM: Location = ("versions", 0, "expect", "metrics", "test_roc_auc", 0, "baseli
 
 @pytest.fixture(name="runs")
 def _runs(tmp_path: Path) -> Path:
-    """A folder with one run of three versions."""
+    """Return a folder with one run of three versions."""
     folder = tmp_path / "runs"
     _write(folder / RUN / "result.json", report_samples.result(run_id=RUN))
     return folder
@@ -37,42 +37,42 @@ def _expecting(metric: str = "test_roc_auc", version: str = "march", **baseline:
     return scenario([{"name": version, "expect": {"metrics": {metric: bound}}}])
 
 
-def _problems(said: Scenario, tmp_path: Path, runs: Path) -> list[tuple[str, Location]]:
+def _problems(expected: Scenario, tmp_path: Path, runs: Path) -> list[tuple[str, Location]]:
     with pytest.raises(ScenarioError) as caught:
-        read_baselines(said, tmp_path, runs)
+        read_baselines(expected, tmp_path, runs)
     return [(problem.message, problem.location) for problem in caught.value.problems]
 
 
 def test_a_run_is_found_by_its_id(tmp_path: Path, runs: Path) -> None:
-    """Its number that is asked for, with the positives that it rests on, and no other."""
+    """A baseline that is a run's id has the bounded metric and the positives that it depends on."""
     expected = {RUN: {"march": {"test_roc_auc": 0.7221, "test_positives": 60.0}}}
     assert expected == read_baselines(_expecting(), tmp_path, runs)
 
 
 @pytest.mark.parametrize("path", ["good/result.json", "./good/result.json", "good/best.json"])
 def test_a_result_is_found_beside_the_scenario(path: str, tmp_path: Path, runs: Path) -> None:
-    """By its path, whatever it is called."""
+    """A baseline can be a result file, relative to the scenario file."""
     _write(tmp_path / path, report_samples.result())
-    found = read_baselines(_expecting(**{"from": path}), tmp_path, runs)
-    assert {path: {"march": {"test_roc_auc": 0.7221, "test_positives": 60.0}}} == found
+    baselines = read_baselines(_expecting(**{"from": path}), tmp_path, runs)
+    assert {path: {"march": {"test_roc_auc": 0.7221, "test_positives": 60.0}}} == baselines
 
 
-def test_a_result_is_found_by_its_whole_path(tmp_path: Path, runs: Path) -> None:
-    """Wherever the scenario lies."""
+def test_a_result_is_found_by_its_absolute_path(tmp_path: Path, runs: Path) -> None:
+    """A baseline can be the absolute path of a result file."""
     path = str(runs / RUN / "result.json")
     assert [path] == list(read_baselines(_expecting(**{"from": path}), tmp_path / "elsewhere", runs))
 
 
 def test_another_version_can_be_named(tmp_path: Path, runs: Path) -> None:
-    """And is read in place of the one of the same name."""
-    said = scenario(
+    """A baseline can name a version, which is read instead of the one of the same name."""
+    expected = scenario(
         [{"name": "april", "expect": {"rows": {"baseline": {"from": RUN, "version": "january", "min": 0}}}}]
     )
-    assert {RUN: {"january": {"rows": 3395.0}}} == read_baselines(said, tmp_path, runs)
+    assert {RUN: {"january": {"rows": 3395.0}}} == read_baselines(expected, tmp_path, runs)
 
 
 def test_numbers_of_every_kind_are_read(tmp_path: Path, runs: Path) -> None:
-    """By the names that reports call them by."""
+    """Numbers of every kind are read by the names that reports show."""
     bound = {"baseline": {"from": RUN, "min": 0}}
     expect = {
         "rows": bound,
@@ -82,18 +82,18 @@ def test_numbers_of_every_kind_are_read(tmp_path: Path, runs: Path) -> None:
         "coefficients": {"dti": bound},
         "explanations": {"weight": {"dti": bound}, "share": {"dti": bound}},
     }
-    found = read_baselines(scenario([{"name": "march", "expect": expect}]), tmp_path, runs)[RUN]["march"]
+    baselines = read_baselines(scenario([{"name": "march", "expect": expect}]), tmp_path, runs)[RUN]["march"]
     assert (["rows", "null_keys", "nulls(dti)", "test_f1"], 8421.0, None, 0.0009) == (
-        list(found)[:4],
-        found["rows"],
-        found["nulls(dti)"],
-        found["weight(dti)"],
+        list(baselines)[:4],
+        baselines["rows"],
+        baselines["nulls(dti)"],
+        baselines["weight(dti)"],
     )
 
 
-def test_every_trained_version_asks_for_its_own(tmp_path: Path, runs: Path) -> None:
-    """But where it expects something else of the same number, or is not trained."""
-    said = scenario(
+def test_a_common_baseline_is_read_for_each_version(tmp_path: Path, runs: Path) -> None:
+    """A common baseline is read for each trained version that doesn't override its bound."""
+    expected = scenario(
         [
             {"name": "january"},
             {"name": "february", "expect": {"metrics": {"test_f1": {"min": 0}}}},
@@ -101,19 +101,19 @@ def test_every_trained_version_asks_for_its_own(tmp_path: Path, runs: Path) -> N
         ],
         every={"metrics": {"test_f1": {"baseline": {"from": RUN, "min": 0}}}},
     )
-    assert {RUN: {"january": {"test_f1": 0.0}}} == read_baselines(said, tmp_path, runs)
+    assert {RUN: {"january": {"test_f1": 0.0}}} == read_baselines(expected, tmp_path, runs)
 
 
-def test_added_rows_are_asked_for_by_their_name(tmp_path: Path, runs: Path) -> None:
-    """And not at the first version, where they are not judged."""
+def test_a_baseline_of_added_rows_is_their_metric(tmp_path: Path, runs: Path) -> None:
+    """A baseline of added rows is their own metric, and is not read at the first version."""
     bound = {"on": "added", "baseline": {"from": RUN, "min": 0}}
     names = [{"name": name} for name in ("january", "february")]
-    said = scenario(names, every={"metrics": {"test_f1": bound}})
-    assert {RUN: {"february": {"added_test_f1": None}}} == read_baselines(said, tmp_path, runs)
+    expected = scenario(names, every={"metrics": {"test_f1": bound}})
+    assert {RUN: {"february": {"added_test_f1": None}}} == read_baselines(expected, tmp_path, runs)
 
 
 def test_without_baselines_nothing_is_read(tmp_path: Path) -> None:
-    """Not even the folder of runs need be there."""
+    """A scenario without baselines reads nothing, even if there is no folder of runs."""
     assert {} == read_baselines(scenario([{"name": "march"}]), tmp_path, tmp_path / "none")
 
 
@@ -132,61 +132,65 @@ def test_without_baselines_nothing_is_read(tmp_path: Path) -> None:
         ("good/broken.json", "the run good/broken.json ended early (JobError), "),
     ],
 )
-def test_a_run_that_is_not_there_is_told(source: str, message: str, tmp_path: Path, runs: Path) -> None:
-    """What is wrong, and at which bound."""
+def test_an_invalid_baseline_is_reported(source: str, message: str, tmp_path: Path, runs: Path) -> None:
+    """A run that is missing or can't be read is reported at its bound."""
     _write(tmp_path / "good" / "result.json", report_samples.result())
     _write(tmp_path / "good" / "broken.json", report_samples.result(failure=report_samples.failure()))
     (tmp_path / "good" / "text.json").write_text("{}")
     (tmp_path / "good" / "bytes.json").write_bytes(b"\xff\xfe")
     (runs / "unfinished").mkdir()
-    [(found, at)] = _problems(_expecting(**{"from": source}), tmp_path, runs)
+    [(text, at)] = _problems(_expecting(**{"from": source}), tmp_path, runs)
     elsewhere = "a run is read from a file on this machine, and"
-    assert found.startswith(message.format(runs=runs, folder=tmp_path, elsewhere=elsewhere))
+    assert text.startswith(message.format(runs=runs, folder=tmp_path, elsewhere=elsewhere))
     assert FROM == at
 
 
 @pytest.mark.parametrize(
-    ("source", "meant"), [(RUN[:-1] + "b", RUN), ("good/results.json", "good/result.json")]
+    ("source", "suggestion"), [(RUN[:-1] + "b", RUN), ("good/results.json", "good/result.json")]
 )
-def test_the_likely_run_is_named(source: str, meant: str, tmp_path: Path, runs: Path) -> None:
-    """Of those that are kept, or of the files beside it."""
+def test_a_similar_run_is_suggested(source: str, suggestion: str, tmp_path: Path, runs: Path) -> None:
+    """For a misspelt run, the message suggests a stored run or a file next to it."""
     _write(tmp_path / "good" / "result.json", report_samples.result())
-    [(found, _)] = _problems(_expecting(**{"from": source}), tmp_path, runs)
-    assert found.endswith(f" Did you mean '{meant}'?")
+    [(text, _)] = _problems(_expecting(**{"from": source}), tmp_path, runs)
+    assert text.endswith(f" Did you mean '{suggestion}'?")
 
 
 @pytest.mark.parametrize(
     ("version", "hint"),
     [("marhc", " Did you mean 'march'?"), ("x", " It has january, february, march.")],
 )
-def test_a_version_that_is_not_there_is_told(version: str, hint: str, tmp_path: Path, runs: Path) -> None:
-    """With the likely one, or those that there are."""
+def test_an_unknown_version_of_a_baseline_is_reported(
+    version: str, hint: str, tmp_path: Path, runs: Path
+) -> None:
+    """An unknown version of a baseline is reported with a similar one, or with all of them."""
     expected = (f"the run {RUN} has no version '{version}'.{hint}", (*FROM[:-1], "version"))
     assert [expected] == _problems(_expecting(version=version), tmp_path, runs)
 
 
-def test_each_bound_has_a_problem_of_its_own(tmp_path: Path, runs: Path) -> None:
-    """Of every version, at the one place where it is said; the same mistake there is told once."""
-    said = scenario(
+def test_each_bound_with_an_invalid_baseline_is_reported(tmp_path: Path, runs: Path) -> None:
+    """Each bound with an invalid baseline is reported once, at its location in the file."""
+    expected = scenario(
         [{"name": "one", "expect": {"rows": {"baseline": {"from": "no", "min": 0}}}}, {"name": "two"}],
         every={"metrics": {"test_f1": {"baseline": {"from": "nothing", "min": 0}}}},
     )
     assert [
         ("versions", 0, "expect", "rows", 0, "baseline", "from"),
         ("every", "metrics", "test_f1", 0, "baseline", "from"),
-    ] == [at for _, at in _problems(said, tmp_path, runs)]
+    ] == [at for _, at in _problems(expected, tmp_path, runs)]
 
 
-def test_a_plan_holds_the_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The job needs no other run's files."""
+def test_a_plan_contains_its_baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan contains the numbers of its baselines, so that the job needs no other run's files."""
     monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
     _write(tmp_path / "good.json", report_samples.result())
     plan = _plan(tmp_path, {"from": "good.json", "version": "march", "min": 0})
     assert {"good.json": {"march": {"test_f1": 0.0}}} == plan.baselines
 
 
-def test_a_plan_is_refused_with_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As any other mistake of the file."""
+def test_an_invalid_baseline_is_reported_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An invalid baseline is reported with the line of the scenario file."""
     monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
     with pytest.raises(ScenarioError, match=r"readings\.yaml:\d+: there is no run 'good\.json'"):
         _plan(tmp_path, {"from": "good.json", "version": "march", "min": 0})

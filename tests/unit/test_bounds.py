@@ -1,4 +1,4 @@
-"""Numbers held against bounds, and what proves nothing."""
+"""Bounds on numbers: when they hold, when they fail, and when nothing is proven."""
 
 import math
 from typing import Any
@@ -29,7 +29,7 @@ def _one(bound: Any, now: VersionResult, *earlier: VersionResult, metric: str = 
     return result
 
 
-def _all_parts(bound: float, tolerance: float) -> dict[str, Any]:
+def _bound_with_all_parts(bound: float, tolerance: float) -> dict[str, Any]:
     change = {"since": "january", "min": bound, "max": bound}
     return {"min": bound, "max": bound, "equals": bound, "tolerance": tolerance, "change": change}
 
@@ -59,10 +59,10 @@ def _all_parts(bound: float, tolerance: float) -> dict[str, Any]:
         ({"min": -1e308}, 1e308, NOT_PROVEN, None),
     ],
 )
-def test_a_value_is_held_against_its_bound(
+def test_a_value_is_compared_with_its_bound(
     bound: Any, value: float, verdict: Verdict, distance: Measured
 ) -> None:
-    """Boundaries are inside, and the distance is negative exactly where the bound fails."""
+    """A value on the boundary meets the bound; the distance is negative only if the bound fails."""
     result = _one(bound, measured("march", test_accuracy=value))
     assert (verdict, distance) == (result.verdict, result.distance)
 
@@ -80,16 +80,16 @@ def test_a_value_is_held_against_its_bound(
         ({"max": 0.1}, None, NOT_PROVEN),
     ],
 )
-def test_a_change_is_held_against_its_bound(
+def test_a_change_is_compared_with_its_bound(
     change: dict[str, float], now: Measured, verdict: Verdict
 ) -> None:
-    """From 0.8 to 0.7 the change is -0.1 to the last digit, and meets a bound of -0.1."""
+    """A change from 0.8 to 0.7 is exactly -0.1, which meets a bound of -0.1."""
     january, february = measured("january", test_accuracy=0.8), measured("february", test_accuracy=now)
     assert verdict == _one({"change": {"since": "january", **change}}, february, january).verdict
 
 
 def test_a_change_is_reported_as_the_difference() -> None:
-    """What is measured of a change is the difference, with the version that it is told since."""
+    """The measured value of a change is the difference, reported with the version that it refers to."""
     january, february = measured("january", test_accuracy=0.8), measured("february", test_accuracy=0.7)
     result = _one({"change": {"since": "january", "min": -0.2}}, february, january)
     assert (-0.1, "january", ">= -0.2 since january") == (result.measured, result.since, result.text)
@@ -115,44 +115,44 @@ def test_a_change_is_reported_as_the_difference() -> None:
 def test_a_relative_change_is_a_share_of_the_earlier_value(
     before: Measured, now: float, change: dict[str, float], verdict: Verdict, share: Measured
 ) -> None:
-    """A fall is negative also below zero, and nothing is a share of 0."""
+    """A relative decrease is negative even for negative values, and undefined if the earlier value is 0."""
     bound = {"change": {"since": "january", "relative": True, **change}}
-    found = _one(bound, measured("march", test_accuracy=now), measured("january", test_accuracy=before))
-    assert (verdict, share) == (found.verdict, found.measured)
+    result = _one(bound, measured("march", test_accuracy=now), measured("january", test_accuracy=before))
+    assert (verdict, share) == (result.verdict, result.measured)
 
 
-def test_a_share_of_nothing_says_so() -> None:
-    """The reason names the version at which it was 0."""
+def test_a_relative_change_since_0_has_a_reason() -> None:
+    """The reason for an undefined relative change names the version at which the value was 0."""
     bound = {"change": {"since": "january", "relative": True, "min": -0.1}}
-    found = _one(bound, measured("march", test_accuracy=0.5), measured("january", test_accuracy=0.0))
-    assert "it was 0 at january, and no change is a share of 0" == found.reason
+    result = _one(bound, measured("march", test_accuracy=0.5), measured("january", test_accuracy=0.0))
+    assert "it was 0 at january, and no change is a share of 0" == result.reason
 
 
-def test_every_part_of_a_bound_is_judged_by_itself() -> None:
-    """A bound with all its parts leads to one result each."""
+def test_every_part_of_a_bound_is_judged_separately() -> None:
+    """A bound with several parts leads to one result for each part."""
     bound = {"min": 0.6, "max": 0.9, "equals": 0.7, "change": {"since": "january", "min": -1, "max": 1}}
     results = _judge(bound, measured("march", test_accuracy=0.7), measured("january", test_accuracy=0.7))
     assert ["min", "max", "equals", "change_min", "change_max"] == [result.kind for result in results]
 
 
 def test_every_bound_of_a_list_is_judged() -> None:
-    """Several bounds on one number each lead to a result."""
+    """Each of several bounds on one number leads to a result."""
     results = _judge([{"min": 0.6}, {"max": 0.65}, 0.7], measured("march", test_accuracy=0.7))
     assert [PASS, FAIL, PASS] == [result.verdict for result in results]
 
 
 @pytest.mark.parametrize("bound", [{"min": 0}, {"max": 1}, {"equals": 0.5}])
 @pytest.mark.parametrize("metrics", [{}, {PLAIN: None}], ids=["missing", "None"])
-def test_what_was_not_measured_is_not_proven(bound: dict[str, float], metrics: dict[str, Any]) -> None:
-    """A metric that is not there proves nothing, whatever the bound asks for."""
+def test_a_bound_on_a_missing_metric_is_not_proven(bound: dict[str, float], metrics: dict[str, Any]) -> None:
+    """A bound of any kind on a missing metric is not proven."""
     result = _one(bound, measured("march", **metrics))
     expected = (NOT_PROVEN, None, None, "test_accuracy could not be measured at march")
     assert expected == (result.verdict, result.measured, result.distance, result.reason)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_what_is_no_number_is_not_proven(value: float) -> None:
-    """NaN and infinity prove nothing, should they ever get into a result."""
+def test_a_bound_on_nan_or_infinity_is_not_proven(value: float) -> None:
+    """A bound on NaN or infinity is not proven, even if one gets into a result."""
     version = samples.version().model_copy(update={"metrics": {PLAIN: value}})
     assert NOT_PROVEN == _one({"min": 0}, version).verdict
 
@@ -161,26 +161,26 @@ def test_what_is_no_number_is_not_proven(value: float) -> None:
     ("positives", "verdict"),
     [(0, NOT_PROVEN), (9, NOT_PROVEN), (10, PASS), (None, NOT_PROVEN), (math.nan, NOT_PROVEN)],
 )
-def test_an_auc_rests_on_ten_positives(positives: float | None, verdict: Verdict) -> None:
-    """Fewer than ten positives, or nobody knows how many, prove nothing."""
+def test_an_auc_requires_ten_positives(positives: float | None, verdict: Verdict) -> None:
+    """A ROC AUC on fewer than ten positives, or on an unknown number of them, is not proven."""
     version = samples.version().model_copy(update={"metrics": {AUC: 0.9, "test_positives": positives}})
     assert verdict == _one({"min": 0.6}, version, metric=AUC).verdict
 
 
 def test_an_auc_without_a_count_of_positives_is_not_proven() -> None:
-    """A result without the count does not pass for want of it."""
+    """A ROC AUC without a number of positives is not proven."""
     assert NOT_PROVEN == _one({"min": 0.6}, measured("march", test_roc_auc=0.9), metric=AUC).verdict
 
 
 def test_an_auc_on_few_positives_keeps_its_value() -> None:
-    """The value is shown with the reason why it proves nothing."""
+    """A ROC AUC on too few positives is shown with its value and the reason why it is not proven."""
     result = _one({"min": 0.6}, measured("march", test_roc_auc=0.9, test_positives=7), metric=AUC)
     expected = (0.9, 0.3, "only 7 positives at march, fewer than 10")
     assert expected == (result.measured, result.distance, result.reason)
 
 
-def test_an_auc_of_added_rows_rests_on_positives_among_them() -> None:
-    """Positives of all held-out rows do not make up for those of the added ones."""
+def test_an_auc_of_added_rows_requires_positives_among_them() -> None:
+    """A ROC AUC of added rows is not proven if too few of these are positive."""
     now = measured("march", added_test_roc_auc=0.9, added_test_positives=9, test_positives=500)
     bound = {"min": 0.6, "on": "added"}
     assert NOT_PROVEN == _one(bound, now, measured("january"), metric=AUC).verdict
@@ -202,15 +202,15 @@ def test_an_auc_of_added_rows_rests_on_positives_among_them() -> None:
     ],
     ids=["no metric", "None", "few positives", "unknown positives"],
 )
-def test_a_change_since_what_was_not_proven_is_not_proven(earlier: VersionResult, reason: str) -> None:
-    """A change is proven by two proven values, never by one."""
+def test_a_change_since_an_unproven_value_is_not_proven(earlier: VersionResult, reason: str) -> None:
+    """A change since a value that is not proven is not proven."""
     now = measured("march", test_roc_auc=0.9, test_positives=50)
-    found = _one({"change": {"since": "january", "min": -0.1}}, now, earlier, metric=AUC)
-    assert (NOT_PROVEN, reason) == (found.verdict, found.reason)
+    result = _one({"change": {"since": "january", "min": -0.1}}, now, earlier, metric=AUC)
+    assert (NOT_PROVEN, reason) == (result.verdict, result.reason)
 
 
-def test_a_change_to_what_was_not_proven_is_not_proven() -> None:
-    """The later value must be proven too."""
+def test_a_change_to_an_unproven_value_is_not_proven() -> None:
+    """A change to a value that is not proven is not proven."""
     january = measured("january", test_roc_auc=0.7, test_positives=50)
     now = measured("march", test_roc_auc=0.9, test_positives=9)
     bound = {"change": {"since": "january", "min": -1}}
@@ -218,22 +218,24 @@ def test_a_change_to_what_was_not_proven_is_not_proven() -> None:
 
 
 @given(bound=finite, tolerance=finite.map(abs), metric=st.sampled_from([*METRICS]))
-def test_nothing_measured_never_passes(bound: float, tolerance: float, metric: str) -> None:
-    """No bound of any kind on any metric is met by None."""
+def test_an_unmeasured_metric_never_passes(bound: float, tolerance: float, metric: str) -> None:
+    """No bound of any kind on any metric passes if the metric is None."""
     metrics: dict[str, Any] = {name: 100.0 for name in METRICS if name.endswith("positives")}
     now, before = (measured(name, **metrics | {metric: None}) for name in ("march", "january"))
-    said = _all_parts(bound, tolerance)
-    assert {NOT_PROVEN} == {result.verdict for result in _judge(said, now, before, metric=metric)}
+    every_part = _bound_with_all_parts(bound, tolerance)
+    assert {NOT_PROVEN} == {result.verdict for result in _judge(every_part, now, before, metric=metric)}
 
 
 @given(value=maybe, before=maybe, bound=finite, tolerance=finite.map(abs), relative=st.booleans())
 def test_a_pass_has_a_distance_of_at_least_0(
     value: Measured, before: Measured, bound: float, tolerance: float, *, relative: bool
 ) -> None:
-    """Any finite number can be judged, and passes just where its distance is not negative."""
-    said = _all_parts(bound, tolerance)
-    said["change"]["relative"] = relative
-    results = _judge(said, measured("march", test_accuracy=value), measured("january", test_accuracy=before))
+    """Any finite number can be judged, and passes only if its distance is not negative."""
+    every_part = _bound_with_all_parts(bound, tolerance)
+    every_part["change"]["relative"] = relative
+    results = _judge(
+        every_part, measured("march", test_accuracy=value), measured("january", test_accuracy=before)
+    )
     assert all(
         (result.verdict is PASS) == (result.distance is not None and result.distance >= 0)
         for result in results
@@ -241,15 +243,15 @@ def test_a_pass_has_a_distance_of_at_least_0(
 
 
 @given(value=finite, bound=finite)
-def test_a_minimum_is_met_just_where_the_number_is_not_less(value: float, bound: float) -> None:
-    """The arithmetic of the distance never turns a comparison over."""
+def test_a_minimum_is_met_only_by_numbers_that_are_not_less(value: float, bound: float) -> None:
+    """A minimum is met only by numbers that are not less than it, whatever the rounding of the distance."""
     result = _one({"min": bound}, measured("march", test_accuracy=value))
     assert result.verdict in {PASS if value >= bound else FAIL, NOT_PROVEN}
 
 
 @given(now=maybe, before=maybe, positives=st.none() | st.integers(0, 20))
 def test_judging_again_changes_nothing(now: Measured, before: Measured, positives: int | None) -> None:
-    """The job and the command line judge the same numbers, also after a journey through JSON."""
+    """Judging versions again after a round trip through JSON gives the same verdicts."""
     bound = {"min": 0.6, "change": {"min": -0.1, "max": 0.1, "relative": True}}
     expected = samples.scenario([{"name": "january"}, {"name": "march"}], every={"metrics": {AUC: bound}})
     results = [
@@ -262,5 +264,5 @@ def test_judging_again_changes_nothing(now: Measured, before: Measured, positive
 
 
 def test_a_version_without_expectations_has_no_bounds() -> None:
-    """Nothing is made up for a version that nothing is expected of."""
+    """A version without expectations has no bounds."""
     assert [] == samples.judge({}, samples.version())

@@ -1,4 +1,4 @@
-"""What is expected of a version's data: its rows, keys and nulls, its columns, its commit."""
+"""Bounds on a version's data: rows, keys, nulls, schema and commit."""
 
 from typing import Any
 
@@ -47,13 +47,15 @@ def _committed(operation: str = "WRITE", reader: int = 1, writer: int = 2) -> Ve
         ({"operation": "WRITE"}, version(), NOT_PROVEN),
     ],
 )
-def test_data_is_held_against_its_bound(expect: dict[str, Any], now: VersionResult, verdict: Verdict) -> None:
-    """Counts are met to the row, columns go by any case, and what is not known proves nothing."""
+def test_data_is_compared_with_its_bound(
+    expect: dict[str, Any], now: VersionResult, verdict: Verdict
+) -> None:
+    """Counts must match exactly, case in column names is ignored, and unknown values are not proven."""
     assert verdict == judge_one(expect, now).verdict
 
 
-def test_numbers_of_the_data_are_called_as_reports_do() -> None:
-    """Each by its own name, also of one column."""
+def test_bounds_on_data_have_the_names_of_reports() -> None:
+    """Each bound on data has the name that reports show, including the column."""
     expect = {
         "rows": 1,
         "null_keys": 0,
@@ -65,11 +67,11 @@ def test_numbers_of_the_data_are_called_as_reports_do() -> None:
     assert names == [bound.metric for bound in judge(expect, version())]
 
 
-def test_rows_have_changes_too() -> None:
-    """A version may lose no more than a tenth of its rows."""
+def test_the_number_of_rows_may_have_a_bounded_change() -> None:
+    """A bound on a change applies to the number of rows, too."""
     expect = {"rows": {"change": {"relative": True, "min": -0.1}}}
-    found = [judge_one(expect, version(rows=rows), version("first", rows=100)) for rows in (90, 89)]
-    assert [(PASS, -0.1), (FAIL, -0.11)] == [(bound.verdict, bound.measured) for bound in found]
+    bounds = [judge_one(expect, version(rows=rows), version("first", rows=100)) for rows in (90, 89)]
+    assert [(PASS, -0.1), (FAIL, -0.11)] == [(bound.verdict, bound.measured) for bound in bounds]
 
 
 @pytest.mark.parametrize(
@@ -105,17 +107,19 @@ def test_rows_have_changes_too() -> None:
         ({"at_least": {"more": "int"}}, FAIL, "more is missing"),
     ],
 )
-def test_a_schema_is_held_against_the_expected(schema: dict[str, Any], verdict: Verdict, found: str) -> None:
-    """Exactly these columns in this order, or at least these wherever they stand; in Spark's types."""
+def test_a_schema_is_compared_with_the_expected_one(
+    schema: dict[str, Any], verdict: Verdict, found: str
+) -> None:
+    """An exact schema fixes columns, types and order; 'at_least' accepts other columns and any order."""
     bound = judge_one({"schema": schema}, version(schema=COLUMNS))
     assert ("schema", "is", verdict, found) == (bound.metric, bound.kind, bound.verdict, bound.found)
 
 
 def test_both_parts_of_a_schema_are_judged() -> None:
-    """Each by itself, with what it expects."""
+    """The parts 'exact' and 'at_least' are judged separately, each with its expected columns."""
     expect = {"schema": {"exact": {"id": "int"}, "at_least": {"id": "int"}}}
-    found = judge(expect, version())
-    assert ["exactly id int", "at least id int"] == [bound.expected for bound in found]
+    bounds = judge(expect, version())
+    assert ["exactly id int", "at least id int"] == [bound.expected for bound in bounds]
 
 
 @pytest.mark.parametrize(
@@ -132,13 +136,13 @@ def test_both_parts_of_a_schema_are_judged() -> None:
 def test_the_same_data_have_one_schema_and_fingerprint(
     now: VersionResult, verdict: Verdict, found: str
 ) -> None:
-    """What differs is told."""
+    """Versions with the same schema and fingerprint have the same data; a difference is reported."""
     bound = judge_one({"same_data_as": "january"}, now, version("january"))
     assert (verdict, "january", found) == (bound.verdict, bound.expected, bound.found)
 
 
 def test_columns_in_another_order_are_other_data() -> None:
-    """The order is a part of the schema."""
+    """Two versions whose columns are in a different order don't have the same data."""
     now, before = (
         version(schema={"a": "int", "b": "int"}),
         version("january", schema={"b": "int", "a": "int"}),
@@ -146,14 +150,14 @@ def test_columns_in_another_order_are_other_data() -> None:
     assert FAIL == judge_one({"same_data_as": "january"}, now, before).verdict
 
 
-def test_the_data_of_what_was_not_measured_prove_nothing() -> None:
-    """A version that the job has not reached is no proof."""
+def test_equality_with_an_unmeasured_version_is_not_proven() -> None:
+    """Equality with a version that was not measured is not proven."""
     bound = judge_one({"same_data_as": "january"}, version())
     assert (NOT_PROVEN, "version january was not measured") == (bound.verdict, bound.reason)
 
 
-def test_a_text_reads_as_a_person_would_write_it() -> None:
-    """With what is expected, and no number."""
+def test_a_bound_on_a_text_has_no_numbers() -> None:
+    """A bound on a text is shown with the expected and the actual text, and has no numbers."""
     bound = judge_one({"operation": "MERGE"}, _committed("WRITE"))
     assert ("= MERGE", "WRITE", None, None, None) == (
         bound.text,

@@ -1,4 +1,4 @@
-"""What is expected of a model's coefficients and explanations."""
+"""Bounds on a model's coefficients and explanations."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ weights = st.floats(-1, 1, allow_nan=False)
 clear = st.floats(0.001, 1) | st.floats(-1, -0.001)
 
 
-def _agreement(
-    said: dict[str, Any], now: dict[str, float], before: dict[str, float]
+def _judge_agreement(
+    expect: dict[str, Any], now: dict[str, float], before: dict[str, float]
 ) -> tuple[Verdict, float | None]:
-    bound = judge_one({"explanations": said}, explained("march", now), explained("january", before))
+    bound = judge_one({"explanations": expect}, explained("march", now), explained("january", before))
     assert ("min", "january") == (bound.kind, bound.since)
     return bound.verdict, bound.measured
 
@@ -30,38 +30,36 @@ def _agreement(
     ("bound", "verdict"), [({"min": 0.2}, PASS), ({"max": 0.2}, FAIL), ({"equals": 0.25}, PASS)]
 )
 def test_a_coefficient_is_bounded_per_unit(bound: dict[str, float], verdict: Verdict) -> None:
-    """In log odds, as the model has it."""
+    """A bound on a coefficient applies to its log odds per unit of the feature."""
     now = version(coefficients={"dti": Coefficient(raw=0.25, per_sd=5.0)})
-    found = judge_one({"coefficients": {"dti": bound}}, now)
-    assert ("coefficient(dti)", 0.25, verdict) == (found.metric, found.measured, found.verdict)
+    result = judge_one({"coefficients": {"dti": bound}}, now)
+    assert ("coefficient(dti)", 0.25, verdict) == (result.metric, result.measured, result.verdict)
 
 
 @pytest.mark.parametrize(
     ("bound", "verdict"), [({"min": 0.4}, PASS), ({"max": 0.3}, FAIL), ({"max": -0.1}, FAIL)]
 )
 def test_a_weight_is_bounded_per_standard_deviation(bound: dict[str, float], verdict: Verdict) -> None:
-    """The feature's unit does not matter."""
-    found = judge_one({"explanations": {"weight": {"dti": bound}}}, explained("march", BEFORE))
-    assert ("weight(dti)", 0.4, verdict) == (found.metric, found.measured, found.verdict)
+    """A bound on a weight applies to the weight per standard deviation, whatever the feature's unit."""
+    result = judge_one({"explanations": {"weight": {"dti": bound}}}, explained("march", BEFORE))
+    assert ("weight(dti)", 0.4, verdict) == (result.metric, result.measured, result.verdict)
 
 
 @pytest.mark.parametrize(
     ("feature", "bound", "verdict"),
     [("term", {"max": 0.3}, PASS), ("term", {"min": 0.31}, FAIL), ("other", {"min": 0}, NOT_PROVEN)],
 )
-def test_a_share_is_one_of_all_absolute_weights(
-    feature: str, bound: dict[str, float], verdict: Verdict
-) -> None:
-    """A negative weight has a share too."""
-    found = judge_one({"explanations": {"share": {feature: bound}}}, explained("march", BEFORE))
-    assert (f"share({feature})", verdict) == (found.metric, found.verdict)
+def test_a_share_is_of_all_absolute_weights(feature: str, bound: dict[str, float], verdict: Verdict) -> None:
+    """A feature's share is its part of all absolute weights, even if its weight is negative."""
+    result = judge_one({"explanations": {"share": {feature: bound}}}, explained("march", BEFORE))
+    assert (f"share({feature})", verdict) == (result.metric, result.verdict)
 
 
-def test_shares_of_all_features_make_one() -> None:
-    """No feature is counted twice."""
+def test_shares_of_all_features_add_up_to_one() -> None:
+    """The shares of all features add up to one."""
     expect = {"explanations": {"share": {name: {"min": 0} for name in BEFORE}}}
-    found = [bound.measured or 0 for bound in judge(expect, explained("march", BEFORE))]
-    assert [0.4, 0.3, 0.2, 0.1] == pytest.approx(found, abs=1e-15)
+    result = [bound.measured or 0 for bound in judge(expect, explained("march", BEFORE))]
+    assert [0.4, 0.3, 0.2, 0.1] == pytest.approx(result, abs=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -72,13 +70,13 @@ def test_shares_of_all_features_make_one() -> None:
         {"explanations": {"share": {"dti": {"min": 0}}}},
     ],
 )
-def test_what_the_model_does_not_have_is_not_proven(expect: dict[str, Any]) -> None:
-    """A feature that a version lacks proves nothing about itself."""
+def test_a_bound_on_a_missing_feature_is_not_proven(expect: dict[str, Any]) -> None:
+    """A bound on a feature that the version lacks is not proven."""
     assert NOT_PROVEN == judge_one(expect, version()).verdict
 
 
-def test_shares_of_no_weight_at_all_are_not_proven() -> None:
-    """Where nothing has any weight, nothing has a share."""
+def test_shares_of_zero_weights_are_not_proven() -> None:
+    """If all weights are zero, bounds on shares are not proven."""
     expect = {"explanations": {"share": {"dti": {"max": 1}}}}
     assert NOT_PROVEN == judge_one(expect, explained("march", {"dti": 0.0, "term": 0.0})).verdict
 
@@ -94,12 +92,12 @@ def test_shares_of_no_weight_at_all_are_not_proven() -> None:
     ],
     ids=["same", "another order", "one is new", "both are new", "too few"],
 )
-def test_top_features_are_held_against_the_earlier_ones(
+def test_top_features_are_compared_with_the_earlier_ones(
     now: dict[str, float], verdict: Verdict, share: float | None
 ) -> None:
-    """Their order and their signs do not matter."""
-    said = {"top_k": {"k": 2, "since": "january", "min": 0.6}}
-    assert (verdict, share) == _agreement(said, now, BEFORE)
+    """The overlap of the top features ignores their order and their signs."""
+    expect = {"top_k": {"k": 2, "since": "january", "min": 0.6}}
+    assert (verdict, share) == _judge_agreement(expect, now, BEFORE)
 
 
 @pytest.mark.parametrize(
@@ -112,14 +110,14 @@ def test_top_features_are_held_against_the_earlier_ones(
         ({"dti": 0.0}, NOT_PROVEN, None),
         ({"other": 1.0}, NOT_PROVEN, None),
     ],
-    ids=["same", "one turns", "two turn", "no clear sign", "none clear", "none in common"],
+    ids=["same", "one changed", "two changed", "no clear sign", "none clear", "none in common"],
 )
-def test_signs_are_held_against_the_earlier_ones(
+def test_signs_are_compared_with_the_earlier_ones(
     now: dict[str, float], verdict: Verdict, share: float | None
 ) -> None:
-    """Of the features that have a clear sign in both."""
-    said = {"sign_agreement": {"since": "january", "min": 0.75}}
-    assert (verdict, share) == _agreement(said, now, BEFORE)
+    """The sign agreement counts only features whose weights are clearly not zero at both versions."""
+    expect = {"sign_agreement": {"since": "january", "min": 0.75}}
+    assert (verdict, share) == _judge_agreement(expect, now, BEFORE)
 
 
 @pytest.mark.parametrize(
@@ -131,14 +129,14 @@ def test_signs_are_held_against_the_earlier_ones(
         ({"dti": 0.1, "term": 0.1, "rate": 0.1, "amount": 0.1}, NOT_PROVEN, None),
         ({"dti": 0.1, "term": 0.2, "other": 0.3}, NOT_PROVEN, None),
     ],
-    ids=["same", "two change places", "turned round", "all alike", "two in common"],
+    ids=["same", "two swapped", "reversed", "all equal", "two in common"],
 )
-def test_ranks_are_held_against_the_earlier_ones(
+def test_ranks_are_compared_with_the_earlier_ones(
     now: dict[str, float], verdict: Verdict, correlation: float | None
 ) -> None:
-    """By Spearman's correlation of the absolute weights."""
-    found = _agreement({"rank_correlation": {"since": "january", "min": 0.8}}, now, BEFORE)
-    assert (verdict, correlation) == (found[0], correlation and pytest.approx(found[1], abs=1e-15))
+    """The rank correlation is Spearman's, of the absolute weights."""
+    result = _judge_agreement({"rank_correlation": {"since": "january", "min": 0.8}}, now, BEFORE)
+    assert (verdict, correlation) == (result[0], correlation and pytest.approx(result[1], abs=1e-15))
 
 
 @pytest.mark.parametrize(
@@ -155,37 +153,37 @@ def test_ranks_are_held_against_the_earlier_ones(
     ],
     ids=["not measured", "not explained then", "not explained now", "nothing in common"],
 )
-def test_what_can_not_be_held_against_each_other_is_not_proven(
+def test_explanations_that_cannot_be_compared_are_not_proven(
     now: VersionResult, earlier: VersionResult | None, reason: str
 ) -> None:
-    """The reason says which of the two is at fault."""
-    for said in (
+    """If explanations can't be compared, the bound is not proven, and the reason names the version."""
+    for expect in (
         {"top_k": {"k": 2, "since": "january", "min": 0}},
         {"sign_agreement": {"since": "january", "min": 0}},
         {"rank_correlation": {"since": "january", "min": -1}},
     ):
-        found = judge_one({"explanations": said}, now, *([earlier] if earlier else []))
-        assert (NOT_PROVEN, reason) == (found.verdict, found.reason)
+        result = judge_one({"explanations": expect}, now, *([earlier] if earlier else []))
+        assert (NOT_PROVEN, reason) == (result.verdict, result.reason)
 
 
 @given(st.lists(st.sampled_from([0.1, 0.2, 0.3]) | weights, min_size=1, max_size=20))
 def test_ranks_are_those_of_scipy(values: list[float]) -> None:
-    """Equal values share the mean of their ranks."""
+    """Ranks equal SciPy's: equal values share the mean of their ranks."""
     assert rankdata(values).tolist() == _ranks(values)
 
 
 @given(st.lists(st.tuples(weights, weights), min_size=3, max_size=20))
 def test_the_rank_correlation_is_that_of_scipy(pairs: list[tuple[float, float]]) -> None:
-    """Of the absolute weights, as every report shows them."""
+    """The rank correlation equals SciPy's Spearman correlation of the absolute weights."""
     now, before = ([abs(pair[at]) for pair in pairs] for at in (0, 1))
     assume(len(set(now)) > 1 and len(set(before)) > 1)
-    found = rank_correlation(_weights(now), _weights(before))
-    assert spearmanr(now, before).statistic == pytest.approx(found, abs=1e-12)
+    result = rank_correlation(_weights(now), _weights(before))
+    assert spearmanr(now, before).statistic == pytest.approx(result, abs=1e-12)
 
 
 @given(st.lists(st.tuples(clear, clear), min_size=1, max_size=20))
 def test_the_sign_agreement_is_the_accuracy_of_the_signs(pairs: list[tuple[float, float]]) -> None:
-    """As if the one version's signs were predicted by the other's."""
+    """The sign agreement equals the accuracy of one version's signs as predictions of the other's."""
     now, before = ([pair[at] for pair in pairs] for at in (0, 1))
     expected = accuracy_score([weight > 0 for weight in before], [weight > 0 for weight in now])
     assert expected == pytest.approx(sign_agreement(_weights(now), _weights(before)))
@@ -193,9 +191,13 @@ def test_the_sign_agreement_is_the_accuracy_of_the_signs(pairs: list[tuple[float
 
 @given(st.dictionaries(st.sampled_from("abcdefgh"), weights, min_size=2), st.integers(1, 8))
 def test_a_version_agrees_with_itself(own: dict[str, float], k: int) -> None:
-    """Wholly, where it can be told at all."""
-    found = explained("march", own).explanations
-    agreements = top_overlap(found, found, k), sign_agreement(found, found), rank_correlation(found, found)
+    """Every measure of agreement between a version and itself is 1, or None if it is undefined."""
+    result = explained("march", own).explanations
+    agreements = (
+        top_overlap(result, result, k),
+        sign_agreement(result, result),
+        rank_correlation(result, result),
+    )
     assert {1.0, None} >= {None if each is None else round(each, 12) for each in agreements}
 
 

@@ -1,4 +1,4 @@
-"""What bounds mean for a run: those of every version, those that must fail, and all of them together."""
+"""Verdicts of runs: bounds of every version, bounds that must fail, and the combined outcome."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def _bound(verdict: Verdict, *, must_fail: bool = False) -> BoundResult:
     ],
 )
 def test_the_worst_verdict_wins(verdicts: list[Verdict], worst: Verdict) -> None:
-    """A failed bound outweighs one that is not proven, which outweighs all that pass."""
+    """A failed bound outweighs one that is not proven, which outweighs any number of passes."""
     assert worst == overall(map(_bound, verdicts))
 
 
@@ -45,8 +45,8 @@ def test_the_worst_verdict_wins(verdicts: list[Verdict], worst: Verdict) -> None
     [(FAIL, PASS), (PASS, FAIL), (NOT_PROVEN, NOT_PROVEN)],
     ids=lambda each: each.value,
 )
-def test_a_bound_that_must_fail_is_turned_round(verdict: Verdict, outcome: Verdict) -> None:
-    """What is not proven is neither a failure nor a pass, whatever is expected of it."""
+def test_a_bound_that_must_fail_has_the_opposite_outcome(verdict: Verdict, outcome: Verdict) -> None:
+    """A bound that must fail passes if it fails and vice versa; one that is not proven stays not proven."""
     assert outcome == overall([_bound(verdict, must_fail=True), _bound(PASS)])
 
 
@@ -60,8 +60,8 @@ def test_a_bound_that_must_fail_is_turned_round(verdict: Verdict, outcome: Verdi
         ([_bound(PASS, must_fail=True)], True),
     ],
 )
-def test_only_bounds_that_hold_themselves_hold(bounds: list[BoundResult], expected: bool) -> None:
-    """A model that fails as it must is still no good one."""
+def test_bounds_hold_only_if_each_one_passes(bounds: list[BoundResult], expected: bool) -> None:
+    """A bound that fails as it must doesn't hold, because its model is not fit for use."""
     assert expected is all_hold(bounds)
 
 
@@ -76,12 +76,14 @@ def test_only_bounds_that_hold_themselves_hold(bounds: list[BoundResult], expect
     ],
 )
 def test_the_bounds_that_must_fail_are_marked(caught_by: list[str], must_fail: list[str]) -> None:
-    """By version and metric, and by kind where one part is meant."""
+    """'caught_by' selects bounds by version and metric, and optionally by kind."""
     bound = {ACCURACY: {"min": 0.6, "change": {"min": -0.1}}}
-    said = scenario(
+    expected = scenario(
         [{"name": "good"}, {"name": "bad"}], every={"metrics": bound}, verdict="fail", caught_by=caught_by
     )
-    judged = judge_versions(said, [measured("good", test_accuracy=0.7), measured("bad", test_accuracy=0.5)])
+    judged = judge_versions(
+        expected, [measured("good", test_accuracy=0.7), measured("bad", test_accuracy=0.5)]
+    )
     marked = [f"{each.name} {one.kind}" for each in judged for one in each.bounds if one.must_fail]
     assert must_fail == marked
 
@@ -98,18 +100,18 @@ def test_the_bounds_that_must_fail_are_marked(caught_by: list[str], must_fail: l
         ("bad.weight(dti).max", {"explanations": {"weight": {"dti": {"max": 0}}}}),
     ],
 )
-def test_any_kind_of_bound_can_be_named(caught_by: str, expect: dict[str, Any]) -> None:
-    """By the name that reports show."""
-    said = scenario(
+def test_caught_by_selects_any_kind_of_bound(caught_by: str, expect: dict[str, Any]) -> None:
+    """'caught_by' selects a bound of any kind by the name that reports show."""
+    expected = scenario(
         [{"name": "good"}, {"name": "bad", "expect": expect}], verdict="fail", caught_by=[caught_by]
     )
-    judged = judge_versions(said, [measured("good"), measured("bad")])
+    judged = judge_versions(expected, [measured("good"), measured("bad")])
     assert [True] == [bound.must_fail for bound in judged[1].bounds]
 
 
-def test_every_version_that_is_trained_is_held_to_the_same() -> None:
-    """One without a model is not, nor one whose step must fail."""
-    said = scenario(
+def test_common_expectations_apply_to_trained_versions_only() -> None:
+    """Expectations in 'every' apply to each trained version and to no other."""
+    expected = scenario(
         [
             {"name": "one"},
             {"name": "built", "train": False, "expect": {"rows": 5}},
@@ -118,14 +120,14 @@ def test_every_version_that_is_trained_is_held_to_the_same() -> None:
         ],
         every={"metrics": {ACCURACY: {"min": 0.6}}},
     )
-    judged = judge_versions(said, [measured(each.name, test_accuracy=0.7) for each in said.versions])
+    judged = judge_versions(expected, [measured(each.name, test_accuracy=0.7) for each in expected.versions])
     assert [[ACCURACY], ["rows"], [], [ACCURACY]] == [
         [bound.metric for bound in each.bounds] for each in judged
     ]
 
 
-def test_a_version_s_own_expectation_takes_the_place_of_the_common_one() -> None:
-    """Metric by metric, column by column, feature by feature."""
+def test_own_expectations_override_common_ones() -> None:
+    """A version's own expectations override those of 'every' for the same metric, column or feature."""
     every = {
         "rows": {"min": 1},
         "metrics": {ACCURACY: {"min": 0.6}, "test_f1": {"min": 0.1}},
@@ -138,8 +140,8 @@ def test_a_version_s_own_expectation_takes_the_place_of_the_common_one() -> None
         "nulls": {"b": 1},
         "explanations": {"sign_agreement": {"min": 0.1}, "share": {"y": {"max": 0.9}}},
     }
-    said = scenario([{"name": "one"}, {"name": "two", "expect": own}], every=every)
-    judged = judge_versions(said, [measured("one"), measured("two")])
+    expected = scenario([{"name": "one"}, {"name": "two", "expect": own}], every=every)
+    judged = judge_versions(expected, [measured("one"), measured("two")])
     assert {
         "rows": "= 7",
         ACCURACY: "<= 0.5",
@@ -153,9 +155,9 @@ def test_a_version_s_own_expectation_takes_the_place_of_the_common_one() -> None
 
 
 def test_versions_that_were_not_reached_are_not_judged() -> None:
-    """A job that broke has bounds of what it measured, and of nothing else."""
-    said = scenario(
+    """After a failed job, only the versions that it measured have bounds."""
+    expected = scenario(
         [{"name": "one"}, {"name": "two"}, {"name": "three"}], every={"metrics": {ACCURACY: {"min": 0.6}}}
     )
-    judged = judge_versions(said, [measured("one", test_accuracy=0.7)])
+    judged = judge_versions(expected, [measured("one", test_accuracy=0.7)])
     assert [("one", PASS)] == [(each.name, bound.verdict) for each in judged for bound in each.bounds]

@@ -12,12 +12,12 @@ AUC = "test_roc_auc"
 RUN = "good/result.json"
 
 
-def _bound(**said: Any) -> dict[str, Any]:
-    return {"metrics": {"test_accuracy": {"baseline": {"from": RUN, **said}}}}
+def _bound(**baseline: Any) -> dict[str, Any]:
+    return {"metrics": {"test_accuracy": {"baseline": {"from": RUN, **baseline}}}}
 
 
 @pytest.mark.parametrize(
-    ("said", "now", "verdict", "change"),
+    ("baseline", "now", "verdict", "change"),
     [
         ({"min": -0.1}, 0.7, PASS, -0.1),
         ({"min": -0.1}, 0.69, FAIL, -0.11),
@@ -28,23 +28,23 @@ def _bound(**said: Any) -> dict[str, Any]:
         ({"min": -0.1}, None, NOT_PROVEN, None),
     ],
 )
-def test_a_number_is_held_against_that_of_another_run(
-    said: dict[str, Any], now: Measured, verdict: Verdict, change: Measured
+def test_a_number_is_compared_with_that_of_another_run(
+    baseline: dict[str, Any], now: Measured, verdict: Verdict, change: Measured
 ) -> None:
-    """Of the version of the same name; absolute, or as a share."""
-    found = judge_one(
-        _bound(**said),
+    """A number is compared with that of the version of the same name, absolutely or as a share."""
+    result = judge_one(
+        _bound(**baseline),
         measured("march", test_accuracy=now),
         baselines={RUN: {"march": {"test_accuracy": 0.8}}},
     )
-    assert (verdict, change, f"march of {RUN}") == (found.verdict, found.measured, found.since)
+    assert (verdict, change, f"march of {RUN}") == (result.verdict, result.measured, result.since)
 
 
-def test_another_version_of_the_run_can_be_meant() -> None:
-    """The one that is named."""
+def test_a_baseline_can_name_another_version() -> None:
+    """A baseline that names a version is compared with that one instead of the one of the same name."""
     run = {RUN: {"march": {"test_accuracy": 0.8}, "best": {"test_accuracy": 0.9}}}
-    found = judge_one(_bound(version="best", min=-0.1), measured("march", test_accuracy=0.75), baselines=run)
-    assert (FAIL, f">= -0.1 since best of {RUN}") == (found.verdict, found.text)
+    result = judge_one(_bound(version="best", min=-0.1), measured("march", test_accuracy=0.75), baselines=run)
+    assert (FAIL, f">= -0.1 since best of {RUN}") == (result.verdict, result.text)
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def test_another_version_of_the_run_can_be_meant() -> None:
     ],
     ids=["no run", "no version", "no metric", "not measured"],
 )
-def test_what_the_other_run_lacks_is_not_proven(run: dict[str, Any], reason: str) -> None:
-    """The reason says which part of it is not there."""
-    found = judge_one(_bound(min=-1), measured("march", test_accuracy=0.7), baselines=run)
-    assert (NOT_PROVEN, reason) == (found.verdict, found.reason)
+def test_a_bound_with_an_incomplete_baseline_is_not_proven(run: dict[str, Any], reason: str) -> None:
+    """A bound whose baseline lacks the run, the version or the metric is not proven, with a reason."""
+    result = judge_one(_bound(min=-1), measured("march", test_accuracy=0.7), baselines=run)
+    assert (NOT_PROVEN, reason) == (result.verdict, result.reason)
 
 
-def test_without_other_runs_nothing_is_proven() -> None:
-    """As where bounds are only named, before a run."""
+def test_a_bound_without_its_baseline_is_not_proven() -> None:
+    """If no baselines are loaded, a bound on the difference to another run is not proven."""
     assert NOT_PROVEN == judge_one(_bound(min=-1), measured("march", test_accuracy=0.7)).verdict
 
 
@@ -77,10 +77,8 @@ def test_without_other_runs_nothing_is_proven() -> None:
     ],
     ids=["enough", "few", "unknown"],
 )
-def test_the_other_run_must_rest_on_enough_positives_too(
-    numbers: dict[str, Measured], verdict: Verdict
-) -> None:
-    """A change since what proves nothing proves nothing."""
+def test_a_baseline_with_few_positives_is_not_proven(numbers: dict[str, Measured], verdict: Verdict) -> None:
+    """A ROC AUC is not proven to have changed if the other run's has too few positives."""
     now = measured("march", test_roc_auc=0.8, test_positives=50)
     bound = {"metrics": {AUC: {"baseline": {"from": RUN, "min": -0.1}}}}
     assert verdict == judge_one(bound, now, baselines={RUN: {"march": numbers}}).verdict
@@ -97,18 +95,16 @@ def test_the_other_run_must_rest_on_enough_positives_too(
         ),
     ],
 )
-def test_numbers_of_the_data_have_baselines_too(
-    expect: dict[str, Any], name: str, now: VersionResult
-) -> None:
-    """By the names that reports call them by."""
-    found = judge_one(expect, now, baselines={RUN: {"march": {name: 100.0}}})
-    assert (name, PASS, 0.0) == (found.metric, found.verdict, found.measured)
+def test_bounds_on_data_can_have_baselines(expect: dict[str, Any], name: str, now: VersionResult) -> None:
+    """Bounds on data can have baselines, whose numbers have the names of reports."""
+    result = judge_one(expect, now, baselines={RUN: {"march": {name: 100.0}}})
+    assert (name, PASS, 0.0) == (result.metric, result.verdict, result.measured)
 
 
-def test_added_rows_are_held_against_added_rows() -> None:
-    """The other run's number of the same name."""
+def test_added_rows_are_compared_with_added_rows() -> None:
+    """A metric on added rows is compared with the other run's metric on added rows."""
     bound = {"metrics": {"test_accuracy": {"on": "added", "baseline": {"from": RUN, "min": 0}}}}
     run = {RUN: {"march": {"test_accuracy": 0.9, "added_test_accuracy": 0.5}}}
     now = measured("march", test_accuracy=0.1, added_test_accuracy=0.6)
-    found = judge_one(bound, now, measured("january"), baselines=run)
-    assert ("added_test_accuracy", PASS, 0.1) == (found.metric, found.verdict, found.measured)
+    result = judge_one(bound, now, measured("january"), baselines=run)
+    assert ("added_test_accuracy", PASS, 0.1) == (result.metric, result.verdict, result.measured)

@@ -16,14 +16,14 @@ def ignore(_event: Event) -> None:
 
 @pytest.fixture
 def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Readings that the clock takes one by one. Only the clock: other threads read the time too."""
+    """Replace the clock's time by these readings, taken one by one; other threads keep the real time."""
     readings: list[float] = []
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: readings.pop(0)))
     return readings
 
 
 def test_timings_add_up_per_version(seconds: list[float]) -> None:
-    """Two rounds of a step at one version are added up, apart from those of another version."""
+    """The seconds of a step that runs twice at one version are added up."""
     seconds += [0.0, 1.0, 10.0, 12.0, 20.0, 25.0]
     clock = Clock(ignore)
     for version in ("first", "first", "second"):
@@ -33,7 +33,7 @@ def test_timings_add_up_per_version(seconds: list[float]) -> None:
 
 
 def test_totals_are_over_all_versions(seconds: list[float]) -> None:
-    """Steps that belong to no version count too."""
+    """The total of a step includes all versions, and the step without a version."""
     seconds += [0.0, 1.0, 10.0, 12.0, 20.0, 25.5]
     clock = Clock(ignore)
     for version in ("first", "second", None):
@@ -43,11 +43,11 @@ def test_totals_are_over_all_versions(seconds: list[float]) -> None:
 
 
 def test_an_unknown_version_has_no_timings() -> None:
-    """A version without any step has no timings, and asking for them is not an error."""
+    """A version without any step has no timings."""
     assert {} == Clock(ignore).version_timings("first")
 
 
-def test_reports_when_a_step_starts_and_ends(seconds: list[float]) -> None:
+def test_a_step_reports_its_start_progress_and_end(seconds: list[float]) -> None:
     """A step emits its start, its progress and its end, with the version and the time it took."""
     seconds += [1.0, 1.25]
     events: list[Event] = []
@@ -61,7 +61,7 @@ def test_reports_when_a_step_starts_and_ends(seconds: list[float]) -> None:
 
 
 def test_a_failed_step_is_timed_but_not_done(seconds: list[float]) -> None:
-    """A failed step emits no "done", but its time is in the result of the broken run."""
+    """A failed step is timed, but emits no 'done'."""
     seconds += [1.0, 3.0]
     events: list[Event] = []
     clock = Clock(events.append)
@@ -71,7 +71,7 @@ def test_a_failed_step_is_timed_but_not_done(seconds: list[float]) -> None:
 
 
 def test_events_from_many_threads_do_not_overlap() -> None:
-    """No event is lost, and none is emitted while another one is."""
+    """Events from many threads are emitted one after another, and none is lost."""
     busy = 0
     events: list[Event] = []
 

@@ -10,7 +10,7 @@ FIRST, SECOND = Event("ingest", "started"), Event("ingest", "done", elapsed_s=1.
 
 
 def test_the_file_holds_all_events_so_far(tmp_path: Path) -> None:
-    """Each write contains every event, because a volume can't be appended to."""
+    """Each write contains all events so far, because files in a volume can't be appended to."""
     events = EventFile(tmp_path / "events.jsonl")
     events.add(FIRST)
     events.write()
@@ -20,8 +20,8 @@ def test_the_file_holds_all_events_so_far(tmp_path: Path) -> None:
     assert [FIRST, SECOND] == [Event.from_line(line) for line in lines]
 
 
-def test_an_event_is_written_without_being_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job that emits one event and then falls silent has still written that event."""
+def test_an_event_is_written_within_its_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event is written after a short interval, even if no other event follows."""
     monkeypatch.setattr(event_file, "_WRITE_INTERVAL_S", 0.0)
     events = EventFile(tmp_path / "events.jsonl")
     events.add(FIRST)

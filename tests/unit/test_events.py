@@ -12,12 +12,12 @@ from harness.events import Event
     ],
 )
 def test_an_event_survives_its_line(event: Event) -> None:
-    """An event that is written and read again is the same."""
+    """An event is the same after writing and reading its line."""
     assert event == Event.from_line(event.to_line())
 
 
 def test_an_event_is_one_line() -> None:
-    """No line break of a detail gets into the line."""
+    """An event is one line, even if its detail contains line breaks."""
     assert "\n" not in Event("check", "done", detail="two\nlines").to_line()
 
 
@@ -35,6 +35,6 @@ def test_an_event_is_one_line() -> None:
         '{"event": {"step": "train", "state": "done", "colour": "red"}}',
     ],
 )
-def test_a_line_that_is_no_event_is_told_apart(line: str) -> None:
-    """A log line, or half an event, is none."""
+def test_a_line_without_an_event_is_ignored(line: str) -> None:
+    """A log line, or part of an event, is not read as an event."""
     assert Event.from_line(line) is None

@@ -1,4 +1,4 @@
-"""Files of earlier formats: plans that an older version of the harness has written still load."""
+"""Formats of plans: plans of earlier formats still load, and newer ones are reported."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OTHER = "20261129-085216-three_versions-4ab3"
 
 @pytest.fixture(name="runs")
 def _runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with two runs of format 1."""
+    """Return the runs' folder of a home with two runs of format 1."""
     monkeypatch.setenv("HARNESS_HOME", str(tmp_path))
     monkeypatch.setenv("HARNESS_TARGET", "embedded")
     for run_id in (RUN, OTHER):
@@ -49,20 +49,20 @@ def test_a_plan_of_format_1_loads() -> None:
 
 
 def test_a_plan_has_its_format() -> None:
-    """A plan is written with the current format, and loads as what it was."""
+    """A plan's file starts with the current format, and loads as the same plan."""
     text = samples.plan().model_dump_json(by_alias=True)
     assert (PLAN_FORMAT, samples.plan()) == (json.loads(text)["format_version"], load_plan(text, PLAN))
     assert "format_version" == next(iter(json.loads(text)))
 
 
 def test_every_supported_format_has_a_sample() -> None:
-    """A new format keeps a sample of the one before it."""
+    """Each earlier plan format has a sample in the tests."""
     expected = [f"format_{number}" for number in range(1, PLAN_FORMAT)]
     assert expected == sorted(path.name for path in SAMPLES.iterdir())
 
 
 def test_a_newer_format_is_reported(runs: Path) -> None:
-    """One message names the file, its format, the newest supported one and a remedy."""
+    """The message about a newer format names the file, both formats and a remedy."""
     file = runs / RUN / PLAN
     file.write_text(
         json.dumps({**json.loads(_sample()), "format_version": PLAN_FORMAT + 1}), encoding="utf-8"
@@ -79,14 +79,14 @@ def test_a_newer_format_is_reported(runs: Path) -> None:
     "text",
     ["", "{}", "[]", "7", '{"format_version": 0}', '{"format_version": "2"}', '{"format_version": [2]}'],
 )
-def test_what_is_not_a_plan_is_reported(text: str) -> None:
-    """A file with other content is one message and no traceback."""
+def test_a_file_without_a_plan_is_reported(text: str) -> None:
+    """A file that is not a plan is reported in one message without a traceback."""
     with pytest.raises(PrerequisiteError, match="x is not a plan that this version of the harness can read"):
         load_plan(text, "x")
 
 
 def test_the_job_reports_a_newer_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The job ends with the message and its exit code before Spark starts."""
+    """The job reports a plan of a newer format before Spark starts."""
     plan = tmp_path / PLAN
     plan.write_text('{"format_version": 99}', encoding="utf-8")
     assert ExitCode.PREREQUISITE_MISSING == run_job([str(plan), str(tmp_path / RESULT)])
@@ -94,13 +94,13 @@ def test_the_job_reports_a_newer_format(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_list_shows_a_run_of_format_1(runs: Path) -> None:
-    """'harness list' has the verdict of the scenario's newest run."""
+    """'harness list' shows the verdict of a run of format 1."""
     newest = {each.name: each.newest for each in list_scenarios(SCENARIOS, runs)}
     assert "pass" == newest["three_versions"]
 
 
 def test_compare_writes_a_page_of_runs_of_format_1(runs: Path, tmp_path: Path) -> None:
-    """'harness compare --html' reads both plans and both results."""
+    """'harness compare --html' reads plans and results of format 1."""
     page, plan = tmp_path / "page.html", runs / OTHER / PLAN
     text = plan.read_text(encoding="utf-8").replace('"value": "harness"', '"value": "another experiment"')
     plan.write_text(text, encoding="utf-8")
@@ -110,15 +110,15 @@ def test_compare_writes_a_page_of_runs_of_format_1(runs: Path, tmp_path: Path) -
 
 
 def test_attach_reads_a_run_of_format_1(runs: Path) -> None:
-    """'harness attach' judges it again from its plan and result, and writes the report."""
+    """'harness attach' judges a run of format 1 again and writes its report."""
     outcome = CliRunner().invoke(app, ["attach", RUN])
     assert ExitCode.PASS == outcome.exit_code, outcome.output
     assert "PASS: three_versions on embedded" in outcome.output
     assert (runs / RUN / "report.html").is_file()
 
 
-def test_a_run_of_format_1_is_a_counterpart(runs: Path) -> None:
-    """A remote run with the same inputs is compared with it."""
+def test_a_run_of_format_1_can_be_a_counterpart(runs: Path) -> None:
+    """A remote run can be compared with a local run of format 1 that has the same inputs."""
     local = load_plan(_sample(), PLAN)
     environment = local.environment.model_copy(update={"target": "databricks"})
     remote = local.model_copy(update={"environment": environment})
@@ -126,8 +126,8 @@ def test_a_run_of_format_1_is_a_counterpart(runs: Path) -> None:
     assert (RUN, "") == (found.result.run_id if found.result else None, found.reason)
 
 
-def test_a_run_of_format_1_is_a_stored_run(runs: Path) -> None:
-    """'harness calibrate' and 'harness bisect' use it instead of running the same again."""
+def test_studies_reuse_a_run_of_format_1(runs: Path) -> None:
+    """'harness calibrate' and 'harness bisect' reuse a stored run of format 1."""
     plan = load_plan(_sample(), PLAN)
     found: list[Plan] = [stored for stored, _ in find_stored_runs(runs, plan)]
     assert [plan, plan] == found

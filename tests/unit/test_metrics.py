@@ -1,4 +1,4 @@
-"""The list of metrics is complete in itself: every other list of them is derived from it."""
+"""The list of metrics, from which every other list of them is derived."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.scenario.expectations import Expect
 
 @pytest.mark.parametrize("name", ON_HELD_OUT)
 def test_a_metric_on_held_out_rows_exists_for_added_rows(name: str) -> None:
-    """The metric of added rows has the same domain and direction, and depends on metrics of added rows."""
+    """Each metric on held-out rows has one on added rows with the same domain and direction."""
     metric, added = METRICS[name], METRICS[f"{ADDED}{name}"]
     assert (metric.domain, metric.better) == (added.domain, added.better)
     assert [f"{ADDED}{each}" for each in (metric.positives, metric.standard_error) if each] == [
@@ -21,13 +21,13 @@ def test_a_metric_on_held_out_rows_exists_for_added_rows(name: str) -> None:
 
 
 def test_only_metrics_on_held_out_rows_exist_for_added_rows() -> None:
-    """There is no metric of added rows without the one of all rows."""
+    """Each metric on added rows has one on all held-out rows."""
     added = [name.removeprefix(ADDED) for name in METRICS if name.startswith(ADDED)]
     assert list(ON_HELD_OUT) == added
 
 
-def test_what_a_metric_depends_on_is_a_metric() -> None:
-    """Positives are counts, and standard errors are shares."""
+def test_a_metric_depends_on_other_metrics_only() -> None:
+    """The positives of a metric are a metric that counts, and its standard error is one that is a share."""
     assert {METRICS[each.positives].domain for each in METRICS.values() if each.positives} == {COUNTS}
     assert {METRICS[each.standard_error].domain for each in METRICS.values() if each.standard_error} == {
         SHARES
@@ -36,7 +36,7 @@ def test_what_a_metric_depends_on_is_a_metric() -> None:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_a_metric_has_a_name_and_a_meaning(name: str) -> None:
-    """The meaning is finished text, and a count has no better direction."""
+    """Each metric has a name and a meaning without placeholders, and no count has a better direction."""
     metric = METRICS[name]
     assert name == metric.name
     assert metric.meaning
@@ -46,6 +46,6 @@ def test_a_metric_has_a_name_and_a_meaning(name: str) -> None:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_a_bound_has_the_domain_of_its_metric(name: str) -> None:
-    """The rules of bounds take the domain from the list of metrics."""
+    """A bound has the domain that the list of metrics gives its metric."""
     [number] = numbers(Expect.model_validate({"metrics": {name: 0.5}}))
     assert number.domain == METRICS[name].domain

@@ -1,4 +1,4 @@
-"""Options of the built-in model kinds, and their grids; tests/unit/bad has the mistakes."""
+"""Options and grids of the built-in model kinds; invalid ones are in tests/unit/bad."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _pipeline(model: Any) -> Pipeline:
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_a_kind_is_read_by_its_class(cls: type[BuiltInModel]) -> None:
-    """The key 'kind' decides which options a model has, and survives JSON."""
+    """The key 'kind' decides which class reads a model's options, also after a round trip through JSON."""
     kind = KINDS[CLASSES.index(cls)]
     pipeline = _pipeline({"kind": kind})
     assert (cls, kind) == (type(pipeline.model), pipeline.model.kind)
@@ -38,7 +38,7 @@ def test_the_default_kind_is_the_regression() -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    """The mistake is at the key 'kind', also if its value is not text."""
+    """An unknown kind is reported at the key 'kind', even if its value is not text."""
     for kind in ("forest", ["random_forest"], None, 3):
         with pytest.raises(ValidationError) as caught:
             _pipeline({"kind": kind})
@@ -65,32 +65,32 @@ def test_an_unknown_kind_is_refused() -> None:
     ids=lambda value: value["kind"] if isinstance(value, dict) else "",
 )
 def test_a_grid_has_every_combination(model: dict[str, Any], expected: list[tuple[float, ...]]) -> None:
-    """The last parameter changes fastest, in the order of the model kind, not of the file."""
+    """A grid has every combination in the order of the model kind, and its last parameter changes fastest."""
     assert expected == [tuple(point.values()) for point in _pipeline(model).model.grid.points]
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_the_default_grid_is_one_fit(cls: type[BuiltInModel]) -> None:
-    """Without a grid, nothing is chosen: the point names every parameter of the grid."""
+def test_the_default_grid_has_one_point(cls: type[BuiltInModel]) -> None:
+    """The default grid has one point, with a value for every parameter."""
     model = _pipeline({"kind": KINDS[CLASSES.index(cls)]}).model
     assert [list(type(model.grid).model_fields)] == [list(point) for point in model.grid.points]
 
 
 def test_only_the_regression_has_coefficients() -> None:
-    """Bounds on 'coefficients' apply to linear models."""
+    """Bounds on coefficients apply to the logistic regression only."""
     assert {kind: kind == "logistic_regression" for kind in KINDS} == {
         kind: _pipeline({"kind": kind}).has_coefficients for kind in KINDS
     }
 
 
 def test_a_custom_pipeline_has_no_coefficients() -> None:
-    """The built-in model's options do not count if the scenario names a custom pipeline."""
+    """A custom pipeline has no coefficients, whatever the options of the built-in model are."""
     assert not _pipeline({"folds": 2}).model_copy(update={"use": "one:A"}).has_coefficients
 
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_every_kind_has_the_common_options(cls: type[BuiltInModel]) -> None:
-    """Custom pipelines use ``folds`` and ``partitions`` too."""
+    """Every model kind has the options 'folds' and 'partitions', which custom pipelines use, too."""
     assert {"folds", "partitions"} == set(ModelOptions.model_fields)
     assert set(ModelOptions.model_fields) <= set(cls.model_fields)
 
@@ -99,7 +99,7 @@ POINT: dict[str, Any] = {"cv_roc_auc": 0.7, "chosen": True}
 
 
 def test_a_grid_point_of_result_format_1_is_read() -> None:
-    """The two parameters of the regression become entries of the mapping."""
+    """The two parameters of a grid point in result format 1 become a mapping."""
     grid = [{"reg_param": 0.1, "elastic_net_param": 0.5, **POINT}]
     [version] = upgrade({"versions": [{"name": "a", "grid": grid}]})["versions"]
     expected = GridPoint(parameters={"reg_param": 0.1, "elastic_net_param": 0.5}, **POINT)
@@ -110,7 +110,7 @@ def test_a_grid_point_of_result_format_1_is_read() -> None:
     "values",
     [{}, {"reg_param": 0.1, "parameters": {"reg_param": 0.1}}, {"num_trees": 5}, {"reg_param": "much"}],
 )
-def test_any_other_grid_point_is_refused(values: dict[str, Any]) -> None:
-    """A grid point has a mapping of parameters, or the two fields of format version 1."""
+def test_an_invalid_grid_point_is_refused(values: dict[str, Any]) -> None:
+    """A grid point without a valid mapping of parameters is refused."""
     with pytest.raises(ValidationError):
         GridPoint.model_validate({**values, **POINT})

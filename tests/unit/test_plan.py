@@ -34,40 +34,40 @@ def _plan(run_id: str = "20260131-094502-three_versions-7f3a", lake: str = URI) 
 
 
 def test_a_plan_survives_its_file() -> None:
-    """The job reads what the command line wrote, to the last value."""
+    """A plan is the same after writing and reading its file."""
     plan = _plan()
     assert plan == Plan.model_validate_json(plan.model_dump_json(indent=2, by_alias=True))
 
 
 @pytest.mark.parametrize("kind", [kind for kind, step in STEPS.items() if step.may_be_empty])
 def test_an_empty_step_survives_the_plans_file(kind: str) -> None:
-    """A step without a value stays the version's only step."""
+    """An empty step is still the version's only step after writing and reading the plan's file."""
     plan = _plan()
     version = Version.model_validate({"name": "only", kind: None})
     scenario = plan.scenario.model_copy(update={"versions": (version,)})
     text = plan.model_copy(update={"scenario": scenario}).model_dump_json(by_alias=True)
-    [found] = Plan.model_validate_json(text).scenario.versions
-    assert ([kind], version) == (list(found.steps), found)
+    [loaded] = Plan.model_validate_json(text).scenario.versions
+    assert ([kind], version) == (list(loaded.steps), loaded)
 
 
-def test_a_run_has_a_table_of_its_own() -> None:
-    """The table lies below the lake, in a folder of the run."""
+def test_each_run_has_its_own_table() -> None:
+    """A run's table is in the run's own folder in the lake."""
     assert f"{URI}/runs/one/lc_loan" == _plan("one").table_uri
 
 
-def test_two_runs_do_not_meet() -> None:
-    """Neither in their tables nor in their scratch folders."""
+def test_two_runs_share_no_folder() -> None:
+    """Two runs have different tables and different scratch folders."""
     one, two = _plan("one"), _plan("two")
     assert len({one.table_uri, two.table_uri, one.scratch_uri, two.scratch_uri}) == 4
 
 
-def test_a_plan_is_not_changed_once_it_is_made() -> None:
-    """What was decided stays decided."""
+def test_a_plan_is_immutable() -> None:
+    """The values of a plan can't be changed."""
     with pytest.raises(ValidationError, match="frozen"):
         _plan().run_id = "another"  # type: ignore[misc]
 
 
-def test_a_plan_of_another_harness_is_refused() -> None:
-    """A key that this version does not know is a mistake, and not passed over."""
+def test_a_plan_with_an_unknown_key_is_refused() -> None:
+    """A plan with an unknown key is refused instead of being read without it."""
     with pytest.raises(ValidationError, match="colour"):
         Plan.model_validate(_plan().model_dump() | {"colour": "red"})

@@ -1,4 +1,4 @@
-"""Results of the first format, kept as that version of the harness wrote them, and of formats to come."""
+"""Formats of results: stored results of format 1 still load, and newer formats are reported."""
 
 import json
 from pathlib import Path
@@ -31,38 +31,38 @@ from tests.unit import bounds_samples, report_samples
 
 SAMPLES = Path(__file__).parent / "samples"
 FIRST = (SAMPLES / "format_1" / "short_result.json").read_text(encoding="utf-8")
-"""A run of the shipped scenario."""
+"""The result of a run of the shipped scenario."""
 EVERY_BOUND = (SAMPLES / "format_1" / "bounds.json").read_text(encoding="utf-8")
-"""A bound of each kind on each quantity, judged by that version."""
+"""A result with a bound of each kind on each quantity."""
 RUN = "20261129-084527-three_versions-2357"
 
 
 @pytest.fixture(name="runs")
 def _runs(tmp_path: Path) -> Path:
-    """A folder with the run of the first format."""
+    """Return a folder of runs with one of format 1."""
     write_text(tmp_path / "runs" / RUN / RESULT, FIRST)
     return tmp_path / "runs"
 
 
 def _as_written(text: str) -> Any:
-    """The bounds of each version, as the first format has them."""
+    """Return the bounds of each version as format 1 has them."""
     return [version["bounds"] for version in json.loads(text)["versions"]]
 
 
 @pytest.mark.parametrize("text", [FIRST, EVERY_BOUND], ids=["shipped scenario", "every bound"])
-def test_an_older_result_keeps_everything_it_says_of_its_bounds(text: str) -> None:
-    """Programs that read result.json find the same values at the same keys of a bound as before."""
+def test_an_older_result_keeps_the_keys_of_its_bounds(text: str) -> None:
+    """The bounds of an upgraded result have the same values at the same keys as before."""
     upgraded = json.loads(Result.from_json(text).model_dump_json(by_alias=True))
     assert CURRENT == upgraded["format_version"]
-    found = [
+    bounds = [
         [{key: bound[key] for key in bound if key != "spec"} for bound in version["bounds"]]
         for version in upgraded["versions"]
     ]
-    assert _as_written(text) == found
+    assert _as_written(text) == bounds
 
 
 def test_a_current_result_is_read_as_it_was_written() -> None:
-    """Nothing is upgraded twice."""
+    """A result of the current format is read unchanged, also after an upgrade."""
     result = report_samples.result()
     assert result == Result.from_json(result.model_dump_json(by_alias=True))
     assert Result.from_json(FIRST) == Result.from_json(Result.from_json(FIRST).model_dump_json(by_alias=True))
@@ -72,15 +72,15 @@ def _without_location(spec: BoundSpec) -> dict[str, Any]:
     return spec.model_dump(exclude={"location": True, "columns": True, "reference": {"is_positional"}})
 
 
-def test_an_older_bound_is_of_the_same_quantity() -> None:
-    """What the first format has in a name is a quantity and a reference, as the scenario sets them today."""
+def test_an_older_bound_is_upgraded_to_its_spec() -> None:
+    """The specs of an upgraded result equal those of its scenario."""
     scenario = bounds_samples.scenario(
         [{"name": "one"}, {"name": "two", "expect": EXPECT}], verdict="fail", caught_by=["two.rows.max"]
     )
     result = Result.from_json(EVERY_BOUND)
     today = [_without_location(spec) for spec in bound_specs(scenario)]
     older = [_without_location(bound.spec) for bound in result.versions[1].bounds]
-    for spec in today:  # The first format does not tell these.
+    for spec in today:  # Format 1 doesn't have these.
         spec["quantity"]["on_added"] = False
         if spec["metric"] == "schema":
             spec["quantity"]["name"] = ""
@@ -118,21 +118,21 @@ EXPECT: dict[str, Any] = {
 }
 
 
-def test_bounds_are_judged_as_by_the_first_format() -> None:
-    """The numbers of an older result lead to the same verdicts, distances and reasons today."""
+def test_bounds_are_judged_as_in_format_1() -> None:
+    """Versions of an older result get the same verdicts, distances and reasons as when it was written."""
     scenario = bounds_samples.scenario(
         [{"name": "one"}, {"name": "two", "expect": EXPECT}], verdict="fail", caught_by=["two.rows.max"]
     )
     versions = Result.from_json(EVERY_BOUND).versions
     baselines = {"good runs/best of all.json": {"two": {"test_f1": 0.45}}}
     judged = judge(bound_specs(scenario), versions, baselines)
-    found = [json.loads(bound.model_dump_json(exclude={"spec"})) for bound in judged]
-    assert _as_written(EVERY_BOUND)[1] == found
+    bounds = [json.loads(bound.model_dump_json(exclude={"spec"})) for bound in judged]
+    assert _as_written(EVERY_BOUND)[1] == bounds
     assert {Verdict.PASS, Verdict.FAIL, Verdict.NOT_PROVEN} == {bound.verdict for bound in judged}
 
 
 def test_an_older_run_is_listed(runs: Path, tmp_path: Path) -> None:
-    """``list`` shows its verdict beside its scenario."""
+    """'harness list' shows the verdict of an older run."""
     shipped = Path("scenarios/three_versions.yaml").read_text(encoding="utf-8")
     write_text(tmp_path / "scenarios" / "three_versions.yaml", shipped)
     [listed] = list_scenarios(tmp_path / "scenarios", runs)
@@ -140,7 +140,7 @@ def test_an_older_run_is_listed(runs: Path, tmp_path: Path) -> None:
 
 
 def test_an_older_run_is_compared(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``compare`` holds it against a newer one, and its page shows both."""
+    """'harness compare' compares an older run with a newer one, and its page shows both."""
     monkeypatch.setenv("HARNESS_HOME", str(runs.parent))
     newer = Result.from_json(FIRST).model_copy(update={"run_id": "20261130-084527-three_versions-2358"})
     write_text(runs / newer.run_id / RESULT, newer.model_dump_json(by_alias=True))
@@ -150,7 +150,7 @@ def test_an_older_run_is_compared(runs: Path, tmp_path: Path, monkeypatch: pytes
 
 
 def test_an_older_run_is_shown_in_reports(runs: Path) -> None:
-    """Its bounds are rows as any other's."""
+    """Reports and comparison pages show the bounds of an older run."""
     result = find_run(runs, RUN).read_result()
     text = render_markdown(report_samples.plan(), result)
     assert "0.0273" in text
@@ -158,15 +158,15 @@ def test_an_older_run_is_shown_in_reports(runs: Path) -> None:
     assert "change" in render_comparison(Run(result, None), Run(result, None), parity)
 
 
-def test_an_older_run_is_a_baseline(runs: Path, tmp_path: Path) -> None:
-    """Bounds compare with its numbers."""
+def test_an_older_run_can_be_a_baseline(runs: Path, tmp_path: Path) -> None:
+    """Bounds can compare with the numbers of an older run."""
     bound = {"baseline": {"from": RUN, "min": -0.1}}
     scenario = bounds_samples.scenario(
         [{"name": "march", "expect": {"metrics": {"cv_roc_auc": bound}, "nulls": {"dti": bound}}}]
     )
-    found = read_baselines(scenario, tmp_path, runs)[RUN]["march"]
-    assert {"cv_roc_auc", "train_positives", "nulls(dti)"} == set(found)
-    assert json.loads(FIRST)["versions"][2]["metrics"]["cv_roc_auc"] == found["cv_roc_auc"]
+    numbers = read_baselines(scenario, tmp_path, runs)[RUN]["march"]
+    assert {"cv_roc_auc", "train_positives", "nulls(dti)"} == set(numbers)
+    assert json.loads(FIRST)["versions"][2]["metrics"]["cv_roc_auc"] == numbers["cv_roc_auc"]
 
 
 def _store_plan(runs: Path, scenario: Scenario) -> Plan:
@@ -176,17 +176,17 @@ def _store_plan(runs: Path, scenario: Scenario) -> Plan:
 
 
 def test_an_older_run_counts_as_a_repeat(runs: Path) -> None:
-    """``calibrate`` takes it, and its numbers lead to a spread with others."""
+    """'harness calibrate' uses an older run as one of its repeats."""
     scenario = report_samples.scenario()
     plan = _store_plan(runs, scenario)
     [(_, stored)] = find_stored_runs(runs, plan)
     assert RUN == stored.run_id
-    found = calibrate_bounds(scenario, [stored] * 3, 0.01)
-    assert len(found) == len(bound_specs(scenario))
+    offers = calibrate_bounds(scenario, [stored] * 3, 0.01)
+    assert len(offers) == len(bound_specs(scenario))
 
 
-def test_an_older_run_tells_which_bound_to_bisect(runs: Path) -> None:
-    """The first bound that failed in it is the question."""
+def test_an_older_run_can_be_bisected(runs: Path) -> None:
+    """'harness bisect' starts from the first bound that failed in an older run."""
     scenario = report_samples.scenario()
     _store_plan(runs, scenario)
     stored = find_newest_result(runs, "three_versions")
@@ -199,7 +199,7 @@ def test_an_older_run_tells_which_bound_to_bisect(runs: Path) -> None:
 
 
 def test_judging_an_older_result_again_records_where_its_bounds_are_set() -> None:
-    """The verdicts stay, and each bound has a location."""
+    """Judging an older result again gives each of its bounds a location in the scenario file."""
     result = Result.from_json(FIRST)
     judged = judge_versions(report_samples.scenario(), result.versions)
     assert all(bound.spec.location.path for version in judged for bound in version.bounds)
@@ -207,7 +207,7 @@ def test_judging_an_older_result_again_records_where_its_bounds_are_set() -> Non
 
 @pytest.mark.parametrize("version", [CURRENT + 1, 0, "2", None, 1.5])
 def test_a_result_of_an_unknown_format_is_an_error_with_a_remedy(version: object, tmp_path: Path) -> None:
-    """A newer harness has written it: nothing of it is guessed."""
+    """A result of an unknown format is an error that names the file, the format and a remedy."""
     values = {**json.loads(FIRST), "format_version": version}
     with pytest.raises(UnknownFormatError, match=f"the result has format {version}, and this version"):
         upgrade(values)
@@ -218,8 +218,8 @@ def test_a_result_of_an_unknown_format_is_an_error_with_a_remedy(version: object
     assert "Install that version of the harness, or a newer one." == raised.value.remedy
 
 
-def test_a_baseline_of_a_newer_format_is_an_error_at_its_bound(tmp_path: Path, runs: Path) -> None:
-    """The message names the file and what to do, at the line of the baseline."""
+def test_a_baseline_of_a_newer_format_is_reported(tmp_path: Path, runs: Path) -> None:
+    """A baseline of a newer format is reported with its file and a remedy."""
     newer = {**json.loads(FIRST), "format_version": CURRENT + 1}
     write_text(runs / RUN / RESULT, json.dumps(newer))
     bound = {"baseline": {"from": RUN, "min": 0}}
@@ -234,8 +234,8 @@ def test_a_baseline_of_a_newer_format_is_an_error_at_its_bound(tmp_path: Path, r
 @pytest.mark.parametrize(
     "text", ["[]", "1", '{"versions": 1}', '{"versions": [{"bounds": [{}], "name": "one"}]}', "{}", "{"]
 )
-def test_what_is_not_a_result_is_a_value_error(text: str) -> None:
-    """No other exception comes out of a file that holds something else."""
+def test_a_file_without_a_result_is_a_value_error(text: str) -> None:
+    """A file that is not a result leads to a ValueError and to no other exception."""
     with pytest.raises(ValueError, match=r".") as raised:
         Result.from_json(text)
     assert not isinstance(raised.value, UnknownFormatError)

@@ -1,4 +1,4 @@
-"""Steps and versions that look odd, and are no mistakes."""
+"""Steps and versions that look unusual but are valid."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ EXISTING: dict[str, Any] = {"uri": "lake/loans", "key": "id"}
 FIRST: dict[str, Any] = {"name": "one", "append": None}
 
 
-def _told(versions: list[dict[str, Any]], table: dict[str, Any] = TABLE, **other: Any) -> list[str]:
-    said = {
+def _messages(versions: list[dict[str, Any]], table: dict[str, Any] = TABLE, **other: Any) -> list[str]:
+    values = {
         "name": "rules",
         "table": table,
         "pipeline": {
@@ -23,7 +23,7 @@ def _told(versions: list[dict[str, Any]], table: dict[str, Any] = TABLE, **other
         "versions": versions,
         **other,
     }
-    return [problem.message for problem in rules.problems(Scenario.model_validate(said))]
+    return [problem.message for problem in rules.problems(Scenario.model_validate(values))]
 
 
 @pytest.mark.parametrize(
@@ -50,47 +50,46 @@ def _told(versions: list[dict[str, Any]], table: dict[str, Any] = TABLE, **other
     ],
     ids=lambda step: next(iter(step)),
 )
-def test_a_step_that_can_be_made_is_no_mistake(step: dict[str, Any]) -> None:
-    """What the job can carry out is not refused."""
-    assert _told([FIRST, {"name": "two", **step}]) == []
+def test_a_valid_step_has_no_problems(step: dict[str, Any]) -> None:
+    """A step that the job can apply has no problems."""
+    assert _messages([FIRST, {"name": "two", **step}]) == []
 
 
-def test_partitions_may_be_chosen_where_sql_can_have_made_some() -> None:
-    """Only of a table that no statement has touched it is known that it has none."""
+def test_partitions_may_be_selected_after_sql() -> None:
+    """Optimize may select partitions if an earlier SQL statement may have partitioned the table."""
     statement = "CREATE TABLE {table} (id INT) USING delta PARTITIONED BY (id)"
-    made: dict[str, Any] = {"name": "one", "sql": statement}
-    chosen: dict[str, Any] = {"name": "two", "optimize": {"where": "id = 1"}}
-    assert _told([made, chosen]) == []
+    created: dict[str, Any] = {"name": "one", "sql": statement}
+    optimized: dict[str, Any] = {"name": "two", "optimize": {"where": "id = 1"}}
+    assert _messages([created, optimized]) == []
 
 
 def test_the_first_version_may_be_called_first() -> None:
-    """It is the one that ``since: first`` means."""
+    """The first version may be named 'first', because 'since: first' means the same version."""
     versions: list[dict[str, Any]] = [{"name": "first", "append": None}, {"name": "second", "append": None}]
-    assert _told(versions) == []
+    assert _messages(versions) == []
 
 
-def test_the_first_version_is_not_called_first_where_another_is_trained_first() -> None:
-    """By ``since: first`` the second would be meant."""
+def test_an_untrained_version_cannot_be_called_first() -> None:
+    """An untrained version can't be named 'first' if 'since: first' means another version."""
     versions: list[dict[str, Any]] = [
         {"name": "first", "append": None, "train": False},
         {"name": "second", "append": None},
     ]
-    assert _told(versions) == [
+    assert _messages(versions) == [
         "a version can't be called 'first' here: 'since: first' means another version."
     ]
 
 
-def test_rows_of_their_own_need_no_source_of_the_table() -> None:
-    """A table may come about from the sources of its steps alone."""
+def test_steps_with_their_own_rows_need_no_table_source() -> None:
+    """A table needs no source if each step has its own source or rows."""
     own: dict[str, Any] = {"name": "one", "append": {"from": "rows.csv"}}
     written: dict[str, Any] = {"name": "two", "append": {"rows": [{"id": 3}]}}
-    assert _told([own, written], {"key": "id"}) == []
+    assert _messages([own, written], {"key": "id"}) == []
 
 
-def test_a_table_that_is_there_is_read() -> None:
-    """Its versions are listed by the table, or each with a name of its own."""
-    assert _told([{"name": "newest", "read": "latest"}], EXISTING) == []
-    said = {"table": {**EXISTING, "versions": [0, "2026-03-01", "latest"]}}
+def test_an_existing_table_is_read() -> None:
+    """The versions of an existing table are valid in the table's list and as read steps."""
+    assert _messages([{"name": "newest", "read": "latest"}], EXISTING) == []
     listed = Scenario.model_validate(
         {
             "name": "rules",
@@ -98,16 +97,16 @@ def test_a_table_that_is_there_is_read() -> None:
                 "label": {"column": "status", "positive": ["late"], "negative": ["paid"]},
                 "features": ["amount"],
             },
-            **said,
+            "table": {**EXISTING, "versions": [0, "2026-03-01", "latest"]},
         }
     )
     assert list(rules.problems(listed)) == []
 
 
 def test_a_scenario_may_train_nothing() -> None:
-    """Then there is nothing to publish, and nobody has asked for it."""
-    assert _told([{**FIRST, "train": False}]) == []
-    assert _told([{**FIRST, "train": False}], publish={"when": "never"}) == []
+    """A scenario without training is valid, whether or not it asks for publishing."""
+    assert _messages([{**FIRST, "train": False}]) == []
+    assert _messages([{**FIRST, "train": False}], publish={"when": "never"}) == []
 
 
 @pytest.mark.parametrize(
@@ -119,28 +118,30 @@ def test_a_scenario_may_train_nothing() -> None:
     ],
     ids=["data", "change", "nulls"],
 )
-def test_a_step_that_fails_leaves_data_to_be_held_against_expectations(expect: dict[str, Any]) -> None:
-    """The table must be as it was."""
-    assert _told([FIRST, {"name": "two", "append": None, "expect_error": "DELTA_X", "expect": expect}]) == []
+def test_a_failing_step_may_have_expectations_on_its_data(expect: dict[str, Any]) -> None:
+    """A step that must fail may have expectations on the data, which must stay unchanged."""
+    assert (
+        _messages([FIRST, {"name": "two", "append": None, "expect_error": "DELTA_X", "expect": expect}]) == []
+    )
 
 
 def test_an_untrained_version_may_lack_keys_and_columns() -> None:
-    """What a model needs is not asked of it."""
+    """An untrained version may lack keys and columns that a model needs."""
     expect = {"duplicate_keys": 2, "schema": {"exact": {"id": "bigint"}}, "nulls": {"rate": 0}}
     derive = {"label": {"column": "status", "positive": ["late"], "negative": ["paid"]}}
     pipeline = {**derive, "features": ["rate"], "derive": {"rate": "amount / 2"}}
     version = {"name": "two", "append": None, "train": False, "expect": expect}
-    assert _told([FIRST, version], pipeline=pipeline) == []
+    assert _messages([FIRST, version], pipeline=pipeline) == []
 
 
-def test_what_holds_of_every_version_may_name_one_of_them() -> None:
-    """It is judged at those after it."""
+def test_a_common_bound_may_name_a_version() -> None:
+    """A common bound may compare with a named version, after which it is judged."""
     every = {"metrics": {"test_roc_auc": {"change": {"since": "one", "min": -0.1}}}}
-    assert _told([FIRST, {"name": "two", "append": None}], every=every) == []
+    assert _messages([FIRST, {"name": "two", "append": None}], every=every) == []
 
 
-def test_each_bound_that_is_judged_may_be_named_as_the_one_that_fails() -> None:
-    """Numbers, texts and agreements, a version's own and those of every version."""
+def test_caught_by_may_name_any_judged_bound() -> None:
+    """'caught_by' may name any judged bound on a number, a text or an agreement."""
     expect = {
         "operation": "WRITE",
         "nulls": {"amount": {"max": 0.1}},
@@ -160,13 +161,13 @@ def test_each_bound_that_is_judged_may_be_named_as_the_one_that_fails() -> None:
         "two.share(amount).max",
     ]
     versions = [FIRST, {"name": "two", "append": None, "expect": expect}]
-    assert _told(versions, every={"rows": {"min": 1}}, verdict="fail", caught_by=names) == []
+    assert _messages(versions, every={"rows": {"min": 1}}, verdict="fail", caught_by=names) == []
 
 
-def test_a_bound_that_is_not_judged_can_not_fail() -> None:
-    """A change since the version before is none at the first."""
+def test_caught_by_cannot_name_a_bound_that_is_not_judged() -> None:
+    """'caught_by' can't name a bound that is not judged, such as a change at the first version."""
     every = {"metrics": {"test_roc_auc": {"min": 0.5, "change": {"min": -0.1}}}}
     named = "one.test_roc_auc.change_min"
     hint = "Did you mean 'one.test_roc_auc.min'?"
-    told = _told([FIRST], every=every, verdict="fail", caught_by=[named])
-    assert told == [f"unknown bound '{named}'. {hint}"]
+    messages = _messages([FIRST], every=every, verdict="fail", caught_by=[named])
+    assert messages == [f"unknown bound '{named}'. {hint}"]

@@ -1,4 +1,4 @@
-"""A kind of step is known everywhere as soon as it is registered."""
+"""A new kind of step, registered by a test, which every part of the program supports."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Truncate(Step):
 
 @pytest.fixture(name="_registered")
 def _registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Register the kind: in the registry, and as a field of ``Version``."""
+    """Register the kind in the registry and as a field of ``Version``."""
     field = FieldInfo.from_annotated_attribute(Truncate | None, None)  # type: ignore[arg-type]
     with monkeypatch.context() as patch:
         patch.setitem(STEPS, Truncate.kind, Truncate)
@@ -78,7 +78,7 @@ def _run(*arguments: str) -> tuple[int, str]:
 
 @pytest.mark.usefixtures("_registered")
 def test_check_accepts_the_step(tmp_path: Path) -> None:
-    """A scenario with a step of the new kind is valid."""
+    """'harness check' accepts a scenario with a step of the new kind."""
     assert _run("check", _file(tmp_path, "{ keep: 3 }"))[0] == ExitCode.PASS
 
 
@@ -95,7 +95,7 @@ def test_check_accepts_the_step(tmp_path: Path) -> None:
     ids=["rule", "commits", "operation", "form", "key"],
 )
 def test_check_applies_the_rules_of_the_class(tmp_path: Path, step: str, message: str) -> None:
-    """The class's own rules, commits, operation and form decide what is wrong with the step."""
+    """'harness check' reports what the class's rules, commits, operation and form forbid."""
     exit_code, output = _run("check", _file(tmp_path, step))
     assert exit_code == ExitCode.WRONG_INPUT
     assert message in output
@@ -103,7 +103,7 @@ def test_check_applies_the_rules_of_the_class(tmp_path: Path, step: str, message
 
 @pytest.mark.usefixtures("_registered")
 def test_plan_describes_the_step(tmp_path: Path) -> None:
-    """The plan shows what the step does, and predicts its commit."""
+    """'harness plan' shows what the step does, and predicts its commit."""
     exit_code, output = _run("plan", _file(tmp_path, "{ keep: 3 }"), "--json")
     assert exit_code == ExitCode.PASS
     planned = json.loads(output)["versions"][-1]
@@ -114,7 +114,7 @@ def test_plan_describes_the_step(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_registered")
 def test_the_schema_accepts_the_step() -> None:
-    """An editor accepts the step, and marks a wrong value in it."""
+    """The JSON Schema accepts the step, and rejects a wrong value in it."""
     validator = jsonschema.Draft202012Validator(scenario_schema())
     values = samples.scenario().model_dump(mode="json", by_alias=True, exclude_unset=True)
     assert validator.is_valid({**values, "versions": [EMPTY]})
@@ -133,14 +133,14 @@ def test_the_report_shows_the_step() -> None:
 
 @pytest.mark.usefixtures("_registered")
 def test_a_plans_file_keeps_the_step() -> None:
-    """A step of the new kind survives writing and reading the plan's file."""
+    """A step of the new kind is the same after writing and reading the plan's file."""
     version = Version.model_validate(EMPTY)
     assert version == Version.model_validate_json(version.model_dump_json(by_alias=True))
     assert list(rules.problems(samples.scenario())) == []
 
 
 def test_a_plans_file_from_before_a_kind_existed_is_read() -> None:
-    """A version in a file that doesn't know the newest kind has its one step."""
+    """A plan that was written before the newest kind existed still loads."""
     version = Version.model_validate({"name": "one", "append": None})
     values = version.model_dump(by_alias=True)
     del values["sql"]
@@ -153,6 +153,6 @@ def test_every_kind_is_registered_by_its_key() -> None:
     assert [name for name in Version.model_fields if name in STEPS] == list(STEPS)
 
 
-def test_every_kind_describes_itself() -> None:
-    """A description says more than the name of the class, and the documentation has the rest."""
+def test_every_kind_has_its_key_and_a_docstring() -> None:
+    """Every kind of step is registered by its own key and has a docstring, which the documentation uses."""
     assert [] == [kind for kind, step in STEPS.items() if step.kind != kind or not step.__doc__]
