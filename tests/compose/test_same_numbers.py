@@ -18,7 +18,7 @@ from harness.storage.blobs import Blobs
 from harness.storage.uri import StorageUri
 from harness.targets.compose.compose_target import MODELS, Compose
 from tests.compose.conftest import RunningStack
-from tests.embedded.runner import LOANS, changed, fewer_fits, last_version_alone, run_job
+from tests.embedded.runner import LOANS, change_scenario, keep_last_version, load_with_fewer_fits, run_job
 
 pytestmark = [pytest.mark.spark, pytest.mark.compose]
 
@@ -28,7 +28,9 @@ PARTITIONS = 3
 @pytest.fixture(scope="module")
 def scenario() -> Scenario:
     """Return all loans, trained on in three partitions, with fewer fits than the shipped scenario."""
-    return last_version_alone(changed(fewer_fits(), {"pipeline": {"model": {"partitions": PARTITIONS}}}))
+    return keep_last_version(
+        change_scenario(load_with_fewer_fits(), {"pipeline": {"model": {"partitions": PARTITIONS}}})
+    )
 
 
 @pytest.fixture(scope="module")

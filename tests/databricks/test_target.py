@@ -14,7 +14,7 @@ from harness.report import HTML, PARITY
 from tests.command import wait_for
 from tests.databricks.command import Command, besides_polling
 from tests.databricks.standin.tracking import TrackingServer
-from tests.embedded.runner import fewer_fits
+from tests.embedded.runner import load_with_fewer_fits
 from tests.embedded.small import LONG, UNPUBLISHED, write_file, write_scenario
 
 CALLS_AT_MOST = 25
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 def test_three_versions_are_validated(command: Command, tracking: TrackingServer, tmp_path: Path) -> None:
     """A validated scenario has the same numbers locally and on the cluster, and nothing is left behind."""
-    done = command.run("validate", write_file(tmp_path, fewer_fits()))
+    done = command.run("validate", write_file(tmp_path, load_with_fewer_fits()))
     assert 0 == done.returncode, done.stdout + done.stderr
     result = command.result()
     folder = command.home / "runs" / "latest"

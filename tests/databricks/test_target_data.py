@@ -9,7 +9,7 @@ import pytest
 
 from harness.report import PARITY
 from tests.databricks.command import FILES, Command
-from tests.embedded.runner import changed
+from tests.embedded.runner import change_scenario
 from tests.embedded.small import UNPUBLISHED, write_custom_scenario, write_scenario, write_table
 
 pytestmark = pytest.mark.timeout(1200)
@@ -48,7 +48,7 @@ def test_the_newer_runtime_reads_a_table_of_the_older_one(command: Command, tmp_
         {"name": "second", "append": {"from": "more/readings.csv", "where": "batch = 2"}},
     ]
     write_table(tmp_path / "more")
-    scenario = write_scenario(tmp_path, changed(UNPUBLISHED, {"versions": steps}))
+    scenario = write_scenario(tmp_path, change_scenario(UNPUBLISHED, {"versions": steps}))
     built = command.run(
         "scenario",
         scenario,

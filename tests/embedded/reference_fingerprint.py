@@ -38,14 +38,14 @@ def _rotate(value: int, bits: int) -> int:
     return (value << bits | value >> 64 - bits) & _MASK
 
 
-def encode(value: object) -> bytes:
+def encode_value(value: object) -> bytes:
     if value is None:
         return b"-"
-    content = text(value).encode()
+    content = format_value(value).encode()
     return b"+%d:%s" % (len(content), content)
 
 
-def text(value: object) -> str:
+def format_value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
@@ -55,10 +55,10 @@ def text(value: object) -> str:
     return str(value)
 
 
-def digest(row: Iterable[object]) -> int:
-    return int.from_bytes(hashlib.md5(b"".join(map(encode, row)), usedforsecurity=False).digest())
+def digest_row(row: Iterable[object]) -> int:
+    return int.from_bytes(hashlib.md5(b"".join(map(encode_value, row)), usedforsecurity=False).digest())
 
 
-def by_hand(schema: T.StructType, count: int, total: int) -> str:
+def compute_reference(schema: T.StructType, count: int, total: int) -> str:
     content = f"{format_schema(schema)}\n{count}\n{total % 2**128:032x}"
     return hashlib.sha256(content.encode()).hexdigest()[:32]

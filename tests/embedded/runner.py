@@ -32,26 +32,26 @@ def load(name: str) -> Scenario:
     return load_scenario(str(SCENARIOS / f"{name}.yaml")).scenario
 
 
-def changed(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
+def change_scenario(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
     """Return the scenario with some values changed; mappings are merged."""
-    return Scenario.model_validate(_merged(scenario.model_dump(exclude_none=True), changes))
+    return Scenario.model_validate(_merge(scenario.model_dump(exclude_none=True), changes))
 
 
-def fewer_fits() -> Scenario:
+def load_with_fewer_fits() -> Scenario:
     """Return the shipped scenario on its own loans, with fewer fits and explained rows."""
     fewer = {
         "table": {"source": str(LOANS)},
         "pipeline": {"model": {"grid": {"reg_param": [0, 0.01]}}, "explainer": {"rows": 20}},
     }
-    return changed(load("three_versions"), fewer)
+    return change_scenario(load("three_versions"), fewer)
 
 
-def last_version_alone(scenario: Scenario) -> Scenario:
+def keep_last_version(scenario: Scenario) -> Scenario:
     """Return the scenario's last version, built in one step, with all bounds except those on changes."""
     last = scenario.model_dump(exclude_none=True)["versions"][-1]
     for bound in chain.from_iterable(last["expect"]["metrics"].values()):
         bound.pop("change", None)
-    return changed(scenario, {"versions": [last | {"append": {}}]})
+    return change_scenario(scenario, {"versions": [last | {"append": {}}]})
 
 
 def make_plan(scenario: Scenario, source: Path, home: Path, run_id: str = "run") -> Plan:
@@ -101,7 +101,7 @@ def run_shipped(spark: SparkSession, name: str, home: Path, scenario: Scenario |
     return run(make_job(spark, plan))
 
 
-def caught(result: Result) -> set[str]:
+def list_failed_bounds(result: Result) -> set[str]:
     """Return the failed bounds by version and metric."""
     return {
         f"{version.name}.{bound.metric}"
@@ -111,10 +111,10 @@ def caught(result: Result) -> set[str]:
     }
 
 
-def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(values)
     for name, value in changes.items():
         old = merged.get(name)
         both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[name] = _merged(dict(old or {}), value) if both else value
+        merged[name] = _merge(dict(old or {}), value) if both else value
     return merged

@@ -11,7 +11,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from harness.scenario.model import Scenario
-from tests.embedded.runner import changed, last_version_alone
+from tests.embedded.runner import change_scenario, keep_last_version
 
 Row = dict[str, object]
 
@@ -36,15 +36,15 @@ SMALL = Scenario.model_validate(
         ],
     }
 )
-ONE_VERSION = last_version_alone(SMALL)
-UNPUBLISHED = changed(ONE_VERSION, {"publish": {"when": "never"}})
+ONE_VERSION = keep_last_version(SMALL)
+UNPUBLISHED = change_scenario(ONE_VERSION, {"publish": {"when": "never"}})
 # Enough fits that training is under way for some ten seconds.
-LONG = changed(
+LONG = change_scenario(
     UNPUBLISHED, {"pipeline": {"model": {"grid": {"reg_param": [each / 1000 for each in range(20)]}}}}
 )
 
 
-def rows() -> list[Row]:
+def make_rows() -> list[Row]:
     """Return 300 rows; the hotter, the more likely bad."""
     chance = random.Random(1)  # noqa: S311 - a table, no secret
     made: list[Row] = []
@@ -67,11 +67,11 @@ def write_table(folder: Path, change: Callable[[Row], Row] = lambda row: row) ->
     """Write the rows as a CSV file, after applying a change to each."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "readings.csv"
-    changed = [change(dict(row)) for row in rows()]
+    written = [change(dict(row)) for row in make_rows()]
     with file.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(changed[0]))
+        writer = csv.DictWriter(stream, fieldnames=list(written[0]))
         writer.writeheader()
-        writer.writerows(changed)
+        writer.writerows(written)
     return file
 
 

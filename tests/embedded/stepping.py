@@ -14,7 +14,7 @@ from harness.plan import Plan, SourceData
 from harness.scenario.model import Scenario
 from tests.embedded.runner import make_plan
 
-Said = dict[str, Any]
+VersionValues = dict[str, Any]
 """A version as a scenario file says it."""
 Cells = list[tuple[Any, ...]]
 _SOURCE = """id,batch,x,status
@@ -25,13 +25,13 @@ _SOURCE = """id,batch,x,status
 5,2,5.5,good
 6,2,6.5,bad
 """
-FIRST: Said = {"name": "first", "append": {"where": "batch = 1"}}
-SECOND: Said = {"name": "second", "append": {"where": "batch = 2"}}
+FIRST: VersionValues = {"name": "first", "append": {"where": "batch = 1"}}
+SECOND: VersionValues = {"name": "second", "append": {"where": "batch = 2"}}
 BATCH_1: Cells = [(1, 1, 1.5, "good"), (2, 1, 2.5, "bad"), (3, 1, 3.5, "good")]
 BATCH_2: Cells = [(4, 2, 4.5, "bad"), (5, 2, 5.5, "good"), (6, 2, 6.5, "bad")]
 
 
-def scenario_of(*versions: Said, key: str = "id") -> Scenario:
+def make_scenario(*versions: VersionValues, key: str = "id") -> Scenario:
     """Return a scenario of the tiny table with these versions."""
     return Scenario.model_validate(
         {
@@ -46,20 +46,20 @@ def scenario_of(*versions: Said, key: str = "id") -> Scenario:
     )
 
 
-def plan_of(folder: Path, *versions: Said, others: dict[str, str] | None = None) -> Plan:
+def make_tiny_plan(folder: Path, *versions: VersionValues, others: dict[str, str] | None = None) -> Plan:
     """Return a plan whose sources are written into a folder."""
     for name, text in {"tiny.csv": _SOURCE, **(others or {})}.items():
         (folder / name).write_text(text)
-    plan = make_plan(scenario_of(*versions), folder / "tiny.csv", folder)
+    plan = make_plan(make_scenario(*versions), folder / "tiny.csv", folder)
     data = {name: SourceData(uri=str(folder / name), format="csv") for name in others or {}}
     return plan.model_copy(update={"sources": plan.sources | data})
 
 
-def build(
-    spark: SparkSession, folder: Path, *versions: Said, others: dict[str, str] | None = None
+def build_all(
+    spark: SparkSession, folder: Path, *versions: VersionValues, others: dict[str, str] | None = None
 ) -> list[BuiltVersion]:
     """Build all versions in order."""
-    return build_plan(spark, plan_of(folder, *versions, others=others))
+    return build_plan(spark, make_tiny_plan(folder, *versions, others=others))
 
 
 def build_plan(spark: SparkSession, plan: Plan) -> list[BuiltVersion]:
@@ -68,16 +68,16 @@ def build_plan(spark: SparkSession, plan: Plan) -> list[BuiltVersion]:
     return [build_version(under_way, index) for index in range(len(plan.scenario.versions))]
 
 
-def cells(table: DataFrame) -> Cells:
+def read_cells(table: DataFrame) -> Cells:
     """Return the rows by their first column."""
     return sorted((tuple(row) for row in table.collect()), key=lambda row: row[0])
 
 
-def fault_of(
-    spark: SparkSession, folder: Path, *versions: Said, others: dict[str, str] | None = None
+def find_problem(
+    spark: SparkSession, folder: Path, *versions: VersionValues, others: dict[str, str] | None = None
 ) -> tuple[Location, str]:
     """Return the location and the message of the one problem that stops the building."""
     with pytest.raises(ScenarioError) as caught:
-        build(spark, folder, *versions, others=others)
+        build_all(spark, folder, *versions, others=others)
     [problem] = caught.value.problems
     return problem.location, problem.message

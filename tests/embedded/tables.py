@@ -40,17 +40,17 @@ def scenario(
     )
 
 
-def readings(spark: SparkSession, rows: int = 40) -> DataFrame:
+def make_readings(spark: SparkSession, rows: int = 40) -> DataFrame:
     """Return rows with ``id``, ``x`` (a double) and ``y`` (every third one bad)."""
     return spark.range(rows).selectExpr("id", "id % 7 + 0.5D AS x", "if(id % 3 = 0, 'bad', 'good') AS y")
 
 
-def prepared(table: DataFrame, small: Scenario) -> DataFrame:
+def add_columns(table: DataFrame, small: Scenario) -> DataFrame:
     """Return a table with everything that is added before the rows are featurized."""
     return add_label(add_feature_columns(table, small.pipeline), small)
 
 
-def samples_of(frame: DataFrame, small: Scenario, rows: int) -> Samples:
+def make_small_samples(frame: DataFrame, small: Scenario, rows: int) -> Samples:
     """Feature vectors as the built-in pipeline makes them."""
     return make_samples(frame, small, rows, built_in_pipeline(small.pipeline.model))
 
@@ -65,6 +65,6 @@ def train(
     return built_in_pipeline(options).train(rows, seed, report_progress)
 
 
-def problems(error: ScenarioError) -> list[tuple[Location, str]]:
+def list_problems(error: ScenarioError) -> list[tuple[Location, str]]:
     """Return the locations and messages of a scenario's problems."""
     return [(problem.location, problem.message) for problem in error.problems]

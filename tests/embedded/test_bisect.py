@@ -13,7 +13,7 @@ from harness.scenario.model import Scenario
 from harness.studies.bisection.bisect_runs import search
 from harness.studies.bisection.question import Inquiry, Question, probe
 from harness.studies.bisection.search import Found
-from tests.embedded.runner import changed, run_job
+from tests.embedded.runner import change_scenario, run_job
 from tests.embedded.small import SMALL, write_table
 
 pytestmark = pytest.mark.spark
@@ -30,7 +30,7 @@ def _five_versions() -> Scenario:
         step = {"where": f"id >= {start} and id < {end}", **swapped}
         versions.append({"name": f"v{number}", "append": step})
     versions[-1]["expect"] = {"metrics": {"test_roc_auc": {"min": 0.65}}}
-    return changed(SMALL, {"versions": versions, "publish": {"when": "never"}})
+    return change_scenario(SMALL, {"versions": versions, "publish": {"when": "never"}})
 
 
 def test_a_bad_batch_is_found_and_a_probe_says_what_the_whole_run_says(

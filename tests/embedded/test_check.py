@@ -11,7 +11,7 @@ from harness.job.check_version import CheckedVersion, check_version
 from harness.job.fingerprint import compute_fingerprint
 from harness.job.prepare import TARGET
 from harness.pipelines import KEY
-from tests.embedded.tables import problems, readings, samples_of, scenario
+from tests.embedded.tables import list_problems, make_readings, make_small_samples, scenario
 
 pytestmark = pytest.mark.spark
 
@@ -31,7 +31,7 @@ def built(table: DataFrame, **changes: Any) -> CheckedVersion:
 
 @pytest.fixture(scope="module")
 def table(spark: SparkSession) -> DataFrame:
-    return readings(spark).localCheckpoint()
+    return make_readings(spark).localCheckpoint()
 
 
 def test_counts_excluded_rows(table: DataFrame) -> None:
@@ -176,13 +176,13 @@ def test_a_problem_has_its_location(
     """Each mistake in the table or the scenario is one message, with its numbers and its location."""
     with pytest.raises(ScenarioError) as caught:
         check(table.selectExpr(*columns), **changes)
-    assert problems(caught.value) == [(location, message)]
+    assert list_problems(caught.value) == [(location, message)]
 
 
 def test_a_table_with_odd_names_is_checked(spark: SparkSession) -> None:
     """A table is checked whatever characters its column names have."""
     names = ["the id", "amount (EUR)", "a.b", "y"]
-    source = readings(spark).selectExpr("id", "x", "x AS z", "y").toDF(*names)
+    source = make_readings(spark).selectExpr("id", "x", "x AS z", "y").toDF(*names)
     found = check(source, key="the id", features=["amount (EUR)", "a.b"])
     assert (found.rows, list(found.nulls), found.fingerprint) == (40, names, compute_fingerprint(source))
 
@@ -191,14 +191,14 @@ def test_an_empty_table_is_named(table: DataFrame) -> None:
     """A version without rows is reported as empty, not as a problem of its label."""
     with pytest.raises(ScenarioError) as caught:
         check(table.limit(0))
-    assert problems(caught.value) == [(("versions", 0), "version 'first' has no rows.")]
+    assert list_problems(caught.value) == [(("versions", 0), "version 'first' has no rows.")]
 
 
 def test_a_filter_that_excludes_every_row_is_named(table: DataFrame) -> None:
     """A filter that excludes every row is reported, not a label with one class."""
     with pytest.raises(ScenarioError) as caught:
         check(table, filter="id < 0")
-    assert problems(caught.value) == [
+    assert list_problems(caught.value) == [
         (("pipeline", "filter"), "the filter excludes all 40 rows of version 'first'.")
     ]
 
@@ -207,14 +207,14 @@ def test_an_invalid_filter_is_named(table: DataFrame) -> None:
     """An invalid filter is reported with Spark's message on one line."""
     with pytest.raises(ScenarioError) as caught:
         check(table, filter="id +")
-    [(where, what)] = problems(caught.value)
+    [(where, what)] = list_problems(caught.value)
     assert where == ("pipeline", "filter")
     assert re.fullmatch("the filter can't be applied: [^\n]*", what)
 
 
 def test_positives_that_are_all_held_out_are_named(table: DataFrame) -> None:
     """A version whose positive rows are all held out is reported."""
-    held_out = [row[KEY] for row in samples_of(check(table).frame, scenario(), 40).test.collect()]
+    held_out = [row[KEY] for row in make_small_samples(check(table).frame, scenario(), 40).test.collect()]
     label = {
         "column": "id",
         "positive": [int(held_out[0])],
@@ -222,7 +222,7 @@ def test_positives_that_are_all_held_out_are_named(table: DataFrame) -> None:
     }
     with pytest.raises(ScenarioError) as caught:
         check(table, label=label)
-    [(where, what)] = problems(caught.value)
+    [(where, what)] = list_problems(caught.value)
     assert where == ("pipeline", "label", "positive")
     assert what.startswith("version 'first' has 1 positive row, but none is in the training rows: lower")
 
@@ -234,7 +234,7 @@ def test_training_rows_in_one_fold_are_named(table: DataFrame) -> None:
     keep = [next(row["id"] for row in folds if row["y"] == label) for label in ("bad", "good")]
     with pytest.raises(ScenarioError) as caught:
         check(table.where(f"id in ({keep[0]}, {keep[1]})"), split={"test": 0.1}, model={"folds": 2})
-    assert problems(caught.value) == [
+    assert list_problems(caught.value) == [
         (
             ("pipeline", "model", "folds"),
             ("version 'first' has only 2 training rows, all in one fold: choose another seed, or add rows."),
@@ -247,7 +247,7 @@ def test_all_problems_are_reported_at_once(table: DataFrame) -> None:
     columns = ["id", "null + 1D AS a", "double('nan') AS b", "double('infinity') AS c", "x", "'bad' AS y"]
     with pytest.raises(ScenarioError) as caught:
         check(table.selectExpr(*columns), features=["a", "x", "b", "c"])
-    assert [where for where, _ in problems(caught.value)] == [
+    assert [where for where, _ in list_problems(caught.value)] == [
         ("pipeline", "label", "negative"),
         ("pipeline", "features", 0),
         ("pipeline", "features", 2),
@@ -315,7 +315,7 @@ def test_an_optional_feature_may_be_missing(table: DataFrame) -> None:
     found = check(table, features=["u", "x"], categorical=["v"], optional=["u", "v"])
     pipeline = found.scenario.pipeline
     assert (("x",), ()) == (pipeline.features, pipeline.categorical)
-    assert samples_of(found.frame, found.scenario, found.rows).names == ("x",)
+    assert make_small_samples(found.frame, found.scenario, found.rows).names == ("x",)
 
 
 def test_an_existing_optional_feature_is_used(table: DataFrame) -> None:
@@ -365,4 +365,4 @@ def test_a_problem_next_to_an_optional_feature_has_its_location(
     """A mistake is reported at its location in the file even if an earlier optional feature is missing."""
     with pytest.raises(ScenarioError) as caught:
         check(table.selectExpr(*columns), **changes)
-    assert problems(caught.value) == [(location, message)]
+    assert list_problems(caught.value) == [(location, message)]

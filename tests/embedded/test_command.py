@@ -15,13 +15,13 @@ from mlflow import MlflowClient
 import harness
 from harness.results import Verdict
 from tests.command import start_command, wait_for
-from tests.embedded.runner import changed
+from tests.embedded.runner import change_scenario
 from tests.embedded.small import ONE_VERSION, write_scenario
 
 pytestmark = pytest.mark.spark
 
 # Enough fits that training is under way for seconds.
-SLOW = changed(
+SLOW = change_scenario(
     ONE_VERSION, {"pipeline": {"model": {"grid": {"reg_param": [each / 100 for each in range(40)]}}}}
 )
 

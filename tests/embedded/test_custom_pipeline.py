@@ -16,9 +16,9 @@ from harness.job.main import run
 from harness.pipelines import Context, ModelPipeline
 from harness.plan import Plan
 from harness.results import Result, Verdict
-from tests.embedded.runner import changed, make_job, make_plan
+from tests.embedded.runner import change_scenario, make_job, make_plan
 from tests.embedded.small import ONE_VERSION, write_table
-from tests.embedded.tables import problems
+from tests.embedded.tables import list_problems
 
 pytestmark = pytest.mark.spark
 
@@ -30,7 +30,7 @@ METRICS = ["fits", "test_brier", "nothing"]
 def custom_plan(home: Path, name: str, code: str = CODE, **options: Any) -> Plan:
     """Return a plan of the small scenario's last version with one of the test pipelines."""
     pipeline = {"use": f"{MODULE}:{name}", "options": options, "metrics": METRICS}
-    scenario = changed(ONE_VERSION, {"pipeline": pipeline})
+    scenario = change_scenario(ONE_VERSION, {"pipeline": pipeline})
     plan = make_plan(scenario, write_table(home), home)
     return plan.model_copy(update={"code": {f"{MODULE}.py": code}})
 
@@ -165,7 +165,7 @@ def test_an_object_that_is_not_a_pipeline_is_a_mistake_of_the_scenario(
     with pytest.raises(ScenarioError) as caught:
         open_custom(spark, tmp_path, name)
     message = f"{MODULE}:{name} {_with_line(WRONG[name], 'RuntimeError')}"
-    assert [(("pipeline", "use"), message)] == problems(caught.value)
+    assert [(("pipeline", "use"), message)] == list_problems(caught.value)
 
 
 def test_what_it_imports_must_be_there(spark: SparkSession, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from harness.pipelines import FEATURES, KEY, Explainer, make_lime_explainer
 from harness.results import FeatureExplanation
 from harness.scenario.model_kinds import LogisticRegression
 from tests.conftest import Loans
-from tests.embedded.tables import prepared, readings, samples_of, scenario, train
+from tests.embedded.tables import add_columns, make_readings, make_small_samples, scenario, train
 
 pytestmark = pytest.mark.spark
 
@@ -44,7 +44,7 @@ class March:
 def march(loans: Loans) -> March:
     pipeline = loans.scenario.pipeline.model_copy(update={"model": LogisticRegression(max_iter=50, folds=2)})
     small = loans.scenario.model_copy(update={"pipeline": pipeline})
-    samples = samples_of(prepared(loans.march(), small), small, rows=10_000)
+    samples = make_small_samples(add_columns(loans.march(), small), small, rows=10_000)
     trained = train(samples.train, small.pipeline.model)
     explainer = lime_of(trained.model, samples.train)
     probe = probe_rows(samples.test, probe_keys(samples.test, ROWS), ROWS).persist()
@@ -123,7 +123,7 @@ def test_the_background_is_the_first_rows_of_the_probe_order(march: March) -> No
 
 def held_out(spark: SparkSession, rows: int) -> DataFrame:
     """Return the held-out rows of a small table."""
-    return samples_of(prepared(readings(spark, rows), scenario()), scenario(), rows).test
+    return make_small_samples(add_columns(make_readings(spark, rows), scenario()), scenario(), rows).test
 
 
 def test_probes_stay_when_rows_are_added(spark: SparkSession) -> None:

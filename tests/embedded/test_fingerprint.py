@@ -23,7 +23,7 @@ from harness.job.fingerprint import (
     row_digest,
     sum_digests,
 )
-from tests.embedded.reference_fingerprint import by_hand, digest
+from tests.embedded.reference_fingerprint import compute_reference, digest_row
 
 pytestmark = pytest.mark.spark
 
@@ -252,8 +252,8 @@ def test_does_not_change_with_the_layout_of_a_delta_table(
 def test_adds_up_without_overflow(spark: SparkSession) -> None:
     """The sum over a hundred thousand equal rows is the count times the digest, modulo 2^128."""
     rows = spark.range(100_000).select(F.lit("z").alias("v"))
-    assert digest(["z"]) * 100_000 > 2**128
-    assert compute_fingerprint(rows) == by_hand(rows.schema, 100_000, digest(["z"]) * 100_000)
+    assert digest_row(["z"]) * 100_000 > 2**128
+    assert compute_fingerprint(rows) == compute_reference(rows.schema, 100_000, digest_row(["z"]) * 100_000)
 
 
 def test_carries_the_largest_digests(spark: SparkSession) -> None:
@@ -262,7 +262,7 @@ def test_carries_the_largest_digests(spark: SparkSession) -> None:
     sums = largest.agg(*sum_digests()).first()
     assert sums is not None
     schema = T.StructType()
-    assert combine_sums(schema, sums.asDict()) == by_hand(schema, 1000, (2**128 - 1) * 1000)
+    assert combine_sums(schema, sums.asDict()) == compute_reference(schema, 1000, (2**128 - 1) * 1000)
 
 
 def test_doubles_differ_by_their_bits(spark: SparkSession) -> None:
@@ -318,7 +318,9 @@ def test_agrees_with_the_definition_in_python(spark: SparkSession) -> None:
     )
     rows = list(_random_rows(200))
     frame = spark.createDataFrame(rows, schema)
-    assert compute_fingerprint(frame) == by_hand(frame.schema, len(rows), sum(map(digest, rows)))
+    assert compute_fingerprint(frame) == compute_reference(
+        frame.schema, len(rows), sum(map(digest_row, rows))
+    )
 
 
 def _random_rows(count: int) -> Iterator[tuple[Any, ...]]:
@@ -346,7 +348,7 @@ def test_an_unsupported_type_is_named(spark: SparkSession) -> None:
 def test_an_empty_table_has_a_fingerprint(spark: SparkSession) -> None:
     """An empty table's fingerprint is the digest of its schema, zero rows and a zero sum."""
     frame = spark.createDataFrame([], "a string")
-    assert by_hand(frame.schema, 0, 0) == compute_fingerprint(frame)
+    assert compute_reference(frame.schema, 0, 0) == compute_fingerprint(frame)
 
 
 def test_takes_any_column_name(spark: SparkSession) -> None:

@@ -11,7 +11,7 @@ from harness.job.evaluate import HeldOut, evaluate, scored
 from harness.metrics import METRICS
 from harness.pipelines import KEY
 from harness.scenario.model_kinds import LogisticRegression, LogisticRegressionGrid
-from tests.embedded.tables import prepared, samples_of, scenario, train
+from tests.embedded.tables import add_columns, make_small_samples, scenario, train
 
 pytestmark = pytest.mark.spark
 
@@ -38,7 +38,7 @@ def rows(spark: SparkSession) -> Scored:
     table = spark.range(400).selectExpr(
         "id", "sin(id) AS x", "if(sin(id) + 2 * cos(id * id) > 1, 'bad', 'good') AS y"
     )
-    samples = samples_of(prepared(table, scenario()), scenario(), rows=400)
+    samples = make_small_samples(add_columns(table, scenario()), scenario(), rows=400)
     options = LogisticRegression(max_iter=10, folds=2, grid=LogisticRegressionGrid(reg_param=(0.01,)))
     model = train(samples.train, options).model
     of_key = {int(row[KEY]): (row["label"], row["score"]) for row in scored(model, samples.test).collect()}

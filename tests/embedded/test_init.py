@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 from harness.authoring.first_scenario import write_scenario
 from harness.loading.loader import load_scenario
 from harness.results import Verdict
-from tests.embedded.runner import changed, run_job
+from tests.embedded.runner import change_scenario, run_job
 from tests.unit.wine import write_wines
 
 pytestmark = pytest.mark.spark
@@ -20,5 +20,5 @@ def test_a_first_scenario_runs_at_once(spark: SparkSession, tmp_path: Path, date
     data = write_wines(tmp_path, dated=dated)
     file = write_scenario("wine", data, "quality", (), None, tmp_path / "scenarios")
     fewer = {"pipeline": {"explainer": {"rows": 5}}}
-    result = run_job(spark, changed(load_scenario(str(file)).scenario, fewer), data, tmp_path)
+    result = run_job(spark, change_scenario(load_scenario(str(file)).scenario, fewer), data, tmp_path)
     assert (None, Verdict.PASS) == (result.failure, result.verdict)

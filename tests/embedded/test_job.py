@@ -18,7 +18,7 @@ from harness.job.model_store import FolderStore
 from harness.job.running_job import Job
 from harness.results import Result, Verdict
 from harness.views import pictures
-from tests.embedded.runner import changed, make_job, make_plan, run_job
+from tests.embedded.runner import change_scenario, make_job, make_plan, run_job
 from tests.embedded.small import ONE_VERSION, SMALL, Row, write_table
 
 pytestmark = pytest.mark.spark
@@ -57,7 +57,7 @@ def files_below(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 def run_changed(spark: SparkSession, tmp_path: Path, **changes: Any) -> Result:
     """Run the small scenario with changes."""
-    return run_job(spark, changed(SMALL, changes), write_table(tmp_path), tmp_path)
+    return run_job(spark, change_scenario(SMALL, changes), write_table(tmp_path), tmp_path)
 
 
 def test_a_good_run_passes(good: Result) -> None:

@@ -10,13 +10,13 @@ from pyspark.sql import SparkSession
 
 from harness.job.distributions import BINS
 from harness.results import Result, RowChanges, VersionResult
-from tests.embedded.runner import changed, run_job
-from tests.embedded.small import SMALL, rows, write_table
+from tests.embedded.runner import change_scenario, run_job
+from tests.embedded.small import SMALL, make_rows, write_table
 
 pytestmark = pytest.mark.spark
 
 # The second version is only built; no version has the optional feature.
-FACTS = changed(
+FACTS = change_scenario(
     SMALL,
     {
         "versions": [
@@ -83,7 +83,7 @@ def test_every_version_is_counted_in_the_same_bins(versions: dict[str, VersionRe
     starts = [[each.start for each in versions[name].distributions["heat"]] for name in NAMES]
     assert starts[0] == starts[1] == starts[2]
     assert len(starts[0]) == BINS
-    least = min(float(str(row["heat"])) for row in rows()[:100])
+    least = min(float(str(row["heat"])) for row in make_rows()[:100])
     assert starts[0][0] == pytest.approx(least)
 
 
@@ -122,5 +122,5 @@ def test_mlflow_has_the_changes(home: Path, versions: dict[str, VersionResult]) 
 def test_a_scenario_may_train_nothing(spark: SparkSession, tmp_path: Path) -> None:
     """A scenario without training only builds and measures its versions."""
     version = {"name": "first", "append": {"where": "id < 10"}, "train": False}
-    found = run_job(spark, changed(FACTS, {"versions": [version]}), write_table(tmp_path), tmp_path)
+    found = run_job(spark, change_scenario(FACTS, {"versions": [version]}), write_table(tmp_path), tmp_path)
     assert (found.failure, [each.status for each in found.versions]) == (None, ["built"])

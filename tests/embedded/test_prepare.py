@@ -13,7 +13,13 @@ from harness.errors import ScenarioError
 from harness.job.prepare import HELD_OUT, PROBE, Samples
 from harness.pipelines import FEATURES, FOLD, KEY, LABEL
 from harness.scenario.model import Scenario
-from tests.embedded.tables import prepared, problems, readings, samples_of as all_samples, scenario
+from tests.embedded.tables import (
+    add_columns,
+    list_problems,
+    make_readings,
+    make_small_samples as all_samples,
+    scenario,
+)
 
 pytestmark = pytest.mark.spark
 
@@ -22,12 +28,12 @@ Sides = dict[str, tuple[bool, int, float]]
 
 
 def sides(table: DataFrame, small: Scenario) -> Sides:
-    rows = prepared(table, small).select(KEY, HELD_OUT, FOLD, PROBE).collect()
+    rows = add_columns(table, small).select(KEY, HELD_OUT, FOLD, PROBE).collect()
     return {row[KEY]: (row[HELD_OUT], row[FOLD], row[PROBE]) for row in rows}
 
 
-def samples_of(table: DataFrame, small: Scenario) -> Samples:
-    return all_samples(prepared(table, small), small, rows=1)
+def make_small_samples(table: DataFrame, small: Scenario) -> Samples:
+    return all_samples(add_columns(table, small), small, rows=1)
 
 
 def vectors(samples: Samples) -> dict[str, list[float]]:
@@ -49,19 +55,19 @@ def everything_in_training(**pipeline: Any) -> Scenario:
 
 @pytest.fixture(scope="module")
 def ten_thousand(spark: SparkSession) -> Sides:
-    return sides(readings(spark, 10_000), scenario())
+    return sides(make_readings(spark, 10_000), scenario())
 
 
 def test_a_row_keeps_its_side_when_rows_are_added(spark: SparkSession, ten_thousand: Sides) -> None:
     """Split, fold and probe order depend only on the key, not on other rows or partitions."""
-    some = readings(spark, 3000).repartition(3).orderBy(F.desc("id")).where("id % 2 = 1")
+    some = make_readings(spark, 3000).repartition(3).orderBy(F.desc("id")).where("id % 2 = 1")
     found = sides(some, scenario())
     assert found == {key: ten_thousand[key] for key in found}
 
 
 def test_another_seed_is_another_split(spark: SparkSession, ten_thousand: Sides) -> None:
     """Another seed moves about half of the rows, as expected by chance: 2 x 0.4 x 0.6."""
-    other = sides(readings(spark, 10_000), scenario(seed=1))
+    other = sides(make_readings(spark, 10_000), scenario(seed=1))
     moved = sum(other[key][0] != ten_thousand[key][0] for key in other)
     assert moved / 10_000 == pytest.approx(0.48, abs=0.02)
 
@@ -94,7 +100,7 @@ def test_the_parts_of_a_key_are_kept_apart(spark: SparkSession) -> None:
         [("a", "bc", 1.0, "bad"), ("ab", "c", 1.0, "bad"), ("1:a", "", 1.0, "bad"), ("a", None, 1.0, "bad")],
         "k string, l string, x double, y string",
     )
-    keys = [row[KEY] for row in prepared(table, scenario(key=["k", "l"])).select(KEY).collect()]
+    keys = [row[KEY] for row in add_columns(table, scenario(key=["k", "l"])).select(KEY).collect()]
     assert (len(set(keys)), keys[3]) == (4, None)
 
 
@@ -109,7 +115,7 @@ def test_derives_casts_and_filters(spark: SparkSession) -> None:
         features=["N", "flag", "half", "text_length"],
         filter="keep = 1 or half > 2.4",
     )
-    assert slots(samples_of(table, small)) == [
+    assert slots(make_small_samples(table, small)) == [
         {"N": 4.0, "flag": 0.0, "half": 2.0, "text_length": 5.0},
         {"N": 5.0, "flag": 0.0, "half": 2.5, "text_length": 5.0},
     ]
@@ -155,7 +161,7 @@ def test_label_values_match(
 ) -> None:
     """Booleans, and numbers in any notation, match the values in the label's column."""
     table = spark.range(2).selectExpr("id", "1.0D AS x", f"{column} AS b")
-    found = prepared(table, scenario(label=label)).select("harness_label").collect()
+    found = add_columns(table, scenario(label=label)).select("harness_label").collect()
     assert expected == [row[0] for row in found]
 
 
@@ -167,7 +173,7 @@ def test_the_label_may_be_a_column_named_label(spark: SparkSession) -> None:
     small = everything_in_training(
         label={"column": "label", "positive": ["bad", "odd"], "negative": ["good"]}, filter="label != 'odd'"
     )
-    rows = samples_of(table, small).train.select(KEY, LABEL).collect()
+    rows = make_small_samples(table, small).train.select(KEY, LABEL).collect()
     assert {row[KEY]: row[LABEL] for row in rows} == {"0": 1.0, "1": 0.0}
 
 
@@ -178,7 +184,7 @@ def test_imputes_from_the_training_rows(spark: SparkSession, impute: str, surrog
     """Nulls and NaN get the exact mean or median of the training rows, not of the held-out ones."""
     numbers = "CASE WHEN id % 10 = 0 THEN NULL WHEN id % 10 = 1 THEN double('nan') ELSE id * id END"
     table = spark.range(2000).selectExpr("id", f"{numbers} AS x", "'bad' AS y")
-    samples = samples_of(table, scenario(impute=impute, model={"partitions": 3}))
+    samples = make_small_samples(table, scenario(impute=impute, model={"partitions": 3}))
     trained = [row[KEY] for row in samples.train.select(KEY).collect()]
     expected = surrogate([int(key) ** 2 for key in trained if int(key) % 10 > 1])
     found = {vector[0] for key, vector in vectors(samples).items() if int(key) % 10 < 2}
@@ -194,7 +200,7 @@ def test_the_median_does_not_depend_on_the_partitions(spark: SparkSession) -> No
     medians = []
     for partitions in (1, 6):
         small = everything_in_training(impute="median", model={"partitions": partitions})
-        by_key = vectors(samples_of(table, small))
+        by_key = vectors(make_small_samples(table, small))
         medians.append(by_key["0"])
     assert medians[0] == medians[1]
 
@@ -220,7 +226,7 @@ def categories(spark: SparkSession) -> DataFrame:
 def encoded(categories: DataFrame) -> Samples:
     # Of the seeds that hold out these two and no others the first.
     small = scenario(seed=18, features=["x"], categorical=["colour", "size"])
-    return samples_of(categories, small)
+    return make_small_samples(categories, small)
 
 
 def test_an_indicator_is_named_by_its_value(encoded: Samples) -> None:
@@ -267,7 +273,7 @@ def test_takes_any_column_name(spark: SparkSession) -> None:
         features=["loan.amnt", "a `b`", "twice"],
         categorical=["it's", "Ü %"],
     )
-    assert slots(samples_of(table, small))[1] == {
+    assert slots(make_small_samples(table, small))[1] == {
         "loan.amnt": 2.5,
         "a `b`": 3.0,
         "twice": 5.0,
@@ -344,7 +350,7 @@ def test_a_mistake_has_its_location(
 ) -> None:
     """A mistake gives a message of one line that names the column, at its location in the scenario."""
     with pytest.raises(ScenarioError) as caught:
-        prepared(readings(spark), scenario(**pipeline))
-    [(where, what)] = problems(caught.value)
+        add_columns(make_readings(spark), scenario(**pipeline))
+    [(where, what)] = list_problems(caught.value)
     assert where == ("pipeline", *location)
     assert re.fullmatch(message, what)

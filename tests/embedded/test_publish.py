@@ -13,7 +13,7 @@ from harness.job.clock import Clock
 from harness.job.running_job import Job
 from harness.results import BoundResult, Verdict, VersionResult
 from harness.scenario.bound_spec import BoundSpec, Quantity
-from tests.embedded.runner import changed, make_plan
+from tests.embedded.runner import change_scenario, make_plan
 from tests.embedded.small import SMALL
 
 
@@ -46,7 +46,7 @@ def test_a_bundle_is_published_if_every_bound_holds(
     """A bundle is not published if a bound fails, even if the run passes because it must fail."""
     opened: list[Any] = []
     monkeypatch.setattr(main, "open_store", opened.append)
-    plan = make_plan(changed(SMALL, {"publish": {"when": when}}), tmp_path / "none.csv", tmp_path)
+    plan = make_plan(change_scenario(SMALL, {"publish": {"when": when}}), tmp_path / "none.csv", tmp_path)
     job = Job(plan, Clock(lambda _event: None), cast("Any", None), Future(), tmp_path)
     version = VersionResult(
         name="first", version=0, rows=1, fingerprint="", data_schema={}, bounds=tuple(bounds)

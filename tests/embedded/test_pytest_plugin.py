@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.embedded.runner import ROOT, changed
+from tests.embedded.runner import ROOT, change_scenario
 from tests.embedded.small import SMALL, write_scenario
 
 pytestmark = pytest.mark.spark
@@ -23,7 +23,7 @@ _EXPECTED = {
         "added_test_f1": {"change": {"since": "first", "min": -1}},
     },
 }
-_SCENARIO = changed(
+_SCENARIO = change_scenario(
     SMALL,
     {
         "versions": [

@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from harness.results import Verdict
-from tests.embedded.runner import SCENARIOS, caught, load, run_shipped
+from tests.embedded.runner import SCENARIOS, list_failed_bounds, load, run_shipped
 
 pytestmark = pytest.mark.spark
 
@@ -25,6 +25,6 @@ def test_what_ships_comes_to_what_it_must(spark: SparkSession, tmp_path: Path, n
     scenario = load(name)
     result = run_shipped(spark, name, tmp_path)
     assert (None, Verdict.PASS) == (result.failure, result.verdict)
-    assert set(scenario.caught_by) == caught(result)
+    assert set(scenario.caught_by) == list_failed_bounds(result)
     published = [version.bundle for version in result.versions if version.bundle]
     assert bool(published) == (scenario.publish.when == "pass" and not scenario.caught_by)

@@ -10,11 +10,19 @@ from pyspark.sql import SparkSession
 from harness.errors import Location, ScenarioError
 from harness.job.main import build_versions, check_versions
 from tests.embedded.runner import make_job
-from tests.embedded.stepping import BATCH_1, FIRST, Said, build, cells, fault_of, plan_of
+from tests.embedded.stepping import (
+    BATCH_1,
+    FIRST,
+    VersionValues,
+    build_all,
+    find_problem,
+    make_tiny_plan,
+    read_cells,
+)
 
 pytestmark = pytest.mark.spark
 
-_TEXT_FOR_NUMBER: Said = {"append": {"set": {"x": "'much'"}}}
+_TEXT_FOR_NUMBER: VersionValues = {"append": {"set": {"x": "'much'"}}}
 _TWICE = {"from": "twice.csv"}
 _FILES = {"twice.csv": "id,x\n1,2.5\n1,3.5\n", "broken.csv": "id,x\n1,2.5\n1,3.5,7,8\n"}
 
@@ -107,10 +115,10 @@ _FILES = {"twice.csv": "id,x\n1,2.5\n1,3.5\n", "broken.csv": "id,x\n1,2.5\n1,3.5
     ],
 )
 def test_a_problem_of_a_step_has_its_location(
-    spark: SparkSession, tmp_path: Path, second: Said, key: str | Location, message: str
+    spark: SparkSession, tmp_path: Path, second: VersionValues, key: str | Location, message: str
 ) -> None:
     """A mistake in the second step is reported with its location and a remedy."""
-    location, told = fault_of(spark, tmp_path, FIRST, {"name": "second", **second}, others=_FILES)
+    location, told = find_problem(spark, tmp_path, FIRST, {"name": "second", **second}, others=_FILES)
     place = (key,) if isinstance(key, str) else key
     assert (("versions", 1, *place), True) == (location, message in told), told
 
@@ -131,19 +139,19 @@ def test_a_problem_of_a_step_has_its_location(
     ],
 )
 def test_an_expected_error_changes_nothing(
-    spark: SparkSession, tmp_path: Path, step: Said, error: str
+    spark: SparkSession, tmp_path: Path, step: VersionValues, error: str
 ) -> None:
     """An expected error leaves the version and adds no commit; its class is recorded."""
     constraint = {"name": "strict", "sql": "ALTER TABLE {table} ADD CONSTRAINT one CHECK (batch = 1)"}
     refused = {"name": "refused", "expect_error": error, **step}
-    made = build(spark, tmp_path, FIRST, constraint, refused)[2]
-    assert (1, 0, BATCH_1) == (made.number, made.commits, cells(made.table))
+    made = build_all(spark, tmp_path, FIRST, constraint, refused)[2]
+    assert (1, 0, BATCH_1) == (made.number, made.commits, read_cells(made.table))
     assert (made.error or "").startswith(error)
 
 
 def test_the_first_step_must_create_the_table(spark: SparkSession, tmp_path: Path) -> None:
     """A first step that does not create the table is refused."""
-    location, message = fault_of(spark, tmp_path, {"name": "first", "sql": "SELECT 1"})
+    location, message = find_problem(spark, tmp_path, {"name": "first", "sql": "SELECT 1"})
     assert ("versions", 0, "sql") == location
     assert "its sql created no table; the first step must." in message
 
@@ -152,7 +160,7 @@ def test_a_vacuumed_version_is_named(spark: SparkSession, tmp_path: Path) -> Non
     """A vacuumed version is reported with the readable versions, and no table is left behind."""
     replaced = {"name": "replaced", "overwrite": {"where": "batch = 2"}}
     clean = {"name": "clean", "vacuum": {"retain_hours": 0}}
-    plan = plan_of(tmp_path, FIRST | {"train": False}, replaced, clean)
+    plan = make_tiny_plan(tmp_path, FIRST | {"train": False}, replaced, clean)
     job = make_job(spark, plan)
     with pytest.raises(ScenarioError) as caught:
         check_versions(job, build_versions(job))

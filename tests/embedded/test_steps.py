@@ -10,7 +10,17 @@ from pyspark.sql import SparkSession
 
 from harness.job.delta_log import is_readable
 from harness.job.fingerprint import compute_fingerprint
-from tests.embedded.stepping import BATCH_1, BATCH_2, FIRST, SECOND, Cells, Said, build, cells, plan_of
+from tests.embedded.stepping import (
+    BATCH_1,
+    BATCH_2,
+    FIRST,
+    SECOND,
+    Cells,
+    VersionValues,
+    build_all,
+    make_tiny_plan,
+    read_cells,
+)
 
 pytestmark = pytest.mark.spark
 
@@ -19,9 +29,9 @@ _MERGED = {"rows": [{"id": 3, "status": "bad"}, {"id": 9, "status": "good"}]}
 
 def test_appended_rows_come_on_top(spark: SparkSession, tmp_path: Path) -> None:
     """Each append is one commit, and earlier versions stay readable."""
-    first, second = build(spark, tmp_path, FIRST, SECOND)
+    first, second = build_all(spark, tmp_path, FIRST, SECOND)
     assert [(0, 1), (1, 1)] == [(each.number, each.commits) for each in (first, second)]
-    assert (BATCH_1, BATCH_1 + BATCH_2) == (cells(first.table), cells(second.table))
+    assert (BATCH_1, BATCH_1 + BATCH_2) == (read_cells(first.table), read_cells(second.table))
 
 
 @pytest.mark.parametrize(
@@ -80,17 +90,17 @@ def test_appended_rows_come_on_top(spark: SparkSession, tmp_path: Path) -> None:
     ],
 )
 def test_a_step_leads_to_its_rows(
-    spark: SparkSession, tmp_path: Path, step: Said, commits: int, expected: Cells
+    spark: SparkSession, tmp_path: Path, step: VersionValues, commits: int, expected: Cells
 ) -> None:
     """Each kind of step leads to its rows with its number of commits."""
-    made = build(spark, tmp_path, FIRST, {"name": "second", **step})[1]
-    assert (expected, commits, commits) == (cells(made.table), made.commits, made.number)
+    made = build_all(spark, tmp_path, FIRST, {"name": "second", **step})[1]
+    assert (expected, commits, commits) == (read_cells(made.table), made.commits, made.number)
 
 
 def test_columns_come_where_they_may(spark: SparkSession, tmp_path: Path) -> None:
     """New columns come with append and merge, different ones with overwrite."""
     new = {"set": {"note": "'new'"}, "merge_schema": True}
-    versions = build(
+    versions = build_all(
         spark,
         tmp_path,
         FIRST,
@@ -99,14 +109,14 @@ def test_columns_come_where_they_may(spark: SparkSession, tmp_path: Path) -> Non
         {"name": "replaced", "overwrite": {"rows": [{"id": 7, "x": 1}], "overwrite_schema": True}},
     )
     _, appended, merged, replaced = (each.table for each in versions)
-    assert [*((*row, None) for row in BATCH_1), (*BATCH_2[0], "new")] == cells(appended)
-    assert [(*BATCH_1[0], None, 1), (*BATCH_1[1], None, None)] == cells(merged)[:2]
-    assert (["id", "x"], [(7, 1.0)]) == (replaced.columns, cells(replaced))
+    assert [*((*row, None) for row in BATCH_1), (*BATCH_2[0], "new")] == read_cells(appended)
+    assert [(*BATCH_1[0], None, 1), (*BATCH_1[1], None, None)] == read_cells(merged)[:2]
+    assert (["id", "x"], [(7, 1.0)]) == (replaced.columns, read_cells(replaced))
 
 
 def test_a_restored_version_is_its_origin(spark: SparkSession, tmp_path: Path) -> None:
     """A restored version has the original fingerprint; restoring the current one makes no commit."""
-    first, second, back, again = build(
+    first, second, back, again = build_all(
         spark,
         tmp_path,
         FIRST,
@@ -121,7 +131,7 @@ def test_a_restored_version_is_its_origin(spark: SparkSession, tmp_path: Path) -
 
 def test_rewriting_files_changes_no_row(spark: SparkSession, tmp_path: Path) -> None:
     """Compacting and reordering files does not change the fingerprint."""
-    versions = build(
+    versions = build_all(
         spark,
         tmp_path,
         FIRST,
@@ -138,10 +148,10 @@ def test_vacuum_is_two_commits(spark: SparkSession, tmp_path: Path) -> None:
     """A vacuum is two commits, and Delta's retention check is enabled again afterwards."""
     name = "spark.databricks.delta.retentionDurationCheck.enabled"
     before = spark.conf.get(name, "true")
-    made = build(spark, tmp_path, FIRST, {"name": "clean", "vacuum": {"retain_hours": 0}})[1]
+    made = build_all(spark, tmp_path, FIRST, {"name": "clean", "vacuum": {"retain_hours": 0}})[1]
     assert (2, BATCH_1, "VACUUM END") == (
         made.commits,
-        cells(made.table),
+        read_cells(made.table),
         made.commit.operation,
     )
     assert before == spark.conf.get(name, "true")
@@ -151,9 +161,11 @@ def test_a_table_can_begin_with_sql(spark: SparkSession, tmp_path: Path) -> None
     """A table can be created by SQL, and its types apply to later literal rows."""
     create = "CREATE TABLE {table} (id INT, day DATE, price DECIMAL(6, 2)) USING delta"
     day = {"rows": [{"id": 1, "day": "2018-01-31", "price": 1.5}]}
-    made = build(spark, tmp_path, {"name": "made", "sql": create}, {"name": "filled", "append": day})[1]
+    made = build_all(spark, tmp_path, {"name": "made", "sql": create}, {"name": "filled", "append": day})[1]
     assert {"id": "int", "day": "date", "price": "decimal(6,2)"} == dict(made.table.dtypes)
-    assert [(1, "2018-01-31", "1.50")] == cells(made.table.selectExpr("id", "string(day)", "string(price)"))
+    assert [(1, "2018-01-31", "1.50")] == read_cells(
+        made.table.selectExpr("id", "string(day)", "string(price)")
+    )
 
 
 @pytest.mark.parametrize("folder", ["a lake", "50% é"], ids=["blank", "percent"])
@@ -161,7 +173,7 @@ def test_a_place_can_have_any_name(spark: SparkSession, tmp_path: Path, folder: 
     """Each kind of step finds its table if the URI has spaces and special characters."""
     place = tmp_path / folder
     place.mkdir()
-    versions = build(
+    versions = build_all(
         spark,
         place,
         FIRST | {"at": "timestamp"},
@@ -170,28 +182,30 @@ def test_a_place_can_have_any_name(spark: SparkSession, tmp_path: Path, folder: 
         {"name": "fourth", "merge": {"where": "id = 1"}},
         {"name": "clean", "vacuum": {"retain_hours": 168}},
     )
-    assert [(*row, None) for row in BATCH_1] == cells(versions[-1].table)
-    assert all(is_readable(spark, plan_of(place, FIRST).table_uri, each.number) for each in versions)
+    assert [(*row, None) for row in BATCH_1] == read_cells(versions[-1].table)
+    assert all(is_readable(spark, make_tiny_plan(place, FIRST).table_uri, each.number) for each in versions)
 
 
 def test_odd_names_can_come_later(spark: SparkSession, tmp_path: Path) -> None:
     """A later version can add a column whose name Parquet does not allow."""
     other = {"name": "second", "append": {"from": "other.csv", "merge_schema": True}}
-    made = build(spark, tmp_path, FIRST, other, others={"other.csv": "id,amount (EUR)\n7,2.5\n"})[1]
-    assert [(1, None), (2, None), (3, None), (7, 2.5)] == cells(made.table.select("id", "`amount (EUR)`"))
+    made = build_all(spark, tmp_path, FIRST, other, others={"other.csv": "id,amount (EUR)\n7,2.5\n"})[1]
+    assert [(1, None), (2, None), (3, None), (7, 2.5)] == read_cells(
+        made.table.select("id", "`amount (EUR)`")
+    )
 
 
 def test_a_version_is_read_by_its_time(spark: SparkSession, tmp_path: Path) -> None:
     """A version read by the time of its commit has the same rows as by number."""
-    versions = build(spark, tmp_path, FIRST | {"at": "timestamp"}, SECOND | {"at": "timestamp"})
-    assert [BATCH_1, BATCH_1 + BATCH_2] == [cells(each.table) for each in versions]
+    versions = build_all(spark, tmp_path, FIRST | {"at": "timestamp"}, SECOND | {"at": "timestamp"})
+    assert [BATCH_1, BATCH_1 + BATCH_2] == [read_cells(each.table) for each in versions]
 
 
 def test_a_commit_is_told(spark: SparkSession, tmp_path: Path) -> None:
     """A commit is recorded with its operation, its time in UTC and the protocol at that time."""
     before = datetime.now(UTC)
     later = "ALTER TABLE {table} SET TBLPROPERTIES (delta.enableChangeDataFeed = true)"
-    versions = build(
+    versions = build_all(
         spark, tmp_path, FIRST, {"name": "second", "delete": "id = 1"}, {"name": "third", "sql": later}
     )
     commits = [each.commit for each in versions]

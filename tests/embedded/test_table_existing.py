@@ -17,19 +17,19 @@ from harness.job.ingest import build_version, open_build
 from harness.job.main import run
 from harness.job.table_io import read_version, remove_table
 from harness.plan import Plan
-from tests.embedded.runner import changed, make_job, make_plan
+from tests.embedded.runner import change_scenario, make_job, make_plan
 from tests.embedded.small import UNPUBLISHED, write_table
 from tests.embedded.stepping import (
     BATCH_1,
     BATCH_2,
     FIRST,
     SECOND,
-    Said,
-    build,
+    VersionValues,
+    build_all,
     build_plan,
-    cells,
-    plan_of,
-    scenario_of,
+    make_scenario,
+    make_tiny_plan,
+    read_cells,
 )
 
 pytestmark = pytest.mark.spark
@@ -46,18 +46,18 @@ class Existing:
     def plan(self, *reads: Any, at: str = "version") -> Plan:
         """Return a plan that reads these versions."""
         versions = [{"name": f"v{index}", "read": read, "at": at} for index, read in enumerate(reads)]
-        return self.plan_of(*versions)
+        return self.plan_versions(*versions)
 
-    def plan_of(self, *versions: Said) -> Plan:
+    def plan_versions(self, *versions: VersionValues) -> Plan:
         """Return a plan with these versions on this table."""
-        plan = make_plan(scenario_of(*versions), self.folder / "tiny.csv", self.folder, run_id="other")
+        plan = make_plan(make_scenario(*versions), self.folder / "tiny.csv", self.folder, run_id="other")
         return plan.model_copy(update={"existing_table": self.uri})
 
 
 @pytest.fixture
 def there(spark: SparkSession, tmp_path: Path) -> Existing:
-    versions = build(spark, tmp_path, FIRST, SECOND, {"name": "third", "delete": "batch = 2"})
-    uri = plan_of(tmp_path, FIRST).table_uri
+    versions = build_all(spark, tmp_path, FIRST, SECOND, {"name": "third", "delete": "batch = 2"})
+    uri = make_tiny_plan(tmp_path, FIRST).table_uri
     return Existing(tmp_path, uri, [each.commit.time for each in versions])
 
 
@@ -78,7 +78,7 @@ def test_versions_are_found(spark: SparkSession, there: Existing) -> None:
     """Versions are found by number, as the latest, and by a time as the newest commit up to it."""
     found = build_plan(spark, there.plan(1, "latest", there.times[1], "2999-01-01"))
     assert [1, 2, 1, 2] == [each.number for each in found]
-    assert [BATCH_1 + BATCH_2, BATCH_1] == [cells(each.table) for each in found[:2]]
+    assert [BATCH_1 + BATCH_2, BATCH_1] == [read_cells(each.table) for each in found[:2]]
     assert {None} == {each.commits for each in found}
     assert ["WRITE", "DELETE"] == [each.commit.operation for each in found[:2]]
 
@@ -86,7 +86,7 @@ def test_versions_are_found(spark: SparkSession, there: Existing) -> None:
 def test_it_is_read_by_the_time_of_its_commit(spark: SparkSession, there: Existing) -> None:
     """A version read by the time of its commit has the same rows as by number."""
     assert [BATCH_1 + BATCH_2] == [
-        cells(each.table) for each in build_plan(spark, there.plan(1, at="timestamp"))
+        read_cells(each.table) for each in build_plan(spark, there.plan(1, at="timestamp"))
     ]
 
 
@@ -94,7 +94,7 @@ def test_latest_is_what_it_was_at_the_start(spark: SparkSession, there: Existing
     """The latest version is resolved at the start; later commits don't count."""
     under_way = open_build(spark, there.plan("latest"))
     DeltaTable.forPath(spark, there.uri).delete("id = 1")
-    assert (2, BATCH_1) == ((found := build_version(under_way, 0)).number, cells(found.table))
+    assert (2, BATCH_1) == ((found := build_version(under_way, 0)).number, read_cells(found.table))
 
 
 def test_a_missing_version_is_named(spark: SparkSession, there: Existing) -> None:
@@ -135,14 +135,14 @@ def test_a_version_whose_log_is_gone_is_named(spark: SparkSession, tmp_path: Pat
 
 def cut_short(spark: SparkSession, folder: Path, gone: str) -> Existing:
     """Return a table of four versions with a checkpoint at the third and some log files missing."""
-    often: Said = {
+    often: VersionValues = {
         "name": "often",
         "sql": "ALTER TABLE {table} SET TBLPROPERTIES "
         "(delta.checkpointInterval = 2, delta.logRetentionDuration = 'interval 2 days')",
     }
     more = [{"name": f"more{number}", "append": {"rows": [{"id": number}]}} for number in (7, 8)]
-    build(spark, folder, FIRST, often, *more)
-    there = Existing(folder, plan_of(folder, FIRST).table_uri, [])
+    build_all(spark, folder, FIRST, often, *more)
+    there = Existing(folder, make_tiny_plan(folder, FIRST).table_uri, [])
     for log in Path(there.uri, "_delta_log").glob(f"*0{gone}"):
         log.unlink()
     # Delta keeps what it has read of a log.
@@ -173,7 +173,7 @@ def test_a_time_that_finds_another_version_is_named(
 def test_it_is_never_changed(spark: SparkSession, there: Existing) -> None:
     """A step that would change the table is refused, and no file is touched."""
     before = files(there.uri)
-    location, message = fault_of(spark, there.plan_of(SECOND))
+    location, message = fault_of(spark, there.plan_versions(SECOND))
     assert (("versions", 0, "append"), before) == (location, files(there.uri))
     assert "an existing table is only read, never changed" in message
     remove_table(spark, there.plan(0))
@@ -188,7 +188,7 @@ def test_a_run_does_not_change_it(spark: SparkSession, tmp_path: Path, label: st
     source = write_table(tmp_path)
     spark.read.csv(str(source), header=True, inferSchema=True).write.format("delta").save(f"{tmp_path}/there")
     before = files(f"{tmp_path}/there")
-    reading = changed(
+    reading = change_scenario(
         UNPUBLISHED,
         {"versions": [{"name": "now", "read": "latest"}], "pipeline": {"label": {"column": label}}},
     )

@@ -21,7 +21,7 @@ from harness.pipelines import FEATURES, FOLD, KEY, LABEL
 from harness.scenario.model import Scenario
 from harness.scenario.model_kinds import LogisticRegression as Options
 from tests.conftest import Loans
-from tests.embedded.tables import prepared, samples_of, train
+from tests.embedded.tables import add_columns, make_small_samples, train
 
 pytestmark = pytest.mark.spark
 
@@ -201,7 +201,7 @@ class Numbers:
 
 def numbers(loans: Loans, table: DataFrame, partitions: int) -> Numbers:
     scenario = smaller(loans.scenario, partitions)
-    samples = samples_of(prepared(table, scenario), scenario, rows=3395)
+    samples = make_small_samples(add_columns(table, scenario), scenario, rows=3395)
     found = train(samples.train, scenario.pipeline.model)
     samples.release()
     return Numbers(

@@ -28,9 +28,9 @@ from harness.pipelines import FEATURES, FOLD, KEY, LABEL, make_lime_explainer
 from harness.results import Result, Verdict, VersionResult
 from harness.scenario.model import Scenario
 from harness.scenario.model_kinds import GradientBoostedTrees, RandomForest
-from tests.embedded.runner import changed, run_job
+from tests.embedded.runner import change_scenario, run_job
 from tests.embedded.small import SMALL, write_table
-from tests.embedded.tables import prepared, samples_of, scenario, train
+from tests.embedded.tables import add_columns, make_small_samples, scenario, train
 
 pytestmark = pytest.mark.spark
 
@@ -177,7 +177,7 @@ def test_a_category_is_explained(spark: SparkSession, kind: str) -> None:
         "if(id % 2 = 1 AND id % 9 > 0, 'bad', 'good') AS y",
     )
     small = scenario(features=["x"], categorical=["state"], model=OPTIONS[kind].model_dump())
-    samples = samples_of(prepared(table, small), small, rows=240)
+    samples = make_small_samples(add_columns(table, small), small, rows=240)
     model = train(samples.train, OPTIONS[kind]).model
     explainer = make_lime_explainer(model, background_rows(samples.train, 100), samples=200)
     probe = probe_rows(samples.test, probe_keys(samples.test, 8), 8)
@@ -259,7 +259,7 @@ def test_the_same_scenario_gives_the_same_numbers(
     spark: SparkSession, tmp_path: Path, result: Result, kind: str
 ) -> None:
     """A second run has the same metrics, grid, curves and explanations, to the last bit."""
-    unpublished = changed(small_scenario(kind), {"publish": {"when": "never"}})
+    unpublished = change_scenario(small_scenario(kind), {"publish": {"when": "never"}})
     again = run_job(spark, unpublished, write_table(tmp_path), tmp_path)
     assert [measured(each) for each in result.versions] == [measured(each) for each in again.versions]
     assert all(math.isfinite(each.mean) for each in again.versions[0].explanations.values())
