@@ -1,6 +1,6 @@
-"""Custom pipelines for the tests; only the first one is without mistakes."""
+"""Custom pipelines for the tests; only the first one is valid."""
 
-# ruff: noqa: ARG002, D101, D102 - the protocol says what each method is for, and what it is given.
+# ruff: noqa: ARG002, D101, D102 - the protocol documents the methods and their arguments.
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def squared(value: float) -> float:
     return value * value
 
 
-class Untouched(Transformer, DefaultParamsWritable):
-    """A stage that is defined by the author of the pipeline."""
+class Unchanged(Transformer, DefaultParamsWritable):
+    """A stage of a class that the pipeline's author defines."""
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         return dataset
@@ -65,7 +65,7 @@ class NoStages(Good):
 class OwnStage(Good):
     def prepare(self, rows: DataFrame, context: Context) -> Prepared:
         prepared = impute_and_encode(rows, context)
-        return Prepared([Untouched(), *prepared.stages], prepared.names)
+        return Prepared([Unchanged(), *prepared.stages], prepared.names)
 
 
 class OtherSlot(Good):
@@ -93,7 +93,7 @@ class OneWeightFewer(Good):
         return replace(super().explain(model, background, context), first=1)
 
 
-class BreaksWhenMade(Good):
+class BreaksWhenCreated(Good):
     def __init__(self) -> None:
         raise RuntimeError("no such tree")
 

@@ -1,4 +1,4 @@
-"""A second implementation of the fingerprint, in Python without Spark."""
+"""A reference implementation of the fingerprint, in plain Python."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SPARK_SEED = 42
 
 
 def xxhash64(data: bytes) -> int:
-    """XXH64 of 8 bytes with Spark's seed, as a signed number (xxhash.com, the specification's short path)."""
+    """Return XXH64 of 8 bytes with Spark's seed, signed (xxhash.com, the specification's short path)."""
     first, second, third, fourth, fifth = _PRIMES
     lane = _rotate(int.from_bytes(data, "little") * second & _MASK, 31) * first & _MASK
     value = (_SPARK_SEED + fifth + len(data)) ^ lane
@@ -39,6 +39,7 @@ def _rotate(value: int, bits: int) -> int:
 
 
 def encode_value(value: object) -> bytes:
+    """Encode a value as the fingerprint does: its mark, its length and its bytes."""
     if value is None:
         return b"-"
     content = format_value(value).encode()
@@ -46,6 +47,7 @@ def encode_value(value: object) -> bytes:
 
 
 def format_value(value: object) -> str:
+    """Format a value as the fingerprint does."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
@@ -56,9 +58,11 @@ def format_value(value: object) -> str:
 
 
 def digest_row(row: Iterable[object]) -> int:
+    """Return the digest of a row as a number."""
     return int.from_bytes(hashlib.md5(b"".join(map(encode_value, row)), usedforsecurity=False).digest())
 
 
 def compute_reference(schema: T.StructType, count: int, total: int) -> str:
+    """Return the fingerprint for a schema, a number of rows and the sum of their digests."""
     content = f"{format_schema(schema)}\n{count}\n{total % 2**128:032x}"
     return hashlib.sha256(content.encode()).hexdigest()[:32]

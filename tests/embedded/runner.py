@@ -1,4 +1,4 @@
-"""A runner of the job in this process, on the session that the tests share."""
+"""A runner of the job in the process of the tests, on their shared session."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def keep_last_version(scenario: Scenario) -> Scenario:
 
 
 def make_plan(scenario: Scenario, source: Path, home: Path, run_id: str = "run") -> Plan:
-    """Return a plan whose files are all below one folder."""
+    """Return a plan that keeps all of its files below one folder."""
     environment = Environment(
         target="embedded",
         lake=str(home / "lake"),

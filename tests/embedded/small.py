@@ -38,7 +38,7 @@ SMALL = Scenario.model_validate(
 )
 ONE_VERSION = keep_last_version(SMALL)
 UNPUBLISHED = change_scenario(ONE_VERSION, {"publish": {"when": "never"}})
-# Enough fits that training is under way for some ten seconds.
+# With so many fits, training takes about ten seconds.
 LONG = change_scenario(
     UNPUBLISHED, {"pipeline": {"model": {"grid": {"reg_param": [each / 1000 for each in range(20)]}}}}
 )
@@ -46,12 +46,12 @@ LONG = change_scenario(
 
 def make_rows() -> list[Row]:
     """Return 300 rows; the hotter, the more likely bad."""
-    chance = random.Random(1)  # noqa: S311 - a table, no secret
-    made: list[Row] = []
+    chance = random.Random(1)  # noqa: S311 - not a secret
+    table: list[Row] = []
     for number in range(300):
         heat, load = chance.gauss(20, 5), chance.gauss(50, 10)
         bad = chance.random() < (0.8 if heat > 22 else 0.1)
-        made.append(
+        table.append(
             {
                 "id": number,
                 "batch": 1 if number < 200 else 2,
@@ -60,7 +60,7 @@ def make_rows() -> list[Row]:
                 "outcome": "bad" if bad else "good",
             }
         )
-    return made
+    return table
 
 
 def write_table(folder: Path, change: Callable[[Row], Row] = lambda row: row) -> Path:
@@ -84,23 +84,23 @@ def write_scenario(folder: Path, scenario: Scenario) -> str:
 def write_file(folder: Path, scenario: Scenario) -> str:
     """Write the scenario as a file named after it."""
     file = folder / f"{scenario.name}.yaml"
-    said = scenario.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    YAML(typ="safe").dump(said, file)
+    values = scenario.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    YAML(typ="safe").dump(values, file)
     return str(file)
 
 
 def write_custom_scenario(folder: Path) -> str:
     """Write the last version of the small scenario with a custom pipeline."""
     code = Path(__file__).with_name("custom_pipelines.py")
-    said = ONE_VERSION.model_dump(exclude_unset=True)
-    said["pipeline"] = {
-        "label": said["pipeline"]["label"],
-        "features": said["pipeline"]["features"],
+    values = ONE_VERSION.model_dump(exclude_unset=True)
+    values["pipeline"] = {
+        "label": values["pipeline"]["label"],
+        "features": values["pipeline"]["features"],
         "use": f"{code.stem}:Good",
         "options": {"penalty": 0.5},
         "metrics": ["fits", "test_brier", "nothing"],
         "explainer": {"samples": 50, "rows": 5, "background": 50},
     }
-    file = write_scenario(folder, Scenario.model_validate(said))
+    file = write_scenario(folder, Scenario.model_validate(values))
     shutil.copy(code, folder)
     return file

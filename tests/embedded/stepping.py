@@ -1,4 +1,4 @@
-"""A builder of the versions of a tiny table, without training."""
+"""Builds the versions of a tiny table, without training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.scenario.model import Scenario
 from tests.embedded.runner import make_plan
 
 VersionValues = dict[str, Any]
-"""A version as a scenario file says it."""
+"""A version as the scenario file writes it."""
 Cells = list[tuple[Any, ...]]
 _SOURCE = """id,batch,x,status
 1,1,1.5,good
@@ -64,19 +64,19 @@ def build_all(
 
 def build_plan(spark: SparkSession, plan: Plan) -> list[BuiltVersion]:
     """Build all versions of a plan in order."""
-    under_way = open_build(spark, plan)
-    return [build_version(under_way, index) for index in range(len(plan.scenario.versions))]
+    table = open_build(spark, plan)
+    return [build_version(table, index) for index in range(len(plan.scenario.versions))]
 
 
 def read_cells(table: DataFrame) -> Cells:
-    """Return the rows by their first column."""
+    """Return the rows, sorted by their first column."""
     return sorted((tuple(row) for row in table.collect()), key=lambda row: row[0])
 
 
 def find_problem(
     spark: SparkSession, folder: Path, *versions: VersionValues, others: dict[str, str] | None = None
 ) -> tuple[Location, str]:
-    """Return the location and the message of the one problem that stops the building."""
+    """Return the location and the message of the only problem that building these versions reports."""
     with pytest.raises(ScenarioError) as caught:
         build_all(spark, folder, *versions, others=others)
     [problem] = caught.value.problems

@@ -24,7 +24,7 @@ def scenario(
     train: bool = True,
     **pipeline: Any,
 ) -> Scenario:
-    """Return a scenario; its default feature is ``x`` and its default label ``y``."""
+    """Return a small scenario; its default feature is ``x`` and its default label ``y``."""
     return Scenario.model_validate(
         {
             "name": "small",
@@ -46,12 +46,12 @@ def make_readings(spark: SparkSession, rows: int = 40) -> DataFrame:
 
 
 def add_columns(table: DataFrame, small: Scenario) -> DataFrame:
-    """Return a table with everything that is added before the rows are featurized."""
+    """Return a table with its feature columns, label, key, split, fold and probe order."""
     return add_label(add_feature_columns(table, small.pipeline), small)
 
 
 def make_small_samples(frame: DataFrame, small: Scenario, rows: int) -> Samples:
-    """Feature vectors as the built-in pipeline makes them."""
+    """Return the feature vectors that the built-in pipeline makes."""
     return make_samples(frame, small, rows, built_in_pipeline(small.pipeline.model))
 
 
@@ -61,7 +61,7 @@ def train(
     report_progress: Callable[[str], None] = lambda _detail: None,
     seed: int = 0,
 ) -> Trained:
-    """The best point of a grid, as the pipeline of the model kind fits it."""
+    """Train the best point of a grid, as the pipeline of the model kind does."""
     return built_in_pipeline(options).train(rows, seed, report_progress)
 
 

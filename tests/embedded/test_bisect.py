@@ -33,28 +33,26 @@ def _five_versions() -> Scenario:
     return change_scenario(SMALL, {"versions": versions, "publish": {"when": "never"}})
 
 
-def test_a_bad_batch_is_found_and_a_probe_says_what_the_whole_run_says(
-    spark: SparkSession, tmp_path: Path
-) -> None:
-    """Bisect finds the bad version with fewer trainings than versions and with the numbers of a full run."""
+def test_bisect_finds_a_bad_batch(spark: SparkSession, tmp_path: Path) -> None:
+    """Bisect finds the bad version with fewer trainings than versions, and with the numbers of a full run."""
     source, scenario = write_table(tmp_path), _five_versions()
     probed: dict[str, VersionResult] = {}
 
     def measure(name: str, also: Iterable[str]) -> dict[str, VersionResult]:
         result = run_job(spark, probe(scenario, {name, *also}), source, tmp_path, run_id=f"probe-{name}")
         assert result.failure is None
-        found = {each.name: each for each in result.versions if each.status == "trained"}
-        assert {name, *also} == set(found)
-        probed.update(found)
-        return found
+        trained = {each.name: each for each in result.versions if each.status == "trained"}
+        assert {name, *also} == set(trained)
+        probed.update(trained)
+        return trained
 
     searched = search(Inquiry.into(scenario), Question("test_roc_auc"), measure)
     assert Found("v1", "v2") == searched.answer
     assert len(probed) < len(_ENDS)
     whole = {each.name: each for each in run_job(spark, scenario, source, tmp_path, "whole").versions}
-    lime = {"lime_r2_mean"}  # Of other rows: those that the first trained version has.
+    lime = {"lime_r2_mean"}  # A probe explains other rows: those of its first trained version.
     for name, version in probed.items():
         assert version.fingerprint == whole[name].fingerprint
         assert version.coefficients == whole[name].coefficients
-        apart = {each for each in version.metrics if version.metrics[each] != whole[name].metrics[each]}
-        assert apart <= lime
+        different = {each for each in version.metrics if version.metrics[each] != whole[name].metrics[each]}
+        assert different <= lime

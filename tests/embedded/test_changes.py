@@ -18,16 +18,16 @@ SCHEMA = "id long, k string, x double, y string"
 Row = tuple[int | None, str | None, float | None, str | None]
 
 
-def checked(table: DataFrame) -> CheckedVersion:
+def check(table: DataFrame) -> CheckedVersion:
     """Return a version with a two-column key at which no model is trained."""
     return check_version(table, scenario(key=["id", "k"], train=False), "first", 0)
 
 
-def changes_of(spark: SparkSession, before: list[Row], after: list[Row]) -> RowChanges | None:
-    return count_row_changes([checked(spark.createDataFrame(rows, SCHEMA)) for rows in (before, after)])[1]
+def count_changes(spark: SparkSession, before: list[Row], after: list[Row]) -> RowChanges | None:
+    return count_row_changes([check(spark.createDataFrame(rows, SCHEMA)) for rows in (before, after)])[1]
 
 
-def by_python(before: list[Row], after: list[Row]) -> RowChanges:
+def count_in_python(before: list[Row], after: list[Row]) -> RowChanges:
     old, new = ({row[:2]: row for row in rows} for rows in (before, after))
     changed = sum(old[key] != new[key] for key in old.keys() & new.keys())
     return RowChanges(
@@ -41,49 +41,49 @@ def _random_rows(chance: random.Random) -> list[Row]:
     return [(*key, chance.choice([None, 0.0, 1.0]), chance.choice([None, "", "good"])) for key in keys]
 
 
-def test_agrees_with_a_count_by_hand(spark: SparkSession) -> None:
+def test_counts_agree_with_plain_python(spark: SparkSession) -> None:
     """Added, removed and changed rows are counted correctly for random tables with a two-column key."""
     chance = random.Random(5)  # noqa: S311 - a table, no secret
     for _ in range(4):
         before, after = _random_rows(chance), _random_rows(chance)
-        assert changes_of(spark, before, after) == by_python(before, after)
+        assert count_changes(spark, before, after) == count_in_python(before, after)
 
 
 def test_each_version_is_compared_with_the_previous_one(spark: SparkSession) -> None:
-    """Each version is compared with the previous one, including versions without rows or valid keys."""
+    """Each version is compared with the previous one, even if one has no rows or invalid keys."""
     chance = random.Random(8)  # noqa: S311 - a table, no secret
     odd: list[Row] = [(1, "a", 0.5, "good"), (1, "a", 0.7, "good"), (None, "a", 0.5, "good")]
     some = [_random_rows(chance) for _ in range(5)]
     tables = [*some[:3], odd, some[3], some[3], [], some[4], some[0]]
-    found = count_row_changes([checked(spark.createDataFrame(rows, SCHEMA)) for rows in tables])
-    expected = [by_python(*pair) for pair in pairwise(tables)]
-    assert found == [None, *expected[:2], None, None, *expected[4:]]
+    actual = count_row_changes([check(spark.createDataFrame(rows, SCHEMA)) for rows in tables])
+    expected = [count_in_python(*pair) for pair in pairwise(tables)]
+    assert actual == [None, *expected[:2], None, None, *expected[4:]]
 
 
-def test_the_same_rows_in_another_order_have_not_changed(spark: SparkSession) -> None:
-    """Rows that are only rewritten in another order are not counted as changed."""
+def test_reordered_rows_have_not_changed(spark: SparkSession) -> None:
+    """Rows in a different order don't count as changed."""
     rows: list[Row] = [(number, "a", number / 3, "good") for number in range(20)]
-    assert changes_of(spark, rows, rows[::-1]) == RowChanges(added=0, removed=0, changed=0)
+    assert count_changes(spark, rows, rows[::-1]) == RowChanges(added=0, removed=0, changed=0)
 
 
-def test_a_null_for_an_empty_text_is_a_change(spark: SparkSession) -> None:
-    """A null in place of an empty string is counted as a changed row."""
-    assert changes_of(spark, [(1, "a", 0.5, None)], [(1, "a", 0.5, "")]) == RowChanges(
+def test_a_null_and_an_empty_string_differ(spark: SparkSession) -> None:
+    """A row in which a null becomes an empty string counts as changed."""
+    assert count_changes(spark, [(1, "a", 0.5, None)], [(1, "a", 0.5, "")]) == RowChanges(
         added=0, removed=0, changed=1
     )
 
 
-def test_keys_that_look_alike_are_distinguished(spark: SparkSession) -> None:
-    """The parts of a key are compared separately: (1, 1a) is not (11, a)."""
-    found = changes_of(spark, [(1, "1a", 0.5, "good")], [(11, "a", 0.5, "good")])
-    assert found == RowChanges(added=1, removed=1, changed=0)
+def test_parts_of_a_key_are_compared_separately(spark: SparkSession) -> None:
+    """The key (1, 1a) is not the key (11, a)."""
+    actual = count_changes(spark, [(1, "1a", 0.5, "good")], [(11, "a", 0.5, "good")])
+    assert actual == RowChanges(added=1, removed=1, changed=0)
 
 
-def test_the_first_rows_of_an_empty_table_are_all_added(spark: SparkSession) -> None:
+def test_rows_of_an_empty_table_are_added(spark: SparkSession) -> None:
     """All rows of a table that was empty are added, and all are removed if it becomes empty."""
     rows: list[Row] = [(1, "a", 0.5, "good"), (2, "a", 0.5, "good")]
-    assert changes_of(spark, [], rows) == RowChanges(added=2, removed=0, changed=0)
-    assert changes_of(spark, rows, []) == RowChanges(added=0, removed=2, changed=0)
+    assert count_changes(spark, [], rows) == RowChanges(added=2, removed=0, changed=0)
+    assert count_changes(spark, rows, []) == RowChanges(added=0, removed=2, changed=0)
 
 
 @pytest.mark.parametrize(
@@ -96,10 +96,10 @@ def test_the_first_rows_of_an_empty_table_are_all_added(spark: SparkSession) -> 
     ],
 )
 def test_only_common_columns_are_compared(spark: SparkSession, columns: list[str]) -> None:
-    """A changed schema alone does not count as changed rows; changed values in common columns do."""
+    """A change of the schema alone changes no row; a changed value in a common column does."""
     rows: list[Row] = [(number, "a", number / 3, "good") for number in range(9)]
     after = spark.createDataFrame([(0, "a", 77.0, "good"), *rows[1:8], (9, "a", 0.0, "good")], SCHEMA)
-    versions = [checked(spark.createDataFrame(rows, SCHEMA)), checked(after.selectExpr(*columns))]
+    versions = [check(spark.createDataFrame(rows, SCHEMA)), check(after.selectExpr(*columns))]
     assert count_row_changes(versions)[1] == RowChanges(added=1, removed=1, changed=1)
 
 
@@ -111,41 +111,43 @@ def test_only_common_columns_are_compared(spark: SparkSession, columns: list[str
         pytest.param([(1, "a", 0.5, "good"), (1, "a", 0.7, "good")], id="a key twice"),
     ],
 )
-def test_null_and_duplicate_keys_can_not_be_compared(spark: SparkSession, odd: list[Row]) -> None:
+def test_versions_with_invalid_keys_are_not_compared(spark: SparkSession, odd: list[Row]) -> None:
     """Versions with null or duplicate keys on either side are not compared."""
     good: list[Row] = [(1, "a", 0.5, "good")]
-    assert (changes_of(spark, odd, good), changes_of(spark, good, odd)) == (None, None)
+    assert (count_changes(spark, odd, good), count_changes(spark, good, odd)) == (None, None)
 
 
-def test_a_version_without_the_key_can_not_be_compared(spark: SparkSession) -> None:
-    """A version without the key column has no changes, even if it has no rows."""
+def test_a_version_without_the_key_is_not_compared(spark: SparkSession) -> None:
+    """A version that lacks a column of the key is not compared, even if it has no rows."""
     whole = spark.createDataFrame([(1, "a", 0.5, "good")], SCHEMA)
     without = whole.drop("k").limit(0)
-    assert count_row_changes([checked(without), checked(whole)]) == [None, None]
+    assert count_row_changes([check(without), check(whole)]) == [None, None]
     assert select_keys(without, scenario(key=["id", "k"])) is None
 
 
 def test_each_version_has_the_keys_of_the_previous_one(spark: SparkSession) -> None:
-    """Each version gets the keys of the previous one, unless that is the first or has no valid keys."""
+    """Each version gets the keys of the previous one, if there is one and it has all columns of the key."""
     whole = spark.createDataFrame([(1, "a", 0.5, "good"), (2, "b", 0.5, "good")], SCHEMA)
-    found = attach_previous_keys(
-        [checked(table) for table in (whole, whole.where("id = 1"), whole.drop("k"), whole)]
+    actual = attach_previous_keys(
+        [check(table) for table in (whole, whole.where("id = 1"), whole.drop("k"), whole)]
     )
-    keys = [each.previous_keys and sorted(row[KEY] for row in each.previous_keys.collect()) for each in found]
+    keys = [
+        each.previous_keys and sorted(row[KEY] for row in each.previous_keys.collect()) for each in actual
+    ]
     assert keys == [None, ["1:11:a", "1:21:b"], ["1:11:a"], None]
 
 
 def test_the_first_version_has_no_previous_keys(spark: SparkSession) -> None:
-    """A single version has no previous keys, and no versions lead to an empty result."""
-    [one] = attach_previous_keys([checked(spark.createDataFrame([(1, "a", 0.5, "good")], SCHEMA))])
+    """A single version has no previous keys, and an empty list stays empty."""
+    [one] = attach_previous_keys([check(spark.createDataFrame([(1, "a", 0.5, "good")], SCHEMA))])
     assert (one.previous_keys, attach_previous_keys([])) == (None, [])
 
 
-def test_does_not_depend_on_the_partitions(spark: SparkSession) -> None:
-    """The counts of changes do not depend on the partitions."""
+def test_counts_do_not_depend_on_the_partitions(spark: SparkSession) -> None:
+    """The counts of changed rows don't depend on the partitions."""
     chance = random.Random(6)  # noqa: S311 - a table, no secret
     tables = [spark.createDataFrame(_random_rows(chance), SCHEMA) for _ in range(2)]
     [one, other] = [
-        count_row_changes([checked(table.repartition(parts)) for table in tables]) for parts in (1, 7)
+        count_row_changes([check(table.repartition(parts)) for table in tables]) for parts in (1, 7)
     ]
     assert one == other

@@ -24,7 +24,7 @@ def check(table: DataFrame, **changes: Any) -> CheckedVersion:
     return check_version(table, scenario(**changes), "first", 0)
 
 
-def built(table: DataFrame, **changes: Any) -> CheckedVersion:
+def check_untrained(table: DataFrame, **changes: Any) -> CheckedVersion:
     """Check a version at which no model is trained."""
     return check(table, train=False, **changes)
 
@@ -34,12 +34,12 @@ def table(spark: SparkSession) -> DataFrame:
     return make_readings(spark).localCheckpoint()
 
 
-def test_counts_excluded_rows(table: DataFrame) -> None:
-    """Rows excluded by the filter are counted, and of the others those without a known label."""
+def test_excluded_rows_are_counted(table: DataFrame) -> None:
+    """Rows that the filter excludes are counted, and separately the others without a known label."""
     labels = {"column": "id", "positive": list(range(0, 30, 2)), "negative": list(range(1, 25, 2))}
-    found = check(table, label=labels, filter="id < 30")
+    checked = check(table, label=labels, filter="id < 30")
     # 25, 27 and 29 have no label; 30 to 39 do not meet the filter.
-    assert (found.rows, found.filtered_rows, found.unlabelled_rows) == (40, 10, 3)
+    assert (checked.rows, checked.filtered_rows, checked.unlabelled_rows) == (40, 10, 3)
 
 
 def test_a_null_condition_excludes_the_row(table: DataFrame) -> None:
@@ -47,29 +47,33 @@ def test_a_null_condition_excludes_the_row(table: DataFrame) -> None:
     assert check(table, filter="if(id < 30, true, null)").filtered_rows == 10
 
 
-def test_fingerprints_the_unchanged_table(table: DataFrame) -> None:
-    """Derived columns, filter and label do not change the fingerprint or the schema."""
+def test_the_fingerprint_is_that_of_the_unchanged_table(table: DataFrame) -> None:
+    """Derived columns, filter and label change neither the fingerprint nor the schema."""
     renamed = table.withColumnRenamed("y", "label")
     label = {"column": "label", "positive": ["bad"], "negative": ["good"]}
-    found = check(renamed, label=label, derive={"z": "x + 1"}, features=["z"], filter="id < 30")
-    assert (found.fingerprint, found.schema) == (
+    checked = check(renamed, label=label, derive={"z": "x + 1"}, features=["z"], filter="id < 30")
+    assert (checked.fingerprint, checked.schema) == (
         compute_fingerprint(renamed),
         {"id": "bigint", "x": "double", "label": "string"},
     )
 
 
 def test_a_trainable_version_passes(table: DataFrame) -> None:
-    """A table without mistakes keeps all its rows, and each of them gets a label, a side and a fold."""
-    found = check(table)
-    assert (found.rows, found.filtered_rows, found.unlabelled_rows) == (40, 0, 0)
-    assert (found.null_keys, found.duplicate_keys, found.nulls) == (0, 0, {"id": 0.0, "x": 0.0, "y": 0.0})
-    assert found.ranges == {"x": (0.5, 6.5)}
-    labels = {row["id"]: row[TARGET] for row in found.frame.collect()}
+    """A valid version keeps all its rows, each with a label."""
+    checked = check(table)
+    assert (checked.rows, checked.filtered_rows, checked.unlabelled_rows) == (40, 0, 0)
+    assert (checked.null_keys, checked.duplicate_keys, checked.nulls) == (
+        0,
+        0,
+        {"id": 0.0, "x": 0.0, "y": 0.0},
+    )
+    assert checked.ranges == {"x": (0.5, 6.5)}
+    labels = {row["id"]: row[TARGET] for row in checked.frame.collect()}
     assert labels == {key: float(key % 3 == 0) for key in range(40)}
 
 
 def test_some_missing_values_are_allowed(table: DataFrame) -> None:
-    """One value in the training rows is enough for a feature; missing ones are imputed."""
+    """A feature is valid if a single training row has a value."""
     columns = ["id", "y", "if(id % 9 = 0, x, if(id % 2 = 0, null, double('nan'))) AS x"]
     assert check(table.selectExpr(*columns)).rows == 40
 
@@ -120,7 +124,7 @@ def test_some_missing_values_are_allowed(table: DataFrame) -> None:
             ("pipeline", "label", "positive"),
             "label 'y' has only one class in version 'first': 26 negative rows, no positive one, "
             "and 0 rows with a value in neither list.",
-            id="no positives behind the filter",
+            id="no positives after the filter",
         ),
         pytest.param(["id", "null + 1D AS x", "y"], {}, FEATURE, _NO_VALUE, id="nulls"),
         pytest.param(["id", "double('nan') AS x", "y"], {}, FEATURE, _NO_VALUE, id="NaN"),
@@ -142,31 +146,35 @@ def test_some_missing_values_are_allowed(table: DataFrame) -> None:
             {},
             FEATURE,
             "the table has no column 'x'.",
-            id="no such feature",
+            id="missing feature",
         ),
         pytest.param(
-            ["id", "x"], {}, ("pipeline", "label", "column"), "the table has no column 'y'.", id="no label"
+            ["id", "x"],
+            {},
+            ("pipeline", "label", "column"),
+            "the table has no column 'y'.",
+            id="missing label",
         ),
         pytest.param(
             ["x", "y"],
             {"key": ["x", "id"]},
             ("table", "key", 1),
             "the table has no column 'id'.",
-            id="no key",
+            id="missing key",
         ),
         pytest.param(
             ["*", "x AS Probability"],
             {},
             ("table",),
             "the table's column 'Probability' has a name that the models need; rename it.",
-            id="a name of Spark's",
+            id="a name that Spark uses",
         ),
         pytest.param(
             ["*"],
             {"derive": {"harness_key": "x"}},
             ("pipeline", "derive", "harness_key"),
             "'harness_key' is a name that the models need; choose another.",
-            id="a name of ours",
+            id="a name that the harness uses",
         ),
     ],
 )
@@ -183,19 +191,23 @@ def test_a_table_with_odd_names_is_checked(spark: SparkSession) -> None:
     """A table is checked whatever characters its column names have."""
     names = ["the id", "amount (EUR)", "a.b", "y"]
     source = make_readings(spark).selectExpr("id", "x", "x AS z", "y").toDF(*names)
-    found = check(source, key="the id", features=["amount (EUR)", "a.b"])
-    assert (found.rows, list(found.nulls), found.fingerprint) == (40, names, compute_fingerprint(source))
+    checked = check(source, key="the id", features=["amount (EUR)", "a.b"])
+    assert (checked.rows, list(checked.nulls), checked.fingerprint) == (
+        40,
+        names,
+        compute_fingerprint(source),
+    )
 
 
-def test_an_empty_table_is_named(table: DataFrame) -> None:
+def test_an_empty_table_is_reported(table: DataFrame) -> None:
     """A version without rows is reported as empty, not as a problem of its label."""
     with pytest.raises(ScenarioError) as caught:
         check(table.limit(0))
     assert list_problems(caught.value) == [(("versions", 0), "version 'first' has no rows.")]
 
 
-def test_a_filter_that_excludes_every_row_is_named(table: DataFrame) -> None:
-    """A filter that excludes every row is reported, not a label with one class."""
+def test_a_filter_that_excludes_every_row_is_reported(table: DataFrame) -> None:
+    """A filter that excludes every row is reported as such, not as a label with one class."""
     with pytest.raises(ScenarioError) as caught:
         check(table, filter="id < 0")
     assert list_problems(caught.value) == [
@@ -203,7 +215,7 @@ def test_a_filter_that_excludes_every_row_is_named(table: DataFrame) -> None:
     ]
 
 
-def test_an_invalid_filter_is_named(table: DataFrame) -> None:
+def test_an_invalid_filter_is_reported(table: DataFrame) -> None:
     """An invalid filter is reported with Spark's message on one line."""
     with pytest.raises(ScenarioError) as caught:
         check(table, filter="id +")
@@ -212,7 +224,7 @@ def test_an_invalid_filter_is_named(table: DataFrame) -> None:
     assert re.fullmatch("the filter can't be applied: [^\n]*", what)
 
 
-def test_positives_that_are_all_held_out_are_named(table: DataFrame) -> None:
+def test_held_out_positives_are_reported(table: DataFrame) -> None:
     """A version whose positive rows are all held out is reported."""
     held_out = [row[KEY] for row in make_small_samples(check(table).frame, scenario(), 40).test.collect()]
     label = {
@@ -227,7 +239,7 @@ def test_positives_that_are_all_held_out_are_named(table: DataFrame) -> None:
     assert what.startswith("version 'first' has 1 positive row, but none is in the training rows: lower")
 
 
-def test_training_rows_in_one_fold_are_named(table: DataFrame) -> None:
+def test_training_rows_in_one_fold_are_reported(table: DataFrame) -> None:
     """A version whose training rows are all in one fold is reported."""
     frame = check(table, split={"test": 0.1}, model={"folds": 2}).frame
     folds = frame.where("not harness_held_out and harness_fold = 0").select("id", "y").collect()
@@ -258,14 +270,14 @@ def test_all_problems_are_reported_at_once(table: DataFrame) -> None:
 def test_nulls_of_every_column_are_counted(table: DataFrame) -> None:
     """The share of nulls is counted over all rows; NaN and empty strings are not nulls."""
     columns = ["id", "if(id < 10, null, double('nan')) AS u", "if(id = 0, null, x) AS x", "y", "'' AS v"]
-    found = check(table.selectExpr(*columns), filter="id > 20")
-    assert found.nulls == {"id": 0.0, "u": 0.25, "x": 0.025, "y": 0.0, "v": 0.0}
+    checked = check(table.selectExpr(*columns), filter="id > 20")
+    assert checked.nulls == {"id": 0.0, "u": 0.25, "x": 0.025, "y": 0.0, "v": 0.0}
 
 
 def test_a_trained_version_has_unique_keys(table: DataFrame) -> None:
     """A trained version has neither null nor duplicate keys."""
-    found = check(table)
-    assert (found.is_trained, found.null_keys, found.duplicate_keys) == (True, 0, 0)
+    checked = check(table)
+    assert (checked.is_trained, checked.null_keys, checked.duplicate_keys) == (True, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -283,15 +295,15 @@ def test_keys_of_an_untrained_version_are_counted(
     table: DataFrame, columns: list[str], key: str | list[str], nulls: int, doubled: int
 ) -> None:
     """Null and duplicate keys are counted, not refused, if no model is trained."""
-    found = built(table.selectExpr(*columns), key=key)
-    assert (found.is_trained, found.null_keys, found.duplicate_keys) == (False, nulls, doubled)
+    checked = check_untrained(table.selectExpr(*columns), key=key)
+    assert (checked.is_trained, checked.null_keys, checked.duplicate_keys) == (False, nulls, doubled)
 
 
 def test_an_untrained_version_may_be_untrainable(table: DataFrame) -> None:
     """A version without label, features or valid names is measured if no model is trained."""
     odd = table.selectExpr("id", "x AS features", "y AS harness_label")
-    found = built(odd, filter="x > 0", features=["x"])
-    assert (found.rows, found.fingerprint, found.schema) == (
+    checked = check_untrained(odd, filter="x > 0", features=["x"])
+    assert (checked.rows, checked.fingerprint, checked.schema) == (
         40,
         compute_fingerprint(odd),
         {"id": "bigint", "features": "double", "harness_label": "string"},
@@ -300,28 +312,31 @@ def test_an_untrained_version_may_be_untrainable(table: DataFrame) -> None:
 
 def test_an_untrained_version_may_be_empty(table: DataFrame) -> None:
     """A version without rows has no shares of nulls."""
-    found = built(table.limit(0))
-    assert (found.rows, found.nulls, found.null_keys, found.duplicate_keys) == (0, {}, 0, 0)
+    checked = check_untrained(table.limit(0))
+    assert (checked.rows, checked.nulls, checked.null_keys, checked.duplicate_keys) == (0, {}, 0, 0)
 
 
 def test_facts_do_not_depend_on_training(table: DataFrame) -> None:
-    """The measured facts of a version do not depend on whether a model is trained."""
-    facts = [(each.fingerprint, each.schema, each.nulls, each.rows) for each in (check(table), built(table))]
+    """What is measured of a version doesn't depend on whether a model is trained at it."""
+    facts = [
+        (each.fingerprint, each.schema, each.nulls, each.rows)
+        for each in (check(table), check_untrained(table))
+    ]
     assert facts[0] == facts[1]
 
 
 def test_an_optional_feature_may_be_missing(table: DataFrame) -> None:
     """A missing optional feature is left out of the version's pipeline."""
-    found = check(table, features=["u", "x"], categorical=["v"], optional=["u", "v"])
-    pipeline = found.scenario.pipeline
+    checked = check(table, features=["u", "x"], categorical=["v"], optional=["u", "v"])
+    pipeline = checked.scenario.pipeline
     assert (("x",), ()) == (pipeline.features, pipeline.categorical)
-    assert make_small_samples(found.frame, found.scenario, found.rows).names == ("x",)
+    assert make_small_samples(checked.frame, checked.scenario, checked.rows).names == ("x",)
 
 
 def test_an_existing_optional_feature_is_used(table: DataFrame) -> None:
     """An existing optional feature is used, whatever the case of its name."""
-    found = check(table.withColumn("U", F.col("x")), features=["u", "x"], optional=["u"])
-    assert found.scenario.pipeline.features == ("u", "x")
+    checked = check(table.withColumn("U", F.col("x")), features=["u", "x"], optional=["u"])
+    assert checked.scenario.pipeline.features == ("u", "x")
 
 
 @pytest.mark.parametrize(
@@ -332,14 +347,14 @@ def test_an_existing_optional_feature_is_used(table: DataFrame) -> None:
             {"features": ["u", "z"], "optional": ["u"]},
             ("pipeline", "features", 1),
             "the table has no column 'z'.",
-            id="one that is not optional is not there",
+            id="a required feature is missing",
         ),
         pytest.param(
             ["id", "y", "null + 1D AS x"],
             {"features": ["u", "x"], "optional": ["u"]},
             ("pipeline", "features", 1),
             _NO_VALUE,
-            id="one behind it has no value",
+            id="a later feature has no value",
         ),
         pytest.param(
             ["id", "y", "'a' AS x"],
@@ -347,7 +362,7 @@ def test_an_existing_optional_feature_is_used(table: DataFrame) -> None:
             ("pipeline", "features", 1),
             "feature 'x' is of type string, not a number: "
             "list it under 'categorical', or derive a number from it.",
-            id="one behind it is no number",
+            id="a later feature is not a number",
         ),
         pytest.param(
             ["id", "y"],
@@ -355,14 +370,14 @@ def test_an_existing_optional_feature_is_used(table: DataFrame) -> None:
             ("pipeline", "optional"),
             "version 'first' has none of the features, which are all optional: u, x, v. "
             "Set 'train: false' for it, or add a feature that it has.",
-            id="all of them are gone",
+            id="all features are missing",
         ),
     ],
 )
 def test_a_problem_next_to_an_optional_feature_has_its_location(
     table: DataFrame, columns: list[str], changes: dict[str, Any], location: Location, message: str
 ) -> None:
-    """A mistake is reported at its location in the file even if an earlier optional feature is missing."""
+    """A mistake has its location in the file even if an optional feature before it is missing."""
     with pytest.raises(ScenarioError) as caught:
         check(table.selectExpr(*columns), **changes)
     assert list_problems(caught.value) == [(location, message)]

@@ -20,19 +20,19 @@ from tests.embedded.small import ONE_VERSION, write_scenario
 
 pytestmark = pytest.mark.spark
 
-# Enough fits that training is under way for seconds.
+# With so many fits, training takes seconds.
 SLOW = change_scenario(
     ONE_VERSION, {"pipeline": {"model": {"grid": {"reg_param": [each / 100 for each in range(40)]}}}}
 )
 
 
-def started(home: Path, scenario: str) -> AbstractContextManager[subprocess.Popen[str]]:
-    """Start the command; end it with the block, whatever happens."""
+def start_scenario(home: Path, scenario: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    """Start the command; when the block ends, it is stopped in any case."""
     return start_command(["scenario", scenario], {**os.environ, "HARNESS_HOME": str(home)})
 
 
-def jobs(folder: Path) -> list[int]:
-    """Return the job processes whose plan is below a folder, and their JVMs."""
+def find_job_processes(folder: Path) -> list[int]:
+    """Return the ids of the processes that belong to jobs of a home, including their JVMs."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
@@ -44,7 +44,8 @@ def jobs(folder: Path) -> list[int]:
     return found
 
 
-def killed_runs(home: Path) -> list[str]:
+def list_run_statuses(home: Path) -> list[str]:
+    """Return the status of each run in a home's MLflow store."""
     client = MlflowClient(f"sqlite:///{home}/mlflow.db")
     experiment = client.get_experiment_by_name("harness")
     assert experiment is not None
@@ -57,39 +58,42 @@ def test_ctrl_c_ends_everything_and_the_next_run_works(
     """Ctrl-C ends all processes and marks the MLflow runs as killed; the next run passes."""
     home = tmp_path / "home"
     scenario = write_scenario(tmp_path, SLOW)
-    with started(home, scenario) as process:
+    with start_scenario(home, scenario) as process:
         wait_for(process, "run: log done")
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     assert (130, True) == (process.returncode, "Interrupted" in output), output
     assert "Traceback" not in output
-    assert [] == jobs(home)
-    assert {"KILLED"} == set(killed_runs(home))
+    assert [] == find_job_processes(home)
+    assert {"KILLED"} == set(list_run_statuses(home))
     assert not (home / "models").exists()
     monkeypatch.setenv("HARNESS_HOME", str(home))
     result = harness.run(Path(write_scenario(tmp_path, ONE_VERSION)), quiet=True)
     assert (Verdict.PASS, [0]) == (result.verdict, [version.version for version in result.versions])
 
 
-def test_two_runs_at_once_do_not_meet(tmp_path: Path) -> None:
-    """Two simultaneous runs both pass, each with a complete table of its own."""
+def test_two_simultaneous_runs_do_not_interfere(tmp_path: Path) -> None:
+    """Two simultaneous runs both pass, each with its own complete table."""
     scenario = write_scenario(tmp_path, ONE_VERSION)
-    with started(tmp_path / "home", scenario) as one, started(tmp_path / "home", scenario) as other:
+    with (
+        start_scenario(tmp_path / "home", scenario) as one,
+        start_scenario(tmp_path / "home", scenario) as other,
+    ):
         outputs = [process.communicate()[0] for process in (one, other)]
     assert (0, 0) == (one.returncode, other.returncode), outputs
     results = [json.loads(file.read_text()) for file in (tmp_path / "home" / "runs").glob("2*/result.json")]
     assert [[300], [300]] == [[each["rows"] for each in result["versions"]] for result in results]
 
 
-def test_a_job_that_dies_is_told_from_a_failed_bound(tmp_path: Path) -> None:
-    """A killed job leads to exit code 5, a message with its log file, and no published bundle."""
+def test_a_killed_job_is_reported(tmp_path: Path) -> None:
+    """A killed job leads to exit code 5, not to a failed bound, and the message names its log."""
     home = tmp_path / "home"
-    with started(home, write_scenario(tmp_path, SLOW)) as process:
+    with start_scenario(home, write_scenario(tmp_path, SLOW)) as process:
         wait_for(process, "run: log done")
-        for job in jobs(home):
+        for job in find_job_processes(home):
             if b"harness.job\0" in Path(f"/proc/{job}/cmdline").read_bytes():
                 os.kill(job, signal.SIGKILL)
         output, _ = process.communicate(timeout=60)
     assert 5 == process.returncode, output
     assert "job.log" in output
-    assert [] == jobs(home)
+    assert [] == find_job_processes(home)

@@ -57,14 +57,14 @@ def client(home: Path) -> MlflowClient:
     return MlflowClient(f"sqlite:///{home}/mlflow.db")
 
 
-def test_it_is_judged_and_published(good: Result) -> None:
+def test_a_custom_pipeline_is_judged_and_published(good: Result) -> None:
     """A custom pipeline is judged, and its published copy predicts and explains the same."""
     assert (None, Verdict.PASS) == (good.failure, good.verdict)
     assert good.versions[0].bundle is not None
 
 
-def test_what_it_measures_is_beside_what_is_measured_of_all(good: Result) -> None:
-    """The pipeline's own metrics come last; one that is not finite is not measured."""
+def test_custom_metrics_follow_the_common_ones(good: Result) -> None:
+    """The pipeline's own metrics follow those of every model; one that is not finite is None."""
     metrics = good.versions[0].metrics
     assert METRICS == list(metrics)[-3:]
     assert (1.0, None) == (metrics["fits"], metrics["nothing"])
@@ -74,13 +74,13 @@ def test_what_it_measures_is_beside_what_is_measured_of_all(good: Result) -> Non
     assert {"cv_roc_auc", "lime_r2_mean"}.isdisjoint(metrics)
 
 
-def test_its_features_are_explained(good: Result) -> None:
-    """Each slot has one weight, and there are no coefficients if the model has none."""
+def test_a_custom_pipeline_is_explained(good: Result) -> None:
+    """Each slot of a custom pipeline has one weight, and a model that is not linear has no coefficients."""
     version = good.versions[0]
     assert (["heat", "load"], {}) == (list(version.explanations), version.coefficients)
 
 
-def test_the_tracking_knows_the_code(good: Result, client: MlflowClient) -> None:
+def test_mlflow_has_the_code(good: Result, client: MlflowClient) -> None:
     """Both MLflow runs have the code's digest, and the parent has the files."""
     version = client.get_run(good.versions[0].run_id or "")
     parent = client.get_run(good.mlflow_run_id or "")
@@ -94,7 +94,7 @@ def test_the_tracking_knows_the_code(good: Result, client: MlflowClient) -> None
     ]
 
 
-def test_the_bundle_knows_the_code(good: Result) -> None:
+def test_the_manifest_has_the_code(good: Result) -> None:
     """The manifest has the code's digest, and each model its requirements."""
     bundle = Path(good.versions[0].bundle or "")
     manifest = json.loads((bundle / "manifest.json").read_text())
@@ -108,7 +108,7 @@ def test_the_bundle_knows_the_code(good: Result) -> None:
 
 
 WRONG = {
-    "BreaksWhenMade": (
+    "BreaksWhenCreated": (
         "failed while it was created: RuntimeError: no such tree (custom_pipelines.py, line {line})."
     ),
     "NOTHING": "is not a pipeline: it has no method 'prepare'.",
@@ -116,13 +116,13 @@ WRONG = {
         "failed while it was created: AttributeError: module 'custom_pipelines' has no attribute 'Nowhere'."
     ),
 }
-"""Objects that are not pipelines, and the message before anything is built."""
+"""Name of an object that is not a pipeline to the message about it."""
 BROKEN = {
     "NoStages": ("prepare", "returned list from 'prepare'; it must return Prepared."),
     "OwnStage": (
         "prepare",
         (
-            "returned Untouched from 'prepare': "
+            "returned Unchanged from 'prepare': "
             "only classes of Spark and SynapseML can be loaded from a saved model."
         ),
     ),
@@ -143,7 +143,7 @@ BROKEN = {
         "returned the metric 'test_briar' from 'evaluate'; add it to 'pipeline.metrics'.",
     ),
 }
-"""The step in which something is wrong, and the message."""
+"""Name of an invalid pipeline to the step that fails and the message about it."""
 
 
 def _with_line(message: str, error: str) -> str:
@@ -158,9 +158,7 @@ def open_custom(spark: SparkSession, home: Path, name: str, code: str = CODE) ->
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_an_object_that_is_not_a_pipeline_is_a_mistake_of_the_scenario(
-    spark: SparkSession, tmp_path: Path, name: str
-) -> None:
+def test_an_object_that_is_not_a_pipeline_is_reported(spark: SparkSession, tmp_path: Path, name: str) -> None:
     """A 'use' that does not name a pipeline is reported at its location in the scenario."""
     with pytest.raises(ScenarioError) as caught:
         open_custom(spark, tmp_path, name)
@@ -168,14 +166,14 @@ def test_an_object_that_is_not_a_pipeline_is_a_mistake_of_the_scenario(
     assert [(("pipeline", "use"), message)] == list_problems(caught.value)
 
 
-def test_what_it_imports_must_be_there(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_missing_package_is_reported(spark: SparkSession, tmp_path: Path) -> None:
     """A package that the pipeline imports and that is not installed is reported."""
     with pytest.raises(ScenarioError, match="ModuleNotFoundError: No module named 'no_such_package'"):
         open_custom(spark, tmp_path, "Good", code=f"{CODE}\nimport no_such_package\n")
 
 
 def test_each_run_has_its_own_code(spark: SparkSession, tmp_path: Path) -> None:
-    """A process that runs two plans uses the code files of each."""
+    """Two plans in one process each use their own code files."""
     (tmp_path / "two").mkdir()
     with_two = CODE.replace("penalty: float = 0.1", "penalty: float = 0.2")
     opened = [
@@ -187,7 +185,7 @@ def test_each_run_has_its_own_code(spark: SparkSession, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_an_error_in_a_step_is_reported(spark: SparkSession, tmp_path: Path, name: str) -> None:
-    """A failing step is one sentence with the step and the file and line in the author's code."""
+    """The message about a failing step has the step, and the file and line of the author's code."""
     opened = open_custom(spark, tmp_path, name)
     step, message = BROKEN[name]
     rows = spark.range(4).selectExpr("CAST(id AS DOUBLE) AS heat_column")
@@ -207,8 +205,8 @@ def test_a_missing_weight_is_reported(spark: SparkSession, tmp_path: Path) -> No
     )
 
 
-def test_a_pipeline_of_an_earlier_plan_runs(spark: SparkSession, tmp_path: Path) -> None:
-    """Plans made before ``harness.pipelines`` carry code that imports from the former modules."""
+def test_a_pipeline_with_the_former_imports_runs(spark: SparkSession, tmp_path: Path) -> None:
+    """A pipeline from an earlier plan can still import from the former modules."""
     code = (
         "from harness.job.builtin import impute_and_encode\n"
         "from harness.job.explain import make_explainer\n"
