@@ -34,7 +34,7 @@ def _groups() -> dict[str, Group]:
         "tiny scores": [(label, 1e-300 * score) for label, score in noisy(30, 3)],
         "close to one": [(label, 1 - 1e-15 * score) for label, score in noisy(30, 3)],
         "few positives": [(0.0, index / 500) for index in range(499)] + [(1.0, 0.7004)],
-        "none called": [(label, score / 2) for label, score in noisy(50, 3)],
+        "none predicted positive": [(label, score / 2) for label, score in noisy(50, 3)],
         **{f"random {number}": noisy(10 + number, 2) for number in range(20)},
     }
 
@@ -42,61 +42,61 @@ def _groups() -> dict[str, Group]:
 GROUPS = _groups()
 
 
-def frame_of(spark: SparkSession, groups: dict[str, Group]) -> DataFrame:
+def make_frame(spark: SparkSession, groups: dict[str, Group]) -> DataFrame:
     rows = [(name, label, score) for name, group in groups.items() for label, score in group]
     return spark.createDataFrame(rows, "group string, label double, score double")
 
 
 @pytest.fixture(scope="module")
 def scores(spark: SparkSession) -> dict[tuple[object, ...], Scores]:
-    return score_groups(frame_of(spark, GROUPS), ["group"])
+    return score_groups(make_frame(spark, GROUPS), ["group"])
 
 
-def by_sklearn(group: Group) -> dict[str, float]:
+def compute_with_sklearn(group: Group) -> dict[str, float]:
     labels, values = [label for label, _ in group], [score for _, score in group]
-    called = [float(score > 0.5) for score in values]
+    predicted = [float(score > 0.5) for score in values]
     return {
         "roc_auc": metrics.roc_auc_score(labels, values),
         "pr_auc": metrics.average_precision_score(labels, values),
         "log_loss": metrics.log_loss(labels, values),
-        "accuracy": metrics.accuracy_score(labels, called),
-        "f1": metrics.f1_score(labels, called),
+        "accuracy": metrics.accuracy_score(labels, predicted),
+        "f1": metrics.f1_score(labels, predicted),
     }
 
 
 @pytest.mark.parametrize("name", GROUPS)
-def test_agrees_with_sklearn(scores: dict[tuple[object, ...], Scores], name: str) -> None:
+def test_metrics_agree_with_sklearn(scores: dict[tuple[object, ...], Scores], name: str) -> None:
     """Every metric equals scikit-learn's on the same scores."""
-    found = scores[name,]
-    expected = by_sklearn(GROUPS[name])
+    actual = scores[name,]
+    expected = compute_with_sklearn(GROUPS[name])
     assert pytest.approx(expected, rel=1e-9, abs=1e-300) == {
-        each: found.metrics[f"test_{each}"] for each in expected
+        each: actual.metrics[f"test_{each}"] for each in expected
     }
 
 
-def test_counts_the_rows(scores: dict[tuple[object, ...], Scores]) -> None:
-    """A ROC AUC comes with the numbers of positives and negatives it is based on."""
-    found = scores["few positives",]
-    assert (found.positives, found.negatives, found.rows) == (1, 499, 500)
+def test_positives_and_negatives_are_counted(scores: dict[tuple[object, ...], Scores]) -> None:
+    """Scores have the numbers of positives and negatives that they are based on."""
+    actual = scores["few positives",]
+    assert (actual.positives, actual.negatives, actual.rows) == (1, 499, 500)
 
 
-def test_scores_all_rows_without_groups(spark: SparkSession) -> None:
+def test_without_groups_all_rows_are_one_group(spark: SparkSession) -> None:
     """Without groups, all rows are one group."""
     one = {"all": GROUPS["many ties"]}
-    assert score_groups(frame_of(spark, one), []) == {
-        (): score_groups(frame_of(spark, one), ["group"])["all",]
+    assert score_groups(make_frame(spark, one), []) == {
+        (): score_groups(make_frame(spark, one), ["group"])["all",]
     }
 
 
-def test_no_row_has_no_score(spark: SparkSession) -> None:
+def test_an_empty_table_has_no_scores(spark: SparkSession) -> None:
     """An empty table has no groups."""
-    assert score_groups(frame_of(spark, {}), []) == {}
+    assert score_groups(make_frame(spark, {}), []) == {}
 
 
-def test_what_is_not_defined_is_none(spark: SparkSession) -> None:
-    """Undefined metrics are None; metrics that are still defined have values."""
-    found = score_groups(
-        frame_of(
+def test_undefined_metrics_are_none(spark: SparkSession) -> None:
+    """A metric that is not defined for a group is None; all others have values."""
+    actual = score_groups(
+        make_frame(
             spark,
             {
                 "positives": [(1.0, 0.7), (1.0, 0.2)],
@@ -106,46 +106,46 @@ def test_what_is_not_defined_is_none(spark: SparkSession) -> None:
         ),
         ["group"],
     )
-    assert found == {
-        ("positives",): known(2, 0, pr_auc=1.0, accuracy=0.5, f1=2 / 3),
-        ("negatives",): known(0, 2, accuracy=0.5),
-        ("no number",): known(1, 2, has_nan=True),
+    assert actual == {
+        ("positives",): make_scores(2, 0, pr_auc=1.0, accuracy=0.5, f1=2 / 3),
+        ("negatives",): make_scores(0, 2, accuracy=0.5),
+        ("no number",): make_scores(1, 2, has_nan=True),
     }
 
 
-def test_does_not_depend_on_the_partitions(
+def test_metrics_do_not_depend_on_the_partitions(
     spark: SparkSession, scores: dict[tuple[object, ...], Scores]
 ) -> None:
-    """The metrics do not depend on the partitions, to the last bit."""
-    assert score_groups(frame_of(spark, GROUPS).repartition(7, "score"), ["group"]) == scores
+    """The metrics don't depend on the partitions, to the last bit."""
+    assert score_groups(make_frame(spark, GROUPS).repartition(7, "score"), ["group"]) == scores
 
 
-def known(positives: int, negatives: int, *, has_nan: bool = False, **metrics: float) -> Scores:
-    """Return scores of which only the counts and some metrics are defined."""
+def make_scores(positives: int, negatives: int, *, has_nan: bool = False, **metrics: float) -> Scores:
+    """Return scores of which only the counts and these metrics are defined."""
     counts = {"rows": float(positives + negatives), "positives": float(positives)}
     defined = {f"test_{name}": value for name, value in {**counts, **metrics}.items()}
     return Scores(positives, negatives, {name: defined.get(name) for name in FORMULAS}, has_nan)
 
 
 def test_every_metric_on_held_out_rows_has_a_formula() -> None:
-    """The list of metrics and the formulas have the same names."""
+    """Each metric on held-out rows has a formula."""
     assert list(ON_HELD_OUT) == list(FORMULAS)
 
 
 @pytest.mark.parametrize(("positives", "negatives"), [(1, 1), (16, 1300), (58, 51)])
 def test_standard_error_of_guessing(positives: int, negatives: int) -> None:
-    """At an area of 0.5 the standard error is that of the Mann-Whitney statistic."""
+    """The standard error at an area of 0.5 is that of the Mann-Whitney statistic."""
     expected = math.sqrt((positives + negatives + 1) / (12 * positives * negatives))
     assert roc_auc_se(0.5, positives, negatives) == pytest.approx(expected, rel=1e-12)
 
 
 def test_standard_error_as_published() -> None:
-    """The standard error reproduces Hanley and McNeil's published example: 0.032 for an area of 0.893."""
+    """The standard error of Hanley and McNeil's published example is 0.032, for an area of 0.893."""
     assert roc_auc_se(0.893, 51, 58) == pytest.approx(0.032, abs=0.001)
 
 
 @pytest.mark.parametrize("area", [0.1, 0.3, 0.66, 0.893, 0.999])
-def test_standard_error_by_its_derivation(area: float) -> None:
+def test_standard_error_of_exponential_scores(area: float) -> None:
     """The standard error agrees with its derivation from exponential scores."""
     rate = (1 - area) / area
     two_positives_above = 1 / (1 + 2 * rate)
@@ -157,11 +157,11 @@ def test_standard_error_by_its_derivation(area: float) -> None:
 
 
 @pytest.mark.parametrize("area", [0.0, 1.0])
-def test_standard_error_of_a_perfect_order(area: float) -> None:
+def test_standard_error_of_a_perfect_ranking(area: float) -> None:
     """The standard error of a perfect ranking is 0."""
     assert roc_auc_se(area, 16, 1300) == pytest.approx(0.0, abs=1e-9)
 
 
-def test_standard_error_of_nothing() -> None:
+def test_an_undefined_area_has_no_standard_error() -> None:
     """An undefined area has no standard error."""
     assert roc_auc_se(None, 0, 3) is None

@@ -46,25 +46,27 @@ def march(loans: Loans) -> March:
     small = loans.scenario.model_copy(update={"pipeline": pipeline})
     samples = make_small_samples(add_columns(loans.march(), small), small, rows=10_000)
     trained = train(samples.train, small.pipeline.model)
-    explainer = lime_of(trained.model, samples.train)
+    explainer = make_explainer(trained.model, samples.train)
     probe = probe_rows(samples.test, probe_keys(samples.test, ROWS), ROWS).persist()
     return March(samples, trained, probe, explainer, explain(explainer, probe))
 
 
-def lime_of(model: LogisticRegressionModel, train_rows: DataFrame, background: int = 1000) -> Explainer:
-    """Return the explainer that keeps a number of training rows."""
+def make_explainer(
+    model: LogisticRegressionModel, train_rows: DataFrame, background: int = 1000
+) -> Explainer:
+    """Return a LIME explainer that keeps a number of training rows."""
     return make_lime_explainer(model, background_rows(train_rows, background), samples=1000)
 
 
-def assert_close(found: dict[str, list[float]], expected: dict[str, list[float]]) -> None:
+def assert_close(actual: dict[str, list[float]], expected: dict[str, list[float]]) -> None:
     """Assert that the same rows have the same weights, to a relative 1e-9."""
-    assert found.keys() == expected.keys()
-    for key, weights in found.items():
+    assert actual.keys() == expected.keys()
+    for key, weights in actual.items():
         assert weights == pytest.approx(expected[key], rel=1e-9, abs=0)
 
 
-def test_explains_every_probe_row(march: March) -> None:
-    """Every probe row has one finite weight per feature and a local fit."""
+def test_every_probe_row_is_explained(march: March) -> None:
+    """Every probe row has one finite weight per feature, and the fits have a mean R2."""
     assert len(march.explained.weights) == ROWS
     assert {len(weights) for weights in march.explained.weights.values()} == {len(march.samples.names)}
     assert all(math.isfinite(weight) for weights in march.explained.weights.values() for weight in weights)
@@ -95,70 +97,70 @@ def test_weights_do_not_depend_on_the_partitions(march: March) -> None:
     )
 
 
-def test_a_row_alone_is_explained_as_among_others(march: March) -> None:
+def test_a_row_is_explained_independently_of_others(march: March) -> None:
     """A few probe rows alone get the same weights as among all of them."""
     some = sorted(march.explained.weights)[:4]
-    found = explain(march.explainer, march.probe.where(F.col(KEY).isin(some))).weights
-    assert_close(found, {key: march.explained.weights[key] for key in some})
+    actual = explain(march.explainer, march.probe.where(F.col(KEY).isin(some))).weights
+    assert_close(actual, {key: march.explained.weights[key] for key in some})
 
 
 def test_the_background_does_not_depend_on_the_partitions(march: March) -> None:
     """The background of the explainer does not depend on the partitions of the training rows."""
-    other = lime_of(march.trained.model, march.samples.train.repartition(3, "label"))
+    other = make_explainer(march.trained.model, march.samples.train.repartition(3, "label"))
     some = sorted(march.explained.weights)[:4]
-    found = explain(other, march.probe.where(F.col(KEY).isin(some))).weights
-    assert_close(found, {key: march.explained.weights[key] for key in some})
+    actual = explain(other, march.probe.where(F.col(KEY).isin(some))).weights
+    assert_close(actual, {key: march.explained.weights[key] for key in some})
 
 
 def test_the_background_is_the_first_rows_of_the_probe_order(march: March) -> None:
-    """The background consists of the rows with the lowest hashes only."""
+    """The background is the training rows that come first in the probe order."""
     train_rows, model = march.samples.train, march.trained.model
     first = train_rows.orderBy(PROBE).limit(7)
     row = march.probe.limit(1)
     assert_close(
-        explain(lime_of(model, train_rows, background=7), row).weights,
-        explain(lime_of(model, first), row).weights,
+        explain(make_explainer(model, train_rows, background=7), row).weights,
+        explain(make_explainer(model, first), row).weights,
     )
 
 
-def held_out(spark: SparkSession, rows: int) -> DataFrame:
+def hold_out(spark: SparkSession, rows: int) -> DataFrame:
     """Return the held-out rows of a small table."""
     return make_small_samples(add_columns(make_readings(spark, rows), scenario()), scenario(), rows).test
 
 
-def test_probes_stay_when_rows_are_added(spark: SparkSession) -> None:
-    """Probe rows stay the same when rows are added, even ones that precede them in the order."""
-    keys = probe_keys(held_out(spark, 60), 10)
-    more = held_out(spark, 300)
+def test_probe_rows_stay_the_same_when_rows_are_added(spark: SparkSession) -> None:
+    """Probe rows stay the same when rows are added, even if those precede them in the probe order."""
+    keys = probe_keys(hold_out(spark, 60), 10)
+    more = hold_out(spark, 300)
     assert set(keys) != set(probe_keys(more, 10))
     assert {row[KEY] for row in probe_rows(more, keys, 10).collect()} == set(keys)
 
 
-def test_probes_are_filled_up_when_rows_are_gone(spark: SparkSession) -> None:
-    """Removed probe rows are replaced by the next ones in the order of the hash."""
-    test = held_out(spark, 300)
+def test_removed_probe_rows_are_replaced(spark: SparkSession) -> None:
+    """Removed probe rows are replaced by the next ones in the probe order."""
+    test = hold_out(spark, 300)
     keys = probe_keys(test, 12)
-    gone = keys[3:5]
-    left = test.where(~F.col(KEY).isin(gone))
-    found = {row[KEY] for row in probe_rows(left, keys[:10], 10).collect()}
-    assert found == (set(keys) - set(gone))
+    removed = keys[3:5]
+    left = test.where(~F.col(KEY).isin(removed))
+    actual = {row[KEY] for row in probe_rows(left, keys[:10], 10).collect()}
+    assert actual == (set(keys) - set(removed))
 
 
-def test_probes_are_all_rows_where_there_are_few(spark: SparkSession) -> None:
+def test_few_held_out_rows_are_all_probe_rows(spark: SparkSession) -> None:
     """If fewer rows are held out than requested, all of them are probe rows."""
-    test = held_out(spark, 60)
+    test = hold_out(spark, 60)
     keys = probe_keys(test, 1000)
     assert (len(keys), len(set(keys))) == (test.count(), test.count())
 
 
-def test_no_probe_is_no_explanation(march: March) -> None:
-    """Without probe rows there are no weights and no mean."""
-    found = explain(march.explainer, march.probe.where("false"))
-    assert (found.weights, found.r2_mean) == ({}, None)
+def test_without_probe_rows_there_are_no_explanations(march: March) -> None:
+    """Without probe rows there are neither weights nor a mean R2."""
+    actual = explain(march.explainer, march.probe.where("false"))
+    assert (actual.weights, actual.r2_mean) == ({}, None)
 
 
-def test_sums_up_per_standard_deviation() -> None:
-    """Weights are summarized as raw means and as means per standard deviation."""
+def test_weights_are_summarized_per_standard_deviation() -> None:
+    """The summary has means of the raw weights and of the weights per standard deviation."""
     weights = {"b": [-1.0, 0.5], "a": [3.0, 0.5]}
     assert summarize(Explained(weights, None), ("x", "y"), [10.0, 0.0]) == {
         "x": FeatureExplanation(mean=1.0, mean_abs=2.0, mean_per_sd=10.0, mean_abs_per_sd=20.0),
@@ -166,8 +168,8 @@ def test_sums_up_per_standard_deviation() -> None:
     }
 
 
-def test_sums_do_not_depend_on_the_order_of_rows() -> None:
-    """Sums of weights do not depend on the order of rows, to the last bit."""
+def test_summaries_do_not_depend_on_the_order_of_rows() -> None:
+    """The summary doesn't depend on the order of rows, to the last bit."""
     weights = {str(number): [0.1 * number**3] for number in range(50)}
     backwards = dict(reversed(weights.items()))
     assert summarize(Explained(weights, None), ("x",), [1.0]) == summarize(
@@ -176,29 +178,29 @@ def test_sums_do_not_depend_on_the_order_of_rows() -> None:
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
-def test_a_feature_with_a_weight_that_is_no_number_is_left_out(odd: float) -> None:
-    """A feature with a weight that is not finite is left out; the others stay."""
-    found = summarize(Explained({"a": [1.0, odd], "b": [1.0, 2.0]}, None), ("x", "y"), [1.0, 1.0])
-    assert set(found) == {"x"}
+def test_a_feature_with_an_infinite_weight_is_left_out(odd: float) -> None:
+    """A feature with a weight that is not finite is left out of the summary."""
+    actual = summarize(Explained({"a": [1.0, odd], "b": [1.0, 2.0]}, None), ("x", "y"), [1.0, 1.0])
+    assert set(actual) == {"x"}
 
 
-def test_no_row_sums_up_to_nothing() -> None:
+def test_without_weights_there_is_no_summary() -> None:
     """Without weights there is no summary."""
     assert summarize(Explained({}, None), ("x",), [1.0]) == {}
 
 
-def test_of_contributions_the_weight_is_their_slope() -> None:
-    """The weight of contributions is their slope over the feature."""
+def test_the_weight_of_contributions_is_their_slope() -> None:
+    """The weight of contributions is their slope over the values of the feature."""
     contributions = {"a": [-0.2], "b": [0.0], "c": [0.2]}
     explained = Explained(contributions, None, values={"a": [4.0], "b": [5.0], "c": [6.0]})
-    [found] = summarize(explained, ("x",), [2.0]).values()
-    assert (0.2, 0.4) == pytest.approx((found.mean, found.mean_per_sd))
-    assert 0.4 / 3 == pytest.approx(found.mean_abs_per_sd)
-    assert found.mean_abs == pytest.approx(found.mean_abs_per_sd / 2)
+    [actual] = summarize(explained, ("x",), [2.0]).values()
+    assert (0.2, 0.4) == pytest.approx((actual.mean, actual.mean_per_sd))
+    assert 0.4 / 3 == pytest.approx(actual.mean_abs_per_sd)
+    assert actual.mean_abs == pytest.approx(actual.mean_abs_per_sd / 2)
 
 
 def test_contributions_of_one_value_have_no_slope() -> None:
-    """The weight of contributions at a single feature value is 0."""
+    """The weight of contributions is 0 if the feature has a single value."""
     explained = Explained({"a": [0.1], "b": [0.1]}, None, values={"a": [1.0], "b": [1.0]})
-    [found] = summarize(explained, ("x",), [0.0]).values()
-    assert (0.0, 0.0) == (found.mean, found.mean_abs)
+    [actual] = summarize(explained, ("x",), [0.0]).values()
+    assert (0.0, 0.0) == (actual.mean, actual.mean_abs)

@@ -5,7 +5,7 @@ import pytest
 from harness.errors import ExitCode
 from harness.job.spark_errors import translate_storage_error
 
-AWAY = """An error occurred while calling o93.save.
+UNREACHABLE = """An error occurred while calling o93.save.
 : java.net.ConnectException: Connection refused: GET https://azurite:10000/dlsloandev/lake?comp=list"""
 REFUSED = """Operation failed: "AuthenticationFailed", 403, HEAD, https://azurite:10000/dlsloandev/lake/x"""
 UNTRUSTED = (
@@ -17,19 +17,21 @@ MLFLOW = "HTTPConnectionPool(host='mlflow', port=5000): Max retries exceeded wit
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param(AWAY, "The service at azurite:10000 does not answer: Connection refused.", id="away"),
+        pytest.param(
+            UNREACHABLE, "The service at azurite:10000 does not answer: Connection refused.", id="unreachable"
+        ),
         pytest.param(REFUSED, "The service at azurite:10000 refuses the credential.", id="refused"),
         pytest.param(UNTRUSTED, "The certificate of the service at azurite:10000 is not trusted.", id="tls"),
         pytest.param(MLFLOW, "The service at mlflow does not answer: Max retries exceeded.", id="mlflow"),
     ],
 )
-def test_an_unreachable_service_is_named(text: str, message: str) -> None:
-    """A service that does not answer is reported with its address and leads to exit code 3."""
-    fault = translate_storage_error(RuntimeError(text))
-    assert fault is not None
-    assert (message, ExitCode.PREREQUISITE_MISSING) == (fault.message, fault.exit_code)
+def test_a_service_error_is_reported(text: str, message: str) -> None:
+    """An error of a service is reported with the service's address and leads to exit code 3."""
+    error = translate_storage_error(RuntimeError(text))
+    assert error is not None
+    assert (message, ExitCode.PREREQUISITE_MISSING) == (error.message, error.exit_code)
 
 
-def test_a_dead_jvm_is_not_a_service() -> None:
+def test_a_dead_jvm_is_a_failure_of_the_job() -> None:
     """A refused connection without an address is a failure of the job, not of a service."""
     assert translate_storage_error(ConnectionRefusedError("Connection refused")) is None

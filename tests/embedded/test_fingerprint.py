@@ -39,11 +39,14 @@ DIFFERENT = {
     "both infinities": ("double('infinity')", "double('-infinity')"),
     "the smallest subnormal and 0": ("4.9E-324D", "0.0D"),
     "two subnormals": ("4.9E-324D", "9.9E-324D"),
-    "bytes that are no text": ("X'00FF'", "X'00FE'"),
+    "bytes that are not text": ("X'00FF'", "X'00FE'"),
     "a boolean": ("true", "false"),
     "a date": ("date'2020-01-01'", "date'2020-01-02'"),
     "a microsecond": ("timestamp'2020-01-01 00:00:00.000001Z'", "timestamp'2020-01-01 00:00:00Z'"),
-    "one of NTZ": ("timestamp_ntz'2020-01-01 00:00:00.000001'", "timestamp_ntz'2020-01-01 00:00:00'"),
+    "a microsecond of NTZ": (
+        "timestamp_ntz'2020-01-01 00:00:00.000001'",
+        "timestamp_ntz'2020-01-01 00:00:00'",
+    ),
     "a day-time interval": ("interval '1' day", "interval '2' day"),
     "a year-month interval": ("interval '1' year", "interval '2' year"),
     "a value in a struct in a struct": (
@@ -62,7 +65,7 @@ DIFFERENT = {
     "array boundaries": ("array(array('a', 'b'), array('c'))", "array(array('a'), array('b', 'c'))"),
     "elements of an array": ("array('a', 'b')", "array('ab')"),
     "a comma in an element": ("array('a,b')", "array('a', 'b')"),
-    "no element and an empty one": ("CAST(array() AS ARRAY<STRING>)", "array('')"),
+    "an empty array and an empty element": ("CAST(array() AS ARRAY<STRING>)", "array('')"),
     "empty and null": ("CAST(array() AS ARRAY<STRING>)", "CAST(NULL AS ARRAY<STRING>)"),
     "a null element and an empty one": ("array(CAST(NULL AS STRING))", "array('')"),
     "a null element and its mark": ("array(CAST(NULL AS STRING))", "array('-')"),
@@ -114,27 +117,28 @@ def _digests(spark: SparkSession, expressions: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("pair", DIFFERENT)
-def test_a_row_changes_with(digests: Pairs, pair: str) -> None:
+def test_different_rows_have_different_digests(digests: Pairs, pair: str) -> None:
     """Two rows that differ in this respect have different digests."""
     one, other = digests[pair]
     assert one != other
 
 
 @pytest.mark.parametrize("pair", SAME)
-def test_a_row_does_not_change_with(digests: Pairs, pair: str) -> None:
+def test_equal_rows_have_the_same_digest(digests: Pairs, pair: str) -> None:
     """Two rows that differ only in this respect have the same digest."""
     one, other = digests[pair]
     assert one == other
 
 
 @pytest.mark.parametrize("pair", OTHER_TYPES)
-def test_a_schema_changes_with(spark: SparkSession, pair: str) -> None:
-    """Two empty tables whose types differ have different fingerprints."""
+def test_different_types_have_different_schemas(spark: SparkSession, pair: str) -> None:
+    """Two schemas that differ in this respect are formatted differently."""
     one, other = (format_schema(spark.sql(f"SELECT {value} AS v").schema) for value in OTHER_TYPES[pair])
     assert one != other
 
 
-def of(spark: SparkSession, rows: Rows, schema: str | T.StructType) -> str:
+def fingerprint_rows(spark: SparkSession, rows: Rows, schema: str | T.StructType) -> str:
+    """Return the fingerprint of rows."""
     return compute_fingerprint(spark.createDataFrame(rows, schema))
 
 
@@ -144,7 +148,7 @@ TWO = [("a", None), ("b", "c")]
 @pytest.fixture(scope="module")
 def two(spark: SparkSession) -> str:
     """Return the fingerprint of a small table."""
-    return of(spark, TWO, "one string, two string")
+    return fingerprint_rows(spark, TWO, "one string, two string")
 
 
 @pytest.mark.parametrize(
@@ -166,30 +170,34 @@ def two(spark: SparkSession) -> str:
         pytest.param([("a",), ("b",)], "one string", id="a column of nulls removed"),
     ],
 )
-def test_a_table_changes_with(spark: SparkSession, two: str, rows: Rows, schema: str) -> None:
+def test_different_tables_have_different_fingerprints(
+    spark: SparkSession, two: str, rows: Rows, schema: str
+) -> None:
     """Two tables that differ in this respect have different fingerprints."""
-    assert two != of(spark, rows, schema)
+    assert two != fingerprint_rows(spark, rows, schema)
 
 
-def test_does_not_change_with_the_order_of_rows(spark: SparkSession, two: str) -> None:
-    """The fingerprint does not depend on the order of rows."""
-    assert two == of(spark, TWO[::-1], "one string, two string")
+def test_the_order_of_rows_does_not_matter(spark: SparkSession, two: str) -> None:
+    """The fingerprint doesn't depend on the order of rows."""
+    assert two == fingerprint_rows(spark, TWO[::-1], "one string, two string")
 
 
-def test_does_not_change_with_nullability_and_metadata(spark: SparkSession) -> None:
-    """The fingerprint does not depend on nullability and comments of columns."""
+def test_nullability_and_metadata_do_not_matter(spark: SparkSession) -> None:
+    """The fingerprint doesn't depend on nullability and comments of columns."""
     strict = T.StructType(
         [
             T.StructField("a", T.StringType(), nullable=False, metadata={"comment": "a remark"}),
             T.StructField("b", T.ArrayType(T.LongType(), containsNull=False), nullable=False),
         ]
     )
-    assert of(spark, [("x", [1])], strict) == of(spark, [("x", [1])], "a string, b array<bigint>")
+    assert fingerprint_rows(spark, [("x", [1])], strict) == fingerprint_rows(
+        spark, [("x", [1])], "a string, b array<bigint>"
+    )
 
 
 @pytest.fixture(scope="module")
 def everything(spark: SparkSession) -> DataFrame:
-    """Return a hundred rows with a column of every type that Delta stores."""
+    """Return a thousand rows with a column of every type that Delta stores."""
     return (
         spark.range(1000)
         .selectExpr(
@@ -215,31 +223,31 @@ def everything(spark: SparkSession) -> DataFrame:
     )
 
 
-def test_does_not_change_with_the_partitions(everything: DataFrame) -> None:
-    """The fingerprint does not depend on partitions and row order, for any type."""
+def test_partitions_do_not_matter(everything: DataFrame) -> None:
+    """The fingerprint doesn't depend on partitions, for any type."""
     assert compute_fingerprint(everything) == compute_fingerprint(
         everything.repartition(7, "text").sortWithinPartitions("day")
     )
 
 
-def test_does_not_change_with_the_time_zone(spark: SparkSession, everything: DataFrame) -> None:
-    """The fingerprint does not depend on the session's time zone."""
-    with conf(spark, "spark.sql.session.timeZone", "Asia/Kolkata"):
+def test_the_time_zone_does_not_matter(spark: SparkSession, everything: DataFrame) -> None:
+    """The fingerprint doesn't depend on the session's time zone."""
+    with override_setting(spark, "spark.sql.session.timeZone", "Asia/Kolkata"):
         abroad = compute_fingerprint(everything)
     assert compute_fingerprint(everything) == abroad
 
 
-def test_does_not_change_with_ansi_mode(spark: SparkSession, everything: DataFrame) -> None:
-    """The fingerprint does not depend on the ANSI mode, in which decimals are formatted differently."""
-    with conf(spark, "spark.sql.ansi.enabled", "true"):
+def test_ansi_mode_does_not_matter(spark: SparkSession, everything: DataFrame) -> None:
+    """The fingerprint doesn't depend on the ANSI mode, in which decimals are formatted differently."""
+    with override_setting(spark, "spark.sql.ansi.enabled", "true"):
         strict = compute_fingerprint(everything)
     assert compute_fingerprint(everything) == strict
 
 
-def test_does_not_change_with_the_layout_of_a_delta_table(
+def test_the_layout_of_a_delta_table_does_not_matter(
     spark: SparkSession, everything: DataFrame, tmp_path: Path
 ) -> None:
-    """The fingerprint does not depend on the files of a Delta table."""
+    """The fingerprint doesn't depend on how a Delta table's rows are spread over its files."""
     path = str(tmp_path / "table")
     everything.repartition(5).write.format("delta").save(path)
     DeltaTable.forPath(spark, path).optimize().executeCompaction()
@@ -249,14 +257,14 @@ def test_does_not_change_with_the_layout_of_a_delta_table(
     assert [compute_fingerprint(everything)] * 3 == [compute_fingerprint(version) for version in versions]
 
 
-def test_adds_up_without_overflow(spark: SparkSession) -> None:
+def test_sums_do_not_overflow(spark: SparkSession) -> None:
     """The sum over a hundred thousand equal rows is the count times the digest, modulo 2^128."""
     rows = spark.range(100_000).select(F.lit("z").alias("v"))
     assert digest_row(["z"]) * 100_000 > 2**128
     assert compute_fingerprint(rows) == compute_reference(rows.schema, 100_000, digest_row(["z"]) * 100_000)
 
 
-def test_carries_the_largest_digests(spark: SparkSession) -> None:
+def test_the_largest_digests_are_added(spark: SparkSession) -> None:
     """The largest digests are added without losing a carry."""
     largest = spark.range(1000).select(F.lit("f" * 32).alias(DIGEST))
     sums = largest.agg(*sum_digests()).first()
@@ -270,9 +278,9 @@ def test_doubles_differ_by_their_bits(spark: SparkSession) -> None:
     doubles = [*_special_doubles(), *_random_doubles(4000)]
     distinct = {struct.pack("<d", value + 0.0) for value in doubles if not math.isnan(value)}
     frame = spark.createDataFrame([(value,) for value in doubles], "v double")
-    found = frame.select(row_digest(frame.schema).alias("d")).distinct().count()
-    # All NaN are one.
-    assert len(distinct) + 1 == found
+    actual = frame.select(row_digest(frame.schema).alias("d")).distinct().count()
+    # All NaN count as one value.
+    assert len(distinct) + 1 == actual
 
 
 def _special_doubles() -> Iterator[float]:
@@ -296,7 +304,7 @@ def _special_doubles() -> Iterator[float]:
 
 def _random_doubles(count: int) -> Iterator[float]:
     """Generate doubles from random bits, many of them NaN."""
-    chance = random.Random(0)  # noqa: S311 - values, no secret
+    chance = random.Random(0)  # noqa: S311 - not a secret
     for _ in range(count):
         bits = chance.getrandbits(64) | (0x7FF << 52 if chance.random() < 0.1 else 0)
         yield struct.unpack("<d", struct.pack("<Q", bits))[0]
@@ -311,7 +319,7 @@ def test_all_nan_are_equal(spark: SparkSession) -> None:
 
 
 def test_agrees_with_the_definition_in_python(spark: SparkSession) -> None:
-    """Random rows have the digest that the definition in plain Python gives."""
+    """Random rows have the fingerprint that the reference implementation computes."""
     schema = (
         "text string, number bigint, double double, day date, instant timestamp, flag boolean,"
         " money decimal(12,3)"
@@ -324,7 +332,7 @@ def test_agrees_with_the_definition_in_python(spark: SparkSession) -> None:
 
 
 def _random_rows(count: int) -> Iterator[tuple[Any, ...]]:
-    chance = random.Random(1)  # noqa: S311 - values, no secret
+    chance = random.Random(1)  # noqa: S311 - not a secret
     for _ in range(count):
         row = (
             "".join(chance.choices("ab:+-é😀 0", k=chance.randrange(6))),
@@ -338,8 +346,8 @@ def _random_rows(count: int) -> Iterator[tuple[Any, ...]]:
         yield tuple(None if chance.random() < 0.1 else value for value in row)
 
 
-def test_an_unsupported_type_is_named(spark: SparkSession) -> None:
-    """A type without an encoding is refused."""
+def test_an_unsupported_type_is_refused(spark: SparkSession) -> None:
+    """A type without an encoding is refused with its name."""
     frame = spark.createDataFrame([(Vectors.dense(1.0),)], T.StructType([T.StructField("v", VectorUDT())]))
     with pytest.raises(TypeError, match="vector"):
         compute_fingerprint(frame)
@@ -351,18 +359,19 @@ def test_an_empty_table_has_a_fingerprint(spark: SparkSession) -> None:
     assert compute_reference(frame.schema, 0, 0) == compute_fingerprint(frame)
 
 
-def test_takes_any_column_name(spark: SparkSession) -> None:
-    """Column names with spaces, dots and backticks are part of the fingerprint, even inside structs."""
+def test_any_column_name_is_supported(spark: SparkSession) -> None:
+    """Column names may contain spaces, dots and backticks, even inside structs."""
     inner = T.StructType([T.StructField("x.y `z`", T.LongType())])
     schema = T.StructType(
         [T.StructField("a.b", T.LongType()), T.StructField("a", inner), T.StructField("c `d` É", inner)]
     )
     rows = [(1, (2,), (3,))]
-    assert of(spark, rows, schema) != of(spark, [(1, (3,), (3,))], schema)
+    assert fingerprint_rows(spark, rows, schema) != fingerprint_rows(spark, [(1, (3,), (3,))], schema)
 
 
 @contextmanager
-def conf(spark: SparkSession, name: str, value: str) -> Iterator[None]:
+def override_setting(spark: SparkSession, name: str, value: str) -> Iterator[None]:
+    """Change a setting of the session for the duration of a block."""
     before = spark.conf.get(name) or ""
     spark.conf.set(name, value)
     try:

@@ -1,4 +1,4 @@
-"""A fourth target, registered by a test, runs a scenario without another edit."""
+"""A fourth target, registered by a test, which runs a scenario without any other change."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ pytestmark = pytest.mark.spark
 
 
 class Borrowed(Embedded):
-    """A target that really runs: the embedded one with another name and a setting of its own."""
+    """The embedded target with another name and an additional setting."""
 
     def environment(self, source_bytes: int | None, store: str) -> Environment:
-        """Return the embedded environment with the experiment of the own setting."""
+        """Return the embedded environment with the experiment of this target's setting."""
         experiment = self._settings["targets.borrowed.experiment"]
-        found = super().environment(source_bytes, store)
-        return found.model_copy(update={"target": "borrowed", "experiment": experiment})
+        environment = super().environment(source_bytes, store)
+        return environment.model_copy(update={"target": "borrowed", "experiment": experiment})
 
 
 def test_a_fourth_target_runs_a_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Registered by its definition alone, it is opened, planned for and run like any other."""
+    """A target that is registered by its definition alone is opened, planned for and run like any other."""
     definition = TargetDefinition(
         name="borrowed",
         title="borrowed",

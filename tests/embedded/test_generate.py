@@ -35,17 +35,17 @@ def yearly() -> Scenario:
 
 
 @pytest.fixture(scope="module")
-def made(spark: SparkSession, yearly: Scenario) -> pd.DataFrame:
+def loans(spark: SparkSession, yearly: Scenario) -> pd.DataFrame:
     """Return the loans of the shipped scenario with its derived feature."""
     source = yearly.table.source
     assert source is not None
     assert source.generate is not None
-    return collected(generate_loans(spark, source.generate))
+    return collect_loans(generate_loans(spark, source.generate))
 
 
 @pytest.fixture(scope="module")
-def of_2018(spark: SparkSession) -> pd.DataFrame:
-    return collected(generate_loans(spark, Loans(rows=20_000, seed=5, first_year=2018)))
+def loans_of_2018(spark: SparkSession) -> pd.DataFrame:
+    return collect_loans(generate_loans(spark, Loans(rows=20_000, seed=5, first_year=2018)))
 
 
 @pytest.fixture(scope="module")
@@ -54,20 +54,20 @@ def real() -> pd.DataFrame:
     return rows.assign(credit_length=rows.issue_d.dt.year - rows.earliest_cr_line.dt.year)
 
 
-def collected(frame: DataFrame) -> pd.DataFrame:
+def collect_loans(frame: DataFrame) -> pd.DataFrame:
     """Return rows as a pandas frame, with dates as years."""
     years = {name: F.year(name) for name in ("issue_d", "earliest_cr_line")}
     rows = frame.withColumn("credit_length", F.expr(CREDIT_LENGTH)).withColumns(years).collect()
     return pd.DataFrame([row.asDict() for row in rows])
 
 
-def log_odds(rows: pd.DataFrame) -> NDArray[np.float64]:
+def compute_log_odds(rows: pd.DataFrame) -> NDArray[np.float64]:
     """Return the true log odds of each row."""
     weights = np.array(list(TRUTH.coefficients.values()))
     return np.asarray(TRUTH.intercept + rows[FEATURES].to_numpy(float) @ weights)
 
 
-def fitted(rows: pd.DataFrame) -> tuple[dict[str, float], dict[str, float]]:
+def fit_regression(rows: pd.DataFrame) -> tuple[dict[str, float], dict[str, float]]:
     """Return the coefficients of a fit without a penalty, and their standard errors, by feature."""
     values = rows[FEATURES].to_numpy(float)
     middle, spread = values.mean(axis=0), values.std(axis=0)
@@ -116,32 +116,32 @@ def test_another_seed_has_other_rows(spark: SparkSession) -> None:
 
 
 def test_a_smaller_table_has_the_first_rows_of_a_larger_one(spark: SparkSession) -> None:
-    """A row depends on its ID, not on the number of rows."""
+    """A loan depends on its id, not on the number of rows."""
     smaller = generate_loans(spark, FEW.model_copy(update={"rows": 200}))
     assert compute_fingerprint(smaller) == compute_fingerprint(generate_loans(spark, FEW).where("id <= 200"))
 
 
-def test_the_columns_are_those_of_the_declaration(spark: SparkSession) -> None:
-    """Names, order and types of the columns are as declared without Spark."""
+def test_the_columns_are_the_declared_ones(spark: SparkSession) -> None:
+    """Names, order and types of the columns are the declared ones."""
     assert dict(generate_loans(spark, FEW).dtypes) == LOANS
     assert generate_loans(spark, FEW).columns == list(LOANS)
 
 
-def test_ids_are_unique_and_begin_at_one(made: pd.DataFrame) -> None:
-    """The IDs are the numbers from 1."""
-    assert sorted(made.id) == list(range(1, len(made) + 1))
+def test_ids_are_unique_and_begin_at_one(loans: pd.DataFrame) -> None:
+    """The ids are the numbers from 1."""
+    assert sorted(loans.id) == list(range(1, len(loans) + 1))
 
 
-def test_the_years_have_their_shares(made: pd.DataFrame) -> None:
+def test_the_years_have_their_shares(loans: pd.DataFrame) -> None:
     """Each year's share of loans is the declared one, within four standard errors."""
     for year, share in YEARS.items():
-        error = math.sqrt(share * (1 - share) / len(made))
-        assert (made.issue_d == year).mean() == pytest.approx(share, abs=STANDARD_ERRORS * error)
+        error = math.sqrt(share * (1 - share) / len(loans))
+        assert (loans.issue_d == year).mean() == pytest.approx(share, abs=STANDARD_ERRORS * error)
     assert sum(YEARS.values()) == pytest.approx(1)
 
 
 def test_only_the_requested_years_are_generated(spark: SparkSession) -> None:
-    """Loans are issued in the requested years only, on the first of a month, after the first credit line."""
+    """Loans are issued in the requested years, on the first of a month, after the first credit line."""
     rows = generate_loans(spark, Loans(rows=1000, first_year=2009, last_year=2011))
     assert {row[0] for row in rows.select(F.year("issue_d")).distinct().collect()} == {2009, 2010, 2011}
     assert rows.where(
@@ -160,21 +160,21 @@ def test_years_in_the_wrong_order_are_refused() -> None:
     "name",
     ["loan_amnt", "term", "int_rate", "annual_inc", "dti", "inq_last_12m", "total_acc", "credit_length"],
 )
-def test_numbers_are_like_the_real_ones(of_2018: pd.DataFrame, real: pd.DataFrame, name: str) -> None:
-    """Means and quartiles of 2018 are within a tenth of the spread of those of the real loans."""
-    # Of the real ones all but the largest: some incomes and debts there are beyond belief.
+def test_numbers_are_like_the_real_ones(loans_of_2018: pd.DataFrame, real: pd.DataFrame, name: str) -> None:
+    """Means and quartiles of 2018 are within a tenth of the standard deviation of those of the real loans."""
+    # Without the largest real values: some incomes and debts are implausible.
     usual = real[name][real[name] <= real[name].quantile(0.999)]
     expected = [usual.mean(), *usual.quantile([0.25, 0.5, 0.75])]
-    found = [of_2018[name].mean(), *of_2018[name].quantile([0.25, 0.5, 0.75])]
+    actual = [loans_of_2018[name].mean(), *loans_of_2018[name].quantile([0.25, 0.5, 0.75])]
     near = max(0.1 * usual.std(), 1.0 if (usual % 1 == 0).all() and usual.max() < 100 else 0)
-    assert found == pytest.approx(expected, abs=near)
+    assert actual == pytest.approx(expected, abs=near)
 
 
 @pytest.mark.parametrize("name", ["term", "grade", "home_ownership", "purpose", "delinq_2yrs"])
-def test_shares_are_like_the_real_ones(of_2018: pd.DataFrame, real: pd.DataFrame, name: str) -> None:
+def test_shares_are_like_the_real_ones(loans_of_2018: pd.DataFrame, real: pd.DataFrame, name: str) -> None:
     """The shares of values in 2018 are within two percentage points of those of the real loans."""
-    found, expected = (each[name].value_counts(normalize=True) for each in (of_2018, real))
-    assert found.sub(expected, fill_value=0).abs().max() < 0.02
+    actual, expected = (each[name].value_counts(normalize=True) for each in (loans_of_2018, real))
+    assert actual.sub(expected, fill_value=0).abs().max() < 0.02
 
 
 @pytest.mark.parametrize(
@@ -182,61 +182,61 @@ def test_shares_are_like_the_real_ones(of_2018: pd.DataFrame, real: pd.DataFrame
     [("loan_amnt", "annual_inc", 0.34), ("int_rate", "term", 0.36), ("total_acc", "credit_length", 0.29)],
 )
 def test_columns_are_correlated_like_the_real_ones(
-    of_2018: pd.DataFrame, one: str, other: str, expected: float
+    loans_of_2018: pd.DataFrame, one: str, other: str, expected: float
 ) -> None:
-    """Columns correlate as in the real loans."""
-    assert of_2018[one].corr(of_2018[other]) == pytest.approx(expected, abs=0.06)
+    """Columns have the same correlation as in the real loans."""
+    assert loans_of_2018[one].corr(loans_of_2018[other]) == pytest.approx(expected, abs=0.06)
 
 
-def test_a_worse_grade_has_a_higher_rate(of_2018: pd.DataFrame) -> None:
+def test_a_worse_grade_has_a_higher_rate(loans_of_2018: pd.DataFrame) -> None:
     """The interest rates of two grades never overlap."""
-    rates = of_2018.groupby("grade").int_rate.agg(["min", "max"])
+    rates = loans_of_2018.groupby("grade").int_rate.agg(["min", "max"])
     assert (rates["min"].iloc[1:].to_numpy() > rates["max"].iloc[:-1].to_numpy()).all()
 
 
-def test_the_same_values_are_missing_as_in_the_real_loans(made: pd.DataFrame) -> None:
+def test_the_same_values_are_missing_as_in_the_real_loans(loans: pd.DataFrame) -> None:
     """Values are missing in the same columns and years as in the real loans."""
-    nulls = made.isna().mean()
+    nulls = loans.isna().mean()
     assert set(nulls[nulls > 0].index) == {"dti", "inq_last_12m"}
     assert nulls["dti"] == pytest.approx(0.0024, abs=0.001)
-    assert made.inq_last_12m.isna()[made.issue_d < 2016].mean() == pytest.approx(0.05, abs=0.01)
-    assert not made.inq_last_12m.isna()[made.issue_d >= 2016].any()
+    assert loans.inq_last_12m.isna()[loans.issue_d < 2016].mean() == pytest.approx(0.05, abs=0.01)
+    assert not loans.inq_last_12m.isna()[loans.issue_d >= 2016].any()
 
 
-def test_about_fifteen_in_a_hundred_are_bad(made: pd.DataFrame) -> None:
+def test_about_fifteen_in_a_hundred_are_bad(loans: pd.DataFrame) -> None:
     """About 15 % of the loans are bad, and the true log odds separate them as declared."""
-    bad = made.loan_status == BAD
-    assert set(made.loan_status) == {BAD, GOOD}
+    bad = loans.loan_status == BAD
+    assert set(loans.loan_status) == {BAD, GOOD}
     assert bad.mean() == pytest.approx(0.15, abs=0.01)
-    whole = made[FEATURES].notna().all(axis=1)
-    assert roc_auc_score(bad[whole], log_odds(made[whole])) == pytest.approx(0.714, abs=0.015)
+    whole = loans[FEATURES].notna().all(axis=1)
+    assert roc_auc_score(bad[whole], compute_log_odds(loans[whole])) == pytest.approx(0.714, abs=0.015)
 
 
-def test_a_plain_regression_recovers_the_truth(made: pd.DataFrame) -> None:
+def test_a_plain_regression_recovers_the_truth(loans: pd.DataFrame) -> None:
     """A regression recovers each true coefficient within four standard errors, and none is close to 0."""
-    found, errors = fitted(made.dropna())
+    actual, errors = fit_regression(loans.dropna())
     for name, truth in TRUTH.coefficients.items():
-        assert found[name] == pytest.approx(truth, abs=STANDARD_ERRORS * errors[name]), name
-        assert truth == 0 or abs(found[name]) > STANDARD_ERRORS * errors[name], name
+        assert actual[name] == pytest.approx(truth, abs=STANDARD_ERRORS * errors[name]), name
+        assert truth == 0 or abs(actual[name]) > STANDARD_ERRORS * errors[name], name
 
 
-def test_shuffled_outcomes_do_not_recover_the_truth(made: pd.DataFrame) -> None:
-    """With outcomes redistributed at random, the coefficients are far from the true ones."""
-    rows = made.dropna()
-    dealt = rows.assign(loan_status=rows.loan_status.sample(frac=1, random_state=0).to_numpy())
-    found, errors = fitted(dealt)
+def test_shuffled_outcomes_do_not_recover_the_truth(loans: pd.DataFrame) -> None:
+    """With shuffled outcomes, the coefficients are far from the true ones."""
+    rows = loans.dropna()
+    shuffled = rows.assign(loan_status=rows.loan_status.sample(frac=1, random_state=0).to_numpy())
+    actual, errors = fit_regression(shuffled)
     far = {
-        name: abs(found[name] - value) > STANDARD_ERRORS * errors[name]
+        name: abs(actual[name] - value) > STANDARD_ERRORS * errors[name]
         for name, value in TRUTH.coefficients.items()
     }
     assert far == {name: value != 0 for name, value in TRUTH.coefficients.items()}
 
 
-def test_the_scenario_expects_the_truth(made: pd.DataFrame, yearly: Scenario) -> None:
+def test_the_scenario_expects_the_truth(loans: pd.DataFrame, yearly: Scenario) -> None:
     """The bounds of the shipped scenario are the true coefficients plus or minus four standard errors."""
-    asked = yearly.expected_of("y2018").coefficients
-    trained = made.dropna().sample(frac=1 - yearly.pipeline.split.test, random_state=0)
-    _, errors = fitted(trained)
-    assert {name: bound.equals for name, (bound,) in asked.items()} == dict(TRUTH.coefficients)
-    for name, (bound,) in asked.items():
+    bounds = yearly.expected_of("y2018").coefficients
+    trained = loans.dropna().sample(frac=1 - yearly.pipeline.split.test, random_state=0)
+    _, errors = fit_regression(trained)
+    assert {name: bound.equals for name, (bound,) in bounds.items()} == dict(TRUTH.coefficients)
+    for name, (bound,) in bounds.items():
         assert bound.tolerance == pytest.approx(STANDARD_ERRORS * errors[name], rel=0.1), name

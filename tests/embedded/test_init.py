@@ -15,8 +15,8 @@ pytestmark = pytest.mark.spark
 
 
 @pytest.mark.parametrize("dated", [True, False])
-def test_a_first_scenario_runs_at_once(spark: SparkSession, tmp_path: Path, dated: bool) -> None:
-    """The scenario that init writes for a table of wines passes without changes."""
+def test_a_first_scenario_passes_unchanged(spark: SparkSession, tmp_path: Path, dated: bool) -> None:
+    """The scenario that 'harness init' writes for a table of wines passes without changes."""
     data = write_wines(tmp_path, dated=dated)
     file = write_scenario("wine", data, "quality", (), None, tmp_path / "scenarios")
     fewer = {"pipeline": {"explainer": {"rows": 5}}}
