@@ -1,6 +1,6 @@
-"""``make bench``: the harness beside the same work done by hand, in turn on the same machine.
+"""``make bench``: compare the harness with the same work done by hand, in turn on the same machine.
 
-Prints both times, their ratio, and where the time goes. It is a measurement, not a test.
+Prints both times, their ratio, and the time of each step. It is a measurement, not a test.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ class Measured:
 
 
 def main(rounds: int) -> None:
-    """Measure both sides, round by round, and print the ratio of their fastest."""
+    """Measure both sides in each round, and print the ratio of their fastest runs."""
     console = Console(highlight=False)
     by_hand, harness = [], []
     for number in range(1, rounds + 1):
         with tempfile.TemporaryDirectory(prefix="harness-bench-") as folder:
-            by_hand.append(_by_hand(Path(folder) / "by_hand"))
-            harness.append(_harness(Path(folder) / "harness"))
+            by_hand.append(_run_by_hand(Path(folder) / "by_hand"))
+            harness.append(_run_harness(Path(folder) / "harness"))
         console.print(
             f"round {number}: by hand {by_hand[-1].seconds:.1f} s, harness {harness[-1].seconds:.1f} s"
         )
     hand = min(by_hand, key=lambda each: each.seconds)
     ours = min(harness, key=lambda each: each.seconds)
-    console.print(_table(hand, ours))
+    console.print(_make_table(hand, ours))
     console.print(
         f"by hand {hand.seconds:.1f} s, harness {ours.seconds:.1f} s: ratio {ours.seconds / hand.seconds:.2f}"
     )
     console.print("Rows explained: by hand every test row (a fifth), the harness 200 at each version, twice.")
 
 
-def _by_hand(folder: Path) -> Measured:
+def _run_by_hand(folder: Path) -> Measured:
     folder.mkdir()
     java = find_java(os.environ.get("HARNESS_JAVA_HOME"), os.environ)
     steps: dict[str, float] = {}
@@ -64,7 +64,7 @@ def _by_hand(folder: Path) -> Measured:
     return Measured(time.monotonic() - start, steps)
 
 
-def _harness(home: Path) -> Measured:
+def _run_harness(home: Path) -> Measured:
     start = time.monotonic()
     _run(
         [sys.executable, "-m", "harness", "scenario", "three_versions", "--target", "embedded"],
@@ -86,7 +86,7 @@ def _run(command: list[str], environment: dict[str, str]) -> subprocess.Complete
     return done
 
 
-def _table(hand: Measured, ours: Measured) -> Table:
+def _make_table(hand: Measured, ours: Measured) -> Table:
     table = Table("step", "by hand, s", "harness, s (versions side by side)", box=None)
     for name in dict.fromkeys([*hand.steps, *ours.steps]):
         table.add_row(

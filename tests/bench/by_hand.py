@@ -1,4 +1,4 @@
-"""What the harness is measured against: the notebook's steps run by hand, one process per Delta version.
+"""The same work as a notebook would do it, without the harness: one process per Delta version.
 
 ``python -m tests.bench.by_hand CSV FOLDER VERSION`` trains, explains, logs and copies one version; version -1
 builds the three versions first. Prints one JSON line with the seconds of each step.
@@ -28,16 +28,16 @@ class Laps:
         self._last = time.monotonic()
 
     def lap(self, name: str) -> None:
-        """The seconds since the last lap have this name."""
+        """Record the seconds since the last lap under a name."""
         now = time.monotonic()
         self.seconds[name] = round(now - self._last, 2)
         self._last = now
 
 
 def main(csv: str, folder: str, version: int) -> None:
-    """Run the steps of one version, as a notebook's user would."""
+    """Run the steps of one version as the user of a notebook would."""
     laps = Laps()
-    spark = _session()
+    spark = _open_session()
     laps.lap("session")
     table = f"{folder}/lc_loan"
     if version < 0:
@@ -45,10 +45,10 @@ def main(csv: str, folder: str, version: int) -> None:
         laps.lap("ingest")
     else:
         _train(spark, table, folder, version, laps)
-    print(json.dumps(laps.seconds))  # noqa: T201 - this is its output
+    print(json.dumps(laps.seconds))  # noqa: T201 - the program's output
 
 
-def _session() -> Any:
+def _open_session() -> Any:
     from pyspark.sql import SparkSession
 
     jars = class_path(find_java(None, os.environ), report=lambda _line: None)
@@ -86,7 +86,7 @@ def _train(spark: Any, table: str, folder: str, version: int, laps: Laps) -> Non
     with mlflow.start_run() as run:
         model = _cross_validate(train)
         laps.lap("train")
-        auc = _evaluator().evaluate(model.transform(test))
+        auc = _make_evaluator().evaluate(model.transform(test))
         laps.lap("evaluate")
         explainer, r2 = _explain(model, train, test)
         laps.lap("explain")
@@ -125,7 +125,7 @@ def _prepare(spark: Any, table: str, version: int) -> tuple[Any, Any]:
     return train, test
 
 
-def _evaluator() -> Any:
+def _make_evaluator() -> Any:
     from pyspark.ml.evaluation import BinaryClassificationEvaluator
 
     return BinaryClassificationEvaluator()
@@ -138,7 +138,7 @@ def _cross_validate(train: Any) -> Any:
     regression = LogisticRegression(maxIter=50)
     grid = ParamGridBuilder().addGrid(regression.regParam, [0.0, 0.001, 1.0, 10.0]).build()
     validator = CrossValidator(
-        estimator=regression, estimatorParamMaps=grid, evaluator=_evaluator(), numFolds=5, seed=1
+        estimator=regression, estimatorParamMaps=grid, evaluator=_make_evaluator(), numFolds=5, seed=1
     )
     return validator.fit(train).bestModel
 

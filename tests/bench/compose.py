@@ -1,4 +1,4 @@
-"""The Compose target beside the embedded one, and what its stack costs."""
+"""Measures the Compose target: its time compared with the embedded target, and the cost of its stack."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ _UNITS = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0}
 
 
 def main(rounds: int) -> None:
-    """Measure the start of a stack of its own, its memory when idle, and one scenario in both places."""
+    """Measure a separate stack's start and idle memory, and the time of one scenario on both targets."""
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as folder:
         environ = {"HARNESS_HOME": folder, "HARNESS_STACK": _STACK}
         stack = Stack(read_settings(folder=ROOT, environ=environ))
         stack.build()
         try:
-            console.print(f"up, the first time: {_command(environ, 'up'):.1f} s")
+            console.print(f"first start: {_time_command(environ, 'up'):.1f} s")
             stack.down()
-            console.print(f"up, later: {_command(environ, 'up'):.1f} s")
-            time.sleep(20)  # Until the services have done what they do at their start.
-            console.print(f"memory of the idle stack: {_memory_mib(stack):.0f} MiB")
+            console.print(f"later start: {_time_command(environ, 'up'):.1f} s")
+            time.sleep(20)  # Until the services have finished starting.
+            console.print(f"memory of the idle stack: {_measure_memory_mib(stack):.0f} MiB")
             times: dict[str, list[float]] = {"compose": [], "embedded": []}
             steps: dict[str, dict[str, float]] = {}
             for _ in range(rounds):
                 for target, measured in times.items():
-                    measured.append(_command(environ, "scenario", "three_versions", "--target", target))
+                    measured.append(_time_command(environ, "scenario", "three_versions", "--target", target))
                     result = json.loads((Path(folder) / "runs" / "latest" / "result.json").read_text())
                     steps[target] = result["timings"]
                 console.print(", ".join(f"{name} {each[-1]:.1f} s" for name, each in times.items()))
-            console.print(_table(steps))
+            console.print(_make_table(steps))
             ratio = min(times["compose"]) / min(times["embedded"])
             console.print(f"three_versions in Compose takes {ratio:.2f} times the embedded time")
         finally:
             stack.down(volumes=True)
 
 
-def _command(environ: dict[str, str], *arguments: str) -> float:
+def _time_command(environ: dict[str, str], *arguments: str) -> float:
     start = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "harness", *arguments],
@@ -65,14 +65,14 @@ def _command(environ: dict[str, str], *arguments: str) -> float:
     return time.monotonic() - start
 
 
-def _memory_mib(stack: Stack) -> float:
+def _measure_memory_mib(stack: Stack) -> float:
     names = [service.container for service in stack.services()]
     lines = docker(["stats", "--no-stream", "--format", "{{.MemUsage}}", *names]).stdout.splitlines()
     used = [line.split("/")[0].strip() for line in lines]
     return sum(float(each[:-3]) * _UNITS[each[-3:]] for each in used)
 
 
-def _table(steps: dict[str, dict[str, float]]) -> Table:
+def _make_table(steps: dict[str, dict[str, float]]) -> Table:
     table = Table("step", *(f"{target}, s (versions side by side)" for target in steps), box=None)
     for name in dict.fromkeys(name for each in steps.values() for name in each):
         table.add_row(name, *(f"{each[name]:.1f}" if name in each else "-" for each in steps.values()))

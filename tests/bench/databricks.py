@@ -1,6 +1,6 @@
-"""What the Databricks target costs beside its job: calls of the API, and the command's own time.
+"""Measures the overhead of the Databricks target besides the job: API calls, and the command's own time.
 
-Measured on the stand-in for a workspace: a real one answers later, and takes minutes to start a cluster.
+It uses the stand-in for a workspace: a real one responds more slowly, and takes minutes to start a cluster.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.databricks.standin.tracking import TrackingServer
 
 
 def main() -> None:
-    """Run one scenario with everything to be sent, and again with wheel and rows there already."""
+    """Run one scenario with all uploads, then with wheel and rows uploaded again, then without uploads."""
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as name:
         folder = Path(name)
@@ -29,9 +29,9 @@ def main() -> None:
             StandIn(folder / "workspace", tracking_url=tracking.url) as workspace,
         ):
             command = Command(workspace, folder / "home")
-            # The first run also waits for the environment of the stand-in's cluster, where there is none yet.
-            for when in ("the first time", "with wheel and rows sent again", "with both there already"):
-                if when == "with wheel and rows sent again":
+            # The first run also waits until the stand-in's cluster has its environment.
+            for when in ("the first time", "with wheel and rows uploaded again", "without uploads"):
+                if when == "with wheel and rows uploaded again":
                     for file in workspace.volumes.rglob("until-*/**/*"):
                         if file.is_file():
                             file.unlink()

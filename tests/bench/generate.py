@@ -1,7 +1,7 @@
-"""The made loans at size: time and memory to write them as a Delta table.
+"""Measures time and memory to generate synthetic loans and write them as a Delta table.
 
-``python -m tests.bench.generate [MILLIONS ...]``: 1 and 10 million rows where nothing is said. Each size has
-a process of its own, with the session of the embedded target; its start is not in the time.
+``python -m tests.bench.generate [MILLIONS ...]`` (default: 1 and 10 million rows). Each size runs in its own
+process, with the session of the embedded target; the time excludes the session's start.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ from harness.targets.embedded.embedded_target import Embedded
 
 _MILLION = 1_000_000
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_BETWEEN_LOOKS_S = 0.5
+_POLL_INTERVAL_S = 0.5
 
 
 @dataclass(frozen=True)
-class Made:
-    """What it took to make and write a table."""
+class Measurement:
+    """Time and memory that it took to generate and write a table."""
 
     rows: int
     seconds: float
     peak_bytes: int
-    """Resident memory of the process and all below it, at its highest."""
+    """Peak resident memory of the process and its descendants."""
     table_bytes: int
 
 
-class Watch:
-    """Looks at the resident memory of a process and all below it until it ends."""
+class MemoryWatch:
+    """Polls the resident memory of a process and its descendants until the process ends."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.peak_bytes = 0
         self._process = process
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._poll, daemon=True)
         self._thread.start()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         while self._process.poll() is None:
             self.peak_bytes = max(self.peak_bytes, _resident_bytes(self._process.pid))
-            time.sleep(_BETWEEN_LOOKS_S)
+            time.sleep(_POLL_INTERVAL_S)
 
 
 def main(sizes: list[int]) -> None:
@@ -59,34 +59,34 @@ def main(sizes: list[int]) -> None:
     console = Console(highlight=False)
     table = Table("rows", "time, s", "rows per s", "peak memory, MiB", "table, MiB", box=None)
     for millions in sizes:
-        made = _measure(millions * _MILLION)
+        measured = _measure(millions * _MILLION)
         table.add_row(
-            f"{made.rows:,}",
-            f"{made.seconds:.1f}",
-            f"{made.rows / made.seconds:,.0f}",
-            f"{made.peak_bytes / 2**20:,.0f}",
-            f"{made.table_bytes / 2**20:,.0f}",
+            f"{measured.rows:,}",
+            f"{measured.seconds:.1f}",
+            f"{measured.rows / measured.seconds:,.0f}",
+            f"{measured.peak_bytes / 2**20:,.0f}",
+            f"{measured.table_bytes / 2**20:,.0f}",
         )
     console.print(table)
 
 
-def _measure(rows: int) -> Made:
+def _measure(rows: int) -> Measurement:
     with tempfile.TemporaryDirectory(prefix="harness-bench-") as name:
         folder = Path(name)
         target = Embedded(read_settings({"home": str(folder / "home")}, folder=folder))
         command = [sys.executable, "-m", "tests.bench.generate", "--write", str(rows), str(folder)]
         environment = target._process_environment(os.environ)
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-            watch = Watch(process)
+            watch = MemoryWatch(process)
             output, _ = process.communicate()
         if process.returncode:
             sys.exit(f"{' '.join(command)} ended with {process.returncode}.")
         size = sum(file.stat().st_size for file in (folder / "table").rglob("*") if file.is_file())
-        return Made(rows, json.loads(output.splitlines()[-1]), watch.peak_bytes, size)
+        return Measurement(rows, json.loads(output.splitlines()[-1]), watch.peak_bytes, size)
 
 
 def _write(rows: int, folder: Path) -> float:
-    """Seconds that it takes to make and write the rows, once the session is there."""
+    """Return the seconds that it takes to generate and write the rows, without the session's start."""
     from harness.job.spark_session import open_session
     from harness.job.synthetic_loans import generate_loans
 
@@ -100,19 +100,19 @@ def _write(rows: int, folder: Path) -> float:
 
 
 def _resident_bytes(root: int) -> int:
-    """Resident memory of a process and all below it; what has ended meanwhile counts nothing."""
-    found, parents = {root}, _parents()
+    """Return the resident memory of a process and its descendants; processes that have ended count 0."""
+    found, parents = {root}, _list_parents()
     while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more
     return sum(_resident_pages(pid) for pid in found) * _PAGE_BYTES
 
 
-def _parents() -> dict[int, int]:
+def _list_parents() -> dict[int, int]:
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                # The name of the command, in brackets, may itself hold blanks and brackets.
+                # The command's name, in brackets, may itself contain blanks and brackets.
                 parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             except OSError:
                 continue
@@ -128,6 +128,6 @@ def _resident_pages(pid: int) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--write"]:
-        print(json.dumps(_write(int(sys.argv[2]), Path(sys.argv[3]))))  # noqa: T201 - this is its output
+        print(json.dumps(_write(int(sys.argv[2]), Path(sys.argv[3]))))  # noqa: T201 - the program's output
     else:
         main([int(each) for each in sys.argv[1:]] or [1, 10])

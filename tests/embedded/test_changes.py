@@ -43,7 +43,7 @@ def _random_rows(chance: random.Random) -> list[Row]:
 
 def test_counts_agree_with_plain_python(spark: SparkSession) -> None:
     """Added, removed and changed rows are counted correctly for random tables with a two-column key."""
-    chance = random.Random(5)  # noqa: S311 - a table, no secret
+    chance = random.Random(5)  # noqa: S311 - not a secret
     for _ in range(4):
         before, after = _random_rows(chance), _random_rows(chance)
         assert count_changes(spark, before, after) == count_in_python(before, after)
@@ -51,7 +51,7 @@ def test_counts_agree_with_plain_python(spark: SparkSession) -> None:
 
 def test_each_version_is_compared_with_the_previous_one(spark: SparkSession) -> None:
     """Each version is compared with the previous one, even if one has no rows or invalid keys."""
-    chance = random.Random(8)  # noqa: S311 - a table, no secret
+    chance = random.Random(8)  # noqa: S311 - not a secret
     odd: list[Row] = [(1, "a", 0.5, "good"), (1, "a", 0.7, "good"), (None, "a", 0.5, "good")]
     some = [_random_rows(chance) for _ in range(5)]
     tables = [*some[:3], odd, some[3], some[3], [], some[4], some[0]]
@@ -145,7 +145,7 @@ def test_the_first_version_has_no_previous_keys(spark: SparkSession) -> None:
 
 def test_counts_do_not_depend_on_the_partitions(spark: SparkSession) -> None:
     """The counts of changed rows don't depend on the partitions."""
-    chance = random.Random(6)  # noqa: S311 - a table, no secret
+    chance = random.Random(6)  # noqa: S311 - not a secret
     tables = [spark.createDataFrame(_random_rows(chance), SCHEMA) for _ in range(2)]
     [one, other] = [
         count_row_changes([check(table.repartition(parts)) for table in tables]) for parts in (1, 7)

@@ -17,7 +17,7 @@ Group = list[tuple[float, float]]
 
 
 def make_noisy_scores(rows: int, digits: int, seed: int = 0) -> Group:
-    chance = random.Random(seed)  # noqa: S311 - scores, no secret
+    chance = random.Random(seed)  # noqa: S311 - not a secret
     labels = [0.0, 1.0, *(float(chance.random() < 0.3) for _ in range(rows - 2))]
     return [(label, round(chance.random() * 0.7 + label * 0.3, digits)) for label in labels]
 

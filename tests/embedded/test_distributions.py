@@ -44,7 +44,7 @@ def check_texts(spark: SparkSession, values: list[str | None]) -> CheckedVersion
 
 @pytest.fixture(scope="module")
 def values() -> list[float | None]:
-    chance = random.Random(2)  # noqa: S311 - a table, no secret
+    chance = random.Random(2)  # noqa: S311 - not a secret
     return [chance.gauss(-3, 7) for _ in range(500)]
 
 

@@ -18,7 +18,7 @@ Group = list[tuple[float, float]]
 
 def _groups() -> dict[str, Group]:
     """Return groups of rows of all kinds, each with both classes."""
-    chance = random.Random(0)  # noqa: S311 - scores, no secret
+    chance = random.Random(0)  # noqa: S311 - not a secret
 
     def noisy(rows: int, digits: int) -> Group:
         labels = [0.0, 1.0, *(float(chance.random() < 0.3) for _ in range(rows - 2))]

@@ -35,7 +35,7 @@ def yearly() -> Scenario:
 
 
 @pytest.fixture(scope="module")
-def loans(spark: SparkSession, yearly: Scenario) -> pd.DataFrame:
+def yearly_loans(spark: SparkSession, yearly: Scenario) -> pd.DataFrame:
     """Return the loans of the shipped scenario with its derived feature."""
     source = yearly.table.source
     assert source is not None
@@ -127,16 +127,16 @@ def test_the_columns_are_the_declared_ones(spark: SparkSession) -> None:
     assert generate_loans(spark, FEW).columns == list(LOANS)
 
 
-def test_ids_are_unique_and_begin_at_one(loans: pd.DataFrame) -> None:
+def test_ids_are_unique_and_begin_at_one(yearly_loans: pd.DataFrame) -> None:
     """The ids are the numbers from 1."""
-    assert sorted(loans.id) == list(range(1, len(loans) + 1))
+    assert sorted(yearly_loans.id) == list(range(1, len(yearly_loans) + 1))
 
 
-def test_the_years_have_their_shares(loans: pd.DataFrame) -> None:
+def test_the_years_have_their_shares(yearly_loans: pd.DataFrame) -> None:
     """Each year's share of loans is the declared one, within four standard errors."""
     for year, share in YEARS.items():
-        error = math.sqrt(share * (1 - share) / len(loans))
-        assert (loans.issue_d == year).mean() == pytest.approx(share, abs=STANDARD_ERRORS * error)
+        error = math.sqrt(share * (1 - share) / len(yearly_loans))
+        assert (yearly_loans.issue_d == year).mean() == pytest.approx(share, abs=STANDARD_ERRORS * error)
     assert sum(YEARS.values()) == pytest.approx(1)
 
 
@@ -194,35 +194,37 @@ def test_a_worse_grade_has_a_higher_rate(loans_of_2018: pd.DataFrame) -> None:
     assert (rates["min"].iloc[1:].to_numpy() > rates["max"].iloc[:-1].to_numpy()).all()
 
 
-def test_the_same_values_are_missing_as_in_the_real_loans(loans: pd.DataFrame) -> None:
+def test_the_same_values_are_missing_as_in_the_real_loans(yearly_loans: pd.DataFrame) -> None:
     """Values are missing in the same columns and years as in the real loans."""
-    nulls = loans.isna().mean()
+    nulls = yearly_loans.isna().mean()
     assert set(nulls[nulls > 0].index) == {"dti", "inq_last_12m"}
     assert nulls["dti"] == pytest.approx(0.0024, abs=0.001)
-    assert loans.inq_last_12m.isna()[loans.issue_d < 2016].mean() == pytest.approx(0.05, abs=0.01)
-    assert not loans.inq_last_12m.isna()[loans.issue_d >= 2016].any()
+    assert yearly_loans.inq_last_12m.isna()[yearly_loans.issue_d < 2016].mean() == pytest.approx(
+        0.05, abs=0.01
+    )
+    assert not yearly_loans.inq_last_12m.isna()[yearly_loans.issue_d >= 2016].any()
 
 
-def test_about_fifteen_in_a_hundred_are_bad(loans: pd.DataFrame) -> None:
+def test_about_fifteen_in_a_hundred_are_bad(yearly_loans: pd.DataFrame) -> None:
     """About 15 % of the loans are bad, and the true log odds separate them as declared."""
-    bad = loans.loan_status == BAD
-    assert set(loans.loan_status) == {BAD, GOOD}
+    bad = yearly_loans.loan_status == BAD
+    assert set(yearly_loans.loan_status) == {BAD, GOOD}
     assert bad.mean() == pytest.approx(0.15, abs=0.01)
-    whole = loans[FEATURES].notna().all(axis=1)
-    assert roc_auc_score(bad[whole], compute_log_odds(loans[whole])) == pytest.approx(0.714, abs=0.015)
+    whole = yearly_loans[FEATURES].notna().all(axis=1)
+    assert roc_auc_score(bad[whole], compute_log_odds(yearly_loans[whole])) == pytest.approx(0.714, abs=0.015)
 
 
-def test_a_plain_regression_recovers_the_truth(loans: pd.DataFrame) -> None:
+def test_a_plain_regression_recovers_the_truth(yearly_loans: pd.DataFrame) -> None:
     """A regression recovers each true coefficient within four standard errors, and none is close to 0."""
-    actual, errors = fit_regression(loans.dropna())
+    actual, errors = fit_regression(yearly_loans.dropna())
     for name, truth in TRUTH.coefficients.items():
         assert actual[name] == pytest.approx(truth, abs=STANDARD_ERRORS * errors[name]), name
         assert truth == 0 or abs(actual[name]) > STANDARD_ERRORS * errors[name], name
 
 
-def test_shuffled_outcomes_do_not_recover_the_truth(loans: pd.DataFrame) -> None:
+def test_shuffled_outcomes_do_not_recover_the_truth(yearly_loans: pd.DataFrame) -> None:
     """With shuffled outcomes, the coefficients are far from the true ones."""
-    rows = loans.dropna()
+    rows = yearly_loans.dropna()
     shuffled = rows.assign(loan_status=rows.loan_status.sample(frac=1, random_state=0).to_numpy())
     actual, errors = fit_regression(shuffled)
     far = {
@@ -232,10 +234,10 @@ def test_shuffled_outcomes_do_not_recover_the_truth(loans: pd.DataFrame) -> None
     assert far == {name: value != 0 for name, value in TRUTH.coefficients.items()}
 
 
-def test_the_scenario_expects_the_truth(loans: pd.DataFrame, yearly: Scenario) -> None:
+def test_the_scenario_expects_the_truth(yearly_loans: pd.DataFrame, yearly: Scenario) -> None:
     """The bounds of the shipped scenario are the true coefficients plus or minus four standard errors."""
     bounds = yearly.expected_of("y2018").coefficients
-    trained = loans.dropna().sample(frac=1 - yearly.pipeline.split.test, random_state=0)
+    trained = yearly_loans.dropna().sample(frac=1 - yearly.pipeline.split.test, random_state=0)
     _, errors = fit_regression(trained)
     assert {name: bound.equals for name, (bound,) in bounds.items()} == dict(TRUTH.coefficients)
     for name, (bound,) in bounds.items():

@@ -41,13 +41,14 @@ def good(job: Job) -> Result:
     return run(job)
 
 
-def measured(result: Result) -> list[dict[str, Any]]:
-    """Return everything that was measured, without the names of the run."""
+def list_measurements(result: Result) -> list[dict[str, Any]]:
+    """Return everything that was measured, without the ids of the run."""
     keep = {"fingerprint", "rows", "metrics", "grid", "intercept", "coefficients", "explanations"}
     return [version.model_dump(include=keep) for version in result.versions]
 
 
-def files_below(folder: Path) -> dict[str, tuple[bytes, int]]:
+def read_files(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Return the content and the time of every file below a folder."""
     return {
         str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
         for path in folder.rglob("*")
@@ -67,11 +68,13 @@ def test_a_good_run_passes(good: Result) -> None:
 
 def test_the_same_scenario_gives_the_same_numbers(spark: SparkSession, good: Result, tmp_path: Path) -> None:
     """A second run measures exactly the same as the first."""
-    assert measured(good) == measured(run_changed(spark, tmp_path, publish={"when": "never"}))
+    assert list_measurements(good) == list_measurements(
+        run_changed(spark, tmp_path, publish={"when": "never"})
+    )
 
 
 def test_a_result_survives_its_file(good: Result) -> None:
-    """Reading result.json restores the whole result."""
+    """A result is the same after writing and reading its file."""
     assert good == Result.model_validate_json(good.model_dump_json(by_alias=True))
 
 
@@ -93,23 +96,24 @@ def test_a_picture_that_cannot_be_drawn_does_not_fail_the_run(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If a plot can't be drawn, the run still has its verdict and publishes its bundle."""
-    monkeypatch.setattr(pictures, "draw_pictures", _break)
+    monkeypatch.setattr(pictures, "draw_pictures", _fail_to_draw)
     result = run_job(spark, ONE_VERSION, write_table(tmp_path), tmp_path)
     assert (None, Verdict.PASS) == (result.failure, result.verdict)
     assert result.versions[0].bundle is not None
 
 
-def _break(_result: Result) -> dict[str, str]:
+def _fail_to_draw(_result: Result) -> dict[str, str]:
+    """Raise the error of a plot that can't be drawn."""
     raise RuntimeError("no such font")
 
 
 def test_publishing_twice_changes_nothing(job: Job, good: Result, home: Path) -> None:
     """Publishing a bundle again changes no file."""
-    before = files_below(home / "models")
+    before = read_files(home / "models")
     store = FolderStore(home / "models")
     version = good.versions[0]
     uri = bundle.publish(store, job.scratch / version.name, version, job.plan)
-    assert (version.bundle, before) == (uri, files_below(home / "models"))
+    assert (version.bundle, before) == (uri, read_files(home / "models"))
 
 
 def test_an_interrupted_copy_is_completed(job: Job, good: Result, tmp_path: Path) -> None:
@@ -159,10 +163,10 @@ def test_a_failed_bound_publishes_nothing(spark: SparkSession, tmp_path: Path) -
     assert not (tmp_path / "models").exists()
 
 
-def test_a_test_side_without_positives_is_not_proven(spark: SparkSession, tmp_path: Path) -> None:
+def test_held_out_rows_without_positives_are_not_proven(spark: SparkSession, tmp_path: Path) -> None:
     """A run whose held-out rows have no positives is not proven."""
 
-    def only_trained_ones(row: Row) -> Row:
+    def keep_trained_positives(row: Row) -> Row:
         return row | {"outcome": "bad" if row["id"] in trained else "good"}
 
     job = make_job(spark, make_plan(SMALL, write_table(tmp_path / "all"), tmp_path / "all"))
@@ -173,7 +177,7 @@ def test_a_test_side_without_positives_is_not_proven(spark: SparkSession, tmp_pa
     assert job.plan.source is not None
     sides = read_source(spark, job.plan.source).withColumn(HELD_OUT, held_out)
     trained = {row["id"] for row in sides.where(f"not {HELD_OUT} and heat > 20").collect()}
-    result = run_job(spark, ONE_VERSION, write_table(tmp_path, only_trained_ones), tmp_path)
+    result = run_job(spark, ONE_VERSION, write_table(tmp_path, keep_trained_positives), tmp_path)
     assert (Verdict.NOT_PROVEN, ExitCode.NOT_PROVEN) == (result.verdict, result.exit_code)
     assert result.versions[0].metrics["test_roc_auc"] is None
 
@@ -197,7 +201,7 @@ def test_a_test_side_without_positives_is_not_proven(spark: SparkSession, tmp_pa
 def test_a_mistake_leaves_nothing_behind(
     spark: SparkSession, tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
-    """An invalid scenario or table is one message and leaves no table, run or bundle."""
+    """An invalid scenario or table is reported in one message, and leaves no table, run or bundle."""
     result = run_changed(spark, tmp_path, **changes)
     assert result.failure is not None
     assert (ExitCode.WRONG_INPUT, ()) == (result.exit_code, result.versions)
@@ -209,7 +213,7 @@ def test_a_mistake_leaves_nothing_behind(
     assert not client.search_runs([experiment.experiment_id])
 
 
-def test_a_where_that_matches_nothing_is_named(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_condition_without_matches_is_reported(spark: SparkSession, tmp_path: Path) -> None:
     """A step that creates no version is reported at its location in the file."""
     versions = SMALL.model_dump(exclude_none=True)["versions"]
     versions[1]["append"]["where"] = "batch = 99"
@@ -219,9 +223,9 @@ def test_a_where_that_matches_nothing_is_named(spark: SparkSession, tmp_path: Pa
     assert ("versions", 1) == result.failure.problems[0].location[:2]
 
 
-def test_finished_versions_stay_after_an_error(spark: SparkSession, tmp_path: Path) -> None:
+def test_an_unwritable_model_store_fails_the_run(spark: SparkSession, tmp_path: Path) -> None:
     """If the model store can't be written, versions stay, runs are marked failed, nothing is published."""
-    (tmp_path / "models").write_text("a file in the place of the folder")
+    (tmp_path / "models").write_text("a file instead of the folder")
     result = run_job(spark, ONE_VERSION, write_table(tmp_path), tmp_path)
     assert (ExitCode.PREREQUISITE_MISSING, ["failed"]) == (
         result.exit_code,
@@ -234,9 +238,9 @@ def test_finished_versions_stay_after_an_error(spark: SparkSession, tmp_path: Pa
         assert client.get_run(version.run_id).info.status == "FAILED"
 
 
-def test_an_unwritable_artifact_folder_is_named(spark: SparkSession, tmp_path: Path) -> None:
+def test_an_unwritable_artifact_folder_is_reported(spark: SparkSession, tmp_path: Path) -> None:
     """If MLflow's artifacts can't be written, the message names the folder and the exit code is 3."""
-    (tmp_path / "artifacts").write_text("a file in the place of the folder")
+    (tmp_path / "artifacts").write_text("a file instead of the folder")
     result = run_job(spark, ONE_VERSION, write_table(tmp_path), tmp_path)
     assert result.failure is not None
     assert ExitCode.PREREQUISITE_MISSING == result.exit_code
@@ -244,13 +248,13 @@ def test_an_unwritable_artifact_folder_is_named(spark: SparkSession, tmp_path: P
 
 
 def test_an_error_while_publishing_withdraws_every_bundle(spark: SparkSession, tmp_path: Path) -> None:
-    """An unexpected error in the second copy leads to exit code 5, and the first copy is withdrawn."""
+    """After an unexpected error in the second copy, the first copy is withdrawn and the exit code is 5."""
     verify = bundle.verify
 
     def break_second(uri: str, *arguments: Any) -> None:
         verify(uri, *arguments)
         if "/v1-" in uri:
-            raise RuntimeError("nobody foresaw this")
+            raise RuntimeError("an unexpected error")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundle, "verify", break_second)
@@ -260,11 +264,11 @@ def test_an_error_while_publishing_withdraws_every_bundle(spark: SparkSession, t
         result.exit_code,
         [each.bundle for each in result.versions],
     )
-    assert "nobody foresaw this" in result.failure.message
+    assert "an unexpected error" in result.failure.message
     assert [] == list((tmp_path / "models").rglob("manifest.json"))
 
 
-def test_a_malformed_row_is_named(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_malformed_row_is_reported(spark: SparkSession, tmp_path: Path) -> None:
     """A malformed CSV row is reported as a mistake of the source, and nothing is left behind."""
     source = write_table(tmp_path)
     source.write_text(source.read_text() + "300,2\n")

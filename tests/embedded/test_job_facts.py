@@ -38,9 +38,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def result(spark: SparkSession, home: Path) -> Result:
-    found = run_job(spark, FACTS, write_table(home), home)
-    assert found.failure is None
-    return found
+    completed = run_job(spark, FACTS, write_table(home), home)
+    assert completed.failure is None
+    return completed
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def versions(result: Result) -> dict[str, VersionResult]:
 
 
 def test_an_untrained_version_is_only_built(versions: dict[str, VersionResult]) -> None:
-    """An untrained version has facts, but neither a run nor metrics nor curves."""
+    """An untrained version has its rows counted, but has neither a run nor metrics nor curves."""
     second = versions["second"]
     assert ["trained", "built", "trained"] == [versions[name].status for name in NAMES]
     assert (second.rows, second.run_id, second.metrics, second.roc) == (200, None, {}, ())
@@ -57,11 +57,11 @@ def test_an_untrained_version_is_only_built(versions: dict[str, VersionResult]) 
 
 def test_changes_are_since_the_previous_version(versions: dict[str, VersionResult]) -> None:
     """Changes are counted from the previous version, trained or not; the first version has none."""
-    brought = RowChanges(added=100, removed=0, changed=0)
-    assert [versions[name].changes for name in NAMES] == [None, brought, brought]
+    changes = RowChanges(added=100, removed=0, changed=0)
+    assert [versions[name].changes for name in NAMES] == [None, changes, changes]
 
 
-def test_added_rows_are_those_of_one_version(versions: dict[str, VersionResult]) -> None:
+def test_added_rows_are_since_the_previous_version(versions: dict[str, VersionResult]) -> None:
     """Added rows are those added since the previous version, even if that was not trained."""
     first, third = versions["first"].metrics, versions["third"].metrics
     assert not [name for name in first if name.startswith("added_")]
@@ -69,17 +69,17 @@ def test_added_rows_are_those_of_one_version(versions: dict[str, VersionResult])
     added = third["added_test_rows"]
     assert held_out is not None
     assert added is not None
-    # A third of all rows came with this version, and two fifths of these are held out, give or take.
+    # This version added a third of all rows, and about two fifths of these are held out.
     assert 25 <= added <= 55 < held_out
     assert third["added_test_roc_auc"] != third["test_roc_auc"]
 
 
 def test_every_version_is_counted_in_the_same_bins(versions: dict[str, VersionResult]) -> None:
-    """Each row counts once per feature; a feature that no version has is missing."""
+    """Every version is counted in the same bins; a feature that no version has is missing."""
     for name in NAMES:
-        found = versions[name].distributions
-        assert list(found) == ["heat", "load"]
-        assert {sum(each.rows for each in bins) for bins in found.values()} == {versions[name].rows}
+        distributions = versions[name].distributions
+        assert list(distributions) == ["heat", "load"]
+        assert {sum(each.rows for each in bins) for bins in distributions.values()} == {versions[name].rows}
     starts = [[each.start for each in versions[name].distributions["heat"]] for name in NAMES]
     assert starts[0] == starts[1] == starts[2]
     assert len(starts[0]) == BINS
@@ -96,12 +96,12 @@ def test_curves_are_of_the_held_out_rows(versions: dict[str, VersionResult]) -> 
 
 
 def test_every_version_has_its_nulls_and_keys(versions: dict[str, VersionResult]) -> None:
-    """Nulls and invalid keys are reported for every version, here as zero."""
+    """Nulls and invalid keys are counted at every version, trained or not."""
     for name in NAMES:
-        found = versions[name]
-        assert set(found.nulls.values()) == {0.0}
-        assert list(found.nulls) == list(found.data_schema)
-        assert (found.null_keys, found.duplicate_keys) == (0, 0)
+        version = versions[name]
+        assert set(version.nulls.values()) == {0.0}
+        assert list(version.nulls) == list(version.data_schema)
+        assert (version.null_keys, version.duplicate_keys) == (0, 0)
 
 
 def test_parameters_name_the_existing_features(versions: dict[str, VersionResult]) -> None:
@@ -120,7 +120,7 @@ def test_mlflow_has_the_changes(home: Path, versions: dict[str, VersionResult]) 
 
 
 def test_a_scenario_may_train_nothing(spark: SparkSession, tmp_path: Path) -> None:
-    """A scenario without training only builds and measures its versions."""
+    """A scenario without training builds and measures its versions."""
     version = {"name": "first", "append": {"where": "id < 10"}, "train": False}
-    found = run_job(spark, change_scenario(FACTS, {"versions": [version]}), write_table(tmp_path), tmp_path)
-    assert (found.failure, [each.status for each in found.versions]) == (None, ["built"])
+    result = run_job(spark, change_scenario(FACTS, {"versions": [version]}), write_table(tmp_path), tmp_path)
+    assert (result.failure, [each.status for each in result.versions]) == (None, ["built"])

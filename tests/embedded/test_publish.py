@@ -1,4 +1,4 @@
-"""Publishing of bundles, which depends on whether the bounds themselves hold."""
+"""Publishing of bundles, depending on 'when' and on the bounds."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def bound(verdict: Verdict, *, must_fail: bool = False) -> BoundResult:
 def test_a_bundle_is_published_if_every_bound_holds(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, when: str, bounds: list[BoundResult], published: bool
 ) -> None:
-    """A bundle is not published if a bound fails, even if the run passes because it must fail."""
+    """A bundle is published if 'when' allows it; with 'pass', only if every bound itself holds."""
     opened: list[Any] = []
     monkeypatch.setattr(main, "open_store", opened.append)
     plan = make_plan(change_scenario(SMALL, {"publish": {"when": when}}), tmp_path / "none.csv", tmp_path)

@@ -1,4 +1,4 @@
-"""A scenario run for real as tests of pytest."""
+"""A scenario whose bounds are really run as pytest tests."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _SCENARIO = change_scenario(
 
 
 def test_bounds_pass_and_fail_as_tests(tmp_path: Path) -> None:
-    """Bounds that fail, are not proven or should have failed are failed tests of a single run."""
+    """Bounds that fail, are not proven or should have failed are failed tests, from a single run."""
     write_scenario(tmp_path / "scenarios", _SCENARIO)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    done = _pytest(tmp_path, "--scenario-target=embedded", f"--junitxml={tmp_path}/junit.xml")
+    done = _run_pytest(tmp_path, "--scenario-target=embedded", f"--junitxml={tmp_path}/junit.xml")
     failed = re.findall(r"^FAILED .*small\.yaml::(.*?) - ", done.stdout, re.MULTILINE)
     assert [
         "first::rows = 200, must fail",
@@ -49,12 +49,12 @@ def test_bounds_pass_and_fail_as_tests(tmp_path: Path) -> None:
         "second::test_roc_auc >= 1",
     ] == failed, done.stdout
     assert "4 failed, 6 passed" in done.stdout
-    for told in (
+    for message in (
         r"^first: rows is 200;.* It must fail here, but doesn't\.\nReport: .*/report\.html$",
         r"^second: test_roc_auc is 0\..*; the bound is >= 0\.999, missed by .*\.\nReport: ",
         r"^second: added_test_f1 >= -1 since first is not proven: .*\.\nReport: ",
     ):
-        assert re.search(told, done.stdout, re.MULTILINE), done.stdout
+        assert re.search(message, done.stdout, re.MULTILINE), done.stdout
     assert "Traceback" not in done.stdout
     assert 1 == sum(
         each.is_dir() and not each.is_symlink() for each in (tmp_path / "home" / "runs").iterdir()
@@ -62,8 +62,8 @@ def test_bounds_pass_and_fail_as_tests(tmp_path: Path) -> None:
     assert '<property name="measured" value="200.0"' in (tmp_path / "junit.xml").read_text()
 
 
-def _pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest on a project's scenarios, as a person would."""
+def _run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest on a project's scenarios, as a user would."""
     command = [
         sys.executable,
         "-m",

@@ -1,4 +1,4 @@
-"""The shipped scenarios, run unchanged by the job on the session that all tests share."""
+"""The shipped scenarios, run unchanged by the job on the shared session."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tests.embedded.runner import SCENARIOS, list_failed_bounds, load, run_shipp
 
 pytestmark = pytest.mark.spark
 
-# three_versions is run by the command itself, in test_three_versions.
+# The command itself runs three_versions, in test_three_versions.
 SHIPPED = sorted(file.stem for file in SCENARIOS.glob("*.yaml") if file.stem != "three_versions")
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_what_ships_comes_to_what_it_must(spark: SparkSession, tmp_path: Path, name: str) -> None:
-    """Every scenario passes; of one that must be caught, the bounds that it names fail, and no others.
+def test_a_shipped_scenario_passes(spark: SparkSession, tmp_path: Path, name: str) -> None:
+    """Every shipped scenario passes; the bounds in its 'caught_by' fail, and no others.
 
-    What is caught is not handed on.
+    A scenario whose bounds must fail publishes no bundle.
     """
     scenario = load(name)
     result = run_shipped(spark, name, tmp_path)

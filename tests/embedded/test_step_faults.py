@@ -1,4 +1,4 @@
-"""Steps that don't do what the scenario declares stop the run with one problem at their location."""
+"""Problems of steps: errors, and steps that don't do what the scenario declares."""
 
 from __future__ import annotations
 
@@ -41,30 +41,35 @@ _FILES = {"twice.csv": "id,x\n1,2.5\n1,3.5\n", "broken.csv": "id,x\n1,2.5\n1,3.5
             {"delete": "id = 1", "commits": 2},
             "commits",
             "its delete made 1 Delta commit, not 2. If that is right, write 'commits: 1'.",
-            id="fewer than said",
+            id="fewer commits than declared",
         ),
         pytest.param(
             {"append": {"set": {"note": "'new'"}}},
             "append",
             "version 'second' can't be made, its append fails: [_LEGACY_ERROR_TEMP_DELTA_0007] "
             "A schema mismatch detected",
-            id="a new column without leave",
+            id="a new column without merge_schema",
         ),
         pytest.param(
             {"merge": {"where": "id = 1", "set": {"note": "'new'"}}},
             "merge",
             "can't be made, its merge fails: [DELTA_MERGE_UNRESOLVED_EXPRESSION] Cannot resolve",
-            id="a merge with a new column without leave",
+            id="a merge with a new column without merge_schema",
         ),
         pytest.param(
             {"merge": _TWICE},
             "merge",
             "its merge fails: [DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE]",
-            id="two rows for one",
+            id="two rows for one key",
         ),
-        pytest.param({"sql": "DELETE {table}"}, "sql", "its sql fails: [PARSE_SYNTAX_ERROR]", id="no SQL"),
         pytest.param(
-            {"update": {"set": {"y": "1"}}}, "update", "its update fails: [UNRESOLVED_", id="no column"
+            {"sql": "DELETE {table}"}, "sql", "its sql fails: [PARSE_SYNTAX_ERROR]", id="invalid SQL"
+        ),
+        pytest.param(
+            {"update": {"set": {"y": "1"}}},
+            "update",
+            "its update fails: [UNRESOLVED_",
+            id="an unknown column to update",
         ),
         pytest.param(
             {"append": {"where": "bach = 1"}}, ("append", "where"), "the rows can't be selected", id="where"
@@ -89,7 +94,7 @@ _FILES = {"twice.csv": "id,x\n1,2.5\n1,3.5\n", "broken.csv": "id,x\n1,2.5\n1,3.5
             {"append": {"rows": [{"id": 1.5}]}},
             ("append", "rows", 0, "id"),
             "1.5 is not of type int.",
-            id="a misfit",
+            id="a value of another type",
         ),
         pytest.param(
             {"append": {"from": "broken.csv"}}, ("append", "from"), "can't read", id="a broken file"
@@ -110,53 +115,55 @@ _FILES = {"twice.csv": "id,x\n1,2.5\n1,3.5\n", "broken.csv": "id,x\n1,2.5\n1,3.5
             {"append": {"rows": [{"y": 1}]}, "expect_error": "DELTA_FILE_NOT_FOUND"},
             ("append", "rows", 0, "y"),
             "the type of column 'y' is unknown: neither the table nor its source has it.",
-            id="a mistake is no error that was expected",
+            id="a mistake instead of the expected error",
         ),
     ],
 )
 def test_a_problem_of_a_step_has_its_location(
     spark: SparkSession, tmp_path: Path, second: VersionValues, key: str | Location, message: str
 ) -> None:
-    """A mistake in the second step is reported with its location and a remedy."""
-    location, told = find_problem(spark, tmp_path, FIRST, {"name": "second", **second}, others=_FILES)
-    place = (key,) if isinstance(key, str) else key
-    assert (("versions", 1, *place), True) == (location, message in told), told
+    """A problem of the second step is reported with its location and a remedy."""
+    location, reported = find_problem(spark, tmp_path, FIRST, {"name": "second", **second}, others=_FILES)
+    path = (key,) if isinstance(key, str) else key
+    assert (("versions", 1, *path), True) == (location, message in reported), reported
 
 
 @pytest.mark.parametrize(
     ("step", "error"),
     [
-        pytest.param(_TEXT_FOR_NUMBER, "DELTA_FAILED_TO_MERGE_FIELDS", id="by Delta"),
+        pytest.param(_TEXT_FOR_NUMBER, "DELTA_FAILED_TO_MERGE_FIELDS", id="raised by Delta"),
         pytest.param(
             {"append": {"set": {"note": "'new'"}}}, "_LEGACY_ERROR_TEMP_DELTA_0007", id="a new column"
         ),
-        pytest.param({"append": {"where": "bach = 1"}}, "UNRESOLVED_COLUMN", id="by Spark, a class above it"),
+        pytest.param(
+            {"append": {"where": "bach = 1"}}, "UNRESOLVED_COLUMN", id="raised by Spark, with a subclass"
+        ),
         pytest.param(
             {"append": {"where": "batch = 2"}},
             "DELTA_VIOLATE_CONSTRAINT_WITH_VALUES",
-            id="by a task of Spark's",
+            id="raised by a Spark task",
         ),
     ],
 )
 def test_an_expected_error_changes_nothing(
     spark: SparkSession, tmp_path: Path, step: VersionValues, error: str
 ) -> None:
-    """An expected error leaves the version and adds no commit; its class is recorded."""
+    """A step that fails as expected changes nothing and adds no commit; its error class is recorded."""
     constraint = {"name": "strict", "sql": "ALTER TABLE {table} ADD CONSTRAINT one CHECK (batch = 1)"}
     refused = {"name": "refused", "expect_error": error, **step}
-    made = build_all(spark, tmp_path, FIRST, constraint, refused)[2]
-    assert (1, 0, BATCH_1) == (made.number, made.commits, read_cells(made.table))
-    assert (made.error or "").startswith(error)
+    version = build_all(spark, tmp_path, FIRST, constraint, refused)[2]
+    assert (1, 0, BATCH_1) == (version.number, version.commits, read_cells(version.table))
+    assert (version.error or "").startswith(error)
 
 
 def test_the_first_step_must_create_the_table(spark: SparkSession, tmp_path: Path) -> None:
-    """A first step that does not create the table is refused."""
+    """A first step that does not create the table is reported."""
     location, message = find_problem(spark, tmp_path, {"name": "first", "sql": "SELECT 1"})
     assert ("versions", 0, "sql") == location
     assert "its sql created no table; the first step must." in message
 
 
-def test_a_vacuumed_version_is_named(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_vacuumed_version_is_reported(spark: SparkSession, tmp_path: Path) -> None:
     """A vacuumed version is reported with the readable versions, and no table is left behind."""
     replaced = {"name": "replaced", "overwrite": {"where": "batch = 2"}}
     clean = {"name": "clean", "vacuum": {"retain_hours": 0}}

@@ -27,8 +27,8 @@ pytestmark = pytest.mark.spark
 _MERGED = {"rows": [{"id": 3, "status": "bad"}, {"id": 9, "status": "good"}]}
 
 
-def test_appended_rows_come_on_top(spark: SparkSession, tmp_path: Path) -> None:
-    """Each append is one commit, and earlier versions stay readable."""
+def test_an_append_adds_rows(spark: SparkSession, tmp_path: Path) -> None:
+    """An append adds rows in one commit, and earlier versions stay readable."""
     first, second = build_all(spark, tmp_path, FIRST, SECOND)
     assert [(0, 1), (1, 1)] == [(each.number, each.commits) for each in (first, second)]
     assert (BATCH_1, BATCH_1 + BATCH_2) == (read_cells(first.table), read_cells(second.table))
@@ -48,7 +48,7 @@ def test_appended_rows_come_on_top(spark: SparkSession, tmp_path: Path) -> None:
             {"merge": _MERGED},
             1,
             [*BATCH_1[:2], (3, 1, 3.5, "bad"), (9, None, None, "good")],
-            id="merge changes the columns that are written out alone",
+            id="merge changes only the columns that are given",
         ),
         pytest.param(
             {"merge": _MERGED | {"when_matched": "delete", "when_not_matched": "ignore"}},
@@ -66,7 +66,7 @@ def test_appended_rows_come_on_top(spark: SparkSession, tmp_path: Path) -> None:
             },
             1,
             BATCH_1[1:2],
-            id="merge deletes what the source lacks",
+            id="merge deletes rows that the source lacks",
         ),
         pytest.param(
             {"merge": {"where": "batch = 2", "set": {"batch": "1", "id": "id - 3"}, "on": ["id", "batch"]}},
@@ -92,13 +92,13 @@ def test_appended_rows_come_on_top(spark: SparkSession, tmp_path: Path) -> None:
 def test_a_step_leads_to_its_rows(
     spark: SparkSession, tmp_path: Path, step: VersionValues, commits: int, expected: Cells
 ) -> None:
-    """Each kind of step leads to its rows with its number of commits."""
-    made = build_all(spark, tmp_path, FIRST, {"name": "second", **step})[1]
-    assert (expected, commits, commits) == (read_cells(made.table), made.commits, made.number)
+    """Each kind of step leads to the expected rows and number of commits."""
+    version = build_all(spark, tmp_path, FIRST, {"name": "second", **step})[1]
+    assert (expected, commits, commits) == (read_cells(version.table), version.commits, version.number)
 
 
-def test_columns_come_where_they_may(spark: SparkSession, tmp_path: Path) -> None:
-    """New columns come with append and merge, different ones with overwrite."""
+def test_new_columns_are_added_if_allowed(spark: SparkSession, tmp_path: Path) -> None:
+    """New columns are added with 'merge_schema', and replace all others with 'overwrite_schema'."""
     new = {"set": {"note": "'new'"}, "merge_schema": True}
     versions = build_all(
         spark,
@@ -114,7 +114,7 @@ def test_columns_come_where_they_may(spark: SparkSession, tmp_path: Path) -> Non
     assert (["id", "x"], [(7, 1.0)]) == (replaced.columns, read_cells(replaced))
 
 
-def test_a_restored_version_is_its_origin(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_restored_version_has_the_original_rows(spark: SparkSession, tmp_path: Path) -> None:
     """A restored version has the original fingerprint; restoring the current one makes no commit."""
     first, second, back, again = build_all(
         spark,
@@ -124,8 +124,12 @@ def test_a_restored_version_is_its_origin(spark: SparkSession, tmp_path: Path) -
         {"name": "back", "restore": "first"},
         {"name": "again", "restore": "back"},
     )
-    prints = [compute_fingerprint(each.table) for each in (first, second, back, again)]
-    assert (prints[0], prints[0], True) == (prints[2], prints[3], prints[1] != prints[0])
+    fingerprints = [compute_fingerprint(each.table) for each in (first, second, back, again)]
+    assert (fingerprints[0], fingerprints[0], True) == (
+        fingerprints[2],
+        fingerprints[3],
+        fingerprints[1] != fingerprints[0],
+    )
     assert [(2, 1), (2, 0)] == [(each.number, each.commits) for each in (back, again)]
 
 
@@ -140,42 +144,44 @@ def test_rewriting_files_changes_no_row(spark: SparkSession, tmp_path: Path) -> 
         {"name": "third", "append": {"rows": [{"id": 8}]}},
         {"name": "ordered", "optimize": {"z_order": "x"}, "commits": 1},
     )
-    prints = [compute_fingerprint(each.table) for each in versions]
-    assert (prints[1], prints[3]) == (prints[2], prints[4])
+    fingerprints = [compute_fingerprint(each.table) for each in versions]
+    assert (fingerprints[1], fingerprints[3]) == (fingerprints[2], fingerprints[4])
 
 
 def test_vacuum_is_two_commits(spark: SparkSession, tmp_path: Path) -> None:
-    """A vacuum is two commits, and Delta's retention check is enabled again afterwards."""
+    """A vacuum makes two commits, and Delta's retention check is enabled again afterwards."""
     name = "spark.databricks.delta.retentionDurationCheck.enabled"
     before = spark.conf.get(name, "true")
-    made = build_all(spark, tmp_path, FIRST, {"name": "clean", "vacuum": {"retain_hours": 0}})[1]
+    version = build_all(spark, tmp_path, FIRST, {"name": "clean", "vacuum": {"retain_hours": 0}})[1]
     assert (2, BATCH_1, "VACUUM END") == (
-        made.commits,
-        read_cells(made.table),
-        made.commit.operation,
+        version.commits,
+        read_cells(version.table),
+        version.commit.operation,
     )
     assert before == spark.conf.get(name, "true")
 
 
 def test_a_table_can_begin_with_sql(spark: SparkSession, tmp_path: Path) -> None:
-    """A table can be created by SQL, and its types apply to later literal rows."""
+    """A table can be created by SQL, and its types apply to later rows in the scenario file."""
     create = "CREATE TABLE {table} (id INT, day DATE, price DECIMAL(6, 2)) USING delta"
     day = {"rows": [{"id": 1, "day": "2018-01-31", "price": 1.5}]}
-    made = build_all(spark, tmp_path, {"name": "made", "sql": create}, {"name": "filled", "append": day})[1]
-    assert {"id": "int", "day": "date", "price": "decimal(6,2)"} == dict(made.table.dtypes)
+    version = build_all(
+        spark, tmp_path, {"name": "created", "sql": create}, {"name": "filled", "append": day}
+    )[1]
+    assert {"id": "int", "day": "date", "price": "decimal(6,2)"} == dict(version.table.dtypes)
     assert [(1, "2018-01-31", "1.50")] == read_cells(
-        made.table.selectExpr("id", "string(day)", "string(price)")
+        version.table.selectExpr("id", "string(day)", "string(price)")
     )
 
 
 @pytest.mark.parametrize("folder", ["a lake", "50% é"], ids=["blank", "percent"])
-def test_a_place_can_have_any_name(spark: SparkSession, tmp_path: Path, folder: str) -> None:
-    """Each kind of step finds its table if the URI has spaces and special characters."""
-    place = tmp_path / folder
-    place.mkdir()
+def test_a_folder_can_have_any_name(spark: SparkSession, tmp_path: Path, folder: str) -> None:
+    """Every kind of step finds its table if the URI contains spaces and special characters."""
+    location = tmp_path / folder
+    location.mkdir()
     versions = build_all(
         spark,
-        place,
+        location,
         FIRST | {"at": "timestamp"},
         {"name": "second", "sql": "DELETE FROM {table} WHERE id = 1"},
         {"name": "third", "add_columns": {"note": "string"}},
@@ -183,25 +189,27 @@ def test_a_place_can_have_any_name(spark: SparkSession, tmp_path: Path, folder: 
         {"name": "clean", "vacuum": {"retain_hours": 168}},
     )
     assert [(*row, None) for row in BATCH_1] == read_cells(versions[-1].table)
-    assert all(is_readable(spark, make_tiny_plan(place, FIRST).table_uri, each.number) for each in versions)
+    assert all(
+        is_readable(spark, make_tiny_plan(location, FIRST).table_uri, each.number) for each in versions
+    )
 
 
-def test_odd_names_can_come_later(spark: SparkSession, tmp_path: Path) -> None:
+def test_odd_column_names_can_be_added_later(spark: SparkSession, tmp_path: Path) -> None:
     """A later version can add a column whose name Parquet does not allow."""
     other = {"name": "second", "append": {"from": "other.csv", "merge_schema": True}}
-    made = build_all(spark, tmp_path, FIRST, other, others={"other.csv": "id,amount (EUR)\n7,2.5\n"})[1]
+    version = build_all(spark, tmp_path, FIRST, other, others={"other.csv": "id,amount (EUR)\n7,2.5\n"})[1]
     assert [(1, None), (2, None), (3, None), (7, 2.5)] == read_cells(
-        made.table.select("id", "`amount (EUR)`")
+        version.table.select("id", "`amount (EUR)`")
     )
 
 
 def test_a_version_is_read_by_its_time(spark: SparkSession, tmp_path: Path) -> None:
-    """A version read by the time of its commit has the same rows as by number."""
+    """A version that is read by the time of its commit has the same rows as by number."""
     versions = build_all(spark, tmp_path, FIRST | {"at": "timestamp"}, SECOND | {"at": "timestamp"})
     assert [BATCH_1, BATCH_1 + BATCH_2] == [read_cells(each.table) for each in versions]
 
 
-def test_a_commit_is_told(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_commit_is_recorded(spark: SparkSession, tmp_path: Path) -> None:
     """A commit is recorded with its operation, its time in UTC and the protocol at that time."""
     before = datetime.now(UTC)
     later = "ALTER TABLE {table} SET TBLPROPERTIES (delta.enableChangeDataFeed = true)"
@@ -209,6 +217,6 @@ def test_a_commit_is_told(spark: SparkSession, tmp_path: Path) -> None:
         spark, tmp_path, FIRST, {"name": "second", "delete": "id = 1"}, {"name": "third", "sql": later}
     )
     commits = [each.commit for each in versions]
-    told = [(each.operation, each.reader, each.writer) for each in commits]
-    assert [("WRITE", 1, 2), ("DELETE", 1, 2), ("SET TBLPROPERTIES", 1, 7)] == told
+    recorded = [(each.operation, each.reader, each.writer) for each in commits]
+    assert [("WRITE", 1, 2), ("DELETE", 1, 2), ("SET TBLPROPERTIES", 1, 7)] == recorded
     assert all(abs(each.time - before).total_seconds() < 600 for each in commits)

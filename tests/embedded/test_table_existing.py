@@ -55,85 +55,86 @@ class Existing:
 
 
 @pytest.fixture
-def there(spark: SparkSession, tmp_path: Path) -> Existing:
+def existing(spark: SparkSession, tmp_path: Path) -> Existing:
     versions = build_all(spark, tmp_path, FIRST, SECOND, {"name": "third", "delete": "batch = 2"})
     uri = make_tiny_plan(tmp_path, FIRST).table_uri
     return Existing(tmp_path, uri, [each.commit.time for each in versions])
 
 
-def files(folder: str) -> dict[str, tuple[int, int]]:
+def list_files(folder: str) -> dict[str, tuple[int, int]]:
     """Return every file below a folder with its size and time."""
     found = [path for path in Path(folder).rglob("*") if path.is_file()]
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}
 
 
-def fault_of(spark: SparkSession, plan: Plan) -> tuple[Location, str]:
+def find_problem(spark: SparkSession, plan: Plan) -> tuple[Location, str]:
+    """Return the location and the message of the only problem that building the plan reports."""
     with pytest.raises(ScenarioError) as caught:
         build_plan(spark, plan)
     [problem] = caught.value.problems
     return problem.location, problem.message
 
 
-def test_versions_are_found(spark: SparkSession, there: Existing) -> None:
-    """Versions are found by number, as the latest, and by a time as the newest commit up to it."""
-    found = build_plan(spark, there.plan(1, "latest", there.times[1], "2999-01-01"))
+def test_versions_are_found(spark: SparkSession, existing: Existing) -> None:
+    """Versions are found by number, as the latest, and by time: the newest commit up to it."""
+    found = build_plan(spark, existing.plan(1, "latest", existing.times[1], "2999-01-01"))
     assert [1, 2, 1, 2] == [each.number for each in found]
     assert [BATCH_1 + BATCH_2, BATCH_1] == [read_cells(each.table) for each in found[:2]]
     assert {None} == {each.commits for each in found}
     assert ["WRITE", "DELETE"] == [each.commit.operation for each in found[:2]]
 
 
-def test_it_is_read_by_the_time_of_its_commit(spark: SparkSession, there: Existing) -> None:
-    """A version read by the time of its commit has the same rows as by number."""
+def test_a_version_is_read_by_its_time(spark: SparkSession, existing: Existing) -> None:
+    """A version that is read by the time of its commit has the same rows as by number."""
     assert [BATCH_1 + BATCH_2] == [
-        read_cells(each.table) for each in build_plan(spark, there.plan(1, at="timestamp"))
+        read_cells(each.table) for each in build_plan(spark, existing.plan(1, at="timestamp"))
     ]
 
 
-def test_latest_is_what_it_was_at_the_start(spark: SparkSession, there: Existing) -> None:
-    """The latest version is resolved at the start; later commits don't count."""
-    under_way = open_build(spark, there.plan("latest"))
-    DeltaTable.forPath(spark, there.uri).delete("id = 1")
-    assert (2, BATCH_1) == ((found := build_version(under_way, 0)).number, read_cells(found.table))
+def test_latest_is_resolved_at_the_start(spark: SparkSession, existing: Existing) -> None:
+    """The latest version is resolved at the start; later commits are ignored."""
+    table = open_build(spark, existing.plan("latest"))
+    DeltaTable.forPath(spark, existing.uri).delete("id = 1")
+    assert (2, BATCH_1) == ((found := build_version(table, 0)).number, read_cells(found.table))
 
 
-def test_a_missing_version_is_named(spark: SparkSession, there: Existing) -> None:
+def test_an_unknown_version_is_reported(spark: SparkSession, existing: Existing) -> None:
     """An unknown version is reported with the existing ones."""
-    location, message = fault_of(spark, there.plan(3))
+    location, message = find_problem(spark, existing.plan(3))
     assert ("versions", 0, "read") == location
     assert "the table has no version 3; the log covers version 0" in message
 
 
-def test_a_time_before_the_table_is_named(spark: SparkSession, there: Existing) -> None:
+def test_a_time_before_the_table_is_reported(spark: SparkSession, existing: Existing) -> None:
     """A time before the first version is reported with that version's time."""
-    _, message = fault_of(spark, there.plan("2001-01-01"))
+    _, message = find_problem(spark, existing.plan("2001-01-01"))
     assert (
-        f"no version as old as 2001-01-01 00:00:00+00:00; the log covers version 0 ({there.times[0]:%Y}"
+        f"no version as old as 2001-01-01 00:00:00+00:00; the log covers version 0 ({existing.times[0]:%Y}"
         in message
     )
 
 
-def test_a_folder_without_a_table_is_named(spark: SparkSession, there: Existing) -> None:
+def test_a_folder_without_a_table_is_reported(spark: SparkSession, existing: Existing) -> None:
     """A folder that is not a Delta table is reported at the location of the URI."""
-    plan = there.plan(0).model_copy(update={"existing_table": f"{there.folder}/none"})
-    location, message = fault_of(spark, plan)
+    plan = existing.plan(0).model_copy(update={"existing_table": f"{existing.folder}/none"})
+    location, message = find_problem(spark, plan)
     assert (("table", "uri"), True) == (
         location,
-        f"no Delta table at {there.folder}/none" in message,
+        f"no Delta table at {existing.folder}/none" in message,
     )
 
 
-def test_a_version_whose_log_is_gone_is_named(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_version_without_its_log_is_reported(spark: SparkSession, tmp_path: Path) -> None:
     """A version whose log was cleaned up is reported with the readable ones and the retention."""
-    there = cut_short(spark, tmp_path, "[01].*")
-    location, message = fault_of(spark, there.plan(0))
+    existing = truncate_log(spark, tmp_path, "[01].*")
+    location, message = find_problem(spark, existing.plan(0))
     assert ("versions", 0, "read") == location
     assert "version 'v0' can't be read any more" in message
     assert "Readable versions: 2 to 3." in message
     assert "delta.logRetentionDuration = interval 2 days" in message
 
 
-def cut_short(spark: SparkSession, folder: Path, gone: str) -> Existing:
+def truncate_log(spark: SparkSession, folder: Path, removed: str) -> Existing:
     """Return a table of four versions with a checkpoint at the third and some log files missing."""
     often: VersionValues = {
         "name": "often",
@@ -142,59 +143,63 @@ def cut_short(spark: SparkSession, folder: Path, gone: str) -> Existing:
     }
     more = [{"name": f"more{number}", "append": {"rows": [{"id": number}]}} for number in (7, 8)]
     build_all(spark, folder, FIRST, often, *more)
-    there = Existing(folder, make_tiny_plan(folder, FIRST).table_uri, [])
-    for log in Path(there.uri, "_delta_log").glob(f"*0{gone}"):
+    existing = Existing(folder, make_tiny_plan(folder, FIRST).table_uri, [])
+    for log in Path(existing.uri, "_delta_log").glob(f"*0{removed}"):
         log.unlink()
     # Delta keeps what it has read of a log.
     context: Any = spark.sparkContext
     context._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
-    return there
+    return existing
 
 
-def test_a_version_without_its_commit_is_named(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_version_without_its_commit_is_reported(spark: SparkSession, tmp_path: Path) -> None:
     """A version of which only a checkpoint is left is reported."""
-    location, message = fault_of(spark, cut_short(spark, tmp_path, "[012].*json").plan(2))
+    location, message = find_problem(spark, truncate_log(spark, tmp_path, "[012].*json").plan(2))
     assert ("versions", 0, "read") == location
     assert "Readable versions: 3." in message
 
 
-def test_a_time_that_finds_another_version_is_named(
-    spark: SparkSession, there: Existing, monkeypatch: pytest.MonkeyPatch
+def test_a_time_of_another_version_is_reported(
+    spark: SparkSession, existing: Existing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A time that Delta resolves to another version is refused."""
+    """A time that Delta resolves to another version is reported."""
     monkeypatch.setattr(
         build_module, "read_version_at", lambda spark, uri, _time: read_version(spark, uri, 0)
     )
-    location, message = fault_of(spark, there.plan(1, at="timestamp"))
+    location, message = find_problem(spark, existing.plan(1, at="timestamp"))
     assert ("versions", 0, "at") == location
     assert "Delta finds another version than 1. Read it by 'version'." in message
 
 
-def test_it_is_never_changed(spark: SparkSession, there: Existing) -> None:
-    """A step that would change the table is refused, and no file is touched."""
-    before = files(there.uri)
-    location, message = fault_of(spark, there.plan_versions(SECOND))
-    assert (("versions", 0, "append"), before) == (location, files(there.uri))
+def test_an_existing_table_is_never_changed(spark: SparkSession, existing: Existing) -> None:
+    """A step that would change an existing table is reported, and no file is touched."""
+    before = list_files(existing.uri)
+    location, message = find_problem(spark, existing.plan_versions(SECOND))
+    assert (("versions", 0, "append"), before) == (location, list_files(existing.uri))
     assert "an existing table is only read, never changed" in message
-    remove_table(spark, there.plan(0))
-    assert before == files(there.uri)
+    remove_table(spark, existing.plan(0))
+    assert before == list_files(existing.uri)
 
 
 @pytest.mark.parametrize(
     ("label", "code"), [("outcome", ExitCode.PASS), ("nothing", ExitCode.WRONG_INPUT)], ids=["good", "wrong"]
 )
-def test_a_run_does_not_change_it(spark: SparkSession, tmp_path: Path, label: str, code: ExitCode) -> None:
+def test_a_run_does_not_change_an_existing_table(
+    spark: SparkSession, tmp_path: Path, label: str, code: ExitCode
+) -> None:
     """Neither a successful nor a failed run changes the table or leaves a folder in the lake."""
     source = write_table(tmp_path)
-    spark.read.csv(str(source), header=True, inferSchema=True).write.format("delta").save(f"{tmp_path}/there")
-    before = files(f"{tmp_path}/there")
+    spark.read.csv(str(source), header=True, inferSchema=True).write.format("delta").save(
+        f"{tmp_path}/existing"
+    )
+    before = list_files(f"{tmp_path}/existing")
     reading = change_scenario(
         UNPUBLISHED,
         {"versions": [{"name": "now", "read": "latest"}], "pipeline": {"label": {"column": label}}},
     )
-    plan = make_plan(reading, source, tmp_path).model_copy(update={"existing_table": f"{tmp_path}/there"})
+    plan = make_plan(reading, source, tmp_path).model_copy(update={"existing_table": f"{tmp_path}/existing"})
     result = run(make_job(spark, plan))
-    assert (code, before) == (result.exit_code, files(f"{tmp_path}/there"))
+    assert (code, before) == (result.exit_code, list_files(f"{tmp_path}/existing"))
     assert [] == list((tmp_path / "lake").glob("runs/*"))
 
 

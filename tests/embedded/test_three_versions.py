@@ -43,13 +43,15 @@ class Finished:
         return content
 
 
-def dataset_of(run: Run) -> Dataset:
+def find_dataset(run: Run) -> Dataset:
+    """Return the dataset of an MLflow run."""
     assert run.inputs is not None
     [used] = run.inputs.dataset_inputs
     return used.dataset
 
 
-def harness(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_harness(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with a home folder."""
     return subprocess.run(
         [sys.executable, "-m", "harness", *arguments],
         cwd=ROOT,
@@ -63,7 +65,7 @@ def harness(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     home = tmp_path_factory.mktemp("three versions") / ".harness"
-    return Finished(home, harness(home, "scenario", "three_versions", "--target", "embedded"))
+    return Finished(home, run_harness(home, "scenario", "three_versions", "--target", "embedded"))
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +74,8 @@ def children(finished: Finished) -> list[Run]:
     return [client.get_run(version["run_id"]) for version in finished.result["versions"]]
 
 
-def test_the_verdict_is_pass_and_so_is_the_exit_code(finished: Finished) -> None:
-    """three_versions passes on the real loans."""
+def test_three_versions_passes(finished: Finished) -> None:
+    """The scenario three_versions passes on the real loans, with exit code 0."""
     assert (0, "pass") == (finished.process.returncode, finished.result["verdict"]), finished.process.stdout
 
 
@@ -89,13 +91,13 @@ def test_versions_are_built_from_zero(finished: Finished) -> None:
     assert built == VERSIONS
 
 
-def test_every_file_of_the_run_is_there(finished: Finished) -> None:
+def test_the_run_folder_is_complete(finished: Finished) -> None:
     """A run leaves its plan, its result, its reports and its log."""
     expected = {"plan.json", "result.json", "report.html", "report.md", "junit.xml", "job.log"}
     assert expected == {path.name for path in finished.folder.iterdir()}
 
 
-def test_the_result_has_what_is_promised(finished: Finished) -> None:
+def test_the_result_has_the_documented_keys(finished: Finished) -> None:
     """The file result.json has at least the documented keys."""
     result = finished.result
     assert {"scenario", "target", "verdict", "started", "duration_s", "timings", "versions"} <= result.keys()
@@ -120,20 +122,20 @@ def test_fingerprints_differ_between_versions(finished: Finished) -> None:
     assert len({version["fingerprint"] for version in finished.result["versions"]}) == len(VERSIONS)
 
 
-def test_explanations_are_of_two_hundred_rows(finished: Finished) -> None:
-    """The number of explained rows at every version is that of the scenario."""
+def test_two_hundred_rows_are_explained(finished: Finished) -> None:
+    """At every version, the number of explained rows is that of the scenario."""
     assert {200} == {version["metrics"]["explained_rows"] for version in finished.result["versions"]}
 
 
-def test_timings_name_every_step(finished: Finished) -> None:
+def test_every_step_is_timed(finished: Finished) -> None:
     """The result has the duration of every step."""
-    made = {"session", "ingest", "check", "describe", "prepare", "log"}
-    trained = {"train", "evaluate", "explain", "publish"}
-    assert made | trained == finished.result["timings"].keys()
+    of_run = {"session", "ingest", "check", "describe", "prepare", "log"}
+    of_versions = {"train", "evaluate", "explain", "publish"}
+    assert of_run | of_versions == finished.result["timings"].keys()
 
 
-def test_the_page_is_whole_in_itself(finished: Finished) -> None:
-    """The page report.html names every version and loads nothing from the network."""
+def test_the_report_page_is_self_contained(finished: Finished) -> None:
+    """The page report.html shows every version and loads nothing from the network."""
     page = (finished.folder / "report.html").read_text()
     assert all(name in page for name in VERSIONS)
     assert "<script" not in page
@@ -146,8 +148,8 @@ def test_junit_has_one_case_per_bound(finished: Finished) -> None:
     assert sum(len(version["bounds"]) for version in finished.result["versions"]) == len(cases)
 
 
-def test_the_plan_tells_each_settings_origin(finished: Finished) -> None:
-    """The plan records that the home folder comes from its environment variable."""
+def test_the_plan_has_the_origins_of_settings(finished: Finished) -> None:
+    """The plan records for each setting whether it is a default, or where it was set."""
     plan = json.loads((finished.folder / "plan.json").read_text())
     origins = {setting["name"]: setting["origin"] for setting in plan["settings"]}
     assert (origins["home"], origins["target"], origins["cores"]) == (
@@ -169,7 +171,7 @@ def test_mlflow_has_a_child_run_per_version(finished: Finished, children: list[R
 def test_mlflow_keeps_version_zero(children: list[Run]) -> None:
     """Version 0 is recorded in MLflow as tag, parameter and dataset."""
     run = children[0]
-    dataset = dataset_of(run)
+    dataset = find_dataset(run)
     recorded = (
         run.data.tags["harness.data_version"],
         run.data.params["data_version"],
@@ -178,10 +180,10 @@ def test_mlflow_keeps_version_zero(children: list[Run]) -> None:
     assert recorded == ("0", "0", "0")
 
 
-def test_mlflow_knows_data_by_path_and_fingerprint(finished: Finished, children: list[Run]) -> None:
-    """The dataset in MLflow has the fingerprint as digest and the table's path."""
+def test_mlflow_has_the_path_and_fingerprint_of_the_data(finished: Finished, children: list[Run]) -> None:
+    """The dataset in MLflow has the fingerprint as its digest, and the run has the table's path."""
     for run, version in zip(children, finished.result["versions"], strict=True):
-        dataset = dataset_of(run)
+        dataset = find_dataset(run)
         assert version["fingerprint"] == dataset.digest == run.data.params["data_fingerprint"]
         assert finished.result["table_uri"] == run.data.tags["harness.data_path"]
 
@@ -198,12 +200,12 @@ def test_mlflow_has_every_grid_point_and_parameter(children: list[Run]) -> None:
     } <= data.params.keys()
 
 
-def test_mlflow_has_a_note_in_words(children: list[Run]) -> None:
-    """The description of the MLflow run explains what it is."""
+def test_mlflow_has_a_description(children: list[Run]) -> None:
+    """The description of the MLflow run has its version, its rows and its bundle."""
     run = children[0]
     note = run.data.tags["mlflow.note.content"]
     assert "Delta version **0** (january): 3,395 rows" in note
-    assert note.endswith(f"Its bundle was published to `{run.data.tags['harness.bundle']}`.\n")
+    assert note.endswith(f"Its bundle was published to `{run.data.tags['run_harness.bundle']}`.\n")
 
 
 def test_mlflow_has_three_models(finished: Finished, children: list[Run]) -> None:
@@ -218,11 +220,11 @@ def test_mlflow_has_three_models(finished: Finished, children: list[Run]) -> Non
 
 
 def test_bundles_are_published_with_a_manifest(finished: Finished) -> None:
-    """The manifest names version, fingerprint, run and the dependencies of the models by digest."""
+    """The manifest has version, fingerprint and run, and the digests of the models that each depends on."""
     for version in finished.result["versions"]:
         manifest = json.loads((Path(version["bundle"]) / "manifest.json").read_text())
-        named = (manifest["version"], manifest["fingerprint"], manifest["mlflow_run_id"])
-        assert (version["version"], version["fingerprint"], version["run_id"]) == named
+        recorded = (manifest["version"], manifest["fingerprint"], manifest["mlflow_run_id"])
+        assert (version["version"], version["fingerprint"], version["run_id"]) == recorded
         models = manifest["models"]
         assert models["explainer"]["depends_on"] == {
             "featurizer": models["featurizer"]["sha256"],
@@ -230,34 +232,34 @@ def test_bundles_are_published_with_a_manifest(finished: Finished) -> None:
         }
 
 
-def test_the_job_leaves_nothing_in_the_lake_but_the_table(finished: Finished) -> None:
-    """Temporary files of the job are removed from the lake."""
+def test_the_job_leaves_only_the_table_in_the_lake(finished: Finished) -> None:
+    """The job removes its temporary files from the lake."""
     folder = finished.home / "lake" / "runs" / finished.result["run_id"]
     assert {"lc_loan"} == {path.name for path in folder.iterdir() if any(path.iterdir())}
 
 
 def test_runs_of_a_version_are_found(finished: Finished) -> None:
-    """The run trained on version 0 is found by table name, URI and fingerprint."""
+    """'harness runs' finds the run trained on version 0 by table name, URI and fingerprint."""
     version = finished.result["versions"][0]
-    by_name = harness(finished.home, "runs", "--table", "lc_loan", "--version", "0")
-    by_uri = harness(finished.home, "runs", "--table", finished.result["table_uri"], "--version", "0")
-    by_fingerprint = harness(finished.home, "runs", "--table", version["fingerprint"])
+    by_name = run_harness(finished.home, "runs", "--table", "lc_loan", "--version", "0")
+    by_uri = run_harness(finished.home, "runs", "--table", finished.result["table_uri"], "--version", "0")
+    by_fingerprint = run_harness(finished.home, "runs", "--table", version["fingerprint"])
     for answer in (by_name, by_uri, by_fingerprint):
         assert version["run_id"] in answer.stdout, answer.stderr
         assert finished.result["versions"][1]["run_id"] not in answer.stdout
 
 
 def test_a_run_is_traced_to_its_data(finished: Finished) -> None:
-    """The trace of a run shows dataset version, fingerprint, parameters, metrics and bundle."""
+    """'harness trace' shows a run's version, fingerprint, parameters, metrics and bundle."""
     version = finished.result["versions"][1]
-    answer = harness(finished.home, "trace", version["run_id"]).stdout
+    answer = run_harness(finished.home, "trace", version["run_id"]).stdout
     for fact in ("1 (february)", version["fingerprint"], version["bundle"], "model.regParam", "test_roc_auc"):
         assert fact in answer
 
 
-def test_a_run_that_is_not_there_is_not_traced(finished: Finished) -> None:
-    """An unknown run ID is one message and exit code 3."""
-    answer = harness(finished.home, "trace", "no-such-run")
+def test_an_unknown_run_is_reported(finished: Finished) -> None:
+    """'harness trace' reports an unknown run id in one message with exit code 3."""
+    answer = run_harness(finished.home, "trace", "no-such-run")
     assert (3, True, "") == (
         answer.returncode,
         "There is no run 'no-such-run'" in answer.stderr,

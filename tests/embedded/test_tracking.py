@@ -1,4 +1,4 @@
-"""The records of an existing version in MLflow, without training it."""
+"""What MLflow records of a version, without training it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from tests.embedded.small import SMALL
 COMMIT = Commit(operation="MERGE", time=datetime(2018, 3, 1, 12, tzinfo=UTC), reader=1, writer=2)
 
 
-def version(**known: Any) -> VersionResult:
+def make_version(**facts: Any) -> VersionResult:
+    """Return a version of the small table with these facts."""
     return VersionResult(
-        name="second", version=1, rows=300, fingerprint="0" * 32, data_schema={"id": "int"}, **known
+        name="second", version=1, rows=300, fingerprint="0" * 32, data_schema={"id": "int"}, **facts
     )
 
 
@@ -34,13 +35,14 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
     return tracker
 
 
-def run_of(tracker: Tracker, found: VersionResult) -> Run:
-    return MlflowClient().get_run(tracker.start_version(found))
+def log_run(tracker: Tracker, version: VersionResult) -> Run:
+    """Log a version, and return its MLflow run."""
+    return MlflowClient().get_run(tracker.start_version(version))
 
 
-def test_the_commit_is_among_the_tags(tracker: Tracker) -> None:
+def test_the_commit_is_logged_as_tags(tracker: Tracker) -> None:
     """The tags have the commit's operation, time and protocol from Delta's log."""
-    tags = run_of(tracker, version(commit=COMMIT)).data.tags
+    tags = log_run(tracker, make_version(commit=COMMIT)).data.tags
     assert {name: tags[f"harness.{name}"] for name in ("operation", "commit_time")} == {
         "operation": "MERGE",
         "commit_time": "2018-03-01T12:00:00+00:00",
@@ -48,10 +50,10 @@ def test_the_commit_is_among_the_tags(tracker: Tracker) -> None:
     assert (tags["harness.protocol_reader"], tags["harness.protocol_writer"]) == ("1", "2")
 
 
-def test_row_changes_are_metrics(tracker: Tracker) -> None:
+def test_row_changes_are_logged_as_metrics(tracker: Tracker) -> None:
     """Rows added, removed and changed since the previous version are metrics."""
     changes = RowChanges(added=100, removed=0, changed=3)
-    assert run_of(tracker, version(changes=changes)).data.metrics == {
+    assert log_run(tracker, make_version(changes=changes)).data.metrics == {
         "rows_added": 100.0,
         "rows_removed": 0.0,
         "rows_changed": 3.0,
@@ -59,34 +61,34 @@ def test_row_changes_are_metrics(tracker: Tracker) -> None:
 
 
 def test_unknown_facts_are_not_logged(tracker: Tracker) -> None:
-    """Unknown facts, such as changes of a first version, are not logged."""
-    data = run_of(tracker, version()).data
+    """Unknown facts, such as the changes of a first version, are not logged."""
+    data = log_run(tracker, make_version()).data
     assert (data.metrics, "harness.operation" in data.tags) == ({}, False)
 
 
-def test_versions_with_the_same_data_are_tracked_at_once(tracker: Tracker) -> None:
-    """A restored version and its origin, which have the same data, can be logged in parallel."""
-    same = version().model_copy(update={"fingerprint": "1" * 32})
+def test_versions_with_the_same_data_are_logged_in_parallel(tracker: Tracker) -> None:
+    """Versions with the same data, such as a restored one and its origin, can be logged in parallel."""
+    same = make_version().model_copy(update={"fingerprint": "1" * 32})
     with ThreadPoolExecutor(8) as pool:
-        runs = list(pool.map(lambda _: run_of(tracker, same), range(8)))
+        runs = list(pool.map(lambda _: log_run(tracker, same), range(8)))
     inputs = [run.inputs.dataset_inputs if run.inputs else [] for run in runs]
     assert [["1" * 32]] * 8 == [[each.dataset.digest for each in one] for one in inputs]
 
 
 def test_the_details_have_all_counts(tracker: Tracker, tmp_path: Path) -> None:
-    """The details have schema, nulls, distributions and curves of the result, without undefined metrics."""
-    found = version(
+    """The details have schema, nulls, distributions and curves; metrics that are None are not logged."""
+    version = make_version(
         nulls={"id": 0.25},
         distributions={"heat": (Bin(start=1.5, rows=3),), "kind": (Bin(start="other", rows=0),)},
         roc=(RocPoint(false_positive_rate=0.0, true_positive_rate=0.5),),
         calibration=(CalibrationBin(rows=3, predicted=0.25, observed=1 / 3),),
         metrics={"added_test_roc_auc": None, "added_test_rows": 0.0},
     )
-    run_id = tracker.start_version(found)
-    tracker.log_version(run_id, found, tmp_path)
+    run_id = tracker.start_version(version)
+    tracker.log_version(run_id, version, tmp_path)
     run = MlflowClient().get_run(run_id)
     details = mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/details.json")
-    told = ("schema", "nulls", "distributions", "roc", "calibration")
-    whole = found.model_dump(mode="json", by_alias=True)
-    assert {name: details[name] for name in told} == {name: whole[name] for name in told}
+    names = ("schema", "nulls", "distributions", "roc", "calibration")
+    whole = version.model_dump(mode="json", by_alias=True)
+    assert {name: details[name] for name in names} == {name: whole[name] for name in names}
     assert run.data.metrics == {"added_test_rows": 0.0}

@@ -34,18 +34,18 @@ OPTIONS = Options.model_validate(
 @pytest.fixture(scope="module")
 def rows(spark: SparkSession) -> DataFrame:
     """Return 300 rows in three folds; only the first feature is informative."""
-    chance = random.Random(5)  # noqa: S311 - rows, no secret
-    made = []
+    chance = random.Random(5)  # noqa: S311 - not a secret
+    values = []
     for number in range(300):
         label = float(chance.random() < 0.3)
         features = Vectors.dense(round(chance.gauss(label, 1), 1), chance.gauss(50, 20))
-        made.append((str(number), label, number % FOLDS, features))
-    return in_folds(spark, made)
+        values.append((str(number), label, number % FOLDS, features))
+    return make_folds(spark, values)
 
 
-def in_folds(spark: SparkSession, made: list[tuple[str, float, int, Any]]) -> DataFrame:
+def make_folds(spark: SparkSession, values: list[tuple[str, float, int, Any]]) -> DataFrame:
     named = [
-        Row(**{KEY: key, LABEL: label, FOLD: fold, FEATURES: vector}) for key, label, fold, vector in made
+        Row(**{KEY: key, LABEL: label, FOLD: fold, FEATURES: vector}) for key, label, fold, vector in values
     ]
     frame = spark.createDataFrame(named).withColumn(FOLD, F.col(FOLD).cast("int"))
     return frame.coalesce(1).persist()
@@ -56,7 +56,7 @@ def trained(rows: DataFrame) -> Trained:
     return train(rows, OPTIONS)
 
 
-def regression(parameters: Mapping[str, float]) -> LogisticRegression:
+def make_regression(parameters: Mapping[str, float]) -> LogisticRegression:
     return LogisticRegression(
         maxIter=OPTIONS.max_iter,
         regParam=parameters["reg_param"],
@@ -64,17 +64,17 @@ def regression(parameters: Mapping[str, float]) -> LogisticRegression:
     )
 
 
-def roc_auc_of_fold(rows: DataFrame, fold: int, parameters: Mapping[str, float]) -> float:
+def compute_fold_roc_auc(rows: DataFrame, fold: int, parameters: Mapping[str, float]) -> float:
     """Return scikit-learn's ROC AUC of a fold, by a Spark model fitted on the other folds."""
-    model = regression(parameters).fit(rows.where(F.col(FOLD) != fold))
+    model = make_regression(parameters).fit(rows.where(F.col(FOLD) != fold))
     predicted = model.transform(rows.where(F.col(FOLD) == fold)).select(LABEL, "probability").collect()
     return float(
         roc_auc_score([row[LABEL] for row in predicted], [row["probability"][1] for row in predicted])
     )
 
 
-def test_tries_every_combination_in_order(trained: Trained) -> None:
-    """Grid points are tried in an order in which the least regularized of equals comes first."""
+def test_every_combination_is_tried_in_order(trained: Trained) -> None:
+    """Grid points are tried in the order of the grid, in which the least regularized come first."""
     assert [point.parameters for point in trained.grid] == [
         {"reg_param": 0.01, "elastic_net_param": 0.0},
         {"reg_param": 0.01, "elastic_net_param": 0.5},
@@ -84,13 +84,13 @@ def test_tries_every_combination_in_order(trained: Trained) -> None:
 
 
 def test_a_grid_point_scores_the_mean_of_its_folds(rows: DataFrame, trained: Trained) -> None:
-    """A grid point's score is the mean of the folds' ROC AUC as scikit-learn computes them."""
+    """A grid point's score is the mean of its folds' ROC AUC, as scikit-learn computes them."""
     point = trained.grid[1]
-    expected = fmean(roc_auc_of_fold(rows, fold, point.parameters) for fold in range(3))
+    expected = fmean(compute_fold_roc_auc(rows, fold, point.parameters) for fold in range(3))
     assert point.cv_roc_auc == pytest.approx(expected, rel=1e-12)
 
 
-def test_agrees_with_sparks_own_cross_validator(rows: DataFrame, trained: Trained) -> None:
+def test_scores_agree_with_spark_s_cross_validator(rows: DataFrame, trained: Trained) -> None:
     """The scores equal those of Spark's CrossValidator with the same folds and an exact evaluator."""
     estimator = LogisticRegression(maxIter=OPTIONS.max_iter, regParam=trained.grid[0].parameters["reg_param"])
     validator = CrossValidator(
@@ -102,29 +102,31 @@ def test_agrees_with_sparks_own_cross_validator(rows: DataFrame, trained: Traine
         numFolds=FOLDS,
         foldCol=FOLD,
     )
-    own = validator.fit(rows).avgMetrics
-    assert [point.cv_roc_auc for point in trained.grid[:2]] == [pytest.approx(each, rel=1e-9) for each in own]
-
-
-def test_tells_how_far_it_is(rows: DataFrame) -> None:
-    """Each finished fit is reported as progress."""
-    told: list[str] = []
-    train(rows, OPTIONS.model_copy(update={"folds": 2, "grid": grid([0.1], [0.0])}), told.append)
-    assert ["1 of 2 fits", "2 of 2 fits"] == told
-
-
-def test_chooses_the_best_mean(rows: DataFrame) -> None:
-    """The grid point with the best mean score is chosen."""
-    found = train(rows, OPTIONS.model_copy(update={"grid": grid([1000.0, 0.01], [1.0])}))
-    assert [(point.cv_roc_auc, point.chosen) for point in found.grid] == [
-        (0.5, False),
-        (found.cv_roc_auc, True),
+    expected = validator.fit(rows).avgMetrics
+    assert [point.cv_roc_auc for point in trained.grid[:2]] == [
+        pytest.approx(each, rel=1e-9) for each in expected
     ]
-    assert found.cv_roc_auc is not None
-    assert found.cv_roc_auc > 0.6
 
 
-def grid(reg_param: list[float], elastic_net_param: list[float]) -> Any:
+def test_each_fit_is_reported_as_progress(rows: DataFrame) -> None:
+    """Each finished fit is reported as progress."""
+    progress: list[str] = []
+    train(rows, OPTIONS.model_copy(update={"folds": 2, "grid": make_grid([0.1], [0.0])}), progress.append)
+    assert ["1 of 2 fits", "2 of 2 fits"] == progress
+
+
+def test_the_best_mean_is_chosen(rows: DataFrame) -> None:
+    """The grid point with the best mean score is chosen."""
+    actual = train(rows, OPTIONS.model_copy(update={"grid": make_grid([1000.0, 0.01], [1.0])}))
+    assert [(point.cv_roc_auc, point.chosen) for point in actual.grid] == [
+        (0.5, False),
+        (actual.cv_roc_auc, True),
+    ]
+    assert actual.cv_roc_auc is not None
+    assert actual.cv_roc_auc > 0.6
+
+
+def make_grid(reg_param: list[float], elastic_net_param: list[float]) -> Any:
     return OPTIONS.grid.model_copy(
         update={"reg_param": tuple(reg_param), "elastic_net_param": tuple(elastic_net_param)}
     )
@@ -132,25 +134,25 @@ def grid(reg_param: list[float], elastic_net_param: list[float]) -> Any:
 
 def test_the_first_of_equals_is_chosen(rows: DataFrame) -> None:
     """Of grid points with equal scores, the first one is chosen."""
-    found = train(rows, OPTIONS.model_copy(update={"grid": grid([1000.0, 2000.0], [1.0])}))
-    assert [(point.cv_roc_auc, point.chosen) for point in found.grid] == [(0.5, True), (0.5, False)]
+    actual = train(rows, OPTIONS.model_copy(update={"grid": make_grid([1000.0, 2000.0], [1.0])}))
+    assert [(point.cv_roc_auc, point.chosen) for point in actual.grid] == [(0.5, True), (0.5, False)]
 
 
 def test_the_chosen_point_is_fitted_on_all_rows(rows: DataFrame, trained: Trained) -> None:
     """The final model is fitted on all rows with the chosen parameters."""
     [chosen] = [point for point in trained.grid if point.chosen]
-    expected = regression(chosen.parameters).fit(rows)
+    expected = make_regression(chosen.parameters).fit(rows)
     assert list(trained.model.coefficients.toArray()) == list(expected.coefficients.toArray())
 
 
-def test_the_error_of_the_mean_is_that_of_independent_folds(rows: DataFrame, trained: Trained) -> None:
+def test_the_standard_error_of_the_mean_assumes_independent_folds(rows: DataFrame, trained: Trained) -> None:
     """The standard error of the mean is the root of the summed squared errors over the number of folds."""
     [chosen] = [point for point in trained.grid if point.chosen]
     squares = []
     for fold in range(FOLDS):
         labels = [row[LABEL] for row in rows.where(F.col(FOLD) == fold).collect()]
         positives = int(sum(labels))
-        area = roc_auc_of_fold(rows, fold, chosen.parameters)
+        area = compute_fold_roc_auc(rows, fold, chosen.parameters)
         error = roc_auc_se(area, positives, len(labels) - positives)
         assert error is not None
         squares.append(error**2)
@@ -172,46 +174,47 @@ def test_scores_are_of_the_positive_class(rows: DataFrame, trained: Trained) -> 
     ],
 )
 def test_a_fold_with_one_class_leaves_no_mean(spark: SparkSession, folds: list[tuple[float, int]]) -> None:
-    """A fold with one class makes the mean score undefined; the model is fitted nevertheless."""
-    made = [(str(at), label, fold, Vectors.dense(at * 1.0)) for at, (label, fold) in enumerate(folds)]
-    options = OPTIONS.model_copy(update={"folds": 2, "grid": grid([0.1, 0.01], [0.0])})
-    found = train(in_folds(spark, made), options)
-    assert (found.cv_roc_auc, found.cv_roc_auc_se) == (None, None)
-    assert [(point.cv_roc_auc, point.chosen) for point in found.grid] == [
+    """If a fold has one class, the mean score is None; the model is fitted nevertheless."""
+    values = [(str(at), label, fold, Vectors.dense(at * 1.0)) for at, (label, fold) in enumerate(folds)]
+    options = OPTIONS.model_copy(update={"folds": 2, "grid": make_grid([0.1, 0.01], [0.0])})
+    actual = train(make_folds(spark, values), options)
+    assert (actual.cv_roc_auc, actual.cv_roc_auc_se) == (None, None)
+    assert [(point.cv_roc_auc, point.chosen) for point in actual.grid] == [
         (None, True),
         (None, False),
     ]
-    assert found.model.numFeatures == 1
+    assert actual.model.numFeatures == 1
 
 
 def test_an_empty_fold_leaves_no_mean(rows: DataFrame) -> None:
-    """An empty fold makes the mean score undefined."""
-    found = train(rows, OPTIONS.model_copy(update={"folds": 4, "grid": grid([0.1], [0.0])}))
-    assert found.cv_roc_auc is None
+    """If a fold is empty, the mean score is None."""
+    actual = train(rows, OPTIONS.model_copy(update={"folds": 4, "grid": make_grid([0.1], [0.0])}))
+    assert actual.cv_roc_auc is None
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """The numbers of a training."""
+    """The coefficients and scores of a training."""
 
     coefficients: list[float]
     cv_roc_auc: list[float | None]
     chosen: list[bool]
 
 
-def numbers(loans: Loans, table: DataFrame, partitions: int) -> Numbers:
-    scenario = smaller(loans.scenario, partitions)
+def train_numbers(loans: Loans, table: DataFrame, partitions: int) -> Numbers:
+    """Train on a table, and return the numbers."""
+    scenario = reduce_fits(loans.scenario, partitions)
     samples = make_small_samples(add_columns(table, scenario), scenario, rows=3395)
-    found = train(samples.train, scenario.pipeline.model)
+    actual = train(samples.train, scenario.pipeline.model)
     samples.release()
     return Numbers(
-        [float(found.model.intercept), *(float(value) for value in found.model.coefficients.toArray())],
-        [point.cv_roc_auc for point in found.grid],
-        [point.chosen for point in found.grid],
+        [float(actual.model.intercept), *(float(value) for value in actual.model.coefficients.toArray())],
+        [point.cv_roc_auc for point in actual.grid],
+        [point.chosen for point in actual.grid],
     )
 
 
-def smaller(scenario: Scenario, partitions: int) -> Scenario:
+def reduce_fits(scenario: Scenario, partitions: int) -> Scenario:
     """Return the loans' scenario with a quarter of the fits, on a number of partitions."""
     model = Options.model_validate(
         {"max_iter": 50, "grid": {"reg_param": [0, 0.001]}, "folds": 2, "partitions": partitions}
@@ -222,18 +225,18 @@ def smaller(scenario: Scenario, partitions: int) -> Scenario:
 
 @pytest.fixture(scope="module")
 def january(loans: Loans) -> Numbers:
-    return numbers(loans, loans.january(), 1)
+    return train_numbers(loans, loans.january(), 1)
 
 
 @pytest.mark.parametrize("partitions", [2, 6])
 def test_numbers_do_not_depend_on_the_partitions(loans: Loans, january: Numbers, partitions: int) -> None:
     """Coefficients and scores do not depend on the partitions, to a relative 1e-9."""
-    found = numbers(loans, loans.january(), partitions)
-    assert found.coefficients == pytest.approx(january.coefficients, rel=1e-9, abs=0)
-    assert found.cv_roc_auc == [pytest.approx(each, rel=1e-9) for each in january.cv_roc_auc]
-    assert found.chosen == january.chosen
+    actual = train_numbers(loans, loans.january(), partitions)
+    assert actual.coefficients == pytest.approx(january.coefficients, rel=1e-9, abs=0)
+    assert actual.cv_roc_auc == [pytest.approx(each, rel=1e-9) for each in january.cv_roc_auc]
+    assert actual.chosen == january.chosen
 
 
 def test_numbers_do_not_depend_on_the_order_of_rows(loans: Loans, january: Numbers) -> None:
     """Coefficients and scores do not depend on the order of rows, to the last bit."""
-    assert numbers(loans, loans.january().repartition(3).orderBy("dti"), 1) == january
+    assert train_numbers(loans, loans.january().repartition(3).orderBy("dti"), 1) == january

@@ -67,8 +67,8 @@ MODELS: dict[str, type] = {
 KINDS = pytest.mark.parametrize("kind", OPTIONS)
 
 
-def spark_classifier(kind: str, max_depth: float) -> Any:
-    """Spark's classifier with the options written out."""
+def make_spark_classifier(kind: str, max_depth: float) -> Any:
+    """Return Spark's classifier with the options of the tests."""
     common: dict[str, Any] = {
         "maxDepth": int(max_depth),
         "maxBins": 16,
@@ -82,8 +82,8 @@ def spark_classifier(kind: str, max_depth: float) -> Any:
 
 @pytest.fixture(scope="module")
 def rows(spark: SparkSession) -> DataFrame:
-    """200 rows in two folds: the label is likely if the first feature is near zero, not if it is large."""
-    chance = random.Random(5)  # noqa: S311 - rows, no secret
+    """Return 200 rows in two folds; the label is likely only if the first feature is near zero."""
+    chance = random.Random(5)  # noqa: S311 - not a secret
     values = []
     for number in range(200):
         x = chance.uniform(-2, 2)
@@ -106,7 +106,8 @@ def trained(rows: DataFrame) -> dict[str, Trained]:
     return {kind: train(rows, options, seed=SEED) for kind, options in OPTIONS.items()}
 
 
-def scores_of(model: Any, rows: DataFrame) -> list[float]:
+def score_rows(model: Any, rows: DataFrame) -> list[float]:
+    """Return the probability of the positive class of each row, in the order of the keys."""
     scored = model.transform(rows).select(KEY, vector_to_array(F.col("probability"))[1].alias("score"))
     return [row["score"] for row in scored.orderBy(KEY).collect()]
 
@@ -115,14 +116,16 @@ def scores_of(model: Any, rows: DataFrame) -> list[float]:
 def test_a_grid_point_scores_the_mean_of_its_folds(
     rows: DataFrame, trained: dict[str, Trained], kind: str
 ) -> None:
-    """Each fold counts with scikit-learn's ROC AUC of Spark's model of the other folds."""
+    """A grid point's score is the mean of its folds' ROC AUC, as scikit-learn computes them."""
     for point in trained[kind].grid:
         areas = []
         for fold in range(FOLDS):
-            model = spark_classifier(kind, point.parameters["max_depth"]).fit(rows.where(F.col(FOLD) != fold))
+            model = make_spark_classifier(kind, point.parameters["max_depth"]).fit(
+                rows.where(F.col(FOLD) != fold)
+            )
             unseen = rows.where(F.col(FOLD) == fold).orderBy(KEY)
             labels = [row[LABEL] for row in unseen.collect()]
-            areas.append(roc_auc_score(labels, scores_of(model, unseen)))
+            areas.append(roc_auc_score(labels, score_rows(model, unseen)))
         assert point.cv_roc_auc == pytest.approx(fmean(areas), rel=1e-12)
 
 
@@ -130,45 +133,45 @@ def test_a_grid_point_scores_the_mean_of_its_folds(
 def test_the_chosen_point_is_fitted_on_all_rows(
     rows: DataFrame, trained: dict[str, Trained], kind: str
 ) -> None:
-    """The model is the one that Spark fits on every row with the parameters of the best grid point."""
+    """The final model is the one that Spark fits on all rows with the parameters of the best grid point."""
     [chosen] = [point for point in trained[kind].grid if point.chosen]
     assert chosen.cv_roc_auc == max(point.cv_roc_auc or 0 for point in trained[kind].grid)
     assert chosen.cv_roc_auc is not None
     assert chosen.cv_roc_auc > 0.75
-    expected = spark_classifier(kind, chosen.parameters["max_depth"]).fit(rows)
+    expected = make_spark_classifier(kind, chosen.parameters["max_depth"]).fit(rows)
     assert isinstance(trained[kind].model, MODELS[kind])
-    assert scores_of(expected, rows) == scores_of(trained[kind].model, rows)
+    assert score_rows(expected, rows) == score_rows(trained[kind].model, rows)
 
 
 @KINDS
-def test_the_seed_decides_what_is_drawn(rows: DataFrame, trained: dict[str, Trained], kind: str) -> None:
-    """The same seed gives the same scores to the last bit; another seed draws other rows."""
+def test_the_seed_decides_the_random_draws(rows: DataFrame, trained: dict[str, Trained], kind: str) -> None:
+    """The same seed gives the same scores to the last bit; another seed gives other scores."""
     options = OPTIONS[kind]
     again = train(rows, options, seed=SEED)
     assert trained[kind].grid == again.grid
-    assert scores_of(trained[kind].model, rows) == scores_of(again.model, rows)
+    assert score_rows(trained[kind].model, rows) == score_rows(again.model, rows)
     other = train(rows, options, seed=1 << 70)
-    assert scores_of(trained[kind].model, rows) != scores_of(other.model, rows)
+    assert score_rows(trained[kind].model, rows) != score_rows(other.model, rows)
 
 
 @KINDS
 def test_a_fold_of_one_class_leaves_no_mean(spark: SparkSession, kind: str) -> None:
-    """The model is fitted all the same, with two classes."""
+    """If a fold has one class, the mean score is None; the model is fitted nevertheless, with two classes."""
     values = [
         Row(**{KEY: str(at), LABEL: label, FOLD: fold, FEATURES: Vectors.dense(float(at))})
         for at, (label, fold) in enumerate([(1.0, 0), (1.0, 0), (0.0, 1), (0.0, 1)])
     ]
     frame = spark.createDataFrame(values).withColumn(FOLD, F.col(FOLD).cast("int")).coalesce(1)
-    found = train(frame, OPTIONS[kind])
-    assert (None, [True, False]) == (found.cv_roc_auc, [point.chosen for point in found.grid])
-    assert [2] == [len(row["probability"]) for row in found.model.transform(frame).limit(1).collect()]
+    fitted = train(frame, OPTIONS[kind])
+    assert (None, [True, False]) == (fitted.cv_roc_auc, [point.chosen for point in fitted.grid])
+    assert [2] == [len(row["probability"]) for row in fitted.model.transform(frame).limit(1).collect()]
 
 
 @KINDS
 def test_a_category_is_explained(spark: SparkSession, kind: str) -> None:
-    """An indicator that decides the label has the largest weight, of the right sign.
+    """An indicator that decides the label has the largest weight, with the right sign.
 
-    Spark would split an indicator by equality, and no sample of LIME is exactly 0 or 1.
+    With attributes, Spark would split an indicator by equality, but no sample of LIME is exactly 0 or 1.
     """
     table = spark.range(240).selectExpr(
         "id",
@@ -188,8 +191,8 @@ def test_a_category_is_explained(spark: SparkSession, kind: str) -> None:
     assert indicators["state=b"] > 0 or indicators["state=a"] < 0
 
 
-def small_scenario(kind: str) -> Scenario:
-    """The small scenario with trees in place of the regression."""
+def make_small_scenario(kind: str) -> Scenario:
+    """Return the small scenario with a tree model instead of the regression."""
     values = SMALL.model_dump(exclude_unset=True)
     values["pipeline"]["model"] = OPTIONS[kind].model_dump(exclude_unset=True)
     return Scenario.model_validate(values)
@@ -207,18 +210,18 @@ def home(tmp_path_factory: pytest.TempPathFactory, kind: str) -> Path:
 
 @pytest.fixture(scope="module")
 def result(spark: SparkSession, home: Path, kind: str) -> Result:
-    """A run of both versions of the small table."""
-    return run_job(spark, small_scenario(kind), write_table(home), home)
+    """Return the result of a run of both versions of the small table."""
+    return run_job(spark, make_small_scenario(kind), write_table(home), home)
 
 
 def test_the_run_passes_and_publishes_its_bundles(result: Result) -> None:
-    """Both versions are trained, judged and published; the copies predict and explain the same."""
+    """A run with a tree model passes, and its published copies predict and explain the same."""
     assert (None, Verdict.PASS) == (result.failure, result.verdict)
     assert all(version.bundle is not None for version in result.versions)
 
 
 def test_every_version_is_measured_and_explained(result: Result, kind: str) -> None:
-    """The metrics of a built-in model are all there, and each feature has an explanation."""
+    """A tree model has all metrics of a built-in model, and each feature has an explanation."""
     for version in result.versions:
         assert (version.metrics["cv_roc_auc"] or 0) > 0.7
         assert (version.metrics["test_roc_auc"] or 0) > 0.7
@@ -231,8 +234,8 @@ def test_every_version_is_measured_and_explained(result: Result, kind: str) -> N
         ]
 
 
-def test_the_copied_classifier_is_spark_s_own(spark: SparkSession, result: Result, kind: str) -> None:
-    """A bundle is loaded back as the model kind's own class."""
+def test_the_copied_classifier_has_its_class(spark: SparkSession, result: Result, kind: str) -> None:
+    """A bundle's classifier is loaded as the class of its model kind."""
     del spark
     folder = f"file://{result.versions[-1].bundle}/classifier/sparkml"
     [model] = PipelineModel.load(folder).stages
@@ -247,10 +250,11 @@ def test_the_grid_and_the_seed_are_tracked(result: Result, home: Path, kind: str
         for point in OPTIONS[kind].grid.points
     }
     assert expected == {name for name in data.metrics if name.startswith("grid/")}
-    assert str(small_scenario(kind).seed) == data.params["model.seed"]
+    assert str(make_small_scenario(kind).seed) == data.params["model.seed"]
 
 
-def measured(version: VersionResult) -> dict[str, Any]:
+def list_measurements(version: VersionResult) -> dict[str, Any]:
+    """Return everything that was measured of a version's model."""
     keep = {"metrics", "grid", "explanations", "roc", "calibration"}
     return version.model_dump(include=keep)
 
@@ -259,7 +263,9 @@ def test_the_same_scenario_gives_the_same_numbers(
     spark: SparkSession, tmp_path: Path, result: Result, kind: str
 ) -> None:
     """A second run has the same metrics, grid, curves and explanations, to the last bit."""
-    unpublished = change_scenario(small_scenario(kind), {"publish": {"when": "never"}})
+    unpublished = change_scenario(make_small_scenario(kind), {"publish": {"when": "never"}})
     again = run_job(spark, unpublished, write_table(tmp_path), tmp_path)
-    assert [measured(each) for each in result.versions] == [measured(each) for each in again.versions]
+    assert [list_measurements(each) for each in result.versions] == [
+        list_measurements(each) for each in again.versions
+    ]
     assert all(math.isfinite(each.mean) for each in again.versions[0].explanations.values())
