@@ -47,7 +47,7 @@ class Verdict(StrEnum):
         }[self]
 
 
-class AboutBound(Model):
+class BoundRecord(Model):
     """Something that was found out about one bound, with the bound itself.
 
     For programs that read the JSON, what they need most of the bound stands beside its ``spec`` as well.
@@ -95,10 +95,10 @@ class AboutBound(Model):
         return self.spec.must_fail
 
 
-class BoundResult(AboutBound):
+class BoundResult(BoundRecord):
     """One bound and what was found when it was judged."""
 
-    derived: ClassVar[tuple[str, ...]] = (*AboutBound.derived, "bound", "tolerance", "expected")
+    derived: ClassVar[tuple[str, ...]] = (*BoundRecord.derived, "bound", "tolerance", "expected")
 
     measured: Measured
     """The metric itself; for a change, its difference to the earlier value; None for a text."""
@@ -346,6 +346,6 @@ class Result(Model):
         return self.failure.exit_code if self.failure else self.verdict.exit_code
 
 
-def short_fingerprint(fingerprint: str) -> str:
+def shorten_fingerprint(fingerprint: str) -> str:
     """Return the beginning of a fingerprint, enough to distinguish two at a glance."""
     return fingerprint[:12]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.bounds.judge import judge_versions, overall
+from harness.bounds.judge import combine_verdicts, judge_versions
 from harness.errors import (
     ExitCode,
     HarnessError,
@@ -275,7 +275,7 @@ def confirm_verdict(plan: Plan, result: Result) -> None:
     if result.failure is not None:
         return
     judged = judge_versions(plan.scenario, result.versions, plan.baselines)
-    verdict = overall(bound for each in judged for bound in each.bounds)
+    verdict = combine_verdicts(bound for each in judged for bound in each.bounds)
     if list_outcomes(judged) != list_outcomes(result.versions) or verdict != result.verdict:
         raise JobError(f"The job's verdict is '{result.verdict}', but its numbers lead to '{verdict}'.")
 

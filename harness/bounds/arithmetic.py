@@ -13,7 +13,7 @@ from harness.results import Measured
 from harness.scenario.bound_spec import Comparison
 
 
-def change(now: Value, before: Value) -> Value:
+def compute_change(now: Value, before: Value) -> Value:
     """Return the difference between two numbers."""
     reason = now.reason or before.reason
     if now.number is None or before.number is None:
@@ -21,7 +21,7 @@ def change(now: Value, before: Value) -> Value:
     return Value(_finite(_exact(now.number) - _exact(before.number)), reason)
 
 
-def relative_change(now: Value, before: Value, since: str) -> Value:
+def compute_relative_change(now: Value, before: Value, since: str) -> Value:
     """Return the difference between two numbers as a share of the earlier one.
 
     Args:
@@ -38,7 +38,7 @@ def relative_change(now: Value, before: Value, since: str) -> Value:
     return Value(_finite(difference / abs(_exact(before.number))), reason)
 
 
-def distance(comparison: Comparison, measured: float, limit: float, tolerance: float) -> Measured:
+def compute_distance(comparison: Comparison, measured: float, limit: float, tolerance: float) -> Measured:
     """Return how far inside a limit a number is; None if that is too large for a float."""
     return _finite(comparison.distance(_exact(measured), _exact(limit), _exact(tolerance)))
 

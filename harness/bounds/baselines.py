@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache, partial
 from pathlib import Path
 
-from harness.bounds.quantities import value_of
+from harness.bounds.quantities import measure_quantity
 from harness.bounds.specs import bound_specs
 from harness.errors import Problem, ScenarioError
 from harness.metrics import METRICS
@@ -64,7 +64,7 @@ def read_baselines(scenario: Scenario, folder: Path, runs: Path) -> Baselines:
 
 def _numbers(spec: BoundSpec, version: VersionResult) -> dict[str, Measured]:
     """Return a bounded number and the positives on which it rests, by name."""
-    numbers = {spec.metric: value_of(spec.quantity, version)}
+    numbers = {spec.metric: measure_quantity(spec.quantity, version)}
     definition = METRICS.get(spec.metric)
     if definition is not None and definition.positives is not None:
         numbers[definition.positives] = version.metrics.get(definition.positives)

@@ -21,21 +21,21 @@ _CLEAR = 1e-9
 _FEWEST_TO_RANK = 3
 
 
-def top_overlap(now: Weights, before: Weights, k: int) -> Measured:
+def measure_top_overlap(now: Weights, before: Weights, k: int) -> Measured:
     """Return the share of the ``k`` top features that are the same; None if there are fewer features."""
     if min(len(now), len(before)) < k:
         return None
-    return len(_top(now, k) & _top(before, k)) / k
+    return len(_find_top_features(now, k) & _find_top_features(before, k)) / k
 
 
-def sign_agreement(now: Weights, before: Weights) -> Measured:
+def measure_sign_agreement(now: Weights, before: Weights) -> Measured:
     """Return the share of features with clear weights in both whose signs agree; None if there are none."""
     pairs = [(now[name].mean_per_sd, before[name].mean_per_sd) for name in now if name in before]
     clear = [(a, b) for a, b in pairs if min(abs(a), abs(b)) >= _CLEAR]
     return sum((a > 0) == (b > 0) for a, b in clear) / len(clear) if clear else None
 
 
-def rank_correlation(now: Weights, before: Weights) -> Measured:
+def measure_rank_correlation(now: Weights, before: Weights) -> Measured:
     """Return Spearman's rank correlation of the mean absolute weights of the features that both have.
 
     None with fewer than three such features, or if all weights of one are the same.
@@ -45,8 +45,8 @@ def rank_correlation(now: Weights, before: Weights) -> Measured:
         return None
     try:
         return correlation(
-            _ranks([now[name].mean_abs_per_sd for name in names]),
-            _ranks([before[name].mean_abs_per_sd for name in names]),
+            _rank([now[name].mean_abs_per_sd for name in names]),
+            _rank([before[name].mean_abs_per_sd for name in names]),
         )
     except StatisticsError:
         return None
@@ -66,18 +66,20 @@ class AgreementKind:
 
 _ALL = (
     AgreementKind(
-        "top_k", lambda now, before, what: top_overlap(now, before, what.k or 0), "top_{k}_overlap"
+        "top_k", lambda now, before, what: measure_top_overlap(now, before, what.k or 0), "top_{k}_overlap"
     ),
-    AgreementKind("sign_agreement", lambda now, before, _: sign_agreement(now, before), "sign_agreement"),
     AgreementKind(
-        "rank_correlation", lambda now, before, _: rank_correlation(now, before), "rank_correlation"
+        "sign_agreement", lambda now, before, _: measure_sign_agreement(now, before), "sign_agreement"
+    ),
+    AgreementKind(
+        "rank_correlation", lambda now, before, _: measure_rank_correlation(now, before), "rank_correlation"
     ),
 )
 AGREEMENTS: Mapping[str, AgreementKind] = {each.name: each for each in _ALL}
 """Every kind of bound on agreement, in the order in which they are judged."""
 
 
-def agreement(quantity: Quantity, now: VersionResult, before: VersionResult) -> Value:
+def measure_agreement(quantity: Quantity, now: VersionResult, before: VersionResult) -> Value:
     """Measure how far the explanations of two versions agree.
 
     Args:
@@ -93,11 +95,11 @@ def agreement(quantity: Quantity, now: VersionResult, before: VersionResult) -> 
     return Value(number, few if number is None else "")
 
 
-def _top(weights: Weights, k: int) -> set[str]:
+def _find_top_features(weights: Weights, k: int) -> set[str]:
     return set(sorted(weights, key=lambda name: (-weights[name].mean_abs_per_sd, name))[:k])
 
 
-def _ranks(values: Sequence[float]) -> list[float]:
+def _rank(values: Sequence[float]) -> list[float]:
     """Return ranks from 1 on; equal values share the mean of their ranks."""
     ordered = sorted(values)
     return [(bisect_left(ordered, value) + 1 + bisect_right(ordered, value)) / 2 for value in values]

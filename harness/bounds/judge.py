@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.bounds import arithmetic
-from harness.bounds.explanation_bounds import AGREEMENTS, agreement
-from harness.bounds.measured_values import Value, proven
-from harness.bounds.quantities import value_of
+from harness.bounds.explanation_bounds import AGREEMENTS, measure_agreement
+from harness.bounds.measured_values import Value, assess_number
+from harness.bounds.quantities import measure_quantity
 from harness.bounds.specs import bound_specs
 from harness.bounds.text_bounds import TEXTS
 from harness.results import BoundResult, Measured, Verdict, VersionResult
@@ -53,7 +53,7 @@ def judge(
     return tuple(judge_one(spec, versions[spec.version]) for spec in specs if spec.version in versions)
 
 
-def overall(bounds: Iterable[BoundResult]) -> Verdict:
+def combine_verdicts(bounds: Iterable[BoundResult]) -> Verdict:
     """Return the worst of all outcomes; a failed bound outweighs one that is not proven."""
     outcomes = {bound.outcome for bound in bounds}
     for verdict in (Verdict.FAIL, Verdict.NOT_PROVEN):
@@ -77,10 +77,10 @@ class _Judge:
 
     def __call__(self, spec: BoundSpec, version: VersionResult) -> BoundResult:
         if spec.comparison is None:
-            return self._text(spec, version)
-        return _compared(spec, spec.comparison, self._value(spec, version))
+            return self._judge_text(spec, version)
+        return _judge_number(spec, spec.comparison, self._measure(spec, version))
 
-    def _text(self, spec: BoundSpec, version: VersionResult) -> BoundResult:
+    def _judge_text(self, spec: BoundSpec, version: VersionResult) -> BoundResult:
         found = TEXTS[spec.quantity.kind].find(spec, version, self.versions)
         verdict = Verdict.PASS if found.holds else Verdict.FAIL
         return BoundResult(
@@ -92,46 +92,50 @@ class _Judge:
             reason=found.reason,
         )
 
-    def _value(self, spec: BoundSpec, version: VersionResult) -> Value:
+    def _measure(self, spec: BoundSpec, version: VersionResult) -> Value:
         """Return what is compared with the limit: a number, a difference or an agreement."""
         reference = spec.reference
         if reference is None:
-            return _number(spec, version)
+            return _measure_number(spec, version)
         if spec.quantity.kind in AGREEMENTS:
             earlier = self.versions.get(reference.version)
-            return _not_measured(reference) if earlier is None else agreement(spec.quantity, version, earlier)
-        now, before = _number(spec, version), self._before(spec, reference)
+            return (
+                _explain_missing_version(reference)
+                if earlier is None
+                else measure_agreement(spec.quantity, version, earlier)
+            )
+        now, before = _measure_number(spec, version), self._measure_reference(spec, reference)
         return (
-            arithmetic.relative_change(now, before, reference.text)
+            arithmetic.compute_relative_change(now, before, reference.text)
             if spec.relative
-            else arithmetic.change(now, before)
+            else arithmetic.compute_change(now, before)
         )
 
-    def _before(self, spec: BoundSpec, reference: Reference) -> Value:
+    def _measure_reference(self, spec: BoundSpec, reference: Reference) -> Value:
         """Return the number from which a change is measured."""
         if reference.run is None:
             earlier = self.versions.get(reference.version)
-            return _not_measured(reference) if earlier is None else _number(spec, earlier)
+            return _explain_missing_version(reference) if earlier is None else _measure_number(spec, earlier)
         run = self.baselines.get(reference.run, {})
         if reference.version not in run:
             return Value(None, f"the run {reference.run} has no version {reference.version}")
         values = run[reference.version]
-        return proven(spec.metric, values.get(spec.metric), values, reference.text)
+        return assess_number(spec.metric, values.get(spec.metric), values, reference.text)
 
 
-def _number(spec: BoundSpec, version: VersionResult) -> Value:
-    return proven(spec.metric, value_of(spec.quantity, version), version.metrics, version.name)
+def _measure_number(spec: BoundSpec, version: VersionResult) -> Value:
+    return assess_number(spec.metric, measure_quantity(spec.quantity, version), version.metrics, version.name)
 
 
-def _not_measured(reference: Reference) -> Value:
+def _explain_missing_version(reference: Reference) -> Value:
     return Value(None, f"version {reference.version} was not measured")
 
 
-def _compared(spec: BoundSpec, comparison: Comparison, value: Value) -> BoundResult:
+def _judge_number(spec: BoundSpec, comparison: Comparison, value: Value) -> BoundResult:
     """Compare a number with the limit of a bound."""
     distance = None
     if value.number is not None and spec.limit is not None:
-        distance = arithmetic.distance(comparison, value.number, spec.limit, spec.tolerance)
+        distance = arithmetic.compute_distance(comparison, value.number, spec.limit, spec.tolerance)
     reason = value.reason
     if distance is None:
         reason = reason or f"{spec.metric} is too far off to be compared"

@@ -18,7 +18,7 @@ class Value:
     reason: str = ""
 
 
-def proven(metric: str, number: Measured, metrics: Mapping[str, Measured], version: str) -> Value:
+def assess_number(metric: str, number: Measured, metrics: Mapping[str, Measured], version: str) -> Value:
     """Check whether a number proves something.
 
     Args:
@@ -40,36 +40,36 @@ def proven(metric: str, number: Measured, metrics: Mapping[str, Measured], versi
     return Value(number)
 
 
-def null_share(version: VersionResult, column: str) -> Measured:
+def measure_null_share(version: VersionResult, column: str) -> Measured:
     """Return the share of rows in which a column is null."""
     # Spark ignores the case of column names.
     shares = {name.lower(): share for name, share in version.nulls.items()}
     return shares.get(column.lower())
 
 
-def reader_version(version: VersionResult, _name: str) -> Measured:
+def measure_reader_version(version: VersionResult, _name: str) -> Measured:
     """Return the Delta protocol version that a reader must know."""
     return None if version.commit is None else float(version.commit.reader)
 
 
-def writer_version(version: VersionResult, _name: str) -> Measured:
+def measure_writer_version(version: VersionResult, _name: str) -> Measured:
     """Return the Delta protocol version that a writer must know."""
     return None if version.commit is None else float(version.commit.writer)
 
 
-def coefficient(version: VersionResult, feature: str) -> Measured:
+def measure_coefficient(version: VersionResult, feature: str) -> Measured:
     """Return a feature's coefficient in log odds per unit."""
     found = version.coefficients.get(feature)
     return None if found is None else found.raw
 
 
-def explanation_weight(version: VersionResult, feature: str) -> Measured:
+def measure_weight(version: VersionResult, feature: str) -> Measured:
     """Return a feature's mean weight per standard deviation."""
     explained = version.explanations.get(feature)
     return None if explained is None else explained.mean_per_sd
 
 
-def explanation_share(version: VersionResult, feature: str) -> Measured:
+def measure_share(version: VersionResult, feature: str) -> Measured:
     """Return a feature's share of all features' mean absolute weights."""
     explained = version.explanations.get(feature)
     total = math.fsum(each.mean_abs_per_sd for each in version.explanations.values())

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.bounds.measured_values import (
-    coefficient,
-    explanation_share,
-    explanation_weight,
-    null_share,
-    reader_version,
-    writer_version,
+    measure_coefficient,
+    measure_null_share,
+    measure_reader_version,
+    measure_share,
+    measure_weight,
+    measure_writer_version,
 )
 from harness.metrics import ADDED, ANY_NUMBER, COUNTS, METRICS, OF_EXPLANATIONS, SHARES, Domain
 from harness.results import Measured, VersionResult
@@ -54,9 +54,13 @@ _ALL = (
         COUNTS,
         "duplicate_keys",
     ),
-    NumberKind("nulls", ("nulls",), null_share, SHARES, "nulls({name})", is_named=True),
-    NumberKind("protocol.reader", ("protocol", "reader"), reader_version, _PROTOCOLS, "protocol.reader"),
-    NumberKind("protocol.writer", ("protocol", "writer"), writer_version, _PROTOCOLS, "protocol.writer"),
+    NumberKind("nulls", ("nulls",), measure_null_share, SHARES, "nulls({name})", is_named=True),
+    NumberKind(
+        "protocol.reader", ("protocol", "reader"), measure_reader_version, _PROTOCOLS, "protocol.reader"
+    ),
+    NumberKind(
+        "protocol.writer", ("protocol", "writer"), measure_writer_version, _PROTOCOLS, "protocol.writer"
+    ),
     NumberKind(
         "metric",
         ("metrics",),
@@ -69,7 +73,7 @@ _ALL = (
     NumberKind(
         "coefficient",
         ("coefficients",),
-        coefficient,
+        measure_coefficient,
         ANY_NUMBER,
         "coefficient({name})",
         is_named=True,
@@ -78,7 +82,7 @@ _ALL = (
     NumberKind(
         "weight",
         ("explanations", "weight"),
-        explanation_weight,
+        measure_weight,
         ANY_NUMBER,
         "weight({name})",
         is_named=True,
@@ -88,7 +92,7 @@ _ALL = (
     NumberKind(
         "share",
         ("explanations", "share"),
-        explanation_share,
+        measure_share,
         SHARES,
         "share({name})",
         is_named=True,
@@ -135,7 +139,7 @@ class Number:
         return Quantity(kind=self.kind.name, name=name, on_added=on_added)
 
 
-def numbers(expect: Expect) -> Iterator[Number]:
+def list_numbers(expect: Expect) -> Iterator[Number]:
     """Yield every bounded number."""
     for kind in _ALL:
         bounds: Any = expect.value_at(kind.keys)
@@ -145,12 +149,12 @@ def numbers(expect: Expect) -> Iterator[Number]:
             yield Number(kind, "", bounds)
 
 
-def label_of(quantity: Quantity) -> str:
+def format_label(quantity: Quantity) -> str:
     """Return the name of a number in reports, such as ``nulls(dti)``."""
     return NUMBERS[quantity.kind].label.format(name=quantity.name)
 
 
-def value_of(quantity: Quantity, version: VersionResult) -> Measured:
+def measure_quantity(quantity: Quantity, version: VersionResult) -> Measured:
     """Return one number of a version; None if it was not measured, or is not a number of one version."""
     kind = NUMBERS.get(quantity.kind)
     return None if kind is None else kind.measure(version, quantity.name)

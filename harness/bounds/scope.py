@@ -24,17 +24,17 @@ class Scope:
     """The place of the version whose own expectations these are; None for those of every trained version."""
 
     @property
-    def own(self) -> Version | None:
+    def version(self) -> Version | None:
         """The version whose own expectations these are; None for those of every trained version."""
         return None if self.index is None else self.scenario.versions[self.index]
 
     @property
     def is_of_models(self) -> bool:
         """Whether they can include numbers that only a model has."""
-        own = self.own
+        own = self.version
         return own is None or own.is_trained
 
-    def unknown(self, since: str, *, of_model: bool) -> str | None:
+    def explain_incomparable(self, since: str, *, of_model: bool) -> str | None:
         """Return why nothing can be compared with a version; None if it can.
 
         Args:
@@ -43,34 +43,34 @@ class Scope:
         """
         if since in (PREVIOUS, FIRST):
             return None if self._has_earlier() else "this is the first version, and has none before it."
-        reason = not_earlier(since, self.scenario, self._last())
+        reason = not_earlier(since, self.scenario, self._last_index())
         if reason is not None:
-            if self.index is None and since == self.scenario.versions[self._last()].name:
+            if self.index is None and since == self.scenario.versions[self._last_index()].name:
                 return f"no version that is trained comes after '{since}'."
             return reason
         named = self.scenario.versions[self.scenario.index_of(since)]
         return f"version '{since}' is not trained." if of_model and not named.is_trained else None
 
-    def compared_with_first(self, since: str) -> Version | None:
+    def find_compared_with_first(self, since: str) -> Version | None:
         """Return a version that is compared with the scenario's first version; None if there is none."""
-        compared = (index for index in self.holds_for if self._compared_with(since, index) == 0)
+        compared = (index for index in self.holds_for if self._find_reference(since, index) == 0)
         return next((self.scenario.versions[index] for index in compared), None)
 
-    def _last(self) -> int:
+    def _last_index(self) -> int:
         if self.index is not None:
             return self.index
         return max(self.holds_for, default=len(self.scenario.versions) - 1)
 
     def _has_earlier(self) -> bool:
         """Whether ``previous`` and ``first`` name a version."""
-        return self.index is None or self._compared_with(PREVIOUS, self.index) is not None
+        return self.index is None or self._find_reference(PREVIOUS, self.index) is not None
 
-    def _compared_with(self, since: str, index: int) -> int | None:
-        name = reference_of(self.scenario, since, index)
+    def _find_reference(self, since: str, index: int) -> int | None:
+        name = resolve_reference(self.scenario, since, index)
         return None if name is None else self.scenario.index_of(name)
 
 
-def scopes(scenario: Scenario) -> Iterator[Scope]:
+def list_scopes(scenario: Scenario) -> Iterator[Scope]:
     """Yield the expectations of each version, then those of every trained version."""
     for index, version in enumerate(scenario.versions):
         yield Scope(scenario, version.expect, ("versions", index, "expect"), (index,), index)
@@ -78,7 +78,7 @@ def scopes(scenario: Scenario) -> Iterator[Scope]:
     yield Scope(scenario, scenario.every, ("every",), trained)
 
 
-def reference_of(scenario: Scenario, since: str, index: int) -> str | None:
+def resolve_reference(scenario: Scenario, since: str, index: int) -> str | None:
     """Return the name of the version that a version is compared with; None if nothing is compared there.
 
     Args:

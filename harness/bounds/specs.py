@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.bounds.explanation_bounds import AGREEMENTS
-from harness.bounds.quantities import Number, is_of_explanations, label_of, numbers
-from harness.bounds.scope import reference_of
+from harness.bounds.quantities import Number, format_label, is_of_explanations, list_numbers
+from harness.bounds.scope import resolve_reference
 from harness.bounds.text_bounds import TEXTS
 from harness.errors import Location
 from harness.scenario.bound_spec import (
@@ -70,7 +70,7 @@ class _VersionBounds:
 
     def specs(self) -> Iterator[BoundSpec]:
         expect = self.scenario.expected_of(self._version)
-        for number in numbers(expect):
+        for number in list_numbers(expect):
             for index, bound in enumerate(number.bounds):
                 if bound.on == "all" or self.index > 0:
                     yield from self._on_number(number, index, bound)
@@ -87,15 +87,15 @@ class _VersionBounds:
             spec = BoundSpec(
                 version=self._version,
                 quantity=quantity,
-                metric=label_of(quantity),
+                metric=format_label(quantity),
                 kind=limit.comparison.kind,
                 limit=limit.value,
                 tolerance=limit.tolerance,
                 relative=limit.relative,
                 reference=limit.reference,
-                location=self._location(number.at, index, limit.part),
+                location=self._locate(number.at, index, limit.part),
             )
-            yield self._marked(spec)
+            yield self._mark_caught(spec)
 
     def _limits(self, bound: Bound) -> Iterator[_Limit]:
         for comparison in OF_VALUES:
@@ -104,13 +104,13 @@ class _VersionBounds:
                 tolerance = (bound.tolerance or 0.0) if comparison.side == "both" else 0.0
                 yield _Limit(comparison, value, (comparison.key,), tolerance)
         if bound.change is not None:
-            reference = self._earlier(bound.change.since)
+            reference = self._resolve_earlier(bound.change.since)
             if reference is not None:
-                yield from _limits_of_change(bound.change, "change", reference)
+                yield from _list_limits_of_change(bound.change, "change", reference)
         if bound.baseline is not None:
             version = bound.baseline.version or self._version
             other = Reference(version=version, run=bound.baseline.source)
-            yield from _limits_of_change(bound.baseline, "baseline", other)
+            yield from _list_limits_of_change(bound.baseline, "baseline", other)
 
     def _on_texts(self, expect: Expect) -> Iterator[BoundSpec]:
         for text in TEXTS.values():
@@ -122,9 +122,9 @@ class _VersionBounds:
                     kind="is",
                     expected=expected.text,
                     columns=dict(expected.columns),
-                    location=self._location((text.name,)),
+                    location=self._locate((text.name,)),
                 )
-                yield self._marked(spec)
+                yield self._mark_caught(spec)
 
     def _on_agreements(self, expect: Expect) -> Iterator[BoundSpec]:
         for agreement in AGREEMENTS.values():
@@ -132,7 +132,7 @@ class _VersionBounds:
             bound = expect.value_at(keys)
             if not isinstance(bound, Overlap | Agreement):
                 continue
-            reference = self._earlier(bound.since)
+            reference = self._resolve_earlier(bound.since)
             if reference is not None:
                 k = bound.k if isinstance(bound, Overlap) else None
                 spec = BoundSpec(
@@ -142,28 +142,26 @@ class _VersionBounds:
                     kind="min",
                     limit=bound.min,
                     reference=reference,
-                    location=self._location(keys),
+                    location=self._locate(keys),
                 )
-                yield self._marked(spec)
+                yield self._mark_caught(spec)
 
-    def _earlier(self, since: str) -> Reference | None:
-        name = reference_of(self.scenario, since, self.index)
+    def _resolve_earlier(self, since: str) -> Reference | None:
+        name = resolve_reference(self.scenario, since, self.index)
         return None if name is None else Reference(version=name, is_positional=since in (PREVIOUS, FIRST))
 
-    def _location(
-        self, keys: tuple[str, ...], index: int | None = None, part: Location = ()
-    ) -> BoundLocation:
+    def _locate(self, keys: tuple[str, ...], index: int | None = None, part: Location = ()) -> BoundLocation:
         """Return where the file sets a bound: the version's own expectations precede those of ``every``."""
         is_own = self.scenario.versions[self.index].expect.value_at(keys) is not None
         root: Location = ("versions", self.index, "expect") if is_own else ("every",)
         return BoundLocation(root=root, keys=keys, index=index, part=part)
 
-    def _marked(self, spec: BoundSpec) -> BoundSpec:
+    def _mark_caught(self, spec: BoundSpec) -> BoundSpec:
         is_caught = not {spec.name, spec.full_name}.isdisjoint(self.scenario.caught_by)
         return spec.model_copy(update={"must_fail": True}) if is_caught else spec
 
 
-def _limits_of_change(difference: Change | Baseline, key: str, reference: Reference) -> Iterator[_Limit]:
+def _list_limits_of_change(difference: Change | Baseline, key: str, reference: Reference) -> Iterator[_Limit]:
     for comparison in OF_CHANGES:
         value: float | None = getattr(difference, comparison.key)
         if value is not None:

@@ -27,7 +27,7 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Found:
+class Finding:
     """What a version has instead of, or as, the expected text."""
 
     text: str = ""
@@ -43,7 +43,7 @@ class TextKind:
     name: str
     """Its key below ``expect`` or ``every``, which is its name in reports as well."""
     expected: Callable[[Expect], Iterator[Expected]]
-    find: Callable[[BoundSpec, VersionResult, Versions], Found]
+    find: Callable[[BoundSpec, VersionResult, Versions], Finding]
 
 
 def _expected_schema(expect: Expect) -> Iterator[Expected]:
@@ -56,11 +56,11 @@ def _expected_schema(expect: Expect) -> Iterator[Expected]:
             yield Expected(f"{words} {listed}", name, columns)
 
 
-def _find_schema(spec: BoundSpec, version: VersionResult, _versions: Versions) -> Found:
-    wrong = [*_lacking(spec.columns, version.data_schema)]
+def _find_schema(spec: BoundSpec, version: VersionResult, _versions: Versions) -> Finding:
+    wrong = [*_find_missing(spec.columns, version.data_schema)]
     if spec.quantity.name == EXACT:
-        wrong += _beyond(spec.columns, version.data_schema)
-    return Found("; ".join(wrong) or "as expected", holds=not wrong)
+        wrong += _find_unexpected(spec.columns, version.data_schema)
+    return Finding("; ".join(wrong) or "as expected", holds=not wrong)
 
 
 def _expected_operation(expect: Expect) -> Iterator[Expected]:
@@ -68,11 +68,11 @@ def _expected_operation(expect: Expect) -> Iterator[Expected]:
         yield Expected(expect.operation)
 
 
-def _find_operation(spec: BoundSpec, version: VersionResult, _versions: Versions) -> Found:
+def _find_operation(spec: BoundSpec, version: VersionResult, _versions: Versions) -> Finding:
     if version.commit is None:
-        return Found(reason=f"the commit of {version.name} is not known")
+        return Finding(reason=f"the commit of {version.name} is not known")
     found = version.commit.operation
-    return Found(found, holds=found.upper() == spec.expected.strip().upper())
+    return Finding(found, holds=found.upper() == spec.expected.strip().upper())
 
 
 def _expected_data(expect: Expect) -> Iterator[Expected]:
@@ -80,12 +80,12 @@ def _expected_data(expect: Expect) -> Iterator[Expected]:
         yield Expected(expect.same_data_as)
 
 
-def _find_data(spec: BoundSpec, version: VersionResult, versions: Versions) -> Found:
+def _find_data(spec: BoundSpec, version: VersionResult, versions: Versions) -> Finding:
     other = versions.get(spec.expected)
     if other is None:
-        return Found(reason=f"version {spec.expected} was not measured")
-    found = _other_data(version, other)
-    return Found(found or "the same data", holds=not found)
+        return Finding(reason=f"version {spec.expected} was not measured")
+    found = _describe_difference(version, other)
+    return Finding(found or "the same data", holds=not found)
 
 
 _ALL = (
@@ -97,7 +97,7 @@ TEXTS: Mapping[str, TextKind] = {each.name: each for each in _ALL}
 """Every kind of bound on what is not a number, in the order in which they are judged."""
 
 
-def _other_data(version: VersionResult, other: VersionResult) -> str:
+def _describe_difference(version: VersionResult, other: VersionResult) -> str:
     if list(version.data_schema.items()) != list(other.data_schema.items()):
         return "another schema"
     if version.rows != other.rows:
@@ -105,18 +105,18 @@ def _other_data(version: VersionResult, other: VersionResult) -> str:
     return "other data" if version.fingerprint != other.fingerprint else ""
 
 
-def _lacking(expected: Columns, found: Columns) -> Iterator[str]:
+def _find_missing(expected: Columns, found: Columns) -> Iterator[str]:
     # Spark ignores the case of column names.
     kinds = {name.lower(): kind for name, kind in found.items()}
     for name, kind in expected.items():
         have = kinds.get(name.lower())
         if have is None:
             yield f"{name} is missing"
-        elif _plain(have) != _plain(kind):
+        elif _normalize_type(have) != _normalize_type(kind):
             yield f"{name} is {have}, not {kind}"
 
 
-def _beyond(expected: Columns, found: Columns) -> Iterator[str]:
+def _find_unexpected(expected: Columns, found: Columns) -> Iterator[str]:
     """Yield what else is wrong if exactly these columns are expected, in this order."""
     names = {name.lower(): name for name in expected}
     for name in found:
@@ -130,6 +130,6 @@ def _beyond(expected: Columns, found: Columns) -> Iterator[str]:
         yield f"the order is {', '.join(order)}"
 
 
-def _plain(kind: str) -> str:
+def _normalize_type(kind: str) -> str:
     """Return a type without case and blanks: Spark writes ``decimal(10,2)``."""
     return "".join(kind.split()).lower()

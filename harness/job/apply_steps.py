@@ -79,7 +79,7 @@ def apply_step(work: Work) -> None:
     version = work.version
     with (
         attribute_step_error(f"version '{version.name}' can't be made, its {version.kind} fails", work.at),
-        _blamed_on_file(work),
+        _attribute_file_error(work),
     ):
         _apply(work, version.step)
 
@@ -113,7 +113,7 @@ def _apply(work: Work, step: AnyStep) -> None:  # noqa: C901 - a case per kind o
 
 
 @contextmanager
-def _blamed_on_file(work: Work) -> Iterator[None]:
+def _attribute_file_error(work: Work) -> Iterator[None]:
     """Attribute an error to a source file: Spark may read it only when the rows are written."""
     try:
         yield
@@ -127,22 +127,22 @@ def _blamed_on_file(work: Work) -> Iterator[None]:
 
 
 def _append(work: Work, step: Append) -> None:
-    _write(work, work.rows(step), "append", {"mergeSchema": _flag(step.merge_schema)})
+    _write(work, work.rows(step), "append", {"mergeSchema": _format_flag(step.merge_schema)})
 
 
 def _overwrite(work: Work, step: Overwrite) -> None:
-    options = {"overwriteSchema": _flag(step.overwrite_schema)}
+    options = {"overwriteSchema": _format_flag(step.overwrite_schema)}
     if step.replace_where is not None:
         options["replaceWhere"] = step.replace_where
     _write(work, work.rows(step), "overwrite", options)
 
 
 def _write(work: Work, rows: DataFrame, mode: str, options: dict[str, str]) -> None:
-    mapping = {} if work.numbers else _column_mapping(work, set(rows.columns))
+    mapping = {} if work.numbers else _choose_column_mapping(work, set(rows.columns))
     rows.write.format("delta").mode(mode).options(**options, **mapping).save(work.plan.table_uri)
 
 
-def _column_mapping(work: Work, names: set[str]) -> dict[str, str]:
+def _choose_column_mapping(work: Work, names: set[str]) -> dict[str, str]:
     """Return the property that lets columns have names that Parquet files can't contain, such as spaces.
 
     It is set when the table is made, also for the columns to come: setting it later is a commit of its own.
@@ -155,7 +155,7 @@ def _column_mapping(work: Work, names: set[str]) -> dict[str, str]:
     return {"delta.columnMapping.mode": "name"} if odd else {}
 
 
-def _flag(value: bool) -> str:
+def _format_flag(value: bool) -> str:
     return str(value).lower()
 
 
@@ -208,7 +208,7 @@ def _optimize(work: Work, step: Optimize) -> None:
 
 
 def _vacuum(work: Work, step: Vacuum) -> None:
-    with _set(work.spark, _RETENTION_CHECK, "false"):
+    with _override_setting(work.spark, _RETENTION_CHECK, "false"):
         work.table.vacuum(step.retain_hours)
 
 
@@ -217,7 +217,7 @@ def _sql(work: Work, step: Sql) -> None:
 
 
 @contextmanager
-def _set(spark: SparkSession, name: str, value: str) -> Iterator[None]:
+def _override_setting(spark: SparkSession, name: str, value: str) -> Iterator[None]:
     """Change a setting of the session for the duration of a block."""
     before = spark.conf.get(name, None)
     spark.conf.set(name, value)

@@ -62,7 +62,7 @@ def save_models(models: Mapping[str, Any], folder: Path, run_id: str, scratch: s
             mlflow_model=Model(artifact_path=f"{MODELS}/{name}", run_id=run_id),
             dfs_tmpdir=scratch,
             # MLflow takes 20 s to infer them.
-            pip_requirements=_requirements(model),
+            pip_requirements=_list_requirements(model),
         )
     # Hadoop leaves a checksum beside each file on a local disk; in the model store it has no meaning.
     for checksum in folder.rglob(".*.crc"):
@@ -79,7 +79,7 @@ def publish(store: ModelStore, folder: Path, version: VersionResult, plan: Plan)
         path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()
     }
     digests = {name: sha256_of(path) for name, path in files.items()}
-    manifest = _manifest(digests, version, plan)
+    manifest = _make_manifest(digests, version, plan)
     if store.read(f"{bundle}/{MANIFEST}") != manifest:
         with ThreadPoolExecutor(_COPIES_AT_ONCE) as pool:
             list(pool.map(lambda name: store.put(f"{bundle}/{name}", files[name]), files))
@@ -119,11 +119,11 @@ def verify(
     predicted = predict(classifier, featurized)
     explained = explain(replace(explainer, model=copied), featurized).weights
     featurized.unpersist()
-    if not _same(
+    if not _are_close(
         {key: [score] for key, score in scores.items()}, {key: [value] for key, value in predicted.items()}
     ):
         raise JobError(f"The copied classifier predicts other values than the trained one: {uri}.")
-    if not _same(weights, explained, _FLOORS[explainer.unit]):
+    if not _are_close(weights, explained, _FLOORS[explainer.unit]):
         raise JobError(f"The copied explainer computes other weights than the trained one: {uri}.")
 
 
@@ -133,9 +133,9 @@ def predict(classifier: Any, rows: DataFrame) -> dict[str, float]:
     return {row[KEY]: float(row["score"]) for row in scored.collect()}
 
 
-def _manifest(digests: Mapping[str, str], version: VersionResult, plan: Plan) -> str:
+def _make_manifest(digests: Mapping[str, str], version: VersionResult, plan: Plan) -> str:
     """Describe the bundle: its origin, its files, and which model depends on which, by digest."""
-    of_model = {name: _digest_of_model(name, digests) for name in DEPENDS_ON}
+    of_model = {name: _digest_model(name, digests) for name in DEPENDS_ON}
     manifest = {
         "format_version": MANIFEST_FORMAT,
         "scenario": plan.scenario.name,
@@ -145,7 +145,7 @@ def _manifest(digests: Mapping[str, str], version: VersionResult, plan: Plan) ->
         "fingerprint": version.fingerprint,
         "mlflow_run_id": version.run_id,
         "run_id": plan.run_id,
-        **_code(plan),
+        **_describe_pipeline(plan),
         "models": {
             name: {
                 "sha256": of_model[name],
@@ -158,21 +158,21 @@ def _manifest(digests: Mapping[str, str], version: VersionResult, plan: Plan) ->
     return json.dumps(manifest, indent=2) + "\n"
 
 
-def _code(plan: Plan) -> dict[str, object]:
+def _describe_pipeline(plan: Plan) -> dict[str, object]:
     """Name the custom pipeline, if the scenario uses one."""
     if plan.code_sha256 is None:
         return {}
     return {"pipeline": {"use": plan.scenario.pipeline.use, "sha256": plan.code_sha256}}
 
 
-def _digest_of_model(model: str, digests: Mapping[str, str]) -> str:
+def _digest_model(model: str, digests: Mapping[str, str]) -> str:
     lines = [
         f"{digest}  {name}\n" for name, digest in sorted(digests.items()) if name.startswith(f"{model}/")
     ]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _requirements(model: Any) -> list[str]:
+def _list_requirements(model: Any) -> list[str]:
     requirements = [f"pyspark=={pyspark.__version__}"]
     stages = (model, *getattr(model, "stages", ()))
     if any(type(stage).__module__.startswith("synapse.") for stage in stages):
@@ -180,7 +180,7 @@ def _requirements(model: Any) -> list[str]:
     return requirements
 
 
-def _same(
+def _are_close(
     expected: Mapping[str, list[float]], found: Mapping[str, list[float]], floor: float = 1e-15
 ) -> bool:
     return expected.keys() == found.keys() and all(

@@ -16,7 +16,7 @@ from harness.job.prepare import (
     TARGET,
     add_feature_columns,
     add_label,
-    key_text,
+    format_key,
     meets_filter,
     number_columns,
 )
@@ -141,7 +141,7 @@ def _key_query(table: DataFrame, scenario: Scenario) -> _Query:
     """Return the query if no model is trained: the key alone, null in all rows if it lacks a column."""
     names = {name.lower() for name in table.columns}
     has_key = all(name.lower() in names for name in scenario.table.key)
-    key = key_text(scenario) if has_key else F.lit(None).cast("string")
+    key = format_key(scenario) if has_key else F.lit(None).cast("string")
     return _Query(frame=table, key=key, columns=[], aggregates=[])
 
 

@@ -21,12 +21,12 @@ from pyspark.ml import Transformer
 from pyspark.sql import DataFrame, SparkSession
 
 from harness.errors import JobError, Location, Problem, ScenarioError
-from harness.job.models.registry import built_in_pipeline
+from harness.job.models.registry import make_built_in_pipeline
 from harness.job.spark_errors import translate_storage_error
 from harness.metrics import R2_OF_CUSTOM
 from harness.pipelines import Context, Explainer, Fitted, Measured, ModelPipeline, Prepared
 from harness.plan import CustomCode, Plan
-from harness.scenario.pipeline import METHODS, Pipeline, parts_of
+from harness.scenario.pipeline import METHODS, Pipeline, split_use
 
 # SynapseML loads no other classes from a saved model.
 _LOADABLE = ("pyspark.", "synapse.ml.")
@@ -47,7 +47,7 @@ def open_pipeline(spark: SparkSession, plan: Plan, scratch: Path) -> ModelPipeli
     """
     pipeline = plan.scenario.pipeline
     if pipeline.use is None:
-        return built_in_pipeline(pipeline.model)
+        return make_built_in_pipeline(pipeline.model)
     code = CustomCode(plan.code)
     folder = scratch / "custom_code"
     reporter = _ErrorReporter(pipeline.use, folder)
@@ -79,7 +79,7 @@ def _write(code: CustomCode, folder: Path) -> Path:
 
 def _create(pipeline: Pipeline, folder: Path) -> Any:
     """Import the module of a custom pipeline, and call its class or function with the options."""
-    module, name = parts_of(pipeline.use or "")
+    module, name = split_use(pipeline.use or "")
     top = module.partition(".")[0]
     # A process may run several plans, each with its own files.
     for loaded in [each for each in sys.modules if each == top or each.startswith(f"{top}.")]:
@@ -134,12 +134,12 @@ class CheckedPipeline:
         """Run the author's step, and check that the model is one of Spark's."""
         fitted: Fitted = self._run("fit", Fitted, rows, context)
         self._require_transformers("fit", fitted.model)
-        return replace(fitted, metrics=self._declared("fit", fitted.metrics))
+        return replace(fitted, metrics=self._require_declared("fit", fitted.metrics))
 
     def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, Measured]:
         """Run the author's step, and check that the scenario names each metric."""
         found: Mapping[str, Any] = self._run("evaluate", Mapping, scored, context)
-        return self._declared("evaluate", found)
+        return self._require_declared("evaluate", found)
 
     def explain(self, model: Any, background: DataFrame, context: Context) -> Explainer:
         """Run the author's step, and check that the explainer is a transformer of Spark or SynapseML."""
@@ -169,7 +169,7 @@ class CheckedPipeline:
                     f"{returned}: only classes of Spark and SynapseML can be loaded from a saved model."
                 )
 
-    def _declared(self, step: str, found: Mapping[str, Any]) -> dict[str, Measured]:
+    def _require_declared(self, step: str, found: Mapping[str, Any]) -> dict[str, Measured]:
         """Return the metrics, all of which the scenario must name; only finite numbers count as measured."""
         for name in found:
             if name not in self.pipeline.metrics:

@@ -136,11 +136,11 @@ def score_groups(scored: DataFrame, groups: Sequence[str]) -> dict[tuple[object,
             probability of the positive class.
         groups: Names of the columns that identify a group; none for one group of all rows.
     """
-    rows = cumulated(scored, groups).groupBy(*groups).agg(*_sums()).collect()
-    return {tuple(row[name] for name in groups): _scores(row) for row in rows if row["p"] is not None}
+    rows = cumulate(scored, groups).groupBy(*groups).agg(*_list_sums()).collect()
+    return {tuple(row[name] for name in groups): _make_scores(row) for row in rows if row["p"] is not None}
 
 
-def cumulated(scored: DataFrame, groups: Sequence[str]) -> DataFrame:
+def cumulate(scored: DataFrame, groups: Sequence[str]) -> DataFrame:
     """Return a row per group and score: how many positives and negatives have it, or at least it.
 
     A group is in one partition, from the highest score to the lowest, so that sums over its rows are
@@ -159,7 +159,7 @@ def cumulated(scored: DataFrame, groups: Sequence[str]) -> DataFrame:
     )
 
 
-def _sums() -> list[Column]:
+def _list_sums() -> list[Column]:
     positives, negatives, score = F.col("positives"), F.col("negatives"), F.col("score")
     above = F.col("positives_above")
     precision = above / (above + F.col("negatives_above"))
@@ -178,7 +178,7 @@ def _sums() -> list[Column]:
     ]
 
 
-def _scores(row: Row) -> Scores:
+def _make_scores(row: Row) -> Scores:
     p, n, inversions, ties = (int(row[name]) for name in ("p", "n", "inversions", "ties"))
     counts = Counts(
         positives=p,
@@ -224,7 +224,7 @@ class Curves:
     """From the lowest predicted probability to the highest."""
 
 
-def draw_curves(scored: DataFrame, scores: Scores | None) -> Curves:
+def compute_curves(scored: DataFrame, scores: Scores | None) -> Curves:
     """Compute both curves in one pass.
 
     The points of the ROC curve are those of scikit-learn's ``roc_curve``, thinned to one per hundredth of
@@ -239,8 +239,8 @@ def draw_curves(scored: DataFrame, scores: Scores | None) -> Curves:
     if scores is None or scores.has_nan:
         return Curves()
     rows = (
-        cumulated(scored, [])
-        .withColumns({"stretch": _stretch(scores), "bin": _bin(scores)})
+        cumulate(scored, [])
+        .withColumns({"stretch": _find_segment(scores), "bin": _find_bin(scores)})
         .groupBy("stretch", "bin")
         .agg(
             F.max("positives_above").alias("positives_above"),
@@ -253,10 +253,10 @@ def draw_curves(scored: DataFrame, scores: Scores | None) -> Curves:
         )
         .collect()
     )
-    return Curves(roc=_roc(rows, scores), calibration=_calibration(rows))
+    return Curves(roc=_make_roc(rows, scores), calibration=_make_calibration(rows))
 
 
-def _stretch(scores: Scores) -> Column:
+def _find_segment(scores: Scores) -> Column:
     """Return the segment of a point between (0, 0) and (1, 1), by its distance along both axes, from 1."""
     if not (scores.positives and scores.negatives):
         return F.lit(0)
@@ -266,13 +266,13 @@ def _stretch(scores: Scores) -> Column:
     return F.ceil(distance / 2 * (ROC_POINTS - 1))
 
 
-def _bin(scores: Scores) -> Column:
+def _find_bin(scores: Scores) -> Column:
     """Return the bin of a score, by how many rows have a lower one."""
     lower = F.lit(scores.rows) - F.col("positives_above") - F.col("negatives_above")
     return F.floor(lower * CALIBRATION_BINS / scores.rows)
 
 
-def _roc(rows: Sequence[Row], scores: Scores) -> tuple[RocPoint, ...]:
+def _make_roc(rows: Sequence[Row], scores: Scores) -> tuple[RocPoint, ...]:
     if not (scores.positives and scores.negatives):
         return ()
     ends: dict[int, tuple[int, int]] = {0: (0, 0)}
@@ -288,7 +288,7 @@ def _roc(rows: Sequence[Row], scores: Scores) -> tuple[RocPoint, ...]:
     )
 
 
-def _calibration(rows: Sequence[Row]) -> tuple[CalibrationBin, ...]:
+def _make_calibration(rows: Sequence[Row]) -> tuple[CalibrationBin, ...]:
     found = []
     for number in sorted({row["bin"] for row in rows}):
         inside = [row for row in rows if row["bin"] == number]
@@ -332,28 +332,28 @@ def evaluate(
         more: Computes further metrics of the scored rows.
     """
     # The rows are scored only once.
-    rows = scored(model, test).persist()
+    rows = score_rows(model, test).persist()
     groups = rows.withColumn(_GROUP, F.lit(_ALL))
     if before is not None:
         added = rows.join(before, KEY, "left_anti").withColumn(_GROUP, F.lit(_NEW))
         groups = groups.unionByName(added)
     scores = score_groups(groups, [_GROUP])
-    metrics = _metrics(scores.get((_ALL,)), "")
+    metrics = _name_metrics(scores.get((_ALL,)), "")
     if before is not None:
-        metrics |= _metrics(scores.get((_NEW,)), ADDED)
+        metrics |= _name_metrics(scores.get((_NEW,)), ADDED)
     metrics |= more(rows)
-    curves = draw_curves(rows, scores.get((_ALL,)))
+    curves = compute_curves(rows, scores.get((_ALL,)))
     rows.unpersist()
     return HeldOut(metrics, curves)
 
 
-def scored(model: Any, rows: DataFrame) -> DataFrame:
+def score_rows(model: Any, rows: DataFrame) -> DataFrame:
     """Return key and label of the rows with ``score``, the probability of the positive class."""
     predicted: DataFrame = model.transform(rows)
     return predicted.select(KEY, LABEL, vector_to_array(F.col("probability"))[1].alias(SCORE))
 
 
-def _metrics(scores: Scores | None, prefix: str) -> dict[str, Measured]:
+def _name_metrics(scores: Scores | None, prefix: str) -> dict[str, Measured]:
     """Return the metrics of a group by name; without any rows the counts are 0, and the rest ``None``."""
     if scores is None:
         return {f"{prefix}{name}": 0.0 if _is_count(name) else None for name in FORMULAS}

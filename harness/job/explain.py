@@ -27,17 +27,17 @@ class Explained:
     """Key of a row to its feature vector, if the weights are contributions."""
 
 
-def probe_keys(test: DataFrame, rows: int) -> list[str]:
+def choose_probe_keys(test: DataFrame, rows: int) -> list[str]:
     """Return the keys of the held-out rows that are explained at every version that has them."""
     return [row[KEY] for row in test.orderBy(PROBE, KEY).limit(rows).select(KEY).collect()]
 
 
-def probe_rows(test: DataFrame, keys: list[str], rows: int) -> DataFrame:
+def choose_probe_rows(test: DataFrame, keys: list[str], rows: int) -> DataFrame:
     """Return the rows with these keys; others fill up the number if some no longer exist."""
     return test.orderBy(~F.col(KEY).isin(keys), PROBE, KEY).limit(rows)
 
 
-def background_rows(train: DataFrame, rows: int) -> DataFrame:
+def choose_background_rows(train: DataFrame, rows: int) -> DataFrame:
     """Return ``features`` of a sample of the training rows, the same one for the same keys and seed."""
     return train.orderBy(PROBE, KEY).limit(rows).select(FEATURES)
 

@@ -10,23 +10,29 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from harness.bounds.judge import all_hold, judge_versions, overall
+from harness.bounds.judge import all_hold, combine_verdicts, judge_versions
 from harness.errors import ScenarioError
 from harness.job import bundle
 from harness.job.check_version import CheckedVersion, check_version
 from harness.job.custom_pipeline import open_pipeline
 from harness.job.delta_log import translate_read_errors
 from harness.job.distributions import choose_bins, count_distributions
-from harness.job.explain import probe_keys
+from harness.job.explain import choose_probe_keys
 from harness.job.failure import fail
 from harness.job.ingest import BuiltVersion, build_version, open_build, step_location
 from harness.job.model_store import open_store
-from harness.job.prepare import Samples, key_text, make_samples
+from harness.job.prepare import Samples, format_key, make_samples
 from harness.job.row_diff import attach_previous_keys, count_row_changes
 from harness.job.running_job import Job, make_result, run_in_parallel
 from harness.job.spark_errors import log_errors
 from harness.job.table_io import remove_scratch, remove_table
-from harness.job.train_version import Subject, TrainedVersion, raw_rows, train_version, untrained
+from harness.job.train_version import (
+    Subject,
+    TrainedVersion,
+    make_untrained_result,
+    select_raw_rows,
+    train_version,
+)
 from harness.pipelines import ModelPipeline
 from harness.results import Result, Verdict
 
@@ -65,7 +71,7 @@ def open_stores(job: Job) -> None:
 def build_versions(job: Job) -> list[BuiltVersion]:
     """Build every version of the table, or find it in an existing one."""
     built: list[BuiltVersion] = []
-    with table_removed_on_mistake(job):
+    with remove_table_on_mistake(job):
         with job.clock.step("ingest"):
             build = open_build(job.spark, job.plan)
         for index, version in enumerate(job.plan.scenario.versions):
@@ -86,10 +92,10 @@ def check_versions(job: Job, built: list[BuiltVersion]) -> list[CheckedVersion]:
         ):
             return check_version(version.table, plan.scenario, version.name, version.number)
 
-    with table_removed_on_mistake(job):
+    with remove_table_on_mistake(job):
         checked = run_in_parallel(job, check, built)
     job.versions = tuple(
-        untrained(version).model_copy(
+        make_untrained_result(version).model_copy(
             update={"commits": origin.commits, "commit": origin.commit, "error": origin.error}
         )
         for version, origin in zip(checked, built, strict=True)
@@ -98,7 +104,7 @@ def check_versions(job: Job, built: list[BuiltVersion]) -> list[CheckedVersion]:
 
 
 @contextmanager
-def table_removed_on_mistake(job: Job) -> Iterator[None]:
+def remove_table_on_mistake(job: Job) -> Iterator[None]:
     """Remove the table if the scenario or its data turns out to be wrong: a mistake leaves nothing behind."""
     try:
         yield
@@ -149,7 +155,9 @@ def train_versions(
     with job.clock.step("log"):
         tracker = job.tracker.result()
         tracker.start()
-    probe = probe_keys(prepared[0].samples.test, plan.scenario.pipeline.explainer.rows) if prepared else []
+    probe = (
+        choose_probe_keys(prepared[0].samples.test, plan.scenario.pipeline.explainer.rows) if prepared else []
+    )
 
     def train(each: PreparedVersion) -> TrainedVersion:
         name = each.version.name
@@ -165,7 +173,7 @@ def train_versions(
 def judge(job: Job) -> Verdict:
     """Judge every bound, and return the verdict of the run."""
     job.versions = judge_versions(job.plan.scenario, job.versions, job.plan.baselines)
-    return overall(bound for each in job.versions for bound in each.bounds)
+    return combine_verdicts(bound for each in job.versions for bound in each.bounds)
 
 
 def publish_and_draw(job: Job, trained: list[TrainedVersion]) -> None:
@@ -196,7 +204,7 @@ def publish(job: Job, trained: list[TrainedVersion]) -> None:
             uri = bundle.publish(store, each.models, each.result, plan)
             # Recorded before the copy is verified: a run that breaks from here on withdraws it.
             job.update(judged[each.result.name].model_copy(update={"bundle": uri}))
-            raw = raw_rows(each, key_text(plan.scenario))
+            raw = select_raw_rows(each, format_key(plan.scenario))
             bundle.verify(uri, raw, each.explainer, each.scores, each.explained.weights)
 
     run_in_parallel(job, publish_one, trained)
@@ -221,7 +229,7 @@ def finish(job: Job, verdict: Verdict) -> Result:
             each.model_copy(update={"timings": job.clock.version_timings(each.name)}) for each in job.versions
         )
         for each in job.versions:
-            tracker.finish_version(each, overall(each.bounds))
+            tracker.finish_version(each, combine_verdicts(each.bounds))
         with log_errors():
             tracker.log_pictures(job.pictures)
     result = make_result(job, verdict)

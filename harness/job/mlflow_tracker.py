@@ -83,7 +83,7 @@ class Tracker:
         try:
             with _lock_store(uri):
                 self._client = MlflowClient(uri)
-                self._experiment_id = self._experiment(environment.experiment, environment.artifacts)
+                self._experiment_id = self._open_experiment(environment.experiment, environment.artifacts)
         except mlflow.MlflowException as error:
             raise PrerequisiteError(
                 f"MLflow at {uri} does not answer: {error.message.splitlines()[0]}",
@@ -117,7 +117,7 @@ class Tracker:
         }
         run_id = self._start_run(f"{self._plan.scenario.name}/{version.name}", tags)
         self._log(run_id, params={**data, "data_rows": version.rows}, metrics=_change_metrics(version))
-        dataset = [self._dataset(version)]
+        dataset = [self._make_dataset(version)]
         try:
             self._client.log_inputs(run_id, dataset)
         except mlflow.MlflowException:  # Another version logged the same data meanwhile; now it exists.
@@ -150,7 +150,7 @@ class Tracker:
         """Close a version's run with its verdict and, if it was published, its bundle."""
         if version.run_id is None:
             return
-        tags = {"harness.verdict": str(verdict), MLFLOW_RUN_NOTE: _note(version, verdict)}
+        tags = {"harness.verdict": str(verdict), MLFLOW_RUN_NOTE: _describe_version(version, verdict)}
         if version.bundle is not None:
             tags["harness.bundle"] = version.bundle
         self._tag(version.run_id, tags)
@@ -187,7 +187,7 @@ class Tracker:
         for run_id in reversed(list(self._open)):
             self._end(run_id, status)
 
-    def _experiment(self, name: str, artifacts: str | None) -> str:
+    def _open_experiment(self, name: str, artifacts: str | None) -> str:
         experiment = self._client.get_experiment_by_name(name)
         if experiment is not None:
             return str(experiment.experiment_id)
@@ -227,7 +227,7 @@ class Tracker:
         self._client.set_terminated(run_id, status)
         self._open.remove(run_id)
 
-    def _dataset(self, version: VersionResult) -> DatasetInput:
+    def _make_dataset(self, version: VersionResult) -> DatasetInput:
         """Return the Delta table at this version. MLflow's own digests don't identify data; ours does."""
         # MLflow would drop version 0 if it were a number, because it tests versions for truth.
         number: Any = str(version.version)
@@ -319,7 +319,7 @@ def _column_specs(schema: Mapping[str, str]) -> str | None:
     return json.dumps({"mlflow_colspec": specs}) if len(specs) == len(schema) else None
 
 
-def _note(version: VersionResult, verdict: Verdict) -> str:
+def _describe_version(version: VersionResult, verdict: Verdict) -> str:
     """Describe the version and its verdict for the reader of the run's page."""
     auc = version.metrics.get("test_roc_auc")
     measured = "could not be measured" if auc is None else f"is {auc:.4f}"

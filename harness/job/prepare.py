@@ -104,7 +104,7 @@ def add_feature_columns(table: DataFrame, pipeline: Pipeline) -> DataFrame:
 def add_label(frame: DataFrame, scenario: Scenario) -> DataFrame:
     """Add each row's label (null if its value is in neither list), key, split, fold and probe order."""
     label = scenario.pipeline.label
-    key = key_text(scenario)
+    key = format_key(scenario)
     with attribute_error("the label can't be computed", ("pipeline", "label")):
         return frame.withColumns(
             {
@@ -127,7 +127,7 @@ def meets_filter(scenario: Scenario) -> Column:
     return F.lit(True) if condition is None else F.coalesce(F.expr(condition), F.lit(False))
 
 
-def key_text(scenario: Scenario) -> Column:
+def format_key(scenario: Scenario) -> Column:
     """Return the column of the key as one string; each part has its length as prefix, so that keys differ."""
     parts = [column(name).cast("string") for name in scenario.table.key]
     if len(parts) == 1:

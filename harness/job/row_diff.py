@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame, Window, functions as F, types as T
 
 from harness.job import fingerprint
 from harness.job.check_version import CheckedVersion
-from harness.job.prepare import key_text
+from harness.job.prepare import format_key
 from harness.pipelines import KEY
 from harness.results import RowChanges
 from harness.scenario.model import Scenario
@@ -86,7 +86,7 @@ def select_keys(table: DataFrame, scenario: Scenario) -> DataFrame | None:
     names = {name.lower() for name in table.columns}
     if not all(name.lower() in names for name in scenario.table.key):
         return None
-    return table.select(key_text(scenario).alias(KEY))
+    return table.select(format_key(scenario).alias(KEY))
 
 
 def _has_unique_keys(version: CheckedVersion) -> bool:
@@ -101,7 +101,7 @@ def _digest_rows(versions: Sequence[CheckedVersion], index: int) -> DataFrame:
     after = versions[index + 1] if index + 1 < len(versions) else version
     return version.table.select(
         F.lit(index).alias(_INDEX),
-        key_text(version.scenario).alias(KEY),
+        format_key(version.scenario).alias(KEY),
         _common_digest(version, before).alias(_NEW),
         _common_digest(version, after).alias(_OLD),
     )

@@ -172,18 +172,18 @@ def _draw_standing(draw: _Draw) -> dict[str, Column]:
 def _draw_terms(draw: _Draw) -> dict[str, Column]:
     """Draw the terms of the loan."""
     grade = _count_passed(F.col("risk"), _normal_limits(_GRADES.values()))
-    lowest, highest = _select(_LOWEST_RATES, grade), _select(_HIGHEST_RATES, grade)
-    limit = _select([_NORMAL.inv_cdf(1 - share) for share in _SIXTY_MONTHS], grade)
+    lowest, highest = _pick(_LOWEST_RATES, grade), _pick(_HIGHEST_RATES, grade)
+    limit = _pick([_NORMAL.inv_cdf(1 - share) for share in _SIXTY_MONTHS], grade)
     is_long = (draw.correlated("term", {"amount": 0.45}) >= limit) & (
         F.year("issue_d") >= _FIRST_WITH_SIXTY_MONTHS
     )
     wanted = _LARGEST_LOAN / (1 + F.exp(0.5645 - 1.3 * F.col("amount") + 0.08 * F.col("years_before")))
     return {
-        "grade": _select(list(_GRADES), grade),
+        "grade": _pick(list(_GRADES), grade),
         "int_rate": F.rint(100 * (lowest + (highest - lowest) * draw.uniform("int_rate"))) / 100,
         "term": F.when(is_long, 60).otherwise(36),
         "loan_amnt": F.greatest(F.lit(_SMALLEST_LOAN), F.rint(wanted / 25) * 25),
-        "purpose": _select(
+        "purpose": _pick(
             list(_PURPOSES), _count_passed(draw.uniform("purpose"), _cumulate(_PURPOSES.values()))
         ),
     }
@@ -202,7 +202,7 @@ def _draw_credit(draw: _Draw) -> dict[str, Column]:
     return {
         "annual_inc": F.rint(650 * F.exp(0.58 * F.col("income") - 0.02 * F.col("years_before"))) * 100,
         "dti": F.rint(100 * F.greatest(F.lit(0.0), debts)) / 100,
-        "home_ownership": _select(list(_HOMES), _count_passed(home, _normal_limits(_HOMES.values()))),
+        "home_ownership": _pick(list(_HOMES), _count_passed(home, _normal_limits(_HOMES.values()))),
         "delinq_2yrs": _count_passed(delinquencies, _normal_limits(_DELINQUENCIES)),
         "inq_last_12m": _count_passed(inquiries, _normal_limits(_INQUIRIES)),
         "total_acc": F.rint(F.greatest(F.lit(1.4), 4.58 + 1.22 * F.col("accounts")) ** 2),
@@ -242,5 +242,5 @@ def _count_passed(number: Column, limits: list[float]) -> Column:
     return sum(((number >= limit).cast("int") for limit in limits), F.lit(0))
 
 
-def _select(values: Sequence[str | float], index: Column) -> Column:
+def _pick(values: Sequence[str | float], index: Column) -> Column:
     return F.get(F.array(*(F.lit(value) for value in values)), index)

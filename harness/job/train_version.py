@@ -15,7 +15,7 @@ from harness.job import bundle, mlflow_tracker
 from harness.job.check_version import CheckedVersion
 from harness.job.clock import Clock
 from harness.job.evaluate import HeldOut, evaluate
-from harness.job.explain import Explained, background_rows, explain, probe_rows, summarize
+from harness.job.explain import Explained, choose_background_rows, choose_probe_rows, explain, summarize
 from harness.job.prepare import Samples, make_context
 from harness.metrics import METRICS
 from harness.pipelines import FEATURES, KEY, LABEL, Explainer, Fitted, ModelPipeline
@@ -35,7 +35,7 @@ class Subject:
     version: CheckedVersion
     samples: Samples
     """Its feature vectors."""
-    known: VersionResult
+    result: VersionResult
     """What was measured before the training."""
 
 
@@ -52,7 +52,7 @@ class TrainedVersion:
 
 
 @dataclass(frozen=True)
-class TrainingSide:
+class TrainingStatistics:
     """Statistics of the rows that a model was trained on."""
 
     rows: int
@@ -67,7 +67,7 @@ class _Measurements:
 
     fitted: Fitted
     held_out: HeldOut
-    side: TrainingSide
+    statistics: TrainingStatistics
     explainer: Explainer
     explained: Explained
 
@@ -96,17 +96,17 @@ def train_version(
     sizes = version.scenario.pipeline.explainer
     context = make_context(version.scenario)
     name = version.name
-    run_id = tracker.start_version(subject.known)
+    run_id = tracker.start_version(subject.result)
     with clock.step("train", name) as report_progress:
         fitted = pipeline.fit(samples.train, replace(context, report_progress=report_progress))
     with clock.step("evaluate", name):
         measure_custom = partial(pipeline.evaluate, context=context)
         held_out = evaluate(fitted.model, samples.test, version.previous_keys, measure_custom)
-        side = describe_rows(samples.train)
+        statistics = measure_training_rows(samples.train)
     with clock.step("explain", name):
-        background = background_rows(samples.train, sizes.background)
+        background = choose_background_rows(samples.train, sizes.background)
         explainer = pipeline.explain(fitted.model, background, context)
-        rows = probe_rows(samples.test, probe, sizes.rows).persist()
+        rows = choose_probe_rows(samples.test, probe, sizes.rows).persist()
         explained = explain(explainer, rows)
         _require_slots(explained, samples.names)
         scores = bundle.predict(fitted.model, rows)
@@ -118,18 +118,20 @@ def train_version(
             bundle.EXPLAINER: explainer.model,
         }
         bundle.save_models(models, folder, run_id, plan.scratch_uri)
-        result = _measured(subject, _Measurements(fitted, held_out, side, explainer, explained), run_id)
+        result = _make_result(
+            subject, _Measurements(fitted, held_out, statistics, explainer, explained), run_id
+        )
         tracker.log_version(run_id, result, folder)
     return TrainedVersion(result, version.table, folder, explainer, scores, explained)
 
 
-def describe_rows(train: DataFrame) -> TrainingSide:
+def measure_training_rows(train: DataFrame) -> TrainingStatistics:
     """Count the training rows, and measure the standard deviation of each feature in them."""
     [row] = train.agg(F.count("*"), F.sum(LABEL), Summarizer.std(F.col(FEATURES))).collect()
-    return TrainingSide(int(row[0]), int(row[1]), [float(value) for value in row[2].toArray()])
+    return TrainingStatistics(int(row[0]), int(row[1]), [float(value) for value in row[2].toArray()])
 
 
-def untrained(version: CheckedVersion) -> VersionResult:
+def make_untrained_result(version: CheckedVersion) -> VersionResult:
     """Return the result of a version before the training."""
     return VersionResult(
         name=version.name,
@@ -143,7 +145,7 @@ def untrained(version: CheckedVersion) -> VersionResult:
     )
 
 
-def raw_rows(trained: TrainedVersion, key: Column) -> DataFrame:
+def select_raw_rows(trained: TrainedVersion, key: Column) -> DataFrame:
     """Return the explained rows as they are in the table, with their key, as input of the featurizer."""
     return trained.table.withColumn(KEY, key).where(F.col(KEY).isin(list(trained.scores)))
 
@@ -159,36 +161,36 @@ def _require_slots(explained: Explained, names: tuple[str, ...]) -> None:
             raise JobError(f"The explainer returned {len(weights)} weights for {len(names)} slots.")
 
 
-def _measured(subject: Subject, measured: _Measurements, run_id: str) -> VersionResult:
+def _make_result(subject: Subject, measured: _Measurements, run_id: str) -> VersionResult:
     """Return the result of a version with all that was measured of its models."""
-    names, deviations = subject.samples.names, measured.side.deviations
+    names, deviations = subject.samples.names, measured.statistics.deviations
     explanations = summarize(measured.explained, names, deviations)
     curves = measured.held_out.curves
-    return subject.known.model_copy(
+    return subject.result.model_copy(
         update={
             "status": "trained",
             "run_id": run_id,
-            "metrics": _metrics(subject.version, measured),
+            "metrics": _collect_metrics(subject.version, measured),
             "roc": curves.roc,
             "calibration": curves.calibration,
             "grid": measured.fitted.grid,
-            "parameters": _parameters(subject.version.scenario, measured),
+            "parameters": _list_parameters(subject.version.scenario, measured),
             "intercept": measured.fitted.intercept,
-            "coefficients": _coefficients(measured.fitted, names, deviations),
+            "coefficients": _make_coefficients(measured.fitted, names, deviations),
             "explanations": explanations,
             "explanation": {feature: each.mean for feature, each in explanations.items()},
         }
     )
 
 
-def _metrics(version: CheckedVersion, measured: _Measurements) -> dict[str, Measured]:
+def _collect_metrics(version: CheckedVersion, measured: _Measurements) -> dict[str, Measured]:
     """Return the metrics in the order of reports; ``None`` stands for one that could not be measured."""
     found: dict[str, Measured] = {
         **measured.held_out.metrics,
         **measured.fitted.metrics,
         measured.explainer.r2_metric: measured.explained.r2_mean,
-        "train_rows": float(measured.side.rows),
-        "train_positives": float(measured.side.positives),
+        "train_rows": float(measured.statistics.rows),
+        "train_positives": float(measured.statistics.positives),
         "filtered_rows": float(version.filtered_rows),
         "unlabelled_rows": float(version.unlabelled_rows),
         "explained_rows": float(len(measured.explained.weights)),
@@ -197,7 +199,9 @@ def _metrics(version: CheckedVersion, measured: _Measurements) -> dict[str, Meas
     return {name: found.get(name) for name in (*METRICS, *custom) if name in found or name in custom}
 
 
-def _coefficients(fitted: Fitted, names: tuple[str, ...], deviations: list[float]) -> dict[str, Coefficient]:
+def _make_coefficients(
+    fitted: Fitted, names: tuple[str, ...], deviations: list[float]
+) -> dict[str, Coefficient]:
     """Return the coefficients by slot; there are none if the model is not linear."""
     return {
         name: Coefficient(raw=value, per_sd=value * deviation)
@@ -205,7 +209,7 @@ def _coefficients(fitted: Fitted, names: tuple[str, ...], deviations: list[float
     }
 
 
-def _parameters(scenario: Scenario, measured: _Measurements) -> dict[str, str]:
+def _list_parameters(scenario: Scenario, measured: _Measurements) -> dict[str, str]:
     """Return every parameter that the numbers depend on."""
     pipeline = scenario.pipeline
     return {
@@ -219,20 +223,20 @@ def _parameters(scenario: Scenario, measured: _Measurements) -> dict[str, str]:
         "folds": str(pipeline.model.folds),
         "explainer.rows": str(pipeline.explainer.rows),
         "explainer.background": str(pipeline.explainer.background),
-        **_custom_settings(pipeline),
-        **_settings_of("model", measured.fitted.model),
-        **_settings_of("explainer", measured.explainer.model),
+        **_list_custom_settings(pipeline),
+        **_list_settings("model", measured.fitted.model),
+        **_list_settings("explainer", measured.explainer.model),
     }
 
 
-def _custom_settings(pipeline: Pipeline) -> dict[str, str]:
+def _list_custom_settings(pipeline: Pipeline) -> dict[str, str]:
     """Return the name and the arguments of the custom pipeline, if the scenario uses one."""
     if pipeline.use is None:
         return {}
     return {"use": pipeline.use, **{f"with.{name}": str(value) for name, value in pipeline.options.items()}}
 
 
-def _settings_of(prefix: str, stage: Params) -> dict[str, str]:
+def _list_settings(prefix: str, stage: Params) -> dict[str, str]:
     return {
         f"{prefix}.{parameter.name}": str(value)
         for parameter, value in sorted(stage.extractParamMap().items(), key=lambda item: item[0].name)

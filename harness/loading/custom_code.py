@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.errors import Location, Problem
 from harness.plan import CustomCode
-from harness.scenario.pipeline import METHODS, Pipeline, parts_of
+from harness.scenario.pipeline import METHODS, Pipeline, split_use
 from harness.suggestions import did_you_mean
 
 _USE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
@@ -43,7 +43,7 @@ def read_code(pipeline: Pipeline, folder: Path) -> tuple[CustomCode | None, list
         return None, []
     try:
         code, file = _find(pipeline.use, folder)
-        definition = _definition(code.files[file], file, parts_of(pipeline.use)[1])
+        definition = _definition(code.files[file], file, split_use(pipeline.use)[1])
     except _PipelineNotFoundError as error:
         return None, [Problem(str(error), _AT)]
     problems = [*_import_problems(code.files[file], file), *_problems(definition, file, pipeline)]
@@ -57,7 +57,7 @@ def _find(use: str, folder: Path) -> tuple[CustomCode, str]:
             f"'use' should be MODULE:NAME (it is {use!r}), such as pipelines.boosted:BoostedTrees "
             "for BoostedTrees in pipelines/boosted.py next to the scenario."
         )
-    module, _ = parts_of(use)
+    module, _ = split_use(use)
     parts = module.split(".")
     if parts[0] in sys.stdlib_module_names | _INSTALLED:
         message = f"the module '{parts[0]}' in 'use' has the name of an installed module"

@@ -102,7 +102,7 @@ def _matrix_data_problems(scenario: Scenario, folder: Path) -> list[Problem]:
     """Return what is wrong with the data and the code of the matrix's combinations, each problem once."""
     found: dict[str, Problem] = {}
     for combination in combinations(scenario.matrix):
-        applied = combination.applied_to(scenario)
+        applied = combination.apply_to(scenario)
         for problem in _data_problems(applied, folder):
             message = f"with {combination.text}: {problem.message}"
             found.setdefault(problem.message, Problem(message, ("matrix",)))

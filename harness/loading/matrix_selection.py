@@ -10,7 +10,7 @@ from harness.errors import UsageError
 from harness.loading.custom_code import read_code
 from harness.loading.loader import LoadedScenario
 from harness.loading.sources import locate_sources
-from harness.scenario.matrix import Combination, combinations, text_of
+from harness.scenario.matrix import Combination, combinations, format_value
 from harness.suggestions import did_you_mean
 
 
@@ -69,7 +69,7 @@ def _pairs(loaded: LoadedScenario, only: Iterable[str]) -> Iterator[tuple[str, s
 
 
 def _known_value(key: str, value: str, matrix: Mapping[str, Sequence[object]]) -> str:
-    texts = [text_of(each) for each in matrix[key]]
+    texts = [format_value(each) for each in matrix[key]]
     if value not in texts:
         raise UsageError(
             f"--only {key}={value}: unknown value of the matrix.{did_you_mean(value, texts)}",
@@ -79,7 +79,7 @@ def _known_value(key: str, value: str, matrix: Mapping[str, Sequence[object]]) -
 
 
 def _apply(loaded: LoadedScenario, combination: Combination) -> LoadedScenario:
-    scenario = combination.applied_to(loaded.scenario)
+    scenario = combination.apply_to(loaded.scenario)
     parameters = {**loaded.parameters, **combination.parameters}
     # The loader has checked that they all exist.
     folder = Path(loaded.document.file).parent

@@ -10,7 +10,7 @@ from harness.errors import Location, Problem
 from harness.loading import existing_table, required_columns
 from harness.loading.headers import Header, UnknownHeaderError, read_header
 from harness.scenario.model import Scenario
-from harness.scenario.reserved_names import looks_secret
+from harness.scenario.reserved_names import is_secret_name
 from harness.scenario.row_source import LOANS, Loans, Source
 from harness.scenario.rows import Rows
 from harness.storage.paths import has_password, local_path
@@ -129,7 +129,7 @@ def _secrets(source: Source, at: Location) -> Iterator[Problem]:
     if has_password(source.path):
         yield Problem("the source's URI contains a password; remove it.", at)
     for name in source.options:
-        if looks_secret(name):
+        if is_secret_name(name):
             yield Problem(f"option '{name}' looks like a secret; don't put secrets into a scenario.", at)
 
 

@@ -15,7 +15,7 @@ from harness.loading.document import Document
 from harness.loading.existing_table import absolute
 from harness.plan import Plan
 from harness.scenario.expectations import Expect
-from harness.scenario.matrix import Combination, PlaceError
+from harness.scenario.matrix import Combination, MatrixKeyError
 from harness.scenario.model import Scenario, Version
 from harness.scenario.read_step import Read
 
@@ -131,8 +131,8 @@ def _read(text: str) -> Read:
 def _is_key(scenario: Scenario, key: str, values: Sequence[object]) -> bool:
     """Return whether a scenario still has a key of its matrix."""
     try:
-        Combination({key: values[0]}).applied_to(scenario)
-    except (PlaceError, ValidationError):
+        Combination({key: values[0]}).apply_to(scenario)
+    except (MatrixKeyError, ValidationError):
         return False
     return not key.startswith("table.")
 

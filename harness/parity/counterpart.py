@@ -11,7 +11,7 @@ from harness.loading.loader import FOLDER
 from harness.loading.table_override import TABLE_URI
 from harness.parity.compare import LOCAL_AGAINST_REMOTE, Parity, Tolerances, compare, report_not_compared
 from harness.plan import Plan, SourceData
-from harness.results import Result, short_fingerprint
+from harness.results import Result, shorten_fingerprint
 from harness.runs import RunFolder, list_runs
 from harness.scenario.matrix import describe_parameters
 from harness.storage.paths import without_password
@@ -148,7 +148,7 @@ def _reading(source: SourceData) -> str:
 
 
 def _digests(local: str | None, cloud: str | None) -> str:
-    first, second = (short_fingerprint(each) if each else "unknown" for each in (local, cloud))
+    first, second = (shorten_fingerprint(each) if each else "unknown" for each in (local, cloud))
     return f"{first}, not {second}"
 
 

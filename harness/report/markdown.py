@@ -15,7 +15,7 @@ from harness.report.parity_table import (
     sides,
     tally,
 )
-from harness.results import Measured, Result, VersionResult, short_fingerprint
+from harness.results import Measured, Result, VersionResult, shorten_fingerprint
 from harness.storage.paths import without_password
 from harness.views import formatting, tables
 from harness.views.bound_table import BoundRow, bound_rows, headline, worst_first
@@ -171,7 +171,7 @@ def _lineage(result: Result) -> Iterable[str]:
 
 def _lineage_cells(version: VersionResult) -> Sequence[str]:
     bundle = code(without_password(version.bundle)) if version.bundle else "not published"
-    fingerprint = code(short_fingerprint(version.fingerprint))
+    fingerprint = code(shorten_fingerprint(version.fingerprint))
     identity = (code(version.name), str(version.version), formatting.number(version.rows))
     run = code(version.run_id or "") or prose(formatting.describe_outcome(version))
     return *identity, fingerprint, prose(formatting.describe_commits(version)), run, bundle

@@ -183,7 +183,7 @@ class BoundSpec(Model):
         """The bound as a person writes it, such as ``>= -0.1 since january``."""
         return self.limit_text if self.since is None else f"{self.limit_text} since {self.since}"
 
-    def written(self) -> dict[str, object]:
+    def to_mapping(self) -> dict[str, object]:
         """Return the bound as the scenario file writes it at ``location.keys``."""
         if self.comparison is None or self.limit is None:
             return {}

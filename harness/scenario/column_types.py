@@ -43,7 +43,7 @@ _COMMON_NAMES = {
 """Names that people write and SQL doesn't accept."""
 
 
-def type_problems(column: str, kind: str, at: Location, *, as_written: bool = False) -> Iterator[Problem]:
+def check_type(column: str, kind: str, at: Location, *, as_written: bool = False) -> Iterator[Problem]:
     """Report an unknown type, if it is one word.
 
     Args:

@@ -113,7 +113,7 @@ class Explanations(Model):
     share: dict[str, Bounds] = Field(default_factory=dict)
     """Feature to its share of all features' mean absolute weights, from 0 to 1."""
 
-    def over(self, defaults: Explanations) -> Explanations:
+    def with_defaults(self, defaults: Explanations) -> Explanations:
         """Return these expectations over the defaults; features one by one."""
         own = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
         for name in ("weight", "share"):
@@ -144,13 +144,13 @@ class Expect(Model):
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
-    def over(self, defaults: Expect) -> Expect:
+    def with_defaults(self, defaults: Expect) -> Expect:
         """Return these expectations over the defaults; metrics, columns and features one by one."""
         own = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
         for name in ("nulls", "metrics", "coefficients"):
             own[name] = {**getattr(defaults, name), **getattr(self, name)}
         if self.explanations and defaults.explanations:
-            own["explanations"] = self.explanations.over(defaults.explanations)
+            own["explanations"] = self.explanations.with_defaults(defaults.explanations)
         return defaults.model_copy(update=own)
 
     def value_at(self, keys: Iterable[str]) -> object:

@@ -12,13 +12,13 @@ from datetime import date
 from harness.scenario.model import Scenario
 from harness.suggestions import did_you_mean
 
-MOST = 64
+MAX_COMBINATIONS = 64
 """Maximum number of combinations of a scenario."""
 
 _NAME = "name"
 
 
-class PlaceError(ValueError):
+class MatrixKeyError(ValueError):
     """The scenario doesn't have such a key; the message says why."""
 
 
@@ -32,14 +32,14 @@ class Combination:
     @property
     def parameters(self) -> dict[str, str]:
         """Key to value, as text."""
-        return {place: text_of(value) for place, value in self.values.items()}
+        return {place: format_value(value) for place, value in self.values.items()}
 
     @property
     def text(self) -> str:
         """The values in one line, such as ``seed=1, pipeline.model.max_iter=50``."""
         return describe_parameters(self.parameters)
 
-    def applied_to(self, scenario: Scenario) -> Scenario:
+    def apply_to(self, scenario: Scenario) -> Scenario:
         """Return the scenario with these values, and without a matrix.
 
         Raises:
@@ -49,7 +49,7 @@ class Combination:
         values: object = scenario.model_dump(by_alias=True, exclude_unset=True, exclude={"matrix"})
         # Outer keys come first, so that they don't replace the values of inner ones.
         for place in sorted(self.values, key=lambda each: each.count(".")):
-            values = _put(values, place.split("."), self.values[place], place)
+            values = _replace_value(values, place.split("."), self.values[place], place)
         return Scenario.model_validate(values, by_alias=True, by_name=False)
 
 
@@ -58,7 +58,7 @@ def describe_parameters(parameters: Mapping[str, str]) -> str:
     return ", ".join(f"{place}={value}" for place, value in parameters.items())
 
 
-def size_of(matrix: Mapping[str, Sequence[object]]) -> int:
+def count_combinations(matrix: Mapping[str, Sequence[object]]) -> int:
     """Return the number of combinations; 0 if there is no matrix."""
     return math.prod(len(values) for values in matrix.values()) if matrix else 0
 
@@ -70,31 +70,31 @@ def combinations(matrix: Mapping[str, Sequence[object]]) -> Iterator[Combination
             yield Combination(dict(zip(matrix, values, strict=True)))
 
 
-def text_of(value: object) -> str:
+def format_value(value: object) -> str:
     """Return a value as one line, as a person would write it in the file."""
     if isinstance(value, str | date):
         return str(value)
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _put(values: object, parts: Sequence[str], value: object, place: str) -> object:
+def _replace_value(values: object, parts: Sequence[str], value: object, place: str) -> object:
     """Return values with one of them replaced or removed; missing mappings are added."""
     if not parts:
         return value
     if values is None or isinstance(values, dict):
         inner = values or {}
-        changed = {**inner, parts[0]: _put(inner.get(parts[0]), parts[1:], value, place)}
+        changed = {**inner, parts[0]: _replace_value(inner.get(parts[0]), parts[1:], value, place)}
         return {key: each for key, each in changed.items() if each is not None}
     if isinstance(values, list | tuple):
         items = list(values)
-        index, rest = _item(items, parts, place)
-        items[index] = _put(items[index], rest, value, place)
+        index, rest = _find_item(items, parts, place)
+        items[index] = _replace_value(items[index], rest, value, place)
         return items
     holder = place.removesuffix("." + ".".join(parts))
-    raise PlaceError(f"'{holder}' has no key '{parts[0]}': it is {text_of(values)}.")
+    raise MatrixKeyError(f"'{holder}' has no key '{parts[0]}': it is {format_value(values)}.")
 
 
-def _item(items: list[object], parts: Sequence[str], place: str) -> tuple[int, Sequence[str]]:
+def _find_item(items: list[object], parts: Sequence[str], place: str) -> tuple[int, Sequence[str]]:
     """Return the index of an item by its name or number, and the rest of the key.
 
     A list of one stands for its item: a bound may be written without its list.
@@ -108,4 +108,4 @@ def _item(items: list[object], parts: Sequence[str], place: str) -> tuple[int, S
         return 0, parts
     holder = place.removesuffix("." + ".".join(parts))
     known = names or [str(index) for index in range(len(items))]
-    raise PlaceError(f"'{holder}' has no key '{parts[0]}'.{did_you_mean(parts[0], known)}")
+    raise MatrixKeyError(f"'{holder}' has no key '{parts[0]}'.{did_you_mean(parts[0], known)}")

@@ -169,7 +169,7 @@ class Scenario(Model):
     def expected_of(self, name: str) -> Expect:
         """Return all that must hold for a version: its own expectations, and those of every version."""
         version = self.versions[self.index_of(name)]
-        return version.expect.over(self.every) if version.is_trained else version.expect
+        return version.expect.with_defaults(self.every) if version.is_trained else version.expect
 
     @property
     def lacks_every_source(self) -> bool:

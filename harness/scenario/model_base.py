@@ -18,7 +18,7 @@ JsonSchema = dict[str, Any]
 _MAX_DEPTH = 8
 
 
-def _plain(value: object, depth: int = 0) -> object:
+def _require_plain_value(value: object, depth: int = 0) -> object:
     """Return a value unchanged if a scenario file could contain it."""
     inner: list[object] = []
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
@@ -30,11 +30,11 @@ def _plain(value: object, depth: int = 0) -> object:
     if depth > _MAX_DEPTH:
         raise ValueError("should be nested less deeply")
     for each in inner:
-        _plain(each, depth + 1)
+        _require_plain_value(each, depth + 1)
     return value
 
 
-MatrixValue = Annotated[object, BeforeValidator(_plain)]
+MatrixValue = Annotated[object, BeforeValidator(_require_plain_value)]
 """One value of a matrix; the key that it is for decides which values are valid."""
 
 

@@ -90,7 +90,7 @@ class Pipeline(Model):
         )
 
 
-def parts_of(use: str) -> tuple[str, str]:
+def split_use(use: str) -> tuple[str, str]:
     """Split ``MODULE:NAME`` into module and name."""
     module, _, name = use.partition(":")
     return module, name

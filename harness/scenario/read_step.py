@@ -30,8 +30,8 @@ class Read(Step):
     @classmethod
     def _expand_value(cls, value: object) -> object:
         if isinstance(value, dict):
-            return {**value, "timestamp": _moment(value["timestamp"])} if "timestamp" in value else value
-        moment = None if value == "latest" else _moment(value)
+            return {**value, "timestamp": _parse_time(value["timestamp"])} if "timestamp" in value else value
+        moment = None if value == "latest" else _parse_time(value)
         if isinstance(moment, datetime):
             return {"timestamp": moment}
         is_plain = isinstance(value, int | str) and not isinstance(value, bool)
@@ -73,7 +73,7 @@ class Read(Step):
         return uri or super().describe_origin(source, uri)
 
 
-def _moment(value: object) -> object:
+def _parse_time(value: object) -> object:
     """Return a time with its zone if a value is one; otherwise the value."""
     if isinstance(value, str):
         try:

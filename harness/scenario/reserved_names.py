@@ -15,6 +15,6 @@ def is_reserved(name: str) -> bool:
     return name.lower().startswith(_OURS) or name.lower() in _OF_MODELS
 
 
-def looks_secret(name: str) -> bool:
+def is_secret_name(name: str) -> bool:
     """Return whether the value of an option with this name is likely to be a secret."""
     return _SECRET.search(name) is not None

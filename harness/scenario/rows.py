@@ -11,8 +11,8 @@ from pydantic import ConfigDict, Field
 from harness.errors import Location, Problem
 from harness.scenario.model_base import Share, Value
 from harness.scenario.row_source import Source
-from harness.scenario.step_base import Step, StepContext, set_problems, where
-from harness.scenario.text_checks import blank, repeated
+from harness.scenario.step_base import Step, StepContext, check_assignments, describe_condition
+from harness.scenario.text_checks import check_not_blank, find_repeated
 from harness.suggestions import did_you_mean
 
 
@@ -67,7 +67,7 @@ class Rows(Step):
             f"with {', '.join(self.assign)} set" if self.assign else "",
             f"with {self.shuffle} shuffled" if self.shuffle else "",
         )
-        action = f"{self.describe_action()}{where(self.where)}"
+        action = f"{self.describe_action()}{describe_condition(self.where)}"
         return ", ".join([action, *(change for change in changes if change)])
 
     def describe_action(self) -> str:
@@ -115,8 +115,8 @@ class Rows(Step):
     def problems(self, context: StepContext) -> Iterator[Problem]:
         """Yield everything that is wrong with the rows, without looking at any file."""
         yield from self._origin_problems(context)
-        yield from blank(self.where, "where", (*context.at, "where"))
-        yield from set_problems(self.assign, context, (*context.at, "set"))
+        yield from check_not_blank(self.where, "where", (*context.at, "where"))
+        yield from check_assignments(self.assign, context, (*context.at, "set"))
         if self.rows is not None:
             yield from self._written_problems(self.rows, context)
 
@@ -136,7 +136,7 @@ class Rows(Step):
             at: Location = (*context.at, "rows", index)
             if not row:
                 yield Problem(f"version '{context.version}': row {index + 1} has no columns.", at)
-            for _, name in repeated(row):
+            for _, name in find_repeated(row):
                 message = f"version '{context.version}': row {index + 1} has the column '{name}' twice."
                 yield Problem(message, (*at, name))
         if context.index == 0 and context.source is None and context.is_built:

@@ -10,7 +10,7 @@ from harness.errors import Location, Problem
 from harness.scenario.model_base import Model
 from harness.scenario.reserved_names import is_reserved
 from harness.scenario.row_source import Source
-from harness.scenario.text_checks import blank, repeated
+from harness.scenario.text_checks import check_not_blank, find_repeated
 
 Commits = Literal[0, 1, 2, "any"]
 """How many Delta commits a step makes; ``any``: that depends on the data."""
@@ -106,7 +106,7 @@ class Step(Model):
         return False
 
 
-def set_problems(assign: Mapping[str, str], context: StepContext, at: Location) -> Iterator[Problem]:
+def check_assignments(assign: Mapping[str, str], context: StepContext, at: Location) -> Iterator[Problem]:
     """Yield everything that is wrong with columns that are set to expressions.
 
     Args:
@@ -114,19 +114,19 @@ def set_problems(assign: Mapping[str, str], context: StepContext, at: Location) 
         context: The scenario around the step.
         at: Location of the mapping.
     """
-    for _, name in repeated(assign):
+    for _, name in find_repeated(assign):
         yield Problem(f"version '{context.version}': column '{name}' is set twice.", (*at, name))
     for name, expression in assign.items():
-        yield from blank(expression, name, (*at, name))
-        yield from reserved_name_problems(name, context, (*at, name))
+        yield from check_not_blank(expression, name, (*at, name))
+        yield from check_new_name(name, context, (*at, name))
 
 
-def reserved_name_problems(name: str, context: StepContext, at: Location) -> Iterator[Problem]:
+def check_new_name(name: str, context: StepContext, at: Location) -> Iterator[Problem]:
     """Report a new column whose name the models need for themselves."""
     if context.is_trained and is_reserved(name):
         yield Problem(f"'{name}' is a name that the models need; choose another.", at)
 
 
-def where(condition: str | None) -> str:
+def describe_condition(condition: str | None) -> str:
     """Return a condition as the end of a description."""
     return f" where {condition}" if condition else ""

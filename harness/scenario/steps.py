@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 from pydantic import ConfigDict, Field, model_validator
 
 from harness.errors import Problem
-from harness.scenario.column_types import type_problems
+from harness.scenario.column_types import check_type
 from harness.scenario.model_base import Columns, Identifier, JsonSchema
 from harness.scenario.read_step import Read
 from harness.scenario.row_source import Source
@@ -17,11 +17,11 @@ from harness.scenario.step_base import (
     Commits,
     Step,
     StepContext,
-    reserved_name_problems,
-    set_problems,
-    where,
+    check_assignments,
+    check_new_name,
+    describe_condition,
 )
-from harness.scenario.text_checks import blank, earlier_version_problem, repeated
+from harness.scenario.text_checks import check_not_blank, explain_not_earlier, find_repeated
 
 Assignments = Annotated[dict[str, str], Field(min_length=1)]
 """Column to SQL expression."""
@@ -73,7 +73,7 @@ class Overwrite(Rows):
     def problems(self, context: StepContext) -> Iterator[Problem]:
         """Yield everything that is wrong with the step."""
         yield from super().problems(context)
-        yield from blank(self.replace_where, "replace_where", (*context.at, "replace_where"))
+        yield from check_not_blank(self.replace_where, "replace_where", (*context.at, "replace_where"))
         if self.replace_where is not None and self.overwrite_schema:
             message = f"version '{context.version}' replaces only some rows, so it can't replace the columns"
             yield Problem(f"{message}; remove 'overwrite_schema'.", (*context.at, "overwrite_schema"))
@@ -120,7 +120,7 @@ class Merge(Rows):
     def problems(self, context: StepContext) -> Iterator[Problem]:
         """Yield everything that is wrong with the step."""
         yield from super().problems(context)
-        for index, name in repeated(self.on or ()):
+        for index, name in find_repeated(self.on or ()):
             yield Problem(f"column '{name}' is listed twice.", (*context.at, "on", index))
         actions = (self.when_matched, self.when_not_matched, self.when_not_matched_by_source)
         if set(actions) == {"ignore"}:
@@ -143,12 +143,12 @@ class Update(Step):
     def describe(self) -> str:
         """Return what the step does in a few words."""
         changes = ", ".join(f"{name} = {expression}" for name, expression in self.assign.items())
-        return f"update {changes}{where(self.where)}"
+        return f"update {changes}{describe_condition(self.where)}"
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
         """Yield everything that is wrong with the step."""
-        yield from blank(self.where, "where", (*context.at, "where"))
-        yield from set_problems(self.assign, context, (*context.at, "set"))
+        yield from check_not_blank(self.where, "where", (*context.at, "where"))
+        yield from check_assignments(self.assign, context, (*context.at, "set"))
 
 
 class Delete(Step):
@@ -164,11 +164,11 @@ class Delete(Step):
 
     def describe(self) -> str:
         """Return what the step does in a few words."""
-        return f"delete{where(self.where)}"
+        return f"delete{describe_condition(self.where)}"
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
         """Yield everything that is wrong with the step."""
-        yield from blank(self.where, "delete", context.at)
+        yield from check_not_blank(self.where, "delete", context.at)
 
 
 class AddColumns(Step):
@@ -200,13 +200,13 @@ class AddColumns(Step):
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
         """Yield everything that is wrong with the step."""
-        for _, name in repeated(self.columns):
+        for _, name in find_repeated(self.columns):
             yield Problem(
                 f"version '{context.version}': column '{name}' is added twice.", (*context.at, name)
             )
         for name, kind in self.columns.items():
-            yield from type_problems(name, kind, (*context.at, name))
-            yield from reserved_name_problems(name, context, (*context.at, name))
+            yield from check_type(name, kind, (*context.at, name))
+            yield from check_new_name(name, context, (*context.at, name))
 
     def may_add_column(self, name: str, source_columns: Collection[str] | None) -> bool:
         """Return whether the step adds a column."""
@@ -237,7 +237,7 @@ class Restore(Step):
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
         """Yield everything that is wrong with the step."""
-        reason = earlier_version_problem(self.to, context.names, context.index)
+        reason = explain_not_earlier(self.to, context.names, context.index)
         if reason is not None:
             yield Problem(f"version '{context.version}' can't restore '{self.to}': {reason}", context.at)
 
@@ -263,12 +263,12 @@ class Optimize(Step):
     def describe(self) -> str:
         """Return what the step does in a few words."""
         order = f" by z-order of {', '.join(self.z_order)}" if self.z_order else ""
-        return f"optimize{where(self.where)}{order}"
+        return f"optimize{describe_condition(self.where)}{order}"
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
         """Yield everything that is wrong with the step."""
-        yield from blank(self.where, "where", (*context.at, "where"))
-        for index, name in repeated(self.z_order or ()):
+        yield from check_not_blank(self.where, "where", (*context.at, "where"))
+        for index, name in find_repeated(self.z_order or ()):
             message = f"version '{context.version}': the rows are ordered by '{name}' twice."
             yield Problem(message, (*context.at, "z_order", index))
         if self.where is not None and not context.may_have_partitions:

@@ -8,7 +8,7 @@ from harness.errors import Location, Problem
 from harness.suggestions import did_you_mean
 
 
-def repeated(names: Iterable[str]) -> Iterator[tuple[int, str]]:
+def find_repeated(names: Iterable[str]) -> Iterator[tuple[int, str]]:
     """Yield each name that occurred before, with its index.
 
     Names that differ in case alone count as equal: Spark and some file systems can't tell them apart.
@@ -20,14 +20,14 @@ def repeated(names: Iterable[str]) -> Iterator[tuple[int, str]]:
         seen.add(name.lower())
 
 
-def blank(text: str | None, key: str, location: Location) -> Iterator[Problem]:
+def check_not_blank(text: str | None, key: str, location: Location) -> Iterator[Problem]:
     """Report a SQL expression, or another text, that consists of white space."""
     if text is not None and not text.strip():
         inside = ".".join(str(part) for part in location[:-1])
         yield Problem(f"'{key}' in '{inside}' is blank.", location)
 
 
-def earlier_version_problem(name: str, names: tuple[str, ...], index: int) -> str | None:
+def explain_not_earlier(name: str, names: tuple[str, ...], index: int) -> str | None:
     """Explain why a name doesn't refer to an earlier version.
 
     Args:

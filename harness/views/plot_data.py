@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import isfinite
 
 from harness.bounds.explanation_bounds import AGREEMENTS
-from harness.bounds.quantities import value_of
+from harness.bounds.quantities import measure_quantity
 from harness.metrics import METRICS
 from harness.results import BoundResult, Measured, Verdict, VersionResult
 from harness.scenario.bound_spec import BoundSpec, Quantity
@@ -167,7 +167,7 @@ def _value(quantity: Quantity, version: VersionResult, bounds: list[BoundResult]
     """Return the quantity at a version; the agreement of explanations is only measured by their bounds."""
     if quantity.kind in AGREEMENTS:
         return next((bound.measured for bound in bounds), None)
-    return value_of(quantity, version)
+    return measure_quantity(quantity, version)
 
 
 def _limits(
@@ -195,12 +195,12 @@ def _find_reference(
     if reference is None or reference.run is not None:
         return _infer_reference(bound, version)
     earlier = next((each for each in versions if each.name == reference.version), None)
-    return None if earlier is None else value_of(bound.spec.quantity, earlier)
+    return None if earlier is None else measure_quantity(bound.spec.quantity, earlier)
 
 
 def _infer_reference(bound: BoundResult, version: VersionResult) -> Measured:
     """Return the number in another run, which is not available: the current number without the change."""
-    value, change = value_of(bound.spec.quantity, version), bound.measured
+    value, change = measure_quantity(bound.spec.quantity, version), bound.measured
     if value is None or change is None:
         return None
     if not bound.spec.relative:

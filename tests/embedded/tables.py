@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from harness.errors import Location, ScenarioError
 from harness.job.models.cross_validation import Trained
-from harness.job.models.registry import built_in_pipeline
+from harness.job.models.registry import make_built_in_pipeline
 from harness.job.prepare import Samples, add_feature_columns, add_label, make_samples
 from harness.scenario.model import Scenario
 from harness.scenario.model_kinds import ModelKind
@@ -52,7 +52,7 @@ def add_columns(table: DataFrame, small: Scenario) -> DataFrame:
 
 def make_small_samples(frame: DataFrame, small: Scenario, rows: int) -> Samples:
     """Return the feature vectors that the built-in pipeline makes."""
-    return make_samples(frame, small, rows, built_in_pipeline(small.pipeline.model))
+    return make_samples(frame, small, rows, make_built_in_pipeline(small.pipeline.model))
 
 
 def train(
@@ -62,7 +62,7 @@ def train(
     seed: int = 0,
 ) -> Trained:
     """Train the best point of a grid, as the pipeline of the model kind does."""
-    return built_in_pipeline(options).train(rows, seed, report_progress)
+    return make_built_in_pipeline(options).train(rows, seed, report_progress)
 
 
 def list_problems(error: ScenarioError) -> list[tuple[Location, str]]:

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-from harness.job.evaluate import CALIBRATION_BINS, ROC_POINTS, Curves, draw_curves, score_groups
+from harness.job.evaluate import CALIBRATION_BINS, ROC_POINTS, Curves, compute_curves, score_groups
 
 pytestmark = pytest.mark.spark
 
@@ -27,7 +27,7 @@ def make_frame(spark: SparkSession, group: Group) -> DataFrame:
 
 
 def draw(frame: DataFrame) -> Curves:
-    return draw_curves(frame, score_groups(frame, []).get(()))
+    return compute_curves(frame, score_groups(frame, []).get(()))
 
 
 def list_points(curves: Curves) -> list[tuple[float, float]]:

@@ -10,10 +10,10 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from harness.job.explain import (
     Explained,
-    background_rows,
+    choose_background_rows,
+    choose_probe_keys,
+    choose_probe_rows,
     explain,
-    probe_keys,
-    probe_rows,
     summarize,
 )
 from harness.job.models.cross_validation import Trained
@@ -47,7 +47,7 @@ def march(loans: Loans) -> March:
     samples = make_small_samples(add_columns(loans.march(), small), small, rows=10_000)
     trained = train(samples.train, small.pipeline.model)
     explainer = make_explainer(trained.model, samples.train)
-    probe = probe_rows(samples.test, probe_keys(samples.test, ROWS), ROWS).persist()
+    probe = choose_probe_rows(samples.test, choose_probe_keys(samples.test, ROWS), ROWS).persist()
     return March(samples, trained, probe, explainer, explain(explainer, probe))
 
 
@@ -55,7 +55,7 @@ def make_explainer(
     model: LogisticRegressionModel, train_rows: DataFrame, background: int = 1000
 ) -> Explainer:
     """Return a LIME explainer that keeps a number of training rows."""
-    return make_lime_explainer(model, background_rows(train_rows, background), samples=1000)
+    return make_lime_explainer(model, choose_background_rows(train_rows, background), samples=1000)
 
 
 def assert_close(actual: dict[str, list[float]], expected: dict[str, list[float]]) -> None:
@@ -130,26 +130,26 @@ def hold_out(spark: SparkSession, rows: int) -> DataFrame:
 
 def test_probe_rows_stay_the_same_when_rows_are_added(spark: SparkSession) -> None:
     """Probe rows stay the same when rows are added, even if those precede them in the probe order."""
-    keys = probe_keys(hold_out(spark, 60), 10)
+    keys = choose_probe_keys(hold_out(spark, 60), 10)
     more = hold_out(spark, 300)
-    assert set(keys) != set(probe_keys(more, 10))
-    assert {row[KEY] for row in probe_rows(more, keys, 10).collect()} == set(keys)
+    assert set(keys) != set(choose_probe_keys(more, 10))
+    assert {row[KEY] for row in choose_probe_rows(more, keys, 10).collect()} == set(keys)
 
 
 def test_removed_probe_rows_are_replaced(spark: SparkSession) -> None:
     """Removed probe rows are replaced by the next ones in the probe order."""
     test = hold_out(spark, 300)
-    keys = probe_keys(test, 12)
+    keys = choose_probe_keys(test, 12)
     removed = keys[3:5]
     left = test.where(~F.col(KEY).isin(removed))
-    actual = {row[KEY] for row in probe_rows(left, keys[:10], 10).collect()}
+    actual = {row[KEY] for row in choose_probe_rows(left, keys[:10], 10).collect()}
     assert actual == (set(keys) - set(removed))
 
 
 def test_few_held_out_rows_are_all_probe_rows(spark: SparkSession) -> None:
     """If fewer rows are held out than requested, all of them are probe rows."""
     test = hold_out(spark, 60)
-    keys = probe_keys(test, 1000)
+    keys = choose_probe_keys(test, 1000)
     assert (len(keys), len(set(keys))) == (test.count(), test.count())
 
 

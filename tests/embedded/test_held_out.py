@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from sklearn import metrics
 
-from harness.job.evaluate import HeldOut, evaluate, scored
+from harness.job.evaluate import HeldOut, evaluate, score_rows
 from harness.metrics import METRICS
 from harness.pipelines import KEY
 from harness.scenario.model_kinds import LogisticRegression, LogisticRegressionGrid
@@ -41,7 +41,9 @@ def rows(spark: SparkSession) -> Scored:
     samples = make_small_samples(add_columns(table, scenario()), scenario(), rows=400)
     options = LogisticRegression(max_iter=10, folds=2, grid=LogisticRegressionGrid(reg_param=(0.01,)))
     model = train(samples.train, options).model
-    of_key = {int(row[KEY]): (row["label"], row["score"]) for row in scored(model, samples.test).collect()}
+    of_key = {
+        int(row[KEY]): (row["label"], row["score"]) for row in score_rows(model, samples.test).collect()
+    }
     return Scored(model, samples.test, of_key)
 
 

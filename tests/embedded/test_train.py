@@ -15,7 +15,7 @@ from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 from pyspark.sql import DataFrame, Row, SparkSession, functions as F
 from sklearn.metrics import roc_auc_score
 
-from harness.job.evaluate import roc_auc_se, scored
+from harness.job.evaluate import roc_auc_se, score_rows
 from harness.job.models.cross_validation import Trained
 from harness.pipelines import FEATURES, FOLD, KEY, LABEL
 from harness.scenario.model import Scenario
@@ -162,7 +162,7 @@ def test_the_standard_error_of_the_mean_assumes_independent_folds(rows: DataFram
 def test_scores_are_of_the_positive_class(rows: DataFrame, trained: Trained) -> None:
     """Scores are the probabilities of label 1."""
     expected = [row["probability"][1] for row in trained.model.transform(rows).collect()]
-    assert [row["score"] for row in scored(trained.model, rows).collect()] == expected
+    assert [row["score"] for row in score_rows(trained.model, rows).collect()] == expected
 
 
 @pytest.mark.parametrize(

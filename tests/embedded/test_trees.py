@@ -22,7 +22,13 @@ from pyspark.ml.linalg import Vectors
 from pyspark.sql import DataFrame, Row, SparkSession, functions as F
 from sklearn.metrics import roc_auc_score
 
-from harness.job.explain import background_rows, explain, probe_keys, probe_rows, summarize
+from harness.job.explain import (
+    choose_background_rows,
+    choose_probe_keys,
+    choose_probe_rows,
+    explain,
+    summarize,
+)
 from harness.job.models.cross_validation import Trained
 from harness.pipelines import FEATURES, FOLD, KEY, LABEL, make_lime_explainer
 from harness.results import Result, Verdict, VersionResult
@@ -182,8 +188,8 @@ def test_a_category_is_explained(spark: SparkSession, kind: str) -> None:
     small = scenario(features=["x"], categorical=["state"], model=OPTIONS[kind].model_dump())
     samples = make_small_samples(add_columns(table, small), small, rows=240)
     model = train(samples.train, OPTIONS[kind]).model
-    explainer = make_lime_explainer(model, background_rows(samples.train, 100), samples=200)
-    probe = probe_rows(samples.test, probe_keys(samples.test, 8), 8)
+    explainer = make_lime_explainer(model, choose_background_rows(samples.train, 100), samples=200)
+    probe = choose_probe_rows(samples.test, choose_probe_keys(samples.test, 8), 8)
     summary = summarize(explain(explainer, probe), samples.names, [3.0, 0.5, 0.5])
     largest = max(abs(each.mean_per_sd) for each in summary.values())
     indicators = {name: each.mean_per_sd for name, each in summary.items() if name.startswith("state=")}

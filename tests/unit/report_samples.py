@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.bounds.judge import judge_versions, overall
+from harness.bounds.judge import combine_verdicts, judge_versions
 from harness.errors import ExitCode
 from harness.plan import Environment, Plan, Setting, SourceData
 from harness.results import (
@@ -175,7 +175,7 @@ def result(versions: tuple[VersionResult, ...] | None = None, **changes: Any) ->
             "run_id": "20260301-101500-7f3a",
             "scenario": "three_versions",
             "target": "embedded",
-            "verdict": overall(bound for version in versions for bound in version.bounds),
+            "verdict": combine_verdicts(bound for version in versions for bound in version.bounds),
             "started": datetime(2026, 3, 1, 10, 15, tzinfo=UTC),
             "duration_s": 64.2,
             "timings": _TIMINGS,

@@ -204,7 +204,7 @@ def test_what_a_bound_writes_is_the_same_bound_again() -> None:
         inner = expect
         for key in parents:
             inner = inner.setdefault(key, {})
-        inner[last] = spec.written()
+        inner[last] = spec.to_mapping()
         again = bound_specs(samples.scenario([{"name": "one"}, {"name": "two", "expect": expect}]))
         assert [(spec.metric, spec.kind, spec.limit, spec.since, spec.tolerance)] == [
             (each.metric, each.kind, each.limit, each.since, each.tolerance) for each in again

@@ -7,7 +7,12 @@ from hypothesis import assume, given, strategies as st
 from scipy.stats import rankdata, spearmanr
 from sklearn.metrics import accuracy_score
 
-from harness.bounds.explanation_bounds import _ranks, rank_correlation, sign_agreement, top_overlap
+from harness.bounds.explanation_bounds import (
+    _rank,
+    measure_rank_correlation,
+    measure_sign_agreement,
+    measure_top_overlap,
+)
 from harness.results import Coefficient, Verdict, VersionResult
 from tests.unit.bounds_samples import explained, judge, judge_one, version
 
@@ -169,7 +174,7 @@ def test_explanations_that_cannot_be_compared_are_not_proven(
 @given(st.lists(st.sampled_from([0.1, 0.2, 0.3]) | weights, min_size=1, max_size=20))
 def test_ranks_are_those_of_scipy(values: list[float]) -> None:
     """Ranks equal SciPy's: equal values share the mean of their ranks."""
-    assert rankdata(values).tolist() == _ranks(values)
+    assert rankdata(values).tolist() == _rank(values)
 
 
 @given(st.lists(st.tuples(weights, weights), min_size=3, max_size=20))
@@ -177,7 +182,7 @@ def test_the_rank_correlation_is_that_of_scipy(pairs: list[tuple[float, float]])
     """The rank correlation equals SciPy's Spearman correlation of the absolute weights."""
     now, before = ([abs(pair[at]) for pair in pairs] for at in (0, 1))
     assume(len(set(now)) > 1 and len(set(before)) > 1)
-    result = rank_correlation(_weights(now), _weights(before))
+    result = measure_rank_correlation(_weights(now), _weights(before))
     assert spearmanr(now, before).statistic == pytest.approx(result, abs=1e-12)
 
 
@@ -186,7 +191,7 @@ def test_the_sign_agreement_is_the_accuracy_of_the_signs(pairs: list[tuple[float
     """The sign agreement equals the accuracy of one version's signs as predictions of the other's."""
     now, before = ([pair[at] for pair in pairs] for at in (0, 1))
     expected = accuracy_score([weight > 0 for weight in before], [weight > 0 for weight in now])
-    assert expected == pytest.approx(sign_agreement(_weights(now), _weights(before)))
+    assert expected == pytest.approx(measure_sign_agreement(_weights(now), _weights(before)))
 
 
 @given(st.dictionaries(st.sampled_from("abcdefgh"), weights, min_size=2), st.integers(1, 8))
@@ -194,9 +199,9 @@ def test_a_version_agrees_with_itself(own: dict[str, float], k: int) -> None:
     """Every measure of agreement between a version and itself is 1, or None if it is undefined."""
     result = explained("march", own).explanations
     agreements = (
-        top_overlap(result, result, k),
-        sign_agreement(result, result),
-        rank_correlation(result, result),
+        measure_top_overlap(result, result, k),
+        measure_sign_agreement(result, result),
+        measure_rank_correlation(result, result),
     )
     assert {1.0, None} >= {None if each is None else round(each, 12) for each in agreements}
 

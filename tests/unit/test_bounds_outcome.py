@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.bounds.judge import all_hold, judge_versions, overall
+from harness.bounds.judge import all_hold, combine_verdicts, judge_versions
 from harness.results import BoundResult, Verdict
 from harness.scenario.bound_spec import BoundSpec, Quantity
 from tests.unit.bounds_samples import measured, scenario
@@ -37,7 +37,7 @@ def _bound(verdict: Verdict, *, must_fail: bool = False) -> BoundResult:
 )
 def test_the_worst_verdict_wins(verdicts: list[Verdict], worst: Verdict) -> None:
     """A failed bound outweighs one that is not proven, which outweighs any number of passes."""
-    assert worst == overall(map(_bound, verdicts))
+    assert worst == combine_verdicts(map(_bound, verdicts))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_the_worst_verdict_wins(verdicts: list[Verdict], worst: Verdict) -> None
 )
 def test_a_bound_that_must_fail_has_the_opposite_outcome(verdict: Verdict, outcome: Verdict) -> None:
     """A bound that must fail passes if it fails and vice versa; one that is not proven stays not proven."""
-    assert outcome == overall([_bound(verdict, must_fail=True), _bound(PASS)])
+    assert outcome == combine_verdicts([_bound(verdict, must_fail=True), _bound(PASS)])
 
 
 @pytest.mark.parametrize(

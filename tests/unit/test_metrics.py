@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.bounds.quantities import numbers
+from harness.bounds.quantities import list_numbers
 from harness.metrics import ADDED, COUNTS, METRICS, OF_QUALITY, ON_HELD_OUT, SHARES
 from harness.scenario.expectations import Expect
 
@@ -47,5 +47,5 @@ def test_a_metric_has_a_name_and_a_meaning(name: str) -> None:
 @pytest.mark.parametrize("name", METRICS)
 def test_a_bound_has_the_domain_of_its_metric(name: str) -> None:
     """A bound has the domain that the list of metrics gives its metric."""
-    [number] = numbers(Expect.model_validate({"metrics": {name: 0.5}}))
+    [number] = list_numbers(Expect.model_validate({"metrics": {name: 0.5}}))
     assert number.domain == METRICS[name].domain

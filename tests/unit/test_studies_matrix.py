@@ -25,7 +25,7 @@ from harness.loading.matrix_selection import select_combinations, select_one
 from harness.report.terminal.matrix_table import CombinationRow, show_matrix
 from harness.request import Session
 from harness.results import Verdict
-from harness.scenario.matrix import combinations, text_of
+from harness.scenario.matrix import combinations, format_value
 from harness.scenario.model import Scenario
 from harness.scenario.model_kinds import LogisticRegression
 from harness.settings import read_settings
@@ -46,13 +46,13 @@ def _apply_only_combination(matrix: dict[str, Any], **changes: Any) -> Scenario:
     """Return the scenario of the only combination of a matrix."""
     base = scenario(matrix=matrix, **changes)
     (combination,) = combinations(base.matrix)
-    return combination.applied_to(base)
+    return combination.apply_to(base)
 
 
 def test_every_combination_is_a_scenario_without_a_matrix() -> None:
     """Combinations are in the order of the file, and the last key changes fastest."""
     base = scenario(matrix=TWO_BY_TWO)
-    found = [each.applied_to(base) for each in combinations(base.matrix)]
+    found = [each.apply_to(base) for each in combinations(base.matrix)]
     expected = [(1, 50), (1, 100), (2, 50), (2, 100)]
     assert expected == [(each.seed, _max_iter(each)) for each in found]
     assert [{}] * 4 == [each.matrix for each in found]
@@ -92,7 +92,7 @@ def test_a_key_missing_from_the_file_can_be_varied() -> None:
 def test_null_in_a_matrix_removes_the_key() -> None:
     """A null in a matrix stands for a run without this key."""
     base = scenario(matrix={"pipeline.filter": [None, "heat > 3"]})
-    found = [each.applied_to(base).pipeline.filter for each in combinations(base.matrix)]
+    found = [each.apply_to(base).pipeline.filter for each in combinations(base.matrix)]
     assert [None, "heat > 3"] == found
     assert [] == list(rules.problems(base))
 
@@ -117,7 +117,7 @@ def test_outer_keys_are_applied_before_inner_ones() -> None:
 )
 def test_a_value_is_shown_as_in_the_file(value: object, text: str) -> None:
     """Parameters are texts as in the file, which --only accepts."""
-    assert text == text_of(value)
+    assert text == format_value(value)
 
 
 def test_64_combinations_are_allowed() -> None:

@@ -53,7 +53,7 @@ class CrossValidation:
             rows: The training rows: ``features``, ``label`` and the fold.
             report_progress: Takes the number of finished fits, as text.
         """
-        scores = self._scores(rows, report_progress)
+        scores = self._score_all(rows, report_progress)
         of_point = [
             [scores.get((fold, index)) for fold in range(self.folds)] for index in range(len(self.points))
         ]
@@ -69,7 +69,7 @@ class CrossValidation:
             cv_roc_auc_se=_se_of_mean([fold.roc_auc_se if fold else None for fold in of_point[best]]),
         )
 
-    def _scores(
+    def _score_all(
         self, rows: DataFrame, report_progress: Callable[[str], None]
     ) -> dict[tuple[object, ...], Scores]:
         """Score every (fold, index of the grid point) on the rows that its model has not seen."""
@@ -79,7 +79,7 @@ class CrossValidation:
             unseen = rows.where(F.col(FOLD) == fold)
             for index in range(len(self.points)):
                 unseen = models[fold, index].transform(unseen)
-            held_out.append(_one_row_per_point(unseen, len(self.points)))
+            held_out.append(_split_points(unseen, len(self.points)))
         return score_groups(reduce(DataFrame.unionAll, held_out), [FOLD, _POINT])
 
     def _fit_all(self, rows: DataFrame, report_progress: Callable[[str], None]) -> dict[tuple[int, int], Any]:
@@ -93,14 +93,14 @@ class CrossValidation:
             return model.setRawPredictionCol("").setPredictionCol("").setProbabilityCol(f"point_{index}")
 
         models: dict[tuple[int, int], Any] = {}
-        with ThreadPoolExecutor(_fits_at_once(rows)) as pool:
+        with ThreadPoolExecutor(_max_parallel_fits(rows)) as pool:
             for pair, model in zip(pairs, pool.map(fit, pairs), strict=True):
                 models[pair] = model
                 report_progress(f"{len(models)} of {len(pairs)} fits")
         return models
 
 
-def _one_row_per_point(predicted: DataFrame, points: int) -> DataFrame:
+def _split_points(predicted: DataFrame, points: int) -> DataFrame:
     scores = [
         F.struct(F.lit(index).alias(_POINT), vector_to_array(F.col(f"point_{index}"))[1].alias(SCORE))
         for index in range(points)
@@ -110,7 +110,7 @@ def _one_row_per_point(predicted: DataFrame, points: int) -> DataFrame:
     )
 
 
-def _fits_at_once(rows: DataFrame) -> int:
+def _max_parallel_fits(rows: DataFrame) -> int:
     return max(2, rows.sparkSession.sparkContext.defaultParallelism)
 
 

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 
 from harness.job.models.built_in import BuiltInPipeline
 from harness.job.models.cross_validation import Parameters, Trained
-from harness.job.models.tree_rows import tree_rows
+from harness.job.models.tree_rows import prepare_tree_rows
 from harness.pipelines import FEATURES, LABEL
 from harness.scenario.model_kinds import RandomForest
 
@@ -37,4 +37,4 @@ class RandomForestPipeline(BuiltInPipeline):
 
     def train(self, rows: DataFrame, seed: int, report_progress: Callable[[str], None]) -> Trained:
         """Choose the best grid point, on rows as trees need them."""
-        return super().train(tree_rows(rows), seed, report_progress)
+        return super().train(prepare_tree_rows(rows), seed, report_progress)

@@ -11,7 +11,7 @@ from harness.job.models.random_forest import RandomForestPipeline
 from harness.scenario.model_kinds import GradientBoostedTrees, LogisticRegression, ModelKind, RandomForest
 
 
-def built_in_pipeline(options: ModelKind) -> BuiltInPipeline:
+def make_built_in_pipeline(options: ModelKind) -> BuiltInPipeline:
     """Return the pipeline that fits and explains models with these options."""
     match options:
         case LogisticRegression():

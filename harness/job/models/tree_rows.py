@@ -10,7 +10,7 @@ _BINARY_LABEL = {"ml_attr": {"type": "nominal", "name": LABEL, "vals": ["0", "1"
 _NO_ATTRIBUTES: dict[str, object] = {"ml_attr": {}}
 
 
-def tree_rows(rows: DataFrame) -> DataFrame:
+def prepare_tree_rows(rows: DataFrame) -> DataFrame:
     """Return the rows with the metadata that tree classifiers read changed in two ways.
 
     The label always has two classes: a fold may hold rows of one class only. The features have no attributes:

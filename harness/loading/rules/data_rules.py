@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from harness.bounds.scope import Scope
 from harness.errors import Location, Problem
-from harness.scenario.column_types import type_problems
+from harness.scenario.column_types import check_type
 from harness.scenario.expectations import Schema
 from harness.scenario.model import Version
-from harness.scenario.text_checks import blank, repeated
+from harness.scenario.text_checks import check_not_blank, find_repeated
 from harness.suggestions import did_you_mean
 
 
@@ -29,10 +29,10 @@ def _schema(schema: Schema, scope: Scope, at: Location) -> Iterator[Problem]:
         yield Problem("'schema' has no columns; add exact or at_least, with at least one column.", at)
     for key in ("exact", "at_least"):
         columns: dict[str, str] = getattr(schema, key) or {}
-        for _, name in repeated(columns):
+        for _, name in find_repeated(columns):
             yield Problem(f"column '{name}' is listed twice.", (*at, key, name))
         for name, kind in columns.items():
-            yield from type_problems(name, kind, (*at, key, name), as_written=True)
+            yield from check_type(name, kind, (*at, key, name), as_written=True)
     if schema.exact:
         yield from _contradictions(schema.exact, schema.at_least or {}, at)
         yield from _training_columns(schema.exact, scope, (*at, "exact"))
@@ -61,7 +61,7 @@ def _training_columns(exact: dict[str, str], scope: Scope, at: Location) -> Iter
 def _nulls(scope: Scope) -> Iterator[Problem]:
     derived = {name.lower() for name in scope.scenario.pipeline.derive}
     at: Location = (*scope.at, "nulls")
-    for _, name in repeated(scope.expect.nulls):
+    for _, name in find_repeated(scope.expect.nulls):
         yield Problem(f"column '{name}' is listed twice.", (*at, name))
     for name in scope.expect.nulls:
         if name.lower() in derived and scope.is_of_models:
@@ -70,11 +70,11 @@ def _nulls(scope: Scope) -> Iterator[Problem]:
 
 
 def _operation(scope: Scope) -> Iterator[Problem]:
-    operation, own = scope.expect.operation, scope.own
+    operation, own = scope.expect.operation, scope.version
     if operation is None:
         return
     at: Location = (*scope.at, "operation")
-    yield from blank(operation, "operation", at)
+    yield from check_not_blank(operation, "operation", at)
     if operation.strip() and own is not None and len(own.steps) == 1:
         yield from _operation_of(own, operation, at)
 

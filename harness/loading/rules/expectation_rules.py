@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.bounds.explanation_bounds import AGREEMENTS
-from harness.bounds.quantities import Number, numbers
-from harness.bounds.scope import Scope, not_earlier, scopes
+from harness.bounds.quantities import Number, list_numbers
+from harness.bounds.scope import Scope, list_scopes, not_earlier
 from harness.errors import Location, Problem
 from harness.loading.rules.bound_rules import bounds_problems, excludes
 from harness.loading.rules.data_rules import data_problems
@@ -20,9 +20,9 @@ from harness.suggestions import did_you_mean
 
 def expectation_problems(scenario: Scenario) -> Iterator[Problem]:
     """Yield every problem with the expectations of the versions."""
-    for scope in scopes(scenario):
+    for scope in list_scopes(scenario):
         yield from _of_models(scope)
-        for number in numbers(scope.expect):
+        for number in list_numbers(scope.expect):
             if scope.is_of_models or not number.of_model:
                 yield from _number(number, scope)
         yield from data_problems(scope)
@@ -37,11 +37,11 @@ def expectation_problems(scenario: Scenario) -> Iterator[Problem]:
 
 def _of_models(scope: Scope) -> Iterator[Problem]:
     """Yield a problem if a version without a model has expectations of a model."""
-    if scope.is_of_models or scope.own is None:
+    if scope.is_of_models or scope.version is None:
         return
     for key in ("metrics", "coefficients", "explanations"):
         if getattr(scope.expect, key):
-            message = f"version '{scope.own.name}' is not trained, so it has no {key}; remove '{key}'."
+            message = f"version '{scope.version.name}' is not trained, so it has no {key}; remove '{key}'."
             yield Problem(message, (*scope.at, key))
 
 
@@ -72,7 +72,7 @@ def _metric(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
         yield Problem(f"'{name}' is not measured for {_model_of(pipeline)}.", at)
     elif name.startswith(ADDED) and 0 in scope.holds_for:
         hint = ""
-        if scope.own is None:
+        if scope.version is None:
             of_all = name.removeprefix(ADDED)
             hint = f"; bound '{of_all}' with 'on: added' instead, which skips the first version"
         yield Problem(f"'{name}' can't be measured at the first version, whose rows are all new{hint}.", at)
@@ -95,7 +95,7 @@ def _feature(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
 
 def _key(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
     """Yield a problem if bounds on the key rule out training, which needs a unique key without nulls."""
-    own = scope.own
+    own = scope.version
     is_trained = own is None or own.is_trained
     if number.kind.name in ("null_keys", "duplicate_keys") and is_trained and excludes(number, 0.0):
         message = f"a version can only be trained if '{number.name}' is 0"
@@ -114,11 +114,11 @@ def _added_rows(number: Number, scope: Scope, at: Location) -> Iterator[Problem]
 def _change(number: Number, bound: Bound, scope: Scope, at: Location) -> Iterator[Problem]:
     if bound.change is None:
         return
-    reason = scope.unknown(bound.change.since, of_model=number.of_model)
+    reason = scope.explain_incomparable(bound.change.since, of_model=number.of_model)
     if reason is not None:
         yield Problem(f"the change of '{number.name}' can't be measured: {reason}", at)
         return
-    compared = scope.compared_with_first(bound.change.since) if bound.on == "added" else None
+    compared = scope.find_compared_with_first(bound.change.since) if bound.on == "added" else None
     if compared is not None:
         first = scope.scenario.versions[0].name
         message = f"version '{compared.name}' is compared with '{first}', whose rows are all new"
@@ -132,11 +132,11 @@ def _same_data(scope: Scope) -> Iterator[Problem]:
         return
     for index in scope.holds_for:
         version = scope.scenario.versions[index]
-        if scope.own is None and version.expect.same_data_as is not None:
+        if scope.version is None and version.expect.same_data_as is not None:
             continue
         reason = not_earlier(name, scope.scenario, index)
         if reason is not None:
-            whose = f" of version '{version.name}'" if scope.own is None else ""
+            whose = f" of version '{version.name}'" if scope.version is None else ""
             message = f"the data{whose} can't be compared with those of '{name}': {reason}"
             yield Problem(message, (*scope.at, "same_data_as"))
             return
@@ -151,7 +151,7 @@ def _explanations(scope: Scope) -> Iterator[Problem]:
         yield Problem("'explanations' has no bounds; add top_k, sign_agreement, weight or another.", at)
     for name in AGREEMENTS:
         bound: Overlap | Agreement | None = getattr(expect, name)
-        reason = None if bound is None else scope.unknown(bound.since, of_model=True)
+        reason = None if bound is None else scope.explain_incomparable(bound.since, of_model=True)
         if reason is not None:
             yield Problem(f"'{name}' can't be measured: {reason}", (*at, name, "since"))
     pipeline = scope.scenario.pipeline

@@ -8,7 +8,14 @@ from pydantic import ValidationError
 
 from harness.errors import Problem
 from harness.loading.messages import details_of, problems_of
-from harness.scenario.matrix import MOST, Combination, PlaceError, combinations, size_of, text_of
+from harness.scenario.matrix import (
+    MAX_COMBINATIONS,
+    Combination,
+    MatrixKeyError,
+    combinations,
+    count_combinations,
+    format_value,
+)
 from harness.scenario.model import Scenario
 
 _REFUSED = {
@@ -32,11 +39,11 @@ def matrix_problems(scenario: Scenario, rules: Callable[[Scenario], Iterable[Pro
 
 
 def _of_matrix(matrix: Mapping[str, Sequence[object]]) -> Iterator[Problem]:
-    size = size_of(matrix)
-    if size > MOST:
-        yield Problem(f"the matrix has {size} combinations; the maximum is {MOST}.", ("matrix",))
+    size = count_combinations(matrix)
+    if size > MAX_COMBINATIONS:
+        yield Problem(f"the matrix has {size} combinations; the maximum is {MAX_COMBINATIONS}.", ("matrix",))
     for key, values in matrix.items():
-        texts = [text_of(value) for value in values]
+        texts = [format_value(value) for value in values]
         for index, text in enumerate(texts):
             if text in texts[:index]:
                 yield Problem(f"the matrix lists {key}={text} twice.", ("matrix", key, index))
@@ -61,9 +68,7 @@ def _of_combinations(scenario: Scenario, rules: Callable[[Scenario], Iterable[Pr
     reported = {problem.message for problem in rules(scenario.model_copy(update={"matrix": {}}))}
     for combination in combinations(scenario.matrix):
         problem = _type_problem(scenario, combination)
-        messages = (
-            [problem] if problem else [each.message for each in rules(combination.applied_to(scenario))]
-        )
+        messages = [problem] if problem else [each.message for each in rules(combination.apply_to(scenario))]
         for message in messages:
             if message not in reported:
                 reported.add(message)
@@ -82,8 +87,8 @@ def _refusal(key: str) -> str | None:
 def _type_problem(scenario: Scenario, combination: Combination) -> str:
     """Return the first problem with the types of these values; empty if there is none."""
     try:
-        combination.applied_to(scenario)
-    except PlaceError as error:
+        combination.apply_to(scenario)
+    except MatrixKeyError as error:
         return str(error)
     except ValidationError as error:
         return next(iter(problems_of(details_of(error)))).message

@@ -10,8 +10,8 @@ from harness.scenario.model import Scenario
 from harness.scenario.model_base import Value
 from harness.scenario.model_kinds import ModelOptions
 from harness.scenario.pipeline import Label, Pipeline
-from harness.scenario.reserved_names import is_reserved, looks_secret
-from harness.scenario.text_checks import blank, repeated
+from harness.scenario.reserved_names import is_reserved, is_secret_name
+from harness.scenario.text_checks import check_not_blank, find_repeated
 from harness.suggestions import did_you_mean
 
 _AT: Location = ("pipeline",)
@@ -21,7 +21,7 @@ def pipeline_problems(scenario: Scenario) -> Iterator[Problem]:
     """Report everything that is wrong with the pipeline; names of columns are not case-sensitive in Spark."""
     pipeline = scenario.pipeline
     yield from _label(pipeline.label)
-    yield from blank(pipeline.filter, "filter", (*_AT, "filter"))
+    yield from check_not_blank(pipeline.filter, "filter", (*_AT, "filter"))
     yield from _derived_columns(pipeline, is_used=bool(scenario.trained))
     yield from _features(pipeline)
     yield from _optional(pipeline)
@@ -47,10 +47,10 @@ def _same(value: Value, other: Value) -> bool:
 
 def _derived_columns(pipeline: Pipeline, *, is_used: bool) -> Iterator[Problem]:
     at: Location = (*_AT, "derive")
-    for _, name in repeated(pipeline.derive):
+    for _, name in find_repeated(pipeline.derive):
         yield Problem(f"column '{name}' is derived twice.", (*at, name))
     for name, expression in pipeline.derive.items():
-        yield from blank(expression, name, (*at, name))
+        yield from check_not_blank(expression, name, (*at, name))
         if is_used and is_reserved(name):
             yield Problem(f"'{name}' is reserved for the models; choose another name.", (*at, name))
 
@@ -74,7 +74,7 @@ def _optional(pipeline: Pipeline) -> Iterator[Problem]:
     features = (*pipeline.features, *pipeline.categorical)
     known = {name.lower() for name in features}
     derived = {name.lower() for name in pipeline.derive}
-    for index, name in repeated(pipeline.optional):
+    for index, name in find_repeated(pipeline.optional):
         yield Problem(f"optional feature '{name}' is listed twice.", (*_AT, "optional", index))
     for index, name in enumerate(pipeline.optional):
         at: Location = (*_AT, "optional", index)
@@ -102,7 +102,7 @@ def _custom(pipeline: Pipeline) -> Iterator[Problem]:
         for key in sorted(keys):
             message = f"'{key}' in '{part}' is for built-in models, but this pipeline is {pipeline.use}"
             yield Problem(f"{message}; set its options under 'with'.", (*_AT, part, key))
-    for name in filter(looks_secret, pipeline.options):
+    for name in filter(is_secret_name, pipeline.options):
         message = f"'{name}' looks like a secret; don't put secrets into a scenario."
         yield Problem(message, (*_AT, "with", name))
     yield from _metrics(pipeline)
@@ -110,7 +110,7 @@ def _custom(pipeline: Pipeline) -> Iterator[Problem]:
 
 def _metrics(pipeline: Pipeline) -> Iterator[Problem]:
     at: Location = (*_AT, "metrics")
-    for index, name in repeated(pipeline.metrics):
+    for index, name in find_repeated(pipeline.metrics):
         yield Problem(f"metric '{name}' is listed twice.", (*at, index))
     for index, name in enumerate(pipeline.metrics):
         if name in METRICS:

@@ -9,7 +9,7 @@ from harness.loading.rules.rule_helpers import lists_reads, versions_with_step
 from harness.scenario.model import Scenario
 from harness.scenario.row_source import Source
 from harness.scenario.rows import Rows
-from harness.scenario.text_checks import blank, repeated
+from harness.scenario.text_checks import check_not_blank, find_repeated
 
 _AT: Location = ("table",)
 
@@ -17,9 +17,9 @@ _AT: Location = ("table",)
 def table_problems(scenario: Scenario) -> Iterator[Problem]:
     """Yield everything that is wrong with the table and with the sources of its rows."""
     table = scenario.table
-    for index, name in repeated(table.key):
+    for index, name in find_repeated(table.key):
         yield Problem(f"key column '{name}' is listed twice.", (*_AT, "key", index))
-    yield from blank(table.uri, "uri", (*_AT, "uri"))
+    yield from check_not_blank(table.uri, "uri", (*_AT, "uri"))
     if table.uri is not None and table.source is not None:
         message = "the table has both a 'source' to build it and the 'uri' of an existing one; remove one."
         yield Problem(message, (*_AT, "uri"))

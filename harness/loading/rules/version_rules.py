@@ -9,7 +9,7 @@ from harness.loading.rules.rule_helpers import lists_reads, location_of_version
 from harness.scenario.expectations import FIRST, PREVIOUS
 from harness.scenario.model import Scenario, Version
 from harness.scenario.steps import STEPS
-from harness.scenario.text_checks import repeated
+from harness.scenario.text_checks import find_repeated
 
 
 def version_problems(scenario: Scenario) -> Iterator[Problem]:
@@ -24,7 +24,7 @@ def version_problems(scenario: Scenario) -> Iterator[Problem]:
 
 def _names(scenario: Scenario) -> Iterator[Problem]:
     names = [version.name for version in scenario.versions]
-    for index, name in repeated(names):
+    for index, name in find_repeated(names):
         message = f"version name '{name}' is used twice."
         if name not in names[:index]:
             message = f"version name '{name}' is used twice, in different case."

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from harness.bounds.judge import Baselines, judge, overall
+from harness.bounds.judge import Baselines, combine_verdicts, judge
 from harness.bounds.specs import bound_specs
 from harness.metrics import METRICS, OF_QUALITY, SHARES
-from harness.results import AboutBound, BoundResult, Measured, Model, Result, Verdict
+from harness.results import BoundRecord, BoundResult, Measured, Model, Result, Verdict
 from harness.scenario.bound_spec import BoundKind, BoundSpec, Side
 from harness.scenario.expectations import Bound, Change, Expect
 from harness.scenario.model import Scenario
@@ -44,10 +44,10 @@ class Offer(Model):
         return spec.model_copy(update={"limit": self.value, "tolerance": self.tolerance})
 
 
-class CalibratedBound(AboutBound):
+class CalibratedBound(BoundRecord):
     """A bound on one number, calibrated over the repeated runs."""
 
-    derived: ClassVar[tuple[str, ...]] = ("version", *AboutBound.derived)
+    derived: ClassVar[tuple[str, ...]] = ("version", *BoundRecord.derived)
 
     values: tuple[float, ...]
     """The measured values, a run each; values that prove nothing are left out."""
@@ -121,7 +121,7 @@ def calibrate_bounds(
 def count_passing(scenario: Scenario, results: Iterable[Result], baselines: Baselines | None = None) -> int:
     """Return how many runs meet the scenario's bounds."""
     specs = bound_specs(scenario)
-    verdicts = [overall(judge(specs, each.versions, baselines)) for each in results]
+    verdicts = [combine_verdicts(judge(specs, each.versions, baselines)) for each in results]
     return verdicts.count(Verdict.PASS)
 
 

@@ -40,9 +40,9 @@ def _add(expect: dict[str, Any], spec: BoundSpec) -> None:
     for key in parents:
         expect = expect.setdefault(key, {})
     if spec.location.index is None:
-        expect[last] = spec.written()
+        expect[last] = spec.to_mapping()
     else:
-        _combine(expect.setdefault(last, []), spec.written())
+        _combine(expect.setdefault(last, []), spec.to_mapping())
 
 
 def _combine(listed: list[dict[str, Any]], part: dict[str, Any]) -> None:
