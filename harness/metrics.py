@@ -46,22 +46,22 @@ ANY_NUMBER = Domain()
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that a version is measured by."""
+    """A metric of a version: its meaning, its domain, and which values are better."""
 
     name: str
     meaning: str
     """What it measures; ``{rows}`` stands for the held-out rows, ``{added}`` for the prefix of added rows."""
     domain: Domain = SHARES
     better: Literal["higher", "lower"] | None = None
-    """Which values are better; ``None``: it doesn't measure quality."""
+    """Which values are better; ``None`` if it doesn't measure quality."""
     positives: str | None = None
-    """Name of the metric that counts the positives it depends on, if that limits what it proves."""
+    """Name of the metric that counts the positives; with too few of them, the metric is not proven."""
     standard_error: str | None = None
     """Name of the metric that is its standard error."""
     pipeline: Literal["built-in", "custom"] | None = None
-    """The only kind of pipeline that has it; ``None``: both have it."""
+    """The only kind of pipeline that has it; ``None`` if both have it."""
     on_added: bool = False
-    """Whether it is also computed on the held-out rows that the version added alone."""
+    """Whether it is also computed separately on the held-out rows that the version added."""
     on_explained: bool = False
     """Whether it depends on which rows are explained."""
 
@@ -126,10 +126,10 @@ def _with_added(definitions: tuple[Metric, ...]) -> Iterator[Metric]:
         for each in metrics:
             yield replace(each, meaning=each.meaning.format(rows="the held-out rows", added=""))
         if on_added:
-            yield from map(_of_added_rows, metrics)
+            yield from map(_make_added, metrics)
 
 
-def _of_added_rows(metric: Metric) -> Metric:
+def _make_added(metric: Metric) -> Metric:
     return replace(
         metric,
         name=f"{ADDED}{metric.name}",
@@ -143,7 +143,7 @@ def _of_added_rows(metric: Metric) -> Metric:
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _with_added(_DEFINITIONS)}
 """Every metric by name, in the order in which reports show them."""
 ON_HELD_OUT = tuple(name for name, metric in METRICS.items() if metric.on_added)
-"""Metrics on the held-out rows, which exist for those that the version added, too."""
+"""Metrics on held-out rows, each of which also exists for added rows."""
 OF_QUALITY = tuple(name for name, metric in METRICS.items() if metric.better)
 """Metrics of which some values are better than others."""
 OF_EXPLANATIONS = tuple(name for name, metric in METRICS.items() if metric.on_explained)

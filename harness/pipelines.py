@@ -52,7 +52,7 @@ _R2 = "r2"
 
 
 def _ignore(_detail: str) -> None:
-    """Report progress to nobody."""
+    """Ignore the progress."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted model, and what was measured while it was chosen."""
+    """A fitted model, and the measurements from its selection."""
 
     model: Any
     """A Spark model that reads ``features`` and writes ``probability``."""
@@ -145,7 +145,7 @@ class ModelPipeline(Protocol):
         """
 
     def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, Measured]:
-        """Measure what the harness does not measure for every model; ``None`` if it can't be measured.
+        """Compute additional metrics; ``None`` stands for one that can't be measured.
 
         Args:
             scored: The held-out rows: the key, ``label``, and ``score``, the probability of the positive

@@ -37,7 +37,7 @@ class Secret(Model):
     """Path of a file; empty if the value is in an environment variable."""
 
     @model_validator(mode="after")
-    def _one_place(self) -> Secret:
+    def _check_location(self) -> Secret:
         if bool(self.variable) == bool(self.file):
             raise ValueError("a secret is either in a variable or in a file")
         return self
@@ -110,7 +110,7 @@ class CustomCode:
 
 
 class Plan(Model):
-    """The plan of one run: what to build, from which sources, where, and how to judge it."""
+    """The plan of one run: the scenario, its sources, the target and the settings."""
 
     format_version: Literal[2] = PLAN_FORMAT
     run_id: str
@@ -165,28 +165,28 @@ def load_plan(text: str, source: str) -> Plan:
 
     Args:
         text: Plan as JSON.
-        source: File that it comes from, for the message.
+        source: Name of the file, for the message.
 
     Raises:
-        PrerequisiteError: A newer version of the harness has written it, or it is not a plan.
+        PrerequisiteError: A newer version of the harness wrote it, or it is not a plan.
     """
     try:
         content = json.loads(text)
-        found = content.get("format_version", 1)
+        version = content.get("format_version", 1)
     except (ValueError, AttributeError) as error:
-        raise _not_a_plan(source) from error
-    if isinstance(found, int) and found > PLAN_FORMAT:
+        raise _make_format_error(source) from error
+    if isinstance(version, int) and version > PLAN_FORMAT:
         raise PrerequisiteError(
-            f"{source} has plan format {found}; this harness reads formats up to {PLAN_FORMAT}.",
+            f"{source} has plan format {version}; this harness reads formats up to {PLAN_FORMAT}.",
             remedy="Update the harness, or read the plan with the version that wrote it.",
         )
     try:
-        while (found := content.get("format_version", 1)) != PLAN_FORMAT:
-            content = _UPGRADES[found](content)
+        while (version := content.get("format_version", 1)) != PLAN_FORMAT:
+            content = _UPGRADES[version](content)
         # As JSON again: pydantic accepts a list in place of a tuple only there.
         return Plan.model_validate_json(json.dumps(content))
     except (ValueError, KeyError, TypeError) as error:
-        raise _not_a_plan(source) from error
+        raise _make_format_error(source) from error
 
 
 def _from_format_1(content: dict[str, Any]) -> dict[str, Any]:
@@ -198,7 +198,7 @@ _UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_
 """For each older format, the function that turns a plan into one of the next format."""
 
 
-def _not_a_plan(source: str) -> PrerequisiteError:
+def _make_format_error(source: str) -> PrerequisiteError:
     return PrerequisiteError(
         f"{source} is not a plan that this version of the harness can read.",
         remedy="Run the scenario again: make scenario NAME=...",

@@ -1,4 +1,4 @@
-"""The formats of ``result.json``, and how data of an older one become data of the current one."""
+"""The formats of ``result.json``, and the upgrades from each format to the next."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _grid_point_from_1(point: dict[str, Any]) -> dict[str, Any]:
 
 
 _STEPS: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (_from_1,)
-"""From each format to the next one."""
+"""The upgrade from each format to the next one."""
 
 _PARAMETERS = ("reg_param", "elastic_net_param")
 _MEASURED = ("measured", "found", "distance", "verdict", "reason")
@@ -91,7 +91,7 @@ def _bound_from_1(bound: dict[str, Any], version: str) -> dict[str, Any]:
 
 
 def _quantity_from_1(metric: str) -> dict[str, Any]:
-    """Return the quantity that format 1 has by its name in reports alone."""
+    """Return a quantity by its name in reports, which is all that format 1 has."""
     if of_name := _OF_NAME.fullmatch(metric):
         return {"kind": of_name[1], "name": of_name[2]}
     if top := _TOP.fullmatch(metric):
@@ -102,6 +102,6 @@ def _quantity_from_1(metric: str) -> dict[str, Any]:
 def _reference_from_1(since: str | None) -> dict[str, Any] | None:
     if since is None:
         return None
-    # Names of versions have no blanks, so the first " of " is the one before the run.
+    # Version names contain no blanks, so the first " of " is the one before the run.
     version, _, run = since.partition(" of ")
     return {"version": version, "run": run or None}

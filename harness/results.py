@@ -48,13 +48,13 @@ class Verdict(StrEnum):
 
 
 class BoundRecord(Model):
-    """Something that was found out about one bound, with the bound itself.
+    """A finding about one bound, with the bound itself.
 
-    For programs that read the JSON, what they need most of the bound stands beside its ``spec`` as well.
+    In the JSON, the most important properties of the ``spec`` are repeated beside it, for other programs.
     """
 
     derived: ClassVar[tuple[str, ...]] = ("metric", "kind", "since", "relative", "must_fail")
-    """Properties that are written out; when read back they are derived again."""
+    """Properties that are written to the JSON, and derived from the spec when it is read."""
 
     spec: BoundSpec
 
@@ -96,14 +96,14 @@ class BoundRecord(Model):
 
 
 class BoundResult(BoundRecord):
-    """One bound and what was found when it was judged."""
+    """One bound and its verdict, with the measured value."""
 
     derived: ClassVar[tuple[str, ...]] = (*BoundRecord.derived, "bound", "tolerance", "expected")
 
     measured: Measured
     """The metric itself; for a change, its difference to the earlier value; None for a text."""
     found: str = ""
-    """The text that was found; for a schema, what is wrong with it."""
+    """The actual text; for a schema, its differences to the expected one."""
     distance: Measured
     """How far inside the bound the measured value is; negative if it is outside."""
     verdict: Verdict
@@ -117,7 +117,7 @@ class BoundResult(BoundRecord):
 
     @property
     def tolerance(self) -> float:
-        """How far a number may be from one that it must be equal to."""
+        """How far a number may be from the limit that it must equal."""
         return self.spec.tolerance
 
     @property
@@ -127,7 +127,7 @@ class BoundResult(BoundRecord):
 
     @property
     def outcome(self) -> Verdict:
-        """What the bound means for the run: one that must fail and does is a pass, and vice versa."""
+        """What the bound means for the run: a bound that must fail passes if it fails, and vice versa."""
         if not self.spec.must_fail or self.verdict is Verdict.NOT_PROVEN:
             return self.verdict
         return Verdict.PASS if self.verdict is Verdict.FAIL else Verdict.FAIL
@@ -168,7 +168,7 @@ class GridPoint(Model):
 
 
 class Commit(Model):
-    """The Delta commit that made a version, from the table's log."""
+    """The Delta commit that created a version, from the table's log."""
 
     operation: str
     time: AwareDatetime
@@ -319,7 +319,7 @@ class Result(Model):
         """
         values = json.loads(text)
         if not isinstance(values, dict):
-            raise ValueError("a result is a JSON object")  # noqa: TRY004 - a fault of the text
+            raise ValueError("a result is a JSON object")  # noqa: TRY004 - the text is wrong, not its type
         try:
             upgraded = result_formats.upgrade(values)
         except (AttributeError, KeyError, TypeError) as error:
@@ -332,7 +332,7 @@ class Result(Model):
 
     @classmethod
     def from_line(cls, line: str) -> Result | None:
-        """Read the result from a line; None if the line is something else."""
+        """Read the result from a line; None if the line is not a result."""
         if not line.startswith(_LINE_START):
             return None
         try:

@@ -33,7 +33,7 @@ def compute_relative_change(now: Value, before: Value, since: str) -> Value:
     if now.number is None or before.number is None:
         return Value(None, reason)
     if not before.number:
-        return Value(None, reason or f"it was 0 at {since}, and no change is a share of 0")
+        return Value(None, reason or f"it was 0 at {since}, so a relative change is undefined")
     difference = _exact(now.number) - _exact(before.number)
     return Value(_finite(difference / abs(_exact(before.number))), reason)
 

@@ -21,7 +21,7 @@ Baselines = dict[str, dict[str, dict[str, Measured]]]
 
 
 class _NoBaselineError(Exception):
-    """There is nothing to compare with; the message is for the author, and the key is what it is about."""
+    """A baseline is missing. The message is for the scenario's author; the key is where the mistake is."""
 
     def __init__(self, message: str, key: str = "from") -> None:
         super().__init__(message)
@@ -38,14 +38,14 @@ def read_baselines(scenario: Scenario, folder: Path, runs: Path) -> Baselines:
 
     Returns:
         For each run, as the scenario names it, its versions and the numbers of each by name: those with which
-        bounds compare, and the positives on which these rest.
+        bounds compare, and the positives that these depend on.
 
     Raises:
         ScenarioError: A run or a version is missing or can't be read; with a problem for each bound.
     """
-    # Each is read once, however many bounds compare with it.
+    # Each run is read once, however many bounds compare with it.
     versions_of = cache(partial(_versions_of, folder=folder, runs=runs))
-    found: Baselines = {}
+    baselines: Baselines = {}
     problems: dict[Problem, None] = {}
     for spec in bound_specs(scenario):
         run = None if spec.reference is None else spec.reference.run
@@ -56,14 +56,14 @@ def read_baselines(scenario: Scenario, folder: Path, runs: Path) -> Baselines:
         except _NoBaselineError as error:
             problems[Problem(str(error), (*spec.location.path[:-1], error.key))] = None
         else:
-            found.setdefault(run, {}).setdefault(version.name, {}).update(_numbers(spec, version))
+            baselines.setdefault(run, {}).setdefault(version.name, {}).update(_numbers(spec, version))
     if problems:
         raise ScenarioError(tuple(problems))
-    return found
+    return baselines
 
 
 def _numbers(spec: BoundSpec, version: VersionResult) -> dict[str, Measured]:
-    """Return a bounded number and the positives on which it rests, by name."""
+    """Return a bounded number and the positives that it depends on, by name."""
     numbers = {spec.metric: measure_quantity(spec.quantity, version)}
     definition = METRICS.get(spec.metric)
     if definition is not None and definition.positives is not None:
@@ -89,13 +89,13 @@ def _versions_of(source: str, folder: Path, runs: Path) -> dict[str, VersionResu
     except ValueError as error:
         raise _NoBaselineError(f"{file} is not the result of a run of the harness.") from error
     if result.failure is not None:
-        message = f"the run {source} ended early ({result.failure.kind}), and what it left proves nothing."
+        message = f"the run {source} ended early ({result.failure.kind}), so it can't be a baseline."
         raise _NoBaselineError(message)
     return {version.name: version for version in result.versions}
 
 
 def _file_of(source: str, folder: Path, runs: Path) -> Path:
-    """Return the result file of a run: of a stored run, or a file that is given by its path."""
+    """Return the result file of a stored run, or the file at a path."""
     if Path(source).name == source and (runs / source).is_dir():
         return runs / source / RESULT
     try:
@@ -106,8 +106,8 @@ def _file_of(source: str, folder: Path, runs: Path) -> Path:
     except (OSError, ValueError, RuntimeError) as error:
         raise _NoBaselineError(f"can't look for the run {source!r}: {error}.") from error
     if file is None:
-        where = "its URI" if has_password(source) else source
-        raise _NoBaselineError(f"a run is read from a file on this machine, and {where} is not on it.")
+        location = "its URI" if has_password(source) else source
+        raise _NoBaselineError(f"a baseline must be a file on this machine: {location} isn't one.")
     if is_folder:
         raise _NoBaselineError(f"{source} is a folder; name the {RESULT} in it.")
     known = [run.path.name for run in list_runs(runs)]

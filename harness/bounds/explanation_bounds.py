@@ -1,4 +1,4 @@
-"""How far the explanations of two versions agree: pure functions of the features' weights.
+"""Agreement between the explanations of two versions: pure functions of the features' weights.
 
 Weights are per standard deviation of their feature: raw weights depend on its unit.
 """
@@ -17,7 +17,7 @@ from harness.scenario.bound_spec import Quantity
 Weights = Mapping[str, FeatureExplanation]
 
 _CLEAR = 1e-9
-"""A weight closer to zero has no sign."""
+"""Weights closer to zero than this have no sign."""
 _FEWEST_TO_RANK = 3
 
 
@@ -59,7 +59,7 @@ class AgreementKind:
     name: str
     """Its key below ``explanations``."""
     measure: Callable[[Weights, Weights, Quantity], Measured]
-    """From the weights now and before to a share or a correlation."""
+    """Returns a share or a correlation from the weights now and before."""
     label: str
     """Its name in reports; ``{k}`` stands for the number of compared features."""
 

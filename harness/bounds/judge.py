@@ -1,6 +1,6 @@
-"""The judging of bounds: pure functions, used by the job and by the command line.
+"""How bounds are judged: pure functions, used by the job and by the command line.
 
-What could not be measured or compared is not proven, which is never a pass.
+A bound on a number that could not be measured or compared is not proven, which is never a pass.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def all_hold(bounds: Iterable[BoundResult]) -> bool:
 
 @dataclass(frozen=True)
 class _Judge:
-    """Judges one bound after another."""
+    """Judges bounds, one at a time."""
 
     versions: Mapping[str, VersionResult]
     """The measured versions by name."""
@@ -81,26 +81,26 @@ class _Judge:
         return _judge_number(spec, spec.comparison, self._measure(spec, version))
 
     def _judge_text(self, spec: BoundSpec, version: VersionResult) -> BoundResult:
-        found = TEXTS[spec.quantity.kind].find(spec, version, self.versions)
-        verdict = Verdict.PASS if found.holds else Verdict.FAIL
+        finding = TEXTS[spec.quantity.kind].find(spec, version, self.versions)
+        verdict = Verdict.PASS if finding.holds else Verdict.FAIL
         return BoundResult(
             spec=spec,
             measured=None,
-            found=found.text,
+            found=finding.text,
             distance=None,
-            verdict=Verdict.NOT_PROVEN if found.reason else verdict,
-            reason=found.reason,
+            verdict=Verdict.NOT_PROVEN if finding.reason else verdict,
+            reason=finding.reason,
         )
 
     def _measure(self, spec: BoundSpec, version: VersionResult) -> Value:
-        """Return what is compared with the limit: a number, a difference or an agreement."""
+        """Measure what is compared with the limit: a number, a difference or an agreement."""
         reference = spec.reference
         if reference is None:
             return _measure_number(spec, version)
         if spec.quantity.kind in AGREEMENTS:
             earlier = self.versions.get(reference.version)
             return (
-                _explain_missing_version(reference)
+                _make_unmeasured_value(reference)
                 if earlier is None
                 else measure_agreement(spec.quantity, version, earlier)
             )
@@ -112,10 +112,10 @@ class _Judge:
         )
 
     def _measure_reference(self, spec: BoundSpec, reference: Reference) -> Value:
-        """Return the number from which a change is measured."""
+        """Measure the number that a change is compared with."""
         if reference.run is None:
             earlier = self.versions.get(reference.version)
-            return _explain_missing_version(reference) if earlier is None else _measure_number(spec, earlier)
+            return _make_unmeasured_value(reference) if earlier is None else _measure_number(spec, earlier)
         run = self.baselines.get(reference.run, {})
         if reference.version not in run:
             return Value(None, f"the run {reference.run} has no version {reference.version}")
@@ -127,7 +127,7 @@ def _measure_number(spec: BoundSpec, version: VersionResult) -> Value:
     return assess_number(spec.metric, measure_quantity(spec.quantity, version), version.metrics, version.name)
 
 
-def _explain_missing_version(reference: Reference) -> Value:
+def _make_unmeasured_value(reference: Reference) -> Value:
     return Value(None, f"version {reference.version} was not measured")
 
 
@@ -138,7 +138,7 @@ def _judge_number(spec: BoundSpec, comparison: Comparison, value: Value) -> Boun
         distance = arithmetic.compute_distance(comparison, value.number, spec.limit, spec.tolerance)
     reason = value.reason
     if distance is None:
-        reason = reason or f"{spec.metric} is too far off to be compared"
+        reason = reason or f"{spec.metric} is too far from the limit to be compared"
     verdict = Verdict.NOT_PROVEN
     if distance is not None and not reason:
         verdict = Verdict.PASS if distance >= 0 else Verdict.FAIL

@@ -1,4 +1,4 @@
-"""The numbers of a version that can be bounded, and what they prove."""
+"""The numbers of a version that can be bounded, and whether they prove anything."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.results import Measured, VersionResult
 
 @dataclass(frozen=True)
 class Value:
-    """A number, and the reason why it proves nothing if it doesn't."""
+    """A number, and the reason why it proves nothing; empty if it proves something."""
 
     number: Measured
     reason: str = ""
@@ -24,7 +24,7 @@ def assess_number(metric: str, number: Measured, metrics: Mapping[str, Measured]
     Args:
         metric: Its name in reports.
         number: The number.
-        metrics: The metrics measured with it, among them the positives that a metric rests on.
+        metrics: The metrics measured with it, including the number of positives.
         version: The version, as reports write it.
     """
     if number is None or not math.isfinite(number):
@@ -59,8 +59,8 @@ def measure_writer_version(version: VersionResult, _name: str) -> Measured:
 
 def measure_coefficient(version: VersionResult, feature: str) -> Measured:
     """Return a feature's coefficient in log odds per unit."""
-    found = version.coefficients.get(feature)
-    return None if found is None else found.raw
+    measured = version.coefficients.get(feature)
+    return None if measured is None else measured.raw
 
 
 def measure_weight(version: VersionResult, feature: str) -> Measured:

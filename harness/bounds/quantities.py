@@ -1,4 +1,4 @@
-"""The kinds of numbers that can be bounded: their place in the file, their measurement, their domain."""
+"""The kinds of numbers that can be bounded: their keys in the file, their measurement, their domain."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class NumberKind:
     name: str
     """The kind's name, such as ``nulls``."""
     keys: tuple[str, ...]
-    """Where its bounds are below ``expect`` or ``every``."""
+    """The keys of its bounds below ``expect`` or ``every``."""
     measure: Callable[[VersionResult, str], Measured]
-    """From a version, and the name if there are several of the kind, to the number."""
+    """Returns the number of a version; the name selects one if there are several of the kind."""
     domain: Domain | None
     """The values that it can take; None if that depends on its name."""
     label: str
@@ -45,12 +45,12 @@ class NumberKind:
 
 
 _ALL = (
-    NumberKind("rows", ("rows",), lambda found, _: float(found.rows), COUNTS, "rows"),
-    NumberKind("null_keys", ("null_keys",), lambda found, _: float(found.null_keys), COUNTS, "null_keys"),
+    NumberKind("rows", ("rows",), lambda version, _: float(version.rows), COUNTS, "rows"),
+    NumberKind("null_keys", ("null_keys",), lambda version, _: float(version.null_keys), COUNTS, "null_keys"),
     NumberKind(
         "duplicate_keys",
         ("duplicate_keys",),
-        lambda found, _: float(found.duplicate_keys),
+        lambda version, _: float(version.duplicate_keys),
         COUNTS,
         "duplicate_keys",
     ),
@@ -64,7 +64,7 @@ _ALL = (
     NumberKind(
         "metric",
         ("metrics",),
-        lambda found, name: found.metrics.get(name),
+        lambda version, name: version.metrics.get(name),
         None,
         "{name}",
         is_named=True,
@@ -120,7 +120,7 @@ class Number:
 
     @property
     def at(self) -> tuple[str, ...]:
-        """Where its bounds are below ``expect`` or ``every``."""
+        """The keys of its bounds below ``expect`` or ``every``."""
         return (*self.kind.keys, self.own_name) if self.kind.is_named else self.kind.keys
 
     @property

@@ -1,4 +1,4 @@
-"""The versions that expectations hold for, and the earlier versions that they compare with."""
+"""The versions that expectations apply to, and the earlier versions that they compare with."""
 
 from __future__ import annotations
 
@@ -8,34 +8,33 @@ from dataclasses import dataclass
 from harness.errors import Location
 from harness.scenario.expectations import FIRST, PREVIOUS, Expect
 from harness.scenario.model import Scenario, Version
-from harness.suggestions import did_you_mean
+from harness.scenario.text_checks import explain_not_earlier
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Expectations of one version, or of every trained version, and the versions that they hold for."""
+    """Expectations of one version or of every trained version, and the versions that they apply to."""
 
     scenario: Scenario
     expect: Expect
     at: Location
     holds_for: tuple[int, ...]
-    """The places of these versions."""
+    """Indexes of these versions."""
     index: int | None = None
-    """The place of the version whose own expectations these are; None for those of every trained version."""
+    """Index of the version that sets the expectations; None for those of every trained version."""
 
     @property
     def version(self) -> Version | None:
-        """The version whose own expectations these are; None for those of every trained version."""
+        """The version that sets the expectations; None for those of every trained version."""
         return None if self.index is None else self.scenario.versions[self.index]
 
     @property
     def is_of_models(self) -> bool:
-        """Whether they can include numbers that only a model has."""
-        own = self.version
-        return own is None or own.is_trained
+        """Whether the expectations can include numbers that only a model has."""
+        return self.version is None or self.version.is_trained
 
     def explain_incomparable(self, since: str, *, of_model: bool) -> str | None:
-        """Return why nothing can be compared with a version; None if it can.
+        """Explain why numbers can't be compared with those of a version; None if they can.
 
         Args:
             since: The version's name, ``previous`` or ``first``.
@@ -43,7 +42,8 @@ class Scope:
         """
         if since in (PREVIOUS, FIRST):
             return None if self._has_earlier() else "this is the first version, and has none before it."
-        reason = not_earlier(since, self.scenario, self._last_index())
+        names = [version.name for version in self.scenario.versions]
+        reason = explain_not_earlier(since, names, self._last_index())
         if reason is not None:
             if self.index is None and since == self.scenario.versions[self._last_index()].name:
                 return f"no version that is trained comes after '{since}'."
@@ -52,7 +52,7 @@ class Scope:
         return f"version '{since}' is not trained." if of_model and not named.is_trained else None
 
     def find_compared_with_first(self, since: str) -> Version | None:
-        """Return a version that is compared with the scenario's first version; None if there is none."""
+        """Return a version that is compared with the scenario's first version, if there is one."""
         compared = (index for index in self.holds_for if self._find_reference(since, index) == 0)
         return next((self.scenario.versions[index] for index in compared), None)
 
@@ -79,12 +79,12 @@ def list_scopes(scenario: Scenario) -> Iterator[Scope]:
 
 
 def resolve_reference(scenario: Scenario, since: str, index: int) -> str | None:
-    """Return the name of the version that a version is compared with; None if nothing is compared there.
+    """Return the name of the version that a version is compared with; None if nothing is compared.
 
     Args:
         scenario: The scenario with the versions.
         since: A version's name; or ``previous`` or ``first``, which for a trained version mean trained ones.
-        index: The place of the version that is compared.
+        index: Index of the version that is compared.
     """
     versions = scenario.versions
     if since not in (PREVIOUS, FIRST):
@@ -94,19 +94,3 @@ def resolve_reference(scenario: Scenario, since: str, index: int) -> str | None:
     if not earlier:
         return None
     return earlier[0] if since == FIRST else earlier[-1]
-
-
-def not_earlier(name: str, scenario: Scenario, index: int) -> str | None:
-    """Return why a name doesn't name an earlier version; None if it does.
-
-    Args:
-        name: The name.
-        scenario: The scenario with the versions.
-        index: The place of the version that must come later.
-    """
-    names = [version.name for version in scenario.versions]
-    if name in names[:index]:
-        return None
-    if name in names:
-        return f"version '{name}' is not earlier than this one."
-    return f"there is no version '{name}'.{did_you_mean(name, names[:index])}"

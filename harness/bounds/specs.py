@@ -1,4 +1,4 @@
-"""Every bound of a scenario, listed once: what is judged, counted, selected and located."""
+"""The list of all bounds of a scenario, from which they are judged, counted, selected and located."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bounds on what is not a number: the schema, the operation and the data of a version."""
+"""Bounds without a number: on the schema, the operation and the data of a version."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class Expected:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a version has instead of, or as, the expected text."""
+    """The actual text of a version, and whether it is the expected one."""
 
     text: str = ""
     holds: bool = False
     reason: str = ""
-    """Why nothing is proven; empty if something is."""
+    """Why the bound is not proven; empty if it is."""
 
 
 @dataclass(frozen=True)
 class TextKind:
-    """A kind of bound on what is not a number."""
+    """A kind of bound without a number."""
 
     name: str
     """Its key below ``expect`` or ``every``, which is its name in reports as well."""
@@ -49,11 +49,11 @@ class TextKind:
 def _expected_schema(expect: Expect) -> Iterator[Expected]:
     if expect.columns is None:
         return
-    for name, words in ((EXACT, "exactly"), (AT_LEAST, "at least")):
+    for name, label in ((EXACT, "exactly"), (AT_LEAST, "at least")):
         columns: Columns | None = getattr(expect.columns, name)
         if columns:
             listed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
-            yield Expected(f"{words} {listed}", name, columns)
+            yield Expected(f"{label} {listed}", name, columns)
 
 
 def _find_schema(spec: BoundSpec, version: VersionResult, _versions: Versions) -> Finding:
@@ -70,9 +70,9 @@ def _expected_operation(expect: Expect) -> Iterator[Expected]:
 
 def _find_operation(spec: BoundSpec, version: VersionResult, _versions: Versions) -> Finding:
     if version.commit is None:
-        return Finding(reason=f"the commit of {version.name} is not known")
-    found = version.commit.operation
-    return Finding(found, holds=found.upper() == spec.expected.strip().upper())
+        return Finding(reason=f"the commit of {version.name} is unknown")
+    operation = version.commit.operation
+    return Finding(operation, holds=operation.upper() == spec.expected.strip().upper())
 
 
 def _expected_data(expect: Expect) -> Iterator[Expected]:
@@ -84,8 +84,8 @@ def _find_data(spec: BoundSpec, version: VersionResult, versions: Versions) -> F
     other = versions.get(spec.expected)
     if other is None:
         return Finding(reason=f"version {spec.expected} was not measured")
-    found = _describe_difference(version, other)
-    return Finding(found or "the same data", holds=not found)
+    difference = _describe_difference(version, other)
+    return Finding(difference or "the same data", holds=not difference)
 
 
 _ALL = (
@@ -94,7 +94,7 @@ _ALL = (
     TextKind("same_data_as", _expected_data, _find_data),
 )
 TEXTS: Mapping[str, TextKind] = {each.name: each for each in _ALL}
-"""Every kind of bound on what is not a number, in the order in which they are judged."""
+"""Every kind of bound without a number, in the order in which they are judged."""
 
 
 def _describe_difference(version: VersionResult, other: VersionResult) -> str:
@@ -105,9 +105,9 @@ def _describe_difference(version: VersionResult, other: VersionResult) -> str:
     return "other data" if version.fingerprint != other.fingerprint else ""
 
 
-def _find_missing(expected: Columns, found: Columns) -> Iterator[str]:
+def _find_missing(expected: Columns, actual: Columns) -> Iterator[str]:
     # Spark ignores the case of column names.
-    kinds = {name.lower(): kind for name, kind in found.items()}
+    kinds = {name.lower(): kind for name, kind in actual.items()}
     for name, kind in expected.items():
         have = kinds.get(name.lower())
         if have is None:
@@ -116,16 +116,16 @@ def _find_missing(expected: Columns, found: Columns) -> Iterator[str]:
             yield f"{name} is {have}, not {kind}"
 
 
-def _find_unexpected(expected: Columns, found: Columns) -> Iterator[str]:
-    """Yield what else is wrong if exactly these columns are expected, in this order."""
+def _find_unexpected(expected: Columns, actual: Columns) -> Iterator[str]:
+    """Yield differences in columns, case and order if exactly these columns are expected."""
     names = {name.lower(): name for name in expected}
-    for name in found:
+    for name in actual:
         if name.lower() not in names:
             yield f"{name} is not expected"
         elif name not in expected:
             yield f"{names[name.lower()]} is written {name}"
-    wanted = [name.lower() for name in expected if name.lower() in map(str.lower, found)]
-    order = [name for name in found if name.lower() in names]
+    wanted = [name.lower() for name in expected if name.lower() in map(str.lower, actual)]
+    order = [name for name in actual if name.lower() in names]
     if [name.lower() for name in order] != wanted:
         yield f"the order is {', '.join(order)}"
 

@@ -1,1 +1,1 @@
-"""Everything that runs beside Spark. It never asks where: the plan holds what differs between targets."""
+"""The job: the program that runs on Spark, from a plan to a result, the same on every target."""

@@ -5,8 +5,8 @@ PLAN and RESULT are files, or ``-``: the plan from standard input, the result as
 Events go to standard output, one JSON line each, and to the file EVENTS if it is given. Everything else that
 the job or Spark prints goes to standard error.
 
-A plan that runs on a schedule can't know the id of each run, and not always where its sources will be:
-``--run-id`` and ``--source`` override the plan. PATH is a source as the scenario names it.
+A scheduled job uses one plan for several runs: ``--run-id`` overrides the run's id, and ``--source`` the URI
+of a source, with PATH as the scenario writes it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return int(error.exit_code)
     event_file = EventFile(Path(options.events)) if options.events else None
-    # Spark starts its Python workers with this interpreter; another one may lack the packages.
+    # Spark must start its Python workers with this interpreter, because another one may lack the packages.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     clock = Clock(lambda event: _emit(event, event_file))
     started = datetime.now(UTC)
@@ -101,13 +101,13 @@ def _read_plan(options: argparse.Namespace) -> Plan:
     """Read the plan, and apply the options that override it."""
     text = sys.stdin.read() if options.plan == _STREAM else Path(options.plan).read_text(encoding="utf-8")
     plan = load_plan(text, "the standard input" if options.plan == _STREAM else options.plan)
-    moved = dict(_move_source(plan, text) for text in options.source)
-    plan = plan.model_copy(update={"sources": {**plan.sources, **moved}})
+    overridden = dict(_override_source(plan, text) for text in options.source)
+    plan = plan.model_copy(update={"sources": {**plan.sources, **overridden}})
     return plan.model_copy(update={"run_id": options.run_id}) if options.run_id else plan
 
 
-def _move_source(plan: Plan, option: str) -> tuple[str, SourceData]:
-    """Return one of the plan's sources with the URI from ``PATH=URI``, both of which may contain a ``=``."""
+def _override_source(plan: Plan, option: str) -> tuple[str, SourceData]:
+    """Return a source of the plan with the URI of ``PATH=URI``; both parts may contain ``=``."""
     for name in sorted(plan.sources, key=len, reverse=True):
         if option.startswith(f"{name}="):
             uri = option.removeprefix(f"{name}=")
@@ -148,7 +148,7 @@ def _write_line(line: str) -> None:
 def _handle_signals() -> threading.Event:
     """Let the first Ctrl-C or request to terminate interrupt the main thread, and return its flag.
 
-    The flag is kept because the interrupt can cause errors in other threads, which are not their fault.
+    With the flag, errors in other threads that the interrupt causes are recognized as such.
     """
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():

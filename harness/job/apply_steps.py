@@ -1,4 +1,4 @@
-"""Applies the steps of a scenario to a Delta table: a function per kind of step."""
+"""Applies the steps of a scenario to a Delta table, with one function per kind of step."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _OLD, _NEW = "harness_old", "harness_new"
 
 @dataclass(frozen=True)
 class Work:
-    """Everything that a step is applied to."""
+    """A step, and everything that is needed to apply it."""
 
     spark: SparkSession
     plan: Plan
@@ -65,9 +65,9 @@ class Work:
         return f"delta.{quote_name(self.plan.table_uri)}"
 
     def rows(self, step: Rows) -> DataFrame:
-        """Return the rows that a step brings."""
-        known = self.table.toDF().schema if self.numbers else None
-        return make_rows(self.sources, step, known, self.at)
+        """Return the rows of a step."""
+        schema = self.table.toDF().schema if self.numbers else None
+        return make_rows(self.sources, step, schema, self.at)
 
 
 def apply_step(work: Work) -> None:
@@ -78,7 +78,7 @@ def apply_step(work: Work) -> None:
     """
     version = work.version
     with (
-        attribute_step_error(f"version '{version.name}' can't be made, its {version.kind} fails", work.at),
+        attribute_step_error(f"version '{version.name}' can't be created: its {version.kind} fails", work.at),
         _attribute_file_error(work),
     ):
         _apply(work, version.step)
@@ -145,7 +145,7 @@ def _write(work: Work, rows: DataFrame, mode: str, options: dict[str, str]) -> N
 def _choose_column_mapping(work: Work, names: set[str]) -> dict[str, str]:
     """Return the property that lets columns have names that Parquet files can't contain, such as spaces.
 
-    It is set when the table is made, also for the columns to come: setting it later is a commit of its own.
+    It is set when the table is created, even for columns of later versions: setting it later makes a commit.
     """
     for index, version in enumerate(work.plan.scenario.versions):
         step = version.step
@@ -160,7 +160,7 @@ def _format_flag(value: bool) -> str:
 
 
 def _merge(work: Work, step: Merge) -> None:
-    """Merge by name: columns that the rows lack stay unchanged, and are null in new rows."""
+    """Merge by column name: columns that the rows lack stay unchanged, and are null in new rows."""
     rows = work.rows(step)
     keys = step.on or work.plan.scenario.table.key
     condition = " AND ".join(f"{_OLD}.{quote_name(name)} = {_NEW}.{quote_name(name)}" for name in keys)

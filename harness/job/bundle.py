@@ -1,7 +1,7 @@
 """A bundle: the featurizer, classifier and explainer of one version, which depend on each other.
 
-It is saved once, tracked by MLflow, and copied to the model store as it was tracked. The manifest comes
-last: a copy without a manifest is not a bundle.
+It is saved once, logged to MLflow, and copied unchanged to the model store. The manifest is written last: a
+copy without a manifest is not a bundle.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def publish(store: ModelStore, folder: Path, version: VersionResult, plan: Plan)
 
 
 def withdraw(store: ModelStore, uri: str) -> None:
-    """Remove the manifest of a copy, which is then no longer a bundle."""
+    """Withdraw a bundle by removing its manifest."""
     store.remove(f"{store.relative(uri)}/{MANIFEST}")
 
 
@@ -159,7 +159,7 @@ def _make_manifest(digests: Mapping[str, str], version: VersionResult, plan: Pla
 
 
 def _describe_pipeline(plan: Plan) -> dict[str, object]:
-    """Name the custom pipeline, if the scenario uses one."""
+    """Describe the custom pipeline for the manifest; empty if the scenario uses none."""
     if plan.code_sha256 is None:
         return {}
     return {"pipeline": {"use": plan.scenario.pipeline.use, "sha256": plan.code_sha256}}
@@ -181,10 +181,10 @@ def _list_requirements(model: Any) -> list[str]:
 
 
 def _are_close(
-    expected: Mapping[str, list[float]], found: Mapping[str, list[float]], floor: float = 1e-15
+    expected: Mapping[str, list[float]], actual: Mapping[str, list[float]], floor: float = 1e-15
 ) -> bool:
-    return expected.keys() == found.keys() and all(
+    return expected.keys() == actual.keys() and all(
         math.isclose(a, b, rel_tol=_TOLERANCE, abs_tol=floor)
         for key, values in expected.items()
-        for a, b in zip(values, found[key], strict=True)
+        for a, b in zip(values, actual[key], strict=True)
     )

@@ -1,4 +1,4 @@
-"""Check of every version before the first training: its size, its fingerprint, its problems."""
+"""Checks one version before any training: its size, its fingerprint, its problems."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _INFINITE = "double('infinity'), double('-infinity')"
 
 @dataclass(frozen=True)
 class CheckedVersion:
-    """A version that was checked; if a model is to be trained at it, that is possible."""
+    """A version that was checked; a version to be trained has no problems."""
 
     name: str
     version: int
@@ -46,8 +46,7 @@ class CheckedVersion:
     filtered_rows: int
     unlabelled_rows: int
     ranges: dict[str, tuple[float, float]]
-    """Numeric feature to its smallest and largest finite value; without features that have none, and empty
-    if no model is trained."""
+    """Numeric feature to its smallest and largest finite value; empty if no model is trained."""
     scenario: Scenario
     """The scenario without the optional features that this version lacks."""
     table: DataFrame
@@ -66,7 +65,7 @@ class CheckedVersion:
 
 @dataclass(frozen=True)
 class _Query:
-    """What the one pass over a version computes."""
+    """What is computed in the only pass over a version's rows."""
 
     frame: DataFrame
     key: Column
@@ -138,7 +137,7 @@ def _make_checked_version(
 
 
 def _key_query(table: DataFrame, scenario: Scenario) -> _Query:
-    """Return the query if no model is trained: the key alone, null in all rows if it lacks a column."""
+    """Return the query for an untrained version: its key, or null if the table lacks a column of it."""
     names = {name.lower() for name in table.columns}
     has_key = all(name.lower() in names for name in scenario.table.key)
     key = format_key(scenario) if has_key else F.lit(None).cast("string")
@@ -159,7 +158,7 @@ def _training_query(table: DataFrame, scenario: Scenario, name: str) -> _Query:
 
 
 def _training_columns(frame: DataFrame, scenario: Scenario, pipeline: Pipeline) -> list[Column]:
-    """Return what is computed for each row, once; the aggregates below refer to it by name."""
+    """Return the columns computed for each row, to which the aggregates refer by name."""
     kinds = {field.name.lower(): field.dataType for field in frame.schema}
     expressions = [
         *(

@@ -1,6 +1,6 @@
-"""Open the pipeline of a run: a built-in one, or the custom pipeline that the scenario names.
+"""Opens the pipeline of a run: a built-in one, or the custom pipeline that the scenario names.
 
-The files of a custom pipeline travel in the plan, so that every target runs the same ones. Here they are
+The files of a custom pipeline are part of the plan, so that every target runs the same ones. Here they are
 written to disk, imported on the driver and distributed to the executors. Every call into them is checked: an
 error is reported with the line of the author's file.
 """
@@ -28,7 +28,7 @@ from harness.pipelines import Context, Explainer, Fitted, Measured, ModelPipelin
 from harness.plan import CustomCode, Plan
 from harness.scenario.pipeline import METHODS, Pipeline, split_use
 
-# SynapseML loads no other classes from a saved model.
+# SynapseML refuses to load other classes from a saved model.
 _LOADABLE = ("pyspark.", "synapse.ml.")
 _AT: Location = ("pipeline", "use")
 _REMEDY = "The whole traceback is in the job's log."
@@ -86,16 +86,16 @@ def _create(pipeline: Pipeline, folder: Path) -> Any:
         del sys.modules[loaded]
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
-    found = getattr(importlib.import_module(module), name)
+    factory = getattr(importlib.import_module(module), name)
     options = {
         key: list(value) if isinstance(value, tuple) else value for key, value in pipeline.options.items()
     }
-    return found(**options) if callable(found) else found
+    return factory(**options) if callable(factory) else factory
 
 
 @dataclass(frozen=True)
 class _ErrorReporter:
-    """Descriptions of the errors that a custom pipeline raises."""
+    """Describes the errors that a custom pipeline raises."""
 
     use: str
     folder: Path
@@ -107,8 +107,8 @@ class _ErrorReporter:
         frames = [
             each for each in traceback.extract_tb(error.__traceback__) if each.filename.startswith(root)
         ]
-        place = f" ({frames[-1].filename.removeprefix(root)}, line {frames[-1].lineno})" if frames else ""
-        return f"{self.use} failed {when}: {': '.join(lines)}{place}."
+        location = f" ({frames[-1].filename.removeprefix(root)}, line {frames[-1].lineno})" if frames else ""
+        return f"{self.use} failed {when}: {': '.join(lines)}{location}."
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ class CheckedPipeline:
 
     def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, Measured]:
         """Run the author's step, and check that the scenario names each metric."""
-        found: Mapping[str, Any] = self._run("evaluate", Mapping, scored, context)
-        return self._require_declared("evaluate", found)
+        metrics: Mapping[str, Any] = self._run("evaluate", Mapping, scored, context)
+        return self._require_declared("evaluate", metrics)
 
     def explain(self, model: Any, background: DataFrame, context: Context) -> Explainer:
         """Run the author's step, and check that the explainer is a transformer of Spark or SynapseML."""
@@ -149,15 +149,15 @@ class CheckedPipeline:
 
     def _run(self, step: str, expected: Any, *arguments: object) -> Any:
         try:
-            found = getattr(self.custom, step)(*arguments)
+            output = getattr(self.custom, step)(*arguments)
         except Exception as error:
             if translate_storage_error(error) is not None:
                 raise
             raise JobError(self.reporter.describe(f"in '{step}'", error), remedy=_REMEDY) from error
-        if not isinstance(found, expected):
-            returned = f"returned {type(found).__name__} from '{step}'"
+        if not isinstance(output, expected):
+            returned = f"returned {type(output).__name__} from '{step}'"
             raise self._error(f"{returned}; it must return {expected.__name__}.")
-        return found
+        return output
 
     def _require_transformers(self, step: str, *models: object) -> None:
         for model in models:
@@ -169,15 +169,15 @@ class CheckedPipeline:
                     f"{returned}: only classes of Spark and SynapseML can be loaded from a saved model."
                 )
 
-    def _require_declared(self, step: str, found: Mapping[str, Any]) -> dict[str, Measured]:
+    def _require_declared(self, step: str, metrics: Mapping[str, Any]) -> dict[str, Measured]:
         """Return the metrics, all of which the scenario must name; only finite numbers count as measured."""
-        for name in found:
+        for name in metrics:
             if name not in self.pipeline.metrics:
                 returned = f"returned the metric {name!r} from '{step}'"
                 raise self._error(f"{returned}; add it to 'pipeline.metrics'.")
         return {
             name: float(value) if value is not None and math.isfinite(value) else None
-            for name, value in found.items()
+            for name, value in metrics.items()
         }
 
     def _error(self, message: str) -> JobError:

@@ -1,4 +1,4 @@
-"""Checks of a version that a model is to be trained on; each problem has its location in the scenario."""
+"""Checks whether a model can be trained on a version; each problem has its location in the scenario."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def list_features(whole: Pipeline, present: Pipeline) -> list[tuple[str, Locatio
 
 
 def require_columns(table: DataFrame, scenario: Scenario, name: str) -> None:
-    """Require the columns of the key, the label and the features, and that no column has a reserved name.
+    """Require that all needed columns exist and that no column has a reserved name.
 
     Args:
         table: The version.
@@ -110,8 +110,8 @@ def _find_key_problems(counts: Row, frame: DataFrame, scenario: Scenario, name: 
         ]
     if counts["keys"] < counts["rows"]:
         parts = F.array(*(column(part).cast("string") for part in scenario.table.key))
-        doubled = frame.groupBy(parts.alias(KEY)).count().where("count > 1").orderBy(KEY).first()
-        example = f", such as '{', '.join(doubled[KEY])}' ({doubled['count']} times)" if doubled else ""
+        repeated = frame.groupBy(parts.alias(KEY)).count().where("count > 1").orderBy(KEY).first()
+        example = f", such as '{', '.join(repeated[KEY])}' ({repeated['count']} times)" if repeated else ""
         extra = count(counts["rows"] - counts["keys"], "row")
         return [Problem(f"key '{key}' is not unique in version '{name}': {extra} too many{example}.", at)]
     return []

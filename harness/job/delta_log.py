@@ -1,4 +1,4 @@
-"""A Delta table's log: its commits, its protocol, and which versions can still be read."""
+"""A Delta table's log: its commits, its protocol, and the versions that can still be read."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Protocol:
 
 
 def read_history(spark: SparkSession, uri: str, limit: int | None = None) -> tuple[Entry, ...]:
-    """Return the commits that the log still has, the newest first; nothing if there is no table.
+    """Return the commits that the log still has, the newest first; empty if there is no table.
 
     Args:
         spark: The session.

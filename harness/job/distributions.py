@@ -151,13 +151,13 @@ def _bin_of_category(column: str, values: Sequence[str]) -> Column:
 
 
 def split_range(least: float, greatest: float) -> tuple[float, ...]:
-    """Return the starts of ``BINS`` bins of equal width over a range; a single value is in the middle."""
+    """Return the starts of ``BINS`` bins of equal width over a range, or around a single value."""
     if least == greatest:
-        around = max(abs(least), 1.0) / 2
-        least, greatest = max(least - around, -_GREATEST), min(greatest + around, _GREATEST)
+        margin = max(abs(least), 1.0) / 2
+        least, greatest = max(least - margin, -_GREATEST), min(greatest + margin, _GREATEST)
     # By halves: the difference of two very large numbers would be infinite.
     half = (greatest / 2 - least / 2) / BINS
-    # Between numbers that are close together there is no room for so many starts.
+    # Numbers that are close together have fewer distinct starts between them.
     return tuple(sorted({least + half * index + half * index for index in range(BINS)}))
 
 

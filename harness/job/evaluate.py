@@ -98,7 +98,7 @@ FORMULAS: Mapping[str, Callable[[Counts], Measured]] = {
     "test_rows": lambda counts: float(counts.rows),
     "test_positives": lambda counts: float(counts.positives),
 }
-"""Every metric on held-out rows, by its name, to how it is computed; ``None`` if it is not defined."""
+"""Metric on held-out rows to the formula that computes it; ``None`` stands for an undefined value."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _list_sums() -> list[Column]:
     above = F.col("positives_above")
     precision = above / (above + F.col("negatives_above"))
     clipped = F.least(F.greatest(score, F.lit(_EPSILON)), F.lit(1 - _EPSILON))
-    called = score > _THRESHOLD
+    is_predicted = score > _THRESHOLD
     return [
         F.sum(positives).alias("p"),
         F.sum(negatives).alias("n"),
@@ -172,8 +172,8 @@ def _list_sums() -> list[Column]:
         F.sum(positives * negatives).alias("ties"),
         F.sum(positives * precision).alias("precisions"),
         F.sum(-positives * F.log(clipped) - negatives * F.log1p(-clipped)).alias("loss"),
-        F.sum(F.when(called, positives).otherwise(0)).alias("true_positives"),
-        F.sum(F.when(called, negatives).otherwise(0)).alias("false_positives"),
+        F.sum(F.when(is_predicted, positives).otherwise(0)).alias("true_positives"),
+        F.sum(F.when(is_predicted, negatives).otherwise(0)).alias("false_positives"),
         F.sum(F.isnan(score).cast("int")).alias("nans"),
     ]
 
@@ -225,7 +225,7 @@ class Curves:
 
 
 def compute_curves(scored: DataFrame, scores: Scores | None) -> Curves:
-    """Compute both curves in one pass.
+    """Compute the ROC curve and the calibration in one pass.
 
     The points of the ROC curve are those of scikit-learn's ``roc_curve``, thinned to one per hundredth of
     the distance along its axes. The bins of the calibration have the same number of rows, except for ties.
@@ -240,8 +240,8 @@ def compute_curves(scored: DataFrame, scores: Scores | None) -> Curves:
         return Curves()
     rows = (
         cumulate(scored, [])
-        .withColumns({"stretch": _find_segment(scores), "bin": _find_bin(scores)})
-        .groupBy("stretch", "bin")
+        .withColumns({"segment": _find_segment(scores), "bin": _find_bin(scores)})
+        .groupBy("segment", "bin")
         .agg(
             F.max("positives_above").alias("positives_above"),
             F.max("negatives_above").alias("negatives_above"),
@@ -267,7 +267,7 @@ def _find_segment(scores: Scores) -> Column:
 
 
 def _find_bin(scores: Scores) -> Column:
-    """Return the bin of a score, by how many rows have a lower one."""
+    """Return the calibration bin of a score: the share of rows with a lower one, in tenths."""
     lower = F.lit(scores.rows) - F.col("positives_above") - F.col("negatives_above")
     return F.floor(lower * CALIBRATION_BINS / scores.rows)
 
@@ -277,8 +277,8 @@ def _make_roc(rows: Sequence[Row], scores: Scores) -> tuple[RocPoint, ...]:
         return ()
     ends: dict[int, tuple[int, int]] = {0: (0, 0)}
     for row in rows:
-        here = (row["negatives_above"], row["positives_above"])
-        ends[row["stretch"]] = max(here, ends.get(row["stretch"], here))
+        corner = (row["negatives_above"], row["positives_above"])
+        ends[row["segment"]] = max(corner, ends.get(row["segment"], corner))
     return tuple(
         RocPoint(
             false_positive_rate=negatives / scores.negatives,
@@ -289,18 +289,18 @@ def _make_roc(rows: Sequence[Row], scores: Scores) -> tuple[RocPoint, ...]:
 
 
 def _make_calibration(rows: Sequence[Row]) -> tuple[CalibrationBin, ...]:
-    found = []
+    bins = []
     for number in sorted({row["bin"] for row in rows}):
         inside = [row for row in rows if row["bin"] == number]
         size = sum(row["rows"] for row in inside)
-        found.append(
+        bins.append(
             CalibrationBin(
                 rows=size,
                 predicted=float(sum(row["predicted"] for row in inside) / size),
                 observed=sum(row["positives"] for row in inside) / size,
             )
         )
-    return tuple(found)
+    return tuple(bins)
 
 
 _GROUP = "group"
@@ -329,9 +329,9 @@ def evaluate(
         test: The held-out rows: ``features``, ``label`` and the key.
         before: Keys of the version before this one, by which added rows are recognized; ``None`` if there
             is no earlier version, or it has no keys.
-        more: Computes further metrics of the scored rows.
+        more: Computes additional metrics of the scored rows.
     """
-    # The rows are scored only once.
+    # Cached, so that the rows are scored only once.
     rows = score_rows(model, test).persist()
     groups = rows.withColumn(_GROUP, F.lit(_ALL))
     if before is not None:
@@ -354,7 +354,7 @@ def score_rows(model: Any, rows: DataFrame) -> DataFrame:
 
 
 def _name_metrics(scores: Scores | None, prefix: str) -> dict[str, Measured]:
-    """Return the metrics of a group by name; without any rows the counts are 0, and the rest ``None``."""
+    """Return the metrics of a group with a prefix; of no rows, counts are 0 and the others ``None``."""
     if scores is None:
         return {f"{prefix}{name}": 0.0 if _is_count(name) else None for name in FORMULAS}
     return {f"{prefix}{name}": value for name, value in scores.metrics.items()}

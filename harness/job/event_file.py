@@ -1,4 +1,4 @@
-"""The job's events in a file, for readers who can't follow its standard output."""
+"""Writes the job's events to a file, for targets that can't follow its standard output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class EventFile:
         self._timer: threading.Timer | None = None
 
     def add(self, event: Event) -> None:
-        """Add an event; it is in the file within a second."""
+        """Add an event, which is written to the file within a second."""
         with self._lock:
             self._lines.append(event.to_line())
             if self._timer is None:

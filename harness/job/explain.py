@@ -13,7 +13,7 @@ from harness.pipelines import FEATURES, KEY, Explainer, make_lime_explainer
 from harness.results import FeatureExplanation
 
 make_explainer = make_lime_explainer
-"""For plans of earlier versions, whose pipelines import it from here."""
+"""The former name of ``make_lime_explainer``, which custom pipelines in earlier plans import."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def choose_probe_keys(test: DataFrame, rows: int) -> list[str]:
 
 
 def choose_probe_rows(test: DataFrame, keys: list[str], rows: int) -> DataFrame:
-    """Return the rows with these keys; others fill up the number if some no longer exist."""
+    """Return the rows with these keys; if some no longer exist, the next ones replace them."""
     return test.orderBy(~F.col(KEY).isin(keys), PROBE, KEY).limit(rows)
 
 

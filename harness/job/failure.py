@@ -1,4 +1,4 @@
-"""The end of a job that broke: clean up, and report what it finished and why it ended."""
+"""The end of a failed job: clean up, and report what was finished and why it failed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from harness.results import Failure, FailureProblem, Result, Verdict
 
 
 def fail(job: Job, error: BaseException) -> Result:
-    """Return the result of a job that broke: the versions that were finished, and why it ended.
+    """Clean up after a failed job, and return its result: the finished versions, and why it failed.
 
-    An error during the clean-up is only logged, so that it doesn't hide the one that led here.
+    An error during the clean-up is only logged, so that it doesn't hide the original one.
     """
     traceback.print_exception(error)
     translated = translate_error(job, error)
@@ -40,20 +40,20 @@ def translate_error(job: Job, error: BaseException) -> HarnessError | None:
 
 
 def withdraw_bundles(job: Job) -> None:
-    """Withdraw every bundle that was published: a job that broke publishes nothing."""
+    """Withdraw every published bundle, because a failed job publishes nothing."""
     for each in job.versions:
         if each.bundle is not None:
             bundle.withdraw(open_store(job.plan.environment), each.bundle)
 
 
 def describe_failure(error: BaseException, translated: HarnessError | None) -> Failure:
-    """Describe why a job broke: by the translated error, or by the type of an unknown one."""
+    """Describe why a job failed, by the translated error or by the type of an unknown one."""
     if translated is None:
         message = summarize_root_cause(error)
         return Failure(
             kind=type(error).__name__,
             exit_code=ExitCode.JOB_FAILED,
-            message=f"The job broke: {type(error).__name__}: {message}",
+            message=f"The job failed: {type(error).__name__}: {message}",
             remedy="The job's log has the whole stack trace.",
         )
     problems = translated.problems if isinstance(translated, ScenarioError) else ()

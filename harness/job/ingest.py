@@ -1,4 +1,4 @@
-"""The versions of the table: each step is applied, and its outcome checked against the scenario."""
+"""Builds the versions of the table: applies each step, and checks its outcome against the scenario."""
 
 from __future__ import annotations
 
@@ -141,8 +141,10 @@ def _require_commits(version: Version, commits: int, at: Location) -> None:
     if version.expect_error is not None:
         raise ScenarioError([Problem(f"{message} A step that fails must change nothing.", location)])
     hint = " It added or changed no row." if commits == 0 else ""
-    right = commits if commits in (0, 1, 2) else "any"
-    raise ScenarioError([Problem(f"{message}{hint} If that is right, write 'commits: {right}'.", location)])
+    suggested = commits if commits in (0, 1, 2) else "any"
+    raise ScenarioError(
+        [Problem(f"{message}{hint} If that is right, write 'commits: {suggested}'.", location)]
+    )
 
 
 def _count_commits(commits: int) -> str:
@@ -197,9 +199,9 @@ def _open_version(
 def _read_by_time(
     build: Build, version: Version, number: int, by_number: DataFrame, at: Location
 ) -> DataFrame:
-    """Read a version by the time of its commit, which must lead to the same files and columns."""
+    """Read a version by the time of its commit, and require the same files and columns as by number."""
     uri = build.plan.table_uri
-    # From the whole log: the times of its commits depend on each other.
+    # The whole log is read, because the times of its commits depend on each other.
     time = next(each.time for each in read_history(build.spark, uri) if each.version == number)
     by_time = read_version_at(build.spark, uri, time)
     if by_time.schema != by_number.schema or set(by_time.inputFiles()) != set(by_number.inputFiles()):

@@ -1,7 +1,4 @@
-"""The job's main path, the same on every target: from a plan to a result.
-
-``run`` is the list of steps; the rest of this module is what each step does.
-"""
+"""The job's main path from a plan to a result: ``run`` is the list of steps, followed by each step."""
 
 from __future__ import annotations
 
@@ -105,7 +102,7 @@ def check_versions(job: Job, built: list[BuiltVersion]) -> list[CheckedVersion]:
 
 @contextmanager
 def remove_table_on_mistake(job: Job) -> Iterator[None]:
-    """Remove the table if the scenario or its data turns out to be wrong: a mistake leaves nothing behind."""
+    """Remove the table if the block finds a mistake in the scenario or its data."""
     try:
         yield
     except ScenarioError:
@@ -177,7 +174,7 @@ def judge(job: Job) -> Verdict:
 
 
 def publish_and_draw(job: Job, trained: list[TrainedVersion]) -> None:
-    """Publish the bundles while the report's pictures are drawn; then draw the lineage, which has both."""
+    """Publish the bundles while the pictures are drawn; then draw the lineage diagram, which shows both."""
     with ThreadPoolExecutor(1) as background:
         drawn = background.submit(draw, job)
         publish(job, trained)
@@ -192,7 +189,7 @@ def publish(job: Job, trained: list[TrainedVersion]) -> None:
     """Copy the bundles to the model store if the scenario allows it, and verify the copies."""
     plan = job.plan
     when = plan.scenario.publish.when
-    # A bound that fails as it must lets the run pass, but doesn't make its model fit for use.
+    # A run also passes if a bound fails as it must, but its model is not fit for use.
     holds = all_hold(bound for version in job.versions for bound in version.bounds)
     if when == "never" or (when == "pass" and not holds):
         return
@@ -211,7 +208,7 @@ def publish(job: Job, trained: list[TrainedVersion]) -> None:
 
 
 def draw(job: Job) -> None:
-    """Draw what was measured. An error is only logged: missing pictures say nothing about the models."""
+    """Draw what was measured. An error is only logged: pictures don't affect the verdict."""
     with log_errors():
         # Imported here: it takes a second, while bundles are being copied.
         from harness.views.pictures import draw_pictures

@@ -1,4 +1,4 @@
-"""Tracking in MLflow: one run for the scenario, and a child run with its dataset for each version."""
+"""Tracking in MLflow: a parent run for the scenario, and a child run with its dataset for each version."""
 
 from __future__ import annotations
 
@@ -120,7 +120,9 @@ class Tracker:
         dataset = [self._make_dataset(version)]
         try:
             self._client.log_inputs(run_id, dataset)
-        except mlflow.MlflowException:  # Another version logged the same data meanwhile; now it exists.
+        except (
+            mlflow.MlflowException
+        ):  # Another version logged the same dataset at the same time; now it exists.
             self._client.log_inputs(run_id, dataset)
         return run_id
 
@@ -194,7 +196,7 @@ class Tracker:
         try:
             return str(self._client.create_experiment(name, artifact_location=artifacts))
         except mlflow.MlflowException:
-            # Another run has created it in the meantime.
+            # Another run created it in the meantime.
             experiment = self._client.get_experiment_by_name(name)
             if experiment is None:
                 raise

@@ -1,4 +1,4 @@
-"""The model store: the second storage, which bundles are copied to. Its URI decides how."""
+"""The model store: the storage that bundles are copied to, a folder or a storage account."""
 
 from __future__ import annotations
 

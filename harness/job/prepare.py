@@ -1,4 +1,4 @@
-"""Preparation of a version for training: its rows as feature vectors, and the featurizer that makes them.
+"""Prepares a version for training: its rows as feature vectors, and the featurizer that makes them.
 
 The featurizer starts from the table's own columns, so that it can be shipped with the model: deriving,
 casting, imputing and assembling are all part of it.
@@ -122,7 +122,7 @@ def add_label(frame: DataFrame, scenario: Scenario) -> DataFrame:
 
 
 def meets_filter(scenario: Scenario) -> Column:
-    """Return the column of whether a row meets the scenario's filter."""
+    """Return the condition that a row meets the scenario's filter; null counts as not met."""
     condition = scenario.pipeline.filter
     return F.lit(True) if condition is None else F.coalesce(F.expr(condition), F.lit(False))
 
@@ -163,7 +163,7 @@ def make_samples(frame: DataFrame, scenario: Scenario, rows: int, model_pipeline
 
     Args:
         frame: The version after ``add_feature_columns`` and ``add_label``.
-        scenario: The scenario, which says which rows to use.
+        scenario: The scenario, whose filter and label select the rows.
         rows: How many rows the version has. The number of partitions depends on it, and never on the
             number of cores, so that sums are computed in the same order everywhere.
         model_pipeline: Fits the featurizer.
@@ -203,10 +203,10 @@ def _add_columns(parts: list[str]) -> SQLTransformer:
 
 
 def number_columns(pipeline: Pipeline) -> list[str]:
-    """Return the names of the columns that hold the numeric features: numbered, as Spark ML limits names."""
+    """Return the columns of the numeric features; their names are numbered, because Spark ML limits them."""
     return [f"harness_number_{index}" for index in range(len(pipeline.features))]
 
 
 def category_columns(pipeline: Pipeline) -> list[str]:
-    """Return the names of the columns that hold the categorical features, whose values have a prefix."""
+    """Return the columns of the categorical features, whose values have a prefix."""
     return [f"harness_category_{index}" for index in range(len(pipeline.categorical))]

@@ -1,4 +1,4 @@
-"""The state of a running job: what its steps need, and what they have found so far."""
+"""The state of a running job: the inputs of its steps, and their results so far."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Out = TypeVar("Out")
 
 @dataclass
 class Job:
-    """A running job: what it needs, and what it has found, so that a broken run still has a result."""
+    """A running job: its inputs, and its results so far, so that a failed run still has a result."""
 
     plan: Plan
     clock: Clock
@@ -56,7 +56,7 @@ class Job:
 
 
 def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> Result:
-    """Return the result of what the job has found so far."""
+    """Return the job's result so far."""
     plan = job.plan
     return Result(
         run_id=plan.run_id,

@@ -97,7 +97,7 @@ def log_errors() -> Iterator[None]:
 
 def format_error(error: NamedError) -> str:
     """Format an error as one line that includes its class."""
-    # What follows is a position in SQL that the author did not write, or Spark's plan.
+    # The rest is a position in SQL that the author didn't write, or Spark's plan.
     message = textwrap.shorten(re.split(r"\n\n|; line |;\n", error.message)[0], _MAX_MESSAGE_LENGTH)
     return message if error.name in message else f"[{error.name}] {message}"
 
@@ -128,7 +128,7 @@ def _name_error(origin: Any) -> NamedError:
 
 
 def summarize_error(error: BaseException) -> str:
-    """Return the line of a message that says what is wrong, without Spark's plan or stack trace."""
+    """Return the first line of an error's message, without Spark's plan or stack trace."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].split("; line ")[0] if lines else type(error).__name__
 
@@ -144,8 +144,8 @@ def summarize_root_cause(error: BaseException) -> str:
 def translate_storage_error(error: BaseException) -> HarnessError | None:
     """Return the error to report if storage or a service is unreachable, full or read-only, else ``None``."""
     text = str(error)
-    if (found := _ADDRESS.search(text)) is not None:
-        translated = _translate_service_error(text, next(filter(None, found.groups())))
+    if (address := _ADDRESS.search(text)) is not None:
+        translated = _translate_service_error(text, next(filter(None, address.groups())))
         if translated is not None:
             return translated
     if any(sign in text for sign in _DISK_FULL):

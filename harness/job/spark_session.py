@@ -1,4 +1,4 @@
-"""The job's Spark session, and what it runs on: libraries and executors."""
+"""The job's Spark session, its libraries and its executors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.plan import Environment
 from harness.storage.credentials import hadoop_settings, read_secret
 from harness.wheel import content_version
 
-# Settings that results depend on, the same on every target. The plan has those for speed and access.
+# Settings that results depend on, the same on every target. The plan has the settings for speed and access.
 _ALWAYS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "false",
@@ -31,7 +31,7 @@ _REDACTED = {"spark.redaction.regex": "(?i)secret|password|token|access[.]key|ac
 
 def has_active_session() -> bool:
     """Return whether this process has a Spark session already."""
-    return SparkContext._active_spark_context is not None  # noqa: SLF001 - there is no public way to ask
+    return SparkContext._active_spark_context is not None  # noqa: SLF001 - there is no public way to find out
 
 
 def open_session(environment: Environment) -> SparkSession:
@@ -40,7 +40,7 @@ def open_session(environment: Environment) -> SparkSession:
     for name, value in {**environment.spark, **_REDACTED}.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
-    # Not in the configuration above: PySpark passes all of that on the JVM's command line.
+    # Not in the configuration above, which PySpark passes on the JVM's command line.
     context: Any = spark.sparkContext
     for account in environment.accounts:
         secret = read_secret(account.secret, account.name)
@@ -73,7 +73,7 @@ def list_libraries(spark: SparkSession) -> dict[str, str]:
 
 
 def count_executor_tasks(spark: SparkSession) -> dict[str, int]:
-    """Count the tasks that each executor ran, including executors that are gone."""
+    """Count the tasks that each executor ran, including executors that have ended."""
     counts: dict[str, int] = {}
     with log_errors():
         # Spark counts them for its pages; it has no public way to read them from Python.

@@ -1,4 +1,4 @@
-"""The rows that a step writes: selected, then changed, and the same rows on every run."""
+"""The rows that a step writes: selected, then changed, and the same on every run."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _make_inline_rows(
 ) -> DataFrame:
     """Return inline rows with the types of the table's columns, or else those of its source."""
     kinds = _find_types(sources, rows, table_schema, at)
-    # As text first, which Spark casts: it knows how values of each type are written.
+    # As text first, because Spark's cast knows how values of each type are written.
     schema = T.StructType([T.StructField(name, T.StringType()) for name in kinds])
     frame = sources.spark.createDataFrame(
         [tuple(_format_value(row.get(name)) for name in kinds) for row in rows], schema

@@ -105,7 +105,7 @@ _WITHOUT_INQUIRIES, _FIRST_WITH_INQUIRIES = 0.05, 2016
 
 
 def generate_loans(spark: SparkSession, spec: Loans) -> DataFrame:
-    """Generate loans with the columns of ``LOANS``; ids begin at 1."""
+    """Generate loans with the columns of ``LOANS``; ids start at 1."""
     draw = _Draw(spec.seed)
     partitions = 1 + spec.rows // _ROWS_PER_PARTITION
     rows = spark.range(1, spec.rows + 1, numPartitions=partitions)
@@ -146,8 +146,8 @@ def _draw_issue_date(draw: _Draw, spec: Loans) -> dict[str, Column]:
     shares = {year: share for year, share in YEARS.items() if spec.first_year <= year <= spec.last_year}
     whole = sum(shares.values())
     limits = _cumulate([share / whole for share in shares.values()])
-    year = min(shares) + _count_passed(draw.uniform("year"), limits)
-    month = 1 + _count_passed(draw.uniform("month"), _cumulate([1 / 12] * 12))
+    year = min(shares) + _count_reached(draw.uniform("year"), limits)
+    month = 1 + _count_reached(draw.uniform("month"), _cumulate([1 / 12] * 12))
     return {"issue_d": F.make_date(year, month, F.lit(1))}
 
 
@@ -171,7 +171,7 @@ def _draw_standing(draw: _Draw) -> dict[str, Column]:
 
 def _draw_terms(draw: _Draw) -> dict[str, Column]:
     """Draw the terms of the loan."""
-    grade = _count_passed(F.col("risk"), _normal_limits(_GRADES.values()))
+    grade = _count_reached(F.col("risk"), _normal_limits(_GRADES.values()))
     lowest, highest = _pick(_LOWEST_RATES, grade), _pick(_HIGHEST_RATES, grade)
     limit = _pick([_NORMAL.inv_cdf(1 - share) for share in _SIXTY_MONTHS], grade)
     is_long = (draw.correlated("term", {"amount": 0.45}) >= limit) & (
@@ -184,7 +184,7 @@ def _draw_terms(draw: _Draw) -> dict[str, Column]:
         "term": F.when(is_long, 60).otherwise(36),
         "loan_amnt": F.greatest(F.lit(_SMALLEST_LOAN), F.rint(wanted / 25) * 25),
         "purpose": _pick(
-            list(_PURPOSES), _count_passed(draw.uniform("purpose"), _cumulate(_PURPOSES.values()))
+            list(_PURPOSES), _count_reached(draw.uniform("purpose"), _cumulate(_PURPOSES.values()))
         ),
     }
 
@@ -196,15 +196,15 @@ def _draw_credit(draw: _Draw) -> dict[str, Column]:
     inquiries = draw.correlated("inquiries", {"risk": 0.15, "accounts": 0.2})
     years = F.rint(15.5 * F.exp(0.46 * F.col("history"))).cast("int")
     year = F.year("issue_d") - F.greatest(F.lit(3), F.least(F.lit(55), years))
-    month = 1 + _count_passed(draw.uniform("earliest_cr_line"), _cumulate([1 / 12] * 12))
+    month = 1 + _count_reached(draw.uniform("earliest_cr_line"), _cumulate([1 / 12] * 12))
     # A few have extreme debts.
     debts = (17.8 + 10.3 * F.col("debts")) * F.when(draw.uniform("outlier") < _OUTLIERS, 2.5).otherwise(1.0)
     return {
         "annual_inc": F.rint(650 * F.exp(0.58 * F.col("income") - 0.02 * F.col("years_before"))) * 100,
         "dti": F.rint(100 * F.greatest(F.lit(0.0), debts)) / 100,
-        "home_ownership": _pick(list(_HOMES), _count_passed(home, _normal_limits(_HOMES.values()))),
-        "delinq_2yrs": _count_passed(delinquencies, _normal_limits(_DELINQUENCIES)),
-        "inq_last_12m": _count_passed(inquiries, _normal_limits(_INQUIRIES)),
+        "home_ownership": _pick(list(_HOMES), _count_reached(home, _normal_limits(_HOMES.values()))),
+        "delinq_2yrs": _count_reached(delinquencies, _normal_limits(_DELINQUENCIES)),
+        "inq_last_12m": _count_reached(inquiries, _normal_limits(_INQUIRIES)),
         "total_acc": F.rint(F.greatest(F.lit(1.4), 4.58 + 1.22 * F.col("accounts")) ** 2),
         "earliest_cr_line": F.make_date(year, month, F.lit(1)),
     }
@@ -237,7 +237,7 @@ def _normal_limits(shares: Iterable[float]) -> list[float]:
     return [_NORMAL.inv_cdf(limit) for limit in _cumulate(shares)]
 
 
-def _count_passed(number: Column, limits: list[float]) -> Column:
+def _count_reached(number: Column, limits: list[float]) -> Column:
     """Return how many of the limits a number has reached: 0, 1, 2 ..."""
     return sum(((number >= limit).cast("int") for limit in limits), F.lit(0))
 

@@ -1,4 +1,4 @@
-"""Reading with Spark: the source files of a scenario, and a Delta table at a version."""
+"""Reads source files and versions of a Delta table with Spark, and removes what a run built."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def read_version_at(spark: SparkSession, uri: str, time: datetime) -> DataFrame:
 
 
 def quote_name(name: str) -> str:
-    """Quote a column's name for SQL, whatever characters it has."""
+    """Quote a column's name for SQL; it may contain any characters."""
     return "`" + name.replace("`", "``") + "`"
 
 

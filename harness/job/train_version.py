@@ -1,4 +1,4 @@
-"""Train, measure, explain and track the model of one version. Versions run side by side."""
+"""Trains, measures, explains and tracks the model of one version. Versions run in parallel."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Subject:
     samples: Samples
     """Its feature vectors."""
     result: VersionResult
-    """What was measured before the training."""
+    """The version's result before the training."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class TrainingStatistics:
 
 @dataclass(frozen=True)
 class _Measurements:
-    """The models of a version, and what was measured of them."""
+    """The models of a version, and their measurements."""
 
     fitted: Fitted
     held_out: HeldOut
@@ -126,7 +126,7 @@ def train_version(
 
 
 def measure_training_rows(train: DataFrame) -> TrainingStatistics:
-    """Count the training rows, and measure the standard deviation of each feature in them."""
+    """Count the training rows, and compute the standard deviation of each slot."""
     [row] = train.agg(F.count("*"), F.sum(LABEL), Summarizer.std(F.col(FEATURES))).collect()
     return TrainingStatistics(int(row[0]), int(row[1]), [float(value) for value in row[2].toArray()])
 
@@ -185,7 +185,7 @@ def _make_result(subject: Subject, measured: _Measurements, run_id: str) -> Vers
 
 def _collect_metrics(version: CheckedVersion, measured: _Measurements) -> dict[str, Measured]:
     """Return the metrics in the order of reports; ``None`` stands for one that could not be measured."""
-    found: dict[str, Measured] = {
+    metrics: dict[str, Measured] = {
         **measured.held_out.metrics,
         **measured.fitted.metrics,
         measured.explainer.r2_metric: measured.explained.r2_mean,
@@ -196,13 +196,13 @@ def _collect_metrics(version: CheckedVersion, measured: _Measurements) -> dict[s
         "explained_rows": float(len(measured.explained.weights)),
     }
     custom = version.scenario.pipeline.metrics
-    return {name: found.get(name) for name in (*METRICS, *custom) if name in found or name in custom}
+    return {name: metrics.get(name) for name in (*METRICS, *custom) if name in metrics or name in custom}
 
 
 def _make_coefficients(
     fitted: Fitted, names: tuple[str, ...], deviations: list[float]
 ) -> dict[str, Coefficient]:
-    """Return the coefficients by slot; there are none if the model is not linear."""
+    """Return the coefficients by slot; empty if the model is not linear."""
     return {
         name: Coefficient(raw=value, per_sd=value * deviation)
         for name, value, deviation in zip(names, fitted.coefficients, deviations, strict=False)
@@ -210,7 +210,7 @@ def _make_coefficients(
 
 
 def _list_parameters(scenario: Scenario, measured: _Measurements) -> dict[str, str]:
-    """Return every parameter that the numbers depend on."""
+    """Return every parameter that the measured numbers depend on."""
     pipeline = scenario.pipeline
     return {
         "seed": str(scenario.seed),

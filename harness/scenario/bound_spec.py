@@ -14,9 +14,9 @@ from harness.errors import Location
 from harness.scenario.model_base import Model
 
 BoundKind = Literal["min", "max", "equals", "change_min", "change_max", "is"]
-"""``is``: of a text, such as a Delta operation; all others compare a number with a limit."""
+"""``is`` compares a text, such as a Delta operation; all others compare a number with a limit."""
 Side = Literal["min", "max", "both"]
-"""The side on which a limit lies; ``both``: the number must be equal to it, up to a tolerance."""
+"""Which side of the numbers is limited; ``both`` if the number must equal the limit, up to a tolerance."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ LIMITS_OF_CHANGES = " or ".join(each.key for each in OF_CHANGES)
 
 
 class Quantity(Model):
-    """What of a version is bounded."""
+    """The quantity of a version that is bounded."""
 
     kind: str
     """Such as ``metric``, ``rows``, ``nulls``, ``schema`` or ``top_k``."""
@@ -89,7 +89,7 @@ class Quantity(Model):
 
 
 class Reference(Model):
-    """What a number is compared with: an earlier version, or a version of another run."""
+    """The version that a number is compared with: an earlier one, or one of another run."""
 
     version: str
     run: str | None = None

@@ -53,8 +53,8 @@ def check_type(column: str, kind: str, at: Location, *, as_written: bool = False
         as_written: Whether the type must be written as Spark writes it; otherwise, as SQL accepts it.
     """
     word = kind.strip().lower()
-    known = word in _TYPES or (word in _SYNONYMS and not as_written)
-    if known or not (word.isidentifier() or not word):
+    is_known = word in _TYPES or (word in _SYNONYMS and not as_written)
+    if is_known or not (word.isidentifier() or not word):
         return
     hint = suggest(_SYNONYMS.get(word) or _COMMON_NAMES.get(word) or nearest(word, _TYPES))
     yield Problem(f"unknown type '{kind}' of column '{column}'.{hint}", at)

@@ -1,4 +1,4 @@
-"""The matrix of a scenario: lists of values for some keys, of which every combination is a scenario."""
+"""The matrix of a scenario: values to vary for some keys. Each combination of them is a scenario."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAME = "name"
 
 
 class MatrixKeyError(ValueError):
-    """The scenario doesn't have such a key; the message says why."""
+    """A key of a matrix that the scenario doesn't have; the message explains why."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Combination:
     @property
     def parameters(self) -> dict[str, str]:
         """Key to value, as text."""
-        return {place: format_value(value) for place, value in self.values.items()}
+        return {key_path: format_value(value) for key_path, value in self.values.items()}
 
     @property
     def text(self) -> str:
@@ -48,14 +48,14 @@ class Combination:
         """
         values: object = scenario.model_dump(by_alias=True, exclude_unset=True, exclude={"matrix"})
         # Outer keys come first, so that they don't replace the values of inner ones.
-        for place in sorted(self.values, key=lambda each: each.count(".")):
-            values = _replace_value(values, place.split("."), self.values[place], place)
+        for key_path in sorted(self.values, key=lambda each: each.count(".")):
+            values = _replace_value(values, key_path.split("."), self.values[key_path], key_path)
         return Scenario.model_validate(values, by_alias=True, by_name=False)
 
 
 def describe_parameters(parameters: Mapping[str, str]) -> str:
     """Return parameters in one line, such as ``seed=1, pipeline.model.max_iter=50``."""
-    return ", ".join(f"{place}={value}" for place, value in parameters.items())
+    return ", ".join(f"{key_path}={value}" for key_path, value in parameters.items())
 
 
 def count_combinations(matrix: Mapping[str, Sequence[object]]) -> int:
@@ -77,27 +77,27 @@ def format_value(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _replace_value(values: object, parts: Sequence[str], value: object, place: str) -> object:
-    """Return values with one of them replaced or removed; missing mappings are added."""
+def _replace_value(values: object, parts: Sequence[str], value: object, key_path: str) -> object:
+    """Return values with the one at a path replaced, or removed if it is None; add missing mappings."""
     if not parts:
         return value
     if values is None or isinstance(values, dict):
         inner = values or {}
-        changed = {**inner, parts[0]: _replace_value(inner.get(parts[0]), parts[1:], value, place)}
+        changed = {**inner, parts[0]: _replace_value(inner.get(parts[0]), parts[1:], value, key_path)}
         return {key: each for key, each in changed.items() if each is not None}
     if isinstance(values, list | tuple):
         items = list(values)
-        index, rest = _find_item(items, parts, place)
-        items[index] = _replace_value(items[index], rest, value, place)
+        index, rest = _find_item(items, parts, key_path)
+        items[index] = _replace_value(items[index], rest, value, key_path)
         return items
-    holder = place.removesuffix("." + ".".join(parts))
-    raise MatrixKeyError(f"'{holder}' has no key '{parts[0]}': it is {format_value(values)}.")
+    parent = key_path.removesuffix("." + ".".join(parts))
+    raise MatrixKeyError(f"'{parent}' has no key '{parts[0]}': it is {format_value(values)}.")
 
 
-def _find_item(items: list[object], parts: Sequence[str], place: str) -> tuple[int, Sequence[str]]:
+def _find_item(items: list[object], parts: Sequence[str], key_path: str) -> tuple[int, Sequence[str]]:
     """Return the index of an item by its name or number, and the rest of the key.
 
-    A list of one stands for its item: a bound may be written without its list.
+    A list with one item can be skipped in the key, because a bound may be written without its list.
     """
     names = [str(item[_NAME]) for item in items if isinstance(item, dict) and _NAME in item]
     if names and parts[0] in names:
@@ -106,6 +106,6 @@ def _find_item(items: list[object], parts: Sequence[str], place: str) -> tuple[i
         return int(parts[0]), parts[1:]
     if not names and len(items) == 1:
         return 0, parts
-    holder = place.removesuffix("." + ".".join(parts))
+    parent = key_path.removesuffix("." + ".".join(parts))
     known = names or [str(index) for index in range(len(items))]
-    raise MatrixKeyError(f"'{holder}' has no key '{parts[0]}'.{did_you_mean(parts[0], known)}")
+    raise MatrixKeyError(f"'{parent}' has no key '{parts[0]}'.{did_you_mean(parts[0], known)}")

@@ -45,7 +45,7 @@ class Table(Model):
 
 
 class Version(Model):
-    """One version of the table: the step that makes it, and what must hold for it."""
+    """One version of the table: the step that creates it, and its expectations."""
 
     name: Identifier
     append: Append | None = None
@@ -74,7 +74,7 @@ class Version(Model):
     def _fill_empty_step(cls, value: object) -> object:
         """Accept ``append:`` without a value.
 
-        A plan's file lists every kind of step, all but one of them null: these stay as they are.
+        A plan's file lists every kind of step, and all but one are null: these stay unchanged.
         """
         if not isinstance(value, dict) or any(value.get(kind) is not None for kind in STEPS):
             return value
@@ -115,7 +115,7 @@ class Version(Model):
 
 
 class Publish(Model):
-    """Whether and where the bundles are copied to."""
+    """Whether bundles are published, and to which model store."""
 
     to: Identifier = "models"
     """Name of a model store in the settings."""
@@ -173,14 +173,14 @@ class Scenario(Model):
 
     @property
     def lacks_every_source(self) -> bool:
-        """Whether neither the table nor any of the steps that bring rows has a source."""
+        """Whether neither the table nor any of its steps has a source of rows."""
         steps = [step for version in self.versions for step in version.steps.values()]
-        bringing = [step for step in steps if isinstance(step, Rows)]
+        with_rows = [step for step in steps if isinstance(step, Rows)]
         return (
             self.table.source is None
             and self.table.uri is None
-            and bool(bringing)
-            and not any(step.source or step.rows for step in bringing)
+            and bool(with_rows)
+            and not any(step.source or step.rows for step in with_rows)
         )
 
     def context_of(self, index: int) -> StepContext:

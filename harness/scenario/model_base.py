@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
-"""A name that is safe in a path, a metric and a column alike."""
+"""A name that is valid in a path, a metric and a column."""
 Columns = Annotated[tuple[str, ...], Field(min_length=1)]
 Value = str | int | float | bool
 Share = Annotated[float, Field(gt=0, lt=1)]

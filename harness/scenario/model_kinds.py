@@ -63,7 +63,7 @@ class LogisticRegression(BuiltInModel):
 
     kind: Literal["logistic_regression"] = "logistic_regression"
     max_iter: PositiveInt = 100
-    """Iterations of the optimizer at most."""
+    """Maximum number of iterations of the optimizer."""
     grid: LogisticRegressionGrid = LogisticRegressionGrid()
     has_coefficients: ClassVar[bool] = True
 
@@ -74,9 +74,9 @@ class RandomForestGrid(ParameterGrid):
     num_trees: Annotated[tuple[TreeCount, ...], Field(min_length=1)] = (20,)
     """Trees in the forest."""
     max_depth: Annotated[tuple[TreeDepth, ...], Field(min_length=1)] = (5,)
-    """Depth of each tree at most."""
+    """Maximum depth of each tree."""
     min_instances_per_node: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1,)
-    """Training rows that each side of a split must keep at least."""
+    """Minimum number of training rows on each side of a split."""
 
 
 class RandomForest(BuiltInModel):
@@ -86,7 +86,7 @@ class RandomForest(BuiltInModel):
     folds: Annotated[int, Field(ge=2)] = 3
     """Folds of the cross-validation."""
     max_bins: Annotated[int, Field(ge=2)] = 32
-    """Bins that the values of a feature are sorted into; splits lie between bins."""
+    """Bins that the values of a feature are sorted into; splits are between bins."""
     feature_subset_strategy: Literal["auto", "all", "onethird", "sqrt", "log2"] = "auto"
     """Features that each split chooses from; ``auto`` is the square root of their number."""
     subsampling_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -98,9 +98,9 @@ class GradientBoostedTreesGrid(ParameterGrid):
     """Parameters of gradient-boosted trees to choose from. Cross-validation tries every combination."""
 
     max_iter: Annotated[tuple[TreeCount, ...], Field(min_length=1)] = (20,)
-    """Trees, each of which is fitted to what those before it leave unexplained."""
+    """Number of trees, each of which corrects the errors of the trees before it."""
     max_depth: Annotated[tuple[TreeDepth, ...], Field(min_length=1)] = (3,)
-    """Depth of each tree at most."""
+    """Maximum depth of each tree."""
     step_size: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = (0.1,)
     """Share of each tree's correction that is applied: the learning rate."""
 
@@ -112,9 +112,9 @@ class GradientBoostedTrees(BuiltInModel):
     folds: Annotated[int, Field(ge=2)] = 3
     """Folds of the cross-validation."""
     max_bins: Annotated[int, Field(ge=2)] = 32
-    """Bins that the values of a feature are sorted into; splits lie between bins."""
+    """Bins that the values of a feature are sorted into; splits are between bins."""
     min_instances_per_node: PositiveInt = 1
-    """Training rows that each side of a split must keep at least."""
+    """Minimum number of training rows on each side of a split."""
     subsampling_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the training rows drawn for each tree."""
     grid: GradientBoostedTreesGrid = GradientBoostedTreesGrid()

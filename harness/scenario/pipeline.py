@@ -80,12 +80,12 @@ class Pipeline(Model):
 
     def at(self, columns: list[str]) -> Pipeline:
         """Return the pipeline without the optional features that a table with these columns lacks."""
-        known = {name.lower() for name in (*columns, *self.derive)}
-        gone = {name.lower() for name in self.optional} - known
+        available = {name.lower() for name in (*columns, *self.derive)}
+        missing = {name.lower() for name in self.optional} - available
         return self.model_copy(
             update={
-                "features": tuple(name for name in self.features if name.lower() not in gone),
-                "categorical": tuple(name for name in self.categorical if name.lower() not in gone),
+                "features": tuple(name for name in self.features if name.lower() not in missing),
+                "categorical": tuple(name for name in self.categorical if name.lower() not in missing),
             }
         )
 

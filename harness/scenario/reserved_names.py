@@ -1,10 +1,10 @@
-"""Names with a meaning of their own: columns that the models need for themselves, and secrets."""
+"""Reserved names: columns that the models need, and options that contain secrets."""
 
 from __future__ import annotations
 
 import re
 
-_OURS = "harness_"
+_PREFIX = "harness_"
 _OF_MODELS = ("features", "rawprediction", "probability", "prediction", "weights", "r2")
 """Columns that the models of a bundle add to the table, in lower case."""
 _SECRET = re.compile(r"password|passwd|secret|token|credential|account[._]?key", re.IGNORECASE)
@@ -12,7 +12,7 @@ _SECRET = re.compile(r"password|passwd|secret|token|credential|account[._]?key",
 
 def is_reserved(name: str) -> bool:
     """Return whether columns that a model is trained with can't have this name."""
-    return name.lower().startswith(_OURS) or name.lower() in _OF_MODELS
+    return name.lower().startswith(_PREFIX) or name.lower() in _OF_MODELS
 
 
 def is_secret_name(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Rows that a step brings: where they come from, how they are chosen and changed."""
+"""Rows that a step adds: where they come from, and how they are selected and changed."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class NeededColumn:
     purpose: str
     """What the step needs it for, such as ``to sample the rows by``."""
     at: Location
-    """Location below the step; empty: the step does not mention the column."""
+    """Location below the step; empty if the step does not mention the column."""
     before_set: bool = False
     """Whether the source must have it: ``set`` comes too late to add it."""
 
 
 class Rows(Step):
-    """A step that brings rows: those of the table's source, unless it names others.
+    """A step with rows: those of the table's source, unless it names others.
 
-    First the rows are chosen (``where``, then ``sample``), then changed (``set``, then ``shuffle``).
+    The rows are first selected (``where``, then ``sample``), then changed (``set``, then ``shuffle``).
     """
 
     may_be_empty: ClassVar[bool] = True
@@ -41,7 +41,7 @@ class Rows(Step):
     """Whether each of the rows becomes a row of the table, so that it needs the table's key."""
 
     source: Annotated[Source | None, Field(alias="from")] = None
-    """Another file, with columns of its own."""
+    """Another source, which may have other columns."""
     rows: Annotated[tuple[dict[str, Value | None], ...], Field(min_length=1)] | None = None
     """Rows written in the scenario file, in the types of the table's columns."""
     where: str | None = None
@@ -91,7 +91,7 @@ class Rows(Step):
 
         Args:
             name: Name of the column, in lower case.
-            source_columns: Columns of the source of the rows, in lower case; ``None``: not known.
+            source_columns: Columns of the source of the rows, in lower case; ``None`` if unknown.
         """
         written = {each.lower() for row in self.rows or () for each in row}
         if name in written | {each.lower() for each in self.assign}:
@@ -113,7 +113,7 @@ class Rows(Step):
                 yield NeededColumn(name, "to shuffle the rows by", ("shuffle",))
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
-        """Yield everything that is wrong with the rows, without looking at any file."""
+        """Yield the problems of the rows that don't depend on any file."""
         yield from self._origin_problems(context)
         yield from check_not_blank(self.where, "where", (*context.at, "where"))
         yield from check_assignments(self.assign, context, (*context.at, "set"))

@@ -1,4 +1,4 @@
-"""Base class of the kinds of steps: everything that the rest of the harness can ask of a step."""
+"""The base class of all kinds of steps, with what the rest of the harness uses of a step."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from harness.scenario.row_source import Source
 from harness.scenario.text_checks import check_not_blank, find_repeated
 
 Commits = Literal[0, 1, 2, "any"]
-"""How many Delta commits a step makes; ``any``: that depends on the data."""
+"""How many Delta commits a step makes; ``any`` if that depends on the data."""
 
 
 @dataclass(frozen=True)
 class StepContext:
-    """The scenario around a step, as far as the step's own rules depend on it."""
+    """What the rules of a step depend on besides the step itself."""
 
     version: str
-    """Name of the version that the step makes."""
+    """Name of the version that the step creates."""
     index: int
     """Index of this version."""
     at: Location
@@ -71,7 +71,7 @@ class Step(Model):
         return f"{self.kind} ({options})" if options else self.kind
 
     def describe_origin(self, source: Source | None, uri: str | None) -> str:
-        """Return where the step's rows come from; ``-`` if it brings none.
+        """Return where the step's rows come from; ``-`` if it adds no rows.
 
         Args:
             source: The table's own source.
@@ -81,7 +81,7 @@ class Step(Model):
         return "-"
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
-        """Yield everything that is wrong with the step, without looking at any data."""
+        """Yield the step's problems that don't depend on any data."""
         del context
         yield from ()
 
@@ -107,7 +107,7 @@ class Step(Model):
 
 
 def check_assignments(assign: Mapping[str, str], context: StepContext, at: Location) -> Iterator[Problem]:
-    """Yield everything that is wrong with columns that are set to expressions.
+    """Report problems of columns that are set to expressions.
 
     Args:
         assign: Column to SQL expression.
@@ -122,7 +122,7 @@ def check_assignments(assign: Mapping[str, str], context: StepContext, at: Locat
 
 
 def check_new_name(name: str, context: StepContext, at: Location) -> Iterator[Problem]:
-    """Report a new column whose name the models need for themselves."""
+    """Report a new column with a name that the models need."""
     if context.is_trained and is_reserved(name):
         yield Problem(f"'{name}' is a name that the models need; choose another.", at)
 

@@ -1,4 +1,4 @@
-"""The kinds of steps that make a version of a Delta table, each with everything that is known of it."""
+"""The kinds of steps that create a version of a Delta table, one class each."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Overwrite(Rows):
         return f"overwrite the rows with {self.replace_where}, by rows" if self.replace_where else self.kind
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
-        """Yield everything that is wrong with the step."""
+        """Yield the step's problems."""
         yield from super().problems(context)
         yield from check_not_blank(self.replace_where, "replace_where", (*context.at, "replace_where"))
         if self.replace_where is not None and self.overwrite_schema:
@@ -118,7 +118,7 @@ class Merge(Rows):
             yield NeededColumn(name, "to merge the rows by", ("on",) if self.on else ())
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
-        """Yield everything that is wrong with the step."""
+        """Yield the step's problems."""
         yield from super().problems(context)
         for index, name in find_repeated(self.on or ()):
             yield Problem(f"column '{name}' is listed twice.", (*context.at, "on", index))
@@ -146,7 +146,7 @@ class Update(Step):
         return f"update {changes}{describe_condition(self.where)}"
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
-        """Yield everything that is wrong with the step."""
+        """Yield the step's problems."""
         yield from check_not_blank(self.where, "where", (*context.at, "where"))
         yield from check_assignments(self.assign, context, (*context.at, "set"))
 
@@ -167,7 +167,7 @@ class Delete(Step):
         return f"delete{describe_condition(self.where)}"
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
-        """Yield everything that is wrong with the step."""
+        """Yield the step's problems."""
         yield from check_not_blank(self.where, "delete", context.at)
 
 
@@ -199,7 +199,7 @@ class AddColumns(Step):
         return "add " + ", ".join(f"{name} {kind}" for name, kind in self.columns.items())
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
-        """Yield everything that is wrong with the step."""
+        """Yield the step's problems."""
         for _, name in find_repeated(self.columns):
             yield Problem(
                 f"version '{context.version}': column '{name}' is added twice.", (*context.at, name)
@@ -236,13 +236,13 @@ class Restore(Step):
         return f"version {self.to}"
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
-        """Yield everything that is wrong with the step."""
+        """Yield the step's problems."""
         reason = explain_not_earlier(self.to, context.names, context.index)
         if reason is not None:
             yield Problem(f"version '{context.version}' can't restore '{self.to}': {reason}", context.at)
 
     def predict_commits(self, latest: int | None, versions: Mapping[str, int | None]) -> int | None:
-        """Return how many Delta commits the step will make; none if the table is at that version already."""
+        """Return how many Delta commits the step will make; 0 if the table is at that version already."""
         version = versions.get(self.to)
         return None if latest is None or version is None else int(version != latest)
 
@@ -266,7 +266,7 @@ class Optimize(Step):
         return f"optimize{describe_condition(self.where)}{order}"
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
-        """Yield everything that is wrong with the step."""
+        """Yield the step's problems."""
         yield from check_not_blank(self.where, "where", (*context.at, "where"))
         for index, name in find_repeated(self.z_order or ()):
             message = f"version '{context.version}': the rows are ordered by '{name}' twice."
@@ -308,7 +308,7 @@ class Sql(Step):
         return " ".join(self.statement.split())
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
-        """Yield everything that is wrong with the step."""
+        """Yield the step's problems."""
         if TABLE not in self.statement:
             message = f"version '{context.version}': the statement doesn't mention the table"
             yield Problem(f"{message}; write {TABLE} in place of its name.", context.at)

@@ -1,8 +1,8 @@
-"""Checks of names and texts that many parts of a scenario share."""
+"""Checks of names and texts, for all parts of a scenario."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.errors import Location, Problem
 from harness.suggestions import did_you_mean
@@ -11,7 +11,7 @@ from harness.suggestions import did_you_mean
 def find_repeated(names: Iterable[str]) -> Iterator[tuple[int, str]]:
     """Yield each name that occurred before, with its index.
 
-    Names that differ in case alone count as equal: Spark and some file systems can't tell them apart.
+    Names that differ only in case count as equal, because Spark and some file systems ignore case.
     """
     seen: set[str] = set()
     for index, name in enumerate(names):
@@ -21,13 +21,13 @@ def find_repeated(names: Iterable[str]) -> Iterator[tuple[int, str]]:
 
 
 def check_not_blank(text: str | None, key: str, location: Location) -> Iterator[Problem]:
-    """Report a SQL expression, or another text, that consists of white space."""
+    """Report a SQL expression, or another text, that is blank."""
     if text is not None and not text.strip():
         inside = ".".join(str(part) for part in location[:-1])
         yield Problem(f"'{key}' in '{inside}' is blank.", location)
 
 
-def explain_not_earlier(name: str, names: tuple[str, ...], index: int) -> str | None:
+def explain_not_earlier(name: str, names: Sequence[str], index: int) -> str | None:
     """Explain why a name doesn't refer to an earlier version.
 
     Args:
@@ -36,7 +36,7 @@ def explain_not_earlier(name: str, names: tuple[str, ...], index: int) -> str | 
         index: Index of the version that refers to the name.
 
     Returns:
-        ``None`` if it does refer to one.
+        The reason, or ``None`` if it refers to one.
     """
     if name in names[:index]:
         return None

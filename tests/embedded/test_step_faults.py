@@ -46,14 +46,14 @@ _FILES = {"twice.csv": "id,x\n1,2.5\n1,3.5\n", "broken.csv": "id,x\n1,2.5\n1,3.5
         pytest.param(
             {"append": {"set": {"note": "'new'"}}},
             "append",
-            "version 'second' can't be made, its append fails: [_LEGACY_ERROR_TEMP_DELTA_0007] "
+            "version 'second' can't be created: its append fails: [_LEGACY_ERROR_TEMP_DELTA_0007] "
             "A schema mismatch detected",
             id="a new column without merge_schema",
         ),
         pytest.param(
             {"merge": {"where": "id = 1", "set": {"note": "'new'"}}},
             "merge",
-            "can't be made, its merge fails: [DELTA_MERGE_UNRESOLVED_EXPRESSION] Cannot resolve",
+            "can't be created: its merge fails: [DELTA_MERGE_UNRESOLVED_EXPRESSION] Cannot resolve",
             id="a merge with a new column without merge_schema",
         ),
         pytest.param(

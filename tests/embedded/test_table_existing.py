@@ -77,11 +77,11 @@ def find_problem(spark: SparkSession, plan: Plan) -> tuple[Location, str]:
 
 def test_versions_are_found(spark: SparkSession, existing: Existing) -> None:
     """Versions are found by number, as the latest, and by time: the newest commit up to it."""
-    found = build_plan(spark, existing.plan(1, "latest", existing.times[1], "2999-01-01"))
-    assert [1, 2, 1, 2] == [each.number for each in found]
-    assert [BATCH_1 + BATCH_2, BATCH_1] == [read_cells(each.table) for each in found[:2]]
-    assert {None} == {each.commits for each in found}
-    assert ["WRITE", "DELETE"] == [each.commit.operation for each in found[:2]]
+    versions = build_plan(spark, existing.plan(1, "latest", existing.times[1], "2999-01-01"))
+    assert [1, 2, 1, 2] == [each.number for each in versions]
+    assert [BATCH_1 + BATCH_2, BATCH_1] == [read_cells(each.table) for each in versions[:2]]
+    assert {None} == {each.commits for each in versions}
+    assert ["WRITE", "DELETE"] == [each.commit.operation for each in versions[:2]]
 
 
 def test_a_version_is_read_by_its_time(spark: SparkSession, existing: Existing) -> None:
@@ -95,7 +95,7 @@ def test_latest_is_resolved_at_the_start(spark: SparkSession, existing: Existing
     """The latest version is resolved at the start; later commits are ignored."""
     table = open_build(spark, existing.plan("latest"))
     DeltaTable.forPath(spark, existing.uri).delete("id = 1")
-    assert (2, BATCH_1) == ((found := build_version(table, 0)).number, read_cells(found.table))
+    assert (2, BATCH_1) == ((version := build_version(table, 0)).number, read_cells(version.table))
 
 
 def test_an_unknown_version_is_reported(spark: SparkSession, existing: Existing) -> None:

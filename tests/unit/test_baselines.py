@@ -126,8 +126,8 @@ def test_without_baselines_nothing_is_read(tmp_path: Path) -> None:
         ("good/text.json", "{folder}/good/text.json is not the result of a run of the harness."),
         ("good/bytes.json", "{folder}/good/bytes.json is not the result of a run of the harness."),
         ("unfinished", "can't read the run unfinished: {runs}/unfinished/result.json: "),
-        ("abfss://a@b/result.json", "{elsewhere} abfss://a@b/result.json is not on it."),
-        ("https://me:secret@b/r.json", "{elsewhere} its URI is not on it."),
+        ("abfss://a@b/result.json", "{elsewhere} abfss://a@b/result.json isn't one."),
+        ("https://me:secret@b/r.json", "{elsewhere} its URI isn't one."),
         ("a\0b", "can't look for the run 'a\\x00b': "),
         ("good/broken.json", "the run good/broken.json ended early (JobError), "),
     ],
@@ -140,7 +140,7 @@ def test_an_invalid_baseline_is_reported(source: str, message: str, tmp_path: Pa
     (tmp_path / "good" / "bytes.json").write_bytes(b"\xff\xfe")
     (runs / "unfinished").mkdir()
     [(text, at)] = _problems(_expecting(**{"from": source}), tmp_path, runs)
-    elsewhere = "a run is read from a file on this machine, and"
+    elsewhere = "a baseline must be a file on this machine:"
     assert text.startswith(message.format(runs=runs, folder=tmp_path, elsewhere=elsewhere))
     assert FROM == at
 

@@ -125,7 +125,7 @@ def test_a_relative_change_since_0_has_a_reason() -> None:
     """The reason for an undefined relative change names the version at which the value was 0."""
     bound = {"change": {"since": "january", "relative": True, "min": -0.1}}
     result = _one(bound, measured("march", test_accuracy=0.5), measured("january", test_accuracy=0.0))
-    assert "it was 0 at january, and no change is a share of 0" == result.reason
+    assert "it was 0 at january, so a relative change is undefined" == result.reason
 
 
 def test_every_part_of_a_bound_is_judged_separately() -> None:

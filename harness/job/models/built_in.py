@@ -1,4 +1,4 @@
-"""What all built-in pipelines do in the same way; each model kind adds its Spark classifier."""
+"""The base class of all built-in pipelines; each model kind adds its Spark classifier."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from harness.pipelines import (
 from harness.scenario.model_kinds import BuiltInModel
 
 _SEEDS = 1 << 63
-"""Spark takes a seed as a long integer of Java's."""
+"""Seeds are reduced to this range, because Spark's are signed 64-bit integers."""
 
 
 @dataclass(frozen=True)

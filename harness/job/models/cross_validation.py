@@ -1,6 +1,7 @@
 """Cross-validation over a grid of parameters.
 
-Folds come from a hash of the key. The fits run side by side: on small data it is the driver that waits.
+Folds come from a hash of the key. The fits run in parallel, because on small data Spark mostly waits for the
+driver.
 All scores of all folds and grid points are evaluated in one Spark job, whereas MLlib's CrossValidator takes
 several jobs for each.
 """
@@ -39,7 +40,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Fits of every grid point on all folds but one, each scored on the fold that it has not seen."""
+    """Fits every grid point on all folds but one, and scores it on the fold that it has not seen."""
 
     points: Sequence[Parameters]
     folds: int
@@ -54,10 +55,10 @@ class CrossValidation:
             report_progress: Takes the number of finished fits, as text.
         """
         scores = self._score_all(rows, report_progress)
-        of_point = [
+        scores_of_points = [
             [scores.get((fold, index)) for fold in range(self.folds)] for index in range(len(self.points))
         ]
-        means = [_mean([fold.roc_auc if fold else None for fold in each]) for each in of_point]
+        means = [_mean([fold.roc_auc if fold else None for fold in each]) for each in scores_of_points]
         best = max(range(len(self.points)), key=lambda index: (_or_worst(means[index]), -index))
         return Trained(
             model=self.make_estimator(self.points[best]).fit(rows),
@@ -66,7 +67,7 @@ class CrossValidation:
                 for index, point in enumerate(self.points)
             ),
             cv_roc_auc=means[best],
-            cv_roc_auc_se=_se_of_mean([fold.roc_auc_se if fold else None for fold in of_point[best]]),
+            cv_roc_auc_se=_se_of_mean([fold.roc_auc_se if fold else None for fold in scores_of_points[best]]),
         )
 
     def _score_all(
@@ -115,17 +116,17 @@ def _max_parallel_fits(rows: DataFrame) -> int:
 
 
 def _mean(values: list[float | None]) -> float | None:
-    """Return the mean, or ``None`` if a fold has no value: the mean of the others is another number."""
-    known = [value for value in values if value is not None]
-    return math.fsum(known) / len(known) if len(known) == len(values) else None
+    """Return the mean, or ``None`` if a fold has no value."""
+    defined = [value for value in values if value is not None]
+    return math.fsum(defined) / len(defined) if len(defined) == len(values) else None
 
 
 def _se_of_mean(errors: list[float | None]) -> float | None:
     """Return the standard error of the mean over folds that share no rows."""
-    known = [error for error in errors if error is not None]
-    if len(known) < len(errors):
+    defined = [error for error in errors if error is not None]
+    if len(defined) < len(errors):
         return None
-    return math.sqrt(math.fsum(error**2 for error in known)) / len(known)
+    return math.sqrt(math.fsum(error**2 for error in defined)) / len(defined)
 
 
 def _or_worst(value: float | None) -> float:

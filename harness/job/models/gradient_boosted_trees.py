@@ -36,5 +36,5 @@ class GradientBoostedTreesPipeline(BuiltInPipeline):
         )
 
     def train(self, rows: DataFrame, seed: int, report_progress: Callable[[str], None]) -> Trained:
-        """Choose the best grid point, on rows as trees need them."""
+        """Choose the best grid point, on rows prepared for trees."""
         return super().train(prepare_tree_rows(rows), seed, report_progress)

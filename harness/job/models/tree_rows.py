@@ -11,11 +11,11 @@ _NO_ATTRIBUTES: dict[str, object] = {"ml_attr": {}}
 
 
 def prepare_tree_rows(rows: DataFrame) -> DataFrame:
-    """Return the rows with the metadata that tree classifiers read changed in two ways.
+    """Return the rows with changed metadata of label and features.
 
-    The label always has two classes: a fold may hold rows of one class only. The features have no attributes:
-    Spark would take an indicator for a category and split by equality, so that no sample of LIME, which
-    draws values between 0 and 1, would move to the other side.
+    The label always has two classes, although a fold may have rows of only one. The features have no
+    attributes: otherwise Spark would treat an indicator as a category and split it by equality, but LIME's
+    samples have values between 0 and 1, which would all be on the same side.
     """
     return rows.withColumns(
         {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from harness.bounds.explanation_bounds import AGREEMENTS
 from harness.bounds.quantities import Number, list_numbers
-from harness.bounds.scope import Scope, list_scopes, not_earlier
+from harness.bounds.scope import Scope, list_scopes
 from harness.errors import Location, Problem
 from harness.loading.rules.bound_rules import bounds_problems, excludes
 from harness.loading.rules.data_rules import data_problems
@@ -15,6 +15,7 @@ from harness.metrics import ADDED, METRICS, OF_BUILT_IN, OF_CUSTOM
 from harness.scenario.expectations import Agreement, Bound, Overlap
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
+from harness.scenario.text_checks import explain_not_earlier
 from harness.suggestions import did_you_mean
 
 
@@ -134,7 +135,7 @@ def _same_data(scope: Scope) -> Iterator[Problem]:
         version = scope.scenario.versions[index]
         if scope.version is None and version.expect.same_data_as is not None:
             continue
-        reason = not_earlier(name, scope.scenario, index)
+        reason = explain_not_earlier(name, [each.name for each in scope.scenario.versions], index)
         if reason is not None:
             whose = f" of version '{version.name}'" if scope.version is None else ""
             message = f"the data{whose} can't be compared with those of '{name}': {reason}"
