@@ -28,6 +28,13 @@ MEMORY_PATTERN = r"[1-9]\d*[mg]"
 PORT_PATTERN = r"[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}"
 COUNT_PATTERN = r"[1-9]\d*"
 CORES_PATTERN = r"\*|[1-9]\d*"
+EXPECTED_VALUES = {
+    MEMORY_PATTERN: "a size such as 2g or 900m",
+    PORT_PATTERN: "a port from 1 to 65535",
+    COUNT_PATTERN: "a whole number from 1",
+    CORES_PATTERN: "* or a whole number from 1",
+}
+"""Pattern of a setting's values to what messages call them."""
 
 
 @dataclass(frozen=True)

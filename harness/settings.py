@@ -22,6 +22,7 @@ from harness.plan import Setting
 from harness.setting_types import (
     ACCOUNTS,
     DEFAULT,
+    EXPECTED_VALUES,
     MEMORY_PATTERN,
     SETTINGS_FILE,
     STORES,
@@ -183,8 +184,10 @@ def _resolve(setting: Setting, home: str, folder: Path) -> Setting:
 def _refuse_mismatch(setting: Setting, value: str) -> None:
     for spec in known_settings():
         if spec.name == setting.name and spec.pattern and not re.fullmatch(spec.pattern, value):
+            expected = EXPECTED_VALUES.get(spec.pattern)
             raise UsageError(
-                f"Invalid value {value!r} of the setting '{setting.name}' ({setting.origin}): {spec.meaning}."
+                f"Invalid value {value!r} of the setting '{spec.name}' ({setting.origin}): {spec.meaning}.",
+                remedy=f"Use {expected}." if expected else None,
             )
 
 

@@ -16,7 +16,7 @@ from harness.setting_types import Settings
 from harness.targets.registry import TARGETS
 
 DEPENDS = "depends on the data"
-_WHEN = {"pass": "when every bound holds", "always": "even if bounds fail"}
+_WHEN = {"pass": "if every bound holds", "always": "even if bounds fail"}
 
 
 @dataclass(frozen=True)

@@ -70,14 +70,12 @@ def clean(
     from harness.settings import read_settings
     from harness.targets.compose.stack import Stack
 
-    if keep is None and not stack:
-        raise typer.BadParameter(
-            "specify what to delete: --keep N for old runs, --stack for the Compose stack."
-        )
+    if (keep is None) is not stack:
+        raise typer.BadParameter("use one of --keep N, for old runs, and --stack, for the Compose stack.")
     settings = read_settings()
-    if keep is not None:
-        removed = remove_old_runs(settings, keep)
-        typer.echo(f"{len(removed)} run{'s' if len(removed) != 1 else ''} removed, with their tables.")
     if stack:
         Stack(settings).remove()
         typer.echo("The stack is removed, with its volumes, images and secrets.")
+        return
+    removed = remove_old_runs(settings, keep or 0)
+    typer.echo(f"{len(removed)} run{'s' if len(removed) != 1 else ''} removed, with their tables.")

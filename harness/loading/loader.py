@@ -58,6 +58,11 @@ def find_scenario(name_or_file: str) -> Path:
     by_name = FOLDER / f"{name_or_file}.yaml"
     if _is_file(by_name):
         return by_name
+    if path.suffix or len(path.parts) > 1:
+        raise UsageError(
+            f"Not a scenario file: {path}.",
+            remedy=f"Give a .yaml file, or the name of a scenario in {FOLDER}.",
+        )
     known = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     hint = did_you_mean(name_or_file, known)
     raise UsageError(

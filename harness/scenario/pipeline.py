@@ -65,7 +65,7 @@ class Pipeline(Model):
     """The built-in model, by its kind (default: logistic_regression)."""
     explainer: Lime = Lime()
     use: str | None = None
-    """``MODULE:NAME``: a custom pipeline in Python, beside the scenario file, instead of a built-in model."""
+    """``MODULE:NAME``: a custom pipeline in Python next to the scenario file, instead of a built-in model."""
     options: Annotated[dict[Identifier, Option], Field(alias="with")] = Field(default_factory=dict)
     """Arguments of the custom pipeline, by name."""
     metrics: tuple[Identifier, ...] = ()

@@ -63,7 +63,9 @@ def _account(name: str, given: Mapping[str, str]) -> Account:
     in_scope = given.get("secret_name", "")
     if in_scope and not (file or variable):
         variable = secret_variable(name)
-    if bool(file) == bool(variable):
+    if file and variable:
+        raise _account_error(name, f"{kind}_file and {kind}_variable are both set", "Remove one of the two.")
+    if not (file or variable):
         raise _account_error(name, f"{kind}_file or {kind}_variable is missing", "Set one of the two.")
     secret = Secret(file=file) if file else Secret(variable=variable)
     return Account(

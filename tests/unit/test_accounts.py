@@ -111,7 +111,7 @@ def test_an_unknown_users_home_is_reported(tmp_path: Path) -> None:
         ('auth = "key"', "key_file or key_variable is missing.\n  Set one of the two."),
         (
             'key_file = "k"\nkey_variable = "K"',
-            "key_file or key_variable is missing.\n  Set one of the two.",
+            "key_file and key_variable are both set.\n  Remove one of the two.",
         ),
         ('key_variable = ""', "key_file or key_variable is missing.\n  Set one of the two."),
         (

@@ -268,6 +268,7 @@ def test_an_unusable_home_folder_is_reported(
         ("check",),
         ("scenario",),
         ("clean",),
+        ("clean", "--keep", "5", "--stack"),
         ("clean", "--keep", "-1"),
         ("clean", "--keep", "many"),
         ("runs", "--version", "1"),

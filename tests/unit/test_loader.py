@@ -158,11 +158,12 @@ def test_a_scenario_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> Non
             ".*tree_versions.yaml doesn't exist. Did you mean 'three_versions.yaml'?",
         ),
         ("", "Unknown scenario ''"),
+        ("scenarios/data/README.md", r"Not a scenario file: scenarios/data/README\.md\."),
         ("a" * 5000, "Can't access .*: File name too long"),
         ("no/such/folder.yaml", "The scenario file no/such/folder.yaml doesn't exist"),
         ("null\0byte", "Unknown scenario"),
     ],
-    ids=["name", "file", "empty", "long", "folder", "null"],
+    ids=["name", "file", "empty", "no scenario", "long", "folder", "null"],
 )
 def test_an_unknown_scenario_is_reported(monkeypatch: pytest.MonkeyPatch, name: str, message: str) -> None:
     """A scenario that does not exist is reported, with the nearest existing name."""

@@ -169,8 +169,18 @@ def test_an_unknown_store_is_reported_with_a_suggestion(tmp_path: Path) -> None:
         settings.store("model")
 
 
-@pytest.mark.parametrize(("name", "value"), [("cores", "lots"), ("cores", "0"), ("driver_memory", "2 GB")])
-def test_an_invalid_size_is_refused(tmp_path: Path, name: str, value: str) -> None:
-    """Invalid cores or memory are refused before a JVM is started with them."""
-    with pytest.raises(UsageError, match=f"Invalid value '{value}' of the setting '{name}'"):
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("cores", "lots", "Use * or a whole number from 1."),
+        ("cores", "0", "Use * or a whole number from 1."),
+        ("driver_memory", "2 GB", "Use a size such as 2g or 900m."),
+        ("workers", "0", "Use a whole number from 1."),
+        ("mlflow_port", "65536", "Use a port from 1 to 65535."),
+    ],
+)
+def test_an_invalid_size_is_refused(tmp_path: Path, name: str, value: str, remedy: str) -> None:
+    """An invalid size is refused before anything is started with it, and the remedy says what is allowed."""
+    with pytest.raises(UsageError, match=f"Invalid value '{value}' of the setting '{name}'") as caught:
         read_settings({name: value}, folder=tmp_path, environ={})
+    assert remedy == caught.value.remedy

@@ -32,7 +32,7 @@ def show_plan(console: Console, planned: PlanPreview) -> None:
 
 
 def _row(version: PlannedVersion) -> tuple[str, ...]:
-    trained = {"version": "read by number", "timestamp": "read by timestamp"}[version.read_by]
+    trained = {"version": "yes, by number", "timestamp": "yes, by timestamp"}[version.read_by]
     return (
         version.name,
         version.step,
@@ -77,7 +77,7 @@ def _cost(planned: PlanPreview) -> str:
     cost = planned.cost
     if cost is None:
         titles = " or ".join(each.title for each in TARGETS.values() if each.count_nodes is not None)
-        return f"On {titles}: unknown, because no run of it there is stored here."
+        return f"On {titles}: cost unknown; no earlier run is stored here."
     nodes = formatting.count(cost.nodes, "node")
     return (
         f"On {cost.target}: {cost.cluster_minutes:.1f} cluster minutes, as in run {cost.run_id} "
