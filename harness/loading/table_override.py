@@ -23,7 +23,7 @@ TABLE_URI = "table.uri"
 """Parameter of a plan whose table the command line specified."""
 _LATEST = "latest"
 _ALONE = {"on", "tolerance"}
-"""Keys that are no bound without another key."""
+"""Keys that need another key to form a bound."""
 
 
 @dataclass(frozen=True)

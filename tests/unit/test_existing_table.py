@@ -1,4 +1,4 @@
-"""A table that is there already, looked at before Spark starts."""
+"""The check of an existing table before Spark starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROWS = {"id": [1, 2], "amount": [100, 200], "status": ["late", "paid"]}
 
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path) -> Path:
-    """A folder with a table, whose version 0 lacks the amount, and whose newest version is 1."""
+    """Return a folder with a table whose version 0 lacks the amount and whose newest version is 1."""
     table = tmp_path / "lake" / "loans"
     write_deltalake(table, pa.table({name: ROWS[name] for name in ("id", "status")}))
     write_deltalake(table, pa.table(ROWS), mode="overwrite", schema_mode="overwrite")
@@ -27,7 +27,7 @@ def _folder(tmp_path: Path) -> Path:
 def _scenario(uri: str, versions: Any = ("latest",), **pipeline: Any) -> Scenario:
     return Scenario.model_validate(
         {
-            "name": "there",
+            "name": "existing",
             "table": {"uri": uri, "versions": list(versions), "key": "id"},
             "pipeline": {
                 "label": {"column": "status", "positive": ["late"], "negative": ["paid"]},
@@ -38,20 +38,20 @@ def _scenario(uri: str, versions: Any = ("latest",), **pipeline: Any) -> Scenari
     )
 
 
-def _told(folder: Path, scenario: Scenario) -> list[tuple[str, tuple[str | int, ...]]]:
+def _problems(folder: Path, scenario: Scenario) -> list[tuple[str, tuple[str | int, ...]]]:
     return [(each.message, each.location) for each in locate_sources(scenario, folder)[1]]
 
 
 @pytest.mark.parametrize("versions", [["latest"], [1], [1, "latest"], ["2026-03-01"]])
 def test_a_table_with_all_columns_is_fine(folder: Path, versions: list[Any]) -> None:
-    """At each version that is named by its number; a time is left to the job."""
-    assert [] == _told(folder, _scenario("lake/loans", versions))
+    """A table with all columns at each numbered version has no problem; timestamps are left to the job."""
+    assert [] == _problems(folder, _scenario("lake/loans", versions))
 
 
 @pytest.mark.parametrize("uri", ["{folder}/lake/loans", "file://{folder}/lake/loans", "./lake/../lake/loans"])
-def test_a_table_may_be_named_in_any_way(folder: Path, uri: str) -> None:
-    """Relative to the scenario, by its whole path or by a URI."""
-    assert [] == _told(folder, _scenario(uri.format(folder=folder)))
+def test_a_table_may_be_a_path_or_a_uri(folder: Path, uri: str) -> None:
+    """A table is found by a path relative to the scenario, an absolute path or a URI."""
+    assert [] == _problems(folder, _scenario(uri.format(folder=folder)))
 
 
 @pytest.mark.parametrize(
@@ -59,22 +59,22 @@ def test_a_table_may_be_named_in_any_way(folder: Path, uri: str) -> None:
     ["abfss://lake@account.dfs.core.windows.net/loans", "/Volumes/main/default/loans", "dbfs:/loans"],
 )
 def test_a_table_elsewhere_is_left_to_the_job(folder: Path, uri: str) -> None:
-    """Nothing here can reach it."""
-    assert [] == _told(folder, _scenario(uri))
+    """A table that this machine can't reach is not checked."""
+    assert [] == _problems(folder, _scenario(uri))
 
 
-def test_a_column_counts_at_the_versions_that_are_read(folder: Path) -> None:
-    """Once each, wherever it is missing first; the message names the version."""
+def test_a_missing_column_is_reported_once(folder: Path) -> None:
+    """A column is reported for the first version that lacks it, with a suggestion."""
     expected = "the table loans has no column 'amount' at version 0."
-    assert [(expected, ("pipeline", "features", 0))] == _told(folder, _scenario("lake/loans", [0, 1]))
+    assert [(expected, ("pipeline", "features", 0))] == _problems(folder, _scenario("lake/loans", [0, 1]))
     near = "the table loans has no column 'amounts' at version 1. Did you mean 'amount'?"
-    found = _told(folder, _scenario("lake/loans", [1, "latest"], features=["amounts"]))
+    found = _problems(folder, _scenario("lake/loans", [1, "latest"], features=["amounts"]))
     assert [(near, ("pipeline", "features", 0))] == found
 
 
 def test_an_optional_or_derived_column_may_be_missing(folder: Path) -> None:
-    """Neither has to be in the table."""
-    assert [] == _told(
+    """Optional features and inputs of derived columns don't have to be in the table."""
+    assert [] == _problems(
         folder,
         _scenario(
             "lake/loans",
@@ -87,24 +87,24 @@ def test_an_optional_or_derived_column_may_be_missing(folder: Path) -> None:
 
 
 def test_a_version_that_is_not_trained_may_lack_columns(folder: Path) -> None:
-    """Nothing is asked of it here."""
+    """The columns of a version without a model are not checked."""
     scenario = _scenario("lake/loans", [0])
     versions = tuple(each.model_copy(update={"train": False}) for each in scenario.versions)
-    assert [] == _told(folder, scenario.model_copy(update={"versions": versions}))
+    assert [] == _problems(folder, scenario.model_copy(update={"versions": versions}))
 
 
-def test_a_version_that_the_table_has_not_reached_is_told(folder: Path) -> None:
-    """Where it is named, with the newest one."""
+def test_a_version_that_the_table_has_not_reached_is_problems(folder: Path) -> None:
+    """A version that doesn't exist is reported at its location, with the newest version."""
     expected = "the table loans has no version 12; its newest is 1."
-    assert [(expected, ("table", "versions", 1))] == _told(folder, _scenario("lake/loans", [1, 12]))
+    assert [(expected, ("table", "versions", 1))] == _problems(folder, _scenario("lake/loans", [1, 12]))
 
 
-def test_a_version_of_the_list_is_told_there(folder: Path) -> None:
-    """A scenario may list its versions, each with a name of its own."""
+def test_a_listed_version_is_reported_at_its_step(folder: Path) -> None:
+    """If the scenario lists its versions, a problem has the location of the version's step."""
     scenario = _scenario("lake/loans", [12])
     table = scenario.table.model_copy(update={"versions": None})
-    [(_, place)] = _told(folder, scenario.model_copy(update={"table": table}))
-    assert ("versions", 0, "read") == place
+    [(_, location)] = _problems(folder, scenario.model_copy(update={"table": table}))
+    assert ("versions", 0, "read") == location
 
 
 @pytest.mark.parametrize(
@@ -125,11 +125,11 @@ def test_a_version_of_the_list_is_told_there(folder: Path) -> None:
         ("abfss://me:secret@account/loans", "the table's URI contains a password; remove it."),
     ],
 )
-def test_what_is_no_table_is_one_problem(folder: Path, uri: str, message: str) -> None:
-    """It is told where the scenario names the table."""
+def test_an_invalid_table_is_reported(folder: Path, uri: str, message: str) -> None:
+    """A table that can't be read is one problem, at the table's URI."""
     (folder / "rows.csv").write_text("id\n1\n")
     log = folder / "broken" / "_delta_log"
     log.mkdir(parents=True)
     (log / f"{0:020}.json").write_text("no JSON")
-    [(found, place)] = _told(folder, _scenario(uri))
-    assert (True, ("table", "uri")) == (found.startswith(message.format(folder=folder)), place)
+    [(found, location)] = _problems(folder, _scenario(uri))
+    assert (True, ("table", "uri")) == (found.startswith(message.format(folder=folder)), location)
