@@ -73,11 +73,6 @@ class Context:
     report_progress: Callable[[str], None] = _ignore
     """Shows a short text, such as ``3 of 20 trees``, as the progress of the step."""
 
-    @property
-    def tell(self) -> Callable[[str], None]:
-        """The earlier name of ``report_progress``."""
-        return self.report_progress
-
 
 @dataclass(frozen=True)
 class Prepared:

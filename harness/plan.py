@@ -129,7 +129,7 @@ class Plan(Model):
     existing_table: str | None = None
     """URI of an existing table; ``None`` if the scenario builds its table."""
     baselines: dict[str, dict[str, dict[str, Measured]]] = Field(default_factory=dict)
-    """For each other run that bounds refer to, as written there: its versions' metrics, and ``rows``."""
+    """For each run that bounds refer to, as written there: by version, the numbers that they compare with."""
     settings: tuple[Setting, ...] = ()
 
     @property

@@ -9,11 +9,8 @@ from statistics import fmean
 from pyspark.sql import DataFrame, functions as F
 
 from harness.job.prepare import PROBE
-from harness.pipelines import FEATURES, KEY, Explainer, make_lime_explainer
+from harness.pipelines import FEATURES, KEY, Explainer
 from harness.results import FeatureExplanation
-
-make_explainer = make_lime_explainer
-"""The former name of ``make_lime_explainer``, which custom pipelines in earlier plans import."""
 
 
 @dataclass(frozen=True)

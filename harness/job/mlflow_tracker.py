@@ -120,9 +120,8 @@ class Tracker:
         dataset = [self._make_dataset(version)]
         try:
             self._client.log_inputs(run_id, dataset)
-        except (
-            mlflow.MlflowException
-        ):  # Another version logged the same dataset at the same time; now it exists.
+        except mlflow.MlflowException:
+            # Another version logged the same dataset at the same time; now it exists.
             self._client.log_inputs(run_id, dataset)
         return run_id
 

@@ -7,7 +7,7 @@ definitions, which are light, and none of the targets' clients.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from harness.errors import UsageError
 from harness.suggestions import did_you_mean
@@ -81,8 +81,3 @@ def select_capable(name: str, capability: Capability, what: str) -> TargetDefini
 def is_local(name: str) -> bool:
     """Return whether a run on a target counts as local; an unknown target's run does."""
     return name not in TARGETS or TARGETS[name].is_local
-
-
-def local_names(names: Iterable[str]) -> frozenset[str]:
-    """Return those of the names whose targets are local."""
-    return frozenset(name for name in names if is_local(name))

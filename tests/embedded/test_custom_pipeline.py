@@ -203,20 +203,3 @@ def test_a_missing_weight_is_reported(spark: SparkSession, tmp_path: Path) -> No
         result.exit_code,
         result.failure.message,
     )
-
-
-def test_a_pipeline_with_the_former_imports_runs(spark: SparkSession, tmp_path: Path) -> None:
-    """A pipeline from an earlier plan can still import from the former modules."""
-    code = (
-        "from harness.job.builtin import impute_and_encode\n"
-        "from harness.job.explain import make_explainer\n"
-        "from harness.job.model_pipeline import FEATURES, FOLD, KEY, LABEL, SCORE, Context, Explainer\n"
-        "from harness.job.model_pipeline import Fitted, ModelPipeline, Prepared\n"
-        "class Old:\n"
-        "    prepare = fit = evaluate = explain = staticmethod(impute_and_encode)\n"
-    )
-    opened = open_custom(spark, tmp_path, "Old", code)
-    rows = spark.range(4).selectExpr("CAST(id AS DOUBLE) AS heat_column")
-    context = Context({"heat": "heat_column"}, {}, "mean", seed=1, folds=2, samples=50)
-    assert ["heat"] == list(opened.prepare(rows, context).names)
-    assert context.tell is context.report_progress

@@ -85,7 +85,7 @@ def test_the_public_module_can_be_imported(tmp_path: Path, statement: str) -> No
         ("import harness", "harness"),
         ("import json, harness.plan as plan", "harness.plan"),
         ("from harness import run", "harness.run"),
-        ("from harness.job.model_pipeline import Context", "harness.job.model_pipeline"),
+        ("from harness.job.custom_pipeline import open_pipeline", "harness.job.custom_pipeline"),
         ("def late():\n    from harness.job import explain", "harness.job"),
     ],
 )

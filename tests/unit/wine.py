@@ -1,4 +1,4 @@
-"""A made table of wines, for tests of what is written from a table that is not about loans."""
+"""A synthetic table of wines, for tests of a scenario that is not about loans."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HEAD = "tasted,bottle_id,acidity,colour,alcohol,maker,country,stars,quality"
 
 
 def write_wines(folder: Path, *, dated: bool = True) -> Path:
-    """A CSV file in which alcohol tells much of the quality, and the stars all of it."""
+    """Write a CSV file in which alcohol predicts the quality well, and the stars leak it."""
     chance = random.Random(3)  # noqa: S311 - made data, no secret
     lines = [HEAD]
     for number in range(ROWS):
