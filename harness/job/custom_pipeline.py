@@ -21,7 +21,7 @@ from pyspark.ml import Transformer
 from pyspark.sql import DataFrame, SparkSession
 
 from harness.errors import JobError, Location, Problem, ScenarioError
-from harness.job.models.registry import make_built_in_pipeline
+from harness.job.models.model_registry import make_built_in_pipeline
 from harness.job.spark_errors import translate_storage_error
 from harness.metrics import R2_OF_CUSTOM
 from harness.pipelines import Context, Explainer, Fitted, Measured, ModelPipeline, Prepared

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from harness.errors import Location, ScenarioError
 from harness.job.models.cross_validation import Trained
-from harness.job.models.registry import make_built_in_pipeline
+from harness.job.models.model_registry import make_built_in_pipeline
 from harness.job.prepare import Samples, add_feature_columns, add_label, make_samples
 from harness.scenario.model import Scenario
 from harness.scenario.model_kinds import ModelKind
