@@ -51,7 +51,7 @@ def run(
 
     request = RunRequest(str(scenario), target, only=tuple(only))
     session = open_session(request, Console(quiet=quiet, highlight=False), takes_one=True)
-    return execute(session, session.only_combination).result
+    return execute(session, session.single_combination).result
 
 
 def __getattr__(name: str) -> Any:

@@ -107,11 +107,11 @@ class Run:
         """The outcome, or the error: a failed run doesn't start again for the next test."""
         from rich.console import Console
 
-        from harness.request import session_of
+        from harness.request import make_session
         from harness.workflow import execute
 
         try:
-            session = session_of(self.loaded, self._target, Console(highlight=False))
+            session = make_session(self.loaded, self._target, Console(highlight=False))
             return execute(session, self.loaded)
         except Exception as error:
             return error

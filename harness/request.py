@@ -53,7 +53,7 @@ class Session:
         return bool(self.loaded.scenario.matrix)
 
     @property
-    def only_combination(self) -> LoadedScenario:
+    def single_combination(self) -> LoadedScenario:
         """The combination to run, if the session was opened for a single one."""
         (combination,) = self.combinations
         return combination
@@ -87,7 +87,7 @@ def open_session(request: RunRequest, console: Console, *, takes_one: bool = Fal
     return Session(loaded, combinations, target, settings, console)
 
 
-def session_of(loaded: LoadedScenario, target: str | None, console: Console) -> Session:
+def make_session(loaded: LoadedScenario, target: str | None, console: Console) -> Session:
     """Open a session for a scenario that is loaded already, such as one combination of a matrix.
 
     Raises:

@@ -1,13 +1,14 @@
 """The command's main path: from a request to a verdict, for one run and for every combination of a matrix.
 
-``execute`` is the list of steps; the other functions of this module are the steps.
+``execute`` lists the steps of a run; ``run``, ``validate`` and ``attach`` are the entry points.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,6 @@ from harness.request import RunRequest, Session, line_printer, open_session
 from harness.resolve import resolve_plan
 from harness.results import Measured, Result, Verdict, VersionResult
 from harness.runs import PLAN, RESULT, RunFolder, find_run
-from harness.scenario.bound_spec import BoundKind
 from harness.scenario.matrix import describe_parameters
 from harness.scenario.model import Scenario
 from harness.settings import Settings, read_settings
@@ -77,7 +77,7 @@ def run(request: RunRequest, console: Console) -> ExitCode:
     """
     session = open_session(request, console)
     if not session.has_matrix:
-        return execute(session, session.only_combination).exit_code
+        return execute(session, session.single_combination).exit_code
     rows = execute_all(session)
     show_combinations(rows, console)
     return worst(*(row.code for row in rows))
@@ -160,12 +160,12 @@ def validate(request: RunRequest, console: Console) -> ExitCode:
     remote = open_defined(definition, settings, session.report, keep=request.keep)
     # Report a missing prerequisite of the workspace before spending minutes on the local run.
     remote.require_ready()
-    local = execute(session, session.only_combination)
+    local = execute(session, session.single_combination)
     if local.exit_code:
         session.report("The local run did not pass, so nothing was sent to the cloud.")
         return local.exit_code
     session = replace(session, target=remote, settings=settings.for_target(definition.name))
-    return execute(session, session.only_combination).exit_code
+    return execute(session, session.single_combination).exit_code
 
 
 def attach(run_id: str, console: Console) -> Outcome:
@@ -208,7 +208,10 @@ def write_asset_bundle(request: RunRequest, folder: Path | None, console: Consol
 
 @contextmanager
 def run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
-    """Create the run's folder with its plan; remove it again if the run never begins."""
+    """Create the run's folder with its plan.
+
+    Remove it if a prerequisite is missing, or the scenario or its data is invalid.
+    """
     folder = RunFolder.create(session.settings.runs, plan.run_id)
     try:
         file = folder.path / PLAN
@@ -276,14 +279,39 @@ def confirm_verdict(plan: Plan, result: Result) -> None:
         return
     judged = judge_versions(plan.scenario, result.versions, plan.baselines)
     verdict = combine_verdicts(bound for each in judged for bound in each.bounds)
-    if list_outcomes(judged) != list_outcomes(result.versions) or verdict != result.verdict:
-        raise JobError(f"The job's verdict is '{result.verdict}', but its numbers lead to '{verdict}'.")
+    here, of_job = list_outcomes(judged), list_outcomes(result.versions)
+    if here == of_job and verdict == result.verdict:
+        return
+    message = explain_difference(of_job, here) or (
+        f"The job's verdict is '{result.verdict}', but its numbers lead to '{verdict}'."
+    )
+    raise JobError(message, remedy="Check that the job and this command are the same version of the harness.")
 
 
-def list_outcomes(versions: Iterable[VersionResult]) -> list[tuple[str, BoundKind, Verdict, Measured]]:
+def list_outcomes(versions: Iterable[VersionResult]) -> list[tuple[str, Verdict, Measured]]:
     """Return the outcome of every bound, without its location, which results of earlier formats lack."""
     bounds = (bound for version in versions for bound in version.bounds)
-    return [(bound.spec.name, bound.spec.kind, bound.outcome, bound.distance) for bound in bounds]
+    return [(bound.spec.full_name, bound.outcome, bound.distance) for bound in bounds]
+
+
+def explain_difference(
+    of_job: Sequence[tuple[str, Verdict, Measured]], here: Sequence[tuple[str, Verdict, Measured]]
+) -> str | None:
+    """Describe the first bound whose outcome differs from the job's; ``None`` if all agree."""
+    for one, other in zip_longest(of_job, here):
+        if one == other:
+            continue
+        if one is None or (other is not None and one[0] != other[0]):
+            return f"The bound '{other[0]}': the job didn't judge it."
+        if other is None:
+            return f"The bound '{one[0]}': the job judged it, but the scenario doesn't have it."
+        found, expected = _describe_outcome(*one[1:]), _describe_outcome(*other[1:])
+        return f"The bound '{one[0]}': the job found {found}, but its numbers lead to {expected}."
+    return None
+
+
+def _describe_outcome(verdict: Verdict, distance: Measured) -> str:
+    return f"'{verdict}'" if distance is None else f"'{verdict}' with a distance of {distance}"
 
 
 def compare_with_counterpart(plan: Plan, result: Result, settings: Settings) -> Parity | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MOST_CATEGORIES = 20
 _MOST_CLASSES = 50
+_MOST_SHOWN = 10
 _POSITIVE = ("1", "1.0", "true", "yes", "y")
 _NEGATIVE = ("0", "0.0", "false", "no", "n")
 _ID = re.compile(r"(^|_)(id|key|uuid|guid)(_|$)|^row_?(number|nr|no)?$|Id$|ID$", re.ASCII)
@@ -80,13 +81,16 @@ def find_classes(data: Data, label: str, given: Sequence[str]) -> Classes:
         for value in given:
             if value not in by_text:
                 near = did_you_mean(value, by_text)
-                raise UsageError(f"The label '{label}' has no value '{value}'.{near}")
+                raise UsageError(
+                    f"--positive {value}: column '{label}' has no such value.{near}",
+                    remedy=f"Its values: {_list_first(list(by_text))}.",
+                )
         return _classes(by_text, given, "specified by --positive")
     texts = list(by_text)
     if len(texts) > 2:  # noqa: PLR2004 - two classes
-        shown = ", ".join(f"{text} ({counts.iloc[at]:,} rows)" for at, text in enumerate(texts[:10]))
+        shown = _list_first([f"{text} ({counts.iloc[at]:,} rows)" for at, text in enumerate(texts)])
         raise UsageError(
-            f"The label '{label}' has {len(texts):,} values: {shown}{' ...' if len(texts) > 10 else ''}.",  # noqa: PLR2004 - as many as are shown
+            f"The label '{label}' has {len(texts):,} values: {shown}.",
             remedy="Specify the values to predict: --positive VALUE, repeated for each value.",
         )
     positive = [text for text in texts if text.lower() in _POSITIVE]
@@ -94,6 +98,10 @@ def find_classes(data: Data, label: str, given: Sequence[str]) -> Classes:
     if len(positive) == 1 and len(negative) == 1:
         return _classes(by_text, positive, "by convention")
     return _classes(by_text, texts[-1:], "the rarer class; swap the lists if the other one is positive")
+
+
+def _list_first(texts: Sequence[str]) -> str:
+    return f"{', '.join(texts[:_MOST_SHOWN])}{' ...' if len(texts) > _MOST_SHOWN else ''}"
 
 
 def find_candidates(data: Data, key: str, label: str, positive: pd.Series) -> list[Candidate]:

@@ -41,12 +41,12 @@ class Scope:
             of_model: Whether the compared number is one that only a trained version has.
         """
         if since in (PREVIOUS, FIRST):
-            return None if self._has_earlier() else "this is the first version, and has none before it."
+            return None if self._has_earlier() else "this is the first version."
         names = [version.name for version in self.scenario.versions]
         reason = explain_not_earlier(since, names, self._last_index())
         if reason is not None:
             if self.index is None and since == self.scenario.versions[self._last_index()].name:
-                return f"no version that is trained comes after '{since}'."
+                return f"no trained version comes after '{since}'."
             return reason
         named = self.scenario.versions[self.scenario.index_of(since)]
         return f"version '{since}' is not trained." if of_model and not named.is_trained else None

@@ -22,7 +22,7 @@ EXIT_CODES = (
 
 app = typer.Typer(
     name="harness",
-    help="Build or read versions of a Delta table, train and explain a model at each, and judge the results.",
+    help="Build or read versions of a Delta table, train and explain a model on each, and judge the results.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=True,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import Target, open_console, settings_of_past_runs
+from harness.cli.options import TrackingTarget, open_console, settings_of_past_runs
 from harness.errors import PrerequisiteError
 
 if TYPE_CHECKING:
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 def runs(
     table: Annotated[
-        str | None, typer.Option(help="Only runs on this table: its name, URI or fingerprint.")
+        str | None,
+        typer.Option(metavar="TABLE", help="Only runs on this table: its name, URI or fingerprint."),
     ] = None,
     version: Annotated[
-        int | None, typer.Option(min=0, help="Only runs on this Delta version; needs --table.")
+        int | None, typer.Option(min=0, metavar="N", help="Only runs on this Delta version; needs --table.")
     ] = None,
-    target: Target = None,
+    target: TrackingTarget = None,
 ) -> None:
     """List tracked runs, newest first."""
     from harness.report.terminal.run_tables import show_runs
@@ -37,8 +38,8 @@ def runs(
 
 
 def trace(
-    run_id: Annotated[str, typer.Argument(help="An MLflow run ID or a harness run ID.")],
-    target: Target = None,
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="An MLflow run ID or a harness run ID.")],
+    target: TrackingTarget = None,
 ) -> None:
     """Show the data, parameters and metrics behind a run.
 
@@ -51,19 +52,23 @@ def trace(
 
 
 def compare(
-    run_a: Annotated[str, typer.Argument(help="A run ID, a run folder, or 'latest'.")],
-    run_b: Annotated[str, typer.Argument(help="The run to compare it with, in the same notation.")],
+    run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="A run ID, a run folder, or 'latest'.")],
+    run_b: Annotated[
+        str, typer.Argument(metavar="RUN_B", help="The run to compare it with, in the same notation.")
+    ],
     tolerance: Annotated[
         float | None,
         typer.Option(
             min=0,
+            metavar="NUMBER",
             help="Relative tolerance (default: 1e-6; 1e-4 for coefficients and explanations between a local "
             "and a cloud run).",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every value as JSON.")] = False,
     html: Annotated[
-        Path | None, typer.Option(help="Write a page that shows both runs side by side to this file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page that shows both runs side by side to this file."),
     ] = None,
 ) -> None:
     """Compare the results of two runs.
@@ -113,11 +118,12 @@ def ui(
         typer.Option(
             min=1,
             max=65535,
+            metavar="PORT",
             help="Local port to serve the pages on, without a running stack (default: 5000).",
             show_default=False,
         ),
     ] = 5000,
-    target: Target = None,
+    target: TrackingTarget = None,
 ) -> None:
     """Show the addresses of the MLflow UI, or serve it.
 

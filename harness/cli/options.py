@@ -33,7 +33,13 @@ ScenarioName = Annotated[
 ]
 Target = Annotated[
     str | None,
-    typer.Option(help=f"Target: {describe_choices()} (default: the setting 'target')."),
+    typer.Option(metavar="NAME", help=f"Target: {describe_choices()} (default: the setting 'target')."),
+]
+TrackingTarget = Annotated[
+    str | None,
+    typer.Option(
+        "--target", metavar="NAME", help="Target whose MLflow to read (default: the setting 'target')."
+    ),
 ]
 Keep = Annotated[
     bool,
@@ -45,7 +51,7 @@ Only = Annotated[
     typer.Option(
         "--only",
         metavar="KEY=VALUE",
-        help="Run only the matrix combinations with this value; repeatable.",
+        help="Use only the combinations of the matrix with this value; repeatable.",
     ),
 ]
 

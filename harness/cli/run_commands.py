@@ -23,7 +23,7 @@ def scenario(
 ) -> None:
     """Run a scenario and judge its bounds.
 
-    Builds or reads each version of the table, trains and explains a model at it, tracks the runs in MLflow,
+    Builds or reads each version of the table, trains and explains a model on it, tracks the runs in MLflow,
     judges the bounds, writes a report and publishes the models.
     """
     from harness.workflow import run
@@ -36,13 +36,17 @@ def calibrate(
     repeats: Annotated[
         int,
         typer.Option(
-            help="Number of runs, each with another seed; at least 3 (default: 10).", show_default=False
+            metavar="N",
+            help="Number of runs, each with another seed; at least 3 (default: 10).",
+            show_default=False,
         ),
     ] = 10,
     false_alarms: Annotated[
         float,
         typer.Option(
-            help="Accepted false alarm rate of each proposed bound (default: 0.01).", show_default=False
+            metavar="RATE",
+            help="Accepted false alarm rate of each proposed bound (default: 0.01).",
+            show_default=False,
         ),
     ] = 0.01,
     every_metric: Annotated[
@@ -52,7 +56,7 @@ def calibrate(
         ),
     ] = False,
     out: Annotated[
-        Path | None, typer.Option("--json", help="Write all numbers to this file, as JSON.")
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all numbers to this file, as JSON.")
     ] = None,
     target: Target = None,
     table: TableUri = None,
@@ -95,7 +99,7 @@ def bisect(
 ) -> None:
     """Find the version at which a bound started to fail.
 
-    Trains at as few versions as possible. Exits with 4 if it finds no such version.
+    Trains on as few versions as possible. Exits with 4 if it finds no such version.
     """
     from harness.studies.bisection.bisect_runs import bisect as find, exit_code
     from harness.studies.study_tables import show_search

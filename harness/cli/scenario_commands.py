@@ -22,7 +22,7 @@ def check(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="NAME|FILE...",
+            metavar="NAME|FILE",
             help="Names (scenarios/NAME.yaml) or files of scenarios.",
             autocompletion=scenario_names,
         ),
@@ -80,18 +80,27 @@ def list_scenarios() -> None:
     from harness.report.terminal.scenario_tables import show_scenarios
     from harness.settings import read_settings
 
-    show_scenarios(open_console(), scenario_list.list_scenarios(FOLDER, read_settings().runs))
+    listed = scenario_list.list_scenarios(FOLDER, read_settings().runs)
+    if not listed:
+        typer.echo(f"There are no scenarios in {FOLDER.resolve()}.")
+        return
+    show_scenarios(open_console(), listed)
 
 
 def init(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new scenario.")],
-    data: Annotated[Path, typer.Option(help="A CSV, JSON or Parquet file, or the folder of a Delta table.")],
-    label: Annotated[str, typer.Option(help="The column to predict.")],
+    data: Annotated[
+        Path,
+        typer.Option(metavar="PATH", help="A CSV, JSON or Parquet file, or the folder of a Delta table."),
+    ],
+    label: Annotated[str, typer.Option(metavar="COLUMN", help="The column to predict.")],
     positive: Annotated[
-        list[str] | None, typer.Option(help="A label value that counts as positive; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="VALUE", help="A label value that counts as positive; repeatable."),
     ] = None,
     key: Annotated[
-        str | None, typer.Option(help="The column that identifies a row (default: detected).")
+        str | None,
+        typer.Option(metavar="COLUMN", help="The column that identifies a row (default: detected)."),
     ] = None,
 ) -> None:
     """Write a first scenario from a data file.
@@ -106,15 +115,18 @@ def init(
 
 
 def schema(
-    out: Annotated[Path | None, typer.Option(help="Output file (default: standard output).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Output file (default: standard output).")
+    ] = None,
 ) -> None:
     """Print the JSON Schema of scenario files.
 
     Editors use it to complete and check scenario files.
     """
+    from harness.files import write_text
     from harness.loading.json_schema import schema_text
 
     if out is None:
         typer.echo(schema_text(), nl=False)
     else:
-        out.write_text(schema_text(), encoding="utf-8")
+        write_text(out, schema_text())

@@ -20,7 +20,8 @@ def build() -> None:
 
 def up(
     workers: Annotated[
-        str | None, typer.Option(help="Number of Spark workers (default: the 'workers' setting).")
+        str | None,
+        typer.Option(metavar="N", help="Number of Spark workers (default: the 'workers' setting)."),
     ] = None,
 ) -> None:
     """Start the Compose stack and wait until it is healthy.
@@ -45,7 +46,9 @@ def down() -> None:
 
 
 def logs(
-    services: Annotated[list[str] | None, typer.Argument(help="Services to show (default: all).")] = None,
+    services: Annotated[
+        list[str] | None, typer.Argument(metavar="SERVICE", help="Services to show (default: all).")
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Follow the logs until Ctrl-C.")] = False,
 ) -> None:
     """Show the logs of the Compose stack's services."""
@@ -58,7 +61,9 @@ def logs(
 def clean(
     keep: Annotated[
         int | None,
-        typer.Option(help="Delete all but this number of newest runs, with the tables they built."),
+        typer.Option(
+            metavar="N", help="Delete all but this number of newest runs, with the tables they built."
+        ),
     ] = None,
     stack: Annotated[
         bool,

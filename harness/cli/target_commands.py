@@ -11,7 +11,9 @@ from harness.cli.options import Only, ScenarioName, Target, open_console
 from harness.errors import ExitCode
 
 
-def attach(run_id: Annotated[str, typer.Argument(help="A run's id or folder, or 'latest'.")]) -> None:
+def attach(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's ID or folder, or 'latest'.")],
+) -> None:
     """Resume following a run that continues in a workspace.
 
     Waits for the run as the command that started it would have, then judges its result and writes the report.
@@ -36,7 +38,9 @@ def doctor(target: Target = None) -> None:
 
 def asset_bundle(
     name: ScenarioName,
-    out: Annotated[Path | None, typer.Option(help="Output folder (default: asset-bundle/NAME).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Output folder (default: asset-bundle/NAME).")
+    ] = None,
     only: Only = None,
 ) -> None:
     """Write a Databricks Asset Bundle that schedules a scenario.

@@ -53,12 +53,14 @@ def require_columns(table: DataFrame, scenario: Scenario, name: str) -> None:
     if not features:
         problems.append(_no_features(pipeline, name))
     problems += [
-        Problem(f"the table's column '{each}' has a name that the models need; rename it.", ("table",))
+        Problem(
+            f"the table's column '{each}' has a name that is reserved for the models; rename it.", ("table",)
+        )
         for each in table.columns
         if is_reserved(each)
     ]
     problems += [
-        Problem(f"'{each}' is a name that the models need; choose another.", ("pipeline", "derive", each))
+        Problem(f"'{each}' is reserved for the models; choose another name.", ("pipeline", "derive", each))
         for each in pipeline.derive
         if is_reserved(each)
     ]

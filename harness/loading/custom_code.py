@@ -82,12 +82,18 @@ def _read(folder: Path, top: str) -> CustomCode:
                 f"the Python files of '{top}' have more than {_MAX_BYTES:,} bytes. "
                 "Every run copies them, so keep only what the pipeline needs."
             )
-        texts = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
-    except UnicodeDecodeError as error:
-        raise _PipelineNotFoundError(f"a Python file of '{top}' is not UTF-8 text.") from error
+        texts = {path.relative_to(folder).as_posix(): _read_text(path, folder) for path in paths}
     except OSError as error:
         raise _PipelineNotFoundError(f"can't read {error.filename}: {error.strerror}.") from error
     return CustomCode(texts)
+
+
+def _read_text(path: Path, folder: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        file = path.relative_to(folder).as_posix()
+        raise _PipelineNotFoundError(f"{file} is not UTF-8 text; save it as UTF-8.") from error
 
 
 def _definition(text: str, file: str, name: str) -> ast.stmt:

@@ -1,7 +1,9 @@
-"""Reads a YAML file with the line of every value."""
+"""A YAML file, read with the line of every value."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,8 @@ from harness.errors import Location, Problem, ScenarioError, UsageError
 
 if TYPE_CHECKING:
     from ruamel.yaml.error import MarkedYAMLError
+
+_UNKNOWN_TAG = re.compile(r"could not determine a constructor for the tag (.*)")
 
 
 @dataclass(frozen=True)
@@ -67,17 +71,21 @@ def read_document(path: Path) -> Document:
         raise ScenarioError([Problem(f"not valid YAML: {_reason(error)}.", line=line)], file=file) from error
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        message = f"not valid YAML: the character {error.character!r} is not allowed."
+        message = f"not valid YAML: the {_name_character(text[error.position])} is not allowed."
         raise ScenarioError([Problem(message, line=line)], file=file) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise ScenarioError([Problem("not UTF-8 text.", line=line)], file=file) from error
+        raise ScenarioError([Problem("not UTF-8 text; save it as UTF-8.", line=line)], file=file) from error
     except OSError as error:
         raise UsageError(f"Can't read {path}: {error.strerror}.") from error
     except RecursionError as error:
         raise ScenarioError([Problem("not valid YAML: nested too deeply.")], file=file) from error
     except Exception as error:  # Constructors of values raise all kinds of errors.
         raise ScenarioError([Problem(f"not valid YAML: {error}.")], file=file) from error
+    if values is None:
+        raise ScenarioError(
+            [Problem("the file is empty; 'harness init' writes a first scenario.")], file=file
+        )
     if not isinstance(values, dict):
         raise ScenarioError(
             [Problem("a scenario should be a mapping of keys; see docs/scenario.md.")], file=file
@@ -87,8 +95,18 @@ def read_document(path: Path) -> Document:
 
 def _reason(error: MarkedYAMLError) -> str:
     """Return what is wrong; the parser begins some sentences in the context of the problem."""
-    is_continued = str(error.problem).startswith("but ")
-    return f"{error.context}, {error.problem}" if is_continued else str(error.problem)
+    problem = str(error.problem)
+    if problem == "found unhashable key":
+        return "a key must be text, not a list or mapping"
+    if tag := _UNKNOWN_TAG.fullmatch(problem):
+        return f"the tag {tag[1]} is not supported; remove it"
+    return f"{error.context}, {problem}" if problem.startswith("but ") else problem
+
+
+def _name_character(character: str) -> str:
+    """Return a character that can't be printed as its code point."""
+    kind = "control character" if unicodedata.category(character) == "Cc" else "character"
+    return f"{kind} U+{ord(character):04X}"
 
 
 def _has_key(node: Any, part: int) -> bool:

@@ -1,4 +1,4 @@
-"""Checks an existing table on this machine: its versions and columns, without Spark."""
+"""Checks of an existing table on this machine: its versions and columns, without Spark."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def _newest(uri: str, path: Path) -> DeltaHeader:
         hint = did_you_mean(path.name, near)
         if _IN_CATALOG.fullmatch(uri):
             hint += " Specify a table of a catalog by its folder, such as abfss://... or /Volumes/...."
-        raise _NoTableError(f"the table {uri} doesn't exist ({path}).{hint}")
+        where = "" if uri == str(path) else f" ({path})"
+        raise _NoTableError(f"the table {uri} doesn't exist{where}.{hint}")
     if not (path / "_delta_log").is_dir():
         raise _NoTableError(f"{path} is not a Delta table: it has no folder _delta_log.")
     return delta_header(path)

@@ -1,4 +1,4 @@
-"""Reads the columns of a file, a folder or a Delta table from its header, without Spark."""
+"""Columns of a file, a folder or a Delta table, read from its header without Spark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loads a scenario file: finds, reads and validates it, and reports every mistake with its line."""
+"""The loader of scenario files: finds, reads and validates one, and reports every mistake with its line."""
 
 from __future__ import annotations
 
@@ -93,6 +93,8 @@ def load_scenario(name_or_file: str, table: TableOverride | None = None) -> Load
             raise document.error(problems)
         scenario, document = table.apply_to_scenario(scenario), table.apply_to_document(document)
     sources, source_problems = locate_sources(scenario, path.parent)
+    if table is not None:
+        _raise_problems_of_override(source_problems)
     code, code_problems = read_code(scenario.pipeline, path.parent)
     problems += [*source_problems, *code_problems]
     if not problems:
@@ -101,6 +103,13 @@ def load_scenario(name_or_file: str, table: TableOverride | None = None) -> Load
         raise document.error(problems)
     parameters = {} if table is None else table.parameters
     return LoadedScenario(scenario, document, sha256_of(path), sources, parameters, code)
+
+
+def _raise_problems_of_override(problems: list[Problem]) -> None:
+    """Raise a problem with the table that ``--table`` names, which isn't a mistake in the file."""
+    for problem in problems:
+        if problem.location == ("table", "uri"):
+            raise UsageError(f"--table: {problem.message}")
 
 
 def _matrix_data_problems(scenario: Scenario, folder: Path) -> list[Problem]:
@@ -127,7 +136,7 @@ def _validate(document: Document, folder: Path) -> Scenario:
 
 
 def _problems(document: Document, error: ValidationError, folder: Path) -> list[Problem]:
-    """Return the values of wrong types, and every other mistake that they don't hide."""
+    """Return a problem for each value of the wrong type, and for every other mistake that can be found."""
     scenario, problems, repaired = recover(document.values, error)
     if scenario is not None:
         problems += repaired.own_problems([*rules.problems(scenario), *_data_problems(scenario, folder)])

@@ -1,4 +1,4 @@
-"""Selects the combinations of a scenario's matrix to run."""
+"""Selection of the combinations of a scenario's matrix to run."""
 
 from __future__ import annotations
 
@@ -56,9 +56,10 @@ def _pairs(loaded: LoadedScenario, only: Iterable[str]) -> Iterator[tuple[str, s
     for each in only:
         key, sign, value = each.partition("=")
         if not sign:
-            raise UsageError(f"--only {each}: not of the form KEY=VALUE, such as seed=1.")
+            raise UsageError(f"--only {each}: write KEY=VALUE, such as seed=1.")
         if not matrix:
-            raise UsageError(f"--only {each}: the scenario {loaded.scenario.name} has no matrix.")
+            message = f"--only {each}: the scenario {loaded.scenario.name} has no matrix."
+            raise UsageError(message, remedy="Remove --only.")
         if key not in matrix:
             near = did_you_mean(key, matrix)
             raise UsageError(

@@ -1,4 +1,4 @@
-"""Recovers from values of the wrong type, so that later checks still run and report all mistakes at once.
+"""Recovery from values of the wrong type, so that later checks still run and report all mistakes at once.
 
 A mistyped key is replaced by the one that is probably meant, and a wrong value by one that no later check
 objects to. Problems that the replacement itself may have caused are not reported.
@@ -24,8 +24,8 @@ from harness.scenario.steps import STEPS, TABLE, Restore, Sql
 _MAX_ATTEMPTS = 5
 """A mistake inside a repaired value is found by the next attempt."""
 
-Unsure = Callable[[Location], bool]
-"""Returns whether a problem at a location may be caused by a repair."""
+MayBeCaused = Callable[[Location], bool]
+"""A test of whether a problem at a location may be caused by a repair."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Repair:
     """How a wrong value at a location is replaced."""
 
     at: Location
-    unsure: Unsure
+    may_be_caused: MayBeCaused
+    """Which problems the replacement may cause."""
     value: object = None
     """The replacement; ``None``: the key is removed."""
     is_whole: bool = False
@@ -51,14 +52,15 @@ class RepairedValues:
     values: Any
     original_keys: dict[Location, str] = field(default_factory=dict)
     """Location of a mistyped key, with the key that is meant, to the key as it is written."""
-    unsure: list[Unsure] = field(default_factory=list)
+    may_be_caused: list[MayBeCaused] = field(default_factory=list)
+    """Which problems the repairs may have caused."""
     replaced_locations: set[Location] = field(default_factory=set)
     """Locations of the values that this attempt has replaced."""
 
     def own_problems(self, problems: Iterable[Problem]) -> Iterator[Problem]:
         """Yield the problems that no repair can have caused, at their locations in the file."""
         for problem in problems:
-            if not any(is_unsure(problem.location) for is_unsure in self.unsure):
+            if not any(test(problem.location) for test in self.may_be_caused):
                 yield replace(problem, location=self._as_written(problem.location))
 
     def repair(self, details: Mapping[Location, ErrorDetails]) -> bool:
@@ -90,7 +92,7 @@ class RepairedValues:
             return self._replace(location, None, _PARTS[location[:-1]])
         for repair in _REPAIRS:
             if repair.applies_to(location):
-                return self._replace(location[: len(repair.at)], repair.value, repair.unsure)
+                return self._replace(location[: len(repair.at)], repair.value, repair.may_be_caused)
         if location[:1] == ("versions",) and len(location) > 1:
             return self._repair_version(location, is_unknown_key=is_unknown_key)
         return self._remove_nearest(location)
@@ -100,7 +102,7 @@ class RepairedValues:
         for key in invalid:
             del around[key]
         by_bounds = _any_of(_under(_part_of((*location, ""))), _under(("caught_by",)))
-        self.unsure.append(_PARTS.get(location, by_bounds))
+        self.may_be_caused.append(_PARTS.get(location, by_bounds))
         return bool(invalid)
 
     def _repair_version(self, location: Location, *, is_unknown_key: bool) -> bool:
@@ -124,11 +126,11 @@ class RepairedValues:
         if isinstance(version, dict):
             version["name"] = name
             self.replaced_locations.add((*at, "name"))
-            self.unsure.append(_any_of(_names_a_version, _under((*at, "name"))))
+            self.may_be_caused.append(_any_of(_names_a_version, _under((*at, "name"))))
         else:
             self._at(at[:1])[at[1]] = {"name": name, Sql.kind: _ANY_STATEMENT}
             self.replaced_locations.add(at)
-            self.unsure.append(_any_of(_names_a_version, _under(at)))
+            self.may_be_caused.append(_any_of(_names_a_version, _under(at)))
         return True
 
     def _repair_step(self, location: Location, version: dict[Any, Any], *, is_unknown_key: bool) -> bool:
@@ -150,8 +152,10 @@ class RepairedValues:
         self.replaced_locations.add((*at, kind))
         can_add_columns = step.may_add_column is not Step.may_add_column
         version[Sql.kind] = _ANY_STATEMENT if can_add_columns else _NO_STATEMENT
-        self.unsure.append(lambda other: other[:2] == at and (other == at or other[2] in (*STEPS, "commits")))
-        self.unsure.append(_under(("matrix",)))
+        self.may_be_caused.append(
+            lambda other: other[:2] == at and (other == at or other[2] in (*STEPS, "commits"))
+        )
+        self.may_be_caused.append(_under(("matrix",)))
         return True
 
     def _remove_nearest(self, location: Location) -> bool:
@@ -165,7 +169,7 @@ class RepairedValues:
             return False
         return self._replace(location, None, _any_of(_under(_part_of(location)), _under(("caught_by",))))
 
-    def _replace(self, location: Location, value: object, unsure: Unsure) -> bool:
+    def _replace(self, location: Location, value: object, may_be_caused: MayBeCaused) -> bool:
         around = self._at(location[:-1])
         if isinstance(around, list) and value is not None:
             around[int(location[-1])] = copy.deepcopy(value)
@@ -175,7 +179,7 @@ class RepairedValues:
             del around[location[-1]]
         else:
             around[location[-1]] = copy.deepcopy(value)
-        self.unsure.append(unsure)
+        self.may_be_caused.append(may_be_caused)
         self.replaced_locations.add(location)
         return True
 
@@ -251,17 +255,18 @@ def _part_of(location: Location) -> Location:
     return location[:-1]
 
 
-def _under(location: tuple[str | int, ...]) -> Unsure:
-    """Problems at a location or inside it."""
+def _under(location: tuple[str | int, ...]) -> MayBeCaused:
+    """Return a test for problems at a location or inside it."""
     return lambda other: other[: len(location)] == location
 
 
-def _any_of(*unsure: Unsure) -> Unsure:
-    return lambda location: any(each(location) for each in unsure)
+def _any_of(*tests: MayBeCaused) -> MayBeCaused:
+    """Return a test for problems that pass at least one of the tests."""
+    return lambda location: any(test(location) for test in tests)
 
 
 def _names_a_version(location: Location) -> bool:
-    """Problems of values that refer to versions by their names."""
+    """Return whether a problem is one of a value that refers to versions by their names."""
     return (
         location[-1:] in (("since",), ("same_data_as",))
         or location[:1]
@@ -274,8 +279,8 @@ def _names_a_version(location: Location) -> bool:
     )
 
 
-def _bounds_on(*keys: str) -> Unsure:
-    """Problems of some of the expectations, of any version."""
+def _bounds_on(*keys: str) -> MayBeCaused:
+    """Return a test for problems of some of the expectations, of any version."""
     return lambda location: (
         (location[:1] == ("every",) and location[1:2] != () and location[1] in keys)
         or (location[2:3] == ("expect",) and location[3:4] != () and location[3] in keys)
@@ -283,6 +288,7 @@ def _bounds_on(*keys: str) -> Unsure:
 
 
 def _in_steps(location: Location) -> bool:
+    """Return whether a problem is one of a step."""
     return location[:1] == ("versions",) and location[2:3] != () and location[2] in STEPS
 
 
@@ -312,7 +318,7 @@ _PIPELINE = _any_of(_under(("pipeline",)), _bounds_on("metrics"), _FEATURES)
 _VERSIONS = _any_of(_under(("versions",)), _names_a_version, _under(("every",)), _under(("publish",)))
 _VERDICT = _any_of(_under(("verdict",)), _under(("caught_by",)))
 
-_PARTS: Mapping[Location, Unsure] = {(): _MATRIX, ("table",): _TABLE, ("pipeline",): _PIPELINE}
+_PARTS: Mapping[Location, MayBeCaused] = {(): _MATRIX, ("table",): _TABLE, ("pipeline",): _PIPELINE}
 """Location of a part of the file to the problems that an unknown key in it may cause."""
 _EXPECTED_BY_NAME = ("metrics", "coefficients", "nulls")
 """Expectations that are mappings of names to bounds."""

@@ -1,4 +1,4 @@
-"""Replaces a scenario's table by an existing one, as ``--table`` specifies."""
+"""The existing table that replaces a scenario's own, as ``--table`` specifies."""
 
 from __future__ import annotations
 

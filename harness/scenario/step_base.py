@@ -124,7 +124,7 @@ def check_assignments(assign: Mapping[str, str], context: StepContext, at: Locat
 def check_new_name(name: str, context: StepContext, at: Location) -> Iterator[Problem]:
     """Report a new column with a name that the models need."""
     if context.is_trained and is_reserved(name):
-        yield Problem(f"'{name}' is a name that the models need; choose another.", at)
+        yield Problem(f"'{name}' is reserved for the models; choose another name.", at)
 
 
 def describe_condition(condition: str | None) -> str:

@@ -18,6 +18,7 @@ from harness.results import Result
 from harness.runs import list_runs
 from harness.scenario.expectations import Expect
 from harness.scenario.model import Publish, Scenario
+from harness.targets.job_process import LOG
 from harness.views import formatting
 from harness.workflow import execute
 
@@ -56,7 +57,7 @@ def find_newest_result(runs: Path, scenario: str) -> Result | None:
     return None
 
 
-def digest_key(scenario: Scenario) -> Scenario:
+def strip_expectations(scenario: Scenario) -> Scenario:
     """Return the part of a scenario that determines its numbers: no bounds, publishing or description."""
     return scenario.model_copy(
         update={
@@ -129,7 +130,7 @@ class Runner:
         outcome = execute(quiet, loaded)
         failure = outcome.result.failure
         if failure is not None:
-            raise JobError(f"{what}: {failure.message}", remedy=f"The run's folder: {outcome.folder}")
+            raise JobError(f"{what}: {failure.message}", remedy=f"See {outcome.folder / LOG}.")
         self.report(f"{what}: run {outcome.result.run_id}, {formatting.seconds(outcome.result.duration_s)}")
         return outcome.result
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from harness import cli
 from harness.cli import app
 from harness.cli.options import scenario_names
-from harness.errors import ExitCode, UsageError
+from harness.errors import ExitCode, PrerequisiteError, UsageError
 from harness.loading.json_schema import FILE
 from tests.unit.wine import write_wines
 
@@ -36,7 +36,7 @@ def test_init_writes_a_scenario_that_commands_find(folder: Path) -> None:
     assert [ExitCode.PASS] * 4 == [outcome.exit_code for outcome in outcomes]
     assert ["wine"] == scenario_names("wi")
     assert "wine\twine\t3\t-\t" in outcomes[2].stdout
-    assert "Trained: logistic_regression at 3 versions" in outcomes[3].stdout
+    assert "Trained: logistic_regression on 3 versions" in outcomes[3].stdout
 
 
 def test_a_second_init_is_wrong_input(
@@ -52,6 +52,24 @@ def test_a_second_init_is_wrong_input(
         cli.main()
     message = "scenarios/wine.yaml already exists.\n  Choose another name, or delete the file.\n"
     assert (ExitCode.WRONG_INPUT, message) == (caught.value.code, capsys.readouterr().err)
+
+
+def test_a_folder_without_scenarios_is_reported(folder: Path) -> None:
+    """If there are no scenarios, list names the folder in which it looked."""
+    outcome = CliRunner().invoke(app, ["list"])
+    assert (ExitCode.PASS, f"There are no scenarios in {folder / 'scenarios'}.\n") == (
+        outcome.exit_code,
+        outcome.stdout,
+    )
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_schema_that_can_not_be_written_is_reported() -> None:
+    """A file that the schema can't be written to is a missing prerequisite, with its path."""
+    Path("taken").touch()
+    error = CliRunner().invoke(app, ["schema", "--out", "taken/schema.json"]).exception
+    assert isinstance(error, PrerequisiteError)
+    assert error.message.startswith("Can't write taken/schema.json")
 
 
 @pytest.mark.usefixtures("folder")

@@ -103,7 +103,7 @@ def test_a_separator_is_recognized(tmp_path: Path) -> None:
         ({"label": "qualiti"}, "has no column 'qualiti' for the label. Did you mean 'quality'?"),
         ({"label": "country"}, "The label 'country' has only one class: there."),
         ({"label": "maker"}, "The label 'maker' has 97 values: "),
-        ({"positive": ("goood",)}, "has no value 'goood'. Did you mean 'good'?"),
+        ({"positive": ("goood",)}, "has no such value. Did you mean 'good'?\n  Its values: "),
         ({"positive": ("good", "poor")}, "All values of the label are positive"),
         ({"key": "bottle"}, "has no column 'bottle' for the key."),
         ({"key": "colour"}, "without a value: 0; rows that repeat an earlier value: 598."),

@@ -140,7 +140,7 @@ def test_a_custom_pipeline_is_named(settings: Settings) -> None:
     loaded = load_scenario(str(SCENARIOS / "custom_pipeline.yaml"))
     planned = plan_of(loaded.scenario, settings)
     assert ("pipelines.boosted:BoostedTrees", None) == (planned.model, planned.fits)
-    assert "Trained: pipelines.boosted:BoostedTrees at 2 versions." in _render(planned)
+    assert "Trained: pipelines.boosted:BoostedTrees on 2 versions." in _render(planned)
 
 
 def test_bounds_are_counted_if_they_are_judged(settings: Settings) -> None:

@@ -97,10 +97,10 @@ def test_a_good_scenario_is_loaded_with_its_file_and_data() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"# nothing but a comment\n"])
 def test_an_empty_file_is_reported(tmp_path: Path, content: bytes) -> None:
-    """A file that is empty or has only comments is reported as no mapping of keys."""
+    """A file that is empty or has only comments is reported, with the command to begin with."""
     file = tmp_path / "empty.yaml"
     file.write_bytes(content)
-    with pytest.raises(ScenarioError, match=r"empty\.yaml: a scenario should be a mapping of keys"):
+    with pytest.raises(ScenarioError, match=r"empty\.yaml: the file is empty; 'harness init' writes"):
         load_scenario(str(file))
 
 

@@ -159,7 +159,7 @@ def test_a_scenario_without_a_matrix_is_selected_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("only", "message"),
     [
-        ("seed", "--only seed: not of the form KEY=VALUE, such as seed=1."),
+        ("seed", "--only seed: write KEY=VALUE, such as seed=1."),
         ("sed=1", "--only sed=1: unknown key 'sed' of the matrix. Did you mean 'seed'?"),
         ("seed=3", "--only seed=3: unknown value of the matrix."),
     ],

@@ -161,6 +161,13 @@ def test_a_local_table_is_checked(tmp_path: Path, file: Path) -> None:
     ] == [(each.line, each.message) for each in caught.value.problems]
 
 
+def test_a_missing_table_is_not_a_mistake_in_the_file(tmp_path: Path, file: Path) -> None:
+    """A table that doesn't exist is reported as a mistake of --table, without a line of the scenario."""
+    outcome = CliRunner().invoke(app, ["plan", str(file), "--table", str(tmp_path / "nowhere")])
+    assert isinstance(outcome.exception, UsageError)
+    assert f"--table: the table {tmp_path / 'nowhere'} doesn't exist." == outcome.exception.message
+
+
 def test_replaced_versions_have_no_line(file: Path) -> None:
     """A problem of a version that is read has no line, as the file's versions are others."""
     loaded = load_scenario(str(file), _override())

@@ -337,7 +337,8 @@ def test_auto_prefers_by_rank() -> None:
     """Only targets with a preference are candidates, and the fallback has no condition."""
     assert ["compose", "embedded"] == [each.name for each in auto_candidates()]
     assert describe_choices() == (
-        f"{', '.join(TARGETS)}, or auto: compose if its engine and images are ready, otherwise embedded"
+        f"{', '.join(TARGETS)}, or auto: compose if its engine and images are ready, and the settings name "
+        "no local folder for 'lake' or 'stores.models', otherwise embedded"
     )
 
 

@@ -67,7 +67,8 @@ def _difference(what: str, difference: Change | Baseline, number: Number, at: Lo
         yield from _empty(number.name, difference, at)
     domain = number.domain.of_relative_changes if difference.relative else number.domain.of_changes
     if not _is_possible(limits, domain):
-        yield Problem(f"no number can meet {what} ({_list_limits(limits)}).", at)
+        kind = "change of" if isinstance(difference, Change) else "difference from another run's"
+        yield Problem(f"no {kind} '{number.name}' can meet its bounds ({_list_limits(limits)}).", at)
 
 
 def _empty(metric: str, bound: Bound | Change | Baseline, at: Location) -> Iterator[Problem]:

@@ -27,7 +27,8 @@ def _names(scenario: Scenario) -> Iterator[Problem]:
     for index, name in find_repeated(names):
         message = f"version name '{name}' is used twice."
         if name not in names[:index]:
-            message = f"version name '{name}' is used twice, in different case."
+            earlier = next(other for other in names[:index] if other.lower() == name.lower())
+            message = f"version names '{earlier}' and '{name}' differ only in case; rename one."
         yield Problem(message, _location_of_name(scenario, index))
     for index, name in enumerate(names):
         is_keyword = name == PREVIOUS or (name == FIRST and not _is_first(scenario, index))

@@ -55,8 +55,8 @@ def _sentences(planned: PlanPreview) -> tuple[str, ...]:
     samples = formatting.count(planned.samples_per_row, "sample")
     predictions = f"{planned.explained_rows * planned.samples_per_row:,}"
     return (
-        f"Trained: {planned.model} at {formatting.count(planned.trainings, 'version')}{_fits(planned)}.",
-        f"Explained: at each {rows} x {samples} = {predictions} predictions.",
+        f"Trained: {planned.model} on {formatting.count(planned.trainings, 'version')}{_fits(planned)}.",
+        f"Explained: {rows} x {samples} = {predictions} predictions per version.",
         f"Published: {planned.published}.",
         _cost(planned),
     )
@@ -70,7 +70,8 @@ def _fits(planned: PlanPreview) -> str:
         formatting.count(planned.grid_points, "grid point"),
         formatting.count(planned.folds, "fold"),
     )
-    return f", each with {points} x {folds} = {formatting.count(planned.fits, 'fit')} and one on all rows"
+    fits = formatting.count(planned.fits, "fit")
+    return f", each with {points} x {folds} = {fits}, plus one on all training rows"
 
 
 def _cost(planned: PlanPreview) -> str:

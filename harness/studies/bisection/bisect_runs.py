@@ -26,7 +26,7 @@ from harness.studies.bisection.search import (
     SearchResult,
     first_failing,
 )
-from harness.studies.study_runs import Runner, digest_key, find_newest_result
+from harness.studies.study_runs import Runner, find_newest_result, strip_expectations
 
 
 class Measure(Protocol):
@@ -54,7 +54,7 @@ def bisect(request: RunRequest, console: Console, *, bound: str | None = None) -
         HarnessError: A run broke, or there is no such bound.
     """
     session = open_session(request, console, takes_one=True)
-    runner, loaded = Runner(session), session.only_combination
+    runner, loaded = Runner(session), session.single_combination
     inquiry = Inquiry.into(loaded.scenario, runner.resolve(loaded).baselines)
     question = inquiry.question(bound) if bound is not None else None
     if question is None:
@@ -197,4 +197,4 @@ def _inputs_of(scenario: Scenario, name: str) -> Scenario:
     """Return the part of a scenario that determines the numbers of one version."""
     end = scenario.index_of(name) + 1
     versions = tuple(each.model_copy(update={"train": True}) for each in scenario.versions[:end])
-    return digest_key(scenario.model_copy(update={"versions": versions}))
+    return strip_expectations(scenario.model_copy(update={"versions": versions}))

@@ -19,7 +19,7 @@ from harness.scenario.model import Publish, Scenario
 from harness.studies.calibration.bound_offers import Calibration, calibrate_bounds, count_passing
 from harness.studies.calibration.proposal import snippet
 from harness.studies.calibration.statistics import FEWEST
-from harness.studies.study_runs import Runner, StoredRunFilter, digest_key
+from harness.studies.study_runs import Runner, StoredRunFilter, strip_expectations
 
 JSON, YAML = "calibration.json", "calibration.yaml"
 """Names of the files that a calibration writes into the folder of the last seed's run."""
@@ -63,7 +63,7 @@ def calibrate(
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise UsageError(f"--json {out}: not a file in an existing folder.")
     session = open_session(request, console, takes_one=True)
-    runner, loaded = Runner(session), session.only_combination
+    runner, loaded = Runner(session), session.single_combination
     runs = list(_results(runner, loaded, repeats))
     results = [result for result, _ in runs]
     baselines = runner.resolve(loaded).baselines
@@ -116,5 +116,5 @@ def _results(runner: Runner, loaded: LoadedScenario, repeats: int) -> Iterator[t
 
 def same_inputs_filter(scenario: Scenario) -> StoredRunFilter:
     """Return a filter for stored runs whose scenario leads to the same numbers as this one."""
-    wanted = digest_key(scenario)
-    return lambda plan, _result: digest_key(plan.scenario) == wanted
+    wanted = strip_expectations(scenario)
+    return lambda plan, _result: strip_expectations(plan.scenario) == wanted

@@ -11,7 +11,9 @@ COMPOSE = TargetDefinition(
     implementation="harness.targets.compose.compose_target:Compose",
     is_local=True,
     auto_preference=1,
-    auto_condition="its engine and images are ready",
+    auto_condition=(
+        "its engine and images are ready, and the settings name no local folder for 'lake' or 'stores.models'"
+    ),
     serves_tracking=True,
     settings=(
         SettingSpec("stack", "dataset-harness", "name of the Compose project", r"[a-z0-9][a-z0-9_-]*"),
