@@ -233,7 +233,7 @@ def render_comparison(a: Run, b: Run, parity: Parity) -> str:
 
 
 def _plots(a: Run, b: Run, names: tuple[str, str]) -> list[tuple[str, Markup]]:
-    """Plot the metrics that either run bounds, one colour per run."""
+    """Plot the metrics that either run bounds, one color per run."""
     left, right = ({each.metric: each for each in metric_panels(run.result.versions)} for run in (a, b))
     empty = MetricPanel("", "", ())
     drawn = []

@@ -184,7 +184,7 @@ def _version_table(table: tables.Table) -> str:
     header = (table.corner, *map(code, latest.columns))
     lines = [(code(line.label), *map(_cell, line.cells)) for line in latest.lines]
     omitted = len(table.columns) - len(latest.columns)
-    note = f"\n\n{formatting.count(omitted, 'earlier column')} omitted." if omitted else ""
+    note = f"\n\n{formatting.count(omitted, 'earlier version')} omitted." if omitted else ""
     return _table(header, lines, numbers=range(1, len(header))) + note
 
 

@@ -65,7 +65,7 @@ class Headline:
 
 
 def standard_error(metric: str, version: VersionResult) -> Measured:
-    """Return the standard error of a metric at a version; None if it has none."""
+    """Return the standard error of a metric of a version; None if it has none."""
     definition = METRICS.get(metric)
     if definition is None or definition.standard_error is None:
         return None
@@ -135,16 +135,21 @@ def _sentence(bound: BoundResult, value: str, distance: str) -> str:
     if bound.verdict is Verdict.NOT_PROVEN:
         must = "must fail, and " if bound.must_fail else ""
         return f"{bound.metric} {bound.text} {must}is not proven: {bound.reason or 'no value'}"
-    turned = ""
-    if bound.must_fail:
-        turned = ", as it must" if bound.verdict is Verdict.FAIL else ", and should have failed"
+    has_failed = bound.verdict is Verdict.FAIL
     if bound.spec.comparison is None:
-        return f"{bound.metric}: found {value}; expected {bound.expected}{turned}"
+        if not bound.must_fail:
+            return f"{bound.metric}: found {value}; expected {bound.expected}"
+        if has_failed:
+            return f"{bound.metric} fails as it must: found {value}, expected {bound.expected}"
+        return f"{bound.metric}: found {value} as expected, but it should have failed"
     verb = "changed by" if bound.spec.is_change else "is"
-    where = f"met with {distance.removeprefix('+')} to spare"
-    if bound.verdict is Verdict.FAIL:
-        where = f"missed by {distance.removeprefix('-')}"
-    return f"{bound.metric} {verb} {value}; the bound is {bound.text}, {where}{turned}"
+    margin = f"met with {distance.removeprefix('+')} to spare"
+    if has_failed:
+        margin = f"missed by {distance.removeprefix('-')}"
+    surprise = ""
+    if bound.must_fail:
+        surprise = ", as expected" if has_failed else ", but it should have failed"
+    return f"{bound.metric} {verb} {value}; the bound is {bound.text}, {margin}{surprise}"
 
 
 def _word_and_tone(verdict: Verdict) -> tuple[str, str]:
@@ -153,7 +158,7 @@ def _word_and_tone(verdict: Verdict) -> tuple[str, str]:
 
 def _describe_comparison(parity: Parity) -> str:
     if parity.reason:
-        return "It was compared with no other run."
+        return "It wasn't compared with another run."
     other = f"run {parity.run_a} on {parity.targets[0]}"
     return {
         Verdict.PASS: f"It agrees with {other}.",
@@ -163,26 +168,27 @@ def _describe_comparison(parity: Parity) -> str:
 
 
 def _describe_verdict(verdict: Verdict, rows: tuple[BoundRow, ...], versions: int) -> str:
-    where = formatting.count(versions, "version")
     if not rows:
-        return f"No bound is set at {where}, so none could fail."
-    failing = sum(row.must_fail for row in rows)
-    if failing:
-        return _describe_expected_failure(verdict, rows, failing, where)
-    if verdict is Verdict.PASS:
-        every = "The only bound holds" if len(rows) == 1 else f"All {len(rows)} bounds hold"
-        return f"{every} at {where}."
-    return f"{_tally(rows)}."
-
-
-def _describe_expected_failure(verdict: Verdict, rows: tuple[BoundRow, ...], failing: int, where: str) -> str:
-    """Return the sentence for a scenario that tests its own bounds."""
-    must = f"The scenario must fail by {formatting.count(failing, 'bound')}"
+        return "The scenario sets no bounds, so none could fail."
+    expected_failures = sum(row.must_fail for row in rows)
+    if expected_failures:
+        return _describe_expected_failures(verdict, rows, expected_failures)
     if verdict is not Verdict.PASS:
-        return f"{must}. {_tally(rows)}."
-    others = len(rows) - failing
-    rest = f", and the {formatting.count(others, 'other')} hold{'s' if others == 1 else ''}" if others else ""
-    return f"{must}, and does{rest} at {where}."
+        return f"{_tally(rows)}."
+    if len(rows) == 1:
+        return "The only bound holds."
+    across = f" across {versions} versions" if versions > 1 else ""
+    return f"All {len(rows)} bounds hold{across}."
+
+
+def _describe_expected_failures(verdict: Verdict, rows: tuple[BoundRow, ...], count: int) -> str:
+    """Return the sentence for a scenario that tests its own bounds."""
+    must_fail = f"{formatting.count(count, 'bound')} must fail"
+    if verdict is not Verdict.PASS:
+        return f"{must_fail}. {_tally(rows)}."
+    others = len(rows) - count
+    rest = "" if not others else "; the other holds" if others == 1 else f"; the other {others} hold"
+    return f"{must_fail}, and {'does' if count == 1 else 'do'}{rest}."
 
 
 def _describe_early_end(rows: tuple[BoundRow, ...]) -> str:
@@ -198,8 +204,9 @@ def _tally(rows: tuple[BoundRow, ...], which: str = "") -> str:
 
 def _outcome(row: BoundRow) -> str:
     if row.must_fail:
-        turned = {Verdict.FAIL: _NOT_CAUGHT, Verdict.NOT_PROVEN: _NOT_PROVEN, Verdict.PASS: _CAUGHT}
-        return turned[row.verdict]
+        return {Verdict.FAIL: _NOT_CAUGHT, Verdict.NOT_PROVEN: _NOT_PROVEN, Verdict.PASS: _CAUGHT}[
+            row.verdict
+        ]
     return {Verdict.FAIL: _FAILED, Verdict.NOT_PROVEN: _NOT_PROVEN, Verdict.PASS: _PASSED}[row.verdict]
 
 

@@ -1,4 +1,4 @@
-"""How the versions change the data: rows added and removed, nulls, and the drift of each feature."""
+"""Changes of the data by version: rows added and removed, nulls, and the drift of each feature."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _NOT_IN_NAME = re.compile(r"\W+")
 
 
 def draw_pictures(versions: tuple[VersionResult, ...]) -> dict[str, str]:
-    """Draw the measurements; return file names with their SVG in the light colours."""
+    """Draw the measurements; return file names with their SVG in the light colors."""
     return {name: standalone_svg(svg) for name, svg in _draw(versions)}
 
 

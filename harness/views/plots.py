@@ -59,10 +59,10 @@ def pair_svg(panels: tuple[MetricPanel, MetricPanel], alternative: str) -> str:
         figure, axes = canvas(_METRIC_SIZE_IN)
         axes.yaxis.grid(visible=True, color=RULE, linewidth=0.6)
         axes.set_axisbelow(True)
-        for panel, marker, colour in zip(panels, ("o", "D"), (DOWN, UP), strict=True):
+        for panel, marker, color in zip(panels, ("o", "D"), (DOWN, UP), strict=True):
             positions = [versions.index(point.version) for point in panel.points if point.value is not None]
             values = [point.value for point in panel.points if point.value is not None]
-            axes.plot(positions, values, marker, linestyle="-", color=colour, linewidth=1.2, markersize=6)
+            axes.plot(positions, values, marker, linestyle="-", color=color, linewidth=1.2, markersize=6)
         for point in panels[1].points:
             _draw_limits(axes, versions.index(point.version), point.limits)
         _name_versions(axes, versions, _METRIC_TICK_SIGNS)
@@ -94,9 +94,9 @@ def weight_span(panels: Sequence[WeightPanel]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _draw_series(axes: Axes, values: Sequence[Measured], colour: str) -> None:
+def _draw_series(axes: Axes, values: Sequence[Measured], color: str) -> None:
     measured = [(at, value) for at, value in enumerate(values) if value is not None]
-    axes.plot([at for at, _ in measured], [value for _, value in measured], color=colour, linewidth=1)
+    axes.plot([at for at, _ in measured], [value for _, value in measured], color=color, linewidth=1)
 
 
 def _draw_limits(axes: Axes, at: int, limits: Sequence[Limit]) -> None:
@@ -118,11 +118,11 @@ def _draw_point(axes: Axes, at: int, point: Point, *, labelled: bool) -> None:
             "not measured", (at, 0.02), xycoords=("data", "axes fraction"), ha="center", color=MUTED
         )
         return
-    marker, colour = ("o", INK) if point.verdict is None else _VERDICTS[point.verdict]
+    marker, color = ("o", INK) if point.verdict is None else _VERDICTS[point.verdict]
     if point.standard_error is not None:
         axes.errorbar(at, point.value, point.standard_error, color=MUTED, linewidth=1.2, capsize=3)
-    face = PAPER if point.verdict in (None, Verdict.NOT_PROVEN) else colour
-    axes.plot(at, point.value, marker, color=colour, markerfacecolor=face, markersize=6.5, zorder=4)
+    face = PAPER if point.verdict in (None, Verdict.NOT_PROVEN) else color
+    axes.plot(at, point.value, marker, color=color, markerfacecolor=face, markersize=6.5, zorder=4)
     if labelled:
         axes.annotate(number(point.value), (at, point.value), (7, 5), textcoords="offset points", zorder=5)
 
@@ -130,9 +130,9 @@ def _draw_point(axes: Axes, at: int, point: Point, *, labelled: bool) -> None:
 def _draw_weight(axes: Axes, at: int, weight: Measured) -> None:
     if weight is None:
         return
-    colour = UP if weight >= 0 else DOWN
-    axes.plot([at, at], [0, weight], color=colour, linewidth=2.4, solid_capstyle="butt")
-    axes.plot(at, weight, "o", color=colour, markersize=4.5, zorder=4)
+    color = UP if weight >= 0 else DOWN
+    axes.plot([at, at], [0, weight], color=color, linewidth=2.4, solid_capstyle="butt")
+    axes.plot(at, weight, "o", color=color, markersize=4.5, zorder=4)
 
 
 def _name_versions(axes: Axes, names: Sequence[str], room: int) -> None:
@@ -155,8 +155,8 @@ def _keep_names_inside(axes: Axes) -> None:
 
 _CURVE_SIZE_IN = (4.4, 3.6)
 _DISTRIBUTION_SIZE_IN = (3.1, 1.7)
-# Colours and dashes both vary, so that versions can be distinguished when printed in grey.
-_LINES = [(colour, dashes) for dashes, colour in product(("-", "--", ":", "-."), (INK, UP, DOWN, LIMIT))]
+# Colors and dashes both vary, so that versions can be distinguished when printed in gray.
+_LINES = [(color, dashes) for dashes, color in product(("-", "--", ":", "-."), (INK, UP, DOWN, LIMIT))]
 _MAX_TICKS = 5
 
 Points = Sequence[tuple[float, float]]
@@ -219,12 +219,12 @@ def _curves(
 
 
 def _draw_curve(axes: Axes, at: int, name: str, points: Points) -> None:
-    colour, dashes = _LINES[at % len(_LINES)]
+    color, dashes = _LINES[at % len(_LINES)]
     axes.plot(
         [x for x, _ in points],
         [y for _, y in points],
         dashes,
-        color=colour,
+        color=color,
         linewidth=1.4,
         label=clip(name, 11),
     )

@@ -1,6 +1,6 @@
-"""SVG drawings that take their colours and fonts from the page around them.
+"""SVG drawings that take their colors and fonts from the page around them.
 
-They are drawn in placeholder colours, which are then replaced by CSS variables, so that one drawing serves
+They are drawn in placeholder colors, which are then replaced by CSS variables, so that one drawing serves
 light and dark mode. The same numbers give the same text: identifiers are salted with a constant and no date
 is written.
 """
@@ -44,7 +44,7 @@ _LIGHT = {
     "--up": "#b4532a",
     "--down": "#2a6db0",
 }
-"""The colours of report.css.j2 in light mode."""
+"""The colors of report.css.j2 in light mode."""
 # Any: matplotlib types the keys as a literal of all its settings.
 STYLE: dict[Any, Any] = {
     # Text stays text and its font family is removed, so that the page's fonts apply.
@@ -89,22 +89,22 @@ def to_svg(figure: Figure, alternative: str) -> str:
 
 
 def _for_a_page(svg: str, alternative: str) -> str:
-    """Adapt a drawing to a page: remove the file header, use the page's colours, add a text alternative."""
+    """Adapt a drawing to a page: remove the file header, use the page's colors, add a text alternative."""
     box = re.search(r'viewBox="[^"]+"', svg)
     body = svg[svg.index(">", svg.index("<svg")) + 1 :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r'<g id="[^"]*"', "<g", body).replace("xlink:href", "href")
     body = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)
     body = re.sub(r"font-family: [^;\"]+; ", "", body)
-    for colour, variable in _VARIABLES.items():
-        body = body.replace(colour, f"var({variable})")
+    for color, variable in _VARIABLES.items():
+        body = body.replace(color, f"var({variable})")
     label = escape(alternative, quote=True)
     return f'<svg {box.group() if box else ""} role="img" aria-label="{label}">{body.strip()}'
 
 
 def standalone_svg(svg: str) -> str:
-    """Return a drawing of ``to_svg`` as a standalone file in light colours."""
-    for variable, colour in _LIGHT.items():
-        svg = svg.replace(f"var({variable})", colour)
+    """Return a drawing of ``to_svg`` as a standalone file in light colors."""
+    for variable, color in _LIGHT.items():
+        svg = svg.replace(f"var({variable})", color)
     attributes = 'xmlns="http://www.w3.org/2000/svg" font-family="sans-serif"'
     return svg.replace("<svg ", f'<svg {attributes} style="background: {_LIGHT["--paper"]}" ', 1) + "\n"

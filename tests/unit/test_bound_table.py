@@ -63,9 +63,9 @@ def test_worst_comes_first() -> None:
 @pytest.mark.parametrize(
     ("expected", "verdicts"),
     [
-        ("PASS: The only bound holds at 1 version.", [Verdict.PASS]),
-        ("PASS: All 2 bounds hold at 1 version.", [Verdict.PASS] * 2),
-        ("PASS: No bound is set at 1 version, so none could fail.", []),
+        ("PASS: The only bound holds.", [Verdict.PASS]),
+        ("PASS: All 2 bounds hold.", [Verdict.PASS] * 2),
+        ("PASS: The scenario sets no bounds, so none could fail.", []),
         ("FAIL: Of 2 bounds, 1 failed, 1 not proven.", [Verdict.NOT_PROVEN, Verdict.FAIL]),
         ("NOT PROVEN: Of 2 bounds, 1 not proven, 1 passed.", [Verdict.NOT_PROVEN, Verdict.PASS]),
     ],
@@ -110,14 +110,14 @@ _OTHER = samples.result((samples.version("march", 2, rows=1),), run_id="one")
             "NOT PROVEN",
             "Not everything could be compared with run one on embedded.",
         ),
-        (report_not_compared(samples.cloud(), "None."), "NOT PROVEN", "It was compared with no other run."),
+        (report_not_compared(samples.cloud(), "None."), "NOT PROVEN", "It wasn't compared with another run."),
     ],
     ids=["agrees", "disagrees", "not everything", "no other run"],
 )
 def test_headline_includes_the_other_run(parity: Parity, word: str, sentence: str) -> None:
     """A run whose bounds hold passes only if the other run agrees."""
     head = headline(samples.cloud(), parity)
-    assert (word, f"All 14 bounds hold at 3 versions. {sentence}") == (head.word, head.sentence)
+    assert (word, f"All 14 bounds hold across 3 versions. {sentence}") == (head.word, head.sentence)
 
 
 @pytest.mark.parametrize(
@@ -185,10 +185,14 @@ def _text(verdict: Verdict, found: str, **changes: Any) -> BoundResult:
         ),
         (
             _text(Verdict.FAIL, "MERGE", must_fail=True),
-            "march: operation: found MERGE; expected WRITE, as it must",
+            "march: operation fails as it must: found MERGE, expected WRITE",
+        ),
+        (
+            _text(Verdict.PASS, "WRITE", must_fail=True),
+            "march: operation: found WRITE as expected, but it should have failed",
         ),
     ],
-    ids=["fail", "pass", "not proven", "must fail"],
+    ids=["fail", "pass", "not proven", "must fail", "should have failed"],
 )
 def test_a_text_is_shown_with_the_expected_one(bound: BoundResult, expected: str) -> None:
     """The row of a text has the expected and the found text, and no distance."""
@@ -210,13 +214,13 @@ def test_a_long_text_is_complete_in_its_sentence() -> None:
             Verdict.FAIL,
             Verdict.PASS,
             "✓ fails as it must",
-            "march: cv_roc_auc is 0.5500 ± 0.037; the bound is >= 0.6, missed by 0.0500, as it must",
+            "march: cv_roc_auc is 0.5500 ± 0.037; the bound is >= 0.6, missed by 0.0500, as expected",
         ),
         (
             Verdict.PASS,
             Verdict.FAIL,
             "✗ should have failed, and holds",
-            f"{_HELD}, and should have failed",
+            f"{_HELD}, but it should have failed",
         ),
         (
             Verdict.NOT_PROVEN,
@@ -242,25 +246,25 @@ HOLDS = samples.bound(must_fail=True)
 @pytest.mark.parametrize(
     ("expected", "bounds"),
     [
-        ("PASS: The scenario must fail by 1 bound, and does at 1 version.", [FAIL_AS_IT_MUST]),
+        ("PASS: 1 bound must fail, and does.", [FAIL_AS_IT_MUST]),
         (
-            "PASS: The scenario must fail by 1 bound, and does, and the 1 other holds at 1 version.",
+            "PASS: 1 bound must fail, and does; the other holds.",
             [FAIL_AS_IT_MUST, samples.bound()],
         ),
         (
-            "PASS: The scenario must fail by 2 bounds, and does, and the 2 others hold at 1 version.",
+            "PASS: 2 bounds must fail, and do; the other 2 hold.",
             [FAIL_AS_IT_MUST, samples.bound()] * 2,
         ),
         (
-            "FAIL: The scenario must fail by 1 bound. Of 2 bounds, 1 should have failed, 1 passed.",
+            "FAIL: 1 bound must fail. Of 2 bounds, 1 should have failed, 1 passed.",
             [HOLDS, samples.bound()],
         ),
         (
-            "FAIL: The scenario must fail by 1 bound. Of 2 bounds, 1 failed, 1 failed as it must.",
+            "FAIL: 1 bound must fail. Of 2 bounds, 1 failed, 1 failed as it must.",
             [FAIL_AS_IT_MUST, samples.bound(verdict=Verdict.FAIL)],
         ),
         (
-            "NOT PROVEN: The scenario must fail by 1 bound. Of 1 bound, 1 not proven.",
+            "NOT PROVEN: 1 bound must fail. Of 1 bound, 1 not proven.",
             [samples.bound(verdict=Verdict.NOT_PROVEN, must_fail=True)],
         ),
     ],
@@ -275,4 +279,4 @@ def test_a_bound_that_fails_as_it_must_is_not_a_detail() -> None:
     """The details have the bounds that should have failed, not those that failed as they must."""
     version = samples.version("march", 2, bounds=(FAIL_AS_IT_MUST, HOLDS))
     [detail] = headline(samples.result((version,))).details
-    assert detail.endswith("and should have failed")
+    assert detail.endswith("but it should have failed")

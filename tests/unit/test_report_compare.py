@@ -222,7 +222,7 @@ def test_an_unknown_run_is_reported_with_a_suggestion(runs: Path) -> None:
     mistyped = A.replace("three", "tree")
     outcome = CliRunner().invoke(app, ["compare", mistyped, B])
     expected = (
-        f"Unknown run '{mistyped}': {runs / mistyped} does not exist. Did you mean '{A}'?\n"
+        f"Unknown run '{mistyped}': {runs / mistyped} doesn't exist. Did you mean '{A}'?\n"
         f"  The runs are in {runs}."
     )
     assert isinstance(outcome.exception, PrerequisiteError)

@@ -91,7 +91,7 @@ def _plan(file: Path) -> Plan:
         ),
         (
             samples.bound(must_fail=True),
-            [f"{_HELD}, and should have failed"],
+            [f"{_HELD}, but it should have failed"],
         ),
     ],
 )

@@ -91,7 +91,7 @@ def test_every_bound_is_shown() -> None:
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_every_verdict_is_a_word(verdict: Verdict) -> None:
-    """No verdict is shown by colour alone."""
+    """No verdict is shown by color alone."""
     version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict),))
     assert f"</span> {verdict.value}</span>" in render_html(samples.plan(), samples.result((version,)))
 
@@ -159,8 +159,8 @@ def test_equal_identifiers_have_equal_content() -> None:
     assert len(names) == len(set(names))
 
 
-def test_no_placeholder_colour_is_left() -> None:
-    """Every colour of a plot is a variable of the page, for light and dark mode."""
+def test_no_placeholder_color_is_left() -> None:
+    """Every color of a plot is a variable of the page, for light and dark mode."""
     page = render_html(samples.plan(), samples.result())
     assert not re.findall(r"<svg.*?#[0-9a-f]{6}.*?</svg>", page[page.index("<body>") :], flags=re.DOTALL)
 

@@ -160,7 +160,7 @@ def test_a_bound_that_must_fail_is_marked() -> None:
     """A bound that must fail is marked in the table and in the headline's sentence."""
     bound = samples.bound(verdict=Verdict.FAIL, must_fail=True)
     lines = _lines(samples.result((samples.version("march", 2, bounds=(bound,)),)))
-    assert lines[2].startswith("The scenario must fail by 1 bound, and does at 1 version. Took ")
+    assert lines[2].startswith("1 bound must fail, and does. Took ")
     assert "| ✓ fails as it must | `march` | `cv_roc_auc` | 0.5500 ± 0.037 | `>= 0.6` | -0.0500 |" in lines
 
 

@@ -57,7 +57,7 @@ def test_every_version_is_shown() -> None:
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_a_verdict_is_a_word(verdict: Verdict) -> None:
-    """Each verdict is shown as a word in a log without colours."""
+    """Each verdict is shown as a word in a log without colors."""
     version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict),))
     assert f"{verdict.value.upper()}: three_versions on embedded" in _render(samples.result((version,)))
 
@@ -208,7 +208,7 @@ def test_a_bound_that_must_fail_is_marked() -> None:
     bound = samples.bound(verdict=Verdict.FAIL, must_fail=True)
     shown = _render(samples.result((samples.version("march", 2, bounds=(bound,)),)))
     assert "✓ fails as it must" in shown
-    assert "✓ PASS: three_versions on embedded. The scenario must fail by 1 bound, and does" in shown
+    assert "✓ PASS: three_versions on embedded. 1 bound must fail, and does" in shown
 
 
 def test_texts_and_percents_are_shown() -> None:
