@@ -69,7 +69,7 @@ def all_hold(bounds: Iterable[BoundResult]) -> bool:
 
 @dataclass(frozen=True)
 class _Judge:
-    """Judges bounds, one at a time."""
+    """A judge of bounds, one at a time."""
 
     versions: Mapping[str, VersionResult]
     """The measured versions by name."""

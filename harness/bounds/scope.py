@@ -18,7 +18,7 @@ class Scope:
     scenario: Scenario
     expect: Expect
     at: Location
-    holds_for: tuple[int, ...]
+    applies_to: tuple[int, ...]
     """Indexes of these versions."""
     index: int | None = None
     """Index of the version that sets the expectations; None for those of every trained version."""
@@ -53,13 +53,13 @@ class Scope:
 
     def find_compared_with_first(self, since: str) -> Version | None:
         """Return a version that is compared with the scenario's first version, if there is one."""
-        compared = (index for index in self.holds_for if self._find_reference(since, index) == 0)
+        compared = (index for index in self.applies_to if self._find_reference(since, index) == 0)
         return next((self.scenario.versions[index] for index in compared), None)
 
     def _last_index(self) -> int:
         if self.index is not None:
             return self.index
-        return max(self.holds_for, default=len(self.scenario.versions) - 1)
+        return max(self.applies_to, default=len(self.scenario.versions) - 1)
 
     def _has_earlier(self) -> bool:
         """Whether ``previous`` and ``first`` name a version."""

@@ -11,8 +11,8 @@ from harness.bounds.scope import resolve_reference
 from harness.bounds.text_bounds import TEXTS
 from harness.errors import Location
 from harness.scenario.bound_spec import (
-    OF_CHANGES,
-    OF_VALUES,
+    CHANGE_COMPARISONS,
+    VALUE_COMPARISONS,
     BoundLocation,
     BoundSpec,
     Comparison,
@@ -69,7 +69,7 @@ class _VersionBounds:
     index: int
 
     def specs(self) -> Iterator[BoundSpec]:
-        expect = self.scenario.expected_of(self._version)
+        expect = self.scenario.expected_of(self._version_name)
         for number in list_numbers(expect):
             for index, bound in enumerate(number.bounds):
                 if bound.on == "all" or self.index > 0:
@@ -78,14 +78,14 @@ class _VersionBounds:
         yield from self._on_agreements(expect)
 
     @property
-    def _version(self) -> str:
+    def _version_name(self) -> str:
         return self.scenario.versions[self.index].name
 
     def _on_number(self, number: Number, index: int, bound: Bound) -> Iterator[BoundSpec]:
         quantity = number.quantity(on_added=bound.on == "added")
         for limit in self._limits(bound):
             spec = BoundSpec(
-                version=self._version,
+                version=self._version_name,
                 quantity=quantity,
                 metric=format_label(quantity),
                 kind=limit.comparison.kind,
@@ -98,7 +98,7 @@ class _VersionBounds:
             yield self._mark_caught(spec)
 
     def _limits(self, bound: Bound) -> Iterator[_Limit]:
-        for comparison in OF_VALUES:
+        for comparison in VALUE_COMPARISONS:
             value: float | None = getattr(bound, comparison.key)
             if value is not None:
                 tolerance = (bound.tolerance or 0.0) if comparison.side == "both" else 0.0
@@ -108,7 +108,7 @@ class _VersionBounds:
             if reference is not None:
                 yield from _list_limits_of_change(bound.change, "change", reference)
         if bound.baseline is not None:
-            version = bound.baseline.version or self._version
+            version = bound.baseline.version or self._version_name
             other = Reference(version=version, run=bound.baseline.source)
             yield from _list_limits_of_change(bound.baseline, "baseline", other)
 
@@ -116,7 +116,7 @@ class _VersionBounds:
         for text in TEXTS.values():
             for expected in text.expected(expect):
                 spec = BoundSpec(
-                    version=self._version,
+                    version=self._version_name,
                     quantity=Quantity(kind=text.name, name=expected.name),
                     metric=text.name,
                     kind="is",
@@ -136,7 +136,7 @@ class _VersionBounds:
             if reference is not None:
                 k = bound.k if isinstance(bound, Overlap) else None
                 spec = BoundSpec(
-                    version=self._version,
+                    version=self._version_name,
                     quantity=Quantity(kind=agreement.name, k=k),
                     metric=agreement.label.format(k=k),
                     kind="min",
@@ -162,7 +162,7 @@ class _VersionBounds:
 
 
 def _list_limits_of_change(difference: Change | Baseline, key: str, reference: Reference) -> Iterator[_Limit]:
-    for comparison in OF_CHANGES:
+    for comparison in CHANGE_COMPARISONS:
         value: float | None = getattr(difference, comparison.key)
         if value is not None:
             yield _Limit(

@@ -66,12 +66,12 @@ _ALL = (
 )
 COMPARISONS: Mapping[BoundKind, Comparison] = {each.kind: each for each in _ALL}
 """Every kind of bound on a number, in the order in which the parts of one bound are judged."""
-OF_VALUES = tuple(each for each in _ALL if not each.is_change)
-"""What a bound can compare the number itself with."""
-OF_CHANGES = tuple(each for each in _ALL if each.is_change)
-"""What ``change`` and ``baseline`` can compare a difference with."""
-LIMITS_OF_VALUES = ", ".join(each.key for each in OF_VALUES)
-LIMITS_OF_CHANGES = " or ".join(each.key for each in OF_CHANGES)
+VALUE_COMPARISONS = tuple(each for each in _ALL if not each.is_change)
+"""The comparisons that apply to the number itself."""
+CHANGE_COMPARISONS = tuple(each for each in _ALL if each.is_change)
+"""The comparisons that apply to a difference, in ``change`` and ``baseline``."""
+LIMITS_OF_VALUES = ", ".join(each.key for each in VALUE_COMPARISONS)
+LIMITS_OF_CHANGES = " or ".join(each.key for each in CHANGE_COMPARISONS)
 """The keys of these limits, as messages list them."""
 
 
@@ -181,7 +181,10 @@ class BoundSpec(Model):
     @property
     def text(self) -> str:
         """The bound as a person writes it, such as ``>= -0.1 since january``."""
-        return self.limit_text if self.since is None else f"{self.limit_text} since {self.since}"
+        if self.reference is None:
+            return self.limit_text
+        relation = "since" if self.reference.run is None else "compared with"
+        return f"{self.limit_text} {relation} {self.reference.text}"
 
     def to_mapping(self) -> dict[str, object]:
         """Return the bound as the scenario file writes it at ``location.keys``."""

@@ -13,9 +13,9 @@ from harness.bounds.specs import bound_specs
 from harness.bounds.text_bounds import TEXTS
 from harness.results import Verdict
 from harness.scenario.bound_spec import (
+    CHANGE_COMPARISONS,
     COMPARISONS,
-    OF_CHANGES,
-    OF_VALUES,
+    VALUE_COMPARISONS,
     BoundSpec,
     Comparison,
     Reference,
@@ -89,7 +89,8 @@ def test_every_expectation_has_a_kind_of_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "comparisons"), [(Bound, OF_VALUES), (Change, OF_CHANGES), (Baseline, OF_CHANGES)]
+    ("model", "comparisons"),
+    [(Bound, VALUE_COMPARISONS), (Change, CHANGE_COMPARISONS), (Baseline, CHANGE_COMPARISONS)],
 )
 def test_every_limit_has_a_key_of_the_file(model: type[Model], comparisons: tuple[Comparison, ...]) -> None:
     """Whatever a number can be compared with, the file can set."""
@@ -191,7 +192,7 @@ def test_a_bound_is_written_in_one_way(metric: str, kind: str, text: str) -> Non
 def test_a_change_since_another_run_is_written_in_percent() -> None:
     """A relative change is a share, and the run stands behind its version."""
     [text] = [spec.text for spec in _specs() if spec.reference is not None and spec.reference.run]
-    assert "<= 75 % since one of good" == text
+    assert "<= 75 % compared with one of good" == text
 
 
 def test_what_a_bound_writes_is_the_same_bound_again() -> None:

@@ -9,10 +9,10 @@ from harness.bounds.quantities import Number
 from harness.errors import Location, Problem
 from harness.metrics import Domain
 from harness.scenario.bound_spec import (
+    CHANGE_COMPARISONS,
     LIMITS_OF_CHANGES,
     LIMITS_OF_VALUES,
-    OF_CHANGES,
-    OF_VALUES,
+    VALUE_COMPARISONS,
     Comparison,
 )
 from harness.scenario.expectations import Baseline, Bound, Change
@@ -60,7 +60,7 @@ def _bound(number: Number, bound: Bound, at: Location) -> Iterator[Problem]:
 
 
 def _difference(what: str, difference: Change | Baseline, number: Number, at: Location) -> Iterator[Problem]:
-    limits = [*_limits(difference, OF_CHANGES)]
+    limits = [*_limits(difference, CHANGE_COMPARISONS)]
     if not limits:
         yield Problem(f"{what} has no limit; add {LIMITS_OF_CHANGES}.", at)
     else:
@@ -91,7 +91,7 @@ def _together(number: Number, at: Location) -> Iterator[Problem]:
 
 
 def _limits_of(bounds: Iterable[Bound]) -> list[_Limit]:
-    return [limit for bound in bounds for limit in _limits(bound, OF_VALUES)]
+    return [limit for bound in bounds for limit in _limits(bound, VALUE_COMPARISONS)]
 
 
 def _limits(bound: Bound | Change | Baseline, comparisons: Iterable[Comparison]) -> Iterator[_Limit]:

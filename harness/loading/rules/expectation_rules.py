@@ -71,7 +71,7 @@ def _metric(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
         yield Problem(f"unknown metric '{name}'.{did_you_mean(name, known)}", at)
     elif name in (OF_CUSTOM if pipeline.use is None else OF_BUILT_IN):
         yield Problem(f"'{name}' is not measured for {_model_of(pipeline)}.", at)
-    elif name.startswith(ADDED) and 0 in scope.holds_for:
+    elif name.startswith(ADDED) and 0 in scope.applies_to:
         hint = ""
         if scope.version is None:
             of_all = name.removeprefix(ADDED)
@@ -131,7 +131,7 @@ def _same_data(scope: Scope) -> Iterator[Problem]:
     name = scope.expect.same_data_as
     if name is None:
         return
-    for index in scope.holds_for:
+    for index in scope.applies_to:
         version = scope.scenario.versions[index]
         if scope.version is None and version.expect.same_data_as is not None:
             continue

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
-from harness.scenario.bound_spec import OF_CHANGES, BoundSpec
+from harness.scenario.bound_spec import CHANGE_COMPARISONS, BoundSpec
 from harness.studies.calibration.bound_offers import CalibratedBound, Calibration
 
 
@@ -61,7 +61,7 @@ def _combine(listed: list[dict[str, Any]], part: dict[str, Any]) -> None:
 
 
 def _same_reference(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    limits = {comparison.key for comparison in OF_CHANGES}
+    limits = {comparison.key for comparison in CHANGE_COMPARISONS}
     return {name: value for name, value in one.items() if name not in limits} == {
         name: value for name, value in other.items() if name not in limits
     }
