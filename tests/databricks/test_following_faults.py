@@ -25,7 +25,7 @@ from tests.unit import report_samples as samples
 def test_the_cluster_does_not_start(bench: Bench) -> None:
     """A cluster that does not start is reported with the workspace's message and exit code 3."""
     bench.workspace.faults.fail_cluster("No quota for this size.")
-    with pytest.raises(PrerequisiteError, match=r"The run did not start: .*No quota for this size"):
+    with pytest.raises(PrerequisiteError, match=r"The run didn't start: .*No quota for this size"):
         bench.run(successful_program())
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
@@ -64,7 +64,7 @@ def test_ctrl_c_during_the_submission_leaves_nothing_running(
     bench.workspace.faults.delay_cluster(1000)
     submit, calls = job_runs.submit, list[int]()
 
-    def interrupted(client: WorkspaceClient, job: job_runs.Job) -> int:
+    def interrupted(client: WorkspaceClient, job: job_runs.RunSpec) -> int:
         run_id = submit(client, job)
         calls.append(run_id)
         if len(calls) == 1:
@@ -99,7 +99,7 @@ def test_the_run_times_out(bench: Bench) -> None:
     bench.run(successful_program())
     wheel, *_ = bench.workspace.volumes.rglob("*.whl")
     path = "/Volumes/" + wheel.relative_to(bench.workspace.volumes).as_posix()
-    job = job_runs.Job(
+    job = job_runs.RunSpec(
         "late", cluster_spec(settings, USER, "late"), libraries(path), ["plan"], timedelta(seconds=1)
     )
     bench.workspace.faults.delay_cluster(1000)
@@ -210,7 +210,7 @@ def test_an_upload_that_keeps_failing_leaves_nothing(quick: StandIn, tmp_path: P
     write_table(tmp_path / "cut", lambda row: row | {"heat": 1})
     quick.faults.cut_uploads(1000)
     before = len(quick.runs)
-    with pytest.raises(PrerequisiteError, match="does not answer: can't upload"):
+    with pytest.raises(PrerequisiteError, match="doesn't answer: can't upload"):
         cut.run(successful_program() + "# another wheel\n")
     quick.faults.clear()
     assert ([], before) == (bench.left_behind(), len(quick.runs))

@@ -165,7 +165,7 @@ def test_a_run_without_a_plan_is_removed_from_the_current_lake(bench: Bench) -> 
 def test_a_cluster_that_does_not_start_is_shown_as_failed(bench: Bench) -> None:
     """A cluster that does not start is shown as failed, not as done."""
     bench.workspace.faults.fail_cluster("No quota for this size.")
-    with pytest.raises(PrerequisiteError, match="did not start"):
+    with pytest.raises(PrerequisiteError, match="didn't start"):
         bench.run(successful_program())
     assert [Event("cluster", "started")] == [each for each in bench.events if each.state != "running"]
     assert bench.events[-1].detail.startswith("failed: ")
@@ -215,8 +215,8 @@ def test_two_ctrl_c_during_the_submission_leave_nothing_running(
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
-def test_colours_of_a_trace_do_not_reach_the_terminal(bench: Bench) -> None:
-    """Colour codes in a notebook's traceback do not reach the terminal."""
+def test_colors_of_a_traceback_do_not_reach_the_terminal(bench: Bench) -> None:
+    """Color codes in a notebook's traceback don't reach the terminal."""
     with pytest.raises(JobError, match="ValueError: red") as caught:
         bench.run(r"raise ValueError('\x1b[31mred\x1b[0m')")
     assert "\x1b" not in caught.value.message

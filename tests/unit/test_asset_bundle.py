@@ -82,7 +82,8 @@ def _submit(settings: Settings) -> dict[str, Any]:
     workspace: Any = SimpleNamespace(jobs=SimpleNamespace(submit=submit), config=SimpleNamespace(host=HOST))
     cluster = settings["targets.databricks.cluster_id"] or cluster_spec(settings, ME, "run")
     job_runs.submit(
-        workspace, job_runs.Job("run", cluster, libraries(f"/Volumes/{WHEEL}"), ["..."], timedelta(minutes=1))
+        workspace,
+        job_runs.RunSpec("run", cluster, libraries(f"/Volumes/{WHEEL}"), ["..."], timedelta(minutes=1)),
     )
     return sent[0].as_dict()
 

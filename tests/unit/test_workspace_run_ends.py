@@ -120,16 +120,16 @@ def test_another_thread_sets_no_signals() -> None:
         ("\x1b[0;31mValueError\x1b[0m\x1b[1;32m: 50% off\x1b[0m", "ValueError: 50% off"),
         ("\x1b]0;title\x07\x1b[2K\x1b[?25lgone", "gone"),
         ("\x1b]8;;https://a\x1b\\link\x1b]8;;\x1b\\ \x1bM\x1b", "link "),
-        ("a [31m of no colour", "a [31m of no colour"),
+        ("a [31m of no color", "a [31m of no color"),
     ],
-    ids=["colours", "title and cursor", "a link", "none"],
+    ids=["colors", "title and cursor", "a link", "none"],
 )
-def test_a_trace_is_shown_without_colours(trace: str, expected: str) -> None:
-    """Control sequences are removed from error, trace and log, as a terminal would execute them."""
+def test_a_trace_is_shown_without_colors(trace: str, expected: str) -> None:
+    """Control sequences are removed from error, traceback and log, as a terminal would execute them."""
     output = RunOutput(error=trace, error_trace=f"Traceback\n{trace}\n", logs=f"{trace}\nlast")
     message = job_runs.error_of_run(_run("TERMINATED", "FAILED", 5), output).message
     assert message == (
-        f"The run failed: {expected}\nThe end of its trace:\n    Traceback\n    {expected}\n"
+        f"The run failed: {expected}\nThe end of its traceback:\n    Traceback\n    {expected}\n"
         f"The end of its log:\n    {expected}\n    last"
     )
 

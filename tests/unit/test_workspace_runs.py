@@ -35,12 +35,12 @@ def _run(
         ),
         (
             _run("INTERNAL_ERROR", "FAILED", "No quota for Standard_D4ds_v5."),
-            "The run did not start: No quota for Standard_D4ds_v5.",
+            "The run didn't start: No quota for Standard_D4ds_v5.",
             ExitCode.PREREQUISITE_MISSING,
         ),
         (
             _run("SKIPPED", None, "Too many runs."),
-            "The run did not start: Too many runs.",
+            "The run didn't start: Too many runs.",
             ExitCode.PREREQUISITE_MISSING,
         ),
         (_run("TERMINATED", "FAILED", "It failed."), "The run failed: It failed.", ExitCode.JOB_FAILED),
@@ -54,12 +54,12 @@ def test_the_end_of_a_run_is_reported(run: Run, expected: str, exit_code: ExitCo
     assert URL in (error.remedy or "")
 
 
-def test_a_tasks_error_has_the_end_of_its_trace_and_log() -> None:
-    """The error of a task has the end of its trace and log, so that nobody needs the run's page."""
+def test_a_tasks_error_has_the_end_of_its_traceback_and_log() -> None:
+    """The error of a task has the end of its traceback and log, so that nobody needs the run's page."""
     lines = "\n".join(f"line {number}" for number in range(30))
     output = RunOutput(error="ValueError: no", error_trace=f"Traceback\n{lines}", logs=f"{lines}\nlast")
     message = error_of_run(_run("TERMINATED", "FAILED"), output).message
-    assert message.startswith("The run failed: ValueError: no\nThe end of its trace:\n    line 18\n")
+    assert message.startswith("The run failed: ValueError: no\nThe end of its traceback:\n    line 18\n")
     assert message.endswith("    last")
     assert "line 17" not in message
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _AUTHENTICATE = "Authenticate again ('databricks auth login', or renew the token or the secret)."
+
+_ADVICE = re.compile(r", please check \S+ to configure credentials for your preferred authentication method")
+"""Advice of the SDK, which the remedy of the error replaces."""
 
 
 class UnreachableError(PrerequisiteError):
@@ -90,7 +94,7 @@ def translate_errors(workspace: WorkspaceClient, action: str) -> Iterator[None]:
         ) from error
     except (requests.RequestException, TimeoutError) as error:
         raise UnreachableError(
-            f"The workspace {host} does not answer: can't {action}: {type(error).__name__}.",
+            f"The workspace {host} doesn't answer: can't {action}: {type(error).__name__}.",
             remedy="Check the network and the workspace's URL.",
         ) from error
     except (InternalError, TemporarilyUnavailable, DeadlineExceeded) as error:
@@ -109,4 +113,5 @@ def translate_errors(workspace: WorkspaceClient, action: str) -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    line = str(error).strip().partition("\n")[0]
+    return _ADVICE.sub("", line) or type(error).__name__

@@ -55,7 +55,7 @@ _RUNS = "runs"
 
 
 class Databricks:
-    """Runs the job on a cluster of a workspace."""
+    """The target that runs the job on a cluster of a workspace."""
 
     def __init__(self, settings: Settings, report: Callable[[str], None], *, keep: bool = False) -> None:
         self._settings = settings
@@ -197,9 +197,9 @@ class Databricks:
         file = folder / SUBMISSION
         if not file.is_file():
             raise PrerequisiteError(
-                f"The run {folder.name} was never submitted to a workspace: {file} does not exist."
+                f"The run {folder.name} was never submitted to a workspace: {file} doesn't exist."
             )
-        submission = job_runs.Submission.model_validate_json(file.read_text(encoding="utf-8"))
+        submission = job_runs.SubmittedRun.model_validate_json(file.read_text(encoding="utf-8"))
         if submission.host != self.workspace.config.host:
             raise UsageError(
                 f"The run {folder.name} is on {submission.host}, not on {self.workspace.config.host}.",
@@ -249,9 +249,9 @@ class Databricks:
     def _run_folder(self, run_id: str) -> str:
         return f"{self.upload_folder}/{_RUNS}/{run_id}"
 
-    def _job(self, run_id: str, remote: str) -> job_runs.Job:
+    def _job(self, run_id: str, remote: str) -> job_runs.RunSpec:
         cluster_id = self._setting("cluster_id")
-        return job_runs.Job(
+        return job_runs.RunSpec(
             run_id=run_id,
             cluster=cluster_id or cluster_spec(self._settings, self.user, run_id),
             libraries=libraries(self._wheel_path),
@@ -259,7 +259,7 @@ class Databricks:
             timeout=timedelta(minutes=int(self._setting("time_limit_min"))),
         )
 
-    def _submit(self, job: job_runs.Job, remote: str) -> job_runs.Submission:
+    def _submit(self, job: job_runs.RunSpec, remote: str) -> job_runs.SubmittedRun:
         try:
             run_id = job_runs.submit(self.workspace, job)
         except KeyboardInterrupt:
@@ -274,9 +274,9 @@ class Databricks:
                 f"{error.message}\n  {error.remedy}",
                 remedy=f"It may have arrived: look for 'harness {job.run_id}' in the workspace's job runs.",
             ) from error
-        return job_runs.Submission(host=self.workspace.config.host or "", run_id=run_id, folder=remote)
+        return job_runs.SubmittedRun(host=self.workspace.config.host or "", run_id=run_id, folder=remote)
 
-    def _follow(self, submission: job_runs.Submission, folder: Path, listener: Listener) -> Result:
+    def _follow(self, submission: job_runs.SubmittedRun, folder: Path, listener: Listener) -> Result:
         files = open_files(self.workspace, submission.folder)
         follower = Follower(files, f"{submission.folder}/{EVENTS}", listener, self._report)
         try:
@@ -288,7 +288,7 @@ class Databricks:
                 remedy=f"The run continues there. 'harness attach {folder.name}' resumes following it.",
             ) from error
 
-    def _watch(self, submission: job_runs.Submission, folder: Path, follower: Follower) -> Run:
+    def _watch(self, submission: job_runs.SubmittedRun, folder: Path, follower: Follower) -> Run:
         """Follow a run until it ends. Ctrl-C and errors cancel it, so that it does not run unnoticed."""
         try:
             write_text(folder / SUBMISSION, submission.model_dump_json(indent=2) + "\n")
@@ -311,7 +311,7 @@ class Databricks:
         return job_runs.await_cancelled(self.workspace, run_id)
 
     def _result(
-        self, ended: Run, files: RemoteFiles, submission: job_runs.Submission, folder: Path
+        self, ended: Run, files: RemoteFiles, submission: job_runs.SubmittedRun, folder: Path
     ) -> Result:
         """Return the job's result, or raise the reason why there is none."""
         content = files.read(f"{submission.folder}/{RESULT}")

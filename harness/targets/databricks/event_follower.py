@@ -18,7 +18,7 @@ _STEP = "cluster"
 
 
 class Follower:
-    """Forwards each event of a run once."""
+    """A reader of a run's events that forwards each one once."""
 
     def __init__(
         self, files: RemoteFiles, events: str, listener: Listener, report: Callable[[str], None]

@@ -32,11 +32,11 @@ _ENDED = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
 _NOT_STARTED = ("PENDING", "QUEUED", "BLOCKED", "WAITING_FOR_RETRY")
 _LOG_LINES_SHOWN = 12
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_]?)")
-"""Escape sequences for colours, cursor and titles (ECMA-48, 5.4 and 8.3), which a terminal would execute."""
+"""Escape sequences for colors, cursor and titles (ECMA-48, 5.4 and 8.3), which a terminal would execute."""
 
 
 @dataclass(frozen=True)
-class Job:
+class RunSpec:
     """Everything that a submission of a run contains."""
 
     run_id: str
@@ -48,7 +48,7 @@ class Job:
     timeout: timedelta
 
 
-class Submission(Model):
+class SubmittedRun(Model):
     """A submitted run, kept for a command that attaches to it."""
 
     host: str
@@ -58,7 +58,7 @@ class Submission(Model):
     """Remote folder with the run's plan, events and result."""
 
 
-def submit(workspace: WorkspaceClient, job: Job) -> int:
+def submit(workspace: WorkspaceClient, job: RunSpec) -> int:
     """Submit a one-time run, and return its id; a second submission returns the same id."""
     from databricks.sdk.service.compute import ClusterSpec
     from databricks.sdk.service.jobs import PythonWheelTask, SubmitTask
@@ -217,9 +217,11 @@ def error_of_run(run: Run, output: RunOutput | None) -> HarnessError:
             remedy=f"Increase HARNESS_TARGETS_DATABRICKS_TIME_LIMIT_MIN (minutes). {url}",
         )
     if life_cycle(run) in ("INTERNAL_ERROR", "SKIPPED") and not _has_worked(run):
-        return PrerequisiteError(f"The run did not start: {message(run)}", remedy=url)
+        return PrerequisiteError(f"The run didn't start: {message(run)}", remedy=url)
     if result == "SUCCESS":
-        return JobError("The run has finished, but its result has been removed.", remedy=url)
+        return JobError(
+            "The run has finished, but its result has been removed.", remedy=f"Run the scenario again. {url}"
+        )
     return JobError(f"The run failed: {_describe_output(output) or message(run)}", remedy=url)
 
 
@@ -229,24 +231,25 @@ def parse_result(content: bytes, version: str) -> Result:
         result = Result.from_json(content)
         ran = result.libraries.get("harness")
     except ValueError:
-        result, ran = None, "of another version"
+        result, ran = None, None
     if result is None or ran != version:
         raise JobError(
-            f"The cluster ran the harness {ran} instead of {version}, which was uploaded.",
+            f"The cluster ran another version of the harness ({ran or 'unknown'}) than the uploaded one "
+            f"({version}).",
             remedy="Restart the cluster, which has another version installed.",
         )
     return result
 
 
 def _describe_output(output: RunOutput | None) -> str:
-    """Return the task's error, the end of its trace and the end of its log."""
+    """Return the task's error, the end of its traceback and the end of its log."""
     if output is None:
         return ""
     ends = [
         f"The end of its {name}:\n"
         + "\n".join(f"    {line}" for line in text.splitlines()[-_LOG_LINES_SHOWN:])
         for name, text in (
-            ("trace", _remove_escape_sequences(output.error_trace)),
+            ("traceback", _remove_escape_sequences(output.error_trace)),
             ("log", _remove_escape_sequences(output.logs)),
         )
         if text
@@ -255,7 +258,7 @@ def _describe_output(output: RunOutput | None) -> str:
 
 
 def _remove_escape_sequences(text: str | None) -> str:
-    """Return a text without escape sequences, which the traces of notebooks contain."""
+    """Return a text without escape sequences, which the tracebacks of notebooks contain."""
     return _ESCAPES.sub("", text or "")
 
 

@@ -223,7 +223,7 @@ class _WorkspaceChecks:
             existing = [each.key for each in self._target.workspace.secrets.list_secrets(scope)]
         named = sorted({each.secret_name for each in self._environment.accounts if each.secret_name})
         if missing := [name for name in named if name not in existing]:
-            raise PrerequisiteError(f"The secret scope '{scope}' does not have {', '.join(missing)}.")
+            raise PrerequisiteError(f"The secret scope '{scope}' doesn't have {', '.join(missing)}.")
         return "ok", f"{', '.join(named)} in the scope '{scope}'"
 
     def _experiment(self) -> _Finding:
