@@ -1,4 +1,4 @@
-"""Targets: the protocol that each one implements, optional abilities, and how one is opened by its name."""
+"""Targets: the protocol that each one implements, optional capabilities, and how one is opened by name."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class SchedulableTarget(Target, Schedulable, Protocol):
     """A target that runs scenarios now and on a schedule."""
 
 
-_Ability = TypeVar("_Ability")
+_Capable = TypeVar("_Capable")
 
 
 def open_target(settings: Settings, report: Report = lambda _line: None, *, keep: bool = False) -> Target:
@@ -166,7 +166,7 @@ def open_target(settings: Settings, report: Report = lambda _line: None, *, keep
     name = settings["target"]
     if name == AUTO:
         return _open_best(settings, report, keep=keep)
-    return open_defined(find_definition(name), settings, report, keep=keep)
+    return open_defined(find_definition(name, settings.by_name["target"].origin), settings, report, keep=keep)
 
 
 def open_defined(
@@ -207,7 +207,7 @@ def open_attachable(settings: Settings, run: RunFolder, report: Report) -> Attac
             "command.",
             remedy="'harness scenario NAME' runs the scenario again.",
         )
-    return _with(Attachable, definition, settings, report)  # type: ignore[type-abstract] # Only checked against.
+    return _open_capable(Attachable, definition, settings, report)  # type: ignore[type-abstract] # Only checked against.
 
 
 def open_schedulable(settings: Settings, report: Report) -> SchedulableTarget:
@@ -215,13 +215,13 @@ def open_schedulable(settings: Settings, report: Report) -> SchedulableTarget:
     definition = select_capable(
         settings["target"], lambda each: each.can_schedule, "run a scenario on a schedule"
     )
-    return _with(SchedulableTarget, definition, settings, report)  # type: ignore[type-abstract] # As above.
+    return _open_capable(SchedulableTarget, definition, settings, report)  # type: ignore[type-abstract] # As above.
 
 
 def open_sweepable(settings: Settings, report: Report) -> Sweepable:
     """Open the target where files expire: the settings' one, or else the first."""
     definition = select_capable(settings["target"], lambda each: each.can_sweep, "remove expired files")
-    return _with(Sweepable, definition, settings, report)  # type: ignore[type-abstract] # As above.
+    return _open_capable(Sweepable, definition, settings, report)  # type: ignore[type-abstract] # As above.
 
 
 def open_tracking(settings: Settings) -> TracksRuns | None:
@@ -237,7 +237,7 @@ def open_tracking(settings: Settings) -> TracksRuns | None:
         candidates = [each for each in auto_candidates() if each.serves_tracking]
         servers = (_open_server(each, settings) for each in candidates)
         return next((each for each in servers if each.is_up()), None)
-    definition = find_definition(name)
+    definition = find_definition(name, settings.by_name["target"].origin)
     return _open_server(definition, settings) if definition.serves_tracking else None
 
 
@@ -248,17 +248,17 @@ def select_remote(settings: Settings) -> TargetDefinition:
 
 
 def _open_server(definition: TargetDefinition, settings: Settings) -> TracksRuns:
-    return _with(TracksRuns, definition, settings, lambda _line: None)  # type: ignore[type-abstract] # As above.
+    return _open_capable(TracksRuns, definition, settings, lambda _line: None)  # type: ignore[type-abstract] # As above.
 
 
-def _with(
-    ability: type[_Ability], definition: TargetDefinition, settings: Settings, report: Report
-) -> _Ability:
-    """Open a target whose definition promises an ability."""
+def _open_capable(
+    protocol: type[_Capable], definition: TargetDefinition, settings: Settings, report: Report
+) -> _Capable:
+    """Open a target whose definition promises a capability."""
     target = open_defined(definition, settings, report)
-    if not isinstance(target, ability):
+    if not isinstance(target, protocol):
         raise TypeError(
-            f"{definition.implementation} is not {ability.__name__}, but its definition promises it."
+            f"{definition.implementation} is not {protocol.__name__}, but its definition promises it."
         )
     return target
 
@@ -272,9 +272,9 @@ def _open_best(settings: Settings, report: Report, *, keep: bool) -> Target:
     is not checked.
     """
     candidates = auto_candidates()
-    if _names_local_folders(settings):
+    if (folder := _find_local_folder(settings)) is not None:
         local = [each for each in candidates if each.uses_local_folders]
-        report(f"Target: {local[0].name}, because the settings name folders of this machine.")
+        report(f"Target: {local[0].name}, because '{folder}' is a local folder.")
         return open_defined(local[0], settings, report, keep=keep)
     fallback, reasons = candidates[-1], list[str]()
     for definition in candidates[:-1]:
@@ -285,11 +285,16 @@ def _open_best(settings: Settings, report: Report, *, keep: bool) -> Target:
             reason = f"{error.message} {error.remedy or ''}".strip()
             reasons.append(f"{definition.title} is not ready: {reason}")
         else:
-            report(f"Target: {definition.name}, which is ready. For another one: --target {fallback.name}.")
+            report(
+                f"Target: {definition.name}, because it is ready. "
+                f"To use another, add --target {fallback.name}."
+            )
             return target
     report(" ".join((f"Target: {fallback.name}.", *reasons)))
     return open_defined(fallback, settings, report, keep=keep)
 
 
-def _names_local_folders(settings: Settings) -> bool:
-    return any("://" not in (settings.value_if_set(name) or "://") for name in ("lake", "stores.models"))
+def _find_local_folder(settings: Settings) -> str | None:
+    """Return the name of a setting that is set to a folder of this machine."""
+    names = ("lake", "stores.models")
+    return next((name for name in names if "://" not in (settings.value_if_set(name) or "://")), None)

@@ -121,7 +121,7 @@ def _server(uri: str) -> str:
     except OSError as error:
         reason = getattr(error, "reason", error)
         raise PrerequisiteError(
-            f"MLflow at {uri} does not answer: {reason}.", remedy="Start it, or set HARNESS_TRACKING_URI."
+            f"MLflow at {uri} doesn't answer: {reason}.", remedy="Start it, or set HARNESS_TRACKING_URI."
         ) from error
 
 

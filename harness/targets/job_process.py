@@ -1,4 +1,4 @@
-"""Process of a job: forwards its events, keeps its log, and ends with the command."""
+"""The process of a job: its events are forwarded, its log is kept, and it ends with the command."""
 
 from __future__ import annotations
 

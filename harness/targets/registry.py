@@ -46,16 +46,21 @@ def auto_candidates() -> list[TargetDefinition]:
     return [each for _, each in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def find_definition(name: str) -> TargetDefinition:
+def find_definition(name: str, origin: str = "") -> TargetDefinition:
     """Return the definition of a target.
+
+    Args:
+        name: Its name.
+        origin: Where the name is from, such as a variable or a line of a file.
 
     Raises:
         UsageError: The target is unknown.
     """
     if name in TARGETS:
         return TARGETS[name]
+    named_by = f" ({origin})" if origin else ""
     raise UsageError(
-        f"Unknown target '{name}'.{did_you_mean(name, target_names())}",
+        f"Unknown target '{name}'{named_by}.{did_you_mean(name, target_names())}",
         remedy=f"Known targets: {', '.join(target_names())}.",
     )
 

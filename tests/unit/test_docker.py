@@ -18,7 +18,7 @@ NO_DOCKER = (
     "  Install Docker with Compose v2 and start it, or use --target embedded."
 )
 NO_ENGINE = (
-    "The Docker engine does not answer: {}\n"
+    "The Docker engine doesn't answer: {}\n"
     "  Start it (systemctl start docker), join the group 'docker', or use --target embedded."
 )
 NO_INFO = "info) echo 'Cannot connect.' >&2; exit 1 ;;"
@@ -141,7 +141,7 @@ def test_a_new_enough_compose_is_accepted(path: Path, version: str) -> None:
 def test_docker_that_takes_too_long_is_ended(path: Path) -> None:
     """A Docker command that hangs is ended after its time limit."""
     _engine(path, f"info) exec {shutil.which('sleep', path='/bin:/usr/bin')} 60 ;;")
-    expected = r"'docker info' did not finish within 0\.1 s\.\n  Check that the engine works: docker info\."
+    expected = r"'docker info' didn't finish within 0\.1 s\.\n  Check that the engine works: docker info\."
     with pytest.raises(PrerequisiteError, match=expected):
         docker(["info"], timeout_s=0.1)
 
@@ -174,7 +174,7 @@ def test_existing_images_are_detected(path: Path, answer: str, exist: bool) -> N
         ),
         (
             (INFO, COMPOSE, "image) exit 1 ;;"),
-            "The images of this version don't exist. 'make up' builds them.",
+            "Its images for this version of the harness aren't built. 'make up' builds them.",
         ),
     ],
     ids=["no docker", "no engine", "no images"],
@@ -196,7 +196,7 @@ def test_auto_is_compose_if_it_is_ready(path: Path, tmp_path: Path) -> None:
     _engine(path, INFO, COMPOSE, IMAGES)
     messages: list[str] = []
     target = open_target(_settings(tmp_path, "auto"), messages.append)
-    expected = "Target: compose, which is ready. For another one: --target embedded."
+    expected = "Target: compose, because it is ready. To use another, add --target embedded."
     assert (True, [expected]) == (isinstance(target, Compose), messages)
 
 

@@ -278,7 +278,7 @@ def test_a_fourth_target_is_suggested(borrowed: Path) -> None:
     with pytest.raises(UsageError) as caught:
         open_target(_settings(borrowed, "borowed"))  # codespell:ignore
     assert str(caught.value) == (
-        "Unknown target 'borowed'. Did you mean 'borrowed'?\n"  # codespell:ignore
+        "Unknown target 'borowed' (command line). Did you mean 'borrowed'?\n"  # codespell:ignore
         f"  Known targets: auto, {', '.join(TARGETS)}."
     )
 
@@ -347,7 +347,7 @@ def test_auto_stays_with_folders_of_this_machine(tmp_path: Path) -> None:
     report: list[str] = []
     settings = read_settings({"lake": str(tmp_path)}, folder=tmp_path, environ={})
     target = open_target(settings, report.append)
-    expected = ["Target: embedded, because the settings name folders of this machine."]
+    expected = ["Target: embedded, because 'lake' is a local folder."]
     assert ("Embedded", expected) == (type(target).__name__, report)
 
 

@@ -59,7 +59,7 @@ _SPARK = {
 
 
 class Compose:
-    """Runs the job in a container of the stack."""
+    """The target that runs the job in a container of the stack."""
 
     def __init__(
         self, settings: Settings, report: Callable[[str], None] = print, *, keep: bool = False
@@ -152,7 +152,7 @@ class Compose:
                         "The stack is not running.", remedy="'make up' starts it."
                     ) from error
                 raise PrerequisiteError(
-                    f"The service {service} does not answer at {url}: {error}.",
+                    f"The service {service} doesn't answer at {url}: {error}.",
                     remedy=f"Its log may say why: harness logs {service}.",
                 ) from error
 

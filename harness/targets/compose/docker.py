@@ -52,7 +52,7 @@ def docker(
         raise PrerequisiteError("Docker is not installed on this machine.", remedy=_INSTALL) from error
     except subprocess.TimeoutExpired as error:
         raise PrerequisiteError(
-            f"'docker {' '.join(arguments)}' did not finish within {timeout_s} s.",
+            f"'docker {' '.join(arguments)}' didn't finish within {timeout_s} s.",
             remedy="Check that the engine works: docker info.",
         ) from error
     _logger.debug("%s: exit code %d", shlex.join(ended.args), ended.returncode)
@@ -70,7 +70,7 @@ def require_engine() -> None:
     if answer.returncode != 0 or not answer.stdout.strip():
         lines = (answer.stderr or answer.stdout).strip().splitlines()
         raise PrerequisiteError(
-            f"The Docker engine does not answer: {lines[-1] if lines else 'no reason given'}",
+            f"The Docker engine doesn't answer: {lines[-1] if lines else 'no reason given'}",
             remedy="Start it (systemctl start docker), join the group 'docker', or use --target embedded.",
         )
     answer = docker(["compose", "version", "--short"], timeout_s=_TIMEOUT_S)

@@ -38,7 +38,7 @@ def images(settings: Settings) -> tuple[Image, ...]:
     """
     if not COMPOSE_FILE.is_file():
         raise PrerequisiteError(
-            f"The Compose target needs the project's files, but {COMPOSE_FILE} does not exist.",
+            f"The Compose target needs the project's files, but {COMPOSE_FILE} doesn't exist.",
             remedy="Run it from a checkout of the project, or use --target embedded.",
         )
     base = settings["base_image"]

@@ -1,4 +1,4 @@
-"""A Compose stack: started, inspected and stopped."""
+"""The Compose stack: how it is started, inspected and stopped."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ LAKE_ACCOUNT, MODELS_ACCOUNT = "dlsloandev", "modelstore"
 _HEALTHY_WITHIN_S = 50
 _POLL_S = 0.5
 _LOG_LINES = 12
+_CHECK_ENGINE = "Check that the engine works: docker info."
 _PORTS = {"azurite": "azurite_port", "mlflow": "mlflow_port", "spark-master": "spark_port"}
 
 
@@ -53,7 +54,7 @@ class Service:
 
 
 class Stack:
-    """The stack with the project name of the settings; every action is a Compose command."""
+    """The stack that the settings name; every action is a Compose command."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -67,7 +68,7 @@ class Stack:
 
     @cached_property
     def workers(self) -> int:
-        """Number of workers; if nobody has set it, as many as run already."""
+        """Number of workers (default: as many as are running)."""
         chosen = self._settings.value_if_set("workers")
         return int(chosen or len(self._running("spark-worker")) or self._settings["workers"])
 
@@ -86,11 +87,11 @@ class Stack:
         require_engine()
         if not has_images([image.name for image in self.images]):
             raise PrerequisiteError(
-                "The images of this version don't exist.", remedy="'make up' builds them."
+                "Its images for this version of the harness aren't built.", remedy="'make up' builds them."
             )
 
     def is_up(self) -> bool:
-        """Return whether the stack's MLflow server runs; without an engine it does not."""
+        """Return whether the stack's MLflow server runs; False if no engine answers."""
         return bool(self._running("mlflow"))
 
     def build(self) -> None:
@@ -115,7 +116,7 @@ class Stack:
         """Start the stack, and wait until every service is healthy.
 
         Args:
-            secrets: Secrets of the job besides the stack's own, by name.
+            secrets: Secrets of the job by name, in addition to those of the stack.
 
         Raises:
             PrerequisiteError: A service is not healthy in time; the message has its last state and log lines.
@@ -135,9 +136,9 @@ class Stack:
             raise self.startup_error("every container was started")
 
     def is_healthy_by(self, deadline: float) -> bool:
-        """Wait as long as a service is still starting, and return whether every service is healthy.
+        """Wait while a service is starting, and return whether every service is healthy.
 
-        Compose itself may stop waiting too early: it takes a new container without a status as healthy.
+        Compose may stop waiting too early: it considers a new container without a status healthy.
 
         Args:
             deadline: Time on the monotonic clock, in seconds.
@@ -149,7 +150,7 @@ class Stack:
         return all(service.is_healthy for service in services)
 
     def down(self, *, volumes: bool = False) -> None:
-        """Remove the stack's containers and, if asked for, its volumes with all data.
+        """Remove the stack's containers and, if requested, its volumes with all data.
 
         Raises:
             PrerequisiteError: No engine answers, or it can't remove them.
@@ -158,7 +159,7 @@ class Stack:
         arguments = ["--profile", "job", "down", "--remove-orphans", "--timeout", "10"]
         answer = docker(self.compose(*arguments, *(["--volumes"] if volumes else [])), self.environ())
         if answer.returncode != 0:
-            raise PrerequisiteError(f"Can't stop the stack: {answer.stderr.strip()}")
+            raise PrerequisiteError(f"Can't stop the stack: {answer.stderr.strip()}", remedy=_CHECK_ENGINE)
 
     def remove(self) -> None:
         """Remove all containers, volumes, images and secrets of this project."""
@@ -177,10 +178,13 @@ class Stack:
         require_engine()
         arguments = ["logs", "--tail", "200", *(["--follow"] if follow else []), *services]
         if docker(self.compose(*arguments), self.environ(), show_output=True).returncode != 0:
-            raise PrerequisiteError("Can't show the logs of the stack's services; see the output above.")
+            raise PrerequisiteError(
+                "Can't show the logs of the stack's services; see the output above.",
+                remedy="'harness logs' without a name shows the logs of all services.",
+            )
 
     def services(self) -> list[Service]:
-        """Return every container of the stack, including those that have ended."""
+        """Return every container of the stack, including exited ones."""
         answer = docker(self.compose("ps", "--all", "--format", "json"), self.environ())
         rows = [json.loads(line) for line in answer.stdout.splitlines() if line.startswith("{")]
         return [
@@ -193,7 +197,7 @@ class Stack:
         unhealthy = [service for service in self.services() if not service.is_healthy]
         if not unhealthy:
             return PrerequisiteError(
-                f"The stack did not start: {_last_line(output)}",
+                f"The stack didn't start: {_last_line(output)}",
                 remedy="'make logs' shows the logs of its services.",
             )
         # Services that were only created wait for another one, so that one comes first.
@@ -201,7 +205,7 @@ class Stack:
         lines = docker(["logs", "--tail", str(_LOG_LINES), first.container])
         shown = "\n".join(f"    {line}" for line in (lines.stdout + lines.stderr).splitlines()[-_LOG_LINES:])
         return PrerequisiteError(
-            f"The service {first.name} did not become healthy within {_HEALTHY_WITHIN_S} s: "
+            f"The service {first.name} didn't become healthy within {_HEALTHY_WITHIN_S} s: "
             f"its last state is '{first.description}'. Last lines of its log:\n{shown or '    (none)'}",
             remedy=f"Docker's message: {_last_line(output)}. 'make logs' shows the logs; 'make clean' "
             "removes the stack with its data.",
@@ -237,7 +241,9 @@ class Stack:
         arguments = self.compose("--progress", "quiet", "run", "--rm", "--no-TTY", "--no-deps", "secrets")
         answer = docker(arguments, self.environ(), stdin=self.files.archive(more))
         if answer.returncode != 0:
-            raise PrerequisiteError(f"Can't pass the secrets to the stack: {_last_line(answer.stderr)}")
+            raise PrerequisiteError(
+                f"Can't pass the secrets to the stack: {_last_line(answer.stderr)}", remedy=_CHECK_ENGINE
+            )
 
     def require_ports(self, running: set[str]) -> None:
         """Require that the ports of services that don't run yet are free.

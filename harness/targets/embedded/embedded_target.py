@@ -44,7 +44,7 @@ def _write_error(line: str) -> None:
 
 
 class Embedded:
-    """Runs the job as a subprocess."""
+    """The target that runs the job as a subprocess."""
 
     def __init__(
         self, settings: Settings, report: Callable[[str], None] = _write_error, *, keep: bool = False
