@@ -39,8 +39,10 @@ class Sources:
         """
         source = step.source or self.scenario.table.source
         if source is None:
-            message = "no source: name one under 'from' or as the table's 'source', or list 'rows'."
-            raise ScenarioError([Problem(message, at)])
+            version = self.scenario.versions[int(at[1])].name
+            message = f"version '{version}' has no source for its rows"
+            remedy = "add 'from' or 'rows', or a 'source' to the table."
+            raise ScenarioError([Problem(f"{message}; {remedy}", at)])
         return self._open(source, source_location(step, at))
 
     def read_table_schema(self) -> T.StructType:
@@ -121,23 +123,24 @@ def _make_inline_rows(
     sources: Sources, rows: InlineRows, table_schema: T.StructType | None, at: Location
 ) -> DataFrame:
     """Return inline rows with the types of the table's columns, or else those of its source."""
-    kinds = _find_types(sources, rows, table_schema, at)
+    types = _find_types(sources, rows, table_schema, at)
     # As text first, because Spark's cast knows how values of each type are written.
-    schema = T.StructType([T.StructField(name, T.StringType()) for name in kinds])
+    schema = T.StructType([T.StructField(name, T.StringType()) for name in types])
     frame = sources.spark.createDataFrame(
-        [tuple(_format_value(row.get(name)) for name in kinds) for row in rows], schema
+        [tuple(_format_value(row.get(name)) for name in types) for row in rows], schema
     )
     typed = {
-        name: F.expr(f"try_cast({quote_name(name)} AS {kind.simpleString()})") for name, kind in kinds.items()
+        name: F.expr(f"try_cast({quote_name(name)} AS {data_type.simpleString()})")
+        for name, data_type in types.items()
     }
     with attribute_error("the rows can't be created", (*at, "rows")):
         misfits = frame.select(
             *((column(name).isNotNull() & cast.isNull()).alias(name) for name, cast in typed.items())
         ).collect()
     problems = [
-        Problem(f"{row[name]!r} is not of type {kinds[name].simpleString()}.", (*at, "rows", index, name))
+        Problem(f"{row[name]!r} is not of type {types[name].simpleString()}.", (*at, "rows", index, name))
         for index, (row, misfit) in enumerate(zip(rows, misfits, strict=True))
-        for name, is_misfit in zip(kinds, misfit, strict=True)
+        for name, is_misfit in zip(types, misfit, strict=True)
         if is_misfit
     ]
     if problems:
@@ -150,19 +153,19 @@ def _find_types(
 ) -> dict[str, T.DataType]:
     """Return the type of each column of inline rows."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    kinds = {field.name.lower(): field.dataType for field in table_schema or ()}
-    if any(name.lower() not in kinds for name in names):
-        kinds = {field.name.lower(): field.dataType for field in sources.read_table_schema()} | kinds
-    problems = [_unknown_column(name, rows, kinds, at) for name in names if name.lower() not in kinds]
+    types = {field.name.lower(): field.dataType for field in table_schema or ()}
+    if any(name.lower() not in types for name in names):
+        types = {field.name.lower(): field.dataType for field in sources.read_table_schema()} | types
+    problems = [_unknown_column(name, rows, types, at) for name in names if name.lower() not in types]
     if problems:
         raise ScenarioError(problems)
-    return {name: kinds[name.lower()] for name in names}
+    return {name: types[name.lower()] for name in names}
 
 
-def _unknown_column(name: str, rows: InlineRows, kinds: dict[str, T.DataType], at: Location) -> Problem:
+def _unknown_column(name: str, rows: InlineRows, types: dict[str, T.DataType], at: Location) -> Problem:
     index = next(index for index, row in enumerate(rows) if name in row)
     message = f"the type of column '{name}' is unknown: neither the table nor its source has it."
-    remedy = did_you_mean(name, kinds) or " Add a new column with 'set', such as CAST(1 AS INT)."
+    remedy = did_you_mean(name, types) or " Add a new column with 'set', such as CAST(1 AS INT)."
     return Problem(message + remedy, (*at, "rows", index, name))
 
 
@@ -173,10 +176,10 @@ def _format_value(value: Value | None) -> str | None:
 
 
 def _shuffle(rows: DataFrame, name: str, scenario: Scenario, at: Location) -> DataFrame:
-    """Give the n-th row in one order the value of the n-th row in another.
+    """Redistribute a column's values at random.
 
-    Both orders are by a hash of the key, then by the whole row if keys are equal, so that they depend
-    neither on files nor on partitions.
+    Pairs two random orders of the rows, and moves each value along. Both orders are by a hash of the key,
+    then by the whole row if keys are equal, so that they depend neither on files nor on partitions.
     """
     names = {each.lower(): each for each in rows.columns}
     if name.lower() not in names:

@@ -145,7 +145,8 @@ def _message(detail: ErrorDetails, location: Location) -> str:
     )
     is_plain = value is None or isinstance(value, str | int | float | date)
     it_is = f" (it is {'empty' if value is None else _quote(value)})" if is_plain else ""
-    return f"{subject}{where} {_expectation(detail, location)}{it_is}.{hint}"
+    colon = ":" if _is_sentence(detail) else ""
+    return f"{subject}{where}{colon} {_expectation(detail, location)}{it_is}.{hint}"
 
 
 def _expectation(detail: ErrorDetails, location: Location) -> str:
@@ -159,7 +160,14 @@ def _expectation(detail: ErrorDetails, location: Location) -> str:
         quoted = "; put it in quotes" if isinstance(detail["input"], date) else ""
         return _EXPECTED_VALUE + quoted
     of_model = _expected_of_model(detail.get("ctx", {}).get("class_name", ""))
+    if _is_sentence(detail):
+        return detail["msg"].removeprefix("Value error, ")
     return of_model or _EXPECTED.get(detail["type"]) or "should" + detail["msg"].partition("should")[2]
+
+
+def _is_sentence(detail: ErrorDetails) -> bool:
+    """Return whether the message of a model is a whole sentence, not what the value should be."""
+    return detail["type"] == "value_error" and "should" not in detail["msg"]
 
 
 def _expected_of_model(name: str) -> str | None:

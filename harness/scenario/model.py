@@ -64,7 +64,7 @@ class Version(Model):
     expect_error: str | None = None
     """The step must fail with this error class, and change nothing."""
     train: bool = True
-    """Whether a model is trained at this version; never if its step fails."""
+    """Whether a model is trained on this version; never if its step fails."""
     at: Literal["version", "timestamp"] = "version"
     """How the version is read: by its number, or by the time of its commit."""
     expect: Expect = Expect()
@@ -105,7 +105,7 @@ class Version(Model):
 
     @property
     def is_trained(self) -> bool:
-        """Whether a model is trained at this version."""
+        """Whether a model is trained on this version."""
         return self.train and self.expect_error is None
 
     def describe(self) -> str:
@@ -159,7 +159,7 @@ class Scenario(Model):
 
     @property
     def trained(self) -> tuple[str, ...]:
-        """Names of the versions that a model is trained at, in order."""
+        """Names of the versions that a model is trained on, in order."""
         return tuple(version.name for version in self.versions if version.is_trained)
 
     def index_of(self, name: str) -> int:

@@ -26,7 +26,7 @@ def _require_plain_value(value: object, depth: int = 0) -> object:
     elif isinstance(value, list | tuple):
         inner = list(value)
     elif not (value is None or isinstance(value, str | int | float | date)):
-        raise ValueError("should be a value that a scenario can hold")
+        raise ValueError("should be text, a number, true or false, a list or a mapping")
     if depth > _MAX_DEPTH:
         raise ValueError("should be nested less deeply")
     for each in inner:

@@ -24,7 +24,7 @@ class Loans(Model):
     @model_validator(mode="after")
     def _check_years(self) -> Loans:
         if self.first_year > self.last_year:
-            raise ValueError("should not begin after its last year")
+            raise ValueError(f"'first_year' ({self.first_year}) is after 'last_year' ({self.last_year})")
         return self
 
 

@@ -27,7 +27,7 @@ class StepContext:
     at: Location
     """Location of the step in the scenario file."""
     is_trained: bool
-    """Whether a model is trained at this version."""
+    """Whether a model is trained on this version."""
     names: tuple[str, ...]
     """Names of all versions, in order."""
     key: tuple[str, ...]

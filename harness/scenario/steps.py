@@ -68,7 +68,9 @@ class Overwrite(Rows):
 
     def describe_action(self) -> str:
         """Return what the step does with its rows."""
-        return f"overwrite the rows with {self.replace_where}, by rows" if self.replace_where else self.kind
+        if self.replace_where is None:
+            return self.kind
+        return f"overwrite rows where {self.replace_where}{', by rows' if self.where else ''}"
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
         """Yield the step's problems."""
@@ -90,7 +92,7 @@ class Merge(Rows):
     adds_whole_rows: ClassVar[bool] = False
 
     on: Columns | None = None
-    """Columns that must be equal in both (default: the table's key)."""
+    """Columns by which source rows are matched to table rows (default: the table's key)."""
     when_matched: Literal["update", "delete", "ignore"] = "update"
     when_not_matched: Literal["insert", "ignore"] = "insert"
     when_not_matched_by_source: Literal["delete", "ignore"] = "ignore"
@@ -124,8 +126,9 @@ class Merge(Rows):
             yield Problem(f"column '{name}' is listed twice.", (*context.at, "on", index))
         actions = (self.when_matched, self.when_not_matched, self.when_not_matched_by_source)
         if set(actions) == {"ignore"}:
-            message = f"version '{context.version}': a merge that ignores all rows does nothing."
-            yield Problem(message, context.at)
+            message = f"version '{context.version}': a merge that ignores all rows does nothing"
+            remedy = "set when_matched, when_not_matched or when_not_matched_by_source."
+            yield Problem(f"{message}; {remedy}", context.at)
 
 
 class Update(Step):
@@ -196,7 +199,7 @@ class AddColumns(Step):
 
     def describe(self) -> str:
         """Return what the step does in a few words."""
-        return "add " + ", ".join(f"{name} {kind}" for name, kind in self.columns.items())
+        return "add " + ", ".join(f"{name} {data_type}" for name, data_type in self.columns.items())
 
     def problems(self, context: StepContext) -> Iterator[Problem]:
         """Yield the step's problems."""
@@ -204,8 +207,8 @@ class AddColumns(Step):
             yield Problem(
                 f"version '{context.version}': column '{name}' is added twice.", (*context.at, name)
             )
-        for name, kind in self.columns.items():
-            yield from check_type(name, kind, (*context.at, name))
+        for name, data_type in self.columns.items():
+            yield from check_type(name, data_type, (*context.at, name))
             yield from check_new_name(name, context, (*context.at, name))
 
     def may_add_column(self, name: str, source_columns: Collection[str] | None) -> bool:
