@@ -152,7 +152,7 @@ def find_run(runs: Path, run: str) -> RunFolder:
     if not folder.is_dir():
         names = [each.path.name for each in list_runs(runs)]
         raise PrerequisiteError(
-            f"Unknown run '{run}': {folder} does not exist.{did_you_mean(run, names)}",
+            f"Unknown run '{run}': {folder} doesn't exist.{did_you_mean(run, names)}",
             remedy=f"The runs are in {runs}.",
         )
     return RunFolder(folder.resolve())

@@ -1,4 +1,4 @@
-"""Applies the steps of a scenario to a Delta table, with one function per kind of step."""
+"""Application of a scenario's steps to a Delta table, with one function per kind of step."""
 
 from __future__ import annotations
 

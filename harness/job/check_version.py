@@ -1,4 +1,4 @@
-"""Checks one version before any training: its size, its fingerprint, its problems."""
+"""Checks of one version before any training: its size, its fingerprint, its problems."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class CheckedVersion:
 
     @property
     def is_trained(self) -> bool:
-        """Whether a model is trained at this version."""
+        """Whether a model is trained on this version."""
         return self.scenario.versions[self.scenario.index_of(self.name)].is_trained
 
 
@@ -80,12 +80,12 @@ def check_version(table: DataFrame, scenario: Scenario, name: str, number: int) 
 
     Args:
         table: The version.
-        scenario: The scenario; its requirements are enforced only if a model is trained at this version.
+        scenario: The scenario; its requirements are enforced only if a model is trained on this version.
         name: The version's name in the scenario.
         number: Its Delta version.
 
     Raises:
-        ScenarioError: A model is to be trained at the version, and a column is missing or has a reserved
+        ScenarioError: A model is to be trained on the version, and a column is missing or has a reserved
             name, the key is null or not unique, the label has only one class, there are too few training
             rows, or a feature has no values.
     """

@@ -13,7 +13,7 @@ from harness.events import Event, Listener
 
 
 class Clock:
-    """Times the steps of a job; several threads may use it at once."""
+    """A timer of a job's steps; several threads may use it at once."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener

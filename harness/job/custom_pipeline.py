@@ -1,4 +1,4 @@
-"""Opens the pipeline of a run: a built-in one, or the custom pipeline that the scenario names.
+"""The pipeline of a run: a built-in one, or the custom pipeline that the scenario names.
 
 The files of a custom pipeline are part of the plan, so that every target runs the same ones. Here they are
 written to disk, imported on the driver and distributed to the executors. Every call into them is checked: an
@@ -95,7 +95,7 @@ def _create(pipeline: Pipeline, folder: Path) -> Any:
 
 @dataclass(frozen=True)
 class _ErrorReporter:
-    """Describes the errors that a custom pipeline raises."""
+    """A reporter of the errors that a custom pipeline raises."""
 
     use: str
     folder: Path

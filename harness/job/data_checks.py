@@ -1,4 +1,4 @@
-"""Checks whether a model can be trained on a version; each problem has its location in the scenario."""
+"""Checks of whether a model can be trained on a version; each problem has its location in the scenario."""
 
 from __future__ import annotations
 

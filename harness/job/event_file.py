@@ -1,4 +1,4 @@
-"""Writes the job's events to a file, for targets that can't follow its standard output."""
+"""The job's events in a file, for targets that can't follow its standard output."""
 
 from __future__ import annotations
 

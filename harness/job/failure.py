@@ -49,12 +49,12 @@ def withdraw_bundles(job: Job) -> None:
 def describe_failure(error: BaseException, translated: HarnessError | None) -> Failure:
     """Describe why a job failed, by the translated error or by the type of an unknown one."""
     if translated is None:
-        message = summarize_root_cause(error)
+        cause = summarize_root_cause(error).removeprefix(f"{type(error).__name__}: ").removesuffix(".")
         return Failure(
             kind=type(error).__name__,
             exit_code=ExitCode.JOB_FAILED,
-            message=f"The job failed: {type(error).__name__}: {message}",
-            remedy="The job's log has the whole stack trace.",
+            message=f"The job failed: {cause} ({type(error).__name__}).",
+            remedy="The job's log has the whole traceback: job.log in the run's folder.",
         )
     problems = translated.problems if isinstance(translated, ScenarioError) else ()
     return Failure(

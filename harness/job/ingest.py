@@ -1,4 +1,4 @@
-"""Builds the versions of the table: applies each step, and checks its outcome against the scenario."""
+"""The versions of the table: each step applied, and its outcome checked against the scenario."""
 
 from __future__ import annotations
 

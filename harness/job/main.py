@@ -113,7 +113,7 @@ def remove_table_on_mistake(job: Job) -> Iterator[None]:
 def describe_and_prepare(
     job: Job, pipeline: ModelPipeline, checked: list[CheckedVersion]
 ) -> list[PreparedVersion]:
-    """Describe all versions and, at the same time, prepare those that a model is trained at."""
+    """Describe all versions and, at the same time, prepare those that a model is trained on."""
     with ThreadPoolExecutor(1) as background:
         described = background.submit(describe_versions, job, checked)
         prepared = prepare_versions(job, pipeline, checked)
@@ -134,7 +134,7 @@ def describe_versions(job: Job, checked: list[CheckedVersion]) -> None:
 def prepare_versions(
     job: Job, pipeline: ModelPipeline, checked: list[CheckedVersion]
 ) -> list[PreparedVersion]:
-    """Turn the rows of every version that a model is trained at into feature vectors."""
+    """Turn the rows of every version that a model is trained on into feature vectors."""
 
     def prepare(version: CheckedVersion) -> PreparedVersion:
         with job.clock.step("prepare", version.name):

@@ -36,7 +36,7 @@ CODE = "pipeline"
 PICTURES = "pictures"
 """Folder of the report's pictures among the parent run's artifacts."""
 _PARALLEL_UPLOADS = 4
-# MLflow accepts 100 parameters and 1,000 metrics per request.
+# A request to MLflow may have 100 parameters and 1,000 metrics.
 _BATCH_SIZE = 100
 _SQLITE = "sqlite:///"
 _NOT_IN_TAG = re.compile(r"[^\w\-. :/]")
@@ -85,10 +85,7 @@ class Tracker:
                 self._client = MlflowClient(uri)
                 self._experiment_id = self._open_experiment(environment.experiment, environment.artifacts)
         except mlflow.MlflowException as error:
-            raise PrerequisiteError(
-                f"MLflow at {uri} does not answer: {error.message.splitlines()[0]}",
-                remedy="Start it, or set HARNESS_TRACKING_URI to one that is running.",
-            ) from error
+            raise _open_error(uri, error.message.splitlines()[0]) from error
         self._open: list[str] = []
         self.parent_run_id: str | None = None
 
@@ -126,7 +123,7 @@ class Tracker:
         return run_id
 
     def log_version(self, run_id: str, version: VersionResult, models: Path) -> None:
-        """Log everything measured at a version, and its saved models."""
+        """Log everything measured on a version, and its saved models."""
         metrics = {name: value for name, value in version.metrics.items() if value is not None}
         for point in version.grid:
             if point.cv_roc_auc is not None:
@@ -230,7 +227,7 @@ class Tracker:
 
     def _make_dataset(self, version: VersionResult) -> DatasetInput:
         """Return the Delta table at this version. MLflow's own digests don't identify data; ours does."""
-        # MLflow would drop version 0 if it were a number, because it tests versions for truth.
+        # As text, because MLflow drops the number 0: it checks whether a version is true.
         number: Any = str(version.version)
         source = DeltaDatasetSource(path=self._plan.table_uri, delta_table_version=number)
         dataset = Dataset(
@@ -258,6 +255,18 @@ class Tracker:
 
     def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+
+def _open_error(uri: str, reason: str) -> PrerequisiteError:
+    if uri.startswith(_SQLITE):
+        return PrerequisiteError(
+            f"Can't open MLflow's store {uri.removeprefix(_SQLITE)}: {reason}",
+            remedy="Check the file, or set HARNESS_TRACKING_URI to another store.",
+        )
+    return PrerequisiteError(
+        f"MLflow at {uri} doesn't answer: {reason}",
+        remedy="Start it, or set HARNESS_TRACKING_URI to one that is running.",
+    )
 
 
 def _lock_store(uri: str) -> AbstractContextManager[None]:
@@ -313,9 +322,9 @@ def _change_metrics(version: VersionResult) -> dict[str, float]:
 def _column_specs(schema: Mapping[str, str]) -> str | None:
     """Return the schema in MLflow's format; ``None`` if MLflow doesn't have one of the types."""
     specs = [
-        {"type": _COLUMN_TYPES[kind], "name": name, "required": True}
-        for name, kind in schema.items()
-        if kind in _COLUMN_TYPES
+        {"type": _COLUMN_TYPES[data_type], "name": name, "required": True}
+        for name, data_type in schema.items()
+        if data_type in _COLUMN_TYPES
     ]
     return json.dumps({"mlflow_colspec": specs}) if len(specs) == len(schema) else None
 

@@ -1,4 +1,4 @@
-"""Prepares a version for training: its rows as feature vectors, and the featurizer that makes them.
+"""Preparation of a version for training: its rows as feature vectors, and the featurizer that makes them.
 
 The featurizer starts from the table's own columns, so that it can be shipped with the model: deriving,
 casting, imputing and assembling are all part of it.

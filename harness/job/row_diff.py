@@ -60,14 +60,14 @@ def _count_changes(versions: Sequence[CheckedVersion], differing: Sequence[int])
     indexes = sorted({index for after in differing for index in (after - 1, after)})
     rows = reduce(DataFrame.unionByName, (_digest_rows(versions, index) for index in indexes))
     of_key = Window.partitionBy(KEY).orderBy(_INDEX)
-    neighbours = rows.select(
+    neighbors = rows.select(
         _INDEX,
         _NEW,
         F.lag(_INDEX).over(of_key).alias("before"),
         F.lag(_OLD).over(of_key).alias(_OLD),
         F.lead(_INDEX).over(of_key).alias("after"),
     )
-    counted = neighbours.groupBy(_INDEX).agg(
+    counted = neighbors.groupBy(_INDEX).agg(
         F.expr(f"count_if(NOT before <=> {_INDEX} - 1) AS added"),
         F.expr(f"count_if(before = {_INDEX} - 1 AND {_OLD} <> {_NEW}) AS changed"),
         F.expr(f"count_if(NOT after <=> {_INDEX} + 1) AS removed"),

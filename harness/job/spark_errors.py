@@ -168,7 +168,5 @@ def _translate_service_error(text: str, address: str) -> HarnessError | None:
         )
     if reason := _UNREACHABLE.search(text):
         remedy = "Check that it is running: 'make logs' shows the logs of the stack's services."
-        return PrerequisiteError(
-            f"The service at {address} does not answer: {reason.group()}.", remedy=remedy
-        )
+        return PrerequisiteError(f"The service at {address} doesn't answer: {reason.group()}.", remedy=remedy)
     return None

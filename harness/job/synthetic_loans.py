@@ -25,7 +25,10 @@ from harness.scenario.row_source import LOANS, Loans
 
 @dataclass(frozen=True)
 class Truth:
-    """P(bad) = 1 / (1 + exp(-(intercept + Σ coefficient · feature))), with the table's unscaled features."""
+    """The model that loans go bad by, on the table's unscaled features.
+
+    P(bad) = 1 / (1 + exp(-(intercept + Σ coefficient · feature))).
+    """
 
     intercept: float
     coefficients: Mapping[str, float]

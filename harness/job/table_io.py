@@ -1,4 +1,4 @@
-"""Reads source files and versions of a Delta table with Spark, and removes what a run built."""
+"""Source files and versions of a Delta table, read with Spark, and the removal of what a run built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trains, measures, explains and tracks the model of one version. Versions run in parallel."""
+"""The model of one version: trained, measured, explained and tracked. Versions run in parallel."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OBJECTS = {"model", "backgroundData"}
 
 @dataclass(frozen=True)
 class Subject:
-    """A version to train a model at."""
+    """A version to train a model on."""
 
     version: CheckedVersion
     samples: Samples

@@ -80,7 +80,7 @@ def _explicit(home: Path) -> Java:
     installation = _inspect(home)
     if installation is None or _major(installation.version) != WANTED_MAJOR:
         description = (
-            f"contains Java {installation.version}" if installation else "does not contain a working Java"
+            f"contains Java {installation.version}" if installation else "doesn't contain a working Java"
         )
         message = f"{SETTING} is {home}, which {description}; Java {WANTED_MAJOR} is required."
         raise PrerequisiteError(

@@ -150,7 +150,7 @@ def _wait(process: subprocess.Popen[bytes], request: Request) -> int:
     try:
         exit_code = process.wait(timeout=DEADLINE_S)
     except subprocess.TimeoutExpired:
-        raise _failure(f"Spark's resolver did not finish within {DEADLINE_S} s.", request.log) from None
+        raise _failure(f"Spark's resolver didn't finish within {DEADLINE_S} s.", request.log) from None
     finally:
         _end(process)
     _logger.debug("the jar resolver ended with exit code %d", exit_code)

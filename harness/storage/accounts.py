@@ -50,7 +50,7 @@ def _account(name: str, given: Mapping[str, str]) -> Account:
     allowed = {"auth", f"{kind}_file", f"{kind}_variable", "secret_name", *needed}
     for field in given:
         if field not in allowed:
-            raise _account_error(name, f"{field} does not belong to auth = '{auth}'", "Remove it.")
+            raise _account_error(name, f"{field} doesn't belong to auth = '{auth}'", "Remove it.")
     for field in needed:
         if not given.get(field):
             raise _account_error(name, f"{field} is missing", f"auth = '{auth}' needs it.")

@@ -156,7 +156,7 @@ class Blobs:
             raise PrerequisiteError(f"{where} refuses the request: {_first_line(error)}") from error
         except AzureError as error:
             raise PrerequisiteError(
-                f"{where} does not answer: {_first_line(error)}",
+                f"{where} doesn't answer: {_first_line(error)}",
                 remedy="Check that it runs and that its certificate is trusted.",
             ) from error
 

@@ -98,7 +98,7 @@ def _search(settings: Settings, condition: str) -> list[TrackedRun]:
         return [_to_tracked_run(run) for run in _pages(client, experiment.experiment_id, condition)]
     except Exception as error:  # MLflow's own errors, and those of a store's driver.
         message = str(error).strip().partition("\n")[0]
-        raise PrerequisiteError(f"MLflow at {settings['tracking_uri']} does not answer: {message}") from error
+        raise PrerequisiteError(f"MLflow at {settings['tracking_uri']} doesn't answer: {message}") from error
 
 
 def _pages(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Any]:
@@ -121,7 +121,7 @@ def require_store(settings: Settings) -> None:
     file = Path(uri.removeprefix("sqlite:///"))
     if uri.startswith("sqlite:///") and not file.exists():
         raise PrerequisiteError(
-            f"There are no runs yet: {file} does not exist.",
+            f"There are no runs yet: {file} doesn't exist.",
             remedy="Run a scenario first: make scenario NAME=three_versions.",
         )
 

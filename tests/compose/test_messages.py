@@ -104,7 +104,7 @@ def test_an_unhealthy_service(other: RunningStack) -> None:
     files.create()
     files.secret("pgpass").write_text("postgres:5432:mlflow:mlflow:wrong\n")
     message = fail_with_message(other, "up")
-    assert "The service mlflow did not become healthy" in message
+    assert "The service mlflow didn't become healthy" in message
     assert "its last state is '" in message
     assert "password authentication failed" in message
     assert "make clean" in message

@@ -18,11 +18,11 @@ MLFLOW = "HTTPConnectionPool(host='mlflow', port=5000): Max retries exceeded wit
     ("text", "message"),
     [
         pytest.param(
-            UNREACHABLE, "The service at azurite:10000 does not answer: Connection refused.", id="unreachable"
+            UNREACHABLE, "The service at azurite:10000 doesn't answer: Connection refused.", id="unreachable"
         ),
         pytest.param(REFUSED, "The service at azurite:10000 refuses the credential.", id="refused"),
         pytest.param(UNTRUSTED, "The certificate of the service at azurite:10000 is not trusted.", id="tls"),
-        pytest.param(MLFLOW, "The service at mlflow does not answer: Max retries exceeded.", id="mlflow"),
+        pytest.param(MLFLOW, "The service at mlflow doesn't answer: Max retries exceeded.", id="mlflow"),
     ],
 )
 def test_a_service_error_is_reported(text: str, message: str) -> None:

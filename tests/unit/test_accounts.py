@@ -94,11 +94,11 @@ def test_an_unknown_users_home_is_reported(tmp_path: Path) -> None:
         ('auth = "sas"', "auth is 'sas'.\n  Use one of key, service_principal."),
         (
             'key_file = "k"\ntenant_id = "t"',
-            "tenant_id does not belong to auth = 'key'.\n  Remove it.",
+            "tenant_id doesn't belong to auth = 'key'.\n  Remove it.",
         ),
         (
             f'{PRINCIPAL}{IDS}client_secret_file = "s"\nkey_file = "k"',
-            "key_file does not belong to auth = 'service_principal'.\n  Remove it.",
+            "key_file doesn't belong to auth = 'service_principal'.\n  Remove it.",
         ),
         (
             f'{PRINCIPAL}client_id = "c"\nclient_secret_file = "s"',

@@ -188,7 +188,7 @@ def test_an_unknown_target_is_reported_with_the_nearest(
     """A mistyped target leads to exit code 2 and a suggestion."""
     code = _main(monkeypatch, "scenario", SCENARIO, "--target", "embeded")  # codespell:ignore
     expected = (
-        "Unknown target 'embeded'. Did you mean 'embedded'?\n"
+        "Unknown target 'embeded' (command line). Did you mean 'embedded'?\n"
         "  Known targets: auto, embedded, compose, databricks.\n"
     )
     assert (ExitCode.WRONG_INPUT, expected, False) == (code, capsys.readouterr().err, home.exists())
@@ -211,7 +211,7 @@ def test_without_a_tracking_store_there_are_no_runs(
 ) -> None:
     """Asking for runs before the first run leads to exit code 3 and creates no tracking store."""
     code = _main(monkeypatch, *arguments)
-    expected = f"There are no runs yet: {home}/mlflow.db does not exist.\n"
+    expected = f"There are no runs yet: {home}/mlflow.db doesn't exist.\n"
     remedy = "  Run a scenario first: make scenario NAME=three_versions.\n"
     assert (ExitCode.PREREQUISITE_MISSING, ("", expected + remedy), False) == (
         code,
@@ -240,7 +240,7 @@ def test_an_invalid_tracking_store_is_reported(
     """An unknown scheme of the tracking URI is one message with exit code 3, not a traceback."""
     monkeypatch.setenv("HARNESS_TRACKING_URI", "nothing://here")
     code = _main(monkeypatch, "trace", "some")
-    reported = capsys.readouterr().err.startswith("MLflow at nothing://here does not answer: ")
+    reported = capsys.readouterr().err.startswith("MLflow at nothing://here doesn't answer: ")
     assert (code, reported, home.exists()) == (ExitCode.PREREQUISITE_MISSING, True, False)
 
 

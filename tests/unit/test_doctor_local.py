@@ -30,7 +30,7 @@ def test_a_broken_java_is_a_failed_check(tmp_path: Path) -> None:
     found = next(iter(Embedded(settings).checks()))
     assert ("failed", True, True) == (
         found.state,
-        "does not contain a working Java" in found.finding,
+        "doesn't contain a working Java" in found.finding,
         bool(found.remedy),
     )
 

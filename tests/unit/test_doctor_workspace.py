@@ -114,7 +114,7 @@ def test_models_need_a_credential(run_checks: RunChecks) -> None:
     ("secrets", "expected"),
     [
         ([SecretMetadata("lake-key")], "lake-key in the scope 'harness'"),
-        ([SecretMetadata("other")], "The secret scope 'harness' does not have lake-key."),
+        ([SecretMetadata("other")], "The secret scope 'harness' doesn't have lake-key."),
     ],
     ids=["secrets", "missing"],
 )

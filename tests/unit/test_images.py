@@ -130,6 +130,6 @@ def test_a_package_without_the_project_is_reported(tmp_path: Path, project: Path
     with pytest.raises(PrerequisiteError) as caught:
         _images(tmp_path)
     assert str(caught.value) == (
-        f"The Compose target needs the project's files, but {project}/compose.yaml does not exist.\n"
+        f"The Compose target needs the project's files, but {project}/compose.yaml doesn't exist.\n"
         "  Run it from a checkout of the project, or use --target embedded."
     )

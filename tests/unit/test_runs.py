@@ -217,7 +217,7 @@ def test_an_unknown_run_is_reported(tmp_path: Path, run: str, meant: str) -> Non
     with pytest.raises(PrerequisiteError) as caught:
         read_result(tmp_path, run)
     assert str(caught.value) == (
-        f"Unknown run '{run}': {tmp_path / run} does not exist.{meant}\n  The runs are in {tmp_path}."
+        f"Unknown run '{run}': {tmp_path / run} doesn't exist.{meant}\n  The runs are in {tmp_path}."
     )
 
 

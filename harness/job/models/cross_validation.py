@@ -40,7 +40,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Fits every grid point on all folds but one, and scores it on the fold that it has not seen."""
+    """A fit of every grid point on all folds but one, with its score on the fold that it has not seen."""
 
     points: Sequence[Parameters]
     folds: int
