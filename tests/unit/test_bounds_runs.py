@@ -44,7 +44,7 @@ def test_a_baseline_can_name_another_version() -> None:
     """A baseline that names a version is compared with that one instead of the one of the same name."""
     run = {RUN: {"march": {"test_accuracy": 0.8}, "best": {"test_accuracy": 0.9}}}
     result = judge_one(_bound(version="best", min=-0.1), measured("march", test_accuracy=0.75), baselines=run)
-    assert (FAIL, f">= -0.1 since best of {RUN}") == (result.verdict, result.text)
+    assert (FAIL, f">= -0.1 compared with best of {RUN}") == (result.verdict, result.text)
 
 
 @pytest.mark.parametrize(
