@@ -46,7 +46,7 @@ def read_code(pipeline: Pipeline, folder: Path) -> tuple[CustomCode | None, list
         definition = _definition(code.files[file], file, split_use(pipeline.use)[1])
     except _PipelineNotFoundError as error:
         return None, [Problem(str(error), _AT)]
-    problems = [*_import_problems(code.files[file], file), *_problems(definition, file, pipeline)]
+    problems = [*_import_problems(code), *_problems(definition, file, pipeline)]
     return (None if problems else code), problems
 
 
@@ -123,16 +123,21 @@ def _names(statement: ast.stmt) -> Iterator[str]:
         yield from (target.id for target in statement.targets if isinstance(target, ast.Name))
 
 
-def _import_problems(text: str, file: str) -> Iterator[Problem]:
-    """Report imports of the harness's internals, which change without notice."""
-    for line, module in _find_internal_imports(text):
-        message = f"{file}, line {line}, imports from {module}, which is internal to the harness"
-        yield Problem(f"{message}; import from {_PUBLIC} instead.", _AT)
+def _import_problems(code: CustomCode) -> Iterator[Problem]:
+    """Report imports of the harness's internals, which change without notice, in any file of the pipeline."""
+    for file, text in code.files.items():
+        for line, module in _find_internal_imports(text):
+            message = f"{file}, line {line}, imports from {module}, which is internal to the harness"
+            yield Problem(f"{message}; import from {_PUBLIC} instead.", _AT)
 
 
 def _find_internal_imports(text: str) -> Iterator[tuple[int, str]]:
     """Find the modules of the harness that a file imports, other than the public one, with their lines."""
-    for statement in ast.walk(ast.parse(text)):
+    try:
+        statements = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError, RecursionError):
+        return  # The pipeline's own module is parsed before; nothing may import another broken file.
+    for statement in statements:
         if isinstance(statement, ast.Import):
             modules = [alias.name for alias in statement.names]
         elif not isinstance(statement, ast.ImportFrom) or statement.level:
