@@ -21,7 +21,7 @@ from harness.scenario.read_step import Read
 
 TABLE_URI = "table.uri"
 """Parameter of a plan whose table the command line specified."""
-_LATEST = "latest"
+_LATEST_VERSION = "latest"
 _ALONE = {"on", "tolerance"}
 """Keys that need another key to form a bound."""
 
@@ -109,7 +109,7 @@ def parse_table_override(uri: str | None, versions: str | None) -> TableOverride
         location = absolute(uri, Path())
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(f"--table: can't access {uri!r}: {error}.") from error
-    reads = tuple(_read(text.strip()) for text in (_LATEST if versions is None else versions).split(","))
+    reads = tuple(_read(text.strip()) for text in (_LATEST_VERSION if versions is None else versions).split(","))
     names = [read.name for read in reads]
     for name in names:
         if names.count(name) > 1:
