@@ -109,7 +109,8 @@ def parse_table_override(uri: str | None, versions: str | None) -> TableOverride
         location = absolute(uri, Path())
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(f"--table: can't access {uri!r}: {error}.") from error
-    reads = tuple(_read(text.strip()) for text in (_LATEST_VERSION if versions is None else versions).split(","))
+    listed = _LATEST_VERSION if versions is None else versions
+    reads = tuple(_read(text.strip()) for text in listed.split(","))
     names = [read.name for read in reads]
     for name in names:
         if names.count(name) > 1:
