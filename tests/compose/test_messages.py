@@ -76,7 +76,7 @@ def test_a_container_name_that_is_too_short(stack: RunningStack, scenario: str) 
     message = fail_with_message(
         stack, "scenario", scenario, HARNESS_LAKE="abfss://c1@dlsloandev.dfs.core.windows.net"
     )
-    assert "can't have a container 'c1'" in message
+    assert "Invalid container name 'c1'" in message
     assert "3 to 63" in message
 
 
