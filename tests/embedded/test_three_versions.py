@@ -262,6 +262,6 @@ def test_an_unknown_run_is_reported(finished: Finished) -> None:
     answer = run_harness(finished.home, "trace", "no-such-run")
     assert (3, True, "") == (
         answer.returncode,
-        "There is no run 'no-such-run'" in answer.stderr,
+        "Unknown run 'no-such-run'" in answer.stderr,
         answer.stdout,
     )
