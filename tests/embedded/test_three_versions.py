@@ -205,7 +205,7 @@ def test_mlflow_has_a_description(children: list[Run]) -> None:
     run = children[0]
     note = run.data.tags["mlflow.note.content"]
     assert "Delta version **0** (january): 3,395 rows" in note
-    assert note.endswith(f"Its bundle was published to `{run.data.tags['run_harness.bundle']}`.\n")
+    assert note.endswith(f"Its bundle was published to `{run.data.tags['harness.bundle']}`.\n")
 
 
 def test_mlflow_has_three_models(finished: Finished, children: list[Run]) -> None:
