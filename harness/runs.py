@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.errors import PrerequisiteError
+from harness.errors import PrerequisiteError, did_you_mean
 from harness.files import is_locked, unwritable
 from harness.plan import Plan, load_plan
 from harness.result_formats import UnknownFormatError
 from harness.results import Result
-from harness.suggestions import did_you_mean
 
 LATEST = "latest"
 PLAN, RESULT = "plan.json", "result.json"

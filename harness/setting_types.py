@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import UsageError
-from harness.suggestions import did_you_mean
+from harness.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     # 'harness --help' reads the declarations, and must not load pydantic for it.

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from harness.errors import UsageError
+from harness.errors import UsageError, did_you_mean
 from harness.plan import Setting
 from harness.setting_types import (
     ACCOUNTS,
@@ -29,7 +29,6 @@ from harness.setting_types import (
     Settings,
     SettingSpec,
 )
-from harness.suggestions import did_you_mean
 from harness.targets.registry import AUTO, TARGETS, describe_choices
 
 __all__ = ["ACCOUNT_FIELDS", "Settings", "known_settings", "read_settings"]

@@ -29,8 +29,7 @@ from harness.errors import (
 from harness.events import Listener
 from harness.files import file_lock, write_text
 from harness.loading.loader import LoadedScenario, load_scenario
-from harness.loading.matrix_selection import select_one
-from harness.loading.table_override import override_of_plan
+from harness.loading.overrides import override_of_plan, select_one
 from harness.parity.compare import Parity, Tolerances, worst_exit_code
 from harness.parity.counterpart import compare_with_local
 from harness.plan import Plan
@@ -47,7 +46,7 @@ from harness.targets.registry import AUTO, TARGETS, is_local
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.report.terminal.matrix_table import CombinationRow
+    from harness.report.terminal.command_tables import CombinationRow
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def combination_row(
     session: Session, loaded: LoadedScenario, execute_one: Callable[[Session, LoadedScenario], Outcome]
 ) -> CombinationRow:
     """Run a combination and return its row of the table."""
-    from harness.report.terminal.matrix_table import CombinationRow
+    from harness.report.terminal.command_tables import CombinationRow
     from harness.views.bound_table import headline
 
     try:
@@ -348,6 +347,6 @@ def annotate(plan: Plan, result: Result, folder: RunFolder, parity: Parity | Non
 
 def show_combinations(rows: list[CombinationRow], console: Console) -> None:
     """Show every combination of a matrix with its verdict."""
-    from harness.report.terminal.matrix_table import show_matrix
+    from harness.report.terminal.command_tables import show_matrix
 
     show_matrix(console, rows)

@@ -7,15 +7,14 @@ from pathlib import Path
 
 from harness.bounds.quantities import measure_quantity
 from harness.bounds.specs import bound_specs
-from harness.errors import Problem, ScenarioError
+from harness.errors import Problem, ScenarioError, did_you_mean
 from harness.metrics import METRICS
 from harness.result_formats import UnknownFormatError
 from harness.results import Measured, Result, VersionResult
 from harness.runs import RESULT, list_runs
 from harness.scenario.bound_spec import BoundSpec
 from harness.scenario.model import Scenario
-from harness.storage.paths import has_password, local_path
-from harness.suggestions import did_you_mean
+from harness.storage.uris import has_password, local_path
 
 Baselines = dict[str, dict[str, dict[str, Measured]]]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.bounds import arithmetic
+from harness.bounds import measured_values
 from harness.bounds.explanation_bounds import AGREEMENTS, measure_agreement
 from harness.bounds.measured_values import Value, assess_number
 from harness.bounds.quantities import measure_quantity
@@ -106,9 +106,9 @@ class _Judge:
             )
         now, before = _measure_number(spec, version), self._measure_reference(spec, reference)
         return (
-            arithmetic.compute_relative_change(now, before, reference.text)
+            measured_values.compute_relative_change(now, before, reference.text)
             if spec.relative
-            else arithmetic.compute_change(now, before)
+            else measured_values.compute_change(now, before)
         )
 
     def _measure_reference(self, spec: BoundSpec, reference: Reference) -> Value:
@@ -135,7 +135,7 @@ def _judge_number(spec: BoundSpec, comparison: Comparison, value: Value) -> Boun
     """Compare a number with the limit of a bound."""
     distance = None
     if value.number is not None and spec.limit is not None:
-        distance = arithmetic.compute_distance(comparison, value.number, spec.limit, spec.tolerance)
+        distance = measured_values.compute_distance(comparison, value.number, spec.limit, spec.tolerance)
     reason = value.reason
     if distance is None:
         reason = reason or f"{spec.metric} is too far from the limit to be compared"

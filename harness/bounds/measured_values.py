@@ -1,13 +1,15 @@
-"""The numbers of a version that can be bounded, and whether they prove anything."""
+"""The numbers of a version that can be bounded, their differences, and whether they prove anything."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from harness.metrics import METRICS, MIN_POSITIVES
 from harness.results import Measured, VersionResult
+from harness.scenario.bound_spec import Comparison
 
 
 @dataclass(frozen=True)
@@ -74,3 +76,42 @@ def measure_share(version: VersionResult, feature: str) -> Measured:
     explained = version.explanations.get(feature)
     total = math.fsum(each.mean_abs_per_sd for each in version.explanations.values())
     return None if explained is None or not total else explained.mean_abs_per_sd / total
+
+
+def compute_change(now: Value, before: Value) -> Value:
+    """Return the difference between two numbers."""
+    reason = now.reason or before.reason
+    if now.number is None or before.number is None:
+        return Value(None, reason)
+    return Value(_finite(_exact(now.number) - _exact(before.number)), reason)
+
+
+def compute_relative_change(now: Value, before: Value, since: str) -> Value:
+    """Return the difference between two numbers as a share of the earlier one.
+
+    Args:
+        now: The later number.
+        before: The earlier number.
+        since: The version of the earlier number, as reports write it.
+    """
+    reason = now.reason or before.reason
+    if now.number is None or before.number is None:
+        return Value(None, reason)
+    if not before.number:
+        return Value(None, reason or f"it was 0 at {since}, so a relative change is undefined")
+    difference = _exact(now.number) - _exact(before.number)
+    return Value(_finite(difference / abs(_exact(before.number))), reason)
+
+
+def compute_distance(comparison: Comparison, measured: float, limit: float, tolerance: float) -> Measured:
+    """Return how far inside a limit a number is; None if that is too large for a float."""
+    return _finite(comparison.distance(_exact(measured), _exact(limit), _exact(tolerance)))
+
+
+def _exact(number: float) -> Decimal:
+    return Decimal(repr(float(number)))
+
+
+def _finite(number: Decimal) -> Measured:
+    value = float(number)
+    return value if math.isfinite(value) else None

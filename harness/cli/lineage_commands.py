@@ -27,7 +27,7 @@ def runs(
     target: TrackingTarget = None,
 ) -> None:
     """List tracked runs, newest first."""
-    from harness.report.terminal.run_tables import show_runs
+    from harness.report.terminal.command_tables import show_runs
     from harness.tracking import lineage
 
     settings = settings_of_past_runs(target)
@@ -45,7 +45,7 @@ def trace(
 
     Prints the dataset version and its fingerprint, the parameters, the metrics and the bundle.
     """
-    from harness.report.terminal.run_tables import show_trace
+    from harness.report.terminal.command_tables import show_trace
     from harness.tracking import lineage
 
     show_trace(open_console(), lineage.trace(settings_of_past_runs(target), run_id))
@@ -76,7 +76,7 @@ def compare(
     Compares fingerprints, metrics, coefficients and explanations. Exits with 1 if they differ.
     """
     from harness.parity.compare import Tolerances
-    from harness.report.terminal.parity_summary import show_parity
+    from harness.report.terminal.verdict_summary import show_parity
     from harness.runs import read_result
     from harness.settings import read_settings
     from harness.targets.run_parity import compare_runs

@@ -58,8 +58,8 @@ def plan(
 
     from harness.authoring.plan_preview import plan_of
     from harness.loading.loader import load_scenario
-    from harness.loading.table_override import parse_table_override
-    from harness.report.terminal.scenario_tables import show_plan
+    from harness.loading.overrides import parse_table_override
+    from harness.report.terminal.command_tables import show_plan
     from harness.settings import read_settings
 
     existing = parse_table_override(table, versions)
@@ -77,7 +77,7 @@ def list_scenarios() -> None:
     """List the scenarios and the verdict of each one's newest run."""
     from harness.authoring import scenario_list
     from harness.loading.loader import FOLDER
-    from harness.report.terminal.scenario_tables import show_scenarios
+    from harness.report.terminal.command_tables import show_scenarios
     from harness.settings import read_settings
 
     listed = scenario_list.list_scenarios(FOLDER, read_settings().runs)

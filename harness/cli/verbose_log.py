@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.storage.paths import hide_passwords
+from harness.storage.uris import hide_passwords
 
 _FORMAT = "%(asctime)s.%(msecs)03d %(name)s: %(message)s"
 _logger = logging.getLogger(__name__)

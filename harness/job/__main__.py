@@ -28,7 +28,7 @@ from harness.errors import HarnessError, UsageError
 from harness.events import Event
 from harness.files import write_text
 from harness.job.clock import Clock
-from harness.job.event_file import EventFile
+from harness.job.running_job import EventFile
 from harness.plan import Plan, SourceData, load_plan
 from harness.results import Result
 

@@ -31,7 +31,7 @@ from harness.job.model_store import ModelStore
 from harness.pipelines import KEY, Explainer
 from harness.plan import Plan
 from harness.results import VersionResult
-from harness.storage.uri import VOLUMES
+from harness.storage.uris import VOLUMES
 
 FEATURIZER, CLASSIFIER, EXPLAINER = "featurizer", "classifier", "explainer"
 DEPENDS_ON = {FEATURIZER: (), CLASSIFIER: (FEATURIZER,), EXPLAINER: (FEATURIZER, CLASSIFIER)}

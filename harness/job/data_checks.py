@@ -9,7 +9,7 @@ from harness.job.table_io import column
 from harness.pipelines import KEY
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
-from harness.scenario.reserved_names import is_reserved
+from harness.scenario.text_checks import is_reserved
 from harness.views.formatting import count
 
 

@@ -15,12 +15,11 @@ from harness.job.custom_pipeline import open_pipeline
 from harness.job.delta_log import translate_read_errors
 from harness.job.distributions import choose_bins, count_distributions
 from harness.job.explain import choose_probe_keys
-from harness.job.failure import fail
 from harness.job.ingest import BuiltVersion, build_version, open_build, step_location
 from harness.job.model_store import open_store
 from harness.job.prepare import Samples, format_key, make_samples
 from harness.job.row_diff import attach_previous_keys, count_row_changes
-from harness.job.running_job import Job, make_result, run_in_parallel
+from harness.job.running_job import Job, fail, make_result, run_in_parallel
 from harness.job.spark_errors import log_errors
 from harness.job.table_io import remove_scratch, remove_table
 from harness.job.train_version import (
@@ -180,7 +179,7 @@ def publish_and_draw(job: Job, trained: list[TrainedVersion]) -> None:
         publish(job, trained)
         drawn.result()
     with log_errors():
-        from harness.views.pictures import draw_lineage
+        from harness.views.plots import draw_lineage
 
         job.pictures |= draw_lineage(job.plan, job.versions)
 
@@ -211,7 +210,7 @@ def draw(job: Job) -> None:
     """Draw what was measured. An error is only logged: pictures don't affect the verdict."""
     with log_errors():
         # Imported here: it takes a second, while bundles are being copied.
-        from harness.views.pictures import draw_pictures
+        from harness.views.plots import draw_pictures
 
         job.pictures = draw_pictures(job.versions)
 

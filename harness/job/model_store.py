@@ -11,7 +11,7 @@ from harness.errors import PrerequisiteError
 from harness.files import unwritable, write_text
 from harness.plan import Environment
 from harness.storage.blobs import Blobs, account_of
-from harness.storage.uri import SCHEME, StorageUri
+from harness.storage.uris import SCHEME, StorageUri
 
 
 class ModelStore(Protocol):

@@ -1,8 +1,9 @@
-"""The state of a running job: the inputs of its steps, and their results so far."""
+"""The state of a running job: the inputs of its steps, their results so far, its events, and its failure."""
 
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,11 +13,17 @@ from typing import TypeVar
 
 from pyspark.sql import SparkSession
 
+from harness.errors import ExitCode, HarnessError, InterruptedRunError, ScenarioError
+from harness.events import Event
+from harness.files import write_text
+from harness.job import bundle
 from harness.job.clock import Clock
 from harness.job.mlflow_tracker import Tracker
+from harness.job.model_store import open_store
+from harness.job.spark_errors import log_errors, summarize_root_cause, translate_storage_error
 from harness.job.spark_session import count_executor_tasks, list_libraries
 from harness.plan import Plan
-from harness.results import Failure, Result, Verdict, VersionResult
+from harness.results import Failure, FailureProblem, Result, Verdict, VersionResult
 
 _MAX_PARALLEL = 4
 In = TypeVar("In")
@@ -86,3 +93,87 @@ def run_in_parallel(job: Job, work: Callable[[In], Out], items: Sequence[In]) ->
             pool.shutdown(wait=False, cancel_futures=True)
             job.spark.sparkContext.cancelAllJobs()
             raise
+
+
+def fail(job: Job, error: BaseException) -> Result:
+    """Clean up after a failed job, and return its result: the finished versions, and why it failed.
+
+    An error during the clean-up is only logged, so that it doesn't hide the original one.
+    """
+    traceback.print_exception(error)
+    translated = translate_error(job, error)
+    with log_errors():
+        withdraw_bundles(job)
+    if job.open_tracker is not None:
+        with log_errors():
+            job.open_tracker.abandon("KILLED" if isinstance(translated, InterruptedRunError) else "FAILED")
+    job.versions = tuple(
+        each.model_copy(update={"status": "failed", "bundle": None}) for each in job.versions
+    )
+    return make_result(job, Verdict.NOT_PROVEN, describe_failure(error, translated))
+
+
+def translate_error(job: Job, error: BaseException) -> HarnessError | None:
+    """Return the error with a message for people, or ``None`` if its cause is unknown."""
+    if job.interrupted.is_set() or isinstance(error, KeyboardInterrupt):
+        return InterruptedRunError("Interrupted.")
+    if isinstance(error, HarnessError):
+        return error
+    return translate_storage_error(error)
+
+
+def withdraw_bundles(job: Job) -> None:
+    """Withdraw every published bundle, because a failed job publishes nothing."""
+    for each in job.versions:
+        if each.bundle is not None:
+            bundle.withdraw(open_store(job.plan.environment), each.bundle)
+
+
+def describe_failure(error: BaseException, translated: HarnessError | None) -> Failure:
+    """Describe why a job failed, by the translated error or by the type of an unknown one."""
+    if translated is None:
+        cause = summarize_root_cause(error).removeprefix(f"{type(error).__name__}: ").removesuffix(".")
+        return Failure(
+            kind=type(error).__name__,
+            exit_code=ExitCode.JOB_FAILED,
+            message=f"The job failed: {cause} ({type(error).__name__}).",
+            remedy="The job's log has the whole traceback: job.log in the run's folder.",
+        )
+    problems = translated.problems if isinstance(translated, ScenarioError) else ()
+    return Failure(
+        kind=type(translated).__name__,
+        exit_code=translated.exit_code,
+        message=translated.message,
+        remedy=translated.remedy,
+        problems=tuple(FailureProblem(message=each.message, location=each.location) for each in problems),
+    )
+
+
+_WRITE_INTERVAL_S = 1.0
+
+
+class EventFile:
+    """A file of all events so far. It is rewritten each time: a volume in the cloud can't be appended to."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lines: list[str] = []
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+
+    def add(self, event: Event) -> None:
+        """Add an event, which is written to the file within a second."""
+        with self._lock:
+            self._lines.append(event.to_line())
+            if self._timer is None:
+                self._timer = threading.Timer(_WRITE_INTERVAL_S, self.write)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def write(self) -> None:
+        """Write all events so far, now."""
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            write_text(self._file, "\n".join(self._lines) + "\n")

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from harness.job.spark_errors import log_errors
 from harness.plan import Environment
-from harness.storage.credentials import hadoop_settings, read_secret
+from harness.storage.accounts import hadoop_settings, read_secret
 from harness.wheel import content_version
 
 # Settings that results depend on, the same on every target. The plan has the settings for speed and access.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window, functions as F, types as T
 
-from harness.errors import Location, Problem, ScenarioError
+from harness.errors import Location, Problem, ScenarioError, did_you_mean
 from harness.job.fingerprint import row_digest
 from harness.job.prepare import format_key, uniform
 from harness.job.spark_errors import attribute_error
@@ -14,7 +14,6 @@ from harness.scenario.model import Scenario
 from harness.scenario.model_base import Value
 from harness.scenario.row_source import Loans, Source
 from harness.scenario.rows import Rows
-from harness.suggestions import did_you_mean
 
 _POSITION, _VALUE = "harness_position", "harness_value"
 _TABLE_SOURCE: Location = ("table", "source")

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import Location, Problem
+from harness.errors import Location, Problem, did_you_mean
 from harness.plan import CustomCode
 from harness.scenario.pipeline import METHODS, Pipeline, split_use
-from harness.suggestions import did_you_mean
 
 _USE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
 _AT: Location = ("pipeline", "use")

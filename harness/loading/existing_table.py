@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import Location, Problem
+from harness.errors import Location, Problem, did_you_mean
 from harness.loading import required_columns
 from harness.loading.headers import DeltaHeader, UnknownHeaderError, delta_header
 from harness.scenario.model import Scenario
-from harness.storage.paths import has_password, local_path
-from harness.suggestions import did_you_mean
+from harness.storage.uris import has_password, local_path
 
 _AT: Location = ("table", "uri")
 _IN_CATALOG = re.compile(r"\w+\.\w+(\.\w+)?")

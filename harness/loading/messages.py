@@ -10,10 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from harness.errors import Location, Problem
+from harness.errors import Location, Problem, did_you_mean, nearest, suggest
 from harness.loading.model_tree import all_models, key_of, keys_of, model_at, without_tags
 from harness.scenario.bound_spec import LIMITS_OF_CHANGES, LIMITS_OF_VALUES
-from harness.suggestions import did_you_mean, nearest, suggest
 
 _MAX_SHOWN = 60
 _EXPECTED = {

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from harness.errors import Location, Problem
+from harness.errors import Location, Problem, did_you_mean
 from harness.loading.headers import Header
 from harness.scenario.model import Scenario, Version
 from harness.scenario.pipeline import Pipeline
 from harness.scenario.row_source import Source
 from harness.scenario.rows import NeededColumn, Rows
-from harness.suggestions import did_you_mean
 
 HeaderOf = Callable[[Source], Header | None]
 """Returns a source's columns; ``None`` if they are not known."""

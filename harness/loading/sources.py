@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from harness.errors import Location, Problem
+from harness.errors import Location, Problem, did_you_mean
 from harness.loading import existing_table, required_columns
 from harness.loading.headers import Header, UnknownHeaderError, read_header
 from harness.scenario.model import Scenario
-from harness.scenario.reserved_names import is_secret_name
 from harness.scenario.row_source import LOANS, Loans, Source
 from harness.scenario.rows import Rows
-from harness.storage.paths import has_password, local_path
-from harness.suggestions import did_you_mean
+from harness.scenario.text_checks import is_secret_name
+from harness.storage.uris import has_password, local_path
 
 _FORMATS = {
     ".csv": "csv",

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from harness.errors import PrerequisiteError
 from harness.loading.loader import FOLDER
-from harness.loading.table_override import TABLE_URI
+from harness.loading.overrides import TABLE_URI
 from harness.parity.compare import LOCAL_AGAINST_REMOTE, Parity, Tolerances, compare, report_not_compared
 from harness.plan import Plan, SourceData
 from harness.results import Result, shorten_fingerprint
 from harness.runs import RunFolder, list_runs
 from harness.scenario.matrix import describe_parameters
-from harness.storage.paths import without_password
+from harness.storage.uris import without_password
 
 
 @dataclass(frozen=True)

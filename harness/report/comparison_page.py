@@ -13,7 +13,7 @@ from harness.plan import Plan
 from harness.report import parity_table
 from harness.report.html import environment, parity_context
 from harness.results import Measured, Result, Verdict, VersionResult
-from harness.storage.paths import without_password
+from harness.storage.uris import without_password
 from harness.views import formatting
 from harness.views.bound_table import BoundRow, bound_rows, standard_error
 from harness.views.plot_data import MetricPanel, metric_panels

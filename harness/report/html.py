@@ -13,7 +13,7 @@ from harness.parity.compare import Parity
 from harness.plan import Plan
 from harness.report import parity_table
 from harness.results import Result, Verdict
-from harness.storage.paths import without_password
+from harness.storage.uris import without_password
 from harness.views import bound_table, drift, formatting, plot_data, tables
 from harness.views.lineage_diagram import lineage_rows, lineage_svg
 from harness.views.plots import (

@@ -16,7 +16,7 @@ from harness.report.parity_table import (
     tally,
 )
 from harness.results import Measured, Result, VersionResult, shorten_fingerprint
-from harness.storage.paths import without_password
+from harness.storage.uris import without_password
 from harness.views import formatting, tables
 from harness.views.bound_table import BoundRow, bound_rows, headline, worst_first
 from harness.views.run_info import facts, missing_versions

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.errors import Location, Problem
-from harness.suggestions import nearest, suggest
+from harness.errors import Location, Problem, nearest, suggest
 
 _TYPES = (
     "boolean",

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from harness.errors import did_you_mean
 from harness.scenario.model import Scenario
-from harness.suggestions import did_you_mean
 
 MAX_COMBINATIONS = 64
 """Maximum number of combinations of a scenario."""

@@ -8,12 +8,11 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
-from harness.errors import Location, Problem
+from harness.errors import Location, Problem, did_you_mean
 from harness.scenario.model_base import Share, Value
 from harness.scenario.row_source import Source
 from harness.scenario.step_base import Step, StepContext, check_assignments, describe_condition
 from harness.scenario.text_checks import check_not_blank, find_repeated
-from harness.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from typing import ClassVar, Literal
 
 from harness.errors import Location, Problem
 from harness.scenario.model_base import Model
-from harness.scenario.reserved_names import is_reserved
 from harness.scenario.row_source import Source
-from harness.scenario.text_checks import check_not_blank, find_repeated
+from harness.scenario.text_checks import check_not_blank, find_repeated, is_reserved
 
 Commits = Literal[0, 1, 2, "any"]
 """How many Delta commits a step makes; ``any`` if that depends on the data."""

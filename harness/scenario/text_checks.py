@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.errors import Location, Problem
-from harness.suggestions import did_you_mean
+from harness.errors import Location, Problem, did_you_mean
 
 
 def find_repeated(names: Iterable[str]) -> Iterator[tuple[int, str]]:
@@ -43,3 +43,19 @@ def explain_not_earlier(name: str, names: Sequence[str], index: int) -> str | No
     if name in names:
         return f"version '{name}' is not earlier than this one."
     return f"there is no version '{name}'.{did_you_mean(name, names[:index])}"
+
+
+_PREFIX = "harness_"
+_OF_MODELS = ("features", "rawprediction", "probability", "prediction", "weights", "r2")
+"""Columns that the models of a bundle add to the table, in lower case."""
+_SECRET = re.compile(r"password|passwd|secret|token|credential|account[._]?key", re.IGNORECASE)
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether columns that a model is trained with can't have this name."""
+    return name.lower().startswith(_PREFIX) or name.lower() in _OF_MODELS
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether the value of an option with this name is likely to be a secret."""
+    return _SECRET.search(name) is not None

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import PrerequisiteError
 from harness.files import sha256_of
 from harness.plan import Account
-from harness.storage.credentials import azure_credential
-from harness.storage.uri import StorageUri
+from harness.storage.accounts import azure_credential
+from harness.storage.uris import StorageUri
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient, ExponentialRetry

@@ -18,7 +18,7 @@ from harness.studies.bisection.search import (
     steps_between,
 )
 from harness.studies.calibration.bound_offers import CalibratedBound, Calibration, Offer
-from harness.studies.calibration.proposal import as_yaml
+from harness.studies.calibration.calibrate_runs import as_yaml
 from harness.views import formatting
 
 _UNKNOWN = "-"

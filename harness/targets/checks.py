@@ -13,8 +13,7 @@ from typing import Literal
 
 from harness.errors import HarnessError, PrerequisiteError
 from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY
-from harness.storage.paths import local_path
-from harness.storage.uri import VOLUMES
+from harness.storage.uris import VOLUMES, local_path
 from harness.targets.registry import TARGETS
 
 State = Literal["ok", "failed", "not checkable"]

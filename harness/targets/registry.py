@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.errors import UsageError
-from harness.suggestions import did_you_mean
+from harness.errors import UsageError, did_you_mean
 from harness.targets.compose import COMPOSE
 from harness.targets.databricks import DATABRICKS
 from harness.targets.embedded import EMBEDDED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.storage.uri import SCHEME, StorageUri
+from harness.storage.uris import SCHEME, StorageUri
 
 _SMALL_BYTES = 64 << 20
 _ALWAYS = {

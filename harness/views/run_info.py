@@ -9,7 +9,7 @@ from harness.loading.sources import synthetic_rows
 from harness.plan import Plan
 from harness.results import Result
 from harness.scenario.matrix import describe_parameters
-from harness.storage.paths import without_password
+from harness.storage.uris import without_password
 from harness.views import formatting
 
 

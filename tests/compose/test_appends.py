@@ -11,7 +11,7 @@ import pytest
 from testcontainers.core.container import DockerContainer
 
 from harness.storage.blobs import Blobs
-from harness.storage.uri import StorageUri
+from harness.storage.uris import StorageUri
 from harness.targets.compose.compose_target import LAKE, Compose
 from tests.compose.conftest import RunningStack
 

@@ -15,7 +15,7 @@ from harness.results import Result, Verdict
 from harness.runs import read_result
 from harness.scenario.model import Scenario
 from harness.storage.blobs import Blobs
-from harness.storage.uri import StorageUri
+from harness.storage.uris import StorageUri
 from harness.targets.compose.compose_target import MODELS, Compose
 from tests.compose.conftest import RunningStack
 from tests.embedded.runner import LOANS, change_scenario, keep_last_version, load_with_fewer_fits, run_job

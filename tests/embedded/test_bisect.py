@@ -11,8 +11,7 @@ from pyspark.sql import SparkSession
 from harness.results import VersionResult
 from harness.scenario.model import Scenario
 from harness.studies.bisection.bisect_runs import search
-from harness.studies.bisection.question import Inquiry, Question, probe
-from harness.studies.bisection.search import Found
+from harness.studies.bisection.search import Found, Inquiry, Question, probe
 from tests.embedded.runner import change_scenario, run_job
 from tests.embedded.small import SMALL, write_table
 

@@ -17,7 +17,7 @@ from harness.job.main import run
 from harness.job.model_store import FolderStore
 from harness.job.running_job import Job
 from harness.results import Result, Verdict
-from harness.views import pictures
+from harness.views import plots
 from tests.embedded.runner import change_scenario, make_job, make_plan, run_job
 from tests.embedded.small import ONE_VERSION, SMALL, Row, write_table
 
@@ -96,7 +96,7 @@ def test_a_picture_that_cannot_be_drawn_does_not_fail_the_run(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If a plot can't be drawn, the run still has its verdict and publishes its bundle."""
-    monkeypatch.setattr(pictures, "draw_pictures", _fail_to_draw)
+    monkeypatch.setattr(plots, "draw_pictures", _fail_to_draw)
     result = run_job(spark, ONE_VERSION, write_table(tmp_path), tmp_path)
     assert (None, Verdict.PASS) == (result.failure, result.verdict)
     assert result.versions[0].bundle is not None

@@ -10,7 +10,7 @@ from typing import Any
 from harness.loading.loader import LoadedScenario, load_scenario
 from harness.results import FeatureExplanation, Result, Verdict, VersionResult
 from harness.scenario.model import Scenario
-from harness.studies.calibration.proposal import as_yaml
+from harness.studies.calibration.calibrate_runs import as_yaml
 
 POSITIVES = {"train_positives": 100.0, "test_positives": 100.0, "added_test_positives": 100.0}
 

@@ -14,7 +14,7 @@ from harness.errors import UsageError
 from harness.loading.document import read_document
 from harness.loading.loader import load_scenario
 from harness.plan import Environment, Plan, Setting
-from harness.report.terminal.scenario_tables import show_plan, show_scenarios
+from harness.report.terminal.command_tables import show_plan, show_scenarios
 from harness.results import Result, Verdict
 from harness.scenario.model import Scenario
 from harness.settings import Settings, read_settings

@@ -12,7 +12,7 @@ import pytest
 from harness.errors import PrerequisiteError
 from harness.plan import Account, Secret
 from harness.storage.blobs import Blobs
-from harness.storage.uri import StorageUri
+from harness.storage.uris import StorageUri
 from harness.targets.compose.secrets import StackFiles
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from harness.errors import ExitCode, PrerequisiteError
 from harness.plan import Account, Secret
-from harness.storage.credentials import azure_credential, hadoop_settings, read_secret
+from harness.storage.accounts import azure_credential, hadoop_settings, read_secret
 
 VALUE = "Zm9yIGEgdGVzdCBvbmx5Cg=="
 HOST = "dlsloandev.dfs.core.windows.net"

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from harness.results import Verdict
-from harness.storage.paths import without_password
+from harness.storage.uris import without_password
 from harness.views import formatting
 from tests.unit import report_samples as samples
 

@@ -7,8 +7,8 @@ import pytest
 
 from harness.errors import PrerequisiteError
 from harness.settings import read_settings
-from harness.targets.compose import images as module
-from harness.targets.compose.images import COMPOSE_FILE, PROJECT, Image, images
+from harness.targets.compose import docker as module
+from harness.targets.compose.docker import COMPOSE_FILE, PROJECT, Image, images
 
 FILES = ("compose.yaml", "docker", "harness", "requirements", "pyproject.toml", "README.md", "LICENSE")
 NAMES = {"azurite": "azurite", "postgres": "postgres", "mlflow": "mlflow", "spark-master": "spark"}

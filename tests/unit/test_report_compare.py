@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.errors import ExitCode, PrerequisiteError
 from harness.parity.compare import Parity, report_not_compared
-from harness.report.terminal.parity_summary import show_parity
+from harness.report.terminal.verdict_summary import show_parity
 from harness.results import Result, Verdict
 from harness.runs import RESULT, RunFolder
 from harness.targets.registry import TARGETS

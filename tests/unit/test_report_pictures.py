@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from harness.results import Bin, CalibrationBin, Result, RocPoint
-from harness.views.pictures import draw_lineage, draw_pictures
+from harness.views.plots import draw_lineage, draw_pictures
 from tests.unit import report_samples as samples
 
 

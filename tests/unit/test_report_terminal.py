@@ -8,8 +8,7 @@ from rich.console import Console
 
 from harness.events import Event
 from harness.parity.compare import Parity, report_not_compared
-from harness.report.terminal.parity_summary import show_parity
-from harness.report.terminal.verdict_summary import progress, show_verdict
+from harness.report.terminal.verdict_summary import progress, show_parity, show_verdict
 from harness.results import Result, Verdict
 from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples

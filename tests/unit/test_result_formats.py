@@ -24,7 +24,7 @@ from harness.runs import PLAN, RESULT, find_run, read_result
 from harness.scenario.bound_spec import BoundSpec
 from harness.scenario.model import Scenario
 from harness.studies.bisection.bisect_runs import first_failed_bound
-from harness.studies.bisection.question import Inquiry
+from harness.studies.bisection.search import Inquiry
 from harness.studies.calibration.bound_offers import calibrate_bounds
 from harness.studies.study_runs import find_newest_result, find_stored_runs
 from tests.unit import bounds_samples, report_samples

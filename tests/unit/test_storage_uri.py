@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from harness.errors import ExitCode, PrerequisiteError
-from harness.storage.uri import StorageUri
+from harness.storage.uris import StorageUri
 
 ROOT = "abfss://lake@dlsloandev.dfs.core.windows.net"
 NO_URI = "is not a URI of a storage account"

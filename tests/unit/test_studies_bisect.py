@@ -15,8 +15,17 @@ from harness.results import VersionResult
 from harness.scenario.expectations import Expect
 from harness.scenario.model import Scenario
 from harness.studies.bisection.bisect_runs import exit_code, first_failed_bound, search
-from harness.studies.bisection.question import Inquiry, Question, probe
-from harness.studies.bisection.search import Bisection, Found, NotFound, first_failing, step_of, steps_between
+from harness.studies.bisection.search import (
+    Bisection,
+    Found,
+    Inquiry,
+    NotFound,
+    Question,
+    first_failing,
+    probe,
+    step_of,
+    steps_between,
+)
 from harness.studies.study_tables import show_search
 from tests.unit.studies_samples import measured, result, scenario, with_versions
 

@@ -19,8 +19,7 @@ from harness.studies.calibration.bound_offers import (
     calibrate_bounds,
     count_passing,
 )
-from harness.studies.calibration.calibrate_runs import calibrate, with_seed
-from harness.studies.calibration.proposal import expectations, snippet
+from harness.studies.calibration.calibrate_runs import calibrate, expectations, snippet, with_seed
 from harness.studies.calibration.statistics import Limits, Sample, false_alarm_rate, propose
 from harness.studies.study_tables import show_calibration
 from tests.unit.studies_samples import loaded, measured, result, scenario, with_versions

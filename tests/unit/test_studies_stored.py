@@ -11,7 +11,7 @@ from harness.plan import Environment, Plan, SourceData
 from harness.results import Failure, Result
 from harness.runs import PLAN, PROBED, RESULT
 from harness.studies.bisection.bisect_runs import _is_usable
-from harness.studies.bisection.question import probe
+from harness.studies.bisection.search import probe
 from harness.studies.calibration.calibrate_runs import same_inputs_filter
 from harness.studies.study_runs import find_newest_result, find_stored_runs, strip_expectations
 from tests.unit.studies_samples import measured, result, scenario, with_versions

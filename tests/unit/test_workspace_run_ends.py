@@ -17,7 +17,7 @@ from databricks.sdk.service.jobs import Run, RunOutput
 from harness.errors import ExitCode, InterruptedRunError
 from harness.events import Event
 from harness.targets.databricks import job_runs
-from harness.targets.databricks.event_follower import Follower
+from harness.targets.databricks.job_runs import Follower
 from harness.targets.databricks.workspace_files import RemoteFiles
 
 URL = "https://adb-1.azuredatabricks.net/jobs/1/runs/2"

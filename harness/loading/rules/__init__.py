@@ -6,13 +6,10 @@ from collections.abc import Iterator
 
 from harness.errors import Problem
 from harness.loading.rules.empty_values import empty_problems
-from harness.loading.rules.expectation_rules import expectation_problems
+from harness.loading.rules.expectation_rules import expectation_problems, outcome_problems
 from harness.loading.rules.matrix_rules import matrix_problems
 from harness.loading.rules.pipeline_rules import pipeline_problems
-from harness.loading.rules.step_rules import step_problems
-from harness.loading.rules.table_rules import table_problems
-from harness.loading.rules.verdict_rules import outcome_problems
-from harness.loading.rules.version_rules import version_problems
+from harness.loading.rules.table_rules import step_problems, table_problems, version_problems
 from harness.scenario.model import Scenario
 
 

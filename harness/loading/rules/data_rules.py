@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.bounds.scope import Scope
-from harness.errors import Location, Problem
+from harness.bounds.specs import Scope
+from harness.errors import Location, Problem, did_you_mean
 from harness.scenario.column_types import check_type
 from harness.scenario.expectations import Schema
 from harness.scenario.model import Version
 from harness.scenario.text_checks import check_not_blank, find_repeated
-from harness.suggestions import did_you_mean
 
 
 def data_problems(scope: Scope) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Rules on expectations: they can be measured, compared and met."""
+"""Rules on expectations, which can be measured, compared and met, and on the expected verdict."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from harness.bounds.explanation_bounds import AGREEMENTS
 from harness.bounds.quantities import Number, list_numbers
-from harness.bounds.scope import Scope, list_scopes
-from harness.errors import Location, Problem
+from harness.bounds.specs import Scope, bound_specs, list_scopes
+from harness.errors import Location, Problem, did_you_mean
 from harness.loading.rules.bound_rules import bounds_problems, excludes
 from harness.loading.rules.data_rules import data_problems
 from harness.loading.rules.pipeline_rules import is_feature
@@ -16,7 +16,6 @@ from harness.scenario.expectations import Agreement, Bound, Overlap
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
 from harness.scenario.text_checks import explain_not_earlier
-from harness.suggestions import did_you_mean
 
 
 def expectation_problems(scenario: Scenario) -> Iterator[Problem]:
@@ -160,3 +159,47 @@ def _explanations(scope: Scope) -> Iterator[Problem]:
     if top is not None and not pipeline.categorical and top.k > known:
         message = f"'k' is {top.k}, more than the number of features ({known})."
         yield Problem(message, (*at, "top_k", "k"))
+
+
+_FEW = 8
+"""Maximum number of names that a message lists."""
+
+
+def outcome_problems(scenario: Scenario) -> Iterator[Problem]:
+    """Yield every problem with the expected verdict and with publishing."""
+    if scenario.verdict == "fail" and not scenario.caught_by:
+        message = "'verdict: fail' needs the bounds that must fail; list them under 'caught_by'."
+        yield Problem(message, ("verdict",))
+    if scenario.verdict == "pass" and scenario.caught_by:
+        message = "'caught_by' lists bounds that must fail; add 'verdict: fail'."
+        yield Problem(message, ("caught_by",))
+    yield from _caught_by(scenario)
+    written = scenario.publish.model_fields_set
+    if not scenario.trained and "when" in written and scenario.publish.when != "never":
+        message = "there is nothing to publish: no version is trained; remove 'when'."
+        yield Problem(message, ("publish", "when"))
+
+
+def _caught_by(scenario: Scenario) -> Iterator[Problem]:
+    if not scenario.caught_by:
+        return
+    kinds: dict[str, dict[str, None]] = {}
+    for spec in bound_specs(scenario):
+        kinds.setdefault(spec.name, {})[spec.full_name] = None
+    full_names = [full_name for of_name in kinds.values() for full_name in of_name]
+    for index, name in enumerate(scenario.caught_by):
+        at = ("caught_by", index)
+        if name in scenario.caught_by[:index]:
+            yield Problem(f"'{name}' is listed twice.", at)
+        elif len(kinds.get(name, ())) > 1:
+            listed = " or ".join(f"'{full_name}'" for full_name in kinds[name])
+            yield Problem(f"'{name}' has several parts; list {listed}.", at)
+        elif name not in kinds and name not in full_names:
+            hint = did_you_mean(name, [*kinds, *full_names]) or _list_bounds(list(kinds))
+            yield Problem(f"unknown bound '{name}'.{hint}", at)
+
+
+def _list_bounds(names: list[str]) -> str:
+    if not names:
+        return " No bound of this scenario can fail."
+    return f" Bounds that can fail: {', '.join(names[:_FEW])}{' ...' if len(names) > _FEW else ''}."

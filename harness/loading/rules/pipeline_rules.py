@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.errors import Location, Problem
+from harness.errors import Location, Problem, did_you_mean
 from harness.metrics import METRICS
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import Value
 from harness.scenario.model_kinds import ModelOptions
 from harness.scenario.pipeline import Label, Pipeline
-from harness.scenario.reserved_names import is_reserved, is_secret_name
-from harness.scenario.text_checks import check_not_blank, find_repeated
-from harness.suggestions import did_you_mean
+from harness.scenario.text_checks import check_not_blank, find_repeated, is_reserved, is_secret_name
 
 _AT: Location = ("pipeline",)
 

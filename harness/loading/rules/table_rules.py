@@ -1,14 +1,16 @@
-"""Rules of the table: it either exists, or the scenario builds it."""
+"""Rules of the table and its versions: the sources, the names of the versions, and one step each."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from harness.errors import Location, Problem
-from harness.loading.rules.rule_helpers import lists_reads, versions_with_step
-from harness.scenario.model import Scenario
+from harness.scenario.expectations import FIRST, PREVIOUS
+from harness.scenario.model import Scenario, Version
 from harness.scenario.row_source import Source
 from harness.scenario.rows import Rows
+from harness.scenario.steps import STEPS
 from harness.scenario.text_checks import check_not_blank, find_repeated
 
 _AT: Location = ("table",)
@@ -66,3 +68,148 @@ def _source(source: Source, at: Location) -> Iterator[Problem]:
     for key in ("format", "options"):
         if getattr(source, key):
             yield Problem(f"'{key}' is for files, but the rows are generated; remove it.", (*at, key))
+
+
+def location_of_version(scenario: Scenario, index: int) -> Location:
+    """Return the location of a version in the file."""
+    return ("table", "versions", index) if lists_reads(scenario) else ("versions", index)
+
+
+def lists_reads(scenario: Scenario) -> bool:
+    """Return whether the versions are those that the table lists."""
+    listed = scenario.table.versions
+    if listed is None:
+        return False
+    return [(version.name, version.read) for version in scenario.versions] == [
+        (read.name, read) for read in listed
+    ]
+
+
+def versions_with_step(scenario: Scenario) -> Iterator[tuple[int, Version]]:
+    """Yield every version that has exactly one step, with its index."""
+    for index, version in enumerate(scenario.versions):
+        if len(version.steps) == 1:
+            yield index, version
+
+
+def version_problems(scenario: Scenario) -> Iterator[Problem]:
+    """Yield everything that is wrong with the versions, except for the contents of their steps."""
+    yield from _names(scenario)
+    for index, version in enumerate(scenario.versions):
+        yield from _one_step(version, ("versions", index))
+    if scenario.table.uri is None and not lists_reads(scenario):
+        yield from _first(scenario.versions[0])
+    yield from _steps_for_table(scenario)
+
+
+def _names(scenario: Scenario) -> Iterator[Problem]:
+    names = [version.name for version in scenario.versions]
+    for index, name in find_repeated(names):
+        message = f"version name '{name}' is used twice."
+        if name not in names[:index]:
+            earlier = next(other for other in names[:index] if other.lower() == name.lower())
+            message = f"version names '{earlier}' and '{name}' differ only in case; rename one."
+        yield Problem(message, _location_of_name(scenario, index))
+    for index, name in enumerate(names):
+        is_keyword = name == PREVIOUS or (name == FIRST and not _is_first(scenario, index))
+        if is_keyword and name not in names[:index]:
+            message = f"a version can't be called '{name}' here: 'since: {name}' means another version."
+            yield Problem(message, _location_of_name(scenario, index))
+
+
+def _location_of_name(scenario: Scenario, index: int) -> Location:
+    at = location_of_version(scenario, index)
+    return at if lists_reads(scenario) else (*at, "name")
+
+
+def _is_first(scenario: Scenario, index: int) -> bool:
+    """Return whether ``since: first`` always means this version."""
+    return index == 0 and (scenario.versions[0].is_trained or not scenario.trained)
+
+
+def _one_step(version: Version, at: Location) -> Iterator[Problem]:
+    kinds = list(version.steps)
+    if len(kinds) > 1:
+        message = (
+            f"version '{version.name}' has several steps ({', '.join(kinds)}); use one version per step."
+        )
+        yield Problem(message, (*at, kinds[1]))
+    # A step without a value is reported as an empty key.
+    if not kinds and not set(STEPS) & version.model_fields_set:
+        yield Problem(f"version '{version.name}' has no step; add one of {', '.join(STEPS)}.", at)
+
+
+def _first(version: Version) -> Iterator[Problem]:
+    """Check that the first step can make the table."""
+    if len(version.steps) != 1 or not version.step.changes_table:
+        return
+    subject = f"version '{version.name}': the first step creates the table"
+    at: Location = ("versions", 0)
+    if not version.step.makes_table:
+        makers = ", ".join(kind for kind, step in STEPS.items() if step.makes_table)
+        message = f"{subject}, which {version.kind} can't do; begin with one of {makers}."
+        yield Problem(message, (*at, version.kind))
+    elif version.expect_error is not None:
+        yield Problem(f"{subject}, so it must not fail; remove 'expect_error'.", (*at, "expect_error"))
+    elif version.commits == 0:
+        yield Problem(f"{subject}, which is a commit; remove 'commits'.", (*at, "commits"))
+
+
+def _steps_for_table(scenario: Scenario) -> Iterator[Problem]:
+    """Check that an existing table is only read, and that a table to build is not read."""
+    table = scenario.table
+    is_both = table.source is not None and table.uri is not None
+    if is_both or lists_reads(scenario):
+        return
+    for index, version in enumerate(scenario.versions):
+        for kind, step in version.steps.items():
+            at: Location = ("versions", index, kind)
+            if table.uri is not None and step.changes_table:
+                message = f"version '{version.name}': an existing table is only read, never changed"
+                yield Problem(f"{message}; use a 'read' step.", at)
+            if table.uri is None and not step.changes_table:
+                message = f"version '{version.name}': '{kind}' is for an existing table"
+                yield Problem(f"{message}; add its 'uri' to 'table'.", at)
+
+
+_ERROR_CLASS = re.compile(r"[A-Za-z][\w.$]*")
+
+
+def step_problems(scenario: Scenario) -> Iterator[Problem]:
+    """Yield everything that is wrong with the steps, without looking at any data."""
+    for index, version in versions_with_step(scenario):
+        at: Location = ("versions", index)
+        yield from _commits(version, (*at, "commits"))
+        yield from _expect_error(version, at)
+        yield from version.step.problems(scenario.context_of(index))
+
+
+def _commits(version: Version, at: Location) -> Iterator[Problem]:
+    commits = version.commits
+    if commits is None or commits == "any":
+        return
+    if version.expect_error is not None:
+        if commits != 0:
+            message = f"version '{version.name}' must fail, so it makes no commit"
+            yield Problem(f"{message}; remove 'commits'.", at)
+        return
+    possible = version.step.possible_commits
+    if possible is not None and commits not in possible:
+        numbers = " or ".join(str(number) for number in possible)
+        message = f"version '{version.name}': {version.kind} makes {numbers} commits, not {commits}."
+        yield Problem(message, at)
+
+
+def _expect_error(version: Version, at: Location) -> Iterator[Problem]:
+    error = version.expect_error
+    if error is None:
+        return
+    if not _ERROR_CLASS.fullmatch(error):
+        message = f"'{error}' is not an error class; write one such as DELTA_FAILED_TO_MERGE_FIELDS."
+        yield Problem(message, (*at, "expect_error"))
+    if not version.step.changes_table:
+        message = f"version '{version.name}' is only read, so it can't fail; remove 'expect_error'."
+        yield Problem(message, (*at, "expect_error"))
+    if version.train and "train" in version.model_fields_set:
+        message = f"version '{version.name}' must fail, so no model can be trained at it; remove 'train'."
+        yield Problem(message, (*at, "train"))

@@ -16,15 +16,17 @@ from harness.request import RunRequest, open_session
 from harness.results import BoundResult, Result, Verdict, VersionResult
 from harness.runs import PROBED
 from harness.scenario.model import Scenario
-from harness.studies.bisection.question import Inquiry, Question, probe
 from harness.studies.bisection.search import (
     Bisection,
     Check,
     Found,
+    Inquiry,
     NotFound,
     NotProvenError,
+    Question,
     SearchResult,
     first_failing,
+    probe,
 )
 from harness.studies.study_runs import Runner, find_newest_result, strip_expectations
 

@@ -16,10 +16,9 @@ from harness.results import Result
 from harness.runs import PLAN
 from harness.runtime import truststore
 from harness.setting_types import STORES, Settings
-from harness.storage.accounts import local_accounts
+from harness.storage.accounts import local_accounts, read_secret
 from harness.storage.blobs import Blobs, account_of
-from harness.storage.credentials import read_secret
-from harness.storage.uri import SCHEME, StorageUri
+from harness.storage.uris import SCHEME, StorageUri
 from harness.targets.checks import (
     Check,
     check_disk_space,

@@ -12,8 +12,15 @@ from functools import cached_property
 
 from harness.errors import PrerequisiteError
 from harness.setting_types import Settings
-from harness.targets.compose.docker import docker, has_images, require_engine
-from harness.targets.compose.images import COMPOSE_FILE, PROJECT, Image, images
+from harness.targets.compose.docker import (
+    COMPOSE_FILE,
+    PROJECT,
+    Image,
+    docker,
+    has_images,
+    images,
+    require_engine,
+)
 from harness.targets.compose.secrets import StackFiles
 
 LAKE_ACCOUNT, MODELS_ACCOUNT = "dlsloandev", "modelstore"

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import UsageError
 from harness.plan import Account, Secret
 from harness.setting_types import Settings
-from harness.storage.accounts import read_accounts, secret_variable
-from harness.storage.credentials import hadoop_settings
+from harness.storage.accounts import hadoop_settings, read_accounts, secret_variable
 from harness.targets.databricks import DATABRICKS_SETTINGS
 
 if TYPE_CHECKING:

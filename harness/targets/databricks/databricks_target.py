@@ -25,12 +25,12 @@ from harness.runs import PLAN, RESULT, RunFolder
 from harness.setting_types import Settings
 from harness.storage.accounts import local_accounts
 from harness.storage.blobs import Blobs
-from harness.storage.uri import SCHEME, VOLUMES, StorageUri
+from harness.storage.uris import SCHEME, VOLUMES, StorageUri
 from harness.targets.checks import Check, path_on_this_machine, require_all, require_remote_table
 from harness.targets.databricks import DATABRICKS, DATABRICKS_SETTINGS, job_runs
 from harness.targets.databricks.client import UnreachableError, open_workspace, translate_errors
 from harness.targets.databricks.cluster import cluster_spec, libraries, scope_accounts
-from harness.targets.databricks.event_follower import Follower
+from harness.targets.databricks.job_runs import Follower
 from harness.targets.databricks.workspace_files import (
     RemoteFiles,
     expiring_folder,

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from harness.errors import HarnessError, PrerequisiteError
+from harness.errors import HarnessError, PrerequisiteError, did_you_mean
 from harness.setting_types import Settings
-from harness.storage.uri import SCHEME, VOLUMES, StorageUri
-from harness.suggestions import did_you_mean
+from harness.storage.uris import SCHEME, VOLUMES, StorageUri
 from harness.targets.checks import Check, State
 from harness.targets.databricks import DATABRICKS_SETTINGS
 from harness.targets.databricks.client import UnreachableError, translate_errors

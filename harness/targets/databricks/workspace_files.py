@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from harness.errors import HarnessError
-from harness.storage.uri import VOLUMES
+from harness.storage.uris import VOLUMES
 from harness.targets.databricks.client import translate_errors
 
 if TYPE_CHECKING:

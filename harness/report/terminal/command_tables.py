@@ -1,0 +1,223 @@
+"""Scenarios, plans, tracked runs and matrices: tables on a terminal, tab-separated values elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.authoring.plan_preview import DEPENDS, PlannedVersion, PlanPreview
+from harness.authoring.scenario_list import ListedScenario
+from harness.errors import ExitCode
+from harness.metrics import METRICS
+from harness.report.terminal.console import terminal_text, titled_table, write_line
+from harness.results import BoundResult, VersionResult
+from harness.targets.registry import TARGETS
+from harness.tracking.tracked_run import TrackedRun
+from harness.views import formatting
+from harness.views.bound_table import VERDICTS_WORST_FIRST
+
+_LIST_TITLES = ("scenario", "table", "versions", "newest run", "description")
+_PLAN_TITLES = ("version", "step", "rows from", "commits", "Delta version", "trained", "bounds")
+
+
+def show_scenarios(console: Console, listed: Sequence[ListedScenario]) -> None:
+    """Show one line per scenario."""
+    rows = [(each.name, each.table, each.versions, each.newest, each.description) for each in listed]
+    _show(console, _LIST_TITLES, rows)
+
+
+def show_plan(console: Console, planned: PlanPreview) -> None:
+    """Show the versions as a table, then the trainings, the published models and the cost."""
+    _show(console, _PLAN_TITLES, [_row(version) for version in planned.versions])
+    for line in _sentences(planned):
+        write_line(console, Text(line))
+
+
+def _row(version: PlannedVersion) -> tuple[str, ...]:
+    trained = {"version": "yes, by number", "timestamp": "yes, by timestamp"}[version.read_by]
+    return (
+        version.name,
+        version.step,
+        version.rows_from,
+        _format_number(version.commits),
+        _format_number(version.version),
+        trained if version.trained else "no",
+        str(version.bounds),
+    )
+
+
+def _format_number(number: int | None) -> str:
+    if number is None:
+        return DEPENDS
+    return str(number) if number >= 0 else "none yet"
+
+
+def _sentences(planned: PlanPreview) -> tuple[str, ...]:
+    rows = formatting.count(planned.explained_rows, "row")
+    samples = formatting.count(planned.samples_per_row, "sample")
+    predictions = f"{planned.explained_rows * planned.samples_per_row:,}"
+    return (
+        f"Trained: {planned.model} on {formatting.count(planned.trainings, 'version')}{_fits(planned)}.",
+        f"Explained: {rows} x {samples} = {predictions} predictions per version.",
+        f"Published: {planned.published}.",
+        _cost(planned),
+    )
+
+
+def _fits(planned: PlanPreview) -> str:
+    """Return the number of fits, or an empty text if a custom pipeline decides it."""
+    if planned.grid_points is None or planned.folds is None or planned.fits is None:
+        return ""
+    points, folds = (
+        formatting.count(planned.grid_points, "grid point"),
+        formatting.count(planned.folds, "fold"),
+    )
+    fits = formatting.count(planned.fits, "fit")
+    return f", each with {points} x {folds} = {fits}, plus one on all training rows"
+
+
+def _cost(planned: PlanPreview) -> str:
+    cost = planned.cost
+    if cost is None:
+        titles = " or ".join(each.title for each in TARGETS.values() if each.count_nodes is not None)
+        return f"On {titles}: cost unknown; no earlier run is stored here."
+    nodes = formatting.count(cost.nodes, "node")
+    return (
+        f"On {cost.target}: {cost.cluster_minutes:.1f} cluster minutes, as in run {cost.run_id} "
+        f"({cost.minutes:.1f} min x {nodes}, without the cluster's start)."
+    )
+
+
+def _show(console: Console, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    if not console.is_terminal:
+        for row in (titles, *rows):
+            # console.print would replace tabs by spaces.
+            console.file.write("\t".join(row) + "\n")
+        return
+    table = Table(*titles, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(terminal_text(console, cell) for cell in row))
+    console.print(table)
+
+
+_TITLES = ("table", "version", "fingerprint", "run", "status", "verdict", "started")
+
+
+def show_runs(console: Console, runs: Sequence[TrackedRun]) -> None:
+    """Show one line per run: a table on a terminal, tab-separated values elsewhere."""
+    rows = [_run_row(run) for run in runs]
+    if not console.is_terminal:
+        for row in (_TITLES, *rows):
+            console.print("\t".join(row), soft_wrap=True, markup=False)
+        return
+    table = Table(*_TITLES, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def show_trace(console: Console, runs: Sequence[TrackedRun]) -> None:
+    """Show everything known about each run, one fact per line."""
+    for run in runs:
+        console.print(f"[bold]run {run.run_id}[/] ({run.status.lower()}, {run.started:%Y-%m-%d %H:%M} UTC)")
+        _show_values(console, "", _facts(run), indent=2)
+        _show_values(console, "parameters", dict(sorted(run.params.items())), indent=4)
+        _show_values(console, "metrics", _metrics(run), indent=4)
+
+
+def _run_row(run: TrackedRun) -> tuple[str, ...]:
+    return (
+        run.tag("table"),
+        run.tag("data_version"),
+        run.tag("data_fingerprint"),
+        run.run_id,
+        run.status.lower(),
+        run.tag("verdict") or "-",
+        f"{run.started:%Y-%m-%d %H:%M}",
+    )
+
+
+def _facts(run: TrackedRun) -> dict[str, str]:
+    return {
+        "scenario": run.tag("scenario"),
+        "table": run.tag("data_path"),
+        "version": f"{run.tag('data_version')} ({run.tag('version_name')})",
+        "fingerprint": run.tag("data_fingerprint"),
+        "verdict": run.tag("verdict") or "none",
+        "bundle": run.tag("bundle") or "not published",
+        "harness run": run.tag("run_id"),
+    }
+
+
+def _metrics(run: TrackedRun) -> dict[str, str]:
+    return {name: f"{run.metrics[name]:.6g}" for name in METRICS if name in run.metrics}
+
+
+def _show_values(console: Console, title: str, values: Mapping[str, str], *, indent: int) -> None:
+    """Show names and values in two columns; values are never truncated, so that they can be copied."""
+    if title:
+        console.print(f"  [dim]{title}[/]")
+    width = max((len(name) for name in values), default=0)
+    for name, value in values.items():
+        console.print(f"{' ' * indent}{name:<{width}}  {value}", soft_wrap=True, markup=False)
+
+
+_UNKNOWN = "-"
+
+
+@dataclass(frozen=True)
+class CombinationRow:
+    """One combination of a matrix, and the outcome of its run."""
+
+    parameters: Mapping[str, str]
+    """Path in the scenario to value."""
+    verdict: str
+    code: ExitCode
+    versions: Sequence[VersionResult] = ()
+
+    @property
+    def nearest(self) -> tuple[str, BoundResult] | None:
+        """The bound with the least room for its size, and its version; None if no bound is on a number."""
+        bounds = [(version.name, bound) for version in self.versions for bound in version.bounds]
+        numeric = [(name, bound) for name, bound in bounds if bound.distance is not None]
+        return min(numeric, key=lambda each: _urgency(each[1]), default=None)
+
+
+def show_matrix(console: Console, rows: Sequence[CombinationRow]) -> None:
+    """Show every combination with its verdict and the bound that has the least room."""
+    table = titled_table("Combinations")
+    for title in _shorten(list(rows[0].parameters)):
+        table.add_column(terminal_text(console, title), overflow="fold", justify="right")
+    for title in ("verdict", "least room", "distance"):
+        table.add_column(title, overflow="fold", justify="right" if title == "distance" else "left")
+    for row in rows:
+        table.add_row(*(terminal_text(console, text) for text in _cells(row)))
+    console.print()
+    console.print(table)
+    passed = sum(row.code is ExitCode.PASS for row in rows)
+    write_line(console, Text(f"{passed} of {formatting.count(len(rows), 'combination')} passed."))
+
+
+def _urgency(bound: BoundResult) -> tuple[int, float]:
+    """Return a key that sorts the worst verdict first, then by the room as a share of the bound."""
+    room = (bound.distance or 0.0) / (abs(bound.bound or 0.0) or 1.0)
+    return VERDICTS_WORST_FIRST.index(bound.outcome), -room if bound.must_fail else room
+
+
+def _cells(row: CombinationRow) -> tuple[str, ...]:
+    nearest = row.nearest
+    if nearest is None:
+        return *row.parameters.values(), row.verdict, _UNKNOWN, _UNKNOWN
+    version, bound = nearest
+    room = f"{version}: {bound.metric} {bound.text}"
+    return *row.parameters.values(), row.verdict, room, formatting.signed(bound.distance)
+
+
+def _shorten(paths: Sequence[str]) -> list[str]:
+    """Return the last part of each path, or the whole path if several end alike."""
+    names = [path.rpartition(".")[2] for path in paths]
+    return [short if names.count(short) == 1 else path for short, path in zip(names, paths, strict=True)]
