@@ -128,7 +128,7 @@ class ScenarioFile(pytest.File):
         """
         from harness.errors import HarnessError
         from harness.loading.loader import load_scenario
-        from harness.loading.overrides import select_combinations
+        from harness.loading.matrix_selection import select_combinations
         from harness.scenario.matrix import describe_parameters
 
         try:

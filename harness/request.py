@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from harness.loading.loader import LoadedScenario, load_scenario
-from harness.loading.overrides import TableOverride, select_combinations, select_one
+from harness.loading.matrix_selection import select_combinations, select_one
+from harness.loading.table_override import TableOverride
 from harness.report.terminal.console import write_line
 from harness.settings import Settings, read_settings
 from harness.targets.base import Target, open_target

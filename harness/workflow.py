@@ -29,7 +29,8 @@ from harness.errors import (
 from harness.events import Listener
 from harness.files import file_lock, write_text
 from harness.loading.loader import LoadedScenario, load_scenario
-from harness.loading.overrides import override_of_plan, select_one
+from harness.loading.matrix_selection import select_one
+from harness.loading.table_override import override_of_plan
 from harness.parity.compare import Parity, Tolerances, worst_exit_code
 from harness.parity.counterpart import compare_with_local
 from harness.plan import Plan

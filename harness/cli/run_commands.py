@@ -129,7 +129,7 @@ def _request(
     *,
     keep: bool = False,
 ) -> RunRequest:
-    from harness.loading.overrides import parse_table_override
+    from harness.loading.table_override import parse_table_override
     from harness.request import RunRequest
 
     return RunRequest(name, target, parse_table_override(table, versions), tuple(only or ()), keep)

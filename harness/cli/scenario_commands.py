@@ -58,7 +58,7 @@ def plan(
 
     from harness.authoring.plan_preview import plan_of
     from harness.loading.loader import load_scenario
-    from harness.loading.overrides import parse_table_override
+    from harness.loading.table_override import parse_table_override
     from harness.report.terminal.command_tables import show_plan
     from harness.settings import read_settings
 

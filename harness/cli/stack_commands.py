@@ -1,16 +1,10 @@
-"""Commands for the Compose stack and for deleting old runs and their tables."""
+"""Commands for the Compose stack and for cleaning up."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
-
-from harness.errors import HarnessError, PrerequisiteError, UsageError
-from harness.runs import LATEST, list_runs
-from harness.settings import Settings
-from harness.targets.base import open_target
-from harness.targets.registry import FALLBACK
 
 
 def build() -> None:
@@ -77,6 +71,7 @@ def clean(
     ] = False,
 ) -> None:
     """Delete old runs, or the Compose stack with its data."""
+    from harness.cli.cleanup import remove_old_runs
     from harness.settings import read_settings
     from harness.targets.compose.stack import Stack
 
@@ -89,42 +84,3 @@ def clean(
         return
     removed = remove_old_runs(settings, keep or 0)
     typer.echo(f"{len(removed)} run{'s' if len(removed) != 1 else ''} removed, with their tables.")
-
-
-def remove_old_runs(settings: Settings, keep: int) -> list[str]:
-    """Remove all but the newest runs, with the tables they built. Runs that have not ended are kept.
-
-    Args:
-        settings: Settings that locate the runs.
-        keep: Number of newest runs to keep.
-
-    Returns:
-        The IDs of the removed runs, oldest first.
-
-    Raises:
-        UsageError: ``keep`` is negative.
-        PrerequisiteError: A run's tables or folder can't be removed; the other runs are removed nevertheless.
-    """
-    if keep < 0:
-        raise UsageError(f"--keep is {keep}: the number of runs to keep must be 0 or more.")
-    runs = [run for run in list_runs(settings.runs) if not run.is_running]
-    old = runs[: max(0, len(runs) - keep)]
-    errors: list[HarnessError] = []
-    for run in old:
-        try:
-            open_target(settings.for_target(run.target or FALLBACK)).remove_run(run.path.name)
-        except HarnessError as error:
-            errors.append(error)
-        else:
-            run.remove()
-    latest = settings.runs / LATEST
-    if latest.is_symlink() and not latest.exists():
-        latest.unlink()
-    if errors:
-        raise errors[0]
-    remaining = [run.path for run in old if run.path.exists()]
-    if remaining:
-        raise PrerequisiteError(
-            f"Can't remove {remaining[0]}.", remedy="Check who owns it, or remove it manually."
-        )
-    return [run.path.name for run in old]

@@ -13,9 +13,9 @@ from harness.files import sha256_of
 from harness.loading import rules
 from harness.loading.custom_code import read_code
 from harness.loading.document import Document, read_document
-from harness.loading.overrides import TableOverride
 from harness.loading.recovery import recover, validate_scenario
 from harness.loading.sources import SourceFile, locate_sources
+from harness.loading.table_override import TableOverride
 from harness.plan import CustomCode
 from harness.scenario.matrix import combinations
 from harness.scenario.model import Scenario

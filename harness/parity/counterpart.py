@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.errors import PrerequisiteError
 from harness.loading.loader import FOLDER
-from harness.loading.overrides import TABLE_URI
+from harness.loading.table_override import TABLE_URI
 from harness.parity.compare import LOCAL_AGAINST_REMOTE, Parity, Tolerances, compare, report_not_compared
 from harness.plan import Plan, SourceData
 from harness.results import Result, shorten_fingerprint

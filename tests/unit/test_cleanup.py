@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.stack_commands import remove_old_runs
+from harness.cli.cleanup import remove_old_runs
 from harness.errors import ExitCode, PrerequisiteError, UsageError
 from harness.files import file_lock
 from harness.runs import PLAN, RunFolder

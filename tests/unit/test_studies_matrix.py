@@ -21,7 +21,7 @@ from harness.errors import (
 )
 from harness.loading import rules
 from harness.loading.loader import LoadedScenario
-from harness.loading.overrides import select_combinations, select_one
+from harness.loading.matrix_selection import select_combinations, select_one
 from harness.report.terminal.command_tables import CombinationRow, show_matrix
 from harness.request import Session
 from harness.results import Verdict

@@ -15,7 +15,7 @@ from harness import request
 from harness.cli import app
 from harness.errors import ExitCode, ScenarioError, UsageError
 from harness.loading.loader import load_scenario
-from harness.loading.overrides import parse_table_override
+from harness.loading.table_override import parse_table_override
 from harness.scenario.model import Scenario
 
 LAKE = "abfss://lake@dls.dfs.core.windows.net/loans"

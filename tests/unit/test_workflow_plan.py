@@ -12,7 +12,7 @@ from deltalake import write_deltalake
 from harness.errors import PrerequisiteError
 from harness.files import sha256_of
 from harness.loading.loader import load_scenario
-from harness.loading.overrides import parse_table_override
+from harness.loading.table_override import parse_table_override
 from harness.plan import Plan
 from harness.resolve import resolve_plan
 from harness.settings import Settings, read_settings
