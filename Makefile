@@ -17,6 +17,7 @@ LABEL =
 RUN =
 HTML =
 KEEP =
+KEEP_RUNS =
 ARGS =
 VENV = .venv
 ON_TABLE = $(if $(TABLE),--table $(TABLE)) $(if $(VERSIONS),--versions $(VERSIONS))
@@ -42,10 +43,10 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 .PHONY: help setup named run-ready dev-ready calibrate bisect plan list init schema scenario validate attach doctor asset-bundle sweep check runs trace compare ui build up down logs clean clean-runs
 .PHONY: test test-fast test-unit test-scenarios test-databricks test-compose images lint types imports format lock bench
 
-help: ## list all commands
+help: ## list the make targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-setup: ## set up this machine, or check that it is complete
+setup: ## set up this machine, or check that nothing is missing
 	@$(BOOTSTRAP) --verify
 
 named:
@@ -64,7 +65,7 @@ scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedde
 validate: named run-ready ## run a scenario locally, then on Databricks, and compare the two runs: NAME=three_versions
 	@$(HARNESS) validate $(NAME) $(if $(TARGET),--target $(TARGET)) $(if $(KEEP),--keep) $(ARGS)
 
-attach: run-ready ## resume a run that continues in a workspace: RUN=...
+attach: run-ready ## follow a run that continues in a workspace until its verdict: RUN=...
 	@$(if $(RUN),,echo "Name a run: make attach RUN=latest" >&2; exit 2)
 	@$(HARNESS) attach $(RUN) $(ARGS)
 
@@ -74,10 +75,10 @@ doctor: run-ready ## check that a target has everything it needs: [TARGET=databr
 asset-bundle: named run-ready ## write a Databricks Asset Bundle that runs a scenario on a schedule: NAME=...
 	@$(HARNESS) asset-bundle $(NAME) $(ARGS)
 
-sweep: run-ready ## remove expired uploads from the workspace
+sweep: run-ready ## delete the expired uploads of runs in the workspace
 	@$(HARNESS) sweep $(ARGS)
 
-calibrate: named run-ready ## propose bounds from runs with other seeds: NAME=... [TABLE=URI [VERSIONS=12,13]] [ARGS="--repeats 10"]
+calibrate: named run-ready ## propose bounds from runs with different seeds: NAME=... [TABLE=URI [VERSIONS=12,13]] [ARGS="--repeats 10"]
 	@$(HARNESS) calibrate $(NAME) $(if $(TARGET),--target $(TARGET)) $(ON_TABLE) $(ARGS)
 
 bisect: named run-ready ## find the version at which a bound started to fail: NAME=... [TABLE=URI VERSIONS=9,10,11] [ARGS="--bound test_roc_auc"]
@@ -89,7 +90,7 @@ check: run-ready ## find mistakes in a scenario without running it: NAME=...
 plan: named run-ready ## show what a scenario will do and cost, without Spark: NAME=... [TABLE=URI [VERSIONS=12,latest]]
 	@$(HARNESS) plan $(NAME) $(ON_TABLE) $(ARGS)
 
-list: run-ready ## list the scenarios, with the verdict of their newest runs
+list: run-ready ## list the scenarios, each with the verdict of its newest run
 	@$(HARNESS) list $(ARGS)
 
 init: named run-ready ## write a first scenario from a data file: NAME=... DATA=... LABEL=... [ARGS="--positive yes"]
@@ -102,7 +103,7 @@ schema: run-ready ## rewrite the JSON Schema of the scenario file, after a chang
 runs: run-ready ## list runs [of one table: TABLE=lc_loan [and one of its versions: VERSION=0]]
 	@$(HARNESS) runs $(if $(TABLE),--table $(TABLE)) $(if $(VERSION),--version $(VERSION)) $(ARGS)
 
-trace: run-ready ## show the inputs of a run: RUN=...
+trace: run-ready ## show what a run was trained on and what it measured: RUN=...
 	@$(HARNESS) trace $(RUN) $(ARGS)
 
 compare: run-ready ## compare two runs: A=... B=... ('latest' is the newest) [HTML=FILE for a page with both side by side]
@@ -123,11 +124,11 @@ down: run-ready ## stop the Compose stack; its data stays
 logs: run-ready ## show the logs of the stack's services [ARGS="mlflow --follow"]
 	@$(HARNESS) logs $(ARGS)
 
-clean: run-ready ## remove the stack: containers, volumes, images and secrets of this project
+clean: run-ready ## delete the stack: containers, volumes, images and secrets of this project
 	@$(HARNESS) clean --stack $(ARGS)
 
-clean-runs: run-ready ## remove old runs and their tables: KEEP=5 keeps the newest five
-	@$(HARNESS) clean $(if $(KEEP),--keep $(KEEP)) $(ARGS)
+clean-runs: run-ready ## delete all but the newest runs, with the tables they built: KEEP_RUNS=5
+	@$(HARNESS) clean $(if $(KEEP_RUNS),--keep-runs $(KEEP_RUNS)) $(ARGS)
 
 test: lint types imports images ## run all checks and all tests; Compose tests only if a Docker engine is ready
 	@$(PYTEST) $(ARGS)
@@ -179,7 +180,7 @@ lock: dev-ready ## rewrite the lock files; UPGRADE=1 takes the newest versions
 	  print(*project["optional-dependencies"]["java"], sep="\n")' | $(COMPILE) - -o requirements/java.lock
 	@$(BIN)/python -m harness.runtime.setup lock
 
-bench: dev-ready ## measure performance: against the work by hand, on the stand-in, and in Compose if it is installed
+bench: dev-ready ## measure performance: against the same work by hand, on the stand-in, and in Compose if Docker is ready
 	@$(BIN)/python -m tests.bench $(ARGS)
 	@$(BIN)/python -m tests.bench.databricks
 	@if docker compose version >/dev/null 2>&1; then $(BIN)/python -m tests.bench.compose $(ARGS); fi

@@ -16,7 +16,7 @@ from harness.errors import PrerequisiteError
 _logger = logging.getLogger(__name__)
 
 FULL_DISK_REMEDY = (
-    "Free some space ('harness clean --keep 5' removes old runs), "
+    "Free some space ('harness clean --keep-runs 5' removes old runs), "
     "or set HARNESS_HOME to a folder with more space."
 )
 UNWRITABLE_REMEDY = "Make the folder writable, or set HARNESS_HOME to one that is."

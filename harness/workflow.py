@@ -169,7 +169,7 @@ def validate(request: RunRequest, console: Console) -> ExitCode:
 
 
 def attach(run_id: str, console: Console) -> Outcome:
-    """Resume following a run that continues in a workspace, until it has a verdict.
+    """Follow a run that continues in a workspace until its verdict.
 
     Args:
         run_id: The harness's own id of the run.
@@ -227,7 +227,7 @@ def run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
 
 
 def run_job(run: Callable[[Path, Listener], Result], folder: RunFolder, console: Console) -> Result:
-    """Run the job, or resume following it, and show its progress."""
+    """Run the job, or follow one that an earlier command started, and show its progress."""
     from harness.report.terminal.progress import progress
 
     try:

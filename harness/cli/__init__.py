@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import lineage_commands, run_commands, scenario_commands, stack_commands, target_commands
+from harness.cli.command_help import PlainCommand
 from harness.cli.options import report_error
 from harness.errors import ExitCode, HarnessError, PrerequisiteError
 
@@ -77,7 +78,7 @@ def _configure(
 
 
 for _name, _command in COMMANDS.items():
-    app.command(_name, epilog=EXIT_CODES)(_command)
+    app.command(_name, cls=PlainCommand, epilog=EXIT_CODES)(_command)
 
 
 def main() -> None:

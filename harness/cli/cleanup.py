@@ -24,7 +24,7 @@ def remove_old_runs(settings: Settings, keep: int) -> list[str]:
         PrerequisiteError: A run's tables or folder can't be removed; the other runs are removed nevertheless.
     """
     if keep < 0:
-        raise UsageError(f"--keep is {keep}: the number of runs to keep must be 0 or more.")
+        raise UsageError(f"--keep-runs is {keep}: the number of runs to keep must be 0 or more.")
     runs = [run for run in list_runs(settings.runs) if not run.is_running]
     old = runs[: max(0, len(runs) - keep)]
     errors: list[HarnessError] = []

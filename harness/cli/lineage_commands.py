@@ -22,7 +22,8 @@ def runs(
         typer.Option(metavar="TABLE", help="Only runs on this table: its name, URI or fingerprint."),
     ] = None,
     version: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Only runs on this Delta version; needs --table.")
+        int | None,
+        typer.Option(min=0, metavar="N", help="Only runs on this Delta version (at least 0); needs --table."),
     ] = None,
     target: TrackingTarget = None,
 ) -> None:
@@ -41,7 +42,7 @@ def trace(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="An MLflow run ID or a harness run ID.")],
     target: TrackingTarget = None,
 ) -> None:
-    """Show the data, parameters and metrics behind a run.
+    """Show what a run was trained on and what it measured.
 
     Prints the dataset version and its fingerprint, the parameters, the metrics and the bundle.
     """
@@ -52,23 +53,24 @@ def trace(
 
 
 def compare(
-    run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="A run ID, a run folder, or 'latest'.")],
-    run_b: Annotated[
-        str, typer.Argument(metavar="RUN_B", help="The run to compare it with, in the same notation.")
+    run_a: Annotated[
+        str,
+        typer.Argument(metavar="RUN_A", help="The first run: its ID, its folder, or 'latest'."),
     ],
+    run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="The second run.")],
     tolerance: Annotated[
         float | None,
         typer.Option(
             min=0,
             metavar="NUMBER",
-            help="Relative tolerance (default: 1e-6; 1e-4 for coefficients and explanations between a local "
-            "and a cloud run).",
+            help="Relative tolerance, at least 0 (default: 1e-6; 1e-4 for coefficients and explanations "
+            "between a local and a cloud run).",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every value as JSON.")] = False,
     html: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write a page that shows both runs side by side to this file."),
+        typer.Option(metavar="FILE", help="Also write an HTML page with both runs side by side to FILE."),
     ] = None,
 ) -> None:
     """Compare the results of two runs.
@@ -119,7 +121,7 @@ def ui(
             min=1,
             max=65535,
             metavar="PORT",
-            help="Local port to serve the pages on, without a running stack (default: 5000).",
+            help="Local port, 1 to 65535, to serve the pages on if no stack is running (default: 5000).",
             show_default=False,
         ),
     ] = 5000,

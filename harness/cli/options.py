@@ -33,7 +33,9 @@ ScenarioName = Annotated[
 ]
 Target = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help=f"Target: {describe_choices()} (default: the setting 'target')."),
+    typer.Option(
+        metavar="NAME", help=f"Where the job runs: {describe_choices()} (default: the setting 'target')."
+    ),
 ]
 TrackingTarget = Annotated[
     str | None,

@@ -37,7 +37,7 @@ def calibrate(
         int,
         typer.Option(
             metavar="N",
-            help="Number of runs, each with another seed; at least 3 (default: 10).",
+            help="Number of runs, each with a different seed; at least 3 (default: 10).",
             show_default=False,
         ),
     ] = 10,

@@ -74,7 +74,7 @@ def plan(
 
 
 def list_scenarios() -> None:
-    """List the scenarios and the verdict of each one's newest run."""
+    """List the scenarios, each with the verdict of its newest run."""
     from harness.authoring import scenario_list
     from harness.loading.loader import FOLDER
     from harness.report.terminal.command_tables import show_scenarios

@@ -62,7 +62,7 @@ def clean(
     keep: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Delete all but this number of newest runs, with the tables they built."
+            "--keep-runs", metavar="N", help="Delete all but the N newest runs, with the tables they built."
         ),
     ] = None,
     stack: Annotated[
@@ -76,7 +76,9 @@ def clean(
     from harness.targets.compose.stack import Stack
 
     if (keep is None) is not stack:
-        raise typer.BadParameter("use one of --keep N, for old runs, and --stack, for the Compose stack.")
+        raise typer.BadParameter(
+            "use one of --keep-runs N, for old runs, and --stack, for the Compose stack."
+        )
     settings = read_settings()
     if stack:
         Stack(settings).remove()

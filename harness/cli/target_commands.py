@@ -14,9 +14,10 @@ from harness.errors import ExitCode
 def attach(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's ID or folder, or 'latest'.")],
 ) -> None:
-    """Resume following a run that continues in a workspace.
+    """Follow a run that an earlier command left running.
 
-    Waits for the run as the command that started it would have, then judges its result and writes the report.
+    Waits for the run in its workspace, as the command that started it would have, then judges its result and
+    writes the report.
     """
     from harness.workflow import attach as follow_run
 
@@ -55,7 +56,7 @@ def asset_bundle(
 
 
 def sweep() -> None:
-    """Delete expired uploads of runs from the workspace."""
+    """Delete the expired uploads of runs in the workspace."""
     from harness.settings import read_settings
     from harness.targets.base import open_sweepable
 

@@ -91,7 +91,7 @@ class Target(Protocol):
 
 @runtime_checkable
 class Attachable(Protocol):
-    """A target whose runs outlive their command and can be resumed."""
+    """A target whose runs outlive their command, so that another command can follow them."""
 
     def attach(self, folder: Path, listener: Listener) -> Result:
         """Follow a run that an earlier command submitted, until it ends.
@@ -188,7 +188,7 @@ class FinishedRun:
 
 
 def open_attachable(settings: Settings, run: RunFolder, report: Report) -> Attachable:
-    """Open the target of a run that is to be resumed.
+    """Open the target of a run that another command started.
 
     Args:
         settings: Settings of this command.

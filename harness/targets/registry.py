@@ -36,7 +36,7 @@ def describe_choices() -> str:
     preferred = auto_candidates()
     conditions = [f"{each.name} if {each.auto_condition}" for each in preferred if each.auto_condition]
     choice = ", ".join((*conditions, f"otherwise {preferred[-1].name}"))
-    return f"{', '.join(TARGETS)}, or {AUTO}: {choice}"
+    return f"{', '.join(TARGETS)}, or {AUTO} ({choice})"
 
 
 def auto_candidates() -> list[TargetDefinition]:

@@ -34,7 +34,7 @@ class TargetDefinition:
     serves_tracking: bool = False
     """Whether it runs an MLflow server for this machine (:class:`~harness.targets.base.TracksRuns`)."""
     can_attach: bool = False
-    """Whether a run outlives its command and can be resumed (:class:`~harness.targets.base.Attachable`)."""
+    """Whether another command can follow a run (:class:`~harness.targets.base.Attachable`)."""
     can_schedule: bool = False
     """Whether it can run a scenario on a schedule (:class:`~harness.targets.base.Schedulable`)."""
     can_sweep: bool = False

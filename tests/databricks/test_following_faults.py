@@ -119,7 +119,7 @@ def test_server_errors_are_waited_out(bench: Bench, status: int) -> None:
 
 
 def test_a_credential_that_can_not_be_renewed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A credential that can't be renewed is reported, and the run can be resumed by attach."""
+    """A credential that can't be renewed is reported, and attach can follow the run."""
     bench.workspace.faults.delay_cluster(1000)
     jobs = bench.target.workspace.jobs
 
@@ -158,13 +158,13 @@ def test_an_unavailable_log_is_not_an_error(bench: Bench, monkeypatch: pytest.Mo
     assert "The run's log is not available: No output." in bench.messages
 
 
-def test_a_run_is_resumed_after_its_token_expired(bench: Bench) -> None:
+def test_a_run_is_followed_again_after_its_token_expired(bench: Bench) -> None:
     """After a token has expired, the run can be followed to its end with a new one."""
     bench.workspace.faults.delay_cluster(4)
     bench.workspace.faults.expire_token(prefix="/api/2.2/jobs/runs/get", after=2)
     with pytest.raises(LostRunError, match="refuses the credential") as caught:
         bench.run(successful_program())
-    assert f"'harness attach {RUN}' resumes following it" in str(caught.value.remedy)
+    assert f"'harness attach {RUN}' follows it to its verdict" in str(caught.value.remedy)
     assert ExitCode.PREREQUISITE_MISSING == caught.value.exit_code
     bench.workspace.token = "renewed"
     bench.target.__dict__["workspace"] = connect(bench.workspace)

@@ -48,7 +48,7 @@ def test_three_versions_are_validated(command: Command, tracking: TrackingServer
     assert {"three_versions", *versions} == names
 
 
-def test_a_run_of_a_killed_command_is_resumed(command: Command, tmp_path: Path) -> None:
+def test_a_run_of_a_killed_command_is_followed_again(command: Command, tmp_path: Path) -> None:
     """A run whose command was killed is followed to its verdict by another command."""
     scenario = write_scenario(tmp_path, UNPUBLISHED)
     with command.start("scenario", scenario, "--target", "databricks") as process:

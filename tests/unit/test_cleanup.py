@@ -69,7 +69,7 @@ def test_latest_is_removed_with_its_run(settings: Settings) -> None:
 def test_a_negative_number_is_refused(settings: Settings) -> None:
     """A negative number of runs to keep is refused, and nothing is removed."""
     before = _files(settings)
-    with pytest.raises(UsageError, match="--keep is -1") as caught:
+    with pytest.raises(UsageError, match="--keep-runs is -1") as caught:
         remove_old_runs(settings, -1)
     assert (ExitCode.WRONG_INPUT, before) == (caught.value.exit_code, _files(settings))
 

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from harness import cli
@@ -103,6 +105,25 @@ def test_help_shows_whole_summaries(monkeypatch: pytest.MonkeyPatch, columns: in
 def test_help_shows_defaults_in_one_way(command: str) -> None:
     """Every default in the help is written as '(default: X)', in the option's own sentence."""
     assert "[default" not in CliRunner().invoke(app, [command, "--help"]).stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_no_python_types(command: str) -> None:
+    """The help describes values in words: no type such as '<str>', and no range such as '[x>=0]'."""
+    assert [] == re.findall(
+        r"<[^<>]+>|\[[^\]]*x[<>]=[^\]]*\]", CliRunner().invoke(app, [command, "--help"]).stdout
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_the_limits_of_numbers(command: str) -> None:
+    """The help of a number with limits names each of them."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    for parameter in group.commands[command].params:
+        limits = [getattr(parameter, name, None) for name in ("min", "max")]
+        text = getattr(parameter, "help", None) or ""
+        assert [] == [limit for limit in limits if limit is not None and f" {limit}" not in text]
 
 
 @pytest.mark.parametrize(
@@ -268,9 +289,9 @@ def test_an_unusable_home_folder_is_reported(
         ("check",),
         ("scenario",),
         ("clean",),
-        ("clean", "--keep", "5", "--stack"),
-        ("clean", "--keep", "-1"),
-        ("clean", "--keep", "many"),
+        ("clean", "--keep-runs", "5", "--stack"),
+        ("clean", "--keep-runs", "-1"),
+        ("clean", "--keep-runs", "many"),
         ("runs", "--version", "1"),
         ("runs", "--table", "t", "--version", "-1"),
         ("ui", "--port", "0"),
@@ -290,7 +311,7 @@ def test_clean_reports_the_number_of_removed_runs(
 ) -> None:
     """Cleaning a home without runs reports that 0 runs were removed."""
     assert (
-        _main(monkeypatch, "clean", "--keep", "0"),
+        _main(monkeypatch, "clean", "--keep-runs", "0"),
         capsys.readouterr().out,
     ) == (ExitCode.PASS, "0 runs removed, with their tables.\n")
 

@@ -269,7 +269,7 @@ def test_a_fourth_target_is_in_the_help(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    expected = f"{', '.join(TARGETS)}, borrowed, or auto: compose if "
+    expected = f"{', '.join(TARGETS)}, borrowed, or auto (compose if "
     assert expected in " ".join(outcome.stdout.split())
 
 
@@ -337,8 +337,8 @@ def test_auto_prefers_by_rank() -> None:
     """Only targets with a preference are candidates, and the fallback has no condition."""
     assert ["compose", "embedded"] == [each.name for each in auto_candidates()]
     assert describe_choices() == (
-        f"{', '.join(TARGETS)}, or auto: compose if its engine and images are ready, and the settings name "
-        "no local folder for 'lake' or 'stores.models', otherwise embedded"
+        f"{', '.join(TARGETS)}, or auto (compose if its images are built and neither 'lake' nor "
+        "'stores.models' is a local folder, otherwise embedded)"
     )
 
 

@@ -11,9 +11,7 @@ COMPOSE = TargetDefinition(
     implementation="harness.targets.compose.compose_target:Compose",
     is_local=True,
     auto_preference=1,
-    auto_condition=(
-        "its engine and images are ready, and the settings name no local folder for 'lake' or 'stores.models'"
-    ),
+    auto_condition="its images are built and neither 'lake' nor 'stores.models' is a local folder",
     serves_tracking=True,
     settings=(
         SettingSpec("stack", "dataset-harness", "name of the Compose project", r"[a-z0-9][a-z0-9_-]*"),

@@ -285,7 +285,7 @@ class Databricks:
         except UnreachableError as error:
             raise LostRunError(
                 f"{error.message}\n  {error.remedy}",
-                remedy=f"The run continues there. 'harness attach {folder.name}' resumes following it.",
+                remedy=f"The run continues there. 'harness attach {folder.name}' follows it to its verdict.",
             ) from error
 
     def _watch(self, submission: job_runs.SubmittedRun, folder: Path, follower: Follower) -> Run:
