@@ -145,7 +145,7 @@ def split_versions(data: Data, key: str, positive: pd.Series, labelled: pd.Serie
         if is_date(values) and not values.isna().any() and (days := _days(values)) is not None:
             parts = _by_day(str(name), days)
             if parts is not None and _is_enough(parts, positive, labelled):
-                return _parts(parts, f"split by '{name}', as the table may have grown")
+                return _parts(parts, f"split by '{name}', in the order in which the table may have grown")
     by_hash = list(_by_hash(data, key))
     if _is_enough(by_hash, positive, labelled):
         reason = "split by a hash of the key, as no date column shows how the table has grown"

@@ -26,7 +26,7 @@ class Label(Model):
 
 
 class Split(Model):
-    """Which rows are held out: a hash of the key and the seed decides, so that no row ever changes sides."""
+    """Which rows are held out, by a hash of key and seed: none moves between training and held-out rows."""
 
     by: Literal["key"] = "key"
     test: Share = 0.4

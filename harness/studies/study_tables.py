@@ -42,7 +42,7 @@ def _show_bounds(console: Console, calibration: Calibration) -> None:
     )
     for title in ("version", "metric"):
         table.add_column(title, overflow="fold")
-    for title in ("mean ± sd", "bound", "fails", "sees"):
+    for title in ("mean ± sd", "bound", "false alarms", "detects"):
         table.add_column(title, justify="right", overflow="fold")
     before = None
     for bound in calibration.bounds:
@@ -74,8 +74,8 @@ def _spread(bound: CalibratedBound) -> str:
 def _offer_cells(bound: CalibratedBound, offer: Offer | None) -> tuple[str, str, str]:
     if offer is None:
         return "none", _UNKNOWN, _UNKNOWN
-    sees = _UNKNOWN if offer.sees is None else f"{max(offer.sees, 0.0):.2g}"
-    return offer.of(bound.spec).limit_text, _rate(offer.false_alarms), sees
+    detects = _UNKNOWN if offer.sees is None else f"{max(offer.sees, 0.0):.2g}"
+    return offer.of(bound.spec).limit_text, _rate(offer.false_alarms), detects
 
 
 def _rate(rate: float | None) -> str:
@@ -86,8 +86,8 @@ def _rate(rate: float | None) -> str:
 
 def _sentences(calibration: Calibration) -> Iterable[str]:
     runs = formatting.count(len(calibration.seeds), "run")
-    yield "fails: the false alarm rate, the chance that the bound fails although nothing has changed."
-    yield f"sees: the smallest regression at which it fails with a chance of {100 * calibration.power:g} %."
+    yield "False alarms: the chance that the bound fails although nothing has changed."
+    yield f"Detects: the smallest regression that it reports with a chance of {100 * calibration.power:g} %."
     if any(each.sd == 0 for each in calibration.bounds):
         yield "No sd: the value was the same in every run, so no other bound is proposed."
     if any(each.sd is None for each in calibration.bounds):

@@ -48,7 +48,7 @@ class BoostedTrees:
 
         Raises:
             ValueError: There are more coalitions of slots than samples. Kernel SHAP would then draw some of
-                them at random and give other values each time.
+                them at random and give different values each time.
         """
         [row] = background.limit(1).collect()
         slots = row[FEATURES].size
