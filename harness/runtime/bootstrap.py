@@ -157,7 +157,7 @@ def install_lock(environment: "Environment", lock: str) -> None:
     with open(lock) as file:
         text = file.read()
     count = len(re.findall(r"^\S+==", text, re.MULTILINE))
-    say("installing the {} packages of {} (some 0.6 GB to download, 1.5 GB on the disk)".format(count, lock))
+    say("installing the {} packages of {} (about 0.6 GB to download, 1.5 GB on the disk)".format(count, lock))
     # Packages without a wheel (pyspark) are built with the locked setuptools instead of one that pip would
     # download without a check.
     builder = os.path.join(environment.folder, "build.lock")

@@ -148,7 +148,7 @@ class JarCache:
         with exclusive_lock(self._sibling(".lock")):
             if self._is_complete(locked):
                 return
-            report(f"downloading {len(locked)} jars (some 70 MB) into {self.folder}, once")
+            report(f"downloading {len(locked)} jars (about 70 MB) into {self.folder}, once")
             # Kept if the resolver fails: the next run continues with it.
             work = self._sibling(".partial")
             work.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ _ALWAYS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
-    # A run compiles some 300 classes; with the default, 100, some are compiled repeatedly.
+    # A run compiles about 300 classes; with the default, 100, some are compiled repeatedly.
     "spark.sql.codegen.cache.maxEntries": "2000",
 }
 # Tables of thousands of rows: only the fixed costs of a job matter.

@@ -155,7 +155,7 @@ def _check_jars() -> Check:
     folder = JarCache(cache_folder(os.environ)).folder
     if folder.is_dir():
         return Check("jars", "ok", str(folder))
-    return Check("jars", "not checkable", f"the first run downloads them into {folder}, some 70 MB")
+    return Check("jars", "not checkable", f"the first run downloads them into {folder}, about 70 MB")
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:
