@@ -59,9 +59,9 @@ def scenario_text(
     classes = find_classes(data, label, positive)
     key = find_key(data, label, key)
     values = data.frame[label]
-    is_positive, labelled = values.isin(classes.positive), values.notna()
-    labelled_data = replace(data, frame=data.frame[labelled])
-    candidates = find_candidates(labelled_data, key, label, is_positive[labelled])
+    is_positive, labeled = values.isin(classes.positive), values.notna()
+    labeled_data = replace(data, frame=data.frame[labeled])
+    candidates = find_candidates(labeled_data, key, label, is_positive[labeled])
     numeric, categorical, out = (
         [each for each in candidates if each.kind in kinds]
         for kinds in (("numeric",), ("categorical",), ("date", "out"))
@@ -71,7 +71,7 @@ def scenario_text(
         raise UsageError(
             f"No column of {data.path.name} can be a feature.", remedy=reasons or "It has no other columns."
         )
-    smaller = min((is_positive & labelled).sum(), (~is_positive & labelled).sum())
+    smaller = min((is_positive & labeled).sum(), (~is_positive & labeled).sum())
     return _render(
         name=name,
         file=data.path.name,
@@ -85,7 +85,7 @@ def scenario_text(
         numeric=numeric,
         categorical=categorical,
         out=out,
-        split=split_versions(data, key, is_positive, labelled),
+        split=split_versions(data, key, is_positive, labeled),
         enough=bool(smaller >= MIN_CLASS_ROWS),
         least=MIN_CLASS_ROWS,
     )
@@ -138,16 +138,16 @@ class VersionSplit:
     reason: str
 
 
-def split_versions(data: Data, key: str, positive: pd.Series, labelled: pd.Series) -> VersionSplit:
+def split_versions(data: Data, key: str, positive: pd.Series, labeled: pd.Series) -> VersionSplit:
     """Split a table by a date or by a hash of the key; not at all if the parts would be too small."""
     for name in data.frame.columns:
         values = data.frame[name]
         if is_date(values) and not values.isna().any() and (days := _days(values)) is not None:
             parts = _by_day(str(name), days)
-            if parts is not None and _is_enough(parts, positive, labelled):
+            if parts is not None and _is_enough(parts, positive, labeled):
                 return _parts(parts, f"split by '{name}', in the order in which the table may have grown")
     by_hash = list(_by_hash(data, key))
-    if _is_enough(by_hash, positive, labelled):
+    if _is_enough(by_hash, positive, labeled):
         reason = "split by a hash of the key, as no date column shows how the table has grown"
         return _parts(by_hash, reason)
     return VersionSplit((Part("all", "", len(data.frame)),), "a third of the rows is too few to train on")
@@ -188,10 +188,10 @@ def _by_hash(data: Data, key: str) -> Iterator[tuple[str, pd.Series]]:
         yield f"crc32(cast({quote_column(key)} as string)) % 3 = {third}", thirds == third
 
 
-def _is_enough(parts: list[tuple[str, pd.Series]], positive: pd.Series, labelled: pd.Series) -> bool:
+def _is_enough(parts: list[tuple[str, pd.Series]], positive: pd.Series, labeled: pd.Series) -> bool:
     """Return whether the first version has enough rows of each class and every later one adds rows."""
     first = parts[0][1]
-    smaller = min((first & labelled & positive).sum(), (first & labelled & ~positive).sum())
+    smaller = min((first & labeled & positive).sum(), (first & labeled & ~positive).sum())
     return bool(smaller >= MIN_CLASS_ROWS and all(chosen.any() for _where, chosen in parts))
 
 

@@ -47,7 +47,7 @@ _COPIES_AT_ONCE = 4
 
 
 def save_models(models: Mapping[str, Any], folder: Path, run_id: str, scratch: str) -> None:
-    """Save each model in MLflow's Spark flavour below a local folder.
+    """Save each model in MLflow's Spark flavor below a local folder.
 
     Args:
         models: Name to fitted Spark model.

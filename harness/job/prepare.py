@@ -33,7 +33,7 @@ EQUALS = "="
 
 @dataclass(frozen=True)
 class Samples:
-    """The labelled rows of one version as feature vectors, cached, with the featurizer that makes them."""
+    """The labeled rows of one version as feature vectors, cached, with the featurizer that makes them."""
 
     featurizer: PipelineModel
     names: tuple[str, ...]

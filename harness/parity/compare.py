@@ -15,7 +15,7 @@ from harness.results import Measured, Model, Result, Verdict, VersionResult
 TOLERANCE = 1e-6
 """Relative tolerance between two targets that run the same job."""
 FLOOR = 1e-9
-"""Standardised values that differ by less than this are equal."""
+"""Standardized values that differ by less than this are equal."""
 Kind = Literal["data", "metric", "coefficient", "explanation"]
 Tolerance = Annotated[float, Field(ge=0)]
 

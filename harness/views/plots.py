@@ -51,7 +51,7 @@ def metric_svg(panel: MetricPanel) -> str:
         _draw_series(axes, [point.value for point in panel.points], MUTED)
         for at, point in enumerate(panel.points):
             _draw_limits(axes, at, point.limits)
-            _draw_point(axes, at, point, labelled=len(panel.points) <= _MAX_LABELS)
+            _draw_point(axes, at, point, labeled=len(panel.points) <= _MAX_LABELS)
         _name_versions(axes, [point.version for point in panel.points], _METRIC_TICK_SIGNS)
         axes.margins(y=0.16)
         return to_svg(figure, panel.alternative)
@@ -117,7 +117,7 @@ def _draw_limits(axes: Axes, at: int, limits: Sequence[Limit]) -> None:
         )
 
 
-def _draw_point(axes: Axes, at: int, point: Point, *, labelled: bool) -> None:
+def _draw_point(axes: Axes, at: int, point: Point, *, labeled: bool) -> None:
     if point.value is None:
         axes.annotate(
             "not measured", (at, 0.02), xycoords=("data", "axes fraction"), ha="center", color=MUTED
@@ -128,7 +128,7 @@ def _draw_point(axes: Axes, at: int, point: Point, *, labelled: bool) -> None:
         axes.errorbar(at, point.value, point.standard_error, color=MUTED, linewidth=1.2, capsize=3)
     face = PAPER if point.verdict in (None, Verdict.NOT_PROVEN) else color
     axes.plot(at, point.value, marker, color=color, markerfacecolor=face, markersize=6.5, zorder=4)
-    if labelled:
+    if labeled:
         axes.annotate(number(point.value), (at, point.value), (7, 5), textcoords="offset points", zorder=5)
 
 

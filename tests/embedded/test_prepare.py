@@ -222,29 +222,29 @@ def categories(spark: SparkSession) -> DataFrame:
         (6, None, None, None),
     ]
     return spark.createDataFrame(
-        [(*row, "bad") for row in rows], "id int, colour string, size int, x double, y string"
+        [(*row, "bad") for row in rows], "id int, color string, size int, x double, y string"
     )
 
 
 @pytest.fixture(scope="module")
 def encoded(categories: DataFrame) -> Samples:
     # The first seed that holds out these two and no others.
-    small = scenario(seed=18, features=["x"], categorical=["colour", "size"])
+    small = scenario(seed=18, features=["x"], categorical=["color", "size"])
     return make_samples_of(categories, small)
 
 
 def test_an_indicator_is_named_by_its_value(encoded: Samples) -> None:
     """Each value seen in training, even an empty text, has an indicator 'column=value', by alphabet."""
-    assert encoded.names == ("x", "colour=", "colour=blue", "colour=red", "size=10", "size=9")
+    assert encoded.names == ("x", "color=", "color=blue", "color=red", "size=10", "size=9")
 
 
 def test_a_value_sets_its_indicator(encoded: Samples) -> None:
     """A value sets its own indicator and no other indicator of its column."""
     assert read_slots(encoded)[0] == {
         "x": 1.0,
-        "colour=": 0.0,
-        "colour=blue": 0.0,
-        "colour=red": 1.0,
+        "color=": 0.0,
+        "color=blue": 0.0,
+        "color=red": 1.0,
         "size=10": 1.0,
         "size=9": 0.0,
     }
@@ -318,7 +318,7 @@ def test_any_column_name_is_supported(spark: SparkSession) -> None:
             {"derive": {"z": "idd + 1"}},
             ("derive", "z"),
             "'z' can't be derived: .*`idd` cannot be resolved. Did you mean one of [^\n]* \\[`id`.*",
-            id="misspelt",
+            id="misspelled",
         ),
         pytest.param(
             {"derive": {"z": "id +"}},

@@ -27,7 +27,7 @@ def test_the_written_file_loads(tmp_path: Path) -> None:
     """Key, classes and features are detected; leaks and columns without information are excluded."""
     scenario = _scenario(write_wines(tmp_path))
     pipeline = scenario.pipeline
-    expected = (("bottle_id",), ("good",), ("poor",), ("acidity", "alcohol"), ("colour",))
+    expected = (("bottle_id",), ("good",), ("poor",), ("acidity", "alcohol"), ("color",))
     found = (
         scenario.table.key,
         pipeline.label.positive,
@@ -106,7 +106,7 @@ def test_a_separator_is_recognized(tmp_path: Path) -> None:
         ({"positive": ("goood",)}, "has no such value. Did you mean 'good'?\n  Its values: "),
         ({"positive": ("good", "poor")}, "All values of the label are positive"),
         ({"key": "bottle"}, "has no column 'bottle' for the key."),
-        ({"key": "colour"}, "without a value: 0; rows that repeat an earlier value: 598."),
+        ({"key": "color"}, "without a value: 0; rows that repeat an earlier value: 598."),
     ],
 )
 def test_an_invalid_argument_is_reported(tmp_path: Path, arguments: dict[str, str], message: str) -> None:

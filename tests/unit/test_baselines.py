@@ -149,7 +149,7 @@ def test_an_invalid_baseline_is_reported(source: str, message: str, tmp_path: Pa
     ("source", "suggestion"), [(RUN[:-1] + "b", RUN), ("good/results.json", "good/result.json")]
 )
 def test_a_similar_run_is_suggested(source: str, suggestion: str, tmp_path: Path, runs: Path) -> None:
-    """For a misspelt run, the message suggests a stored run or a file next to it."""
+    """For a misspelled run, the message suggests a stored run or a file next to it."""
     _write(tmp_path / "good" / "result.json", report_samples.result())
     [(text, _)] = _problems(_expecting(**{"from": source}), tmp_path, runs)
     assert text.endswith(f" Did you mean '{suggestion}'?")

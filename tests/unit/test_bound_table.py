@@ -48,7 +48,7 @@ def test_an_unproven_bound_has_its_reason() -> None:
 
 
 def test_a_change_without_an_earlier_version_is_still_a_change() -> None:
-    """A change without a named reference is labelled as a change, not as the metric itself."""
+    """A change without a named reference is labeled as a change, not as the metric itself."""
     bound = samples.bound(kind="change_max", measured=0.01, reference=None)
     assert bound_rows((samples.version("march", 2, bounds=(bound,)),))[0].column == "cv_roc_auc, change"
 

@@ -222,9 +222,7 @@ def test_a_running_run_is_not_compared_with(tmp_path: Path) -> None:
         assert f"{OLD}, is still running." in find_local_run(tmp_path, CLOUD, is_local).reason
 
 
-@pytest.mark.parametrize(
-    "text", [None, "", "{}", '{"colour": "red"}'], ids=["none", "empty", "bare", "other"]
-)
+@pytest.mark.parametrize("text", [None, "", "{}", '{"color": "red"}'], ids=["none", "empty", "bare", "other"])
 def test_a_plan_of_another_version_is_ignored(tmp_path: Path, text: str | None) -> None:
     """A plan written by an older harness is not an error, and isn't mentioned."""
     _local(tmp_path, OLD)

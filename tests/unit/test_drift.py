@@ -107,7 +107,7 @@ def test_without_curves_there_is_no_plot() -> None:
 
 
 def test_each_of_many_curves_has_its_own_line() -> None:
-    """Each of many curves is labelled and has its own combination of color and dashes."""
+    """Each of many curves is labeled and has its own combination of color and dashes."""
     svg = roc_svg(tuple(_version(f"v{at}", at, 8, 2) for at in range(12)))
     assert svg is not None
     assert all(f">v{at}</text>" in svg for at in range(12))

@@ -32,7 +32,7 @@ def test_an_event_is_one_line() -> None:
         '{"event": []}',
         '{"event": {}}',
         '{"event": {"step": "train"}}',
-        '{"event": {"step": "train", "state": "done", "colour": "red"}}',
+        '{"event": {"step": "train", "state": "done", "color": "red"}}',
     ],
 )
 def test_a_line_without_an_event_is_ignored(line: str) -> None:

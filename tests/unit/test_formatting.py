@@ -106,7 +106,7 @@ def test_printable_removes_control_sequences() -> None:
         (Verdict.NOT_PROVEN, True, "not proven"),
     ],
 )
-def test_a_bound_that_must_fail_is_labelled_so(verdict: Verdict, must_fail: bool, expected: str) -> None:
+def test_a_bound_that_must_fail_is_labeled_so(verdict: Verdict, must_fail: bool, expected: str) -> None:
     """The label of a bound that must fail differs from that of any other bound."""
     assert expected == formatting.outcome_label(samples.bound(verdict=verdict, must_fail=must_fail))
 

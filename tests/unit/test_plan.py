@@ -69,5 +69,5 @@ def test_a_plan_is_immutable() -> None:
 
 def test_a_plan_with_an_unknown_key_is_refused() -> None:
     """A plan with an unknown key is refused instead of being read without it."""
-    with pytest.raises(ValidationError, match="colour"):
-        Plan.model_validate(_plan().model_dump() | {"colour": "red"})
+    with pytest.raises(ValidationError, match="color"):
+        Plan.model_validate(_plan().model_dump() | {"color": "red"})

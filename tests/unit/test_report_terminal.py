@@ -149,7 +149,7 @@ def test_a_log_gets_a_line_per_finished_step() -> None:
 
 
 def test_a_step_of_the_whole_run_has_a_label() -> None:
-    """A step without a version is labelled as the run's."""
+    """A step without a version is labeled as the run's."""
     file = io.StringIO()
     with progress(Console(file=file), _Clock()) as listen:
         listen(Event("session", "done", elapsed_s=4))

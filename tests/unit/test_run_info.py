@@ -40,8 +40,8 @@ def test_synthetic_rows_are_a_source() -> None:
     assert ("60,000 loans, 2007 to 2018, seed 11", None) == (values["Synthetic rows"], values.get("Source"))
 
 
-def test_an_existing_table_is_labelled_as_such() -> None:
-    """An existing table is labelled as one that the run did not build."""
+def test_an_existing_table_is_labeled_as_such() -> None:
+    """An existing table is labeled as one that the run did not build."""
     uri = samples.result().table_uri
     values = _facts(existing_table=uri, sources={}, parameters={"table.uri": uri, "table.versions": "v12"})
     assert (uri, None) == (values["Existing Delta table (read-only)"], values.get("Delta table"))

@@ -212,7 +212,7 @@ def test_the_combinations_run_one_after_the_other(tmp_path: Path) -> None:
     ("error", "word", "code"),
     [
         (JobError("The job broke."), "error", ExitCode.JOB_FAILED),
-        (ScenarioError([Problem("No row is labelled.")]), "invalid", ExitCode.WRONG_INPUT),
+        (ScenarioError([Problem("No row is labeled.")]), "invalid", ExitCode.WRONG_INPUT),
     ],
 )
 def test_a_failed_combination_does_not_stop_the_others(

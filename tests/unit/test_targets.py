@@ -52,7 +52,7 @@ BORROWED = TargetDefinition(
     title="borrowed",
     implementation="borrowed_target:Borrowed",
     is_local=False,
-    gaps=("The neighbour's network: only a run there uses it.",),
+    gaps=("The neighbor's network: only a run there uses it.",),
     settings=(SettingSpec("targets.borrowed.queue", "slow", "queue of the jobs: slow or fast", "slow|fast"),),
 )
 _TARGET_CODE = """

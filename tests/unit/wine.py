@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 ROWS = 600
-HEAD = "tasted,bottle_id,acidity,colour,alcohol,maker,country,stars,quality"
+HEAD = "tasted,bottle_id,acidity,color,alcohol,maker,country,stars,quality"
 
 
 def write_wines(folder: Path, *, dated: bool = True) -> Path:
