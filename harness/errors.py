@@ -11,6 +11,11 @@ Location = tuple[str | int, ...]
 """Path of a value inside a scenario file, such as ``("versions", 0, "append", "where")``."""
 
 
+def format_location(location: Location) -> str:
+    """Return a location as text, such as ``versions[0].append.where``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+
+
 class ExitCode(IntEnum):
     """The exit codes of the command."""
 

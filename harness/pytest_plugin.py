@@ -265,7 +265,7 @@ def _tests_of(node: pytest.Collector, run: Run) -> Iterator[pytest.Item | pytest
 
 def _status_title(version: Version) -> str:
     if version.expect_error is not None:
-        return f"refused with {version.expect_error}"
+        return f"failed as expected with {version.expect_error}"
     return "trained" if version.is_trained else "built"
 
 

@@ -24,14 +24,16 @@ ACCOUNTS = "accounts."
 DEFAULT = "default"
 """Origin of a setting that nobody has set."""
 MEMORY_PATTERN = r"[1-9]\d*[mg]"
-PORT_PATTERN = r"[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}"
+PORT_PATTERN = r"[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]"
 COUNT_PATTERN = r"[1-9]\d*"
 CORES_PATTERN = r"\*|[1-9]\d*"
+TOLERANCE_PATTERN = r"0|0?\.\d+|\d(\.\d+)?e-\d+"
 EXPECTED_VALUES = {
     MEMORY_PATTERN: "a size such as 2g or 900m",
     PORT_PATTERN: "a port from 1 to 65535",
-    COUNT_PATTERN: "a whole number from 1",
-    CORES_PATTERN: "* or a whole number from 1",
+    COUNT_PATTERN: "a whole number of at least 1",
+    TOLERANCE_PATTERN: "a number such as 1e-6",
+    CORES_PATTERN: "* or a whole number of at least 1",
 }
 """Pattern of a setting's values to what messages call them."""
 

@@ -26,6 +26,7 @@ from harness.setting_types import (
     MEMORY_PATTERN,
     SETTINGS_FILE,
     STORES,
+    TOLERANCE_PATTERN,
     Settings,
     SettingSpec,
 )
@@ -45,7 +46,6 @@ ACCOUNT_FIELDS = (
     "client_secret_variable",
     "secret_name",
 )
-_SHARE = r"0|0?\.\d+|\d(\.\d+)?e-\d+"
 _NO_QUOTES = str.maketrans("", "", "\"'")
 _GENERAL = (
     SettingSpec("home", ".harness", "folder for runs, tables, models and MLflow's files"),
@@ -58,10 +58,15 @@ _GENERAL = (
     SettingSpec("experiment", "harness", "MLflow experiment"),
     SettingSpec("driver_memory", "2g", "memory of the job's JVM, such as 2g or 900m", MEMORY_PATTERN),
     SettingSpec(
-        "parity.metrics", "1e-6", "relative tolerance of a metric between a local and a remote run", _SHARE
+        "parity.metrics",
+        "1e-6",
+        "relative tolerance of a metric between a local and a remote run",
+        TOLERANCE_PATTERN,
     ),
-    SettingSpec("parity.coefficients", "1e-4", "the same for a coefficient", _SHARE),
-    SettingSpec("parity.explanations", "1e-4", "the same for the weight of an explanation", _SHARE),
+    SettingSpec("parity.coefficients", "1e-4", "the same for a coefficient", TOLERANCE_PATTERN),
+    SettingSpec(
+        "parity.explanations", "1e-4", "the same for the weight of an explanation", TOLERANCE_PATTERN
+    ),
 )
 
 
@@ -124,7 +129,7 @@ def _from_file(file: Path) -> Iterator[Setting]:
         elif name not in names and not name.startswith(STORES):
             raise UsageError(f"{file.name}:{line}: unknown setting '{name}'.{did_you_mean(name, names)}")
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise UsageError(f"{file.name}:{line}: '{name}' should be text. Put it in quotes.")
+            raise UsageError(f"{file.name}:{line}: '{name}' must be text. Put it in quotes.")
         yield Setting(name=name, value=str(value), origin=f"{file.name}:{line}")
 
 
@@ -185,7 +190,7 @@ def _refuse_mismatch(setting: Setting, value: str) -> None:
         if spec.name == setting.name and spec.pattern and not re.fullmatch(spec.pattern, value):
             expected = EXPECTED_VALUES.get(spec.pattern)
             raise UsageError(
-                f"Invalid value {value!r} of the setting '{spec.name}' ({setting.origin}): {spec.meaning}.",
+                f"Invalid value {value!r} for the setting '{spec.name}' ({setting.origin}): {spec.meaning}.",
                 remedy=f"Use {expected}." if expected else None,
             )
 

@@ -154,6 +154,11 @@ def validate(request: RunRequest, console: Console) -> ExitCode:
         HarnessError: There is no verdict; the exception has the reason and the exit code.
     """
     settings = read_settings({"target": request.target})
+    if request.target is not None and not is_local(request.target):
+        raise UsageError(
+            f"--target {request.target}: 'validate' runs locally first, then in the cloud.",
+            remedy="Name a local target, or leave --target out.",
+        )
     local_target = settings["target"] if is_local(settings["target"]) else AUTO
     session = open_session(replace(request, target=local_target), console, takes_one=True)
     definition = select_remote(settings)

@@ -199,9 +199,17 @@ def _require_key(data: Data, name: str) -> None:
     values = data.column(name, "the key")
     nulls, duplicates = int(values.isna().sum()), int(values.dropna().duplicated().sum())
     if nulls or duplicates:
+        reasons = [
+            f"{count:,} row{'s' if count != 1 else ''} {verb}"
+            for count, verb in (
+                (nulls, "without a value"),
+                (duplicates, "with the value of an earlier row"),
+            )
+            if count
+        ]
         raise UsageError(
-            f"The column '{name}' can't be the key: rows without a value: {nulls:,}; "
-            f"rows that repeat an earlier value: {duplicates:,}."
+            f"The column '{name}' can't be the key: {' and '.join(reasons)}.",
+            remedy="Choose a column that identifies each row: --key COLUMN.",
         )
 
 
@@ -265,7 +273,7 @@ def read_data(path: Path) -> Data:
     """
     if not path.exists():
         siblings = sorted(each.name for each in path.parent.iterdir()) if path.parent.is_dir() else []
-        raise UsageError(f"No data found at {path}.{did_you_mean(path.name, siblings)}")
+        raise UsageError(f"The data file {path} doesn't exist.{did_you_mean(path.name, siblings)}")
     try:
         data = _reader_of(path)(path)
     except UsageError:

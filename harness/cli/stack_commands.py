@@ -75,14 +75,17 @@ def clean(
     from harness.settings import read_settings
     from harness.targets.compose.stack import Stack
 
-    if (keep is None) is not stack:
+    if keep is None and not stack:
         raise typer.BadParameter(
-            "use one of --keep-runs N, for old runs, and --stack, for the Compose stack."
+            "use --keep-runs N to delete old runs, or --stack to delete the Compose stack."
         )
+    if keep is not None and stack:
+        raise typer.BadParameter("--keep-runs and --stack can't be combined.")
     settings = read_settings()
     if stack:
         Stack(settings).remove()
         typer.echo("The stack is removed, with its volumes, images and secrets.")
         return
     removed = remove_old_runs(settings, keep or 0)
-    typer.echo(f"{len(removed)} run{'s' if len(removed) != 1 else ''} removed, with their tables.")
+    runs = f"{len(removed)} run" if len(removed) == 1 else f"{len(removed)} runs"
+    typer.echo(f"{runs} removed, with their tables." if removed else "No runs removed.")

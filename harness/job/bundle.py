@@ -122,7 +122,7 @@ def verify(
     if not _are_close(
         {key: [score] for key, score in scores.items()}, {key: [value] for key, value in predicted.items()}
     ):
-        raise JobError(f"The copied classifier predicts other values than the trained one: {uri}.")
+        raise JobError(f"The copied classifier predicts different values from the trained one: {uri}.")
     if not _are_close(weights, explained, _FLOORS[explainer.unit]):
         raise JobError(f"The copied explainer computes other weights than the trained one: {uri}.")
 

@@ -188,7 +188,7 @@ def publish(job: Job, trained: list[TrainedVersion]) -> None:
     """Copy the bundles to the model store if the scenario allows it, and verify the copies."""
     plan = job.plan
     when = plan.scenario.publish.when
-    # A run also passes if a bound fails as it must, but its model is not fit for use.
+    # A run also passes if a bound fails as expected, but its model is not fit for use.
     holds = all_hold(bound for version in job.versions for bound in version.bounds)
     if when == "never" or (when == "pass" and not holds):
         return

@@ -53,7 +53,7 @@ def _find(use: str, folder: Path) -> tuple[CustomCode, str]:
     """Return the code, and the file of the module in it."""
     if not _USE.fullmatch(use):
         raise _PipelineNotFoundError(
-            f"'use' should be MODULE:NAME (it is {use!r}), such as pipelines.boosted:BoostedTrees "
+            f"'use' must be MODULE:NAME (it is {use!r}), such as pipelines.boosted:BoostedTrees "
             "for BoostedTrees in pipelines/boosted.py next to the scenario."
         )
     module, _ = split_use(use)

@@ -88,7 +88,7 @@ def read_document(path: Path) -> Document:
         )
     if not isinstance(values, dict):
         raise ScenarioError(
-            [Problem("a scenario should be a mapping of keys; see docs/scenario.md.")], file=file
+            [Problem("a scenario must be a mapping of keys; see docs/scenario.md.")], file=file
         )
     return Document(file=file, values=values, marked=marked)
 
@@ -100,6 +100,8 @@ def _reason(error: MarkedYAMLError) -> str:
         return "a key must be text, not a list or mapping"
     if tag := _UNKNOWN_TAG.fullmatch(problem):
         return f"the tag {tag[1]} is not supported; remove it"
+    if problem.startswith(r"found character '\t'"):
+        return "tabs can't indent; use spaces"
     return f"{error.context}, {problem}" if problem.startswith("but ") else problem
 
 

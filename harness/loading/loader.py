@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from harness.errors import Problem, UsageError, did_you_mean
+from harness.errors import Problem, UsageError, did_you_mean, nearest, suggest
 from harness.files import sha256_of
 from harness.loading import rules
 from harness.loading.custom_code import read_code
@@ -52,11 +52,16 @@ def find_scenario(name_or_file: str) -> Path:
     if path.suffix in (".yaml", ".yml"):
         if _is_file(path):
             return path
-        near = did_you_mean(path.name, sorted(file.name for file in path.parent.glob("*.y*ml")))
-        raise UsageError(f"The scenario file {path} doesn't exist.{near}")
+        near = nearest(path.name, sorted(file.name for file in path.parent.glob("*.y*ml")))
+        raise UsageError(
+            f"The scenario file {path} doesn't exist.{suggest(near and str(path.parent / near))}",
+            remedy="'harness init' writes a first one.",
+        )
     by_name = FOLDER / f"{name_or_file}.yaml"
     if _is_file(by_name):
         return by_name
+    if name_or_file and path.is_dir():
+        raise UsageError(f"{path} is a folder; name a .yaml file in it.")
     if path.suffix or len(path.parts) > 1:
         raise UsageError(
             f"Not a scenario file: {path}.",
@@ -68,7 +73,7 @@ def find_scenario(name_or_file: str) -> Path:
         f"Unknown scenario '{name_or_file}': {by_name} doesn't exist.{hint}",
         remedy=f"Scenarios in {FOLDER}: {', '.join(known)}."
         if known
-        else f"There are no scenarios in {FOLDER.resolve()}.",
+        else f"There are no scenarios in {FOLDER.resolve()}; 'harness init' writes a first one.",
     )
 
 

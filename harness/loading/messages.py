@@ -10,39 +10,43 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from harness.errors import Location, Problem, did_you_mean, nearest, suggest
+from harness.errors import Location, Problem, did_you_mean, format_location, nearest, suggest
 from harness.loading.model_tree import all_models, key_of, keys_of, model_at, without_tags
 from harness.scenario.bound_spec import LIMITS_OF_CHANGES, LIMITS_OF_VALUES
+from harness.scenario.model import Version
+from harness.scenario.steps import STEPS
 
 _MAX_SHOWN = 60
+_MAX_LISTED = 12
+"""Maximum number of known keys that a message lists."""
 _EXPECTED = {
-    "string_type": "should be text",
-    "tuple_type": "should be a list",
-    "dict_type": "should be a mapping of keys",
-    "model_type": "should be a mapping of keys",
-    "too_short": "should have at least one item",
-    "int_type": "should be a whole number",
-    "int_parsing": "should be a whole number",
-    "int_from_float": "should be a whole number",
-    "float_type": "should be a number",
-    "float_parsing": "should be a number",
-    "finite_number": "should be a finite number",
-    "bool_type": "should be true or false",
-    "bool_parsing": "should be true or false",
+    "string_type": "must be text",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a mapping of keys",
+    "model_type": "must be a mapping of keys",
+    "too_short": "must have at least one item",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
 }
 """Type of the validator's error to the expected value; the validator's own messages are about Python."""
 _EXPECTED_OF_BOUNDS = {
-    "Bound": f"should be a number, or a mapping with {LIMITS_OF_VALUES}, change or baseline",
-    "Change": f"should be a mapping with {LIMITS_OF_CHANGES}",
-    "Baseline": f"should be a mapping with from, and with {LIMITS_OF_CHANGES}",
-    "Schema": "should be a mapping with exact or at_least",
-    "Protocol": "should be a mapping with reader or writer",
-    "Overlap": "should be a mapping with k and min",
-    "Agreement": "should be a mapping with min",
+    "Bound": f"must be a number, or a mapping with {LIMITS_OF_VALUES}, change or baseline",
+    "Change": f"must be a mapping with {LIMITS_OF_CHANGES}",
+    "Baseline": f"must be a mapping with from, and with {LIMITS_OF_CHANGES}",
+    "Schema": "must be a mapping with exact or at_least",
+    "Protocol": "must be a mapping with reader or writer",
+    "Overlap": "must be a mapping with k and min",
+    "Agreement": "must be a mapping with min",
 }
 """Name of an expectation's model to its expected value."""
-_EXPECTED_COLUMNS = "should be a column, or a list of columns"
-_EXPECTED_VALUE = "should be text, a number, or true or false"
+_EXPECTED_COLUMNS = "must be a column, or a list of columns"
+_EXPECTED_VALUE = "must be text, a number, or true or false"
 _VALUE_TYPES = {"str", "int", "float", "bool"}
 """Parts that the validator adds to the location of a value that may have any of these types."""
 _VALIDATOR_PART = re.compile(r"\[key\]|constrained-\w+|\w+\[.*\]|[\w-]+\(.*\)", re.DOTALL)
@@ -125,10 +129,10 @@ def _without_validator_parts(location: tuple[int | str, ...]) -> Location:
 def _message(detail: ErrorDetails, location: Location) -> str:
     kind, value = detail["type"], detail["input"]
     name = str(location[-1]) if location else "scenario"
-    inside = ".".join(str(part) for part in location[:-1])
-    where = f" in '{inside}'" if inside else ""
+    inside = location[:-1]
+    where = f" in '{format_location(inside)}'" if inside else ""
     if kind == "extra_forbidden":
-        return f"unknown key '{name}'{where}.{suggest(meant_key(detail))}"
+        return f"unknown key '{name}'{where}.{_suggest_key(detail)}"
     if kind == "missing":
         return f"'{name}' is missing{where}."
     if kind == "string_pattern_mismatch":
@@ -137,8 +141,11 @@ def _message(detail: ErrorDetails, location: Location) -> str:
     if kind == "invalid_key" or detail["loc"][-1:] == ("[key]",):
         if value is None:
             return f"a key{where} is empty."
-        return f"key {_quote(value)}{where} should be text; put it in quotes."
-    subject = f"item {location[-1] + 1}" if location and isinstance(location[-1], int) else f"'{name}'"
+        return f"key {_quote(value)}{where} must be text; put it in quotes."
+    if location and isinstance(location[-1], int):
+        subject, where = f"'{format_location(location)}'", ""
+    else:
+        subject = f"'{name}'"
     hint = (
         did_you_mean(str(value), re.findall(r"'([^']+)'", detail["msg"])) if kind == "literal_error" else ""
     )
@@ -159,14 +166,34 @@ def _expectation(detail: ErrorDetails, location: Location) -> str:
         quoted = "; put it in quotes" if isinstance(detail["input"], date) else ""
         return _EXPECTED_VALUE + quoted
     of_model = _expected_of_model(detail.get("ctx", {}).get("class_name", ""))
-    if _is_sentence(detail):
+    if detail["type"] == "value_error":
         return detail["msg"].removeprefix("Value error, ")
-    return of_model or _EXPECTED.get(detail["type"]) or "should" + detail["msg"].partition("should")[2]
+    return of_model or _EXPECTED.get(detail["type"]) or _in_plain_words(detail["msg"])
+
+
+def _in_plain_words(message: str) -> str:
+    """Return what the validator expects, such as ``should be greater than or equal to 2``, in plain words."""
+    expectation = "must" + message.partition("should")[2]
+    return expectation.replace("greater than or equal to", "at least").replace(
+        "less than or equal to", "at most"
+    )
+
+
+def _suggest_key(detail: ErrorDetails) -> str:
+    """Suggest the key that is probably meant by an unknown one, or list the known keys if they are few."""
+    meant = meant_key(detail)
+    model = model_at(tuple(detail["loc"][:-1]))
+    if meant is not None or model is None:
+        return suggest(meant)
+    if model is Version:
+        return f" Known steps: {', '.join(STEPS)}."
+    keys = keys_of(model)
+    return f" Known keys: {', '.join(keys)}." if len(keys) <= _MAX_LISTED else ""
 
 
 def _is_sentence(detail: ErrorDetails) -> bool:
-    """Return whether the message of a model is a whole sentence, not what the value should be."""
-    return detail["type"] == "value_error" and "should" not in detail["msg"]
+    """Return whether the message of a model is a whole sentence, not what the value must be."""
+    return detail["type"] == "value_error" and not detail["msg"].startswith("Value error, must ")
 
 
 def _expected_of_model(name: str) -> str | None:

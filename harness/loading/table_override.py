@@ -100,7 +100,7 @@ def parse_table_override(uri: str | None, versions: str | None) -> TableOverride
         if versions is not None:
             raise UsageError(
                 "--versions needs --table: it selects versions of an existing table.",
-                remedy="The versions of a table that the scenario builds are in its file.",
+                remedy="Add --table URI, or remove --versions.",
             )
         return None
     if not uri.strip():

@@ -220,7 +220,7 @@ def _format_schema(version: VersionResult) -> str:
 
 
 def _describe_outcome(version: VersionResult) -> str:
-    return version.status if version.error is None else f"refused with {version.error}"
+    return version.status if version.error is None else f"failed as expected with {version.error}"
 
 
 def _coefficients(version: VersionResult) -> dict[str, Measured]:

@@ -101,9 +101,9 @@ def _find_other_inputs(local: Plan, plan: Plan) -> Iterator[str]:
     if local.scenario_sha256 != plan.scenario_sha256:
         yield "used another content of the scenario: " + _digests(local.scenario_sha256, plan.scenario_sha256)
     if local.code_sha256 != plan.code_sha256:
-        yield "used other Python code: " + _digests(local.code_sha256, plan.code_sha256)
+        yield "used different Python code: " + _digests(local.code_sha256, plan.code_sha256)
     if _parameters(local) != _parameters(plan):
-        yield f"used other parameters: {_parameters(local)}, not {_parameters(plan)}"
+        yield f"used different parameters: {_parameters(local)}, not {_parameters(plan)}"
     if local.existing_table != plan.existing_table:
         yield f"used another table: {_table(local)}, not {_table(plan)}"
     for name in plan.sources:
@@ -113,10 +113,10 @@ def _find_other_inputs(local: Plan, plan: Plan) -> Iterator[str]:
 
 def _find_other_source(name: str, local: SourceData, source: SourceData) -> Iterator[str]:
     if local.sha256 != source.sha256:
-        yield f"used other rows from {name}: " + _digests(local.sha256, source.sha256)
+        yield f"used different rows from {name}: " + _digests(local.sha256, source.sha256)
     elif source.sha256 is None and _origin(local) != _origin(source):
         # A folder has no digest: the same folder is assumed to be unchanged, and fingerprints decide.
-        yield f"used other rows from {name}: {_origin(local)}, not {_origin(source)}"
+        yield f"used different rows from {name}: {_origin(local)}, not {_origin(source)}"
     if (local.format, local.options) != (source.format, source.options):
         yield f"read {name} differently: {_reading(local)}, not {_reading(source)}"
 

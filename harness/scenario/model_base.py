@@ -26,9 +26,9 @@ def _require_plain_value(value: object, depth: int = 0) -> object:
     elif isinstance(value, list | tuple):
         inner = list(value)
     elif not (value is None or isinstance(value, str | int | float | date)):
-        raise ValueError("should be text, a number, true or false, a list or a mapping")
+        raise ValueError("must be text, a number, true or false, a list or a mapping")
     if depth > _MAX_DEPTH:
-        raise ValueError("should be nested less deeply")
+        raise ValueError("must be nested less deeply")
     for each in inner:
         _require_plain_value(each, depth + 1)
     return value
@@ -50,7 +50,7 @@ class Model(BaseModel):
     keys_of_short_form: ClassVar[tuple[str, ...]] = ()
     """Keys that a short form can stand for; mistakes in their values are reported as ``form_hint``."""
     form_hint: ClassVar[str] = ""
-    """What should be written, for messages; empty: a mapping of keys."""
+    """What must be written, for messages; empty: a mapping of keys."""
 
     @model_validator(mode="before")
     @classmethod

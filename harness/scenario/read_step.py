@@ -20,7 +20,7 @@ class Read(Step):
     possible_commits: ClassVar[tuple[int, ...] | None] = (0,)
     changes_table: ClassVar[bool] = False
     keys_of_short_form: ClassVar[tuple[str, ...]] = ("version", "timestamp")
-    form_hint: ClassVar[str] = "should be a version number, 'latest' or a time"
+    form_hint: ClassVar[str] = "must be a version number, 'latest' or a time"
 
     version: Annotated[int, Field(ge=0, lt=2**63)] | Literal["latest"] | None = None
     timestamp: AwareDatetime | None = None
@@ -40,11 +40,11 @@ class Read(Step):
     @model_validator(mode="after")
     def _check_keys(self) -> Read:
         if (self.version is None) == (self.timestamp is None):
-            raise ValueError("should be either a version or a timestamp")
+            raise ValueError("must be either a version or a timestamp")
         try:
             _ = self.timestamp and self.timestamp.astimezone(UTC)
         except OverflowError as error:
-            raise ValueError("should be a time of the years 1 to 9999 in UTC") from error
+            raise ValueError("must be a time of the years 1 to 9999 in UTC") from error
         return self
 
     @classmethod

@@ -12,7 +12,7 @@ from harness.scenario.model_base import Model
 class Loans(Model):
     """Synthetic loans like Lending Club's, with known coefficients; see ``harness.job.synthetic_loans``."""
 
-    form_hint: ClassVar[str] = "should be a mapping with rows"
+    form_hint: ClassVar[str] = "must be a mapping with rows"
 
     kind: Literal["loans"] = "loans"
     rows: Annotated[int, Field(ge=1)]
@@ -32,7 +32,7 @@ class Source(Model):
     """Where rows come from: a file or folder that Spark reads, or a generator."""
 
     text_key: ClassVar[str | None] = "path"
-    form_hint: ClassVar[str] = "should be a path, or a mapping with a path"
+    form_hint: ClassVar[str] = "must be a path, or a mapping with a path"
 
     path: str = ""
     """Absolute, or relative to the scenario file."""

@@ -161,7 +161,7 @@ class Delete(Step):
     possible_commits: ClassVar[tuple[int, ...] | None] = (0, 1)
     operation: ClassVar[str | None] = "DELETE"
     text_key: ClassVar[str | None] = "where"
-    form_hint: ClassVar[str] = "should be a SQL condition"
+    form_hint: ClassVar[str] = "must be a SQL condition"
 
     where: str
 
@@ -181,7 +181,7 @@ class AddColumns(Step):
     commits: ClassVar[Commits] = 1
     possible_commits: ClassVar[tuple[int, ...] | None] = (1,)
     operation: ClassVar[str | None] = "ADD COLUMNS"
-    form_hint: ClassVar[str] = "should be a mapping of columns to their types"
+    form_hint: ClassVar[str] = "must be a mapping of columns to their types"
 
     columns: Annotated[dict[Identifier, str], Field(min_length=1)]
     """Name to SQL type."""
@@ -224,7 +224,7 @@ class Restore(Step):
     possible_commits: ClassVar[tuple[int, ...] | None] = (0, 1)
     operation: ClassVar[str | None] = "RESTORE"
     text_key: ClassVar[str | None] = "to"
-    form_hint: ClassVar[str] = "should be an earlier version's name"
+    form_hint: ClassVar[str] = "must be an earlier version's name"
 
     to: str
     """Name of the version."""
@@ -302,7 +302,7 @@ class Sql(Step):
     makes_table: ClassVar[bool] = True
     makes_partitions: ClassVar[bool] = True
     text_key: ClassVar[str | None] = "statement"
-    form_hint: ClassVar[str] = "should be a SQL statement"
+    form_hint: ClassVar[str] = "must be a SQL statement"
 
     statement: str
 

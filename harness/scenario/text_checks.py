@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.errors import Location, Problem, did_you_mean
+from harness.errors import Location, Problem, did_you_mean, format_location
 
 
 def find_repeated(names: Iterable[str]) -> Iterator[tuple[int, str]]:
@@ -23,8 +23,7 @@ def find_repeated(names: Iterable[str]) -> Iterator[tuple[int, str]]:
 def check_not_blank(text: str | None, key: str, location: Location) -> Iterator[Problem]:
     """Report a SQL expression, or another text, that is blank."""
     if text is not None and not text.strip():
-        inside = ".".join(str(part) for part in location[:-1])
-        yield Problem(f"'{key}' in '{inside}' is blank.", location)
+        yield Problem(f"'{key}' in '{format_location(location[:-1])}' is blank.", location)
 
 
 def explain_not_earlier(name: str, names: Sequence[str], index: int) -> str | None:

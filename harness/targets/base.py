@@ -17,6 +17,7 @@ from harness.targets.checks import Check
 from harness.targets.registry import (
     AUTO,
     FALLBACK,
+    TARGETS,
     Capability,
     auto_candidates,
     find_definition,
@@ -231,6 +232,9 @@ def open_tracking(settings: Settings) -> TracksRuns | None:
 
     Returns:
         The target, or ``None`` if the runs are in the tracking store of the settings.
+
+    Raises:
+        UsageError: The target tracks its runs where this machine doesn't look for them.
     """
     name = settings["target"]
     if name == AUTO:
@@ -238,6 +242,12 @@ def open_tracking(settings: Settings) -> TracksRuns | None:
         servers = (_open_server(each, settings) for each in candidates)
         return next((each for each in servers if each.is_up()), None)
     definition = find_definition(name, settings.by_name["target"].origin)
+    if not definition.is_local:
+        local = ", ".join(each.name for each in TARGETS.values() if each.is_local)
+        raise UsageError(
+            f"Runs on {definition.title} are tracked there; only local runs can be read here.",
+            remedy=f"Look at the MLflow pages of {definition.title}, or use --target {local} or {AUTO}.",
+        )
     return _open_server(definition, settings) if definition.serves_tracking else None
 
 

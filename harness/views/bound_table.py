@@ -28,7 +28,7 @@ class BoundRow:
     verdict: Verdict
     """The effect on the run: a bound that must fail, and does, is a pass."""
     outcome: str
-    """The verdict in words, such as ``pass`` or ``fails as it must``."""
+    """The verdict in words, such as ``pass`` or ``fails as expected``."""
     sentence: str
     """The measured value and the bound, as a sentence."""
     reason: str
@@ -140,7 +140,7 @@ def _sentence(bound: BoundResult, value: str, distance: str) -> str:
         if not bound.must_fail:
             return f"{bound.metric}: found {value}; expected {bound.expected}"
         if has_failed:
-            return f"{bound.metric} fails as it must: found {value}, expected {bound.expected}"
+            return f"{bound.metric} fails as expected: found {value}, expected {bound.expected}"
         return f"{bound.metric}: found {value} as expected, but it should have failed"
     verb = "changed by" if bound.spec.is_change else "is"
     margin = f"met with {distance.removeprefix('+')} to spare"
@@ -211,6 +211,6 @@ def _outcome(row: BoundRow) -> str:
 
 
 _FAILED, _NOT_CAUGHT, _NOT_PROVEN = "failed", "should have failed", "not proven"
-_PASSED, _CAUGHT = "passed", "failed as it must"
+_PASSED, _CAUGHT = "passed", "failed as expected"
 _OUTCOMES = (_FAILED, _NOT_CAUGHT, _NOT_PROVEN, _CAUGHT, _PASSED)
 """The possible outcomes of a bound, worst first."""

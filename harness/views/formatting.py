@@ -31,15 +31,15 @@ def verdict_label(verdict: Verdict) -> str:
 
 
 def outcome_label(bound: BoundResult) -> str:
-    """Return what a bound means for the run, such as ``pass`` or ``fails as it must``."""
-    turned = {Verdict.FAIL: "fails as it must", Verdict.PASS: "should have failed, and holds"}
+    """Return what a bound means for the run, such as ``pass`` or ``fails as expected``."""
+    turned = {Verdict.FAIL: "fails as expected", Verdict.PASS: "should have failed, and holds"}
     return turned.get(bound.verdict, bound.verdict.value) if bound.must_fail else bound.verdict.value
 
 
 def describe_outcome(version: VersionResult) -> str:
-    """Return the outcome of a version: ``trained``, ``built, not trained`` or ``refused with ...``."""
+    """Return the outcome of a version: ``trained``, ``built, not trained`` or ``failed as expected ...``."""
     if version.error is not None:
-        return f"refused with {version.error}"
+        return f"failed as expected with {version.error}"
     return "built, not trained" if version.status == "built" else version.status
 
 

@@ -35,7 +35,7 @@ def bound(verdict: Verdict, *, must_fail: bool = False) -> BoundResult:
     [
         pytest.param("pass", [bound(Verdict.PASS)], True, id="all hold"),
         pytest.param("pass", [bound(Verdict.PASS), bound(Verdict.NOT_PROVEN)], False, id="not proven"),
-        pytest.param("pass", [bound(Verdict.FAIL, must_fail=True)], False, id="one fails as it must"),
+        pytest.param("pass", [bound(Verdict.FAIL, must_fail=True)], False, id="one fails as expected"),
         pytest.param("always", [bound(Verdict.FAIL)], True, id="always"),
         pytest.param("never", [bound(Verdict.PASS)], False, id="never"),
     ],

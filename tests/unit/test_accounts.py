@@ -170,7 +170,7 @@ def test_a_list_is_not_a_key(tmp_path: Path) -> None:
     """A field that is not a text is refused without showing its value."""
     with pytest.raises(UsageError) as caught:
         _accounts(tmp_path, f'key_file = ["{VALUE}"]')
-    assert "harness.toml:2: 'accounts.dlsloandev.key_file' should be text. Put it in quotes." == str(
+    assert "harness.toml:2: 'accounts.dlsloandev.key_file' must be text. Put it in quotes." == str(
         caught.value
     )
 

@@ -106,7 +106,7 @@ def test_a_separator_is_recognized(tmp_path: Path) -> None:
         ({"positive": ("goood",)}, "has no such value. Did you mean 'good'?\n  Its values: "),
         ({"positive": ("good", "poor")}, "All values of the label are positive"),
         ({"key": "bottle"}, "has no column 'bottle' for the key."),
-        ({"key": "color"}, "without a value: 0; rows that repeat an earlier value: 598."),
+        ({"key": "color"}, "can't be the key: 598 rows with the value of an earlier row."),
     ],
 )
 def test_an_invalid_argument_is_reported(tmp_path: Path, arguments: dict[str, str], message: str) -> None:
@@ -121,7 +121,7 @@ def test_an_invalid_argument_is_reported(tmp_path: Path, arguments: dict[str, st
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("wine.csv", None, "No data found at"),
+        ("wine.csv", None, "wine.csv doesn't exist."),
         ("wine.xls", "x", "Unknown data format: "),
         ("wine.parquet", "no parquet", "Can't read"),
         ("wine.csv", "", "Can't read"),

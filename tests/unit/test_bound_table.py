@@ -185,7 +185,7 @@ def _text(verdict: Verdict, found: str, **changes: Any) -> BoundResult:
         ),
         (
             _text(Verdict.FAIL, "MERGE", must_fail=True),
-            "march: operation fails as it must: found MERGE, expected WRITE",
+            "march: operation fails as expected: found MERGE, expected WRITE",
         ),
         (
             _text(Verdict.PASS, "WRITE", must_fail=True),
@@ -213,7 +213,7 @@ def test_a_long_text_is_complete_in_its_sentence() -> None:
         (
             Verdict.FAIL,
             Verdict.PASS,
-            "✓ fails as it must",
+            "✓ fails as expected",
             "march: cv_roc_auc is 0.5500 ± 0.037; the bound is >= 0.6, missed by 0.0500, as expected",
         ),
         (
@@ -260,7 +260,7 @@ HOLDS = samples.bound(must_fail=True)
             [HOLDS, samples.bound()],
         ),
         (
-            "FAIL: 1 bound must fail. Of 2 bounds, 1 failed, 1 failed as it must.",
+            "FAIL: 1 bound must fail. Of 2 bounds, 1 failed, 1 failed as expected.",
             [FAIL_AS_IT_MUST, samples.bound(verdict=Verdict.FAIL)],
         ),
         (

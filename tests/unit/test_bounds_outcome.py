@@ -61,7 +61,7 @@ def test_a_bound_that_must_fail_has_the_opposite_outcome(verdict: Verdict, outco
     ],
 )
 def test_bounds_hold_only_if_each_one_passes(bounds: list[BoundResult], expected: bool) -> None:
-    """A bound that fails as it must doesn't hold, because its model is not fit for use."""
+    """A bound that fails as expected doesn't hold, because its model is not fit for use."""
     assert expected is all_hold(bounds)
 
 

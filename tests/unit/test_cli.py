@@ -309,11 +309,11 @@ def test_an_invalid_command_line_is_wrong_input(
 def test_clean_reports_the_number_of_removed_runs(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cleaning a home without runs reports that 0 runs were removed."""
+    """Cleaning a home without runs reports that no runs were removed."""
     assert (
         _main(monkeypatch, "clean", "--keep-runs", "0"),
         capsys.readouterr().out,
-    ) == (ExitCode.PASS, "0 runs removed, with their tables.\n")
+    ) == (ExitCode.PASS, "No runs removed.\n")
 
 
 @pytest.mark.parametrize(

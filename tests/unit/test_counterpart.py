@@ -97,16 +97,18 @@ DIFFERENT = [
     ),
     pytest.param(
         {"code": _OTHER_CODE},
-        f"used other Python code: {CustomCode(_OTHER_CODE).sha256[:12]}, not unknown",
+        f"used different Python code: {CustomCode(_OTHER_CODE).sha256[:12]}, not unknown",
         id="code",
     ),
     pytest.param(
         _source(sha256="c" * 64),
-        f"used other rows from {samples.SOURCE}: cccccccccccc, not 41d041d041d0",
+        f"used different rows from {samples.SOURCE}: cccccccccccc, not 41d041d041d0",
         id="rows",
     ),
     pytest.param(
-        _source(sha256=None), f"used other rows from {samples.SOURCE}: unknown, not 41d041d041d0", id="folder"
+        _source(sha256=None),
+        f"used different rows from {samples.SOURCE}: unknown, not 41d041d041d0",
+        id="folder",
     ),
     pytest.param(
         _source(format="json"), f"read {samples.SOURCE} differently: json, not csv", id="source's format"
@@ -116,7 +118,9 @@ DIFFERENT = [
         f"read {samples.SOURCE} differently: csv with sep=';', not csv",
         id="source's options",
     ),
-    pytest.param({"parameters": {"seed": "3"}}, "used other parameters: seed=3, not none", id="parameters"),
+    pytest.param(
+        {"parameters": {"seed": "3"}}, "used different parameters: seed=3, not none", id="parameters"
+    ),
     pytest.param(
         {"existing_table": f"{LAKE}/loans"},
         f"used another table: {LAKE}/loans, not one that it built",
@@ -183,7 +187,7 @@ def test_every_source_is_compared(tmp_path: Path) -> None:
     assert OLD == _find(tmp_path, _plan("databricks", sources={samples.SOURCE: SOURCE, "more.csv": more}))
     changed = {samples.SOURCE: SOURCE, "more.csv": more.model_copy(update={"sha256": "c" * 64})}
     reason = find_local_run(tmp_path, _plan("databricks", sources=changed), is_local).reason
-    assert f"{OLD}, used other rows from more.csv: 41d041d041d0, not cccccccccccc. {REMEDY}" in reason
+    assert f"{OLD}, used different rows from more.csv: 41d041d041d0, not cccccccccccc. {REMEDY}" in reason
 
 
 def test_an_existing_table_is_the_same_on_both_targets(tmp_path: Path) -> None:
@@ -194,7 +198,7 @@ def test_an_existing_table_is_the_same_on_both_targets(tmp_path: Path) -> None:
     assert OLD == _find(tmp_path, _plan("databricks", **table, parameters=parameters))
     other = _plan("databricks", **table, parameters={**parameters, "table.versions": "v13"})
     reason = find_local_run(tmp_path, other, is_local).reason
-    assert "used other parameters: table.versions=v12, not table.versions=v13." in reason
+    assert "used different parameters: table.versions=v12, not table.versions=v13." in reason
 
 
 def test_a_run_that_ended_early_is_not_compared_with(tmp_path: Path) -> None:

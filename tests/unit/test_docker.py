@@ -124,11 +124,32 @@ def test_a_run_needs_an_engine(path: Path, tmp_path: Path) -> None:
     assert NO_ENGINE.format("Cannot connect.") == str(caught.value)
 
 
-def test_logs_of_an_unknown_service_are_an_error(path: Path, tmp_path: Path) -> None:
-    """An error of Compose while it shows logs is reported."""
-    _engine(path, INFO, COMPOSE_ALONE)
-    with pytest.raises(PrerequisiteError, match="Can't show the logs of the stack's services"):
-        Stack(_settings(tmp_path, "compose")).logs(["no-such"], follow=False)
+RUNNING = (
+    'compose) case "$*" in'
+    " version*|*' version'*) echo 2.24.0 ;;"
+    ' *" ps "*) echo \'{"Service": "mlflow", "Name": "harness-mlflow-1", "State": "running"}\' ;;'
+    " *) exit 1 ;; esac ;;"
+)
+"""A Compose with one running service, which can't show its logs."""
+
+
+@pytest.mark.parametrize(
+    ("compose", "service", "expected"),
+    [
+        (COMPOSE_ALONE, "mlflow", "The stack is not running.\n  'make up' starts it."),
+        (RUNNING, "mlflw", "Unknown service 'mlflw'. Did you mean 'mlflow'?\n  Services: mlflow."),
+        (RUNNING, "mlflow", "Can't show the logs of the stack's services; Docker's message is above."),
+    ],
+    ids=["no stack", "unknown service", "error"],
+)
+def test_logs_that_can_not_be_shown_are_reported(
+    path: Path, tmp_path: Path, compose: str, service: str, expected: str
+) -> None:
+    """A stack that doesn't run, an unknown service and an error of Compose are reported."""
+    _engine(path, INFO, compose)
+    with pytest.raises((PrerequisiteError, UsageError)) as caught:
+        Stack(_settings(tmp_path, "compose")).logs([service], follow=False)
+    assert expected == str(caught.value)
 
 
 @pytest.mark.parametrize("version", ["2.24.0", "v2.24.0-desktop.1", "2.100.1", "5.0.0"])
@@ -174,7 +195,7 @@ def test_existing_images_are_detected(path: Path, answer: str, exist: bool) -> N
         ),
         (
             (INFO, COMPOSE, "image) exit 1 ;;"),
-            "Its images for this version of the harness aren't built. 'make up' builds them.",
+            "The stack's images for this version of the harness aren't built. 'make up' builds them.",
         ),
     ],
     ids=["no docker", "no engine", "no images"],

@@ -102,7 +102,7 @@ def test_printable_removes_control_sequences() -> None:
         (Verdict.FAIL, False, "fail"),
         (Verdict.NOT_PROVEN, False, "not proven"),
         (Verdict.PASS, True, "should have failed, and holds"),
-        (Verdict.FAIL, True, "fails as it must"),
+        (Verdict.FAIL, True, "fails as expected"),
         (Verdict.NOT_PROVEN, True, "not proven"),
     ],
 )
@@ -120,7 +120,7 @@ def test_a_bound_that_must_fail_is_labeled_so(verdict: Verdict, must_fail: bool,
         ({"status": "built", "commits": 0, "commit": COMMIT}, "built, not trained", "0 commits"),
         (
             {"status": "built", "commits": 0, "error": "DELTA_SOMETHING"},
-            "refused with DELTA_SOMETHING",
+            "failed as expected with DELTA_SOMETHING",
             "0 commits",
         ),
         ({"status": "failed"}, "failed", ""),

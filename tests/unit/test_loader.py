@@ -155,15 +155,16 @@ def test_a_scenario_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> Non
         ("three_version", "Unknown scenario 'three_version': .* Did you mean 'three_versions'?"),
         (
             "scenarios/tree_versions.yaml",
-            ".*tree_versions.yaml doesn't exist. Did you mean 'three_versions.yaml'?",
+            ".*tree_versions.yaml doesn't exist. Did you mean 'scenarios/three_versions.yaml'?",
         ),
         ("", "Unknown scenario ''"),
+        ("scenarios", "scenarios is a folder; name a .yaml file in it."),
         ("scenarios/data/README.md", r"Not a scenario file: scenarios/data/README\.md\."),
         ("a" * 5000, "Can't access .*: File name too long"),
         ("no/such/folder.yaml", "The scenario file no/such/folder.yaml doesn't exist"),
         ("null\0byte", "Unknown scenario"),
     ],
-    ids=["name", "file", "empty", "no scenario", "long", "folder", "null"],
+    ids=["name", "file", "empty", "is a folder", "no scenario", "long", "folder", "null"],
 )
 def test_an_unknown_scenario_is_reported(monkeypatch: pytest.MonkeyPatch, name: str, message: str) -> None:
     """A scenario that does not exist is reported, with the nearest existing name."""

@@ -229,7 +229,7 @@ def test_parity_survives_its_file(parity: Parity) -> None:
         (
             {"status": "built", "error": "DELTA_ONE"},
             {"status": "built", "error": "DELTA_OTHER"},
-            ("refused with DELTA_ONE", "refused with DELTA_OTHER"),
+            ("failed as expected with DELTA_ONE", "failed as expected with DELTA_OTHER"),
         ),
     ],
 )

@@ -43,7 +43,7 @@ TESTS = [
     "first::trained",
     "first::rows = 2",
     "first::test_roc_auc >= 0.6",
-    "refused::refused with DELTA_FAILED_TO_MERGE_FIELDS",
+    "refused::failed as expected with DELTA_FAILED_TO_MERGE_FIELDS",
     "second::built",
     "second::nulls(heat) = 0",
     "second::nulls(heat) = 0 (2)",

@@ -161,7 +161,7 @@ def test_a_bound_that_must_fail_is_marked() -> None:
     bound = samples.bound(verdict=Verdict.FAIL, must_fail=True)
     lines = _lines(samples.result((samples.version("march", 2, bounds=(bound,)),)))
     assert lines[2].startswith("1 bound must fail, and does. Took ")
-    assert "| ✓ fails as it must | `march` | `cv_roc_auc` | 0.5500 ± 0.037 | `>= 0.6` | -0.0500 |" in lines
+    assert "| ✓ fails as expected | `march` | `cv_roc_auc` | 0.5500 ± 0.037 | `>= 0.6` | -0.0500 |" in lines
 
 
 def test_a_found_text_is_escaped() -> None:
@@ -191,5 +191,5 @@ def test_lineage_has_the_outcome_of_a_version() -> None:
     cells = [line.split(" | ")[4:] for line in _lines(samples.result(versions)) if line.startswith("| `w")]
     assert [
         ["1 commit: ADD COLUMNS", "built, not trained", "not published |"],
-        ["0 commits", "refused with DELTA\\_SOMETHING", "not published |"],
+        ["0 commits", "failed as expected with DELTA\\_SOMETHING", "not published |"],
     ] == [each for each in cells if each[-1:] == ["not published |"]]

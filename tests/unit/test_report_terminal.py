@@ -206,7 +206,7 @@ def test_a_bound_that_must_fail_is_marked() -> None:
     """A bound that must fail is marked next to its value and in the verdict's line."""
     bound = samples.bound(verdict=Verdict.FAIL, must_fail=True)
     shown = _render(samples.result((samples.version("march", 2, bounds=(bound,)),)))
-    assert "✓ fails as it must" in shown
+    assert "✓ fails as expected" in shown
     assert "✓ PASS: three_versions on embedded. 1 bound must fail, and does" in shown
 
 
@@ -244,7 +244,7 @@ def test_versions_without_a_model_are_shown() -> None:
     )
     shown = _render(samples.result(versions)).partition("Versions without a model")[2]
     assert "built, not trained" in _line(shown, "wide ")
-    assert "refused with DELTA_SOMETHING" in _line(shown, "wrong ")
+    assert "failed as expected with DELTA_SOMETHING" in _line(shown, "wrong ")
     assert "march " not in shown.partition("PASS")[0]
 
 

@@ -94,9 +94,9 @@ def test_a_number_may_be_written_without_quotes(tmp_path: Path) -> None:
         ('\ntargte = "x"', "harness.toml:2: unknown setting 'targte'. Did you mean 'target'?"),
         ('[home]\nx = "y"', "harness.toml:2: unknown setting 'home.x'."),
         ("zzz = 1", "harness.toml:1: unknown setting 'zzz'."),
-        ("cores = [4]", "harness.toml:1: 'cores' should be text. Put it in quotes."),
-        ("home = true", "harness.toml:1: 'home' should be text. Put it in quotes."),
-        ("home = 2018-01-01", "harness.toml:1: 'home' should be text. Put it in quotes."),
+        ("cores = [4]", "harness.toml:1: 'cores' must be text. Put it in quotes."),
+        ("home = true", "harness.toml:1: 'home' must be text. Put it in quotes."),
+        ("home = 2018-01-01", "harness.toml:1: 'home' must be text. Put it in quotes."),
         ("\nhome = x", "harness.toml: not valid TOML: Invalid value (at line 2, column 8)."),
         ('home = "a"\nhome = "b"\n', "harness.toml: not valid TOML: Cannot overwrite a value (at line 2"),
         ("x = " + "[" * 5000, "harness.toml: not valid TOML: maximum recursion depth exceeded"),
@@ -172,15 +172,23 @@ def test_an_unknown_store_is_reported_with_a_suggestion(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "remedy"),
     [
-        ("cores", "lots", "Use * or a whole number from 1."),
-        ("cores", "0", "Use * or a whole number from 1."),
+        ("cores", "lots", "Use * or a whole number of at least 1."),
+        ("cores", "0", "Use * or a whole number of at least 1."),
         ("driver_memory", "2 GB", "Use a size such as 2g or 900m."),
-        ("workers", "0", "Use a whole number from 1."),
+        ("workers", "0", "Use a whole number of at least 1."),
         ("mlflow_port", "65536", "Use a port from 1 to 65535."),
+        ("parity.metrics", "tiny", "Use a number such as 1e-6."),
     ],
 )
 def test_an_invalid_size_is_refused(tmp_path: Path, name: str, value: str, remedy: str) -> None:
     """An invalid size is refused before anything is started with it, and the remedy says what is allowed."""
-    with pytest.raises(UsageError, match=f"Invalid value '{value}' of the setting '{name}'") as caught:
+    with pytest.raises(UsageError, match=f"Invalid value '{value}' for the setting '{name}'") as caught:
         read_settings({name: value}, folder=tmp_path, environ={})
     assert remedy == caught.value.remedy
+
+
+@pytest.mark.parametrize("port", ["1", "5000", "59999", "64999", "65499", "65529", "65535"])
+def test_every_port_is_valid(tmp_path: Path, port: str) -> None:
+    """Ports up to the highest one are accepted."""
+    settings = read_settings({"mlflow_port": port}, folder=tmp_path, environ={})
+    assert port == settings["mlflow_port"]

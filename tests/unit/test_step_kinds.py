@@ -36,7 +36,7 @@ class Truncate(Step):
     commits: ClassVar[Commits] = 1
     possible_commits: ClassVar[tuple[int, ...] | None] = (1,)
     operation: ClassVar[str | None] = "TRUNCATE"
-    form_hint: ClassVar[str] = "should be a mapping with keep"
+    form_hint: ClassVar[str] = "must be a mapping with keep"
 
     keep: int = Field(ge=0)
 
@@ -87,10 +87,10 @@ def test_check_accepts_the_step(tmp_path: Path) -> None:
     ("step", "message"),
     [
         ("{ keep: 0 }", "version 'empty' keeps no row."),
-        ("{ keep: 3 }\n    commits: 2", "version 'empty': truncate makes 1 commits, not 2."),
+        ("{ keep: 3 }\n    commits: 2", "version 'empty': truncate makes 1 commit, not 2."),
         ("{ keep: 3 }\n    expect: { operation: WRITE }", "TRUNCATE"),
-        ("3", "'truncate' in 'versions.1' should be a mapping with keep (it is 3)."),
-        ("{ keeps: 3 }", "unknown key 'keeps' in 'versions.1.truncate'. Did you mean 'keep'?"),
+        ("3", "'truncate' in 'versions[1]' must be a mapping with keep (it is 3)."),
+        ("{ keeps: 3 }", "unknown key 'keeps' in 'versions[1].truncate'. Did you mean 'keep'?"),
     ],
     ids=["rule", "commits", "operation", "form", "key"],
 )

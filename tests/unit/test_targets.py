@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.errors import ExitCode, PrerequisiteError, UsageError
 from harness.loading.loader import load_scenario
 from harness.parity.compare import LOCAL_AGAINST_REMOTE
+from harness.request import RunRequest
 from harness.resolve import resolve_plan
 from harness.runs import RunFolder
 from harness.setting_types import SettingSpec
@@ -41,6 +43,7 @@ from harness.targets.registry import (
 )
 from harness.targets.run_parity import compare_runs
 from harness.targets.target_definition import TargetDefinition
+from harness.workflow import validate
 from tests.unit import report_samples as samples
 
 ROOT = Path(__file__).parents[2]
@@ -331,6 +334,28 @@ def test_a_target_is_selected_by_capability(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"No target can fly\."):
         select_capable("auto", lambda each: each.name == "", "fly")
     assert "databricks" == select_remote(_settings(tmp_path, "embedded")).name
+
+
+@pytest.mark.parametrize("command", ["runs", "trace", "ui"])
+def test_runs_of_the_cloud_are_not_looked_for_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Commands that read local runs refuse a target that tracks its runs elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    arguments = ["some-run"] if command == "trace" else []
+    result = CliRunner().invoke(app, [command, *arguments, "--target", "databricks"])
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception) == (
+        "Runs on Databricks are tracked there; only local runs can be read here.\n"
+        "  Look at the MLflow pages of Databricks, or use --target embedded, compose or auto."
+    )
+
+
+def test_validate_names_a_local_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cloud target isn't replaced by a local one, as it would be without a word."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="--target databricks: 'validate' runs locally first"):
+        validate(RunRequest("three_versions", "databricks"), Console())
 
 
 def test_auto_prefers_by_rank() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from harness.errors import Location, Problem
+from harness.errors import Location, Problem, format_location
 from harness.scenario.expectations import Baseline, Bound, Change
 from harness.scenario.model import Scenario
 from harness.scenario.read_step import Read
@@ -24,8 +24,7 @@ def _of_model(model: BaseModel, at: Location) -> Iterator[Problem]:
     for name, field in type(model).model_fields.items():
         key, value = field.alias or name, getattr(model, name)
         if value is None and name in model.model_fields_set:
-            inside = ".".join(str(part) for part in at)
-            where = f" in '{inside}'" if inside else ""
+            where = f" in '{format_location(at)}'" if at else ""
             yield Problem(f"'{key}'{where} is empty; add a value, or remove it.", (*at, key))
         else:
             yield from _of_value(value, (*at, key))

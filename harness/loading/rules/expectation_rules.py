@@ -69,7 +69,7 @@ def _metric(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
     if name not in known:
         yield Problem(f"unknown metric '{name}'.{did_you_mean(name, known)}", at)
     elif name in (OF_CUSTOM if pipeline.use is None else OF_BUILT_IN):
-        yield Problem(f"'{name}' is not measured for {_model_of(pipeline)}.", at)
+        yield Problem(f"'{name}' is not measured for {_model_of(pipeline)}; remove the bound.", at)
     elif name.startswith(ADDED) and 0 in scope.applies_to:
         hint = ""
         if scope.version is None:
@@ -136,8 +136,7 @@ def _same_data(scope: Scope) -> Iterator[Problem]:
             continue
         reason = explain_not_earlier(name, [each.name for each in scope.scenario.versions], index)
         if reason is not None:
-            whose = f" of version '{version.name}'" if scope.version is None else ""
-            message = f"the data{whose} can't be compared with those of '{name}': {reason}"
+            message = f"version '{version.name}' can't have the same data as '{name}': {reason}"
             yield Problem(message, (*scope.at, "same_data_as"))
             return
 

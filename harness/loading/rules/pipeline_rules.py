@@ -98,8 +98,10 @@ def _custom(pipeline: Pipeline) -> Iterator[Problem]:
     )
     for part, keys in of_built_in:
         for key in sorted(keys):
-            message = f"'{key}' in '{part}' is for built-in models, but this pipeline is {pipeline.use}"
-            yield Problem(f"{message}; set its options under 'with'.", (*_AT, part, key))
+            message = f"'{key}' in '{part}' is for built-in models; remove it"
+            yield Problem(
+                f"{message} (the options of {pipeline.use} are set under 'with').", (*_AT, part, key)
+            )
     for name in filter(is_secret_name, pipeline.options):
         message = f"'{name}' looks like a secret; don't put secrets into a scenario."
         yield Problem(message, (*_AT, "with", name))

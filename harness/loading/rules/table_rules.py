@@ -143,16 +143,18 @@ def _first(version: Version) -> Iterator[Problem]:
     """Check that the first step can make the table."""
     if len(version.steps) != 1 or not version.step.changes_table:
         return
-    subject = f"version '{version.name}': the first step creates the table"
+    subject = f"version '{version.name}' is the first and must create the table"
     at: Location = ("versions", 0)
     if not version.step.makes_table:
         makers = ", ".join(kind for kind, step in STEPS.items() if step.makes_table)
-        message = f"{subject}, which {version.kind} can't do; begin with one of {makers}."
+        message = f"{subject}, which '{version.kind}' can't; start with one of {makers}."
         yield Problem(message, (*at, version.kind))
     elif version.expect_error is not None:
-        yield Problem(f"{subject}, so it must not fail; remove 'expect_error'.", (*at, "expect_error"))
+        yield Problem(
+            f"{subject}, so it can't be expected to fail; remove 'expect_error'.", (*at, "expect_error")
+        )
     elif version.commits == 0:
-        yield Problem(f"{subject}, which is a commit; remove 'commits'.", (*at, "commits"))
+        yield Problem(f"{subject}, which takes a commit; remove 'commits'.", (*at, "commits"))
 
 
 def _steps_for_table(scenario: Scenario) -> Iterator[Problem]:
@@ -196,7 +198,8 @@ def _commits(version: Version, at: Location) -> Iterator[Problem]:
     possible = version.step.possible_commits
     if possible is not None and commits not in possible:
         numbers = " or ".join(str(number) for number in possible)
-        message = f"version '{version.name}': {version.kind} makes {numbers} commits, not {commits}."
+        noun = "commit" if tuple(possible) == (1,) else "commits"
+        message = f"version '{version.name}': {version.kind} makes {numbers} {noun}, not {commits}."
         yield Problem(message, at)
 
 

@@ -222,13 +222,13 @@ class Compose:
             if not uri.startswith(SCHEME):
                 raise UsageError(
                     f"The Compose target can't reach the {name} {uri}: it is a folder on this machine.",
-                    remedy="Use abfss:// URIs, or set neither lake nor stores, or use --target embedded.",
+                    remedy="Use abfss:// URIs, set neither lake nor stores.models, or use --target embedded.",
                 )
             StorageUri.parse(uri)
         if self._uses_own_storage != (models == MODELS):
             raise UsageError(
                 f"Only one of the lake {self._lake} and the model store {models} is in the stack.",
-                remedy="Set both lake and stores, or neither.",
+                remedy="Set both lake and stores.models, or neither.",
             )
 
     def _require_reachable_uri(self, uri: str) -> None:
@@ -239,7 +239,7 @@ class Compose:
             if account not in (LAKE_ACCOUNT, MODELS_ACCOUNT):
                 raise PrerequisiteError(
                     f"The Compose target can't reach {uri}: the stack has no account '{account}'.",
-                    remedy="Set lake and stores to abfss:// URIs of real accounts, or use another target.",
+                    remedy="Set lake and stores.models to URIs of real accounts, or use another target.",
                 )
 
     def _spark(self, *, small: bool) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.errors import PrerequisiteError
+from harness.errors import PrerequisiteError, UsageError, did_you_mean
 from harness.setting_types import Settings
 from harness.targets.compose.docker import (
     COMPOSE_FILE,
@@ -94,7 +94,8 @@ class Stack:
         require_engine()
         if not has_images([image.name for image in self.images]):
             raise PrerequisiteError(
-                "Its images for this version of the harness aren't built.", remedy="'make up' builds them."
+                "The stack's images for this version of the harness aren't built.",
+                remedy="'make up' builds them.",
             )
 
     def is_up(self) -> bool:
@@ -180,14 +181,23 @@ class Stack:
         """Show the logs of services.
 
         Raises:
-            PrerequisiteError: No engine answers, or a service is unknown.
+            PrerequisiteError: No engine answers, or the stack has no containers.
+            UsageError: A service is unknown.
         """
         require_engine()
+        known = sorted({service.name for service in self.services()})
+        if not known:
+            raise PrerequisiteError("The stack is not running.", remedy="'make up' starts it.")
+        for name in services:
+            if name not in known:
+                raise UsageError(
+                    f"Unknown service '{name}'.{did_you_mean(name, known)}",
+                    remedy=f"Services: {', '.join(known)}.",
+                )
         arguments = ["logs", "--tail", "200", *(["--follow"] if follow else []), *services]
         if docker(self.compose(*arguments), self.environ(), show_output=True).returncode != 0:
             raise PrerequisiteError(
-                "Can't show the logs of the stack's services; see the output above.",
-                remedy="'harness logs' without a name shows the logs of all services.",
+                "Can't show the logs of the stack's services; Docker's message is above.",
             )
 
     def services(self) -> list[Service]:
