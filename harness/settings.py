@@ -46,6 +46,7 @@ ACCOUNT_FIELDS = (
     "client_secret_variable",
     "secret_name",
 )
+_TOML_ERROR = re.compile(r"(.*) \(at line (\d+), column \d+\)")
 _NO_QUOTES = str.maketrans("", "", "\"'")
 _GENERAL = (
     SettingSpec("home", ".harness", "folder for runs, tables, models and MLflow's files"),
@@ -120,29 +121,38 @@ def _from_file(file: Path) -> Iterator[Setting]:
     except OSError as error:
         raise UsageError(f"Can't read {file}: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file.name}: not valid TOML: {error}.") from error
-    names = [spec.name for spec in known_settings()]
+        found = _TOML_ERROR.fullmatch(str(error))
+        where, reason = (f"{file.name}:{found[2]}", found[1]) if found else (file.name, error)
+        raise UsageError(f"{where}: not valid TOML: {reason}.") from error
+    mistakes: list[str] = []
     for name, value in _flatten(values):
-        line = _line_of(name, text)
-        if name.startswith(ACCOUNTS):
-            _refuse_field(name, f"{file.name}:{line}")
-        elif name not in names and not name.startswith(STORES):
-            raise UsageError(f"{file.name}:{line}: unknown setting '{name}'.{did_you_mean(name, names)}")
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            raise UsageError(f"{file.name}:{line}: '{name}' must be text. Put it in quotes.")
-        yield Setting(name=name, value=str(value), origin=f"{file.name}:{line}")
+        where = f"{file.name}:{_line_of(name, text)}"
+        mistake = _explain_mistake(name, value)
+        if mistake is None:
+            yield Setting(name=name, value=str(value), origin=where)
+        else:
+            mistakes.append(f"{where}: {mistake}")
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
 
 
-def _refuse_field(name: str, where: str) -> None:
-    """Refuse an unknown field of an account. A key itself is not one: reports show every setting."""
-    field = name.rpartition(".")[2]
-    if name.count(".") == ACCOUNTS.count(".") + 1 and field in ACCOUNT_FIELDS:
-        return
-    raise UsageError(
-        f"{where}: unknown setting '{name}'.{did_you_mean(field, ACCOUNT_FIELDS)}",
-        remedy=f"An account has the fields {', '.join(ACCOUNT_FIELDS)}. "
-        "Keep a secret in its file or variable.",
-    )
+def _explain_mistake(name: str, value: object) -> str | None:
+    """Explain what is wrong with a setting in the file; ``None`` if nothing is."""
+    if name.startswith(ACCOUNTS):
+        # A key itself is not a field: reports show every setting.
+        field = name.rpartition(".")[2]
+        if name.count(".") != ACCOUNTS.count(".") + 1 or field not in ACCOUNT_FIELDS:
+            return (
+                f"unknown setting '{name}'.{did_you_mean(field, ACCOUNT_FIELDS)} An account has the fields "
+                f"{', '.join(ACCOUNT_FIELDS)}. Keep a secret in its file or variable."
+            )
+    elif not name.startswith(STORES):
+        names = [spec.name for spec in known_settings()]
+        if name not in names:
+            return f"unknown setting '{name}'.{did_you_mean(name, names)}"
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return f"'{name}' must be text. Put it in quotes."
+    return None
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[Setting]:

@@ -130,3 +130,4 @@ def schema(
         typer.echo(schema_text(), nl=False)
     else:
         write_text(out, schema_text())
+        typer.echo(f"Wrote {out}.")

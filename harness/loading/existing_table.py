@@ -11,7 +11,7 @@ from harness.errors import Location, Problem, did_you_mean
 from harness.loading import required_columns
 from harness.loading.headers import DeltaHeader, UnknownHeaderError, delta_header
 from harness.scenario.model import Scenario
-from harness.storage.uris import has_password, local_path
+from harness.storage.uris import explain_incomplete, has_password, local_path
 
 _AT: Location = ("table", "uri")
 _IN_CATALOG = re.compile(r"\w+\.\w+(\.\w+)?")
@@ -40,6 +40,9 @@ def problems(scenario: Scenario, folder: Path) -> Iterator[Problem]:
         return
     if has_password(uri):
         yield Problem("the table's URI contains a password; remove it.", _AT)
+        return
+    if reason := explain_incomplete(uri):
+        yield Problem(reason, _AT)
         return
     try:
         path = local_path(uri, folder)

@@ -13,7 +13,7 @@ from harness.scenario.model import Scenario
 from harness.scenario.row_source import LOANS, Loans, Source
 from harness.scenario.rows import Rows
 from harness.scenario.text_checks import is_secret_name
-from harness.storage.uris import has_password, local_path
+from harness.storage.uris import explain_incomplete, has_password, local_path
 
 _FORMATS = {
     ".csv": "csv",
@@ -136,6 +136,8 @@ def _locate(source: Source, folder: Path) -> SourceFile:
     options = _options(source)
     try:
         path = local_path(source.path, folder)
+        if reason := explain_incomplete(source.path):
+            raise _WrongSourceError(reason)
         if path is None:
             # A folder without an ending is assumed to be a Delta table.
             ending = PurePosixPath(source.path.removesuffix(".gz")).suffix

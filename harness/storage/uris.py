@@ -13,6 +13,7 @@ SCHEME = "abfss://"
 VOLUMES = "/Volumes/"
 """Root of Unity Catalog's volumes on a Databricks cluster, in Spark and in the file system alike."""
 _URI = re.compile(r"abfss://([^@/]*)@([^./]+)\.dfs\.core\.windows\.net(?:/(.*))?")
+_PARTS = re.compile(r"abfss://[^@/]+@[^/]+")
 # docs: Naming and Referencing Containers, Blobs, and Metadata.
 _CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
@@ -51,6 +52,18 @@ class StorageUri:
 
     def __str__(self) -> str:
         return f"{SCHEME}{self.container}@{self.account}.dfs.core.windows.net/{self.path}".rstrip("/")
+
+
+def explain_incomplete(uri: str) -> str | None:
+    """Explain that a URI with the scheme ``abfss`` names no container or account; ``None`` if it has both.
+
+    Other clouds have other domains, so everything else about it is left to Spark.
+    """
+    if not uri.startswith(SCHEME) or _PARTS.match(uri):
+        return None
+    return (
+        f"{uri} is not a URI of a storage account. Use {SCHEME}CONTAINER@ACCOUNT.dfs.core.windows.net/PATH."
+    )
 
 
 _FILE = re.compile(r"file:(//(localhost)?(?=/))?")

@@ -71,7 +71,7 @@ def check_disk_space(folder: Path) -> str:
             f"{folder} has {free >> 20} MB of free disk space; a run needs {NEEDED_BYTES >> 20} MB.",
             remedy=FULL_DISK_REMEDY,
         )
-    return f"{free >> 20:,} MB of free disk space; a run needs {NEEDED_BYTES >> 20} MB"
+    return f"{free >> 20:,} MB free; a run needs {NEEDED_BYTES >> 20} MB"
 
 
 def check_writable(folder: Path) -> str:

@@ -163,7 +163,7 @@ def test_a_secret_in_the_settings_is_refused(tmp_path: Path, text: str, message:
     with pytest.raises(UsageError) as caught:
         _settings(tmp_path, text)
     remedy = f"An account has the fields {', '.join(ACCOUNT_FIELDS)}. Keep a secret in its file or variable."
-    assert f"{message}\n  {remedy}" == str(caught.value)
+    assert f"{message} {remedy}" == str(caught.value)
 
 
 def test_a_list_is_not_a_key(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_bounds_under_every_are_counted_if_they_are_judged(settings: Settings) -
 def test_numbers_that_depend_on_the_data_are_marked(settings: Settings) -> None:
     """The table shows which numbers depend on the data, and that the cost is unknown."""
     text = _render(plan_of(_scenario(versions=STEPS), settings))
-    assert "c\tdelete where id = 1\t-\tdepends on the data\tdepends on the data\tno\t0" in text
+    assert "c\tdelete where id = 1\t-\tdepends on the data\tdepends on the data\t-\tno\t0" in text
     assert "On Databricks: cost unknown" in text
 
 

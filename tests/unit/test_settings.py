@@ -94,18 +94,22 @@ def test_a_number_may_be_written_without_quotes(tmp_path: Path) -> None:
         ('\ntargte = "x"', "harness.toml:2: unknown setting 'targte'. Did you mean 'target'?"),
         ('[home]\nx = "y"', "harness.toml:2: unknown setting 'home.x'."),
         ("zzz = 1", "harness.toml:1: unknown setting 'zzz'."),
+        (
+            "zzz = 1\nyyy = 2",
+            "harness.toml:1: unknown setting 'zzz'.\nharness.toml:2: unknown setting 'yyy'.",
+        ),
         ("cores = [4]", "harness.toml:1: 'cores' must be text. Put it in quotes."),
         ("home = true", "harness.toml:1: 'home' must be text. Put it in quotes."),
         ("home = 2018-01-01", "harness.toml:1: 'home' must be text. Put it in quotes."),
-        ("\nhome = x", "harness.toml: not valid TOML: Invalid value (at line 2, column 8)."),
-        ('home = "a"\nhome = "b"\n', "harness.toml: not valid TOML: Cannot overwrite a value (at line 2"),
+        ("\nhome = x", "harness.toml:2: not valid TOML: Invalid value."),
+        ('home = "a"\nhome = "b"\n', "harness.toml:2: not valid TOML: Cannot overwrite a value."),
         ("x = " + "[" * 5000, "harness.toml: not valid TOML: maximum recursion depth exceeded"),
         ("cores = " + "9" * 5000, "harness.toml: not valid TOML: Exceeds the limit"),
         ('home = "a\\u0000b"', "The setting 'home' (harness.toml:1) is not a path: 'a\\x00b': "),
     ],
 )
 def test_a_mistake_in_the_file_is_reported(tmp_path: Path, text: str, message: str) -> None:
-    """Each mistake is one message, with its line if it has one."""
+    """All mistakes are reported in one go, each with its line if it has one."""
     with pytest.raises(UsageError, match=re.escape(message)):
         read_settings(folder=_file(tmp_path, text), environ={})
 

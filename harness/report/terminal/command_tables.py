@@ -21,7 +21,7 @@ from harness.views import formatting
 from harness.views.bound_table import VERDICTS_WORST_FIRST
 
 _LIST_TITLES = ("scenario", "table", "versions", "newest run", "description")
-_PLAN_TITLES = ("version", "step", "rows from", "commits", "Delta version", "trained", "bounds")
+_PLAN_TITLES = ("version", "step", "rows from", "commits", "Delta version", "read by", "trained", "bounds")
 
 
 def show_scenarios(console: Console, listed: Sequence[ListedScenario]) -> None:
@@ -38,14 +38,14 @@ def show_plan(console: Console, planned: PlanPreview) -> None:
 
 
 def _row(version: PlannedVersion) -> tuple[str, ...]:
-    trained = {"version": "yes, by number", "timestamp": "yes, by timestamp"}[version.read_by]
     return (
         version.name,
         version.step,
         version.rows_from,
         _format_number(version.commits),
         _format_number(version.version),
-        trained if version.trained else "no",
+        version.read_by if version.trained else "-",
+        "yes" if version.trained else "no",
         str(version.bounds),
     )
 

@@ -314,7 +314,7 @@ class Compose:
     def _check_ports(self) -> str:
         running = {service.name for service in self.stack.services() if service.state == "running"}
         self.stack.require_ports(running)
-        return "in use by the running stack" if running else "free"
+        return "in use by the running stack" if running else "all free"
 
     @contextmanager
     def _stop_on_failure(self) -> Iterator[None]:
