@@ -35,7 +35,7 @@ WORST_FIRST = (
 """Exit codes by precedence: if several apply, the first one of them is used."""
 
 
-def worst(*codes: ExitCode) -> ExitCode:
+def select_worst(*codes: ExitCode) -> ExitCode:
     """Return the exit code to use if several apply."""
     return min(codes, key=WORST_FIRST.index)
 
@@ -112,7 +112,7 @@ class InterruptedRunError(HarnessError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest known word, or an empty text if none is near."""
-    return suggest(nearest(word, known))
+    return suggest(find_nearest(word, known))
 
 
 def suggest(meant: str | None) -> str:
@@ -120,7 +120,7 @@ def suggest(meant: str | None) -> str:
     return f" Did you mean '{meant}'?" if meant else ""
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def find_nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the nearest known word, or ``None`` if none is near."""
     import difflib
 

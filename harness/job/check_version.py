@@ -13,7 +13,7 @@ from harness.job import fingerprint
 from harness.job.data_checks import find_problems, require_columns
 from harness.job.prepare import (
     HELD_OUT,
-    TARGET,
+    LABEL_VALUE,
     add_feature_columns,
     add_label,
     format_key,
@@ -174,7 +174,7 @@ def _training_columns(frame: DataFrame, scenario: Scenario, pipeline: Pipeline) 
             for index, number in enumerate(number_columns(pipeline))
         ),
     ]
-    target = F.col(TARGET)
+    target = F.col(LABEL_VALUE)
     return [
         F.col(FOLD),
         target,
@@ -199,11 +199,11 @@ def _training_aggregates(pipeline: Pipeline) -> list[Column]:
     features = numeric + len(pipeline.categorical)
     aggregates = {
         "kept": "count_if(kept)",
-        "unlabelled": f"count_if(kept AND {TARGET} IS NULL)",
-        "positives": f"count_if(kept AND {TARGET} = 1)",
-        "negatives": f"count_if(kept AND {TARGET} = 0)",
-        "train_positives": f"count_if(train AND {TARGET} = 1)",
-        "train_negatives": f"count_if(train AND {TARGET} = 0)",
+        "unlabelled": f"count_if(kept AND {LABEL_VALUE} IS NULL)",
+        "positives": f"count_if(kept AND {LABEL_VALUE} = 1)",
+        "negatives": f"count_if(kept AND {LABEL_VALUE} = 0)",
+        "train_positives": f"count_if(train AND {LABEL_VALUE} = 1)",
+        "train_negatives": f"count_if(train AND {LABEL_VALUE} = 0)",
         "first_fold": f"min(IF(train, {FOLD}, NULL))",
         "last_fold": f"max(IF(train, {FOLD}, NULL))",
         **{f"values_{index}": f"count_if(train AND has_value_{index})" for index in range(features)},

@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window, functions as F,
 
 from harness.errors import Location, Problem, ScenarioError, did_you_mean
 from harness.job.fingerprint import row_digest
-from harness.job.prepare import format_key, uniform
+from harness.job.prepare import format_key, hash_to_unit_interval
 from harness.job.spark_errors import attribute_error
 from harness.job.table_io import column, quote_name, read_source
 from harness.plan import Plan, SourceData
@@ -97,7 +97,7 @@ def make_rows(sources: Sources, step: Rows, table_schema: T.StructType | None, a
             rows = rows.where(step.where)
     if step.sample is not None:
         with attribute_error("the rows can't be sampled by their key", (*at, "sample")):
-            drawn = uniform(format_key(sources.scenario), "sample", sources.scenario.seed)
+            drawn = hash_to_unit_interval(format_key(sources.scenario), "sample", sources.scenario.seed)
             rows = rows.where(drawn < step.sample)
     if step.assign:
         rows = _assign(rows, step.assign, at)
@@ -194,5 +194,5 @@ def _shuffle(rows: DataFrame, name: str, scenario: Scenario, at: Location) -> Da
 
 
 def _rank(rows: DataFrame, purpose: str, scenario: Scenario) -> Column:
-    chance = uniform(format_key(scenario), f"shuffle {purpose}", scenario.seed)
+    chance = hash_to_unit_interval(format_key(scenario), f"shuffle {purpose}", scenario.seed)
     return F.row_number().over(Window.orderBy(chance, row_digest(rows.schema)))

@@ -86,7 +86,7 @@ def load_scenario(name_or_file: str, table: TableOverride | None = None) -> Load
     path = find_scenario(name_or_file)
     document = read_document(path)
     scenario = _validate(document, path.parent)
-    problems = list(rules.problems(scenario))
+    problems = list(rules.check_rules(scenario))
     if table is not None:
         if problems:
             raise document.error(problems)
@@ -97,7 +97,7 @@ def load_scenario(name_or_file: str, table: TableOverride | None = None) -> Load
     code, code_problems = read_code(scenario.pipeline, path.parent)
     problems += [*source_problems, *code_problems]
     if not problems:
-        problems = _matrix_data_problems(scenario, path.parent)
+        problems = _check_matrix_data(scenario, path.parent)
     if problems:
         raise document.error(problems)
     parameters = {} if table is None else table.parameters
@@ -111,12 +111,12 @@ def _raise_problems_of_override(problems: list[Problem]) -> None:
             raise UsageError(f"--table: {problem.message}")
 
 
-def _matrix_data_problems(scenario: Scenario, folder: Path) -> list[Problem]:
+def _check_matrix_data(scenario: Scenario, folder: Path) -> list[Problem]:
     """Return what is wrong with the data and the code of the matrix's combinations, each problem once."""
     found: dict[str, Problem] = {}
     for combination in combinations(scenario.matrix):
         applied = combination.apply_to(scenario)
-        for problem in _data_problems(applied, folder):
+        for problem in _check_data(applied, folder):
             message = f"with {combination.text}: {problem.message}"
             found.setdefault(problem.message, Problem(message, ("matrix",)))
     return list(found.values())
@@ -126,7 +126,7 @@ def _validate(document: Document, folder: Path) -> Scenario:
     try:
         return validate_scenario(document.values)
     except ValidationError as error:
-        raise document.error(_problems(document, error, folder)) from error
+        raise document.error(_list_problems(document, error, folder)) from error
     except PydanticSerializationError as error:
         # YAML can express half of a surrogate pair, which can't be written to any file.
         raise document.error(
@@ -134,15 +134,15 @@ def _validate(document: Document, folder: Path) -> Scenario:
         ) from error
 
 
-def _problems(document: Document, error: ValidationError, folder: Path) -> list[Problem]:
+def _list_problems(document: Document, error: ValidationError, folder: Path) -> list[Problem]:
     """Return a problem for each value of the wrong type, and for every other mistake that can be found."""
     scenario, problems, repaired = recover(document.values, error)
     if scenario is not None:
-        problems += repaired.own_problems([*rules.problems(scenario), *_data_problems(scenario, folder)])
+        problems += repaired.own_problems([*rules.check_rules(scenario), *_check_data(scenario, folder)])
     return problems
 
 
-def _data_problems(scenario: Scenario, folder: Path) -> list[Problem]:
+def _check_data(scenario: Scenario, folder: Path) -> list[Problem]:
     """Return everything that is wrong with a scenario's data and code."""
     return [*locate_sources(scenario, folder)[1], *read_code(scenario.pipeline, folder)[1]]
 

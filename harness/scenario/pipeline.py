@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from harness.scenario.model_base import Identifier, Model, Share, Value
+from harness.scenario.model_base import Identifier, ScenarioPart, Share, Value
 from harness.scenario.model_kinds import LogisticRegression, ModelOfKind
 
 Option = Value | tuple[Value, ...]
@@ -17,7 +17,7 @@ METHODS: Mapping[str, int] = {"prepare": 2, "fit": 2, "evaluate": 2, "explain": 
 """Method of a pipeline to the number of arguments it is called with."""
 
 
-class Label(Model):
+class Label(ScenarioPart):
     """What to predict. Rows with any other value of the column are dropped and counted."""
 
     column: str
@@ -25,14 +25,14 @@ class Label(Model):
     negative: Annotated[tuple[Value, ...], Field(min_length=1)]
 
 
-class Split(Model):
+class Split(ScenarioPart):
     """Which rows are held out: a hash of the key and the seed decides, so that no row ever changes sides."""
 
     by: Literal["key"] = "key"
     test: Share = 0.4
 
 
-class Lime(Model):
+class Lime(ScenarioPart):
     """SynapseML's VectorLIME on the trained classifier."""
 
     kind: Literal["lime"] = "lime"
@@ -44,7 +44,7 @@ class Lime(Model):
     """Training rows whose spread the samples are drawn with; they are stored with the explainer."""
 
 
-class Pipeline(Model):
+class Pipeline(ScenarioPart):
     """From a version of the table to a model and its explanation."""
 
     label: Label

@@ -6,10 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from harness.scenario.model_base import Model
+from harness.scenario.model_base import ScenarioPart
 
 
-class Loans(Model):
+class Loans(ScenarioPart):
     """Synthetic loans like Lending Club's, with known coefficients; see ``harness.job.synthetic_loans``."""
 
     form_hint: ClassVar[str] = "should be a mapping with rows"
@@ -28,7 +28,7 @@ class Loans(Model):
         return self
 
 
-class Source(Model):
+class Source(ScenarioPart):
     """Where rows come from: a file or folder that Spark reads, or a generator."""
 
     text_key: ClassVar[str | None] = "path"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from harness.errors import Location, Problem
-from harness.scenario.model_base import Model
+from harness.scenario.model_base import ScenarioPart
 from harness.scenario.row_source import Source
 from harness.scenario.text_checks import check_not_blank, find_repeated, is_reserved
 
@@ -41,7 +41,7 @@ class StepContext:
     """Whether an earlier step may have made a partitioned table."""
 
 
-class Step(Model):
+class Step(ScenarioPart):
     """One change of a Delta table; each kind of step is a class."""
 
     kind: ClassVar[str]

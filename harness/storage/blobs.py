@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import PrerequisiteError
 from harness.files import sha256_of
 from harness.plan import Account
-from harness.storage.accounts import azure_credential
+from harness.storage.accounts import make_azure_credential
 from harness.storage.uris import StorageUri
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _SHA256 = "sha256"
 _OPTIONS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 60}
 
 
-def account_of(uri: StorageUri, accounts: Sequence[Account]) -> Account:
+def find_account(uri: StorageUri, accounts: Sequence[Account]) -> Account:
     """Return the account of a URI.
 
     Raises:
@@ -117,7 +117,9 @@ class Blobs:
             if account.endpoint
             else f"https://{account.name}.blob.core.windows.net"
         )
-        service = BlobServiceClient(url, azure_credential(account), retry_policy=_retries(), **options)
+        service = BlobServiceClient(
+            url, make_azure_credential(account), retry_policy=_make_retry_policy(), **options
+        )
         container = service.get_container_client(self._root.container)
         with self._translate_errors():
             if not container.exists():
@@ -161,7 +163,7 @@ class Blobs:
             ) from error
 
 
-def _retries() -> ExponentialRetry:
+def _make_retry_policy() -> ExponentialRetry:
     """Return a policy of a few retries in about 20 s, not minutes; TLS errors are not retried."""
     from azure.storage.blob import ExponentialRetry
     from requests.exceptions import SSLError

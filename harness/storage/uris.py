@@ -59,7 +59,7 @@ _PASSWORD = re.compile(r"\w+://[^/@]*:[^/@]*@")
 _CREDENTIALS_IN_TEXT = re.compile(r"(?<=://)[^/\s]*:[^/\s]*@")
 
 
-def local_path(text: str, folder: Path) -> Path | None:
+def find_local_path(text: str, folder: Path) -> Path | None:
     """Return the path on this machine that a text names, or ``None`` if it is elsewhere.
 
     Args:
@@ -84,7 +84,7 @@ def has_password(uri: str) -> bool:
     return _PASSWORD.match(uri) is not None
 
 
-def without_password(address: str) -> str:
+def remove_password(address: str) -> str:
     """Return a URI without its user and password."""
     try:
         parts = urlsplit(address)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from harness.errors import HarnessError, PrerequisiteError
 from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY
-from harness.storage.uris import VOLUMES, local_path
+from harness.storage.uris import VOLUMES, find_local_path
 from harness.targets.registry import TARGETS
 
 State = Literal["ok", "failed", "not checkable"]
@@ -131,7 +131,7 @@ def _nearest(path: Path) -> Path:
 
 def path_on_this_machine(uri: str) -> Path | None:
     """Return the path on this machine that a URI names, or ``None`` if it is elsewhere."""
-    return local_path(uri, Path("/"))
+    return find_local_path(uri, Path("/"))
 
 
 def require_no_volume(uri: str, target: str) -> None:

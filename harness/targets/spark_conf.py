@@ -37,7 +37,7 @@ def is_small(source_bytes: int | None) -> bool:
     return source_bytes is not None and source_bytes < _SMALL_BYTES
 
 
-def spark_settings(lake: str, *, small: bool) -> dict[str, str]:
+def make_spark_settings(lake: str, *, small: bool) -> dict[str, str]:
     """Return the configuration of a Spark that the harness starts.
 
     Args:
@@ -56,7 +56,7 @@ def spark_settings(lake: str, *, small: bool) -> dict[str, str]:
     return settings
 
 
-def session_settings(*, small: bool) -> dict[str, str]:
+def make_session_settings(*, small: bool) -> dict[str, str]:
     """Return the configuration of a session in a Spark that runs already, as on a cluster.
 
     Args:

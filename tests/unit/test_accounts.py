@@ -5,7 +5,7 @@ import pytest
 
 from harness.errors import ExitCode, UsageError
 from harness.plan import Account, Secret
-from harness.settings import ACCOUNT_FIELDS, Settings, known_settings, read_settings
+from harness.settings import ACCOUNT_FIELDS, Settings, list_settings, read_settings
 from harness.storage.accounts import read_accounts
 
 VALUE = "Zm9yIGEgdGVzdCBvbmx5Cg=="
@@ -178,7 +178,7 @@ def test_a_list_is_not_a_key(tmp_path: Path) -> None:
 def test_a_default_does_not_count_as_set(tmp_path: Path) -> None:
     """A default does not count as set, so that the target can choose a value."""
     assert {None} == {
-        read_settings(folder=tmp_path, environ={}).value_if_set(spec.name) for spec in known_settings()
+        read_settings(folder=tmp_path, environ={}).value_if_set(spec.name) for spec in list_settings()
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from harness.files import file_lock
-from harness.parity.compare import LOCAL_AGAINST_REMOTE, Parity, Tolerances
+from harness.parity.compare import LOCAL_AGAINST_CLOUD, Parity, Tolerances
 from harness.parity.counterpart import compare_with_local, find_local_run
 from harness.plan import CustomCode, Plan
 from harness.results import Result, Verdict
@@ -258,7 +258,7 @@ def test_the_run_in_the_cloud_is_the_second(tmp_path: Path) -> None:
     """A remote run is the second one of its comparison with a local run."""
     _local(tmp_path, OLD)
     parity = _compare(tmp_path, samples.cloud())
-    assert (OLD, CLOUD.run_id, Verdict.PASS, LOCAL_AGAINST_REMOTE) == (
+    assert (OLD, CLOUD.run_id, Verdict.PASS, LOCAL_AGAINST_CLOUD) == (
         parity.run_a,
         parity.run_b,
         parity.verdict,
@@ -269,7 +269,7 @@ def test_the_run_in_the_cloud_is_the_second(tmp_path: Path) -> None:
 def test_tolerances_can_be_given(tmp_path: Path) -> None:
     """Explicit tolerances replace the usual ones."""
     _local(tmp_path, OLD)
-    asked = Tolerances.uniform(0.5)
+    asked = Tolerances.same_for_all(0.5)
     assert asked == _compare(tmp_path, samples.cloud(), asked).tolerances
 
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.errors import ExitCode, PrerequisiteError, UsageError
 from harness.loading.loader import load_scenario
-from harness.parity.compare import LOCAL_AGAINST_REMOTE
+from harness.parity.compare import LOCAL_AGAINST_CLOUD
 from harness.resolve import resolve_plan
 from harness.runs import RunFolder
 from harness.setting_types import SettingSpec
@@ -33,10 +33,10 @@ from harness.targets.base import (
 )
 from harness.targets.registry import (
     TARGETS,
-    auto_candidates,
     describe_choices,
     find_definition,
     is_local,
+    list_auto_candidates,
     select_capable,
 )
 from harness.targets.run_parity import compare_runs
@@ -317,7 +317,7 @@ def test_a_fourth_target_has_its_own_gaps(borrowed: Path) -> None:
     """A run on a remote fourth target is compared with a local run, with the target's gaps."""
     assert borrowed.is_dir()
     parity = compare_runs(samples.result(), samples.result(target="borrowed"))
-    assert (BORROWED.gaps, LOCAL_AGAINST_REMOTE) == (parity.gaps, parity.tolerances)
+    assert (BORROWED.gaps, LOCAL_AGAINST_CLOUD) == (parity.gaps, parity.tolerances)
     assert BORROWED is select_remote(_settings(borrowed, "borrowed"))
 
 
@@ -335,7 +335,7 @@ def test_a_target_is_selected_by_capability(tmp_path: Path) -> None:
 
 def test_auto_prefers_by_rank() -> None:
     """Only targets with a preference are candidates, and the fallback has no condition."""
-    assert ["compose", "embedded"] == [each.name for each in auto_candidates()]
+    assert ["compose", "embedded"] == [each.name for each in list_auto_candidates()]
     assert describe_choices() == (
         f"{', '.join(TARGETS)}, or auto: compose if its engine and images are ready, and the settings name "
         "no local folder for 'lake' or 'stores.models', otherwise embedded"

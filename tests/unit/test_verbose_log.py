@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.cli.verbose_log import log_to_stderr
 from harness.files import write_text
-from harness.targets.compose.docker import docker
-from harness.targets.job_process import follow
+from harness.targets.compose.docker import run_docker
+from harness.targets.job_process import run_command
 
 SCENARIO = str(Path(__file__).parents[2] / "scenarios" / "three_versions.yaml")
 SECRET = "hunter2"
@@ -87,7 +87,7 @@ def test_a_job_process_is_logged_without_its_environment(
 
     command = [sys.executable, "-c", "raise SystemExit(3)"]
     with caplog.at_level(logging.DEBUG, logger="harness"):
-        follow(
+        run_command(
             command,
             tmp_path,
             ignore,
@@ -108,5 +108,5 @@ def test_a_docker_command_is_logged(
     ended = subprocess.CompletedProcess(["docker", "compose", "ps"], 1, b"", b"")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
     with caplog.at_level(logging.DEBUG, logger="harness"):
-        docker(["compose", "ps"], {"KEY": SECRET}, stdin=SECRET.encode())
+        run_docker(["compose", "ps"], {"KEY": SECRET}, stdin=SECRET.encode())
     assert ["docker compose ps: exit code 1"] == caplog.messages

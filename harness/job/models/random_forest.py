@@ -9,7 +9,7 @@ from pyspark.ml.classification import RandomForestClassifier
 from pyspark.sql import DataFrame
 
 from harness.job.models.built_in import BuiltInPipeline
-from harness.job.models.cross_validation import Parameters, Trained
+from harness.job.models.cross_validation import Parameters, TrainingOutcome
 from harness.job.models.tree_rows import prepare_tree_rows
 from harness.pipelines import FEATURES, LABEL
 from harness.scenario.model_kinds import RandomForest
@@ -35,6 +35,6 @@ class RandomForestPipeline(BuiltInPipeline):
             seed=seed,
         )
 
-    def train(self, rows: DataFrame, seed: int, report_progress: Callable[[str], None]) -> Trained:
+    def train(self, rows: DataFrame, seed: int, report_progress: Callable[[str], None]) -> TrainingOutcome:
         """Choose the best grid point, on rows prepared for trees."""
         return super().train(prepare_tree_rows(rows), seed, report_progress)

@@ -23,7 +23,7 @@ _TIMEOUT_S = 20
 _INSTALL = "Install Docker with Compose v2 and start it, or use --target embedded."
 
 
-def docker(
+def run_docker(
     arguments: Sequence[str],
     environ: Mapping[str, str] | None = None,
     *,
@@ -34,7 +34,7 @@ def docker(
     """Run the command until it ends, and return the process, whatever its exit code.
 
     Args:
-        arguments: Arguments without ``docker`` itself.
+        arguments: Arguments without ``run_docker`` itself.
         environ: Variables to add to those of this process.
         stdin: Content of its standard input.
         show_output: Whether its output goes to this process's standard error.
@@ -71,14 +71,14 @@ def require_engine() -> None:
     Raises:
         PrerequisiteError: No suitable engine answers.
     """
-    answer = docker(["info", "--format", "{{.ServerVersion}}"], timeout_s=_TIMEOUT_S)
+    answer = run_docker(["info", "--format", "{{.ServerVersion}}"], timeout_s=_TIMEOUT_S)
     if answer.returncode != 0 or not answer.stdout.strip():
         lines = (answer.stderr or answer.stdout).strip().splitlines()
         raise PrerequisiteError(
             f"The Docker engine doesn't answer: {lines[-1] if lines else 'no reason given'}",
             remedy="Start it (systemctl start docker), join the group 'docker', or use --target embedded.",
         )
-    answer = docker(["compose", "version", "--short"], timeout_s=_TIMEOUT_S)
+    answer = run_docker(["compose", "version", "--short"], timeout_s=_TIMEOUT_S)
     found = re.match(r"v?(\d+)\.(\d+)", answer.stdout.strip())
     if answer.returncode != 0 or found is None or tuple(map(int, found.groups())) < _COMPOSE_SINCE:
         since = ".".join(map(str, _COMPOSE_SINCE))
@@ -90,7 +90,9 @@ def require_engine() -> None:
 
 def has_images(names: Sequence[str]) -> bool:
     """Return whether the engine has all of these images."""
-    return docker(["image", "inspect", "--format", "{{.Id}}", *names], timeout_s=_TIMEOUT_S).returncode == 0
+    return (
+        run_docker(["image", "inspect", "--format", "{{.Id}}", *names], timeout_s=_TIMEOUT_S).returncode == 0
+    )
 
 
 PROJECT = Path(__file__).parents[3]
@@ -112,7 +114,7 @@ class Image:
     """Whether it is built here rather than named by a setting."""
 
 
-def images(settings: Settings) -> tuple[Image, ...]:
+def list_images(settings: Settings) -> tuple[Image, ...]:
     """Return every image of the stack.
 
     Raises:

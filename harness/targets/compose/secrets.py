@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from harness.files import unwritable
+from harness.files import make_unwritable_error
 from harness.runtime import truststore
 
 USED_BY = {
@@ -72,7 +72,7 @@ class StackFiles:
         except OSError as error:
             # Another command may have been faster, and have created everything.
             if not self.folder.is_dir():
-                raise unwritable(self.folder, error) from error
+                raise make_unwritable_error(self.folder, error) from error
         finally:
             shutil.rmtree(part.folder, ignore_errors=True)
 
@@ -108,10 +108,10 @@ def _write(files: StackFiles) -> None:
         path = files.secret(name)
         path.touch(mode=0o600)
         path.write_text(value, encoding="utf-8")
-    trusted = [authority, *truststore.trusted_certificates(truststore.system_bundles(os.environ))]
+    trusted = [authority, *truststore.read_certificates(truststore.find_system_bundles(os.environ))]
     (files.public / "ca.pem").write_text(_pem([authority]), encoding="utf-8")
     files.ca_bundle.write_text(_pem(trusted), encoding="utf-8")
-    (files.public / "truststore.p12").write_bytes(truststore.java_store(trusted))
+    (files.public / "truststore.p12").write_bytes(truststore.build_java_store(trusted))
     # The user in the containers is another one, so the umask of this one must not apply.
     files.public.chmod(0o755)
     for path in files.public.iterdir():

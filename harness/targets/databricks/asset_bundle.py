@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
-from harness.files import unwritable, write_text
+from harness.files import make_unwritable_error, write_text
 from harness.runs import PLAN, RESULT
 from harness.setting_types import Settings
 from harness.targets.databricks import DATABRICKS_SETTINGS
-from harness.targets.databricks.cluster import cluster_spec, libraries, tags
+from harness.targets.databricks.cluster import list_cluster_libraries, make_cluster_spec, make_tags
 from harness.targets.databricks.job_runs import ENTRY_POINT, PACKAGE, TASK
 from harness.wheel import build_wheel
 
@@ -111,7 +111,7 @@ def _copy(source: Path, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, file)
     except OSError as error:
-        raise unwritable(file, error) from error
+        raise make_unwritable_error(file, error) from error
 
 
 def _make_repeatable(plan: Plan, rows: Mapping[str, str]) -> Plan:
@@ -135,13 +135,13 @@ def _task(settings: Settings, root: str, plan: Plan, wheel: str, rows: Mapping[s
         task_key=TASK,
         python_wheel_task=PythonWheelTask(PACKAGE, ENTRY_POINT, parameters=parameters),
         existing_cluster_id=cluster_id,
-        new_cluster=None if cluster_id else cluster_spec(settings, DEPLOYER, f"scheduled-{name}"),
-        libraries=libraries(wheel),
+        new_cluster=None if cluster_id else make_cluster_spec(settings, DEPLOYER, f"scheduled-{name}"),
+        libraries=list_cluster_libraries(wheel),
     ).as_dict()
 
 
 def _job(settings: Settings, name: str, task: dict[str, Any]) -> dict[str, Any]:
-    own = tags(settings)
+    own = make_tags(settings)
     return {
         "name": f"harness {name}",
         "schedule": {

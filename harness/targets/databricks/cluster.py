@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import UsageError
 from harness.plan import Account, Secret
 from harness.setting_types import Settings
-from harness.storage.accounts import hadoop_settings, read_accounts, secret_variable
+from harness.storage.accounts import make_hadoop_settings, name_secret_variable, read_accounts
 from harness.targets.databricks import DATABRICKS_SETTINGS
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ SYNAPSEML = "com.microsoft.azure:synapseml-core_2.12:1.1.3"
 _SINGLE_NODE = {"spark.databricks.cluster.profile": "singleNode", "spark.master": "local[*]"}
 
 
-def cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec:
+def make_cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec:
     """Return the specification of a new cluster for one run.
 
     Args:
@@ -36,7 +36,7 @@ def cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec:
             f"Invalid {DATABRICKS_SETTINGS}workers '{low}-{high}': the smaller number comes first."
         )
     single = not high and int(low) == 0
-    accounts = scope_accounts(settings)
+    accounts = select_scope_accounts(settings)
     return ClusterSpec(
         spark_version=settings[DATABRICKS_SETTINGS + "runtime"],
         node_type_id=None if chosen["instance_pool_id"] else chosen["node_type"],
@@ -50,20 +50,20 @@ def cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec:
         spark_env_vars=_variables(settings, accounts) or None,
         custom_tags={
             **({"ResourceClass": "SingleNode"} if single else {}),
-            **tags(settings),
+            **make_tags(settings),
             "harness_run_id": run_id,
         },
     )
 
 
-def libraries(wheel: str) -> list[Library]:
+def list_cluster_libraries(wheel: str) -> list[Library]:
     """Return the libraries of the cluster: the harness, and the Scala part of SynapseML."""
     from databricks.sdk.service.compute import Library, MavenLibrary
 
     return [Library(whl=wheel), Library(maven=MavenLibrary(coordinates=SYNAPSEML))]
 
 
-def scope_accounts(settings: Settings) -> tuple[Account, ...]:
+def select_scope_accounts(settings: Settings) -> tuple[Account, ...]:
     """Return the storage accounts whose secret is in the workspace's scope, as the job finds them.
 
     Raises:
@@ -76,12 +76,12 @@ def scope_accounts(settings: Settings) -> tuple[Account, ...]:
             remedy="Set secret_scope under [targets.databricks].",
         )
     return tuple(
-        account.model_copy(update={"secret": Secret(variable=secret_variable(account.name))})
+        account.model_copy(update={"secret": Secret(variable=name_secret_variable(account.name))})
         for account in named
     )
 
 
-def tags(settings: Settings) -> dict[str, str]:
+def make_tags(settings: Settings) -> dict[str, str]:
     """Return the cluster's tags, which its costs can be found by."""
     pairs = (pair.partition("=") for pair in settings[DATABRICKS_SETTINGS + "tags"].split(",") if pair)
     return {name.strip(): value.strip() for name, _, value in pairs}
@@ -96,13 +96,13 @@ def _spark_conf(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, 
     return {
         f"spark.hadoop.{name}": value
         for account in accounts
-        for name, value in hadoop_settings(account, _reference(settings, account)).items()
+        for name, value in make_hadoop_settings(account, _reference(settings, account)).items()
     }
 
 
 def _variables(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, Any]:
     volume = settings[DATABRICKS_SETTINGS + "model_volume"]
     return {
-        **{secret_variable(account.name): _reference(settings, account) for account in accounts},
+        **{name_secret_variable(account.name): _reference(settings, account) for account in accounts},
         **({"MLFLOW_DFS_TMP": volume} if volume else {}),
     }

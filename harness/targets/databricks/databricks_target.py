@@ -23,24 +23,28 @@ from harness.plan import Environment, Plan, SourceData
 from harness.results import Result
 from harness.runs import PLAN, RESULT, RunFolder
 from harness.setting_types import Settings
-from harness.storage.accounts import local_accounts
+from harness.storage.accounts import select_local_accounts
 from harness.storage.blobs import Blobs
 from harness.storage.uris import SCHEME, VOLUMES, StorageUri
 from harness.targets.checks import Check, path_on_this_machine, require_all, require_remote_table
 from harness.targets.databricks import DATABRICKS, DATABRICKS_SETTINGS, job_runs
 from harness.targets.databricks.client import UnreachableError, open_workspace, translate_errors
-from harness.targets.databricks.cluster import cluster_spec, libraries, scope_accounts
+from harness.targets.databricks.cluster import (
+    list_cluster_libraries,
+    make_cluster_spec,
+    select_scope_accounts,
+)
 from harness.targets.databricks.job_runs import Follower
 from harness.targets.databricks.workspace_files import (
     RemoteFiles,
-    expiring_folder,
+    make_stream,
+    name_expiring_folder,
     open_files,
     sweep,
-    text_stream,
     upload_once,
 )
 from harness.targets.job_process import LOG
-from harness.targets.spark_conf import is_small, session_settings
+from harness.targets.spark_conf import is_small, make_session_settings
 from harness.wheel import build_wheel, require_checkout
 
 if TYPE_CHECKING:
@@ -105,9 +109,9 @@ class Databricks:
             model_store=self._location("models"),
             tracking_uri="databricks",
             experiment=self.experiment,
-            spark=session_settings(small=is_small(source_bytes)),
+            spark=make_session_settings(small=is_small(source_bytes)),
             scratch=self._scratch,
-            accounts=scope_accounts(self._settings),
+            accounts=select_scope_accounts(self._settings),
         )
 
     @property
@@ -177,7 +181,7 @@ class Databricks:
         folder = self._run_folder(plan.run_id)
         with self._remove_on_failure(folder):
             files.make_folder(folder)
-            files.upload(f"{folder}/{PLAN}", text_stream(plan.model_dump_json(by_alias=True)))
+            files.upload(f"{folder}/{PLAN}", make_stream(plan.model_dump_json(by_alias=True)))
 
     def run(self, folder: Path, listener: Listener) -> Result:
         """Submit the job, and follow it until it ends."""
@@ -215,7 +219,7 @@ class Databricks:
             open_files(self.workspace, lake).remove_folder(f"{lake}/runs/{run_id}")
             return
         root = StorageUri.parse(lake)
-        accounts = {account.name: account for account in local_accounts(self._settings)}
+        accounts = {account.name: account for account in select_local_accounts(self._settings)}
         if root.account in accounts:
             Blobs(root, accounts[root.account]).remove_all(f"runs/{run_id}")
         else:
@@ -236,7 +240,7 @@ class Databricks:
         """Folder for current uploads."""
         longest = timedelta(minutes=int(self._setting("time_limit_min"))).days + 1
         days = max(int(self._setting("expire_days")), longest)
-        return f"{self.root}/{expiring_folder(datetime.now(UTC).date(), days)}"
+        return f"{self.root}/{name_expiring_folder(datetime.now(UTC).date(), days)}"
 
     @cached_property
     def _wheel(self) -> Path:
@@ -253,8 +257,8 @@ class Databricks:
         cluster_id = self._setting("cluster_id")
         return job_runs.RunSpec(
             run_id=run_id,
-            cluster=cluster_id or cluster_spec(self._settings, self.user, run_id),
-            libraries=libraries(self._wheel_path),
+            cluster=cluster_id or make_cluster_spec(self._settings, self.user, run_id),
+            libraries=list_cluster_libraries(self._wheel_path),
             parameters=[f"{remote}/{name}" for name in (PLAN, RESULT, EVENTS)],
             timeout=timedelta(minutes=int(self._setting("time_limit_min"))),
         )
@@ -292,7 +296,7 @@ class Databricks:
         """Follow a run until it ends. Ctrl-C and errors cancel it, so that it does not run unnoticed."""
         try:
             write_text(folder / SUBMISSION, submission.model_dump_json(indent=2) + "\n")
-            return job_runs.follow(self.workspace, submission.run_id, follower.update)
+            return job_runs.await_run(self.workspace, submission.run_id, follower.update)
         except KeyboardInterrupt as error:
             job_runs.ask_to_cancel(self.workspace, submission.run_id)
             ended = self._await_cancelled(submission.run_id)
@@ -317,7 +321,7 @@ class Databricks:
         content = files.read(f"{submission.folder}/{RESULT}")
         output = self._output(ended, folder)
         if content is None:
-            raise job_runs.error_of_run(ended, output)
+            raise job_runs.make_run_error(ended, output)
         result = job_runs.parse_result(content, RunFolder(folder).read_plan().harness_version)
         # Stored on this machine before it is removed from the workspace.
         write_text(folder / RESULT, content.decode())
@@ -328,7 +332,7 @@ class Databricks:
     def _output(self, ended: Run, folder: Path) -> RunOutput | None:
         """Return the task's output and store it as the run's log; the result is valid without it."""
         try:
-            output = job_runs.output(self.workspace, ended)
+            output = job_runs.read_output(self.workspace, ended)
         except PrerequisiteError as error:
             self._report(f"The run's log is not available: {error.message}")
             return None

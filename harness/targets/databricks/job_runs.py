@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, InterruptedRunError, JobError, LostRunError, PrerequisiteError
-from harness.results import Model, Result
+from harness.results import Record, Result
 from harness.targets.databricks.client import BusyError, translate_errors
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class RunSpec:
     timeout: timedelta
 
 
-class SubmittedRun(Model):
+class SubmittedRun(Record):
     """A submitted run, kept for a command that attaches to it."""
 
     host: str
@@ -95,7 +95,7 @@ def submit(workspace: WorkspaceClient, job: RunSpec) -> int:
         return int(submitted.run_id)
 
 
-def follow(workspace: WorkspaceClient, run_id: int, on_update: Callable[[Run], None]) -> Run:
+def await_run(workspace: WorkspaceClient, run_id: int, on_update: Callable[[Run], None]) -> Run:
     """Wait until a run has ended.
 
     Args:
@@ -152,7 +152,7 @@ def await_cancelled(workspace: WorkspaceClient, run_id: int) -> Run:
             )
 
     try:
-        return follow(workspace, run_id, check_deadline)
+        return await_run(workspace, run_id, check_deadline)
     except KeyboardInterrupt as error:
         raise InterruptedRunError(
             f"Interrupted again. The run {run_id} is being cancelled, but may not have ended yet.",
@@ -177,7 +177,7 @@ def ignore_signals() -> Iterator[None]:
 
 def has_started(run: Run) -> bool:
     """Return whether the task runs or has run; until then its cluster is starting."""
-    state = _life_cycle_of(task_of(run) or run)
+    state = _life_cycle_of(find_task(run) or run)
     # A run that is cancelled while its cluster starts has this state, too.
     return _has_worked(run) if state == "TERMINATING" else state not in _NOT_STARTED
 
@@ -187,7 +187,7 @@ def did_not_start(run: Run) -> bool:
     return life_cycle(run) in _ENDED and not _has_worked(run)
 
 
-def task_of(run: Run) -> RunTask | None:
+def find_task(run: Run) -> RunTask | None:
     """Return the run's only task, or ``None`` if the workspace has not created it yet."""
     return run.tasks[0] if run.tasks else None
 
@@ -201,22 +201,22 @@ def message(run: Run) -> str:
     """Return the workspace's message about the run's state."""
     messages = [
         each.state.state_message
-        for each in (task_of(run), run)
+        for each in (find_task(run), run)
         if each is not None and each.state is not None and each.state.state_message
     ]
     return messages[0] if messages else life_cycle(run)
 
 
-def output(workspace: WorkspaceClient, run: Run) -> RunOutput | None:
+def read_output(workspace: WorkspaceClient, run: Run) -> RunOutput | None:
     """Return the task's output and error; a run itself has none."""
-    task = task_of(run)
+    task = find_task(run)
     if task is None or task.run_id is None:
         return None
     with translate_errors(workspace, f"get the output of the task {task.run_id}"):
         return workspace.jobs.get_run_output(task.run_id)
 
 
-def error_of_run(run: Run, output: RunOutput | None) -> HarnessError:
+def make_run_error(run: Run, output: RunOutput | None) -> HarnessError:
     """Return the error that explains why a run ended without a result."""
     result = _result(run)
     url = f"The run's page: {run.run_page_url}"
@@ -277,14 +277,14 @@ def _result(run: Run) -> str:
     """Return how a run ended; its time limit ends the task as if somebody had cancelled it."""
     results = [
         str(each.state.result_state.value)
-        for each in (task_of(run), run)
+        for each in (find_task(run), run)
         if each is not None and each.state is not None and each.state.result_state is not None
     ]
     return "TIMEDOUT" if "TIMEDOUT" in results else next(iter(results), "")
 
 
 def _has_worked(run: Run) -> bool:
-    task = task_of(run)
+    task = find_task(run)
     return task is not None and (bool(task.execution_duration) or _result(run) == "SUCCESS")
 
 

@@ -17,7 +17,7 @@ from harness.storage.uris import SCHEME, VOLUMES, StorageUri
 from harness.targets.checks import Check, State
 from harness.targets.databricks import DATABRICKS_SETTINGS
 from harness.targets.databricks.client import UnreachableError, translate_errors
-from harness.targets.databricks.workspace_files import nearest_existing, open_files, try_writing
+from harness.targets.databricks.workspace_files import find_nearest_existing, open_files, try_writing
 
 if TYPE_CHECKING:
     from databricks.sdk.service.compute import ClusterDetails
@@ -96,14 +96,14 @@ class _WorkspaceChecks:
     def _storage(self) -> Iterator[_PlannedCheck]:
         """Yield checks of the upload folder, further volumes, and accounts that only a cluster can reach."""
         root = self._target.root
-        yield "files", _grant(root), partial(self._check_folder, root)
+        yield "files", _grant_remedy(root), partial(self._check_folder, root)
         checked = {_volume(root)}
         for name, location in self._further_locations():
             if location.startswith(SCHEME):
                 yield name, "", partial(self._check_account, location)
             elif _volume(location) not in checked:
                 checked.add(_volume(location))
-                yield name, _grant(location), partial(self._check_folder, location)
+                yield name, _grant_remedy(location), partial(self._check_folder, location)
 
     def _further_locations(self) -> Iterator[tuple[str, str]]:
         environment = self._environment
@@ -199,7 +199,9 @@ class _WorkspaceChecks:
     def _check_folder(self, folder: str) -> _Finding:
         # Permissions apply to a whole volume, so folders in it need not exist yet.
         files = open_files(self._target.workspace, folder)
-        try_writing(files, _volume(folder) if folder.startswith(VOLUMES) else nearest_existing(files, folder))
+        try_writing(
+            files, _volume(folder) if folder.startswith(VOLUMES) else find_nearest_existing(files, folder)
+        )
         return "ok", f"{folder} can be written"
 
     def _check_account(self, uri: str) -> _Finding:
@@ -280,7 +282,7 @@ def _volume(path: str) -> str:
     return "/".join(path.split("/")[:5]) if path.startswith(VOLUMES) else path
 
 
-def _grant(location: str) -> str:
+def _grant_remedy(location: str) -> str:
     if not location.startswith(VOLUMES):
         return f"Ask for the permission to edit {location}, or set {_VARIABLE}FILES to a folder of your own."
     volume = ".".join(location.split("/")[2:5])
