@@ -1,4 +1,4 @@
-"""Exceptions, one per cause, the exit code that each leads to, and suggestions for mistyped words."""
+"""Exceptions, one per cause, the exit code that each leads to, and small parts of messages."""
 
 from __future__ import annotations
 
@@ -125,3 +125,8 @@ def find_nearest(word: str, known: Iterable[str]) -> str | None:
     import difflib
 
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
+
+
+def format_first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or the error's type if there is no message."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -41,7 +41,7 @@ from harness.runs import PLAN, RESULT, RunFolder, find_run
 from harness.scenario.matrix import describe_parameters
 from harness.scenario.model import Scenario
 from harness.settings import Settings, read_settings
-from harness.targets.base import open_attachable, open_defined, open_schedulable, select_remote
+from harness.targets.base import open_attachable, open_defined, open_schedulable, select_cloud_target
 from harness.targets.registry import AUTO, TARGETS, is_local
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Outcome:
     result: Result
     folder: Path
     parity: Parity | None = None
-    """The comparison with the newest local run, of a run in the cloud."""
+    """The comparison with the newest local run, of a cloud run."""
 
     @property
     def exit_code(self) -> ExitCode:
@@ -156,15 +156,15 @@ def validate(request: RunRequest, console: Console) -> ExitCode:
     settings = read_settings({"target": request.target})
     local_target = settings["target"] if is_local(settings["target"]) else AUTO
     session = open_session(replace(request, target=local_target), console, takes_one=True)
-    definition = select_remote(settings)
-    remote = open_defined(definition, settings, session.report, keep=request.keep)
+    definition = select_cloud_target(settings)
+    cloud_target = open_defined(definition, settings, session.report, keep=request.keep)
     # Report a missing prerequisite of the workspace before spending minutes on the local run.
-    remote.require_ready()
+    cloud_target.require_ready()
     local = execute(session, session.single_combination)
     if local.exit_code:
         session.report("The local run did not pass, so nothing was sent to the cloud.")
         return local.exit_code
-    session = replace(session, target=remote, settings=settings.for_target(definition.name))
+    session = replace(session, target=cloud_target, settings=settings.for_target(definition.name))
     return execute(session, session.single_combination).exit_code
 
 
@@ -315,7 +315,7 @@ def _describe_outcome(verdict: Verdict, distance: MeasuredValue) -> str:
 
 
 def compare_with_counterpart(plan: Plan, result: Result, settings: Settings) -> Parity | None:
-    """Compare a run in the cloud with its newest local counterpart; return nothing for a local run."""
+    """Compare a cloud run with its newest local counterpart; return nothing for a local run."""
     if is_local(plan.environment.target):
         return None
     tolerances = {name: float(settings[f"parity.{name}"]) for name in Tolerances.model_fields}

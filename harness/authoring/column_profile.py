@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.errors import UsageError, did_you_mean
@@ -13,17 +15,6 @@ from harness.scenario.model_base import Value
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-import gzip
-from collections.abc import Callable
-from dataclasses import field
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 _MOST_CATEGORIES = 20
 _MOST_CLASSES = 50

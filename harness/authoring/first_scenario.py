@@ -139,7 +139,7 @@ class VersionSplit:
 
 
 def split_versions(data: Data, key: str, positive: pd.Series, labelled: pd.Series) -> VersionSplit:
-    """Split a table by a date or by a hash of the key; not at all if the parts would be too small."""
+    """Split a table by a date or by a hash of the key; leave it whole if the parts would be too small."""
     for name in data.frame.columns:
         values = data.frame[name]
         if is_date(values) and not values.isna().any() and (days := _parse_days(values)) is not None:

@@ -65,7 +65,7 @@ class PlanPreview:
         return sum(version.trained for version in self.versions)
 
     def values(self) -> dict[str, Any]:
-        """Return the preview as plain values, for programs."""
+        """Return the preview as plain values, for other programs."""
         cost = None if self.cost is None else round(self.cost.cluster_minutes, 2)
         more = {"fits_per_version": self.fits, "trainings": self.trainings, "cluster_minutes": cost}
         return {**asdict(self), **more}
@@ -130,7 +130,7 @@ class Prediction:
 
 
 def predict_run(scenario: Scenario) -> tuple[Prediction, ...]:
-    """Return a prediction for each of the scenario's versions, in order.
+    """Predict the effect of each of the scenario's steps, in order.
 
     A table that the scenario builds begins with version 0. Reading an existing table commits nothing, and its
     version is known if the scenario specifies a number.

@@ -65,7 +65,7 @@ class CheckedVersion:
 
 @dataclass(frozen=True)
 class _Query:
-    """What is computed in the only pass over a version's rows."""
+    """The query for the only pass over a version's rows."""
 
     frame: DataFrame
     key: Column
@@ -85,7 +85,7 @@ def check_version(table: DataFrame, scenario: Scenario, name: str, number: int) 
         number: Its Delta version.
 
     Raises:
-        ScenarioError: A model is to be trained on the version, and a column is missing or has a reserved
+        ScenarioError: A model should be trained on the version, and a column is missing or has a reserved
             name, the key is null or not unique, the label has only one class, there are too few training
             rows, or a feature has no values.
     """

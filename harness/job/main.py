@@ -58,7 +58,7 @@ def run(job: Job) -> Result:
 
 
 def open_stores(job: Job) -> None:
-    """Open the model store and MLflow, so that the run fails now and not at its end if it can't."""
+    """Open the model store and MLflow, so that a failure to open them ends the run now."""
     if job.plan.scenario.publish.when != "never":
         open_store(job.plan.environment)
     job.tracker.result()
@@ -146,7 +146,7 @@ def prepare_versions(
 def train_versions(
     job: Job, pipeline: ModelPipeline, prepared: list[PreparedVersion]
 ) -> list[TrainedVersion]:
-    """Train, evaluate, explain and log a model at every prepared version, each on its own rows alone."""
+    """Train, evaluate, explain and log a model at every prepared version, each only on its own rows."""
     plan = job.plan
     with job.clock.step("log"):
         tracker = job.tracker.result()

@@ -28,6 +28,7 @@ from harness.errors import PrerequisiteError
 from harness.files import exclusive_lock
 from harness.plan import Plan
 from harness.results import GridPoint, Result, Verdict, VersionResult
+from harness.storage.uris import SQLITE
 
 MODELS = "models"
 """Folder of the models among a run's artifacts."""
@@ -38,7 +39,6 @@ PICTURES = "pictures"
 _PARALLEL_UPLOADS = 4
 # A request to MLflow may have 100 parameters and 1,000 metrics.
 _BATCH_SIZE = 100
-_SQLITE = "sqlite:///"
 _NOT_IN_TAG = re.compile(r"[^\w\-. :/]")
 _DETAILS = {
     "data_schema",
@@ -258,9 +258,9 @@ class Tracker:
 
 
 def _open_error(uri: str, reason: str) -> PrerequisiteError:
-    if uri.startswith(_SQLITE):
+    if uri.startswith(SQLITE):
         return PrerequisiteError(
-            f"Can't open MLflow's store {uri.removeprefix(_SQLITE)}: {reason}",
+            f"Can't open MLflow's store {uri.removeprefix(SQLITE)}: {reason}",
             remedy="Check the file, or set HARNESS_TRACKING_URI to another store.",
         )
     return PrerequisiteError(
@@ -271,9 +271,9 @@ def _open_error(uri: str, reason: str) -> PrerequisiteError:
 
 def _lock_store(uri: str) -> AbstractContextManager[None]:
     """Lock a SQLite store: MLflow creates its tables without a lock, so two runs at once would break it."""
-    if not uri.startswith(_SQLITE):
+    if not uri.startswith(SQLITE):
         return nullcontext()
-    file = Path(uri.removeprefix(_SQLITE))
+    file = Path(uri.removeprefix(SQLITE))
     return exclusive_lock(file.with_name(f".{file.name}.lock"))
 
 

@@ -20,7 +20,7 @@ from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
 
 LABEL_VALUE = "harness_label"
-"""Column of the label beside the columns of the table, one of which may be named ``label``."""
+"""Column of the label next to the columns of the table, one of which may be named ``label``."""
 HELD_OUT = "harness_held_out"
 PROBE = "harness_probe"
 

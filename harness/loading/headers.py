@@ -17,7 +17,7 @@ _UNSUPPORTED = "Unsupported"
 
 
 class UnknownHeaderError(Exception):
-    """The columns can't be read without Spark."""
+    """Columns that can't be read without Spark."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def read_header(path: Path, kind: str, options: dict[str, str]) -> Header:
         is_whole = has_all_rows and (is_only or not merged)
         return Header(path.name, (*columns, *_list_partition_columns(path, file)), is_whole)
     except _UNREADABLE as error:
-        raise ValueError(_first_line(error)) from error
+        raise ValueError(_summarize(error)) from error
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,10 @@ def read_delta_header(path: Path, version: int | None = None) -> DeltaHeader:
     except DeltaError as error:
         if _UNSUPPORTED in str(error):
             raise UnknownHeaderError(str(error)) from error
-        raise ValueError(_first_line(error)) from error
+        raise ValueError(_summarize(error)) from error
 
 
-def _first_line(error: Exception) -> str:
+def _summarize(error: Exception) -> str:
     """Return the first line of an error's message, without its full stop."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return text.strip().splitlines()[0].rstrip(".") if text.strip() else type(error).__name__

@@ -1,4 +1,4 @@
-"""The local counterpart of a run in the cloud: the newest run with the same inputs."""
+"""The local counterpart of a cloud run: the newest run with the same inputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import PrerequisiteError
 from harness.loading.loader import FOLDER
 from harness.loading.table_override import TABLE_URI
-from harness.parity.compare import LOCAL_AGAINST_CLOUD, Parity, Tolerances, compare, report_not_compared
+from harness.parity.compare import Parity, Tolerances, compare, report_not_compared
 from harness.plan import Plan, SourceData
 from harness.results import Result, shorten_fingerprint
 from harness.runs import RunFolder, list_runs
@@ -29,19 +29,19 @@ def compare_with_local(
     runs: Path,
     plan: Plan,
     result: Result,
-    tolerances: Tolerances = LOCAL_AGAINST_CLOUD,
+    tolerances: Tolerances,
     *,
     gaps: Sequence[str],
     is_local: Callable[[str], bool],
 ) -> Parity:
-    """Compare a remote run with the newest local run of the same wheel, scenario and rows.
+    """Compare a cloud run with the newest local run of the same wheel, scenario and rows.
 
     Args:
         runs: Folder of all runs.
-        plan: Plan of the remote run.
-        result: Result of the remote run, ``b`` of the comparison.
-        tolerances: Tolerances between a local and a remote run.
-        gaps: What a local run can't prove about the remote one.
+        plan: Plan of the cloud run.
+        result: Result of the cloud run, ``b`` of the comparison.
+        tolerances: Tolerances between a local and a cloud run.
+        gaps: What a local run can't prove about the cloud run.
         is_local: Whether the runs on a target, by its name, are local.
     """
     local = find_local_run(runs, plan, is_local)
@@ -59,7 +59,7 @@ def find_local_run(runs: Path, plan: Plan, is_local: Callable[[str], bool]) -> L
 
     Args:
         runs: Folder of all runs.
-        plan: Plan of the remote run.
+        plan: Plan of the cloud run.
         is_local: Whether the runs on a target, by its name, are local.
     """
     reason = ""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import PrerequisiteError
+from harness.errors import PrerequisiteError, format_first_line
 from harness.files import sha256_of
 from harness.plan import Account
 from harness.storage.accounts import make_azure_credential
@@ -134,7 +134,7 @@ class Blobs:
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
-        """Translate Azure's errors."""
+        """Translate Azure's errors into messages with a remedy."""
         from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
         account = self._account
@@ -145,20 +145,20 @@ class Blobs:
             yield
         except ClientAuthenticationError as error:
             raise PrerequisiteError(
-                f"{where} refuses its credential: {_first_line(error)}",
+                f"{where} refuses its credential: {format_first_line(error)}",
                 remedy=f"Correct the credential of [accounts.{account.name}] in harness.toml.",
             ) from error
         except HttpResponseError as error:
             if error.status_code == _FORBIDDEN:
                 raise PrerequisiteError(
-                    f"{where} refuses its credential: {_first_line(error)}",
+                    f"{where} refuses its credential: {format_first_line(error)}",
                     remedy=f"Correct the credential of [accounts.{account.name}] in harness.toml, or give it "
                     "the role Storage Blob Data Contributor.",
                 ) from error
-            raise PrerequisiteError(f"{where} refuses the request: {_first_line(error)}") from error
+            raise PrerequisiteError(f"{where} refuses the request: {format_first_line(error)}") from error
         except AzureError as error:
             raise PrerequisiteError(
-                f"{where} doesn't answer: {_first_line(error)}",
+                f"{where} doesn't answer: {format_first_line(error)}",
                 remedy="Check that it runs and that its certificate is trusted.",
             ) from error
 
@@ -177,7 +177,3 @@ def _make_retry_policy() -> ExponentialRetry:
 
 
 _FORBIDDEN = 403
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit, urlunsplit
 from harness.errors import PrerequisiteError
 
 SCHEME = "abfss://"
+SQLITE = "sqlite:///"
+"""Scheme of MLflow stores in a file of this machine."""
 VOLUMES = "/Volumes/"
 """Root of Unity Catalog's volumes on a Databricks cluster, in Spark and in the file system alike."""
 _URI = re.compile(r"abfss://([^@/]*)@([^./]+)\.dfs\.core\.windows\.net(?:/(.*))?")

@@ -188,7 +188,7 @@ class FinishedRun:
 
 
 def open_attachable(settings: Settings, run: RunFolder, report: Report) -> Attachable:
-    """Open the target of a run that is to be resumed.
+    """Open the target of a run to attach to.
 
     Args:
         settings: Settings of this command.
@@ -241,10 +241,10 @@ def open_tracking(settings: Settings) -> TracksRuns | None:
     return _open_server(definition, settings) if definition.serves_tracking else None
 
 
-def select_remote(settings: Settings) -> TargetDefinition:
-    """Return the target to validate a local run against: the settings' one, or the first remote one."""
-    remote: Capability = lambda each: not each.is_local  # noqa: E731 - a name for one condition.
-    return select_capable(settings["target"], remote, "be compared with a local run")
+def select_cloud_target(settings: Settings) -> TargetDefinition:
+    """Return the target to validate a local run against: the settings' one, or the first one in the cloud."""
+    is_in_cloud: Capability = lambda each: not each.is_local  # noqa: E731 - a name for one condition.
+    return select_capable(settings["target"], is_in_cloud, "be compared with a local run")
 
 
 def _open_server(definition: TargetDefinition, settings: Settings) -> TracksRuns:

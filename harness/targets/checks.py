@@ -13,7 +13,7 @@ from typing import Literal
 
 from harness.errors import HarnessError, PrerequisiteError
 from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY
-from harness.storage.uris import VOLUMES, find_local_path
+from harness.storage.uris import SQLITE, VOLUMES, find_local_path
 from harness.targets.registry import TARGETS
 
 State = Literal["ok", "failed", "not checkable"]
@@ -47,7 +47,6 @@ def require_all(checks: Iterable[Check]) -> None:
 
 NEEDED_BYTES = 200 << 20
 """Disk space that a run needs."""
-_SQLITE = "sqlite:///"
 _TIMEOUT_S = 5
 
 
@@ -91,8 +90,8 @@ def check_writable(folder: Path) -> str:
 def check_tracking_store(uri: str) -> Check:
     """Check MLflow's tracking store: a file or a server."""
     subject = "tracking store"
-    if uri.startswith(_SQLITE):
-        return run_check(subject, lambda: _database(Path(uri.removeprefix(_SQLITE))))
+    if uri.startswith(SQLITE):
+        return run_check(subject, lambda: _database(Path(uri.removeprefix(SQLITE))))
     if uri.startswith(("http://", "https://")):
         return run_check(subject, lambda: _server(uri))
     return Check(subject, "not checkable", f"{uri.partition(':')[0]}: only MLflow itself can check it")
@@ -111,7 +110,7 @@ def _database(file: Path) -> str:
 
 def _server(uri: str) -> str:
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_TIMEOUT_S):  # noqa: S310 - http alone
+        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_TIMEOUT_S):  # noqa: S310 - only http
             return f"{uri} answers"
     except urllib.error.HTTPError as error:
         # A server that asks for a login is up; only MLflow has the login.

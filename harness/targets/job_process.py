@@ -84,7 +84,7 @@ def run_command(
     return FinishedProcess(process.returncode, results[-1] if results else None, interrupted)
 
 
-def read_result(finished: FinishedProcess, folder: Path) -> Result:
+def take_result(finished: FinishedProcess, folder: Path) -> Result:
     """Return the job's result, from its file if it did not arrive with the events.
 
     Raises:

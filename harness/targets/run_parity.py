@@ -20,12 +20,12 @@ def compare_runs(a: Result, b: Result, tolerances: Tolerances | None = None) -> 
 
 
 def choose_tolerances(target_a: str, target_b: str) -> Tolerances:
-    """Return the tolerances between two targets, which are wider between a local and a remote one."""
+    """Return the tolerances between two targets, which are wider between a local and a cloud one."""
     return Tolerances() if is_local(target_a) == is_local(target_b) else LOCAL_AGAINST_CLOUD
 
 
 def list_gaps(target_a: str, target_b: str) -> tuple[str, ...]:
-    """Return what a local run can't prove about a remote one; nothing if both or neither are local."""
+    """Return what a local run can't prove about a cloud run; nothing if both or neither are local."""
     if is_local(target_a) == is_local(target_b):
         return ()
     return TARGETS[target_b if is_local(target_a) else target_a].gaps

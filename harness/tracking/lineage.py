@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import PrerequisiteError
 from harness.settings import Settings
+from harness.storage.uris import SQLITE
 from harness.tracking.tracked_run import TrackedRun
 
 if TYPE_CHECKING:
@@ -118,8 +119,8 @@ def require_store(settings: Settings) -> None:
         PrerequisiteError: It does not exist.
     """
     uri = settings["tracking_uri"]
-    file = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not file.exists():
+    file = Path(uri.removeprefix(SQLITE))
+    if uri.startswith(SQLITE) and not file.exists():
         raise PrerequisiteError(
             f"There are no runs yet: {file} doesn't exist.",
             remedy="Run a scenario first: make scenario NAME=three_versions.",

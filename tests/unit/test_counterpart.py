@@ -44,9 +44,9 @@ def _source(**changes: Any) -> Mapping[str, Any]:
     return {"sources": {samples.SOURCE: SOURCE.model_copy(update=changes)}}
 
 
-def _compare(runs: Path, result: Result, *tolerances: Tolerances) -> Parity:
-    """Compare the remote run with the newest local one."""
-    return compare_with_local(runs, CLOUD, result, *tolerances, gaps=GAPS, is_local=is_local)
+def _compare(runs: Path, result: Result, tolerances: Tolerances = LOCAL_AGAINST_CLOUD) -> Parity:
+    """Compare the cloud run with the newest local one."""
+    return compare_with_local(runs, CLOUD, result, tolerances, gaps=GAPS, is_local=is_local)
 
 
 def _find(runs: Path, plan: Plan = CLOUD) -> str | None:
@@ -255,7 +255,7 @@ def test_a_scenario_elsewhere_is_named_by_its_file(tmp_path: Path) -> None:
 
 
 def test_the_run_in_the_cloud_is_the_second(tmp_path: Path) -> None:
-    """A remote run is the second one of its comparison with a local run."""
+    """A cloud run is the second one of its comparison with a local run."""
     _local(tmp_path, OLD)
     parity = _compare(tmp_path, samples.cloud())
     assert (OLD, CLOUD.run_id, Verdict.PASS, LOCAL_AGAINST_CLOUD) == (

@@ -29,7 +29,7 @@ from harness.targets.base import (
     open_defined,
     open_schedulable,
     open_target,
-    select_remote,
+    select_cloud_target,
 )
 from harness.targets.registry import (
     TARGETS,
@@ -318,7 +318,7 @@ def test_a_fourth_target_has_its_own_gaps(borrowed: Path) -> None:
     assert borrowed.is_dir()
     parity = compare_runs(samples.result(), samples.result(target="borrowed"))
     assert (BORROWED.gaps, LOCAL_AGAINST_CLOUD) == (parity.gaps, parity.tolerances)
-    assert BORROWED is select_remote(_settings(borrowed, "borrowed"))
+    assert BORROWED is select_cloud_target(_settings(borrowed, "borrowed"))
 
 
 def test_a_target_is_selected_by_capability(tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ def test_a_target_is_selected_by_capability(tmp_path: Path) -> None:
     assert {"auto": "databricks", "embedded": "databricks", "databricks": "databricks"} == names
     with pytest.raises(UsageError, match=r"No target can fly\."):
         select_capable("auto", lambda each: each.name == "", "fly")
-    assert "databricks" == select_remote(_settings(tmp_path, "embedded")).name
+    assert "databricks" == select_cloud_target(_settings(tmp_path, "embedded")).name
 
 
 def test_auto_prefers_by_rank() -> None:

@@ -40,7 +40,7 @@ class TrainingOutcome:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """A fit of every grid point on all folds but one, with its score on the fold that it has not seen."""
+    """Cross-validation of every grid point: fitted on all folds but one, scored on that fold."""
 
     points: Sequence[Parameters]
     folds: int

@@ -1,4 +1,4 @@
-"""The Compose target: the job in a container, beside a Spark cluster, an MLflow server and Azurite."""
+"""The Compose target: the job in a container, next to a Spark cluster, an MLflow server and Azurite."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from harness.targets.checks import (
 from harness.targets.compose import COMPOSE
 from harness.targets.compose.docker import require_engine, run_docker
 from harness.targets.compose.stack import LAKE_ACCOUNT, MODELS_ACCOUNT, Stack
-from harness.targets.job_process import read_result, run_command
+from harness.targets.job_process import run_command, take_result
 from harness.targets.spark_conf import is_small, java_options, make_spark_settings
 
 LAKE = f"{SCHEME}lake@{LAKE_ACCOUNT}.dfs.core.windows.net"
@@ -63,7 +63,7 @@ class Compose:
     def __init__(
         self, settings: Settings, report: Callable[[str], None] = print, *, keep: bool = False
     ) -> None:
-        del report  # Every target is opened alike; this one reports by its checks and errors alone.
+        del report  # All targets take the same arguments; this one reports only through checks and errors.
         self._settings = settings
         self._keep = keep
         self._started = False
@@ -143,7 +143,7 @@ class Compose:
         for service, name, setting in _PAGES:
             url = self._page(setting)
             try:
-                with urllib.request.urlopen(url, timeout=_PAGE_TIMEOUT_S):  # noqa: S310 - http alone
+                with urllib.request.urlopen(url, timeout=_PAGE_TIMEOUT_S):  # noqa: S310 - only http
                     yield name, url
             except OSError as error:
                 if not self.stack.is_up():
@@ -185,7 +185,7 @@ class Compose:
                 clean_up=lambda process: _remove(name, process),
                 stdin=folder / PLAN,
             )
-            result = read_result(finished, folder)
+            result = take_result(finished, folder)
         if result.failure is not None:
             self._stop_started()
         return result
@@ -318,7 +318,7 @@ class Compose:
 
     @contextmanager
     def _stop_on_failure(self) -> Iterator[None]:
-        """Stop a stack that this run has started if the run fails, unless it is to be kept."""
+        """Stop a stack that this run has started if the run fails, unless it should be kept."""
         try:
             yield
         except (HarnessError, KeyboardInterrupt):

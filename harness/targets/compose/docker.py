@@ -34,7 +34,7 @@ def run_docker(
     """Run the command until it ends, and return the process, whatever its exit code.
 
     Args:
-        arguments: Arguments without ``run_docker`` itself.
+        arguments: Arguments without ``docker`` itself.
         environ: Variables to add to those of this process.
         stdin: Content of its standard input.
         show_output: Whether its output goes to this process's standard error.

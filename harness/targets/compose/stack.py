@@ -1,4 +1,4 @@
-"""The Compose stack: how it is started, inspected and stopped."""
+"""Start, inspection and removal of the Compose stack."""
 
 from __future__ import annotations
 

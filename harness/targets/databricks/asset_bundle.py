@@ -24,7 +24,7 @@ from ruamel.yaml import YAML
 from harness.files import make_unwritable_error, write_text
 from harness.runs import PLAN, RESULT
 from harness.setting_types import Settings
-from harness.targets.databricks import DATABRICKS_SETTINGS
+from harness.targets.databricks import read_setting
 from harness.targets.databricks.cluster import list_cluster_libraries, make_cluster_spec, make_tags
 from harness.targets.databricks.job_runs import ENTRY_POINT, PACKAGE, TASK
 from harness.wheel import build_wheel
@@ -130,7 +130,7 @@ def _task(settings: Settings, root: str, plan: Plan, wheel: str, rows: Mapping[s
     outputs = f"{root.rstrip('/')}/scheduled/{name}/{_RUN}"
     sources = [text for path, at in rows.items() for text in ("--source", f"{path}=file:{_FILES}/{at}")]
     parameters = [f"{_FILES}/{PLAN}", f"{outputs}/{RESULT}", "--run-id", f"{name}-{_RUN}", *sources]
-    cluster_id = settings[DATABRICKS_SETTINGS + "cluster_id"] or None
+    cluster_id = read_setting(settings, "cluster_id") or None
     return Task(
         task_key=TASK,
         python_wheel_task=PythonWheelTask(PACKAGE, ENTRY_POINT, parameters=parameters),
@@ -149,7 +149,7 @@ def _job(settings: Settings, name: str, task: dict[str, Any]) -> dict[str, Any]:
             "timezone_id": "${var.timezone}",
             "pause_status": "${var.pause_status}",
         },
-        "timeout_seconds": int(settings[DATABRICKS_SETTINGS + "time_limit_min"]) * 60,
+        "timeout_seconds": int(read_setting(settings, "time_limit_min")) * 60,
         "max_concurrent_runs": 1,
         **({"tags": own} if own else {}),
         "tasks": [task],

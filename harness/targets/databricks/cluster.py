@@ -8,7 +8,7 @@ from harness.errors import UsageError
 from harness.plan import Account, Secret
 from harness.setting_types import Settings
 from harness.storage.accounts import make_hadoop_settings, name_secret_variable, read_accounts
-from harness.targets.databricks import DATABRICKS_SETTINGS
+from harness.targets.databricks import DATABRICKS_SETTINGS, read_setting
 
 if TYPE_CHECKING:
     from databricks.sdk.service.compute import ClusterSpec, Library
@@ -27,10 +27,8 @@ def make_cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec
     """
     from databricks.sdk.service.compute import AutoScale, ClusterSpec, DataSecurityMode
 
-    chosen = {
-        name: settings[DATABRICKS_SETTINGS + name] for name in ("node_type", "policy_id", "instance_pool_id")
-    }
-    low, _, high = settings[DATABRICKS_SETTINGS + "workers"].partition("-")
+    chosen = {name: read_setting(settings, name) for name in ("node_type", "policy_id", "instance_pool_id")}
+    low, _, high = read_setting(settings, "workers").partition("-")
     if high and int(low) > int(high):
         raise UsageError(
             f"Invalid {DATABRICKS_SETTINGS}workers '{low}-{high}': the smaller number comes first."
@@ -38,7 +36,7 @@ def make_cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec
     single = not high and int(low) == 0
     accounts = select_scope_accounts(settings)
     return ClusterSpec(
-        spark_version=settings[DATABRICKS_SETTINGS + "runtime"],
+        spark_version=read_setting(settings, "runtime"),
         node_type_id=None if chosen["instance_pool_id"] else chosen["node_type"],
         instance_pool_id=chosen["instance_pool_id"] or None,
         policy_id=chosen["policy_id"] or None,
@@ -70,7 +68,7 @@ def select_scope_accounts(settings: Settings) -> tuple[Account, ...]:
         UsageError: An account names a secret, but no scope is set.
     """
     named = [account for account in read_accounts(settings) if account.secret_name]
-    if named and not settings[DATABRICKS_SETTINGS + "secret_scope"]:
+    if named and not read_setting(settings, "secret_scope"):
         raise UsageError(
             f"[accounts.{named[0].name}] names the secret '{named[0].secret_name}', but no scope is set.",
             remedy="Set secret_scope under [targets.databricks].",
@@ -83,13 +81,13 @@ def select_scope_accounts(settings: Settings) -> tuple[Account, ...]:
 
 def make_tags(settings: Settings) -> dict[str, str]:
     """Return the cluster's tags, which its costs can be found by."""
-    pairs = (pair.partition("=") for pair in settings[DATABRICKS_SETTINGS + "tags"].split(",") if pair)
+    pairs = (pair.partition("=") for pair in read_setting(settings, "tags").split(",") if pair)
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _reference(settings: Settings, account: Account) -> str:
     """Return the reference that the cluster replaces with the secret's value, which never gets here."""
-    return f"{{{{secrets/{settings[DATABRICKS_SETTINGS + 'secret_scope']}/{account.secret_name}}}}}"
+    return f"{{{{secrets/{read_setting(settings, 'secret_scope')}/{account.secret_name}}}}}"
 
 
 def _spark_conf(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, str]:
@@ -101,7 +99,7 @@ def _spark_conf(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, 
 
 
 def _variables(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, Any]:
-    volume = settings[DATABRICKS_SETTINGS + "model_volume"]
+    volume = read_setting(settings, "model_volume")
     return {
         **{name_secret_variable(account.name): _reference(settings, account) for account in accounts},
         **({"MLFLOW_DFS_TMP": volume} if volume else {}),

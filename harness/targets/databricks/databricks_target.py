@@ -26,8 +26,9 @@ from harness.setting_types import Settings
 from harness.storage.accounts import select_local_accounts
 from harness.storage.blobs import Blobs
 from harness.storage.uris import SCHEME, VOLUMES, StorageUri
+from harness.targets.base import FinishedRun
 from harness.targets.checks import Check, path_on_this_machine, require_all, require_remote_table
-from harness.targets.databricks import DATABRICKS, DATABRICKS_SETTINGS, job_runs
+from harness.targets.databricks import DATABRICKS, job_runs, read_setting
 from harness.targets.databricks.client import UnreachableError, open_workspace, translate_errors
 from harness.targets.databricks.cluster import (
     list_cluster_libraries,
@@ -70,7 +71,7 @@ class Databricks:
     @cached_property
     def workspace(self) -> WorkspaceClient:
         """Client of the workspace."""
-        return open_workspace(self._setting("profile"))
+        return open_workspace(read_setting(self._settings, "profile"))
 
     @cached_property
     def me(self) -> User:
@@ -90,7 +91,7 @@ class Databricks:
         Raises:
             UsageError: None is set.
         """
-        folder = self._setting("files").rstrip("/")
+        folder = read_setting(self._settings, "files").rstrip("/")
         if not folder:
             raise UsageError(
                 "The Databricks target needs a folder for its uploads, but none is set.",
@@ -117,7 +118,7 @@ class Databricks:
     @property
     def _scratch(self) -> str | None:
         """Volume through which MLflow saves models, because it can't reach a storage account by itself."""
-        volume = self._setting("model_volume").rstrip("/")
+        volume = read_setting(self._settings, "model_volume").rstrip("/")
         if volume or self._location("lake").startswith(VOLUMES):
             return volume or None
         if not self.root.startswith(VOLUMES):
@@ -131,7 +132,9 @@ class Databricks:
     @property
     def experiment(self) -> str:
         """Path of the experiment in the workspace."""
-        return self._setting("experiment") or f"/Users/{self.user}/{self._settings['experiment']}"
+        return (
+            read_setting(self._settings, "experiment") or f"/Users/{self.user}/{self._settings['experiment']}"
+        )
 
     def locate_source(self, source: SourceData) -> SourceData:
         """Return the source in the workspace; a local file is uploaded to a path with its digest."""
@@ -155,9 +158,9 @@ class Databricks:
 
     def checks(self) -> Iterator[Check]:
         """Check the workspace's permissions and everything that a run needs."""
-        from harness.targets.databricks.workspace_checks import checks
+        from harness.targets.databricks.workspace_checks import check_workspace
 
-        return checks(self._settings, self)
+        return check_workspace(self._settings, self)
 
     def require_ready(self) -> None:
         """Require that the workspace is ready and that this checkout can build a wheel; checked once.
@@ -196,8 +199,8 @@ class Databricks:
         Raises:
             PrerequisiteError: The run was never submitted.
         """
-        if (folder / RESULT).is_file():
-            return RunFolder(folder).read_result()
+        if RunFolder(folder).has_result:
+            return FinishedRun().attach(folder, listener)
         file = folder / SUBMISSION
         if not file.is_file():
             raise PrerequisiteError(
@@ -238,8 +241,8 @@ class Databricks:
     @cached_property
     def upload_folder(self) -> str:
         """Folder for current uploads."""
-        longest = timedelta(minutes=int(self._setting("time_limit_min"))).days + 1
-        days = max(int(self._setting("expire_days")), longest)
+        longest = timedelta(minutes=int(read_setting(self._settings, "time_limit_min"))).days + 1
+        days = max(int(read_setting(self._settings, "expire_days")), longest)
         return f"{self.root}/{name_expiring_folder(datetime.now(UTC).date(), days)}"
 
     @cached_property
@@ -254,13 +257,13 @@ class Databricks:
         return f"{self.upload_folder}/{_RUNS}/{run_id}"
 
     def _job(self, run_id: str, remote: str) -> job_runs.RunSpec:
-        cluster_id = self._setting("cluster_id")
+        cluster_id = read_setting(self._settings, "cluster_id")
         return job_runs.RunSpec(
             run_id=run_id,
             cluster=cluster_id or make_cluster_spec(self._settings, self.user, run_id),
             libraries=list_cluster_libraries(self._wheel_path),
             parameters=[f"{remote}/{name}" for name in (PLAN, RESULT, EVENTS)],
-            timeout=timedelta(minutes=int(self._setting("time_limit_min"))),
+            timeout=timedelta(minutes=int(read_setting(self._settings, "time_limit_min"))),
         )
 
     def _submit(self, job: job_runs.RunSpec, remote: str) -> job_runs.SubmittedRun:
@@ -367,7 +370,7 @@ class Databricks:
             self._report(f"{folder} was not removed: {error.message}{remedy}")
 
     def _location(self, name: str) -> str:
-        chosen = self._setting(name).rstrip("/")
+        chosen = read_setting(self._settings, name).rstrip("/")
         if not chosen and not self.root.startswith(VOLUMES):
             raise UsageError(
                 f"The Databricks target needs a location for the {name}, but none is set.",
@@ -379,9 +382,6 @@ class Databricks:
                 remedy="Use an abfss:// URI or a folder of a volume: /Volumes/CATALOG/SCHEMA/VOLUME/FOLDER.",
             )
         return chosen or f"{self.root}/{name}"
-
-    def _setting(self, name: str) -> str:
-        return self._settings[DATABRICKS_SETTINGS + name]
 
 
 def _scratch_folders(folder: Path) -> list[str]:

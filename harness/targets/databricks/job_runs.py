@@ -10,28 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, InterruptedRunError, JobError, LostRunError, PrerequisiteError
+from harness.events import Event, Listener
 from harness.results import Record, Result
 from harness.targets.databricks.client import BusyError, translate_errors
+from harness.targets.databricks.workspace_files import RemoteFiles
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.service.compute import ClusterSpec, Library
     from databricks.sdk.service.jobs import Run, RunOutput, RunTask
-
-
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
-
-from harness.events import Event, Listener
-from harness.targets.databricks.workspace_files import RemoteFiles
-
-if TYPE_CHECKING:
-    from databricks.sdk.service.jobs import Run
-
 
 TASK = "harness"
 PACKAGE, ENTRY_POINT = "dataset-harness", "harness-job"

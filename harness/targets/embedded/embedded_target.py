@@ -28,7 +28,7 @@ from harness.targets.checks import (
     run_check,
 )
 from harness.targets.embedded import EMBEDDED
-from harness.targets.job_process import read_result, run_command
+from harness.targets.job_process import run_command, take_result
 from harness.targets.spark_conf import is_small, java_options, make_spark_settings
 
 _SPARK = {
@@ -49,7 +49,7 @@ class Embedded:
     def __init__(
         self, settings: Settings, report: Callable[[str], None] = _write_error, *, keep: bool = False
     ) -> None:
-        del report, keep  # Every target is opened alike; this one has nothing to keep.
+        del report, keep  # All targets take the same arguments; this one has nothing to keep.
         self._settings = settings
         self._java: Java | None = None
 
@@ -116,7 +116,7 @@ class Embedded:
             interrupt=lambda process: process.send_signal(signal.SIGINT),
             clean_up=_kill_group,
         )
-        return read_result(finished, folder)
+        return take_result(finished, folder)
 
     def remove_run(self, run_id: str) -> None:
         """Remove a run's tables."""
