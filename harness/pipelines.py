@@ -57,7 +57,7 @@ def _ignore(_detail: str) -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """What the scenario specifies for a pipeline, apart from the rows."""
+    """The scenario's specifications for a pipeline, apart from the rows."""
 
     numbers: Mapping[str, str]
     """Numeric feature to the column that holds it as a double; missing numbers are null."""

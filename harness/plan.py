@@ -29,7 +29,7 @@ class Setting(ScenarioPart):
 
 
 class Secret(ScenarioPart):
-    """Where the job finds the value of a secret; never the value itself."""
+    """The location of a secret's value, never the value."""
 
     variable: str = ""
     """Name of an environment variable; empty if the value is in a file."""
@@ -190,7 +190,7 @@ def load_plan(text: str, source: str) -> Plan:
 
 
 def _upgrade_from_1(content: dict[str, Any]) -> dict[str, Any]:
-    """Format 2 only adds the format version."""
+    """Upgrade format 1: format 2 only adds the format version."""
     return {**content, "format_version": 2}
 
 

@@ -212,7 +212,7 @@ class _Test(pytest.Item):
 
 
 class RunTest(_Test):
-    """A test that the run is completed and, on the cloud, agrees with the newest local one."""
+    """A test that the run is completed and, in the cloud, agrees with the newest local one."""
 
     def runtest(self) -> None:
         """Check the comparison with another run; other tests check everything else."""

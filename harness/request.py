@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunRequest:
-    """Which scenario to run, and where."""
+    """A scenario to run and its target."""
 
     scenario: str
     """Name or file."""

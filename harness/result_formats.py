@@ -11,7 +11,7 @@ CURRENT: Final = 2
 
 
 class UnknownFormatError(ValueError):
-    """A result was written by a newer version of the harness."""
+    """A result written by a newer version."""
 
     remedy = "Install that version of the harness, or a newer one."
 

@@ -50,7 +50,7 @@ class Verdict(StrEnum):
 class BoundRecord(Record):
     """A finding about one bound, with the bound itself.
 
-    In the JSON, the most important properties of the ``spec`` are repeated beside it, for other programs.
+    In the JSON, the most important properties of the ``spec`` are repeated next to it, for other programs.
     """
 
     derived: ClassVar[tuple[str, ...]] = ("metric", "kind", "since", "relative", "must_fail")
@@ -186,7 +186,7 @@ class RowChanges(Record):
 
 
 class Bin(Record):
-    """How many rows have a column's value in one bin, which ends where the next one starts, or one value."""
+    """One bin of a column (or one value), with its number of rows."""
 
     start: float | str
     rows: int

@@ -58,7 +58,7 @@ _GENERAL = (
     SettingSpec("experiment", "harness", "MLflow experiment"),
     SettingSpec("driver_memory", "2g", "memory of the job's JVM, such as 2g or 900m", MEMORY_PATTERN),
     SettingSpec(
-        "parity.metrics", "1e-6", "relative tolerance of a metric between a local and a remote run", _SHARE
+        "parity.metrics", "1e-6", "relative tolerance of a metric between a local and a cloud run", _SHARE
     ),
     SettingSpec("parity.coefficients", "1e-4", "the same for a coefficient", _SHARE),
     SettingSpec("parity.explanations", "1e-4", "the same for the weight of an explanation", _SHARE),

@@ -20,7 +20,7 @@ Baselines = dict[str, dict[str, dict[str, MeasuredValue]]]
 
 
 class _NoBaselineError(Exception):
-    """A baseline is missing. The message is for the scenario's author; the key is where the mistake is."""
+    """A missing baseline, with a message for the scenario's author and the key that has the mistake."""
 
     def __init__(self, message: str, key: str = "from") -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""How bounds are judged: pure functions, used by the job and by the command line.
+"""Judging of bounds: pure functions, used by the job and by the command line.
 
 A bound on a number that could not be measured or compared is not proven, which is never a pass.
 """
@@ -63,7 +63,7 @@ def combine_verdicts(bounds: Iterable[BoundResult]) -> Verdict:
 
 
 def all_hold(bounds: Iterable[BoundResult]) -> bool:
-    """Whether every bound holds by itself, even one that must fail for the scenario to pass."""
+    """Return whether every bound holds by itself, even one that must fail for the scenario to pass."""
     return all(bound.verdict is Verdict.PASS for bound in bounds)
 
 

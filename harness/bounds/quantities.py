@@ -134,7 +134,7 @@ class Number:
         return self.kind.needs_model
 
     def quantity(self, *, on_added: bool) -> Quantity:
-        """Return what a bound is on: the number itself, or the same number of the added rows alone."""
+        """Return what a bound is on: the number itself, or the same number of only the added rows."""
         name = ADDED + self.own_name if on_added else self.own_name
         return Quantity(kind=self.kind.name, name=name, on_added=on_added)
 
@@ -161,7 +161,7 @@ def measure_quantity(quantity: Quantity, version: VersionResult) -> MeasuredValu
 
 
 def depends_on_explanations(quantity: Quantity) -> bool:
-    """Whether a number comes from the explanations of single rows."""
+    """Return whether a number comes from the explanations of single rows."""
     return NUMBERS[quantity.kind].needs_explanations or quantity.name in EXPLANATION_METRICS
 
 

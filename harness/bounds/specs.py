@@ -44,7 +44,7 @@ def list_bound_specs(scenario: Scenario) -> tuple[BoundSpec, ...]:
 
 
 def depends_on_explained_rows(spec: BoundSpec) -> bool:
-    """Whether the bounded quantity depends on which rows are explained."""
+    """Return whether the bounded quantity depends on which rows are explained."""
     kind = spec.quantity.kind
     return kind in AGREEMENTS or (kind not in TEXTS and depends_on_explanations(spec.quantity))
 
@@ -225,7 +225,7 @@ class Scope:
         return max(self.applies_to, default=len(self.scenario.versions) - 1)
 
     def _has_earlier(self) -> bool:
-        """Whether ``previous`` and ``first`` name a version."""
+        """Return whether ``previous`` and ``first`` name a version."""
         return self.index is None or self._find_reference(PREVIOUS, self.index) is not None
 
     def _find_reference(self, since: str, index: int) -> int | None:

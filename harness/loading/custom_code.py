@@ -25,7 +25,7 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class _PipelineNotFoundError(Exception):
-    """The pipeline can't be read; the message is for the scenario's author."""
+    """A pipeline that can't be read; the message is for the scenario's author."""
 
 
 def read_code(pipeline: Pipeline, folder: Path) -> tuple[CustomCode | None, list[Problem]]:

@@ -57,7 +57,7 @@ def check_existing_table(scenario: Scenario, folder: Path) -> Iterator[Problem]:
 
 
 class _NoTableError(Exception):
-    """The table is missing or not a Delta table; the message is for the scenario's author."""
+    """A missing table, or one that is not a Delta table; the message is for the scenario's author."""
 
 
 def _read_newest_header(uri: str, path: Path) -> DeltaHeader:

@@ -1,4 +1,4 @@
-"""The loader of scenario files: finds, reads and validates one, and reports every mistake with its line."""
+"""Loading of scenario files, with the line of every mistake."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ LocationTest = Callable[[Location], bool]
 
 @dataclass(frozen=True)
 class Repair:
-    """How a wrong value at a location is replaced."""
+    """The replacement of a wrong value at a location."""
 
     at: Location
     may_be_caused: LocationTest

@@ -120,7 +120,7 @@ _TWO_READINGS = (
 
 
 class _WrongSourceError(Exception):
-    """A source is missing or unusable; the message is for the scenario's author."""
+    """A missing or unusable source; the message is for the scenario's author."""
 
 
 def _check_secrets(source: Source, at: Location) -> Iterator[Problem]:

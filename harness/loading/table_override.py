@@ -120,7 +120,7 @@ def parse_table_override(uri: str | None, versions: str | None) -> TableOverride
 
 def _parse_version(text: str) -> Read:
     try:
-        # A number comes first: a time can consist of digits alone, too.
+        # A number comes first: a time can consist only of digits, too.
         return Read.model_validate(int(text) if text.isdecimal() else text)
     except ValidationError as error:
         raise UsageError(

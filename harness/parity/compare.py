@@ -21,7 +21,7 @@ Tolerance = Annotated[float, Field(ge=0)]
 
 
 class Tolerances(Record):
-    """How much two numbers may differ and still agree, relative to the larger one."""
+    """The differences up to which two numbers agree, relative to the larger one."""
 
     metrics: Tolerance = TOLERANCE
     coefficients: Tolerance = TOLERANCE
@@ -34,7 +34,7 @@ class Tolerances(Record):
 
 
 LOCAL_AGAINST_CLOUD = Tolerances(metrics=1e-6, coefficients=1e-4, explanations=1e-4)
-"""Between a local run and a remote one, whose libraries are not exactly the same."""
+"""Between a local run and a cloud run, whose libraries are not exactly the same."""
 
 
 class Difference(Record):
@@ -78,7 +78,7 @@ class Parity(Record):
     differences: tuple[Difference, ...] = ()
     libraries: tuple[Library, ...] = ()
     gaps: tuple[str, ...] = ()
-    """What a local run can't prove about a run in the cloud."""
+    """What a local run can't prove about a cloud run."""
 
 
 def compare(

@@ -1,4 +1,4 @@
-"""Annotations on GitHub beside the lines of a scenario, and the report as a job's summary.
+"""GitHub annotations on a scenario's lines, and the report as a job's summary.
 
 Each annotation is a workflow command:
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
@@ -83,7 +83,7 @@ def list_verdict_commands(plan: Plan, result: Result, parity: Parity | None = No
 
 
 def format_command(message: str, *, file: str | None = None, line: int | None = None, title: str = "") -> str:
-    """Return an error as a workflow command, on one line whatever is in it.
+    """Return an error as a workflow command, on one line whatever it contains.
 
     Args:
         message: The error's message.

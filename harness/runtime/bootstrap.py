@@ -1,6 +1,6 @@
-"""Set-up of a machine: the virtual environment, its locked packages, Java and the jars.
+"""Setup of a machine: the virtual environment, its locked packages, Java and the jars.
 
-The system's Python runs it with its standard library alone. The syntax is that of Python 3.6, so that an old
+The system's Python runs it with only its standard library. The syntax is that of Python 3.6, so that an old
 Python reports in one message that it is too old.
 """
 
@@ -35,13 +35,13 @@ def main() -> int:
         with lock_checkout():
             set_up(environment, options)
     except SetupError as error:
-        print("Set-up: {}".format(error), file=sys.stderr)
+        print("Setup: {}".format(error), file=sys.stderr)
         return PREREQUISITE_MISSING
     except OSError as error:
-        print("Set-up: {}.\n  Free some space or make the folder writable.".format(error), file=sys.stderr)
+        print("Setup: {}.\n  Free some space or make the folder writable.".format(error), file=sys.stderr)
         return PREREQUISITE_MISSING
     except KeyboardInterrupt:
-        print("\nSet-up: interrupted. The next run continues from there.", file=sys.stderr)
+        print("\nSetup: interrupted. The next run continues from there.", file=sys.stderr)
         return INTERRUPTED
     return 0
 
@@ -95,7 +95,7 @@ def restart_with_supported_python() -> None:
         found = shutil.which(name)
         if found and has_version(found, version):
             shown = version_text(sys.version_info)
-            print("Set-up: python3 is {}; using {}.".format(shown, found), flush=True)
+            print("Setup: python3 is {}; using {}.".format(shown, found), flush=True)
             arguments = [argument for argument in sys.argv if argument != "--search"]
             os.execv(found, [found, *arguments])  # noqa: S606 - no shell is wanted.
 
@@ -133,7 +133,7 @@ def set_up(environment: "VirtualEnvironment", options: argparse.Namespace) -> No
     provide_jars(environment)
     for lock in stale:
         environment.write_stamp(stamp_name(lock), digests[lock])
-    print("Set-up: ready ({:.0f} s).".format(time.time() - started), flush=True)
+    print("Setup: ready ({:.0f} s).".format(time.time() - started), flush=True)
 
 
 def make_venv(environment: "VirtualEnvironment") -> None:
@@ -280,12 +280,12 @@ class VirtualEnvironment:
 
 @contextlib.contextmanager
 def lock_checkout() -> Iterator[None]:
-    """Make other set-ups of this checkout wait until the block or the process ends."""
+    """Make other setups of this checkout wait until the block or the process ends."""
     import fcntl
 
     folder = os.open(ROOT, os.O_RDONLY)
     try:
-        # Some network file systems have no locks; on those, two set-ups at once may interfere.
+        # Some network file systems have no locks; on those, two setups at once may interfere.
         with contextlib.suppress(OSError):
             fcntl.flock(folder, fcntl.LOCK_EX)
         yield
@@ -347,7 +347,7 @@ def last_lines(text: str) -> str:
 
 def say(message: str) -> None:
     """Print one line per stage."""
-    print("Set-up: {}".format(message), flush=True)
+    print("Setup: {}".format(message), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Last stage of the set-up: finds Java, downloads the jars and reports both.
+"""Last stage of the setup: discovery of Java, download of the jars.
 
 ``python -m harness.runtime.setup`` finds Java and downloads the jars, ``... java`` only finds Java, and ``...
 lock`` writes the lock file of the jars again.
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _ACTIONS[options.action](java)
     except HarnessError as error:
         if not options.quiet:
-            print(f"Set-up: {error}", file=sys.stderr)
+            print(f"Setup: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -54,7 +54,7 @@ def _lock_jars(java: Java) -> None:
 
 
 def _say(message: str) -> None:
-    print(f"Set-up: {message}", flush=True)
+    print(f"Setup: {message}", flush=True)
 
 
 _ACTIONS = {"all": _fetch_jars, "java": _find_java, "lock": _lock_jars}

@@ -1,4 +1,4 @@
-"""One bound of a scenario as data, and how each kind of bound compares a number with its limit."""
+"""One bound of a scenario as data, and each kind of comparison of a number with its limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Side = Literal["min", "max", "both"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """How one kind of bound compares a number with its limit."""
+    """The comparison of a number with its limit by one kind of bound."""
 
     kind: BoundKind
     key: str
@@ -104,7 +104,7 @@ class Reference(ScenarioPart):
 
 
 class BoundLocation(ScenarioPart):
-    """Where the scenario file sets a bound."""
+    """The location of a bound in the scenario file."""
 
     root: Location = ()
     """The version's ``expect``, or ``every``; empty in results that did not record it."""
@@ -151,7 +151,7 @@ class BoundSpec(ScenarioPart):
 
     @property
     def full_name(self) -> str:
-        """The name by which ``caught_by`` selects this kind alone."""
+        """The name by which ``caught_by`` selects only this kind."""
         return f"{self.name}.{self.kind}"
 
     @property

@@ -114,7 +114,7 @@ class Explanations(ScenarioPart):
     """Feature to its share of all features' mean absolute weights, from 0 to 1."""
 
     def with_defaults(self, defaults: Explanations) -> Explanations:
-        """Return these expectations over the defaults; features one by one."""
+        """Return these expectations, completed by the defaults: feature by feature."""
         own = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
         for name in ("weight", "share"):
             own[name] = {**getattr(defaults, name), **getattr(self, name)}
@@ -145,7 +145,7 @@ class Expect(ScenarioPart):
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
     def with_defaults(self, defaults: Expect) -> Expect:
-        """Return these expectations over the defaults; metrics, columns and features one by one."""
+        """Return these expectations, completed by the defaults: by metric, column and feature."""
         own = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
         for name in ("nulls", "metrics", "coefficients"):
             own[name] = {**getattr(defaults, name), **getattr(self, name)}
@@ -154,7 +154,7 @@ class Expect(ScenarioPart):
         return defaults.model_copy(update=own)
 
     def value_at(self, keys: Iterable[str]) -> object:
-        """Return what the file sets at a path below these expectations; None if nothing.
+        """Return the value that the file sets at a path below these expectations; None if it sets none.
 
         Args:
             keys: The path as the file writes it, such as ``("explanations", "top_k")``.

@@ -115,7 +115,7 @@ class Version(ScenarioPart):
 
 
 class Publish(ScenarioPart):
-    """Whether bundles are published, and to which model store."""
+    """The condition for publishing bundles, and the model store that they are copied to."""
 
     to: Identifier = "models"
     """Name of a model store in the settings."""
@@ -124,7 +124,7 @@ class Publish(ScenarioPart):
 
 
 class Scenario(ScenarioPart):
-    """Which versions a Delta table goes through, and what must hold after each."""
+    """The versions that a Delta table goes through, and what must hold after each."""
 
     name: Identifier
     description: str = ""
@@ -184,7 +184,7 @@ class Scenario(ScenarioPart):
         )
 
     def context_of(self, index: int) -> StepContext:
-        """Return what the rules of a version's step depend on.
+        """Return the facts that the rules of a version's step depend on.
 
         Args:
             index: Index of the version.

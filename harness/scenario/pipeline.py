@@ -18,7 +18,7 @@ METHODS: Mapping[str, int] = {"prepare": 2, "fit": 2, "evaluate": 2, "explain": 
 
 
 class Label(ScenarioPart):
-    """What to predict. Rows with any other value of the column are dropped and counted."""
+    """The label to predict. Rows with any other value of the column are dropped and counted."""
 
     column: str
     positive: Annotated[tuple[Value, ...], Field(min_length=1)]
@@ -26,7 +26,7 @@ class Label(ScenarioPart):
 
 
 class Split(ScenarioPart):
-    """Which rows are held out: a hash of the key and the seed decides, so that no row ever changes sides."""
+    """The choice of held-out rows, by a hash of the key and the seed, so that no row ever changes sides."""
 
     by: Literal["key"] = "key"
     test: Share = 0.4
@@ -45,7 +45,7 @@ class Lime(ScenarioPart):
 
 
 class Pipeline(ScenarioPart):
-    """From a version of the table to a model and its explanation."""
+    """The way from a version of the table to a model and its explanation."""
 
     label: Label
     filter: str | None = None

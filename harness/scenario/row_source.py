@@ -29,7 +29,7 @@ class Loans(ScenarioPart):
 
 
 class Source(ScenarioPart):
-    """Where rows come from: a file or folder that Spark reads, or a generator."""
+    """A source of rows: a file or folder that Spark reads, or a generator."""
 
     text_key: ClassVar[str | None] = "path"
     form_hint: ClassVar[str] = "should be a path, or a mapping with a path"

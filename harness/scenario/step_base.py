@@ -17,7 +17,7 @@ Commits = Literal[0, 1, 2, "any"]
 
 @dataclass(frozen=True)
 class StepContext:
-    """What the rules of a step depend on besides the step itself."""
+    """The facts that the rules of a step depend on besides the step itself."""
 
     version: str
     """Name of the version that the step creates."""

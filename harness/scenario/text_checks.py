@@ -9,7 +9,7 @@ from harness.errors import Location, Problem, did_you_mean
 
 
 def find_repeated(names: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """Yield each name that occurred before, with its index.
+    """Yield each repeated name, with its index.
 
     Names that differ only in case count as equal, because Spark and some file systems ignore case.
     """

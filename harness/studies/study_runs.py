@@ -101,7 +101,7 @@ StoredRunFilter = Callable[[Plan, Result], bool]
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs scenarios of a session, or finds stored runs of them."""
+    """A runner of a session's scenarios, which also finds stored runs of them."""
 
     session: Session
 

@@ -195,7 +195,7 @@ def test_an_explicit_default_counts_as_set(tmp_path: Path) -> None:
 
 
 def test_settings_of_another_target(tmp_path: Path) -> None:
-    """Settings for another target differ in the target alone; the original is unchanged."""
+    """Settings for another target differ only in the target; the original is unchanged."""
     settings = _settings(tmp_path, '[accounts.lake]\nkey_variable = "K"')
     other = settings.for_target("compose")
     assert {("target", "auto", "compose")} == {

@@ -91,7 +91,7 @@ def test_every_bound_is_shown() -> None:
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_every_verdict_is_a_word(verdict: Verdict) -> None:
-    """No verdict is shown by color alone."""
+    """No verdict is shown only by color."""
     version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict),))
     assert f"</span> {verdict.value}</span>" in render_html(samples.plan(), samples.result((version,)))
 

@@ -21,7 +21,7 @@ MONOTONE = (
 
 
 class NotProvenError(Exception):
-    """It is not proven whether the bound holds at a version."""
+    """A bound that is not proven at a version."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Bisection:
 
 
 def find_first_failing(names: Sequence[str], fails: Callable[[str], bool]) -> Found | NotFound:
-    """Find the first version that fails, if all before it hold and all from it on fail.
+    """Find the first version that fails, given that all before it hold and all after it fail.
 
     Checks the last version, the first, and then no more than log2 of the versions in between.
 

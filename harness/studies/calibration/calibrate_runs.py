@@ -163,7 +163,7 @@ def _add(expect: dict[str, Any], spec: BoundSpec) -> None:
 
 
 def _combine(listed: list[dict[str, Any]], part: dict[str, Any]) -> None:
-    """Add a part to the bounds on a number; what can't be one bound makes a list."""
+    """Add a part to the bounds on a number, as another bound if it fits into none of them."""
     for other in listed:
         if other.get("on") != part.get("on"):
             continue

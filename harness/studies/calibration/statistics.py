@@ -64,7 +64,7 @@ class Sample:
 
 
 def propose_limits(sample: Sample, side: Side, false_alarms: float) -> Limits:
-    """Return limits with this false alarm rate, rounded outwards; the value itself if the values don't vary.
+    """Return limits with a false alarm rate, rounded outwards; the value itself if the values don't vary.
 
     Args:
         sample: The repeated measurements.
@@ -95,7 +95,7 @@ def compute_false_alarm_rate(sample: Sample, limits: Limits) -> float | None:
 
 
 def compute_smallest_regression(sample: Sample, limits: Limits) -> float | None:
-    """Return by how much a model must get worse to cross a limit with a chance of ``POWER``.
+    """Return how much worse a model must get to cross a limit with a chance of ``POWER``.
 
     With limits on both sides, it is the larger of the two regressions. It is negative if the limit is crossed
     that often without any regression, and ``None`` if the values don't vary.
