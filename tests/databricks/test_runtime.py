@@ -1,3 +1,5 @@
+"""The Python environments and processes of the stand-in's runtimes."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The metrics of scores, compared with scikit-learn's."""
+
 from __future__ import annotations
 
 import math

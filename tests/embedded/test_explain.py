@@ -1,3 +1,5 @@
+"""The local explanations of the probe rows, and their summary."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""The rows of a version as feature vectors, and the split into training and held-out rows."""
+
 from __future__ import annotations
 
 import re

@@ -1,3 +1,5 @@
+"""The storage accounts in the settings."""
+
 import re
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""The commands for authors of scenarios."""
+
 from __future__ import annotations
 
 import json

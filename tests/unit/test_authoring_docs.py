@@ -1,3 +1,5 @@
+"""The examples in the docs, which are valid scenarios."""
+
 from __future__ import annotations
 
 import re

@@ -1,3 +1,5 @@
+"""The preview of a run: its versions, trainings, publishing and cost."""
+
 from __future__ import annotations
 
 import io

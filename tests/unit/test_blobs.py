@@ -1,3 +1,5 @@
+"""Errors of a storage account, translated into messages."""
+
 from __future__ import annotations
 
 import socket

@@ -1,3 +1,5 @@
+"""The setup of a machine, started as make does."""
+
 from __future__ import annotations
 
 import ast

@@ -1,3 +1,5 @@
+"""Every bound as a row, and the verdict as a headline."""
+
 from typing import Any
 
 import pytest

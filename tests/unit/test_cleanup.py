@@ -1,3 +1,5 @@
+"""The deletion of old runs."""
+
 import json
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""The cluster of a run, and the secrets that it refers to."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""The local run that a cloud run is compared with."""
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

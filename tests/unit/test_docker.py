@@ -1,3 +1,5 @@
+"""The Docker engine: its answers, its versions and its absence."""
+
 import shutil
 from collections.abc import Callable
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""The changes of the data and the drift of the features, by version."""
+
 from math import log
 
 import pytest

@@ -1,3 +1,5 @@
+"""Files that are written completely or not at all, and their locks."""
+
 import errno
 import hashlib
 import os

@@ -1,3 +1,5 @@
+"""The formats of numbers, durations and texts in reports."""
+
 from typing import Any
 
 import pytest

@@ -1,3 +1,5 @@
+"""The names of the images, which change with their content."""
+
 import re
 import shutil
 from collections.abc import Iterator

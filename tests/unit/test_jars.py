@@ -1,3 +1,5 @@
+"""The cache of the jars, and the messages if they can't be downloaded."""
+
 from __future__ import annotations
 
 import hashlib

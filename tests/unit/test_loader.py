@@ -1,3 +1,5 @@
+"""Invalid scenarios in tests/unit/bad, each with its expected messages."""
+
 import re
 from pathlib import Path
 

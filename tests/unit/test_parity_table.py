@@ -1,3 +1,5 @@
+"""The comparison of two runs as rows and sentences."""
+
 import pytest
 
 from harness.parity.compare import Difference, report_not_compared

@@ -1,3 +1,5 @@
+"""The report as an HTML page."""
+
 import re
 from html import unescape
 from html.parser import HTMLParser

@@ -1,3 +1,5 @@
+"""The report as Markdown."""
+
 import pytest
 
 from harness.parity.compare import Parity, report_not_compared

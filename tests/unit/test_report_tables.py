@@ -1,3 +1,5 @@
+"""The tables of measurements that all reports share."""
+
 import pytest
 
 from harness.results import BoundResult, GridPoint, Result, Verdict

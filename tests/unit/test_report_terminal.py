@@ -1,3 +1,5 @@
+"""The verdict and the progress of a run on the terminal."""
+
 import io
 import subprocess
 import sys

@@ -1,3 +1,5 @@
+"""Bounds that look unusual but are valid, and the locations of problems."""
+
 from typing import Any
 
 import pytest

@@ -1,3 +1,5 @@
+"""The folders of runs, and the runs that they can be found by."""
+
 import re
 import subprocess
 import sys

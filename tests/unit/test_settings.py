@@ -1,3 +1,5 @@
+"""Settings from the file, the environment and the command line."""
+
 import re
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""The trust store that Java gets."""
+
 from __future__ import annotations
 
 import datetime as dt

@@ -1,3 +1,5 @@
+"""The log that --verbose writes."""
+
 from __future__ import annotations
 
 import logging
@@ -41,12 +43,12 @@ def test_settings_are_logged_with_their_origin(
 
 
 def test_nothing_is_logged_without_verbose(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command that succeeds writes nothing to standard error unless the log is asked for."""
+    """A command that succeeds writes nothing to standard error without --verbose."""
     monkeypatch.setenv("HARNESS_CORES", "2")
     assert not CliRunner().invoke(app, ["plan", SCENARIO]).stderr
 
 
-def test_the_log_ends_with_the_command() -> None:
+def test_the_loggers_are_restored() -> None:
     """A verbose command leaves the loggers of a process as they were."""
     CliRunner().invoke(app, ["-v", "plan", SCENARIO])
     logger = logging.getLogger("harness")
@@ -64,7 +66,7 @@ def test_a_password_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_other_libraries_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
-    """The log contains the harness's records alone: those of HTTP clients could contain credentials."""
+    """The log contains only the harness's records: those of HTTP clients could contain credentials."""
     with log_to_stderr():
         logging.getLogger("databricks.sdk").debug("Authorization: Bearer %s", SECRET)
     assert SECRET not in capsys.readouterr().err

@@ -1,3 +1,5 @@
+"""The wheel of the harness, and the version that names its content."""
+
 import zipfile
 from importlib import metadata
 from pathlib import Path

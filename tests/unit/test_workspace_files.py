@@ -1,3 +1,5 @@
+"""The folders for uploads in a workspace, and their expiry."""
+
 from __future__ import annotations
 
 import io

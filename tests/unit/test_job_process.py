@@ -1,3 +1,5 @@
+"""The process of a job: its events, its result, its log and its end."""
+
 import os
 import signal
 import subprocess

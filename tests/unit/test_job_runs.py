@@ -1,3 +1,5 @@
+"""The states and the errors of runs in a workspace."""
+
 from __future__ import annotations
 
 from typing import Any

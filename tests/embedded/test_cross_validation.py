@@ -1,3 +1,5 @@
+"""The cross-validation over a grid, compared with Spark's."""
+
 from __future__ import annotations
 
 import math

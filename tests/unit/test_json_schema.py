@@ -1,3 +1,5 @@
+"""The JSON Schema of scenario files, compared with what the loader accepts."""
+
 from __future__ import annotations
 
 import datetime as dt

@@ -1,3 +1,5 @@
+"""The credentials of storage accounts, for Hadoop and for Azure's client."""
+
 from pathlib import Path
 from typing import Literal
 

@@ -1,3 +1,5 @@
+"""The checks of a version before any training, and the location of each problem."""
+
 from __future__ import annotations
 
 import re

@@ -1,3 +1,5 @@
+"""The Spark configuration for small and large data."""
+
 from __future__ import annotations
 
 import pytest
