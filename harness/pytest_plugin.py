@@ -139,7 +139,7 @@ class ScenarioFile(pytest.File):
             name = describe_parameters(each.parameters)
             run = ScenarioRun(each, self.config.getoption(_TARGET))
             yield from (
-                [CombinationTests.from_parent(self, name=name, run=run)] if name else _tests_of(self, run)
+                [CombinationTests.from_parent(self, name=name, run=run)] if name else _make_tests(self, run)
             )
 
     @property
@@ -158,7 +158,7 @@ class CombinationTests(pytest.Collector):
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         """Return every test of this combination."""
-        return _tests_of(self, self._run)
+        return _make_tests(self, self._run)
 
 
 class VersionTests(pytest.Collector):
@@ -172,11 +172,11 @@ class VersionTests(pytest.Collector):
         """Yield a test of the version's status, and one for each of its bounds."""
         options = {"run": self._run, "index": self._index}
         version = self._run.loaded.scenario.versions[self._index]
-        yield StatusTest.from_parent(self, name=_status_title(version), **options)
+        yield StatusTest.from_parent(self, name=_make_status_title(version), **options)
         names: set[str] = set()
         for spec in self._run.specs:
             if spec.version == version.name:
-                name = _unique_name(_title(spec), names)
+                name = _make_unique_name(_make_title(spec), names)
                 names.add(name)
                 yield BoundTest.from_parent(self, name=name, spec=spec, **options)
 
@@ -259,24 +259,24 @@ class BoundTest(_Test):
             _fail(f"{row.sentence}.{must}\n{_report_of(self.run.outcome())}")
 
 
-def _tests_of(node: pytest.Collector, run: ScenarioRun) -> Iterator[pytest.Item | pytest.Collector]:
+def _make_tests(node: pytest.Collector, run: ScenarioRun) -> Iterator[pytest.Item | pytest.Collector]:
     yield RunTest.from_parent(node, name="the run is completed", run=run)
     for index, version in enumerate(run.loaded.scenario.versions):
         yield VersionTests.from_parent(node, name=version.name, run=run, index=index)
 
 
-def _status_title(version: Version) -> str:
+def _make_status_title(version: Version) -> str:
     if version.expect_error is not None:
         return f"refused with {version.expect_error}"
     return "trained" if version.is_trained else "built"
 
 
-def _title(spec: BoundSpec) -> str:
+def _make_title(spec: BoundSpec) -> str:
     what = f"{spec.metric} change" if spec.is_change else spec.metric
     return f"{what} {spec.text}" + (", must fail" if spec.must_fail else "")
 
 
-def _unique_name(name: str, used: set[str]) -> str:
+def _make_unique_name(name: str, used: set[str]) -> str:
     """Return a name that no other test has, as a scenario may contain the same bound twice."""
     number, unused = 1, name
     while unused in used:

@@ -62,11 +62,11 @@ _STEPS: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (_upgrade_from_
 """The upgrade from each format to the next one."""
 
 _PARAMETERS = ("reg_param", "elastic_net_param")
-_MEASURED = ("measured", "found", "distance", "verdict", "reason")
-_SPECIFIED = ("metric", "kind", "tolerance", "relative", "expected", "must_fail")
-_OF_NAME = re.compile(r"(nulls|coefficient|weight|share)\((.*)\)", re.DOTALL)
+_MEASURED_FIELDS = ("measured", "found", "distance", "verdict", "reason")
+_SPEC_FIELDS = ("metric", "kind", "tolerance", "relative", "expected", "must_fail")
+_NAMED_QUANTITY = re.compile(r"(nulls|coefficient|weight|share)\((.*)\)", re.DOTALL)
 _TOP = re.compile(r"top_(\d+)_overlap")
-_UNNAMED = (
+_UNNAMED_QUANTITIES = (
     "rows",
     "null_keys",
     "duplicate_keys",
@@ -81,22 +81,22 @@ _UNNAMED = (
 
 
 def _upgrade_bound(bound: dict[str, Any], version: str) -> dict[str, Any]:
-    spec = {name: bound[name] for name in _SPECIFIED if name in bound} | {
+    spec = {name: bound[name] for name in _SPEC_FIELDS if name in bound} | {
         "version": version,
         "quantity": _parse_quantity(bound["metric"]),
         "limit": bound["bound"],
         "reference": _parse_reference(bound.get("since")),
     }
-    return {name: bound[name] for name in _MEASURED if name in bound} | {"spec": spec}
+    return {name: bound[name] for name in _MEASURED_FIELDS if name in bound} | {"spec": spec}
 
 
 def _parse_quantity(metric: str) -> dict[str, Any]:
     """Return a quantity by its name in reports, which is all that format 1 has."""
-    if of_name := _OF_NAME.fullmatch(metric):
+    if of_name := _NAMED_QUANTITY.fullmatch(metric):
         return {"kind": of_name[1], "name": of_name[2]}
     if top := _TOP.fullmatch(metric):
         return {"kind": "top_k", "k": int(top[1])}
-    return {"kind": metric} if metric in _UNNAMED else {"kind": "metric", "name": metric}
+    return {"kind": metric} if metric in _UNNAMED_QUANTITIES else {"kind": "metric", "name": metric}
 
 
 def _parse_reference(since: str | None) -> dict[str, Any] | None:

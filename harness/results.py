@@ -60,13 +60,13 @@ class BoundRecord(Record):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_derived(cls, values: object) -> object:
+    def _remove_derived(cls, values: object) -> object:
         if isinstance(values, dict):
             return {name: value for name, value in values.items() if name not in cls.derived}
         return values
 
     @model_serializer(mode="wrap")
-    def _with_derived(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _add_derived(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {**{name: getattr(self, name) for name in self.derived}, **write(self)}
 
     @property

@@ -89,7 +89,7 @@ def publish(store: ModelStore, folder: Path, version: VersionResult, plan: Plan)
 
 def withdraw(store: ModelStore, uri: str) -> None:
     """Withdraw a bundle by removing its manifest."""
-    store.remove(f"{store.relative(uri)}/{MANIFEST}")
+    store.remove(f"{store.find_path(uri)}/{MANIFEST}")
 
 
 def verify(

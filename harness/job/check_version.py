@@ -92,7 +92,7 @@ def check_version(table: DataFrame, scenario: Scenario, name: str, number: int) 
     pipeline = scenario.pipeline.at(table.columns)
     present = scenario.model_copy(update={"pipeline": pipeline})
     is_trained = scenario.versions[scenario.index_of(name)].is_trained
-    query = _training_query(table, scenario, name) if is_trained else _key_query(table, scenario)
+    query = _make_training_query(table, scenario, name) if is_trained else _make_key_query(table, scenario)
     with attribute_error("the filter can't be applied", ("pipeline", "filter")):
         computed = query.frame.select(
             fingerprint.row_digest(table.schema).alias(fingerprint.DIGEST),
@@ -100,7 +100,7 @@ def check_version(table: DataFrame, scenario: Scenario, name: str, number: int) 
             *(F.expr(f"{quote_name(each)} IS NULL AS is_null_{at}") for at, each in enumerate(table.columns)),
             *query.columns,
         )
-        aggregates = [*fingerprint.sum_digests(), *_table_aggregates(table.columns), *query.aggregates]
+        aggregates = [*fingerprint.sum_digests(), *_make_table_aggregates(table.columns), *query.aggregates]
         counts = computed.agg(*aggregates).first()
     if counts is None:
         raise AssertionError("an aggregate without groups has one row")
@@ -136,7 +136,7 @@ def _make_checked_version(
     )
 
 
-def _key_query(table: DataFrame, scenario: Scenario) -> _Query:
+def _make_key_query(table: DataFrame, scenario: Scenario) -> _Query:
     """Return the query for an untrained version: its key, or null if the table lacks a column of it."""
     names = {name.lower() for name in table.columns}
     has_key = all(name.lower() in names for name in scenario.table.key)
@@ -144,7 +144,7 @@ def _key_query(table: DataFrame, scenario: Scenario) -> _Query:
     return _Query(frame=table, key=key, columns=[], aggregates=[])
 
 
-def _training_query(table: DataFrame, scenario: Scenario, name: str) -> _Query:
+def _make_training_query(table: DataFrame, scenario: Scenario, name: str) -> _Query:
     require_columns(table, scenario, name)
     frame = add_label(add_feature_columns(table, scenario.pipeline), scenario)
     pipeline = scenario.pipeline.at(table.columns)
@@ -152,12 +152,12 @@ def _training_query(table: DataFrame, scenario: Scenario, name: str) -> _Query:
         return _Query(
             frame=frame,
             key=F.col(KEY),
-            columns=_training_columns(frame, scenario, pipeline),
-            aggregates=_training_aggregates(pipeline),
+            columns=_make_training_columns(frame, scenario, pipeline),
+            aggregates=_make_training_aggregates(pipeline),
         )
 
 
-def _training_columns(frame: DataFrame, scenario: Scenario, pipeline: Pipeline) -> list[Column]:
+def _make_training_columns(frame: DataFrame, scenario: Scenario, pipeline: Pipeline) -> list[Column]:
     """Return the columns computed for each row, to which the aggregates refer by name."""
     kinds = {field.name.lower(): field.dataType for field in frame.schema}
     expressions = [
@@ -184,7 +184,7 @@ def _training_columns(frame: DataFrame, scenario: Scenario, pipeline: Pipeline) 
     ]
 
 
-def _table_aggregates(columns: list[str]) -> list[Column]:
+def _make_table_aggregates(columns: list[str]) -> list[Column]:
     aggregates = {
         "rows": "count(1)",
         "null_keys": f"count_if({KEY} IS NULL)",
@@ -194,7 +194,7 @@ def _table_aggregates(columns: list[str]) -> list[Column]:
     return [F.expr(f"{expression} AS {name}") for name, expression in aggregates.items()]
 
 
-def _training_aggregates(pipeline: Pipeline) -> list[Column]:
+def _make_training_aggregates(pipeline: Pipeline) -> list[Column]:
     numeric = len(pipeline.features)
     features = numeric + len(pipeline.categorical)
     aggregates = {

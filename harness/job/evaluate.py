@@ -72,11 +72,11 @@ def _roc_auc_se(counts: Counts) -> MeasuredValue:
 
 
 def _pr_auc(counts: Counts) -> MeasuredValue:
-    return _finite(counts.precisions / counts.positives) if counts.positives else None
+    return _to_finite(counts.precisions / counts.positives) if counts.positives else None
 
 
 def _log_loss(counts: Counts) -> MeasuredValue:
-    return _finite(counts.loss / counts.rows) if counts.positives and counts.negatives else None
+    return _to_finite(counts.loss / counts.rows) if counts.positives and counts.negatives else None
 
 
 def _accuracy(counts: Counts) -> MeasuredValue:
@@ -201,7 +201,7 @@ def _is_count(metric: str) -> bool:
     return METRICS[metric].domain == COUNTS
 
 
-def _finite(value: float) -> float | None:
+def _to_finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 

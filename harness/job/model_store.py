@@ -20,7 +20,7 @@ class ModelStore(Protocol):
     def uri(self, path: str) -> str:
         """Return the URI of a path, for Spark to read."""
 
-    def relative(self, uri: str) -> str:
+    def find_path(self, uri: str) -> str:
         """Return the path of a URI in this store."""
 
     def read(self, path: str) -> str | None:
@@ -67,7 +67,7 @@ class AccountStore:
         """Return the URI of a path, for Spark to read."""
         return str(self._root / path)
 
-    def relative(self, uri: str) -> str:
+    def find_path(self, uri: str) -> str:
         """Return the path of a URI in this store."""
         return uri.removeprefix(f"{self._root}/")
 
@@ -82,7 +82,7 @@ class FolderStore:
         """Return the path of a file, including the root."""
         return str(self._root / path)
 
-    def relative(self, uri: str) -> str:
+    def find_path(self, uri: str) -> str:
         """Return the path of a URI in this store."""
         return Path(uri).relative_to(self._root).as_posix()
 

@@ -17,7 +17,7 @@ _USE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
 _AT: Location = ("pipeline", "use")
 _MAX_BYTES = 1_000_000
 """Maximum size of all files together, as they become part of the plan."""
-_INSTALLED = {"harness", "mlflow", "numpy", "pandas", "pydantic", "py4j", "pyspark", "synapse"}
+_INSTALLED_MODULES = {"harness", "mlflow", "numpy", "pandas", "pydantic", "py4j", "pyspark", "synapse"}
 """Names of installed modules that a pipeline's module can't have, apart from the standard library."""
 _PUBLIC = "harness.pipelines"
 """The module of the harness that custom pipelines can import."""
@@ -58,7 +58,7 @@ def _find_code(use: str, folder: Path) -> tuple[CustomCode, str]:
         )
     module, _ = split_use(use)
     parts = module.split(".")
-    if parts[0] in sys.stdlib_module_names | _INSTALLED:
+    if parts[0] in sys.stdlib_module_names | _INSTALLED_MODULES:
         message = f"the module '{parts[0]}' in 'use' has the name of an installed module"
         raise _PipelineNotFoundError(f"{message}; rename the file.")
     code = _read_files(folder, parts[0])

@@ -54,7 +54,7 @@ def read_header(path: Path, kind: str, options: dict[str, str]) -> Header:
         merged = kind == "json" or _find_option(options, "mergeschema", default="false").lower() == "true"
         is_whole = has_all_rows and (is_only or not merged)
         return Header(path.name, (*columns, *_list_partition_columns(path, file)), is_whole)
-    except _UNREADABLE as error:
+    except _READ_ERRORS as error:
         raise ValueError(_summarize(error)) from error
 
 
@@ -171,7 +171,7 @@ def _read_parquet_columns(path: Path, _options: dict[str, str]) -> tuple[list[st
         raise ValueError(str(error)) from error
 
 
-_UNREADABLE = (OSError, ValueError, LookupError, EOFError, RecursionError, csv.Error, zlib.error)
+_READ_ERRORS = (OSError, ValueError, LookupError, EOFError, RecursionError, csv.Error, zlib.error)
 _READERS: dict[str, Callable[[Path, dict[str, str]], tuple[list[str], bool]]] = {
     "csv": _read_csv_columns,
     "json": _read_json_columns,

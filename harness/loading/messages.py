@@ -15,7 +15,7 @@ from harness.loading.model_tree import find_key, find_model, list_keys_of_model,
 from harness.scenario.bound_spec import LIMITS_OF_CHANGES, LIMITS_OF_VALUES
 
 _MAX_SHOWN = 60
-_EXPECTED = {
+_EXPECTED_BY_TYPE = {
     "string_type": "should be text",
     "tuple_type": "should be a list",
     "dict_type": "should be a mapping of keys",
@@ -163,7 +163,9 @@ def _describe_expectation(detail: ErrorDetails, location: Location) -> str:
     of_model = _find_expectation_of_model(detail.get("ctx", {}).get("class_name", ""))
     if _is_sentence(detail):
         return detail["msg"].removeprefix("Value error, ")
-    return of_model or _EXPECTED.get(detail["type"]) or "should" + detail["msg"].partition("should")[2]
+    return (
+        of_model or _EXPECTED_BY_TYPE.get(detail["type"]) or "should" + detail["msg"].partition("should")[2]
+    )
 
 
 def _is_sentence(detail: ErrorDetails) -> bool:

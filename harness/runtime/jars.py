@@ -22,7 +22,7 @@ from harness.runtime.java import Java
 CACHE_VARIABLE = "HARNESS_CACHE"
 HADOOP_VERSION = "3.4.2"
 """Replaces the 3.3.4 that pyspark bundles: the first version whose Azure client works with Azurite."""
-_EXCLUDED = (
+_EXCLUDED_ARTIFACTS = (
     # Included in pyspark, in the matching version.
     "com.fasterxml.jackson.core:*",
     "commons-codec:*",
@@ -193,7 +193,7 @@ def _make_request(
 ) -> resolver.Request:
     return resolver.Request(
         coordinates=list_coordinates(),
-        excluded=_EXCLUDED,
+        excluded=_EXCLUDED_ARTIFACTS,
         java=java,
         spark_home=spark_home,
         work=work,

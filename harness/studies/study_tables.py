@@ -12,7 +12,7 @@ from harness.results import BoundResult
 from harness.studies.bisection.search import (
     MONOTONE,
     Bisection,
-    NotFound,
+    NoFirstFailure,
     SearchResult,
     describe_step,
     list_steps_between,
@@ -135,7 +135,7 @@ def _make_step_row(name: str, bound: BoundResult) -> tuple[str, ...]:
 
 def _describe_search(bisection: Bisection) -> Iterable[str]:
     result, answer = bisection.result, bisection.result.answer
-    if isinstance(answer, NotFound):
+    if isinstance(answer, NoFirstFailure):
         yield f"Not found: {answer.reason}."
     else:
         steps = list_steps_between(bisection.scenario, answer)

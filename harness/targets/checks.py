@@ -64,7 +64,7 @@ def check_disk_space(folder: Path) -> str:
     Raises:
         PrerequisiteError: It is less than a run needs.
     """
-    free = shutil.disk_usage(_nearest(folder)).free
+    free = shutil.disk_usage(_find_nearest(folder)).free
     if free < NEEDED_BYTES:
         raise PrerequisiteError(
             f"{folder} has {free >> 20} MB of free disk space; a run needs {NEEDED_BYTES >> 20} MB.",
@@ -79,7 +79,7 @@ def check_writable(folder: Path) -> str:
     Raises:
         PrerequisiteError: It can't be.
     """
-    nearest = _nearest(folder)
+    nearest = _find_nearest(folder)
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         raise PrerequisiteError(
             f"Can't write {folder}: no permission in {nearest}.", remedy=UNWRITABLE_REMEDY
@@ -91,13 +91,13 @@ def check_tracking_store(uri: str) -> Check:
     """Check MLflow's tracking store: a file or a server."""
     subject = "tracking store"
     if uri.startswith(SQLITE):
-        return run_check(subject, lambda: _database(Path(uri.removeprefix(SQLITE))))
+        return run_check(subject, lambda: _check_database(Path(uri.removeprefix(SQLITE))))
     if uri.startswith(("http://", "https://")):
-        return run_check(subject, lambda: _server(uri))
+        return run_check(subject, lambda: _check_server(uri))
     return Check(subject, "not checkable", f"{uri.partition(':')[0]}: only MLflow itself can check it")
 
 
-def _database(file: Path) -> str:
+def _check_database(file: Path) -> str:
     if not file.exists():
         check_writable(file.parent)
         return f"the first run creates {file}"
@@ -108,7 +108,7 @@ def _database(file: Path) -> str:
     return str(file)
 
 
-def _server(uri: str) -> str:
+def _check_server(uri: str) -> str:
     try:
         with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_TIMEOUT_S):  # noqa: S310 - only http
             return f"{uri} answers"
@@ -123,7 +123,7 @@ def _server(uri: str) -> str:
         ) from error
 
 
-def _nearest(path: Path) -> Path:
+def _find_nearest(path: Path) -> Path:
     """Return the path itself, or the nearest existing one above it."""
     return next(each for each in (path, *path.parents) if each.exists())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.storage.uris import SCHEME, StorageUri
 
 _SMALL_BYTES = 64 << 20
-_ALWAYS = {
+_COMMON_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.ui.enabled": "false",
@@ -26,7 +26,7 @@ _FOR_SMALL_DATA = {
     "spark.shuffle.compress": "false",
     "spark.broadcast.compress": "false",
 }
-_OF_A_SESSION = ("spark.sql.", "spark.databricks.delta.")
+_SESSION_PREFIXES = ("spark.sql.", "spark.databricks.delta.")
 # In a run of a minute the JVM's second compiler costs more than it gains. The first one alone has a code
 # cache of 48 MB by default, which is too small, and stops when it is full.
 _JVM_FOR_SMALL_DATA = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m", "-XX:+UseSerialGC")
@@ -44,7 +44,7 @@ def make_spark_settings(lake: str, *, small: bool) -> dict[str, str]:
         lake: Root of the lake.
         small: Whether the data is small.
     """
-    settings = {**_ALWAYS, **(_FOR_SMALL_DATA if small else {})}
+    settings = {**_COMMON_SETTINGS, **(_FOR_SMALL_DATA if small else {})}
     if lake.startswith(SCHEME):
         uri = StorageUri.parse(lake)
         # MLflow copies what Spark has saved from the default file system, regardless of the path.
@@ -63,7 +63,7 @@ def make_session_settings(*, small: bool) -> dict[str, str]:
         small: Whether the data is small.
     """
     chosen = _FOR_SMALL_DATA if small else {}
-    return {name: value for name, value in chosen.items() if name.startswith(_OF_A_SESSION)}
+    return {name: value for name, value in chosen.items() if name.startswith(_SESSION_PREFIXES)}
 
 
 def java_options(memory: str, *, small: bool) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from harness.results import VersionResult
 from harness.scenario.model import Scenario
 from harness.studies.bisection.bisect_runs import search
-from harness.studies.bisection.search import Found, Inquiry, Question, make_probe
+from harness.studies.bisection.search import FirstFailure, Inquiry, Question, make_probe
 from tests.embedded.runner import change_scenario, run_job
 from tests.embedded.small import SMALL, write_table
 
@@ -46,7 +46,7 @@ def test_bisect_finds_a_bad_batch(spark: SparkSession, tmp_path: Path) -> None:
         return trained
 
     searched = search(Inquiry.from_scenario(scenario), Question("test_roc_auc"), measure)
-    assert Found("v1", "v2") == searched.answer
+    assert FirstFailure("v1", "v2") == searched.answer
     assert len(probed) < len(_ENDS)
     whole = {each.name: each for each in run_job(spark, scenario, source, tmp_path, "whole").versions}
     lime = {"lime_r2_mean"}  # A probe explains other rows: those of its first trained version.

@@ -1,4 +1,4 @@
-"""Errors of a storage account, translated into messages."""
+"""The connection to a storage account."""
 
 from __future__ import annotations
 

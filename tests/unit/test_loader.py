@@ -1,4 +1,4 @@
-"""Invalid scenarios in tests/unit/bad, each with its expected messages."""
+"""The loading of scenarios; those in tests/unit/bad have the messages that they expect."""
 
 import re
 from pathlib import Path

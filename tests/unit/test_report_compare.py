@@ -1,4 +1,4 @@
-"""The comparison of two runs on the terminal and in the reports."""
+"""The comparison of two runs on the terminal."""
 
 import io
 from pathlib import Path

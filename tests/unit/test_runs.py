@@ -1,4 +1,4 @@
-"""The folders of runs, and the runs that they can be found by."""
+"""The folders of runs: their IDs, the link 'latest', and the search for a run."""
 
 import re
 import subprocess

@@ -17,9 +17,9 @@ from harness.scenario.model import Scenario
 from harness.studies.bisection.bisect_runs import find_first_failed_bound, search, search_exit_code
 from harness.studies.bisection.search import (
     Bisection,
-    Found,
+    FirstFailure,
     Inquiry,
-    NotFound,
+    NoFirstFailure,
     Question,
     describe_step,
     find_first_failing,
@@ -76,7 +76,7 @@ def test_the_first_failing_version_is_found_with_few_checks(size: tuple[int, int
         return int(name) >= first_bad
 
     found = find_first_failing([str(number) for number in range(count)], fails)
-    assert Found(str(first_bad - 1), str(first_bad)) == found
+    assert FirstFailure(str(first_bad - 1), str(first_bad)) == found
     assert len(checked) <= 2 + math.ceil(math.log2(max(count - 1, 1)))
     assert len(checked) == len(set(checked))
 
@@ -91,7 +91,7 @@ def test_a_bound_that_holds_at_the_last_version_ends_the_search(count: int) -> N
         return False
 
     found = find_first_failing([str(number) for number in range(count)], fails)
-    assert isinstance(found, NotFound)
+    assert isinstance(found, NoFirstFailure)
     assert [str(count - 1)] == checked
     assert f"the bound holds at the last version, {count - 1}" == found.reason
 
@@ -100,14 +100,14 @@ def test_a_bound_that_holds_at_the_last_version_ends_the_search(count: int) -> N
 def test_a_bound_that_fails_at_the_first_version_ends_the_search(count: int) -> None:
     """If the bound fails at the first version, the search reports that it never held."""
     found = find_first_failing([str(number) for number in range(count)], lambda _name: True)
-    assert NotFound("the bound fails already at the first version, 0") == found
+    assert NoFirstFailure("the bound fails already at the first version, 0") == found
 
 
 def test_the_bound_of_the_last_version_is_judged_at_others() -> None:
     """The bound of the last of nine versions is judged at five of them."""
     measure = _falling(9, 5)
     found = search(_inquiry(9, **MIN), Question("test_roc_auc"), measure)
-    assert (Found("v4", "v5"), ["v8", "v0", "v4", "v6", "v5"]) == (found.answer, measure.names)
+    assert (FirstFailure("v4", "v5"), ["v8", "v0", "v4", "v6", "v5"]) == (found.answer, measure.names)
     assert ExitCode.PASS == search_exit_code(found)
 
 
@@ -117,7 +117,7 @@ def test_the_default_is_the_first_bound_that_fails_at_the_last_version() -> None
     measure = _falling(4, 2)
     found = search(_inquiry(4, **expected), None, measure)
     assert Question("test_roc_auc", "min") == found.question
-    assert Found("v1", "v2") == found.answer
+    assert FirstFailure("v1", "v2") == found.answer
     assert len(measure.names) == len(set(measure.names))
 
 
@@ -125,7 +125,7 @@ def test_a_search_without_a_failing_bound_finds_nothing() -> None:
     """If every bound holds at the last version, one training shows it, and the exit code is 4."""
     measure = _falling(4, 99)
     found = search(_inquiry(4, **MIN), None, measure)
-    assert NotFound("no bound fails at the last version, v3") == found.answer
+    assert NoFirstFailure("no bound fails at the last version, v3") == found.answer
     assert (["v3"], ExitCode.NOT_PROVEN) == (measure.names, search_exit_code(found))
 
 
@@ -134,7 +134,7 @@ def test_a_bound_that_is_not_proven_ends_the_search() -> None:
     measure = FakeMeasure({"v0": 0.8, "v1": None, "v2": 0.5})
     found = search(_inquiry(3, **MIN), Question("test_roc_auc"), measure)
     expected = "the bound is not proven at v1: test_roc_auc could not be measured at v1"
-    assert NotFound(expected) == found.answer
+    assert NoFirstFailure(expected) == found.answer
 
 
 @pytest.mark.parametrize("since", ["previous", "first", "v0"])
@@ -143,7 +143,7 @@ def test_a_change_refers_to_the_same_version_everywhere(since: str) -> None:
     expected = {"metrics": {"test_roc_auc": {"change": {"since": since, "min": -0.1}}}}
     measure = _falling(9, 3)
     found = search(_inquiry(9, **expected), Question("test_roc_auc"), measure)
-    assert Found("v2", "v3") == found.answer
+    assert FirstFailure("v2", "v3") == found.answer
     assert len(measure.names) == len(set(measure.names)) <= 6
 
 
@@ -152,7 +152,7 @@ def test_no_version_before_the_reference_is_searched() -> None:
     expected = {"metrics": {"test_roc_auc": {"change": {"since": "v2", "min": -0.1}}}}
     measure = _falling(6, 4)
     found = search(_inquiry(6, **expected), Question("test_roc_auc"), measure)
-    assert Found("v3", "v4") == found.answer
+    assert FirstFailure("v3", "v4") == found.answer
     assert ("v2", "v3", "v4", "v5") == found.candidates
 
 
@@ -162,7 +162,7 @@ def test_a_bound_on_added_rows_can_be_searched() -> None:
     values = {"v0": 0.8, "v1": 0.8, "v2": 0.5, "v3": 0.5}
     measure = FakeMeasure(values, "added_test_roc_auc")
     found = search(_inquiry(4, **expected), Question("added_test_roc_auc"), measure)
-    assert Found("v1", "v2") == found.answer
+    assert FirstFailure("v1", "v2") == found.answer
 
 
 def test_the_same_rows_are_explained_at_every_probe() -> None:
@@ -170,7 +170,7 @@ def test_the_same_rows_are_explained_at_every_probe() -> None:
     expected = {"explanations": {"weight": {"heat": {"min": 0.6}}}}
     measure = _falling(5, 3)
     found = search(_inquiry(5, **expected), Question("weight(heat)"), measure)
-    assert Found("v2", "v3") == found.answer
+    assert FirstFailure("v2", "v3") == found.answer
     assert {("v0",)} == {also for _, also in measure.calls}
 
 
@@ -180,14 +180,14 @@ def test_a_baseline_is_the_same_version_everywhere() -> None:
     baselines = {"good": {"v3": {"test_roc_auc": 0.8, "test_positives": 100.0}}}
     inquiry = Inquiry.from_scenario(with_versions(4, **expected), baselines)
     found = search(inquiry, Question("test_roc_auc"), _falling(4, 2))
-    assert Found("v1", "v2") == found.answer
+    assert FirstFailure("v1", "v2") == found.answer
 
 
 def test_a_bound_under_every_can_be_searched() -> None:
     """A bound under ``every`` applies to the last version, so it can be searched."""
     base = scenario([{"name": f"v{number}"} for number in range(4)], every=MIN)
     found = search(Inquiry.from_scenario(base), Question("test_roc_auc", "min"), _falling(4, 1))
-    assert Found("v0", "v1") == found.answer
+    assert FirstFailure("v0", "v1") == found.answer
 
 
 def test_untrained_versions_are_possible_causes() -> None:
@@ -200,8 +200,8 @@ def test_untrained_versions_are_possible_causes() -> None:
     base = scenario(versions)
     measure = _falling(3, 1)
     found = search(Inquiry.from_scenario(base), Question("test_roc_auc"), measure)
-    assert (Found("v0", "v2"), ["v2", "v0"]) == (found.answer, measure.names)
-    assert isinstance(found.answer, Found)
+    assert (FirstFailure("v0", "v2"), ["v2", "v0"]) == (found.answer, measure.names)
+    assert isinstance(found.answer, FirstFailure)
     assert ["v1", "v2"] == [each.name for each in list_steps_between(base, found.answer)]
 
 

@@ -18,7 +18,7 @@ from harness.scenario.matrix import (
 )
 from harness.scenario.model import Scenario
 
-_REFUSED = {
+_REFUSALS = {
     "name": "every run has the scenario's name",
     "matrix": "a matrix can't contain another one",
     "versions": "specify one of them, as in 'versions.NAME.append.where'",
@@ -83,7 +83,7 @@ def _explain_refusal(key: str) -> str | None:
         return "versions are identified by their names"
     if not all(parts):
         return "a key consists of names, separated by dots"
-    return _REFUSED.get(parts[0] if parts[0] == "matrix" else key)
+    return _REFUSALS.get(parts[0] if parts[0] == "matrix" else key)
 
 
 def _find_type_problem(scenario: Scenario, combination: Combination) -> str:

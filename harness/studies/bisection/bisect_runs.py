@@ -18,9 +18,9 @@ from harness.runs import BISECTION_PARAMETER
 from harness.scenario.model import Scenario
 from harness.studies.bisection.search import (
     Bisection,
-    Found,
+    FirstFailure,
     Inquiry,
-    NotFound,
+    NoFirstFailure,
     NotProvenError,
     Question,
     SearchResult,
@@ -71,13 +71,13 @@ def bisect(request: RunRequest, console: Console, *, bound: str | None = None) -
 
 def search_exit_code(search_result: SearchResult) -> ExitCode:
     """Return the exit code of a search: not proven if no version was found."""
-    return ExitCode.PASS if isinstance(search_result.answer, Found) else ExitCode.NOT_PROVEN
+    return ExitCode.PASS if isinstance(search_result.answer, FirstFailure) else ExitCode.NOT_PROVEN
 
 
 def _locate(loaded: LoadedScenario, search_result: SearchResult) -> str:
     """Return the file and line of the first failing version; only the file if there is none."""
     file = loaded.document.file
-    if not isinstance(search_result.answer, Found):
+    if not isinstance(search_result.answer, FirstFailure):
         return file
     line = loaded.document.line_of(("versions", loaded.scenario.index_of(search_result.answer.bad)))
     return file if line is None else f"{file}:{line}"
@@ -106,13 +106,13 @@ def search(inquiry: Inquiry, question: Question | None, measure: Measure) -> Sea
         question = checks.find_first_failing_bound(trained[-1])
     if question is None:
         reason = f"no bound fails at the last version, {trained[-1]}"
-        return SearchResult(None, NotFound(reason), trained, tuple(checks.seen.values()))
+        return SearchResult(None, NoFirstFailure(reason), trained, tuple(checks.seen.values()))
     candidates = inquiry.list_candidates(question)
     searched = question
     try:
         answer = find_first_failing(candidates, lambda name: checks.fails(name, searched))
     except NotProvenError as error:
-        answer = NotFound(str(error))
+        answer = NoFirstFailure(str(error))
     return SearchResult(question, answer, candidates, tuple(checks.seen.values()))
 
 

@@ -25,7 +25,7 @@ class NotProvenError(Exception):
 
 
 @dataclass(frozen=True)
-class Found:
+class FirstFailure:
     """Two versions in a row: the last at which the bound holds, and the first at which it fails."""
 
     good: str
@@ -33,7 +33,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class NotFound:
+class NoFirstFailure:
     """The reason why no first failing version was found."""
 
     reason: str
@@ -53,7 +53,7 @@ class SearchResult:
 
     question: Question | None
     """None if no failing bound was found."""
-    answer: Found | NotFound
+    answer: FirstFailure | NoFirstFailure
     candidates: tuple[str, ...]
     """The versions that were searched, in order."""
     checks: tuple[SearchStep, ...]
@@ -72,7 +72,7 @@ class Bisection:
     """File and line of the first failing version; only the file if none was found."""
 
 
-def find_first_failing(names: Sequence[str], fails: Callable[[str], bool]) -> Found | NotFound:
+def find_first_failing(names: Sequence[str], fails: Callable[[str], bool]) -> FirstFailure | NoFirstFailure:
     """Find the first version that fails, given that all before it hold and all after it fail.
 
     Checks the last version, the first, and then no more than log2 of the versions in between.
@@ -82,9 +82,9 @@ def find_first_failing(names: Sequence[str], fails: Callable[[str], bool]) -> Fo
         fails: Whether the bound fails at a version; each call costs a training.
     """
     if not fails(names[-1]):
-        return NotFound(f"the bound holds at the last version, {names[-1]}")
+        return NoFirstFailure(f"the bound holds at the last version, {names[-1]}")
     if len(names) == 1 or fails(names[0]):
-        return NotFound(f"the bound fails already at the first version, {names[0]}")
+        return NoFirstFailure(f"the bound fails already at the first version, {names[0]}")
     good, bad = 0, len(names) - 1
     while bad - good > 1:
         middle = (good + bad) // 2
@@ -92,10 +92,10 @@ def find_first_failing(names: Sequence[str], fails: Callable[[str], bool]) -> Fo
             bad = middle
         else:
             good = middle
-    return Found(names[good], names[bad])
+    return FirstFailure(names[good], names[bad])
 
 
-def list_steps_between(scenario: Scenario, found: Found) -> tuple[Version, ...]:
+def list_steps_between(scenario: Scenario, found: FirstFailure) -> tuple[Version, ...]:
     """Return the steps after the version that holds, up to the one that fails.
 
     There are several if no model is trained at some of them.

@@ -130,26 +130,26 @@ def list_images(settings: Settings) -> tuple[Image, ...]:
     package = ("harness", "pyproject.toml")
     locks = ("requirements/spark.lock", "requirements/wheel.lock")
     return (
-        _image("azurite", "azurite", base, ("docker/azurite",)),
+        _make_image("azurite", "azurite", base, ("docker/azurite",)),
         Image("postgres", "HARNESS_POSTGRES_IMAGE", postgres, own=False)
         if postgres
-        else _image("postgres", "postgres", base, ("docker/postgres",)),
-        _image("mlflow", "mlflow", base, ("docker/mlflow", "requirements/mlflow.lock")),
-        _image("spark-master", "spark", base, ("docker/spark", *package, *locks)),
+        else _make_image("postgres", "postgres", base, ("docker/postgres",)),
+        _make_image("mlflow", "mlflow", base, ("docker/mlflow", "requirements/mlflow.lock")),
+        _make_image("spark-master", "spark", base, ("docker/spark", *package, *locks)),
     )
 
 
-def _image(service: str, name: str, base: str, contents: tuple[str, ...]) -> Image:
+def _make_image(service: str, name: str, base: str, contents: tuple[str, ...]) -> Image:
     digest = hashlib.sha256(base.encode())
     for content in contents:
-        for file in _files(PROJECT / content):
+        for file in _list_files(PROJECT / content):
             runs = bool(file.stat().st_mode & stat.S_IXUSR)
             digest.update(f"\n{file.relative_to(PROJECT)} {runs}\n".encode())
             digest.update(file.read_bytes())
     return Image(service, f"HARNESS_{name.upper()}_IMAGE", f"{_NAME}-{name}:{digest.hexdigest()[:12]}")
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _list_files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path
         return

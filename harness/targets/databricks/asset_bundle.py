@@ -66,13 +66,13 @@ def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> P
         PrerequisiteError: The folder can't be written, or the wheel can't be built.
     """
     wheel = build_wheel(folder / "dist")
-    rows = _bundle_paths(plan)
+    rows = _choose_paths(plan)
     for name, destination in rows.items():
         _copy(Path(plan.sources[name].copied_from or ""), folder / destination)
     kept = _make_repeatable(plan, rows)
     write_text(folder / PLAN, kept.model_dump_json(indent=2, by_alias=True) + "\n")
     library = f"./{wheel.relative_to(folder).as_posix()}"
-    task = _task(settings, target.root, kept, library, rows)
+    task = _make_task(settings, target.root, kept, library, rows)
     host = target.workspace.config.host or ""
     name = kept.scenario.name
     content = {
@@ -83,14 +83,14 @@ def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> P
         },
         # Needed if git ignores the folder.
         "sync": {"include": [PLAN, *dict.fromkeys(rows.values())]},
-        "resources": {"jobs": {name: _job(settings, name, task)}},
-        "targets": _targets(host),
+        "resources": {"jobs": {name: _make_job(settings, name, task)}},
+        "targets": _make_targets(host),
     }
-    write_text(folder / FILE, _HEAD.format(name=name) + _yaml(content))
+    write_text(folder / FILE, _HEAD.format(name=name) + _format_yaml(content))
     return folder / FILE
 
 
-def _bundle_paths(plan: Plan) -> dict[str, str]:
+def _choose_paths(plan: Plan) -> dict[str, str]:
     """Return the path in the bundle of every source that is copied into it, by its path in the scenario.
 
     Files with the same name get one folder each, with their digest as its name.
@@ -123,7 +123,9 @@ def _make_repeatable(plan: Plan, rows: Mapping[str, str]) -> Plan:
     return plan.model_copy(update={"run_id": plan.scenario.name, "sources": sources, "settings": ()})
 
 
-def _task(settings: Settings, root: str, plan: Plan, wheel: str, rows: Mapping[str, str]) -> dict[str, Any]:
+def _make_task(
+    settings: Settings, root: str, plan: Plan, wheel: str, rows: Mapping[str, str]
+) -> dict[str, Any]:
     from databricks.sdk.service.jobs import PythonWheelTask, Task
 
     name = plan.scenario.name
@@ -140,7 +142,7 @@ def _task(settings: Settings, root: str, plan: Plan, wheel: str, rows: Mapping[s
     ).as_dict()
 
 
-def _job(settings: Settings, name: str, task: dict[str, Any]) -> dict[str, Any]:
+def _make_job(settings: Settings, name: str, task: dict[str, Any]) -> dict[str, Any]:
     own = make_tags(settings)
     return {
         "name": f"harness {name}",
@@ -156,7 +158,7 @@ def _job(settings: Settings, name: str, task: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _targets(host: str) -> dict[str, Any]:
+def _make_targets(host: str) -> dict[str, Any]:
     # The production mode requires an explicit folder, so that there is one deployment.
     workspace = {"host": host, "root_path": _ROOT}
     return {
@@ -165,7 +167,7 @@ def _targets(host: str) -> dict[str, Any]:
     }
 
 
-def _yaml(content: dict[str, Any]) -> str:
+def _format_yaml(content: dict[str, Any]) -> str:
     yaml = YAML()
     yaml.width = 4096  # Don't break parameters and URIs.
     yaml.indent(mapping=2, sequence=4, offset=2)

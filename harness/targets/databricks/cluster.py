@@ -44,8 +44,8 @@ def make_cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec
         autoscale=AutoScale(min_workers=int(low), max_workers=int(high)) if high else None,
         data_security_mode=DataSecurityMode.SINGLE_USER,
         single_user_name=user,
-        spark_conf={**(_SINGLE_NODE if single else {}), **_spark_conf(settings, accounts)} or None,
-        spark_env_vars=_variables(settings, accounts) or None,
+        spark_conf={**(_SINGLE_NODE if single else {}), **_make_spark_conf(settings, accounts)} or None,
+        spark_env_vars=_make_variables(settings, accounts) or None,
         custom_tags={
             **({"ResourceClass": "SingleNode"} if single else {}),
             **make_tags(settings),
@@ -85,22 +85,25 @@ def make_tags(settings: Settings) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _reference(settings: Settings, account: Account) -> str:
+def _make_secret_reference(settings: Settings, account: Account) -> str:
     """Return the reference that the cluster replaces with the secret's value, which never gets here."""
     return f"{{{{secrets/{read_setting(settings, 'secret_scope')}/{account.secret_name}}}}}"
 
 
-def _spark_conf(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, str]:
+def _make_spark_conf(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, str]:
     return {
         f"spark.hadoop.{name}": value
         for account in accounts
-        for name, value in make_hadoop_settings(account, _reference(settings, account)).items()
+        for name, value in make_hadoop_settings(account, _make_secret_reference(settings, account)).items()
     }
 
 
-def _variables(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, Any]:
+def _make_variables(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, Any]:
     volume = read_setting(settings, "model_volume")
     return {
-        **{name_secret_variable(account.name): _reference(settings, account) for account in accounts},
+        **{
+            name_secret_variable(account.name): _make_secret_reference(settings, account)
+            for account in accounts
+        },
         **({"MLFLOW_DFS_TMP": volume} if volume else {}),
     }

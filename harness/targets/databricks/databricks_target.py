@@ -106,8 +106,8 @@ class Databricks:
         del store  # A workspace has one store; the names in scenarios are for stores of this machine.
         return Environment(
             target=DATABRICKS.name,
-            lake=self._location("lake"),
-            model_store=self._location("models"),
+            lake=self._choose_location("lake"),
+            model_store=self._choose_location("models"),
             tracking_uri="databricks",
             experiment=self.experiment,
             spark=make_session_settings(small=is_small(source_bytes)),
@@ -119,11 +119,11 @@ class Databricks:
     def _scratch(self) -> str | None:
         """Volume through which MLflow saves models, because it can't reach a storage account by itself."""
         volume = read_setting(self._settings, "model_volume").rstrip("/")
-        if volume or self._location("lake").startswith(VOLUMES):
+        if volume or self._choose_location("lake").startswith(VOLUMES):
             return volume or None
         if not self.root.startswith(VOLUMES):
             raise UsageError(
-                f"Models can't be saved through {self._location('lake')}: MLflow needs a volume.",
+                f"Models can't be saved through {self._choose_location('lake')}: MLflow needs a volume.",
                 remedy="Set model_volume under [targets.databricks] to /Volumes/CATALOG/SCHEMA/VOLUME.",
             )
         # In this case, a run's scratch folder is the folder of its uploads, and is removed with them.
@@ -190,7 +190,7 @@ class Databricks:
         """Submit the job, and follow it until it ends."""
         remote = self._run_folder(folder.name)
         with self._remove_on_failure(remote, *_scratch_folders(folder)):
-            submission = self._submit(self._job(folder.name, remote), remote)
+            submission = self._submit(self._make_run_spec(folder.name, remote), remote)
             return self._follow(submission, folder, listener)
 
     def attach(self, folder: Path, listener: Listener) -> Result:
@@ -217,7 +217,7 @@ class Databricks:
 
     def remove_run(self, run_id: str) -> None:
         """Remove a run's tables from the lake of its plan."""
-        lake = RunFolder(self._settings.runs / run_id).lake or self._location("lake")
+        lake = RunFolder(self._settings.runs / run_id).lake or self._choose_location("lake")
         if lake.startswith(VOLUMES):
             open_files(self.workspace, lake).remove_folder(f"{lake}/runs/{run_id}")
             return
@@ -256,7 +256,7 @@ class Databricks:
     def _run_folder(self, run_id: str) -> str:
         return f"{self.upload_folder}/{_RUNS}/{run_id}"
 
-    def _job(self, run_id: str, remote: str) -> job_runs.RunSpec:
+    def _make_run_spec(self, run_id: str, remote: str) -> job_runs.RunSpec:
         cluster_id = read_setting(self._settings, "cluster_id")
         return job_runs.RunSpec(
             run_id=run_id,
@@ -288,7 +288,7 @@ class Databricks:
         follower = Follower(files, f"{submission.folder}/{EVENTS}", listener, self._report)
         try:
             ended = self._watch(submission, folder, follower)
-            return self._result(ended, files, submission, folder)
+            return self._read_result(ended, files, submission, folder)
         except UnreachableError as error:
             raise LostRunError(
                 f"{error.message}\n  {error.remedy}",
@@ -317,12 +317,12 @@ class Databricks:
         self._report("Cancelling the run. Press Ctrl-C again to stop waiting.")
         return job_runs.await_cancelled(self.workspace, run_id)
 
-    def _result(
+    def _read_result(
         self, ended: Run, files: RemoteFiles, submission: job_runs.SubmittedRun, folder: Path
     ) -> Result:
         """Return the job's result, or raise the reason why there is none."""
         content = files.read(f"{submission.folder}/{RESULT}")
-        output = self._output(ended, folder)
+        output = self._read_output(ended, folder)
         if content is None:
             raise job_runs.make_run_error(ended, output)
         result = job_runs.parse_result(content, RunFolder(folder).read_plan().harness_version)
@@ -332,7 +332,7 @@ class Databricks:
             self._remove_all(submission.folder, *_scratch_folders(folder))
         return result
 
-    def _output(self, ended: Run, folder: Path) -> RunOutput | None:
+    def _read_output(self, ended: Run, folder: Path) -> RunOutput | None:
         """Return the task's output and store it as the run's log; the result is valid without it."""
         try:
             output = job_runs.read_output(self.workspace, ended)
@@ -369,7 +369,7 @@ class Databricks:
             remedy = " 'harness sweep' removes it after it has expired." if "/until-" in folder else ""
             self._report(f"{folder} was not removed: {error.message}{remedy}")
 
-    def _location(self, name: str) -> str:
+    def _choose_location(self, name: str) -> str:
         chosen = read_setting(self._settings, name).rstrip("/")
         if not chosen and not self.root.startswith(VOLUMES):
             raise UsageError(

@@ -32,7 +32,7 @@ _PlannedCheck = tuple[str, str, Callable[[], _Finding]]
 
 _REQUIRED_BY_OTHERS = ("authentication", "settings")
 _CREATE = "allow-cluster-create"
-_DEDICATED = ("DATA_SECURITY_MODE_DEDICATED", "SINGLE_USER")
+_DEDICATED_MODES = ("DATA_SECURITY_MODE_DEDICATED", "SINGLE_USER")
 _ML = "-ml-"
 _ML_PART = re.compile(r"-(cpu|gpu)-ml-")
 _OWNER = "mlflow.ownerEmail"
@@ -97,12 +97,12 @@ class _WorkspaceChecks:
         """Yield checks of the upload folder, further volumes, and accounts that only a cluster can reach."""
         root = self._target.root
         yield "files", _grant_remedy(root), partial(self._check_folder, root)
-        checked = {_volume(root)}
+        checked = {_find_volume(root)}
         for name, location in self._list_further_locations():
             if location.startswith(SCHEME):
                 yield name, "", partial(self._check_account, location)
-            elif _volume(location) not in checked:
-                checked.add(_volume(location))
+            elif _find_volume(location) not in checked:
+                checked.add(_find_volume(location))
                 yield name, _grant_remedy(location), partial(self._check_folder, location)
 
     def _list_further_locations(self) -> Iterator[tuple[str, str]]:
@@ -180,7 +180,7 @@ class _WorkspaceChecks:
             cluster = self._target.workspace.clusters.get(cluster_id)
         self._require_dedicated(cluster)
         runtime_name, runtime = read_setting(self._settings, "runtime"), cluster.spark_version or "none"
-        if cluster.use_ml_runtime and _without_ml(runtime) == _without_ml(runtime_name):
+        if cluster.use_ml_runtime and _remove_ml_part(runtime) == _remove_ml_part(runtime_name):
             return "ok", f"{cluster.cluster_name} ({runtime}, for machine learning)"
         if runtime != runtime_name:
             raise PrerequisiteError(
@@ -191,7 +191,7 @@ class _WorkspaceChecks:
 
     def _require_dedicated(self, cluster: ClusterDetails) -> None:
         mode = cluster.data_security_mode.value if cluster.data_security_mode is not None else "none"
-        if mode not in _DEDICATED:
+        if mode not in _DEDICATED_MODES:
             raise PrerequisiteError(
                 f"The cluster {cluster.cluster_id} has the access mode {mode}, not a dedicated one."
             )
@@ -204,7 +204,8 @@ class _WorkspaceChecks:
         # Permissions apply to a whole volume, so folders in it need not exist yet.
         files = open_files(self._target.workspace, folder)
         try_writing(
-            files, _volume(folder) if folder.startswith(VOLUMES) else find_nearest_existing(files, folder)
+            files,
+            _find_volume(folder) if folder.startswith(VOLUMES) else find_nearest_existing(files, folder),
         )
         return "ok", f"{folder} can be written"
 
@@ -268,7 +269,7 @@ class _WorkspaceChecks:
         return self._target.environment(None, "")
 
 
-def _without_ml(runtime: str) -> str:
+def _remove_ml_part(runtime: str) -> str:
     """Return a runtime's name without its ML part, as a cluster with the ML switch reports it."""
     return _ML_PART.sub("-", runtime)
 
@@ -278,7 +279,7 @@ def _require_ml(runtime: str) -> None:
         raise PrerequisiteError(f"{runtime} is not an ML runtime.")
 
 
-def _volume(path: str) -> str:
+def _find_volume(path: str) -> str:
     """Return the volume of a path, or the path itself if it is not in a volume."""
     return "/".join(path.split("/")[:5]) if path.startswith(VOLUMES) else path
 

@@ -36,7 +36,7 @@ _SPARK = {
     "spark.driver.bindAddress": "127.0.0.1",
 }
 # Variables of another Spark on this machine must not affect this one.
-_NOT_INHERITED = ("PYSPARK_SUBMIT_ARGS", "SPARK_CONF_DIR", "HADOOP_CONF_DIR", "PYTHONPATH")
+_IGNORED_VARIABLES = ("PYSPARK_SUBMIT_ARGS", "SPARK_CONF_DIR", "HADOOP_CONF_DIR", "PYTHONPATH")
 
 
 def _write_error(line: str) -> None:
@@ -134,7 +134,7 @@ class Embedded:
 
     def _process_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         return {
-            **{name: value for name, value in environ.items() if name not in _NOT_INHERITED},
+            **{name: value for name, value in environ.items() if name not in _IGNORED_VARIABLES},
             "JAVA_HOME": str(self._find_java().home),
             "SPARK_HOME": str(find_pyspark_home()),
             "SPARK_LOCAL_IP": "127.0.0.1",

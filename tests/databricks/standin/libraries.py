@@ -55,7 +55,7 @@ def _fetch(java: Java, coordinate: str, lock: Path, folder: Path) -> None:
         work = Path(name)
         request = resolver.Request(
             coordinates=(coordinate,),
-            excluded=jars._EXCLUDED,
+            excluded=jars._EXCLUDED_ARTIFACTS,
             java=java,
             spark_home=jars.find_pyspark_home(),
             work=work,
