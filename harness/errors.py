@@ -1,4 +1,4 @@
-"""Exceptions, one per cause, the exit code that each leads to, and suggestions for mistyped words."""
+"""Exceptions, one per cause, the exit code that each leads to, and small parts of messages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WORST_FIRST = (
 """Exit codes by precedence: if several apply, the first one of them is used."""
 
 
-def worst(*codes: ExitCode) -> ExitCode:
+def select_worst(*codes: ExitCode) -> ExitCode:
     """Return the exit code to use if several apply."""
     return min(codes, key=WORST_FIRST.index)
 
@@ -117,7 +117,7 @@ class InterruptedRunError(HarnessError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest known word, or an empty text if none is near."""
-    return suggest(nearest(word, known))
+    return suggest(find_nearest(word, known))
 
 
 def suggest(meant: str | None) -> str:
@@ -125,8 +125,13 @@ def suggest(meant: str | None) -> str:
     return f" Did you mean '{meant}'?" if meant else ""
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def find_nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the nearest known word, or ``None`` if none is near."""
     import difflib
 
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), None)
+
+
+def format_first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or the error's type if there is no message."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

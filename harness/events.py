@@ -12,7 +12,7 @@ State = Literal["started", "running", "done"]
 
 @dataclass(frozen=True)
 class Event:
-    """A step of the job has started, progressed or finished."""
+    """A report that a step started, progressed or finished."""
 
     step: str
     state: State

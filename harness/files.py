@@ -42,14 +42,14 @@ def write_text(path: Path, text: str) -> None:
         Path(temporary).replace(path)
         _logger.debug("wrote %s", path)
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise make_unwritable_error(path, error) from error
     finally:
         # It has been renamed if nothing failed.
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
 
 
-def unwritable(path: Path, error: OSError) -> PrerequisiteError:
+def make_unwritable_error(path: Path, error: OSError) -> PrerequisiteError:
     """Return the error for a file or folder that can't be written."""
     reason = error.strerror or str(error)
     remedy = FULL_DISK_REMEDY if error.errno in (errno.ENOSPC, errno.EDQUOT) else UNWRITABLE_REMEDY

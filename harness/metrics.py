@@ -27,13 +27,13 @@ class Domain:
     is_whole: bool = False
 
     @property
-    def of_changes(self) -> Domain:
+    def change_domain(self) -> Domain:
         """Domain of the difference of two such numbers."""
         spread = self.high - self.low
         return Domain(-spread, spread, self.is_whole)
 
     @property
-    def of_relative_changes(self) -> Domain:
+    def relative_change_domain(self) -> Domain:
         """Domain of the difference as a share of the earlier number."""
         return Domain(-1.0 if self.low >= 0 else -math.inf)
 
@@ -119,7 +119,7 @@ _DEFINITIONS = (
 )
 
 
-def _with_added(definitions: tuple[Metric, ...]) -> Iterator[Metric]:
+def _add_metrics_on_added_rows(definitions: tuple[Metric, ...]) -> Iterator[Metric]:
     """Yield each metric; those of added rows follow their group."""
     for on_added, group in itertools.groupby(definitions, key=lambda metric: metric.on_added):
         metrics = list(group)
@@ -140,16 +140,16 @@ def _make_added(metric: Metric) -> Metric:
     )
 
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in _with_added(_DEFINITIONS)}
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _add_metrics_on_added_rows(_DEFINITIONS)}
 """Every metric by name, in the order in which reports show them."""
-ON_HELD_OUT = tuple(name for name, metric in METRICS.items() if metric.on_added)
+HELD_OUT_METRICS = tuple(name for name, metric in METRICS.items() if metric.on_added)
 """Metrics on held-out rows, each of which also exists for added rows."""
-OF_QUALITY = tuple(name for name, metric in METRICS.items() if metric.better)
+QUALITY_METRICS = tuple(name for name, metric in METRICS.items() if metric.better)
 """Metrics of which some values are better than others."""
-OF_EXPLANATIONS = tuple(name for name, metric in METRICS.items() if metric.on_explained)
+EXPLANATION_METRICS = tuple(name for name, metric in METRICS.items() if metric.on_explained)
 """Metrics that depend on which rows are explained."""
-OF_BUILT_IN = tuple(name for name, metric in METRICS.items() if metric.pipeline == "built-in")
+BUILT_IN_METRICS = tuple(name for name, metric in METRICS.items() if metric.pipeline == "built-in")
 """Metrics that only the built-in pipeline has."""
-OF_CUSTOM = tuple(name for name, metric in METRICS.items() if metric.pipeline == "custom")
+CUSTOM_METRICS = tuple(name for name, metric in METRICS.items() if metric.pipeline == "custom")
 """Metrics that only custom pipelines have, besides those that they compute themselves."""
 R2_OF_CUSTOM = "explanation_r2_mean"

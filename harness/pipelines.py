@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame
 from synapse.ml.explainers import VectorLIME
 
 from harness.metrics import R2_OF_CUSTOM
-from harness.results import GridPoint, Measured
+from harness.results import GridPoint, MeasuredValue
 
 __all__ = [
     "FEATURES",
@@ -26,11 +26,11 @@ __all__ = [
     "SCORE",
     "Context",
     "Explainer",
-    "Fitted",
+    "FittedModel",
     "GridPoint",
-    "Measured",
+    "MeasuredValue",
     "ModelPipeline",
-    "Prepared",
+    "PreparedFeatures",
     "impute_and_encode",
     "make_lime_explainer",
 ]
@@ -57,7 +57,7 @@ def _ignore(_detail: str) -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """What the scenario specifies for a pipeline, apart from the rows."""
+    """The scenario's specifications for a pipeline, apart from the rows."""
 
     numbers: Mapping[str, str]
     """Numeric feature to the column that holds it as a double; missing numbers are null."""
@@ -75,7 +75,7 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedFeatures:
     """Fitted stages that turn the feature columns into the feature vector."""
 
     stages: Sequence[Any]
@@ -85,12 +85,12 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedModel:
     """A fitted model, and the measurements from its selection."""
 
     model: Any
     """A Spark model that reads ``features`` and writes ``probability``."""
-    metrics: Mapping[str, Measured] = field(default_factory=dict)
+    metrics: Mapping[str, MeasuredValue] = field(default_factory=dict)
     grid: tuple[GridPoint, ...] = ()
     """Every combination of parameters that was tried."""
     intercept: float | None = None
@@ -123,7 +123,7 @@ class ModelPipeline(Protocol):
     Versions are trained side by side: a step must not keep anything for a later call.
     """
 
-    def prepare(self, rows: DataFrame, context: Context) -> Prepared:
+    def prepare(self, rows: DataFrame, context: Context) -> PreparedFeatures:
         """Fit the stages that turn the feature columns into a feature vector.
 
         Args:
@@ -131,7 +131,7 @@ class ModelPipeline(Protocol):
             context: Which column holds which feature.
         """
 
-    def fit(self, rows: DataFrame, context: Context) -> Fitted:
+    def fit(self, rows: DataFrame, context: Context) -> FittedModel:
         """Fit the model.
 
         Args:
@@ -139,7 +139,7 @@ class ModelPipeline(Protocol):
             context: The scenario's seed and folds.
         """
 
-    def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, Measured]:
+    def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, MeasuredValue]:
         """Compute additional metrics; ``None`` stands for one that can't be measured.
 
         Args:
@@ -158,7 +158,7 @@ class ModelPipeline(Protocol):
         """
 
 
-def impute_and_encode(rows: DataFrame, context: Context) -> Prepared:
+def impute_and_encode(rows: DataFrame, context: Context) -> PreparedFeatures:
     """Fit an imputer, an encoder and an assembler on the training rows.
 
     Missing numbers are imputed. Each value of a categorical feature becomes an indicator; null, and values
@@ -182,7 +182,7 @@ def impute_and_encode(rows: DataFrame, context: Context) -> Prepared:
         for name, labels in zip(context.categories, indexer.labelsArray, strict=True):
             names += [f"{name}{label}" for label in labels]
     stages.append(VectorAssembler(inputCols=columns, outputCol=FEATURES))
-    return Prepared(stages, names)
+    return PreparedFeatures(stages, names)
 
 
 def make_lime_explainer(model: Any, background: DataFrame, samples: int) -> Explainer:

@@ -11,15 +11,15 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from harness.errors import PrerequisiteError
-from harness.results import Measured
+from harness.results import MeasuredValue
 from harness.scenario.model import Scenario
-from harness.scenario.model_base import Model
+from harness.scenario.model_base import ScenarioPart
 
 PLAN_FORMAT: Literal[2] = 2
 """Format of the plans that this version writes. Plans without a format version have format 1."""
 
 
-class Setting(Model):
+class Setting(ScenarioPart):
     """One setting and where its value came from."""
 
     name: str
@@ -28,8 +28,8 @@ class Setting(Model):
     """``default``, the settings file with its line, an environment variable, or the command line."""
 
 
-class Secret(Model):
-    """Where the job finds the value of a secret; never the value itself."""
+class Secret(ScenarioPart):
+    """The location of a secret's value, never the value."""
 
     variable: str = ""
     """Name of an environment variable; empty if the value is in a file."""
@@ -43,7 +43,7 @@ class Secret(Model):
         return self
 
 
-class Account(Model):
+class Account(ScenarioPart):
     """A storage account, and the identity with which the harness accesses it."""
 
     name: str
@@ -60,7 +60,7 @@ class Account(Model):
     """Trusted certificates for the endpoint (default: the system's)."""
 
 
-class Environment(Model):
+class Environment(ScenarioPart):
     """Everything that differs between the targets of a run."""
 
     target: str
@@ -81,7 +81,7 @@ class Environment(Model):
     """The storage accounts in the URIs."""
 
 
-class SourceData(Model):
+class SourceData(ScenarioPart):
     """A source of rows, at a URI that the job can read."""
 
     uri: str
@@ -109,7 +109,7 @@ class CustomCode:
         return digest.hexdigest()
 
 
-class Plan(Model):
+class Plan(ScenarioPart):
     """The plan of one run: the scenario, its sources, the target and the settings."""
 
     format_version: Literal[2] = PLAN_FORMAT
@@ -128,7 +128,7 @@ class Plan(Model):
     """The Python files of the scenario's custom pipeline, by their path; empty for a built-in one."""
     existing_table: str | None = None
     """URI of an existing table; ``None`` if the scenario builds its table."""
-    baselines: dict[str, dict[str, dict[str, Measured]]] = Field(default_factory=dict)
+    baselines: dict[str, dict[str, dict[str, MeasuredValue]]] = Field(default_factory=dict)
     """For each run that bounds refer to, as written there: by version, the numbers that they compare with."""
     settings: tuple[Setting, ...] = ()
 
@@ -189,12 +189,12 @@ def load_plan(text: str, source: str) -> Plan:
         raise _make_format_error(source) from error
 
 
-def _from_format_1(content: dict[str, Any]) -> dict[str, Any]:
-    """Format 2 only adds the format version."""
+def _upgrade_from_1(content: dict[str, Any]) -> dict[str, Any]:
+    """Upgrade format 1: format 2 only adds the format version."""
     return {**content, "format_version": 2}
 
 
-_UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_format_1}
+_UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _upgrade_from_1}
 """For each older format, the function that turns a plan into one of the next format."""
 
 

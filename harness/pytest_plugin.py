@@ -45,11 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     target = config.getoption(_TARGET)
     if target is not None:
-        from harness.targets.registry import target_names
+        from harness.targets.registry import list_target_names
 
-        if target not in target_names():
+        if target not in list_target_names():
             raise pytest.UsageError(
-                f"{_TARGET}: unknown target '{target}'. Known targets: {', '.join(target_names())}."
+                f"{_TARGET}: unknown target '{target}'. Known targets: {', '.join(list_target_names())}."
             )
 
 
@@ -68,7 +68,7 @@ def _is_scenario(file: Path) -> bool:
     return len(set(_KEY.findall(text))) >= _ENOUGH_KEYS
 
 
-class Run:
+class ScenarioRun:
     """One run of one scenario, which starts when the first of its tests needs it."""
 
     def __init__(self, loaded: LoadedScenario, target: str | None) -> None:
@@ -78,9 +78,9 @@ class Run:
     @cached_property
     def specs(self) -> tuple[BoundSpec, ...]:
         """Every bound of the scenario."""
-        from harness.bounds.specs import bound_specs
+        from harness.bounds.specs import list_bound_specs
 
-        return bound_specs(self.loaded.scenario)
+        return list_bound_specs(self.loaded.scenario)
 
     def outcome(self) -> Outcome:
         """Return the outcome of the run.
@@ -137,8 +137,10 @@ class ScenarioFile(pytest.File):
             raise self.CollectError(str(error)) from error
         for each in select_combinations(loaded):
             name = describe_parameters(each.parameters)
-            run = Run(each, self.config.getoption(_TARGET))
-            yield from [Combination.from_parent(self, name=name, run=run)] if name else _tests_of(self, run)
+            run = ScenarioRun(each, self.config.getoption(_TARGET))
+            yield from (
+                [CombinationTests.from_parent(self, name=name, run=run)] if name else _make_tests(self, run)
+            )
 
     @property
     def _shown_path(self) -> str:
@@ -147,22 +149,22 @@ class ScenarioFile(pytest.File):
         return str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
 
 
-class Combination(pytest.Collector):
+class CombinationTests(pytest.Collector):
     """One combination of a scenario's matrix, which has its own run."""
 
-    def __init__(self, *, run: Run, **node: Any) -> None:
+    def __init__(self, *, run: ScenarioRun, **node: Any) -> None:
         super().__init__(**node)
         self._run = run
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         """Return every test of this combination."""
-        return _tests_of(self, self._run)
+        return _make_tests(self, self._run)
 
 
 class VersionTests(pytest.Collector):
     """One version of a scenario."""
 
-    def __init__(self, *, run: Run, index: int, **node: Any) -> None:
+    def __init__(self, *, run: ScenarioRun, index: int, **node: Any) -> None:
         super().__init__(**node)
         self._run, self._index = run, index
 
@@ -170,11 +172,11 @@ class VersionTests(pytest.Collector):
         """Yield a test of the version's status, and one for each of its bounds."""
         options = {"run": self._run, "index": self._index}
         version = self._run.loaded.scenario.versions[self._index]
-        yield StatusTest.from_parent(self, name=_status_title(version), **options)
+        yield StatusTest.from_parent(self, name=_make_status_title(version), **options)
         names: set[str] = set()
         for spec in self._run.specs:
             if spec.version == version.name:
-                name = _unique_name(_title(spec), names)
+                name = _make_unique_name(_make_title(spec), names)
                 names.add(name)
                 yield BoundTest.from_parent(self, name=name, spec=spec, **options)
 
@@ -182,7 +184,7 @@ class VersionTests(pytest.Collector):
 class _Test(pytest.Item):
     """A test that needs the run; a failure of the run is an error of the test, not a failed test."""
 
-    def __init__(self, *, run: Run, index: int | None = None, **node: Any) -> None:
+    def __init__(self, *, run: ScenarioRun, index: int | None = None, **node: Any) -> None:
         super().__init__(**node)
         self.run, self.index = run, index
         scenario = run.loaded.scenario
@@ -198,7 +200,7 @@ class _Test(pytest.Item):
         """Return the version's line in the file."""
         document = self.run.loaded.document
         line = document.line_of(() if self.index is None else ("versions", self.index))
-        names = [node.name for node in self.listchain() if isinstance(node, Combination | VersionTests)]
+        names = [node.name for node in self.listchain() if isinstance(node, CombinationTests | VersionTests)]
         return self.path, None if line is None else line - 1, ": ".join([*names, self.name])
 
     @property
@@ -210,16 +212,16 @@ class _Test(pytest.Item):
 
 
 class RunTest(_Test):
-    """A test that the run is completed and, on the cloud, agrees with the newest local one."""
+    """A test that the run is completed and, in the cloud, agrees with the newest local one."""
 
     def runtest(self) -> None:
         """Check the comparison with another run; other tests check everything else."""
         from harness.results import Verdict
-        from harness.views.bound_table import headline
+        from harness.views.bound_table import make_headline
 
         outcome = self.run.outcome()
         if outcome.parity is not None and outcome.parity.verdict is not Verdict.PASS:
-            _fail(f"{headline(outcome.result, outcome.parity).sentence}\n{_report_of(outcome)}")
+            _fail(f"{make_headline(outcome.result, outcome.parity).sentence}\n{_report_of(outcome)}")
 
 
 class StatusTest(_Test):
@@ -245,36 +247,36 @@ class BoundTest(_Test):
     def runtest(self) -> None:
         """Check the outcome that the run found."""
         from harness.results import Verdict
-        from harness.views.bound_table import bound_rows
+        from harness.views.bound_table import make_bound_rows
 
         version = self.version
         [bound] = [each for each in version.bounds if each.spec == self._spec]
         measured = bound.found if bound.spec.comparison is None else bound.measured
         self.user_properties.append(("measured", measured))
         if bound.outcome is not Verdict.PASS:
-            [row] = bound_rows((version.model_copy(update={"bounds": (bound,)}),))
+            [row] = make_bound_rows((version.model_copy(update={"bounds": (bound,)}),))
             must = " It must fail here, but doesn't." if bound.spec.must_fail else ""
             _fail(f"{row.sentence}.{must}\n{_report_of(self.run.outcome())}")
 
 
-def _tests_of(node: pytest.Collector, run: Run) -> Iterator[pytest.Item | pytest.Collector]:
+def _make_tests(node: pytest.Collector, run: ScenarioRun) -> Iterator[pytest.Item | pytest.Collector]:
     yield RunTest.from_parent(node, name="the run is completed", run=run)
     for index, version in enumerate(run.loaded.scenario.versions):
         yield VersionTests.from_parent(node, name=version.name, run=run, index=index)
 
 
-def _status_title(version: Version) -> str:
+def _make_status_title(version: Version) -> str:
     if version.expect_error is not None:
         return f"failed as expected with {version.expect_error}"
     return "trained" if version.is_trained else "built"
 
 
-def _title(spec: BoundSpec) -> str:
+def _make_title(spec: BoundSpec) -> str:
     what = f"{spec.metric} change" if spec.is_change else spec.metric
     return f"{what} {spec.text}" + (", must fail" if spec.must_fail else "")
 
 
-def _unique_name(name: str, used: set[str]) -> str:
+def _make_unique_name(name: str, used: set[str]) -> str:
     """Return a name that no other test has, as a scenario may contain the same bound twice."""
     number, unused = 1, name
     while unused in used:

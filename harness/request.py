@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunRequest:
-    """Which scenario to run, and where."""
+    """A scenario to run and its target."""
 
     scenario: str
     """Name or file."""
@@ -80,7 +80,7 @@ def open_session(request: RunRequest, console: Console, *, takes_one: bool = Fal
     combinations = (
         (select_one(loaded, request.only),) if takes_one else select_combinations(loaded, request.only)
     )
-    report = line_printer(console)
+    report = make_line_printer(console)
     if request.table is not None:
         report(request.table.describe(loaded.scenario))
     target = open_target(settings, report, keep=request.keep)
@@ -94,9 +94,9 @@ def make_session(loaded: LoadedScenario, target: str | None, console: Console) -
         UsageError: The target doesn't exist.
     """
     settings = read_settings({"target": target})
-    return Session(loaded, (loaded,), open_target(settings, line_printer(console)), settings, console)
+    return Session(loaded, (loaded,), open_target(settings, make_line_printer(console)), settings, console)
 
 
-def line_printer(console: Console) -> Callable[[str], None]:
+def make_line_printer(console: Console) -> Callable[[str], None]:
     """Return a function that shows one line."""
     return lambda line: write_line(console, Text(line))

@@ -8,14 +8,14 @@ from pathlib import Path
 from harness.bounds.baselines import Baselines, read_baselines
 from harness.errors import ScenarioError
 from harness.files import sha256_of
-from harness.loading.existing_table import absolute
+from harness.loading.existing_table import resolve_table_uri
 from harness.loading.loader import LoadedScenario
-from harness.loading.sources import SourceFile, size_of
+from harness.loading.sources import SourceFile, measure_size
 from harness.plan import Environment, Plan, Setting, SourceData
-from harness.runs import new_run_id
+from harness.runs import make_run_id
 from harness.setting_types import STORES, Settings
 from harness.targets.base import Target
-from harness.wheel import content_version
+from harness.wheel import compute_version
 
 
 def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> Plan:
@@ -27,11 +27,11 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> 
     scenario = loaded.scenario
     folder = Path(loaded.document.file).parent
     baselines = _read_baselines(loaded, folder, settings)
-    existing = absolute(scenario.table.uri, folder) if scenario.table.uri is not None else None
-    environment = target.environment(size_of(scenario, loaded.sources, existing), scenario.publish.to)
+    existing = resolve_table_uri(scenario.table.uri, folder) if scenario.table.uri is not None else None
+    environment = target.environment(measure_size(scenario, loaded.sources, existing), scenario.publish.to)
     return Plan(
-        run_id=new_run_id(scenario.name),
-        harness_version=content_version(),
+        run_id=make_run_id(scenario.name),
+        harness_version=compute_version(),
         scenario=scenario,
         parameters=loaded.parameters,
         scenario_file=loaded.document.file,

@@ -11,7 +11,7 @@ CURRENT: Final = 2
 
 
 class UnknownFormatError(ValueError):
-    """A result was written by a newer version of the harness."""
+    """A result written by a newer version."""
 
     remedy = "Install that version of the harness, or a newer one."
 
@@ -39,34 +39,34 @@ def upgrade(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**upgraded, "format_version": CURRENT}
 
 
-def _from_1(values: dict[str, Any]) -> dict[str, Any]:
+def _upgrade_from_1(values: dict[str, Any]) -> dict[str, Any]:
     """Upgrade format 1: its bounds have no spec, and its grid points have a field for each parameter."""
-    return {**values, "versions": [_version_from_1(version) for version in values["versions"]]}
+    return {**values, "versions": [_upgrade_version(version) for version in values["versions"]]}
 
 
-def _version_from_1(version: dict[str, Any]) -> dict[str, Any]:
-    bounds = [_bound_from_1(bound, version["name"]) for bound in version.get("bounds", ())]
+def _upgrade_version(version: dict[str, Any]) -> dict[str, Any]:
+    bounds = [_upgrade_bound(bound, version["name"]) for bound in version.get("bounds", ())]
     return {
         **version,
         "bounds": bounds,
-        "grid": [_grid_point_from_1(point) for point in version.get("grid", ())],
+        "grid": [_upgrade_grid_point(point) for point in version.get("grid", ())],
     }
 
 
-def _grid_point_from_1(point: dict[str, Any]) -> dict[str, Any]:
+def _upgrade_grid_point(point: dict[str, Any]) -> dict[str, Any]:
     named = {name: point[name] for name in _PARAMETERS}
     return {name: value for name, value in point.items() if name not in named} | {"parameters": named}
 
 
-_STEPS: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (_from_1,)
+_STEPS: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (_upgrade_from_1,)
 """The upgrade from each format to the next one."""
 
 _PARAMETERS = ("reg_param", "elastic_net_param")
-_MEASURED = ("measured", "found", "distance", "verdict", "reason")
-_SPECIFIED = ("metric", "kind", "tolerance", "relative", "expected", "must_fail")
-_OF_NAME = re.compile(r"(nulls|coefficient|weight|share)\((.*)\)", re.DOTALL)
+_MEASURED_FIELDS = ("measured", "found", "distance", "verdict", "reason")
+_SPEC_FIELDS = ("metric", "kind", "tolerance", "relative", "expected", "must_fail")
+_NAMED_QUANTITY = re.compile(r"(nulls|coefficient|weight|share)\((.*)\)", re.DOTALL)
 _TOP = re.compile(r"top_(\d+)_overlap")
-_UNNAMED = (
+_UNNAMED_QUANTITIES = (
     "rows",
     "null_keys",
     "duplicate_keys",
@@ -80,26 +80,26 @@ _UNNAMED = (
 )
 
 
-def _bound_from_1(bound: dict[str, Any], version: str) -> dict[str, Any]:
-    spec = {name: bound[name] for name in _SPECIFIED if name in bound} | {
+def _upgrade_bound(bound: dict[str, Any], version: str) -> dict[str, Any]:
+    spec = {name: bound[name] for name in _SPEC_FIELDS if name in bound} | {
         "version": version,
-        "quantity": _quantity_from_1(bound["metric"]),
+        "quantity": _parse_quantity(bound["metric"]),
         "limit": bound["bound"],
-        "reference": _reference_from_1(bound.get("since")),
+        "reference": _parse_reference(bound.get("since")),
     }
-    return {name: bound[name] for name in _MEASURED if name in bound} | {"spec": spec}
+    return {name: bound[name] for name in _MEASURED_FIELDS if name in bound} | {"spec": spec}
 
 
-def _quantity_from_1(metric: str) -> dict[str, Any]:
+def _parse_quantity(metric: str) -> dict[str, Any]:
     """Return a quantity by its name in reports, which is all that format 1 has."""
-    if of_name := _OF_NAME.fullmatch(metric):
+    if of_name := _NAMED_QUANTITY.fullmatch(metric):
         return {"kind": of_name[1], "name": of_name[2]}
     if top := _TOP.fullmatch(metric):
         return {"kind": "top_k", "k": int(top[1])}
-    return {"kind": metric} if metric in _UNNAMED else {"kind": "metric", "name": metric}
+    return {"kind": metric} if metric in _UNNAMED_QUANTITIES else {"kind": "metric", "name": metric}
 
 
-def _reference_from_1(since: str | None) -> dict[str, Any] | None:
+def _parse_reference(since: str | None) -> dict[str, Any] | None:
     if since is None:
         return None
     # Version names contain no blanks, so the first " of " is the one before the run.

@@ -20,11 +20,11 @@ from harness import result_formats
 from harness.errors import ExitCode
 from harness.scenario.bound_spec import BoundKind, BoundSpec
 
-Measured = float | None
+MeasuredValue = float | None
 """A finite number, or None if nothing could be measured; never NaN or infinity."""
 
 
-class Model(BaseModel):
+class Record(BaseModel):
     """A frozen model that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -47,10 +47,10 @@ class Verdict(StrEnum):
         }[self]
 
 
-class BoundRecord(Model):
+class BoundRecord(Record):
     """A finding about one bound, with the bound itself.
 
-    In the JSON, the most important properties of the ``spec`` are repeated beside it, for other programs.
+    In the JSON, the most important properties of the ``spec`` are repeated next to it, for other programs.
     """
 
     derived: ClassVar[tuple[str, ...]] = ("metric", "kind", "since", "relative", "must_fail")
@@ -60,13 +60,13 @@ class BoundRecord(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_derived(cls, values: object) -> object:
+    def _remove_derived(cls, values: object) -> object:
         if isinstance(values, dict):
             return {name: value for name, value in values.items() if name not in cls.derived}
         return values
 
     @model_serializer(mode="wrap")
-    def _with_derived(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _add_derived(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {**{name: getattr(self, name) for name in self.derived}, **write(self)}
 
     @property
@@ -100,18 +100,18 @@ class BoundResult(BoundRecord):
 
     derived: ClassVar[tuple[str, ...]] = (*BoundRecord.derived, "bound", "tolerance", "expected")
 
-    measured: Measured
+    measured: MeasuredValue
     """The metric itself; for a change, its difference to the earlier value; None for a text."""
     found: str = ""
     """The actual text; for a schema, its differences to the expected one."""
-    distance: Measured
+    distance: MeasuredValue
     """How far inside the bound the measured value is; negative if it is outside."""
     verdict: Verdict
     reason: str = ""
     """Why it is not proven."""
 
     @property
-    def bound(self) -> Measured:
+    def bound(self) -> MeasuredValue:
         """The limit; None for a text."""
         return self.spec.limit
 
@@ -138,7 +138,7 @@ class BoundResult(BoundRecord):
         return self.spec.text
 
 
-class FeatureExplanation(Model):
+class FeatureExplanation(Record):
     """The local explanations of one feature, summarized over the explained rows.
 
     A weight is a change in probability per unit of the feature; per standard deviation of the feature
@@ -151,23 +151,23 @@ class FeatureExplanation(Model):
     mean_abs_per_sd: float
 
 
-class Coefficient(Model):
+class Coefficient(Record):
     """One coefficient of the classifier, in log odds."""
 
     raw: float
     per_sd: float
 
 
-class GridPoint(Model):
+class GridPoint(Record):
     """One combination of parameters and its cross-validated score."""
 
     parameters: dict[str, float]
     """Parameter to value, in the order of the grid."""
-    cv_roc_auc: Measured
+    cv_roc_auc: MeasuredValue
     chosen: bool
 
 
-class Commit(Model):
+class Commit(Record):
     """The Delta commit that created a version, from the table's log."""
 
     operation: str
@@ -177,7 +177,7 @@ class Commit(Model):
     writer: int
 
 
-class RowChanges(Model):
+class RowChanges(Record):
     """The differences between the rows of a version and of the version before it, matched by their key."""
 
     added: int
@@ -185,21 +185,21 @@ class RowChanges(Model):
     changed: int
 
 
-class Bin(Model):
-    """How many rows have a column's value in one bin, which ends where the next one starts, or one value."""
+class Bin(Record):
+    """One bin of a column (or one value), with its number of rows."""
 
     start: float | str
     rows: int
 
 
-class RocPoint(Model):
+class RocPoint(Record):
     """One point of a ROC curve."""
 
     false_positive_rate: float
     true_positive_rate: float
 
 
-class CalibrationBin(Model):
+class CalibrationBin(Record):
     """Held-out rows of similar predicted probability."""
 
     rows: int
@@ -209,7 +209,7 @@ class CalibrationBin(Model):
     """Share of positives."""
 
 
-class VersionResult(Model):
+class VersionResult(Record):
     """One version of the table, the run that trained on it, and all measurements."""
 
     name: str
@@ -242,10 +242,10 @@ class VersionResult(Model):
     status: Literal["built", "trained", "failed"] = "built"
     run_id: str | None = None
     """The MLflow run's id."""
-    metrics: dict[str, Measured] = {}
+    metrics: dict[str, MeasuredValue] = {}
     grid: tuple[GridPoint, ...] = ()
     parameters: dict[str, str] = {}
-    intercept: Measured = None
+    intercept: MeasuredValue = None
     coefficients: dict[str, Coefficient] = {}
     explanation: dict[str, float] = {}
     """Feature to mean weight."""
@@ -259,14 +259,14 @@ class VersionResult(Model):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
 
-class FailureProblem(Model):
+class FailureProblem(Record):
     """One mistake that the job found in the scenario or in its data."""
 
     message: str
     location: tuple[str | int, ...] = ()
 
 
-class Failure(Model):
+class Failure(Record):
     """The reason why the job ended early."""
 
     kind: str
@@ -279,7 +279,7 @@ class Failure(Model):
 _LINE_START = '{"result": '
 
 
-class Result(Model):
+class Result(Record):
     """One run of one scenario on one target."""
 
     format_version: Annotated[int, Field(ge=result_formats.CURRENT, le=result_formats.CURRENT)] = (

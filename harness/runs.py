@@ -11,19 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import PrerequisiteError, did_you_mean
-from harness.files import is_locked, unwritable
+from harness.files import is_locked, make_unwritable_error
 from harness.plan import Plan, load_plan
 from harness.result_formats import UnknownFormatError
 from harness.results import Result
 
 LATEST = "latest"
 PLAN, RESULT = "plan.json", "result.json"
-PROBED = "train"
+BISECTION_PARAMETER = "train"
 """Parameter of a run that only trains at some of its scenario's versions."""
 _RUN_ID = re.compile(r"\d{8}-\d{6}-\w+-[0-9a-f]{4}")
 
 
-def new_run_id(scenario: str) -> str:
+def make_run_id(scenario: str) -> str:
     """Return a unique id for a run, such as ``20260131-094502-three_versions-7f3a``."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return f"{now}-{scenario}-{secrets.token_hex(2)}"
@@ -46,7 +46,7 @@ class RunFolder:
         try:
             path.mkdir(parents=True)
         except OSError as error:
-            raise unwritable(path, error) from error
+            raise make_unwritable_error(path, error) from error
         return cls(path)
 
     @property
@@ -65,11 +65,11 @@ class RunFolder:
         return self._environment("lake")
 
     @property
-    def is_probe(self) -> bool:
+    def is_bisection_run(self) -> bool:
         """Whether it only trained at some versions, which proves nothing about the scenario's bounds."""
         try:
             plan = json.loads((self.path / PLAN).read_text(encoding="utf-8"))
-            return PROBED in plan.get("parameters", {})
+            return BISECTION_PARAMETER in plan.get("parameters", {})
         except (OSError, ValueError, AttributeError, TypeError):
             return False
 
@@ -134,7 +134,7 @@ class RunFolder:
             aside.replace(latest)
         except OSError as error:
             aside.unlink(missing_ok=True)
-            raise unwritable(latest, error) from error
+            raise make_unwritable_error(latest, error) from error
 
     def remove(self) -> None:
         """Remove the folder with its content."""

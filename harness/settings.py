@@ -32,7 +32,7 @@ from harness.setting_types import (
 )
 from harness.targets.registry import AUTO, TARGETS, describe_choices
 
-__all__ = ["ACCOUNT_FIELDS", "Settings", "known_settings", "read_settings"]
+__all__ = ["ACCOUNT_FIELDS", "Settings", "list_settings", "read_settings"]
 
 _logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ _GENERAL = (
     SettingSpec(
         "parity.metrics",
         "1e-6",
-        "relative tolerance of a metric between a local and a remote run",
+        "relative tolerance of a metric between a local and a cloud run",
         TOLERANCE_PATTERN,
     ),
     SettingSpec("parity.coefficients", "1e-4", "the same for a coefficient", TOLERANCE_PATTERN),
@@ -71,7 +71,7 @@ _GENERAL = (
 )
 
 
-def known_settings() -> tuple[SettingSpec, ...]:
+def list_settings() -> tuple[SettingSpec, ...]:
     """Return every setting that exists: the general ones, then those of each registered target."""
     target = SettingSpec("target", AUTO, f"where scenarios run: {describe_choices()}")
     own = (spec for definition in TARGETS.values() for spec in definition.settings)
@@ -97,14 +97,14 @@ def read_settings(
     folder = (folder or Path.cwd()).resolve()
     environ = os.environ if environ is None else environ
     unresolved = {
-        each.name: Setting(name=each.name, value=each.default, origin=DEFAULT) for each in known_settings()
+        each.name: Setting(name=each.name, value=each.default, origin=DEFAULT) for each in list_settings()
     }
-    unresolved |= {setting.name: setting for setting in _from_file(folder / SETTINGS_FILE)}
-    unresolved |= {setting.name: setting for setting in _from_environment(environ)}
+    unresolved |= {setting.name: setting for setting in _read_file(folder / SETTINGS_FILE)}
+    unresolved |= {setting.name: setting for setting in _read_environment(environ)}
     for name, value in (command_line or {}).items():
         if value is not None:
             unresolved[name] = Setting(name=name, value=value, origin="command line")
-    home = _absolute(unresolved["home"], unresolved["home"].value, folder)
+    home = _make_absolute(unresolved["home"], unresolved["home"].value, folder)
     settings = Settings({name: _resolve(setting, home, folder) for name, setting in unresolved.items()})
     for setting in settings:
         if setting.origin != DEFAULT:
@@ -112,7 +112,7 @@ def read_settings(
     return settings
 
 
-def _from_file(file: Path) -> Iterator[Setting]:
+def _read_file(file: Path) -> Iterator[Setting]:
     if not file.is_file():
         return
     try:
@@ -126,7 +126,7 @@ def _from_file(file: Path) -> Iterator[Setting]:
         raise UsageError(f"{where}: not valid TOML: {reason}.") from error
     mistakes: list[str] = []
     for name, value in _flatten(values):
-        where = f"{file.name}:{_line_of(name, text)}"
+        where = f"{file.name}:{_find_line(name, text)}"
         mistake = _explain_mistake(name, value)
         if mistake is None:
             yield Setting(name=name, value=str(value), origin=where)
@@ -147,7 +147,7 @@ def _explain_mistake(name: str, value: object) -> str | None:
                 f"{', '.join(ACCOUNT_FIELDS)}. Keep a secret in its file or variable."
             )
     elif not name.startswith(STORES):
-        names = [spec.name for spec in known_settings()]
+        names = [spec.name for spec in list_settings()]
         if name not in names:
             return f"unknown setting '{name}'.{did_you_mean(name, names)}"
     if isinstance(value, bool) or not isinstance(value, str | int):
@@ -155,8 +155,8 @@ def _explain_mistake(name: str, value: object) -> str | None:
     return None
 
 
-def _from_environment(environ: Mapping[str, str]) -> Iterator[Setting]:
-    for spec in known_settings():
+def _read_environment(environ: Mapping[str, str]) -> Iterator[Setting]:
+    for spec in list_settings():
         if environ.get(spec.variable):
             yield Setting(name=spec.name, value=environ[spec.variable], origin=spec.variable)
 
@@ -169,7 +169,7 @@ def _flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[s
             yield prefix + name, value
 
 
-def _line_of(name: str, text: str) -> int:
+def _find_line(name: str, text: str) -> int:
     """Return the line of a setting, or the first line if its key is written in an unusual way."""
     section = ""
     for number, line in enumerate(text.splitlines(), 1):
@@ -186,9 +186,9 @@ def _resolve(setting: Setting, home: str, folder: Path) -> Setting:
     if setting.name == "home":
         value = home
     elif setting.name.startswith(ACCOUNTS) and setting.name.endswith("_file") and value:
-        value = _absolute(setting, value, folder)
+        value = _make_absolute(setting, value, folder)
     elif setting.name in ("lake", "artifacts") or setting.name.startswith(STORES):
-        value = value if "://" in value else _absolute(setting, value, folder)
+        value = value if "://" in value else _make_absolute(setting, value, folder)
     if "://" in value:
         _refuse_password(setting, value)
     _refuse_mismatch(setting, value)
@@ -196,7 +196,7 @@ def _resolve(setting: Setting, home: str, folder: Path) -> Setting:
 
 
 def _refuse_mismatch(setting: Setting, value: str) -> None:
-    for spec in known_settings():
+    for spec in list_settings():
         if spec.name == setting.name and spec.pattern and not re.fullmatch(spec.pattern, value):
             expected = EXPECTED_VALUES.get(spec.pattern)
             raise UsageError(
@@ -205,7 +205,7 @@ def _refuse_mismatch(setting: Setting, value: str) -> None:
             )
 
 
-def _absolute(setting: Setting, path: str, folder: Path) -> str:
+def _make_absolute(setting: Setting, path: str, folder: Path) -> str:
     try:
         return str((folder / Path(path).expanduser()).resolve())
     except (OSError, ValueError, RuntimeError) as error:

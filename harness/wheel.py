@@ -30,10 +30,10 @@ _SHOWN_LINES = 5
 
 
 @cache
-def content_version() -> str:
+def compute_version() -> str:
     """Return the version that names the code and its dependencies, such as ``0.1.0+c3f2a9c01b7de``."""
     digest = hashlib.sha256()
-    digest.update("\n".join(_requirements()).encode())
+    digest.update("\n".join(_list_requirements()).encode())
     for file in sorted(_PACKAGE.rglob("*")):
         if file.suffix in _SUFFIXES and file.is_file():
             digest.update(f"\n{file.relative_to(_PACKAGE).as_posix()}\n".encode())
@@ -52,14 +52,14 @@ def build_wheel(folder: Path) -> Path:
         PrerequisiteError: This is not a checkout, other dependencies are installed, or the build fails.
     """
     project = require_checkout()
-    version = content_version()
+    version = compute_version()
     package = DISTRIBUTION.replace("-", "_")
     name = f"{package}-{version}-py3-none-any.whl"
     if (folder / name).is_file():
         return folder / name
     with tempfile.TemporaryDirectory(prefix="harness-wheel-") as scratch:
         source, built = Path(scratch, "source"), Path(scratch, "built")
-        _copy(project, source, version)
+        _copy_sources(project, source, version)
         _run_pip(source, built)
         folder.mkdir(parents=True, exist_ok=True)
         _move_into_place(built / name, folder / name)
@@ -96,7 +96,7 @@ def _find_changed_dependencies(project: Path) -> list[str]:
 
     try:
         stated = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
-        return sorted(map(str, set(map(Requirement, stated)) ^ set(map(Requirement, _requirements()))))
+        return sorted(map(str, set(map(Requirement, stated)) ^ set(map(Requirement, _list_requirements()))))
     except (tomllib.TOMLDecodeError, KeyError, InvalidRequirement):
         return []  # Building the wheel gives a better message about the file.
 
@@ -108,12 +108,12 @@ def _move_into_place(built: Path, wheel: Path) -> None:
         Path(aside, wheel.name).replace(wheel)
 
 
-def _requirements() -> list[str]:
+def _list_requirements() -> list[str]:
     """Return what the installed harness requires on every target."""
     return sorted(each for each in metadata.requires(DISTRIBUTION) or () if "extra" not in each)
 
 
-def _copy(project: Path, source: Path, version: str) -> None:
+def _copy_sources(project: Path, source: Path, version: str) -> None:
     """Copy the sources, and replace the version of the release."""
     released = f'version = "{metadata.version(DISTRIBUTION).partition("+")[0]}"'
     text = project.read_text(encoding="utf-8").replace(released, f'version = "{version}"', 1)

@@ -24,24 +24,24 @@ from harness.errors import (
     Problem,
     ScenarioError,
     UsageError,
-    worst,
+    select_worst,
 )
 from harness.events import Listener
 from harness.files import file_lock, write_text
 from harness.loading.loader import LoadedScenario, load_scenario
 from harness.loading.matrix_selection import select_one
-from harness.loading.table_override import override_of_plan
-from harness.parity.compare import Parity, Tolerances, worst_exit_code
+from harness.loading.table_override import find_override
+from harness.parity.compare import Parity, Tolerances, combine_exit_codes
 from harness.parity.counterpart import compare_with_local
 from harness.plan import Plan
-from harness.request import RunRequest, Session, line_printer, open_session
+from harness.request import RunRequest, Session, make_line_printer, open_session
 from harness.resolve import resolve_plan
-from harness.results import Measured, Result, Verdict, VersionResult
+from harness.results import MeasuredValue, Result, Verdict, VersionResult
 from harness.runs import PLAN, RESULT, RunFolder, find_run
 from harness.scenario.matrix import describe_parameters
 from harness.scenario.model import Scenario
 from harness.settings import Settings, read_settings
-from harness.targets.base import open_attachable, open_defined, open_schedulable, select_remote
+from harness.targets.base import open_attachable, open_defined, open_schedulable, select_cloud_target
 from harness.targets.registry import AUTO, TARGETS, is_local
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ class Outcome:
     result: Result
     folder: Path
     parity: Parity | None = None
-    """The comparison with the newest local run, of a run in the cloud."""
+    """The comparison with the newest local run, of a cloud run."""
 
     @property
     def exit_code(self) -> ExitCode:
         """The exit code of the process that shows this outcome."""
-        return worst_exit_code(self.result, self.parity)
+        return combine_exit_codes(self.result, self.parity)
 
 
 def run(request: RunRequest, console: Console) -> ExitCode:
@@ -80,13 +80,13 @@ def run(request: RunRequest, console: Console) -> ExitCode:
         return execute(session, session.single_combination).exit_code
     rows = execute_all(session)
     show_combinations(rows, console)
-    return worst(*(row.code for row in rows))
+    return select_worst(*(row.code for row in rows))
 
 
 def execute(session: Session, loaded: LoadedScenario) -> Outcome:
     """Run one scenario on the session's target: the main path."""
     plan = resolve_plan(loaded, session.settings, session.target)
-    with run_folder(session, plan) as folder:
+    with create_run_folder(session, plan) as folder:
         session.target.prepare(plan)
         result = run_job(session.target.run, folder, session.console)
         raise_mistakes(result, loaded)
@@ -122,16 +122,16 @@ def execute_all(
         session.report(
             f"\nCombination {number} of {len(session.combinations)}: {describe_parameters(loaded.parameters)}"
         )
-        rows.append(combination_row(session, loaded, execute_one))
+        rows.append(run_combination(session, loaded, execute_one))
     return rows
 
 
-def combination_row(
+def run_combination(
     session: Session, loaded: LoadedScenario, execute_one: Callable[[Session, LoadedScenario], Outcome]
 ) -> CombinationRow:
     """Run a combination and return its row of the table."""
     from harness.report.terminal.command_tables import CombinationRow
-    from harness.views.bound_table import headline
+    from harness.views.bound_table import make_headline
 
     try:
         outcome = execute_one(session, loaded)
@@ -139,7 +139,7 @@ def combination_row(
         session.report(str(error))
         word = "error" if isinstance(error, JobError) else "invalid"
         return CombinationRow(loaded.parameters, word, error.exit_code)
-    word = headline(outcome.result, outcome.parity).word.lower()
+    word = make_headline(outcome.result, outcome.parity).word.lower()
     return CombinationRow(loaded.parameters, word, outcome.exit_code, outcome.result.versions)
 
 
@@ -161,15 +161,15 @@ def validate(request: RunRequest, console: Console) -> ExitCode:
         )
     local_target = settings["target"] if is_local(settings["target"]) else AUTO
     session = open_session(replace(request, target=local_target), console, takes_one=True)
-    definition = select_remote(settings)
-    remote = open_defined(definition, settings, session.report, keep=request.keep)
+    definition = select_cloud_target(settings)
+    cloud_target = open_defined(definition, settings, session.report, keep=request.keep)
     # Report a missing prerequisite of the workspace before spending minutes on the local run.
-    remote.require_ready()
+    cloud_target.require_ready()
     local = execute(session, session.single_combination)
     if local.exit_code:
         session.report("The local run did not pass, so nothing was sent to the cloud.")
         return local.exit_code
-    session = replace(session, target=remote, settings=settings.for_target(definition.name))
+    session = replace(session, target=cloud_target, settings=settings.for_target(definition.name))
     return execute(session, session.single_combination).exit_code
 
 
@@ -188,11 +188,11 @@ def attach(run_id: str, console: Console) -> Outcome:
     plan = folder.read_plan()
     if folder.is_running:
         raise UsageError(f"Another command already follows the run {folder.path.name}.")
-    target = open_attachable(settings, folder, line_printer(console))
+    target = open_attachable(settings, folder, make_line_printer(console))
     with file_lock(folder.path / PLAN):
         result = run_job(target.attach, folder, console)
         if has_mistakes(result):
-            raise_mistakes(result, load_scenario(plan.scenario_file, override_of_plan(plan)))
+            raise_mistakes(result, load_scenario(plan.scenario_file, find_override(plan)))
     return conclude(plan, result, folder, settings, console)
 
 
@@ -206,13 +206,13 @@ def write_asset_bundle(request: RunRequest, folder: Path | None, console: Consol
     """
     settings = read_settings({"target": request.target})
     loaded = select_one(load_scenario(request.scenario, request.table), request.only)
-    target = open_schedulable(settings, line_printer(console))
+    target = open_schedulable(settings, make_line_printer(console))
     plan = resolve_plan(loaded, settings, target)
     return target.write_schedule(plan, folder or Path("asset-bundle", plan.scenario.name))
 
 
 @contextmanager
-def run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
+def create_run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
     """Create the run's folder with its plan.
 
     Remove it if a prerequisite is missing, or the scenario or its data is invalid.
@@ -233,10 +233,10 @@ def run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
 
 def run_job(run: Callable[[Path, Listener], Result], folder: RunFolder, console: Console) -> Result:
     """Run the job, or follow one that an earlier command started, and show its progress."""
-    from harness.report.terminal.progress import progress
+    from harness.report.terminal.progress import show_progress
 
     try:
-        with progress(console) as listener:
+        with show_progress(console) as listener:
             return run(folder.path, listener)
     except (JobError, InterruptedRunError, LostRunError):
         folder.make_latest()
@@ -256,13 +256,13 @@ def raise_mistakes(result: Result, loaded: LoadedScenario) -> None:
     """
     if result.failure is not None and has_mistakes(result):
         problems = [
-            Problem(each.message, location_in_file(loaded.scenario, each.location))
+            Problem(each.message, locate_in_file(loaded.scenario, each.location))
             for each in result.failure.problems
         ]
         raise loaded.document.error(problems)
 
 
-def location_in_file(scenario: Scenario, location: Location) -> Location:
+def locate_in_file(scenario: Scenario, location: Location) -> Location:
     """Return the location in the file: an existing table may list its versions itself."""
     if scenario.table.versions is not None and location[:1] == ("versions",):
         return ("table", *location[:2])
@@ -293,14 +293,14 @@ def confirm_verdict(plan: Plan, result: Result) -> None:
     raise JobError(message, remedy="Check that the job and this command are the same version of the harness.")
 
 
-def list_outcomes(versions: Iterable[VersionResult]) -> list[tuple[str, Verdict, Measured]]:
+def list_outcomes(versions: Iterable[VersionResult]) -> list[tuple[str, Verdict, MeasuredValue]]:
     """Return the outcome of every bound, without its location, which results of earlier formats lack."""
     bounds = (bound for version in versions for bound in version.bounds)
     return [(bound.spec.full_name, bound.outcome, bound.distance) for bound in bounds]
 
 
 def explain_difference(
-    of_job: Sequence[tuple[str, Verdict, Measured]], here: Sequence[tuple[str, Verdict, Measured]]
+    of_job: Sequence[tuple[str, Verdict, MeasuredValue]], here: Sequence[tuple[str, Verdict, MeasuredValue]]
 ) -> str | None:
     """Describe the first bound whose outcome differs from the job's; ``None`` if all agree."""
     for one, other in zip_longest(of_job, here):
@@ -315,12 +315,12 @@ def explain_difference(
     return None
 
 
-def _describe_outcome(verdict: Verdict, distance: Measured) -> str:
+def _describe_outcome(verdict: Verdict, distance: MeasuredValue) -> str:
     return f"'{verdict}'" if distance is None else f"'{verdict}' with a distance of {distance}"
 
 
 def compare_with_counterpart(plan: Plan, result: Result, settings: Settings) -> Parity | None:
-    """Compare a run in the cloud with its newest local counterpart; return nothing for a local run."""
+    """Compare a cloud run with its newest local counterpart; return nothing for a local run."""
     if is_local(plan.environment.target):
         return None
     tolerances = {name: float(settings[f"parity.{name}"]) for name in Tolerances.model_fields}

@@ -83,7 +83,7 @@ class Loans:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """Open a session like that of the embedded target's job, in this process."""
-    from harness.job.spark_session import open_session
+    from harness.job.spark_session import open_spark_session
     from harness.settings import read_settings
     from harness.targets.embedded.embedded_target import Embedded
 
@@ -92,7 +92,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in target._process_environment(os.environ).items():
             patch.setenv(name, value)
-        session = open_session(target.environment(0, "models"))
+        session = open_spark_session(target.environment(0, "models"))
         yield session
         session.stop()
 

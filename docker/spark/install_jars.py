@@ -6,13 +6,13 @@ import os
 import shutil
 from pathlib import Path
 
-from harness.runtime.jars import class_path, pyspark_home
+from harness.runtime.jars import find_pyspark_home, load_class_path
 from harness.runtime.java import find_java
 
 REPLACED = ("hadoop-client-api-*.jar", "hadoop-client-runtime-*.jar", "hadoop-shaded-guava-*.jar")
 
-fetched = class_path(find_java(None, os.environ), cache=Path("/build/jars"), report=print)
-target = pyspark_home() / "jars"
+fetched = load_class_path(find_java(None, os.environ), cache=Path("/build/jars"), report=print)
+target = find_pyspark_home() / "jars"
 for pattern in REPLACED:
     for jar in target.glob(pattern):
         jar.unlink()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.errors import UsageError, did_you_mean
@@ -13,17 +15,6 @@ from harness.scenario.model_base import Value
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-import gzip
-from collections.abc import Callable
-from dataclasses import field
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 _MOST_CATEGORIES = 20
 _MOST_CLASSES = 50
@@ -83,7 +74,7 @@ def find_classes(data: Data, label: str, given: Sequence[str]) -> Classes:
         UsageError: The label has one value, or too many values to decide which are positive.
     """
     counts = data.column(label, "the label").value_counts()
-    by_text = {_text(value): _plain(value) for value in counts.index}
+    by_text = {_to_text(value): _to_plain_value(value) for value in counts.index}
     if len(by_text) < 2:  # noqa: PLR2004 - two classes
         raise UsageError(f"The label '{label}' has only one class: {', '.join(by_text) or 'none'}.")
     if given:
@@ -94,7 +85,7 @@ def find_classes(data: Data, label: str, given: Sequence[str]) -> Classes:
                     f"--positive {value}: column '{label}' has no such value.{near}",
                     remedy=f"Its values: {_list_first(list(by_text))}.",
                 )
-        return _classes(by_text, given, "specified by --positive")
+        return _make_classes(by_text, given, "specified by --positive")
     texts = list(by_text)
     if len(texts) > 2:  # noqa: PLR2004 - two classes
         shown = _list_first([f"{text} ({counts.iloc[at]:,} rows)" for at, text in enumerate(texts)])
@@ -105,8 +96,8 @@ def find_classes(data: Data, label: str, given: Sequence[str]) -> Classes:
     positive = [text for text in texts if text.lower() in _POSITIVE]
     negative = [text for text in texts if text.lower() in _NEGATIVE]
     if len(positive) == 1 and len(negative) == 1:
-        return _classes(by_text, positive, "by convention")
-    return _classes(by_text, texts[-1:], "the rarer class; swap the lists if the other one is positive")
+        return _make_classes(by_text, positive, "by convention")
+    return _make_classes(by_text, texts[-1:], "the rarer class; swap the lists if the other one is positive")
 
 
 def _list_first(texts: Sequence[str]) -> str:
@@ -123,7 +114,7 @@ def find_candidates(data: Data, key: str, label: str, positive: pd.Series) -> li
         positive: Whether each row is of the positive class; all others are negative.
     """
     names = [name for name in data.frame.columns if name not in (key, label)]
-    return [_candidate(str(name), data.frame[name], positive) for name in names]
+    return [_make_candidate(str(name), data.frame[name], positive) for name in names]
 
 
 def is_date(values: pd.Series) -> bool:
@@ -140,7 +131,7 @@ def is_date(values: pd.Series) -> bool:
     return _is_text(present) and bool(present.str.fullmatch(_DATE).all())
 
 
-def _candidate(name: str, values: pd.Series, positive: pd.Series) -> Candidate:
+def _make_candidate(name: str, values: pd.Series, positive: pd.Series) -> Candidate:
     from pandas.api import types
 
     if _RESERVED.match(name):
@@ -150,26 +141,26 @@ def _candidate(name: str, values: pd.Series, positive: pd.Series) -> Candidate:
     is_number = types.is_numeric_dtype(values)
     if not is_number and not _is_text(values.dropna()):
         return Candidate(name, "out", "neither numbers nor text")
-    if reason := _exclusion_reason(name, values, positive, is_number=is_number):
+    if reason := _explain_exclusion(name, values, positive, is_number=is_number):
         return Candidate(name, "out", reason)
     return Candidate(name, "numeric" if is_number else "categorical")
 
 
-def _exclusion_reason(name: str, values: pd.Series, positive: pd.Series, *, is_number: bool) -> str:
+def _explain_exclusion(name: str, values: pd.Series, positive: pd.Series, *, is_number: bool) -> str:
     """Return why a column of numbers or text is not a feature; empty if it can be one."""
     distinct = values.nunique()
     if distinct < 2:  # noqa: PLR2004 - a constant carries no information
         return "the same in every row"
     if _ID.search(name) and _can_be_key(values):
         return "identifies rows and does not generalize"
-    if leak := _leak(values, positive, is_number=is_number):
+    if leak := _explain_leak(values, positive, is_number=is_number):
         return leak
     if not is_number and distinct > _MOST_CATEGORIES:
         return f"text with {distinct:,} values, too many to encode as indicators"
     return ""
 
 
-def _leak(values: pd.Series, positive: pd.Series, *, is_number: bool) -> str:
+def _explain_leak(values: pd.Series, positive: pd.Series, *, is_number: bool) -> str:
     """Return why a column seems to leak the label; empty if it does not."""
     reason = "predicts the label perfectly; is it known before the outcome?"
     empty = values.isna()
@@ -184,7 +175,7 @@ def _leak(values: pd.Series, positive: pd.Series, *, is_number: bool) -> str:
     return reason if low.max() < high.min() or high.max() < low.min() else ""
 
 
-def _classes(by_text: dict[str, Value], positive: Sequence[str], reason: str) -> Classes:
+def _make_classes(by_text: dict[str, Value], positive: Sequence[str], reason: str) -> Classes:
     negative = [value for text, value in by_text.items() if text not in positive]
     if not negative:
         raise UsageError("All values of the label are positive; remove at least one --positive.")
@@ -227,11 +218,11 @@ def _is_text(values: pd.Series) -> bool:
     return bool(types.infer_dtype(values, skipna=True) == "string")
 
 
-def _text(value: object) -> str:
-    return str(_plain(value))
+def _to_text(value: object) -> str:
+    return str(_to_plain_value(value))
 
 
-def _plain(value: object) -> Value:
+def _to_plain_value(value: object) -> Value:
     """Return a value as a plain Python type; floats without a fraction become integers."""
     item = value.item() if hasattr(value, "item") else value
     if isinstance(item, float) and item.is_integer():
@@ -275,7 +266,7 @@ def read_data(path: Path) -> Data:
         siblings = sorted(each.name for each in path.parent.iterdir()) if path.parent.is_dir() else []
         raise UsageError(f"The data file {path} doesn't exist.{did_you_mean(path.name, siblings)}")
     try:
-        data = _reader_of(path)(path)
+        data = _choose_reader(path)(path)
     except UsageError:
         raise
     except Exception as error:  # The readers of four formats raise different errors for invalid files.
@@ -286,16 +277,16 @@ def read_data(path: Path) -> Data:
     return data
 
 
-def _reader_of(path: Path) -> Callable[[Path], Data]:
+def _choose_reader(path: Path) -> Callable[[Path], Data]:
     if (path / "_delta_log").is_dir():
-        return _delta
+        return _read_delta
     readers = {
-        ".csv": _csv,
-        ".tsv": _csv,
-        ".json": _json,
-        ".jsonl": _json,
-        ".ndjson": _json,
-        ".parquet": _parquet,
+        ".csv": _read_csv,
+        ".tsv": _read_csv,
+        ".json": _read_json,
+        ".jsonl": _read_json,
+        ".ndjson": _read_json,
+        ".parquet": _read_parquet,
     }
     name = path.with_suffix("") if path.suffix == ".gz" else path
     if name.suffix not in readers:
@@ -306,10 +297,10 @@ def _reader_of(path: Path) -> Callable[[Path], Data]:
     return readers[name.suffix]
 
 
-def _csv(path: Path) -> Data:
+def _read_csv(path: Path) -> Data:
     import pandas as pd
 
-    head = _first_line(path)
+    head = _read_first_line(path)
     separator = max(_SEPARATORS, key=head.count)
     # For Spark, only empty fields are null; "NA" and "None" are text.
     frame = pd.read_csv(path, sep=separator, keep_default_na=False, na_values=[""], low_memory=False)
@@ -317,7 +308,7 @@ def _csv(path: Path) -> Data:
     return Data(path, frame, {} if is_default else {"sep": separator})
 
 
-def _first_line(path: Path) -> str:
+def _read_first_line(path: Path) -> str:
     if path.suffix == ".gz":
         with gzip.open(path, "rt", encoding="utf-8-sig") as packed:
             return packed.readline()
@@ -325,19 +316,19 @@ def _first_line(path: Path) -> str:
         return file.readline()
 
 
-def _json(path: Path) -> Data:
+def _read_json(path: Path) -> Data:
     import pandas as pd
 
     return Data(path, pd.read_json(path, lines=True, convert_dates=False))
 
 
-def _parquet(path: Path) -> Data:
+def _read_parquet(path: Path) -> Data:
     import pandas as pd
 
     return Data(path, pd.read_parquet(path))
 
 
-def _delta(path: Path) -> Data:
+def _read_delta(path: Path) -> Data:
     from deltalake import DeltaTable
 
     return Data(path, DeltaTable(path).to_pyarrow_table().to_pandas())

@@ -41,14 +41,14 @@ def write_scenario(
     file = folder / f"{name}.yaml"
     if file.exists():
         raise UsageError(f"{file} already exists.", remedy="Choose another name, or delete the file.")
-    text = scenario_text(name, read_data(data), label, positive, key, folder)
+    text = render_scenario(name, read_data(data), label, positive, key, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with file.open("x", encoding="utf-8") as stream:
         stream.write(text)
     return file
 
 
-def scenario_text(
+def render_scenario(
     name: str, data: Data, label: str, positive: Sequence[str], key: str | None, folder: Path
 ) -> str:
     """Return the YAML of a first scenario, for a file in a folder.
@@ -72,7 +72,7 @@ def scenario_text(
             f"No column of {data.path.name} can be a feature.", remedy=reasons or "It has no other columns."
         )
     smaller = min((is_positive & labeled).sum(), (~is_positive & labeled).sum())
-    return _render(
+    return _render_template(
         name=name,
         file=data.path.name,
         source=os.path.relpath(data.path.resolve(), folder.resolve()),
@@ -91,7 +91,7 @@ def scenario_text(
     )
 
 
-def _render(**values: object) -> str:
+def _render_template(**values: object) -> str:
     import jinja2
 
     environment = jinja2.Environment(
@@ -100,11 +100,11 @@ def _render(**values: object) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - YAML, in which the filters quote what needs it
     )
-    environment.filters |= {"scalar": _scalar, "quoted": _quote}
+    environment.filters |= {"scalar": _format_scalar, "quoted": _quote}
     return environment.get_template("scenario.yaml.j2").render(values)
 
 
-def _scalar(value: object) -> str:
+def _format_scalar(value: object) -> str:
     """Return a value as YAML, quoted if it would otherwise have another meaning."""
     if not isinstance(value, str):
         return json.dumps(value)
@@ -139,17 +139,19 @@ class VersionSplit:
 
 
 def split_versions(data: Data, key: str, positive: pd.Series, labeled: pd.Series) -> VersionSplit:
-    """Split a table by a date or by a hash of the key; not at all if the parts would be too small."""
+    """Split a table by a date or by a hash of the key; leave it whole if the parts would be too small."""
     for name in data.frame.columns:
         values = data.frame[name]
-        if is_date(values) and not values.isna().any() and (days := _days(values)) is not None:
-            parts = _by_day(str(name), days)
+        if is_date(values) and not values.isna().any() and (days := _parse_days(values)) is not None:
+            parts = _split_by_day(str(name), days)
             if parts is not None and _is_enough(parts, positive, labeled):
-                return _parts(parts, f"split by '{name}', in the order in which the table may have grown")
-    by_hash = list(_by_hash(data, key))
+                return _make_split(
+                    parts, f"split by '{name}', in the order in which the table may have grown"
+                )
+    by_hash = list(_split_by_hash(data, key))
     if _is_enough(by_hash, positive, labeled):
         reason = "split by a hash of the key, as no date column shows how the table has grown"
-        return _parts(by_hash, reason)
+        return _make_split(by_hash, reason)
     return VersionSplit((Part("all", "", len(data.frame)),), "a third of the rows is too few to train on")
 
 
@@ -159,7 +161,7 @@ def quote_column(name: str) -> str:
     return name if is_plain else "`" + name.replace("`", "``") + "`"
 
 
-def _days(values: pd.Series) -> pd.Series | None:
+def _parse_days(values: pd.Series) -> pd.Series | None:
     import pandas as pd
 
     try:
@@ -169,7 +171,7 @@ def _days(values: pd.Series) -> pd.Series | None:
     return times.dt.strftime("%Y-%m-%d")
 
 
-def _by_day(name: str, days: pd.Series) -> list[tuple[str, pd.Series]] | None:
+def _split_by_day(name: str, days: pd.Series) -> list[tuple[str, pd.Series]] | None:
     ordered = days.sort_values()
     early, late = (str(ordered.iloc[len(ordered) * at // 3]) for at in (1, 2))
     if not str(ordered.iloc[0]) < early < late:
@@ -182,7 +184,7 @@ def _by_day(name: str, days: pd.Series) -> list[tuple[str, pd.Series]] | None:
     ]
 
 
-def _by_hash(data: Data, key: str) -> Iterator[tuple[str, pd.Series]]:
+def _split_by_hash(data: Data, key: str) -> Iterator[tuple[str, pd.Series]]:
     thirds = data.frame[key].map(lambda value: zlib.crc32(str(value).encode()) % 3)
     for third in range(3):
         yield f"crc32(cast({quote_column(key)} as string)) % 3 = {third}", thirds == third
@@ -195,7 +197,7 @@ def _is_enough(parts: list[tuple[str, pd.Series]], positive: pd.Series, labeled:
     return bool(smaller >= MIN_CLASS_ROWS and all(chosen.any() for _where, chosen in parts))
 
 
-def _parts(parts: list[tuple[str, pd.Series]], reason: str) -> VersionSplit:
+def _make_split(parts: list[tuple[str, pd.Series]], reason: str) -> VersionSplit:
     rows = 0
     versions = []
     for name, (where, chosen) in zip(_NAMES, parts, strict=True):

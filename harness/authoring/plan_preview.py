@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.bounds.specs import bound_specs
+from harness.bounds.specs import list_bound_specs
 from harness.errors import PrerequisiteError
 from harness.runs import list_runs
 from harness.scenario.model import Scenario, Version
@@ -65,26 +65,26 @@ class PlanPreview:
         return sum(version.trained for version in self.versions)
 
     def values(self) -> dict[str, Any]:
-        """Return the preview as plain values, for programs."""
+        """Return the preview as plain values, for other programs."""
         cost = None if self.cost is None else round(self.cost.cluster_minutes, 2)
         more = {"fits_per_version": self.fits, "trainings": self.trainings, "cluster_minutes": cost}
         return {**asdict(self), **more}
 
 
-def plan_of(scenario: Scenario, settings: Settings) -> PlanPreview:
+def preview_run(scenario: Scenario, settings: Settings) -> PlanPreview:
     """Return a preview of a run of a scenario.
 
     Raises:
         UsageError: The scenario publishes to a model store that doesn't exist.
     """
     pipeline = scenario.pipeline
-    bounds = Counter(spec.version for spec in bound_specs(scenario))
+    bounds = Counter(spec.version for spec in list_bound_specs(scenario))
     return PlanPreview(
         scenario=scenario.name,
         table=scenario.table.uri or scenario.table.name,
         versions=tuple(
-            _version(scenario, version, predicted, bounds[version.name])
-            for version, predicted in zip(scenario.versions, predict(scenario), strict=True)
+            _preview_version(scenario, version, predicted, bounds[version.name])
+            for version, predicted in zip(scenario.versions, predict_run(scenario), strict=True)
         ),
         model=pipeline.use or pipeline.model.kind,
         grid_points=len(pipeline.model.grid.points) if pipeline.use is None else None,
@@ -92,11 +92,13 @@ def plan_of(scenario: Scenario, settings: Settings) -> PlanPreview:
         explained_rows=pipeline.explainer.rows,
         samples_per_row=pipeline.explainer.samples,
         published=_describe_publication(scenario, settings),
-        cost=expected_cost(settings.runs, scenario.name),
+        cost=find_expected_cost(settings.runs, scenario.name),
     )
 
 
-def _version(scenario: Scenario, version: Version, predicted: Prediction, bounds: int) -> PlannedVersion:
+def _preview_version(
+    scenario: Scenario, version: Version, predicted: Prediction, bounds: int
+) -> PlannedVersion:
     return PlannedVersion(
         name=version.name,
         step=version.describe(),
@@ -127,8 +129,8 @@ class Prediction:
     """The table's version after the step; ``None`` if it depends on the data, here or before."""
 
 
-def predict(scenario: Scenario) -> tuple[Prediction, ...]:
-    """Return a prediction for each of the scenario's versions, in order.
+def predict_run(scenario: Scenario) -> tuple[Prediction, ...]:
+    """Predict the effect of each of the scenario's steps, in order.
 
     A table that the scenario builds begins with version 0. Reading an existing table commits nothing, and its
     version is known if the scenario specifies a number.
@@ -142,14 +144,14 @@ def predict(scenario: Scenario) -> tuple[Prediction, ...]:
             commits: int | None = 0
             known[version.name] = number if isinstance(number, int) else None
         else:
-            commits = _commits(version, latest, known)
+            commits = _predict_commits(version, latest, known)
             latest = None if latest is None or commits is None else latest + commits
             known[version.name] = latest
         predictions.append(Prediction(version.name, commits, known[version.name]))
     return tuple(predictions)
 
 
-def _commits(version: Version, latest: int | None, known: Mapping[str, int | None]) -> int | None:
+def _predict_commits(version: Version, latest: int | None, known: Mapping[str, int | None]) -> int | None:
     declared = version.declared_commits
     if declared != "any":
         return declared
@@ -175,7 +177,7 @@ class Cost:
         return self.minutes * self.nodes
 
 
-def expected_cost(runs: Path, scenario: str) -> Cost | None:
+def find_expected_cost(runs: Path, scenario: str) -> Cost | None:
     """Return the cost of a scenario's newest finished run on a target that costs money, or ``None``."""
     for folder in reversed(list_runs(runs)):
         definition = TARGETS.get(folder.target or "")

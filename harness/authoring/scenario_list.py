@@ -30,7 +30,7 @@ class ListedScenario:
 
 def list_scenarios(folder: Path, runs: Path) -> list[ListedScenario]:
     """Return every scenario file of a folder by name, including invalid ones."""
-    verdicts = _newest_verdicts(runs)
+    verdicts = _read_newest_verdicts(runs)
     return [_read_scenario(file, verdicts) for file in sorted(folder.glob("*.yaml"))]
 
 
@@ -48,13 +48,13 @@ def _read_scenario(file: Path, verdicts: dict[str, str]) -> ListedScenario:
     )
 
 
-def _newest_verdicts(runs: Path) -> dict[str, str]:
+def _read_newest_verdicts(runs: Path) -> dict[str, str]:
     """Return the verdict of the newest finished run of each scenario."""
     verdicts: dict[str, str] = {}
     for folder in reversed(list_runs(runs)):
         # A run's name is its time, the scenario's name and a random suffix.
         scenario = folder.path.name.split("-", 2)[2].rpartition("-")[0]
-        if scenario in verdicts or folder.is_probe:
+        if scenario in verdicts or folder.is_bisection_run:
             continue
         try:
             result = folder.read_result()

@@ -1,1 +1,1 @@
-"""Bounds of a scenario: the list of all of them, and how each is judged."""
+"""Bounds of a scenario: the list of all of them, and the judging of each."""

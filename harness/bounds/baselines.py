@@ -6,21 +6,21 @@ from functools import cache, partial
 from pathlib import Path
 
 from harness.bounds.quantities import measure_quantity
-from harness.bounds.specs import bound_specs
+from harness.bounds.specs import list_bound_specs
 from harness.errors import Problem, ScenarioError, did_you_mean
 from harness.metrics import METRICS
 from harness.result_formats import UnknownFormatError
-from harness.results import Measured, Result, VersionResult
+from harness.results import MeasuredValue, Result, VersionResult
 from harness.runs import RESULT, list_runs
 from harness.scenario.bound_spec import BoundSpec
 from harness.scenario.model import Scenario
-from harness.storage.uris import has_password, local_path
+from harness.storage.uris import find_local_path, has_password
 
-Baselines = dict[str, dict[str, dict[str, Measured]]]
+Baselines = dict[str, dict[str, dict[str, MeasuredValue]]]
 
 
 class _NoBaselineError(Exception):
-    """A baseline is missing. The message is for the scenario's author; the key is where the mistake is."""
+    """A missing baseline, with a message for the scenario's author and the key that has the mistake."""
 
     def __init__(self, message: str, key: str = "from") -> None:
         super().__init__(message)
@@ -43,25 +43,25 @@ def read_baselines(scenario: Scenario, folder: Path, runs: Path) -> Baselines:
         ScenarioError: A run or a version is missing or can't be read; with a problem for each bound.
     """
     # Each run is read once, however many bounds compare with it.
-    versions_of = cache(partial(_versions_of, folder=folder, runs=runs))
+    versions_of = cache(partial(_read_versions, folder=folder, runs=runs))
     baselines: Baselines = {}
     problems: dict[Problem, None] = {}
-    for spec in bound_specs(scenario):
+    for spec in list_bound_specs(scenario):
         run = None if spec.reference is None else spec.reference.run
         if spec.reference is None or run is None:
             continue
         try:
-            version = _pick(versions_of(run), spec.reference.version, run)
+            version = _require_version(versions_of(run), spec.reference.version, run)
         except _NoBaselineError as error:
             problems[Problem(str(error), (*spec.location.path[:-1], error.key))] = None
         else:
-            baselines.setdefault(run, {}).setdefault(version.name, {}).update(_numbers(spec, version))
+            baselines.setdefault(run, {}).setdefault(version.name, {}).update(_collect_numbers(spec, version))
     if problems:
         raise ScenarioError(tuple(problems))
     return baselines
 
 
-def _numbers(spec: BoundSpec, version: VersionResult) -> dict[str, Measured]:
+def _collect_numbers(spec: BoundSpec, version: VersionResult) -> dict[str, MeasuredValue]:
     """Return a bounded number and the positives that it depends on, by name."""
     numbers = {spec.metric: measure_quantity(spec.quantity, version)}
     definition = METRICS.get(spec.metric)
@@ -70,15 +70,15 @@ def _numbers(spec: BoundSpec, version: VersionResult) -> dict[str, Measured]:
     return numbers
 
 
-def _pick(versions: dict[str, VersionResult], name: str, run: str) -> VersionResult:
+def _require_version(versions: dict[str, VersionResult], name: str, run: str) -> VersionResult:
     if name not in versions:
         hint = did_you_mean(name, versions) or f" It has {', '.join(versions) or 'none'}."
         raise _NoBaselineError(f"the run {run} has no version '{name}'.{hint}", "version")
     return versions[name]
 
 
-def _versions_of(source: str, folder: Path, runs: Path) -> dict[str, VersionResult]:
-    file = _file_of(source, folder, runs)
+def _read_versions(source: str, folder: Path, runs: Path) -> dict[str, VersionResult]:
+    file = _find_file(source, folder, runs)
     try:
         result = Result.from_json(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -93,12 +93,12 @@ def _versions_of(source: str, folder: Path, runs: Path) -> dict[str, VersionResu
     return {version.name: version for version in result.versions}
 
 
-def _file_of(source: str, folder: Path, runs: Path) -> Path:
+def _find_file(source: str, folder: Path, runs: Path) -> Path:
     """Return the result file of a stored run, or the file at a path."""
     if Path(source).name == source and (runs / source).is_dir():
         return runs / source / RESULT
     try:
-        file = local_path(source, folder)
+        file = find_local_path(source, folder)
         if file is not None and file.is_file():
             return file
         is_folder = file is not None and file.is_dir()

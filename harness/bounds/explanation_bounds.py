@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import StatisticsError, correlation
 
 from harness.bounds.measured_values import Value
-from harness.results import FeatureExplanation, Measured, VersionResult
+from harness.results import FeatureExplanation, MeasuredValue, VersionResult
 from harness.scenario.bound_spec import Quantity
 
 Weights = Mapping[str, FeatureExplanation]
@@ -21,21 +21,21 @@ _CLEAR = 1e-9
 _FEWEST_TO_RANK = 3
 
 
-def measure_top_overlap(now: Weights, before: Weights, k: int) -> Measured:
+def measure_top_overlap(now: Weights, before: Weights, k: int) -> MeasuredValue:
     """Return the share of the ``k`` top features that are the same; None if there are fewer features."""
     if min(len(now), len(before)) < k:
         return None
     return len(_find_top_features(now, k) & _find_top_features(before, k)) / k
 
 
-def measure_sign_agreement(now: Weights, before: Weights) -> Measured:
+def measure_sign_agreement(now: Weights, before: Weights) -> MeasuredValue:
     """Return the share of features with clear weights in both whose signs agree; None if there are none."""
     pairs = [(now[name].mean_per_sd, before[name].mean_per_sd) for name in now if name in before]
     clear = [(a, b) for a, b in pairs if min(abs(a), abs(b)) >= _CLEAR]
     return sum((a > 0) == (b > 0) for a, b in clear) / len(clear) if clear else None
 
 
-def measure_rank_correlation(now: Weights, before: Weights) -> Measured:
+def measure_rank_correlation(now: Weights, before: Weights) -> MeasuredValue:
     """Return Spearman's rank correlation of the mean absolute weights of the features that both have.
 
     None with fewer than three such features, or if all weights of one are the same.
@@ -58,7 +58,7 @@ class AgreementKind:
 
     name: str
     """Its key below ``explanations``."""
-    measure: Callable[[Weights, Weights, Quantity], Measured]
+    measure: Callable[[Weights, Weights, Quantity], MeasuredValue]
     """Returns a share or a correlation from the weights now and before."""
     label: str
     """Its name in reports; ``{k}`` stands for the number of compared features."""

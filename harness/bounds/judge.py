@@ -1,4 +1,4 @@
-"""How bounds are judged: pure functions, used by the job and by the command line.
+"""Judging of bounds: pure functions, used by the job and by the command line.
 
 A bound on a number that could not be measured or compared is not proven, which is never a pass.
 """
@@ -12,13 +12,13 @@ from harness.bounds import measured_values
 from harness.bounds.explanation_bounds import AGREEMENTS, measure_agreement
 from harness.bounds.measured_values import Value, assess_number
 from harness.bounds.quantities import measure_quantity
-from harness.bounds.specs import bound_specs
+from harness.bounds.specs import list_bound_specs
 from harness.bounds.text_bounds import TEXTS
-from harness.results import BoundResult, Measured, Verdict, VersionResult
+from harness.results import BoundResult, MeasuredValue, Verdict, VersionResult
 from harness.scenario.bound_spec import BoundSpec, Comparison, Reference
 from harness.scenario.model import Scenario
 
-Baselines = Mapping[str, Mapping[str, Mapping[str, Measured]]]
+Baselines = Mapping[str, Mapping[str, Mapping[str, MeasuredValue]]]
 """Other runs, as the scenario names them: their versions, and the numbers of each by name."""
 
 
@@ -33,7 +33,7 @@ def judge_versions(
         baselines: The numbers of other runs that bounds compare with.
     """
     bounds: dict[str, list[BoundResult]] = {version.name: [] for version in measured}
-    for bound in judge(bound_specs(scenario), measured, baselines):
+    for bound in judge(list_bound_specs(scenario), measured, baselines):
         bounds[bound.spec.version].append(bound)
     return tuple(each.model_copy(update={"bounds": tuple(bounds[each.name])}) for each in measured)
 
@@ -63,7 +63,7 @@ def combine_verdicts(bounds: Iterable[BoundResult]) -> Verdict:
 
 
 def all_hold(bounds: Iterable[BoundResult]) -> bool:
-    """Whether every bound holds by itself, even one that must fail for the scenario to pass."""
+    """Return whether every bound holds by itself, even one that must fail for the scenario to pass."""
     return all(bound.verdict is Verdict.PASS for bound in bounds)
 
 

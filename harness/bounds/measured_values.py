@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from harness.metrics import METRICS, MIN_POSITIVES
-from harness.results import Measured, VersionResult
+from harness.results import MeasuredValue, VersionResult
 from harness.scenario.bound_spec import Comparison
 
 
@@ -16,11 +16,13 @@ from harness.scenario.bound_spec import Comparison
 class Value:
     """A number, and the reason why it proves nothing; empty if it proves something."""
 
-    number: Measured
+    number: MeasuredValue
     reason: str = ""
 
 
-def assess_number(metric: str, number: Measured, metrics: Mapping[str, Measured], version: str) -> Value:
+def assess_number(
+    metric: str, number: MeasuredValue, metrics: Mapping[str, MeasuredValue], version: str
+) -> Value:
     """Check whether a number proves something.
 
     Args:
@@ -42,36 +44,36 @@ def assess_number(metric: str, number: Measured, metrics: Mapping[str, Measured]
     return Value(number)
 
 
-def measure_null_share(version: VersionResult, column: str) -> Measured:
+def measure_null_share(version: VersionResult, column: str) -> MeasuredValue:
     """Return the share of rows in which a column is null."""
     # Spark ignores the case of column names.
     shares = {name.lower(): share for name, share in version.nulls.items()}
     return shares.get(column.lower())
 
 
-def measure_reader_version(version: VersionResult, _name: str) -> Measured:
+def measure_reader_version(version: VersionResult, _name: str) -> MeasuredValue:
     """Return the Delta protocol version that a reader must know."""
     return None if version.commit is None else float(version.commit.reader)
 
 
-def measure_writer_version(version: VersionResult, _name: str) -> Measured:
+def measure_writer_version(version: VersionResult, _name: str) -> MeasuredValue:
     """Return the Delta protocol version that a writer must know."""
     return None if version.commit is None else float(version.commit.writer)
 
 
-def measure_coefficient(version: VersionResult, feature: str) -> Measured:
+def measure_coefficient(version: VersionResult, feature: str) -> MeasuredValue:
     """Return a feature's coefficient in log odds per unit."""
     measured = version.coefficients.get(feature)
     return None if measured is None else measured.raw
 
 
-def measure_weight(version: VersionResult, feature: str) -> Measured:
+def measure_weight(version: VersionResult, feature: str) -> MeasuredValue:
     """Return a feature's mean weight per standard deviation."""
     explained = version.explanations.get(feature)
     return None if explained is None else explained.mean_per_sd
 
 
-def measure_share(version: VersionResult, feature: str) -> Measured:
+def measure_share(version: VersionResult, feature: str) -> MeasuredValue:
     """Return a feature's share of all features' mean absolute weights."""
     explained = version.explanations.get(feature)
     total = math.fsum(each.mean_abs_per_sd for each in version.explanations.values())
@@ -83,7 +85,7 @@ def compute_change(now: Value, before: Value) -> Value:
     reason = now.reason or before.reason
     if now.number is None or before.number is None:
         return Value(None, reason)
-    return Value(_finite(_exact(now.number) - _exact(before.number)), reason)
+    return Value(_to_finite_float(_to_decimal(now.number) - _to_decimal(before.number)), reason)
 
 
 def compute_relative_change(now: Value, before: Value, since: str) -> Value:
@@ -99,19 +101,23 @@ def compute_relative_change(now: Value, before: Value, since: str) -> Value:
         return Value(None, reason)
     if not before.number:
         return Value(None, reason or f"it was 0 at {since}, so a relative change is undefined")
-    difference = _exact(now.number) - _exact(before.number)
-    return Value(_finite(difference / abs(_exact(before.number))), reason)
+    difference = _to_decimal(now.number) - _to_decimal(before.number)
+    return Value(_to_finite_float(difference / abs(_to_decimal(before.number))), reason)
 
 
-def compute_distance(comparison: Comparison, measured: float, limit: float, tolerance: float) -> Measured:
+def compute_distance(
+    comparison: Comparison, measured: float, limit: float, tolerance: float
+) -> MeasuredValue:
     """Return how far inside a limit a number is; None if that is too large for a float."""
-    return _finite(comparison.distance(_exact(measured), _exact(limit), _exact(tolerance)))
+    return _to_finite_float(
+        comparison.distance(_to_decimal(measured), _to_decimal(limit), _to_decimal(tolerance))
+    )
 
 
-def _exact(number: float) -> Decimal:
+def _to_decimal(number: float) -> Decimal:
     return Decimal(repr(float(number)))
 
 
-def _finite(number: Decimal) -> Measured:
+def _to_finite_float(number: Decimal) -> MeasuredValue:
     value = float(number)
     return value if math.isfinite(value) else None

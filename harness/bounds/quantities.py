@@ -14,8 +14,8 @@ from harness.bounds.measured_values import (
     measure_weight,
     measure_writer_version,
 )
-from harness.metrics import ADDED, ANY_NUMBER, COUNTS, METRICS, OF_EXPLANATIONS, SHARES, Domain
-from harness.results import Measured, VersionResult
+from harness.metrics import ADDED, ANY_NUMBER, COUNTS, EXPLANATION_METRICS, METRICS, SHARES, Domain
+from harness.results import MeasuredValue, VersionResult
 from harness.scenario.bound_spec import Quantity
 from harness.scenario.expectations import Bounds, Expect
 
@@ -30,7 +30,7 @@ class NumberKind:
     """The kind's name, such as ``nulls``."""
     keys: tuple[str, ...]
     """The keys of its bounds below ``expect`` or ``every``."""
-    measure: Callable[[VersionResult, str], Measured]
+    measure: Callable[[VersionResult, str], MeasuredValue]
     """Returns the number of a version; the name selects one if there are several of the kind."""
     domain: Domain | None
     """The values that it can take; None if that depends on its name."""
@@ -38,9 +38,9 @@ class NumberKind:
     """Its name in reports; ``{name}`` stands for its own."""
     is_named: bool = False
     """Whether there are several of the kind: one for each metric, column or feature."""
-    of_model: bool = False
+    needs_model: bool = False
     """Whether only a trained version has it."""
-    of_explanations: bool = False
+    needs_explanations: bool = False
     """Whether it comes from the explanations of single rows."""
 
 
@@ -68,7 +68,7 @@ _ALL = (
         None,
         "{name}",
         is_named=True,
-        of_model=True,
+        needs_model=True,
     ),
     NumberKind(
         "coefficient",
@@ -77,7 +77,7 @@ _ALL = (
         ANY_NUMBER,
         "coefficient({name})",
         is_named=True,
-        of_model=True,
+        needs_model=True,
     ),
     NumberKind(
         "weight",
@@ -86,8 +86,8 @@ _ALL = (
         ANY_NUMBER,
         "weight({name})",
         is_named=True,
-        of_model=True,
-        of_explanations=True,
+        needs_model=True,
+        needs_explanations=True,
     ),
     NumberKind(
         "share",
@@ -96,8 +96,8 @@ _ALL = (
         SHARES,
         "share({name})",
         is_named=True,
-        of_model=True,
-        of_explanations=True,
+        needs_model=True,
+        needs_explanations=True,
     ),
 )
 NUMBERS: Mapping[str, NumberKind] = {each.name: each for each in _ALL}
@@ -126,15 +126,15 @@ class Number:
     @property
     def domain(self) -> Domain:
         """The values that it can take."""
-        return _domain(self.own_name) if self.kind.domain is None else self.kind.domain
+        return _find_domain(self.own_name) if self.kind.domain is None else self.kind.domain
 
     @property
-    def of_model(self) -> bool:
+    def needs_model(self) -> bool:
         """Whether only a trained version has it."""
-        return self.kind.of_model
+        return self.kind.needs_model
 
     def quantity(self, *, on_added: bool) -> Quantity:
-        """Return what a bound is on: the number itself, or the same number of the added rows alone."""
+        """Return what a bound is on: the number itself, or the same number of only the added rows."""
         name = ADDED + self.own_name if on_added else self.own_name
         return Quantity(kind=self.kind.name, name=name, on_added=on_added)
 
@@ -154,17 +154,17 @@ def format_label(quantity: Quantity) -> str:
     return NUMBERS[quantity.kind].label.format(name=quantity.name)
 
 
-def measure_quantity(quantity: Quantity, version: VersionResult) -> Measured:
+def measure_quantity(quantity: Quantity, version: VersionResult) -> MeasuredValue:
     """Return one number of a version; None if it was not measured, or is not a number of one version."""
     kind = NUMBERS.get(quantity.kind)
     return None if kind is None else kind.measure(version, quantity.name)
 
 
-def is_of_explanations(quantity: Quantity) -> bool:
-    """Whether a number comes from the explanations of single rows."""
-    return NUMBERS[quantity.kind].of_explanations or quantity.name in OF_EXPLANATIONS
+def depends_on_explanations(quantity: Quantity) -> bool:
+    """Return whether a number comes from the explanations of single rows."""
+    return NUMBERS[quantity.kind].needs_explanations or quantity.name in EXPLANATION_METRICS
 
 
-def _domain(metric: str) -> Domain:
+def _find_domain(metric: str) -> Domain:
     definition = METRICS.get(metric)
     return ANY_NUMBER if definition is None else definition.domain

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.bounds.explanation_bounds import AGREEMENTS
-from harness.bounds.quantities import Number, format_label, is_of_explanations, list_numbers
+from harness.bounds.quantities import Number, depends_on_explanations, format_label, list_numbers
 from harness.bounds.text_bounds import TEXTS
 from harness.errors import Location
 from harness.scenario.bound_spec import (
@@ -32,7 +32,7 @@ from harness.scenario.model import Scenario, Version
 from harness.scenario.text_checks import explain_not_earlier
 
 
-def bound_specs(scenario: Scenario) -> tuple[BoundSpec, ...]:
+def list_bound_specs(scenario: Scenario) -> tuple[BoundSpec, ...]:
     """Return every bound of a scenario, in the order in which they are judged.
 
     A bound that compares with an earlier version doesn't exist at a version without one, and a bound on added
@@ -44,9 +44,9 @@ def bound_specs(scenario: Scenario) -> tuple[BoundSpec, ...]:
 
 
 def depends_on_explained_rows(spec: BoundSpec) -> bool:
-    """Whether the bounded quantity depends on which rows are explained."""
+    """Return whether the bounded quantity depends on which rows are explained."""
     kind = spec.quantity.kind
-    return kind in AGREEMENTS or (kind not in TEXTS and is_of_explanations(spec.quantity))
+    return kind in AGREEMENTS or (kind not in TEXTS and depends_on_explanations(spec.quantity))
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,17 @@ class _VersionBounds:
         for number in list_numbers(expect):
             for index, bound in enumerate(number.bounds):
                 if bound.on == "all" or self.index > 0:
-                    yield from self._on_number(number, index, bound)
-        yield from self._on_texts(expect)
-        yield from self._on_agreements(expect)
+                    yield from self._list_number_bounds(number, index, bound)
+        yield from self._list_text_bounds(expect)
+        yield from self._list_agreement_bounds(expect)
 
     @property
     def _version_name(self) -> str:
         return self.scenario.versions[self.index].name
 
-    def _on_number(self, number: Number, index: int, bound: Bound) -> Iterator[BoundSpec]:
+    def _list_number_bounds(self, number: Number, index: int, bound: Bound) -> Iterator[BoundSpec]:
         quantity = number.quantity(on_added=bound.on == "added")
-        for limit in self._limits(bound):
+        for limit in self._list_limits(bound):
             spec = BoundSpec(
                 version=self._version_name,
                 quantity=quantity,
@@ -97,7 +97,7 @@ class _VersionBounds:
             )
             yield self._mark_caught(spec)
 
-    def _limits(self, bound: Bound) -> Iterator[_Limit]:
+    def _list_limits(self, bound: Bound) -> Iterator[_Limit]:
         for comparison in VALUE_COMPARISONS:
             value: float | None = getattr(bound, comparison.key)
             if value is not None:
@@ -106,13 +106,13 @@ class _VersionBounds:
         if bound.change is not None:
             reference = self._resolve_earlier(bound.change.since)
             if reference is not None:
-                yield from _list_limits_of_change(bound.change, "change", reference)
+                yield from _list_change_limits(bound.change, "change", reference)
         if bound.baseline is not None:
             version = bound.baseline.version or self._version_name
             other = Reference(version=version, run=bound.baseline.source)
-            yield from _list_limits_of_change(bound.baseline, "baseline", other)
+            yield from _list_change_limits(bound.baseline, "baseline", other)
 
-    def _on_texts(self, expect: Expect) -> Iterator[BoundSpec]:
+    def _list_text_bounds(self, expect: Expect) -> Iterator[BoundSpec]:
         for text in TEXTS.values():
             for expected in text.expected(expect):
                 spec = BoundSpec(
@@ -126,7 +126,7 @@ class _VersionBounds:
                 )
                 yield self._mark_caught(spec)
 
-    def _on_agreements(self, expect: Expect) -> Iterator[BoundSpec]:
+    def _list_agreement_bounds(self, expect: Expect) -> Iterator[BoundSpec]:
         for agreement in AGREEMENTS.values():
             keys = ("explanations", agreement.name)
             bound = expect.value_at(keys)
@@ -161,7 +161,7 @@ class _VersionBounds:
         return spec.model_copy(update={"must_fail": True}) if is_caught else spec
 
 
-def _list_limits_of_change(difference: Change | Baseline, key: str, reference: Reference) -> Iterator[_Limit]:
+def _list_change_limits(difference: Change | Baseline, key: str, reference: Reference) -> Iterator[_Limit]:
     for comparison in CHANGE_COMPARISONS:
         value: float | None = getattr(difference, comparison.key)
         if value is not None:
@@ -196,12 +196,12 @@ class Scope:
         """Whether the expectations can include numbers that only a model has."""
         return self.version is None or self.version.is_trained
 
-    def explain_incomparable(self, since: str, *, of_model: bool) -> str | None:
+    def explain_incomparable(self, since: str, *, needs_model: bool) -> str | None:
         """Explain why numbers can't be compared with those of a version; None if they can.
 
         Args:
             since: The version's name, ``previous`` or ``first``.
-            of_model: Whether the compared number is one that only a trained version has.
+            needs_model: Whether the compared number is one that only a trained version has.
         """
         if since in (PREVIOUS, FIRST):
             return None if self._has_earlier() else "this is the first version."
@@ -212,7 +212,7 @@ class Scope:
                 return f"no trained version comes after '{since}'."
             return reason
         named = self.scenario.versions[self.scenario.index_of(since)]
-        return f"version '{since}' is not trained." if of_model and not named.is_trained else None
+        return f"version '{since}' is not trained." if needs_model and not named.is_trained else None
 
     def find_compared_with_first(self, since: str) -> Version | None:
         """Return a version that is compared with the scenario's first version, if there is one."""
@@ -225,7 +225,7 @@ class Scope:
         return max(self.applies_to, default=len(self.scenario.versions) - 1)
 
     def _has_earlier(self) -> bool:
-        """Whether ``previous`` and ``first`` name a version."""
+        """Return whether ``previous`` and ``first`` name a version."""
         return self.index is None or self._find_reference(PREVIOUS, self.index) is not None
 
     def _find_reference(self, since: str, index: int) -> int | None:

@@ -17,7 +17,7 @@ EXACT, AT_LEAST = "exact", "at_least"
 
 
 @dataclass(frozen=True)
-class Expected:
+class TextExpectation:
     """One expectation of a version, as the file sets it."""
 
     text: str
@@ -42,18 +42,18 @@ class TextKind:
 
     name: str
     """Its key below ``expect`` or ``every``, which is its name in reports as well."""
-    expected: Callable[[Expect], Iterator[Expected]]
+    expected: Callable[[Expect], Iterator[TextExpectation]]
     find: Callable[[BoundSpec, VersionResult, Versions], Finding]
 
 
-def _expected_schema(expect: Expect) -> Iterator[Expected]:
+def _expected_schema(expect: Expect) -> Iterator[TextExpectation]:
     if expect.columns is None:
         return
     for name, label in ((EXACT, "exactly"), (AT_LEAST, "at least")):
         columns: Columns | None = getattr(expect.columns, name)
         if columns:
             listed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
-            yield Expected(f"{label} {listed}", name, columns)
+            yield TextExpectation(f"{label} {listed}", name, columns)
 
 
 def _find_schema(spec: BoundSpec, version: VersionResult, _versions: Versions) -> Finding:
@@ -63,9 +63,9 @@ def _find_schema(spec: BoundSpec, version: VersionResult, _versions: Versions) -
     return Finding("; ".join(wrong) or "as expected", holds=not wrong)
 
 
-def _expected_operation(expect: Expect) -> Iterator[Expected]:
+def _expected_operation(expect: Expect) -> Iterator[TextExpectation]:
     if expect.operation is not None:
-        yield Expected(expect.operation)
+        yield TextExpectation(expect.operation)
 
 
 def _find_operation(spec: BoundSpec, version: VersionResult, _versions: Versions) -> Finding:
@@ -75,9 +75,9 @@ def _find_operation(spec: BoundSpec, version: VersionResult, _versions: Versions
     return Finding(operation, holds=operation.upper() == spec.expected.strip().upper())
 
 
-def _expected_data(expect: Expect) -> Iterator[Expected]:
+def _expected_data(expect: Expect) -> Iterator[TextExpectation]:
     if expect.same_data_as is not None:
-        yield Expected(expect.same_data_as)
+        yield TextExpectation(expect.same_data_as)
 
 
 def _find_data(spec: BoundSpec, version: VersionResult, versions: Versions) -> Finding:

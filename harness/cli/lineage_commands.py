@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import TrackingTarget, open_console, settings_of_past_runs
+from harness.cli.options import TrackingTarget, open_console, read_settings_of_past_runs
 from harness.errors import PrerequisiteError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def runs(
     from harness.report.terminal.command_tables import show_runs
     from harness.tracking import lineage
 
-    settings = settings_of_past_runs(target)
+    settings = read_settings_of_past_runs(target)
     if table is None and version is not None:
         raise typer.BadParameter("--version needs --table.")
     listed = lineage.find_all_runs(settings) if table is None else lineage.find_runs(settings, table, version)
@@ -49,7 +49,7 @@ def trace(
     from harness.report.terminal.command_tables import show_trace
     from harness.tracking import lineage
 
-    show_trace(open_console(), lineage.trace(settings_of_past_runs(target), run_id))
+    show_trace(open_console(), lineage.trace(read_settings_of_past_runs(target), run_id))
 
 
 def compare(
@@ -85,7 +85,7 @@ def compare(
 
     if tolerance is not None and not math.isfinite(tolerance):
         raise typer.BadParameter("--tolerance must be a finite number.")
-    tolerances = None if tolerance is None else Tolerances.uniform(tolerance)
+    tolerances = None if tolerance is None else Tolerances.same_for_all(tolerance)
     runs_folder = read_settings().runs
     parity = compare_runs(read_result(runs_folder, run_a), read_result(runs_folder, run_b), tolerances)
     if as_json:
@@ -101,7 +101,7 @@ def compare(
 def _write_page(file: Path, runs_folder: Path, names: tuple[str, str], parity: Parity) -> None:
     """Write a page with both runs side by side; a run without a readable plan shows only its result."""
     from harness.files import write_text
-    from harness.report.comparison_page import Run, render_comparison
+    from harness.report.comparison_page import ComparedRun, render_comparison
     from harness.runs import find_run
 
     runs_found = []
@@ -110,7 +110,7 @@ def _write_page(file: Path, runs_folder: Path, names: tuple[str, str], parity: P
         plan = None
         with suppress(PrerequisiteError):
             plan = folder.read_plan()
-        runs_found.append(Run(folder.read_result(), plan))
+        runs_found.append(ComparedRun(folder.read_result(), plan))
     write_text(file, render_comparison(runs_found[0], runs_found[1], parity))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.settings import Settings
 
 
-def scenario_names(incomplete: str) -> list[str]:
+def complete_scenario_name(incomplete: str) -> list[str]:
     """Return the scenario names that complete a prefix."""
     from harness.loading.loader import FOLDER
 
@@ -28,7 +28,7 @@ ScenarioName = Annotated[
     typer.Argument(
         metavar="NAME|FILE",
         help="Name (scenarios/NAME.yaml) or file of a scenario.",
-        autocompletion=scenario_names,
+        autocompletion=complete_scenario_name,
     ),
 ]
 Target = Annotated[
@@ -86,13 +86,13 @@ def open_console() -> Console:
 def report_error(error: HarnessError) -> None:
     """Write an error to standard error and, in a GitHub workflow, as an annotation."""
     sys.stderr.write(f"{error}\n")
-    from harness.report.github import error_lines, is_github_workflow
+    from harness.report.github import is_github_workflow, list_error_commands
 
     if is_github_workflow():
-        sys.stderr.writelines(f"{line}\n" for line in error_lines(error))
+        sys.stderr.writelines(f"{line}\n" for line in list_error_commands(error))
 
 
-def settings_of_past_runs(target: str | None) -> Settings:
+def read_settings_of_past_runs(target: str | None) -> Settings:
     """Return the settings, with the tracking store's address as seen from this machine."""
     from harness.settings import read_settings
     from harness.targets.base import open_tracking

@@ -28,7 +28,7 @@ def scenario(
     """
     from harness.workflow import run
 
-    raise typer.Exit(run(_request(name, target, table, versions, only, keep=keep), open_console()))
+    raise typer.Exit(run(_make_request(name, target, table, versions, only, keep=keep), open_console()))
 
 
 def calibrate(
@@ -72,7 +72,7 @@ def calibrate(
 
     console = open_console()
     study = run_repeats(
-        _request(name, target, table, versions, only),
+        _make_request(name, target, table, versions, only),
         console,
         repeats=repeats,
         false_alarms=false_alarms,
@@ -101,13 +101,13 @@ def bisect(
 
     Trains on as few versions as possible. Exits with 4 if it finds no such version.
     """
-    from harness.studies.bisection.bisect_runs import bisect as find, exit_code
+    from harness.studies.bisection.bisect_runs import bisect as find, search_exit_code
     from harness.studies.study_tables import show_search
 
     console = open_console()
-    bisection = find(_request(name, target, table, versions, only), console, bound=bound)
+    bisection = find(_make_request(name, target, table, versions, only), console, bound=bound)
     show_search(console, bisection)
-    raise typer.Exit(exit_code(bisection.result))
+    raise typer.Exit(search_exit_code(bisection.result))
 
 
 def validate(name: ScenarioName, target: Target = None, keep: Keep = False, only: Only = None) -> None:
@@ -117,10 +117,10 @@ def validate(name: ScenarioName, target: Target = None, keep: Keep = False, only
     """
     from harness.workflow import validate as run_both
 
-    raise typer.Exit(run_both(_request(name, target, only=only, keep=keep), open_console()))
+    raise typer.Exit(run_both(_make_request(name, target, only=only, keep=keep), open_console()))
 
 
-def _request(
+def _make_request(
     name: str,
     target: str | None,
     table: str | None = None,

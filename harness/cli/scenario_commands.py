@@ -11,11 +11,11 @@ from harness.cli.options import (
     ScenarioName,
     TableUri,
     TableVersions,
+    complete_scenario_name,
     open_console,
     report_error,
-    scenario_names,
 )
-from harness.errors import ExitCode, HarnessError, worst
+from harness.errors import ExitCode, HarnessError, select_worst
 
 
 def check(
@@ -24,7 +24,7 @@ def check(
         typer.Argument(
             metavar="NAME|FILE",
             help="Names (scenarios/NAME.yaml) or files of scenarios.",
-            autocompletion=scenario_names,
+            autocompletion=complete_scenario_name,
         ),
     ],
 ) -> None:
@@ -37,7 +37,7 @@ def check(
             loaded = load_scenario(name)
         except HarnessError as error:
             report_error(error)
-            code = worst(code, error.exit_code)
+            code = select_worst(code, error.exit_code)
         else:
             versions = len(loaded.scenario.versions)
             typer.echo(f"{loaded.document.file}: ok ({versions} version{'s' if versions != 1 else ''})")
@@ -56,7 +56,7 @@ def plan(
     """
     import json
 
-    from harness.authoring.plan_preview import plan_of
+    from harness.authoring.plan_preview import preview_run
     from harness.loading.loader import load_scenario
     from harness.loading.table_override import parse_table_override
     from harness.report.terminal.command_tables import show_plan
@@ -64,7 +64,7 @@ def plan(
 
     existing = parse_table_override(table, versions)
     scenario = load_scenario(name, existing).scenario
-    planned = plan_of(scenario, read_settings())
+    planned = preview_run(scenario, read_settings())
     if as_json:
         typer.echo(json.dumps(planned.values(), indent=2))
         return
@@ -124,10 +124,10 @@ def schema(
     Editors use it to complete and check scenario files.
     """
     from harness.files import write_text
-    from harness.loading.json_schema import schema_text
+    from harness.loading.json_schema import render_schema
 
     if out is None:
-        typer.echo(schema_text(), nl=False)
+        typer.echo(render_schema(), nl=False)
     else:
-        write_text(out, schema_text())
+        write_text(out, render_schema())
         typer.echo(f"Wrote {out}.")

@@ -27,12 +27,12 @@ def attach(
 def doctor(target: Target = None) -> None:
     """Check whether a target is ready, without starting anything."""
     from harness.report.terminal.console import show_checks
-    from harness.request import line_printer
+    from harness.request import make_line_printer
     from harness.settings import read_settings
     from harness.targets.base import open_target
 
     console = open_console()
-    opened = open_target(read_settings({"target": target}), line_printer(console))
+    opened = open_target(read_settings({"target": target}), make_line_printer(console))
     if not show_checks(console, opened.checks()):
         raise typer.Exit(ExitCode.PREREQUISITE_MISSING)
 

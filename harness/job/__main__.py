@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
         with clock.step("session"):
             session = importlib.import_module("harness.job.spark_session")
             is_shared = session.has_active_session()
-            spark = session.open_session(plan.environment)
+            spark = session.open_spark_session(plan.environment)
         interrupted = _handle_signals()
         job = importlib.import_module("harness.job.running_job")
         steps = importlib.import_module("harness.job.main")

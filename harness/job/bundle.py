@@ -64,7 +64,7 @@ def save_models(models: Mapping[str, Any], folder: Path, run_id: str, scratch: s
             # MLflow takes 20 s to infer them.
             pip_requirements=_list_requirements(model),
         )
-    # Hadoop leaves a checksum beside each file on a local disk; in the model store it has no meaning.
+    # Hadoop leaves a checksum next to each file on a local disk; in the model store it has no meaning.
     for checksum in folder.rglob(".*.crc"):
         checksum.unlink()
 
@@ -89,7 +89,7 @@ def publish(store: ModelStore, folder: Path, version: VersionResult, plan: Plan)
 
 def withdraw(store: ModelStore, uri: str) -> None:
     """Withdraw a bundle by removing its manifest."""
-    store.remove(f"{store.relative(uri)}/{MANIFEST}")
+    store.remove(f"{store.find_path(uri)}/{MANIFEST}")
 
 
 def verify(

@@ -13,7 +13,7 @@ from harness.job import fingerprint
 from harness.job.data_checks import find_problems, require_columns
 from harness.job.prepare import (
     HELD_OUT,
-    TARGET,
+    LABEL_VALUE,
     add_feature_columns,
     add_label,
     format_key,
@@ -65,7 +65,7 @@ class CheckedVersion:
 
 @dataclass(frozen=True)
 class _Query:
-    """What is computed in the only pass over a version's rows."""
+    """The query for the only pass over a version's rows."""
 
     frame: DataFrame
     key: Column
@@ -85,14 +85,14 @@ def check_version(table: DataFrame, scenario: Scenario, name: str, number: int) 
         number: Its Delta version.
 
     Raises:
-        ScenarioError: A model is to be trained on the version, and a column is missing or has a reserved
+        ScenarioError: A model should be trained on the version, and a column is missing or has a reserved
             name, the key is null or not unique, the label has only one class, there are too few training
             rows, or a feature has no values.
     """
     pipeline = scenario.pipeline.at(table.columns)
     present = scenario.model_copy(update={"pipeline": pipeline})
     is_trained = scenario.versions[scenario.index_of(name)].is_trained
-    query = _training_query(table, scenario, name) if is_trained else _key_query(table, scenario)
+    query = _make_training_query(table, scenario, name) if is_trained else _make_key_query(table, scenario)
     with attribute_error("the filter can't be applied", ("pipeline", "filter")):
         computed = query.frame.select(
             fingerprint.row_digest(table.schema).alias(fingerprint.DIGEST),
@@ -100,7 +100,7 @@ def check_version(table: DataFrame, scenario: Scenario, name: str, number: int) 
             *(F.expr(f"{quote_name(each)} IS NULL AS is_null_{at}") for at, each in enumerate(table.columns)),
             *query.columns,
         )
-        aggregates = [*fingerprint.sum_digests(), *_table_aggregates(table.columns), *query.aggregates]
+        aggregates = [*fingerprint.sum_digests(), *_make_table_aggregates(table.columns), *query.aggregates]
         counts = computed.agg(*aggregates).first()
     if counts is None:
         raise AssertionError("an aggregate without groups has one row")
@@ -136,7 +136,7 @@ def _make_checked_version(
     )
 
 
-def _key_query(table: DataFrame, scenario: Scenario) -> _Query:
+def _make_key_query(table: DataFrame, scenario: Scenario) -> _Query:
     """Return the query for an untrained version: its key, or null if the table lacks a column of it."""
     names = {name.lower() for name in table.columns}
     has_key = all(name.lower() in names for name in scenario.table.key)
@@ -144,7 +144,7 @@ def _key_query(table: DataFrame, scenario: Scenario) -> _Query:
     return _Query(frame=table, key=key, columns=[], aggregates=[])
 
 
-def _training_query(table: DataFrame, scenario: Scenario, name: str) -> _Query:
+def _make_training_query(table: DataFrame, scenario: Scenario, name: str) -> _Query:
     require_columns(table, scenario, name)
     frame = add_label(add_feature_columns(table, scenario.pipeline), scenario)
     pipeline = scenario.pipeline.at(table.columns)
@@ -152,12 +152,12 @@ def _training_query(table: DataFrame, scenario: Scenario, name: str) -> _Query:
         return _Query(
             frame=frame,
             key=F.col(KEY),
-            columns=_training_columns(frame, scenario, pipeline),
-            aggregates=_training_aggregates(pipeline),
+            columns=_make_training_columns(frame, scenario, pipeline),
+            aggregates=_make_training_aggregates(pipeline),
         )
 
 
-def _training_columns(frame: DataFrame, scenario: Scenario, pipeline: Pipeline) -> list[Column]:
+def _make_training_columns(frame: DataFrame, scenario: Scenario, pipeline: Pipeline) -> list[Column]:
     """Return the columns computed for each row, to which the aggregates refer by name."""
     kinds = {field.name.lower(): field.dataType for field in frame.schema}
     expressions = [
@@ -174,7 +174,7 @@ def _training_columns(frame: DataFrame, scenario: Scenario, pipeline: Pipeline) 
             for index, number in enumerate(number_columns(pipeline))
         ),
     ]
-    target = F.col(TARGET)
+    target = F.col(LABEL_VALUE)
     return [
         F.col(FOLD),
         target,
@@ -184,7 +184,7 @@ def _training_columns(frame: DataFrame, scenario: Scenario, pipeline: Pipeline) 
     ]
 
 
-def _table_aggregates(columns: list[str]) -> list[Column]:
+def _make_table_aggregates(columns: list[str]) -> list[Column]:
     aggregates = {
         "rows": "count(1)",
         "null_keys": f"count_if({KEY} IS NULL)",
@@ -194,16 +194,16 @@ def _table_aggregates(columns: list[str]) -> list[Column]:
     return [F.expr(f"{expression} AS {name}") for name, expression in aggregates.items()]
 
 
-def _training_aggregates(pipeline: Pipeline) -> list[Column]:
+def _make_training_aggregates(pipeline: Pipeline) -> list[Column]:
     numeric = len(pipeline.features)
     features = numeric + len(pipeline.categorical)
     aggregates = {
         "kept": "count_if(kept)",
-        "unlabelled": f"count_if(kept AND {TARGET} IS NULL)",
-        "positives": f"count_if(kept AND {TARGET} = 1)",
-        "negatives": f"count_if(kept AND {TARGET} = 0)",
-        "train_positives": f"count_if(train AND {TARGET} = 1)",
-        "train_negatives": f"count_if(train AND {TARGET} = 0)",
+        "unlabelled": f"count_if(kept AND {LABEL_VALUE} IS NULL)",
+        "positives": f"count_if(kept AND {LABEL_VALUE} = 1)",
+        "negatives": f"count_if(kept AND {LABEL_VALUE} = 0)",
+        "train_positives": f"count_if(train AND {LABEL_VALUE} = 1)",
+        "train_negatives": f"count_if(train AND {LABEL_VALUE} = 0)",
         "first_fold": f"min(IF(train, {FOLD}, NULL))",
         "last_fold": f"max(IF(train, {FOLD}, NULL))",
         **{f"values_{index}": f"count_if(train AND has_value_{index})" for index in range(features)},

@@ -46,16 +46,16 @@ class Clock:
 
     def version_timings(self, version: str) -> dict[str, float]:
         """Return the seconds that each step of one version took."""
-        return {step: round(seconds, 3) for (step, of), seconds in self._recorded() if of == version}
+        return {step: round(seconds, 3) for (step, of), seconds in self._copy_seconds() if of == version}
 
     def total_timings(self) -> dict[str, float]:
         """Return the seconds that each step took, summed over the versions."""
         totals: dict[str, float] = defaultdict(float)
-        for (step, _), seconds in self._recorded():
+        for (step, _), seconds in self._copy_seconds():
             totals[step] += seconds
         return {step: round(seconds, 3) for step, seconds in totals.items()}
 
-    def _recorded(self) -> list[tuple[tuple[str, str | None], float]]:
+    def _copy_seconds(self) -> list[tuple[tuple[str, str | None], float]]:
         with self._lock:
             return list(self._seconds.items())
 

@@ -24,7 +24,7 @@ from harness.errors import JobError, Location, Problem, ScenarioError
 from harness.job.models.model_registry import make_built_in_pipeline
 from harness.job.spark_errors import translate_storage_error
 from harness.metrics import R2_OF_CUSTOM
-from harness.pipelines import Context, Explainer, Fitted, Measured, ModelPipeline, Prepared
+from harness.pipelines import Context, Explainer, FittedModel, MeasuredValue, ModelPipeline, PreparedFeatures
 from harness.plan import CustomCode, Plan
 from harness.scenario.pipeline import METHODS, Pipeline, split_use
 
@@ -119,9 +119,9 @@ class CheckedPipeline:
     pipeline: Pipeline
     reporter: _ErrorReporter
 
-    def prepare(self, rows: DataFrame, context: Context) -> Prepared:
+    def prepare(self, rows: DataFrame, context: Context) -> PreparedFeatures:
         """Run the author's step, and check that each slot belongs to a feature of the scenario."""
-        prepared: Prepared = self._run("prepare", Prepared, rows, context)
+        prepared: PreparedFeatures = self._run("prepare", PreparedFeatures, rows, context)
         self._require_transformers("prepare", *prepared.stages)
         features = {*context.numbers, *context.categories}
         for name in prepared.names:
@@ -130,13 +130,13 @@ class CheckedPipeline:
                 raise self._error(f"named a slot {name!r} in 'prepare': {hint}.")
         return prepared
 
-    def fit(self, rows: DataFrame, context: Context) -> Fitted:
+    def fit(self, rows: DataFrame, context: Context) -> FittedModel:
         """Run the author's step, and check that the model is one of Spark's."""
-        fitted: Fitted = self._run("fit", Fitted, rows, context)
+        fitted: FittedModel = self._run("fit", FittedModel, rows, context)
         self._require_transformers("fit", fitted.model)
         return replace(fitted, metrics=self._require_declared("fit", fitted.metrics))
 
-    def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, Measured]:
+    def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, MeasuredValue]:
         """Run the author's step, and check that the scenario names each metric."""
         metrics: Mapping[str, Any] = self._run("evaluate", Mapping, scored, context)
         return self._require_declared("evaluate", metrics)
@@ -169,7 +169,7 @@ class CheckedPipeline:
                     f"{returned}: only classes of Spark and SynapseML can be loaded from a saved model."
                 )
 
-    def _require_declared(self, step: str, metrics: Mapping[str, Any]) -> dict[str, Measured]:
+    def _require_declared(self, step: str, metrics: Mapping[str, Any]) -> dict[str, MeasuredValue]:
         """Return the metrics, all of which the scenario must name; only finite numbers count as measured."""
         for name in metrics:
             if name not in self.pipeline.metrics:

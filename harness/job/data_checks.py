@@ -10,7 +10,7 @@ from harness.pipelines import KEY
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
 from harness.scenario.text_checks import is_reserved
-from harness.views.formatting import count
+from harness.views.formatting import format_count
 
 
 def list_features(whole: Pipeline, present: Pipeline) -> list[tuple[str, Location]]:
@@ -108,13 +108,15 @@ def _find_key_problems(counts: Row, frame: DataFrame, scenario: Scenario, name: 
         return [Problem(f"version '{name}' has no rows.", ("versions", scenario.index_of(name)))]
     if counts["null_keys"]:
         return [
-            Problem(f"key '{key}' is null in {count(counts['null_keys'], 'row')} of version '{name}'.", at)
+            Problem(
+                f"key '{key}' is null in {format_count(counts['null_keys'], 'row')} of version '{name}'.", at
+            )
         ]
     if counts["keys"] < counts["rows"]:
         parts = F.array(*(column(part).cast("string") for part in scenario.table.key))
         repeated = frame.groupBy(parts.alias(KEY)).count().where("count > 1").orderBy(KEY).first()
         example = f", such as '{', '.join(repeated[KEY])}' ({repeated['count']} times)" if repeated else ""
-        extra = count(counts["rows"] - counts["keys"], "row")
+        extra = format_count(counts["rows"] - counts["keys"], "row")
         return [Problem(f"key '{key}' is not unique in version '{name}': {extra} too many{example}.", at)]
     return []
 
@@ -122,7 +124,7 @@ def _find_key_problems(counts: Row, frame: DataFrame, scenario: Scenario, name: 
 def _find_filter_problems(counts: Row, name: str) -> list[Problem]:
     if counts["kept"]:
         return []
-    message = f"the filter excludes all {count(counts['rows'], 'row')} of version '{name}'."
+    message = f"the filter excludes all {format_count(counts['rows'], 'row')} of version '{name}'."
     return [Problem(message, ("pipeline", "filter"))]
 
 
@@ -136,23 +138,23 @@ def _find_label_problems(counts: Row, scenario: Scenario, name: str) -> list[Pro
             problems.append(
                 Problem(
                     f"label '{label}' has only one class in version '{name}': "
-                    f"{count(counts[f'{other}s'], f'{other} row')}, no {kind} one, "
-                    f"and {count(counts['unlabelled'], 'row')} with a value in neither list.",
+                    f"{format_count(counts[f'{other}s'], f'{other} row')}, no {kind} one, "
+                    f"and {format_count(counts['unlabelled'], 'row')} with a value in neither list.",
                     at,
                 )
             )
         elif counts[f"train_{kind}s"] == 0:
             problems.append(
                 Problem(
-                    f"version '{name}' has {count(counts[f'{kind}s'], f'{kind} row')}, but none is in the "
-                    "training rows: lower split.test, choose another seed, or add rows.",
+                    f"version '{name}' has {format_count(counts[f'{kind}s'], f'{kind} row')}, but none is in "
+                    "the training rows: lower split.test, choose another seed, or add rows.",
                     at,
                 )
             )
     if not problems and counts["first_fold"] == counts["last_fold"]:
         rows = counts["train_positives"] + counts["train_negatives"]
         message = (
-            f"version '{name}' has only {count(rows, 'training row')}, all in one fold: "
+            f"version '{name}' has only {format_count(rows, 'training row')}, all in one fold: "
             "choose another seed, or add rows."
         )
         problems.append(Problem(message, ("pipeline", "model", "folds")))
@@ -171,6 +173,6 @@ def _find_feature_problems(
                 Problem(f"feature '{feature}' is null in all training rows of version '{name}'.", at)
             )
         elif index < numeric and counts[f"infinite_{index}"]:
-            rows = count(counts[f"infinite_{index}"], "row")
+            rows = format_count(counts[f"infinite_{index}"], "row")
             problems.append(Problem(f"feature '{feature}' is infinite in {rows} of version '{name}'.", at))
     return problems

@@ -30,7 +30,7 @@ _RETENTION = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class LogEntry:
     """One commit of the log."""
 
     version: int
@@ -40,14 +40,14 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Protocol:
+class ProtocolVersions:
     """The versions of Delta's protocol that a client must support."""
 
     reader: int
     writer: int
 
 
-def read_history(spark: SparkSession, uri: str, limit: int | None = None) -> tuple[Entry, ...]:
+def read_history(spark: SparkSession, uri: str, limit: int | None = None) -> tuple[LogEntry, ...]:
     """Return the commits that the log still has, the newest first; empty if there is no table.
 
     Args:
@@ -61,33 +61,34 @@ def read_history(spark: SparkSession, uri: str, limit: int | None = None) -> tup
     # As a number: Python receives timestamps in the time zone of its own machine.
     rows = commits.select("version", "operation", F.unix_millis("timestamp").alias("time")).collect()
     entries = [
-        Entry(row["version"], row["operation"], _EPOCH + timedelta(milliseconds=row["time"])) for row in rows
+        LogEntry(row["version"], row["operation"], _EPOCH + timedelta(milliseconds=row["time"]))
+        for row in rows
     ]
     return tuple(reversed(_separate_times(sorted(entries, key=lambda entry: entry.version))))
 
 
-def _separate_times(entries: list[Entry]) -> list[Entry]:
+def _separate_times(entries: list[LogEntry]) -> list[LogEntry]:
     """Give each commit a later time than the one before it, as Delta does: storage may round to seconds."""
-    separated: list[Entry] = []
+    separated: list[LogEntry] = []
     for entry in entries:
         earliest = separated[-1].time + _MIN_INTERVAL if separated else entry.time
         separated.append(replace(entry, time=max(entry.time, earliest)))
     return separated
 
 
-def read_newest_entry(spark: SparkSession, uri: str) -> Entry | None:
+def read_newest_entry(spark: SparkSession, uri: str) -> LogEntry | None:
     """Return the newest commit, or ``None`` if there is no table."""
     return next(iter(read_history(spark, uri, 1)), None)
 
 
-def read_protocol(spark: SparkSession, uri: str) -> Protocol:
+def read_protocol(spark: SparkSession, uri: str) -> ProtocolVersions:
     """Return the table's current protocol."""
     detail = DeltaTable.forPath(spark, uri).detail()
     [row] = detail.select("minReaderVersion", "minWriterVersion").collect()
-    return Protocol(row["minReaderVersion"], row["minWriterVersion"])
+    return ProtocolVersions(row["minReaderVersion"], row["minWriterVersion"])
 
 
-def make_commit(entry: Entry, protocol: Protocol) -> Commit:
+def make_commit(entry: LogEntry, protocol: ProtocolVersions) -> Commit:
     """Return a commit in the form that results have."""
     return Commit(operation=entry.operation, time=entry.time, reader=protocol.reader, writer=protocol.writer)
 

@@ -17,7 +17,7 @@ from pyspark.sql import Column, DataFrame, Row, Window, functions as F
 
 from harness.metrics import ADDED, COUNTS, METRICS
 from harness.pipelines import KEY, LABEL, SCORE
-from harness.results import CalibrationBin, Measured, RocPoint
+from harness.results import CalibrationBin, MeasuredValue, RocPoint
 
 # scikit-learn clips probabilities at the machine epsilon before it takes their logarithm.
 _EPSILON = 2.0**-52
@@ -47,13 +47,13 @@ class Counts:
         return self.positives + self.negatives
 
 
-def roc_auc(counts: Counts) -> Measured:
+def roc_auc(counts: Counts) -> MeasuredValue:
     """Return the area under the ROC curve; ``None`` if one of the classes is missing."""
     pairs = counts.positives * counts.negatives
     return counts.ordered_pairs / pairs if pairs else None
 
 
-def roc_auc_se(area: Measured, positives: int, negatives: int) -> Measured:
+def roc_auc_se(area: MeasuredValue, positives: int, negatives: int) -> MeasuredValue:
     """Return the standard error of a ROC AUC (Hanley and McNeil, Radiology 143, 1982, formula 2)."""
     if area is None:
         return None
@@ -67,28 +67,28 @@ def roc_auc_se(area: Measured, positives: int, negatives: int) -> Measured:
     return math.sqrt(max(variance, 0.0))
 
 
-def _roc_auc_se(counts: Counts) -> Measured:
+def _roc_auc_se(counts: Counts) -> MeasuredValue:
     return roc_auc_se(roc_auc(counts), counts.positives, counts.negatives)
 
 
-def _pr_auc(counts: Counts) -> Measured:
-    return _finite(counts.precisions / counts.positives) if counts.positives else None
+def _pr_auc(counts: Counts) -> MeasuredValue:
+    return _to_finite(counts.precisions / counts.positives) if counts.positives else None
 
 
-def _log_loss(counts: Counts) -> Measured:
-    return _finite(counts.loss / counts.rows) if counts.positives and counts.negatives else None
+def _log_loss(counts: Counts) -> MeasuredValue:
+    return _to_finite(counts.loss / counts.rows) if counts.positives and counts.negatives else None
 
 
-def _accuracy(counts: Counts) -> Measured:
+def _accuracy(counts: Counts) -> MeasuredValue:
     return (counts.true_positives + counts.negatives - counts.false_positives) / counts.rows
 
 
-def _f1(counts: Counts) -> Measured:
+def _f1(counts: Counts) -> MeasuredValue:
     predicted = counts.true_positives + counts.false_positives
     return 2 * counts.true_positives / (predicted + counts.positives) if counts.positives else None
 
 
-FORMULAS: Mapping[str, Callable[[Counts], Measured]] = {
+FORMULAS: Mapping[str, Callable[[Counts], MeasuredValue]] = {
     "test_roc_auc": roc_auc,
     "test_roc_auc_se": _roc_auc_se,
     "test_pr_auc": _pr_auc,
@@ -107,7 +107,7 @@ class Scores:
 
     positives: int
     negatives: int
-    metrics: Mapping[str, Measured]
+    metrics: Mapping[str, MeasuredValue]
     """By the names of ``FORMULAS``; only counts are known if a score is not a number."""
     has_nan: bool = False
     """Whether a score is not a number."""
@@ -118,12 +118,12 @@ class Scores:
         return self.positives + self.negatives
 
     @property
-    def roc_auc(self) -> Measured:
+    def roc_auc(self) -> MeasuredValue:
         """The area under the ROC curve."""
         return self.metrics["test_roc_auc"]
 
     @property
-    def roc_auc_se(self) -> Measured:
+    def roc_auc_se(self) -> MeasuredValue:
         """Standard error of the area under the ROC curve."""
         return self.metrics["test_roc_auc_se"]
 
@@ -201,7 +201,7 @@ def _is_count(metric: str) -> bool:
     return METRICS[metric].domain == COUNTS
 
 
-def _finite(value: float) -> float | None:
+def _to_finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
@@ -311,7 +311,7 @@ _ALL, _NEW = "all", "added"
 class HeldOut:
     """Metrics and curves of the held-out rows of a version."""
 
-    metrics: dict[str, Measured]
+    metrics: dict[str, MeasuredValue]
     """``test_*``, ``added_test_*`` if there is an earlier version, and the metrics of the pipeline."""
     curves: Curves
 
@@ -320,7 +320,7 @@ def evaluate(
     model: Any,
     test: DataFrame,
     before: DataFrame | None,
-    more: Callable[[DataFrame], Mapping[str, Measured]] = lambda _scored: {},
+    more: Callable[[DataFrame], Mapping[str, MeasuredValue]] = lambda _scored: {},
 ) -> HeldOut:
     """Score the held-out rows, and compute the metrics of the scores.
 
@@ -353,7 +353,7 @@ def score_rows(model: Any, rows: DataFrame) -> DataFrame:
     return predicted.select(KEY, LABEL, vector_to_array(F.col("probability"))[1].alias(SCORE))
 
 
-def _name_metrics(scores: Scores | None, prefix: str) -> dict[str, Measured]:
+def _name_metrics(scores: Scores | None, prefix: str) -> dict[str, MeasuredValue]:
     """Return the metrics of a group with a prefix; of no rows, counts are 0 and the others ``None``."""
     if scores is None:
         return {f"{prefix}{name}": 0.0 if _is_count(name) else None for name in FORMULAS}

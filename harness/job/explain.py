@@ -14,7 +14,7 @@ from harness.results import FeatureExplanation
 
 
 @dataclass(frozen=True)
-class Explained:
+class ProbeExplanations:
     """Local explanations of the probe rows."""
 
     weights: dict[str, list[float]]
@@ -39,7 +39,7 @@ def choose_background_rows(train: DataFrame, rows: int) -> DataFrame:
     return train.orderBy(PROBE, KEY).limit(rows).select(FEATURES)
 
 
-def explain(explainer: Explainer, probe: DataFrame) -> Explained:
+def explain(explainer: Explainer, probe: DataFrame) -> ProbeExplanations:
     """Explain the probe rows, which have a key and ``features``."""
     is_contribution = explainer.unit == "contribution"
     features = FEATURES if is_contribution else None
@@ -47,7 +47,7 @@ def explain(explainer: Explainer, probe: DataFrame) -> Explained:
     rows = explainer.model.transform(probe).select(KEY, *columns).collect()
     r2 = [float(row[explainer.r2][0]) for row in rows] if explainer.r2 is not None else []
     finite = bool(r2) and all(math.isfinite(value) for value in r2)
-    return Explained(
+    return ProbeExplanations(
         weights={
             row[KEY]: [float(weight) for weight in row[explainer.weights][0].toArray()[explainer.first :]]
             for row in rows
@@ -60,7 +60,7 @@ def explain(explainer: Explainer, probe: DataFrame) -> Explained:
 
 
 def summarize(
-    explained: Explained, names: tuple[str, ...], deviations: list[float]
+    explained: ProbeExplanations, names: tuple[str, ...], deviations: list[float]
 ) -> dict[str, FeatureExplanation]:
     """Return the mean and mean absolute weight of each feature, raw and per standard deviation.
 

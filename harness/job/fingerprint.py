@@ -8,7 +8,7 @@ A table's fingerprint is the digest of its schema (ordered names and types), its
 its row digests modulo 2^128. The sum makes the order of rows, files and partitions irrelevant, while a
 duplicated row still changes it (an XOR would cancel it).
 
-Spark computes it in one pass, with SQL functions alone.
+Spark computes it in one pass, with SQL functions only.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from harness.errors import Location, Problem, ScenarioError
 from harness.job.apply_steps import Work, apply_step
 from harness.job.delta_log import (
-    Entry,
+    LogEntry,
     make_commit,
     read_history,
     read_newest_entry,
@@ -52,11 +52,11 @@ class Build:
     spark: SparkSession
     plan: Plan
     sources: Sources
-    existing_log: tuple[Entry, ...]
+    existing_log: tuple[LogEntry, ...]
     """The log of an existing table as it was at the start; empty if the table is built."""
     numbers: dict[str, int] = field(default_factory=dict)
     """Name of a version to its Delta version."""
-    newest: Entry | None = None
+    newest: LogEntry | None = None
     """The newest commit of a table that is being built; ``None`` before the first one."""
 
 
@@ -168,11 +168,11 @@ def _find_version(build: Build, version: Version, read: Read, at: Location) -> B
     return _open_version(build, version, entry, None, None, at)
 
 
-def _describe_entry(entry: Entry) -> str:
+def _describe_entry(entry: LogEntry) -> str:
     return f"version {entry.version} ({entry.time:%Y-%m-%d %H:%M:%S} UTC)"
 
 
-def _resolve_number(read: Read, log: tuple[Entry, ...]) -> int | None:
+def _resolve_number(read: Read, log: tuple[LogEntry, ...]) -> int | None:
     """Return the Delta version to read, or ``None`` if the log doesn't reach back to its time."""
     if read.version == "latest":
         return log[0].version
@@ -183,7 +183,7 @@ def _resolve_number(read: Read, log: tuple[Entry, ...]) -> int | None:
 
 
 def _open_version(
-    build: Build, version: Version, entry: Entry, commits: int | None, error: str | None, at: Location
+    build: Build, version: Version, entry: LogEntry, commits: int | None, error: str | None, at: Location
 ) -> BuiltVersion:
     """Open a version for reading."""
     build.numbers[version.name] = entry.version

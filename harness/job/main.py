@@ -17,7 +17,7 @@ from harness.job.distributions import choose_bins, count_distributions
 from harness.job.explain import choose_probe_keys
 from harness.job.ingest import BuiltVersion, build_version, open_build, step_location
 from harness.job.model_store import open_store
-from harness.job.prepare import Samples, format_key, make_samples
+from harness.job.prepare import PreparedRows, format_key, prepare_rows
 from harness.job.row_diff import attach_previous_keys, count_row_changes
 from harness.job.running_job import Job, fail, make_result, run_in_parallel
 from harness.job.spark_errors import log_errors
@@ -38,7 +38,7 @@ class PreparedVersion:
     """A checked version with its rows as feature vectors, ready to be trained on."""
 
     version: CheckedVersion
-    samples: Samples
+    samples: PreparedRows
 
 
 def run(job: Job) -> Result:
@@ -58,7 +58,7 @@ def run(job: Job) -> Result:
 
 
 def open_stores(job: Job) -> None:
-    """Open the model store and MLflow, so that the run fails now and not at its end if it can't."""
+    """Open the model store and MLflow, so that a failure to open them ends the run now."""
     if job.plan.scenario.publish.when != "never":
         open_store(job.plan.environment)
     job.tracker.result()
@@ -137,7 +137,7 @@ def prepare_versions(
 
     def prepare(version: CheckedVersion) -> PreparedVersion:
         with job.clock.step("prepare", version.name):
-            samples = make_samples(version.frame, version.scenario, version.rows, pipeline)
+            samples = prepare_rows(version.frame, version.scenario, version.rows, pipeline)
             return PreparedVersion(version, samples)
 
     return run_in_parallel(job, prepare, [version for version in checked if version.is_trained])
@@ -146,7 +146,7 @@ def prepare_versions(
 def train_versions(
     job: Job, pipeline: ModelPipeline, prepared: list[PreparedVersion]
 ) -> list[TrainedVersion]:
-    """Train, evaluate, explain and log a model at every prepared version, each on its own rows alone."""
+    """Train, evaluate, explain and log a model at every prepared version, each only on its own rows."""
     plan = job.plan
     with job.clock.step("log"):
         tracker = job.tracker.result()

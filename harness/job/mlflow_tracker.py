@@ -28,6 +28,7 @@ from harness.errors import PrerequisiteError
 from harness.files import exclusive_lock
 from harness.plan import Plan
 from harness.results import GridPoint, Result, Verdict, VersionResult
+from harness.storage.uris import SQLITE
 
 MODELS = "models"
 """Folder of the models among a run's artifacts."""
@@ -38,7 +39,6 @@ PICTURES = "pictures"
 _PARALLEL_UPLOADS = 4
 # A request to MLflow may have 100 parameters and 1,000 metrics.
 _BATCH_SIZE = 100
-_SQLITE = "sqlite:///"
 _NOT_IN_TAG = re.compile(r"[^\w\-. :/]")
 _DETAILS = {
     "data_schema",
@@ -110,10 +110,10 @@ class Tracker:
             **{f"harness.{name}": str(value) for name, value in data.items()},
             "harness.version_name": version.name,
             MLFLOW_PARENT_RUN_ID: self.parent_run_id or "",
-            **_commit_tags(version),
+            **_make_commit_tags(version),
         }
         run_id = self._start_run(f"{self._plan.scenario.name}/{version.name}", tags)
-        self._log(run_id, params={**data, "data_rows": version.rows}, metrics=_change_metrics(version))
+        self._log(run_id, params={**data, "data_rows": version.rows}, metrics=_make_change_metrics(version))
         dataset = [self._make_dataset(version)]
         try:
             self._client.log_inputs(run_id, dataset)
@@ -127,7 +127,7 @@ class Tracker:
         metrics = {name: value for name, value in version.metrics.items() if value is not None}
         for point in version.grid:
             if point.cv_roc_auc is not None:
-                metrics[_grid_metric(point)] = point.cv_roc_auc
+                metrics[_name_grid_metric(point)] = point.cv_roc_auc
         for slot, explained in enumerate(version.explanations.values()):
             metrics[f"explanation/{slot:02d}/mean"] = explained.mean
             metrics[f"explanation/{slot:02d}/mean_per_sd"] = explained.mean_per_sd
@@ -210,10 +210,10 @@ class Tracker:
                 "harness.run_id": plan.run_id,
                 "harness.scenario": plan.scenario.name,
                 "harness.scenario_sha256": plan.scenario_sha256,
-                **_code_tags(plan),
+                **_make_code_tags(plan),
                 "harness.target": plan.environment.target,
                 "harness.table": plan.scenario.table.name,
-                **_parameter_tags(plan),
+                **_make_parameter_tags(plan),
                 **tags,
             },
         )
@@ -235,7 +235,7 @@ class Tracker:
             digest=version.fingerprint,
             source_type="delta_table",
             source=json.dumps(source.to_dict()),
-            schema=_column_specs(version.data_schema),
+            schema=_make_column_specs(version.data_schema),
             profile=json.dumps({"num_rows": version.rows}),
         )
         return DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])
@@ -258,9 +258,9 @@ class Tracker:
 
 
 def _open_error(uri: str, reason: str) -> PrerequisiteError:
-    if uri.startswith(_SQLITE):
+    if uri.startswith(SQLITE):
         return PrerequisiteError(
-            f"Can't open MLflow's store {uri.removeprefix(_SQLITE)}: {reason}",
+            f"Can't open MLflow's store {uri.removeprefix(SQLITE)}: {reason}",
             remedy="Check the file, or set HARNESS_TRACKING_URI to another store.",
         )
     return PrerequisiteError(
@@ -271,18 +271,18 @@ def _open_error(uri: str, reason: str) -> PrerequisiteError:
 
 def _lock_store(uri: str) -> AbstractContextManager[None]:
     """Lock a SQLite store: MLflow creates its tables without a lock, so two runs at once would break it."""
-    if not uri.startswith(_SQLITE):
+    if not uri.startswith(SQLITE):
         return nullcontext()
-    file = Path(uri.removeprefix(_SQLITE))
+    file = Path(uri.removeprefix(SQLITE))
     return exclusive_lock(file.with_name(f".{file.name}.lock"))
 
 
-def _grid_metric(point: GridPoint) -> str:
+def _name_grid_metric(point: GridPoint) -> str:
     parameters = "/".join(f"{name}_{value:g}" for name, value in point.parameters.items())
     return f"grid/{parameters}/cv_roc_auc"
 
 
-def _parameter_tags(plan: Plan) -> dict[str, str]:
+def _make_parameter_tags(plan: Plan) -> dict[str, str]:
     """Return tags for the values that differ from the scenario file; MLflow limits names of tags."""
     return {
         f"harness.parameter.{re.sub(_NOT_IN_TAG, '_', name)}": value
@@ -290,7 +290,7 @@ def _parameter_tags(plan: Plan) -> dict[str, str]:
     }
 
 
-def _code_tags(plan: Plan) -> dict[str, str]:
+def _make_code_tags(plan: Plan) -> dict[str, str]:
     """Return tags for the scenario's custom pipeline, if it uses one."""
     if plan.code_sha256 is None:
         return {}
@@ -300,7 +300,7 @@ def _code_tags(plan: Plan) -> dict[str, str]:
     }
 
 
-def _commit_tags(version: VersionResult) -> dict[str, str]:
+def _make_commit_tags(version: VersionResult) -> dict[str, str]:
     """Return tags for the version's Delta commit."""
     if version.commit is None:
         return {}
@@ -313,13 +313,13 @@ def _commit_tags(version: VersionResult) -> dict[str, str]:
     }
 
 
-def _change_metrics(version: VersionResult) -> dict[str, float]:
+def _make_change_metrics(version: VersionResult) -> dict[str, float]:
     """Return metrics for the rows changed since the previous version; none if that is unknown."""
     counts = version.changes.model_dump() if version.changes else {}
     return {f"rows_{what}": float(count) for what, count in counts.items()}
 
 
-def _column_specs(schema: Mapping[str, str]) -> str | None:
+def _make_column_specs(schema: Mapping[str, str]) -> str | None:
     """Return the schema in MLflow's format; ``None`` if MLflow doesn't have one of the types."""
     specs = [
         {"type": _COLUMN_TYPES[data_type], "name": name, "required": True}

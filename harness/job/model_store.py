@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.errors import PrerequisiteError
-from harness.files import unwritable, write_text
+from harness.files import make_unwritable_error, write_text
 from harness.plan import Environment
-from harness.storage.blobs import Blobs, account_of
+from harness.storage.blobs import Blobs, find_account
 from harness.storage.uris import SCHEME, StorageUri
 
 
@@ -20,7 +20,7 @@ class ModelStore(Protocol):
     def uri(self, path: str) -> str:
         """Return the URI of a path, for Spark to read."""
 
-    def relative(self, uri: str) -> str:
+    def find_path(self, uri: str) -> str:
         """Return the path of a URI in this store."""
 
     def read(self, path: str) -> str | None:
@@ -45,7 +45,7 @@ def open_store(environment: Environment) -> ModelStore:
     uri = environment.model_store
     if uri.startswith(SCHEME):
         root = StorageUri.parse(uri)
-        return AccountStore(root, Blobs(root, account_of(root, environment.accounts)))
+        return AccountStore(root, Blobs(root, find_account(root, environment.accounts)))
     if "://" in uri and not uri.startswith("file://"):
         raise PrerequisiteError(
             f"Can't copy models to {uri}: a model store is a folder or an abfss:// URI.",
@@ -67,7 +67,7 @@ class AccountStore:
         """Return the URI of a path, for Spark to read."""
         return str(self._root / path)
 
-    def relative(self, uri: str) -> str:
+    def find_path(self, uri: str) -> str:
         """Return the path of a URI in this store."""
         return uri.removeprefix(f"{self._root}/")
 
@@ -82,7 +82,7 @@ class FolderStore:
         """Return the path of a file, including the root."""
         return str(self._root / path)
 
-    def relative(self, uri: str) -> str:
+    def find_path(self, uri: str) -> str:
         """Return the path of a URI in this store."""
         return Path(uri).relative_to(self._root).as_posix()
 
@@ -102,7 +102,7 @@ class FolderStore:
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink()
-            raise unwritable(target, error) from error
+            raise make_unwritable_error(target, error) from error
 
     def write(self, path: str, text: str) -> None:
         """Write a text file under a temporary name, then rename it."""

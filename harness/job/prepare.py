@@ -19,8 +19,8 @@ from harness.pipelines import FEATURES, FOLD, KEY, LABEL, Context, ModelPipeline
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
 
-TARGET = "harness_label"
-"""Column of the label beside the columns of the table, one of which may be named ``label``."""
+LABEL_VALUE = "harness_label"
+"""Column of the label next to the columns of the table, one of which may be named ``label``."""
 HELD_OUT = "harness_held_out"
 PROBE = "harness_probe"
 
@@ -32,7 +32,7 @@ EQUALS = "="
 
 
 @dataclass(frozen=True)
-class Samples:
+class PreparedRows:
     """The labeled rows of one version as feature vectors, cached, with the featurizer that makes them."""
 
     featurizer: PipelineModel
@@ -108,15 +108,15 @@ def add_label(frame: DataFrame, scenario: Scenario) -> DataFrame:
     with attribute_error("the label can't be computed", ("pipeline", "label")):
         return frame.withColumns(
             {
-                TARGET: F.when(column(label.column).isin(list(label.positive)), 1.0).when(
+                LABEL_VALUE: F.when(column(label.column).isin(list(label.positive)), 1.0).when(
                     column(label.column).isin(list(label.negative)), 0.0
                 ),
                 KEY: key,
-                HELD_OUT: uniform(key, "split", scenario.seed) < scenario.pipeline.split.test,
-                FOLD: F.floor(uniform(key, "fold", scenario.seed) * scenario.pipeline.model.folds).cast(
-                    "int"
-                ),
-                PROBE: uniform(key, "probe", scenario.seed),
+                HELD_OUT: hash_to_unit_interval(key, "split", scenario.seed) < scenario.pipeline.split.test,
+                FOLD: F.floor(
+                    hash_to_unit_interval(key, "fold", scenario.seed) * scenario.pipeline.model.folds
+                ).cast("int"),
+                PROBE: hash_to_unit_interval(key, "probe", scenario.seed),
             }
         )
 
@@ -135,7 +135,7 @@ def format_key(scenario: Scenario) -> Column:
     return F.concat(*[F.concat(F.length(part).cast("string"), F.lit(":"), part) for part in parts])
 
 
-def uniform(key: Column, purpose: str, seed: int) -> Column:
+def hash_to_unit_interval(key: Column, purpose: str, seed: int) -> Column:
     """Return a column of numbers in [0, 1) that depend only on the key, the purpose and the seed."""
     bucket = F.pmod(F.xxhash64(F.concat(F.lit(f"{purpose}:{seed}:"), key)), F.lit(_BUCKETS))
     return bucket / F.lit(float(_BUCKETS))
@@ -158,7 +158,9 @@ def make_context(scenario: Scenario) -> Context:
     )
 
 
-def make_samples(frame: DataFrame, scenario: Scenario, rows: int, model_pipeline: ModelPipeline) -> Samples:
+def prepare_rows(
+    frame: DataFrame, scenario: Scenario, rows: int, model_pipeline: ModelPipeline
+) -> PreparedRows:
     """Return the feature vectors of a version, with a featurizer fitted on the training rows.
 
     Args:
@@ -172,8 +174,8 @@ def make_samples(frame: DataFrame, scenario: Scenario, rows: int, model_pipeline
     inputs = [*number_columns(pipeline), *category_columns(pipeline)]
     partitions = pipeline.model.partitions or 1 + rows // _ROWS_PER_PARTITION
     clean = (
-        frame.where(meets_filter(scenario) & F.col(TARGET).isNotNull())
-        .select(KEY, F.col(TARGET).alias(LABEL), HELD_OUT, FOLD, PROBE, *inputs)
+        frame.where(meets_filter(scenario) & F.col(LABEL_VALUE).isNotNull())
+        .select(KEY, F.col(LABEL_VALUE).alias(LABEL), HELD_OUT, FOLD, PROBE, *inputs)
         .repartition(partitions, KEY)
         .sortWithinPartitions(KEY)
         .persist()
@@ -183,7 +185,7 @@ def make_samples(frame: DataFrame, scenario: Scenario, rows: int, model_pipeline
     for stage in prepared.stages:
         vectors = stage.transform(vectors)
     vectors = vectors.select(KEY, LABEL, HELD_OUT, FOLD, PROBE, FEATURES).persist()
-    return Samples(
+    return PreparedRows(
         featurizer=PipelineModel([make_columns_stage(pipeline), *prepared.stages]),
         names=tuple(prepared.names),
         train=vectors.where(~F.col(HELD_OUT)),

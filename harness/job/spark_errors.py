@@ -18,7 +18,7 @@ from pyspark import SparkContext
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 
 from harness.errors import HarnessError, Location, PrerequisiteError, Problem, ScenarioError
-from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY, unwritable
+from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY, make_unwritable_error
 
 # Messages of the operating system, Hadoop and SQLite.
 _DISK_FULL = ("No space left on device", "Disk quota exceeded", "database or disk is full")
@@ -151,7 +151,7 @@ def translate_storage_error(error: BaseException) -> HarnessError | None:
     if any(sign in text for sign in _DISK_FULL):
         return PrerequisiteError(f"The disk is full: {summarize_error(error)}", remedy=FULL_DISK_REMEDY)
     if isinstance(error, OSError) and error.filename and error.errno in _NOT_WRITABLE_CODES:
-        return unwritable(Path(str(error.filename)), error)
+        return make_unwritable_error(Path(str(error.filename)), error)
     if any(sign in text for sign in _NOT_WRITABLE):
         return PrerequisiteError(f"Can't write: {summarize_root_cause(error)}", remedy=UNWRITABLE_REMEDY)
     return None

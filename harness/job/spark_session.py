@@ -12,8 +12,8 @@ from pyspark.sql import SparkSession
 
 from harness.job.spark_errors import log_errors
 from harness.plan import Environment
-from harness.storage.accounts import hadoop_settings, read_secret
-from harness.wheel import content_version
+from harness.storage.accounts import make_hadoop_settings, read_secret
+from harness.wheel import compute_version
 
 # Settings that results depend on, the same on every target. The plan has the settings for speed and access.
 _ALWAYS = {
@@ -34,7 +34,7 @@ def has_active_session() -> bool:
     return SparkContext._active_spark_context is not None  # noqa: SLF001 - there is no public way to find out
 
 
-def open_session(environment: Environment) -> SparkSession:
+def open_spark_session(environment: Environment) -> SparkSession:
     """Create or reuse this process's session, and configure it for the environment."""
     builder = SparkSession.builder.appName("harness")
     for name, value in {**environment.spark, **_REDACTED}.items():
@@ -44,7 +44,7 @@ def open_session(environment: Environment) -> SparkSession:
     context: Any = spark.sparkContext
     for account in environment.accounts:
         secret = read_secret(account.secret, account.name)
-        for name, value in hadoop_settings(account, secret).items():
+        for name, value in make_hadoop_settings(account, secret).items():
             context._jsc.hadoopConfiguration().set(name, value)  # noqa: SLF001 - there is no public way
     for name, value in _ALWAYS.items():
         spark.conf.set(name, value)
@@ -58,7 +58,7 @@ def list_libraries(spark: SparkSession) -> dict[str, str]:
     """Return the versions of the libraries that the job runs with."""
     # MLflow's own attribute: a cluster's package metadata may be that of an MLflow installed earlier.
     versions = {
-        "harness": content_version(),
+        "harness": compute_version(),
         "python": platform.python_version(),
         "mlflow": mlflow.__version__,
     }

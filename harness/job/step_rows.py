@@ -6,9 +6,9 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window, functions as F,
 
 from harness.errors import Location, Problem, ScenarioError, did_you_mean
 from harness.job.fingerprint import row_digest
-from harness.job.prepare import format_key, uniform
+from harness.job.prepare import format_key, hash_to_unit_interval
 from harness.job.spark_errors import attribute_error
-from harness.job.table_io import column, quote_name, read_source
+from harness.job.table_io import TABLE_SOURCE, column, quote_name, read_source
 from harness.plan import Plan, SourceData
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import Value
@@ -16,7 +16,6 @@ from harness.scenario.row_source import Loans, Source
 from harness.scenario.rows import Rows
 
 _POSITION, _VALUE = "harness_position", "harness_value"
-_TABLE_SOURCE: Location = ("table", "source")
 InlineRows = tuple[dict[str, Value | None], ...]
 """Rows that the scenario file lists value by value."""
 
@@ -47,7 +46,7 @@ class Sources:
     def read_table_schema(self) -> T.StructType:
         """Return the schema of the table's source; without columns if the table has no source."""
         source = self.scenario.table.source
-        return T.StructType() if source is None else self._open(source, _TABLE_SOURCE).schema
+        return T.StructType() if source is None else self._open(source, TABLE_SOURCE).schema
 
     def find_file(self, step: Rows) -> SourceData | None:
         """Return the file that a step's rows come from; ``None`` for generated or inline rows."""
@@ -67,7 +66,7 @@ class Sources:
 
 def source_location(step: Rows, at: Location) -> Location:
     """Return where the scenario file names the source of a step's rows."""
-    return (*at, "from") if step.source else _TABLE_SOURCE
+    return (*at, "from") if step.source else TABLE_SOURCE
 
 
 def _generate(spark: SparkSession, loans: Loans) -> DataFrame:
@@ -97,7 +96,7 @@ def make_rows(sources: Sources, step: Rows, table_schema: T.StructType | None, a
             rows = rows.where(step.where)
     if step.sample is not None:
         with attribute_error("the rows can't be sampled by their key", (*at, "sample")):
-            drawn = uniform(format_key(sources.scenario), "sample", sources.scenario.seed)
+            drawn = hash_to_unit_interval(format_key(sources.scenario), "sample", sources.scenario.seed)
             rows = rows.where(drawn < step.sample)
     if step.assign:
         rows = _assign(rows, step.assign, at)
@@ -194,5 +193,5 @@ def _shuffle(rows: DataFrame, name: str, scenario: Scenario, at: Location) -> Da
 
 
 def _rank(rows: DataFrame, purpose: str, scenario: Scenario) -> Column:
-    chance = uniform(format_key(scenario), f"shuffle {purpose}", scenario.seed)
+    chance = hash_to_unit_interval(format_key(scenario), f"shuffle {purpose}", scenario.seed)
     return F.row_number().over(Window.orderBy(chance, row_digest(rows.schema)))

@@ -7,7 +7,7 @@ them with SQL functions, in parallel.
 The shares and ranges below are those of the 10,000 real loans of 2018 that ship in ``scenarios/data``.
 Earlier years have smaller loans and incomes, and no terms of 60 months before 2010. Grade and rate follow a
 latent risk, which rises with debts and falls with income and a long credit history. How a loan ends depends
-on its columns alone, through ``TRUTH``.
+on its columns only, through ``TRUTH``.
 """
 
 from __future__ import annotations

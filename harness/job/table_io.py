@@ -26,10 +26,11 @@ _READER_OPTIONS = {
     "csv": {"header": "true", "inferSchema": "true", "mode": "FAILFAST"},
     "json": {"mode": "FAILFAST"},
 }
-_TABLE_SOURCE: Location = ("table", "source")
+TABLE_SOURCE: Location = ("table", "source")
+"""Location of the table's source in the scenario."""
 
 
-def read_source(spark: SparkSession, source: SourceData, at: Location = _TABLE_SOURCE) -> DataFrame:
+def read_source(spark: SparkSession, source: SourceData, at: Location = TABLE_SOURCE) -> DataFrame:
     """Read the rows of a source file or folder.
 
     Args:
@@ -52,9 +53,7 @@ def is_format_error(error: Exception) -> bool:
     return any(sign in str(error) for sign in _FORMAT_ERRORS)
 
 
-def unreadable_source_error(
-    source: SourceData, error: Exception, at: Location = _TABLE_SOURCE
-) -> ScenarioError:
+def unreadable_source_error(source: SourceData, error: Exception, at: Location) -> ScenarioError:
     """Return the error for a source that Spark can't read in its declared format."""
     message = f"can't read {source.uri} as {source.format}: {summarize_root_cause(error)}"
     return ScenarioError([Problem(message, at)])

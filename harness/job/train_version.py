@@ -15,12 +15,18 @@ from harness.job import bundle, mlflow_tracker
 from harness.job.check_version import CheckedVersion
 from harness.job.clock import Clock
 from harness.job.evaluate import HeldOut, evaluate
-from harness.job.explain import Explained, choose_background_rows, choose_probe_rows, explain, summarize
-from harness.job.prepare import Samples, make_context
+from harness.job.explain import (
+    ProbeExplanations,
+    choose_background_rows,
+    choose_probe_rows,
+    explain,
+    summarize,
+)
+from harness.job.prepare import PreparedRows, make_context
 from harness.metrics import METRICS
-from harness.pipelines import FEATURES, KEY, LABEL, Explainer, Fitted, ModelPipeline
+from harness.pipelines import FEATURES, KEY, LABEL, Explainer, FittedModel, ModelPipeline
 from harness.plan import Plan
-from harness.results import Coefficient, Measured, VersionResult
+from harness.results import Coefficient, MeasuredValue, VersionResult
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
 
@@ -33,7 +39,7 @@ class Subject:
     """A version to train a model on."""
 
     version: CheckedVersion
-    samples: Samples
+    samples: PreparedRows
     """Its feature vectors."""
     result: VersionResult
     """The version's result before the training."""
@@ -48,7 +54,7 @@ class TrainedVersion:
     models: Path
     explainer: Explainer
     scores: dict[str, float]
-    explained: Explained
+    explained: ProbeExplanations
 
 
 @dataclass(frozen=True)
@@ -65,11 +71,11 @@ class TrainingStatistics:
 class _Measurements:
     """The models of a version, and their measurements."""
 
-    fitted: Fitted
+    fitted: FittedModel
     held_out: HeldOut
     statistics: TrainingStatistics
     explainer: Explainer
-    explained: Explained
+    explained: ProbeExplanations
 
 
 def train_version(
@@ -150,7 +156,7 @@ def select_raw_rows(trained: TrainedVersion, key: Column) -> DataFrame:
     return trained.table.withColumn(KEY, key).where(F.col(KEY).isin(list(trained.scores)))
 
 
-def _require_slots(explained: Explained, names: tuple[str, ...]) -> None:
+def _require_slots(explained: ProbeExplanations, names: tuple[str, ...]) -> None:
     """Require one weight for each slot of the feature vector.
 
     Raises:
@@ -183,9 +189,9 @@ def _make_result(subject: Subject, measured: _Measurements, run_id: str) -> Vers
     )
 
 
-def _collect_metrics(version: CheckedVersion, measured: _Measurements) -> dict[str, Measured]:
+def _collect_metrics(version: CheckedVersion, measured: _Measurements) -> dict[str, MeasuredValue]:
     """Return the metrics in the order of reports; ``None`` stands for one that could not be measured."""
-    metrics: dict[str, Measured] = {
+    metrics: dict[str, MeasuredValue] = {
         **measured.held_out.metrics,
         **measured.fitted.metrics,
         measured.explainer.r2_metric: measured.explained.r2_mean,
@@ -200,7 +206,7 @@ def _collect_metrics(version: CheckedVersion, measured: _Measurements) -> dict[s
 
 
 def _make_coefficients(
-    fitted: Fitted, names: tuple[str, ...], deviations: list[float]
+    fitted: FittedModel, names: tuple[str, ...], deviations: list[float]
 ) -> dict[str, Coefficient]:
     """Return the coefficients by slot; empty if the model is not linear."""
     return {

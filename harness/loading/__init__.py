@@ -1,1 +1,1 @@
-"""From a scenario file to a valid scenario: parsing, validation, and the data it refers to."""
+"""Loading of a scenario: parsing, validation, and checks of the data it refers to."""

@@ -17,7 +17,7 @@ _USE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
 _AT: Location = ("pipeline", "use")
 _MAX_BYTES = 1_000_000
 """Maximum size of all files together, as they become part of the plan."""
-_INSTALLED = {"harness", "mlflow", "numpy", "pandas", "pydantic", "py4j", "pyspark", "synapse"}
+_INSTALLED_MODULES = {"harness", "mlflow", "numpy", "pandas", "pydantic", "py4j", "pyspark", "synapse"}
 """Names of installed modules that a pipeline's module can't have, apart from the standard library."""
 _PUBLIC = "harness.pipelines"
 """The module of the harness that custom pipelines can import."""
@@ -25,7 +25,7 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class _PipelineNotFoundError(Exception):
-    """The pipeline can't be read; the message is for the scenario's author."""
+    """A pipeline that can't be read; the message is for the scenario's author."""
 
 
 def read_code(pipeline: Pipeline, folder: Path) -> tuple[CustomCode | None, list[Problem]]:
@@ -41,15 +41,15 @@ def read_code(pipeline: Pipeline, folder: Path) -> tuple[CustomCode | None, list
     if pipeline.use is None:
         return None, []
     try:
-        code, file = _find(pipeline.use, folder)
-        definition = _definition(code.files[file], file, split_use(pipeline.use)[1])
+        code, file = _find_code(pipeline.use, folder)
+        definition = _find_definition(code.files[file], file, split_use(pipeline.use)[1])
     except _PipelineNotFoundError as error:
         return None, [Problem(str(error), _AT)]
-    problems = [*_import_problems(code), *_problems(definition, file, pipeline)]
+    problems = [*_check_imports(code), *_check_definition(definition, file, pipeline)]
     return (None if problems else code), problems
 
 
-def _find(use: str, folder: Path) -> tuple[CustomCode, str]:
+def _find_code(use: str, folder: Path) -> tuple[CustomCode, str]:
     """Return the code, and the file of the module in it."""
     if not _USE.fullmatch(use):
         raise _PipelineNotFoundError(
@@ -58,10 +58,10 @@ def _find(use: str, folder: Path) -> tuple[CustomCode, str]:
         )
     module, _ = split_use(use)
     parts = module.split(".")
-    if parts[0] in sys.stdlib_module_names | _INSTALLED:
+    if parts[0] in sys.stdlib_module_names | _INSTALLED_MODULES:
         message = f"the module '{parts[0]}' in 'use' has the name of an installed module"
         raise _PipelineNotFoundError(f"{message}; rename the file.")
-    code = _read(folder, parts[0])
+    code = _read_files(folder, parts[0])
     for file in ("/".join(parts) + ".py", "/".join(parts) + "/__init__.py"):
         if file in code.files:
             return code, file
@@ -71,10 +71,12 @@ def _find(use: str, folder: Path) -> tuple[CustomCode, str]:
     raise _PipelineNotFoundError(f"the module '{module}' doesn't exist ({where}).{near}")
 
 
-def _read(folder: Path, top: str) -> CustomCode:
+def _read_files(folder: Path, top: str) -> CustomCode:
     """Read the file, or all files of the package, with a module's first name."""
-    package, alone = folder / top, folder / f"{top}.py"
-    paths = sorted(package.rglob("*.py")) if package.is_dir() else [alone] if alone.is_file() else []
+    package, module_file = folder / top, folder / f"{top}.py"
+    paths = (
+        sorted(package.rglob("*.py")) if package.is_dir() else [module_file] if module_file.is_file() else []
+    )
     try:
         if sum(path.stat().st_size for path in paths) > _MAX_BYTES:
             raise _PipelineNotFoundError(
@@ -95,7 +97,7 @@ def _read_text(path: Path, folder: Path) -> str:
         raise _PipelineNotFoundError(f"{file} is not UTF-8 text; save it as UTF-8.") from error
 
 
-def _definition(text: str, file: str, name: str) -> ast.stmt:
+def _find_definition(text: str, file: str, name: str) -> ast.stmt:
     """Return the last statement at the top level of a file that defines the name."""
     try:
         body = ast.parse(text, filename=file).body
@@ -107,13 +109,13 @@ def _definition(text: str, file: str, name: str) -> ast.stmt:
         raise _PipelineNotFoundError(f"{file} is not valid Python: {error}.") from error
     named: dict[str, ast.stmt] = {}
     for statement in body:
-        named.update(dict.fromkeys(_names(statement), statement))
+        named.update(dict.fromkeys(_list_defined_names(statement), statement))
     if name not in named:
         raise _PipelineNotFoundError(f"{file} doesn't define '{name}'.{did_you_mean(name, sorted(named))}")
     return named[name]
 
 
-def _names(statement: ast.stmt) -> Iterator[str]:
+def _list_defined_names(statement: ast.stmt) -> Iterator[str]:
     if isinstance(statement, ast.ClassDef | _Function):
         yield statement.name
     elif isinstance(statement, ast.Import | ast.ImportFrom):
@@ -122,7 +124,7 @@ def _names(statement: ast.stmt) -> Iterator[str]:
         yield from (target.id for target in statement.targets if isinstance(target, ast.Name))
 
 
-def _import_problems(code: CustomCode) -> Iterator[Problem]:
+def _check_imports(code: CustomCode) -> Iterator[Problem]:
     """Report imports of the harness's internals, which change without notice, in any file of the pipeline."""
     for file, text in code.files.items():
         for line, module in _find_internal_imports(text):
@@ -150,26 +152,26 @@ def _find_internal_imports(text: str) -> Iterator[tuple[int, str]]:
                 yield statement.lineno, module
 
 
-def _problems(definition: ast.stmt, file: str, pipeline: Pipeline) -> Iterator[Problem]:
+def _check_definition(definition: ast.stmt, file: str, pipeline: Pipeline) -> Iterator[Problem]:
     """Check a class or a function as far as possible; the job checks the rest when it imports it."""
     if not isinstance(definition, ast.ClassDef | _Function):
         return
     if isinstance(definition, ast.ClassDef) and not definition.bases:
-        yield from _methods(definition, file)
-    arguments = _arguments(definition)
+        yield from _check_methods(definition, file)
+    arguments = _find_arguments(definition)
     if arguments is None:
         return
     for name in pipeline.options:
-        if name not in arguments.needed and not arguments.takes_others:
-            near = did_you_mean(name, arguments.needed)
+        if name not in arguments.is_required_by_name and not arguments.takes_others:
+            near = did_you_mean(name, arguments.is_required_by_name)
             message = f"{definition.name} in {file} has no argument '{name}'.{near}"
             yield Problem(message, ("pipeline", "with", name))
-    for name, is_needed in arguments.needed.items():
-        if is_needed and name not in pipeline.options:
+    for name, is_required in arguments.is_required_by_name.items():
+        if is_required and name not in pipeline.options:
             yield Problem(f"{definition.name} in {file} needs '{name}'; set it under 'with'.", _AT)
 
 
-def _methods(definition: ast.ClassDef, file: str) -> Iterator[Problem]:
+def _check_methods(definition: ast.ClassDef, file: str) -> Iterator[Problem]:
     methods = {each.name: each for each in definition.body if isinstance(each, _Function)}
     for name, count in METHODS.items():
         if name not in methods:
@@ -195,18 +197,18 @@ def _can_be_called(arguments: ast.arguments, count: int) -> bool:
 class _Arguments:
     """Arguments of a pipeline's class or function."""
 
-    needed: Mapping[str, bool]
-    """Name to whether it is required."""
+    is_required_by_name: Mapping[str, bool]
+    """Name to whether the argument is required."""
     takes_others: bool = False
 
 
-def _arguments(definition: ast.ClassDef | _Function) -> _Arguments | None:
+def _find_arguments(definition: ast.ClassDef | _Function) -> _Arguments | None:
     """Return the arguments by name, or ``None`` if the code doesn't show them, as in a subclass."""
     if isinstance(definition, _Function):
-        return _of_function(definition.args, ahead=0)
+        return _read_arguments(definition.args, skipped_count=0)
     for each in definition.body:
         if isinstance(each, _Function) and each.name == "__init__":
-            return _of_function(each.args, ahead=1)
+            return _read_arguments(each.args, skipped_count=1)
     if definition.bases:
         return None
     if not definition.decorator_list:
@@ -219,13 +221,15 @@ def _arguments(definition: ast.ClassDef | _Function) -> _Arguments | None:
     )
 
 
-def _of_function(arguments: ast.arguments, ahead: int) -> _Arguments:
-    """Return the arguments of a function without the first ``ahead`` ones, such as self."""
+def _read_arguments(arguments: ast.arguments, skipped_count: int) -> _Arguments:
+    """Return the arguments of a function without the first ``skipped_count`` ones, such as self."""
     ordered = [*arguments.posonlyargs, *arguments.args]
     first_default = len(ordered) - len(arguments.defaults)
-    needed = {
-        each.arg: position < first_default for position, each in enumerate(ordered) if position >= ahead
+    is_required_by_name = {
+        each.arg: position < first_default
+        for position, each in enumerate(ordered)
+        if position >= skipped_count
     }
     for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        needed[each.arg] = default is None
-    return _Arguments(needed, takes_others=arguments.kwarg is not None)
+        is_required_by_name[each.arg] = default is None
+    return _Arguments(is_required_by_name, takes_others=arguments.kwarg is not None)

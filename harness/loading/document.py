@@ -68,7 +68,9 @@ def read_document(path: Path) -> Document:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
-        raise ScenarioError([Problem(f"not valid YAML: {_reason(error)}.", line=line)], file=file) from error
+        raise ScenarioError(
+            [Problem(f"not valid YAML: {_explain_error(error)}.", line=line)], file=file
+        ) from error
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         message = f"not valid YAML: the {_name_character(text[error.position])} is not allowed."
@@ -93,7 +95,7 @@ def read_document(path: Path) -> Document:
     return Document(file=file, values=values, marked=marked)
 
 
-def _reason(error: MarkedYAMLError) -> str:
+def _explain_error(error: MarkedYAMLError) -> str:
     """Return what is wrong; the parser begins some sentences in the context of the problem."""
     problem = str(error.problem)
     if problem == "found unhashable key":

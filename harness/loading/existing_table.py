@@ -9,26 +9,26 @@ from pathlib import Path
 
 from harness.errors import Location, Problem, did_you_mean
 from harness.loading import required_columns
-from harness.loading.headers import DeltaHeader, UnknownHeaderError, delta_header
+from harness.loading.headers import DeltaHeader, UnknownHeaderError, read_delta_header
 from harness.scenario.model import Scenario
-from harness.storage.uris import explain_incomplete, has_password, local_path
+from harness.storage.uris import explain_incomplete, find_local_path, has_password
 
 _AT: Location = ("table", "uri")
 _IN_CATALOG = re.compile(r"\w+\.\w+(\.\w+)?")
 
 
-def absolute(uri: str, folder: Path) -> str:
+def resolve_table_uri(uri: str, folder: Path) -> str:
     """Return a table's URI, or its absolute path if it is on this machine.
 
     Args:
         uri: URI or path.
         folder: Folder that a path is relative to.
     """
-    path = local_path(uri, folder)
+    path = find_local_path(uri, folder)
     return uri if path is None else str(path)
 
 
-def problems(scenario: Scenario, folder: Path) -> Iterator[Problem]:
+def check_existing_table(scenario: Scenario, folder: Path) -> Iterator[Problem]:
     """Yield everything that is wrong with an existing table; the job checks one that is not on this machine.
 
     Args:
@@ -45,10 +45,10 @@ def problems(scenario: Scenario, folder: Path) -> Iterator[Problem]:
         yield Problem(reason, _AT)
         return
     try:
-        path = local_path(uri, folder)
+        path = find_local_path(uri, folder)
         if path is None:
             return
-        newest = _newest(uri, path)
+        newest = _read_newest_header(uri, path)
     except (OSError, ValueError, RuntimeError) as error:
         yield Problem(f"can't read the table {uri!r}: {error}.", _AT)
     except _NoTableError as error:
@@ -60,10 +60,10 @@ def problems(scenario: Scenario, folder: Path) -> Iterator[Problem]:
 
 
 class _NoTableError(Exception):
-    """The table is missing or not a Delta table; the message is for the scenario's author."""
+    """A missing table, or one that is not a Delta table; the message is for the scenario's author."""
 
 
-def _newest(uri: str, path: Path) -> DeltaHeader:
+def _read_newest_header(uri: str, path: Path) -> DeltaHeader:
     if not path.exists():
         near = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = did_you_mean(path.name, near)
@@ -73,7 +73,7 @@ def _newest(uri: str, path: Path) -> DeltaHeader:
         raise _NoTableError(f"the table {uri} doesn't exist{where}.{hint}")
     if not (path / "_delta_log").is_dir():
         raise _NoTableError(f"{path} is not a Delta table: it has no folder _delta_log.")
-    return delta_header(path)
+    return read_delta_header(path)
 
 
 @dataclass(frozen=True)
@@ -91,19 +91,19 @@ class _TableCheck:
                 message = f"the table {self.path.name} has no version {number}"
                 yield Problem(f"{message}; its newest is {self.newest.version}.", self._location(index))
             elif number is not None and version.is_trained:
-                yield from self._missing(number, reported)
+                yield from self._check_columns(number, reported)
 
     def _location(self, index: int) -> Location:
         listed = self.scenario.table.versions
         return ("versions", index, "read") if listed is None else ("table", "versions", index)
 
-    def _missing(self, number: int | str, reported: set[str]) -> Iterator[Problem]:
+    def _check_columns(self, number: int | str, reported: set[str]) -> Iterator[Problem]:
         try:
-            found = self.newest if isinstance(number, str) else delta_header(self.path, number)
+            found = self.newest if isinstance(number, str) else read_delta_header(self.path, number)
         except (ValueError, UnknownHeaderError):
             return  # The log of this version was removed: the job checks whether it can still be read.
         known = {name.lower() for name in found.columns}
-        for each in required_columns.required_columns(self.scenario):
+        for each in required_columns.list_required_columns(self.scenario):
             if each.name.lower() not in known | reported:
                 reported.add(each.name.lower())
                 hint = did_you_mean(each.name, found.columns)

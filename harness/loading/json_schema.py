@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from harness.loading.model_tree import all_models
+from harness.loading.model_tree import list_models
 from harness.metrics import METRICS
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import JsonSchema
@@ -21,7 +21,7 @@ _TEXT: JsonSchema = {"type": "string"}
 _NUMBER_FOR_BOUND: JsonSchema = {"type": "number"}
 
 
-def scenario_schema() -> JsonSchema:
+def make_scenario_schema() -> JsonSchema:
     """Return the schema, of draft 2020-12."""
     schema = Scenario.model_json_schema(by_alias=True)
     schema = _tidy(schema)
@@ -33,9 +33,9 @@ def scenario_schema() -> JsonSchema:
     return {"$schema": GenerateJsonSchema.schema_dialect, "title": "A scenario of dataset-harness", **schema}
 
 
-def schema_text() -> str:
+def render_schema() -> str:
     """Return the schema as text, as it is shipped."""
-    return json.dumps(scenario_schema(), indent=2) + "\n"
+    return json.dumps(make_scenario_schema(), indent=2) + "\n"
 
 
 def _tidy(node: Any) -> Any:
@@ -57,7 +57,7 @@ def _tidy(node: Any) -> Any:
 
 
 def _allow_single_columns(parts: JsonSchema) -> None:
-    for model in all_models():
+    for model in list_models():
         for key in model.list_keys:
             properties = parts[model.__name__]["properties"]
             columns = properties[key]
@@ -93,7 +93,7 @@ def _add_rules(schema: JsonSchema, parts: JsonSchema) -> None:
 
 def _allow_short_forms(parts: JsonSchema) -> None:
     parts["Bound"] = {"anyOf": [_NUMBER_FOR_BOUND, parts["Bound"]]}
-    for model in all_models():
+    for model in list_models():
         mapping = parts.get(model.__name__, {})
         short = model.short_forms(mapping)
         if short:

@@ -1,4 +1,4 @@
-"""The loader of scenario files: finds, reads and validates one, and reports every mistake with its line."""
+"""Loading of scenario files, with the line of every mistake."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from harness.errors import Problem, UsageError, did_you_mean, nearest, suggest
+from harness.errors import Problem, UsageError, did_you_mean, find_nearest, suggest
 from harness.files import sha256_of
 from harness.loading import rules
 from harness.loading.custom_code import read_code
@@ -52,7 +52,7 @@ def find_scenario(name_or_file: str) -> Path:
     if path.suffix in (".yaml", ".yml"):
         if _is_file(path):
             return path
-        near = nearest(path.name, sorted(file.name for file in path.parent.glob("*.y*ml")))
+        near = find_nearest(path.name, sorted(file.name for file in path.parent.glob("*.y*ml")))
         raise UsageError(
             f"The scenario file {path} doesn't exist.{suggest(near and str(path.parent / near))}",
             remedy="'harness init' writes a first one.",
@@ -91,7 +91,7 @@ def load_scenario(name_or_file: str, table: TableOverride | None = None) -> Load
     path = find_scenario(name_or_file)
     document = read_document(path)
     scenario = _validate(document, path.parent)
-    problems = list(rules.problems(scenario))
+    problems = list(rules.check_rules(scenario))
     if table is not None:
         if problems:
             raise document.error(problems)
@@ -102,7 +102,7 @@ def load_scenario(name_or_file: str, table: TableOverride | None = None) -> Load
     code, code_problems = read_code(scenario.pipeline, path.parent)
     problems += [*source_problems, *code_problems]
     if not problems:
-        problems = _matrix_data_problems(scenario, path.parent)
+        problems = _check_matrix_data(scenario, path.parent)
     if problems:
         raise document.error(problems)
     parameters = {} if table is None else table.parameters
@@ -116,12 +116,12 @@ def _raise_problems_of_override(problems: list[Problem]) -> None:
             raise UsageError(f"--table: {problem.message}")
 
 
-def _matrix_data_problems(scenario: Scenario, folder: Path) -> list[Problem]:
+def _check_matrix_data(scenario: Scenario, folder: Path) -> list[Problem]:
     """Return what is wrong with the data and the code of the matrix's combinations, each problem once."""
     found: dict[str, Problem] = {}
     for combination in combinations(scenario.matrix):
         applied = combination.apply_to(scenario)
-        for problem in _data_problems(applied, folder):
+        for problem in _check_data(applied, folder):
             message = f"with {combination.text}: {problem.message}"
             found.setdefault(problem.message, Problem(message, ("matrix",)))
     return list(found.values())
@@ -131,7 +131,7 @@ def _validate(document: Document, folder: Path) -> Scenario:
     try:
         return validate_scenario(document.values)
     except ValidationError as error:
-        raise document.error(_problems(document, error, folder)) from error
+        raise document.error(_list_problems(document, error, folder)) from error
     except PydanticSerializationError as error:
         # YAML can express half of a surrogate pair, which can't be written to any file.
         raise document.error(
@@ -139,15 +139,15 @@ def _validate(document: Document, folder: Path) -> Scenario:
         ) from error
 
 
-def _problems(document: Document, error: ValidationError, folder: Path) -> list[Problem]:
+def _list_problems(document: Document, error: ValidationError, folder: Path) -> list[Problem]:
     """Return a problem for each value of the wrong type, and for every other mistake that can be found."""
     scenario, problems, repaired = recover(document.values, error)
     if scenario is not None:
-        problems += repaired.own_problems([*rules.problems(scenario), *_data_problems(scenario, folder)])
+        problems += repaired.own_problems([*rules.check_rules(scenario), *_check_data(scenario, folder)])
     return problems
 
 
-def _data_problems(scenario: Scenario, folder: Path) -> list[Problem]:
+def _check_data(scenario: Scenario, folder: Path) -> list[Problem]:
     """Return everything that is wrong with a scenario's data and code."""
     return [*locate_sources(scenario, folder)[1], *read_code(scenario.pipeline, folder)[1]]
 

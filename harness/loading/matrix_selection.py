@@ -23,11 +23,11 @@ def select_combinations(loaded: LoadedScenario, only: Iterable[str] = ()) -> tup
     Raises:
         UsageError: ``only`` names a value that the matrix doesn't have.
     """
-    wanted = dict(_pairs(loaded, only))
+    wanted = dict(_parse_pairs(loaded, only))
     if not loaded.scenario.matrix:
         return (loaded,)
     return tuple(
-        _apply(loaded, each)
+        _apply_combination(loaded, each)
         for each in combinations(loaded.scenario.matrix)
         if wanted.items() <= each.parameters.items()
     )
@@ -50,7 +50,7 @@ def select_one(loaded: LoadedScenario, only: Iterable[str] = ()) -> LoadedScenar
     return selected[0]
 
 
-def _pairs(loaded: LoadedScenario, only: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _parse_pairs(loaded: LoadedScenario, only: Iterable[str]) -> Iterator[tuple[str, str]]:
     matrix = loaded.scenario.matrix
     for each in only:
         key, sign, value = each.partition("=")
@@ -65,10 +65,10 @@ def _pairs(loaded: LoadedScenario, only: Iterable[str]) -> Iterator[tuple[str, s
                 f"--only {each}: unknown key '{key}' of the matrix.{near}",
                 remedy=f"Keys of the matrix: {', '.join(matrix)}.",
             )
-        yield key, _known_value(key, value, matrix)
+        yield key, _require_known_value(key, value, matrix)
 
 
-def _known_value(key: str, value: str, matrix: Mapping[str, Sequence[object]]) -> str:
+def _require_known_value(key: str, value: str, matrix: Mapping[str, Sequence[object]]) -> str:
     texts = [format_value(each) for each in matrix[key]]
     if value not in texts:
         raise UsageError(
@@ -78,7 +78,7 @@ def _known_value(key: str, value: str, matrix: Mapping[str, Sequence[object]]) -
     return value
 
 
-def _apply(loaded: LoadedScenario, combination: Combination) -> LoadedScenario:
+def _apply_combination(loaded: LoadedScenario, combination: Combination) -> LoadedScenario:
     scenario = combination.apply_to(loaded.scenario)
     parameters = {**loaded.parameters, **combination.parameters}
     # The loader has checked that they all exist.

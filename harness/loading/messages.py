@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from harness.errors import Location, Problem, did_you_mean, format_location, nearest, suggest
-from harness.loading.model_tree import all_models, key_of, keys_of, model_at, without_tags
+from harness.errors import Location, Problem, did_you_mean, find_nearest, format_location, suggest
+from harness.loading.model_tree import find_key, find_model, list_keys_of_model, list_models, remove_tags
 from harness.scenario.bound_spec import LIMITS_OF_CHANGES, LIMITS_OF_VALUES
 from harness.scenario.model import Version
 from harness.scenario.steps import STEPS
@@ -19,7 +19,7 @@ from harness.scenario.steps import STEPS
 _MAX_SHOWN = 60
 _MAX_LISTED = 12
 """Maximum number of known keys that a message lists."""
-_EXPECTED = {
+_EXPECTED_BY_TYPE = {
     "string_type": "must be text",
     "tuple_type": "must be a list",
     "dict_type": "must be a mapping of keys",
@@ -40,7 +40,7 @@ _EXPECTED_OF_BOUNDS = {
     "Change": f"must be a mapping with {LIMITS_OF_CHANGES}",
     "Baseline": f"must be a mapping with from, and with {LIMITS_OF_CHANGES}",
     "Schema": "must be a mapping with exact or at_least",
-    "Protocol": "must be a mapping with reader or writer",
+    "ProtocolBounds": "must be a mapping with reader or writer",
     "Overlap": "must be a mapping with k and min",
     "Agreement": "must be a mapping with min",
 }
@@ -53,13 +53,13 @@ _VALIDATOR_PART = re.compile(r"\[key\]|constrained-\w+|\w+\[.*\]|[\w-]+\(.*\)", 
 """Parts that the validator adds to other locations: members of a union, keys, validators."""
 
 
-def problems_of(details: Mapping[Location, ErrorDetails]) -> Iterator[Problem]:
+def list_problems(details: Mapping[Location, ErrorDetails]) -> Iterator[Problem]:
     """Yield one problem per location, in terms of the scenario file."""
     for location, detail in details.items():
-        yield Problem(_message(detail, location), location)
+        yield Problem(_format_message(detail, location), location)
 
 
-def details_of(error: ValidationError, values: object = None) -> dict[Location, ErrorDetails]:
+def select_details(error: ValidationError, values: object = None) -> dict[Location, ErrorDetails]:
     """Return the validator's first error at each location, without those that follow from another one.
 
     Args:
@@ -68,19 +68,19 @@ def details_of(error: ValidationError, values: object = None) -> dict[Location, 
     """
     details: dict[Location, ErrorDetails] = {}
     for detail in error.errors():
-        details.setdefault(_location(detail, values), detail)
+        details.setdefault(_find_location(detail, values), detail)
     return {
         location: detail for location, detail in details.items() if not _follows(location, detail, details)
     }
 
 
-def meant_key(detail: ErrorDetails) -> str | None:
+def find_meant_key(detail: ErrorDetails) -> str | None:
     """Return the key that is probably meant by an unknown one."""
     *inside, name = detail["loc"]
-    model = model_at(tuple(inside))
+    model = find_model(tuple(inside))
     if model is None:
         return None
-    return key_of(model, str(name)) or nearest(str(name), keys_of(model))
+    return find_key(model, str(name)) or find_nearest(str(name), list_keys_of_model(model))
 
 
 def _follows(location: Location, detail: ErrorDetails, details: Mapping[Location, ErrorDetails]) -> bool:
@@ -93,14 +93,16 @@ def _follows(location: Location, detail: ErrorDetails, details: Mapping[Location
     if location == ("versions",):
         return any(each[:2] == ("table", "versions") for each in details)
     return any(
-        each[:-1] == location[:-1] and other["type"] == "extra_forbidden" and meant_key(other) == location[-1]
+        each[:-1] == location[:-1]
+        and other["type"] == "extra_forbidden"
+        and find_meant_key(other) == location[-1]
         for each, other in details.items()
     )
 
 
-def _location(detail: ErrorDetails, values: object) -> Location:
+def _find_location(detail: ErrorDetails, values: object) -> Location:
     if values is None:
-        return _without_validator_parts(detail["loc"])
+        return _remove_validator_parts(detail["loc"])
     location: list[int | str] = []
     node: Any = values
     for number, part in enumerate(detail["loc"]):
@@ -119,14 +121,14 @@ def _contains(node: object, part: int | str) -> bool:
     return isinstance(node, dict) and part in node
 
 
-def _without_validator_parts(location: tuple[int | str, ...]) -> Location:
-    parts = without_tags(location)
+def _remove_validator_parts(location: tuple[int | str, ...]) -> Location:
+    parts = remove_tags(location)
     while len(parts) > 1 and (parts[-1] in _VALUE_TYPES or _VALIDATOR_PART.fullmatch(str(parts[-1]))):
         parts.pop()
     return tuple(parts)
 
 
-def _message(detail: ErrorDetails, location: Location) -> str:
+def _format_message(detail: ErrorDetails, location: Location) -> str:
     kind, value = detail["type"], detail["input"]
     name = str(location[-1]) if location else "scenario"
     inside = location[:-1]
@@ -152,12 +154,12 @@ def _message(detail: ErrorDetails, location: Location) -> str:
     is_plain = value is None or isinstance(value, str | int | float | date)
     it_is = f" (it is {'empty' if value is None else _quote(value)})" if is_plain else ""
     colon = ":" if _is_sentence(detail) else ""
-    return f"{subject}{where}{colon} {_expectation(detail, location)}{it_is}.{hint}"
+    return f"{subject}{where}{colon} {_describe_expectation(detail, location)}{it_is}.{hint}"
 
 
-def _expectation(detail: ErrorDetails, location: Location) -> str:
-    *inside, name = _without_validator_parts(detail["loc"]) or ("",)
-    model = model_at(tuple(inside))
+def _describe_expectation(detail: ErrorDetails, location: Location) -> str:
+    *inside, name = _remove_validator_parts(detail["loc"]) or ("",)
+    model = find_model(tuple(inside))
     if model is not None and model.form_hint and name in model.keys_of_short_form:
         return model.form_hint
     if detail["type"] == "tuple_type" and model is not None and name in model.list_keys:
@@ -165,13 +167,13 @@ def _expectation(detail: ErrorDetails, location: Location) -> str:
     if detail["loc"][-1:] != location[-1:] and detail["loc"][-1] in _VALUE_TYPES:
         quoted = "; put it in quotes" if isinstance(detail["input"], date) else ""
         return _EXPECTED_VALUE + quoted
-    of_model = _expected_of_model(detail.get("ctx", {}).get("class_name", ""))
+    of_model = _find_expectation_of_model(detail.get("ctx", {}).get("class_name", ""))
     if detail["type"] == "value_error":
         return detail["msg"].removeprefix("Value error, ")
-    return of_model or _EXPECTED.get(detail["type"]) or _in_plain_words(detail["msg"])
+    return of_model or _EXPECTED_BY_TYPE.get(detail["type"]) or _use_plain_words(detail["msg"])
 
 
-def _in_plain_words(message: str) -> str:
+def _use_plain_words(message: str) -> str:
     """Return what the validator expects, such as ``should be greater than or equal to 2``, in plain words."""
     expectation = "must" + message.partition("should")[2]
     return expectation.replace("greater than or equal to", "at least").replace(
@@ -181,13 +183,13 @@ def _in_plain_words(message: str) -> str:
 
 def _suggest_key(detail: ErrorDetails) -> str:
     """Suggest the key that is probably meant by an unknown one, or list the known keys if they are few."""
-    meant = meant_key(detail)
-    model = model_at(tuple(detail["loc"][:-1]))
+    meant = find_meant_key(detail)
+    model = find_model(tuple(detail["loc"][:-1]))
     if meant is not None or model is None:
         return suggest(meant)
     if model is Version:
         return f" Known steps: {', '.join(STEPS)}."
-    keys = keys_of(model)
+    keys = list_keys_of_model(model)
     return f" Known keys: {', '.join(keys)}." if len(keys) <= _MAX_LISTED else ""
 
 
@@ -196,8 +198,8 @@ def _is_sentence(detail: ErrorDetails) -> bool:
     return detail["type"] == "value_error" and not detail["msg"].startswith("Value error, must ")
 
 
-def _expected_of_model(name: str) -> str | None:
-    of_models = {model.__name__: model.form_hint for model in all_models() if model.form_hint}
+def _find_expectation_of_model(name: str) -> str | None:
+    of_models = {model.__name__: model.form_hint for model in list_models() if model.form_hint}
     return (of_models | _EXPECTED_OF_BOUNDS).get(name)
 
 

@@ -11,19 +11,19 @@ from pydantic.fields import FieldInfo
 
 from harness.errors import Location
 from harness.scenario.model import Scenario
-from harness.scenario.model_base import Model
+from harness.scenario.model_base import ScenarioPart
 
 
-def all_models() -> list[type[Model]]:
+def list_models() -> list[type[ScenarioPart]]:
     """Return every model of a scenario file, each once."""
-    found: dict[type[Model], None] = {}
+    found: dict[type[ScenarioPart], None] = {}
     _collect(Scenario, found)
     return list(found)
 
 
-def _collect(annotation: object, found: dict[type[Model], None]) -> None:
-    for each in _members(annotation):
-        if isinstance(each, type) and issubclass(each, Model):
+def _collect(annotation: object, found: dict[type[ScenarioPart], None]) -> None:
+    for each in _list_members(annotation):
+        if isinstance(each, type) and issubclass(each, ScenarioPart):
             if each not in found:
                 found[each] = None
                 for field in each.model_fields.values():
@@ -33,51 +33,51 @@ def _collect(annotation: object, found: dict[type[Model], None]) -> None:
                 _collect(argument, found)
 
 
-def model_at(location: Location) -> type[Model] | None:
+def find_model(location: Location) -> type[ScenarioPart] | None:
     """Return the model whose keys belong at a location; ``None`` if other values do."""
-    return next(_models(_annotation_at(location)), None)
+    return next(_select_models(_find_annotation(location)), None)
 
 
-def keys_of(model: type[Model]) -> list[str]:
+def list_keys_of_model(model: type[ScenarioPart]) -> list[str]:
     """Return the keys of a model, as the file writes them."""
     return [_key(name, field) for name, field in model.model_fields.items()]
 
 
-def key_of(model: type[Model], name: str) -> str | None:
+def find_key(model: type[ScenarioPart], name: str) -> str | None:
     """Return the key of a field that has another name in the code; ``None`` for any other name."""
     field = model.model_fields.get(name)
     return None if field is None or _key(name, field) == name else _key(name, field)
 
 
-def without_tags(location: tuple[int | str, ...]) -> list[int | str]:
+def remove_tags(location: tuple[int | str, ...]) -> list[int | str]:
     """Leave out the tags of union members, such as a model's kind: they are not keys of the file."""
     return [
         part
         for index, part in enumerate(location)
-        if part not in _members_by_tag(_annotation_at(location[:index]))
+        if part not in _members_by_tag(_find_annotation(location[:index]))
     ]
 
 
-def _annotation_at(location: Location) -> object:
+def _find_annotation(location: Location) -> object:
     annotation: object = Scenario
     for part in location:
-        annotation = next(_inside(annotation, part), None)
+        annotation = next(_list_inner_annotations(annotation, part), None)
     return annotation
 
 
-def _inside(annotation: object, part: str | int) -> Iterator[object]:
+def _list_inner_annotations(annotation: object, part: str | int) -> Iterator[object]:
     """Yield the annotations of the values of a key or an index; a tag leads to its union member."""
     tagged = _members_by_tag(annotation)
     if part in tagged:
         yield tagged[part]
         return
-    for each in _members(annotation):
+    for each in _list_members(annotation):
         origin, arguments = typing.get_origin(each), typing.get_args(each)
         if origin is tuple and isinstance(part, int):
             yield arguments[0]
         elif origin is dict:
             yield arguments[1]
-        elif isinstance(each, type) and issubclass(each, Model):
+        elif isinstance(each, type) and issubclass(each, ScenarioPart):
             for name, field in each.model_fields.items():
                 if _key(name, field) == part:
                     yield field.annotation
@@ -93,20 +93,20 @@ def _members_by_tag(annotation: object) -> dict[str | int, object]:
     }
 
 
-def _models(annotation: object) -> Iterator[type[Model]]:
-    for each in _members(annotation):
-        if isinstance(each, type) and issubclass(each, Model):
+def _select_models(annotation: object) -> Iterator[type[ScenarioPart]]:
+    for each in _list_members(annotation):
+        if isinstance(each, type) and issubclass(each, ScenarioPart):
             yield each
 
 
-def _members(annotation: object) -> Iterator[object]:
+def _list_members(annotation: object) -> Iterator[object]:
     """Yield the members of a union, without their metadata."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
-        yield from _members(typing.get_args(annotation)[0])
+        yield from _list_members(typing.get_args(annotation)[0])
     elif origin in (typing.Union, types.UnionType):
         for each in typing.get_args(annotation):
-            yield from _members(each)
+            yield from _list_members(each)
     else:
         yield annotation
 

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from harness.errors import Location, Problem
-from harness.loading.messages import details_of, meant_key, problems_of
-from harness.loading.model_tree import key_of
+from harness.loading.messages import find_meant_key, list_problems, select_details
+from harness.loading.model_tree import find_key
 from harness.scenario.model import Scenario
 from harness.scenario.step_base import Step
 from harness.scenario.steps import STEPS, TABLE, Restore, Sql
@@ -24,16 +24,16 @@ from harness.scenario.steps import STEPS, TABLE, Restore, Sql
 _MAX_ATTEMPTS = 5
 """A mistake inside a repaired value is found by the next attempt."""
 
-MayBeCaused = Callable[[Location], bool]
+LocationTest = Callable[[Location], bool]
 """A test of whether a problem at a location may be caused by a repair."""
 
 
 @dataclass(frozen=True)
 class Repair:
-    """How a wrong value at a location is replaced."""
+    """The replacement of a wrong value at a location."""
 
     at: Location
-    may_be_caused: MayBeCaused
+    may_be_caused: LocationTest
     """Which problems the replacement may cause."""
     value: object = None
     """The replacement; ``None``: the key is removed."""
@@ -52,7 +52,7 @@ class RepairedValues:
     values: Any
     original_keys: dict[Location, str] = field(default_factory=dict)
     """Location of a mistyped key, with the key that is meant, to the key as it is written."""
-    may_be_caused: list[MayBeCaused] = field(default_factory=list)
+    may_be_caused: list[LocationTest] = field(default_factory=list)
     """Which problems the repairs may have caused."""
     replaced_locations: set[Location] = field(default_factory=set)
     """Locations of the values that this attempt has replaced."""
@@ -61,7 +61,7 @@ class RepairedValues:
         """Yield the problems that no repair can have caused, at their locations in the file."""
         for problem in problems:
             if not any(test(problem.location) for test in self.may_be_caused):
-                yield replace(problem, location=self._as_written(problem.location))
+                yield replace(problem, location=self._restore_keys(problem.location))
 
     def repair(self, details: Mapping[Location, ErrorDetails]) -> bool:
         """Repair what the validator found; return whether all of it could be repaired."""
@@ -72,11 +72,13 @@ class RepairedValues:
     def _repair(self, location: Location, detail: ErrorDetails) -> bool:
         if any(location[: len(each)] == each for each in self.replaced_locations):
             return True
-        around = self._at(location[:-1])
+        around = self._find_value(location[:-1])
         if isinstance(around, dict):
             if detail["type"] == "invalid_key":
                 return self._remove_invalid_keys(location[:-1], around)
-            if detail["type"] == "extra_forbidden" and self._rename_key(location, around, meant_key(detail)):
+            if detail["type"] == "extra_forbidden" and self._rename_key(
+                location, around, find_meant_key(detail)
+            ):
                 return True
         return self._repair_value(location, is_unknown_key=detail["type"] == "extra_forbidden")
 
@@ -101,12 +103,12 @@ class RepairedValues:
         invalid = [key for key in around if not isinstance(key, str)]
         for key in invalid:
             del around[key]
-        by_bounds = _any_of(_under(_part_of((*location, ""))), _under(("caught_by",)))
+        by_bounds = _any_of(_under(_find_part((*location, ""))), _under(("caught_by",)))
         self.may_be_caused.append(_PARTS.get(location, by_bounds))
         return bool(invalid)
 
     def _repair_version(self, location: Location, *, is_unknown_key: bool) -> bool:
-        at, version = location[:2], self._at(location[:2])
+        at, version = location[:2], self._find_value(location[:2])
         if not isinstance(version, dict) or location[2:3] == ("name",):
             return self._repair_name(at, version)
         key = location[2] if len(location) > 2 else ""  # noqa: PLR2004 - ("versions", index, key).
@@ -128,7 +130,7 @@ class RepairedValues:
             self.replaced_locations.add((*at, "name"))
             self.may_be_caused.append(_any_of(_names_a_version, _under((*at, "name"))))
         else:
-            self._at(at[:1])[at[1]] = {"name": name, Sql.kind: _ANY_STATEMENT}
+            self._find_value(at[:1])[at[1]] = {"name": name, Sql.kind: _ANY_STATEMENT}
             self.replaced_locations.add(at)
             self.may_be_caused.append(_any_of(_names_a_version, _under(at)))
         return True
@@ -140,7 +142,7 @@ class RepairedValues:
         if len(location) > 3 and not is_unknown_key and isinstance(version[kind], dict):  # noqa: PLR2004
             key = str(location[3])
             optional = {
-                key_of(step, name) or name
+                find_key(step, name) or name
                 for name, each in step.model_fields.items()
                 if not each.is_required()
             }
@@ -161,16 +163,16 @@ class RepairedValues:
     def _remove_nearest(self, location: Location) -> bool:
         """Remove the nearest existing key, if nothing elsewhere depends on it."""
         while location:
-            around = self._at(location[:-1])
+            around = self._find_value(location[:-1])
             if isinstance(around, dict) and location[-1] in around:
                 break
             location = location[:-1]
         if not _stands_alone(location):
             return False
-        return self._replace(location, None, _any_of(_under(_part_of(location)), _under(("caught_by",))))
+        return self._replace(location, None, _any_of(_under(_find_part(location)), _under(("caught_by",))))
 
-    def _replace(self, location: Location, value: object, may_be_caused: MayBeCaused) -> bool:
-        around = self._at(location[:-1])
+    def _replace(self, location: Location, value: object, may_be_caused: LocationTest) -> bool:
+        around = self._find_value(location[:-1])
         if isinstance(around, list) and value is not None:
             around[int(location[-1])] = copy.deepcopy(value)
         elif not isinstance(around, dict) or (value is None and location[-1] not in around):
@@ -183,7 +185,7 @@ class RepairedValues:
         self.replaced_locations.add(location)
         return True
 
-    def _at(self, location: Location) -> Any:
+    def _find_value(self, location: Location) -> Any:
         node = self.values
         for part in location:
             try:
@@ -192,7 +194,7 @@ class RepairedValues:
                 return None
         return node
 
-    def _as_written(self, location: Location) -> Location:
+    def _restore_keys(self, location: Location) -> Location:
         return tuple(
             self.original_keys.get(location[: number + 1], part) for number, part in enumerate(location)
         )
@@ -222,8 +224,8 @@ def recover(values: Any, error: ValidationError) -> tuple[Scenario | None, list[
         errors; and the repairs, which decide which further problems of the scenario are the file's own.
     """
     repaired = RepairedValues(copy.deepcopy(values))
-    details = details_of(error, values)
-    problems = list(problems_of(details))
+    details = select_details(error, values)
+    problems = list(list_problems(details))
     for _ in range(_MAX_ATTEMPTS):
         if not repaired.repair(details):
             break
@@ -232,8 +234,8 @@ def recover(values: Any, error: ValidationError) -> tuple[Scenario | None, list[
         except PydanticSerializationError:
             break
         except ValidationError as remaining:
-            details = details_of(remaining, repaired.values)
-            problems += repaired.own_problems(problems_of(details))
+            details = select_details(remaining, repaired.values)
+            problems += repaired.own_problems(list_problems(details))
     return None, problems, repaired
 
 
@@ -246,7 +248,7 @@ def _stands_alone(location: Location) -> bool:
     ) and len(location) > 1
 
 
-def _part_of(location: Location) -> Location:
+def _find_part(location: Location) -> Location:
     """Return the location of the part of the file whose meaning a value decides: a bound, or options."""
     if location[:1] == ("every",) or location[2:3] == ("expect",):
         root = 1 if location[0] == "every" else 3
@@ -255,12 +257,12 @@ def _part_of(location: Location) -> Location:
     return location[:-1]
 
 
-def _under(location: tuple[str | int, ...]) -> MayBeCaused:
+def _under(location: tuple[str | int, ...]) -> LocationTest:
     """Return a test for problems at a location or inside it."""
     return lambda other: other[: len(location)] == location
 
 
-def _any_of(*tests: MayBeCaused) -> MayBeCaused:
+def _any_of(*tests: LocationTest) -> LocationTest:
     """Return a test for problems that pass at least one of the tests."""
     return lambda location: any(test(location) for test in tests)
 
@@ -279,7 +281,7 @@ def _names_a_version(location: Location) -> bool:
     )
 
 
-def _bounds_on(*keys: str) -> MayBeCaused:
+def _bounds_on(*keys: str) -> LocationTest:
     """Return a test for problems of some of the expectations, of any version."""
     return lambda location: (
         (location[:1] == ("every",) and location[1:2] != () and location[1] in keys)
@@ -318,7 +320,7 @@ _PIPELINE = _any_of(_under(("pipeline",)), _bounds_on("metrics"), _FEATURES)
 _VERSIONS = _any_of(_under(("versions",)), _names_a_version, _under(("every",)), _under(("publish",)))
 _VERDICT = _any_of(_under(("verdict",)), _under(("caught_by",)))
 
-_PARTS: Mapping[Location, MayBeCaused] = {(): _MATRIX, ("table",): _TABLE, ("pipeline",): _PIPELINE}
+_PARTS: Mapping[Location, LocationTest] = {(): _MATRIX, ("table",): _TABLE, ("pipeline",): _PIPELINE}
 """Location of a part of the file to the problems that an unknown key in it may cause."""
 _EXPECTED_BY_NAME = ("metrics", "coefficients", "nulls")
 """Expectations that are mappings of names to bounds."""

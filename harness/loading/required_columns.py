@@ -29,20 +29,20 @@ class RequiredColumn:
     is_feature: bool = False
 
 
-def required_columns(scenario: Scenario) -> list[RequiredColumn]:
+def list_required_columns(scenario: Scenario) -> list[RequiredColumn]:
     """Return the key, the label and the features, except for derived and optional columns."""
     pipeline = scenario.pipeline
     every = [
         *(RequiredColumn(name, ("table", "key", index)) for index, name in enumerate(scenario.table.key)),
         RequiredColumn(pipeline.label.column, ("pipeline", "label", "column")),
-        *_features(pipeline),
+        *_list_features(pipeline),
     ]
     # Spark finds columns whatever their case.
     derived = {name.lower() for name in pipeline.derive}
     return [each for each in every if each.name.lower() not in derived]
 
 
-def _features(pipeline: Pipeline) -> Iterator[RequiredColumn]:
+def _list_features(pipeline: Pipeline) -> Iterator[RequiredColumn]:
     optional = {name.lower() for name in pipeline.optional}
     for key in ("features", "categorical"):
         for index, name in enumerate(getattr(pipeline, key)):
@@ -50,7 +50,7 @@ def _features(pipeline: Pipeline) -> Iterator[RequiredColumn]:
                 yield RequiredColumn(name, ("pipeline", key, index), is_feature=True)
 
 
-def problems(scenario: Scenario, header_of: HeaderOf) -> list[Problem]:
+def check_required_columns(scenario: Scenario, header_of: HeaderOf) -> list[Problem]:
     """Return a problem for each column that a trained version or a step needs and that doesn't exist.
 
     Args:
@@ -61,10 +61,10 @@ def problems(scenario: Scenario, header_of: HeaderOf) -> list[Problem]:
         return []
     if scenario.versions[0].expect_error is not None:
         return []
-    search = _Search(scenario, header_of)
-    missing = [(each, found) for each in required_columns(scenario) if (found := search.missing(each))]
+    search = _ColumnFinder(scenario, header_of)
+    missing = [(each, found) for each in list_required_columns(scenario) if (found := search.missing(each))]
     reported = {each.name.lower() for each, _ in missing}
-    return [found for _, found in missing] + list(search.rows_without_needed_columns(reported))
+    return [found for _, found in missing] + list(search.check_rows(reported))
 
 
 def _has_one_change(version: Version) -> bool:
@@ -72,7 +72,7 @@ def _has_one_change(version: Version) -> bool:
 
 
 @dataclass(frozen=True)
-class _Search:
+class _ColumnFinder:
     scenario: Scenario
     header_of: HeaderOf
 
@@ -86,7 +86,7 @@ class _Search:
         if first is None:
             # If no model is trained, only the key has to be a column of the table.
             is_needed = trained is not None or column.at[0] == "table"
-            return self._never_exists(column) if is_needed else None
+            return self._make_problem(column) if is_needed else None
         if trained is None or trained >= first:
             return None
         remedy = "list it under 'optional', or set" if column.is_feature else "set"
@@ -96,9 +96,11 @@ class _Search:
             column.at,
         )
 
-    def _never_exists(self, column: RequiredColumn) -> Problem:
+    def _make_problem(self, column: RequiredColumn) -> Problem:
         headers = {
-            header.name: header for version in self.scenario.versions for header in self._headers(version)
+            header.name: header
+            for version in self.scenario.versions
+            for header in self._list_headers(version)
         }
         names = [name for header in headers.values() for name in header.columns]
         hint = did_you_mean(column.name, [*names, *self.scenario.pipeline.derive])
@@ -108,7 +110,7 @@ class _Search:
         none = f"none of {', '.join(headers)} has a" if headers else "no step adds a"
         return Problem(f"{none} column '{column.name}'.{hint}", column.at)
 
-    def _headers(self, version: Version) -> Iterator[Header]:
+    def _list_headers(self, version: Version) -> Iterator[Header]:
         """Yield the header of the source of a version's rows, if it is known."""
         step = version.step
         if isinstance(step, Rows) and step.rows is None:
@@ -120,11 +122,11 @@ class _Search:
     def _may_add(self, version: Version, column: str) -> bool:
         if version.expect_error is not None:
             return False
-        header = next(self._headers(version), None)
-        known = None if header is None or not header.is_whole else _lower(header.columns)
+        header = next(self._list_headers(version), None)
+        known = None if header is None or not header.is_whole else _lower_all(header.columns)
         return version.step.may_add_column(column.lower(), known)
 
-    def rows_without_needed_columns(self, reported: set[str]) -> Iterator[Problem]:
+    def check_rows(self, reported: set[str]) -> Iterator[Problem]:
         """Yield a problem for each step whose rows lack a column that the step or the key needs.
 
         Args:
@@ -132,31 +134,31 @@ class _Search:
         """
         for index, version in enumerate(self.scenario.versions):
             step = version.step
-            header = next(self._headers(version), None)
+            header = next(self._list_headers(version), None)
             if not isinstance(step, Rows) or header is None or not header.is_whole or version.expect_error:
                 continue
-            of_source = _lower(header.columns)
-            for column in self._needed_columns(version, step):
-                existing = of_source if column.before_set else of_source | _lower(step.assign)
+            of_source = _lower_all(header.columns)
+            for column in self._list_needed_columns(version, step):
+                existing = of_source if column.before_set else of_source | _lower_all(step.assign)
                 if column.name.lower() not in existing | reported:
                     message = (
                         f"{header.name} has no column '{column.name}', which version '{version.name}' needs"
                     )
-                    yield Problem(f"{message} {column.purpose}.", self._location(index, step, column))
+                    yield Problem(f"{message} {column.purpose}.", self._locate(index, step, column))
                     break
 
-    def _needed_columns(self, version: Version, step: Rows) -> Iterator[NeededColumn]:
+    def _list_needed_columns(self, version: Version, step: Rows) -> Iterator[NeededColumn]:
         key = self.scenario.table.key
         yield from step.needed_columns(key)
         if version.is_trained and step.adds_whole_rows:
             yield from (NeededColumn(name, "as the table's key", ()) for name in key)
 
-    def _location(self, index: int, step: Rows, column: NeededColumn) -> Location:
+    def _locate(self, index: int, step: Rows, column: NeededColumn) -> Location:
         at: Location = ("versions", index, step.kind)
         if column.at:
             return (*at, *column.at)
         return (*at, "from") if step.source is not None else ("table", "source")
 
 
-def _lower(names: Iterable[str]) -> set[str]:
+def _lower_all(names: Iterable[str]) -> set[str]:
     return {name.lower() for name in names}

@@ -13,7 +13,7 @@ from harness.scenario.model import Scenario
 from harness.scenario.row_source import LOANS, Loans, Source
 from harness.scenario.rows import Rows
 from harness.scenario.text_checks import is_secret_name
-from harness.storage.uris import explain_incomplete, has_password, local_path
+from harness.storage.uris import explain_incomplete, find_local_path, has_password
 
 _FORMATS = {
     ".csv": "csv",
@@ -54,10 +54,10 @@ def locate_sources(scenario: Scenario, folder: Path) -> tuple[dict[str, SourceFi
         The existing files by their paths as written in the scenario, and everything that is wrong with
         sources, columns, and an existing table.
     """
-    search = _Search(folder, {}, {}, set())
+    search = _LocatedSources(folder, {}, {}, set())
     problems = [problem for source, at in _list_sources(scenario) for problem in search.check(source, at)]
-    problems += required_columns.problems(scenario, search.header_of)
-    problems += existing_table.problems(scenario, folder)
+    problems += required_columns.check_required_columns(scenario, search.header_of)
+    problems += existing_table.check_existing_table(scenario, folder)
     return search.found, problems
 
 
@@ -73,7 +73,7 @@ def _list_sources(scenario: Scenario) -> Iterator[tuple[Source, Location]]:
 
 
 @dataclass(frozen=True)
-class _Search:
+class _LocatedSources:
     """The sources that were located so far, by their paths as written in the scenario."""
 
     folder: Path
@@ -89,7 +89,7 @@ class _Search:
             source: The source.
             at: Its location in the scenario.
         """
-        if secrets := list(_secrets(source, at)):
+        if secrets := list(_check_secrets(source, at)):
             return secrets
         if source.path in self.missing or not source.path.strip():
             return []
@@ -98,7 +98,7 @@ class _Search:
             if self.found.setdefault(source.path, file) != file:
                 return [Problem(_TWO_READINGS.format(path=source.path), at)]
             if file.path is not None and source.path not in self.headers:
-                self.headers[source.path] = _header(file.path, file)
+                self.headers[source.path] = _read_header(file.path, file)
         except UnknownHeaderError:
             pass
         except _WrongSourceError as error:
@@ -120,10 +120,10 @@ _TWO_READINGS = (
 
 
 class _WrongSourceError(Exception):
-    """A source is missing or unusable; the message is for the scenario's author."""
+    """A missing or unusable source; the message is for the scenario's author."""
 
 
-def _secrets(source: Source, at: Location) -> Iterator[Problem]:
+def _check_secrets(source: Source, at: Location) -> Iterator[Problem]:
     """Report secrets: a scenario is copied to plans, to MLflow and to version control."""
     if has_password(source.path):
         yield Problem("the source's URI contains a password; remove it.", at)
@@ -133,9 +133,9 @@ def _secrets(source: Source, at: Location) -> Iterator[Problem]:
 
 
 def _locate(source: Source, folder: Path) -> SourceFile:
-    options = _options(source)
+    options = _choose_options(source)
     try:
-        path = local_path(source.path, folder)
+        path = find_local_path(source.path, folder)
         if reason := explain_incomplete(source.path):
             raise _WrongSourceError(reason)
         if path is None:
@@ -148,7 +148,7 @@ def _locate(source: Source, folder: Path) -> SourceFile:
             raise _WrongSourceError(
                 f"the source {source.path} doesn't exist ({path}).{_suggest_sibling(path)}"
             )
-        kind = source.format or _format_of(path)
+        kind = source.format or _find_format(path)
     except (OSError, ValueError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise _WrongSourceError(f"can't access the source {source.path!r}: {reason}.") from error
@@ -159,7 +159,7 @@ def _locate(source: Source, folder: Path) -> SourceFile:
     return SourceFile(str(path), kind, options)
 
 
-def _header(path: Path, file: SourceFile) -> Header:
+def _read_header(path: Path, file: SourceFile) -> Header:
     try:
         header = read_header(path, file.format, file.options)
     except ValueError as error:
@@ -169,7 +169,7 @@ def _header(path: Path, file: SourceFile) -> Header:
     return header
 
 
-def _options(source: Source) -> dict[str, str]:
+def _choose_options(source: Source) -> dict[str, str]:
     is_tsv = source.path.endswith((".tsv", ".tsv.gz"))
     return {"sep": "\t", **source.options} if is_tsv else dict(source.options)
 
@@ -180,7 +180,7 @@ def _suggest_sibling(path: Path) -> str:
     return did_you_mean(path.name, [other.name for other in path.parent.iterdir()])
 
 
-def _format_of(path: Path) -> str | None:
+def _find_format(path: Path) -> str | None:
     if (path / "_delta_log").is_dir():
         return "delta"
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
@@ -194,7 +194,9 @@ _BYTES_PER_LOAN = 100
 """Approximate size of a synthetic loan as text."""
 
 
-def size_of(scenario: Scenario, sources: Mapping[str, SourceFile], existing_table: str | None) -> int | None:
+def measure_size(
+    scenario: Scenario, sources: Mapping[str, SourceFile], existing_table: str | None
+) -> int | None:
     """Return the size of a scenario's data in bytes; ``None`` if a size is not known.
 
     Args:
@@ -204,14 +206,14 @@ def size_of(scenario: Scenario, sources: Mapping[str, SourceFile], existing_tabl
     """
     paths = [source.path for source in sources.values()]
     if existing_table is not None:
-        paths.append(local_path(existing_table, Path("/")))
-    known = [_bytes_in(path) for path in paths if path is not None]
+        paths.append(find_local_path(existing_table, Path("/")))
+    known = [_count_bytes(path) for path in paths if path is not None]
     if len(known) < len(paths):
         return None
-    return sum(known) + _BYTES_PER_LOAN * sum(loans.rows for loans in synthetic_rows(scenario))
+    return sum(known) + _BYTES_PER_LOAN * sum(loans.rows for loans in list_synthetic_rows(scenario))
 
 
-def synthetic_rows(scenario: Scenario) -> Iterator[Loans]:
+def list_synthetic_rows(scenario: Scenario) -> Iterator[Loans]:
     """Yield the specification of each set of synthetic loans in a scenario, without duplicates."""
     steps = [version.step for version in scenario.versions]
     sources = [scenario.table.source, *(step.source for step in steps if isinstance(step, Rows))]
@@ -221,7 +223,7 @@ def synthetic_rows(scenario: Scenario) -> Iterator[Loans]:
     yield from sets.values()
 
 
-def _bytes_in(path: Path) -> int:
+def _count_bytes(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from harness.errors import UsageError
 from harness.loading.document import Document
-from harness.loading.existing_table import absolute
+from harness.loading.existing_table import resolve_table_uri
 from harness.plan import Plan
 from harness.scenario.expectations import Expect
 from harness.scenario.matrix import Combination, MatrixKeyError
@@ -22,7 +22,7 @@ from harness.scenario.read_step import Read
 TABLE_URI = "table.uri"
 """Parameter of a plan whose table the command line specified."""
 _LATEST_VERSION = "latest"
-_ALONE = {"on", "tolerance"}
+_DEPENDENT_KEYS = {"on", "tolerance"}
 """Keys that need another key to form a bound."""
 
 
@@ -46,7 +46,7 @@ class TableOverride:
             update={
                 "table": scenario.table.model_copy(update=table),
                 "versions": tuple(Version(name=read.name, read=read) for read in self.versions),
-                "every": _without_changes_since(scenario.every, own),
+                "every": _strip_changes_since(scenario.every, own),
                 "verdict": "pass",
                 "caught_by": (),
                 "matrix": {},
@@ -78,7 +78,7 @@ class TableOverride:
         return {TABLE_URI: self.uri, "table.versions": ", ".join(read.name for read in self.versions)}
 
 
-def override_of_plan(plan: Plan) -> TableOverride | None:
+def find_override(plan: Plan) -> TableOverride | None:
     """Return the table that a run's command line specified, or ``None``."""
     table = plan.scenario.table
     if TABLE_URI not in plan.parameters or table.uri is None or table.versions is None:
@@ -106,11 +106,11 @@ def parse_table_override(uri: str | None, versions: str | None) -> TableOverride
     if not uri.strip():
         raise UsageError("--table is empty.", remedy="Specify a table's folder or URI.")
     try:
-        location = absolute(uri, Path())
+        location = resolve_table_uri(uri, Path())
     except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(f"--table: can't access {uri!r}: {error}.") from error
     listed = _LATEST_VERSION if versions is None else versions
-    reads = tuple(_read(text.strip()) for text in listed.split(","))
+    reads = tuple(_parse_version(text.strip()) for text in listed.split(","))
     names = [read.name for read in reads]
     for name in names:
         if names.count(name) > 1:
@@ -118,9 +118,9 @@ def parse_table_override(uri: str | None, versions: str | None) -> TableOverride
     return TableOverride(location, reads)
 
 
-def _read(text: str) -> Read:
+def _parse_version(text: str) -> Read:
     try:
-        # A number comes first: a time can consist of digits alone, too.
+        # A number comes first: a time can consist only of digits, too.
         return Read.model_validate(int(text) if text.isdecimal() else text)
     except ValidationError as error:
         raise UsageError(
@@ -138,7 +138,7 @@ def _is_key(scenario: Scenario, key: str, values: Sequence[object]) -> bool:
     return not key.startswith("table.")
 
 
-def _without_changes_since(every: Expect, names: set[str]) -> Expect:
+def _strip_changes_since(every: Expect, names: set[str]) -> Expect:
     return Expect.model_validate(
         _remove_changes_since(every.model_dump(by_alias=True, exclude_unset=True), names)
     )
@@ -155,7 +155,7 @@ def _remove_changes_since(value: Any, names: set[str]) -> Any:
         return {key: each for key, each in inner.items() if each not in ({}, [])}
     if isinstance(value, list | tuple):
         cleared = [_remove_changes_since(each, names) for each in value]
-        return [each for each in cleared if not (isinstance(each, dict) and set(each) <= _ALONE)]
+        return [each for each in cleared if not (isinstance(each, dict) and set(each) <= _DEPENDENT_KEYS)]
     return value
 
 

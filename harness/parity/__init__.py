@@ -1,1 +1,1 @@
-"""Parity: whether two runs of one scenario agree, such as a local one and one in the cloud."""
+"""Parity: the agreement of two runs of one scenario, such as a local run and a cloud run."""

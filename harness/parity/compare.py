@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from harness.errors import ExitCode, worst
-from harness.results import Measured, Model, Result, Verdict, VersionResult
+from harness.errors import ExitCode, select_worst
+from harness.results import MeasuredValue, Record, Result, Verdict, VersionResult
 
 TOLERANCE = 1e-6
 """Relative tolerance between two targets that run the same job."""
@@ -20,41 +20,41 @@ Kind = Literal["data", "metric", "coefficient", "explanation"]
 Tolerance = Annotated[float, Field(ge=0)]
 
 
-class Tolerances(Model):
-    """How much two numbers may differ and still agree, relative to the larger one."""
+class Tolerances(Record):
+    """The differences up to which two numbers agree, relative to the larger one."""
 
     metrics: Tolerance = TOLERANCE
     coefficients: Tolerance = TOLERANCE
     explanations: Tolerance = TOLERANCE
 
     @classmethod
-    def uniform(cls, tolerance: float) -> Tolerances:
+    def same_for_all(cls, tolerance: float) -> Tolerances:
         """Return the same tolerance for everything."""
         return cls(metrics=tolerance, coefficients=tolerance, explanations=tolerance)
 
 
-LOCAL_AGAINST_REMOTE = Tolerances(metrics=1e-6, coefficients=1e-4, explanations=1e-4)
-"""Between a local run and a remote one, whose libraries are not exactly the same."""
+LOCAL_AGAINST_CLOUD = Tolerances(metrics=1e-6, coefficients=1e-4, explanations=1e-4)
+"""Between a local run and a cloud run, whose libraries are not exactly the same."""
 
 
-class Difference(Model):
+class Difference(Record):
     """One number or name of a version, compared between two runs."""
 
     version: str
     kind: Kind
     name: str
-    a: Measured | str
-    b: Measured | str
+    a: MeasuredValue | str
+    b: MeasuredValue | str
     absent: Literal["a", "b"] | None = None
     """The run that lacks it, in contrast to one that could not measure it."""
-    difference: Measured = None
+    difference: MeasuredValue = None
     """Relative to the larger of the two; ``None`` if they are not numbers."""
     tolerance: float = 0.0
     """Relative; 0 if they must be equal."""
     verdict: Verdict
 
 
-class Library(Model):
+class Library(Record):
     """The versions of one library in two runs: information only, never part of the verdict."""
 
     name: str
@@ -63,7 +63,7 @@ class Library(Model):
     differs: bool
 
 
-class Parity(Model):
+class Parity(Record):
     """The comparison of two runs."""
 
     run_a: str | None
@@ -78,7 +78,7 @@ class Parity(Model):
     differences: tuple[Difference, ...] = ()
     libraries: tuple[Library, ...] = ()
     gaps: tuple[str, ...] = ()
-    """What a local run can't prove about a run in the cloud."""
+    """What a local run can't prove about a cloud run."""
 
 
 def compare(
@@ -104,7 +104,7 @@ def compare(
         run_a=a.run_id,
         run_b=b.run_id,
         targets=(a.target, b.target),
-        verdict=_worst_verdict(differences),
+        verdict=_combine_verdicts(differences),
         reason=reason,
         tolerances=tolerances,
         differences=differences,
@@ -131,9 +131,9 @@ def report_not_compared(b: Result, reason: str, tolerances: Tolerances | None = 
     )
 
 
-def worst_exit_code(result: Result, parity: Parity | None) -> ExitCode:
+def combine_exit_codes(result: Result, parity: Parity | None) -> ExitCode:
     """Return the worse of a run's own exit code and that of its comparison, if there is one."""
-    return worst(result.exit_code, parity.verdict.exit_code) if parity else result.exit_code
+    return select_worst(result.exit_code, parity.verdict.exit_code) if parity else result.exit_code
 
 
 def _find_obstacle(a: Result, b: Result) -> str:
@@ -170,15 +170,15 @@ def _compare_version(
         yield Difference(version=name, kind="data", name=field, a=left, b=right, verdict=verdict)
     yield from _compare_numbers(name, "metric", a.metrics, b.metrics, tolerances.metrics)
     yield from _compare_numbers(
-        name, "coefficient", _coefficients(a), _coefficients(b), tolerances.coefficients
+        name, "coefficient", _list_coefficients(a), _list_coefficients(b), tolerances.coefficients
     )
     yield from _compare_numbers(
-        name, "explanation", _explanations(a), _explanations(b), tolerances.explanations
+        name, "explanation", _list_weights(a), _list_weights(b), tolerances.explanations
     )
 
 
 def _compare_numbers(
-    version: str, kind: Kind, a: Mapping[str, Measured], b: Mapping[str, Measured], tolerance: float
+    version: str, kind: Kind, a: Mapping[str, MeasuredValue], b: Mapping[str, MeasuredValue], tolerance: float
 ) -> Iterator[Difference]:
     for name in dict.fromkeys((*a, *b)):
         left, right = a.get(name), b.get(name)
@@ -199,7 +199,7 @@ def _compare_numbers(
         )
 
 
-def _compare_number(a: Measured, b: Measured, tolerance: float) -> tuple[Measured, Verdict]:
+def _compare_number(a: MeasuredValue, b: MeasuredValue, tolerance: float) -> tuple[MeasuredValue, Verdict]:
     """Return the relative difference of two numbers, and whether they agree."""
     if a is None and b is None:
         return None, Verdict.PASS  # The runs agree: neither could measure it.
@@ -223,18 +223,18 @@ def _describe_outcome(version: VersionResult) -> str:
     return version.status if version.error is None else f"failed as expected with {version.error}"
 
 
-def _coefficients(version: VersionResult) -> dict[str, Measured]:
+def _list_coefficients(version: VersionResult) -> dict[str, MeasuredValue]:
     return {
         "intercept": version.intercept,
         **{name: each.per_sd for name, each in version.coefficients.items()},
     }
 
 
-def _explanations(version: VersionResult) -> dict[str, Measured]:
+def _list_weights(version: VersionResult) -> dict[str, MeasuredValue]:
     return {name: each.mean_per_sd for name, each in version.explanations.items()}
 
 
-def _worst_verdict(differences: tuple[Difference, ...]) -> Verdict:
+def _combine_verdicts(differences: tuple[Difference, ...]) -> Verdict:
     verdicts = {each.verdict for each in differences}
     if Verdict.FAIL in verdicts:
         return Verdict.FAIL

@@ -1,4 +1,4 @@
-"""Annotations on GitHub beside the lines of a scenario, and the report as a job's summary.
+"""GitHub annotations on a scenario's lines, and the report as a job's summary.
 
 Each annotation is a workflow command:
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
@@ -19,11 +19,11 @@ from harness.loading.document import Document, read_document
 from harness.parity.compare import Parity
 from harness.plan import Plan
 from harness.report import MARKDOWN
-from harness.report.parity_table import agreement
+from harness.report.parity_table import describe_agreement
 from harness.report.terminal.console import write_line
 from harness.results import Result, Verdict
 from harness.views import formatting
-from harness.views.bound_table import bound_rows
+from harness.views.bound_table import make_bound_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,39 +51,39 @@ def announce(
     """
     if not is_github_workflow() or console.quiet:
         return
-    for line in verdict_lines(plan, result, parity):
+    for line in list_verdict_commands(plan, result, parity):
         write_line(console, Text(line))
     if problem := add_summary(folder):
         write_line(console, Text(problem))
 
 
-def error_lines(error: HarnessError) -> Iterator[str]:
+def list_error_commands(error: HarnessError) -> Iterator[str]:
     """Yield a command for each mistake of a scenario, at its line; for any other error one."""
     if not isinstance(error, ScenarioError):
-        yield command(str(error), title="dataset-harness")
+        yield format_command(str(error), title="dataset-harness")
         return
     for problem in error.problems:
-        yield command(problem.message, file=error.file, line=problem.line, title="scenario")
+        yield format_command(problem.message, file=error.file, line=problem.line, title="scenario")
 
 
-def verdict_lines(plan: Plan, result: Result, parity: Parity | None = None) -> Iterator[str]:
+def list_verdict_commands(plan: Plan, result: Result, parity: Parity | None = None) -> Iterator[str]:
     """Yield a command for each bound that doesn't pass, for a failure of the run, and for its comparison."""
-    document = _document_of(plan)
+    document = _read_unchanged_document(plan)
     if result.failure is not None:
         message = "\n".join(filter(None, (result.failure.message, result.failure.remedy)))
-        yield command(message, file=plan.scenario_file, title=result.scenario)
+        yield format_command(message, file=plan.scenario_file, title=result.scenario)
     bounds = [bound for version in result.versions for bound in version.bounds]
-    for row, bound in zip(bound_rows(result.versions), bounds, strict=True):
+    for row, bound in zip(make_bound_rows(result.versions), bounds, strict=True):
         if row.verdict is not Verdict.PASS:
             line = None if document is None else document.line_of(bound.spec.location.path)
             title = f"{result.scenario}: {row.version}: {bound.metric}"
-            yield command(row.sentence, file=plan.scenario_file, line=line, title=title)
+            yield format_command(row.sentence, file=plan.scenario_file, line=line, title=title)
     if parity is not None and parity.verdict is not Verdict.PASS:
-        yield command(agreement(parity), file=plan.scenario_file, title=result.scenario)
+        yield format_command(describe_agreement(parity), file=plan.scenario_file, title=result.scenario)
 
 
-def command(message: str, *, file: str | None = None, line: int | None = None, title: str = "") -> str:
-    """Return an error as a workflow command, on one line whatever is in it.
+def format_command(message: str, *, file: str | None = None, line: int | None = None, title: str = "") -> str:
+    """Return an error as a workflow command, on one line whatever it contains.
 
     Args:
         message: The error's message.
@@ -91,7 +91,7 @@ def command(message: str, *, file: str | None = None, line: int | None = None, t
         line: The line in the file, from 1.
         title: The title of the annotation.
     """
-    values = {"file": _from_root(file), "line": line, "title": title}
+    values = {"file": _make_relative_to_root(file), "line": line, "title": title}
     properties = ",".join(f"{name}={_escape_property(str(value))}" for name, value in values.items() if value)
     return (
         f"::error {properties}::{_escape_data(message)}"
@@ -122,7 +122,7 @@ def add_summary(folder: Path) -> str | None:
     return None
 
 
-def _document_of(plan: Plan) -> Document | None:
+def _read_unchanged_document(plan: Plan) -> Document | None:
     """Return the scenario's file if it hasn't changed since the run."""
     file = Path(plan.scenario_file)
     try:
@@ -131,7 +131,7 @@ def _document_of(plan: Plan) -> Document | None:
         return None
 
 
-def _from_root(file: str | None) -> str | None:
+def _make_relative_to_root(file: str | None) -> str | None:
     """Return the file relative to the repository's root, as GitHub expects it."""
     root = os.environ.get("GITHUB_WORKSPACE")
     if file is None or not root:
@@ -142,7 +142,7 @@ def _from_root(file: str | None) -> str | None:
 
 def _escape_data(text: str) -> str:
     escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return formatting.printable(escaped)
+    return formatting.remove_control_characters(escaped)
 
 
 def _escape_property(text: str) -> str:

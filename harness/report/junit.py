@@ -8,58 +8,62 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from harness.parity.compare import Difference, Parity
-from harness.report.parity_table import agreement, difference_row, sides
+from harness.report.parity_table import describe_agreement, make_difference_row, name_sides
 from harness.results import Failure, Result, Verdict, VersionResult
 from harness.views import formatting
-from harness.views.bound_table import VERDICTS_WORST_FIRST, BoundRow, bound_rows
-from harness.views.formatting import printable
+from harness.views.bound_table import VERDICTS_WORST_FIRST, BoundRow, make_bound_rows
+from harness.views.formatting import remove_control_characters
 
 
 def render_junit(result: Result, parity: Parity | None = None) -> str:
     """Render the results for CI servers: a failed or unproven bound is a failure, a failed job an error."""
-    suites = [_suite(version, result) for version in result.versions]
+    suites = [_make_suite(version, result) for version in result.versions]
     if result.failure is not None:
-        suites.append(_error_suite(result.failure, result))
+        suites.append(_make_error_suite(result.failure, result))
     if parity is not None:
-        suites.append(_parity_suite(parity, result))
-    root = ET.Element("testsuites", name=printable(result.scenario), time=_time(result.duration_s))
+        suites.append(_make_parity_suite(parity, result))
+    root = ET.Element(
+        "testsuites", name=remove_control_characters(result.scenario), time=_format_time(result.duration_s)
+    )
     root.extend(suites)
     _add_totals(root)
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(version: VersionResult, result: Result) -> ET.Element:
-    name = printable(f"{result.scenario}.{version.name}")
-    suite = _empty_suite(name, result, sum(version.timings.values()))
+def _make_suite(version: VersionResult, result: Result) -> ET.Element:
+    name = remove_control_characters(f"{result.scenario}.{version.name}")
+    suite = _make_empty_suite(name, result, sum(version.timings.values()))
     properties = ET.SubElement(suite, "properties")
     for key, value in (
         ("step", formatting.describe_outcome(version)),
         ("commits", formatting.describe_commits(version)),
     ):
         if value:
-            ET.SubElement(properties, "property", name=key, value=printable(value))
-    suite.extend(_case(row, name) for row in bound_rows((version,)))
+            ET.SubElement(properties, "property", name=key, value=remove_control_characters(value))
+    suite.extend(_make_case(row, name) for row in make_bound_rows((version,)))
     _add_totals(suite)
     return suite
 
 
-def _case(row: BoundRow, suite: str) -> ET.Element:
+def _make_case(row: BoundRow, suite: str) -> ET.Element:
     sentences = () if row.verdict is Verdict.PASS else (row.sentence,)
-    return _judged_case(suite, f"{row.metric} {row.bound}", row.verdict, sentences)
+    return _make_judged_case(suite, f"{row.metric} {row.bound}", row.verdict, sentences)
 
 
-def _parity_suite(parity: Parity, result: Result) -> ET.Element:
-    name = printable(f"{result.scenario}.parity")
-    suite = _empty_suite(name, result, 0.0)
+def _make_parity_suite(parity: Parity, result: Result) -> ET.Element:
+    name = remove_control_characters(f"{result.scenario}.parity")
+    suite = _make_empty_suite(name, result, 0.0)
     if not parity.differences:
         suite.append(
-            _judged_case(name, "the run is compared with another", parity.verdict, (agreement(parity),))
+            _make_judged_case(
+                name, "the run is compared with another", parity.verdict, (describe_agreement(parity),)
+            )
         )
     compared: dict[str, list[Difference]] = {}
     for each in parity.differences:
         compared.setdefault(f"{each.version}: {_PLURALS[each.kind]}", []).append(each)
-    suite.extend(_parity_case(name, which, values, parity) for which, values in compared.items())
+    suite.extend(_make_parity_case(name, which, values, parity) for which, values in compared.items())
     _add_totals(suite)
     return suite
 
@@ -72,36 +76,43 @@ _PLURALS = {
 }
 
 
-def _parity_case(suite: str, which: str, values: list[Difference], parity: Parity) -> ET.Element:
+def _make_parity_case(suite: str, which: str, values: list[Difference], parity: Parity) -> ET.Element:
     """Return the case of one kind of values at one version, with the verdict of the worst value."""
     values = sorted(values, key=lambda each: VERDICTS_WORST_FIRST.index(each.verdict))
-    wrong = [difference_row(each) for each in values if each.verdict is not Verdict.PASS]
-    sentences = tuple(row.sentence(sides(parity)) for row in wrong)
-    return _judged_case(suite, f"{which} agree", values[0].verdict, sentences)
+    wrong = [make_difference_row(each) for each in values if each.verdict is not Verdict.PASS]
+    sentences = tuple(row.sentence(name_sides(parity)) for row in wrong)
+    return _make_judged_case(suite, f"{which} agree", values[0].verdict, sentences)
 
 
-def _judged_case(suite: str, name: str, verdict: Verdict, sentences: tuple[str, ...]) -> ET.Element:
+def _make_judged_case(suite: str, name: str, verdict: Verdict, sentences: tuple[str, ...]) -> ET.Element:
     """Return a case that fails if there are sentences; the first one becomes its message."""
-    case = ET.Element("testcase", classname=suite, name=printable(name), time="0")
+    case = ET.Element("testcase", classname=suite, name=remove_control_characters(name), time="0")
     if sentences:
-        failure = ET.SubElement(case, "failure", type=verdict.value, message=printable(sentences[0]))
-        failure.text = printable("\n".join(sentences))
+        failure = ET.SubElement(
+            case, "failure", type=verdict.value, message=remove_control_characters(sentences[0])
+        )
+        failure.text = remove_control_characters("\n".join(sentences))
     return case
 
 
-def _error_suite(failure: Failure, result: Result) -> ET.Element:
-    name = printable(f"{result.scenario}.run")
-    suite = _empty_suite(name, result, result.duration_s)
+def _make_error_suite(failure: Failure, result: Result) -> ET.Element:
+    name = remove_control_characters(f"{result.scenario}.run")
+    suite = _make_empty_suite(name, result, result.duration_s)
     case = ET.SubElement(suite, "testcase", classname=name, name="the run is completed", time="0")
-    error = ET.SubElement(case, "error", type=printable(failure.kind), message=printable(failure.message))
-    error.text = printable("\n".join(filter(None, (failure.message, failure.remedy))))
+    error = ET.SubElement(
+        case,
+        "error",
+        type=remove_control_characters(failure.kind),
+        message=remove_control_characters(failure.message),
+    )
+    error.text = remove_control_characters("\n".join(filter(None, (failure.message, failure.remedy))))
     _add_totals(suite)
     return suite
 
 
-def _empty_suite(name: str, result: Result, duration_s: float) -> ET.Element:
+def _make_empty_suite(name: str, result: Result, duration_s: float) -> ET.Element:
     started = result.started.isoformat(timespec="seconds")
-    return ET.Element("testsuite", name=name, timestamp=started, time=_time(duration_s))
+    return ET.Element("testsuite", name=name, timestamp=started, time=_format_time(duration_s))
 
 
 def _add_totals(suite: ET.Element) -> None:
@@ -109,5 +120,5 @@ def _add_totals(suite: ET.Element) -> None:
         suite.set(total, str(sum(1 for _ in suite.iter(tag))))
 
 
-def _time(duration_s: float) -> str:
+def _format_time(duration_s: float) -> str:
     return f"{duration_s:.3f}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from harness.parity.compare import Difference, Library, Parity
-from harness.results import Measured, Verdict
+from harness.results import MeasuredValue, Verdict
 from harness.views import formatting
 from harness.views.bound_table import VERDICTS_WORST_FIRST
 
@@ -51,14 +51,14 @@ class DifferenceRow:
         return f"{values}; they differ by {self.difference}, and the tolerance is {self.tolerance}"
 
 
-def sides(parity: Parity) -> tuple[Side, Side]:
+def name_sides(parity: Parity) -> tuple[Side, Side]:
     """Return the two runs, named by their targets if these differ."""
     target_a, target_b = parity.targets
     names = ("a", "b") if target_a == target_b else (target_a or formatting.ABSENT, target_b)
     return Side(names[0], parity.run_a, target_a), Side(names[1], parity.run_b, target_b)
 
 
-def agreement(parity: Parity) -> str:
+def describe_agreement(parity: Parity) -> str:
     """Return the verdict as a sentence."""
     if parity.reason:
         return f"Nothing was compared. {parity.reason}"
@@ -69,26 +69,25 @@ def agreement(parity: Parity) -> str:
     }[parity.verdict]
 
 
-def tally(parity: Parity) -> str:
+def describe_counts(parity: Parity) -> str:
     """Return how many values are identical and how many are not, as a sentence."""
-    different = len(_differences_to_report(parity))
-    return (
-        f"{formatting.count(len(parity.differences) - different, 'value')} identical, {different} different."
-    )
+    different = len(_select_differences(parity))
+    identical = formatting.format_count(len(parity.differences) - different, "value")
+    return f"{identical} identical, {different} different."
 
 
-def tolerances(parity: Parity) -> str:
+def describe_tolerances(parity: Parity) -> str:
     """Return the tolerances as a sentence."""
     listed = ", ".join(f"{name} {value:g}" for name, value in parity.tolerances)
     return f"Relative tolerances: {listed}; data must be identical."
 
 
-def difference_rows(parity: Parity) -> tuple[DifferenceRow, ...]:
+def make_difference_rows(parity: Parity) -> tuple[DifferenceRow, ...]:
     """Return every value that differs, worst first: disagreeing, not comparable, within the tolerance."""
-    return tuple(map(difference_row, sorted(_differences_to_report(parity), key=_worst_first)))
+    return tuple(map(make_difference_row, sorted(_select_differences(parity), key=_rank)))
 
 
-def difference_row(each: Difference) -> DifferenceRow:
+def make_difference_row(each: Difference) -> DifferenceRow:
     """Return one value of both runs, formatted for reports."""
     return DifferenceRow(
         version=each.version,
@@ -102,24 +101,24 @@ def difference_row(each: Difference) -> DifferenceRow:
     )
 
 
-def differing_libraries(libraries: Iterable[Library]) -> tuple[Library, ...]:
+def select_differing_libraries(libraries: Iterable[Library]) -> tuple[Library, ...]:
     """Return the libraries whose versions differ between the two runs."""
     return tuple(library for library in libraries if library.differs)
 
 
-def _worst_first(each: Difference) -> tuple[int, float]:
+def _rank(each: Difference) -> tuple[int, float]:
     is_relative = each.difference is not None and each.tolerance > 0
     excess = (each.difference or 0.0) / each.tolerance if is_relative else math.inf
     return VERDICTS_WORST_FIRST.index(each.verdict), -excess
 
 
-def _differences_to_report(parity: Parity) -> list[Difference]:
+def _select_differences(parity: Parity) -> list[Difference]:
     return [each for each in parity.differences if each.difference or each.verdict is not Verdict.PASS]
 
 
-def _format_value(value: Measured | str, other: Measured | str) -> str:
+def _format_value(value: MeasuredValue | str, other: MeasuredValue | str) -> str:
     if not isinstance(value, str):
-        return formatting.number(value)
+        return formatting.format_number(value)
     return value if len(value) <= _LONG else _shorten(value, str(other))
 
 

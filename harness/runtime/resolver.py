@@ -21,12 +21,12 @@ from harness.runtime.java import Java
 
 _logger = logging.getLogger(__name__)
 
-IVY_SETTING = "HARNESS_IVY_SETTINGS"
+IVY_VARIABLE = "HARNESS_IVY_SETTINGS"
 DEADLINE_S = 1800
 
 _REMEDY = (
     "Check the network (HTTPS_PROXY, SSL_CERT_FILE), or set "
-    f"{IVY_SETTING} to the Ivy settings file of a mirror, then try again: finished downloads are kept."
+    f"{IVY_VARIABLE} to the Ivy settings file of a mirror, then try again: finished downloads are kept."
 )
 _DECISIVE = re.compile(r"unresolved dependency|not found|Server access|Exception|Error|ERROR|failed")
 _DECISIVE_LINES = 6
@@ -56,18 +56,18 @@ def resolve(request: Request) -> tuple[Path, ...]:
     """
     application = request.work / "nothing.py"
     application.write_text('"""Does nothing: the resolver has finished before this runs."""\n')
-    process = _start(request, [*_command(request), str(application)])
+    process = _start(request, [*_build_command(request), str(application)])
     code = _wait(process, request)
     jars = tuple(sorted((request.work / "ivy" / "jars").glob("*.jar")))
     if code != 0 or not jars:
-        raise _failure(f"Spark's resolver failed to download the jars (exit code {code}).", request.log)
+        raise _make_failure(f"Spark's resolver failed to download the jars (exit code {code}).", request.log)
     return jars
 
 
-def _command(request: Request) -> list[str]:
+def _build_command(request: Request) -> list[str]:
     options = (
-        *truststore.java_options(request.environ, request.work / "truststore.p12"),
-        *proxy_options(request.environ),
+        *truststore.trust_options(request.environ, request.work / "truststore.p12"),
+        *list_proxy_options(request.environ),
     )
     return [
         str(request.spark_home / "bin" / "spark-submit"),
@@ -75,23 +75,23 @@ def _command(request: Request) -> list[str]:
         *("--packages", ",".join(request.coordinates)),
         *("--exclude-packages", ",".join(request.excluded)),
         *("--conf", f"spark.jars.ivy={request.work / 'ivy'}"),
-        *_ivy_settings(request.environ),
+        *_list_ivy_options(request.environ),
         *("--driver-java-options", " ".join(f'"{option}"' for option in options)),
     ]
 
 
-def _ivy_settings(environ: Mapping[str, str]) -> tuple[str, ...]:
-    named = environ.get(IVY_SETTING)
+def _list_ivy_options(environ: Mapping[str, str]) -> tuple[str, ...]:
+    named = environ.get(IVY_VARIABLE)
     if not named:
         return ()
     path = Path(named).expanduser().absolute()
     if not path.is_file():
-        message = f"{IVY_SETTING} is {path}, which is not a file."
-        raise UsageError(message, remedy=f"Correct or unset {IVY_SETTING}.")
+        message = f"{IVY_VARIABLE} is {path}, which is not a file."
+        raise UsageError(message, remedy=f"Correct or unset {IVY_VARIABLE}.")
     return ("--conf", f"spark.jars.ivySettings={path}")
 
 
-def proxy_options(environ: Mapping[str, str]) -> tuple[str, ...]:
+def list_proxy_options(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return HTTPS_PROXY and NO_PROXY as options of Java."""
     named = environ.get("https_proxy") or environ.get("HTTPS_PROXY")
     proxy = urlsplit(named if "://" in named else f"//{named}") if named else None
@@ -109,10 +109,10 @@ def proxy_options(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 def _start(request: Request, command: list[str]) -> subprocess.Popen[bytes]:
     _logger.debug("starting the jar resolver: %s (log: %s)", shlex.join(command), request.log)
-    with request.log.open("wb") as log, _startable(command[0]):
+    with request.log.open("wb") as log, _translate_start_error(command[0]):
         return subprocess.Popen(
             command,
-            env=_environ(request),
+            env=_make_environ(request),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -122,7 +122,7 @@ def _start(request: Request, command: list[str]) -> subprocess.Popen[bytes]:
 
 
 @contextmanager
-def _startable(program: str) -> Iterator[None]:
+def _translate_start_error(program: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -132,7 +132,7 @@ def _startable(program: str) -> Iterator[None]:
         ) from error
 
 
-def _environ(request: Request) -> dict[str, str]:
+def _make_environ(request: Request) -> dict[str, str]:
     """Return this process's environment variables without those for another Spark."""
     kept = {
         name: value
@@ -150,7 +150,7 @@ def _wait(process: subprocess.Popen[bytes], request: Request) -> int:
     try:
         exit_code = process.wait(timeout=DEADLINE_S)
     except subprocess.TimeoutExpired:
-        raise _failure(f"Spark's resolver didn't finish within {DEADLINE_S} s.", request.log) from None
+        raise _make_failure(f"Spark's resolver didn't finish within {DEADLINE_S} s.", request.log) from None
     finally:
         _end(process)
     _logger.debug("the jar resolver ended with exit code %d", exit_code)
@@ -165,12 +165,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _failure(message: str, log: Path) -> PrerequisiteError:
-    shown = "\n".join(f"    {line}" for line in decisive_lines(log.read_text(errors="replace")))
+def _make_failure(message: str, log: Path) -> PrerequisiteError:
+    shown = "\n".join(f"    {line}" for line in select_decisive_lines(log.read_text(errors="replace")))
     return PrerequisiteError(f"{message} Its complete output is in {log}:\n{shown}", remedy=_REMEDY)
 
 
-def decisive_lines(output: str) -> tuple[str, ...]:
+def select_decisive_lines(output: str) -> tuple[str, ...]:
     """Return the lines of a resolver's output that explain its failure, or else its last lines."""
     lines = [line.strip(" \t:") for line in output.splitlines()]
     stripped = [line for line in lines if line and not line.startswith("at ")]

@@ -1,4 +1,4 @@
-"""Last stage of the set-up: finds Java, downloads the jars and reports both.
+"""Last stage of the setup: discovery of Java, download of the jars.
 
 ``python -m harness.runtime.setup`` finds Java and downloads the jars, ``... java`` only finds Java, and ``...
 lock`` writes the lock file of the jars again.
@@ -13,18 +13,18 @@ from collections.abc import Sequence
 
 from harness.errors import ExitCode, HarnessError
 from harness.runtime import jars
-from harness.runtime.java import SETTING, Java, find_java
+from harness.runtime.java import HOME_VARIABLE, Java, find_java
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the action of the command line, and return the harness's exit code."""
     options = _parse(arguments)
     try:
-        java = find_java(os.environ.get(SETTING), os.environ)
+        java = find_java(os.environ.get(HOME_VARIABLE), os.environ)
         _ACTIONS[options.action](java)
     except HarnessError as error:
         if not options.quiet:
-            print(f"Set-up: {error}", file=sys.stderr)
+            print(f"Setup: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -44,7 +44,7 @@ def _find_java(java: Java) -> None:
 
 def _fetch_jars(java: Java) -> None:
     _say(f"Java {java.version} in {java.home} ({java.origin})")
-    class_path = jars.class_path(java, report=_say)
+    class_path = jars.load_class_path(java, report=_say)
     _say(f"{len(class_path)} jars in {class_path[0].parent}")
 
 
@@ -54,7 +54,7 @@ def _lock_jars(java: Java) -> None:
 
 
 def _say(message: str) -> None:
-    print(f"Set-up: {message}", flush=True)
+    print(f"Setup: {message}", flush=True)
 
 
 _ACTIONS = {"all": _fetch_jars, "java": _find_java, "lock": _lock_jars}

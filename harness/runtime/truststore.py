@@ -29,21 +29,21 @@ PASSWORD = "harness"  # noqa: S105 - it is not a secret, see below.
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
-def java_options(environ: Mapping[str, str], store: Path) -> tuple[str, ...]:
+def trust_options(environ: Mapping[str, str], store: Path) -> tuple[str, ...]:
     """Return options that make a Java trust what this machine trusts; empty if it has no bundle.
 
     Args:
         environ: Environment variables, which may name bundles.
         store: File to write the trust store to.
     """
-    certificates = trusted_certificates(system_bundles(environ))
+    certificates = read_certificates(find_system_bundles(environ))
     if not certificates:
         return ()
-    store.write_bytes(java_store(certificates))
-    return options_for(store)
+    store.write_bytes(build_java_store(certificates))
+    return list_store_options(store)
 
 
-def options_for(store: Path | str) -> tuple[str, ...]:
+def list_store_options(store: Path | str) -> tuple[str, ...]:
     """Return options that make a Java trust the certificates in a store."""
     return (
         f"-Djavax.net.ssl.trustStore={store}",
@@ -52,7 +52,7 @@ def options_for(store: Path | str) -> tuple[str, ...]:
     )
 
 
-def system_bundles(environ: Mapping[str, str]) -> tuple[Path, ...]:
+def find_system_bundles(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Return the existing bundle files, those that a variable names first."""
     defaults = ssl.get_default_verify_paths()
     named = [
@@ -65,7 +65,7 @@ def system_bundles(environ: Mapping[str, str]) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(path for path in resolved if path.is_file()))
 
 
-def trusted_certificates(bundles: Iterable[Path]) -> tuple[x509.Certificate, ...]:
+def read_certificates(bundles: Iterable[Path]) -> tuple[x509.Certificate, ...]:
     """Return every readable certificate of the bundles once; unreadable ones are skipped."""
     blocks = dict.fromkeys(block for bundle in bundles for block in _PEM.findall(bundle.read_bytes()))
     certificates = (_parse(block) for block in blocks)
@@ -82,7 +82,7 @@ def _parse(block: bytes) -> x509.Certificate | None:
         return None
 
 
-def java_store(certificates: Iterable[x509.Certificate]) -> bytes:
+def build_java_store(certificates: Iterable[x509.Certificate]) -> bytes:
     """Return a PKCS12 store with the attribute that Java requires of trusted certificates."""
     entries = [
         PKCS12Certificate(certificate, f"authority-{number}".encode())

@@ -1,4 +1,4 @@
-"""One bound of a scenario as data, and how each kind of bound compares a number with its limit."""
+"""One bound of a scenario as data, and each kind of comparison of a number with its limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal, assert_never
 from pydantic import Field
 
 from harness.errors import Location
-from harness.scenario.model_base import Model
+from harness.scenario.model_base import ScenarioPart
 
 BoundKind = Literal["min", "max", "equals", "change_min", "change_max", "is"]
 """``is`` compares a text, such as a Delta operation; all others compare a number with a limit."""
@@ -21,7 +21,7 @@ Side = Literal["min", "max", "both"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """How one kind of bound compares a number with its limit."""
+    """The comparison of a number with its limit by one kind of bound."""
 
     kind: BoundKind
     key: str
@@ -75,7 +75,7 @@ LIMITS_OF_CHANGES = " or ".join(each.key for each in CHANGE_COMPARISONS)
 """The keys of these limits, as messages list them."""
 
 
-class Quantity(Model):
+class Quantity(ScenarioPart):
     """The quantity of a version that is bounded."""
 
     kind: str
@@ -88,7 +88,7 @@ class Quantity(Model):
     """How many features are compared, of ``top_k``."""
 
 
-class Reference(Model):
+class Reference(ScenarioPart):
     """The version that a number is compared with: an earlier one, or one of another run."""
 
     version: str
@@ -103,8 +103,8 @@ class Reference(Model):
         return self.version if self.run is None else f"{self.version} of {self.run}"
 
 
-class BoundLocation(Model):
-    """Where the scenario file sets a bound."""
+class BoundLocation(ScenarioPart):
+    """The location of a bound in the scenario file."""
 
     root: Location = ()
     """The version's ``expect``, or ``every``; empty in results that did not record it."""
@@ -122,7 +122,7 @@ class BoundLocation(Model):
         return (*self.root, *self.keys, *index, *self.part)
 
 
-class BoundSpec(Model):
+class BoundSpec(ScenarioPart):
     """One bound of one version, as the scenario sets it."""
 
     version: str
@@ -151,7 +151,7 @@ class BoundSpec(Model):
 
     @property
     def full_name(self) -> str:
-        """The name by which ``caught_by`` selects this kind alone."""
+        """The name by which ``caught_by`` selects only this kind."""
         return f"{self.name}.{self.kind}"
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.errors import Location, Problem, nearest, suggest
+from harness.errors import Location, Problem, find_nearest, suggest
 
 _TYPES = (
     "boolean",
@@ -55,5 +55,5 @@ def check_type(column: str, kind: str, at: Location, *, as_written: bool = False
     is_known = word in _TYPES or (word in _SYNONYMS and not as_written)
     if is_known or not (word.isidentifier() or not word):
         return
-    hint = suggest(_SYNONYMS.get(word) or _COMMON_NAMES.get(word) or nearest(word, _TYPES))
+    hint = suggest(_SYNONYMS.get(word) or _COMMON_NAMES.get(word) or find_nearest(word, _TYPES))
     yield Problem(f"unknown type '{kind}' of column '{column}'.{hint}", at)

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from harness.scenario.model_base import Model
+from harness.scenario.model_base import ScenarioPart
 
 PREVIOUS = "previous"
 FIRST = "first"
 
 
-class Change(Model):
+class Change(ScenarioPart):
     """A bound on the difference to an earlier version."""
 
     since: str = PREVIOUS
@@ -24,7 +24,7 @@ class Change(Model):
     max: float | None = None
 
 
-class Baseline(Model):
+class Baseline(ScenarioPart):
     """A bound on the difference to the same version of another run."""
 
     source: Annotated[str, Field(alias="from")]
@@ -39,7 +39,7 @@ class Baseline(Model):
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
 
-class Bound(Model):
+class Bound(ScenarioPart):
     """A bound on one number; all of its parts must hold."""
 
     min: float | None = None
@@ -68,7 +68,7 @@ Bounds = Annotated[tuple[Bound, ...], Field(min_length=1), BeforeValidator(_as_t
 """One bound, or a list of them."""
 
 
-class Schema(Model):
+class Schema(ScenarioPart):
     """The columns that a version must have, with their types as Spark writes them."""
 
     exact: dict[str, str] | None = None
@@ -77,14 +77,14 @@ class Schema(Model):
     """At least these columns, in any order."""
 
 
-class Protocol(Model):
+class ProtocolBounds(ScenarioPart):
     """The Delta protocol versions that the table requires."""
 
     reader: Bounds | None = None
     writer: Bounds | None = None
 
 
-class Overlap(Model):
+class Overlap(ScenarioPart):
     """A bound on how many of the features with the most weight are still the same."""
 
     k: Annotated[int, Field(ge=1)]
@@ -93,14 +93,14 @@ class Overlap(Model):
     """The smallest share of the ``k`` features."""
 
 
-class Agreement(Model):
+class Agreement(ScenarioPart):
     """A bound on how far the weights of the features agree with those of an earlier version."""
 
     since: str = PREVIOUS
     min: Annotated[float, Field(ge=-1, le=1)]
 
 
-class Explanations(Model):
+class Explanations(ScenarioPart):
     """Bounds on the mean weights of the features, each per standard deviation of the feature."""
 
     top_k: Overlap | None = None
@@ -114,14 +114,14 @@ class Explanations(Model):
     """Feature to its share of all features' mean absolute weights, from 0 to 1."""
 
     def with_defaults(self, defaults: Explanations) -> Explanations:
-        """Return these expectations over the defaults; features one by one."""
+        """Return these expectations, completed by the defaults: feature by feature."""
         own = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
         for name in ("weight", "share"):
             own[name] = {**getattr(defaults, name), **getattr(self, name)}
         return defaults.model_copy(update=own)
 
 
-class Expect(Model):
+class Expect(ScenarioPart):
     """The expectations of one version."""
 
     rows: Bounds | None = None
@@ -134,7 +134,7 @@ class Expect(Model):
     """How many rows have the key of an earlier row."""
     operation: str | None = None
     """The Delta operation of the commit, such as ``WRITE`` or ``MERGE``."""
-    protocol: Protocol | None = None
+    protocol: ProtocolBounds | None = None
     same_data_as: str | None = None
     """The name of an earlier version with the same schema and the same rows."""
     metrics: dict[str, Bounds] = Field(default_factory=dict)
@@ -145,7 +145,7 @@ class Expect(Model):
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
     def with_defaults(self, defaults: Expect) -> Expect:
-        """Return these expectations over the defaults; metrics, columns and features one by one."""
+        """Return these expectations, completed by the defaults: by metric, column and feature."""
         own = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
         for name in ("nulls", "metrics", "coefficients"):
             own[name] = {**getattr(defaults, name), **getattr(self, name)}
@@ -154,7 +154,7 @@ class Expect(Model):
         return defaults.model_copy(update=own)
 
     def value_at(self, keys: Iterable[str]) -> object:
-        """Return what the file sets at a path below these expectations; None if nothing.
+        """Return the value that the file sets at a path below these expectations; None if it sets none.
 
         Args:
             keys: The path as the file writes it, such as ``("explanations", "top_k")``.
@@ -166,6 +166,6 @@ class Expect(Model):
 
 
 def _field_of(model: object, key: str) -> object:
-    fields = type(model).model_fields if isinstance(model, Model) else {}
+    fields = type(model).model_fields if isinstance(model, ScenarioPart) else {}
     names = [name for name, field in fields.items() if (field.alias or name) == key]
     return getattr(model, names[0]) if names else None

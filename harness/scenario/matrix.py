@@ -43,7 +43,7 @@ class Combination:
         """Return the scenario with these values, and without a matrix.
 
         Raises:
-            PlaceError: The scenario doesn't have such a key.
+            MatrixKeyError: The scenario doesn't have such a key.
             ValidationError: A value is not valid for its key, or the key is unknown.
         """
         values: object = scenario.model_dump(by_alias=True, exclude_unset=True, exclude={"matrix"})

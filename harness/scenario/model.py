@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from harness.scenario.expectations import Expect
-from harness.scenario.model_base import Columns, Identifier, MatrixValue, Model
+from harness.scenario.model_base import Columns, Identifier, MatrixValue, ScenarioPart
 from harness.scenario.pipeline import Pipeline
 from harness.scenario.read_step import Read
 from harness.scenario.row_source import Source
@@ -29,7 +29,7 @@ from harness.scenario.steps import (
 )
 
 
-class Table(Model):
+class Table(ScenarioPart):
     """The Delta table: one that the scenario builds from a source, or an existing one."""
 
     list_keys: ClassVar[tuple[str, ...]] = ("key",)
@@ -44,7 +44,7 @@ class Table(Model):
     """Columns that together identify a row: never null, never twice in a version."""
 
 
-class Version(Model):
+class Version(ScenarioPart):
     """One version of the table: the step that creates it, and its expectations."""
 
     name: Identifier
@@ -114,8 +114,8 @@ class Version(Model):
         return f"{text}; must fail with {self.expect_error}" if self.expect_error else text
 
 
-class Publish(Model):
-    """Whether bundles are published, and to which model store."""
+class Publish(ScenarioPart):
+    """The condition for publishing bundles, and the model store that they are copied to."""
 
     to: Identifier = "models"
     """Name of a model store in the settings."""
@@ -123,8 +123,8 @@ class Publish(Model):
     """``pass``: if every bound of the whole scenario holds."""
 
 
-class Scenario(Model):
-    """Which versions a Delta table goes through, and what must hold after each."""
+class Scenario(ScenarioPart):
+    """The versions that a Delta table goes through, and what must hold after each."""
 
     name: Identifier
     description: str = ""
@@ -184,7 +184,7 @@ class Scenario(Model):
         )
 
     def context_of(self, index: int) -> StepContext:
-        """Return what the rules of a version's step depend on.
+        """Return the facts that the rules of a version's step depend on.
 
         Args:
             index: Index of the version.

@@ -38,7 +38,7 @@ MatrixValue = Annotated[object, BeforeValidator(_require_plain_value)]
 """One value of a matrix; the key that it is for decides which values are valid."""
 
 
-class Model(BaseModel):
+class ScenarioPart(BaseModel):
     """A part of a scenario: frozen, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError
 
-from harness.scenario.model_base import Model
+from harness.scenario.model_base import ScenarioPart
 
 _LARGEST_FOREST = 1000
 _DEEPEST_TREE = 30
@@ -18,7 +18,7 @@ PositiveInt = Annotated[int, Field(ge=1)]
 TreeCount = Annotated[int, Field(ge=1, le=_LARGEST_FOREST)]
 
 
-class ParameterGrid(Model):
+class ParameterGrid(ScenarioPart):
     """Values of each parameter to choose from. Cross-validation tries every combination."""
 
     @property
@@ -29,7 +29,7 @@ class ParameterGrid(Model):
         return tuple(dict(zip(names, each, strict=True)) for each in values)
 
 
-class ModelOptions(Model):
+class ModelOptions(ScenarioPart):
     """Options that every model kind has, and custom pipelines too."""
 
     folds: Annotated[int, Field(ge=2)] = 5

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from harness.scenario.model_base import Identifier, Model, Share, Value
+from harness.scenario.model_base import Identifier, ScenarioPart, Share, Value
 from harness.scenario.model_kinds import LogisticRegression, ModelOfKind
 
 Option = Value | tuple[Value, ...]
@@ -17,22 +17,22 @@ METHODS: Mapping[str, int] = {"prepare": 2, "fit": 2, "evaluate": 2, "explain": 
 """Method of a pipeline to the number of arguments it is called with."""
 
 
-class Label(Model):
-    """What to predict. Rows with any other value of the column are dropped and counted."""
+class Label(ScenarioPart):
+    """The label to predict. Rows with any other value of the column are dropped and counted."""
 
     column: str
     positive: Annotated[tuple[Value, ...], Field(min_length=1)]
     negative: Annotated[tuple[Value, ...], Field(min_length=1)]
 
 
-class Split(Model):
-    """Which rows are held out, by a hash of key and seed: none moves between training and held-out rows."""
+class Split(ScenarioPart):
+    """The choice of held-out rows by a hash of key and seed: no row moves from one side to the other."""
 
     by: Literal["key"] = "key"
     test: Share = 0.4
 
 
-class Lime(Model):
+class Lime(ScenarioPart):
     """SynapseML's VectorLIME on the trained classifier."""
 
     kind: Literal["lime"] = "lime"
@@ -44,8 +44,8 @@ class Lime(Model):
     """Training rows whose spread the samples are drawn with; they are stored with the explainer."""
 
 
-class Pipeline(Model):
-    """From a version of the table to a model and its explanation."""
+class Pipeline(ScenarioPart):
+    """The way from a version of the table to a model and its explanation."""
 
     label: Label
     filter: str | None = None

@@ -13,7 +13,7 @@ from harness.scenario.step_base import Commits, Step
 
 
 class Read(Step):
-    """Reads a version of an existing table; nothing is changed."""
+    """A step that reads a version of an existing table and changes nothing."""
 
     kind: ClassVar[str] = "read"
     commits: ClassVar[Commits] = 0

@@ -6,10 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from harness.scenario.model_base import Model
+from harness.scenario.model_base import ScenarioPart
 
 
-class Loans(Model):
+class Loans(ScenarioPart):
     """Synthetic loans like Lending Club's, with known coefficients; see ``harness.job.synthetic_loans``."""
 
     form_hint: ClassVar[str] = "must be a mapping with rows"
@@ -28,8 +28,8 @@ class Loans(Model):
         return self
 
 
-class Source(Model):
-    """Where rows come from: a file or folder that Spark reads, or a generator."""
+class Source(ScenarioPart):
+    """A source of rows: a file or folder that Spark reads, or a generator."""
 
     text_key: ClassVar[str | None] = "path"
     form_hint: ClassVar[str] = "must be a path, or a mapping with a path"

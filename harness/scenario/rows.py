@@ -1,4 +1,4 @@
-"""Rows that a step adds: where they come from, and how they are selected and changed."""
+"""Rows that a step adds: their source, their selection and their changes."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Rows(Step):
         return self.rows is None and (source_columns is None or name in source_columns)
 
     def needed_columns(self, key: tuple[str, ...]) -> Iterator[NeededColumn]:
-        """Yield the columns that the rows must have for what the step does with them.
+        """Yield the columns that the step needs its rows to have.
 
         Args:
             key: Columns that together identify a row of the table.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from harness.errors import Location, Problem
-from harness.scenario.model_base import Model
+from harness.scenario.model_base import ScenarioPart
 from harness.scenario.row_source import Source
 from harness.scenario.text_checks import check_not_blank, find_repeated, is_reserved
 
@@ -17,7 +17,7 @@ Commits = Literal[0, 1, 2, "any"]
 
 @dataclass(frozen=True)
 class StepContext:
-    """What the rules of a step depend on besides the step itself."""
+    """The facts that the rules of a step depend on besides the step itself."""
 
     version: str
     """Name of the version that the step creates."""
@@ -41,7 +41,7 @@ class StepContext:
     """Whether an earlier step may have made a partitioned table."""
 
 
-class Step(Model):
+class Step(ScenarioPart):
     """One change of a Delta table; each kind of step is a class."""
 
     kind: ClassVar[str]

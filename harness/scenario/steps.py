@@ -30,7 +30,7 @@ TABLE = "{table}"
 
 
 class Append(Rows):
-    """Appends rows to the table."""
+    """A step that appends rows to the table."""
 
     kind: ClassVar[str] = "append"
     commits: ClassVar[Commits] = 1
@@ -48,7 +48,7 @@ class Append(Rows):
 
 
 class Overwrite(Rows):
-    """Replaces all rows, or those that meet a condition."""
+    """A step that replaces all rows, or those that meet a condition."""
 
     kind: ClassVar[str] = "overwrite"
     commits: ClassVar[Commits] = 1
@@ -82,7 +82,7 @@ class Overwrite(Rows):
 
 
 class Merge(Rows):
-    """Merges rows into the table, by their key."""
+    """A step that merges rows into the table, by their key."""
 
     kind: ClassVar[str] = "merge"
     possible_commits: ClassVar[tuple[int, ...] | None] = (0, 1)
@@ -114,7 +114,7 @@ class Merge(Rows):
         return f"merge ({', '.join(f'{rows}: {action}' for rows, action in actions if action != 'ignore')})"
 
     def needed_columns(self, key: tuple[str, ...]) -> Iterator[NeededColumn]:
-        """Yield the columns that the rows must have for what the step does with them."""
+        """Yield the columns that the step needs its rows to have."""
         yield from super().needed_columns(key)
         for name in self.on or key:
             yield NeededColumn(name, "to merge the rows by", ("on",) if self.on else ())
@@ -132,7 +132,7 @@ class Merge(Rows):
 
 
 class Update(Step):
-    """Changes rows in place."""
+    """A step that changes rows in place."""
 
     kind: ClassVar[str] = "update"
     possible_commits: ClassVar[tuple[int, ...] | None] = (0, 1)
@@ -155,7 +155,7 @@ class Update(Step):
 
 
 class Delete(Step):
-    """Deletes the rows that meet a condition."""
+    """A step that deletes the rows that meet a condition."""
 
     kind: ClassVar[str] = "delete"
     possible_commits: ClassVar[tuple[int, ...] | None] = (0, 1)
@@ -175,7 +175,7 @@ class Delete(Step):
 
 
 class AddColumns(Step):
-    """Adds columns, which are null in all existing rows."""
+    """A step that adds columns, which are null in all existing rows."""
 
     kind: ClassVar[str] = "add_columns"
     commits: ClassVar[Commits] = 1
@@ -218,7 +218,7 @@ class AddColumns(Step):
 
 
 class Restore(Step):
-    """Restores the table to an earlier version."""
+    """A step that restores the table to an earlier version."""
 
     kind: ClassVar[str] = "restore"
     possible_commits: ClassVar[tuple[int, ...] | None] = (0, 1)
@@ -251,7 +251,7 @@ class Restore(Step):
 
 
 class Optimize(Step):
-    """Compacts small files, or orders the rows in them."""
+    """A step that compacts small files, or orders the rows in them."""
 
     kind: ClassVar[str] = "optimize"
     possible_commits: ClassVar[tuple[int, ...] | None] = (0, 1)
@@ -280,7 +280,7 @@ class Optimize(Step):
 
 
 class Vacuum(Step):
-    """Removes the files that no version within the retention period needs."""
+    """A step that removes the files that no version within the retention period needs."""
 
     kind: ClassVar[str] = "vacuum"
     commits: ClassVar[Commits] = 2
@@ -296,7 +296,7 @@ class Vacuum(Step):
 
 
 class Sql(Step):
-    """Any SQL statement; ``{table}`` stands for the table."""
+    """A step that executes a SQL statement; ``{table}`` stands for the table."""
 
     kind: ClassVar[str] = "sql"
     makes_table: ClassVar[bool] = True

@@ -9,7 +9,7 @@ from harness.errors import Location, Problem, did_you_mean, format_location
 
 
 def find_repeated(names: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """Yield each name that occurred before, with its index.
+    """Yield each repeated name, with its index.
 
     Names that differ only in case count as equal, because Spark and some file systems ignore case.
     """
@@ -45,14 +45,14 @@ def explain_not_earlier(name: str, names: Sequence[str], index: int) -> str | No
 
 
 _PREFIX = "harness_"
-_OF_MODELS = ("features", "rawprediction", "probability", "prediction", "weights", "r2")
+_MODEL_COLUMNS = ("features", "rawprediction", "probability", "prediction", "weights", "r2")
 """Columns that the models of a bundle add to the table, in lower case."""
 _SECRET = re.compile(r"password|passwd|secret|token|credential|account[._]?key", re.IGNORECASE)
 
 
 def is_reserved(name: str) -> bool:
     """Return whether columns that a model is trained with can't have this name."""
-    return name.lower().startswith(_PREFIX) or name.lower() in _OF_MODELS
+    return name.lower().startswith(_PREFIX) or name.lower() in _MODEL_COLUMNS
 
 
 def is_secret_name(name: str) -> bool:

@@ -27,49 +27,51 @@ def read_accounts(settings: Settings) -> tuple[Account, ...]:
         if setting.name.startswith(ACCOUNTS):
             account, field = setting.name.removeprefix(ACCOUNTS).split(".")
             fields.setdefault(account, {})[field] = setting.value
-    return tuple(_account(name, given) for name, given in fields.items())
+    return tuple(_make_account(name, given) for name, given in fields.items())
 
 
-def local_accounts(settings: Settings) -> tuple[Account, ...]:
+def select_local_accounts(settings: Settings) -> tuple[Account, ...]:
     """Return the accounts whose secret this machine has, not only a workspace's secret scope."""
     return tuple(
         account
         for account in read_accounts(settings)
-        if not account.secret_name or account.secret.variable != secret_variable(account.name)
+        if not account.secret_name or account.secret.variable != name_secret_variable(account.name)
     )
 
 
-def secret_variable(account: str) -> str:
+def name_secret_variable(account: str) -> str:
     """Return the variable in which a job on a cluster finds an account's secret."""
     return f"HARNESS_ACCOUNT_{account.upper()}"
 
 
-def _account(name: str, given: Mapping[str, str]) -> Account:
+def _make_account(name: str, given: Mapping[str, str]) -> Account:
     auth = given.get("auth", "key")
     if auth not in _AUTH:
-        raise _account_error(name, f"auth is '{auth}'", f"Use one of {', '.join(_AUTH)}.")
+        raise _make_account_error(name, f"auth is '{auth}'", f"Use one of {', '.join(_AUTH)}.")
     kind = "key" if auth == "key" else "client_secret"
     needed = () if auth == "key" else ("tenant_id", "client_id")
     allowed = {"auth", f"{kind}_file", f"{kind}_variable", "secret_name", *needed}
     for field in given:
         if field not in allowed:
-            raise _account_error(name, f"{field} doesn't belong to auth = '{auth}'", "Remove it.")
+            raise _make_account_error(name, f"{field} doesn't belong to auth = '{auth}'", "Remove it.")
     for field in needed:
         if not given.get(field):
-            raise _account_error(name, f"{field} is missing", f"auth = '{auth}' needs it.")
+            raise _make_account_error(name, f"{field} is missing", f"auth = '{auth}' needs it.")
     file, variable = given.get(f"{kind}_file", ""), given.get(f"{kind}_variable", "")
     if variable and not _VARIABLE.fullmatch(variable):
         # Not shown, because it may be the secret itself.
-        raise _account_error(
+        raise _make_account_error(
             name, f"{kind}_variable is not the name of a variable", "Name the variable that contains it."
         )
     in_scope = given.get("secret_name", "")
     if in_scope and not (file or variable):
-        variable = secret_variable(name)
+        variable = name_secret_variable(name)
     if file and variable:
-        raise _account_error(name, f"{kind}_file and {kind}_variable are both set", "Remove one of the two.")
+        raise _make_account_error(
+            name, f"{kind}_file and {kind}_variable are both set", "Remove one of the two."
+        )
     if not (file or variable):
-        raise _account_error(name, f"{kind}_file or {kind}_variable is missing", "Set one of the two.")
+        raise _make_account_error(name, f"{kind}_file or {kind}_variable is missing", "Set one of the two.")
     secret = Secret(file=file) if file else Secret(variable=variable)
     return Account(
         name=name,
@@ -81,7 +83,7 @@ def _account(name: str, given: Mapping[str, str]) -> Account:
     )
 
 
-def _account_error(name: str, what: str, remedy: str) -> UsageError:
+def _make_account_error(name: str, what: str, remedy: str) -> UsageError:
     return UsageError(f"{SETTINGS_FILE}: [{ACCOUNTS}{name}]: {what}.", remedy=remedy)
 
 
@@ -114,7 +116,7 @@ def read_secret(secret: Secret, account: str, environ: Mapping[str, str] | None 
     return value.strip()
 
 
-def hadoop_settings(account: Account, secret: str) -> dict[str, str]:
+def make_hadoop_settings(account: Account, secret: str) -> dict[str, str]:
     """Return the configuration of ABFS, Hadoop's client for storage accounts.
 
     The names are from Hadoop's documentation of ABFS (hadoop-azure, 3.4).
@@ -140,7 +142,7 @@ def hadoop_settings(account: Account, secret: str) -> dict[str, str]:
     }
 
 
-def azure_credential(account: Account) -> Any:
+def make_azure_credential(account: Account) -> Any:
     """Return the credential of an account for Azure's client."""
     secret = read_secret(account.secret, account.name)
     if account.auth == "key":

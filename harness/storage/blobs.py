@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import PrerequisiteError
+from harness.errors import PrerequisiteError, format_first_line
 from harness.files import sha256_of
 from harness.plan import Account
-from harness.storage.accounts import azure_credential
+from harness.storage.accounts import make_azure_credential
 from harness.storage.uris import StorageUri
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _SHA256 = "sha256"
 _OPTIONS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 60}
 
 
-def account_of(uri: StorageUri, accounts: Sequence[Account]) -> Account:
+def find_account(uri: StorageUri, accounts: Sequence[Account]) -> Account:
     """Return the account of a URI.
 
     Raises:
@@ -117,7 +117,9 @@ class Blobs:
             if account.endpoint
             else f"https://{account.name}.blob.core.windows.net"
         )
-        service = BlobServiceClient(url, azure_credential(account), retry_policy=_retries(), **options)
+        service = BlobServiceClient(
+            url, make_azure_credential(account), retry_policy=_make_retry_policy(), **options
+        )
         container = service.get_container_client(self._root.container)
         with self._translate_errors():
             if not container.exists():
@@ -132,7 +134,7 @@ class Blobs:
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
-        """Translate Azure's errors."""
+        """Translate Azure's errors into messages with a remedy."""
         from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
         account = self._account
@@ -143,25 +145,25 @@ class Blobs:
             yield
         except ClientAuthenticationError as error:
             raise PrerequisiteError(
-                f"{where} refuses its credential: {_first_line(error)}",
+                f"{where} refuses its credential: {format_first_line(error)}",
                 remedy=f"Correct the credential of [accounts.{account.name}] in harness.toml.",
             ) from error
         except HttpResponseError as error:
             if error.status_code == _FORBIDDEN:
                 raise PrerequisiteError(
-                    f"{where} refuses its credential: {_first_line(error)}",
+                    f"{where} refuses its credential: {format_first_line(error)}",
                     remedy=f"Correct the credential of [accounts.{account.name}] in harness.toml, or give it "
                     "the role Storage Blob Data Contributor.",
                 ) from error
-            raise PrerequisiteError(f"{where} refuses the request: {_first_line(error)}") from error
+            raise PrerequisiteError(f"{where} refuses the request: {format_first_line(error)}") from error
         except AzureError as error:
             raise PrerequisiteError(
-                f"{where} doesn't answer: {_first_line(error)}",
+                f"{where} doesn't answer: {format_first_line(error)}",
                 remedy="Check that it runs and that its certificate is trusted.",
             ) from error
 
 
-def _retries() -> ExponentialRetry:
+def _make_retry_policy() -> ExponentialRetry:
     """Return a policy of a few retries in about 20 s, not minutes; TLS errors are not retried."""
     from azure.storage.blob import ExponentialRetry
     from requests.exceptions import SSLError
@@ -175,7 +177,3 @@ def _retries() -> ExponentialRetry:
 
 
 _FORBIDDEN = 403
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit, urlunsplit
 from harness.errors import PrerequisiteError
 
 SCHEME = "abfss://"
+SQLITE = "sqlite:///"
+"""Scheme of MLflow stores in a file of this machine."""
 VOLUMES = "/Volumes/"
 """Root of Unity Catalog's volumes on a Databricks cluster, in Spark and in the file system alike."""
 _URI = re.compile(r"abfss://([^@/]*)@([^./]+)\.dfs\.core\.windows\.net(?:/(.*))?")
@@ -72,7 +74,7 @@ _PASSWORD = re.compile(r"\w+://[^/@]*:[^/@]*@")
 _CREDENTIALS_IN_TEXT = re.compile(r"(?<=://)[^/\s]*:[^/\s]*@")
 
 
-def local_path(text: str, folder: Path) -> Path | None:
+def find_local_path(text: str, folder: Path) -> Path | None:
     """Return the path on this machine that a text names, or ``None`` if it is elsewhere.
 
     Args:
@@ -97,7 +99,7 @@ def has_password(uri: str) -> bool:
     return _PASSWORD.match(uri) is not None
 
 
-def without_password(address: str) -> str:
+def remove_password(address: str) -> str:
     """Return a URI without its user and password."""
     try:
         parts = urlsplit(address)

@@ -39,14 +39,14 @@ def find_stored_runs(runs: Path, plan: Plan) -> Iterator[tuple[Plan, Result]]:
             stored, result = folder.read_plan(), folder.read_result()
         except PrerequisiteError:  # Running, broken, or written by another version of the harness.
             continue
-        if result.failure is None and _same_inputs(stored, plan):
+        if result.failure is None and _has_same_inputs(stored, plan):
             yield stored, result
 
 
 def find_newest_result(runs: Path, scenario: str) -> Result | None:
     """Return the newest result of a finished run of a scenario, whatever its code and data."""
     for folder in reversed(list_runs(runs)):
-        if f"-{scenario}-" not in folder.path.name or folder.is_probe:
+        if f"-{scenario}-" not in folder.path.name or folder.is_bisection_run:
             continue
         try:
             result = folder.read_result()
@@ -80,18 +80,18 @@ def _is_repeatable(plan: Plan) -> bool:
     )
 
 
-def _same_inputs(stored: Plan, plan: Plan) -> bool:
+def _has_same_inputs(stored: Plan, plan: Plan) -> bool:
     return (
         stored.harness_version == plan.harness_version
         and stored.environment.target == plan.environment.target
         and stored.existing_table == plan.existing_table
         and stored.code_sha256 == plan.code_sha256
-        and {name: _source_content(each) for name, each in stored.sources.items()}
-        == {name: _source_content(each) for name, each in plan.sources.items()}
+        and {name: _select_content(each) for name, each in stored.sources.items()}
+        == {name: _select_content(each) for name, each in plan.sources.items()}
     )
 
 
-def _source_content(source: SourceData) -> tuple[object, ...]:
+def _select_content(source: SourceData) -> tuple[object, ...]:
     return source.sha256, source.format, source.options
 
 
@@ -101,7 +101,7 @@ StoredRunFilter = Callable[[Plan, Result], bool]
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs scenarios of a session, or finds stored runs of them."""
+    """A runner of a session's scenarios, which also finds stored runs of them."""
 
     session: Session
 
@@ -131,7 +131,9 @@ class Runner:
         failure = outcome.result.failure
         if failure is not None:
             raise JobError(f"{what}: {failure.message}", remedy=f"See {outcome.folder / LOG}.")
-        self.report(f"{what}: run {outcome.result.run_id}, {formatting.seconds(outcome.result.duration_s)}")
+        self.report(
+            f"{what}: run {outcome.result.run_id}, {formatting.format_seconds(outcome.result.duration_s)}"
+        )
         return outcome.result
 
     def report(self, line: str) -> None:

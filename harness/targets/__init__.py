@@ -1,1 +1,1 @@
-"""Where scenarios run: one package per target."""
+"""The targets, one package each."""

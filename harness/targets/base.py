@@ -19,8 +19,8 @@ from harness.targets.registry import (
     FALLBACK,
     TARGETS,
     Capability,
-    auto_candidates,
     find_definition,
+    list_auto_candidates,
     select_capable,
 )
 from harness.targets.target_definition import TargetDefinition
@@ -238,7 +238,7 @@ def open_tracking(settings: Settings) -> TracksRuns | None:
     """
     name = settings["target"]
     if name == AUTO:
-        candidates = [each for each in auto_candidates() if each.serves_tracking]
+        candidates = [each for each in list_auto_candidates() if each.serves_tracking]
         servers = (_open_server(each, settings) for each in candidates)
         return next((each for each in servers if each.is_up()), None)
     definition = find_definition(name, settings.by_name["target"].origin)
@@ -251,10 +251,10 @@ def open_tracking(settings: Settings) -> TracksRuns | None:
     return _open_server(definition, settings) if definition.serves_tracking else None
 
 
-def select_remote(settings: Settings) -> TargetDefinition:
-    """Return the target to validate a local run against: the settings' one, or the first remote one."""
-    remote: Capability = lambda each: not each.is_local  # noqa: E731 - a name for one condition.
-    return select_capable(settings["target"], remote, "be compared with a local run")
+def select_cloud_target(settings: Settings) -> TargetDefinition:
+    """Return the target to validate a local run against: the settings' one, or the first one in the cloud."""
+    is_in_cloud: Capability = lambda each: not each.is_local  # noqa: E731 - a name for one condition.
+    return select_capable(settings["target"], is_in_cloud, "be compared with a local run")
 
 
 def _open_server(definition: TargetDefinition, settings: Settings) -> TracksRuns:
@@ -281,7 +281,7 @@ def _open_best(settings: Settings, report: Report, *, keep: bool) -> Target:
     that can use such folders count. The first one that is ready is chosen; the last one is the fallback and
     is not checked.
     """
-    candidates = auto_candidates()
+    candidates = list_auto_candidates()
     if (folder := _find_local_folder(settings)) is not None:
         local = [each for each in candidates if each.uses_local_folders]
         report(f"Target: {local[0].name}, because '{folder}' is a local folder.")

@@ -13,7 +13,7 @@ from typing import Literal
 
 from harness.errors import HarnessError, PrerequisiteError
 from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY
-from harness.storage.uris import VOLUMES, local_path
+from harness.storage.uris import SQLITE, VOLUMES, find_local_path
 from harness.targets.registry import TARGETS
 
 State = Literal["ok", "failed", "not checkable"]
@@ -47,7 +47,6 @@ def require_all(checks: Iterable[Check]) -> None:
 
 NEEDED_BYTES = 200 << 20
 """Disk space that a run needs."""
-_SQLITE = "sqlite:///"
 _TIMEOUT_S = 5
 
 
@@ -65,7 +64,7 @@ def check_disk_space(folder: Path) -> str:
     Raises:
         PrerequisiteError: It is less than a run needs.
     """
-    free = shutil.disk_usage(_nearest(folder)).free
+    free = shutil.disk_usage(_find_nearest(folder)).free
     if free < NEEDED_BYTES:
         raise PrerequisiteError(
             f"{folder} has {free >> 20} MB of free disk space; a run needs {NEEDED_BYTES >> 20} MB.",
@@ -80,7 +79,7 @@ def check_writable(folder: Path) -> str:
     Raises:
         PrerequisiteError: It can't be.
     """
-    nearest = _nearest(folder)
+    nearest = _find_nearest(folder)
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         raise PrerequisiteError(
             f"Can't write {folder}: no permission in {nearest}.", remedy=UNWRITABLE_REMEDY
@@ -91,14 +90,14 @@ def check_writable(folder: Path) -> str:
 def check_tracking_store(uri: str) -> Check:
     """Check MLflow's tracking store: a file or a server."""
     subject = "tracking store"
-    if uri.startswith(_SQLITE):
-        return run_check(subject, lambda: _database(Path(uri.removeprefix(_SQLITE))))
+    if uri.startswith(SQLITE):
+        return run_check(subject, lambda: _check_database(Path(uri.removeprefix(SQLITE))))
     if uri.startswith(("http://", "https://")):
-        return run_check(subject, lambda: _server(uri))
+        return run_check(subject, lambda: _check_server(uri))
     return Check(subject, "not checkable", f"{uri.partition(':')[0]}: only MLflow itself can check it")
 
 
-def _database(file: Path) -> str:
+def _check_database(file: Path) -> str:
     if not file.exists():
         check_writable(file.parent)
         return f"the first run creates {file}"
@@ -109,9 +108,9 @@ def _database(file: Path) -> str:
     return str(file)
 
 
-def _server(uri: str) -> str:
+def _check_server(uri: str) -> str:
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_TIMEOUT_S):  # noqa: S310 - http alone
+        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_TIMEOUT_S):  # noqa: S310 - only http
             return f"{uri} answers"
     except urllib.error.HTTPError as error:
         # A server that asks for a login is up; only MLflow has the login.
@@ -124,14 +123,14 @@ def _server(uri: str) -> str:
         ) from error
 
 
-def _nearest(path: Path) -> Path:
+def _find_nearest(path: Path) -> Path:
     """Return the path itself, or the nearest existing one above it."""
     return next(each for each in (path, *path.parents) if each.exists())
 
 
 def path_on_this_machine(uri: str) -> Path | None:
     """Return the path on this machine that a URI names, or ``None`` if it is elsewhere."""
-    return local_path(uri, Path("/"))
+    return find_local_path(uri, Path("/"))
 
 
 def require_no_volume(uri: str, target: str) -> None:

@@ -34,7 +34,7 @@ class FinishedProcess:
     interrupted: bool
 
 
-def follow(
+def run_command(
     command: Sequence[str],
     folder: Path,
     listener: Listener,
@@ -84,7 +84,7 @@ def follow(
     return FinishedProcess(process.returncode, results[-1] if results else None, interrupted)
 
 
-def result_of(finished: FinishedProcess, folder: Path) -> Result:
+def take_result(finished: FinishedProcess, folder: Path) -> Result:
     """Return the job's result, from its file if it did not arrive with the events.
 
     Raises:

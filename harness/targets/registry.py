@@ -26,20 +26,20 @@ FALLBACK = EMBEDDED.name
 Capability = Callable[[TargetDefinition], bool]
 
 
-def target_names() -> tuple[str, ...]:
+def list_target_names() -> tuple[str, ...]:
     """Return every valid value of the setting ``target``."""
     return (AUTO, *TARGETS)
 
 
 def describe_choices() -> str:
     """Describe every valid value of the setting ``target`` in one line."""
-    preferred = auto_candidates()
+    preferred = list_auto_candidates()
     conditions = [f"{each.name} if {each.auto_condition}" for each in preferred if each.auto_condition]
     choice = ", ".join((*conditions, f"otherwise {preferred[-1].name}"))
     return f"{', '.join(TARGETS)}, or {AUTO} ({choice})"
 
 
-def auto_candidates() -> list[TargetDefinition]:
+def list_auto_candidates() -> list[TargetDefinition]:
     """Return the targets that ``auto`` may choose, the preferred one first; the last one is the fallback."""
     ranked = [(each.auto_preference, each) for each in TARGETS.values() if each.auto_preference is not None]
     return [each for _, each in sorted(ranked, key=lambda pair: pair[0])]
@@ -59,8 +59,8 @@ def find_definition(name: str, origin: str = "") -> TargetDefinition:
         return TARGETS[name]
     named_by = f" ({origin})" if origin else ""
     raise UsageError(
-        f"Unknown target '{name}'{named_by}.{did_you_mean(name, target_names())}",
-        remedy=f"Known targets: {', '.join(target_names())}.",
+        f"Unknown target '{name}'{named_by}.{did_you_mean(name, list_target_names())}",
+        remedy=f"Known targets: {', '.join(list_target_names())}.",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.storage.uris import SCHEME, StorageUri
 
 _SMALL_BYTES = 64 << 20
-_ALWAYS = {
+_COMMON_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.ui.enabled": "false",
@@ -26,7 +26,7 @@ _FOR_SMALL_DATA = {
     "spark.shuffle.compress": "false",
     "spark.broadcast.compress": "false",
 }
-_OF_A_SESSION = ("spark.sql.", "spark.databricks.delta.")
+_SESSION_PREFIXES = ("spark.sql.", "spark.databricks.delta.")
 # In a run of a minute the JVM's second compiler costs more than it gains. The first one alone has a code
 # cache of 48 MB by default, which is too small, and stops when it is full.
 _JVM_FOR_SMALL_DATA = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m", "-XX:+UseSerialGC")
@@ -37,14 +37,14 @@ def is_small(source_bytes: int | None) -> bool:
     return source_bytes is not None and source_bytes < _SMALL_BYTES
 
 
-def spark_settings(lake: str, *, small: bool) -> dict[str, str]:
+def make_spark_settings(lake: str, *, small: bool) -> dict[str, str]:
     """Return the configuration of a Spark that the harness starts.
 
     Args:
         lake: Root of the lake.
         small: Whether the data is small.
     """
-    settings = {**_ALWAYS, **(_FOR_SMALL_DATA if small else {})}
+    settings = {**_COMMON_SETTINGS, **(_FOR_SMALL_DATA if small else {})}
     if lake.startswith(SCHEME):
         uri = StorageUri.parse(lake)
         # MLflow copies what Spark has saved from the default file system, regardless of the path.
@@ -56,14 +56,14 @@ def spark_settings(lake: str, *, small: bool) -> dict[str, str]:
     return settings
 
 
-def session_settings(*, small: bool) -> dict[str, str]:
+def make_session_settings(*, small: bool) -> dict[str, str]:
     """Return the configuration of a session in a Spark that runs already, as on a cluster.
 
     Args:
         small: Whether the data is small.
     """
     chosen = _FOR_SMALL_DATA if small else {}
-    return {name: value for name, value in chosen.items() if name.startswith(_OF_A_SESSION)}
+    return {name: value for name, value in chosen.items() if name.startswith(_SESSION_PREFIXES)}
 
 
 def java_options(memory: str, *, small: bool) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import PrerequisiteError
 from harness.settings import Settings
+from harness.storage.uris import SQLITE
 from harness.tracking.tracked_run import TrackedRun
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def find_runs(settings: Settings, table: str, version: int | None) -> list[Track
     Raises:
         PrerequisiteError: No run was trained on it, or there is no tracking store.
     """
-    field = _field_of(table)
+    field = _choose_tag(table)
     clauses = [f"tags.`harness.{field}` = '{_quote(table)}'"]
     if version is not None:
         clauses.append(f"tags.`harness.data_version` = '{version}'")
@@ -74,7 +75,7 @@ def trace(settings: Settings, run_id: str) -> list[TrackedRun]:
     return sorted(found.values(), key=lambda run: int(run.tag("data_version")))
 
 
-def _field_of(table: str) -> str:
+def _choose_tag(table: str) -> str:
     if "/" in table:
         return "data_path"
     digits = len(table) == _FINGERPRINT_DIGITS and all(digit in "0123456789abcdef" for digit in table)
@@ -95,13 +96,13 @@ def _search(settings: Settings, condition: str) -> list[TrackedRun]:
         experiment = client.get_experiment_by_name(settings["experiment"])
         if experiment is None:
             return []
-        return [_to_tracked_run(run) for run in _pages(client, experiment.experiment_id, condition)]
+        return [_to_tracked_run(run) for run in _iterate_runs(client, experiment.experiment_id, condition)]
     except Exception as error:  # MLflow's own errors, and those of a store's driver.
         message = str(error).strip().partition("\n")[0]
         raise PrerequisiteError(f"MLflow at {settings['tracking_uri']} doesn't answer: {message}") from error
 
 
-def _pages(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Any]:
+def _iterate_runs(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Any]:
     token: str | None = None
     while True:
         page = client.search_runs([experiment_id], condition, max_results=_MANY, page_token=token)
@@ -118,8 +119,8 @@ def require_store(settings: Settings) -> None:
         PrerequisiteError: It does not exist.
     """
     uri = settings["tracking_uri"]
-    file = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not file.exists():
+    file = Path(uri.removeprefix(SQLITE))
+    if uri.startswith(SQLITE) and not file.exists():
         raise PrerequisiteError(
             f"There are no runs yet: {file} doesn't exist.",
             remedy="Run a scenario first: make scenario NAME=three_versions.",

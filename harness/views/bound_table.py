@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.metrics import METRICS
 from harness.parity.compare import Parity
-from harness.results import BoundResult, Measured, Result, Verdict, VersionResult
+from harness.results import BoundResult, MeasuredValue, Result, Verdict, VersionResult
 from harness.views import formatting
 
 VERDICTS_WORST_FIRST = (Verdict.FAIL, Verdict.NOT_PROVEN, Verdict.PASS)
@@ -39,7 +39,7 @@ class BoundRow:
     @property
     def label(self) -> str:
         """The outcome with its symbol."""
-        return f"{formatting.mark(self.verdict)} {self.outcome}"
+        return f"{formatting.verdict_mark(self.verdict)} {self.outcome}"
 
     @property
     def column(self) -> str:
@@ -64,7 +64,7 @@ class Headline:
         return {"pass": "✓", "not-proven": "?"}.get(self.tone, "✗")
 
 
-def standard_error(metric: str, version: VersionResult) -> Measured:
+def find_standard_error(metric: str, version: VersionResult) -> MeasuredValue:
     """Return the standard error of a metric of a version; None if it has none."""
     definition = METRICS.get(metric)
     if definition is None or definition.standard_error is None:
@@ -72,66 +72,66 @@ def standard_error(metric: str, version: VersionResult) -> Measured:
     return version.metrics.get(definition.standard_error)
 
 
-def bound_rows(versions: Iterable[VersionResult]) -> tuple[BoundRow, ...]:
+def make_bound_rows(versions: Iterable[VersionResult]) -> tuple[BoundRow, ...]:
     """Return every bound of these versions as a row, in order."""
-    return tuple(_row(version, bound) for version in versions for bound in version.bounds)
+    return tuple(_make_row(version, bound) for version in versions for bound in version.bounds)
 
 
-def worst_first(rows: Iterable[BoundRow]) -> tuple[BoundRow, ...]:
+def sort_worst_first(rows: Iterable[BoundRow]) -> tuple[BoundRow, ...]:
     """Return rows that fail, then those that are not proven, then those that pass; otherwise in order."""
     return tuple(sorted(rows, key=lambda row: VERDICTS_WORST_FIRST.index(row.verdict)))
 
 
-def headline(result: Result, parity: Parity | None = None) -> Headline:
+def make_headline(result: Result, parity: Parity | None = None) -> Headline:
     """Return the outcome of a run; a comparison with another run counts like its bounds.
 
     Args:
         result: The run.
         parity: The comparison, with the run as ``b``.
     """
-    rows = bound_rows(result.versions)
-    details = tuple(row.sentence for row in worst_first(rows) if row.verdict is not Verdict.PASS)
+    rows = make_bound_rows(result.versions)
+    details = tuple(row.sentence for row in sort_worst_first(rows) if row.verdict is not Verdict.PASS)
     if result.failure is not None:
         return Headline("STOPPED", "stopped", _describe_early_end(rows), details)
     sentence = _describe_verdict(result.verdict, rows, len(result.versions))
     if parity is None:
-        return Headline(*_word_and_tone(result.verdict), sentence, details)
+        return Headline(*_choose_word_and_tone(result.verdict), sentence, details)
     worst = min(result.verdict, parity.verdict, key=VERDICTS_WORST_FIRST.index)
-    return Headline(*_word_and_tone(worst), f"{sentence} {_describe_comparison(parity)}", details)
+    return Headline(*_choose_word_and_tone(worst), f"{sentence} {_describe_comparison(parity)}", details)
 
 
-def _row(version: VersionResult, bound: BoundResult) -> BoundRow:
+def _make_row(version: VersionResult, bound: BoundResult) -> BoundRow:
     spec = bound.spec
-    value = _value(version, bound)
-    distance = "" if spec.comparison is None else _difference(bound, bound.distance)
+    value = _format_value(version, bound)
+    distance = "" if spec.comparison is None else _format_difference(bound, bound.distance)
     return BoundRow(
         version=version.name,
         metric=spec.metric,
-        value=formatting.cut(value),
-        bound=formatting.cut(spec.text),
+        value=formatting.shorten(value),
+        bound=formatting.shorten(spec.text),
         distance=distance,
         verdict=bound.outcome,
         outcome=formatting.outcome_label(bound),
-        sentence=f"{version.name}: {_sentence(bound, value, distance)}",
+        sentence=f"{version.name}: {_make_sentence(bound, value, distance)}",
         reason=bound.reason,
         since=(spec.since or "an earlier version") if spec.is_change else None,
         must_fail=spec.must_fail,
     )
 
 
-def _value(version: VersionResult, bound: BoundResult) -> str:
+def _format_value(version: VersionResult, bound: BoundResult) -> str:
     if bound.spec.comparison is None:
         return bound.found or formatting.NOT_MEASURED
     if bound.spec.is_change:
-        return _difference(bound, bound.measured)
-    return formatting.with_error(bound.measured, standard_error(bound.metric, version))
+        return _format_difference(bound, bound.measured)
+    return formatting.format_with_error(bound.measured, find_standard_error(bound.metric, version))
 
 
-def _difference(bound: BoundResult, value: Measured) -> str:
-    return formatting.percent(value) if bound.relative else formatting.signed(value)
+def _format_difference(bound: BoundResult, value: MeasuredValue) -> str:
+    return formatting.format_percent(value) if bound.relative else formatting.format_signed(value)
 
 
-def _sentence(bound: BoundResult, value: str, distance: str) -> str:
+def _make_sentence(bound: BoundResult, value: str, distance: str) -> str:
     if bound.verdict is Verdict.NOT_PROVEN:
         must = "must fail, and " if bound.must_fail else ""
         return f"{bound.metric} {bound.text} {must}is not proven: {bound.reason or 'no value'}"
@@ -152,7 +152,7 @@ def _sentence(bound: BoundResult, value: str, distance: str) -> str:
     return f"{bound.metric} {verb} {value}; the bound is {bound.text}, {margin}{surprise}"
 
 
-def _word_and_tone(verdict: Verdict) -> tuple[str, str]:
+def _choose_word_and_tone(verdict: Verdict) -> tuple[str, str]:
     return verdict.value.upper(), verdict.value.replace(" ", "-")
 
 
@@ -174,7 +174,7 @@ def _describe_verdict(verdict: Verdict, rows: tuple[BoundRow, ...], versions: in
     if expected_failures:
         return _describe_expected_failures(verdict, rows, expected_failures)
     if verdict is not Verdict.PASS:
-        return f"{_tally(rows)}."
+        return f"{_count_outcomes(rows)}."
     if len(rows) == 1:
         return "The only bound holds."
     across = f" across {versions} versions" if versions > 1 else ""
@@ -183,26 +183,26 @@ def _describe_verdict(verdict: Verdict, rows: tuple[BoundRow, ...], versions: in
 
 def _describe_expected_failures(verdict: Verdict, rows: tuple[BoundRow, ...], count: int) -> str:
     """Return the sentence for a scenario that tests its own bounds."""
-    must_fail = f"{formatting.count(count, 'bound')} must fail"
+    must_fail = f"{formatting.format_count(count, 'bound')} must fail"
     if verdict is not Verdict.PASS:
-        return f"{must_fail}. {_tally(rows)}."
+        return f"{must_fail}. {_count_outcomes(rows)}."
     others = len(rows) - count
     rest = "" if not others else "; the other holds" if others == 1 else f"; the other {others} hold"
     return f"{must_fail}, and {'does' if count == 1 else 'do'}{rest}."
 
 
 def _describe_early_end(rows: tuple[BoundRow, ...]) -> str:
-    judged = _tally(rows, " judged by then") if rows else "No bound was judged"
+    judged = _count_outcomes(rows, " judged by then") if rows else "No bound was judged"
     return f"The run ended early. {judged}."
 
 
-def _tally(rows: tuple[BoundRow, ...], which: str = "") -> str:
-    counts = Counter(_outcome(row) for row in rows)
+def _count_outcomes(rows: tuple[BoundRow, ...], which: str = "") -> str:
+    counts = Counter(_name_outcome(row) for row in rows)
     parts = [f"{counts[each]} {each}" for each in _OUTCOMES if counts[each]]
-    return f"Of {formatting.count(len(rows), 'bound')}{which}, {', '.join(parts)}"
+    return f"Of {formatting.format_count(len(rows), 'bound')}{which}, {', '.join(parts)}"
 
 
-def _outcome(row: BoundRow) -> str:
+def _name_outcome(row: BoundRow) -> str:
     if row.must_fail:
         return {Verdict.FAIL: _NOT_CAUGHT, Verdict.NOT_PROVEN: _NOT_PROVEN, Verdict.PASS: _CAUGHT}[
             row.verdict

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import log
 
-from harness.results import Bin, Measured, VersionResult
+from harness.results import Bin, MeasuredValue, VersionResult
 from harness.views import formatting
-from harness.views.tables import Cell, Line, Table
+from harness.views.tables import Cell, MeasurementTable, Row
 
 MAX_DRAWN = 12
 """Number of features whose distributions are drawn; the table has the drift of all."""
@@ -37,57 +37,61 @@ class DistributionPanel:
         return f"Distribution of {self.feature}, {self.names[0]} and {self.names[1]}, per bin: {shares}."
 
 
-def stability_index(first: tuple[Bin, ...], later: tuple[Bin, ...]) -> Measured:
+def compute_stability_index(first: tuple[Bin, ...], later: tuple[Bin, ...]) -> MeasuredValue:
     """Return the population stability index of two distributions over the same bins.
 
     It is the sum of ``(p - q) * ln(p / q)`` over the bins, where ``q`` and ``p`` are the bin's shares of the
     first and of the later version's rows. Half a row is added to each bin, so that empty bins have a
     logarithm. The index is 0 for equal shares and ``None`` if a version has no row with a value.
     """
-    if not _total(first) or not _total(later):
+    if not _count_rows(first) or not _count_rows(later):
         return None
-    before, after = _shares(first, 0.5), _shares(later, 0.5)
+    before, after = _compute_shares(first, 0.5), _compute_shares(later, 0.5)
     return sum((p - q) * log(p / q) for q, p in zip(before, after, strict=True))
 
 
-def data_table(versions: tuple[VersionResult, ...]) -> Table:
+def build_data_table(versions: tuple[VersionResult, ...]) -> MeasurementTable:
     """Return the changes of rows, keys, columns and nulls at each version; empty if there is none."""
     before = (None, *versions)
     pairs = tuple(zip(before, versions, strict=False))
-    lines = [
-        Line("rows", tuple(Cell(formatting.number(version.rows)) for _, version in pairs)),
-        Line("rows added", _count_changes(versions, "added"), "keys that the previous version lacks"),
-        Line("rows removed", _count_changes(versions, "removed"), "keys that only the previous version has"),
-        Line("rows changed", _count_changes(versions, "changed"), "same key, different values"),
-        Line("columns added", tuple(_columns(before, version) for before, version in pairs)),
-        Line("columns removed", tuple(_columns(version, before) for before, version in pairs)),
+    rows = [
+        Row("rows", tuple(Cell(formatting.format_number(version.rows)) for _, version in pairs)),
+        Row("rows added", _count_changes(versions, "added"), "keys that the previous version lacks"),
+        Row("rows removed", _count_changes(versions, "removed"), "keys that only the previous version has"),
+        Row("rows changed", _count_changes(versions, "changed"), "same key, different values"),
+        Row("columns added", tuple(_count_columns(before, version) for before, version in pairs)),
+        Row("columns removed", tuple(_count_columns(version, before) for before, version in pairs)),
     ]
-    lines += _doubtful_keys(versions)
+    rows += _build_key_rows(versions)
     with_nulls = dict.fromkeys(name for version in versions for name, share in version.nulls.items() if share)
-    lines += [Line(f"nulls({name})", tuple(_nulls(name, v) for v in versions)) for name in with_nulls]
-    return Table("data", tuple(version.name for version in versions), tuple(lines))
+    rows += [Row(f"nulls({name})", tuple(_make_null_cell(name, v) for v in versions)) for name in with_nulls]
+    return MeasurementTable("data", tuple(version.name for version in versions), tuple(rows))
 
 
-def drift_table(versions: tuple[VersionResult, ...]) -> Table:
+def build_drift_table(versions: tuple[VersionResult, ...]) -> MeasurementTable:
     """Return each feature's drift since the first version that has it, the largest first."""
-    indexes = {feature: _indexes(feature, versions) for feature in _features(versions)}
-    ranked = sorted(indexes, key=lambda name: -_largest(indexes[name]))
-    lines = tuple(Line(name, tuple(_drift_cell(index) for index in indexes[name])) for name in ranked)
-    return Table("feature", tuple(version.name for version in versions), lines)
+    indexes = {feature: _compute_indexes(feature, versions) for feature in _list_features(versions)}
+    ranked = sorted(indexes, key=lambda name: -_find_largest(indexes[name]))
+    rows = tuple(Row(name, tuple(_make_drift_cell(index) for index in indexes[name])) for name in ranked)
+    return MeasurementTable("feature", tuple(version.name for version in versions), rows)
 
 
-def distribution_panels(versions: tuple[VersionResult, ...]) -> tuple[DistributionPanel, ...]:
+def build_distribution_panels(versions: tuple[VersionResult, ...]) -> tuple[DistributionPanel, ...]:
     """Return a panel for each of the features with the largest drift between first and latest version."""
-    panels = [panel for name in _features(versions) if (panel := _panel(name, versions)) is not None]
+    panels = [
+        panel for name in _list_features(versions) if (panel := _build_panel(name, versions)) is not None
+    ]
     return tuple(sorted(panels, key=lambda panel: -panel.drift)[:MAX_DRAWN])
 
 
 def _count_changes(versions: tuple[VersionResult, ...], kind: str) -> tuple[Cell, ...]:
     counts = [getattr(version.changes, kind) if version.changes else None for version in versions]
-    return tuple(Cell(formatting.ABSENT if each is None else formatting.number(each)) for each in counts)
+    return tuple(
+        Cell(formatting.ABSENT if each is None else formatting.format_number(each)) for each in counts
+    )
 
 
-def _columns(one: VersionResult | None, other: VersionResult | None) -> Cell:
+def _count_columns(one: VersionResult | None, other: VersionResult | None) -> Cell:
     """Count the columns that the other version has and the one lacks."""
     if one is None or other is None:
         return Cell(formatting.ABSENT)
@@ -95,75 +99,75 @@ def _columns(one: VersionResult | None, other: VersionResult | None) -> Cell:
     return Cell(str(len(extra)), note=", ".join(extra))
 
 
-def _doubtful_keys(versions: tuple[VersionResult, ...]) -> list[Line]:
-    lines = [
+def _build_key_rows(versions: tuple[VersionResult, ...]) -> list[Row]:
+    rows = [
         ("null keys", [version.null_keys for version in versions]),
         ("duplicate keys", [version.duplicate_keys for version in versions]),
     ]
     return [
-        Line(name, tuple(Cell(formatting.number(count)) for count in counts))
-        for name, counts in lines
+        Row(name, tuple(Cell(formatting.format_number(count)) for count in counts))
+        for name, counts in rows
         if any(counts)
     ]
 
 
-def _nulls(column: str, version: VersionResult) -> Cell:
+def _make_null_cell(column: str, version: VersionResult) -> Cell:
     share = version.nulls.get(column)
     return Cell(formatting.ABSENT if share is None else f"{100 * share:.1f} %", share=share or None)
 
 
-def _features(versions: tuple[VersionResult, ...]) -> list[str]:
+def _list_features(versions: tuple[VersionResult, ...]) -> list[str]:
     return list(dict.fromkeys(name for version in versions for name in version.distributions))
 
 
-def _indexes(feature: str, versions: tuple[VersionResult, ...]) -> list[Measured]:
+def _compute_indexes(feature: str, versions: tuple[VersionResult, ...]) -> list[MeasuredValue]:
     """Return the index at each version; ``None`` up to the first version that has the feature."""
     distributions = [version.distributions.get(feature) for version in versions]
     first = next(at for at, bins in enumerate(distributions) if bins is not None)
     origin = distributions[first]
     return [
-        None if bins is None or origin is None or at == first else stability_index(origin, bins)
+        None if bins is None or origin is None or at == first else compute_stability_index(origin, bins)
         for at, bins in enumerate(distributions)
     ]
 
 
-def _largest(indexes: list[Measured]) -> float:
+def _find_largest(indexes: list[MeasuredValue]) -> float:
     return max((index for index in indexes if index is not None), default=0.0)
 
 
-def _drift_cell(index: Measured) -> Cell:
+def _make_drift_cell(index: MeasuredValue) -> Cell:
     if index is None:
         return Cell(formatting.ABSENT)
     return Cell(f"{index:.3f}", share=min(1.0, index), strong=index > _LARGE_DRIFT)
 
 
-def _panel(feature: str, versions: tuple[VersionResult, ...]) -> DistributionPanel | None:
+def _build_panel(feature: str, versions: tuple[VersionResult, ...]) -> DistributionPanel | None:
     having = [
         (version.name, version.distributions[feature])
         for version in versions
         if feature in version.distributions
     ]
     (first, before), (latest, after) = having[0], having[-1]
-    drift = stability_index(before, after)
+    drift = compute_stability_index(before, after)
     if first == latest or drift is None:
         return None
     return DistributionPanel(
         feature,
-        tuple(_start(each) for each in before),
+        tuple(_format_start(each) for each in before),
         (first, latest),
-        (_shares(before), _shares(after)),
+        (_compute_shares(before), _compute_shares(after)),
         drift,
     )
 
 
-def _start(each: Bin) -> str:
-    return each.start if isinstance(each.start, str) else formatting.number(each.start)
+def _format_start(each: Bin) -> str:
+    return each.start if isinstance(each.start, str) else formatting.format_number(each.start)
 
 
-def _total(bins: tuple[Bin, ...]) -> int:
+def _count_rows(bins: tuple[Bin, ...]) -> int:
     return sum(each.rows for each in bins)
 
 
-def _shares(bins: tuple[Bin, ...], added: float = 0.0) -> tuple[float, ...]:
-    total = _total(bins) + added * len(bins)
+def _compute_shares(bins: tuple[Bin, ...], added: float = 0.0) -> tuple[float, ...]:
+    total = _count_rows(bins) + added * len(bins)
     return tuple((each.rows + added) / total for each in bins)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from harness.results import BoundResult, Measured, Verdict, VersionResult
+from harness.results import BoundResult, MeasuredValue, Verdict, VersionResult
 
 NOT_MEASURED = "not measured"
 ABSENT = "absent"
@@ -20,14 +20,14 @@ _MINUTE_S = 60
 _HOUR_S = 3600
 
 
-def mark(verdict: Verdict) -> str:
+def verdict_mark(verdict: Verdict) -> str:
     """Return the symbol of a verdict, which is always shown next to its name."""
     return _MARKS[verdict]
 
 
 def verdict_label(verdict: Verdict) -> str:
     """Return symbol and name of a verdict, such as ``✓ pass``."""
-    return f"{mark(verdict)} {verdict.value}"
+    return f"{verdict_mark(verdict)} {verdict.value}"
 
 
 def outcome_label(bound: BoundResult) -> str:
@@ -47,11 +47,11 @@ def describe_commits(version: VersionResult) -> str:
     """Return the commits of a version's step, such as ``1 commit: WRITE``; empty if none are recorded."""
     if version.commits is None:
         return ""
-    commits = count(version.commits, "commit")
+    commits = format_count(version.commits, "commit")
     return f"{commits}: {version.commit.operation}" if version.commits and version.commit else commits
 
 
-def number(value: Measured) -> str:
+def format_number(value: MeasuredValue) -> str:
     """Format a number: integers whole, four decimals below ten, fewer above, three digits if tiny."""
     if value is None:
         return NOT_MEASURED
@@ -64,29 +64,29 @@ def number(value: Measured) -> str:
     return f"{value:.3g}"
 
 
-def signed(value: Measured) -> str:
+def format_signed(value: MeasuredValue) -> str:
     """Format a difference, with its sign."""
-    return f"+{number(value)}" if value is not None and value > 0 else number(value)
+    return f"+{format_number(value)}" if value is not None and value > 0 else format_number(value)
 
 
-def percent(share: Measured) -> str:
+def format_percent(share: MeasuredValue) -> str:
     """Format a relative difference in percent, such as ``-12.5 %``."""
     if share is None:
         return NOT_MEASURED
     value = 100 * share
-    text = f"{value:.4g}" if abs(value) < 10_000 else number(value)  # noqa: PLR2004 - five digits and more
+    text = f"{value:.4g}" if abs(value) < 10_000 else format_number(value)  # noqa: PLR2004 - five digits and more
     return f"+{text} %" if value > 0 else f"{text} %"
 
 
-def with_error(value: Measured, standard_error: Measured) -> str:
+def format_with_error(value: MeasuredValue, standard_error: MeasuredValue) -> str:
     """Format a number with its standard error, such as ``0.6431 ± 0.040``."""
     if value is None or standard_error is None:
-        return number(value)
+        return format_number(value)
     small = standard_error < 0.001  # noqa: PLR2004 - three decimals would show nothing
-    return f"{number(value)} ± {standard_error:{'.2g' if small else '.3f'}}"
+    return f"{format_number(value)} ± {standard_error:{'.2g' if small else '.3f'}}"
 
 
-def seconds(duration_s: float) -> str:
+def format_seconds(duration_s: float) -> str:
     """Format a duration, such as ``0.4 s``, ``43 s`` or ``3 min 5 s``."""
     if duration_s < 9.95:  # noqa: PLR2004 - what rounds to 10 needs no decimal
         return f"{duration_s:.1f} s"
@@ -98,12 +98,12 @@ def seconds(duration_s: float) -> str:
     return f"{whole // _HOUR_S} h {whole % _HOUR_S // _MINUTE_S} min"
 
 
-def count(many: int, noun: str) -> str:
+def format_count(many: int, noun: str) -> str:
     """Format a count with its noun, such as ``1 bound`` or ``3 bounds``."""
     return f"{many:,} {noun}" if many == 1 else f"{many:,} {noun}s"
 
 
-def cut(text: str) -> str:
+def shorten(text: str) -> str:
     """Shorten a long text for a table."""
     return text if len(text) <= _LONG else f"{text[:_LONG].rstrip()}…"
 
@@ -120,7 +120,7 @@ def to_ascii(text: str) -> str:
     return text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
 
 
-def printable(text: str) -> str:
+def remove_control_characters(text: str) -> str:
     """Remove control characters, which XML forbids and terminals interpret, except newlines and tabs."""
     return "".join(
         sign for sign in text if sign in "\n\t" or unicodedata.category(sign) not in ("Cc", "Cs", "Cn")

@@ -9,14 +9,15 @@ from math import isfinite
 from harness.bounds.explanation_bounds import AGREEMENTS
 from harness.bounds.quantities import measure_quantity
 from harness.metrics import METRICS
-from harness.results import BoundResult, Measured, Verdict, VersionResult
+from harness.results import BoundResult, MeasuredValue, Verdict, VersionResult
 from harness.scenario.bound_spec import BoundSpec, Quantity
 from harness.views import formatting
-from harness.views.bound_table import VERDICTS_WORST_FIRST, standard_error
-from harness.views.tables import changes_sign, ranked_features, weights_of
+from harness.views.bound_table import VERDICTS_WORST_FIRST, find_standard_error
+from harness.views.tables import changes_sign, list_weights, rank_features
 
 MAX_FEATURES = 12
 """Number of features that are plotted; the table has all of them."""
+_CHANGES_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Point:
     """A metric at one version."""
 
     version: str
-    value: Measured
-    standard_error: Measured
+    value: MeasuredValue
+    standard_error: MeasuredValue
     verdict: Verdict | None
     """The worst outcome of the metric's bounds at this version; None if there is no bound."""
     limits: tuple[Limit, ...]
@@ -59,7 +60,7 @@ class WeightPanel:
     """A feature's explanation weight over the versions."""
 
     feature: str
-    weights: tuple[Measured, ...]
+    weights: tuple[MeasuredValue, ...]
     versions: tuple[str, ...]
 
     @property
@@ -70,7 +71,7 @@ class WeightPanel:
     @property
     def course(self) -> str:
         """The first weight and the latest one, such as ``+0.0083 → +0.0117``."""
-        texts = [formatting.signed(weight) for weight in self.weights if weight is not None]
+        texts = [formatting.format_signed(weight) for weight in self.weights if weight is not None]
         return " → ".join((texts[0], texts[-1])[: len(texts)]) if texts else formatting.NOT_MEASURED
 
     @property
@@ -98,19 +99,14 @@ class WeightChange:
     def text(self) -> str:
         """The change in words, such as ``int_rate: +0.0083 at january, +0.0102 at february``."""
         weights = (
-            f"{formatting.signed(weight)} at {name}"
+            f"{formatting.format_signed(weight)} at {name}"
             for name, weight in zip(self.names, self.weights, strict=True)
         )
         return f"{self.feature}: {', '.join(weights)}"
 
 
-def changed_most(versions: tuple[VersionResult, ...], many: int = 3) -> tuple[WeightChange, ...]:
-    """Return the largest changes of weights from one explained version to the next, each feature once.
-
-    Args:
-        versions: The versions of a run.
-        many: Number of changes.
-    """
+def find_largest_changes(versions: tuple[VersionResult, ...]) -> tuple[WeightChange, ...]:
+    """Return the largest changes of weights from one explained version to the next, each feature once."""
     explained = [version for version in versions if version.explanations]
     changes = [
         WeightChange(
@@ -125,10 +121,10 @@ def changed_most(versions: tuple[VersionResult, ...], many: int = 3) -> tuple[We
     largest: dict[str, WeightChange] = {}
     for change in sorted(changes, key=lambda change: -change.size):
         largest.setdefault(change.feature, change)
-    return tuple(change for change in list(largest.values())[:many] if change.size)
+    return tuple(change for change in list(largest.values())[:_CHANGES_SHOWN] if change.size)
 
 
-def metric_panels(versions: tuple[VersionResult, ...]) -> tuple[MetricPanel, ...]:
+def build_metric_panels(versions: tuple[VersionResult, ...]) -> tuple[MetricPanel, ...]:
     """Return a panel for each number that is bounded at some version."""
     bounds = [bound for version in versions for bound in version.bounds]
     bounded = {bound.metric: bound.spec for bound in bounds if bound.spec.comparison is not None}
@@ -136,41 +132,41 @@ def metric_panels(versions: tuple[VersionResult, ...]) -> tuple[MetricPanel, ...
         MetricPanel(
             metric,
             METRICS[metric].meaning if metric in METRICS else "",
-            tuple(_point(spec, version, versions) for version in versions),
+            tuple(_make_point(spec, version, versions) for version in versions),
         )
         for metric, spec in bounded.items()
     )
 
 
-def weight_panels(versions: tuple[VersionResult, ...]) -> tuple[WeightPanel, ...]:
+def build_weight_panels(versions: tuple[VersionResult, ...]) -> tuple[WeightPanel, ...]:
     """Return a panel for each of the most important features."""
     explained = tuple(version.name for version in versions)
     return tuple(
-        WeightPanel(feature, weights_of(feature, versions), explained)
-        for feature in ranked_features(versions)[:MAX_FEATURES]
+        WeightPanel(feature, list_weights(feature, versions), explained)
+        for feature in rank_features(versions)[:MAX_FEATURES]
     )
 
 
-def _point(spec: BoundSpec, version: VersionResult, versions: tuple[VersionResult, ...]) -> Point:
+def _make_point(spec: BoundSpec, version: VersionResult, versions: tuple[VersionResult, ...]) -> Point:
     bounds = [bound for bound in version.bounds if bound.metric == spec.metric]
     outcomes = {bound.outcome for bound in bounds}
     return Point(
         version=version.name,
-        value=_value(spec.quantity, version, bounds),
-        standard_error=standard_error(spec.metric, version),
+        value=_find_value(spec.quantity, version, bounds),
+        standard_error=find_standard_error(spec.metric, version),
         verdict=next((verdict for verdict in VERDICTS_WORST_FIRST if verdict in outcomes), None),
-        limits=tuple(limit for bound in bounds for limit in _limits(bound, version, versions)),
+        limits=tuple(limit for bound in bounds for limit in _list_limits(bound, version, versions)),
     )
 
 
-def _value(quantity: Quantity, version: VersionResult, bounds: list[BoundResult]) -> Measured:
+def _find_value(quantity: Quantity, version: VersionResult, bounds: list[BoundResult]) -> MeasuredValue:
     """Return the quantity at a version; the agreement of explanations is only measured by their bounds."""
     if quantity.kind in AGREEMENTS:
         return next((bound.measured for bound in bounds), None)
     return measure_quantity(quantity, version)
 
 
-def _limits(
+def _list_limits(
     bound: BoundResult, version: VersionResult, versions: tuple[VersionResult, ...]
 ) -> tuple[Limit, ...]:
     """Return the limits of a bound on the scale of the quantity itself."""
@@ -189,7 +185,7 @@ def _limits(
 
 def _find_reference(
     bound: BoundResult, version: VersionResult, versions: tuple[VersionResult, ...]
-) -> Measured:
+) -> MeasuredValue:
     """Return the number from which a change is measured."""
     reference = bound.spec.reference
     if reference is None or reference.run is not None:
@@ -198,7 +194,7 @@ def _find_reference(
     return None if earlier is None else measure_quantity(bound.spec.quantity, earlier)
 
 
-def _infer_reference(bound: BoundResult, version: VersionResult) -> Measured:
+def _infer_reference(bound: BoundResult, version: VersionResult) -> MeasuredValue:
     """Return the number in another run, which is not available: the current number without the change."""
     value, change = measure_quantity(bound.spec.quantity, version), bound.measured
     if value is None or change is None:
@@ -210,9 +206,9 @@ def _infer_reference(bound: BoundResult, version: VersionResult) -> Measured:
 
 
 def _describe_point(point: Point) -> str:
-    value = formatting.with_error(point.value, point.standard_error)
+    value = formatting.format_with_error(point.value, point.standard_error)
     return f"{point.version} {value}" + (f", {point.verdict.value}" if point.verdict else "")
 
 
-def _describe_weight(weight: Measured) -> str:
-    return formatting.ABSENT if weight is None else formatting.signed(weight)
+def _describe_weight(weight: MeasuredValue) -> str:
+    return formatting.ABSENT if weight is None else formatting.format_signed(weight)

@@ -10,11 +10,11 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 
 from harness.plan import Plan
-from harness.results import Measured, Verdict, VersionResult
+from harness.results import MeasuredValue, Verdict, VersionResult
 from harness.views import drift, plot_data
 from harness.views.drift import DistributionPanel
-from harness.views.formatting import number
-from harness.views.lineage_diagram import lineage_rows, lineage_svg
+from harness.views.formatting import format_number
+from harness.views.lineage_diagram import draw_lineage_diagram, make_lineage_rows
 from harness.views.plot_data import Limit, MetricPanel, Point, WeightPanel
 from harness.views.svg import (
     DOWN,
@@ -28,10 +28,10 @@ from harness.views.svg import (
     STYLE,
     UNPROVEN,
     UP,
-    canvas,
     clip,
-    standalone_svg,
-    to_svg,
+    make_canvas,
+    make_standalone_svg,
+    render_svg,
 )
 
 _VERDICTS = {Verdict.PASS: ("o", PASS), Verdict.FAIL: ("X", FAIL), Verdict.NOT_PROVEN: ("D", UNPROVEN)}
@@ -42,10 +42,10 @@ _METRIC_TICK_SIGNS, _WEIGHT_TICK_SIGNS = 44, 24
 _MAX_LABELS = 8
 
 
-def metric_svg(panel: MetricPanel) -> str:
+def draw_metric(panel: MetricPanel) -> str:
     """Draw one metric by version: its values, standard errors and bounds."""
     with mpl.rc_context(STYLE):
-        figure, axes = canvas(_METRIC_SIZE_IN)
+        figure, axes = make_canvas(_METRIC_SIZE_IN)
         axes.yaxis.grid(visible=True, color=RULE, linewidth=0.6)
         axes.set_axisbelow(True)
         _draw_series(axes, [point.value for point in panel.points], MUTED)
@@ -54,14 +54,14 @@ def metric_svg(panel: MetricPanel) -> str:
             _draw_point(axes, at, point, labeled=len(panel.points) <= _MAX_LABELS)
         _name_versions(axes, [point.version for point in panel.points], _METRIC_TICK_SIGNS)
         axes.margins(y=0.16)
-        return to_svg(figure, panel.alternative)
+        return render_svg(figure, panel.alternative)
 
 
-def pair_svg(panels: tuple[MetricPanel, MetricPanel], alternative: str) -> str:
+def draw_pair(panels: tuple[MetricPanel, MetricPanel], alternative: str) -> str:
     """Draw one metric of two runs by version, with the second run's bounds."""
     versions = list(dict.fromkeys(point.version for panel in panels for point in panel.points))
     with mpl.rc_context(STYLE):
-        figure, axes = canvas(_METRIC_SIZE_IN)
+        figure, axes = make_canvas(_METRIC_SIZE_IN)
         axes.yaxis.grid(visible=True, color=RULE, linewidth=0.6)
         axes.set_axisbelow(True)
         for panel, marker, color in zip(panels, ("o", "D"), (DOWN, UP), strict=True):
@@ -72,26 +72,26 @@ def pair_svg(panels: tuple[MetricPanel, MetricPanel], alternative: str) -> str:
             _draw_limits(axes, versions.index(point.version), point.limits)
         _name_versions(axes, versions, _METRIC_TICK_SIGNS)
         axes.margins(y=0.16)
-        return to_svg(figure, alternative)
+        return render_svg(figure, alternative)
 
 
-def weight_svg(panel: WeightPanel, span: tuple[float, float]) -> str:
+def draw_weight(panel: WeightPanel, span: tuple[float, float]) -> str:
     """Draw one feature's weight by version, on the scale that all features share."""
     with mpl.rc_context(STYLE | {"font.size": 12}):
-        figure, axes = canvas(_WEIGHT_SIZE_IN)
+        figure, axes = make_canvas(_WEIGHT_SIZE_IN)
         axes.axhline(0, color=MUTED, linewidth=0.8)
         _draw_series(axes, panel.weights, MUTED)
         for at, weight in enumerate(panel.weights):
-            _draw_weight(axes, at, weight)
+            _draw_weight_line(axes, at, weight)
         _name_versions(axes, panel.versions, _WEIGHT_TICK_SIGNS)
         if len(panel.versions) > _MAX_LABELS:
             _keep_names_inside(axes)
         axes.set_ylim(*span)
         axes.locator_params(axis="y", nbins=3)
-        return to_svg(figure, panel.alternative)
+        return render_svg(figure, panel.alternative)
 
 
-def weight_span(panels: Sequence[WeightPanel]) -> tuple[float, float]:
+def find_weight_span(panels: Sequence[WeightPanel]) -> tuple[float, float]:
     """Return the common scale of all features, which includes every weight and zero."""
     weights = [weight for panel in panels for weight in panel.weights if weight is not None]
     low, high = min([0.0, *weights]), max([0.0, *weights])
@@ -99,7 +99,7 @@ def weight_span(panels: Sequence[WeightPanel]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _draw_series(axes: Axes, values: Sequence[Measured], color: str) -> None:
+def _draw_series(axes: Axes, values: Sequence[MeasuredValue], color: str) -> None:
     measured = [(at, value) for at, value in enumerate(values) if value is not None]
     axes.plot([at for at, _ in measured], [value for _, value in measured], color=color, linewidth=1)
 
@@ -129,10 +129,12 @@ def _draw_point(axes: Axes, at: int, point: Point, *, labeled: bool) -> None:
     face = PAPER if point.verdict in (None, Verdict.NOT_PROVEN) else color
     axes.plot(at, point.value, marker, color=color, markerfacecolor=face, markersize=6.5, zorder=4)
     if labeled:
-        axes.annotate(number(point.value), (at, point.value), (7, 5), textcoords="offset points", zorder=5)
+        axes.annotate(
+            format_number(point.value), (at, point.value), (7, 5), textcoords="offset points", zorder=5
+        )
 
 
-def _draw_weight(axes: Axes, at: int, weight: Measured) -> None:
+def _draw_weight_line(axes: Axes, at: int, weight: MeasuredValue) -> None:
     if weight is None:
         return
     color = UP if weight >= 0 else DOWN
@@ -167,7 +169,7 @@ _MAX_TICKS = 5
 Points = Sequence[tuple[float, float]]
 
 
-def roc_svg(versions: tuple[VersionResult, ...]) -> str | None:
+def draw_roc(versions: tuple[VersionResult, ...]) -> str | None:
     """Draw the ROC curves on the held-out rows; return ``None`` if there are none."""
     curves = {
         version.name: [(point.false_positive_rate, point.true_positive_rate) for point in version.roc]
@@ -175,10 +177,10 @@ def roc_svg(versions: tuple[VersionResult, ...]) -> str | None:
         if version.roc
     }
     alternative = f"ROC curves of {', '.join(curves)}; the areas below them are in the table of metrics."
-    return _curves(curves, ("false positive rate", "true positive rate"), alternative)
+    return _draw_curves(curves, ("false positive rate", "true positive rate"), alternative)
 
 
-def calibration_svg(versions: tuple[VersionResult, ...]) -> str | None:
+def draw_calibration(versions: tuple[VersionResult, ...]) -> str | None:
     """Draw the share of positives by predicted probability; return ``None`` if no version has it."""
     curves = {
         version.name: [(each.predicted, each.observed) for each in version.calibration]
@@ -189,13 +191,13 @@ def calibration_svg(versions: tuple[VersionResult, ...]) -> str | None:
         f"{name}: " + ", ".join(f"{100 * x:.1f} % predicted, {100 * y:.1f} % observed" for x, y in points)
         for name, points in curves.items()
     )
-    return _curves(curves, ("predicted probability", "share of positives"), f"Calibration. {values}.")
+    return _draw_curves(curves, ("predicted probability", "share of positives"), f"Calibration. {values}.")
 
 
-def distribution_svg(panel: DistributionPanel) -> str:
+def draw_distribution(panel: DistributionPanel) -> str:
     """Draw the shares of a feature's bins: the first version as bars, the latest as markers."""
     with mpl.rc_context(STYLE | {"font.size": 12}):
-        figure, axes = canvas(_DISTRIBUTION_SIZE_IN)
+        figure, axes = make_canvas(_DISTRIBUTION_SIZE_IN)
         bins = range(len(panel.bins))
         axes.bar(bins, panel.shares[0], width=0.9, color=RULE)
         axes.plot(bins, panel.shares[1], "o-", color=UP, linewidth=1, markersize=4, drawstyle="steps-mid")
@@ -203,16 +205,16 @@ def distribution_svg(panel: DistributionPanel) -> str:
         axes.set_xticks(list(bins)[::step], [clip(each, 8) for each in panel.bins[::step]])
         axes.yaxis.set_major_formatter(lambda share, _at: f"{100 * share:.0f} %")
         axes.locator_params(axis="y", nbins=3)
-        return to_svg(figure, panel.alternative)
+        return render_svg(figure, panel.alternative)
 
 
-def _curves(
+def _draw_curves(
     curves: dict[str, list[tuple[float, float]]], titles: tuple[str, str], alternative: str
 ) -> str | None:
     if not curves:
         return None
     with mpl.rc_context(STYLE):
-        figure, axes = canvas(_CURVE_SIZE_IN)
+        figure, axes = make_canvas(_CURVE_SIZE_IN)
         end = max(1e-9, *(max(point) for points in curves.values() for point in points))
         axes.plot([0, end], [0, end], color=RULE, linewidth=1)
         for at, (name, points) in enumerate(curves.items()):
@@ -220,7 +222,7 @@ def _curves(
         axes.set_xlabel(titles[0], color=MUTED)
         axes.set_ylabel(titles[1], color=MUTED)
         axes.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
-        return to_svg(figure, alternative)
+        return render_svg(figure, alternative)
 
 
 def _draw_curve(axes: Axes, at: int, name: str, points: Points) -> None:
@@ -240,29 +242,29 @@ _NOT_IN_NAME = re.compile(r"\W+")
 
 def draw_pictures(versions: tuple[VersionResult, ...]) -> dict[str, str]:
     """Draw the measurements; return file names with their SVG in the light colors."""
-    return {name: standalone_svg(svg) for name, svg in _draw(versions)}
+    return {name: make_standalone_svg(svg) for name, svg in _draw_all(versions)}
 
 
 def draw_lineage(plan: Plan, versions: tuple[VersionResult, ...]) -> dict[str, str]:
     """Draw the lineage diagram from steps to bundles; return no file if there are no versions."""
-    diagram = lineage_svg(lineage_rows(plan, versions))
-    return {"lineage.svg": standalone_svg(diagram)} if diagram else {}
+    diagram = draw_lineage_diagram(make_lineage_rows(plan, versions))
+    return {"lineage.svg": make_standalone_svg(diagram)} if diagram else {}
 
 
-def _draw(versions: tuple[VersionResult, ...]) -> Iterator[tuple[str, str]]:
-    for at, metric in enumerate(plot_data.metric_panels(versions)):
-        yield _file("metrics", at, metric.metric), metric_svg(metric)
-    weights = plot_data.weight_panels(versions)
-    span = weight_span(weights)
+def _draw_all(versions: tuple[VersionResult, ...]) -> Iterator[tuple[str, str]]:
+    for at, metric in enumerate(plot_data.build_metric_panels(versions)):
+        yield _make_file_name("metrics", at, metric.metric), draw_metric(metric)
+    weights = plot_data.build_weight_panels(versions)
+    span = find_weight_span(weights)
     for at, weight in enumerate(weights):
-        yield _file("explanations", at, weight.feature), weight_svg(weight, span)
-    for at, panel in enumerate(drift.distribution_panels(versions)):
-        yield _file("data", at, panel.feature), distribution_svg(panel)
-    for name, svg in (("roc", roc_svg(versions)), ("calibration", calibration_svg(versions))):
+        yield _make_file_name("explanations", at, weight.feature), draw_weight(weight, span)
+    for at, panel in enumerate(drift.build_distribution_panels(versions)):
+        yield _make_file_name("data", at, panel.feature), draw_distribution(panel)
+    for name, svg in (("roc", draw_roc(versions)), ("calibration", draw_calibration(versions))):
         if svg is not None:
             yield f"curves/{name}.svg", svg
 
 
-def _file(folder: str, at: int, name: str) -> str:
+def _make_file_name(folder: str, at: int, name: str) -> str:
     """Return a file name that keeps the report's order and is safe for any feature name."""
     return f"{folder}/{at:02d}_{_NOT_IN_NAME.sub('_', name).strip('_')[:40]}.svg"

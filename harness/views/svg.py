@@ -66,7 +66,7 @@ STYLE: dict[Any, Any] = {
 _NAME_LENGTH = 11
 
 
-def canvas(size_in: tuple[float, float]) -> tuple[Figure, Axes]:
+def make_canvas(size_in: tuple[float, float]) -> tuple[Figure, Axes]:
     """Return an empty drawing of a width and height in inches."""
     figure = Figure(figsize=size_in, layout="constrained")
     FigureCanvasSVG(figure)
@@ -81,14 +81,14 @@ def clip(name: str, length: int) -> str:
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
-def to_svg(figure: Figure, alternative: str) -> str:
+def render_svg(figure: Figure, alternative: str) -> str:
     """Return a drawing for a page, with a text alternative."""
     file = StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    return _for_a_page(file.getvalue(), alternative)
+    return _adapt_to_page(file.getvalue(), alternative)
 
 
-def _for_a_page(svg: str, alternative: str) -> str:
+def _adapt_to_page(svg: str, alternative: str) -> str:
     """Adapt a drawing to a page: remove the file header, use the page's colors, add a text alternative."""
     box = re.search(r'viewBox="[^"]+"', svg)
     body = svg[svg.index(">", svg.index("<svg")) + 1 :]
@@ -102,8 +102,8 @@ def _for_a_page(svg: str, alternative: str) -> str:
     return f'<svg {box.group() if box else ""} role="img" aria-label="{label}">{body.strip()}'
 
 
-def standalone_svg(svg: str) -> str:
-    """Return a drawing of ``to_svg`` as a standalone file in light colors."""
+def make_standalone_svg(svg: str) -> str:
+    """Return a drawing of ``render_svg`` as a standalone file in light colors."""
     for variable, color in _LIGHT.items():
         svg = svg.replace(f"var({variable})", color)
     attributes = 'xmlns="http://www.w3.org/2000/svg" font-family="sans-serif"'

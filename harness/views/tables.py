@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from harness.metrics import METRICS
-from harness.results import GridPoint, Measured, Result, VersionResult
+from harness.results import GridPoint, MeasuredValue, Result, VersionResult
 from harness.views import formatting
-from harness.views.bound_table import standard_error
+from harness.views.bound_table import find_standard_error
 
 TOTAL = "total"
 
@@ -26,7 +26,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Line:
+class Row:
     """One row of a table."""
 
     label: str
@@ -35,73 +35,79 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table of named lines and columns; false if it is empty."""
+class MeasurementTable:
+    """A table of labelled rows and named columns; false if it is empty."""
 
     corner: str
     columns: tuple[str, ...]
-    lines: tuple[Line, ...]
+    rows: tuple[Row, ...]
 
     def __bool__(self) -> bool:
-        return bool(self.columns and self.lines)
+        return bool(self.columns and self.rows)
 
-    def slices(self, width: int) -> tuple[Table, ...]:
+    def slices(self, width: int) -> tuple[MeasurementTable, ...]:
         """Split the table into tables of at most ``width`` columns."""
         return tuple(self.part(slice(at, at + width)) for at in range(0, len(self.columns), width))
 
-    def part(self, columns: slice) -> Table:
+    def part(self, columns: slice) -> MeasurementTable:
         """Return the table with a part of its columns."""
-        lines = tuple(replace(line, cells=line.cells[columns]) for line in self.lines)
-        return replace(self, columns=self.columns[columns], lines=lines)
+        rows = tuple(replace(row, cells=row.cells[columns]) for row in self.rows)
+        return replace(self, columns=self.columns[columns], rows=rows)
 
 
-def metric_table(result: Result) -> Table:
+def build_metric_table(result: Result) -> MeasurementTable:
     """Return all metrics of any version, with standard errors next to their metrics."""
     standard_errors = {metric.standard_error for metric in METRICS.values()}
     measured = {name for version in result.versions for name in version.metrics}
     standard = [name for name in METRICS if name in measured]
     names = [name for name in (*standard, *sorted(measured - set(standard))) if name not in standard_errors]
-    rows = Line(
-        "rows", _cells(result, lambda version: Cell(formatting.number(version.rows))), "rows of the version"
+    first = Row(
+        "rows",
+        _build_cells(result, lambda version: Cell(formatting.format_number(version.rows))),
+        "rows of the version",
     )
-    return _table(result, "metric", (rows, *(_metric_line(name, result) for name in names)))
+    return _build_table(result, "metric", (first, *(_build_metric_row(name, result) for name in names)))
 
 
-def explanation_table(result: Result) -> Table:
+def build_explanation_table(result: Result) -> MeasurementTable:
     """Return the mean explanation weight per feature, the most important first."""
-    return _table(
-        result, "feature", [_weight_line(name, result) for name in ranked_features(result.versions)]
+    return _build_table(
+        result, "feature", [_build_weight_row(name, result) for name in rank_features(result.versions)]
     )
 
 
-def coefficient_table(result: Result) -> Table:
+def build_coefficient_table(result: Result) -> MeasurementTable:
     """Return the classifier's coefficients, the largest first, and its intercept."""
     sizes = {
-        name: fmean(abs(version.coefficients[name].per_sd) for version in _having_coefficient(name, result))
+        name: fmean(
+            abs(version.coefficients[name].per_sd) for version in _select_with_coefficient(name, result)
+        )
         for version in result.versions
         for name in version.coefficients
     }
-    lines = [_coefficient_line(name, result) for name in sorted(sizes, key=lambda name: -sizes[name])]
+    rows = [_build_coefficient_row(name, result) for name in sorted(sizes, key=lambda name: -sizes[name])]
     if any(version.intercept is not None for version in result.versions):
-        lines.append(Line("intercept", _cells(result, lambda version: _optional(version.intercept))))
-    return _table(result, "feature", lines)
+        rows.append(
+            Row("intercept", _build_cells(result, lambda version: _make_optional_cell(version.intercept)))
+        )
+    return _build_table(result, "feature", rows)
 
 
-def grid_table(result: Result) -> Table:
+def build_grid_table(result: Result) -> MeasurementTable:
     """Return the grid points of the cross-validation and the one chosen at each version."""
-    points = {_parameters(point): None for version in result.versions for point in version.grid}
-    return _table(result, "parameters", [_grid_line(parameters, result) for parameters in points])
+    points = {_list_parameters(point): None for version in result.versions for point in version.grid}
+    return _build_table(result, "parameters", [_build_grid_row(parameters, result) for parameters in points])
 
 
-def timing_table(result: Result) -> Table:
+def build_timing_table(result: Result) -> MeasurementTable:
     """Return the duration of each step by version; steps of the whole run have only a total."""
     steps = dict.fromkeys((*result.timings, *(step for v in result.versions for step in v.timings)))
     longest = max((t for v in result.versions for t in v.timings.values()), default=0.0)
-    lines = tuple(_timing_line(step, result, longest) for step in steps)
-    return Table("step", (*(version.name for version in result.versions), TOTAL), lines)
+    rows = tuple(_build_timing_row(step, result, longest) for step in steps)
+    return MeasurementTable("step", (*(version.name for version in result.versions), TOTAL), rows)
 
 
-def ranked_features(versions: tuple[VersionResult, ...]) -> tuple[str, ...]:
+def rank_features(versions: tuple[VersionResult, ...]) -> tuple[str, ...]:
     """Return the explained features by mean absolute weight per standard deviation, largest first."""
     weights: dict[str, list[float]] = {}
     for version in versions:
@@ -110,87 +116,96 @@ def ranked_features(versions: tuple[VersionResult, ...]) -> tuple[str, ...]:
     return tuple(sorted(weights, key=lambda name: -fmean(weights[name])))
 
 
-def weights_of(feature: str, versions: tuple[VersionResult, ...]) -> tuple[Measured, ...]:
+def list_weights(feature: str, versions: tuple[VersionResult, ...]) -> tuple[MeasuredValue, ...]:
     """Return a feature's mean weight per standard deviation at each version; ``None`` if not explained."""
     explanations = (version.explanations.get(feature) for version in versions)
     return tuple(None if weight is None else weight.mean_per_sd for weight in explanations)
 
 
-def changes_sign(weights: Iterable[Measured]) -> bool:
+def changes_sign(weights: Iterable[MeasuredValue]) -> bool:
     """Return whether a feature raises the probability at one version and lowers it at another."""
     measured = [weight for weight in weights if weight is not None]
     return bool(measured) and min(measured) < 0 < max(measured)
 
 
-def _table(result: Result, corner: str, lines: Iterable[Line]) -> Table:
-    return Table(corner, tuple(version.name for version in result.versions), tuple(lines))
+def _build_table(result: Result, corner: str, rows: Iterable[Row]) -> MeasurementTable:
+    return MeasurementTable(corner, tuple(version.name for version in result.versions), tuple(rows))
 
 
-def _cells(result: Result, cell: Callable[[VersionResult], Cell]) -> tuple[Cell, ...]:
+def _build_cells(result: Result, cell: Callable[[VersionResult], Cell]) -> tuple[Cell, ...]:
     return tuple(cell(version) for version in result.versions)
 
 
-def _metric_line(name: str, result: Result) -> Line:
+def _build_metric_row(name: str, result: Result) -> Row:
     def cell(version: VersionResult) -> Cell:
-        return Cell(formatting.with_error(version.metrics.get(name), standard_error(name, version)))
+        return Cell(
+            formatting.format_with_error(version.metrics.get(name), find_standard_error(name, version))
+        )
 
     meaning = METRICS[name].meaning if name in METRICS else ""
-    return Line(name, _cells(result, cell), meaning)
+    return Row(name, _build_cells(result, cell), meaning)
 
 
-def _weight_line(name: str, result: Result) -> Line:
+def _build_weight_row(name: str, result: Result) -> Row:
     def cell(version: VersionResult) -> Cell:
         weight = version.explanations.get(name)
         if weight is None:
             return Cell(formatting.ABSENT)
-        return Cell(formatting.signed(weight.mean_per_sd), f"{formatting.signed(weight.mean)} per unit")
+        return Cell(
+            formatting.format_signed(weight.mean_per_sd), f"{formatting.format_signed(weight.mean)} per unit"
+        )
 
-    return Line(
-        name, _cells(result, cell), "changes sign" if changes_sign(weights_of(name, result.versions)) else ""
+    return Row(
+        name,
+        _build_cells(result, cell),
+        "changes sign" if changes_sign(list_weights(name, result.versions)) else "",
     )
 
 
-def _coefficient_line(name: str, result: Result) -> Line:
+def _build_coefficient_row(name: str, result: Result) -> Row:
     def cell(version: VersionResult) -> Cell:
         coefficient = version.coefficients.get(name)
         if coefficient is None:
             return Cell(formatting.ABSENT)
-        return Cell(formatting.signed(coefficient.per_sd), f"{formatting.signed(coefficient.raw)} per unit")
+        return Cell(
+            formatting.format_signed(coefficient.per_sd),
+            f"{formatting.format_signed(coefficient.raw)} per unit",
+        )
 
-    return Line(name, _cells(result, cell))
+    return Row(name, _build_cells(result, cell))
 
 
-def _having_coefficient(name: str, result: Result) -> list[VersionResult]:
+def _select_with_coefficient(name: str, result: Result) -> list[VersionResult]:
     return [version for version in result.versions if name in version.coefficients]
 
 
-def _optional(value: Measured) -> Cell:
-    return Cell(formatting.ABSENT if value is None else formatting.signed(value))
+def _make_optional_cell(value: MeasuredValue) -> Cell:
+    return Cell(formatting.ABSENT if value is None else formatting.format_signed(value))
 
 
-def _parameters(point: GridPoint) -> tuple[tuple[str, float], ...]:
+def _list_parameters(point: GridPoint) -> tuple[tuple[str, float], ...]:
     return tuple(point.parameters.items())
 
 
-def _grid_line(parameters: tuple[tuple[str, float], ...], result: Result) -> Line:
+def _build_grid_row(parameters: tuple[tuple[str, float], ...], result: Result) -> Row:
     def cell(version: VersionResult) -> Cell:
         for point in version.grid:
-            if _parameters(point) == parameters:
+            if _list_parameters(point) == parameters:
                 note = "chosen" if point.chosen else ""
-                return Cell(formatting.number(point.cv_roc_auc), note, strong=point.chosen)
+                return Cell(formatting.format_number(point.cv_roc_auc), note, strong=point.chosen)
         return Cell(formatting.ABSENT)
 
     label = ", ".join(f"{name} {value:g}" for name, value in parameters)
-    return Line(label, _cells(result, cell))
+    return Row(label, _build_cells(result, cell))
 
 
-def _timing_line(step: str, result: Result, longest: float) -> Line:
+def _build_timing_row(step: str, result: Result, longest: float) -> Row:
     def cell(version: VersionResult) -> Cell:
         elapsed_s = version.timings.get(step)
         if elapsed_s is None:
             return Cell("")
-        return Cell(formatting.seconds(elapsed_s), share=elapsed_s / longest if longest else None)
+        return Cell(formatting.format_seconds(elapsed_s), share=elapsed_s / longest if longest else None)
 
     summed_s = result.timings.get(step)
-    total = Cell("" if summed_s is None else formatting.seconds(summed_s), strong=True)
-    return Line(step, (*_cells(result, cell), total))
+    total = Cell("" if summed_s is None else formatting.format_seconds(summed_s), strong=True)
+    return Row(step, (*_build_cells(result, cell), total))

@@ -10,7 +10,16 @@ from pyspark.ml.classification import GBTClassificationModel, GBTClassifier
 from pyspark.sql import DataFrame, functions as F
 from synapse.ml.explainers import VectorSHAP
 
-from harness.pipelines import FEATURES, LABEL, SCORE, Context, Explainer, Fitted, Prepared, impute_and_encode
+from harness.pipelines import (
+    FEATURES,
+    LABEL,
+    SCORE,
+    Context,
+    Explainer,
+    FittedModel,
+    PreparedFeatures,
+    impute_and_encode,
+)
 
 
 @dataclass(frozen=True)
@@ -21,11 +30,11 @@ class BoostedTrees:
     depth: int = 3
     step_size: float = 0.1
 
-    def prepare(self, rows: DataFrame, context: Context) -> Prepared:
+    def prepare(self, rows: DataFrame, context: Context) -> PreparedFeatures:
         """Impute numbers and encode categories, as the built-in pipeline does."""
         return impute_and_encode(rows, context)
 
-    def fit(self, rows: DataFrame, context: Context) -> Fitted:
+    def fit(self, rows: DataFrame, context: Context) -> FittedModel:
         """Fit one model, without a grid: the scenario's matrix can try several values."""
         boosting = GBTClassifier(
             featuresCol=FEATURES,
@@ -35,7 +44,7 @@ class BoostedTrees:
             stepSize=self.step_size,
             seed=context.seed,
         )
-        return Fitted(boosting.fit(rows))
+        return FittedModel(boosting.fit(rows))
 
     def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, float | None]:
         """Return the Brier score: the mean squared difference between probability and label."""

@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any
 
-from harness.runtime.jars import class_path
+from harness.runtime.jars import load_class_path
 from harness.runtime.java import find_java
 
 MONTHS = ("2018-01-01", "2018-02-01", "2018-03-01")
@@ -51,7 +51,7 @@ def main(csv: str, folder: str, version: int) -> None:
 def _open_session() -> Any:
     from pyspark.sql import SparkSession
 
-    jars = class_path(find_java(None, os.environ), report=lambda _line: None)
+    jars = load_class_path(find_java(None, os.environ), report=lambda _line: None)
     spark = (
         SparkSession.builder.master("local[2]")
         .config("spark.jars", ",".join(str(jar) for jar in jars))

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.settings import read_settings
-from harness.targets.compose.docker import docker
+from harness.targets.compose.docker import run_docker
 from harness.targets.compose.stack import Stack
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +67,7 @@ def _time_command(environ: dict[str, str], *arguments: str) -> float:
 
 def _measure_memory_mib(stack: Stack) -> float:
     names = [service.container for service in stack.services()]
-    lines = docker(["stats", "--no-stream", "--format", "{{.MemUsage}}", *names]).stdout.splitlines()
+    lines = run_docker(["stats", "--no-stream", "--format", "{{.MemUsage}}", *names]).stdout.splitlines()
     used = [line.split("/")[0].strip() for line in lines]
     return sum(float(each[:-3]) * _UNITS[each[-3:]] for each in used)
 

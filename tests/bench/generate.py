@@ -87,11 +87,11 @@ def _measure(rows: int) -> Measurement:
 
 def _write(rows: int, folder: Path) -> float:
     """Return the seconds that it takes to generate and write the rows, without the session's start."""
-    from harness.job.spark_session import open_session
+    from harness.job.spark_session import open_spark_session
     from harness.job.synthetic_loans import generate_loans
 
     target = Embedded(read_settings({"home": str(folder / "home")}, folder=folder))
-    spark = open_session(target.environment(0, "models"))
+    spark = open_spark_session(target.environment(0, "models"))
     start = time.monotonic()
     generate_loans(spark, Loans(rows=rows)).write.format("delta").save(str(folder / "table"))
     seconds = time.monotonic() - start

@@ -1,3 +1,5 @@
+"""Rows appended to one table by several containers at once."""
+
 from __future__ import annotations
 
 import json

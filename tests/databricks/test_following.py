@@ -12,7 +12,7 @@ from harness.errors import HarnessError, JobError, PrerequisiteError
 from harness.files import write_text
 from harness.runs import PLAN, RESULT
 from harness.targets.databricks import job_runs, workspace_files as remote
-from harness.targets.databricks.cluster import cluster_spec, libraries
+from harness.targets.databricks.cluster import list_cluster_libraries, make_cluster_spec
 from harness.targets.databricks.databricks_target import SUBMISSION
 from tests.databricks.command import FILES
 from tests.databricks.following import FAILS, RUN, Bench, make_bench, successful_program
@@ -57,8 +57,8 @@ def test_two_submissions_start_one_run(bench: Bench) -> None:
     bench.run(successful_program())
     wheel, *_ = bench.workspace.volumes.rglob("*.whl")
     path = "/Volumes/" + wheel.relative_to(bench.workspace.volumes).as_posix()
-    spec = cluster_spec(settings, USER, "twice")
-    job = job_runs.RunSpec("twice", spec, libraries(path), [], timedelta(minutes=1))
+    spec = make_cluster_spec(settings, USER, "twice")
+    job = job_runs.RunSpec("twice", spec, list_cluster_libraries(path), [], timedelta(minutes=1))
     bench.workspace.faults.delay_cluster(1000)
     before = len(bench.workspace.runs)
     first, second = job_runs.submit(client, job), job_runs.submit(client, job)
@@ -98,7 +98,7 @@ def test_expired_folders_are_swept(bench: Bench) -> None:
     kept = sorted(path for path in bench.workspace.volumes.rglob("*") if path.is_file())
     files = remote.open_files(bench.target.workspace, FILES)
     files.make_folder(f"{FILES}/until-20200106/runs/old")
-    files.upload(f"{FILES}/until-20200106/runs/old/{PLAN}", remote.text_stream("{}"))
+    files.upload(f"{FILES}/until-20200106/runs/old/{PLAN}", remote.make_stream("{}"))
     assert 1 == bench.target.sweep()
     assert f"{FILES}/until-20200106" in bench.messages
     assert kept == sorted(path for path in bench.workspace.volumes.rglob("*") if path.is_file())

@@ -13,7 +13,7 @@ from databricks.sdk.service.jobs import Run
 from harness.errors import ExitCode, InterruptedRunError, JobError, LostRunError, PrerequisiteError
 from harness.runs import PLAN
 from harness.targets.databricks import job_runs, workspace_files as remote
-from harness.targets.databricks.cluster import cluster_spec, libraries
+from harness.targets.databricks.cluster import list_cluster_libraries, make_cluster_spec
 from tests.databricks.conftest import connect
 from tests.databricks.following import RUN, Bench, make_bench, successful_program
 from tests.databricks.standin.server import StandIn
@@ -43,7 +43,7 @@ def test_the_run_is_cancelled_from_outside(bench: Bench) -> None:
 def test_ctrl_c_cancels_the_run_and_waits_for_its_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C cancels the run and waits until it has ended."""
     bench.workspace.faults.delay_cluster(1000)
-    follow, calls = job_runs.follow, list[int]()
+    follow, calls = job_runs.await_run, list[int]()
 
     def interrupted(*arguments: object) -> object:
         calls.append(1)
@@ -51,7 +51,7 @@ def test_ctrl_c_cancels_the_run_and_waits_for_its_end(bench: Bench, monkeypatch:
             raise KeyboardInterrupt
         return follow(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(job_runs, "follow", interrupted)
+    monkeypatch.setattr(job_runs, "await_run", interrupted)
     with pytest.raises(InterruptedRunError, match="The run was cancelled"):
         bench.run(successful_program())
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
@@ -100,11 +100,15 @@ def test_the_run_times_out(bench: Bench) -> None:
     wheel, *_ = bench.workspace.volumes.rglob("*.whl")
     path = "/Volumes/" + wheel.relative_to(bench.workspace.volumes).as_posix()
     job = job_runs.RunSpec(
-        "late", cluster_spec(settings, USER, "late"), libraries(path), ["plan"], timedelta(seconds=1)
+        "late",
+        make_cluster_spec(settings, USER, "late"),
+        list_cluster_libraries(path),
+        ["plan"],
+        timedelta(seconds=1),
     )
     bench.workspace.faults.delay_cluster(1000)
-    ended = job_runs.follow(client, job_runs.submit(client, job), lambda _run: None)
-    fault = job_runs.error_of_run(ended, None)
+    ended = job_runs.await_run(client, job_runs.submit(client, job), lambda _run: None)
+    fault = job_runs.make_run_error(ended, None)
     assert (JobError, True) == (type(fault), "exceeded its time limit" in fault.message)
     assert "TIME_LIMIT_MIN" in str(fault.remedy)
     assert bench.is_quiet()
@@ -153,7 +157,7 @@ def test_an_unavailable_log_is_not_an_error(bench: Bench, monkeypatch: pytest.Mo
     def refused(_client: WorkspaceClient, _run: Run) -> None:
         raise PrerequisiteError("No output.")
 
-    monkeypatch.setattr(job_runs, "output", refused)
+    monkeypatch.setattr(job_runs, "read_output", refused)
     bench.run(successful_program())
     assert "The run's log is not available: No output." in bench.messages
 

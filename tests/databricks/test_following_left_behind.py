@@ -172,11 +172,9 @@ def test_a_cluster_that_does_not_start_is_shown_as_failed(bench: Bench) -> None:
     assert "No quota for this size." in bench.events[-1].detail
 
 
-def test_ctrl_c_pressed_twice_still_cancels_the_run(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, default_signals: None
-) -> None:
+@pytest.mark.usefixtures("default_signals")
+def test_ctrl_c_pressed_twice_still_cancels_the_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pressing Ctrl-C twice still cancels the run."""
-    del default_signals
     bench.workspace.faults.delay_cluster(1000)
     cancel, look = bench.target.workspace.jobs.cancel_run, job_runs.has_started
 
@@ -196,11 +194,11 @@ def test_ctrl_c_pressed_twice_still_cancels_the_run(
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
 
 
+@pytest.mark.usefixtures("default_signals")
 def test_two_ctrl_c_during_the_submission_leave_nothing_running(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, default_signals: None
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pressing Ctrl-C twice during the submission still cancels the run."""
-    del default_signals
     bench.workspace.faults.delay_cluster(1000)
     submit = bench.target.workspace.jobs.submit
 

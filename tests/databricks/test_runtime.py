@@ -1,3 +1,5 @@
+"""The Python environments and processes of the stand-in's runtimes."""
+
 from __future__ import annotations
 
 import json
@@ -13,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from harness.runtime.jars import coordinates
-from harness.runtime.java import SETTING, find_java
+from harness.runtime.jars import list_coordinates
+from harness.runtime.java import HOME_VARIABLE, find_java
 from tests.databricks.standin.environments import (
     Environments,
     InstallError,
@@ -300,7 +302,7 @@ def test_recently_used_environments_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("runtime", [DBR_15_4, DBR_16_4])
 def test_without_a_coordinate_there_is_only_delta(runtime: str) -> None:
     """Without its coordinate, SynapseML is not available; Delta is part of the runtime."""
-    jars = class_path(find_java(os.environ.get(SETTING), os.environ), runtime, ())
+    jars = class_path(find_java(os.environ.get(HOME_VARIABLE), os.environ), runtime, ())
     assert {"io.delta_delta-spark_2.12", "io.delta_delta-storage"} == {
         jar.name.rpartition("-")[0] for jar in jars
     }
@@ -308,7 +310,7 @@ def test_without_a_coordinate_there_is_only_delta(runtime: str) -> None:
 
 def test_the_coordinate_that_the_harness_submits_is_published() -> None:
     """The harness's own coordinate is accepted; one of a library in the runtime is not."""
-    assert published_coordinates() == tuple(each for each in coordinates() if "synapseml-core" in each)
+    assert published_coordinates() == tuple(each for each in list_coordinates() if "synapseml-core" in each)
 
 
 @pytest.mark.parametrize("name", ["17.3.x-cpu-ml-scala2.13", "16.4", "16.40.x-scala2.12"])

@@ -31,9 +31,9 @@ def test_a_request_without_an_answer_is_repeated(workspace: StandIn, client: Wor
     assert 4 == workspace.calls.count("GET /api/2.0/preview/scim/v2/Me")
 
 
-def test_a_dropped_connection_has_no_answer(workspace: StandIn, client: WorkspaceClient) -> None:
+@pytest.mark.usefixtures("client")
+def test_a_dropped_connection_has_no_answer(workspace: StandIn) -> None:
     """Without retries, a client sees a closed connection and no status."""
-    del client
     workspace.faults.drop()
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{workspace.host}/api/2.0/preview/scim/v2/Me", timeout=DEADLINE_S)

@@ -38,9 +38,9 @@ def test_an_experiment_is_a_path(client: WorkspaceClient, name: str, error: type
         client.experiments.create_experiment(name)
 
 
-def test_without_a_token_mlflow_is_refused(workspace: StandIn, client: WorkspaceClient) -> None:
+@pytest.mark.usefixtures("client")
+def test_without_a_token_mlflow_is_refused(workspace: StandIn) -> None:
     """Requests to MLflow through the stand-in need the token, too."""
-    del client
     url = f"{workspace.host}/api/2.0/mlflow/experiments/search"
     with pytest.raises(requests.HTTPError, match="401"):
         requests.post(url, json={}, timeout=DEADLINE_S).raise_for_status()

@@ -18,8 +18,8 @@ from harness.pipelines import (
     SCORE,
     Context,
     Explainer,
-    Fitted,
-    Prepared,
+    FittedModel,
+    PreparedFeatures,
     impute_and_encode,
     make_lime_explainer,
 )
@@ -42,12 +42,12 @@ class Good:
 
     penalty: float = 0.1
 
-    def prepare(self, rows: DataFrame, context: Context) -> Prepared:
+    def prepare(self, rows: DataFrame, context: Context) -> PreparedFeatures:
         return impute_and_encode(rows, context)
 
-    def fit(self, rows: DataFrame, context: Context) -> Fitted:
+    def fit(self, rows: DataFrame, context: Context) -> FittedModel:
         context.report_progress("one fit")
-        return Fitted(LogisticRegression(regParam=self.penalty, maxIter=10).fit(rows), {"fits": 1})
+        return FittedModel(LogisticRegression(regParam=self.penalty, maxIter=10).fit(rows), {"fits": 1})
 
     def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, float | None]:
         [row] = scored.agg(F.avg(F.udf(squared, "double")(F.col(SCORE) - F.col(LABEL)))).collect()
@@ -63,24 +63,24 @@ class NoStages(Good):
 
 
 class OwnStage(Good):
-    def prepare(self, rows: DataFrame, context: Context) -> Prepared:
+    def prepare(self, rows: DataFrame, context: Context) -> PreparedFeatures:
         prepared = impute_and_encode(rows, context)
-        return Prepared([Unchanged(), *prepared.stages], prepared.names)
+        return PreparedFeatures([Unchanged(), *prepared.stages], prepared.names)
 
 
 class OtherSlot(Good):
-    def prepare(self, rows: DataFrame, context: Context) -> Prepared:
-        return Prepared(impute_and_encode(rows, context).stages, ["y"])
+    def prepare(self, rows: DataFrame, context: Context) -> PreparedFeatures:
+        return PreparedFeatures(impute_and_encode(rows, context).stages, ["y"])
 
 
 class BreaksInFit(Good):
-    def fit(self, rows: DataFrame, context: Context) -> Fitted:
+    def fit(self, rows: DataFrame, context: Context) -> FittedModel:
         raise KeyError("leaves")
 
 
 class NoModel(Good):
-    def fit(self, rows: DataFrame, context: Context) -> Fitted:
-        return Fitted(model="a model")
+    def fit(self, rows: DataFrame, context: Context) -> FittedModel:
+        return FittedModel(model="a model")
 
 
 class OtherMetric(Good):

@@ -76,7 +76,7 @@ def write_table(folder: Path, change: Callable[[Row], Row] = lambda row: row) ->
 
 
 def write_scenario(folder: Path, scenario: Scenario) -> str:
-    """Write the scenario as a file, with its table beside it."""
+    """Write the scenario as a file, with its table next to it."""
     write_table(folder)
     return write_file(folder, scenario)
 

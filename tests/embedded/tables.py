@@ -8,9 +8,9 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from harness.errors import Location, ScenarioError
-from harness.job.models.cross_validation import Trained
+from harness.job.models.cross_validation import TrainingOutcome
 from harness.job.models.model_registry import make_built_in_pipeline
-from harness.job.prepare import Samples, add_feature_columns, add_label, make_samples
+from harness.job.prepare import PreparedRows, add_feature_columns, add_label, prepare_rows
 from harness.scenario.model import Scenario
 from harness.scenario.model_kinds import ModelKind
 
@@ -50,9 +50,9 @@ def add_columns(table: DataFrame, small: Scenario) -> DataFrame:
     return add_label(add_feature_columns(table, small.pipeline), small)
 
 
-def make_small_samples(frame: DataFrame, small: Scenario, rows: int) -> Samples:
+def make_small_samples(frame: DataFrame, small: Scenario, rows: int) -> PreparedRows:
     """Return the feature vectors that the built-in pipeline makes."""
-    return make_samples(frame, small, rows, make_built_in_pipeline(small.pipeline.model))
+    return prepare_rows(frame, small, rows, make_built_in_pipeline(small.pipeline.model))
 
 
 def train(
@@ -60,7 +60,7 @@ def train(
     options: ModelKind,
     report_progress: Callable[[str], None] = lambda _detail: None,
     seed: int = 0,
-) -> Trained:
+) -> TrainingOutcome:
     """Train the best point of a grid, as the pipeline of the model kind does."""
     return make_built_in_pipeline(options).train(rows, seed, report_progress)
 

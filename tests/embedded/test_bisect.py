@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from harness.results import VersionResult
 from harness.scenario.model import Scenario
 from harness.studies.bisection.bisect_runs import search
-from harness.studies.bisection.search import Found, Inquiry, Question, probe
+from harness.studies.bisection.search import FirstFailure, Inquiry, Question, make_probe
 from tests.embedded.runner import change_scenario, run_job
 from tests.embedded.small import SMALL, write_table
 
@@ -38,15 +38,15 @@ def test_bisect_finds_a_bad_batch(spark: SparkSession, tmp_path: Path) -> None:
     probed: dict[str, VersionResult] = {}
 
     def measure(name: str, also: Iterable[str]) -> dict[str, VersionResult]:
-        result = run_job(spark, probe(scenario, {name, *also}), source, tmp_path, run_id=f"probe-{name}")
+        result = run_job(spark, make_probe(scenario, {name, *also}), source, tmp_path, run_id=f"probe-{name}")
         assert result.failure is None
         trained = {each.name: each for each in result.versions if each.status == "trained"}
         assert {name, *also} == set(trained)
         probed.update(trained)
         return trained
 
-    searched = search(Inquiry.into(scenario), Question("test_roc_auc"), measure)
-    assert Found("v1", "v2") == searched.answer
+    searched = search(Inquiry.from_scenario(scenario), Question("test_roc_auc"), measure)
+    assert FirstFailure("v1", "v2") == searched.answer
     assert len(probed) < len(_ENDS)
     whole = {each.name: each for each in run_job(spark, scenario, source, tmp_path, "whole").versions}
     lime = {"lime_r2_mean"}  # A probe explains other rows: those of its first trained version.

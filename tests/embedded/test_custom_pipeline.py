@@ -118,7 +118,7 @@ WRONG = {
 }
 """Name of an object that is not a pipeline to the message about it."""
 BROKEN = {
-    "NoStages": ("prepare", "returned list from 'prepare'; it must return Prepared."),
+    "NoStages": ("prepare", "returned list from 'prepare'; it must return PreparedFeatures."),
     "OwnStage": (
         "prepare",
         (

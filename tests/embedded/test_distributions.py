@@ -1,3 +1,5 @@
+"""The distributions of the features' values, compared with NumPy's histogram."""
+
 from __future__ import annotations
 
 import math
@@ -48,8 +50,8 @@ def values() -> list[float | None]:
     return [chance.gauss(-3, 7) for _ in range(500)]
 
 
-def test_numbers_are_counted_as_by_numpy(spark: SparkSession, values: list[float | None]) -> None:
-    """Numbers are counted in twelve bins of equal width, as by NumPy's histogram."""
+def test_numbers_are_counted_as_numpy_counts_them(spark: SparkSession, values: list[float | None]) -> None:
+    """Numbers are counted in twelve bins of equal width, as NumPy's histogram counts them."""
     version = check_values(spark, values)
     bins = choose_bins([version])
     expected, edges = np.histogram([value for value in values if value is not None], bins=12)

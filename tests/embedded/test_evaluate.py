@@ -1,3 +1,5 @@
+"""The metrics of scores, compared with scikit-learn's."""
+
 from __future__ import annotations
 
 import math
@@ -8,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from sklearn import metrics
 
 from harness.job.evaluate import FORMULAS, Scores, roc_auc_se, score_groups
-from harness.metrics import ON_HELD_OUT
+from harness.metrics import HELD_OUT_METRICS
 
 pytestmark = pytest.mark.spark
 
@@ -129,7 +131,7 @@ def make_scores(positives: int, negatives: int, *, has_nan: bool = False, **metr
 
 def test_every_metric_on_held_out_rows_has_a_formula() -> None:
     """Each metric on held-out rows has a formula."""
-    assert list(ON_HELD_OUT) == list(FORMULAS)
+    assert list(HELD_OUT_METRICS) == list(FORMULAS)
 
 
 @pytest.mark.parametrize(("positives", "negatives"), [(1, 1), (16, 1300), (58, 51)])

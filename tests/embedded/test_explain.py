@@ -1,3 +1,5 @@
+"""The local explanations of the probe rows, and their summary."""
+
 from __future__ import annotations
 
 import math
@@ -9,15 +11,15 @@ from pyspark.ml.stat import Summarizer
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from harness.job.explain import (
-    Explained,
+    ProbeExplanations,
     choose_background_rows,
     choose_probe_keys,
     choose_probe_rows,
     explain,
     summarize,
 )
-from harness.job.models.cross_validation import Trained
-from harness.job.prepare import PROBE, Samples
+from harness.job.models.cross_validation import TrainingOutcome
+from harness.job.prepare import PROBE, PreparedRows
 from harness.pipelines import FEATURES, KEY, Explainer, make_lime_explainer
 from harness.results import FeatureExplanation
 from harness.scenario.model_kinds import LogisticRegression
@@ -33,11 +35,11 @@ ROWS = 30
 class March:
     """The model of all loans, without a penalty, and its explanations."""
 
-    samples: Samples
-    trained: Trained
+    samples: PreparedRows
+    trained: TrainingOutcome
     probe: DataFrame
     explainer: Explainer
-    explained: Explained
+    explained: ProbeExplanations
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +164,7 @@ def test_without_probe_rows_there_are_no_explanations(march: March) -> None:
 def test_weights_are_summarized_per_standard_deviation() -> None:
     """The summary has means of the raw weights and of the weights per standard deviation."""
     weights = {"b": [-1.0, 0.5], "a": [3.0, 0.5]}
-    assert summarize(Explained(weights, None), ("x", "y"), [10.0, 0.0]) == {
+    assert summarize(ProbeExplanations(weights, None), ("x", "y"), [10.0, 0.0]) == {
         "x": FeatureExplanation(mean=1.0, mean_abs=2.0, mean_per_sd=10.0, mean_abs_per_sd=20.0),
         "y": FeatureExplanation(mean=0.5, mean_abs=0.5, mean_per_sd=0.0, mean_abs_per_sd=0.0),
     }
@@ -172,27 +174,27 @@ def test_summaries_do_not_depend_on_the_order_of_rows() -> None:
     """The summary doesn't depend on the order of rows, to the last bit."""
     weights = {str(number): [0.1 * number**3] for number in range(50)}
     backwards = dict(reversed(weights.items()))
-    assert summarize(Explained(weights, None), ("x",), [1.0]) == summarize(
-        Explained(backwards, None), ("x",), [1.0]
+    assert summarize(ProbeExplanations(weights, None), ("x",), [1.0]) == summarize(
+        ProbeExplanations(backwards, None), ("x",), [1.0]
     )
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
 def test_a_feature_with_an_infinite_weight_is_left_out(odd: float) -> None:
     """A feature with a weight that is not finite is left out of the summary."""
-    actual = summarize(Explained({"a": [1.0, odd], "b": [1.0, 2.0]}, None), ("x", "y"), [1.0, 1.0])
+    actual = summarize(ProbeExplanations({"a": [1.0, odd], "b": [1.0, 2.0]}, None), ("x", "y"), [1.0, 1.0])
     assert set(actual) == {"x"}
 
 
 def test_without_weights_there_is_no_summary() -> None:
     """Without weights there is no summary."""
-    assert summarize(Explained({}, None), ("x",), [1.0]) == {}
+    assert summarize(ProbeExplanations({}, None), ("x",), [1.0]) == {}
 
 
 def test_the_weight_of_contributions_is_their_slope() -> None:
     """The weight of contributions is their slope over the values of the feature."""
     contributions = {"a": [-0.2], "b": [0.0], "c": [0.2]}
-    explained = Explained(contributions, None, values={"a": [4.0], "b": [5.0], "c": [6.0]})
+    explained = ProbeExplanations(contributions, None, values={"a": [4.0], "b": [5.0], "c": [6.0]})
     [actual] = summarize(explained, ("x",), [2.0]).values()
     assert (0.2, 0.4) == pytest.approx((actual.mean, actual.mean_per_sd))
     assert 0.4 / 3 == pytest.approx(actual.mean_abs_per_sd)
@@ -201,6 +203,6 @@ def test_the_weight_of_contributions_is_their_slope() -> None:
 
 def test_contributions_of_one_value_have_no_slope() -> None:
     """The weight of contributions is 0 if the feature has a single value."""
-    explained = Explained({"a": [0.1], "b": [0.1]}, None, values={"a": [1.0], "b": [1.0]})
+    explained = ProbeExplanations({"a": [0.1], "b": [0.1]}, None, values={"a": [1.0], "b": [1.0]})
     [actual] = summarize(explained, ("x",), [0.0]).values()
     assert (0.0, 0.0) == (actual.mean, actual.mean_abs)

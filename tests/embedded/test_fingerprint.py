@@ -1,3 +1,5 @@
+"""The fingerprint of a version, compared with a reference implementation."""
+
 from __future__ import annotations
 
 import math

@@ -34,7 +34,7 @@ class Borrowed(Embedded):
 
 
 def test_a_fourth_target_runs_a_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A target that is registered by its definition alone is opened, planned for and run like any other."""
+    """A target that is registered only by its definition is opened, planned for and run like any other."""
     definition = TargetDefinition(
         name="borrowed",
         title="borrowed",

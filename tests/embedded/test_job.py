@@ -170,10 +170,10 @@ def test_held_out_rows_without_positives_are_not_proven(spark: SparkSession, tmp
         return row | {"outcome": "bad" if row["id"] in trained else "good"}
 
     job = make_job(spark, make_plan(SMALL, write_table(tmp_path / "all"), tmp_path / "all"))
-    from harness.job.prepare import HELD_OUT, format_key, uniform
+    from harness.job.prepare import HELD_OUT, format_key, hash_to_unit_interval
     from harness.job.table_io import read_source
 
-    held_out = uniform(format_key(SMALL), "split", SMALL.seed) < SMALL.pipeline.split.test
+    held_out = hash_to_unit_interval(format_key(SMALL), "split", SMALL.seed) < SMALL.pipeline.split.test
     assert job.plan.source is not None
     sides = read_source(spark, job.plan.source).withColumn(HELD_OUT, held_out)
     trained = {row["id"] for row in sides.where(f"not {HELD_OUT} and heat > 20").collect()}

@@ -1,3 +1,5 @@
+"""The rows of a version as feature vectors, and the split into training and held-out rows."""
+
 from __future__ import annotations
 
 import re
@@ -10,7 +12,7 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from harness.errors import ScenarioError
-from harness.job.prepare import HELD_OUT, PROBE, Samples
+from harness.job.prepare import HELD_OUT, PROBE, PreparedRows
 from harness.pipelines import FEATURES, FOLD, KEY, LABEL
 from harness.scenario.model import Scenario
 from tests.embedded.tables import (
@@ -33,18 +35,18 @@ def read_sides(table: DataFrame, small: Scenario) -> Sides:
     return {row[KEY]: (row[HELD_OUT], row[FOLD], row[PROBE]) for row in rows}
 
 
-def make_samples_of(table: DataFrame, small: Scenario) -> Samples:
+def make_samples_of(table: DataFrame, small: Scenario) -> PreparedRows:
     """Return the feature vectors of a small table."""
     return make_small_samples(add_columns(table, small), small, rows=1)
 
 
-def read_vectors(samples: Samples) -> dict[str, list[float]]:
+def read_vectors(samples: PreparedRows) -> dict[str, list[float]]:
     """Return the feature vector of each row by key, training and held-out rows alike."""
     rows = samples.train.unionAll(samples.test).select(KEY, FEATURES).collect()
     return {row[KEY]: list(row[FEATURES].toArray()) for row in rows}
 
 
-def read_slots(samples: Samples) -> list[dict[str, float]]:
+def read_slots(samples: PreparedRows) -> list[dict[str, float]]:
     """Return the feature vectors in the order of their keys, each as names and values."""
     by_key = read_vectors(samples)
     return [dict(zip(samples.names, by_key[key], strict=True)) for key in sorted(by_key, key=int)]
@@ -227,18 +229,18 @@ def categories(spark: SparkSession) -> DataFrame:
 
 
 @pytest.fixture(scope="module")
-def encoded(categories: DataFrame) -> Samples:
+def encoded(categories: DataFrame) -> PreparedRows:
     # The first seed that holds out these two and no others.
     small = scenario(seed=18, features=["x"], categorical=["color", "size"])
     return make_samples_of(categories, small)
 
 
-def test_an_indicator_is_named_by_its_value(encoded: Samples) -> None:
+def test_an_indicator_is_named_by_its_value(encoded: PreparedRows) -> None:
     """Each value seen in training, even an empty text, has an indicator 'column=value', by alphabet."""
     assert encoded.names == ("x", "color=", "color=blue", "color=red", "size=10", "size=9")
 
 
-def test_a_value_sets_its_indicator(encoded: Samples) -> None:
+def test_a_value_sets_its_indicator(encoded: PreparedRows) -> None:
     """A value sets its own indicator and no other indicator of its column."""
     assert read_slots(encoded)[0] == {
         "x": 1.0,
@@ -250,14 +252,14 @@ def test_a_value_sets_its_indicator(encoded: Samples) -> None:
     }
 
 
-def test_an_unseen_value_sets_no_indicator(encoded: Samples) -> None:
+def test_an_unseen_value_sets_no_indicator(encoded: PreparedRows) -> None:
     """Null, and values that only held-out rows have, set no indicator."""
     actual = [{value for name, value in read_slots(encoded)[key].items() if name != "x"} for key in (5, 6)]
     assert actual == [{0.0}, {0.0}]
 
 
 def test_a_saved_featurizer_makes_the_same_vectors(
-    categories: DataFrame, encoded: Samples, tmp_path: Path
+    categories: DataFrame, encoded: PreparedRows, tmp_path: Path
 ) -> None:
     """A featurizer that is saved, loaded and applied to raw rows makes the same vectors."""
     encoded.featurizer.save(str(tmp_path / "featurizer"))

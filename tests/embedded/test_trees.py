@@ -29,7 +29,7 @@ from harness.job.explain import (
     explain,
     summarize,
 )
-from harness.job.models.cross_validation import Trained
+from harness.job.models.cross_validation import TrainingOutcome
 from harness.pipelines import FEATURES, FOLD, KEY, LABEL, make_lime_explainer
 from harness.results import Result, Verdict, VersionResult
 from harness.scenario.model import Scenario
@@ -108,7 +108,7 @@ def rows(spark: SparkSession) -> DataFrame:
 
 
 @pytest.fixture(scope="module")
-def trained(rows: DataFrame) -> dict[str, Trained]:
+def trained(rows: DataFrame) -> dict[str, TrainingOutcome]:
     return {kind: train(rows, options, seed=SEED) for kind, options in OPTIONS.items()}
 
 
@@ -120,7 +120,7 @@ def score_rows(model: Any, rows: DataFrame) -> list[float]:
 
 @KINDS
 def test_a_grid_point_scores_the_mean_of_its_folds(
-    rows: DataFrame, trained: dict[str, Trained], kind: str
+    rows: DataFrame, trained: dict[str, TrainingOutcome], kind: str
 ) -> None:
     """A grid point's score is the mean of its folds' ROC AUC, as scikit-learn computes them."""
     for point in trained[kind].grid:
@@ -137,7 +137,7 @@ def test_a_grid_point_scores_the_mean_of_its_folds(
 
 @KINDS
 def test_the_chosen_point_is_fitted_on_all_rows(
-    rows: DataFrame, trained: dict[str, Trained], kind: str
+    rows: DataFrame, trained: dict[str, TrainingOutcome], kind: str
 ) -> None:
     """The final model is the one that Spark fits on all rows with the parameters of the best grid point."""
     [chosen] = [point for point in trained[kind].grid if point.chosen]
@@ -150,7 +150,9 @@ def test_the_chosen_point_is_fitted_on_all_rows(
 
 
 @KINDS
-def test_the_seed_decides_the_random_draws(rows: DataFrame, trained: dict[str, Trained], kind: str) -> None:
+def test_the_seed_decides_the_random_draws(
+    rows: DataFrame, trained: dict[str, TrainingOutcome], kind: str
+) -> None:
     """The same seed gives the same scores to the last bit; another seed gives other scores."""
     options = OPTIONS[kind]
     again = train(rows, options, seed=SEED)

@@ -14,7 +14,7 @@ from harness.results import (
     Failure,
     FeatureExplanation,
     GridPoint,
-    Measured,
+    MeasuredValue,
     Result,
     Verdict,
     VersionResult,
@@ -143,7 +143,7 @@ def explanation(per_sd: float, sd: float = 1.0) -> FeatureExplanation:
 
 def bound(metric: str = "cv_roc_auc", verdict: Verdict = Verdict.PASS, **changes: Any) -> BoundResult:
     """Return a bound with a given verdict."""
-    measured: Measured = {Verdict.PASS: 0.65, Verdict.FAIL: 0.55, Verdict.NOT_PROVEN: None}[verdict]
+    measured: MeasuredValue = {Verdict.PASS: 0.65, Verdict.FAIL: 0.55, Verdict.NOT_PROVEN: None}[verdict]
     specified = {name: value for name, value in changes.items() if name in BoundSpec.model_fields}
     fields = {
         "measured": measured,
@@ -223,7 +223,7 @@ def _version(name: str, month: int) -> dict[str, Any]:
     return {"name": name, "append": {"where": f"issue_d = '2018-{month:02}-01'"}, "expect": expect}
 
 
-def _metrics(spot: int) -> dict[str, Measured]:
+def _metrics(spot: int) -> dict[str, MeasuredValue]:
     return {
         "cv_roc_auc": _CV[spot],
         "cv_roc_auc_se": (0.0412, 0.0394, 0.0371)[spot],

@@ -10,7 +10,7 @@ from typing import Any
 from harness.loading.loader import LoadedScenario, load_scenario
 from harness.results import FeatureExplanation, Result, Verdict, VersionResult
 from harness.scenario.model import Scenario
-from harness.studies.calibration.calibrate_runs import as_yaml
+from harness.studies.calibration.calibrate_runs import format_yaml
 
 POSITIVES = {"train_positives": 100.0, "test_positives": 100.0, "added_test_positives": 100.0}
 
@@ -48,7 +48,7 @@ def loaded(
     """Write a scenario and its data to a folder, and load it."""
     (folder / "readings.csv").write_text("id,batch,heat,load,outcome\n1,0,20,50,good\n", encoding="utf-8")
     file = folder / "readings.yaml"
-    file.write_text(as_yaml(values(versions, **changes)), encoding="utf-8")
+    file.write_text(format_yaml(values(versions, **changes)), encoding="utf-8")
     return load_scenario(str(file))
 
 

@@ -1,3 +1,5 @@
+"""The storage accounts in the settings."""
+
 import re
 from pathlib import Path
 
@@ -5,7 +7,7 @@ import pytest
 
 from harness.errors import ExitCode, UsageError
 from harness.plan import Account, Secret
-from harness.settings import ACCOUNT_FIELDS, Settings, known_settings, read_settings
+from harness.settings import ACCOUNT_FIELDS, Settings, list_settings, read_settings
 from harness.storage.accounts import read_accounts
 
 VALUE = "Zm9yIGEgdGVzdCBvbmx5Cg=="
@@ -178,7 +180,7 @@ def test_a_list_is_not_a_key(tmp_path: Path) -> None:
 def test_a_default_does_not_count_as_set(tmp_path: Path) -> None:
     """A default does not count as set, so that the target can choose a value."""
     assert {None} == {
-        read_settings(folder=tmp_path, environ={}).value_if_set(spec.name) for spec in known_settings()
+        read_settings(folder=tmp_path, environ={}).value_if_set(spec.name) for spec in list_settings()
     }
 
 
@@ -195,7 +197,7 @@ def test_an_explicit_default_counts_as_set(tmp_path: Path) -> None:
 
 
 def test_settings_of_another_target(tmp_path: Path) -> None:
-    """Settings for another target differ in the target alone; the original is unchanged."""
+    """Settings for another target differ only in the target; the original is unchanged."""
     settings = _settings(tmp_path, '[accounts.lake]\nkey_variable = "K"')
     other = settings.for_target("compose")
     assert {("target", "auto", "compose")} == {

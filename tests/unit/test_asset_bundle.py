@@ -22,15 +22,15 @@ from harness.plan import Plan, SourceData
 from harness.resolve import resolve_plan
 from harness.settings import Settings, read_settings
 from harness.targets.databricks import asset_bundle, job_runs
-from harness.targets.databricks.cluster import cluster_spec, libraries
+from harness.targets.databricks.cluster import list_cluster_libraries, make_cluster_spec
 from harness.targets.databricks.databricks_target import Databricks
-from harness.wheel import content_version
+from harness.wheel import compute_version
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "three_versions.yaml"
 HOST = "https://adb-1.azuredatabricks.net"
 ME = "jane@example.com"
 SECRET = '[accounts.dls]\nsecret_name = "lake-key"\n'
-WHEEL = f"dataset_harness-{content_version()}-py3-none-any.whl"
+WHEEL = f"dataset_harness-{compute_version()}-py3-none-any.whl"
 
 
 @pytest.fixture(autouse=True)
@@ -80,10 +80,12 @@ def _submit(settings: Settings) -> dict[str, Any]:
         return SimpleNamespace(run_id=1)
 
     workspace: Any = SimpleNamespace(jobs=SimpleNamespace(submit=submit), config=SimpleNamespace(host=HOST))
-    cluster = settings["targets.databricks.cluster_id"] or cluster_spec(settings, ME, "run")
+    cluster = settings["targets.databricks.cluster_id"] or make_cluster_spec(settings, ME, "run")
     job_runs.submit(
         workspace,
-        job_runs.RunSpec("run", cluster, libraries(f"/Volumes/{WHEEL}"), ["..."], timedelta(minutes=1)),
+        job_runs.RunSpec(
+            "run", cluster, list_cluster_libraries(f"/Volumes/{WHEEL}"), ["..."], timedelta(minutes=1)
+        ),
     )
     return sent[0].as_dict()
 

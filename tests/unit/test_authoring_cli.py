@@ -1,3 +1,5 @@
+"""The commands for authors of scenarios."""
+
 from __future__ import annotations
 
 import json
@@ -11,7 +13,7 @@ from typer.testing import CliRunner
 
 from harness import cli
 from harness.cli import app
-from harness.cli.options import scenario_names
+from harness.cli.options import complete_scenario_name
 from harness.errors import ExitCode, PrerequisiteError, UsageError
 from harness.loading.json_schema import FILE
 from tests.unit.wine import write_wines
@@ -34,7 +36,7 @@ def test_init_writes_a_scenario_that_commands_find(folder: Path) -> None:
         CliRunner().invoke(app, each) for each in (init, ["check", "wine"], ["list"], ["plan", "wine"])
     ]
     assert [ExitCode.PASS] * 4 == [outcome.exit_code for outcome in outcomes]
-    assert ["wine"] == scenario_names("wi")
+    assert ["wine"] == complete_scenario_name("wi")
     assert "wine\twine\t3\t-\t" in outcomes[2].stdout
     assert "Trained: logistic_regression on 3 versions" in outcomes[3].stdout
 

@@ -1,3 +1,5 @@
+"""The examples in the docs, which are valid scenarios."""
+
 from __future__ import annotations
 
 import re
@@ -39,7 +41,7 @@ def test_documented_examples_are_valid(tmp_path: Path, text: str) -> None:
         name: value for name, value in _REST.items() if name != "versions" or "versions" not in str(values)
     }
     scenario = Scenario.model_validate({**rest, **values})
-    assert [] == list(rules.problems(scenario))
+    assert [] == list(rules.check_rules(scenario))
 
 
 def test_the_documented_custom_pipeline_is_the_shipped_one() -> None:

@@ -1,3 +1,5 @@
+"""The first scenario from a data file: its key, label, features and versions."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The preview of a run: its versions, trainings, publishing and cost."""
+
 from __future__ import annotations
 
 import io
@@ -8,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.authoring.plan_preview import DEPENDS, PlanPreview, plan_of
+from harness.authoring.plan_preview import DEPENDS, PlanPreview, preview_run
 from harness.authoring.scenario_list import list_scenarios
 from harness.errors import UsageError
 from harness.loading.document import read_document
@@ -76,7 +78,7 @@ def _render(planned: PlanPreview) -> str:
 
 def test_versions_are_predicted(settings: Settings) -> None:
     """Version numbers are predicted up to the first step that depends on the data."""
-    planned = plan_of(_scenario(versions=STEPS), settings)
+    planned = preview_run(_scenario(versions=STEPS), settings)
     assert [(1, 0), (0, 0), (None, None), (None, None)] == [(v.commits, v.version) for v in planned.versions]
     assert [True, False, False, True] == [version.trained for version in planned.versions]
 
@@ -84,7 +86,7 @@ def test_versions_are_predicted(settings: Settings) -> None:
 @pytest.mark.parametrize("file", sorted(SCENARIOS.glob("*.yaml")), ids=lambda file: file.stem)
 def test_shipped_scenarios_are_predicted(settings: Settings, file: Path) -> None:
     """Version numbers of shipped scenarios are predicted, except after steps that depend on the data."""
-    planned = plan_of(load_scenario(str(file)).scenario, settings)
+    planned = preview_run(load_scenario(str(file)).scenario, settings)
     depends = [version.name for version in planned.versions if version.version is None]
     assert depends == {"late_corrections": ["corrected_twice"]}.get(file.stem, [])
     text = _render(planned)
@@ -96,7 +98,7 @@ def test_a_refused_step_and_a_restore_are_predicted(settings: Settings) -> None:
     numbers = {
         name: [
             version.version
-            for version in plan_of(load_scenario(str(SCENARIOS / name)).scenario, settings).versions
+            for version in preview_run(load_scenario(str(SCENARIOS / name)).scenario, settings).versions
         ]
         for name in ("schema_change.yaml", "rollback.yaml")
     }
@@ -105,7 +107,7 @@ def test_a_refused_step_and_a_restore_are_predicted(settings: Settings) -> None:
 
 def test_steps_are_described(settings: Settings) -> None:
     """The plan describes each step and the source of its rows."""
-    planned = plan_of(_scenario(versions=STEPS), settings)
+    planned = preview_run(_scenario(versions=STEPS), settings)
     assert [
         ("append where month = 1, 0.5 of them", "data/lc_loan_2018q1.csv"),
         ("append; must fail with DELTA_X", "1 row written out"),
@@ -116,7 +118,7 @@ def test_steps_are_described(settings: Settings) -> None:
 
 def test_trainings_are_counted(settings: Settings) -> None:
     """The counts of fits and explanations for three_versions are those of the job."""
-    planned = plan_of(_scenario(), settings)
+    planned = preview_run(_scenario(), settings)
     assert (3, 4, 5, 20) == (planned.trainings, planned.grid_points, planned.folds, planned.fits)
 
 
@@ -131,14 +133,14 @@ def test_fits_of_every_model_kind_are_counted(settings: Settings, model: dict[st
     """The plan names the model kind, and multiplies its grid by its folds."""
     base = _scenario()
     pipeline = {**base.pipeline.model_dump(by_alias=True, exclude_unset=True), "model": model}
-    planned = plan_of(_scenario(pipeline=pipeline), settings)
+    planned = preview_run(_scenario(pipeline=pipeline), settings)
     assert (model["kind"], points, 3 * points) == (planned.model, planned.grid_points, planned.fits)
 
 
 def test_a_custom_pipeline_is_named(settings: Settings) -> None:
     """The plan of a custom pipeline has its name instead of a number of fits."""
     loaded = load_scenario(str(SCENARIOS / "custom_pipeline.yaml"))
-    planned = plan_of(loaded.scenario, settings)
+    planned = preview_run(loaded.scenario, settings)
     assert ("pipelines.boosted:BoostedTrees", None) == (planned.model, planned.fits)
     assert "Trained: pipelines.boosted:BoostedTrees on 2 versions." in _render(planned)
 
@@ -150,7 +152,7 @@ def test_bounds_are_counted_if_they_are_judged(settings: Settings) -> None:
         "operation": "WRITE",
     }
     steps = [{"name": name, "append": None} for name in ("a", "b")]
-    planned = plan_of(_scenario(versions=steps, every=every), settings)
+    planned = preview_run(_scenario(versions=steps, every=every), settings)
     assert [3, 4] == [version.bounds for version in planned.versions]
 
 
@@ -161,13 +163,13 @@ def test_bounds_under_every_are_counted_if_they_are_judged(settings: Settings) -
         "explanations": {"sign_agreement": {"since": "b", "min": 0.8}},
     }
     steps = [{"name": name, "append": None} for name in ("a", "b", "c")]
-    planned = plan_of(_scenario(versions=steps, every=every), settings)
+    planned = preview_run(_scenario(versions=steps, every=every), settings)
     assert [0, 1, 3] == [version.bounds for version in planned.versions]
 
 
 def test_numbers_that_depend_on_the_data_are_marked(settings: Settings) -> None:
     """The table shows which numbers depend on the data, and that the cost is unknown."""
-    text = _render(plan_of(_scenario(versions=STEPS), settings))
+    text = _render(preview_run(_scenario(versions=STEPS), settings))
     assert "c\tdelete where id = 1\t-\tdepends on the data\tdepends on the data\t-\tno\t0" in text
     assert "On Databricks: cost unknown" in text
 
@@ -179,7 +181,7 @@ def test_the_cost_is_that_of_the_newest_cloud_run(settings: Settings) -> None:
     _store_run(settings, scenario, "20260102-000000-three_versions-0002")
     _store_run(settings, scenario, "20260103-000000-three_versions-0003", target="embedded")
     _store_run(settings, _scenario(name="other"), "20260104-000000-other-0004")
-    planned = plan_of(scenario, settings)
+    planned = preview_run(scenario, settings)
     assert 24.0 == planned.values()["cluster_minutes"]
     assert "On Databricks: 24.0 cluster minutes, as in run 20260102-000000-three_versions-0002" in _render(
         planned
@@ -189,7 +191,7 @@ def test_the_cost_is_that_of_the_newest_cloud_run(settings: Settings) -> None:
 def test_an_unknown_model_store_is_reported(settings: Settings) -> None:
     """A plan that publishes to an unknown model store is refused."""
     with pytest.raises(UsageError, match="Unknown model store 'nowhere'"):
-        plan_of(_scenario(publish={"to": "nowhere"}), settings)
+        preview_run(_scenario(publish={"to": "nowhere"}), settings)
 
 
 def test_scenarios_are_listed_with_their_newest_verdict(settings: Settings, tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+"""The connection to a storage account."""
+
 from __future__ import annotations
 
 import socket

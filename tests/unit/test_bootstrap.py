@@ -1,3 +1,5 @@
+"""The setup of a machine, started as make does."""
+
 from __future__ import annotations
 
 import ast
@@ -17,7 +19,7 @@ ABSENT = "setuptools==0.0.0 \\\n    --hash=sha256:" + "0" * 64 + "\n"
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Start the set-up as make does, without network."""
+    """Start the setup as make does, without network."""
     return subprocess.run(
         [sys.executable, "-I", bootstrap.__file__, *arguments],
         capture_output=True,
@@ -36,7 +38,7 @@ def lock(tmp_path: Path) -> Path:
 
 
 def test_old_syntax() -> None:
-    """Python 3.6 can parse the set-up, so that it can report that it is too old."""
+    """Python 3.6 can parse the setup, so that it can report that it is too old."""
     source = Path(bootstrap.__file__).read_text()
 
     ast.parse(source, feature_version=(3, 6))
@@ -82,7 +84,7 @@ def test_foreign_folder(tmp_path: Path, lock: Path) -> None:
 
 
 def test_second_run(tmp_path: Path, lock: Path) -> None:
-    """If the inputs are unchanged, the set-up does nothing and prints nothing."""
+    """If the inputs are unchanged, the setup does nothing and prints nothing."""
     folder = tmp_path / "venv"
     folder.mkdir()
     (folder / ".ready-some").write_text(bootstrap.digest_of(str(lock)))

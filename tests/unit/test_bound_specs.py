@@ -4,12 +4,12 @@ from typing import Any, get_args
 
 import pytest
 
-from harness.authoring.plan_preview import plan_of
+from harness.authoring.plan_preview import preview_run
 from harness.bounds import explanation_bounds
 from harness.bounds.explanation_bounds import AGREEMENTS, AgreementKind
 from harness.bounds.judge import judge_versions
 from harness.bounds.quantities import NUMBERS
-from harness.bounds.specs import bound_specs
+from harness.bounds.specs import list_bound_specs
 from harness.bounds.text_bounds import TEXTS
 from harness.results import Verdict
 from harness.scenario.bound_spec import (
@@ -20,9 +20,9 @@ from harness.scenario.bound_spec import (
     Comparison,
     Reference,
 )
-from harness.scenario.expectations import Baseline, Bound, Change, Expect, Explanations, Protocol
+from harness.scenario.expectations import Baseline, Bound, Change, Expect, Explanations, ProtocolBounds
 from harness.scenario.model import Scenario
-from harness.scenario.model_base import Model
+from harness.scenario.model_base import ScenarioPart
 from harness.settings import read_settings
 from tests.unit import bounds_samples as samples
 
@@ -58,7 +58,7 @@ def _scenario(**changes: Any) -> Scenario:
 
 
 def _specs(**changes: Any) -> list[BoundSpec]:
-    return [spec for spec in bound_specs(_scenario(**changes)) if spec.version == "two"]
+    return [spec for spec in list_bound_specs(_scenario(**changes)) if spec.version == "two"]
 
 
 def test_the_sample_has_a_bound_of_each_kind_on_each_quantity() -> None:
@@ -68,12 +68,12 @@ def test_the_sample_has_a_bound_of_each_kind_on_each_quantity() -> None:
     assert {*COMPARISONS, "is"} == {spec.kind for spec in specs}
 
 
-def _bounded(model: type[Model], *keys: str) -> set[tuple[str, ...]]:
+def _bounded(model: type[ScenarioPart], *keys: str) -> set[tuple[str, ...]]:
     """Return the path of every quantity that the file can bound."""
     paths = set[tuple[str, ...]]()
     for name, field in model.model_fields.items():
         path = (*keys, field.alias or name)
-        inner = [each for each in get_args(field.annotation) if each in (Explanations, Protocol)]
+        inner = [each for each in get_args(field.annotation) if each in (Explanations, ProtocolBounds)]
         paths |= _bounded(inner[0], *path) if inner else {path}
     return paths
 
@@ -92,7 +92,9 @@ def test_every_expectation_has_a_kind_of_bound() -> None:
     ("model", "comparisons"),
     [(Bound, VALUE_COMPARISONS), (Change, CHANGE_COMPARISONS), (Baseline, CHANGE_COMPARISONS)],
 )
-def test_every_limit_has_a_key_of_the_file(model: type[Model], comparisons: tuple[Comparison, ...]) -> None:
+def test_every_limit_has_a_key_of_the_file(
+    model: type[ScenarioPart], comparisons: tuple[Comparison, ...]
+) -> None:
     """Whatever a number can be compared with, the file can set."""
     assert {each.key for each in comparisons} <= set(model.model_fields)
 
@@ -101,7 +103,7 @@ def test_bounds_are_listed_as_they_are_judged() -> None:
     """A result has the bounds of its version in the order of the list, and each carries its own."""
     scenario = _scenario()
     judged = judge_versions(scenario, [samples.version("one"), samples.version("two")])
-    assert bound_specs(scenario) == tuple(bound.spec for version in judged for bound in version.bounds)
+    assert list_bound_specs(scenario) == tuple(bound.spec for version in judged for bound in version.bounds)
 
 
 def _at(scenario: Scenario, spec: BoundSpec) -> Any:
@@ -128,7 +130,7 @@ def test_each_limit_is_what_the_scenario_sets_at_its_location() -> None:
 def test_the_root_is_where_the_bound_is_set(own: dict[str, Any]) -> None:
     """What a version expects itself is set there, and the rest under ``every``."""
     scenario = samples.scenario([{"name": "one"}, {"name": "two", "expect": own}], every=EXPECT)
-    roots = {spec.location.root for spec in bound_specs(scenario) if spec.version == "two"}
+    roots = {spec.location.root for spec in list_bound_specs(scenario) if spec.version == "two"}
     assert {("versions", 1, "expect") if own else ("every",)} == roots
 
 
@@ -139,7 +141,7 @@ def test_a_version_replaces_one_number_of_every_version() -> None:
         "metrics": {"test_f1": {"min": 0.5}, "test_accuracy": {"min": 0.5}},
         "explanations": {"sign_agreement": {"min": 0.5}, "rank_correlation": {"min": 0.5}},
     }
-    specs = bound_specs(samples.scenario([{"name": "one"}, {"name": "two", "expect": own}], every=every))
+    specs = list_bound_specs(samples.scenario([{"name": "one"}, {"name": "two", "expect": own}], every=every))
     roots = {spec.metric: spec.location.root for spec in specs if spec.version == "two"}
     assert {
         "test_f1": ("versions", 1, "expect"),
@@ -155,7 +157,7 @@ def test_what_can_not_be_compared_is_not_listed() -> None:
         "metrics": {"test_f1": [{"on": "added", "min": 0}, {"change": {"min": 0}}, {"min": 0.5}]},
         "explanations": {"sign_agreement": {"min": 0.5}},
     }
-    specs = bound_specs(samples.scenario([{"name": "one"}, {"name": "two"}], every=every))
+    specs = list_bound_specs(samples.scenario([{"name": "one"}, {"name": "two"}], every=every))
     assert ["test_f1.min"] == [f"{spec.metric}.{spec.kind}" for spec in specs if spec.version == "one"]
     assert 4 == sum(spec.version == "two" for spec in specs)
 
@@ -206,7 +208,7 @@ def test_what_a_bound_writes_is_the_same_bound_again() -> None:
         for key in parents:
             inner = inner.setdefault(key, {})
         inner[last] = spec.to_mapping()
-        again = bound_specs(samples.scenario([{"name": "one"}, {"name": "two", "expect": expect}]))
+        again = list_bound_specs(samples.scenario([{"name": "one"}, {"name": "two", "expect": expect}]))
         assert [(spec.metric, spec.kind, spec.limit, spec.since, spec.tolerance)] == [
             (each.metric, each.kind, each.limit, each.since, each.tolerance) for each in again
         ]
@@ -230,4 +232,4 @@ def test_a_new_kind_of_bound_is_listed_judged_and_counted(monkeypatch: pytest.Mo
     judged = judge_versions(scenario, [samples.explained("one", weights), samples.explained("two", weights)])
     [bound] = judged[1].bounds
     assert ("never", Verdict.FAIL, -1.0) == (bound.metric, bound.verdict, bound.measured)
-    assert 1 == plan_of(scenario, read_settings()).versions[1].bounds
+    assert 1 == preview_run(scenario, read_settings()).versions[1].bounds

@@ -1,3 +1,5 @@
+"""Every bound as a row, and the verdict as a headline."""
+
 from typing import Any
 
 import pytest
@@ -5,18 +7,18 @@ import pytest
 from harness.parity.compare import Parity, report_not_compared
 from harness.results import BoundResult, Verdict
 from harness.targets.run_parity import compare_runs
-from harness.views.bound_table import bound_rows, headline, worst_first
+from harness.views.bound_table import make_bound_rows, make_headline, sort_worst_first
 from tests.unit import report_samples as samples
 
 
 def _sentence_of(bound: BoundResult) -> str:
     version = samples.version("march", 2, bounds=(bound,))
-    return bound_rows((version,))[0].sentence
+    return make_bound_rows((version,))[0].sentence
 
 
 def test_every_bound_is_a_row() -> None:
     """Every bound has a row: three row counts, nine minima and two changes."""
-    assert len(bound_rows(samples.result().versions)) == 14
+    assert len(make_bound_rows(samples.result().versions)) == 14
 
 
 def test_a_failed_bound_has_its_distance() -> None:
@@ -50,13 +52,13 @@ def test_an_unproven_bound_has_its_reason() -> None:
 def test_a_change_without_an_earlier_version_is_still_a_change() -> None:
     """A change without a named reference is labeled as a change, not as the metric itself."""
     bound = samples.bound(kind="change_max", measured=0.01, reference=None)
-    assert bound_rows((samples.version("march", 2, bounds=(bound,)),))[0].column == "cv_roc_auc, change"
+    assert make_bound_rows((samples.version("march", 2, bounds=(bound,)),))[0].column == "cv_roc_auc, change"
 
 
 def test_worst_comes_first() -> None:
     """Failed rows come first, then unproven ones, then those that hold."""
     bounds = tuple(samples.bound(verdict=each) for each in (Verdict.PASS, Verdict.NOT_PROVEN, Verdict.FAIL))
-    rows = worst_first(bound_rows((samples.version("march", 2, bounds=bounds),)))
+    rows = sort_worst_first(make_bound_rows((samples.version("march", 2, bounds=bounds),)))
     assert [row.verdict for row in rows] == [Verdict.FAIL, Verdict.NOT_PROVEN, Verdict.PASS]
 
 
@@ -73,26 +75,26 @@ def test_worst_comes_first() -> None:
 def test_headline_counts_the_bounds(expected: str, verdicts: list[Verdict]) -> None:
     """The headline has the verdict and the number of bounds behind it."""
     version = samples.version("march", 2, bounds=tuple(samples.bound(verdict=each) for each in verdicts))
-    head = headline(samples.result((version,)))
+    head = make_headline(samples.result((version,)))
     assert f"{head.word}: {head.sentence}" == expected
 
 
 def test_headline_details_are_the_bounds_that_did_not_hold() -> None:
     """The headline's details are the failed and unproven bounds."""
     bounds = (samples.bound(), samples.bound(verdict=Verdict.FAIL))
-    head = headline(samples.result((samples.version("march", 2, bounds=bounds),)))
+    head = make_headline(samples.result((samples.version("march", 2, bounds=bounds),)))
     assert len(head.details) == 1
 
 
 def test_a_failed_run_is_never_a_pass() -> None:
     """A failed run is not a pass, even if all its bounds hold."""
-    head = headline(samples.result(failure=samples.failure()))
+    head = make_headline(samples.result(failure=samples.failure()))
     assert (head.word, head.tone) == ("STOPPED", "stopped")
 
 
 def test_a_run_that_failed_at_once_judged_nothing() -> None:
     """A run that fails before the first version reports that no bound was judged."""
-    head = headline(samples.result((), failure=samples.failure()))
+    head = make_headline(samples.result((), failure=samples.failure()))
     assert head.sentence == "The run ended early. No bound was judged."
 
 
@@ -116,7 +118,7 @@ _OTHER = samples.result((samples.version("march", 2, rows=1),), run_id="one")
 )
 def test_headline_includes_the_other_run(parity: Parity, word: str, sentence: str) -> None:
     """A run whose bounds hold passes only if the other run agrees."""
-    head = headline(samples.cloud(), parity)
+    head = make_headline(samples.cloud(), parity)
     assert (word, f"All 14 bounds hold across 3 versions. {sentence}") == (head.word, head.sentence)
 
 
@@ -132,13 +134,13 @@ def test_headline_includes_the_other_run(parity: Parity, word: str, sentence: st
 def test_the_worse_verdict_is_the_headline(verdict: Verdict, parity: Parity, word: str) -> None:
     """Agreement doesn't make up for a failed bound, nor bounds for a disagreement."""
     version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict),))
-    assert word == headline(samples.cloud((version,)), parity).word
+    assert word == make_headline(samples.cloud((version,)), parity).word
 
 
 def test_a_failed_run_does_not_mention_the_comparison() -> None:
     """The headline of a failed run is about the failure, not about the comparison."""
     broken = samples.cloud((), failure=samples.failure())
-    assert headline(broken) == headline(broken, compare_runs(_WHOLE, broken))
+    assert make_headline(broken) == make_headline(broken, compare_runs(_WHOLE, broken))
 
 
 @pytest.mark.parametrize(
@@ -197,13 +199,13 @@ def _text(verdict: Verdict, found: str, **changes: Any) -> BoundResult:
 def test_a_text_is_shown_with_the_expected_one(bound: BoundResult, expected: str) -> None:
     """The row of a text has the expected and the found text, and no distance."""
     assert expected == _sentence_of(bound)
-    assert "" == bound_rows((samples.version("march", 2, bounds=(bound,)),))[0].distance
+    assert "" == make_bound_rows((samples.version("march", 2, bounds=(bound,)),))[0].distance
 
 
 def test_a_long_text_is_complete_in_its_sentence() -> None:
     """A long text is cut in the table and complete in the sentence."""
     bound = _text(Verdict.FAIL, "a" * 100, expected="b" * 100)
-    [row] = bound_rows((samples.version("march", 2, bounds=(bound,)),))
+    [row] = make_bound_rows((samples.version("march", 2, bounds=(bound,)),))
     assert (61, 61, True) == (len(row.value), len(row.bound), f"found {bound.found}" in row.sentence)
 
 
@@ -235,7 +237,7 @@ def test_a_bound_that_must_fail_counts_by_its_outcome(
 ) -> None:
     """A bound that must fail passes if it fails, and label and sentence explain this."""
     bound = samples.bound(verdict=verdict, must_fail=True)
-    [row] = bound_rows((samples.version("march", 2, bounds=(bound,)),))
+    [row] = make_bound_rows((samples.version("march", 2, bounds=(bound,)),))
     assert (counts_as, label, sentence) == (row.verdict, row.label, row.sentence)
 
 
@@ -271,12 +273,12 @@ HOLDS = samples.bound(must_fail=True)
 )
 def test_the_headline_explains_that_a_scenario_must_fail(expected: str, bounds: list[BoundResult]) -> None:
     """The headline of a scenario that must fail is worded differently from other passes."""
-    head = headline(samples.result((samples.version("march", 2, bounds=tuple(bounds)),)))
+    head = make_headline(samples.result((samples.version("march", 2, bounds=tuple(bounds)),)))
     assert f"{head.word}: {head.sentence}" == expected
 
 
 def test_a_bound_that_fails_as_it_must_is_not_a_detail() -> None:
     """The details have the bounds that should have failed, not those that failed as they must."""
     version = samples.version("march", 2, bounds=(FAIL_AS_IT_MUST, HOLDS))
-    [detail] = headline(samples.result((version,))).details
+    [detail] = make_headline(samples.result((version,))).details
     assert detail.endswith("but it should have failed")

@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from harness.bounds.judge import judge_versions
 from harness.metrics import METRICS
-from harness.results import BoundResult, Measured, Verdict, VersionResult
+from harness.results import BoundResult, MeasuredValue, Verdict, VersionResult
 from tests.unit import bounds_samples as samples
 from tests.unit.bounds_samples import measured
 
@@ -60,7 +60,7 @@ def _bound_with_all_parts(bound: float, tolerance: float) -> dict[str, Any]:
     ],
 )
 def test_a_value_is_compared_with_its_bound(
-    bound: Any, value: float, verdict: Verdict, distance: Measured
+    bound: Any, value: float, verdict: Verdict, distance: MeasuredValue
 ) -> None:
     """A value on the boundary meets the bound; the distance is negative only if the bound fails."""
     result = _one(bound, measured("march", test_accuracy=value))
@@ -81,7 +81,7 @@ def test_a_value_is_compared_with_its_bound(
     ],
 )
 def test_a_change_is_compared_with_its_bound(
-    change: dict[str, float], now: Measured, verdict: Verdict
+    change: dict[str, float], now: MeasuredValue, verdict: Verdict
 ) -> None:
     """A change from 0.8 to 0.7 is exactly -0.1, which meets a bound of -0.1."""
     january, february = measured("january", test_accuracy=0.8), measured("february", test_accuracy=now)
@@ -113,7 +113,7 @@ def test_a_change_is_reported_as_the_difference() -> None:
     ],
 )
 def test_a_relative_change_is_a_share_of_the_earlier_value(
-    before: Measured, now: float, change: dict[str, float], verdict: Verdict, share: Measured
+    before: MeasuredValue, now: float, change: dict[str, float], verdict: Verdict, share: MeasuredValue
 ) -> None:
     """A relative decrease is negative even for negative values, and undefined if the earlier value is 0."""
     bound = {"change": {"since": "january", "relative": True, **change}}
@@ -228,7 +228,7 @@ def test_an_unmeasured_metric_never_passes(bound: float, tolerance: float, metri
 
 @given(value=maybe, before=maybe, bound=finite, tolerance=finite.map(abs), relative=st.booleans())
 def test_a_pass_has_a_distance_of_at_least_0(
-    value: Measured, before: Measured, bound: float, tolerance: float, *, relative: bool
+    value: MeasuredValue, before: MeasuredValue, bound: float, tolerance: float, *, relative: bool
 ) -> None:
     """Any finite number can be judged, and passes only if its distance is not negative."""
     every_part = _bound_with_all_parts(bound, tolerance)
@@ -250,7 +250,9 @@ def test_a_minimum_is_met_only_by_numbers_that_are_not_less(value: float, bound:
 
 
 @given(now=maybe, before=maybe, positives=st.none() | st.integers(0, 20))
-def test_judging_again_changes_nothing(now: Measured, before: Measured, positives: int | None) -> None:
+def test_judging_again_changes_nothing(
+    now: MeasuredValue, before: MeasuredValue, positives: int | None
+) -> None:
     """Judging versions again after a round trip through JSON gives the same verdicts."""
     bound = {"min": 0.6, "change": {"min": -0.1, "max": 0.1, "relative": True}}
     expected = samples.scenario([{"name": "january"}, {"name": "march"}], every={"metrics": {AUC: bound}})

@@ -141,8 +141,8 @@ def test_the_same_data_have_one_schema_and_fingerprint(
     assert (verdict, "january", found) == (bound.verdict, bound.expected, bound.found)
 
 
-def test_columns_in_another_order_are_other_data() -> None:
-    """Two versions whose columns are in a different order don't have the same data."""
+def test_columns_in_another_order_are_different_data() -> None:
+    """Columns in another order are different data."""
     now, before = (
         version(schema={"a": "int", "b": "int"}),
         version("january", schema={"b": "int", "a": "int"}),

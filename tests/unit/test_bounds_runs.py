@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.results import Measured, Verdict, VersionResult
+from harness.results import MeasuredValue, Verdict, VersionResult
 from tests.unit.bounds_samples import judge_one, measured, version
 
 PASS, FAIL, NOT_PROVEN = Verdict.PASS, Verdict.FAIL, Verdict.NOT_PROVEN
@@ -29,7 +29,7 @@ def _bound(**baseline: Any) -> dict[str, Any]:
     ],
 )
 def test_a_number_is_compared_with_that_of_another_run(
-    baseline: dict[str, Any], now: Measured, verdict: Verdict, change: Measured
+    baseline: dict[str, Any], now: MeasuredValue, verdict: Verdict, change: MeasuredValue
 ) -> None:
     """A number is compared with that of the version of the same name, absolutely or as a share."""
     result = judge_one(
@@ -77,7 +77,9 @@ def test_a_bound_without_its_baseline_is_not_proven() -> None:
     ],
     ids=["enough", "few", "unknown"],
 )
-def test_a_baseline_with_few_positives_is_not_proven(numbers: dict[str, Measured], verdict: Verdict) -> None:
+def test_a_baseline_with_few_positives_is_not_proven(
+    numbers: dict[str, MeasuredValue], verdict: Verdict
+) -> None:
     """A ROC AUC is not proven to have changed if the other run's has too few positives."""
     now = measured("march", test_roc_auc=0.8, test_positives=50)
     bound = {"metrics": {AUC: {"baseline": {"from": RUN, "min": -0.1}}}}

@@ -1,3 +1,5 @@
+"""The deletion of old runs."""
+
 import json
 from pathlib import Path
 
@@ -14,7 +16,7 @@ IDS = [f"2026010{day}-120000-daily-000{day}" for day in range(1, 5)]
 
 @pytest.fixture(name="settings")
 def _settings(tmp_path: Path) -> Settings:
-    """Create a home with four runs, the newest being the latest, and other files beside them."""
+    """Create a home with four runs, the newest being the latest, and other files next to them."""
     settings = read_settings(folder=tmp_path, environ={})
     for run_id in IDS:
         RunFolder.create(settings.runs, run_id).make_latest()

@@ -1,3 +1,5 @@
+"""The command line: its help, its exit codes and its error messages."""
+
 import inspect
 import os
 import re

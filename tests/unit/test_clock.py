@@ -1,3 +1,5 @@
+"""The timings of a job's steps, and their events."""
+
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,3 +1,5 @@
+"""The cluster of a run, and the secrets that it refers to."""
+
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,11 @@ from harness.errors import UsageError
 from harness.plan import Secret
 from harness.settings import Settings, read_settings
 from harness.storage.accounts import read_accounts
-from harness.targets.databricks.cluster import cluster_spec, libraries, scope_accounts
+from harness.targets.databricks.cluster import (
+    list_cluster_libraries,
+    make_cluster_spec,
+    select_scope_accounts,
+)
 
 ACCOUNT = '[accounts.dls]\nsecret_name = "lake-key"\n'
 PRINCIPAL = (
@@ -23,7 +29,7 @@ def _settings(folder: Path, text: str = "", **environ: str) -> Settings:
 
 
 def _spec(folder: Path, text: str = "", **environ: str) -> ClusterSpec:
-    return cluster_spec(_settings(folder, text, **environ), "me@example.com", "run")
+    return make_cluster_spec(_settings(folder, text, **environ), "me@example.com", "run")
 
 
 def test_a_cluster_is_dedicated_and_has_one_node(tmp_path: Path) -> None:
@@ -84,7 +90,7 @@ def test_a_secret_is_referenced_and_never_included(
 def test_the_job_finds_a_secret_in_its_variable(tmp_path: Path) -> None:
     """On a cluster, a secret is in a variable, wherever this machine has it."""
     text = '[accounts.dls]\nkey_file = "key"\nsecret_name = "lake-key"\n[accounts.other]\nkey_file = "key"\n'
-    [account] = scope_accounts(_settings(tmp_path, text + SCOPE))
+    [account] = select_scope_accounts(_settings(tmp_path, text + SCOPE))
     assert ("dls", Secret(variable="HARNESS_ACCOUNT_DLS")) == (account.name, account.secret)
 
 
@@ -93,7 +99,7 @@ def test_a_secret_without_a_scope_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match=r"\[accounts\.dls\] names the secret 'lake-key', but no scope is set"
     ):
-        scope_accounts(_settings(tmp_path, ACCOUNT))
+        select_scope_accounts(_settings(tmp_path, ACCOUNT))
 
 
 def test_a_pasted_key_is_refused_and_not_shown(tmp_path: Path) -> None:
@@ -112,7 +118,7 @@ def test_models_are_saved_through_a_volume(tmp_path: Path) -> None:
 
 def test_the_cluster_installs_the_wheel_and_the_explainers() -> None:
     """A cluster installs only the wheel and SynapseML; its runtime has everything else."""
-    wheel, maven = libraries("/Volumes/main/default/harness/a.whl")
+    wheel, maven = list_cluster_libraries("/Volumes/main/default/harness/a.whl")
     assert ("/Volumes/main/default/harness/a.whl", "com.microsoft.azure:synapseml-core_2.12:1.1.3") == (
         wheel.whl,
         maven.maven.coordinates if maven.maven else None,

@@ -12,14 +12,14 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.errors import ExitCode
 from harness.report.comparison_page import (
+    ComparedRun,
     Pair,
-    Run,
-    bound_pairs,
-    data_groups,
-    fact_pairs,
-    metric_groups,
+    group_data,
+    group_metrics,
+    group_weights,
+    pair_bounds,
+    pair_facts,
     render_comparison,
-    weight_groups,
 )
 from harness.results import Result, Verdict
 from harness.runs import PLAN, RESULT
@@ -27,21 +27,21 @@ from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
 
 A, B = "20260301-101500-three_versions-7f3a", "20260302-101500-three_versions-0b1c"
-GOOD, OTHER = Run(samples.result(run_id=A), samples.plan()), samples.result(run_id=B)
+GOOD, OTHER = ComparedRun(samples.result(run_id=A), samples.plan()), samples.result(run_id=B)
 
 
 def _one(**changes: Any) -> Result:
     return samples.result((samples.version("march", 2, **changes),))
 
 
-def _page(a: Run, b: Run) -> str:
+def _page(a: ComparedRun, b: ComparedRun) -> str:
     return render_comparison(a, b, compare_runs(a.result, b.result))
 
 
 def test_different_facts_come_first() -> None:
     """Different facts are listed first; of the settings, only different ones are listed."""
     plan = samples.plan(harness_version="0.2.0")
-    pairs = fact_pairs(GOOD, Run(OTHER, plan))
+    pairs = pair_facts(GOOD, ComparedRun(OTHER, plan))
     differing = [pair for pair in pairs if pair.differs]
     assert list(pairs[: len(differing)]) == differing
     assert Pair("Harness", GOOD.plan.harness_version if GOOD.plan else "", "0.2.0", differs=True) in differing
@@ -50,7 +50,7 @@ def test_different_facts_come_first() -> None:
 
 def test_a_run_without_a_plan_is_described_by_its_result() -> None:
     """A run whose plan can't be read is described by its result."""
-    pairs = {pair.name: pair for pair in fact_pairs(Run(OTHER), GOOD)}
+    pairs = {pair.name: pair for pair in pair_facts(ComparedRun(OTHER), GOOD)}
     assert (B, A) == (pairs["Run"].a, pairs["Run"].b)
     assert ("", True) == (pairs["Seed"].a, pairs["Seed"].differs)
 
@@ -59,7 +59,7 @@ def test_bounds_with_different_outcomes_come_first() -> None:
     """Bounds with different outcomes, and bounds of only one run, are listed first."""
     passed, failed = samples.bound("test_f1"), samples.bound("test_f1", Verdict.FAIL)
     rows = samples.bound("rows", limit=1.0)
-    pairs = bound_pairs(_one(bounds=(rows, passed)), _one(bounds=(rows, failed, passed)))
+    pairs = pair_bounds(_one(bounds=(rows, passed)), _one(bounds=(rows, failed, passed)))
     assert [("test_f1", True), ("test_f1", True), ("rows", False)] == [
         (pair.column, pair.outcome_differs) for pair in pairs
     ]
@@ -70,7 +70,7 @@ def test_metrics_are_paired_with_their_difference() -> None:
     """Metrics are paired with their difference, second run minus first; a missing one is empty."""
     a = _one(metrics={"test_roc_auc": 0.7, "test_roc_auc_se": 0.02, "test_f1": 0.5, "own": 1.0})
     b = _one(metrics={"test_roc_auc": 0.75, "test_roc_auc_se": 0.02, "test_f1": 0.5})
-    [(version, pairs)] = metric_groups(a, b)
+    [(version, pairs)] = group_metrics(a, b)
     assert "march" == version
     assert (
         Pair("test_roc_auc", "0.7000 ± 0.020", "0.7500 ± 0.020", "+0.0500", differs=True),
@@ -83,14 +83,14 @@ def test_the_largest_difference_in_weight_comes_first() -> None:
     """The feature with the largest difference in weight is listed first."""
     a = _one(explanations={"x": samples.explanation(0.1), "y": samples.explanation(0.1)})
     b = _one(explanations={"x": samples.explanation(0.11), "y": samples.explanation(-0.3)})
-    [(_, pairs)] = weight_groups(a, b)
+    [(_, pairs)] = group_weights(a, b)
     assert ["y", "x"] == [pair.name for pair in pairs]
 
 
 def test_a_version_that_one_run_lacks_is_shown() -> None:
     """A version that only one run has is shown with an empty side."""
     both, one = samples.result(), samples.result(samples.result().versions[:2])
-    name, pairs = data_groups(one, both)[-1]
+    name, pairs = group_data(one, both)[-1]
     assert ("march", {""}) == (name, {pair.a for pair in pairs})
 
 
@@ -108,7 +108,7 @@ class _Tags(HTMLParser):
 def test_the_page_can_be_read_by_all() -> None:
     """Each header cell has a scope, each plot a text, each section a heading linked from the contents."""
     parser = _Tags()
-    parser.feed(_page(GOOD, Run(OTHER, samples.plan())))
+    parser.feed(_page(GOOD, ComparedRun(OTHER, samples.plan())))
     assert {"row", "col"} == {attributes.get("scope") for tag, attributes in parser.found if tag == "th"}
     drawn = [attributes for tag, attributes in parser.found if tag == "svg"]
     assert drawn
@@ -120,13 +120,13 @@ def test_the_page_can_be_read_by_all() -> None:
 def test_names_are_escaped() -> None:
     """Names of features and versions are escaped."""
     name = "<script>alert(1)</script>"
-    page = _page(Run(_one(explanations={name: samples.explanation(0.1)})), Run(_one()))
+    page = _page(ComparedRun(_one(explanations={name: samples.explanation(0.1)})), ComparedRun(_one()))
     assert "<script>" not in page
 
 
 def test_the_page_loads_nothing() -> None:
     """The page loads nothing from the network."""
-    page = _page(GOOD, Run(OTHER))
+    page = _page(GOOD, ComparedRun(OTHER))
     assert not any(sign in page for sign in ("http:", "https:", "@import", "src="))
 
 

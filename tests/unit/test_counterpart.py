@@ -1,3 +1,5 @@
+"""The local run that a cloud run is compared with."""
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -5,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.files import file_lock
-from harness.parity.compare import LOCAL_AGAINST_REMOTE, Parity, Tolerances
+from harness.parity.compare import LOCAL_AGAINST_CLOUD, Parity, Tolerances
 from harness.parity.counterpart import compare_with_local, find_local_run
 from harness.plan import CustomCode, Plan
 from harness.results import Result, Verdict
@@ -44,9 +46,9 @@ def _source(**changes: Any) -> Mapping[str, Any]:
     return {"sources": {samples.SOURCE: SOURCE.model_copy(update=changes)}}
 
 
-def _compare(runs: Path, result: Result, *tolerances: Tolerances) -> Parity:
-    """Compare the remote run with the newest local one."""
-    return compare_with_local(runs, CLOUD, result, *tolerances, gaps=GAPS, is_local=is_local)
+def _compare(runs: Path, result: Result, tolerances: Tolerances = LOCAL_AGAINST_CLOUD) -> Parity:
+    """Compare the cloud run with the newest local one."""
+    return compare_with_local(runs, CLOUD, result, tolerances, gaps=GAPS, is_local=is_local)
 
 
 def _find(runs: Path, plan: Plan = CLOUD) -> str | None:
@@ -257,10 +259,10 @@ def test_a_scenario_elsewhere_is_named_by_its_file(tmp_path: Path) -> None:
 
 
 def test_the_run_in_the_cloud_is_the_second(tmp_path: Path) -> None:
-    """A remote run is the second one of its comparison with a local run."""
+    """A cloud run is the second one of its comparison with a local run."""
     _local(tmp_path, OLD)
     parity = _compare(tmp_path, samples.cloud())
-    assert (OLD, CLOUD.run_id, Verdict.PASS, LOCAL_AGAINST_REMOTE) == (
+    assert (OLD, CLOUD.run_id, Verdict.PASS, LOCAL_AGAINST_CLOUD) == (
         parity.run_a,
         parity.run_b,
         parity.verdict,
@@ -271,7 +273,7 @@ def test_the_run_in_the_cloud_is_the_second(tmp_path: Path) -> None:
 def test_tolerances_can_be_given(tmp_path: Path) -> None:
     """Explicit tolerances replace the usual ones."""
     _local(tmp_path, OLD)
-    asked = Tolerances.uniform(0.5)
+    asked = Tolerances.same_for_all(0.5)
     assert asked == _compare(tmp_path, samples.cloud(), asked).tolerances
 
 

@@ -1,3 +1,5 @@
+"""The Docker engine: its answers, its versions and its absence."""
+
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +10,7 @@ from harness.errors import ExitCode, PrerequisiteError, UsageError
 from harness.settings import Settings, read_settings
 from harness.targets.base import open_target
 from harness.targets.compose.compose_target import Compose
-from harness.targets.compose.docker import docker, has_images, require_engine
+from harness.targets.compose.docker import has_images, require_engine, run_docker
 from harness.targets.compose.stack import Stack
 from harness.targets.embedded.embedded_target import Embedded
 from tests.unit import report_samples as samples
@@ -164,13 +166,13 @@ def test_docker_that_takes_too_long_is_ended(path: Path) -> None:
     _engine(path, f"info) exec {shutil.which('sleep', path='/bin:/usr/bin')} 60 ;;")
     expected = r"'docker info' didn't finish within 0\.1 s\.\n  Check that the engine works: docker info\."
     with pytest.raises(PrerequisiteError, match=expected):
-        docker(["info"], timeout_s=0.1)
+        run_docker(["info"], timeout_s=0.1)
 
 
 def test_dockers_answer_is_returned_unchanged(path: Path) -> None:
     """Exit code, output and errors are returned, even if they are not valid UTF-8."""
     _engine(path, "say) read given; echo \"$given $WHO\"; printf '\\377' >&2; exit 7 ;;")
-    answer = docker(["say"], {"WHO": "world"}, stdin=b"hello\n")
+    answer = run_docker(["say"], {"WHO": "world"}, stdin=b"hello\n")
     assert (7, "hello world\n", "\N{REPLACEMENT CHARACTER}") == (
         answer.returncode,
         answer.stdout,

@@ -1,12 +1,19 @@
+"""The changes of the data and the drift of the features, by version."""
+
 from math import log
 
 import pytest
 
 from harness.report.html import render_html
 from harness.results import Bin, CalibrationBin, Result, RocPoint, RowChanges, VersionResult
-from harness.views.drift import data_table, distribution_panels, drift_table, stability_index
-from harness.views.plot_data import changed_most
-from harness.views.plots import calibration_svg, distribution_svg, roc_svg
+from harness.views.drift import (
+    build_data_table,
+    build_distribution_panels,
+    build_drift_table,
+    compute_stability_index,
+)
+from harness.views.plot_data import find_largest_changes
+from harness.views.plots import draw_calibration, draw_distribution, draw_roc
 from tests.unit import report_samples as samples
 
 _NASTY = "$<b>&"
@@ -25,15 +32,15 @@ def _version(name: str, at: int, *rows: int, **changes: object) -> VersionResult
     return samples.version(name, at, **(facts | changes))
 
 
-def _lines(result: Result) -> dict[str, list[str]]:
-    return {line.label: [cell.text for cell in line.cells] for line in data_table(result.versions).lines}
+def _rows_by_label(result: Result) -> dict[str, list[str]]:
+    return {row.label: [cell.text for cell in row.cells] for row in build_data_table(result.versions).rows}
 
 
 def test_the_index_follows_its_formula() -> None:
     """The stability index follows its formula with half a row added to each bin."""
     q, p = (8.5 / 11, 2.5 / 11), (2.5 / 11, 8.5 / 11)
     expected = sum((b - a) * log(b / a) for a, b in zip(q, p, strict=True))
-    assert stability_index(_bins(8, 2), _bins(2, 8)) == pytest.approx(expected)
+    assert compute_stability_index(_bins(8, 2), _bins(2, 8)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("later", "expected"), [(_bins(8, 2), 0.0), (_bins(0, 0), None)])
@@ -41,12 +48,12 @@ def test_equal_shares_have_index_0_and_no_rows_have_none(
     later: tuple[Bin, ...], expected: float | None
 ) -> None:
     """Equal shares have the index 0, and a version without rows has none."""
-    assert stability_index(_bins(8, 2), later) == expected
+    assert compute_stability_index(_bins(8, 2), later) == expected
 
 
 def test_an_empty_bin_has_an_index() -> None:
     """A distribution with an empty bin has a finite index."""
-    index = stability_index(_bins(10, 0), _bins(5, 5))
+    index = compute_stability_index(_bins(10, 0), _bins(5, 5))
     assert index is not None
     assert index > 0
 
@@ -64,51 +71,51 @@ def test_data_are_compared_with_the_previous_version() -> None:
         duplicate_keys=4,
         schema={**first.data_schema, "grade": "string"},
     )
-    lines = _lines(samples.result((first, second)))
-    assert (lines["rows added"][1], lines["rows removed"][1], lines["rows changed"][1]) == ("5", "2", "1")
-    assert (lines["columns added"][1], lines["columns removed"][1]) == ("1", "0")
-    assert lines["duplicate keys"] == ["0", "4"]
-    assert lines["nulls(dti)"] == ["0.0 %", "12.5 %"]
-    assert "nulls(term)" not in lines
-    assert "null keys" not in lines
+    rows = _rows_by_label(samples.result((first, second)))
+    assert (rows["rows added"][1], rows["rows removed"][1], rows["rows changed"][1]) == ("5", "2", "1")
+    assert (rows["columns added"][1], rows["columns removed"][1]) == ("1", "0")
+    assert rows["duplicate keys"] == ["0", "4"]
+    assert rows["nulls(dti)"] == ["0.0 %", "12.5 %"]
+    assert "nulls(term)" not in rows
+    assert "null keys" not in rows
 
 
 def test_the_largest_drift_comes_first() -> None:
     """The feature with the largest drift is first in the table and among the plots."""
     result = samples.result((_version("first", 0, 8, 2), _version("second", 1, 2, 8)))
-    assert [line.label for line in drift_table(result.versions).lines] == ["dti", "term"]
-    assert [panel.feature for panel in distribution_panels(result.versions)] == ["dti", "term"]
-    assert drift_table(result.versions).lines[0].cells[1].strong
+    assert [row.label for row in build_drift_table(result.versions).rows] == ["dti", "term"]
+    assert [panel.feature for panel in build_distribution_panels(result.versions)] == ["dti", "term"]
+    assert build_drift_table(result.versions).rows[0].cells[1].strong
 
 
 def test_a_later_feature_is_compared_with_its_first_version() -> None:
     """A feature that is added later is compared with the first version that has it."""
     first = _version("first", 0, 8, 2, distributions={})
     result = samples.result((first, _version("second", 1, 8, 2), _version("third", 2, 2, 8)))
-    [panel, _] = distribution_panels(result.versions)
+    [panel, _] = build_distribution_panels(result.versions)
     assert panel.names == ("second", "third")
-    cells = drift_table(result.versions).lines[0].cells
+    cells = build_drift_table(result.versions).rows[0].cells
     assert cells[0].text == cells[1].text != cells[2].text
 
 
 def test_a_single_version_has_no_drift() -> None:
     """A single version has no drift and no changes."""
     result = samples.result((_version("only", 0, 8, 2),))
-    assert distribution_panels(result.versions) == ()
-    assert changed_most(result.versions) == ()
-    assert roc_svg(result.versions)
+    assert build_distribution_panels(result.versions) == ()
+    assert find_largest_changes(result.versions) == ()
+    assert draw_roc(result.versions)
 
 
 def test_without_curves_there_is_no_plot() -> None:
     """Without curves, the page has neither plots nor a section for them."""
-    assert roc_svg(samples.result().versions) is None
-    assert calibration_svg(samples.result().versions) is None
+    assert draw_roc(samples.result().versions) is None
+    assert draw_calibration(samples.result().versions) is None
     assert 'id="curves"' not in render_html(samples.plan(), samples.result())
 
 
 def test_each_of_many_curves_has_its_own_line() -> None:
     """Each of many curves is labeled and has its own combination of color and dashes."""
-    svg = roc_svg(tuple(_version(f"v{at}", at, 8, 2) for at in range(12)))
+    svg = draw_roc(tuple(_version(f"v{at}", at, 8, 2) for at in range(12)))
     assert svg is not None
     assert all(f">v{at}</text>" in svg for at in range(12))
     assert "ROC curves of v0, v1" in svg
@@ -117,15 +124,15 @@ def test_each_of_many_curves_has_its_own_line() -> None:
 def test_names_in_plots_are_escaped() -> None:
     """Names in plots are escaped, whatever characters they have."""
     result = samples.result((_version("first", 0, 8, 2), _version("second", 1, 2, 8)))
-    for panel in distribution_panels(result.versions):
-        svg = distribution_svg(panel)
+    for panel in build_distribution_panels(result.versions):
+        svg = draw_distribution(panel)
         assert "<b>" not in svg
         assert panel.feature in svg
 
 
 def test_the_largest_changes_of_weights_are_shown() -> None:
     """The largest changes list each feature once, with both weights."""
-    changes = changed_most(samples.result().versions)
+    changes = find_largest_changes(samples.result().versions)
     assert changes[0].text == "int_rate: +0.0083 at january, +0.0102 at february"
     assert len({change.feature for change in changes}) == len(changes) == 3
 

@@ -1,3 +1,5 @@
+"""The file of all events of a job."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""Files that are written completely or not at all, and their locks."""
+
 import errno
 import hashlib
 import os
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ExitCode, PrerequisiteError
-from harness.files import FULL_DISK_REMEDY, sha256_of, unwritable, write_text
+from harness.files import FULL_DISK_REMEDY, make_unwritable_error, sha256_of, write_text
 
 MOUNT = shutil.which("mount")
 
@@ -89,7 +91,7 @@ def test_a_file_instead_of_the_folder_is_reported(tmp_path: Path) -> None:
 )
 def test_the_remedy_fits_the_cause(number: int, remedy: str) -> None:
     """The remedy for a full disk is to free space, for any other error permission."""
-    error = unwritable(Path("plan.json"), OSError(number, os.strerror(number)))
+    error = make_unwritable_error(Path("plan.json"), OSError(number, os.strerror(number)))
     expected = f"Can't write plan.json: {os.strerror(number)}.\n  {remedy}"
     assert expected == str(error)[: len(expected)]
 

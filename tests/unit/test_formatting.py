@@ -1,9 +1,11 @@
+"""The formats of numbers, durations and texts in reports."""
+
 from typing import Any
 
 import pytest
 
 from harness.results import Verdict
-from harness.storage.uris import without_password
+from harness.storage.uris import remove_password
 from harness.views import formatting
 from tests.unit import report_samples as samples
 
@@ -25,7 +27,7 @@ COMMIT = {"operation": "MERGE", "time": "2026-03-01T10:15:00Z", "reader": 1, "wr
 )
 def test_a_number_has_suitable_digits(expected: str, value: float | None) -> None:
     """A number is shown with digits that suit its size."""
-    assert formatting.number(value) == expected
+    assert formatting.format_number(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def test_a_number_has_suitable_digits(expected: str, value: float | None) -> Non
 )
 def test_a_difference_has_a_sign(expected: str, value: float | None) -> None:
     """A difference has a sign, and zero has none."""
-    assert formatting.signed(value) == expected
+    assert formatting.format_signed(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -49,17 +51,17 @@ def test_a_difference_has_a_sign(expected: str, value: float | None) -> None:
 )
 def test_a_duration_has_a_suitable_unit(expected: str, duration_s: float) -> None:
     """A duration is shown in seconds, minutes or hours, depending on its length."""
-    assert formatting.seconds(duration_s) == expected
+    assert formatting.format_seconds(duration_s) == expected
 
 
 def test_a_standard_error_is_shown_with_its_value() -> None:
     """A value with a standard error shows both."""
-    assert formatting.with_error(0.6431, 0.0412) == "0.6431 ± 0.041"
+    assert formatting.format_with_error(0.6431, 0.0412) == "0.6431 ± 0.041"
 
 
 def test_no_value_has_no_standard_error() -> None:
     """A value that was not measured has no standard error."""
-    assert formatting.with_error(None, 0.04) == "not measured"
+    assert formatting.format_with_error(None, 0.04) == "not measured"
 
 
 def test_a_verdict_has_a_symbol_and_a_word() -> None:
@@ -69,7 +71,7 @@ def test_a_verdict_has_a_symbol_and_a_word() -> None:
 
 def test_public_hides_user_and_password() -> None:
     """User and password of a tracking URI do not get into reports."""
-    assert without_password("https://me:secret@mlflow:5000/x") == "https://***@mlflow:5000/x"
+    assert remove_password("https://me:secret@mlflow:5000/x") == "https://***@mlflow:5000/x"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_public_hides_user_and_password() -> None:
 )
 def test_public_leaves_other_addresses_alone(address: str) -> None:
     """A text without a password is shown unchanged."""
-    assert without_password(address) == address
+    assert remove_password(address) == address
 
 
 def test_typeset_uses_true_signs_but_leaves_names_alone() -> None:
@@ -92,7 +94,7 @@ def test_to_ascii_keeps_the_verdicts_apart() -> None:
 
 def test_printable_removes_control_sequences() -> None:
     """Control sequences are removed from messages; newlines stay."""
-    assert formatting.printable("a\x1b[2J\x00b\nc") == "a[2Jb\nc"
+    assert formatting.remove_control_characters("a\x1b[2J\x00b\nc") == "a[2Jb\nc"
 
 
 @pytest.mark.parametrize(
@@ -146,9 +148,9 @@ def test_the_outcome_of_a_version_is_described(changes: dict[str, Any], step: st
 )
 def test_a_share_is_shown_in_percent(expected: str, share: float | None) -> None:
     """A share is shown in percent with its sign and without rounding noise."""
-    assert expected == formatting.percent(share)
+    assert expected == formatting.format_percent(share)
 
 
 def test_a_long_text_is_cut() -> None:
     """A long text is shortened for a table; a short one is complete."""
-    assert ("a" * 60, "a" * 60 + "…") == (formatting.cut("a" * 60), formatting.cut("a" * 61))
+    assert ("a" * 60, "a" * 60 + "…") == (formatting.shorten("a" * 60), formatting.shorten("a" * 61))

@@ -1,3 +1,5 @@
+"""The names of the images, which change with their content."""
+
 import re
 import shutil
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ import pytest
 from harness.errors import PrerequisiteError
 from harness.settings import read_settings
 from harness.targets.compose import docker as module
-from harness.targets.compose.docker import COMPOSE_FILE, PROJECT, Image, images
+from harness.targets.compose.docker import COMPOSE_FILE, PROJECT, Image, list_images
 
 FILES = ("compose.yaml", "docker", "harness", "requirements", "pyproject.toml", "README.md", "LICENSE")
 NAMES = {"azurite": "azurite", "postgres": "postgres", "mlflow": "mlflow", "spark-master": "spark"}
@@ -33,7 +35,7 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _images(folder: Path, **settings: str) -> dict[str, Image]:
-    return {image.service: image for image in images(read_settings(settings, folder=folder, environ={}))}
+    return {image.service: image for image in list_images(read_settings(settings, folder=folder, environ={}))}
 
 
 def _changed_services(before: dict[str, Image], after: dict[str, Image]) -> set[str]:

@@ -1,3 +1,5 @@
+"""The cache of the jars, and the messages if they can't be downloaded."""
+
 from __future__ import annotations
 
 import hashlib
@@ -12,7 +14,7 @@ from harness.errors import PrerequisiteError, UsageError
 from harness.runtime import jars
 from harness.runtime.jars import JarCache
 from harness.runtime.java import Java
-from harness.runtime.resolver import decisive_lines, proxy_options
+from harness.runtime.resolver import list_proxy_options, select_decisive_lines
 
 JARS = {"a_one-1.jar": b"first", "b_two-2.jar": b"second"}
 FETCHES_ALL = "printf first > $ivy/jars/a_one-1.jar; printf second > $ivy/jars/b_two-2.jar"
@@ -58,7 +60,7 @@ class Machine:
 
     def fetch(self, cache: JarCache | None = None) -> tuple[Path, ...]:
         """Return the class path."""
-        return (cache or self.cache).class_path(Java(self.folder, "17.0.1", "test"), lambda _: None)
+        return (cache or self.cache).load_class_path(Java(self.folder, "17.0.1", "test"), lambda _: None)
 
 
 @pytest.fixture
@@ -155,7 +157,7 @@ def test_two_processes_download_once(machine: Machine) -> None:
         "import sys; from pathlib import Path; from harness.runtime.jars import JarCache;"
         "from harness.runtime.java import Java; root = Path(sys.argv[1]);"
         "cache = JarCache(root / 'cache', root / 'jars.lock', root);"
-        "print(len(cache.class_path(Java(root, '17', 'test'), lambda _: None)))"
+        "print(len(cache.load_class_path(Java(root, '17', 'test'), lambda _: None)))"
     )
     command = [sys.executable, "-c", code, str(machine.folder)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -204,7 +206,7 @@ def test_a_missing_ivy_settings_file_is_refused(machine: Machine) -> None:
 @pytest.mark.parametrize("value", ["http://proxy.example:8080", "proxy.example:8080"])
 def test_a_proxy_reaches_java(value: str) -> None:
     """A proxy reaches Java, with or without a scheme."""
-    assert proxy_options({"HTTPS_PROXY": value}) == (
+    assert list_proxy_options({"HTTPS_PROXY": value}) == (
         "-Dhttps.proxyHost=proxy.example",
         "-Dhttps.proxyPort=8080",
     )
@@ -214,12 +216,12 @@ def test_proxy_exceptions_reach_java() -> None:
     """Hosts without proxy reach Java in Java's own syntax."""
     environ = {"https_proxy": "http://proxy:1", "no_proxy": "localhost, .internal"}
 
-    assert proxy_options(environ)[-1] == "-Dhttp.nonProxyHosts=localhost|*.internal"
+    assert list_proxy_options(environ)[-1] == "-Dhttp.nonProxyHosts=localhost|*.internal"
 
 
 def test_without_a_proxy_there_are_no_options() -> None:
     """Without a proxy, Java gets no options."""
-    assert proxy_options({}) == ()
+    assert list_proxy_options({}) == ()
 
 
 def test_decisive_lines_are_shown() -> None:
@@ -228,17 +230,17 @@ def test_decisive_lines_are_shown() -> None:
         "loading\n\t:: unresolved dependency: a#b;1: not found\n" * 2 + "\tat java.lang.Thread.run\ndone\n"
     )
 
-    assert decisive_lines(output) == ("unresolved dependency: a#b;1: not found",)
+    assert select_decisive_lines(output) == ("unresolved dependency: a#b;1: not found",)
 
 
 def test_the_last_lines_are_shown_if_none_is_decisive() -> None:
     """If no line of an output explains the failure, its last lines are shown."""
-    assert decisive_lines("one\ntwo\n") == ("one", "two")
+    assert select_decisive_lines("one\ntwo\n") == ("one", "two")
 
 
 def test_the_lock_matches_the_packages() -> None:
     """The lock file has Delta and SynapseML in the versions of the installed packages."""
     names = [jar.name for jar in jars.read_lock(jars.LOCK)]
 
-    for coordinate in jars.coordinates():
+    for coordinate in jars.list_coordinates():
         assert f"{'_'.join(coordinate.split(':')[:2])}-{coordinate.split(':')[2]}.jar" in names

@@ -1,3 +1,5 @@
+"""The Java that is chosen, and the message if there is none."""
+
 from __future__ import annotations
 
 import stat

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.report.html import render_html
 from harness.results import VersionResult
-from harness.views.lineage_diagram import MODELS, LineageRow, describe_lineage, lineage_rows
+from harness.views.lineage_diagram import MODELS, LineageRow, describe_lineage, make_lineage_rows
 from tests.unit import report_samples as samples
 
 
@@ -15,7 +15,7 @@ def _first(**changes: Any) -> LineageRow:
     """Return the first row of the diagram, with the version changed."""
     result = samples.result()
     first = result.versions[0].model_copy(update=changes)
-    return lineage_rows(samples.plan(), (first,))[0]
+    return make_lineage_rows(samples.plan(), (first,))[0]
 
 
 def test_a_trained_version_leads_to_its_models_and_bundle() -> None:
@@ -49,13 +49,13 @@ def test_long_steps_are_cut_only_in_the_diagram() -> None:
     condition = "x = 1 or " * 20 + "y = 2"
     version = {"name": "january", "append": {"where": condition}}
     plan = samples.plan(scenario=samples.scenario(versions=[version]))
-    [row] = lineage_rows(plan, samples.result().versions[:1])
+    [row] = make_lineage_rows(plan, samples.result().versions[:1])
     assert (26, True) == (len(row.step), condition in row.source)
 
 
 def test_the_page_has_the_diagram_with_its_text() -> None:
     """The page has the diagram with one row per version and a text alternative for all."""
-    rows = lineage_rows(samples.plan(), samples.result().versions)
+    rows = make_lineage_rows(samples.plan(), samples.result().versions)
     page = render_html(samples.plan(), samples.result())
     assert f'aria-label="{escape(describe_lineage(rows))}"' in page
     assert [each.top for each in rows] == sorted({each.top for each in rows})

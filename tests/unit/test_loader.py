@@ -1,3 +1,5 @@
+"""The loading of scenarios; those in tests/unit/bad have the messages that they expect."""
+
 import re
 from pathlib import Path
 

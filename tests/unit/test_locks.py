@@ -18,6 +18,6 @@ LOCKS = [
 
 @pytest.mark.parametrize("file", LOCKS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_a_lock_has_no_addresses(file: Path) -> None:
-    """A lock has versions and hashes alone, as everybody's own tools decide where to download from."""
+    """A lock has only versions and hashes, as everybody's own tools decide where to download from."""
     addresses = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if "://" in line]
     assert [] == addresses

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from harness.bounds.quantities import list_numbers
-from harness.metrics import ADDED, COUNTS, METRICS, OF_QUALITY, ON_HELD_OUT, SHARES
+from harness.metrics import ADDED, COUNTS, HELD_OUT_METRICS, METRICS, QUALITY_METRICS, SHARES
 from harness.scenario.expectations import Expect
 
 
-@pytest.mark.parametrize("name", ON_HELD_OUT)
+@pytest.mark.parametrize("name", HELD_OUT_METRICS)
 def test_a_metric_on_held_out_rows_exists_for_added_rows(name: str) -> None:
     """Each metric on held-out rows has one on added rows with the same domain and direction."""
     metric, added = METRICS[name], METRICS[f"{ADDED}{name}"]
@@ -23,7 +23,7 @@ def test_a_metric_on_held_out_rows_exists_for_added_rows(name: str) -> None:
 def test_only_metrics_on_held_out_rows_exist_for_added_rows() -> None:
     """Each metric on added rows has one on all held-out rows."""
     added = [name.removeprefix(ADDED) for name in METRICS if name.startswith(ADDED)]
-    assert list(ON_HELD_OUT) == added
+    assert list(HELD_OUT_METRICS) == added
 
 
 def test_a_metric_depends_on_other_metrics_only() -> None:
@@ -41,7 +41,7 @@ def test_a_metric_has_a_name_and_a_meaning(name: str) -> None:
     assert name == metric.name
     assert metric.meaning
     assert not {"{", "}"} & set(metric.meaning)
-    assert metric.domain != COUNTS or name not in OF_QUALITY
+    assert metric.domain != COUNTS or name not in QUALITY_METRICS
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.parity.compare import Library, Parity, Tolerances, report_not_compared
-from harness.results import Measured, Verdict
+from harness.results import MeasuredValue, Verdict
 from harness.targets.registry import TARGETS
 from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
@@ -77,7 +77,9 @@ def test_what_only_one_run_could_not_measure_is_not_proven() -> None:
     ],
     ids=["b lacks", "a lacks", "b could not measure", "neither could measure"],
 )
-def test_absent_is_not_unmeasured(a: dict[str, Measured], b: dict[str, Measured], absent: str | None) -> None:
+def test_absent_is_not_unmeasured(
+    a: dict[str, MeasuredValue], b: dict[str, MeasuredValue], absent: str | None
+) -> None:
     """A run that lacks a metric is named; one with a metric without a value is not."""
     assert absent == difference_of(compare_runs(run_of(metrics=a), run_of(metrics=b)), "m").absent
 
@@ -100,7 +102,7 @@ def test_absent_is_not_unmeasured(a: dict[str, Measured], b: dict[str, Measured]
 def test_data_must_be_equal(name: str, changes: dict[str, Any], expected: tuple[str, str]) -> None:
     """No tolerance applies to data, and the comparison has both values."""
     schema = {"schema": {"id": "int", "dti": "int"}}
-    parity = compare_runs(run_of(**schema), run_of(**(schema | changes)), Tolerances.uniform(1.0))
+    parity = compare_runs(run_of(**schema), run_of(**(schema | changes)), Tolerances.same_for_all(1.0))
     difference = difference_of(parity, name)
     assert (Verdict.FAIL, Verdict.FAIL, expected, 0.0) == (
         parity.verdict,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.errors import ExitCode, worst
-from harness.parity.compare import Parity, report_not_compared, worst_exit_code
+from harness.errors import ExitCode, select_worst
+from harness.parity.compare import Parity, combine_exit_codes, report_not_compared
 from harness.results import Result, Verdict
 from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
@@ -36,7 +36,7 @@ _BROKEN = samples.cloud((), failure=samples.failure())
 )
 def test_the_worse_exit_code_wins(result: Result, parity: Parity | None, expected: ExitCode) -> None:
     """The worse of the verdict's and the comparison's exit codes is the exit code."""
-    assert expected is worst_exit_code(result, parity)
+    assert expected is combine_exit_codes(result, parity)
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,4 @@ def test_the_worse_exit_code_wins(result: Result, parity: Parity | None, expecte
 )
 def test_the_worst_code_is_not_the_largest(codes: tuple[int, ...], expected: int) -> None:
     """A failed bound overrides "not proven", and an interruption overrides everything."""
-    assert ExitCode(expected) is worst(*map(ExitCode, codes))
+    assert ExitCode(expected) is select_worst(*map(ExitCode, codes))

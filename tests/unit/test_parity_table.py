@@ -1,7 +1,9 @@
+"""The comparison of two runs as rows and sentences."""
+
 import pytest
 
 from harness.parity.compare import Difference, report_not_compared
-from harness.report.parity_table import difference_row, difference_rows, sides
+from harness.report.parity_table import make_difference_row, make_difference_rows, name_sides
 from harness.results import Verdict
 from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
@@ -30,7 +32,7 @@ def _data(a: str, b: str) -> Difference:
 )
 def test_a_long_text_is_shown_from_where_it_differs(a: str, b: str, expected: tuple[str, str]) -> None:
     """A long text is shown from the first list item in which it differs."""
-    row = difference_row(_data(a, b))
+    row = make_difference_row(_data(a, b))
     assert expected == (row.a, row.b)
 
 
@@ -42,7 +44,7 @@ def test_the_largest_difference_comes_first() -> None:
         samples.result((samples.version("march", 2, metrics=a | {"further": 5.0}),)),
         samples.cloud((samples.version("march", 2, metrics=b),)),
     )
-    names = [row.name for row in difference_rows(compare_runs(*runs))]
+    names = [row.name for row in make_difference_rows(compare_runs(*runs))]
     assert ["further", "off", "gone", "more", "far", "near"] == names
 
 
@@ -54,13 +56,13 @@ def test_the_largest_difference_comes_first() -> None:
 def test_the_two_runs_are_named(targets: tuple[str, str], expected: tuple[str, str]) -> None:
     """Two runs are named by their targets, or by letters if these are the same."""
     one, other = (samples.result(target=target) for target in targets)
-    a, b = sides(compare_runs(one, other))
+    a, b = name_sides(compare_runs(one, other))
     assert expected == (a.name, b.name)
 
 
 def test_no_run_has_no_name() -> None:
     """The side without a run is shown as absent."""
-    a, b = sides(report_not_compared(samples.cloud(), "None."))
+    a, b = name_sides(report_not_compared(samples.cloud(), "None."))
     assert ("absent", None, "databricks") == (a.name, a.run, b.name)
 
 
@@ -72,7 +74,7 @@ def test_differences_are_ranked_by_their_tolerance() -> None:
     )
     a, b = (samples.version("march", 2, **changes) for changes in versions)
     parity = compare_runs(samples.result((a,)), samples.cloud((b,)))
-    assert ["narrow", "wide"] == [row.name for row in difference_rows(parity)]
+    assert ["narrow", "wide"] == [row.name for row in make_difference_rows(parity)]
 
 
 def test_different_data_come_before_different_numbers() -> None:
@@ -81,4 +83,4 @@ def test_different_data_come_before_different_numbers() -> None:
     b = samples.cloud(
         (samples.version("january", 0, metrics={"m": 2.0}), samples.version("march", 2, fingerprint="0" * 32))
     )
-    assert ["fingerprint", "m"] == [row.name for row in difference_rows(compare_runs(a, b))]
+    assert ["fingerprint", "m"] == [row.name for row in make_difference_rows(compare_runs(a, b))]

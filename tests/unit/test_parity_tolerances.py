@@ -7,8 +7,8 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from harness.parity.compare import FLOOR, LOCAL_AGAINST_REMOTE, TOLERANCE, Difference, Tolerances
-from harness.results import Measured, Verdict
+from harness.parity.compare import FLOOR, LOCAL_AGAINST_CLOUD, TOLERANCE, Difference, Tolerances
+from harness.results import MeasuredValue, Verdict
 from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
 from tests.unit.parity_samples import EMPTY, difference_of, run_of
@@ -16,9 +16,9 @@ from tests.unit.parity_samples import EMPTY, difference_of, run_of
 VALUE = 0.65
 
 
-def _metric(a: Measured, b: Measured, tolerance: float = TOLERANCE) -> Difference:
+def _metric(a: MeasuredValue, b: MeasuredValue, tolerance: float = TOLERANCE) -> Difference:
     """Return the comparison of one metric between two runs."""
-    tolerances = Tolerances.uniform(tolerance)
+    tolerances = Tolerances.same_for_all(tolerance)
     return difference_of(compare_runs(run_of(metrics={"m": a}), run_of(metrics={"m": b}), tolerances), "m")
 
 
@@ -43,7 +43,7 @@ def _metric(a: Measured, b: Measured, tolerance: float = TOLERANCE) -> Differenc
 )
 @pytest.mark.parametrize("swapped", [False, True], ids=["a b", "b a"])
 def test_two_numbers_agree_within_the_tolerance(
-    a: Measured, b: Measured, verdict: Verdict, swapped: bool
+    a: MeasuredValue, b: MeasuredValue, verdict: Verdict, swapped: bool
 ) -> None:
     """The tolerance is relative to the larger number, with a floor, whichever run comes first."""
     assert verdict is (_metric(b, a) if swapped else _metric(a, b)).verdict
@@ -72,7 +72,9 @@ def test_a_given_tolerance_is_used(tolerance: float, verdict: Verdict) -> None:
         (None, None, None),
     ],
 )
-def test_the_difference_is_relative_to_the_larger(a: Measured, b: Measured, expected: Measured) -> None:
+def test_the_difference_is_relative_to_the_larger(
+    a: MeasuredValue, b: MeasuredValue, expected: MeasuredValue
+) -> None:
     """The difference is at most 2, and missing if a number is."""
     assert expected == _metric(a, b).difference
 
@@ -107,8 +109,8 @@ def test_each_kind_has_its_own_tolerance(kind: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("targets", "expected"),
     [
-        (("embedded", "databricks"), LOCAL_AGAINST_REMOTE),
-        (("databricks", "compose"), LOCAL_AGAINST_REMOTE),
+        (("embedded", "databricks"), LOCAL_AGAINST_CLOUD),
+        (("databricks", "compose"), LOCAL_AGAINST_CLOUD),
         (("embedded", "compose"), Tolerances()),
         (("databricks", "databricks"), Tolerances()),
     ],

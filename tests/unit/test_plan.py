@@ -1,3 +1,5 @@
+"""The plan of a run as JSON, and the URIs that it determines."""
+
 from pathlib import Path
 
 import pytest

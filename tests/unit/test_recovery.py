@@ -44,7 +44,7 @@ def _further_problems(values: Any) -> list[str]:
         scenario, _, repaired = recover(values, error)
         assert scenario is not None
         found = [
-            *rules.problems(scenario),
+            *rules.check_rules(scenario),
             *locate_sources(scenario, SCENARIOS)[1],
             *read_code(scenario.pipeline, SCENARIOS)[1],
         ]

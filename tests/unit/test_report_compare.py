@@ -1,3 +1,5 @@
+"""The comparison of two runs on the terminal."""
+
 import io
 from pathlib import Path
 from typing import Any

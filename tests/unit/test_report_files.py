@@ -1,3 +1,5 @@
+"""The files that a report consists of."""
+
 from pathlib import Path
 
 import pytest

@@ -47,7 +47,7 @@ def _workflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 )
 def test_a_command_is_one_escaped_line(expected: str, arguments: dict[str, Any]) -> None:
     """A message can neither end its workflow command nor start another one."""
-    assert expected == github.command(**arguments)
+    assert expected == github.format_command(**arguments)
 
 
 def test_a_file_is_relative_to_the_repositorys_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +56,7 @@ def test_a_file_is_relative_to_the_repositorys_root(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path / "tests")
     monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
     assert ["::error file=tests/a.yaml::", "::error file=/elsewhere/a.yaml::"] == [
-        github.command("", file=file) for file in ("a.yaml", "/elsewhere/a.yaml")
+        github.format_command("", file=file) for file in ("a.yaml", "/elsewhere/a.yaml")
     ]
 
 
@@ -66,13 +66,15 @@ def test_each_mistake_of_a_scenario_is_annotated_at_its_line() -> None:
     assert [
         "::error file=a.yaml,line=3,title=scenario::wrong: 5%25",
         "::error file=a.yaml,title=scenario::bad",
-    ] == list(github.error_lines(error))
+    ] == list(github.list_error_commands(error))
 
 
 def test_another_error_is_annotated_once() -> None:
     """Any other error is one annotation with its remedy."""
     error = PrerequisiteError("No Java.", remedy="Install one.")
-    assert ["::error title=dataset-harness::No Java.%0A  Install one."] == list(github.error_lines(error))
+    assert ["::error title=dataset-harness::No Java.%0A  Install one."] == list(
+        github.list_error_commands(error)
+    )
 
 
 def _plan(file: Path) -> Plan:
@@ -100,7 +102,7 @@ def test_each_bound_that_does_not_pass_is_annotated(
 ) -> None:
     """Each bound that does not pass is an annotation, and no other bound is."""
     result = samples.result((samples.version("march", 2, bounds=(bound,)),))
-    lines = list(github.verdict_lines(_plan(tmp_path / "absent.yaml"), result))
+    lines = list(github.list_verdict_commands(_plan(tmp_path / "absent.yaml"), result))
     assert messages == [line.rpartition("::")[2] for line in lines]
 
 
@@ -110,13 +112,15 @@ def test_a_changed_file_has_no_lines(text: str | None, tmp_path: Path) -> None:
     plan = samples.plan(scenario_file="three_versions.yaml", scenario_sha256="0" * 64)
     if text is not None:
         (tmp_path / "three_versions.yaml").write_text(text)
-    [line] = github.verdict_lines(plan, samples.result((samples.version("march", 2, bounds=(FAILED,)),)))
+    [line] = github.list_verdict_commands(
+        plan, samples.result((samples.version("march", 2, bounds=(FAILED,)),))
+    )
     assert line.startswith("::error file=three_versions.yaml,title=three_versions%3A march%3A cv_roc_auc::")
 
 
 def test_a_failed_run_is_annotated(tmp_path: Path) -> None:
     """A failed run is an annotation with its remedy."""
-    lines = github.verdict_lines(
+    lines = github.list_verdict_commands(
         _plan(tmp_path / "absent.yaml"), samples.result((), failure=samples.failure())
     )
     message = "Spark ran out of memory while it trained february.%0ASet spark.driver.memory to 4g or more."
@@ -126,7 +130,7 @@ def test_a_failed_run_is_annotated(tmp_path: Path) -> None:
 def test_a_disagreement_is_annotated(tmp_path: Path) -> None:
     """A run that does not agree with another one is a single annotation."""
     parity = report_not_compared(samples.cloud(), "There is no local run.")
-    lines = github.verdict_lines(_plan(tmp_path / "absent.yaml"), samples.cloud(), parity)
+    lines = github.list_verdict_commands(_plan(tmp_path / "absent.yaml"), samples.cloud(), parity)
     annotation = "::error file=absent.yaml,title=three_versions::Nothing was compared. There is no local run."
     assert [annotation] == list(lines)
 

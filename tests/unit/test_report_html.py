@@ -1,3 +1,5 @@
+"""The report as an HTML page."""
+
 import re
 from html import unescape
 from html.parser import HTMLParser
@@ -9,7 +11,7 @@ from harness.report.html import render_html
 from harness.results import Result, Verdict
 from harness.targets.registry import TARGETS
 from harness.targets.run_parity import compare_runs
-from harness.views.bound_table import bound_rows
+from harness.views.bound_table import make_bound_rows
 from harness.views.formatting import typeset
 from tests.unit import report_samples as samples
 
@@ -84,14 +86,14 @@ def test_every_bound_is_shown() -> None:
     page = render_html(samples.plan(), samples.result())
     cell = r'"judged [^"]+"><strong>(.*?)</strong>\s*<small>(.*?)</small><small>distance (.*?)</small>'
     shown = [tuple(map(unescape, each)) for each in re.findall(cell, page)]
-    rows = bound_rows(samples.result().versions)
+    rows = make_bound_rows(samples.result().versions)
     expected = [tuple(map(typeset, (row.value, row.bound, row.distance))) for row in rows]
     assert (sorted(expected), 14) == (sorted(shown), len(shown))
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_every_verdict_is_a_word(verdict: Verdict) -> None:
-    """No verdict is shown by color alone."""
+    """No verdict is shown only by color."""
     version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict),))
     assert f"</span> {verdict.value}</span>" in render_html(samples.plan(), samples.result((version,)))
 

@@ -1,3 +1,5 @@
+"""The report as JUnit XML."""
+
 from xml.etree import ElementTree as ET
 
 import pytest

@@ -1,7 +1,9 @@
+"""The report as Markdown."""
+
 import pytest
 
 from harness.parity.compare import Parity, report_not_compared
-from harness.report.markdown import code, prose, render_markdown
+from harness.report.markdown import escape_text, format_code, render_markdown
 from harness.results import Result, Verdict
 from harness.targets.registry import TARGETS
 from harness.targets.run_parity import compare_runs
@@ -58,7 +60,7 @@ def test_every_table_has_as_many_cells_as_its_header() -> None:
 )
 def test_prose_means_nothing_to_markdown(expected: str, text: str) -> None:
     """A message can't format text, create a link, mention a user or start a new line."""
-    assert prose(text) == expected
+    assert escape_text(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ def test_prose_means_nothing_to_markdown(expected: str, text: str) -> None:
 )
 def test_code_shows_any_name(expected: str, text: str) -> None:
     """A name is shown as code whatever characters it has."""
-    assert code(text) == expected
+    assert format_code(text) == expected
 
 
 def test_a_failure_comes_before_the_tables() -> None:

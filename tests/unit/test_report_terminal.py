@@ -1,3 +1,5 @@
+"""The verdict and the progress of a run on the terminal."""
+
 import io
 import subprocess
 import sys
@@ -8,7 +10,8 @@ from rich.console import Console
 
 from harness.events import Event
 from harness.parity.compare import Parity, report_not_compared
-from harness.report.terminal.verdict_summary import progress, show_parity, show_verdict
+from harness.report.terminal.progress import show_progress
+from harness.report.terminal.verdict_summary import show_parity, show_verdict
 from harness.results import Result, Verdict
 from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
@@ -140,7 +143,7 @@ def test_many_versions_show_the_latest_metrics() -> None:
 def test_a_log_gets_a_line_per_finished_step() -> None:
     """Without a terminal, each finished step is a line with the time since the start."""
     file, clock = io.StringIO(), _Clock()
-    with progress(Console(file=file, width=30), clock) as listen:
+    with show_progress(Console(file=file, width=30), clock) as listen:
         listen(Event("train", "started", "january"))
         clock.now_s += 12.34
         listen(Event("train", "running", "january", detail="1 of 20 fits"))
@@ -151,7 +154,7 @@ def test_a_log_gets_a_line_per_finished_step() -> None:
 def test_a_step_of_the_whole_run_has_a_label() -> None:
     """A step without a version is labeled as the run's."""
     file = io.StringIO()
-    with progress(Console(file=file), _Clock()) as listen:
+    with show_progress(Console(file=file), _Clock()) as listen:
         listen(Event("session", "done", elapsed_s=4))
     assert "run: session done in 4.0 s" in file.getvalue()
 
@@ -159,7 +162,9 @@ def test_a_step_of_the_whole_run_has_a_label() -> None:
 def test_a_terminal_shows_versions_side_by_side() -> None:
     """On a terminal, each version has a line with its running and finished steps."""
     file, clock = _Terminal(), _Clock()
-    with progress(Console(file=file, width=100, force_terminal=True, color_system=None), clock) as listen:
+    with show_progress(
+        Console(file=file, width=100, force_terminal=True, color_system=None), clock
+    ) as listen:
         listen(Event("check", "done", "january", elapsed_s=0.2))
         listen(Event("train", "started", "january"))
         listen(Event("train", "running", "january", detail="1 of 20 fits"))
@@ -176,7 +181,7 @@ def test_an_error_in_the_block_restores_the_terminal() -> None:
     file = _Terminal()
     with (
         pytest.raises(KeyboardInterrupt),
-        progress(Console(file=file, force_terminal=True)),
+        show_progress(Console(file=file, force_terminal=True)),
     ):
         raise KeyboardInterrupt
     assert file.getvalue().rstrip("\n").endswith("\x1b[?25h")
@@ -186,7 +191,7 @@ def test_versions_that_do_not_fit_are_counted() -> None:
     """On a small terminal, running versions are shown and the rest are counted."""
     file = _Terminal()
     console = Console(file=file, width=80, height=10, force_terminal=True, color_system=None)
-    with progress(console, _Clock()) as listen:
+    with show_progress(console, _Clock()) as listen:
         for at in range(30):
             listen(Event("train", "done", f"v{at}", elapsed_s=1))
     assert "0.0 s elapsed, 24 lines not shown" in file.getvalue()

@@ -10,20 +10,20 @@ from typer.testing import CliRunner
 from harness.authoring.scenario_list import list_scenarios
 from harness.bounds.baselines import read_baselines
 from harness.bounds.judge import judge, judge_versions
-from harness.bounds.specs import bound_specs
+from harness.bounds.specs import list_bound_specs
 from harness.cli import app
 from harness.errors import ExitCode, PrerequisiteError, ScenarioError
 from harness.files import write_text
 from harness.parity.compare import compare
 from harness.plan import Plan
-from harness.report.comparison_page import Run, render_comparison
+from harness.report.comparison_page import ComparedRun, render_comparison
 from harness.report.markdown import render_markdown
 from harness.result_formats import CURRENT, UnknownFormatError, upgrade
 from harness.results import Result, Verdict
 from harness.runs import PLAN, RESULT, find_run, read_result
 from harness.scenario.bound_spec import BoundSpec
 from harness.scenario.model import Scenario
-from harness.studies.bisection.bisect_runs import first_failed_bound
+from harness.studies.bisection.bisect_runs import find_first_failed_bound
 from harness.studies.bisection.search import Inquiry
 from harness.studies.calibration.bound_offers import calibrate_bounds
 from harness.studies.study_runs import find_newest_result, find_stored_runs
@@ -78,7 +78,7 @@ def test_an_older_bound_is_upgraded_to_its_spec() -> None:
         [{"name": "one"}, {"name": "two", "expect": EXPECT}], verdict="fail", caught_by=["two.rows.max"]
     )
     result = Result.from_json(EVERY_BOUND)
-    today = [_without_location(spec) for spec in bound_specs(scenario)]
+    today = [_without_location(spec) for spec in list_bound_specs(scenario)]
     older = [_without_location(bound.spec) for bound in result.versions[1].bounds]
     for spec in today:  # Format 1 doesn't have these.
         spec["quantity"]["on_added"] = False
@@ -125,7 +125,7 @@ def test_bounds_are_judged_as_in_format_1() -> None:
     )
     versions = Result.from_json(EVERY_BOUND).versions
     baselines = {"good runs/best of all.json": {"two": {"test_f1": 0.45}}}
-    judged = judge(bound_specs(scenario), versions, baselines)
+    judged = judge(list_bound_specs(scenario), versions, baselines)
     bounds = [json.loads(bound.model_dump_json(exclude={"spec"})) for bound in judged]
     assert _as_written(EVERY_BOUND)[1] == bounds
     assert {Verdict.PASS, Verdict.FAIL, Verdict.NOT_PROVEN} == {bound.verdict for bound in judged}
@@ -155,7 +155,7 @@ def test_an_older_run_is_shown_in_reports(runs: Path) -> None:
     text = render_markdown(report_samples.plan(), result)
     assert "0.0273" in text
     parity = compare(result, result)
-    assert "change" in render_comparison(Run(result, None), Run(result, None), parity)
+    assert "change" in render_comparison(ComparedRun(result, None), ComparedRun(result, None), parity)
 
 
 def test_an_older_run_can_be_a_baseline(runs: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_an_older_run_counts_as_a_repeat(runs: Path) -> None:
     [(_, stored)] = find_stored_runs(runs, plan)
     assert RUN == stored.run_id
     offers = calibrate_bounds(scenario, [stored] * 3, 0.01)
-    assert len(offers) == len(bound_specs(scenario))
+    assert len(offers) == len(list_bound_specs(scenario))
 
 
 def test_an_older_run_can_be_bisected(runs: Path) -> None:
@@ -194,7 +194,9 @@ def test_an_older_run_can_be_bisected(runs: Path) -> None:
     bounds = stored.versions[2].bounds
     failed = bounds[2].model_copy(update={"verdict": Verdict.FAIL})
     versions = (*stored.versions[:2], stored.versions[2].model_copy(update={"bounds": (failed,)}))
-    question = first_failed_bound(stored.model_copy(update={"versions": versions}), Inquiry.into(scenario))
+    question = find_first_failed_bound(
+        stored.model_copy(update={"versions": versions}), Inquiry.from_scenario(scenario)
+    )
     assert f"{failed.metric}.{failed.kind}" == str(question)
 
 

@@ -1,9 +1,11 @@
+"""Bounds that look unusual but are valid, and the locations of problems."""
+
 from typing import Any
 
 import pytest
 
 from harness.loading import rules
-from harness.metrics import METRICS, OF_CUSTOM
+from harness.metrics import CUSTOM_METRICS, METRICS
 from harness.scenario.model import Scenario
 
 
@@ -26,10 +28,10 @@ def _scenario(*expectations: dict[str, Any], **pipeline: Any) -> Scenario:
 
 
 def _messages(scenario: Scenario) -> list[str]:
-    return [problem.message for problem in rules.problems(scenario)]
+    return [problem.message for problem in rules.check_rules(scenario)]
 
 
-@pytest.mark.parametrize("metric", [name for name in METRICS if name not in OF_CUSTOM])
+@pytest.mark.parametrize("metric", [name for name in METRICS if name not in CUSTOM_METRICS])
 def test_every_metric_may_be_bounded(metric: str) -> None:
     """Every metric of the built-in pipeline may be bounded, by anything between 0 and 1."""
     assert _messages(_scenario({}, {"metrics": {metric: {"min": 0, "max": 1}}})) == []
@@ -85,5 +87,5 @@ def test_an_empty_limit_of_a_change_is_reported() -> None:
 
 def test_a_problem_has_its_location() -> None:
     """A problem has the location of the wrong value in the file."""
-    (problem,) = rules.problems(_scenario({"metrics": {"auc": {"min": 0}}}))
+    (problem,) = rules.check_rules(_scenario({"metrics": {"auc": {"min": 0}}}))
     assert problem.location == ("versions", 0, "expect", "metrics", "auc")

@@ -23,7 +23,7 @@ def _messages(versions: list[dict[str, Any]], table: dict[str, Any] = TABLE, **o
         "versions": versions,
         **other,
     }
-    return [problem.message for problem in rules.problems(Scenario.model_validate(values))]
+    return [problem.message for problem in rules.check_rules(Scenario.model_validate(values))]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_an_existing_table_is_read() -> None:
             "table": {**EXISTING, "versions": [0, "2026-03-01", "latest"]},
         }
     )
-    assert list(rules.problems(listed)) == []
+    assert list(rules.check_rules(listed)) == []
 
 
 def test_a_scenario_may_train_nothing() -> None:

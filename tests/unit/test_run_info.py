@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from harness.plan import SourceData
-from harness.views.run_info import facts
+from harness.views.run_info import list_facts
 from tests.unit import report_samples as samples
 
 
 def _facts(**changes: Any) -> dict[str, str]:
-    return {fact.name: fact.value for fact in facts(samples.plan(**changes), samples.result())}
+    return {fact.name: fact.value for fact in list_facts(samples.plan(**changes), samples.result())}
 
 
 def test_a_single_source_is_the_source() -> None:
@@ -52,7 +52,7 @@ def test_a_custom_pipeline_is_shown_with_its_digest() -> None:
     """A custom pipeline is shown with the digest of its code."""
     pipeline = {**samples.scenario().model_dump()["pipeline"], "use": "boosted:Trees"}
     plan = samples.plan(scenario=samples.scenario(pipeline=pipeline), code={"boosted.py": ""})
-    values = {fact.name: fact.value for fact in facts(plan, samples.result())}
+    values = {fact.name: fact.value for fact in list_facts(plan, samples.result())}
     assert ("boosted:Trees", plan.code_sha256) == (
         values["Custom pipeline"],
         values["Custom pipeline SHA-256"],

@@ -1,3 +1,5 @@
+"""The folders of runs: their IDs, the link 'latest', and the search for a run."""
+
 import re
 import subprocess
 import sys
@@ -11,7 +13,7 @@ from harness import runs as module
 from harness.errors import ExitCode, PrerequisiteError
 from harness.files import file_lock
 from harness.results import Result
-from harness.runs import PLAN, RESULT, RunFolder, list_runs, new_run_id, read_result
+from harness.runs import PLAN, RESULT, RunFolder, list_runs, make_run_id, read_result
 from tests.unit import report_samples as samples
 
 _HOLD = """
@@ -46,19 +48,19 @@ def _with_result(runs: Path, run_id: str) -> Result:
 
 def test_a_run_id_has_time_and_scenario() -> None:
     """A run's ID has the time, the scenario and four random digits."""
-    assert re.fullmatch(r"\d{8}-\d{6}-three_versions-[0-9a-f]{4}", new_run_id("three_versions"))
+    assert re.fullmatch(r"\d{8}-\d{6}-three_versions-[0-9a-f]{4}", make_run_id("three_versions"))
 
 
 def test_run_ids_sort_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ID of a later run sorts later, across months and years, whatever the scenario."""
     monkeypatch.setattr(module, "datetime", _Clock)
-    ids = [new_run_id(name) for name in "zmaZYX"]
+    ids = [make_run_id(name) for name in "zmaZYX"]
     assert sorted(ids) == ids
 
 
 def test_run_ids_of_the_same_second_differ() -> None:
     """Two runs of a scenario that start in the same second have different IDs."""
-    assert len({new_run_id("same") for _ in range(20)}) > 1
+    assert len({make_run_id("same") for _ in range(20)}) > 1
 
 
 def test_an_existing_run_folder_is_refused(tmp_path: Path) -> None:

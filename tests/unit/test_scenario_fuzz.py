@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from ruamel.yaml import YAML
 
-from harness.authoring.plan_preview import predict
+from harness.authoring.plan_preview import predict_run
 from harness.errors import ScenarioError, UsageError
 from harness.loading.loader import LoadedScenario, load_scenario
 from harness.scenario.model import Scenario
@@ -172,7 +172,9 @@ def test_a_mutated_scenario_is_loaded_or_reported(folder: Path, values: Any) -> 
     loaded = _load(folder / "mutated.yaml", stream.getvalue())
     if loaded is not None:
         scenario = loaded.scenario
-        assert [version.name for version in scenario.versions] == [each.name for each in predict(scenario)]
+        assert [version.name for version in scenario.versions] == [
+            each.name for each in predict_run(scenario)
+        ]
         assert scenario.matrix or Scenario.model_validate_json(scenario.model_dump_json()) == scenario
 
 

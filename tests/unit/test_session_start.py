@@ -1,3 +1,5 @@
+"""The time until a test session starts."""
+
 from __future__ import annotations
 
 import subprocess

@@ -1,10 +1,12 @@
+"""Settings from the file, the environment and the command line."""
+
 import re
 from pathlib import Path
 
 import pytest
 
 from harness.errors import ExitCode, UsageError
-from harness.settings import known_settings, read_settings
+from harness.settings import list_settings, read_settings
 
 
 def _file(folder: Path, text: str) -> Path:
@@ -15,7 +17,7 @@ def _file(folder: Path, text: str) -> Path:
 def test_every_setting_has_a_default(tmp_path: Path) -> None:
     """Without a file, a variable or an option, every setting has a value."""
     settings = read_settings(folder=tmp_path, environ={})
-    assert {(spec.name, "default") for spec in known_settings()} == {
+    assert {(spec.name, "default") for spec in list_settings()} == {
         (each.name, each.origin) for each in settings
     }
 

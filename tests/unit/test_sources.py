@@ -1,3 +1,5 @@
+"""The sources of a scenario: their locations, formats and headers."""
+
 import gzip
 import os
 from pathlib import Path

@@ -36,8 +36,8 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     return start
 
 
-def test_a_service_that_starts_is_waited_for(engine: Engine) -> None:
-    """A starting service is waited for, even if Compose itself no longer does."""
+def test_up_waits_for_a_starting_service(engine: Engine) -> None:
+    """The wait includes services that are starting, even if Compose stops waiting."""
     assert engine("starting", "starting", "healthy").is_healthy_by(time.monotonic() + 60)
 
 
@@ -47,6 +47,6 @@ def test_a_service_that_keeps_starting_is_not_healthy(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(("state", "health"), [("exited", ""), ("running", "unhealthy")])
-def test_a_failed_service_is_not_waited_for(engine: Engine, state: str, health: str) -> None:
-    """A service that has ended or is unhealthy is not waited for."""
+def test_up_does_not_wait_for_a_failed_service(engine: Engine, state: str, health: str) -> None:
+    """The wait ends at once if a service has ended or is unhealthy."""
     assert not engine(health, state=state).is_healthy_by(time.monotonic() + 60)

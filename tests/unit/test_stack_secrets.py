@@ -1,3 +1,5 @@
+"""The secrets of the stack: their files, their owners and their content."""
+
 import io
 import os
 import re

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.errors import ExitCode, Problem
 from harness.loading import rules
-from harness.loading.json_schema import scenario_schema
+from harness.loading.json_schema import make_scenario_schema
 from harness.plan import Plan
 from harness.report.html import render_html
 from harness.scenario.model import Scenario, Version
@@ -115,7 +115,7 @@ def test_plan_describes_the_step(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_registered")
 def test_the_schema_accepts_the_step() -> None:
     """The JSON Schema accepts the step, and rejects a wrong value in it."""
-    validator = jsonschema.Draft202012Validator(scenario_schema())
+    validator = jsonschema.Draft202012Validator(make_scenario_schema())
     values = samples.scenario().model_dump(mode="json", by_alias=True, exclude_unset=True)
     assert validator.is_valid({**values, "versions": [EMPTY]})
     assert not validator.is_valid({**values, "versions": [{**EMPTY, "truncate": {"keep": -1}}]})
@@ -136,7 +136,7 @@ def test_a_plans_file_keeps_the_step() -> None:
     """A step of the new kind is the same after writing and reading the plan's file."""
     version = Version.model_validate(EMPTY)
     assert version == Version.model_validate_json(version.model_dump_json(by_alias=True))
-    assert list(rules.problems(samples.scenario())) == []
+    assert list(rules.check_rules(samples.scenario())) == []
 
 
 def test_a_plans_file_from_before_a_kind_existed_is_read() -> None:

@@ -19,8 +19,13 @@ from harness.studies.calibration.bound_offers import (
     calibrate_bounds,
     count_passing,
 )
-from harness.studies.calibration.calibrate_runs import calibrate, expectations, snippet, with_seed
-from harness.studies.calibration.statistics import Limits, Sample, false_alarm_rate, propose
+from harness.studies.calibration.calibrate_runs import (
+    calibrate,
+    collect_expectations,
+    render_proposal,
+    set_seed,
+)
+from harness.studies.calibration.statistics import Limits, Sample, compute_false_alarm_rate, propose_limits
 from harness.studies.study_tables import show_calibration
 from tests.unit.studies_samples import loaded, measured, result, scenario, with_versions
 
@@ -52,13 +57,13 @@ def _calibration(bounds: tuple[CalibratedBound, ...], **changes: Any) -> Calibra
 def test_an_existing_bound_gets_a_proposal() -> None:
     """An existing bound and its proposal have false alarm rates from the same sample."""
     (calibrated,) = _calibrate({"metrics": {"test_roc_auc": {"min": 0.65}}}, *AUCS)
-    sample = Sample.of(AUCS)
-    assert (0.65, propose(sample, "min", 0.01).low) == (
+    sample = Sample.from_values(AUCS)
+    assert (0.65, propose_limits(sample, "min", 0.01).low) == (
         calibrated.now and calibrated.now.value,
         calibrated.proposed and calibrated.proposed.value,
     )
     assert calibrated.now is not None
-    assert false_alarm_rate(sample, Limits(low=0.65)) == calibrated.now.false_alarms
+    assert compute_false_alarm_rate(sample, Limits(low=0.65)) == calibrated.now.false_alarms
 
 
 def test_a_change_is_calibrated_by_the_spread_of_changes() -> None:
@@ -182,9 +187,9 @@ def _calibrate_expected() -> tuple[Scenario, tuple[CalibratedBound, ...]]:
 def test_proposed_bounds_can_be_pasted() -> None:
     """The proposed expectations are valid, and bound the same numbers on the same sides."""
     bounded, calibrated = _calibrate_expected()
-    expect = expectations(each for each in calibrated if each.version == "v1")
+    expect = collect_expectations(each for each in calibrated if each.version == "v1")
     pasted = with_versions(2, **expect)
-    assert [] == list(rules.problems(pasted))
+    assert [] == list(rules.check_rules(pasted))
     proposed_bounds = {(each.metric, each.kind, each.since) for each in calibrated if each.proposed}
     runs = [result(measured("v0"), measured("v1"))]
     assert proposed_bounds == {
@@ -197,7 +202,7 @@ def test_proposed_bounds_can_be_pasted() -> None:
 def test_the_parts_of_a_bound_are_combined() -> None:
     """Parts of a bound become one mapping; a second change since the same version becomes a list."""
     _, calibrated = _calibrate_expected()
-    metrics = expectations(calibrated)["metrics"]
+    metrics = collect_expectations(calibrated)["metrics"]
     (whole,) = metrics["test_roc_auc"]
     assert ({"min", "max", "change"}, {"since", "min", "max"}) == (set(whole), set(whole["change"]))
     assert [True, None] == [each["change"].get("relative") for each in metrics["cv_roc_auc"]]
@@ -210,10 +215,10 @@ def test_a_bound_on_added_rows_is_proposed_where_the_file_sets_it() -> None:
         result(measured("v0"), measured("v1", test_roc_auc=auc, added_test_roc_auc=auc - 0.1)) for auc in AUCS
     ]
     calibrated = calibrate_bounds(with_versions(2, metrics=both), runs, 0.01)
-    proposed = expectations(calibrated)["metrics"]["test_roc_auc"]
+    proposed = collect_expectations(calibrated)["metrics"]["test_roc_auc"]
     assert [None, "added"] == [each.get("on") for each in proposed]
     pasted = with_versions(2, metrics={"test_roc_auc": proposed})
-    assert [] == list(rules.problems(pasted))
+    assert [] == list(rules.check_rules(pasted))
     assert [each.metric for each in calibrated] == [
         each.metric for each in calibrate_bounds(pasted, runs, 0.01)
     ]
@@ -223,7 +228,7 @@ def test_a_bound_of_every_version_is_proposed_for_each() -> None:
     """A bound under ``every`` is proposed for each version, with a named version for ``previous``."""
     every = {"metrics": {"test_roc_auc": {"change": {"since": "previous", "min": -0.5}}}}
     calibrated = calibrate_bounds(scenario([{"name": "v0"}, {"name": "v1"}], every=every), _runs(*AUCS), 0.01)
-    [bound] = expectations(calibrated)["metrics"]["test_roc_auc"]
+    [bound] = collect_expectations(calibrated)["metrics"]["test_roc_auc"]
     assert ("v0", {"since", "min"}) == (bound["change"]["since"], set(bound["change"]))
 
 
@@ -232,13 +237,13 @@ def test_bounds_on_agreement_are_proposed_with_their_keys() -> None:
     bounded = with_versions(2, explanations={"top_k": {"k": 2, "since": "v0", "min": 0.1}})
     (calibrated,) = calibrate_bounds(bounded, _runs(*AUCS), 0.01)
     varied = calibrated.model_copy(update={"proposed": calibrated.now})
-    assert {"explanations": {"top_k": {"k": 2, "since": "v0", "min": 0.1}}} == expectations([varied])
+    assert {"explanations": {"top_k": {"k": 2, "since": "v0", "min": 0.1}}} == collect_expectations([varied])
 
 
 def test_the_snippet_has_a_comment_about_its_runs() -> None:
     """The snippet is YAML by version, with a comment about the runs and the false alarm rate."""
     calibrated = _calibrate({"metrics": {"test_roc_auc": {"min": 0.65}}}, *AUCS)
-    text = snippet(_calibration(calibrated))
+    text = render_proposal(_calibration(calibrated))
     assert "# harness calibrate: 5 runs, seeds 3 to 7; each bound fails by chance in at most 1 %." in text
     expected = {"versions": [{"name": "v1", "expect": {"metrics": {"test_roc_auc": {"min": 0.635}}}}]}
     assert expected == YAML(typ="safe").load(text)
@@ -246,7 +251,7 @@ def test_the_snippet_has_a_comment_about_its_runs() -> None:
 
 def test_the_snippet_is_empty_without_proposals() -> None:
     """Without a proposal there is no YAML, not even an empty list."""
-    assert not snippet(_calibration(_calibrate({"rows": 300}, *AUCS)))
+    assert not render_proposal(_calibration(_calibrate({"rows": 300}, *AUCS)))
 
 
 def test_false_alarms_add_up() -> None:
@@ -259,7 +264,7 @@ def test_false_alarms_add_up() -> None:
 
 def _render(calibration: Calibration) -> str:
     out = io.StringIO()
-    show_calibration(Console(file=out, width=120), calibration, snippet(calibration))
+    show_calibration(Console(file=out, width=120), calibration, render_proposal(calibration))
     return out.getvalue()
 
 
@@ -279,7 +284,7 @@ def test_the_output_explains_missing_proposals() -> None:
 
 def test_a_seed_is_a_parameter_and_publishes_nothing(tmp_path: Path) -> None:
     """A run with another seed has it as a parameter, and publishes nothing."""
-    one = with_seed(loaded(tmp_path, publish={"when": "always"}), 5)
+    one = set_seed(loaded(tmp_path, publish={"when": "always"}), 5)
     assert (5, "never", {"seed": "5"}) == (one.scenario.seed, one.scenario.publish.when, one.parameters)
 
 

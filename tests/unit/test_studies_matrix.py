@@ -94,7 +94,7 @@ def test_null_in_a_matrix_removes_the_key() -> None:
     base = scenario(matrix={"pipeline.filter": [None, "heat > 3"]})
     found = [each.apply_to(base).pipeline.filter for each in combinations(base.matrix)]
     assert [None, "heat > 3"] == found
-    assert [] == list(rules.problems(base))
+    assert [] == list(rules.check_rules(base))
 
 
 def test_outer_keys_are_applied_before_inner_ones() -> None:
@@ -123,13 +123,13 @@ def test_a_value_is_shown_as_in_the_file(value: object, text: str) -> None:
 def test_64_combinations_are_allowed() -> None:
     """The maximum number of combinations is 64; bad/matrix_too_many.yaml has more."""
     matrix = {"seed": list(range(8)), "pipeline.model.max_iter": list(range(1, 9))}
-    assert [] == list(rules.problems(scenario(matrix=matrix)))
+    assert [] == list(rules.check_rules(scenario(matrix=matrix)))
 
 
 def test_a_mistake_is_not_repeated_for_each_combination() -> None:
     """Only the mistakes that a combination adds are reported for it."""
     base = scenario(every={"metrics": {"auc": {"min": 0.5}}}, matrix={"seed": [1, 2]})
-    assert 1 == len([each for each in rules.problems(base) if "auc" in each.message])
+    assert 1 == len([each for each in rules.check_rules(base) if "auc" in each.message])
 
 
 def test_each_combination_has_its_parameters(tmp_path: Path) -> None:

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from harness.authoring.scenario_list import _newest_verdicts
+from harness.authoring.scenario_list import _read_newest_verdicts
 from harness.files import write_text
 from harness.plan import Environment, Plan, SourceData
 from harness.results import Failure, Result
-from harness.runs import PLAN, PROBED, RESULT
+from harness.runs import BISECTION_PARAMETER, PLAN, RESULT
 from harness.studies.bisection.bisect_runs import _is_usable
-from harness.studies.bisection.search import probe
-from harness.studies.calibration.calibrate_runs import same_inputs_filter
+from harness.studies.bisection.search import make_probe
+from harness.studies.calibration.calibrate_runs import make_same_inputs_filter
 from harness.studies.study_runs import find_newest_result, find_stored_runs, strip_expectations
 from tests.unit.studies_samples import measured, result, scenario, with_versions
 
@@ -108,7 +108,7 @@ def test_bounds_change_no_number() -> None:
         update={"verdict": "fail", "caught_by": ("v1.test_roc_auc",), "description": "Readings."}
     )
     assert strip_expectations(with_versions(2)) == strip_expectations(bounded)
-    assert same_inputs_filter(bounded)(_plan(scenario=with_versions(2)), result())
+    assert make_same_inputs_filter(bounded)(_plan(scenario=with_versions(2)), result())
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,13 @@ def test_everything_else_may_change_every_number(changes: dict[str, Any]) -> Non
     base = with_versions(2)
     if "pipeline" in changes:
         changes = {"pipeline": base.pipeline.model_copy(update={"impute": "median"})}
-    assert not same_inputs_filter(base)(_plan(scenario=base.model_copy(update=changes)), result())
+    assert not make_same_inputs_filter(base)(_plan(scenario=base.model_copy(update=changes)), result())
 
 
 def test_a_whole_run_serves_as_a_probe() -> None:
     """A whole run has trained the version on the same steps, among others."""
     whole = result(*(measured(f"v{number}") for number in range(4)))
-    wanted = probe(with_versions(4), ["v2"])
+    wanted = make_probe(with_versions(4), ["v2"])
     assert _is_usable(_plan(scenario=with_versions(4)), whole, wanted, "v2", ())
     assert not _is_usable(
         _plan(scenario=with_versions(2)), result(measured("v0"), measured("v1")), wanted, "v2", ()
@@ -140,16 +140,16 @@ def test_an_untrained_version_is_not_used() -> None:
     """A version without a model can't be used."""
     built = measured("v2").model_copy(update={"status": "built"})
     assert not _is_usable(
-        _plan(scenario=with_versions(4)), result(built), probe(with_versions(4), ["v2"]), "v2", ()
+        _plan(scenario=with_versions(4)), result(built), make_probe(with_versions(4), ["v2"]), "v2", ()
     )
 
 
 def test_the_explained_rows_must_be_the_same() -> None:
     """Explained rows depend on the first trained version, which must be the same."""
     whole = result(*(measured(f"v{number}") for number in range(4)))
-    wanted = probe(with_versions(4), ["v0", "v2"])
+    wanted = make_probe(with_versions(4), ["v0", "v2"])
     assert _is_usable(_plan(scenario=with_versions(4)), whole, wanted, "v2", ("v0",))
-    later = probe(with_versions(4), ["v1", "v2"])
+    later = make_probe(with_versions(4), ["v1", "v2"])
     assert not _is_usable(_plan(scenario=later), whole, wanted, "v2", ("v0",))
 
 
@@ -167,9 +167,9 @@ def test_the_newest_result_is_of_the_scenario_itself(tmp_path: Path) -> None:
 def test_a_probe_is_not_a_run_of_the_scenario(tmp_path: Path) -> None:
     """A probe has none of the scenario's bounds, so the run before it is the newest."""
     _store(tmp_path, _plan(), result(measured("one")))
-    probed = _plan(run_id="20260301-101509-readings-7f3a", parameters={PROBED: "one"})
+    probed = _plan(run_id="20260301-101509-readings-7f3a", parameters={BISECTION_PARAMETER: "one"})
     _store(tmp_path, probed, result(measured("one")))
     newest = find_newest_result(tmp_path, "readings")
     assert newest is not None
     assert "20260301-101500-readings-7f3a" == newest.run_id
-    assert ["readings"] == list(_newest_verdicts(tmp_path))
+    assert ["readings"] == list(_read_newest_verdicts(tmp_path))

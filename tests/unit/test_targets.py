@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.errors import ExitCode, PrerequisiteError, UsageError
 from harness.loading.loader import load_scenario
-from harness.parity.compare import LOCAL_AGAINST_REMOTE
+from harness.parity.compare import LOCAL_AGAINST_CLOUD
 from harness.request import RunRequest
 from harness.resolve import resolve_plan
 from harness.runs import RunFolder
@@ -31,14 +31,14 @@ from harness.targets.base import (
     open_defined,
     open_schedulable,
     open_target,
-    select_remote,
+    select_cloud_target,
 )
 from harness.targets.registry import (
     TARGETS,
-    auto_candidates,
     describe_choices,
     find_definition,
     is_local,
+    list_auto_candidates,
     select_capable,
 )
 from harness.targets.run_parity import compare_runs
@@ -320,8 +320,8 @@ def test_a_fourth_target_has_its_own_gaps(borrowed: Path) -> None:
     """A run on a remote fourth target is compared with a local run, with the target's gaps."""
     assert borrowed.is_dir()
     parity = compare_runs(samples.result(), samples.result(target="borrowed"))
-    assert (BORROWED.gaps, LOCAL_AGAINST_REMOTE) == (parity.gaps, parity.tolerances)
-    assert BORROWED is select_remote(_settings(borrowed, "borrowed"))
+    assert (BORROWED.gaps, LOCAL_AGAINST_CLOUD) == (parity.gaps, parity.tolerances)
+    assert BORROWED is select_cloud_target(_settings(borrowed, "borrowed"))
 
 
 def test_a_target_is_selected_by_capability(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_a_target_is_selected_by_capability(tmp_path: Path) -> None:
     assert {"auto": "databricks", "embedded": "databricks", "databricks": "databricks"} == names
     with pytest.raises(UsageError, match=r"No target can fly\."):
         select_capable("auto", lambda each: each.name == "", "fly")
-    assert "databricks" == select_remote(_settings(tmp_path, "embedded")).name
+    assert "databricks" == select_cloud_target(_settings(tmp_path, "embedded")).name
 
 
 @pytest.mark.parametrize("command", ["runs", "trace", "ui"])
@@ -360,7 +360,7 @@ def test_validate_names_a_local_target(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_auto_prefers_by_rank() -> None:
     """Only targets with a preference are candidates, and the fallback has no condition."""
-    assert ["compose", "embedded"] == [each.name for each in auto_candidates()]
+    assert ["compose", "embedded"] == [each.name for each in list_auto_candidates()]
     assert describe_choices() == (
         f"{', '.join(TARGETS)}, or auto (compose if its images are built and neither 'lake' nor "
         "'stores.models' is a local folder, otherwise embedded)"

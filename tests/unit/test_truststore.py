@@ -1,3 +1,5 @@
+"""The trust store that Java gets."""
+
 from __future__ import annotations
 
 import datetime as dt
@@ -47,7 +49,7 @@ def bundle(tmp_path: Path) -> Path:
 def test_java_trusts_the_bundle(tmp_path: Path, bundle: Path) -> None:
     """A real Java trusts the authorities of the bundle."""
     store = tmp_path / "store.p12"
-    truststore.java_options({"SSL_CERT_FILE": str(bundle)}, store)
+    truststore.trust_options({"SSL_CERT_FILE": str(bundle)}, store)
     keytool = find_java(os.environ.get("HARNESS_JAVA_HOME"), os.environ).home / "bin" / "keytool"
 
     listed = subprocess.run(
@@ -64,7 +66,7 @@ def test_options_name_the_store(tmp_path: Path, bundle: Path) -> None:
     """The options name the store that was written, and its type."""
     store = tmp_path / "store.p12"
 
-    options = truststore.java_options({"SSL_CERT_FILE": str(bundle)}, store)
+    options = truststore.trust_options({"SSL_CERT_FILE": str(bundle)}, store)
 
     assert options[0] == f"-Djavax.net.ssl.trustStore={store}"
     assert options[-1] == "-Djavax.net.ssl.trustStoreType=PKCS12"
@@ -74,14 +76,14 @@ def test_options_name_the_store(tmp_path: Path, bundle: Path) -> None:
 @pytest.mark.parametrize("variable", truststore.BUNDLE_VARIABLES)
 def test_each_variable_counts(bundle: Path, variable: str) -> None:
     """A bundle is found by each of the variables that name one for other programs."""
-    assert bundle in truststore.system_bundles({variable: str(bundle)})
+    assert bundle in truststore.find_system_bundles({variable: str(bundle)})
 
 
 def test_a_missing_bundle_is_ignored(tmp_path: Path) -> None:
     """A variable that names a missing file is ignored."""
     missing = tmp_path / "missing.pem"
 
-    assert missing not in truststore.system_bundles({"SSL_CERT_FILE": str(missing)})
+    assert missing not in truststore.find_system_bundles({"SSL_CERT_FILE": str(missing)})
 
 
 def test_without_a_bundle_no_store_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +92,7 @@ def test_without_a_bundle_no_store_is_written(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
     monkeypatch.setattr(truststore, "DEBIAN_BUNDLE", "/nonexistent")
 
-    assert truststore.java_options({}, tmp_path / "store.p12") == ()
+    assert truststore.trust_options({}, tmp_path / "store.p12") == ()
     assert not (tmp_path / "store.p12").exists()
 
 
@@ -99,7 +101,7 @@ def test_an_authority_is_stored_once(tmp_path: Path, bundle: Path) -> None:
     copy = tmp_path / "copy.pem"
     copy.write_bytes(bundle.read_bytes())
 
-    assert len(truststore.trusted_certificates([bundle, copy])) == 2
+    assert len(truststore.read_certificates([bundle, copy])) == 2
 
 
 def test_an_unreadable_certificate_is_skipped(bundle: Path) -> None:
@@ -107,4 +109,4 @@ def test_an_unreadable_certificate_is_skipped(bundle: Path) -> None:
     odd = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     bundle.write_bytes(odd + bundle.read_bytes())
 
-    assert len(truststore.trusted_certificates([bundle])) == 2
+    assert len(truststore.read_certificates([bundle])) == 2

@@ -1,3 +1,5 @@
+"""The log that --verbose writes."""
+
 from __future__ import annotations
 
 import logging
@@ -12,8 +14,8 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.cli.verbose_log import log_to_stderr
 from harness.files import write_text
-from harness.targets.compose.docker import docker
-from harness.targets.job_process import follow
+from harness.targets.compose.docker import run_docker
+from harness.targets.job_process import run_command
 
 SCENARIO = str(Path(__file__).parents[2] / "scenarios" / "three_versions.yaml")
 SECRET = "hunter2"
@@ -41,12 +43,12 @@ def test_settings_are_logged_with_their_origin(
 
 
 def test_nothing_is_logged_without_verbose(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command that succeeds writes nothing to standard error unless the log is asked for."""
+    """A command that succeeds writes nothing to standard error without --verbose."""
     monkeypatch.setenv("HARNESS_CORES", "2")
     assert not CliRunner().invoke(app, ["plan", SCENARIO]).stderr
 
 
-def test_the_log_ends_with_the_command() -> None:
+def test_the_loggers_are_restored() -> None:
     """A verbose command leaves the loggers of a process as they were."""
     CliRunner().invoke(app, ["-v", "plan", SCENARIO])
     logger = logging.getLogger("harness")
@@ -64,7 +66,7 @@ def test_a_password_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_other_libraries_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
-    """The log contains the harness's records alone: those of HTTP clients could contain credentials."""
+    """The log contains only the harness's records: those of HTTP clients could contain credentials."""
     with log_to_stderr():
         logging.getLogger("databricks.sdk").debug("Authorization: Bearer %s", SECRET)
     assert SECRET not in capsys.readouterr().err
@@ -87,7 +89,7 @@ def test_a_job_process_is_logged_without_its_environment(
 
     command = [sys.executable, "-c", "raise SystemExit(3)"]
     with caplog.at_level(logging.DEBUG, logger="harness"):
-        follow(
+        run_command(
             command,
             tmp_path,
             ignore,
@@ -108,5 +110,5 @@ def test_a_docker_command_is_logged(
     ended = subprocess.CompletedProcess(["docker", "compose", "ps"], 1, b"", b"")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
     with caplog.at_level(logging.DEBUG, logger="harness"):
-        docker(["compose", "ps"], {"KEY": SECRET}, stdin=SECRET.encode())
+        run_docker(["compose", "ps"], {"KEY": SECRET}, stdin=SECRET.encode())
     assert ["docker compose ps: exit code 1"] == caplog.messages

@@ -1,3 +1,5 @@
+"""The wheel of the harness, and the version that names its content."""
+
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -6,7 +8,7 @@ import pytest
 
 from harness import wheel
 from harness.errors import PrerequisiteError
-from harness.wheel import DISTRIBUTION, build_wheel, content_version
+from harness.wheel import DISTRIBUTION, build_wheel, compute_version
 from tests.embedded.runner import ROOT
 
 OTHERS = ("pyspark", "delta-spark", "numpy", "pandas", "pyarrow")
@@ -19,32 +21,32 @@ def _package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package.mkdir()
     (package / "a.py").write_text("A = 1\n")
     monkeypatch.setattr(wheel, "_PACKAGE", package)
-    content_version.cache_clear()
+    compute_version.cache_clear()
     return package
 
 
 @pytest.fixture(autouse=True)
 def _clear_cache() -> None:
-    content_version.cache_clear()
+    compute_version.cache_clear()
 
 
 def test_the_version_names_the_content(package: Path) -> None:
     """Every change of the code gives another version of the same release."""
-    before = content_version()
-    content_version.cache_clear()
+    before = compute_version()
+    compute_version.cache_clear()
     (package / "a.py").write_text("A = 2\n")
     released = metadata.version(DISTRIBUTION)
-    assert [f"{released}+"] * 2 == [each[: len(released) + 1] for each in (before, content_version())]
-    assert before != content_version()
+    assert [f"{released}+"] * 2 == [each[: len(released) + 1] for each in (before, compute_version())]
+    assert before != compute_version()
 
 
 def test_other_files_do_not_change_the_version(package: Path) -> None:
     """Files that Python writes next to the code do not change the version."""
-    before = content_version()
-    content_version.cache_clear()
+    before = compute_version()
+    compute_version.cache_clear()
     (package / "__pycache__").mkdir()
     (package / "__pycache__" / "a.pyc").write_bytes(b"compiled")
-    assert before == content_version()
+    assert before == compute_version()
 
 
 def test_the_wheel_pins_the_jobs_dependencies_only(tmp_path: Path) -> None:
@@ -55,7 +57,7 @@ def test_the_wheel_pins_the_jobs_dependencies_only(tmp_path: Path) -> None:
         lines = archive.read(name).decode().splitlines()
     asked = [line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist:")]
     plain = [each for each in asked if "extra ==" not in each]
-    assert f"Version: {content_version()}" in lines
+    assert f"Version: {compute_version()}" in lines
     assert all("==" in each for each in plain)
     assert not any(each.startswith(OTHERS) for each in plain)
 

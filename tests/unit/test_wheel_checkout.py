@@ -12,7 +12,7 @@ from harness import wheel
 from harness.errors import ExitCode, PrerequisiteError
 from harness.settings import read_settings
 from harness.targets.databricks.databricks_target import Databricks
-from harness.wheel import build_wheel, content_version, require_checkout
+from harness.wheel import build_wheel, compute_version, require_checkout
 from tests.embedded.runner import ROOT
 
 
@@ -23,9 +23,9 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     package.mkdir(parents=True)
     (package / "a.py").write_text("A = 1\n", encoding="utf-8")
     monkeypatch.setattr(wheel, "_PACKAGE", package)
-    content_version.cache_clear()
+    compute_version.cache_clear()
     yield Path(shutil.copy(ROOT / "pyproject.toml", package.parent))
-    content_version.cache_clear()
+    compute_version.cache_clear()
 
 
 def _change(project: Path, old: str, new: str) -> None:

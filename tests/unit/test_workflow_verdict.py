@@ -64,6 +64,6 @@ def test_a_bound_that_the_scenario_lacks_is_reported() -> None:
 
 
 def test_a_bound_that_the_job_proved_without_a_distance_is_reported() -> None:
-    """An outcome without a distance is described by its verdict alone."""
+    """An outcome without a distance is described only by its verdict."""
     with pytest.raises(JobError, match="the job found 'pass', but its numbers lead to 'pass' with"):
         confirm_verdict(samples.plan(), _change_bound(distance=None))

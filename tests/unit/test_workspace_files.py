@@ -1,3 +1,5 @@
+"""The folders for uploads in a workspace, and their expiry."""
+
 from __future__ import annotations
 
 import io
@@ -8,7 +10,7 @@ from typing import BinaryIO
 import pytest
 
 from harness.errors import PrerequisiteError
-from harness.targets.databricks.workspace_files import expiring_folder, has_expired, sweep, upload_once
+from harness.targets.databricks.workspace_files import has_expired, name_expiring_folder, sweep, upload_once
 
 MONDAY = date(2026, 11, 23)
 ROOT = "/Volumes/main/default/harness"
@@ -49,7 +51,7 @@ class _Folder:
 
 def test_an_upload_folder_is_the_same_for_a_week() -> None:
     """An upload of one day is found again on the next one."""
-    names = [expiring_folder(MONDAY + timedelta(days=day), 14) for day in range(-6, 2)]
+    names = [name_expiring_folder(MONDAY + timedelta(days=day), 14) for day in range(-6, 2)]
     assert ["until-20261207"] * 7 + ["until-20261214"] == names
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
-from harness.job.models.cross_validation import CrossValidation, Parameters, Trained
+from harness.job.models.cross_validation import CrossValidation, Parameters, TrainingOutcome
 from harness.pipelines import (
     Context,
     Explainer,
-    Fitted,
-    Measured,
-    Prepared,
+    FittedModel,
+    MeasuredValue,
+    PreparedFeatures,
     impute_and_encode,
     make_lime_explainer,
 )
@@ -40,7 +40,7 @@ class BuiltInPipeline(ABC):
             seed: The scenario's, for classifiers that draw at random.
         """
 
-    def train(self, rows: DataFrame, seed: int, report_progress: Callable[[str], None]) -> Trained:
+    def train(self, rows: DataFrame, seed: int, report_progress: Callable[[str], None]) -> TrainingOutcome:
         """Choose the grid point with the best cross-validated ROC AUC, and fit it on all rows."""
         validation = CrossValidation(
             points=self.options.grid.points,
@@ -49,20 +49,20 @@ class BuiltInPipeline(ABC):
         )
         return validation.train(rows, report_progress)
 
-    def prepare(self, rows: DataFrame, context: Context) -> Prepared:
+    def prepare(self, rows: DataFrame, context: Context) -> PreparedFeatures:
         """Impute missing numbers, and turn each value of a category into an indicator."""
         return impute_and_encode(rows, context)
 
-    def fit(self, rows: DataFrame, context: Context) -> Fitted:
+    def fit(self, rows: DataFrame, context: Context) -> FittedModel:
         """Fit the grid point with the best cross-validated ROC AUC on all rows."""
         trained = self.train(rows, context.seed, context.report_progress)
-        return Fitted(
+        return FittedModel(
             model=trained.model,
             metrics={"cv_roc_auc": trained.cv_roc_auc, "cv_roc_auc_se": trained.cv_roc_auc_se},
             grid=trained.grid,
         )
 
-    def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, Measured]:
+    def evaluate(self, scored: DataFrame, context: Context) -> Mapping[str, MeasuredValue]:
         """Return nothing: the harness measures all that it needs for every model."""
         del scored, context
         return {}

@@ -29,7 +29,7 @@ Parameters = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingOutcome:
     """The chosen model, and the score of every grid point."""
 
     model: Any
@@ -40,14 +40,14 @@ class Trained:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """A fit of every grid point on all folds but one, with its score on the fold that it has not seen."""
+    """Cross-validation of every grid point: fitted on all folds but one, scored on that fold."""
 
     points: Sequence[Parameters]
     folds: int
     make_estimator: Callable[[Parameters], Any]
     """Makes the Spark classifier with these parameters."""
 
-    def train(self, rows: DataFrame, report_progress: Callable[[str], None]) -> Trained:
+    def train(self, rows: DataFrame, report_progress: Callable[[str], None]) -> TrainingOutcome:
         """Choose the grid point with the best mean ROC AUC over the folds, and fit it on all rows.
 
         Args:
@@ -60,7 +60,7 @@ class CrossValidation:
         ]
         means = [_mean([fold.roc_auc if fold else None for fold in each]) for each in scores_of_points]
         best = max(range(len(self.points)), key=lambda index: (_or_worst(means[index]), -index))
-        return Trained(
+        return TrainingOutcome(
             model=self.make_estimator(self.points[best]).fit(rows),
             grid=tuple(
                 GridPoint(parameters=dict(point), cv_roc_auc=means[index], chosen=index == best)

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 
 from harness.job.models.built_in import BuiltInPipeline
 from harness.job.models.cross_validation import Parameters
-from harness.pipelines import FEATURES, LABEL, Context, Fitted
+from harness.pipelines import FEATURES, LABEL, Context, FittedModel
 from harness.scenario.model_kinds import LogisticRegression
 
 
@@ -30,7 +30,7 @@ class LogisticRegressionPipeline(BuiltInPipeline):
             elasticNetParam=parameters["elastic_net_param"],
         )
 
-    def fit(self, rows: DataFrame, context: Context) -> Fitted:
+    def fit(self, rows: DataFrame, context: Context) -> FittedModel:
         """Fit the best grid point, and read the coefficients of the model."""
         fitted = super().fit(rows, context)
         return replace(

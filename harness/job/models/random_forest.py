@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyspark.ml.classification import RandomForestClassifier
-from pyspark.sql import DataFrame
 
-from harness.job.models.built_in import BuiltInPipeline
-from harness.job.models.cross_validation import Parameters, Trained
-from harness.job.models.tree_rows import prepare_tree_rows
+from harness.job.models.cross_validation import Parameters
+from harness.job.models.trees import TreePipeline
 from harness.pipelines import FEATURES, LABEL
 from harness.scenario.model_kinds import RandomForest
 
 
 @dataclass(frozen=True)
-class RandomForestPipeline(BuiltInPipeline):
+class RandomForestPipeline(TreePipeline):
     """Spark MLlib's random forest."""
 
     options: RandomForest
@@ -34,7 +31,3 @@ class RandomForestPipeline(BuiltInPipeline):
             subsamplingRate=self.options.subsampling_rate,
             seed=seed,
         )
-
-    def train(self, rows: DataFrame, seed: int, report_progress: Callable[[str], None]) -> Trained:
-        """Choose the best grid point, on rows prepared for trees."""
-        return super().train(prepare_tree_rows(rows), seed, report_progress)

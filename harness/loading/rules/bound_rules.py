@@ -21,20 +21,20 @@ _Limit = tuple[Comparison, float, float]
 """How a number is compared, with which limit, and with which tolerance."""
 
 
-def bounds_problems(number: Number, at: Location) -> Iterator[Problem]:
+def check_bounds(number: Number, at: Location) -> Iterator[Problem]:
     """Yield every problem with the bounds on a number, except with the versions that they compare with."""
     for index, bound in enumerate(number.bounds):
-        yield from _bound(number, bound, (*at, index))
-    yield from _together(number, at)
+        yield from _check_bound(number, bound, (*at, index))
+    yield from _check_combined(number, at)
 
 
 def excludes(number: Number, value: float) -> bool:
     """Return whether the bounds on a number can be met, but not by this value."""
-    low, high = _interval(_limits_of(number.bounds), number.domain)
+    low, high = _find_interval(_limits_of(number.bounds), number.domain)
     return low <= high and not low <= value <= high
 
 
-def _bound(number: Number, bound: Bound, at: Location) -> Iterator[Problem]:
+def _check_bound(number: Number, bound: Bound, at: Location) -> Iterator[Problem]:
     name, limits = number.name, _limits_of([bound])
     if bound.tolerance is not None and bound.equals is None:
         yield Problem(
@@ -45,49 +45,51 @@ def _bound(number: Number, bound: Bound, at: Location) -> Iterator[Problem]:
         message = f"the bound on '{name}' has no limit; add {LIMITS_OF_VALUES}, change or baseline."
         yield Problem(message, at)
     else:
-        yield from _empty(name, bound, at)
+        yield from _check_empty_keys(name, bound, at)
     if not _is_possible(limits, number.domain):
-        yield Problem(f"no number can meet the bound on '{name}' ({_list_limits(limits)}).", at)
+        yield Problem(f"no number can meet the bound on '{name}' ({_format_limits(limits)}).", at)
     if bound.change is not None:
-        yield from _difference(f"the change of '{name}'", bound.change, number, (*at, "change"))
+        yield from _check_difference(f"the change of '{name}'", bound.change, number, (*at, "change"))
     if bound.baseline is not None:
         what = f"the bound on '{name}' against another run"
-        yield from _difference(what, bound.baseline, number, (*at, "baseline"))
+        yield from _check_difference(what, bound.baseline, number, (*at, "baseline"))
         if not bound.baseline.source.strip():
             yield Problem(
                 f"{what} names no run; add its ID, or the path of its result.", (*at, "baseline", "from")
             )
 
 
-def _difference(what: str, difference: Change | Baseline, number: Number, at: Location) -> Iterator[Problem]:
+def _check_difference(
+    what: str, difference: Change | Baseline, number: Number, at: Location
+) -> Iterator[Problem]:
     limits = [*_limits(difference, CHANGE_COMPARISONS)]
     if not limits:
         yield Problem(f"{what} has no limit; add {LIMITS_OF_CHANGES}.", at)
     else:
-        yield from _empty(number.name, difference, at)
-    domain = number.domain.of_relative_changes if difference.relative else number.domain.of_changes
+        yield from _check_empty_keys(number.name, difference, at)
+    domain = number.domain.relative_change_domain if difference.relative else number.domain.change_domain
     if not _is_possible(limits, domain):
         kind = "change of" if isinstance(difference, Change) else "difference from another run's"
-        yield Problem(f"no {kind} '{number.name}' can meet its bounds ({_list_limits(limits)}).", at)
+        yield Problem(f"no {kind} '{number.name}' can meet its bounds ({_format_limits(limits)}).", at)
 
 
-def _empty(metric: str, bound: Bound | Change | Baseline, at: Location) -> Iterator[Problem]:
+def _check_empty_keys(metric: str, bound: Bound | Change | Baseline, at: Location) -> Iterator[Problem]:
     for name in sorted(bound.model_fields_set):
         if getattr(bound, name) is None:
             message = f"'{name}' of the bound on '{metric}' is empty; add a number, or remove it."
             yield Problem(message, (*at, name))
 
 
-def _together(number: Number, at: Location) -> Iterator[Problem]:
+def _check_combined(number: Number, at: Location) -> Iterator[Problem]:
     """Yield a problem with bounds each of which can be met by itself, but not all of them together."""
     for on in ("all", "added"):
         bounds = [bound for bound in number.bounds if bound.on == on]
         limits = _limits_of(bounds)
-        is_apart = len(bounds) > 1 and all(
+        each_is_possible = len(bounds) > 1 and all(
             _is_possible(_limits_of([bound]), number.domain) for bound in bounds
         )
-        if is_apart and not _is_possible(limits, number.domain):
-            yield Problem(f"no number can meet all bounds on '{number.name}' ({_list_limits(limits)}).", at)
+        if each_is_possible and not _is_possible(limits, number.domain):
+            yield Problem(f"no number can meet all bounds on '{number.name}' ({_format_limits(limits)}).", at)
 
 
 def _limits_of(bounds: Iterable[Bound]) -> list[_Limit]:
@@ -102,19 +104,19 @@ def _limits(bound: Bound | Change | Baseline, comparisons: Iterable[Comparison])
             yield comparison, limit, tolerance
 
 
-def _list_limits(limits: Iterable[_Limit]) -> str:
+def _format_limits(limits: Iterable[_Limit]) -> str:
     return ", ".join(f"{comparison.key} {limit:g}" for comparison, limit, _ in limits)
 
 
 def _is_possible(limits: Iterable[_Limit], domain: Domain) -> bool:
-    low, high = _interval(limits, domain)
+    low, high = _find_interval(limits, domain)
     if domain.is_whole:
         low = math.ceil(low) if math.isfinite(low) else low
         high = math.floor(high) if math.isfinite(high) else high
     return low <= high
 
 
-def _interval(limits: Iterable[_Limit], domain: Domain) -> tuple[float, float]:
+def _find_interval(limits: Iterable[_Limit], domain: Domain) -> tuple[float, float]:
     """Return the smallest and the largest number in the domain that meet all limits."""
     low, high = domain.low, domain.high
     for comparison, limit, tolerance in limits:

@@ -12,18 +12,18 @@ from harness.scenario.model import Version
 from harness.scenario.text_checks import check_not_blank, find_repeated
 
 
-def data_problems(scope: Scope) -> Iterator[Problem]:
+def check_data(scope: Scope) -> Iterator[Problem]:
     """Yield every problem with expectations of data, except with their numbers."""
     if scope.expect.columns is not None:
-        yield from _schema(scope.expect.columns, scope, (*scope.at, "schema"))
-    yield from _nulls(scope)
-    yield from _operation(scope)
+        yield from _check_schema(scope.expect.columns, scope, (*scope.at, "schema"))
+    yield from _check_nulls(scope)
+    yield from _check_operation(scope)
     protocol = scope.expect.protocol
     if protocol is not None and not protocol.model_fields_set:
         yield Problem("'protocol' has no bound; add reader or writer.", (*scope.at, "protocol"))
 
 
-def _schema(schema: Schema, scope: Scope, at: Location) -> Iterator[Problem]:
+def _check_schema(schema: Schema, scope: Scope, at: Location) -> Iterator[Problem]:
     if not schema.exact and not schema.at_least and schema.model_fields_set <= {"exact", "at_least"}:
         yield Problem("'schema' has no columns; add exact or at_least, with at least one column.", at)
     for key in ("exact", "at_least"):
@@ -33,18 +33,18 @@ def _schema(schema: Schema, scope: Scope, at: Location) -> Iterator[Problem]:
         for name, kind in columns.items():
             yield from check_type(name, kind, (*at, key, name), as_written=True)
     if schema.exact:
-        yield from _contradictions(schema.exact, schema.at_least or {}, at)
-        yield from _training_columns(schema.exact, scope, (*at, "exact"))
+        yield from _check_contradictions(schema.exact, schema.at_least or {}, at)
+        yield from _check_training_columns(schema.exact, scope, (*at, "exact"))
 
 
-def _contradictions(exact: dict[str, str], at_least: dict[str, str], at: Location) -> Iterator[Problem]:
+def _check_contradictions(exact: dict[str, str], at_least: dict[str, str], at: Location) -> Iterator[Problem]:
     for name, kind in at_least.items():
         if exact.get(name, "").lower() != kind.lower():
             message = f"'at_least' requires '{name} {kind}', which 'exact' doesn't allow."
             yield Problem(message, (*at, "at_least", name))
 
 
-def _training_columns(exact: dict[str, str], scope: Scope, at: Location) -> Iterator[Problem]:
+def _check_training_columns(exact: dict[str, str], scope: Scope, at: Location) -> Iterator[Problem]:
     """Yield a problem if columns that training needs are not among the expected ones."""
     if not scope.is_of_models:
         return
@@ -57,7 +57,7 @@ def _training_columns(exact: dict[str, str], scope: Scope, at: Location) -> Iter
         yield Problem(f"no model can be trained with exactly these columns; missing: {names}.", at)
 
 
-def _nulls(scope: Scope) -> Iterator[Problem]:
+def _check_nulls(scope: Scope) -> Iterator[Problem]:
     derived = {name.lower() for name in scope.scenario.pipeline.derive}
     at: Location = (*scope.at, "nulls")
     for _, name in find_repeated(scope.expect.nulls):
@@ -68,17 +68,17 @@ def _nulls(scope: Scope) -> Iterator[Problem]:
             yield Problem(message, (*at, name))
 
 
-def _operation(scope: Scope) -> Iterator[Problem]:
+def _check_operation(scope: Scope) -> Iterator[Problem]:
     operation, own = scope.expect.operation, scope.version
     if operation is None:
         return
     at: Location = (*scope.at, "operation")
     yield from check_not_blank(operation, "operation", at)
     if operation.strip() and own is not None and len(own.steps) == 1:
-        yield from _operation_of(own, operation, at)
+        yield from _check_operation_of_step(own, operation, at)
 
 
-def _operation_of(version: Version, expected: str, at: Location) -> Iterator[Problem]:
+def _check_operation_of_step(version: Version, expected: str, at: Location) -> Iterator[Problem]:
     if version.expect_error is not None:
         message = f"version '{version.name}' must fail, so it makes no commit; remove 'operation'."
         yield Problem(message, at)

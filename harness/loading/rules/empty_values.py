@@ -15,24 +15,24 @@ _EXEMPT = (Bound, Change, Baseline, Read)
 """Bounds have a separate rule, and one of the keys of ``read`` never has a value."""
 
 
-def empty_problems(scenario: Scenario) -> Iterator[Problem]:
+def check_empty_values(scenario: Scenario) -> Iterator[Problem]:
     """Yield a problem for each key without a value."""
-    yield from _of_model(scenario, ())
+    yield from _check_model(scenario, ())
 
 
-def _of_model(model: BaseModel, at: Location) -> Iterator[Problem]:
+def _check_model(model: BaseModel, at: Location) -> Iterator[Problem]:
     for name, field in type(model).model_fields.items():
         key, value = field.alias or name, getattr(model, name)
         if value is None and name in model.model_fields_set:
             where = f" in '{format_location(at)}'" if at else ""
             yield Problem(f"'{key}'{where} is empty; add a value, or remove it.", (*at, key))
         else:
-            yield from _of_value(value, (*at, key))
+            yield from _check_value(value, (*at, key))
 
 
-def _of_value(value: object, at: Location) -> Iterator[Problem]:
+def _check_value(value: object, at: Location) -> Iterator[Problem]:
     if isinstance(value, BaseModel) and not isinstance(value, _EXEMPT):
-        yield from _of_model(value, at)
+        yield from _check_model(value, at)
     elif isinstance(value, tuple):
         for index, each in enumerate(value):
-            yield from _of_value(each, (*at, index))
+            yield from _check_value(each, (*at, index))

@@ -6,36 +6,36 @@ from collections.abc import Iterator
 
 from harness.bounds.explanation_bounds import AGREEMENTS
 from harness.bounds.quantities import Number, list_numbers
-from harness.bounds.specs import Scope, bound_specs, list_scopes
+from harness.bounds.specs import Scope, list_bound_specs, list_scopes
 from harness.errors import Location, Problem, did_you_mean
-from harness.loading.rules.bound_rules import bounds_problems, excludes
-from harness.loading.rules.data_rules import data_problems
+from harness.loading.rules.bound_rules import check_bounds, excludes
+from harness.loading.rules.data_rules import check_data
 from harness.loading.rules.pipeline_rules import is_feature
-from harness.metrics import ADDED, METRICS, OF_BUILT_IN, OF_CUSTOM
+from harness.metrics import ADDED, BUILT_IN_METRICS, CUSTOM_METRICS, METRICS
 from harness.scenario.expectations import Agreement, Bound, Overlap
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
 from harness.scenario.text_checks import explain_not_earlier
 
 
-def expectation_problems(scenario: Scenario) -> Iterator[Problem]:
+def check_expectations(scenario: Scenario) -> Iterator[Problem]:
     """Yield every problem with the expectations of the versions."""
     for scope in list_scopes(scenario):
-        yield from _of_models(scope)
+        yield from _check_untrained(scope)
         for number in list_numbers(scope.expect):
-            if scope.is_of_models or not number.of_model:
-                yield from _number(number, scope)
-        yield from data_problems(scope)
-        yield from _same_data(scope)
+            if scope.is_of_models or not number.needs_model:
+                yield from _check_number(number, scope)
+        yield from check_data(scope)
+        yield from _check_same_data(scope)
         if scope.is_of_models:
-            yield from _explanations(scope)
+            yield from _check_explanations(scope)
     if scenario.every.model_fields_set and not scenario.trained:
         yield Problem(
             "'every' applies to trained versions, but no version is trained; remove it.", ("every",)
         )
 
 
-def _of_models(scope: Scope) -> Iterator[Problem]:
+def _check_untrained(scope: Scope) -> Iterator[Problem]:
     """Yield a problem if a version without a model has expectations of a model."""
     if scope.is_of_models or scope.version is None:
         return
@@ -45,31 +45,33 @@ def _of_models(scope: Scope) -> Iterator[Problem]:
             yield Problem(message, (*scope.at, key))
 
 
-def _number(number: Number, scope: Scope) -> Iterator[Problem]:
+def _check_number(number: Number, scope: Scope) -> Iterator[Problem]:
     at: Location = (*scope.at, *number.at)
     kind = number.kind.name
     if kind == "metric":
-        yield from _metric(number.own_name, scope, at)
+        yield from _check_metric(number.own_name, scope, at)
     elif kind == "coefficient" and not scope.scenario.pipeline.has_coefficients:
-        message = f"{_model_of(scope.scenario.pipeline)} has no coefficients; bound 'explanations' instead."
+        message = (
+            f"{_describe_model(scope.scenario.pipeline)} has no coefficients; bound 'explanations' instead."
+        )
         yield Problem(message, (*scope.at, "coefficients"))
-    elif number.of_model:
-        yield from _feature(number.own_name, scope, at)
-    yield from bounds_problems(number, at)
-    yield from _key(number, scope, at)
+    elif number.needs_model:
+        yield from _check_feature(number.own_name, scope, at)
+    yield from check_bounds(number, at)
+    yield from _check_key(number, scope, at)
     for index, bound in enumerate(number.bounds):
         if bound.on == "added":
-            yield from _added_rows(number, scope, (*at, index, "on"))
-        yield from _change(number, bound, scope, (*at, index, "change", "since"))
+            yield from _check_added_rows(number, scope, (*at, index, "on"))
+        yield from _check_change(number, bound, scope, (*at, index, "change", "since"))
 
 
-def _metric(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
+def _check_metric(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
     pipeline = scope.scenario.pipeline
     known = (*METRICS, *pipeline.metrics)
     if name not in known:
         yield Problem(f"unknown metric '{name}'.{did_you_mean(name, known)}", at)
-    elif name in (OF_CUSTOM if pipeline.use is None else OF_BUILT_IN):
-        yield Problem(f"'{name}' is not measured for {_model_of(pipeline)}; remove the bound.", at)
+    elif name in (CUSTOM_METRICS if pipeline.use is None else BUILT_IN_METRICS):
+        yield Problem(f"'{name}' is not measured for {_describe_model(pipeline)}; remove the bound.", at)
     elif name.startswith(ADDED) and 0 in scope.applies_to:
         hint = ""
         if scope.version is None:
@@ -78,11 +80,11 @@ def _metric(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
         yield Problem(f"'{name}' can't be measured at the first version, whose rows are all new{hint}.", at)
 
 
-def _model_of(pipeline: Pipeline) -> str:
+def _describe_model(pipeline: Pipeline) -> str:
     return f"model '{pipeline.model.kind}'" if pipeline.use is None else f"pipeline {pipeline.use}"
 
 
-def _feature(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
+def _check_feature(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
     pipeline = scope.scenario.pipeline
     if is_feature(name, pipeline):
         return
@@ -93,7 +95,7 @@ def _feature(name: str, scope: Scope, at: Location) -> Iterator[Problem]:
         yield Problem(f"unknown feature '{name}'.{hint}", at)
 
 
-def _key(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
+def _check_key(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
     """Yield a problem if bounds on the key rule out training, which needs a unique key without nulls."""
     own = scope.version
     is_trained = own is None or own.is_trained
@@ -102,7 +104,7 @@ def _key(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
         yield Problem(f"{message}; set 'train: false', or expect 0.", at)
 
 
-def _added_rows(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
+def _check_added_rows(number: Number, scope: Scope, at: Location) -> Iterator[Problem]:
     if f"{ADDED}{number.name}" not in METRICS:
         message = f"'{number.name}' can't be measured on added rows, only 'test_' metrics can"
         yield Problem(f"{message}; remove 'on'.", at)
@@ -111,10 +113,10 @@ def _added_rows(number: Number, scope: Scope, at: Location) -> Iterator[Problem]
         yield Problem(f"{message}; remove 'on'.", at)
 
 
-def _change(number: Number, bound: Bound, scope: Scope, at: Location) -> Iterator[Problem]:
+def _check_change(number: Number, bound: Bound, scope: Scope, at: Location) -> Iterator[Problem]:
     if bound.change is None:
         return
-    reason = scope.explain_incomparable(bound.change.since, of_model=number.of_model)
+    reason = scope.explain_incomparable(bound.change.since, needs_model=number.needs_model)
     if reason is not None:
         yield Problem(f"the change of '{number.name}' can't be measured: {reason}", at)
         return
@@ -126,7 +128,7 @@ def _change(number: Number, bound: Bound, scope: Scope, at: Location) -> Iterato
         yield Problem(f"{subject}: {message}; remove 'on', or compare with a later version.", at)
 
 
-def _same_data(scope: Scope) -> Iterator[Problem]:
+def _check_same_data(scope: Scope) -> Iterator[Problem]:
     name = scope.expect.same_data_as
     if name is None:
         return
@@ -141,7 +143,7 @@ def _same_data(scope: Scope) -> Iterator[Problem]:
             return
 
 
-def _explanations(scope: Scope) -> Iterator[Problem]:
+def _check_explanations(scope: Scope) -> Iterator[Problem]:
     expect = scope.expect.explanations
     if expect is None:
         return
@@ -150,7 +152,7 @@ def _explanations(scope: Scope) -> Iterator[Problem]:
         yield Problem("'explanations' has no bounds; add top_k, sign_agreement, weight or another.", at)
     for name in AGREEMENTS:
         bound: Overlap | Agreement | None = getattr(expect, name)
-        reason = None if bound is None else scope.explain_incomparable(bound.since, of_model=True)
+        reason = None if bound is None else scope.explain_incomparable(bound.since, needs_model=True)
         if reason is not None:
             yield Problem(f"'{name}' can't be measured: {reason}", (*at, name, "since"))
     pipeline = scope.scenario.pipeline
@@ -164,7 +166,7 @@ _FEW = 8
 """Maximum number of names that a message lists."""
 
 
-def outcome_problems(scenario: Scenario) -> Iterator[Problem]:
+def check_outcome(scenario: Scenario) -> Iterator[Problem]:
     """Yield every problem with the expected verdict and with publishing."""
     if scenario.verdict == "fail" and not scenario.caught_by:
         message = "'verdict: fail' needs the bounds that must fail; list them under 'caught_by'."
@@ -172,18 +174,18 @@ def outcome_problems(scenario: Scenario) -> Iterator[Problem]:
     if scenario.verdict == "pass" and scenario.caught_by:
         message = "'caught_by' lists bounds that must fail; add 'verdict: fail'."
         yield Problem(message, ("caught_by",))
-    yield from _caught_by(scenario)
+    yield from _check_caught_by(scenario)
     written = scenario.publish.model_fields_set
     if not scenario.trained and "when" in written and scenario.publish.when != "never":
         message = "there is nothing to publish: no version is trained; remove 'when'."
         yield Problem(message, ("publish", "when"))
 
 
-def _caught_by(scenario: Scenario) -> Iterator[Problem]:
+def _check_caught_by(scenario: Scenario) -> Iterator[Problem]:
     if not scenario.caught_by:
         return
     kinds: dict[str, dict[str, None]] = {}
-    for spec in bound_specs(scenario):
+    for spec in list_bound_specs(scenario):
         kinds.setdefault(spec.name, {})[spec.full_name] = None
     full_names = [full_name for of_name in kinds.values() for full_name in of_name]
     for index, name in enumerate(scenario.caught_by):

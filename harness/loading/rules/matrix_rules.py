@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pydantic import ValidationError
 
 from harness.errors import Problem
-from harness.loading.messages import details_of, problems_of
+from harness.loading.messages import list_problems, select_details
 from harness.scenario.matrix import (
     MAX_COMBINATIONS,
     Combination,
@@ -18,7 +18,7 @@ from harness.scenario.matrix import (
 )
 from harness.scenario.model import Scenario
 
-_REFUSED = {
+_REFUSALS = {
     "name": "every run has the scenario's name",
     "matrix": "a matrix can't contain another one",
     "versions": "specify one of them, as in 'versions.NAME.append.where'",
@@ -26,7 +26,7 @@ _REFUSED = {
 }
 
 
-def matrix_problems(scenario: Scenario, rules: Callable[[Scenario], Iterable[Problem]]) -> Iterator[Problem]:
+def check_matrix(scenario: Scenario, rules: Callable[[Scenario], Iterable[Problem]]) -> Iterator[Problem]:
     """Yield everything that is wrong with a scenario's matrix, and with its combinations.
 
     Args:
@@ -34,11 +34,11 @@ def matrix_problems(scenario: Scenario, rules: Callable[[Scenario], Iterable[Pro
         rules: Returns the problems of a scenario without a matrix.
     """
     if scenario.matrix:
-        wrong = [*_of_matrix(scenario.matrix), *_of_values(scenario)]
-        yield from wrong or _of_combinations(scenario, rules)
+        wrong = [*_check_size_and_repeats(scenario.matrix), *_check_values(scenario)]
+        yield from wrong or _check_combinations(scenario, rules)
 
 
-def _of_matrix(matrix: Mapping[str, Sequence[object]]) -> Iterator[Problem]:
+def _check_size_and_repeats(matrix: Mapping[str, Sequence[object]]) -> Iterator[Problem]:
     size = count_combinations(matrix)
     if size > MAX_COMBINATIONS:
         yield Problem(f"the matrix has {size} combinations; the maximum is {MAX_COMBINATIONS}.", ("matrix",))
@@ -49,25 +49,27 @@ def _of_matrix(matrix: Mapping[str, Sequence[object]]) -> Iterator[Problem]:
                 yield Problem(f"the matrix lists {key}={text} twice.", ("matrix", key, index))
 
 
-def _of_values(scenario: Scenario) -> Iterator[Problem]:
+def _check_values(scenario: Scenario) -> Iterator[Problem]:
     """Check each value by itself; yield the first problem of each key."""
     for key, values in scenario.matrix.items():
-        reason = _refusal(key)
+        reason = _explain_refusal(key)
         if reason is not None:
             yield Problem(f"the matrix can't vary '{key}': {reason}.", ("matrix", key))
             continue
         for index, value in enumerate(values):
-            problem = _type_problem(scenario, Combination({key: value}))
+            problem = _find_type_problem(scenario, Combination({key: value}))
             if problem:
                 yield Problem(f"the matrix can't vary '{key}': {problem}", ("matrix", key, index))
                 break
 
 
-def _of_combinations(scenario: Scenario, rules: Callable[[Scenario], Iterable[Problem]]) -> Iterator[Problem]:
+def _check_combinations(
+    scenario: Scenario, rules: Callable[[Scenario], Iterable[Problem]]
+) -> Iterator[Problem]:
     """Yield the problems that only combinations have, each once."""
     reported = {problem.message for problem in rules(scenario.model_copy(update={"matrix": {}}))}
     for combination in combinations(scenario.matrix):
-        problem = _type_problem(scenario, combination)
+        problem = _find_type_problem(scenario, combination)
         messages = [problem] if problem else [each.message for each in rules(combination.apply_to(scenario))]
         for message in messages:
             if message not in reported:
@@ -75,21 +77,21 @@ def _of_combinations(scenario: Scenario, rules: Callable[[Scenario], Iterable[Pr
                 yield Problem(f"with {combination.text}: {message}", ("matrix",))
 
 
-def _refusal(key: str) -> str | None:
+def _explain_refusal(key: str) -> str | None:
     parts = key.split(".")
     if parts[0] == "versions" and parts[2:] == ["name"]:
         return "versions are identified by their names"
     if not all(parts):
         return "a key consists of names, separated by dots"
-    return _REFUSED.get(parts[0] if parts[0] == "matrix" else key)
+    return _REFUSALS.get(parts[0] if parts[0] == "matrix" else key)
 
 
-def _type_problem(scenario: Scenario, combination: Combination) -> str:
+def _find_type_problem(scenario: Scenario, combination: Combination) -> str:
     """Return the first problem with the types of these values; empty if there is none."""
     try:
         combination.apply_to(scenario)
     except MatrixKeyError as error:
         return str(error)
     except ValidationError as error:
-        return next(iter(problems_of(details_of(error)))).message
+        return next(iter(list_problems(select_details(error)))).message
     return ""

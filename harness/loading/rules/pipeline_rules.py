@@ -15,15 +15,15 @@ from harness.scenario.text_checks import check_not_blank, find_repeated, is_rese
 _AT: Location = ("pipeline",)
 
 
-def pipeline_problems(scenario: Scenario) -> Iterator[Problem]:
+def check_pipeline(scenario: Scenario) -> Iterator[Problem]:
     """Report everything that is wrong with the pipeline; names of columns are not case-sensitive in Spark."""
     pipeline = scenario.pipeline
-    yield from _label(pipeline.label)
+    yield from _check_label(pipeline.label)
     yield from check_not_blank(pipeline.filter, "filter", (*_AT, "filter"))
-    yield from _derived_columns(pipeline, is_used=bool(scenario.trained))
-    yield from _features(pipeline)
-    yield from _optional(pipeline)
-    yield from _custom(pipeline)
+    yield from _check_derived_columns(pipeline, is_used=bool(scenario.trained))
+    yield from _check_features(pipeline)
+    yield from _check_optional(pipeline)
+    yield from _check_kind_of_pipeline(pipeline)
 
 
 def is_feature(name: str, pipeline: Pipeline) -> bool:
@@ -32,18 +32,18 @@ def is_feature(name: str, pipeline: Pipeline) -> bool:
     return name in pipeline.features or is_value
 
 
-def _label(label: Label) -> Iterator[Problem]:
+def _check_label(label: Label) -> Iterator[Problem]:
     for value in label.positive:
-        if any(_same(value, other) for other in label.negative):
+        if any(_is_same_value(value, other) for other in label.negative):
             yield Problem(f"label value {value!r} is both positive and negative.", (*_AT, "label"))
 
 
-def _same(value: Value, other: Value) -> bool:
+def _is_same_value(value: Value, other: Value) -> bool:
     """Return whether two values are the same in Spark, which compares 1 and '1' in the type of the column."""
     return value == other or str(value) == str(other)
 
 
-def _derived_columns(pipeline: Pipeline, *, is_used: bool) -> Iterator[Problem]:
+def _check_derived_columns(pipeline: Pipeline, *, is_used: bool) -> Iterator[Problem]:
     at: Location = (*_AT, "derive")
     for _, name in find_repeated(pipeline.derive):
         yield Problem(f"column '{name}' is derived twice.", (*at, name))
@@ -53,7 +53,7 @@ def _derived_columns(pipeline: Pipeline, *, is_used: bool) -> Iterator[Problem]:
             yield Problem(f"'{name}' is reserved for the models; choose another name.", (*at, name))
 
 
-def _features(pipeline: Pipeline) -> Iterator[Problem]:
+def _check_features(pipeline: Pipeline) -> Iterator[Problem]:
     if not pipeline.features and not pipeline.categorical:
         message = "the pipeline has no features; list at least one under 'features' or 'categorical'."
         yield Problem(message, _AT)
@@ -68,7 +68,7 @@ def _features(pipeline: Pipeline) -> Iterator[Problem]:
             seen.add(name.lower())
 
 
-def _optional(pipeline: Pipeline) -> Iterator[Problem]:
+def _check_optional(pipeline: Pipeline) -> Iterator[Problem]:
     features = (*pipeline.features, *pipeline.categorical)
     known = {name.lower() for name in features}
     derived = {name.lower() for name in pipeline.derive}
@@ -84,7 +84,7 @@ def _optional(pipeline: Pipeline) -> Iterator[Problem]:
             )
 
 
-def _custom(pipeline: Pipeline) -> Iterator[Problem]:
+def _check_kind_of_pipeline(pipeline: Pipeline) -> Iterator[Problem]:
     """Report options of custom pipelines in a built-in one, and the other way round."""
     if pipeline.use is None:
         for key, options in (("with", pipeline.options), ("metrics", pipeline.metrics)):
@@ -105,10 +105,10 @@ def _custom(pipeline: Pipeline) -> Iterator[Problem]:
     for name in filter(is_secret_name, pipeline.options):
         message = f"'{name}' looks like a secret; don't put secrets into a scenario."
         yield Problem(message, (*_AT, "with", name))
-    yield from _metrics(pipeline)
+    yield from _check_metrics(pipeline)
 
 
-def _metrics(pipeline: Pipeline) -> Iterator[Problem]:
+def _check_metrics(pipeline: Pipeline) -> Iterator[Problem]:
     at: Location = (*_AT, "metrics")
     for index, name in find_repeated(pipeline.metrics):
         yield Problem(f"metric '{name}' is listed twice.", (*at, index))

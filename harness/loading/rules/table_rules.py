@@ -16,7 +16,7 @@ from harness.scenario.text_checks import check_not_blank, find_repeated
 _AT: Location = ("table",)
 
 
-def table_problems(scenario: Scenario) -> Iterator[Problem]:
+def check_table(scenario: Scenario) -> Iterator[Problem]:
     """Yield everything that is wrong with the table and with the sources of its rows."""
     table = scenario.table
     for index, name in find_repeated(table.key):
@@ -25,18 +25,18 @@ def table_problems(scenario: Scenario) -> Iterator[Problem]:
     if table.uri is not None and table.source is not None:
         message = "the table has both a 'source' to build it and the 'uri' of an existing one; remove one."
         yield Problem(message, (*_AT, "uri"))
-    yield from _versions(scenario)
+    yield from _check_listed_versions(scenario)
     if scenario.lacks_every_source:
         message = (
             "the table has no source; add 'source', or the 'uri' of an existing table, "
             "or add 'from' or 'rows' to each step."
         )
         yield Problem(message, _AT)
-    for source, at in _sources(scenario):
-        yield from _source(source, at)
+    for source, at in _list_sources(scenario):
+        yield from _check_source(source, at)
 
 
-def _versions(scenario: Scenario) -> Iterator[Problem]:
+def _check_listed_versions(scenario: Scenario) -> Iterator[Problem]:
     if scenario.table.versions is None:
         return
     at: Location = (*_AT, "versions")
@@ -48,7 +48,7 @@ def _versions(scenario: Scenario) -> Iterator[Problem]:
         yield Problem(message, at)
 
 
-def _sources(scenario: Scenario) -> Iterator[tuple[Source, Location]]:
+def _list_sources(scenario: Scenario) -> Iterator[tuple[Source, Location]]:
     """Yield every source with its location."""
     if scenario.table.source is not None:
         yield scenario.table.source, (*_AT, "source")
@@ -58,7 +58,7 @@ def _sources(scenario: Scenario) -> Iterator[tuple[Source, Location]]:
             yield step.source, ("versions", index, version.kind, "from")
 
 
-def _source(source: Source, at: Location) -> Iterator[Problem]:
+def _check_source(source: Source, at: Location) -> Iterator[Problem]:
     if source.generate is None:
         if not source.path.strip():
             yield Problem("the source has neither a path nor 'generate'; add one.", at)
@@ -92,17 +92,17 @@ def versions_with_step(scenario: Scenario) -> Iterator[tuple[int, Version]]:
             yield index, version
 
 
-def version_problems(scenario: Scenario) -> Iterator[Problem]:
+def check_version_list(scenario: Scenario) -> Iterator[Problem]:
     """Yield everything that is wrong with the versions, except for the contents of their steps."""
-    yield from _names(scenario)
+    yield from _check_names(scenario)
     for index, version in enumerate(scenario.versions):
-        yield from _one_step(version, ("versions", index))
+        yield from _check_one_step(version, ("versions", index))
     if scenario.table.uri is None and not lists_reads(scenario):
-        yield from _first(scenario.versions[0])
-    yield from _steps_for_table(scenario)
+        yield from _check_first_step(scenario.versions[0])
+    yield from _check_steps_fit_table(scenario)
 
 
-def _names(scenario: Scenario) -> Iterator[Problem]:
+def _check_names(scenario: Scenario) -> Iterator[Problem]:
     names = [version.name for version in scenario.versions]
     for index, name in find_repeated(names):
         message = f"version name '{name}' is used twice."
@@ -127,7 +127,7 @@ def _is_first(scenario: Scenario, index: int) -> bool:
     return index == 0 and (scenario.versions[0].is_trained or not scenario.trained)
 
 
-def _one_step(version: Version, at: Location) -> Iterator[Problem]:
+def _check_one_step(version: Version, at: Location) -> Iterator[Problem]:
     kinds = list(version.steps)
     if len(kinds) > 1:
         message = (
@@ -139,7 +139,7 @@ def _one_step(version: Version, at: Location) -> Iterator[Problem]:
         yield Problem(f"version '{version.name}' has no step; add one of {', '.join(STEPS)}.", at)
 
 
-def _first(version: Version) -> Iterator[Problem]:
+def _check_first_step(version: Version) -> Iterator[Problem]:
     """Check that the first step can make the table."""
     if len(version.steps) != 1 or not version.step.changes_table:
         return
@@ -157,7 +157,7 @@ def _first(version: Version) -> Iterator[Problem]:
         yield Problem(f"{subject}, which takes a commit; remove 'commits'.", (*at, "commits"))
 
 
-def _steps_for_table(scenario: Scenario) -> Iterator[Problem]:
+def _check_steps_fit_table(scenario: Scenario) -> Iterator[Problem]:
     """Check that an existing table is only read, and that a table to build is not read."""
     table = scenario.table
     is_both = table.source is not None and table.uri is not None
@@ -177,16 +177,16 @@ def _steps_for_table(scenario: Scenario) -> Iterator[Problem]:
 _ERROR_CLASS = re.compile(r"[A-Za-z][\w.$]*")
 
 
-def step_problems(scenario: Scenario) -> Iterator[Problem]:
+def check_steps(scenario: Scenario) -> Iterator[Problem]:
     """Yield everything that is wrong with the steps, without looking at any data."""
     for index, version in versions_with_step(scenario):
         at: Location = ("versions", index)
-        yield from _commits(version, (*at, "commits"))
-        yield from _expect_error(version, at)
+        yield from _check_commits(version, (*at, "commits"))
+        yield from _check_expected_error(version, at)
         yield from version.step.problems(scenario.context_of(index))
 
 
-def _commits(version: Version, at: Location) -> Iterator[Problem]:
+def _check_commits(version: Version, at: Location) -> Iterator[Problem]:
     commits = version.commits
     if commits is None or commits == "any":
         return
@@ -203,7 +203,7 @@ def _commits(version: Version, at: Location) -> Iterator[Problem]:
         yield Problem(message, at)
 
 
-def _expect_error(version: Version, at: Location) -> Iterator[Problem]:
+def _check_expected_error(version: Version, at: Location) -> Iterator[Problem]:
     error = version.expect_error
     if error is None:
         return

@@ -13,7 +13,7 @@ from harness.authoring.plan_preview import DEPENDS, PlannedVersion, PlanPreview
 from harness.authoring.scenario_list import ListedScenario
 from harness.errors import ExitCode
 from harness.metrics import METRICS
-from harness.report.terminal.console import terminal_text, titled_table, write_line
+from harness.report.terminal.console import make_table, make_text, write_line
 from harness.results import BoundResult, VersionResult
 from harness.targets.registry import TARGETS
 from harness.tracking.tracked_run import TrackedRun
@@ -24,20 +24,20 @@ _LIST_TITLES = ("scenario", "table", "versions", "newest run", "description")
 _PLAN_TITLES = ("version", "step", "rows from", "commits", "Delta version", "read by", "trained", "bounds")
 
 
-def show_scenarios(console: Console, listed: Sequence[ListedScenario]) -> None:
+def show_scenarios(console: Console, scenarios: Sequence[ListedScenario]) -> None:
     """Show one line per scenario."""
-    rows = [(each.name, each.table, each.versions, each.newest, each.description) for each in listed]
+    rows = [(each.name, each.table, each.versions, each.newest, each.description) for each in scenarios]
     _show(console, _LIST_TITLES, rows)
 
 
-def show_plan(console: Console, planned: PlanPreview) -> None:
+def show_plan(console: Console, preview: PlanPreview) -> None:
     """Show the versions as a table, then the trainings, the published models and the cost."""
-    _show(console, _PLAN_TITLES, [_row(version) for version in planned.versions])
-    for line in _sentences(planned):
+    _show(console, _PLAN_TITLES, [_make_version_row(version) for version in preview.versions])
+    for line in _describe_plan(preview):
         write_line(console, Text(line))
 
 
-def _row(version: PlannedVersion) -> tuple[str, ...]:
+def _make_version_row(version: PlannedVersion) -> tuple[str, ...]:
     return (
         version.name,
         version.step,
@@ -56,36 +56,37 @@ def _format_number(number: int | None) -> str:
     return str(number) if number >= 0 else "none yet"
 
 
-def _sentences(planned: PlanPreview) -> tuple[str, ...]:
-    rows = formatting.count(planned.explained_rows, "row")
-    samples = formatting.count(planned.samples_per_row, "sample")
-    predictions = f"{planned.explained_rows * planned.samples_per_row:,}"
+def _describe_plan(preview: PlanPreview) -> tuple[str, ...]:
+    rows = formatting.format_count(preview.explained_rows, "row")
+    samples = formatting.format_count(preview.samples_per_row, "sample")
+    versions = formatting.format_count(preview.trainings, "version")
+    predictions = f"{preview.explained_rows * preview.samples_per_row:,}"
     return (
-        f"Trained: {planned.model} on {formatting.count(planned.trainings, 'version')}{_fits(planned)}.",
+        f"Trained: {preview.model} on {versions}{_describe_fits(preview)}.",
         f"Explained: {rows} x {samples} = {predictions} predictions per version.",
-        f"Published: {planned.published}.",
-        _cost(planned),
+        f"Published: {preview.published}.",
+        _describe_cost(preview),
     )
 
 
-def _fits(planned: PlanPreview) -> str:
+def _describe_fits(preview: PlanPreview) -> str:
     """Return the number of fits, or an empty text if a custom pipeline decides it."""
-    if planned.grid_points is None or planned.folds is None or planned.fits is None:
+    if preview.grid_points is None or preview.folds is None or preview.fits is None:
         return ""
     points, folds = (
-        formatting.count(planned.grid_points, "grid point"),
-        formatting.count(planned.folds, "fold"),
+        formatting.format_count(preview.grid_points, "grid point"),
+        formatting.format_count(preview.folds, "fold"),
     )
-    fits = formatting.count(planned.fits, "fit")
+    fits = formatting.format_count(preview.fits, "fit")
     return f", each with {points} x {folds} = {fits}, plus one on all training rows"
 
 
-def _cost(planned: PlanPreview) -> str:
-    cost = planned.cost
+def _describe_cost(preview: PlanPreview) -> str:
+    cost = preview.cost
     if cost is None:
         titles = " or ".join(each.title for each in TARGETS.values() if each.count_nodes is not None)
         return f"On {titles}: cost unknown; no earlier run is stored here."
-    nodes = formatting.count(cost.nodes, "node")
+    nodes = formatting.format_count(cost.nodes, "node")
     return (
         f"On {cost.target}: {cost.cluster_minutes:.1f} cluster minutes, as in run {cost.run_id} "
         f"({cost.minutes:.1f} min x {nodes}, without the cluster's start)."
@@ -100,7 +101,7 @@ def _show(console: Console, titles: Sequence[str], rows: Sequence[Sequence[str]]
         return
     table = Table(*titles, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(terminal_text(console, cell) for cell in row))
+        table.add_row(*(make_text(console, cell) for cell in row))
     console.print(table)
 
 
@@ -109,7 +110,7 @@ _TITLES = ("table", "version", "fingerprint", "run", "status", "verdict", "start
 
 def show_runs(console: Console, runs: Sequence[TrackedRun]) -> None:
     """Show one line per run: a table on a terminal, tab-separated values elsewhere."""
-    rows = [_run_row(run) for run in runs]
+    rows = [_make_run_row(run) for run in runs]
     if not console.is_terminal:
         for row in (_TITLES, *rows):
             console.print("\t".join(row), soft_wrap=True, markup=False)
@@ -124,12 +125,12 @@ def show_trace(console: Console, runs: Sequence[TrackedRun]) -> None:
     """Show everything known about each run, one fact per line."""
     for run in runs:
         console.print(f"[bold]run {run.run_id}[/] ({run.status.lower()}, {run.started:%Y-%m-%d %H:%M} UTC)")
-        _show_values(console, "", _facts(run), indent=2)
+        _show_values(console, "", _list_facts(run), indent=2)
         _show_values(console, "parameters", dict(sorted(run.params.items())), indent=4)
-        _show_values(console, "metrics", _metrics(run), indent=4)
+        _show_values(console, "metrics", _list_metrics(run), indent=4)
 
 
-def _run_row(run: TrackedRun) -> tuple[str, ...]:
+def _make_run_row(run: TrackedRun) -> tuple[str, ...]:
     return (
         run.tag("table"),
         run.tag("data_version"),
@@ -141,7 +142,7 @@ def _run_row(run: TrackedRun) -> tuple[str, ...]:
     )
 
 
-def _facts(run: TrackedRun) -> dict[str, str]:
+def _list_facts(run: TrackedRun) -> dict[str, str]:
     return {
         "scenario": run.tag("scenario"),
         "table": run.tag("data_path"),
@@ -153,7 +154,7 @@ def _facts(run: TrackedRun) -> dict[str, str]:
     }
 
 
-def _metrics(run: TrackedRun) -> dict[str, str]:
+def _list_metrics(run: TrackedRun) -> dict[str, str]:
     return {name: f"{run.metrics[name]:.6g}" for name in METRICS if name in run.metrics}
 
 
@@ -184,37 +185,37 @@ class CombinationRow:
         """The bound with the least room for its size, and its version; None if no bound is on a number."""
         bounds = [(version.name, bound) for version in self.versions for bound in version.bounds]
         numeric = [(name, bound) for name, bound in bounds if bound.distance is not None]
-        return min(numeric, key=lambda each: _urgency(each[1]), default=None)
+        return min(numeric, key=lambda each: _rank_urgency(each[1]), default=None)
 
 
 def show_matrix(console: Console, rows: Sequence[CombinationRow]) -> None:
     """Show every combination with its verdict and the bound that has the least room."""
-    table = titled_table("Combinations")
+    table = make_table("Combinations")
     for title in _shorten(list(rows[0].parameters)):
-        table.add_column(terminal_text(console, title), overflow="fold", justify="right")
+        table.add_column(make_text(console, title), overflow="fold", justify="right")
     for title in ("verdict", "least room", "distance"):
         table.add_column(title, overflow="fold", justify="right" if title == "distance" else "left")
     for row in rows:
-        table.add_row(*(terminal_text(console, text) for text in _cells(row)))
+        table.add_row(*(make_text(console, text) for text in _make_cells(row)))
     console.print()
     console.print(table)
     passed = sum(row.code is ExitCode.PASS for row in rows)
-    write_line(console, Text(f"{passed} of {formatting.count(len(rows), 'combination')} passed."))
+    write_line(console, Text(f"{passed} of {formatting.format_count(len(rows), 'combination')} passed."))
 
 
-def _urgency(bound: BoundResult) -> tuple[int, float]:
+def _rank_urgency(bound: BoundResult) -> tuple[int, float]:
     """Return a key that sorts the worst verdict first, then by the room as a share of the bound."""
     room = (bound.distance or 0.0) / (abs(bound.bound or 0.0) or 1.0)
     return VERDICTS_WORST_FIRST.index(bound.outcome), -room if bound.must_fail else room
 
 
-def _cells(row: CombinationRow) -> tuple[str, ...]:
+def _make_cells(row: CombinationRow) -> tuple[str, ...]:
     nearest = row.nearest
     if nearest is None:
         return *row.parameters.values(), row.verdict, _UNKNOWN, _UNKNOWN
     version, bound = nearest
     room = f"{version}: {bound.metric} {bound.text}"
-    return *row.parameters.values(), row.verdict, room, formatting.signed(bound.distance)
+    return *row.parameters.values(), row.verdict, room, formatting.format_signed(bound.distance)
 
 
 def _shorten(paths: Sequence[str]) -> list[str]:

@@ -16,18 +16,18 @@ from harness.views import formatting
 STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.NOT_PROVEN: "bold yellow"}
 
 
-def terminal_text(console: Console, text: str, style: str = "") -> Text:
+def make_text(console: Console, text: str, style: str = "") -> Text:
     """Return text without interpreting markup, in ASCII if the terminal supports nothing else."""
-    plain = formatting.printable(text)
+    plain = formatting.remove_control_characters(text)
     return Text(formatting.to_ascii(plain) if console.options.ascii_only else plain, style=style)
 
 
 def write_line(console: Console, text: Text) -> None:
     """Write one line, never wrapped, in ASCII if the terminal supports nothing else."""
-    console.print(terminal_text(console, text.plain, str(text.style)), soft_wrap=True, highlight=False)
+    console.print(make_text(console, text.plain, str(text.style)), soft_wrap=True, highlight=False)
 
 
-def titled_table(title: str) -> Table:
+def make_table(title: str) -> Table:
     """Return a table with a title and without columns."""
     return Table(
         title=title,
@@ -57,7 +57,7 @@ def _show(console: Console, check: Check) -> None:
     verdict = _VERDICTS[check.state]
     first, *more = check.finding.splitlines() or [""]
     summary = f"{check.subject}: {first}" if first else check.subject
-    line = f"{formatting.mark(verdict)} {check.state:{_STATE_WIDTH}}  {summary}"
+    line = f"{formatting.verdict_mark(verdict)} {check.state:{_STATE_WIDTH}}  {summary}"
     write_line(console, Text(line, style=STYLES[verdict]))
     for detail in (*more, *(check.remedy.splitlines() if check.state == "failed" else ())):
         write_line(console, Text(f"{_INDENT}{detail.strip()}"))

@@ -38,7 +38,7 @@ class _Step:
 
 
 @contextmanager
-def progress(console: Console, clock: Clock = time.monotonic) -> Iterator[Listener]:
+def show_progress(console: Console, clock: Clock = time.monotonic) -> Iterator[Listener]:
     """Yield a listener and show the events that it receives until the block ends."""
     if not (console.is_interactive and console.file.isatty()):
         yield _LineLog(console, clock)
@@ -64,7 +64,7 @@ class _LineLog:
             return
         since_start = f"[{self._clock() - self._began:7.1f} s]"
         subject = event.version or WHOLE_RUN
-        line = f"{since_start} {subject}: {event.step} done in {formatting.seconds(event.elapsed_s)}"
+        line = f"{since_start} {subject}: {event.step} done in {formatting.format_seconds(event.elapsed_s)}"
         write_line(self._console, Text(line))
         self._console.file.flush()
 
@@ -97,54 +97,56 @@ class _Board:
         with self._lock:
             lines = [(name, tuple(steps.values())) for name, steps in self._lines.items()]
         room = max(1, (options.height or console.size.height) - _ROOM_LINES)
-        shown = _fit(lines, room)
-        yield self._grid(shown, ascii_only=options.ascii_only)
+        shown = _select_lines(lines, room)
+        yield self._make_grid(shown, ascii_only=options.ascii_only)
         hidden = (
-            f", {formatting.count(len(lines) - len(shown), 'line')} not shown"
+            f", {formatting.format_count(len(lines) - len(shown), 'line')} not shown"
             if len(lines) > len(shown)
             else ""
         )
-        yield Text(f"{formatting.seconds(self._clock() - self._began)} elapsed{hidden}", style="dim")
+        yield Text(f"{formatting.format_seconds(self._clock() - self._began)} elapsed{hidden}", style="dim")
 
-    def _grid(self, lines: list[tuple[str, tuple[_Step, ...]]], *, ascii_only: bool) -> Table:
+    def _make_grid(self, lines: list[tuple[str, tuple[_Step, ...]]], *, ascii_only: bool) -> Table:
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=1)
         grid.add_column(no_wrap=True, overflow="ellipsis", max_width=24, style="bold")
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for name, steps in lines:
-            text = self._steps(steps)
+            text = self._describe_steps(steps)
             shown = (
                 Text.assemble(*((formatting.to_ascii(part), style) for part, style in text))
                 if ascii_only
                 else Text.assemble(*text)
             )
-            grid.add_row(self._sign(steps), Text(name), shown)
+            grid.add_row(self._choose_sign(steps), Text(name), shown)
         return grid
 
-    def _sign(self, steps: tuple[_Step, ...]) -> Spinner | Text:
+    def _choose_sign(self, steps: tuple[_Step, ...]) -> Spinner | Text:
         running = any(step.took_s is None for step in steps)
         if not running:
             return Text("")
         return Text("-", style="yellow") if self._stopped else self._spinner
 
-    def _steps(self, steps: tuple[_Step, ...]) -> list[tuple[str, str]]:
-        running = [self._running(step) for step in steps if step.took_s is None]
-        done = [_done(step.name, step.took_s) for step in steps if step.took_s is not None]
+    def _describe_steps(self, steps: tuple[_Step, ...]) -> list[tuple[str, str]]:
+        running = [self._describe_running(step) for step in steps if step.took_s is None]
+        done = [_describe_done(step.name, step.took_s) for step in steps if step.took_s is not None]
         return [*running, *done]
 
-    def _running(self, step: _Step) -> tuple[str, str]:
-        elapsed = formatting.seconds(self._clock() - step.started_at)
-        detail = f" {formatting.printable(step.detail)}" if step.detail else ""
+    def _describe_running(self, step: _Step) -> tuple[str, str]:
+        elapsed = formatting.format_seconds(self._clock() - step.started_at)
+        detail = f" {formatting.remove_control_characters(step.detail)}" if step.detail else ""
         end = " stopped" if self._stopped else ""
         return f"{step.name} {elapsed}{detail}{end}  ", "yellow" if self._stopped else "cyan"
 
 
-def _done(name: str, took_s: float) -> tuple[str, str]:
-    took = f" {formatting.seconds(took_s)}" if took_s >= _MIN_SHOWN_S else ""
+def _describe_done(name: str, took_s: float) -> tuple[str, str]:
+    took = f" {formatting.format_seconds(took_s)}" if took_s >= _MIN_SHOWN_S else ""
     return f"✓ {name}{took}  ", "green"
 
 
-def _fit(lines: list[tuple[str, tuple[_Step, ...]]], room: int) -> list[tuple[str, tuple[_Step, ...]]]:
+def _select_lines(
+    lines: list[tuple[str, tuple[_Step, ...]]], room: int
+) -> list[tuple[str, tuple[_Step, ...]]]:
     """Return as many lines as fit: those with running steps first, then the latest ones."""
     running = [any(step.took_s is None for step in steps) for _, steps in lines]
     ranked = sorted(range(len(lines)), key=lambda at: (not running[at], -at))

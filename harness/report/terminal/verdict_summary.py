@@ -13,20 +13,17 @@ from harness.report import HTML
 from harness.report.parity_table import (
     TITLES,
     DifferenceRow,
-    agreement,
-    difference_rows,
-    differing_libraries,
-    sides,
-    tally,
+    describe_agreement,
+    describe_counts,
+    make_difference_rows,
+    name_sides,
+    select_differing_libraries,
 )
-from harness.report.terminal.console import STYLES, terminal_text, titled_table, write_line
-from harness.report.terminal.progress import progress
+from harness.report.terminal.console import STYLES, make_table, make_text, write_line
 from harness.results import Failure, Result, Verdict
-from harness.storage.uris import without_password
+from harness.storage.uris import remove_password
 from harness.views import formatting, tables
-from harness.views.bound_table import BoundRow, Headline, bound_rows, headline
-
-__all__ = ["progress", "show_verdict"]
+from harness.views.bound_table import BoundRow, Headline, make_bound_rows, make_headline
 
 _COLUMNS = 5
 """Number of versions shown side by side; if there are more, the latest ones."""
@@ -35,7 +32,7 @@ _TONES = {"pass": "bold green", "fail": "bold red", "not-proven": "bold yellow",
 
 def show_verdict(console: Console, result: Result, folder: Path, parity: Parity | None = None) -> None:
     """Show bounds, metrics, errors, parity, the verdict, and the locations of bundles and report."""
-    _show_bounds(console, bound_rows(result.versions))
+    _show_bounds(console, make_bound_rows(result.versions))
     _show_metrics(console, result)
     _show_untrained(console, result)
     if result.failure is not None:
@@ -44,14 +41,14 @@ def show_verdict(console: Console, result: Result, folder: Path, parity: Parity 
         console.print()
         write_line(console, Text("Parity", style="bold"))
         show_parity(console, parity)
-    _show_headline(console, headline(result, parity), result)
+    _show_headline(console, make_headline(result, parity), result)
     _show_locations(console, result, folder)
 
 
 def _show_bounds(console: Console, rows: tuple[BoundRow, ...]) -> None:
     if not rows:
         return
-    table = titled_table("Bounds")
+    table = make_table("Bounds")
     table.add_column("version", overflow="fold", style="bold")
     table.add_column("metric", overflow="fold")
     table.add_column("measured", justify="right")
@@ -62,46 +59,44 @@ def _show_bounds(console: Console, rows: tuple[BoundRow, ...]) -> None:
     for row in rows:
         if before not in (None, row.version):
             table.add_section()
-        table.add_row(*_bound_cells(console, row, named=before != row.version))
+        table.add_row(*_make_bound_cells(console, row, named=before != row.version))
         before = row.version
     console.print(table)
 
 
-def _bound_cells(console: Console, row: BoundRow, *, named: bool) -> tuple[Text, ...]:
+def _make_bound_cells(console: Console, row: BoundRow, *, named: bool) -> tuple[Text, ...]:
     texts = (row.version if named else "", row.column, row.value, row.bound, row.distance)
-    verdict = terminal_text(console, row.label, STYLES[row.verdict])
-    return *(terminal_text(console, text) for text in texts), verdict
+    verdict = make_text(console, row.label, STYLES[row.verdict])
+    return *(make_text(console, text) for text in texts), verdict
 
 
 def _show_metrics(console: Console, result: Result) -> None:
     """Show the metrics that are not bounded at every version."""
-    whole = _without_bounded(result)
+    whole = _remove_bounded(result)
     if not whole:
         return
     latest = whole.part(slice(-_COLUMNS, None))
     is_partial = len(latest.columns) < len(whole.columns)
     selection = f", last {len(latest.columns)} of {len(whole.columns)} versions" if is_partial else ""
-    table = titled_table(f"Other metrics{selection}")
+    table = make_table(f"Other metrics{selection}")
     table.add_column(latest.corner, overflow="fold")
     for column in latest.columns:
-        table.add_column(terminal_text(console, column), justify="right", overflow="fold")
-    for line in latest.lines:
-        table.add_row(
-            *(terminal_text(console, text) for text in (line.label, *(cell.text for cell in line.cells)))
-        )
+        table.add_column(make_text(console, column), justify="right", overflow="fold")
+    for row in latest.rows:
+        table.add_row(*(make_text(console, text) for text in (row.label, *(cell.text for cell in row.cells))))
     console.print(table)
 
 
-def _without_bounded(result: Result) -> tables.Table:
-    whole = tables.metric_table(result)
+def _remove_bounded(result: Result) -> tables.MeasurementTable:
+    whole = tables.build_metric_table(result)
     bounded = [
-        {row.metric for row in bound_rows((version,)) if row.since is None}
+        {row.metric for row in make_bound_rows((version,)) if row.since is None}
         for version in result.versions
         if version.metrics
     ]
     everywhere = set.intersection(*bounded) if bounded else set()
-    lines = tuple(line for line in whole.lines if line.label not in everywhere)
-    return tables.Table(whole.corner, whole.columns, lines)
+    rows = tuple(row for row in whole.rows if row.label not in everywhere)
+    return tables.MeasurementTable(whole.corner, whole.columns, rows)
 
 
 def _show_untrained(console: Console, result: Result) -> None:
@@ -109,7 +104,7 @@ def _show_untrained(console: Console, result: Result) -> None:
     untrained = [each for each in result.versions if each.error is not None or each.status == "built"]
     if not untrained:
         return
-    table = titled_table("Versions without a model")
+    table = make_table("Versions without a model")
     table.add_column("version", overflow="fold", style="bold")
     table.add_column("outcome", overflow="fold")
     table.add_column("commits", overflow="fold")
@@ -119,9 +114,9 @@ def _show_untrained(console: Console, result: Result) -> None:
             each.name,
             formatting.describe_outcome(each),
             formatting.describe_commits(each),
-            formatting.number(each.rows),
+            formatting.format_number(each.rows),
         )
-        table.add_row(*(terminal_text(console, text) for text in texts))
+        table.add_row(*(make_text(console, text) for text in texts))
     console.print(table)
 
 
@@ -145,51 +140,51 @@ def _show_locations(console: Console, result: Result, folder: Path) -> None:
     published = [version for version in result.versions if version.bundle]
     width = max((len(version.name) for version in published), default=0)
     for version in published:
-        write_line(console, Text(f"bundle  {version.name:{width}}  {without_password(version.bundle or '')}"))
-    write_line(console, Text(f"took    {formatting.seconds(result.duration_s)}"))
+        write_line(console, Text(f"bundle  {version.name:{width}}  {remove_password(version.bundle or '')}"))
+    write_line(console, Text(f"took    {formatting.format_seconds(result.duration_s)}"))
     write_line(console, Text(f"report  {folder / HTML}"))
 
 
 def show_parity(console: Console, parity: Parity) -> None:
     """Show each number that differs, how many are identical, and what is not proven."""
     _show_runs(console, parity)
-    if rows := difference_rows(parity):
-        console.print(_table(console, parity, rows))
+    if rows := make_difference_rows(parity):
+        console.print(_make_difference_table(console, parity, rows))
         console.print()
     _show_libraries(console, parity)
     if parity.gaps:
         _show_list(console, "Not proven by a local run:", parity.gaps)
     if not parity.reason:
-        write_line(console, Text(tally(parity)))
-    summary = f"{formatting.mark(parity.verdict)} {agreement(parity)}"
+        write_line(console, Text(describe_counts(parity)))
+    summary = f"{formatting.verdict_mark(parity.verdict)} {describe_agreement(parity)}"
     write_line(console, Text(summary, style=STYLES[parity.verdict]))
 
 
 def _show_runs(console: Console, parity: Parity) -> None:
-    existing = [side for side in sides(parity) if side.run is not None]
+    existing = [side for side in name_sides(parity) if side.run is not None]
     width = max(len(side.name) for side in existing)
     for side in existing:
         write_line(console, Text(f"{side.name:{width}}  {side.run}"))
     console.print()
 
 
-def _table(console: Console, parity: Parity, rows: tuple[DifferenceRow, ...]) -> Table:
+def _make_difference_table(console: Console, parity: Parity, rows: tuple[DifferenceRow, ...]) -> Table:
     table = Table(box=None, pad_edge=False)
-    a, b = sides(parity)
+    a, b = name_sides(parity)
     for title in (*TITLES[:3], a.name, b.name, *TITLES[3:]):
         table.add_column(title, overflow="fold")
     for row in rows:
         what = (row.version, row.kind, row.name, row.a, row.b, row.difference, row.tolerance)
-        verdict = terminal_text(console, formatting.verdict_label(row.verdict), STYLES[row.verdict])
-        table.add_row(*(terminal_text(console, text) for text in what), verdict)
+        verdict = make_text(console, formatting.verdict_label(row.verdict), STYLES[row.verdict])
+        table.add_row(*(make_text(console, text) for text in what), verdict)
     return table
 
 
 def _show_libraries(console: Console, parity: Parity) -> None:
-    a, b = sides(parity)
+    a, b = name_sides(parity)
     lines = [
         f"{each.name} {each.a or formatting.ABSENT} ({a.name}), {each.b or formatting.ABSENT} ({b.name})"
-        for each in differing_libraries(parity.libraries)
+        for each in select_differing_libraries(parity.libraries)
     ]
     if lines:
         _show_list(console, "Libraries with different versions:", lines)

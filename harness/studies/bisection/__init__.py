@@ -1,1 +1,1 @@
-"""``harness bisect``: find the version at which a bound began to fail."""
+"""``harness bisect``: the search for the version at which a bound began to fail."""

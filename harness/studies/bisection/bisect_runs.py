@@ -14,19 +14,19 @@ from harness.loading.loader import LoadedScenario
 from harness.plan import Plan
 from harness.request import RunRequest, open_session
 from harness.results import BoundResult, Result, Verdict, VersionResult
-from harness.runs import PROBED
+from harness.runs import BISECTION_PARAMETER
 from harness.scenario.model import Scenario
 from harness.studies.bisection.search import (
     Bisection,
-    Check,
-    Found,
+    FirstFailure,
     Inquiry,
-    NotFound,
+    NoFirstFailure,
     NotProvenError,
     Question,
     SearchResult,
-    first_failing,
-    probe,
+    SearchStep,
+    find_first_failing,
+    make_probe,
 )
 from harness.studies.study_runs import Runner, find_newest_result, strip_expectations
 
@@ -57,11 +57,11 @@ def bisect(request: RunRequest, console: Console, *, bound: str | None = None) -
     """
     session = open_session(request, console, takes_one=True)
     runner, loaded = Runner(session), session.single_combination
-    inquiry = Inquiry.into(loaded.scenario, runner.resolve(loaded).baselines)
-    question = inquiry.question(bound) if bound is not None else None
+    inquiry = Inquiry.from_scenario(loaded.scenario, runner.resolve(loaded).baselines)
+    question = inquiry.parse_question(bound) if bound is not None else None
     if question is None:
         newest = find_newest_result(session.settings.runs, loaded.scenario.name)
-        question = first_failed_bound(newest, inquiry) if newest is not None else None
+        question = find_first_failed_bound(newest, inquiry) if newest is not None else None
     measure = _Probes(runner, loaded)
     search_result = replace(
         search(inquiry, question, measure), trainings=measure.trainings, runs=measure.runs
@@ -69,21 +69,21 @@ def bisect(request: RunRequest, console: Console, *, bound: str | None = None) -
     return Bisection(loaded.scenario, search_result, _locate(loaded, search_result))
 
 
-def exit_code(search_result: SearchResult) -> ExitCode:
+def search_exit_code(search_result: SearchResult) -> ExitCode:
     """Return the exit code of a search: not proven if no version was found."""
-    return ExitCode.PASS if isinstance(search_result.answer, Found) else ExitCode.NOT_PROVEN
+    return ExitCode.PASS if isinstance(search_result.answer, FirstFailure) else ExitCode.NOT_PROVEN
 
 
 def _locate(loaded: LoadedScenario, search_result: SearchResult) -> str:
     """Return the file and line of the first failing version; only the file if there is none."""
     file = loaded.document.file
-    if not isinstance(search_result.answer, Found):
+    if not isinstance(search_result.answer, FirstFailure):
         return file
     line = loaded.document.line_of(("versions", loaded.scenario.index_of(search_result.answer.bad)))
     return file if line is None else f"{file}:{line}"
 
 
-def first_failed_bound(result: Result, inquiry: Inquiry) -> Question | None:
+def find_first_failed_bound(result: Result, inquiry: Inquiry) -> Question | None:
     """Return the first bound that failed in a run and that the last version has too, or None."""
     for bound in chain.from_iterable(version.bounds for version in result.versions):
         question = Question(bound.metric, bound.kind)
@@ -103,16 +103,16 @@ def search(inquiry: Inquiry, question: Question | None, measure: Measure) -> Sea
     trained = inquiry.scenario.trained
     checks = _Checks(inquiry, measure)
     if question is None:
-        question = checks.first_failing_at(trained[-1])
+        question = checks.find_first_failing_bound(trained[-1])
     if question is None:
         reason = f"no bound fails at the last version, {trained[-1]}"
-        return SearchResult(None, NotFound(reason), trained, tuple(checks.seen.values()))
-    candidates = inquiry.candidates(question)
+        return SearchResult(None, NoFirstFailure(reason), trained, tuple(checks.seen.values()))
+    candidates = inquiry.list_candidates(question)
     searched = question
     try:
-        answer = first_failing(candidates, lambda name: checks.fails(name, searched))
+        answer = find_first_failing(candidates, lambda name: checks.fails(name, searched))
     except NotProvenError as error:
-        answer = NotFound(str(error))
+        answer = NoFirstFailure(str(error))
     return SearchResult(question, answer, candidates, tuple(checks.seen.values()))
 
 
@@ -123,9 +123,9 @@ class _Checks:
     inquiry: Inquiry
     measure: Measure
     known: dict[str, VersionResult] = field(default_factory=dict)
-    seen: dict[str, Check] = field(default_factory=dict)
+    seen: dict[str, SearchStep] = field(default_factory=dict)
 
-    def first_failing_at(self, name: str) -> Question | None:
+    def find_first_failing_bound(self, name: str) -> Question | None:
         """Return the first bound that fails at a version; None if all hold."""
         for bound in self._bounds(name, None):
             if bound.verdict is Verdict.FAIL:
@@ -139,7 +139,7 @@ class _Checks:
             NotProvenError: The bound is not proven at this version.
         """
         bounds = tuple(each for each in self._bounds(name, question) if question.selects(each.spec))
-        self.seen[name] = Check(name, bounds)
+        self.seen[name] = SearchStep(name, bounds)
         for bound in bounds:
             if bound.verdict is Verdict.NOT_PROVEN:
                 raise NotProvenError(f"the bound is not proven at {name}: {bound.reason}")
@@ -149,11 +149,11 @@ class _Checks:
         first = self.inquiry.scenario.trained[0]
         has_explanations = question is None or self.inquiry.depends_on_explained_rows(question)
         same_rows = (first,) if has_explanations else ()
-        for needed in (*self.inquiry.since(question), name):
+        for needed in (*self.inquiry.list_references(question), name):
             if needed not in self.known:
                 found = self.measure(needed, same_rows)
                 self.known = {**found, **self.known}
-        return self.inquiry.bounds_at(name, self.known)
+        return self.inquiry.judge_bounds(name, self.known)
 
 
 @dataclass
@@ -169,8 +169,11 @@ class _Probes:
         wanted = {name, *also}
         one = replace(
             self.loaded,
-            scenario=probe(self.loaded.scenario, wanted),
-            parameters={**self.loaded.parameters, PROBED: ", ".join(sorted(wanted, key=self._index_of))},
+            scenario=make_probe(self.loaded.scenario, wanted),
+            parameters={
+                **self.loaded.parameters,
+                BISECTION_PARAMETER: ", ".join(sorted(wanted, key=self._index_of)),
+            },
         )
         stored = self.runner.find_stored(
             one, lambda plan, result: _is_usable(plan, result, one.scenario, name, also)
@@ -192,10 +195,10 @@ def _is_usable(plan: Plan, result: Result, wanted: Scenario, name: str, also: It
     if not set(also) <= set(plan.scenario.trained[:1]):
         return False
     trained = {each.name for each in result.versions if each.status == "trained"}
-    return name in trained and _inputs_of(plan.scenario, name) == _inputs_of(wanted, name)
+    return name in trained and _select_inputs(plan.scenario, name) == _select_inputs(wanted, name)
 
 
-def _inputs_of(scenario: Scenario, name: str) -> Scenario:
+def _select_inputs(scenario: Scenario, name: str) -> Scenario:
     """Return the part of a scenario that determines the numbers of one version."""
     end = scenario.index_of(name) + 1
     versions = tuple(each.model_copy(update={"train": True}) for each in scenario.versions[:end])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.bounds.judge import Baselines, judge
-from harness.bounds.specs import bound_specs, depends_on_explained_rows
+from harness.bounds.specs import depends_on_explained_rows, list_bound_specs
 from harness.errors import UsageError, did_you_mean
 from harness.results import BoundResult, VersionResult
 from harness.scenario.bound_spec import BoundKind, BoundSpec, Reference
@@ -21,11 +21,11 @@ MONOTONE = (
 
 
 class NotProvenError(Exception):
-    """It is not proven whether the bound holds at a version."""
+    """A bound that is not proven at a version."""
 
 
 @dataclass(frozen=True)
-class Found:
+class FirstFailure:
     """Two versions in a row: the last at which the bound holds, and the first at which it fails."""
 
     good: str
@@ -33,14 +33,14 @@ class Found:
 
 
 @dataclass(frozen=True)
-class NotFound:
+class NoFirstFailure:
     """The reason why no first failing version was found."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class Check:
+class SearchStep:
     """A checked version, with its judged bounds."""
 
     version: str
@@ -53,10 +53,10 @@ class SearchResult:
 
     question: Question | None
     """None if no failing bound was found."""
-    answer: Found | NotFound
+    answer: FirstFailure | NoFirstFailure
     candidates: tuple[str, ...]
     """The versions that were searched, in order."""
-    checks: tuple[Check, ...]
+    checks: tuple[SearchStep, ...]
     trainings: int = 0
     """How many models the search trained."""
     runs: int = 0
@@ -72,8 +72,8 @@ class Bisection:
     """File and line of the first failing version; only the file if none was found."""
 
 
-def first_failing(names: Sequence[str], fails: Callable[[str], bool]) -> Found | NotFound:
-    """Find the first version that fails, if all before it hold and all from it on fail.
+def find_first_failing(names: Sequence[str], fails: Callable[[str], bool]) -> FirstFailure | NoFirstFailure:
+    """Find the first version that fails, given that all before it hold and all after it fail.
 
     Checks the last version, the first, and then no more than log2 of the versions in between.
 
@@ -82,9 +82,9 @@ def first_failing(names: Sequence[str], fails: Callable[[str], bool]) -> Found |
         fails: Whether the bound fails at a version; each call costs a training.
     """
     if not fails(names[-1]):
-        return NotFound(f"the bound holds at the last version, {names[-1]}")
+        return NoFirstFailure(f"the bound holds at the last version, {names[-1]}")
     if len(names) == 1 or fails(names[0]):
-        return NotFound(f"the bound fails already at the first version, {names[0]}")
+        return NoFirstFailure(f"the bound fails already at the first version, {names[0]}")
     good, bad = 0, len(names) - 1
     while bad - good > 1:
         middle = (good + bad) // 2
@@ -92,10 +92,10 @@ def first_failing(names: Sequence[str], fails: Callable[[str], bool]) -> Found |
             bad = middle
         else:
             good = middle
-    return Found(names[good], names[bad])
+    return FirstFailure(names[good], names[bad])
 
 
-def steps_between(scenario: Scenario, found: Found) -> tuple[Version, ...]:
+def list_steps_between(scenario: Scenario, found: FirstFailure) -> tuple[Version, ...]:
     """Return the steps after the version that holds, up to the one that fails.
 
     There are several if no model is trained at some of them.
@@ -108,7 +108,7 @@ def steps_between(scenario: Scenario, found: Found) -> tuple[Version, ...]:
     return scenario.versions[start:end]
 
 
-def step_of(version: Version) -> dict[str, Any]:
+def describe_step(version: Version) -> dict[str, Any]:
     """Return a version as the scenario file writes it, without its expectations."""
     step: dict[str, Any] = version.model_dump(
         mode="json", by_alias=True, exclude_unset=True, exclude={"expect"}
@@ -141,7 +141,7 @@ class Inquiry:
     baselines: Baselines
 
     @classmethod
-    def into(cls, scenario: Scenario, baselines: Baselines | None = None) -> Inquiry:
+    def from_scenario(cls, scenario: Scenario, baselines: Baselines | None = None) -> Inquiry:
         """Return the bounds of the last trained version.
 
         Args:
@@ -154,10 +154,12 @@ class Inquiry:
         if not scenario.trained:
             raise UsageError(f"The scenario {scenario.name} trains no model, so there is nothing to search.")
         first, last = scenario.trained[0], scenario.trained[-1]
-        specs = tuple(_fix_reference(spec, first) for spec in bound_specs(scenario) if spec.version == last)
+        specs = tuple(
+            _fix_reference(spec, first) for spec in list_bound_specs(scenario) if spec.version == last
+        )
         return cls(scenario, specs, baselines or {})
 
-    def bounds_at(self, name: str, measured: Mapping[str, VersionResult]) -> tuple[BoundResult, ...]:
+    def judge_bounds(self, name: str, measured: Mapping[str, VersionResult]) -> tuple[BoundResult, ...]:
         """Judge the bounds at a version, except those that compare with it or with a later one.
 
         Args:
@@ -171,13 +173,13 @@ class Inquiry:
         ]
         return judge(specs, measured.values(), self.baselines)
 
-    def question(self, text: str) -> Question:
+    def parse_question(self, text: str) -> Question:
         """Parse a question of the form ``METRIC`` or ``METRIC.KIND``, as in ``caught_by``.
 
         Raises:
             UsageError: The last version has no such bound.
         """
-        questions = {str(each): each for spec in self.specs for each in _questions(spec)}
+        questions = {str(each): each for spec in self.specs for each in _list_questions(spec)}
         if text in questions:
             return questions[text]
         known = sorted(questions)
@@ -191,16 +193,16 @@ class Inquiry:
         """Return the bounds that a question is about; all of them if there is no question."""
         return tuple(spec for spec in self.specs if question is None or question.selects(spec))
 
-    def since(self, question: Question | None) -> tuple[str, ...]:
+    def list_references(self, question: Question | None) -> tuple[str, ...]:
         """Return the trained versions that the selected bounds compare with."""
         references = [spec.reference for spec in self.select_bounds(question)]
         names = [each.version for each in references if each is not None and each.run is None]
         return tuple(dict.fromkeys(name for name in names if name in self.scenario.trained))
 
-    def candidates(self, question: Question) -> tuple[str, ...]:
+    def list_candidates(self, question: Question) -> tuple[str, ...]:
         """Return the trained versions to search: none before one that the bound compares with."""
         trained = self.scenario.trained
-        return trained[max((trained.index(each) for each in self.since(question)), default=0) :]
+        return trained[max((trained.index(each) for each in self.list_references(question)), default=0) :]
 
     def depends_on_explained_rows(self, question: Question) -> bool:
         """Return whether a bound depends on the explained rows, which the first version determines."""
@@ -212,7 +214,7 @@ class Inquiry:
         return self.scenario.index_of(reference.version) < self.scenario.index_of(name)
 
 
-def probe(scenario: Scenario, trained: Iterable[str]) -> Scenario:
+def make_probe(scenario: Scenario, trained: Iterable[str]) -> Scenario:
     """Return the scenario up to the last of these versions, trained only at them and without bounds.
 
     Args:
@@ -236,7 +238,7 @@ def probe(scenario: Scenario, trained: Iterable[str]) -> Scenario:
     )
 
 
-def _questions(spec: BoundSpec) -> tuple[Question, Question]:
+def _list_questions(spec: BoundSpec) -> tuple[Question, Question]:
     return Question(spec.metric), Question(spec.metric, spec.kind)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from harness.bounds.judge import Baselines, combine_verdicts, judge
-from harness.bounds.specs import bound_specs
-from harness.metrics import METRICS, OF_QUALITY, SHARES
-from harness.results import BoundRecord, BoundResult, Measured, Model, Result, Verdict
+from harness.bounds.specs import list_bound_specs
+from harness.metrics import METRICS, QUALITY_METRICS, SHARES
+from harness.results import BoundRecord, BoundResult, MeasuredValue, Record, Result, Verdict
 from harness.scenario.bound_spec import BoundKind, BoundSpec, Side
 from harness.scenario.expectations import Bound, Change, Expect
 from harness.scenario.model import Scenario
@@ -17,9 +17,9 @@ from harness.studies.calibration.statistics import (
     POWER,
     Limits,
     Sample,
-    false_alarm_rate,
-    propose,
-    smallest_regression,
+    compute_false_alarm_rate,
+    compute_smallest_regression,
+    propose_limits,
 )
 
 ASSUMPTION = (
@@ -28,18 +28,18 @@ ASSUMPTION = (
 )
 
 
-class Offer(Model):
+class Offer(Record):
     """A limit, existing or proposed, with its false alarm rate and the regression that it detects."""
 
     value: float
     tolerance: float = 0.0
     """Allowed distance from a limit that the value must equal."""
-    false_alarms: Measured
+    false_alarms: MeasuredValue
     """The chance that it fails although nothing has changed; None if the values don't vary."""
-    sees: Measured
+    sees: MeasuredValue
     """The smallest regression that it detects with a chance of ``POWER``; None if the values don't vary."""
 
-    def of(self, spec: BoundSpec) -> BoundSpec:
+    def apply_to(self, spec: BoundSpec) -> BoundSpec:
         """Return a bound with the offered limit."""
         return spec.model_copy(update={"limit": self.value, "tolerance": self.tolerance})
 
@@ -51,8 +51,8 @@ class CalibratedBound(BoundRecord):
 
     values: tuple[float, ...]
     """The measured values, a run each; values that prove nothing are left out."""
-    mean: Measured
-    sd: Measured
+    mean: MeasuredValue
+    sd: MeasuredValue
     now: Offer | None
     """The bound that the scenario sets; None if it doesn't bound this number."""
     proposed: Offer | None
@@ -64,7 +64,7 @@ class CalibratedBound(BoundRecord):
         return self.spec.version
 
 
-class Calibration(Model):
+class Calibration(Record):
     """The outcome of a scenario's repeated runs."""
 
     scenario: str
@@ -104,13 +104,13 @@ def calibrate_bounds(
         baselines: The numbers of other runs that bounds compare with.
         every_metric: Whether to include quality metrics that the scenario doesn't bound, and their changes.
     """
-    specs = _select_numeric(bound_specs(scenario))
+    specs = _select_numeric(list_bound_specs(scenario))
     bounds = {
         key: _calibrate_bound(found, false_alarms, is_set=True)
         for key, found in _judge_by_key(specs, results, baselines).items()
     }
     if every_metric:
-        specs = _select_numeric(bound_specs(_with_all_metrics(scenario)))
+        specs = _select_numeric(list_bound_specs(_bound_all_metrics(scenario)))
         for key, found in _judge_by_key(specs, results, None).items():
             if key not in bounds and any(bound.measured is not None for bound in found):
                 bounds[key] = _calibrate_bound(found, false_alarms, is_set=False)
@@ -120,7 +120,7 @@ def calibrate_bounds(
 
 def count_passing(scenario: Scenario, results: Iterable[Result], baselines: Baselines | None = None) -> int:
     """Return how many runs meet the scenario's bounds."""
-    specs = bound_specs(scenario)
+    specs = list_bound_specs(scenario)
     verdicts = [combine_verdicts(judge(specs, each.versions, baselines)) for each in results]
     return verdicts.count(Verdict.PASS)
 
@@ -129,7 +129,7 @@ _Key = tuple[str, str, BoundKind, str | None, bool]
 """Identity of a bound whatever its limit: version, metric, kind, reference, whether it is relative."""
 
 
-def _key(spec: BoundSpec) -> _Key:
+def _make_key(spec: BoundSpec) -> _Key:
     return spec.version, spec.metric, spec.kind, spec.since, spec.relative
 
 
@@ -138,7 +138,7 @@ def _select_numeric(specs: Iterable[BoundSpec]) -> tuple[BoundSpec, ...]:
     first: dict[_Key, BoundSpec] = {}
     for spec in specs:
         if spec.comparison is not None:
-            first.setdefault(_key(spec), spec)
+            first.setdefault(_make_key(spec), spec)
     return tuple(first.values())
 
 
@@ -149,7 +149,7 @@ def _judge_by_key(
     found: dict[_Key, list[BoundResult]] = {}
     for result in results:
         for bound in judge(specs, result.versions, baselines):
-            found.setdefault(_key(bound.spec), []).append(bound)
+            found.setdefault(_make_key(bound.spec), []).append(bound)
     return found
 
 
@@ -160,42 +160,42 @@ def _calibrate_bound(found: Sequence[BoundResult], rate: float, *, is_set: bool)
         for each in found
         if each.measured is not None and each.verdict is not Verdict.NOT_PROVEN
     )
-    sample = Sample.of(values) if len(values) >= FEWEST else None
+    sample = Sample.from_values(values) if len(values) >= FEWEST else None
     is_proposed = sample is not None and sample.sd and not spec.must_fail
     return CalibratedBound(
         spec=spec,
         values=values,
         mean=None if sample is None else sample.mean,
         sd=None if sample is None else sample.sd,
-        now=_current_offer(spec, sample) if is_set else None,
+        now=_assess_current_limit(spec, sample) if is_set else None,
         proposed=_propose_offer(sample, spec, rate) if sample and is_proposed else None,
     )
 
 
-def _current_offer(spec: BoundSpec, sample: Sample | None) -> Offer | None:
+def _assess_current_limit(spec: BoundSpec, sample: Sample | None) -> Offer | None:
     if spec.comparison is None or spec.limit is None:
         return None
-    return _offer(sample, spec.comparison.side, spec.limit, spec.tolerance)
+    return _make_offer(sample, spec.comparison.side, spec.limit, spec.tolerance)
 
 
 def _propose_offer(sample: Sample, spec: BoundSpec, rate: float) -> Offer | None:
     """Propose a limit with this false alarm rate; None if only a limit that can't fail would have it."""
     if spec.comparison is None:
         return None
-    side, most = spec.comparison.side, _range_of(spec)
-    limits = propose(sample, side, rate)
+    side, most = spec.comparison.side, _find_range(spec)
+    limits = propose_limits(sample, side, rate)
     if limits.low is not None and limits.high is not None:
-        return _offer(sample, side, (limits.low + limits.high) / 2, (limits.high - limits.low) / 2)
+        return _make_offer(sample, side, (limits.low + limits.high) / 2, (limits.high - limits.low) / 2)
     if limits.low is not None:
         is_strict = most.low is None or limits.low > most.low
-        return _offer(sample, side, limits.low) if is_strict else None
+        return _make_offer(sample, side, limits.low) if is_strict else None
     if limits.high is not None:
         is_strict = most.high is None or limits.high < most.high
-        return _offer(sample, side, limits.high) if is_strict else None
+        return _make_offer(sample, side, limits.high) if is_strict else None
     return None
 
 
-def _range_of(spec: BoundSpec) -> Limits:
+def _find_range(spec: BoundSpec) -> Limits:
     """Return the range of a metric, at whose ends a limit can't fail."""
     definition = METRICS.get(spec.metric)
     if spec.reference is not None or definition is None or definition.domain != SHARES:
@@ -203,7 +203,7 @@ def _range_of(spec: BoundSpec) -> Limits:
     return Limits(SHARES.low, SHARES.high)
 
 
-def _offer(sample: Sample | None, side: Side, value: float, tolerance: float = 0.0) -> Offer:
+def _make_offer(sample: Sample | None, side: Side, value: float, tolerance: float = 0.0) -> Offer:
     limits = Limits(
         None if side == "max" else value - tolerance,
         None if side == "min" else value + tolerance,
@@ -211,12 +211,12 @@ def _offer(sample: Sample | None, side: Side, value: float, tolerance: float = 0
     return Offer(
         value=value,
         tolerance=tolerance,
-        false_alarms=None if sample is None else false_alarm_rate(sample, limits),
-        sees=None if sample is None else smallest_regression(sample, limits),
+        false_alarms=None if sample is None else compute_false_alarm_rate(sample, limits),
+        sees=None if sample is None else compute_smallest_regression(sample, limits),
     )
 
 
-def _with_all_metrics(scenario: Scenario) -> Scenario:
+def _bound_all_metrics(scenario: Scenario) -> Scenario:
     """Return the scenario with bounds only on every quality metric and its change."""
     metrics = {
         name: (
@@ -224,7 +224,7 @@ def _with_all_metrics(scenario: Scenario) -> Scenario:
             if METRICS[name].better == "lower"
             else Bound(min=0, change=Change(min=0)),
         )
-        for name in OF_QUALITY
+        for name in QUALITY_METRICS
     }
     return scenario.model_copy(
         update={

@@ -71,7 +71,7 @@ def calibrate(
         raise UsageError(f"--json {out}: not a file in an existing folder.")
     session = open_session(request, console, takes_one=True)
     runner, loaded = Runner(session), session.single_combination
-    runs = list(_results(runner, loaded, repeats))
+    runs = list(_run_seeds(runner, loaded, repeats))
     results = [result for result, _ in runs]
     baselines = runner.resolve(loaded).baselines
     bounds = calibrate_bounds(loaded.scenario, results, false_alarms, baselines, every_metric=every_metric)
@@ -87,14 +87,14 @@ def calibrate(
         bounds=bounds,
     )
     folder = find_run(session.settings.runs, results[-1].run_id).path
-    proposal, text = snippet(calibration), calibration.model_dump_json(indent=2) + "\n"
+    proposal, text = render_proposal(calibration), calibration.model_dump_json(indent=2) + "\n"
     write_text(folder / YAML, proposal)
     for file in (folder / JSON, *([out] if out is not None else [])):
         write_text(file, text)
     return CalibrationRun(calibration, proposal, folder)
 
 
-def with_seed(loaded: LoadedScenario, seed: int) -> LoadedScenario:
+def set_seed(loaded: LoadedScenario, seed: int) -> LoadedScenario:
     """Return the scenario with another seed and without publishing."""
     scenario = loaded.scenario.model_copy(update={"seed": seed, "publish": Publish(when="never")})
     return replace(loaded, scenario=scenario, parameters={**loaded.parameters, "seed": str(seed)})
@@ -110,44 +110,44 @@ def _check_options(repeats: int, false_alarms: float) -> None:
         raise UsageError(f"--false-alarms is {false_alarms:g}; use a rate between 0 and 0.5, such as 0.01.")
 
 
-def _results(runner: Runner, loaded: LoadedScenario, repeats: int) -> Iterator[tuple[Result, bool]]:
+def _run_seeds(runner: Runner, loaded: LoadedScenario, repeats: int) -> Iterator[tuple[Result, bool]]:
     """Yield the result of each seed, and whether it is that of a stored run."""
     for index in range(repeats):
-        one = with_seed(loaded, loaded.scenario.seed + index)
+        one = set_seed(loaded, loaded.scenario.seed + index)
         what = f"{index + 1} of {repeats}: seed {one.scenario.seed}"
-        stored = runner.find_stored(one, same_inputs_filter(one.scenario))
+        stored = runner.find_stored(one, make_same_inputs_filter(one.scenario))
         if stored is not None:
             runner.report(f"{what}: as in run {stored.run_id}")
         yield (stored, True) if stored is not None else (runner.run(one, what), False)
 
 
-def same_inputs_filter(scenario: Scenario) -> StoredRunFilter:
+def make_same_inputs_filter(scenario: Scenario) -> StoredRunFilter:
     """Return a filter for stored runs whose scenario leads to the same numbers as this one."""
     wanted = strip_expectations(scenario)
     return lambda plan, _result: strip_expectations(plan.scenario) == wanted
 
 
-def snippet(calibration: Calibration) -> str:
+def render_proposal(calibration: Calibration) -> str:
     """Return the YAML for ``expect`` of each version with a proposed bound; empty if there is none."""
     versions = [
         {"name": name, "expect": expect}
         for name in dict.fromkeys(each.version for each in calibration.bounds)
-        if (expect := expectations(each for each in calibration.bounds if each.version == name))
+        if (expect := collect_expectations(each for each in calibration.bounds if each.version == name))
     ]
     if not versions:
         return ""
     runs = f"{len(calibration.seeds)} runs, seeds {calibration.seeds[0]} to {calibration.seeds[-1]}"
     rate = f"{100 * calibration.false_alarms:g} %"
     head = f"# harness calibrate: {runs}; each bound fails by chance in at most {rate}.\n"
-    return head + as_yaml(_without_lists_of_one({"versions": versions}))
+    return head + format_yaml(_unwrap_lists_of_one({"versions": versions}))
 
 
-def expectations(bounds: Iterable[CalibratedBound]) -> dict[str, Any]:
+def collect_expectations(bounds: Iterable[CalibratedBound]) -> dict[str, Any]:
     """Return the proposed bounds of one version, as the scenario file writes them."""
     expect: dict[str, Any] = {}
     for each in bounds:
         if each.proposed is not None:
-            _add(expect, each.proposed.of(each.spec))
+            _add(expect, each.proposed.apply_to(each.spec))
     return expect
 
 
@@ -163,7 +163,7 @@ def _add(expect: dict[str, Any], spec: BoundSpec) -> None:
 
 
 def _combine(listed: list[dict[str, Any]], part: dict[str, Any]) -> None:
-    """Add a part to the bounds on a number; what can't be one bound makes a list."""
+    """Add a part to the bounds on a number, as another bound if it fits into none of them."""
     for other in listed:
         if other.get("on") != part.get("on"):
             continue
@@ -171,35 +171,35 @@ def _combine(listed: list[dict[str, Any]], part: dict[str, Any]) -> None:
         if key not in other:
             other.update(part)
             return
-        if key in ("change", "baseline") and _same_reference(other[key], part[key]):
+        if key in ("change", "baseline") and _has_same_reference(other[key], part[key]):
             other[key].update(part[key])
             return
     listed.append(part)
 
 
-def _same_reference(one: dict[str, Any], other: dict[str, Any]) -> bool:
+def _has_same_reference(one: dict[str, Any], other: dict[str, Any]) -> bool:
     limits = {comparison.key for comparison in CHANGE_COMPARISONS}
     return {name: value for name, value in one.items() if name not in limits} == {
         name: value for name, value in other.items() if name not in limits
     }
 
 
-def _without_lists_of_one(values: Any) -> Any:
+def _unwrap_lists_of_one(values: Any) -> Any:
     """Replace lists of one bound by that bound; versions stay a list."""
     if isinstance(values, dict):
         return {
             name: value[0]
             if isinstance(value, list) and len(value) == 1 and name != "versions"
-            else _without_lists_of_one(value)
+            else _unwrap_lists_of_one(value)
             for name, value in values.items()
         }
-    return [_without_lists_of_one(each) for each in values] if isinstance(values, list) else values
+    return [_unwrap_lists_of_one(each) for each in values] if isinstance(values, list) else values
 
 
 _WIDTH = 110
 
 
-def as_yaml(values: Any) -> str:
+def format_yaml(values: Any) -> str:
     """Return YAML with a line for each key and item; only innermost mappings are in braces."""
     from ruamel.yaml import YAML
 

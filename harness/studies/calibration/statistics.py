@@ -44,7 +44,7 @@ class Sample:
     """Sample standard deviation, with n - 1 in the denominator."""
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Sample:
+    def from_values(cls, values: Sequence[float]) -> Sample:
         """Return the size, the mean and the standard deviation of values.
 
         Raises:
@@ -63,8 +63,8 @@ class Sample:
         return self.sd * math.sqrt(1 + 1 / self.n)
 
 
-def propose(sample: Sample, side: Side, false_alarms: float) -> Limits:
-    """Return limits with this false alarm rate, rounded outwards; the value itself if the values don't vary.
+def propose_limits(sample: Sample, side: Side, false_alarms: float) -> Limits:
+    """Return limits with a false alarm rate, rounded outwards; the value itself if the values don't vary.
 
     Args:
         sample: The repeated measurements.
@@ -77,32 +77,32 @@ def propose(sample: Sample, side: Side, false_alarms: float) -> Limits:
             None if side == "min" else sample.mean,
         )
     # A bound on both sides shares its false alarms between them.
-    reach = _reach(sample, false_alarms / 2 if side == "both" else false_alarms)
+    reach = _compute_reach(sample, false_alarms / 2 if side == "both" else false_alarms)
     return Limits(
         None if side == "max" else _round_to_scale(sample.mean - reach, sample, math.floor),
         None if side == "min" else _round_to_scale(sample.mean + reach, sample, math.ceil),
     )
 
 
-def false_alarm_rate(sample: Sample, limits: Limits) -> float | None:
+def compute_false_alarm_rate(sample: Sample, limits: Limits) -> float | None:
     """Return the chance that an unchanged model crosses the limits; ``None`` if the values don't vary."""
     if not sample.scale:
         return None
-    below = 0.0 if limits.low is None else _chance_below(sample, limits.low)
+    below = 0.0 if limits.low is None else _compute_chance_below(sample, limits.low)
     # The distribution is symmetric around the mean.
-    above = 0.0 if limits.high is None else _chance_below(sample, 2 * sample.mean - limits.high)
+    above = 0.0 if limits.high is None else _compute_chance_below(sample, 2 * sample.mean - limits.high)
     return below + above
 
 
-def smallest_regression(sample: Sample, limits: Limits, power: float = POWER) -> float | None:
-    """Return by how much a model must get worse to cross a limit with a chance of ``power``.
+def compute_smallest_regression(sample: Sample, limits: Limits) -> float | None:
+    """Return how much worse a model must get to cross a limit with a chance of ``POWER``.
 
     With limits on both sides, it is the larger of the two regressions. It is negative if the limit is crossed
     that often without any regression, and ``None`` if the values don't vary.
     """
     if not sample.scale:
         return None
-    margin = _reach(sample, 1 - power)
+    margin = _compute_reach(sample, 1 - POWER)
     regressions = []
     if limits.low is not None:
         regressions.append(sample.mean - limits.low + margin)
@@ -111,14 +111,14 @@ def smallest_regression(sample: Sample, limits: Limits, power: float = POWER) ->
     return max(regressions, default=None)
 
 
-def _chance_below(sample: Sample, value: float) -> float:
+def _compute_chance_below(sample: Sample, value: float) -> float:
     """Return the chance that the next value is below a value."""
     from scipy import stats
 
     return float(stats.t.cdf((value - sample.mean) / sample.scale, sample.n - 1))
 
 
-def _reach(sample: Sample, chance: float) -> float:
+def _compute_reach(sample: Sample, chance: float) -> float:
     """Return the distance above the mean that the next value exceeds with this chance."""
     from scipy import stats
 

@@ -1,4 +1,4 @@
-"""The Compose target: the job in a container, beside a Spark cluster, an MLflow server and Azurite."""
+"""The Compose target: the job in a container, next to a Spark cluster, an MLflow server and Azurite."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from harness.results import Result
 from harness.runs import PLAN
 from harness.runtime import truststore
 from harness.setting_types import STORES, Settings
-from harness.storage.accounts import local_accounts, read_secret
-from harness.storage.blobs import Blobs, account_of
+from harness.storage.accounts import read_secret, select_local_accounts
+from harness.storage.blobs import Blobs, find_account
 from harness.storage.uris import SCHEME, StorageUri
 from harness.targets.checks import (
     Check,
@@ -29,10 +29,10 @@ from harness.targets.checks import (
     run_check,
 )
 from harness.targets.compose import COMPOSE
-from harness.targets.compose.docker import docker, require_engine
+from harness.targets.compose.docker import require_engine, run_docker
 from harness.targets.compose.stack import LAKE_ACCOUNT, MODELS_ACCOUNT, Stack
-from harness.targets.job_process import follow, result_of
-from harness.targets.spark_conf import is_small, java_options, spark_settings
+from harness.targets.job_process import run_command, take_result
+from harness.targets.spark_conf import is_small, java_options, make_spark_settings
 
 LAKE = f"{SCHEME}lake@{LAKE_ACCOUNT}.dfs.core.windows.net"
 MODELS = f"{SCHEME}models@{MODELS_ACCOUNT}.dfs.core.windows.net"
@@ -63,7 +63,7 @@ class Compose:
     def __init__(
         self, settings: Settings, report: Callable[[str], None] = print, *, keep: bool = False
     ) -> None:
-        del report  # Every target is opened alike; this one reports by its checks and errors alone.
+        del report  # All targets take the same arguments; this one reports only through checks and errors.
         self._settings = settings
         self._keep = keep
         self._started = False
@@ -143,7 +143,7 @@ class Compose:
         for service, name, setting in _PAGES:
             url = self._page(setting)
             try:
-                with urllib.request.urlopen(url, timeout=_PAGE_TIMEOUT_S):  # noqa: S310 - http alone
+                with urllib.request.urlopen(url, timeout=_PAGE_TIMEOUT_S):  # noqa: S310 - only http
                     yield name, url
             except OSError as error:
                 if not self.stack.is_up():
@@ -176,7 +176,7 @@ class Compose:
         name = f"{self.stack.name}-{folder.name}"
         options = ("--rm", "--no-TTY", "--no-deps", "--name", name)
         with self._stop_on_failure():
-            finished = follow(
+            finished = run_command(
                 ["docker", *self.stack.compose("--progress", "quiet", "run", *options, "job")],
                 folder,
                 listener,
@@ -185,7 +185,7 @@ class Compose:
                 clean_up=lambda process: _remove(name, process),
                 stdin=folder / PLAN,
             )
-            result = result_of(finished, folder)
+            result = take_result(finished, folder)
         if result.failure is not None:
             self._stop_started()
         return result
@@ -205,7 +205,7 @@ class Compose:
     def _blobs(self, uri: str) -> Blobs:
         """Open a folder of a storage account as this machine reaches it."""
         root = StorageUri.parse(uri)
-        return Blobs(root, account_of(root, self._accounts(inside=False)))
+        return Blobs(root, find_account(root, self._accounts(inside=False)))
 
     @property
     def _uses_own_storage(self) -> bool:
@@ -244,10 +244,10 @@ class Compose:
 
     def _spark(self, *, small: bool) -> dict[str, str]:
         settings = self._settings
-        trust = truststore.options_for(f"{_CERTIFICATES}/truststore.p12")
+        trust = truststore.list_store_options(f"{_CERTIFICATES}/truststore.p12")
         driver, executor = settings["driver_memory"], settings["executor_memory"]
         return {
-            **spark_settings(self._lake, small=small),
+            **make_spark_settings(self._lake, small=small),
             **_SPARK,
             **(_SPARK_ON_AZURITE if self._uses_own_storage else {}),
             # Wait for all executors before the first task: data stays on the executors that read it first.
@@ -268,7 +268,7 @@ class Compose:
             account.model_copy(update={"secret": Secret(file=f"/run/secrets/account_{account.name}")})
             if inside
             else account
-            for account in local_accounts(self._settings)
+            for account in select_local_accounts(self._settings)
         )
 
     def _own_accounts(self, *, inside: bool) -> tuple[Account, ...]:
@@ -290,7 +290,7 @@ class Compose:
         """Return the secrets of the accounts in the settings, by their file name in the job's container."""
         return {
             f"account_{account.name}": read_secret(account.secret, account.name)
-            for account in local_accounts(self._settings)
+            for account in select_local_accounts(self._settings)
         }
 
     def _require_memory(self) -> None:
@@ -318,7 +318,7 @@ class Compose:
 
     @contextmanager
     def _stop_on_failure(self) -> Iterator[None]:
-        """Stop a stack that this run has started if the run fails, unless it is to be kept."""
+        """Stop a stack that this run has started if the run fails, unless it should be kept."""
         try:
             yield
         except (HarnessError, KeyboardInterrupt):
@@ -340,12 +340,12 @@ def _megabytes(memory: str) -> int:
 
 
 def _interrupt(name: str) -> None:
-    docker(["kill", "--signal", "SIGINT", name])
+    run_docker(["kill", "--signal", "SIGINT", name])
 
 
 def _remove(name: str, process: subprocess.Popen[str]) -> None:
     """Remove the job's container and end its process."""
-    docker(["rm", "--force", "--volumes", name])
+    run_docker(["rm", "--force", "--volumes", name])
     if process.poll() is None:
         process.kill()
         process.wait()

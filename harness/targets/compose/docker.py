@@ -23,7 +23,7 @@ _TIMEOUT_S = 20
 _INSTALL = "Install Docker with Compose v2 and start it, or use --target embedded."
 
 
-def docker(
+def run_docker(
     arguments: Sequence[str],
     environ: Mapping[str, str] | None = None,
     *,
@@ -71,14 +71,14 @@ def require_engine() -> None:
     Raises:
         PrerequisiteError: No suitable engine answers.
     """
-    answer = docker(["info", "--format", "{{.ServerVersion}}"], timeout_s=_TIMEOUT_S)
+    answer = run_docker(["info", "--format", "{{.ServerVersion}}"], timeout_s=_TIMEOUT_S)
     if answer.returncode != 0 or not answer.stdout.strip():
         lines = (answer.stderr or answer.stdout).strip().splitlines()
         raise PrerequisiteError(
             f"The Docker engine doesn't answer: {lines[-1] if lines else 'no reason given'}",
             remedy="Start it (systemctl start docker), join the group 'docker', or use --target embedded.",
         )
-    answer = docker(["compose", "version", "--short"], timeout_s=_TIMEOUT_S)
+    answer = run_docker(["compose", "version", "--short"], timeout_s=_TIMEOUT_S)
     found = re.match(r"v?(\d+)\.(\d+)", answer.stdout.strip())
     if answer.returncode != 0 or found is None or tuple(map(int, found.groups())) < _COMPOSE_SINCE:
         since = ".".join(map(str, _COMPOSE_SINCE))
@@ -90,7 +90,9 @@ def require_engine() -> None:
 
 def has_images(names: Sequence[str]) -> bool:
     """Return whether the engine has all of these images."""
-    return docker(["image", "inspect", "--format", "{{.Id}}", *names], timeout_s=_TIMEOUT_S).returncode == 0
+    return (
+        run_docker(["image", "inspect", "--format", "{{.Id}}", *names], timeout_s=_TIMEOUT_S).returncode == 0
+    )
 
 
 PROJECT = Path(__file__).parents[3]
@@ -112,7 +114,7 @@ class Image:
     """Whether it is built here rather than named by a setting."""
 
 
-def images(settings: Settings) -> tuple[Image, ...]:
+def list_images(settings: Settings) -> tuple[Image, ...]:
     """Return every image of the stack.
 
     Raises:
@@ -128,26 +130,26 @@ def images(settings: Settings) -> tuple[Image, ...]:
     package = ("harness", "pyproject.toml")
     locks = ("requirements/spark.lock", "requirements/wheel.lock")
     return (
-        _image("azurite", "azurite", base, ("docker/azurite",)),
+        _make_image("azurite", "azurite", base, ("docker/azurite",)),
         Image("postgres", "HARNESS_POSTGRES_IMAGE", postgres, own=False)
         if postgres
-        else _image("postgres", "postgres", base, ("docker/postgres",)),
-        _image("mlflow", "mlflow", base, ("docker/mlflow", "requirements/mlflow.lock")),
-        _image("spark-master", "spark", base, ("docker/spark", *package, *locks)),
+        else _make_image("postgres", "postgres", base, ("docker/postgres",)),
+        _make_image("mlflow", "mlflow", base, ("docker/mlflow", "requirements/mlflow.lock")),
+        _make_image("spark-master", "spark", base, ("docker/spark", *package, *locks)),
     )
 
 
-def _image(service: str, name: str, base: str, contents: tuple[str, ...]) -> Image:
+def _make_image(service: str, name: str, base: str, contents: tuple[str, ...]) -> Image:
     digest = hashlib.sha256(base.encode())
     for content in contents:
-        for file in _files(PROJECT / content):
+        for file in _list_files(PROJECT / content):
             runs = bool(file.stat().st_mode & stat.S_IXUSR)
             digest.update(f"\n{file.relative_to(PROJECT)} {runs}\n".encode())
             digest.update(file.read_bytes())
     return Image(service, f"HARNESS_{name.upper()}_IMAGE", f"{_NAME}-{name}:{digest.hexdigest()[:12]}")
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _list_files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path
         return

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from harness.files import unwritable
+from harness.files import make_unwritable_error
 from harness.runtime import truststore
 
 USED_BY = {
@@ -32,7 +32,7 @@ USED_BY = {
 """Secrets that each service can read."""
 _KEY_BYTES = 64
 _HOSTS = ("azurite", "localhost")
-_VALID = timedelta(days=3650)
+_VALIDITY = timedelta(days=3650)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class StackFiles:
         except OSError as error:
             # Another command may have been faster, and have created everything.
             if not self.folder.is_dir():
-                raise unwritable(self.folder, error) from error
+                raise make_unwritable_error(self.folder, error) from error
         finally:
             shutil.rmtree(part.folder, ignore_errors=True)
 
@@ -96,38 +96,38 @@ class StackFiles:
 
 def _write(files: StackFiles) -> None:
     password = secrets.token_urlsafe(32)
-    authority, certificate, key = _certificates()
+    authority, certificate, key = _make_certificates()
     for name, value in {
-        "lake_key": _account_key(),
-        "models_key": _account_key(),
+        "lake_key": _make_account_key(),
+        "models_key": _make_account_key(),
         "postgres_password": password,
         "pgpass": f"postgres:5432:mlflow:mlflow:{password}\n",
-        "tls_certificate": _pem([certificate]),
+        "tls_certificate": _format_pem([certificate]),
         "tls_key": key,
     }.items():
         path = files.secret(name)
         path.touch(mode=0o600)
         path.write_text(value, encoding="utf-8")
-    trusted = [authority, *truststore.trusted_certificates(truststore.system_bundles(os.environ))]
-    (files.public / "ca.pem").write_text(_pem([authority]), encoding="utf-8")
-    files.ca_bundle.write_text(_pem(trusted), encoding="utf-8")
-    (files.public / "truststore.p12").write_bytes(truststore.java_store(trusted))
+    trusted = [authority, *truststore.read_certificates(truststore.find_system_bundles(os.environ))]
+    (files.public / "ca.pem").write_text(_format_pem([authority]), encoding="utf-8")
+    files.ca_bundle.write_text(_format_pem(trusted), encoding="utf-8")
+    (files.public / "truststore.p12").write_bytes(truststore.build_java_store(trusted))
     # The user in the containers is another one, so the umask of this one must not apply.
     files.public.chmod(0o755)
     for path in files.public.iterdir():
         path.chmod(0o644)
 
 
-def _account_key() -> str:
+def _make_account_key() -> str:
     return base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
 
 
-def _certificates() -> tuple[x509.Certificate, x509.Certificate, str]:
+def _make_certificates() -> tuple[x509.Certificate, x509.Certificate, str]:
     """Return an authority, whose key is discarded at once, and Azurite's certificate with its key."""
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    issuer = _name("harness stack authority")
+    issuer = _make_name("harness stack authority")
     authority = (
-        _certificate(issuer, issuer, authority_key.public_key())
+        _make_certificate(issuer, issuer, authority_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(authority_key, hashes.SHA256())
     )
@@ -136,7 +136,7 @@ def _certificates() -> tuple[x509.Certificate, x509.Certificate, str]:
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
     ]
     certificate = (
-        _certificate(_name("azurite"), issuer, key.public_key())
+        _make_certificate(_make_name("azurite"), issuer, key.public_key())
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
@@ -144,7 +144,7 @@ def _certificates() -> tuple[x509.Certificate, x509.Certificate, str]:
     return authority, certificate, private.decode()
 
 
-def _certificate(
+def _make_certificate(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
@@ -156,13 +156,13 @@ def _certificate(
         .serial_number(x509.random_serial_number())
         # Tolerates a clock that is up to an hour behind.
         .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + _VALID)
+        .not_valid_after(now + _VALIDITY)
     )
 
 
-def _name(common: str) -> x509.Name:
+def _make_name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _pem(certificates: Iterable[x509.Certificate]) -> str:
+def _format_pem(certificates: Iterable[x509.Certificate]) -> str:
     return "".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in certificates)

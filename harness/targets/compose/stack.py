@@ -1,4 +1,4 @@
-"""The Compose stack: how it is started, inspected and stopped."""
+"""Start, inspection and removal of the Compose stack."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from harness.targets.compose.docker import (
     COMPOSE_FILE,
     PROJECT,
     Image,
-    docker,
     has_images,
-    images,
+    list_images,
     require_engine,
+    run_docker,
 )
 from harness.targets.compose.secrets import StackFiles
 
@@ -71,7 +71,7 @@ class Stack:
     @cached_property
     def images(self) -> tuple[Image, ...]:
         """Images of this version of the project."""
-        return images(self._settings)
+        return list_images(self._settings)
 
     @cached_property
     def workers(self) -> int:
@@ -112,7 +112,7 @@ class Stack:
         missing = [image for image in self.images if image.own and not has_images([image.name])]
         if missing:
             arguments = ["build", *(image.service for image in missing)]
-            if docker(self.compose(*arguments), self.environ(), show_output=True).returncode != 0:
+            if run_docker(self.compose(*arguments), self.environ(), show_output=True).returncode != 0:
                 raise PrerequisiteError(
                     f"Can't build {', '.join(image.name for image in missing)}; see the output above.",
                     remedy="Docker downloads the base image and packages: check the network, or set "
@@ -137,7 +137,7 @@ class Stack:
         self._distribute_secrets(secrets or {})
         deadline = time.monotonic() + _HEALTHY_WITHIN_S
         arguments = ("up", "--detach", "--wait", "--wait-timeout", str(_HEALTHY_WITHIN_S), "--remove-orphans")
-        answer = docker(self.compose(*arguments, "--no-build"), self.environ())
+        answer = run_docker(self.compose(*arguments, "--no-build"), self.environ())
         if answer.returncode != 0:
             raise self.startup_error(answer.stderr)
         if not self.is_healthy_by(deadline):
@@ -165,7 +165,7 @@ class Stack:
         """
         require_engine()
         arguments = ["--profile", "job", "down", "--remove-orphans", "--timeout", "10"]
-        answer = docker(self.compose(*arguments, *(["--volumes"] if volumes else [])), self.environ())
+        answer = run_docker(self.compose(*arguments, *(["--volumes"] if volumes else [])), self.environ())
         if answer.returncode != 0:
             raise PrerequisiteError(f"Can't stop the stack: {answer.stderr.strip()}", remedy=_CHECK_ENGINE)
 
@@ -195,14 +195,14 @@ class Stack:
                     remedy=f"Services: {', '.join(known)}.",
                 )
         arguments = ["logs", "--tail", "200", *(["--follow"] if follow else []), *services]
-        if docker(self.compose(*arguments), self.environ(), show_output=True).returncode != 0:
+        if run_docker(self.compose(*arguments), self.environ(), show_output=True).returncode != 0:
             raise PrerequisiteError(
                 "Can't show the logs of the stack's services; Docker's message is above.",
             )
 
     def services(self) -> list[Service]:
         """Return every container of the stack, including exited ones."""
-        answer = docker(self.compose("ps", "--all", "--format", "json"), self.environ())
+        answer = run_docker(self.compose("ps", "--all", "--format", "json"), self.environ())
         rows = [json.loads(line) for line in answer.stdout.splitlines() if line.startswith("{")]
         return [
             Service(row["Service"], row["Name"], row["State"], row.get("Health", ""), row.get("ExitCode", 0))
@@ -219,7 +219,7 @@ class Stack:
             )
         # Services that were only created wait for another one, so that one comes first.
         first = min(unhealthy, key=lambda service: service.state == "created")
-        lines = docker(["logs", "--tail", str(_LOG_LINES), first.container])
+        lines = run_docker(["logs", "--tail", str(_LOG_LINES), first.container])
         shown = "\n".join(f"    {line}" for line in (lines.stdout + lines.stderr).splitlines()[-_LOG_LINES:])
         return PrerequisiteError(
             f"The service {first.name} didn't become healthy within {_HEALTHY_WITHIN_S} s: "
@@ -249,14 +249,14 @@ class Stack:
         labels = (f"project={self.name}", f"service={service}")
         filters = [option for label in labels for option in ("--filter", f"label=com.docker.compose.{label}")]
         try:
-            return docker(["ps", "--quiet", *filters], timeout_s=5).stdout.split()
+            return run_docker(["ps", "--quiet", *filters], timeout_s=5).stdout.split()
         except PrerequisiteError:
             return []
 
     def _distribute_secrets(self, more: Mapping[str, str]) -> None:
         """Pass the secrets through a container's standard input into volumes, and nowhere else."""
         arguments = self.compose("--progress", "quiet", "run", "--rm", "--no-TTY", "--no-deps", "secrets")
-        answer = docker(arguments, self.environ(), stdin=self.files.archive(more))
+        answer = run_docker(arguments, self.environ(), stdin=self.files.archive(more))
         if answer.returncode != 0:
             raise PrerequisiteError(
                 f"Can't pass the secrets to the stack: {_last_line(answer.stderr)}", remedy=_CHECK_ENGINE
@@ -282,10 +282,10 @@ class Stack:
     def _remove_images(self, keep: set[str]) -> None:
         """Remove images of other versions, except those that a container still uses."""
         own = {image.name.partition(":")[0] for image in self.images if image.own}
-        listed = docker(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]).stdout.split()
+        listed = run_docker(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]).stdout.split()
         for name in listed:
             if name.partition(":")[0] in own and name not in keep:
-                docker(["image", "rm", name])
+                run_docker(["image", "rm", name])
 
 
 def _is_free(port: int) -> bool:

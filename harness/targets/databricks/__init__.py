@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.setting_types import COUNT_PATTERN, SettingSpec
+from harness.setting_types import COUNT_PATTERN, Settings, SettingSpec
 from harness.targets.target_definition import TargetDefinition
 
 DATABRICKS_SETTINGS = "targets.databricks."
 """Prefix of the settings' names."""
 _VOLUME = r"(/Volumes(/[^/]+){3,})?"
+
+
+def read_setting(settings: Settings, name: str) -> str:
+    """Return the value of one of this target's settings."""
+    return settings[DATABRICKS_SETTINGS + name]
 
 
 def count_nodes(settings: Mapping[str, str]) -> int | None:

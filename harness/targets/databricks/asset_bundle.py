@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
-from harness.files import unwritable, write_text
+from harness.files import make_unwritable_error, write_text
 from harness.runs import PLAN, RESULT
 from harness.setting_types import Settings
-from harness.targets.databricks import DATABRICKS_SETTINGS
-from harness.targets.databricks.cluster import cluster_spec, libraries, tags
+from harness.targets.databricks import read_setting
+from harness.targets.databricks.cluster import list_cluster_libraries, make_cluster_spec, make_tags
 from harness.targets.databricks.job_runs import ENTRY_POINT, PACKAGE, TASK
 from harness.wheel import build_wheel
 
@@ -66,13 +66,13 @@ def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> P
         PrerequisiteError: The folder can't be written, or the wheel can't be built.
     """
     wheel = build_wheel(folder / "dist")
-    rows = _bundle_paths(plan)
+    rows = _choose_paths(plan)
     for name, destination in rows.items():
         _copy(Path(plan.sources[name].copied_from or ""), folder / destination)
     kept = _make_repeatable(plan, rows)
     write_text(folder / PLAN, kept.model_dump_json(indent=2, by_alias=True) + "\n")
     library = f"./{wheel.relative_to(folder).as_posix()}"
-    task = _task(settings, target.root, kept, library, rows)
+    task = _make_task(settings, target.root, kept, library, rows)
     host = target.workspace.config.host or ""
     name = kept.scenario.name
     content = {
@@ -83,14 +83,14 @@ def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> P
         },
         # Needed if git ignores the folder.
         "sync": {"include": [PLAN, *dict.fromkeys(rows.values())]},
-        "resources": {"jobs": {name: _job(settings, name, task)}},
-        "targets": _targets(host),
+        "resources": {"jobs": {name: _make_job(settings, name, task)}},
+        "targets": _make_targets(host),
     }
-    write_text(folder / FILE, _HEAD.format(name=name) + _yaml(content))
+    write_text(folder / FILE, _HEAD.format(name=name) + _format_yaml(content))
     return folder / FILE
 
 
-def _bundle_paths(plan: Plan) -> dict[str, str]:
+def _choose_paths(plan: Plan) -> dict[str, str]:
     """Return the path in the bundle of every source that is copied into it, by its path in the scenario.
 
     Files with the same name get one folder each, with their digest as its name.
@@ -111,7 +111,7 @@ def _copy(source: Path, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, file)
     except OSError as error:
-        raise unwritable(file, error) from error
+        raise make_unwritable_error(file, error) from error
 
 
 def _make_repeatable(plan: Plan, rows: Mapping[str, str]) -> Plan:
@@ -123,25 +123,27 @@ def _make_repeatable(plan: Plan, rows: Mapping[str, str]) -> Plan:
     return plan.model_copy(update={"run_id": plan.scenario.name, "sources": sources, "settings": ()})
 
 
-def _task(settings: Settings, root: str, plan: Plan, wheel: str, rows: Mapping[str, str]) -> dict[str, Any]:
+def _make_task(
+    settings: Settings, root: str, plan: Plan, wheel: str, rows: Mapping[str, str]
+) -> dict[str, Any]:
     from databricks.sdk.service.jobs import PythonWheelTask, Task
 
     name = plan.scenario.name
     outputs = f"{root.rstrip('/')}/scheduled/{name}/{_RUN}"
     sources = [text for path, at in rows.items() for text in ("--source", f"{path}=file:{_FILES}/{at}")]
     parameters = [f"{_FILES}/{PLAN}", f"{outputs}/{RESULT}", "--run-id", f"{name}-{_RUN}", *sources]
-    cluster_id = settings[DATABRICKS_SETTINGS + "cluster_id"] or None
+    cluster_id = read_setting(settings, "cluster_id") or None
     return Task(
         task_key=TASK,
         python_wheel_task=PythonWheelTask(PACKAGE, ENTRY_POINT, parameters=parameters),
         existing_cluster_id=cluster_id,
-        new_cluster=None if cluster_id else cluster_spec(settings, DEPLOYER, f"scheduled-{name}"),
-        libraries=libraries(wheel),
+        new_cluster=None if cluster_id else make_cluster_spec(settings, DEPLOYER, f"scheduled-{name}"),
+        libraries=list_cluster_libraries(wheel),
     ).as_dict()
 
 
-def _job(settings: Settings, name: str, task: dict[str, Any]) -> dict[str, Any]:
-    own = tags(settings)
+def _make_job(settings: Settings, name: str, task: dict[str, Any]) -> dict[str, Any]:
+    own = make_tags(settings)
     return {
         "name": f"harness {name}",
         "schedule": {
@@ -149,14 +151,14 @@ def _job(settings: Settings, name: str, task: dict[str, Any]) -> dict[str, Any]:
             "timezone_id": "${var.timezone}",
             "pause_status": "${var.pause_status}",
         },
-        "timeout_seconds": int(settings[DATABRICKS_SETTINGS + "time_limit_min"]) * 60,
+        "timeout_seconds": int(read_setting(settings, "time_limit_min")) * 60,
         "max_concurrent_runs": 1,
         **({"tags": own} if own else {}),
         "tasks": [task],
     }
 
 
-def _targets(host: str) -> dict[str, Any]:
+def _make_targets(host: str) -> dict[str, Any]:
     # The production mode requires an explicit folder, so that there is one deployment.
     workspace = {"host": host, "root_path": _ROOT}
     return {
@@ -165,7 +167,7 @@ def _targets(host: str) -> dict[str, Any]:
     }
 
 
-def _yaml(content: dict[str, Any]) -> str:
+def _format_yaml(content: dict[str, Any]) -> str:
     yaml = YAML()
     yaml.width = 4096  # Don't break parameters and URIs.
     yaml.indent(mapping=2, sequence=4, offset=2)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from harness.errors import PrerequisiteError
+from harness.errors import PrerequisiteError, format_first_line
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -22,11 +22,11 @@ _ADVICE = re.compile(r", please check \S+ to configure credentials for your pref
 
 
 class UnreachableError(PrerequisiteError):
-    """The workspace does not answer or refuses the credential."""
+    """A workspace that doesn't answer or rejects the credential."""
 
 
 class BusyError(UnreachableError):
-    """The workspace answers with a server error: another try may succeed."""
+    """A workspace that answers with a server error: another try may succeed."""
 
 
 def open_workspace(profile: str) -> WorkspaceClient:
@@ -44,7 +44,7 @@ def open_workspace(profile: str) -> WorkspaceClient:
         return WorkspaceClient(profile=profile) if profile else WorkspaceClient()
     except (ValueError, OSError) as error:
         raise PrerequisiteError(
-            f"Can't authenticate to a Databricks workspace: {_first_line(error)}",
+            f"Can't authenticate to a Databricks workspace: {_remove_advice(error)}",
             remedy="Create a profile with 'databricks auth login', or set DATABRICKS_HOST with "
             "DATABRICKS_TOKEN or a service principal.",
         ) from error
@@ -78,18 +78,18 @@ def translate_errors(workspace: WorkspaceClient, action: str) -> Iterator[None]:
         yield
     except Unauthenticated as error:
         raise UnreachableError(
-            f"The workspace {host} refuses the credential: can't {action}: {_first_line(error)}",
+            f"The workspace {host} refuses the credential: can't {action}: {_remove_advice(error)}",
             remedy=_AUTHENTICATE,
         ) from error
     except PermissionDenied as error:
         # A wrong or expired token gets the same answer as a missing permission.
         if "token" in str(error).lower():
             raise UnreachableError(
-                f"The workspace {host} refuses the credential: can't {action}: {_first_line(error)}",
+                f"The workspace {host} refuses the credential: can't {action}: {_remove_advice(error)}",
                 remedy=_AUTHENTICATE,
             ) from error
         raise PrerequisiteError(
-            f"The workspace {host} denies permission to {action}: {_first_line(error)}",
+            f"The workspace {host} denies permission to {action}: {_remove_advice(error)}",
             remedy="'harness doctor --target databricks' shows what is missing.",
         ) from error
     except (requests.RequestException, TimeoutError) as error:
@@ -99,19 +99,18 @@ def translate_errors(workspace: WorkspaceClient, action: str) -> Iterator[None]:
         ) from error
     except (InternalError, TemporarilyUnavailable, DeadlineExceeded) as error:
         raise BusyError(
-            f"The workspace {host} returned a server error: can't {action}: {_first_line(error)}",
+            f"The workspace {host} returned a server error: can't {action}: {_remove_advice(error)}",
             remedy="Try again later.",
         ) from error
     except DatabricksError as error:
-        raise PrerequisiteError(f"The workspace {host} can't {action}: {_first_line(error)}") from error
+        raise PrerequisiteError(f"The workspace {host} can't {action}: {_remove_advice(error)}") from error
     except (ValueError, OSError) as error:
         # The SDK, or a command that it calls, raises these if a credential can't be renewed.
         raise UnreachableError(
-            f"Authentication to the workspace {host} failed: can't {action}: {_first_line(error)}",
+            f"Authentication to the workspace {host} failed: can't {action}: {_remove_advice(error)}",
             remedy=_AUTHENTICATE,
         ) from error
 
 
-def _first_line(error: BaseException) -> str:
-    line = str(error).strip().partition("\n")[0]
-    return _ADVICE.sub("", line) or type(error).__name__
+def _remove_advice(error: BaseException) -> str:
+    return _ADVICE.sub("", format_first_line(error)) or type(error).__name__

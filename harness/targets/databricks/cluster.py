@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import UsageError
 from harness.plan import Account, Secret
 from harness.setting_types import Settings
-from harness.storage.accounts import hadoop_settings, read_accounts, secret_variable
-from harness.targets.databricks import DATABRICKS_SETTINGS
+from harness.storage.accounts import make_hadoop_settings, name_secret_variable, read_accounts
+from harness.targets.databricks import DATABRICKS_SETTINGS, read_setting
 
 if TYPE_CHECKING:
     from databricks.sdk.service.compute import ClusterSpec, Library
@@ -17,7 +17,7 @@ SYNAPSEML = "com.microsoft.azure:synapseml-core_2.12:1.1.3"
 _SINGLE_NODE = {"spark.databricks.cluster.profile": "singleNode", "spark.master": "local[*]"}
 
 
-def cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec:
+def make_cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec:
     """Return the specification of a new cluster for one run.
 
     Args:
@@ -27,18 +27,16 @@ def cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec:
     """
     from databricks.sdk.service.compute import AutoScale, ClusterSpec, DataSecurityMode
 
-    chosen = {
-        name: settings[DATABRICKS_SETTINGS + name] for name in ("node_type", "policy_id", "instance_pool_id")
-    }
-    low, _, high = settings[DATABRICKS_SETTINGS + "workers"].partition("-")
+    chosen = {name: read_setting(settings, name) for name in ("node_type", "policy_id", "instance_pool_id")}
+    low, _, high = read_setting(settings, "workers").partition("-")
     if high and int(low) > int(high):
         raise UsageError(
             f"Invalid {DATABRICKS_SETTINGS}workers '{low}-{high}': the smaller number comes first."
         )
     single = not high and int(low) == 0
-    accounts = scope_accounts(settings)
+    accounts = select_scope_accounts(settings)
     return ClusterSpec(
-        spark_version=settings[DATABRICKS_SETTINGS + "runtime"],
+        spark_version=read_setting(settings, "runtime"),
         node_type_id=None if chosen["instance_pool_id"] else chosen["node_type"],
         instance_pool_id=chosen["instance_pool_id"] or None,
         policy_id=chosen["policy_id"] or None,
@@ -46,63 +44,66 @@ def cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec:
         autoscale=AutoScale(min_workers=int(low), max_workers=int(high)) if high else None,
         data_security_mode=DataSecurityMode.SINGLE_USER,
         single_user_name=user,
-        spark_conf={**(_SINGLE_NODE if single else {}), **_spark_conf(settings, accounts)} or None,
-        spark_env_vars=_variables(settings, accounts) or None,
+        spark_conf={**(_SINGLE_NODE if single else {}), **_make_spark_conf(settings, accounts)} or None,
+        spark_env_vars=_make_variables(settings, accounts) or None,
         custom_tags={
             **({"ResourceClass": "SingleNode"} if single else {}),
-            **tags(settings),
+            **make_tags(settings),
             "harness_run_id": run_id,
         },
     )
 
 
-def libraries(wheel: str) -> list[Library]:
+def list_cluster_libraries(wheel: str) -> list[Library]:
     """Return the libraries of the cluster: the harness, and the Scala part of SynapseML."""
     from databricks.sdk.service.compute import Library, MavenLibrary
 
     return [Library(whl=wheel), Library(maven=MavenLibrary(coordinates=SYNAPSEML))]
 
 
-def scope_accounts(settings: Settings) -> tuple[Account, ...]:
+def select_scope_accounts(settings: Settings) -> tuple[Account, ...]:
     """Return the storage accounts whose secret is in the workspace's scope, as the job finds them.
 
     Raises:
         UsageError: An account names a secret, but no scope is set.
     """
     named = [account for account in read_accounts(settings) if account.secret_name]
-    if named and not settings[DATABRICKS_SETTINGS + "secret_scope"]:
+    if named and not read_setting(settings, "secret_scope"):
         raise UsageError(
             f"[accounts.{named[0].name}] names the secret '{named[0].secret_name}', but no scope is set.",
             remedy="Set secret_scope under [targets.databricks].",
         )
     return tuple(
-        account.model_copy(update={"secret": Secret(variable=secret_variable(account.name))})
+        account.model_copy(update={"secret": Secret(variable=name_secret_variable(account.name))})
         for account in named
     )
 
 
-def tags(settings: Settings) -> dict[str, str]:
+def make_tags(settings: Settings) -> dict[str, str]:
     """Return the cluster's tags, which its costs can be found by."""
-    pairs = (pair.partition("=") for pair in settings[DATABRICKS_SETTINGS + "tags"].split(",") if pair)
+    pairs = (pair.partition("=") for pair in read_setting(settings, "tags").split(",") if pair)
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _reference(settings: Settings, account: Account) -> str:
+def _make_secret_reference(settings: Settings, account: Account) -> str:
     """Return the reference that the cluster replaces with the secret's value, which never gets here."""
-    return f"{{{{secrets/{settings[DATABRICKS_SETTINGS + 'secret_scope']}/{account.secret_name}}}}}"
+    return f"{{{{secrets/{read_setting(settings, 'secret_scope')}/{account.secret_name}}}}}"
 
 
-def _spark_conf(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, str]:
+def _make_spark_conf(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, str]:
     return {
         f"spark.hadoop.{name}": value
         for account in accounts
-        for name, value in hadoop_settings(account, _reference(settings, account)).items()
+        for name, value in make_hadoop_settings(account, _make_secret_reference(settings, account)).items()
     }
 
 
-def _variables(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, Any]:
-    volume = settings[DATABRICKS_SETTINGS + "model_volume"]
+def _make_variables(settings: Settings, accounts: tuple[Account, ...]) -> dict[str, Any]:
+    volume = read_setting(settings, "model_volume")
     return {
-        **{secret_variable(account.name): _reference(settings, account) for account in accounts},
+        **{
+            name_secret_variable(account.name): _make_secret_reference(settings, account)
+            for account in accounts
+        },
         **({"MLFLOW_DFS_TMP": volume} if volume else {}),
     }

@@ -23,24 +23,29 @@ from harness.plan import Environment, Plan, SourceData
 from harness.results import Result
 from harness.runs import PLAN, RESULT, RunFolder
 from harness.setting_types import Settings
-from harness.storage.accounts import local_accounts
+from harness.storage.accounts import select_local_accounts
 from harness.storage.blobs import Blobs
 from harness.storage.uris import SCHEME, VOLUMES, StorageUri
+from harness.targets.base import FinishedRun
 from harness.targets.checks import Check, path_on_this_machine, require_all, require_remote_table
-from harness.targets.databricks import DATABRICKS, DATABRICKS_SETTINGS, job_runs
+from harness.targets.databricks import DATABRICKS, job_runs, read_setting
 from harness.targets.databricks.client import UnreachableError, open_workspace, translate_errors
-from harness.targets.databricks.cluster import cluster_spec, libraries, scope_accounts
+from harness.targets.databricks.cluster import (
+    list_cluster_libraries,
+    make_cluster_spec,
+    select_scope_accounts,
+)
 from harness.targets.databricks.job_runs import Follower
 from harness.targets.databricks.workspace_files import (
     RemoteFiles,
-    expiring_folder,
+    make_stream,
+    name_expiring_folder,
     open_files,
     sweep,
-    text_stream,
     upload_once,
 )
 from harness.targets.job_process import LOG
-from harness.targets.spark_conf import is_small, session_settings
+from harness.targets.spark_conf import is_small, make_session_settings
 from harness.wheel import build_wheel, require_checkout
 
 if TYPE_CHECKING:
@@ -66,7 +71,7 @@ class Databricks:
     @cached_property
     def workspace(self) -> WorkspaceClient:
         """Client of the workspace."""
-        return open_workspace(self._setting("profile"))
+        return open_workspace(read_setting(self._settings, "profile"))
 
     @cached_property
     def me(self) -> User:
@@ -86,7 +91,7 @@ class Databricks:
         Raises:
             UsageError: None is set.
         """
-        folder = self._setting("files").rstrip("/")
+        folder = read_setting(self._settings, "files").rstrip("/")
         if not folder:
             raise UsageError(
                 "The Databricks target needs a folder for its uploads, but none is set.",
@@ -101,24 +106,24 @@ class Databricks:
         del store  # A workspace has one store; the names in scenarios are for stores of this machine.
         return Environment(
             target=DATABRICKS.name,
-            lake=self._location("lake"),
-            model_store=self._location("models"),
+            lake=self._choose_location("lake"),
+            model_store=self._choose_location("models"),
             tracking_uri="databricks",
             experiment=self.experiment,
-            spark=session_settings(small=is_small(source_bytes)),
+            spark=make_session_settings(small=is_small(source_bytes)),
             scratch=self._scratch,
-            accounts=scope_accounts(self._settings),
+            accounts=select_scope_accounts(self._settings),
         )
 
     @property
     def _scratch(self) -> str | None:
         """Volume through which MLflow saves models, because it can't reach a storage account by itself."""
-        volume = self._setting("model_volume").rstrip("/")
-        if volume or self._location("lake").startswith(VOLUMES):
+        volume = read_setting(self._settings, "model_volume").rstrip("/")
+        if volume or self._choose_location("lake").startswith(VOLUMES):
             return volume or None
         if not self.root.startswith(VOLUMES):
             raise UsageError(
-                f"Models can't be saved through {self._location('lake')}: MLflow needs a volume.",
+                f"Models can't be saved through {self._choose_location('lake')}: MLflow needs a volume.",
                 remedy="Set model_volume under [targets.databricks] to /Volumes/CATALOG/SCHEMA/VOLUME.",
             )
         # In this case, a run's scratch folder is the folder of its uploads, and is removed with them.
@@ -127,7 +132,9 @@ class Databricks:
     @property
     def experiment(self) -> str:
         """Path of the experiment in the workspace."""
-        return self._setting("experiment") or f"/Users/{self.user}/{self._settings['experiment']}"
+        return (
+            read_setting(self._settings, "experiment") or f"/Users/{self.user}/{self._settings['experiment']}"
+        )
 
     def locate_source(self, source: SourceData) -> SourceData:
         """Return the source in the workspace; a local file is uploaded to a path with its digest."""
@@ -151,9 +158,9 @@ class Databricks:
 
     def checks(self) -> Iterator[Check]:
         """Check the workspace's permissions and everything that a run needs."""
-        from harness.targets.databricks.workspace_checks import checks
+        from harness.targets.databricks.workspace_checks import check_workspace
 
-        return checks(self._settings, self)
+        return check_workspace(self._settings, self)
 
     def require_ready(self) -> None:
         """Require that the workspace is ready and that this checkout can build a wheel; checked once.
@@ -177,13 +184,13 @@ class Databricks:
         folder = self._run_folder(plan.run_id)
         with self._remove_on_failure(folder):
             files.make_folder(folder)
-            files.upload(f"{folder}/{PLAN}", text_stream(plan.model_dump_json(by_alias=True)))
+            files.upload(f"{folder}/{PLAN}", make_stream(plan.model_dump_json(by_alias=True)))
 
     def run(self, folder: Path, listener: Listener) -> Result:
         """Submit the job, and follow it until it ends."""
         remote = self._run_folder(folder.name)
         with self._remove_on_failure(remote, *_scratch_folders(folder)):
-            submission = self._submit(self._job(folder.name, remote), remote)
+            submission = self._submit(self._make_run_spec(folder.name, remote), remote)
             return self._follow(submission, folder, listener)
 
     def attach(self, folder: Path, listener: Listener) -> Result:
@@ -192,8 +199,8 @@ class Databricks:
         Raises:
             PrerequisiteError: The run was never submitted.
         """
-        if (folder / RESULT).is_file():
-            return RunFolder(folder).read_result()
+        if RunFolder(folder).has_result:
+            return FinishedRun().attach(folder, listener)
         file = folder / SUBMISSION
         if not file.is_file():
             raise PrerequisiteError(
@@ -210,12 +217,12 @@ class Databricks:
 
     def remove_run(self, run_id: str) -> None:
         """Remove a run's tables from the lake of its plan."""
-        lake = RunFolder(self._settings.runs / run_id).lake or self._location("lake")
+        lake = RunFolder(self._settings.runs / run_id).lake or self._choose_location("lake")
         if lake.startswith(VOLUMES):
             open_files(self.workspace, lake).remove_folder(f"{lake}/runs/{run_id}")
             return
         root = StorageUri.parse(lake)
-        accounts = {account.name: account for account in local_accounts(self._settings)}
+        accounts = {account.name: account for account in select_local_accounts(self._settings)}
         if root.account in accounts:
             Blobs(root, accounts[root.account]).remove_all(f"runs/{run_id}")
         else:
@@ -234,9 +241,9 @@ class Databricks:
     @cached_property
     def upload_folder(self) -> str:
         """Folder for current uploads."""
-        longest = timedelta(minutes=int(self._setting("time_limit_min"))).days + 1
-        days = max(int(self._setting("expire_days")), longest)
-        return f"{self.root}/{expiring_folder(datetime.now(UTC).date(), days)}"
+        longest = timedelta(minutes=int(read_setting(self._settings, "time_limit_min"))).days + 1
+        days = max(int(read_setting(self._settings, "expire_days")), longest)
+        return f"{self.root}/{name_expiring_folder(datetime.now(UTC).date(), days)}"
 
     @cached_property
     def _wheel(self) -> Path:
@@ -249,14 +256,14 @@ class Databricks:
     def _run_folder(self, run_id: str) -> str:
         return f"{self.upload_folder}/{_RUNS}/{run_id}"
 
-    def _job(self, run_id: str, remote: str) -> job_runs.RunSpec:
-        cluster_id = self._setting("cluster_id")
+    def _make_run_spec(self, run_id: str, remote: str) -> job_runs.RunSpec:
+        cluster_id = read_setting(self._settings, "cluster_id")
         return job_runs.RunSpec(
             run_id=run_id,
-            cluster=cluster_id or cluster_spec(self._settings, self.user, run_id),
-            libraries=libraries(self._wheel_path),
+            cluster=cluster_id or make_cluster_spec(self._settings, self.user, run_id),
+            libraries=list_cluster_libraries(self._wheel_path),
             parameters=[f"{remote}/{name}" for name in (PLAN, RESULT, EVENTS)],
-            timeout=timedelta(minutes=int(self._setting("time_limit_min"))),
+            timeout=timedelta(minutes=int(read_setting(self._settings, "time_limit_min"))),
         )
 
     def _submit(self, job: job_runs.RunSpec, remote: str) -> job_runs.SubmittedRun:
@@ -281,7 +288,7 @@ class Databricks:
         follower = Follower(files, f"{submission.folder}/{EVENTS}", listener, self._report)
         try:
             ended = self._watch(submission, folder, follower)
-            return self._result(ended, files, submission, folder)
+            return self._read_result(ended, files, submission, folder)
         except UnreachableError as error:
             raise LostRunError(
                 f"{error.message}\n  {error.remedy}",
@@ -292,7 +299,7 @@ class Databricks:
         """Follow a run until it ends. Ctrl-C and errors cancel it, so that it does not run unnoticed."""
         try:
             write_text(folder / SUBMISSION, submission.model_dump_json(indent=2) + "\n")
-            return job_runs.follow(self.workspace, submission.run_id, follower.update)
+            return job_runs.await_run(self.workspace, submission.run_id, follower.update)
         except KeyboardInterrupt as error:
             job_runs.ask_to_cancel(self.workspace, submission.run_id)
             ended = self._await_cancelled(submission.run_id)
@@ -310,14 +317,14 @@ class Databricks:
         self._report("Cancelling the run. Press Ctrl-C again to stop waiting.")
         return job_runs.await_cancelled(self.workspace, run_id)
 
-    def _result(
+    def _read_result(
         self, ended: Run, files: RemoteFiles, submission: job_runs.SubmittedRun, folder: Path
     ) -> Result:
         """Return the job's result, or raise the reason why there is none."""
         content = files.read(f"{submission.folder}/{RESULT}")
-        output = self._output(ended, folder)
+        output = self._read_output(ended, folder)
         if content is None:
-            raise job_runs.error_of_run(ended, output)
+            raise job_runs.make_run_error(ended, output)
         result = job_runs.parse_result(content, RunFolder(folder).read_plan().harness_version)
         # Stored on this machine before it is removed from the workspace.
         write_text(folder / RESULT, content.decode())
@@ -325,10 +332,10 @@ class Databricks:
             self._remove_all(submission.folder, *_scratch_folders(folder))
         return result
 
-    def _output(self, ended: Run, folder: Path) -> RunOutput | None:
+    def _read_output(self, ended: Run, folder: Path) -> RunOutput | None:
         """Return the task's output and store it as the run's log; the result is valid without it."""
         try:
-            output = job_runs.output(self.workspace, ended)
+            output = job_runs.read_output(self.workspace, ended)
         except PrerequisiteError as error:
             self._report(f"The run's log is not available: {error.message}")
             return None
@@ -362,8 +369,8 @@ class Databricks:
             remedy = " 'harness sweep' removes it after it has expired." if "/until-" in folder else ""
             self._report(f"{folder} was not removed: {error.message}{remedy}")
 
-    def _location(self, name: str) -> str:
-        chosen = self._setting(name).rstrip("/")
+    def _choose_location(self, name: str) -> str:
+        chosen = read_setting(self._settings, name).rstrip("/")
         if not chosen and not self.root.startswith(VOLUMES):
             raise UsageError(
                 f"The Databricks target needs a location for the {name}, but none is set.",
@@ -375,9 +382,6 @@ class Databricks:
                 remedy="Use an abfss:// URI or a folder of a volume: /Volumes/CATALOG/SCHEMA/VOLUME/FOLDER.",
             )
         return chosen or f"{self.root}/{name}"
-
-    def _setting(self, name: str) -> str:
-        return self._settings[DATABRICKS_SETTINGS + name]
 
 
 def _scratch_folders(folder: Path) -> list[str]:

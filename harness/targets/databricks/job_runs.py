@@ -10,28 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, InterruptedRunError, JobError, LostRunError, PrerequisiteError
-from harness.results import Model, Result
+from harness.events import Event, Listener
+from harness.results import Record, Result
 from harness.targets.databricks.client import BusyError, translate_errors
+from harness.targets.databricks.workspace_files import RemoteFiles
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.service.compute import ClusterSpec, Library
     from databricks.sdk.service.jobs import Run, RunOutput, RunTask
-
-
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
-
-from harness.events import Event, Listener
-from harness.targets.databricks.workspace_files import RemoteFiles
-
-if TYPE_CHECKING:
-    from databricks.sdk.service.jobs import Run
-
 
 TASK = "harness"
 PACKAGE, ENTRY_POINT = "dataset-harness", "harness-job"
@@ -39,8 +30,8 @@ _POLL_S = 1.0
 _CANCELLED_WITHIN = timedelta(minutes=2)
 _PATIENCE = timedelta(minutes=5)
 """How long a workspace may return server errors."""
-_ENDED = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
-_NOT_STARTED = ("PENDING", "QUEUED", "BLOCKED", "WAITING_FOR_RETRY")
+_ENDED_STATES = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
+_UNSTARTED_STATES = ("PENDING", "QUEUED", "BLOCKED", "WAITING_FOR_RETRY")
 _LOG_LINES_SHOWN = 12
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_]?)")
 """Escape sequences for colors, cursor and titles (ECMA-48, 5.4 and 8.3), which a terminal would execute."""
@@ -59,7 +50,7 @@ class RunSpec:
     timeout: timedelta
 
 
-class SubmittedRun(Model):
+class SubmittedRun(Record):
     """A submitted run, kept for a command that attaches to it."""
 
     host: str
@@ -95,7 +86,7 @@ def submit(workspace: WorkspaceClient, job: RunSpec) -> int:
         return int(submitted.run_id)
 
 
-def follow(workspace: WorkspaceClient, run_id: int, on_update: Callable[[Run], None]) -> Run:
+def await_run(workspace: WorkspaceClient, run_id: int, on_update: Callable[[Run], None]) -> Run:
     """Wait until a run has ended.
 
     Args:
@@ -115,7 +106,7 @@ def follow(workspace: WorkspaceClient, run_id: int, on_update: Callable[[Run], N
             continue
         answered = time.monotonic()
         on_update(run)
-        if life_cycle(run) in _ENDED:
+        if find_life_cycle(run) in _ENDED_STATES:
             return run
         time.sleep(_POLL_S)
 
@@ -145,14 +136,14 @@ def await_cancelled(workspace: WorkspaceClient, run_id: int) -> Run:
     def check_deadline(run: Run) -> None:
         nonlocal page
         page = run.run_page_url
-        if life_cycle(run) not in _ENDED and time.monotonic() >= deadline:
+        if find_life_cycle(run) not in _ENDED_STATES and time.monotonic() >= deadline:
             raise LostRunError(
-                f"The run {run_id} was cancelled but has not ended yet: {message(run)}",
+                f"The run {run_id} was cancelled but has not ended yet: {find_message(run)}",
                 remedy=f"Check that it ends: {page}",
             )
 
     try:
-        return follow(workspace, run_id, check_deadline)
+        return await_run(workspace, run_id, check_deadline)
     except KeyboardInterrupt as error:
         raise InterruptedRunError(
             f"Interrupted again. The run {run_id} is being cancelled, but may not have ended yet.",
@@ -177,63 +168,63 @@ def ignore_signals() -> Iterator[None]:
 
 def has_started(run: Run) -> bool:
     """Return whether the task runs or has run; until then its cluster is starting."""
-    state = _life_cycle_of(task_of(run) or run)
+    state = _find_life_cycle_of(find_task(run) or run)
     # A run that is cancelled while its cluster starts has this state, too.
-    return _has_worked(run) if state == "TERMINATING" else state not in _NOT_STARTED
+    return _has_worked(run) if state == "TERMINATING" else state not in _UNSTARTED_STATES
 
 
 def did_not_start(run: Run) -> bool:
     """Return whether a run has ended before its task did anything."""
-    return life_cycle(run) in _ENDED and not _has_worked(run)
+    return find_life_cycle(run) in _ENDED_STATES and not _has_worked(run)
 
 
-def task_of(run: Run) -> RunTask | None:
+def find_task(run: Run) -> RunTask | None:
     """Return the run's only task, or ``None`` if the workspace has not created it yet."""
     return run.tasks[0] if run.tasks else None
 
 
-def life_cycle(run: Run) -> str:
+def find_life_cycle(run: Run) -> str:
     """Return the run's life cycle state, such as ``PENDING``, ``RUNNING`` or ``TERMINATED``."""
-    return _life_cycle_of(run)
+    return _find_life_cycle_of(run)
 
 
-def message(run: Run) -> str:
+def find_message(run: Run) -> str:
     """Return the workspace's message about the run's state."""
     messages = [
         each.state.state_message
-        for each in (task_of(run), run)
+        for each in (find_task(run), run)
         if each is not None and each.state is not None and each.state.state_message
     ]
-    return messages[0] if messages else life_cycle(run)
+    return messages[0] if messages else find_life_cycle(run)
 
 
-def output(workspace: WorkspaceClient, run: Run) -> RunOutput | None:
+def read_output(workspace: WorkspaceClient, run: Run) -> RunOutput | None:
     """Return the task's output and error; a run itself has none."""
-    task = task_of(run)
+    task = find_task(run)
     if task is None or task.run_id is None:
         return None
     with translate_errors(workspace, f"get the output of the task {task.run_id}"):
         return workspace.jobs.get_run_output(task.run_id)
 
 
-def error_of_run(run: Run, output: RunOutput | None) -> HarnessError:
+def make_run_error(run: Run, output: RunOutput | None) -> HarnessError:
     """Return the error that explains why a run ended without a result."""
-    result = _result(run)
+    result = _find_result_state(run)
     url = f"The run's page: {run.run_page_url}"
     if result in ("CANCELED", "UPSTREAM_CANCELED"):
-        return InterruptedRunError(f"The run was cancelled: {message(run)}", remedy=url)
+        return InterruptedRunError(f"The run was cancelled: {find_message(run)}", remedy=url)
     if result == "TIMEDOUT":
         return JobError(
-            f"The run exceeded its time limit: {message(run)}",
+            f"The run exceeded its time limit: {find_message(run)}",
             remedy=f"Increase HARNESS_TARGETS_DATABRICKS_TIME_LIMIT_MIN (minutes). {url}",
         )
-    if life_cycle(run) in ("INTERNAL_ERROR", "SKIPPED") and not _has_worked(run):
-        return PrerequisiteError(f"The run didn't start: {message(run)}", remedy=url)
+    if find_life_cycle(run) in ("INTERNAL_ERROR", "SKIPPED") and not _has_worked(run):
+        return PrerequisiteError(f"The run didn't start: {find_message(run)}", remedy=url)
     if result == "SUCCESS":
         return JobError(
             "The run has finished, but its result has been removed.", remedy=f"Run the scenario again. {url}"
         )
-    return JobError(f"The run failed: {_describe_output(output) or message(run)}", remedy=url)
+    return JobError(f"The run failed: {_describe_output(output) or find_message(run)}", remedy=url)
 
 
 def parse_result(content: bytes, version: str) -> Result:
@@ -273,22 +264,22 @@ def _remove_escape_sequences(text: str | None) -> str:
     return _ESCAPES.sub("", text or "")
 
 
-def _result(run: Run) -> str:
+def _find_result_state(run: Run) -> str:
     """Return how a run ended; its time limit ends the task as if somebody had cancelled it."""
     results = [
         str(each.state.result_state.value)
-        for each in (task_of(run), run)
+        for each in (find_task(run), run)
         if each is not None and each.state is not None and each.state.result_state is not None
     ]
     return "TIMEDOUT" if "TIMEDOUT" in results else next(iter(results), "")
 
 
 def _has_worked(run: Run) -> bool:
-    task = task_of(run)
-    return task is not None and (bool(task.execution_duration) or _result(run) == "SUCCESS")
+    task = find_task(run)
+    return task is not None and (bool(task.execution_duration) or _find_result_state(run) == "SUCCESS")
 
 
-def _life_cycle_of(each: Run | RunTask) -> str:
+def _find_life_cycle_of(each: Run | RunTask) -> str:
     state = each.state.life_cycle_state if each.state is not None else None
     return str(state.value) if state is not None else "PENDING"
 
@@ -328,10 +319,10 @@ class Follower:
     def _is_cluster_up(self, run: Run) -> bool:
         """Return whether the cluster is up; if it is not, report its state."""
         if did_not_start(run):
-            self._listener(Event(_STEP, "running", detail=f"failed: {message(run)}"))
+            self._listener(Event(_STEP, "running", detail=f"failed: {find_message(run)}"))
             return False
         if not has_started(run):
-            self._listener(Event(_STEP, "running", detail=message(run)))
+            self._listener(Event(_STEP, "running", detail=find_message(run)))
             return False
         return True
 

@@ -15,9 +15,9 @@ from harness.errors import HarnessError, PrerequisiteError, did_you_mean
 from harness.setting_types import Settings
 from harness.storage.uris import SCHEME, VOLUMES, StorageUri
 from harness.targets.checks import Check, State
-from harness.targets.databricks import DATABRICKS_SETTINGS
+from harness.targets.databricks import read_setting
 from harness.targets.databricks.client import UnreachableError, translate_errors
-from harness.targets.databricks.workspace_files import nearest_existing, open_files, try_writing
+from harness.targets.databricks.workspace_files import find_nearest_existing, open_files, try_writing
 
 if TYPE_CHECKING:
     from databricks.sdk.service.compute import ClusterDetails
@@ -32,21 +32,21 @@ _PlannedCheck = tuple[str, str, Callable[[], _Finding]]
 
 _REQUIRED_BY_OTHERS = ("authentication", "settings")
 _CREATE = "allow-cluster-create"
-_DEDICATED = ("DATA_SECURITY_MODE_DEDICATED", "SINGLE_USER")
+_DEDICATED_MODES = ("DATA_SECURITY_MODE_DEDICATED", "SINGLE_USER")
 _ML = "-ml-"
 _ML_PART = re.compile(r"-(cpu|gpu)-ml-")
 _OWNER = "mlflow.ownerEmail"
 _VARIABLE = "HARNESS_TARGETS_DATABRICKS_"
 
 
-def checks(settings: Settings, target: Databricks) -> Iterator[Check]:
+def check_workspace(settings: Settings, target: Databricks) -> Iterator[Check]:
     """Yield each check as soon as the workspace has answered, until the workspace is unreachable.
 
     Args:
         settings: Settings with those of this target.
         target: Target with the client of the workspace.
     """
-    for subject, remedy, check in _WorkspaceChecks(settings, target).checks():
+    for subject, remedy, check in _WorkspaceChecks(settings, target).list_checks():
         try:
             state, finding = check()
         except UnreachableError as error:
@@ -67,52 +67,52 @@ class _WorkspaceChecks:
         self._settings = settings
         self._target = target
 
-    def checks(self) -> Iterator[_PlannedCheck]:
-        yield "authentication", "", self._authentication
+    def list_checks(self) -> Iterator[_PlannedCheck]:
+        yield "authentication", "", self._check_authentication
         yield "settings", "", self._check_locations
-        yield from self._compute()
-        yield from self._storage()
+        yield from self._list_compute_checks()
+        yield from self._list_storage_checks()
         if any(account.secret_name for account in self._environment.accounts):
             remedy = "Add one with 'databricks secrets put-secret SCOPE NAME'; the scope's owner grants READ."
-            yield "secrets", remedy, self._secrets
+            yield "secrets", remedy, self._check_secrets
         remedy = f"Set {_VARIABLE}EXPERIMENT to a path in an existing folder, such as /Users/NAME/harness."
-        yield "experiment", remedy, self._experiment
+        yield "experiment", remedy, self._check_experiment
 
-    def _compute(self) -> Iterator[_PlannedCheck]:
-        if self._chosen("cluster_id"):
+    def _list_compute_checks(self) -> Iterator[_PlannedCheck]:
+        if read_setting(self._settings, "cluster_id"):
             remedy = f"Set {_VARIABLE}CLUSTER_ID to another cluster, or unset it to create one for each run."
-            yield "cluster", remedy, self._cluster
+            yield "cluster", remedy, self._check_cluster
             return
         remedy = f"Ask an admin for 'Unrestricted cluster creation', or set {_VARIABLE}POLICY_ID to a policy."
-        yield "permission", remedy, self._permission
+        yield "permission", remedy, self._check_permission
         remedy = f"Set {_VARIABLE}RUNTIME to 16.4.x-cpu-ml-scala2.12 or 15.4.x-cpu-ml-scala2.12."
-        yield "runtime", remedy, self._runtime
-        if self._chosen("instance_pool_id"):
+        yield "runtime", remedy, self._check_runtime
+        if read_setting(self._settings, "instance_pool_id"):
             remedy = f"Set {_VARIABLE}INSTANCE_POOL_ID to a pool that you may attach to, or unset it."
-            yield "instance pool", remedy, self._pool
+            yield "instance pool", remedy, self._check_pool
         else:
-            yield "node type", f"Set {_VARIABLE}NODE_TYPE to an existing node type.", self._node_type
+            yield "node type", f"Set {_VARIABLE}NODE_TYPE to an existing node type.", self._check_node_type
 
-    def _storage(self) -> Iterator[_PlannedCheck]:
+    def _list_storage_checks(self) -> Iterator[_PlannedCheck]:
         """Yield checks of the upload folder, further volumes, and accounts that only a cluster can reach."""
         root = self._target.root
-        yield "files", _grant(root), partial(self._check_folder, root)
-        checked = {_volume(root)}
-        for name, location in self._further_locations():
+        yield "files", _grant_remedy(root), partial(self._check_folder, root)
+        checked = {_find_volume(root)}
+        for name, location in self._list_further_locations():
             if location.startswith(SCHEME):
                 yield name, "", partial(self._check_account, location)
-            elif _volume(location) not in checked:
-                checked.add(_volume(location))
-                yield name, _grant(location), partial(self._check_folder, location)
+            elif _find_volume(location) not in checked:
+                checked.add(_find_volume(location))
+                yield name, _grant_remedy(location), partial(self._check_folder, location)
 
-    def _further_locations(self) -> Iterator[tuple[str, str]]:
+    def _list_further_locations(self) -> Iterator[tuple[str, str]]:
         environment = self._environment
         yield "lake", environment.lake
         yield "models", environment.model_store
         if environment.scratch is not None:
             yield "model volume", environment.scratch
 
-    def _authentication(self) -> _Finding:
+    def _check_authentication(self) -> _Finding:
         config = self._target.workspace.config
         return "ok", f"{self._target.me.user_name} on {config.host}, by {config.auth_type}"
 
@@ -120,8 +120,8 @@ class _WorkspaceChecks:
         root, environment = self._target.root, self._environment
         return "ok", f"files in {root}, lake {environment.lake}, models {environment.model_store}"
 
-    def _permission(self) -> _Finding:
-        if policy_id := self._chosen("policy_id"):
+    def _check_permission(self) -> _Finding:
+        if policy_id := read_setting(self._settings, "policy_id"):
             with translate_errors(self._target.workspace, f"read the cluster policy {policy_id}"):
                 policy = self._target.workspace.cluster_policies.get(policy_id)
             return "ok", f"by the cluster policy '{policy.name}'"
@@ -139,32 +139,34 @@ class _WorkspaceChecks:
             )
         raise PrerequisiteError(f"{self._target.me.user_name} can't create clusters ({_CREATE}).")
 
-    def _runtime(self) -> _Finding:
-        wanted = self._chosen("runtime")
+    def _check_runtime(self) -> _Finding:
+        runtime_name = read_setting(self._settings, "runtime")
         with translate_errors(self._target.workspace, "list the runtimes"):
             runtimes = self._target.workspace.clusters.spark_versions().versions or []
         names = {each.key or "": each.name or "" for each in runtimes}
-        if wanted not in names:
-            raise PrerequisiteError(f"Unknown runtime {wanted}.{did_you_mean(wanted, sorted(names))}")
-        _require_ml(wanted)
-        return "ok", names[wanted]
+        if runtime_name not in names:
+            raise PrerequisiteError(
+                f"Unknown runtime {runtime_name}.{did_you_mean(runtime_name, sorted(names))}"
+            )
+        _require_ml(runtime_name)
+        return "ok", names[runtime_name]
 
-    def _node_type(self) -> _Finding:
-        wanted = self._chosen("node_type")
+    def _check_node_type(self) -> _Finding:
+        type_name = read_setting(self._settings, "node_type")
         with translate_errors(self._target.workspace, "list the node types"):
-            existing = self._target.workspace.clusters.list_node_types().node_types or []
-        types = {each.node_type_id: each for each in existing}
-        if wanted not in types:
-            raise PrerequisiteError(f"Unknown node type {wanted}.{did_you_mean(wanted, sorted(types))}")
-        info = types[wanted].node_info
+            available_types = self._target.workspace.clusters.list_node_types().node_types or []
+        types = {each.node_type_id: each for each in available_types}
+        if type_name not in types:
+            raise PrerequisiteError(f"Unknown node type {type_name}.{did_you_mean(type_name, sorted(types))}")
+        info = types[type_name].node_info
         if info is not None and info.status:
             raise PrerequisiteError(
-                f"{wanted} is not available: {', '.join(each.value for each in info.status)}."
+                f"{type_name} is not available: {', '.join(each.value for each in info.status)}."
             )
-        return "ok", wanted
+        return "ok", type_name
 
-    def _pool(self) -> _Finding:
-        pool_id = self._chosen("instance_pool_id")
+    def _check_pool(self) -> _Finding:
+        pool_id = read_setting(self._settings, "instance_pool_id")
         with translate_errors(self._target.workspace, f"read the instance pool {pool_id}"):
             pool = self._target.workspace.instance_pools.get(pool_id)
         state = pool.state.value if pool.state is not None else "unknown"
@@ -172,34 +174,39 @@ class _WorkspaceChecks:
             raise PrerequisiteError(f"The instance pool {pool_id} can't be used: its state is {state}.")
         return "ok", f"{pool.instance_pool_name} ({pool.node_type_id})"
 
-    def _cluster(self) -> _Finding:
-        cluster_id = self._chosen("cluster_id")
+    def _check_cluster(self) -> _Finding:
+        cluster_id = read_setting(self._settings, "cluster_id")
         with translate_errors(self._target.workspace, f"read the cluster {cluster_id}"):
             cluster = self._target.workspace.clusters.get(cluster_id)
         self._require_dedicated(cluster)
-        wanted, runtime = self._chosen("runtime"), cluster.spark_version or "none"
-        if cluster.use_ml_runtime and _without_ml(runtime) == _without_ml(wanted):
+        runtime_name, runtime = read_setting(self._settings, "runtime"), cluster.spark_version or "none"
+        if cluster.use_ml_runtime and _remove_ml_part(runtime) == _remove_ml_part(runtime_name):
             return "ok", f"{cluster.cluster_name} ({runtime}, for machine learning)"
-        if runtime != wanted:
-            raise PrerequisiteError(f"The cluster {cluster_id} has the runtime {runtime}, not {wanted}.")
-        _require_ml(wanted)
+        if runtime != runtime_name:
+            raise PrerequisiteError(
+                f"The cluster {cluster_id} has the runtime {runtime}, not {runtime_name}."
+            )
+        _require_ml(runtime_name)
         return "ok", f"{cluster.cluster_name} ({runtime})"
 
     def _require_dedicated(self, cluster: ClusterDetails) -> None:
         mode = cluster.data_security_mode.value if cluster.data_security_mode is not None else "none"
-        if mode not in _DEDICATED:
+        if mode not in _DEDICATED_MODES:
             raise PrerequisiteError(
                 f"The cluster {cluster.cluster_id} has the access mode {mode}, not a dedicated one."
             )
         owner = cluster.single_user_name
-        ours = [self._target.me.user_name, *(each.display for each in self._target.me.groups or ())]
-        if owner and owner not in ours:
+        own_names = [self._target.me.user_name, *(each.display for each in self._target.me.groups or ())]
+        if owner and owner not in own_names:
             raise PrerequisiteError(f"The cluster {cluster.cluster_id} is dedicated to {owner}.")
 
     def _check_folder(self, folder: str) -> _Finding:
         # Permissions apply to a whole volume, so folders in it need not exist yet.
         files = open_files(self._target.workspace, folder)
-        try_writing(files, _volume(folder) if folder.startswith(VOLUMES) else nearest_existing(files, folder))
+        try_writing(
+            files,
+            _find_volume(folder) if folder.startswith(VOLUMES) else find_nearest_existing(files, folder),
+        )
         return "ok", f"{folder} can be written"
 
     def _check_account(self, uri: str) -> _Finding:
@@ -215,17 +222,17 @@ class _WorkspaceChecks:
             return "not checkable", f"{uri}: only a cluster can check whether its secret is valid"
         return "not checkable", f"{uri}: only a cluster can check whether an external location covers it"
 
-    def _secrets(self) -> _Finding:
+    def _check_secrets(self) -> _Finding:
         """Check the names of the secrets without reading their values."""
-        scope = self._chosen("secret_scope")
+        scope = read_setting(self._settings, "secret_scope")
         with translate_errors(self._target.workspace, f"list the names in the secret scope '{scope}'"):
-            existing = [each.key for each in self._target.workspace.secrets.list_secrets(scope)]
-        named = sorted({each.secret_name for each in self._environment.accounts if each.secret_name})
-        if missing := [name for name in named if name not in existing]:
+            available_names = [each.key for each in self._target.workspace.secrets.list_secrets(scope)]
+        secret_names = sorted({each.secret_name for each in self._environment.accounts if each.secret_name})
+        if missing := [name for name in secret_names if name not in available_names]:
             raise PrerequisiteError(f"The secret scope '{scope}' doesn't have {', '.join(missing)}.")
-        return "ok", f"{', '.join(named)} in the scope '{scope}'"
+        return "ok", f"{', '.join(secret_names)} in the scope '{scope}'"
 
-    def _experiment(self) -> _Finding:
+    def _check_experiment(self) -> _Finding:
         path = self._target.experiment
         own = path.startswith(f"/Users/{self._target.me.user_name}/")
         experiment = self._find_experiment(path)
@@ -261,11 +268,8 @@ class _WorkspaceChecks:
     def _environment(self) -> Environment:
         return self._target.environment(None, "")
 
-    def _chosen(self, name: str) -> str:
-        return self._settings[DATABRICKS_SETTINGS + name]
 
-
-def _without_ml(runtime: str) -> str:
+def _remove_ml_part(runtime: str) -> str:
     """Return a runtime's name without its ML part, as a cluster with the ML switch reports it."""
     return _ML_PART.sub("-", runtime)
 
@@ -275,12 +279,12 @@ def _require_ml(runtime: str) -> None:
         raise PrerequisiteError(f"{runtime} is not an ML runtime.")
 
 
-def _volume(path: str) -> str:
+def _find_volume(path: str) -> str:
     """Return the volume of a path, or the path itself if it is not in a volume."""
     return "/".join(path.split("/")[:5]) if path.startswith(VOLUMES) else path
 
 
-def _grant(location: str) -> str:
+def _grant_remedy(location: str) -> str:
     if not location.startswith(VOLUMES):
         return f"Ask for the permission to edit {location}, or set {_VARIABLE}FILES to a folder of your own."
     volume = ".".join(location.split("/")[2:5])

@@ -28,7 +28,7 @@ _TOP = 2
 """Number of names in a path that always exists, such as ``/Workspace/Users``."""
 
 
-def expiring_folder(today: date, days: int) -> str:
+def name_expiring_folder(today: date, days: int) -> str:
     """Return the name of the folder for uploads of a day: the same for a week, so that they are reused.
 
     Args:
@@ -102,11 +102,11 @@ def try_writing(files: RemoteFiles, folder: str) -> None:
     """
     # A unique name, because others may try at the same time.
     probe = f"{folder}/harness-probe-{secrets.token_hex(4)}"
-    _upload_whole(files, probe, text_stream("This file can be removed.\n"))
+    _upload_whole(files, probe, make_stream("This file can be removed.\n"))
     files.remove_file(probe)
 
 
-def nearest_existing(files: RemoteFiles, folder: str) -> str:
+def find_nearest_existing(files: RemoteFiles, folder: str) -> str:
     """Return a folder of workspace files, or the nearest existing one above it; not for volumes."""
     while folder.count("/") > _TOP and not files.exists(folder):
         folder = folder.rpartition("/")[0]
@@ -272,7 +272,7 @@ class WorkspaceFiles:
             self._workspace.workspace.delete(_api_path(path), recursive=recursive)
 
 
-def text_stream(content: str) -> BinaryIO:
+def make_stream(content: str) -> BinaryIO:
     """Return a text as a stream to upload."""
     return io.BytesIO(content.encode())
 

@@ -14,10 +14,10 @@ from harness.events import Listener
 from harness.plan import Environment, Plan, SourceData
 from harness.results import Result
 from harness.runs import PLAN, RESULT
-from harness.runtime.jars import JarCache, cache_folder, class_path, pyspark_home
+from harness.runtime.jars import JarCache, choose_cache_folder, find_pyspark_home, load_class_path
 from harness.runtime.java import Java, find_java
 from harness.setting_types import Settings
-from harness.storage.accounts import local_accounts
+from harness.storage.accounts import select_local_accounts
 from harness.targets.checks import (
     Check,
     check_disk_space,
@@ -28,15 +28,15 @@ from harness.targets.checks import (
     run_check,
 )
 from harness.targets.embedded import EMBEDDED
-from harness.targets.job_process import follow, result_of
-from harness.targets.spark_conf import is_small, java_options, spark_settings
+from harness.targets.job_process import run_command, take_result
+from harness.targets.spark_conf import is_small, java_options, make_spark_settings
 
 _SPARK = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
 }
 # Variables of another Spark on this machine must not affect this one.
-_NOT_INHERITED = ("PYSPARK_SUBMIT_ARGS", "SPARK_CONF_DIR", "HADOOP_CONF_DIR", "PYTHONPATH")
+_IGNORED_VARIABLES = ("PYSPARK_SUBMIT_ARGS", "SPARK_CONF_DIR", "HADOOP_CONF_DIR", "PYTHONPATH")
 
 
 def _write_error(line: str) -> None:
@@ -49,7 +49,7 @@ class Embedded:
     def __init__(
         self, settings: Settings, report: Callable[[str], None] = _write_error, *, keep: bool = False
     ) -> None:
-        del report, keep  # Every target is opened alike; this one has nothing to keep.
+        del report, keep  # All targets take the same arguments; this one has nothing to keep.
         self._settings = settings
         self._java: Java | None = None
 
@@ -58,13 +58,13 @@ class Embedded:
         settings = self._settings
         small = is_small(source_bytes)
         spark = {
-            **spark_settings(settings["lake"], small=small),
+            **make_spark_settings(settings["lake"], small=small),
             **_SPARK,
             "spark.master": f"local[{settings['cores']}]",
             "spark.driver.memory": settings["driver_memory"],
             "spark.sql.warehouse.dir": f"file:{settings.home}/warehouse",
             "spark.driver.extraClassPath": ":".join(
-                str(jar) for jar in class_path(self._find_java(), report=_write_error)
+                str(jar) for jar in load_class_path(self._find_java(), report=_write_error)
             ),
         }
         options = java_options(settings["driver_memory"], small=small)
@@ -77,7 +77,7 @@ class Embedded:
             experiment=settings["experiment"],
             artifacts=settings["artifacts"] if settings["tracking_uri"].startswith("sqlite") else None,
             spark=spark,
-            accounts=local_accounts(settings),
+            accounts=select_local_accounts(settings),
         )
 
     def locate_source(self, source: SourceData) -> SourceData:
@@ -108,7 +108,7 @@ class Embedded:
 
     def run(self, folder: Path, listener: Listener) -> Result:
         """Run the job in its own process group, so that Ctrl-C reaches it exactly once."""
-        finished = follow(
+        finished = run_command(
             [sys.executable, "-m", "harness.job", str(folder / PLAN), str(folder / RESULT)],
             folder,
             listener,
@@ -116,7 +116,7 @@ class Embedded:
             interrupt=lambda process: process.send_signal(signal.SIGINT),
             clean_up=_kill_group,
         )
-        return result_of(finished, folder)
+        return take_result(finished, folder)
 
     def remove_run(self, run_id: str) -> None:
         """Remove a run's tables."""
@@ -134,9 +134,9 @@ class Embedded:
 
     def _process_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         return {
-            **{name: value for name, value in environ.items() if name not in _NOT_INHERITED},
+            **{name: value for name, value in environ.items() if name not in _IGNORED_VARIABLES},
             "JAVA_HOME": str(self._find_java().home),
-            "SPARK_HOME": str(pyspark_home()),
+            "SPARK_HOME": str(find_pyspark_home()),
             "SPARK_LOCAL_IP": "127.0.0.1",
             "PYSPARK_PYTHON": sys.executable,
             "PYSPARK_DRIVER_PYTHON": sys.executable,
@@ -152,7 +152,7 @@ def _readable_uri(uri: str) -> str:
 
 def _check_jars() -> Check:
     """Check the jars. Missing ones are not an error, because a run fetches them."""
-    folder = JarCache(cache_folder(os.environ)).folder
+    folder = JarCache(choose_cache_folder(os.environ)).folder
     if folder.is_dir():
         return Check("jars", "ok", str(folder))
     return Check("jars", "not checkable", f"the first run downloads them into {folder}, about 70 MB")

@@ -168,7 +168,7 @@ def _busy_response(fault: RequestFault) -> Response:
     many = fault.status == HTTPStatus.TOO_MANY_REQUESTS
     code = "REQUEST_LIMIT_EXCEEDED" if many else "TEMPORARILY_UNAVAILABLE"
     response = ApiError(fault.status, code, "Current request has to be retried later.").response()
-    response.headers["retry-after"] = str(fault.retry_after_s)
+    response.headers["retry-after"] = "0"
     return response
 
 

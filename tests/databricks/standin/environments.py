@@ -14,7 +14,7 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from harness.files import exclusive_lock, sha256_of
-from harness.runtime.jars import cache_folder
+from harness.runtime.jars import choose_cache_folder
 
 LOCKS = Path(__file__).with_name("runtimes")
 _KEPT = 6
@@ -53,7 +53,7 @@ class Environments:
     replaces the others for this wheel only.
     """
 
-    root: Path = field(default_factory=lambda: cache_folder(os.environ) / "runtimes")
+    root: Path = field(default_factory=lambda: choose_cache_folder(os.environ) / "runtimes")
 
     def folder(self, runtime: str, wheel: Path) -> Path:
         """Return the folder of the wheel's environment, which exists only if it is complete."""

@@ -8,7 +8,6 @@ from enum import Enum, auto
 from http import HTTPStatus
 
 API = "/api/"
-CLUSTER_FAILURE = "The requested VM size is currently not available in this region."
 
 
 class Kind(Enum):
@@ -28,7 +27,6 @@ class RequestFault:
     count: int
     after: int = 0
     status: int = HTTPStatus.TOO_MANY_REQUESTS
-    retry_after_s: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,11 +48,9 @@ class Faults:
         self._cluster_polls = 0
         self._cancel_polls: int | None = None
 
-    def throttle(
-        self, count: int, *, status: int = 429, prefix: str = API, after: int = 0, retry_after_s: int = 0
-    ) -> None:
+    def throttle(self, count: int, *, status: int, prefix: str, after: int = 0) -> None:
         """Answer some requests with 429 or 503 and a Retry-After."""
-        self._add(RequestFault(Kind.REFUSED, prefix, count, after, status, retry_after_s))
+        self._add(RequestFault(Kind.REFUSED, prefix, count, after, status))
 
     def drop(self, count: int = 1, *, prefix: str = API, after: int = 0) -> None:
         """Close the connection of some requests without an answer."""
@@ -69,19 +65,17 @@ class Faults:
         with self._lock:
             self._cut_uploads = count
 
-    def fail_cluster(
-        self, message: str = CLUSTER_FAILURE, code: str = "CLOUD_PROVIDER_RESOURCE_STOCKOUT"
-    ) -> None:
+    def fail_cluster(self, message: str) -> None:
         """Prevent the next cluster from starting."""
         with self._lock:
-            self._cluster_failures.append(ClusterFailure(code, message))
+            self._cluster_failures.append(ClusterFailure("CLOUD_PROVIDER_RESOURCE_STOCKOUT", message))
 
     def delay_cluster(self, polls: int) -> None:
         """Start the next cluster only after this many requests for its run."""
         with self._lock:
             self._cluster_polls = polls
 
-    def cancel_outside(self, polls: int = 1) -> None:
+    def cancel_outside(self, polls: int) -> None:
         """Cancel the next run, like another user, after this many requests for it."""
         with self._lock:
             self._cancel_polls = polls

@@ -23,12 +23,12 @@ _SYNAPSEML = "com.microsoft.azure:synapseml-"
 
 def published_coordinates() -> tuple[str, ...]:
     """Return the Maven coordinates that a task can request; all others are unknown."""
-    return tuple(each for each in jars.coordinates() if each.startswith(_SYNAPSEML))
+    return tuple(each for each in jars.list_coordinates() if each.startswith(_SYNAPSEML))
 
 
 def class_path(java: Java, runtime: str, maven: tuple[str, ...]) -> tuple[Path, ...]:
     """Return the jar files for a task, from the harness's own cache if that has them."""
-    own = tuple(jar for jar in jars.class_path(java, report=_report) if not jar.name.startswith(_HADOOP))
+    own = tuple(jar for jar in jars.load_class_path(java, report=_report) if not jar.name.startswith(_HADOOP))
     delta = tuple(jar for jar in own if jar.name.startswith(_DELTA))
     synapseml = tuple(jar for jar in own if jar not in delta) if maven else ()
     return (*fetch_delta(java, runtime, delta), *synapseml)
@@ -41,7 +41,7 @@ def fetch_delta(java: Java, runtime: str, own: tuple[Path, ...]) -> tuple[Path, 
     if coordinate is None:
         return own
     lock = LOCKS / f"{family}.jars"
-    folder = jars.cache_folder(os.environ) / "runtimes" / f"delta-{sha256_of(lock)[:16]}"
+    folder = jars.choose_cache_folder(os.environ) / "runtimes" / f"delta-{sha256_of(lock)[:16]}"
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with exclusive_lock(folder.with_suffix(".lock")):
@@ -55,9 +55,9 @@ def _fetch(java: Java, coordinate: str, lock: Path, folder: Path) -> None:
         work = Path(name)
         request = resolver.Request(
             coordinates=(coordinate,),
-            excluded=jars._EXCLUDED,
+            excluded=jars._EXCLUDED_ARTIFACTS,
             java=java,
-            spark_home=jars.pyspark_home(),
+            spark_home=jars.find_pyspark_home(),
             work=work,
             log=work / "resolver.log",
             environ=os.environ,

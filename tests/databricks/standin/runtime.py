@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.runtime.java import SETTING, Java, find_java
+from harness.runtime.java import HOME_VARIABLE, Java, find_java
 from harness.targets.spark_conf import java_options
 from tests.databricks.standin.environments import Environments, InstallError, python_of
 from tests.databricks.standin.libraries import class_path, published_coordinates
@@ -93,7 +93,7 @@ class Runtime:
 
         Its libraries must be installed.
         """
-        java = find_java(os.environ.get(SETTING), os.environ)
+        java = find_java(os.environ.get(HOME_VARIABLE), os.environ)
         python = python_of(self._environments.folder(task.runtime, task.wheel))
         settings = task.folder / "conf" / _SETTINGS
         _write_settings(settings, self._settings(task, java))

@@ -1,7 +1,7 @@
 """A helper that imports internals of the harness."""
 
-from harness.job.prepare import make_samples
+from harness.job.prepare import prepare_rows
 
 
 def prepare_rows(rows):
-    return make_samples(rows)
+    return prepare_rows(rows)

@@ -1,3 +1,5 @@
+"""The process of a job: its events, its result, its log and its end."""
+
 import os
 import signal
 import subprocess
@@ -11,7 +13,7 @@ from harness.events import Event, Listener
 from harness.results import Result
 from harness.runs import RESULT
 from harness.targets import job_process as module
-from harness.targets.job_process import LOG, FinishedProcess, follow, result_of
+from harness.targets.job_process import LOG, FinishedProcess, run_command, take_result
 from tests.unit import report_samples as samples
 
 STARTED = Event("train", "started", "january")
@@ -36,7 +38,7 @@ def _follow(
     jobs: _Jobs | None = None,
     stdin: Path | None = None,
 ) -> FinishedProcess:
-    return follow(
+    return run_command(
         [sys.executable, "-c", program],
         folder,
         listener,
@@ -154,20 +156,20 @@ def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
 
 def test_a_result_from_the_events_comes_first(tmp_path: Path) -> None:
     """If the result arrived with the events, no file is read."""
-    assert samples.result() == result_of(FinishedProcess(0, samples.result(), interrupted=False), tmp_path)
+    assert samples.result() == take_result(FinishedProcess(0, samples.result(), interrupted=False), tmp_path)
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_a_result_is_read_from_its_file(tmp_path: Path, interrupted: bool) -> None:
     """A result is read from its file, even if the job was interrupted."""
     (tmp_path / RESULT).write_text(samples.result().model_dump_json(by_alias=True), encoding="utf-8")
-    assert samples.result() == result_of(FinishedProcess(0, None, interrupted=interrupted), tmp_path)
+    assert samples.result() == take_result(FinishedProcess(0, None, interrupted=interrupted), tmp_path)
 
 
 def test_an_interruption_before_a_result_is_reported(tmp_path: Path) -> None:
     """Ctrl-C before there is a result is an interruption, not an error of the job."""
     with pytest.raises(InterruptedRunError, match="Interrupted"):
-        result_of(FinishedProcess(1, None, interrupted=True), tmp_path)
+        take_result(FinishedProcess(1, None, interrupted=True), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ def test_a_job_without_a_result_is_reported(
     """The message has exit code and last lines; exit code 3 means a missing prerequisite."""
     (tmp_path / LOG).write_text("".join(f"line {number}\n" for number in range(20)))
     with pytest.raises(HarnessError) as caught:
-        result_of(FinishedProcess(exit_code, None, interrupted=False), tmp_path)
+        take_result(FinishedProcess(exit_code, None, interrupted=False), tmp_path)
     last = "".join(f"    line {number}\n" for number in range(8, 20))
     expected = (
         f"The job ended with exit code {exit_code} and without a result. Last lines of its log:\n{last}"

@@ -1,3 +1,5 @@
+"""The scenario that 'harness init' writes, run unchanged."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""The ROC curve and the calibration, compared with scikit-learn's."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""The states and the errors of runs in a workspace."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -6,7 +8,7 @@ import pytest
 from databricks.sdk.service.jobs import Run, RunOutput
 
 from harness.errors import ExitCode
-from harness.targets.databricks.job_runs import error_of_run, has_started
+from harness.targets.databricks.job_runs import has_started, make_run_error
 
 URL = "https://adb-1.azuredatabricks.net/jobs/1/runs/2"
 
@@ -49,7 +51,7 @@ def _run(
 )
 def test_the_end_of_a_run_is_reported(run: Run, expected: str, exit_code: ExitCode) -> None:
     """The error has the workspace's message, the run's page and the exit code of the cause."""
-    error = error_of_run(run, None)
+    error = make_run_error(run, None)
     assert (expected, exit_code) == (error.message, error.exit_code)
     assert URL in (error.remedy or "")
 
@@ -58,7 +60,7 @@ def test_a_tasks_error_has_the_end_of_its_traceback_and_log() -> None:
     """The error of a task has the end of its traceback and log, so that nobody needs the run's page."""
     lines = "\n".join(f"line {number}" for number in range(30))
     output = RunOutput(error="ValueError: no", error_trace=f"Traceback\n{lines}", logs=f"{lines}\nlast")
-    message = error_of_run(_run("TERMINATED", "FAILED"), output).message
+    message = make_run_error(_run("TERMINATED", "FAILED"), output).message
     assert message.startswith("The run failed: ValueError: no\nThe end of its traceback:\n    line 18\n")
     assert message.endswith("    last")
     assert "line 17" not in message

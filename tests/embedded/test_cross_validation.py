@@ -1,3 +1,5 @@
+"""The cross-validation over a grid, compared with Spark's."""
+
 from __future__ import annotations
 
 import math
@@ -16,7 +18,7 @@ from pyspark.sql import DataFrame, Row, SparkSession, functions as F
 from sklearn.metrics import roc_auc_score
 
 from harness.job.evaluate import roc_auc_se, score_rows
-from harness.job.models.cross_validation import Trained
+from harness.job.models.cross_validation import TrainingOutcome
 from harness.pipelines import FEATURES, FOLD, KEY, LABEL
 from harness.scenario.model import Scenario
 from harness.scenario.model_kinds import LogisticRegression as Options
@@ -52,7 +54,7 @@ def make_folds(spark: SparkSession, values: list[tuple[str, float, int, Any]]) -
 
 
 @pytest.fixture(scope="module")
-def trained(rows: DataFrame) -> Trained:
+def trained(rows: DataFrame) -> TrainingOutcome:
     return train(rows, OPTIONS)
 
 
@@ -73,7 +75,7 @@ def compute_fold_roc_auc(rows: DataFrame, fold: int, parameters: Mapping[str, fl
     )
 
 
-def test_every_combination_is_tried_in_order(trained: Trained) -> None:
+def test_every_combination_is_tried_in_order(trained: TrainingOutcome) -> None:
     """Grid points are tried in the order of the grid, in which the least regularized come first."""
     assert [point.parameters for point in trained.grid] == [
         {"reg_param": 0.01, "elastic_net_param": 0.0},
@@ -83,14 +85,14 @@ def test_every_combination_is_tried_in_order(trained: Trained) -> None:
     ]
 
 
-def test_a_grid_point_scores_the_mean_of_its_folds(rows: DataFrame, trained: Trained) -> None:
+def test_a_grid_point_scores_the_mean_of_its_folds(rows: DataFrame, trained: TrainingOutcome) -> None:
     """A grid point's score is the mean of its folds' ROC AUC, as scikit-learn computes them."""
     point = trained.grid[1]
     expected = fmean(compute_fold_roc_auc(rows, fold, point.parameters) for fold in range(3))
     assert point.cv_roc_auc == pytest.approx(expected, rel=1e-12)
 
 
-def test_scores_agree_with_spark_s_cross_validator(rows: DataFrame, trained: Trained) -> None:
+def test_scores_agree_with_spark_s_cross_validator(rows: DataFrame, trained: TrainingOutcome) -> None:
     """The scores equal those of Spark's CrossValidator with the same folds and an exact evaluator."""
     estimator = LogisticRegression(maxIter=OPTIONS.max_iter, regParam=trained.grid[0].parameters["reg_param"])
     validator = CrossValidator(
@@ -138,14 +140,16 @@ def test_the_first_of_equals_is_chosen(rows: DataFrame) -> None:
     assert [(point.cv_roc_auc, point.chosen) for point in actual.grid] == [(0.5, True), (0.5, False)]
 
 
-def test_the_chosen_point_is_fitted_on_all_rows(rows: DataFrame, trained: Trained) -> None:
+def test_the_chosen_point_is_fitted_on_all_rows(rows: DataFrame, trained: TrainingOutcome) -> None:
     """The final model is fitted on all rows with the chosen parameters."""
     [chosen] = [point for point in trained.grid if point.chosen]
     expected = make_regression(chosen.parameters).fit(rows)
     assert list(trained.model.coefficients.toArray()) == list(expected.coefficients.toArray())
 
 
-def test_the_standard_error_of_the_mean_assumes_independent_folds(rows: DataFrame, trained: Trained) -> None:
+def test_the_standard_error_of_the_mean_assumes_independent_folds(
+    rows: DataFrame, trained: TrainingOutcome
+) -> None:
     """The standard error of the mean is the root of the summed squared errors over the number of folds."""
     [chosen] = [point for point in trained.grid if point.chosen]
     squares = []
@@ -159,7 +163,7 @@ def test_the_standard_error_of_the_mean_assumes_independent_folds(rows: DataFram
     assert trained.cv_roc_auc_se == pytest.approx(math.sqrt(sum(squares)) / FOLDS, rel=1e-9)
 
 
-def test_scores_are_of_the_positive_class(rows: DataFrame, trained: Trained) -> None:
+def test_scores_are_of_the_positive_class(rows: DataFrame, trained: TrainingOutcome) -> None:
     """Scores are the probabilities of label 1."""
     expected = [row["probability"][1] for row in trained.model.transform(rows).collect()]
     assert [row["score"] for row in score_rows(trained.model, rows).collect()] == expected

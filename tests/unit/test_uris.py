@@ -1,3 +1,5 @@
+"""URIs of storage accounts."""
+
 import re
 import string
 

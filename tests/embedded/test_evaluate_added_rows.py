@@ -1,3 +1,5 @@
+"""The metrics on held-out rows, and separately on those that a version adds."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass

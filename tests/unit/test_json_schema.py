@@ -1,3 +1,5 @@
+"""The JSON Schema of scenario files, compared with what the loader accepts."""
+
 from __future__ import annotations
 
 import datetime as dt
@@ -9,7 +11,7 @@ import jsonschema
 import pytest
 
 from harness.loading.document import read_document
-from harness.loading.json_schema import FILE, scenario_schema, schema_text
+from harness.loading.json_schema import FILE, make_scenario_schema, render_schema
 from harness.scenario.model_kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +29,7 @@ def _plain(value: Any) -> Any:
 
 
 def _is_valid(values: Any) -> bool:
-    return bool(jsonschema.Draft202012Validator(scenario_schema()).is_valid(_plain(values)))
+    return bool(jsonschema.Draft202012Validator(make_scenario_schema()).is_valid(_plain(values)))
 
 
 def _with(**changes: Any) -> dict[str, Any]:
@@ -41,12 +43,12 @@ def _version(**step: Any) -> bool:
 
 def test_the_shipped_schema_is_up_to_date() -> None:
     """The shipped schema is up to date with the models that it is generated from."""
-    assert schema_text() == FILE.read_text(encoding="utf-8")
+    assert render_schema() == FILE.read_text(encoding="utf-8")
 
 
 def test_the_schema_is_valid() -> None:
     """The schema is valid under draft 2020-12."""
-    jsonschema.Draft202012Validator.check_schema(scenario_schema())
+    jsonschema.Draft202012Validator.check_schema(make_scenario_schema())
 
 
 def test_the_editor_settings_name_the_schema() -> None:
@@ -146,7 +148,7 @@ def test_a_table_can_list_its_versions() -> None:
 
 def test_keys_and_metrics_are_described() -> None:
     """The schema describes keys and metrics for editors."""
-    parts = scenario_schema()["$defs"]
+    parts = make_scenario_schema()["$defs"]
     assert (
         "cross-validation"
         in parts["Expect"]["properties"]["metrics"]["properties"]["cv_roc_auc"]["description"]

@@ -127,7 +127,7 @@ def test_another_thread_sets_no_signals() -> None:
 def test_a_trace_is_shown_without_colors(trace: str, expected: str) -> None:
     """Control sequences are removed from error, traceback and log, as a terminal would execute them."""
     output = RunOutput(error=trace, error_trace=f"Traceback\n{trace}\n", logs=f"{trace}\nlast")
-    message = job_runs.error_of_run(_run("TERMINATED", "FAILED", 5), output).message
+    message = job_runs.make_run_error(_run("TERMINATED", "FAILED", 5), output).message
     assert message == (
         f"The run failed: {expected}\nThe end of its traceback:\n    Traceback\n    {expected}\n"
         f"The end of its log:\n    {expected}\n    last"

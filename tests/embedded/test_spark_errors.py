@@ -1,3 +1,5 @@
+"""Errors of storage and of the JVM, translated for the scenario's author."""
+
 from __future__ import annotations
 
 import pytest

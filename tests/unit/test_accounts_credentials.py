@@ -1,3 +1,5 @@
+"""The credentials of storage accounts, for Hadoop and for Azure's client."""
+
 from pathlib import Path
 from typing import Literal
 
@@ -5,7 +7,7 @@ import pytest
 
 from harness.errors import ExitCode, PrerequisiteError
 from harness.plan import Account, Secret
-from harness.storage.accounts import azure_credential, hadoop_settings, read_secret
+from harness.storage.accounts import make_azure_credential, make_hadoop_settings, read_secret
 
 VALUE = "Zm9yIGEgdGVzdCBvbmx5Cg=="
 HOST = "dlsloandev.dfs.core.windows.net"
@@ -93,7 +95,7 @@ def test_hadoop_gets_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
         f"fs.azure.account.auth.type.{HOST}": "SharedKey",
         f"fs.azure.account.key.{HOST}": VALUE,
     }
-    assert expected == hadoop_settings(_account("key", monkeypatch), VALUE)
+    assert expected == make_hadoop_settings(_account("key", monkeypatch), VALUE)
 
 
 def test_hadoop_gets_a_service_principal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,20 +111,22 @@ def test_hadoop_gets_a_service_principal(monkeypatch: pytest.MonkeyPatch) -> Non
         f"fs.azure.account.oauth2.client.id.{HOST}": "client",
         f"fs.azure.account.oauth2.client.secret.{HOST}": VALUE,
     }
-    assert expected == hadoop_settings(_account("service_principal", monkeypatch), VALUE)
+    assert expected == make_hadoop_settings(_account("service_principal", monkeypatch), VALUE)
 
 
 def test_azures_client_gets_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """Azure's client gets the key with the account's name, which an emulator's address lacks."""
     expected = {"account_name": "dlsloandev", "account_key": VALUE}
-    assert expected == azure_credential(_account("key", monkeypatch))
+    assert expected == make_azure_credential(_account("key", monkeypatch))
 
 
 def test_azures_client_gets_a_service_principal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Azure's client gets Azure's own credential, which requests tokens only when it is used."""
     from azure.identity import ClientSecretCredential
 
-    assert isinstance(azure_credential(_account("service_principal", monkeypatch)), ClientSecretCredential)
+    assert isinstance(
+        make_azure_credential(_account("service_principal", monkeypatch)), ClientSecretCredential
+    )
 
 
 def test_a_missing_secret_is_reported_before_any_request(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,4 +134,4 @@ def test_a_missing_secret_is_reported_before_any_request(monkeypatch: pytest.Mon
     account = _account("key", monkeypatch)
     monkeypatch.delenv("LAKE_SECRET")
     with pytest.raises(PrerequisiteError, match="the variable LAKE_SECRET"):
-        azure_credential(account)
+        make_azure_credential(account)

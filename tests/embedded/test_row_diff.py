@@ -1,3 +1,5 @@
+"""The rows that each version adds, removes and changes, compared with plain Python."""
+
 from __future__ import annotations
 
 import random

@@ -89,7 +89,7 @@ def _annotate(tmp_path: Path) -> dict[str, str]:
     baselines = {"good": {"two": {"test_accuracy": 0.5}}}
     judged = judge_versions(scenario, [before, now], baselines)
     plan = samples.plan(scenario=scenario, scenario_file=str(file), scenario_sha256=sha256_of(file))
-    annotations = github.verdict_lines(plan, samples.result(judged))
+    annotations = github.list_verdict_commands(plan, samples.result(judged))
     names = [_name(bound) for version in judged[1:] for bound in version.bounds]
     return dict(
         zip(names, [line for line in annotations if ": two: " in line.replace("%3A", ":")], strict=True)

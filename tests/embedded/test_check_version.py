@@ -1,3 +1,5 @@
+"""The checks of a version before any training, and the location of each problem."""
+
 from __future__ import annotations
 
 import re
@@ -9,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 from harness.errors import Location, ScenarioError
 from harness.job.check_version import CheckedVersion, check_version
 from harness.job.fingerprint import compute_fingerprint
-from harness.job.prepare import TARGET
+from harness.job.prepare import LABEL_VALUE
 from harness.pipelines import KEY
 from tests.embedded.tables import list_problems, make_readings, make_small_samples, scenario
 
@@ -68,7 +70,7 @@ def test_a_trainable_version_passes(table: DataFrame) -> None:
         {"id": 0.0, "x": 0.0, "y": 0.0},
     )
     assert checked.ranges == {"x": (0.5, 6.5)}
-    labels = {row["id"]: row[TARGET] for row in checked.frame.collect()}
+    labels = {row["id"]: row[LABEL_VALUE] for row in checked.frame.collect()}
     assert labels == {key: float(key % 3 == 0) for key in range(40)}
 
 

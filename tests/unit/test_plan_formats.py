@@ -118,7 +118,7 @@ def test_attach_reads_a_run_of_format_1(runs: Path) -> None:
 
 
 def test_a_run_of_format_1_can_be_a_counterpart(runs: Path) -> None:
-    """A remote run can be compared with a local run of format 1 that has the same inputs."""
+    """A cloud run can be compared with a local run of format 1 that has the same inputs."""
     local = load_plan(_sample(), PLAN)
     environment = local.environment.model_copy(update={"target": "databricks"})
     remote = local.model_copy(update={"environment": environment})

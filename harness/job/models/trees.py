@@ -1,13 +1,27 @@
-"""Training rows as Spark's tree classifiers need them."""
+"""The base class of pipelines with trees: training rows as Spark's tree classifiers need them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from pyspark.sql import DataFrame, functions as F
 
+from harness.job.models.built_in import BuiltInPipeline
+from harness.job.models.cross_validation import TrainingOutcome
 from harness.pipelines import FEATURES, LABEL
 
 _BINARY_LABEL = {"ml_attr": {"type": "nominal", "name": LABEL, "vals": ["0", "1"]}}
 _NO_ATTRIBUTES: dict[str, object] = {"ml_attr": {}}
+
+
+@dataclass(frozen=True)
+class TreePipeline(BuiltInPipeline):
+    """A tree classifier of Spark MLlib, on rows prepared for trees."""
+
+    def train(self, rows: DataFrame, seed: int, report_progress: Callable[[str], None]) -> TrainingOutcome:
+        """Choose the best grid point, on rows prepared for trees."""
+        return super().train(prepare_tree_rows(rows), seed, report_progress)
 
 
 def prepare_tree_rows(rows: DataFrame) -> DataFrame:

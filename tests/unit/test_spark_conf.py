@@ -1,13 +1,15 @@
+"""The Spark configuration for small and large data."""
+
 from __future__ import annotations
 
 import pytest
 
-from harness.targets.spark_conf import is_small, session_settings, spark_settings
+from harness.targets.spark_conf import is_small, make_session_settings, make_spark_settings
 
 
 def test_a_session_gets_only_session_settings() -> None:
     """A session on a cluster gets settings for small data, but none that Spark reads only at its start."""
-    session, whole = session_settings(small=True), spark_settings("/lake", small=True)
+    session, whole = make_session_settings(small=True), make_spark_settings("/lake", small=True)
     assert "spark.databricks.delta.snapshotPartitions" in session
     assert session.items() <= whole.items()
     assert not [name for name in session if not name.startswith(("spark.sql.", "spark.databricks.delta."))]
@@ -17,4 +19,4 @@ def test_a_session_gets_only_session_settings() -> None:
 @pytest.mark.parametrize("size", [None, 64 << 20])
 def test_larger_data_has_sparks_defaults(size: int | None) -> None:
     """Data of unknown size, or from 64 MB on, is processed with Spark's defaults."""
-    assert {} == session_settings(small=is_small(size))
+    assert {} == make_session_settings(small=is_small(size))
