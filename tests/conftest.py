@@ -99,10 +99,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="session")
 def loans(spark: SparkSession) -> Loans:
-    from harness.job.table_io import read_source
+    from harness.job.source_reader import read_source
     from harness.loading.loader import load_scenario
     from harness.resolve import describe_source
 
     loaded = load_scenario(str(SCENARIOS / "three_versions.yaml"))
     [found] = loaded.sources.values()
-    return Loans(loaded.scenario, read_source(spark, describe_source(found)).persist())
+    return Loans(loaded.scenario, read_source(spark, describe_source(found), loaded.scenario.table).persist())

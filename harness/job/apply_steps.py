@@ -14,9 +14,10 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from harness.errors import Location
+from harness.job.source_reader import is_format_error, unreadable_source_error
 from harness.job.spark_errors import attribute_step_error
 from harness.job.step_rows import Sources, list_column_names, make_rows, source_location
-from harness.job.table_io import is_format_error, quote_name, unreadable_source_error
+from harness.job.table_io import quote_name
 from harness.plan import Plan
 from harness.scenario.model import Version
 from harness.scenario.read_step import Read

@@ -7,8 +7,9 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window, functions as F,
 from harness.errors import Location, Problem, ScenarioError, did_you_mean
 from harness.job.fingerprint import row_digest
 from harness.job.prepare import format_key, hash_to_unit_interval
+from harness.job.source_reader import TABLE_SOURCE, read_source
 from harness.job.spark_errors import attribute_error
-from harness.job.table_io import TABLE_SOURCE, column, quote_name, read_source
+from harness.job.table_io import column, quote_name
 from harness.plan import Plan, SourceData
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import Value
@@ -57,7 +58,7 @@ class Sources:
         name = source.model_dump_json()
         if name not in self._opened:
             self._opened[name] = (
-                read_source(self.spark, self._data[source.path], at)
+                read_source(self.spark, self._data[source.path], self.scenario.table, at)
                 if source.generate is None
                 else _generate(self.spark, source.generate)
             )

@@ -1,62 +1,13 @@
-"""Source files and versions of a Delta table, read with Spark, and the removal of what a run built."""
+"""Versions of a Delta table, read with Spark, and the removal of what a run built."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
-from harness.errors import Location, Problem, ScenarioError
-from harness.job.spark_errors import summarize_root_cause
-from harness.plan import Plan, SourceData
-
-# Messages of Spark and its readers about a file that is not in the expected format.
-_FORMAT_ERRORS = (
-    "MALFORMED",
-    "Malformed",
-    "CANNOT_READ_FILE",
-    "Could not read footer",
-    "is not a Parquet file",
-)
-_READER_OPTIONS = {
-    # A malformed row is an error to report, not a row of nulls.
-    "csv": {"header": "true", "inferSchema": "true", "mode": "FAILFAST"},
-    "json": {"mode": "FAILFAST"},
-}
-TABLE_SOURCE: Location = ("table", "source")
-"""Location of the table's source in the scenario."""
-
-
-def read_source(spark: SparkSession, source: SourceData, at: Location = TABLE_SOURCE) -> DataFrame:
-    """Read the rows of a source file or folder.
-
-    Args:
-        spark: The session.
-        source: What to read.
-        at: Where the scenario file names the source.
-
-    Raises:
-        ScenarioError: Spark can't read it.
-    """
-    options = {**_READER_OPTIONS.get(source.format, {}), **source.options}
-    try:
-        return spark.read.format(source.format).options(**options).load(source.uri)
-    except (PySparkException, Py4JJavaError) as error:
-        raise unreadable_source_error(source, error, at) from error
-
-
-def is_format_error(error: Exception) -> bool:
-    """Return whether an error is about a malformed file; Spark may notice only when it reads rows."""
-    return any(sign in str(error) for sign in _FORMAT_ERRORS)
-
-
-def unreadable_source_error(source: SourceData, error: Exception, at: Location) -> ScenarioError:
-    """Return the error for a source that Spark can't read in its declared format."""
-    message = f"can't read {source.uri} as {source.format}: {summarize_root_cause(error)}"
-    return ScenarioError([Problem(message, at)])
+from harness.plan import Plan
 
 
 def read_version(spark: SparkSession, uri: str, version: int) -> DataFrame:

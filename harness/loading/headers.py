@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import itertools
-import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
-_JSON_LINES = 10_000
+from harness.reading.csv_columns import CsvColumns, read_csv_columns
+from harness.reading.csv_dialect import parse_dialect
+from harness.reading.csv_text import open_csv, require_encoding
+from harness.reading.json_rows import read_json_rows
+from harness.reading.parquet_columns import require_readable
+
+_MAX_BYTES_TYPED = 4 << 20
+"""The values of a CSV file of up to this size are examined."""
+_MAX_BYTES_READ = 20 << 20
+"""A CSV file of up to this size is split into rows to its end; of a larger one, only the first rows are."""
+_MAX_ROWS = 10_000
 _UNSUPPORTED = "Unsupported"
 
 
@@ -30,6 +37,8 @@ class Header:
     """Names of the columns, in order."""
     is_whole: bool = True
     """Whether these are all columns; rows or files that were not read may have others."""
+    csv: CsvColumns | None = None
+    """The values of a small CSV file."""
 
 
 def read_header(path: Path, kind: str, options: dict[str, str]) -> Header:
@@ -48,12 +57,13 @@ def read_header(path: Path, kind: str, options: dict[str, str]) -> Header:
         if kind == "delta":
             return Header(path.name, read_delta_header(path).columns)
         file, is_only = _find_first_file(path)
-        columns, has_all_rows = _READERS[kind](file, options)
+        columns, has_all_rows, csv = _READERS[kind](file, options)
         if not columns:
             return Header(path.name, ())
-        merged = kind == "json" or _find_option(options, "mergeschema", default="false").lower() == "true"
+        given = {name.lower(): value.lower() for name, value in options.items()}
+        merged = kind == "json" or given.get("mergeschema") == "true"
         is_whole = has_all_rows and (is_only or not merged)
-        return Header(path.name, (*columns, *_list_partition_columns(path, file)), is_whole)
+        return Header(path.name, (*columns, *_list_partition_columns(path, file)), is_whole, csv)
     except _READ_ERRORS as error:
         raise ValueError(_summarize(error)) from error
 
@@ -91,20 +101,6 @@ def _summarize(error: Exception) -> str:
     return text.strip().splitlines()[0].rstrip(".") if text.strip() else type(error).__name__
 
 
-def _find_option(options: dict[str, str], *names: str, default: str) -> str:
-    """Return an option by any of its names, in any case."""
-    given = {name.lower(): value for name, value in options.items()}
-    return next((given[name] for name in names if name in given), default)
-
-
-def _open_text(path: Path, options: dict[str, str]) -> IO[str]:
-    encoding = _find_option(options, "encoding", "charset", default="utf-8")
-    encoding = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding=encoding, newline="")
-    return path.open(encoding=encoding, newline="")
-
-
 def _find_first_file(path: Path) -> tuple[Path, bool]:
     """Return the file, or the first data file of a folder, and whether it is the only one."""
     if path.is_file():
@@ -122,59 +118,44 @@ def _list_partition_columns(path: Path, file: Path) -> list[str]:
     return [name for name, equals, _ in (folder.partition("=") for folder in folders) if equals]
 
 
-def _read_csv_columns(path: Path, options: dict[str, str]) -> tuple[list[str], bool]:
-    delimiter = _find_option(options, "sep", "delimiter", default=",").replace("\\t", "\t")
-    if not delimiter:
-        raise ValueError("the option 'sep' is empty")
-    comment = _find_option(options, "comment", default="")
-    with _open_text(path, options) as file:
-        # Spark skips empty lines and comments, also before the header.
-        content = (line for line in file if line.strip() and not (comment and line.startswith(comment)))
-        # Spark accepts separators of several characters, Python's csv module doesn't.
-        lines = (line.rstrip("\r\n").split(delimiter) for line in content)
-        reader = csv.reader(content, delimiter=delimiter) if len(delimiter) == 1 else lines
-        rows = list(itertools.islice(reader, 2))
-    if _find_option(options, "header", default="true").lower() != "true":
-        return ([f"_c{index}" for index in range(len(rows[0]))] if rows else []), True
-    return (rows[0] if len(rows) > 1 else []), True
+Columns = tuple[Sequence[str], bool, CsvColumns | None]
+"""The columns of a file, whether all rows with columns were read, and the values of a small CSV file."""
 
 
-def _read_json_columns(path: Path, options: dict[str, str]) -> tuple[list[str], bool]:
-    with _open_text(path, options) as file:
-        if _find_option(options, "multiline", default="false").lower() == "true":
-            content = json.load(file)
-            rows = content if isinstance(content, list) else [content]
-        else:
-            rows = list(_parse_json_lines(itertools.islice(file, _JSON_LINES)))
-        has_all_rows = not file.readline()
-    if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("one JSON object per line is needed, or the option multiLine: 'true'")
-    return list(dict.fromkeys(itertools.chain.from_iterable(rows))), has_all_rows
+def _read_csv_columns(path: Path, options: dict[str, str]) -> Columns:
+    dialect = parse_dialect(options)
+    size = path.stat().st_size
+    if size <= _MAX_BYTES_TYPED:
+        columns = read_csv_columns(path, dialect)
+        return (columns.names if columns.lines else ()), True, columns
+    table = open_csv(path, dialect)
+    rows = sum(1 for _ in itertools.islice(table.rows, None if size <= _MAX_BYTES_READ else _MAX_ROWS))
+    if size > _MAX_BYTES_READ:
+        require_encoding(path, dialect.encoding)
+    return (table.columns if rows else ()), True, None
 
 
-def _parse_json_lines(lines: Iterable[str]) -> Iterator[Any]:
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{error.msg} in line {number}") from error
+def _read_json_columns(path: Path, options: dict[str, str]) -> Columns:
+    content = read_json_rows(path, options, _MAX_ROWS)
+    return content.names, content.is_whole, None
 
 
-def _read_parquet_columns(path: Path, _options: dict[str, str]) -> tuple[list[str], bool]:
+def _read_parquet_columns(path: Path, _options: dict[str, str]) -> Columns:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return list(pq.read_schema(path).names), True
+        schema = pq.read_schema(path)
+        require_readable(schema)
+        return list(schema.names), True, None
     except pa.ArrowException as error:
         raise ValueError(str(error)) from error
 
 
 _READ_ERRORS = (OSError, ValueError, LookupError, EOFError, RecursionError, csv.Error, zlib.error)
-_READERS: dict[str, Callable[[Path, dict[str, str]], tuple[list[str], bool]]] = {
+_READERS: dict[str, Callable[[Path, dict[str, str]], Columns]] = {
     "csv": _read_csv_columns,
     "json": _read_json_columns,
     "parquet": _read_parquet_columns,
 }
-"""Format to a reader of one file: it returns the columns, and whether all rows with columns were read."""
+"""Format to a reader of one file."""

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 from harness.errors import Location, Problem, did_you_mean
 from harness.loading.headers import Header
+from harness.reading.csv_columns import TextSample
+from harness.reading.stated_types import parse_stated_type
 from harness.scenario.model import Scenario, Version
 from harness.scenario.pipeline import Pipeline
 from harness.scenario.row_source import Source
 from harness.scenario.rows import NeededColumn, Rows
 
+_MAX_SHOWN = 40
 HeaderOf = Callable[[Source], Header | None]
 """Returns a source's columns; ``None`` if they are not known."""
 
@@ -64,7 +67,12 @@ def check_required_columns(scenario: Scenario, header_of: HeaderOf) -> list[Prob
     search = _ColumnFinder(scenario, header_of)
     missing = [(each, found) for each in list_required_columns(scenario) if (found := search.missing(each))]
     reported = {each.name.lower() for each, _ in missing}
-    return [found for _, found in missing] + list(search.check_rows(reported))
+    return [
+        *(found for _, found in missing),
+        *search.check_rows(reported),
+        *search.check_stated_columns(),
+        *search.check_numbers(),
+    ]
 
 
 def _has_one_change(version: Version) -> bool:
@@ -95,6 +103,43 @@ class _ColumnFinder:
             f"exist before version '{versions[first].name}'; {remedy} 'train: false'.",
             column.at,
         )
+
+    def check_stated_columns(self) -> Iterator[Problem]:
+        """Yield a problem for each column with a stated type that no source has."""
+        headers = [header for version in self.scenario.versions for header in self._list_headers(version)]
+        if not headers or not all(header.is_whole for header in headers):
+            return
+        names = list(dict.fromkeys(name for header in headers for name in header.columns))
+        for name in self.scenario.table.columns:
+            if name.lower() not in _lower_all(names):
+                files = " and ".join(dict.fromkeys(header.name for header in headers))
+                message = (
+                    f"no column '{name}' in {files}, for which a type is stated.{did_you_mean(name, names)}"
+                )
+                yield Problem(message, ("table", "columns", name))
+
+    def check_numbers(self) -> Iterator[Problem]:
+        """Yield a problem for each column that must be a number, but is text in a source."""
+        stated = self.scenario.table.columns
+        numbers: dict[str, tuple[str, Location, str | None]] = {}
+        if any(version.is_trained for version in self.scenario.versions):
+            derived = _lower_all(self.scenario.pipeline.derive)
+            for index, name in enumerate(self.scenario.pipeline.features):
+                if name.lower() not in derived:
+                    numbers[name.lower()] = (name, ("pipeline", "features", index), None)
+        for name, kind in stated.items():
+            numbers.pop(name.lower(), None)
+            if parse_stated_type(kind).is_number:
+                numbers[name.lower()] = (name, ("table", "columns", name), kind)
+        for version in self.scenario.versions:
+            step = version.step
+            replaced = _lower_all(step.assign) if isinstance(step, Rows) else set()
+            for header in () if version.expect_error else self._list_headers(version):
+                for key in [each for each in numbers if each not in replaced]:
+                    sample = None if header.csv is None else header.csv.sample_text(key)
+                    if sample is not None:
+                        name, at, of_type = numbers.pop(key)
+                        yield _explain_text(header, sample, name, at, of_type)
 
     def _make_problem(self, column: RequiredColumn) -> Problem:
         headers = {
@@ -158,6 +203,27 @@ class _ColumnFinder:
         if column.at:
             return (*at, *column.at)
         return (*at, "from") if step.source is not None else ("table", "source")
+
+
+def _explain_text(
+    header: Header, sample: TextSample, name: str, at: Location, of_type: str | None
+) -> Problem:
+    if of_type is not None:
+        message = f"column '{name}' of {header.name} is not of type {of_type}: {_describe_sample(sample)}."
+        return Problem(message, at)
+    remedy = "list it under 'categorical', or derive a number from it"
+    if sample.has_numbers:
+        remedy = (
+            "if it stands for a missing value, name it in the source's options, as in "
+            f"options: {{ nulls: {sample.value.strip()!r} }}"
+        )
+    return Problem(f"feature '{name}' is text in {header.name}: {_describe_sample(sample)}; {remedy}.", at)
+
+
+def _describe_sample(sample: TextSample) -> str:
+    shown = sample.value if len(sample.value) <= _MAX_SHOWN else f"{sample.value[:_MAX_SHOWN]}..."
+    others = f", and {sample.rows - 1:,} more" if sample.rows > 1 else ""
+    return f"{shown!r} in line {sample.line}{others}"
 
 
 def _lower_all(names: Iterable[str]) -> set[str]:

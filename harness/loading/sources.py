@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from harness.errors import Location, Problem, did_you_mean
 from harness.loading import existing_table, required_columns
 from harness.loading.headers import Header, UnknownHeaderError, read_header
+from harness.reading.file_names import find_format, find_unreadable_compression, is_tsv
 from harness.scenario.model import Scenario
 from harness.scenario.row_source import LOANS, Loans, Source
 from harness.scenario.rows import Rows
 from harness.scenario.text_checks import is_secret_name
 from harness.storage.uris import explain_incomplete, find_local_path, has_password
-
-_FORMATS = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".json": "json",
-    ".jsonl": "json",
-    ".ndjson": "json",
-    ".parquet": "parquet",
-}
 
 
 @dataclass(frozen=True)
@@ -140,10 +132,8 @@ def _locate(source: Source, folder: Path) -> SourceFile:
             raise _WrongSourceError(reason)
         if path is None:
             # A folder without an ending is assumed to be a Delta table.
-            ending = PurePosixPath(source.path.removesuffix(".gz")).suffix
-            return SourceFile(
-                source.path, source.format or _FORMATS.get(ending, "delta"), options, is_local=False
-            )
+            remote_kind = source.format or find_format(source.path) or "delta"
+            return SourceFile(source.path, remote_kind, options, is_local=False)
         if not path.exists():
             raise _WrongSourceError(
                 f"the source {source.path} doesn't exist ({path}).{_suggest_sibling(path)}"
@@ -154,6 +144,10 @@ def _locate(source: Source, folder: Path) -> SourceFile:
         raise _WrongSourceError(f"can't access the source {source.path!r}: {reason}.") from error
     if not (path.is_file() or path.is_dir()):
         raise _WrongSourceError(f"the source {path} is neither a file nor a folder.")
+    if path.is_file() and (ending := find_unreadable_compression(path.name)):
+        raise _WrongSourceError(
+            f"{path.name} can't be read: Spark can't decompress {ending} files; decompress it, or use .gz."
+        )
     if kind is None:
         raise _WrongSourceError(f"unknown format of {path.name}; add format: csv, json, parquet or delta.")
     return SourceFile(str(path), kind, options)
@@ -170,8 +164,7 @@ def _read_header(path: Path, file: SourceFile) -> Header:
 
 
 def _choose_options(source: Source) -> dict[str, str]:
-    is_tsv = source.path.endswith((".tsv", ".tsv.gz"))
-    return {"sep": "\t", **source.options} if is_tsv else dict(source.options)
+    return {"sep": "\t", **source.options} if is_tsv(source.path) else dict(source.options)
 
 
 def _suggest_sibling(path: Path) -> str:
@@ -184,9 +177,8 @@ def _find_format(path: Path) -> str | None:
     if (path / "_delta_log").is_dir():
         return "delta"
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-        name = file.with_suffix("") if file.suffix == ".gz" else file
-        if name.suffix in _FORMATS:
-            return _FORMATS[name.suffix]
+        if (kind := find_format(file.name)) is not None:
+            return kind
     return None
 
 

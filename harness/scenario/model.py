@@ -42,6 +42,8 @@ class Table(ScenarioPart):
     """Versions of an existing table, instead of the scenario's own list."""
     key: Columns
     """Columns that together identify a row: never null, never twice in a version."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Types of the sources' columns, such as ``string`` or ``date 'dd.MM.yyyy'`` (default: by values)."""
 
 
 class Version(ScenarioPart):

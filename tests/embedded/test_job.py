@@ -171,11 +171,11 @@ def test_held_out_rows_without_positives_are_not_proven(spark: SparkSession, tmp
 
     job = make_job(spark, make_plan(SMALL, write_table(tmp_path / "all"), tmp_path / "all"))
     from harness.job.prepare import HELD_OUT, format_key, hash_to_unit_interval
-    from harness.job.table_io import read_source
+    from harness.job.source_reader import read_source
 
     held_out = hash_to_unit_interval(format_key(SMALL), "split", SMALL.seed) < SMALL.pipeline.split.test
     assert job.plan.source is not None
-    sides = read_source(spark, job.plan.source).withColumn(HELD_OUT, held_out)
+    sides = read_source(spark, job.plan.source, job.plan.scenario.table).withColumn(HELD_OUT, held_out)
     trained = {row["id"] for row in sides.where(f"not {HELD_OUT} and heat > 20").collect()}
     result = run_job(spark, ONE_VERSION, write_table(tmp_path, keep_trained_positives), tmp_path)
     assert (Verdict.NOT_PROVEN, ExitCode.NOT_PROVEN) == (result.verdict, result.exit_code)

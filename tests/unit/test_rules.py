@@ -89,3 +89,27 @@ def test_a_problem_has_its_location() -> None:
     """A problem has the location of the wrong value in the file."""
     (problem,) = rules.check_rules(_scenario({"metrics": {"auc": {"min": 0}}}))
     assert problem.location == ("versions", 0, "expect", "metrics", "auc")
+
+
+def test_too_few_samples_are_reported() -> None:
+    """Fewer samples than features are a mistake that needs no run to be found; enough of them are none."""
+    features = {"features": [f"x{index}" for index in range(10)]}
+    [message] = _messages(_scenario({}, **features, explainer={"samples": 11}))
+    assert message.startswith("11 samples fit 10 features perfectly, so the explanations mean nothing; use ")
+    assert [] == _messages(_scenario({}, **features, explainer={"samples": 12}))
+    assert [] == _messages(_scenario({}, **features))
+
+
+def test_a_stated_type_must_be_known() -> None:
+    """A stated type that doesn't exist is reported, and so are types for a table that exists already."""
+    scenario = _scenario({})
+    table = scenario.table.model_copy(update={"columns": {"zip": "txt", "ZIP": "string"}})
+    messages = _messages(scenario.model_copy(update={"table": table}))
+    assert "column 'ZIP' is listed twice." == messages[0]
+    assert messages[1].startswith("column 'zip': unknown type 'txt'; use one of string, tinyint, ")
+    existing = table.model_copy(update={"source": None, "uri": "loans", "columns": {"zip": "string"}})
+    messages = _messages(scenario.model_copy(update={"table": existing}))
+    assert (
+        "'columns' states types of the columns of sources, but the table exists already; remove it."
+        in messages
+    )

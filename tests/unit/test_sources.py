@@ -72,8 +72,101 @@ def test_a_compressed_file_is_read(tmp_path: Path, name: str) -> None:
 
 def test_the_encoding_option_applies_to_the_header(tmp_path: Path) -> None:
     """The header of a CSV file is read with the encoding of Spark's option."""
-    (tmp_path / "rows.csv").write_bytes(ROWS.replace("id", "größe,id", 1).encode("latin-1"))
+    rows = "größe," + ROWS.replace("\n", "\n5,", 2)
+    (tmp_path / "rows.csv").write_bytes(rows.encode("latin-1"))
     assert _problems(tmp_path, "rows.csv", options={"encoding": "ISO-8859-1"}) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("id,amount,status\n1,100,late\n2,200\n", {}, "line 3 has 2 fields, but line 1 has 3 fields."),
+        (
+            'id,amount,status\n1,100,"late\n2,200,paid\n',
+            {},
+            'line 2: a quote (") is opened and never closed.',
+        ),
+        (
+            'id,amount,status\n1,100,"la"te\n',
+            {},
+            'line 2: a field goes on after its closing quote; double the quotes inside it ("").',
+        ),
+        (
+            'id,amount,status\n1,100, "late, paid"\n',
+            {},
+            "line 2 has 4 fields, but line 1 has 3 fields; a space before a quote is part of the field",
+        ),
+        (ROWS, {"separator": ";"}, "unknown option 'separator' of a CSV source; use one of sep, encoding, "),
+        (ROWS, {"encoding": "latin-99"}, "unknown encoding 'latin-99'; use one such as utf-8, "),
+        (ROWS, {"header": "yes"}, "the option 'header' must be true or false (it is 'yes')."),
+        (ROWS, {"quote": "''"}, "the option 'quote' must be one character (it is \"''\")."),
+        (ROWS, {"decimal": ",", "thousands": ","}, "the options 'decimal' and 'thousands' are the same."),
+        (ROWS, {"sep": ""}, "the option 'sep' is empty."),
+    ],
+)
+def test_a_file_that_is_not_csv_is_reported(
+    tmp_path: Path, content: str, options: dict[str, str], message: str
+) -> None:
+    """A malformed row is reported with its line, and an unknown or invalid option with the valid ones."""
+    (tmp_path / "rows.csv").write_text(content)
+    [problem] = _problems(tmp_path, "rows.csv", options=options)
+    assert problem.message.startswith(f"can't read rows.csv as csv: {message}")
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        ('id,amount,status\n1,100,"two\nlines"\n2,200,"say ""hi"", then"\n', {}),
+        ('id, amount, status\n1, 100, "late, paid"\n', {"trim": "true"}),
+        ("id;amount;status\n1;1.000,5;late\n", {"sep": ";", "decimal": ",", "thousands": "."}),
+        ("id,amount,status\n1,NA,late\n2,?,paid\n3,7,paid\n", {"nulls": "NA, ?"}),
+        ("# by us\nid,amount,status\n# the first\n1,100,late\n", {"comment": "#"}),
+    ],
+    ids=["quotes", "spaces", "decimal comma", "null words", "comments"],
+)
+def test_a_dialect_of_csv_is_read(tmp_path: Path, content: str, options: dict[str, str]) -> None:
+    """Quotes follow RFC 4180, and options describe everything else."""
+    (tmp_path / "rows.csv").write_text(content)
+    assert [] == _problems(tmp_path, "rows.csv", options=options)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            ("1", "NA", "NA"),
+            (
+                "'NA' in line 3, and 1 more; if it stands for a missing value, name it in the source's "
+                "options, as in options: { nulls: 'NA' }."
+            ),
+        ),
+        (
+            ("low", "high", "low"),
+            "'low' in line 2, and 2 more; list it under 'categorical', or derive a number from it.",
+        ),
+    ],
+)
+def test_a_feature_that_is_text_is_reported(tmp_path: Path, values: tuple[str, ...], message: str) -> None:
+    """A numeric feature whose column is text is reported with the first such value and the remedy."""
+    rows = "".join(f"{index},{value},late\n" for index, value in enumerate(values))
+    (tmp_path / "rows.csv").write_text(HEADER + rows)
+    [problem] = _problems(tmp_path, "rows.csv")
+    assert f"feature 'amount' is text in rows.csv: {message}" == problem.message
+    assert ("pipeline", "features", 0) == problem.location
+
+
+def test_an_array_of_json_objects_is_read(tmp_path: Path) -> None:
+    """A JSON file may be one array of objects in place of one object per line."""
+    (tmp_path / "rows.json").write_text('\n[{"id": 1, "amount": 2},\n {"id": 2, "status": "paid"}]')
+    assert [] == _problems(tmp_path, "rows.json")
+
+
+def test_a_parquet_column_that_spark_can_not_read_is_reported(tmp_path: Path) -> None:
+    """A column of a type that Spark doesn't have is reported by name."""
+    columns = {"id": [1], "amount": [1.0], "status": ["late"], "at": pa.array([5], pa.time64("us"))}
+    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    [problem] = _problems(tmp_path, "rows.parquet")
+    assert "Spark can't read the type of 'at' (time64[us]); write such columns as text" in problem.message
 
 
 def test_a_file_without_a_header_has_numbered_columns(tmp_path: Path) -> None:
@@ -146,7 +239,7 @@ def test_a_derived_column_is_not_missing(tmp_path: Path) -> None:
         pytest.param("rows.json", b"[" * 100_000, {}, id="nested too deep"),
         pytest.param("rows.json", b"1\n", {}, id="a number"),
         pytest.param("rows.json", b'{"id": ' + b"9" * 5000 + b"}", {}, id="a huge number"),
-        pytest.param("rows.json", b'[{"id": 1}]', {}, id="a list"),
+        pytest.param("rows.json", b"[1]", {}, id="a list of numbers"),
         pytest.param("rows.parquet", b"", {}, id="empty"),
         pytest.param("rows.parquet", b"PAR1 and more PAR1", {}, id="no footer"),
     ],

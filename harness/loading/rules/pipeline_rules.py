@@ -24,6 +24,7 @@ def check_pipeline(scenario: Scenario) -> Iterator[Problem]:
     yield from _check_features(pipeline)
     yield from _check_optional(pipeline)
     yield from _check_kind_of_pipeline(pipeline)
+    yield from _check_samples(pipeline)
 
 
 def is_feature(name: str, pipeline: Pipeline) -> bool:
@@ -82,6 +83,15 @@ def _check_optional(pipeline: Pipeline) -> Iterator[Problem]:
             yield Problem(
                 f"feature '{name}' is derived, so every version has it; remove it from 'optional'.", at
             )
+
+
+def _check_samples(pipeline: Pipeline) -> Iterator[Problem]:
+    """Report too few samples: a fit with as many features as samples is perfect, and means nothing."""
+    samples = pipeline.explainer.samples
+    slots = len(pipeline.features) + len(pipeline.categorical)
+    if samples is not None and pipeline.use is None and samples <= slots + 1:
+        message = f"{samples} samples fit {slots} features perfectly, so the explanations mean nothing"
+        yield Problem(f"{message}; use more, or remove 'samples'.", (*_AT, "explainer", "samples"))
 
 
 def _check_kind_of_pipeline(pipeline: Pipeline) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from harness.errors import Location, Problem
+from harness.reading.stated_types import parse_stated_type
 from harness.scenario.expectations import FIRST, PREVIOUS
 from harness.scenario.model import Scenario, Version
 from harness.scenario.row_source import Source
@@ -26,6 +27,7 @@ def check_table(scenario: Scenario) -> Iterator[Problem]:
         message = "the table has both a 'source' to build it and the 'uri' of an existing one; remove one."
         yield Problem(message, (*_AT, "uri"))
     yield from _check_listed_versions(scenario)
+    yield from _check_stated_types(scenario)
     if scenario.lacks_every_source:
         message = (
             "the table has no source; add 'source', or the 'uri' of an existing table, "
@@ -46,6 +48,20 @@ def _check_listed_versions(scenario: Scenario) -> Iterator[Problem]:
     if not lists_reads(scenario):
         message = "versions are listed both under 'versions' and under 'versions' in 'table'; remove one."
         yield Problem(message, at)
+
+
+def _check_stated_types(scenario: Scenario) -> Iterator[Problem]:
+    at: Location = (*_AT, "columns")
+    if scenario.table.columns and scenario.table.uri is not None:
+        message = "'columns' states types of the columns of sources, but the table exists already; remove it."
+        yield Problem(message, at)
+    for _, name in find_repeated(scenario.table.columns):
+        yield Problem(f"column '{name}' is listed twice.", (*at, name))
+    for name, kind in scenario.table.columns.items():
+        try:
+            parse_stated_type(kind)
+        except ValueError as error:
+            yield Problem(f"column '{name}': {error}.", (*at, name))
 
 
 def _list_sources(scenario: Scenario) -> Iterator[tuple[Source, Location]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from harness.errors import HarnessError, PrerequisiteError, UsageError
 from harness.events import Listener
 from harness.plan import Account, Environment, Plan, Secret, SourceData
+from harness.reading.file_names import make_plain_name
 from harness.results import Result
 from harness.runs import PLAN
 from harness.runtime import truststore
@@ -101,7 +102,7 @@ class Compose:
                 f"The Compose target can't copy {path} to the lake: it is a folder.",
                 remedy="Use a single file or an abfss:// URI as the source, or --target embedded.",
             )
-        uri = f"{self._lake}/sources/{source.sha256}/{path.name}"
+        uri = f"{self._lake}/sources/{source.sha256}/{make_plain_name(path.name)}"
         return source.model_copy(update={"uri": uri, "copied_from": str(path)})
 
     def locate_table(self, uri: str) -> str:

@@ -20,6 +20,7 @@ from harness.errors import (
 from harness.events import Listener
 from harness.files import write_text
 from harness.plan import Environment, Plan, SourceData
+from harness.reading.file_names import make_plain_name
 from harness.results import Result
 from harness.runs import PLAN, RESULT, RunFolder
 from harness.setting_types import Settings
@@ -146,7 +147,7 @@ class Databricks:
                 f"The Databricks target can't upload {path}: it is a folder.",
                 remedy="Use a single file, an abfss:// URI or a folder of a volume as the source.",
             )
-        uri = f"{self.upload_folder}/sources/{source.sha256}/{path.name}"
+        uri = f"{self.upload_folder}/sources/{source.sha256}/{make_plain_name(path.name)}"
         # Spark reads volumes by their path, but workspace files only through the file system.
         scheme = "" if uri.startswith(VOLUMES) else "file:"
         return source.model_copy(update={"uri": scheme + uri, "copied_from": str(path)})

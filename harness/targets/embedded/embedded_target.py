@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from harness.events import Listener
 from harness.plan import Environment, Plan, SourceData
+from harness.reading.file_names import has_plain_name, make_plain_name
 from harness.results import Result
 from harness.runs import PLAN, RESULT
 from harness.runtime.jars import JarCache, choose_cache_folder, find_pyspark_home, load_class_path
@@ -81,8 +83,13 @@ class Embedded:
         )
 
     def locate_source(self, source: SourceData) -> SourceData:
-        """Return the source with a URI that does not depend on the default file system."""
-        return source.model_copy(update={"uri": _readable_uri(source.uri)})
+        """Return the source with a URI that Spark reads: that of a link if the path has odd characters."""
+        path = path_on_this_machine(source.uri)
+        if path is None or has_plain_name(path):
+            return source.model_copy(update={"uri": _readable_uri(source.uri)})
+        folder = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+        link = self._settings.home / "sources" / folder / make_plain_name(path.name)
+        return source.model_copy(update={"uri": f"file://{link}", "copied_from": str(path)})
 
     def locate_table(self, uri: str) -> str:
         """Return the URI of the table, on this machine or in a lake."""
@@ -102,9 +109,11 @@ class Embedded:
         check_disk_space(self._settings.home)
 
     def prepare(self, plan: Plan) -> None:
-        """Check that the disk has space for the run."""
-        del plan
+        """Check that the disk has space for the run, and link sources to the paths that the job reads."""
         check_disk_space(self._settings.home)
+        for source in plan.sources.values():
+            if source.copied_from is not None:
+                _link(Path(source.uri.removeprefix("file://")), Path(source.copied_from))
 
     def run(self, folder: Path, listener: Listener) -> Result:
         """Run the job in its own process group, so that Ctrl-C reaches it exactly once."""
@@ -141,6 +150,13 @@ class Embedded:
             "PYSPARK_PYTHON": sys.executable,
             "PYSPARK_DRIVER_PYTHON": sys.executable,
         }
+
+
+def _link(link: Path, file: Path) -> None:
+    """Make a link to a file, in place of an older one."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(file)
 
 
 def _readable_uri(uri: str) -> str:

@@ -1,0 +1,1 @@
+"""How the columns of a source are named, split and typed: the same for every command and for the job."""

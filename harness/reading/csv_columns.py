@@ -1,0 +1,102 @@
+"""Columns of a CSV file with the types that follow from their values, read without Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.reading.csv_dialect import CsvDialect
+from harness.reading.csv_text import open_csv
+from harness.reading.value_typing import Form, TypedValue, choose_type, convert, find_form
+
+_BLANKS = " \t"
+_NUMBERS = int(Form.INT | Form.BIGINT | Form.LONG_INTEGER | Form.DOUBLE | Form.CHANGED_AS_INTEGER)
+
+
+@dataclass(frozen=True)
+class TextSample:
+    """Why a column is text: its first value that is not a number."""
+
+    value: str
+    line: int
+    """The line of the value, from 1."""
+    rows: int
+    """Number of rows with such a value."""
+    has_numbers: bool
+    """Whether other values are numbers."""
+
+
+@dataclass(frozen=True)
+class CsvColumns:
+    """The columns of a CSV file as text; the types and values are found when they are needed."""
+
+    names: tuple[str, ...]
+    text: tuple[Sequence[str | None], ...]
+    """The fields of each column, in the order of the rows."""
+    lines: Sequence[int]
+    """The line at which each row begins, from 1."""
+    dialect: CsvDialect
+
+    def find_kinds(self, key: Iterable[str] = ()) -> tuple[str, ...]:
+        """Return the type of each column, as Spark writes it.
+
+        Args:
+            key: Columns of the table's key, which stay text unless they are whole numbers.
+        """
+        keys = {name.lower() for name in key}
+        return tuple(
+            choose_type(combine_forms(column, self.dialect), is_key=name.lower() in keys)
+            for name, column in zip(self.names, self.text, strict=True)
+        )
+
+    def convert(self, kinds: Iterable[str]) -> Iterator[list[TypedValue]]:
+        """Yield the values of each column, with types that :meth:`find_kinds` has returned."""
+        for kind, column in zip(kinds, self.text, strict=True):
+            yield [self._convert(text, kind) for text in column]
+
+    def sample_text(self, name: str) -> TextSample | None:
+        """Return why a column is text; ``None`` if it doesn't exist or has only numbers."""
+        names = [each.lower() for each in self.names]
+        if name.lower() not in names:
+            return None
+        column = self.text[names.index(name.lower())]
+        texts = {text for text in set(column) if text is not None and not self._is_number(text)}
+        if not texts:
+            return None
+        rows = [(line, text) for line, text in zip(self.lines, column, strict=True) if text in texts]
+        line, value = rows[0]
+        present = sum(text is not None for text in column)
+        return TextSample(value, line, len(rows), has_numbers=len(rows) < present)
+
+    def _is_number(self, text: str) -> bool:
+        return not int(combine_forms([text], self.dialect)) & ~_NUMBERS
+
+    def _convert(self, text: str | None, kind: str) -> TypedValue:
+        if text is None or kind == "string":
+            return text
+        return convert(self.dialect.plain_number(text.strip(_BLANKS)), kind)
+
+
+def read_csv_columns(path: Path, dialect: CsvDialect) -> CsvColumns:
+    """Read a whole CSV file.
+
+    Raises:
+        CsvError: It is not CSV in this dialect.
+        OSError: It can't be opened.
+    """
+    table = open_csv(path, dialect)
+    rows = list(table.rows)
+    text: tuple[Sequence[str | None], ...] = ((),) * len(table.columns)
+    if rows:
+        text = tuple(zip(*(fields for _, fields in rows), strict=True))
+    return CsvColumns(table.columns, text, [line for line, _ in rows], dialect)
+
+
+def combine_forms(column: Iterable[str | None], dialect: CsvDialect) -> Form:
+    """Return the combined forms of a column's fields; null fields have none."""
+    found = 0
+    for text in set(column):
+        if text is not None:
+            found |= int(find_form(dialect.plain_number(text.strip(_BLANKS))))
+    return Form(found)
