@@ -1,15 +1,14 @@
-"""The data file of a first scenario, and profiles of its columns: key, label, features, dates and leaks."""
+"""Profiles of a data file's columns: key, classes of the label, features, dates and leaks."""
 
 from __future__ import annotations
 
-import gzip
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from harness.authoring.data_file import Data
 from harness.errors import UsageError, did_you_mean
 from harness.scenario.model_base import Value
 
@@ -137,7 +136,9 @@ def _make_candidate(name: str, values: pd.Series, positive: pd.Series) -> Candid
     if _RESERVED.match(name):
         return Candidate(name, "out", "a name reserved for the models")
     if is_date(values):
-        return Candidate(name, "date", f"a date; derive a number from it, such as year({name})")
+        return Candidate(name, "date", f"a date; derive a number from it, such as year({quote_column(name)})")
+    if _is_decimal(values):
+        values = values.astype("float64")
     is_number = types.is_numeric_dtype(values)
     if not is_number and not _is_text(values.dropna()):
         return Candidate(name, "out", "neither numbers nor text")
@@ -209,7 +210,15 @@ def _can_be_key(values: pd.Series) -> bool:
 
     if values.isna().any() or is_date(values):
         return False
-    return (types.is_integer_dtype(values) or _is_text(values)) and bool(values.is_unique)
+    is_suitable = types.is_integer_dtype(values) or _is_text(values) or _is_decimal(values)
+    return is_suitable and bool(values.is_unique)
+
+
+def _is_decimal(values: pd.Series) -> bool:
+    """Return whether the values are whole numbers that don't fit into 64 bits."""
+    from pandas.api import types
+
+    return bool(types.infer_dtype(values, skipna=True) == "decimal")
 
 
 def _is_text(values: pd.Series) -> bool:
@@ -230,105 +239,7 @@ def _to_plain_value(value: object) -> Value:
     return item if isinstance(item, bool | int | float) else str(item)
 
 
-_SEPARATORS = ",;\t|"
-
-
-@dataclass(frozen=True)
-class Data:
-    """The rows of a file, with the same values that Spark reads."""
-
-    path: Path
-    frame: pd.DataFrame
-    options: dict[str, str] = field(default_factory=dict)
-    """Options for Spark's reader."""
-
-    def column(self, name: str, what: str) -> pd.Series:
-        """Return a column by name.
-
-        Raises:
-            UsageError: There is no such column.
-        """
-        if name not in self.frame.columns:
-            columns = ", ".join(str(each) for each in self.frame.columns)
-            suggestion = did_you_mean(name, map(str, self.frame.columns))
-            message = f"{self.path.name} has no column '{name}' for {what}.{suggestion}"
-            raise UsageError(message, remedy=f"Its columns: {columns}.")
-        return self.frame[name]
-
-
-def read_data(path: Path) -> Data:
-    """Read a CSV, JSON, Parquet or Delta file or folder.
-
-    Raises:
-        UsageError: The file is missing, unreadable, empty or of an unknown format.
-    """
-    if not path.exists():
-        siblings = sorted(each.name for each in path.parent.iterdir()) if path.parent.is_dir() else []
-        raise UsageError(f"The data file {path} doesn't exist.{did_you_mean(path.name, siblings)}")
-    try:
-        data = _choose_reader(path)(path)
-    except UsageError:
-        raise
-    except Exception as error:  # The readers of four formats raise different errors for invalid files.
-        first = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
-        raise UsageError(f"Can't read {path}: {first}.") from error
-    if data.frame.empty:
-        raise UsageError(f"{path} has no rows.")
-    return data
-
-
-def _choose_reader(path: Path) -> Callable[[Path], Data]:
-    if (path / "_delta_log").is_dir():
-        return _read_delta
-    readers = {
-        ".csv": _read_csv,
-        ".tsv": _read_csv,
-        ".json": _read_json,
-        ".jsonl": _read_json,
-        ".ndjson": _read_json,
-        ".parquet": _read_parquet,
-    }
-    name = path.with_suffix("") if path.suffix == ".gz" else path
-    if name.suffix not in readers:
-        raise UsageError(
-            f"Unknown data format: {path}.",
-            remedy="Use a .csv, .tsv, .json (one row per line) or .parquet file, or a Delta table's folder.",
-        )
-    return readers[name.suffix]
-
-
-def _read_csv(path: Path) -> Data:
-    import pandas as pd
-
-    head = _read_first_line(path)
-    separator = max(_SEPARATORS, key=head.count)
-    # For Spark, only empty fields are null; "NA" and "None" are text.
-    frame = pd.read_csv(path, sep=separator, keep_default_na=False, na_values=[""], low_memory=False)
-    is_default = separator == "," or (separator == "\t" and ".tsv" in path.suffixes)
-    return Data(path, frame, {} if is_default else {"sep": separator})
-
-
-def _read_first_line(path: Path) -> str:
-    if path.suffix == ".gz":
-        with gzip.open(path, "rt", encoding="utf-8-sig") as packed:
-            return packed.readline()
-    with path.open(encoding="utf-8-sig") as file:
-        return file.readline()
-
-
-def _read_json(path: Path) -> Data:
-    import pandas as pd
-
-    return Data(path, pd.read_json(path, lines=True, convert_dates=False))
-
-
-def _read_parquet(path: Path) -> Data:
-    import pandas as pd
-
-    return Data(path, pd.read_parquet(path))
-
-
-def _read_delta(path: Path) -> Data:
-    from deltalake import DeltaTable
-
-    return Data(path, DeltaTable(path).to_pyarrow_table().to_pandas())
+def quote_column(name: str) -> str:
+    """Return a column name as SQL, quoted if necessary."""
+    is_plain = name.isidentifier() and name.isascii()
+    return name if is_plain else "`" + name.replace("`", "``") + "`"

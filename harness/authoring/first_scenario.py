@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.authoring.column_profile import Data, find_candidates, find_classes, find_key, is_date, read_data
+from harness.authoring.column_profile import find_candidates, find_classes, find_key, is_date, quote_column
+from harness.authoring.data_file import Data, read_data
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def render_scenario(
     """
     classes = find_classes(data, label, positive)
     key = find_key(data, label, key)
+    data = data.with_key(key)
     values = data.frame[label]
     is_positive, labeled = values.isin(classes.positive), values.notna()
     labeled_data = replace(data, frame=data.frame[labeled])
@@ -77,6 +79,7 @@ def render_scenario(
         file=data.path.name,
         source=os.path.relpath(data.path.resolve(), folder.resolve()),
         options=data.options,
+        reasons=data.reasons,
         rows=f"{len(data.frame):,}",
         columns=len(data.frame.columns),
         key=key,
@@ -155,17 +158,16 @@ def split_versions(data: Data, key: str, positive: pd.Series, labeled: pd.Series
     return VersionSplit((Part("all", "", len(data.frame)),), "a third of the rows is too few to train on")
 
 
-def quote_column(name: str) -> str:
-    """Return a column name as SQL, quoted if necessary."""
-    is_plain = name.isidentifier() and name.isascii()
-    return name if is_plain else "`" + name.replace("`", "``") + "`"
-
-
 def _parse_days(values: pd.Series) -> pd.Series | None:
+    """Return the day that each value is compared by, as text; ``None`` if there is a value without one."""
     import pandas as pd
 
+    first = values.iloc[0]
+    if isinstance(first, str):
+        # Spark compares text as text.
+        return values.str[: len("2024-01-01")]
     try:
-        times = pd.to_datetime(values, utc=True, format=None if values.dtype.kind == "M" else "ISO8601")
+        times = pd.to_datetime(values, utc=True)
     except (ValueError, TypeError):
         return None
     return times.dt.strftime("%Y-%m-%d")

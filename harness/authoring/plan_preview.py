@@ -90,7 +90,7 @@ def preview_run(scenario: Scenario, settings: Settings) -> PlanPreview:
         grid_points=len(pipeline.model.grid.points) if pipeline.use is None else None,
         folds=pipeline.model.folds if pipeline.use is None else None,
         explained_rows=pipeline.explainer.rows,
-        samples_per_row=pipeline.explainer.samples,
+        samples_per_row=pipeline.explainer.choose_samples(len(pipeline.features)),
         published=_describe_publication(scenario, settings),
         cost=find_expected_cost(settings.runs, scenario.name),
     )

@@ -126,7 +126,7 @@ def test_an_invalid_argument_is_reported(tmp_path: Path, arguments: dict[str, st
         ("wine.csv", None, "wine.csv doesn't exist."),
         ("wine.xls", "x", "Unknown data format: "),
         ("wine.parquet", "no parquet", "Can't read"),
-        ("wine.csv", "", "Can't read"),
+        ("wine.csv", "", "has no rows"),
         ("wine.csv", "a,quality\n", "has no rows"),
         ("wine.csv", "a,quality\n1,x\n1,y\n", "can be the key"),
         ("wine.csv", "id,quality\n1,x\n2,y\n", "can be a feature"),

@@ -1,0 +1,134 @@
+"""The dialect of a CSV file of unknown origin, detected from its content."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.reading.csv_columns import CsvColumns, combine_forms, read_csv_columns
+from harness.reading.csv_dialect import parse_dialect
+from harness.reading.csv_text import CsvError, guess_encoding, open_csv, open_text
+from harness.reading.file_names import is_tsv
+from harness.reading.value_typing import choose_type
+
+_SEPARATORS = (",", ";", "\t", "|")
+_NULL_WORDS = (
+    *("NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "none", "nil", "NIL", "#N/A", "#NA", "<NA>"),
+    *("?", "-", "--", ".", "*", "missing", "Missing", "MISSING", "unknown"),
+)
+_SAMPLE = 200
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+", re.ASCII)
+_GROUPED = {
+    ",": re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?", re.ASCII),
+    ".": re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII),
+}
+"""Decimal separator to the form of numbers whose digits are in groups."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The options of a CSV source, why each of them is needed, and the file read with them."""
+
+    options: dict[str, str]
+    reasons: dict[str, str]
+    columns: CsvColumns
+
+
+def detect_dialect(path: Path) -> Detection:
+    """Read a CSV file, and find the options with which it has to be read.
+
+    Raises:
+        CsvError: It is not CSV in any dialect.
+        OSError: It can't be opened.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    encoding = guess_encoding(path)
+    if encoding != "utf-8":
+        found["encoding"] = (encoding, "the file is not UTF-8 text")
+    separator = _find_separator(path, _values(found))
+    if separator != ("\t" if is_tsv(path.name) else ","):
+        found["sep"] = (separator, "the separator of the fields")
+    found |= _find_trim(path, {**_values(found), "sep": separator})
+    options = {"sep": separator, **_values(found)}
+    columns = read_csv_columns(path, parse_dialect(options))
+    for find in (_find_number_form, _find_nulls):
+        if more := find(columns):
+            found |= more
+            columns = read_csv_columns(path, parse_dialect({**options, **_values(found)}))
+    return Detection(_values(found), {name: reason for name, (_, reason) in found.items()}, columns)
+
+
+def _values(found: dict[str, tuple[str, str]]) -> dict[str, str]:
+    return {name: value for name, (value, _) in found.items()}
+
+
+def _find_separator(path: Path, options: dict[str, str]) -> str:
+    """Return the separator with which the first rows have the most fields, and all of them equally many."""
+    widths = {}
+    for separator in _SEPARATORS:
+        try:
+            table = open_csv(path, parse_dialect({**options, "sep": separator}))
+            for _ in itertools.islice(table.rows, _SAMPLE):
+                pass
+        except CsvError:
+            continue
+        widths[separator] = len(table.columns)
+    # If none fits, the error that the usual separator leads to is the clearest.
+    return max(widths, key=lambda each: widths[each]) if widths and max(widths.values()) > 1 else ","
+
+
+def _find_trim(path: Path, options: dict[str, str]) -> dict[str, tuple[str, str]]:
+    dialect = parse_dialect(options)
+    before_quote = re.compile(re.escape(dialect.separator) + r'[ \t]+"')
+    with open_text(path, dialect.encoding) as file:
+        if any(before_quote.search(line) for line in itertools.islice(file, _SAMPLE)):
+            return {"trim": ("true", "there are spaces before quotes")}
+    return {}
+
+
+def _find_number_form(columns: CsvColumns) -> dict[str, tuple[str, str]]:
+    """Find decimal commas and grouped digits: of a text column, all values must be numbers then."""
+    for separator, others in ((",", "."), (".", ",")):
+        is_usual = separator == "."
+        for text in _text_columns(columns):
+            values = [value.strip() for value in text if value is not None and value not in _NULL_WORDS]
+            grouped = _GROUPED[separator]
+            if not values or (not is_usual and not any(_DECIMAL_COMMA.fullmatch(each) for each in values)):
+                continue
+            if is_usual and not any(grouped.fullmatch(each) for each in values):
+                continue
+            options = {"decimal": separator}
+            if any(grouped.fullmatch(each) for each in values):
+                options["thousands"] = others
+            dialect = parse_dialect(options)
+            if choose_type(combine_forms(values, dialect)) in _NUMERIC:
+                reasons = {"decimal": "numbers have a decimal comma", "thousands": "digits are in groups"}
+                needed = {name: value for name, value in options.items() if (name, value) != ("decimal", ".")}
+                return {name: (value, reasons[name]) for name, value in needed.items()}
+    return {}
+
+
+_NUMERIC = ("int", "bigint", "double", "decimal(38,0)")
+
+
+def _find_nulls(columns: CsvColumns) -> dict[str, tuple[str, str]]:
+    """Find words that are the only text in columns of numbers, dates or times."""
+    words: dict[str, str] = {}
+    for name, text in zip(columns.names, columns.text, strict=True):
+        present = {value.strip() for value in text if value is not None}
+        used = present & set(_NULL_WORDS)
+        if used and choose_type(combine_forms(present - used, columns.dialect)) != "string":
+            words |= dict.fromkeys(sorted(used), name)
+    if not words:
+        return {}
+    names = ", ".join(dict.fromkeys(words.values()))
+    return {"nulls": (", ".join(words), f"these words stand for missing values in {names}")}
+
+
+def _text_columns(columns: CsvColumns) -> Iterator[Sequence[str | None]]:
+    for kind, text in zip(columns.find_kinds(), columns.text, strict=True):
+        if kind == "string":
+            yield text
