@@ -103,7 +103,7 @@ _DEFINITIONS = (
     ),
     Metric(
         "lime_r2_mean",
-        "mean R2 of the local explanations over the explained rows",
+        "mean adjusted R2 of the local explanations over the explained rows",
         ANY_NUMBER,
         better="higher",
         pipeline="built-in",

@@ -115,6 +115,9 @@ class Explainer:
     row's probability, as in SHAP values."""
     first: int = 0
     """Index of the first feature's weight in the vector; earlier entries are skipped."""
+    samples: int | None = None
+    """Samples that each local explanation is fitted on: ``r2`` is adjusted for the number of features,
+    because a fit to as many samples as features is perfect. ``None``: ``r2`` stays as it is."""
 
 
 class ModelPipeline(Protocol):
@@ -206,7 +209,7 @@ def make_lime_explainer(model: Any, background: DataFrame, samples: int) -> Expl
         kernelWidth=_KERNEL_WIDTH,
         backgroundData=background,
     )
-    return Explainer(lime, weights=_WEIGHTS, r2=_R2, r2_metric="lime_r2_mean")
+    return Explainer(lime, weights=_WEIGHTS, r2=_R2, r2_metric="lime_r2_mean", samples=samples)
 
 
 def _fit_categories(rows: DataFrame, inputs: list[str]) -> tuple[Any, Any]:

@@ -250,6 +250,8 @@ class VersionResult(Record):
     explanation: dict[str, float] = {}
     """Feature to mean weight."""
     explanations: dict[str, FeatureExplanation] = {}
+    explanations_reason: str = ""
+    """Why the explanations prove nothing; empty if they do."""
     bundle: str | None = None
     """URI of the published bundle."""
     bounds: tuple[BoundResult, ...] = ()

@@ -90,6 +90,8 @@ def measure_agreement(quantity: Quantity, now: VersionResult, before: VersionRes
     for each in (now, before):
         if not each.explanations:
             return Value(None, f"version {each.name} has no explanations")
+        if each.explanations_reason:
+            return Value(None, f"at {each.name}, {each.explanations_reason}")
     number = AGREEMENTS[quantity.kind].measure(now.explanations, before.explanations, quantity)
     few = f"the explanations of {now.name} and {before.name} have too few features in common"
     return Value(number, few if number is None else "")

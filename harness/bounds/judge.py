@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from harness.bounds import measured_values
 from harness.bounds.explanation_bounds import AGREEMENTS, measure_agreement
 from harness.bounds.measured_values import Value, assess_number
-from harness.bounds.quantities import measure_quantity
+from harness.bounds.quantities import depends_on_explanations, measure_quantity
 from harness.bounds.specs import list_bound_specs
 from harness.bounds.text_bounds import TEXTS
 from harness.results import BoundResult, MeasuredValue, Verdict, VersionResult
@@ -124,7 +124,10 @@ class _Judge:
 
 
 def _measure_number(spec: BoundSpec, version: VersionResult) -> Value:
-    return assess_number(spec.metric, measure_quantity(spec.quantity, version), version.metrics, version.name)
+    number = measure_quantity(spec.quantity, version)
+    if version.explanations_reason and depends_on_explanations(spec.quantity):
+        return Value(number, f"at {version.name}, {version.explanations_reason}")
+    return assess_number(spec.metric, number, version.metrics, version.name)
 
 
 def _make_unmeasured_value(reference: Reference) -> Value:

@@ -27,6 +27,9 @@ from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
 
 _INFINITE = "double('infinity'), double('-infinity')"
+_HUGE = "1e150D"
+"""Least value whose square, summed over many rows, is no longer finite."""
+_GREATEST = "1.7976931348623157e308D"
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,10 @@ def _make_training_columns(frame: DataFrame, scenario: Scenario, pipeline: Pipel
             for index, name in enumerate(pipeline.features)
         ),
         *(
+            f"abs(CAST({quote_name(name)} AS DOUBLE)) BETWEEN {_HUGE} AND {_GREATEST} AS is_huge_{index}"
+            for index, name in enumerate(pipeline.features)
+        ),
+        *(
             f"IF(abs({number}) < double('infinity'), {number}, NULL) AS finite_{index}"
             for index, number in enumerate(number_columns(pipeline))
         ),
@@ -208,6 +215,7 @@ def _make_training_aggregates(pipeline: Pipeline) -> list[Column]:
         "last_fold": f"max(IF(train, {FOLD}, NULL))",
         **{f"values_{index}": f"count_if(train AND has_value_{index})" for index in range(features)},
         **{f"infinite_{index}": f"count_if(kept AND is_infinite_{index})" for index in range(numeric)},
+        **{f"huge_{index}": f"count_if(kept AND is_huge_{index})" for index in range(numeric)},
         **{f"least_{index}": f"min(finite_{index})" for index in range(numeric)},
         **{f"greatest_{index}": f"max(finite_{index})" for index in range(numeric)},
     }

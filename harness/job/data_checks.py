@@ -175,4 +175,13 @@ def _find_feature_problems(
         elif index < numeric and counts[f"infinite_{index}"]:
             rows = format_count(counts[f"infinite_{index}"], "row")
             problems.append(Problem(f"feature '{feature}' is infinite in {rows} of version '{name}'.", at))
+        elif index < numeric and counts[f"huge_{index}"]:
+            rows = format_count(counts[f"huge_{index}"], "row")
+            example = max(counts[f"least_{index}"], counts[f"greatest_{index}"], key=abs)
+            message = (
+                f"feature '{feature}' is too large to compute with in {rows} of version '{name}', such as "
+                f"{example:g}: its square overflows. If the value stands for a missing one, make it null in "
+                "'derive'; otherwise, derive a feature of another scale."
+            )
+            problems.append(Problem(message, at))
     return problems

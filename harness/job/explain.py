@@ -22,6 +22,8 @@ class ProbeExplanations:
     r2_mean: float | None
     values: dict[str, list[float]] = field(default_factory=dict)
     """Key of a row to its feature vector, if the weights are contributions."""
+    reason: str = ""
+    """Why the explanations prove nothing; empty if they do."""
 
 
 def choose_probe_keys(test: DataFrame, rows: int) -> list[str]:
@@ -45,18 +47,40 @@ def explain(explainer: Explainer, probe: DataFrame) -> ProbeExplanations:
     features = FEATURES if is_contribution else None
     columns = [column for column in (explainer.weights, explainer.r2, features) if column is not None]
     rows = explainer.model.transform(probe).select(KEY, *columns).collect()
+    weights = {
+        row[KEY]: [float(weight) for weight in row[explainer.weights][0].toArray()[explainer.first :]]
+        for row in rows
+    }
+    slots = len(next(iter(weights.values()), ()))
     r2 = [float(row[explainer.r2][0]) for row in rows] if explainer.r2 is not None else []
-    finite = bool(r2) and all(math.isfinite(value) for value in r2)
+    reason = explain_too_few_samples(explainer.samples, slots)
+    finite = bool(r2) and not reason and all(math.isfinite(value) for value in r2)
     return ProbeExplanations(
-        weights={
-            row[KEY]: [float(weight) for weight in row[explainer.weights][0].toArray()[explainer.first :]]
-            for row in rows
-        },
-        r2_mean=fmean(r2) if finite else None,
+        weights=weights,
+        r2_mean=fmean(adjust_r2(value, explainer.samples, slots) for value in r2) if finite else None,
+        reason=reason,
         values={row[KEY]: [float(value) for value in row[FEATURES].toArray()] for row in rows}
         if is_contribution
         else {},
     )
+
+
+def explain_too_few_samples(samples: int | None, slots: int) -> str:
+    """Explain that a fit has too few samples to mean anything; empty if it has enough, or has none."""
+    if samples is None or samples > slots + 1:
+        return ""
+    return f"{samples} samples per row fit {slots} features perfectly; raise 'samples' of the explainer"
+
+
+def adjust_r2(r2: float, samples: int | None, slots: int) -> float:
+    """Return the coefficient of determination, adjusted for the number of features of a fit (Ezekiel, 1930).
+
+    Args:
+        r2: That of the fit.
+        samples: Number of samples, more than ``slots + 1``; ``None``: ``r2`` stays as it is.
+        slots: Number of features.
+    """
+    return r2 if samples is None else 1 - (1 - r2) * (samples - 1) / (samples - slots - 1)
 
 
 def summarize(

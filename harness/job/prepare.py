@@ -141,11 +141,12 @@ def hash_to_unit_interval(key: Column, purpose: str, seed: int) -> Column:
     return bucket / F.lit(float(_BUCKETS))
 
 
-def make_context(scenario: Scenario) -> Context:
+def make_context(scenario: Scenario, slots: int) -> Context:
     """Return what a pipeline receives in addition to the rows of a version.
 
     Args:
         scenario: The scenario without the features that the version lacks.
+        slots: Number of slots of the feature vector; 0 before it is known.
     """
     pipeline = scenario.pipeline
     return Context(
@@ -154,7 +155,7 @@ def make_context(scenario: Scenario) -> Context:
         impute=pipeline.impute,
         seed=scenario.seed,
         folds=pipeline.model.folds,
-        samples=pipeline.explainer.samples,
+        samples=pipeline.explainer.choose_samples(slots),
     )
 
 
@@ -180,7 +181,7 @@ def prepare_rows(
         .sortWithinPartitions(KEY)
         .persist()
     )
-    prepared = model_pipeline.prepare(clean.where(~F.col(HELD_OUT)), make_context(scenario))
+    prepared = model_pipeline.prepare(clean.where(~F.col(HELD_OUT)), make_context(scenario, 0))
     vectors = clean
     for stage in prepared.stages:
         vectors = stage.transform(vectors)

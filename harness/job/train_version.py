@@ -100,7 +100,7 @@ def train_version(
     """
     version, samples = subject.version, subject.samples
     sizes = version.scenario.pipeline.explainer
-    context = make_context(version.scenario)
+    context = make_context(version.scenario, len(samples.names))
     name = version.name
     run_id = tracker.start_version(subject.result)
     with clock.step("train", name) as report_progress:
@@ -184,6 +184,7 @@ def _make_result(subject: Subject, measured: _Measurements, run_id: str) -> Vers
             "intercept": measured.fitted.intercept,
             "coefficients": _make_coefficients(measured.fitted, names, deviations),
             "explanations": explanations,
+            "explanations_reason": measured.explained.reason,
             "explanation": {feature: each.mean for feature, each in explanations.items()},
         }
     )

@@ -13,6 +13,8 @@ from harness.scenario.model_kinds import LogisticRegression, ModelOfKind
 Option = Value | tuple[Value, ...]
 """Value of an argument of a custom pipeline."""
 
+_LEAST_SAMPLES = 1000
+_SAMPLES_PER_SLOT = 20
 METHODS: Mapping[str, int] = {"prepare": 2, "fit": 2, "evaluate": 2, "explain": 3}
 """Method of a pipeline to the number of arguments it is called with."""
 
@@ -36,12 +38,16 @@ class Lime(ScenarioPart):
     """SynapseML's VectorLIME on the trained classifier."""
 
     kind: Literal["lime"] = "lime"
-    samples: Annotated[int, Field(ge=10)] = 1000
-    """Perturbed samples per explained row."""
+    samples: Annotated[int, Field(ge=10)] | None = None
+    """Perturbed samples per explained row (default: 20 for each slot of the vector, at least 1000)."""
     rows: Annotated[int, Field(ge=1, le=10_000)] = 200
     """Held-out rows that are explained, the same ones at every version."""
     background: Annotated[int, Field(ge=2)] = 1000
     """Training rows whose spread the samples are drawn with; they are stored with the explainer."""
+
+    def choose_samples(self, slots: int) -> int:
+        """Return the number of samples for a vector with this number of slots."""
+        return max(_LEAST_SAMPLES, _SAMPLES_PER_SLOT * slots) if self.samples is None else self.samples
 
 
 class Pipeline(ScenarioPart):

@@ -144,6 +144,15 @@ def test_some_missing_values_are_allowed(table: DataFrame) -> None:
             id="infinities",
         ),
         pytest.param(
+            ["id", "if(id % 20 = 0, -1e300D * id, x) AS x", "y"],
+            {},
+            FEATURE,
+            "feature 'x' is too large to compute with in 1 row of version 'first', such as -2e+301: its "
+            "square overflows. If the value stands for a missing one, make it null in 'derive'; otherwise, "
+            "derive a feature of another scale.",
+            id="huge numbers",
+        ),
+        pytest.param(
             ["id", "y", "x AS z"],
             {},
             FEATURE,

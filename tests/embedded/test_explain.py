@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from pyspark.ml.classification import LogisticRegressionModel
@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from harness.job.explain import (
     ProbeExplanations,
+    adjust_r2,
     choose_background_rows,
     choose_probe_keys,
     choose_probe_rows,
@@ -159,6 +160,33 @@ def test_without_probe_rows_there_are_no_explanations(march: March) -> None:
     """Without probe rows there are neither weights nor a mean R2."""
     actual = explain(march.explainer, march.probe.where("false"))
     assert (actual.weights, actual.r2_mean) == ({}, None)
+
+
+@pytest.mark.parametrize(
+    ("r2", "samples", "slots", "expected"),
+    [
+        (0.9, None, 50, 0.9),
+        (0.9, 101, 50, 0.8),
+        (1.0, 101, 50, 1.0),
+        (0.5, 52, 50, -24.5),
+        (0.9, 100001, 5, 0.9),
+    ],
+)
+def test_the_fit_is_adjusted_for_the_features(
+    r2: float, samples: int | None, slots: int, expected: float
+) -> None:
+    """With nearly as many features as samples, a fit is worth less than its R2 says."""
+    assert expected == pytest.approx(adjust_r2(r2, samples, slots), abs=1e-4)
+
+
+def test_too_few_samples_prove_nothing(march: March) -> None:
+    """With no more samples than features, R2 is not measured, and the reason is given."""
+    slots = len(march.samples.names)
+    few = replace(march.explainer, samples=slots + 1)
+    explained = explain(few, march.probe.limit(2))
+    assert explained.r2_mean is None
+    assert f"{slots + 1} samples per row fit {slots} features perfectly" in explained.reason
+    assert "" == march.explained.reason
 
 
 def test_weights_are_summarized_per_standard_deviation() -> None:

@@ -208,3 +208,25 @@ def test_a_version_agrees_with_itself(own: dict[str, float], k: int) -> None:
 
 def _weights(values: list[float]) -> Any:
     return explained("any", {str(at): value for at, value in enumerate(values)}).explanations
+
+
+@pytest.mark.parametrize(
+    "expect",
+    [
+        {"weight": {"dti": {"min": 0}}},
+        {"share": {"dti": {"min": 0.1}}},
+        {"top_k": {"k": 1, "min": 1}},
+        {"sign_agreement": {"min": 1}},
+    ],
+)
+@pytest.mark.parametrize("is_now", [True, False])
+def test_explanations_that_prove_nothing_are_not_judged(expect: dict[str, Any], is_now: bool) -> None:
+    """A bound on explanations with too few samples is not proven, with the reason."""
+    reason = "50 samples per row fit 55 features perfectly"
+    now, before = explained("march", BEFORE), explained("january", BEFORE)
+    odd = (now if is_now else before).model_copy(update={"explanations_reason": reason})
+    result = judge_one({"explanations": expect}, odd if is_now else now, before if is_now else odd)
+    needs_before = set(expect) & {"top_k", "sign_agreement"}
+    expected = Verdict.NOT_PROVEN if is_now or needs_before else Verdict.PASS
+    assert expected is result.verdict
+    assert (reason in result.reason) is (expected is Verdict.NOT_PROVEN)
