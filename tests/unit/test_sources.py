@@ -87,7 +87,7 @@ def test_the_encoding_option_applies_to_the_header(tmp_path: Path) -> None:
             'line 2: a quote (") is opened and never closed.',
         ),
         (
-            'id,amount,status\n1,100,"la"te\n',
+            'id,amount,status\n1,100,"late" 5\n',
             {},
             'line 2: a field goes on after its closing quote; double the quotes inside it ("").',
         ),
