@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from harness.authoring.data_file import Data
 from harness.errors import UsageError, did_you_mean
 from harness.scenario.model_base import Value
+from harness.views.formatting import format_count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,7 +193,7 @@ def _require_key(data: Data, name: str) -> None:
     nulls, duplicates = int(values.isna().sum()), int(values.dropna().duplicated().sum())
     if nulls or duplicates:
         reasons = [
-            f"{count:,} row{'s' if count != 1 else ''} {verb}"
+            f"{format_count(count, 'row')} {verb}"
             for count, verb in (
                 (nulls, "without a value"),
                 (duplicates, "with the value of an earlier row"),

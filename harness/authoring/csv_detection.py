@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.reading.csv_columns import CsvColumns, combine_forms, read_csv_columns
+from harness.reading.csv_columns import CsvColumns, are_numbers, combine_forms, read_csv_columns
 from harness.reading.csv_dialect import parse_dialect
 from harness.reading.csv_text import CsvError, guess_encoding, open_csv, open_text
 from harness.reading.file_names import is_tsv
@@ -20,12 +19,9 @@ _NULL_WORDS = (
     *("?", "-", "--", ".", "*", "missing", "Missing", "MISSING", "unknown"),
 )
 _SAMPLE = 200
-_DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+", re.ASCII)
-_GROUPED = {
-    ",": re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?", re.ASCII),
-    ".": re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII),
-}
-"""Decimal separator to the form of numbers whose digits are in groups."""
+_NUMBER_FORMS = ({"decimal": ","}, {"decimal": ",", "thousands": "."}, {"thousands": ","})
+"""Options for numbers that are text otherwise, the simplest first."""
+_REASONS = {"decimal": "numbers have a decimal comma", "thousands": "digits are in groups"}
 
 
 @dataclass(frozen=True)
@@ -90,28 +86,17 @@ def _find_trim(path: Path, options: dict[str, str]) -> dict[str, tuple[str, str]
 
 
 def _find_number_form(columns: CsvColumns) -> dict[str, tuple[str, str]]:
-    """Find decimal commas and grouped digits: of a text column, all values must be numbers then."""
-    for separator, others in ((",", "."), (".", ",")):
-        is_usual = separator == "."
-        for text in _text_columns(columns):
-            values = [value.strip() for value in text if value is not None and value not in _NULL_WORDS]
-            grouped = _GROUPED[separator]
-            if not values or (not is_usual and not any(_DECIMAL_COMMA.fullmatch(each) for each in values)):
-                continue
-            if is_usual and not any(grouped.fullmatch(each) for each in values):
-                continue
-            options = {"decimal": separator}
-            if any(grouped.fullmatch(each) for each in values):
-                options["thousands"] = others
-            dialect = parse_dialect(options)
-            if choose_type(combine_forms(values, dialect)) in _NUMERIC:
-                reasons = {"decimal": "numbers have a decimal comma", "thousands": "digits are in groups"}
-                needed = {name: value for name, value in options.items() if (name, value) != ("decimal", ".")}
-                return {name: (value, reasons[name]) for name, value in needed.items()}
+    """Find decimal commas and grouped digits: with them, a column of text has only numbers."""
+    texts = [
+        [value for value in text if value is not None and value not in _NULL_WORDS]
+        for kind, text in zip(columns.find_kinds(), columns.text, strict=True)
+        if kind == "string"
+    ]
+    texts = [values for values in texts if any("," in value for value in values)]
+    for options in _NUMBER_FORMS:
+        if any(are_numbers(values, parse_dialect(options)) for values in texts):
+            return {name: (value, _REASONS[name]) for name, value in options.items()}
     return {}
-
-
-_NUMERIC = ("int", "bigint", "double", "decimal(38,0)")
 
 
 def _find_nulls(columns: CsvColumns) -> dict[str, tuple[str, str]]:
@@ -126,9 +111,3 @@ def _find_nulls(columns: CsvColumns) -> dict[str, tuple[str, str]]:
         return {}
     names = ", ".join(dict.fromkeys(words.values()))
     return {"nulls": (", ".join(words), f"these words stand for missing values in {names}")}
-
-
-def _text_columns(columns: CsvColumns) -> Iterator[Sequence[str | None]]:
-    for kind, text in zip(columns.find_kinds(), columns.text, strict=True):
-        if kind == "string":
-            yield text

@@ -11,11 +11,10 @@ from harness.reading import value_typing
 from harness.reading.column_naming import name_columns, number_columns
 from harness.reading.csv_dialect import NOT_A_NUMBER, CsvDialect
 from harness.reading.stated_types import StatedType
-from harness.reading.value_typing import Form, choose_type
+from harness.reading.value_typing import BLANKS, Form, choose_type
 
 _REPLACEMENT = "\ufffd"
 """What Java writes in place of bytes that are not text in the stated encoding."""
-_BLANKS = " \t"
 _MAX_EXAMPLES = 10
 
 
@@ -140,7 +139,7 @@ def _find_types(
 
 
 def _trim(value: Column) -> Column:
-    return F.regexp_replace(value, rf"\A[{_BLANKS}]+|[{_BLANKS}]+\z", "")
+    return F.regexp_replace(value, rf"\A[{BLANKS}]+|[{BLANKS}]+\z", "")
 
 
 def _matches(value: Column, form: str) -> Column:

@@ -19,6 +19,7 @@ from harness.reading.csv_text import CsvError, explain_bad_bytes, open_csv
 from harness.reading.stated_types import parse_stated_type
 from harness.scenario.model import Table
 from harness.storage.uris import find_local_path
+from harness.views.formatting import format_count
 
 # Messages of Spark and its readers about a file that is not in the expected format.
 _FORMAT_ERRORS = (
@@ -90,7 +91,7 @@ def _describe_misfits(
             for value in dict.fromkeys(values)
         )
         count = error.counts[name]
-        rows = f"{count:,} row{'s' if count != 1 else ''}"
+        rows = format_count(count, "row")
         yield Problem(
             f"column '{name}' of {source.uri} is not of type {kinds[name.lower()]} in {rows}: {shown}.",
             ("table", "columns", written[name.lower()]),
@@ -109,7 +110,7 @@ def _find_lines(
         table = open_csv(path, dialect)
         at = table.columns.index(name)
         for line, fields in table.rows:
-            value = dialect.plain_number((fields[at] or "").strip(" \t"))
+            value = dialect.plain_number(fields[at] or "")
             if value in missing:
                 found[value] = line
                 missing.remove(value)

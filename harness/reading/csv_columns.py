@@ -10,7 +10,6 @@ from harness.reading.csv_dialect import CsvDialect
 from harness.reading.csv_text import open_csv
 from harness.reading.value_typing import Form, TypedValue, choose_type, convert, find_form
 
-_BLANKS = " \t"
 _NUMBERS = int(Form.INT | Form.BIGINT | Form.LONG_INTEGER | Form.DOUBLE | Form.CHANGED_AS_INTEGER)
 
 
@@ -61,7 +60,7 @@ class CsvColumns:
         if name.lower() not in names:
             return None
         column = self.text[names.index(name.lower())]
-        texts = {text for text in set(column) if text is not None and not self._is_number(text)}
+        texts = {text for text in set(column) if text is not None and not are_numbers([text], self.dialect)}
         if not texts:
             return None
         rows = [(line, text) for line, text in zip(self.lines, column, strict=True) if text in texts]
@@ -69,13 +68,10 @@ class CsvColumns:
         present = sum(text is not None for text in column)
         return TextSample(value, line, len(rows), has_numbers=len(rows) < present)
 
-    def _is_number(self, text: str) -> bool:
-        return not int(combine_forms([text], self.dialect)) & ~_NUMBERS
-
     def _convert(self, text: str | None, kind: str) -> TypedValue:
         if text is None or kind == "string":
             return text
-        return convert(self.dialect.plain_number(text.strip(_BLANKS)), kind)
+        return convert(self.dialect.plain_number(text), kind)
 
 
 def read_csv_columns(path: Path, dialect: CsvDialect) -> CsvColumns:
@@ -93,10 +89,15 @@ def read_csv_columns(path: Path, dialect: CsvDialect) -> CsvColumns:
     return CsvColumns(table.columns, text, [line for line, _ in rows], dialect)
 
 
+def are_numbers(column: Iterable[str | None], dialect: CsvDialect) -> bool:
+    """Return whether all of a column's fields are numbers or null."""
+    return not int(combine_forms(column, dialect)) & ~_NUMBERS
+
+
 def combine_forms(column: Iterable[str | None], dialect: CsvDialect) -> Form:
     """Return the combined forms of a column's fields; null fields have none."""
     found = 0
     for text in set(column):
         if text is not None:
-            found |= int(find_form(dialect.plain_number(text.strip(_BLANKS))))
+            found |= int(find_form(dialect.plain_number(text)))
     return Form(found)

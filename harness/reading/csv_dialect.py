@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.reading.value_typing import NUMBER
+from harness.reading.value_typing import BLANKS, NUMBER
 
 NOT_A_NUMBER = "#"
 """Marks a value that is a number in another dialect, such as 18.02 in a file with decimal commas."""
@@ -78,7 +78,11 @@ class CsvDialect:
         return f"[+-]?(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
     def plain_number(self, value: str) -> str:
-        """Write a number of the dialect with a decimal point, and mark one of another dialect as text."""
+        """Write a number of the dialect with a decimal point, and mark one of another dialect as text.
+
+        Blanks around the value are removed, as they are around all that is not text.
+        """
+        value = value.strip(BLANKS)
         if self.number_form is None:
             return value
         if re.fullmatch(self.number_form, value):

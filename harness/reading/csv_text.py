@@ -15,6 +15,7 @@ from typing import IO
 
 from harness.reading.column_naming import name_columns, number_columns
 from harness.reading.csv_dialect import CsvDialect
+from harness.reading.value_typing import BLANKS
 
 _BLOCK = 1 << 20
 _STAND_IN = "\x1f"
@@ -89,8 +90,8 @@ def _hint_at_dialect(fields: list[str], dialect: CsvDialect) -> str:
 
 
 def _nullify(field: str, dialect: CsvDialect) -> str | None:
-    text = field.strip(" \t") if dialect.trims else field
-    return None if not text or text.strip(" \t") in dialect.nulls else text
+    text = field.strip(BLANKS) if dialect.trims else field
+    return None if not text or text.strip(BLANKS) in dialect.nulls else text
 
 
 class _Lines:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.reading.csv_text import open_text
+from harness.reading.value_typing import LONG_INTEGER
 
 _INT64 = 1 << 63
 
@@ -98,7 +99,7 @@ def choose_json_type(values: Iterable[object]) -> str | None:
     for allowed, kind in (
         ({"boolean"}, "boolean"),
         ({"bigint"}, "bigint"),
-        ({"bigint", "decimal"}, "decimal(38,0)"),
+        ({"bigint", "decimal"}, LONG_INTEGER),
         ({"bigint", "decimal", "double"}, "double"),
     ):
         if kinds and kinds <= allowed:

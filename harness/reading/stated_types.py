@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from harness.reading.value_typing import BOOLEAN, DATE, INTEGER, NUMBER, TIMESTAMP
 
 _FORMATTED = re.compile(r"(date|timestamp)\s+'([^']+)'", re.IGNORECASE)
-_SYNONYMS = {"integer": "int", "long": "bigint", "short": "smallint", "byte": "tinyint", "real": "float"}
+SYNONYMS = {"integer": "int", "long": "bigint", "short": "smallint", "byte": "tinyint", "real": "float"}
+"""Names of types in SQL to those that Spark writes."""
 _DECIMAL = re.compile(r"decimal\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 _MAX_PRECISION = 38
 _FORMS = {
@@ -58,7 +59,7 @@ def parse_stated_type(text: str) -> StatedType:
     if found := _FORMATTED.fullmatch(text.strip()):
         return StatedType(found[1].lower(), found[2])
     kind = re.sub(r"\s+", "", text.lower())
-    kind = _SYNONYMS.get(kind, kind)
+    kind = SYNONYMS.get(kind, kind)
     if kind == "string" or kind in _FORMS:
         return StatedType(kind)
     if found := _DECIMAL.fullmatch(kind):

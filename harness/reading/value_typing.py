@@ -26,7 +26,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import IntFlag
 
-_SPACES = " \t"
+BLANKS = " \t"
+"""Characters that are ignored around a value that is not text."""
 INTEGER = r"[+-]?[0-9]+"
 CANONICAL_INTEGER = r"-?[1-9][0-9]*|0"
 NUMBER = r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
@@ -64,7 +65,7 @@ _INTEGERS = Form.INT | Form.BIGINT
 
 def find_form(text: str) -> Form:
     """Return the form of one value that is not null."""
-    value = text.strip(_SPACES)
+    value = text.strip(BLANKS)
     if _FORMS[INTEGER].fullmatch(value):
         extra = Form.NONE if _FORMS[CANONICAL_INTEGER].fullmatch(value) else Form.CHANGED_AS_INTEGER
         return _find_size(value) | extra
@@ -124,7 +125,7 @@ def convert(text: str | None, kind: str) -> TypedValue:
     """
     if text is None or kind == "string":
         return text
-    value = text.strip(_SPACES)
+    value = text.strip(BLANKS)
     if kind in ("int", "bigint"):
         return int(value)
     if kind == "double":

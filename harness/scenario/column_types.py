@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.errors import Location, Problem, find_nearest, suggest
+from harness.reading.stated_types import SYNONYMS
 
 _TYPES = (
     "boolean",
@@ -22,11 +23,7 @@ _TYPES = (
     "timestamp_ntz",
 )
 _SYNONYMS = {
-    "byte": "tinyint",
-    "short": "smallint",
-    "integer": "int",
-    "long": "bigint",
-    "real": "float",
+    **SYNONYMS,
     "dec": "decimal",
     "numeric": "decimal",
     "timestamp_ltz": "timestamp",

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from harness.events import Listener
@@ -153,10 +154,10 @@ class Embedded:
 
 
 def _link(link: Path, file: Path) -> None:
-    """Make a link to a file, in place of an older one."""
+    """Make a link to a file; another run may have made it already, as its folder is named after the file."""
     link.parent.mkdir(parents=True, exist_ok=True)
-    link.unlink(missing_ok=True)
-    link.symlink_to(file)
+    with suppress(FileExistsError):
+        link.symlink_to(file)
 
 
 def _readable_uri(uri: str) -> str:
