@@ -48,23 +48,20 @@ class Candidate:
     """Why the column is excluded."""
 
 
-def find_key(data: Data, label: str, given: str | None) -> str:
+def find_key(data: Data, label: str, given: str | None) -> str | None:
     """Return the column that identifies rows: the specified one, or the most likely one.
 
+    Returns:
+        The column; ``None`` if none has a distinct whole number or text in each row.
+
     Raises:
-        UsageError: No column qualifies, or the specified one has nulls or duplicates.
+        UsageError: The specified column has nulls or duplicates.
     """
     if given is not None:
         _require_key(data, given)
         return given
     candidates = [str(name) for name in data.frame.columns if name != label and _can_be_key(data.frame[name])]
-    if not candidates:
-        raise UsageError(
-            f"No column of {data.path.name} can be the key: "
-            "none has a distinct whole number or text in each row.",
-            remedy="Add a column that numbers the rows and does not change when the file is regenerated.",
-        )
-    return min(candidates, key=lambda name: _ID.search(name) is None)
+    return min(candidates, key=lambda name: _ID.search(name) is None, default=None)
 
 
 def find_classes(data: Data, label: str, given: Sequence[str]) -> Classes:

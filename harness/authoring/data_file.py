@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,15 @@ from harness.reading.csv_columns import CsvColumns
 from harness.reading.file_names import find_format
 from harness.reading.json_rows import choose_json_type, convert_json, read_json_rows
 from harness.reading.parquet_columns import require_readable
+from harness.reading.row_content import number_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _PANDAS_TYPES = {"int": "Int64", "bigint": "Int64", "double": "float64", "boolean": "boolean"}
 """Types of columns to those of pandas, for columns with missing values, too."""
+_ARROW_FLOATS = {"float": "float", "double": "double"}
+"""Arrow's types of numbers with a fraction to Spark's."""
 
 
 @dataclass(frozen=True)
@@ -27,18 +30,30 @@ class Data:
 
     path: Path
     frame: pd.DataFrame
+    types: Mapping[str, str | None]
+    """Columns to their types, as Spark writes them; ``None`` for types that only the job reads."""
+    read_values: Callable[[], Mapping[str, Sequence[Any]]]
+    """Returns the values of each column as the job reads them."""
     options: dict[str, str] = field(default_factory=dict)
     """Options of the source."""
     reasons: dict[str, str] = field(default_factory=dict)
     """Why each option is needed."""
     csv: CsvColumns | None = None
-    """The columns as text; ``None`` if the file has types."""
+    """The columns as text; ``None`` if the file is not CSV."""
+    states_types: bool = False
+    """Whether the file states the types of its columns, as Parquet does."""
 
     def with_key(self, key: str) -> Data:
         """Return the rows with the values that the key has in the table: text unless it is a whole number."""
         if self.csv is None:
             return self
-        return replace(self, frame=_make_csv_frame(self.csv, [key]))
+        typed = _make_csv_data(self.path, self.csv, [key])
+        return replace(typed, options=self.options, reasons=self.reasons)
+
+    def with_content_key(self, key: str) -> Data | None:
+        """Return the rows with a key from their content; ``None`` if only the job can compute it."""
+        values = number_rows(self.read_values(), self.types)
+        return None if values is None else replace(self, frame=self.frame.assign(**{key: values}))
 
     def column(self, name: str, what: str) -> pd.Series:
         """Return a column by name.
@@ -91,40 +106,39 @@ def _choose_reader(path: Path) -> Callable[[Path], Data]:
 
 def _read_csv(path: Path) -> Data:
     detection = detect_dialect(path)
-    columns = detection.columns
-    return Data(path, _make_csv_frame(columns, []), detection.options, detection.reasons, columns)
+    data = _make_csv_data(path, detection.columns, [])
+    return replace(data, options=detection.options, reasons=detection.reasons)
 
 
-def _make_csv_frame(columns: CsvColumns, key: list[str]) -> pd.DataFrame:
+def _make_csv_data(path: Path, columns: CsvColumns, key: list[str]) -> Data:
+    types = dict(zip(columns.names, columns.find_kinds(key), strict=True))
+    values = dict(zip(columns.names, columns.convert(types.values()), strict=True))
+    return replace(_make_typed_data(path, values, types), csv=columns)
+
+
+def _make_typed_data(path: Path, values: Mapping[str, list[Any]], types: Mapping[str, str | None]) -> Data:
     import pandas as pd
 
-    kinds = columns.find_kinds(key)
     series = {
-        name: pd.Series(values, dtype=_PANDAS_TYPES.get(kind, "object"))
-        for name, kind, values in zip(columns.names, kinds, columns.convert(kinds), strict=True)
+        name: pd.Series(values[name], dtype=_PANDAS_TYPES.get(kind or "", "object"))
+        for name, kind in types.items()
     }
-    return pd.DataFrame(series)
+    return Data(path, pd.DataFrame(series), types, lambda: values)
 
 
 def _read_json(path: Path) -> Data:
-    import pandas as pd
-
     content = read_json_rows(path, {})
-    series = {}
-    for name in content.names:
-        values = [row.get(name) for row in content.rows]
-        kind = choose_json_type(values)
-        series[name] = pd.Series(
-            [convert_json(value, kind) for value in values], dtype=_PANDAS_TYPES.get(kind or "", "object")
-        )
-    return Data(path, pd.DataFrame(series))
+    columns = {name: [row.get(name) for row in content.rows] for name in content.names}
+    types = {name: choose_json_type(values) for name, values in columns.items()}
+    typed = {name: [convert_json(value, types[name]) for value in values] for name, values in columns.items()}
+    return _make_typed_data(path, typed, types)
 
 
 def _read_parquet(path: Path) -> Data:
     import pyarrow.parquet as pq
 
     require_readable(pq.read_schema(path) if path.is_file() else pq.ParquetDataset(path).schema)
-    return Data(path, _make_frame(pq.read_table(path)))
+    return _make_arrow_data(path, pq.read_table(path))
 
 
 def _read_delta(path: Path) -> Data:
@@ -133,7 +147,27 @@ def _read_delta(path: Path) -> Data:
 
     # Unlike the table's own reader, the query engine knows deletion vectors and renamed columns.
     query = QueryBuilder().register("data", DeltaTable(path)).execute("SELECT * FROM data")
-    return Data(path, _make_frame(pa.table(query)))
+    return _make_arrow_data(path, pa.table(query))
+
+
+def _make_arrow_data(path: Path, table: Any) -> Data:
+    types = {each.name: _ARROW_FLOATS.get(str(each.type)) for each in table.schema}
+    return Data(path, _make_frame(table), types, lambda: _list_values(table), states_types=True)
+
+
+def _list_values(table: Any) -> dict[str, list[Any]]:
+    """Return the values of each column as Python's own; timestamps in microseconds, as in the job."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        kind = column.type
+        typed = column
+        if pa.types.is_timestamp(kind) and kind.unit == "ns":
+            typed = pc.floor_temporal(column, unit="microsecond").cast(pa.timestamp("us", tz=kind.tz))
+        values[name] = typed.to_pylist()
+    return values
 
 
 def _make_frame(table: Any) -> pd.DataFrame:

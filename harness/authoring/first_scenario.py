@@ -58,8 +58,8 @@ def render_scenario(
         UsageError: The data has no suitable key, label or feature.
     """
     classes = find_classes(data, label, positive)
-    key = find_key(data, label, key)
-    data = data.with_key(key)
+    columns = len(data.frame.columns)
+    data, key = _choose_key(data, label, key)
     values = data.frame[label]
     is_positive, labeled = values.isin(classes.positive), values.notna()
     labeled_data = replace(data, frame=data.frame[labeled])
@@ -81,8 +81,10 @@ def render_scenario(
         options=data.options,
         reasons=data.reasons,
         rows=f"{len(data.frame):,}",
-        columns=len(data.frame.columns),
+        columns=columns,
         key=key,
+        has_content_key=key not in data.types,
+        types={} if data.states_types else data.types,
         label=label,
         classes=classes,
         numeric=numeric,
@@ -92,6 +94,27 @@ def render_scenario(
         enough=bool(smaller >= MIN_CLASS_ROWS),
         least=MIN_CLASS_ROWS,
     )
+
+
+def _choose_key(data: Data, label: str, given: str | None) -> tuple[Data, str]:
+    """Return the rows with their key, and its name: a column of theirs, or one from their content.
+
+    Raises:
+        UsageError: The specified column can't be the key, or no column can and the content can't be digested.
+    """
+    key = find_key(data, label, given)
+    if key is not None:
+        return data.with_key(key), key
+    taken = {str(name).lower() for name in data.frame.columns}
+    names = ("row_id", *(f"row_id_{number}" for number in range(2, len(taken) + 3)))
+    key = next(name for name in names if name not in taken)
+    if (with_key := data.with_content_key(key)) is None:
+        raise UsageError(
+            f"No column of {data.path.name} can be the key: "
+            "none has a distinct whole number or text in each row, and some have lists or structs.",
+            remedy="Add a column that numbers the rows and does not change when the file is regenerated.",
+        )
+    return with_key, key
 
 
 def _render_template(**values: object) -> str:

@@ -6,31 +6,20 @@ from collections.abc import Iterable, Mapping
 
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types as T
 
+from harness.job.stated_columns import Misfits, cast_text, collect_misfits, is_misfit, matches, trim
 from harness.job.table_io import column
 from harness.reading import value_typing
 from harness.reading.column_naming import name_columns, number_columns
 from harness.reading.csv_dialect import NOT_A_NUMBER, CsvDialect
 from harness.reading.stated_types import StatedType
-from harness.reading.value_typing import BLANKS, Form, choose_type
+from harness.reading.value_typing import Form, choose_type
 
 _REPLACEMENT = "\ufffd"
 """What Java writes in place of bytes that are not text in the stated encoding."""
-_MAX_EXAMPLES = 10
 
 
 class DamagedTextError(Exception):
     """Text that is not in the stated encoding."""
-
-
-class MisfitError(Exception):
-    """Values that are not of the type that the scenario states for their column."""
-
-    def __init__(self, examples: Mapping[str, tuple[str, ...]], counts: Mapping[str, int]) -> None:
-        super().__init__(", ".join(examples))
-        self.examples = examples
-        """Column to up to ten of these values."""
-        self.counts = counts
-        """Column to the number of rows with such a value."""
 
 
 def read_csv(
@@ -90,7 +79,7 @@ def _nullify(name: str, dialect: CsvDialect, *, is_last: bool) -> Column:
     value = F.replace(column(name), F.lit("\r\n"), F.lit("\n"))
     if is_last:
         value = F.regexp_replace(value, r"\r\z", "")
-    trimmed = _trim(value)
+    trimmed = trim(value)
     if dialect.trims:
         value = trimmed
     is_null = (value == "") | trimmed.isin(*dialect.nulls) if dialect.nulls else value == ""
@@ -103,7 +92,7 @@ def _find_types(
     """Return the type of each column, in one pass over all values."""
     # As columns of their own: Spark would otherwise compute them again for each form that is tried.
     plain = text.select(
-        *(_plain_number(_trim(column(name)), dialect).alias(f"c{at}") for at, name in enumerate(text.columns))
+        *(_plain_number(trim(column(name)), dialect).alias(f"c{at}") for at, name in enumerate(text.columns))
     )
     types = {name: stated.get(name.lower()) for name in text.columns}
     values = [F.col(each) for each in plain.columns]
@@ -111,7 +100,7 @@ def _find_types(
     for value in values:
         is_damaged |= F.coalesce(value.contains(_REPLACEMENT), F.lit(False))
     aggregates = [
-        F.bit_or(_form_of(value)) if kind is None else F.count(F.when(_is_misfit(value, kind), 1))
+        F.bit_or(_form_of(value)) if kind is None else F.count(F.when(is_misfit(value, kind), 1))
         for value, kind in zip(values, types.values(), strict=True)
     ]
     row = plain.select(F.bool_or(is_damaged), *aggregates).first()
@@ -119,31 +108,16 @@ def _find_types(
     if row is not None and row[0]:
         raise DamagedTextError
     misfits = {
-        name: (value, kind, count)
+        name: Misfits(value, is_misfit(value, kind), count)
         for (name, kind), value, count in zip(types.items(), values, found, strict=True)
         if kind is not None and count
     }
     if misfits:
-        examples = {
-            name: tuple(
-                each[0]
-                for each in plain.where(_is_misfit(value, kind)).select(value).limit(_MAX_EXAMPLES).collect()
-            )
-            for name, (value, kind, _) in misfits.items()
-        }
-        raise MisfitError(examples, {name: count for name, (_, _, count) in misfits.items()})
+        raise collect_misfits(plain, misfits)
     return {
         name: kind or StatedType(choose_type(Form(form), is_key=name.lower() in key))
         for (name, kind), form in zip(types.items(), found, strict=True)
     }
-
-
-def _trim(value: Column) -> Column:
-    return F.regexp_replace(value, rf"\A[{BLANKS}]+|[{BLANKS}]+\z", "")
-
-
-def _matches(value: Column, form: str) -> Column:
-    return value.rlike(rf"\A(?:{form})\z")
 
 
 def _form_of(value: Column) -> Column:
@@ -156,15 +130,15 @@ def _form_of(value: Column) -> Column:
         .when(is_finite, F.lit(int(Form.DOUBLE)))
         .otherwise(F.lit(int(Form.TEXT)))
     )
-    is_canonical = _matches(value, value_typing.CANONICAL_INTEGER)
+    is_canonical = matches(value, value_typing.CANONICAL_INTEGER)
     changed = F.when(is_canonical, F.lit(0)).otherwise(F.lit(int(Form.CHANGED_AS_INTEGER)))
     form = (
-        F.when(_matches(value, value_typing.INTEGER), size.bitwiseOR(changed))
-        .when(_matches(value, value_typing.NUMBER) & is_finite, F.lit(int(Form.DOUBLE)))
-        .when(_matches(value, value_typing.BOOLEAN), F.lit(int(Form.BOOLEAN)))
-        .when(_matches(value, value_typing.DATE) & value.cast("date").isNotNull(), F.lit(int(Form.DATE)))
+        F.when(matches(value, value_typing.INTEGER), size.bitwiseOR(changed))
+        .when(matches(value, value_typing.NUMBER) & is_finite, F.lit(int(Form.DOUBLE)))
+        .when(matches(value, value_typing.BOOLEAN), F.lit(int(Form.BOOLEAN)))
+        .when(matches(value, value_typing.DATE) & value.cast("date").isNotNull(), F.lit(int(Form.DATE)))
         .when(
-            _matches(value, value_typing.TIMESTAMP) & value.cast("timestamp").isNotNull(),
+            matches(value, value_typing.TIMESTAMP) & value.cast("timestamp").isNotNull(),
             F.lit(int(Form.TIMESTAMP)),
         )
         .otherwise(F.lit(int(Form.TEXT)))
@@ -178,34 +152,12 @@ def _plain_number(value: Column, dialect: CsvDialect) -> Column:
         return value
     plain = F.translate(value, dialect.thousands, "") if dialect.thousands else value
     return (
-        F.when(_matches(value, dialect.number_form), F.translate(plain, dialect.decimal, "."))
-        .when(_matches(value, value_typing.NUMBER), F.concat(F.lit(NOT_A_NUMBER), value))
+        F.when(matches(value, dialect.number_form), F.translate(plain, dialect.decimal, "."))
+        .when(matches(value, value_typing.NUMBER), F.concat(F.lit(NOT_A_NUMBER), value))
         .otherwise(value)
     )
 
 
-def _is_misfit(value: Column, kind: StatedType) -> Column:
-    """Return whether a trimmed value, which is not null, is not of a type, or would lose digits in it."""
-    if kind.kind == "string":
-        return F.lit(False)
-    converted = _cast(value, kind)
-    fits = converted.isNotNull()
-    if kind.form is not None:
-        fits = fits & _matches(value, kind.form)
-    if kind.kind.startswith("decimal"):
-        fits = fits & (converted.cast("decimal(38,18)") == value.cast("decimal(38,18)"))
-    if kind.kind in ("float", "double"):
-        fits = fits & (F.abs(converted) < float("inf"))
-    return value.isNotNull() & ~F.coalesce(fits, F.lit(False))
-
-
 def _convert(name: str, kind: StatedType, dialect: CsvDialect) -> Column:
     text = column(name)
-    return text if kind.kind == "string" else _cast(_plain_number(_trim(text), dialect), kind)
-
-
-def _cast(value: Column, kind: StatedType) -> Column:
-    if kind.pattern is None:
-        return value.cast(kind.kind)
-    time = F.try_to_timestamp(value, F.lit(kind.pattern))
-    return time.cast(kind.kind) if kind.kind == "date" else time
+    return text if kind.kind == "string" else cast_text(_plain_number(trim(text), dialect), kind)

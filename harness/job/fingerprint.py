@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 from harness.job.table_io import quote_name
+from harness.reading.row_content import encode_name
 
 # Row digests are summed in eight limbs of 16 bits: a sum of longs overflows only after 2^47 rows.
 _LIMBS = 8
@@ -59,6 +60,20 @@ def row_digest(schema: T.StructType) -> Column:
     """Return the column of a row's digest as 32 hexadecimal digits; select it under the name ``DIGEST``."""
     # As SQL text, parsed at once: built function by function, it takes hundreds of calls into the JVM.
     return F.expr(f"md5({_encode_fields(schema)})")
+
+
+def digest_content(schema: T.StructType) -> Column:
+    """Return the column of a digest of the values that are not null, each with its column's name.
+
+    Neither the order of the columns nor a column of nulls changes it. Without Spark:
+    :func:`harness.reading.row_content.digest_row`.
+    """
+    parts = []
+    for field in sorted(schema, key=lambda each: each.name.lower()):
+        value = quote_name(field.name)
+        name = encode_name(field.name).hex().upper()
+        parts.append(f"IF({value} IS NULL, {_EMPTY}, concat(X'{name}', {_encode(value, field.dataType)}))")
+    return F.expr(f"md5(concat({', '.join(parts)}))")
 
 
 def sum_digests() -> list[Column]:

@@ -16,6 +16,7 @@ from harness.errors import Problem, ScenarioError
 from harness.job.spark_errors import attribute_error
 from harness.job.table_io import column, quote_name
 from harness.pipelines import FEATURES, FOLD, KEY, LABEL, Context, ModelPipeline
+from harness.reading.row_content import REPEAT
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
 
@@ -105,6 +106,8 @@ def add_label(frame: DataFrame, scenario: Scenario) -> DataFrame:
     """Add each row's label (null if its value is in neither list), key, split, fold and probe order."""
     label = scenario.pipeline.label
     key = format_key(scenario)
+    # Identical rows are on the same side of the split, so that none is tested that was trained on.
+    content = F.substring_index(key, REPEAT, 1) if scenario.table.key_from == "content" else key
     with attribute_error("the label can't be computed", ("pipeline", "label")):
         return frame.withColumns(
             {
@@ -112,9 +115,10 @@ def add_label(frame: DataFrame, scenario: Scenario) -> DataFrame:
                     column(label.column).isin(list(label.negative)), 0.0
                 ),
                 KEY: key,
-                HELD_OUT: hash_to_unit_interval(key, "split", scenario.seed) < scenario.pipeline.split.test,
+                HELD_OUT: hash_to_unit_interval(content, "split", scenario.seed)
+                < scenario.pipeline.split.test,
                 FOLD: F.floor(
-                    hash_to_unit_interval(key, "fold", scenario.seed) * scenario.pipeline.model.folds
+                    hash_to_unit_interval(content, "fold", scenario.seed) * scenario.pipeline.model.folds
                 ).cast("int"),
                 PROBE: hash_to_unit_interval(key, "probe", scenario.seed),
             }

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession, types as T
 
 from harness.errors import Location, Problem, ScenarioError
-from harness.job.csv_source import DamagedTextError, MisfitError, read_csv
+from harness.job.csv_source import DamagedTextError, read_csv
 from harness.job.parquet_source import read_parquet
 from harness.job.spark_errors import summarize_root_cause
+from harness.job.stated_columns import MisfitError, apply_stated_types
 from harness.plan import SourceData
-from harness.reading.csv_dialect import CsvDialect, parse_dialect
-from harness.reading.csv_text import CsvError, explain_bad_bytes, open_csv
-from harness.reading.stated_types import parse_stated_type
+from harness.reading.csv_dialect import parse_dialect
+from harness.reading.csv_text import explain_bad_bytes, open_csv
+from harness.reading.json_rows import list_json_fields
+from harness.reading.stated_types import StatedType, parse_stated_type
+from harness.reading.value_typing import BLANKS
 from harness.scenario.model import Table
 from harness.storage.uris import find_local_path
 from harness.views.formatting import format_count
@@ -29,10 +32,8 @@ _FORMAT_ERRORS = (
     "Could not read footer",
     "is not a Parquet file",
 )
-_READER_OPTIONS = {
-    # A malformed row is an error to report, not a row of nulls.
-    "json": {"mode": "FAILFAST"},
-}
+# A malformed row is an error to report, not a row of nulls.
+_JSON_OPTIONS = {"mode": "FAILFAST"}
 TABLE_SOURCE: Location = ("table", "source")
 
 
@@ -50,42 +51,64 @@ def read_source(
     Raises:
         ScenarioError: Spark can't read it, or a value is not of the type that is stated for its column.
     """
+    stated = {name.lower(): parse_stated_type(kind) for name, kind in table.columns.items()}
     try:
-        if source.format == "csv":
-            return _read_csv(spark, source, table, at)
-        if source.format == "parquet":
-            return read_parquet(spark, source.uri, source.options)
-        options = {**_READER_OPTIONS.get(source.format, {}), **source.options}
-        if source.format == "json" and "multiline" not in map(str.lower, options):
-            first = spark.read.text(source.uri).where("trim(value) != ''").first()
-            options["multiLine"] = str(first is not None and first[0].strip().startswith("[")).lower()
-        return spark.read.format(source.format).options(**options).load(source.uri)
+        match source.format:
+            case "csv":
+                return _read_csv(spark, source, table.key, stated, at)
+            case "json":
+                rows = _read_json(spark, source, stated)
+            case "parquet":
+                rows = read_parquet(spark, source.uri, source.options)
+            case _:
+                rows = spark.read.format(source.format).options(**source.options).load(source.uri)
+        return apply_stated_types(rows, stated)
+    except MisfitError as error:
+        raise ScenarioError(list(_describe_misfits(error, source, table))) from error
     except (PySparkException, Py4JJavaError) as error:
         raise unreadable_source_error(source, error, at) from error
 
 
-def _read_csv(spark: SparkSession, source: SourceData, table: Table, at: Location) -> DataFrame:
+def _read_csv(
+    spark: SparkSession,
+    source: SourceData,
+    key: Iterable[str],
+    stated: Mapping[str, StatedType],
+    at: Location,
+) -> DataFrame:
     dialect = parse_dialect(source.options)
-    stated = {name.lower(): parse_stated_type(kind) for name, kind in table.columns.items()}
     try:
-        return read_csv(spark, source.uri, dialect, table.key, stated)
+        return read_csv(spark, source.uri, dialect, key, stated)
     except DamagedTextError as error:
         path = _local_file(source)
         reason = "it is not " + dialect.encoding.upper() + " text; name its encoding in 'options'"
         if path is not None:
             reason = explain_bad_bytes(path, dialect.encoding)
         raise ScenarioError([Problem(f"can't read {source.uri} as csv: {reason}.", at)]) from error
-    except MisfitError as error:
-        raise ScenarioError(list(_describe_misfits(error, source, dialect, table))) from error
 
 
-def _describe_misfits(
-    error: MisfitError, source: SourceData, dialect: CsvDialect, table: Table
-) -> Iterator[Problem]:
+def _read_json(spark: SparkSession, source: SourceData, stated: Mapping[str, StatedType]) -> DataFrame:
+    """Read JSON; columns with a stated type as the text that the file has, with all of its digits."""
+    options = {**_JSON_OPTIONS, **source.options}
+    if "multiline" not in map(str.lower, options):
+        first = spark.read.text(source.uri).where("trim(value) != ''").first()
+        options["multiLine"] = str(first is not None and first[0].strip().startswith("[")).lower()
+    reader = spark.read.format("json").options(**options)
+    rows = reader.load(source.uri)
+    if not {name.lower() for name in rows.columns} & stated.keys():
+        return rows
+    fields = [
+        T.StructField(each.name, T.StringType() if each.name.lower() in stated else each.dataType)
+        for each in rows.schema
+    ]
+    return reader.schema(T.StructType(fields)).load(source.uri)
+
+
+def _describe_misfits(error: MisfitError, source: SourceData, table: Table) -> Iterator[Problem]:
     kinds = {name.lower(): kind for name, kind in table.columns.items()}
     written = {name.lower(): name for name in table.columns}
     for name, values in error.examples.items():
-        lines = _find_lines(source, dialect, name, values)
+        lines = _find_lines(source, name, set(values))
         shown = ", ".join(
             f"{value!r} in line {lines[value]}" if value in lines else repr(value)
             for value in dict.fromkeys(values)
@@ -98,27 +121,33 @@ def _describe_misfits(
         )
 
 
-def _find_lines(
-    source: SourceData, dialect: CsvDialect, name: str, values: tuple[str, ...]
-) -> dict[str, int]:
-    """Return the first line with each value, if the file is on this machine."""
+def _find_lines(source: SourceData, name: str, values: set[str]) -> dict[str, int]:
+    """Return the first line with each value, if the file is on this machine and has lines."""
     path = _local_file(source)
-    if path is None:
+    if path is None or source.format not in _FIELD_READERS:
         return {}
-    missing, found = set(values), dict[str, int]()
+    found = dict[str, int]()
     try:
-        table = open_csv(path, dialect)
-        at = table.columns.index(name)
-        for line, fields in table.rows:
-            value = dialect.plain_number(fields[at] or "")
-            if value in missing:
-                found[value] = line
-                missing.remove(value)
-                if not missing:
+        for line, value in _FIELD_READERS[source.format](path, source.options, name):
+            if value in values:
+                found.setdefault(value, line)
+                if len(found) == len(values):
                     break
-    except (CsvError, OSError):
+    except (ValueError, OSError):
         return found
     return found
+
+
+def _list_csv_fields(path: Path, options: Mapping[str, str], name: str) -> Iterator[tuple[int, str | None]]:
+    dialect = parse_dialect(options)
+    table = open_csv(path, dialect)
+    at = table.columns.index(name)
+    for line, fields in table.rows:
+        yield line, dialect.plain_number((fields[at] or "").strip(BLANKS))
+
+
+_FIELD_READERS = {"csv": _list_csv_fields, "json": list_json_fields}
+"""Format to a function that yields line and text of each field of a column."""
 
 
 def _local_file(source: SourceData) -> Path | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, SparkSession, Window, functions as F, types as T
 
 from harness.errors import Location, Problem, ScenarioError, did_you_mean
-from harness.job.fingerprint import row_digest
+from harness.job.fingerprint import DIGEST, digest_content, row_digest
 from harness.job.prepare import format_key, hash_to_unit_interval
 from harness.job.source_reader import TABLE_SOURCE, read_source
 from harness.job.spark_errors import attribute_error
 from harness.job.table_io import column, quote_name
 from harness.plan import Plan, SourceData
+from harness.reading.row_content import REPEAT
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import Value
 from harness.scenario.row_source import Loans, Source
@@ -57,17 +58,34 @@ class Sources:
     def _open(self, source: Source, at: Location) -> DataFrame:
         name = source.model_dump_json()
         if name not in self._opened:
-            self._opened[name] = (
+            rows = (
                 read_source(self.spark, self._data[source.path], self.scenario.table, at)
                 if source.generate is None
                 else _generate(self.spark, source.generate)
             )
+            self._opened[name] = _add_content_key(rows, self.scenario, at)
         return self._opened[name]
 
 
 def source_location(step: Rows, at: Location) -> Location:
     """Return where the scenario file names the source of a step's rows."""
     return (*at, "from") if step.source else TABLE_SOURCE
+
+
+def _add_content_key(rows: DataFrame, scenario: Scenario, at: Location) -> DataFrame:
+    """Add the key if it is a digest of the rows' content; identical rows are numbered."""
+    if scenario.table.key_from != "content":
+        return rows
+    [key] = scenario.table.key
+    if key.lower() in (name.lower() for name in rows.columns):
+        message = f"the rows have a column '{key}' already; name another key, or remove 'key_from'."
+        raise ScenarioError([Problem(message, at)])
+    # Which of identical rows has which number makes no difference.
+    number = F.row_number().over(Window.partitionBy(F.col(DIGEST)).orderBy(F.lit(1)))
+    numbered = rows.withColumn(DIGEST, digest_content(rows.schema)).withColumn(_POSITION, number)
+    repeat = F.concat(F.col(DIGEST), F.lit(REPEAT), F.col(_POSITION).cast("string"))
+    value = F.when(F.col(_POSITION) == 1, F.col(DIGEST)).otherwise(repeat)
+    return numbered.select(*(column(name) for name in rows.columns), value.alias(key))
 
 
 def _generate(spark: SparkSession, loans: Loans) -> DataFrame:
@@ -92,6 +110,7 @@ def make_rows(sources: Sources, step: Rows, table_schema: T.StructType | None, a
         rows = sources.read_for(step, at)
     else:
         rows = _make_inline_rows(sources, step.rows, table_schema, at)
+        rows = _add_content_key(rows, sources.scenario, (*at, "rows"))
     if step.where is not None:
         with attribute_error("the rows can't be selected", (*at, "where")):
             rows = rows.where(step.where)

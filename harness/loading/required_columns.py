@@ -36,7 +36,10 @@ def list_required_columns(scenario: Scenario) -> list[RequiredColumn]:
     """Return the key, the label and the features, except for derived and optional columns."""
     pipeline = scenario.pipeline
     every = [
-        *(RequiredColumn(name, ("table", "key", index)) for index, name in enumerate(scenario.table.key)),
+        *(
+            RequiredColumn(name, ("table", "key", index))
+            for index, name in enumerate(scenario.table.source_key)
+        ),
         RequiredColumn(pipeline.label.column, ("pipeline", "label", "column")),
         *_list_features(pipeline),
     ]
@@ -71,6 +74,7 @@ def check_required_columns(scenario: Scenario, header_of: HeaderOf) -> list[Prob
         *(found for _, found in missing),
         *search.check_rows(reported),
         *search.check_stated_columns(),
+        *search.check_content_key(),
         *search.check_numbers(),
     ]
 
@@ -117,6 +121,21 @@ class _ColumnFinder:
                     f"no column '{name}' in {files}, for which a type is stated.{did_you_mean(name, names)}"
                 )
                 yield Problem(message, ("table", "columns", name))
+
+    def check_content_key(self) -> Iterator[Problem]:
+        """Yield a problem if a source has the column that is to be added as the key."""
+        table = self.scenario.table
+        if table.key_from != "content":
+            return
+        [key] = table.key
+        headers = [header for version in self.scenario.versions for header in self._list_headers(version)]
+        for header in headers:
+            if key.lower() in _lower_all(header.columns):
+                message = (
+                    f"{header.name} has a column '{key}' already; name another one, or remove 'key_from'."
+                )
+                yield Problem(message, ("table", "key"))
+                return
 
     def check_numbers(self) -> Iterator[Problem]:
         """Yield a problem for each column that must be a number, but is text in a source."""
@@ -193,7 +212,7 @@ class _ColumnFinder:
                     break
 
     def _list_needed_columns(self, version: Version, step: Rows) -> Iterator[NeededColumn]:
-        key = self.scenario.table.key
+        key = self.scenario.table.source_key
         yield from step.needed_columns(key)
         if version.is_trained and step.adds_whole_rows:
             yield from (NeededColumn(name, "as the table's key", ()) for name in key)

@@ -50,7 +50,7 @@ def read_json_rows(path: Path, options: Mapping[str, str], limit: int | None = N
         OSError: It can't be opened.
     """
     given = {name.lower(): value for name, value in options.items()}
-    encoding = given.get("encoding", given.get("charset", "utf-8"))
+    encoding = _choose_encoding(options)
     is_array = given.get("multiline", "").lower() == "true" or begins_with_array(path, encoding)
     with open_text(path, encoding) as file:
         try:
@@ -67,6 +67,11 @@ def read_json_rows(path: Path, options: Mapping[str, str], limit: int | None = N
     if not all(isinstance(row, dict) for row in rows):
         raise JsonError("every row must be an object: one per line, or one array of objects")
     return JsonRows(rows, is_whole)
+
+
+def _choose_encoding(options: Mapping[str, str]) -> str:
+    given = {name.lower(): value for name, value in options.items()}
+    return given.get("encoding", given.get("charset", "utf-8"))
 
 
 def begins_with_array(path: Path, encoding: str = "utf-8") -> bool:
@@ -89,6 +94,21 @@ def _read_lines(lines: Iterable[str]) -> Iterator[Any]:
                 yield json.loads(line)
             except json.JSONDecodeError as error:
                 raise JsonError(f"{error.msg} in line {number}") from error
+
+
+def list_json_fields(path: Path, options: Mapping[str, str], name: str) -> Iterator[tuple[int, str | None]]:
+    """Yield the line and the text of each value of a column; nothing if the file is one array."""
+    encoding = _choose_encoding(options)
+    if begins_with_array(path, encoding):
+        return
+    with open_text(path, encoding) as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                # Numbers as they are written, with all of their digits.
+                value = json.loads(line, parse_int=str, parse_float=str).get(name)
+                if isinstance(value, bool):
+                    value = str(value).lower()
+                yield number, value if isinstance(value, str) else None
 
 
 def choose_json_type(values: Iterable[object]) -> str | None:

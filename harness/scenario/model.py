@@ -42,8 +42,15 @@ class Table(ScenarioPart):
     """Versions of an existing table, instead of the scenario's own list."""
     key: Columns
     """Columns that together identify a row: never null, never twice in a version."""
+    key_from: Literal["columns", "content"] = "columns"
+    """``content``: the key is a column that is added to the rows, a digest of their content."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Types of the sources' columns, such as ``string`` or ``date 'dd.MM.yyyy'`` (default: by values)."""
+
+    @property
+    def source_key(self) -> tuple[str, ...]:
+        """Columns of the key that the sources of rows must have."""
+        return () if self.key_from == "content" else self.key
 
 
 class Version(ScenarioPart):
@@ -199,7 +206,7 @@ class Scenario(ScenarioPart):
             at=("versions", index, version.kind),
             is_trained=version.is_trained,
             names=tuple(each.name for each in self.versions),
-            key=table.key,
+            key=table.source_key,
             source=table.source,
             is_built=table.uri is None,
             requires_source=table.uri is None and not self.lacks_every_source,

@@ -13,9 +13,11 @@ import pytest
 from pyspark.sql import SparkSession, functions as F
 
 from harness.authoring.first_scenario import write_scenario
-from harness.job.source_reader import read_source
+from harness.job.step_rows import Sources, make_rows
 from harness.loading.loader import load_scenario
 from harness.resolve import describe_source
+from harness.scenario.rows import Rows
+from tests.embedded.runner import make_plan
 
 _ROWS = 180
 _HEADER = ["id", "age", "work", "opened", "y"]
@@ -108,6 +110,12 @@ FILES: dict[str, bytes | Callable[[Path], object]] = {
     "plain.parquet": lambda file: _frame().to_parquet(file, index=False),
     "index.parquet": lambda file: _frame().set_index("id").to_parquet(file),
     "categories.parquet": lambda file: _frame().astype({"work": "category"}).to_parquet(file, index=False),
+    "no_key.csv": _csv([row[1:] for row in _replace(1, lambda at, _: f"{at % 90 / 7}")], _HEADER[1:]),
+    "no_key.jsonl": "".join(
+        json.dumps({**row, "id": at % 80 / 9, "age": None if at % 7 else at % 5}) + "\n"
+        for at, row in enumerate(_json(_cells()))
+    ).encode(),
+    "no_key.parquet": lambda file: _frame().assign(id=[at % 70 / 9 for at in range(_ROWS)]).to_parquet(file),
     "times.parquet": lambda file: _frame().assign(opened=pd.to_datetime(_frame()["opened"])).to_parquet(file),
 }
 """Name of a file to its content, or to a function that writes it."""
@@ -128,16 +136,17 @@ def test_a_first_scenario_fits_its_file(spark: SparkSession, tmp_path: Path, nam
         content(tmp_path / name)
     file = write_scenario("first", tmp_path / name, "y", [], None, tmp_path)
     loaded = load_scenario(str(file))
-    [source] = loaded.sources.values()
-    table = read_source(spark, describe_source(source), loaded.scenario.table)
+    described = {path: describe_source(source) for path, source in loaded.sources.items()}
+    plan = make_plan(loaded.scenario, file, tmp_path).model_copy(update={"sources": described})
+    sources = Sources(spark, plan)
     rows = 0
-    for version in loaded.scenario.versions:
+    for index, version in enumerate(loaded.scenario.versions):
         assert version.append is not None
-        chosen = table.where(version.append.where) if version.append.where else table
-        rows += chosen.count()
+        rows += make_rows(sources, version.append, None, ("versions", index, "append")).count()
         assert version.expect.rows is not None
         assert [rows] == [bound.equals for bound in version.expect.rows]
     assert rows == _ROWS
+    table = sources.read_for(Rows.model_validate({}), ("versions", 0, "append"))
     types = dict(table.dtypes)
     assert all(types[feature] in ("int", "bigint", "double") for feature in loaded.scenario.pipeline.features)
     [key] = loaded.scenario.table.key

@@ -25,6 +25,10 @@ def _rows(spark: SparkSession, file: Path, kind: str, table: Table, **options: s
     return [row.asDict() for row in read_source(spark, source, table).collect()]
 
 
+def _to_text(row: dict[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in row.items()}
+
+
 def test_stated_types_are_used(spark: SparkSession, tmp_path: Path) -> None:
     """Stated types win over those that follow from the values, also for the key."""
     file = tmp_path / "rows.csv"
@@ -77,3 +81,42 @@ def test_nanoseconds_are_timestamps(spark: SparkSession, tmp_path: Path) -> None
     times = ["2024-01-01 18:12:00.123456", "1969-12-31 23:59:59.999999"]
     assert times == [str(row["at time"]) for row in rows]
     assert instants == [row["n"] for row in rows]
+
+
+def test_stated_types_apply_to_every_format(spark: SparkSession, tmp_path: Path) -> None:
+    """JSON keeps the digits of the file, and Parquet's values are converted if they fit."""
+    (tmp_path / "rows.jsonl").write_text(
+        '{"id": 12345678901234567890123, "amount": 1.10, "day": "31.12.2024"}\n'
+    )
+    (tmp_path / "rows.json").write_text('[{"id": 7, "amount": 2, "day": null}]')
+    frame = {"id": [7.0, 8.0], "amount": ["1.1", None], "day": ["01.02.2024", "29.02.2024"]}
+    pq.write_table(pa.table(frame), tmp_path / "rows.parquet")
+    table = _table(id="string", Amount="decimal(5,2)", day="date 'dd.MM.yyyy'")
+    [row] = _rows(spark, tmp_path / "rows.jsonl", "json", table)
+    assert {"id": "12345678901234567890123", "amount": "1.10", "day": "2024-12-31"} == _to_text(row)
+    [row] = _rows(spark, tmp_path / "rows.json", "json", table)
+    assert {"id": "7", "amount": "2.00", "day": "None"} == _to_text(row)
+    table = _table(id="int", amount="decimal(5,2)", day="date 'dd.MM.yyyy'")
+    rows = _rows(spark, tmp_path / "rows.parquet", "parquet", table)
+    assert [(7, "1.10"), (8, "None")] == [(row["id"], str(row["amount"])) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "shown"),
+    [
+        ("rows.jsonl", "json", "in 2 rows: '1.5' in line 1, 'x' in line 3."),
+        ("rows.json", "json", "in 1 row: '1.5'."),
+        ("rows.parquet", "parquet", "in 1 row: '1.5'."),
+    ],
+)
+def test_misfits_of_every_format_are_reported(
+    spark: SparkSession, tmp_path: Path, name: str, kind: str, shown: str
+) -> None:
+    """A value that would change is a mistake, with its line if the format has lines."""
+    (tmp_path / "rows.jsonl").write_text('{"n": 1.5}\n{"n": 2}\n{"n": "x"}\n')
+    (tmp_path / "rows.json").write_text('[{"n": 1.5}, {"n": 2}]')
+    pq.write_table(pa.table({"n": [1.5, 2.0, None]}), tmp_path / "rows.parquet")
+    with pytest.raises(ScenarioError) as caught:
+        _rows(spark, tmp_path / name, kind, _table(n="int"))
+    [problem] = caught.value.problems
+    assert problem.message.endswith(f"{name} is not of type int {shown}")

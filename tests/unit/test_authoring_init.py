@@ -59,6 +59,16 @@ def test_versions_are_split_by_a_date_or_a_hash(tmp_path: Path, dated: bool, col
     assert (sorted(rows), ROWS) == (rows, rows[-1])
 
 
+def test_rows_without_a_key_get_one_from_their_content(tmp_path: Path) -> None:
+    """The key is named so that it is no column of the file; the file's types are stated."""
+    file = tmp_path / "wine.csv"
+    lines = [f"{index % 9 / 4},{index % 5},{index % 2}" for index in range(300)]
+    file.write_text("\n".join(["alcohol,Row_ID,quality", *lines]))
+    table = _scenario(file).table
+    assert (("row_id_2",), "content") == (table.key, table.key_from)
+    assert {"alcohol": "double", "Row_ID": "int", "quality": "int"} == table.columns
+
+
 def test_a_small_table_is_one_version_without_a_metric(tmp_path: Path) -> None:
     """If a class has too few rows, the scenario has one version and no bound on a metric."""
     file = tmp_path / "few.csv"
@@ -128,7 +138,7 @@ def test_an_invalid_argument_is_reported(tmp_path: Path, arguments: dict[str, st
         ("wine.parquet", "no parquet", "Can't read"),
         ("wine.csv", "", "has no rows"),
         ("wine.csv", "a,quality\n", "has no rows"),
-        ("wine.csv", "a,quality\n1,x\n1,y\n", "can be the key"),
+        ("wine.jsonl", '{"a": [1], "quality": "x"}\n{"a": [1], "quality": "y"}\n', "can be the key"),
         ("wine.csv", "id,quality\n1,x\n2,y\n", "can be a feature"),
     ],
 )

@@ -240,3 +240,13 @@ def test_a_missing_source_is_reported_once(tmp_path: Path) -> None:
 def test_a_version_without_a_step_is_left_to_the_rules(tmp_path: Path) -> None:
     """A version without a step causes no problem of columns, as the rules report it."""
     assert [] == _problems(tmp_path, _scenario({"name": "nothing"}, categorical=["region"]))
+
+
+def test_a_key_from_content_is_in_no_source(tmp_path: Path) -> None:
+    """The column that is added is not missing, and a source that has it is reported."""
+    sampled = {"name": "first", "append": {"sample": 0.5}}
+    scenario = _scenario(sampled, table={"key": "row", "key_from": "content"})
+    assert [] == _problems(tmp_path, scenario)
+    taken = _scenario(OWN, table={"key": "ID", "key_from": "content"})
+    message = "rows.csv has a column 'ID' already; name another one, or remove 'key_from'."
+    assert [(message, ("table", "key"))] == _problems(tmp_path, taken)

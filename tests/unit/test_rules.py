@@ -113,3 +113,14 @@ def test_a_stated_type_must_be_known() -> None:
         "'columns' states types of the columns of sources, but the table exists already; remove it."
         in messages
     )
+
+
+def test_a_key_from_content_is_one_new_column() -> None:
+    """A key can't be added as two columns, nor to a table that exists already."""
+    scenario = _scenario({})
+    table = scenario.table.model_copy(update={"key": ("a", "b"), "key_from": "content"})
+    messages = _messages(scenario.model_copy(update={"table": table}))
+    assert "a key from the rows' content is one column; name one under 'key'." in messages
+    existing = table.model_copy(update={"key": ("a",), "source": None, "uri": "loans"})
+    messages = _messages(scenario.model_copy(update={"table": existing}))
+    assert any(each.startswith("the key of an existing table can't be added to it;") for each in messages)

@@ -22,6 +22,8 @@ def check_table(scenario: Scenario) -> Iterator[Problem]:
     table = scenario.table
     for index, name in find_repeated(table.key):
         yield Problem(f"key column '{name}' is listed twice.", (*_AT, "key", index))
+    if table.key_from == "content":
+        yield from _check_content_key(scenario)
     yield from check_not_blank(table.uri, "uri", (*_AT, "uri"))
     if table.uri is not None and table.source is not None:
         message = "the table has both a 'source' to build it and the 'uri' of an existing one; remove one."
@@ -36,6 +38,15 @@ def check_table(scenario: Scenario) -> Iterator[Problem]:
         yield Problem(message, _AT)
     for source, at in _list_sources(scenario):
         yield from _check_source(source, at)
+
+
+def _check_content_key(scenario: Scenario) -> Iterator[Problem]:
+    at: Location = (*_AT, "key_from")
+    if len(scenario.table.key) > 1:
+        yield Problem("a key from the rows' content is one column; name one under 'key'.", at)
+    if scenario.table.uri is not None:
+        message = "the key of an existing table can't be added to it; name columns of the table under 'key'"
+        yield Problem(f"{message}, and remove 'key_from'.", at)
 
 
 def _check_listed_versions(scenario: Scenario) -> Iterator[Problem]:
