@@ -14,11 +14,13 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError, did_you_mean
 from harness.plan import Setting
+from harness.runtime.plain_paths import choose_plain_path
 from harness.setting_types import (
     ACCOUNTS,
     DEFAULT,
@@ -105,7 +107,8 @@ def read_settings(
         if value is not None:
             unresolved[name] = Setting(name=name, value=value, origin="command line")
     home = _make_absolute(unresolved["home"], unresolved["home"].value, folder)
-    settings = Settings({name: _resolve(setting, home, folder) for name, setting in unresolved.items()})
+    paths = _Paths(folder, str(choose_plain_path(Path(home), environ)), environ)
+    settings = Settings({name: _resolve(setting, paths) for name, setting in unresolved.items()})
     for setting in settings:
         if setting.origin != DEFAULT:
             _logger.debug("setting %s = %s (%s)", setting.name, setting.value, setting.origin)
@@ -181,18 +184,35 @@ def _find_line(name: str, text: str) -> int:
     return 1
 
 
-def _resolve(setting: Setting, home: str, folder: Path) -> Setting:
-    value = setting.value.replace("{home}", home)
+@dataclass(frozen=True)
+class _Paths:
+    """What the values of settings depend on."""
+
+    folder: Path
+    """Folder that relative paths start from."""
+    home: str
+    environ: Mapping[str, str]
+
+
+def _resolve(setting: Setting, paths: _Paths) -> Setting:
+    value = setting.value.replace("{home}", paths.home)
     if setting.name == "home":
-        value = home
+        value = paths.home
     elif setting.name.startswith(ACCOUNTS) and setting.name.endswith("_file") and value:
-        value = _make_absolute(setting, value, folder)
-    elif setting.name in ("lake", "artifacts") or setting.name.startswith(STORES):
-        value = value if "://" in value else _make_absolute(setting, value, folder)
+        value = _make_absolute(setting, value, paths.folder)
+    elif _is_path(setting):
+        absolute = _make_absolute(setting, value, paths.folder)
+        value = str(choose_plain_path(Path(absolute), paths.environ))
     if "://" in value:
         _refuse_password(setting, value)
     _refuse_mismatch(setting, value)
     return setting.model_copy(update={"value": value})
+
+
+def _is_path(setting: Setting) -> bool:
+    """Return whether a setting is a path of its own, and neither a URI nor a path below the home."""
+    may_be_path = setting.name in ("lake", "artifacts") or setting.name.startswith(STORES)
+    return may_be_path and "://" not in setting.value and "{home}" not in setting.value
 
 
 def _refuse_mismatch(setting: Setting, value: str) -> None:

@@ -19,7 +19,12 @@ from harness.job.delta_log import (
     translate_read_errors,
     unreadable_version_error,
 )
-from harness.job.spark_errors import format_error, list_causes, translate_storage_error
+from harness.job.spark_errors import (
+    attribute_step_error,
+    format_error,
+    list_causes,
+    translate_storage_error,
+)
 from harness.job.step_rows import Sources
 from harness.job.table_io import read_version, read_version_at
 from harness.plan import Plan
@@ -28,6 +33,7 @@ from harness.scenario.model import Version
 from harness.scenario.read_step import Read
 
 _BEFORE_FIRST_VERSION = -1
+_TABLE_URI: Location = ("table", "uri")
 
 
 @dataclass(frozen=True)
@@ -64,13 +70,21 @@ def open_build(spark: SparkSession, plan: Plan) -> Build:
     """Prepare to build the table, or read the log of an existing one; later commits to it are ignored.
 
     Raises:
-        ScenarioError: The existing table is missing.
+        ScenarioError: The existing table is missing, or has a feature that Spark can't read.
     """
-    log = read_history(spark, plan.existing_table) if plan.existing_table is not None else ()
-    if plan.existing_table is not None and not log:
-        message = f"no Delta table at {plan.existing_table}; check that the URI is the table's folder."
-        raise ScenarioError([Problem(message, ("table", "uri"))])
-    return Build(spark, plan, Sources(spark, plan), log)
+    return Build(spark, plan, Sources(spark, plan), _read_existing_log(spark, plan))
+
+
+def _read_existing_log(spark: SparkSession, plan: Plan) -> tuple[LogEntry, ...]:
+    uri = plan.existing_table
+    if uri is None:
+        return ()
+    with attribute_step_error(f"the table {uri} can't be read", _TABLE_URI):
+        log = read_history(spark, uri)
+    if not log:
+        message = f"no Delta table at {uri}; check that the URI is the table's folder."
+        raise ScenarioError([Problem(message, _TABLE_URI)])
+    return log
 
 
 def step_location(plan: Plan, index: int) -> Location:

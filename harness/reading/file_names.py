@@ -36,6 +36,11 @@ def find_unreadable_compression(name: str) -> str | None:
     return suffix if suffix in _OTHER_COMPRESSIONS else None
 
 
+def is_plain_path(path: PurePath) -> bool:
+    """Return whether no character of a path is taken for a pattern or a part of a URI."""
+    return _PLAIN_PATH.fullmatch(str(path)) is not None
+
+
 def has_plain_name(path: PurePath) -> bool:
     """Return whether Spark reads a file by its path.
 
@@ -45,7 +50,7 @@ def has_plain_name(path: PurePath) -> bool:
     name = path.name
     suffix = path.suffix
     is_known = suffix.lower() not in COMPRESSIONS or suffix in COMPRESSIONS
-    return _PLAIN_PATH.fullmatch(str(path)) is not None and not name.startswith(("_", ".")) and is_known
+    return is_plain_path(path) and not name.startswith(("_", ".")) and is_known
 
 
 def make_plain_name(name: str) -> str:

@@ -198,3 +198,37 @@ def test_every_port_is_valid(tmp_path: Path, port: str) -> None:
     """Ports up to the highest one are accepted."""
     settings = read_settings({"mlflow_port": port}, folder=tmp_path, environ={})
     assert port == settings["mlflow_port"]
+
+
+@pytest.mark.parametrize("name", ["a:b", "[a]", "50%", "x#y", "{z}", "what?"])
+def test_an_odd_folder_is_used_through_a_link(tmp_path: Path, name: str) -> None:
+    """Everything that is derived from the home avoids characters that Spark and MLflow misread."""
+    environ = {"HARNESS_HOME": str(tmp_path / name / "home"), "HARNESS_CACHE": str(tmp_path / "cache")}
+    settings = read_settings(
+        {"stores.models": str(tmp_path / name / "models")}, folder=tmp_path, environ=environ
+    )
+    values = [settings["home"], settings["lake"], settings["tracking_uri"], settings["stores.models"]]
+    assert not any(name in value for value in values)
+    assert (tmp_path / name / "home").samefile(settings.home)
+    assert (tmp_path / name / "models").samefile(settings["stores.models"])
+    assert (
+        values
+        == [
+            read_settings(folder=tmp_path, environ=environ)[each] for each in ("home", "lake", "tracking_uri")
+        ]
+        + values[3:]
+    )
+
+
+def test_an_odd_folder_that_cannot_be_made_is_kept(tmp_path: Path) -> None:
+    """Settings can be read although nothing can be written; the check of the home reports it."""
+    (tmp_path / "file").touch()
+    home = tmp_path / "file" / "[a]"
+    assert home == read_settings(folder=tmp_path, environ={"HARNESS_HOME": str(home)}).home
+
+
+def test_a_usual_folder_needs_no_link(tmp_path: Path) -> None:
+    """Spaces and letters of any language are usual."""
+    home = tmp_path / "mein Ordner ü"
+    assert home == read_settings(folder=tmp_path, environ={"HARNESS_HOME": str(home)}).home
+    assert not home.exists()
