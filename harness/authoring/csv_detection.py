@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.reading.csv_columns import CsvColumns, are_numbers, combine_forms, read_csv_columns
 from harness.reading.csv_dialect import parse_dialect
 from harness.reading.csv_text import CsvError, guess_encoding, open_csv, open_text
+from harness.reading.data_folders import list_data_files
 from harness.reading.file_names import is_tsv
 from harness.reading.value_typing import choose_type
 
@@ -34,20 +35,21 @@ class Detection:
 
 
 def detect_dialect(path: Path) -> Detection:
-    """Read a CSV file, and find the options with which it has to be read.
+    """Read a CSV file or a folder of CSV files, and find the options with which it has to be read.
 
     Raises:
         CsvError: It is not CSV in any dialect.
         OSError: It can't be opened.
     """
     found: dict[str, tuple[str, str]] = {}
-    encoding = guess_encoding(path)
+    first = next(iter(list_data_files(path)), path)
+    encoding = guess_encoding(first)
     if encoding != "utf-8":
         found["encoding"] = (encoding, "the file is not UTF-8 text")
-    separator = _find_separator(path, _values(found))
+    separator = _find_separator(first, _values(found))
     if separator != ("\t" if is_tsv(path.name) else ","):
         found["sep"] = (separator, "the separator of the fields")
-    found |= _find_trim(path, {**_values(found), "sep": separator})
+    found |= _find_trim(first, {**_values(found), "sep": separator})
     options = {"sep": separator, **_values(found)}
     columns = read_csv_columns(path, parse_dialect(options))
     for find in (_find_number_form, _find_nulls):

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.authoring.csv_detection import detect_dialect
 from harness.errors import UsageError, did_you_mean
-from harness.reading.csv_columns import CsvColumns
-from harness.reading.file_names import find_format
+from harness.reading.csv_columns import CsvColumns, combine_forms
+from harness.reading.csv_dialect import parse_dialect
+from harness.reading.data_folders import (
+    explain_unreadable_file,
+    find_source_format,
+    list_data_files,
+    parse_partitions,
+)
 from harness.reading.json_rows import choose_json_type, convert_json, read_json_rows
 from harness.reading.parquet_columns import require_readable
 from harness.reading.row_content import number_rows
+from harness.reading.value_typing import TypedValue, choose_type, convert
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,12 +102,14 @@ def _choose_reader(path: Path) -> Callable[[Path], Data]:
     if (path / "_delta_log").is_dir():
         return _read_delta
     readers = {"csv": _read_csv, "json": _read_json, "parquet": _read_parquet}
-    kind = find_format(path.name)
+    if path.is_dir() and (reason := explain_unreadable_file(path)):
+        raise UsageError(f"The folder {path} can't be read: {reason}.")
+    kind = find_source_format(path)
     if kind is None:
         raise UsageError(
             f"Unknown data format: {path}.",
-            remedy="Use a .csv, .tsv, .json, .jsonl or .parquet file (text also as .gz or .bz2), or the "
-            "folder of a Delta table.",
+            remedy="Use a .csv, .tsv, .json, .jsonl or .parquet file (text also as .gz or .bz2), a folder of "
+            "such files, or the folder of a Delta table.",
         )
     return readers[kind]
 
@@ -127,18 +137,44 @@ def _make_typed_data(path: Path, values: Mapping[str, list[Any]], types: Mapping
 
 
 def _read_json(path: Path) -> Data:
-    content = read_json_rows(path, {})
-    columns = {name: [row.get(name) for row in content.rows] for name in content.names}
+    files = list_data_files(path)
+    parts = [read_json_rows(file, {}).rows for file in files]
+    rows = list(itertools.chain.from_iterable(parts))
+    columns = {name: [row.get(name) for row in rows] for name in dict.fromkeys(itertools.chain(*rows))}
     types = {name: choose_json_type(values) for name, values in columns.items()}
     typed = {name: [convert_json(value, types[name]) for value in values] for name, values in columns.items()}
+    for name, kind, values in _list_partitions(path, files, [len(part) for part in parts]):
+        types[name], typed[name] = kind, values
     return _make_typed_data(path, typed, types)
 
 
+def _list_partitions(
+    path: Path, files: Sequence[Path], rows: Sequence[int]
+) -> Iterator[tuple[str, str, list[TypedValue]]]:
+    """Yield the columns in the names of folders, with their types and a value for each row."""
+    partitions = [parse_partitions(file.relative_to(path)) for file in files]
+    for name in dict.fromkeys(itertools.chain.from_iterable(partitions)):
+        texts = [each.get(name) for each in partitions]
+        kind = choose_type(combine_forms(texts, parse_dialect({})))
+        yield (
+            name,
+            kind,
+            [convert(text, kind) for text, count in zip(texts, rows, strict=True) for _ in range(count)],
+        )
+
+
 def _read_parquet(path: Path) -> Data:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    require_readable(pq.read_schema(path) if path.is_file() else pq.ParquetDataset(path).schema)
-    return _make_arrow_data(path, pq.read_table(path))
+    files = list_data_files(path)
+    for file in files:
+        require_readable(pq.read_schema(file))
+    tables = [pq.read_table(file, partitioning=None) for file in files]
+    table = pa.concat_tables(tables, promote_options="default")
+    for name, _, values in _list_partitions(path, files, [part.num_rows for part in tables]):
+        table = table.append_column(name, pa.array(values))
+    return _make_arrow_data(path, table)
 
 
 def _read_delta(path: Path) -> Data:

@@ -91,7 +91,7 @@ def init(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new scenario.")],
     data: Annotated[
         Path,
-        typer.Option(metavar="PATH", help="A CSV, JSON or Parquet file, or the folder of a Delta table."),
+        typer.Option(metavar="PATH", help="A CSV, JSON or Parquet file, a folder of them, or a Delta table."),
     ],
     label: Annotated[str, typer.Option(metavar="COLUMN", help="The column to predict.")],
     positive: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F, types as T
@@ -10,12 +11,21 @@ from harness.job.stated_columns import Misfits, cast_text, collect_misfits, is_m
 from harness.job.table_io import column
 from harness.reading import value_typing
 from harness.reading.column_naming import name_columns, number_columns
-from harness.reading.csv_dialect import NOT_A_NUMBER, CsvDialect
+from harness.reading.csv_dialect import NOT_A_NUMBER, CsvDialect, parse_dialect
 from harness.reading.stated_types import StatedType
 from harness.reading.value_typing import Form, choose_type
 
+_NUMBERED = re.compile(r"_c\d+")
 _REPLACEMENT = "\ufffd"
 """What Java writes in place of bytes that are not text in the stated encoding."""
+
+
+class HeaderError(Exception):
+    """Files of a folder with different headers."""
+
+    def __init__(self, header: list[str | None], other: list[str | None], file: str) -> None:
+        names = [", ".join(name or "" for name in each) for each in (header, other)]
+        super().__init__(f"its files have different columns: {names[0]}; but {file} has {names[1]}")
 
 
 class DamagedTextError(Exception):
@@ -40,6 +50,7 @@ def read_csv(
 
     Raises:
         DamagedTextError: The text is not in the encoding of the dialect.
+        HeaderError: Files of the folder have different headers.
         MisfitError: Values of a column are not of its stated type.
     """
     text = _read_text(spark, uri, dialect)
@@ -56,13 +67,40 @@ def _read_text(spark: SparkSession, uri: str, dialect: CsvDialect) -> DataFrame:
         "multiLine": "true",
         "lineSep": _find_line_break(spark, uri, dialect),
     }
-    first = spark.read.options(**{**options, "header": "false"}).csv(uri).first()
+    raw = spark.read.options(**{**options, "header": "false"}).csv(uri)
+    # Columns in the names of folders, such as month=3, come after those of the files.
+    fields = raw.select(*(name for name in raw.columns if _NUMBERED.fullmatch(name)))
+    first = fields.first()
     if first is None:
         return spark.createDataFrame([], T.StructType())
+    if dialect.has_header:
+        _require_equal_headers(fields, list(first))
     names = name_columns(list(first)) if dialect.has_header else number_columns(len(first))
     schema = T.StructType([T.StructField(name, T.StringType()) for name in names])
     rows = spark.read.options(**options).schema(schema).csv(uri)
-    return rows.select(*(_nullify(name, dialect, is_last=name == names[-1]).alias(name) for name in names))
+    return rows.select(
+        *(_nullify(name, dialect, is_last=name == names[-1]).alias(name) for name in rows.columns)
+    )
+
+
+def _require_equal_headers(fields: DataFrame, header: list[str | None]) -> None:
+    """Require that the files of a folder have the same header.
+
+    Raises:
+        HeaderError: Two files have different ones.
+    """
+    if len(fields.inputFiles()) == 1:
+        return
+    # A file with line breaks in fields is read by one task, from its beginning.
+    rows = fields.select(
+        F.array(*fields.columns).alias("row"),
+        "_metadata.file_path",
+        F.monotonically_increasing_id().alias("at"),
+    )
+    firsts = rows.groupBy("file_path").agg(F.min_by("row", "at").alias("row"))
+    other = firsts.where(F.col("row") != F.array(*map(F.lit, header))).first()
+    if other is not None:
+        raise HeaderError(header, list(other["row"]), other["file_path"])
 
 
 def _find_line_break(spark: SparkSession, uri: str, dialect: CsvDialect) -> str:
@@ -84,6 +122,20 @@ def _nullify(name: str, dialect: CsvDialect, *, is_last: bool) -> Column:
         value = trimmed
     is_null = (value == "") | trimmed.isin(*dialect.nulls) if dialect.nulls else value == ""
     return F.when(~is_null, value)
+
+
+def type_text(rows: DataFrame, names: Iterable[str], key: Iterable[str]) -> DataFrame:
+    """Return rows whose columns of text have the types that follow from their values, as those of a CSV file.
+
+    Args:
+        rows: The rows.
+        names: The columns of text; all others stay unchanged.
+        key: Columns of the table's key.
+    """
+    dialect = parse_dialect({})
+    text = rows.select(*map(column, names))
+    types = _find_types(text, dialect, {name.lower() for name in key}, {})
+    return rows.withColumns({name: _convert(name, kind, dialect) for name, kind in types.items()})
 
 
 def _find_types(

@@ -12,15 +12,32 @@ from harness.job.table_io import column, quote_name
 _NANOSECONDS = re.compile(r"int64 (.+) \(TIMESTAMP\(NANOS,(true|false)\)\)")
 
 
+class MixedUnitsError(Exception):
+    """A file of a folder whose timestamps have another unit than those of the files before it."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(
+            "some of its files have timestamps in nanoseconds and others don't, such as "
+            f"{file}; write all of them with the same unit"
+        )
+
+
 def read_parquet(spark: SparkSession, uri: str, options: dict[str, str]) -> DataFrame:
     """Read a Parquet file or folder.
 
     Spark refuses timestamps in nanoseconds, which pandas writes by default. The session reads them as numbers
     (``spark.sql.legacy.parquet.nanosAsLong``), and digits beyond the microsecond are cut off here.
+
+    Raises:
+        MixedUnitsError: Only some of the files have timestamps in nanoseconds.
     """
     rows = spark.read.options(**options).parquet(uri)
-    files = rows.inputFiles()
-    nanoseconds = _find_nanoseconds(spark, files[0]) if files else {}
+    nanoseconds: dict[str, str] = {}
+    for at, file in enumerate(rows.inputFiles() if "bigint" in dict(rows.dtypes).values() else ()):
+        found = _find_nanoseconds(spark, file)
+        if at and found != nanoseconds:
+            raise MixedUnitsError(file)
+        nanoseconds = found
     return rows.select(
         *(
             _to_timestamp(name, nanoseconds[name]).alias(name)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
+from urllib.parse import urlsplit
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession, types as T
 
 from harness.errors import Location, Problem, ScenarioError
-from harness.job.csv_source import DamagedTextError, read_csv
-from harness.job.parquet_source import read_parquet
+from harness.job.csv_source import DamagedTextError, HeaderError, read_csv, type_text
+from harness.job.parquet_source import MixedUnitsError, read_parquet
 from harness.job.spark_errors import summarize_root_cause
 from harness.job.stated_columns import MisfitError, apply_stated_types
 from harness.plan import SourceData
 from harness.reading.csv_dialect import parse_dialect
 from harness.reading.csv_text import explain_bad_bytes, open_csv
+from harness.reading.data_folders import parse_partitions
 from harness.reading.json_rows import list_json_fields
 from harness.reading.stated_types import StatedType, parse_stated_type
 from harness.reading.value_typing import BLANKS
@@ -57,12 +59,14 @@ def read_source(
             case "csv":
                 return _read_csv(spark, source, table.key, stated, at)
             case "json":
-                rows = _read_json(spark, source, stated)
+                rows = _type_partitions(_read_json(spark, source, stated), source, table.key)
             case "parquet":
-                rows = read_parquet(spark, source.uri, source.options)
+                rows = _type_partitions(read_parquet(spark, source.uri, source.options), source, table.key)
             case _:
                 rows = spark.read.format(source.format).options(**source.options).load(source.uri)
         return apply_stated_types(rows, stated)
+    except (HeaderError, MixedUnitsError) as error:
+        raise ScenarioError([Problem(f"can't read {source.uri} as {source.format}: {error}.", at)]) from error
     except MisfitError as error:
         raise ScenarioError(list(_describe_misfits(error, source, table))) from error
     except (PySparkException, Py4JJavaError) as error:
@@ -85,6 +89,15 @@ def _read_csv(
         if path is not None:
             reason = explain_bad_bytes(path, dialect.encoding)
         raise ScenarioError([Problem(f"can't read {source.uri} as csv: {reason}.", at)]) from error
+
+
+def _type_partitions(rows: DataFrame, source: SourceData, key: Iterable[str]) -> DataFrame:
+    """Type the columns in the names of folders, which are text, by the same rules as those of CSV files."""
+    root = urlsplit(source.uri).path
+    paths = (PurePath(urlsplit(file).path.partition(root)[2]) for file in rows.inputFiles())
+    names = dict.fromkeys(name for path in paths for name in parse_partitions(path))
+    texts = [name for name, kind in rows.dtypes if name in names and kind == "string"]
+    return type_text(rows, texts, key) if texts else rows
 
 
 def _read_json(spark: SparkSession, source: SourceData, stated: Mapping[str, StatedType]) -> DataFrame:

@@ -19,6 +19,8 @@ from harness.wheel import compute_version
 _ALWAYS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "false",
+    # Columns in the names of folders have types by the same rules as those of CSV files.
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
     # pandas writes timestamps in nanoseconds; see harness.job.parquet_source.
     "spark.sql.legacy.parquet.nanosAsLong": "true",
     # Dates before 1582 and times before 1900 are written unchanged, in today's calendar.

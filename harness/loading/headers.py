@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.reading.csv_columns import CsvColumns, read_csv_columns
+from harness.reading.csv_columns import CsvColumns, read_csv_columns, read_csv_header
 from harness.reading.csv_dialect import parse_dialect
 from harness.reading.csv_text import open_csv, require_encoding
+from harness.reading.data_folders import list_data_files, parse_partitions
 from harness.reading.json_rows import read_json_rows
 from harness.reading.parquet_columns import require_readable
 
@@ -56,14 +57,17 @@ def read_header(path: Path, kind: str, options: dict[str, str]) -> Header:
     try:
         if kind == "delta":
             return Header(path.name, read_delta_header(path).columns)
-        file, is_only = _find_first_file(path)
-        columns, has_all_rows, csv = _READERS[kind](file, options)
+        files = list_data_files(path)
+        if not files:
+            raise ValueError("the folder has no data files")
+        columns, has_all_rows, csv = _READERS[kind](files, path, options)
         if not columns:
             return Header(path.name, ())
         given = {name.lower(): value.lower() for name, value in options.items()}
         merged = kind == "json" or given.get("mergeschema") == "true"
-        is_whole = has_all_rows and (is_only or not merged)
-        return Header(path.name, (*columns, *_list_partition_columns(path, file)), is_whole, csv)
+        is_whole = has_all_rows and (len(files) == 1 or not merged)
+        partitions = parse_partitions(files[0].relative_to(path))
+        return Header(path.name, tuple(dict.fromkeys((*columns, *partitions))), is_whole, csv)
     except _READ_ERRORS as error:
         raise ValueError(_summarize(error)) from error
 
@@ -101,51 +105,37 @@ def _summarize(error: Exception) -> str:
     return text.strip().splitlines()[0].rstrip(".") if text.strip() else type(error).__name__
 
 
-def _find_first_file(path: Path) -> tuple[Path, bool]:
-    """Return the file, or the first data file of a folder, and whether it is the only one."""
-    if path.is_file():
-        return path, True
-    files = (file for file in sorted(path.rglob("*")) if file.is_file() and file.name[0] not in "._")
-    found = list(itertools.islice(files, 2))
-    if not found:
-        raise ValueError("the folder has no data files")
-    return found[0], len(found) == 1
-
-
-def _list_partition_columns(path: Path, file: Path) -> list[str]:
-    """Return the columns that Spark reads from names of folders, such as ``month`` of ``month=3``."""
-    folders = file.relative_to(path).parts[:-1]
-    return [name for name, equals, _ in (folder.partition("=") for folder in folders) if equals]
-
-
 Columns = tuple[Sequence[str], bool, CsvColumns | None]
 """The columns of a file, whether all rows with columns were read, and the values of a small CSV file."""
 
 
-def _read_csv_columns(path: Path, options: dict[str, str]) -> Columns:
+def _read_csv_columns(files: Sequence[Path], path: Path, options: dict[str, str]) -> Columns:
     dialect = parse_dialect(options)
-    size = path.stat().st_size
+    size = sum(file.stat().st_size for file in files)
     if size <= _MAX_BYTES_TYPED:
         columns = read_csv_columns(path, dialect)
         return (columns.names if columns.lines else ()), True, columns
-    table = open_csv(path, dialect)
-    rows = sum(1 for _ in itertools.islice(table.rows, None if size <= _MAX_BYTES_READ else _MAX_ROWS))
-    if size > _MAX_BYTES_READ:
-        require_encoding(path, dialect.encoding)
-    return (table.columns if rows else ()), True, None
+    names = read_csv_header(files, dialect)
+    for file in files:
+        rows = open_csv(file, dialect).rows
+        for _ in itertools.islice(rows, None if size <= _MAX_BYTES_READ else _MAX_ROWS):
+            pass
+        if size > _MAX_BYTES_READ:
+            require_encoding(file, dialect.encoding)
+    return names, True, None
 
 
-def _read_json_columns(path: Path, options: dict[str, str]) -> Columns:
-    content = read_json_rows(path, options, _MAX_ROWS)
+def _read_json_columns(files: Sequence[Path], _path: Path, options: dict[str, str]) -> Columns:
+    content = read_json_rows(files[0], options, _MAX_ROWS)
     return content.names, content.is_whole, None
 
 
-def _read_parquet_columns(path: Path, _options: dict[str, str]) -> Columns:
+def _read_parquet_columns(files: Sequence[Path], _path: Path, _options: dict[str, str]) -> Columns:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        schema = pq.read_schema(path)
+        schema = pq.read_schema(files[0])
         require_readable(schema)
         return list(schema.names), True, None
     except pa.ArrowException as error:
@@ -153,9 +143,9 @@ def _read_parquet_columns(path: Path, _options: dict[str, str]) -> Columns:
 
 
 _READ_ERRORS = (OSError, ValueError, LookupError, EOFError, RecursionError, csv.Error, zlib.error)
-_READERS: dict[str, Callable[[Path, dict[str, str]], Columns]] = {
+_READERS: dict[str, Callable[[Sequence[Path], Path, dict[str, str]], Columns]] = {
     "csv": _read_csv_columns,
     "json": _read_json_columns,
     "parquet": _read_parquet_columns,
 }
-"""Format to a reader of one file."""
+"""Format to a reader of a source: its data files, its path and its options."""

@@ -242,7 +242,8 @@ def _explain_text(
 def _describe_sample(sample: TextSample) -> str:
     shown = sample.value if len(sample.value) <= _MAX_SHOWN else f"{sample.value[:_MAX_SHOWN]}..."
     others = f", and {sample.rows - 1:,} more" if sample.rows > 1 else ""
-    return f"{shown!r} in line {sample.line}{others}"
+    of_file = f" of {sample.file}" if sample.file else ""
+    return f"{shown!r} in line {sample.line}{of_file}{others}"
 
 
 def _lower_all(names: Iterable[str]) -> set[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.errors import Location, Problem, did_you_mean
 from harness.loading import existing_table, required_columns
 from harness.loading.headers import Header, UnknownHeaderError, read_header
+from harness.reading.data_folders import explain_unreadable_file, find_source_format
 from harness.reading.file_names import find_format, find_unreadable_compression, is_tsv
 from harness.scenario.model import Scenario
 from harness.scenario.row_source import LOANS, Loans, Source
@@ -148,6 +149,8 @@ def _locate(source: Source, folder: Path) -> SourceFile:
         raise _WrongSourceError(
             f"{path.name} can't be read: Spark can't decompress {ending} files; decompress it, or use .gz."
         )
+    if path.is_dir() and kind != "delta" and (reason := explain_unreadable_file(path)):
+        raise _WrongSourceError(f"the folder {path.name} can't be read: {reason}.")
     if kind is None:
         raise _WrongSourceError(f"unknown format of {path.name}; add format: csv, json, parquet or delta.")
     return SourceFile(str(path), kind, options)
@@ -176,10 +179,7 @@ def _suggest_sibling(path: Path) -> str:
 def _find_format(path: Path) -> str | None:
     if (path / "_delta_log").is_dir():
         return "delta"
-    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-        if (kind := find_format(file.name)) is not None:
-            return kind
-    return None
+    return find_source_format(path)
 
 
 _BYTES_PER_LOAN = 100

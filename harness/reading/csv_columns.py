@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.reading.csv_dialect import CsvDialect
-from harness.reading.csv_text import open_csv
+from harness.reading.csv_text import CsvError, open_csv
+from harness.reading.data_folders import list_data_files, parse_partitions
 from harness.reading.value_typing import Form, TypedValue, choose_type, convert, find_form
 
 _NUMBERS = int(Form.INT | Form.BIGINT | Form.LONG_INTEGER | Form.DOUBLE | Form.CHANGED_AS_INTEGER)
@@ -20,6 +21,8 @@ class TextSample:
     value: str
     line: int
     """The line of the value, from 1."""
+    file: str | None
+    """Name of the file, if there are several."""
     rows: int
     """Number of rows with such a value."""
     has_numbers: bool
@@ -28,13 +31,15 @@ class TextSample:
 
 @dataclass(frozen=True)
 class CsvColumns:
-    """The columns of a CSV file as text; the types and values are found when they are needed."""
+    """The columns of a CSV file or folder as text; types and values are found when they are needed."""
 
     names: tuple[str, ...]
     text: tuple[Sequence[str | None], ...]
     """The fields of each column, in the order of the rows."""
     lines: Sequence[int]
     """The line at which each row begins, from 1."""
+    files: Sequence[str]
+    """Name of the file that each row is in; empty if there is one file."""
     dialect: CsvDialect
 
     def find_kinds(self, key: Iterable[str] = ()) -> tuple[str, ...]:
@@ -63,10 +68,15 @@ class CsvColumns:
         texts = {text for text in set(column) if text is not None and not are_numbers([text], self.dialect)}
         if not texts:
             return None
-        rows = [(line, text) for line, text in zip(self.lines, column, strict=True) if text in texts]
-        line, value = rows[0]
+        rows = [row for row, text in enumerate(column) if text in texts]
         present = sum(text is not None for text in column)
-        return TextSample(value, line, len(rows), has_numbers=len(rows) < present)
+        return TextSample(
+            value=column[rows[0]] or "",
+            line=self.lines[rows[0]],
+            file=self.files[rows[0]] if self.files else None,
+            rows=len(rows),
+            has_numbers=len(rows) < present,
+        )
 
     def _convert(self, text: str | None, kind: str) -> TypedValue:
         if text is None or kind == "string":
@@ -75,18 +85,53 @@ class CsvColumns:
 
 
 def read_csv_columns(path: Path, dialect: CsvDialect) -> CsvColumns:
-    """Read a whole CSV file.
+    """Read a whole CSV file, or all files of a folder; columns in the names of folders come last.
 
     Raises:
-        CsvError: It is not CSV in this dialect.
+        CsvError: It is not CSV in this dialect, or the files of a folder have different columns.
         OSError: It can't be opened.
     """
-    table = open_csv(path, dialect)
-    rows = list(table.rows)
-    text: tuple[Sequence[str | None], ...] = ((),) * len(table.columns)
-    if rows:
-        text = tuple(zip(*(fields for _, fields in rows), strict=True))
-    return CsvColumns(table.columns, text, [line for line, _ in rows], dialect)
+    files = list_data_files(path)
+    names = read_csv_header(files, dialect)
+    lines: list[int] = []
+    of_files: list[str] = []
+    rows: list[list[str | None]] = []
+    partitions: dict[str, str | None] = {}
+    for file in files:
+        partitions = parse_partitions(file.relative_to(path))
+        last = list(partitions.values())
+        for line, fields in open_csv(file, dialect).rows:
+            lines.append(line)
+            of_files.append(file.name)
+            rows.append([*fields, *last] if last else fields)
+    names = (*names, *partitions)
+    return CsvColumns(
+        names=names,
+        text=tuple(zip(*rows, strict=True)) if rows else ((),) * len(names),
+        lines=lines,
+        files=of_files if len(files) > 1 else (),
+        dialect=dialect,
+    )
+
+
+def read_csv_header(files: Sequence[Path], dialect: CsvDialect) -> tuple[str, ...]:
+    """Return the columns of CSV files, which must be the same in all of them: Spark looks at one file only.
+
+    Raises:
+        CsvError: A header can't be read, or two files have different columns.
+        OSError: A file can't be opened.
+    """
+    first: tuple[Path, tuple[str, ...]] | None = None
+    for file in files:
+        columns = open_csv(file, dialect).columns
+        if first is None and columns:
+            first = file, columns
+        if first is not None and columns not in ((), first[1]):
+            raise CsvError(
+                f"its files have different columns: {first[0].name} has {', '.join(first[1])}; "
+                f"{file.name} has {', '.join(columns)}"
+            )
+    return () if first is None else first[1]
 
 
 def are_numbers(column: Iterable[str | None], dialect: CsvDialect) -> bool:

@@ -47,10 +47,12 @@ def has_plain_name(path: PurePath) -> bool:
     It takes some characters for a pattern or a part of a URI, ignores files whose names begin with an
     underscore or a dot, and knows the endings of compressed files in lower case only.
     """
-    name = path.name
-    suffix = path.suffix
-    is_known = suffix.lower() not in COMPRESSIONS or suffix in COMPRESSIONS
-    return is_plain_path(path) and not name.startswith(("_", ".")) and is_known
+    return is_plain_path(path) and not path.name.startswith(("_", ".")) and has_known_ending(path)
+
+
+def has_known_ending(path: PurePath) -> bool:
+    """Return whether a file is not compressed, or has the ending by which Spark knows that it is."""
+    return path.suffix.lower() not in COMPRESSIONS or path.suffix in COMPRESSIONS
 
 
 def make_plain_name(name: str) -> str:

@@ -110,6 +110,11 @@ FILES: dict[str, bytes | Callable[[Path], object]] = {
     "plain.parquet": lambda file: _frame().to_parquet(file, index=False),
     "index.parquet": lambda file: _frame().set_index("id").to_parquet(file),
     "categories.parquet": lambda file: _frame().astype({"work": "category"}).to_parquet(file, index=False),
+    "folder": lambda folder: _write_parts(folder, "rows {}%.csv", _csv),
+    "folder.json": lambda folder: _write_parts(folder, "[{}]#.JSONL", _write_json_lines),
+    "months": lambda folder: _write_parts(folder, "month=0{}/rows.csv", _csv),
+    "months.json": lambda folder: _write_parts(folder, "month=2024-0{}-01/rows.json", _write_json_lines),
+    "months.parquet": lambda folder: _write_parts(folder, "month=0{}D/rows.parquet", _write_parquet),
     "no_key.csv": _csv([row[1:] for row in _replace(1, lambda at, _: f"{at % 90 / 7}")], _HEADER[1:]),
     "no_key.jsonl": "".join(
         json.dumps({**row, "id": at % 80 / 9, "age": None if at % 7 else at % 5}) + "\n"
@@ -124,6 +129,25 @@ FILES: dict[str, bytes | Callable[[Path], object]] = {
 def _frame() -> pd.DataFrame:
     frame = pd.DataFrame(_cells(), columns=_HEADER)
     return frame.astype({"id": "int64", "age": "int64"})
+
+
+def _write_json_lines(rows: list[list[str]]) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in _json(rows)).encode()
+
+
+def _write_parquet(rows: list[list[str]]) -> bytes:
+    frame = pd.DataFrame(rows, columns=_HEADER).astype({"id": "int64", "age": "int64"})
+    return frame.to_parquet(index=False)
+
+
+def _write_parts(folder: Path, name: str, write: Callable[[list[list[str]]], bytes]) -> None:
+    """Write the rows into three files of a folder, next to files that are no data."""
+    for part in range(3):
+        file = folder / name.format(part + 1)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(write(_cells()[part::3]))
+    (folder / "_SUCCESS").touch()
+    (folder / ".rows.csv.crc").write_bytes(b"crc")
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -120,3 +120,33 @@ def test_misfits_of_every_format_are_reported(
         _rows(spark, tmp_path / name, kind, _table(n="int"))
     [problem] = caught.value.problems
     assert problem.message.endswith(f"{name} is not of type int {shown}")
+
+
+def test_files_of_a_folder_have_one_header(spark: SparkSession, tmp_path: Path) -> None:
+    """Columns in another order would be read under wrong names, so they are a mistake."""
+    (tmp_path / "a.csv").write_text('id,"x,\ny"\n1,2\n')
+    (tmp_path / "b.csv").write_text('id,"x,\ny"\n3,4\n')
+    assert 2 == len(_rows(spark, tmp_path, "csv", _table()))
+    (tmp_path / "b.csv").write_text("x,id\n3,4\n")
+    with pytest.raises(ScenarioError, match=r"its files have different columns: .*a\.csv|b\.csv has"):
+        _rows(spark, tmp_path, "csv", _table())
+
+
+def test_folders_name_columns(spark: SparkSession, tmp_path: Path) -> None:
+    """Values in the names of folders have types by the rules for CSV, whatever the format of the files."""
+    for value in ("01", "__HIVE_DEFAULT_PARTITION__"):
+        folder = tmp_path / f"id={value}" / "day=2024-02-29"
+        folder.mkdir(parents=True)
+        (folder / "a.csv").write_text("x\n1\n")
+    rows = _rows(spark, tmp_path, "csv", _table())
+    assert {("01", 1, "2024-02-29"), (None, 1, "2024-02-29")} == {
+        (row["id"], row["x"], str(row["day"])) for row in rows
+    }
+
+
+def test_units_of_timestamps_are_not_mixed(spark: SparkSession, tmp_path: Path) -> None:
+    """Nanoseconds in one file and microseconds in another would be a thousand times too large or small."""
+    for unit in ("ns", "us"):
+        pq.write_table(pa.table({"at": pa.array([10**18], pa.timestamp(unit))}), tmp_path / f"{unit}.parquet")
+    with pytest.raises(ScenarioError, match="some of its files have timestamps in nanoseconds and others"):
+        _rows(spark, tmp_path, "parquet", _table())

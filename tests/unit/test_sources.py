@@ -325,3 +325,47 @@ def test_a_delta_table_with_unsupported_features_is_left_to_the_job(tmp_path: Pa
         '\\"type\\": \\"long\\", \\"nullable\\": true, \\"metadata\\": {}}]}", "configuration": {}}}\n'
     )
     assert _problems(tmp_path, "rows") == []
+
+
+def test_files_of_a_folder_must_have_the_same_columns(tmp_path: Path) -> None:
+    """Spark takes the names from one file, so values would get into other columns."""
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    (folder / "a.csv").write_text(ROWS)
+    (folder / "b.csv").write_text("id,status,amount\n3,late,5\n")
+    [problem] = _problems(tmp_path, "rows")
+    assert (
+        "can't read rows as csv: its files have different columns: a.csv has id, amount, status; "
+        "b.csv has id, status, amount." == problem.message
+    )
+
+
+def test_a_value_in_a_folder_is_located_by_its_file(tmp_path: Path) -> None:
+    """Text in a numeric feature is reported with its line and its file."""
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    (folder / "a.csv").write_text(ROWS)
+    (folder / "b.csv").write_text(HEADER + "3,NA,paid\n")
+    [problem] = _problems(tmp_path, "rows")
+    assert problem.message.startswith(
+        "feature 'amount' is text in rows: 'NA' in line 2 of b.csv; if it stands"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("b.csv.zst", "Spark can't decompress .zst files; decompress b.csv.zst, or use .gz"),
+        ("B.CSV.GZ", "Spark can't read a file called B.CSV.GZ in a folder; rename it"),
+        ("12:30.csv", "Spark can't read a file called 12:30.csv in a folder; rename it"),
+        ("_b.csv", "Spark skips files that begin with an underscore; rename _b.csv"),
+    ],
+)
+def test_a_folder_with_a_file_that_would_be_lost_is_reported(tmp_path: Path, name: str, reason: str) -> None:
+    """No file of a folder is skipped or misread in silence."""
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    (folder / "a.csv").write_text(ROWS)
+    (folder / name).write_text(ROWS)
+    [problem] = _problems(tmp_path, "rows")
+    assert f"the folder rows can't be read: {reason}." == problem.message
