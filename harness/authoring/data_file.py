@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +31,10 @@ _PANDAS_TYPES = {"int": "Int64", "bigint": "Int64", "double": "float64", "boolea
 """Types of columns to those of pandas, for columns with missing values, too."""
 _ARROW_FLOATS = {"float": "float", "double": "double"}
 """Arrow's types of numbers with a fraction to Spark's."""
+
+
+CopyTable = Callable[[Path, Path], None]
+"""Copies a Delta table to a new folder of Parquet files."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +82,12 @@ class Data:
         return self.frame[name]
 
 
-def read_data(path: Path) -> Data:
+def read_data(path: Path, copy_table: CopyTable | None = None) -> Data:
     """Read a CSV, JSON, Parquet or Delta file or folder.
+
+    Args:
+        path: The file or folder.
+        copy_table: Reads a Delta table that can't be read without Spark.
 
     Raises:
         UsageError: The file is missing, unreadable, empty or of an unknown format.
@@ -87,7 +96,7 @@ def read_data(path: Path) -> Data:
         siblings = sorted(each.name for each in path.parent.iterdir()) if path.parent.is_dir() else []
         raise UsageError(f"The data file {path} doesn't exist.{did_you_mean(path.name, siblings)}")
     try:
-        data = _choose_reader(path)(path)
+        data = _read_delta(path, copy_table) if _is_delta(path) else _choose_reader(path)(path)
     except UsageError:
         raise
     except Exception as error:  # The readers of four formats raise different errors for invalid files.
@@ -98,9 +107,11 @@ def read_data(path: Path) -> Data:
     return data
 
 
+def _is_delta(path: Path) -> bool:
+    return (path / "_delta_log").is_dir()
+
+
 def _choose_reader(path: Path) -> Callable[[Path], Data]:
-    if (path / "_delta_log").is_dir():
-        return _read_delta
     readers = {"csv": _read_csv, "json": _read_json, "parquet": _read_parquet}
     if path.is_dir() and (reason := explain_unreadable_file(path)):
         raise UsageError(f"The folder {path} can't be read: {reason}.")
@@ -177,13 +188,22 @@ def _read_parquet(path: Path) -> Data:
     return _make_arrow_data(path, table)
 
 
-def _read_delta(path: Path) -> Data:
+def _read_delta(path: Path, copy_table: CopyTable | None) -> Data:
     import pyarrow as pa
     from deltalake import DeltaTable, QueryBuilder
 
-    # Unlike the table's own reader, the query engine knows deletion vectors and renamed columns.
-    query = QueryBuilder().register("data", DeltaTable(path)).execute("SELECT * FROM data")
-    return _make_arrow_data(path, pa.table(query))
+    try:
+        # Unlike the table's own reader, the query engine knows deletion vectors and renamed columns.
+        query = QueryBuilder().register("data", DeltaTable(path)).execute("SELECT * FROM data")
+        return _make_arrow_data(path, pa.table(query))
+    except Exception:  # Errors of the table, of its log and of Arrow, which have no class in common.
+        if copy_table is None:
+            raise
+        # Spark knows more features of Delta, such as columns whose types have been widened.
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "copy.parquet"
+            copy_table(path, copy)
+            return replace(_read_parquet(copy), path=path)
 
 
 def _make_arrow_data(path: Path, table: Any) -> Data:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.authoring.column_profile import find_candidates, find_classes, find_key, is_date, quote_column
-from harness.authoring.data_file import Data, read_data
+from harness.authoring.data_file import CopyTable, Data, read_data
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,13 @@ _MAX_NAME_LENGTH = 64
 
 
 def write_scenario(
-    name: str, data: Path, label: str, positive: Sequence[str], key: str | None, folder: Path
+    name: str,
+    data: Path,
+    label: str,
+    positive: Sequence[str],
+    key: str | None,
+    folder: Path,
+    copy_table: CopyTable | None = None,
 ) -> Path:
     """Write ``NAME.yaml`` into a folder, which is created if necessary.
 
@@ -42,7 +48,7 @@ def write_scenario(
     file = folder / f"{name}.yaml"
     if file.exists():
         raise UsageError(f"{file} already exists.", remedy="Choose another name, or delete the file.")
-    text = render_scenario(name, read_data(data), label, positive, key, folder)
+    text = render_scenario(name, read_data(data, copy_table), label, positive, key, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with file.open("x", encoding="utf-8") as stream:
         stream.write(text)

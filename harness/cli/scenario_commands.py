@@ -110,7 +110,14 @@ def init(
     from harness.authoring.first_scenario import write_scenario
     from harness.loading.loader import FOLDER
 
-    file = write_scenario(name, data, label, positive or (), key, FOLDER)
+    def copy_table(table: Path, folder: Path) -> None:
+        from harness.settings import read_settings
+        from harness.targets.embedded.embedded_target import Embedded
+
+        typer.echo(f"Reading {table} with Spark, as only Spark knows all of its features.", err=True)
+        Embedded(read_settings()).copy_table(table, folder)
+
+    file = write_scenario(name, data, label, positive or (), key, FOLDER, copy_table)
     typer.echo(f"Wrote {file}. Read its comments, then run: make scenario NAME={name}")
 
 

@@ -6,13 +6,18 @@ import bz2
 import gzip
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from delta.tables import DeltaTable
 from pyspark.sql import SparkSession, functions as F
 
 from harness.authoring.first_scenario import write_scenario
+from harness.job.copy_table import copy_table
 from harness.job.step_rows import Sources, make_rows
 from harness.loading.loader import load_scenario
 from harness.resolve import describe_source
@@ -64,6 +69,20 @@ def _quote(_: int, text: str) -> str:
     return f'"{text}"'
 
 
+def _write_delta(folder: Path, *statements: str, **properties: str) -> None:
+    """Write the rows as a Delta table, then change it: no statement changes the rows that a version has."""
+    spark = SparkSession.active()
+    options = {f"delta.{name}": value for name, value in properties.items()}
+    rows = spark.createDataFrame(_cells(), _HEADER).withColumns(
+        {"id": F.col("id").cast("bigint"), "age": F.col("age").cast("smallint")}
+    )
+    twice = rows.union(rows.withColumn("id", F.col("id") + 100_000))
+    twice.repartition(2).write.format("delta").options(**options).save(str(folder))
+    DeltaTable.forPath(spark, str(folder)).delete("id >= 100000")
+    for statement in statements:
+        spark.sql(statement.format(table=f"delta.`{folder}`"))
+
+
 FILES: dict[str, bytes | Callable[[Path], object]] = {
     "plain.csv": _csv(_cells()),
     "windows.csv": _lines([_HEADER, *_cells()], line_break="\r\n").encode(),
@@ -108,10 +127,33 @@ FILES: dict[str, bytes | Callable[[Path], object]] = {
         for row in _json(_replace(3, lambda at, day: f"{day}T23:30:00-{at % 9:02d}:00"))
     ).encode(),
     "plain.parquet": lambda file: _frame().to_parquet(file, index=False),
+    "decimals.parquet": lambda file: pq.write_table(
+        pa.table({**_frame(), "age": pa.array([Decimal(f"{at % 40}.50") for at in range(_ROWS)])}), file
+    ),
     "index.parquet": lambda file: _frame().set_index("id").to_parquet(file),
     "categories.parquet": lambda file: _frame().astype({"work": "category"}).to_parquet(file, index=False),
     "folder": lambda folder: _write_parts(folder, "rows {}%.csv", _csv),
     "folder.json": lambda folder: _write_parts(folder, "[{}]#.JSONL", _write_json_lines),
+    "delta": _write_delta,
+    "vectors": lambda folder: _write_delta(folder, enableDeletionVectors="true"),
+    "mapped": lambda folder: _write_delta(
+        folder,
+        "ALTER TABLE {table} RENAME COLUMN work TO `type of work`",
+        "ALTER TABLE {table} RENAME COLUMN opened TO work",
+        "ALTER TABLE {table} RENAME COLUMN `type of work` TO opened",
+        **{"columnMapping.mode": "name"},
+    ),
+    "widened": lambda folder: _write_delta(
+        folder, "ALTER TABLE {table} ALTER COLUMN age TYPE INT", enableTypeWidening="true"
+    ),
+    "modern": lambda folder: _write_delta(
+        folder,
+        "ALTER TABLE {table} ADD COLUMNS (nothing VOID)",
+        checkpointPolicy="v2",
+        checkpointInterval="1",
+        enableInCommitTimestamps="true",
+        enableRowTracking="true",
+    ),
     "months": lambda folder: _write_parts(folder, "month=0{}/rows.csv", _csv),
     "months.json": lambda folder: _write_parts(folder, "month=2024-0{}-01/rows.json", _write_json_lines),
     "months.parquet": lambda folder: _write_parts(folder, "month=0{}D/rows.parquet", _write_parquet),
@@ -150,6 +192,11 @@ def _write_parts(folder: Path, name: str, write: Callable[[list[list[str]]], byt
     (folder / ".rows.csv.crc").write_bytes(b"crc")
 
 
+def _copy(table: Path, folder: Path) -> None:
+    """Copy a table as the subprocess of 'init' does, with this test's own session."""
+    copy_table(SparkSession.active(), str(table), str(folder))
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_first_scenario_fits_its_file(spark: SparkSession, tmp_path: Path, name: str) -> None:
     """The scenario is valid, and each version's condition selects the number of rows that it expects."""
@@ -158,7 +205,7 @@ def test_a_first_scenario_fits_its_file(spark: SparkSession, tmp_path: Path, nam
         (tmp_path / name).write_bytes(content)
     else:
         content(tmp_path / name)
-    file = write_scenario("first", tmp_path / name, "y", [], None, tmp_path)
+    file = write_scenario("first", tmp_path / name, "y", [], None, tmp_path, _copy)
     loaded = load_scenario(str(file))
     described = {path: describe_source(source) for path, source in loaded.sources.items()}
     plan = make_plan(loaded.scenario, file, tmp_path).model_copy(update={"sources": described})
@@ -172,6 +219,7 @@ def test_a_first_scenario_fits_its_file(spark: SparkSession, tmp_path: Path, nam
     assert rows == _ROWS
     table = sources.read_for(Rows.model_validate({}), ("versions", 0, "append"))
     types = dict(table.dtypes)
-    assert all(types[feature] in ("int", "bigint", "double") for feature in loaded.scenario.pipeline.features)
+    kinds = {types[feature].partition("(")[0] for feature in loaded.scenario.pipeline.features}
+    assert kinds <= {"smallint", "int", "bigint", "double", "decimal"}
     [key] = loaded.scenario.table.key
     assert table.select(F.count_distinct(F.col(f"`{key}`"))).first() == (_ROWS,)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from harness.errors import UsageError
 from harness.events import Listener
 from harness.plan import Environment, Plan, SourceData
 from harness.reading.file_names import has_plain_name, make_plain_name
@@ -127,6 +128,34 @@ class Embedded:
             clean_up=_kill_group,
         )
         return take_result(finished, folder)
+
+    def copy_table(self, table: Path, folder: Path) -> None:
+        """Write the newest version of a Delta table as Parquet files into a new folder, with Spark.
+
+        Raises:
+            UsageError: Spark can't read the table either; the message has its reason.
+        """
+        environment = folder.with_name("environment.json")
+        environment.write_text(self.environment(None, "models").model_dump_json(), encoding="utf-8")
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "harness.job.copy_table",
+            str(environment),
+            f"file://{table.resolve()}",
+        ]
+        process = subprocess.run(
+            [*command, f"file://{folder}"],
+            env=self._process_environment(os.environ),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+        if process.returncode:
+            output = process.stdout.strip() or process.stderr.strip()
+            raise UsageError(f"Can't read {table}: {output.splitlines()[-1] if output else 'Spark failed'}")
 
     def remove_run(self, run_id: str) -> None:
         """Remove a run's tables."""
