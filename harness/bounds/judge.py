@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from harness.bounds import measured_values
 from harness.bounds.explanation_bounds import AGREEMENTS, measure_agreement
 from harness.bounds.measured_values import Value, assess_number
-from harness.bounds.quantities import depends_on_explanations, measure_quantity
+from harness.bounds.quantities import depends_on_explanations, explain_missing_number, measure_quantity
 from harness.bounds.specs import list_bound_specs
 from harness.bounds.text_bounds import TEXTS
 from harness.results import BoundResult, MeasuredValue, Verdict, VersionResult
@@ -127,6 +127,8 @@ def _measure_number(spec: BoundSpec, version: VersionResult) -> Value:
     number = measure_quantity(spec.quantity, version)
     if version.explanations_reason and depends_on_explanations(spec.quantity):
         return Value(number, f"at {version.name}, {version.explanations_reason}")
+    if number is None and (why := explain_missing_number(spec.quantity, version)):
+        return Value(None, f"{spec.metric} could not be measured at {version.name}: {why}")
     return assess_number(spec.metric, number, version.metrics, version.name)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from harness.metrics import METRICS, MIN_POSITIVES
+from harness.metrics import ADDED, EXPLANATION_METRICS, HELD_OUT_METRICS, METRICS, MIN_POSITIVES
 from harness.results import MeasuredValue, VersionResult
 from harness.scenario.bound_spec import Comparison
 
@@ -32,7 +32,8 @@ def assess_number(
         version: The version, as reports write it.
     """
     if number is None or not math.isfinite(number):
-        return Value(None, f"{metric} could not be measured at {version}")
+        why = explain_missing(metric, metrics)
+        return Value(None, f"{metric} could not be measured at {version}{f': {why}' if why else ''}")
     definition = METRICS.get(metric)
     if definition is None or definition.positives is None:
         return Value(number)
@@ -42,6 +43,35 @@ def assess_number(
     if positives < MIN_POSITIVES:
         return Value(number, f"only {positives:.0f} positives at {version}, fewer than {MIN_POSITIVES}")
     return Value(number)
+
+
+def explain_missing(metric: str, metrics: Mapping[str, MeasuredValue]) -> str:
+    """Return why a number of a version could not be measured; empty if that is not known.
+
+    Args:
+        metric: Its name in reports.
+        metrics: The metrics of the version.
+    """
+    if metric.removeprefix(ADDED) in HELD_OUT_METRICS:
+        return _explain_missing_on_held_out(metric, metrics)
+    if metric == "cv_roc_auc" and metrics.get("train_positives") is not None:
+        return "a fold has rows of one class only, or a score that is not a number"
+    if metric in EXPLANATION_METRICS:
+        return "the prediction is the same for all samples around a row, or no row was explained"
+    return ""
+
+
+def _explain_missing_on_held_out(metric: str, metrics: Mapping[str, MeasuredValue]) -> str:
+    prefix = ADDED if metric.startswith(ADDED) else ""
+    rows, positives = (metrics.get(f"{prefix}{each}") for each in ("test_rows", "test_positives"))
+    if rows is None:
+        is_first = prefix and metrics
+        return "there is no earlier version with the same key, so no row counts as added" if is_first else ""
+    if not rows:
+        return "no added row is held out" if prefix else "no row is held out"
+    if not positives or positives == rows:
+        return f"all {rows:.0f} held-out rows are {'positive' if positives else 'negative'}"
+    return "a score is not a number"
 
 
 def measure_null_share(version: VersionResult, column: str) -> MeasuredValue:

@@ -160,6 +160,22 @@ def measure_quantity(quantity: Quantity, version: VersionResult) -> MeasuredValu
     return None if kind is None else kind.measure(version, quantity.name)
 
 
+def explain_missing_number(quantity: Quantity, version: VersionResult) -> str:
+    """Return why a number of a feature or a column doesn't exist; empty if it is of another kind."""
+    match quantity.kind:
+        case "nulls":
+            return f"the version has no column '{quantity.name}'"
+        case "coefficient":
+            return f"the model has no coefficient of '{quantity.name}'"
+        case "weight" | "share" if quantity.name not in version.explanations:
+            return f"no explanation has a weight of '{quantity.name}'"
+        case "share":
+            return "all weights are 0: the prediction doesn't depend on any feature"
+        case "protocol.reader" | "protocol.writer":
+            return "its commit is unknown"
+    return ""
+
+
 def depends_on_explanations(quantity: Quantity) -> bool:
     """Return whether a number comes from the explanations of single rows."""
     return NUMBERS[quantity.kind].needs_explanations or quantity.name in EXPLANATION_METRICS

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from harness.bounds.judge import judge_versions
+from harness.bounds.measured_values import assess_number
 from harness.metrics import METRICS
 from harness.results import BoundResult, MeasuredValue, Verdict, VersionResult
 from tests.unit import bounds_samples as samples
@@ -165,6 +166,33 @@ def test_an_auc_requires_ten_positives(positives: float | None, verdict: Verdict
     """A ROC AUC on fewer than ten positives, or on an unknown number of them, is not proven."""
     version = samples.version().model_copy(update={"metrics": {AUC: 0.9, "test_positives": positives}})
     assert verdict == _one({"min": 0.6}, version, metric=AUC).verdict
+
+
+@pytest.mark.parametrize(
+    ("metric", "metrics", "why"),
+    [
+        (AUC, {"test_rows": 0.0}, "no row is held out"),
+        (AUC, {"test_rows": 8.0, "test_positives": 0.0}, "all 8 held-out rows are negative"),
+        (AUC, {"test_rows": 8.0, "test_positives": 8.0}, "all 8 held-out rows are positive"),
+        (AUC, {"test_rows": 8.0, "test_positives": 3.0}, "a score is not a number"),
+        (
+            f"added_{AUC}",
+            {"test_rows": 8.0},
+            "there is no earlier version with the same key, so no row counts",
+        ),
+        (f"added_{AUC}", {"added_test_rows": 0.0, "test_rows": 8.0}, "no added row is held out"),
+        ("cv_roc_auc", {"train_positives": 3.0}, "a fold has rows of one class only"),
+        ("lime_r2_mean", {"explained_rows": 5.0}, "the prediction is the same for all samples around a row"),
+    ],
+)
+def test_a_metric_that_could_not_be_measured_has_a_reason(
+    metric: str, metrics: dict[str, float | None], why: str
+) -> None:
+    """The reason says what was missing: rows, a class, or a score."""
+    assert (
+        f"{metric} could not be measured at march: {why}"
+        in assess_number(metric, None, metrics, "march").reason
+    )
 
 
 def test_an_auc_without_a_count_of_positives_is_not_proven() -> None:

@@ -230,3 +230,25 @@ def test_explanations_that_prove_nothing_are_not_judged(expect: dict[str, Any], 
     expected = Verdict.NOT_PROVEN if is_now or needs_before else Verdict.PASS
     assert expected is result.verdict
     assert (reason in result.reason) is (expected is Verdict.NOT_PROVEN)
+
+
+@pytest.mark.parametrize(
+    ("expect", "weights", "why"),
+    [
+        ({"coefficients": {"dti": 0.1}}, BEFORE, "the model has no coefficient of 'dti'"),
+        ({"nulls": {"dti": 0.1}}, BEFORE, "the version has no column 'dti'"),
+        ({"explanations": {"share": {"x": 0.1}}}, BEFORE, "no explanation has a weight of 'x'"),
+        (
+            {"explanations": {"share": {"x": 0.1}}},
+            {"x": 0.0},
+            "all weights are 0: the prediction doesn't depend",
+        ),
+    ],
+)
+def test_a_missing_number_of_a_feature_has_a_reason(
+    expect: dict[str, Any], weights: dict[str, float], why: str
+) -> None:
+    """A number that doesn't exist at a version is not proven, and the reason says what doesn't exist."""
+    result = judge_one(expect, explained("march", weights))
+    assert (NOT_PROVEN, None) == (result.verdict, result.measured)
+    assert f"could not be measured at march: {why}" in result.reason
