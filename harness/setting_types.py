@@ -36,6 +36,12 @@ EXPECTED_VALUES = {
     CORES_PATTERN: "* or a whole number of at least 1",
 }
 """Pattern of a setting's values to what messages call them."""
+_UNITS = {"m": 1 << 20, "g": 1 << 30}
+
+
+def count_bytes(memory: str) -> int:
+    """Return the bytes of a size such as ``2g`` or ``900m``."""
+    return int(memory[:-1]) * _UNITS[memory[-1]]
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,7 @@ def _copy_sources(project: Path, source: Path, version: str) -> None:
 def _run_pip(source: Path, built: Path) -> None:
     command = [
         sys.executable,
+        "-P",
         "-m",
         "pip",
         "wheel",
@@ -134,10 +135,11 @@ def _run_pip(source: Path, built: Path) -> None:
         "--no-build-isolation",
         "--no-index",
     ]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     ended = subprocess.run(
         [*command, "--wheel-dir", str(built), str(source)],
-        # Makes the same content give the same bytes.
-        env={**os.environ, "SOURCE_DATE_EPOCH": "315532800"},
+        # The time makes the same content give the same bytes.
+        env={**environ, "PYTHONSAFEPATH": "1", "SOURCE_DATE_EPOCH": "315532800"},
         capture_output=True,
         text=True,
         check=False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from harness.errors import PrerequisiteError
 from harness.files import exclusive_lock, sha256_of, write_text
 from harness.runtime import resolver
 from harness.runtime.java import Java
+from harness.runtime.process_environment import find_package
 
 CACHE_VARIABLE = "HARNESS_CACHE"
 HADOOP_VERSION = "3.4.2"
@@ -82,8 +82,8 @@ def choose_cache_folder(environ: Mapping[str, str]) -> Path:
 
 
 def find_pyspark_home() -> Path:
-    """Return the folder of the installed pyspark without importing it."""
-    spec = importlib.util.find_spec("pyspark")
+    """Return the folder of the pyspark that jobs import, without importing it."""
+    spec = find_package("pyspark")
     if spec is None or spec.origin is None:
         raise PrerequisiteError("The package pyspark is not installed.", remedy="Run 'make setup'.")
     return Path(spec.origin).parent

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import PrerequisiteError
+from harness.runtime.process_environment import JAVA_OPTION_VARIABLES
 
 _logger = logging.getLogger(__name__)
 
@@ -140,9 +141,17 @@ def _read_version(home: Path) -> str | None:
 def _ask(program: Path) -> _Installation | None:
     """Ask the program itself: a version manager's shim is not in the home of the Java that it starts."""
     command = [str(program), "-XshowSettings:properties", "-version"]
+    # A shim may need any variable of its version manager.
+    environ = {name: value for name, value in os.environ.items() if name not in JAVA_OPTION_VARIABLES}
     try:
         result = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_ASK_TIMEOUT_S, check=False
+            command,
+            env=environ,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_ASK_TIMEOUT_S,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 from harness.errors import PrerequisiteError, UsageError
 from harness.runtime import truststore
 from harness.runtime.java import Java
+from harness.runtime.jvm import OPTIONS_VARIABLE, split_options
+from harness.runtime.process_environment import make_process_environment
 
 _logger = logging.getLogger(__name__)
 
@@ -68,6 +70,7 @@ def _build_command(request: Request) -> list[str]:
     options = (
         *truststore.trust_options(request.environ, request.work / "truststore.p12"),
         *list_proxy_options(request.environ),
+        *split_options(request.environ.get(OPTIONS_VARIABLE, "")),
     )
     return [
         str(request.spark_home / "bin" / "spark-submit"),
@@ -133,13 +136,7 @@ def _translate_start_error(program: str) -> Iterator[None]:
 
 
 def _make_environ(request: Request) -> dict[str, str]:
-    """Return this process's environment variables without those for another Spark."""
-    kept = {
-        name: value
-        for name, value in request.environ.items()
-        if not name.startswith(("SPARK_", "PYSPARK_", "HADOOP_"))
-    }
-    return kept | {
+    return make_process_environment(request.environ) | {
         "JAVA_HOME": str(request.java.home),
         "SPARK_HOME": str(request.spark_home),
         "PYSPARK_PYTHON": sys.executable,

@@ -13,6 +13,8 @@ from typing import Literal
 
 from harness.errors import HarnessError, PrerequisiteError
 from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY
+from harness.runtime.jvm import find_memory_limit
+from harness.setting_types import count_bytes
 from harness.storage.uris import SQLITE, VOLUMES, find_local_path
 from harness.targets.registry import TARGETS
 
@@ -85,6 +87,41 @@ def check_writable(folder: Path) -> str:
             f"Can't write {folder}: no permission in {nearest}.", remedy=UNWRITABLE_REMEDY
         )
     return str(folder) if nearest == folder else f"{folder} can be created"
+
+
+def check_memory(heap: str) -> str:
+    """Return the memory that a job may use.
+
+    Args:
+        heap: Memory of the job's JVM, such as 2g.
+
+    Raises:
+        PrerequisiteError: The heap alone is larger.
+    """
+    limit = find_memory_limit()
+    if limit is None:
+        return "unknown"
+    if count_bytes(heap) >= limit:
+        raise PrerequisiteError(
+            f"The job's JVM is to use {heap} of memory; this machine or container has {limit >> 20:,} MB.",
+            remedy="Set HARNESS_DRIVER_MEMORY to less, or give the container more memory.",
+        )
+    return f"{limit >> 20:,} MB; the job's JVM uses {heap}"
+
+
+def check_temp_folder(folder: str) -> str:
+    """Return a folder for temporary files.
+
+    Raises:
+        PrerequisiteError: Libraries in it can't be loaded, as Spark's compression needs.
+    """
+    if os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0):
+        raise PrerequisiteError(
+            f"Spark can't load its libraries from {folder}, the folder for temporary files: "
+            "its disk is mounted with noexec.",
+            remedy="Set TMPDIR to a folder on another disk.",
+        )
+    return folder
 
 
 def check_tracking_store(uri: str) -> Check:

@@ -27,6 +27,8 @@ _FOR_SMALL_DATA = {
     "spark.broadcast.compress": "false",
 }
 _SESSION_PREFIXES = ("spark.sql.", "spark.databricks.delta.")
+# The same everywhere: other locales write other digits, and change letters in other ways.
+_LOCALE = ("-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8")
 # In a run of a minute the JVM's second compiler costs more than it gains. The first one alone has a code
 # cache of 48 MB by default, which is too small, and stops when it is full.
 _JVM_FOR_SMALL_DATA = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m", "-XX:+UseSerialGC")
@@ -74,4 +76,4 @@ def java_options(memory: str, *, small: bool) -> tuple[str, ...]:
             grown; young objects get half of it.
         small: Whether the data is small.
     """
-    return (f"-Xms{memory}", "-XX:NewRatio=1", *(_JVM_FOR_SMALL_DATA if small else ()))
+    return (f"-Xms{memory}", "-XX:NewRatio=1", *_LOCALE, *(_JVM_FOR_SMALL_DATA if small else ()))

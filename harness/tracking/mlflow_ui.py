@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 from harness.errors import PrerequisiteError
+from harness.runtime.process_environment import without_python_path
 from harness.settings import Settings
 from harness.tracking.lineage import require_store
 
@@ -32,7 +33,7 @@ def serve(settings: Settings, port: int) -> None:
         *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
     ]
     environment = {
-        **os.environ,
+        **without_python_path(os.environ),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }

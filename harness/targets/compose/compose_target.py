@@ -16,7 +16,7 @@ from harness.reading.file_names import make_plain_name
 from harness.results import Result
 from harness.runs import PLAN
 from harness.runtime import truststore
-from harness.setting_types import STORES, Settings
+from harness.setting_types import STORES, Settings, count_bytes
 from harness.storage.accounts import read_secret, select_local_accounts
 from harness.storage.blobs import Blobs, find_account
 from harness.storage.uris import SCHEME, StorageUri
@@ -44,7 +44,6 @@ _ARTIFACTS = StorageUri("mlflow", LAKE_ACCOUNT)
 _PAGES = (("mlflow", "MLflow", "mlflow_port"), ("spark-master", "Spark master", "spark_port"))
 """Service, name and port setting of each web page."""
 _PAGE_TIMEOUT_S = 10
-_MEGABYTES = {"m": 1, "g": 1024}
 
 # Azurite has no DFS endpoint: Hadoop's client uses its Blob endpoint.
 _SPARK_ON_AZURITE = {
@@ -296,7 +295,7 @@ class Compose:
 
     def _require_memory(self) -> None:
         worker, executor = (self._settings[name] for name in ("worker_memory", "executor_memory"))
-        if _megabytes(worker) < _megabytes(executor):
+        if count_bytes(worker) < count_bytes(executor):
             raise PrerequisiteError(
                 f"Each worker of the service spark-worker offers {worker} of memory; "
                 f"an executor needs {executor}.",
@@ -334,10 +333,6 @@ class Compose:
 def _check_engine() -> str:
     require_engine()
     return "the engine answers and has a suitable Compose"
-
-
-def _megabytes(memory: str) -> int:
-    return int(memory[:-1]) * _MEGABYTES[memory[-1]]
 
 
 def _interrupt(name: str) -> None:

@@ -17,5 +17,7 @@ EMBEDDED = TargetDefinition(
             "cores", "*", "cores that the embedded target uses; results do not depend on it", CORES_PATTERN
         ),
         SettingSpec("java_home", "", "home of a Java 17 (default: found automatically)"),
+        SettingSpec("java_options", "", "more options of the job's JVM, such as those of a proxy"),
+        SettingSpec("pass_variables", "", "more environment variables that the job receives, by name"),
     ),
 )

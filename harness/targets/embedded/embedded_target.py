@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,11 +21,15 @@ from harness.results import Result
 from harness.runs import PLAN, RESULT
 from harness.runtime.jars import JarCache, choose_cache_folder, find_pyspark_home, load_class_path
 from harness.runtime.java import Java, find_java
+from harness.runtime.jvm import require_startable, split_options
+from harness.runtime.process_environment import find_temp_folder, make_process_environment, name_user
 from harness.setting_types import Settings
 from harness.storage.accounts import select_local_accounts
 from harness.targets.checks import (
     Check,
     check_disk_space,
+    check_memory,
+    check_temp_folder,
     check_tracking_store,
     check_writable,
     path_on_this_machine,
@@ -39,8 +44,6 @@ _SPARK = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
 }
-# Variables of another Spark on this machine must not affect this one.
-_IGNORED_VARIABLES = ("PYSPARK_SUBMIT_ARGS", "SPARK_CONF_DIR", "HADOOP_CONF_DIR", "PYTHONPATH")
 
 
 def _write_error(line: str) -> None:
@@ -71,8 +74,7 @@ class Embedded:
                 str(jar) for jar in load_class_path(self._find_java(), report=_write_error)
             ),
         }
-        options = java_options(settings["driver_memory"], small=small)
-        spark["spark.driver.extraJavaOptions"] = " ".join(options)
+        spark["spark.driver.extraJavaOptions"] = shlex.join(self._list_java_options(small=small))
         return Environment(
             target=EMBEDDED.name,
             lake=settings["lake"],
@@ -100,19 +102,29 @@ class Embedded:
     def checks(self) -> Iterator[Check]:
         """Check the prerequisites on this machine."""
         settings = self._settings
-        yield run_check("Java 17", self._check_java)
+        java = run_check("Java 17", self._check_java)
+        yield java
+        yield run_check("memory", lambda: check_memory(settings["driver_memory"]))
+        if java.state == "ok":
+            yield run_check("JVM", self._check_jvm)
+        yield run_check("user", name_user)
+        yield run_check("temporary files", lambda: check_temp_folder(find_temp_folder()))
         yield _check_jars()
         yield run_check("home", lambda: check_writable(settings.home))
         yield run_check("disk", lambda: check_disk_space(settings.home))
         yield check_tracking_store(settings["tracking_uri"])
 
     def require_ready(self) -> None:
-        """Check that the disk has space for a run; everything else is fetched or created by the run."""
+        """Check what a run can neither fetch nor create."""
         check_disk_space(self._settings.home)
+        check_memory(self._settings["driver_memory"])
+        name_user()
+        check_temp_folder(find_temp_folder())
+        self._check_jvm()
 
     def prepare(self, plan: Plan) -> None:
-        """Check that the disk has space for the run, and link sources to the paths that the job reads."""
-        check_disk_space(self._settings.home)
+        """Check what the run can't create itself, and link sources to the paths that the job reads."""
+        self.require_ready()
         for source in plan.sources.values():
             if source.copied_from is not None:
                 _link(Path(source.uri.removeprefix("file://")), Path(source.copied_from))
@@ -120,7 +132,7 @@ class Embedded:
     def run(self, folder: Path, listener: Listener) -> Result:
         """Run the job in its own process group, so that Ctrl-C reaches it exactly once."""
         finished = run_command(
-            [sys.executable, "-m", "harness.job", str(folder / PLAN), str(folder / RESULT)],
+            [sys.executable, "-P", "-m", "harness.job", str(folder / PLAN), str(folder / RESULT)],
             folder,
             listener,
             environ=self._process_environment(os.environ),
@@ -171,9 +183,28 @@ class Embedded:
         java = self._find_java()
         return f"{java.version} in {java.home} ({java.origin})"
 
+    def _check_jvm(self) -> str:
+        """Start a JVM as the job would, with the options for small and for large data."""
+        memory = self._settings["driver_memory"]
+        for small in (True, False):
+            options = (f"-Xmx{memory}", *self._list_java_options(small=small))
+            require_startable(self._find_java(), options, self._process_environment(os.environ))
+        return f"starts with {memory} of memory"
+
+    def _list_java_options(self, *, small: bool) -> tuple[str, ...]:
+        settings = self._settings
+        return (
+            *java_options(settings["driver_memory"], small=small),
+            # Java's own default is /tmp, whatever TMPDIR is.
+            f"-Djava.io.tmpdir={find_temp_folder()}",
+            *split_options(settings["java_options"]),
+        )
+
     def _process_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        return {
-            **{name: value for name, value in environ.items() if name not in _IGNORED_VARIABLES},
+        settings = self._settings
+        secrets = (account.secret.variable for account in select_local_accounts(settings))
+        named = (*settings["pass_variables"].replace(",", " ").split(), *filter(None, secrets))
+        return make_process_environment(environ, named=named) | {
             "JAVA_HOME": str(self._find_java().home),
             "SPARK_HOME": str(find_pyspark_home()),
             "SPARK_LOCAL_IP": "127.0.0.1",
