@@ -18,13 +18,14 @@ import signal
 import sys
 import tempfile
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import ExitCode, HarnessError, UsageError
 from harness.events import Event
 from harness.files import write_text
 from harness.job.clock import Clock
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from harness.job.mlflow_tracker import Tracker
 
 _STREAM = "-"
+_NO_JVM = "JAVA_GATEWAY_EXITED"
+"""PySpark's error class for a JVM that ended before it was ready."""
 
 
 def main(arguments: list[str]) -> int:
@@ -54,25 +57,25 @@ def main(arguments: list[str]) -> int:
     with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="harness-") as scratch:
         # The JVM takes seconds to start. Meanwhile, MLflow is imported and its store opened.
         tracker = pool.submit(_open_tracker, plan)
-        with clock.step("session"):
-            session = importlib.import_module("harness.job.spark_session")
-            is_shared = session.has_active_session()
-            spark = session.open_spark_session(plan.environment)
+        try:
+            with clock.step("session"):
+                session = importlib.import_module("harness.job.spark_session")
+                job = importlib.import_module("harness.job.running_job")
+                is_shared = session.has_active_session()
+                spark = session.open_spark_session(plan.environment)
+        except Exception as error:
+            traceback.print_exc()
+            if _NO_JVM in str(error):
+                return int(ExitCode.PREREQUISITE_MISSING)  # Its own output is in the log.
+            return _finish(job.make_failed_start(plan, clock, started, error), options, event_file)
         interrupted = _handle_signals()
-        job = importlib.import_module("harness.job.running_job")
         steps = importlib.import_module("harness.job.main")
         result = steps.run(job.Job(plan, clock, spark, tracker, Path(scratch), interrupted, started))
-        try:
-            _write_result(result, options.result)
-            if event_file is not None:
-                event_file.write()
-        except HarnessError as error:
-            sys.stderr.write(f"{error}\n")
-            return int(error.exit_code)
+        code = _finish(result, options, event_file)
         # A session that we did not create is left running.
         if not is_shared:
             spark.stop()
-    return int(result.exit_code)
+    return code
 
 
 def entry() -> None:
@@ -125,6 +128,18 @@ def _open_tracker(plan: Plan) -> Tracker:
     from harness.job.mlflow_tracker import Tracker
 
     return Tracker(plan)
+
+
+def _finish(result: Result, options: argparse.Namespace, event_file: EventFile | None) -> int:
+    """Write the result and the last events, and return the exit code."""
+    try:
+        _write_result(result, options.result)
+        if event_file is not None:
+            event_file.write()
+    except HarnessError as error:
+        sys.stderr.write(f"{error}\n")
+        return int(error.exit_code)
+    return int(result.exit_code)
 
 
 def _write_result(result: Result, file: str) -> None:

@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from harness.errors import JobError, Location, Problem, ScenarioError
 from harness.job.models.model_registry import make_built_in_pipeline
-from harness.job.spark_errors import translate_storage_error
+from harness.job.spark_errors import name_error, summarize_error, translate_storage_error
 from harness.metrics import R2_OF_CUSTOM
 from harness.pipelines import Context, Explainer, FittedModel, MeasuredValue, ModelPipeline, PreparedFeatures
 from harness.plan import CustomCode, Plan
@@ -102,13 +102,14 @@ class _ErrorReporter:
 
     def describe(self, when: str, error: Exception) -> str:
         """Describe an error in one sentence, with the line of the author's own file."""
-        lines = [type(error).__name__, *str(error).strip().splitlines()[:1]]
+        name, summary = name_error(error), summarize_error(error)
+        shown = summary if name in summary else f"{name}: {summary}"
         root = f"{self.folder}/"
         frames = [
             each for each in traceback.extract_tb(error.__traceback__) if each.filename.startswith(root)
         ]
         location = f" ({frames[-1].filename.removeprefix(root)}, line {frames[-1].lineno})" if frames else ""
-        return f"{self.use} failed {when}: {': '.join(lines)}{location}."
+        return f"{self.use} failed {when}: {shown}{location}."
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -11,21 +12,32 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from py4j.protocol import Py4JNetworkError
 from pyspark.sql import SparkSession
 
-from harness.errors import ExitCode, HarnessError, InterruptedRunError, ScenarioError
+from harness.errors import (
+    ExitCode,
+    HarnessError,
+    InterruptedRunError,
+    JobError,
+    PrerequisiteError,
+    ScenarioError,
+)
 from harness.events import Event
 from harness.files import write_text
 from harness.job import bundle
 from harness.job.clock import Clock
 from harness.job.mlflow_tracker import Tracker
 from harness.job.model_store import open_store
-from harness.job.spark_errors import log_errors, summarize_root_cause, translate_storage_error
-from harness.job.spark_session import count_executor_tasks, list_libraries
+from harness.job.spark_errors import log_errors, name_error, summarize_error, translate_storage_error
+from harness.job.spark_session import count_executor_tasks, find_exit_code, list_libraries
 from harness.plan import Plan
 from harness.results import Failure, FailureProblem, Result, Verdict, VersionResult
 
 _MAX_PARALLEL = 4
+_JVM_END_TIMEOUT_S = 5.0
+_NO_USER_NAME = "invalid null input: name"
+"""Message of Hadoop's login for a user without an entry in /etc/passwd."""
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -113,13 +125,56 @@ def fail(job: Job, error: BaseException) -> Result:
     return make_result(job, Verdict.NOT_PROVEN, describe_failure(error, translated))
 
 
+def make_failed_start(plan: Plan, clock: Clock, started: datetime, error: Exception) -> Result:
+    """Return the result of a job whose Spark session could not be opened."""
+    return Result(
+        run_id=plan.run_id,
+        scenario=plan.scenario.name,
+        target=plan.environment.target,
+        verdict=Verdict.NOT_PROVEN,
+        started=started,
+        duration_s=round((datetime.now(UTC) - started).total_seconds(), 3),
+        timings=clock.total_timings(),
+        versions=(),
+        table_uri=plan.table_uri,
+        failure=describe_failure(error, translate_start_error(error)),
+    )
+
+
+def translate_start_error(error: Exception) -> HarnessError | None:
+    """Return the error to report if Spark did not start, or ``None`` if its cause is unknown."""
+    if isinstance(error, HarnessError):
+        return error
+    if _NO_USER_NAME in summarize_error(error):
+        return PrerequisiteError(
+            f"The user with the id {os.getuid()} has no name; Spark can't run without one.",
+            remedy="Add the user to /etc/passwd, or start the container with a user of its image (--user).",
+        )
+    return translate_storage_error(error)
+
+
 def translate_error(job: Job, error: BaseException) -> HarnessError | None:
     """Return the error with a message for people, or ``None`` if its cause is unknown."""
     if job.interrupted.is_set() or isinstance(error, KeyboardInterrupt):
         return InterruptedRunError("Interrupted.")
     if isinstance(error, HarnessError):
         return error
-    return translate_storage_error(error)
+    return _translate_dead_jvm(job, error) or translate_storage_error(error)
+
+
+def _translate_dead_jvm(job: Job, error: BaseException) -> HarnessError | None:
+    """Return the error to report if the JVM ended while the job used it, else ``None``."""
+    if not isinstance(error, Py4JNetworkError | ConnectionError | EOFError):
+        return None
+    code = find_exit_code(job.spark, _JVM_END_TIMEOUT_S)
+    if code is None:
+        return None
+    how = f"by the signal {-code}" if code < 0 else f"with exit code {code}"
+    return JobError(
+        f"Spark's JVM ended {how} in the middle of the run.",
+        remedy="Its last output is in job.log in the run's folder. If the system ended it for lack of "
+        "memory, free some or set HARNESS_DRIVER_MEMORY to less.",
+    )
 
 
 def withdraw_bundles(job: Job) -> None:
@@ -132,11 +187,12 @@ def withdraw_bundles(job: Job) -> None:
 def describe_failure(error: BaseException, translated: HarnessError | None) -> Failure:
     """Describe why a job failed, by the translated error or by the type of an unknown one."""
     if translated is None:
-        cause = summarize_root_cause(error).removeprefix(f"{type(error).__name__}: ").removesuffix(".")
+        name, cause = name_error(error), summarize_error(error).removesuffix(".")
+        shown = cause if name in cause else f"{cause} ({name})"
         return Failure(
-            kind=type(error).__name__,
+            kind=name,
             exit_code=ExitCode.JOB_FAILED,
-            message=f"The job failed: {cause} ({type(error).__name__}).",
+            message=f"The job failed: {shown}.",
             remedy="The job's log has the whole traceback: job.log in the run's folder.",
         )
     problems = translated.problems if isinstance(translated, ScenarioError) else ()

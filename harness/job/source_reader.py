@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession, types as T
 from harness.errors import Location, Problem, ScenarioError
 from harness.job.csv_source import DamagedTextError, HeaderError, read_csv, type_text
 from harness.job.parquet_source import MixedUnitsError, read_parquet
-from harness.job.spark_errors import summarize_root_cause
+from harness.job.spark_errors import summarize_error
 from harness.job.stated_columns import MisfitError, apply_stated_types
 from harness.plan import SourceData
 from harness.reading.csv_dialect import parse_dialect
@@ -175,5 +175,5 @@ def is_format_error(error: Exception) -> bool:
 
 def unreadable_source_error(source: SourceData, error: Exception, at: Location) -> ScenarioError:
     """Return the error for a source that Spark can't read in its declared format."""
-    message = f"can't read {source.uri} as {source.format}: {summarize_root_cause(error)}"
+    message = f"can't read {source.uri} as {source.format}: {summarize_error(error)}"
     return ScenarioError([Problem(message, at)])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from py4j.java_gateway import is_instance_of
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkContext
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 
@@ -35,6 +35,9 @@ _CREDENTIAL_REFUSED = re.compile(
 )
 _CERTIFICATE_UNTRUSTED = re.compile(r"PKIX path|CERTIFICATE_VERIFY_FAILED")
 _ADDRESS = re.compile(r"https?://([\w.-]+(?::\d+)?)|host='([\w.-]+)'|UnknownHostException: ([\w.-]+)")
+# What Py4J writes before the error that came out of its call, and the package of that error's class.
+_CALL = re.compile(r"^.*An error occurred while calling \S+?\.?(?: Trace:)?\s*(?:\n:?\s*|$)", re.MULTILINE)
+_JAVA_PACKAGE = re.compile(r"^(?:[a-z][\w]*\.)+(?=[A-Z]\w*(?:Exception|Error|Throwable)\b)")
 _MAX_MESSAGE_LENGTH = 400
 _INTERNAL_ERROR = "INTERNAL_ERROR"
 """Prefix of the error classes of Spark's own bugs, which no scenario can fix."""
@@ -127,23 +130,56 @@ def _name_error(origin: Any) -> NamedError:
     return NamedError(error_class or origin.getClass().getSimpleName(), message, error_class is not None)
 
 
+def name_error(error: BaseException) -> str:
+    """Return the error class or the Java class of an error from the JVM, or the type of another error."""
+    found = _find_java_error(error)
+    return found.name if found else type(error).__name__
+
+
 def summarize_error(error: BaseException) -> str:
-    """Return the first line of an error's message, without Spark's plan or stack trace."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].split("; line ")[0] if lines else type(error).__name__
+    """Return an error as one line, without Spark's plan, a stack trace, or the call that Py4J made."""
+    found = _find_java_error(error)
+    if found is None:
+        return _summarize_text(_read_text(error)) or type(error).__name__
+    if found.has_error_class:
+        return format_error(found)
+    return f"{found.name}: {_summarize_text(found.message)}".removesuffix(": ")
 
 
-def summarize_root_cause(error: BaseException) -> str:
-    """Return the message of the innermost cause of an error from the JVM, in one line."""
-    causes = [line for line in str(error).splitlines() if "Caused by: " in line]
-    if not causes:
-        return summarize_error(error)
-    return causes[-1].partition("Caused by: ")[2].partition(": ")[2].strip() or summarize_error(error)
+def _find_java_error(error: BaseException) -> NamedError | None:
+    """Return the cause that says most of an error that Py4J only wraps; ``None`` if it is another error."""
+    if not isinstance(error, Py4JJavaError):
+        return None
+    try:
+        return find_author_error(error) or list_causes(error)[-1]
+    except (Py4JError, OSError):
+        return None  # The JVM, which has the error, has ended.
+
+
+def _read_text(error: BaseException) -> str:
+    """Return an error's message, which Py4J asks the JVM for."""
+    try:
+        return str(error)
+    except (Py4JError, OSError):
+        return ""
+
+
+def _summarize_text(text: str) -> str:
+    """Return the sentence of a message that may contain Py4J's call, a stack trace or Spark's plan."""
+    _, is_from_python, of_python = text.rpartition("Traceback (most recent call last):")
+    if is_from_python:
+        # The error of a Python worker: the first line after its frames.
+        ends = [line.strip() for line in of_python.splitlines() if line.strip() and line[0] != " "]
+        text = ends[0] if ends else text
+    causes = [line for line in text.splitlines() if "Caused by: " in line]
+    text = causes[-1].partition("Caused by: ")[2] if causes else _CALL.sub("", text)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return _JAVA_PACKAGE.sub("", lines[0].split("; line ")[0]) if lines else ""
 
 
 def translate_storage_error(error: BaseException) -> HarnessError | None:
     """Return the error to report if storage or a service is unreachable, full or read-only, else ``None``."""
-    text = str(error)
+    text = _read_text(error)
     if (address := _ADDRESS.search(text)) is not None:
         translated = _translate_service_error(text, next(filter(None, address.groups())))
         if translated is not None:
@@ -153,7 +189,7 @@ def translate_storage_error(error: BaseException) -> HarnessError | None:
     if isinstance(error, OSError) and error.filename and error.errno in _NOT_WRITABLE_CODES:
         return make_unwritable_error(Path(str(error.filename)), error)
     if any(sign in text for sign in _NOT_WRITABLE):
-        return PrerequisiteError(f"Can't write: {summarize_root_cause(error)}", remedy=UNWRITABLE_REMEDY)
+        return PrerequisiteError(f"Can't write: {summarize_error(error)}", remedy=UNWRITABLE_REMEDY)
     return None
 
 

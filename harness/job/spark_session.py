@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -56,6 +57,23 @@ def open_spark_session(environment: Environment) -> SparkSession:
     for name, value in _ALWAYS.items():
         spark.conf.set(name, value)
     return spark
+
+
+def find_exit_code(spark: SparkSession, timeout_s: float) -> int | None:
+    """Return the exit code of the JVM that this process started, or ``None`` if the JVM is still running.
+
+    Args:
+        spark: The session.
+        timeout_s: How long to wait for the end of a JVM that has closed its connections.
+    """
+    context: Any = spark.sparkContext
+    process = getattr(context._gateway, "proc", None)  # noqa: SLF001 - there is no public way
+    if process is None:
+        return None
+    try:
+        return int(process.wait(timeout_s))
+    except subprocess.TimeoutExpired:
+        return None
 
 
 _LIBRARIES = ("pyspark", "delta-spark", "synapseml", "numpy", "pandas", "pyarrow")

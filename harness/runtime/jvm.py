@@ -28,7 +28,7 @@ _REMEDIES = (
         _MEMORY_REMEDY,
     ),
     (
-        re.compile(r"invalid null input: name"),
+        re.compile(r"invalid null input: name|basedir must be absolute: \?"),
         "Add the user to /etc/passwd, or start the container with a user of its image (--user).",
     ),
     (
@@ -42,8 +42,8 @@ _REMEDIES = (
 )
 # Lines that a JVM or Spark prints before the reason, or without a failure.
 _NOISE = re.compile(
-    r"^(Picked up |NOTE: |WARNING: |Error occurred during initialization of VM|#?$|:: |Using Spark's|"
-    r"Setting default log level|To adjust logging|Warning: Ignoring non-Spark|at |\.\.\. \d+ more)"
+    r"^(Picked up |.*VM warning: Option |NOTE: |WARNING: |Error occurred during initialization of VM|#?$|:: |Using Spark's|"
+    r"Setting default log level|To adjust logging|Warning: Ignoring non-Spark|at |\.\.\. \d+ more|\d\d/\d\d/\d\d \S+ (?:WARN|INFO) |\{\"event\")"
 )
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import IO
 
@@ -16,11 +17,14 @@ from harness.errors import ExitCode, InterruptedRunError, JobError, Prerequisite
 from harness.events import Event, Listener
 from harness.results import Result
 from harness.runs import RESULT
+from harness.runtime.jvm import explain_failed_start
 
 _logger = logging.getLogger(__name__)
 
 LOG = "job.log"
 _END_TIMEOUT_S = 30
+_NO_JVM = "[JAVA_GATEWAY_EXITED]"
+"""What the job's log has if its JVM ended before it was ready; the JVM's own output comes before it."""
 _LOG_LINES_SHOWN = 12
 
 
@@ -90,7 +94,7 @@ def take_result(finished: FinishedProcess, folder: Path) -> Result:
     Raises:
         InterruptedRunError: Ctrl-C, before there was a result.
         JobError: The job ended without a result.
-        PrerequisiteError: The same, with the exit code of a missing prerequisite.
+        PrerequisiteError: The same, with the exit code of a missing prerequisite, or its JVM did not start.
     """
     if finished.result is not None:
         return finished.result
@@ -99,7 +103,10 @@ def take_result(finished: FinishedProcess, folder: Path) -> Result:
         return Result.from_json(file.read_text(encoding="utf-8"))
     if finished.interrupted:
         raise InterruptedRunError("Interrupted.")
-    last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES_SHOWN:]
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    if any(_NO_JVM in line for line in lines):
+        raise explain_failed_start(list(takewhile(lambda line: not line.startswith("Traceback"), lines)))
+    last = lines[-_LOG_LINES_SHOWN:]
     error = PrerequisiteError if finished.exit_code == ExitCode.PREREQUISITE_MISSING else JobError
     raise error(
         f"The job ended with exit code {finished.exit_code} and without a result. Last lines of its log:\n"

@@ -194,10 +194,11 @@ class Embedded:
     def _list_java_options(self, *, small: bool) -> tuple[str, ...]:
         settings = self._settings
         return (
+            # First, because Java takes the last of several values: the locale stays.
+            *split_options(settings["java_options"]),
             *java_options(settings["driver_memory"], small=small),
             # Java's own default is /tmp, whatever TMPDIR is.
             f"-Djava.io.tmpdir={find_temp_folder()}",
-            *split_options(settings["java_options"]),
         )
 
     def _process_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
