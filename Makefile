@@ -39,6 +39,9 @@ PYTEST = $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
   --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
+# The commands import what is installed, whatever this shell's Python path is.
+unexport PYTHONPATH PYTHONHOME
+
 .NOTPARALLEL:
 .PHONY: help setup named run-ready dev-ready calibrate bisect plan list init schema scenario validate attach doctor asset-bundle sweep check runs trace compare ui build up down logs clean clean-runs
 .PHONY: test test-fast test-unit test-scenarios test-databricks test-compose images lint types imports format lock bench

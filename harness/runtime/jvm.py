@@ -42,8 +42,10 @@ _REMEDIES = (
 )
 # Lines that a JVM or Spark prints before the reason, or without a failure.
 _NOISE = re.compile(
-    r"^(Picked up |.*VM warning: Option |NOTE: |WARNING: |Error occurred during initialization of VM|#?$|:: |Using Spark's|"
-    r"Setting default log level|To adjust logging|Warning: Ignoring non-Spark|at |\.\.\. \d+ more|\d\d/\d\d/\d\d \S+ (?:WARN|INFO) |\{\"event\")"
+    r"#?$|Picked up |NOTE: |WARNING: |.*VM warning: Option |Error occurred during initialization of VM|"
+    r"Error: Could not create the Java|Error: A fatal exception|.*/spark-class: line |"
+    r"Using Spark's|Setting default log level|To adjust logging|Warning: Ignoring non-Spark|"
+    r':: |\d\d/\d\d/\d\d \S+ (?:WARN|INFO) |at |\.\.\. \d+ more|\{"event"'
 )
 
 

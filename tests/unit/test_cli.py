@@ -52,6 +52,14 @@ def _run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_files_in_the_current_folder_hide_no_module(tmp_path: Path) -> None:
+    """Files in the current folder with the names of modules don't break the command."""
+    for name in ("queue", "random", "mlflow", "yaml", "rich", "typer"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(99)")
+    outcome = _run(tmp_path / "home", "doctor", "--target", "embedded")
+    assert 0 == outcome.returncode, outcome.stdout + outcome.stderr
+
+
 def _main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """Return the exit code of the command in this process, including the error handling of ``main``."""
     monkeypatch.setattr(signal, "signal", lambda *_: None)

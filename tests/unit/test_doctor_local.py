@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from harness.errors import PrerequisiteError
 from harness.settings import read_settings
-from harness.targets.checks import Check, check_disk_space, check_tracking_store, check_writable
+from harness.targets.checks import (
+    Check,
+    check_disk_space,
+    check_temp_folder,
+    check_tracking_store,
+    check_writable,
+)
 from harness.targets.compose.compose_target import Compose
 from harness.targets.embedded.embedded_target import Embedded
 from tests.unit.doctor_samples import failed_checks
 
 
 def test_the_embedded_target_is_checked(tmp_path: Path) -> None:
-    """Java, jars, home folder, disk and tracking store are checked without creating any of them."""
+    """Java, memory, user, folders, jars, disk and tracking store are checked; none of them is created."""
     home = tmp_path / "home"
     found = list(Embedded(read_settings({"home": str(home)}, folder=tmp_path, environ={})).checks())
-    assert ["Java 17", "jars", "home", "disk", "tracking store"] == [check.subject for check in found]
+    subjects = [
+        *("Java 17", "memory", "JVM", "user", "temporary files"),
+        *("jars", "home", "disk", "tracking store"),
+    ]
+    assert subjects == [check.subject for check in found]
     assert ([], False) == ([check for check in found if check.state == "failed"], home.exists())
 
 
@@ -33,6 +46,47 @@ def test_a_broken_java_is_a_failed_check(tmp_path: Path) -> None:
         "doesn't contain a working Java" in found.finding,
         bool(found.remedy),
     )
+
+
+@pytest.mark.parametrize(
+    ("subject", "settings", "finding"),
+    [
+        ("JVM", {"java_options": "-XX:NewRatio=x"}, "The job's Java doesn't start: Improperly specified"),
+        ("memory", {"driver_memory": "9000g"}, "is to use 9000g of memory; this machine or container has"),
+    ],
+)
+def test_what_keeps_a_run_from_starting_is_a_failed_check(
+    tmp_path: Path, subject: str, settings: dict[str, str], finding: str
+) -> None:
+    """What keeps the JVM from starting is a failed check, and stops a run before it starts."""
+    target = Embedded(read_settings(settings, folder=tmp_path, environ={}))
+    found = {check.subject: check for check in target.checks()}
+    assert ("failed", True, True) == (
+        found[subject].state,
+        finding in found[subject].finding,
+        bool(found[subject].remedy),
+    )
+    with pytest.raises(PrerequisiteError, match=finding):
+        target.require_ready()
+
+
+def test_a_user_without_a_name_is_a_failed_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without an entry in /etc/passwd is a failed check, and stops a run before it starts."""
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    target = Embedded(read_settings(folder=tmp_path, environ={}))
+    found = {check.subject: check for check in target.checks()}
+    assert ("failed", True) == (found["user"].state, "id 54321 has no name" in found["user"].finding)
+    with pytest.raises(PrerequisiteError, match="id 54321 has no name"):
+        target.require_ready()
+
+
+def test_libraries_must_be_loadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder for temporary files on a disk with noexec is reported: Spark loads libraries from it."""
+    assert str(tmp_path) == check_temp_folder(str(tmp_path))
+    mounted = SimpleNamespace(f_flag=os.ST_NOEXEC)
+    monkeypatch.setattr(os, "statvfs", lambda _folder: mounted)
+    with pytest.raises(PrerequisiteError, match=r"mounted with noexec\.\n  Set TMPDIR"):
+        check_temp_folder(str(tmp_path))
 
 
 def test_missing_jars_are_not_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

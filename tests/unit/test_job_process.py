@@ -190,6 +190,18 @@ def test_a_job_without_a_result_is_reported(
     assert (fault, f"{expected}  Complete log: {tmp_path / LOG}") == (type(caught.value), str(caught.value))
 
 
+def test_a_jvm_that_does_not_start_is_reported(tmp_path: Path) -> None:
+    """If the job's JVM did not start, the message is the JVM's own, not PySpark's."""
+    (tmp_path / LOG).write_text(
+        "Unrecognized VM option 'Bogus'\nError: Could not create the Java Virtual Machine.\n"
+        "Traceback (most recent call last):\n"
+        "pyspark.errors.PySparkRuntimeError: [JAVA_GATEWAY_EXITED] Java gateway process exited\n"
+    )
+    with pytest.raises(PrerequisiteError) as caught:
+        take_result(FinishedProcess(3, None, interrupted=False), tmp_path)
+    assert "The job's Java doesn't start: Unrecognized VM option 'Bogus'." == caught.value.message
+
+
 def test_a_result_survives_its_line() -> None:
     """A result that is written as a line and read back is equal to the original."""
     line = samples.result(failure=samples.failure(message="two\nlines, größer")).to_line()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.targets.spark_conf import is_small, make_session_settings, make_spark_settings
+from harness.targets.spark_conf import is_small, java_options, make_session_settings, make_spark_settings
 
 
 def test_a_session_gets_only_session_settings() -> None:
@@ -20,3 +20,10 @@ def test_a_session_gets_only_session_settings() -> None:
 def test_larger_data_has_sparks_defaults(size: int | None) -> None:
     """Data of unknown size, or from 64 MB on, is processed with Spark's defaults."""
     assert {} == make_session_settings(small=is_small(size))
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_a_jvm_has_one_locale(small: bool) -> None:
+    """Every JVM that we start writes ASCII digits and UTF-8, and changes letters as English does."""
+    expected = {"-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8"}
+    assert expected <= set(java_options("2g", small=small))
