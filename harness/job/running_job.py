@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from py4j.protocol import Py4JNetworkError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.sql import SparkSession
 
 from harness.errors import (
@@ -157,16 +157,18 @@ def translate_error(job: Job, error: BaseException) -> HarnessError | None:
     """Return the error with a message for people, or ``None`` if its cause is unknown."""
     if job.interrupted.is_set() or isinstance(error, KeyboardInterrupt):
         return InterruptedRunError("Interrupted.")
-    if isinstance(error, HarnessError):
-        return error
-    return _translate_dead_jvm(job, error) or translate_storage_error(error)
+    # Without its JVM, a job meets errors of every kind.
+    if (dead_jvm := _describe_dead_jvm(job, error)) is not None:
+        return dead_jvm
+    return error if isinstance(error, HarnessError) else translate_storage_error(error)
 
 
-def _translate_dead_jvm(job: Job, error: BaseException) -> HarnessError | None:
-    """Return the error to report if the JVM ended while the job used it, else ``None``."""
-    if not isinstance(error, Py4JNetworkError | ConnectionError | EOFError):
-        return None
-    code = find_exit_code(job.spark, _JVM_END_TIMEOUT_S)
+def _describe_dead_jvm(job: Job, error: BaseException) -> JobError | None:
+    """Return the error to report if the JVM has ended, else ``None``."""
+    is_lost = isinstance(error, Py4JError | ConnectionError | EOFError) and not isinstance(
+        error, Py4JJavaError
+    )
+    code = find_exit_code(job.spark, _JVM_END_TIMEOUT_S if is_lost else 0)
     if code is None:
         return None
     how = f"by the signal {-code}" if code < 0 else f"with exit code {code}"
