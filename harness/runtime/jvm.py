@@ -24,7 +24,10 @@ _OPTIONS_REMEDY = f"Correct {OPTIONS_VARIABLE} (java_options in harness.toml)."
 _OTHER_REMEDY = "Set HARNESS_JAVA_HOME to another Java 17; 'harness doctor' checks it."
 _REMEDIES = (
     (
-        re.compile(r"reserve enough space|[Nn]ot enough space|insufficient memory|heap size|allocate memory"),
+        re.compile(
+            r"reserve enough space|not enough space|insufficient memory|heap size|allocate memory",
+            re.IGNORECASE,
+        ),
         _MEMORY_REMEDY,
     ),
     (

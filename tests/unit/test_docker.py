@@ -48,6 +48,16 @@ def _settings(tmp_path: Path, target: str) -> Settings:
     return read_settings({"target": target}, folder=tmp_path, environ={})
 
 
+def test_the_variables_of_another_project_do_not_reach_compose(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compose's own variables, which another project's shell may have, don't reach the engine's command."""
+    _engine(path, 'ps) echo "$COMPOSE_PROJECT_NAME $DOCKER_HOST $HARNESS_STACK" ;;')
+    monkeypatch.setenv("COMPOSE_PROJECT_NAME", "other")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///docker.sock")
+    assert " unix:///docker.sock mine" == run_docker(["ps"], {"HARNESS_STACK": "mine"}).stdout.rstrip("\n")
+
+
 def test_a_missing_docker_is_reported(path: Path) -> None:
     """A missing Docker is reported with what to install, or how to do without it."""
     assert path.is_dir()

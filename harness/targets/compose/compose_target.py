@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -30,7 +29,7 @@ from harness.targets.checks import (
     run_check,
 )
 from harness.targets.compose import COMPOSE
-from harness.targets.compose.docker import require_engine, run_docker
+from harness.targets.compose.docker import make_docker_environment, require_engine, run_docker
 from harness.targets.compose.stack import LAKE_ACCOUNT, MODELS_ACCOUNT, Stack
 from harness.targets.job_process import run_command, take_result
 from harness.targets.spark_conf import is_small, java_options, make_spark_settings
@@ -180,7 +179,7 @@ class Compose:
                 ["docker", *self.stack.compose("--progress", "quiet", "run", *options, "job")],
                 folder,
                 listener,
-                environ={**os.environ, **self.stack.environ()},
+                environ=make_docker_environment(self.stack.environ()),
                 interrupt=lambda _process: _interrupt(name),
                 clean_up=lambda process: _remove(name, process),
                 stdin=folder / PLAN,

@@ -46,7 +46,7 @@ def run_docker(
     try:
         ended = subprocess.run(
             ["docker", *arguments],
-            env={**os.environ, **(environ or {})},
+            env=make_docker_environment(environ or {}),
             input=stdin or b"",
             stdout=2 if show_output else subprocess.PIPE,
             stderr=None if show_output else subprocess.PIPE,
@@ -63,6 +63,11 @@ def run_docker(
     _logger.debug("%s: exit code %d", shlex.join(ended.args), ended.returncode)
     output, errors = ((stream or b"").decode(errors="replace") for stream in (ended.stdout, ended.stderr))
     return subprocess.CompletedProcess(ended.args, ended.returncode, output, errors)
+
+
+def make_docker_environment(more: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's variables and more, without those of another Compose project."""
+    return {**{name: each for name, each in os.environ.items() if not name.startswith("COMPOSE_")}, **more}
 
 
 def require_engine() -> None:
