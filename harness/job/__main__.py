@@ -60,15 +60,16 @@ def main(arguments: list[str]) -> int:
         try:
             with clock.step("session"):
                 session = importlib.import_module("harness.job.spark_session")
-                job = importlib.import_module("harness.job.running_job")
                 is_shared = session.has_active_session()
                 spark = session.open_spark_session(plan.environment)
         except Exception as error:
             traceback.print_exc()
-            if _NO_JVM in str(error):
+            if getattr(error, "error_class", None) == _NO_JVM:
                 return int(ExitCode.PREREQUISITE_MISSING)  # Its own output is in the log.
+            job = importlib.import_module("harness.job.running_job")
             return _finish(job.make_failed_start(plan, clock, started, error), options, event_file)
         interrupted = _handle_signals()
+        job = importlib.import_module("harness.job.running_job")
         steps = importlib.import_module("harness.job.main")
         result = steps.run(job.Job(plan, clock, spark, tracker, Path(scratch), interrupted, started))
         code = _finish(result, options, event_file)

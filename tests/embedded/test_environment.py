@@ -10,10 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import PrerequisiteError
+from harness.files import write_text
+from harness.results import Result
+from harness.runs import PLAN, RESULT
 from harness.runtime.jars import find_pyspark_home
 from harness.runtime.java import find_java
-from tests.embedded.runner import ROOT
-from tests.embedded.small import write_custom_scenario
+from harness.settings import read_settings
+from harness.targets.embedded.embedded_target import Embedded
+from tests.embedded.runner import ROOT, make_plan
+from tests.embedded.small import UNPUBLISHED, write_custom_scenario, write_table
 
 pytestmark = pytest.mark.spark
 
@@ -88,3 +94,33 @@ def test_the_environment_of_the_user_reaches_no_run(tmp_path: Path) -> None:
     assert [True] == [
         log.is_file() for log in home.glob("lake/runs/*/*/_delta_log/00000000000000000000.json")
     ]
+
+
+def run_with(folder: Path, spark_setting: str, value: str) -> Result:
+    """Run a job whose Spark has one setting more, without the checks that come before it."""
+    target = Embedded(read_settings({"home": str(folder)}, folder=folder, environ={}))
+    plan = make_plan(UNPUBLISHED, write_table(folder), folder)
+    conf = {**target.environment(0, "models").spark, spark_setting: value}
+    environment = plan.environment.model_copy(update={"spark": conf})
+    changed = plan.model_copy(update={"environment": environment})
+    write_text(folder / PLAN, changed.model_dump_json(by_alias=True))
+    return target.run(folder, lambda _event: None)
+
+
+def test_a_jvm_that_does_not_start_shows_its_own_line(tmp_path: Path) -> None:
+    """If the job's JVM does not start in spite of the checks, the message is the JVM's own first line."""
+    with pytest.raises(
+        PrerequisiteError, match=r"doesn't start: Improperly specified VM option 'NewRatio=x'\."
+    ):
+        run_with(tmp_path, "spark.driver.extraJavaOptions", "-XX:NewRatio=x")
+
+
+def test_a_spark_that_does_not_start_is_a_failure_with_a_result(tmp_path: Path) -> None:
+    """If Spark does not start, the result has the failure with its class and sentence."""
+    result = run_with(tmp_path, "spark.driver.bindAddress", "192.0.2.1")
+    assert result.failure is not None
+    assert ("BindException", True, True) == (
+        result.failure.kind,
+        result.failure.message.startswith("The job failed: BindException: Cannot assign requested address"),
+        (tmp_path / RESULT).is_file(),
+    )
