@@ -25,6 +25,8 @@ _logger = logging.getLogger(__name__)
 
 DISTRIBUTION = "dataset-harness"
 _PACKAGE = Path(__file__).parent
+_ENTRY_POINTS = "dataset_harness"
+"""Package next to this one; without it, the wheel's command and pytest plugin could not be imported."""
 _SUFFIXES = (".py", ".j2", ".lock", ".typed")
 _SHOWN_LINES = 5
 
@@ -34,9 +36,9 @@ def compute_version() -> str:
     """Return the version that names the code and its dependencies, such as ``0.1.0+c3f2a9c01b7de``."""
     digest = hashlib.sha256()
     digest.update("\n".join(_list_requirements()).encode())
-    for file in sorted(_PACKAGE.rglob("*")):
+    for file in sorted([*_PACKAGE.rglob("*"), *(_PACKAGE.parent / _ENTRY_POINTS).rglob("*")]):
         if file.suffix in _SUFFIXES and file.is_file():
-            digest.update(f"\n{file.relative_to(_PACKAGE).as_posix()}\n".encode())
+            digest.update(f"\n{file.relative_to(_PACKAGE.parent).as_posix()}\n".encode())
             digest.update(file.read_bytes())
     # Starts with a letter, because leading zeros of a number are dropped from a version.
     return f"{metadata.version(DISTRIBUTION).partition('+')[0]}+c{digest.hexdigest()[:12]}"
@@ -117,7 +119,8 @@ def _copy_sources(project: Path, source: Path, version: str) -> None:
     """Copy the sources, and replace the version of the release."""
     released = f'version = "{metadata.version(DISTRIBUTION).partition("+")[0]}"'
     text = project.read_text(encoding="utf-8").replace(released, f'version = "{version}"', 1)
-    shutil.copytree(_PACKAGE, source / _PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (_PACKAGE.name, _ENTRY_POINTS):
+        shutil.copytree(project.parent / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     (source / project.name).write_text(text, encoding="utf-8")
     # The file is required, but its content must not change the wheel.
     (source / "README.md").touch()

@@ -29,7 +29,7 @@ os.environ["HARNESS_TARGET"] = "embedded"
 for _name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"):
     os.environ.pop(_name, None)
 
-# The scenarios below this folder are not tests, even with the plugin (see harness/pytest_plugin.py).
+# The scenarios below this folder are not tests, even with the plugin (see dataset_harness/pytest_plugin.py).
 collect_ignore_glob = ["*.yaml"]
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"

@@ -69,7 +69,7 @@ def _run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
         "-m",
         "pytest",
         "-p",
-        "harness.pytest_plugin",
+        "dataset_harness.pytest_plugin",
         "-c",
         str(folder / "pytest.ini"),
     ]

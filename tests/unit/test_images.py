@@ -12,7 +12,8 @@ from harness.settings import read_settings
 from harness.targets.compose import docker as module
 from harness.targets.compose.docker import COMPOSE_FILE, PROJECT, Image, list_images
 
-FILES = ("compose.yaml", "docker", "harness", "requirements", "pyproject.toml", "README.md", "LICENSE")
+PACKAGES = ("harness", "dataset_harness")
+FILES = ("compose.yaml", "docker", *PACKAGES, "requirements", "pyproject.toml", "README.md", "LICENSE")
 NAMES = {"azurite": "azurite", "postgres": "postgres", "mlflow": "mlflow", "spark-master": "spark"}
 """Service to the name of its image and folder."""
 CONTEXTS = {"azurite": "docker/azurite/", "postgres": "docker/postgres/", "mlflow": "", "spark-master": ""}

@@ -1,5 +1,6 @@
 """The wheel of the harness, and the version that names its content."""
 
+import re
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +20,7 @@ def _package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Provide a package of one module in place of the harness."""
     package = tmp_path / "harness"
     package.mkdir()
+    (tmp_path / "dataset_harness").mkdir()
     (package / "a.py").write_text("A = 1\n")
     monkeypatch.setattr(wheel, "_PACKAGE", package)
     compute_version.cache_clear()
@@ -60,6 +62,17 @@ def test_the_wheel_pins_the_jobs_dependencies_only(tmp_path: Path) -> None:
     assert f"Version: {compute_version()}" in lines
     assert all("==" in each for each in plain)
     assert not any(each.startswith(OTHERS) for each in plain)
+
+
+def test_the_wheel_contains_its_entry_points(tmp_path: Path) -> None:
+    """The wheel contains every module that its entry points name: pytest loads one of them."""
+    with zipfile.ZipFile(build_wheel(tmp_path)) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
+        modules = re.findall(r"= ([\w.]+)", archive.read(name).decode())
+        files = set(archive.namelist())
+    assert 3 == len(modules)
+    paths = [module.replace(".", "/") for module in modules]
+    assert [] == [each for each in paths if not {f"{each}.py", f"{each}/__init__.py"} & files]
 
 
 def test_a_wheel_is_built_once(tmp_path: Path) -> None:

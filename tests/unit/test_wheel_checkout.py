@@ -18,9 +18,11 @@ from tests.embedded.runner import ROOT
 
 @pytest.fixture(name="project")
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Provide the project file of another checkout, with a package of one module."""
+    """Provide the project file of another checkout, with packages of one module each."""
     package = tmp_path / "checkout" / "harness"
     package.mkdir(parents=True)
+    package.with_name("dataset_harness").mkdir()
+    (package.with_name("dataset_harness") / "__init__.py").touch()
     (package / "a.py").write_text("A = 1\n", encoding="utf-8")
     monkeypatch.setattr(wheel, "_PACKAGE", package)
     compute_version.cache_clear()

@@ -132,7 +132,7 @@ def list_images(settings: Settings) -> tuple[Image, ...]:
         )
     base = settings["base_image"]
     postgres = settings["postgres_image"]
-    package = ("harness", "pyproject.toml")
+    package = ("harness", "dataset_harness", "pyproject.toml")
     locks = ("requirements/spark.lock", "requirements/wheel.lock")
     return (
         _make_image("azurite", "azurite", base, ("docker/azurite",)),

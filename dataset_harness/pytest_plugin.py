@@ -2,18 +2,20 @@
 
 A scenario runs once, before its first selected test; each of its versions and bounds is a test, such as
 ``three_versions.yaml::february::cv_roc_auc >= 0.6``. Every pytest in the same environment loads this
-module, so it imports nothing heavy before it finds a scenario, and ignores all other files.
+module, so it imports nothing heavy before it finds a scenario, and ignores all other files. The tests of a
+project with a package ``harness`` of its own never see ours: it is only imported inside ``own_package``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+
+from dataset_harness import own_package
 
 if TYPE_CHECKING:
     from harness.loading.loader import LoadedScenario
@@ -45,12 +47,17 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     target = config.getoption(_TARGET)
     if target is not None:
-        from harness.targets.registry import list_target_names
+        _require_target(target)
 
-        if target not in list_target_names():
-            raise pytest.UsageError(
-                f"{_TARGET}: unknown target '{target}'. Known targets: {', '.join(list_target_names())}."
-            )
+
+@own_package()
+def _require_target(target: str) -> None:
+    from harness.targets.registry import list_target_names
+
+    if target not in list_target_names():
+        raise pytest.UsageError(
+            f"{_TARGET}: unknown target '{target}'. Known targets: {', '.join(list_target_names())}."
+        )
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFile | None:
@@ -120,8 +127,9 @@ class ScenarioRun:
 class ScenarioFile(pytest.File):
     """A scenario file: one run, or one for each combination of its matrix."""
 
-    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
-        """Yield every test of the scenario, without running it.
+    @own_package()
+    def collect(self) -> list[pytest.Item | pytest.Collector]:
+        """Return every test of the scenario, without running it.
 
         Raises:
             CollectError: The scenario or the header of its data has mistakes, each with its line.
@@ -135,12 +143,14 @@ class ScenarioFile(pytest.File):
             loaded = load_scenario(self._shown_path)
         except HarnessError as error:
             raise self.CollectError(str(error)) from error
+        tests: list[pytest.Item | pytest.Collector] = []
         for each in select_combinations(loaded):
             name = describe_parameters(each.parameters)
             run = ScenarioRun(each, self.config.getoption(_TARGET))
-            yield from (
+            tests += (
                 [CombinationTests.from_parent(self, name=name, run=run)] if name else _make_tests(self, run)
             )
+        return tests
 
     @property
     def _shown_path(self) -> str:
@@ -156,7 +166,8 @@ class CombinationTests(pytest.Collector):
         super().__init__(**node)
         self._run = run
 
-    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+    @own_package()
+    def collect(self) -> list[pytest.Item | pytest.Collector]:
         """Return every test of this combination."""
         return _make_tests(self, self._run)
 
@@ -168,17 +179,19 @@ class VersionTests(pytest.Collector):
         super().__init__(**node)
         self._run, self._index = run, index
 
-    def collect(self) -> Iterator[pytest.Item]:
-        """Yield a test of the version's status, and one for each of its bounds."""
+    @own_package()
+    def collect(self) -> list[pytest.Item]:
+        """Return a test of the version's status, and one for each of its bounds."""
         options = {"run": self._run, "index": self._index}
         version = self._run.loaded.scenario.versions[self._index]
-        yield StatusTest.from_parent(self, name=_make_status_title(version), **options)
+        tests: list[pytest.Item] = [StatusTest.from_parent(self, name=_make_status_title(version), **options)]
         names: set[str] = set()
         for spec in self._run.specs:
             if spec.version == version.name:
                 name = _make_unique_name(_make_title(spec), names)
                 names.add(name)
-                yield BoundTest.from_parent(self, name=name, spec=spec, **options)
+                tests.append(BoundTest.from_parent(self, name=name, spec=spec, **options))
+        return tests
 
 
 class _Test(pytest.Item):
@@ -191,6 +204,7 @@ class _Test(pytest.Item):
         version = None if index is None else scenario.versions[index].name
         self.add_marker(pytest.mark.scenario(name=scenario.name, version=version))
 
+    @own_package()
     def setup(self) -> None:
         """Run the scenario if no earlier test has."""
         outcome = self.run.outcome()
@@ -214,6 +228,7 @@ class _Test(pytest.Item):
 class RunTest(_Test):
     """A test that the run is completed and, in the cloud, agrees with the newest local one."""
 
+    @own_package()
     def runtest(self) -> None:
         """Check the comparison with another run; other tests check everything else."""
         from harness.results import Verdict
@@ -227,6 +242,7 @@ class RunTest(_Test):
 class StatusTest(_Test):
     """A test that a version has the expected status: trained, only built, or refused."""
 
+    @own_package()
     def runtest(self) -> None:
         """Compare the version's status with the scenario."""
         version = self.run.loaded.scenario.versions[self.index or 0]
@@ -244,6 +260,7 @@ class BoundTest(_Test):
         super().__init__(**node)
         self._spec = spec
 
+    @own_package()
     def runtest(self) -> None:
         """Check the outcome that the run found."""
         from harness.results import Verdict
@@ -259,10 +276,12 @@ class BoundTest(_Test):
             _fail(f"{row.sentence}.{must}\n{_report_of(self.run.outcome())}")
 
 
-def _make_tests(node: pytest.Collector, run: ScenarioRun) -> Iterator[pytest.Item | pytest.Collector]:
-    yield RunTest.from_parent(node, name="the run is completed", run=run)
-    for index, version in enumerate(run.loaded.scenario.versions):
-        yield VersionTests.from_parent(node, name=version.name, run=run, index=index)
+def _make_tests(node: pytest.Collector, run: ScenarioRun) -> list[pytest.Item | pytest.Collector]:
+    versions = [
+        VersionTests.from_parent(node, name=version.name, run=run, index=index)
+        for index, version in enumerate(run.loaded.scenario.versions)
+    ]
+    return [RunTest.from_parent(node, name="the run is completed", run=run), *versions]
 
 
 def _make_status_title(version: Version) -> str:
