@@ -3,10 +3,20 @@
 #
 # make exits with 2 whenever a command fails, whatever that command's exit code was. If you need the exit code,
 # call the command itself: .venv/bin/harness scenario NAME.
+#
+# Values reach a command exactly as they were typed: DATA="my loans.csv" LABEL="Left (Y/N)". The next lines stop
+# make from expanding a '$' in a value. Recipes read values from the environment ("$$DATA"), so that the shell
+# expands nothing either: never write $(DATA) into a command. ARGS has several words, quoted as in a shell (see
+# with_args.py). Positional values follow '--', as they may start with a dash.
+$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),\
+  $(eval override export $(name) := $$(value $(name)))))
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+# Set on the command line only: variables of the environment with these names are not meant for make.
+A =
+B =
 NAME =
 TARGET =
 TABLE =
@@ -18,24 +28,28 @@ RUN =
 HTML =
 KEEP =
 KEEP_RUNS =
+VALIDATE =
+WORKERS =
 ARGS =
-VENV = .venv
-ON_TABLE = $(if $(TABLE),--table $(TABLE)) $(if $(VERSIONS),--versions $(VERSIONS))
+export VENV = .venv
+ON_TARGET = $${TARGET:+--target "$$TARGET"}
+ON_TABLE = $${TABLE:+--table "$$TABLE"} $${VERSIONS:+--versions "$$VERSIONS"}
 
 # If PYTHON is set, setup uses exactly that one; otherwise it may search for a suitable one.
 ifeq ($(origin PYTHON),undefined)
-PYTHON = $(firstword $(foreach name,python3 python3.11 python3.12,$(shell command -v $(name))) python3)
+export PYTHON := $(firstword $(foreach name,python3 python3.11 python3.12,$(shell command -v $(name))) python3)
 SEARCH = --search
 endif
 
-BOOTSTRAP = $(PYTHON) -I harness/runtime/bootstrap.py $(SEARCH) --venv $(VENV) \
+BOOTSTRAP = "$$PYTHON" -I harness/runtime/bootstrap.py $(SEARCH) --venv "$$VENV" \
   --java-lock requirements/java.lock --lock requirements/run.lock
-BIN = $(VENV)/bin
-HARNESS = $(BIN)/harness
+BIN = "$$VENV"/bin
+WITH_ARGS = $(BIN)/python -I harness/runtime/with_args.py
+HARNESS = $(WITH_ARGS) $(BIN)/harness
 # Two processes. Each runs whole files, which share one Spark session, in the files' own order: the slow ones
 # come first. One process runs all Compose tests, and waits a third of that time; the other one then has both
 # cores.
-PYTEST = $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST = $(WITH_ARGS) $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder ARGS
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
   --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
@@ -62,97 +76,96 @@ dev-ready:
 	@$(BOOTSTRAP) --lock requirements/dev.lock
 
 scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedded|compose|databricks] [KEEP=1] [VALIDATE=1] [TABLE=URI [VERSIONS=12,latest]]
-	@$(HARNESS) $(if $(VALIDATE),validate,scenario) $(NAME) $(if $(TARGET),--target $(TARGET)) \
-	  $(if $(KEEP),--keep) $(ON_TABLE) $(ARGS)
+	@$(HARNESS) $(if $(VALIDATE),validate,scenario) ARGS $(ON_TARGET) $(if $(KEEP),--keep) $(ON_TABLE) -- "$$NAME"
 
 validate: named run-ready ## run a scenario locally, then on Databricks, and compare the two runs: NAME=three_versions
-	@$(HARNESS) validate $(NAME) $(if $(TARGET),--target $(TARGET)) $(if $(KEEP),--keep) $(ARGS)
+	@$(HARNESS) validate ARGS $(ON_TARGET) $(if $(KEEP),--keep) -- "$$NAME"
 
 attach: run-ready ## follow a run that continues in a workspace until its verdict: RUN=...
 	@$(if $(RUN),,echo "Name a run: make attach RUN=latest" >&2; exit 2)
-	@$(HARNESS) attach $(RUN) $(ARGS)
+	@$(HARNESS) attach ARGS -- "$$RUN"
 
 doctor: run-ready ## check that a target has everything it needs: [TARGET=databricks]
-	@$(HARNESS) doctor $(if $(TARGET),--target $(TARGET)) $(ARGS)
+	@$(HARNESS) doctor ARGS $(ON_TARGET)
 
 asset-bundle: named run-ready ## write a Databricks Asset Bundle that runs a scenario on a schedule: NAME=...
-	@$(HARNESS) asset-bundle $(NAME) $(ARGS)
+	@$(HARNESS) asset-bundle ARGS -- "$$NAME"
 
 sweep: run-ready ## delete the expired uploads of runs in the workspace
-	@$(HARNESS) sweep $(ARGS)
+	@$(HARNESS) sweep ARGS
 
 calibrate: named run-ready ## propose bounds from runs with different seeds: NAME=... [TABLE=URI [VERSIONS=12,13]] [ARGS="--repeats 10"]
-	@$(HARNESS) calibrate $(NAME) $(if $(TARGET),--target $(TARGET)) $(ON_TABLE) $(ARGS)
+	@$(HARNESS) calibrate ARGS $(ON_TARGET) $(ON_TABLE) -- "$$NAME"
 
 bisect: named run-ready ## find the version at which a bound started to fail: NAME=... [TABLE=URI VERSIONS=9,10,11] [ARGS="--bound test_roc_auc"]
-	@$(HARNESS) bisect $(NAME) $(if $(TARGET),--target $(TARGET)) $(ON_TABLE) $(ARGS)
+	@$(HARNESS) bisect ARGS $(ON_TARGET) $(ON_TABLE) -- "$$NAME"
 
 check: run-ready ## find mistakes in a scenario without running it: NAME=...
-	@$(HARNESS) check $(NAME) $(ARGS)
+	@$(HARNESS) check ARGS $${NAME:+-- "$$NAME"}
 
 plan: named run-ready ## show what a scenario will do and cost, without Spark: NAME=... [TABLE=URI [VERSIONS=12,latest]]
-	@$(HARNESS) plan $(NAME) $(ON_TABLE) $(ARGS)
+	@$(HARNESS) plan ARGS $(ON_TABLE) -- "$$NAME"
 
 list: run-ready ## list the scenarios, each with the verdict of its newest run
-	@$(HARNESS) list $(ARGS)
+	@$(HARNESS) list ARGS
 
 init: named run-ready ## write a first scenario from a data file: NAME=... DATA=... LABEL=... [ARGS="--positive yes"]
-	@$(if $(and $(DATA),$(LABEL)),,echo "Name a file and a column: make init NAME=$(NAME) DATA=... LABEL=..." >&2; exit 2)
-	@$(HARNESS) init $(NAME) --data $(DATA) --label $(LABEL) $(ARGS)
+	@$(if $(and $(DATA),$(LABEL)),,echo "Name a file and a column: make init NAME=... DATA=... LABEL=..." >&2; exit 2)
+	@$(HARNESS) init ARGS --data "$$DATA" --label "$$LABEL" -- "$$NAME"
 
 schema: run-ready ## rewrite the JSON Schema of the scenario file, after a change to the language
-	@$(HARNESS) schema --out harness/scenario.schema.json $(ARGS)
+	@$(HARNESS) schema --out harness/scenario.schema.json ARGS
 
 runs: run-ready ## list runs [of one table: TABLE=lc_loan [and one of its versions: VERSION=0]]
-	@$(HARNESS) runs $(if $(TABLE),--table $(TABLE)) $(if $(VERSION),--version $(VERSION)) $(ARGS)
+	@$(HARNESS) runs ARGS $${TABLE:+--table "$$TABLE"} $${VERSION:+--version "$$VERSION"}
 
 trace: run-ready ## show what a run was trained on and what it measured: RUN=...
-	@$(HARNESS) trace $(RUN) $(ARGS)
+	@$(HARNESS) trace ARGS -- "$$RUN"
 
 compare: run-ready ## compare two runs: A=... B=... ('latest' is the newest) [HTML=FILE for a page with both side by side]
-	@$(HARNESS) compare $(A) $(B) $(if $(HTML),--html $(HTML)) $(ARGS)
+	@$(HARNESS) compare ARGS $${HTML:+--html "$$HTML"} -- "$$A" "$$B"
 
 ui: run-ready ## show the address of MLflow's pages: the stack's, or served locally
-	@$(HARNESS) ui $(if $(TARGET),--target $(TARGET)) $(ARGS)
+	@$(HARNESS) ui ARGS $(ON_TARGET)
 
 build: run-ready ## build the missing images of the Compose stack
-	@$(HARNESS) build $(ARGS)
+	@$(HARNESS) build ARGS
 
 up: run-ready ## start the Compose stack, and build missing images [WORKERS=3]
-	@$(HARNESS) up $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
+	@$(HARNESS) up ARGS $${WORKERS:+--workers "$$WORKERS"}
 
 down: run-ready ## stop the Compose stack; its data stays
-	@$(HARNESS) down $(ARGS)
+	@$(HARNESS) down ARGS
 
 logs: run-ready ## show the logs of the stack's services [ARGS="mlflow --follow"]
-	@$(HARNESS) logs $(ARGS)
+	@$(HARNESS) logs ARGS
 
 clean: run-ready ## delete the stack: containers, volumes, images and secrets of this project
-	@$(HARNESS) clean --stack $(ARGS)
+	@$(HARNESS) clean --stack ARGS
 
 clean-runs: run-ready ## delete all but the newest runs, with the tables they built: KEEP_RUNS=5
-	@$(HARNESS) clean $(if $(KEEP_RUNS),--keep-runs $(KEEP_RUNS)) $(ARGS)
+	@$(HARNESS) clean ARGS $${KEEP_RUNS:+--keep-runs "$$KEEP_RUNS"}
 
 test: lint types imports images ## run all checks and all tests; Compose tests only if a Docker engine is ready
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST)
 
 test-fast: dev-ready ## run the unit and embedded tests, without linters
-	@$(PYTEST) tests/embedded tests/unit $(ARGS)
+	@$(PYTEST) tests/embedded tests/unit
 
 test-unit: dev-ready ## run the tests that need no Spark
-	@$(PYTEST) tests/unit $(ARGS)
+	@$(PYTEST) tests/unit
 
 test-scenarios: dev-ready ## run the shipped scenarios unchanged
-	@$(PYTEST) tests/embedded/test_shipped.py tests/embedded/test_three_versions.py $(ARGS)
+	@$(PYTEST) tests/embedded/test_shipped.py tests/embedded/test_three_versions.py
 
 test-databricks: dev-ready ## run the tests of the Databricks target, on the stand-in for a workspace
-	@$(PYTEST) tests/databricks $(ARGS)
+	@$(PYTEST) tests/databricks
 
 test-compose: images ## run the tests of the Compose target [KEEP=1 keeps their stack]
-	@KEEP=$(KEEP) $(BIN)/pytest tests/compose $(ARGS)
+	@KEEP="$$KEEP" $(WITH_ARGS) $(BIN)/pytest tests/compose ARGS
 
 images: dev-ready
-	@if docker info >/dev/null 2>&1; then $(HARNESS) build; fi
+	@if docker info >/dev/null 2>&1; then $(BIN)/harness build; fi
 
 lint: dev-ready ## check style, format and spelling
 	@$(BIN)/ruff check .
@@ -184,6 +197,6 @@ lock: dev-ready ## rewrite the lock files; UPGRADE=1 takes the newest versions
 	@$(BIN)/python -m harness.runtime.setup lock
 
 bench: dev-ready ## measure performance: against the same work by hand, on the stand-in, and in Compose if Docker is ready
-	@$(BIN)/python -m tests.bench $(ARGS)
+	@$(WITH_ARGS) $(BIN)/python -m tests.bench ARGS
 	@$(BIN)/python -m tests.bench.databricks
-	@if docker compose version >/dev/null 2>&1; then $(BIN)/python -m tests.bench.compose $(ARGS); fi
+	@if docker compose version >/dev/null 2>&1; then $(WITH_ARGS) $(BIN)/python -m tests.bench.compose ARGS; fi

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -106,10 +105,3 @@ def test_plan_refuses_versions_without_a_table(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(ROOT)
     outcome = CliRunner().invoke(app, ["plan", "three_versions", "--versions", "12"])
     assert isinstance(outcome.exception, UsageError)
-
-
-def test_make_plan_accepts_a_table() -> None:
-    """The make target plan accepts TABLE and VERSIONS as make scenario does."""
-    recipe = ["make", "--dry-run", "plan", "NAME=loans", "TABLE=/data/loans", "VERSIONS=1,latest"]
-    printed = subprocess.run(recipe, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert "harness plan loans --table /data/loans --versions 1,latest" in printed

@@ -86,9 +86,7 @@ def test_our_package_stays_one_package_if_a_projects_tests_use_it(tmp_path: Path
     test += "def test_of_the_project():\n    assert harness.HarnessError is HarnessError\n"
     (tmp_path / "tests" / "test_it.py").write_text(test)
     for folders in (("scenarios", "tests"), ("tests", "scenarios")):
-        output = _run(
-            tmp_path, *_PYTEST, "--scenario-target=embedded", "-k", "project or completed", *folders
-        )
+        output = _run(tmp_path, *_PYTEST, *arguments, *folders)
         assert re.search(r"\b1 passed, 10 deselected, 1 error\b", output), output
 
 
