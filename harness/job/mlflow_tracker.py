@@ -14,7 +14,7 @@ from typing import Any
 import mlflow
 from mlflow import MlflowClient
 from mlflow.data.delta_dataset_source import DeltaDatasetSource
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param, RunTag
 from mlflow.utils.mlflow_tags import (
     MLFLOW_DATASET_CONTEXT,
     MLFLOW_PARENT_RUN_ID,
@@ -24,11 +24,12 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_SOURCE_TYPE,
 )
 
-from harness.errors import PrerequisiteError
+from harness.errors import PrerequisiteError, format_first_line
 from harness.files import exclusive_lock
-from harness.plan import Plan
+from harness.plan import Environment, Plan
 from harness.results import GridPoint, Result, Verdict, VersionResult
-from harness.storage.uris import SQLITE
+from harness.storage.tracking_store import find_store_file, make_deleted_error, require_usable_store
+from harness.storage.uris import SQLITE, remove_password
 
 MODELS = "models"
 """Folder of the models among a run's artifacts."""
@@ -39,6 +40,7 @@ PICTURES = "pictures"
 _PARALLEL_UPLOADS = 4
 # A request to MLflow may have 100 parameters and 1,000 metrics.
 _BATCH_SIZE = 100
+_UNUSABLE_CODES = ("TEMPORARILY_UNAVAILABLE", "RESOURCE_DOES_NOT_EXIST")
 _NOT_IN_TAG = re.compile(r"[^\w\-. :/]")
 _DETAILS = {
     "data_schema",
@@ -74,7 +76,7 @@ class Tracker:
         """Open the tracking store and the experiment; create them if they don't exist.
 
         Raises:
-            PrerequisiteError: The store can't be opened.
+            PrerequisiteError: The store can't be opened or written to, or the experiment is deleted.
         """
         self._plan = plan
         environment = plan.environment
@@ -82,10 +84,13 @@ class Tracker:
         mlflow.set_tracking_uri(uri)
         try:
             with _lock_store(uri):
+                require_usable_store(uri, environment.experiment)
                 self._client = MlflowClient(uri)
                 self._experiment_id = self._open_experiment(environment.experiment, environment.artifacts)
-        except mlflow.MlflowException as error:
-            raise _open_error(uri, error.message.splitlines()[0]) from error
+        except Exception as error:
+            if not _is_store_error(error):
+                raise
+            raise _open_error(uri, format_first_line(error)) from error
         self._open: list[str] = []
         self.parent_run_id: str | None = None
 
@@ -188,6 +193,9 @@ class Tracker:
     def _open_experiment(self, name: str, artifacts: str | None) -> str:
         experiment = self._client.get_experiment_by_name(name)
         if experiment is not None:
+            if experiment.lifecycle_stage == LifecycleStage.DELETED:
+                uri = self._plan.environment.tracking_uri
+                raise make_deleted_error(remove_password(uri), name, experiment.experiment_id)
             return str(experiment.experiment_id)
         try:
             return str(self._client.create_experiment(name, artifact_location=artifacts))
@@ -255,6 +263,34 @@ class Tracker:
 
     def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+
+def translate_store_error(error: BaseException, environment: Environment) -> PrerequisiteError | None:
+    """Return the error to report if the store was deleted or changed during the run, else ``None``."""
+    if not _is_store_error(error):
+        return None
+    uri = environment.tracking_uri
+    file = find_store_file(uri)
+    if file is not None and not file.exists():
+        return PrerequisiteError(
+            f"MLflow's store {file} was deleted during the run.", remedy="Keep it until a run has ended."
+        )
+    try:
+        require_usable_store(uri, environment.experiment)
+    except PrerequisiteError as changed:
+        return changed
+    code = getattr(error, "error_code", None)
+    if code in _UNUSABLE_CODES or "must be in the 'active' state" in str(error):
+        return PrerequisiteError(
+            f"MLflow at {remove_password(uri)} rejects the run: {format_first_line(error)}",
+            remedy="Run again. Don't delete the run, or what is stored of it, before it has ended.",
+        )
+    return None
+
+
+def _is_store_error(error: BaseException) -> bool:
+    """Return whether an error is one of MLflow, or of the database that it stores runs in."""
+    return isinstance(error, mlflow.MlflowException) or type(error).__module__.startswith("sqlalchemy.")
 
 
 def _open_error(uri: str, reason: str) -> PrerequisiteError:

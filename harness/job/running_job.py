@@ -27,7 +27,7 @@ from harness.events import Event
 from harness.files import write_text
 from harness.job import bundle
 from harness.job.clock import Clock
-from harness.job.mlflow_tracker import Tracker
+from harness.job.mlflow_tracker import Tracker, translate_store_error
 from harness.job.model_store import open_store
 from harness.job.spark_errors import log_errors, name_error, summarize_error, translate_storage_error
 from harness.job.spark_session import count_executor_tasks, find_exit_code, list_libraries
@@ -160,7 +160,9 @@ def translate_error(job: Job, error: BaseException) -> HarnessError | None:
     # Without its JVM, a job meets errors of every kind.
     if (dead_jvm := _describe_dead_jvm(job, error)) is not None:
         return dead_jvm
-    return error if isinstance(error, HarnessError) else translate_storage_error(error)
+    if isinstance(error, HarnessError):
+        return error
+    return translate_store_error(error, job.plan.environment) or translate_storage_error(error)
 
 
 def _describe_dead_jvm(job: Job, error: BaseException) -> JobError | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,7 +18,8 @@ from harness.errors import HarnessError, PrerequisiteError
 from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY
 from harness.runtime.jvm import find_memory_limit
 from harness.setting_types import count_bytes
-from harness.storage.uris import SQLITE, VOLUMES, find_local_path
+from harness.storage.tracking_store import find_store_file, make_deleted_error, require_usable_store
+from harness.storage.uris import VOLUMES, find_local_path
 from harness.targets.registry import TARGETS
 
 State = Literal["ok", "failed", "not checkable"]
@@ -124,17 +128,31 @@ def check_temp_folder(folder: str) -> str:
     return folder
 
 
-def check_tracking_store(uri: str) -> Check:
-    """Check MLflow's tracking store: a file or a server."""
+def check_tracking_store(uri: str, experiment: str) -> Check:
+    """Check MLflow's tracking store: a file, a folder or a server.
+
+    Args:
+        uri: MLflow's tracking URI.
+        experiment: Name of the experiment that a run is recorded in.
+    """
     subject = "tracking store"
-    if uri.startswith(SQLITE):
-        return run_check(subject, lambda: _check_database(Path(uri.removeprefix(SQLITE))))
+    file = find_store_file(uri)
+    if file is not None:
+        return run_check(subject, lambda: _check_database(uri, experiment, file))
     if uri.startswith(("http://", "https://")):
-        return run_check(subject, lambda: _check_server(uri))
+        return run_check(subject, lambda: _check_server(uri, experiment))
+    if ":" not in uri or uri.startswith("file:"):
+        return run_check(subject, lambda: _check_folder(uri))
     return Check(subject, "not checkable", f"{uri.partition(':')[0]}: only MLflow itself can check it")
 
 
-def _check_database(file: Path) -> str:
+def _check_folder(uri: str) -> str:
+    require_usable_store(uri)
+    return uri
+
+
+def _check_database(uri: str, experiment: str, file: Path) -> str:
+    require_usable_store(uri, experiment)
     if not file.exists():
         check_writable(file.parent)
         return f"the first run creates {file}"
@@ -145,9 +163,10 @@ def _check_database(file: Path) -> str:
     return str(file)
 
 
-def _check_server(uri: str) -> str:
+def _check_server(uri: str, experiment: str) -> str:
     try:
         with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_TIMEOUT_S):  # noqa: S310 - only http
+            _require_active(uri, experiment)
             return f"{uri} answers"
     except urllib.error.HTTPError as error:
         # A server that asks for a login is up; only MLflow has the login.
@@ -158,6 +177,19 @@ def _check_server(uri: str) -> str:
         raise PrerequisiteError(
             f"MLflow at {uri} doesn't answer: {reason}.", remedy="Start it, or set HARNESS_TRACKING_URI."
         ) from error
+
+
+def _require_active(uri: str, experiment: str) -> None:
+    """Require that a server's experiment is not deleted; a server may keep that to itself."""
+    query = urllib.parse.urlencode({"experiment_name": experiment})
+    url = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/get-by-name?{query}"
+    with (
+        suppress(OSError, ValueError, LookupError),
+        urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer,  # noqa: S310 - only http
+    ):
+        found = json.load(answer)["experiment"]
+        if found["lifecycle_stage"] == "deleted":
+            raise make_deleted_error(uri, experiment, found["experiment_id"])
 
 
 def _find_nearest(path: Path) -> Path:

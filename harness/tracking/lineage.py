@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import PrerequisiteError
 from harness.settings import Settings
-from harness.storage.uris import SQLITE
+from harness.storage.tracking_store import find_store_file, require_usable_store
 from harness.tracking.tracked_run import TrackedRun
 
 if TYPE_CHECKING:
@@ -113,14 +112,15 @@ def _iterate_runs(client: MlflowClient, experiment_id: str, condition: str) -> I
 
 
 def require_store(settings: Settings) -> None:
-    """Require that a local tracking store exists, because reading must not create one.
+    """Require that a local tracking store exists, because reading must not create one, and can be read.
 
     Raises:
-        PrerequisiteError: It does not exist.
+        PrerequisiteError: It does not exist, or MLflow can't read it.
     """
     uri = settings["tracking_uri"]
-    file = Path(uri.removeprefix(SQLITE))
-    if uri.startswith(SQLITE) and not file.exists():
+    require_usable_store(uri)
+    file = find_store_file(uri)
+    if file is not None and not file.exists():
         raise PrerequisiteError(
             f"There are no runs yet: {file} doesn't exist.",
             remedy="Run a scenario first: make scenario NAME=three_versions.",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,11 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from harness.job.mlflow_tracker import Tracker
+from harness.errors import PrerequisiteError
+from harness.job.mlflow_tracker import Tracker, translate_store_error
 from harness.results import Bin, CalibrationBin, Commit, RocPoint, RowChanges, VersionResult
+from harness.storage import tracking_store
+from harness.storage.tracking_store import find_store_file, require_usable_store
 from tests.embedded.runner import make_plan
 from tests.embedded.small import SMALL
 
@@ -92,3 +98,75 @@ def test_the_details_have_all_counts(tracker: Tracker, tmp_path: Path) -> None:
     whole = version.model_dump(mode="json", by_alias=True)
     assert {name: details[name] for name in names} == {name: whole[name] for name in names}
     assert run.data.metrics == {"added_test_rows": 0.0}
+
+
+def test_the_newest_schema_is_that_of_the_installed_mlflow(tracker: Tracker) -> None:
+    """The schema that a store must have is the one that the installed MLflow gives a new store."""
+    file = _store_of(tracker)
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [
+            (tracking_store._list_revisions()[0],)
+        ]
+    require_usable_store(f"sqlite:///{file}", "harness")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("UPDATE alembic_version SET version_num = 'cc1f77228345'", "has an older schema"),
+        ("UPDATE alembic_version SET version_num = 'cccccccccccc'", "a newer one wrote it"),
+        ("UPDATE experiments SET lifecycle_stage = 'deleted'", "experiment 'harness' in .* is deleted"),
+    ],
+)
+def test_a_changed_store_is_not_opened(tracker: Tracker, tmp_path: Path, change: str, message: str) -> None:
+    """A store of another schema, or whose experiment is deleted, is a missing prerequisite."""
+    shutil.copy(_store_of(tracker), tmp_path / "mlflow.db")
+    _change(tmp_path / "mlflow.db", change)
+    with pytest.raises(PrerequisiteError, match=message):
+        Tracker(make_plan(SMALL, tmp_path / "readings.csv", tmp_path))
+
+
+def test_what_is_deleted_during_a_run_is_reported(tracker: Tracker, tmp_path: Path) -> None:
+    """A run, an experiment or a store that is deleted during a run is a missing prerequisite, by name."""
+    file = tmp_path / "mlflow.db"
+    shutil.copy(_store_of(tracker), file)
+    plan = make_plan(SMALL, tmp_path / "readings.csv", tmp_path)
+    own = Tracker(plan)
+    own.start()
+    _change(file, "UPDATE runs SET lifecycle_stage = 'deleted'")
+    with pytest.raises(mlflow.MlflowException) as of_run:
+        own._log(own.parent_run_id or "", params={"a": 1})
+    assert "must be in the 'active' state. Current state is deleted." in _translate(of_run.value, own)
+    _change(file, "UPDATE experiments SET lifecycle_stage = 'deleted'")
+    with pytest.raises(mlflow.MlflowException) as of_experiment:
+        own.start()
+    expected = f"MLflow's experiment 'harness' in sqlite:///{file} is deleted."
+    assert expected == _translate(of_experiment.value, own)
+    file.unlink()
+    with pytest.raises(mlflow.MlflowException) as of_store:
+        own.start()
+    assert f"MLflow's store {file} was deleted during the run." == _translate(of_store.value, own)
+
+
+def test_other_errors_are_not_taken_for_a_changed_store(tracker: Tracker) -> None:
+    """An error of MLflow on a usable store, or of anything else, stays a failed job."""
+    assert ["", ""] == [
+        _translate(error, tracker) for error in (mlflow.MlflowException("x"), ValueError("x"))
+    ]
+
+
+def _translate(error: Exception, tracker: Tracker) -> str:
+    translated = translate_store_error(error, tracker._plan.environment)
+    return translated.message if translated else ""
+
+
+def _store_of(tracker: Tracker) -> Path:
+    file = find_store_file(tracker._plan.environment.tracking_uri)
+    assert file is not None
+    return file
+
+
+def _change(file: Path, statement: str) -> None:
+    with closing(sqlite3.connect(file)) as database:
+        database.execute(statement)
+        database.commit()

@@ -117,24 +117,25 @@ def test_space_and_permission_are_checked_at_the_nearest_folder(tmp_path: Path) 
 def test_a_tracking_file_is_checked(tmp_path: Path) -> None:
     """A tracking file exists, or will be created by the first run."""
     file = tmp_path / "mlflow.db"
-    before = check_tracking_store(f"sqlite:///{file}")
+    before = check_tracking_store(f"sqlite:///{file}", "harness")
     file.touch()
     assert (f"the first run creates {file}", str(file)) == (
         before.finding,
-        check_tracking_store(f"sqlite:///{file}").finding,
+        check_tracking_store(f"sqlite:///{file}", "harness").finding,
     )
 
 
 @pytest.fixture(name="server")
 def _server() -> Iterator[Callable[[int], str]]:
-    """Yield a function that starts a server which answers everything with a code."""
+    """Yield a function that starts a server which answers everything with a code and a text."""
     servers: list[HTTPServer] = []
 
-    def serve(code: int) -> str:
+    def serve(code: int, text: bytes = b"") -> str:
         class Answer(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self.send_response(code)
                 self.end_headers()
+                self.wfile.write(text)
 
             def log_message(self, *_: object) -> None:
                 """Log nothing."""
@@ -153,21 +154,30 @@ def _server() -> Iterator[Callable[[int], str]]:
 def test_a_tracking_server_is_checked(server: Callable[[int], str], code: int, expected: str) -> None:
     """A tracking server is up if it answers, even if it asks for a login."""
     url = server(code)
-    assert ("ok", f"{url} {expected}") == (check_tracking_store(url).state, check_tracking_store(url).finding)
+    found = check_tracking_store(url, "harness")
+    assert ("ok", f"{url} {expected}") == (found.state, found.finding)
+
+
+def test_a_deleted_experiment_of_a_server_is_reported(server: Callable[..., str]) -> None:
+    """A server whose experiment is deleted is a failed check with MLflow's command that restores it."""
+    url = server(200, b'{"experiment": {"experiment_id": "7", "lifecycle_stage": "deleted"}}')
+    found = check_tracking_store(url, "harness")
+    assert ("failed", f"MLflow's experiment 'harness' in {url} is deleted.") == (found.state, found.finding)
+    assert "mlflow experiments restore --experiment-id 7" in found.remedy
 
 
 def test_an_unreachable_tracking_server_is_reported() -> None:
     """An unreachable server is reported with its address and the setting."""
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as closed:
         url = f"http://127.0.0.1:{closed.server_port}"
-    found = check_tracking_store(url)
+    found = check_tracking_store(url, "harness")
     assert ("failed", True) == (found.state, url in found.finding)
     assert "HARNESS_TRACKING_URI" in found.remedy
 
 
 def test_a_database_is_not_checkable() -> None:
     """A database is not checkable, and its URI, which may contain a password, is not shown."""
-    found = check_tracking_store("postgresql://me:secret@db/mlflow")
+    found = check_tracking_store("postgresql://me:secret@db/mlflow", "harness")
     assert ("not checkable", False) == (found.state, "secret" in found.finding)
 
 

@@ -25,6 +25,7 @@ from harness.runtime.jvm import require_startable, split_options
 from harness.runtime.process_environment import find_temp_folder, make_process_environment, name_user
 from harness.setting_types import Settings
 from harness.storage.accounts import select_local_accounts
+from harness.storage.tracking_store import require_usable_store
 from harness.targets.checks import (
     Check,
     check_disk_space,
@@ -112,7 +113,7 @@ class Embedded:
         yield _check_jars()
         yield run_check("home", lambda: check_writable(settings.home))
         yield run_check("disk", lambda: check_disk_space(settings.home))
-        yield check_tracking_store(settings["tracking_uri"])
+        yield check_tracking_store(settings["tracking_uri"], settings["experiment"])
 
     def require_ready(self) -> None:
         """Check what a run can neither fetch nor create."""
@@ -125,6 +126,7 @@ class Embedded:
     def prepare(self, plan: Plan) -> None:
         """Check what the run can't create itself, and link sources to the paths that the job reads."""
         self.require_ready()
+        require_usable_store(plan.environment.tracking_uri, plan.environment.experiment)
         for source in plan.sources.values():
             if source.copied_from is not None:
                 _link(Path(source.uri.removeprefix("file://")), Path(source.copied_from))
