@@ -109,7 +109,7 @@ def test_an_open_quote_in_args_is_reported(environment: Path) -> None:
 def test_other_variables_are_not_expanded_either(environment: Path) -> None:
     """A variable that no target uses, such as a mistyped one, is not executed when make passes it on."""
     mark = environment.parent / "executed"
-    assert ["list"] == _record(environment, "list", LABLE=f"$(shell touch {mark})")
+    assert ["list"] == _record(environment, "list", OTHER=f"$(shell touch {mark})")
     assert not mark.exists()
 
 

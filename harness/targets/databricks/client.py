@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import PrerequisiteError, format_first_line
+from harness.storage.uris import hide_passwords
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -17,6 +20,11 @@ _logger = logging.getLogger(__name__)
 
 _AUTHENTICATE = "Authenticate again ('databricks auth login', or renew the token or the secret)."
 
+_HOST = "DATABRICKS_HOST"
+_URL = re.compile(
+    r"(?P<scheme>https?://)?(?P<name>(localhost|[\w-]+(\.[\w-]+)+)(:\d+)?)(?P<rest>([/?#].*)?)", re.IGNORECASE
+)
+_EXAMPLE = "https://adb-1234567890123456.7.azuredatabricks.net"
 _ADVICE = re.compile(r", please check \S+ to configure credentials for your preferred authentication method")
 """Advice of the SDK, which the remedy of the error replaces."""
 
@@ -27,6 +35,44 @@ class UnreachableError(PrerequisiteError):
 
 class BusyError(UnreachableError):
     """A workspace that answers with a server error: another try may succeed."""
+
+
+@dataclass(frozen=True)
+class WorkspaceUrl:
+    """The parts of a workspace's URL that the SDK's client takes."""
+
+    host: str | None = None
+    number: int | None = None
+    """The workspace's id, if the URL has it: ``?o=123``."""
+
+    @classmethod
+    def parse(cls, url: str, origin: str) -> WorkspaceUrl:
+        """Parse a URL; the SDK would add its own paths to the end of one that was copied from a browser.
+
+        Args:
+            url: Address of the workspace, also with ``/``, a path or ``?o=123``, or without ``https://``.
+            origin: Where it is set, as the start of a message.
+
+        Raises:
+            PrerequisiteError: It is not the address of a workspace.
+        """
+        plain = url.strip().strip("\"'").strip()
+        if not plain:
+            return cls()
+        found = _URL.fullmatch(plain)
+        if found is None:
+            raise PrerequisiteError(
+                f"{origin} is not the address of a workspace: {hide_passwords(plain)}",
+                remedy=f"Use the first part of the address in your browser, such as {_EXAMPLE}.",
+            )
+        name, number = found["name"].lower(), re.search(r"[?&]o=(\d+)", found["rest"])
+        if name.startswith("accounts."):
+            raise PrerequisiteError(
+                f"{origin} is the address of the account console, not of a workspace: {name}",
+                remedy="Open a workspace from the console, and use the first part of its address.",
+            )
+        scheme = (found["scheme"] or "https://").lower()
+        return cls(scheme + name.removesuffix(":443"), int(number[1]) if number else None)
 
 
 def open_workspace(profile: str) -> WorkspaceClient:
@@ -40,8 +86,18 @@ def open_workspace(profile: str) -> WorkspaceClient:
     """
     from databricks.sdk import WorkspaceClient
 
+    own = WorkspaceUrl.parse(os.environ.get(_HOST, ""), f"The variable {_HOST}")
     try:
-        return WorkspaceClient(profile=profile) if profile else WorkspaceClient()
+        workspace = WorkspaceClient(host=own.host, workspace_id=own.number, profile=profile or None)
+        found = workspace.config.host
+        if own.host is not None or found is None:
+            return workspace
+        # The SDK takes the host of a profile as it is, too. With a host, it no longer looks for the default one.
+        of_profile = WorkspaceUrl.parse(found, "The host in ~/.databrickscfg")
+        if of_profile.host == found:
+            return workspace
+        profile = workspace.config.profile or "DEFAULT"
+        return WorkspaceClient(host=of_profile.host, workspace_id=of_profile.number, profile=profile)
     except (ValueError, OSError) as error:
         raise PrerequisiteError(
             f"Can't authenticate to a Databricks workspace: {_remove_advice(error)}",
