@@ -53,6 +53,8 @@ class SettingSpec:
     meaning: str
     pattern: str | None = None
     """Regular expression that the whole value must match."""
+    is_root: bool = False
+    """Whether tables or bundles are stored below it: a folder, or a URI of a storage account."""
 
     @property
     def variable(self) -> str:

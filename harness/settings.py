@@ -32,6 +32,7 @@ from harness.setting_types import (
     Settings,
     SettingSpec,
 )
+from harness.storage.uris import explain_unusable_root
 from harness.targets.registry import AUTO, TARGETS, describe_choices
 
 __all__ = ["ACCOUNT_FIELDS", "Settings", "list_settings", "read_settings"]
@@ -52,9 +53,12 @@ _TOML_ERROR = re.compile(r"(.*) \(at line (\d+), column \d+\)")
 _NO_QUOTES = str.maketrans("", "", "\"'")
 _GENERAL = (
     SettingSpec("home", ".harness", "folder for runs, tables, models and MLflow's files"),
-    SettingSpec("lake", "{home}/lake", "root of the tables that runs build"),
+    SettingSpec("lake", "{home}/lake", "root of the tables that runs build", is_root=True),
     SettingSpec(
-        "stores.models", "{home}/models", "the model store named 'models', which bundles are copied to"
+        "stores.models",
+        "{home}/models",
+        "the model store named 'models', which bundles are copied to",
+        is_root=True,
     ),
     SettingSpec("tracking_uri", "sqlite:///{home}/mlflow.db", "MLflow's tracking store"),
     SettingSpec("artifacts", "{home}/artifacts", "folder for the artifacts of a new MLflow experiment"),
@@ -206,6 +210,7 @@ def _resolve(setting: Setting, paths: _Paths) -> Setting:
     if "://" in value:
         _refuse_password(setting, value)
     _refuse_mismatch(setting, value)
+    _refuse_unusable_root(setting, value)
     return setting.model_copy(update={"value": value})
 
 
@@ -223,6 +228,14 @@ def _refuse_mismatch(setting: Setting, value: str) -> None:
                 f"Invalid value {value!r} for the setting '{spec.name}' ({setting.origin}): {spec.meaning}.",
                 remedy=f"Use {expected}." if expected else None,
             )
+
+
+def _refuse_unusable_root(setting: Setting, value: str) -> None:
+    roots = [spec.name for spec in list_settings() if spec.is_root]
+    if setting.name in roots or setting.name.startswith(STORES):
+        reason = explain_unusable_root(value)
+        if reason is not None:
+            raise UsageError(f"Invalid value for the setting '{setting.name}' ({setting.origin}): {reason}")
 
 
 def _make_absolute(setting: Setting, path: str, folder: Path) -> str:

@@ -11,7 +11,7 @@ from harness.errors import Location, Problem, did_you_mean
 from harness.loading import required_columns
 from harness.loading.headers import DeltaHeader, UnknownHeaderError, read_delta_header
 from harness.scenario.model import Scenario
-from harness.storage.uris import explain_incomplete, find_local_path, has_password
+from harness.storage.uris import explain_unusable, find_local_path, has_password
 
 _AT: Location = ("table", "uri")
 _IN_CATALOG = re.compile(r"\w+\.\w+(\.\w+)?")
@@ -41,7 +41,7 @@ def check_existing_table(scenario: Scenario, folder: Path) -> Iterator[Problem]:
     if has_password(uri):
         yield Problem("the table's URI contains a password; remove it.", _AT)
         return
-    if reason := explain_incomplete(uri):
+    if reason := explain_unusable(uri):
         yield Problem(reason, _AT)
         return
     try:

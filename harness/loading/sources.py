@@ -15,7 +15,7 @@ from harness.scenario.model import Scenario
 from harness.scenario.row_source import LOANS, Loans, Source
 from harness.scenario.rows import Rows
 from harness.scenario.text_checks import is_secret_name
-from harness.storage.uris import explain_incomplete, find_local_path, has_password
+from harness.storage.uris import explain_unusable, find_local_path, has_password
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _locate(source: Source, folder: Path) -> SourceFile:
     options = _choose_options(source)
     try:
         path = find_local_path(source.path, folder)
-        if reason := explain_incomplete(source.path):
+        if reason := explain_unusable(source.path):
             raise _WrongSourceError(reason)
         if path is None:
             # A folder without an ending is assumed to be a Delta table.

@@ -28,6 +28,13 @@ def find_store_file(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE).partition("?")[0]) if uri.startswith(SQLITE) else None
 
 
+def is_folder(uri: str) -> bool:
+    """Return whether a URI is that of a folder with MLflow's files, such as ``./mlruns``."""
+    scheme, colon, _ = uri.partition(":")
+    # MLflow has URIs of one word for workspaces.
+    return scheme == "file" or (not colon and ("/" in uri or Path(uri).is_dir()))
+
+
 def require_usable_store(uri: str, experiment: str | None = None) -> None:
     """Require that MLflow can write to a store, as far as that is known without MLflow.
 
@@ -39,7 +46,7 @@ def require_usable_store(uri: str, experiment: str | None = None) -> None:
         PrerequisiteError: The store is a folder, not a database, has another schema, or its experiment is
             deleted.
     """
-    if _is_folder(uri) and os.environ.get(_ALLOWED, "").lower() not in ("true", "1"):
+    if is_folder(uri) and os.environ.get(_ALLOWED, "").lower() not in ("true", "1"):
         raise PrerequisiteError(
             f"MLflow no longer writes to a folder, such as {uri}.",
             remedy="Copy its runs into a database with 'mlflow migrate-filestore --source FOLDER --target "
@@ -75,12 +82,6 @@ def make_deleted_error(uri: str, name: str, number: object) -> PrerequisiteError
         remedy=f"Restore it with 'MLFLOW_TRACKING_URI={uri} mlflow experiments restore --experiment-id "
         f"{number}', or set HARNESS_EXPERIMENT to another name.",
     )
-
-
-def _is_folder(uri: str) -> bool:
-    """Return whether a URI is that of a folder with MLflow's files, such as ``./mlruns``."""
-    scheme, colon, _ = uri.partition(":")
-    return scheme == "file" or not (colon or uri.startswith("databricks"))
 
 
 def _require_schema(database: sqlite3.Connection, uri: str, has_revision: bool) -> None:

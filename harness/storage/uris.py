@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from harness.errors import PrerequisiteError
+from harness.errors import PrerequisiteError, suggest
 
 SCHEME = "abfss://"
 SQLITE = "sqlite:///"
@@ -17,7 +17,19 @@ VOLUMES = "/Volumes/"
 _URI = re.compile(r"abfss://([^@/]*)@([^./]+)\.dfs\.core\.windows\.net(?:/(.*))?")
 _PARTS = re.compile(r"abfss://[^@/]+@[^/]+")
 # docs: Naming and Referencing Containers, Blobs, and Metadata.
+_FORM = f"{SCHEME}CONTAINER@ACCOUNT.dfs.core.windows.net/PATH"
+_AZURE = re.compile(
+    r"\w+://(?:([^@/]*)@)?([a-z0-9]+)\.(?:blob|dfs)\.core\.windows\.net(?:/([^?#]*))?(?:[?#]|$)",
+    re.IGNORECASE,
+)
+"""A URI of a storage account, whatever its scheme: container, account and path."""
+_EARLIER = ("wasb", "wasbs", "adl")
+"""Schemes of Azure's earlier clients, which the harness doesn't have."""
+_NO_CLIENT = ("http", "https", "ftp", "s3", "s3a", "s3n", "gs")
 _CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+
+
+_CONTAINER_RULE = "Use 3 to 63 lowercase letters, digits and single hyphens."
 
 
 @dataclass(frozen=True)
@@ -39,14 +51,11 @@ class StorageUri:
         if found is None:
             raise PrerequisiteError(
                 f"{uri} is not a URI of a storage account.",
-                remedy="Use abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH.",
+                remedy=f"Use {_FORM}.",
             )
         container, account, path = found.groups()
         if not _CONTAINER.fullmatch(container):
-            raise PrerequisiteError(
-                f"Invalid container name '{container}' ({uri}).",
-                remedy="Use 3 to 63 lowercase letters, digits and single hyphens.",
-            )
+            raise PrerequisiteError(f"Invalid container name '{container}' ({uri}).", remedy=_CONTAINER_RULE)
         return cls(container, account, (path or "").strip("/"))
 
     def __truediv__(self, path: str) -> StorageUri:
@@ -56,16 +65,54 @@ class StorageUri:
         return f"{SCHEME}{self.container}@{self.account}.dfs.core.windows.net/{self.path}".rstrip("/")
 
 
-def explain_incomplete(uri: str) -> str | None:
-    """Explain that a URI with the scheme ``abfss`` names no container or account; ``None`` if it has both.
+def explain_unusable(uri: str) -> str | None:
+    """Explain that neither Spark nor the harness can use a URI, and how to write it; ``None`` if they may.
 
-    Other clouds have other domains, so everything else about it is left to Spark.
+    Other clouds have other domains, so an ``abfss`` URI with another one is left to Spark.
     """
-    if not uri.startswith(SCHEME) or _PARTS.match(uri):
+    scheme = uri.partition("://")[0].lower() if "://" in uri else ""
+    if scheme not in ("abfss", *_EARLIER, *_NO_CLIENT):
+        return None
+    complete = _URI.fullmatch(uri)
+    if complete is not None and complete[1]:
+        return (
+            None
+            if _CONTAINER.fullmatch(complete[1])
+            else f"Invalid container name '{complete[1]}' ({uri}). {_CONTAINER_RULE}"
+        )
+    if scheme == "abfss" and complete is None and _PARTS.match(uri) and not _AZURE.match(uri):
+        return None
+    # The query of an https:// URI can be an access token.
+    shown = hide_passwords(uri if scheme == "abfss" else re.split("[?#]", uri)[0])
+    if (meant := _find_meant(uri)) is not None:
+        return f"{shown} can't be used.{suggest(str(meant))}"
+    if scheme in _NO_CLIENT:
+        return f"{shown} can't be used: there is no client for {scheme}://. Use a local path or {_FORM}."
+    return f"{shown} is not a URI of a storage account. Use {_FORM}."
+
+
+def explain_unusable_root(uri: str) -> str | None:
+    """Explain that tables or bundles can't be stored below a URI; ``None`` if they can, or for a path."""
+    if "://" not in uri or uri.startswith("file://"):
+        return None
+    if (reason := explain_unusable(uri)) is not None:
+        return reason
+    if _URI.fullmatch(uri):
         return None
     return (
-        f"{uri} is not a URI of a storage account. Use {SCHEME}CONTAINER@ACCOUNT.dfs.core.windows.net/PATH."
+        f"{hide_passwords(uri)} can't be used.{suggest(str(_find_meant(uri) or ''))} Use a folder or {_FORM}."
     )
+
+
+def _find_meant(uri: str) -> StorageUri | None:
+    """Return the URI that was meant by one with another scheme or host, or without a container."""
+    found = _AZURE.match(uri)
+    if found is None:
+        return None
+    container, account, path = found[1], found[2].lower(), found[3] or ""
+    if not container:
+        container, _, path = path.partition("/")
+    return StorageUri(container, account, path.strip("/")) if _CONTAINER.fullmatch(container) else None
 
 
 _FILE = re.compile(r"file:(//(localhost)?(?=/))?")

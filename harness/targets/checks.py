@@ -18,7 +18,12 @@ from harness.errors import HarnessError, PrerequisiteError
 from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY
 from harness.runtime.jvm import find_memory_limit
 from harness.setting_types import count_bytes
-from harness.storage.tracking_store import find_store_file, make_deleted_error, require_usable_store
+from harness.storage.tracking_store import (
+    find_store_file,
+    is_folder,
+    make_deleted_error,
+    require_usable_store,
+)
 from harness.storage.uris import VOLUMES, find_local_path
 from harness.targets.registry import TARGETS
 
@@ -141,7 +146,7 @@ def check_tracking_store(uri: str, experiment: str) -> Check:
         return run_check(subject, lambda: _check_database(uri, experiment, file))
     if uri.startswith(("http://", "https://")):
         return run_check(subject, lambda: _check_server(uri, experiment))
-    if ":" not in uri or uri.startswith("file:"):
+    if is_folder(uri):
         return run_check(subject, lambda: _check_folder(uri))
     return Check(subject, "not checkable", f"{uri.partition(':')[0]}: only MLflow itself can check it")
 

@@ -8,6 +8,8 @@ import pytest
 from harness.errors import ExitCode, UsageError
 from harness.settings import list_settings, read_settings
 
+STORE = "abfss://models@dlsloandev.dfs.core.windows.net"
+
 
 def _file(folder: Path, text: str) -> Path:
     (folder / "harness.toml").write_text(text, encoding="utf-8")
@@ -156,6 +158,16 @@ def test_a_password_is_not_repeated(tmp_path: Path) -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["lake", "stores.models", "stores.shared", "targets.databricks.lake"])
+def test_a_location_that_cannot_work_is_refused(tmp_path: Path, name: str) -> None:
+    """Where tables and bundles are stored is checked when settings are read, with what was meant."""
+    toml = f'{name} = "wasbs://lake@dlsloandev.blob.core.windows.net/t"\n'
+    meant = "abfss://lake@dlsloandev.dfs.core.windows.net/t"
+    message = rf"Invalid value for the setting '{name}' \(harness.toml:1\): .* Did you mean '{meant}'\?$"
+    with pytest.raises(UsageError, match=message):
+        read_settings(folder=_file(tmp_path, toml), environ={})
+
+
 def test_a_user_without_a_password_is_accepted(tmp_path: Path) -> None:
     """A tracking URI may contain a user's name."""
     uri = "http://me@host/mlflow"
@@ -164,8 +176,8 @@ def test_a_user_without_a_password_is_accepted(tmp_path: Path) -> None:
 
 def test_a_store_of_the_file_can_be_used(tmp_path: Path) -> None:
     """A scenario can publish to any store that the file adds."""
-    settings = read_settings(folder=_file(tmp_path, '[stores]\nshared = "s3://bucket/models"'), environ={})
-    assert settings.store("shared") == "s3://bucket/models"
+    settings = read_settings(folder=_file(tmp_path, f'[stores]\nshared = "{STORE}"'), environ={})
+    assert settings.store("shared") == STORE
 
 
 def test_an_unknown_store_is_reported_with_a_suggestion(tmp_path: Path) -> None:

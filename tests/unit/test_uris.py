@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from harness.errors import ExitCode, PrerequisiteError
-from harness.storage.uris import StorageUri
+from harness.storage.uris import StorageUri, explain_unusable, explain_unusable_root
 
 ROOT = "abfss://lake@dlsloandev.dfs.core.windows.net"
 NO_URI = "is not a URI of a storage account"
@@ -133,3 +133,70 @@ def test_another_uri_is_refused(uri: str) -> None:
     expected = f"{uri} {NO_URI}.\n  Use abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH."
     with pytest.raises(PrerequisiteError, match=re.escape(expected)):
         StorageUri.parse(uri)
+
+
+LAKE = "abfss://lake@dlsloandev.dfs.core.windows.net/a/b"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "wasbs://lake@dlsloandev.blob.core.windows.net/a/b",
+        "wasb://lake@dlsloandev.blob.core.windows.net/a/b/",
+        "abfss://lake@dlsloandev.blob.core.windows.net/a/b",
+        "abfss://dlsloandev.dfs.core.windows.net/lake/a/b",
+        "https://dlsloandev.blob.core.windows.net/lake/a/b",
+        "https://dlsloandev.dfs.core.windows.net/lake/a/b?sv=2024&sig=secret",
+    ],
+)
+def test_a_uri_of_another_client_names_the_right_one(uri: str) -> None:
+    """A URI of another client is refused with the URI that was meant; a token in it is not shown."""
+    reason = explain_unusable(uri)
+    assert f"{uri.partition('?')[0]} can't be used. Did you mean '{LAKE}'?" == reason
+    assert reason == explain_unusable_root(uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("s3://bucket/t", "there is no client for s3://. Use a local path or abfss://CONTAINER@"),
+        ("https://example.org/loans.csv", "there is no client for https://"),
+        ("https://me:secret@example.org/loans.csv", r"https://\*{3}@example.org/loans.csv can't be used"),
+        ("wasbs://x", "is not a URI of a storage account. Use abfss://CONTAINER@"),
+        ("abfss://@dlsloandev.dfs.core.windows.net/t", "is not a URI of a storage account"),
+        ("abfss://Lake@dlsloandev.dfs.core.windows.net/t", "Invalid container name 'Lake' .* Use 3 to 63"),
+    ],
+)
+def test_a_uri_that_cannot_work_is_refused(uri: str, reason: str) -> None:
+    """A URI that can't work, such as one without a container, is refused with the form of a valid one."""
+    for explain in (explain_unusable, explain_unusable_root):
+        assert re.search(reason, explain(uri) or "")
+
+
+@pytest.mark.parametrize(
+    "uri", [LAKE, f"{ROOT}/a?b#c", "/data/lake", "lake", "file:///data/lake", "/Volumes/main/loans/lake", ""]
+)
+def test_usable_locations_are_accepted(uri: str) -> None:
+    """A valid URI and a path can be used, also to store tables below."""
+    assert (None, None) == (explain_unusable(uri), explain_unusable_root(uri))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "abfss://lake@dlsloandev.dfs.core.chinacloudapi.cn/t",
+        "abfs://lake@dlsloandev.dfs.core.windows.net/t",
+        "hdfs://host/t",
+        "dbfs:/t",
+    ],
+)
+def test_what_only_spark_knows_is_left_to_it(uri: str) -> None:
+    """Spark may read a table from another cloud or file system."""
+    assert explain_unusable(uri) is None
+
+
+def test_tables_are_only_stored_where_bundles_can_be() -> None:
+    """What only Spark knows can't be the root of tables and bundles, which other clients write, too."""
+    assert "can't be used. Use a folder or" in (explain_unusable_root("hdfs://host/t") or "")
+    meant = explain_unusable_root("abfs://lake@dlsloandev.dfs.core.windows.net/a/b") or ""
+    assert f"Did you mean '{LAKE}'?" in meant

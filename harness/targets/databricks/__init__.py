@@ -25,8 +25,10 @@ def count_nodes(settings: Mapping[str, str]) -> int | None:
     return 1 + int(workers.rpartition("-")[2])
 
 
-def _spec(name: str, default: str, meaning: str, pattern: str | None = None) -> SettingSpec:
-    return SettingSpec(DATABRICKS_SETTINGS + name, default, meaning, pattern)
+def _spec(
+    name: str, default: str, meaning: str, pattern: str | None = None, *, is_root: bool = False
+) -> SettingSpec:
+    return SettingSpec(DATABRICKS_SETTINGS + name, default, meaning, pattern, is_root)
 
 
 DATABRICKS = TargetDefinition(
@@ -64,8 +66,8 @@ DATABRICKS = TargetDefinition(
             "folder for the uploaded wheel, plan and rows: /Volumes/CATALOG/SCHEMA/VOLUME or /Workspace/...",
             r"(/Volumes(/[^/]+){3,}|/Workspace(/[^/]+)+)?",
         ),
-        _spec("lake", "", "root of the tables: abfss:// or /Volumes/... (default: FILES/lake)"),
-        _spec("models", "", "model store: abfss:// or /Volumes/... (default: FILES/models)"),
+        _spec("lake", "", "root of the tables: abfss:// or /Volumes/... (default: FILES/lake)", is_root=True),
+        _spec("models", "", "model store: abfss:// or /Volumes/... (default: FILES/models)", is_root=True),
         _spec(
             "model_volume",
             "",

@@ -92,7 +92,7 @@ def open_workspace(profile: str) -> WorkspaceClient:
         found = workspace.config.host
         if own.host is not None or found is None:
             return workspace
-        # The SDK takes the host of a profile as it is, too. With a host, it no longer looks for the default one.
+        # The SDK takes the host of a profile as it is, too. Given a host, it ignores the default profile.
         of_profile = WorkspaceUrl.parse(found, "The host in ~/.databrickscfg")
         if of_profile.host == found:
             return workspace
