@@ -100,7 +100,7 @@ def conclude(plan: Plan, result: Result, folder: RunFolder, settings: Settings, 
     parity = compare_with_counterpart(plan, result, settings)
     write_reports(plan, result, folder, parity)
     folder.make_latest()
-    show_verdict(result, folder, parity, console)
+    show_verdict(plan, result, folder, parity, console)
     annotate(plan, result, folder, parity, console)
     return Outcome(result, folder.path, parity)
 
@@ -337,11 +337,14 @@ def write_reports(plan: Plan, result: Result, folder: RunFolder, parity: Parity 
     write(plan, result, folder.path, parity)
 
 
-def show_verdict(result: Result, folder: RunFolder, parity: Parity | None, console: Console) -> None:
+def show_verdict(
+    plan: Plan, result: Result, folder: RunFolder, parity: Parity | None, console: Console
+) -> None:
     """Show the verdict and the path of the report."""
     from harness.report.terminal import verdict_summary
+    from harness.views.run_info import list_reads
 
-    verdict_summary.show_verdict(console, result, folder.path, parity)
+    verdict_summary.show_verdict(console, result, folder.path, parity, list_reads(plan, result))
 
 
 def annotate(plan: Plan, result: Result, folder: RunFolder, parity: Parity | None, console: Console) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.bounds.specs import list_bound_specs
 from harness.errors import PrerequisiteError
+from harness.loading.local_commits import ResolvedRead, resolve_reads
 from harness.runs import list_runs
 from harness.scenario.model import Scenario, Version
 from harness.setting_types import Settings
@@ -53,6 +54,8 @@ class PlanPreview:
     samples_per_row: int
     published: str
     cost: Cost | None
+    reads: dict[str, str]
+    """Versions of an existing table that are read by a time, to which version that is."""
 
     @property
     def fits(self) -> int | None:
@@ -71,20 +74,26 @@ class PlanPreview:
         return {**asdict(self), **more}
 
 
-def preview_run(scenario: Scenario, settings: Settings) -> PlanPreview:
+def preview_run(scenario: Scenario, settings: Settings, folder: Path | None = None) -> PlanPreview:
     """Return a preview of a run of a scenario.
+
+    Args:
+        scenario: The scenario.
+        settings: Settings with the model stores and the folder of earlier runs.
+        folder: Folder of the scenario's file (default: the current one).
 
     Raises:
         UsageError: The scenario publishes to a model store that doesn't exist.
     """
     pipeline = scenario.pipeline
     bounds = Counter(spec.version for spec in list_bound_specs(scenario))
+    reads = resolve_reads(scenario, folder or Path())
     return PlanPreview(
         scenario=scenario.name,
         table=scenario.table.uri or scenario.table.name,
         versions=tuple(
             _preview_version(scenario, version, predicted, bounds[version.name])
-            for version, predicted in zip(scenario.versions, predict_run(scenario), strict=True)
+            for version, predicted in zip(scenario.versions, predict_run(scenario, reads), strict=True)
         ),
         model=pipeline.use or pipeline.model.kind,
         grid_points=len(pipeline.model.grid.points) if pipeline.use is None else None,
@@ -93,6 +102,7 @@ def preview_run(scenario: Scenario, settings: Settings) -> PlanPreview:
         samples_per_row=pipeline.explainer.choose_samples(len(pipeline.features)),
         published=_describe_publication(scenario, settings),
         cost=find_expected_cost(settings.runs, scenario.name),
+        reads={name: read.explanation for name, read in reads.items() if read.explanation},
     )
 
 
@@ -129,11 +139,17 @@ class Prediction:
     """The table's version after the step; ``None`` if it depends on the data, here or before."""
 
 
-def predict_run(scenario: Scenario) -> tuple[Prediction, ...]:
+def predict_run(
+    scenario: Scenario, reads: Mapping[str, ResolvedRead] | None = None
+) -> tuple[Prediction, ...]:
     """Predict the effect of each of the scenario's steps, in order.
 
     A table that the scenario builds begins with version 0. Reading an existing table commits nothing, and its
-    version is known if the scenario specifies a number.
+    version is known if the scenario specifies a number, or the table is on this machine.
+
+    Args:
+        scenario: The scenario.
+        reads: The versions of an existing table that are known (default: none).
     """
     known: dict[str, int | None] = {}
     predictions = []
@@ -142,7 +158,9 @@ def predict_run(scenario: Scenario) -> tuple[Prediction, ...]:
         if version.read is not None:
             number = version.read.version
             commits: int | None = 0
-            known[version.name] = number if isinstance(number, int) else None
+            found = (reads or {}).get(version.name)
+            resolved = None if found is None else found.version
+            known[version.name] = number if isinstance(number, int) else resolved
         else:
             commits = _predict_commits(version, latest, known)
             latest = None if latest is None or commits is None else latest + commits

@@ -63,13 +63,13 @@ def plan(
     from harness.settings import read_settings
 
     existing = parse_table_override(table, versions)
-    scenario = load_scenario(name, existing).scenario
-    planned = preview_run(scenario, read_settings())
+    loaded = load_scenario(name, existing)
+    planned = preview_run(loaded.scenario, read_settings(), Path(loaded.document.file).parent)
     if as_json:
         typer.echo(json.dumps(planned.values(), indent=2))
         return
     if existing is not None:
-        typer.echo(existing.describe(scenario))
+        typer.echo(existing.describe(loaded.scenario))
     show_plan(open_console(), planned)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from harness.errors import Location, Problem, did_you_mean
 from harness.loading import required_columns
 from harness.loading.headers import DeltaHeader, UnknownHeaderError, read_delta_header
-from harness.scenario.model import Scenario
+from harness.loading.local_commits import find_commit, list_local_commits
+from harness.scenario.model import Scenario, Version
 from harness.storage.uris import explain_unusable, find_local_path, has_password
 
 _AT: Location = ("table", "uri")
@@ -90,8 +91,21 @@ class _TableCheck:
             if isinstance(number, int) and number > self.newest.version:
                 message = f"the table {self.path.name} has no version {number}"
                 yield Problem(f"{message}; its newest is {self.newest.version}.", self._location(index))
+            elif (early := self._explain_early_time(version)) is not None:
+                yield Problem(early, self._location(index))
             elif number is not None and version.is_trained:
                 yield from self._check_columns(number, reported)
+
+    def _explain_early_time(self, version: Version) -> str | None:
+        """Explain that a time is before the first commit of the log; ``None`` if it isn't."""
+        commits = list_local_commits(self.path)
+        read = version.read
+        if read is None or read.timestamp is None or not commits or find_commit(commits, read) is not None:
+            return None
+        return (
+            f"the table {self.path.name} has no version as old as {read.timestamp}; "
+            f"its log begins with {commits[0]}."
+        )
 
     def _location(self, index: int) -> Location:
         listed = self.scenario.table.versions

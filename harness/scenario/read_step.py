@@ -68,9 +68,27 @@ class Read(Step):
         """Return what the step does in a few words."""
         return f"read version {self.version}" if self.timestamp is None else f"read as of {self.timestamp}"
 
+    def explain(self, number: int, committed: datetime, *, is_newest: bool) -> str:
+        """Return which version a time leads to; an empty text for a number or the latest.
+
+        Args:
+            number: The Delta version that is read.
+            committed: The time of its commit.
+            is_newest: Whether the time is known to be after the newest commit.
+        """
+        if self.timestamp is None:
+            return ""
+        found = f"version {number}, committed {_format_time(committed)}"
+        late = ", the newest" if is_newest and self.timestamp > committed else ""
+        return f"as of {_format_time(self.timestamp)}: {found}{late}"
+
     def describe_origin(self, source: Source | None, uri: str | None) -> str:
         """Return where the step's rows come from."""
         return uri or super().describe_origin(source, uri)
+
+
+def _format_time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _parse_time(value: object) -> object:

@@ -38,6 +38,7 @@ def list_facts(plan: Plan, result: Result) -> tuple[Fact, ...]:
         Fact("Parameters", remove_password(describe_parameters(plan.parameters))),
         *_list_sources(plan),
         Fact(_label_table(plan), remove_password(result.table_uri), code=True),
+        *(Fact(f"Read: {name}", text) for name, text in list_reads(plan, result)),
         Fact("Model store", remove_password(plan.environment.model_store), code=True),
         Fact("MLflow", remove_password(plan.environment.tracking_uri), code=True),
         Fact("MLflow experiment", plan.environment.experiment),
@@ -45,6 +46,18 @@ def list_facts(plan: Plan, result: Result) -> tuple[Fact, ...]:
         Fact("Harness", plan.harness_version),
     )
     return tuple(fact for fact in entries if fact.value)
+
+
+def list_reads(plan: Plan, result: Result) -> Iterator[tuple[str, str]]:
+    """Yield each version of an existing table that was read by a time, with the version that this is."""
+    steps = {version.name: version.read for version in plan.scenario.versions}
+    for version in result.versions:
+        read = steps.get(version.name)
+        if read is None or read.timestamp is None or version.commit is None or version.version is None:
+            continue
+        # Whether a time before the run is after the newest commit is not recorded.
+        is_newest = read.timestamp > result.started
+        yield version.name, read.explain(version.version, version.commit.time, is_newest=is_newest)
 
 
 def _list_sources(plan: Plan) -> Iterator[Fact]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from typer.testing import CliRunner
 
 from harness import cli
@@ -98,6 +101,20 @@ def test_plan_accepts_an_existing_table() -> None:
     planned = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert shown.startswith(f"Table: {table} at v12, latest.")
     assert (table, ["v12", "latest"]) == (planned["table"], [each["name"] for each in planned["versions"]])
+
+
+def test_plan_names_the_version_that_a_time_leads_to(tmp_path: Path) -> None:
+    """A time after the newest commit of a local table is shown with the version that it leads to."""
+    write_deltalake(tmp_path / "loans", pa.table({"id": [1]}))
+    scenario = str(ROOT / "scenarios" / "three_versions.yaml")
+    arguments = ["plan", scenario, "--table", str(tmp_path / "loans"), "--versions", "2031-01-01"]
+    shown = CliRunner().invoke(app, arguments).stdout
+    assert re.search(
+        r"^Read: t20310101_000000 as of 2031-01-01 00:00:00 UTC: version 0, committed .* UTC, the newest\.$",
+        shown,
+        re.MULTILINE,
+    ), shown
+    assert 0 == json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)["versions"][0]["version"]
 
 
 def test_plan_refuses_versions_without_a_table(monkeypatch: pytest.MonkeyPatch) -> None:

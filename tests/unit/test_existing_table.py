@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
+from harness.loading.local_commits import list_local_commits, resolve_reads
 from harness.loading.sources import locate_sources
 from harness.scenario.model import Scenario
 
@@ -42,9 +46,9 @@ def _problems(folder: Path, scenario: Scenario) -> list[tuple[str, tuple[str | i
     return [(each.message, each.location) for each in locate_sources(scenario, folder)[1]]
 
 
-@pytest.mark.parametrize("versions", [["latest"], [1], [1, "latest"], ["2026-03-01"]])
+@pytest.mark.parametrize("versions", [["latest"], [1], [1, "latest"], ["2999-01-01"]])
 def test_a_table_with_all_columns_is_fine(folder: Path, versions: list[Any]) -> None:
-    """A table with all columns at each numbered version has no problem; timestamps are left to the job."""
+    """A table with all columns at each numbered version has no problem, and neither has a later time."""
     assert [] == _problems(folder, _scenario("lake/loans", versions))
 
 
@@ -97,6 +101,58 @@ def test_a_version_that_the_table_has_not_reached_is_problems(folder: Path) -> N
     """A version that doesn't exist is reported at its location, with the newest version."""
     expected = "the table loans has no version 12; its newest is 1."
     assert [(expected, ("table", "versions", 1))] == _problems(folder, _scenario("lake/loans", [1, 12]))
+
+
+def test_a_time_before_the_first_commit_is_reported_with_its_time(folder: Path) -> None:
+    """A time before the first commit of the log is reported with that commit's time, before Spark starts."""
+    _set_times(folder)
+    expected = (
+        "the table loans has no version as old as 2026-02-28 00:00:00+00:00; "
+        "its log begins with version 0 (2026-03-01 12:00:00 UTC)."
+    )
+    problems = _problems(folder, _scenario("lake/loans", ["2026-03-02", "2026-02-28"]))
+    assert [(expected, ("table", "versions", 1))] == problems
+
+
+def test_times_are_resolved_as_delta_does(folder: Path) -> None:
+    """A time leads to the newest commit up to it; one after the newest commit says so."""
+    _set_times(folder)
+    scenario = _scenario("lake/loans", [0, "latest", "2026-03-01T12:00:00Z", "2031-01-01"])
+    resolved = resolve_reads(scenario, folder)
+    assert [0, 1, 0, 1] == [each.version for each in resolved.values()]
+    assert [
+        "",
+        "",
+        "as of 2026-03-01 12:00:00 UTC: version 0, committed 2026-03-01 12:00:00 UTC",
+        "as of 2031-01-01 00:00:00 UTC: version 1, committed 2026-03-03 12:00:00 UTC, the newest",
+    ] == [each.explanation for each in resolved.values()]
+    assert {} == resolve_reads(_scenario("abfss://lake@account.dfs.core.windows.net/t", ["latest"]), folder)
+
+
+def test_commits_at_the_same_time_are_told_apart(folder: Path) -> None:
+    """A commit is later than the one before it, even if the storage gives both the same time."""
+    _set_times(folder, MARCH, MARCH)
+    first, second = list_local_commits(folder / "lake" / "loans")
+    assert timedelta(milliseconds=1) == second.time - first.time
+
+
+def test_times_in_commits_count_more_than_those_of_files(folder: Path) -> None:
+    """If the table keeps a commit's time in the commit, as Delta can, the time of its file doesn't matter."""
+    file = folder / "lake" / "loans" / "_delta_log" / f"{1:020}.json"
+    milliseconds = int(datetime(2030, 1, 1, tzinfo=UTC).timestamp() * 1000)
+    info = json.dumps({"commitInfo": {"inCommitTimestamp": milliseconds}})
+    file.write_text(f"{info}\n{file.read_text()}")
+    assert "version 1 (2030-01-01 00:00:00 UTC)" == str(list_local_commits(folder / "lake" / "loans")[1])
+
+
+MARCH = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def _set_times(folder: Path, *times: datetime) -> None:
+    """Give the table's commits these times (default: the first and third of March)."""
+    for version, time in enumerate(times or (MARCH, MARCH + timedelta(days=2))):
+        log = folder / "lake" / "loans" / "_delta_log" / f"{version:020}.json"
+        os.utime(log, (time.timestamp(), time.timestamp()))
 
 
 def test_a_listed_version_is_reported_at_its_step(folder: Path) -> None:

@@ -57,6 +57,16 @@ def test_every_version_is_shown() -> None:
     assert _render(samples.result()).count("✓ pass") == 14
 
 
+def test_versions_that_were_read_by_a_time_are_named() -> None:
+    """A version that was read by a time is shown with the version that it led to."""
+    file = io.StringIO()
+    reads = [("t20310101_000000", "as of 2031-01-01 00:00:00 UTC: version 2, the newest")]
+    show_verdict(Console(file=file, width=100), samples.result(), FOLDER, reads=reads)
+    assert (
+        "read    t20310101_000000 as of 2031-01-01 00:00:00 UTC: version 2, the newest\n" in file.getvalue()
+    )
+
+
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_a_verdict_is_a_word(verdict: Verdict) -> None:
     """Each verdict is shown as a word in a log without colors."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from harness.plan import SourceData
+from harness.results import Commit
 from harness.views.run_info import list_facts
 from tests.unit import report_samples as samples
 
@@ -46,6 +48,27 @@ def test_an_existing_table_is_labeled_as_such() -> None:
     values = _facts(existing_table=uri, sources={}, parameters={"table.uri": uri, "table.versions": "v12"})
     assert (uri, None) == (values["Existing Delta table (read-only)"], values.get("Delta table"))
     assert f"table.uri={uri}, table.versions=v12" == values["Parameters"]
+
+
+def test_a_version_that_was_read_by_a_time_is_named() -> None:
+    """A version that was read by a time is shown with its number and commit, and whether it is the newest."""
+    times = {"past": "2026-01-05", "later": "2031-01-01"}
+    reads = [{"name": name, "read": time} for name, time in times.items()]
+    plan = samples.plan(
+        scenario=samples.scenario(
+            table={"uri": "abfss://lake@dls.dfs.core.windows.net/t", "key": "id"},
+            versions=[*reads, {"name": "now", "read": "latest"}],
+        ),
+        sources={},
+    )
+    commit = Commit(operation="WRITE", time=datetime(2026, 1, 4, 12, tzinfo=UTC), reader=1, writer=2)
+    versions = tuple(samples.version(name, 7, commit=commit) for name in (*times, "now"))
+    values = {fact.name: fact.value for fact in list_facts(plan, samples.result(versions))}
+    found = "version 7, committed 2026-01-04 12:00:00 UTC"
+    assert {
+        "Read: past": f"as of 2026-01-05 00:00:00 UTC: {found}",
+        "Read: later": f"as of 2031-01-01 00:00:00 UTC: {found}, the newest",
+    } == {name: value for name, value in values.items() if name.startswith("Read")}
 
 
 def test_a_custom_pipeline_is_shown_with_its_digest() -> None:

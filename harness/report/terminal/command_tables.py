@@ -33,6 +33,8 @@ def show_scenarios(console: Console, scenarios: Sequence[ListedScenario]) -> Non
 def show_plan(console: Console, preview: PlanPreview) -> None:
     """Show the versions as a table, then the trainings, the published models and the cost."""
     _show(console, _PLAN_TITLES, [_make_version_row(version) for version in preview.versions])
+    for name, explanation in preview.reads.items():
+        write_line(console, Text(f"Read: {name} {explanation}."))
     for line in _describe_plan(preview):
         write_line(console, Text(line))
 

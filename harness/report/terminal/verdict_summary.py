@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -30,8 +31,22 @@ _COLUMNS = 5
 _TONES = {"pass": "bold green", "fail": "bold red", "not-proven": "bold yellow", "stopped": "bold red"}
 
 
-def show_verdict(console: Console, result: Result, folder: Path, parity: Parity | None = None) -> None:
-    """Show bounds, metrics, errors, parity, the verdict, and the locations of bundles and report."""
+def show_verdict(
+    console: Console,
+    result: Result,
+    folder: Path,
+    parity: Parity | None = None,
+    reads: Iterable[tuple[str, str]] = (),
+) -> None:
+    """Show bounds, metrics, errors, parity, the verdict, and the locations of bundles and report.
+
+    Args:
+        console: The terminal.
+        result: The run's result.
+        folder: The run's folder.
+        parity: The comparison with a local run.
+        reads: Versions that were read by a time, each with the version that this is.
+    """
     _show_bounds(console, make_bound_rows(result.versions))
     _show_metrics(console, result)
     _show_untrained(console, result)
@@ -42,6 +57,9 @@ def show_verdict(console: Console, result: Result, folder: Path, parity: Parity 
         write_line(console, Text("Parity", style="bold"))
         show_parity(console, parity)
     _show_headline(console, make_headline(result, parity), result)
+    console.print()
+    for name, explanation in reads:
+        write_line(console, Text(f"read    {name} {explanation}"))
     _show_locations(console, result, folder)
 
 
@@ -136,7 +154,6 @@ def _show_headline(console: Console, head: Headline, result: Result) -> None:
 
 
 def _show_locations(console: Console, result: Result, folder: Path) -> None:
-    console.print()
     published = [version for version in result.versions if version.bundle]
     width = max((len(version.name) for version in published), default=0)
     for version in published:
