@@ -271,7 +271,8 @@ def translate_store_error(error: BaseException, environment: Environment) -> Pre
         return None
     uri = environment.tracking_uri
     file = find_store_file(uri)
-    if file is not None and not file.exists():
+    # A new connection creates the file again, without a table.
+    if file is not None and not (file.exists() and file.stat().st_size):
         return PrerequisiteError(
             f"MLflow's store {file} was deleted during the run.", remedy="Keep it until a run has ended."
         )

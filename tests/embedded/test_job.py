@@ -247,6 +247,17 @@ def test_an_unwritable_artifact_folder_is_reported(spark: SparkSession, tmp_path
     assert str(tmp_path / "artifacts") in result.failure.message
 
 
+def test_a_store_that_is_deleted_during_the_run_is_reported(spark: SparkSession, tmp_path: Path) -> None:
+    """If MLflow's store is deleted after a run has opened it, the message names it; the exit code is 3."""
+    job = make_job(spark, make_plan(ONE_VERSION, write_table(tmp_path), tmp_path))
+    job.tracker.result()
+    (tmp_path / "mlflow.db").unlink()
+    result = run(job)
+    assert result.failure is not None
+    assert ExitCode.PREREQUISITE_MISSING == result.exit_code
+    assert f"MLflow's store {tmp_path}/mlflow.db was deleted during the run." == result.failure.message
+
+
 def test_an_error_while_publishing_withdraws_every_bundle(spark: SparkSession, tmp_path: Path) -> None:
     """After an unexpected error in the second copy, the first copy is withdrawn and the exit code is 5."""
     verify = bundle.verify
