@@ -7,13 +7,13 @@ import io
 from datetime import datetime
 from pathlib import Path
 
-from hypothesis import HealthCheck, example, given, settings, strategies as st
 from pyspark.sql import SparkSession
 
 from harness.job.csv_source import read_csv
 from harness.reading.csv_columns import read_csv_columns
 from harness.reading.csv_dialect import CsvDialect, parse_dialect
 from harness.reading.value_typing import TypedValue
+from tests.properties import HealthCheck, example, given, settings, st
 
 _WORDS = (
     *("0", "7", "-12", "+3", "007", "2147483648", "9223372036854775808", "1" * 38, "1" * 39, "9" * 400),

@@ -4,12 +4,12 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
 
 from harness.bounds.judge import judge_versions
 from harness.bounds.measured_values import assess_number
 from harness.metrics import METRICS
 from harness.results import BoundResult, MeasuredValue, Verdict, VersionResult
+from tests.properties import given, st
 from tests.unit import bounds_samples as samples
 from tests.unit.bounds_samples import measured
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, strategies as st
 from scipy.stats import rankdata, spearmanr
 from sklearn.metrics import accuracy_score
 
@@ -14,6 +13,7 @@ from harness.bounds.explanation_bounds import (
     measure_top_overlap,
 )
 from harness.results import Coefficient, Verdict, VersionResult
+from tests.properties import assume, given, st
 from tests.unit.bounds_samples import explained, judge, judge_one, version
 
 PASS, FAIL, NOT_PROVEN = Verdict.PASS, Verdict.FAIL, Verdict.NOT_PROVEN

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
 from ruamel.yaml import YAML
 
 from harness.authoring.plan_preview import predict_run
 from harness.errors import ScenarioError, UsageError
 from harness.loading.loader import LoadedScenario, load_scenario
 from harness.scenario.model import Scenario
+from tests.properties import HealthCheck, given, settings, st
 
 ROOT = Path(__file__).parents[2]
 BAD = Path(__file__).parent / "bad"

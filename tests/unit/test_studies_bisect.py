@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
 from rich.console import Console
 
 from harness.bounds.judge import judge_versions
@@ -27,6 +26,7 @@ from harness.studies.bisection.search import (
     make_probe,
 )
 from harness.studies.study_tables import show_search
+from tests.properties import given, st
 from tests.unit.studies_samples import measured, result, scenario, with_versions
 
 

@@ -5,7 +5,6 @@ import random
 import statistics
 
 import pytest
-from hypothesis import given, strategies as st
 from scipy import stats
 
 from harness.studies.calibration.statistics import (
@@ -15,6 +14,7 @@ from harness.studies.calibration.statistics import (
     compute_smallest_regression,
     propose_limits,
 )
+from tests.properties import given, st
 
 FIVE = Sample.from_values([0.71, 0.69, 0.72, 0.70, 0.68])
 SPREADS = st.tuples(st.integers(3, 40), st.floats(-5, 5), st.floats(1e-3, 10))

@@ -4,10 +4,10 @@ import re
 import string
 
 import pytest
-from hypothesis import given, strategies as st
 
 from harness.errors import ExitCode, PrerequisiteError
 from harness.storage.uris import StorageUri, explain_unusable, explain_unusable_root
+from tests.properties import given, st
 
 ROOT = "abfss://lake@dlsloandev.dfs.core.windows.net"
 NO_URI = "is not a URI of a storage account"
