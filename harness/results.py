@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -185,6 +187,52 @@ class RowChanges(Record):
     changed: int
 
 
+class RowGroup(Record):
+    """Some rows of a version, counted."""
+
+    rows: int
+    labelled: int
+    """Rows with a positive or a negative label that meet the filter."""
+    positives: int
+    nulls: dict[str, int] = {}
+    """Column of the table to the rows in which it is null."""
+    bins: dict[str, tuple[int, ...]] = {}
+    """Feature to its rows by bin; the last bin has the rows without a value."""
+    repeated: int = 0
+    """Rows with the same features and label as an earlier row, or as another row of the group."""
+    dates: dict[str, tuple[datetime, datetime]] = {}
+    """Column of dates or times to its earliest and latest value, in UTC."""
+
+
+class Relation(Record):
+    """The correlation of two features, or of a feature and the label, in two groups of rows."""
+
+    features: tuple[str, str]
+    before: float
+    """Spearman's rank correlation over bins, among the earlier rows."""
+    added: float
+    """The same among the added rows."""
+
+    @property
+    def difference(self) -> float:
+        """The difference after Fisher's transformation, under which it has the same spread everywhere."""
+        before, added = (math.atanh(max(-0.999, min(0.999, each))) for each in (self.before, self.added))
+        return added - before
+
+
+class AddedRows(Record):
+    """The rows that a version added, next to the rows that it has in common with the version before it."""
+
+    before: RowGroup
+    added: RowGroup
+    new_values: dict[str, dict[str, int]] = {}
+    """Categorical feature to the values that no earlier row has, with the number of their rows."""
+    relations: tuple[Relation, ...] = ()
+    """The correlations that differ most, the clearest difference first."""
+    relations_compared: int = 0
+    """Number of pairs that were compared."""
+
+
 class Bin(Record):
     """One bin of a column (or one value), with its number of rows."""
 
@@ -232,6 +280,8 @@ class VersionResult(Record):
     """Rows beyond the first of each key."""
     changes: RowChanges | None = None
     """Compared with the version before it in the scenario; None for the first."""
+    added: AddedRows | None = None
+    """The added rows; None for the first version, and if keys don't identify rows."""
     distributions: dict[str, tuple[Bin, ...]] = {}
     """Feature to its bins, which are the same at every version; the outer bins of numbers are open, and the
     last bin of texts holds all other values."""

@@ -113,15 +113,19 @@ class _VersionBounds:
             yield from _list_change_limits(bound.baseline, "baseline", other)
 
     def _list_text_bounds(self, expect: Expect) -> Iterator[BoundSpec]:
+        previous = self._resolve_earlier(PREVIOUS)
         for text in TEXTS.values():
+            if text.compares and previous is None:
+                continue
             for expected in text.expected(expect):
                 spec = BoundSpec(
                     version=self._version_name,
                     quantity=Quantity(kind=text.name, name=expected.name),
-                    metric=text.name,
+                    metric=expected.label or text.name,
                     kind="is",
                     expected=expected.text,
                     columns=dict(expected.columns),
+                    reference=previous if text.compares else None,
                     location=self._locate((text.name,)),
                 )
                 yield self._mark_caught(spec)

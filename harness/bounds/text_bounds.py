@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from harness.bounds.standard import CHECKS, History, run_check
 from harness.results import VersionResult
 from harness.scenario.bound_spec import BoundSpec
 from harness.scenario.expectations import Expect
@@ -24,6 +25,8 @@ class TextExpectation:
     name: str = ""
     """Which part of the expectation it is, if there are several."""
     columns: Columns = field(default_factory=dict)
+    label: str = ""
+    """Its name in reports (default: that of the kind)."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class TextKind:
     """Its key below ``expect`` or ``every``, which is its name in reports as well."""
     expected: Callable[[Expect], Iterator[TextExpectation]]
     find: Callable[[BoundSpec, VersionResult, Versions], Finding]
+    compares: bool = False
+    """Whether it compares with the previous version, so that it doesn't exist at the first one."""
 
 
 def _expected_schema(expect: Expect) -> Iterator[TextExpectation]:
@@ -88,7 +93,24 @@ def _find_data(spec: BoundSpec, version: VersionResult, versions: Versions) -> F
     return Finding(difference or "the same data", holds=not difference)
 
 
+def _expected_standard(expect: Expect) -> Iterator[TextExpectation]:
+    standard = expect.standard
+    if standard is not None and standard.is_on:
+        for check in CHECKS:
+            if check not in standard.without:
+                yield TextExpectation("unchanged", check, label=f"standard.{check}")
+
+
+def _find_standard(spec: BoundSpec, version: VersionResult, versions: Versions) -> Finding:
+    before = versions.get(spec.reference.version) if spec.reference is not None else None
+    names = list(versions)
+    earlier = [versions[name] for name in names[: names.index(version.name)]]
+    outcome = run_check(spec.quantity.name, History(version, before, earlier))
+    return Finding(outcome.text, holds=outcome.holds)
+
+
 _ALL = (
+    TextKind("standard", _expected_standard, _find_standard, compares=True),
     TextKind("schema", _expected_schema, _find_schema),
     TextKind("operation", _expected_operation, _find_operation),
     TextKind("same_data_as", _expected_data, _find_data),

@@ -124,26 +124,28 @@ def _define_bins(pipeline: Pipeline, bins: Bins) -> list[_BinnedFeature]:
     categories = zip(pipeline.categorical, category_columns(pipeline), strict=True)
     return [
         *(
-            _BinnedFeature(name, bins.numbers[name], _bin_of_number(column, bins.numbers[name]))
+            _BinnedFeature(name, bins.numbers[name], bin_of_number(column, bins.numbers[name]))
             for name, column in numbers
             if name in bins.numbers
         ),
         *(
-            _BinnedFeature(name, (*values, OTHER), _bin_of_category(column, values))
+            _BinnedFeature(name, (*values, OTHER), bin_of_category(column, values))
             for name, column in categories
             if (values := bins.categories.get(name)) is not None
         ),
     ]
 
 
-def _bin_of_number(column: str, starts: Sequence[float]) -> Column:
+def bin_of_number(column: str, starts: Sequence[float]) -> Column:
+    """Return the index of the bin of a number; null if it is missing."""
     below = " ".join(f"WHEN {column} < {start!r}D THEN {index}" for index, start in enumerate(starts[1:]))
     # To Spark, NaN is greater than any number.
     missing = f"WHEN {column} IS NULL OR isnan({column}) THEN NULL"
     return F.expr(f"CASE {missing} {below} ELSE {len(starts) - 1} END")
 
 
-def _bin_of_category(column: str, values: Sequence[str]) -> Column:
+def bin_of_category(column: str, values: Sequence[str]) -> Column:
+    """Return the index of the bin of a categorical value; null if it is missing."""
     bin_index = F.lit(len(values))
     for index, value in reversed(list(enumerate(values))):
         bin_index = F.when(F.col(column) == EQUALS + value, index).otherwise(bin_index)

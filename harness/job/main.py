@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from harness.bounds.judge import all_hold, combine_verdicts, judge_versions
+from harness.bounds.standard import compares_added_rows
 from harness.errors import ScenarioError
 from harness.job import bundle
+from harness.job.added_rows import describe_added_rows
 from harness.job.check_version import CheckedVersion, check_version
 from harness.job.custom_pipeline import open_pipeline
 from harness.job.delta_log import translate_read_errors
@@ -128,6 +130,10 @@ def describe_versions(job: Job, checked: list[CheckedVersion]) -> None:
         for version, changes, distributions in counts:
             facts = {"changes": changes, "distributions": distributions}
             job.update(job.find_version(version.name).model_copy(update=facts))
+        for version in checked:
+            if compares_added_rows(job.plan.scenario, version.name):
+                added = describe_added_rows(version, bins.categories)
+                job.update(job.find_version(version.name).model_copy(update={"added": added}))
 
 
 def prepare_versions(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
@@ -121,8 +121,28 @@ class Explanations(ScenarioPart):
         return defaults.model_copy(update=own)
 
 
+class Standard(ScenarioPart):
+    """The standard gate: checks of every new version against the versions before."""
+
+    form_hint: ClassVar[str] = "must be true, false, or a mapping with except"
+
+    is_on: bool = True
+    without: Annotated[tuple[str, ...], Field(alias="except")] = ()
+    """Checks that are left out."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_flag(cls, value: object) -> object:
+        return {"is_on": value} if isinstance(value, bool) else value
+
+
 class Expect(ScenarioPart):
     """The expectations of one version."""
+
+    standard: Standard | None = None
+    """``true``, or ``{except: [...]}``: the checks of the standard gate."""
 
     rows: Bounds | None = None
     columns: Annotated[Schema | None, Field(alias="schema")] = None

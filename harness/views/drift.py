@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log
 
+from harness.bounds import standard
 from harness.results import Bin, MeasuredValue, VersionResult
 from harness.views import formatting
 from harness.views.tables import Cell, MeasurementTable, Row
@@ -38,16 +38,10 @@ class DistributionPanel:
 
 
 def compute_stability_index(first: tuple[Bin, ...], later: tuple[Bin, ...]) -> MeasuredValue:
-    """Return the population stability index of two distributions over the same bins.
-
-    It is the sum of ``(p - q) * ln(p / q)`` over the bins, where ``q`` and ``p`` are the bin's shares of the
-    first and of the later version's rows. Half a row is added to each bin, so that empty bins have a
-    logarithm. The index is 0 for equal shares and ``None`` if a version has no row with a value.
-    """
+    """Return the population stability index of two distributions; ``None`` if one has no row with a value."""
     if not _count_rows(first) or not _count_rows(later):
         return None
-    before, after = _compute_shares(first, 0.5), _compute_shares(later, 0.5)
-    return sum((p - q) * log(p / q) for q, p in zip(before, after, strict=True))
+    return standard.compute_stability_index([each.rows for each in first], [each.rows for each in later])
 
 
 def build_data_table(versions: tuple[VersionResult, ...]) -> MeasurementTable:
@@ -168,6 +162,6 @@ def _count_rows(bins: tuple[Bin, ...]) -> int:
     return sum(each.rows for each in bins)
 
 
-def _compute_shares(bins: tuple[Bin, ...], added: float = 0.0) -> tuple[float, ...]:
-    total = _count_rows(bins) + added * len(bins)
-    return tuple((each.rows + added) / total for each in bins)
+def _compute_shares(bins: tuple[Bin, ...]) -> tuple[float, ...]:
+    total = _count_rows(bins)
+    return tuple(each.rows / total for each in bins)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from harness.bounds.explanation_bounds import AGREEMENTS
 from harness.bounds.quantities import Number, list_numbers
 from harness.bounds.specs import Scope, list_bound_specs, list_scopes
+from harness.bounds.standard import CHECKS
 from harness.errors import Location, Problem, did_you_mean
 from harness.loading.rules.bound_rules import check_bounds, excludes
 from harness.loading.rules.data_rules import check_data
@@ -26,6 +27,7 @@ def check_expectations(scenario: Scenario) -> Iterator[Problem]:
             if scope.is_of_models or not number.needs_model:
                 yield from _check_number(number, scope)
         yield from check_data(scope)
+        yield from _check_standard(scope)
         yield from _check_same_data(scope)
         if scope.is_of_models:
             yield from _check_explanations(scope)
@@ -33,6 +35,16 @@ def check_expectations(scenario: Scenario) -> Iterator[Problem]:
         yield Problem(
             "'every' applies to trained versions, but no version is trained; remove it.", ("every",)
         )
+
+
+def _check_standard(scope: Scope) -> Iterator[Problem]:
+    standard = scope.expect.standard
+    for index, name in enumerate(() if standard is None else standard.without):
+        if name not in CHECKS:
+            message = f"the standard gate has no check '{name}'.{did_you_mean(name, CHECKS)}"
+            yield Problem(
+                f"{message} Its checks: {', '.join(CHECKS)}.", (*scope.at, "standard", "except", index)
+            )
 
 
 def _check_untrained(scope: Scope) -> Iterator[Problem]:

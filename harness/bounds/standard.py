@@ -1,0 +1,517 @@
+"""The standard gate: the checks that a careful engineer would write for every new version of a table.
+
+Each check compares the rows that a version added with the rows before, or the version with the one before.
+It holds within a limit that is the larger of two: a difference that matters in practice, and one that chance
+exceeds in fewer than ``FALSE_ALARMS`` of all versions, over all checks and columns together (Bonferroni).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import NormalDist, median
+
+from harness.metrics import ADDED
+from harness.results import AddedRows, VersionResult
+from harness.scenario.model import Scenario
+
+FALSE_ALARMS = 0.005
+"""Share of unchanged versions in which any check may fail by chance."""
+MIN_ROWS = 30
+"""Fewer added rows, or rows before, are not compared."""
+MIN_CLASS_ROWS = 10
+"""A ROC AUC on fewer rows of a class is not compared."""
+DRIFT = 0.1
+"""Population stability index that matters: by convention, from 0.1 on a distribution has shifted."""
+NULLS = 0.05
+"""Difference of the share of nulls that matters."""
+LOG_ODDS = 0.25
+"""Difference of the log odds of a positive label that matters: from 10 % to 12.5 %, or to 8 %."""
+ROC_AUC = 0.05
+"""Difference of a ROC AUC that matters."""
+RELATION = 0.1
+"""Difference of a correlation that matters, after Fisher's transformation."""
+NEW_VALUES = 0.01
+"""Share of added rows with a value that no row had before."""
+REPEATED = 0.02
+"""Difference of the share of rows that repeat the content of another one."""
+GROWTH = 0.6
+"""Added rows as a share of the usual number: from this to its reciprocal."""
+LOST = 0.01
+"""Share of the rows before that are no longer there."""
+SHARE = 0.2
+"""Difference of a feature's share of the explanation that matters."""
+SIGN = 0.1
+"""Features with at least this share of the explanation keep the sign of their weight."""
+_NEARLY_CONSTANT = 0.9
+"""A feature with one value in such a share of the rows before may have it in all added ones."""
+DATE_STEPS = 3
+"""How many times the largest step so far the newest date may move on."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check found: the item with the largest difference, compared with its limit."""
+
+    text: str
+    holds: bool = True
+
+
+@dataclass(frozen=True)
+class History:
+    """The versions that a check may look at."""
+
+    now: VersionResult
+    before: VersionResult | None
+    """The version that it is compared with."""
+    earlier: Sequence[VersionResult]
+    """All versions before it, in order."""
+
+
+@dataclass(frozen=True)
+class StandardCheck:
+    """One check of the standard gate."""
+
+    name: str
+    meaning: str
+    """What must hold, with its limit, as docs and reports say it."""
+    why: str
+    """What a failure usually means."""
+    find: Callable[[History], Outcome]
+    needs_added: bool = True
+    """Whether it needs facts about the added rows."""
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One compared item, such as a column."""
+
+    text: str
+    """The item with its two numbers."""
+    size: float
+    """The difference, without sign."""
+    limit: float
+
+    @property
+    def excess(self) -> float:
+        return self.size / self.limit if self.limit else math.inf
+
+
+def _judge_items(items: Sequence[_Item], what: str, count: str = "{:.3g}") -> Outcome:
+    """Return the outcome for the item that comes closest to its limit, or exceeds it most."""
+    if not items:
+        return Outcome(f"no {what} to compare")
+    wrong = [each for each in items if each.size > each.limit]
+    worst = max(items, key=lambda each: each.excess)
+    more = f"; and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    limit = f" (limit {count.format(worst.limit)})"
+    return Outcome(f"{worst.text}{limit}{more}", holds=not wrong)
+
+
+def _critical(items: int) -> float:
+    """Return how many standard errors chance exceeds too rarely, over all checks and their items."""
+    return NormalDist().inv_cdf(1 - FALSE_ALARMS / len(CHECKS) / max(items, 1) / 2)
+
+
+def _critical_chi2(freedom: int, items: int) -> float:
+    """Return the quantile of the chi-squared distribution (Wilson and Hilferty, 1931)."""
+    z = NormalDist().inv_cdf(1 - FALSE_ALARMS / len(CHECKS) / max(items, 1))
+    spread = 2 / (9 * freedom)
+    return freedom * (1 - spread + z * math.sqrt(spread)) ** 3
+
+
+def _enough(added: AddedRows) -> bool:
+    return min(added.before.rows, added.added.rows) >= MIN_ROWS
+
+
+def _check_nulls(history: History) -> Outcome:
+    rows = _require(history)
+    names = list(rows.added.nulls)
+    z = _critical(len(names))
+    items = []
+    for name in names:
+        before, now = (group.nulls.get(name, 0) / group.rows for group in (rows.before, rows.added))
+        items.append(
+            _Item(
+                f"{name}: {_percent(before)} before, {_percent(now)} of the added rows",
+                abs(now - before),
+                max(NULLS, z * _share_error(rows, before * rows.before.rows + now * rows.added.rows)),
+            )
+        )
+    return _judge_items(items, "column")
+
+
+def _check_drift(history: History) -> Outcome:
+    rows = _require(history)
+    pairs = {
+        name: (bins[:-1], rows.added.bins[name][:-1])
+        for name, bins in rows.before.bins.items()
+        if name in rows.added.bins
+    }
+    items = []
+    for name, (before, added) in pairs.items():
+        first, later = sum(before), sum(added)
+        if min(first, later) < MIN_ROWS or len(before) < 2:  # noqa: PLR2004 - one bin can't drift
+            continue
+        noise = (1 / first + 1 / later) * _critical_chi2(len(before) - 1, len(pairs))
+        index = compute_stability_index(before, added)
+        items.append(_Item(f"{name}: {index:.3f}", index, max(DRIFT, noise)))
+    return _judge_items(items, "feature")
+
+
+def compute_stability_index(before: Sequence[int], after: Sequence[int]) -> float:
+    """Return the population stability index of two counts over the same bins.
+
+    It is the sum of ``(p - q) * ln(p / q)`` over the bins, where ``q`` and ``p`` are the bin's shares before
+    and after. Half a row is added to each bin, so that empty bins have a logarithm. The index is 0 for equal
+    shares.
+    """
+    shares = []
+    for counts in (before, after):
+        total = sum(counts) + len(counts) / 2
+        shares.append([(count + 0.5) / total for count in counts])
+    return math.fsum((p - q) * math.log(p / q) for q, p in zip(*shares, strict=True))
+
+
+def _check_constant(history: History) -> Outcome:
+    rows = _require(history)
+    wrong = []
+    for name, bins in rows.added.bins.items():
+        filled = [at for at, count in enumerate(bins) if count]
+        before = rows.before.bins.get(name, (0,) * len(bins))
+        total = float(sum(before))
+        if len(filled) == 1 and total and before[filled[0]] / total < _NEARLY_CONSTANT:
+            wrong.append(name)
+    return Outcome(f"constant: {', '.join(wrong)}" if wrong else "none is constant", holds=not wrong)
+
+
+def _check_positives(history: History) -> Outcome:
+    rows = _require(history)
+    groups = (rows.before, rows.added)
+    if min(group.labelled for group in groups) < MIN_ROWS:
+        return Outcome("too few labelled rows to compare")
+    # Half a row more of each class, so that a class without rows has odds.
+    odds = [math.log((each.positives + 0.5) / (each.labelled - each.positives + 0.5)) for each in groups]
+    error = math.sqrt(
+        sum(1 / (each.positives + 0.5) + 1 / (each.labelled - each.positives + 0.5) for each in groups)
+    )
+    shares = [_percent(each.positives / each.labelled) for each in groups]
+    text = f"{shares[0]} before, {shares[1]} of the added rows: log odds {odds[1] - odds[0]:+.2f}"
+    return _judge_items([_Item(text, abs(odds[1] - odds[0]), max(LOG_ODDS, _critical(1) * error))], "label")
+
+
+def _check_added_roc_auc(history: History) -> Outcome:
+    before = history.before
+    if before is None:
+        return Outcome("no earlier version to compare with")
+    return _compare_roc_auc(
+        before, "test_", history.now, f"{ADDED}test_", "all held-out rows before", "added held-out rows"
+    )
+
+
+def _check_roc_auc(history: History) -> Outcome:
+    before = history.before
+    if before is None:
+        return Outcome("no earlier version to compare with")
+    return _compare_roc_auc(before, "test_", history.now, "test_", "before", "now")
+
+
+def _compare_roc_auc(
+    before: VersionResult, prefix: str, now: VersionResult, now_prefix: str, then_text: str, now_text: str
+) -> Outcome:
+    values = [
+        (
+            version.metrics.get(f"{start}roc_auc"),
+            version.metrics.get(f"{start}roc_auc_se"),
+            _count_smaller_class(version, start),
+        )
+        for version, start in ((before, prefix), (now, now_prefix))
+    ]
+    known = [
+        (area, error)
+        for area, error, few in values
+        if area is not None and error is not None and few >= MIN_CLASS_ROWS
+    ]
+    if len(known) < len(values):
+        return Outcome("too few rows of a class to compare")
+    (old, old_error), (new, new_error) = known
+    limit = max(ROC_AUC, _critical(1) * math.hypot(old_error, new_error))
+    text = f"{old:.3f} on {then_text}, {new:.3f} on {now_text}"
+    return _judge_items([_Item(text, abs(new - old), limit)], "metric")
+
+
+def _count_smaller_class(version: VersionResult, prefix: str) -> float:
+    rows, positives = (version.metrics.get(f"{prefix}{name}") or 0.0 for name in ("rows", "positives"))
+    return min(positives, rows - positives)
+
+
+def _check_relations(history: History) -> Outcome:
+    rows = _require(history)
+    z = _critical(rows.relations_compared)
+    items = []
+    for each in rows.relations:
+        # Bonett and Wright, 2000: the error of a rank correlation after Fisher's transformation.
+        error = math.sqrt(
+            (1 + each.before**2 / 2) / (rows.before.rows - 3)
+            + (1 + each.added**2 / 2) / (rows.added.rows - 3)
+        )
+        text = f"{' and '.join(each.features)}: {each.before:+.2f} before, {each.added:+.2f} among the added"
+        items.append(_Item(text, abs(each.difference), max(RELATION, z * error)))
+    return _judge_items(items, "pair of features")
+
+
+def _check_new_values(history: History) -> Outcome:
+    rows = _require(history)
+    items = [
+        _Item(f"{name}: {', '.join(map(repr, list(values)[:3]))} in {_percent(share)}", share, NEW_VALUES)
+        for name, values in rows.new_values.items()
+        if (share := sum(values.values()) / rows.added.rows)
+    ]
+    return _judge_items(items, "new value") if items else Outcome("no new value")
+
+
+def _check_repeated(history: History) -> Outcome:
+    rows = _require(history)
+    before, now = (group.repeated / group.rows for group in (rows.before, rows.added))
+    limit = max(REPEATED, _critical(1) * _share_error(rows, rows.before.repeated + rows.added.repeated))
+    text = f"{_percent(before)} before, {_percent(now)} of the added rows"
+    # Only more repeats than usual are suspicious.
+    return _judge_items([_Item(text, max(0.0, now - before), limit)], "row")
+
+
+def _check_rows(history: History) -> Outcome:
+    now, before = history.now, history.before
+    changes = now.changes
+    if before is None or changes is None:
+        return Outcome("no earlier version to compare with")
+    items = [
+        _Item(
+            f"{changes.removed:,} of {before.rows:,} rows are gone",
+            changes.removed / max(before.rows, 1),
+            LOST,
+        )
+    ]
+    earlier = [
+        each.changes.added for each in history.earlier if each.changes is not None and each.changes.added
+    ]
+    first = history.earlier[0].rows if history.earlier else 0
+    if earlier and first <= DATE_STEPS * max(earlier):
+        earlier.append(first)
+    if len(earlier) >= 2:  # noqa: PLR2004 - two steps show what is usual
+        usual = median(earlier)
+        ratio = changes.added / usual
+        distance = math.inf if not ratio else abs(math.log(ratio))
+        items.append(
+            _Item(f"{changes.added:,} rows were added, usually {usual:,.0f}", distance, -math.log(GROWTH))
+        )
+    return _judge_items(items, "row")
+
+
+def _check_dates(history: History) -> Outcome:
+    rows = _require(history)
+    wrong, found = [], []
+    for name, (_, latest) in rows.added.dates.items():
+        before = rows.before.dates.get(name)
+        if before is None:
+            continue
+        commit = history.now.commit
+        if commit is not None and latest > commit.time + timedelta(days=1) and before[1] <= commit.time:
+            wrong.append(f"{name} has {_day(latest)}, after the commit")
+            continue
+        steps = _list_steps(history.earlier, name)
+        if not steps:
+            continue
+        step = latest - before[1]
+        found.append(f"{name}: from {_day(before[1])} to {_day(latest)}")
+        if step <= timedelta(0):
+            wrong.append(f"{name} ends at {_day(latest)}, and ended at {_day(before[1])} before")
+        elif step > DATE_STEPS * max(steps):
+            wrong.append(f"{name} moves from {_day(before[1])} to {_day(latest)}")
+    return Outcome("; ".join(wrong or found) or "no column that moves on with the versions", holds=not wrong)
+
+
+def _list_steps(earlier: Sequence[VersionResult], name: str) -> list[timedelta]:
+    """Return how far each earlier version moved a date on; empty if not every version moved it on."""
+    steps = []
+    for version in earlier:
+        if version.added is None:
+            continue
+        before, added = version.added.before.dates.get(name), version.added.added.dates.get(name)
+        if before is None or added is None or added[0] <= before[1]:
+            return []
+        steps.append(added[1] - before[1])
+    return steps
+
+
+def _day(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d")
+
+
+def _check_signs(history: History) -> Outcome:
+    wrong = []
+    for name, old, new, shares in _compare_explanations(history):
+        if min(shares) >= SIGN and old * new < 0:
+            wrong.append(f"{name}: {old:+.3f} before, {new:+.3f} now")
+    return Outcome("; ".join(wrong) or "no important feature has another sign", holds=not wrong)
+
+
+def _check_shares(history: History) -> Outcome:
+    items = [
+        _Item(
+            f"{name}: {_percent(shares[0])} before, {_percent(shares[1])} now",
+            abs(shares[1] - shares[0]),
+            SHARE,
+        )
+        for name, _, _, shares in _compare_explanations(history)
+    ]
+    return _judge_items(items, "feature")
+
+
+def _compare_explanations(history: History) -> Iterator[tuple[str, float, float, tuple[float, float]]]:
+    """Yield each explained feature with its weights and its shares of the explanation, before and now."""
+    before, now = history.before, history.now
+    if before is None or before.explanations_reason or now.explanations_reason:
+        return
+    totals = [
+        math.fsum(each.mean_abs_per_sd for each in version.explanations.values()) for version in (before, now)
+    ]
+    if not all(totals):
+        return
+    for name, new in now.explanations.items():
+        if (old := before.explanations.get(name)) is not None:
+            yield (
+                name,
+                old.mean_per_sd,
+                new.mean_per_sd,
+                (old.mean_abs_per_sd / totals[0], new.mean_abs_per_sd / totals[1]),
+            )
+
+
+def _require(history: History) -> AddedRows:
+    if history.now.added is None:
+        raise ValueError("checks of added rows are only called if there are some")
+    return history.now.added
+
+
+def _share_error(rows: AddedRows, cases: float) -> float:
+    """Return the standard error of the difference of two shares, from the share of all rows."""
+    total = rows.before.rows + rows.added.rows
+    share = (cases + 1) / (total + 2)
+    return math.sqrt(share * (1 - share) * (1 / rows.before.rows + 1 / rows.added.rows))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+_ALL = (
+    StandardCheck(
+        "nulls",
+        "the share of nulls in each column is that of the rows before, within 5 points",
+        "a broken feed, a failed join or a renamed column",
+        _check_nulls,
+    ),
+    StandardCheck(
+        "drift",
+        "the population stability index of each feature is at most 0.1",
+        "another unit or scale, a shifted or constant feature, or another population",
+        _check_drift,
+    ),
+    StandardCheck(
+        "constant",
+        "no feature that varied has the same value in all added rows",
+        "a default value in place of the data",
+        _check_constant,
+    ),
+    StandardCheck(
+        "positives",
+        "the log odds of a positive label change by at most 0.25",
+        "missing or delayed labels, or another population",
+        _check_positives,
+    ),
+    StandardCheck(
+        "relations",
+        "no correlation of two features, or of a feature and the label, changes by more than 0.1",
+        "shuffled or mixed up columns, a wrong join, or a leak",
+        _check_relations,
+    ),
+    StandardCheck(
+        "new_values",
+        "at most 1 % of the added rows have a category that no row had before",
+        "a renamed category, damaged text, or a new one that the model doesn't know",
+        _check_new_values,
+    ),
+    StandardCheck(
+        "repeated_rows",
+        "the added rows don't repeat the content of other rows, within 2 points",
+        "the same data loaded twice under new keys",
+        _check_repeated,
+    ),
+    StandardCheck(
+        "growth",
+        "at most 1 % of the rows are gone, and as many rows as usual are added: 60 to 167 %",
+        "lost or duplicated rows, or a partial load",
+        _check_rows,
+        needs_added=False,
+    ),
+    StandardCheck(
+        "dates",
+        "no date is after the commit, and dates move on by at most three usual steps",
+        "a wrong time zone or format, or an old snapshot",
+        _check_dates,
+    ),
+    StandardCheck(
+        "added_roc_auc",
+        "the ROC AUC on the added rows differs by at most 0.05 from that before, in either direction",
+        "wrong labels or features if it is lower, a leak if it is higher",
+        _check_added_roc_auc,
+        needs_added=False,
+    ),
+    StandardCheck(
+        "roc_auc",
+        "the ROC AUC on all held-out rows changes by at most 0.05",
+        "a worse or a suspiciously better model",
+        _check_roc_auc,
+        needs_added=False,
+    ),
+    StandardCheck(
+        "signs",
+        "no feature with a tenth of the explanation or more changes the sign of its weight",
+        "a feature with another meaning",
+        _check_signs,
+        needs_added=False,
+    ),
+    StandardCheck(
+        "shares",
+        "no feature's share of the explanation changes by more than 0.2",
+        "a model that relies on another feature",
+        _check_shares,
+        needs_added=False,
+    ),
+)
+CHECKS: Mapping[str, StandardCheck] = {each.name: each for each in _ALL}
+"""Every check of the standard gate, in the order in which they are judged."""
+
+
+def compares_added_rows(scenario: Scenario, version: str) -> bool:
+    """Return whether a check of a version needs facts about the rows that it added."""
+    standard = scenario.expected_of(version).standard
+    if standard is None or not standard.is_on:
+        return False
+    return any(each.needs_added and each.name not in standard.without for each in CHECKS.values())
+
+
+def run_check(name: str, history: History) -> Outcome:
+    """Run one check on a version."""
+    check = CHECKS[name]
+    if check.needs_added:
+        added = history.now.added
+        if added is None:
+            return Outcome("no earlier version to compare with")
+        if not _enough(added):
+            return Outcome(
+                f"too few rows to compare: {added.added.rows:,} added, {added.before.rows:,} before"
+            )
+    return check.find(history)

@@ -1,0 +1,311 @@
+"""The rows that a version added, compared with the rows that it has in common with the version before.
+
+Everything is counted in whole numbers, so that no result depends on the order of rows or partitions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import Column, DataFrame, functions as F, types as T
+
+from harness.job.check_version import CheckedVersion
+from harness.job.distributions import bin_of_category, bin_of_number
+from harness.job.fingerprint import row_digest
+from harness.job.prepare import (
+    EQUALS,
+    LABEL_VALUE,
+    category_columns,
+    hash_to_unit_interval,
+    meets_filter,
+    number_columns,
+)
+from harness.job.table_io import column
+from harness.pipelines import KEY
+from harness.results import AddedRows, Relation, RowGroup
+
+QUANTILES = 10
+"""Number of bins of a numeric feature, each with the same share of the earlier rows."""
+_SAMPLED_ROWS = 100_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+_MAX_RELATIONS = 10
+_MAX_NEW_VALUES = 20
+_LABEL = "label"
+_IS_ADDED, _IS_KNOWN, _DIGEST = "harness_is_added", "harness_is_known", "harness_content"
+_SUMS = "group int, rows bigint, sums array<bigint>, products array<bigint>, counts array<bigint>"
+
+
+def describe_added_rows(
+    version: CheckedVersion, categories: Mapping[str, tuple[str, ...]]
+) -> AddedRows | None:
+    """Return facts about the rows that a version added.
+
+    Args:
+        version: A version to be trained, whose keys are unique.
+        categories: Categorical feature to the values with their own bin.
+
+    Returns:
+        The facts; ``None`` if there is no previous version, or it has no keys.
+    """
+    if version.previous_keys is None or not version.is_trained:
+        return None
+    known = version.previous_keys.distinct().withColumn(_IS_KNOWN, F.lit(True))
+    joined = version.frame.join(known, KEY, "left")
+    rows = joined.withColumn(_IS_ADDED, F.col(_IS_KNOWN).isNull().cast("int")).persist()
+    features = _choose_bins(rows, version, categories)
+    groups = _count_groups(rows, version)
+    grams = _count_bins(rows, features)
+    repeated = _count_repeated(rows, version)
+    before, added = (
+        groups.get(group, RowGroup(rows=0, labelled=0, positives=0)).model_copy(
+            update={"bins": grams.bins(group), "repeated": repeated[group]}
+        )
+        for group in (0, 1)
+    )
+    new_values = _find_new_values(rows, version)
+    rows.unpersist()
+    relations = grams.relations()
+    return AddedRows(
+        before=before,
+        added=added,
+        new_values=new_values,
+        relations=tuple(relations[:_MAX_RELATIONS]),
+        relations_compared=len(relations),
+    )
+
+
+@dataclass(frozen=True)
+class _Binned:
+    """A feature or the label, with the column of its bin; -1 stands for no value."""
+
+    name: str
+    size: int
+    bin: Column
+
+
+def _choose_bins(
+    rows: DataFrame, version: CheckedVersion, categories: Mapping[str, tuple[str, ...]]
+) -> list[_Binned]:
+    pipeline = version.scenario.pipeline
+    numbers = dict(zip(pipeline.features, number_columns(pipeline), strict=True))
+    texts = dict(zip(pipeline.categorical, category_columns(pipeline), strict=True))
+    edges = _find_quantiles(rows, version, list(numbers.values()))
+    binned = [_Binned(_LABEL, 2, F.col(LABEL_VALUE).cast("int"))]
+    for name, number in numbers.items():
+        starts = (-math.inf, *edges[number])
+        binned.append(_Binned(name, len(starts), bin_of_number(number, starts)))
+    for name, text in texts.items():
+        values = categories.get(name, ())
+        binned.append(_Binned(name, len(values) + 1, bin_of_category(text, values)))
+    return [_Binned(each.name, each.size, F.coalesce(each.bin, F.lit(-1))) for each in binned]
+
+
+def _find_quantiles(
+    rows: DataFrame, version: CheckedVersion, numbers: Sequence[str]
+) -> dict[str, list[float]]:
+    """Return the limits between the bins of each numeric feature: quantiles of the earlier rows."""
+    if not numbers:
+        return {}
+    share = min(1.0, _SAMPLED_ROWS / max(version.rows, 1))
+    sample = rows.where((F.col(_IS_ADDED) == 0) & (hash_to_unit_interval(F.col(KEY), "bins", 0) < share))
+    at = F.array(*(F.lit(index / QUANTILES) for index in range(1, QUANTILES)))
+    finite = (F.when(~F.isnan(each), F.col(each)) for each in numbers)
+    found = sample.agg(*(F.percentile(each, at) for each in finite)).first()
+    return {
+        number: sorted(set(found[index] or ())) if found is not None else []
+        for index, number in enumerate(numbers)
+    }
+
+
+def _count_groups(rows: DataFrame, version: CheckedVersion) -> dict[int, RowGroup]:
+    """Count rows, labels and nulls, and find the range of dates, by group."""
+    fields = version.table.schema.fields
+    kinds = T.DateType | T.TimestampType | T.TimestampNTZType
+    dates = [field.name for field in fields if isinstance(field.dataType, kinds)]
+    counted = meets_filter(version.scenario) & F.col(LABEL_VALUE).isNotNull()
+    # As numbers: Python receives timestamps in the time zone of its own machine, and has no year 10000.
+    micros = [F.unix_micros(column(name).cast("timestamp")) for name in dates]
+    found = (
+        rows.groupBy(_IS_ADDED)
+        .agg(
+            F.count(F.lit(1)).alias("rows"),
+            F.count_if(counted).alias("labelled"),
+            F.count_if(counted & (F.col(LABEL_VALUE) == 1)).alias("positives"),
+            *(F.count_if(column(field.name).isNull()).alias(f"null_{at}") for at, field in enumerate(fields)),
+            *(F.min(each).alias(f"earliest_{at}") for at, each in enumerate(micros)),
+            *(F.max(each).alias(f"latest_{at}") for at, each in enumerate(micros)),
+        )
+        .collect()
+    )
+    return {
+        row[_IS_ADDED]: RowGroup(
+            rows=row["rows"],
+            labelled=row["labelled"],
+            positives=row["positives"],
+            nulls={field.name: row[f"null_{at}"] for at, field in enumerate(fields)},
+            dates={
+                name: (_to_time(row[f"earliest_{at}"]), _to_time(row[f"latest_{at}"]))
+                for at, name in enumerate(dates)
+                if row[f"latest_{at}"] is not None
+            },
+        )
+        for row in found
+    }
+
+
+def _to_time(micros: int) -> datetime:
+    first, last = ((limit - _EPOCH) // timedelta(microseconds=1) for limit in (_FIRST, _LAST))
+    return _EPOCH + timedelta(microseconds=max(first, min(last, micros)))
+
+
+def _count_repeated(rows: DataFrame, version: CheckedVersion) -> tuple[int, int]:
+    """Count the rows, before and added, that have the same features and label as another one."""
+    pipeline = version.scenario.pipeline
+    names = [LABEL_VALUE, *number_columns(pipeline), *category_columns(pipeline)]
+    content = T.StructType([rows.schema[name] for name in names])
+    by_content = (
+        rows.select(row_digest(content).alias(_DIGEST), _IS_ADDED)
+        .groupBy(_DIGEST)
+        .agg(
+            F.count_if(F.col(_IS_ADDED) == 0).alias("before"),
+            F.count_if(F.col(_IS_ADDED) == 1).alias("added"),
+        )
+    )
+    found = by_content.agg(
+        F.sum(F.greatest(F.col("before") - 1, F.lit(0))),
+        F.sum(
+            F.when(F.col("before") > 0, F.col("added")).otherwise(F.greatest(F.col("added") - 1, F.lit(0)))
+        ),
+    ).first()
+    counts: Sequence[Any] = (0, 0) if found is None else found
+    return int(counts[0] or 0), int(counts[1] or 0)
+
+
+def _find_new_values(rows: DataFrame, version: CheckedVersion) -> dict[str, dict[str, int]]:
+    """Find the values of categorical features that no earlier row has, the most frequent first."""
+    pipeline = version.scenario.pipeline
+    if not pipeline.categorical:
+        return {}
+    values = F.posexplode(F.array(*category_columns(pipeline))).alias("feature", "value")
+    counted = rows.select(_IS_ADDED, values).where("value IS NOT NULL").groupBy("feature", "value")
+    new = counted.agg(F.count_if(F.col(_IS_ADDED) == 0).alias("before"), F.count(F.lit(1)).alias("rows"))
+    found: dict[str, dict[str, int]] = {}
+    for row in (
+        new.where("before = 0").orderBy(F.desc("rows"), "feature", "value").limit(_MAX_NEW_VALUES).collect()
+    ):
+        name = pipeline.categorical[row["feature"]]
+        found.setdefault(name, {})[row["value"].removeprefix(EQUALS)] = row["rows"]
+    return found
+
+
+@dataclass(frozen=True)
+class _Grams:
+    """Sums over the bins of two groups of rows, from which distributions and correlations follow."""
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    rows: Mapping[int, int]
+    sums: Mapping[int, Any]
+    """Group to the sum of the bins of each feature."""
+    products: Mapping[int, Any]
+    """Group to the sums of products of two features' bins."""
+    counts: Mapping[int, Any]
+    """Group to the rows by bin of all features, one after the other; those without a value come last."""
+
+    def bins(self, group: int) -> dict[str, tuple[int, ...]]:
+        """Return the rows by bin of each feature."""
+        starts = np.cumsum([0, *(size + 1 for size in self.sizes)])
+        return {
+            name: tuple(int(count) for count in self.counts[group][start : start + size + 1])
+            for name, size, start in zip(self.names, self.sizes, starts, strict=False)
+            if name != _LABEL
+        }
+
+    def relations(self) -> list[Relation]:
+        """Return the correlations of all pairs, the clearest differences first."""
+        if min(self.rows.values()) < 2:  # noqa: PLR2004 - no correlation
+            return []
+        before, added = (self._correlate(group) for group in (0, 1))
+        found = []
+        for one in range(len(self.names)):
+            for other in range(one):
+                pair = (self.names[other], self.names[one])
+                values = float(before[one, other]), float(added[one, other])
+                if all(map(math.isfinite, values)):
+                    found.append(Relation(features=pair, before=values[0], added=values[1]))
+        return sorted(found, key=lambda each: (-abs(each.difference), each.features))
+
+    def _correlate(self, group: int) -> Any:
+        rows, sums = self.rows[group], self.sums[group].astype(float)
+        covariance = self.products[group] * float(rows) - np.outer(sums, sums)
+        deviation = np.sqrt(np.diag(covariance))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return covariance / np.outer(deviation, deviation)
+
+
+def _count_bins(rows: DataFrame, features: Sequence[_Binned]) -> _Grams:
+    """Count the rows by bin, and sum the products of bins, in one pass."""
+    sizes = tuple(each.size for each in features)
+    binned = rows.select(
+        F.col(_IS_ADDED).alias("group"), F.array(*(each.bin.cast("int") for each in features)).alias("bins")
+    )
+    width, total = len(sizes), sum(sizes) + len(sizes)
+    rows_of = dict.fromkeys((0, 1), 0)
+    sums = {group: np.zeros(width, dtype=np.int64) for group in (0, 1)}
+    products = {group: np.zeros((width, width), dtype=np.int64) for group in (0, 1)}
+    counts = {group: np.zeros(total, dtype=np.int64) for group in (0, 1)}
+    for row in binned.mapInPandas(_make_summer(sizes), _SUMS).collect():
+        group = row["group"]
+        rows_of[group] += row["rows"]
+        sums[group] += np.array(row["sums"], dtype=np.int64)
+        products[group] += np.array(row["products"], dtype=np.int64).reshape(width, width)
+        counts[group] += np.array(row["counts"], dtype=np.int64)
+    return _Grams(tuple(each.name for each in features), sizes, rows_of, sums, products, counts)
+
+
+def _make_summer(sizes: Sequence[int]) -> Any:
+    """Return a function that sums one partition; it has all that it needs, and imports nothing of ours."""
+    widths = [size + 1 for size in sizes]
+    middles = [size // 2 for size in sizes]
+
+    def sum_partition(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        import numpy as np
+        import pandas as pd
+
+        offsets = np.cumsum([0, *widths[:-1]])
+        found: dict[int, list[Any]] = {}
+        for batch in batches:
+            for group, part in batch.groupby("group"):
+                bins = np.stack(part["bins"].to_list()).astype(np.int64)
+                positions = np.where(bins < 0, np.array(widths) - 1, bins) + offsets
+                # Rows without a value are in the middle, where they change no correlation much.
+                values = np.where(bins < 0, np.array(middles), bins)
+                sums = [
+                    np.int64(len(bins)),
+                    values.sum(axis=0),
+                    values.T @ values,
+                    np.bincount(positions.ravel(), minlength=sum(widths)),
+                ]
+                before = found.get(int(group))
+                found[int(group)] = (
+                    sums if before is None else [a + b for a, b in zip(before, sums, strict=True)]
+                )
+        for group, (count, sums, products, counts) in found.items():
+            yield pd.DataFrame(
+                {
+                    "group": [group],
+                    "rows": [count],
+                    "sums": [sums],
+                    "products": [products.ravel()],
+                    "counts": [counts],
+                }
+            )
+
+    return sum_partition
