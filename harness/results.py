@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
@@ -205,19 +204,13 @@ class RowGroup(Record):
 
 
 class Relation(Record):
-    """The correlation of two features, or of a feature and the label, in two groups of rows."""
+    """The correlation of two columns, or of a column and a value of the label, in two groups of rows."""
 
-    features: tuple[str, str]
+    columns: tuple[str, str]
     before: float
     """Spearman's rank correlation over bins, among the earlier rows."""
     added: float
     """The same among the added rows."""
-
-    @property
-    def difference(self) -> float:
-        """The difference after Fisher's transformation, under which it has the same spread everywhere."""
-        before, added = (math.atanh(max(-0.999, min(0.999, each))) for each in (self.before, self.added))
-        return added - before
 
 
 class AddedRows(Record):
@@ -228,7 +221,7 @@ class AddedRows(Record):
     new_values: dict[str, dict[str, int]] = {}
     """Categorical feature to the values that no earlier row has, with the number of their rows."""
     relations: tuple[Relation, ...] = ()
-    """The correlations that differ most, the clearest difference first."""
+    """The correlations that differ most, the largest difference first."""
     relations_compared: int = 0
     """Number of pairs that were compared."""
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.bounds import measured_values
+from harness.bounds.drift import DRIFT, measure_drift
 from harness.bounds.explanation_bounds import AGREEMENTS, measure_agreement
 from harness.bounds.measured_values import Value, assess_number
 from harness.bounds.quantities import depends_on_explanations, explain_missing_number, measure_quantity
@@ -97,13 +98,13 @@ class _Judge:
         reference = spec.reference
         if reference is None:
             return _measure_number(spec, version)
-        if spec.quantity.kind in AGREEMENTS:
+        if spec.quantity.kind in (DRIFT, *AGREEMENTS):
             earlier = self.versions.get(reference.version)
-            return (
-                _make_unmeasured_value(reference)
-                if earlier is None
-                else measure_agreement(spec.quantity, version, earlier)
-            )
+            if earlier is None:
+                return _make_unmeasured_value(reference)
+            if spec.quantity.kind == DRIFT:
+                return measure_drift(spec.quantity.name, version, earlier)
+            return measure_agreement(spec.quantity, version, earlier)
         now, before = _measure_number(spec, version), self._measure_reference(spec, reference)
         return (
             measured_values.compute_relative_change(now, before, reference.text)

@@ -81,6 +81,25 @@ def measure_null_share(version: VersionResult, column: str) -> MeasuredValue:
     return shares.get(column.lower())
 
 
+def measure_positives(version: VersionResult, _name: str) -> MeasuredValue:
+    """Return the share of positives among the labelled rows that a version added."""
+    added = None if version.added is None else version.added.added
+    return added.positives / added.labelled if added is not None and added.labelled else None
+
+
+def measure_new_values(version: VersionResult, feature: str) -> MeasuredValue:
+    """Return the share of added rows that have a value of a feature that no earlier row has."""
+    if version.added is None or not version.added.added.rows:
+        return None
+    return sum(version.added.new_values.get(feature, {}).values()) / version.added.added.rows
+
+
+def measure_repeated_rows(version: VersionResult, _name: str) -> MeasuredValue:
+    """Return the share of added rows that have the same features and label as another row."""
+    added = None if version.added is None else version.added.added
+    return added.repeated / added.rows if added is not None and added.rows else None
+
+
 def measure_reader_version(version: VersionResult, _name: str) -> MeasuredValue:
     """Return the Delta protocol version that a reader must know."""
     return None if version.commit is None else float(version.commit.reader)

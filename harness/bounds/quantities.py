@@ -8,8 +8,11 @@ from typing import Any
 
 from harness.bounds.measured_values import (
     measure_coefficient,
+    measure_new_values,
     measure_null_share,
+    measure_positives,
     measure_reader_version,
+    measure_repeated_rows,
     measure_share,
     measure_weight,
     measure_writer_version,
@@ -42,6 +45,8 @@ class NumberKind:
     """Whether only a trained version has it."""
     needs_explanations: bool = False
     """Whether it comes from the explanations of single rows."""
+    needs_added: bool = False
+    """Whether it is of the rows that a version added, so that the first version doesn't have it."""
 
 
 _ALL = (
@@ -60,6 +65,34 @@ _ALL = (
     ),
     NumberKind(
         "protocol.writer", ("protocol", "writer"), measure_writer_version, _PROTOCOLS, "protocol.writer"
+    ),
+    NumberKind(
+        "positives",
+        ("positives",),
+        measure_positives,
+        SHARES,
+        "positives",
+        needs_model=True,
+        needs_added=True,
+    ),
+    NumberKind(
+        "new_values",
+        ("new_values",),
+        measure_new_values,
+        SHARES,
+        "new_values({name})",
+        is_named=True,
+        needs_model=True,
+        needs_added=True,
+    ),
+    NumberKind(
+        "repeated_rows",
+        ("repeated_rows",),
+        measure_repeated_rows,
+        SHARES,
+        "repeated_rows",
+        needs_model=True,
+        needs_added=True,
     ),
     NumberKind(
         "metric",
@@ -162,23 +195,33 @@ def measure_quantity(quantity: Quantity, version: VersionResult) -> MeasuredValu
 
 def explain_missing_number(quantity: Quantity, version: VersionResult) -> str:
     """Return why a number of a feature or a column doesn't exist; empty if it is of another kind."""
+    kind = NUMBERS.get(quantity.kind)
+    if kind is not None and kind.needs_added:
+        return _explain_missing_on_added(version)
     match quantity.kind:
         case "nulls":
             return f"the version has no column '{quantity.name}'"
         case "coefficient":
             return f"the model has no coefficient of '{quantity.name}'"
-        case "weight" | "share" if quantity.name not in version.explanations:
-            return f"no explanation has a weight of '{quantity.name}'"
-        case "share":
-            return "all weights are 0: the prediction doesn't depend on any feature"
+        case "weight" | "share":
+            has_none = quantity.name not in version.explanations
+            zero = "all weights are 0: the prediction doesn't depend on any feature"
+            return f"no explanation has a weight of '{quantity.name}'" if has_none else zero
         case "protocol.reader" | "protocol.writer":
             return "its commit is unknown"
     return ""
 
 
+def _explain_missing_on_added(version: VersionResult) -> str:
+    if version.added is None:
+        return "there is no earlier version with the same key, so no row counts as added"
+    return "no row was added" if not version.added.added.rows else "no added row has a label"
+
+
 def depends_on_explanations(quantity: Quantity) -> bool:
     """Return whether a number comes from the explanations of single rows."""
-    return NUMBERS[quantity.kind].needs_explanations or quantity.name in EXPLANATION_METRICS
+    kind = NUMBERS.get(quantity.kind)
+    return (kind is not None and kind.needs_explanations) or quantity.name in EXPLANATION_METRICS
 
 
 def _find_domain(metric: str) -> Domain:

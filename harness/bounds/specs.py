@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from harness.bounds.drift import DRIFT
 from harness.bounds.explanation_bounds import AGREEMENTS
 from harness.bounds.quantities import Number, depends_on_explanations, format_label, list_numbers
 from harness.bounds.text_bounds import TEXTS
@@ -72,9 +73,10 @@ class _VersionBounds:
         expect = self.scenario.expected_of(self._version_name)
         for number in list_numbers(expect):
             for index, bound in enumerate(number.bounds):
-                if bound.on == "all" or self.index > 0:
+                if self.index > 0 or (bound.on == "all" and not number.kind.needs_added):
                     yield from self._list_number_bounds(number, index, bound)
         yield from self._list_text_bounds(expect)
+        yield from self._list_drift_bounds(expect)
         yield from self._list_agreement_bounds(expect)
 
     @property
@@ -127,6 +129,21 @@ class _VersionBounds:
                     columns=dict(expected.columns),
                     reference=previous if text.compares else None,
                     location=self._locate((text.name,)),
+                )
+                yield self._mark_caught(spec)
+
+    def _list_drift_bounds(self, expect: Expect) -> Iterator[BoundSpec]:
+        for feature, bound in expect.drift.items():
+            reference = self._resolve_earlier(bound.since)
+            if reference is not None:
+                spec = BoundSpec(
+                    version=self._version_name,
+                    quantity=Quantity(kind=DRIFT, name=feature),
+                    metric=f"{DRIFT}({feature})",
+                    kind="max",
+                    limit=bound.max,
+                    reference=reference,
+                    location=self._locate((DRIFT, feature)),
                 )
                 yield self._mark_caught(spec)
 

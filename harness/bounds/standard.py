@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import NormalDist, median
 
+from harness.bounds.drift import compute_stability_index
+from harness.bounds.quantities import list_numbers
 from harness.metrics import ADDED
 from harness.results import AddedRows, VersionResult
 from harness.scenario.model import Scenario
@@ -23,16 +25,16 @@ MIN_ROWS = 30
 """Fewer added rows, or rows before, are not compared."""
 MIN_CLASS_ROWS = 10
 """A ROC AUC on fewer rows of a class is not compared."""
-DRIFT = 0.1
-"""Population stability index that matters: by convention, from 0.1 on a distribution has shifted."""
+DRIFT = 0.25
+"""Population stability index that matters: by convention, one above it is a large shift."""
 NULLS = 0.05
 """Difference of the share of nulls that matters."""
 LOG_ODDS = 0.25
 """Difference of the log odds of a positive label that matters: from 10 % to 12.5 %, or to 8 %."""
 ROC_AUC = 0.05
 """Difference of a ROC AUC that matters."""
-RELATION = 0.1
-"""Difference of a correlation that matters, after Fisher's transformation."""
+RELATION = 0.2
+"""Difference of a correlation that matters."""
 NEW_VALUES = 0.01
 """Share of added rows with a value that no row had before."""
 REPEATED = 0.02
@@ -161,20 +163,6 @@ def _check_drift(history: History) -> Outcome:
     return _judge_items(items, "feature")
 
 
-def compute_stability_index(before: Sequence[int], after: Sequence[int]) -> float:
-    """Return the population stability index of two counts over the same bins.
-
-    It is the sum of ``(p - q) * ln(p / q)`` over the bins, where ``q`` and ``p`` are the bin's shares before
-    and after. Half a row is added to each bin, so that empty bins have a logarithm. The index is 0 for equal
-    shares.
-    """
-    shares = []
-    for counts in (before, after):
-        total = sum(counts) + len(counts) / 2
-        shares.append([(count + 0.5) / total for count in counts])
-    return math.fsum((p - q) * math.log(p / q) for q, p in zip(*shares, strict=True))
-
-
 def _check_constant(history: History) -> Outcome:
     rows = _require(history)
     wrong = []
@@ -194,12 +182,14 @@ def _check_positives(history: History) -> Outcome:
         return Outcome("too few labelled rows to compare")
     # Half a row more of each class, so that a class without rows has odds.
     odds = [math.log((each.positives + 0.5) / (each.labelled - each.positives + 0.5)) for each in groups]
-    error = math.sqrt(
-        sum(1 / (each.positives + 0.5) + 1 / (each.labelled - each.positives + 0.5) for each in groups)
-    )
-    shares = [_percent(each.positives / each.labelled) for each in groups]
-    text = f"{shares[0]} before, {shares[1]} of the added rows: log odds {odds[1] - odds[0]:+.2f}"
-    return _judge_items([_Item(text, abs(odds[1] - odds[0]), max(LOG_ODDS, _critical(1) * error))], "label")
+    before, now = (each.positives / each.labelled for each in groups)
+    text = f"{_percent(before)} before, {_percent(now)} of the added rows: log odds {odds[1] - odds[0]:+.2f}"
+    total = sum(each.labelled for each in groups)
+    share = sum(each.positives for each in groups) / total
+    error = math.sqrt(share * (1 - share) * sum(1 / each.labelled for each in groups))
+    if abs(now - before) <= _critical(1) * error:
+        return Outcome(f"{text}, which chance can explain")
+    return _judge_items([_Item(text, abs(odds[1] - odds[0]), LOG_ODDS)], "label")
 
 
 def _check_added_roc_auc(history: History) -> Outcome:
@@ -252,14 +242,16 @@ def _check_relations(history: History) -> Outcome:
     z = _critical(rows.relations_compared)
     items = []
     for each in rows.relations:
-        # Bonett and Wright, 2000: the error of a rank correlation after Fisher's transformation.
-        error = math.sqrt(
-            (1 + each.before**2 / 2) / (rows.before.rows - 3)
-            + (1 + each.added**2 / 2) / (rows.added.rows - 3)
+        # Bonett and Wright, 2000: the error of a rank correlation after Fisher's transformation. Its slope
+        # leads back to the correlation itself.
+        spreads = (
+            (1 + value**2 / 2) / (group.rows - 3)
+            for value, group in ((each.before, rows.before), (each.added, rows.added))
         )
-        text = f"{' and '.join(each.features)}: {each.before:+.2f} before, {each.added:+.2f} among the added"
-        items.append(_Item(text, abs(each.difference), max(RELATION, z * error)))
-    return _judge_items(items, "pair of features")
+        error = math.sqrt(sum(spreads)) * (1 - min(each.before**2, each.added**2))
+        text = f"{' and '.join(each.columns)}: {each.before:+.2f} before, {each.added:+.2f} among the added"
+        items.append(_Item(text, abs(each.added - each.before), max(RELATION, z * error)))
+    return _judge_items(items, "pair of columns")
 
 
 def _check_new_values(history: History) -> Outcome:
@@ -415,7 +407,7 @@ _ALL = (
     ),
     StandardCheck(
         "drift",
-        "the population stability index of each feature is at most 0.1",
+        "the population stability index of each feature is at most 0.25",
         "another unit or scale, a shifted or constant feature, or another population",
         _check_drift,
     ),
@@ -433,7 +425,7 @@ _ALL = (
     ),
     StandardCheck(
         "relations",
-        "no correlation of two features, or of a feature and the label, changes by more than 0.1",
+        "no correlation of two columns, or of a column and a value of the label, changes by more than 0.2",
         "shuffled or mixed up columns, a wrong join, or a leak",
         _check_relations,
     ),
@@ -496,8 +488,11 @@ CHECKS: Mapping[str, StandardCheck] = {each.name: each for each in _ALL}
 
 
 def compares_added_rows(scenario: Scenario, version: str) -> bool:
-    """Return whether a check of a version needs facts about the rows that it added."""
-    standard = scenario.expected_of(version).standard
+    """Return whether an expectation of a version needs facts about the rows that it added."""
+    expect = scenario.expected_of(version)
+    if any(number.kind.needs_added for number in list_numbers(expect)):
+        return True
+    standard = expect.standard
     if standard is None or not standard.is_on:
         return False
     return any(each.needs_added and each.name not in standard.without for each in CHECKS.values())

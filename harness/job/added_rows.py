@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,7 +26,7 @@ from harness.job.prepare import (
     meets_filter,
     number_columns,
 )
-from harness.job.table_io import column
+from harness.job.table_io import column, quote_name
 from harness.pipelines import KEY
 from harness.results import AddedRows, Relation, RowGroup
 
@@ -37,7 +37,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 _MAX_RELATIONS = 10
 _MAX_NEW_VALUES = 20
-_LABEL = "label"
+_MAX_LABEL_VALUES = 10
+_MAX_OTHER_NUMBERS = 100
 _IS_ADDED, _IS_KNOWN, _DIGEST = "harness_is_added", "harness_is_known", "harness_content"
 _SUMS = "group int, rows bigint, sums array<bigint>, products array<bigint>, counts array<bigint>"
 
@@ -83,44 +84,74 @@ def describe_added_rows(
 
 @dataclass(frozen=True)
 class _Binned:
-    """A feature or the label, with the column of its bin; -1 stands for no value."""
+    """A column or a value of the label, with the column of its bin; -1 stands for no value."""
 
     name: str
     size: int
     bin: Column
+    is_feature: bool = False
 
 
 def _choose_bins(
     rows: DataFrame, version: CheckedVersion, categories: Mapping[str, tuple[str, ...]]
 ) -> list[_Binned]:
+    """Return the features, the other numeric columns of the table, and the values of the label."""
     pipeline = version.scenario.pipeline
-    numbers = dict(zip(pipeline.features, number_columns(pipeline), strict=True))
+    features = dict(zip(pipeline.features, number_columns(pipeline), strict=True))
     texts = dict(zip(pipeline.categorical, category_columns(pipeline), strict=True))
-    edges = _find_quantiles(rows, version, list(numbers.values()))
-    binned = [_Binned(_LABEL, 2, F.col(LABEL_VALUE).cast("int"))]
+    others = _list_other_numbers(version)
+    numbers = {**features, **{name: f"CAST({quote_name(name)} AS DOUBLE)" for name in others}}
+    edges = _find_quantiles(rows, version, numbers)
+    binned = []
     for name, number in numbers.items():
-        starts = (-math.inf, *edges[number])
-        binned.append(_Binned(name, len(starts), bin_of_number(number, starts)))
+        starts = (-math.inf, *edges[name])
+        binned.append(_Binned(name, len(starts), bin_of_number(number, starts), name in features))
     for name, text in texts.items():
         values = categories.get(name, ())
-        binned.append(_Binned(name, len(values) + 1, bin_of_category(text, values)))
-    return [_Binned(each.name, each.size, F.coalesce(each.bin, F.lit(-1))) for each in binned]
+        binned.append(_Binned(name, len(values) + 1, bin_of_category(text, values), is_feature=True))
+    label = pipeline.label
+    for value in (*label.positive, *label.negative)[:_MAX_LABEL_VALUES]:
+        is_value = F.coalesce(column(label.column) == F.lit(value), F.lit(False)).cast("int")
+        binned.append(_Binned(f"{label.column}={value}", 2, is_value))
+    return [replace(each, bin=F.coalesce(each.bin, F.lit(-1))) for each in binned]
+
+
+def _list_other_numbers(version: CheckedVersion) -> list[str]:
+    """Return the numeric columns of the table besides the features, the key and the label."""
+    scenario = version.scenario
+    used = {*scenario.pipeline.features, *scenario.pipeline.categorical, scenario.pipeline.label.column}
+    known = {name.lower() for name in (*used, *scenario.table.key)}
+    return [
+        field.name
+        for field in version.table.schema
+        if isinstance(field.dataType, T.NumericType | T.BooleanType) and field.name.lower() not in known
+    ][:_MAX_OTHER_NUMBERS]
 
 
 def _find_quantiles(
-    rows: DataFrame, version: CheckedVersion, numbers: Sequence[str]
+    rows: DataFrame, version: CheckedVersion, numbers: Mapping[str, str]
 ) -> dict[str, list[float]]:
-    """Return the limits between the bins of each numeric feature: quantiles of the earlier rows."""
+    """Return the limits between the bins of each numeric column: quantiles of the earlier rows.
+
+    Args:
+        rows: The rows of both groups.
+        version: The version, whose size decides how many rows are sampled.
+        numbers: Column to its value as SQL.
+    """
     if not numbers:
         return {}
     share = min(1.0, _SAMPLED_ROWS / max(version.rows, 1))
     sample = rows.where((F.col(_IS_ADDED) == 0) & (hash_to_unit_interval(F.col(KEY), "bins", 0) < share))
-    at = F.array(*(F.lit(index / QUANTILES) for index in range(1, QUANTILES)))
-    finite = (F.when(~F.isnan(each), F.col(each)) for each in numbers)
-    found = sample.agg(*(F.percentile(each, at) for each in finite)).first()
+    at = ", ".join(str(index / QUANTILES) for index in range(1, QUANTILES))
+    found = sample.agg(
+        *(
+            F.expr(f"percentile(IF(isnan({number}), NULL, {number}), array({at})) AS quantiles_{index}")
+            for index, number in enumerate(numbers.values())
+        )
+    ).first()
     return {
-        number: sorted(set(found[index] or ())) if found is not None else []
-        for index, number in enumerate(numbers)
+        name: sorted(set(found[index] or ())) if found is not None else []
+        for index, name in enumerate(numbers)
     }
 
 
@@ -210,6 +241,7 @@ class _Grams:
     """Sums over the bins of two groups of rows, from which distributions and correlations follow."""
 
     names: tuple[str, ...]
+    features: frozenset[str]
     sizes: tuple[int, ...]
     rows: Mapping[int, int]
     sums: Mapping[int, Any]
@@ -225,11 +257,11 @@ class _Grams:
         return {
             name: tuple(int(count) for count in self.counts[group][start : start + size + 1])
             for name, size, start in zip(self.names, self.sizes, starts, strict=False)
-            if name != _LABEL
+            if name in self.features
         }
 
     def relations(self) -> list[Relation]:
-        """Return the correlations of all pairs, the clearest differences first."""
+        """Return the correlations of all pairs of columns, the largest differences first."""
         if min(self.rows.values()) < 2:  # noqa: PLR2004 - no correlation
             return []
         before, added = (self._correlate(group) for group in (0, 1))
@@ -239,8 +271,8 @@ class _Grams:
                 pair = (self.names[other], self.names[one])
                 values = float(before[one, other]), float(added[one, other])
                 if all(map(math.isfinite, values)):
-                    found.append(Relation(features=pair, before=values[0], added=values[1]))
-        return sorted(found, key=lambda each: (-abs(each.difference), each.features))
+                    found.append(Relation(columns=pair, before=values[0], added=values[1]))
+        return sorted(found, key=lambda each: (-abs(each.added - each.before), each.columns))
 
     def _correlate(self, group: int) -> Any:
         rows, sums = self.rows[group], self.sums[group].astype(float)
@@ -267,7 +299,9 @@ def _count_bins(rows: DataFrame, features: Sequence[_Binned]) -> _Grams:
         sums[group] += np.array(row["sums"], dtype=np.int64)
         products[group] += np.array(row["products"], dtype=np.int64).reshape(width, width)
         counts[group] += np.array(row["counts"], dtype=np.int64)
-    return _Grams(tuple(each.name for each in features), sizes, rows_of, sums, products, counts)
+    names = tuple(each.name for each in features)
+    of_features = frozenset(each.name for each in features if each.is_feature)
+    return _Grams(names, of_features, sizes, rows_of, sums, products, counts)
 
 
 def _make_summer(sizes: Sequence[int]) -> Any:
@@ -282,7 +316,10 @@ def _make_summer(sizes: Sequence[int]) -> Any:
         offsets = np.cumsum([0, *widths[:-1]])
         found: dict[int, list[Any]] = {}
         for batch in batches:
-            for group, part in batch.groupby("group"):
+            for group in (0, 1):
+                part = batch[batch["group"] == group]
+                if part.empty:
+                    continue
                 bins = np.stack(part["bins"].to_list()).astype(np.int64)
                 positions = np.where(bins < 0, np.array(widths) - 1, bins) + offsets
                 # Rows without a value are in the middle, where they change no correlation much.
@@ -293,10 +330,8 @@ def _make_summer(sizes: Sequence[int]) -> Any:
                     values.T @ values,
                     np.bincount(positions.ravel(), minlength=sum(widths)),
                 ]
-                before = found.get(int(group))
-                found[int(group)] = (
-                    sums if before is None else [a + b for a, b in zip(before, sums, strict=True)]
-                )
+                before = found.get(group)
+                found[group] = sums if before is None else [a + b for a, b in zip(before, sums, strict=True)]
         for group, (count, sums, products, counts) in found.items():
             yield pd.DataFrame(
                 {

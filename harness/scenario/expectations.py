@@ -100,6 +100,20 @@ class Agreement(ScenarioPart):
     min: Annotated[float, Field(ge=-1, le=1)]
 
 
+class Drift(ScenarioPart):
+    """A bound on the drift of a feature since an earlier version."""
+
+    since: str = PREVIOUS
+    max: Annotated[float, Field(ge=0)]
+    """The largest population stability index."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_number(cls, value: object) -> object:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return {"max": value} if is_number else value
+
+
 class Explanations(ScenarioPart):
     """Bounds on the mean weights of the features, each per standard deviation of the feature."""
 
@@ -148,6 +162,14 @@ class Expect(ScenarioPart):
     columns: Annotated[Schema | None, Field(alias="schema")] = None
     nulls: dict[str, Bounds] = Field(default_factory=dict)
     """Column to the share of rows in which it is null, from 0 to 1."""
+    drift: dict[str, Drift] = Field(default_factory=dict)
+    """Feature to the largest population stability index since an earlier version."""
+    positives: Bounds | None = None
+    """Share of positive labels among the labelled rows that the version added, from 0 to 1."""
+    new_values: dict[str, Bounds] = Field(default_factory=dict)
+    """Categorical feature to the share of added rows with a value that no earlier row has."""
+    repeated_rows: Bounds | None = None
+    """Share of added rows with the same features and label as another row."""
     null_keys: Bounds | None = None
     """How many rows have a null in their key."""
     duplicate_keys: Bounds | None = None
@@ -167,7 +189,7 @@ class Expect(ScenarioPart):
     def with_defaults(self, defaults: Expect) -> Expect:
         """Return these expectations, completed by the defaults: by metric, column and feature."""
         own = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
-        for name in ("nulls", "metrics", "coefficients"):
+        for name in ("nulls", "drift", "new_values", "metrics", "coefficients"):
             own[name] = {**getattr(defaults, name), **getattr(self, name)}
         if self.explanations and defaults.explanations:
             own["explanations"] = self.explanations.with_defaults(defaults.explanations)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.bounds import standard
+from harness.bounds.drift import compute_stability_index
 from harness.results import Bin, MeasuredValue, VersionResult
 from harness.views import formatting
 from harness.views.tables import Cell, MeasurementTable, Row
@@ -37,11 +37,11 @@ class DistributionPanel:
         return f"Distribution of {self.feature}, {self.names[0]} and {self.names[1]}, per bin: {shares}."
 
 
-def compute_stability_index(first: tuple[Bin, ...], later: tuple[Bin, ...]) -> MeasuredValue:
+def _measure_drift(first: tuple[Bin, ...], later: tuple[Bin, ...]) -> MeasuredValue:
     """Return the population stability index of two distributions; ``None`` if one has no row with a value."""
     if not _count_rows(first) or not _count_rows(later):
         return None
-    return standard.compute_stability_index([each.rows for each in first], [each.rows for each in later])
+    return compute_stability_index([each.rows for each in first], [each.rows for each in later])
 
 
 def build_data_table(versions: tuple[VersionResult, ...]) -> MeasurementTable:
@@ -120,7 +120,7 @@ def _compute_indexes(feature: str, versions: tuple[VersionResult, ...]) -> list[
     first = next(at for at, bins in enumerate(distributions) if bins is not None)
     origin = distributions[first]
     return [
-        None if bins is None or origin is None or at == first else compute_stability_index(origin, bins)
+        None if bins is None or origin is None or at == first else _measure_drift(origin, bins)
         for at, bins in enumerate(distributions)
     ]
 
@@ -142,7 +142,7 @@ def _build_panel(feature: str, versions: tuple[VersionResult, ...]) -> Distribut
         if feature in version.distributions
     ]
     (first, before), (latest, after) = having[0], having[-1]
-    drift = compute_stability_index(before, after)
+    drift = _measure_drift(before, after)
     if first == latest or drift is None:
         return None
     return DistributionPanel(

@@ -4,17 +4,14 @@ from math import log
 
 import pytest
 
+from harness.bounds.drift import compute_stability_index
 from harness.report.html import render_html
-from harness.results import Bin, CalibrationBin, Result, RocPoint, RowChanges, VersionResult
-from harness.views.drift import (
-    build_data_table,
-    build_distribution_panels,
-    build_drift_table,
-    compute_stability_index,
-)
+from harness.results import Bin, CalibrationBin, Result, RocPoint, RowChanges, Verdict, VersionResult
+from harness.views.drift import build_data_table, build_distribution_panels, build_drift_table
 from harness.views.plot_data import find_largest_changes
 from harness.views.plots import draw_calibration, draw_distribution, draw_roc
 from tests.unit import report_samples as samples
+from tests.unit.bounds_samples import judge_one
 
 _NASTY = "$<b>&"
 
@@ -40,22 +37,39 @@ def test_the_index_follows_its_formula() -> None:
     """The stability index follows its formula with half a row added to each bin."""
     q, p = (8.5 / 11, 2.5 / 11), (2.5 / 11, 8.5 / 11)
     expected = sum((b - a) * log(b / a) for a, b in zip(q, p, strict=True))
-    assert compute_stability_index(_bins(8, 2), _bins(2, 8)) == pytest.approx(expected)
+    assert compute_stability_index((8, 2), (2, 8)) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("later", "expected"), [(_bins(8, 2), 0.0), (_bins(0, 0), None)])
-def test_equal_shares_have_index_0_and_no_rows_have_none(
-    later: tuple[Bin, ...], expected: float | None
-) -> None:
-    """Equal shares have the index 0, and a version without rows has none."""
-    assert compute_stability_index(_bins(8, 2), later) == expected
+def test_equal_shares_have_index_0() -> None:
+    """The index of equal shares is 0, also if they are of more rows."""
+    assert compute_stability_index((8, 2), (8, 2)) == 0.0
 
 
 def test_an_empty_bin_has_an_index() -> None:
     """A distribution with an empty bin has a finite index."""
-    index = compute_stability_index(_bins(10, 0), _bins(5, 5))
-    assert index is not None
-    assert index > 0
+    assert 0 < compute_stability_index((10, 0), (5, 5)) < 10
+
+
+def test_drift_is_bounded_between_two_versions() -> None:
+    """A bound on drift compares the distributions of two versions."""
+    versions = (_version("january", 0, 8, 2), _version("march", 1, 2, 8))
+    bounds = {"drift": {"dti": {"max": 0.5}}}
+    result = judge_one(bounds, versions[1], versions[0])
+    assert ("drift(dti)", "<= 0.5 since january", Verdict.FAIL) == (
+        result.metric,
+        result.text,
+        result.verdict,
+    )
+    assert result.measured == pytest.approx(compute_stability_index((8, 2), (2, 8)))
+
+
+def test_drift_of_an_empty_feature_is_not_proven() -> None:
+    """Without values there is no distribution to compare."""
+    now, before = _version("march", 1, 2, 8), _version("january", 0, 0, 0)
+    result = judge_one({"drift": {"dti": 0.5}}, now, before)
+    assert "no row of version january has a value of 'dti'" == result.reason
+    result = judge_one({"drift": {"x": 0.5}}, now, before)
+    assert "version january has no feature 'x'" == result.reason
 
 
 def test_data_are_compared_with_the_previous_version() -> None:

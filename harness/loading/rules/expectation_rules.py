@@ -28,6 +28,7 @@ def check_expectations(scenario: Scenario) -> Iterator[Problem]:
                 yield from _check_number(number, scope)
         yield from check_data(scope)
         yield from _check_standard(scope)
+        yield from _check_drift(scope)
         yield from _check_same_data(scope)
         if scope.is_of_models:
             yield from _check_explanations(scope)
@@ -35,6 +36,19 @@ def check_expectations(scenario: Scenario) -> Iterator[Problem]:
         yield Problem(
             "'every' applies to trained versions, but no version is trained; remove it.", ("every",)
         )
+
+
+_OF_MODELS = (
+    "metrics",
+    "coefficients",
+    "explanations",
+    "standard",
+    "drift",
+    "positives",
+    "new_values",
+    "repeated_rows",
+)
+"""Expectations of trained versions only."""
 
 
 def _check_standard(scope: Scope) -> Iterator[Problem]:
@@ -47,11 +61,22 @@ def _check_standard(scope: Scope) -> Iterator[Problem]:
             )
 
 
+def _check_drift(scope: Scope) -> Iterator[Problem]:
+    pipeline = scope.scenario.pipeline
+    features = (*pipeline.features, *pipeline.categorical)
+    for name, bound in scope.expect.drift.items():
+        at: Location = (*scope.at, "drift", name)
+        if name not in features:
+            yield Problem(f"unknown feature '{name}'.{did_you_mean(name, features)}", at)
+        elif reason := scope.explain_incomparable(bound.since, needs_model=True):
+            yield Problem(f"the drift of '{name}' can't be measured: {reason}", (*at, "since"))
+
+
 def _check_untrained(scope: Scope) -> Iterator[Problem]:
     """Yield a problem if a version without a model has expectations of a model."""
     if scope.is_of_models or scope.version is None:
         return
-    for key in ("metrics", "coefficients", "explanations"):
+    for key in _OF_MODELS:
         if getattr(scope.expect, key):
             message = f"version '{scope.version.name}' is not trained, so it has no {key}; remove '{key}'."
             yield Problem(message, (*scope.at, key))
@@ -67,8 +92,13 @@ def _check_number(number: Number, scope: Scope) -> Iterator[Problem]:
             f"{_describe_model(scope.scenario.pipeline)} has no coefficients; bound 'explanations' instead."
         )
         yield Problem(message, (*scope.at, "coefficients"))
-    elif number.needs_model:
+    elif kind == "new_values" and number.own_name not in scope.scenario.pipeline.categorical:
+        hint = did_you_mean(number.own_name, scope.scenario.pipeline.categorical)
+        yield Problem(f"'{number.own_name}' is not a categorical feature.{hint}", at)
+    elif number.needs_model and not number.kind.needs_added:
         yield from _check_feature(number.own_name, scope, at)
+    if number.kind.needs_added and scope.index == 0:
+        yield Problem(f"'{number.name}' can't be measured at the first version, whose rows are all new.", at)
     yield from check_bounds(number, at)
     yield from _check_key(number, scope, at)
     for index, bound in enumerate(number.bounds):

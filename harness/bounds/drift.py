@@ -1,0 +1,45 @@
+"""Drift of a feature: how far its distribution at one version is from that at another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from harness.bounds.measured_values import Value
+from harness.results import VersionResult
+
+DRIFT = "drift"
+"""Kind of the bounded quantity, and its key below ``expect`` or ``every``."""
+
+
+def compute_stability_index(before: Sequence[int], after: Sequence[int]) -> float:
+    """Return the population stability index of two counts over the same bins.
+
+    It is the sum of ``(p - q) * ln(p / q)`` over the bins, where ``q`` and ``p`` are the bin's shares before
+    and after. Half a row is added to each bin, so that empty bins have a logarithm. The index is 0 for equal
+    shares.
+    """
+    shares = []
+    for counts in (before, after):
+        total = sum(counts) + len(counts) / 2
+        shares.append([(count + 0.5) / total for count in counts])
+    return math.fsum((p - q) * math.log(p / q) for q, p in zip(*shares, strict=True))
+
+
+def measure_drift(feature: str, now: VersionResult, before: VersionResult) -> Value:
+    """Measure the drift of a feature between two versions.
+
+    Args:
+        feature: Its name.
+        now: The later version.
+        before: The earlier version.
+    """
+    counts = []
+    for version in (before, now):
+        bins = version.distributions.get(feature)
+        if bins is None:
+            return Value(None, f"version {version.name} has no feature '{feature}'")
+        counts.append([each.rows for each in bins])
+        if not sum(counts[-1]):
+            return Value(None, f"no row of version {version.name} has a value of '{feature}'")
+    return Value(compute_stability_index(*counts))
