@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -263,3 +264,10 @@ def test_the_first_version_has_no_standard() -> None:
     assert compares_added_rows(
         scenario([{"name": "one"}, {"name": "two"}], every={"repeated_rows": {"max": 0.1}}), "two"
     )
+
+
+def test_the_docs_list_every_check() -> None:
+    """The table in the docs is made from the checks themselves."""
+    docs = (Path(__file__).parents[2] / "docs" / "scenario.md").read_text()
+    for check in CHECKS.values():
+        assert f"| `{check.name}` | {check.meaning} | {check.why} |" in docs
