@@ -212,7 +212,7 @@ class _Test(pytest.Item):
 
 
 class RunTest(_Test):
-    """A test that the run is completed and, in the cloud, agrees with the newest local one."""
+    """A test that the run is completed, judges a bound and, in the cloud, agrees with the local run."""
 
     def runtest(self) -> None:
         """Check the comparison with another run; other tests check everything else."""
@@ -220,6 +220,8 @@ class RunTest(_Test):
         from harness.views.bound_table import make_headline
 
         outcome = self.run.outcome()
+        if outcome.result.reason:
+            _fail(f"{make_headline(outcome.result).sentence}\n{_report_of(outcome)}")
         if outcome.parity is not None and outcome.parity.verdict is not Verdict.PASS:
             _fail(f"{make_headline(outcome.result, outcome.parity).sentence}\n{_report_of(outcome)}")
 

@@ -36,6 +36,8 @@ class Verdict(StrEnum):
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
     NOT_PROVEN = "not proven"
+    OBSERVED = "observed"
+    """Of a version or a run of a scenario that looks without judging."""
 
     @property
     def exit_code(self) -> ExitCode:
@@ -44,6 +46,7 @@ class Verdict(StrEnum):
             Verdict.PASS: ExitCode.PASS,
             Verdict.FAIL: ExitCode.BOUND_FAILED,
             Verdict.NOT_PROVEN: ExitCode.NOT_PROVEN,
+            Verdict.OBSERVED: ExitCode.PASS,
         }[self]
 
 
@@ -293,6 +296,8 @@ class Result(Record):
     scenario: str
     target: str
     verdict: Verdict
+    reason: str = ""
+    """Why the verdict is *not proven*, if it doesn't follow from a bound: none was judged."""
     started: AwareDatetime
     duration_s: float
     timings: dict[str, float]

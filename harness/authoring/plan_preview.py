@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.bounds.specs import list_bound_specs
+from harness.bounds.specs import explain_unjudged, list_bound_specs
 from harness.errors import PrerequisiteError
 from harness.runs import list_runs
 from harness.scenario.model import Scenario, Version
@@ -53,6 +53,10 @@ class PlanPreview:
     samples_per_row: int
     published: str
     cost: Cost | None
+    observes: bool
+    """Whether it looks without judging."""
+    unjudged: str
+    """Why no bound is judged, so that the verdict will be *not proven*; empty if one is."""
 
     @property
     def fits(self) -> int | None:
@@ -93,6 +97,8 @@ def preview_run(scenario: Scenario, settings: Settings) -> PlanPreview:
         samples_per_row=pipeline.explainer.choose_samples(len(pipeline.features)),
         published=_describe_publication(scenario, settings),
         cost=find_expected_cost(settings.runs, scenario.name),
+        observes=scenario.observe,
+        unjudged=explain_unjudged(scenario),
     )
 
 
@@ -113,7 +119,7 @@ def _preview_version(
 
 def _describe_publication(scenario: Scenario, settings: Settings) -> str:
     publish = scenario.publish
-    if publish.when == "never":
+    if not scenario.may_publish:
         return "nothing"
     return f"to '{publish.to}' ({settings.store(publish.to)}), {_WHEN[publish.when]}"
 

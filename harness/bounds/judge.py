@@ -53,9 +53,19 @@ def judge(
     return tuple(judge_one(spec, versions[spec.version]) for spec in specs if spec.version in versions)
 
 
+def decide_verdict(scenario: Scenario, bounds: Iterable[BoundResult]) -> Verdict:
+    """Return the verdict on a run or a version of a scenario.
+
+    Args:
+        scenario: The scenario.
+        bounds: The judged bounds of the run or the version.
+    """
+    return Verdict.OBSERVED if scenario.observe else combine_verdicts(bounds)
+
+
 def combine_verdicts(bounds: Iterable[BoundResult]) -> Verdict:
-    """Return the worst of all outcomes; a failed bound outweighs one that is not proven."""
-    outcomes = {bound.outcome for bound in bounds}
+    """Return the worst of all outcomes, of which a failed bound is the worst; no bounds prove nothing."""
+    outcomes = {bound.outcome for bound in bounds} or {Verdict.NOT_PROVEN}
     for verdict in (Verdict.FAIL, Verdict.NOT_PROVEN):
         if verdict in outcomes:
             return verdict
@@ -63,8 +73,8 @@ def combine_verdicts(bounds: Iterable[BoundResult]) -> Verdict:
 
 
 def all_hold(bounds: Iterable[BoundResult]) -> bool:
-    """Return whether every bound holds by itself, even one that must fail for the scenario to pass."""
-    return all(bound.verdict is Verdict.PASS for bound in bounds)
+    """Return whether there are bounds, and each holds by itself, even one that must fail for a pass."""
+    return {bound.verdict for bound in bounds} == {Verdict.PASS}
 
 
 @dataclass(frozen=True)

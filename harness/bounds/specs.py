@@ -43,6 +43,22 @@ def list_bound_specs(scenario: Scenario) -> tuple[BoundSpec, ...]:
     )
 
 
+def explain_unjudged(scenario: Scenario) -> str:
+    """Explain that a run judges no bound, so that its verdict is *not proven*; empty if it judges one.
+
+    A scenario that only observes judges nothing, and needs no explanation.
+    """
+    if scenario.observe or list_bound_specs(scenario):
+        return ""
+    remedy = "set one under 'every' or 'expect', or 'observe: true' to look without judging"
+    if scenario.sets_expectations:
+        return (
+            "no bound is judged: those under 'every' compare with an earlier trained version, or are on rows "
+            f"that it lacks, and there is none; {remedy}"
+        )
+    return f"no bound is judged, because the scenario sets none; {remedy}"
+
+
 def depends_on_explained_rows(spec: BoundSpec) -> bool:
     """Return whether the bounded quantity depends on which rows are explained."""
     kind = spec.quantity.kind

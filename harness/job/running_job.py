@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from pyspark.sql import SparkSession
 
+from harness.bounds.specs import explain_unjudged
 from harness.errors import ExitCode, HarnessError, InterruptedRunError, ScenarioError
 from harness.events import Event
 from harness.files import write_text
@@ -70,6 +71,7 @@ def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> R
         scenario=plan.scenario.name,
         target=plan.environment.target,
         verdict=verdict,
+        reason="" if failure else explain_unjudged(plan.scenario),
         started=job.started,
         duration_s=round((datetime.now(UTC) - job.started).total_seconds(), 3),
         timings=job.clock.total_timings(),

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from harness import cli
@@ -113,3 +114,20 @@ def test_make_plan_accepts_a_table() -> None:
     recipe = ["make", "--dry-run", "plan", "NAME=loans", "TABLE=/data/loans", "VERSIONS=1,latest"]
     printed = subprocess.run(recipe, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "harness plan loans --table /data/loans --versions 1,latest" in printed
+
+
+def test_check_warns_if_no_bound_is_judged(folder: Path) -> None:
+    """A scenario without bounds is valid, but check says that it proves nothing, unless it only observes."""
+    init = ["init", "wine", "--data", str(write_wines(folder)), "--label", "quality", "--positive", "good"]
+    assert CliRunner().invoke(app, init).exit_code == ExitCode.PASS
+    file = folder / "scenarios" / "wine.yaml"
+    yaml = YAML(typ="safe")
+    values = yaml.load(file)
+    values.pop("every", None)
+    for version in values["versions"]:
+        version.pop("expect", None)
+    for observe, warns in ((False, True), (True, False)):
+        yaml.dump({**values, "observe": observe}, file)
+        outcome = CliRunner().invoke(app, ["check", "wine"])
+        found = "warning: the verdict will be 'not proven'" in outcome.stdout
+        assert (ExitCode.PASS, warns) == (outcome.exit_code, found)

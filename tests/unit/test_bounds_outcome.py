@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from harness.bounds.judge import all_hold, combine_verdicts, judge_versions
+from harness.bounds.judge import all_hold, combine_verdicts, decide_verdict, judge_versions
+from harness.bounds.specs import explain_unjudged
 from harness.results import BoundResult, Verdict
 from harness.scenario.bound_spec import BoundSpec, Quantity
 from tests.unit.bounds_samples import measured, scenario
@@ -28,7 +29,7 @@ def _bound(verdict: Verdict, *, must_fail: bool = False) -> BoundResult:
 @pytest.mark.parametrize(
     ("verdicts", "worst"),
     [
-        ([], PASS),
+        ([], NOT_PROVEN),
         ([PASS, PASS], PASS),
         ([PASS, NOT_PROVEN], NOT_PROVEN),
         ([NOT_PROVEN, FAIL, PASS], FAIL),
@@ -53,7 +54,7 @@ def test_a_bound_that_must_fail_has_the_opposite_outcome(verdict: Verdict, outco
 @pytest.mark.parametrize(
     ("bounds", "expected"),
     [
-        ([], True),
+        ([], False),
         ([_bound(PASS)], True),
         ([_bound(FAIL, must_fail=True)], False),
         ([_bound(PASS), _bound(NOT_PROVEN)], False),
@@ -161,3 +162,40 @@ def test_versions_that_were_not_reached_are_not_judged() -> None:
     )
     judged = judge_versions(expected, [measured("one", test_accuracy=0.7)])
     assert [("one", PASS)] == [(each.name, bound.verdict) for each in judged for bound in each.bounds]
+
+
+_CHANGE = {"metrics": {AUC: {"change": {"min": -0.1}}}}
+
+
+@pytest.mark.parametrize(
+    ("reason", "versions", "changes"),
+    [
+        ("the scenario sets none", [{"name": "one"}, {"name": "two"}], {}),
+        ("the scenario sets none", [{"name": "one", "expect": {}}], {"every": {}}),
+        ("the scenario sets none", [{"name": "one", "expect": {"metrics": {}, "nulls": {}}}], {}),
+        ("there is none", [{"name": "one"}], {"every": _CHANGE}),
+        ("there is none", [{"name": "one"}], {"every": {"metrics": {AUC: {"min": 0.6, "on": "added"}}}}),
+        ("there is none", [{"name": "one"}, {"name": "two", "train": False}], {"every": _CHANGE}),
+    ],
+)
+def test_without_a_judged_bound_nothing_is_proven(
+    reason: str, versions: list[dict[str, Any]], changes: dict[str, Any]
+) -> None:
+    """A scenario none of whose bounds is judged is not proven, for a reason that is known before the run."""
+    unjudged = scenario(versions, **changes)
+    judged = judge_versions(unjudged, [measured(each["name"], test_roc_auc=0.9) for each in versions])
+    assert decide_verdict(unjudged, [bound for each in judged for bound in each.bounds]) is NOT_PROVEN
+    assert reason in explain_unjudged(unjudged)
+
+
+def test_a_change_is_judged_with_two_versions() -> None:
+    """A bound on a change under 'every' is judged if there are two trained versions."""
+    assert explain_unjudged(scenario([{"name": "one"}, {"name": "two"}], every=_CHANGE)) == ""
+
+
+def test_a_scenario_that_observes_is_not_judged() -> None:
+    """'observe: true' looks without judging: its verdict is not a pass, but its exit code is 0."""
+    observed = scenario([{"name": "one"}], observe=True)
+    verdict = decide_verdict(observed, [])
+    assert (Verdict.OBSERVED, 0, "") == (verdict, verdict.exit_code, explain_unjudged(observed))
+    assert not observed.may_publish

@@ -174,10 +174,24 @@ def check_outcome(scenario: Scenario) -> Iterator[Problem]:
     if scenario.verdict == "pass" and scenario.caught_by:
         message = "'caught_by' lists bounds that must fail; add 'verdict: fail'."
         yield Problem(message, ("caught_by",))
+    yield from _check_observe(scenario)
     yield from _check_caught_by(scenario)
     written = scenario.publish.model_fields_set
     if not scenario.trained and "when" in written and scenario.publish.when != "never":
         message = "there is nothing to publish: no version is trained; remove 'when'."
+        yield Problem(message, ("publish", "when"))
+
+
+def _check_observe(scenario: Scenario) -> Iterator[Problem]:
+    if not scenario.observe:
+        return
+    if scenario.sets_expectations:
+        message = (
+            "'observe: true' looks without judging, but the scenario sets expectations; remove one of them."
+        )
+        yield Problem(message, ("observe",))
+    if scenario.publish.when == "always":
+        message = "'observe: true' never publishes a model, but 'when' is 'always'; remove one of them."
         yield Problem(message, ("publish", "when"))
 
 

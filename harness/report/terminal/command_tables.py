@@ -66,7 +66,15 @@ def _describe_plan(preview: PlanPreview) -> tuple[str, ...]:
         f"Explained: {rows} x {samples} = {predictions} predictions per version.",
         f"Published: {preview.published}.",
         _describe_cost(preview),
+        *_describe_verdict(preview),
     )
+
+
+def _describe_verdict(preview: PlanPreview) -> tuple[str, ...]:
+    """Describe the verdict if it is known already, because no bound is judged."""
+    if preview.observes:
+        return ("Verdict: 'observed', because the scenario looks without judging.",)
+    return (f"Verdict: 'not proven': {preview.unjudged}.",) if preview.unjudged else ()
 
 
 def _describe_fits(preview: PlanPreview) -> str:

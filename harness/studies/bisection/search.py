@@ -230,6 +230,7 @@ def make_probe(scenario: Scenario, trained: Iterable[str]) -> Scenario:
                 for each in scenario.versions[:end]
             ),
             "every": Expect(),
+            "observe": True,
             "verdict": "pass",
             "caught_by": (),
             "matrix": {},
