@@ -40,7 +40,10 @@ class Domain:
 
 SHARES = Domain(0.0, 1.0)
 COUNTS = Domain(0.0, is_whole=True)
-NOT_NEGATIVE = Domain(0.0)
+CORRELATIONS = Domain(-1.0, 1.0)
+LOG_LOSSES = Domain(0.0, 36.05)
+"""Probabilities are clipped at the machine epsilon, whose logarithm is -36.04."""
+AT_MOST_1 = Domain(high=1.0)
 ANY_NUMBER = Domain()
 
 
@@ -90,13 +93,13 @@ _DEFINITIONS = (
     ),
     Metric("test_roc_auc_se", "standard error of {added}test_roc_auc (Hanley and McNeil)", on_added=True),
     Metric("test_pr_auc", "average precision on {rows}", better="higher", on_added=True),
-    Metric("test_log_loss", "mean log loss on {rows}, in nats", NOT_NEGATIVE, better="lower", on_added=True),
+    Metric("test_log_loss", "mean log loss on {rows}, in nats", LOG_LOSSES, better="lower", on_added=True),
     Metric("test_accuracy", "share of correct predictions on {rows}, at 0.5", better="higher", on_added=True),
     Metric("test_f1", "F1 of the positive class on {rows}, at 0.5", better="higher", on_added=True),
     Metric(
         "explanation_r2_mean",
         "mean R2 of the local explanations by a custom pipeline, over the explained rows",
-        ANY_NUMBER,
+        AT_MOST_1,
         better="higher",
         pipeline="custom",
         on_explained=True,
@@ -104,7 +107,7 @@ _DEFINITIONS = (
     Metric(
         "lime_r2_mean",
         "mean adjusted R2 of the local explanations over the explained rows",
-        ANY_NUMBER,
+        AT_MOST_1,
         better="higher",
         pipeline="built-in",
         on_explained=True,

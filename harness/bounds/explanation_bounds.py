@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import StatisticsError, correlation
 
 from harness.bounds.measured_values import Value
+from harness.metrics import CORRELATIONS, SHARES, Domain
 from harness.results import FeatureExplanation, MeasuredValue, VersionResult
 from harness.scenario.bound_spec import Quantity
 
@@ -60,19 +61,30 @@ class AgreementKind:
     """Its key below ``explanations``."""
     measure: Callable[[Weights, Weights, Quantity], MeasuredValue]
     """Returns a share or a correlation from the weights now and before."""
+    domain: Domain
+    """The values that it can take."""
     label: str
     """Its name in reports; ``{k}`` stands for the number of compared features."""
 
 
 _ALL = (
     AgreementKind(
-        "top_k", lambda now, before, what: measure_top_overlap(now, before, what.k or 0), "top_{k}_overlap"
+        "top_k",
+        lambda now, before, what: measure_top_overlap(now, before, what.k or 0),
+        SHARES,
+        "top_{k}_overlap",
     ),
     AgreementKind(
-        "sign_agreement", lambda now, before, _: measure_sign_agreement(now, before), "sign_agreement"
+        "sign_agreement",
+        lambda now, before, _: measure_sign_agreement(now, before),
+        SHARES,
+        "sign_agreement",
     ),
     AgreementKind(
-        "rank_correlation", lambda now, before, _: measure_rank_correlation(now, before), "rank_correlation"
+        "rank_correlation",
+        lambda now, before, _: measure_rank_correlation(now, before),
+        CORRELATIONS,
+        "rank_correlation",
     ),
 )
 AGREEMENTS: Mapping[str, AgreementKind] = {each.name: each for each in _ALL}

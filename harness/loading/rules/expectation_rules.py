@@ -8,7 +8,7 @@ from harness.bounds.explanation_bounds import AGREEMENTS
 from harness.bounds.quantities import Number, list_numbers
 from harness.bounds.specs import Scope, list_bound_specs, list_scopes
 from harness.errors import Location, Problem, did_you_mean
-from harness.loading.rules.bound_rules import check_bounds, excludes
+from harness.loading.rules.bound_rules import check_agreement, check_bounds, excludes
 from harness.loading.rules.data_rules import check_data
 from harness.loading.rules.pipeline_rules import is_feature
 from harness.metrics import ADDED, BUILT_IN_METRICS, CUSTOM_METRICS, METRICS
@@ -155,6 +155,8 @@ def _check_explanations(scope: Scope) -> Iterator[Problem]:
         reason = None if bound is None else scope.explain_incomparable(bound.since, needs_model=True)
         if reason is not None:
             yield Problem(f"'{name}' can't be measured: {reason}", (*at, name, "since"))
+        if bound is not None:
+            yield from check_agreement(name, bound.min, AGREEMENTS[name].domain, (*at, name, "min"))
     pipeline = scope.scenario.pipeline
     top, known = expect.top_k, len(pipeline.features)
     if top is not None and not pipeline.categorical and top.k > known:
