@@ -230,13 +230,18 @@ class StatusTest(_Test):
     """A test that a version has the expected status: trained, only built, or refused."""
 
     def runtest(self) -> None:
-        """Compare the version's status with the scenario."""
+        """Compare the version's status with the scenario, and check the bounds that every version has."""
+        from harness.views.bound_table import make_bound_rows
+
         version = self.run.loaded.scenario.versions[self.index or 0]
         expected = ("trained" if version.is_trained else "built", version.expect_error is not None)
         found = (self.version.status, self.version.error is not None)
         if expected != found:
             error = f" with {self.version.error}" if self.version.error else ""
             _fail(f"{version.name} is {found[0]}{error}.\n{_report_of(self.run.outcome())}")
+        implicit = tuple(bound for bound in self.version.bounds if bound.spec.is_implicit)
+        for row in make_bound_rows((self.version.model_copy(update={"bounds": implicit}),)):
+            _fail(f"{row.sentence}.\n{_report_of(self.run.outcome())}")
 
 
 class BoundTest(_Test):

@@ -106,7 +106,7 @@ class BoundResult(BoundRecord):
     measured: MeasuredValue
     """The metric itself; for a change, its difference to the earlier value; None for a text."""
     found: str = ""
-    """The actual text; for a schema, its differences to the expected one."""
+    """The actual text; for a schema, its differences to the expected one; of unlabelled rows, the labels."""
     distance: MeasuredValue
     """How far inside the bound the measured value is; negative if it is outside."""
     verdict: Verdict
@@ -233,6 +233,8 @@ class VersionResult(Record):
     null_keys: int = 0
     duplicate_keys: int = 0
     """Rows beyond the first of each key."""
+    unlabelled: dict[str, int] = {}
+    """Unexpected value of the label to its number of rows; the most frequent ones."""
     changes: RowChanges | None = None
     """Compared with the version before it in the scenario; None for the first."""
     distributions: dict[str, tuple[Bin, ...]] = {}

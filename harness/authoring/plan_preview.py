@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.bounds.specs import explain_unjudged, list_bound_specs
+from harness.bounds.specs import explain_unjudged, list_bound_specs, list_label_bounds
 from harness.errors import PrerequisiteError
 from harness.runs import list_runs
 from harness.scenario.model import Scenario, Version
@@ -55,6 +55,8 @@ class PlanPreview:
     cost: Cost | None
     observes: bool
     """Whether it looks without judging."""
+    labels_checked: tuple[str, ...]
+    """Versions that fail if a label has an unexpected value."""
     unjudged: str
     """Why no bound is judged, so that the verdict will be *not proven*; empty if one is."""
 
@@ -98,6 +100,7 @@ def preview_run(scenario: Scenario, settings: Settings) -> PlanPreview:
         published=_describe_publication(scenario, settings),
         cost=find_expected_cost(settings.runs, scenario.name),
         observes=scenario.observe,
+        labels_checked=tuple(spec.version for spec in list_label_bounds(scenario)),
         unjudged=explain_unjudged(scenario),
     )
 

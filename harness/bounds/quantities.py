@@ -176,6 +176,11 @@ def explain_missing_number(quantity: Quantity, version: VersionResult) -> str:
     return ""
 
 
+def rests_on_weights(quantity: Quantity) -> bool:
+    """Return whether a number is made of the weights of features, which mean nothing in a bad fit."""
+    return NUMBERS[quantity.kind].needs_explanations
+
+
 def depends_on_explanations(quantity: Quantity) -> bool:
     """Return whether a number comes from the explanations of single rows."""
     return NUMBERS[quantity.kind].needs_explanations or quantity.name in EXPLANATION_METRICS

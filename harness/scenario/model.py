@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from harness.scenario.expectations import Expect
 from harness.scenario.model_base import Columns, Identifier, MatrixValue, ScenarioPart
 from harness.scenario.pipeline import Pipeline
+from harness.scenario.proof import Proof
 from harness.scenario.read_step import Read
 from harness.scenario.row_source import Source
 from harness.scenario.rows import Rows
@@ -145,6 +146,8 @@ class Scenario(ScenarioPart):
     """What must hold for every trained version, unless the version itself expects something else."""
     observe: bool = False
     """Whether to look without judging: a scenario without bounds, whose verdict is ``observed``."""
+    proof: Proof = Proof()
+    """What the measured numbers must rest on, so that their bounds are proven."""
     verdict: Literal["pass", "fail"] = "pass"
     """The verdict that the scenario must end with; ``fail``: by the bounds that ``caught_by`` names."""
     caught_by: tuple[str, ...] = ()

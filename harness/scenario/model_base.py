@@ -21,6 +21,7 @@ def _refuse_bool(value: object) -> object:
 
 Number = Annotated[float, BeforeValidator(_refuse_bool)]
 """A number, in place of which ``true`` is a mistake."""
+WholeNumber = Annotated[int, BeforeValidator(_refuse_bool)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 JsonSchema = dict[str, Any]
 """A JSON Schema, or a part of one."""

@@ -18,6 +18,7 @@ from harness.results import Result
 from harness.runs import list_runs
 from harness.scenario.expectations import Expect
 from harness.scenario.model import Publish, Scenario
+from harness.scenario.proof import Proof
 from harness.targets.job_process import LOG
 from harness.views import formatting
 from harness.workflow import execute
@@ -65,6 +66,7 @@ def strip_expectations(scenario: Scenario) -> Scenario:
             "every": Expect(),
             "versions": tuple(each.model_copy(update={"expect": Expect()}) for each in scenario.versions),
             "observe": False,
+            "proof": Proof(),
             "verdict": "pass",
             "caught_by": (),
             "matrix": {},

@@ -146,6 +146,8 @@ def _make_sentence(bound: BoundResult, value: str, distance: str) -> str:
     margin = f"met with {distance.removeprefix('+')} to spare"
     if has_failed:
         margin = f"missed by {distance.removeprefix('-')}"
+    if has_failed and bound.found:
+        margin = f"{margin}: {bound.found}"
     surprise = ""
     if bound.must_fail:
         surprise = ", as expected" if has_failed else ", but it should have failed"

@@ -171,7 +171,7 @@ class Inquiry:
             for spec in self.specs
             if self._is_comparable(spec.reference, name)
         ]
-        return judge(specs, measured.values(), self.baselines)
+        return judge(specs, measured.values(), self.baselines, self.scenario.proof)
 
     def parse_question(self, text: str) -> Question:
         """Parse a question of the form ``METRIC`` or ``METRIC.KIND``, as in ``caught_by``.
