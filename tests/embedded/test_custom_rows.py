@@ -164,7 +164,8 @@ class _Both:
     second: Any
 
     def transform(self, rows: DataFrame) -> DataFrame:
-        return self.second.transform(self.first.transform(rows))
+        scored: DataFrame = self.second.transform(self.first.transform(rows))
+        return scored
 
 
 _NO_NUMBER = "return a number, or None if it can't be measured."
