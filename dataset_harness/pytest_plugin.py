@@ -226,7 +226,7 @@ class _Test(pytest.Item):
 
 
 class RunTest(_Test):
-    """A test that the run is completed and, in the cloud, agrees with the newest local one."""
+    """A test that the run is completed, judges a bound and, in the cloud, agrees with the local run."""
 
     @own_package()
     def runtest(self) -> None:
@@ -235,6 +235,8 @@ class RunTest(_Test):
         from harness.views.bound_table import make_headline
 
         outcome = self.run.outcome()
+        if outcome.result.reason:
+            _fail(f"{make_headline(outcome.result).sentence}\n{_report_of(outcome)}")
         if outcome.parity is not None and outcome.parity.verdict is not Verdict.PASS:
             _fail(f"{make_headline(outcome.result, outcome.parity).sentence}\n{_report_of(outcome)}")
 
@@ -244,13 +246,18 @@ class StatusTest(_Test):
 
     @own_package()
     def runtest(self) -> None:
-        """Compare the version's status with the scenario."""
+        """Compare the version's status with the scenario, and check the bounds that every version has."""
+        from harness.views.bound_table import make_bound_rows
+
         version = self.run.loaded.scenario.versions[self.index or 0]
         expected = ("trained" if version.is_trained else "built", version.expect_error is not None)
         found = (self.version.status, self.version.error is not None)
         if expected != found:
             error = f" with {self.version.error}" if self.version.error else ""
             _fail(f"{version.name} is {found[0]}{error}.\n{_report_of(self.run.outcome())}")
+        implicit = tuple(bound for bound in self.version.bounds if bound.spec.is_implicit)
+        for row in make_bound_rows((self.version.model_copy(update={"bounds": implicit}),)):
+            _fail(f"{row.sentence}.\n{_report_of(self.run.outcome())}")
 
 
 class BoundTest(_Test):

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-MIN_POSITIVES = 10
-"""A ROC AUC on fewer positives than this is not proven, whatever its value."""
+UNLABELLED_ROWS = "unlabelled_rows"
 ADDED = "added_"
 """Prefix of a metric that is computed only on the held-out rows that the version added."""
 
@@ -40,8 +39,23 @@ class Domain:
 
 SHARES = Domain(0.0, 1.0)
 COUNTS = Domain(0.0, is_whole=True)
-NOT_NEGATIVE = Domain(0.0)
+CORRELATIONS = Domain(-1.0, 1.0)
+LOG_LOSSES = Domain(0.0, 36.05)
+"""Probabilities are clipped at the machine epsilon, whose logarithm is -36.04."""
+AT_MOST_1 = Domain(high=1.0)
 ANY_NUMBER = Domain()
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Names of the metrics that count the rows, and the positive ones among them."""
+
+    rows: str
+    positives: str
+
+
+_TRAIN = Classes("train_rows", "train_positives")
+_TEST = Classes("test_rows", "test_positives")
 
 
 @dataclass(frozen=True)
@@ -54,8 +68,8 @@ class Metric:
     domain: Domain = SHARES
     better: Literal["higher", "lower"] | None = None
     """Which values are better; ``None`` if it doesn't measure quality."""
-    positives: str | None = None
-    """Name of the metric that counts the positives; with too few of them, the metric is not proven."""
+    classes: Classes | None = None
+    """Counts of the rows that it is measured on; with too few of one class, it is not proven."""
     standard_error: str | None = None
     """Name of the metric that is its standard error."""
     pipeline: Literal["built-in", "custom"] | None = None
@@ -71,7 +85,7 @@ _DEFINITIONS = (
         "cv_roc_auc",
         "ROC AUC by cross-validation on the training rows, mean over the folds of the chosen grid point",
         better="higher",
-        positives="train_positives",
+        classes=_TRAIN,
         standard_error="cv_roc_auc_se",
         pipeline="built-in",
     ),
@@ -84,19 +98,34 @@ _DEFINITIONS = (
         "test_roc_auc",
         "ROC AUC on {rows}",
         better="higher",
-        positives="test_positives",
+        classes=_TEST,
         standard_error="test_roc_auc_se",
         on_added=True,
     ),
     Metric("test_roc_auc_se", "standard error of {added}test_roc_auc (Hanley and McNeil)", on_added=True),
-    Metric("test_pr_auc", "average precision on {rows}", better="higher", on_added=True),
-    Metric("test_log_loss", "mean log loss on {rows}, in nats", NOT_NEGATIVE, better="lower", on_added=True),
-    Metric("test_accuracy", "share of correct predictions on {rows}, at 0.5", better="higher", on_added=True),
-    Metric("test_f1", "F1 of the positive class on {rows}, at 0.5", better="higher", on_added=True),
+    Metric("test_pr_auc", "average precision on {rows}", better="higher", classes=_TEST, on_added=True),
+    Metric(
+        "test_log_loss",
+        "mean log loss on {rows}, in nats",
+        LOG_LOSSES,
+        better="lower",
+        classes=_TEST,
+        on_added=True,
+    ),
+    Metric(
+        "test_accuracy",
+        "share of correct predictions on {rows}, at 0.5",
+        better="higher",
+        classes=_TEST,
+        on_added=True,
+    ),
+    Metric(
+        "test_f1", "F1 of the positive class on {rows}, at 0.5", better="higher", classes=_TEST, on_added=True
+    ),
     Metric(
         "explanation_r2_mean",
         "mean R2 of the local explanations by a custom pipeline, over the explained rows",
-        ANY_NUMBER,
+        AT_MOST_1,
         better="higher",
         pipeline="custom",
         on_explained=True,
@@ -104,7 +133,7 @@ _DEFINITIONS = (
     Metric(
         "lime_r2_mean",
         "mean adjusted R2 of the local explanations over the explained rows",
-        ANY_NUMBER,
+        AT_MOST_1,
         better="higher",
         pipeline="built-in",
         on_explained=True,
@@ -114,7 +143,14 @@ _DEFINITIONS = (
     Metric("test_rows", "number of {rows}", COUNTS, on_added=True),
     Metric("test_positives", "number of positives among {rows}", COUNTS, on_added=True),
     Metric("filtered_rows", "rows that the scenario's filter removed", COUNTS),
-    Metric("unlabelled_rows", "rows dropped because their label is in neither list", COUNTS),
+    Metric(UNLABELLED_ROWS, "rows dropped because their label is in none of the lists", COUNTS),
+    Metric("ignored_rows", "rows dropped because their label is listed under 'ignore'", COUNTS),
+    Metric(
+        "dropped_rows",
+        "rows that the stages of a custom pipeline dropped, of training and held-out rows",
+        COUNTS,
+        pipeline="custom",
+    ),
     Metric("explained_rows", "rows that were explained", COUNTS),
 )
 
@@ -134,7 +170,8 @@ def _make_added(metric: Metric) -> Metric:
         metric,
         name=f"{ADDED}{metric.name}",
         meaning=metric.meaning.format(rows="the held-out rows that this version added", added=ADDED),
-        positives=metric.positives and f"{ADDED}{metric.positives}",
+        classes=metric.classes
+        and Classes(f"{ADDED}{metric.classes.rows}", f"{ADDED}{metric.classes.positives}"),
         standard_error=metric.standard_error and f"{ADDED}{metric.standard_error}",
         on_added=False,
     )

@@ -82,6 +82,8 @@ class PreparedFeatures:
     """Fitted Spark transformers, in order; the last one writes ``features``."""
     names: Sequence[str]
     """Name of each slot of the vector, in order: a feature, or ``FEATURE=...`` if it has several slots."""
+    drops_rows: bool = False
+    """Whether the stages may drop rows, such as those with missing values; ``dropped_rows`` counts them."""
 
 
 @dataclass(frozen=True)

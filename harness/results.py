@@ -37,6 +37,8 @@ class Verdict(StrEnum):
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
     NOT_PROVEN = "not proven"
+    OBSERVED = "observed"
+    """Of a version or a run of a scenario that looks without judging."""
 
     @property
     def exit_code(self) -> ExitCode:
@@ -45,6 +47,7 @@ class Verdict(StrEnum):
             Verdict.PASS: ExitCode.PASS,
             Verdict.FAIL: ExitCode.BOUND_FAILED,
             Verdict.NOT_PROVEN: ExitCode.NOT_PROVEN,
+            Verdict.OBSERVED: ExitCode.PASS,
         }[self]
 
 
@@ -104,7 +107,7 @@ class BoundResult(BoundRecord):
     measured: MeasuredValue
     """The metric itself; for a change, its difference to the earlier value; None for a text."""
     found: str = ""
-    """The actual text; for a schema, its differences to the expected one."""
+    """The actual text; for a schema, its differences to the expected one; of unlabelled rows, the labels."""
     distance: MeasuredValue
     """How far inside the bound the measured value is; negative if it is outside."""
     verdict: Verdict
@@ -271,6 +274,8 @@ class VersionResult(Record):
     null_keys: int = 0
     duplicate_keys: int = 0
     """Rows beyond the first of each key."""
+    unlabelled: dict[str, int] = {}
+    """Unexpected value of the label to its number of rows; the most frequent ones."""
     changes: RowChanges | None = None
     """Compared with the version before it in the scenario; None for the first."""
     added: AddedRows | None = None
@@ -336,6 +341,8 @@ class Result(Record):
     scenario: str
     target: str
     verdict: Verdict
+    reason: str = ""
+    """Why the verdict is *not proven*, if it doesn't follow from a bound: none was judged."""
     started: AwareDatetime
     duration_s: float
     timings: dict[str, float]

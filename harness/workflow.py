@@ -12,7 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.bounds.judge import combine_verdicts, judge_versions
+from harness.bounds.judge import decide_verdict, judge_versions
 from harness.errors import (
     ExitCode,
     HarnessError,
@@ -283,7 +283,7 @@ def confirm_verdict(plan: Plan, result: Result) -> None:
     if result.failure is not None:
         return
     judged = judge_versions(plan.scenario, result.versions, plan.baselines)
-    verdict = combine_verdicts(bound for each in judged for bound in each.bounds)
+    verdict = decide_verdict(plan.scenario, (bound for each in judged for bound in each.bounds))
     here, of_job = list_outcomes(judged), list_outcomes(result.versions)
     if here == of_job and verdict == result.verdict:
         return

@@ -93,6 +93,7 @@ def render_scenario(
         types={} if data.states_types else data.types,
         label=label,
         classes=classes,
+        unlabeled=int((~labeled).sum()),
         numeric=numeric,
         categorical=categorical,
         out=out,

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.bounds.specs import list_bound_specs
+from harness.bounds.specs import explain_unjudged, list_bound_specs, list_label_bounds
 from harness.errors import PrerequisiteError
 from harness.loading.local_commits import ResolvedRead, resolve_reads
 from harness.runs import list_runs
@@ -56,6 +56,12 @@ class PlanPreview:
     cost: Cost | None
     reads: dict[str, str]
     """Versions of an existing table that are read by a time, to which version that is."""
+    observes: bool
+    """Whether it looks without judging."""
+    labels_checked: tuple[str, ...]
+    """Versions that fail if a label has an unexpected value."""
+    unjudged: str
+    """Why no bound is judged, so that the verdict will be *not proven*; empty if one is."""
 
     @property
     def fits(self) -> int | None:
@@ -103,6 +109,9 @@ def preview_run(scenario: Scenario, settings: Settings, folder: Path | None = No
         published=_describe_publication(scenario, settings),
         cost=find_expected_cost(settings.runs, scenario.name),
         reads={name: read.explanation for name, read in reads.items() if read.explanation},
+        observes=scenario.observe,
+        labels_checked=tuple(spec.version for spec in list_label_bounds(scenario)),
+        unjudged=explain_unjudged(scenario),
     )
 
 
@@ -123,7 +132,7 @@ def _preview_version(
 
 def _describe_publication(scenario: Scenario, settings: Settings) -> str:
     publish = scenario.publish
-    if publish.when == "never":
+    if not scenario.may_publish:
         return "nothing"
     return f"to '{publish.to}' ({settings.store(publish.to)}), {_WHEN[publish.when]}"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache, partial
 from pathlib import Path
 
-from harness.bounds.quantities import measure_quantity
+from harness.bounds.quantities import measure_quantity, rests_on_weights
 from harness.bounds.specs import list_bound_specs
 from harness.errors import Problem, ScenarioError, did_you_mean
-from harness.metrics import METRICS
+from harness.metrics import EXPLANATION_METRICS, METRICS
 from harness.result_formats import UnknownFormatError
 from harness.results import MeasuredValue, Result, VersionResult
 from harness.runs import RESULT, list_runs
@@ -37,7 +37,7 @@ def read_baselines(scenario: Scenario, folder: Path, runs: Path) -> Baselines:
 
     Returns:
         For each run, as the scenario names it, its versions and the numbers of each by name: those with which
-        bounds compare, and the positives that these depend on.
+        bounds compare, and the counts of rows that these depend on.
 
     Raises:
         ScenarioError: A run or a version is missing or can't be read; with a problem for each bound.
@@ -62,11 +62,14 @@ def read_baselines(scenario: Scenario, folder: Path, runs: Path) -> Baselines:
 
 
 def _collect_numbers(spec: BoundSpec, version: VersionResult) -> dict[str, MeasuredValue]:
-    """Return a bounded number and the positives that it depends on, by name."""
+    """Return a bounded number and the counts that it depends on, by name."""
     numbers = {spec.metric: measure_quantity(spec.quantity, version)}
     definition = METRICS.get(spec.metric)
-    if definition is not None and definition.positives is not None:
-        numbers[definition.positives] = version.metrics.get(definition.positives)
+    if definition is not None and definition.classes is not None:
+        counts = (definition.classes.rows, definition.classes.positives)
+        numbers |= {name: version.metrics.get(name) for name in counts}
+    if rests_on_weights(spec.quantity):
+        numbers |= {name: version.metrics.get(name) for name in EXPLANATION_METRICS}
     return numbers
 
 

@@ -10,15 +10,29 @@ from dataclasses import dataclass
 
 from harness.bounds import measured_values
 from harness.bounds.drift import DRIFT, measure_drift
-from harness.bounds.explanation_bounds import AGREEMENTS, measure_agreement
+from harness.bounds.explanation_bounds import (
+    AGREEMENTS,
+    explain_bad_fit,
+    explain_few_clear,
+    explain_weak,
+    measure_agreement,
+)
 from harness.bounds.measured_values import Value, assess_number
-from harness.bounds.quantities import depends_on_explanations, explain_missing_number, measure_quantity
-from harness.bounds.specs import list_bound_specs
+from harness.bounds.quantities import (
+    depends_on_explanations,
+    explain_missing_number,
+    measure_quantity,
+    rests_on_weights,
+)
+from harness.bounds.specs import list_bound_specs, list_label_bounds
 from harness.bounds.text_bounds import TEXTS
+from harness.metrics import UNLABELLED_ROWS
 from harness.results import BoundResult, MeasuredValue, Verdict, VersionResult
 from harness.scenario.bound_spec import BoundSpec, Comparison, Reference
 from harness.scenario.model import Scenario
+from harness.scenario.proof import Proof
 
+_DEFAULT_PROOF = Proof()
 Baselines = Mapping[str, Mapping[str, Mapping[str, MeasuredValue]]]
 """Other runs, as the scenario names them: their versions, and the numbers of each by name."""
 
@@ -34,13 +48,20 @@ def judge_versions(
         baselines: The numbers of other runs that bounds compare with.
     """
     bounds: dict[str, list[BoundResult]] = {version.name: [] for version in measured}
-    for bound in judge(list_bound_specs(scenario), measured, baselines):
+    for bound in judge(list_bound_specs(scenario), measured, baselines, scenario.proof):
         bounds[bound.spec.version].append(bound)
+    # What no scenario has to ask for is only mentioned if it fails.
+    for bound in judge(list_label_bounds(scenario), measured):
+        if bound.verdict is Verdict.FAIL:
+            bounds[bound.spec.version].append(bound)
     return tuple(each.model_copy(update={"bounds": tuple(bounds[each.name])}) for each in measured)
 
 
 def judge(
-    specs: Iterable[BoundSpec], measured: Iterable[VersionResult], baselines: Baselines | None = None
+    specs: Iterable[BoundSpec],
+    measured: Iterable[VersionResult],
+    baselines: Baselines | None = None,
+    proof: Proof = _DEFAULT_PROOF,
 ) -> tuple[BoundResult, ...]:
     """Judge bounds, in their order; those of versions that were not measured are left out.
 
@@ -48,15 +69,26 @@ def judge(
         specs: The bounds.
         measured: The measured versions.
         baselines: The numbers of other runs that bounds compare with.
+        proof: What the numbers must rest on.
     """
     versions = {version.name: version for version in measured}
-    judge_one = _Judge(versions, baselines or {})
+    judge_one = _Judge(versions, baselines or {}, proof)
     return tuple(judge_one(spec, versions[spec.version]) for spec in specs if spec.version in versions)
 
 
+def decide_verdict(scenario: Scenario, bounds: Iterable[BoundResult]) -> Verdict:
+    """Return the verdict on a run or a version of a scenario.
+
+    Args:
+        scenario: The scenario.
+        bounds: The judged bounds of the run or the version.
+    """
+    return Verdict.OBSERVED if scenario.observe else combine_verdicts(bounds)
+
+
 def combine_verdicts(bounds: Iterable[BoundResult]) -> Verdict:
-    """Return the worst of all outcomes; a failed bound outweighs one that is not proven."""
-    outcomes = {bound.outcome for bound in bounds}
+    """Return the worst of all outcomes, of which a failed bound is the worst; no bounds prove nothing."""
+    outcomes = {bound.outcome for bound in bounds} or {Verdict.NOT_PROVEN}
     for verdict in (Verdict.FAIL, Verdict.NOT_PROVEN):
         if verdict in outcomes:
             return verdict
@@ -64,8 +96,8 @@ def combine_verdicts(bounds: Iterable[BoundResult]) -> Verdict:
 
 
 def all_hold(bounds: Iterable[BoundResult]) -> bool:
-    """Return whether every bound holds by itself, even one that must fail for the scenario to pass."""
-    return all(bound.verdict is Verdict.PASS for bound in bounds)
+    """Return whether there are bounds, and each holds by itself, even one that must fail for a pass."""
+    return {bound.verdict for bound in bounds} == {Verdict.PASS}
 
 
 @dataclass(frozen=True)
@@ -75,11 +107,15 @@ class _Judge:
     versions: Mapping[str, VersionResult]
     """The measured versions by name."""
     baselines: Baselines
+    proof: Proof
 
     def __call__(self, spec: BoundSpec, version: VersionResult) -> BoundResult:
         if spec.comparison is None:
             return self._judge_text(spec, version)
-        return _judge_number(spec, spec.comparison, self._measure(spec, version))
+        judged = _judge_number(spec, spec.comparison, self._measure(spec, version))
+        if spec.quantity.name == UNLABELLED_ROWS and not spec.is_change:
+            return judged.model_copy(update={"found": describe_labels(version)})
+        return judged
 
     def _judge_text(self, spec: BoundSpec, version: VersionResult) -> BoundResult:
         finding = TEXTS[spec.quantity.kind].find(spec, version, self.versions)
@@ -97,15 +133,15 @@ class _Judge:
         """Measure what is compared with the limit: a number, a difference or an agreement."""
         reference = spec.reference
         if reference is None:
-            return _measure_number(spec, version)
+            return self._measure_number(spec, version)
         if spec.quantity.kind in (DRIFT, *AGREEMENTS):
             earlier = self.versions.get(reference.version)
             if earlier is None:
                 return _make_unmeasured_value(reference)
             if spec.quantity.kind == DRIFT:
                 return measure_drift(spec.quantity.name, version, earlier)
-            return measure_agreement(spec.quantity, version, earlier)
-        now, before = _measure_number(spec, version), self._measure_reference(spec, reference)
+            return measure_agreement(spec.quantity, version, earlier, self.proof)
+        now, before = self._measure_number(spec, version), self._measure_reference(spec, reference)
         return (
             measured_values.compute_relative_change(now, before, reference.text)
             if spec.relative
@@ -116,21 +152,34 @@ class _Judge:
         """Measure the number that a change is compared with."""
         if reference.run is None:
             earlier = self.versions.get(reference.version)
-            return _make_unmeasured_value(reference) if earlier is None else _measure_number(spec, earlier)
+            if earlier is None:
+                return _make_unmeasured_value(reference)
+            return self._measure_number(spec, earlier)
         run = self.baselines.get(reference.run, {})
         if reference.version not in run:
             return Value(None, f"the run {reference.run} has no version {reference.version}")
         values = run[reference.version]
-        return assess_number(spec.metric, values.get(spec.metric), values, reference.text)
+        if rests_on_weights(spec.quantity) and (why := explain_bad_fit(values, reference.text, self.proof)):
+            return Value(values.get(spec.metric), why)
+        return assess_number(spec.metric, values.get(spec.metric), values, reference.text, self.proof)
+
+    def _measure_number(self, spec: BoundSpec, version: VersionResult) -> Value:
+        number = measure_quantity(spec.quantity, version)
+        if version.explanations_reason and depends_on_explanations(spec.quantity):
+            return Value(number, f"at {version.name}, {version.explanations_reason}")
+        if number is None and (why := explain_missing_number(spec.quantity, version)):
+            return Value(None, f"{spec.metric} could not be measured at {version.name}: {why}")
+        if rests_on_weights(spec.quantity) and (why := explain_weak(version, self.proof)):
+            return Value(number, why)
+        if spec.quantity.kind == "share" and (why := explain_few_clear(version)):
+            return Value(number, why)
+        return assess_number(spec.metric, number, version.metrics, version.name, self.proof)
 
 
-def _measure_number(spec: BoundSpec, version: VersionResult) -> Value:
-    number = measure_quantity(spec.quantity, version)
-    if version.explanations_reason and depends_on_explanations(spec.quantity):
-        return Value(number, f"at {version.name}, {version.explanations_reason}")
-    if number is None and (why := explain_missing_number(spec.quantity, version)):
-        return Value(None, f"{spec.metric} could not be measured at {version.name}: {why}")
-    return assess_number(spec.metric, number, version.metrics, version.name)
+def describe_labels(version: VersionResult) -> str:
+    """Return the unexpected values of the label with their numbers of rows; empty if there are none."""
+    counts = version.unlabelled.items()
+    return ", ".join(f"{value} ({count:,} row{'s' if count != 1 else ''})" for value, count in counts)
 
 
 def _make_unmeasured_value(reference: Reference) -> Value:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from harness.metrics import ADDED, EXPLANATION_METRICS, HELD_OUT_METRICS, METRICS, MIN_POSITIVES
+from harness.metrics import ADDED, EXPLANATION_METRICS, HELD_OUT_METRICS, METRICS, Classes
 from harness.results import MeasuredValue, VersionResult
 from harness.scenario.bound_spec import Comparison
+from harness.scenario.proof import Proof
 
 
 @dataclass(frozen=True)
@@ -21,28 +22,39 @@ class Value:
 
 
 def assess_number(
-    metric: str, number: MeasuredValue, metrics: Mapping[str, MeasuredValue], version: str
+    metric: str, number: MeasuredValue, metrics: Mapping[str, MeasuredValue], version: str, proof: Proof
 ) -> Value:
     """Check whether a number proves something.
 
     Args:
         metric: Its name in reports.
         number: The number.
-        metrics: The metrics measured with it, including the number of positives.
+        metrics: The metrics measured with it, including the numbers of rows and positives.
         version: The version, as reports write it.
+        proof: What the number must rest on.
     """
     if number is None or not math.isfinite(number):
         why = explain_missing(metric, metrics)
         return Value(None, f"{metric} could not be measured at {version}{f': {why}' if why else ''}")
     definition = METRICS.get(metric)
-    if definition is None or definition.positives is None:
+    if definition is None or definition.classes is None:
         return Value(number)
-    positives = metrics.get(definition.positives)
-    if positives is None or not math.isfinite(positives):
-        return Value(number, f"{definition.positives} could not be measured at {version}")
-    if positives < MIN_POSITIVES:
-        return Value(number, f"only {positives:.0f} positives at {version}, fewer than {MIN_POSITIVES}")
-    return Value(number)
+    return Value(number, _explain_few_rows(definition.classes, metrics, version, proof.min_class_rows))
+
+
+def _explain_few_rows(
+    classes: Classes, metrics: Mapping[str, MeasuredValue], version: str, fewest: int
+) -> str:
+    """Explain that one of the classes has too few rows; empty if both have enough."""
+    rows, positives = metrics.get(classes.rows), metrics.get(classes.positives)
+    for name, count in ((classes.positives, positives), (classes.rows, rows)):
+        if count is None or not math.isfinite(count):
+            return f"{name} could not be measured at {version}"
+    assert rows is not None and positives is not None  # noqa: S101, PT018 - checked above
+    for count, noun in ((positives, "positives"), (rows - positives, "negatives")):
+        if count < fewest:
+            return f"only {count:.0f} {noun} at {version}, fewer than {fewest}"
+    return ""
 
 
 def explain_missing(metric: str, metrics: Mapping[str, MeasuredValue]) -> str:

@@ -218,6 +218,11 @@ def _explain_missing_on_added(version: VersionResult) -> str:
     return "no row was added" if not version.added.added.rows else "no added row has a label"
 
 
+def rests_on_weights(quantity: Quantity) -> bool:
+    """Return whether a number is made of the weights of features, which mean nothing in a bad fit."""
+    return NUMBERS[quantity.kind].needs_explanations
+
+
 def depends_on_explanations(quantity: Quantity) -> bool:
     """Return whether a number comes from the explanations of single rows."""
     kind = NUMBERS.get(quantity.kind)

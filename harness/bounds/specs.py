@@ -10,6 +10,7 @@ from harness.bounds.explanation_bounds import AGREEMENTS
 from harness.bounds.quantities import Number, depends_on_explanations, format_label, list_numbers
 from harness.bounds.text_bounds import TEXTS
 from harness.errors import Location
+from harness.metrics import UNLABELLED_ROWS
 from harness.scenario.bound_spec import (
     CHANGE_COMPARISONS,
     VALUE_COMPARISONS,
@@ -37,11 +38,37 @@ def list_bound_specs(scenario: Scenario) -> tuple[BoundSpec, ...]:
     """Return every bound of a scenario, in the order in which they are judged.
 
     A bound that compares with an earlier version doesn't exist at a version without one, and a bound on added
-    rows doesn't exist at the first version, whose rows are all new.
+    rows doesn't exist at the first version, whose rows are all new. A scenario that only observes has none.
     """
+    if scenario.observe:
+        return ()
     return tuple(
         spec for index in range(len(scenario.versions)) for spec in _VersionBounds(scenario, index).specs()
     )
+
+
+def list_label_bounds(scenario: Scenario) -> tuple[BoundSpec, ...]:
+    """Return a bound for each trained version that sets none on unlabelled rows: there must be none."""
+    if scenario.observe:
+        return ()
+    names = [name for name in scenario.trained if UNLABELLED_ROWS not in scenario.expected_of(name).metrics]
+    return tuple(_make_label_bound(name) for name in names)
+
+
+def explain_unjudged(scenario: Scenario) -> str:
+    """Explain that a run judges no bound, so that its verdict is *not proven*; empty if it judges one.
+
+    A scenario that only observes judges nothing, and needs no explanation.
+    """
+    if scenario.observe or list_bound_specs(scenario):
+        return ""
+    remedy = "set one under 'every' or 'expect', or 'observe: true' to look without judging"
+    if scenario.sets_expectations:
+        return (
+            "no bound is judged: those under 'every' compare with an earlier trained version, or are on rows "
+            f"that it lacks, and there is none; {remedy}"
+        )
+    return f"no bound is judged, because the scenario sets none; {remedy}"
 
 
 def depends_on_explained_rows(spec: BoundSpec) -> bool:
@@ -180,6 +207,18 @@ class _VersionBounds:
     def _mark_caught(self, spec: BoundSpec) -> BoundSpec:
         is_caught = not {spec.name, spec.full_name}.isdisjoint(self.scenario.caught_by)
         return spec.model_copy(update={"must_fail": True}) if is_caught else spec
+
+
+def _make_label_bound(version: str) -> BoundSpec:
+    return BoundSpec(
+        version=version,
+        quantity=Quantity(kind="metric", name=UNLABELLED_ROWS),
+        metric=UNLABELLED_ROWS,
+        kind="equals",
+        limit=0.0,
+        is_implicit=True,
+        location=BoundLocation(root=("pipeline", "label")),
+    )
 
 
 def _list_change_limits(difference: Change | Baseline, key: str, reference: Reference) -> Iterator[_Limit]:

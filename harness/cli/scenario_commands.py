@@ -29,6 +29,7 @@ def check(
     ],
 ) -> None:
     """Check scenario files and the headers of their data."""
+    from harness.bounds.specs import explain_unjudged
     from harness.loading.loader import load_scenario
 
     code = ExitCode.PASS
@@ -41,6 +42,8 @@ def check(
         else:
             versions = len(loaded.scenario.versions)
             typer.echo(f"{loaded.document.file}: ok ({versions} version{'s' if versions != 1 else ''})")
+            if unjudged := explain_unjudged(loaded.scenario):
+                typer.echo(f"{loaded.document.file}: warning: the verdict will be 'not proven': {unjudged}.")
     raise typer.Exit(code)
 
 

@@ -13,6 +13,7 @@ from harness.job import fingerprint
 from harness.job.data_checks import find_problems, require_columns
 from harness.job.prepare import (
     HELD_OUT,
+    IGNORED,
     LABEL_VALUE,
     add_feature_columns,
     add_label,
@@ -21,7 +22,7 @@ from harness.job.prepare import (
     number_columns,
 )
 from harness.job.spark_errors import attribute_error
-from harness.job.table_io import quote_name
+from harness.job.table_io import column, quote_name
 from harness.pipelines import FOLD, KEY
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
@@ -29,6 +30,7 @@ from harness.scenario.pipeline import Pipeline
 _INFINITE = "double('infinity'), double('-infinity')"
 _HUGE = "1e150D"
 """Least value whose square, summed over many rows, is no longer finite."""
+_MOST_LABELS = 10
 _GREATEST = "1.7976931348623157e308D"
 
 
@@ -47,7 +49,10 @@ class CheckedVersion:
     duplicate_keys: int
     """Rows beyond the first of each key."""
     filtered_rows: int
+    ignored_rows: int
     unlabelled_rows: int
+    unlabelled: dict[str, int]
+    """Unexpected value of the label to its number of rows; the most frequent ones."""
     ranges: dict[str, tuple[float, float]]
     """Numeric feature to its smallest and largest finite value; empty if no model is trained."""
     scenario: Scenario
@@ -127,7 +132,9 @@ def _make_checked_version(
         null_keys=totals["null_keys"],
         duplicate_keys=rows - totals["null_keys"] - totals["keys"],
         filtered_rows=rows - totals.get("kept", rows),
+        ignored_rows=totals.get("ignored", 0),
         unlabelled_rows=totals.get("unlabelled", 0),
+        unlabelled=_count_unexpected_labels(frame, scenario) if totals.get("unlabelled") else {},
         ranges={
             feature: (totals[f"least_{index}"], totals[f"greatest_{index}"])
             for index, feature in enumerate(scenario.pipeline.features)
@@ -137,6 +144,20 @@ def _make_checked_version(
         table=table,
         frame=frame,
     )
+
+
+def _count_unexpected_labels(frame: DataFrame, scenario: Scenario) -> dict[str, int]:
+    """Return the most frequent values of the label that no list has, as messages write them."""
+    value = column(scenario.pipeline.label.column).cast("string")
+    rows = (
+        frame.where(meets_filter(scenario) & F.col(LABEL_VALUE).isNull() & ~F.col(IGNORED))
+        .groupBy(value.alias("value"))
+        .count()
+        .orderBy(F.desc("count"), "value")
+        .limit(_MOST_LABELS)
+        .collect()
+    )
+    return {"null" if row["value"] is None else repr(row["value"]): row["count"] for row in rows}
 
 
 def _make_key_query(table: DataFrame, scenario: Scenario) -> _Query:
@@ -185,6 +206,7 @@ def _make_training_columns(frame: DataFrame, scenario: Scenario, pipeline: Pipel
     return [
         F.col(FOLD),
         target,
+        F.col(IGNORED),
         meets_filter(scenario).alias("kept"),
         (meets_filter(scenario) & target.isNotNull() & ~F.col(HELD_OUT)).alias("train"),
         *(F.expr(each) for each in expressions),
@@ -206,7 +228,8 @@ def _make_training_aggregates(pipeline: Pipeline) -> list[Column]:
     features = numeric + len(pipeline.categorical)
     aggregates = {
         "kept": "count_if(kept)",
-        "unlabelled": f"count_if(kept AND {LABEL_VALUE} IS NULL)",
+        "ignored": f"count_if(kept AND {LABEL_VALUE} IS NULL AND {IGNORED})",
+        "unlabelled": f"count_if(kept AND {LABEL_VALUE} IS NULL AND NOT {IGNORED})",
         "positives": f"count_if(kept AND {LABEL_VALUE} = 1)",
         "negatives": f"count_if(kept AND {LABEL_VALUE} = 0)",
         "train_positives": f"count_if(train AND {LABEL_VALUE} = 1)",

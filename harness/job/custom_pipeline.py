@@ -14,6 +14,8 @@ import traceback
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,9 @@ from harness.scenario.pipeline import METHODS, Pipeline, split_use
 # SynapseML refuses to load other classes from a saved model.
 _LOADABLE = ("pyspark.", "synapse.ml.")
 _AT: Location = ("pipeline", "use")
+_LARGEST = 1e150
+"""Beyond it, the square of a number is no longer finite."""
+_LONGEST = 40
 _REMEDY = "The whole traceback is in the job's log."
 
 
@@ -91,6 +96,15 @@ def _create(pipeline: Pipeline, folder: Path) -> Any:
         key: list(value) if isinstance(value, tuple) else value for key, value in pipeline.options.items()
     }
     return factory(**options) if callable(factory) else factory
+
+
+def _shorten(value: object) -> str:
+    """Return a value as a message writes it; an integer may have too many digits to be written."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of many digits"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 @dataclass(frozen=True)
@@ -176,10 +190,24 @@ class CheckedPipeline:
             if name not in self.pipeline.metrics:
                 returned = f"returned the metric {name!r} from '{step}'"
                 raise self._error(f"{returned}; add it to 'pipeline.metrics'.")
-        return {
-            name: float(value) if value is not None and math.isfinite(value) else None
-            for name, value in metrics.items()
-        }
+        return {name: self._require_number(step, name, value) for name, value in metrics.items()}
+
+    def _require_number(self, step: str, name: str, value: Any) -> MeasuredValue:
+        """Return a metric as a finite number; None, NaN and infinity stand for one that can't be measured."""
+        if value is None:
+            return None
+        returned = f"returned the metric {name!r} from '{step}' as {_shorten(value)} ({type(value).__name__})"
+        if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+            raise self._error(f"{returned}; return a number, or None if it can't be measured.")
+        try:
+            number = float(value)
+        except (OverflowError, ValueError) as error:
+            raise self._error(f"{returned}, which is too large; return a smaller number.") from error
+        if not math.isfinite(number):
+            return None
+        if abs(number) > _LARGEST:
+            raise self._error(f"{returned}, which is too large; return a smaller number.")
+        return number
 
     def _error(self, message: str) -> JobError:
         return JobError(f"{self.reporter.use} {message}")

@@ -139,7 +139,7 @@ def _find_label_problems(counts: Row, scenario: Scenario, name: str) -> list[Pro
                 Problem(
                     f"label '{label}' has only one class in version '{name}': "
                     f"{format_count(counts[f'{other}s'], f'{other} row')}, no {kind} one, "
-                    f"and {format_count(counts['unlabelled'], 'row')} with a value in neither list.",
+                    f"and {format_count(counts['unlabelled'], 'row')} with a value in none of the lists.",
                     at,
                 )
             )

@@ -15,6 +15,7 @@ from typing import Any
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import Column, DataFrame, Row, Window, functions as F
 
+from harness.job.author_steps import attribute_to_author, require_probabilities, require_same_rows
 from harness.metrics import ADDED, COUNTS, METRICS
 from harness.pipelines import KEY, LABEL, SCORE
 from harness.results import CalibrationBin, MeasuredValue, RocPoint
@@ -321,6 +322,7 @@ def evaluate(
     test: DataFrame,
     before: DataFrame | None,
     more: Callable[[DataFrame], Mapping[str, MeasuredValue]] = lambda _scored: {},
+    use: str | None = None,
 ) -> HeldOut:
     """Score the held-out rows, and compute the metrics of the scores.
 
@@ -330,9 +332,18 @@ def evaluate(
         before: Keys of the version before this one, by which added rows are recognized; ``None`` if there
             is no earlier version, or it has no keys.
         more: Computes additional metrics of the scored rows.
+        use: The custom pipeline, whose scores are checked; ``None`` for a built-in one.
+
+    Raises:
+        JobError: A custom pipeline's model fails, doesn't score each row once, or its scores aren't
+            probabilities.
     """
     # Cached, so that the rows are scored only once.
-    rows = score_rows(model, test).persist()
+    with attribute_to_author(use, "fit"):
+        rows = score_rows(model, test).persist()
+        if use is not None:
+            require_same_rows(test, rows, use, "scoring")
+            require_probabilities(rows, SCORE, use)
     groups = rows.withColumn(_GROUP, F.lit(_ALL))
     if before is not None:
         added = rows.join(before, KEY, "left_anti").withColumn(_GROUP, F.lit(_NEW))

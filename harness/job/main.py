@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from harness.bounds.judge import all_hold, combine_verdicts, judge_versions
+from harness.bounds.judge import all_hold, decide_verdict, judge_versions
 from harness.bounds.standard import compares_added_rows
 from harness.errors import ScenarioError
 from harness.job import bundle
@@ -61,7 +61,7 @@ def run(job: Job) -> Result:
 
 def open_stores(job: Job) -> None:
     """Open the model store and MLflow, so that a failure to open them ends the run now."""
-    if job.plan.scenario.publish.when != "never":
+    if job.plan.scenario.may_publish:
         open_store(job.plan.environment)
     job.tracker.result()
 
@@ -175,7 +175,7 @@ def train_versions(
 def judge(job: Job) -> Verdict:
     """Judge every bound, and return the verdict of the run."""
     job.versions = judge_versions(job.plan.scenario, job.versions, job.plan.baselines)
-    return combine_verdicts(bound for each in job.versions for bound in each.bounds)
+    return decide_verdict(job.plan.scenario, (bound for each in job.versions for bound in each.bounds))
 
 
 def publish_and_draw(job: Job, trained: list[TrainedVersion]) -> None:
@@ -193,10 +193,9 @@ def publish_and_draw(job: Job, trained: list[TrainedVersion]) -> None:
 def publish(job: Job, trained: list[TrainedVersion]) -> None:
     """Copy the bundles to the model store if the scenario allows it, and verify the copies."""
     plan = job.plan
-    when = plan.scenario.publish.when
     # A run also passes if a bound fails as expected, but its model is not fit for use.
     holds = all_hold(bound for version in job.versions for bound in version.bounds)
-    if when == "never" or (when == "pass" and not holds):
+    if not plan.scenario.may_publish or (plan.scenario.publish.when == "pass" and not holds):
         return
     store = open_store(plan.environment)
     judged = {version.name: version for version in job.versions}
@@ -231,7 +230,7 @@ def finish(job: Job, verdict: Verdict) -> Result:
             each.model_copy(update={"timings": job.clock.version_timings(each.name)}) for each in job.versions
         )
         for each in job.versions:
-            tracker.finish_version(each, combine_verdicts(each.bounds))
+            tracker.finish_version(each, decide_verdict(job.plan.scenario, each.bounds))
         with log_errors():
             tracker.log_pictures(job.pictures)
     result = make_result(job, verdict)

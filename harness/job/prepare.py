@@ -13,6 +13,7 @@ from pyspark.ml.feature import SQLTransformer
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 from harness.errors import Problem, ScenarioError
+from harness.job.author_steps import attribute_to_author, count_dropped_rows
 from harness.job.spark_errors import attribute_error
 from harness.job.table_io import column, quote_name
 from harness.pipelines import FEATURES, FOLD, KEY, LABEL, Context, ModelPipeline
@@ -22,6 +23,8 @@ from harness.scenario.pipeline import Pipeline
 
 LABEL_VALUE = "harness_label"
 """Column of the label next to the columns of the table, one of which may be named ``label``."""
+IGNORED = "harness_ignored"
+"""Column that says whether the scenario ignores the row because of its label."""
 HELD_OUT = "harness_held_out"
 PROBE = "harness_probe"
 
@@ -44,6 +47,8 @@ class PreparedRows:
     test: DataFrame
     """Held-out rows, with the same columns."""
     cached: tuple[DataFrame, ...]
+    dropped_rows: int | None = None
+    """How many rows the stages of a custom pipeline dropped; ``None`` for a built-in one."""
 
     def release(self) -> None:
         """Release the cached rows."""
@@ -103,7 +108,10 @@ def add_feature_columns(table: DataFrame, pipeline: Pipeline) -> DataFrame:
 
 
 def add_label(frame: DataFrame, scenario: Scenario) -> DataFrame:
-    """Add each row's label (null if its value is in neither list), key, split, fold and probe order."""
+    """Add each row's label (null if its value is in neither list), and all that follows from its key.
+
+    The latter are the split, the fold and the probe order.
+    """
     label = scenario.pipeline.label
     key = format_key(scenario)
     # Identical rows are on the same side of the split, so that none is tested that was trained on.
@@ -113,6 +121,9 @@ def add_label(frame: DataFrame, scenario: Scenario) -> DataFrame:
             {
                 LABEL_VALUE: F.when(column(label.column).isin(list(label.positive)), 1.0).when(
                     column(label.column).isin(list(label.negative)), 0.0
+                ),
+                IGNORED: F.when(column(label.column).isNull(), F.lit(None in label.ignore)).otherwise(
+                    column(label.column).isin([value for value in label.ignore if value is not None])
                 ),
                 KEY: key,
                 HELD_OUT: hash_to_unit_interval(content, "split", scenario.seed)
@@ -186,16 +197,23 @@ def prepare_rows(
         .persist()
     )
     prepared = model_pipeline.prepare(clean.where(~F.col(HELD_OUT)), make_context(scenario, 0))
-    vectors = clean
-    for stage in prepared.stages:
-        vectors = stage.transform(vectors)
-    vectors = vectors.select(KEY, LABEL, HELD_OUT, FOLD, PROBE, FEATURES).persist()
+    dropped = None
+    with attribute_to_author(pipeline.use, "prepare"):
+        vectors = clean
+        for stage in prepared.stages:
+            vectors = stage.transform(vectors)
+        vectors = vectors.select(KEY, LABEL, HELD_OUT, FOLD, PROBE, FEATURES).persist()
+        if pipeline.use is not None:
+            dropped = count_dropped_rows(
+                clean, vectors, prepared.stages, pipeline.use, may_drop=prepared.drops_rows
+            )
     return PreparedRows(
         featurizer=PipelineModel([make_columns_stage(pipeline), *prepared.stages]),
         names=tuple(prepared.names),
         train=vectors.where(~F.col(HELD_OUT)),
         test=vectors.where(F.col(HELD_OUT)),
         cached=(clean, vectors),
+        dropped_rows=dropped,
     )
 
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.sql import SparkSession
 
+from harness.bounds.specs import explain_unjudged
 from harness.errors import (
     ExitCode,
     HarnessError,
@@ -82,6 +83,7 @@ def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> R
         scenario=plan.scenario.name,
         target=plan.environment.target,
         verdict=verdict,
+        reason=explain_unjudged(plan.scenario) if verdict is Verdict.NOT_PROVEN and not failure else "",
         started=job.started,
         duration_s=round((datetime.now(UTC) - job.started).total_seconds(), 3),
         timings=job.clock.total_timings(),

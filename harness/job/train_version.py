@@ -12,6 +12,7 @@ from pyspark.sql import Column, DataFrame, functions as F
 
 from harness.errors import JobError
 from harness.job import bundle, mlflow_tracker
+from harness.job.author_steps import attribute_to_author
 from harness.job.check_version import CheckedVersion
 from harness.job.clock import Clock
 from harness.job.evaluate import HeldOut, evaluate
@@ -76,6 +77,7 @@ class _Measurements:
     statistics: TrainingStatistics
     explainer: Explainer
     explained: ProbeExplanations
+    dropped_rows: int | None
 
 
 def train_version(
@@ -107,13 +109,16 @@ def train_version(
         fitted = pipeline.fit(samples.train, replace(context, report_progress=report_progress))
     with clock.step("evaluate", name):
         measure_custom = partial(pipeline.evaluate, context=context)
-        held_out = evaluate(fitted.model, samples.test, version.previous_keys, measure_custom)
+        held_out = evaluate(
+            fitted.model, samples.test, version.previous_keys, measure_custom, version.scenario.pipeline.use
+        )
         statistics = measure_training_rows(samples.train)
     with clock.step("explain", name):
         background = choose_background_rows(samples.train, sizes.background)
         explainer = pipeline.explain(fitted.model, background, context)
         rows = choose_probe_rows(samples.test, probe, sizes.rows).persist()
-        explained = explain(explainer, rows)
+        with attribute_to_author(version.scenario.pipeline.use, "explain"):
+            explained = explain(explainer, rows)
         _require_slots(explained, samples.names)
         scores = bundle.predict(fitted.model, rows)
         rows.unpersist()
@@ -125,7 +130,9 @@ def train_version(
         }
         bundle.save_models(models, folder, run_id, plan.scratch_uri)
         result = _make_result(
-            subject, _Measurements(fitted, held_out, statistics, explainer, explained), run_id
+            subject,
+            _Measurements(fitted, held_out, statistics, explainer, explained, samples.dropped_rows),
+            run_id,
         )
         tracker.log_version(run_id, result, folder)
     return TrainedVersion(result, version.table, folder, explainer, scores, explained)
@@ -148,6 +155,7 @@ def make_untrained_result(version: CheckedVersion) -> VersionResult:
         nulls=version.nulls,
         null_keys=version.null_keys,
         duplicate_keys=version.duplicate_keys,
+        unlabelled=version.unlabelled,
     )
 
 
@@ -200,8 +208,11 @@ def _collect_metrics(version: CheckedVersion, measured: _Measurements) -> dict[s
         "train_positives": float(measured.statistics.positives),
         "filtered_rows": float(version.filtered_rows),
         "unlabelled_rows": float(version.unlabelled_rows),
+        "ignored_rows": float(version.ignored_rows),
         "explained_rows": float(len(measured.explained.weights)),
     }
+    if measured.dropped_rows is not None:
+        metrics["dropped_rows"] = float(measured.dropped_rows)
     custom = version.scenario.pipeline.metrics
     return {name: metrics.get(name) for name in (*METRICS, *custom) if name in metrics or name in custom}
 
@@ -228,6 +239,8 @@ def _list_parameters(scenario: Scenario, measured: _Measurements) -> dict[str, s
         "impute": pipeline.impute,
         "split.test": str(pipeline.split.test),
         "folds": str(pipeline.model.folds),
+        "proof.min_class_rows": str(scenario.proof.min_class_rows),
+        "proof.min_explanation_r2": str(scenario.proof.min_explanation_r2),
         "explainer.rows": str(pipeline.explainer.rows),
         "explainer.background": str(pipeline.explainer.background),
         **_list_custom_settings(pipeline),

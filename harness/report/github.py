@@ -72,6 +72,8 @@ def list_verdict_commands(plan: Plan, result: Result, parity: Parity | None = No
     if result.failure is not None:
         message = "\n".join(filter(None, (result.failure.message, result.failure.remedy)))
         yield format_command(message, file=plan.scenario_file, title=result.scenario)
+    if result.reason:
+        yield format_command(result.reason, file=plan.scenario_file, title=result.scenario)
     bounds = [bound for version in result.versions for bound in version.bounds]
     for row, bound in zip(make_bound_rows(result.versions), bounds, strict=True):
         if row.verdict is not Verdict.PASS:

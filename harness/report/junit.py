@@ -20,6 +20,8 @@ def render_junit(result: Result, parity: Parity | None = None) -> str:
     suites = [_make_suite(version, result) for version in result.versions]
     if result.failure is not None:
         suites.append(_make_error_suite(result.failure, result))
+    if result.reason:
+        suites.append(_make_unjudged_suite(result))
     if parity is not None:
         suites.append(_make_parity_suite(parity, result))
     root = ET.Element(
@@ -93,6 +95,15 @@ def _make_judged_case(suite: str, name: str, verdict: Verdict, sentences: tuple[
         )
         failure.text = remove_control_characters("\n".join(sentences))
     return case
+
+
+def _make_unjudged_suite(result: Result) -> ET.Element:
+    """Return a suite whose only case fails, because no bound was judged."""
+    name = remove_control_characters(f"{result.scenario}.run")
+    suite = _make_empty_suite(name, result, 0.0)
+    suite.append(_make_judged_case(name, "a bound is judged", result.verdict, (result.reason,)))
+    _add_totals(suite)
+    return suite
 
 
 def _make_error_suite(failure: Failure, result: Result) -> ET.Element:

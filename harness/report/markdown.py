@@ -21,7 +21,7 @@ from harness.views import formatting, tables
 from harness.views.bound_table import BoundRow, make_bound_rows, make_headline, sort_worst_first
 from harness.views.run_info import list_facts, list_missing_versions
 
-_SIGNS = {"pass": "✅", "fail": "❌", "not-proven": "❔", "stopped": "🛑"}
+_SIGNS = {"pass": "✅", "fail": "❌", "not-proven": "❔", "observed": "👁️", "stopped": "🛑"}
 _COLUMNS = 6
 """Number of versions shown side by side; if there are more, the latest ones."""
 _FEATURES = 12

@@ -142,6 +142,8 @@ class BoundSpec(ScenarioPart):
     reference: Reference | None = None
     must_fail: bool = False
     """Whether ``caught_by`` names it: the scenario passes only if this bound fails."""
+    is_implicit: bool = False
+    """Whether every trained version has it, without the file setting it; results have it only if it fails."""
     location: BoundLocation = BoundLocation()
 
     @property

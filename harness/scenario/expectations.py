@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from harness.scenario.model_base import ScenarioPart
+from harness.scenario.model_base import Number, ScenarioPart
 
 PREVIOUS = "previous"
 FIRST = "first"
@@ -20,8 +20,8 @@ class Change(ScenarioPart):
     """The earlier version's name, or ``previous`` or ``first``, which skip versions without a model."""
     relative: bool = False
     """Whether the difference is a share of the earlier value."""
-    min: float | None = None
-    max: float | None = None
+    min: Number | None = None
+    max: Number | None = None
 
 
 class Baseline(ScenarioPart):
@@ -33,8 +33,8 @@ class Baseline(ScenarioPart):
     """The other run's version (default: the one of the same name)."""
     relative: bool = False
     """Whether the difference is a share of the other run's value."""
-    min: float | None = None
-    max: float | None = None
+    min: Number | None = None
+    max: Number | None = None
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
@@ -42,10 +42,10 @@ class Baseline(ScenarioPart):
 class Bound(ScenarioPart):
     """A bound on one number; all of its parts must hold."""
 
-    min: float | None = None
-    max: float | None = None
-    equals: float | None = None
-    tolerance: Annotated[float, Field(ge=0)] | None = None
+    min: Number | None = None
+    max: Number | None = None
+    equals: Number | None = None
+    tolerance: Annotated[Number, Field(ge=0)] | None = None
     """How far the number may be from ``equals``, as an absolute difference (default: 0)."""
     change: Change | None = None
     baseline: Baseline | None = None
@@ -89,7 +89,7 @@ class Overlap(ScenarioPart):
 
     k: Annotated[int, Field(ge=1)]
     since: str = PREVIOUS
-    min: Annotated[float, Field(ge=0, le=1)]
+    min: Annotated[Number, Field(ge=0, le=1)]
     """The smallest share of the ``k`` features."""
 
 
@@ -97,7 +97,7 @@ class Agreement(ScenarioPart):
     """A bound on how far the weights of the features agree with those of an earlier version."""
 
     since: str = PREVIOUS
-    min: Annotated[float, Field(ge=-1, le=1)]
+    min: Annotated[Number, Field(ge=-1, le=1)]
 
 
 class Drift(ScenarioPart):

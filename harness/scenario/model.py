@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from harness.scenario.expectations import Expect
 from harness.scenario.model_base import Columns, Identifier, MatrixValue, ScenarioPart
 from harness.scenario.pipeline import Pipeline
+from harness.scenario.proof import Proof
 from harness.scenario.read_step import Read
 from harness.scenario.row_source import Source
 from harness.scenario.rows import Rows
@@ -143,6 +144,10 @@ class Scenario(ScenarioPart):
     versions: Annotated[tuple[Version, ...], Field(min_length=1)]
     every: Expect = Expect()
     """What must hold for every trained version, unless the version itself expects something else."""
+    observe: bool = False
+    """Whether to look without judging: a scenario without bounds, whose verdict is ``observed``."""
+    proof: Proof = Proof()
+    """What the measured numbers must rest on, so that their bounds are proven."""
     verdict: Literal["pass", "fail"] = "pass"
     """The verdict that the scenario must end with; ``fail``: by the bounds that ``caught_by`` names."""
     caught_by: tuple[str, ...] = ()
@@ -179,6 +184,16 @@ class Scenario(ScenarioPart):
         """Return all that must hold for a version: its own expectations, and those of every version."""
         version = self.versions[self.index_of(name)]
         return version.expect.with_defaults(self.every) if version.is_trained else version.expect
+
+    @property
+    def may_publish(self) -> bool:
+        """Whether bundles are published, at least if every bound holds."""
+        return self.publish.when != "never" and not self.observe
+
+    @property
+    def sets_expectations(self) -> bool:
+        """Whether the file expects anything, of one version or of every trained one."""
+        return any(each != Expect() for each in (self.every, *(version.expect for version in self.versions)))
 
     @property
     def lacks_every_source(self) -> bool:

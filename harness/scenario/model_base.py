@@ -11,6 +11,17 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length
 """A name that is valid in a path, a metric and a column."""
 Columns = Annotated[tuple[str, ...], Field(min_length=1)]
 Value = str | int | float | bool
+
+
+def _refuse_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic expects a ValueError
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_refuse_bool)]
+"""A number, in place of which ``true`` is a mistake."""
+WholeNumber = Annotated[int, BeforeValidator(_refuse_bool)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 JsonSchema = dict[str, Any]
 """A JSON Schema, or a part of one."""

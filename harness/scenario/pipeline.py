@@ -20,11 +20,13 @@ METHODS: Mapping[str, int] = {"prepare": 2, "fit": 2, "evaluate": 2, "explain": 
 
 
 class Label(ScenarioPart):
-    """The label to predict. Rows with any other value of the column are dropped and counted."""
+    """The label to predict. Rows whose value is ignored are dropped; any other value fails the version."""
 
     column: str
     positive: Annotated[tuple[Value, ...], Field(min_length=1)]
     negative: Annotated[tuple[Value, ...], Field(min_length=1)]
+    ignore: tuple[Value | None, ...] = ()
+    """Values whose rows are dropped and counted; ``null`` for rows whose label is not known."""
 
 
 class Split(ScenarioPart):

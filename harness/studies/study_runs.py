@@ -18,6 +18,7 @@ from harness.results import Result
 from harness.runs import list_runs
 from harness.scenario.expectations import Expect
 from harness.scenario.model import Publish, Scenario
+from harness.scenario.proof import Proof
 from harness.targets.job_process import LOG
 from harness.views import formatting
 from harness.workflow import execute
@@ -64,6 +65,8 @@ def strip_expectations(scenario: Scenario) -> Scenario:
             "description": "",
             "every": Expect(),
             "versions": tuple(each.model_copy(update={"expect": Expect()}) for each in scenario.versions),
+            "observe": False,
+            "proof": Proof(),
             "verdict": "pass",
             "caught_by": (),
             "matrix": {},

@@ -11,7 +11,7 @@ from harness.parity.compare import Parity
 from harness.results import BoundResult, MeasuredValue, Result, Verdict, VersionResult
 from harness.views import formatting
 
-VERDICTS_WORST_FIRST = (Verdict.FAIL, Verdict.NOT_PROVEN, Verdict.PASS)
+VERDICTS_WORST_FIRST = (Verdict.FAIL, Verdict.NOT_PROVEN, Verdict.OBSERVED, Verdict.PASS)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Headline:
 
     word: str
     tone: str
-    """``pass``, ``fail``, ``not-proven`` or ``stopped``."""
+    """``pass``, ``fail``, ``not-proven``, ``observed`` or ``stopped``."""
     sentence: str
     details: tuple[str, ...] = ()
     """A sentence for each bound that fails or is not proven."""
@@ -61,7 +61,7 @@ class Headline:
     @property
     def mark(self) -> str:
         """The symbol of the verdict."""
-        return {"pass": "✓", "not-proven": "?"}.get(self.tone, "✗")
+        return {"pass": "✓", "not-proven": "?", "observed": "○"}.get(self.tone, "✗")
 
 
 def find_standard_error(metric: str, version: VersionResult) -> MeasuredValue:
@@ -93,7 +93,7 @@ def make_headline(result: Result, parity: Parity | None = None) -> Headline:
     details = tuple(row.sentence for row in sort_worst_first(rows) if row.verdict is not Verdict.PASS)
     if result.failure is not None:
         return Headline("STOPPED", "stopped", _describe_early_end(rows), details)
-    sentence = _describe_verdict(result.verdict, rows, len(result.versions))
+    sentence = _describe_verdict(result, rows)
     if parity is None:
         return Headline(*_choose_word_and_tone(result.verdict), sentence, details)
     worst = min(result.verdict, parity.verdict, key=VERDICTS_WORST_FIRST.index)
@@ -146,6 +146,8 @@ def _make_sentence(bound: BoundResult, value: str, distance: str) -> str:
     margin = f"met with {distance.removeprefix('+')} to spare"
     if has_failed:
         margin = f"missed by {distance.removeprefix('-')}"
+    if has_failed and bound.found:
+        margin = f"{margin}: {bound.found}"
     surprise = ""
     if bound.must_fail:
         surprise = ", as expected" if has_failed else ", but it should have failed"
@@ -167,9 +169,10 @@ def _describe_comparison(parity: Parity) -> str:
     }[parity.verdict]
 
 
-def _describe_verdict(verdict: Verdict, rows: tuple[BoundRow, ...], versions: int) -> str:
+def _describe_verdict(result: Result, rows: tuple[BoundRow, ...]) -> str:
+    verdict, versions = result.verdict, len(result.versions)
     if not rows:
-        return "The scenario sets no bounds, so none could fail."
+        return _describe_unjudged(result)
     expected_failures = sum(row.must_fail for row in rows)
     if expected_failures:
         return _describe_expected_failures(verdict, rows, expected_failures)
@@ -179,6 +182,15 @@ def _describe_verdict(verdict: Verdict, rows: tuple[BoundRow, ...], versions: in
         return "The only bound holds."
     across = f" across {versions} versions" if versions > 1 else ""
     return f"All {len(rows)} bounds hold{across}."
+
+
+def _describe_unjudged(result: Result) -> str:
+    """Return the sentence for a run without a judged bound."""
+    if result.verdict is Verdict.OBSERVED:
+        return "The scenario only observes: nothing was judged, and nothing was published."
+    if result.reason:
+        return f"{result.reason[:1].upper()}{result.reason[1:]}."
+    return "The scenario sets no bounds, so none could fail."
 
 
 def _describe_expected_failures(verdict: Verdict, rows: tuple[BoundRow, ...], count: int) -> str:

@@ -12,8 +12,10 @@ ABSENT = "absent"
 """Shown if a version lacks something that other versions have, such as a feature."""
 
 _MINUS = "\N{MINUS SIGN}"
-_MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.NOT_PROVEN: "?"}
-_ASCII = str.maketrans({"✓": "+", "✗": "x", "±": "+/-", "·": "-", "…": "...", "→": "->", _MINUS: "-"})
+_MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.NOT_PROVEN: "?", Verdict.OBSERVED: "○"}
+_ASCII = str.maketrans(
+    {"✓": "+", "✗": "x", "±": "+/-", "·": "-", "○": "o", "…": "...", "→": "->", _MINUS: "-"}
+)
 _COMPARISONS = {">=": "≥", "<=": "≤"}
 _LONG = 60
 _MINUTE_S = 60

@@ -34,7 +34,12 @@ from harness.views.svg import (
     render_svg,
 )
 
-_VERDICTS = {Verdict.PASS: ("o", PASS), Verdict.FAIL: ("X", FAIL), Verdict.NOT_PROVEN: ("D", UNPROVEN)}
+_VERDICTS = {
+    Verdict.PASS: ("o", PASS),
+    Verdict.FAIL: ("X", FAIL),
+    Verdict.NOT_PROVEN: ("D", UNPROVEN),
+    Verdict.OBSERVED: ("o", INK),
+}
 _METRIC_SIZE_IN = (4.4, 2.4)
 _WEIGHT_SIZE_IN = (3.1, 1.45)
 _METRIC_TICK_SIGNS, _WEIGHT_TICK_SIGNS = 44, 24

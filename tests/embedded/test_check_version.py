@@ -109,7 +109,7 @@ def test_some_missing_values_are_allowed(table: DataFrame) -> None:
             {},
             ("pipeline", "label", "positive"),
             "label 'y' has only one class in version 'first': 40 negative rows, no positive one, "
-            "and 0 rows with a value in neither list.",
+            "and 0 rows with a value in none of the lists.",
             id="negatives only",
         ),
         pytest.param(
@@ -117,7 +117,7 @@ def test_some_missing_values_are_allowed(table: DataFrame) -> None:
             {},
             ("pipeline", "label", "negative"),
             "label 'y' has only one class in version 'first': 39 positive rows, no negative one, "
-            "and 1 row with a value in neither list.",
+            "and 1 row with a value in none of the lists.",
             id="positives only",
         ),
         pytest.param(
@@ -125,7 +125,7 @@ def test_some_missing_values_are_allowed(table: DataFrame) -> None:
             {"filter": "not isnan(x)"},
             ("pipeline", "label", "positive"),
             "label 'y' has only one class in version 'first': 26 negative rows, no positive one, "
-            "and 0 rows with a value in neither list.",
+            "and 0 rows with a value in none of the lists.",
             id="no positives after the filter",
         ),
         pytest.param(["id", "null + 1D AS x", "y"], {}, FEATURE, _NO_VALUE, id="nulls"),
@@ -392,3 +392,23 @@ def test_a_problem_next_to_an_optional_feature_has_its_location(
     with pytest.raises(ScenarioError) as caught:
         check(table.selectExpr(*columns), **changes)
     assert list_problems(caught.value) == [(location, message)]
+
+
+def test_unexpected_labels_are_named(spark: SparkSession) -> None:
+    """Values of the label in none of the lists are counted by value; null is one of them."""
+    labels = ["bad", "good", "bad "] * 10 + ["late", None, None]
+    rows = [(at, float(at), each) for at, each in enumerate(labels)]
+    table = spark.createDataFrame(rows, "id INT, x DOUBLE, y STRING")
+    label = {"column": "y", "positive": ["bad"], "negative": ["good"]}
+    strict = check(table, label=label)
+    assert (13, 0, {"'bad '": 10, "null": 2, "'late'": 1}) == (
+        strict.unlabelled_rows,
+        strict.ignored_rows,
+        strict.unlabelled,
+    )
+    some = check(table, label={**label, "ignore": [None, "late"]})
+    assert (10, 3, {"'bad '": 10}) == (some.unlabelled_rows, some.ignored_rows, some.unlabelled)
+    only_null = check(table, label={**label, "ignore": [None]})
+    assert (11, 2) == (only_null.unlabelled_rows, only_null.ignored_rows)
+    only_text = check(table, label={**label, "ignore": ["bad ", "late"]})
+    assert (2, 11, {"null": 2}) == (only_text.unlabelled_rows, only_text.ignored_rows, only_text.unlabelled)

@@ -20,7 +20,7 @@ _EXPECTED = {
     "metrics": {
         "test_roc_auc": [{"min": 0.7}, {"min": 0.999, "on": "all"}, {"min": 1.0}],
         "added_test_roc_auc": {"min": 0.999},
-        "added_test_f1": {"change": {"since": "first", "min": -1}},
+        "added_test_f1": {"change": {"since": "first", "min": -0.9}},
     },
 }
 _SCENARIO = change_scenario(
@@ -44,7 +44,7 @@ def test_bounds_pass_and_fail_as_tests(tmp_path: Path) -> None:
     failed = re.findall(r"^FAILED .*small\.yaml::(.*?) - ", done.stdout, re.MULTILINE)
     assert [
         "first::rows = 200, must fail",
-        "second::added_test_f1 change >= -1 since first",
+        "second::added_test_f1 change >= -0.9 since first",
         "second::test_roc_auc >= 0.999",
         "second::test_roc_auc >= 1",
     ] == failed, done.stdout
@@ -52,7 +52,7 @@ def test_bounds_pass_and_fail_as_tests(tmp_path: Path) -> None:
     for message in (
         r"^first: rows is 200;.* It must fail here, but doesn't\.\nReport: .*/report\.html$",
         r"^second: test_roc_auc is 0\..*; the bound is >= 0\.999, missed by .*\.\nReport: ",
-        r"^second: added_test_f1 >= -1 since first is not proven: .*\.\nReport: ",
+        r"^second: added_test_f1 >= -0.9 since first is not proven: .*\.\nReport: ",
     ):
         assert re.search(message, done.stdout, re.MULTILINE), done.stdout
     assert "Traceback" not in done.stdout

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.bounds.judge import Baselines, judge_versions
+from harness.metrics import METRICS
 from harness.results import BoundResult, FeatureExplanation, VersionResult
 from harness.scenario.model import Scenario
 
@@ -24,8 +25,17 @@ def version(name: str = "march", **changes: Any) -> VersionResult:
 
 
 def measured(name: str, **metrics: float | None) -> VersionResult:
-    """Return a version with these metrics."""
-    return version(name, metrics=metrics)
+    """Return a version with these metrics, on enough rows of both classes unless they say otherwise."""
+    return version(name, metrics={**enough_rows(metrics), **metrics})
+
+
+def enough_rows(metrics: Mapping[str, float | None]) -> dict[str, float]:
+    """Return counts of rows and positives with which these metrics are proven."""
+    classes = [
+        METRICS[name].classes for name, value in metrics.items() if value is not None and name in METRICS
+    ]
+    counts = [(each.rows, each.positives) for each in classes if each is not None]
+    return {name: count for names in counts for name, count in zip(names, (1000.0, 100.0), strict=True)}
 
 
 def explained(name: str, weights: Mapping[str, float]) -> VersionResult:
@@ -36,7 +46,7 @@ def explained(name: str, weights: Mapping[str, float]) -> VersionResult:
         )
         for feature, weight in weights.items()
     }
-    return version(name, explanations=explanations)
+    return version(name, explanations=explanations, metrics={"lime_r2_mean": 0.9})
 
 
 def scenario(versions: Sequence[Mapping[str, Any]], **changes: Any) -> Scenario:
@@ -59,7 +69,14 @@ def judge(
     *earlier: VersionResult,
     baselines: Baselines | None = None,
 ) -> list[BoundResult]:
-    """Return the judged bounds of one version's expectations, after some earlier versions."""
+    """Return the judged bounds of one version's expectations, after some earlier versions.
+
+    Metrics of baselines are measured on enough rows, unless they say otherwise.
+    """
+    baselines = {
+        run: {name: {**enough_rows(numbers), **numbers} for name, numbers in of_run.items()}
+        for run, of_run in (baselines or {}).items()
+    }
     names = [{"name": each.name} for each in earlier]
     expected = scenario([*names, {"name": now.name, "expect": expect}])
     return list(judge_versions(expected, [*earlier, now], baselines)[-1].bounds)

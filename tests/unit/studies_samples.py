@@ -12,7 +12,10 @@ from harness.results import FeatureExplanation, Result, Verdict, VersionResult
 from harness.scenario.model import Scenario
 from harness.studies.calibration.calibrate_runs import format_yaml
 
-POSITIVES = {"train_positives": 100.0, "test_positives": 100.0, "added_test_positives": 100.0}
+ENOUGH = {
+    **{f"{part}_rows": 1000.0 for part in ("train", "test", "added_test")},
+    **{f"{part}_positives": 100.0 for part in ("train", "test", "added_test")},
+}
 
 
 def values(versions: Sequence[Mapping[str, Any]] = ({"name": "one"},), **changes: Any) -> dict[str, Any]:
@@ -52,8 +55,8 @@ def loaded(
     return load_scenario(str(file))
 
 
-def measured(name: str, *, heat: float = 0.1, **metrics: float | None) -> VersionResult:
-    """Return a trained version with these metrics, and enough positives that they are proven."""
+def measured(name: str, *, heat: float | None = None, **metrics: float | None) -> VersionResult:
+    """Return a trained version with these metrics, which are proven unless they say otherwise."""
     return VersionResult(
         name=name,
         version=0,
@@ -61,8 +64,8 @@ def measured(name: str, *, heat: float = 0.1, **metrics: float | None) -> Versio
         fingerprint="f" * 32,
         data_schema={"id": "int"},
         status="trained",
-        metrics={**POSITIVES, **metrics},
-        explanations={"heat": _explained(heat), "load": _explained(0.05)},
+        metrics={**ENOUGH, **({} if heat is None else {"lime_r2_mean": 0.9}), **metrics},
+        explanations={"heat": _explained(0.1 if heat is None else heat), "load": _explained(0.05)},
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from harness import cli
@@ -122,3 +123,20 @@ def test_plan_refuses_versions_without_a_table(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(ROOT)
     outcome = CliRunner().invoke(app, ["plan", "three_versions", "--versions", "12"])
     assert isinstance(outcome.exception, UsageError)
+
+
+def test_check_warns_if_no_bound_is_judged(folder: Path) -> None:
+    """A scenario without bounds is valid, but check says that it proves nothing, unless it only observes."""
+    init = ["init", "wine", "--data", str(write_wines(folder)), "--label", "quality", "--positive", "good"]
+    assert CliRunner().invoke(app, init).exit_code == ExitCode.PASS
+    file = folder / "scenarios" / "wine.yaml"
+    yaml = YAML(typ="safe")
+    values = yaml.load(file)
+    values.pop("every", None)
+    for version in values["versions"]:
+        version.pop("expect", None)
+    for observe, warns in ((False, True), (True, False)):
+        yaml.dump({**values, "observe": observe}, file)
+        outcome = CliRunner().invoke(app, ["check", "wine"])
+        found = "warning: the verdict will be 'not proven'" in outcome.stdout
+        assert (ExitCode.PASS, warns) == (outcome.exit_code, found)

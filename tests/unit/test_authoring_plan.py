@@ -210,3 +210,15 @@ def test_scenarios_are_listed_with_their_newest_verdict(settings: Settings, tmp_
     console = Console(file=io.StringIO(), width=300)
     show_scenarios(console, listed)
     assert "wrong\t-\t-\t-\tinvalid: make check NAME=wrong" in console.file.getvalue()  # type: ignore[attr-defined] # the same
+
+
+def test_the_verdict_is_predicted_if_no_bound_is_judged(settings: Settings) -> None:
+    """The plan says that nothing will be proven, or that the scenario only observes."""
+    bare = {"versions": [{"name": "a", "append": {}}]}
+    assert "Verdict: 'not proven': no bound is judged, because" in _render(
+        preview_run(_scenario(**bare), settings)
+    )
+    observed = preview_run(_scenario(**bare, observe=True), settings)
+    assert "Verdict: 'observed'" in _render(observed)
+    assert observed.published == "nothing"
+    assert "Verdict:" not in _render(preview_run(_scenario(), settings))

@@ -45,7 +45,7 @@ def _problems(expected: Scenario, tmp_path: Path, runs: Path) -> list[tuple[str,
 
 def test_a_run_is_found_by_its_id(tmp_path: Path, runs: Path) -> None:
     """A baseline that is a run's id has the bounded metric and the positives that it depends on."""
-    expected = {RUN: {"march": {"test_roc_auc": 0.7221, "test_positives": 60.0}}}
+    expected = {RUN: {"march": {"test_roc_auc": 0.7221, "test_rows": 3368.0, "test_positives": 60.0}}}
     assert expected == read_baselines(_expecting(), tmp_path, runs)
 
 
@@ -54,7 +54,9 @@ def test_a_result_is_found_beside_the_scenario(path: str, tmp_path: Path, runs: 
     """A baseline can be a result file, relative to the scenario file."""
     _write(tmp_path / path, report_samples.result())
     baselines = read_baselines(_expecting(**{"from": path}), tmp_path, runs)
-    assert {path: {"march": {"test_roc_auc": 0.7221, "test_positives": 60.0}}} == baselines
+    assert {
+        path: {"march": {"test_roc_auc": 0.7221, "test_rows": 3368.0, "test_positives": 60.0}}
+    } == baselines
 
 
 def test_a_result_is_found_by_its_absolute_path(tmp_path: Path, runs: Path) -> None:
@@ -101,7 +103,9 @@ def test_a_common_baseline_is_read_for_each_version(tmp_path: Path, runs: Path) 
         ],
         every={"metrics": {"test_f1": {"baseline": {"from": RUN, "min": 0}}}},
     )
-    assert {RUN: {"january": {"test_f1": 0.0}}} == read_baselines(expected, tmp_path, runs)
+    assert {
+        RUN: {"january": {"test_f1": 0.0, "test_rows": 1358.0, "test_positives": 25.0}}
+    } == read_baselines(expected, tmp_path, runs)
 
 
 def test_a_baseline_of_added_rows_is_their_metric(tmp_path: Path, runs: Path) -> None:
@@ -109,7 +113,8 @@ def test_a_baseline_of_added_rows_is_their_metric(tmp_path: Path, runs: Path) ->
     bound = {"on": "added", "baseline": {"from": RUN, "min": 0}}
     names = [{"name": name} for name in ("january", "february")]
     expected = scenario(names, every={"metrics": {"test_f1": bound}})
-    assert {RUN: {"february": {"added_test_f1": None}}} == read_baselines(expected, tmp_path, runs)
+    added = ("added_test_f1", "added_test_rows", "added_test_positives")
+    assert {RUN: {"february": dict.fromkeys(added)}} == read_baselines(expected, tmp_path, runs)
 
 
 def test_without_baselines_nothing_is_read(tmp_path: Path) -> None:
@@ -184,7 +189,9 @@ def test_a_plan_contains_its_baselines(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
     _write(tmp_path / "good.json", report_samples.result())
     plan = _plan(tmp_path, {"from": "good.json", "version": "march", "min": 0})
-    assert {"good.json": {"march": {"test_f1": 0.0}}} == plan.baselines
+    assert {
+        "good.json": {"march": {"test_f1": 0.0, "test_rows": 3368.0, "test_positives": 60.0}}
+    } == plan.baselines
 
 
 def test_an_invalid_baseline_is_reported_with_its_line(

@@ -11,6 +11,7 @@ from harness.bounds.judge import judge_versions
 from harness.bounds.quantities import NUMBERS
 from harness.bounds.specs import list_bound_specs
 from harness.bounds.text_bounds import TEXTS
+from harness.metrics import SHARES
 from harness.results import Verdict
 from harness.scenario.bound_spec import (
     CHANGE_COMPARISONS,
@@ -224,11 +225,11 @@ def test_a_name_selects_all_kinds_or_one() -> None:
 
 def test_a_new_kind_of_bound_is_listed_judged_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """One entry of the registry is enough: here one that always fails replaces the agreement of signs."""
-    never = AgreementKind("sign_agreement", lambda _now, _before, _what: -1.0, "never")
+    never = AgreementKind("sign_agreement", lambda _now, _before, _what: -1.0, SHARES, "never")
     monkeypatch.setitem(explanation_bounds.AGREEMENTS, "sign_agreement", never)
     expect = {"explanations": {"sign_agreement": {"min": 0}}}
     scenario = samples.scenario([{"name": "one"}, {"name": "two", "expect": expect}])
-    weights = {"amount": 1.0}
+    weights = {"amount": 1.0, "income": 1.0}
     judged = judge_versions(scenario, [samples.explained("one", weights), samples.explained("two", weights)])
     [bound] = judged[1].bounds
     assert ("never", Verdict.FAIL, -1.0) == (bound.metric, bound.verdict, bound.measured)

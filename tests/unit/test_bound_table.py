@@ -67,7 +67,7 @@ def test_worst_comes_first() -> None:
     [
         ("PASS: The only bound holds.", [Verdict.PASS]),
         ("PASS: All 2 bounds hold.", [Verdict.PASS] * 2),
-        ("PASS: The scenario sets no bounds, so none could fail.", []),
+        ("NOT PROVEN: The scenario sets no bounds, so none could fail.", []),
         ("FAIL: Of 2 bounds, 1 failed, 1 not proven.", [Verdict.NOT_PROVEN, Verdict.FAIL]),
         ("NOT PROVEN: Of 2 bounds, 1 not proven, 1 passed.", [Verdict.NOT_PROVEN, Verdict.PASS]),
     ],

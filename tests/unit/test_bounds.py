@@ -7,11 +7,12 @@ import pytest
 
 from harness.bounds.judge import judge_versions
 from harness.bounds.measured_values import assess_number
-from harness.metrics import METRICS
+from harness.metrics import EXPLANATION_METRICS, METRICS, QUALITY_METRICS
 from harness.results import BoundResult, MeasuredValue, Verdict, VersionResult
+from harness.scenario.proof import Proof
 from tests.properties import given, st
 from tests.unit import bounds_samples as samples
-from tests.unit.bounds_samples import measured
+from tests.unit.bounds_samples import judge_one, measured
 
 AUC = "test_roc_auc"
 PLAIN = "test_accuracy"
@@ -164,7 +165,9 @@ def test_a_bound_on_nan_or_infinity_is_not_proven(value: float) -> None:
 )
 def test_an_auc_requires_ten_positives(positives: float | None, verdict: Verdict) -> None:
     """A ROC AUC on fewer than ten positives, or on an unknown number of them, is not proven."""
-    version = samples.version().model_copy(update={"metrics": {AUC: 0.9, "test_positives": positives}})
+    version = samples.version().model_copy(
+        update={"metrics": {AUC: 0.9, "test_positives": positives, "test_rows": 100}}
+    )
     assert verdict == _one({"min": 0.6}, version, metric=AUC).verdict
 
 
@@ -191,13 +194,51 @@ def test_a_metric_that_could_not_be_measured_has_a_reason(
     """The reason says what was missing: rows, a class, or a score."""
     assert (
         f"{metric} could not be measured at march: {why}"
-        in assess_number(metric, None, metrics, "march").reason
+        in assess_number(metric, None, metrics, "march", Proof()).reason
     )
 
 
 def test_an_auc_without_a_count_of_positives_is_not_proven() -> None:
     """A ROC AUC without a number of positives is not proven."""
-    assert NOT_PROVEN == _one({"min": 0.6}, measured("march", test_roc_auc=0.9), metric=AUC).verdict
+    for unknown in ("test_positives", "test_rows"):
+        result = _one({"min": 0.6}, measured("march", test_roc_auc=0.9, **{unknown: None}), metric=AUC)
+        assert (NOT_PROVEN, f"{unknown} could not be measured at march") == (result.verdict, result.reason)
+
+
+_JUDGED = [name for name, metric in METRICS.items() if metric.classes is not None]
+
+
+@pytest.mark.parametrize("metric", _JUDGED)
+@pytest.mark.parametrize(("positives", "why"), [(4, "only 4 positives"), (96, "only 4 negatives")])
+def test_a_metric_requires_enough_rows_of_the_smaller_class(metric: str, positives: float, why: str) -> None:
+    """A metric of quality on four rows of either class is not proven, unless the scenario allows it."""
+    classes = METRICS[metric].classes
+    assert classes is not None
+    metrics = {classes.rows: 100.0, classes.positives: positives}
+    few = f"{why} at march, fewer than 10"
+    assert few == assess_number(metric, 0.9, metrics, "march", Proof()).reason
+    assert "" == assess_number(metric, 0.9, metrics, "march", Proof(min_class_rows=4)).reason
+
+
+def test_every_metric_of_quality_depends_on_both_classes() -> None:
+    """Every metric of the model's quality, also on added rows, requires enough rows of both classes."""
+    assert set(QUALITY_METRICS) - set(EXPLANATION_METRICS) == set(_JUDGED)
+
+
+def test_a_change_requires_enough_rows_at_both_versions() -> None:
+    """A change of F1 since a version with four negatives is not proven."""
+    before = measured("january", test_f1=0.5, test_rows=100, test_positives=96)
+    result = _one({"change": {"min": -0.1}}, measured("march", test_f1=0.5), before, metric="test_f1")
+    assert (NOT_PROVEN, "only 4 negatives at january, fewer than 10") == (result.verdict, result.reason)
+
+
+def test_the_scenario_sets_how_few_rows_prove_something() -> None:
+    """The limit is a part of the scenario."""
+    expect = {"metrics": {"test_f1": {"min": 0.5}}}
+    few = measured("march", test_f1=0.9, test_rows=100, test_positives=4)
+    allowed = samples.scenario([{"name": "march", "expect": expect}], proof={"min_class_rows": 3})
+    assert [PASS] == [bound.verdict for bound in judge_versions(allowed, [few])[0].bounds]
+    assert NOT_PROVEN is judge_one(expect, few).verdict
 
 
 def test_an_auc_on_few_positives_keeps_its_value() -> None:
@@ -226,7 +267,10 @@ def test_an_auc_of_added_rows_requires_positives_among_them() -> None:
             measured("january", test_roc_auc=0.7, test_positives=9),
             "only 9 positives at january, fewer than 10",
         ),
-        (measured("january", test_roc_auc=0.7), "test_positives could not be measured at january"),
+        (
+            measured("january", test_roc_auc=0.7, test_positives=None),
+            "test_positives could not be measured at january",
+        ),
     ],
     ids=["no metric", "None", "few positives", "unknown positives"],
 )

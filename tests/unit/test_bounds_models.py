@@ -12,11 +12,13 @@ from harness.bounds.explanation_bounds import (
     measure_sign_agreement,
     measure_top_overlap,
 )
-from harness.results import Coefficient, Verdict, VersionResult
+from harness.bounds.judge import judge_versions
+from harness.results import BoundResult, Coefficient, Verdict, VersionResult
 from tests.properties import assume, given, st
-from tests.unit.bounds_samples import explained, judge, judge_one, version
+from tests.unit.bounds_samples import explained, judge, judge_one, measured, scenario, version
 
 PASS, FAIL, NOT_PROVEN = Verdict.PASS, Verdict.FAIL, Verdict.NOT_PROVEN
+TWO = {"dti": 1, "rate": 0.5}
 BEFORE = {"dti": 0.4, "term": -0.3, "rate": 0.2, "amount": 0.1}
 
 weights = st.floats(-1, 1, allow_nan=False)
@@ -111,11 +113,12 @@ def test_top_features_are_compared_with_the_earlier_ones(
         (BEFORE, PASS, 1.0),
         ({**BEFORE, "amount": -0.1}, PASS, 0.75),
         ({**BEFORE, "amount": -0.1, "rate": -0.1}, FAIL, 0.5),
-        ({"dti": 0.1, "term": 1e-12}, PASS, 1.0),
+        ({"dti": 0.1, "rate": 0.1, "term": 1e-12}, PASS, 1.0),
+        ({"dti": 0.1, "term": 1e-12}, NOT_PROVEN, None),
         ({"dti": 0.0}, NOT_PROVEN, None),
         ({"other": 1.0}, NOT_PROVEN, None),
     ],
-    ids=["same", "one changed", "two changed", "no clear sign", "none clear", "none in common"],
+    ids=["same", "one changed", "two changed", "no clear sign", "one clear", "none clear", "none in common"],
 )
 def test_signs_are_compared_with_the_earlier_ones(
     now: dict[str, float], verdict: Verdict, share: float | None
@@ -148,11 +151,11 @@ def test_ranks_are_compared_with_the_earlier_ones(
     ("now", "earlier", "reason"),
     [
         (explained("march", {"dti": 1}), None, "version january was not measured"),
-        (explained("march", {"dti": 1}), version("january"), "version january has no explanations"),
-        (version(), explained("january", {"dti": 1}), "version march has no explanations"),
+        (explained("march", TWO), version("january"), "version january has no explanations"),
+        (version(), explained("january", TWO), "version march has no explanations"),
         (
-            explained("march", {"dti": 1}),
-            explained("january", {"term": 1}),
+            explained("march", TWO),
+            explained("january", {"term": 1, "amount": 1}),
             "the explanations of march and january have too few features in common",
         ),
     ],
@@ -163,7 +166,7 @@ def test_explanations_that_cannot_be_compared_are_not_proven(
 ) -> None:
     """If explanations can't be compared, the bound is not proven, and the reason names the version."""
     for expect in (
-        {"top_k": {"k": 2, "since": "january", "min": 0}},
+        {"top_k": {"k": 3, "since": "january", "min": 0}},
         {"sign_agreement": {"since": "january", "min": 0}},
         {"rank_correlation": {"since": "january", "min": -1}},
     ):
@@ -186,7 +189,7 @@ def test_the_rank_correlation_is_that_of_scipy(pairs: list[tuple[float, float]])
     assert spearmanr(now, before).statistic == pytest.approx(result, abs=1e-12)
 
 
-@given(st.lists(st.tuples(clear, clear), min_size=1, max_size=20))
+@given(st.lists(st.tuples(clear, clear), min_size=2, max_size=20))
 def test_the_sign_agreement_is_the_accuracy_of_the_signs(pairs: list[tuple[float, float]]) -> None:
     """The sign agreement equals the accuracy of one version's signs as predictions of the other's."""
     now, before = ([pair[at] for pair in pairs] for at in (0, 1))
@@ -252,3 +255,77 @@ def test_a_missing_number_of_a_feature_has_a_reason(
     result = judge_one(expect, explained("march", weights))
     assert (NOT_PROVEN, None) == (result.verdict, result.measured)
     assert f"could not be measured at march: {why}" in result.reason
+
+
+_AGREEMENTS = [
+    {"top_k": {"k": 1, "min": 1}},
+    {"sign_agreement": {"min": 1}},
+    {"rank_correlation": {"min": 1}},
+]
+_WEIGHTS = [{"weight": {"dti": {"max": 0.5}}}, {"share": {"dti": {"max": 0.9}}}]
+
+
+def _judge_fit(expect: dict[str, Any], r2: float | None, **proof: float) -> BoundResult:
+    """Return the bound on explanations that fit with this R2, after some that fit well."""
+    before, now = explained("january", BEFORE), explained("march", BEFORE)
+    now = now.model_copy(update={"metrics": {"lime_r2_mean": r2}})
+    versions: list[dict[str, Any]] = [{"name": "january"}, {"name": "march"}]
+    versions[1]["expect"] = {"explanations": expect}
+    [bound] = judge_versions(scenario(versions, proof=proof), [before, now])[-1].bounds
+    return bound
+
+
+@pytest.mark.parametrize("expect", [*_AGREEMENTS, *_WEIGHTS])
+def test_explanations_that_fit_badly_prove_nothing(expect: dict[str, Any]) -> None:
+    """Bounds on explanations are not proven unless their mean R2 reaches the floor that the scenario sets."""
+    assert [NOT_PROVEN, NOT_PROVEN, NOT_PROVEN] == [
+        _judge_fit(expect, r2).verdict for r2 in (None, -3.9, 0.09)
+    ]
+    assert "don't fit the model: their mean R2 is -3.9, below 0.1" in _judge_fit(expect, -3.9).reason
+    assert "could not be measured; it must reach 0.1" in _judge_fit(expect, None).reason
+    assert PASS is _judge_fit(expect, 0.1).verdict
+    assert PASS is _judge_fit(expect, 0.0, min_explanation_r2=0).verdict
+    assert NOT_PROVEN is _judge_fit(expect, 0.5, min_explanation_r2=0.6).verdict
+
+
+def test_the_fit_itself_can_be_bounded() -> None:
+    """A bound on the mean R2 itself fails if it is low; it needs no other proof."""
+    expect = {"metrics": {"lime_r2_mean": {"min": 0.3}}}
+    assert FAIL is judge_one(expect, measured("march", lime_r2_mean=0.01)).verdict
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [{"dti": 0.0, "term": 0.0, "rate": 0.0}, {"dti": 0.3, "term": 0.0, "rate": 1e-12}],
+    ids=["all zero", "one left"],
+)
+@pytest.mark.parametrize("expect", [*_AGREEMENTS, {"share": {"dti": {"max": 0.9}}}])
+def test_features_without_weights_prove_nothing(expect: dict[str, Any], weights: dict[str, float]) -> None:
+    """Bounds that compare features are not proven if fewer than two have a weight."""
+    result = judge_one({"explanations": expect}, explained("march", weights), explained("january", weights))
+    assert NOT_PROVEN is result.verdict
+
+
+@pytest.mark.parametrize(
+    ("now", "k", "reason"),
+    [
+        ({"a": 0.3, "b": 0.2, "c": 0.1}, 3, "there are only 3 features, so all of them are always the top 3"),
+        ({"a": 0.3, "b": 0.2, "c": 0.2}, 2, "at march, the features in places 2 and 3 have the same weight"),
+        ({"a": 0.2, "b": 0.2, "c": 0.1}, 1, "at march, the features in places 1 and 2 have the same weight"),
+        ({"a": 0.2, "b": 0.2, "c": 0.1}, 2, ""),
+    ],
+)
+def test_top_features_that_mean_nothing_are_not_proven(now: dict[str, float], k: int, reason: str) -> None:
+    """The top features are not proven the same if they are all features, or chosen among equal ones."""
+    before = {"a": 0.5, "b": 0.4, "c": 0.1}
+    expect = {"explanations": {"top_k": {"k": k, "min": 0.9}}}
+    result = judge_one(expect, explained("march", now), explained("january", before))
+    assert ((NOT_PROVEN if reason else PASS), True) == (result.verdict, result.reason.startswith(reason))
+
+
+def test_weights_of_a_badly_explained_baseline_prove_nothing() -> None:
+    """A weight is not proven to have changed since another run whose explanations fit badly."""
+    expect = {"explanations": {"weight": {"dti": {"baseline": {"from": "good", "min": -0.1}}}}}
+    for r2, verdict in ((0.9, PASS), (0.01, NOT_PROVEN), (None, NOT_PROVEN)):
+        run = {"good": {"march": {"weight(dti)": BEFORE["dti"], "lime_r2_mean": r2}}}
+        assert verdict is judge_one(expect, explained("march", BEFORE), baselines=run).verdict

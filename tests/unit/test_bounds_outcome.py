@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from harness.bounds.judge import all_hold, combine_verdicts, judge_versions
+from harness.bounds.judge import all_hold, combine_verdicts, decide_verdict, judge_versions
+from harness.bounds.specs import explain_unjudged, list_label_bounds
 from harness.results import BoundResult, Verdict
 from harness.scenario.bound_spec import BoundSpec, Quantity
+from harness.views.bound_table import make_bound_rows
 from tests.unit.bounds_samples import measured, scenario
 
 PASS, FAIL, NOT_PROVEN = Verdict.PASS, Verdict.FAIL, Verdict.NOT_PROVEN
@@ -28,7 +30,7 @@ def _bound(verdict: Verdict, *, must_fail: bool = False) -> BoundResult:
 @pytest.mark.parametrize(
     ("verdicts", "worst"),
     [
-        ([], PASS),
+        ([], NOT_PROVEN),
         ([PASS, PASS], PASS),
         ([PASS, NOT_PROVEN], NOT_PROVEN),
         ([NOT_PROVEN, FAIL, PASS], FAIL),
@@ -53,7 +55,7 @@ def test_a_bound_that_must_fail_has_the_opposite_outcome(verdict: Verdict, outco
 @pytest.mark.parametrize(
     ("bounds", "expected"),
     [
-        ([], True),
+        ([], False),
         ([_bound(PASS)], True),
         ([_bound(FAIL, must_fail=True)], False),
         ([_bound(PASS), _bound(NOT_PROVEN)], False),
@@ -161,3 +163,78 @@ def test_versions_that_were_not_reached_are_not_judged() -> None:
     )
     judged = judge_versions(expected, [measured("one", test_accuracy=0.7)])
     assert [("one", PASS)] == [(each.name, bound.verdict) for each in judged for bound in each.bounds]
+
+
+_CHANGE = {"metrics": {AUC: {"change": {"min": -0.1}}}}
+
+
+@pytest.mark.parametrize(
+    ("reason", "versions", "changes"),
+    [
+        ("the scenario sets none", [{"name": "one"}, {"name": "two"}], {}),
+        ("the scenario sets none", [{"name": "one", "expect": {}}], {"every": {}}),
+        ("the scenario sets none", [{"name": "one", "expect": {"metrics": {}, "nulls": {}}}], {}),
+        ("there is none", [{"name": "one"}], {"every": _CHANGE}),
+        ("there is none", [{"name": "one"}], {"every": {"metrics": {AUC: {"min": 0.6, "on": "added"}}}}),
+        ("there is none", [{"name": "one"}, {"name": "two", "train": False}], {"every": _CHANGE}),
+    ],
+)
+def test_without_a_judged_bound_nothing_is_proven(
+    reason: str, versions: list[dict[str, Any]], changes: dict[str, Any]
+) -> None:
+    """A scenario none of whose bounds is judged is not proven, for a reason that is known before the run."""
+    unjudged = scenario(versions, **changes)
+    judged = judge_versions(unjudged, [measured(each["name"], test_roc_auc=0.9) for each in versions])
+    assert decide_verdict(unjudged, [bound for each in judged for bound in each.bounds]) is NOT_PROVEN
+    assert reason in explain_unjudged(unjudged)
+
+
+def test_a_change_is_judged_with_two_versions() -> None:
+    """A bound on a change under 'every' is judged if there are two trained versions."""
+    assert explain_unjudged(scenario([{"name": "one"}, {"name": "two"}], every=_CHANGE)) == ""
+
+
+def test_a_scenario_that_observes_is_not_judged() -> None:
+    """'observe: true' looks without judging: its verdict is not a pass, but its exit code is 0."""
+    observed = scenario([{"name": "one"}], observe=True)
+    verdict = decide_verdict(observed, [])
+    assert (Verdict.OBSERVED, 0, "") == (verdict, verdict.exit_code, explain_unjudged(observed))
+    assert not observed.may_publish
+
+
+def _judge_labels(expect: dict[str, Any], rows: float) -> tuple[Verdict, list[BoundResult]]:
+    """Return the verdict on a version with this many rows whose label is a typo."""
+    judged = scenario([{"name": "march", "expect": expect}])
+    version = measured("march", unlabelled_rows=rows, test_accuracy=0.9)
+    found = {"unlabelled": {"'late '": int(rows)} if rows else {}}
+    [now] = judge_versions(judged, [version.model_copy(update=found)])
+    return decide_verdict(judged, now.bounds), list(now.bounds)
+
+
+def test_an_unexpected_label_fails_the_version() -> None:
+    """Labels in none of the lists fail a version whose other bounds hold, and are named with their rows."""
+    expect = {"metrics": {ACCURACY: {"min": 0.5}}}
+    verdict, [own, bound] = _judge_labels(expect, 190.0)
+    assert (FAIL, PASS, FAIL, "'late ' (190 rows)") == (verdict, own.verdict, bound.verdict, bound.found)
+    assert ("pipeline", "label") == bound.spec.location.path
+    [row] = make_bound_rows([measured("march").model_copy(update={"bounds": (bound,)})])
+    assert row.sentence.endswith("the bound is = 0, missed by 190: 'late ' (190 rows)")
+    assert (PASS, 1) == (_judge_labels(expect, 0.0)[0], len(_judge_labels(expect, 0.0)[1]))
+
+
+def test_an_own_bound_replaces_that_on_labels() -> None:
+    """A scenario that bounds the unlabelled rows itself has no other bound on them."""
+    verdict, [bound] = _judge_labels({"metrics": {"unlabelled_rows": {"max": 200}}}, 190.0)
+    assert (PASS, "<= 200") == (verdict, bound.text)
+
+
+def test_expected_labels_alone_prove_nothing() -> None:
+    """A version without a bound of the scenario is not proven; but it fails if a label is unexpected."""
+    assert [NOT_PROVEN, FAIL] == [_judge_labels({}, rows)[0] for rows in (0.0, 1.0)]
+
+
+def test_labels_are_checked_at_trained_versions() -> None:
+    """Labels are only counted for training, and not judged if the scenario only observes."""
+    names: list[dict[str, Any]] = [{"name": "one", "train": False}, {"name": "two"}]
+    assert ["two.unlabelled_rows"] == [spec.name for spec in list_label_bounds(scenario(names))]
+    assert () == list_label_bounds(scenario(names, observe=True))

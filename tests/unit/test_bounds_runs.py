@@ -73,7 +73,7 @@ def test_a_bound_without_its_baseline_is_not_proven() -> None:
     [
         ({AUC: 0.8, "test_positives": 10}, PASS),
         ({AUC: 0.8, "test_positives": 9}, NOT_PROVEN),
-        ({AUC: 0.8}, NOT_PROVEN),
+        ({AUC: 0.8, "test_positives": None}, NOT_PROVEN),
     ],
     ids=["enough", "few", "unknown"],
 )

@@ -66,7 +66,8 @@ def test_no_value_has_no_standard_error() -> None:
 
 def test_a_verdict_has_a_symbol_and_a_word() -> None:
     """A verdict is shown by symbol and word."""
-    assert [formatting.verdict_label(each) for each in Verdict] == ["✓ pass", "✗ fail", "? not proven"]
+    labels = ["✓ pass", "✗ fail", "? not proven", "○ observed"]
+    assert labels == [formatting.verdict_label(each) for each in Verdict]
 
 
 def test_public_hides_user_and_password() -> None:
@@ -88,8 +89,8 @@ def test_typeset_uses_true_signs_but_leaves_names_alone() -> None:
 
 
 def test_to_ascii_keeps_the_verdicts_apart() -> None:
-    """In ASCII, the three verdicts still have three different symbols."""
-    assert formatting.to_ascii("✓ ✗ ? ± é") == "+ x ? +/- ?"
+    """In ASCII, the four verdicts still have four different symbols."""
+    assert formatting.to_ascii("✓ ✗ ? ○ ± é") == "+ x ? o +/- ?"
 
 
 def test_printable_removes_control_sequences() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.bounds.quantities import list_numbers
-from harness.metrics import ADDED, COUNTS, HELD_OUT_METRICS, METRICS, QUALITY_METRICS, SHARES
+from harness.metrics import ADDED, COUNTS, HELD_OUT_METRICS, METRICS, QUALITY_METRICS, SHARES, Classes
 from harness.scenario.expectations import Expect
 
 
@@ -14,9 +14,11 @@ def test_a_metric_on_held_out_rows_exists_for_added_rows(name: str) -> None:
     """Each metric on held-out rows has one on added rows with the same domain and direction."""
     metric, added = METRICS[name], METRICS[f"{ADDED}{name}"]
     assert (metric.domain, metric.better) == (added.domain, added.better)
-    assert [f"{ADDED}{each}" for each in (metric.positives, metric.standard_error) if each] == [
-        each for each in (added.positives, added.standard_error) if each
-    ]
+    assert (metric.standard_error and f"{ADDED}{metric.standard_error}") == added.standard_error
+    expected = metric.classes and Classes(
+        f"{ADDED}{metric.classes.rows}", f"{ADDED}{metric.classes.positives}"
+    )
+    assert expected == added.classes
     assert "that this version added" in added.meaning or f"{ADDED}test_roc_auc" in added.meaning
 
 
@@ -27,8 +29,9 @@ def test_only_metrics_on_held_out_rows_exist_for_added_rows() -> None:
 
 
 def test_a_metric_depends_on_other_metrics_only() -> None:
-    """The positives of a metric are a metric that counts, and its standard error is one that is a share."""
-    assert {METRICS[each.positives].domain for each in METRICS.values() if each.positives} == {COUNTS}
+    """The rows of a metric are counted by other metrics, and its standard error is one that is a share."""
+    classes = [each.classes for each in METRICS.values() if each.classes]
+    assert {METRICS[name].domain for each in classes for name in (each.rows, each.positives)} == {COUNTS}
     assert {METRICS[each.standard_error].domain for each in METRICS.values() if each.standard_error} == {
         SHARES
     }

@@ -12,7 +12,7 @@ from harness.cli import app
 from harness.errors import ExitCode, PrerequisiteError
 from harness.parity.compare import Parity, report_not_compared
 from harness.report.terminal.verdict_summary import show_parity
-from harness.results import Result, Verdict
+from harness.results import Result
 from harness.runs import RESULT, RunFolder
 from harness.targets.registry import TARGETS
 from harness.targets.run_parity import compare_runs
@@ -96,7 +96,7 @@ def test_differences_are_shown(changes: dict[str, Any], words: list[str]) -> Non
         (samples.result((samples.version("january", 0, rows=1),)), "✗ The two runs disagree."),
         (samples.result(samples.result().versions[:2]), "? Not everything could be compared."),
     ],
-    ids=list(Verdict),
+    ids=["pass", "fail", "not proven"],
 )
 def test_the_verdict_comes_last(b: Result, words: str) -> None:
     """The last line of the comparison is the verdict as a sentence."""

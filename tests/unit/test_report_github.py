@@ -213,3 +213,13 @@ def test_the_command_annotates_an_invalid_scenario(workflow: str, tmp_path: Path
     line = where.rpartition(":")[2]
     expected = f"::error file={file},line={line},title=scenario::{what}"
     assert (2, [expected] if workflow else []) == (done.returncode, commands)
+
+
+def test_a_run_that_judged_no_bound_is_annotated(tmp_path: Path) -> None:
+    """A run that judged no bound is annotated with the reason, unless the scenario only observes."""
+    versions = (samples.version("march", 2),)
+    unproven = samples.result(versions, verdict=Verdict.NOT_PROVEN, reason="no bound is judged")
+    [line] = github.list_verdict_commands(_plan(tmp_path / "absent.yaml"), unproven)
+    assert line.endswith("::no bound is judged")
+    observed = samples.result(versions, verdict=Verdict.OBSERVED)
+    assert [] == list(github.list_verdict_commands(_plan(tmp_path / "absent.yaml"), observed))

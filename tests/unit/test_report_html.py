@@ -91,7 +91,7 @@ def test_every_bound_is_shown() -> None:
     assert (sorted(expected), 14) == (sorted(shown), len(shown))
 
 
-@pytest.mark.parametrize("verdict", list(Verdict))
+@pytest.mark.parametrize("verdict", [each for each in Verdict if each is not Verdict.OBSERVED])
 def test_every_verdict_is_a_word(verdict: Verdict) -> None:
     """No verdict is shown only by color."""
     version = samples.version("march", 2, bounds=(samples.bound(verdict=verdict),))
@@ -301,3 +301,11 @@ def test_names_of_the_other_run_are_escaped() -> None:
         page = _outline(samples.cloud(), parity)
         scripts = [tag for tag, _ in page.tags if tag == "script"]
         assert (True, [], []) == (_NASTY in page.text, scripts, page.open)
+
+
+def test_a_run_that_observes_says_so() -> None:
+    """The report of a run that only observes has a verdict of its own, and no bounds."""
+    observed = samples.result((samples.version("march", 2),), verdict=Verdict.OBSERVED)
+    page = render_html(samples.plan(), observed)
+    assert "</span> OBSERVED</h2>" in page
+    assert "The scenario only observes: nothing was judged, and nothing was published." in page

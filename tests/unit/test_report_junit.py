@@ -192,3 +192,11 @@ def test_a_suite_has_the_outcome_of_its_version() -> None:
     ]
     failed = {"step": "failed as expected with DELTA_SOMETHING", "commits": "0 commits"}
     assert [{"step": "trained"}, failed] == outcomes
+
+
+def test_a_run_that_judged_no_bound_has_a_failed_case() -> None:
+    """A CI server sees a failed test if no bound was judged, and none if the scenario only observes."""
+    versions = (samples.version("march", 2),)
+    [failure] = _root(samples.result(versions, verdict=Verdict.NOT_PROVEN, reason="no bound")).iter("failure")
+    assert ("not proven", "no bound") == (failure.get("type"), failure.get("message"))
+    assert _root(samples.result(versions, verdict=Verdict.OBSERVED)).find(".//failure") is None

@@ -133,7 +133,9 @@ def test_a_bound_that_is_not_proven_ends_the_search() -> None:
     """The search ends with a reason if the bound is not proven at a version."""
     measure = FakeMeasure({"v0": 0.8, "v1": None, "v2": 0.5})
     found = search(_inquiry(3, **MIN), Question("test_roc_auc"), measure)
-    expected = "the bound is not proven at v1: test_roc_auc could not be measured at v1"
+    expected = (
+        "the bound is not proven at v1: test_roc_auc could not be measured at v1: a score is not a number"
+    )
     assert NoFirstFailure(expected) == found.answer
 
 
@@ -177,7 +179,7 @@ def test_the_same_rows_are_explained_at_every_probe() -> None:
 def test_a_baseline_is_the_same_version_everywhere() -> None:
     """The baseline of the last version is the other run's v3, and it stays the same at each version."""
     expected = {"metrics": {"test_roc_auc": {"baseline": {"from": "good", "min": -0.1}}}}
-    baselines = {"good": {"v3": {"test_roc_auc": 0.8, "test_positives": 100.0}}}
+    baselines = {"good": {"v3": {"test_roc_auc": 0.8, "test_rows": 1000.0, "test_positives": 100.0}}}
     inquiry = Inquiry.from_scenario(with_versions(4, **expected), baselines)
     found = search(inquiry, Question("test_roc_auc"), _falling(4, 2))
     assert FirstFailure("v1", "v2") == found.answer

@@ -1,4 +1,4 @@
-"""Rules on the bounds of one number: they set a limit, and some number can meet them."""
+"""Rules on the bounds of one number: they set a limit, and some numbers meet them, but not all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from harness.errors import Location, Problem
 from harness.metrics import Domain
 from harness.scenario.bound_spec import (
     CHANGE_COMPARISONS,
+    COMPARISONS,
     LIMITS_OF_CHANGES,
     LIMITS_OF_VALUES,
     VALUE_COMPARISONS,
@@ -48,6 +49,8 @@ def _check_bound(number: Number, bound: Bound, at: Location) -> Iterator[Problem
         yield from _check_empty_keys(name, bound, at)
     if not _is_possible(limits, number.domain):
         yield Problem(f"no number can meet the bound on '{name}' ({_format_limits(limits)}).", at)
+    else:
+        yield from _check_can_fail(f"value of '{name}'", limits, number.domain, at)
     if bound.change is not None:
         yield from _check_difference(f"the change of '{name}'", bound.change, number, (*at, "change"))
     if bound.baseline is not None:
@@ -71,6 +74,38 @@ def _check_difference(
     if not _is_possible(limits, domain):
         kind = "change of" if isinstance(difference, Change) else "difference from another run's"
         yield Problem(f"no {kind} '{number.name}' can meet its bounds ({_format_limits(limits)}).", at)
+    else:
+        kind = "change of" if isinstance(difference, Change) else "difference from another run's"
+        yield from _check_can_fail(f"{kind} '{number.name}'", limits, domain, at)
+
+
+def check_agreement(name: str, limit: float, domain: Domain, at: Location) -> Iterator[Problem]:
+    """Yield a problem if every value of an agreement between explanations meets its bound."""
+    yield from _check_can_fail(f"value of '{name}'", [(COMPARISONS["min"], limit, 0.0)], domain, at)
+
+
+def _check_can_fail(what: str, limits: list[_Limit], domain: Domain, at: Location) -> Iterator[Problem]:
+    """Yield a problem with limits that every number of a domain meets.
+
+    A limit at the edge of the domain may complete a range whose other limit can be missed.
+    """
+    useless = [limit for limit in limits if _is_met_by_all(limit, domain)]
+    beyond = [limit for limit in useless if _is_beyond(limit, domain)]
+    if beyond or (useless and len(useless) == len(limits)):
+        listed = _format_limits(beyond or useless)
+        yield Problem(f"every {what} meets its bound ({listed}); set a limit that it can miss.", at)
+
+
+def _is_met_by_all(limit: _Limit, domain: Domain) -> bool:
+    comparison, value, tolerance = limit
+    lowest, highest = comparison.interval(value, tolerance)
+    return lowest <= domain.low and domain.high <= highest
+
+
+def _is_beyond(limit: _Limit, domain: Domain) -> bool:
+    """Return whether a limit that every number meets is not even a number of the domain."""
+    comparison, value, _ = limit
+    return comparison.side == "both" or not domain.low <= value <= domain.high
 
 
 def _check_empty_keys(metric: str, bound: Bound | Change | Baseline, at: Location) -> Iterator[Problem]:
@@ -105,7 +140,10 @@ def _limits(bound: Bound | Change | Baseline, comparisons: Iterable[Comparison])
 
 
 def _format_limits(limits: Iterable[_Limit]) -> str:
-    return ", ".join(f"{comparison.key} {limit:g}" for comparison, limit, _ in limits)
+    return ", ".join(
+        f"{comparison.key} {limit:g}" + (f" ± {tolerance:g}" if tolerance else "")
+        for comparison, limit, tolerance in limits
+    )
 
 
 def _is_possible(limits: Iterable[_Limit], domain: Domain) -> bool:

@@ -9,7 +9,7 @@ from harness.bounds.quantities import Number, list_numbers
 from harness.bounds.specs import Scope, list_bound_specs, list_scopes
 from harness.bounds.standard import CHECKS
 from harness.errors import Location, Problem, did_you_mean
-from harness.loading.rules.bound_rules import check_bounds, excludes
+from harness.loading.rules.bound_rules import check_agreement, check_bounds, excludes
 from harness.loading.rules.data_rules import check_data
 from harness.loading.rules.pipeline_rules import is_feature
 from harness.metrics import ADDED, BUILT_IN_METRICS, CUSTOM_METRICS, METRICS
@@ -197,6 +197,8 @@ def _check_explanations(scope: Scope) -> Iterator[Problem]:
         reason = None if bound is None else scope.explain_incomparable(bound.since, needs_model=True)
         if reason is not None:
             yield Problem(f"'{name}' can't be measured: {reason}", (*at, name, "since"))
+        if bound is not None:
+            yield from check_agreement(name, bound.min, AGREEMENTS[name].domain, (*at, name, "min"))
     pipeline = scope.scenario.pipeline
     top, known = expect.top_k, len(pipeline.features)
     if top is not None and not pipeline.categorical and top.k > known:
@@ -216,10 +218,24 @@ def check_outcome(scenario: Scenario) -> Iterator[Problem]:
     if scenario.verdict == "pass" and scenario.caught_by:
         message = "'caught_by' lists bounds that must fail; add 'verdict: fail'."
         yield Problem(message, ("caught_by",))
+    yield from _check_observe(scenario)
     yield from _check_caught_by(scenario)
     written = scenario.publish.model_fields_set
     if not scenario.trained and "when" in written and scenario.publish.when != "never":
         message = "there is nothing to publish: no version is trained; remove 'when'."
+        yield Problem(message, ("publish", "when"))
+
+
+def _check_observe(scenario: Scenario) -> Iterator[Problem]:
+    if not scenario.observe:
+        return
+    if scenario.sets_expectations:
+        message = (
+            "'observe: true' looks without judging, but the scenario sets expectations; remove one of them."
+        )
+        yield Problem(message, ("observe",))
+    if scenario.publish.when == "always":
+        message = "'observe: true' never publishes a model, but 'when' is 'always'; remove one of them."
         yield Problem(message, ("publish", "when"))
 
 

@@ -37,6 +37,11 @@ def _check_label(label: Label) -> Iterator[Problem]:
     for value in label.positive:
         if any(_is_same_value(value, other) for other in label.negative):
             yield Problem(f"label value {value!r} is both positive and negative.", (*_AT, "label"))
+    for index, ignored in enumerate(label.ignore):
+        for kind, values in (("positive", label.positive), ("negative", label.negative)):
+            if ignored is not None and any(_is_same_value(ignored, other) for other in values):
+                at: Location = (*_AT, "label", "ignore", index)
+                yield Problem(f"label value {ignored!r} is both {kind} and ignored.", at)
 
 
 def _is_same_value(value: Value, other: Value) -> bool:

@@ -68,7 +68,22 @@ def _describe_plan(preview: PlanPreview) -> tuple[str, ...]:
         f"Explained: {rows} x {samples} = {predictions} predictions per version.",
         f"Published: {preview.published}.",
         _describe_cost(preview),
+        *_describe_labels(preview),
+        *_describe_verdict(preview),
     )
+
+
+def _describe_labels(preview: PlanPreview) -> tuple[str, ...]:
+    """Describe the bound on unexpected labels that versions have without setting it."""
+    versions = ", ".join(preview.labels_checked)
+    return (f"Labels: a value in none of the lists fails its version ({versions}).",) if versions else ()
+
+
+def _describe_verdict(preview: PlanPreview) -> tuple[str, ...]:
+    """Describe the verdict if it is known already, because no bound is judged."""
+    if preview.observes:
+        return ("Verdict: 'observed', because the scenario looks without judging.",)
+    return (f"Verdict: 'not proven': {preview.unjudged}.",) if preview.unjudged else ()
 
 
 def _describe_fits(preview: PlanPreview) -> str:

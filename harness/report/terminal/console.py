@@ -13,7 +13,12 @@ from harness.results import Verdict
 from harness.targets.checks import Check
 from harness.views import formatting
 
-STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.NOT_PROVEN: "bold yellow"}
+STYLES = {
+    Verdict.PASS: "green",
+    Verdict.FAIL: "bold red",
+    Verdict.NOT_PROVEN: "bold yellow",
+    Verdict.OBSERVED: "bold",
+}
 
 
 def make_text(console: Console, text: str, style: str = "") -> Text:

@@ -28,7 +28,13 @@ from harness.views.bound_table import BoundRow, Headline, make_bound_rows, make_
 
 _COLUMNS = 5
 """Number of versions shown side by side; if there are more, the latest ones."""
-_TONES = {"pass": "bold green", "fail": "bold red", "not-proven": "bold yellow", "stopped": "bold red"}
+_TONES = {
+    "pass": "bold green",
+    "fail": "bold red",
+    "not-proven": "bold yellow",
+    "observed": "bold",
+    "stopped": "bold red",
+}
 
 
 def show_verdict(

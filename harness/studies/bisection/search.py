@@ -171,7 +171,7 @@ class Inquiry:
             for spec in self.specs
             if self._is_comparable(spec.reference, name)
         ]
-        return judge(specs, measured.values(), self.baselines)
+        return judge(specs, measured.values(), self.baselines, self.scenario.proof)
 
     def parse_question(self, text: str) -> Question:
         """Parse a question of the form ``METRIC`` or ``METRIC.KIND``, as in ``caught_by``.
@@ -230,6 +230,7 @@ def make_probe(scenario: Scenario, trained: Iterable[str]) -> Scenario:
                 for each in scenario.versions[:end]
             ),
             "every": Expect(),
+            "observe": True,
             "verdict": "pass",
             "caught_by": (),
             "matrix": {},

@@ -12,6 +12,7 @@ from harness.results import BoundRecord, BoundResult, MeasuredValue, Record, Res
 from harness.scenario.bound_spec import BoundKind, BoundSpec, Side
 from harness.scenario.expectations import Bound, Change, Expect
 from harness.scenario.model import Scenario
+from harness.scenario.proof import Proof
 from harness.studies.calibration.statistics import (
     FEWEST,
     POWER,
@@ -107,11 +108,11 @@ def calibrate_bounds(
     specs = _select_numeric(list_bound_specs(scenario))
     bounds = {
         key: _calibrate_bound(found, false_alarms, is_set=True)
-        for key, found in _judge_by_key(specs, results, baselines).items()
+        for key, found in _judge_by_key(specs, results, baselines, scenario.proof).items()
     }
     if every_metric:
         specs = _select_numeric(list_bound_specs(_bound_all_metrics(scenario)))
-        for key, found in _judge_by_key(specs, results, None).items():
+        for key, found in _judge_by_key(specs, results, None, scenario.proof).items():
             if key not in bounds and any(bound.measured is not None for bound in found):
                 bounds[key] = _calibrate_bound(found, false_alarms, is_set=False)
     order = {version.name: position for position, version in enumerate(scenario.versions)}
@@ -121,7 +122,7 @@ def calibrate_bounds(
 def count_passing(scenario: Scenario, results: Iterable[Result], baselines: Baselines | None = None) -> int:
     """Return how many runs meet the scenario's bounds."""
     specs = list_bound_specs(scenario)
-    verdicts = [combine_verdicts(judge(specs, each.versions, baselines)) for each in results]
+    verdicts = [combine_verdicts(judge(specs, each.versions, baselines, scenario.proof)) for each in results]
     return verdicts.count(Verdict.PASS)
 
 
@@ -143,12 +144,12 @@ def _select_numeric(specs: Iterable[BoundSpec]) -> tuple[BoundSpec, ...]:
 
 
 def _judge_by_key(
-    specs: Sequence[BoundSpec], results: Iterable[Result], baselines: Baselines | None
+    specs: Sequence[BoundSpec], results: Iterable[Result], baselines: Baselines | None, proof: Proof
 ) -> dict[_Key, list[BoundResult]]:
     """Judge each bound in each run, and collect the outcomes by bound."""
     found: dict[_Key, list[BoundResult]] = {}
     for result in results:
-        for bound in judge(specs, result.versions, baselines):
+        for bound in judge(specs, result.versions, baselines, proof):
             found.setdefault(_make_key(bound.spec), []).append(bound)
     return found
 
