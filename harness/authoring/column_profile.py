@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.authoring.data_file import Data
 from harness.errors import UsageError, did_you_mean
@@ -21,7 +21,11 @@ _MOST_CLASSES = 50
 _MOST_SHOWN = 10
 _POSITIVE = ("1", "1.0", "true", "yes", "y")
 _NEGATIVE = ("0", "0.0", "false", "no", "n")
-_ID = re.compile(r"(^|_)(id|key|uuid|guid)(_|$)|^row_?(number|nr|no)?$|Id$|ID$", re.ASCII)
+_ID = re.compile(r"(^|_)(id|key|uuid|guid)(_|$)|^row_?(number|nr|no|names?)?$|Id$|ID$|^index$", re.ASCII)
+_ROW_NUMBER = re.compile(r"Unnamed: \d+")
+"""Name of a column without a name, in which pandas and R write the number or the name of each row."""
+_REPEATED_ID = 0.5
+"""A column named like an identifier is one if at least this share of its values is distinct."""
 _RESERVED = re.compile(r"(features|prediction|probability|rawprediction|weights|r2)$|harness_", re.IGNORECASE)
 _DATE = r"\d{4}-\d{2}-\d{2}([T ].*)?"
 
@@ -61,7 +65,27 @@ def find_key(data: Data, label: str, given: str | None) -> str | None:
         _require_key(data, given)
         return given
     candidates = [str(name) for name in data.frame.columns if name != label and _can_be_key(data.frame[name])]
-    return min(candidates, key=lambda name: _ID.search(name) is None, default=None)
+    return min(candidates, key=lambda name: _rank_key(name, data.frame[name]), default=None)
+
+
+def _rank_key(name: str, values: Any) -> int:
+    """Return 0 for the likeliest key: its name says so; then row numbers, texts, and other numbers."""
+    from pandas.api import types
+
+    if _ID.search(name):
+        return 0
+    if _ROW_NUMBER.fullmatch(name) or _numbers_rows(values):
+        return 1
+    return 3 if types.is_numeric_dtype(values) else 2
+
+
+def _numbers_rows(values: pd.Series) -> bool:
+    """Return whether whole numbers count the rows, with few gaps."""
+    from pandas.api import types
+
+    if not types.is_integer_dtype(values):
+        return False
+    return bool(values.max() - values.min() < 2 * len(values) and values.is_monotonic_increasing)
 
 
 def find_classes(data: Data, label: str, given: Sequence[str]) -> Classes:
@@ -93,8 +117,10 @@ def find_classes(data: Data, label: str, given: Sequence[str]) -> Classes:
     positive = [text for text in texts if text.lower() in _POSITIVE]
     negative = [text for text in texts if text.lower() in _NEGATIVE]
     if len(positive) == 1 and len(negative) == 1:
-        return _make_classes(by_text, positive, "by convention")
-    return _make_classes(by_text, texts[-1:], "the rarer class; swap the lists if the other one is positive")
+        return _make_classes(by_text, positive, "by convention; swap the lists if the other one is positive")
+    is_tie = counts.iloc[0] == counts.iloc[-1]
+    reason = "one of two equally frequent classes" if is_tie else "the rarer class"
+    return _make_classes(by_text, texts[-1:], f"{reason}; swap the lists if the other one is positive")
 
 
 def _list_first(texts: Sequence[str]) -> str:
@@ -150,8 +176,9 @@ def _explain_exclusion(name: str, values: pd.Series, positive: pd.Series, *, is_
     distinct = values.nunique()
     if distinct < 2:  # noqa: PLR2004 - a constant carries no information
         return "the same in every row"
-    if _ID.search(name) and _can_be_key(values):
-        return "identifies rows and does not generalize"
+    is_number_of_row = _ROW_NUMBER.fullmatch(name) and _can_be_key(values)
+    if is_number_of_row or (_ID.search(name) and distinct >= _REPEATED_ID * values.notna().sum()):
+        return "identifies rows, or groups of few rows, and does not generalize"
     if leak := _explain_leak(values, positive, is_number=is_number):
         return leak
     if not is_number and distinct > _MOST_CATEGORIES:

@@ -20,6 +20,7 @@ _NULL_WORDS = (
     *("?", "-", "--", ".", "*", "missing", "Missing", "MISSING", "unknown"),
 )
 _SAMPLE = 200
+_MAX_NAMED = 5
 _NUMBER_FORMS = ({"decimal": ","}, {"decimal": ",", "thousands": "."}, {"thousands": ","})
 """Options for numbers that are text otherwise, the simplest first."""
 _REASONS = {"decimal": "numbers have a decimal comma", "thousands": "digits are in groups"}
@@ -74,8 +75,21 @@ def _find_separator(path: Path, options: dict[str, str]) -> str:
         except CsvError:
             continue
         widths[separator] = len(table.columns)
+    if widths and max(widths.values()) > 1:
+        return max(widths, key=lambda each: widths[each])
     # If none fits, the error that the usual separator leads to is the clearest.
-    return max(widths, key=lambda each: widths[each]) if widths and max(widths.values()) > 1 else ","
+    return " " if _is_separated_by_spaces(path, options) else ","
+
+
+def _is_separated_by_spaces(path: Path, options: dict[str, str]) -> bool:
+    """Return whether single spaces separate the fields: text has them too, so no other separator may fit."""
+    try:
+        table = open_csv(path, parse_dialect({**options, "sep": " "}))
+        rows = sum(1 for _ in itertools.islice(table.rows, _SAMPLE))
+    except CsvError:
+        return False
+    has_other = any(separator in name for name in table.columns for separator in _SEPARATORS)
+    return rows > 0 and len(table.columns) > 1 and not has_other
 
 
 def _find_trim(path: Path, options: dict[str, str]) -> dict[str, tuple[str, str]]:
@@ -103,13 +117,16 @@ def _find_number_form(columns: CsvColumns) -> dict[str, tuple[str, str]]:
 
 def _find_nulls(columns: CsvColumns) -> dict[str, tuple[str, str]]:
     """Find words that are the only text in columns of numbers, dates or times."""
-    words: dict[str, str] = {}
+    words: list[str] = []
+    names: list[str] = []
     for name, text in zip(columns.names, columns.text, strict=True):
         present = {value.strip() for value in text if value is not None}
         used = present & set(_NULL_WORDS)
         if used and choose_type(combine_forms(present - used, columns.dialect)) != "string":
-            words |= dict.fromkeys(sorted(used), name)
+            words += sorted(used)
+            names.append(name)
     if not words:
         return {}
-    names = ", ".join(dict.fromkeys(words.values()))
-    return {"nulls": (", ".join(words), f"these words stand for missing values in {names}")}
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    reason = f"these words stand for missing values in {', '.join(names[:_MAX_NAMED])}{more}"
+    return {"nulls": (", ".join(dict.fromkeys(words)), reason)}

@@ -173,18 +173,21 @@ class VersionSplit:
 
 def split_versions(data: Data, key: str, positive: pd.Series, labeled: pd.Series) -> VersionSplit:
     """Split a table by a date or by a hash of the key; leave it whole if the parts would be too small."""
-    for name in data.frame.columns:
+    dates = [str(name) for name in data.frame.columns if is_date(data.frame[name])]
+    for name in dates:
         values = data.frame[name]
-        if is_date(values) and not values.isna().any() and (days := _parse_days(values)) is not None:
-            parts = _split_by_day(str(name), days)
+        if not values.isna().any() and (days := _parse_days(values)) is not None:
+            parts = _split_by_day(name, days)
             if parts is not None and _is_enough(parts, positive, labeled):
                 return _make_split(
                     parts, f"split by '{name}', in the order in which the table may have grown"
                 )
     by_hash = list(_split_by_hash(data, key))
     if _is_enough(by_hash, positive, labeled):
-        reason = "split by a hash of the key, as no date column shows how the table has grown"
-        return _make_split(by_hash, reason)
+        why = "as no date column shows how the table has grown"
+        if dates:
+            why = f"as the parts by {' or '.join(map(repr, dates))} would have too few rows of a class"
+        return _make_split(by_hash, f"split by a hash of the key, {why}")
     return VersionSplit((Part("all", "", len(data.frame)),), "a third of the rows is too few to train on")
 
 

@@ -18,12 +18,13 @@ from harness.bounds.quantities import list_numbers
 from harness.metrics import ADDED
 from harness.results import AddedRows, VersionResult
 from harness.scenario.model import Scenario
+from harness.scenario.proof import Proof
 
 FALSE_ALARMS = 0.005
 """Share of unchanged versions in which any check may fail by chance."""
 MIN_ROWS = 30
 """Fewer added rows, or rows before, are not compared."""
-MIN_CLASS_ROWS = 10
+MIN_CLASS_ROWS = Proof().min_class_rows
 """A ROC AUC on fewer rows of a class is not compared."""
 DRIFT = 0.25
 """Population stability index that matters: by convention, one above it is a large shift."""

@@ -7,10 +7,11 @@ import itertools
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from harness.reading.csv_columns import CsvColumns, read_csv_columns, read_csv_header
-from harness.reading.csv_dialect import parse_dialect
+from harness.reading.csv_dialect import CsvDialect, parse_dialect
 from harness.reading.csv_text import open_csv, require_encoding
 from harness.reading.data_folders import list_data_files, parse_partitions
 from harness.reading.json_rows import read_json_rows
@@ -113,7 +114,8 @@ def _read_csv_columns(files: Sequence[Path], path: Path, options: dict[str, str]
     dialect = parse_dialect(options)
     size = sum(file.stat().st_size for file in files)
     if size <= _MAX_BYTES_TYPED:
-        columns = read_csv_columns(path, dialect)
+        stamp = tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files)
+        columns = _read_small_csv(path, stamp, dialect)
         return (columns.names if columns.lines else ()), True, columns
     names = read_csv_header(files, dialect)
     for file in files:
@@ -123,6 +125,12 @@ def _read_csv_columns(files: Sequence[Path], path: Path, options: dict[str, str]
         if size > _MAX_BYTES_READ:
             require_encoding(file, dialect.encoding)
     return names, True, None
+
+
+@lru_cache(maxsize=4)
+def _read_small_csv(path: Path, _stamp: tuple[object, ...], dialect: CsvDialect) -> CsvColumns:
+    """Read a CSV file once per process while it stays the same: a command may load several scenarios."""
+    return read_csv_columns(path, dialect)
 
 
 def _read_json_columns(files: Sequence[Path], _path: Path, options: dict[str, str]) -> Columns:

@@ -17,7 +17,7 @@ from harness.scenario.model import Version
 from harness.scenario.steps import STEPS
 
 _MAX_SHOWN = 60
-_MAX_LISTED = 12
+_MAX_LISTED = 20
 """Maximum number of known keys that a message lists."""
 _EXPECTED_BY_TYPE = {
     "string_type": "must be text",

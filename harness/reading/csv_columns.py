@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.reading.csv_dialect import CsvDialect
@@ -41,6 +41,7 @@ class CsvColumns:
     files: Sequence[str]
     """Name of the file that each row is in; empty if there is one file."""
     dialect: CsvDialect
+    _samples: dict[str, TextSample | None] = field(default_factory=dict, compare=False, repr=False)
 
     def find_kinds(self, key: Iterable[str] = ()) -> tuple[str, ...]:
         """Return the type of each column, as Spark writes it.
@@ -61,6 +62,11 @@ class CsvColumns:
 
     def sample_text(self, name: str) -> TextSample | None:
         """Return why a column is text; ``None`` if it doesn't exist or has only numbers."""
+        if name.lower() not in self._samples:
+            self._samples[name.lower()] = self._find_text(name)
+        return self._samples[name.lower()]
+
+    def _find_text(self, name: str) -> TextSample | None:
         names = [each.lower() for each in self.names]
         if name.lower() not in names:
             return None

@@ -175,3 +175,53 @@ def test_an_invalid_name_is_reported(tmp_path: Path, name: str, advice: str) -> 
     with pytest.raises(UsageError) as caught:
         write_scenario(name, tmp_path / "absent.csv", "quality", (), None, tmp_path)
     assert f"Invalid name '{name}': {advice}" == caught.value.message
+
+
+def _write_lines(folder: Path, header: str, lines: list[str], name: str = "rows.csv") -> Path:
+    file = folder / name
+    file.write_text("\n".join([header, *lines]) + "\n")
+    return file
+
+
+def test_row_numbers_and_repeated_ids_are_no_features(tmp_path: Path) -> None:
+    """A column without a name numbers the rows, and an id may occur in several rows."""
+    lines = [f"{row},{1000 - row},p{row // 2},{row * 7 % 100},{row % 2}" for row in range(400)]
+    text = _write(_write_lines(tmp_path, ",id,patient_id,age,y", lines), label="y").read_text()
+    assert "key: id" in text
+    assert '#   "Unnamed: 0": identifies rows' in text
+    assert "#   patient_id: identifies rows, or groups of few rows" in text
+
+
+def test_a_measurement_is_not_taken_for_the_key(tmp_path: Path) -> None:
+    """Numbers that happen to be distinct are the last choice: names or row numbers come first."""
+    lines = [f"{row * 7919 % 100_003},{row},n{row},{row % 2}" for row in range(400)]
+    file = _write_lines(tmp_path, "population,number,name,y", lines)
+    assert ("number",) == _scenario(file, label="y").table.key
+
+
+def test_an_unsuitable_date_is_named(tmp_path: Path) -> None:
+    """If the parts by date would lack a class, the reason says so."""
+    lines = [f"{row},2024-{1 + row // 34:02d}-01,{row % 9},{int(row > 300)}" for row in range(400)]
+    text = _write(_write_lines(tmp_path, "id,opened,x,y", lines), label="y").read_text()
+    assert "as the parts by 'opened' would have too few rows of a class" in text
+
+
+def test_all_columns_with_null_words_are_named(tmp_path: Path) -> None:
+    """The comment names each column in which a word stands for a missing value, up to five."""
+    lines = [f"{row},{'NA' if row % 9 else row},{'NA' if row % 7 else row},{row % 2}" for row in range(400)]
+    text = _write(_write_lines(tmp_path, "id,age,size,y", lines), label="y").read_text()
+    assert 'nulls: "NA" # these words stand for missing values in age, size' in text
+
+
+def test_spaces_separate_fields_if_nothing_else_does(tmp_path: Path) -> None:
+    """A file whose fields are separated by single spaces is read."""
+    lines = [f"{row} {row * 7 % 50} {row % 2}" for row in range(400)]
+    scenario = _scenario(_write_lines(tmp_path, "id age y", lines), label="y")
+    assert (("id",), ("age",)) == (scenario.table.key, scenario.pipeline.features)
+
+
+def test_equally_frequent_classes_have_a_reason(tmp_path: Path) -> None:
+    """Neither of two equally frequent classes is called the rarer one."""
+    lines = [f"{row},{row * 7 % 50},{'ab'[row % 2]}" for row in range(400)]
+    text = _write(_write_lines(tmp_path, "id,age,y", lines), label="y").read_text()
+    assert "# one of two equally frequent classes; swap the lists" in text

@@ -6,6 +6,7 @@ import pytest
 
 from harness.authoring.plan_preview import preview_run
 from harness.bounds import explanation_bounds
+from harness.bounds.drift import DRIFT
 from harness.bounds.explanation_bounds import AGREEMENTS, AgreementKind
 from harness.bounds.judge import judge_versions
 from harness.bounds.quantities import NUMBERS
@@ -41,6 +42,11 @@ EXPECT: dict[str, Any] = {
         "test_f1": {"equals": 0.5, "tolerance": 0.125},
     },
     "coefficients": {"amount": {"max": 2}},
+    "standard": {"except": ["drift"]},
+    "drift": {"amount": {"since": "one", "max": 0.5}},
+    "positives": {"min": 0.125},
+    "new_values": {"grade": {"max": 0.5}},
+    "repeated_rows": {"max": 0.5},
     "schema": {"exact": {"id": "int"}, "at_least": {"id": "int"}},
     "operation": "WRITE",
     "same_data_as": "one",
@@ -65,7 +71,7 @@ def _specs(**changes: Any) -> list[BoundSpec]:
 def test_the_sample_has_a_bound_of_each_kind_on_each_quantity() -> None:
     """The tests below would miss a kind that the sample lacks."""
     specs = _specs()
-    assert {*NUMBERS, *TEXTS, *AGREEMENTS} == {spec.quantity.kind for spec in specs}
+    assert {*NUMBERS, *TEXTS, *AGREEMENTS, DRIFT} == {spec.quantity.kind for spec in specs}
     assert {*COMPARISONS, "is"} == {spec.kind for spec in specs}
 
 
@@ -83,7 +89,7 @@ def test_every_expectation_has_a_kind_of_bound() -> None:
     """No key of 'expect' is accepted in a file without being judged."""
     kinds = {
         *(kind.keys for kind in NUMBERS.values()),
-        *((kind,) for kind in TEXTS),
+        *((kind,) for kind in (*TEXTS, DRIFT)),
         *(("explanations", kind) for kind in AGREEMENTS),
     }
     assert _bounded(Expect) == kinds
@@ -123,6 +129,10 @@ def test_each_limit_is_what_the_scenario_sets_at_its_location() -> None:
             assert spec.limit == found["min"]
         elif spec.quantity.kind == "schema":
             assert spec.columns == found[spec.quantity.name]
+        elif spec.quantity.kind == "standard":
+            assert spec.quantity.name not in found["except"]
+        elif spec.quantity.kind == DRIFT:
+            assert spec.limit == found["max"]
         else:
             assert (spec.expected or spec.limit) == found
 

@@ -124,7 +124,9 @@ def test_bounds_are_judged_as_in_format_1() -> None:
         [{"name": "one"}, {"name": "two", "expect": EXPECT}], verdict="fail", caught_by=["two.rows.max"]
     )
     versions = Result.from_json(EVERY_BOUND).versions
-    baselines = {"good runs/best of all.json": {"two": {"test_f1": 0.45}}}
+    baselines = {
+        "good runs/best of all.json": {"two": {"test_f1": 0.45, "test_positives": 50.0, "test_rows": 200.0}}
+    }
     judged = judge(list_bound_specs(scenario), versions, baselines)
     bounds = [json.loads(bound.model_dump_json(exclude={"spec"})) for bound in judged]
     assert _as_written(EVERY_BOUND)[1] == bounds
@@ -165,7 +167,7 @@ def test_an_older_run_can_be_a_baseline(runs: Path, tmp_path: Path) -> None:
         [{"name": "march", "expect": {"metrics": {"cv_roc_auc": bound}, "nulls": {"dti": bound}}}]
     )
     numbers = read_baselines(scenario, tmp_path, runs)[RUN]["march"]
-    assert {"cv_roc_auc", "train_positives", "nulls(dti)"} == set(numbers)
+    assert {"cv_roc_auc", "train_positives", "train_rows", "nulls(dti)"} == set(numbers)
     assert json.loads(FIRST)["versions"][2]["metrics"]["cv_roc_auc"] == numbers["cv_roc_auc"]
 
 
