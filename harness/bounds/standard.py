@@ -343,23 +343,38 @@ def _day(time: datetime) -> str:
 
 
 def _check_signs(history: History) -> Outcome:
+    least = max(SIGN, _share_noise(history))
     wrong = []
     for name, old, new, shares in _compare_explanations(history):
-        if min(shares) >= SIGN and old * new < 0:
+        if min(shares) >= least and old * new < 0:
             wrong.append(f"{name}: {old:+.3f} before, {new:+.3f} now")
     return Outcome("; ".join(wrong) or "no important feature has another sign", holds=not wrong)
 
 
 def _check_shares(history: History) -> Outcome:
+    limit = max(SHARE, _share_noise(history))
     items = [
         _Item(
             f"{name}: {_percent(shares[0])} before, {_percent(shares[1])} now",
             abs(shares[1] - shares[0]),
-            SHARE,
+            limit,
         )
         for name, _, _, shares in _compare_explanations(history)
     ]
     return _judge_items(items, "feature")
+
+
+def _share_noise(history: History) -> float:
+    """Return a bound on the part of a difference of shares that chance explains.
+
+    The error of a coefficient per standard deviation is about one by the root of the training rows of the
+    smaller class, and all features' weights together are rarely less than one in log odds.
+    """
+    errors = 0.0
+    for version in (history.before, history.now):
+        rows = 0.0 if version is None else _count_smaller_class(version, "train_")
+        errors += 1 / rows if rows else math.inf
+    return _critical(1) * math.sqrt(errors)
 
 
 def _compare_explanations(history: History) -> Iterator[tuple[str, float, float, tuple[float, float]]]:

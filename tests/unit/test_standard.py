@@ -66,7 +66,8 @@ def _version(name: str, at: int, added: AddedRows | None, **changes: Any) -> Ver
                 ("rows", 400.0),
                 ("positives", 40.0),
             )
-        },
+        }
+        | {"train_rows": 50_000.0, "train_positives": 5000.0},
         "explanations": _explained(0.3, -0.2),
     }
     return version(name, **(values | changes))
@@ -210,6 +211,18 @@ def test_a_roc_auc_may_change_in_neither_direction(name: str, prefix: str, value
         "too few rows of a class to compare"
         == run_check(name, History(few, history.before, history.earlier)).text
     )
+
+
+def test_explanations_of_few_rows_may_differ() -> None:
+    """With few training rows of a class, chance moves the shares of the features and their signs."""
+    history = _history(explanations=_explained(-0.3, -0.9))
+    few = [
+        version.model_copy(update={"metrics": {**version.metrics, "train_positives": 40.0}})
+        for version in (*history.earlier, history.now)
+    ]
+    for name in ("signs", "shares"):
+        assert not run_check(name, history).holds
+        assert run_check(name, History(few[-1], few[-2], few[:-1])).holds
 
 
 def test_few_rows_are_not_compared() -> None:
