@@ -222,7 +222,8 @@ class AddedRows(Record):
     before: RowGroup
     added: RowGroup
     new_values: dict[str, dict[str, int]] = {}
-    """Categorical feature to the values that no earlier row has, with the number of their rows."""
+    """Categorical feature to the values that no earlier row has, with the number of their rows; beyond the 20
+    most frequent ones, they are counted together."""
     relations: tuple[Relation, ...] = ()
     """The correlations that differ most, the largest difference first."""
     relations_compared: int = 0

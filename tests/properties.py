@@ -1,4 +1,4 @@
-"""Hypothesis for the tests, without its time limit: a busy machine is no mistake."""
+"""Hypothesis for the tests, without its time limit: a busy machine is not a mistake."""
 
 from hypothesis import HealthCheck, assume, example, given, settings, strategies as st
 

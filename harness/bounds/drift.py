@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from harness.bounds.measured_values import Value
-from harness.results import VersionResult
+from harness.results import Bin, MeasuredValue, VersionResult
 
 DRIFT = "drift"
 """Kind of the bounded quantity, and its key below ``expect`` or ``every``."""
@@ -26,6 +26,12 @@ def compute_stability_index(before: Sequence[int], after: Sequence[int]) -> floa
     return math.fsum((p - q) * math.log(p / q) for q, p in zip(*shares, strict=True))
 
 
+def compare_bins(before: Sequence[Bin], after: Sequence[Bin]) -> MeasuredValue:
+    """Return the population stability index of two distributions; None if one has no row with a value."""
+    counts = [[each.rows for each in bins] for bins in (before, after)]
+    return compute_stability_index(*counts) if all(map(sum, counts)) else None
+
+
 def measure_drift(feature: str, now: VersionResult, before: VersionResult) -> Value:
     """Measure the drift of a feature between two versions.
 
@@ -34,12 +40,10 @@ def measure_drift(feature: str, now: VersionResult, before: VersionResult) -> Va
         now: The later version.
         before: The earlier version.
     """
-    counts = []
     for version in (before, now):
         bins = version.distributions.get(feature)
         if bins is None:
             return Value(None, f"version {version.name} has no feature '{feature}'")
-        counts.append([each.rows for each in bins])
-        if not sum(counts[-1]):
+        if not sum(each.rows for each in bins):
             return Value(None, f"no row of version {version.name} has a value of '{feature}'")
-    return Value(compute_stability_index(*counts))
+    return Value(compare_bins(before.distributions[feature], now.distributions[feature]))

@@ -12,6 +12,9 @@ from harness.results import MeasuredValue, VersionResult
 from harness.scenario.bound_spec import Comparison
 from harness.scenario.proof import Proof
 
+NO_ADDED_ROWS = "there is no earlier version with the same key, so no row counts as added"
+"""Why nothing is known of the rows that a version added."""
+
 
 @dataclass(frozen=True)
 class Value:
@@ -78,7 +81,7 @@ def _explain_missing_on_held_out(metric: str, metrics: Mapping[str, MeasuredValu
     rows, positives = (metrics.get(f"{prefix}{each}") for each in ("test_rows", "test_positives"))
     if rows is None:
         is_first = prefix and metrics
-        return "there is no earlier version with the same key, so no row counts as added" if is_first else ""
+        return NO_ADDED_ROWS if is_first else ""
     if not rows:
         return "no added row is held out" if prefix else "no row is held out"
     if not positives or positives == rows:

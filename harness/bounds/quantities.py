@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.bounds.measured_values import (
+    NO_ADDED_ROWS,
     measure_coefficient,
     measure_new_values,
     measure_null_share,
@@ -214,7 +215,7 @@ def explain_missing_number(quantity: Quantity, version: VersionResult) -> str:
 
 def _explain_missing_on_added(version: VersionResult) -> str:
     if version.added is None:
-        return "there is no earlier version with the same key, so no row counts as added"
+        return NO_ADDED_ROWS
     return "no row was added" if not version.added.added.rows else "no added row has a label"
 
 

@@ -103,6 +103,8 @@ def _expected_standard(expect: Expect) -> Iterator[TextExpectation]:
 
 def _find_standard(spec: BoundSpec, version: VersionResult, versions: Versions) -> Finding:
     before = versions.get(spec.reference.version) if spec.reference is not None else None
+    if before is None:
+        return Finding(reason=f"the version before {version.name} was not measured")
     names = list(versions)
     earlier = [versions[name] for name in names[: names.index(version.name)]]
     outcome = run_check(spec.quantity.name, History(version, before, earlier))

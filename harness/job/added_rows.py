@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import Column, DataFrame, functions as F, types as T
+from pyspark.sql import Column, DataFrame, Window, functions as F, types as T
 
 from harness.job.check_version import CheckedVersion
 from harness.job.distributions import bin_of_category, bin_of_number
@@ -37,6 +37,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 _MAX_RELATIONS = 10
 _MAX_NEW_VALUES = 20
+_OTHER_VALUES = "other new values"
 _MAX_LABEL_VALUES = 10
 _MAX_OTHER_NUMBERS = 100
 _IS_ADDED, _IS_KNOWN, _DIGEST = "harness_is_added", "harness_is_known", "harness_content"
@@ -220,19 +221,31 @@ def _count_repeated(rows: DataFrame, version: CheckedVersion) -> tuple[int, int]
 
 
 def _find_new_values(rows: DataFrame, version: CheckedVersion) -> dict[str, dict[str, int]]:
-    """Find the values of categorical features that no earlier row has, the most frequent first."""
+    """Find the values of categorical features that no earlier row has; the rarest are counted together."""
     pipeline = version.scenario.pipeline
     if not pipeline.categorical:
         return {}
     values = F.posexplode(F.array(*category_columns(pipeline))).alias("feature", "value")
     counted = rows.select(_IS_ADDED, values).where("value IS NOT NULL").groupBy("feature", "value")
-    new = counted.agg(F.count_if(F.col(_IS_ADDED) == 0).alias("before"), F.count(F.lit(1)).alias("rows"))
+    new = counted.agg(
+        F.count_if(F.col(_IS_ADDED) == 0).alias("before"), F.count(F.lit(1)).alias("rows")
+    ).where("before = 0")
+    of_feature = Window.partitionBy("feature")
+    ranked = new.withColumns(
+        {
+            "all_rows": F.sum("rows").over(of_feature),
+            "rank": F.row_number().over(of_feature.orderBy(F.desc("rows"), "value")),
+        }
+    )
     found: dict[str, dict[str, int]] = {}
-    for row in (
-        new.where("before = 0").orderBy(F.desc("rows"), "feature", "value").limit(_MAX_NEW_VALUES).collect()
-    ):
+    all_rows: dict[str, int] = {}
+    for row in ranked.where(F.col("rank") <= _MAX_NEW_VALUES).orderBy("feature", "rank").collect():
         name = pipeline.categorical[row["feature"]]
         found.setdefault(name, {})[row["value"].removeprefix(EQUALS)] = row["rows"]
+        all_rows[name] = row["all_rows"]
+    for name, counts in found.items():
+        if others := all_rows[name] - sum(counts.values()):
+            counts[_OTHER_VALUES] = others
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.bounds.drift import compute_stability_index
+from harness.bounds.drift import compare_bins
 from harness.results import Bin, MeasuredValue, VersionResult
 from harness.views import formatting
 from harness.views.tables import Cell, MeasurementTable, Row
@@ -35,13 +35,6 @@ class DistributionPanel:
             for start, before, after in zip(self.bins, *self.shares, strict=True)
         )
         return f"Distribution of {self.feature}, {self.names[0]} and {self.names[1]}, per bin: {shares}."
-
-
-def _measure_drift(first: tuple[Bin, ...], later: tuple[Bin, ...]) -> MeasuredValue:
-    """Return the population stability index of two distributions; ``None`` if one has no row with a value."""
-    if not _count_rows(first) or not _count_rows(later):
-        return None
-    return compute_stability_index([each.rows for each in first], [each.rows for each in later])
 
 
 def build_data_table(versions: tuple[VersionResult, ...]) -> MeasurementTable:
@@ -120,7 +113,7 @@ def _compute_indexes(feature: str, versions: tuple[VersionResult, ...]) -> list[
     first = next(at for at, bins in enumerate(distributions) if bins is not None)
     origin = distributions[first]
     return [
-        None if bins is None or origin is None or at == first else _measure_drift(origin, bins)
+        None if bins is None or origin is None or at == first else compare_bins(origin, bins)
         for at, bins in enumerate(distributions)
     ]
 
@@ -142,7 +135,7 @@ def _build_panel(feature: str, versions: tuple[VersionResult, ...]) -> Distribut
         if feature in version.distributions
     ]
     (first, before), (latest, after) = having[0], having[-1]
-    drift = _measure_drift(before, after)
+    drift = compare_bins(before, after)
     if first == latest or drift is None:
         return None
     return DistributionPanel(

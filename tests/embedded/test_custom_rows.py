@@ -145,7 +145,7 @@ def test_a_pipeline_may_say_that_it_drops_rows(frame: DataFrame) -> None:
 def test_a_model_gives_each_row_one_probability(
     spark: SparkSession, probability: str, more: str, message: str
 ) -> None:
-    """A model that scores other rows, or whose scores are no probabilities, is reported with the pipeline."""
+    """A model that scores other rows, or whose scores aren't probabilities, is reported with the pipeline."""
     test = spark.createDataFrame(
         [(str(at), float(at % 2)) for at in range(4)], "harness_key STRING, label DOUBLE"
     )

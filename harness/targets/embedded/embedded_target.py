@@ -151,16 +151,9 @@ class Embedded:
         """
         environment = folder.with_name("environment.json")
         environment.write_text(self.environment(None, "models").model_dump_json(), encoding="utf-8")
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "harness.job.copy_table",
-            str(environment),
-            f"file://{table.resolve()}",
-        ]
+        uris = (f"file://{table.resolve()}", f"file://{folder}")
         process = subprocess.run(
-            [*command, f"file://{folder}"],
+            [sys.executable, "-P", "-m", "harness.job.copy_table", str(environment), *uris],
             env=self._process_environment(os.environ),
             capture_output=True,
             encoding="utf-8",
