@@ -26,6 +26,8 @@ REQUIRED = "HARNESS_TEST_COMPOSE"
 """Set if the Compose tests must run: without an engine, they then fail instead of being skipped."""
 KEEP = "KEEP"
 WORKERS = 2
+END_S = 1200
+"""No command takes as long, even on a machine several times slower than a laptop; it only ends what hangs."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class RunningStack:
 
     def run(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
         """Run the command until it ends."""
-        return run_command(arguments, self._environ(changed), 300)
+        return run_command(arguments, self._environ(changed), END_S)
 
     def start(self, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start the command; end it with the block, whatever happens."""

@@ -15,7 +15,7 @@ from testcontainers.core.container import DockerContainer
 from harness.storage.blobs import Blobs
 from harness.storage.uris import StorageUri
 from harness.targets.compose.compose_target import LAKE, Compose
-from tests.compose.conftest import RunningStack
+from tests.compose.conftest import END_S, RunningStack
 
 pytestmark = [pytest.mark.spark, pytest.mark.compose]
 
@@ -65,7 +65,7 @@ def test_appends_at_once_lose_no_commit(stack: RunningStack) -> None:
             assert time.monotonic() < deadline, started[0].get_logs()
             time.sleep(0.2)
         started += [running.enter_context(appender(stack, who)) for who in range(1, PROCESSES)]
-        ends = [each.get_wrapped_container().wait(timeout=240)["StatusCode"] for each in started]
+        ends = [each.get_wrapped_container().wait(timeout=END_S)["StatusCode"] for each in started]
         assert [0] * PROCESSES == ends, [each.get_logs()[1][-2000:] for each in started]
     rows = [
         json.loads(action["add"]["stats"])["numRecords"]

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from harness.runs import read_result
 from tests.command import wait_for
-from tests.compose.conftest import RunningStack
+from tests.compose.conftest import END_S, RunningStack
 from tests.embedded.small import LONG, UNPUBLISHED, write_custom_scenario, write_scenario
 
 pytestmark = [pytest.mark.spark, pytest.mark.compose]
@@ -25,7 +25,7 @@ def test_a_worker_is_killed_in_the_middle_of_training(stack: RunningStack, tmp_p
     with stack.start("scenario", file) as process:
         wait_for(process, "run: log done")
         stack.containers("spark-worker")[0].kill()
-        output, _ = process.communicate(timeout=280)
+        output, _ = process.communicate(timeout=END_S)
     assert 0 == process.returncode, output
     assert 0 == stack.run("up", "--workers", "2").returncode
 
@@ -38,7 +38,7 @@ def test_azurite_stops_and_starts_again(stack: RunningStack, tmp_path: Path) -> 
         [azurite] = stack.containers("azurite")
         azurite.stop(timeout=1)
         threading.Timer(5, azurite.start).start()
-        output, _ = process.communicate(timeout=280)
+        output, _ = process.communicate(timeout=END_S)
     assert 0 == process.returncode or "azurite" in output.lower(), output
     assert process.returncode in (0, 3), output
     done = stack.run("scenario", file)
@@ -55,7 +55,7 @@ def test_mlflow_is_unavailable_for_ten_seconds(stack: RunningStack, tmp_path: Pa
         wait_for(process, "second: train done")
         mlflow.stop(timeout=1)
         threading.Timer(10, mlflow.start).start()
-        output, _ = process.communicate(timeout=280)
+        output, _ = process.communicate(timeout=END_S)
     assert 0 == process.returncode, output
     [version] = read_result(stack.home / "runs", "latest").versions
     client = MlflowClient(f"http://127.0.0.1:{stack.variables['HARNESS_MLFLOW_PORT']}")
@@ -69,7 +69,7 @@ def test_ctrl_c_ends_the_job_in_its_container(stack: RunningStack, tmp_path: Pat
     with stack.start("scenario", write_scenario(tmp_path, LONG)) as process:
         wait_for(process, "run: log done")
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=END_S)
     assert 130 == process.returncode, output
     assert [] == stack.containers("job")
     client = MlflowClient(f"http://127.0.0.1:{stack.variables['HARNESS_MLFLOW_PORT']}")
@@ -88,7 +88,7 @@ def test_two_simultaneous_runs_do_not_interfere(stack: RunningStack, tmp_path: P
     file, own = write_scenario(tmp_path, UNPUBLISHED), write_custom_scenario(tmp_path / "own")
     before = set((stack.home / "runs").iterdir())
     with stack.start("scenario", file) as one, stack.start("scenario", own) as other:
-        outputs = [process.communicate(timeout=280)[0] for process in (one, other)]
+        outputs = [process.communicate(timeout=END_S)[0] for process in (one, other)]
     assert (0, 0) == (one.returncode, other.returncode), outputs
     new = [path for path in (stack.home / "runs").iterdir() if path not in before and not path.is_symlink()]
     results = [json.loads((path / "result.json").read_text()) for path in new]
@@ -103,6 +103,6 @@ def test_a_killed_job_is_an_error(stack: RunningStack, tmp_path: Path) -> None:
         wait_for(process, "run: session done")
         [job] = stack.containers("job")
         job.kill()
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=END_S)
     assert 5 == process.returncode, output
     assert f"job.log{os.linesep}" in output + os.linesep

@@ -35,7 +35,7 @@ from tests.databricks.standin.state import NODE, RUNTIME, USER
 ROOT = "/Volumes/main/default/harness"
 HOME = f"/Users/{USER}"
 WHEEL = f"{ROOT}/wheels/quick-1.0-py3-none-any.whl"
-DEADLINE_S = 30
+DEADLINE_S = 120
 WAIT = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)"
 
 

@@ -34,7 +34,7 @@ LOCKS = Path(__file__).parent / "standin" / "runtimes"
 NAMES = ("record", "fail", "refuse", "stop", "wait")
 DBR_16_4 = "16.4.x-cpu-ml-scala2.12"
 DBR_15_4 = "15.4.x-cpu-ml-scala2.12"
-DEADLINE_S = 120
+DEADLINE_S = 300
 
 
 @dataclass(frozen=True)

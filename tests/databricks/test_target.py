@@ -66,7 +66,7 @@ def test_ctrl_c_ends_the_run_and_its_cluster(command: Command, tmp_path: Path) -
     with command.start("scenario", write_scenario(tmp_path, LONG), "--target", "databricks") as process:
         wait_for(process, "run: session done")
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=600)
     assert 130 == process.returncode, output
     assert [] == command.left_behind() == command.clusters_running()
 

@@ -61,7 +61,7 @@ def test_ctrl_c_ends_everything_and_the_next_run_works(
     with start_scenario(home, scenario) as process:
         wait_for(process, "run: log done")
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=600)
     assert (130, True) == (process.returncode, "Interrupted" in output), output
     assert "Traceback" not in output
     assert [] == find_job_processes(home)
@@ -93,7 +93,7 @@ def test_a_killed_job_is_reported(tmp_path: Path) -> None:
         for job in find_job_processes(home):
             if b"harness.job\0" in Path(f"/proc/{job}/cmdline").read_bytes():
                 os.kill(job, signal.SIGKILL)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=600)
     assert 5 == process.returncode, output
     assert "job.log" in output
     assert [] == find_job_processes(home)

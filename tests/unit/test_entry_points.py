@@ -45,10 +45,14 @@ def _make_project(folder: Path, package: str = "harness") -> None:
 
 def _run(folder: Path, *command: str, **environ: str) -> str:
     own = {"HARNESS_HOME": str(folder / "home"), "HARNESS_JAVA_HOME": str(folder / "nowhere")}
+    # Variables of the tests themselves, such as a path or a worker's number, don't decide what is imported.
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST"))
+    }
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, **own, **environ},
+        env={**inherited, **own, **environ},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

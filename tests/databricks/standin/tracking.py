@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_DEADLINE_S = 120
-_ANSWER_S = 5
+_DEADLINE_S = 300
+_ANSWER_S = 30
 _PAUSE_S = 0.2
 _END_S = 10
 _LINES_SHOWN = 12
