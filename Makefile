@@ -57,7 +57,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 unexport PYTHONPATH PYTHONHOME
 
 .NOTPARALLEL:
-.PHONY: help setup named run-ready dev-ready calibrate bisect plan list init schema scenario validate attach doctor asset-bundle sweep check runs trace compare ui build up down logs clean clean-runs
+.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario validate attach doctor asset-bundle sweep check runs trace compare ui build up down logs clean clean-runs
 .PHONY: test test-fast test-unit test-scenarios test-databricks test-compose images lint types imports format lock bench
 
 help: ## list the make targets
@@ -99,6 +99,12 @@ calibrate: named run-ready ## propose bounds from runs with different seeds: NAM
 
 bisect: named run-ready ## find the version at which a bound started to fail: NAME=... [TABLE=URI VERSIONS=9,10,11] [ARGS="--bound test_roc_auc"]
 	@$(HARNESS) bisect ARGS $(ON_TARGET) $(ON_TABLE) -- "$$NAME"
+
+prove: named run-ready ## inject faults into a version's new rows, and show which bounds catch them: NAME=... [QUICK=1] [TABLE=URI VERSIONS=11,12]
+	@$(HARNESS) prove ARGS $(ON_TARGET) $(if $(QUICK),--quick) $(ON_TABLE) -- "$$NAME"
+
+proofs: run-ready ## rewrite docs/proofs.md: the faults that the shipped scenarios catch, on this machine
+	@$(BIN)/python -m harness.studies.proving.write_proofs docs/proofs.md
 
 check: run-ready ## find mistakes in a scenario without running it: NAME=...
 	@$(HARNESS) check ARGS $${NAME:+-- "$$NAME"}

@@ -189,4 +189,6 @@ BUILT_IN_METRICS = tuple(name for name, metric in METRICS.items() if metric.pipe
 """Metrics that only the built-in pipeline has."""
 CUSTOM_METRICS = tuple(name for name, metric in METRICS.items() if metric.pipeline == "custom")
 """Metrics that only custom pipelines have, besides those that they compute themselves."""
+DATA_METRICS = ("filtered_rows", UNLABELLED_ROWS, "ignored_rows")
+"""Metrics that are counted without a model."""
 R2_OF_CUSTOM = "explanation_r2_mean"

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from harness.errors import PrerequisiteError
-from harness.results import MeasuredValue
+from harness.results import MeasuredValue, VersionResult
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import ScenarioPart
 
@@ -109,6 +109,38 @@ class CustomCode:
         return digest.hexdigest()
 
 
+FAULT_VIEWS = ("harness_before", "harness_added")
+"""The views that a fault's statement reads: the rows from before, and the added ones."""
+
+
+class PlannedFault(ScenarioPart):
+    """A fault to inject into the added rows of a version."""
+
+    name: str
+    statement: str
+    """A query in Spark's SQL for the added rows with the fault."""
+
+
+class PlannedProof(ScenarioPart):
+    """The faults to judge in place of a run, and the run without faults that they are compared with."""
+
+    version: str
+    """The version whose added rows get the faults."""
+    known: tuple[VersionResult, ...]
+    """Every version as it was measured without faults."""
+    faults: tuple[PlannedFault, ...]
+
+    def find(self, name: str) -> VersionResult:
+        """Return a version as it was measured without faults."""
+        return next(each for each in self.known if each.name == name)
+
+    @property
+    def previous(self) -> VersionResult:
+        """The version before the one that gets the faults."""
+        names = [each.name for each in self.known]
+        return self.known[names.index(self.version) - 1]
+
+
 class Plan(ScenarioPart):
     """The plan of one run: the scenario, its sources, the target and the settings."""
 
@@ -131,6 +163,8 @@ class Plan(ScenarioPart):
     baselines: dict[str, dict[str, dict[str, MeasuredValue]]] = Field(default_factory=dict)
     """For each run that bounds refer to, as written there: by version, the numbers that they compare with."""
     settings: tuple[Setting, ...] = ()
+    proof: PlannedProof | None = None
+    """Faults to judge; ``None`` for a run."""
 
     @property
     def source(self) -> SourceData | None:

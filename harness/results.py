@@ -310,6 +310,15 @@ class VersionResult(Record):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
 
+class FaultResult(Record):
+    """A fault that was injected into the added rows of a version, and what the version's bounds found."""
+
+    name: str
+    refused: str = ""
+    """Why no model can be trained on these rows; empty if one was."""
+    bounds: tuple[BoundResult, ...] = ()
+
+
 class FailureProblem(Record):
     """One mistake that the job found in the scenario or in its data."""
 
@@ -358,6 +367,8 @@ class Result(Record):
     executors: dict[str, int] = {}
     """How many tasks each executor ran; those of the driver if there is no executor."""
     failure: Failure | None = None
+    faults: tuple[FaultResult, ...] = ()
+    """Of a proof: the faults that were injected."""
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Result:

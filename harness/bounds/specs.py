@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from harness.bounds.drift import DRIFT
 from harness.bounds.explanation_bounds import AGREEMENTS
-from harness.bounds.quantities import Number, depends_on_explanations, format_label, list_numbers
+from harness.bounds.quantities import NUMBERS, Number, depends_on_explanations, format_label, list_numbers
+from harness.bounds.standard import CHECKS
 from harness.bounds.text_bounds import TEXTS
 from harness.errors import Location
-from harness.metrics import UNLABELLED_ROWS
+from harness.metrics import DATA_METRICS, UNLABELLED_ROWS
 from harness.scenario.bound_spec import (
     CHANGE_COMPARISONS,
     VALUE_COMPARISONS,
@@ -75,6 +76,22 @@ def depends_on_explained_rows(spec: BoundSpec) -> bool:
     """Return whether the bounded quantity depends on which rows are explained."""
     kind = spec.quantity.kind
     return kind in AGREEMENTS or (kind not in TEXTS and depends_on_explanations(spec.quantity))
+
+
+def needs_model(spec: BoundSpec) -> bool:
+    """Return whether the bounded quantity can't be measured without training a model."""
+    kind, name = spec.quantity.kind, spec.quantity.name
+    if kind == "standard":
+        return CHECKS[name].needs_model
+    if kind in TEXTS or kind == DRIFT:
+        return False
+    if kind in AGREEMENTS:
+        return True
+    return (
+        name not in DATA_METRICS
+        if kind == "metric"
+        else NUMBERS[kind].needs_model and not NUMBERS[kind].needs_added
+    )
 
 
 @dataclass(frozen=True)

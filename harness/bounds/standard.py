@@ -85,6 +85,8 @@ class StandardCheck:
     find: Callable[[History], Outcome]
     needs_added: bool = True
     """Whether it needs facts about the added rows."""
+    needs_model: bool = False
+    """Whether it needs a model's metrics or explanations."""
 
 
 @dataclass(frozen=True)
@@ -476,6 +478,7 @@ _ALL = (
         "wrong labels or features if it is lower, a leak if it is higher",
         _check_added_roc_auc,
         needs_added=False,
+        needs_model=True,
     ),
     StandardCheck(
         "roc_auc",
@@ -483,6 +486,7 @@ _ALL = (
         "a worse or a suspiciously better model",
         _check_roc_auc,
         needs_added=False,
+        needs_model=True,
     ),
     StandardCheck(
         "signs",
@@ -490,6 +494,7 @@ _ALL = (
         "a feature with another meaning",
         _check_signs,
         needs_added=False,
+        needs_model=True,
     ),
     StandardCheck(
         "shares",
@@ -497,6 +502,7 @@ _ALL = (
         "a model that relies on another feature",
         _check_shares,
         needs_added=False,
+        needs_model=True,
     ),
 )
 CHECKS: Mapping[str, StandardCheck] = {each.name: each for each in _ALL}

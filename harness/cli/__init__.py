@@ -35,6 +35,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "scenario": run_commands.scenario,
     "calibrate": run_commands.calibrate,
     "bisect": run_commands.bisect,
+    "prove": run_commands.prove,
     "validate": run_commands.validate,
     "attach": target_commands.attach,
     "doctor": target_commands.doctor,

@@ -110,6 +110,81 @@ def bisect(
     raise typer.Exit(search_exit_code(bisection.result))
 
 
+def prove(
+    name: ScenarioName,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Judge only what needs no model, on this machine: takes seconds."),
+    ] = False,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option("--fault", metavar="NAME", help="Inject only this fault. Can be repeated."),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at",
+            metavar="VERSION",
+            help="The version whose added rows get faults (default: the last trained one).",
+            show_default=False,
+        ),
+    ] = None,
+    dose: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the added rows that a fault hits, such as 0.3 (default: the fault's own).",
+            show_default=False,
+        ),
+    ] = None,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Inject each fault N times, each time into other rows.", show_default=False
+        ),
+    ] = 1,
+    doses: Annotated[
+        bool,
+        typer.Option("--doses", help="Find the smallest dose that is caught; --quick always does."),
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the whole matrix to this file.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table to this file.")
+    ] = None,
+    target: Target = None,
+    table: TableUri = None,
+    versions: TableVersions = None,
+    only: Only = None,
+) -> None:
+    """Inject faults into new rows and show what catches them.
+
+    Trains a model on the rows with each fault. The table itself is never changed. Exits with 1 if a fault
+    that the scenario lists under prove.require is not caught.
+    """
+    from harness.studies.proving.proof_tables import show_proof
+    from harness.studies.proving.prove_runs import ProofRequest, prove as run_proof
+
+    console = open_console()
+    proof = run_proof(
+        _make_request(name, target, table, versions, only),
+        ProofRequest(
+            faults=tuple(faults or ()),
+            version=at,
+            dose=dose,
+            seeds=seeds,
+            quick=quick,
+            finds_doses=doses,
+            json_file=json_file,
+            markdown_file=markdown,
+        ),
+        console,
+    )
+    show_proof(console, proof)
+    raise typer.Exit(proof.exit_code)
+
+
 def validate(name: ScenarioName, target: Target = None, keep: Keep = False, only: Only = None) -> None:
     """Run a scenario locally, then on Databricks, and compare.
 

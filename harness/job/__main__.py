@@ -70,8 +70,11 @@ def main(arguments: list[str]) -> int:
             return _finish(job.make_failed_start(plan, clock, started, error), options, event_file)
         interrupted = _handle_signals()
         job = importlib.import_module("harness.job.running_job")
-        steps = importlib.import_module("harness.job.main")
-        result = steps.run(job.Job(plan, clock, spark, tracker, Path(scratch), interrupted, started))
+        running = job.Job(plan, clock, spark, tracker, Path(scratch), interrupted, started)
+        if plan.proof is None:
+            result = importlib.import_module("harness.job.main").run(running)
+        else:
+            result = importlib.import_module("harness.job.prove").prove(running)
         code = _finish(result, options, event_file)
         # A session that we did not create is left running.
         if not is_shared:

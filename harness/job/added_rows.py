@@ -15,6 +15,17 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import Column, DataFrame, Window, functions as F, types as T
 
+from harness.bounds.added_rows import (
+    MAX_LABEL_VALUES,
+    MAX_NEW_VALUES,
+    MAX_OTHER_NUMBERS,
+    MAX_RELATIONS,
+    OTHER_VALUES,
+    QUANTILES,
+    choose_edges,
+    correlate,
+    rank_relations,
+)
 from harness.job.check_version import CheckedVersion
 from harness.job.distributions import bin_of_category, bin_of_number
 from harness.job.fingerprint import row_digest
@@ -30,16 +41,9 @@ from harness.job.table_io import column, quote_name
 from harness.pipelines import KEY
 from harness.results import AddedRows, Relation, RowGroup
 
-QUANTILES = 10
-"""Number of bins of a numeric feature, each with the same share of the earlier rows."""
 _SAMPLED_ROWS = 100_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
-_MAX_RELATIONS = 10
-_MAX_NEW_VALUES = 20
-_OTHER_VALUES = "other new values"
-_MAX_LABEL_VALUES = 10
-_MAX_OTHER_NUMBERS = 100
 _IS_ADDED, _IS_KNOWN, _DIGEST = "harness_is_added", "harness_is_known", "harness_content"
 _SUMS = "group int, rows bigint, sums array<bigint>, products array<bigint>, counts array<bigint>"
 
@@ -78,7 +82,7 @@ def describe_added_rows(
         before=before,
         added=added,
         new_values=new_values,
-        relations=tuple(relations[:_MAX_RELATIONS]),
+        relations=tuple(relations[:MAX_RELATIONS]),
         relations_compared=len(relations),
     )
 
@@ -111,7 +115,7 @@ def _choose_bins(
         values = categories.get(name, ())
         binned.append(_Binned(name, len(values) + 1, bin_of_category(text, values), is_feature=True))
     label = pipeline.label
-    for value in (*label.positive, *label.negative)[:_MAX_LABEL_VALUES]:
+    for value in (*label.positive, *label.negative)[:MAX_LABEL_VALUES]:
         is_value = F.coalesce(column(label.column) == F.lit(value), F.lit(False)).cast("int")
         binned.append(_Binned(f"{label.column}={value}", 2, is_value))
     return [replace(each, bin=F.coalesce(each.bin, F.lit(-1))) for each in binned]
@@ -126,7 +130,7 @@ def _list_other_numbers(version: CheckedVersion) -> list[str]:
         field.name
         for field in version.table.schema
         if isinstance(field.dataType, T.NumericType | T.BooleanType) and field.name.lower() not in known
-    ][:_MAX_OTHER_NUMBERS]
+    ][:MAX_OTHER_NUMBERS]
 
 
 def _find_quantiles(
@@ -143,7 +147,7 @@ def _find_quantiles(
         return {}
     share = min(1.0, _SAMPLED_ROWS / max(version.rows, 1))
     sample = rows.where((F.col(_IS_ADDED) == 0) & (hash_to_unit_interval(F.col(KEY), "bins", 0) < share))
-    at = ", ".join(str(index / QUANTILES) for index in range(1, QUANTILES))
+    at = ", ".join(map(str, QUANTILES))
     found = sample.agg(
         *(
             F.expr(f"percentile(IF(isnan({number}), NULL, {number}), array({at})) AS quantiles_{index}")
@@ -151,7 +155,7 @@ def _find_quantiles(
         )
     ).first()
     return {
-        name: sorted(set(found[index] or ())) if found is not None else []
+        name: choose_edges(found[index] or ()) if found is not None else []
         for index, name in enumerate(numbers)
     }
 
@@ -239,13 +243,13 @@ def _find_new_values(rows: DataFrame, version: CheckedVersion) -> dict[str, dict
     )
     found: dict[str, dict[str, int]] = {}
     all_rows: dict[str, int] = {}
-    for row in ranked.where(F.col("rank") <= _MAX_NEW_VALUES).orderBy("feature", "rank").collect():
+    for row in ranked.where(F.col("rank") <= MAX_NEW_VALUES).orderBy("feature", "rank").collect():
         name = pipeline.categorical[row["feature"]]
         found.setdefault(name, {})[row["value"].removeprefix(EQUALS)] = row["rows"]
         all_rows[name] = row["all_rows"]
     for name, counts in found.items():
         if others := all_rows[name] - sum(counts.values()):
-            counts[_OTHER_VALUES] = others
+            counts[OTHER_VALUES] = others
     return found
 
 
@@ -277,22 +281,10 @@ class _Grams:
         """Return the correlations of all pairs of columns, the largest differences first."""
         if min(self.rows.values()) < 2:  # noqa: PLR2004 - no correlation
             return []
-        before, added = (self._correlate(group) for group in (0, 1))
-        found = []
-        for one in range(len(self.names)):
-            for other in range(one):
-                pair = (self.names[other], self.names[one])
-                values = float(before[one, other]), float(added[one, other])
-                if all(map(math.isfinite, values)):
-                    found.append(Relation(columns=pair, before=values[0], added=values[1]))
-        return sorted(found, key=lambda each: (-abs(each.added - each.before), each.columns))
+        return rank_relations(self.names, *(self._correlate(group) for group in (0, 1)))
 
     def _correlate(self, group: int) -> Any:
-        rows, sums = self.rows[group], self.sums[group].astype(float)
-        covariance = self.products[group] * float(rows) - np.outer(sums, sums)
-        deviation = np.sqrt(np.diag(covariance))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return covariance / np.outer(deviation, deviation)
+        return correlate(self.rows[group], self.sums[group], self.products[group])
 
 
 def _count_bins(rows: DataFrame, features: Sequence[_Binned]) -> _Grams:

@@ -69,7 +69,7 @@ class TrainingStatistics:
 
 
 @dataclass(frozen=True)
-class _Measurements:
+class Measurements:
     """The models of a version, and their measurements."""
 
     fitted: FittedModel
@@ -77,6 +77,8 @@ class _Measurements:
     statistics: TrainingStatistics
     explainer: Explainer
     explained: ProbeExplanations
+    scores: dict[str, float]
+    """Key of each explained row to its score."""
     dropped_rows: int | None
 
 
@@ -100,20 +102,47 @@ def train_version(
         clock: Times every step.
         folder: Local folder for the saved models.
     """
+    name = subject.version.name
+    run_id = tracker.start_version(subject.result)
+    measured = measure_version(subject, pipeline, probe, clock, name)
+    with clock.step("log", name):
+        models = {
+            bundle.FEATURIZER: subject.samples.featurizer,
+            bundle.CLASSIFIER: measured.fitted.model,
+            bundle.EXPLAINER: measured.explainer.model,
+        }
+        bundle.save_models(models, folder, run_id, plan.scratch_uri)
+        result = make_result(subject, measured).model_copy(update={"run_id": run_id})
+        tracker.log_version(run_id, result, folder)
+    return TrainedVersion(
+        result, subject.version.table, folder, measured.explainer, measured.scores, measured.explained
+    )
+
+
+def measure_version(
+    subject: Subject, pipeline: ModelPipeline, probe: list[str], clock: Clock, shown_as: str
+) -> Measurements:
+    """Train, evaluate and explain a model, and keep nothing of it.
+
+    Args:
+        subject: The version and its feature vectors.
+        pipeline: Fits the model and its explainer.
+        probe: Keys of the rows to explain.
+        clock: Times every step.
+        shown_as: The name under which the steps are shown.
+    """
     version, samples = subject.version, subject.samples
     sizes = version.scenario.pipeline.explainer
     context = make_context(version.scenario, len(samples.names))
-    name = version.name
-    run_id = tracker.start_version(subject.result)
-    with clock.step("train", name) as report_progress:
+    with clock.step("train", shown_as) as report_progress:
         fitted = pipeline.fit(samples.train, replace(context, report_progress=report_progress))
-    with clock.step("evaluate", name):
+    with clock.step("evaluate", shown_as):
         measure_custom = partial(pipeline.evaluate, context=context)
         held_out = evaluate(
             fitted.model, samples.test, version.previous_keys, measure_custom, version.scenario.pipeline.use
         )
         statistics = measure_training_rows(samples.train)
-    with clock.step("explain", name):
+    with clock.step("explain", shown_as):
         background = choose_background_rows(samples.train, sizes.background)
         explainer = pipeline.explain(fitted.model, background, context)
         rows = choose_probe_rows(samples.test, probe, sizes.rows).persist()
@@ -122,20 +151,7 @@ def train_version(
         _require_slots(explained, samples.names)
         scores = bundle.predict(fitted.model, rows)
         rows.unpersist()
-    with clock.step("log", name):
-        models = {
-            bundle.FEATURIZER: samples.featurizer,
-            bundle.CLASSIFIER: fitted.model,
-            bundle.EXPLAINER: explainer.model,
-        }
-        bundle.save_models(models, folder, run_id, plan.scratch_uri)
-        result = _make_result(
-            subject,
-            _Measurements(fitted, held_out, statistics, explainer, explained, samples.dropped_rows),
-            run_id,
-        )
-        tracker.log_version(run_id, result, folder)
-    return TrainedVersion(result, version.table, folder, explainer, scores, explained)
+    return Measurements(fitted, held_out, statistics, explainer, explained, scores, samples.dropped_rows)
 
 
 def measure_training_rows(train: DataFrame) -> TrainingStatistics:
@@ -175,7 +191,7 @@ def _require_slots(explained: ProbeExplanations, names: tuple[str, ...]) -> None
             raise JobError(f"The explainer returned {len(weights)} weights for {len(names)} slots.")
 
 
-def _make_result(subject: Subject, measured: _Measurements, run_id: str) -> VersionResult:
+def make_result(subject: Subject, measured: Measurements) -> VersionResult:
     """Return the result of a version with all that was measured of its models."""
     names, deviations = subject.samples.names, measured.statistics.deviations
     explanations = summarize(measured.explained, names, deviations)
@@ -183,7 +199,6 @@ def _make_result(subject: Subject, measured: _Measurements, run_id: str) -> Vers
     return subject.result.model_copy(
         update={
             "status": "trained",
-            "run_id": run_id,
             "metrics": _collect_metrics(subject.version, measured),
             "roc": curves.roc,
             "calibration": curves.calibration,
@@ -198,7 +213,7 @@ def _make_result(subject: Subject, measured: _Measurements, run_id: str) -> Vers
     )
 
 
-def _collect_metrics(version: CheckedVersion, measured: _Measurements) -> dict[str, MeasuredValue]:
+def _collect_metrics(version: CheckedVersion, measured: Measurements) -> dict[str, MeasuredValue]:
     """Return the metrics in the order of reports; ``None`` stands for one that could not be measured."""
     metrics: dict[str, MeasuredValue] = {
         **measured.held_out.metrics,
@@ -227,7 +242,7 @@ def _make_coefficients(
     }
 
 
-def _list_parameters(scenario: Scenario, measured: _Measurements) -> dict[str, str]:
+def _list_parameters(scenario: Scenario, measured: Measurements) -> dict[str, str]:
     """Return every parameter that the measured numbers depend on."""
     pipeline = scenario.pipeline
     return {

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from harness.scenario.model_base import Number, ScenarioPart
+from harness.scenario.model_base import JsonSchema, Number, ScenarioPart
 
 PREVIOUS = "previous"
 FIRST = "first"
@@ -107,6 +107,12 @@ class Drift(ScenarioPart):
     max: Annotated[float, Field(ge=0)]
     """The largest population stability index."""
 
+    @classmethod
+    def short_forms(cls, mapping: JsonSchema) -> tuple[JsonSchema, ...]:
+        """Return the schema of the limit alone, for the drift since the previous version."""
+        del mapping
+        return ({"type": "number", "minimum": 0},)
+
     @model_validator(mode="before")
     @classmethod
     def _from_number(cls, value: object) -> object:
@@ -145,6 +151,12 @@ class Standard(ScenarioPart):
     """Checks that are left out."""
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
+    @classmethod
+    def short_forms(cls, mapping: JsonSchema) -> tuple[JsonSchema, ...]:
+        """Return the schema of the flag, which is not a key of the mapping."""
+        del mapping["properties"]["is_on"]
+        return ({"type": "boolean"},)
 
     @model_validator(mode="before")
     @classmethod

@@ -10,6 +10,7 @@ from harness.scenario.expectations import Expect
 from harness.scenario.model_base import Columns, Identifier, MatrixValue, ScenarioPart
 from harness.scenario.pipeline import Pipeline
 from harness.scenario.proof import Proof
+from harness.scenario.prove import Prove
 from harness.scenario.read_step import Read
 from harness.scenario.row_source import Source
 from harness.scenario.rows import Rows
@@ -148,6 +149,8 @@ class Scenario(ScenarioPart):
     """Whether to look without judging: a scenario without bounds, whose verdict is ``observed``."""
     proof: Proof = Proof()
     """What the measured numbers must rest on, so that their bounds are proven."""
+    prove: Prove = Prove()
+    """Faults that ``harness prove`` injects into the added rows, and those that a bound must catch."""
     verdict: Literal["pass", "fail"] = "pass"
     """The verdict that the scenario must end with; ``fail``: by the bounds that ``caught_by`` names."""
     caught_by: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from harness.runs import list_runs
 from harness.scenario.expectations import Expect
 from harness.scenario.model import Publish, Scenario
 from harness.scenario.proof import Proof
+from harness.scenario.prove import Prove
 from harness.targets.job_process import LOG
 from harness.views import formatting
 from harness.workflow import execute
@@ -67,6 +68,7 @@ def strip_expectations(scenario: Scenario) -> Scenario:
             "versions": tuple(each.model_copy(update={"expect": Expect()}) for each in scenario.versions),
             "observe": False,
             "proof": Proof(),
+            "prove": Prove(),
             "verdict": "pass",
             "caught_by": (),
             "matrix": {},

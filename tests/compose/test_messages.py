@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import ExitCode
 from tests.compose.conftest import RunningStack, free_ports, variables
 from tests.embedded.small import ONE_VERSION, write_scenario
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.compose
 def fail_with_message(stack: RunningStack, *arguments: str, **changed: str) -> str:
     """Return the message of a command that ends with exit code 3, without a traceback."""
     done = stack.run(*arguments, **changed)
-    assert 3 == done.returncode, done.stdout + done.stderr
+    assert ExitCode.PREREQUISITE_MISSING == done.returncode, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr
 
@@ -73,11 +74,11 @@ def test_an_untrusted_certificate(stack: RunningStack, scenario: str) -> None:
 
 def test_a_container_name_that_is_too_short(stack: RunningStack, scenario: str) -> None:
     """An invalid container name is reported with the rules for names."""
-    message = fail_with_message(
-        stack, "scenario", scenario, HARNESS_LAKE="abfss://c1@dlsloandev.dfs.core.windows.net"
-    )
-    assert "Invalid container name 'c1'" in message
-    assert "3 to 63" in message
+    lake = "abfss://c1@dlsloandev.dfs.core.windows.net"
+    done = stack.run("scenario", scenario, HARNESS_LAKE=lake)
+    assert ExitCode.WRONG_INPUT == done.returncode
+    assert "Invalid container name 'c1'" in done.stderr
+    assert "3 to 63" in done.stderr
 
 
 def test_too_little_memory_for_an_executor(stack: RunningStack, scenario: str) -> None:

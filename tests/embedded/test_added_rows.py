@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
 from harness.job.added_rows import describe_added_rows
 from harness.job.check_version import check_version
+from harness.job.distributions import OTHER, Bins, count_distributions
 from harness.job.row_diff import select_keys
-from harness.results import AddedRows
+from harness.job.train_version import make_untrained_result
+from harness.results import AddedRows, Bin, RowChanges, VersionResult
+from harness.studies.proving.local_engine import LocalEngine, select_facts, split_rows
+from harness.studies.proving.local_facts import LocalFacts
 from tests.unit.bounds_samples import scenario
 
 _BEFORE = 200
@@ -25,9 +30,18 @@ def _rows(first: int, count: int, kind: str) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="module", name="added")
-def _added(spark: SparkSession) -> AddedRows:
-    """Return the facts about 60 added rows: new kinds, nulls, and repeated content under new keys."""
+@dataclass(frozen=True)
+class _Counted:
+    """The same rows, counted by Spark and on this machine."""
+
+    added: AddedRows
+    checked: VersionResult
+    here: VersionResult
+
+
+@pytest.fixture(scope="module", name="counted")
+def _counted(spark: SparkSession) -> _Counted:
+    """Count 60 added rows: new kinds, nulls, and repeated content under new keys."""
     pipeline = {
         "label": {"column": "status", "positive": ["late"], "negative": ["paid"]},
         "features": ["amount"],
@@ -51,7 +65,34 @@ def _added(spark: SparkSession) -> AddedRows:
         replace(version, previous_keys=select_keys(tables[0], both)), {"kind": ("old",)}
     )
     assert found is not None
-    return found
+    starts = {"amount": (0.0, 10.0, 20.0), "kind": ("old", OTHER)}
+    [distributions] = count_distributions(
+        [version], Bins(numbers={"amount": (0.0, 10.0, 20.0)}, categories={"kind": ("old",)})
+    )
+    checked = make_untrained_result(version).model_copy(
+        update={"distributions": distributions, "changes": RowChanges(added=60, removed=0, changed=0)}
+    )
+    # On this machine, only the bins are known beforehand.
+    empty = {name: tuple(Bin(start=each, rows=0) for each in of) for name, of in starts.items()}
+    bare = checked.model_copy(update={"rows": 0, "nulls": {}, "distributions": empty, "changes": None})
+    earlier, later = (pa.Table.from_pandas(each.toPandas(), preserve_index=False) for each in tables)
+    engine = LocalEngine(*split_rows(later, earlier, ("id",)), both, select_facts(both, checked.data_schema))
+    return _Counted(found, checked, LocalFacts(engine, bare).measure(engine.read_added()))
+
+
+@pytest.fixture(scope="module", name="added")
+def _added(counted: _Counted) -> AddedRows:
+    return counted.added
+
+
+def test_the_facts_are_the_same_without_spark(counted: _Counted) -> None:
+    """Faults are judged on this machine by the numbers that the job would count."""
+    here, there = counted.here, counted.checked.model_copy(update={"added": counted.added})
+    for name in ("rows", "nulls", "null_keys", "duplicate_keys", "unlabelled", "distributions", "changes"):
+        assert getattr(there, name) == getattr(here, name), name
+    assert here.added is not None
+    for name in ("before", "added", "new_values", "relations", "relations_compared"):
+        assert getattr(counted.added, name) == getattr(here.added, name), name
 
 
 def test_rows_labels_and_nulls_are_counted_by_group(added: AddedRows) -> None:

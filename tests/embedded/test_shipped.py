@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from harness.results import Verdict
+from harness.results import Result, Verdict
+from harness.scenario.model import Scenario
+from harness.studies.proving.local_proof import LocalProof
+from harness.studies.proving.matrix import Control
+from harness.studies.proving.selection import choose_faults, find_victim
 from tests.embedded.runner import SCENARIOS, list_failed_bounds, load, run_shipped
 
 pytestmark = pytest.mark.spark
@@ -28,3 +32,16 @@ def test_a_shipped_scenario_passes(spark: SparkSession, tmp_path: Path, name: st
     assert set(scenario.caught_by) == list_failed_bounds(result)
     published = [version.bundle for version in result.versions if version.bundle]
     assert bool(published) == (scenario.publish.when == "pass" and not scenario.caught_by)
+    assert not list_missed_faults(scenario, result)
+
+
+def list_missed_faults(scenario: Scenario, result: Result) -> list[str]:
+    """Return the required faults that no bound catches; without a model, which takes seconds."""
+    if not scenario.prove.require:
+        return []
+    version = scenario.trained[-1]
+    proof = LocalProof.open(scenario, result, version, {})
+    control = Control.of(proof.judge_clean())
+    chosen = choose_faults(scenario, find_victim(scenario, result.versions[-1]), scenario.prove.require, None)
+    rows = [proof.inject(each, control, scenario.seed, finds_dose=False) for each in chosen]
+    return [row.fault for row in rows if not row.is_caught]

@@ -265,3 +265,13 @@ def test_an_unknown_run_is_reported(finished: Finished) -> None:
         "Unknown run 'no-such-run'" in answer.stderr,
         answer.stdout,
     )
+
+
+def test_the_required_faults_are_caught_within_seconds(finished: Finished) -> None:
+    """The command reuses the finished run, without Spark, and leaves the newest run as it is."""
+    runs = sorted(path.name for path in (finished.home / "runs").iterdir())
+    done = run_harness(finished.home, "prove", "three_versions", "--quick", "--target", "embedded")
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "Every required fault is caught." in done.stdout
+    assert f"as in run {finished.folder.resolve().name}" in done.stdout + done.stderr
+    assert runs == sorted(path.name for path in (finished.home / "runs").iterdir())

@@ -1,0 +1,1 @@
+"""Faults of data, as SQL: what can be wrong with the rows that a version adds."""

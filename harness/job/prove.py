@@ -1,0 +1,180 @@
+"""The job of a proof: faults in the added rows of a version, each judged like a version of its own.
+
+Nothing is published or tracked: the numbers of the other versions are those of the run that the proof
+refers to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame, functions as F
+
+from harness.bounds.judge import judge_versions
+from harness.bounds.standard import compares_added_rows
+from harness.errors import JobError, Problem, ScenarioError
+from harness.job.added_rows import describe_added_rows
+from harness.job.check_version import CheckedVersion, check_version
+from harness.job.custom_pipeline import open_pipeline
+from harness.job.distributions import OTHER, Bins, count_distributions
+from harness.job.explain import choose_probe_keys
+from harness.job.prepare import (
+    HELD_OUT,
+    LABEL_VALUE,
+    add_feature_columns,
+    add_label,
+    format_key,
+    meets_filter,
+    prepare_rows,
+)
+from harness.job.row_diff import select_keys
+from harness.job.running_job import Job, fail, make_result, run_in_parallel
+from harness.job.spark_errors import attribute_error
+from harness.job.table_io import read_version
+from harness.job.train_version import (
+    Subject,
+    make_result as make_version_result,
+    make_untrained_result,
+    measure_version,
+)
+from harness.pipelines import KEY, ModelPipeline
+from harness.plan import FAULT_VIEWS, PlannedFault, PlannedProof
+from harness.results import FaultResult, Result, Verdict, VersionResult
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of the version without faults, and those that it is compared with."""
+
+    before: DataFrame
+    """Rows that the earlier version has, too."""
+    previous_keys: DataFrame
+    probe: list[str]
+    """Keys of the rows to explain."""
+
+
+def prove(job: Job) -> Result:
+    """Judge every fault of the plan: the list of steps."""
+    try:
+        proof = require_proof(job)
+        pipeline = open_pipeline(job.spark, job.plan, job.scratch)
+        rows = read_rows(job, proof)
+        faults = run_in_parallel(
+            job, lambda fault: judge_fault(job, proof, pipeline, rows, fault), proof.faults
+        )
+        return make_result(job, Verdict.OBSERVED).model_copy(update={"faults": tuple(faults)})
+    except BaseException as error:
+        return fail(job, error)
+
+
+def require_proof(job: Job) -> PlannedProof:
+    """Return the part of the plan that a proof needs."""
+    if job.plan.proof is None:
+        raise JobError("The plan has no proof.")
+    return job.plan.proof
+
+
+def read_rows(job: Job, proof: PlannedProof) -> Rows:
+    """Read the version, and register the views that the faults' statements read."""
+    scenario, spark, uri = job.plan.scenario, job.spark, job.plan.table_uri
+    with job.clock.step("ingest"):
+        now = read_version(spark, uri, proof.find(proof.version).version)
+        earlier = read_version(spark, uri, proof.previous.version)
+        keys = select_keys(earlier, scenario)
+        if keys is None:
+            raise JobError(f"Version {proof.previous.name} lacks a column of the key.")
+        keys = keys.distinct().persist()
+        keyed = now.withColumn(KEY, format_key(scenario))
+        parts = [
+            keyed.join(keys, KEY, how).select(*now.columns).persist() for how in ("left_semi", "left_anti")
+        ]
+        for view, part in zip(FAULT_VIEWS, parts, strict=True):
+            part.createOrReplaceTempView(view)
+        first = proof.find(scenario.trained[0])
+        probe = choose_probe(job, read_version(spark, uri, first.version))
+    return Rows(parts[0], keys, probe)
+
+
+def choose_probe(job: Job, table: DataFrame) -> list[str]:
+    """Return the keys of the rows that are explained: those of the first trained version."""
+    scenario = job.plan.scenario
+    frame = add_label(add_feature_columns(table, scenario.pipeline), scenario)
+    test = frame.where(meets_filter(scenario) & F.col(LABEL_VALUE).isNotNull() & F.col(HELD_OUT))
+    return choose_probe_keys(test, scenario.pipeline.explainer.rows)
+
+
+def judge_fault(
+    job: Job, proof: PlannedProof, pipeline: ModelPipeline, rows: Rows, fault: PlannedFault
+) -> FaultResult:
+    """Judge the version with one fault by its bounds."""
+    with attribute_error(f"the fault '{fault.name}' can't be injected", ("prove", "faults", fault.name)):
+        # Computed now: Spark can lose the subqueries of a statement that is part of many later queries.
+        added = job.spark.sql(fault.statement).localCheckpoint()
+    try:
+        measured = measure_fault(job, proof, pipeline, rows, fault, rows.before.unionByName(added))
+    except (ScenarioError, JobError) as error:
+        problems: tuple[Problem, ...] = error.problems if isinstance(error, ScenarioError) else ()
+        return FaultResult(name=fault.name, refused=problems[0].message if problems else error.message)
+    versions = [measured if each.name == proof.version else each for each in proof.known]
+    judged = judge_versions(job.plan.scenario, versions, job.plan.baselines)
+    return FaultResult(
+        name=fault.name,
+        bounds=tuple(bound for each in judged if each.name == proof.version for bound in each.bounds),
+    )
+
+
+def measure_fault(
+    job: Job, proof: PlannedProof, pipeline: ModelPipeline, rows: Rows, fault: PlannedFault, table: DataFrame
+) -> VersionResult:
+    """Check, describe and train on the version with a fault, as a run does.
+
+    Raises:
+        ScenarioError: No model can be trained on these rows.
+    """
+    scenario, clean = job.plan.scenario, proof.find(proof.version)
+    table = table.persist()
+    try:
+        with job.clock.step("check", fault.name):
+            checked = check_version(table, scenario, clean.name, clean.version)
+            checked = replace(checked, previous_keys=rows.previous_keys)
+        with job.clock.step("describe", fault.name):
+            described = describe(scenario_version=checked, clean=clean, before=rows.before.count())
+        with job.clock.step("prepare", fault.name):
+            samples = prepare_rows(checked.frame, checked.scenario, checked.rows, pipeline)
+        subject = Subject(checked, samples, described)
+        measured = make_version_result(
+            subject, measure_version(subject, pipeline, rows.probe, job.clock, fault.name)
+        )
+        samples.release()
+        return measured
+    finally:
+        table.unpersist()
+
+
+def describe(scenario_version: CheckedVersion, clean: VersionResult, before: int) -> VersionResult:
+    """Return the facts about the version's rows, in the bins of the version without faults."""
+    version = scenario_version
+    bins = Bins(
+        numbers={
+            name: tuple(float(each.start) for each in clean.distributions[name])
+            for name in version.scenario.pipeline.features
+            if name in clean.distributions
+        },
+        categories={
+            name: tuple(str(each.start) for each in clean.distributions[name] if each.start != OTHER)
+            for name in version.scenario.pipeline.categorical
+            if name in clean.distributions
+        },
+    )
+    [distributions] = count_distributions([version], bins)
+    changes = clean.changes and clean.changes.model_copy(update={"added": version.rows - before})
+    needs_added = compares_added_rows(version.scenario, version.name)
+    return make_untrained_result(version).model_copy(
+        update={
+            "commits": clean.commits,
+            "commit": clean.commit,
+            "changes": changes,
+            "distributions": distributions,
+            "added": describe_added_rows(version, bins.categories) if needs_added else None,
+        }
+    )

@@ -1,0 +1,288 @@
+"""``harness prove``: which faults in the rows of a new version a scenario's bounds catch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.bounds.judge import Baselines, judge_versions
+from harness.bounds.specs import list_bound_specs, needs_model
+from harness.bounds.standard import compares_added_rows
+from harness.errors import JobError, UsageError, did_you_mean
+from harness.faults.catalogue import NotPossibleError
+from harness.faults.statements import fill_in_dose
+from harness.files import write_text
+from harness.loading.loader import LoadedScenario
+from harness.plan import Plan, PlannedFault, PlannedProof
+from harness.request import RunRequest, open_session
+from harness.results import FaultResult, Result
+from harness.scenario.model import Publish, Scenario
+from harness.storage.uris import find_local_path
+from harness.studies.proving.dose_search import DoseSearch
+from harness.studies.proving.matrix import Control, FaultRow, Proof, name_spec
+from harness.studies.proving.proof_tables import format_markdown
+from harness.studies.proving.selection import ChosenFault, choose_faults, find_victim
+from harness.studies.study_runs import Runner, StoredRunFilter, strip_expectations
+from harness.targets.job_process import LOG
+from harness.views import formatting
+from harness.workflow import create_run_folder, raise_mistakes, run_job, write_result
+
+MOST_SEEDS = 1000
+
+
+@dataclass(frozen=True)
+class ProofRequest:
+    """What to prove."""
+
+    faults: tuple[str, ...] = ()
+    """Names of the faults; all if there are none."""
+    version: str | None = None
+    """The version whose added rows get faults (default: the last trained one)."""
+    dose: float | None = None
+    """Share of the added rows that a fault hits (default: that of the scenario or the fault)."""
+    seeds: int = 1
+    """How often each fault is injected, each time into other rows."""
+    quick: bool = False
+    """Whether to judge only what needs no model, on this machine."""
+    finds_doses: bool = False
+    """Whether to look for the smallest dose of each fault even if each dose needs a training."""
+    json_file: Path | None = None
+    """Where to write the matrix as JSON."""
+    markdown_file: Path | None = None
+    """Where to write the matrix as a table for documents."""
+
+
+def prove(request: RunRequest, what: ProofRequest, console: Console) -> Proof:
+    """Inject faults into the rows of a version, and judge its bounds for each of them.
+
+    Args:
+        request: The scenario, or one combination of its matrix, and where it runs.
+        what: The faults.
+        console: Shows progress.
+
+    Raises:
+        HarnessError: There is no matrix; the exception has the reason.
+    """
+    _check_options(what)
+    session = open_session(request, console, takes_one=True)
+    loaded = session.single_combination
+    version = choose_version(loaded.scenario, what.version)
+    runner = Runner(session)
+    result = find_clean_run(runner, loaded)
+    measured = next(each for each in result.versions if each.name == version)
+    chosen = choose_faults(loaded.scenario, find_victim(loaded.scenario, measured), what.faults, what.dose)
+    attack = Attack(runner, loaded, result, version, chosen, what)
+    control, rows = prove_on_this_machine(attack) if what.quick else prove_with_models(attack)
+    specs = [spec for spec in list_bound_specs(loaded.scenario) if spec.version == version]
+    proof = Proof(
+        scenario=loaded.scenario.name,
+        version=version,
+        run_id=result.run_id,
+        looked_at=tuple(control.holding),
+        left_out=tuple(name_spec(spec) for spec in specs if needs_model(spec)) if what.quick else (),
+        failing=tuple(control.failing),
+        rows=tuple(rows),
+    )
+    if what.json_file is not None:
+        write_text(what.json_file, proof.model_dump_json(indent=2) + "\n")
+    if what.markdown_file is not None:
+        write_text(what.markdown_file, format_markdown(proof))
+    return proof
+
+
+def choose_version(scenario: Scenario, name: str | None) -> str:
+    """Return the version whose added rows get faults.
+
+    Raises:
+        UsageError: It is unknown, is not trained, or has no trained version before it.
+    """
+    names = [each.name for each in scenario.versions]
+    if name is not None and name not in names:
+        raise UsageError(
+            f"Unknown version '{name}'.{did_you_mean(name, names)}", remedy=f"Versions: {', '.join(names)}."
+        )
+    trained = scenario.trained
+    chosen = name or (trained[-1] if trained else names[-1])
+    if chosen not in trained:
+        raise UsageError(f"No model is trained at '{chosen}', so its bounds can't be proven.")
+    if trained.index(chosen) == 0:
+        raise UsageError(
+            f"'{chosen}' is the first trained version: faults are injected into the rows that a version adds "
+            "to an earlier one.",
+            remedy="Prove a scenario with two trained versions or more.",
+        )
+    if not any(spec.version == chosen for spec in list_bound_specs(scenario)):
+        raise UsageError(f"No bound is set at '{chosen}', so there is nothing to prove.")
+    return chosen
+
+
+def find_clean_run(runner: Runner, loaded: LoadedScenario) -> Result:
+    """Return a finished run of the scenario without faults; run it if there is none."""
+    scenario = loaded.scenario.model_copy(update={"publish": Publish(when="never")})
+    one = replace(loaded, scenario=scenario)
+    stored = runner.find_stored(one, _make_filter(loaded.scenario))
+    if stored is not None:
+        runner.report(f"Without faults: as in run {stored.run_id}")
+        return stored
+    return runner.run(one, "Without faults")
+
+
+def _make_filter(scenario: Scenario) -> StoredRunFilter:
+    wanted = strip_expectations(scenario)
+
+    def is_usable(plan: Plan, result: Result) -> bool:
+        table = find_local_path(result.table_uri, Path())
+        is_gone = table is not None and not table.exists()
+        return (
+            not is_gone
+            and strip_expectations(plan.scenario) == wanted
+            and all(
+                each.added is not None
+                for each in result.versions[1:]
+                if compares_added_rows(scenario, each.name)
+            )
+        )
+
+    return is_usable
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A version, the faults that are injected into it, and the run without faults."""
+
+    runner: Runner
+    loaded: LoadedScenario
+    result: Result
+    version: str
+    chosen: Sequence[ChosenFault]
+    what: ProofRequest
+
+    @property
+    def seeds(self) -> range:
+        """The seeds that decide which rows are hit."""
+        first = self.loaded.scenario.seed
+        return range(first, first + self.what.seeds)
+
+    @cached_property
+    def baselines(self) -> Baselines:
+        """The numbers of other runs that bounds compare with."""
+        return self.runner.resolve(self.loaded).baselines
+
+    @property
+    def finds_doses(self) -> bool:
+        """Whether to look for the smallest dose of each fault: with a model, each dose costs a training."""
+        return self.what.seeds == 1 and (self.what.quick or self.what.finds_doses)
+
+
+def prove_on_this_machine(attack: Attack) -> tuple[Control, list[FaultRow]]:
+    """Judge every fault by the bounds that need no model."""
+    from harness.studies.proving.local_proof import LocalProof
+
+    proof = LocalProof.open(attack.loaded.scenario, attack.result, attack.version, attack.baselines)
+    control = Control.of(proof.judge_clean())
+    rows = []
+    for chosen in attack.chosen:
+        found = [proof.inject(chosen, control, seed, finds_dose=attack.finds_doses) for seed in attack.seeds]
+        rows.append(combine_repetitions(found))
+    return control, rows
+
+
+def prove_with_models(attack: Attack) -> tuple[Control, list[FaultRow]]:
+    """Judge every fault by all bounds: a job trains on the version with each of them."""
+    clean = next(each for each in attack.result.versions if each.name == attack.version)
+    judged = judge_versions(attack.loaded.scenario, attack.result.versions, attack.baselines)
+    control = Control.of(bound for each in judged if each.name == clean.name for bound in each.bounds)
+    rows = {
+        (chosen.name, seed): row
+        for seed in attack.seeds
+        for chosen, row in inject_all(attack, control, attack.chosen, seed, {})
+    }
+    found = [
+        combine_repetitions([rows[chosen.name, seed] for seed in attack.seeds]) for chosen in attack.chosen
+    ]
+    return control, find_doses(attack, control, found) if attack.finds_doses else found
+
+
+def find_doses(attack: Attack, control: Control, rows: Sequence[FaultRow]) -> list[FaultRow]:
+    """Return the rows with the smallest dose that is caught; each round is one job for all faults."""
+    searches = {row.fault: DoseSearch(row.dose) for row in rows if row.is_caught}
+    chosen = {each.name: each for each in attack.chosen}
+    while doses := {name: dose for name, each in searches.items() if (dose := each.next_dose) is not None}:
+        tried = [chosen[name] for name in doses]
+        for each, row in inject_all(attack, control, tried, attack.seeds[0], doses):
+            searches[each.name].tell(is_caught=row.is_caught)
+    return [
+        row.model_copy(update={"smallest_dose": searches[row.fault].caught}) if row.is_caught else row
+        for row in rows
+    ]
+
+
+def inject_all(
+    attack: Attack, control: Control, faults: Sequence[ChosenFault], seed: int, doses: Mapping[str, float]
+) -> Iterator[tuple[ChosenFault, FaultRow]]:
+    """Run one job that injects faults, and yield the row of each."""
+    planned, skipped = [], {}
+    for chosen in faults:
+        try:
+            statement = fill_in_dose(chosen.write_statement(seed), doses.get(chosen.name, chosen.dose))
+            planned.append(PlannedFault(name=chosen.name, statement=statement))
+        except NotPossibleError as error:
+            skipped[chosen.name] = str(error)
+    results = {each.name: each for each in run_faults(attack, planned)} if planned else {}
+    for chosen in faults:
+        if chosen.name in skipped:
+            yield chosen, chosen.make_row(skipped=skipped[chosen.name])
+        else:
+            found = results[chosen.name]
+            caught = control.find_caught(found.bounds)
+            yield chosen, chosen.make_row(refused=found.refused, caught_by=caught)
+
+
+def run_faults(attack: Attack, faults: Sequence[PlannedFault]) -> tuple[FaultResult, ...]:
+    """Run the job that judges faults, on the session's target; its folder stays only if it fails.
+
+    Raises:
+        JobError: The job failed.
+    """
+    session = attack.runner.session
+    count = formatting.format_count(len(faults), "fault")
+    attack.runner.report(f"{count}: training on {attack.version} with each of them ...")
+    proof = PlannedProof(version=attack.version, known=attack.result.versions, faults=tuple(faults))
+    plan = attack.runner.resolve(attack.loaded).model_copy(
+        update={"proof": proof, "existing_table": attack.result.table_uri}
+    )
+    with create_run_folder(session, plan) as folder:
+        session.target.prepare(plan)
+        result = run_job(session.target.run, folder, session.console)
+        raise_mistakes(result, attack.loaded)
+    if result.failure is not None:
+        write_result(result, folder)
+        raise JobError(f"{count}: {result.failure.message}", remedy=f"See {folder.path / LOG}.")
+    session.target.remove_run(plan.run_id)
+    folder.remove()
+    return result.faults
+
+
+def combine_repetitions(rows: Sequence[FaultRow]) -> FaultRow:
+    """Return one row for the repetitions of a fault in different rows of the table."""
+    first = rows[0]
+    if len(rows) == 1:
+        return first
+    caught = dict(item for row in rows for item in row.caught_by.items())
+    times = sum(row.is_caught for row in rows)
+    return first.model_copy(update={"caught_by": caught, "caught_in": times, "repetitions": len(rows)})
+
+
+def _check_options(what: ProofRequest) -> None:
+    if what.dose is not None and not 0 < what.dose <= 1:
+        raise UsageError(f"--dose is {what.dose:g}; use a share of the added rows, such as 0.3.")
+    if not 1 <= what.seeds <= MOST_SEEDS:
+        raise UsageError(f"--seeds is {what.seeds}: use 1 to {MOST_SEEDS}.")
+    # Before the runs, not after minutes of them.
+    for option, file in (("--json", what.json_file), ("--markdown", what.markdown_file)):
+        if file is not None and (file.is_dir() or not file.parent.is_dir()):
+            raise UsageError(f"{option} {file}: not a file in an existing folder.")

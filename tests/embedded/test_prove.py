@@ -1,0 +1,75 @@
+"""Faults that the job injects, judged with a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from harness.job.prove import prove
+from harness.plan import PlannedFault, PlannedProof
+from harness.results import FaultResult, Result, Verdict
+from tests.embedded.runner import change_scenario, make_job, make_plan, run_job
+from tests.embedded.small import SMALL, write_table
+
+pytestmark = pytest.mark.spark
+
+_GATE = change_scenario(
+    SMALL, {"publish": {"when": "never"}, "every": {"standard": True, "drift": {"load": {"max": 0.5}}}}
+)
+_STATEMENTS = {
+    "nothing": "SELECT * FROM harness_added",
+    "thousand": "SELECT id, batch, heat, load * 1000 AS load, outcome FROM harness_added",
+    "no_outcome": "SELECT id, batch, heat, load, CAST(NULL AS STRING) AS outcome FROM harness_added",
+}
+
+
+@dataclass(frozen=True)
+class _Proven:
+    clean: Result
+    proof: Result
+
+    def find(self, name: str) -> FaultResult:
+        return next(each for each in self.proof.faults if each.name == name)
+
+    def failing(self, name: str) -> set[str]:
+        return {each.metric for each in self.find(name).bounds if each.verdict is not Verdict.PASS}
+
+
+@pytest.fixture(scope="module", name="proven")
+def _proven(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> _Proven:
+    home: Path = tmp_path_factory.mktemp("prove")
+    source = write_table(home)
+    clean = run_job(spark, _GATE, source, home)
+    faults = tuple(PlannedFault(name=name, statement=text) for name, text in _STATEMENTS.items())
+    planned = PlannedProof(version="second", known=clean.versions, faults=faults)
+    plan = make_plan(_GATE, source, home, "proof").model_copy(
+        update={"proof": planned, "existing_table": clean.table_uri}
+    )
+    return _Proven(clean, prove(make_job(spark, plan)))
+
+
+def test_without_a_fault_every_number_is_that_of_the_run(proven: _Proven) -> None:
+    """A fault is judged as the run would judge it: nothing else differs, to the last digit."""
+    assert proven.proof.failure is None
+    assert proven.clean.versions[1].bounds == proven.find("nothing").bounds
+
+
+def test_a_fault_makes_bounds_fail(proven: _Proven) -> None:
+    """Also those that need a model are judged; bounds that don't see the fault still hold."""
+    assert {"standard.drift", "drift(load)"} <= proven.failing("thousand") - proven.failing("nothing")
+    assert "rows" not in proven.failing("thousand")
+    assert {"test_roc_auc", "rows"} <= {each.metric for each in proven.find("thousand").bounds}
+
+
+def test_missing_labels_are_found(proven: _Proven) -> None:
+    """Rows whose label is null are an unexpected value."""
+    assert "unlabelled_rows" in proven.failing("no_outcome")
+
+
+def test_nothing_is_tracked_or_published(proven: _Proven) -> None:
+    """A proof leaves no trace in MLflow, and none beside the table."""
+    assert (None, Verdict.OBSERVED) == (proven.proof.mlflow_run_id, proven.proof.verdict)
+    assert () == proven.proof.versions
