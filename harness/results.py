@@ -254,6 +254,17 @@ class CalibrationBin(Record):
     """Share of positives."""
 
 
+class WeakSegment(Record):
+    """The held-out rows with one value, or in one range, of a feature."""
+
+    name: str
+    """Such as ``term = 60`` or ``dti <= 12.5``."""
+    rows: int
+    positives: int
+    roc_auc: float
+    roc_auc_se: float
+
+
 class VersionResult(Record):
     """One version of the table, the run that trained on it, and all measurements."""
 
@@ -292,6 +303,12 @@ class VersionResult(Record):
     run_id: str | None = None
     """The MLflow run's id."""
     metrics: dict[str, MeasuredValue] = {}
+    segments: dict[str, dict[str, MeasuredValue]] = {}
+    """Segment of the scenario to the metrics on its held-out rows."""
+    weakest: WeakSegment | None = None
+    """The part of the held-out rows with the lowest ROC AUC, of those with enough rows of both classes."""
+    scores: dict[str, tuple[int, ...]] = {}
+    """``before`` and ``added``: the held-out rows by bin of the log odds of their score."""
     grid: tuple[GridPoint, ...] = ()
     parameters: dict[str, str] = {}
     intercept: MeasuredValue = None

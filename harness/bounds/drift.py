@@ -26,6 +26,22 @@ def compute_stability_index(before: Sequence[int], after: Sequence[int]) -> floa
     return math.fsum((p - q) * math.log(p / q) for q, p in zip(*shares, strict=True))
 
 
+def merge_bins(
+    before: Sequence[int], after: Sequence[int], share: float
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Merge neighbouring bins until each has at least a share of the rows from before."""
+    least = share * sum(before)
+    merged: list[list[int]] = [[0, 0]]
+    for counts in zip(before, after, strict=True):
+        if merged[-1][0] >= least:
+            merged.append([0, 0])
+        merged[-1] = [one + other for one, other in zip(merged[-1], counts, strict=True)]
+    if len(merged) > 1 and merged[-1][0] < least:
+        last = merged.pop()
+        merged[-1] = [one + other for one, other in zip(merged[-1], last, strict=True)]
+    return tuple(each[0] for each in merged), tuple(each[1] for each in merged)
+
+
 def compare_bins(before: Sequence[Bin], after: Sequence[Bin]) -> MeasuredValue:
     """Return the population stability index of two distributions; None if one has no row with a value."""
     counts = [[each.rows for each in bins] for bins in (before, after)]

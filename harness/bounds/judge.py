@@ -164,6 +164,11 @@ class _Judge:
         return assess_number(spec.metric, values.get(spec.metric), values, reference.text, self.proof)
 
     def _measure_number(self, spec: BoundSpec, version: VersionResult) -> Value:
+        if segment := spec.quantity.segment:
+            of_segment = version.segments.get(segment, {})
+            where = f"{version.name} on {segment}"
+            number = of_segment.get(spec.quantity.name)
+            return assess_number(spec.quantity.name, number, of_segment, where, self.proof)
         number = measure_quantity(spec.quantity, version)
         if version.explanations_reason and depends_on_explanations(spec.quantity):
             return Value(number, f"at {version.name}, {version.explanations_reason}")

@@ -21,7 +21,7 @@ from harness.bounds.measured_values import (
 from harness.metrics import ADDED, ANY_NUMBER, COUNTS, EXPLANATION_METRICS, METRICS, SHARES, Domain
 from harness.results import MeasuredValue, VersionResult
 from harness.scenario.bound_spec import Quantity
-from harness.scenario.expectations import Bounds, Expect
+from harness.scenario.expectations import ADDED_ROWS, ALL_ROWS, Bounds, Expect
 
 _PROTOCOLS = Domain(1.0, is_whole=True)
 
@@ -167,10 +167,12 @@ class Number:
         """Whether only a trained version has it."""
         return self.kind.needs_model
 
-    def quantity(self, *, on_added: bool) -> Quantity:
-        """Return what a bound is on: the number itself, or the same number of only the added rows."""
-        name = ADDED + self.own_name if on_added else self.own_name
-        return Quantity(kind=self.kind.name, name=name, on_added=on_added)
+    def quantity(self, on: str) -> Quantity:
+        """Return what a bound is on: the number itself, or that of only the added rows or of a segment."""
+        if on == ADDED_ROWS:
+            return Quantity(kind=self.kind.name, name=ADDED + self.own_name, on_added=True)
+        segment = "" if on == ALL_ROWS else on
+        return Quantity(kind=self.kind.name, name=self.own_name, segment=segment)
 
 
 def list_numbers(expect: Expect) -> Iterator[Number]:
@@ -185,7 +187,8 @@ def list_numbers(expect: Expect) -> Iterator[Number]:
 
 def format_label(quantity: Quantity) -> str:
     """Return the name of a number in reports, such as ``nulls(dti)``."""
-    return NUMBERS[quantity.kind].label.format(name=quantity.name)
+    label = NUMBERS[quantity.kind].label.format(name=quantity.name)
+    return f"{label} on {quantity.segment}" if quantity.segment else label
 
 
 def measure_quantity(quantity: Quantity, version: VersionResult) -> MeasuredValue:

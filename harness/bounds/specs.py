@@ -22,6 +22,7 @@ from harness.scenario.bound_spec import (
     Reference,
 )
 from harness.scenario.expectations import (
+    ADDED_ROWS,
     FIRST,
     PREVIOUS,
     Agreement,
@@ -117,7 +118,7 @@ class _VersionBounds:
         expect = self.scenario.expected_of(self._version_name)
         for number in list_numbers(expect):
             for index, bound in enumerate(number.bounds):
-                if self.index > 0 or (bound.on == "all" and not number.kind.needs_added):
+                if self.index > 0 or not (bound.on == ADDED_ROWS or number.kind.needs_added):
                     yield from self._list_number_bounds(number, index, bound)
         yield from self._list_text_bounds(expect)
         yield from self._list_drift_bounds(expect)
@@ -128,7 +129,7 @@ class _VersionBounds:
         return self.scenario.versions[self.index].name
 
     def _list_number_bounds(self, number: Number, index: int, bound: Bound) -> Iterator[BoundSpec]:
-        quantity = number.quantity(on_added=bound.on == "added")
+        quantity = number.quantity(bound.on)
         for limit in self._list_limits(bound):
             spec = BoundSpec(
                 version=self._version_name,

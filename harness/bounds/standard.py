@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import NormalDist, median
 
-from harness.bounds.drift import compute_stability_index
+from harness.bounds.drift import compute_stability_index, merge_bins
 from harness.bounds.quantities import list_numbers
 from harness.metrics import ADDED
 from harness.results import AddedRows, VersionResult
@@ -48,6 +48,8 @@ SHARE = 0.2
 """Difference of a feature's share of the explanation that matters."""
 SIGN = 0.1
 """Features with at least this share of the explanation keep the sign of their weight."""
+SCORE_SHARE = 0.1
+"""Bins of the score are merged until each has this share of the rows from before."""
 _NEARLY_CONSTANT = 0.9
 """A feature with one value in such a share of the rows before may have it in all added ones."""
 DATE_STEPS = 3
@@ -164,6 +166,19 @@ def _check_drift(history: History) -> Outcome:
         index = compute_stability_index(before, added)
         items.append(_Item(f"{name}: {index:.3f}", index, max(DRIFT, noise)))
     return _judge_items(items, "feature")
+
+
+def _check_score(history: History) -> Outcome:
+    scores = history.now.scores
+    all_before, all_added = scores.get("before", ()), scores.get("added", ())
+    if min(sum(all_before), sum(all_added)) < MIN_ROWS:
+        return Outcome("too few held-out rows to compare")
+    before, added = merge_bins(all_before, all_added, SCORE_SHARE)
+    if len(before) < 2:  # noqa: PLR2004 - one bin can't drift
+        return Outcome("all scores are the same")
+    noise = (1 / sum(before) + 1 / sum(added)) * _critical_chi2(len(before) - 1, 1)
+    index = compute_stability_index(before, added)
+    return _judge_items([_Item(f"{index:.3f}", index, max(DRIFT, noise))], "score")
 
 
 def _check_constant(history: History) -> Outcome:
@@ -471,6 +486,14 @@ _ALL = (
         "no date is after the commit, and dates move on by at most three usual steps",
         "a wrong time zone or format, or an old snapshot",
         _check_dates,
+    ),
+    StandardCheck(
+        "score",
+        "the population stability index of the score on held-out rows is at most 0.25",
+        "a combination of changes that the model reacts to",
+        _check_score,
+        needs_added=False,
+        needs_model=True,
     ),
     StandardCheck(
         "added_roc_auc",

@@ -172,6 +172,9 @@ def _make_training_query(table: DataFrame, scenario: Scenario, name: str) -> _Qu
     require_columns(table, scenario, name)
     frame = add_label(add_feature_columns(table, scenario.pipeline), scenario)
     pipeline = scenario.pipeline.at(table.columns)
+    for segment, condition in scenario.segments.items():
+        with attribute_error(f"the segment '{segment}' can't be selected", ("segments", segment)):
+            frame.where(condition)
     with attribute_error("the filter can't be applied", ("pipeline", "filter")):
         return _Query(
             frame=frame,

@@ -16,9 +16,10 @@ from pyspark.ml.functions import vector_to_array
 from pyspark.sql import Column, DataFrame, Row, Window, functions as F
 
 from harness.job.author_steps import attribute_to_author, require_probabilities, require_same_rows
+from harness.job.held_out_parts import Parts, count_scores, find_weakest
 from harness.metrics import ADDED, COUNTS, METRICS
 from harness.pipelines import KEY, LABEL, SCORE
-from harness.results import CalibrationBin, MeasuredValue, RocPoint
+from harness.results import CalibrationBin, MeasuredValue, RocPoint, WeakSegment
 
 # scikit-learn clips probabilities at the machine epsilon before it takes their logarithm.
 _EPSILON = 2.0**-52
@@ -305,7 +306,7 @@ def _make_calibration(rows: Sequence[Row]) -> tuple[CalibrationBin, ...]:
 
 
 _GROUP = "group"
-_ALL, _NEW = "all", "added"
+_ALL, _NEW, _SEGMENT = "all", "added", "segment:"
 
 
 @dataclass(frozen=True)
@@ -315,12 +316,16 @@ class HeldOut:
     metrics: dict[str, MeasuredValue]
     """``test_*``, ``added_test_*`` if there is an earlier version, and the metrics of the pipeline."""
     curves: Curves
+    segments: dict[str, dict[str, MeasuredValue]]
+    """Segment to its ``test_*`` metrics."""
+    weakest: WeakSegment | None
+    scores: dict[str, tuple[int, ...]]
 
 
 def evaluate(
     model: Any,
     test: DataFrame,
-    before: DataFrame | None,
+    parts: Parts,
     more: Callable[[DataFrame], Mapping[str, MeasuredValue]] = lambda _scored: {},
     use: str | None = None,
 ) -> HeldOut:
@@ -329,8 +334,7 @@ def evaluate(
     Args:
         model: The classifier.
         test: The held-out rows: ``features``, ``label`` and the key.
-        before: Keys of the version before this one, by which added rows are recognized; ``None`` if there
-            is no earlier version, or it has no keys.
+        parts: Rows that are measured separately.
         more: Computes additional metrics of the scored rows.
         use: The custom pipeline, whose scores are checked; ``None`` for a built-in one.
 
@@ -345,17 +349,31 @@ def evaluate(
             require_same_rows(test, rows, use, "scoring")
             require_probabilities(rows, SCORE, use)
     groups = rows.withColumn(_GROUP, F.lit(_ALL))
-    if before is not None:
-        added = rows.join(before, KEY, "left_anti").withColumn(_GROUP, F.lit(_NEW))
+    if parts.before is not None:
+        added = rows.join(parts.before, KEY, "left_anti").withColumn(_GROUP, F.lit(_NEW))
         groups = groups.unionByName(added)
+    for name, keys in parts.segments.items():
+        groups = groups.unionByName(
+            rows.join(keys, KEY, "left_semi").withColumn(_GROUP, F.lit(f"{_SEGMENT}{name}"))
+        )
+    if parts.features is not None:
+        exploded = rows.join(parts.features, KEY).withColumn(_GROUP, F.explode("parts"))
+        groups = groups.unionByName(exploded.select(*groups.columns))
     scores = score_groups(groups, [_GROUP])
     metrics = _name_metrics(scores.get((_ALL,)), "")
-    if before is not None:
+    if parts.before is not None:
         metrics |= _name_metrics(scores.get((_NEW,)), ADDED)
     metrics |= more(rows)
     curves = compute_curves(rows, scores.get((_ALL,)))
+    binned = count_scores(rows, parts.before) if parts.before is not None else {}
     rows.unpersist()
-    return HeldOut(metrics, curves)
+    return HeldOut(
+        metrics,
+        curves,
+        segments={name: _name_metrics(scores.get((f"{_SEGMENT}{name}",)), "") for name in parts.segments},
+        weakest=find_weakest(scores, parts.min_class_rows),
+        scores=binned,
+    )
 
 
 def score_rows(model: Any, rows: DataFrame) -> DataFrame:

@@ -130,6 +130,9 @@ class Tracker:
     def log_version(self, run_id: str, version: VersionResult, models: Path) -> None:
         """Log everything measured on a version, and its saved models."""
         metrics = {name: value for name, value in version.metrics.items() if value is not None}
+        for segment, measured in version.segments.items():
+            named = {f"segment/{segment}/{name}": value for name, value in measured.items()}
+            metrics |= {name: value for name, value in named.items() if value is not None}
         for point in version.grid:
             if point.cv_roc_auc is not None:
                 metrics[_name_grid_metric(point)] = point.cv_roc_auc

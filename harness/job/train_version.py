@@ -23,6 +23,7 @@ from harness.job.explain import (
     explain,
     summarize,
 )
+from harness.job.held_out_parts import choose_parts
 from harness.job.prepare import PreparedRows, make_context
 from harness.metrics import METRICS
 from harness.pipelines import FEATURES, KEY, LABEL, Explainer, FittedModel, ModelPipeline
@@ -139,7 +140,11 @@ def measure_version(
     with clock.step("evaluate", shown_as):
         measure_custom = partial(pipeline.evaluate, context=context)
         held_out = evaluate(
-            fitted.model, samples.test, version.previous_keys, measure_custom, version.scenario.pipeline.use
+            fitted.model,
+            samples.test,
+            choose_parts(version),
+            measure_custom,
+            version.scenario.pipeline.use,
         )
         statistics = measure_training_rows(samples.train)
     with clock.step("explain", shown_as):
@@ -200,6 +205,9 @@ def make_result(subject: Subject, measured: Measurements) -> VersionResult:
         update={
             "status": "trained",
             "metrics": _collect_metrics(subject.version, measured),
+            "segments": measured.held_out.segments,
+            "weakest": measured.held_out.weakest,
+            "scores": measured.held_out.scores,
             "roc": curves.roc,
             "calibration": curves.calibration,
             "grid": measured.fitted.grid,

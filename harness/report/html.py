@@ -127,6 +127,7 @@ def _build_tables(result: Result) -> dict[str, tuple[tables.MeasurementTable, ..
         "data": drift.build_data_table(result.versions),
         "drift": drift.build_drift_table(result.versions),
         "metrics": tables.build_metric_table(result),
+        "segments": tables.build_segment_table(result),
         "explanations": tables.build_explanation_table(result),
         "coefficients": tables.build_coefficient_table(result),
         "grid": tables.build_grid_table(result),

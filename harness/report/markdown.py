@@ -38,6 +38,9 @@ def render_markdown(plan: Plan, result: Result, parity: Parity | None = None) ->
         *_render_explanations(result),
         *_render_lineage(result),
         *_render_collapsed_section("All metrics", _render_version_table(tables.build_metric_table(result))),
+        *_render_collapsed_section(
+            "Segments", _render_version_table(tables.build_segment_table(result), notes=True)
+        ),
         *_render_collapsed_section("Grid search", _render_version_table(tables.build_grid_table(result))),
         *_render_collapsed_section(
             "Coefficients per standard deviation",
@@ -191,19 +194,23 @@ def _make_lineage_cells(version: VersionResult) -> Sequence[str]:
     return *identity, fingerprint, escape_text(formatting.describe_commits(version)), run, bundle
 
 
-def _render_version_table(table: tables.MeasurementTable) -> str:
+def _render_version_table(table: tables.MeasurementTable, *, notes: bool = False) -> str:
     if not table:
         return ""
     latest = table.part(slice(-_COLUMNS, None))
     header = (table.corner, *map(format_code, latest.columns))
-    lines = [(format_code(row.label), *map(_format_cell, row.cells)) for row in latest.rows]
+    lines = [
+        (format_code(row.label), *(_format_cell(cell, notes=notes) for cell in row.cells))
+        for row in latest.rows
+    ]
     omitted = len(table.columns) - len(latest.columns)
     note = f"\n\n{formatting.format_count(omitted, 'earlier version')} omitted." if omitted else ""
     return _render_table(header, lines, numbers=range(1, len(header))) + note
 
 
-def _format_cell(cell: tables.Cell) -> str:
-    return f"**{cell.text}**" if cell.strong and cell.text else cell.text
+def _format_cell(cell: tables.Cell, *, notes: bool) -> str:
+    text = f"**{cell.text}**" if cell.strong and cell.text else cell.text
+    return f"{text} ({escape_text(cell.note)})" if notes and cell.note else text
 
 
 def _render_run(plan: Plan, result: Result) -> str:

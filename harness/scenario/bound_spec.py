@@ -84,6 +84,8 @@ class Quantity(ScenarioPart):
     """The metric, the column or the feature, if there are several of the kind."""
     on_added: bool = False
     """Whether the file bounds the rows that the version added with ``on: added``."""
+    segment: str = ""
+    """The segment of the held-out rows that the metric is of; empty for all of them."""
     k: int | None = None
     """How many features are compared, of ``top_k``."""
 
@@ -196,7 +198,8 @@ class BoundSpec(ScenarioPart):
         if self.comparison.side == "both":
             limit["tolerance"] = self.tolerance
         relative = {"relative": True} if self.relative else {}
-        on = {"on": "added"} if self.quantity.on_added else {}
+        rows = "added" if self.quantity.on_added else self.quantity.segment
+        on = {"on": rows} if rows else {}
         match self.reference:
             case None:
                 return {**limit, **on}

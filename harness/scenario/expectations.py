@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
@@ -11,6 +11,8 @@ from harness.scenario.model_base import JsonSchema, Number, ScenarioPart
 
 PREVIOUS = "previous"
 FIRST = "first"
+ALL_ROWS, ADDED_ROWS = "all", "added"
+"""Rows that a metric is bounded on, besides the scenario's segments."""
 
 
 class Change(ScenarioPart):
@@ -49,8 +51,8 @@ class Bound(ScenarioPart):
     """How far the number may be from ``equals``, as an absolute difference (default: 0)."""
     change: Change | None = None
     baseline: Baseline | None = None
-    on: Literal["all", "added"] = "all"
-    """Of a metric on held-out rows: all of them, or only those that this version added."""
+    on: str = ALL_ROWS
+    """Of a metric on held-out rows: ``all`` of them, only those that this version ``added``, or a segment."""
 
     @model_validator(mode="before")
     @classmethod

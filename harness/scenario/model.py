@@ -143,6 +143,8 @@ class Scenario(ScenarioPart):
     table: Table
     pipeline: Pipeline
     versions: Annotated[tuple[Version, ...], Field(min_length=1)]
+    segments: dict[Identifier, str] = Field(default_factory=dict)
+    """Name to a SQL condition: held-out rows that are measured separately, too."""
     every: Expect = Expect()
     """What must hold for every trained version, unless the version itself expects something else."""
     observe: bool = False

@@ -69,6 +69,15 @@ def build_metric_table(result: Result) -> MeasurementTable:
     return _build_table(result, "metric", (first, *(_build_metric_row(name, result) for name in names)))
 
 
+def build_segment_table(result: Result) -> MeasurementTable:
+    """Return the ROC AUC of each segment, and of the weakest part, with its rows."""
+    names = dict.fromkeys(name for version in result.versions for name in version.segments)
+    rows = [_build_segment_row(name, result) for name in names]
+    if any(version.weakest is not None for version in result.versions):
+        rows.append(Row("weakest part", _build_cells(result, _make_weakest_cell)))
+    return _build_table(result, "segment", rows)
+
+
 def build_explanation_table(result: Result) -> MeasurementTable:
     """Return the mean explanation weight per feature, the most important first."""
     return _build_table(
@@ -144,6 +153,30 @@ def _build_metric_row(name: str, result: Result) -> Row:
 
     meaning = METRICS[name].meaning if name in METRICS else ""
     return Row(name, _build_cells(result, cell), meaning)
+
+
+def _build_segment_row(name: str, result: Result) -> Row:
+    def cell(version: VersionResult) -> Cell:
+        measured = version.segments.get(name, {})
+        area = formatting.format_with_error(measured.get("test_roc_auc"), measured.get("test_roc_auc_se"))
+        rows, positives = (measured.get(each) or 0.0 for each in ("test_rows", "test_positives"))
+        return Cell(area, _count_classes(rows, positives)) if measured else Cell(formatting.ABSENT)
+
+    return Row(name, _build_cells(result, cell))
+
+
+def _make_weakest_cell(version: VersionResult) -> Cell:
+    weakest = version.weakest
+    if weakest is None:
+        return Cell(formatting.ABSENT)
+    counts = _count_classes(weakest.rows, weakest.positives)
+    return Cell(
+        formatting.format_with_error(weakest.roc_auc, weakest.roc_auc_se), f"{weakest.name}: {counts}"
+    )
+
+
+def _count_classes(rows: float, positives: float) -> str:
+    return f"{rows:,.0f} rows, {positives:,.0f} positive"
 
 
 def _build_weight_row(name: str, result: Result) -> Row:

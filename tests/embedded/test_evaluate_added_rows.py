@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from sklearn import metrics
 
 from harness.job.evaluate import HeldOut, evaluate, score_rows
+from harness.job.held_out_parts import Parts
 from harness.metrics import METRICS
 from harness.pipelines import KEY
 from harness.scenario.model_kinds import LogisticRegression, LogisticRegressionGrid
@@ -32,7 +33,7 @@ class Scored:
 
     def measure(self, before: DataFrame | None) -> HeldOut:
         """Measure the held-out rows, given the keys of the previous version."""
-        return evaluate(self.model, self.test, before)
+        return evaluate(self.model, self.test, Parts(before))
 
 
 @pytest.fixture(scope="module")
@@ -124,5 +125,5 @@ def test_the_curves_are_those_of_all_held_out_rows(spark: SparkSession, rows: Sc
 def test_metrics_do_not_depend_on_the_partitions(spark: SparkSession, rows: Scored) -> None:
     """The metrics don't depend on the partitions, to the last bit."""
     before = make_keys(spark, list(range(250)))
-    other = evaluate(rows.model, rows.test.repartition(7, KEY), before.repartition(5))
+    other = evaluate(rows.model, rows.test.repartition(7, KEY), Parts(before.repartition(5)))
     assert other == rows.measure(before)

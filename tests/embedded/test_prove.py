@@ -12,12 +12,21 @@ from harness.job.prove import prove
 from harness.plan import PlannedFault, PlannedProof
 from harness.results import FaultResult, Result, Verdict
 from tests.embedded.runner import change_scenario, make_job, make_plan, run_job
-from tests.embedded.small import SMALL, write_table
+from tests.embedded.small import SMALL, UNPUBLISHED, write_table
 
 pytestmark = pytest.mark.spark
 
 _GATE = change_scenario(
-    SMALL, {"publish": {"when": "never"}, "every": {"standard": True, "drift": {"load": {"max": 0.5}}}}
+    SMALL,
+    {
+        "publish": {"when": "never"},
+        "segments": {"hot": "heat > 20", "cold": "not heat > 20"},
+        "every": {
+            "standard": True,
+            "drift": {"load": {"max": 0.5}},
+            "metrics": {"test_accuracy": {"min": 0.2, "on": "hot"}},
+        },
+    },
 )
 _STATEMENTS = {
     "nothing": "SELECT * FROM harness_added",
@@ -73,3 +82,32 @@ def test_nothing_is_tracked_or_published(proven: _Proven) -> None:
     """A proof leaves no trace in MLflow, and none beside the table."""
     assert (None, Verdict.OBSERVED) == (proven.proof.mlflow_run_id, proven.proof.verdict)
     assert () == proven.proof.versions
+
+
+def test_segments_divide_the_held_out_rows(proven: _Proven) -> None:
+    """Each segment is measured on its own rows, and so is the part where the model is weakest."""
+    for measured in proven.clean.versions:
+        hot, cold = (measured.segments[name] for name in ("hot", "cold"))
+        assert measured.metrics["test_rows"] == (hot["test_rows"] or 0) + (cold["test_rows"] or 0)
+        assert 0 < (hot["test_rows"] or 0) < (measured.metrics["test_rows"] or 0)
+    weakest = proven.clean.versions[1].weakest
+    assert weakest is not None
+    assert weakest.name.split()[0] in ("heat", "load") or " < " in weakest.name
+    assert min(weakest.positives, weakest.rows - weakest.positives) >= _GATE.proof.min_class_rows
+
+
+def test_scores_are_counted_by_group(proven: _Proven) -> None:
+    """Every held-out row is from before or added; the first version has no such groups."""
+    first, second = proven.clean.versions
+    assert {} == first.scores
+    assert second.metrics["added_test_rows"] == sum(second.scores["added"])
+    assert second.metrics["test_rows"] == sum(map(sum, second.scores.values()))
+
+
+def test_a_segment_in_wrong_sql_is_a_mistake(spark: SparkSession, tmp_path: Path) -> None:
+    """It is found before the first training, with its line."""
+    gate = change_scenario(UNPUBLISHED, {"segments": {"hot": "warmth > 20"}})
+    failure = run_job(spark, gate, write_table(tmp_path), tmp_path).failure
+    assert failure is not None
+    assert ("segments", "hot") == failure.problems[0].location
+    assert "the segment 'hot' can't be selected" in failure.problems[0].message

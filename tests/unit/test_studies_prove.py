@@ -240,3 +240,12 @@ def _row(**changes: Any) -> FaultRow:
 
 def _make_proof(*rows: FaultRow) -> Proof:
     return Proof(scenario="s", version="three", run_id="r", looked_at=("rows = 3", "b"), rows=rows)
+
+
+def test_the_documents_list_every_fault() -> None:
+    """In the order of the catalogue."""
+    text = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+    listed = [
+        line.split("`")[1] for line in text.splitlines() if line.startswith("| `") and line.endswith(" % |")
+    ]
+    assert list(FAULTS) == listed

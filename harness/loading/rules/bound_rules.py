@@ -117,7 +117,7 @@ def _check_empty_keys(metric: str, bound: Bound | Change | Baseline, at: Locatio
 
 def _check_combined(number: Number, at: Location) -> Iterator[Problem]:
     """Yield a problem with bounds each of which can be met by itself, but not all of them together."""
-    for on in ("all", "added"):
+    for on in dict.fromkeys(bound.on for bound in number.bounds):
         bounds = [bound for bound in number.bounds if bound.on == on]
         limits = _limits_of(bounds)
         each_is_possible = len(bounds) > 1 and all(

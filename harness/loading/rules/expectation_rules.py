@@ -12,8 +12,8 @@ from harness.errors import Location, Problem, did_you_mean
 from harness.loading.rules.bound_rules import check_agreement, check_bounds, excludes
 from harness.loading.rules.data_rules import check_data
 from harness.loading.rules.pipeline_rules import is_feature
-from harness.metrics import ADDED, BUILT_IN_METRICS, CUSTOM_METRICS, METRICS
-from harness.scenario.expectations import Agreement, Bound, Overlap
+from harness.metrics import ADDED, BUILT_IN_METRICS, CUSTOM_METRICS, HELD_OUT_METRICS, METRICS
+from harness.scenario.expectations import ADDED_ROWS, ALL_ROWS, Agreement, Bound, Overlap
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
 from harness.scenario.text_checks import explain_not_earlier
@@ -36,6 +36,16 @@ def check_expectations(scenario: Scenario) -> Iterator[Problem]:
         yield Problem(
             "'every' applies to trained versions, but no version is trained; remove it.", ("every",)
         )
+
+
+def check_segments(scenario: Scenario) -> Iterator[Problem]:
+    """Yield every problem with the segments, except with their SQL."""
+    for name, condition in scenario.segments.items():
+        if name in (ALL_ROWS, ADDED_ROWS):
+            message = f"'{name}' means other rows in bounds; choose another name for the segment."
+            yield Problem(message, ("segments", name))
+        if not condition.strip():
+            yield Problem(f"the segment '{name}' has an empty condition.", ("segments", name))
 
 
 _OF_MODELS = (
@@ -102,8 +112,10 @@ def _check_number(number: Number, scope: Scope) -> Iterator[Problem]:
     yield from check_bounds(number, at)
     yield from _check_key(number, scope, at)
     for index, bound in enumerate(number.bounds):
-        if bound.on == "added":
+        if bound.on == ADDED_ROWS:
             yield from _check_added_rows(number, scope, (*at, index, "on"))
+        elif bound.on != ALL_ROWS:
+            yield from _check_segment(number, bound, scope, (*at, index, "on"))
         yield from _check_change(number, bound, scope, (*at, index, "change", "since"))
 
 
@@ -155,6 +167,19 @@ def _check_added_rows(number: Number, scope: Scope, at: Location) -> Iterator[Pr
         yield Problem(f"{message}; remove 'on'.", at)
 
 
+def _check_segment(number: Number, bound: Bound, scope: Scope, at: Location) -> Iterator[Problem]:
+    segments = scope.scenario.segments
+    known = (ALL_ROWS, ADDED_ROWS, *segments)
+    if bound.on not in segments:
+        message = f"unknown rows '{bound.on}'.{did_you_mean(bound.on, known)} Known: {', '.join(known)}."
+        yield Problem(f"{message} Segments are listed under 'segments'.", at)
+    elif number.kind.name != "metric" or number.own_name not in HELD_OUT_METRICS:
+        message = f"'{number.name}' can't be measured on a segment, only 'test_' metrics can"
+        yield Problem(f"{message}; remove 'on'.", at)
+    elif bound.baseline is not None:
+        yield Problem("a segment can't be compared with another run; remove 'on' or 'baseline'.", at)
+
+
 def _check_change(number: Number, bound: Bound, scope: Scope, at: Location) -> Iterator[Problem]:
     if bound.change is None:
         return
@@ -162,7 +187,7 @@ def _check_change(number: Number, bound: Bound, scope: Scope, at: Location) -> I
     if reason is not None:
         yield Problem(f"the change of '{number.name}' can't be measured: {reason}", at)
         return
-    compared = scope.find_compared_with_first(bound.change.since) if bound.on == "added" else None
+    compared = scope.find_compared_with_first(bound.change.since) if bound.on == ADDED_ROWS else None
     if compared is not None:
         first = scope.scenario.versions[0].name
         message = f"version '{compared.name}' is compared with '{first}', whose rows are all new"

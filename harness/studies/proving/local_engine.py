@@ -99,9 +99,10 @@ class LocalEngine:
 
         try:
             query = f"WITH rows AS ({rows}) {translate(self.selection.statement)}"
-            return self._connection.execute(query).df()
+            found: pd.DataFrame = self._connection.sql(query).df()
         except duckdb.Error as error:
             raise UntranslatableError(str(error).partition("\n")[0]) from error
+        return found
 
 
 def select_facts(scenario: Scenario, types: dict[str, str]) -> Selection:
@@ -208,7 +209,7 @@ def split_rows(rows: Any, earlier: Any, key: Sequence[str]) -> tuple[Any, Any]:
     connection.register("earlier_rows", earlier)
     same = " AND ".join(f"now_rows.{quote(name)} = earlier_rows.{quote(name)}" for name in key)
     both, added = (
-        connection.execute(
+        connection.sql(
             translate(f"SELECT now_rows.* FROM now_rows LEFT {kind} JOIN earlier_rows ON {same}")  # noqa: S608
         ).to_arrow_table()
         for kind in ("SEMI", "ANTI")

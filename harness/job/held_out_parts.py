@@ -1,0 +1,135 @@
+"""Parts of the held-out rows that are measured separately: added rows, segments, ranges of features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame, functions as F
+
+from harness.job.check_version import CheckedVersion
+from harness.job.prepare import EQUALS, HELD_OUT, category_columns, hash_to_unit_interval, number_columns
+from harness.pipelines import KEY, SCORE
+from harness.results import WeakSegment
+
+if TYPE_CHECKING:
+    from harness.job.evaluate import Scores
+
+_PART = "part:"
+_SAMPLED_ROWS = 100_000
+_QUARTERS = (0.25, 0.5, 0.75)
+_EPSILON = 2.0**-52
+SCORE_BINS = 64
+SCORE_SPAN = 8.0
+"""Bins of the scores have equal widths in log odds, from minus to plus this value."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Parts of the held-out rows that are measured separately, too."""
+
+    before: DataFrame | None = None
+    """Keys of the version before this one, by which added rows are recognized; ``None`` if there is no
+    earlier version, or it has no keys."""
+    segments: Mapping[str, DataFrame] = field(default_factory=dict)
+    """Segment to the keys of its rows."""
+    features: DataFrame | None = None
+    """Key of each row to ``parts``, the names of the parts that it belongs to by its features."""
+    min_class_rows: int = 1
+    """Rows of the smaller class with which a part can be the weakest."""
+
+
+def choose_parts(version: CheckedVersion) -> Parts:
+    """Return the parts of a version's held-out rows: its segments, and quarters or values of each feature."""
+    return Parts(
+        before=version.previous_keys,
+        segments={
+            name: version.frame.where(condition).select(KEY)
+            for name, condition in version.scenario.segments.items()
+        },
+        features=_divide_by_features(version),
+        min_class_rows=version.scenario.proof.min_class_rows,
+    )
+
+
+def _divide_by_features(version: CheckedVersion) -> DataFrame | None:
+    """Return the parts that each held-out row belongs to: one of each feature."""
+    pipeline = version.scenario.pipeline
+    rows = version.frame.where(F.col(HELD_OUT))
+    parts = []
+    numbers = dict(zip(pipeline.features, number_columns(pipeline), strict=True))
+    for name, limits in _find_quarters(rows, version.rows, numbers).items():
+        number, part = F.col(numbers[name]), F.lit(None).cast("string")
+        for start, end in reversed(list(zip([None, *limits], [*limits, None], strict=True))):
+            label = _describe_range(name, start, end)
+            part = F.lit(label) if end is None else F.when(number <= end, label).otherwise(part)
+        parts.append(F.when(number.isNotNull() & ~F.isnan(number), part))
+    for name, text in zip(pipeline.categorical, category_columns(pipeline), strict=True):
+        value = F.substring(F.col(text), len(EQUALS) + 1, 1 << 30)
+        parts.append(F.concat(F.lit(f"{name} = "), value))
+    if not parts:
+        return None
+    named = F.filter(F.array(*parts), lambda part: part.isNotNull())
+    return rows.select(KEY, F.transform(named, lambda part: F.concat(F.lit(_PART), part)).alias("parts"))
+
+
+def _find_quarters(rows: DataFrame, count: int, numbers: Mapping[str, str]) -> dict[str, list[float]]:
+    """Return the limits between the quarters of each number, without repetitions."""
+    if not numbers:
+        return {}
+    share = min(1.0, _SAMPLED_ROWS / max(count, 1))
+    sample = rows.where(hash_to_unit_interval(F.col(KEY), "quarters", 0) < share)
+    at = ", ".join(map(str, _QUARTERS))
+    found = sample.agg(
+        *(
+            F.expr(f"percentile(IF(isnan({number}), NULL, {number}), array({at}))").alias(f"at_{index}")
+            for index, number in enumerate(numbers.values())
+        )
+    ).first()
+    quarters = {} if found is None else {name: found[index] or () for index, name in enumerate(numbers)}
+    return {name: sorted(set(limits)) for name, limits in quarters.items() if limits}
+
+
+def _describe_range(name: str, start: float | None, end: float | None) -> str:
+    if start is None:
+        return f"{name} <= {end:g}"
+    return f"{name} > {start:g}" if end is None else f"{start:g} < {name} <= {end:g}"
+
+
+def find_weakest(scores: Mapping[tuple[object, ...], Scores], min_class_rows: int) -> WeakSegment | None:
+    """Return the part with the lowest ROC AUC, of those with enough rows of both classes."""
+    found = [
+        WeakSegment(
+            name=str(group).removeprefix(_PART),
+            rows=each.rows,
+            positives=each.positives,
+            roc_auc=each.roc_auc,
+            roc_auc_se=each.roc_auc_se,
+        )
+        for (group,), each in scores.items()
+        if str(group).startswith(_PART)
+        and min(each.positives, each.negatives) >= min_class_rows
+        and each.roc_auc is not None
+        and each.roc_auc_se is not None
+    ]
+    return min(found, key=lambda each: (each.roc_auc, each.name), default=None)
+
+
+def count_scores(rows: DataFrame, before: DataFrame) -> dict[str, tuple[int, ...]]:
+    """Count the rows from before, and the added ones, by bin of the log odds of their score.
+
+    Args:
+        rows: The key and the score of each held-out row.
+        before: The keys of the version before.
+    """
+    clipped = F.least(F.greatest(F.col(SCORE), F.lit(_EPSILON)), F.lit(1 - _EPSILON))
+    place = F.floor((F.log(clipped / (1 - clipped)) + SCORE_SPAN) / (2 * SCORE_SPAN) * SCORE_BINS)
+    index = F.least(F.greatest(place, F.lit(0)), F.lit(SCORE_BINS - 1)).cast("int")
+    known = before.distinct().withColumn("harness_is_known", F.lit(True))
+    joined = rows.where(~F.isnan(SCORE)).join(known, KEY, "left")
+    is_added = F.col("harness_is_known").isNull()
+    counts = {False: [0] * SCORE_BINS, True: [0] * SCORE_BINS}
+    for row in joined.groupBy(is_added.alias("is_added"), index.alias("bin")).count().collect():
+        counts[row["is_added"]][row["bin"]] = row["count"]
+    return {"before": tuple(counts[False]), "added": tuple(counts[True])}
