@@ -239,7 +239,7 @@ _ALL = (
     Fault("late_duplicates", "30 % of the earlier rows come again under new keys", _copy_before, 0.3),
     Fault("lost", "half of the rows are missing", _drop, 0.5),
     Fault("stale", "an old snapshot: no new row arrived", _drop),
-    Fault("biased_sample", "rows with a {number} below its median are missing", _bias_sample),
+    Fault("biased_sample", "rows with {number} below its median are missing", _bias_sample),
     Fault("future_dates", "{date} is ten years later", _move_to_future),
     Fault(
         "time_zone",

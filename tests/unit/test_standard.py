@@ -69,6 +69,7 @@ def _version(name: str, at: int, added: AddedRows | None, **changes: Any) -> Ver
         }
         | {"train_rows": 50_000.0, "train_positives": 5000.0},
         "explanations": _explained(0.3, -0.2),
+        "scores": {"before": (300, 100), "added": (150, 50)} if at else {},
     }
     return version(name, **(values | changes))
 
@@ -117,6 +118,7 @@ FAULTS: dict[str, tuple[str, Callable[[], History], str]] = {
         "dti: 30 %",
     ),
     "shifted": ("drift", lambda: _history(_group(bins={"dti": (100, 900, 0)})), "dti: 0."),
+    "other scores": ("score", lambda: _history(scores={"before": (300, 100), "added": (20, 180)}), "2."),
     "constant": ("constant", lambda: _history(_group(bins={"dti": (1000, 0, 0)})), "constant: dti"),
     "all missing": ("constant", lambda: _history(_group(bins={"dti": (0, 0, 1000)})), "constant: dti"),
     "no positives": (
