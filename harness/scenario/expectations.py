@@ -11,6 +11,8 @@ from harness.scenario.model_base import Number, ScenarioPart
 
 PREVIOUS = "previous"
 FIRST = "first"
+Aspect = Literal["seed", "rows", "pipeline"]
+"""What another run may differ in and still be compared with, if a bound says so."""
 
 
 class Change(ScenarioPart):
@@ -33,6 +35,8 @@ class Baseline(ScenarioPart):
     """The other run's version (default: the one of the same name)."""
     relative: bool = False
     """Whether the difference is a share of the other run's value."""
+    may_differ: tuple[Aspect, ...] = ()
+    """What may differ in the other run: ``seed``, held-out ``rows`` or ``pipeline`` (default: nothing)."""
     min: Number | None = None
     max: Number | None = None
 
