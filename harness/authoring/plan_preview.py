@@ -62,7 +62,7 @@ class PlanPreview:
     labels_checked: tuple[str, ...]
     """Versions that fail if a label has an unexpected value."""
     baselines: dict[str, str]
-    """Runs that bounds compare with, as the scenario names them, to their ID and time."""
+    """Runs that bounds compare with: their name in the scenario to their ID and time."""
     unjudged: str
     """Why no bound is judged, so that the verdict will be *not proven*; empty if one is."""
 

@@ -402,7 +402,7 @@ def test_commands_look_a_baseline_up_before_anything_starts(
     _write(tmp_path / "good.json", _result(studies_samples.scenario()))
     found = CliRunner().invoke(app, [command, file])
     assert ExitCode.PASS == found.exit_code, found.output
-    shown = "Baseline: good.json is the run 20260301-101500-7f3a of 2026-03-01 10:15 UTC."
+    shown = "Baseline good.json: the run 20260301-101500-7f3a of 2026-03-01 10:15 UTC."
     assert (command == "plan") == (shown in found.output)
     text = missing.output + str(missing.exception)
     assert "readings.yaml:" in text

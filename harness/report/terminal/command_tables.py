@@ -36,7 +36,7 @@ def show_plan(console: Console, preview: PlanPreview) -> None:
     for name, explanation in preview.reads.items():
         write_line(console, Text(f"Read: {name} {explanation}."))
     for name, run in preview.baselines.items():
-        write_line(console, Text(f"Baseline: {name} is the run {run}."))
+        write_line(console, Text(f"Baseline {name}: the run {run}."))
     for line in _describe_plan(preview):
         write_line(console, Text(line))
 
