@@ -34,7 +34,7 @@ from harness.parity.counterpart import compare_with_local
 from harness.plan import Plan
 from harness.request import RunRequest, Session, make_line_printer, open_session
 from harness.resolve import resolve_plan
-from harness.results import MeasuredValue, Result, Verdict, VersionResult
+from harness.results import Failure, MeasuredValue, Result, Verdict, VersionResult
 from harness.runs import PLAN, RESULT, RunFolder, find_run
 from harness.scenario.matrix import describe_parameters
 from harness.scenario.model import Scenario
@@ -93,8 +93,7 @@ def execute(session: Session, loaded: LoadedScenario) -> Outcome:
 
 def conclude(plan: Plan, result: Result, folder: RunFolder, settings: Settings, console: Console) -> Outcome:
     """Turn a result into an outcome: judge it again, compare it with its counterpart, report it."""
-    write_result(result, folder)
-    confirm_verdict(plan, result)
+    write_confirmed_result(plan, result, folder)
     parity = compare_with_counterpart(plan, result, settings)
     write_reports(plan, result, folder, parity)
     show_verdict(plan, result, folder, parity, console)
@@ -264,9 +263,22 @@ def locate_in_file(scenario: Scenario, location: Location) -> Location:
     return location
 
 
-def write_result(result: Result, folder: RunFolder) -> None:
-    """Write the result into the run's folder, wherever the job ran."""
-    write_text(folder.path / RESULT, result.to_json())
+def write_confirmed_result(plan: Plan, result: Result, folder: RunFolder) -> None:
+    """Write the result into the run's folder, wherever the job ran.
+
+    Raises:
+        JobError: The job's verdict is not the one that its numbers lead to; the result then says so too.
+    """
+    try:
+        confirm_verdict(plan, result)
+    except JobError as error:
+        failure = Failure(
+            kind=JobError.__name__, exit_code=error.exit_code, message=error.message, remedy=error.remedy
+        )
+        result = result.model_copy(update={"verdict": Verdict.NOT_PROVEN, "failure": failure})
+        raise
+    finally:
+        write_text(folder.path / RESULT, result.to_json())
 
 
 def confirm_verdict(plan: Plan, result: Result) -> None:
