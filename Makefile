@@ -58,7 +58,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .NOTPARALLEL:
 .PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario validate attach doctor asset-bundle sweep check runs trace compare ui build up down logs clean clean-runs
-.PHONY: test test-fast test-unit test-scenarios test-databricks test-compose images lint types imports format lock bench
+.PHONY: test test-fast test-unit test-scenarios test-databricks test-compose images lint types imports format lock bench false-alarms
 
 help: ## list the make targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -187,6 +187,9 @@ imports: dev-ready ## check the import layers
 format: dev-ready ## fix and format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
+
+false-alarms: dev-ready ## measure how often the standard gate fails on unchanged synthetic loans [ARGS=200 for the seeds]
+	@$(WITH_ARGS) $(BIN)/python -m tests.bench.false_alarms ARGS
 
 lock: dev-ready ## rewrite the lock files; UPGRADE=1 takes the newest versions
 	@$(COMPILE) pyproject.toml --extra local -o requirements/run.lock

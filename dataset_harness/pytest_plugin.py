@@ -132,15 +132,19 @@ class ScenarioFile(pytest.File):
         """Return every test of the scenario, without running it.
 
         Raises:
-            CollectError: The scenario or the header of its data has mistakes, each with its line.
+            CollectError: The scenario or the header of its data has mistakes, or a bound compares with a run
+                that is no baseline; each with its line.
         """
         from harness.errors import HarnessError
+        from harness.loading.baseline_lookup import check_baselines
         from harness.loading.loader import load_scenario
         from harness.loading.matrix_selection import select_combinations
         from harness.scenario.matrix import describe_parameters
+        from harness.settings import read_settings
 
         try:
             loaded = load_scenario(self._shown_path)
+            check_baselines(loaded, lambda: read_settings().runs)
         except HarnessError as error:
             raise self.CollectError(str(error)) from error
         tests: list[pytest.Item | pytest.Collector] = []

@@ -110,6 +110,13 @@ _DEFINITIONS = (
         LOG_LOSSES,
         better="lower",
         classes=_TEST,
+        standard_error="test_log_loss_se",
+        on_added=True,
+    ),
+    Metric(
+        "test_log_loss_se",
+        "standard error of {added}test_log_loss (of a mean over rows)",
+        LOG_LOSSES,
         on_added=True,
     ),
     Metric(
@@ -117,8 +124,10 @@ _DEFINITIONS = (
         "share of correct predictions on {rows}, at 0.5",
         better="higher",
         classes=_TEST,
+        standard_error="test_accuracy_se",
         on_added=True,
     ),
+    Metric("test_accuracy_se", "standard error of {added}test_accuracy (binomial)", on_added=True),
     Metric(
         "test_f1", "F1 of the positive class on {rows}, at 0.5", better="higher", classes=_TEST, on_added=True
     ),

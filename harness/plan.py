@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from harness.errors import PrerequisiteError
-from harness.results import MeasuredValue, VersionResult
+from harness.results import MeasuredValue, RunInputs, VersionResult
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import ScenarioPart
 
@@ -141,6 +141,36 @@ class PlannedProof(ScenarioPart):
         return self.known[names.index(self.version) - 1]
 
 
+class BaselineVersion(ScenarioPart):
+    """A version of another run that bounds compare with."""
+
+    version: int
+    """The Delta version."""
+    fingerprint: str
+
+
+class BaselineRun(ScenarioPart):
+    """Another run that bounds compare with."""
+
+    run_id: str
+    started: AwareDatetime
+    target: str
+    harness_version: str
+    code_sha256: str | None
+    """Digest of a custom pipeline's files."""
+    digest: str
+    """Digest of its result."""
+    differences: tuple[str, ...] = ()
+    """How it differs, as the bounds allow; each as the rest of a sentence about it."""
+    versions: dict[str, BaselineVersion] = Field(default_factory=dict)
+    """Those that bounds compare with, by name."""
+
+    @property
+    def text(self) -> str:
+        """Its ID and when it started."""
+        return f"{self.run_id} of {self.started:%Y-%m-%d %H:%M %Z}"
+
+
 class Plan(ScenarioPart):
     """The plan of one run: the scenario, its sources, the target and the settings."""
 
@@ -162,6 +192,8 @@ class Plan(ScenarioPart):
     """URI of an existing table; ``None`` if the scenario builds its table."""
     baselines: dict[str, dict[str, dict[str, MeasuredValue]]] = Field(default_factory=dict)
     """For each run that bounds refer to, as written there: by version, the numbers that they compare with."""
+    baseline_runs: dict[str, BaselineRun] = Field(default_factory=dict)
+    """The same runs, for the report."""
     settings: tuple[Setting, ...] = ()
     proof: PlannedProof | None = None
     """Faults to judge; ``None`` for a run."""
@@ -176,6 +208,21 @@ class Plan(ScenarioPart):
     def code_sha256(self) -> str | None:
         """Digest of the scenario's custom pipeline; ``None`` if it uses a built-in one."""
         return CustomCode(self.code).sha256 if self.code else None
+
+    @property
+    def inputs(self) -> RunInputs:
+        """What the run is given, for its result."""
+        table = self.scenario.table
+        return RunInputs(
+            seed=self.scenario.seed,
+            table=table.uri or table.name,
+            key=table.key,
+            key_from=table.key_from,
+            pipeline=self.scenario.pipeline.model_dump(mode="json", by_alias=True),
+            scenario_sha256=self.scenario_sha256,
+            code_sha256=self.code_sha256,
+            harness_version=self.harness_version,
+        )
 
     @property
     def table_uri(self) -> str:

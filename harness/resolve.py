@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.bounds.baselines import Baselines, read_baselines
-from harness.errors import ScenarioError
 from harness.files import sha256_of
+from harness.loading.baseline_lookup import look_up_baselines
 from harness.loading.existing_table import resolve_table_uri
 from harness.loading.loader import LoadedScenario
 from harness.loading.sources import SourceFile, measure_size
@@ -26,7 +25,7 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> 
     """
     scenario = loaded.scenario
     folder = Path(loaded.document.file).parent
-    baselines = _read_baselines(loaded, folder, settings)
+    baselines = look_up_baselines(loaded, settings.runs)
     existing = resolve_table_uri(scenario.table.uri, folder) if scenario.table.uri is not None else None
     environment = target.environment(measure_size(scenario, loaded.sources, existing), scenario.publish.to)
     return Plan(
@@ -42,7 +41,8 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> 
         },
         code={} if loaded.code is None else dict(loaded.code.files),
         existing_table=target.locate_table(existing) if existing is not None else None,
-        baselines=baselines,
+        baselines=baselines.numbers,
+        baseline_runs=baselines.runs,
         settings=tuple(_list_effective_settings(settings, environment, scenario.publish.to)),
     )
 
@@ -55,14 +55,6 @@ def describe_source(source: SourceFile) -> SourceData:
         options=source.options,
         sha256=sha256_of(source.path) if source.path and source.path.is_file() else None,
     )
-
-
-def _read_baselines(loaded: LoadedScenario, folder: Path, settings: Settings) -> Baselines:
-    """Read the results of other runs that bounds refer to; errors get their line in the scenario file."""
-    try:
-        return read_baselines(loaded.scenario, folder, settings.runs)
-    except ScenarioError as error:
-        raise loaded.document.error(list(error.problems)) from error
 
 
 def _list_effective_settings(settings: Settings, environment: Environment, store: str) -> Iterator[Setting]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-CURRENT: Final = 2
+CURRENT: Final = 3
 """The format that this version of the harness writes."""
 
 
@@ -44,6 +44,11 @@ def _upgrade_from_1(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "versions": [_upgrade_version(version) for version in values["versions"]]}
 
 
+def _upgrade_from_2(values: dict[str, Any]) -> dict[str, Any]:
+    """Upgrade format 2: format 3 only adds the run's inputs and the digest, which can't be added later."""
+    return values
+
+
 def _upgrade_version(version: dict[str, Any]) -> dict[str, Any]:
     bounds = [_upgrade_bound(bound, version["name"]) for bound in version.get("bounds", ())]
     return {
@@ -58,7 +63,7 @@ def _upgrade_grid_point(point: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in point.items() if name not in named} | {"parameters": named}
 
 
-_STEPS: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (_upgrade_from_1,)
+_STEPS: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (_upgrade_from_1, _upgrade_from_2)
 """The upgrade from each format to the next one."""
 
 _PARAMETERS = ("reg_param", "elastic_net_param")

@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
@@ -19,6 +20,7 @@ from pydantic import (
 
 from harness import result_formats
 from harness.errors import ExitCode
+from harness.result_digest import KEY as DIGEST, add_digest
 from harness.scenario.bound_spec import BoundKind, BoundSpec
 
 MeasuredValue = float | None
@@ -353,6 +355,23 @@ class Failure(Record):
     problems: tuple[FailureProblem, ...] = ()
 
 
+class RunInputs(Record):
+    """What a run was given, as far as it decides whether other runs can be compared with it."""
+
+    seed: int
+    table: str
+    """URI of an existing table, as the scenario writes it; the name of one that the run built."""
+    key: tuple[str, ...]
+    key_from: str
+    pipeline: dict[str, JsonValue]
+    """The scenario's pipeline, with its defaults."""
+    scenario_sha256: str
+    code_sha256: str | None
+    """Digest of a custom pipeline's files."""
+    harness_version: str
+    """Identifies the content of the harness's code."""
+
+
 _LINE_START = '{"result": '
 
 
@@ -386,6 +405,8 @@ class Result(Record):
     failure: Failure | None = None
     faults: tuple[FaultResult, ...] = ()
     """Of a proof: the faults that were injected."""
+    inputs: RunInputs | None = None
+    """None in results of earlier formats."""
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Result:
@@ -401,11 +422,17 @@ class Result(Record):
         values = json.loads(text)
         if not isinstance(values, dict):
             raise ValueError("a result is a JSON object")  # noqa: TRY004 - the text is wrong, not its type
+        values.pop(DIGEST, None)
         try:
             upgraded = result_formats.upgrade(values)
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError("the result lacks parts that its format has") from error
         return cls.model_validate(upgraded)
+
+    def to_json(self) -> str:
+        """Return the result as the content of a ``result.json``, with its digest."""
+        values = add_digest(self.model_dump(mode="json", by_alias=True))
+        return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
     def to_line(self) -> str:
         """Return the result as one line of JSON, without a line end."""

@@ -6,13 +6,16 @@ import json
 import re
 import secrets
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 
 from harness.errors import PrerequisiteError, did_you_mean
 from harness.files import is_locked, make_unwritable_error
 from harness.plan import Plan, load_plan
+from harness.result_digest import require_digest
 from harness.result_formats import UnknownFormatError
 from harness.results import Result
 
@@ -27,6 +30,14 @@ def make_run_id(scenario: str) -> str:
     """Return a unique id for a run, such as ``20260131-094502-three_versions-7f3a``."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return f"{now}-{scenario}-{secrets.token_hex(2)}"
+
+
+class RunState(StrEnum):
+    """How far a run has come."""
+
+    FINISHED = "finished"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,28 @@ class RunFolder:
         """Whether the run has finished with a result."""
         return (self.path / RESULT).is_file()
 
+    @property
+    def state(self) -> RunState:
+        """Whether it has finished, is still running, or was interrupted before it had a result."""
+        # In this order: a run that finishes in between has a result before its lock ends.
+        is_running = self.is_running
+        if self.has_result:
+            return RunState.FINISHED
+        return RunState.RUNNING if is_running else RunState.INTERRUPTED
+
+    def describe_missing_result(self) -> str:
+        """Return why there is no result, as the rest of a sentence about the run."""
+        return "is still running" if self.is_running else "was interrupted before it had a result"
+
+    @property
+    def has_intact_result(self) -> bool:
+        """Whether the result is as the run wrote it."""
+        try:
+            require_digest(json.loads((self.path / RESULT).read_text(encoding="utf-8")))
+        except (OSError, ValueError, AttributeError):
+            return False
+        return True
+
     def read_result(self, name: str | None = None) -> Result:
         """Return the run's result.
 
@@ -106,15 +139,24 @@ class RunFolder:
         file = self.path / RESULT
         try:
             return Result.from_json(file.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise self._make_missing_result_error(name) from error
         except OSError as error:
-            raise PrerequisiteError(
-                f"The run '{name or self.path.name}' has no result: {file}.",
-                remedy="The run has not finished.",
-            ) from error
+            raise PrerequisiteError(f"Can't read {file}: {error.strerror}.") from error
         except UnknownFormatError as error:
             raise PrerequisiteError(f"Can't read {file}: {error}", remedy=error.remedy) from error
         except ValueError as error:
             raise PrerequisiteError(f"{file} is not the result of a run of the harness.") from error
+
+    def _make_missing_result_error(self, name: str | None) -> PrerequisiteError:
+        shown = f"'{self.path.name}'" if name in (None, self.path.name) else f"'{name}' ({self.path.name})"
+        remedy = (
+            "Wait until it has finished."
+            if self.is_running
+            else "Run the scenario again. If it ran in a workspace, it may continue there: "
+            f"'harness attach {self.path.name}' follows it."
+        )
+        return PrerequisiteError(f"The run {shown} {self.describe_missing_result()}.", remedy=remedy)
 
     def _environment(self, name: str) -> str | None:
         """Return a value of the plan's environment, whatever the plan's format."""
@@ -137,8 +179,14 @@ class RunFolder:
             raise make_unwritable_error(latest, error) from error
 
     def remove(self) -> None:
-        """Remove the folder with its content."""
+        """Remove the folder with its content; ``latest`` then points to the newest run that is left."""
+        latest = self.path.parent / LATEST
+        is_latest = latest.is_symlink() and latest.readlink().name == self.path.name
         shutil.rmtree(self.path, ignore_errors=True)
+        if is_latest and not self.path.exists():
+            with suppress(OSError, PrerequisiteError):
+                left = list_runs(self.path.parent)
+                left[-1].make_latest() if left else latest.unlink()
 
 
 def find_run(runs: Path, run: str) -> RunFolder:

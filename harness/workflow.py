@@ -16,10 +16,8 @@ from harness.bounds.judge import decide_verdict, judge_versions
 from harness.errors import (
     ExitCode,
     HarnessError,
-    InterruptedRunError,
     JobError,
     Location,
-    LostRunError,
     PrerequisiteError,
     Problem,
     ScenarioError,
@@ -36,7 +34,7 @@ from harness.parity.counterpart import compare_with_local
 from harness.plan import Plan
 from harness.request import RunRequest, Session, make_line_printer, open_session
 from harness.resolve import resolve_plan
-from harness.results import MeasuredValue, Result, Verdict, VersionResult
+from harness.results import Failure, MeasuredValue, Result, Verdict, VersionResult
 from harness.runs import PLAN, RESULT, RunFolder, find_run
 from harness.scenario.matrix import describe_parameters
 from harness.scenario.model import Scenario
@@ -88,18 +86,16 @@ def execute(session: Session, loaded: LoadedScenario) -> Outcome:
     plan = resolve_plan(loaded, session.settings, session.target)
     with create_run_folder(session, plan) as folder:
         session.target.prepare(plan)
-        result = run_job(session.target.run, folder, session.console)
+        result = run_job(session.target.run, folder.path, session.console)
         raise_mistakes(result, loaded)
     return conclude(plan, result, folder, session.settings, session.console)
 
 
 def conclude(plan: Plan, result: Result, folder: RunFolder, settings: Settings, console: Console) -> Outcome:
     """Turn a result into an outcome: judge it again, compare it with its counterpart, report it."""
-    write_result(result, folder)
-    confirm_verdict(plan, result)
+    write_confirmed_result(plan, result, folder)
     parity = compare_with_counterpart(plan, result, settings)
     write_reports(plan, result, folder, parity)
-    folder.make_latest()
     show_verdict(plan, result, folder, parity, console)
     annotate(plan, result, folder, parity, console)
     return Outcome(result, folder.path, parity)
@@ -190,7 +186,7 @@ def attach(run_id: str, console: Console) -> Outcome:
         raise UsageError(f"Another command already follows the run {folder.path.name}.")
     target = open_attachable(settings, folder, make_line_printer(console))
     with file_lock(folder.path / PLAN):
-        result = run_job(target.attach, folder, console)
+        result = run_job(target.attach, folder.path, console)
         if has_mistakes(result):
             raise_mistakes(result, load_scenario(plan.scenario_file, find_override(plan)))
     return conclude(plan, result, folder, settings, console)
@@ -213,7 +209,7 @@ def write_asset_bundle(request: RunRequest, folder: Path | None, console: Consol
 
 @contextmanager
 def create_run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
-    """Create the run's folder with its plan.
+    """Create the run's folder with its plan, and point ``latest`` to it.
 
     Remove it if a prerequisite is missing, or the scenario or its data is invalid.
     """
@@ -222,6 +218,8 @@ def create_run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
         file = folder.path / PLAN
         write_text(file, plan.model_dump_json(indent=2, by_alias=True) + "\n")
         with file_lock(file):
+            # From the first second: if the command is killed, nobody mistakes the run before for this one.
+            folder.make_latest()
             yield folder
     except (ScenarioError, PrerequisiteError):
         # The error that led here is the one to report, even if the clean-up fails too.
@@ -231,16 +229,12 @@ def create_run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
         raise
 
 
-def run_job(run: Callable[[Path, Listener], Result], folder: RunFolder, console: Console) -> Result:
+def run_job(run: Callable[[Path, Listener], Result], folder: Path, console: Console) -> Result:
     """Run the job, or follow one that an earlier command started, and show its progress."""
     from harness.report.terminal.progress import show_progress
 
-    try:
-        with show_progress(console) as listener:
-            return run(folder.path, listener)
-    except (JobError, InterruptedRunError, LostRunError):
-        folder.make_latest()
-        raise
+    with show_progress(console) as listener:
+        return run(folder, listener)
 
 
 def has_mistakes(result: Result) -> bool:
@@ -269,9 +263,22 @@ def locate_in_file(scenario: Scenario, location: Location) -> Location:
     return location
 
 
-def write_result(result: Result, folder: RunFolder) -> None:
-    """Write the result into the run's folder, wherever the job ran."""
-    write_text(folder.path / RESULT, result.model_dump_json(indent=2, by_alias=True) + "\n")
+def write_confirmed_result(plan: Plan, result: Result, folder: RunFolder) -> None:
+    """Write the result into the run's folder, wherever the job ran.
+
+    Raises:
+        JobError: The job's verdict is not the one that its numbers lead to; the result then says so too.
+    """
+    try:
+        confirm_verdict(plan, result)
+    except JobError as error:
+        failure = Failure(
+            kind=JobError.__name__, exit_code=error.exit_code, message=error.message, remedy=error.remedy
+        )
+        result = result.model_copy(update={"verdict": Verdict.NOT_PROVEN, "failure": failure})
+        raise
+    finally:
+        write_text(folder.path / RESULT, result.to_json())
 
 
 def confirm_verdict(plan: Plan, result: Result) -> None:

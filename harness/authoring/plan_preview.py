@@ -11,6 +11,7 @@ from typing import Any
 from harness.bounds.specs import explain_unjudged, list_bound_specs, list_label_bounds
 from harness.errors import PrerequisiteError
 from harness.loading.local_commits import ResolvedRead, resolve_reads
+from harness.plan import BaselineRun
 from harness.runs import list_runs
 from harness.scenario.model import Scenario, Version
 from harness.setting_types import Settings
@@ -60,6 +61,8 @@ class PlanPreview:
     """Whether it looks without judging."""
     labels_checked: tuple[str, ...]
     """Versions that fail if a label has an unexpected value."""
+    baselines: dict[str, str]
+    """Runs that bounds compare with: their name in the scenario to their ID and time."""
     unjudged: str
     """Why no bound is judged, so that the verdict will be *not proven*; empty if one is."""
 
@@ -80,13 +83,19 @@ class PlanPreview:
         return {**asdict(self), **more}
 
 
-def preview_run(scenario: Scenario, settings: Settings, folder: Path | None = None) -> PlanPreview:
+def preview_run(
+    scenario: Scenario,
+    settings: Settings,
+    folder: Path | None = None,
+    baselines: Mapping[str, BaselineRun] | None = None,
+) -> PlanPreview:
     """Return a preview of a run of a scenario.
 
     Args:
         scenario: The scenario.
         settings: Settings with the model stores and the folder of earlier runs.
         folder: Folder of the scenario's file (default: the current one).
+        baselines: The runs that bounds compare with (default: none).
 
     Raises:
         UsageError: The scenario publishes to a model store that doesn't exist.
@@ -111,6 +120,7 @@ def preview_run(scenario: Scenario, settings: Settings, folder: Path | None = No
         reads={name: read.explanation for name, read in reads.items() if read.explanation},
         observes=scenario.observe,
         labels_checked=tuple(spec.version for spec in list_label_bounds(scenario)),
+        baselines={name: run.text for name, run in (baselines or {}).items()},
         unjudged=explain_unjudged(scenario),
     )
 

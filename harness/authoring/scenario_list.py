@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from harness.errors import HarnessError, PrerequisiteError
 from harness.loading.document import read_document
-from harness.runs import list_runs
+from harness.runs import RunFolder, RunState, list_runs
 from harness.scenario.model import Scenario
 
 _NO_RUN = "-"
@@ -24,7 +24,7 @@ class ListedScenario:
     table: str
     versions: str
     newest: str
-    """Verdict of its newest stored run."""
+    """Verdict of its newest run, or why it has none, such as ``interrupted``."""
     description: str
 
 
@@ -49,16 +49,22 @@ def _read_scenario(file: Path, verdicts: dict[str, str]) -> ListedScenario:
 
 
 def _read_newest_verdicts(runs: Path) -> dict[str, str]:
-    """Return the verdict of the newest finished run of each scenario."""
+    """Return the verdict of the newest run of each scenario, or why that run has none."""
     verdicts: dict[str, str] = {}
     for folder in reversed(list_runs(runs)):
         # A run's name is its time, the scenario's name and a random suffix.
         scenario = folder.path.name.split("-", 2)[2].rpartition("-")[0]
         if scenario in verdicts or folder.is_bisection_run:
             continue
-        try:
-            result = folder.read_result()
-        except PrerequisiteError:  # Interrupted, or written by another version of the harness.
-            continue
-        verdicts[scenario] = "error" if result.failure else result.verdict.value
+        verdicts[scenario] = _read_verdict(folder)
     return verdicts
+
+
+def _read_verdict(folder: RunFolder) -> str:
+    if folder.state is not RunState.FINISHED:
+        return folder.state.value
+    try:
+        result = folder.read_result()
+    except PrerequisiteError:  # Written by another version of the harness.
+        return "unreadable"
+    return "error" if result.failure else result.verdict.value

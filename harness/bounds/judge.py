@@ -17,7 +17,7 @@ from harness.bounds.explanation_bounds import (
     explain_weak,
     measure_agreement,
 )
-from harness.bounds.measured_values import Value, assess_number
+from harness.bounds.measured_values import Value, assess_number, explain_other_rows
 from harness.bounds.quantities import (
     depends_on_explanations,
     explain_missing_number,
@@ -62,6 +62,8 @@ def judge(
     measured: Iterable[VersionResult],
     baselines: Baselines | None = None,
     proof: Proof = _DEFAULT_PROOF,
+    *,
+    on_same_rows: bool = True,
 ) -> tuple[BoundResult, ...]:
     """Judge bounds, in their order; those of versions that were not measured are left out.
 
@@ -70,9 +72,11 @@ def judge(
         measured: The measured versions.
         baselines: The numbers of other runs that bounds compare with.
         proof: What the numbers must rest on.
+        on_same_rows: Whether metrics of the same version of another run must be measured on as many rows,
+            unless the bound says that they may differ.
     """
     versions = {version.name: version for version in measured}
-    judge_one = _Judge(versions, baselines or {}, proof)
+    judge_one = _Judge(versions, baselines or {}, proof, on_same_rows)
     return tuple(judge_one(spec, versions[spec.version]) for spec in specs if spec.version in versions)
 
 
@@ -108,6 +112,7 @@ class _Judge:
     """The measured versions by name."""
     baselines: Baselines
     proof: Proof
+    on_same_rows: bool
 
     def __call__(self, spec: BoundSpec, version: VersionResult) -> BoundResult:
         if spec.comparison is None:
@@ -141,14 +146,14 @@ class _Judge:
             if spec.quantity.kind == DRIFT:
                 return measure_drift(spec.quantity.name, version, earlier)
             return measure_agreement(spec.quantity, version, earlier, self.proof)
-        now, before = self._measure_number(spec, version), self._measure_reference(spec, reference)
+        now, before = self._measure_number(spec, version), self._measure_reference(spec, reference, version)
         return (
             measured_values.compute_relative_change(now, before, reference.text)
             if spec.relative
             else measured_values.compute_change(now, before)
         )
 
-    def _measure_reference(self, spec: BoundSpec, reference: Reference) -> Value:
+    def _measure_reference(self, spec: BoundSpec, reference: Reference, version: VersionResult) -> Value:
         """Measure the number that a change is compared with."""
         if reference.run is None:
             earlier = self.versions.get(reference.version)
@@ -161,7 +166,17 @@ class _Judge:
         values = run[reference.version]
         if rests_on_weights(spec.quantity) and (why := explain_bad_fit(values, reference.text, self.proof)):
             return Value(values.get(spec.metric), why)
-        return assess_number(spec.metric, values.get(spec.metric), values, reference.text, self.proof)
+        value = assess_number(spec.metric, values.get(spec.metric), values, reference.text, self.proof)
+        if value.reason or not self._needs_same_rows(spec, reference):
+            return value
+        why = explain_other_rows(spec.metric, version.metrics, values, reference.text)
+        return Value(value.number, why)
+
+    def _needs_same_rows(self, spec: BoundSpec, reference: Reference) -> bool:
+        """Return whether a number of another run must be on the same rows, as that of the same version."""
+        # Another seed holds out other rows.
+        has_other_rows = not {"rows", "seed"}.isdisjoint(reference.may_differ)
+        return self.on_same_rows and reference.version == spec.version and not has_other_rows
 
     def _measure_number(self, spec: BoundSpec, version: VersionResult) -> Value:
         if segment := spec.quantity.segment:

@@ -60,6 +60,30 @@ def _explain_few_rows(
     return ""
 
 
+def explain_other_rows(
+    metric: str, here: Mapping[str, MeasuredValue], there: Mapping[str, MeasuredValue], version: str
+) -> str:
+    """Explain that a metric of another run was measured on other rows; empty if as many are of each class.
+
+    Args:
+        metric: Its name in reports.
+        here: The metrics of this run's version.
+        there: The metrics of the other run's version.
+        version: The other run's version, as reports write it.
+    """
+    definition = METRICS.get(metric)
+    if definition is None or definition.classes is None:
+        return ""
+    for name in (definition.classes.rows, definition.classes.positives):
+        count, other = here.get(name), there.get(name)
+        if count is not None and other is not None and count != other:
+            return (
+                f"it is measured on other rows: {name} was {other:,.0f} at {version}, and is {count:,.0f} "
+                "now; 'may_differ: [rows]' compares nevertheless"
+            )
+    return ""
+
+
 def explain_missing(metric: str, metrics: Mapping[str, MeasuredValue]) -> str:
     """Return why a number of a version could not be measured; empty if that is not known.
 

@@ -156,7 +156,9 @@ class _VersionBounds:
                 yield from _list_change_limits(bound.change, "change", reference)
         if bound.baseline is not None:
             version = bound.baseline.version or self._version_name
-            other = Reference(version=version, run=bound.baseline.source)
+            other = Reference(
+                version=version, run=bound.baseline.source, may_differ=bound.baseline.may_differ
+            )
             yield from _list_change_limits(bound.baseline, "baseline", other)
 
     def _list_text_bounds(self, expect: Expect) -> Iterator[BoundSpec]:

@@ -28,14 +28,20 @@ def check(
         ),
     ],
 ) -> None:
-    """Check scenario files and the headers of their data."""
+    """Check scenario files and the headers of their data.
+
+    Also looks up the runs that bounds compare with.
+    """
     from harness.bounds.specs import explain_unjudged
+    from harness.loading.baseline_lookup import check_baselines
     from harness.loading.loader import load_scenario
+    from harness.settings import read_settings
 
     code = ExitCode.PASS
     for name in names:
         try:
             loaded = load_scenario(name)
+            check_baselines(loaded, lambda: read_settings().runs)
         except HarnessError as error:
             report_error(error)
             code = select_worst(code, error.exit_code)
@@ -60,6 +66,7 @@ def plan(
     import json
 
     from harness.authoring.plan_preview import preview_run
+    from harness.loading.baseline_lookup import check_baselines
     from harness.loading.loader import load_scenario
     from harness.loading.table_override import parse_table_override
     from harness.report.terminal.command_tables import show_plan
@@ -67,7 +74,9 @@ def plan(
 
     existing = parse_table_override(table, versions)
     loaded = load_scenario(name, existing)
-    planned = preview_run(loaded.scenario, read_settings(), Path(loaded.document.file).parent)
+    settings = read_settings()
+    baselines = check_baselines(loaded, lambda: settings.runs)
+    planned = preview_run(loaded.scenario, settings, Path(loaded.document.file).parent, baselines)
     if as_json:
         typer.echo(json.dumps(planned.values(), indent=2))
         return

@@ -150,7 +150,7 @@ def _write_result(result: Result, file: str) -> None:
     if file == _STREAM:
         _write_line(result.to_line())
     else:
-        write_text(Path(file), result.model_dump_json(indent=2, by_alias=True) + "\n")
+        write_text(Path(file), result.to_json())
 
 
 def _emit(event: Event, event_file: EventFile | None) -> None:

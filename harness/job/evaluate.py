@@ -38,6 +38,8 @@ class Counts:
     """Sum over the positives of the precision at their score."""
     loss: float
     """Sum of the log losses, in nats."""
+    squared_losses: float
+    """Sum of their squares."""
     true_positives: int
     """Positives that are predicted as such."""
     false_positives: int
@@ -81,8 +83,23 @@ def _log_loss(counts: Counts) -> MeasuredValue:
     return _to_finite(counts.loss / counts.rows) if counts.positives and counts.negatives else None
 
 
-def _accuracy(counts: Counts) -> MeasuredValue:
+def _log_loss_se(counts: Counts) -> MeasuredValue:
+    """Return the standard error of the mean log loss: its standard deviation over the square root of rows."""
+    mean = _log_loss(counts)
+    if mean is None:
+        return None
+    variance = (counts.squared_losses - counts.rows * mean**2) / (counts.rows - 1)
+    return _to_finite(math.sqrt(max(variance, 0.0) / counts.rows))
+
+
+def _accuracy(counts: Counts) -> float:
     return (counts.true_positives + counts.negatives - counts.false_positives) / counts.rows
+
+
+def _accuracy_se(counts: Counts) -> MeasuredValue:
+    """Return the standard error of a share, by the binomial distribution."""
+    share = _accuracy(counts)
+    return math.sqrt(share * (1 - share) / counts.rows)
 
 
 def _f1(counts: Counts) -> MeasuredValue:
@@ -95,7 +112,9 @@ FORMULAS: Mapping[str, Callable[[Counts], MeasuredValue]] = {
     "test_roc_auc_se": _roc_auc_se,
     "test_pr_auc": _pr_auc,
     "test_log_loss": _log_loss,
+    "test_log_loss_se": _log_loss_se,
     "test_accuracy": _accuracy,
+    "test_accuracy_se": _accuracy_se,
     "test_f1": _f1,
     "test_rows": lambda counts: float(counts.rows),
     "test_positives": lambda counts: float(counts.positives),
@@ -166,6 +185,7 @@ def _list_sums() -> list[Column]:
     above = F.col("positives_above")
     precision = above / (above + F.col("negatives_above"))
     clipped = F.least(F.greatest(score, F.lit(_EPSILON)), F.lit(1 - _EPSILON))
+    positive_loss, negative_loss = -F.log(clipped), -F.log1p(-clipped)
     is_predicted = score > _THRESHOLD
     return [
         F.sum(positives).alias("p"),
@@ -173,7 +193,10 @@ def _list_sums() -> list[Column]:
         F.sum(positives * F.col("negatives_above")).alias("inversions"),
         F.sum(positives * negatives).alias("ties"),
         F.sum(positives * precision).alias("precisions"),
-        F.sum(-positives * F.log(clipped) - negatives * F.log1p(-clipped)).alias("loss"),
+        F.sum(positives * positive_loss + negatives * negative_loss).alias("loss"),
+        F.sum(positives * positive_loss * positive_loss + negatives * negative_loss * negative_loss).alias(
+            "squared_losses"
+        ),
         F.sum(F.when(is_predicted, positives).otherwise(0)).alias("true_positives"),
         F.sum(F.when(is_predicted, negatives).otherwise(0)).alias("false_positives"),
         F.sum(F.isnan(score).cast("int")).alias("nans"),
@@ -188,6 +211,7 @@ def _make_scores(row: Row) -> Scores:
         ordered_pairs=p * n - (inversions - ties) - ties / 2,
         precisions=row["precisions"],
         loss=row["loss"],
+        squared_losses=row["squared_losses"],
         true_positives=int(row["true_positives"]),
         false_positives=int(row["false_positives"]),
     )

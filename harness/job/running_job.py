@@ -93,6 +93,7 @@ def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> R
         libraries=list_libraries(job.spark),
         executors=count_executor_tasks(job.spark),
         failure=failure,
+        inputs=plan.inputs,
     )
 
 
@@ -140,6 +141,7 @@ def make_failed_start(plan: Plan, clock: Clock, started: datetime, error: Except
         versions=(),
         table_uri=plan.table_uri,
         failure=describe_failure(error, translate_start_error(error)),
+        inputs=plan.inputs,
     )
 
 

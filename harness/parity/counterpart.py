@@ -125,7 +125,7 @@ def _find_other_source(name: str, local: SourceData, source: SourceData) -> Iter
 
 def _find_missing_end(folder: RunFolder, result: Result | None) -> Iterator[str]:
     if result is None:
-        yield "is still running" if folder.is_running else "has no readable result"
+        yield "has no readable result" if folder.has_result else folder.describe_missing_result()
     elif result.failure is not None:
         yield f"ended early ({result.failure.kind})"
 

@@ -98,6 +98,8 @@ class Reference(ScenarioPart):
     """The run, as the file names it; None for a version of the same run."""
     is_positional: bool = False
     """Whether the file names the version by its position: ``previous`` or ``first``."""
+    may_differ: tuple[str, ...] = ()
+    """What may differ in the other run."""
 
     @property
     def text(self) -> str:
@@ -203,8 +205,12 @@ class BoundSpec(ScenarioPart):
         match self.reference:
             case None:
                 return {**limit, **on}
-            case Reference(version=version, run=str(run)):
-                return {"baseline": {"from": run, "version": version, **relative, **limit}, **on}
+            case Reference(version=version, run=str(run), may_differ=aspects):
+                may_differ = {"may_differ": list(aspects)} if aspects else {}
+                return {
+                    "baseline": {"from": run, "version": version, **may_differ, **relative, **limit},
+                    **on,
+                }
             case Reference(version=version) if self.is_change:
                 return {"change": {"since": version, **relative, **limit}, **on}
             case Reference(version=version):

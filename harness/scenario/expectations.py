@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
@@ -13,6 +13,8 @@ PREVIOUS = "previous"
 FIRST = "first"
 ALL_ROWS, ADDED_ROWS = "all", "added"
 """Rows that a metric is bounded on, besides the scenario's segments."""
+Aspect = Literal["seed", "rows", "pipeline"]
+"""What another run may differ in and still be compared with, if a bound says so."""
 
 
 class Change(ScenarioPart):
@@ -35,6 +37,8 @@ class Baseline(ScenarioPart):
     """The other run's version (default: the one of the same name)."""
     relative: bool = False
     """Whether the difference is a share of the other run's value."""
+    may_differ: tuple[Aspect, ...] = ()
+    """What may differ in the other run: ``seed``, held-out ``rows`` or ``pipeline`` (default: nothing)."""
     min: Number | None = None
     max: Number | None = None
 

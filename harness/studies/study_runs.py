@@ -41,7 +41,7 @@ def find_stored_runs(runs: Path, plan: Plan) -> Iterator[tuple[Plan, Result]]:
             stored, result = folder.read_plan(), folder.read_result()
         except PrerequisiteError:  # Running, broken, or written by another version of the harness.
             continue
-        if result.failure is None and _has_same_inputs(stored, plan):
+        if result.failure is None and folder.has_intact_result and _has_same_inputs(stored, plan):
             yield stored, result
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from harness.bounds.specs import list_bound_specs
 from harness.loading.sources import list_synthetic_rows
-from harness.plan import Plan
-from harness.results import Result
+from harness.plan import BaselineRun, Plan
+from harness.results import Result, VersionResult
 from harness.scenario.matrix import describe_parameters
 from harness.storage.uris import remove_password
 from harness.views import formatting
@@ -44,6 +45,7 @@ def list_facts(plan: Plan, result: Result) -> tuple[Fact, ...]:
         Fact("MLflow experiment", plan.environment.experiment),
         Fact("MLflow parent run", result.mlflow_run_id or "", code=True),
         Fact("Harness", plan.harness_version),
+        *(Fact(f"Baseline {name}", text) for name, text in list_baselines(plan, result)),
     )
     return tuple(fact for fact in entries if fact.value)
 
@@ -58,6 +60,46 @@ def list_reads(plan: Plan, result: Result) -> Iterator[tuple[str, str]]:
         # Whether a time before the run is after the newest commit is not recorded.
         is_newest = read.timestamp > result.started
         yield version.name, read.explain(version.version, version.commit.time, is_newest=is_newest)
+
+
+def list_baselines(plan: Plan, result: Result) -> Iterator[tuple[str, str]]:
+    """Yield each run that bounds compare with: its name in the scenario, and how it differs from this one."""
+    versions = {version.name: version for version in result.versions}
+    for name, run in plan.baseline_runs.items():
+        pairs = {
+            (spec.reference.version, spec.version): None
+            for spec in list_bound_specs(plan.scenario)
+            if spec.reference is not None and spec.reference.run == name
+        }
+        data = [
+            _compare_data(run, other, versions[own])
+            for other, own in pairs
+            if own in versions and other in run.versions
+        ]
+        yield name, "; ".join([*_describe_run(run, plan), *run.differences, *data])
+
+
+def _describe_run(run: BaselineRun, plan: Plan) -> Iterator[str]:
+    """Yield which run a baseline is, and how its code and its target differ."""
+    yield run.text
+    target = plan.environment.target
+    if run.target != target:
+        yield f"on {run.target}, not {target}"
+    is_same = run.harness_version == plan.harness_version
+    yield "the same harness" if is_same else f"harness {run.harness_version}, not {plan.harness_version}"
+    if run.code_sha256 != plan.code_sha256:
+        yield "other Python code of the pipeline"
+
+
+def _compare_data(run: BaselineRun, name: str, own: VersionResult) -> str:
+    """Return how the data of a run's version differs from that of the version that is compared with it."""
+    other = run.versions[name]
+    data = "the same data" if other.fingerprint == own.fingerprint else "other data"
+    text = f"{name}: Delta version {other.version}"
+    if (name, other.version) == (own.name, own.version):
+        return f"{text}, {data}"
+    same_name = "" if name == own.name else f" of {own.name}"
+    return f"{text}, not {own.version}{same_name}, {data}"
 
 
 def _list_sources(plan: Plan) -> Iterator[Fact]:

@@ -1,13 +1,12 @@
 """``make false-alarms``: how often the standard gate fails although nothing has changed.
 
-Each seed draws 12,000 synthetic loans of one year, whose three thirds are three versions. A version that fails any
-check is a false alarm. The rows are counted as ``harness prove --quick`` counts them; the models are scikit-learn's
-logistic regressions on the same features, which are fitted in a moment: four hundred of Spark's would take hours.
+Each seed draws 12,000 synthetic loans of one year, whose three thirds are three versions. A version that
+fails any check is a false alarm. The rows are counted as ``harness prove --quick`` counts them; the models are
+scikit-learn's logistic regressions on the same features: hundreds of Spark's would take hours.
 """
 
 from __future__ import annotations
 
-import math
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -73,9 +72,8 @@ def _judge(spark: SparkSession, seed: int) -> Iterator[dict[str, str]]:
         before, added = rows[month <= first], rows[(month > first) & (month <= last)]
         clean = _measure(number, before, added, types, seed)
         if number:
-            engine = LocalEngine(
-                *(_to_arrow(each) for each in (before, added)), scenario, select_facts(scenario, types)
-            )
+            selection = select_facts(scenario, types)
+            engine = LocalEngine(_to_arrow(before), _to_arrow(added), scenario, selection)
             facts = LocalFacts(engine, clean).measure(engine.read_added())
             clean = facts.model_copy(update={"metrics": clean.metrics})
             history = History(clean, results[-1], results)
@@ -94,7 +92,7 @@ def _make_scenario() -> Scenario:
                 "derive": {"credit_length": CREDIT_LENGTH},
                 "features": _FEATURES,
             },
-            "versions": [{"name": str(number), "append": {}} for number in range(len(_MONTHS))],
+            "versions": [{"name": f"v{number}", "append": {}} for number in range(len(_MONTHS))],
         }
     )
 
@@ -108,27 +106,19 @@ def _measure(
 ) -> VersionResult:
     """Return a version with what a model on its rows measures."""
     rows = pd.concat([before, added])
-    held_out = (
-        pd.util.hash_pandas_object(rows["id"].astype(str) + f":{seed}", index=False) % 1000 < 1000 * _TEST
-    )
+    draws: Any = pd.util.hash_pandas_object(rows["id"].map(lambda key: f"{seed}:{key}"), index=False)
+    test = (draws % 1000 < 1000 * _TEST).to_numpy()
     is_added = np.arange(len(rows)) >= len(before)
     values = rows[_FEATURES].astype(float)
-    values = values.fillna(values[~held_out.to_numpy()].mean())
-    deviations = values[~held_out.to_numpy()].std().to_numpy()
-    scaled = ((values - values.mean()) / deviations).to_numpy()
+    values = values.fillna(values[~test].mean())
+    scaled = ((values - values.mean()) / values[~test].std()).to_numpy()
     label = (rows["loan_status"] == BAD).to_numpy().astype(int)
-    test = held_out.to_numpy()
     model = LogisticRegression(C=1e6, max_iter=200).fit(scaled[~test], label[~test])
     score = model.predict_proba(scaled)[:, 1]
     slope = score[test] * (1 - score[test])
     weights = {
-        name: FeatureExplanation(
-            mean=0,
-            mean_abs=0,
-            mean_per_sd=float(slope.mean() * each),
-            mean_abs_per_sd=float(slope.mean() * abs(each)),
-        )
-        for name, each in zip(_FEATURES, model.coef_[0], strict=True)
+        name: FeatureExplanation(mean=0, mean_abs=0, mean_per_sd=weight, mean_abs_per_sd=abs(weight))
+        for name, weight in zip(_FEATURES, map(float, slope.mean() * model.coef_[0]), strict=True)
     }
     metrics: dict[str, float | None] = {
         "train_rows": float((~test).sum()),
@@ -166,13 +156,8 @@ def _measure_scores(prefix: str, score: Any, label: Any) -> dict[str, float | No
 
 
 def _count_scores(score: Any) -> tuple[int, ...]:
-    places = [
-        min(
-            SCORE_BINS - 1,
-            max(0, math.floor((math.log(each / (1 - each)) + SCORE_SPAN) / (2 * SCORE_SPAN) * SCORE_BINS)),
-        )
-        for each in score
-    ]
+    places = (np.log(score / (1 - score)) + SCORE_SPAN) / (2 * SCORE_SPAN) * SCORE_BINS
+    places = np.clip(np.floor(places), 0, SCORE_BINS - 1).astype(int)
     return tuple(int(each) for each in np.bincount(places, minlength=SCORE_BINS))
 
 

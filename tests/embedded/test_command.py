@@ -14,9 +14,11 @@ from mlflow import MlflowClient
 
 import harness
 from harness.results import Verdict
+from harness.runs import RESULT, RunFolder, RunState, find_run
 from tests.command import start_command, wait_for
 from tests.embedded.runner import change_scenario
 from tests.embedded.small import ONE_VERSION, write_scenario
+from tests.unit import report_samples as samples
 
 pytestmark = pytest.mark.spark
 
@@ -86,10 +88,18 @@ def test_two_simultaneous_runs_do_not_interfere(tmp_path: Path) -> None:
 
 
 def test_a_killed_job_is_reported(tmp_path: Path) -> None:
-    """A killed job leads to exit code 5, not to a failed bound, and the message names its log."""
+    """A killed job leads to exit code 5, not to a failed bound, and the message names its log.
+
+    Its run is the latest one from the start, and reads as interrupted after its end.
+    """
     home = tmp_path / "home"
+    before = RunFolder.create(home / "runs", "20260101-000000-before-0000")
+    (before.path / RESULT).write_text(samples.result().to_json(), encoding="utf-8")
+    before.make_latest()
     with start_scenario(home, write_scenario(tmp_path, SLOW)) as process:
         wait_for(process, "run: log done")
+        latest = find_run(home / "runs", "latest")
+        assert latest.state is RunState.RUNNING
         for job in find_job_processes(home):
             if b"harness.job\0" in Path(f"/proc/{job}/cmdline").read_bytes():
                 os.kill(job, signal.SIGKILL)
@@ -97,3 +107,4 @@ def test_a_killed_job_is_reported(tmp_path: Path) -> None:
     assert 5 == process.returncode, output
     assert "job.log" in output
     assert [] == find_job_processes(home)
+    assert (latest, RunState.INTERRUPTED) == (find_run(home / "runs", "latest"), latest.state)

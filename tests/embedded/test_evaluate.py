@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -66,12 +67,34 @@ def compute_with_sklearn(group: Group) -> dict[str, float]:
     }
 
 
+def compute_errors_of_means(group: Group) -> dict[str, float]:
+    """Return the standard errors of the metrics that are means over rows, from the values of single rows."""
+    losses = [metrics.log_loss([label], [score], labels=[0.0, 1.0]) for label, score in group]
+    hits = [float((score > 0.5) == (label == 1.0)) for label, score in group]
+    rows = len(group)
+    return {
+        "log_loss_se": statistics.stdev(losses) / math.sqrt(rows),
+        "accuracy_se": statistics.pstdev(hits) / math.sqrt(rows),
+    }
+
+
 @pytest.mark.parametrize("name", GROUPS)
 def test_metrics_agree_with_sklearn(scores: dict[tuple[object, ...], Scores], name: str) -> None:
     """Every metric equals scikit-learn's on the same scores."""
     actual = scores[name,]
     expected = compute_with_sklearn(GROUPS[name])
     assert pytest.approx(expected, rel=1e-9, abs=1e-300) == {
+        each: actual.metrics[f"test_{each}"] for each in expected
+    }
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_standard_errors_of_means(scores: dict[tuple[object, ...], Scores], name: str) -> None:
+    """The standard errors of log loss and accuracy follow from the spread over single rows."""
+    expected = compute_errors_of_means(GROUPS[name])
+    actual = scores[name,]
+    # The spread of equal losses is the rounding of their sum.
+    assert pytest.approx(expected, rel=1e-6, abs=1e-6) == {
         each: actual.metrics[f"test_{each}"] for each in expected
     }
 
@@ -109,8 +132,8 @@ def test_undefined_metrics_are_none(spark: SparkSession) -> None:
         ["group"],
     )
     assert actual == {
-        ("positives",): make_scores(2, 0, pr_auc=1.0, accuracy=0.5, f1=2 / 3),
-        ("negatives",): make_scores(0, 2, accuracy=0.5),
+        ("positives",): make_scores(2, 0, pr_auc=1.0, accuracy=0.5, accuracy_se=math.sqrt(1 / 8), f1=2 / 3),
+        ("negatives",): make_scores(0, 2, accuracy=0.5, accuracy_se=math.sqrt(1 / 8)),
         ("no number",): make_scores(1, 2, has_nan=True),
     }
 

@@ -18,8 +18,8 @@ from tests.embedded.tables import add_columns, make_small_samples, scenario, tra
 
 pytestmark = pytest.mark.spark
 
-_OF_CLASSES = {"roc_auc", "roc_auc_se", "pr_auc", "log_loss"}
-_MEASURED = {*_OF_CLASSES, "accuracy", "f1", "rows", "positives"}
+_OF_CLASSES = {"roc_auc", "roc_auc_se", "pr_auc", "log_loss", "log_loss_se"}
+_MEASURED = {*_OF_CLASSES, "accuracy", "accuracy_se", "f1", "rows", "positives"}
 
 
 @dataclass(frozen=True)

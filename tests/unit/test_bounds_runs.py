@@ -82,8 +82,35 @@ def test_a_baseline_with_few_positives_is_not_proven(
 ) -> None:
     """A ROC AUC is not proven to have changed if the other run's has too few positives."""
     now = measured("march", test_roc_auc=0.8, test_positives=50)
-    bound = {"metrics": {AUC: {"baseline": {"from": RUN, "min": -0.1}}}}
+    bound = {"metrics": {AUC: {"baseline": {"from": RUN, "may_differ": ["rows"], "min": -0.1}}}}
     assert verdict == judge_one(bound, now, baselines={RUN: {"march": numbers}}).verdict
+
+
+@pytest.mark.parametrize(("count", "other"), [("test_rows", 900), ("test_positives", 90)])
+def test_a_metric_on_other_rows_is_not_proven(count: str, other: int) -> None:
+    """A metric of the same version of another run is not compared if it was measured on other rows."""
+    now = measured("march", test_roc_auc=0.8)
+    run = {RUN: {"march": {AUC: 0.8, count: other}}}
+    result = judge_one({"metrics": {AUC: {"baseline": {"from": RUN, "min": -0.1}}}}, now, baselines=run)
+    here = f"{now.metrics[count]:,.0f}"
+    reason = (
+        f"it is measured on other rows: {count} was {other} at march of {RUN}, and is {here} now; "
+        "'may_differ: [rows]' compares nevertheless"
+    )
+    assert (NOT_PROVEN, reason) == (result.verdict, result.reason)
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [{"may_differ": ["rows"]}, {"may_differ": ["pipeline", "seed"]}, {"version": "best"}],
+    ids=["rows", "seed", "version"],
+)
+def test_a_metric_on_other_rows_is_compared_if_the_bound_says_so(allowed: dict[str, Any]) -> None:
+    """A bound compares with a metric on other rows if it allows that, or names another version."""
+    now = measured("march", test_roc_auc=0.8)
+    run = {RUN: {name: {AUC: 0.8, "test_rows": 900} for name in ("march", "best")}}
+    bound = {"metrics": {AUC: {"baseline": {"from": RUN, "min": -0.1, **allowed}}}}
+    assert judge_one(bound, now, baselines=run).verdict is PASS
 
 
 @pytest.mark.parametrize(

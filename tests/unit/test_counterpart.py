@@ -216,7 +216,8 @@ def test_a_run_without_a_result_is_not_compared_with(tmp_path: Path, text: str |
     _local(tmp_path, OLD)
     file = tmp_path / OLD / RESULT
     file.unlink() if text is None else file.write_text(text, encoding="utf-8")
-    expected = f"The newest local run of three_versions, {OLD}, has no readable result. {REMEDY}"
+    why = "was interrupted before it had a result" if text is None else "has no readable result"
+    expected = f"The newest local run of three_versions, {OLD}, {why}. {REMEDY}"
     assert expected == find_local_run(tmp_path, CLOUD, is_local).reason
 
 

@@ -8,6 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.bounds.judge import decide_verdict, judge_versions
+from harness.bounds.specs import explain_unjudged
+from harness.loading.loader import LoadedScenario
+from harness.request import Session
+from harness.workflow import Outcome
+from tests.unit import bounds_samples, report_samples
 from tests.unit.test_cli import HEAVY, SLOW
 
 pytest_plugins = ["pytester"]
@@ -138,6 +144,72 @@ def test_a_failed_run_is_an_error_of_each_test(
     result.assert_outcomes(errors=3)
     messages = [line for line in result.outlines if "nowhere" in line and not line.startswith("ERROR")]
     assert (3, 1) == (len(messages), len(set(messages)))
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def _run(
+    folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, scenario: str, **metrics: float
+) -> pytest.RunResult:
+    """Run the tests of a scenario with one version, whose run has these measurements."""
+    (folder.path / "scenarios" / "small.yaml").write_text(scenario)
+
+    def execute(_session: Session, loaded: LoadedScenario) -> Outcome:
+        measured = bounds_samples.version("first", metrics=metrics)
+        versions = judge_versions(loaded.scenario, [measured])
+        verdict = decide_verdict(loaded.scenario, versions[0].bounds)
+        reason = explain_unjudged(loaded.scenario)
+        return Outcome(report_samples.result(versions, verdict=verdict, reason=reason), folder.path)
+
+    monkeypatch.setattr("harness.workflow.execute", execute)
+    return folder.runpytest_inprocess(*PLUGIN, "--scenario-target=embedded")
+
+
+HEAD = SCENARIO.partition("    expect:")[0]
+"""A scenario of one version without bounds."""
+
+
+def test_a_bound_that_is_not_proven_is_a_failed_test(
+    folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bound that is not proven is one failed test, whose message says why; the other tests pass."""
+    expect = "    expect: { metrics: { test_roc_auc: { min: 0.6 } } }\n"
+    counts = {"test_rows": 100.0, "test_positives": 4.0}
+    result = _run(folder, monkeypatch, HEAD + expect, test_roc_auc=1.0, **counts)
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "first: test_roc_auc >= 0.6 is not proven: only 4 positives at first, fewer than 10.",
+            "Report: *report.html",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_run_that_judges_no_bound_is_a_failed_test(
+    folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If no bound is judged, the test of the run fails and says why, although all versions are trained."""
+    result = _run(folder, monkeypatch, HEAD)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["No bound is judged, because the scenario sets none; *", "Report: *"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_scenario_that_observes_passes(folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scenario that looks without judging passes, as it exits with 0."""
+    result = _run(folder, monkeypatch, HEAD + "observe: true\n")
+    result.assert_outcomes(passed=2)
+
+
+def test_a_baseline_that_does_not_exist_is_a_collection_error(
+    folder: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that bounds can't compare with is reported with its line before anything runs."""
+    monkeypatch.setenv("HARNESS_HOME", str(folder.path / "home"))
+    expect = "    expect: { rows: { baseline: { from: latest, min: 0 } } }\n"
+    result = _run(folder, monkeypatch, HEAD + expect)
+    assert pytest.ExitCode.INTERRUPTED == result.ret
+    result.stdout.fnmatch_lines(["scenarios/small.yaml:10: 'latest' can't be a baseline: *"])
     result.stdout.no_fnmatch_line("*Traceback*")
 
 

@@ -18,6 +18,7 @@ from harness.parity.compare import compare
 from harness.plan import Plan
 from harness.report.comparison_page import ComparedRun, render_comparison
 from harness.report.markdown import render_markdown
+from harness.result_digest import DigestError, compute_digest, require_digest
 from harness.result_formats import CURRENT, UnknownFormatError, upgrade
 from harness.results import Result, Verdict
 from harness.runs import PLAN, RESULT, find_run, read_result
@@ -32,6 +33,7 @@ from tests.unit import bounds_samples, report_samples
 SAMPLES = Path(__file__).parent / "samples"
 FIRST = (SAMPLES / "format_1" / "short_result.json").read_text(encoding="utf-8")
 """The result of a run of the shipped scenario."""
+SECOND = (SAMPLES / "format_2" / "short_result.json").read_text(encoding="utf-8")
 EVERY_BOUND = (SAMPLES / "format_1" / "bounds.json").read_text(encoding="utf-8")
 """A result with a bound of each kind on each quantity."""
 RUN = "20261129-084527-three_versions-2357"
@@ -66,6 +68,31 @@ def test_a_current_result_is_read_as_it_was_written() -> None:
     result = report_samples.result()
     assert result == Result.from_json(result.model_dump_json(by_alias=True))
     assert Result.from_json(FIRST) == Result.from_json(Result.from_json(FIRST).model_dump_json(by_alias=True))
+
+
+def test_every_supported_format_has_a_sample() -> None:
+    """Each earlier format of results has a sample in the tests."""
+    expected = [f"format_{number}" for number in range(1, CURRENT)]
+    assert expected == sorted(path.parent.name for path in SAMPLES.glob("*/short_result.json"))
+
+
+def test_a_result_of_format_2_is_read() -> None:
+    """A result of format 2 is read as it is, and has neither inputs nor a digest."""
+    result = Result.from_json(SECOND)
+    assert (CURRENT, None) == (result.format_version, result.inputs)
+    assert [each["metrics"] for each in json.loads(SECOND)["versions"]] == [
+        each.metrics for each in result.versions
+    ]
+    with pytest.raises(DigestError, match="has a result of format 2, which has no digest"):
+        require_digest(json.loads(SECOND))
+
+
+def test_a_digest_belongs_to_the_file_only() -> None:
+    """The file of a result has a digest of its other values, and is read as the same result."""
+    result = report_samples.result(inputs=report_samples.plan().inputs)
+    values = json.loads(result.to_json())
+    assert result == Result.from_json(result.to_json())
+    assert values["digest"] == require_digest(values) == compute_digest(values)
 
 
 def _without_location(spec: BoundSpec) -> dict[str, Any]:
@@ -160,15 +187,14 @@ def test_an_older_run_is_shown_in_reports(runs: Path) -> None:
     assert "change" in render_comparison(ComparedRun(result, None), ComparedRun(result, None), parity)
 
 
-def test_an_older_run_can_be_a_baseline(runs: Path, tmp_path: Path) -> None:
-    """Bounds can compare with the numbers of an older run."""
+def test_an_older_run_can_not_be_a_baseline(runs: Path, tmp_path: Path) -> None:
+    """Bounds can't compare with an older run, whose result has no digest; the message says so."""
     bound = {"baseline": {"from": RUN, "min": -0.1}}
     scenario = bounds_samples.scenario(
         [{"name": "march", "expect": {"metrics": {"cv_roc_auc": bound}, "nulls": {"dti": bound}}}]
     )
-    numbers = read_baselines(scenario, tmp_path, runs)[RUN]["march"]
-    assert {"cv_roc_auc", "train_positives", "train_rows", "nulls(dti)"} == set(numbers)
-    assert json.loads(FIRST)["versions"][2]["metrics"]["cv_roc_auc"] == numbers["cv_roc_auc"]
+    with pytest.raises(ScenarioError, match=f"the run {RUN} has a result of format 1, which has no digest"):
+        read_baselines(scenario, tmp_path, runs)
 
 
 def _store_plan(runs: Path, scenario: Scenario) -> Plan:

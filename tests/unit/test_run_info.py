@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.plan import SourceData
+from harness.plan import BaselineRun, BaselineVersion, SourceData
 from harness.results import Commit
 from harness.views.run_info import list_facts
 from tests.unit import report_samples as samples
@@ -69,6 +69,57 @@ def test_a_version_that_was_read_by_a_time_is_named() -> None:
         "Read: past": f"as of 2026-01-05 00:00:00 UTC: {found}",
         "Read: later": f"as of 2031-01-01 00:00:00 UTC: {found}, the newest",
     } == {name: value for name, value in values.items() if name.startswith("Read")}
+
+
+def _baseline(**changes: Any) -> BaselineRun:
+    versions = {
+        name: BaselineVersion(version=version.version, fingerprint=version.fingerprint)
+        for name, version in ((each.name, each) for each in samples.result().versions)
+    }
+    run = BaselineRun(
+        run_id="20260201-080000-three_versions-0a1b",
+        started=datetime(2026, 2, 1, 8, tzinfo=UTC),
+        target="embedded",
+        harness_version="0.1.0",
+        code_sha256=None,
+        digest="0" * 64,
+        versions=versions,
+    )
+    return run.model_copy(update=changes)
+
+
+def _describe_baseline(run: BaselineRun, **named: str) -> str:
+    bound = {"baseline": {"from": "good.json", "min": -0.1, **named}}
+    versions = samples.scenario().model_dump(by_alias=True, exclude_unset=True)["versions"]
+    versions[2]["expect"] = {"metrics": {"test_f1": bound, "test_roc_auc": bound}}
+    plan = samples.plan(scenario=samples.scenario(versions=versions), baseline_runs={"good.json": run})
+    values = {fact.name: fact.value for fact in list_facts(plan, samples.result())}
+    return values["Baseline good.json"]
+
+
+def test_a_baseline_is_shown_with_its_run() -> None:
+    """The run that bounds compare with is shown with its date; nothing is said to differ if nothing does."""
+    expected = (
+        "20260201-080000-three_versions-0a1b of 2026-02-01 08:00 UTC; the same harness; "
+        "march: Delta version 2, the same data"
+    )
+    assert expected == _describe_baseline(_baseline())
+
+
+def test_the_differences_of_a_baseline_are_shown() -> None:
+    """Target, code, allowed differences, dataset version and data of a baseline are shown if they differ."""
+    run = _baseline(
+        target="compose",
+        harness_version="0.0.9",
+        code_sha256="c" * 64,
+        differences=("its seed is 8, not 7",),
+    )
+    expected = (
+        "20260201-080000-three_versions-0a1b of 2026-02-01 08:00 UTC; on compose, not embedded; "
+        "harness 0.0.9, not 0.1.0; other Python code of the pipeline; its seed is 8, not 7; "
+        "january: Delta version 0, not 2 of march, other data"
+    )
+    assert expected == _describe_baseline(run, version="january")
 
 
 def test_a_custom_pipeline_is_shown_with_its_digest() -> None:

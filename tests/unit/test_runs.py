@@ -13,7 +13,7 @@ from harness import runs as module
 from harness.errors import ExitCode, PrerequisiteError
 from harness.files import file_lock
 from harness.results import Result
-from harness.runs import PLAN, RESULT, RunFolder, list_runs, make_run_id, read_result
+from harness.runs import PLAN, RESULT, RunFolder, RunState, list_runs, make_run_id, read_result
 from tests.unit import report_samples as samples
 
 _HOLD = """
@@ -224,10 +224,55 @@ def test_an_unknown_run_is_reported(tmp_path: Path, run: str, meant: str) -> Non
 
 
 def test_a_run_without_a_result_is_reported(tmp_path: Path) -> None:
-    """A run in progress, or one that was killed, has no result."""
-    RunFolder.create(tmp_path, OLD)
-    with pytest.raises(PrerequisiteError, match=f"The run '{OLD}' has no result: {tmp_path / OLD / RESULT}"):
+    """A run without a result was interrupted, or is still running; the message says which, and what to do."""
+    run = RunFolder.create(tmp_path, OLD)
+    (run.path / PLAN).touch()
+    run.make_latest()
+    with file_lock(run.path / PLAN), pytest.raises(PrerequisiteError) as running:
         read_result(tmp_path, OLD)
+    with pytest.raises(PrerequisiteError) as interrupted:
+        read_result(tmp_path, "latest")
+    assert f"The run '{OLD}' is still running.\n  Wait until it has finished." == str(running.value)
+    assert str(interrupted.value) == (
+        f"The run 'latest' ({OLD}) was interrupted before it had a result.\n  Run the scenario again. "
+        f"If it ran in a workspace, it may continue there: 'harness attach {OLD}' follows it."
+    )
+
+
+def test_a_result_that_can_not_be_read_is_reported(tmp_path: Path) -> None:
+    """A result that the system can't read is not mistaken for a missing one."""
+    (RunFolder.create(tmp_path, OLD).path / RESULT).mkdir()
+    with pytest.raises(PrerequisiteError, match=rf"Can't read {tmp_path / OLD / RESULT}: Is a directory\."):
+        read_result(tmp_path, OLD)
+
+
+def test_a_run_has_a_state(tmp_path: Path) -> None:
+    """A run is running while its plan is locked, interrupted if it ends without a result, else finished."""
+    run = RunFolder.create(tmp_path, OLD)
+    (run.path / PLAN).touch()
+    with file_lock(run.path / PLAN):
+        seen = [run.state]
+    seen.append(run.state)
+    (run.path / RESULT).touch()
+    assert [RunState.RUNNING, RunState.INTERRUPTED, RunState.FINISHED] == [*seen, run.state]
+
+
+def test_latest_points_to_the_newest_run_that_is_left(tmp_path: Path) -> None:
+    """If the newest run is removed, 'latest' points to the one before; without any, it is removed."""
+    old, new = (RunFolder.create(tmp_path, run_id) for run_id in (OLD, NEW))
+    new.make_latest()
+    new.remove()
+    seen = (tmp_path / "latest").readlink()
+    old.remove()
+    assert (Path(OLD), []) == (seen, list(tmp_path.iterdir()))
+
+
+def test_latest_stays_if_another_run_is_removed(tmp_path: Path) -> None:
+    """If a run is removed that is not the newest, 'latest' stays as it is."""
+    old, new = (RunFolder.create(tmp_path, run_id) for run_id in (OLD, NEW))
+    new.make_latest()
+    old.remove()
+    assert Path(NEW) == (tmp_path / "latest").readlink()
 
 
 def test_a_plan_of_another_version_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 from harness.errors import UsageError
 from harness.loading import rules
+from harness.loading.baseline_lookup import look_up_baselines
 from harness.request import RunRequest
 from harness.results import Result
 from harness.scenario.model import Scenario
@@ -27,6 +28,7 @@ from harness.studies.calibration.calibrate_runs import (
 )
 from harness.studies.calibration.statistics import Limits, Sample, compute_false_alarm_rate, propose_limits
 from harness.studies.study_tables import show_calibration
+from tests.unit import report_samples
 from tests.unit.studies_samples import loaded, measured, result, scenario, with_versions
 
 AUCS = (0.71, 0.69, 0.72, 0.70, 0.68)
@@ -130,6 +132,22 @@ def test_every_quality_metric_can_be_calibrated() -> None:
         ("v1", "min", True),
         ("v1", "change_min", False),
     ] == [(each.version, each.kind, each.now is not None) for each in calibrated]
+
+
+def test_a_baseline_may_have_another_seed_than_a_repeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repeat differs in its seed from the run that bounds compare with, which doesn't refuse it."""
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
+    inputs = report_samples.plan(scenario=scenario()).inputs
+    good = report_samples.result(scenario="readings", inputs=inputs)
+    (tmp_path / "good.json").write_text(good.to_json(), encoding="utf-8")
+    bound = {"baseline": {"from": "good.json", "version": "march", "min": -0.1}}
+    bounded = loaded(
+        tmp_path, [{"name": "one", "expect": {"metrics": {"test_f1": bound, "test_roc_auc": {"min": 0.1}}}}]
+    )
+    found = look_up_baselines(set_seed(bounded, 5), tmp_path)
+    assert ("its seed is 3, not 5",) == found.runs["good.json"].differences
 
 
 def test_a_loss_is_bounded_from_above() -> None:

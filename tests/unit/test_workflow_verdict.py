@@ -1,10 +1,13 @@
 """The command's own verdict on a result, compared with the job's."""
 
+from pathlib import Path
+
 import pytest
 
-from harness.errors import JobError
+from harness.errors import ExitCode, JobError
 from harness.results import Result, Verdict
-from harness.workflow import confirm_verdict
+from harness.runs import RunFolder
+from harness.workflow import confirm_verdict, write_confirmed_result
 from tests.unit import report_samples as samples
 
 
@@ -32,6 +35,22 @@ def test_another_outcome_of_one_bound_is_reported() -> None:
         f"numbers lead to 'pass' with a distance of {bound.distance}."
     ) == caught.value.message
     assert "Check that the job and this command are the same version of the harness." == caught.value.remedy
+
+
+def test_a_verdict_that_is_not_confirmed_is_not_stored(tmp_path: Path) -> None:
+    """A result whose verdict doesn't follow from its numbers is stored as a failure, not as a pass."""
+    folder = RunFolder.create(tmp_path, "20260301-101500-three_versions-7f3a")
+    with pytest.raises(JobError) as caught:
+        write_confirmed_result(samples.plan(), _change_bound(distance=99.0), folder)
+    stored = folder.read_result()
+    assert stored.failure is not None
+    assert (Verdict.NOT_PROVEN, ExitCode.JOB_FAILED, caught.value.message) == (
+        stored.verdict,
+        stored.exit_code,
+        stored.failure.message,
+    )
+    write_confirmed_result(samples.plan(), samples.result(), folder)
+    assert samples.result() == folder.read_result()
 
 
 def test_a_bound_that_the_job_did_not_judge_is_reported() -> None:

@@ -35,6 +35,8 @@ def show_plan(console: Console, preview: PlanPreview) -> None:
     _show(console, _PLAN_TITLES, [_make_version_row(version) for version in preview.versions])
     for name, explanation in preview.reads.items():
         write_line(console, Text(f"Read: {name} {explanation}."))
+    for name, run in preview.baselines.items():
+        write_line(console, Text(f"Baseline {name}: the run {run}."))
     for line in _describe_plan(preview):
         write_line(console, Text(line))
 

@@ -122,7 +122,11 @@ def calibrate_bounds(
 def count_passing(scenario: Scenario, results: Iterable[Result], baselines: Baselines | None = None) -> int:
     """Return how many runs meet the scenario's bounds."""
     specs = list_bound_specs(scenario)
-    verdicts = [combine_verdicts(judge(specs, each.versions, baselines, scenario.proof)) for each in results]
+    # Another seed holds out other rows.
+    verdicts = [
+        combine_verdicts(judge(specs, each.versions, baselines, scenario.proof, on_same_rows=False))
+        for each in results
+    ]
     return verdicts.count(Verdict.PASS)
 
 
@@ -149,7 +153,7 @@ def _judge_by_key(
     """Judge each bound in each run, and collect the outcomes by bound."""
     found: dict[_Key, list[BoundResult]] = {}
     for result in results:
-        for bound in judge(specs, result.versions, baselines, proof):
+        for bound in judge(specs, result.versions, baselines, proof, on_same_rows=False):
             found.setdefault(_make_key(bound.spec), []).append(bound)
     return found
 

@@ -18,6 +18,7 @@ from harness.request import RunRequest, open_session
 from harness.results import Result
 from harness.runs import find_run
 from harness.scenario.bound_spec import CHANGE_COMPARISONS, BoundSpec
+from harness.scenario.expectations import Expect
 from harness.scenario.model import Publish, Scenario
 from harness.studies.calibration.bound_offers import (
     CalibratedBound,
@@ -96,8 +97,29 @@ def calibrate(
 
 def set_seed(loaded: LoadedScenario, seed: int) -> LoadedScenario:
     """Return the scenario with another seed and without publishing."""
-    scenario = loaded.scenario.model_copy(update={"seed": seed, "publish": Publish(when="never")})
+    scenario = _allow_other_seeds(loaded.scenario).model_copy(
+        update={"seed": seed, "publish": Publish(when="never")}
+    )
     return replace(loaded, scenario=scenario, parameters={**loaded.parameters, "seed": str(seed)})
+
+
+def _allow_other_seeds(scenario: Scenario) -> Scenario:
+    """Return the scenario with bounds that compare with other runs whatever their seed."""
+
+    def allow(expect: Expect) -> Expect:
+        values = expect.model_dump(by_alias=True, exclude_unset=True)
+        return Expect.model_validate(_allow_seed(values))
+
+    versions = tuple(each.model_copy(update={"expect": allow(each.expect)}) for each in scenario.versions)
+    return scenario.model_copy(update={"every": allow(scenario.every), "versions": versions})
+
+
+def _allow_seed(value: Any) -> Any:
+    if isinstance(value, dict):
+        inner = {name: _allow_seed(each) for name, each in value.items()}
+        is_baseline = isinstance(value.get("from"), str)
+        return {**inner, "may_differ": [*value.get("may_differ", ()), "seed"]} if is_baseline else inner
+    return [_allow_seed(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _check_options(repeats: int, false_alarms: float) -> None:

@@ -29,7 +29,7 @@ from harness.studies.proving.selection import ChosenFault, choose_faults, find_v
 from harness.studies.study_runs import Runner, StoredRunFilter, strip_expectations
 from harness.targets.job_process import LOG
 from harness.views import formatting
-from harness.workflow import create_run_folder, raise_mistakes, run_job, write_result
+from harness.workflow import create_run_folder, raise_mistakes, run_job, write_confirmed_result
 
 MOST_SEEDS = 1000
 
@@ -257,10 +257,10 @@ def run_faults(attack: Attack, faults: Sequence[PlannedFault]) -> tuple[FaultRes
     )
     with create_run_folder(session, plan) as folder:
         session.target.prepare(plan)
-        result = run_job(session.target.run, folder, session.console)
+        result = run_job(session.target.run, folder.path, session.console)
         raise_mistakes(result, attack.loaded)
     if result.failure is not None:
-        write_result(result, folder)
+        write_confirmed_result(plan, result, folder)
         raise JobError(f"{count}: {result.failure.message}", remedy=f"See {folder.path / LOG}.")
     session.target.remove_run(plan.run_id)
     folder.remove()
