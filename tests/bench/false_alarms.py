@@ -1,8 +1,8 @@
 """``make false-alarms``: how often the standard gate fails although nothing has changed.
 
 Each seed draws 12,000 synthetic loans of one year, whose three thirds are three versions. A version that
-fails any check is a false alarm. The rows are counted as ``harness prove --quick`` counts them; the models are
-scikit-learn's logistic regressions on the same features: hundreds of Spark's would take hours.
+fails any check is a false alarm. The rows are counted as ``harness prove --quick`` counts them; the models
+are scikit-learn's logistic regressions on the same features: hundreds of Spark's would take hours.
 """
 
 from __future__ import annotations

@@ -42,9 +42,7 @@ def _store(runs: Path, plan: Plan, made: Result | None = None) -> None:
     folder = runs / plan.run_id
     write_text(folder / PLAN, plan.model_dump_json(by_alias=True))
     if made is not None:
-        write_text(
-            folder / RESULT, made.model_copy(update={"run_id": plan.run_id}).model_dump_json(by_alias=True)
-        )
+        write_text(folder / RESULT, made.model_copy(update={"run_id": plan.run_id}).to_json())
 
 
 def _found(runs: Path, plan: Plan) -> list[str]:
@@ -84,6 +82,15 @@ def test_an_unfinished_run_is_not_used(tmp_path: Path) -> None:
     failure = Failure(kind="JobError", exit_code=5, message="The job broke.")
     _store(tmp_path, _plan(), result(measured("one")).model_copy(update={"failure": failure}))
     assert [] == _found(tmp_path, _plan())
+
+
+def test_an_edited_result_is_not_used(tmp_path: Path) -> None:
+    """Its digest doesn't fit any more."""
+    plan = _plan()
+    _store(tmp_path, plan, result(measured("one")))
+    file = tmp_path / plan.run_id / RESULT
+    write_text(file, file.read_text().replace('"rows": 300', '"rows": 301'))
+    assert [] == _found(tmp_path, plan)
 
 
 def test_a_folder_of_files_may_have_changed(tmp_path: Path) -> None:
