@@ -48,7 +48,12 @@ _TEST = 0.4
 
 def main(seeds: int) -> None:
     """Print how many of the versions fail, and which checks."""
-    spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+    spark = (
+        SparkSession.builder.master("local[2]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .getOrCreate()
+    )
     spark.sparkContext.setLogLevel("ERROR")
     failed, versions, checks = 0, 0, Counter[str]()
     for seed in range(1, seeds + 1):
