@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from pyspark.ml import PipelineModel
 from pyspark.ml.param import Params
 from pyspark.ml.stat import Summarizer
 from pyspark.sql import Column, DataFrame, functions as F
@@ -23,10 +24,12 @@ from harness.job.explain import (
     explain,
     summarize,
 )
+from harness.job.predict_rows import collect_predictions
 from harness.job.prepare import PreparedRows, make_context
 from harness.metrics import METRICS
 from harness.pipelines import FEATURES, KEY, LABEL, Explainer, FittedModel, ModelPipeline
 from harness.plan import Plan
+from harness.predictions import Predictions
 from harness.results import Coefficient, MeasuredValue, VersionResult
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
@@ -53,9 +56,16 @@ class TrainedVersion:
     result: VersionResult
     table: DataFrame
     models: Path
+    featurizer: PipelineModel
     explainer: Explainer
-    scores: dict[str, float]
     explained: ProbeExplanations
+    predictions: Predictions
+    """Of the held-out rows, with the weights of the probe rows."""
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Key of each probe row to its score."""
+        return {key: self.predictions.by_key[key].score for key in self.explained.weights}
 
 
 @dataclass(frozen=True)
@@ -120,8 +130,11 @@ def train_version(
         with attribute_to_author(version.scenario.pipeline.use, "explain"):
             explained = explain(explainer, rows)
         _require_slots(explained, samples.names)
-        scores = bundle.predict(fitted.model, rows)
         rows.unpersist()
+        with attribute_to_author(version.scenario.pipeline.use, "fit"):
+            predicted = collect_predictions(
+                fitted.model, samples.test, version.previous_keys, explained.weights
+            )
     with clock.step("log", name):
         models = {
             bundle.FEATURIZER: samples.featurizer,
@@ -135,7 +148,16 @@ def train_version(
             run_id,
         )
         tracker.log_version(run_id, result, folder)
-    return TrainedVersion(result, version.table, folder, explainer, scores, explained)
+    predictions = Predictions(
+        rows=predicted,
+        features=samples.names,
+        scales=tuple(statistics.deviations) if explainer.unit == "slope" else (1.0,) * len(samples.names),
+        held_out=int(held_out.metrics["test_rows"] or 0),
+        key_parts=len(version.scenario.table.key),
+    )
+    return TrainedVersion(
+        result, version.table, folder, samples.featurizer, explainer, explained, predictions
+    )
 
 
 def measure_training_rows(train: DataFrame) -> TrainingStatistics:
