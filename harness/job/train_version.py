@@ -33,6 +33,7 @@ from harness.predictions import Predictions
 from harness.results import Coefficient, MeasuredValue, VersionResult
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
+from harness.scenario.sensitive import hide_slot
 
 # Parameters that hold whole objects.
 _OBJECTS = {"model", "backgroundData"}
@@ -199,7 +200,9 @@ def _require_slots(explained: ProbeExplanations, names: tuple[str, ...]) -> None
 
 def _make_result(subject: Subject, measured: _Measurements, run_id: str) -> VersionResult:
     """Return the result of a version with all that was measured of its models."""
-    names, deviations = subject.samples.names, measured.statistics.deviations
+    sensitive = subject.version.scenario.sensitive_columns
+    names = tuple(hide_slot(name, sensitive) for name in subject.samples.names)
+    deviations = measured.statistics.deviations
     explanations = summarize(measured.explained, names, deviations)
     curves = measured.held_out.curves
     return subject.result.model_copy(

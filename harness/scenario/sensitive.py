@@ -35,6 +35,19 @@ def is_sensitive_slot(slot: str, columns: Iterable[str]) -> bool:
     return any(name == column or name.startswith(f"{column}=") for column in columns)
 
 
+def hide_slot(slot: str, columns: Iterable[str]) -> str:
+    """Return the name of a slot as results show it: with a digest in place of a sensitive category's value.
+
+    Args:
+        slot: A feature, or a value of a categorical one, as ``FEATURE=VALUE``.
+        columns: The sensitive columns, in lower case.
+    """
+    for column in columns:
+        if slot.lower().startswith(f"{column}="):
+            return slot[: len(column) + 1] + hide_value(slot[len(column) + 1 :])
+    return slot
+
+
 def hide_value(text: str) -> str:
     """Return the digest that stands for a sensitive value: the same in every version and run.
 

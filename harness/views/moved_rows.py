@@ -10,6 +10,7 @@ from harness.views import formatting
 
 NULL = "null"
 _VALUES_PER_ROW = 8
+_COLUMNS_NAMED = 12
 _LABELS = {1.0: "positive", 0.0: "negative", None: "hidden"}
 MOVED_TITLES = ("row", "label", "before", "after", "change", "largest weights")
 CHANGED_TITLES = ("row", "column", "before", "after")
@@ -101,9 +102,12 @@ def _describe_changed(changed: ChangedColumns | None) -> str:
     if changed is None:
         return ""
     counts = [f"{name} in {formatting.format_count(rows, 'row')}" for name, rows in changed.columns.items()]
+    parts = counts[:_COLUMNS_NAMED]
+    if more := len(counts) - len(parts):
+        parts.append(formatting.format_count(more, "more column"))
     if changed.sensitive:
-        counts.append(f"sensitive columns in {formatting.format_count(changed.sensitive, 'row')}")
-    return f"Changed: {', '.join(counts)}."
+        parts.append(f"sensitive columns in {formatting.format_count(changed.sensitive, 'row')}")
+    return f"{', '.join(parts)}."
 
 
 def _list_changed_lines(changed: ChangedColumns | None) -> Iterable[tuple[str, ...]]:

@@ -61,7 +61,7 @@ def test_a_moved_row_has_its_scores_and_weights() -> None:
 def test_a_changed_row_has_a_line_per_column() -> None:
     """The note counts the rows by column, sensitive ones together; an example shows both values."""
     [table] = build_changed_tables(_result().versions)
-    assert "Changed: dti in 120 rows, term in 1 row, sensitive columns in 3 rows." == table.note
+    assert "dti in 120 rows, term in 1 row, sensitive columns in 3 rows." == table.note
     assert [("100007", "dti", "18.4", "null"), ("", "term", "36 months", "60 months")] == list(table.lines)
 
 
@@ -71,16 +71,25 @@ def test_a_row_with_many_changes_is_shown_in_part() -> None:
     changed = samples.changed_columns(examples=({"key": "1", "values": values},))
     [table] = build_changed_tables(_result(changed_columns=changed).versions)
     assert (9, ("", "and 2 more columns", "", "")) == (len(table.lines), table.lines[-1])
+    many = samples.changed_columns(columns={f"column_{at}": 1 for at in range(20)}, sensitive=0)
+    [table] = build_changed_tables(_result(changed_columns=many).versions)
+    assert table.note.endswith("column_11 in 1 row, 8 more columns.")
 
 
 def test_every_report_has_the_rows() -> None:
-    """The page and the comment have the rows that moved and changed; the terminal has those that moved."""
+    """The page and the comment have the rows that moved and changed; the terminal has a summary."""
     result = _result()
     expected = ("january → february", "100001", "+0.6150", "1,358 held-out rows with a score in both")
     page, comment = _render_html(result), render_markdown(samples.plan(), result)
     assert [[], []] == [[text for text in expected if text not in report] for report in (page, comment)]
     assert all("60 months" in report and "120 rows" in report for report in (page, comment))
-    assert "Rows whose score moved most, january → february" in _render_terminal(result)
+    assert all(
+        text in _render_terminal(result)
+        for text in (
+            "Rows whose score moved most, january → february",
+            "Changed at february: dti in 120 rows,",
+        )
+    )
 
 
 def test_the_terminal_shows_a_few_rows_of_the_last_version() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness.scenario.model import Scenario
+from harness.scenario.sensitive import hide_slot, hide_value
 
 
 def make_scenario(sensitive: object, **derive: str) -> Scenario:
@@ -42,6 +43,14 @@ def test_what_is_derived_from_a_sensitive_column_is_sensitive(
 ) -> None:
     """A derived column whose expression mentions a sensitive column is sensitive too."""
     assert expected == make_scenario(["income"], **derive).sensitive_columns
+
+
+def test_the_value_of_a_sensitive_category_is_hidden_in_its_slot() -> None:
+    """The slot of a sensitive category has a digest in place of the value; other slots stay as they are."""
+    slots = ("Home=RENT", "home_size", "zip=1=2", "home")
+    assert (f"Home={hide_value('RENT')}", "home_size", "zip=1=2", "home") == tuple(
+        hide_slot(slot, {"home"}) for slot in slots
+    )
 
 
 @pytest.mark.parametrize(("sensitive", "expected"), [([], False), (["x"], False), (["K"], True)])

@@ -58,6 +58,7 @@ def show_verdict(
     _show_metrics(console, result)
     _show_untrained(console, result)
     _show_newest_moves(console, result)
+    _show_changed_columns(console, result)
     if result.failure is not None:
         _show_failure(console, result.failure)
     if parity is not None:
@@ -152,6 +153,15 @@ def _show_newest_moves(console: Console, result: Result) -> None:
     if moved and moved[-1].rows:
         newest = moved[-1].model_copy(update={"rows": moved[-1].rows[:_MOVED_ROWS]})
         console.print(_make_moved_table(console, newest, "Rows whose score moved most"))
+
+
+def _show_changed_columns(console: Console, result: Result) -> None:
+    """Show how many rows changed in which column, for the latest versions with changed rows."""
+    tables_shown = moved_rows.build_changed_tables(result.versions)[-_COLUMNS:]
+    if tables_shown:
+        console.print()
+    for table in tables_shown:
+        write_line(console, Text(f"Changed at {table.title}: {table.note}"))
 
 
 def _make_moved_table(console: Console, moved: MovedRows, title: str) -> Table:
