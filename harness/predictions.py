@@ -23,7 +23,7 @@ _SAME_SCORE = 1e-9
 _PART = re.compile(r"(\d+):")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # There can be many.
 class Prediction:
     """One held-out row. The file of predictions has a column for each field: see ``prediction_files``."""
 
