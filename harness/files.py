@@ -24,6 +24,15 @@ _CHUNK_BYTES = 1 << 20
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a text file completely, or leave the old one unchanged.
+
+    Raises:
+        PrerequisiteError: The folder can't be written or the disk is full.
+    """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file completely, or leave the old one unchanged.
 
     Raises:
@@ -33,10 +42,10 @@ def write_text(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8"
+            "wb", dir=path.parent, prefix=f".{path.name}.", delete=False
         ) as file:
             temporary = file.name
-            file.write(text)
+            file.write(content)
         with suppress(OSError):  # A mounted cloud volume may not support modes.
             Path(temporary).chmod(0o644)
         Path(temporary).replace(path)

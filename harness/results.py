@@ -191,6 +191,83 @@ class RowChanges(Record):
     changed: int
 
 
+class ChangedRow(Record):
+    """One row whose values changed since the version before."""
+
+    key: str
+    """As reports show it: a digest if the key is sensitive."""
+    values: dict[str, tuple[str | None, str | None]]
+    """Column to its value before and after, as text; None for null. Sensitive columns are left out."""
+
+
+class ChangedColumns(Record):
+    """The columns in which rows changed since the version before, among those that both versions have."""
+
+    columns: dict[str, int]
+    """Column to the number of rows in which it changed, largest first; sensitive columns are left out."""
+    sensitive: int = 0
+    """Number of rows in which a sensitive column changed."""
+    examples: tuple[ChangedRow, ...] = ()
+    """A few of the changed rows, chosen by a hash of the key."""
+
+
+class RowWeight(Record):
+    """The explanation weight of one feature for one row, at two versions or in two runs.
+
+    Weights are changes in probability per standard deviation of the feature, or the feature's contribution
+    to the row's probability.
+    """
+
+    feature: str
+    before: MeasuredValue = None
+    after: MeasuredValue = None
+
+
+class MovedRow(Record):
+    """A held-out row whose score differs between two versions, or two runs."""
+
+    key: str
+    """As reports show it: a digest if the key is sensitive."""
+    label: MeasuredValue = None
+    """1 for positive, 0 for negative; None if the label is sensitive."""
+    before: float
+    """The score: the predicted probability of the positive class."""
+    after: float
+    weights: tuple[RowWeight, ...] = ()
+    """The features with the largest weights, largest first; empty if the row was not explained."""
+
+    @property
+    def change(self) -> float:
+        """The difference of the scores."""
+        return self.after - self.before
+
+
+class MovedRows(Record):
+    """The held-out rows whose score moved most from one version to another, or from one run to another."""
+
+    version: str
+    since: str
+    """The earlier version, or the version of the other run."""
+    compared: int
+    """Number of rows with a score in both."""
+    rows: tuple[MovedRow, ...] = ()
+    """The largest difference first; rows with the same score are left out."""
+    reason: str = ""
+    """Why no rows were compared; empty if some were."""
+
+
+class StoredPredictions(Record):
+    """The Parquet file with the predictions for the held-out rows of a version."""
+
+    file: str
+    """Path in the run's folder, and among the artifacts of the version's run in MLflow."""
+    sha256: str
+    rows: int
+    """Number of rows in the file."""
+    held_out: int
+    """Number of held-out rows; if there are more than in the file, those in it were chosen by their key."""
+
+
 class RowGroup(Record):
     """Some rows of a version, counted."""
 
@@ -292,6 +369,12 @@ class VersionResult(Record):
     """Unexpected value of the label to its number of rows; the most frequent ones."""
     changes: RowChanges | None = None
     """Compared with the version before it in the scenario; None for the first."""
+    changed_columns: ChangedColumns | None = None
+    """The columns in which rows changed; None if none did, or if that is unknown."""
+    predictions: StoredPredictions | None = None
+    """None if no model was trained."""
+    moved: MovedRows | None = None
+    """The rows whose score moved most since the trained version before; None for the first one."""
     added: AddedRows | None = None
     """The added rows; None for the first version, and if keys don't identify rows."""
     distributions: dict[str, tuple[Bin, ...]] = {}

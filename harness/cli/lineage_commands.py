@@ -67,6 +67,16 @@ def compare(
             "between a local and a cloud run).",
         ),
     ] = None,
+    rows: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Held-out rows to show of each version, at least 0: those whose score differs most "
+            "(default: 10).",
+            show_default=False,
+        ),
+    ] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print every value as JSON.")] = False,
     html: Annotated[
         Path | None,
@@ -75,11 +85,13 @@ def compare(
 ) -> None:
     """Compare the results of two runs.
 
-    Compares fingerprints, metrics, coefficients and explanations. Exits with 1 if they differ.
+    Compares fingerprints, metrics, coefficients and explanations. Exits with 1 if they differ. Also names the
+    held-out rows whose score differs most, which doesn't affect the exit code.
     """
     from harness.parity.compare import Tolerances
+    from harness.parity.moved_scores import compare_scores
     from harness.report.terminal.verdict_summary import show_parity
-    from harness.runs import read_result
+    from harness.runs import find_run, read_result
     from harness.settings import read_settings
     from harness.targets.run_parity import compare_runs
 
@@ -87,7 +99,11 @@ def compare(
         raise typer.BadParameter("--tolerance must be a finite number.")
     tolerances = None if tolerance is None else Tolerances.same_for_all(tolerance)
     runs_folder = read_settings().runs
-    parity = compare_runs(read_result(runs_folder, run_a), read_result(runs_folder, run_b), tolerances)
+    a, b = read_result(runs_folder, run_a), read_result(runs_folder, run_b)
+    parity = compare_runs(a, b, tolerances)
+    folders = (find_run(runs_folder, run_a).path, find_run(runs_folder, run_b).path)
+    moved = compare_scores(a, b, folders, rows) if rows else ()
+    parity = parity.model_copy(update={"moved": moved})
     if as_json:
         typer.echo(parity.model_dump_json(indent=2))
     else:

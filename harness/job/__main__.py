@@ -1,6 +1,7 @@
 """The job's entry point: ``python -m harness.job PLAN RESULT [EVENTS] [--run-id ID] [--source PATH=URI]...``.
 
 PLAN and RESULT are files, or ``-``: the plan from standard input, the result as one line on standard output.
+Other files, such as predictions, are written next to the result, or as one line each before it.
 
 Events go to standard output, one JSON line each, and to the file EVENTS if it is given. Everything else that
 the job or Spark prints goes to standard error.
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,10 +29,11 @@ from typing import TYPE_CHECKING
 
 from harness.errors import ExitCode, HarnessError, UsageError
 from harness.events import Event
-from harness.files import write_text
+from harness.files import write_bytes, write_text
 from harness.job.clock import Clock
 from harness.job.running_job import EventFile
 from harness.plan import Plan, SourceData, load_plan
+from harness.prediction_files import SentFile
 from harness.results import Result
 
 if TYPE_CHECKING:
@@ -75,7 +78,7 @@ def main(arguments: list[str]) -> int:
             result = importlib.import_module("harness.job.main").run(running)
         else:
             result = importlib.import_module("harness.job.prove").prove(running)
-        code = _finish(result, options, event_file)
+        code = _finish(result, options, event_file, running.files)
         # A session that we did not create is left running.
         if not is_shared:
             spark.stop()
@@ -134,9 +137,15 @@ def _open_tracker(plan: Plan) -> Tracker:
     return Tracker(plan)
 
 
-def _finish(result: Result, options: argparse.Namespace, event_file: EventFile | None) -> int:
-    """Write the result and the last events, and return the exit code."""
+def _finish(
+    result: Result,
+    options: argparse.Namespace,
+    event_file: EventFile | None,
+    files: Mapping[str, Path] | None = None,
+) -> int:
+    """Write the files, then the result and the last events, and return the exit code."""
     try:
+        _write_files(files or {}, options.result)
         _write_result(result, options.result)
         if event_file is not None:
             event_file.write()
@@ -144,6 +153,15 @@ def _finish(result: Result, options: argparse.Namespace, event_file: EventFile |
         sys.stderr.write(f"{error}\n")
         return int(error.exit_code)
     return int(result.exit_code)
+
+
+def _write_files(files: Mapping[str, Path], result_file: str) -> None:
+    """Write the files next to the result, or one line each on standard output."""
+    for path, local in files.items():
+        if result_file == _STREAM:
+            _write_line(SentFile(path, local.read_bytes()).to_line())
+        else:
+            write_bytes(Path(result_file).parent / path, local.read_bytes())
 
 
 def _write_result(result: Result, file: str) -> None:

@@ -40,6 +40,7 @@ from harness.job.prepare import (
 from harness.job.table_io import column, quote_name
 from harness.pipelines import KEY
 from harness.results import AddedRows, Relation, RowGroup
+from harness.scenario.sensitive import hide_value
 
 _SAMPLED_ROWS = 100_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -164,7 +165,12 @@ def _count_groups(rows: DataFrame, version: CheckedVersion) -> dict[int, RowGrou
     """Count rows, labels and nulls, and find the range of dates, by group."""
     fields = version.table.schema.fields
     kinds = T.DateType | T.TimestampType | T.TimestampNTZType
-    dates = [field.name for field in fields if isinstance(field.dataType, kinds)]
+    sensitive = version.scenario.sensitive_columns
+    dates = [
+        field.name
+        for field in fields
+        if isinstance(field.dataType, kinds) and field.name.lower() not in sensitive
+    ]
     counted = meets_filter(version.scenario) & F.col(LABEL_VALUE).isNotNull()
     # As numbers: Python receives timestamps in the time zone of its own machine, and has no year 10000.
     micros = [F.unix_micros(column(name).cast("timestamp")) for name in dates]
@@ -245,7 +251,9 @@ def _find_new_values(rows: DataFrame, version: CheckedVersion) -> dict[str, dict
     all_rows: dict[str, int] = {}
     for row in ranked.where(F.col("rank") <= MAX_NEW_VALUES).orderBy("feature", "rank").collect():
         name = pipeline.categorical[row["feature"]]
-        found.setdefault(name, {})[row["value"].removeprefix(EQUALS)] = row["rows"]
+        value = row["value"].removeprefix(EQUALS)
+        shown = hide_value(value) if name.lower() in version.scenario.sensitive_columns else value
+        found.setdefault(name, {})[shown] = row["rows"]
         all_rows[name] = row["all_rows"]
     for name, counts in found.items():
         if others := all_rows[name] - sum(counts.values()):

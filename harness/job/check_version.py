@@ -26,6 +26,7 @@ from harness.job.table_io import column, quote_name
 from harness.pipelines import FOLD, KEY
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
+from harness.scenario.sensitive import hide_value
 
 _INFINITE = "double('infinity'), double('-infinity')"
 _HUGE = "1e150D"
@@ -157,7 +158,9 @@ def _count_unexpected_labels(frame: DataFrame, scenario: Scenario) -> dict[str, 
         .limit(_MOST_LABELS)
         .collect()
     )
-    return {"null" if row["value"] is None else repr(row["value"]): row["count"] for row in rows}
+    is_hidden = scenario.pipeline.label.column.lower() in scenario.sensitive_columns
+    show = hide_value if is_hidden else repr
+    return {"null" if row["value"] is None else show(row["value"]): row["count"] for row in rows}
 
 
 def _make_key_query(table: DataFrame, scenario: Scenario) -> _Query:

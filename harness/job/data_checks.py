@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pyspark.sql import DataFrame, Row, functions as F
 
 from harness.errors import Location, Problem, ScenarioError
@@ -24,6 +26,23 @@ def list_features(whole: Pipeline, present: Pipeline) -> list[tuple[str, Locatio
         *((name, ("pipeline", "features", whole.features.index(name))) for name in present.features),
         *((name, ("pipeline", "categorical", whole.categorical.index(name))) for name in present.categorical),
     ]
+
+
+def require_sensitive_columns(scenario: Scenario, tables: Iterable[DataFrame]) -> None:
+    """Require that some version has each sensitive column: the values of a misspelled one would be shown.
+
+    Raises:
+        ScenarioError: No version has one of them.
+    """
+    available = {name.lower() for table in tables for name in table.columns}
+    available |= {name.lower() for name in scenario.pipeline.derive}
+    problems = [
+        Problem(f"no version of the table has a column '{name}'.", ("table", "sensitive", index))
+        for index, name in enumerate(scenario.table.sensitive)
+        if name.lower() not in available
+    ]
+    if problems:
+        raise ScenarioError(problems)
 
 
 def require_columns(table: DataFrame, scenario: Scenario, name: str) -> None:
@@ -116,6 +135,8 @@ def _find_key_problems(counts: Row, frame: DataFrame, scenario: Scenario, name: 
         parts = F.array(*(column(part).cast("string") for part in scenario.table.key))
         repeated = frame.groupBy(parts.alias(KEY)).count().where("count > 1").orderBy(KEY).first()
         example = f", such as '{', '.join(repeated[KEY])}' ({repeated['count']} times)" if repeated else ""
+        if scenario.has_sensitive_key:
+            example = ""
         extra = format_count(counts["rows"] - counts["keys"], "row")
         return [Problem(f"key '{key}' is not unique in version '{name}': {extra} too many{example}.", at)]
     return []

@@ -14,7 +14,9 @@ from harness.job.check_version import CheckedVersion
 from harness.job.prepare import EQUALS, add_feature_columns, category_columns, number_columns
 from harness.job.spark_errors import attribute_error
 from harness.results import Bin
+from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
+from harness.scenario.sensitive import hide_value
 
 BINS = 12
 OTHER = "other"
@@ -88,7 +90,7 @@ def count_distributions(versions: Sequence[CheckedVersion], bins: Bins) -> list[
         {
             each.name: tuple(
                 Bin(start=start, rows=counts.get((version, feature, index), 0))
-                for index, start in enumerate(each.starts)
+                for index, start in enumerate(_show_starts(each, versions[version].scenario))
             )
             for feature, each in enumerate(features)
         }
@@ -116,6 +118,16 @@ def _select_bins(version: CheckedVersion, features: Sequence[_BinnedFeature]) ->
         if version.is_trained:
             raise
         return None
+
+
+def _show_starts(feature: _BinnedFeature, scenario: Scenario) -> Sequence[float | str]:
+    """Return the starts of a feature's bins as results show them: without the values of a sensitive one."""
+    if feature.name.lower() not in scenario.sensitive_columns:
+        return feature.starts
+    return [
+        float(index) if isinstance(start, float) else start if start == OTHER else hide_value(start)
+        for index, start in enumerate(feature.starts)
+    ]
 
 
 def _define_bins(pipeline: Pipeline, bins: Bins) -> list[_BinnedFeature]:

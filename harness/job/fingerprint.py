@@ -14,7 +14,7 @@ Spark computes it in one pass, with SQL functions only.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
@@ -60,6 +60,12 @@ def row_digest(schema: T.StructType) -> Column:
     """Return the column of a row's digest as 32 hexadecimal digits; select it under the name ``DIGEST``."""
     # As SQL text, parsed at once: built function by function, it takes hundreds of calls into the JVM.
     return F.expr(f"md5({_encode_fields(schema)})")
+
+
+def hash_values(fields: Iterable[T.StructField]) -> Column:
+    """Return the column of an array with a hash of each field's value: equal values have equal hashes."""
+    hashes = (f"xxhash64({_encode(quote_name(field.name), field.dataType)})" for field in fields)
+    return F.expr(f"CAST(array({', '.join(hashes)}) AS ARRAY<BIGINT>)")
 
 
 def digest_content(schema: T.StructType) -> Column:

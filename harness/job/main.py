@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 from harness.bounds.judge import all_hold, decide_verdict, judge_versions
 from harness.bounds.standard import compares_added_rows
 from harness.errors import ScenarioError
 from harness.job import bundle
 from harness.job.added_rows import describe_added_rows
+from harness.job.changed_columns import describe_changed_columns
 from harness.job.check_version import CheckedVersion, check_version
+from harness.job.compare_rows import explain_rows, find_moves, list_unexplained_keys, store_predictions
 from harness.job.custom_pipeline import open_pipeline
+from harness.job.data_checks import require_sensitive_columns
 from harness.job.delta_log import translate_read_errors
 from harness.job.distributions import choose_bins, count_distributions
 from harness.job.explain import choose_probe_keys
@@ -34,6 +38,9 @@ from harness.job.train_version import (
 from harness.pipelines import ModelPipeline
 from harness.results import Result, Verdict
 
+_FILES = ".files"
+"""Folder of the job's scratch folder; a version has no such name."""
+
 
 @dataclass(frozen=True)
 class PreparedVersion:
@@ -52,6 +59,7 @@ def run(job: Job) -> Result:
         checked = check_versions(job, built)
         prepared = describe_and_prepare(job, pipeline, checked)
         trained = train_versions(job, pipeline, prepared)
+        compare_rows(job, trained)
         verdict = judge(job)
         publish_and_draw(job, trained)
         return finish(job, verdict)
@@ -92,6 +100,7 @@ def check_versions(job: Job, built: list[BuiltVersion]) -> list[CheckedVersion]:
 
     with remove_table_on_mistake(job):
         checked = run_in_parallel(job, check, built)
+        require_sensitive_columns(plan.scenario, [version.table for version in checked])
     job.versions = tuple(
         make_untrained_result(version).model_copy(
             update={"commits": origin.commits, "commit": origin.commit, "error": origin.error}
@@ -130,6 +139,10 @@ def describe_versions(job: Job, checked: list[CheckedVersion]) -> None:
         for version, changes, distributions in counts:
             facts = {"changes": changes, "distributions": distributions}
             job.update(job.find_version(version.name).model_copy(update=facts))
+        for before, version in pairwise(checked):
+            if (changes := job.find_version(version.name).changes) is not None and changes.changed:
+                changed = describe_changed_columns(before, version)
+                job.update(job.find_version(version.name).model_copy(update={"changed_columns": changed}))
         for version in checked:
             if compares_added_rows(job.plan.scenario, version.name):
                 added = describe_added_rows(version, bins.categories)
@@ -170,6 +183,30 @@ def train_versions(
         return trained
 
     return run_in_parallel(job, train, prepared)
+
+
+def compare_rows(job: Job, trained: list[TrainedVersion]) -> None:
+    """Find and explain the rows whose score moved most since the version before; keep all predictions."""
+    scenario = job.plan.scenario
+    unexplained = list_unexplained_keys(trained)
+
+    def explain_more(each: TrainedVersion) -> TrainedVersion:
+        keys = unexplained[each.result.name]
+        if not keys:
+            return each
+        with job.clock.step("explain", each.result.name):
+            return explain_rows(each, keys, scenario)
+
+    explained = run_in_parallel(job, explain_more, trained)
+    moves = find_moves(explained, scenario)
+    for each in explained:
+        name = each.result.name
+        with job.clock.step("log", name):
+            file, stored = store_predictions(each.predictions, scenario, name, job.scratch / _FILES)
+            job.tracker.result().log_predictions(each.result, file)
+        job.files[stored.file] = file
+        facts = {"predictions": stored, "moved": moves.get(name)}
+        job.update(job.find_version(name).model_copy(update=facts))
 
 
 def judge(job: Job) -> Verdict:

@@ -27,6 +27,7 @@ from mlflow.utils.mlflow_tags import (
 from harness.errors import PrerequisiteError, format_first_line
 from harness.files import exclusive_lock
 from harness.plan import Environment, Plan
+from harness.prediction_files import FOLDER
 from harness.results import GridPoint, Result, Verdict, VersionResult
 from harness.storage.tracking_store import find_store_file, make_deleted_error, require_usable_store
 from harness.storage.uris import SQLITE, remove_password
@@ -151,6 +152,11 @@ class Tracker:
                     folders,
                 )
             )
+
+    def log_predictions(self, version: VersionResult, file: Path) -> None:
+        """Log the file with the predictions of a version to its run."""
+        if version.run_id is not None:
+            self._client.log_artifact(version.run_id, str(file), FOLDER)
 
     def finish_version(self, version: VersionResult, verdict: Verdict) -> None:
         """Close a version's run with its verdict and, if it was published, its bundle."""

@@ -108,7 +108,12 @@ def _digest_rows(versions: Sequence[CheckedVersion], index: int) -> DataFrame:
 
 
 def _common_digest(version: CheckedVersion, other: CheckedVersion) -> Column:
-    """Return the digest of a row over the columns that both versions have, in an order that both share."""
+    """Return the digest of a row over the columns that both versions have."""
+    return fingerprint.row_digest(T.StructType(select_common_columns(version, other)))
+
+
+def select_common_columns(version: CheckedVersion, other: CheckedVersion) -> list[T.StructField]:
+    """Return a version's columns that another version has too, in an order that both share."""
     names = {column.lower() for column in other.table.columns}
     common = [field for field in version.table.schema if field.name.lower() in names]
-    return fingerprint.row_digest(T.StructType(sorted(common, key=lambda field: field.name.lower())))
+    return sorted(common, key=lambda field: field.name.lower())

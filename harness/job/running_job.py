@@ -57,6 +57,8 @@ class Job:
     versions: tuple[VersionResult, ...] = ()
     pictures: dict[str, str] = field(default_factory=dict)
     """The report's pictures: name of a file to its SVG."""
+    files: dict[str, Path] = field(default_factory=dict)
+    """Files to hand over with the result: path in the run's folder to the local file."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def update(self, version: VersionResult) -> None:

@@ -126,6 +126,8 @@ def _describe_misfits(error: MisfitError, source: SourceData, table: Table) -> I
             f"{value!r} in line {lines[value]}" if value in lines else repr(value)
             for value in dict.fromkeys(values)
         )
+        if name.lower() in map(str.lower, table.sensitive):
+            shown = f"see line {min(lines.values())}" if lines else "its values are sensitive"
         count = error.counts[name]
         rows = format_count(count, "row")
         yield Problem(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from pyspark.ml import PipelineModel
 from pyspark.ml.param import Params
 from pyspark.ml.stat import Summarizer
 from pyspark.sql import Column, DataFrame, functions as F
@@ -24,13 +25,16 @@ from harness.job.explain import (
     summarize,
 )
 from harness.job.held_out_parts import choose_parts
+from harness.job.predict_rows import collect_predictions
 from harness.job.prepare import PreparedRows, make_context
 from harness.metrics import METRICS
 from harness.pipelines import FEATURES, KEY, LABEL, Explainer, FittedModel, ModelPipeline
 from harness.plan import Plan
+from harness.predictions import Predictions
 from harness.results import Coefficient, MeasuredValue, VersionResult
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
+from harness.scenario.sensitive import hide_slot
 
 # Parameters that hold whole objects.
 _OBJECTS = {"model", "backgroundData"}
@@ -54,9 +58,16 @@ class TrainedVersion:
     result: VersionResult
     table: DataFrame
     models: Path
+    featurizer: PipelineModel
     explainer: Explainer
-    scores: dict[str, float]
     explained: ProbeExplanations
+    predictions: Predictions
+    """Of the held-out rows, with the weights of the probe rows."""
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Key of each probe row to its score."""
+        return {key: self.predictions.by_key[key].score for key in self.explained.weights}
 
 
 @dataclass(frozen=True)
@@ -78,8 +89,6 @@ class Measurements:
     statistics: TrainingStatistics
     explainer: Explainer
     explained: ProbeExplanations
-    scores: dict[str, float]
-    """Key of each explained row to its score."""
     dropped_rows: int | None
 
 
@@ -103,12 +112,14 @@ def train_version(
         clock: Times every step.
         folder: Local folder for the saved models.
     """
-    name = subject.version.name
+    name, samples = subject.version.name, subject.samples
     run_id = tracker.start_version(subject.result)
     measured = measure_version(subject, pipeline, probe, clock, name)
+    with clock.step("explain", name):
+        predictions = _predict(subject, measured)
     with clock.step("log", name):
         models = {
-            bundle.FEATURIZER: subject.samples.featurizer,
+            bundle.FEATURIZER: samples.featurizer,
             bundle.CLASSIFIER: measured.fitted.model,
             bundle.EXPLAINER: measured.explainer.model,
         }
@@ -116,7 +127,30 @@ def train_version(
         result = make_result(subject, measured).model_copy(update={"run_id": run_id})
         tracker.log_version(run_id, result, folder)
     return TrainedVersion(
-        result, subject.version.table, folder, measured.explainer, measured.scores, measured.explained
+        result,
+        subject.version.table,
+        folder,
+        samples.featurizer,
+        measured.explainer,
+        measured.explained,
+        predictions,
+    )
+
+
+def _predict(subject: Subject, measured: Measurements) -> Predictions:
+    """Return the scores of the held-out rows, with the weights of those that are explained."""
+    version, samples = subject.version, subject.samples
+    with attribute_to_author(version.scenario.pipeline.use, "fit"):
+        rows = collect_predictions(
+            measured.fitted.model, samples.test, version.previous_keys, measured.explained.weights
+        )
+    is_slope = measured.explainer.unit == "slope"
+    return Predictions(
+        rows=rows,
+        features=samples.names,
+        scales=tuple(measured.statistics.deviations) if is_slope else (1.0,) * len(samples.names),
+        held_out=int(measured.held_out.metrics["test_rows"] or 0),
+        key_parts=len(version.scenario.table.key),
     )
 
 
@@ -154,9 +188,8 @@ def measure_version(
         with attribute_to_author(version.scenario.pipeline.use, "explain"):
             explained = explain(explainer, rows)
         _require_slots(explained, samples.names)
-        scores = bundle.predict(fitted.model, rows)
         rows.unpersist()
-    return Measurements(fitted, held_out, statistics, explainer, explained, scores, samples.dropped_rows)
+    return Measurements(fitted, held_out, statistics, explainer, explained, samples.dropped_rows)
 
 
 def measure_training_rows(train: DataFrame) -> TrainingStatistics:
@@ -198,7 +231,9 @@ def _require_slots(explained: ProbeExplanations, names: tuple[str, ...]) -> None
 
 def make_result(subject: Subject, measured: Measurements) -> VersionResult:
     """Return the result of a version with all that was measured of its models."""
-    names, deviations = subject.samples.names, measured.statistics.deviations
+    sensitive = subject.version.scenario.sensitive_columns
+    names = tuple(hide_slot(name, sensitive) for name in subject.samples.names)
+    deviations = measured.statistics.deviations
     explanations = summarize(measured.explained, names, deviations)
     curves = measured.held_out.curves
     return subject.result.model_copy(

@@ -86,6 +86,7 @@ class _TableCheck:
     def problems(self) -> Iterator[Problem]:
         """Report versions that don't exist and columns missing from trained versions."""
         reported: set[str] = set()
+        yield from self._check_sensitive_columns()
         for index, version in enumerate(self.scenario.versions):
             number = version.read.version if version.read is not None else None
             if isinstance(number, int) and number > self.newest.version:
@@ -95,6 +96,23 @@ class _TableCheck:
                 yield Problem(early, self._location(index))
             elif number is not None and version.is_trained:
                 yield from self._check_columns(number, reported)
+
+    def _check_sensitive_columns(self) -> Iterator[Problem]:
+        """Report sensitive columns that no version has; the job checks versions that are read by a time."""
+        numbers = [version.read.version for version in self.scenario.versions if version.read is not None]
+        known = [*self.newest.columns, *self.scenario.pipeline.derive]
+        try:
+            for number in numbers:
+                if number is None:
+                    return
+                known += read_delta_header(self.path, number).columns if isinstance(number, int) else ()
+        except (ValueError, UnknownHeaderError):
+            return  # The log of this version was removed.
+        names = {name.lower() for name in known}
+        for index, name in enumerate(self.scenario.table.sensitive):
+            if name.lower() not in names:
+                message = f"the table {self.path.name} has no column '{name}'.{did_you_mean(name, known)}"
+                yield Problem(message, ("table", "sensitive", index))
 
     def _explain_early_time(self, version: Version) -> str | None:
         """Explain that a time is before the first commit of the log; ``None`` if it isn't."""

@@ -74,6 +74,7 @@ def check_required_columns(scenario: Scenario, header_of: HeaderOf) -> list[Prob
         *(found for _, found in missing),
         *search.check_rows(reported),
         *search.check_stated_columns(),
+        *search.check_sensitive_columns(),
         *search.check_content_key(),
         *search.check_numbers(),
     ]
@@ -122,6 +123,15 @@ class _ColumnFinder:
                 )
                 yield Problem(message, ("table", "columns", name))
 
+    def check_sensitive_columns(self) -> Iterator[Problem]:
+        """Yield a problem for each sensitive column that no version can have: its values would be shown."""
+        table, versions = self.scenario.table, self.scenario.versions
+        others = [*self.scenario.pipeline.derive, *(table.key if table.key_from == "content" else ())]
+        for index, name in enumerate(table.sensitive):
+            is_column = any(self._may_add(version, name) for version in versions)
+            if not is_column and name.lower() not in _lower_all(others):
+                yield self._make_problem(RequiredColumn(name, ("table", "sensitive", index)))
+
     def check_content_key(self) -> Iterator[Problem]:
         """Yield a problem if a source has the column that is to be added as the key."""
         table = self.scenario.table
@@ -158,7 +168,8 @@ class _ColumnFinder:
                     sample = None if header.csv is None else header.csv.sample_text(key)
                     if sample is not None:
                         name, at, of_type = numbers.pop(key)
-                        yield _explain_text(header, sample, name, at, of_type)
+                        is_hidden = key in self.scenario.sensitive_columns
+                        yield _explain_text(header, sample, name, at, of_type, is_hidden=is_hidden)
 
     def _make_problem(self, column: RequiredColumn) -> Problem:
         headers = {
@@ -225,25 +236,28 @@ class _ColumnFinder:
 
 
 def _explain_text(
-    header: Header, sample: TextSample, name: str, at: Location, of_type: str | None
+    header: Header, sample: TextSample, name: str, at: Location, of_type: str | None, *, is_hidden: bool
 ) -> Problem:
+    found = _describe_sample(sample, is_hidden=is_hidden)
     if of_type is not None:
-        message = f"column '{name}' of {header.name} is not of type {of_type}: {_describe_sample(sample)}."
+        message = f"column '{name}' of {header.name} is not of type {of_type}: {found}."
         return Problem(message, at)
     remedy = "list it under 'categorical', or derive a number from it"
     if sample.has_numbers:
+        nulls = "..." if is_hidden else repr(sample.value.strip())
         remedy = (
             "if it stands for a missing value, name it in the source's options, as in "
-            f"options: {{ nulls: {sample.value.strip()!r} }}"
+            f"options: {{ nulls: {nulls} }}"
         )
-    return Problem(f"feature '{name}' is text in {header.name}: {_describe_sample(sample)}; {remedy}.", at)
+    return Problem(f"feature '{name}' is text in {header.name}: {found}; {remedy}.", at)
 
 
-def _describe_sample(sample: TextSample) -> str:
+def _describe_sample(sample: TextSample, *, is_hidden: bool) -> str:
     shown = sample.value if len(sample.value) <= _MAX_SHOWN else f"{sample.value[:_MAX_SHOWN]}..."
     others = f", and {sample.rows - 1:,} more" if sample.rows > 1 else ""
     of_file = f" of {sample.file}" if sample.file else ""
-    return f"{shown!r} in line {sample.line}{of_file}{others}"
+    value = "a value" if is_hidden else repr(shown)
+    return f"{value} in line {sample.line}{of_file}{others}"
 
 
 def _lower_all(names: Iterable[str]) -> set[str]:

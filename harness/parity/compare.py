@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from harness.errors import ExitCode, select_worst
-from harness.results import MeasuredValue, Record, Result, Verdict, VersionResult
+from harness.results import MeasuredValue, MovedRows, Record, Result, Verdict, VersionResult
 
 TOLERANCE = 1e-6
 """Relative tolerance between two targets that run the same job."""
@@ -79,6 +79,8 @@ class Parity(Record):
     libraries: tuple[Library, ...] = ()
     gaps: tuple[str, ...] = ()
     """What a local run can't prove about a cloud run."""
+    moved: tuple[MovedRows, ...] = ()
+    """By version, the rows whose score differs most; information only, never part of the verdict."""
 
 
 def compare(

@@ -16,6 +16,7 @@ from harness.results import MeasuredValue, Result, Verdict, VersionResult
 from harness.storage.uris import remove_password
 from harness.views import formatting
 from harness.views.bound_table import BoundRow, find_standard_error, make_bound_rows
+from harness.views.moved_rows import make_moved_table
 from harness.views.plot_data import MetricPanel, build_metric_panels
 from harness.views.plots import draw_pair
 from harness.views.run_info import list_facts
@@ -230,6 +231,7 @@ def render_comparison(a: ComparedRun, b: ComparedRun, parity: Parity) -> str:
             ("metrics", "Metrics", group_metrics(a.result, b.result)),
             ("explanations", "Explanations", group_weights(a.result, b.result)),
         ),
+        "moved_rows": [make_moved_table(moved) for moved in parity.moved],
         "parity": parity,
         **make_parity_context(parity),
     }

@@ -14,7 +14,7 @@ from harness.plan import Plan
 from harness.report import parity_table
 from harness.results import Result, Verdict
 from harness.storage.uris import remove_password
-from harness.views import bound_table, drift, formatting, plot_data, tables
+from harness.views import bound_table, drift, formatting, moved_rows, plot_data, tables
 from harness.views.lineage_diagram import draw_lineage_diagram, make_lineage_rows
 from harness.views.plots import (
     draw_calibration,
@@ -102,6 +102,9 @@ def _make_context(plan: Plan, result: Result, parity: Parity | None) -> dict[str
         ],
         "features_left_out": max(0, len(tables.rank_features(result.versions)) - plot_data.MAX_FEATURES),
         "lineage": _mark_safe(draw_lineage_diagram(make_lineage_rows(plan, result.versions))),
+        "moved_rows": moved_rows.build_moved_tables(result.versions),
+        "changed_rows": moved_rows.build_changed_tables(result.versions),
+        "partly_kept": moved_rows.describe_predictions(result),
         "facts": list_facts(plan, result),
         "parity": parity,
         **(make_parity_context(parity) if parity else {}),

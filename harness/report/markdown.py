@@ -17,7 +17,7 @@ from harness.report.parity_table import (
 )
 from harness.results import MeasuredValue, Result, VersionResult, shorten_fingerprint
 from harness.storage.uris import remove_password
-from harness.views import formatting, tables
+from harness.views import formatting, moved_rows, tables
 from harness.views.bound_table import BoundRow, make_bound_rows, make_headline, sort_worst_first
 from harness.views.run_info import list_facts, list_missing_versions
 
@@ -36,6 +36,7 @@ def render_markdown(plan: Plan, result: Result, parity: Parity | None = None) ->
         *_render_bounds(result),
         *(_render_parity(parity) if parity else ()),
         *_render_explanations(result),
+        *_render_rows(result),
         *_render_lineage(result),
         *_render_collapsed_section("All metrics", _render_version_table(tables.build_metric_table(result))),
         *_render_collapsed_section(
@@ -176,6 +177,29 @@ def _make_weight_cells(feature: str, shown: Sequence[VersionResult], result: Res
 def _format_last_change(weights: Sequence[MeasuredValue]) -> str:
     before, now = weights[-2:] if len(weights) > 1 else (None, None)
     return "" if before is None or now is None else formatting.format_signed(now - before)
+
+
+def _render_rows(result: Result) -> Iterable[str]:
+    moved, changed = (
+        moved_rows.build_moved_tables(result.versions),
+        moved_rows.build_changed_tables(result.versions),
+    )
+    notes = "\n\n".join(map(escape_text, moved_rows.describe_predictions(result)))
+    parts = [notes, *map(_render_row_table, moved)] if moved else []
+    yield from _render_collapsed_section("Rows whose score moved most", "\n\n".join(filter(None, parts)))
+    yield from _render_collapsed_section("Rows that changed", "\n\n".join(map(_render_row_table, changed)))
+
+
+def _render_row_table(table: moved_rows.RowTable) -> str:
+    heading = f"**{escape_text(table.title)}**: {escape_text(table.note)}"
+    # The text of a table's own values is code, so that nothing in it is Markdown.
+    lines = [
+        [text if at in table.numbers else format_code(text) for at, text in enumerate(line)]
+        for line in table.lines
+    ]
+    return "\n\n".join(
+        (heading, _render_table(table.titles, lines, numbers=table.numbers))[: 1 + bool(lines)]
+    )
 
 
 def _render_lineage(result: Result) -> Iterable[str]:

@@ -14,6 +14,7 @@ from harness.scenario.prove import Prove
 from harness.scenario.read_step import Read
 from harness.scenario.row_source import Source
 from harness.scenario.rows import Rows
+from harness.scenario.sensitive import find_sensitive_columns
 from harness.scenario.step_base import Commits, StepContext
 from harness.scenario.steps import (
     STEPS,
@@ -34,7 +35,7 @@ from harness.scenario.steps import (
 class Table(ScenarioPart):
     """The Delta table: one that the scenario builds from a source, or an existing one."""
 
-    list_keys: ClassVar[tuple[str, ...]] = ("key",)
+    list_keys: ClassVar[tuple[str, ...]] = ("key", "sensitive")
 
     name: Identifier = "table"
     source: Source | None = None
@@ -48,6 +49,8 @@ class Table(ScenarioPart):
     """``content``: the key is a column that is added to the rows, a digest of their content."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Types of the sources' columns, such as ``string`` or ``date 'dd.MM.yyyy'`` (default: by values)."""
+    sensitive: tuple[str, ...] = ()
+    """Columns, also derived ones, whose values no report, comparison or stored prediction may show."""
 
     @property
     def source_key(self) -> tuple[str, ...]:
@@ -189,6 +192,16 @@ class Scenario(ScenarioPart):
         """Return all that must hold for a version: its own expectations, and those of every version."""
         version = self.versions[self.index_of(name)]
         return version.expect.with_defaults(self.every) if version.is_trained else version.expect
+
+    @property
+    def sensitive_columns(self) -> frozenset[str]:
+        """The sensitive columns, and the columns that are derived from them, in lower case."""
+        return find_sensitive_columns(self.table.sensitive, self.pipeline.derive)
+
+    @property
+    def has_sensitive_key(self) -> bool:
+        """Whether a column of the key is sensitive, so that a digest is shown in place of the key."""
+        return any(name.lower() in self.sensitive_columns for name in self.table.key)
 
     @property
     def may_publish(self) -> bool:

@@ -15,6 +15,8 @@ from typing import IO
 
 from harness.errors import ExitCode, InterruptedRunError, JobError, PrerequisiteError
 from harness.events import Event, Listener
+from harness.files import write_bytes
+from harness.prediction_files import SentFile
 from harness.results import Result
 from harness.runs import RESULT
 from harness.runtime.jvm import explain_failed_start
@@ -74,12 +76,12 @@ def run_command(
         )
         _logger.debug("job process %d started: %s", process.pid, shlex.join(command))
         try:
-            _forward_output(process, log, listener, results)
+            _forward_output(process, folder, log, listener, results)
         except KeyboardInterrupt:
             interrupted = True
             interrupt(process)
             with _time_limit(_END_TIMEOUT_S, lambda: clean_up(process)):
-                _forward_output(process, log, listener, results)
+                _forward_output(process, folder, log, listener, results)
         finally:
             clean_up(process)
             if process.stdout is not None:
@@ -128,15 +130,17 @@ def _time_limit(timeout_s: float, end: Callable[[], None]) -> Iterator[None]:
 
 
 def _forward_output(
-    process: subprocess.Popen[str], log: IO[str], listener: Listener, results: list[Result]
+    process: subprocess.Popen[str], folder: Path, log: IO[str], listener: Listener, results: list[Result]
 ) -> None:
-    """Forward everything that the job writes until it has ended."""
+    """Forward everything that the job writes until it has ended; files go to the run's folder."""
     for line in process.stdout or ():
         event = Event.from_line(line)
         if event is not None:
             listener(event)
         elif (result := Result.from_line(line)) is not None:
             results.append(result)
+        elif (sent := SentFile.from_line(line)) is not None:
+            write_bytes(folder / sent.path, sent.content)
         else:
             log.write(line)
             log.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from databricks.sdk import WorkspaceClient
 from harness.events import Event
 from harness.files import sha256_of, write_text
 from harness.plan import Plan, SourceData
+from harness.results import Result
 from harness.runs import PLAN
 from harness.settings import read_settings
 from harness.targets.databricks.databricks_target import Databricks
@@ -28,6 +30,10 @@ import json, pathlib, sys
 plan, result, events = map(pathlib.Path, sys.argv[1:])
 events.write_text({events!r})
 result.write_text({result!r})
+for name, text in {files!r}.items():
+    file = result.parent / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
 """
 
 
@@ -79,7 +85,11 @@ def make_bench(quick: StandIn, home: Path, client: WorkspaceClient, *, keep: boo
     return Bench(quick, target, plan, folder, messages)
 
 
-def successful_program() -> str:
-    """Return a job that writes a result of the submitted wheel."""
-    result = samples.result(libraries={"harness": "0"}).model_dump_json(by_alias=True)
-    return PASSES.format(events=Event("ingest", "done").to_line() + "\n", result=result)
+def successful_program(result: Result | None = None, files: Mapping[str, str] | None = None) -> str:
+    """Return a job that writes a result of the submitted wheel, and files next to it."""
+    written = (result or samples.result()).model_copy(update={"libraries": {"harness": "0"}})
+    return PASSES.format(
+        events=Event("ingest", "done").to_line() + "\n",
+        result=written.model_dump_json(by_alias=True),
+        files=dict(files or {}),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from harness.errors import HarnessError, JobError, PrerequisiteError
 from harness.files import write_text
+from harness.prediction_files import name_file
 from harness.runs import PLAN, RESULT
 from harness.targets.databricks import job_runs, workspace_files as remote
 from harness.targets.databricks.cluster import list_cluster_libraries, make_cluster_spec
@@ -29,6 +31,26 @@ def test_a_run_returns_its_result_and_events(bench: Bench) -> None:
     assert ["cluster", "cluster", "ingest"] == [each.step for each in bench.events if each.state != "running"]
     assert any(line.startswith("Run: http") for line in bench.messages)
     assert ([], True) == (bench.left_behind(), bench.is_quiet())
+
+
+def test_predictions_are_downloaded(bench: Bench) -> None:
+    """The files of predictions are stored in the run's folder; one that is missing or damaged is reported."""
+    text = "as if Parquet"
+    digests = {"january": hashlib.sha256(text.encode()).hexdigest(), "february": "0" * 64, "march": "0" * 64}
+    versions = tuple(
+        samples.version(
+            name,
+            at,
+            predictions={"file": name_file(name), "sha256": digest, "rows": 1, "held_out": 1},
+        )
+        for at, (name, digest) in enumerate(digests.items())
+    )
+    files = {name_file(name): text for name in ("january", "february")}
+    bench.run(successful_program(samples.result(versions), files))
+    assert [text] == [file.read_text() for file in (bench.folder / "predictions").iterdir()]
+    assert text == (bench.folder / name_file("january")).read_text()
+    assert 2 == sum("is not available: the workspace's copy is missing" in line for line in bench.messages)
+    assert [] == bench.left_behind()
 
 
 def test_a_failed_task_is_reported(bench: Bench) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 from pyspark.sql import SparkSession
@@ -17,6 +21,7 @@ from harness.job.main import run
 from harness.job.model_store import FolderStore
 from harness.job.running_job import Job
 from harness.results import Result, Verdict
+from harness.scenario.sensitive import hide_value
 from harness.views import plots
 from tests.embedded.runner import change_scenario, make_job, make_plan, run_job
 from tests.embedded.small import ONE_VERSION, SMALL, Row, write_table
@@ -39,6 +44,19 @@ def job(spark: SparkSession, home: Path) -> Job:
 def good(job: Job) -> Result:
     """Return the result of a successful run."""
     return run(job)
+
+
+@pytest.fixture(scope="module")
+def hidden_job(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Job:
+    folder = tmp_path_factory.mktemp("hidden")
+    changes = {"publish": {"when": "never"}, "table": {"sensitive": ["ID", "load"]}}
+    return make_job(spark, make_plan(change_scenario(SMALL, changes), write_table(folder), folder))
+
+
+@pytest.fixture(scope="module")
+def hidden(hidden_job: Job) -> Result:
+    """Return the result of a run with a sensitive key and a sensitive feature, which publishes nothing."""
+    return run(hidden_job)
 
 
 def list_measurements(result: Result) -> list[dict[str, Any]]:
@@ -66,11 +84,83 @@ def test_a_good_run_passes(good: Result) -> None:
     assert (Verdict.PASS, None) == (good.verdict, good.failure)
 
 
-def test_the_same_scenario_gives_the_same_numbers(spark: SparkSession, good: Result, tmp_path: Path) -> None:
-    """A second run measures exactly the same as the first."""
-    assert list_measurements(good) == list_measurements(
-        run_changed(spark, tmp_path, publish={"when": "never"})
-    )
+def test_the_same_scenario_gives_the_same_numbers(good: Result, hidden: Result) -> None:
+    """A second run measures exactly the same as the first, also with sensitive columns."""
+    assert list_measurements(good) == list_measurements(hidden)
+
+
+def test_predictions_of_held_out_rows_are_kept(job: Job, good: Result) -> None:
+    """Each version has a file with all held-out rows, sorted by key, with the weights of explained ones."""
+    for version in good.versions:
+        stored = version.predictions
+        assert stored is not None
+        assert (stored.rows, stored.sha256) == (stored.held_out, sha256_of(job.files[stored.file]))
+        table = pq.read_table(job.files[stored.file])
+        assert ["key", "label", "score", "split", "weight_heat", "weight_load"] == table.column_names
+        rows = table.to_pylist()
+        assert version.metrics["test_rows"] == len(rows)
+        assert version.metrics["test_positives"] == sum(row["label"] for row in rows)
+        assert version.metrics.get("added_test_rows", 0) == sum(row["split"] == "added" for row in rows)
+        assert sorted(row["key"] for row in rows) == [row["key"] for row in rows]
+        explained = [row for row in rows if row["weight_heat"] is not None]
+        assert 5 <= len(explained) < len(rows)
+        # A probe row's weight is part of the mean; the moved rows are explained in addition.
+        assert version.explanations["heat"].mean in means_of_five([row["weight_heat"] for row in explained])
+
+
+def means_of_five(values: list[float]) -> Iterator[object]:
+    """Return an approximate mean of each five of the values."""
+    return (pytest.approx(fmean(five)) for five in combinations(values, 5))
+
+
+def test_moved_rows_are_explained_at_both_versions(job: Job, good: Result) -> None:
+    """The rows that moved most have the scores of both files, and their own weights at both versions."""
+    first, second = good.versions
+    assert (None, "first") == (first.moved, second.moved and second.moved.since)
+    scores = []
+    for version in good.versions:
+        stored = version.predictions
+        assert stored is not None
+        rows = pq.read_table(job.files[stored.file]).to_pylist()
+        scores.append({row["key"]: row["score"] for row in rows})
+    before, after = scores
+    common = before.keys() & after.keys()
+    expected = sorted(common, key=lambda key: (-abs(after[key] - before[key]), key))[:10]
+    assert second.moved is not None
+    assert (expected, len(common)) == ([row.key for row in second.moved.rows], second.moved.compared)
+    for row in second.moved.rows:
+        assert (before[row.key], after[row.key]) == (row.before, row.after)
+        assert {"heat", "load"} == {each.feature for each in row.weights}
+        assert all(None not in (each.before, each.after) for each in row.weights)
+
+
+def test_predictions_are_in_mlflow(job: Job, good: Result, home: Path) -> None:
+    """The run of each version in MLflow has the file with its predictions."""
+    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+    for version in good.versions:
+        name = version.predictions.file if version.predictions else ""
+        downloaded = Path(client.download_artifacts(version.run_id or "", name))
+        assert job.files[name].read_bytes() == downloaded.read_bytes()
+
+
+def test_sensitive_columns_are_in_no_file(job: Job, good: Result, hidden_job: Job, hidden: Result) -> None:
+    """With a sensitive key and feature, the files have digests as keys and no weights of the feature."""
+    for version, other in zip(good.versions, hidden.versions, strict=True):
+        assert version.predictions is not None
+        [rows, shown] = [
+            pq.read_table(each.files[version.predictions.file]).to_pylist() for each in (hidden_job, job)
+        ]
+        assert {hide_value(row["key"]): row["score"] for row in shown} == {
+            row["key"]: row["score"] for row in rows
+        }
+        assert {"key", "label", "score", "split", "weight_heat"} == rows[0].keys()
+        starts = [each.start for each in other.distributions["load"]]
+        assert [float(at) for at in range(len(starts))] == starts
+        assert version.distributions["heat"] == other.distributions["heat"]
+    moved = hidden.versions[1].moved
+    assert moved is not None
+    assert [row.key for row in moved.rows] == [row.key for row in moved.rows if row.key.startswith("#")] != []
+    assert {"heat"} == {each.feature for row in moved.rows for each in row.weights}
 
 
 def test_a_result_survives_its_file(good: Result) -> None:

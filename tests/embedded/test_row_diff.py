@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from harness.job.changed_columns import EXAMPLES, describe_changed_columns
 from harness.job.check_version import CheckedVersion, check_version
 from harness.job.row_diff import attach_previous_keys, count_row_changes, select_keys
 from harness.pipelines import KEY
-from harness.results import RowChanges
+from harness.results import ChangedColumns, RowChanges
 from tests.embedded.tables import scenario
 
 pytestmark = pytest.mark.spark
@@ -153,3 +155,52 @@ def test_counts_do_not_depend_on_the_partitions(spark: SparkSession) -> None:
         count_row_changes([check(table.repartition(parts)) for table in tables]) for parts in (1, 7)
     ]
     assert one == other
+
+
+def test_changed_columns_are_counted_with_examples(spark: SparkSession) -> None:
+    """Each column's changed rows are counted; examples have the changed values, and no sensitive ones."""
+    wide = "id long, k string, x double, y string, secret string, same int"
+    before = [(at, "a", at / 2, "good", f"s{at}", 1) for at in range(20)]
+    after = [
+        *(
+            (at, "a", float("nan") if at < 3 else x, None if at < 8 else y, secret if at else "told", same)
+            for at, _, x, y, secret, same in before[:18]
+        ),
+        (18, "a", 9.0, "good", "told", 1),
+        (20, "a", 0.5, "new", "s20", 1),
+    ]
+    checked = [check(spark.createDataFrame(rows, wide)) for rows in (before, after)]
+    table = checked[1].scenario.table
+    hidden = [
+        replace(
+            each,
+            scenario=each.scenario.model_copy(
+                update={"table": table.model_copy(update={"sensitive": columns})}
+            ),
+        )
+        for columns in (("secret",), ("k",))
+        for each in checked
+    ]
+    shown = describe_changed_columns(hidden[0], hidden[1])
+    assert ({"y": 8, "x": 3}, 2, EXAMPLES) == (shown.columns, shown.sensitive, len(shown.examples))
+    assert list(shown.columns) == ["y", "x"]
+    for row in shown.examples:
+        at = int(row.key.partition(",")[0])
+        expected: dict[str, tuple[str | None, str | None]] = {"y": ("good", None)}
+        if at < 3:
+            expected["x"] = (str(at / 2), "NaN")
+        assert (f"{at}, a", expected) == (row.key, row.values)
+    of_key = describe_changed_columns(hidden[2], hidden[3])
+    assert ({"y": 8, "x": 3, "secret": 2}, 0) == (of_key.columns, of_key.sensitive)
+    assert all(row.key.startswith("#") for row in of_key.examples)
+
+
+def test_a_row_that_only_changed_in_a_sensitive_column_is_no_example(spark: SparkSession) -> None:
+    """If only sensitive columns changed, the rows are counted, and nothing else is shown."""
+    rows: list[list[Row]] = [[(1, "a", 0.5, "good")], [(1, "a", 0.5, "bad")]]
+    checked = []
+    for each in rows:
+        version = check(spark.createDataFrame(each, SCHEMA))
+        table = version.scenario.table.model_copy(update={"sensitive": ("Y",)})
+        checked.append(replace(version, scenario=version.scenario.model_copy(update={"table": table})))
+    assert ChangedColumns(columns={}, sensitive=1) == describe_changed_columns(*checked)

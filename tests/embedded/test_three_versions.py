@@ -93,7 +93,7 @@ def test_versions_are_built_from_zero(finished: Finished) -> None:
 
 def test_the_run_folder_is_complete(finished: Finished) -> None:
     """A run leaves its plan, its result, its reports and its log."""
-    expected = {"plan.json", "result.json", "report.html", "report.md", "junit.xml", "job.log"}
+    expected = {"plan.json", "result.json", "report.html", "report.md", "junit.xml", "job.log", "predictions"}
     assert expected == {path.name for path in finished.folder.iterdir()}
 
 

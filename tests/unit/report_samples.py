@@ -10,12 +10,17 @@ from harness.errors import ExitCode
 from harness.plan import Environment, Plan, Setting, SourceData
 from harness.results import (
     BoundResult,
+    ChangedColumns,
+    ChangedRow,
     Coefficient,
     Failure,
     FeatureExplanation,
     GridPoint,
     MeasuredValue,
+    MovedRow,
+    MovedRows,
     Result,
+    RowWeight,
     Verdict,
     VersionResult,
 )
@@ -138,6 +143,46 @@ def explanation(per_sd: float, sd: float = 1.0) -> FeatureExplanation:
     """Return a feature's weight; ``sd`` is the feature's standard deviation."""
     return FeatureExplanation(
         mean=per_sd / sd, mean_abs=abs(per_sd) / sd, mean_per_sd=per_sd, mean_abs_per_sd=abs(per_sd)
+    )
+
+
+def moved(name: str = "february", rows: int = 2, **changes: Any) -> MovedRows:
+    """Return rows whose score moved, the first one explained."""
+    weights = (
+        RowWeight(feature="int_rate", before=0.0102, after=0.0117),
+        RowWeight(feature="dti", after=-0.5),
+    )
+    return MovedRows.model_validate(
+        {
+            "version": name,
+            "since": "january",
+            "compared": 1358,
+            "rows": tuple(
+                MovedRow(
+                    key=f"10000{at}",
+                    label=float(at % 2),
+                    before=0.125,
+                    after=0.75 - at / 100,
+                    weights=() if at else weights,
+                )
+                for at in range(rows)
+            ),
+        }
+        | changes
+    )
+
+
+def changed_columns(**changes: Any) -> ChangedColumns:
+    """Return the columns that changed in some rows, with an example."""
+    return ChangedColumns.model_validate(
+        {
+            "columns": {"dti": 120, "term": 1},
+            "sensitive": 3,
+            "examples": (
+                ChangedRow(key="100007", values={"dti": ("18.4", None), "term": ("36 months", "60 months")}),
+            ),
+        }
+        | changes
     )
 
 

@@ -90,6 +90,19 @@ def test_an_optional_or_derived_column_may_be_missing(folder: Path) -> None:
     )
 
 
+def test_an_unknown_sensitive_column_is_reported(folder: Path) -> None:
+    """A sensitive column that none of the versions has is reported; one that only the newest has is not."""
+    scenario = _scenario("lake/loans", [0, "latest"], derive={"twice": "amount * 2"})
+    table = scenario.table.model_copy(update={"sensitive": ("amount", "Twice", "incme")})
+    problems = _problems(folder, scenario.model_copy(update={"table": table}))
+    [message] = [message for message, at in problems if at == ("table", "sensitive", 2)]
+    assert message.startswith("the table loans has no column 'incme'.")
+    assert [2] == [at[2] for _, at in problems if at[1] == "sensitive"]
+    timed = _scenario("lake/loans", ["2031-01-01"])
+    table = timed.table.model_copy(update={"sensitive": ("incme",)})
+    assert [] == _problems(folder, timed.model_copy(update={"table": table}))
+
+
 def test_a_version_that_is_not_trained_may_lack_columns(folder: Path) -> None:
     """The columns of a version without a model are not checked."""
     scenario = _scenario("lake/loans", [0])

@@ -10,6 +10,7 @@ import pytest
 
 from harness.errors import ExitCode, HarnessError, InterruptedRunError, JobError, PrerequisiteError
 from harness.events import Event, Listener
+from harness.prediction_files import SentFile
 from harness.results import Result
 from harness.runs import RESULT
 from harness.targets import job_process as module
@@ -89,6 +90,18 @@ def test_a_result_among_the_events_is_found(tmp_path: Path, result: Result) -> N
     assert (FinishedProcess(0, result, interrupted=False), "done\n") == (
         finished,
         (tmp_path / LOG).read_text(),
+    )
+
+
+def test_a_file_among_the_events_is_written(tmp_path: Path) -> None:
+    """A file that arrives as a line is written into the run's folder; one for another path is only logged."""
+    sent = SentFile("predictions/january.parquet", b"\x00\xff" * 50_000)
+    other = SentFile("../outside.parquet", b"x").to_line()
+    _follow(tmp_path, _print_lines(tmp_path, STARTED.to_line(), sent.to_line(), other))
+    assert sent.content == (tmp_path / sent.path).read_bytes()
+    assert ([other], False) == (
+        (tmp_path / LOG).read_text().splitlines(),
+        (tmp_path.parent / "outside.parquet").exists(),
     )
 
 

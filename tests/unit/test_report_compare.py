@@ -11,12 +11,14 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.errors import ExitCode, PrerequisiteError
 from harness.parity.compare import Parity, report_not_compared
+from harness.prediction_files import name_file, write_predictions
 from harness.report.terminal.verdict_summary import show_parity
-from harness.results import Result
+from harness.results import Result, StoredPredictions
 from harness.runs import RESULT, RunFolder
 from harness.targets.registry import TARGETS
 from harness.targets.run_parity import compare_runs
 from tests.unit import report_samples as samples
+from tests.unit.predictions_samples import make_predictions
 
 A, B = "20260301-101500-three_versions-7f3a", "20260302-101500-three_versions-0b1c"
 
@@ -217,6 +219,20 @@ def test_json_has_every_value(runs: Path) -> None:
     code, output = _compare(A, B, "--json")
     expected = compare_runs(samples.result(run_id=A), other)
     assert (ExitCode.BOUND_FAILED, expected) == (code, Parity.model_validate_json(output))
+
+
+def test_the_rows_whose_score_differs_most_are_named(runs: Path) -> None:
+    """Terminal, JSON and page name as many rows as --rows says; they don't change the exit code."""
+    for run_id, scores in ((A, {"a7": 0.5, "b8": 0.5}), (B, {"a7": 0.4, "b8": 0.9})):
+        write_predictions(make_predictions(scores), runs / run_id / name_file("march"))
+        stored = StoredPredictions(file=name_file("march"), sha256="0", rows=2, held_out=2)
+        _write(runs, run_id, _run(predictions=stored))
+    code, output = _compare(A, B, "--html", "page.html")
+    assert (ExitCode.PASS, True) == (code, output.index("b8") < output.index("a7"))
+    assert all(key in Path("page.html").read_text(encoding="utf-8") for key in ("a7", "b8"))
+    [moved] = Parity.model_validate_json(_compare(A, B, "--rows", "1", "--json")[1]).moved
+    assert ["b8"] == [row.key for row in moved.rows]
+    assert "b8" not in _compare(A, B, "--rows", "0")[1]
 
 
 def test_an_unknown_run_is_reported_with_a_suggestion(runs: Path) -> None:

@@ -92,6 +92,11 @@ REGION = {"categorical": ["region"]}
             id="a merge without the label",
         ),
         pytest.param(
+            [OWN, MORE, {"name": "wider", "add_columns": {"score": "double"}}],
+            {"table": {"sensitive": ["Region", "score", "twice"]}, "derive": {"twice": "amount * 2"}},
+            id="sensitive columns of any version",
+        ),
+        pytest.param(
             [OWN, {"name": "bare", "append": {"from": "bare.csv", "set": {"id": "9"}}}], {}, id="a key by set"
         ),
         pytest.param(
@@ -128,6 +133,24 @@ def test_a_column_that_no_source_has_is_reported(tmp_path: Path) -> None:
     scenario = _scenario(OWN, MORE, {**MORE, "name": "again"}, categorical=["regions"])
     expected = "none of rows.csv, more.csv has a column 'regions'. Did you mean 'region'?"
     assert [(expected, ("pipeline", "categorical", 0))] == _problems(tmp_path, scenario)
+
+
+def test_an_unknown_sensitive_column_is_reported(tmp_path: Path) -> None:
+    """A sensitive column that no version has is reported, even if no model is trained."""
+    scenario = _scenario(OWN | {"train": False}, table={"sensitive": ["status", "amuont"]})
+    expected = "rows.csv has no column 'amuont'. Did you mean 'amount'?"
+    assert [(expected, ("table", "sensitive", 1))] == _problems(tmp_path, scenario)
+
+
+def test_values_of_a_sensitive_column_are_not_shown(tmp_path: Path) -> None:
+    """A feature that is text is reported without its value if the column is sensitive."""
+    (tmp_path / "odd.csv").write_text("id,amount,status\n1,100,late\n2,Smith,paid\n")
+    table = {"source": "odd.csv", "sensitive": ["amount"]}
+    [(hidden, _)] = _problems(tmp_path, _scenario(OWN, table=table))
+    assert "a value in line 3; if it stands for a missing value" in hidden
+    assert "Smith" not in hidden
+    [(shown, _)] = _problems(tmp_path, _scenario(OWN, table={"source": "odd.csv"}))
+    assert "'Smith' in line 3" in shown
 
 
 def test_a_source_that_no_step_reads_need_not_have_the_columns(tmp_path: Path) -> None:

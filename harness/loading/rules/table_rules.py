@@ -22,6 +22,8 @@ def check_table(scenario: Scenario) -> Iterator[Problem]:
     table = scenario.table
     for index, name in find_repeated(table.key):
         yield Problem(f"key column '{name}' is listed twice.", (*_AT, "key", index))
+    for index, name in find_repeated(table.sensitive):
+        yield Problem(f"sensitive column '{name}' is listed twice.", (*_AT, "sensitive", index))
     if table.key_from == "content":
         yield from _check_content_key(scenario)
     yield from check_not_blank(table.uri, "uri", (*_AT, "uri"))

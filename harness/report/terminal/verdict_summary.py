@@ -21,13 +21,14 @@ from harness.report.parity_table import (
     select_differing_libraries,
 )
 from harness.report.terminal.console import STYLES, make_table, make_text, write_line
-from harness.results import Failure, Result, Verdict
+from harness.results import Failure, MovedRows, Result, Verdict
 from harness.storage.uris import remove_password
-from harness.views import formatting, tables
+from harness.views import formatting, moved_rows, tables
 from harness.views.bound_table import BoundRow, Headline, make_bound_rows, make_headline
 
 _COLUMNS = 5
 """Number of versions shown side by side; if there are more, the latest ones."""
+_MOVED_ROWS = 5
 _TONES = {
     "pass": "bold green",
     "fail": "bold red",
@@ -56,6 +57,8 @@ def show_verdict(
     _show_bounds(console, make_bound_rows(result.versions))
     _show_metrics(console, result)
     _show_untrained(console, result)
+    _show_newest_moves(console, result)
+    _show_changed_columns(console, result)
     if result.failure is not None:
         _show_failure(console, result.failure)
     if parity is not None:
@@ -144,6 +147,33 @@ def _show_untrained(console: Console, result: Result) -> None:
     console.print(table)
 
 
+def _show_newest_moves(console: Console, result: Result) -> None:
+    """Show the rows whose score moved most to the last version; the report shows those of every version."""
+    moved = [version.moved for version in result.versions if version.moved is not None]
+    if moved and moved[-1].rows:
+        newest = moved[-1].model_copy(update={"rows": moved[-1].rows[:_MOVED_ROWS]})
+        console.print(_make_moved_table(console, newest, "Rows whose score moved most"))
+
+
+def _show_changed_columns(console: Console, result: Result) -> None:
+    """Show how many rows changed in which column, for the latest versions with changed rows."""
+    tables_shown = moved_rows.build_changed_tables(result.versions)[-_COLUMNS:]
+    if tables_shown:
+        console.print()
+    for table in tables_shown:
+        write_line(console, Text(f"Changed at {table.title}: {table.note}"))
+
+
+def _make_moved_table(console: Console, moved: MovedRows, title: str) -> Table:
+    rows = moved_rows.make_moved_table(moved)
+    table = make_table(f"{title}, {rows.title}")
+    for at, name in enumerate(rows.titles):
+        table.add_column(name, overflow="fold", justify="right" if at in rows.numbers else "left")
+    for line in rows.lines:
+        table.add_row(*(make_text(console, text) for text in line))
+    return table
+
+
 def _show_failure(console: Console, failure: Failure) -> None:
     console.print()
     write_line(console, Text(f"{failure.kind}: {failure.message}", style="bold red"))
@@ -177,6 +207,7 @@ def show_parity(console: Console, parity: Parity) -> None:
     _show_libraries(console, parity)
     if parity.gaps:
         _show_list(console, "Not proven by a local run:", parity.gaps)
+    _show_moves(console, parity)
     if not parity.reason:
         write_line(console, Text(describe_counts(parity)))
     summary = f"{formatting.verdict_mark(parity.verdict)} {describe_agreement(parity)}"
@@ -211,6 +242,16 @@ def _show_libraries(console: Console, parity: Parity) -> None:
     ]
     if lines:
         _show_list(console, "Libraries with different versions:", lines)
+
+
+def _show_moves(console: Console, parity: Parity) -> None:
+    """Show the rows whose score differs most between the two runs, by version."""
+    for moved in parity.moved:
+        if moved.rows:
+            console.print(_make_moved_table(console, moved, "Rows whose score differs most"))
+            console.print()
+        elif moved.reason:
+            write_line(console, Text(f"Rows of {moved.version} were not compared: {moved.reason}."))
 
 
 def _show_list(console: Console, title: str, lines: list[str] | tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from harness.errors import (
     UsageError,
 )
 from harness.events import Listener
-from harness.files import write_text
+from harness.files import write_bytes, write_text
 from harness.plan import Environment, Plan, SourceData
 from harness.reading.file_names import make_plain_name
 from harness.results import Result
@@ -328,10 +329,24 @@ class Databricks:
             raise job_runs.make_run_error(ended, output)
         result = job_runs.parse_result(content, RunFolder(folder).read_plan().harness_version)
         # Stored on this machine before it is removed from the workspace.
+        self._download_predictions(result, files, submission.folder, folder)
         write_text(folder / RESULT, content.decode())
         if result.failure is None or not self._keep:
             self._remove_all(submission.folder, *_scratch_folders(folder))
         return result
+
+    def _download_predictions(self, result: Result, files: RemoteFiles, remote: str, folder: Path) -> None:
+        """Download the predictions of every version; the result is valid without them."""
+        for stored in filter(None, (version.predictions for version in result.versions)):
+            try:
+                content = files.read(f"{remote}/{stored.file}")
+            except PrerequisiteError as error:
+                self._report(f"{stored.file} is not available: {error.message}")
+                continue
+            if content is None or hashlib.sha256(content).hexdigest() != stored.sha256:
+                self._report(f"{stored.file} is not available: the workspace's copy is missing or damaged.")
+            else:
+                write_bytes(folder / stored.file, content)
 
     def _read_output(self, ended: Run, folder: Path) -> RunOutput | None:
         """Return the task's output and store it as the run's log; the result is valid without it."""
