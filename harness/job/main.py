@@ -18,7 +18,6 @@ from harness.job.delta_log import translate_read_errors
 from harness.job.distributions import choose_bins, count_distributions
 from harness.job.explain import choose_probe_keys
 from harness.job.ingest import BuiltVersion, build_version, open_build, step_location
-from harness.job.model_store import open_store
 from harness.job.prepare import PreparedRows, format_key, prepare_rows
 from harness.job.row_diff import attach_previous_keys, count_row_changes
 from harness.job.running_job import Job, fail, make_result, run_in_parallel
@@ -33,6 +32,7 @@ from harness.job.train_version import (
 )
 from harness.pipelines import ModelPipeline
 from harness.results import Result, Verdict
+from harness.storage.model_store import open_store
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,9 @@ def run(job: Job) -> Result:
 
 def open_stores(job: Job) -> None:
     """Open the model store and MLflow, so that a failure to open them ends the run now."""
+    environment = job.plan.environment
     if job.plan.scenario.may_publish:
-        open_store(job.plan.environment)
+        open_store(environment.model_store, environment.accounts)
     job.tracker.result()
 
 
@@ -197,7 +198,7 @@ def publish(job: Job, trained: list[TrainedVersion]) -> None:
     holds = all_hold(bound for version in job.versions for bound in version.bounds)
     if not plan.scenario.may_publish or (plan.scenario.publish.when == "pass" and not holds):
         return
-    store = open_store(plan.environment)
+    store = open_store(plan.environment.model_store, plan.environment.accounts)
     judged = {version.name: version for version in job.versions}
 
     def publish_one(each: TrainedVersion) -> None:

@@ -29,11 +29,11 @@ from harness.files import write_text
 from harness.job import bundle
 from harness.job.clock import Clock
 from harness.job.mlflow_tracker import Tracker, translate_store_error
-from harness.job.model_store import open_store
 from harness.job.spark_errors import log_errors, name_error, summarize_error, translate_storage_error
 from harness.job.spark_session import count_executor_tasks, find_exit_code, list_libraries
 from harness.plan import Plan
 from harness.results import Failure, FailureProblem, Result, Verdict, VersionResult
+from harness.storage.model_store import open_store
 
 _MAX_PARALLEL = 4
 _JVM_END_TIMEOUT_S = 5.0
@@ -185,9 +185,10 @@ def _describe_dead_jvm(job: Job, error: BaseException) -> JobError | None:
 
 def withdraw_bundles(job: Job) -> None:
     """Withdraw every published bundle, because a failed job publishes nothing."""
+    environment = job.plan.environment
     for each in job.versions:
         if each.bundle is not None:
-            bundle.withdraw(open_store(job.plan.environment), each.bundle)
+            bundle.withdraw(open_store(environment.model_store, environment.accounts), each.bundle)
 
 
 def describe_failure(error: BaseException, translated: HarnessError | None) -> Failure:

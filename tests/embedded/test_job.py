@@ -14,9 +14,9 @@ from harness.errors import ExitCode
 from harness.files import sha256_of
 from harness.job import bundle
 from harness.job.main import run
-from harness.job.model_store import FolderStore
 from harness.job.running_job import Job
 from harness.results import Result, Verdict
+from harness.storage.model_store import FolderStore
 from harness.views import plots
 from tests.embedded.runner import change_scenario, make_job, make_plan, run_job
 from tests.embedded.small import ONE_VERSION, SMALL, Row, write_table
