@@ -18,6 +18,7 @@ from harness.job.delta_log import translate_read_errors
 from harness.job.distributions import choose_bins, count_distributions
 from harness.job.explain import choose_probe_keys
 from harness.job.ingest import BuiltVersion, build_version, open_build, step_location
+from harness.job.pinned_versions import list_retention_warnings
 from harness.job.prepare import PreparedRows, format_key, prepare_rows
 from harness.job.row_diff import attach_previous_keys, count_row_changes
 from harness.job.running_job import Job, fail, make_result, run_in_parallel
@@ -54,6 +55,7 @@ def run(job: Job) -> Result:
         trained = train_versions(job, pipeline, prepared)
         verdict = judge(job)
         publish_and_draw(job, trained)
+        check_pins(job)
         return finish(job, verdict)
     except BaseException as error:
         return fail(job, error)
@@ -219,6 +221,15 @@ def draw(job: Job) -> None:
         from harness.views.plots import draw_pictures
 
         job.pictures = draw_pictures(job.versions)
+
+
+def check_pins(job: Job) -> None:
+    """Warn if an existing table will not keep a version that a published model was trained from."""
+    if job.plan.existing_table is None:
+        return  # No other run can have pinned a version of a table that this one has built.
+    job.warnings = ("The pinned versions of the table could not be checked; job.log has the reason.",)
+    with log_errors(), job.clock.step("log"):
+        job.warnings = list_retention_warnings(job.spark, job.plan)
 
 
 def finish(job: Job, verdict: Verdict) -> Result:

@@ -55,6 +55,8 @@ class Job:
     interrupted: threading.Event = field(default_factory=threading.Event)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     versions: tuple[VersionResult, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What people should know although it doesn't affect the verdict."""
     pictures: dict[str, str] = field(default_factory=dict)
     """The report's pictures: name of a file to its SVG."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -92,6 +94,7 @@ def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> R
         mlflow_run_id=job.open_tracker.parent_run_id if job.open_tracker else None,
         libraries=list_libraries(job.spark),
         executors=count_executor_tasks(job.spark),
+        warnings=job.warnings,
         failure=failure,
     )
 

@@ -60,13 +60,16 @@ def normalize_table(uri: str) -> str:
     return uri.rstrip("/") if path is None else str(path)
 
 
-def list_pins(stores: Iterable[ModelStore], client: Client | None, experiment: str) -> list[Pin]:
+def list_pins(
+    stores: Iterable[ModelStore], client: Client | None, experiment: str, table: str | None = None
+) -> list[Pin]:
     """Return every pin, by table and version.
 
     Args:
         stores: The model stores.
         client: MLflow's client; ``None`` if there is no tracking store yet.
         experiment: Name of the experiment that runs are recorded in.
+        table: URI of the table (default: every table).
 
     Raises:
         PrerequisiteError: A manifest can't be read.
@@ -74,10 +77,10 @@ def list_pins(stores: Iterable[ModelStore], client: Client | None, experiment: s
     listed = list(stores)
     found = [pin for store in listed for pin in _list_bundles(store)]
     if client is not None:
-        runs = _find_runs(client, experiment)
+        runs = _find_runs(client, experiment, table)
         found += _list_bundles_elsewhere(runs, listed)
         found += _list_registered_models(client, runs)
-    unique = {(pin.table, pin.version, pin.uri): pin for pin in found}
+    unique = {(pin.table, pin.version, pin.uri): pin for pin in found if _is_of(pin.table, table)}
     return sorted(unique.values(), key=lambda pin: (pin.table, pin.version, pin.kind, pin.uri))
 
 
@@ -108,14 +111,19 @@ def _read_manifest(store: ModelStore, bundle: str) -> Pin:
         ) from error
 
 
-def _find_runs(client: Client, experiment: str) -> dict[str, Any]:
+def _is_of(uri: str, table: str | None) -> bool:
+    return table is None or normalize_table(uri) == normalize_table(table)
+
+
+def _find_runs(client: Client, experiment: str, table: str | None) -> dict[str, Any]:
     """Return the runs that were trained on a version of a table, by their id."""
     found = client.get_experiment_by_name(experiment)
     runs: dict[str, Any] = {}
     token: str | None = None
     while found is not None:
         page = client.search_runs([found.experiment_id], max_results=_PAGE, page_token=token)
-        runs |= {run.info.run_id: run for run in page if "harness.data_version" in run.data.tags}
+        trained = (run for run in page if "harness.data_version" in run.data.tags)
+        runs |= {run.info.run_id: run for run in trained if _is_of(run.data.tags["harness.data_path"], table)}
         token = page.token
         if not token:
             break
@@ -133,15 +141,29 @@ def _list_bundles_elsewhere(runs: Mapping[str, Any], listed: Sequence[ModelStore
 
 def _list_registered_models(client: Client, runs: Mapping[str, Any]) -> Iterator[Pin]:
     """Yield a pin for each version of a registered model that belongs to one of the runs."""
+    for model in _search_models(client, runs) if runs else ():
+        if (run := runs.get(model.run_id)) is not None:
+            yield _make_pin(run, "registered model", f"models:/{model.name}/{model.version}")
+
+
+def _search_models(client: Client, runs: Iterable[str]) -> Iterator[Any]:
+    """Yield the versions of registered models, at least those of the runs."""
+    try:
+        yield from _search_all_models(client)
+    except Exception:  # Unity Catalog only searches by a name or a run; a real error is raised again here.
+        for run_id in runs:
+            yield from client.search_model_versions(f"run_id = '{run_id}'")
+
+
+def _search_all_models(client: Client) -> list[Any]:
+    found: list[Any] = []
     token: str | None = None
-    while runs:
+    while True:
         page = client.search_model_versions(max_results=_PAGE, page_token=token)
-        for model in page:
-            if (run := runs.get(model.run_id)) is not None:
-                yield _make_pin(run, "registered model", f"models:/{model.name}/{model.version}")
+        found += page
         token = page.token
         if not token:
-            return
+            return found
 
 
 def _make_pin(run: Any, kind: Kind, uri: str) -> Pin:

@@ -163,6 +163,22 @@ def test_the_first_step_must_create_the_table(spark: SparkSession, tmp_path: Pat
     assert "its sql created no table; the first step must." in message
 
 
+def test_a_vacuum_that_breaks_a_pinned_version_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    """A vacuum may not remove files of a version that the run trains on, unless it is told to."""
+    kept = {"name": "kept", "vacuum": {"retain_hours": 1}}
+    replaced = {"name": "replaced", "overwrite": {"where": "batch = 2"}}
+    clean: VersionValues = {"name": "clean", "vacuum": {"retain_hours": 0}}
+    refused, told = tmp_path / "refused", tmp_path / "told"
+    refused.mkdir()
+    told.mkdir()
+    location, message = find_problem(spark, refused, FIRST, replaced, kept, clean)
+    assert ("versions", 3, "vacuum") == location
+    expected = "version 'clean': its vacuum would remove files of 'first' (Delta version 0), which the run"
+    assert message.startswith(expected)
+    clean["vacuum"]["break_pins"] = True
+    assert 4 == len(build_all(spark, told, FIRST, replaced, kept, clean))
+
+
 def test_a_vacuumed_version_is_reported(spark: SparkSession, tmp_path: Path) -> None:
     """A vacuumed version is reported with the readable versions, and no table is left behind."""
     replaced = {"name": "replaced", "overwrite": {"where": "batch = 2"}}
