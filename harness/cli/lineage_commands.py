@@ -75,11 +75,11 @@ def retain(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     target: TrackingTarget = None,
 ) -> None:
-    """List the pinned versions of a table, and check that it keeps them.
+    """Check that a table keeps its pinned versions.
 
-    A version is pinned if a published bundle or a registered model was trained from it. Exits with 1 if a
-    pinned version can't be read any more, or if the next vacuum, or the next checkpoint of the log, will take
-    it by the table's own settings. Deletes nothing.
+    A version is pinned if a published bundle or a registered model was trained from it. Lists the pinned
+    versions, what pins them, and what keeps them. Exits with 1 if one can't be read any more, or if the next
+    vacuum, or the next checkpoint of the log, takes it by the table's own settings. Deletes nothing.
     """
     from harness.report.terminal.pinned_versions import format_json, show_pinned_tables
     from harness.tracking.pinned_tables import decide_exit_code, find_pinned_tables
