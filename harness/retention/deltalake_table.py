@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,7 +16,7 @@ from harness.plan import Account
 from harness.retention.table_log import LOG, LogFile, Removal, find_name, parse_removals
 from harness.storage.accounts import make_deltalake_options
 from harness.storage.blobs import find_account
-from harness.storage.uris import SCHEME, StorageUri, find_local_path, hide_passwords
+from harness.storage.uris import SCHEME, VOLUMES, StorageUri, find_local_path, hide_passwords
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -38,7 +39,7 @@ def open_table(uri: str, accounts: Sequence[Account]) -> DeltalakeTable | None:
         PrerequisiteError: It can't be read from this machine.
     """
     from deltalake import DeltaTable
-    from deltalake.exceptions import DeltaError, TableNotFoundError
+    from deltalake.exceptions import TableNotFoundError
 
     location, options = uri, dict[str, str]()
     if uri.startswith(SCHEME):
@@ -48,10 +49,25 @@ def open_table(uri: str, accounts: Sequence[Account]) -> DeltalakeTable | None:
         if not (path / LOG).is_dir():
             return None
         location = str(path)
+    elif uri.startswith(VOLUMES):
+        raise PrerequisiteError(
+            f"Can't read the table {uri} from this machine: it is in a volume of a workspace.",
+            remedy="Runs on the table check its pinned versions there.",
+        )
+    with _translate_errors(uri):
+        try:
+            return DeltalakeTable(DeltaTable(location, storage_options=options))
+        except TableNotFoundError:
+            return None
+
+
+@contextmanager
+def _translate_errors(uri: str) -> Iterator[None]:
+    """Translate deltalake's errors into messages with a remedy."""
+    from deltalake.exceptions import DeltaError
+
     try:
-        return DeltalakeTable(DeltaTable(location, storage_options=options))
-    except TableNotFoundError:
-        return None
+        yield
     except (DeltaError, OSError, ValueError) as error:
         raise PrerequisiteError(
             f"Can't read the table {hide_passwords(uri)} from this machine: {_summarize(error)}",
@@ -103,7 +119,9 @@ class DeltalakeTable:
             return None
         import pyarrow as pa
 
-        rows = pa.table(table.get_add_actions(flatten=True))["num_records"].to_pylist()
+        files = pa.table(table.get_add_actions(flatten=True))
+        # A table whose files have no statistics has no such column.
+        rows = files["num_records"].to_pylist() if "num_records" in files.column_names else [None]
         return None if None in rows else sum(rows)
 
     def read_removals(self, after: int) -> Iterator[Removal]:
@@ -120,9 +138,10 @@ class DeltalakeTable:
         Args:
             pinned: The versions; all of them can be read.
         """
-        # 'full', as Spark's VACUUM is: it also takes files whose removal the log no longer has.
-        taken = set(self._table.vacuum(dry_run=True, full=True))
-        kept = set(self._table.vacuum(dry_run=True, full=True, keep_versions=sorted(pinned)))
+        with _translate_errors(self._table.table_uri):
+            # 'full', as Spark's VACUUM is: it also takes files whose removal the log no longer has.
+            taken = set(self._table.vacuum(dry_run=True, full=True))
+            kept = set(self._table.vacuum(dry_run=True, full=True, keep_versions=sorted(pinned)))
         return frozenset(find_name(file) for file in taken - kept)
 
     @cached_property

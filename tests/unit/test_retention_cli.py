@@ -135,6 +135,7 @@ def test_a_table_without_pins_passes(table: SampleTable) -> None:
         ("none.yaml", ExitCode.WRONG_INPUT, "The scenario file none.yaml doesn't exist."),
         ("wasbs://lake@account.blob.core.windows.net/x", ExitCode.WRONG_INPUT, "Did you mean 'abfss://lake@"),
         ("./nowhere", ExitCode.PREREQUISITE_MISSING, "There is no Delta table at "),
+        ("/Volumes/a/b/c/loans", ExitCode.PREREQUISITE_MISSING, "it is in a volume of a workspace"),
         (
             "abfss://lake@account.dfs.core.windows.net/loans",
             ExitCode.PREREQUISITE_MISSING,
