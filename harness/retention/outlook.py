@@ -71,7 +71,7 @@ def judge_version(
     return Outlook(
         state,
         Safety.AT_RISK if is_late else Safety.EXPIRING,
-        "; ".join(limit.describe(now) for limit in near),
+        ", and ".join(limit.describe(now) for limit in near),
         tuple(limit.setting for limit in near),
     )
 
@@ -91,8 +91,8 @@ class _Limit:
 
     def describe(self, now: datetime) -> str:
         when = "the next" if self.until <= now else f"from {self.until:%Y-%m-%d %H:%M} UTC on, a"
-        since = f" {self.event} {self.since:%Y-%m-%d}, and" if self.since is not None else ""
-        return f"{when} {self.cause};{since} {self.setting} is '{self.value}'"
+        since = f"{self.event} {self.since:%Y-%m-%d}, " if self.since is not None else ""
+        return f"{when} {self.cause} ({since}{self.setting} is '{self.value}')"
 
 
 def _list_limits(

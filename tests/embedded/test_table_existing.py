@@ -199,7 +199,10 @@ def test_a_run_does_not_change_an_existing_table(
     before = list_files(f"{tmp_path}/existing")
     reading = change_scenario(
         UNPUBLISHED,
-        {"versions": [{"name": "now", "read": "latest"}], "pipeline": {"label": {"column": label}}},
+        {
+            "versions": [{"name": "now", "read": "latest", "expect": {"rows": 300}}],
+            "pipeline": {"label": {"column": label}},
+        },
     )
     plan = make_plan(reading, source, tmp_path).model_copy(update={"existing_table": f"{tmp_path}/existing"})
     bundle = tmp_path / "models" / "small" / "v7-r1"

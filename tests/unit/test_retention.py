@@ -73,7 +73,7 @@ def test_a_version_is_lost_to_a_vacuum_a_while_after_its_files_left_the_table(
     [version] = inspect(table, days).versions
     assert state is version.outlook.safety
     if state is not Safety.SAFE:
-        assert "vacuum deletes files that it needs; they left the table on" in version.outlook.reason
+        assert "vacuum deletes files that it needs (they left the table on 20" in version.outlook.reason
         assert f"{DATA} is 'interval 1 week'" in version.outlook.reason
 
 

@@ -59,7 +59,7 @@ def _show_versions(console: Console, table: PinnedTable) -> None:
             # console.print would replace tabs by spaces.
             console.file.write("\t".join(row).replace("\n", ", ") + "\n")
         return
-    shown = make_table("")
+    shown = make_table("Pinned versions")
     for title in _TITLES:
         shown.add_column(title, overflow="fold", justify="right" if title in ("version", "rows") else "left")
     for each in table.versions:
