@@ -57,7 +57,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 unexport PYTHONPATH PYTHONHOME
 
 .NOTPARALLEL:
-.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario validate attach doctor asset-bundle sweep check runs trace compare ui build up down logs clean clean-runs
+.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario validate attach doctor asset-bundle sweep check runs trace retain compare ui build up down logs clean clean-runs
 .PHONY: test test-fast test-unit test-scenarios test-databricks test-compose images lint types imports format lock bench false-alarms
 
 help: ## list the make targets
@@ -127,6 +127,9 @@ runs: run-ready ## list runs [of one table: TABLE=lc_loan [and one of its versio
 
 trace: run-ready ## show what a run was trained on and what it measured: RUN=...
 	@$(HARNESS) trace ARGS -- "$$RUN"
+
+retain: run-ready ## check that tables keep the versions that published models were trained from: [TABLE=name or URI] [ARGS="--days 30"]
+	@$(HARNESS) retain ARGS $${TABLE:+-- "$$TABLE"}
 
 compare: run-ready ## compare two runs: A=... B=... ('latest' is the newest) [HTML=FILE for a page with both side by side]
 	@$(HARNESS) compare ARGS $${HTML:+--html "$$HTML"} -- "$$A" "$$B"

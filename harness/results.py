@@ -485,6 +485,8 @@ class Result(Record):
     """The versions with which the job ran."""
     executors: dict[str, int] = {}
     """How many tasks each executor ran; those of the driver if there is no executor."""
+    warnings: tuple[str, ...] = ()
+    """What people should know although it doesn't affect the verdict."""
     failure: Failure | None = None
     faults: tuple[FaultResult, ...] = ()
     """Of a proof: the faults that were injected."""

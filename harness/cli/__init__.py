@@ -48,6 +48,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "schema": scenario_commands.schema,
     "runs": lineage_commands.runs,
     "trace": lineage_commands.trace,
+    "retain": lineage_commands.retain,
     "compare": lineage_commands.compare,
     "ui": lineage_commands.ui,
     "build": stack_commands.build,

@@ -1,4 +1,4 @@
-"""Commands that find, trace and compare past runs."""
+"""Commands that find, trace and compare past runs, and check what their models still need."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from harness.cli.options import TrackingTarget, open_console, read_settings_of_past_runs
 from harness.errors import PrerequisiteError
+from harness.retention.outlook import DAYS_AHEAD
 
 if TYPE_CHECKING:
     from harness.parity.compare import Parity
@@ -50,6 +51,45 @@ def trace(
     from harness.tracking import lineage
 
     show_trace(open_console(), lineage.trace(read_settings_of_past_runs(target), run_id))
+
+
+def retain(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME|TABLE",
+            help="A scenario, or a table by its name, URI or folder (default: every existing table with "
+            "pinned versions).",
+            show_default=False,
+        ),
+    ] = None,
+    days: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Warn if a pinned version can be lost within N days, at least 0 (default: 7).",
+            show_default=False,
+        ),
+    ] = DAYS_AHEAD,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    target: TrackingTarget = None,
+) -> None:
+    """Check that a table keeps its pinned versions.
+
+    A version is pinned if a published bundle or a registered model was trained from it. Lists the pinned
+    versions, what pins them, and what keeps them. Exits with 1 if one can't be read any more, or if the next
+    vacuum, or the next checkpoint of the log, takes it by the table's own settings. Deletes nothing.
+    """
+    from harness.report.terminal.pinned_versions import format_json, show_pinned_tables
+    from harness.tracking.pinned_tables import decide_exit_code, find_pinned_tables
+
+    tables = find_pinned_tables(read_settings_of_past_runs(target), name, days)
+    if as_json:
+        typer.echo(format_json(tables))
+    else:
+        show_pinned_tables(open_console(), tables)
+    raise typer.Exit(decide_exit_code(tables))
 
 
 def compare(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -25,15 +26,21 @@ def attach(
 
 
 def doctor(target: Target = None) -> None:
-    """Check whether a target is ready, without starting anything."""
+    """Check whether a target is ready, without starting anything.
+
+    Also warns if an existing table will not keep a version that a published model was trained from.
+    """
     from harness.report.terminal.console import show_checks
     from harness.request import make_line_printer
     from harness.settings import read_settings
     from harness.targets.base import open_target
+    from harness.tracking.pinned_tables import check_pinned_tables
 
     console = open_console()
-    opened = open_target(read_settings({"target": target}), make_line_printer(console))
-    if not show_checks(console, opened.checks()):
+    settings = read_settings({"target": target})
+    opened = open_target(settings, make_line_printer(console))
+    # Only what this machine's own settings locate: the MLflow of a stack or a workspace may not answer.
+    if not show_checks(console, chain(opened.checks(), check_pinned_tables(settings))):
         raise typer.Exit(ExitCode.PREREQUISITE_MISSING)
 
 

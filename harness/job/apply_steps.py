@@ -13,7 +13,8 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from harness.errors import Location
+from harness.errors import Location, Problem, ScenarioError
+from harness.job.pinned_versions import list_vacuumed_versions
 from harness.job.source_reader import is_format_error, unreadable_source_error
 from harness.job.spark_errors import attribute_step_error
 from harness.job.step_rows import Sources, list_column_names, make_rows, source_location
@@ -210,7 +211,30 @@ def _optimize(work: Work, step: Optimize) -> None:
 
 def _vacuum(work: Work, step: Vacuum) -> None:
     with _override_setting(work.spark, _RETENTION_CHECK, "false"):
+        if not step.break_pins:
+            _require_unpinned(work, step)
         work.table.vacuum(step.retain_hours)
+
+
+def _require_unpinned(work: Work, step: Vacuum) -> None:
+    """Require that a vacuum takes no file of a version that this run trains on, and so pins.
+
+    Raises:
+        ScenarioError: It would.
+    """
+    pinned = {
+        version.name: work.numbers[version.name]
+        for version in work.plan.scenario.versions
+        if version.is_trained and version.name in work.numbers
+    }
+    taken = list_vacuumed_versions(work.spark, work.plan.table_uri, step.retain_hours, pinned)
+    if taken:
+        names = ", ".join(f"'{name}' (Delta version {pinned[name]})" for name in taken)
+        message = (
+            f"version '{work.version.name}': its vacuum would remove files of {names}, which the run trains "
+            "on. Set 'retain_hours' to more, or remove the step; 'break_pins: true' removes them anyway."
+        )
+        raise ScenarioError([Problem(message, work.at)])
 
 
 def _sql(work: Work, step: Sql) -> None:

@@ -27,16 +27,15 @@ from harness.errors import JobError
 from harness.files import sha256_of
 from harness.job.explain import explain
 from harness.job.mlflow_tracker import MODELS
-from harness.job.model_store import ModelStore
 from harness.pipelines import KEY, Explainer
 from harness.plan import Plan
 from harness.results import VersionResult
+from harness.storage.model_store import MANIFEST, ModelStore
 from harness.storage.uris import VOLUMES
 
 FEATURIZER, CLASSIFIER, EXPLAINER = "featurizer", "classifier", "explainer"
 DEPENDS_ON = {FEATURIZER: (), CLASSIFIER: (FEATURIZER,), EXPLAINER: (FEATURIZER, CLASSIFIER)}
 """Model to the models that it needs."""
-MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 2
 """Format of the manifests that this version writes. Manifests without a format version have format 1."""
 _TOLERANCE = 1e-9

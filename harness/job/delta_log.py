@@ -17,16 +17,12 @@ from pyspark.sql import SparkSession, functions as F
 from harness.errors import Location, Problem, ScenarioError
 from harness.job.table_io import read_version
 from harness.results import Commit
+from harness.retention.table_log import DEFAULT_RETENTION
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MIN_INTERVAL = timedelta(milliseconds=1)
 _MAX_VERSIONS_CHECKED = 25
 """How many versions an error message checks for readability; each costs listing the version's files."""
-_RETENTION = {
-    # Delta's defaults, for tables that don't set them.
-    "delta.deletedFileRetentionDuration": "interval 1 week",
-    "delta.logRetentionDuration": "interval 30 days",
-}
 
 
 @dataclass(frozen=True)
@@ -129,10 +125,10 @@ def unreadable_version_error(
 
 def is_readable(spark: SparkSession, uri: str, number: int) -> bool:
     """Return whether the log still has a version and all of the version's files exist."""
-    return _has_all_files(_Folder(spark, uri), number)
+    return _has_all_files(Folder(spark, uri), number)
 
 
-class _Folder:
+class Folder:
     """The files in a table's folder, listed once."""
 
     def __init__(self, spark: SparkSession, uri: str) -> None:
@@ -143,7 +139,7 @@ class _Folder:
         self._jvm = context._jvm  # noqa: SLF001
         path = self._jvm.org.apache.hadoop.fs.Path(uri)
         self._files = path.getFileSystem(context._jsc.hadoopConfiguration())  # noqa: SLF001
-        self._names = set(_iterate_names(self._files.listFiles(path, True)))
+        self._names = {name for name, _ in _iterate_files(self._files.listFiles(path, True))}
 
     def has(self, file: str) -> bool:
         """Return whether a file exists; some tables, such as clones, have files outside their folder."""
@@ -151,13 +147,19 @@ class _Folder:
             return True
         return bool(self._files.exists(self._jvm.org.apache.hadoop.fs.Path(unquote(file))))
 
+    def list_files(self, folder: str) -> list[tuple[str, int]]:
+        """Return the names of the files in a folder of the table, and when they were written, in ms."""
+        path = self._jvm.org.apache.hadoop.fs.Path(f"{self.uri}/{folder}")
+        return list(_iterate_files(self._files.listFiles(path, False)))
 
-def _iterate_names(listing: Any) -> Iterator[str]:
+
+def _iterate_files(listing: Any) -> Iterator[tuple[str, int]]:
     while listing.hasNext():
-        yield listing.next().getPath().getName()
+        status = listing.next()
+        yield status.getPath().getName(), int(status.getModificationTime())
 
 
-def _has_all_files(folder: _Folder, number: int) -> bool:
+def _has_all_files(folder: Folder, number: int) -> bool:
     try:
         files = read_version(folder.spark, folder.uri, number).inputFiles()
     except (PySparkException, Py4JJavaError):
@@ -167,13 +169,13 @@ def _has_all_files(folder: _Folder, number: int) -> bool:
 
 def _describe_readable_versions(spark: SparkSession, uri: str) -> str:
     """Describe which versions can be read, and how long the table keeps its files and log."""
-    folder = _Folder(spark, uri)
+    folder = Folder(spark, uri)
     checked = [entry.version for entry in read_history(spark, uri, _MAX_VERSIONS_CHECKED)]
     readable = sorted(number for number in checked if _has_all_files(folder, number))
     limit = f" (of the newest {_MAX_VERSIONS_CHECKED})" if len(checked) == _MAX_VERSIONS_CHECKED else ""
     [row] = DeltaTable.forPath(spark, uri).detail().select("properties").collect()
-    properties = {**_RETENTION, **(row["properties"] or {})}
-    settings = ", ".join(f"{name} = {properties[name]}" for name in _RETENTION)
+    properties = {**DEFAULT_RETENTION, **(row["properties"] or {})}
+    settings = ", ".join(f"{name} = {properties[name]}" for name in DEFAULT_RETENTION)
     return (
         f"Readable versions{limit}: {format_ranges(readable) or 'none'}. The table's retention: {settings}."
     )

@@ -22,7 +22,7 @@ from harness.job.delta_log import translate_read_errors
 from harness.job.distributions import choose_bins, count_distributions
 from harness.job.explain import choose_probe_keys
 from harness.job.ingest import BuiltVersion, build_version, open_build, step_location
-from harness.job.model_store import open_store
+from harness.job.pinned_versions import list_retention_warnings
 from harness.job.prepare import PreparedRows, format_key, prepare_rows
 from harness.job.row_diff import attach_previous_keys, count_row_changes
 from harness.job.running_job import Job, fail, make_result, run_in_parallel
@@ -37,6 +37,7 @@ from harness.job.train_version import (
 )
 from harness.pipelines import ModelPipeline
 from harness.results import Result, Verdict
+from harness.storage.model_store import open_store
 
 _FILES = ".files"
 """Folder of the job's scratch folder; a version has no such name."""
@@ -62,6 +63,7 @@ def run(job: Job) -> Result:
         compare_rows(job, trained)
         verdict = judge(job)
         publish_and_draw(job, trained)
+        check_pins(job)
         return finish(job, verdict)
     except BaseException as error:
         return fail(job, error)
@@ -69,8 +71,9 @@ def run(job: Job) -> Result:
 
 def open_stores(job: Job) -> None:
     """Open the model store and MLflow, so that a failure to open them ends the run now."""
+    environment = job.plan.environment
     if job.plan.scenario.may_publish:
-        open_store(job.plan.environment)
+        open_store(environment.model_store, environment.accounts)
     job.tracker.result()
 
 
@@ -234,7 +237,7 @@ def publish(job: Job, trained: list[TrainedVersion]) -> None:
     holds = all_hold(bound for version in job.versions for bound in version.bounds)
     if not plan.scenario.may_publish or (plan.scenario.publish.when == "pass" and not holds):
         return
-    store = open_store(plan.environment)
+    store = open_store(plan.environment.model_store, plan.environment.accounts)
     judged = {version.name: version for version in job.versions}
 
     def publish_one(each: TrainedVersion) -> None:
@@ -255,6 +258,15 @@ def draw(job: Job) -> None:
         from harness.views.plots import draw_pictures
 
         job.pictures = draw_pictures(job.versions)
+
+
+def check_pins(job: Job) -> None:
+    """Warn if an existing table will not keep a version that a published model was trained from."""
+    if job.plan.existing_table is None:
+        return  # No other run can have pinned a version of a table that this one has built.
+    job.warnings = ("The pinned versions of the table could not be checked; job.log has the reason.",)
+    with log_errors(), job.clock.step("log"):
+        job.warnings = list_retention_warnings(job.spark, job.plan)
 
 
 def finish(job: Job, verdict: Verdict) -> Result:

@@ -29,11 +29,11 @@ from harness.files import write_text
 from harness.job import bundle
 from harness.job.clock import Clock
 from harness.job.mlflow_tracker import Tracker, translate_store_error
-from harness.job.model_store import open_store
 from harness.job.spark_errors import log_errors, name_error, summarize_error, translate_storage_error
 from harness.job.spark_session import count_executor_tasks, find_exit_code, list_libraries
 from harness.plan import Plan
 from harness.results import Failure, FailureProblem, Result, Verdict, VersionResult
+from harness.storage.model_store import open_store
 
 _MAX_PARALLEL = 4
 _JVM_END_TIMEOUT_S = 5.0
@@ -55,6 +55,8 @@ class Job:
     interrupted: threading.Event = field(default_factory=threading.Event)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     versions: tuple[VersionResult, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What people should know although it doesn't affect the verdict."""
     pictures: dict[str, str] = field(default_factory=dict)
     """The report's pictures: name of a file to its SVG."""
     files: dict[str, Path] = field(default_factory=dict)
@@ -94,6 +96,7 @@ def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> R
         mlflow_run_id=job.open_tracker.parent_run_id if job.open_tracker else None,
         libraries=list_libraries(job.spark),
         executors=count_executor_tasks(job.spark),
+        warnings=job.warnings,
         failure=failure,
         inputs=plan.inputs,
     )
@@ -189,9 +192,10 @@ def _describe_dead_jvm(job: Job, error: BaseException) -> JobError | None:
 
 def withdraw_bundles(job: Job) -> None:
     """Withdraw every published bundle, because a failed job publishes nothing."""
+    environment = job.plan.environment
     for each in job.versions:
         if each.bundle is not None:
-            bundle.withdraw(open_store(job.plan.environment), each.bundle)
+            bundle.withdraw(open_store(environment.model_store, environment.accounts), each.bundle)
 
 
 def describe_failure(error: BaseException, translated: HarnessError | None) -> Failure:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.text import Text
 
@@ -67,7 +67,7 @@ def list_error_commands(error: HarnessError) -> Iterator[str]:
 
 
 def list_verdict_commands(plan: Plan, result: Result, parity: Parity | None = None) -> Iterator[str]:
-    """Yield a command for each bound that doesn't pass, for a failure of the run, and for its comparison."""
+    """Yield a command for each bound that fails, each warning, a failure of the run, and its comparison."""
     document = _read_unchanged_document(plan)
     if result.failure is not None:
         message = "\n".join(filter(None, (result.failure.message, result.failure.remedy)))
@@ -82,23 +82,33 @@ def list_verdict_commands(plan: Plan, result: Result, parity: Parity | None = No
             yield format_command(row.sentence, file=plan.scenario_file, line=line, title=title)
     if parity is not None and parity.verdict is not Verdict.PASS:
         yield format_command(describe_agreement(parity), file=plan.scenario_file, title=result.scenario)
+    for warning in result.warnings:
+        yield format_command(warning, file=plan.scenario_file, title=result.scenario, level="warning")
 
 
-def format_command(message: str, *, file: str | None = None, line: int | None = None, title: str = "") -> str:
-    """Return an error as a workflow command, on one line whatever it contains.
+def format_command(
+    message: str,
+    *,
+    file: str | None = None,
+    line: int | None = None,
+    title: str = "",
+    level: Literal["error", "warning"] = "error",
+) -> str:
+    """Return an error or a warning as a workflow command, on one line whatever it contains.
 
     Args:
-        message: The error's message.
+        message: The message.
         file: The file, relative to the current folder.
         line: The line in the file, from 1.
         title: The title of the annotation.
+        level: Whether it is an error.
     """
     values = {"file": _make_relative_to_root(file), "line": line, "title": title}
     properties = ",".join(f"{name}={_escape_property(str(value))}" for name, value in values.items() if value)
     return (
-        f"::error {properties}::{_escape_data(message)}"
+        f"::{level} {properties}::{_escape_data(message)}"
         if properties
-        else f"::error::{_escape_data(message)}"
+        else f"::{level}::{_escape_data(message)}"
     )
 
 

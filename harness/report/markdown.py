@@ -80,6 +80,7 @@ def _render_verdict(plan: Plan, result: Result, parity: Parity | None) -> Iterab
         yield f"> **{escape_text(result.failure.message)}**{remedy}"
     if missing := list_missing_versions(plan, result):
         yield f"Not reached: {', '.join(map(format_code, missing))}."
+    yield from (f"**Warning:** {escape_text(warning)}" for warning in result.warnings)
 
 
 def _render_bounds(result: Result) -> Iterable[str]:

@@ -289,10 +289,13 @@ class Vacuum(Step):
     may_be_empty: ClassVar[bool] = True
 
     retain_hours: Annotated[float, Field(ge=0)] = 168.0
+    break_pins: bool = False
+    """Whether files of a version that the run trains on may be removed."""
 
     def describe(self) -> str:
         """Return what the step does in a few words."""
-        return f"vacuum, {self.retain_hours:g} hours kept"
+        pins = ", even files of pinned versions" if self.break_pins else ""
+        return f"vacuum, {self.retain_hours:g} hours kept{pins}"
 
 
 class Sql(Step):

@@ -150,3 +150,17 @@ def make_azure_credential(account: Account) -> Any:
     from azure.identity import ClientSecretCredential
 
     return ClientSecretCredential(account.tenant_id, account.client_id, secret)
+
+
+def make_deltalake_options(account: Account) -> dict[str, str]:
+    """Return the storage options of the library ``deltalake`` for an account."""
+    secret = read_secret(account.secret, account.name)
+    options = {"azure_storage_account_name": account.name}
+    if account.auth == "key":
+        return {**options, "azure_storage_account_key": secret}
+    return {
+        **options,
+        "azure_storage_tenant_id": account.tenant_id,
+        "azure_storage_client_id": account.client_id,
+        "azure_storage_client_secret": secret,
+    }

@@ -36,12 +36,18 @@ def find_account(uri: StorageUri, accounts: Sequence[Account]) -> Account:
 
 
 class Blobs:
-    """Files below a root in a container; the container is created if it does not exist."""
+    """Files below a root in a container.
 
-    def __init__(self, root: StorageUri, account: Account) -> None:
+    Args:
+        root: The root.
+        account: Its storage account.
+        create: Whether to create the container if it does not exist.
+    """
+
+    def __init__(self, root: StorageUri, account: Account, *, create: bool = True) -> None:
         self._root = root
         self._account = account
-        self._container = self._open()
+        self._container = self._open(create=create)
 
     def exists(self, path: str) -> bool:
         """Return whether a file exists."""
@@ -106,7 +112,20 @@ class Blobs:
             for name in sorted(names, reverse=True):
                 self.remove(str(name).removeprefix(f"{self._root.path}/" if self._root.path else ""))
 
-    def _open(self) -> ContainerClient:
+    def list_folders(self, path: str = "") -> list[str]:
+        """Return the paths of the folders in a folder; none if the container does not exist."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        prefix = f"{self._name(path)}/".removeprefix("/")
+        with self._translate_errors():
+            try:
+                found = [str(each.name) for each in self._container.walk_blobs(prefix, delimiter="/")]
+            except ResourceNotFoundError:
+                return []
+        root = f"{self._root.path}/" if self._root.path else ""
+        return [name.removeprefix(root).rstrip("/") for name in found if name.endswith("/")]
+
+    def _open(self, *, create: bool) -> ContainerClient:
         from azure.core.exceptions import ResourceExistsError
         from azure.storage.blob import BlobServiceClient
 
@@ -122,7 +141,7 @@ class Blobs:
         )
         container = service.get_container_client(self._root.container)
         with self._translate_errors():
-            if not container.exists():
+            if create and not container.exists():
                 try:
                     container.create_container()
                 except ResourceExistsError:

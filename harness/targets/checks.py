@@ -27,7 +27,7 @@ from harness.storage.tracking_store import (
 from harness.storage.uris import VOLUMES, find_local_path
 from harness.targets.registry import TARGETS
 
-State = Literal["ok", "failed", "not checkable"]
+State = Literal["ok", "warning", "failed", "not checkable"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Check:
     finding: str = ""
     """The result, or why it can't be checked."""
     remedy: str = ""
-    """What to do if it failed."""
+    """What to do if it failed, or about a warning."""
 
 
 def require_all(checks: Iterable[Check]) -> None:

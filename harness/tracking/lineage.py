@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import PrerequisiteError
+from harness.errors import HarnessError, PrerequisiteError
 from harness.settings import Settings
 from harness.storage.tracking_store import find_store_file, require_usable_store
 from harness.tracking.tracked_run import TrackedRun
@@ -87,15 +88,27 @@ def _quote(text: str) -> str:
 
 def _search(settings: Settings, condition: str) -> list[TrackedRun]:
     require_store(settings)
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    from mlflow import MlflowClient
-
-    try:
-        client = MlflowClient(settings["tracking_uri"])
+    with open_client(settings) as client:
         experiment = client.get_experiment_by_name(settings["experiment"])
         if experiment is None:
             return []
         return [_to_tracked_run(run) for run in _iterate_runs(client, experiment.experiment_id, condition)]
+
+
+@contextmanager
+def open_client(settings: Settings) -> Iterator[MlflowClient]:
+    """Open MLflow's client, and translate its errors.
+
+    Raises:
+        PrerequisiteError: MLflow doesn't answer.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow import MlflowClient
+
+    try:
+        yield MlflowClient(settings["tracking_uri"])
+    except HarnessError:
+        raise
     except Exception as error:  # MLflow's own errors, and those of a store's driver.
         message = str(error).strip().partition("\n")[0]
         raise PrerequisiteError(f"MLflow at {settings['tracking_uri']} doesn't answer: {message}") from error

@@ -18,10 +18,11 @@ from harness.errors import ExitCode
 from harness.files import sha256_of
 from harness.job import bundle
 from harness.job.main import run
-from harness.job.model_store import FolderStore
 from harness.job.running_job import Job
 from harness.results import Result, Verdict
+from harness.retention.pins import list_pins
 from harness.scenario.sensitive import hide_value
+from harness.storage.model_store import FolderStore
 from harness.views import plots
 from tests.embedded.runner import change_scenario, make_job, make_plan, run_job
 from tests.embedded.small import ONE_VERSION, SMALL, Row, write_table
@@ -204,6 +205,35 @@ def test_publishing_twice_changes_nothing(job: Job, good: Result, home: Path) ->
     version = good.versions[0]
     uri = bundle.publish(store, job.scratch / version.name, version, job.plan)
     assert (version.bundle, before) == (uri, read_files(home / "models"))
+
+
+def test_published_versions_and_registered_models_are_pinned(good: Result, home: Path) -> None:
+    """Bundles and registered models pin versions; of a store that can't be listed, MLflow is believed."""
+    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+    experiment = client.create_experiment("pins")
+
+    def track(version: int, **tags: str) -> str:
+        data = {"data_path": good.table_uri, "data_version": str(version), "table": "small"}
+        values = {f"harness.{name}": value for name, value in {**data, **tags}.items()}
+        return str(client.create_run(experiment, tags=values).info.run_id)
+
+    elsewhere = "abfss://models@account.dfs.core.windows.net/small/v1-x"
+    registered = track(0)
+    track(1, bundle=elsewhere)
+    track(1, bundle=f"{home}/models/small/v1-removed")
+    track(2)
+    client.create_run(experiment)
+    client.create_registered_model("credit")
+    client.create_model_version("credit", f"runs:/{registered}/models/classifier", registered)
+    client.create_model_version("credit", "s3://somewhere/else")
+    published = [(each.version, "bundle", each.bundle) for each in good.versions]
+    others = [(0, "registered model", "models:/credit/1"), (1, "bundle", elsewhere)]
+    found = list_pins([FolderStore(home / "models")], client, "pins", good.table_uri)
+    assert sorted([*published, *others], key=str) == sorted(
+        ((pin.version, pin.kind, pin.uri) for pin in found), key=str
+    )
+    assert {True} == {pin.is_of_built_table for pin in found if pin.uri in {uri for *_, uri in published}}
+    assert [] == list_pins([FolderStore(home / "models")], client, "pins", "/another/table")
 
 
 def test_an_interrupted_copy_is_completed(job: Job, good: Result, tmp_path: Path) -> None:

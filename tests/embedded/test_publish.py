@@ -45,7 +45,7 @@ def test_a_bundle_is_published_if_every_bound_holds(
 ) -> None:
     """A bundle is published if 'when' allows it; with 'pass', only if every bound itself holds."""
     opened: list[Any] = []
-    monkeypatch.setattr(main, "open_store", opened.append)
+    monkeypatch.setattr(main, "open_store", lambda *arguments: opened.append(arguments))
     plan = make_plan(change_scenario(SMALL, {"publish": {"when": when}}), tmp_path / "none.csv", tmp_path)
     job = Job(plan, Clock(lambda _event: None), cast("Any", None), Future(), tmp_path)
     version = VersionResult(

@@ -8,6 +8,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from harness.errors import Location, ScenarioError
+from harness.job.delta_log import is_readable
+from harness.job.ingest import build_version, open_build
 from harness.job.main import build_versions, check_versions
 from tests.embedded.runner import make_job
 from tests.embedded.stepping import (
@@ -161,6 +163,29 @@ def test_the_first_step_must_create_the_table(spark: SparkSession, tmp_path: Pat
     location, message = find_problem(spark, tmp_path, {"name": "first", "sql": "SELECT 1"})
     assert ("versions", 0, "sql") == location
     assert "its sql created no table; the first step must." in message
+
+
+def test_a_vacuum_that_breaks_a_pinned_version_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    """A vacuum may not remove files of a version that the run trains on, unless it is told to."""
+    plan = make_tiny_plan(
+        tmp_path,
+        FIRST,
+        {"name": "replaced", "overwrite": {"where": "batch = 2"}},
+        {"name": "young", "vacuum": {"retain_hours": 1}},
+        {"name": "clean", "vacuum": {"retain_hours": 0}},
+        {"name": "told", "vacuum": {"retain_hours": 0, "break_pins": True}},
+    )
+    table = open_build(spark, plan)
+    for index in range(3):
+        build_version(table, index)
+    with pytest.raises(ScenarioError) as caught:
+        build_version(table, 3)
+    [problem] = caught.value.problems
+    assert ("versions", 3, "vacuum") == problem.location
+    expected = "version 'clean': its vacuum would remove files of 'first' (Delta version 0), which the run"
+    assert problem.message.startswith(expected)
+    assert "VACUUM END" == build_version(table, 4).commit.operation
+    assert not is_readable(spark, plan.table_uri, 0)
 
 
 def test_a_vacuumed_version_is_reported(spark: SparkSession, tmp_path: Path) -> None:

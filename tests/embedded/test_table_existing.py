@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,7 +188,10 @@ def test_an_existing_table_is_never_changed(spark: SparkSession, existing: Exist
 def test_a_run_does_not_change_an_existing_table(
     spark: SparkSession, tmp_path: Path, label: str, code: ExitCode
 ) -> None:
-    """Neither a successful nor a failed run changes the table or leaves a folder in the lake."""
+    """Neither a successful nor a failed run changes the table or leaves a folder in the lake.
+
+    A pinned version that can't be read any more is a warning.
+    """
     source = write_table(tmp_path)
     spark.read.csv(str(source), header=True, inferSchema=True).write.format("delta").save(
         f"{tmp_path}/existing"
@@ -195,10 +199,21 @@ def test_a_run_does_not_change_an_existing_table(
     before = list_files(f"{tmp_path}/existing")
     reading = change_scenario(
         UNPUBLISHED,
-        {"versions": [{"name": "now", "read": "latest"}], "pipeline": {"label": {"column": label}}},
+        {
+            "versions": [{"name": "now", "read": "latest", "expect": {"rows": 300}}],
+            "pipeline": {"label": {"column": label}},
+        },
     )
     plan = make_plan(reading, source, tmp_path).model_copy(update={"existing_table": f"{tmp_path}/existing"})
+    bundle = tmp_path / "models" / "small" / "v7-r1"
+    bundle.mkdir(parents=True)
+    manifest = {"table": f"{tmp_path}/existing", "version": 7, "mlflow_run_id": "r1", "run_id": "run"}
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
     result = run(make_job(spark, plan))
+    lost = (
+        f"Version 7 is pinned by bundle {bundle}, but it can't be read any more: the table's newest version"
+    )
+    assert (result.failure is None) == any(each.startswith(lost) for each in result.warnings)
     assert (code, before) == (result.exit_code, list_files(f"{tmp_path}/existing"))
     assert [] == list((tmp_path / "lake").glob("runs/*"))
 

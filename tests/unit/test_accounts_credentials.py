@@ -7,7 +7,12 @@ import pytest
 
 from harness.errors import ExitCode, PrerequisiteError
 from harness.plan import Account, Secret
-from harness.storage.accounts import make_azure_credential, make_hadoop_settings, read_secret
+from harness.storage.accounts import (
+    make_azure_credential,
+    make_deltalake_options,
+    make_hadoop_settings,
+    read_secret,
+)
 
 VALUE = "Zm9yIGEgdGVzdCBvbmx5Cg=="
 HOST = "dlsloandev.dfs.core.windows.net"
@@ -135,3 +140,21 @@ def test_a_missing_secret_is_reported_before_any_request(monkeypatch: pytest.Mon
     monkeypatch.delenv("LAKE_SECRET")
     with pytest.raises(PrerequisiteError, match="the variable LAKE_SECRET"):
         make_azure_credential(account)
+
+
+def test_deltalake_gets_the_accounts_credential(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library that reads tables without Spark gets the same credential as Spark and Azure's client."""
+    monkeypatch.setenv("LAKE_KEY", VALUE)
+    secret = Secret(variable="LAKE_KEY")
+    assert {"azure_storage_account_name": "dlsloandev", "azure_storage_account_key": VALUE} == (
+        make_deltalake_options(Account(name="dlsloandev", auth="key", secret=secret))
+    )
+    principal = Account(
+        name="dlsloandev", auth="service_principal", secret=secret, tenant_id="t-1", client_id="c-1"
+    )
+    assert {
+        "azure_storage_account_name": "dlsloandev",
+        "azure_storage_tenant_id": "t-1",
+        "azure_storage_client_id": "c-1",
+        "azure_storage_client_secret": VALUE,
+    } == make_deltalake_options(principal)

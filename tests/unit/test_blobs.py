@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
+from azure.core.exceptions import ResourceNotFoundError
 
 from harness.errors import PrerequisiteError
 from harness.plan import Account, Secret
 from harness.storage.blobs import Blobs
+from harness.storage.model_store import AccountStore, ModelStore
 from harness.storage.uris import StorageUri
 from harness.targets.compose.secrets import StackFiles
 
@@ -75,3 +78,55 @@ def test_an_untrusted_certificate_is_reported_at_once(files: StackFiles, endpoin
     assert f"at {endpoint.address}" in str(raised.value)
     assert "certificate verify failed" in str(raised.value)
     assert "its certificate is trusted" in (raised.value.remedy or "")
+
+
+class Container:
+    """A container with these blobs, as far as listing them needs."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def walk_blobs(self, name_starts_with: str, delimiter: str) -> list[SimpleNamespace]:
+        """Return the blobs and folders directly below a prefix."""
+        if not self._names:
+            raise ResourceNotFoundError("The specified container does not exist.")
+        below = [
+            name.removeprefix(name_starts_with) for name in self._names if name.startswith(name_starts_with)
+        ]
+        found = dict.fromkeys("".join(name.partition(delimiter)[:2]) for name in below)
+        return [SimpleNamespace(name=name_starts_with + name) for name in found]
+
+    def get_blob_client(self, name: str) -> SimpleNamespace:
+        """Return a client that knows whether the blob exists."""
+        return SimpleNamespace(exists=lambda: name in self._names)
+
+
+@pytest.mark.parametrize("root", ["", "below/here"])
+def test_bundles_of_an_account_are_listed(monkeypatch: pytest.MonkeyPatch, root: str) -> None:
+    """The bundles of a store are its tables' folders with a manifest, wherever the store's root is."""
+    prefix = f"{root}/" if root else ""
+    files = (
+        "t/v0-a/manifest.json",
+        "t/v0-a/classifier/MLmodel",
+        "t/v1-b/half",
+        "u/v0-c/manifest.json",
+        "note",
+    )
+    container = Container(*(prefix + file for file in files), "elsewhere/v0-d/manifest.jsonl")
+    uri = StorageUri.parse(f"abfss://models@account.dfs.core.windows.net/{root}")
+    assert ["t/v0-a", "u/v0-c"] == list(_open(monkeypatch, uri, container).list_bundles())
+
+
+def test_a_missing_container_has_no_bundles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that does not exist has no bundles, and listing does not create it."""
+    uri = StorageUri.parse("abfss://models@account.dfs.core.windows.net")
+    assert [] == list(_open(monkeypatch, uri, Container()).list_bundles())
+
+
+def _open(monkeypatch: pytest.MonkeyPatch, uri: StorageUri, container: Container) -> ModelStore:
+    """Open a store whose container is another one."""
+    monkeypatch.setenv("KEY", "a2V5")
+    account = Account(name=uri.account, auth="key", secret=Secret(variable="KEY"))
+    blobs = Blobs(uri, account, create=False)
+    vars(blobs)["_container"] = container
+    return AccountStore(uri, blobs)

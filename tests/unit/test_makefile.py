@@ -30,6 +30,7 @@ TARGETS = {
     "doctor": "doctor --target TARGET",
     "init": "init --data DATA --label LABEL -- NAME",
     "plan": "plan --table TABLE --versions VERSIONS -- NAME",
+    "retain": "retain -- TABLE",
     "runs": "runs --table TABLE --version VERSION",
     "scenario": "scenario --target TARGET --table TABLE --versions VERSIONS -- NAME",
     "trace": "trace -- RUN",

@@ -127,6 +127,14 @@ def test_a_failed_run_is_annotated(tmp_path: Path) -> None:
     assert [f"::error file=absent.yaml,title=three_versions::{message}"] == list(lines)
 
 
+def test_a_warning_is_annotated_as_one(tmp_path: Path) -> None:
+    """A warning of a run is an annotation, but not an error."""
+    lines = github.list_verdict_commands(
+        _plan(tmp_path / "absent.yaml"), samples.result((), warnings=("Version 3 expires.",))
+    )
+    assert ["::warning file=absent.yaml,title=three_versions::Version 3 expires."] == list(lines)
+
+
 def test_a_disagreement_is_annotated(tmp_path: Path) -> None:
     """A run that does not agree with another one is a single annotation."""
     parity = report_not_compared(samples.cloud(), "There is no local run.")

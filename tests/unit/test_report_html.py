@@ -81,6 +81,12 @@ def test_the_verdict_comes_first() -> None:
     assert re.findall(r"<h2[^>]*>(.*?)</h2>", page)[0].endswith("PASS")
 
 
+def test_warnings_follow_the_verdict() -> None:
+    """Warnings are shown with the verdict."""
+    page = render_html(samples.plan(), samples.result(warnings=("Version <3> expires.",)))
+    assert page.index("Version &lt;3&gt; expires.") < page.index('aria-labelledby="bounds"')
+
+
 def test_every_bound_is_shown() -> None:
     """The table of bounds has each bound with its value and distance, and nothing else."""
     page = render_html(samples.plan(), samples.result())

@@ -71,6 +71,12 @@ def test_code_shows_any_name(expected: str, text: str) -> None:
     assert format_code(text) == expected
 
 
+def test_warnings_come_before_the_tables() -> None:
+    """Warnings follow the verdict, and mean nothing to Markdown."""
+    lines = _lines(samples.result(warnings=("Version 3 of `t` expires.",)))
+    assert lines.index("**Warning:** Version 3 of \\`t\\` expires.") < lines.index("### Bounds")
+
+
 def test_a_failure_comes_before_the_tables() -> None:
     """The comment on a failed run starts with the error and its remedy."""
     page = render_markdown(samples.plan(), samples.result((), failure=samples.failure()))

@@ -57,6 +57,11 @@ def test_every_version_is_shown() -> None:
     assert _render(samples.result()).count("✓ pass") == 14
 
 
+def test_warnings_are_shown() -> None:
+    """Warnings of the run are shown with its locations."""
+    assert "\nwarning Version 3 expires.\n" in _render(samples.result(warnings=("Version 3 expires.",)))
+
+
 def test_versions_that_were_read_by_a_time_are_named() -> None:
     """A version that was read by a time is shown with the version that it led to."""
     file = io.StringIO()

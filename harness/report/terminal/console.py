@@ -44,13 +44,19 @@ def make_table(title: str) -> Table:
     )
 
 
-_VERDICTS = {"ok": Verdict.PASS, "failed": Verdict.FAIL, "not checkable": Verdict.NOT_PROVEN}
+_VERDICTS = {
+    "ok": Verdict.PASS,
+    "warning": Verdict.NOT_PROVEN,
+    "failed": Verdict.FAIL,
+    "not checkable": Verdict.NOT_PROVEN,
+}
+_WITH_REMEDY = ("warning", "failed")
 _STATE_WIDTH = len("not checkable")
 _INDENT = " " * (_STATE_WIDTH + 4)
 
 
 def show_checks(console: Console, checks: Iterable[Check]) -> bool:
-    """Show each check as soon as it is done, with a remedy if it failed; return whether all succeeded."""
+    """Show each check as soon as it is done, with a remedy if there is one; return whether none failed."""
     all_ok = True
     for check in checks:
         _show(console, check)
@@ -64,5 +70,5 @@ def _show(console: Console, check: Check) -> None:
     summary = f"{check.subject}: {first}" if first else check.subject
     line = f"{formatting.verdict_mark(verdict)} {check.state:{_STATE_WIDTH}}  {summary}"
     write_line(console, Text(line, style=STYLES[verdict]))
-    for detail in (*more, *(check.remedy.splitlines() if check.state == "failed" else ())):
+    for detail in (*more, *(check.remedy.splitlines() if check.state in _WITH_REMEDY else ())):
         write_line(console, Text(f"{_INDENT}{detail.strip()}"))

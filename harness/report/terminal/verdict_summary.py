@@ -69,6 +69,8 @@ def show_verdict(
     console.print()
     for name, explanation in reads:
         write_line(console, Text(f"read    {name} {explanation}"))
+    for warning in result.warnings:
+        write_line(console, Text(f"warning {warning}", style=STYLES[Verdict.NOT_PROVEN]))
     _show_locations(console, result, folder)
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from harness.errors import PrerequisiteError
 from harness.files import make_unwritable_error, write_text
-from harness.plan import Environment
+from harness.plan import Account
 from harness.storage.blobs import Blobs, find_account
 from harness.storage.uris import SCHEME, StorageUri
+
+MANIFEST = "manifest.json"
+"""Name of the file that makes a folder of the store a bundle."""
 
 
 class ModelStore(Protocol):
@@ -26,6 +30,9 @@ class ModelStore(Protocol):
     def read(self, path: str) -> str | None:
         """Return the text of a file, or ``None`` if it doesn't exist."""
 
+    def list_bundles(self) -> Sequence[str]:
+        """Return the paths of the bundles: those folders of each table's folder that have a manifest."""
+
     def put(self, path: str, file: Path) -> None:
         """Copy a local file; it appears whole or not at all."""
 
@@ -36,16 +43,20 @@ class ModelStore(Protocol):
         """Remove a file, if it exists."""
 
 
-def open_store(environment: Environment) -> ModelStore:
-    """Open the environment's model store: a folder (also ``/Volumes/...``) or a storage account's container.
+def open_store(uri: str, accounts: Sequence[Account], *, create: bool = True) -> ModelStore:
+    """Open a model store: a folder (also ``/Volumes/...``) or a storage account's container.
+
+    Args:
+        uri: The store's root.
+        accounts: The known storage accounts.
+        create: Whether to create a missing container, as those do who write.
 
     Raises:
         PrerequisiteError: The URI is of an unsupported kind, or the account does not answer.
     """
-    uri = environment.model_store
     if uri.startswith(SCHEME):
         root = StorageUri.parse(uri)
-        return AccountStore(root, Blobs(root, find_account(root, environment.accounts)))
+        return AccountStore(root, Blobs(root, find_account(root, accounts), create=create))
     if "://" in uri and not uri.startswith("file://"):
         raise PrerequisiteError(
             f"Can't copy models to {uri}: a model store is a folder or an abfss:// URI.",
@@ -71,6 +82,12 @@ class AccountStore:
         """Return the path of a URI in this store."""
         return uri.removeprefix(f"{self._root}/")
 
+    def list_bundles(self) -> Sequence[str]:
+        """Return the paths of the bundles."""
+        tables = self._blobs.list_folders()
+        folders = (bundle for table in tables for bundle in self._blobs.list_folders(table))
+        return sorted(folder for folder in folders if self._blobs.exists(f"{folder}/{MANIFEST}"))
+
 
 class FolderStore:
     """A model store in a folder."""
@@ -90,6 +107,11 @@ class FolderStore:
         """Return the text of a file, or ``None`` if it doesn't exist."""
         file = self._root / path
         return file.read_text(encoding="utf-8") if file.is_file() else None
+
+    def list_bundles(self) -> Sequence[str]:
+        """Return the paths of the bundles."""
+        manifests = self._root.glob(f"*/*/{MANIFEST}")
+        return sorted(each.parent.relative_to(self._root).as_posix() for each in manifests)
 
     def put(self, path: str, file: Path) -> None:
         """Copy a file under a temporary name, then rename it."""

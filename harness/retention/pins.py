@@ -1,0 +1,179 @@
+"""Pins: the reasons why a version of a Delta table must stay readable.
+
+A new kind of pin, such as a clone of a table, needs a function here that lists its pins, a value of ``Kind``,
+and a call in :func:`list_pins`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.errors import PrerequisiteError
+from harness.storage.model_store import MANIFEST, ModelStore
+from harness.storage.uris import find_local_path
+
+Client = Any
+"""``mlflow.MlflowClient``, which reports must not load to show pins."""
+Kind = Literal["bundle", "registered model"]
+_READS_AT_ONCE = 8
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A published model that was trained from a version of a table."""
+
+    table: str
+    """URI of the table, as the run recorded it."""
+    table_name: str
+    version: int
+    kind: Kind
+    uri: str
+    """URI of the bundle, or of the registered model's version."""
+    run_id: str
+    """The MLflow run's id."""
+    harness_run: str
+    """The harness's own id of the run."""
+
+    @property
+    def is_of_built_table(self) -> bool:
+        """Whether the run built the table itself, in a folder of its own that nobody else writes to."""
+        return f"/runs/{self.harness_run}/" in self.table
+
+    @property
+    def text(self) -> str:
+        """The pin in a few words."""
+        return f"{self.kind} {self.uri}"
+
+
+def normalize_table(uri: str) -> str:
+    """Return the URI of a table in the form in which two URIs of one table are equal."""
+    try:
+        path = find_local_path(uri, Path("/"))
+    except (OSError, ValueError):
+        path = None
+    return uri.rstrip("/") if path is None else str(path)
+
+
+def list_pins(
+    stores: Iterable[ModelStore], client: Client | None, experiment: str, table: str | None = None
+) -> list[Pin]:
+    """Return every pin, by table and version.
+
+    Args:
+        stores: The model stores.
+        client: MLflow's client; ``None`` if there is no tracking store yet.
+        experiment: Name of the experiment that runs are recorded in.
+        table: URI of the table (default: every table).
+
+    Raises:
+        PrerequisiteError: A manifest can't be read.
+    """
+    listed = list(stores)
+    found = [pin for store in listed for pin in _list_bundles(store)]
+    if client is not None:
+        runs = _find_runs(client, experiment, table)
+        found += _list_bundles_elsewhere(runs, listed)
+        found += _list_registered_models(client, runs)
+    unique = {(pin.table, pin.version, pin.uri): pin for pin in found if _is_of(pin.table, table)}
+    return sorted(unique.values(), key=lambda pin: (pin.table, pin.version, pin.kind, pin.uri))
+
+
+def _list_bundles(store: ModelStore) -> Iterator[Pin]:
+    """Yield a pin for each bundle in a store."""
+    with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
+        yield from pool.map(lambda bundle: _read_manifest(store, bundle), store.list_bundles())
+
+
+def _read_manifest(store: ModelStore, bundle: str) -> Pin:
+    uri = store.uri(bundle)
+    try:
+        # Every format of the manifest has these keys.
+        manifest = json.loads(store.read(f"{bundle}/{MANIFEST}") or "")
+        return Pin(
+            table=manifest["table"],
+            table_name=bundle.partition("/")[0],
+            version=int(manifest["version"]),
+            kind="bundle",
+            uri=uri,
+            run_id=manifest["mlflow_run_id"],
+            harness_run=manifest["run_id"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise PrerequisiteError(
+            f"Can't read the manifest of the bundle {uri}, so it is unknown which version it pins.",
+            remedy="Restore the bundle, or remove it from the model store.",
+        ) from error
+
+
+def _is_of(uri: str, table: str | None) -> bool:
+    return table is None or normalize_table(uri) == normalize_table(table)
+
+
+def _find_runs(client: Client, experiment: str, table: str | None) -> dict[str, Any]:
+    """Return the runs that were trained on a version of a table, by their id."""
+    found = client.get_experiment_by_name(experiment)
+    runs: dict[str, Any] = {}
+    token: str | None = None
+    while found is not None:
+        page = client.search_runs([found.experiment_id], max_results=_PAGE, page_token=token)
+        trained = (run for run in page if "harness.data_version" in run.data.tags)
+        runs |= {run.info.run_id: run for run in trained if _is_of(run.data.tags["harness.data_path"], table)}
+        token = page.token
+        if not token:
+            break
+    return runs
+
+
+def _list_bundles_elsewhere(runs: Mapping[str, Any], listed: Sequence[ModelStore]) -> Iterator[Pin]:
+    """Yield a pin for each bundle that was published to a store that isn't listed: MLflow is believed."""
+    roots = tuple(f"{store.uri('').rstrip('/')}/" for store in listed)
+    for run in runs.values():
+        uri = run.data.tags.get("harness.bundle")
+        if uri is not None and not uri.removeprefix("file://").startswith(roots):
+            yield _make_pin(run, "bundle", uri)
+
+
+def _list_registered_models(client: Client, runs: Mapping[str, Any]) -> Iterator[Pin]:
+    """Yield a pin for each version of a registered model that belongs to one of the runs."""
+    for model in _search_models(client, runs) if runs else ():
+        if (run := runs.get(model.run_id)) is not None:
+            yield _make_pin(run, "registered model", f"models:/{model.name}/{model.version}")
+
+
+def _search_models(client: Client, runs: Iterable[str]) -> Iterator[Any]:
+    """Yield the versions of registered models, at least those of the runs."""
+    try:
+        yield from _search_all_models(client)
+    except Exception:  # Unity Catalog only searches by a name or a run; a real error is raised again here.
+        for run_id in runs:
+            yield from client.search_model_versions(f"run_id = '{run_id}'")
+
+
+def _search_all_models(client: Client) -> list[Any]:
+    found: list[Any] = []
+    token: str | None = None
+    while True:
+        page = client.search_model_versions(max_results=_PAGE, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _make_pin(run: Any, kind: Kind, uri: str) -> Pin:
+    tags = run.data.tags
+    return Pin(
+        table=tags["harness.data_path"],
+        table_name=tags.get("harness.table", ""),
+        version=int(tags["harness.data_version"]),
+        kind=kind,
+        uri=uri,
+        run_id=run.info.run_id,
+        harness_run=tags.get("harness.run_id", ""),
+    )
