@@ -104,7 +104,7 @@ prove: named run-ready ## inject faults into a version's new rows, and show whic
 	@$(HARNESS) prove ARGS $(ON_TARGET) $(if $(QUICK),--quick) $(ON_TABLE) -- "$$NAME"
 
 proofs: run-ready ## rewrite docs/proofs.md: the faults that the shipped scenarios catch, on this machine
-	@$(BIN)/python -m harness.studies.proving.write_proofs docs/proofs.md
+	@HARNESS_TARGET=embedded $(BIN)/python -m harness.studies.proving.write_proofs docs/proofs.md
 
 check: run-ready ## find mistakes in a scenario without running it: NAME=...
 	@$(HARNESS) check ARGS $${NAME:+-- "$$NAME"}

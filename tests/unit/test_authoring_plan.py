@@ -214,7 +214,7 @@ def test_scenarios_are_listed_with_their_newest_verdict(settings: Settings, tmp_
 
 def test_the_verdict_is_predicted_if_no_bound_is_judged(settings: Settings) -> None:
     """The plan says that nothing will be proven, or that the scenario only observes."""
-    bare = {"versions": [{"name": "a", "append": {}}]}
+    bare: dict[str, Any] = {"versions": [{"name": "a", "append": {}}], "every": {}}
     assert "Verdict: 'not proven': no bound is judged, because" in _render(
         preview_run(_scenario(**bare), settings)
     )

@@ -67,7 +67,9 @@ def _file(folder: Path, step: str) -> str:
     text = GOOD.read_text(encoding="utf-8").replace("data/", f"{GOOD.parent}/data/")
     file = folder / "truncated.yaml"
     version = f"  - name: empty\n    truncate: {step}\n    train: false\n"
-    file.write_text(f"{text.split('versions:')[0]}versions:\n  - name: one\n    append:\n{version}")
+    file.write_text(
+        f"{text.split('# Each version against')[0]}versions:\n  - name: one\n    append:\n{version}"
+    )
     return str(file)
 
 

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     sections = [_HEAD]
     for name in names or [each.stem for each in sorted(Path("scenarios").glob("*.yaml"))]:
         try:
-            proof = prove(RunRequest(name, "embedded"), ProofRequest(quick=True, seeds=_SEEDS), console)
+            proof = prove(RunRequest(name), ProofRequest(quick=True, seeds=_SEEDS), console)
         except UsageError as error:
             sections.append(f"## {name}\n\nNot proven: {error.message}\n")
         except HarnessError as error:
