@@ -172,6 +172,7 @@ class _VersionBounds:
                     quantity=Quantity(kind=text.name, name=expected.name),
                     metric=expected.label or text.name,
                     kind="is",
+                    limit=expected.limit,
                     expected=expected.text,
                     columns=dict(expected.columns),
                     reference=previous if text.compares else None,

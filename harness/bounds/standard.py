@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import NormalDist, median
 
@@ -26,34 +26,12 @@ MIN_ROWS = 30
 """Fewer added rows, or rows before, are not compared."""
 MIN_CLASS_ROWS = Proof().min_class_rows
 """A ROC AUC on fewer rows of a class is not compared."""
-DRIFT = 0.25
-"""Population stability index that matters: by convention, one above it is a large shift."""
-NULLS = 0.05
-"""Difference of the share of nulls that matters."""
-LOG_ODDS = 0.25
-"""Difference of the log odds of a positive label that matters: from 10 % to 12.5 %, or to 8 %."""
-ROC_AUC = 0.05
-"""Difference of a ROC AUC that matters."""
-RELATION = 0.2
-"""Difference of a correlation that matters."""
-NEW_VALUES = 0.01
-"""Share of added rows with a value that no row had before."""
-REPEATED = 0.02
-"""Difference of the share of rows that repeat the content of another one."""
-GROWTH = 0.6
-"""Added rows as a share of the usual number: from this to its reciprocal."""
 LOST = 0.01
 """Share of the rows before that are no longer there."""
-SHARE = 0.2
-"""Difference of a feature's share of the explanation that matters."""
-SIGN = 0.1
-"""Features with at least this share of the explanation keep the sign of their weight."""
 SCORE_SHARE = 0.1
 """Bins of the score are merged until each has this share of the rows from before."""
-_NEARLY_CONSTANT = 0.9
-"""A feature with one value in such a share of the rows before may have it in all added ones."""
-DATE_STEPS = 3
-"""How many times the largest step so far the newest date may move on."""
+_USUAL = 3
+"""A first version with at most as many times the rows of a later one is a usual step."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +51,8 @@ class History:
     """The version that it is compared with."""
     earlier: Sequence[VersionResult]
     """All versions before it, in order."""
+    limit: float = math.inf
+    """The limit of the check that looks."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +65,10 @@ class StandardCheck:
     why: str
     """What a failure usually means."""
     find: Callable[[History], Outcome]
+    limit: float
+    """What it compares with, unless the scenario sets another limit."""
+    of_limit: str
+    """What the limit is of, for documents."""
     needs_added: bool = True
     """Whether it needs facts about the added rows."""
     needs_model: bool = False
@@ -144,7 +128,7 @@ def _check_nulls(history: History) -> Outcome:
             _Item(
                 f"{name}: {_percent(before)} before, {_percent(now)} of the added rows",
                 abs(now - before),
-                max(NULLS, z * _share_error(rows, before * rows.before.rows + now * rows.added.rows)),
+                max(history.limit, z * _share_error(rows, before * rows.before.rows + now * rows.added.rows)),
             )
         )
     return _judge_items(items, "column")
@@ -164,7 +148,7 @@ def _check_drift(history: History) -> Outcome:
             continue
         noise = (1 / first + 1 / later) * _critical_chi2(len(before) - 1, len(pairs))
         index = compute_stability_index(before, added)
-        items.append(_Item(f"{name}: {index:.3f}", index, max(DRIFT, noise)))
+        items.append(_Item(f"{name}: {index:.3f}", index, max(history.limit, noise)))
     return _judge_items(items, "feature")
 
 
@@ -178,7 +162,7 @@ def _check_score(history: History) -> Outcome:
         return Outcome("all scores are the same")
     noise = (1 / sum(before) + 1 / sum(added)) * _critical_chi2(len(before) - 1, 1)
     index = compute_stability_index(before, added)
-    return _judge_items([_Item(f"{index:.3f}", index, max(DRIFT, noise))], "score")
+    return _judge_items([_Item(f"{index:.3f}", index, max(history.limit, noise))], "score")
 
 
 def _check_constant(history: History) -> Outcome:
@@ -188,7 +172,7 @@ def _check_constant(history: History) -> Outcome:
         filled = [at for at, count in enumerate(bins) if count]
         before = rows.before.bins.get(name, (0,) * len(bins))
         total = float(sum(before))
-        if len(filled) == 1 and total and before[filled[0]] / total < _NEARLY_CONSTANT:
+        if len(filled) == 1 and total and before[filled[0]] / total < history.limit:
             wrong.append(name)
     return Outcome(f"constant: {', '.join(wrong)}" if wrong else "none is constant", holds=not wrong)
 
@@ -207,35 +191,35 @@ def _check_positives(history: History) -> Outcome:
     error = math.sqrt(share * (1 - share) * sum(1 / each.labelled for each in groups))
     if abs(now - before) <= _critical(1) * error:
         return Outcome(f"{text}, which chance can explain")
-    return _judge_items([_Item(text, abs(odds[1] - odds[0]), LOG_ODDS)], "label")
+    return _judge_items([_Item(text, abs(odds[1] - odds[0]), history.limit)], "label")
 
 
 def _check_added_roc_auc(history: History) -> Outcome:
-    before = history.before
-    if before is None:
-        return Outcome("no earlier version to compare with")
-    return _compare_roc_auc(
-        before, "test_", history.now, f"{ADDED}test_", "all held-out rows before", "added held-out rows"
-    )
+    return _compare_roc_auc(history, ADDED, "all held-out rows before", "added held-out rows")
 
 
 def _check_roc_auc(history: History) -> Outcome:
-    before = history.before
-    if before is None:
+    return _compare_roc_auc(history, "", "before", "now")
+
+
+def _compare_roc_auc(history: History, prefix: str, then_text: str, now_text: str) -> Outcome:
+    """Compare the ROC AUC of the version before, on all rows, with that of this one.
+
+    Args:
+        history: The two versions.
+        prefix: Of the metric of this version: which rows it is measured on.
+        then_text: The rows of the version before, for the outcome.
+        now_text: The rows of this version.
+    """
+    if history.before is None:
         return Outcome("no earlier version to compare with")
-    return _compare_roc_auc(before, "test_", history.now, "test_", "before", "now")
-
-
-def _compare_roc_auc(
-    before: VersionResult, prefix: str, now: VersionResult, now_prefix: str, then_text: str, now_text: str
-) -> Outcome:
     values = [
         (
             version.metrics.get(f"{start}roc_auc"),
             version.metrics.get(f"{start}roc_auc_se"),
             _count_smaller_class(version, start),
         )
-        for version, start in ((before, prefix), (now, now_prefix))
+        for version, start in ((history.before, "test_"), (history.now, f"{prefix}test_"))
     ]
     known = [
         (area, error)
@@ -245,7 +229,7 @@ def _compare_roc_auc(
     if len(known) < len(values):
         return Outcome("too few rows of a class to compare")
     (old, old_error), (new, new_error) = known
-    limit = max(ROC_AUC, _critical(1) * math.hypot(old_error, new_error))
+    limit = max(history.limit, _critical(1) * math.hypot(old_error, new_error))
     text = f"{old:.3f} on {then_text}, {new:.3f} on {now_text}"
     return _judge_items([_Item(text, abs(new - old), limit)], "metric")
 
@@ -268,14 +252,14 @@ def _check_relations(history: History) -> Outcome:
         )
         error = math.sqrt(sum(spreads)) * (1 - min(each.before**2, each.added**2))
         text = f"{' and '.join(each.columns)}: {each.before:+.2f} before, {each.added:+.2f} among the added"
-        items.append(_Item(text, abs(each.added - each.before), max(RELATION, z * error)))
+        items.append(_Item(text, abs(each.added - each.before), max(history.limit, z * error)))
     return _judge_items(items, "pair of columns")
 
 
 def _check_new_values(history: History) -> Outcome:
     rows = _require(history)
     items = [
-        _Item(f"{name}: {', '.join(map(repr, list(values)[:3]))} in {_percent(share)}", share, NEW_VALUES)
+        _Item(f"{name}: {', '.join(map(repr, list(values)[:3]))} in {_percent(share)}", share, history.limit)
         for name, values in rows.new_values.items()
         if (share := sum(values.values()) / rows.added.rows)
     ]
@@ -285,7 +269,7 @@ def _check_new_values(history: History) -> Outcome:
 def _check_repeated(history: History) -> Outcome:
     rows = _require(history)
     before, now = (group.repeated / group.rows for group in (rows.before, rows.added))
-    limit = max(REPEATED, _critical(1) * _share_error(rows, rows.before.repeated + rows.added.repeated))
+    limit = max(history.limit, _critical(1) * _share_error(rows, rows.before.repeated + rows.added.repeated))
     text = f"{_percent(before)} before, {_percent(now)} of the added rows"
     # Only more repeats than usual are suspicious.
     return _judge_items([_Item(text, max(0.0, now - before), limit)], "row")
@@ -307,14 +291,16 @@ def _check_rows(history: History) -> Outcome:
         each.changes.added for each in history.earlier if each.changes is not None and each.changes.added
     ]
     first = history.earlier[0].rows if history.earlier else 0
-    if earlier and first <= DATE_STEPS * max(earlier):
+    if earlier and first <= _USUAL * max(earlier):
         earlier.append(first)
     if len(earlier) >= 2:  # noqa: PLR2004 - two steps show what is usual
         usual = median(earlier)
         ratio = changes.added / usual
         distance = math.inf if not ratio else abs(math.log(ratio))
         items.append(
-            _Item(f"{changes.added:,} rows were added, usually {usual:,.0f}", distance, -math.log(GROWTH))
+            _Item(
+                f"{changes.added:,} rows were added, usually {usual:,.0f}", distance, -math.log(history.limit)
+            )
         )
     return _judge_items(items, "row")
 
@@ -337,7 +323,7 @@ def _check_dates(history: History) -> Outcome:
         found.append(f"{name}: from {_day(before[1])} to {_day(latest)}")
         if step <= timedelta(0):
             wrong.append(f"{name} ends at {_day(latest)}, and ended at {_day(before[1])} before")
-        elif step > DATE_STEPS * max(steps):
+        elif step > history.limit * max(steps):
             wrong.append(f"{name} moves from {_day(before[1])} to {_day(latest)}")
     return Outcome("; ".join(wrong or found) or "no column that moves on with the versions", holds=not wrong)
 
@@ -360,7 +346,7 @@ def _day(time: datetime) -> str:
 
 
 def _check_signs(history: History) -> Outcome:
-    least = max(SIGN, _share_noise(history))
+    least = max(history.limit, _share_noise(history))
     wrong = []
     for name, old, new, shares in _compare_explanations(history):
         if min(shares) >= least and old * new < 0:
@@ -369,7 +355,7 @@ def _check_signs(history: History) -> Outcome:
 
 
 def _check_shares(history: History) -> Outcome:
-    limit = max(SHARE, _share_noise(history))
+    limit = max(history.limit, _share_noise(history))
     items = [
         _Item(
             f"{name}: {_percent(shares[0])} before, {_percent(shares[1])} now",
@@ -437,48 +423,64 @@ _ALL = (
         "the share of nulls in each column is that of the rows before, within 5 points",
         "a broken feed, a failed join or a renamed column",
         _check_nulls,
+        limit=0.05,
+        of_limit="difference of the share of nulls",
     ),
     StandardCheck(
         "drift",
         "the population stability index of each feature is at most 0.25",
         "another unit or scale, a shifted or constant feature, or another population",
         _check_drift,
+        limit=0.25,
+        of_limit="population stability index",
     ),
     StandardCheck(
         "constant",
         "no feature that varied has the same value in all added rows",
         "a default value in place of the data",
         _check_constant,
+        limit=0.9,
+        of_limit="share of the rows before with one value, from which a feature may be constant",
     ),
     StandardCheck(
         "positives",
         "the log odds of a positive label change by at most 0.25",
         "missing or delayed labels, or another population",
         _check_positives,
+        limit=0.25,
+        of_limit="difference of the log odds",
     ),
     StandardCheck(
         "relations",
         "no correlation of two columns, or of a column and a value of the label, changes by more than 0.2",
         "shuffled or mixed up columns, a wrong join, or a leak",
         _check_relations,
+        limit=0.2,
+        of_limit="difference of a correlation",
     ),
     StandardCheck(
         "new_values",
         "at most 1 % of the added rows have a category that no row had before",
         "a renamed category, damaged text, or a new one that the model doesn't know",
         _check_new_values,
+        limit=0.01,
+        of_limit="share of the added rows",
     ),
     StandardCheck(
         "repeated_rows",
         "the added rows don't repeat the content of other rows, within 2 points",
         "the same data loaded twice under new keys",
         _check_repeated,
+        limit=0.02,
+        of_limit="difference of the share of repeated rows",
     ),
     StandardCheck(
         "growth",
         "at most 1 % of the rows are gone, and as many rows as usual are added: 60 to 167 %",
         "lost or duplicated rows, or a partial load",
         _check_rows,
+        limit=0.6,
+        of_limit="added rows as a share of the usual number, to its reciprocal",
         needs_added=False,
     ),
     StandardCheck(
@@ -486,12 +488,16 @@ _ALL = (
         "no date is after the commit, and dates move on by at most three usual steps",
         "a wrong time zone or format, or an old snapshot",
         _check_dates,
+        limit=3,
+        of_limit="usual steps",
     ),
     StandardCheck(
         "score",
         "the population stability index of the score on held-out rows is at most 0.25",
         "a combination of changes that the model reacts to",
         _check_score,
+        limit=0.25,
+        of_limit="population stability index",
         needs_added=False,
         needs_model=True,
     ),
@@ -500,6 +506,8 @@ _ALL = (
         "the ROC AUC on the added rows differs by at most 0.05 from that before, in either direction",
         "wrong labels or features if it is lower, a leak if it is higher",
         _check_added_roc_auc,
+        limit=0.05,
+        of_limit="difference of the ROC AUC",
         needs_added=False,
         needs_model=True,
     ),
@@ -508,6 +516,8 @@ _ALL = (
         "the ROC AUC on all held-out rows changes by at most 0.05",
         "a worse or a suspiciously better model",
         _check_roc_auc,
+        limit=0.05,
+        of_limit="difference of the ROC AUC",
         needs_added=False,
         needs_model=True,
     ),
@@ -516,6 +526,8 @@ _ALL = (
         "no feature with a tenth of the explanation or more changes the sign of its weight",
         "a feature with another meaning",
         _check_signs,
+        limit=0.1,
+        of_limit="least share of the explanation of a feature that is compared",
         needs_added=False,
         needs_model=True,
     ),
@@ -524,6 +536,8 @@ _ALL = (
         "no feature's share of the explanation changes by more than 0.2",
         "a model that relies on another feature",
         _check_shares,
+        limit=0.2,
+        of_limit="difference of a feature's share of the explanation",
         needs_added=False,
         needs_model=True,
     ),
@@ -543,9 +557,16 @@ def compares_added_rows(scenario: Scenario, version: str) -> bool:
     return any(each.needs_added and each.name not in standard.without for each in CHECKS.values())
 
 
-def run_check(name: str, history: History) -> Outcome:
-    """Run one check on a version."""
+def run_check(name: str, history: History, limit: float | None = None) -> Outcome:
+    """Run one check on a version.
+
+    Args:
+        name: The check.
+        history: The version, and those before it.
+        limit: The scenario's own limit (default: that of the check).
+    """
     check = CHECKS[name]
+    history = replace(history, limit=check.limit if limit is None else limit)
     if check.needs_added:
         added = history.now.added
         if added is None:

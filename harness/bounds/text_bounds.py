@@ -27,6 +27,8 @@ class TextExpectation:
     columns: Columns = field(default_factory=dict)
     label: str = ""
     """Its name in reports (default: that of the kind)."""
+    limit: float | None = None
+    """What the differences that it allows are compared with."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def _expected_standard(expect: Expect) -> Iterator[TextExpectation]:
     if standard is not None and standard.is_on:
         for check in CHECKS:
             if check not in standard.without:
-                yield TextExpectation("unchanged", check, label=f"standard.{check}")
+                limit = standard.limits.get(check, CHECKS[check].limit)
+                yield TextExpectation("unchanged", check, label=f"standard.{check}", limit=limit)
 
 
 def _find_standard(spec: BoundSpec, version: VersionResult, versions: Versions) -> Finding:
@@ -107,7 +110,7 @@ def _find_standard(spec: BoundSpec, version: VersionResult, versions: Versions) 
         return Finding(reason=f"the version before {version.name} was not measured")
     names = list(versions)
     earlier = [versions[name] for name in names[: names.index(version.name)]]
-    outcome = run_check(spec.quantity.name, History(version, before, earlier))
+    outcome = run_check(spec.quantity.name, History(version, before, earlier), spec.limit)
     return Finding(outcome.text, holds=outcome.holds)
 
 

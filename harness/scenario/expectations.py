@@ -150,11 +150,13 @@ class Explanations(ScenarioPart):
 class Standard(ScenarioPart):
     """The standard gate: checks of every new version against the versions before."""
 
-    form_hint: ClassVar[str] = "must be true, false, or a mapping with except"
+    form_hint: ClassVar[str] = "must be true, false, or a mapping with except or limits"
 
     is_on: bool = True
     without: Annotated[tuple[str, ...], Field(alias="except")] = ()
     """Checks that are left out."""
+    limits: dict[str, Annotated[Number, Field(gt=0)]] = Field(default_factory=dict)
+    """Check to its limit, in place of the usual one."""
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.bounds.specs import list_bound_specs
 from harness.bounds.standard import CHECKS, History, compares_added_rows, run_check
+from harness.loading.rules import check_rules
 from harness.results import (
     AddedRows,
     Commit,
@@ -97,6 +99,28 @@ def test_an_unchanged_process_passes(name: str) -> None:
     outcome = run_check(name, _history())
     assert outcome.holds, outcome.text
     assert "too few" not in outcome.text
+
+
+def test_a_scenario_sets_another_limit() -> None:
+    """In place of the usual one, as long as chance doesn't explain more."""
+    facts = _history(_group(nulls={"dti": 60}))
+    assert [True, False] == [run_check("nulls", facts, limit).holds for limit in (None, 0.03)]
+    gate = scenario(
+        [{"name": "january"}, {"name": "february"}], every={"standard": {"limits": {"nulls": 0.04}}}
+    )
+    limits = {spec.metric: spec.limit for spec in list_bound_specs(gate)}
+    assert (0.04, CHECKS["drift"].limit) == (limits["standard.nulls"], limits["standard.drift"])
+
+
+def test_limits_of_unknown_or_left_out_checks_are_mistakes() -> None:
+    """Both have no effect."""
+    every = {"standard": {"except": ["drift"], "limits": {"drift": 0.3, "null": 0.1}}}
+    gate = scenario([{"name": "january"}, {"name": "february"}], every=every)
+    messages = [problem.message for problem in check_rules(gate)]
+    assert any(
+        each.startswith("the standard gate has no check 'null'. Did you mean 'nulls'?") for each in messages
+    )
+    assert any(each.startswith("the check 'drift' is left out") for each in messages)
 
 
 def _relation(before: float, added: float) -> dict[str, Any]:
@@ -285,4 +309,5 @@ def test_the_docs_list_every_check() -> None:
     """The table in the docs is made from the checks themselves."""
     docs = (Path(__file__).parents[2] / "docs" / "scenario.md").read_text()
     for check in CHECKS.values():
-        assert f"| `{check.name}` | {check.meaning} | {check.why} |" in docs
+        limit = f"{check.limit:g}: {check.of_limit}"
+        assert f"| `{check.name}` | {check.meaning} | {limit} | {check.why} |" in docs

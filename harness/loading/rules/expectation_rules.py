@@ -63,12 +63,21 @@ _OF_MODELS = (
 
 def _check_standard(scope: Scope) -> Iterator[Problem]:
     standard = scope.expect.standard
-    for index, name in enumerate(() if standard is None else standard.without):
+    if standard is None:
+        return
+    at = (*scope.at, "standard")
+    named: list[tuple[str, Location]] = [
+        *((name, (*at, "except", index)) for index, name in enumerate(standard.without)),
+        *((name, (*at, "limits", name)) for name in standard.limits),
+    ]
+    for name, where in named:
         if name not in CHECKS:
             message = f"the standard gate has no check '{name}'.{did_you_mean(name, CHECKS)}"
-            yield Problem(
-                f"{message} Its checks: {', '.join(CHECKS)}.", (*scope.at, "standard", "except", index)
-            )
+            yield Problem(f"{message} Its checks: {', '.join(CHECKS)}.", where)
+    for name in standard.limits:
+        if name in standard.without:
+            message = f"the check '{name}' is left out, so its limit has no effect; remove one of the two."
+            yield Problem(message, (*at, "limits", name))
 
 
 def _check_drift(scope: Scope) -> Iterator[Problem]:
