@@ -299,7 +299,9 @@ def _check_rows(history: History) -> Outcome:
         distance = math.inf if not ratio else abs(math.log(ratio))
         items.append(
             _Item(
-                f"{changes.added:,} rows were added, usually {usual:,.0f}", distance, -math.log(history.limit)
+                f"{changes.added:,} rows were added, usually {usual:,.0f}",
+                distance,
+                abs(math.log(history.limit)),
             )
         )
     return _judge_items(items, "row")
