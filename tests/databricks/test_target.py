@@ -9,6 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from harness.files import sha256_of
 from harness.parity.compare import Parity
 from harness.report import HTML, PARITY
 from tests.command import wait_for
@@ -18,6 +19,8 @@ from tests.embedded.runner import load_with_fewer_fits
 from tests.embedded.small import LONG, UNPUBLISHED, write_file, write_scenario
 
 CALLS_AT_MOST = 25
+CALLS_PER_VERSION = 2
+"""To download and remove its predictions."""
 
 
 pytestmark = pytest.mark.timeout(1200)
@@ -40,7 +43,10 @@ def test_three_versions_are_validated(command: Command, tracking: TrackingServer
     assert parity.gaps
     assert "databricks" in (folder / HTML).read_text(encoding="utf-8")
     assert [] == command.left_behind() == command.clusters_running()
-    assert CALLS_AT_MOST >= len(besides_polling(command.workspace.calls)), command.workspace.calls
+    most = CALLS_AT_MOST + CALLS_PER_VERSION * len(result.versions)
+    assert most >= len(besides_polling(command.workspace.calls)), command.workspace.calls
+    stored = [version.predictions for version in result.versions]
+    assert all(each is not None and sha256_of(folder / each.file) == each.sha256 for each in stored)
     drawn = MlflowClient(tracking.url).list_artifacts(result.mlflow_run_id or "", "pictures/curves")
     assert {"pictures/curves/roc.svg", "pictures/curves/calibration.svg"} == {each.path for each in drawn}
     names = {run.data.tags["mlflow.runName"] for run in _mlflow_runs(tracking, result.run_id)}
