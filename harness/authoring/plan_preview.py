@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.bounds.specs import explain_unjudged, list_bound_specs, list_label_bounds
+from harness.bounds.standard import STANDARD
 from harness.errors import PrerequisiteError
 from harness.loading.local_commits import ResolvedRead, resolve_reads
 from harness.plan import BaselineRun
@@ -61,6 +62,8 @@ class PlanPreview:
     """Whether it looks without judging."""
     labels_checked: tuple[str, ...]
     """Versions that fail if a label has an unexpected value."""
+    standard: dict[str, dict[str, float]]
+    """Version to the checks of the standard gate that it must pass, with their limits."""
     baselines: dict[str, str]
     """Runs that bounds compare with: their name in the scenario to their ID and time."""
     unjudged: str
@@ -120,9 +123,18 @@ def preview_run(
         reads={name: read.explanation for name, read in reads.items() if read.explanation},
         observes=scenario.observe,
         labels_checked=tuple(spec.version for spec in list_label_bounds(scenario)),
+        standard=_list_standard_checks(scenario),
         baselines={name: run.text for name, run in (baselines or {}).items()},
         unjudged=explain_unjudged(scenario),
     )
+
+
+def _list_standard_checks(scenario: Scenario) -> dict[str, dict[str, float]]:
+    checks: dict[str, dict[str, float]] = {}
+    for spec in list_bound_specs(scenario):
+        if spec.quantity.kind == STANDARD and spec.limit is not None:
+            checks.setdefault(spec.version, {})[spec.quantity.name] = spec.limit
+    return checks
 
 
 def _preview_version(

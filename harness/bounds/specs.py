@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.bounds.drift import DRIFT
 from harness.bounds.explanation_bounds import AGREEMENTS
 from harness.bounds.quantities import NUMBERS, Number, depends_on_explanations, format_label, list_numbers
-from harness.bounds.standard import CHECKS
+from harness.bounds.standard import CHECKS, STANDARD
 from harness.bounds.text_bounds import TEXTS
 from harness.errors import Location
 from harness.metrics import DATA_METRICS, UNLABELLED_ROWS
@@ -82,7 +82,7 @@ def depends_on_explained_rows(spec: BoundSpec) -> bool:
 def needs_model(spec: BoundSpec) -> bool:
     """Return whether the bounded quantity can't be measured without training a model."""
     kind, name = spec.quantity.kind, spec.quantity.name
-    if kind == "standard":
+    if kind == STANDARD:
         return CHECKS[name].needs_model
     if kind in TEXTS or kind == DRIFT:
         return False

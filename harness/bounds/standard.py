@@ -20,6 +20,8 @@ from harness.results import AddedRows, VersionResult
 from harness.scenario.model import Scenario
 from harness.scenario.proof import Proof
 
+STANDARD = "standard"
+"""Kind of the bounded quantity, and its key below ``expect`` or ``every``."""
 FALSE_ALARMS = 0.005
 """Share of unchanged versions in which any check may fail by chance."""
 MIN_ROWS = 30

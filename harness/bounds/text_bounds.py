@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from harness.bounds.standard import CHECKS, History, run_check
+from harness.bounds.standard import CHECKS, STANDARD, History, run_check
 from harness.results import VersionResult
 from harness.scenario.bound_spec import BoundSpec
 from harness.scenario.expectations import Expect
@@ -101,7 +101,9 @@ def _expected_standard(expect: Expect) -> Iterator[TextExpectation]:
         for check in CHECKS:
             if check not in standard.without:
                 limit = standard.limits.get(check, CHECKS[check].limit)
-                yield TextExpectation("unchanged", check, label=f"standard.{check}", limit=limit)
+                yield TextExpectation(
+                    f"unchanged (limit {limit:g})", check, label=f"{STANDARD}.{check}", limit=limit
+                )
 
 
 def _find_standard(spec: BoundSpec, version: VersionResult, versions: Versions) -> Finding:
@@ -111,11 +113,13 @@ def _find_standard(spec: BoundSpec, version: VersionResult, versions: Versions) 
     names = list(versions)
     earlier = [versions[name] for name in names[: names.index(version.name)]]
     outcome = run_check(spec.quantity.name, History(version, before, earlier), spec.limit)
-    return Finding(outcome.text, holds=outcome.holds)
+    # What a failure often means helps whoever reads the report; a check that holds needs no explanation.
+    why = "" if outcome.holds else f"; often {CHECKS[spec.quantity.name].why}"
+    return Finding(f"{outcome.text}{why}", holds=outcome.holds)
 
 
 _ALL = (
-    TextKind("standard", _expected_standard, _find_standard, compares=True),
+    TextKind(STANDARD, _expected_standard, _find_standard, compares=True),
     TextKind("schema", _expected_schema, _find_schema),
     TextKind("operation", _expected_operation, _find_operation),
     TextKind("same_data_as", _expected_data, _find_data),

@@ -222,3 +222,14 @@ def test_the_verdict_is_predicted_if_no_bound_is_judged(settings: Settings) -> N
     assert "Verdict: 'observed'" in _render(observed)
     assert observed.published == "nothing"
     assert "Verdict:" not in _render(preview_run(_scenario(), settings))
+
+
+def test_the_plan_lists_the_standard_gate(settings: Settings) -> None:
+    """Each check with its limit, once for all versions that have the same ones."""
+    shown = _render(preview_run(_scenario(), settings))
+    assert "Standard gate (february, march), each check with its limit: nulls 0.05, drift 0.25, " in shown
+    every = {"standard": {"except": ["nulls"], "limits": {"drift": 0.4}}}
+    assert "each check with its limit: drift 0.4, constant" in _render(
+        preview_run(_scenario(every=every), settings)
+    )
+    assert "Standard gate" not in _render(preview_run(_scenario(every={}), settings))

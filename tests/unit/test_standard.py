@@ -291,7 +291,16 @@ def test_the_gate_is_a_bound_per_check() -> None:
         bound.metric for bound in bounds
     ]
     assert {Verdict.PASS} == {bound.verdict for bound in bounds}
-    assert {"= unchanged since february"} == {bound.text for bound in bounds}
+    texts = {bound.metric: bound.text for bound in bounds}
+    assert "= unchanged (limit 0.25) since february" == texts["standard.drift"]
+
+
+def test_a_failure_says_what_it_often_means() -> None:
+    """The reason is next to the numbers, for whoever reads the report."""
+    history = _history(_group(nulls={"dti": 300}))
+    bounds = judge({"standard": True}, history.now, *history.earlier)
+    [failed] = [bound for bound in bounds if bound.verdict is Verdict.FAIL]
+    assert failed.found.endswith(f"; often {CHECKS['nulls'].why}")
 
 
 def test_the_first_version_has_no_standard() -> None:

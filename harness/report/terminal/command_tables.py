@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -71,8 +71,19 @@ def _describe_plan(preview: PlanPreview) -> tuple[str, ...]:
         f"Published: {preview.published}.",
         _describe_cost(preview),
         *_describe_labels(preview),
+        *_describe_standard(preview),
         *_describe_verdict(preview),
     )
+
+
+def _describe_standard(preview: PlanPreview) -> Iterator[str]:
+    """Describe the checks of the standard gate: a line for all versions with the same ones."""
+    versions: dict[str, list[str]] = {}
+    for version, checks in preview.standard.items():
+        limits = ", ".join(f"{name} {limit:g}" for name, limit in checks.items())
+        versions.setdefault(limits, []).append(version)
+    for limits, names in versions.items():
+        yield f"Standard gate ({', '.join(names)}), each check with its limit: {limits}."
 
 
 def _describe_labels(preview: PlanPreview) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
+from harness.bounds.standard import STANDARD
 from harness.errors import ExitCode
 from harness.results import BoundResult, Verdict
 from harness.scenario.bound_spec import BoundSpec
@@ -114,7 +115,7 @@ def name_bound(bound: BoundResult) -> str:
 
 def name_spec(spec: BoundSpec) -> str:
     """Return the name of a bound in a matrix, such as ``rows = 10000`` or ``standard.drift``."""
-    return spec.metric if spec.quantity.kind == "standard" else f"{spec.metric} {spec.text}"
+    return spec.metric if spec.quantity.kind == STANDARD else f"{spec.metric} {spec.text}"
 
 
 def describe_finding(bound: BoundResult) -> str:
