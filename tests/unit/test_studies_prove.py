@@ -7,12 +7,15 @@ import random
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from typer.testing import CliRunner
 
+from harness.cli import app
 from harness.errors import ExitCode, UsageError
 from harness.faults.catalogue import FAULTS, Change, NotPossibleError
 from harness.faults.statements import write_statement
@@ -24,7 +27,7 @@ from harness.studies.proving.local_facts import LocalFacts
 from harness.studies.proving.local_proof import LocalProof
 from harness.studies.proving.matrix import Control, FaultRow, Proof
 from harness.studies.proving.proof_tables import format_markdown
-from harness.studies.proving.prove_runs import choose_version, combine_repetitions
+from harness.studies.proving.prove_runs import choose_version, combine_repetitions, require_table_here
 from harness.studies.proving.selection import choose_faults, find_victim
 from tests.unit.studies_samples import result, scenario
 
@@ -247,3 +250,39 @@ def test_the_documents_list_every_fault() -> None:
     text = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
     rows = text.partition("| fault | what is wrong | dose |\n|---|---|---|\n")[2].partition("\n\n")[0]
     assert list(FAULTS) == [row.split("`")[1] for row in rows.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--dose", "3"), "--dose is 3; use a share of the added rows, such as 0.3."),
+        (("--seeds", "0"), "--seeds is 0: use 1 to 1000."),
+        (("--json", "nowhere/proof.json"), "--json nowhere/proof.json: not a file in an existing folder."),
+        (("--fault", "leek"), "Unknown fault 'leek'. Did you mean 'leak'?"),
+        (("--at", "january"), "'january' is the first trained version"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_runs(
+    arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a run."""
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
+    done = CliRunner().invoke(app, ["prove", "three_versions", *arguments])
+    assert isinstance(done.exception, UsageError), done.stderr
+    assert done.exception.message.startswith(message)
+    assert not (tmp_path / "home" / "runs").exists()
+
+
+def test_a_table_of_the_stack_needs_spark() -> None:
+    """Only its containers reach it, so the quick way is refused before anything runs."""
+    account = SimpleNamespace(endpoint="azurite:10000")
+    plan: Any = SimpleNamespace(
+        table_uri="abfss://lake@a.dfs.core.windows.net/t",
+        existing_table=None,
+        environment=SimpleNamespace(accounts=(account,)),
+    )
+    with pytest.raises(UsageError, match="is elsewhere") as caught:
+        require_table_here(plan)
+    assert "on this machine" in (caught.value.remedy or "")
+    account.endpoint = None
+    require_table_here(plan)

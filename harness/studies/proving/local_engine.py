@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Any
 from harness.bounds.added_rows import MAX_LABEL_VALUES, MAX_OTHER_NUMBERS
 from harness.errors import UsageError
 from harness.faults.catalogue import ADDED, BEFORE, quote, write_literal
+from harness.storage.accounts import make_deltalake_options
+from harness.storage.blobs import find_account
+from harness.storage.uris import SCHEME, StorageUri
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.plan import Account
     from harness.scenario.model import Scenario
     from harness.scenario.pipeline import Label
 
@@ -175,8 +179,13 @@ def _is_number(kind: str) -> bool:
     )
 
 
-def read_rows(uri: str, version: int, storage_options: dict[str, str] | None = None) -> Any:
+def read_rows(uri: str, version: int, accounts: Sequence[Account] = ()) -> Any:
     """Return the rows of a version of a Delta table, as Arrow's table.
+
+    Args:
+        uri: URI or path.
+        version: The Delta version.
+        accounts: The storage accounts that this machine has credentials for.
 
     Raises:
         UsageError: It can't be read without Spark.
@@ -184,8 +193,11 @@ def read_rows(uri: str, version: int, storage_options: dict[str, str] | None = N
     import pyarrow as pa
     from deltalake import DeltaTable, QueryBuilder
 
+    options = None
+    if uri.startswith(SCHEME):
+        options = make_deltalake_options(find_account(StorageUri.parse(uri), accounts))
     try:
-        table = DeltaTable(uri, version=version, storage_options=storage_options)
+        table = DeltaTable(uri, version=version, storage_options=options)
         # Unlike the table's own reader, the query engine knows deletion vectors and renamed columns.
         rows = pa.table(QueryBuilder().register("data", table).execute("SELECT * FROM data"))
     except Exception as error:  # Errors of the table, of its log and of Arrow, which have no class in common.

@@ -10,6 +10,7 @@ from harness.bounds.specs import needs_model
 from harness.errors import UsageError
 from harness.faults.catalogue import NotPossibleError
 from harness.faults.statements import fill_in_dose
+from harness.plan import Account
 from harness.results import BoundResult, Result, VersionResult
 from harness.scenario.model import Scenario
 from harness.studies.proving.dose_search import DoseSearch
@@ -38,7 +39,14 @@ class LocalProof:
     engine: LocalEngine
 
     @classmethod
-    def open(cls, scenario: Scenario, result: Result, version: str, baselines: Baselines) -> LocalProof:
+    def open(
+        cls,
+        scenario: Scenario,
+        result: Result,
+        version: str,
+        baselines: Baselines,
+        accounts: Sequence[Account] = (),
+    ) -> LocalProof:
         """Read the rows of a version, and count those from before.
 
         Args:
@@ -46,6 +54,7 @@ class LocalProof:
             result: A finished run of the scenario.
             version: The version whose added rows get faults.
             baselines: The numbers of other runs that bounds compare with.
+            accounts: The storage accounts that this machine has credentials for.
 
         Raises:
             UsageError: The rows, or an expression, need Spark.
@@ -54,7 +63,7 @@ class LocalProof:
         now = result.versions[names.index(version)]
         before = result.versions[names.index(version) - 1]
         present = scenario.model_copy(update={"pipeline": scenario.pipeline.at(list(now.data_schema))})
-        rows, earlier = (read_rows(result.table_uri, each.version) for each in (now, before))
+        rows, earlier = (read_rows(result.table_uri, each.version, accounts) for each in (now, before))
         selection = select_facts(present, now.data_schema)
         both, added = split_rows(rows, earlier, scenario.table.key)
         try:

@@ -21,11 +21,12 @@ from harness.plan import Plan, PlannedFault, PlannedProof
 from harness.request import RunRequest, open_session
 from harness.results import FaultResult, Result
 from harness.scenario.model import Publish, Scenario
-from harness.storage.uris import find_local_path
+from harness.storage.accounts import select_local_accounts
+from harness.storage.uris import SCHEME, find_local_path
 from harness.studies.proving.dose_search import DoseSearch
 from harness.studies.proving.matrix import Control, FaultRow, Proof, name_spec
 from harness.studies.proving.proof_tables import format_markdown
-from harness.studies.proving.selection import ChosenFault, choose_faults, find_victim
+from harness.studies.proving.selection import ChosenFault, choose_faults, find_faults, find_victim
 from harness.studies.study_runs import Runner, StoredRunFilter, strip_expectations
 from harness.targets.job_process import LOG
 from harness.views import formatting
@@ -71,7 +72,11 @@ def prove(request: RunRequest, what: ProofRequest, console: Console) -> Proof:
     session = open_session(request, console, takes_one=True)
     loaded = session.single_combination
     version = choose_version(loaded.scenario, what.version)
+    # Before the run without faults, which may take minutes.
+    find_faults(loaded.scenario, what.faults)
     runner = Runner(session)
+    if what.quick:
+        require_table_here(runner.resolve(loaded))
     result = find_clean_run(runner, loaded)
     measured = next(each for each in result.versions if each.name == version)
     chosen = choose_faults(loaded.scenario, find_victim(loaded.scenario, measured), what.faults, what.dose)
@@ -182,7 +187,8 @@ def prove_on_this_machine(attack: Attack) -> tuple[Control, list[FaultRow]]:
     """Judge every fault by the bounds that need no model."""
     from harness.studies.proving.local_proof import LocalProof
 
-    proof = LocalProof.open(attack.loaded.scenario, attack.result, attack.version, attack.baselines)
+    accounts = select_local_accounts(attack.runner.session.settings)
+    proof = LocalProof.open(attack.loaded.scenario, attack.result, attack.version, attack.baselines, accounts)
     control = Control.of(proof.judge_clean())
     rows = []
     for chosen in attack.chosen:
@@ -275,6 +281,23 @@ def combine_repetitions(rows: Sequence[FaultRow]) -> FaultRow:
     caught = dict(item for row in rows for item in row.caught_by.items())
     times = sum(row.is_caught for row in rows)
     return first.model_copy(update={"caught_by": caught, "caught_in": times, "repetitions": len(rows)})
+
+
+def require_table_here(plan: Plan) -> None:
+    """Require a table that this machine reads without Spark: not one in a volume, or in the stack.
+
+    Raises:
+        UsageError: The table is elsewhere.
+    """
+    in_stack = any(account.endpoint for account in plan.environment.accounts)
+    is_here = find_local_path(plan.table_uri, Path()) is not None
+    if not is_here and (in_stack or not plan.table_uri.startswith(SCHEME)):
+        raise UsageError(
+            f"--quick reads the table on this machine, and {plan.table_uri} is elsewhere.",
+            remedy="Leave out --quick, or use a target that builds its tables on this machine."
+            if plan.existing_table is None
+            else "Leave out --quick.",
+        )
 
 
 def _check_options(what: ProofRequest) -> None:

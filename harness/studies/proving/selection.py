@@ -51,6 +51,21 @@ class ChosenFault:
         )
 
 
+def find_faults(scenario: Scenario, names: Sequence[str]) -> list[Fault]:
+    """Return faults by name, in the order of the catalogue and the scenario; all if no name is given.
+
+    Raises:
+        UsageError: A fault is unknown.
+    """
+    known = {**FAULTS, **dict(_list_own(scenario))}
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"Unknown fault '{name}'.{did_you_mean(name, known)}", remedy=f"Known: {', '.join(known)}."
+            )
+    return [fault for fault in known.values() if not names or fault.name in names]
+
+
 def choose_faults(
     scenario: Scenario, victim: Victim, names: Sequence[str], dose: float | None
 ) -> list[ChosenFault]:
@@ -65,12 +80,6 @@ def choose_faults(
     Raises:
         UsageError: A fault is unknown.
     """
-    known = {**FAULTS, **dict(_list_own(scenario))}
-    for name in names:
-        if name not in known:
-            raise UsageError(
-                f"Unknown fault '{name}'.{did_you_mean(name, known)}", remedy=f"Known: {', '.join(known)}."
-            )
     prove = scenario.prove
     return [
         ChosenFault(
@@ -81,8 +90,7 @@ def choose_faults(
             fault=fault,
             victim=victim,
         )
-        for fault in known.values()
-        if not names or fault.name in names
+        for fault in find_faults(scenario, names)
     ]
 
 
