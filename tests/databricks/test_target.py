@@ -12,6 +12,7 @@ from mlflow.entities import Run
 from harness.files import sha256_of
 from harness.parity.compare import Parity
 from harness.report import HTML, PARITY
+from harness.runs import list_runs
 from tests.command import wait_for
 from tests.databricks.command import Command, besides_polling
 from tests.databricks.standin.tracking import TrackingServer
@@ -60,7 +61,7 @@ def test_a_run_of_a_killed_command_is_followed_again(command: Command, tmp_path:
     with command.start("scenario", scenario, "--target", "databricks") as process:
         wait_for(process, "run: session done")
         process.kill()
-    [folder] = [each for each in (command.home / "runs").iterdir() if each.is_dir()]
+    [folder] = [each.path for each in list_runs(command.home / "runs")]
     done = command.run("attach", folder.name)
     assert 4 == done.returncode, done.stdout + done.stderr
     assert "small on databricks" in done.stdout
