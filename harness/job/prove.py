@@ -1,6 +1,6 @@
-"""The job of a proof: faults in the added rows of a version, each judged like a version of its own.
+"""The job of a proof: it judges a version once per fault in its added rows.
 
-Nothing is published or tracked: the numbers of the other versions are those of the run that the proof
+Nothing is published or tracked. The numbers of the other versions are those of the run that the proof
 refers to.
 """
 
@@ -47,7 +47,7 @@ class Rows:
     """The rows of the version without faults, and those that it is compared with."""
 
     before: DataFrame
-    """Rows that the earlier version has, too."""
+    """Rows that the earlier version also has."""
     previous_keys: DataFrame
     probe: list[str]
     """Keys of the rows to explain."""

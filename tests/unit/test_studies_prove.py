@@ -14,7 +14,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from harness.errors import ExitCode, UsageError
-from harness.faults.catalogue import FAULTS, Change, NotPossibleError
+from harness.faults.catalogue import FAULTS, Change, ImpossibleFaultError
 from harness.faults.statements import write_statement
 from harness.results import Bin, Commit, Result, RowChanges, VersionResult
 from harness.scenario.model import Scenario
@@ -186,7 +186,7 @@ def test_a_version_that_is_gone_is_told(run: Result) -> None:
 
 def test_rows_whose_key_is_a_date_cant_come_twice() -> None:
     """Only a text or an integer can be changed to a new key."""
-    with pytest.raises(NotPossibleError, match="new keys"):
+    with pytest.raises(ImpossibleFaultError, match="new keys"):
         write_statement(Change(copies="harness_added"), {"day": "date"}, ("day",), 1)
 
 
@@ -214,7 +214,7 @@ def test_a_search_narrows_down_the_dose() -> None:
     """The dose that it ends with is caught, and one that is not much smaller is missed."""
     search = DoseSearch(1.0)
     while (dose := search.next_dose) is not None:
-        search.tell(is_caught=dose >= 0.2)
+        search.record(is_caught=dose >= 0.2)
     assert 0.2 <= search.caught < 0.3
     assert 0.13 < search.missed < 0.2
 

@@ -19,7 +19,7 @@ _NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal"
 
 
 _VARIED = 4
-"""Bins that the values of a number fill at least if it is more than a flag."""
+"""Number of bins that a number must fill to count as more than a flag."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ChosenFault:
             seed: Decides which rows are hit.
 
         Raises:
-            NotPossibleError: The table can't have this fault.
+            ImpossibleFaultError: The table can't have this fault.
         """
         return write_statement(self.fault.make(self.victim), self.victim.types, self.victim.key, seed)
 
@@ -57,7 +57,7 @@ def choose_faults(
     """Return the faults to inject.
 
     Args:
-        scenario: Has faults of its own, requirements and a dose.
+        scenario: The scenario with its custom faults, requirements and dose.
         victim: The columns that are hit.
         names: The faults that the user asks for; all if there are none.
         dose: The share of rows that the user asks for.
@@ -99,7 +99,7 @@ def _make_own(own: OwnFault, _victim: Victim) -> Change:
 
 
 def find_victim(scenario: Scenario, version: VersionResult) -> Victim:
-    """Return the columns that faults hit: those of the features with the most weight come first.
+    """Return the columns that faults hit: those of the most important features first.
 
     Features that are derived have no column of their own; the columns that they come from do. Numbers with a
     few values, such as flags, come last: they have no unit that could be wrong.
