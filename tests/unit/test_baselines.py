@@ -252,8 +252,8 @@ def test_the_newest_run_is_refused(source: str, tmp_path: Path, runs: Path) -> N
     _write(runs / later / "result.json", _result(run_id=later, verdict=Verdict.FAIL))
     named = source.format(runs=runs)
     message = (
-        f"'{named}' can't be a baseline: it moves with every run, so a small loss in each would never be "
-        f"seen. Name a run by its ID, such as {passing}, or a copy of its result.json."
+        f"'{named}' can't be a baseline: it moves with every run, so a small loss in each would go "
+        f"unnoticed. Name a run by its ID, such as {passing}, or a copy of its result.json."
     )
     assert [(message, FROM)] == _problems(_expecting(**{"from": named}), tmp_path, runs)
 
