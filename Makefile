@@ -103,7 +103,7 @@ bisect: named run-ready ## find the version at which a bound started to fail: NA
 prove: named run-ready ## inject faults into a version's new rows, and show which bounds catch them: NAME=... [QUICK=1] [TABLE=URI VERSIONS=11,12]
 	@$(HARNESS) prove ARGS $(ON_TARGET) $(if $(QUICK),--quick) $(ON_TABLE) -- "$$NAME"
 
-proofs: run-ready ## rewrite docs/proofs.md: the faults that the shipped scenarios catch, on this machine
+proofs: run-ready ## rewrite docs/proofs.md: which faults the bounds of the shipped scenarios catch
 	@HARNESS_TARGET=embedded $(BIN)/python -m harness.studies.proving.write_proofs docs/proofs.md
 
 check: run-ready ## find mistakes in a scenario without running it: NAME=...
@@ -191,7 +191,7 @@ format: dev-ready ## fix and format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-false-alarms: dev-ready ## measure how often the standard gate fails on unchanged synthetic loans [ARGS=200 for the seeds]
+false-alarms: dev-ready ## measure how often the standard gate fails on unchanged synthetic loans [ARGS=200: number of seeds]
 	@$(WITH_ARGS) $(BIN)/python -m tests.bench.false_alarms ARGS
 
 lock: dev-ready ## rewrite the lock files; UPGRADE=1 takes the newest versions

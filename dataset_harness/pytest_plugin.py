@@ -133,7 +133,7 @@ class ScenarioFile(pytest.File):
 
         Raises:
             CollectError: The scenario or the header of its data has mistakes, or a bound compares with a run
-                that is no baseline; each with its line.
+                that can't be a baseline; each with its line.
         """
         from harness.errors import HarnessError
         from harness.loading.baseline_lookup import check_baselines

@@ -122,7 +122,7 @@ class PlannedFault(ScenarioPart):
 
 
 class PlannedProof(ScenarioPart):
-    """The faults to judge in place of a run, and the run without faults that they are compared with."""
+    """The faults to judge, and the run without faults that they are compared with."""
 
     version: str
     """The version whose added rows get the faults."""
@@ -161,7 +161,7 @@ class BaselineRun(ScenarioPart):
     digest: str
     """Digest of its result."""
     differences: tuple[str, ...] = ()
-    """How it differs, as the bounds allow; each as the rest of a sentence about it."""
+    """The differences that the bounds allow, each as the rest of a sentence about the run."""
     versions: dict[str, BaselineVersion] = Field(default_factory=dict)
     """Those that bounds compare with, by name."""
 
@@ -211,7 +211,7 @@ class Plan(ScenarioPart):
 
     @property
     def inputs(self) -> RunInputs:
-        """What the run is given, for its result."""
+        """The inputs that the run's result records."""
         table = self.scenario.table
         return RunInputs(
             seed=self.scenario.seed,

@@ -75,7 +75,7 @@ def read_predictions(file: Path) -> Predictions | None:
     """Return the predictions in a file; ``None`` if there is no such file.
 
     Raises:
-        PrerequisiteError: It is not a file of predictions.
+        PrerequisiteError: The file isn't one of predictions.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -90,7 +90,7 @@ def read_predictions(file: Path) -> Predictions | None:
             raise ValueError(f"it has format {facts['format_version']}")  # noqa: TRY301 - reported below
         return _make_predictions(table, facts)
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise PrerequisiteError(f"{file} is not a file of predictions of the harness: {error}.") from error
+        raise PrerequisiteError(f"{file} is not a predictions file of the harness: {error}.") from error
 
 
 def _make_predictions(table: pa.Table, facts: Mapping[str, Any]) -> Predictions:
@@ -123,7 +123,7 @@ def _type_of(kind: str) -> Any:
 
 @dataclass(frozen=True)
 class SentFile:
-    """A file of a job that has only its standard output to hand it over."""
+    """A file that a job sends over standard output, its only channel."""
 
     path: str
     """Path in the run's folder."""
@@ -136,7 +136,7 @@ class SentFile:
 
     @classmethod
     def from_line(cls, line: str) -> SentFile | None:
-        """Read a file from a line; None if the line is none, or its path is not one of predictions."""
+        """Read a file from a line; None if the line isn't one, or its path isn't one of predictions."""
         if not line.startswith(_LINE_START):
             return None
         try:

@@ -13,7 +13,7 @@ from harness.results import MovedRow, MovedRows, RowWeight
 from harness.scenario.sensitive import hide_value, is_sensitive_slot
 
 MAX_ROWS = 100_000
-"""Number of held-out rows that are kept of a version; of more, those with the lowest hash of the key."""
+"""Maximum number of held-out rows that are kept per version: those with the lowest hash of the key."""
 MOVED_ROWS = 10
 """Number of moved rows that are reported."""
 Split = Literal["test", "added"]
@@ -25,7 +25,7 @@ _PART = re.compile(r"(\d+):")
 
 @dataclass(frozen=True, slots=True)  # There can be many.
 class Prediction:
-    """One held-out row. The file of predictions has a column for each field: see ``prediction_files``."""
+    """One held-out row. Its Parquet file has a column for each field: see ``prediction_files``."""
 
     key: str
     label: float | None
@@ -44,7 +44,7 @@ class Predictions:
     features: tuple[str, ...] = ()
     """The slots of the feature vector whose weights are kept."""
     scales: tuple[float, ...] = ()
-    """What makes the weights of different features comparable: each one's standard deviation, or 1."""
+    """Factors that make the weights of different features comparable: standard deviations, or 1."""
     held_out: int = 0
     """Number of held-out rows, of which at most ``MAX_ROWS`` are kept."""
     key_parts: int = 1
@@ -137,7 +137,7 @@ def find_moved_rows(
     """
     if before.has_hidden_keys or after.has_hidden_keys:
         before, after = before.hide_keys(), after.hide_keys()
-    # Whatever one of the two must not show, the other doesn't show either.
+    # What one side must not show, the other doesn't show either.
     before, after = before.hide_columns(after.sensitive), after.hide_columns(before.sensitive)
     compared = len(_list_changes(before, after))
     return MovedRows(

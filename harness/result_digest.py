@@ -1,4 +1,4 @@
-"""The digest of a result, by which a change of ``result.json`` after its run is noticed.
+"""The digest of a result, which reveals whether ``result.json`` was edited after its run.
 
 The digest detects an edit or a damaged file, not a forgery: whoever knows the rule can compute it.
 """
@@ -17,7 +17,7 @@ FIRST_FORMAT: Final = 3
 
 
 class DigestError(ValueError):
-    """A result without a digest, or with one that doesn't fit its content."""
+    """A result without a digest, or with one that doesn't match its content."""
 
 
 def add_digest(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,23 +36,23 @@ def require_digest(values: Mapping[str, Any]) -> str:
     """Return the digest of a result's data, as read from its file.
 
     Raises:
-        DigestError: There is none, or it doesn't fit. The message is the rest of a sentence about the run.
+        DigestError: There is none, or it doesn't match. The message is the rest of a sentence about the run.
     """
     version = values.get("format_version", 1)
     if not isinstance(version, int) or version < FIRST_FORMAT:
         raise DigestError(
-            f"has a result of format {version}, which has no digest, so nobody can tell if it was edited"
+            f"has a result of format {version}, which has no digest, so it may have been edited"
         )
     digest = values.get(KEY)
     if not isinstance(digest, str):
-        raise DigestError("has a result without a digest, so nobody can tell if it was edited")
+        raise DigestError("has a result without a digest, so it may have been edited")
     if digest != compute_digest(values):
-        raise DigestError("has a result that was changed after the run: it doesn't fit its digest")
+        raise DigestError("has a result that was edited after the run: it doesn't match its digest")
     return digest
 
 
 def _normalize_numbers(value: object) -> object:
-    """Write whole numbers as such, as many programs do when they format JSON."""
+    """Write whole numbers as integers, as many programs do when they format JSON."""
     match value:
         case float() if value.is_integer():
             return int(value)

@@ -265,7 +265,7 @@ class StoredPredictions(Record):
     rows: int
     """Number of rows in the file."""
     held_out: int
-    """Number of held-out rows; if there are more than in the file, those in it were chosen by their key."""
+    """Number of held-out rows; if the file has fewer, they were chosen by their key."""
 
 
 class RowGroup(Record):
@@ -370,7 +370,7 @@ class VersionResult(Record):
     changes: RowChanges | None = None
     """Compared with the version before it in the scenario; None for the first."""
     changed_columns: ChangedColumns | None = None
-    """The columns in which rows changed; None if none did, or if that is unknown."""
+    """The columns in which rows changed; None if no row did, or if that is unknown."""
     predictions: StoredPredictions | None = None
     """None if no model was trained."""
     moved: MovedRows | None = None
@@ -439,7 +439,7 @@ class Failure(Record):
 
 
 class RunInputs(Record):
-    """What a run was given, as far as it decides whether other runs can be compared with it."""
+    """The inputs of a run that decide whether other runs can be compared with it."""
 
     seed: int
     table: str
@@ -486,10 +486,10 @@ class Result(Record):
     executors: dict[str, int] = {}
     """How many tasks each executor ran; those of the driver if there is no executor."""
     warnings: tuple[str, ...] = ()
-    """What people should know although it doesn't affect the verdict."""
+    """Warnings to the reader, which don't affect the verdict."""
     failure: Failure | None = None
     faults: tuple[FaultResult, ...] = ()
-    """Of a proof: the faults that were injected."""
+    """The faults that a proof injected; empty for a run."""
     inputs: RunInputs | None = None
     """None in results of earlier formats."""
 

@@ -33,7 +33,7 @@ def make_run_id(scenario: str) -> str:
 
 
 class RunState(StrEnum):
-    """How far a run has come."""
+    """The state of a run."""
 
     FINISHED = "finished"
     RUNNING = "running"
@@ -107,7 +107,7 @@ class RunFolder:
 
     @property
     def state(self) -> RunState:
-        """Whether it has finished, is still running, or was interrupted before it had a result."""
+        """Whether the run has finished, is still running, or was interrupted before it had a result."""
         # In this order: a run that finishes in between has a result before its lock ends.
         is_running = self.is_running
         if self.has_result:

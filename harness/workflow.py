@@ -218,7 +218,7 @@ def create_run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
         file = folder.path / PLAN
         write_text(file, plan.model_dump_json(indent=2, by_alias=True) + "\n")
         with file_lock(file):
-            # From the first second: if the command is killed, nobody mistakes the run before for this one.
+            # At once: if the command is killed, nobody mistakes the run before for this one.
             folder.make_latest()
             yield folder
     except (ScenarioError, PrerequisiteError):
@@ -267,7 +267,7 @@ def write_confirmed_result(plan: Plan, result: Result, folder: RunFolder) -> Non
     """Write the result into the run's folder, wherever the job ran.
 
     Raises:
-        JobError: The job's verdict is not the one that its numbers lead to; the result then says so too.
+        JobError: The job's verdict doesn't follow from its numbers; the result then records this failure.
     """
     try:
         confirm_verdict(plan, result)
@@ -285,7 +285,7 @@ def confirm_verdict(plan: Plan, result: Result) -> None:
     """Judge the measurements again, and compare the verdict with the job's.
 
     Raises:
-        JobError: The job's verdict is not the one that its numbers lead to.
+        JobError: The job's verdict doesn't follow from its numbers.
     """
     if result.failure is not None:
         return

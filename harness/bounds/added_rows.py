@@ -1,4 +1,4 @@
-"""How added rows are compared with those from before: what both engines that count them share."""
+"""The comparison of added rows with earlier ones: the part that both engines share."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from harness.results import Relation
 
 QUANTILES = tuple(tenth / 10 for tenth in range(11))
-"""Quantiles of the earlier rows between which the bins of a number are, from the smallest to the largest."""
+"""Quantiles of the earlier rows that separate the bins of a number, from the smallest to the largest."""
 MAX_RELATIONS = 10
 MAX_NEW_VALUES = 20
 OTHER_VALUES = "other new values"
 """Stands for all new values beyond the most frequent ones."""
 MAX_LABEL_VALUES = 10
 MAX_OTHER_NUMBERS = 100
-"""Numeric columns besides the features, beyond which no more are compared."""
+"""Maximum number of numeric columns that are compared besides the features."""
 
 
 def choose_edges(quantiles: Sequence[float]) -> list[float]:

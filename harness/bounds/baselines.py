@@ -1,4 +1,4 @@
-"""The other runs with which the bounds of a scenario compare: passing, comparable and unchanged ones."""
+"""The runs that bounds compare with: they must have passed, be comparable, and be unedited."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Baselines:
     numbers: dict[str, dict[str, dict[str, MeasuredValue]]] = field(default_factory=dict)
     """By version, the numbers with which bounds compare, and the counts of rows that these depend on."""
     runs: dict[str, BaselineRun] = field(default_factory=dict)
-    """What the report says about them."""
+    """What the report shows about them."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _require_comparable(
     aspects = [*reference.may_differ, *dict.fromkeys(each.aspect for each in refused)]
     remedy = "Name a run of the scenario as it is now"
     if set(aspects) <= set(_MAY_DIFFER):
-        remedy += f", or add 'may_differ: [{', '.join(aspects)}]' to compare nevertheless"
+        remedy += f", or add 'may_differ: [{', '.join(aspects)}]' to compare anyway"
     raise _NoBaselineError(f"{message} {remedy}.")
 
 
@@ -144,7 +144,7 @@ def _require_version(result: Result, name: str, run: str) -> VersionResult:
     if name not in versions:
         hint = did_you_mean(name, versions) or f" It has {', '.join(versions) or 'none'}."
         raise _NoBaselineError(f"the run {run} has no version '{name}'.{hint}", "version")
-    # A run also passes if a bound fails as expected, but its numbers are no example.
+    # A run also passes if a bound fails as expected, but such numbers are not worth comparing with.
     failed = [bound for bound in versions[name].bounds if bound.verdict is not Verdict.PASS]
     if failed:
         broken = f"{failed[0].metric} {failed[0].text}"
@@ -197,8 +197,8 @@ def _find_file(source: str, folder: Path, runs: Path, scenario: str) -> Path:
     """Return the result file of a stored run, or the file at a path."""
     if _is_latest(source, folder):
         raise _NoBaselineError(
-            f"'{source}' can't be a baseline: it moves with every run, so a small loss in each would never "
-            f"be seen. Name a run by its ID{_suggest_passing(runs, scenario, source)}, or a copy of its "
+            f"'{source}' can't be a baseline: it moves with every run, so a small loss in each would go "
+            f"unnoticed. Name a run by its ID{_suggest_passing(runs, scenario, source)}, or a copy of its "
             f"{RESULT}."
         )
     if Path(source).name == source and (runs / source).is_dir():

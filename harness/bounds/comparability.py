@@ -14,7 +14,7 @@ from harness.scenario.pipeline import Pipeline
 from harness.storage.uris import remove_password
 
 _ASPECT_OF_KEY = {"label": "label", "split": "split", "filter": "rows"}
-"""Keys of a pipeline that decide which rows are compared, and with what; all others are of the model."""
+"""Keys of a pipeline that decide which rows are compared, and with what; the others concern the model."""
 _MOST_SHOWN = 3
 _LONGEST_VALUE = 40
 
@@ -24,7 +24,7 @@ class Difference:
     """A difference between another run and a scenario."""
 
     aspect: str
-    """What differs; some aspects may differ if a bound says so."""
+    """What differs; a bound can allow some aspects."""
     text: str
     """The difference as the rest of a sentence about the other run, such as ``its seed is 8, not 7``."""
 
@@ -51,10 +51,10 @@ def list_differences(scenario: Scenario, result: Result, inputs: RunInputs) -> t
 
 def _list_differences_of_pipelines(stored: Mapping[str, Any], pipeline: Pipeline) -> Iterator[Difference]:
     try:
-        # What the run's version of the harness didn't know yet has its default.
+        # Keys that the run's version of the harness didn't have yet get their default.
         other = Pipeline.model_validate(stored)
     except ValidationError:
-        yield Difference("pipeline", "its pipeline is one of another version of the harness")
+        yield Difference("pipeline", "its pipeline was written by another version of the harness")
         return
     values, own_values = (
         dict(_flatten(each.model_dump(mode="json", by_alias=True))) for each in (other, pipeline)

@@ -73,7 +73,7 @@ def judge(
         baselines: The numbers of other runs that bounds compare with.
         proof: What the numbers must rest on.
         on_same_rows: Whether metrics of the same version of another run must be measured on as many rows,
-            unless the bound says that they may differ.
+            unless the bound allows a difference.
     """
     versions = {version.name: version for version in measured}
     judge_one = _Judge(versions, baselines or {}, proof, on_same_rows)

@@ -63,7 +63,7 @@ def _explain_few_rows(
 def explain_other_rows(
     metric: str, here: Mapping[str, MeasuredValue], there: Mapping[str, MeasuredValue], version: str
 ) -> str:
-    """Explain that a metric of another run was measured on other rows; empty if as many are of each class.
+    """Explain that a metric of another run was measured on other rows; empty if the counts agree.
 
     Args:
         metric: Its name in reports.
@@ -78,8 +78,8 @@ def explain_other_rows(
         count, other = here.get(name), there.get(name)
         if count is not None and other is not None and count != other:
             return (
-                f"it is measured on other rows: {name} was {other:,.0f} at {version}, and is {count:,.0f} "
-                "now; 'may_differ: [rows]' compares nevertheless"
+                f"it was measured on different rows: {name} was {other:,.0f} at {version}, and is "
+                f"{count:,.0f} now; 'may_differ: [rows]' allows this"
             )
     return ""
 

@@ -54,7 +54,7 @@ class History:
     earlier: Sequence[VersionResult]
     """All versions before it, in order."""
     limit: float = math.inf
-    """The limit of the check that looks."""
+    """The limit of the current check."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ class StandardCheck:
     """What a failure usually means."""
     find: Callable[[History], Outcome]
     limit: float
-    """What it compares with, unless the scenario sets another limit."""
+    """The default limit, which a scenario can replace."""
     of_limit: str
-    """What the limit is of, for documents."""
+    """The quantity that the limit applies to, for the docs."""
     needs_added: bool = True
     """Whether it needs facts about the added rows."""
     needs_model: bool = False
@@ -209,7 +209,7 @@ def _compare_roc_auc(history: History, prefix: str, then_text: str, now_text: st
 
     Args:
         history: The two versions.
-        prefix: Of the metric of this version: which rows it is measured on.
+        prefix: Prefix of this version's metric: the rows that it is measured on.
         then_text: The rows of the version before, for the outcome.
         now_text: The rows of this version.
     """
@@ -424,11 +424,11 @@ def _percent(share: float) -> str:
 _ALL = (
     StandardCheck(
         "nulls",
-        "the share of nulls in each column is that of the rows before, within 5 points",
+        "the share of nulls in each column differs by at most 5 points from that of the rows before",
         "a broken feed, a failed join or a renamed column",
         _check_nulls,
         limit=0.05,
-        of_limit="difference of the share of nulls",
+        of_limit="difference in the share of nulls",
     ),
     StandardCheck(
         "drift",
@@ -444,7 +444,7 @@ _ALL = (
         "a default value in place of the data",
         _check_constant,
         limit=0.9,
-        of_limit="share of the rows before with one value, from which a feature may be constant",
+        of_limit="share of that value in the rows before, from which a constant feature is not suspicious",
     ),
     StandardCheck(
         "positives",
@@ -452,7 +452,7 @@ _ALL = (
         "missing or delayed labels, or another population",
         _check_positives,
         limit=0.25,
-        of_limit="difference of the log odds",
+        of_limit="difference in the log odds",
     ),
     StandardCheck(
         "relations",
@@ -460,31 +460,31 @@ _ALL = (
         "shuffled or mixed up columns, a wrong join, or a leak",
         _check_relations,
         limit=0.2,
-        of_limit="difference of a correlation",
+        of_limit="difference in a correlation",
     ),
     StandardCheck(
         "new_values",
         "at most 1 % of the added rows have a category that no row had before",
-        "a renamed category, damaged text, or a new one that the model doesn't know",
+        "a renamed category, damaged text, or a category that the model doesn't know",
         _check_new_values,
         limit=0.01,
         of_limit="share of the added rows",
     ),
     StandardCheck(
         "repeated_rows",
-        "the added rows don't repeat the content of other rows, within 2 points",
+        "the share of rows that repeat the content of other rows rises by at most 2 points",
         "the same data loaded twice under new keys",
         _check_repeated,
         limit=0.02,
-        of_limit="difference of the share of repeated rows",
+        of_limit="increase in the share of repeated rows",
     ),
     StandardCheck(
         "growth",
-        "at most 1 % of the rows are gone, and as many rows as usual are added: 60 to 167 %",
+        "at most 1 % of the rows are gone, and the number of added rows is 60 to 167 % of the usual one",
         "lost or duplicated rows, or a partial load",
         _check_rows,
         limit=0.6,
-        of_limit="added rows as a share of the usual number, to its reciprocal",
+        of_limit="smallest ratio of added rows to the usual number; the largest is its reciprocal",
         needs_added=False,
     ),
     StandardCheck(
@@ -497,7 +497,7 @@ _ALL = (
     ),
     StandardCheck(
         "score",
-        "the population stability index of the score on held-out rows is at most 0.25",
+        "the population stability index of the scores of held-out rows is at most 0.25",
         "a combination of changes that the model reacts to",
         _check_score,
         limit=0.25,
@@ -511,7 +511,7 @@ _ALL = (
         "wrong labels or features if it is lower, a leak if it is higher",
         _check_added_roc_auc,
         limit=0.05,
-        of_limit="difference of the ROC AUC",
+        of_limit="difference in the ROC AUC",
         needs_added=False,
         needs_model=True,
     ),
@@ -521,7 +521,7 @@ _ALL = (
         "a worse or a suspiciously better model",
         _check_roc_auc,
         limit=0.05,
-        of_limit="difference of the ROC AUC",
+        of_limit="difference in the ROC AUC",
         needs_added=False,
         needs_model=True,
     ),
@@ -531,7 +531,7 @@ _ALL = (
         "a feature with another meaning",
         _check_signs,
         limit=0.1,
-        of_limit="least share of the explanation of a feature that is compared",
+        of_limit="smallest share of the explanation for a feature to be compared",
         needs_added=False,
         needs_model=True,
     ),
@@ -541,7 +541,7 @@ _ALL = (
         "a model that relies on another feature",
         _check_shares,
         limit=0.2,
-        of_limit="difference of a feature's share of the explanation",
+        of_limit="difference in a feature's share of the explanation",
         needs_added=False,
         needs_model=True,
     ),
@@ -567,7 +567,7 @@ def run_check(name: str, history: History, limit: float | None = None) -> Outcom
     Args:
         name: The check.
         history: The version, and those before it.
-        limit: The scenario's own limit (default: that of the check).
+        limit: The scenario's limit (default: that of the check).
     """
     check = CHECKS[name]
     history = replace(history, limit=check.limit if limit is None else limit)

@@ -28,7 +28,7 @@ class TextExpectation:
     label: str = ""
     """Its name in reports (default: that of the kind)."""
     limit: float | None = None
-    """What the differences that it allows are compared with."""
+    """The limit of the differences that it allows."""
 
 
 @dataclass(frozen=True)

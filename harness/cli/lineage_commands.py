@@ -1,4 +1,4 @@
-"""Commands that find, trace and compare past runs, and check what their models still need."""
+"""Commands that find, trace and compare past runs, and check the versions that their models depend on."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def retain(
     """Check that a table keeps its pinned versions.
 
     A version is pinned if a published bundle or a registered model was trained from it. Lists the pinned
-    versions, what pins them, and what keeps them. Exits with 1 if one can't be read any more, or if the next
-    vacuum, or the next checkpoint of the log, takes it by the table's own settings. Deletes nothing.
+    versions, what pins them, and how to keep them. Exits with 1 if one can no longer be read, or if the next
+    vacuum by the table's own settings, or the next checkpoint of its log, removes it. Deletes nothing.
     """
     from harness.report.terminal.pinned_versions import format_json, show_pinned_tables
     from harness.tracking.pinned_tables import decide_exit_code, find_pinned_tables
@@ -112,7 +112,7 @@ def compare(
         typer.Option(
             min=0,
             metavar="N",
-            help="Held-out rows to show of each version, at least 0: those whose score differs most "
+            help="Number of held-out rows to list per version, at least 0: those whose score differs most "
             "(default: 10).",
             show_default=False,
         ),
@@ -125,7 +125,7 @@ def compare(
 ) -> None:
     """Compare the results of two runs.
 
-    Compares fingerprints, metrics, coefficients and explanations. Exits with 1 if they differ. Also names the
+    Compares fingerprints, metrics, coefficients and explanations. Exits with 1 if they differ. Also lists the
     held-out rows whose score differs most, which doesn't affect the exit code.
     """
     from harness.parity.compare import Tolerances

@@ -114,18 +114,20 @@ def prove(
     name: ScenarioName,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="Judge only what needs no model, on this machine: takes seconds."),
+        typer.Option(
+            "--quick", help="Judge only the bounds that need no model, on this machine; takes seconds."
+        ),
     ] = False,
     faults: Annotated[
         list[str] | None,
-        typer.Option("--fault", metavar="NAME", help="Inject only this fault. Can be repeated."),
+        typer.Option("--fault", metavar="NAME", help="Inject only this fault; repeatable."),
     ] = None,
     at: Annotated[
         str | None,
         typer.Option(
             "--at",
             metavar="VERSION",
-            help="The version whose added rows get faults (default: the last trained one).",
+            help="Version whose added rows get the faults (default: the last trained one).",
             show_default=False,
         ),
     ] = None,
@@ -133,35 +135,38 @@ def prove(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Share of the added rows that a fault hits, such as 0.3 (default: the fault's own).",
+            help="Share of the added rows that a fault hits, above 0 and at most 1 (default: the scenario's "
+            "prove.dose, otherwise the fault's own).",
             show_default=False,
         ),
     ] = None,
     seeds: Annotated[
         int,
         typer.Option(
-            metavar="N", help="Inject each fault N times, each time into other rows.", show_default=False
+            metavar="N",
+            help="Inject each fault N times, each time into other rows (default: 1).",
+            show_default=False,
         ),
     ] = 1,
     doses: Annotated[
         bool,
-        typer.Option("--doses", help="Find the smallest dose that is caught; --quick always does."),
+        typer.Option("--find-doses", help="Find the smallest dose that is caught (--quick always does)."),
     ] = False,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the whole matrix to this file.")
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the whole matrix to FILE as JSON.")
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table to this file.")
+        Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table to FILE as Markdown.")
     ] = None,
     target: Target = None,
     table: TableUri = None,
     versions: TableVersions = None,
     only: Only = None,
 ) -> None:
-    """Inject faults into new rows and show what catches them.
+    """Inject faults into new rows and show which bounds catch them.
 
-    Trains a model on the rows with each fault. The table itself is never changed. Exits with 1 if a fault
-    that the scenario lists under prove.require is not caught.
+    Trains a model on the rows with each fault. Never changes the table itself. Exits with 1 if a fault that
+    the scenario lists under prove.require is not caught.
     """
     from harness.studies.proving.proof_tables import show_proof
     from harness.studies.proving.prove_runs import ProofRequest, prove as run_proof

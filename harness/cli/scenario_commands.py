@@ -30,7 +30,7 @@ def check(
 ) -> None:
     """Check scenario files and the headers of their data.
 
-    Also looks up the runs that bounds compare with.
+    Also checks the runs that bounds compare with.
     """
     from harness.bounds.specs import explain_unjudged
     from harness.loading.baseline_lookup import check_baselines

@@ -28,7 +28,7 @@ def attach(
 def doctor(target: Target = None) -> None:
     """Check whether a target is ready, without starting anything.
 
-    Also warns if an existing table will not keep a version that a published model was trained from.
+    Also warns if an existing table won't keep a version that a published model was trained from.
     """
     from harness.report.terminal.console import show_checks
     from harness.request import make_line_printer
@@ -39,7 +39,7 @@ def doctor(target: Target = None) -> None:
     console = open_console()
     settings = read_settings({"target": target})
     opened = open_target(settings, make_line_printer(console))
-    # Only what this machine's own settings locate: the MLflow of a stack or a workspace may not answer.
+    # With this machine's own settings only: the MLflow server of a stack or a workspace may not answer.
     if not show_checks(console, chain(opened.checks(), check_pinned_tables(settings))):
         raise typer.Exit(ExitCode.PREREQUISITE_MISSING)
 

@@ -1,7 +1,7 @@
 """The catalogue of faults that real batches of data have, each as a change of a version's added rows.
 
-A change is written in Spark's SQL and says nothing about how it is executed: ``statements`` makes one query
-of it, for Spark and for the engine on this machine.
+A change is written in Spark's SQL, whatever executes it: ``statements`` turns it into one query, for Spark
+and for the engine on this machine.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Victim:
         return next((name for name in self.dates if self.types[name] != "date"), None)
 
 
-class NotPossibleError(Exception):
-    """A fault that a table can't have; the message says why."""
+class ImpossibleFaultError(Exception):
+    """A fault that a table can't have; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,20 @@ class Change:
     """Column to its new value, as SQL over the row's columns."""
     where: str = "TRUE"
     """Condition that a row must also meet to be hit."""
-    dealt: tuple[str, ...] = ()
-    """Columns that take the value of another row: of the row at the same place in two orders."""
-    give_order: str = ""
-    """The order of the rows that give their values (default: random)."""
-    take_order: str = ""
-    """The order of the rows that take them (default: random)."""
+    borrowed_columns: tuple[str, ...] = ()
+    """Columns that take their value from another row: the one at the same position in another order."""
+    source_order: str = ""
+    """SQL that orders the rows that give their values (default: random)."""
+    target_order: str = ""
+    """SQL that orders the rows that take them (default: random)."""
     shift: int = 0
-    """How many places later the giving row is."""
-    giver: str = ADDED
+    """How many positions later the giving row is."""
+    source: str = ADDED
+    """View of the rows that give their values."""
     drops: bool = False
-    """Whether the hit rows are missing."""
+    """Whether the hit rows are dropped."""
     copies: str = ""
-    """The rows of which those that are hit come again, under new keys."""
+    """View whose hit rows are added once more, under new keys; empty for none."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,11 @@ class Fault:
 
     name: str
     meaning: str
-    """What is wrong with the added rows; ``{number}`` and the like stand for columns."""
+    """What is wrong with the hit rows; ``{number}`` and the like stand for columns."""
     make: Callable[[Victim], Change]
-    """Returns the change, or raises ``NotPossibleError``."""
+    """Returns the change, or raises ``ImpossibleFaultError``."""
     dose: float = 1.0
-    """Share of the added rows that are hit, unless the scenario or the user asks for another."""
+    """Default share of the rows that are hit."""
 
 
 def quote(name: str) -> str:
@@ -90,8 +91,7 @@ def write_literal(value: object) -> str:
 
 def _choose(names: tuple[str, ...], what: str, at: int = 0) -> str:
     if len(names) <= at:
-        count = "two" if at else "a"
-        raise NotPossibleError(f"the model uses no {what}" if not at else f"it needs {count} {what}s")
+        raise ImpossibleFaultError(f"the model uses {'only one' if names else 'no'} {what}")
     return names[at]
 
 
@@ -105,7 +105,7 @@ def _text(victim: Victim) -> str:
 
 def _date(victim: Victim) -> str:
     if not victim.dates:
-        raise NotPossibleError("the table has no column of dates or times")
+        raise ImpossibleFaultError("the table has no column of dates or times")
     return victim.dates[0]
 
 
@@ -134,20 +134,20 @@ def _set_text(formula: str, where: str = "TRUE") -> Callable[[Victim], Change]:
 
 
 def _shuffle_labels(victim: Victim) -> Change:
-    return Change(dealt=(victim.label.column,))
+    return Change(borrowed_columns=(victim.label.column,))
 
 
 def _leak(victim: Victim) -> Change:
-    # Each value is that of some row, so that only the relation to the label is new.
+    # Values only move between rows, so that nothing changes but their relation to the label.
     return Change(
-        dealt=(_number(victim),),
-        give_order=f"{quote(_number(victim))} DESC",
-        take_order=f"{_is_positive(victim)} DESC",
+        borrowed_columns=(_number(victim),),
+        source_order=f"{quote(_number(victim))} DESC",
+        target_order=f"{_is_positive(victim)} DESC",
     )
 
 
 def _shuffle(victim: Victim) -> Change:
-    return Change(dealt=(_number(victim),))
+    return Change(borrowed_columns=(_number(victim),))
 
 
 def _swap(victim: Victim) -> Change:
@@ -158,11 +158,13 @@ def _swap(victim: Victim) -> Change:
 def _join_off_by_one(victim: Victim) -> Change:
     columns = tuple(name for name in victim.types if name not in (*victim.key, victim.label.column))
     by_key = ", ".join(quote(name) for name in victim.key)
-    return Change(dealt=columns, give_order=by_key, take_order=by_key, shift=1)
+    return Change(borrowed_columns=columns, source_order=by_key, target_order=by_key, shift=1)
 
 
 def _repeat(victim: Victim) -> Change:
-    return Change(dealt=tuple(name for name in victim.types if name not in victim.key), giver=BEFORE)
+    return Change(
+        borrowed_columns=tuple(name for name in victim.types if name not in victim.key), source=BEFORE
+    )
 
 
 def _move_to_future(victim: Victim) -> Change:
@@ -189,7 +191,7 @@ def _delay_labels(victim: Victim) -> Change:
 
 def _rename_label(victim: Victim) -> Change:
     if victim.types.get(victim.label.column) != "string":
-        raise NotPossibleError("the label is not a text")
+        raise ImpossibleFaultError("the label isn't text")
     return Change(
         values={victim.label.column: f"CONCAT({quote(victim.label.column)}, ' ')"}, where=_is_positive(victim)
     )
@@ -214,47 +216,49 @@ def _copy_before(_victim: Victim) -> Change:
 
 _ALL = (
     Fault("labels_shuffled", "labels belong to other rows", _shuffle_labels),
-    Fault(
-        "label_delay", "half of the positives are not known yet, and labelled negative", _delay_labels, 0.5
-    ),
+    Fault("label_delay", "positives are not known yet and are labelled negative", _delay_labels, 0.5),
     Fault("label_renamed", "the label's positive values have a trailing space", _rename_label),
-    Fault("no_positives", "all positives are missing", _drop_positives),
-    Fault("balance", "half of the positives are missing", _drop_positives, 0.5),
-    Fault("leak", "{number} is highest for positives, with the same values overall", _leak),
-    Fault("constant", "{number} is the same everywhere", _set_number("(SELECT AVG({it}) FROM {before})")),
+    Fault("no_positives", "positives are missing", _drop_positives),
+    Fault("balance", "the share of positives is lower: some are missing", _drop_positives, 0.5),
+    Fault(
+        "leak", "{number} has its highest values on the positives; overall, its values are the same", _leak
+    ),
+    Fault("constant", "{number} is constant", _set_number("(SELECT AVG({it}) FROM {before})")),
     Fault("shuffled", "{number} belongs to other rows", _shuffle),
     Fault(
         "shifted",
-        "{number} is larger by a standard deviation",
+        "{number} is too large by one standard deviation",
         _set_number("{it} + (SELECT STDDEV({it}) FROM {before})"),
     ),
-    Fault("nulls", "{number} is null in 30 % of the rows", _set_number("NULL"), 0.3),
+    Fault("nulls", "{number} is null", _set_number("NULL"), 0.3),
     Fault("percent", "{number} is divided by 100", _set_number("{it} / 100")),
     Fault("cents", "{number} is multiplied by 100", _set_number("{it} * 100")),
     Fault("thousand", "{number} is multiplied by 1000", _set_number("{it} * 1000")),
     Fault("swapped", "{number} and {other_number} are swapped", _swap),
-    Fault("off_by_one", "all columns but key and label belong to the next row", _join_off_by_one),
-    Fault("repeated", "earlier rows come again under the new keys", _repeat),
-    Fault("duplicates", "each row comes twice, under two keys", _copy_added),
-    Fault("late_duplicates", "30 % of the earlier rows come again under new keys", _copy_before, 0.3),
-    Fault("lost", "half of the rows are missing", _drop, 0.5),
-    Fault("stale", "an old snapshot: no new row arrived", _drop),
+    Fault("off_by_one", "all columns except key and label belong to the next row", _join_off_by_one),
+    Fault("repeated", "rows repeat the content of earlier rows, under new keys", _repeat),
+    Fault("duplicates", "rows arrive twice, under two keys", _copy_added),
+    Fault(
+        "late_duplicates", "besides new rows, earlier ones arrive again, under new keys", _copy_before, 0.3
+    ),
+    Fault("lost", "rows are missing", _drop, 0.5),
+    Fault("stale", "an old snapshot: new rows are missing", _drop),
     Fault("biased_sample", "rows with {number} below its median are missing", _bias_sample),
-    Fault("future_dates", "{date} is ten years later", _move_to_future),
+    Fault("future_dates", "{date} is ten years too late", _move_to_future),
     Fault(
         "time_zone",
-        "{time} is in another time zone: nine hours later, or a day if it is a date",
+        "{time} is in another time zone: nine hours later (a date: one day)",
         _change_zone,
     ),
     Fault(
         "truncated",
-        "{text} is cut in the middle",
+        "{text} is cut to half its length",
         _set_text("SUBSTR({it}, 1, CAST(CEIL(LENGTH({it}) / 2) AS INT))"),
     ),
-    Fault("encoding", "{text} is read in another encoding", _set_text("CONCAT({it}, 'Â')")),
+    Fault("encoding", "{text} is read with the wrong encoding", _set_text("CONCAT({it}, 'Â')")),
     Fault(
         "category_renamed",
-        "the most frequent value of {text} has another name",
+        "the most frequent value of {text} is renamed",
         _set_text("CONCAT({it}, '_new')", "{it} = (SELECT MODE({it}) FROM {before})"),
     ),
 )
@@ -263,7 +267,7 @@ FAULTS: Mapping[str, Fault] = {each.name: each for each in _ALL}
 
 
 def describe(fault: Fault, victim: Victim) -> str:
-    """Return what is wrong with the added rows, with the names of the columns."""
+    """Return what is wrong with the hit rows, with the names of the columns."""
     names = {
         "number": next(iter(victim.numbers), "a number"),
         "other_number": next(iter(victim.numbers[1:]), "another number"),

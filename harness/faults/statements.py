@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.faults.catalogue import ADDED, BEFORE, Change, NotPossibleError, quote
+from harness.faults.catalogue import ADDED, BEFORE, Change, ImpossibleFaultError, quote
 
 DOSE = "harness dose"
 """Stands for the dose in a statement, as text: the same query serves every dose."""
@@ -14,7 +14,7 @@ _INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
 
 def write_statement(change: Change, types: Mapping[str, str], key: tuple[str, ...], seed: int) -> str:
-    """Return the query for the added rows with a fault; the dose is still to be filled in.
+    """Return the query for the added rows with a fault, with ``DOSE`` in place of the dose.
 
     Which rows are hit depends on their keys and the seed only.
 
@@ -25,7 +25,7 @@ def write_statement(change: Change, types: Mapping[str, str], key: tuple[str, ..
         seed: Seed of all random choices.
 
     Raises:
-        NotPossibleError: Rows can't come again under new keys, because of the key's type.
+        ImpossibleFaultError: Rows can't be copied under new keys, because of the key's type.
     """
     writer = _Writer(change, types, key, seed)
     if change.copies:
@@ -49,8 +49,10 @@ class _Writer:
     def change_rows(self) -> str:
         """Return a query in which the hit rows have other values."""
         change = self._change
-        if change.dealt:
-            values = {name: f"partner.{quote(f'harness_{at}')}" for at, name in enumerate(change.dealt)}
+        if change.borrowed_columns:
+            values = {
+                name: f"partner.{quote(f'harness_{at}')}" for at, name in enumerate(change.borrowed_columns)
+            }
         else:
             values = {name: f"({value}\n)" for name, value in change.values.items()}
         columns = ", ".join(
@@ -61,10 +63,10 @@ class _Writer:
             for name, kind in self._types.items()
         )
         rows = f"WITH rows AS ({self._mark_hits(ADDED, change.where)})"
-        if not change.dealt:
+        if not change.borrowed_columns:
             return f"{rows} SELECT {columns} FROM rows"  # noqa: S608 - columns are quoted
         return (
-            f"{rows}, {self._deal()} SELECT {columns} FROM rows "  # noqa: S608
+            f"{rows}, {self._pair_rows()} SELECT {columns} FROM rows "  # noqa: S608
             f"LEFT JOIN partner ON rows.{_KEY} = partner.{_KEY}"
         )
 
@@ -74,7 +76,7 @@ class _Writer:
         return f"SELECT {self._columns()} FROM ({hits}) AS rows WHERE NOT {_HIT}"  # noqa: S608
 
     def add_copies(self) -> str:
-        """Return a query for all rows, and the hit ones once more under new keys."""
+        """Return a query for all added rows, and the hit rows once more under new keys."""
         name = self._choose_key_column()
         it = quote(name)
         if self._types[name] == "string":
@@ -101,7 +103,7 @@ class _Writer:
         for name in self._key:
             if self._types[name] in ("string", *_INTEGERS):
                 return name
-        raise NotPossibleError("no column of the key is a text or an integer, so rows can't have new keys")
+        raise ImpossibleFaultError("no column of the key is text or an integer, so rows can't have new keys")
 
     def _mark_hits(self, view: str, where: str) -> str:
         parts = ", ".join(f"CAST({quote(name)} AS STRING)" for name in self._key)
@@ -109,16 +111,17 @@ class _Writer:
         is_hit = f"SUBSTR(MD5(CONCAT('dose:{self._seed}:', {key})), 1, {_HEX_DIGITS}) < '{DOSE}'"
         return f"SELECT *, {key} AS {_KEY}, {is_hit} AND COALESCE(({where}\n), FALSE) AS {_HIT} FROM {view}"  # noqa: S608
 
-    def _deal(self) -> str:
-        """Return the rows that give a value to each hit row, at the same place in another order."""
+    def _pair_rows(self) -> str:
+        """Return subqueries that pair each hit row with the row that gives its values."""
         change = self._change
-        give = change.give_order or self._at_random("give")
-        take = change.take_order or self._at_random("take")
+        give = change.source_order or self._at_random("give")
+        take = change.target_order or self._at_random("take")
         dealt = ", ".join(
-            f"givers.{quote(name)} AS {quote(f'harness_{at}')}" for at, name in enumerate(change.dealt)
+            f"givers.{quote(name)} AS {quote(f'harness_{at}')}"
+            for at, name in enumerate(change.borrowed_columns)
         )
-        givers = "rows" if change.giver == ADDED else f"({self._mark_hits(BEFORE, 'TRUE')}) AS rows"
-        only_hit = f"WHERE {_HIT}" if change.giver == ADDED else ""
+        givers = "rows" if change.source == ADDED else f"({self._mark_hits(BEFORE, 'TRUE')}) AS rows"
+        only_hit = f"WHERE {_HIT}" if change.source == ADDED else ""
         return (
             f"givers AS (SELECT *, ROW_NUMBER() OVER (ORDER BY {give}, {self._at_random('tie')}) - 1 "  # noqa: S608
             f"AS {_PLACE} FROM {givers} {only_hit}), "

@@ -1,7 +1,8 @@
 """The job's entry point: ``python -m harness.job PLAN RESULT [EVENTS] [--run-id ID] [--source PATH=URI]...``.
 
 PLAN and RESULT are files, or ``-``: the plan from standard input, the result as one line on standard output.
-Other files, such as predictions, are written next to the result, or as one line each before it.
+Other files, such as predictions, are written next to the result, or to standard output before it, one line
+each.
 
 Events go to standard output, one JSON line each, and to the file EVENTS if it is given. Everything else that
 the job or Spark prints goes to standard error.

@@ -217,10 +217,10 @@ def _vacuum(work: Work, step: Vacuum) -> None:
 
 
 def _require_unpinned(work: Work, step: Vacuum) -> None:
-    """Require that a vacuum takes no file of a version that this run trains on, and so pins.
+    """Require that a vacuum removes no file of a version that this run trains on, and so pins.
 
     Raises:
-        ScenarioError: It would.
+        ScenarioError: It would remove one.
     """
     pinned = {
         version.name: work.numbers[version.name]
@@ -232,7 +232,7 @@ def _require_unpinned(work: Work, step: Vacuum) -> None:
         names = ", ".join(f"'{name}' (Delta version {pinned[name]})" for name in taken)
         message = (
             f"version '{work.version.name}': its vacuum would remove files of {names}, which the run trains "
-            "on. Set 'retain_hours' to more, or remove the step; 'break_pins: true' removes them anyway."
+            "on. Increase 'retain_hours', or remove the step; 'break_pins: true' removes the files anyway."
         )
         raise ScenarioError([Problem(message, work.at)])
 

@@ -29,7 +29,7 @@ def list_features(whole: Pipeline, present: Pipeline) -> list[tuple[str, Locatio
 
 
 def require_sensitive_columns(scenario: Scenario, tables: Iterable[DataFrame]) -> None:
-    """Require that some version has each sensitive column: the values of a misspelled one would be shown.
+    """Require that each sensitive column is in some version: the values of a misspelled one would be shown.
 
     Raises:
         ScenarioError: No version has one of them.

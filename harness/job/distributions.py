@@ -121,7 +121,7 @@ def _select_bins(version: CheckedVersion, features: Sequence[_BinnedFeature]) ->
 
 
 def _show_starts(feature: _BinnedFeature, scenario: Scenario) -> Sequence[float | str]:
-    """Return the starts of a feature's bins as results show them: without the values of a sensitive one."""
+    """Return the starts of a feature's bins as results show them: sensitive values are hidden."""
     if feature.name.lower() not in scenario.sensitive_columns:
         return feature.starts
     return [

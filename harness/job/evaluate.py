@@ -358,7 +358,7 @@ def evaluate(
     Args:
         model: The classifier.
         test: The held-out rows: ``features``, ``label`` and the key.
-        parts: Rows that are measured separately.
+        parts: Parts of the rows that are also measured separately.
         more: Computes additional metrics of the scored rows.
         use: The custom pipeline, whose scores are checked; ``None`` for a built-in one.
 

@@ -22,12 +22,12 @@ _QUARTERS = (0.25, 0.5, 0.75)
 _EPSILON = 2.0**-52
 SCORE_BINS = 64
 SCORE_SPAN = 8.0
-"""Bins of the scores have equal widths in log odds, from minus to plus this value."""
+"""The bins of the scores have equal widths in log odds, from minus to plus this value."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Parts of the held-out rows that are measured separately, too."""
+    """Parts of the held-out rows that are also measured separately."""
 
     before: DataFrame | None = None
     """Keys of the version before this one, by which added rows are recognized; ``None`` if there is no
@@ -37,7 +37,7 @@ class Parts:
     features: DataFrame | None = None
     """Key of each row to ``parts``, the names of the parts that it belongs to by its features."""
     min_class_rows: int = 1
-    """Rows of the smaller class with which a part can be the weakest."""
+    """Rows of the smaller class that a part needs to be ranked."""
 
 
 def choose_parts(version: CheckedVersion) -> Parts:

@@ -40,7 +40,7 @@ from harness.results import Result, Verdict
 from harness.storage.model_store import open_store
 
 _FILES = ".files"
-"""Folder of the job's scratch folder; a version has no such name."""
+"""Subfolder of the job's scratch folder; no version can have this name."""
 
 
 @dataclass(frozen=True)
@@ -261,10 +261,10 @@ def draw(job: Job) -> None:
 
 
 def check_pins(job: Job) -> None:
-    """Warn if an existing table will not keep a version that a published model was trained from."""
+    """Warn if an existing table won't keep a version that a published model was trained from."""
     if job.plan.existing_table is None:
-        return  # No other run can have pinned a version of a table that this one has built.
-    job.warnings = ("The pinned versions of the table could not be checked; job.log has the reason.",)
+        return  # No other run can have pinned a version of a table that this run built.
+    job.warnings = ("The table's pinned versions couldn't be checked; job.log has the reason.",)
     with log_errors(), job.clock.step("log"):
         job.warnings = list_retention_warnings(job.spark, job.plan)
 

@@ -1,4 +1,4 @@
-"""Pinned versions of the run's table: warnings before one is lost, and vacuums that would take one."""
+"""Pinned versions of the run's table: warnings before one is lost, and vacuums that would break one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def list_retention_warnings(spark: SparkSession, plan: Plan) -> tuple[str, ...]:
             holders = ", ".join(pin.text for pin in pins if pin.version == number)
             warnings.append(f"Version {number} is pinned by {holders}, but {outlook.reason}.")
     if warnings:
-        warnings.append(f"'harness retain {uri}' shows what keeps these versions.")
+        warnings.append(f"'harness retain {uri}' shows how to keep these versions.")
     return tuple(warnings)
 
 
@@ -114,10 +114,10 @@ class SparkTable:
 def list_vacuumed_versions(
     spark: SparkSession, uri: str, retain_hours: float, versions: Mapping[str, int]
 ) -> list[str]:
-    """Return the names of the versions that a vacuum would take files from.
+    """Return the names of the versions whose files a vacuum would remove.
 
     Args:
-        spark: The session, in which Delta's own check of the period is disabled.
+        spark: The session; Delta's own check of the period must be disabled.
         uri: The table.
         retain_hours: The vacuum's period.
         versions: Name of a version to its Delta version; all of them can be read.

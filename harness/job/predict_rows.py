@@ -49,7 +49,7 @@ def collect_predictions(
 
 
 def hide_sensitive(predictions: Predictions, scenario: Scenario) -> Predictions:
-    """Return the predictions without whatever the scenario's sensitive columns forbid to show."""
+    """Return the predictions without anything that the scenario's sensitive columns forbid showing."""
     columns = scenario.sensitive_columns
     hidden = predictions.hide_columns(columns)
     if scenario.has_sensitive_key:

@@ -1,6 +1,6 @@
-"""The job of a proof: faults in the added rows of a version, each judged like a version of its own.
+"""The job of a proof: it judges a version once per fault in its added rows.
 
-Nothing is published or tracked: the numbers of the other versions are those of the run that the proof
+Nothing is published or tracked. The numbers of the other versions are those of the run that the proof
 refers to.
 """
 
@@ -47,7 +47,7 @@ class Rows:
     """The rows of the version without faults, and those that it is compared with."""
 
     before: DataFrame
-    """Rows that the earlier version has, too."""
+    """Rows that the earlier version also has."""
     previous_keys: DataFrame
     probe: list[str]
     """Keys of the rows to explain."""
@@ -138,7 +138,7 @@ def measure_fault(
             checked = check_version(table, scenario, clean.name, clean.version)
             checked = replace(checked, previous_keys=rows.previous_keys)
         with job.clock.step("describe", fault.name):
-            described = describe(scenario_version=checked, clean=clean, before=rows.before.count())
+            described = describe(checked, clean, rows.before.count())
         with job.clock.step("prepare", fault.name):
             samples = prepare_rows(checked.frame, checked.scenario, checked.rows, pipeline)
         subject = Subject(checked, samples, described)
@@ -151,9 +151,8 @@ def measure_fault(
         table.unpersist()
 
 
-def describe(scenario_version: CheckedVersion, clean: VersionResult, before: int) -> VersionResult:
+def describe(version: CheckedVersion, clean: VersionResult, before: int) -> VersionResult:
     """Return the facts about the version's rows, in the bins of the version without faults."""
-    version = scenario_version
     bins = Bins(
         numbers={
             name: tuple(float(each.start) for each in clean.distributions[name])

@@ -56,11 +56,11 @@ class Job:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     versions: tuple[VersionResult, ...] = ()
     warnings: tuple[str, ...] = ()
-    """What people should know although it doesn't affect the verdict."""
+    """Warnings to the reader, which don't affect the verdict."""
     pictures: dict[str, str] = field(default_factory=dict)
     """The report's pictures: name of a file to its SVG."""
     files: dict[str, Path] = field(default_factory=dict)
-    """Files to hand over with the result: path in the run's folder to the local file."""
+    """Files to deliver with the result: path in the run's folder to the local file."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def update(self, version: VersionResult) -> None:

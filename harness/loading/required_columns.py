@@ -124,7 +124,7 @@ class _ColumnFinder:
                 yield Problem(message, ("table", "columns", name))
 
     def check_sensitive_columns(self) -> Iterator[Problem]:
-        """Yield a problem for each sensitive column that no version can have: its values would be shown."""
+        """Yield a problem for each sensitive column that no version can have: it may be mistyped."""
         table, versions = self.scenario.table, self.scenario.versions
         others = [*self.scenario.pipeline.derive, *(table.key if table.key_from == "content" else ())]
         for index, name in enumerate(table.sensitive):

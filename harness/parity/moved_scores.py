@@ -36,10 +36,10 @@ def _compare_versions(a: Result, b: Result, folders: tuple[Path, Path], count: i
         before, after = _read(other, folders[0]), _read(version, folders[1])
         if before is not None and after is not None:
             yield find_moved_rows(before, after, version.name, version.name, count)
-        # Two runs from before predictions were kept have nothing to compare.
+        # If neither run has predictions (an earlier format), there is nothing to compare.
         elif before is not None or after is not None:
             lacking = a if before is None else b
-            reason = f"the run {lacking.run_id} has no predictions of it"
+            reason = f"the run {lacking.run_id} has no predictions for it"
             yield MovedRows(version=version.name, since=version.name, compared=0, reason=reason)
 
 

@@ -52,7 +52,7 @@ def open_table(uri: str, accounts: Sequence[Account]) -> DeltalakeTable | None:
     elif uri.startswith(VOLUMES):
         raise PrerequisiteError(
             f"Can't read the table {uri} from this machine: it is in a volume of a workspace.",
-            remedy="Runs on the table check its pinned versions there.",
+            remedy="Runs on the table check its pinned versions in the workspace.",
         )
     with _translate_errors(uri):
         try:
@@ -114,7 +114,7 @@ class DeltalakeTable:
     def count_rows(self, version: int) -> int | None:
         """Return a version's rows; ``None`` if the log doesn't say how many."""
         table = self._load(version)
-        # The statistics of a file count the rows that a deletion vector deletes.
+        # The statistics of a file also count the rows that a deletion vector deletes.
         if table is None or self.has_vectors:
             return None
         import pyarrow as pa
@@ -133,13 +133,13 @@ class DeltalakeTable:
                 yield from parse_removals(version, text.splitlines())
 
     def list_vacuumed(self, pinned: Collection[int]) -> frozenset[str]:
-        """Return the names of the files that a vacuum by the table's settings takes from pinned versions.
+        """Return the names of the files that a vacuum by the table's settings removes from pinned versions.
 
         Args:
             pinned: The versions; all of them can be read.
         """
         with _translate_errors(self._table.table_uri):
-            # 'full', as Spark's VACUUM is: it also takes files whose removal the log no longer has.
+            # 'full', as Spark's VACUUM is: it also removes files whose removal the log no longer has.
             taken = set(self._table.vacuum(dry_run=True, full=True))
             kept = set(self._table.vacuum(dry_run=True, full=True, keep_versions=sorted(pinned)))
         return frozenset(find_name(file) for file in taken - kept)

@@ -11,9 +11,9 @@ from enum import StrEnum
 from harness.retention.table_log import DATA_RETENTION, LOG_RETENTION, Retention, VersionState
 
 DAYS_AHEAD = 7
-"""How many days before it a loss is reported, unless a command specifies it."""
+"""How many days ahead a loss is reported by default."""
 _DAYS_MORE = 365
-"""How much longer the proposed settings keep a pinned version."""
+"""For how many more days the proposed settings keep a pinned version."""
 
 
 class Safety(StrEnum):
@@ -21,9 +21,9 @@ class Safety(StrEnum):
 
     SAFE = "safe"
     EXPIRING = "expiring"
-    """It can be lost within the days that are looked ahead."""
+    """It can be lost within the given number of days."""
     AT_RISK = "at risk"
-    """The next vacuum or the next checkpoint of the log takes it."""
+    """The next vacuum or the next checkpoint of the log removes it."""
     UNREADABLE = "unreadable"
 
     @property
@@ -41,7 +41,7 @@ class Outlook:
     reason: str = ""
     """A sentence without its full stop; empty if it is safe."""
     limited_by: tuple[str, ...] = ()
-    """The table's properties that must change to keep it."""
+    """The table's properties that must change for it to be kept."""
 
 
 def judge_version(
@@ -58,11 +58,11 @@ def judge_version(
         state: What is known of the version.
         retention: The table's settings.
         now: The time.
-        ahead: How far ahead to look.
-        is_vacuumed: Whether a dry run of a vacuum would take files of it.
+        ahead: How far ahead a loss is reported.
+        is_vacuumed: Whether a vacuum would remove files of it, by a dry run.
     """
     if state.unreadable:
-        return Outlook(state, Safety.UNREADABLE, f"it can't be read any more: {state.unreadable}")
+        return Outlook(state, Safety.UNREADABLE, f"it can no longer be read: {state.unreadable}")
     limits = list(_list_limits(state, retention, now, is_vacuumed=is_vacuumed))
     near = [limit for limit in limits if limit.until <= now + ahead]
     if not near:
@@ -83,9 +83,9 @@ class _Limit:
     setting: str
     value: str
     cause: str
-    """What takes the version, and what it takes."""
+    """What removes something that the version needs."""
     since: datetime | None
-    """When what is taken left the table, or was written."""
+    """When the files left the table, or the log was written."""
     event: str
     until: datetime
 
@@ -113,7 +113,7 @@ def _list_limits(
 def propose_remedies(
     table: str, outlooks: Iterable[Outlook], pinned: Collection[int], now: datetime
 ) -> tuple[str, ...]:
-    """Return what keeps the pinned versions of a table, as lines to read or to run.
+    """Return lines that describe how to keep the pinned versions of a table.
 
     Args:
         table: URI of the table.
@@ -135,10 +135,11 @@ def propose_remedies(
         lines.append(f"To keep them for {_DAYS_MORE} days: {statement}")
     if DATA_RETENTION in durations:
         call = f'deltalake.DeltaTable("{table}").vacuum(keep_versions={sorted(pinned)}, dry_run=False)'
-        lines.append(f"To vacuum and keep them, use this in place of VACUUM: {call}")
+        lines.append(f"To vacuum and keep them, use this instead of VACUUM: {call}")
     if any(each.safety is Safety.UNREADABLE for each in listed):
         lines.append(
-            "To recover what can't be read: restore the files from a backup, or from the storage account's "
-            "soft delete. To give it up: remove the bundle's folder, or the registered version."
+            "To recover an unreadable version: restore the files from a backup, or from the storage "
+            "account's soft delete. To give up its pin: remove the bundle's folder, or the model's "
+            "registered version."
         )
     return tuple(lines)

@@ -86,7 +86,7 @@ def inspect_table(uri: str, pins: Sequence[Pin], accounts: Sequence[Account], da
         uri: URI or path of the table.
         pins: What pins its versions.
         accounts: The storage accounts that this machine has credentials for.
-        days: How many days before it a loss is reported.
+        days: How many days ahead a loss is reported.
 
     Raises:
         PrerequisiteError: The table can't be read from this machine.

@@ -47,12 +47,12 @@ class Pin:
 
     @property
     def text(self) -> str:
-        """The pin in a few words."""
+        """Short description of the pin."""
         return f"{self.kind} {self.uri}"
 
 
 def normalize_table(uri: str) -> str:
-    """Return the URI of a table in the form in which two URIs of one table are equal."""
+    """Return the URI of a table in a form that is the same for all of its URIs."""
     try:
         path = find_local_path(uri, Path("/"))
     except (OSError, ValueError):
@@ -106,7 +106,7 @@ def _read_manifest(store: ModelStore, bundle: str) -> Pin:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise PrerequisiteError(
-            f"Can't read the manifest of the bundle {uri}, so it is unknown which version it pins.",
+            f"Can't read the manifest of the bundle {uri}, so the version that it pins is unknown.",
             remedy="Restore the bundle, or remove it from the model store.",
         ) from error
 
@@ -131,7 +131,7 @@ def _find_runs(client: Client, experiment: str, table: str | None) -> dict[str, 
 
 
 def _list_bundles_elsewhere(runs: Mapping[str, Any], listed: Sequence[ModelStore]) -> Iterator[Pin]:
-    """Yield a pin for each bundle that was published to a store that isn't listed: MLflow is believed."""
+    """Yield a pin for each bundle in a store that isn't listed, as MLflow recorded it."""
     roots = tuple(f"{store.uri('').rstrip('/')}/" for store in listed)
     for run in runs.values():
         uri = run.data.tags.get("harness.bundle")
@@ -150,7 +150,7 @@ def _search_models(client: Client, runs: Iterable[str]) -> Iterator[Any]:
     """Yield the versions of registered models, at least those of the runs."""
     try:
         yield from _search_all_models(client)
-    except Exception:  # Unity Catalog only searches by a name or a run; a real error is raised again here.
+    except Exception:  # Unity Catalog only searches by name or run; a real error is raised again below.
         for run_id in runs:
             yield from client.search_model_versions(f"run_id = '{run_id}'")
 

@@ -70,7 +70,7 @@ class Retention:
         """Read a table's properties.
 
         Raises:
-            PrerequisiteError: A duration isn't one.
+            PrerequisiteError: A property is not a duration.
         """
         effective = {name: properties.get(name, default) for name, default in DEFAULT_RETENTION.items()}
         return cls(
@@ -138,10 +138,10 @@ class VersionState:
 
 
 def describe_version(table: TableReader, version: int) -> VersionState:
-    """Describe whether a version can be read, and what a vacuum or a clean-up of the log can take from it."""
+    """Describe whether a version can be read, and what a vacuum or a clean-up of the log can remove."""
     time = table.find_time(version)
     if version > table.newest:
-        # Another table is at this place now.
+        # Another table is at this location now.
         return VersionState(version, None, f"the table's newest version is {table.newest}")
     files = table.list_files(version)
     if files is None:
@@ -180,7 +180,7 @@ def _find_oldest_log(log: Sequence[LogFile], version: int) -> datetime | None:
     """Return the age of the oldest file that a version is read from: a checkpoint, and the commits since it.
 
     Spark (Delta 3.3) deletes every expired file before the newest checkpoint, also a checkpoint that younger
-    versions are read from. So it isn't the age of the version's own commit that decides.
+    versions are read from. So the age of the version's own commit doesn't decide.
     """
     start = max((file.version for file in log if file.is_checkpoint and file.version <= version), default=-1)
     needed = [

@@ -85,7 +85,7 @@ class Quantity(ScenarioPart):
     on_added: bool = False
     """Whether the file bounds the rows that the version added with ``on: added``."""
     segment: str = ""
-    """The segment of the held-out rows that the metric is of; empty for all of them."""
+    """The segment that the metric is measured on; empty for all held-out rows."""
     k: int | None = None
     """How many features are compared, of ``top_k``."""
 

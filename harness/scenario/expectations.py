@@ -14,7 +14,7 @@ FIRST = "first"
 ALL_ROWS, ADDED_ROWS = "all", "added"
 """Rows that a metric is bounded on, besides the scenario's segments."""
 Aspect = Literal["seed", "rows", "pipeline"]
-"""What another run may differ in and still be compared with, if a bound says so."""
+"""What may differ in another run, if a bound allows it."""
 
 
 class Change(ScenarioPart):
@@ -56,7 +56,7 @@ class Bound(ScenarioPart):
     change: Change | None = None
     baseline: Baseline | None = None
     on: str = ALL_ROWS
-    """Of a metric on held-out rows: ``all`` of them, only those that this version ``added``, or a segment."""
+    """Held-out rows that a metric is measured on: ``all``, only those that were ``added``, or a segment."""
 
     @model_validator(mode="before")
     @classmethod
@@ -156,7 +156,7 @@ class Standard(ScenarioPart):
     without: Annotated[tuple[str, ...], Field(alias="except")] = ()
     """Checks that are left out."""
     limits: dict[str, Annotated[Number, Field(gt=0)]] = Field(default_factory=dict)
-    """Check to its limit, in place of the usual one."""
+    """Check to its limit, instead of the default."""
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 

@@ -50,7 +50,7 @@ class Table(ScenarioPart):
     columns: dict[str, str] = Field(default_factory=dict)
     """Types of the sources' columns, such as ``string`` or ``date 'dd.MM.yyyy'`` (default: by values)."""
     sensitive: tuple[str, ...] = ()
-    """Columns, also derived ones, whose values no report, comparison or stored prediction may show."""
+    """Columns, including derived ones, whose values no report, comparison or stored prediction shows."""
 
     @property
     def source_key(self) -> tuple[str, ...]:
@@ -147,7 +147,7 @@ class Scenario(ScenarioPart):
     pipeline: Pipeline
     versions: Annotated[tuple[Version, ...], Field(min_length=1)]
     segments: dict[Identifier, str] = Field(default_factory=dict)
-    """Name to a SQL condition: held-out rows that are measured separately, too."""
+    """Name to SQL condition: held-out rows that are also measured separately."""
     every: Expect = Expect()
     """What must hold for every trained version, unless the version itself expects something else."""
     observe: bool = False

@@ -1,4 +1,4 @@
-"""The faults that a scenario's bounds must notice, as its file writes them."""
+"""The faults that a scenario's bounds must catch, as its file writes them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from harness.scenario.model_base import Identifier, Number, ScenarioPart
 
 
 class OwnFault(ScenarioPart):
-    """A fault of the scenario's own: other values in the rows that a version adds."""
+    """A custom fault: other values in the rows that a version adds."""
 
     values: Annotated[dict[str, str], Field(alias="set", min_length=1)]
     """Column to its wrong value, as SQL over the row's columns."""
     where: str = "true"
-    """SQL condition that a row must meet to be hit."""
+    """SQL condition that a row must meet to be hit (default: all rows)."""
 
 
 class Prove(ScenarioPart):
@@ -24,6 +24,6 @@ class Prove(ScenarioPart):
     require: tuple[str, ...] = ()
     """Faults that a bound must catch."""
     dose: Annotated[Number, Field(gt=0, le=1)] | None = None
-    """Share of the added rows that a fault hits (default: that of the fault, mostly all)."""
+    """Share of the added rows that a fault hits (default: the fault's own dose)."""
     faults: dict[Identifier, OwnFault] = Field(default_factory=dict)
-    """Faults of the scenario's own, by name."""
+    """Custom faults, by name."""

@@ -1,4 +1,4 @@
-"""Sensitive columns: what belongs to them, and what is shown in place of their values."""
+"""Sensitive columns: what belongs to them, and what is shown instead of their values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def is_sensitive_slot(slot: str, columns: Iterable[str]) -> bool:
 
 
 def hide_slot(slot: str, columns: Iterable[str]) -> str:
-    """Return the name of a slot as results show it: with a digest in place of a sensitive category's value.
+    """Return the name of a slot as results show it: a digest replaces the value of a sensitive category.
 
     Args:
         slot: A feature, or a value of a categorical one, as ``FEATURE=VALUE``.

@@ -294,7 +294,7 @@ class Vacuum(Step):
 
     def describe(self) -> str:
         """Return what the step does in a few words."""
-        pins = ", even files of pinned versions" if self.break_pins else ""
+        pins = ", even of pinned versions" if self.break_pins else ""
         return f"vacuum, {self.retain_hours:g} hours kept{pins}"
 
 

@@ -49,7 +49,7 @@ def open_store(uri: str, accounts: Sequence[Account], *, create: bool = True) ->
     Args:
         uri: The store's root.
         accounts: The known storage accounts.
-        create: Whether to create a missing container, as those do who write.
+        create: Whether to create a missing container, for writing.
 
     Raises:
         PrerequisiteError: The URI is of an unsupported kind, or the account does not answer.

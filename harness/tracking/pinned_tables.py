@@ -24,7 +24,7 @@ _NAMES = "Name a scenario, or a table by its name, URI or folder."
 
 
 def decide_exit_code(tables: Sequence[PinnedTable]) -> ExitCode:
-    """Return the exit code: a version that can't be read, or that nothing keeps, is a failure."""
+    """Return the exit code: a version that is unreadable or at risk is a failure."""
     return ExitCode.BOUND_FAILED if any(each.safety.is_broken for each in tables) else ExitCode.PASS
 
 
@@ -35,7 +35,7 @@ def find_pinned_tables(settings: Settings, name: str | None, days: int) -> list[
         settings: Settings with the model stores, MLflow's tracking store and the accounts.
         name: Name, URI or folder of a table, or name or file of a scenario (default: every table with
             pinned versions, except those that runs built).
-        days: How many days before it a loss is reported.
+        days: How many days ahead a loss is reported.
 
     Raises:
         UsageError: There is no such table or scenario.
@@ -49,7 +49,7 @@ def find_pinned_tables(settings: Settings, name: str | None, days: int) -> list[
 
 
 def _require_tables(tables: Mapping[str, Sequence[Pin]], settings: Settings) -> None:
-    """Require that a table without pins exists: it may be mistyped."""
+    """Require that a table without pins exists: its name may be mistyped."""
     for uri, pins in tables.items():
         if not pins and open_table(uri, select_local_accounts(settings)) is None:
             raise PrerequisiteError(f"There is no Delta table at {uri}.", remedy=_NAMES)
@@ -72,10 +72,10 @@ def find_pins(settings: Settings) -> list[Pin]:
 
 
 def check_pinned_tables(settings: Settings) -> Iterator[Check]:
-    """Yield a check for each existing table with pinned versions. It only warns: runs work without them."""
+    """Yield a check for each existing table with pinned versions. It only warns: runs don't need them."""
     subject = "pinned versions"
     if check_tracking_store(settings["tracking_uri"], settings["experiment"]).state == "failed":
-        return  # Reported by a check of its own, and MLflow would try for minutes.
+        return  # Another check reports it, and MLflow would retry for minutes.
     try:
         tables = _select_tables(find_pins(settings), None)
     except (HarnessError, OSError) as error:
@@ -120,7 +120,8 @@ def _select_tables(pins: Sequence[Pin], name: str | None) -> dict[str, list[Pin]
     if not found and table_name == name:
         names = {pin.table_name for pin in pins}
         raise UsageError(
-            f"No scenario is called '{name}', and no version of a table with this name is pinned."
+            f"Unknown scenario or table '{name}': no scenario and no table with pinned "
+            "versions has this name."
             f"{did_you_mean(name, names)}",
             remedy=_NAMES,
         )

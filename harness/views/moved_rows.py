@@ -59,7 +59,7 @@ def build_changed_tables(versions: Iterable[VersionResult]) -> tuple[RowTable, .
 
 
 def describe_predictions(result: Result) -> tuple[str, ...]:
-    """Return a sentence for each version of whose held-out rows only a part is kept."""
+    """Return a sentence for each version for which only a part of the held-out rows is kept."""
     return tuple(
         f"{version.name}: {stored.rows:,} of {formatting.format_count(stored.held_out, 'held-out row')} were "
         "compared and kept, chosen by a hash of the key."

@@ -88,7 +88,7 @@ def _describe_run(run: BaselineRun, plan: Plan) -> Iterator[str]:
     is_same = run.harness_version == plan.harness_version
     yield "the same harness" if is_same else f"harness {run.harness_version}, not {plan.harness_version}"
     if run.code_sha256 != plan.code_sha256:
-        yield "other Python code of the pipeline"
+        yield "other Python code in the pipeline"
 
 
 def _compare_data(run: BaselineRun, name: str, own: VersionResult) -> str:

@@ -70,7 +70,7 @@ def test_a_run_warns_before_a_version_is_lost(spark: SparkSession, tmp_path: Pat
     plan = plan.model_copy(update={"existing_table": str(table.path)})
     [warning, hint] = list_retention_warnings(spark, plan)
     assert warning.startswith(f"Version 0 is pinned by bundle {bundle}, but from 20")
-    assert f"'harness retain {table.path}' shows what keeps these versions." == hint
+    assert f"'harness retain {table.path}' shows how to keep these versions." == hint
     table.age_removals(8)
     assert "but the next vacuum deletes files that it needs" in list_retention_warnings(spark, plan)[0]
     assert () == list_retention_warnings(spark, plan.model_copy(update={"existing_table": "/other/table"}))

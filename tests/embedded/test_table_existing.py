@@ -210,9 +210,7 @@ def test_a_run_does_not_change_an_existing_table(
     manifest = {"table": f"{tmp_path}/existing", "version": 7, "mlflow_run_id": "r1", "run_id": "run"}
     (bundle / "manifest.json").write_text(json.dumps(manifest))
     result = run(make_job(spark, plan))
-    lost = (
-        f"Version 7 is pinned by bundle {bundle}, but it can't be read any more: the table's newest version"
-    )
+    lost = f"Version 7 is pinned by bundle {bundle}, but it can no longer be read: the table's newest version"
     assert (result.failure is None) == any(each.startswith(lost) for each in result.warnings)
     assert (code, before) == (result.exit_code, list_files(f"{tmp_path}/existing"))
     assert [] == list((tmp_path / "lake").glob("runs/*"))

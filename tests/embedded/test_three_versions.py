@@ -273,5 +273,5 @@ def test_the_required_faults_are_caught_within_seconds(finished: Finished) -> No
     done = run_harness(finished.home, "prove", "three_versions", "--quick", "--target", "embedded")
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "Every required fault is caught." in done.stdout
-    assert f"as in run {finished.folder.resolve().name}" in done.stdout + done.stderr
+    assert f"using run {finished.folder.resolve().name}" in done.stdout + done.stderr
     assert runs == sorted(path.name for path in (finished.home / "runs").iterdir())

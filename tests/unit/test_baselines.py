@@ -252,8 +252,8 @@ def test_the_newest_run_is_refused(source: str, tmp_path: Path, runs: Path) -> N
     _write(runs / later / "result.json", _result(run_id=later, verdict=Verdict.FAIL))
     named = source.format(runs=runs)
     message = (
-        f"'{named}' can't be a baseline: it moves with every run, so a small loss in each would never be "
-        f"seen. Name a run by its ID, such as {passing}, or a copy of its result.json."
+        f"'{named}' can't be a baseline: it moves with every run, so a small loss in each would go "
+        f"unnoticed. Name a run by its ID, such as {passing}, or a copy of its result.json."
     )
     assert [(message, FROM)] == _problems(_expecting(**{"from": named}), tmp_path, runs)
 
@@ -289,10 +289,13 @@ def _edit(change: Callable[[dict[str, Any]], object], file: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda values: values["versions"][2]["metrics"].update(test_roc_auc=0.1), "doesn't fit its digest"),
-        (lambda values: values.update(run_id="another"), "doesn't fit its digest"),
-        (lambda values: values.update(digest=7), "a result without a digest, so nobody can tell"),
-        (lambda values: values.pop("digest"), "a result without a digest, so nobody can tell"),
+        (
+            lambda values: values["versions"][2]["metrics"].update(test_roc_auc=0.1),
+            "doesn't match its digest",
+        ),
+        (lambda values: values.update(run_id="another"), "doesn't match its digest"),
+        (lambda values: values.update(digest=7), "a result without a digest, so it may have been edited"),
+        (lambda values: values.pop("digest"), "a result without a digest, so it may have been edited"),
         (lambda values: values.update(format_version=2), "a result of format 2, which has no digest"),
     ],
     ids=["number", "name", "no text", "no digest", "older format"],
@@ -371,7 +374,7 @@ def test_a_run_of_something_else_is_refused(
 ) -> None:
     """A run that isn't comparable is refused with what differs; a bound may allow some differences."""
     _write(runs / RUN / "result.json", _result(scenario([{"name": "march"}], **changes), run_id=RUN))
-    remedy = f", or add 'may_differ: [{may_differ}]' to compare nevertheless" if may_differ else ""
+    remedy = f", or add 'may_differ: [{may_differ}]' to compare anyway" if may_differ else ""
     message = (
         f"the run {RUN} isn't comparable: {difference}. Name a run of the scenario as it is now{remedy}."
     )

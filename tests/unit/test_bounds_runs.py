@@ -94,8 +94,8 @@ def test_a_metric_on_other_rows_is_not_proven(count: str, other: int) -> None:
     result = judge_one({"metrics": {AUC: {"baseline": {"from": RUN, "min": -0.1}}}}, now, baselines=run)
     here = f"{now.metrics[count]:,.0f}"
     reason = (
-        f"it is measured on other rows: {count} was {other} at march of {RUN}, and is {here} now; "
-        "'may_differ: [rows]' compares nevertheless"
+        f"it was measured on different rows: {count} was {other} at march of {RUN}, and is {here} now; "
+        "'may_differ: [rows]' allows this"
     )
     assert (NOT_PROVEN, reason) == (result.verdict, result.reason)
 

@@ -64,7 +64,7 @@ def test_a_missing_file_is_nothing(tmp_path: Path) -> None:
 def test_another_file_is_reported(tmp_path: Path, content: bytes) -> None:
     """A file that is not one of predictions is reported with its path."""
     (tmp_path / "v.parquet").write_bytes(content)
-    with pytest.raises(PrerequisiteError, match=r"v\.parquet is not a file of predictions"):
+    with pytest.raises(PrerequisiteError, match=r"v\.parquet is not a predictions file"):
         read_predictions(tmp_path / "v.parquet")
 
 
@@ -73,7 +73,7 @@ def test_a_parquet_file_of_something_else_is_reported(tmp_path: Path) -> None:
     write_predictions(MIXED, tmp_path / "v.parquet")
     table = pq.read_table(tmp_path / "v.parquet").drop_columns(["score"])
     pq.write_table(table, tmp_path / "v.parquet")
-    with pytest.raises(PrerequisiteError, match=r"v\.parquet is not a file of predictions"):
+    with pytest.raises(PrerequisiteError, match=r"v\.parquet is not a predictions file"):
         read_predictions(tmp_path / "v.parquet")
     pq.write_table(
         table.replace_schema_metadata({"harness": '{"format_version": 2}'}), tmp_path / "v.parquet"
@@ -81,7 +81,7 @@ def test_a_parquet_file_of_something_else_is_reported(tmp_path: Path) -> None:
     with pytest.raises(PrerequisiteError, match="it has format 2"):
         read_predictions(tmp_path / "v.parquet")
     pq.write_table(table.replace_schema_metadata(None), tmp_path / "v.parquet")
-    with pytest.raises(PrerequisiteError, match=r"v\.parquet is not a file of predictions"):
+    with pytest.raises(PrerequisiteError, match=r"v\.parquet is not a predictions file"):
         read_predictions(tmp_path / "v.parquet")
 
 

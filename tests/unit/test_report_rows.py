@@ -180,7 +180,7 @@ def test_a_run_without_predictions_has_a_reason(tmp_path: Path) -> None:
     folders = (tmp_path / "a", tmp_path / "b")
     a, b = _store(folders[0], make_predictions({"a": 0.5}), A), _store(folders[1], None, B)
     [moved] = compare_scores(a, b, folders)
-    assert f"the run {B} has no predictions of it" == moved.reason
+    assert f"the run {B} has no predictions for it" == moved.reason
     assert () == compare_scores(b, b, folders)
     (folders[0] / name_file("march")).unlink()
     assert () == compare_scores(a, b, folders)

@@ -110,7 +110,7 @@ def test_the_proposed_vacuum_keeps_pinned_versions_and_another_one_breaks_them(t
     DeltaTable(table.path).vacuum(dry_run=False)
     [version] = inspect(table).versions
     assert Safety.UNREADABLE is version.outlook.safety
-    assert version.outlook.reason == "it can't be read any more: 1 of its 1 data files were removed"
+    assert version.outlook.reason == "it can no longer be read: 1 of its 1 data files were removed"
     assert "restore the files from a backup" in inspect(table).remedies[0]
 
 
@@ -168,7 +168,7 @@ def test_a_version_without_its_log_is_unreadable(table: SampleTable) -> None:
         commit.unlink()
     found = inspect(table)
     assert {0: Safety.UNREADABLE, 2: Safety.SAFE} == list_states(found)
-    assert found.versions[0].outlook.reason == "it can't be read any more: its log was removed"
+    assert found.versions[0].outlook.reason == "it can no longer be read: its log was removed"
     assert (None, None) == (found.versions[0].rows, found.versions[0].outlook.state.time)
 
 
@@ -176,7 +176,7 @@ def test_a_table_that_is_gone_or_another_one_is_unreadable(table: SampleTable) -
     """The pinned versions of a deleted table can't be read, nor those that a new table doesn't have."""
     table.pin(9)
     [version] = inspect(table).versions
-    assert version.outlook.reason == "it can't be read any more: the table's newest version is 2"
+    assert version.outlook.reason == "it can no longer be read: the table's newest version is 2"
     table.path.rename(table.path.with_name("elsewhere"))
     found = inspect(table)
     assert (None, {9: Safety.UNREADABLE}) == (found.newest, list_states(found))

@@ -116,7 +116,7 @@ def test_the_differences_of_a_baseline_are_shown() -> None:
     )
     expected = (
         "20260201-080000-three_versions-0a1b of 2026-02-01 08:00 UTC; on compose, not embedded; "
-        "harness 0.0.9, not 0.1.0; other Python code of the pipeline; its seed is 8, not 7; "
+        "harness 0.0.9, not 0.1.0; other Python code in the pipeline; its seed is 8, not 7; "
         "january: Delta version 0, not 2 of march, other data"
     )
     assert expected == _describe_baseline(run, version="january")

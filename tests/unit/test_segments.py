@@ -49,7 +49,7 @@ def test_a_small_segment_proves_nothing() -> None:
 @pytest.mark.parametrize(
     ("expect", "message"),
     [
-        (_on("lang", min=0.6), "unknown rows 'lang'. Did you mean 'long'?"),
+        (_on("lang", min=0.6), "unknown segment 'lang'. Did you mean 'long'?"),
         (
             {"metrics": {"cv_roc_auc": {"min": 0.6, "on": "long"}}},
             "'cv_roc_auc' can't be measured on a segment",
@@ -67,8 +67,8 @@ def test_a_segment_needs_a_name_and_a_condition() -> None:
     """``added`` and ``all`` are taken."""
     gate = scenario([{"name": "march"}], segments={"added": "x = 1", "empty": " "})
     messages = [problem.message for problem in check_rules(gate)]
-    assert "'added' means other rows in bounds; choose another name for the segment." in messages
-    assert "the segment 'empty' has an empty condition." in messages
+    assert "bounds already use 'on: added' for other rows; choose another name for the segment." in messages
+    assert "the segment 'empty' has an empty condition; remove it, or write SQL." in messages
 
 
 def test_the_report_shows_segments_and_the_weakest_part() -> None:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.errors import ExitCode, UsageError
-from harness.faults.catalogue import FAULTS, Change, NotPossibleError
+from harness.faults.catalogue import FAULTS, Change, ImpossibleFaultError
 from harness.faults.statements import write_statement
 from harness.results import Bin, Commit, Result, RowChanges, VersionResult
 from harness.scenario.model import Scenario
@@ -165,6 +165,15 @@ def test_a_fault_of_ones_own_is_sql(run: Result) -> None:
     assert "standard.drift" in row.caught_by
 
 
+def test_a_custom_fault_sets_columns_of_the_table(run: Result) -> None:
+    """In any case, as in Spark; a column that doesn't exist is a mistake."""
+    row = _prove(run, _gate(prove={"faults": {"late": {"set": {"HEAT": "1000"}}}}), "late")["late"]
+    assert "standard.constant" in row.caught_by
+    gate = _gate(prove={"faults": {"late": {"set": {"haet": "1000"}}}})
+    with pytest.raises(UsageError, match="Did you mean 'heat'"):
+        choose_faults(gate, find_victim(gate, run.versions[-1]), [], None)
+
+
 def test_the_smallest_dose_is_found(run: Result) -> None:
     """Half the rows with another unit are seen, and a few are not."""
     row = _prove(run, _gate(), "nulls", finds_dose=True)["nulls"]
@@ -189,7 +198,7 @@ def test_a_version_that_is_gone_is_told(run: Result) -> None:
 
 def test_rows_whose_key_is_a_date_cant_come_twice() -> None:
     """Only a text or an integer can be changed to a new key."""
-    with pytest.raises(NotPossibleError, match="new keys"):
+    with pytest.raises(ImpossibleFaultError, match="new keys"):
         write_statement(Change(copies="harness_added"), {"day": "date"}, ("day",), 1)
 
 
@@ -217,7 +226,7 @@ def test_a_search_narrows_down_the_dose() -> None:
     """The dose that it ends with is caught, and one that is not much smaller is missed."""
     search = DoseSearch(1.0)
     while (dose := search.next_dose) is not None:
-        search.tell(is_caught=dose >= 0.2)
+        search.record(is_caught=dose >= 0.2)
     assert 0.2 <= search.caught < 0.3
     assert 0.13 < search.missed < 0.2
 

@@ -42,10 +42,12 @@ def check_segments(scenario: Scenario) -> Iterator[Problem]:
     """Yield every problem with the segments, except with their SQL."""
     for name, condition in scenario.segments.items():
         if name in (ALL_ROWS, ADDED_ROWS):
-            message = f"'{name}' means other rows in bounds; choose another name for the segment."
+            message = f"bounds already use 'on: {name}' for other rows; choose another name for the segment."
             yield Problem(message, ("segments", name))
         if not condition.strip():
-            yield Problem(f"the segment '{name}' has an empty condition.", ("segments", name))
+            yield Problem(
+                f"the segment '{name}' has an empty condition; remove it, or write SQL.", ("segments", name)
+            )
 
 
 _OF_MODELS = (
@@ -76,8 +78,8 @@ def _check_standard(scope: Scope) -> Iterator[Problem]:
             yield Problem(f"{message} Its checks: {', '.join(CHECKS)}.", where)
     for name in standard.limits:
         if name in standard.without:
-            message = f"the check '{name}' is left out, so its limit has no effect; remove one of the two."
-            yield Problem(message, (*at, "limits", name))
+            message = f"the check '{name}' is left out, so its limit has no effect"
+            yield Problem(f"{message}; remove it from 'except' or 'limits'.", (*at, "limits", name))
 
 
 def _check_drift(scope: Scope) -> Iterator[Problem]:
@@ -180,13 +182,15 @@ def _check_segment(number: Number, bound: Bound, scope: Scope, at: Location) -> 
     segments = scope.scenario.segments
     known = (ALL_ROWS, ADDED_ROWS, *segments)
     if bound.on not in segments:
-        message = f"unknown rows '{bound.on}'.{did_you_mean(bound.on, known)} Known: {', '.join(known)}."
-        yield Problem(f"{message} Segments are listed under 'segments'.", at)
+        message = f"unknown segment '{bound.on}'.{did_you_mean(bound.on, known)} Known: {', '.join(known)}."
+        yield Problem(f"{message} Define segments under 'segments'.", at)
     elif number.kind.name != "metric" or number.own_name not in HELD_OUT_METRICS:
         message = f"'{number.name}' can't be measured on a segment, only 'test_' metrics can"
         yield Problem(f"{message}; remove 'on'.", at)
     elif bound.baseline is not None:
-        yield Problem("a segment can't be compared with another run; remove 'on' or 'baseline'.", at)
+        yield Problem(
+            "a metric on a segment can't be compared with another run; remove 'on' or 'baseline'.", at
+        )
 
 
 def _check_change(number: Number, bound: Bound, scope: Scope, at: Location) -> Iterator[Problem]:

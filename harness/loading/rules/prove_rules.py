@@ -1,4 +1,4 @@
-"""Rules on the faults that a scenario's bounds must notice."""
+"""Rules on the faults that a scenario's bounds must catch."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from harness.scenario.text_checks import find_repeated
 
 
 def check_prove(scenario: Scenario) -> Iterator[Problem]:
-    """Yield every problem with the faults that are required, and with those of the scenario's own."""
+    """Yield every problem with the required faults and the custom ones."""
     prove = scenario.prove
     known = [*FAULTS, *prove.faults]
     for index, name in find_repeated(prove.require):
-        yield Problem(f"the fault '{name}' is required twice.", ("prove", "require", index))
+        yield Problem(f"the fault '{name}' is listed twice.", ("prove", "require", index))
     for index, name in enumerate(prove.require):
         if name not in known:
             message = f"unknown fault '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}."
@@ -25,22 +25,25 @@ def check_prove(scenario: Scenario) -> Iterator[Problem]:
         yield from _check_own(scenario, name, fault)
     names = [version.name for version in scenario.versions if version.is_trained]
     if prove.model_fields_set and len(names) < 2:  # noqa: PLR2004 - a version and one before it
-        message = "faults are injected into the rows that a trained version adds to an earlier one: "
-        yield Problem(f"{message}there is none.", ("prove",))
+        message = (
+            "faults are injected into the rows that a trained version adds to an earlier one, but there is "
+        )
+        yield Problem(f"{message}none; remove 'prove', or add a trained version.", ("prove",))
 
 
 def _check_own(scenario: Scenario, name: str, fault: OwnFault) -> Iterator[Problem]:
     at = ("prove", "faults", name)
     if name in FAULTS:
-        yield Problem(f"'{name}' is a fault of the catalogue; choose another name.", at)
+        yield Problem(f"'{name}' is a built-in fault; choose another name.", at)
     key = {each.lower() for each in scenario.table.key}
     for column, value in fault.values.items():
         if column.lower() in key:
-            message = (
-                f"the fault '{name}' changes '{column}', a column of the key, which identifies the rows."
-            )
+            message = f"the fault '{name}' sets '{column}', but a fault can't change a column of the key."
             yield Problem(message, (*at, "set", column))
         if not value.strip():
-            yield Problem(f"the fault '{name}' sets '{column}' to nothing.", (*at, "set", column))
+            yield Problem(
+                f"the fault '{name}' has no expression for '{column}'; write SQL, such as NULL.",
+                (*at, "set", column),
+            )
     if not fault.where.strip():
         yield Problem(f"the fault '{name}' has an empty condition; remove 'where'.", (*at, "where"))

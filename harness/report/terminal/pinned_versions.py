@@ -29,7 +29,7 @@ def format_json(tables: Sequence[PinnedTable]) -> str:
 
 
 def show_pinned_tables(console: Console, tables: Sequence[PinnedTable]) -> None:
-    """Show each table with its pinned versions, what endangers them, and what keeps them."""
+    """Show each table with its pinned versions, what endangers them, and how to keep them."""
     if not any(table.versions for table in tables):
         names = " of " + ", ".join(table.uri for table in tables) if tables else " of an existing table"
         write_line(console, Text(f"No version{names} is pinned."))

@@ -12,7 +12,7 @@ _PRECISION = 1.5
 
 @dataclass
 class DoseSearch:
-    """A search that starts from a dose that is caught; a larger dose is taken to be caught as well."""
+    """A search that starts from a dose that is caught; larger doses are assumed to be caught as well."""
 
     caught: float
     """The smallest dose that was caught so far."""
@@ -26,8 +26,8 @@ class DoseSearch:
             return SMALLEST if self.caught > SMALLEST else None
         return (self.caught * self.missed) ** 0.5 if self.caught / self.missed > _PRECISION else None
 
-    def tell(self, *, is_caught: bool) -> None:
-        """Take the outcome of the dose that was tried."""
+    def record(self, *, is_caught: bool) -> None:
+        """Record the outcome of the dose that was tried."""
         tried = self.next_dose
         if tried is None:
             raise ValueError("the search has ended")

@@ -62,7 +62,7 @@ class Selection:
     columns: tuple[str, ...]
     """The table's columns, whose nulls are counted."""
     others: tuple[str, ...]
-    """Numeric columns that are no features."""
+    """Numeric columns that aren't features."""
     dates: tuple[str, ...]
     label_values: tuple[object, ...]
 
@@ -71,13 +71,13 @@ class LocalEngine:
     """The rows of a version on this machine: those that it has from before, and those that it added."""
 
     def __init__(self, before: Any, added: Any, scenario: Scenario, selection: Selection) -> None:
-        """Take the rows of both groups.
+        """Load the rows of both groups.
 
         Args:
-            before: The earlier rows, as Arrow's table.
-            added: The added rows, as Arrow's table.
-            scenario: Has the expressions.
-            selection: What facts need.
+            before: The earlier rows, as an Arrow table.
+            added: The added rows, as an Arrow table.
+            scenario: The scenario, whose expressions are evaluated.
+            selection: The columns that facts need.
         """
         import duckdb
 
@@ -180,7 +180,7 @@ def _is_number(kind: str) -> bool:
 
 
 def read_rows(uri: str, version: int, accounts: Sequence[Account] = ()) -> Any:
-    """Return the rows of a version of a Delta table, as Arrow's table.
+    """Return the rows of a version of a Delta table, as an Arrow table.
 
     Args:
         uri: URI or path.

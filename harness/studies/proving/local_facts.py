@@ -1,6 +1,6 @@
 """Facts about a version's rows, counted on this machine: the same numbers that the job counts with Spark.
 
-A test holds both equal. Only what needs a trained model is missing.
+A test checks that both agree. Only what needs a trained model is missing.
 """
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ class _Group:
 
 
 class LocalFacts:
-    """Counts the facts about a version for one state of its added rows after the other."""
+    """A version whose facts are counted again for each state of its added rows."""
 
     def __init__(self, engine: LocalEngine, clean: VersionResult) -> None:
         """Count the earlier rows.
 
         Args:
-            engine: Has the rows.
+            engine: The rows.
             clean: The version as the job has measured it.
         """
         self._engine, self._clean = engine, clean

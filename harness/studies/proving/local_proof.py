@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.bounds.judge import Baselines, judge_versions
 from harness.bounds.specs import needs_model
 from harness.errors import UsageError
-from harness.faults.catalogue import NotPossibleError
+from harness.faults.catalogue import ImpossibleFaultError
 from harness.faults.statements import fill_in_dose
 from harness.plan import Account
 from harness.results import BoundResult, Result, VersionResult
@@ -86,15 +86,15 @@ class LocalProof:
             chosen: The fault.
             control: The bounds without a fault.
             seed: Decides which rows are hit.
-            finds_dose: Whether to look for the smallest dose that is caught.
+            finds_dose: Whether to find the smallest dose that is caught.
         """
         try:
             statement = translate(chosen.write_statement(seed))
             caught = control.find_caught(self._try(statement, chosen.dose))
             search = DoseSearch(chosen.dose)
             while caught and finds_dose and (dose := search.next_dose) is not None:
-                search.tell(is_caught=bool(control.find_caught(self._try(statement, dose))))
-        except (NotPossibleError, UntranslatableError) as error:
+                search.record(is_caught=bool(control.find_caught(self._try(statement, dose))))
+        except (ImpossibleFaultError, UntranslatableError) as error:
             return chosen.make_row(skipped=str(error))
         return chosen.make_row(
             caught_by=caught, smallest_dose=search.caught if caught and finds_dose else None

@@ -14,7 +14,7 @@ from harness.scenario.bound_spec import BoundSpec
 
 
 class FaultRow(BaseModel):
-    """One fault, and what the bounds made of it."""
+    """One fault, and which bounds caught it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -26,12 +26,12 @@ class FaultRow(BaseModel):
     skipped: str = ""
     """Why the fault could not be injected; empty if it was."""
     refused: str = ""
-    """Why no model can be trained on these rows at all: the run ends, so the fault is caught."""
+    """Why no model can be trained on these rows: a run would end here, so the fault is caught."""
     caught_by: dict[str, str] = {}
     """Bound that failed, or was not proven, to what it found; those that don't hold without the fault are
     left out."""
     smallest_dose: float | None = None
-    """The smallest dose at which a bound catches it, as far as it was looked for."""
+    """The smallest dose at which a bound catches it; ``None`` if it was not searched for."""
     caught_in: int | None = None
     """In how many of the repetitions it was caught."""
     repetitions: int = 1
@@ -56,9 +56,9 @@ class Proof(BaseModel):
     looked_at: tuple[str, ...]
     """The bounds that were judged."""
     left_out: tuple[str, ...] = ()
-    """Bounds that need a model, which none was trained for."""
+    """Bounds that need a model, although none was trained."""
     failing: tuple[str, ...] = ()
-    """Bounds that don't hold without any fault."""
+    """Bounds that don't hold even without a fault."""
     rows: tuple[FaultRow, ...]
 
     @property
@@ -69,12 +69,12 @@ class Proof(BaseModel):
 
     @property
     def missed(self) -> tuple[FaultRow, ...]:
-        """Faults that were injected, and that no bound noticed."""
+        """Faults that were injected and that no bound caught."""
         return tuple(row for row in self.rows if not row.skipped and not row.is_caught)
 
     @property
     def missed_required(self) -> tuple[FaultRow, ...]:
-        """Required faults that no bound noticed, or that could not be injected."""
+        """Required faults that no bound caught, or that could not be injected."""
         return tuple(row for row in self.rows if row.is_required and not row.is_caught)
 
     @property

@@ -79,17 +79,17 @@ def _summarize(proof: Proof) -> Iterable[str]:
     if proof.missed:
         yield f"Not caught: {', '.join(row.fault for row in proof.missed)}."
     if proof.failing:
-        yield f"Already failing without any fault, so they count for nothing: {', '.join(proof.failing)}."
+        yield f"Ignored, because they fail even without a fault: {', '.join(proof.failing)}."
     if proof.idle:
         yield f"No fault made these bounds fail: {', '.join(proof.idle)}."
     if proof.left_out:
         yield (
-            f"{formatting.format_count(len(proof.left_out), 'bound')} need a model and were left out: "
-            f"{_list_names(proof.left_out)}. Without --quick, they are judged as well."
+            f"{formatting.format_count(len(proof.left_out), 'bound')} left out by --quick: "
+            f"{_list_names(proof.left_out)}. Leave out --quick to train models and judge all bounds."
         )
     if proof.missed_required:
-        yield f"Required, and not caught: {', '.join(row.fault for row in proof.missed_required)}."
+        yield f"Required but not caught: {', '.join(row.fault for row in proof.missed_required)}."
     elif any(row.is_required for row in proof.rows):
         yield "Every required fault is caught."
     else:
-        yield "The scenario requires none of them: list those that must be caught under prove.require."
+        yield "No fault is required: list those that must be caught under prove.require."

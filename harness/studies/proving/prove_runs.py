@@ -13,7 +13,7 @@ from harness.bounds.judge import Baselines, judge_versions
 from harness.bounds.specs import list_bound_specs, needs_model
 from harness.bounds.standard import compares_added_rows
 from harness.errors import JobError, UsageError, did_you_mean
-from harness.faults.catalogue import NotPossibleError
+from harness.faults.catalogue import ImpossibleFaultError
 from harness.faults.statements import fill_in_dose
 from harness.files import write_text
 from harness.loading.loader import LoadedScenario
@@ -37,7 +37,7 @@ MOST_SEEDS = 1000
 
 @dataclass(frozen=True)
 class ProofRequest:
-    """What to prove."""
+    """What to prove, and where to write the outcome."""
 
     faults: tuple[str, ...] = ()
     """Names of the faults; all if there are none."""
@@ -50,11 +50,11 @@ class ProofRequest:
     quick: bool = False
     """Whether to judge only what needs no model, on this machine."""
     finds_doses: bool = False
-    """Whether to look for the smallest dose of each fault even if each dose needs a training."""
+    """Whether to find the smallest dose of each fault, even if each dose needs a training."""
     json_file: Path | None = None
     """Where to write the matrix as JSON."""
     markdown_file: Path | None = None
-    """Where to write the matrix as a table for documents."""
+    """Where to write the matrix as a Markdown table."""
 
 
 def prove(request: RunRequest, what: ProofRequest, console: Console) -> Proof:
@@ -66,7 +66,7 @@ def prove(request: RunRequest, what: ProofRequest, console: Console) -> Proof:
         console: Shows progress.
 
     Raises:
-        HarnessError: There is no matrix; the exception has the reason.
+        HarnessError: The request is invalid, or a run failed.
     """
     _check_options(what)
     session = open_session(request, console, takes_one=True)
@@ -113,15 +113,21 @@ def choose_version(scenario: Scenario, name: str | None) -> str:
     trained = scenario.trained
     chosen = name or (trained[-1] if trained else names[-1])
     if chosen not in trained:
-        raise UsageError(f"No model is trained at '{chosen}', so its bounds can't be proven.")
+        raise UsageError(
+            f"No model is trained at '{chosen}', so its bounds can't be proven.",
+            remedy=f"Trained versions: {', '.join(trained) or 'none'}.",
+        )
     if trained.index(chosen) == 0:
         raise UsageError(
             f"'{chosen}' is the first trained version: faults are injected into the rows that a version adds "
             "to an earlier one.",
-            remedy="Prove a scenario with two trained versions or more.",
+            remedy="Choose a later version with --at, or add another trained version to the scenario.",
         )
     if not any(spec.version == chosen for spec in list_bound_specs(scenario)):
-        raise UsageError(f"No bound is set at '{chosen}', so there is nothing to prove.")
+        raise UsageError(
+            f"No bound is set at '{chosen}', so there is nothing to prove.",
+            remedy="Set bounds under 'every', or under the version's 'expect'.",
+        )
     return chosen
 
 
@@ -131,7 +137,7 @@ def find_clean_run(runner: Runner, loaded: LoadedScenario) -> Result:
     one = replace(loaded, scenario=scenario)
     stored = runner.find_stored(one, _make_filter(loaded.scenario))
     if stored is not None:
-        runner.report(f"Without faults: as in run {stored.run_id}")
+        runner.report(f"Without faults: using run {stored.run_id}")
         return stored
     return runner.run(one, "Without faults")
 
@@ -179,7 +185,7 @@ class Attack:
 
     @property
     def finds_doses(self) -> bool:
-        """Whether to look for the smallest dose of each fault: with a model, each dose costs a training."""
+        """Whether to find the smallest dose of each fault: with a model, each dose costs a training."""
         return self.what.seeds == 1 and (self.what.quick or self.what.finds_doses)
 
 
@@ -220,7 +226,7 @@ def find_doses(attack: Attack, control: Control, rows: Sequence[FaultRow]) -> li
     while doses := {name: dose for name, each in searches.items() if (dose := each.next_dose) is not None}:
         tried = [chosen[name] for name in doses]
         for each, row in inject_all(attack, control, tried, attack.seeds[0], doses):
-            searches[each.name].tell(is_caught=row.is_caught)
+            searches[each.name].record(is_caught=row.is_caught)
     return [
         row.model_copy(update={"smallest_dose": searches[row.fault].caught}) if row.is_caught else row
         for row in rows
@@ -236,7 +242,7 @@ def inject_all(
         try:
             statement = fill_in_dose(chosen.write_statement(seed), doses.get(chosen.name, chosen.dose))
             planned.append(PlannedFault(name=chosen.name, statement=statement))
-        except NotPossibleError as error:
+        except ImpossibleFaultError as error:
             skipped[chosen.name] = str(error)
     results = {each.name: each for each in run_faults(attack, planned)} if planned else {}
     for chosen in faults:
@@ -302,10 +308,10 @@ def require_table_here(plan: Plan) -> None:
 
 def _check_options(what: ProofRequest) -> None:
     if what.dose is not None and not 0 < what.dose <= 1:
-        raise UsageError(f"--dose is {what.dose:g}; use a share of the added rows, such as 0.3.")
+        raise UsageError(f"--dose is {what.dose:g}: use a share of the added rows, above 0 and at most 1.")
     if not 1 <= what.seeds <= MOST_SEEDS:
         raise UsageError(f"--seeds is {what.seeds}: use 1 to {MOST_SEEDS}.")
     # Before the runs, not after minutes of them.
     for option, file in (("--json", what.json_file), ("--markdown", what.markdown_file)):
         if file is not None and (file.is_dir() or not file.parent.is_dir()):
-            raise UsageError(f"{option} {file}: not a file in an existing folder.")
+            raise UsageError(f"{option} is {file}: use a file in an existing folder.")

@@ -19,7 +19,7 @@ _NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal"
 
 
 _VARIED = 4
-"""Bins that the values of a number fill at least if it is more than a flag."""
+"""Number of bins that a number must fill to count as more than a flag."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ChosenFault:
             seed: Decides which rows are hit.
 
         Raises:
-            NotPossibleError: The table can't have this fault.
+            ImpossibleFaultError: The table can't have this fault.
         """
         return write_statement(self.fault.make(self.victim), self.victim.types, self.victim.key, seed)
 
@@ -72,15 +72,17 @@ def choose_faults(
     """Return the faults to inject.
 
     Args:
-        scenario: Has faults of its own, requirements and a dose.
+        scenario: The scenario with its custom faults, requirements and dose.
         victim: The columns that are hit.
         names: The faults that the user asks for; all if there are none.
         dose: The share of rows that the user asks for.
 
     Raises:
-        UsageError: A fault is unknown.
+        UsageError: A fault is unknown, or a custom one sets a column that the table doesn't have.
     """
     prove = scenario.prove
+    for name, own in prove.faults.items():
+        _require_columns(name, own, victim)
     return [
         ChosenFault(
             name=fault.name,
@@ -94,6 +96,19 @@ def choose_faults(
     ]
 
 
+def _require_columns(name: str, own: OwnFault, victim: Victim) -> None:
+    for column in own.values:
+        if _find_column(column, victim) is None:
+            hint = did_you_mean(column, victim.types)
+            message = f"The fault '{name}' sets '{column}', which is not a column of the table.{hint}"
+            raise UsageError(message, remedy=f"Its columns: {', '.join(victim.types)}.")
+
+
+def _find_column(name: str, victim: Victim) -> str | None:
+    """Return a column's name as the table writes it: Spark ignores its case."""
+    return next((column for column in victim.types if column.lower() == name.lower()), None)
+
+
 def _list_own(scenario: Scenario) -> Iterator[tuple[str, Fault]]:
     for name, own in scenario.prove.faults.items():
         changed = ", ".join(f"{column} = {value}" for column, value in own.values.items())
@@ -102,12 +117,13 @@ def _list_own(scenario: Scenario) -> Iterator[tuple[str, Fault]]:
         yield name, Fault(name, meaning, partial(_make_own, own))
 
 
-def _make_own(own: OwnFault, _victim: Victim) -> Change:
-    return Change(values=own.values, where=own.where)
+def _make_own(own: OwnFault, victim: Victim) -> Change:
+    values = {_find_column(column, victim) or column: value for column, value in own.values.items()}
+    return Change(values=values, where=own.where)
 
 
 def find_victim(scenario: Scenario, version: VersionResult) -> Victim:
-    """Return the columns that faults hit: those of the features with the most weight come first.
+    """Return the columns that faults hit: those of the most important features first.
 
     Features that are derived have no column of their own; the columns that they come from do. Numbers with a
     few values, such as flags, come last: they have no unit that could be wrong.

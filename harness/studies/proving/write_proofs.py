@@ -20,10 +20,10 @@ from harness.studies.proving.prove_runs import ProofRequest, prove
 _SEEDS = 10
 _HEAD = f"""# Which faults do the shipped scenarios catch?
 
-Made by `make proofs`: each fault was injected {_SEEDS} times into the rows that the last trained version
-added, each time into other rows, and judged by the bounds that need no model, as `harness prove NAME --quick
---seeds {_SEEDS}` does. A fault that the table can't have is left out. [studies.md](studies.md#prove) explains
-the faults.
+`make proofs` writes this page. Each fault was injected {_SEEDS} times into the rows that the last trained
+version added, each time into other rows, and judged by the bounds that need no model, as
+`harness prove NAME --quick --seeds {_SEEDS}` does. Faults that a table can't have are left out.
+[studies.md](studies.md#prove) explains the faults.
 """
 
 
@@ -50,7 +50,7 @@ def _write_section(proof: Proof) -> str:
     missed = ", ".join(f"`{row.fault}`" for row in proof.missed)
     caught = sum(row.is_caught for row in proof.rows)
     count = sum(not row.skipped for row in proof.rows)
-    sentence = f"{caught} of {count} faults in the rows of `{proof.version}` are caught."
+    sentence = f"{caught} of {count} faults in the rows that `{proof.version}` added are caught."
     if missed:
         sentence += f" Missed without a model: {missed}."
     return f"## {proof.scenario}\n\n{sentence}\n\n{format_markdown(proof)}"
