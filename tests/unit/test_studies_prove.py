@@ -264,7 +264,7 @@ def test_the_documents_list_every_fault() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--dose", "3"), "--dose is 3; use a share of the added rows, such as 0.3."),
+        (("--dose", "3"), "--dose is 3: use a share of the added rows, above 0 and at most 1."),
         (("--seeds", "0"), "--seeds is 0: use 1 to 1000."),
         (("--json", "nowhere/proof.json"), "--json nowhere/proof.json: not a file in an existing folder."),
         (("--fault", "leek"), "Unknown fault 'leek'. Did you mean 'leak'?"),

@@ -24,7 +24,7 @@ def check_prove(scenario: Scenario) -> Iterator[Problem]:
     for name, fault in prove.faults.items():
         yield from _check_own(scenario, name, fault)
     names = [version.name for version in scenario.versions if version.is_trained]
-    if prove.model_fields_set and len(names) < 2:  # noqa: PLR2004 - a version and one before it
+    if (prove.require or prove.faults) and len(names) < 2:  # noqa: PLR2004 - a version and one before it
         message = (
             "faults are injected into the rows that a trained version adds to an earlier one, but there is "
         )
