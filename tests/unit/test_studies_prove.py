@@ -266,7 +266,7 @@ def test_the_documents_list_every_fault() -> None:
     [
         (("--dose", "3"), "--dose is 3: use a share of the added rows, above 0 and at most 1."),
         (("--seeds", "0"), "--seeds is 0: use 1 to 1000."),
-        (("--json", "nowhere/proof.json"), "--json nowhere/proof.json: not a file in an existing folder."),
+        (("--json", "nowhere/proof.json"), "--json is nowhere/proof.json: use a file in an existing folder."),
         (("--fault", "leek"), "Unknown fault 'leek'. Did you mean 'leak'?"),
         (("--at", "january"), "'january' is the first trained version"),
     ],
