@@ -98,7 +98,7 @@ def test_mlflow_keeps_version_zero_and_the_models(stack: RunningStack, three_wor
 def test_no_secret_is_exposed(stack: RunningStack, three_workers: Result) -> None:
     """No secret appears in a run's files, in the engine's description of containers, or in logs."""
     folder = stack.home / "runs" / three_workers.run_id
-    seen = b"".join(path.read_bytes() for path in folder.iterdir())
+    seen = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     for container in stack.containers():
         seen += json.dumps(container.attrs).encode() + container.logs()
     for name in ("lake_key", "models_key", "postgres_password", "tls_key"):
