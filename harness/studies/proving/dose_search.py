@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 SMALLEST = 0.01
 """Share of the rows below which no dose is tried."""
-_PRECISION = 1.5
+_PRECISION = 2.0
 """The search ends as soon as the doses around the smallest one differ by this factor."""
 
 
