@@ -54,11 +54,12 @@ def choose_parts(version: CheckedVersion) -> Parts:
 
 
 def _divide_by_features(version: CheckedVersion) -> DataFrame | None:
-    """Return the parts that each held-out row belongs to: one of each feature."""
-    pipeline = version.scenario.pipeline
+    """Return the parts that each held-out row belongs to: one of each feature that isn't sensitive."""
+    pipeline, sensitive = version.scenario.pipeline, version.scenario.sensitive_columns
     rows = version.frame.where(F.col(HELD_OUT))
     parts = []
-    numbers = dict(zip(pipeline.features, number_columns(pipeline), strict=True))
+    columns = zip(pipeline.features, number_columns(pipeline), strict=True)
+    numbers = {name: column for name, column in columns if name.lower() not in sensitive}
     for name, limits in _find_quarters(rows, version.rows, numbers).items():
         number, part = F.col(numbers[name]), F.lit(None).cast("string")
         for start, end in reversed(list(zip([None, *limits], [*limits, None], strict=True))):
@@ -66,6 +67,8 @@ def _divide_by_features(version: CheckedVersion) -> DataFrame | None:
             part = F.lit(label) if end is None else F.when(number <= end, label).otherwise(part)
         parts.append(F.when(number.isNotNull() & ~F.isnan(number), part))
     for name, text in zip(pipeline.categorical, category_columns(pipeline), strict=True):
+        if name.lower() in sensitive:
+            continue
         value = F.substring(F.col(text), len(EQUALS) + 1, 1 << 30)
         parts.append(F.concat(F.lit(f"{name} = "), value))
     if not parts:

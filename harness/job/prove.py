@@ -16,13 +16,11 @@ from harness.errors import JobError, Problem, ScenarioError
 from harness.job.added_rows import describe_added_rows
 from harness.job.check_version import CheckedVersion, check_version
 from harness.job.custom_pipeline import open_pipeline
-from harness.job.distributions import OTHER, Bins, count_distributions
+from harness.job.distributions import Bins, choose_bins, count_distributions
 from harness.job.explain import choose_probe_keys
 from harness.job.prepare import (
     HELD_OUT,
     LABEL_VALUE,
-    add_feature_columns,
-    add_label,
     format_key,
     meets_filter,
     prepare_rows,
@@ -44,11 +42,14 @@ from harness.results import FaultResult, Result, Verdict, VersionResult
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of the version without faults, and those that it is compared with."""
+    """The rows of the version without faults, and what it is compared with."""
 
     before: DataFrame
-    """Rows that the earlier version also has."""
+    """Rows that the earlier version has, too."""
+    rows_before: int
     previous_keys: DataFrame
+    bins: Bins
+    """Of the features, as the run without faults chose them."""
     probe: list[str]
     """Keys of the rows to explain."""
 
@@ -90,17 +91,31 @@ def read_rows(job: Job, proof: PlannedProof) -> Rows:
         ]
         for view, part in zip(FAULT_VIEWS, parts, strict=True):
             part.createOrReplaceTempView(view)
-        first = proof.find(scenario.trained[0])
-        probe = choose_probe(job, read_version(spark, uri, first.version))
-    return Rows(parts[0], keys, probe)
+        trained = check_trained_versions(job, proof)
+        return Rows(
+            before=parts[0],
+            rows_before=parts[0].count(),
+            previous_keys=keys,
+            bins=choose_bins(trained),
+            probe=choose_probe(trained[0]),
+        )
 
 
-def choose_probe(job: Job, table: DataFrame) -> list[str]:
-    """Return the keys of the rows that are explained: those of the first trained version."""
-    scenario = job.plan.scenario
-    frame = add_label(add_feature_columns(table, scenario.pipeline), scenario)
-    test = frame.where(meets_filter(scenario) & F.col(LABEL_VALUE).isNotNull() & F.col(HELD_OUT))
-    return choose_probe_keys(test, scenario.pipeline.explainer.rows)
+def check_trained_versions(job: Job, proof: PlannedProof) -> list[CheckedVersion]:
+    """Check the versions in which the run found the bins of the features, and the rows to explain."""
+    scenario, spark, uri = job.plan.scenario, job.spark, job.plan.table_uri
+    # Without optional features, the first version has all of them.
+    names = scenario.trained[: None if scenario.pipeline.optional else 1]
+    return [
+        check_version(read_version(spark, uri, each.version), scenario, each.name, each.version)
+        for each in map(proof.find, names)
+    ]
+
+
+def choose_probe(first: CheckedVersion) -> list[str]:
+    """Return the keys of the rows that are explained: held-out rows of the first trained version."""
+    test = first.frame.where(meets_filter(first.scenario) & F.col(LABEL_VALUE).isNotNull() & F.col(HELD_OUT))
+    return choose_probe_keys(test, first.scenario.pipeline.explainer.rows)
 
 
 def judge_fault(
@@ -138,7 +153,7 @@ def measure_fault(
             checked = check_version(table, scenario, clean.name, clean.version)
             checked = replace(checked, previous_keys=rows.previous_keys)
         with job.clock.step("describe", fault.name):
-            described = describe(checked, clean, rows.before.count())
+            described = describe(checked, clean, rows)
         with job.clock.step("prepare", fault.name):
             samples = prepare_rows(checked.frame, checked.scenario, checked.rows, pipeline)
         subject = Subject(checked, samples, described)
@@ -151,22 +166,10 @@ def measure_fault(
         table.unpersist()
 
 
-def describe(version: CheckedVersion, clean: VersionResult, before: int) -> VersionResult:
-    """Return the facts about the version's rows, in the bins of the version without faults."""
-    bins = Bins(
-        numbers={
-            name: tuple(float(each.start) for each in clean.distributions[name])
-            for name in version.scenario.pipeline.features
-            if name in clean.distributions
-        },
-        categories={
-            name: tuple(str(each.start) for each in clean.distributions[name] if each.start != OTHER)
-            for name in version.scenario.pipeline.categorical
-            if name in clean.distributions
-        },
-    )
-    [distributions] = count_distributions([version], bins)
-    changes = clean.changes and clean.changes.model_copy(update={"added": version.rows - before})
+def describe(version: CheckedVersion, clean: VersionResult, rows: Rows) -> VersionResult:
+    """Return the facts about the version's rows."""
+    [distributions] = count_distributions([version], rows.bins)
+    changes = clean.changes and clean.changes.model_copy(update={"added": version.rows - rows.rows_before})
     needs_added = compares_added_rows(version.scenario, version.name)
     return make_untrained_result(version).model_copy(
         update={
@@ -174,6 +177,6 @@ def describe(version: CheckedVersion, clean: VersionResult, before: int) -> Vers
             "commit": clean.commit,
             "changes": changes,
             "distributions": distributions,
-            "added": describe_added_rows(version, bins.categories) if needs_added else None,
+            "added": describe_added_rows(version, rows.bins.categories) if needs_added else None,
         }
     )

@@ -20,6 +20,8 @@ _GATE = change_scenario(
     SMALL,
     {
         "publish": {"when": "never"},
+        # A proof compares its values all the same, although results hide the bins.
+        "table": {"sensitive": ["load"]},
         "segments": {"hot": "heat > 20", "cold": "not heat > 20"},
         "every": {
             "standard": True,
@@ -93,6 +95,7 @@ def test_segments_divide_the_held_out_rows(proven: _Proven) -> None:
     weakest = proven.clean.versions[1].weakest
     assert weakest is not None
     assert weakest.name.split()[0] in ("heat", "load") or " < " in weakest.name
+    assert "load" not in weakest.name
     assert min(weakest.positives, weakest.rows - weakest.positives) >= _GATE.proof.min_class_rows
 
 

@@ -27,7 +27,12 @@ from harness.studies.proving.local_facts import LocalFacts
 from harness.studies.proving.local_proof import LocalProof
 from harness.studies.proving.matrix import Control, FaultRow, Proof
 from harness.studies.proving.proof_tables import format_markdown
-from harness.studies.proving.prove_runs import choose_version, combine_repetitions, require_table_here
+from harness.studies.proving.prove_runs import (
+    choose_version,
+    combine_repetitions,
+    require_open_features,
+    require_table_here,
+)
 from harness.studies.proving.selection import choose_faults, find_victim
 from tests.unit.studies_samples import result, scenario
 
@@ -188,6 +193,20 @@ def test_an_expression_that_only_spark_knows_is_told(run: Result) -> None:
     with pytest.raises(UsageError, match="needs Spark") as caught:
         LocalProof.open(gate, run, "three", {})
     assert "--quick" in (caught.value.remedy or "")
+
+
+def test_sensitive_features_need_spark() -> None:
+    """Their bins are hidden in the run's result, and their values must not be shown."""
+    table = {"source": "readings.csv", "key": "id", "sensitive": ["HEAT"]}
+    with pytest.raises(UsageError, match="can't compare the values of heat"):
+        require_open_features(_gate(table=table))
+    require_open_features(_gate(table=table | {"sensitive": ["day", "id"]}))
+
+
+def test_nothing_is_shown_of_sensitive_dates() -> None:
+    """As in the job, they have no range."""
+    table = {"source": "readings.csv", "key": "id", "sensitive": ["day"]}
+    assert ("seen",) == select_facts(_gate(table=table), _TYPES).dates
 
 
 def test_a_version_that_is_gone_is_told(run: Result) -> None:

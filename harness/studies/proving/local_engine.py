@@ -123,7 +123,12 @@ def select_facts(scenario: Scenario, types: dict[str, str]) -> Selection:
     }
     others = tuple(name for name, kind in types.items() if _is_number(kind) and name.lower() not in used)
     others = others[:MAX_OTHER_NUMBERS]
-    dates = tuple(name for name, kind in types.items() if kind in ("date", "timestamp", "timestamp_ntz"))
+    # As in the job, nothing is shown of sensitive dates.
+    dates = tuple(
+        name
+        for name, kind in types.items()
+        if kind in ("date", "timestamp", "timestamp_ntz") and name.lower() not in scenario.sensitive_columns
+    )
     values = (*label.positive, *label.negative)[:MAX_LABEL_VALUES]
     column = quote(label.column)
     derived = "".join(f", ({expression}\n) AS {quote(name)}" for name, expression in pipeline.derive.items())

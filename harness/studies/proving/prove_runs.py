@@ -77,6 +77,7 @@ def prove(request: RunRequest, what: ProofRequest, console: Console) -> Proof:
     runner = Runner(session)
     if what.quick:
         require_table_here(runner.resolve(loaded))
+        require_open_features(loaded.scenario)
     result = find_clean_run(runner, loaded)
     measured = next(each for each in result.versions if each.name == version)
     chosen = choose_faults(loaded.scenario, find_victim(loaded.scenario, measured), what.faults, what.dose)
@@ -303,6 +304,22 @@ def require_table_here(plan: Plan) -> None:
             remedy="Leave out --quick, or use a target that builds its tables on this machine."
             if plan.existing_table is None
             else "Leave out --quick.",
+        )
+
+
+def require_open_features(scenario: Scenario) -> None:
+    """Require features and a label that aren't sensitive: results hide the bins and values to compare with.
+
+    Raises:
+        UsageError: One is.
+    """
+    pipeline = scenario.pipeline
+    used = (*pipeline.features, *pipeline.categorical, pipeline.label.column)
+    hidden = [name for name in used if name.lower() in scenario.sensitive_columns]
+    if hidden:
+        raise UsageError(
+            f"--quick can't compare the values of {', '.join(hidden)}, which the run hides as sensitive.",
+            remedy="Leave out --quick.",
         )
 
 
