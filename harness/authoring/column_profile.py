@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.authoring.data_file import Data
 from harness.errors import UsageError, did_you_mean
+from harness.reading.column_naming import quote_name
 from harness.scenario.model_base import Value
 from harness.views.formatting import format_count
 
@@ -267,4 +268,4 @@ def _to_plain_value(value: object) -> Value:
 def quote_column(name: str) -> str:
     """Return a column name as SQL, quoted if necessary."""
     is_plain = name.isidentifier() and name.isascii()
-    return name if is_plain else "`" + name.replace("`", "``") + "`"
+    return name if is_plain else quote_name(name)

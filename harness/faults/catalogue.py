@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from harness.plan import FAULT_VIEWS
+from harness.reading.column_naming import quote_name
 from harness.scenario.pipeline import Label
 
 BEFORE, ADDED = FAULT_VIEWS
@@ -77,11 +78,6 @@ class Fault:
     """Default share of the rows that are hit."""
 
 
-def quote(name: str) -> str:
-    """Return a column's name as Spark's SQL writes it."""
-    return "`" + name.replace("`", "``") + "`"
-
-
 def write_literal(value: object) -> str:
     """Return a value of a label as SQL."""
     if isinstance(value, str):
@@ -111,14 +107,14 @@ def _date(victim: Victim) -> str:
 
 def _is_positive(victim: Victim) -> str:
     values = ", ".join(map(write_literal, victim.label.positive))
-    return f"COALESCE({quote(victim.label.column)} IN ({values}), FALSE)"
+    return f"COALESCE({quote_name(victim.label.column)} IN ({values}), FALSE)"
 
 
 def _set_number(formula: str) -> Callable[[Victim], Change]:
     """Return a change of the most important number; ``{it}`` stands for its column."""
 
     def make(victim: Victim) -> Change:
-        it = quote(_number(victim))
+        it = quote_name(_number(victim))
         return Change(values={_number(victim): formula.format(it=it, before=BEFORE)})
 
     return make
@@ -126,7 +122,7 @@ def _set_number(formula: str) -> Callable[[Victim], Change]:
 
 def _set_text(formula: str, where: str = "TRUE") -> Callable[[Victim], Change]:
     def make(victim: Victim) -> Change:
-        it = quote(_text(victim))
+        it = quote_name(_text(victim))
         names = {"it": it, "before": BEFORE}
         return Change(values={_text(victim): formula.format(**names)}, where=where.format(**names))
 
@@ -141,7 +137,7 @@ def _leak(victim: Victim) -> Change:
     # Values only move between rows, so that nothing changes but their relation to the label.
     return Change(
         borrowed_columns=(_number(victim),),
-        source_order=f"{quote(_number(victim))} DESC",
+        source_order=f"{quote_name(_number(victim))} DESC",
         target_order=f"{_is_positive(victim)} DESC",
     )
 
@@ -152,12 +148,12 @@ def _shuffle(victim: Victim) -> Change:
 
 def _swap(victim: Victim) -> Change:
     one, other = _number(victim), _number(victim, 1)
-    return Change(values={one: quote(other), other: quote(one)})
+    return Change(values={one: quote_name(other), other: quote_name(one)})
 
 
 def _join_off_by_one(victim: Victim) -> Change:
     columns = tuple(name for name in victim.types if name not in (*victim.key, victim.label.column))
-    by_key = ", ".join(quote(name) for name in victim.key)
+    by_key = ", ".join(quote_name(name) for name in victim.key)
     return Change(borrowed_columns=columns, source_order=by_key, target_order=by_key, shift=1)
 
 
@@ -170,13 +166,13 @@ def _repeat(victim: Victim) -> Change:
 def _move_to_future(victim: Victim) -> Change:
     name = _date(victim)
     later = "ADD_MONTHS({it}, 120)" if victim.types[name] == "date" else "{it} + INTERVAL 10 YEARS"
-    return Change(values={name: later.format(it=quote(name))})
+    return Change(values={name: later.format(it=quote_name(name))})
 
 
 def _change_zone(victim: Victim) -> Change:
     name = victim.time or _date(victim)
     later = "DATE_ADD({it}, 1)" if victim.types[name] == "date" else "{it} + INTERVAL 9 HOURS"
-    return Change(values={name: later.format(it=quote(name))})
+    return Change(values={name: later.format(it=quote_name(name))})
 
 
 def _drop_positives(victim: Victim) -> Change:
@@ -193,12 +189,13 @@ def _rename_label(victim: Victim) -> Change:
     if victim.types.get(victim.label.column) != "string":
         raise ImpossibleFaultError("the label isn't text")
     return Change(
-        values={victim.label.column: f"CONCAT({quote(victim.label.column)}, ' ')"}, where=_is_positive(victim)
+        values={victim.label.column: f"CONCAT({quote_name(victim.label.column)}, ' ')"},
+        where=_is_positive(victim),
     )
 
 
 def _bias_sample(victim: Victim) -> Change:
-    it = quote(_number(victim))
+    it = quote_name(_number(victim))
     return Change(where=f"{it} < (SELECT MEDIAN({it}) FROM {BEFORE})", drops=True)  # noqa: S608 - a quoted column
 
 

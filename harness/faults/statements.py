@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.faults.catalogue import ADDED, BEFORE, Change, ImpossibleFaultError, quote
+from harness.faults.catalogue import ADDED, BEFORE, Change, ImpossibleFaultError
+from harness.reading.column_naming import quote_name
+from harness.scenario.column_types import INTEGERS
 
 DOSE = "harness dose"
 """Stands for the dose in a statement, as text: the same query serves every dose."""
 _HEX_DIGITS = 8
 _KEY, _HIT, _PLACE = "harness_key_text", "harness_is_hit", "harness_place"
-_INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
 
 def write_statement(change: Change, types: Mapping[str, str], key: tuple[str, ...], seed: int) -> str:
@@ -51,15 +52,16 @@ class _Writer:
         change = self._change
         if change.borrowed_columns:
             values = {
-                name: f"partner.{quote(f'harness_{at}')}" for at, name in enumerate(change.borrowed_columns)
+                name: f"partner.{quote_name(f'harness_{at}')}"
+                for at, name in enumerate(change.borrowed_columns)
             }
         else:
             values = {name: f"({value}\n)" for name, value in change.values.items()}
         columns = ", ".join(
-            f"CASE WHEN rows.{_HIT} THEN TRY_CAST({values[name]} AS {kind}) ELSE rows.{quote(name)} END "
-            f"AS {quote(name)}"
+            f"CASE WHEN rows.{_HIT} THEN TRY_CAST({values[name]} AS {kind}) ELSE rows.{quote_name(name)} END "
+            f"AS {quote_name(name)}"
             if name in values
-            else f"rows.{quote(name)}"
+            else f"rows.{quote_name(name)}"
             for name, kind in self._types.items()
         )
         rows = f"WITH rows AS ({self._mark_hits(ADDED, change.where)})"
@@ -78,7 +80,7 @@ class _Writer:
     def add_copies(self) -> str:
         """Return a query for all added rows, and the hit rows once more under new keys."""
         name = self._choose_key_column()
-        it = quote(name)
+        it = quote_name(name)
         if self._types[name] == "string":
             new = f"CONCAT({it}, '+')"
         else:
@@ -88,7 +90,7 @@ class _Writer:
             )
             new = f"TRY_CAST({it} + {largest} - {least} + 1 AS {self._types[name]})"
         copied = ", ".join(
-            f"{new} AS {it}" if each == name else f"rows.{quote(each)}" for each in self._types
+            f"{new} AS {it}" if each == name else f"rows.{quote_name(each)}" for each in self._types
         )
         hits = self._mark_hits(self._change.copies, self._change.where)
         return (
@@ -97,16 +99,16 @@ class _Writer:
         )
 
     def _columns(self) -> str:
-        return ", ".join(f"rows.{quote(name)}" for name in self._types)
+        return ", ".join(f"rows.{quote_name(name)}" for name in self._types)
 
     def _choose_key_column(self) -> str:
         for name in self._key:
-            if self._types[name] in ("string", *_INTEGERS):
+            if self._types[name] in ("string", *INTEGERS):
                 return name
         raise ImpossibleFaultError("no column of the key is text or an integer, so rows can't have new keys")
 
     def _mark_hits(self, view: str, where: str) -> str:
-        parts = ", ".join(f"CAST({quote(name)} AS STRING)" for name in self._key)
+        parts = ", ".join(f"CAST({quote_name(name)} AS STRING)" for name in self._key)
         key = f"CONCAT_WS('|', {parts})"
         is_hit = f"SUBSTR(MD5(CONCAT('dose:{self._seed}:', {key})), 1, {_HEX_DIGITS}) < '{DOSE}'"
         return f"SELECT *, {key} AS {_KEY}, {is_hit} AND COALESCE(({where}\n), FALSE) AS {_HIT} FROM {view}"  # noqa: S608
@@ -117,7 +119,7 @@ class _Writer:
         give = change.source_order or self._at_random("give")
         take = change.target_order or self._at_random("take")
         dealt = ", ".join(
-            f"givers.{quote(name)} AS {quote(f'harness_{at}')}"
+            f"givers.{quote_name(name)} AS {quote_name(f'harness_{at}')}"
             for at, name in enumerate(change.borrowed_columns)
         )
         givers = "rows" if change.source == ADDED else f"({self._mark_hits(BEFORE, 'TRUE')}) AS rows"

@@ -37,8 +37,9 @@ from harness.job.prepare import (
     meets_filter,
     number_columns,
 )
-from harness.job.table_io import column, quote_name
+from harness.job.table_io import column
 from harness.pipelines import KEY
+from harness.reading.column_naming import quote_name
 from harness.results import AddedRows, Relation, RowGroup
 from harness.scenario.sensitive import hide_value
 

@@ -18,8 +18,8 @@ from harness.job.pinned_versions import list_vacuumed_versions
 from harness.job.source_reader import is_format_error, unreadable_source_error
 from harness.job.spark_errors import attribute_step_error
 from harness.job.step_rows import Sources, list_column_names, make_rows, source_location
-from harness.job.table_io import quote_name
 from harness.plan import Plan
+from harness.reading.column_naming import quote_name
 from harness.scenario.model import Version
 from harness.scenario.read_step import Read
 from harness.scenario.rows import Rows

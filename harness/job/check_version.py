@@ -22,8 +22,9 @@ from harness.job.prepare import (
     number_columns,
 )
 from harness.job.spark_errors import attribute_error
-from harness.job.table_io import column, quote_name
+from harness.job.table_io import column
 from harness.pipelines import FOLD, KEY
+from harness.reading.column_naming import quote_name
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
 from harness.scenario.sensitive import hide_value

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 
 from pyspark.sql import Column, DataFrame, functions as F, types as T
 
-from harness.job.table_io import quote_name
+from harness.reading.column_naming import quote_name
 from harness.reading.row_content import encode_name
 
 # Row digests are summed in eight limbs of 16 bits: a sum of longs overflows only after 2^47 rows.

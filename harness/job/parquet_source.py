@@ -7,7 +7,8 @@ from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
-from harness.job.table_io import column, quote_name
+from harness.job.table_io import column
+from harness.reading.column_naming import quote_name
 
 _NANOSECONDS = re.compile(r"int64 (.+) \(TIMESTAMP\(NANOS,(true|false)\)\)")
 

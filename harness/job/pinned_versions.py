@@ -13,8 +13,9 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession, functions as F
 
 from harness.job.delta_log import Folder, read_history
-from harness.job.table_io import quote_name, read_version
+from harness.job.table_io import read_version
 from harness.plan import Plan
+from harness.reading.column_naming import quote_name
 from harness.retention.outlook import Safety, judge_version
 from harness.retention.pins import Pin, list_pins
 from harness.retention.table_log import (

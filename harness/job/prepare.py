@@ -15,8 +15,9 @@ from pyspark.sql import Column, DataFrame, functions as F, types as T
 from harness.errors import Problem, ScenarioError
 from harness.job.author_steps import attribute_to_author, count_dropped_rows
 from harness.job.spark_errors import attribute_error
-from harness.job.table_io import column, quote_name
+from harness.job.table_io import column
 from harness.pipelines import FEATURES, FOLD, KEY, LABEL, Context, ModelPipeline
+from harness.reading.column_naming import quote_name
 from harness.reading.row_content import REPEAT
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline

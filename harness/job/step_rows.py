@@ -9,8 +9,9 @@ from harness.job.fingerprint import DIGEST, digest_content, row_digest
 from harness.job.prepare import format_key, hash_to_unit_interval
 from harness.job.source_reader import TABLE_SOURCE, read_source
 from harness.job.spark_errors import attribute_error
-from harness.job.table_io import column, quote_name
+from harness.job.table_io import column
 from harness.plan import Plan, SourceData
+from harness.reading.column_naming import quote_name
 from harness.reading.row_content import REPEAT
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import Value

@@ -8,6 +8,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
 from harness.plan import Plan
+from harness.reading.column_naming import quote_name
 
 
 def read_version(spark: SparkSession, uri: str, version: int) -> DataFrame:
@@ -19,11 +20,6 @@ def read_version_at(spark: SparkSession, uri: str, time: datetime) -> DataFrame:
     """Read the table as it was at a time, which must have a time zone."""
     moment = time.isoformat(timespec="milliseconds")
     return spark.read.format("delta").option("timestampAsOf", moment).load(uri)
-
-
-def quote_name(name: str) -> str:
-    """Quote a column's name for SQL; it may contain any characters."""
-    return "`" + name.replace("`", "``") + "`"
 
 
 def column(name: str) -> Column:

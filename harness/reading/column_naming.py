@@ -1,8 +1,13 @@
-"""Names of a source's columns, also of those that the file leaves without a name or names twice."""
+"""Names of columns: of those that a file leaves without a name or names twice, and in SQL."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+
+def quote_name(name: str) -> str:
+    """Quote a column's name for Spark's SQL; it may contain any characters."""
+    return "`" + name.replace("`", "``") + "`"
 
 
 def name_columns(header: Sequence[str | None]) -> tuple[str, ...]:

@@ -7,21 +7,10 @@ from collections.abc import Iterator
 from harness.errors import Location, Problem, find_nearest, suggest
 from harness.reading.stated_types import SYNONYMS
 
-_TYPES = (
-    "boolean",
-    "tinyint",
-    "smallint",
-    "int",
-    "bigint",
-    "float",
-    "double",
-    "decimal",
-    "string",
-    "binary",
-    "date",
-    "timestamp",
-    "timestamp_ntz",
-)
+INTEGERS = ("tinyint", "smallint", "int", "bigint")
+_NUMBERS = (*INTEGERS, "float", "double")
+_DATES = ("date", "timestamp", "timestamp_ntz")
+_TYPES = ("boolean", *_NUMBERS, "decimal", "string", "binary", *_DATES)
 _SYNONYMS = {
     **SYNONYMS,
     "dec": "decimal",
@@ -37,6 +26,16 @@ _COMMON_NAMES = {
     "datetime": "timestamp",
 }
 """Names that people write and SQL doesn't accept."""
+
+
+def is_number(kind: str) -> bool:
+    """Return whether a type is one of numbers, as Spark writes it; ``boolean`` is not."""
+    return kind in _NUMBERS or kind.startswith("decimal")
+
+
+def is_date(kind: str) -> bool:
+    """Return whether a type is one of dates or times."""
+    return kind in _DATES
 
 
 def check_type(column: str, kind: str, at: Location, *, as_written: bool = False) -> Iterator[Problem]:

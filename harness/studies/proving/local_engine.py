@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.bounds.added_rows import MAX_LABEL_VALUES, MAX_OTHER_NUMBERS
 from harness.errors import UsageError
-from harness.faults.catalogue import ADDED, BEFORE, quote, write_literal
+from harness.faults.catalogue import ADDED, BEFORE, write_literal
+from harness.reading.column_naming import quote_name
+from harness.scenario.column_types import is_date, is_number
 from harness.storage.accounts import make_deltalake_options
 from harness.storage.blobs import find_account
 from harness.storage.uris import SCHEME, StorageUri
@@ -121,47 +123,53 @@ def select_facts(scenario: Scenario, types: dict[str, str]) -> Selection:
         each.lower()
         for each in (*pipeline.features, *pipeline.categorical, label.column, *scenario.table.key)
     }
-    others = tuple(name for name, kind in types.items() if _is_number(kind) and name.lower() not in used)
+    others = tuple(
+        name
+        for name, kind in types.items()
+        if (is_number(kind) or kind == "boolean") and name.lower() not in used
+    )
     others = others[:MAX_OTHER_NUMBERS]
     # As in the job, nothing is shown of sensitive dates.
     dates = tuple(
         name
         for name, kind in types.items()
-        if kind in ("date", "timestamp", "timestamp_ntz") and name.lower() not in scenario.sensitive_columns
+        if is_date(kind) and name.lower() not in scenario.sensitive_columns
     )
     values = (*label.positive, *label.negative)[:MAX_LABEL_VALUES]
-    column = quote(label.column)
-    derived = "".join(f", ({expression}\n) AS {quote(name)}" for name, expression in pipeline.derive.items())
+    column = quote_name(label.column)
+    derived = "".join(
+        f", ({expression}\n) AS {quote_name(name)}" for name, expression in pipeline.derive.items()
+    )
     ignored = [value for value in label.ignore if value is not None]
     is_ignored = f"{column} IN ({', '.join(map(write_literal, ignored))})" if ignored else "FALSE"
     parts = [
-        *(f"{quote(name)} IS NULL AS {quote(f'null_{at}')}" for at, name in enumerate(types)),
+        *(f"{quote_name(name)} IS NULL AS {quote_name(f'null_{at}')}" for at, name in enumerate(types)),
         _format_key(scenario),
         _format_label(column, label),
         f"COALESCE({is_ignored}, {str(None in label.ignore).upper()}) AS {IGNORED}",
         f"COALESCE(({pipeline.filter or 'TRUE'}\n), FALSE) AS {MEETS_FILTER}",
         f"CAST({column} AS STRING) AS harness_label_text",
         *(
-            f"CAST({quote(name)} AS DOUBLE) AS {NUMBER.format(at)}"
+            f"CAST({quote_name(name)} AS DOUBLE) AS {NUMBER.format(at)}"
             for at, name in enumerate(pipeline.features)
         ),
         *(
-            f"CAST({quote(name)} AS STRING) AS {TEXT.format(at)}"
+            f"CAST({quote_name(name)} AS STRING) AS {TEXT.format(at)}"
             for at, name in enumerate(pipeline.categorical)
         ),
-        *(f"CAST({quote(name)} AS DOUBLE) AS {OTHER.format(at)}" for at, name in enumerate(others)),
+        *(f"CAST({quote_name(name)} AS DOUBLE) AS {OTHER.format(at)}" for at, name in enumerate(others)),
         *(
             f"COALESCE({column} = {write_literal(value)}, FALSE) AS {VALUE.format(at)}"
             for at, value in enumerate(values)
         ),
-        *(f"CAST({quote(name)} AS TIMESTAMP) AS {DAY.format(at)}" for at, name in enumerate(dates)),
+        *(f"CAST({quote_name(name)} AS TIMESTAMP) AS {DAY.format(at)}" for at, name in enumerate(dates)),
     ]
     statement = f"SELECT {', '.join(parts)} FROM (SELECT *{derived} FROM rows) AS derived"  # noqa: S608
     return Selection(statement, tuple(types), others, dates, values)
 
 
 def _format_key(scenario: Scenario) -> str:
-    parts = [f"CAST({quote(name)} AS STRING)" for name in scenario.table.key]
+    parts = [f"CAST({quote_name(name)} AS STRING)" for name in scenario.table.key]
     if len(parts) == 1:
         return f"{parts[0]} AS {KEY_TEXT}"
     joined = ", ".join(f"CAST(LENGTH({part}) AS STRING), ':', {part}" for part in parts)
@@ -175,12 +183,6 @@ def _format_label(column: str, label: Label) -> str:
     )
     return (
         f"CASE WHEN {column} IN ({positive}) THEN 1.0 WHEN {column} IN ({negative}) THEN 0.0 END AS {LABEL}"
-    )
-
-
-def _is_number(kind: str) -> bool:
-    return kind in ("tinyint", "smallint", "int", "bigint", "float", "double", "boolean") or kind.startswith(
-        "decimal"
     )
 
 
@@ -224,7 +226,7 @@ def split_rows(rows: Any, earlier: Any, key: Sequence[str]) -> tuple[Any, Any]:
     connection = duckdb.connect()
     connection.register("now_rows", rows)
     connection.register("earlier_rows", earlier)
-    same = " AND ".join(f"now_rows.{quote(name)} = earlier_rows.{quote(name)}" for name in key)
+    same = " AND ".join(f"now_rows.{quote_name(name)} = earlier_rows.{quote_name(name)}" for name in key)
     both, added = (
         connection.sql(
             translate(f"SELECT now_rows.* FROM now_rows LEFT {kind} JOIN earlier_rows ON {same}")  # noqa: S608

@@ -11,12 +11,10 @@ from harness.errors import UsageError, did_you_mean
 from harness.faults.catalogue import FAULTS, Change, Fault, Victim, describe
 from harness.faults.statements import write_statement
 from harness.results import VersionResult
+from harness.scenario.column_types import is_date, is_number
 from harness.scenario.model import Scenario
 from harness.scenario.prove import OwnFault
 from harness.studies.proving.matrix import FaultRow
-
-_NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
-
 
 _VARIED = 4
 """Number of bins that a number must fill to count as more than a flag."""
@@ -142,10 +140,10 @@ def find_victim(scenario: Scenario, version: VersionResult) -> Victim:
     def importance(name: str) -> float:
         return -max((value for slot, value in weight.items() if slot.partition("=")[0] == name), default=0.0)
 
-    numbers = [name for name in columns if types[name].startswith(_NUMBERS)]
+    numbers = [name for name in columns if is_number(types[name])]
     filled = {name: sum(each.rows > 0 for each in version.distributions.get(name, ())) for name in numbers}
     texts = [name for name in columns if types[name] == "string"]
-    dates = [name for name, kind in types.items() if kind in ("date", "timestamp", "timestamp_ntz")]
+    dates = [name for name, kind in types.items() if is_date(kind)]
     return Victim(
         types=types,
         key=scenario.table.key,
