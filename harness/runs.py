@@ -214,6 +214,11 @@ def read_result(runs: Path, run: str) -> Result:
     return find_run(runs, run).read_result(run)
 
 
+def list_runs_of(runs: Path, scenario: str) -> list[RunFolder]:
+    """Return the folders of a scenario's runs, newest first."""
+    return [each for each in reversed(list_runs(runs)) if f"-{scenario}-" in each.path.name]
+
+
 def list_runs(runs: Path) -> list[RunFolder]:
     """Return the folders of all runs, oldest first; other folders are ignored."""
     if not runs.is_dir():

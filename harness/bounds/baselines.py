@@ -18,7 +18,7 @@ from harness.plan import BaselineRun, BaselineVersion
 from harness.result_digest import DigestError, require_digest
 from harness.result_formats import UnknownFormatError
 from harness.results import MeasuredValue, Result, RunInputs, Verdict, VersionResult
-from harness.runs import LATEST, RESULT, RunFolder, list_runs
+from harness.runs import LATEST, RESULT, RunFolder, list_runs, list_runs_of
 from harness.scenario.bound_spec import BoundSpec, Reference
 from harness.scenario.expectations import Aspect
 from harness.scenario.model import Scenario
@@ -180,8 +180,8 @@ def _read_run(source: str, folder: Path, runs: Path, scenario: str) -> _StoredRu
 
 def _suggest_passing(runs: Path, scenario: str, source: str) -> str:
     """Return the newest run of a scenario that passed, for the end of a sentence; empty if there is none."""
-    for run in reversed(list_runs(runs)):
-        if f"-{scenario}-" not in run.path.name or run.path.name == source:
+    for run in list_runs_of(runs, scenario):
+        if run.path.name == source:
             continue
         try:
             result = run.read_result()

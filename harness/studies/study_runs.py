@@ -15,7 +15,7 @@ from harness.plan import Plan, SourceData
 from harness.request import Session
 from harness.resolve import resolve_plan
 from harness.results import Result
-from harness.runs import list_runs
+from harness.runs import list_runs_of
 from harness.scenario.expectations import Expect
 from harness.scenario.model import Publish, Scenario
 from harness.scenario.proof import Proof
@@ -34,21 +34,19 @@ def find_stored_runs(runs: Path, plan: Plan) -> Iterator[tuple[Plan, Result]]:
     """
     if not _is_repeatable(plan):
         return
-    for folder in reversed(list_runs(runs)):
-        if f"-{plan.scenario.name}-" not in folder.path.name:
-            continue
+    for folder in list_runs_of(runs, plan.scenario.name):
         try:
             stored, result = folder.read_plan(), folder.read_result()
         except PrerequisiteError:  # Running, broken, or written by another version of the harness.
             continue
-        if result.failure is None and folder.has_intact_result and _has_same_inputs(stored, plan):
+        if result.failure is None and _has_same_inputs(stored, plan) and folder.has_intact_result:
             yield stored, result
 
 
 def find_newest_result(runs: Path, scenario: str) -> Result | None:
     """Return the newest result of a finished run of a scenario, whatever its code and data."""
-    for folder in reversed(list_runs(runs)):
-        if f"-{scenario}-" not in folder.path.name or folder.is_bisection_run:
+    for folder in list_runs_of(runs, scenario):
+        if folder.is_bisection_run:
             continue
         try:
             result = folder.read_result()

@@ -32,14 +32,15 @@ class FaultRow(BaseModel):
     left out."""
     smallest_dose: float | None = None
     """The smallest dose at which a bound catches it; ``None`` if it was not searched for."""
-    caught_in: int | None = None
+    caught_in: int = 0
     """In how many of the repetitions it was caught."""
     repetitions: int = 1
+    """With one, ``caught_in`` is not counted."""
 
     @property
     def is_caught(self) -> bool:
         """Whether the version would not pass, in at least nine of ten repetitions."""
-        if self.caught_in is not None and self.repetitions > 1:
+        if self.repetitions > 1:
             return 10 * self.caught_in >= 9 * self.repetitions
         return bool(self.refused or self.caught_by)
 
@@ -54,7 +55,7 @@ class Proof(BaseModel):
     run_id: str
     """The run whose table and numbers the faults were compared with."""
     looked_at: tuple[str, ...]
-    """The bounds that were judged."""
+    """The bounds that were judged, and that hold without a fault."""
     left_out: tuple[str, ...] = ()
     """Bounds that need a model, although none was trained."""
     failing: tuple[str, ...] = ()
@@ -65,7 +66,7 @@ class Proof(BaseModel):
     def idle(self) -> tuple[str, ...]:
         """Bounds that no fault made fail."""
         caught = {bound for row in self.rows for bound in row.caught_by}
-        return tuple(name for name in self.looked_at if name not in caught and name not in self.failing)
+        return tuple(name for name in self.looked_at if name not in caught)
 
     @property
     def missed(self) -> tuple[FaultRow, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 from rich.console import Console
@@ -75,13 +74,14 @@ def prove(request: RunRequest, what: ProofRequest, console: Console) -> Proof:
     # Before the run without faults, which may take minutes.
     find_faults(loaded.scenario, what.faults)
     runner = Runner(session)
+    plan = runner.resolve(loaded)
     if what.quick:
-        require_table_here(runner.resolve(loaded))
+        require_table_here(plan)
         require_open_features(loaded.scenario)
     result = find_clean_run(runner, loaded)
     measured = next(each for each in result.versions if each.name == version)
     chosen = choose_faults(loaded.scenario, find_victim(loaded.scenario, measured), what.faults, what.dose)
-    attack = Attack(runner, loaded, result, version, chosen, what)
+    attack = Attack(runner, loaded, plan.baselines, result, version, chosen, what)
     control, rows = prove_on_this_machine(attack) if what.quick else prove_with_models(attack)
     specs = [spec for spec in list_bound_specs(loaded.scenario) if spec.version == version]
     proof = Proof(
@@ -168,6 +168,8 @@ class Attack:
 
     runner: Runner
     loaded: LoadedScenario
+    baselines: Baselines
+    """The numbers of other runs that bounds compare with."""
     result: Result
     version: str
     chosen: Sequence[ChosenFault]
@@ -178,11 +180,6 @@ class Attack:
         """The seeds that decide which rows are hit."""
         first = self.loaded.scenario.seed
         return range(first, first + self.what.seeds)
-
-    @cached_property
-    def baselines(self) -> Baselines:
-        """The numbers of other runs that bounds compare with."""
-        return self.runner.resolve(self.loaded).baselines
 
     @property
     def finds_doses(self) -> bool:
