@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -44,11 +44,40 @@ _MAX_LABELS = 10
 
 
 @dataclass(frozen=True)
+class _Binned:
+    """A number, a text, or a value of the label, and the bins that its values are in."""
+
+    name: str
+    column: str
+    """The column of the engine's rows."""
+    kind: Literal["number", "text", "flag"]
+    limits: Sequence[Any] = ()
+    """The edges between a number's bins, or the texts that have a bin of their own."""
+    is_feature: bool = False
+
+    @property
+    def size(self) -> int:
+        """Number of bins, without the one of missing values."""
+        return 2 if self.kind == "flag" else len(self.limits) + 1
+
+    def find_bins(self, values: pd.Series) -> NDArray[np.int64]:
+        """Return the bin of each value; -1 if it is missing."""
+        if self.kind == "flag":
+            return values.to_numpy(dtype=np.int64)
+        if self.kind == "number":
+            numbers = values.to_numpy(dtype=float)
+            bins = np.searchsorted(np.array(self.limits, dtype=float), numbers, side="right")
+        else:
+            places = {value: at for at, value in enumerate(self.limits)}
+            bins = values.map(places).fillna(len(places)).to_numpy(dtype=np.int64)
+        return np.where(values.isna().to_numpy(), -1, bins)
+
+
+@dataclass(frozen=True)
 class _Group:
     """One group of rows, counted."""
 
     facts: RowGroup
-    nulls: dict[str, int]
     positions: NDArray[np.int64]
     """Bin of each row and binned column; -1 without a value."""
     contents: Mapping[Any, int]
@@ -85,15 +114,15 @@ class LocalFacts:
         null_keys = int(before.keys.isna().sum() + group.keys.isna().sum())
         keys = pd.concat([before.keys, group.keys]).dropna().nunique()
         changes = clean.changes or RowChanges(added=0, removed=0, changed=0)
-        counts = {name: float(before.counts[name] + group.counts[name]) for name in group.counts}
-        metrics: dict[str, MeasuredValue] = dict(counts)
+        metrics: dict[str, MeasuredValue] = {
+            name: float(before.counts[name] + group.counts[name]) for name in group.counts
+        }
+        nulls = _add_counts(before.facts.nulls, group.facts.nulls)
         return clean.model_copy(
             update={
                 "rows": rows,
                 "fingerprint": clean.fingerprint if rows == clean.rows else "",
-                "nulls": {
-                    name: (before.nulls[name] + group.nulls[name]) / rows for name in group.nulls if rows
-                },
+                "nulls": {name: count / rows for name, count in nulls.items() if rows},
                 "null_keys": null_keys,
                 "duplicate_keys": rows - null_keys - int(keys),
                 "unlabelled": _add_counts(before.unlabelled, group.unlabelled),
@@ -105,24 +134,23 @@ class LocalFacts:
             }
         )
 
-    def _choose_columns(self, before: pd.DataFrame) -> list[tuple[str, str, Sequence[Any], bool]]:
-        """Return each binned column: name, column, edges or values, and whether it is a feature."""
+    def _choose_columns(self, before: pd.DataFrame) -> list[_Binned]:
+        """Return the features, the other numeric columns of the table, and the values of the label."""
         pipeline, selection = self._pipeline, self._engine.selection
         numbers = [
             *((name, NUMBER.format(at), True) for at, name in enumerate(pipeline.features)),
             *((name, OTHER.format(at), False) for at, name in enumerate(selection.others)),
         ]
-        chosen: list[tuple[str, str, Sequence[Any], bool]] = []
+        chosen = []
         for name, column, is_feature in numbers:
-            values = before[column].to_numpy(dtype=float)
-            values = values[~np.isnan(values)]
-            edges = np.quantile(values, QUANTILES).tolist() if len(values) else []
-            chosen.append((name, column, choose_edges(edges), is_feature))
+            values = before[column].dropna().to_numpy(dtype=float)
+            edges = choose_edges(np.quantile(values, QUANTILES).tolist() if len(values) else [])
+            chosen.append(_Binned(name, column, "number", edges, is_feature))
         for at, name in enumerate(pipeline.categorical):
-            bins = self._clean.distributions.get(name, ())
-            chosen.append((name, TEXT.format(at), [str(each.start) for each in bins[:-1]], True))
+            own = [str(each.start) for each in self._clean.distributions.get(name, ())[:-1]]
+            chosen.append(_Binned(name, TEXT.format(at), "text", own, is_feature=True))
         for at, value in enumerate(selection.label_values):
-            chosen.append((f"{pipeline.label.column}={value}", VALUE.format(at), (), False))
+            chosen.append(_Binned(f"{pipeline.label.column}={value}", VALUE.format(at), "flag"))
         return chosen
 
     def _count(self, frame: pd.DataFrame) -> _Group:
@@ -131,18 +159,17 @@ class LocalFacts:
         label = frame[LABEL].to_numpy(dtype=float)
         ignored = frame[IGNORED].to_numpy(dtype=bool)
         has_label = ~np.isnan(label)
-        nulls = {name: int(frame[f"null_{at}"].sum()) for at, name in enumerate(selection.columns)}
-        positions = self._find_bins(frame)
+        bins = [each.find_bins(frame[each.column]) for each in self._columns]
         unlabelled = kept & ~has_label & ~ignored
         facts = RowGroup(
             rows=len(frame),
             labelled=int((kept & has_label).sum()),
             positives=int((kept & (label == 1)).sum()),
-            nulls=nulls,
+            nulls={name: int(frame[f"null_{at}"].sum()) for at, name in enumerate(selection.columns)},
             bins={
-                name: _count_bins(positions[:, at], _size(column, values))
-                for at, (name, column, values, is_feature) in enumerate(self._columns)
-                if is_feature
+                each.name: _count_bins(of_column, each.size)
+                for each, of_column in zip(self._columns, bins, strict=True)
+                if each.is_feature
             },
             dates={
                 name: (_to_time(days.min()), _to_time(days.max()))
@@ -159,8 +186,7 @@ class LocalFacts:
         contents = pd.util.hash_pandas_object(frame[names], index=False).value_counts().to_dict()
         return _Group(
             facts=facts,
-            nulls=nulls,
-            positions=positions,
+            positions=np.stack(bins, axis=1),
             contents=contents,
             texts=texts,
             numbers={
@@ -175,23 +201,6 @@ class LocalFacts:
                 "ignored_rows": int((kept & ~has_label & ignored).sum()),
             },
         )
-
-    def _find_bins(self, frame: pd.DataFrame) -> NDArray[np.int64]:
-        columns = []
-        for _, column, values, _ in self._columns:
-            series = frame[column]
-            if _is_text(column):
-                places = {value: at for at, value in enumerate(values)}
-                bins = series.map(places).fillna(len(values)).to_numpy(dtype=np.int64)
-                bins[series.isna().to_numpy()] = -1
-            elif column.startswith(VALUE.format("")):
-                bins = series.to_numpy(dtype=np.int64)
-            else:
-                numbers = series.to_numpy(dtype=float)
-                bins = np.searchsorted(np.array(values, dtype=float), numbers, side="right")
-                bins[np.isnan(numbers)] = -1
-            columns.append(bins.astype(np.int64))
-        return np.stack(columns, axis=1) if columns else np.zeros((len(frame), 0), dtype=np.int64)
 
     def _compare(self, group: _Group) -> AddedRows:
         relations = self._compare_relations(group)
@@ -211,7 +220,7 @@ class LocalFacts:
     def _compare_relations(self, group: _Group) -> list[Relation]:
         if min(self._before.facts.rows, group.facts.rows) < 2:  # noqa: PLR2004 - no correlation
             return []
-        names = [name for name, *_ in self._columns]
+        names = [each.name for each in self._columns]
         return rank_relations(names, self._correlations_before, self._correlate(group))
 
     @cached_property
@@ -219,7 +228,7 @@ class LocalFacts:
         return self._correlate(self._before)
 
     def _correlate(self, group: _Group) -> Any:
-        middles = np.array([_size(column, values) // 2 for _, column, values, _ in self._columns])
+        middles = np.array([each.size // 2 for each in self._columns])
         # As floating-point numbers, whose products are much faster, and exact up to 2**53.
         values = np.where(group.positions < 0, middles, group.positions).astype(float)
         return correlate(len(values), values.sum(axis=0), values.T @ values)
@@ -256,15 +265,6 @@ class LocalFacts:
                 each.model_copy(update={"rows": count}) for each, count in zip(bins, rows, strict=True)
             )
         return distributions
-
-
-def _is_text(column: str) -> bool:
-    return column.startswith(TEXT.format(""))
-
-
-def _size(column: str, values: Sequence[Any]) -> int:
-    """Return the number of bins, without the one of missing values."""
-    return 2 if column.startswith(VALUE.format("")) else len(values) + 1
 
 
 def _count_bins(positions: NDArray[np.int64], size: int) -> tuple[int, ...]:
