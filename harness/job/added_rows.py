@@ -37,6 +37,7 @@ from harness.job.prepare import (
     meets_filter,
     number_columns,
 )
+from harness.job.row_diff import KNOWN, mark_known
 from harness.job.table_io import column
 from harness.pipelines import KEY
 from harness.reading.column_naming import quote_name
@@ -46,7 +47,7 @@ from harness.scenario.sensitive import hide_value
 _SAMPLED_ROWS = 100_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
-_IS_ADDED, _IS_KNOWN, _DIGEST = "harness_is_added", "harness_is_known", "harness_content"
+_IS_ADDED, _DIGEST = "harness_is_added", "harness_content"
 _SUMS = "group int, rows bigint, sums array<bigint>, products array<bigint>, counts array<bigint>"
 
 
@@ -64,9 +65,8 @@ def describe_added_rows(
     """
     if version.previous_keys is None or not version.is_trained:
         return None
-    known = version.previous_keys.distinct().withColumn(_IS_KNOWN, F.lit(True))
-    joined = version.frame.join(known, KEY, "left")
-    rows = joined.withColumn(_IS_ADDED, F.col(_IS_KNOWN).isNull().cast("int")).persist()
+    joined = mark_known(version.frame, version.previous_keys)
+    rows = joined.withColumn(_IS_ADDED, F.col(KNOWN).isNull().cast("int")).persist()
     features = _choose_bins(rows, version, categories)
     groups = _count_groups(rows, version)
     grams = _count_bins(rows, features)

@@ -17,6 +17,7 @@ from pyspark.sql import Column, DataFrame, Row, Window, functions as F
 
 from harness.job.author_steps import attribute_to_author, require_probabilities, require_same_rows
 from harness.job.held_out_parts import Parts, count_scores, find_weakest
+from harness.job.row_diff import KNOWN, mark_known
 from harness.metrics import ADDED, COUNTS, METRICS
 from harness.pipelines import KEY, LABEL, SCORE
 from harness.results import CalibrationBin, MeasuredValue, RocPoint, WeakSegment
@@ -373,9 +374,10 @@ def evaluate(
             require_same_rows(test, rows, use, "scoring")
             require_probabilities(rows, SCORE, use)
     groups = rows.withColumn(_GROUP, F.lit(_ALL))
-    if parts.before is not None:
-        added = rows.join(parts.before, KEY, "left_anti").withColumn(_GROUP, F.lit(_NEW))
-        groups = groups.unionByName(added)
+    marked = None if parts.before is None else mark_known(rows, parts.before).persist()
+    if marked is not None:
+        added = marked.where(F.col(KNOWN).isNull()).drop(KNOWN)
+        groups = groups.unionByName(added.withColumn(_GROUP, F.lit(_NEW)))
     for name, keys in parts.segments.items():
         groups = groups.unionByName(
             rows.join(keys, KEY, "left_semi").withColumn(_GROUP, F.lit(f"{_SEGMENT}{name}"))
@@ -385,11 +387,13 @@ def evaluate(
         groups = groups.unionByName(exploded.select(*groups.columns))
     scores = score_groups(groups, [_GROUP])
     metrics = _name_metrics(scores.get((_ALL,)), "")
-    if parts.before is not None:
+    binned = {}
+    if marked is not None:
         metrics |= _name_metrics(scores.get((_NEW,)), ADDED)
+        binned = count_scores(marked)
+        marked.unpersist()
     metrics |= more(rows)
     curves = compute_curves(rows, scores.get((_ALL,)))
-    binned = count_scores(rows, parts.before) if parts.before is not None else {}
     rows.unpersist()
     return HeldOut(
         metrics,

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, functions as F
 
 from harness.job.check_version import CheckedVersion
 from harness.job.prepare import EQUALS, HELD_OUT, category_columns, hash_to_unit_interval, number_columns
+from harness.job.row_diff import KNOWN
 from harness.pipelines import KEY, SCORE
 from harness.results import WeakSegment
 
@@ -119,20 +120,17 @@ def find_weakest(scores: Mapping[tuple[object, ...], Scores], min_class_rows: in
     return min(found, key=lambda each: (each.roc_auc, each.name), default=None)
 
 
-def count_scores(rows: DataFrame, before: DataFrame) -> dict[str, tuple[int, ...]]:
+def count_scores(rows: DataFrame) -> dict[str, tuple[int, ...]]:
     """Count the rows from before, and the added ones, by bin of the log odds of their score.
 
     Args:
-        rows: The key and the score of each held-out row.
-        before: The keys of the version before.
+        rows: The score of each held-out row, and whether it is ``KNOWN`` from before.
     """
     clipped = F.least(F.greatest(F.col(SCORE), F.lit(_EPSILON)), F.lit(1 - _EPSILON))
     place = F.floor((F.log(clipped / (1 - clipped)) + SCORE_SPAN) / (2 * SCORE_SPAN) * SCORE_BINS)
     index = F.least(F.greatest(place, F.lit(0)), F.lit(SCORE_BINS - 1)).cast("int")
-    known = before.distinct().withColumn("harness_is_known", F.lit(True))
-    joined = rows.where(~F.isnan(SCORE)).join(known, KEY, "left")
-    is_added = F.col("harness_is_known").isNull()
+    counted = rows.where(~F.isnan(SCORE)).groupBy(F.col(KNOWN).isNull().alias("is_added"), index.alias("bin"))
     counts = {False: [0] * SCORE_BINS, True: [0] * SCORE_BINS}
-    for row in joined.groupBy(is_added.alias("is_added"), index.alias("bin")).count().collect():
+    for row in counted.count().collect():
         counts[row["is_added"]][row["bin"]] = row["count"]
     return {"before": tuple(counts[False]), "added": tuple(counts[True])}

@@ -8,11 +8,10 @@ from pyspark.sql import DataFrame, functions as F
 
 from harness.job.evaluate import score_rows
 from harness.job.prepare import PROBE
+from harness.job.row_diff import KNOWN, mark_known
 from harness.pipelines import KEY, LABEL, SCORE
 from harness.predictions import MAX_ROWS, Prediction, Predictions
 from harness.scenario.model import Scenario
-
-_IS_KNOWN = "harness_is_known"
 
 
 def collect_predictions(
@@ -31,19 +30,15 @@ def collect_predictions(
     """
     sample = test.orderBy(~F.col(KEY).isin(list(explained)), PROBE, KEY).limit(MAX_ROWS)
     scored = score_rows(model, sample)
-    if before is None:
-        marked = scored.withColumn(_IS_KNOWN, F.lit(True))
-    else:
-        marked = scored.join(before.distinct().withColumn(_IS_KNOWN, F.lit(True)), KEY, "left")
     rows = (
         Prediction(
             key=row[KEY],
             label=float(row[LABEL]),
             score=float(row[SCORE]),
-            split="test" if row[_IS_KNOWN] else "added",
+            split="test" if row[KNOWN] else "added",
             weights=tuple(explained[row[KEY]]) if row[KEY] in explained else None,
         )
-        for row in marked.select(KEY, LABEL, SCORE, _IS_KNOWN).collect()
+        for row in mark_known(scored, before).select(KEY, LABEL, SCORE, KNOWN).collect()
     )
     return tuple(sorted(rows, key=lambda row: row.key))
 

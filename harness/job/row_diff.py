@@ -15,6 +15,8 @@ from harness.pipelines import KEY
 from harness.results import RowChanges
 from harness.scenario.model import Scenario
 
+KNOWN = "harness_is_known"
+"""Column that is true for rows that the previous version has, too, and null for added ones."""
 _INDEX, _OLD, _NEW = "version_index", "old_digest", "new_digest"
 
 
@@ -87,6 +89,18 @@ def select_keys(table: DataFrame, scenario: Scenario) -> DataFrame | None:
     if not all(name.lower() in names for name in scenario.table.key):
         return None
     return table.select(format_key(scenario).alias(KEY))
+
+
+def mark_known(rows: DataFrame, previous_keys: DataFrame | None) -> DataFrame:
+    """Add the column ``KNOWN``.
+
+    Args:
+        rows: Rows with their key.
+        previous_keys: The keys of the previous version; ``None`` if there is none, so that no row is added.
+    """
+    if previous_keys is None:
+        return rows.withColumn(KNOWN, F.lit(True))
+    return rows.join(previous_keys.distinct().withColumn(KNOWN, F.lit(True)), KEY, "left")
 
 
 def _has_unique_keys(version: CheckedVersion) -> bool:
