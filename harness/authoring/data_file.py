@@ -23,6 +23,7 @@ from harness.reading.json_rows import choose_json_type, convert_json, read_json_
 from harness.reading.parquet_columns import require_readable
 from harness.reading.row_content import number_rows
 from harness.reading.value_typing import TypedValue, choose_type, convert
+from harness.storage.delta_tables import read_all_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -189,13 +190,10 @@ def _read_parquet(path: Path) -> Data:
 
 
 def _read_delta(path: Path, copy_table: CopyTable | None) -> Data:
-    import pyarrow as pa
-    from deltalake import DeltaTable, QueryBuilder
+    from deltalake import DeltaTable
 
     try:
-        # Unlike the table's own reader, the query engine knows deletion vectors and renamed columns.
-        query = QueryBuilder().register("data", DeltaTable(path)).execute("SELECT * FROM data")
-        return _make_arrow_data(path, pa.table(query))
+        return _make_arrow_data(path, read_all_rows(DeltaTable(path)))
     except Exception:  # Errors of the table, of its log and of Arrow, which have no class in common.
         if copy_table is None:
             raise

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from harness.errors import PrerequisiteError
 from harness.plan import Account
 from harness.retention.table_log import LOG, LogFile, Removal, find_name, parse_removals
-from harness.storage.accounts import make_deltalake_options
-from harness.storage.blobs import find_account
-from harness.storage.uris import SCHEME, VOLUMES, StorageUri, find_local_path, hide_passwords
+from harness.storage.delta_tables import locate_table
+from harness.storage.uris import VOLUMES, find_local_path, hide_passwords
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -41,19 +40,15 @@ def open_table(uri: str, accounts: Sequence[Account]) -> DeltalakeTable | None:
     from deltalake import DeltaTable
     from deltalake.exceptions import TableNotFoundError
 
-    location, options = uri, dict[str, str]()
-    if uri.startswith(SCHEME):
-        account = find_account(StorageUri.parse(uri), accounts)
-        options = make_deltalake_options(account)
-    elif (path := find_local_path(uri, Path())) is not None:
-        if not (path / LOG).is_dir():
-            return None
-        location = str(path)
-    elif uri.startswith(VOLUMES):
+    path = find_local_path(uri, Path())
+    if path is not None and not (path / LOG).is_dir():
+        return None
+    if path is None and uri.startswith(VOLUMES):
         raise PrerequisiteError(
             f"Can't read the table {uri} from this machine: it is in a volume of a workspace.",
             remedy="Runs on the table check its pinned versions in the workspace.",
         )
+    location, options = locate_table(uri, accounts)
     with _translate_errors(uri):
         try:
             return DeltalakeTable(DeltaTable(location, storage_options=options))

@@ -15,9 +15,7 @@ from harness.errors import UsageError
 from harness.faults.catalogue import ADDED, BEFORE, write_literal
 from harness.reading.column_naming import quote_name
 from harness.scenario.column_types import is_date, is_number
-from harness.storage.accounts import make_deltalake_options
-from harness.storage.blobs import find_account
-from harness.storage.uris import SCHEME, StorageUri
+from harness.storage.delta_tables import locate_table, read_all_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -198,15 +196,11 @@ def read_rows(uri: str, version: int, accounts: Sequence[Account] = ()) -> Any:
         UsageError: It can't be read without Spark.
     """
     import pyarrow as pa
-    from deltalake import DeltaTable, QueryBuilder
+    from deltalake import DeltaTable
 
-    options = None
-    if uri.startswith(SCHEME):
-        options = make_deltalake_options(find_account(StorageUri.parse(uri), accounts))
+    location, options = locate_table(uri, accounts)
     try:
-        table = DeltaTable(uri, version=version, storage_options=options)
-        # Unlike the table's own reader, the query engine knows deletion vectors and renamed columns.
-        rows = pa.table(QueryBuilder().register("data", table).execute("SELECT * FROM data"))
+        rows = read_all_rows(DeltaTable(location, version=version, storage_options=options))
     except Exception as error:  # Errors of the table, of its log and of Arrow, which have no class in common.
         first = str(error).strip().partition("\n")[0].rstrip(".")
         raise UsageError(
