@@ -267,7 +267,7 @@ def test_a_run_that_did_not_pass_is_refused(verdict: Verdict, tmp_path: Path, ru
 
 
 def test_a_version_whose_bound_failed_as_expected_is_refused(tmp_path: Path, runs: Path) -> None:
-    """A version with a bound that had to fail is no baseline, although its run passed; others are."""
+    """A version with a bound that had to fail can't be a baseline, although its run passed; others are."""
     caught = report_samples.bound("test_roc_auc", Verdict.FAIL, must_fail=True)
     [january, february, march] = _result().versions
     versions = (january, february, march.model_copy(update={"bounds": (caught,)}))
@@ -303,7 +303,7 @@ def _edit(change: Callable[[dict[str, Any]], object], file: Path) -> None:
 def test_an_edited_result_is_refused(
     change: Callable[[dict[str, Any]], object], message: str, tmp_path: Path, runs: Path
 ) -> None:
-    """A result that was changed after its run, or that doesn't show whether it was, is no baseline."""
+    """A result that was changed after its run, or that doesn't show whether it was, can't be a baseline."""
     _edit(change, runs / RUN / "result.json")
     [(text, at)] = _problems(_expecting(), tmp_path, runs)
     assert (True, True, FROM) == (

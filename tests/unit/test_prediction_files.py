@@ -107,5 +107,5 @@ def test_a_sent_file_survives_its_line() -> None:
     ],
 )
 def test_other_lines_are_no_files(line: str) -> None:
-    """A line that is no file, is damaged, or names another path than one of predictions is not a file."""
+    """A line that isn't a file, is damaged, or names another path than one of predictions is not a file."""
     assert SentFile.from_line(line) is None
