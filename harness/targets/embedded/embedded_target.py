@@ -19,6 +19,7 @@ from harness.plan import Environment, Plan, SourceData
 from harness.reading.file_names import has_plain_name, make_plain_name
 from harness.results import Result
 from harness.runs import PLAN, RESULT
+from harness.runtime.class_archive import ClassArchive
 from harness.runtime.jars import JarCache, choose_cache_folder, find_pyspark_home, load_class_path
 from harness.runtime.java import Java, find_java
 from harness.runtime.jvm import require_startable, split_options
@@ -133,14 +134,16 @@ class Embedded:
 
     def run(self, folder: Path, listener: Listener) -> Result:
         """Run the job in its own process group, so that Ctrl-C reaches it exactly once."""
+        classes = self._find_class_archive()
         finished = run_command(
             [sys.executable, "-P", "-m", "harness.job", str(folder / PLAN), str(folder / RESULT)],
             folder,
             listener,
-            environ=self._process_environment(os.environ),
+            environ=self._process_environment(os.environ) | classes.environ,
             interrupt=lambda process: process.send_signal(signal.SIGINT),
             clean_up=_kill_group,
         )
+        classes.keep_new(is_complete=not finished.interrupted and finished.exit_code >= 0)
         return take_result(finished, folder)
 
     def copy_table(self, table: Path, folder: Path) -> None:
@@ -168,6 +171,10 @@ class Embedded:
         """Remove a run's tables."""
         if "://" not in self._settings["lake"]:
             shutil.rmtree(Path(self._settings["lake"]) / "runs" / run_id, ignore_errors=True)
+
+    def _find_class_archive(self) -> ClassArchive:
+        jars = JarCache(choose_cache_folder(os.environ)).folder
+        return ClassArchive.find(jars, self._find_java(), find_pyspark_home())
 
     def _find_java(self) -> Java:
         if self._java is None:
