@@ -6,6 +6,7 @@ The file has a row per held-out row, sorted by key, and these columns:
     label           1 for positive, 0 for negative; null if the label is sensitive
     score           the predicted probability of the positive class
     split           ``test``; ``added`` if the previous version doesn't have the key
+    segments        the scenario's segments that the row belongs to, without those of sensitive columns
     weight_FEATURE  the explanation weight of a slot of the feature vector; null if the row isn't explained
 
 Another column is a field of ``Prediction`` and an entry in ``_COLUMNS``.
@@ -32,7 +33,13 @@ FOLDER = "predictions"
 
 _FORMAT = 1
 """Format of the files that this version writes."""
-_COLUMNS: Mapping[str, str] = {"key": "string", "label": "double", "score": "double", "split": "string"}
+_COLUMNS: Mapping[str, str] = {
+    "key": "string",
+    "label": "double",
+    "score": "double",
+    "split": "string",
+    "segments": "strings",
+}
 """Column of the file, and field of ``Prediction``, to its type; the weights follow."""
 _WEIGHT = "weight_"
 _METADATA = b"harness"
@@ -100,7 +107,8 @@ def _make_predictions(table: pa.Table, facts: Mapping[str, Any]) -> Predictions:
     of_rows = zip(*weights, strict=True) if weights else ((),) * table.num_rows
     rows = (
         Prediction(
-            **dict(zip(_COLUMNS, values, strict=True)), weights=None if None in found or not found else found
+            **{**(row := dict(zip(_COLUMNS, values, strict=True))), "segments": tuple(row["segments"])},
+            weights=None if None in found or not found else found,
         )
         for values, found in zip(zip(*columns, strict=True), of_rows, strict=True)
     )
@@ -118,7 +126,7 @@ def _make_predictions(table: pa.Table, facts: Mapping[str, Any]) -> Predictions:
 def _type_of(kind: str) -> Any:
     import pyarrow as pa
 
-    return {"string": pa.string(), "double": pa.float64()}[kind]
+    return {"string": pa.string(), "double": pa.float64(), "strings": pa.list_(pa.string())}[kind]
 
 
 @dataclass(frozen=True)

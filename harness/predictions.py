@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -33,6 +33,8 @@ class Prediction:
     split: Split
     weights: tuple[float, ...] | None = None
     """One per feature; ``None`` if the row isn't explained."""
+    segments: tuple[str, ...] = ()
+    """The scenario's segments that it belongs to."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,14 @@ class Predictions:
     def hide_labels(self) -> Predictions:
         """Return the same without labels."""
         return replace(self, rows=tuple(replace(row, label=None) for row in self.rows))
+
+    def hide_segments(self, segments: Collection[str]) -> Predictions:
+        """Return the same without some segments."""
+        rows = (
+            replace(row, segments=tuple(name for name in row.segments if name not in segments))
+            for row in self.rows
+        )
+        return replace(self, rows=tuple(rows))
 
     def hide_columns(self, columns: Iterable[str]) -> Predictions:
         """Return the same without the weights of the features that belong to sensitive columns."""

@@ -8,7 +8,8 @@ entry in ``harness.metrics`` and a formula here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from pyspark.ml.functions import vector_to_array
 from pyspark.sql import Column, DataFrame, Row, Window, functions as F
 
 from harness.job.author_steps import attribute_to_author, require_probabilities, require_same_rows
-from harness.job.held_out_parts import Parts, count_scores, find_weakest
+from harness.job.held_out_parts import SEGMENT, Parts, count_scores, find_weakest
 from harness.job.row_diff import KNOWN, mark_known
 from harness.metrics import ADDED, COUNTS, METRICS
 from harness.pipelines import KEY, LABEL, SCORE
@@ -331,7 +332,7 @@ def _make_calibration(rows: Sequence[Row]) -> tuple[CalibrationBin, ...]:
 
 
 _GROUP = "group"
-_ALL, _NEW, _SEGMENT = "all", "added", "segment:"
+_ALL, _NEW = "all", "added"
 
 
 @dataclass(frozen=True)
@@ -347,60 +348,65 @@ class HeldOut:
     scores: dict[str, tuple[int, ...]]
 
 
-def evaluate(
-    model: Any,
-    test: DataFrame,
-    parts: Parts,
-    more: Callable[[DataFrame], Mapping[str, MeasuredValue]] = lambda _scored: {},
-    use: str | None = None,
-) -> HeldOut:
-    """Score the held-out rows, and compute the metrics of the scores.
+@contextmanager
+def score_held_out(
+    model: Any, test: DataFrame, before: DataFrame | None, use: str | None = None
+) -> Iterator[DataFrame]:
+    """Score the held-out rows, once for all that is measured of them.
 
     Args:
         model: The classifier.
         test: The held-out rows: ``features``, ``label`` and the key.
-        parts: Parts of the rows that are also measured separately.
-        more: Computes additional metrics of the scored rows.
+        before: Keys of the version before this one; ``None`` if there is none, or it has no keys.
         use: The custom pipeline, whose scores are checked; ``None`` for a built-in one.
+
+    Yields:
+        The key, ``label``, ``score`` and ``KNOWN`` of each row; cached until the block ends.
 
     Raises:
         JobError: A custom pipeline's model fails, doesn't score each row once, or its scores aren't
             probabilities.
     """
-    # Cached, so that the rows are scored only once.
     with attribute_to_author(use, "fit"):
-        rows = score_rows(model, test).persist()
+        scored = mark_known(score_rows(model, test), before).persist()
         if use is not None:
-            require_same_rows(test, rows, use, "scoring")
-            require_probabilities(rows, SCORE, use)
+            require_same_rows(test, scored, use, "scoring")
+            require_probabilities(scored, SCORE, use)
+    yield scored
+    scored.unpersist()
+
+
+def evaluate(
+    scored: DataFrame,
+    parts: Parts,
+    more: Callable[[DataFrame], Mapping[str, MeasuredValue]] = lambda _scored: {},
+) -> HeldOut:
+    """Compute the metrics of the scores of the held-out rows.
+
+    Args:
+        scored: The rows, as ``score_held_out`` yields them.
+        parts: Parts of the rows that are also measured separately.
+        more: Computes additional metrics of the scored rows.
+    """
+    rows = scored.drop(KNOWN)
     groups = rows.withColumn(_GROUP, F.lit(_ALL))
-    marked = None if parts.before is None else mark_known(rows, parts.before).persist()
-    if marked is not None:
-        added = marked.where(F.col(KNOWN).isNull()).drop(KNOWN)
+    if parts.before is not None:
+        added = scored.where(F.col(KNOWN).isNull()).drop(KNOWN)
         groups = groups.unionByName(added.withColumn(_GROUP, F.lit(_NEW)))
-    for name, keys in parts.segments.items():
-        groups = groups.unionByName(
-            rows.join(keys, KEY, "left_semi").withColumn(_GROUP, F.lit(f"{_SEGMENT}{name}"))
-        )
-    if parts.features is not None:
-        exploded = rows.join(parts.features, KEY).withColumn(_GROUP, F.explode("parts"))
+    if parts.named is not None:
+        exploded = rows.join(parts.named, KEY).withColumn(_GROUP, F.explode("parts"))
         groups = groups.unionByName(exploded.select(*groups.columns))
     scores = score_groups(groups, [_GROUP])
     metrics = _name_metrics(scores.get((_ALL,)), "")
-    binned = {}
-    if marked is not None:
+    if parts.before is not None:
         metrics |= _name_metrics(scores.get((_NEW,)), ADDED)
-        binned = count_scores(marked)
-        marked.unpersist()
     metrics |= more(rows)
-    curves = compute_curves(rows, scores.get((_ALL,)))
-    rows.unpersist()
     return HeldOut(
         metrics,
-        curves,
-        segments={name: _name_metrics(scores.get((f"{_SEGMENT}{name}",)), "") for name in parts.segments},
+        compute_curves(rows, scores.get((_ALL,))),
+        segments={name: _name_metrics(scores.get((f"{SEGMENT}{name}",)), "") for name in parts.segments},
         weakest=find_weakest(scores, parts.min_class_rows),
-        scores=binned,
+        scores={} if parts.before is None else count_scores(scored),
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyspark.sql import DataFrame, functions as F
+from pyspark.sql import Column, DataFrame, functions as F
 
 from harness.job.check_version import CheckedVersion
 from harness.job.prepare import EQUALS, HELD_OUT, category_columns, hash_to_unit_interval, number_columns
@@ -17,6 +17,8 @@ from harness.results import WeakSegment
 if TYPE_CHECKING:
     from harness.job.evaluate import Scores
 
+SEGMENT = "segment:"
+"""Start of the name of a part that is one of the scenario's segments."""
 _PART = "part:"
 _SAMPLED_ROWS = 100_000
 _QUARTERS = (0.25, 0.5, 0.75)
@@ -33,32 +35,37 @@ class Parts:
     before: DataFrame | None = None
     """Keys of the version before this one, by which added rows are recognized; ``None`` if there is no
     earlier version, or it has no keys."""
-    segments: Mapping[str, DataFrame] = field(default_factory=dict)
-    """Segment to the keys of its rows."""
-    features: DataFrame | None = None
-    """Key of each row to ``parts``, the names of the parts that it belongs to by its features."""
+    segments: tuple[str, ...] = ()
+    """The scenario's segments."""
+    named: DataFrame | None = None
+    """Key of each row to ``parts``, the names of the segments and other parts that it belongs to."""
     min_class_rows: int = 1
     """Rows of the smaller class that a part needs to be ranked."""
 
 
 def choose_parts(version: CheckedVersion) -> Parts:
     """Return the parts of a version's held-out rows: its segments, and quarters or values of each feature."""
+    scenario = version.scenario
+    rows = version.frame.where(F.col(HELD_OUT))
+    parts = [
+        *(
+            F.when(F.expr(condition), f"{SEGMENT}{name}").otherwise(None)
+            for name, condition in scenario.segments.items()
+        ),
+        *(F.concat(F.lit(_PART), part) for part in _divide_by_features(version, rows)),
+    ]
+    belongs_to = F.filter(F.array(*parts), lambda part: part.isNotNull())
     return Parts(
         before=version.previous_keys,
-        segments={
-            name: version.frame.where(condition).select(KEY)
-            for name, condition in version.scenario.segments.items()
-        },
-        features=_divide_by_features(version),
-        min_class_rows=version.scenario.proof.min_class_rows,
+        segments=tuple(scenario.segments),
+        named=rows.select(KEY, belongs_to.alias("parts")) if parts else None,
+        min_class_rows=scenario.proof.min_class_rows,
     )
 
 
-def _divide_by_features(version: CheckedVersion) -> DataFrame | None:
-    """Return the parts that each held-out row belongs to: one of each feature that isn't sensitive."""
+def _divide_by_features(version: CheckedVersion, rows: DataFrame) -> Iterator[Column]:
+    """Yield, for each feature that isn't sensitive, the name of the part that a row belongs to by it."""
     pipeline, sensitive = version.scenario.pipeline, version.scenario.sensitive_columns
-    rows = version.frame.where(F.col(HELD_OUT))
-    parts = []
     columns = zip(pipeline.features, number_columns(pipeline), strict=True)
     numbers = {name: column for name, column in columns if name.lower() not in sensitive}
     for name, limits in _find_quarters(rows, version.rows, numbers).items():
@@ -66,16 +73,12 @@ def _divide_by_features(version: CheckedVersion) -> DataFrame | None:
         for start, end in reversed(list(zip([None, *limits], [*limits, None], strict=True))):
             label = _describe_range(name, start, end)
             part = F.lit(label) if end is None else F.when(number <= end, label).otherwise(part)
-        parts.append(F.when(number.isNotNull() & ~F.isnan(number), part))
+        yield F.when(number.isNotNull() & ~F.isnan(number), part)
     for name, text in zip(pipeline.categorical, category_columns(pipeline), strict=True):
         if name.lower() in sensitive:
             continue
         value = F.substring(F.col(text), len(EQUALS) + 1, 1 << 30)
-        parts.append(F.concat(F.lit(f"{name} = "), value))
-    if not parts:
-        return None
-    named = F.filter(F.array(*parts), lambda part: part.isNotNull())
-    return rows.select(KEY, F.transform(named, lambda part: F.concat(F.lit(_PART), part)).alias("parts"))
+        yield F.concat(F.lit(f"{name} = "), value)
 
 
 def _find_quarters(rows: DataFrame, count: int, numbers: Mapping[str, str]) -> dict[str, list[float]]:

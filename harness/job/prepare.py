@@ -132,7 +132,7 @@ def add_label(frame: DataFrame, scenario: Scenario) -> DataFrame:
                 FOLD: F.floor(
                     hash_to_unit_interval(content, "fold", scenario.seed) * scenario.pipeline.model.folds
                 ).cast("int"),
-                PROBE: hash_to_unit_interval(key, "probe", scenario.seed),
+                PROBE: order_probe(key, scenario.seed),
             }
         )
 
@@ -149,6 +149,11 @@ def format_key(scenario: Scenario) -> Column:
     if len(parts) == 1:
         return parts[0]
     return F.concat(*[F.concat(F.length(part).cast("string"), F.lit(":"), part) for part in parts])
+
+
+def order_probe(key: Column, seed: int) -> Column:
+    """Return the number by which rows are ordered for a sample: the first ones are explained and kept."""
+    return hash_to_unit_interval(key, "probe", seed)
 
 
 def hash_to_unit_interval(key: Column, purpose: str, seed: int) -> Column:

@@ -16,7 +16,7 @@ from harness.job import bundle, mlflow_tracker
 from harness.job.author_steps import attribute_to_author
 from harness.job.check_version import CheckedVersion
 from harness.job.clock import Clock
-from harness.job.evaluate import HeldOut, evaluate
+from harness.job.evaluate import HeldOut, evaluate, score_held_out
 from harness.job.explain import (
     ProbeExplanations,
     choose_background_rows,
@@ -30,7 +30,7 @@ from harness.job.prepare import PreparedRows, make_context
 from harness.metrics import METRICS
 from harness.pipelines import FEATURES, KEY, LABEL, Explainer, FittedModel, ModelPipeline
 from harness.plan import Plan
-from harness.predictions import Predictions
+from harness.predictions import Prediction, Predictions
 from harness.results import Coefficient, MeasuredValue, VersionResult
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
@@ -86,6 +86,8 @@ class Measurements:
 
     fitted: FittedModel
     held_out: HeldOut
+    predicted: tuple[Prediction, ...]
+    """The scored held-out rows."""
     statistics: TrainingStatistics
     explainer: Explainer
     explained: ProbeExplanations
@@ -115,8 +117,6 @@ def train_version(
     name, samples = subject.version.name, subject.samples
     run_id = tracker.start_version(subject.result)
     measured = measure_version(subject, pipeline, probe, clock, name)
-    with clock.step("explain", name):
-        predictions = _predict(subject, measured)
     with clock.step("log", name):
         models = {
             bundle.FEATURIZER: samples.featurizer,
@@ -133,25 +133,21 @@ def train_version(
         samples.featurizer,
         measured.explainer,
         measured.explained,
-        predictions,
+        make_predictions(subject, measured),
     )
 
 
-def _predict(subject: Subject, measured: Measurements) -> Predictions:
+def make_predictions(subject: Subject, measured: Measurements) -> Predictions:
     """Return the scores of the held-out rows, with the weights of those that are explained."""
-    version, samples = subject.version, subject.samples
-    with attribute_to_author(version.scenario.pipeline.use, "fit"):
-        rows = collect_predictions(
-            measured.fitted.model, samples.test, version.previous_keys, measured.explained.weights
-        )
+    names = subject.samples.names
     is_slope = measured.explainer.unit == "slope"
     return Predictions(
-        rows=rows,
-        features=samples.names,
-        scales=tuple(measured.statistics.deviations) if is_slope else (1.0,) * len(samples.names),
+        rows=measured.predicted,
+        features=names,
+        scales=tuple(measured.statistics.deviations) if is_slope else (1.0,) * len(names),
         held_out=int(measured.held_out.metrics["test_rows"] or 0),
-        key_parts=len(version.scenario.table.key),
-    )
+        key_parts=len(subject.version.scenario.table.key),
+    ).add_weights(measured.explained.weights)
 
 
 def measure_version(
@@ -167,29 +163,26 @@ def measure_version(
         shown_as: The name under which the steps are shown.
     """
     version, samples = subject.version, subject.samples
-    sizes = version.scenario.pipeline.explainer
-    context = make_context(version.scenario, len(samples.names))
+    scenario, use = version.scenario, version.scenario.pipeline.use
+    sizes = scenario.pipeline.explainer
+    context = make_context(scenario, len(samples.names))
     with clock.step("train", shown_as) as report_progress:
         fitted = pipeline.fit(samples.train, replace(context, report_progress=report_progress))
     with clock.step("evaluate", shown_as):
-        measure_custom = partial(pipeline.evaluate, context=context)
-        held_out = evaluate(
-            fitted.model,
-            samples.test,
-            choose_parts(version),
-            measure_custom,
-            version.scenario.pipeline.use,
-        )
+        parts = choose_parts(version)
+        with score_held_out(fitted.model, samples.test, parts.before, use) as scored:
+            held_out = evaluate(scored, parts, partial(pipeline.evaluate, context=context))
+            predicted = collect_predictions(scored, parts, probe, scenario.seed)
         statistics = measure_training_rows(samples.train)
     with clock.step("explain", shown_as):
         background = choose_background_rows(samples.train, sizes.background)
         explainer = pipeline.explain(fitted.model, background, context)
         rows = choose_probe_rows(samples.test, probe, sizes.rows).persist()
-        with attribute_to_author(version.scenario.pipeline.use, "explain"):
+        with attribute_to_author(use, "explain"):
             explained = explain(explainer, rows)
         _require_slots(explained, samples.names)
         rows.unpersist()
-    return Measurements(fitted, held_out, statistics, explainer, explained, samples.dropped_rows)
+    return Measurements(fitted, held_out, predicted, statistics, explainer, explained, samples.dropped_rows)
 
 
 def measure_training_rows(train: DataFrame) -> TrainingStatistics:

@@ -14,7 +14,7 @@ from harness.scenario.prove import Prove
 from harness.scenario.read_step import Read
 from harness.scenario.row_source import Source
 from harness.scenario.rows import Rows
-from harness.scenario.sensitive import find_sensitive_columns
+from harness.scenario.sensitive import find_sensitive_columns, mentions
 from harness.scenario.step_base import Commits, StepContext
 from harness.scenario.steps import (
     STEPS,
@@ -202,6 +202,12 @@ class Scenario(ScenarioPart):
     def has_sensitive_key(self) -> bool:
         """Whether a column of the key is sensitive, so that a digest is shown in place of the key."""
         return any(name.lower() in self.sensitive_columns for name in self.table.key)
+
+    @property
+    def sensitive_segments(self) -> frozenset[str]:
+        """The segments that are selected by a sensitive column."""
+        columns = self.sensitive_columns
+        return frozenset(name for name, condition in self.segments.items() if mentions(condition, columns))
 
     @property
     def may_publish(self) -> bool:

@@ -20,8 +20,19 @@ def find_sensitive_columns(listed: Iterable[str], derived: Mapping[str, str]) ->
     names = {name.lower() for name in listed}
     # One pass per derived column, because an expression may use another derived column.
     for _ in derived:
-        names |= {name.lower() for name, expression in derived.items() if _mentions(expression, names)}
+        names |= {name.lower() for name, expression in derived.items() if mentions(expression, names)}
     return frozenset(names)
+
+
+def mentions(expression: str, names: Iterable[str]) -> bool:
+    """Return whether a SQL expression mentions a column.
+
+    Args:
+        expression: The expression.
+        names: The columns, in lower case.
+    """
+    text = expression.lower()
+    return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) for name in names)
 
 
 def is_sensitive_slot(slot: str, columns: Iterable[str]) -> bool:
@@ -54,8 +65,3 @@ def hide_value(text: str) -> str:
     It keeps readers from seeing the value, but whoever can guess a value can check the guess.
     """
     return _MARK + hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
-
-
-def _mentions(expression: str, names: Iterable[str]) -> bool:
-    text = expression.lower()
-    return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) for name in names)

@@ -15,8 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from harness.errors import JobError
 from harness.job.custom_pipeline import CheckedPipeline, _ErrorReporter
-from harness.job.evaluate import evaluate
-from harness.job.held_out_parts import Parts
+from harness.job.evaluate import score_held_out
 from harness.job.prepare import PreparedRows, add_feature_columns, add_label, prepare_rows
 from harness.pipelines import FEATURES, Context, PreparedFeatures
 from tests.embedded.tables import make_readings, scenario
@@ -152,8 +151,8 @@ def test_a_model_gives_each_row_one_probability(
     )
     model = SQLTransformer(statement=f"SELECT *, {probability} AS p FROM __THIS__ {more}")  # noqa: S608
     whole = _Both(model, VectorAssembler(inputCols=["p", "p"], outputCol="probability"))
-    with pytest.raises(JobError) as caught:
-        evaluate(whole, test, Parts(), use=USE)
+    with pytest.raises(JobError) as caught, score_held_out(whole, test, None, USE):
+        pass
     assert caught.value.message.startswith(f"{USE}: {message}")
 
 

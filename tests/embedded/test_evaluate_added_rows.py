@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from sklearn import metrics
 
-from harness.job.evaluate import HeldOut, evaluate, score_rows
+from harness.job.evaluate import HeldOut, evaluate, score_held_out, score_rows
 from harness.job.held_out_parts import Parts
 from harness.metrics import METRICS
 from harness.pipelines import KEY
@@ -33,7 +33,13 @@ class Scored:
 
     def measure(self, before: DataFrame | None) -> HeldOut:
         """Measure the held-out rows, given the keys of the previous version."""
-        return evaluate(self.model, self.test, Parts(before))
+        return measure(self.model, self.test, before)
+
+
+def measure(model: Any, test: DataFrame, before: DataFrame | None) -> HeldOut:
+    """Score and measure rows, given the keys of the previous version."""
+    with score_held_out(model, test, before) as scored:
+        return evaluate(scored, Parts(before))
 
 
 @pytest.fixture(scope="module")
@@ -125,5 +131,5 @@ def test_the_curves_are_those_of_all_held_out_rows(spark: SparkSession, rows: Sc
 def test_metrics_do_not_depend_on_the_partitions(spark: SparkSession, rows: Scored) -> None:
     """The metrics don't depend on the partitions, to the last bit."""
     before = make_keys(spark, list(range(250)))
-    other = evaluate(rows.model, rows.test.repartition(7, KEY), Parts(before.repartition(5)))
+    other = measure(rows.model, rows.test.repartition(7, KEY), before.repartition(5))
     assert other == rows.measure(before)

@@ -29,6 +29,8 @@ from tests.embedded.small import ONE_VERSION, SMALL, Row, write_table
 
 pytestmark = pytest.mark.spark
 
+SEGMENTED = change_scenario(SMALL, {"segments": {"hot": "heat > 20", "heavy": "load > 50"}})
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -38,7 +40,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def job(spark: SparkSession, home: Path) -> Job:
-    return make_job(spark, make_plan(SMALL, write_table(home), home))
+    return make_job(spark, make_plan(SEGMENTED, write_table(home), home))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def good(job: Job) -> Result:
 def hidden_job(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Job:
     folder = tmp_path_factory.mktemp("hidden")
     changes = {"publish": {"when": "never"}, "table": {"sensitive": ["ID", "load"]}}
-    return make_job(spark, make_plan(change_scenario(SMALL, changes), write_table(folder), folder))
+    return make_job(spark, make_plan(change_scenario(SEGMENTED, changes), write_table(folder), folder))
 
 
 @pytest.fixture(scope="module")
@@ -97,11 +99,14 @@ def test_predictions_of_held_out_rows_are_kept(job: Job, good: Result) -> None:
         assert stored is not None
         assert (stored.rows, stored.sha256) == (stored.held_out, sha256_of(job.files[stored.file]))
         table = pq.read_table(job.files[stored.file])
-        assert ["key", "label", "score", "split", "weight_heat", "weight_load"] == table.column_names
+        of_rows = ["key", "label", "score", "split", "segments"]
+        assert [*of_rows, "weight_heat", "weight_load"] == table.column_names
         rows = table.to_pylist()
         assert version.metrics["test_rows"] == len(rows)
         assert version.metrics["test_positives"] == sum(row["label"] for row in rows)
         assert version.metrics.get("added_test_rows", 0) == sum(row["split"] == "added" for row in rows)
+        for name, measured in version.segments.items():
+            assert measured["test_rows"] == sum(name in row["segments"] for row in rows)
         assert sorted(row["key"] for row in rows) == [row["key"] for row in rows]
         explained = [row for row in rows if row["weight_heat"] is not None]
         assert 5 <= len(explained) < len(rows)
@@ -154,7 +159,9 @@ def test_sensitive_columns_are_in_no_file(job: Job, good: Result, hidden_job: Jo
         assert {hide_value(row["key"]): row["score"] for row in shown} == {
             row["key"]: row["score"] for row in rows
         }
-        assert {"key", "label", "score", "split", "weight_heat"} == rows[0].keys()
+        assert {"key", "label", "score", "split", "segments", "weight_heat"} == rows[0].keys()
+        assert {"hot"} == {name for row in rows for name in row["segments"]}
+        assert {"hot", "heavy"} == {name for row in shown for name in row["segments"]}
         starts = [each.start for each in other.distributions["load"]]
         assert [float(at) for at in range(len(starts))] == starts
         assert version.distributions["heat"] == other.distributions["heat"]

@@ -16,7 +16,7 @@ from tests.unit.predictions_samples import make_predictions
 MIXED = Predictions(
     rows=(
         Prediction("a", 1.0, 0.25, "test", (0.5, math.inf)),
-        Prediction("b", None, math.nan, "added"),
+        Prediction("b", None, math.nan, "added", segments=("long", "new")),
     ),
     features=("score", "home=RENT"),
     scales=(2.0, 1.0),
@@ -28,12 +28,13 @@ MIXED = Predictions(
 
 
 def test_the_file_has_the_documented_columns(tmp_path: Path) -> None:
-    """The file has key, label, score, split and a column per weight, with null for what isn't known."""
+    """The file has a column per field and per weight, with null for what isn't known."""
     write_predictions(MIXED, tmp_path / "predictions" / "v.parquet")
     table = pq.read_table(tmp_path / "predictions" / "v.parquet")
-    assert ["key", "label", "score", "split", "weight_score", "weight_home=RENT"] == table.column_names
-    assert [[0.5, None], [1.0, None], ["test", "added"]] == [
-        table.column(name).to_pylist() for name in ("weight_score", "label", "split")
+    of_rows = ["key", "label", "score", "split", "segments"]
+    assert [*of_rows, "weight_score", "weight_home=RENT"] == table.column_names
+    assert [[0.5, None], [1.0, None], ["test", "added"], [[], ["long", "new"]]] == [
+        table.column(name).to_pylist() for name in ("weight_score", "label", "split", "segments")
     ]
 
 
