@@ -112,13 +112,13 @@ class ScenarioRun:
     @cached_property
     def _outcome(self) -> Outcome | Exception:
         """The outcome, or the error: a failed run doesn't start again for the next test."""
-        from rich.console import Console
+        from harness.report.terminal.console import PlainConsole
 
         from harness.request import make_session
         from harness.workflow import execute
 
         try:
-            session = make_session(self.loaded, self._target, Console(highlight=False))
+            session = make_session(self.loaded, self._target, PlainConsole(highlight=False))
             return execute(session, self.loaded)
         except Exception as error:
             return error
@@ -323,4 +323,6 @@ def _report_of(outcome: Outcome) -> str:
 
 def _fail(message: str) -> NoReturn:
     """Fail without a traceback: the message is about data, not about code."""
-    pytest.fail(message, pytrace=False)
+    from harness.views.formatting import show_control_characters
+
+    pytest.fail(show_control_characters(message), pytrace=False)

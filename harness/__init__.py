@@ -44,13 +44,12 @@ def run(
     Raises:
         HarnessError: There is no verdict; the message has the reason, and ``exit_code`` the command's code.
     """
-    from rich.console import Console
-
+    from harness.report.terminal.console import PlainConsole
     from harness.request import RunRequest, open_session
     from harness.workflow import execute
 
     request = RunRequest(str(scenario), target, only=tuple(only))
-    session = open_session(request, Console(quiet=quiet, highlight=False), takes_one=True)
+    session = open_session(request, PlainConsole(quiet=quiet, highlight=False), takes_one=True)
     return execute(session, session.single_combination).result
 
 

@@ -74,6 +74,15 @@ class Problem:
     line: int | None = None
 
 
+_MOST_SHOWN = 20
+
+
+def limit_lines(lines: Sequence[str]) -> list[str]:
+    """Return the first lines of a list of problems; the last line says how many more there are."""
+    more = len(lines) - _MOST_SHOWN
+    return [*lines[:_MOST_SHOWN], *([f"and {more:,} more"] if more > 0 else [])]
+
+
 class ScenarioError(HarnessError):
     """An invalid scenario, or invalid data that it names, with every problem found."""
 
@@ -82,7 +91,7 @@ class ScenarioError(HarnessError):
     def __init__(self, problems: Sequence[Problem], *, file: str | None = None) -> None:
         self.problems = tuple(problems)
         self.file = file
-        super().__init__("\n".join(self._line(problem) for problem in self.problems))
+        super().__init__("\n".join(limit_lines([self._line(problem) for problem in self.problems])))
 
     def _line(self, problem: Problem) -> str:
         if self.file is None:

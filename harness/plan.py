@@ -14,6 +14,7 @@ from harness.errors import PrerequisiteError
 from harness.results import MeasuredValue, RunInputs, VersionResult
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import ScenarioPart
+from harness.stored_json import parse_json
 
 PLAN_FORMAT: Literal[2] = 2
 """Format of the plans that this version writes. Plans without a format version have format 1."""
@@ -252,7 +253,7 @@ def load_plan(text: str, source: str) -> Plan:
         PrerequisiteError: A newer version of the harness wrote it, or it is not a plan.
     """
     try:
-        content = json.loads(text)
+        content = parse_json(text)
         version = content.get("format_version", 1)
     except (ValueError, AttributeError) as error:
         raise _make_format_error(source) from error

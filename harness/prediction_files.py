@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import PrerequisiteError
 from harness.predictions import Prediction, Predictions
+from harness.stored_json import parse_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,7 +93,7 @@ def read_predictions(file: Path) -> Predictions | None:
     try:
         # Not as a data set: a folder called 'a=b' would add a column.
         table = pq.ParquetFile(file).read()
-        facts = json.loads(table.schema.metadata[_METADATA])
+        facts = parse_json(table.schema.metadata[_METADATA])
         if facts["format_version"] != _FORMAT:
             raise ValueError(f"it has format {facts['format_version']}")  # noqa: TRY301 - reported below
         return _make_predictions(table, facts)

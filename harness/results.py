@@ -22,6 +22,8 @@ from harness import result_formats
 from harness.errors import ExitCode
 from harness.result_digest import KEY as DIGEST, add_digest
 from harness.scenario.bound_spec import BoundKind, BoundSpec
+from harness.scenario.model_base import Int64
+from harness.stored_json import parse_json
 
 MeasuredValue = float | None
 """A finite number, or None if nothing could be measured; never NaN or infinity."""
@@ -178,17 +180,17 @@ class Commit(Record):
 
     operation: str
     time: AwareDatetime
-    reader: int
+    reader: Int64
     """Protocol version that a reader must know."""
-    writer: int
+    writer: Int64
 
 
 class RowChanges(Record):
     """The differences between the rows of a version and of the version before it, matched by their key."""
 
-    added: int
-    removed: int
-    changed: int
+    added: Int64
+    removed: Int64
+    changed: Int64
 
 
 class ChangedRow(Record):
@@ -203,9 +205,9 @@ class ChangedRow(Record):
 class ChangedColumns(Record):
     """The columns in which rows changed since the version before, among those that both versions have."""
 
-    columns: dict[str, int]
+    columns: dict[str, Int64]
     """Column to the number of rows in which it changed, largest first; sensitive columns are left out."""
-    sensitive: int = 0
+    sensitive: Int64 = 0
     """Number of rows in which a sensitive column changed."""
     examples: tuple[ChangedRow, ...] = ()
     """A few of the changed rows, chosen by a hash of the key."""
@@ -248,7 +250,7 @@ class MovedRows(Record):
     version: str
     since: str
     """The earlier version, or the version of the other run."""
-    compared: int
+    compared: Int64
     """Number of rows with a score in both."""
     rows: tuple[MovedRow, ...] = ()
     """The largest difference first; rows with the same score are left out."""
@@ -262,24 +264,24 @@ class StoredPredictions(Record):
     file: str
     """Path in the run's folder, and among the artifacts of the version's run in MLflow."""
     sha256: str
-    rows: int
+    rows: Int64
     """Number of rows in the file."""
-    held_out: int
+    held_out: Int64
     """Number of held-out rows; if the file has fewer, they were chosen by their key."""
 
 
 class RowGroup(Record):
     """Some rows of a version, counted."""
 
-    rows: int
-    labelled: int
+    rows: Int64
+    labelled: Int64
     """Rows with a positive or a negative label that meet the filter."""
-    positives: int
-    nulls: dict[str, int] = {}
+    positives: Int64
+    nulls: dict[str, Int64] = {}
     """Column of the table to the rows in which it is null."""
     bins: dict[str, tuple[int, ...]] = {}
     """Feature to its rows by bin; the last bin has the rows without a value."""
-    repeated: int = 0
+    repeated: Int64 = 0
     """Rows with the same features and label as an earlier row, or as another row of the group."""
     dates: dict[str, tuple[datetime, datetime]] = {}
     """Column of dates or times to its earliest and latest value, in UTC."""
@@ -300,12 +302,12 @@ class AddedRows(Record):
 
     before: RowGroup
     added: RowGroup
-    new_values: dict[str, dict[str, int]] = {}
+    new_values: dict[str, dict[str, Int64]] = {}
     """Categorical feature to the values that no earlier row has, with the number of their rows; beyond the 20
     most frequent ones, they are counted together."""
     relations: tuple[Relation, ...] = ()
     """The correlations that differ most, the largest difference first."""
-    relations_compared: int = 0
+    relations_compared: Int64 = 0
     """Number of pairs that were compared."""
 
 
@@ -313,7 +315,7 @@ class Bin(Record):
     """One bin of a column (or one value), with its number of rows."""
 
     start: float | str
-    rows: int
+    rows: Int64
 
 
 class RocPoint(Record):
@@ -326,7 +328,7 @@ class RocPoint(Record):
 class CalibrationBin(Record):
     """Held-out rows of similar predicted probability."""
 
-    rows: int
+    rows: Int64
     predicted: float
     """Mean predicted probability."""
     observed: float
@@ -338,8 +340,8 @@ class WeakSegment(Record):
 
     name: str
     """Such as ``term = 60`` or ``dti <= 12.5``."""
-    rows: int
-    positives: int
+    rows: Int64
+    positives: Int64
     roc_auc: float
     roc_auc_se: float
 
@@ -348,24 +350,24 @@ class VersionResult(Record):
     """One version of the table, the run that trained on it, and all measurements."""
 
     name: str
-    version: int
+    version: Int64
     """The Delta version; the first one is 0."""
-    rows: int
+    rows: Int64
     fingerprint: str
     """128 bits as 32 hexadecimal digits; see ``harness.job.fingerprint``."""
     data_schema: Annotated[dict[str, str], Field(alias="schema")]
     """Column to type, in order."""
-    commits: int | None = None
+    commits: Int64 | None = None
     """How many commits the step made; None for an existing version."""
     commit: Commit | None = None
     error: str | None = None
     """The class of the error with which the step failed as expected."""
     nulls: dict[str, float] = {}
     """Column to the share of rows in which it is null."""
-    null_keys: int = 0
-    duplicate_keys: int = 0
+    null_keys: Int64 = 0
+    duplicate_keys: Int64 = 0
     """Rows beyond the first of each key."""
-    unlabelled: dict[str, int] = {}
+    unlabelled: dict[str, Int64] = {}
     """Unexpected value of the label to its number of rows; the most frequent ones."""
     changes: RowChanges | None = None
     """Compared with the version before it in the scenario; None for the first."""
@@ -441,7 +443,7 @@ class Failure(Record):
 class RunInputs(Record):
     """The inputs of a run that decide whether other runs can be compared with it."""
 
-    seed: int
+    seed: Int64
     table: str
     """URI of an existing table, as the scenario writes it; the name of one that the run built."""
     key: tuple[str, ...]
@@ -483,7 +485,7 @@ class Result(Record):
     """The parent run's id."""
     libraries: dict[str, str] = {}
     """The versions with which the job ran."""
-    executors: dict[str, int] = {}
+    executors: dict[str, Int64] = {}
     """How many tasks each executor ran; those of the driver if there is no executor."""
     warnings: tuple[str, ...] = ()
     """Warnings to the reader, which don't affect the verdict."""
@@ -504,7 +506,7 @@ class Result(Record):
             UnknownFormatError: A newer version of the harness wrote it.
             ValueError: It is not a result.
         """
-        values = json.loads(text)
+        values = parse_json(text)
         if not isinstance(values, dict):
             raise ValueError("a result is a JSON object")  # noqa: TRY004 - the text is wrong, not its type
         values.pop(DIGEST, None)

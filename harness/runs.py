@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import shutil
@@ -18,6 +17,7 @@ from harness.plan import Plan, load_plan
 from harness.result_digest import require_digest
 from harness.result_formats import UnknownFormatError
 from harness.results import Result
+from harness.stored_json import parse_json
 
 LATEST = "latest"
 PLAN, RESULT = "plan.json", "result.json"
@@ -79,7 +79,7 @@ class RunFolder:
     def is_bisection_run(self) -> bool:
         """Whether it only trained at some versions, which proves nothing about the scenario's bounds."""
         try:
-            plan = json.loads((self.path / PLAN).read_text(encoding="utf-8"))
+            plan = parse_json((self.path / PLAN).read_text(encoding="utf-8"))
             return BISECTION_PARAMETER in plan.get("parameters", {})
         except (OSError, ValueError, AttributeError, TypeError):
             return False
@@ -122,7 +122,7 @@ class RunFolder:
     def has_intact_result(self) -> bool:
         """Whether the result is as the run wrote it."""
         try:
-            require_digest(json.loads((self.path / RESULT).read_text(encoding="utf-8")))
+            require_digest(parse_json((self.path / RESULT).read_text(encoding="utf-8")))
         except (OSError, ValueError, AttributeError):
             return False
         return True
@@ -161,7 +161,7 @@ class RunFolder:
     def _environment(self, name: str) -> str | None:
         """Return a value of the plan's environment, whatever the plan's format."""
         try:
-            plan = json.loads((self.path / PLAN).read_text(encoding="utf-8"))
+            plan = parse_json((self.path / PLAN).read_text(encoding="utf-8"))
             return str(plan["environment"][name])
         except (OSError, ValueError, KeyError, TypeError):
             return None

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from harness.errors import UsageError, did_you_mean
+from harness.errors import UsageError, did_you_mean, limit_lines
 from harness.plan import Setting
 from harness.runtime.plain_paths import choose_plain_path
 from harness.setting_types import (
@@ -32,7 +32,7 @@ from harness.setting_types import (
     Settings,
     SettingSpec,
 )
-from harness.storage.uris import explain_unusable_root
+from harness.storage.uris import describe_password, explain_unusable_root
 from harness.targets.registry import AUTO, TARGETS, describe_choices
 
 __all__ = ["ACCOUNT_FIELDS", "Settings", "list_settings", "read_settings"]
@@ -49,6 +49,11 @@ ACCOUNT_FIELDS = (
     "client_secret_variable",
     "secret_name",
 )
+_NO_PASSWORD = {
+    "tracking_uri": "Remove it from the URI. MLflow reads it from MLFLOW_TRACKING_USERNAME and "
+    "MLFLOW_TRACKING_PASSWORD; the client of a Postgres database reads ~/.pgpass.",
+}
+"""What to do about a password in the URI of a setting, if it isn't that of a storage account."""
 _TOML_ERROR = re.compile(r"(.*) \(at line (\d+), column \d+\)")
 _NO_QUOTES = str.maketrans("", "", "\"'")
 _GENERAL = (
@@ -140,7 +145,7 @@ def _read_file(file: Path) -> Iterator[Setting]:
         else:
             mistakes.append(f"{where}: {mistake}")
     if mistakes:
-        raise UsageError("\n".join(mistakes))
+        raise UsageError("\n".join(limit_lines(mistakes)))
 
 
 def _explain_mistake(name: str, value: object) -> str | None:
@@ -249,13 +254,14 @@ def _make_absolute(setting: Setting, path: str, folder: Path) -> str:
 
 def _refuse_password(setting: Setting, uri: str) -> None:
     try:
-        password = urlsplit(uri).password
+        urlsplit(uri)
     except ValueError as error:
         raise UsageError(f"The setting '{setting.name}' ({setting.origin}) is not a URI: {error}.") from error
-    if password:
+    if password := describe_password(uri):
         raise UsageError(
-            f"The setting '{setting.name}' ({setting.origin}) contains a password, "
+            f"The setting '{setting.name}' ({setting.origin}) contains {password}, "
             "which plans and reports would show.",
-            remedy="Remove it from the URI. MLflow reads it from MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD.",
+            remedy=_NO_PASSWORD.get(
+                setting.name, "Remove it from the URI. [accounts.NAME] names its file or variable."
+            ),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -22,7 +21,8 @@ from harness.runs import LATEST, RESULT, RunFolder, list_runs, list_runs_of
 from harness.scenario.bound_spec import BoundSpec, Reference
 from harness.scenario.expectations import Aspect
 from harness.scenario.model import Scenario
-from harness.storage.uris import find_local_path, has_password
+from harness.storage.uris import describe_password, find_local_path
+from harness.stored_json import parse_json
 
 _MAY_DIFFER: tuple[str, ...] = get_args(Aspect)
 
@@ -161,7 +161,7 @@ def _read_run(source: str, folder: Path, runs: Path, scenario: str) -> _StoredRu
     try:
         text = file.read_text(encoding="utf-8")
         result = Result.from_json(text)
-        digest = require_digest(json.loads(text))
+        digest = require_digest(parse_json(text))
     except OSError as error:
         raise _NoBaselineError(f"can't read the run {source}: {file}: {error.strerror}.") from error
     except UnknownFormatError as error:
@@ -216,7 +216,7 @@ def _find_file(source: str, folder: Path, runs: Path, scenario: str) -> Path:
     except (OSError, ValueError, RuntimeError) as error:
         raise _NoBaselineError(f"can't look for the run {source!r}: {error}.") from error
     if file is None:
-        location = "its URI" if has_password(source) else source
+        location = "its URI" if describe_password(source) else source
         raise _NoBaselineError(f"a baseline must be a file on this machine: {location} isn't one.")
     if is_folder:
         raise _NoBaselineError(f"{source} is a folder; name the {RESULT} in it.")

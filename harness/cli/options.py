@@ -78,15 +78,18 @@ TableVersions = Annotated[
 
 def open_console() -> Console:
     """Open the console that a command writes to."""
-    from rich.console import Console
+    from harness.report.terminal.console import PlainConsole
 
-    return Console(highlight=False)
+    return PlainConsole(highlight=False)
 
 
 def report_error(error: HarnessError) -> None:
     """Write an error to standard error and, in a GitHub workflow, as an annotation."""
-    sys.stderr.write(f"{error}\n")
     from harness.report.github import is_github_workflow, list_error_commands
+    from harness.storage.uris import hide_passwords
+    from harness.views.formatting import show_control_characters
+
+    sys.stderr.write(f"{show_control_characters(hide_passwords(str(error)))}\n")
 
     if is_github_workflow():
         sys.stderr.writelines(f"{line}\n" for line in list_error_commands(error))

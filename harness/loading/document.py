@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import Location, Problem, ScenarioError, UsageError
+from harness.storage.uris import hide_passwords
 
 if TYPE_CHECKING:
     from ruamel.yaml.error import MarkedYAMLError
@@ -43,7 +44,11 @@ class Document:
     def error(self, problems: list[Problem]) -> ScenarioError:
         """Return an error with the problems and their lines, in the order of the file."""
         located = [
-            Problem(problem.message, problem.location, problem.line or self.line_of(problem.location))
+            Problem(
+                hide_passwords(problem.message),
+                problem.location,
+                problem.line or self.line_of(problem.location),
+            )
             for problem in problems
         ]
         return ScenarioError(sorted(located, key=lambda problem: problem.line or 0), file=self.file)

@@ -12,7 +12,7 @@ from harness.loading import required_columns
 from harness.loading.headers import DeltaHeader, UnknownHeaderError, read_delta_header
 from harness.loading.local_commits import find_commit, list_local_commits
 from harness.scenario.model import Scenario, Version
-from harness.storage.uris import explain_unusable, find_local_path, has_password
+from harness.storage.uris import describe_password, explain_unusable, find_local_path
 
 _AT: Location = ("table", "uri")
 _IN_CATALOG = re.compile(r"\w+\.\w+(\.\w+)?")
@@ -39,8 +39,8 @@ def check_existing_table(scenario: Scenario, folder: Path) -> Iterator[Problem]:
     uri = scenario.table.uri
     if uri is None or not uri.strip():
         return
-    if has_password(uri):
-        yield Problem("the table's URI contains a password; remove it.", _AT)
+    if password := describe_password(uri):
+        yield Problem(f"the table's URI contains {password}; remove it.", _AT)
         return
     if reason := explain_unusable(uri):
         yield Problem(reason, _AT)

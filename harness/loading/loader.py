@@ -13,6 +13,7 @@ from harness.files import sha256_of
 from harness.loading import rules
 from harness.loading.custom_code import read_code
 from harness.loading.document import Document, read_document
+from harness.loading.passwords import check_passwords
 from harness.loading.recovery import recover, validate_scenario
 from harness.loading.sources import SourceFile, locate_sources
 from harness.loading.table_override import TableOverride
@@ -101,6 +102,7 @@ def load_scenario(name_or_file: str, table: TableOverride | None = None) -> Load
         _raise_problems_of_override(source_problems)
     code, code_problems = read_code(scenario.pipeline, path.parent)
     problems += [*source_problems, *code_problems]
+    problems += check_passwords(document.values, problems)
     if not problems:
         problems = _check_matrix_data(scenario, path.parent)
     if problems:

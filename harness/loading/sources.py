@@ -15,7 +15,7 @@ from harness.scenario.model import Scenario
 from harness.scenario.row_source import LOANS, Loans, Source
 from harness.scenario.rows import Rows
 from harness.scenario.text_checks import is_secret_name
-from harness.storage.uris import explain_unusable, find_local_path, has_password
+from harness.storage.uris import describe_password, explain_unusable, find_local_path
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ class _WrongSourceError(Exception):
 
 def _check_secrets(source: Source, at: Location) -> Iterator[Problem]:
     """Report secrets: a scenario is copied to plans, to MLflow and to version control."""
-    if has_password(source.path):
-        yield Problem("the source's URI contains a password; remove it.", at)
+    if password := describe_password(source.path):
+        yield Problem(f"the source's URI contains {password}; remove it.", at)
     for name in source.options:
         if is_secret_name(name):
             yield Problem(f"option '{name}' looks like a secret; don't put secrets into a scenario.", at)

@@ -18,6 +18,7 @@ from harness.scenario.expectations import Expect
 from harness.scenario.matrix import Combination, MatrixKeyError
 from harness.scenario.model import Scenario, Version
 from harness.scenario.read_step import Read
+from harness.storage.uris import describe_password
 
 TABLE_URI = "table.uri"
 """Parameter of a plan whose table the command line specified."""
@@ -105,6 +106,8 @@ def parse_table_override(uri: str | None, versions: str | None) -> TableOverride
         return None
     if not uri.strip():
         raise UsageError("--table is empty.", remedy="Specify a table's folder or URI.")
+    if password := describe_password(uri):
+        raise UsageError(f"--table: the table's URI contains {password}; remove it.")
     try:
         location = resolve_table_uri(uri, Path())
     except (OSError, ValueError, RuntimeError) as error:

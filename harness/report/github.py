@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.text import Text
 
-from harness.errors import HarnessError, ScenarioError
+from harness.errors import HarnessError, ScenarioError, limit_lines
 from harness.files import sha256_of
 from harness.loading.document import Document, read_document
 from harness.parity.compare import Parity
@@ -62,8 +62,12 @@ def list_error_commands(error: HarnessError) -> Iterator[str]:
     if not isinstance(error, ScenarioError):
         yield format_command(str(error), title="dataset-harness")
         return
-    for problem in error.problems:
-        yield format_command(problem.message, file=error.file, line=problem.line, title="scenario")
+    yield from limit_lines(
+        [
+            format_command(each.message, file=error.file, line=each.line, title="scenario")
+            for each in error.problems
+        ]
+    )
 
 
 def list_verdict_commands(plan: Plan, result: Result, parity: Parity | None = None) -> Iterator[str]:
@@ -154,7 +158,7 @@ def _make_relative_to_root(file: str | None) -> str | None:
 
 def _escape_data(text: str) -> str:
     escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return formatting.remove_control_characters(escaped)
+    return formatting.show_control_characters(escaped)
 
 
 def _escape_property(text: str) -> str:

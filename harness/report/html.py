@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -43,12 +45,35 @@ def make_template_environment() -> Environment:
     pages = Environment(
         loader=PackageLoader("harness.report"),
         autoescape=True,
+        finalize=_show_control_characters,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     pages.filters.update(_list_filters())
+    style = pages.get_template("report.css.j2").render()
+    pages.globals |= {"style": Markup(style), "content_policy": _make_content_policy(style)}  # noqa: S704
     return pages
+
+
+def _make_content_policy(style: str) -> str:
+    """Return the policy that lets a page use its own style sheet, and the styles of its drawings.
+
+    Args:
+        style: The style sheet; the hash of exactly this text is allowed.
+    """
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src-elem 'sha256-{digest}'; style-src-attr 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _show_control_characters(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    shown = formatting.show_control_characters(value)
+    return Markup(shown) if isinstance(value, Markup) else shown  # noqa: S704 - it was safe before
 
 
 def _list_filters() -> dict[str, Callable[..., object]]:

@@ -12,7 +12,7 @@ from harness.report.parity_table import describe_agreement, make_difference_row,
 from harness.results import Failure, Result, Verdict, VersionResult
 from harness.views import formatting
 from harness.views.bound_table import VERDICTS_WORST_FIRST, BoundRow, make_bound_rows
-from harness.views.formatting import remove_control_characters
+from harness.views.formatting import show_control_characters
 
 
 def render_junit(result: Result, parity: Parity | None = None) -> str:
@@ -25,7 +25,7 @@ def render_junit(result: Result, parity: Parity | None = None) -> str:
     if parity is not None:
         suites.append(_make_parity_suite(parity, result))
     root = ET.Element(
-        "testsuites", name=remove_control_characters(result.scenario), time=_format_time(result.duration_s)
+        "testsuites", name=show_control_characters(result.scenario), time=_format_time(result.duration_s)
     )
     root.extend(suites)
     _add_totals(root)
@@ -34,7 +34,7 @@ def render_junit(result: Result, parity: Parity | None = None) -> str:
 
 
 def _make_suite(version: VersionResult, result: Result) -> ET.Element:
-    name = remove_control_characters(f"{result.scenario}.{version.name}")
+    name = show_control_characters(f"{result.scenario}.{version.name}")
     suite = _make_empty_suite(name, result, sum(version.timings.values()))
     properties = ET.SubElement(suite, "properties")
     for key, value in (
@@ -42,7 +42,7 @@ def _make_suite(version: VersionResult, result: Result) -> ET.Element:
         ("commits", formatting.describe_commits(version)),
     ):
         if value:
-            ET.SubElement(properties, "property", name=key, value=remove_control_characters(value))
+            ET.SubElement(properties, "property", name=key, value=show_control_characters(value))
     suite.extend(_make_case(row, name) for row in make_bound_rows((version,)))
     _add_totals(suite)
     return suite
@@ -54,7 +54,7 @@ def _make_case(row: BoundRow, suite: str) -> ET.Element:
 
 
 def _make_parity_suite(parity: Parity, result: Result) -> ET.Element:
-    name = remove_control_characters(f"{result.scenario}.parity")
+    name = show_control_characters(f"{result.scenario}.parity")
     suite = _make_empty_suite(name, result, 0.0)
     if not parity.differences:
         suite.append(
@@ -88,18 +88,18 @@ def _make_parity_case(suite: str, which: str, values: list[Difference], parity: 
 
 def _make_judged_case(suite: str, name: str, verdict: Verdict, sentences: tuple[str, ...]) -> ET.Element:
     """Return a case that fails if there are sentences; the first one becomes its message."""
-    case = ET.Element("testcase", classname=suite, name=remove_control_characters(name), time="0")
+    case = ET.Element("testcase", classname=suite, name=show_control_characters(name), time="0")
     if sentences:
         failure = ET.SubElement(
-            case, "failure", type=verdict.value, message=remove_control_characters(sentences[0])
+            case, "failure", type=verdict.value, message=show_control_characters(sentences[0])
         )
-        failure.text = remove_control_characters("\n".join(sentences))
+        failure.text = show_control_characters("\n".join(sentences))
     return case
 
 
 def _make_unjudged_suite(result: Result) -> ET.Element:
     """Return a suite whose only case fails, because no bound was judged."""
-    name = remove_control_characters(f"{result.scenario}.run")
+    name = show_control_characters(f"{result.scenario}.run")
     suite = _make_empty_suite(name, result, 0.0)
     suite.append(_make_judged_case(name, "a bound is judged", result.verdict, (result.reason,)))
     _add_totals(suite)
@@ -107,16 +107,16 @@ def _make_unjudged_suite(result: Result) -> ET.Element:
 
 
 def _make_error_suite(failure: Failure, result: Result) -> ET.Element:
-    name = remove_control_characters(f"{result.scenario}.run")
+    name = show_control_characters(f"{result.scenario}.run")
     suite = _make_empty_suite(name, result, result.duration_s)
     case = ET.SubElement(suite, "testcase", classname=name, name="the run is completed", time="0")
     error = ET.SubElement(
         case,
         "error",
-        type=remove_control_characters(failure.kind),
-        message=remove_control_characters(failure.message),
+        type=show_control_characters(failure.kind),
+        message=show_control_characters(failure.message),
     )
-    error.text = remove_control_characters("\n".join(filter(None, (failure.message, failure.remedy))))
+    error.text = show_control_characters("\n".join(filter(None, (failure.message, failure.remedy))))
     _add_totals(suite)
     return suite
 

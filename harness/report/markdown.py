@@ -56,14 +56,14 @@ def render_markdown(plan: Plan, result: Result, parity: Parity | None = None) ->
 def escape_text(text: str) -> str:
     """Escape text for Markdown and HTML, on one line."""
     escaped = re.sub(
-        r"([\\`*_{}\[\]()#+!|~])", r"\\\1", " ".join(formatting.remove_control_characters(text).split())
+        r"([\\`*_{}\[\]()#+!|~])", r"\\\1", " ".join(formatting.show_control_characters(text).split())
     )
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
 
 
 def format_code(text: str) -> str:
     """Format text as code, even in tables and if it contains backticks."""
-    flat = " ".join(formatting.remove_control_characters(text).split()).replace("|", "\\|")
+    flat = " ".join(formatting.show_control_characters(text).split()).replace("|", "\\|")
     longest = max((len(run) for run in re.findall("`+", flat)), default=0)
     fence = "`" * (longest + 1)
     padding = " " if longest else ""

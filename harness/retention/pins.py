@@ -6,7 +6,6 @@ and a call in :func:`list_pins`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any, Literal
 from harness.errors import PrerequisiteError
 from harness.storage.model_store import MANIFEST, ModelStore
 from harness.storage.uris import find_local_path
+from harness.stored_json import parse_json
 
 Client = Any
 """``mlflow.MlflowClient``, which reports must not load to show pins."""
@@ -94,7 +94,7 @@ def _read_manifest(store: ModelStore, bundle: str) -> Pin:
     uri = store.uri(bundle)
     try:
         # Every format of the manifest has these keys.
-        manifest = json.loads(store.read(f"{bundle}/{MANIFEST}") or "")
+        manifest = parse_json(store.read(f"{bundle}/{MANIFEST}") or "")
         return Pin(
             table=manifest["table"],
             table_name=bundle.partition("/")[0],

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from harness.scenario.expectations import Expect
-from harness.scenario.model_base import Columns, Identifier, MatrixValue, ScenarioPart
+from harness.scenario.model_base import Columns, Identifier, Int64, MatrixValue, ScenarioPart
 from harness.scenario.pipeline import Pipeline
 from harness.scenario.proof import Proof
 from harness.scenario.prove import Prove
@@ -142,7 +142,7 @@ class Scenario(ScenarioPart):
 
     name: Identifier
     description: str = ""
-    seed: int = 0
+    seed: Int64 = 0
     table: Table
     pipeline: Pipeline
     versions: Annotated[tuple[Version, ...], Field(min_length=1)]

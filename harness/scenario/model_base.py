@@ -22,6 +22,8 @@ def _refuse_bool(value: object) -> object:
 Number = Annotated[float, BeforeValidator(_refuse_bool)]
 """A number, in place of which ``true`` is a mistake."""
 WholeNumber = Annotated[int, BeforeValidator(_refuse_bool)]
+Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""A whole number that fits Spark's ``bigint``."""
 Share = Annotated[float, Field(gt=0, lt=1)]
 JsonSchema = dict[str, Any]
 """A JSON Schema, or a part of one."""

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, ClassVar, Literal, get_args
+import math
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from harness.scenario.model_base import ScenarioPart
 
 _LARGEST_FOREST = 1000
 _DEEPEST_TREE = 30
 """Spark's own limit."""
+_MOST_FOLDS = 100
+_MOST_ITERATIONS = 100_000
+_MOST_PARTITIONS = 100_000
+_MOST_BINS = 100_000
+_MOST_POINTS = 1000
+"""Each point is trained once per fold, and once more if it is the best."""
 
 TreeDepth = Annotated[int, Field(ge=1, le=_DEEPEST_TREE)]
-PositiveInt = Annotated[int, Field(ge=1)]
+RowCount = Annotated[int, Field(ge=1, lt=2**31)]
+FoldCount = Annotated[int, Field(ge=2, le=_MOST_FOLDS)]
+BinCount = Annotated[int, Field(ge=2, le=_MOST_BINS)]
 TreeCount = Annotated[int, Field(ge=1, le=_LARGEST_FOREST)]
 
 
 class ParameterGrid(ScenarioPart):
     """Values of each parameter to choose from. Cross-validation tries every combination."""
+
+    @model_validator(mode="after")
+    def _check_size(self) -> Self:
+        size = math.prod(len(getattr(self, name)) for name in type(self).model_fields)
+        if size > _MOST_POINTS:
+            raise ValueError(f"must have at most {_MOST_POINTS:,} combinations (it has {size:,})")
+        return self
 
     @property
     def points(self) -> tuple[dict[str, float], ...]:
@@ -32,9 +48,9 @@ class ParameterGrid(ScenarioPart):
 class ModelOptions(ScenarioPart):
     """Options that every model kind has, and custom pipelines too."""
 
-    folds: Annotated[int, Field(ge=2)] = 5
+    folds: FoldCount = 5
     """Folds of the cross-validation."""
-    partitions: PositiveInt | None = None
+    partitions: Annotated[int, Field(ge=1, le=_MOST_PARTITIONS)] | None = None
     """Partitions of the training rows (default: one per 500,000 rows)."""
 
 
@@ -62,7 +78,7 @@ class LogisticRegression(BuiltInModel):
     """Spark MLlib's logistic regression, cross-validated over a grid."""
 
     kind: Literal["logistic_regression"] = "logistic_regression"
-    max_iter: PositiveInt = 100
+    max_iter: Annotated[int, Field(ge=1, le=_MOST_ITERATIONS)] = 100
     """Maximum number of iterations of the optimizer."""
     grid: LogisticRegressionGrid = LogisticRegressionGrid()
     has_coefficients: ClassVar[bool] = True
@@ -75,7 +91,7 @@ class RandomForestGrid(ParameterGrid):
     """Trees in the forest."""
     max_depth: Annotated[tuple[TreeDepth, ...], Field(min_length=1)] = (5,)
     """Maximum depth of each tree."""
-    min_instances_per_node: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1,)
+    min_instances_per_node: Annotated[tuple[RowCount, ...], Field(min_length=1)] = (1,)
     """Minimum number of training rows on each side of a split."""
 
 
@@ -83,9 +99,9 @@ class RandomForest(BuiltInModel):
     """Spark MLlib's random forest, cross-validated over a grid."""
 
     kind: Literal["random_forest"]
-    folds: Annotated[int, Field(ge=2)] = 3
+    folds: FoldCount = 3
     """Folds of the cross-validation."""
-    max_bins: Annotated[int, Field(ge=2)] = 32
+    max_bins: BinCount = 32
     """Bins that the values of a feature are sorted into; splits are between bins."""
     feature_subset_strategy: Literal["auto", "all", "onethird", "sqrt", "log2"] = "auto"
     """Features that each split chooses from; ``auto`` is the square root of their number."""
@@ -109,11 +125,11 @@ class GradientBoostedTrees(BuiltInModel):
     """Spark MLlib's gradient-boosted trees, cross-validated over a grid."""
 
     kind: Literal["gradient_boosted_trees"]
-    folds: Annotated[int, Field(ge=2)] = 3
+    folds: FoldCount = 3
     """Folds of the cross-validation."""
-    max_bins: Annotated[int, Field(ge=2)] = 32
+    max_bins: BinCount = 32
     """Bins that the values of a feature are sorted into; splits are between bins."""
-    min_instances_per_node: PositiveInt = 1
+    min_instances_per_node: RowCount = 1
     """Minimum number of training rows on each side of a split."""
     subsampling_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the training rows drawn for each tree."""

@@ -14,6 +14,7 @@ Option = Value | tuple[Value, ...]
 """Value of an argument of a custom pipeline."""
 
 _LEAST_SAMPLES = 1000
+_MOST_SAMPLES = 1_000_000
 _SAMPLES_PER_SLOT = 20
 METHODS: Mapping[str, int] = {"prepare": 2, "fit": 2, "evaluate": 2, "explain": 3}
 """Method of a pipeline to the number of arguments it is called with."""
@@ -40,11 +41,11 @@ class Lime(ScenarioPart):
     """SynapseML's VectorLIME on the trained classifier."""
 
     kind: Literal["lime"] = "lime"
-    samples: Annotated[int, Field(ge=10)] | None = None
+    samples: Annotated[int, Field(ge=10, le=_MOST_SAMPLES)] | None = None
     """Perturbed samples per explained row (default: 20 for each slot of the vector, at least 1000)."""
     rows: Annotated[int, Field(ge=1, le=10_000)] = 200
     """Held-out rows that are explained, the same ones at every version."""
-    background: Annotated[int, Field(ge=2)] = 1000
+    background: Annotated[int, Field(ge=2, le=_MOST_SAMPLES)] = 1000
     """Training rows whose spread the samples are drawn with; they are stored with the explainer."""
 
     def choose_samples(self, slots: int) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from harness.scenario.model_base import ScenarioPart
+from harness.scenario.model_base import Int64, ScenarioPart
 
 
 class Loans(ScenarioPart):
@@ -15,8 +15,8 @@ class Loans(ScenarioPart):
     form_hint: ClassVar[str] = "must be a mapping with rows"
 
     kind: Literal["loans"] = "loans"
-    rows: Annotated[int, Field(ge=1)]
-    seed: int = 0
+    rows: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    seed: Int64 = 0
     """The same seed generates the same rows, however they are partitioned."""
     first_year: Annotated[int, Field(ge=2007, le=2018)] = 2007
     last_year: Annotated[int, Field(ge=2007, le=2018)] = 2018

@@ -47,7 +47,13 @@ def explain_not_earlier(name: str, names: Sequence[str], index: int) -> str | No
 _PREFIX = "harness_"
 _MODEL_COLUMNS = ("features", "rawprediction", "probability", "prediction", "weights", "r2")
 """Columns that the models of a bundle add to the table, in lower case."""
-_SECRET = re.compile(r"password|passwd|secret|token|credential|account[._]?key", re.IGNORECASE)
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SECRET = re.compile(
+    "password|passwd|passphrase|pwd|secret|token|credential|signature|bearer|authorization|"
+    "(access|account|api|encryption|function|functions|private|shared|subscription)key"
+)
+_SECRET_WORDS = frozenset(("auth", "cred", "creds", "jwt", "oauth", "pass", "pw", "sas", "sig"))
+"""Words that are part of other ones, as in ``author`` and ``compass``."""
 
 
 def is_reserved(name: str) -> bool:
@@ -57,4 +63,5 @@ def is_reserved(name: str) -> bool:
 
 def is_secret_name(name: str) -> bool:
     """Return whether the value of an option with this name is likely to be a secret."""
-    return _SECRET.search(name) is not None
+    words = [word.lower() for word in _WORD.findall(name)]
+    return _SECRET.search("".join(words)) is not None or not _SECRET_WORDS.isdisjoint(words)

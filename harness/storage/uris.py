@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from harness.errors import PrerequisiteError, suggest
+from harness.scenario.text_checks import is_secret_name
 
 SCHEME = "abfss://"
 SQLITE = "sqlite:///"
@@ -117,8 +118,14 @@ def _find_meant(uri: str) -> StorageUri | None:
 
 _FILE = re.compile(r"file:(//(localhost)?(?=/))?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-_PASSWORD = re.compile(r"\w+://[^/@]*:[^/@]*@")
+_PASSWORD = re.compile(r"\s*[\w.+:-]+://[^/@]*:[^/@]*@")
+_ADDRESS = re.compile(r"\s*[\w.+:-]+://(.*)", re.DOTALL)
+_PARAMETER = re.compile(r"(?<=[?&;#])([^\s?&;#=/]+)=([^\s&;#'\"<>]+)")
+"""A parameter of an address: its name and its value. JDBC's follow a semicolon."""
+_SECRET_PARAMETERS = frozenset(("code", "key"))
+"""Parameters whose names only mean a secret in an address."""
 _CREDENTIALS_IN_TEXT = re.compile(r"(?<=://)[^/\s]*:[^/\s]*@")
+_ADDRESS_IN_TEXT = re.compile(r"(?<=://)\S+")
 
 
 def find_local_path(text: str, folder: Path) -> Path | None:
@@ -141,22 +148,39 @@ def find_local_path(text: str, folder: Path) -> Path | None:
     return None if text.startswith(VOLUMES) and not path.exists() else path
 
 
-def has_password(uri: str) -> bool:
-    """Return whether a URI contains a password, as ``scheme://user:password@host`` does."""
-    return _PASSWORD.match(uri) is not None
+def describe_password(uri: str) -> str | None:
+    """Return which password a URI contains, as the object of a sentence; ``None`` if it contains none.
+
+    A password is anything that gives access to whoever reads the URI: ``scheme://user:password@host``, or a
+    parameter such as ``?sig=...``, which is then named.
+    """
+    if _PASSWORD.match(uri):
+        return "a password"
+    address = _ADDRESS.match(uri)
+    names = (unquote(name) for name, _ in _PARAMETER.findall(address[1] if address else ""))
+    return next((f"a password ('{name}')" for name in names if _is_secret_parameter(name)), None)
 
 
 def remove_password(address: str) -> str:
-    """Return a URI without its user and password."""
+    """Return a URI without its user and its passwords."""
     try:
         parts = urlsplit(address)
-        if parts.password is None:
-            return address
+        if parts.password is not None:
+            address = urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))
     except ValueError:
-        return address
-    return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))
+        pass
+    return hide_passwords(address)
 
 
 def hide_passwords(text: str) -> str:
     """Return a text without the users and passwords of the URIs in it."""
-    return _CREDENTIALS_IN_TEXT.sub("***@", text)
+    hidden = _CREDENTIALS_IN_TEXT.sub("***@", text)
+    return _ADDRESS_IN_TEXT.sub(lambda address: _PARAMETER.sub(_hide_value, address[0]), hidden)
+
+
+def _hide_value(parameter: re.Match[str]) -> str:
+    return f"{parameter[1]}=***" if _is_secret_parameter(unquote(parameter[1])) else parameter[0]
+
+
+def _is_secret_parameter(name: str) -> bool:
+    return is_secret_name(name) or name.lower() in _SECRET_PARAMETERS

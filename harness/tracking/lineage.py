@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import HarnessError, PrerequisiteError
+from harness.errors import HarnessError, PrerequisiteError, UsageError
 from harness.settings import Settings
 from harness.storage.tracking_store import find_store_file, require_usable_store
+from harness.storage.uris import describe_password
 from harness.tracking.tracked_run import TrackedRun
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ def find_runs(settings: Settings, table: str, version: int | None) -> list[Track
         version: Delta version; ``None`` for every version.
 
     Raises:
+        UsageError: The URI contains a password.
         PrerequisiteError: No run was trained on it, or there is no tracking store.
     """
+    if password := describe_password(table):
+        raise UsageError(f"--table: the table's URI contains {password}; remove it.")
     field = _choose_tag(table)
     clauses = [f"tags.`harness.{field}` = '{_quote(table)}'"]
     if version is not None:

@@ -16,7 +16,7 @@ from harness.setting_types import STORES, Settings
 from harness.storage.accounts import select_local_accounts
 from harness.storage.model_store import ModelStore, open_store
 from harness.storage.tracking_store import find_store_file, require_usable_store
-from harness.storage.uris import SCHEME, explain_unusable, find_local_path
+from harness.storage.uris import SCHEME, describe_password, explain_unusable, find_local_path
 from harness.targets.checks import Check, check_tracking_store
 from harness.tracking.lineage import open_client
 
@@ -130,6 +130,8 @@ def _select_tables(pins: Sequence[Pin], name: str | None) -> dict[str, list[Pin]
 
 def _resolve_name(name: str) -> tuple[str | None, str]:
     """Return the URI that a name leads to, or ``None`` and a table's name."""
+    if password := describe_password(name):
+        raise UsageError(f"The table's URI contains {password}; remove it.")
     if reason := explain_unusable(name):
         raise UsageError(reason)
     if not name.strip():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from harness.results import BoundResult, MeasuredValue, Verdict, VersionResult
 
@@ -17,6 +16,11 @@ _ASCII = str.maketrans(
     {"✓": "+", "✗": "x", "±": "+/-", "·": "-", "○": "o", "…": "...", "→": "->", _MINUS: "-"}
 )
 _COMPARISONS = {">=": "≥", "<=": "≤"}
+_CONTROL_CHARACTERS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f"  # such as Escape
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # of bidirectional text
+    r"\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"  # line breaks; what is no character
+)
 _LONG = 60
 _MINUTE_S = 60
 _HOUR_S = 3600
@@ -122,8 +126,14 @@ def to_ascii(text: str) -> str:
     return text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
 
 
-def remove_control_characters(text: str) -> str:
-    """Remove control characters, which XML forbids and terminals interpret, except newlines and tabs."""
-    return "".join(
-        sign for sign in text if sign in "\n\t" or unicodedata.category(sign) not in ("Cc", "Cs", "Cn")
-    )
+def show_control_characters(text: str) -> str:
+    """Replace control characters, except newlines and tabs, by visible escapes.
+
+    Terminals interpret them, XML forbids them, and those of bidirectional text make a text read differently
+    than it is.
+    """
+    return _CONTROL_CHARACTERS.sub(_escape_character, text.replace("\r\n", "\n"))
+
+
+def _escape_character(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -93,9 +93,21 @@ def test_to_ascii_keeps_the_verdicts_apart() -> None:
     assert formatting.to_ascii("✓ ✗ ? ○ ± é") == "+ x ? o +/- ?"
 
 
-def test_printable_removes_control_sequences() -> None:
-    """Control sequences are removed from messages; newlines stay."""
-    assert formatting.remove_control_characters("a\x1b[2J\x00b\nc") == "a[2Jb\nc"
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (r"a\x1b[2J\x00b", "a\x1b[2J\x00b"),
+        ("two\nlines, and\ta tab", "two\r\nlines, and\ta tab"),
+        (r"over\rwritten", "over\rwritten"),
+        (r"paid\u202edetpecca\u202c", "paid\u202edetpecca\u202c"),
+        (r"\u2066isolated\u2069 \u200f", "\u2066isolated\u2069 \u200f"),
+        (r"half \ud800 \ufffe \x9b", "half \ud800 \ufffe \x9b"),
+        ("שלום, 日本, é, 👩‍🔧", "שלום, 日本, é, 👩‍🔧"),
+    ],
+)
+def test_control_characters_are_made_visible(shown: str, text: str) -> None:
+    """What would control a terminal, or turn a text around, is shown as an escape; any script stays."""
+    assert shown == formatting.show_control_characters(text)
 
 
 @pytest.mark.parametrize(

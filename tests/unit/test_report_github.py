@@ -42,7 +42,7 @@ def _workflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("::error title=a%3A b%2C 5%25%0A::", {"message": "", "title": "a: b, 5%\n"}),
         ("::error file=a%2Cb%3Ac.yaml::", {"message": "", "file": "a,b:c.yaml"}),
         ("::error::%250A", {"message": "%0A"}),
-        ("::error::red[0m", {"message": "red\x1b[0m"}),
+        (r"::error::red\x1b[0m \u202e", {"message": "red\x1b[0m \u202e"}),
     ],
 )
 def test_a_command_is_one_escaped_line(expected: str, arguments: dict[str, Any]) -> None:

@@ -80,7 +80,7 @@ def test_any_message_is_well_formed() -> None:
     """A message with markup and control characters gives valid XML."""
     error = _root(samples.result((), failure=samples.failure(message="<a>\x00\x1b & ]]>"))).find(".//error")
     assert error is not None
-    assert error.get("message") == "<a> & ]]>"
+    assert error.get("message") == r"<a>\x00\x1b & ]]>"
 
 
 def test_a_run_that_agrees_has_a_case_per_kind_of_value() -> None:

@@ -127,7 +127,7 @@ def _show(console: Console, titles: Sequence[str], rows: Sequence[Sequence[str]]
     if not console.is_terminal:
         for row in (titles, *rows):
             # console.print would replace tabs by spaces.
-            console.file.write("\t".join(row) + "\n")
+            console.file.write(formatting.show_control_characters("\t".join(row)) + "\n")
         return
     table = Table(*titles, box=None, pad_edge=False)
     for row in rows:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -21,9 +22,18 @@ STYLES = {
 }
 
 
+class PlainConsole(Console):
+    """A console whose output can't control the terminal, whatever the data contain."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render an object, with the control characters of its texts made visible."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else formatting.show_control_characters(text), style, control)
+
+
 def make_text(console: Console, text: str, style: str = "") -> Text:
     """Return text without interpreting markup, in ASCII if the terminal supports nothing else."""
-    plain = formatting.remove_control_characters(text)
+    plain = formatting.show_control_characters(text)
     return Text(formatting.to_ascii(plain) if console.options.ascii_only else plain, style=style)
 
 

@@ -134,7 +134,7 @@ class _Board:
 
     def _describe_running(self, step: _Step) -> tuple[str, str]:
         elapsed = formatting.format_seconds(self._clock() - step.started_at)
-        detail = f" {formatting.remove_control_characters(step.detail)}" if step.detail else ""
+        detail = f" {formatting.show_control_characters(step.detail)}" if step.detail else ""
         end = " stopped" if self._stopped else ""
         return f"{step.name} {elapsed}{detail}{end}  ", "yellow" if self._stopped else "cyan"
 
