@@ -194,7 +194,7 @@ format: dev-ready ## fix and format the code
 false-alarms: dev-ready ## measure how often the standard gate fails on unchanged synthetic loans [ARGS=200: number of seeds]
 	@$(WITH_ARGS) $(BIN)/python -m tests.bench.false_alarms ARGS
 
-lock: dev-ready ## rewrite the lock files; UPGRADE=1 takes the newest versions
+lock: dev-ready ## rewrite the lock files and the lists of parts (SBOM); UPGRADE=1 takes the newest versions
 	@$(COMPILE) pyproject.toml --extra local -o requirements/run.lock
 	@$(COMPILE) pyproject.toml --extra local --extra dev -c requirements/run.lock -o requirements/dev.lock
 	@$(COMPILE) pyproject.toml requirements/spark.in -c requirements/run.lock -o requirements/spark.lock
@@ -207,6 +207,7 @@ lock: dev-ready ## rewrite the lock files; UPGRADE=1 takes the newest versions
 	  project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	  print(*project["optional-dependencies"]["java"], sep="\n")' | $(COMPILE) - -o requirements/java.lock
 	@$(BIN)/python -m harness.runtime.setup lock
+	@$(BIN)/python -I requirements/write_sboms.py
 
 bench: dev-ready ## measure performance: against the same work by hand, on the stand-in, and in Compose if Docker is ready
 	@$(WITH_ARGS) $(BIN)/python -m tests.bench ARGS

@@ -113,7 +113,6 @@ class ScenarioRun:
     def _outcome(self) -> Outcome | Exception:
         """The outcome, or the error: a failed run doesn't start again for the next test."""
         from harness.report.terminal.console import PlainConsole
-
         from harness.request import make_session
         from harness.workflow import execute
 

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import hashlib
 import logging
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,24 +38,19 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         PrerequisiteError: The folder can't be written or the disk is full.
     """
-    temporary: str | None = None
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "wb", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = file.name
+        # Opened as any file is, so that the user's umask decides who can read it.
+        with temporary.open("xb") as file:
             file.write(content)
-        with suppress(OSError):  # A mounted cloud volume may not support modes.
-            Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        temporary.replace(path)
         _logger.debug("wrote %s", path)
     except OSError as error:
         raise make_unwritable_error(path, error) from error
     finally:
-        # It has been renamed if nothing failed.
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        with suppress(OSError):  # It has been renamed if nothing failed.
+            temporary.unlink(missing_ok=True)
 
 
 def make_unwritable_error(path: Path, error: OSError) -> PrerequisiteError:

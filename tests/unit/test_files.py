@@ -32,11 +32,17 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_is_written(tmp_path: Path) -> None:
-    """A text is written into a folder that is created, readable for everybody."""
+@pytest.mark.parametrize(("umask", "modes"), [(0o022, (0o755, 0o644)), (0o077, (0o700, 0o600))])
+def test_a_file_is_written(tmp_path: Path, umask: int, modes: tuple[int, int]) -> None:
+    """A text is written into a folder that is created; the user's umask decides who can read both."""
     file = tmp_path / "new" / "folder" / "plan.json"
-    write_text(file, "größer\n")
-    assert ("größer\n".encode(), 0o644) == (file.read_bytes(), file.stat().st_mode & 0o777)
+    own = os.umask(umask)
+    try:
+        write_text(file, "größer\n")
+    finally:
+        os.umask(own)
+    assert "größer\n".encode() == file.read_bytes()
+    assert modes == (file.parent.stat().st_mode & 0o777, file.stat().st_mode & 0o777)
 
 
 def test_the_temporary_file_is_removed(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UsageError
 from harness.cli.options import report_error
+from harness.errors import UsageError
 from harness.plan import Plan
 from harness.report.comparison_page import ComparedRun, render_comparison
 from harness.report.github import list_verdict_commands
@@ -107,12 +107,18 @@ class _Page(HTMLParser):
         values = {name: value or "" for name, value in attrs}
         if values.get("http-equiv") == "Content-Security-Policy":
             directives = (each.split(maxsplit=1) for each in values["content"].split(";"))
-            self.policy = {name: allowed for name, allowed in directives}
+            self.policy = {each[0]: each[1] for each in directives}
         elif tag in ("link", "style", "script"):
             assert self.policy, "the policy must come before everything that it is about"
         if "style" in values:
             self.used.add("style-src-attr 'unsafe-inline'")
-        if any(name.startswith("on") for name in values) or tag in ("script", "form", "base", "iframe", "img"):
+        if any(name.startswith("on") for name in values) or tag in (
+            "script",
+            "form",
+            "base",
+            "iframe",
+            "img",
+        ):
             self.used.add(tag)
         for name in ("src", "href"):
             if name in values and not values[name].startswith("#"):
