@@ -122,12 +122,17 @@ def _find_runs(client: Client, experiment: str, table: str | None) -> dict[str, 
     token: str | None = None
     while found is not None:
         page = client.search_runs([found.experiment_id], max_results=_PAGE, page_token=token)
-        trained = (run for run in page if "harness.data_version" in run.data.tags)
+        trained = (run for run in page if _is_of_version(run.data.tags))
         runs |= {run.info.run_id: run for run in trained if _is_of(run.data.tags["harness.data_path"], table)}
         token = page.token
         if not token:
             break
     return runs
+
+
+def _is_of_version(tags: Mapping[str, str]) -> bool:
+    """Return whether a run was trained on a version; anybody can edit its tags in MLflow."""
+    return "harness.data_path" in tags and tags.get("harness.data_version", "").isdecimal()
 
 
 def _list_bundles_elsewhere(runs: Mapping[str, Any], listed: Sequence[ModelStore]) -> Iterator[Pin]:

@@ -41,7 +41,7 @@ def find_runs(settings: Settings, table: str, version: int | None) -> list[Track
     if version is not None:
         clauses.append(f"tags.`harness.data_version` = '{version}'")
     found = _search(settings, " and ".join(clauses))
-    found = [run for run in found if run.tag("data_version")]
+    found = [run for run in found if _is_of_version(run)]
     if not found:
         of = f" at version {version}" if version is not None else ""
         raise PrerequisiteError(
@@ -53,7 +53,7 @@ def find_runs(settings: Settings, table: str, version: int | None) -> list[Track
 
 def find_all_runs(settings: Settings) -> list[TrackedRun]:
     """Return every run of a dataset version, newest first."""
-    return [run for run in _search(settings, "") if run.tag("data_version")]
+    return [run for run in _search(settings, "") if _is_of_version(run)]
 
 
 def trace(settings: Settings, run_id: str) -> list[TrackedRun]:
@@ -68,15 +68,20 @@ def trace(settings: Settings, run_id: str) -> list[TrackedRun]:
     """
     every = _search(settings, "")
     by_id = [run for run in every if run_id in (run.run_id, run.tag("run_id"))]
-    parents = {run.run_id for run in by_id if not run.tag("data_version")}
+    parents = {run.run_id for run in by_id if not _is_of_version(run)}
     children = [run for run in every if run.tags.get("mlflow.parentRunId") in parents]
-    found = {run.run_id: run for run in [*by_id, *children] if run.tag("data_version")}
+    found = {run.run_id: run for run in [*by_id, *children] if _is_of_version(run)}
     if not found:
         raise PrerequisiteError(
             f"Unknown run '{run_id}' in {settings['tracking_uri']}.",
             remedy="'harness runs' lists every run.",
         )
     return sorted(found.values(), key=lambda run: int(run.tag("data_version")))
+
+
+def _is_of_version(run: TrackedRun) -> bool:
+    """Return whether a run was trained on a version; anybody can edit its tags in MLflow."""
+    return run.tag("data_version").isdecimal()
 
 
 def _choose_tag(table: str) -> str:

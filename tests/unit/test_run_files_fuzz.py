@@ -107,7 +107,7 @@ def _run(*arguments: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", _COMMANDS.values(), ids=_COMMANDS)
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_file_of_a_run_is_read_or_refused(home: Path, arguments: list[str], data: st.DataObject) -> None:
     """A command that reads a damaged plan or result ends with an exit code, never with a traceback."""
@@ -121,7 +121,7 @@ def test_any_file_of_a_run_is_read_or_refused(home: Path, arguments: list[str], 
         file.write_text(before)
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_result_makes_a_page_or_is_refused(home: Path, data: st.DataObject) -> None:
     """A page with both runs is written whatever a readable result says."""
@@ -134,7 +134,7 @@ def test_any_result_makes_a_page_or_is_refused(home: Path, data: st.DataObject) 
         file.write_text(before)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_manifest_is_read_or_refused(home: Path, data: st.DataObject) -> None:
     """A damaged manifest of a bundle ends 'retain' with a message."""

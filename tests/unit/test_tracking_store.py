@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from harness.storage import tracking_store
 from harness.storage.tracking_store import require_usable_store
 from harness.targets.checks import check_tracking_store
 from harness.targets.embedded.embedded_target import Embedded
+from harness.tracking import lineage
 from harness.tracking.lineage import find_all_runs
+from harness.tracking.tracked_run import TrackedRun
 from tests.unit.report_samples import plan
 
 NEWEST, OLDER = "b" * 12, "a" * 12
@@ -128,3 +131,22 @@ def _plan(tracking_uri: str) -> Plan:
         update={"tracking_uri": tracking_uri, "experiment": "harness"}
     )
     return sample.model_copy(update={"environment": environment, "sources": {}})
+
+
+def test_a_run_with_an_edited_version_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run whose version was edited in MLflow is neither listed nor traced; the others are."""
+    runs = [
+        TrackedRun(
+            run_id=version,
+            status="FINISHED",
+            started=datetime(2026, 1, 1, tzinfo=UTC),
+            tags={"harness.data_version": version, "harness.run_id": "whole"},
+            params={},
+            metrics={},
+        )
+        for version in ("1", "first", "0")
+    ]
+    monkeypatch.setattr(lineage, "_search", lambda *_: runs)
+    settings = read_settings({"home": str(tmp_path)}, folder=tmp_path, environ={})
+    assert ["1", "0"] == [each.run_id for each in find_all_runs(settings)]
+    assert ["0", "1"] == [each.run_id for each in lineage.trace(settings, "whole")]
