@@ -118,6 +118,14 @@ class JobError(HarnessError):
     exit_code = ExitCode.JOB_FAILED
 
 
+class DeadProcessError(JobError):
+    """A process of the job that died: its Python process, its JVM, an executor, or its container."""
+
+
+class OutOfMemoryError(JobError):
+    """A JVM of the job whose heap was too small."""
+
+
 class InterruptedRunError(HarnessError):
     """A run interrupted by Ctrl-C or by a termination signal."""
 

@@ -56,8 +56,9 @@ def write_bytes(path: Path, content: bytes) -> None:
 def make_unwritable_error(path: Path, error: OSError) -> PrerequisiteError:
     """Return the error for a file or folder that can't be written."""
     reason = error.strerror or str(error)
-    remedy = FULL_DISK_REMEDY if error.errno in (errno.ENOSPC, errno.EDQUOT) else UNWRITABLE_REMEDY
-    return PrerequisiteError(f"Can't write {path}: {reason}.", remedy=remedy)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return PrerequisiteError(f"The disk is full: can't write {path}: {reason}.", remedy=FULL_DISK_REMEDY)
+    return PrerequisiteError(f"Can't write {path}: {reason}.", remedy=UNWRITABLE_REMEDY)
 
 
 def sha256_of(path: Path) -> str:

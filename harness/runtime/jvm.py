@@ -7,7 +7,6 @@ import re
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from harness.errors import PrerequisiteError, UsageError
 from harness.runtime.java import Java
@@ -111,37 +110,15 @@ def explain_failed_start(output: Sequence[str]) -> PrerequisiteError:
         output: Lines that it wrote.
     """
     lines = [line.strip() for line in output]
-    shown = [line for line in lines if not _NOISE.match(line)][:_LINES_SHOWN]
+    shown = [line for line in lines if not is_noise(line)][:_LINES_SHOWN]
     return _make_start_error(": ".join(line.rstrip(".:") for line in shown) or "it wrote no reason")
+
+
+def is_noise(line: str) -> bool:
+    """Return whether a JVM or Spark prints a line without any failure, or around the line that matters."""
+    return _NOISE.match(line) is not None
 
 
 def _make_start_error(reason: str) -> PrerequisiteError:
     found = (remedy for pattern, remedy in _REMEDIES if pattern.search(reason))
     return PrerequisiteError(f"The job's Java doesn't start: {reason}.", remedy=next(found, _OTHER_REMEDY))
-
-
-def find_memory_limit() -> int | None:
-    """Return the bytes of memory that this process may use: the container's limit or the machine's memory."""
-    limits = [_read_number(file) for file in _LIMIT_FILES]
-    match = re.search(r"^MemTotal:\s+(\d+) kB", _read(_MACHINE_MEMORY), re.MULTILINE)
-    found = [each for each in (*limits, int(match[1]) << 10 if match else None) if each is not None]
-    return min(found, default=None)
-
-
-_LIMIT_FILES = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
-_MACHINE_MEMORY = Path("/proc/meminfo")
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
-
-
-def _read_number(file: Path) -> int | None:
-    text = _read(file).strip()
-    return int(text) if text.isdigit() else None

@@ -16,7 +16,7 @@ from typing import Literal
 
 from harness.errors import HarnessError, PrerequisiteError
 from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY
-from harness.runtime.jvm import find_memory_limit
+from harness.memory import find_memory_limit
 from harness.setting_types import count_bytes
 from harness.storage.tracking_store import (
     find_store_file,

@@ -87,18 +87,18 @@ def test_a_file_instead_of_the_folder_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "remedy"),
+    ("number", "cause", "remedy"),
     [
-        (errno.ENOSPC, "Free some space"),
-        (errno.EDQUOT, "Free some space"),
-        (errno.EACCES, "Make the folder writable"),
-        (errno.EROFS, "Make the folder writable"),
+        (errno.ENOSPC, "The disk is full: can't", "Free some space"),
+        (errno.EDQUOT, "The disk is full: can't", "Free some space"),
+        (errno.EACCES, "Can't", "Make the folder writable"),
+        (errno.EROFS, "Can't", "Make the folder writable"),
     ],
 )
-def test_the_remedy_fits_the_cause(number: int, remedy: str) -> None:
+def test_the_remedy_fits_the_cause(number: int, cause: str, remedy: str) -> None:
     """The remedy for a full disk is to free space, for any other error permission."""
     error = make_unwritable_error(Path("plan.json"), OSError(number, os.strerror(number)))
-    expected = f"Can't write plan.json: {os.strerror(number)}.\n  {remedy}"
+    expected = f"{cause} write plan.json: {os.strerror(number)}.\n  {remedy}"
     assert expected == str(error)[: len(expected)]
 
 

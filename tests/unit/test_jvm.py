@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import PrerequisiteError, UsageError
-from harness.runtime import jvm as module
 from harness.runtime.java import Java, find_java
-from harness.runtime.jvm import explain_failed_start, find_memory_limit, require_startable, split_options
+from harness.runtime.jvm import explain_failed_start, require_startable, split_options
 
 NO_MEMORY = """\
 OpenJDK 64-Bit Server VM warning: INFO: os::commit_memory(0x0) failed; error='Not enough space' (errno=12)
@@ -88,16 +87,3 @@ def test_impossible_options_are_refused(text: str, message: str) -> None:
     """An open quote and an option that another setting has are refused."""
     with pytest.raises(UsageError, match=message):
         split_options(text)
-
-
-def test_the_smallest_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limit of a container counts if it is smaller than the machine; without any limit, it is unknown."""
-    limit, machine = tmp_path / "memory.max", tmp_path / "meminfo"
-    monkeypatch.setattr(module, "_LIMIT_FILES", (limit,))
-    monkeypatch.setattr(module, "_MACHINE_MEMORY", machine)
-    assert find_memory_limit() is None
-    machine.write_text("MemTotal:        2048 kB\n")
-    limit.write_text("max\n")
-    assert 2 << 20 == find_memory_limit()
-    limit.write_text("1024\n")
-    assert 1024 == find_memory_limit()
