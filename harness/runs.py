@@ -20,7 +20,7 @@ from harness.results import Result
 from harness.stored_json import parse_json
 
 LATEST = "latest"
-PLAN, RESULT = "plan.json", "result.json"
+PLAN, RESULT, LOG = "plan.json", "result.json", "job.log"
 BISECTION_PARAMETER = "train"
 """Parameter of a run that only trains at some of its scenario's versions."""
 _RUN_ID = re.compile(r"\d{8}-\d{6}-\w+-[0-9a-f]{4}")

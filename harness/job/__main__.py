@@ -20,7 +20,6 @@ import signal
 import sys
 import tempfile
 import threading
-import traceback
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -33,6 +32,7 @@ from harness.events import Event
 from harness.files import write_bytes, write_text
 from harness.job.clock import Clock
 from harness.job.running_job import EventFile
+from harness.memory import count_memory_kills
 from harness.plan import Plan, SourceData, load_plan
 from harness.prediction_files import SentFile
 from harness.results import Result
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
     # Spark must start its Python workers with this interpreter, because another one may lack the packages.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     clock = Clock(lambda event: _emit(event, event_file))
-    started = datetime.now(UTC)
+    started, memory_kills = datetime.now(UTC), count_memory_kills()
     with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="harness-") as scratch:
         # The JVM takes seconds to start. Meanwhile, MLflow is imported and its store opened.
         tracker = pool.submit(_open_tracker, plan)
@@ -67,14 +67,15 @@ def main(arguments: list[str]) -> int:
                 is_shared = session.has_active_session()
                 spark = session.open_spark_session(plan.environment)
         except Exception as error:
-            traceback.print_exc()
+            importlib.import_module("harness.job.spark_errors").log_traceback(error)
             if getattr(error, "error_class", None) == _NO_JVM:
                 return int(ExitCode.PREREQUISITE_MISSING)  # Its own output is in the log.
             job = importlib.import_module("harness.job.running_job")
-            return _finish(job.make_failed_start(plan, clock, started, error), options, event_file)
+            failed = job.make_failed_start(plan, clock, started, memory_kills, error)
+            return _finish(failed, options, event_file)
         interrupted = _handle_signals()
         job = importlib.import_module("harness.job.running_job")
-        running = job.Job(plan, clock, spark, tracker, Path(scratch), interrupted, started)
+        running = job.Job(plan, clock, spark, tracker, Path(scratch), interrupted, started, memory_kills)
         if plan.proof is None:
             result = importlib.import_module("harness.job.main").run(running)
         else:

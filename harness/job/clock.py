@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from harness.errors import InterruptedRunError
 from harness.events import Event, Listener
+from harness.process_ends import Step
 
 
 class Clock:
@@ -20,6 +21,9 @@ class Clock:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._seconds: dict[tuple[str, str | None], float] = defaultdict(float)
+        self._running: list[Step] = []
+        self.failed_steps: tuple[Step, ...] = ()
+        """The steps that were running when the first one failed: name and version."""
 
     @contextmanager
     def step(self, name: str, version: str | None = None) -> Iterator[Callable[[str], None]]:
@@ -32,12 +36,19 @@ class Clock:
             raise InterruptedRunError("Another version has failed, or the run was interrupted.")
         self._emit(Event(name, "started", version))
         start = time.monotonic()
+        with self._lock:
+            self._running.append((name, version))
         try:
             yield lambda detail: self._emit(Event(name, "running", version, detail=detail))
+        except BaseException:
+            with self._lock:
+                self.failed_steps = self.failed_steps or tuple(self._running)
+            raise
         finally:
             elapsed = time.monotonic() - start
             with self._lock:
                 self._seconds[name, version] += elapsed
+                self._running.remove((name, version))
         self._emit(Event(name, "done", version, elapsed_s=round(elapsed, 3)))
 
     def stop(self) -> None:

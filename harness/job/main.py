@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -127,10 +127,12 @@ def describe_and_prepare(
     job: Job, pipeline: ModelPipeline, checked: list[CheckedVersion]
 ) -> list[PreparedVersion]:
     """Describe all versions and, at the same time, prepare those that a model is trained on."""
-    with ThreadPoolExecutor(1) as background:
-        described = background.submit(describe_versions, job, checked)
-        prepared = prepare_versions(job, pipeline, checked)
-        described.result()
+    prepared: list[PreparedVersion] = []
+    parts: tuple[Callable[[], None], ...] = (
+        lambda: describe_versions(job, checked),
+        lambda: prepared.extend(prepare_versions(job, pipeline, checked)),
+    )
+    run_in_parallel(job, lambda part: part(), parts)
     return prepared
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-import traceback
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from py4j.protocol import Py4JError, Py4JJavaError
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from harness.bounds.specs import explain_unjudged
@@ -28,15 +27,24 @@ from harness.events import Event
 from harness.files import write_text
 from harness.job import bundle
 from harness.job.clock import Clock
+from harness.job.lost_processes import Surroundings, explain_dead_jvm, explain_small_memory
 from harness.job.mlflow_tracker import Tracker, translate_store_error
-from harness.job.spark_errors import log_errors, name_error, summarize_error, translate_storage_error
-from harness.job.spark_session import count_executor_tasks, find_exit_code, list_libraries
+from harness.job.spark_errors import (
+    log_errors,
+    log_traceback,
+    name_error,
+    summarize_error,
+    translate_full_disk,
+    translate_storage_error,
+)
+from harness.job.spark_session import count_executor_tasks, list_libraries
+from harness.memory import count_memory_kills
 from harness.plan import Plan
+from harness.process_ends import describe_steps
 from harness.results import Failure, FailureProblem, Result, Verdict, VersionResult
 from harness.storage.model_store import open_store
 
 _MAX_PARALLEL = 4
-_JVM_END_TIMEOUT_S = 5.0
 _NO_USER_NAME = "invalid null input: name"
 """Message of Hadoop's login for a user without an entry in /etc/passwd."""
 In = TypeVar("In")
@@ -54,6 +62,8 @@ class Job:
     scratch: Path
     interrupted: threading.Event = field(default_factory=threading.Event)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    memory_kills: int = field(default_factory=count_memory_kills)
+    """The processes that the kernel had ended for lack of memory before the job."""
     versions: tuple[VersionResult, ...] = ()
     warnings: tuple[str, ...] = ()
     """Warnings to the reader, which don't affect the verdict."""
@@ -62,6 +72,18 @@ class Job:
     files: dict[str, Path] = field(default_factory=dict)
     """Files to deliver with the result: path in the run's folder to the local file."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    first_error: Exception | None = None
+    """The first error of any thread."""
+
+    def record_error(self, error: Exception) -> None:
+        """Keep an error if it is the first one."""
+        with self.lock:
+            self.first_error = self.first_error or error
+
+    def raise_first_error(self) -> None:
+        """Raise the first error of any thread, if there was one: the later ones follow from it."""
+        if self.first_error is not None:
+            raise self.first_error
 
     def update(self, version: VersionResult) -> None:
         """Replace the result of one version."""
@@ -103,15 +125,29 @@ def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> R
 
 
 def run_in_parallel(job: Job, work: Callable[[In], Out], items: Sequence[In]) -> list[Out]:
-    """Apply a function to several items at once; return the results in order. The first error stops all."""
-    with ThreadPoolExecutor(max(1, min(len(items), _MAX_PARALLEL))) as pool:
-        futures = [pool.submit(work, item) for item in items]
+    """Apply a function to several items at once; return the results in order.
+
+    The first error in time stops all, and is the one that is raised: the others follow from it.
+    """
+
+    def run_one(item: In) -> Out:
         try:
+            return work(item)
+        except Exception as error:
+            job.record_error(error)
+            raise
+
+    with ThreadPoolExecutor(max(1, min(len(items), _MAX_PARALLEL))) as pool:
+        futures = [pool.submit(run_one, item) for item in items]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+            job.raise_first_error()
             return [future.result() for future in futures]
         except BaseException:
             job.clock.stop()
             pool.shutdown(wait=False, cancel_futures=True)
-            job.spark.sparkContext.cancelAllJobs()
+            with log_errors():
+                job.spark.sparkContext.cancelAllJobs()
             raise
 
 
@@ -120,7 +156,7 @@ def fail(job: Job, error: BaseException) -> Result:
 
     An error during the clean-up is only logged, so that it doesn't hide the original one.
     """
-    traceback.print_exception(error)
+    log_traceback(error)
     translated = translate_error(job, error)
     with log_errors():
         withdraw_bundles(job)
@@ -133,8 +169,12 @@ def fail(job: Job, error: BaseException) -> Result:
     return make_result(job, Verdict.NOT_PROVEN, describe_failure(error, translated))
 
 
-def make_failed_start(plan: Plan, clock: Clock, started: datetime, error: Exception) -> Result:
+def make_failed_start(
+    plan: Plan, clock: Clock, started: datetime, memory_kills: int, error: Exception
+) -> Result:
     """Return the result of a job whose Spark session could not be opened."""
+    steps = describe_steps(clock.failed_steps)
+    around = Surroundings(SparkContext, plan.environment.spark, steps, memory_kills)
     return Result(
         run_id=plan.run_id,
         scenario=plan.scenario.name,
@@ -145,13 +185,15 @@ def make_failed_start(plan: Plan, clock: Clock, started: datetime, error: Except
         timings=clock.total_timings(),
         versions=(),
         table_uri=plan.table_uri,
-        failure=describe_failure(error, translate_start_error(error)),
+        failure=describe_failure(error, translate_start_error(error, around)),
         inputs=plan.inputs,
     )
 
 
-def translate_start_error(error: Exception) -> HarnessError | None:
+def translate_start_error(error: Exception, around: Surroundings) -> HarnessError | None:
     """Return the error to report if Spark did not start, or ``None`` if its cause is unknown."""
+    if (dead_jvm := explain_dead_jvm(error, around)) is not None:
+        return dead_jvm
     if isinstance(error, HarnessError):
         return error
     if _NO_USER_NAME in summarize_error(error):
@@ -159,34 +201,27 @@ def translate_start_error(error: Exception) -> HarnessError | None:
             f"The user with the id {os.getuid()} has no name; Spark can't run without one.",
             remedy="Add the user to /etc/passwd, or start the container with a user of its image (--user).",
         )
-    return translate_storage_error(error)
+    return explain_small_memory(error, around) or translate_storage_error(error)
 
 
 def translate_error(job: Job, error: BaseException) -> HarnessError | None:
     """Return the error with a message for people, or ``None`` if its cause is unknown."""
     if job.interrupted.is_set() or isinstance(error, KeyboardInterrupt):
         return InterruptedRunError("Interrupted.")
+    environment = job.plan.environment
+    steps = describe_steps(job.clock.failed_steps)
+    around = Surroundings(job.spark.sparkContext, environment.spark, steps, job.memory_kills)
     # Without its JVM, a job meets errors of every kind.
-    if (dead_jvm := _describe_dead_jvm(job, error)) is not None:
+    if (dead_jvm := explain_dead_jvm(error, around)) is not None:
         return dead_jvm
-    if isinstance(error, HarnessError):
+    if isinstance(error, HarnessError) and not isinstance(error, JobError):
         return error
-    return translate_store_error(error, job.plan.environment) or translate_storage_error(error)
-
-
-def _describe_dead_jvm(job: Job, error: BaseException) -> JobError | None:
-    """Return the error to report if the JVM has ended, else ``None``."""
-    is_lost = isinstance(error, Py4JError | ConnectionError | EOFError) and not isinstance(
-        error, Py4JJavaError
-    )
-    code = find_exit_code(job.spark, _JVM_END_TIMEOUT_S if is_lost else 0)
-    if code is None:
-        return None
-    how = f"by the signal {-code}" if code < 0 else f"with exit code {code}"
-    return JobError(
-        f"Spark's JVM ended {how} in the middle of the run.",
-        remedy="Its last output is in job.log in the run's folder. If the system ended it for lack of "
-        "memory, free some or set HARNESS_DRIVER_MEMORY to less.",
+    return (
+        explain_small_memory(error, around)
+        or (error if isinstance(error, JobError) else None)
+        or translate_full_disk(error, environment)
+        or translate_store_error(error, environment)
+        or translate_storage_error(error)
     )
 
 

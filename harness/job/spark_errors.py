@@ -7,7 +7,7 @@ import re
 import textwrap
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from pyspark import SparkContext
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 
 from harness.errors import HarnessError, Location, PrerequisiteError, Problem, ScenarioError
-from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY, make_unwritable_error
+from harness.files import UNWRITABLE_REMEDY, make_unwritable_error
+from harness.plan import Environment
+from harness.storage.disk_space import is_full_disk_message, list_local_folders, make_full_disk_error
 
 # Messages of the operating system, Hadoop and SQLite.
-_DISK_FULL = ("No space left on device", "Disk quota exceeded", "database or disk is full")
 _NOT_WRITABLE = ("Mkdirs failed", "Permission denied", "Read-only file system", "readonly database")
 _NOT_WRITABLE_CODES = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 # Messages of Java, Hadoop's client for Azure storage, and Python's clients.
@@ -94,8 +95,14 @@ def log_errors() -> Iterator[None]:
     """Log an error of secondary work, such as clean-up, instead of raising it."""
     try:
         yield
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        log_traceback(error)
+
+
+def log_traceback(error: BaseException) -> None:
+    """Write an error to the job's log, unless its disk is full."""
+    with suppress(OSError):
+        traceback.print_exception(error)
 
 
 def format_error(error: NamedError) -> str:
@@ -140,7 +147,7 @@ def summarize_error(error: BaseException) -> str:
     """Return an error as one line, without Spark's plan, a stack trace, or the call that Py4J made."""
     found = _find_java_error(error)
     if found is None:
-        return _summarize_text(_read_text(error)) or type(error).__name__
+        return _summarize_text(read_text(error)) or type(error).__name__
     if found.has_error_class:
         return format_error(found)
     return f"{found.name}: {_summarize_text(found.message)}".removesuffix(": ")
@@ -156,7 +163,7 @@ def _find_java_error(error: BaseException) -> NamedError | None:
         return None  # The JVM, which has the error, has ended.
 
 
-def _read_text(error: BaseException) -> str:
+def read_text(error: BaseException) -> str:
     """Return an error's message, which Py4J asks the JVM for."""
     try:
         return str(error)
@@ -177,15 +184,22 @@ def _summarize_text(text: str) -> str:
     return _JAVA_PACKAGE.sub("", lines[0].split("; line ")[0]) if lines else ""
 
 
+def translate_full_disk(error: BaseException, environment: Environment) -> HarnessError | None:
+    """Return the error to report if a disk is full, with its folder on this machine, else ``None``."""
+    if not is_full_disk_message(read_text(error)):
+        return None
+    return make_full_disk_error(list_local_folders(environment), summarize_error(error))
+
+
 def translate_storage_error(error: BaseException) -> HarnessError | None:
     """Return the error to report if storage or a service is unreachable, full or read-only, else ``None``."""
-    text = _read_text(error)
+    text = read_text(error)
     if (address := _ADDRESS.search(text)) is not None:
         translated = _translate_service_error(text, next(filter(None, address.groups())))
         if translated is not None:
             return translated
-    if any(sign in text for sign in _DISK_FULL):
-        return PrerequisiteError(f"The disk is full: {summarize_error(error)}", remedy=FULL_DISK_REMEDY)
+    if is_full_disk_message(text):
+        return make_full_disk_error((), summarize_error(error))
     if isinstance(error, OSError) and error.filename and error.errno in _NOT_WRITABLE_CODES:
         return make_unwritable_error(Path(str(error.filename)), error)
     if any(sign in text for sign in _NOT_WRITABLE):

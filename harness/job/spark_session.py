@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import resource
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -59,14 +60,13 @@ def open_spark_session(environment: Environment) -> SparkSession:
     return spark
 
 
-def find_exit_code(spark: SparkSession, timeout_s: float) -> int | None:
+def find_exit_code(context: Any, timeout_s: float) -> int | None:
     """Return the exit code of the JVM that this process started, or ``None`` if the JVM is still running.
 
     Args:
-        spark: The session.
+        context: The Spark context, or its class if none was created.
         timeout_s: How long to wait for the end of a JVM that has closed its connections.
     """
-    context: Any = spark.sparkContext
     process = getattr(context._gateway, "proc", None)  # noqa: SLF001 - there is no public way
     if process is None:
         return None
@@ -74,6 +74,12 @@ def find_exit_code(spark: SparkSession, timeout_s: float) -> int | None:
         return int(process.wait(timeout_s))
     except subprocess.TimeoutExpired:
         return None
+
+
+def find_peak_memory() -> int:
+    """Return the most bytes of memory that the JVM used, which has ended; 0 if that is unknown."""
+    # The largest process that this one has started and waited for; there is no larger one than the JVM.
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
 
 
 _LIBRARIES = ("pyspark", "delta-spark", "synapseml", "numpy", "pandas", "pyarrow")

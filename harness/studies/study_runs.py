@@ -15,12 +15,11 @@ from harness.plan import Plan, SourceData
 from harness.request import Session
 from harness.resolve import resolve_plan
 from harness.results import Result
-from harness.runs import list_runs_of
+from harness.runs import LOG, list_runs_of
 from harness.scenario.expectations import Expect
 from harness.scenario.model import Publish, Scenario
 from harness.scenario.proof import Proof
 from harness.scenario.prove import Prove
-from harness.targets.job_process import LOG
 from harness.views import formatting
 from harness.workflow import execute
 

@@ -9,25 +9,22 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import takewhile
+from io import RawIOBase
 from pathlib import Path
-from typing import IO
 
-from harness.errors import ExitCode, InterruptedRunError, JobError, PrerequisiteError
+from harness.errors import InterruptedRunError
 from harness.events import Event, Listener
 from harness.files import write_bytes
+from harness.memory import count_memory_kills
 from harness.prediction_files import SentFile
+from harness.process_ends import PYTHON, Step, describe_steps
 from harness.results import Result
-from harness.runs import RESULT
-from harness.runtime.jvm import explain_failed_start
+from harness.runs import LOG, RESULT
+from harness.targets.end_causes import explain_failure, explain_missing_result
 
 _logger = logging.getLogger(__name__)
 
-LOG = "job.log"
 _END_TIMEOUT_S = 30
-_NO_JVM = "[JAVA_GATEWAY_EXITED]"
-"""What the job's log has if its JVM ended before it was ready; the JVM's own output comes before it."""
-_LOG_LINES_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,12 @@ class FinishedProcess:
     result: Result | None
     """Result, if the job wrote it to its standard output."""
     interrupted: bool
+    during: str = ""
+    """The steps that were running, as the end of a sentence."""
+    lacked_memory: bool = False
+    """Whether the kernel ended a process for lack of memory in the meantime."""
+    process: str = PYTHON
+    """What has ended, as messages name it."""
 
 
 def run_command(
@@ -62,8 +65,21 @@ def run_command(
         stdin: File for its standard input.
     """
     results: list[Result] = []
+    running: list[Step] = []
+    last: list[Step] = []
     interrupted = False
-    with (folder / LOG).open("w", encoding="utf-8") as log, (stdin or Path("/dev/null")).open() as stream:
+    kills = count_memory_kills()
+
+    def follow(event: Event) -> None:
+        step = (event.step, event.version)
+        if event.state == "started" and step not in running:
+            running.append(step)
+        elif event.state == "done" and step in running:
+            running.remove(step)
+            last[:] = [step]
+        listener(event)
+
+    with (folder / LOG).open("wb", buffering=0) as log, (stdin or Path("/dev/null")).open() as stream:
         process = subprocess.Popen(
             command,
             stdin=stream,
@@ -76,18 +92,24 @@ def run_command(
         )
         _logger.debug("job process %d started: %s", process.pid, shlex.join(command))
         try:
-            _forward_output(process, folder, log, listener, results)
+            _forward_output(process, folder, log, follow, results)
         except KeyboardInterrupt:
             interrupted = True
             interrupt(process)
             with _time_limit(_END_TIMEOUT_S, lambda: clean_up(process)):
-                _forward_output(process, folder, log, listener, results)
+                _forward_output(process, folder, log, follow, results)
         finally:
             clean_up(process)
             if process.stdout is not None:
                 process.stdout.close()
     _logger.debug("job process %d ended with exit code %s", process.pid, process.returncode)
-    return FinishedProcess(process.returncode, results[-1] if results else None, interrupted)
+    return FinishedProcess(
+        process.returncode,
+        results[-1] if results else None,
+        interrupted,
+        describe_steps(running, *last),
+        count_memory_kills() > kills,
+    )
 
 
 def take_result(finished: FinishedProcess, folder: Path) -> Result:
@@ -96,24 +118,21 @@ def take_result(finished: FinishedProcess, folder: Path) -> Result:
     Raises:
         InterruptedRunError: Ctrl-C, before there was a result.
         JobError: The job ended without a result.
-        PrerequisiteError: The same, with the exit code of a missing prerequisite, or its JVM did not start.
+        PrerequisiteError: The same, because a prerequisite is missing, such as space on a disk.
     """
+    file = folder / RESULT
     if finished.result is not None:
-        return finished.result
-    file, log = folder / RESULT, folder / LOG
+        return explain_failure(finished.result, folder)
     if file.is_file():
-        return Result.from_json(file.read_text(encoding="utf-8"))
+        return explain_failure(Result.from_json(file.read_text(encoding="utf-8")), folder)
     if finished.interrupted:
         raise InterruptedRunError("Interrupted.")
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    if any(_NO_JVM in line for line in lines):
-        raise explain_failed_start(list(takewhile(lambda line: not line.startswith("Traceback"), lines)))
-    last = lines[-_LOG_LINES_SHOWN:]
-    error = PrerequisiteError if finished.exit_code == ExitCode.PREREQUISITE_MISSING else JobError
-    raise error(
-        f"The job ended with exit code {finished.exit_code} and without a result. Last lines of its log:\n"
-        + "\n".join(f"    {line}" for line in last),
-        remedy=f"Complete log: {log}",
+    raise explain_missing_result(
+        folder,
+        finished.process,
+        finished.exit_code,
+        finished.during,
+        lacked_memory=finished.lacked_memory,
     )
 
 
@@ -130,7 +149,7 @@ def _time_limit(timeout_s: float, end: Callable[[], None]) -> Iterator[None]:
 
 
 def _forward_output(
-    process: subprocess.Popen[str], folder: Path, log: IO[str], listener: Listener, results: list[Result]
+    process: subprocess.Popen[str], folder: Path, log: RawIOBase, listener: Listener, results: list[Result]
 ) -> None:
     """Forward everything that the job writes until it has ended; files go to the run's folder."""
     for line in process.stdout or ():
@@ -142,6 +161,6 @@ def _forward_output(
         elif (sent := SentFile.from_line(line)) is not None:
             write_bytes(folder / sent.path, sent.content)
         else:
-            log.write(line)
-            log.flush()
+            with suppress(OSError):  # On a full disk, the events and the result still count.
+                log.write(line.encode())
     process.wait()

@@ -87,6 +87,25 @@ def test_two_simultaneous_runs_do_not_interfere(tmp_path: Path) -> None:
     assert [[300], [300]] == [[each["rows"] for each in result["versions"]] for result in results]
 
 
+def test_a_killed_jvm_is_reported(tmp_path: Path) -> None:
+    """If the job's JVM is killed, the result says so, whatever error the job meets without it."""
+    home = tmp_path / "home"
+    with start_scenario(home, write_scenario(tmp_path, ONE_VERSION)) as process:
+        wait_for(process, "run: session done")
+        for each in find_job_processes(home):
+            if Path(f"/proc/{each}/comm").read_text() == "java\n":
+                os.kill(each, signal.SIGKILL)
+        output, _ = process.communicate(timeout=600)
+    failure = find_run(home / "runs", "latest").read_result().failure
+    assert failure is not None, output
+    message = "The job's JVM was ended by signal 9 (SIGKILL) during 'ingest'"
+    assert (5, "DeadProcessError", message) == (
+        process.returncode,
+        failure.kind,
+        failure.message[: len(message)],
+    ), output
+
+
 def test_a_killed_job_is_reported(tmp_path: Path) -> None:
     """A killed job leads to exit code 5, not to a failed bound, and the message names its log.
 
@@ -105,6 +124,8 @@ def test_a_killed_job_is_reported(tmp_path: Path) -> None:
                 os.kill(job, signal.SIGKILL)
         output, _ = process.communicate(timeout=600)
     assert 5 == process.returncode, output
-    assert "job.log" in output
+    message = " ".join(output.split())
+    assert "The job's Python process was ended by signal 9 (SIGKILL)" in message, output
+    assert ("job.log" in message, "WARN" in message) == (True, False), output
     assert [] == find_job_processes(home)
     assert (latest, RunState.INTERRUPTED) == (find_run(home / "runs", "latest"), latest.state)

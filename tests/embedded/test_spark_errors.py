@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError, Py4JJavaError, Py4JNetworkError
 from pyspark.sql import SparkSession, functions as F
 
-from harness.errors import ExitCode, JobError
-from harness.job.running_job import Job, translate_error, translate_start_error
-from harness.job.spark_errors import name_error, summarize_error, translate_storage_error
+from harness.errors import DeadProcessError, ExitCode, JobError, OutOfMemoryError
+from harness.job import lost_processes
+from harness.job.clock import Clock
+from harness.job.lost_processes import Surroundings, explain_dead_jvm, explain_small_memory
+from harness.job.running_job import Job, run_in_parallel, translate_error, translate_start_error
+from harness.job.spark_errors import log_errors, name_error, summarize_error, translate_storage_error
+from harness.plan import Environment, Plan
 
 UNREACHABLE = """An error occurred while calling o93.save.
 : java.net.ConnectException: Connection refused: GET https://azurite:10000/dlsloandev/lake?comp=list"""
@@ -102,23 +113,186 @@ def test_an_error_of_the_jvm_in_another_message_is_named() -> None:
     )
 
 
-def test_a_jvm_that_has_ended_is_reported() -> None:
-    """If the JVM has ended, that is the error, whatever Py4J makes of it."""
-    ended = subprocess.Popen([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
-    gateway = SimpleNamespace(proc=ended)
-    spark = SimpleNamespace(sparkContext=SimpleNamespace(_gateway=gateway))
-    job = cast(Job, SimpleNamespace(interrupted=threading.Event(), spark=spark))
-    error = translate_error(job, Py4JError("functions does not exist in the JVM"))
+def make_job(signal: int | None, step: str, *, exit_code: int = 0, program: str = "") -> Job:
+    """Return a job in a step, whose JVM is a process that has ended by a signal or with an exit code.
+
+    Without a signal, the JVM runs and belongs to another process.
+    """
+    program = program or (
+        f"import os; os.kill(os.getpid(), {signal})" if signal else f"raise SystemExit({exit_code})"
+    )
+    context = SimpleNamespace(_gateway=None)
+    if signal is not None:
+        # The port that it listened at refuses connections.
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = SimpleNamespace(address="127.0.0.1", port=free.getsockname()[1])
+        ended = subprocess.Popen([sys.executable, "-c", program])
+        context._gateway = SimpleNamespace(proc=ended, gateway_parameters=address)
+    environment = Environment(
+        target="embedded",
+        lake="abfss://lake@a.dfs.core.windows.net",
+        model_store="abfss://models@a.dfs.core.windows.net",
+        tracking_uri="http://mlflow:5000",
+        experiment="harness",
+        spark={"spark.driver.memory": "512m"},
+    )
+    clock = Clock(lambda _event: None)
+    if signal is not None and (signal or exit_code or program.endswith("(60)")):
+        with contextlib.suppress(ValueError), clock.step(step, "first"):
+            raise ValueError
+    return Job(
+        plan=cast(Plan, SimpleNamespace(environment=environment)),
+        clock=clock,
+        spark=cast(SparkSession, SimpleNamespace(sparkContext=context)),
+        tracker=Future(),
+        scratch=Path(),
+    )
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Py4JError("functions does not exist in the JVM"),
+        Py4JNetworkError("Answer from Java side is empty"),
+        ConnectionRefusedError(111, "Connection refused"),
+        EOFError(),
+        JobError("own.Pipeline: what 'fit' returned failed on the rows"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_jvm_that_has_ended_is_reported(found: Exception) -> None:
+    """If the JVM has ended, that is the error, whatever the job makes of it."""
+    error = translate_error(make_job(9, "train"), found)
     assert error is not None
-    assert (JobError, "Spark's JVM ended by the signal 9 in the middle of the run.") == (
-        type(error),
+    message = "The job's JVM was ended by signal 9 (SIGKILL) during 'train' of first. It had used up to "
+    assert (DeadProcessError, message) == (type(error), error.message[: len(message)])
+
+
+def test_a_heap_that_ended_the_jvm_is_reported() -> None:
+    """If a full heap ended the JVM, the error says so, with the heap's size and the setting."""
+    error = translate_error(make_job(0, "explain", exit_code=52), Py4JNetworkError("Answer is empty"))
+    assert error is not None
+    assert (
+        OutOfMemoryError,
+        "The job's JVM ran out of memory during 'explain' of first: Java heap space. It has a heap of 512m.",
+        True,
+    ) == (type(error), error.message, "HARNESS_DRIVER_MEMORY to more than 512m" in (error.remedy or ""))
+
+
+def test_a_jvm_that_dies_while_spark_starts_is_reported() -> None:
+    """If the JVM dies before there is a session, that is the error, not the connection that it refused."""
+    context = make_job(9, "session").spark.sparkContext
+    around = Surroundings(context, {}, " during 'session'", 0)
+    error = translate_start_error(ConnectionRefusedError(111, "Connection refused"), around)
+    assert error is not None
+    assert "The job's JVM was ended by signal 9 (SIGKILL) during 'session'." in error.message
+
+
+def test_a_jvm_that_no_longer_answers_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the JVM refuses connections but doesn't end, that is the error."""
+    monkeypatch.setattr(lost_processes, "_JVM_END_TIMEOUT_S", 0.1)
+    job = make_job(0, "train", program="import time; time.sleep(60)")
+    try:
+        error = translate_error(job, ConnectionRefusedError(111, "Connection refused"))
+    finally:
+        jvm = cast(Any, job.spark.sparkContext)._gateway.proc
+        jvm.kill()
+        jvm.wait()
+    assert error is not None
+    assert "The job's JVM no longer answers during 'train' of first." == error.message
+
+
+@pytest.mark.spark
+def test_a_heap_that_is_too_small_is_reported(spark: SparkSession) -> None:
+    """An error of the heap is reported with its setting, and the JVM goes on."""
+    with pytest.raises(Py4JJavaError) as caught:
+        cast(Any, spark)._jvm.java.util.ArrayList(2**31 - 1)
+    around = Surroundings(spark.sparkContext, {"spark.driver.memory": "2g"}, "", 0)
+    assert explain_dead_jvm(caught.value, around) is None
+    error = explain_small_memory(RuntimeError("a later error"), around)
+    assert error is None
+    wrapped = JobError("own.Pipeline: what 'fit' returned failed on the rows")
+    wrapped.__cause__ = caught.value
+    for each in (caught.value, wrapped):
+        error = explain_small_memory(each, around)
+        assert error is not None
+        assert (True, True) == (
+            error.message.startswith("The job's JVM ran out of memory: "),
+            (error.remedy or "").startswith("Set HARNESS_DRIVER_MEMORY to more than 2g"),
+        )
+
+
+def test_the_first_error_in_time_is_raised() -> None:
+    """The first error in time is raised, not that of the first item, and not that of cancelling the rest."""
+    job = make_job(None, "train")
+    has_failed = threading.Event()
+
+    def work(item: str) -> None:
+        with job.clock.step("train", item):
+            if item == "second":
+                has_failed.set()
+                raise MemoryError(item)
+            has_failed.wait(60)
+            while job.first_error is None:
+                time.sleep(0.001)
+            raise ConnectionRefusedError(item)
+
+    with pytest.raises(MemoryError, match="second"):
+        run_in_parallel(job, work, ["first", "second"])
+    assert {("train", "first"), ("train", "second")} == set(job.clock.failed_steps)
+
+
+def test_the_first_error_of_a_nested_step_is_raised() -> None:
+    """If one of two parts fails in parallel work of its own, its error is raised, not that of the other."""
+    job = make_job(None, "train")
+
+    def fail_later() -> None:
+        while job.first_error is None:
+            time.sleep(0.001)
+        raise ConnectionRefusedError("cancelled")
+
+    def prepare(item: str) -> None:
+        if item == "second":
+            raise MemoryError(item)
+        while not job.clock._stopped.is_set():
+            time.sleep(0.001)
+        time.sleep(0.05)
+
+    def prepare_all() -> None:
+        run_in_parallel(job, prepare, ["first", "second"])
+
+    parts: tuple[Callable[[], None], ...] = (fail_later, prepare_all)
+    with pytest.raises(MemoryError, match="second"):
+        run_in_parallel(job, lambda part: part(), parts)
+
+
+class _FullDisk(io.StringIO):
+    def write(self, _text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_log_on_a_full_disk_does_not_hide_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If an error can't be written to the log, the job goes on to report it."""
+    monkeypatch.setattr(sys, "stderr", _FullDisk())
+    with log_errors():
+        raise ValueError("a bug")
+
+
+def test_a_full_disk_is_reported() -> None:
+    """The message of a database on a full disk is a missing prerequisite."""
+    job = make_job(None, "log")
+    error = translate_error(job, RuntimeError("(sqlite3.OperationalError) database or disk is full\n[SQL]"))
+    assert error is not None
+    assert ("The disk is full: (sqlite3.OperationalError) database or disk is full", 3) == (
         error.message,
+        error.exit_code,
     )
 
 
 def test_a_user_without_a_name_is_reported() -> None:
     """If Hadoop can't log in because the user has no name, the message has the remedy."""
     text = "LoginException: java.lang.NullPointerException: invalid null input: name"
-    error = translate_start_error(RuntimeError(text))
+    error = translate_start_error(RuntimeError(text), Surroundings(SimpleNamespace(_gateway=None), {}, "", 0))
     assert error is not None
     assert (ExitCode.PREREQUISITE_MISSING, True) == (error.exit_code, "/etc/passwd" in (error.remedy or ""))

@@ -5,21 +5,47 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from harness.errors import ExitCode, HarnessError, InterruptedRunError, JobError, PrerequisiteError
+from harness.errors import (
+    DeadProcessError,
+    ExitCode,
+    HarnessError,
+    InterruptedRunError,
+    JobError,
+    OutOfMemoryError,
+    PrerequisiteError,
+)
 from harness.events import Event, Listener
 from harness.prediction_files import SentFile
 from harness.results import Result
-from harness.runs import RESULT
+from harness.runs import LOG, PLAN, RESULT
+from harness.storage import disk_space
 from harness.targets import job_process as module
-from harness.targets.job_process import LOG, FinishedProcess, run_command, take_result
+from harness.targets.job_process import FinishedProcess, run_command, take_result
 from tests.unit import report_samples as samples
 
 STARTED = Event("train", "started", "january")
 LONGER_THAN_A_PIPE = samples.result(tuple(samples.version(f"v{at}", at) for at in range(40)))
+DURING = " during 'train' of january"
+"""The step that is running after the event."""
 SLEEP = "import time\ntime.sleep(60)\n"
+KILLED = f"import os\nprint({STARTED.to_line()!r})\nos.kill(os.getpid(), 9)\n"
+START = (
+    'Setting default log level to "WARN".\n'
+    "26/01/31 10:00:00 WARN NativeCodeLoader: Unable to load native-hadoop library for your platform\n"
+)
+"""What Spark writes to the log when it starts."""
+
+
+def write_plan(folder: Path) -> None:
+    """Write a plan with a lake in this folder, and a small heap."""
+    plan = samples.plan()
+    changes = {"lake": str(folder / "lake"), "spark": {"spark.driver.memory": "512m"}}
+    plan = plan.model_copy(update={"environment": plan.environment.model_copy(update=changes)})
+    (folder / PLAN).write_text(plan.model_dump_json(by_alias=True), encoding="utf-8")
 
 
 class _Jobs(list[int | None]):
@@ -87,7 +113,7 @@ def test_invalid_utf8_is_not_an_error(tmp_path: Path) -> None:
 def test_a_result_among_the_events_is_found(tmp_path: Path, result: Result) -> None:
     """A result that arrives with the events is returned, not logged."""
     finished = _follow(tmp_path, _print_lines(tmp_path, STARTED.to_line(), result.to_line(), "done"))
-    assert (FinishedProcess(0, result, interrupted=False), "done\n") == (
+    assert (FinishedProcess(0, result, interrupted=False, during=DURING), "done\n") == (
         finished,
         (tmp_path / LOG).read_text(),
     )
@@ -148,7 +174,7 @@ def test_an_interrupted_job_still_returns_its_result(tmp_path: Path, result: Res
     program += f"except KeyboardInterrupt:\n    exec({_print_lines(tmp_path, result.to_line())!r})\n"
     jobs = _Jobs()
     finished = _follow(tmp_path, program, _ctrl_c, jobs=jobs)
-    assert (FinishedProcess(0, result, interrupted=True), [0]) == (finished, jobs)
+    assert (FinishedProcess(0, result, interrupted=True, during=DURING), [0]) == (finished, jobs)
 
 
 def test_a_job_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,14 +183,15 @@ def test_a_job_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
     program = f"import signal\nsignal.signal(2, signal.SIG_IGN)\nprint({STARTED.to_line()!r})\n{SLEEP}"
     jobs = _Jobs()
     finished = _follow(tmp_path, program, _ctrl_c, jobs=jobs)
-    assert (FinishedProcess(-9, None, interrupted=True), [None, -9]) == (finished, jobs)
+    assert (FinishedProcess(-9, None, interrupted=True, during=DURING), [None, -9]) == (finished, jobs)
 
 
 def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
     """A second Ctrl-C ends the wait for the job."""
     line = f"print({STARTED.to_line()!r})\n"
     program = f"import signal\nsignal.signal(2, signal.SIG_IGN)\n{line}{line}{SLEEP}"
-    assert FinishedProcess(-9, None, interrupted=True) == _follow(tmp_path, program, _ctrl_c)
+    finished = _follow(tmp_path, program, _ctrl_c)
+    assert FinishedProcess(-9, None, interrupted=True, during=DURING) == finished
 
 
 def test_a_result_from_the_events_comes_first(tmp_path: Path) -> None:
@@ -187,20 +214,112 @@ def test_an_interruption_before_a_result_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("exit_code", "fault"),
-    [(0, JobError), (1, JobError), (-9, JobError), (int(ExitCode.PREREQUISITE_MISSING), PrerequisiteError)],
+    [(0, JobError), (1, JobError), (int(ExitCode.PREREQUISITE_MISSING), PrerequisiteError)],
 )
 def test_a_job_without_a_result_is_reported(
     tmp_path: Path, exit_code: int, fault: type[HarnessError]
 ) -> None:
-    """The message has exit code and last lines; exit code 3 means a missing prerequisite."""
-    (tmp_path / LOG).write_text("".join(f"line {number}\n" for number in range(20)))
+    """The message has exit code, steps and last lines; exit code 3 means a missing prerequisite."""
+    (tmp_path / LOG).write_text("".join(f"line {number}\n" for number in range(20)) + START)
     with pytest.raises(HarnessError) as caught:
-        take_result(FinishedProcess(exit_code, None, interrupted=False), tmp_path)
+        take_result(FinishedProcess(exit_code, None, interrupted=False, during=DURING), tmp_path)
     last = "".join(f"    line {number}\n" for number in range(8, 20))
-    expected = (
-        f"The job ended with exit code {exit_code} and without a result. Last lines of its log:\n{last}"
-    )
+    expected = f"The job's Python process ended with exit code {exit_code}{DURING}, "
+    expected += f"without a result. Last lines of its log:\n{last}"
     assert (fault, f"{expected}  Complete log: {tmp_path / LOG}") == (type(caught.value), str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("log", "cause", "message"),
+    [
+        (
+            START,
+            DeadProcessError,
+            "The job's Python process was ended by signal 9 (SIGKILL) during 'train' of january.",
+        ),
+        (
+            f"{START}Exception: java.lang.OutOfMemoryError: Java heap space\n",
+            OutOfMemoryError,
+            f"The job's JVM ran out of memory{DURING}: Java heap space. It has a heap of 512m.",
+        ),
+        (
+            f"{START}OSError: [Errno 28] No space left on device: 'x'\nValueError: closed\n",
+            PrerequisiteError,
+            "The disk is full: OSError: [Errno 28] No space left on device: 'x'",
+        ),
+    ],
+    ids=["killed", "heap", "disk"],
+)
+def test_a_killed_job_has_a_cause(tmp_path: Path, log: str, cause: type[HarnessError], message: str) -> None:
+    """A killed job is reported with its process, signal and steps, or with the cause in its log."""
+    write_plan(tmp_path)
+    finished = _follow(tmp_path, KILLED)
+    (tmp_path / LOG).write_text(log)
+    with pytest.raises(HarnessError) as caught:
+        take_result(finished, tmp_path)
+    assert (cause, message, False) == (type(caught.value), caught.value.message, "WARN" in str(caught.value))
+
+
+def test_the_step_before_the_end_is_named(tmp_path: Path) -> None:
+    """If a job ends between two steps, the message names the one that was finished last."""
+    done = Event("train", "done", "january", 1.5)
+    program = f"print({STARTED.to_line()!r})\nprint({done.to_line()!r})\n{KILLED.splitlines()[2]}"
+    with pytest.raises(DeadProcessError, match=r"SIGKILL\) after 'train' of january\."):
+        take_result(_follow(tmp_path, f"import os\n{program}"), tmp_path)
+
+
+def test_a_job_that_the_kernel_ended_lacked_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the kernel counted a killed process in the meantime, the message blames the memory."""
+    counts = iter((3, 4))
+    monkeypatch.setattr(module, "count_memory_kills", lambda: next(counts))
+    with pytest.raises(DeadProcessError, match=r"because the memory of .* MB was full"):
+        take_result(_follow(tmp_path, KILLED), tmp_path)
+
+
+def test_a_full_disk_without_a_word_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the log could not be written, the free space of the run's folders tells that a disk is full."""
+    statvfs = os.statvfs
+    full = SimpleNamespace(f_bavail=0, f_frsize=4096, f_files=0, f_favail=0)
+    disks = SimpleNamespace(statvfs=lambda path: full if path == tmp_path / "lake" else statvfs(path))
+    monkeypatch.setattr(disk_space, "os", disks)
+    write_plan(tmp_path)
+    (tmp_path / "lake").mkdir()
+    with pytest.raises(PrerequisiteError, match=f"The disk is full: {tmp_path}/lake has 0 kB of free space"):
+        take_result(_follow(tmp_path, KILLED), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "log", "expected"),
+    [
+        ("ConnectionRefusedError", "", "ConnectionRefusedError"),
+        ("ConnectionRefusedError", "java.lang.OutOfMemoryError: Java heap space", "OutOfMemoryError"),
+        ("DeadProcessError", "java.lang.OutOfMemoryError: Java heap space", "OutOfMemoryError"),
+        ("OperationalError", "database or disk is full", "PrerequisiteError"),
+        ("JobError", "database or disk is full", "JobError"),
+    ],
+)
+def test_the_log_explains_an_unknown_failure(tmp_path: Path, kind: str, log: str, expected: str) -> None:
+    """A failure that the job didn't know gets the cause that its log has; one that it knew stays."""
+    write_plan(tmp_path)
+    (tmp_path / LOG).write_text(log)
+    result = samples.result(failure=samples.failure(kind=kind, exit_code=ExitCode.JOB_FAILED))
+    failure = take_result(FinishedProcess(5, result, interrupted=False), tmp_path).failure
+    assert failure is not None
+    assert (expected, True) == (
+        failure.kind,
+        result.failure is not None and result.failure.message in failure.message,
+    )
+
+
+def test_a_log_that_cannot_be_written_does_not_stop_the_run(tmp_path: Path) -> None:
+    """On a full disk, events and result still arrive, although the log can't be written."""
+    if not Path("/dev/full").exists():
+        pytest.skip("only Linux has a device that is always full")
+    (tmp_path / LOG).symlink_to("/dev/full")
+    events: list[Event] = []
+    program = _print_lines(tmp_path, "a line for the log", STARTED.to_line(), samples.result().to_line())
+    finished = _follow(tmp_path, program, events.append)
+    assert (samples.result(), [STARTED]) == (finished.result, events)
 
 
 def test_a_jvm_that_does_not_start_is_reported(tmp_path: Path) -> None:

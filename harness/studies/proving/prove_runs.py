@@ -19,6 +19,7 @@ from harness.loading.loader import LoadedScenario
 from harness.plan import Plan, PlannedFault, PlannedProof
 from harness.request import RunRequest, open_session
 from harness.results import FaultResult, Result
+from harness.runs import LOG
 from harness.scenario.model import Publish, Scenario
 from harness.storage.accounts import select_local_accounts
 from harness.storage.uris import SCHEME, find_local_path
@@ -27,7 +28,6 @@ from harness.studies.proving.matrix import Control, FaultRow, Proof, name_spec
 from harness.studies.proving.proof_tables import format_markdown
 from harness.studies.proving.selection import ChosenFault, choose_faults, find_faults, find_victim
 from harness.studies.study_runs import Runner, StoredRunFilter, strip_expectations
-from harness.targets.job_process import LOG
 from harness.views import formatting
 from harness.workflow import create_run_folder, raise_mistakes, run_job, write_confirmed_result
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import HarnessError, PrerequisiteError, UsageError
 from harness.events import Listener
+from harness.memory import count_machine_memory_kills
 from harness.plan import Account, Environment, Plan, Secret, SourceData
+from harness.process_ends import CONTAINER
 from harness.reading.file_names import make_plain_name
 from harness.results import Result
 from harness.runs import PLAN
@@ -29,7 +33,12 @@ from harness.targets.checks import (
     run_check,
 )
 from harness.targets.compose import COMPOSE
-from harness.targets.compose.docker import make_docker_environment, require_engine, run_docker
+from harness.targets.compose.docker import (
+    has_lacked_memory,
+    make_docker_environment,
+    require_engine,
+    run_docker,
+)
 from harness.targets.compose.stack import LAKE_ACCOUNT, MODELS_ACCOUNT, Stack
 from harness.targets.job_process import run_command, take_result
 from harness.targets.spark_conf import is_small, java_options, make_spark_settings
@@ -174,6 +183,7 @@ class Compose:
         """Run the job in a container, and remove it afterwards."""
         name = f"{self.stack.name}-{folder.name}"
         options = ("--rm", "--no-TTY", "--no-deps", "--name", name)
+        started_s, kills = time.time(), count_machine_memory_kills()
         with self._stop_on_failure():
             finished = run_command(
                 ["docker", *self.stack.compose("--progress", "quiet", "run", *options, "job")],
@@ -184,6 +194,9 @@ class Compose:
                 clean_up=lambda process: _remove(name, process),
                 stdin=folder / PLAN,
             )
+            if finished.result is None:
+                killed = has_lacked_memory(name, started_s) or count_machine_memory_kills() > kills
+                finished = replace(finished, process=CONTAINER, lacked_memory=killed)
             result = take_result(finished, folder)
         if result.failure is not None:
             self._stop_started()

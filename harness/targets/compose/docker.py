@@ -9,6 +9,7 @@ import re
 import shlex
 import stat
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,24 @@ def require_engine() -> None:
             f"Docker Compose {since} or later is not installed.",
             remedy="Install the package docker-compose-plugin, or use --target embedded.",
         )
+
+
+def has_lacked_memory(container: str, since_s: float) -> bool:
+    """Return whether the kernel ended a process of a container for lack of memory.
+
+    Asks for the engine's events, because a container that was removed has no state to inspect.
+
+    Args:
+        container: Its name.
+        since_s: When it was started, as a Unix time.
+    """
+    times = ("--since", f"{since_s:.0f}", "--until", f"{time.time():.9f}")
+    filters = ("--filter", f"container={container}", "--filter", "event=oom")
+    try:
+        events = run_docker(["events", *times, *filters], timeout_s=_TIMEOUT_S)
+    except PrerequisiteError:
+        return False
+    return events.returncode == 0 and bool(events.stdout.strip())
 
 
 def has_images(names: Sequence[str]) -> bool:

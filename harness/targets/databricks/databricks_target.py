@@ -23,7 +23,7 @@ from harness.files import write_bytes, write_text
 from harness.plan import Environment, Plan, SourceData
 from harness.reading.file_names import make_plain_name
 from harness.results import Result
-from harness.runs import PLAN, RESULT, RunFolder
+from harness.runs import LOG, PLAN, RESULT, RunFolder
 from harness.setting_types import Settings
 from harness.storage.accounts import select_local_accounts
 from harness.storage.blobs import Blobs
@@ -46,7 +46,6 @@ from harness.targets.databricks.workspace_files import (
     sweep,
     upload_once,
 )
-from harness.targets.job_process import LOG
 from harness.targets.spark_conf import is_small, make_session_settings
 from harness.wheel import build_wheel, require_checkout
 
