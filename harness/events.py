@@ -1,4 +1,4 @@
-"""Events of a running job, one JSON line each, on every target."""
+"""Events and announcements of a running job, one JSON line each, on every target."""
 
 from __future__ import annotations
 
@@ -32,6 +32,32 @@ class Event:
             return None
         try:
             return cls(**json.loads(line)["event"])
+        except (ValueError, TypeError, KeyError):
+            return None
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """A report of what a job is about to create outside the run's folder.
+
+    If the job ends without cleaning up, its command knows what to remove or close.
+    """
+
+    kind: Literal["mlflow runs", "bundle"]
+    name: str
+    """URI of the bundle; the run's id, which all of its MLflow runs have as a tag."""
+
+    def to_line(self) -> str:
+        """Return the announcement as one line of JSON without a line break."""
+        return json.dumps({"announcement": asdict(self)}, ensure_ascii=False)
+
+    @classmethod
+    def from_line(cls, line: str) -> Announcement | None:
+        """Return the announcement in a line, or ``None`` if the line is something else, or cut off."""
+        if not line.startswith('{"announcement": '):
+            return None
+        try:
+            return cls(**json.loads(line)["announcement"])
         except (ValueError, TypeError, KeyError):
             return None
 

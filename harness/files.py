@@ -71,12 +71,16 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Mark a file as in use until the block or the process ends."""
+def file_lock(path: Path) -> Iterator[int]:
+    """Mark a file as in use until the block or the process ends.
+
+    Yields:
+        The file's descriptor: a process that inherits it keeps the mark, even if this one is killed.
+    """
     with path.open("rb") as file:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_SH)
-        yield
+        yield file.fileno()
 
 
 def is_locked(path: Path) -> bool:

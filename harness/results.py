@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from harness import result_formats
-from harness.errors import ExitCode
+from harness.errors import ExitCode, HarnessError
 from harness.result_digest import KEY as DIGEST, add_digest
 from harness.scenario.bound_spec import BoundKind, BoundSpec
 from harness.scenario.model_base import Int64
@@ -438,6 +438,13 @@ class Failure(Record):
     message: str
     remedy: str | None = None
     problems: tuple[FailureProblem, ...] = ()
+
+    @classmethod
+    def of(cls, error: HarnessError) -> Failure:
+        """Return an error as the reason."""
+        return cls(
+            kind=type(error).__name__, exit_code=error.exit_code, message=error.message, remedy=error.remedy
+        )
 
 
 class RunInputs(Record):

@@ -12,7 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness.errors import PrerequisiteError, did_you_mean
-from harness.files import is_locked, make_unwritable_error
+from harness.events import Announcement
+from harness.files import is_locked, make_unwritable_error, write_text
 from harness.plan import Plan, load_plan
 from harness.result_digest import require_digest
 from harness.result_formats import UnknownFormatError
@@ -21,6 +22,8 @@ from harness.stored_json import parse_json
 
 LATEST = "latest"
 PLAN, RESULT, LOG = "plan.json", "result.json", "job.log"
+UNSETTLED = "unsettled.jsonl"
+"""What the run's job has announced to create elsewhere; the file exists until that is settled."""
 BISECTION_PARAMETER = "train"
 """Parameter of a run that only trains at some of its scenario's versions."""
 _RUN_ID = re.compile(r"\d{8}-\d{6}-\w+-[0-9a-f]{4}")
@@ -62,7 +65,7 @@ class RunFolder:
 
     @property
     def is_running(self) -> bool:
-        """Whether its command is still running."""
+        """Whether its command, or the job that it started, is still running."""
         return is_locked(self.path / PLAN)
 
     @property
@@ -104,6 +107,52 @@ class RunFolder:
     def has_result(self) -> bool:
         """Whether the run has finished with a result."""
         return (self.path / RESULT).is_file()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing remains to be closed or removed elsewhere, as far as is known."""
+        return not (self.path / UNSETTLED).exists()
+
+    def mark_unsettled(self) -> None:
+        """Record that the run's job may create something elsewhere from now on."""
+        write_text(self.path / UNSETTLED, "")
+
+    def mark_settled(self) -> None:
+        """Record that nothing remains to be closed or removed elsewhere."""
+        with suppress(OSError):  # Then the next command finds that nothing remains.
+            (self.path / UNSETTLED).unlink(missing_ok=True)
+
+    def record(self, announcement: Announcement) -> None:
+        """Record what the run's job is about to create elsewhere.
+
+        Raises:
+            PrerequisiteError: The folder can't be written.
+        """
+        file = self.path / UNSETTLED
+        try:
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(announcement.to_line() + "\n")
+        except OSError as error:
+            raise make_unwritable_error(file, error) from error
+
+    @property
+    def announcements(self) -> tuple[Announcement, ...]:
+        """What the run's job has announced and is not settled, in this order."""
+        try:
+            lines = (self.path / UNSETTLED).read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return ()
+        return tuple(each for line in lines if (each := Announcement.from_line(line)) is not None)
+
+    @property
+    def started(self) -> datetime:
+        """When the run started."""
+        return datetime.fromtimestamp((self.path / PLAN).stat().st_mtime, UTC)
+
+    @property
+    def last_changed(self) -> datetime:
+        """When a file of the run was last written: the last sign of life of a run that was killed."""
+        return datetime.fromtimestamp(max(file.stat().st_mtime for file in self.path.iterdir()), UTC)
 
     @property
     def state(self) -> RunState:

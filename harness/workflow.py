@@ -39,6 +39,7 @@ from harness.runs import PLAN, RESULT, RunFolder, find_run
 from harness.scenario.matrix import describe_parameters
 from harness.scenario.model import Scenario
 from harness.settings import Settings, read_settings
+from harness.settlement import settle_earlier_runs, settle_on_error, settle_result
 from harness.targets.base import open_attachable, open_defined, open_schedulable, select_cloud_target
 from harness.targets.registry import AUTO, TARGETS, is_local
 
@@ -83,10 +84,12 @@ def run(request: RunRequest, console: Console) -> ExitCode:
 
 def execute(session: Session, loaded: LoadedScenario) -> Outcome:
     """Run one scenario on the session's target: the main path."""
+    settle_earlier_runs(session.settings, session.report)
     plan = resolve_plan(loaded, session.settings, session.target)
     with create_run_folder(session, plan) as folder:
         session.target.prepare(plan)
         result = run_job(session.target.run, folder.path, session.console)
+        settle_result(session.target, plan, folder, result, session.report)
         raise_mistakes(result, loaded)
     return conclude(plan, result, folder, session.settings, session.console)
 
@@ -184,8 +187,9 @@ def attach(run_id: str, console: Console) -> Outcome:
     plan = folder.read_plan()
     if folder.is_running:
         raise UsageError(f"Another command already follows the run {folder.path.name}.")
-    target = open_attachable(settings, folder, make_line_printer(console))
-    with file_lock(folder.path / PLAN):
+    report = make_line_printer(console)
+    target = open_attachable(settings, folder, report)
+    with file_lock(folder.path / PLAN), settle_on_error(target, plan, folder, report):
         result = run_job(target.attach, folder.path, console)
         if has_mistakes(result):
             raise_mistakes(result, load_scenario(plan.scenario_file, find_override(plan)))
@@ -211,13 +215,14 @@ def write_asset_bundle(request: RunRequest, folder: Path | None, console: Consol
 def create_run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
     """Create the run's folder with its plan, and point ``latest`` to it.
 
-    Remove it if a prerequisite is missing, or the scenario or its data is invalid.
+    Remove it if a prerequisite is missing, or the scenario or its data is invalid. After another error, it
+    has a result that says so.
     """
     folder = RunFolder.create(session.settings.runs, plan.run_id)
     try:
         file = folder.path / PLAN
         write_text(file, plan.model_dump_json(indent=2, by_alias=True) + "\n")
-        with file_lock(file):
+        with file_lock(file), settle_on_error(session.target, plan, folder, session.report):
             # At once: if the command is killed, nobody mistakes the run before for this one.
             folder.make_latest()
             yield folder
@@ -225,7 +230,8 @@ def create_run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
         # The error that led here is the one to report, even if the clean-up fails too.
         with suppress(HarnessError):
             session.target.remove_run(plan.run_id)
-        folder.remove()
+        if folder.is_settled:
+            folder.remove()
         raise
 
 
@@ -272,10 +278,7 @@ def write_confirmed_result(plan: Plan, result: Result, folder: RunFolder) -> Non
     try:
         confirm_verdict(plan, result)
     except JobError as error:
-        failure = Failure(
-            kind=JobError.__name__, exit_code=error.exit_code, message=error.message, remedy=error.remedy
-        )
-        result = result.model_copy(update={"verdict": Verdict.NOT_PROVEN, "failure": failure})
+        result = result.model_copy(update={"verdict": Verdict.NOT_PROVEN, "failure": Failure.of(error)})
         raise
     finally:
         write_text(folder.path / RESULT, result.to_json())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.errors import HarnessError, PrerequisiteError
+from harness.errors import ExitCode, HarnessError, PrerequisiteError
 from harness.loading.document import read_document
 from harness.runs import RunFolder, RunState, list_runs
 from harness.scenario.model import Scenario
@@ -67,4 +67,6 @@ def _read_verdict(folder: RunFolder) -> str:
         result = folder.read_result()
     except PrerequisiteError:  # Written by another version of the harness.
         return "unreadable"
-    return "error" if result.failure else result.verdict.value
+    if result.failure is None:
+        return result.verdict.value
+    return RunState.INTERRUPTED.value if result.exit_code is ExitCode.INTERRUPTED else "error"

@@ -1,12 +1,23 @@
-"""Deletion of old runs and their tables; MLflow's records and published models stay."""
+"""Deletion of old runs with their tables, and of what killed runs left; bundles and MLflow's records stay."""
 
 from __future__ import annotations
 
 from harness.errors import HarnessError, PrerequisiteError, UsageError
 from harness.runs import LATEST, list_runs
 from harness.settings import Settings
-from harness.targets.base import open_target
+from harness.settlement import remove_unfinished_bundles, settle_earlier_runs
+from harness.targets.base import Report, open_target
 from harness.targets.registry import FALLBACK
+
+
+def remove_leftovers(settings: Settings, report: Report) -> int:
+    """Settle earlier runs, and remove what they did not finish: temporary files and tables, and bundles.
+
+    Returns:
+        The number of removed bundles that no run had completed.
+    """
+    settle_earlier_runs(settings, report)
+    return remove_unfinished_bundles(settings, report)
 
 
 def remove_old_runs(settings: Settings, keep: int) -> list[str]:

@@ -62,7 +62,9 @@ def clean(
     keep: Annotated[
         int | None,
         typer.Option(
-            "--keep-runs", metavar="N", help="Delete all but the N newest runs, with the tables they built."
+            "--keep-runs",
+            metavar="N",
+            help="Delete all but the N newest runs, with the tables they built, and what killed runs left.",
         ),
     ] = None,
     stack: Annotated[
@@ -71,7 +73,7 @@ def clean(
     ] = False,
 ) -> None:
     """Delete old runs, or the Compose stack with its data."""
-    from harness.cli.cleanup import remove_old_runs
+    from harness.cli.cleanup import remove_leftovers, remove_old_runs
     from harness.settings import read_settings
     from harness.targets.compose.stack import Stack
 
@@ -86,6 +88,9 @@ def clean(
         Stack(settings).remove()
         typer.echo("The stack is removed, with its volumes, images and secrets.")
         return
+    bundles = remove_leftovers(settings, typer.echo)
     removed = remove_old_runs(settings, keep or 0)
     runs = f"{len(removed)} run" if len(removed) == 1 else f"{len(removed)} runs"
     typer.echo(f"{runs} removed, with their tables." if removed else "No runs removed.")
+    if bundles:
+        typer.echo(f"{bundles} unfinished bundle{'s' if bundles != 1 else ''} removed.")

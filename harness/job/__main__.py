@@ -4,8 +4,8 @@ PLAN and RESULT are files, or ``-``: the plan from standard input, the result as
 Other files, such as predictions, are written next to the result, or to standard output before it, one line
 each.
 
-Events go to standard output, one JSON line each, and to the file EVENTS if it is given. Everything else that
-the job or Spark prints goes to standard error.
+Events go to standard output, one JSON line each, and to the file EVENTS if it is given. Announcements go to
+standard output only. Everything else that the job or Spark prints goes to standard error.
 
 A scheduled job uses one plan for several runs: ``--run-id`` overrides the run's id, and ``--source`` the URI
 of a source, with PATH as the scenario writes it.
@@ -28,7 +28,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from harness.errors import ExitCode, HarnessError, UsageError
-from harness.events import Event
+from harness.events import Announcement, Event
 from harness.files import write_bytes, write_text
 from harness.job.clock import Clock
 from harness.job.running_job import EventFile
@@ -75,7 +75,17 @@ def main(arguments: list[str]) -> int:
             return _finish(failed, options, event_file)
         interrupted = _handle_signals()
         job = importlib.import_module("harness.job.running_job")
-        running = job.Job(plan, clock, spark, tracker, Path(scratch), interrupted, started, memory_kills)
+        running = job.Job(
+            plan,
+            clock,
+            spark,
+            tracker,
+            Path(scratch),
+            interrupted,
+            started,
+            memory_kills,
+            announce=_announce,
+        )
         if plan.proof is None:
             result = importlib.import_module("harness.job.main").run(running)
         else:
@@ -177,6 +187,10 @@ def _emit(event: Event, event_file: EventFile | None) -> None:
     _write_line(event.to_line())
     if event_file is not None:
         event_file.add(event)
+
+
+def _announce(announcement: Announcement) -> None:
+    _write_line(announcement.to_line())
 
 
 def _write_line(line: str) -> None:

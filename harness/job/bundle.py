@@ -1,7 +1,7 @@
 """A bundle: the featurizer, classifier and explainer of one version, which depend on each other.
 
-It is saved once, logged to MLflow, and copied unchanged to the model store. The manifest is written last: a
-copy without a manifest is not a bundle.
+It is saved once, logged to MLflow, and copied unchanged to the model store. The manifest is written last, and
+only if the copy is verified: a copy without a manifest is not a bundle.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import metadata
@@ -30,7 +30,7 @@ from harness.job.mlflow_tracker import MODELS
 from harness.pipelines import KEY, Explainer
 from harness.plan import Plan
 from harness.results import VersionResult
-from harness.storage.model_store import MANIFEST, ModelStore
+from harness.storage.model_store import MANIFEST, ModelStore, name_bundle
 from harness.storage.uris import VOLUMES
 
 FEATURIZER, CLASSIFIER, EXPLAINER = "featurizer", "classifier", "explainer"
@@ -68,27 +68,40 @@ def save_models(models: Mapping[str, Any], folder: Path, run_id: str, scratch: s
         checksum.unlink()
 
 
-def publish(store: ModelStore, folder: Path, version: VersionResult, plan: Plan) -> str:
+def locate(store: ModelStore, version: VersionResult, plan: Plan) -> str:
+    """Return the URI of a version's bundle, whether it exists or not."""
+    return store.uri(name_bundle(plan.scenario.table.name, version.version, version.run_id or ""))
+
+
+def publish(
+    store: ModelStore, folder: Path, version: VersionResult, plan: Plan, check: Callable[[str], None]
+) -> str:
     """Copy the models of a version to the model store, and return the URI of the bundle.
 
-    An existing copy is left as it is: publishing the same run twice changes nothing.
+    An existing bundle is left as it is: publishing the same run twice changes nothing.
+
+    Args:
+        store: The model store.
+        folder: Local folder of the models.
+        version: The version's result.
+        plan: The run's plan.
+        check: Verifies the copy at a URI; only then is it a bundle.
     """
-    bundle = f"{plan.scenario.table.name}/v{version.version}-{version.run_id}"
+    uri = locate(store, version, plan)
+    bundle = store.find_path(uri)
     files = {
         path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()
     }
     digests = {name: sha256_of(path) for name, path in files.items()}
     manifest = _make_manifest(digests, version, plan)
-    if store.read(f"{bundle}/{MANIFEST}") != manifest:
+    is_published = store.read(f"{bundle}/{MANIFEST}") == manifest
+    if not is_published:
         with ThreadPoolExecutor(_COPIES_AT_ONCE) as pool:
             list(pool.map(lambda name: store.put(f"{bundle}/{name}", files[name]), files))
+    check(uri)
+    if not is_published:
         store.write(f"{bundle}/{MANIFEST}", manifest)
-    return store.uri(bundle)
-
-
-def withdraw(store: ModelStore, uri: str) -> None:
-    """Withdraw a bundle by removing its manifest."""
-    store.remove(f"{store.find_path(uri)}/{MANIFEST}")
+    return uri
 
 
 def verify(

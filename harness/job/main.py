@@ -11,6 +11,7 @@ from itertools import pairwise
 from harness.bounds.judge import all_hold, decide_verdict, judge_versions
 from harness.bounds.standard import compares_added_rows
 from harness.errors import ScenarioError
+from harness.events import Announcement
 from harness.job import bundle
 from harness.job.added_rows import describe_added_rows
 from harness.job.changed_columns import describe_changed_columns
@@ -174,6 +175,7 @@ def train_versions(
     plan = job.plan
     with job.clock.step("log"):
         tracker = job.tracker.result()
+        job.announce(Announcement("mlflow runs", plan.run_id))
         tracker.start()
     probe = (
         choose_probe_keys(prepared[0].samples.test, plan.scenario.pipeline.explainer.rows) if prepared else []
@@ -243,12 +245,15 @@ def publish(job: Job, trained: list[TrainedVersion]) -> None:
     judged = {version.name: version for version in job.versions}
 
     def publish_one(each: TrainedVersion) -> None:
-        with job.clock.step("publish", each.result.name):
-            uri = bundle.publish(store, each.models, each.result, plan)
-            # Recorded before the copy is verified: a run that breaks from here on withdraws it.
-            job.update(judged[each.result.name].model_copy(update={"bundle": uri}))
+        def check(uri: str) -> None:
             raw = select_raw_rows(each, format_key(plan.scenario))
             bundle.verify(uri, raw, each.explainer, each.scores, each.explained.weights)
+
+        with job.clock.step("publish", each.result.name):
+            # Before the first file is copied: a run that breaks from here on withdraws it.
+            job.announce_bundle(bundle.locate(store, each.result, plan))
+            uri = bundle.publish(store, each.models, each.result, plan, check)
+            job.update(judged[each.result.name].model_copy(update={"bundle": uri}))
 
     run_in_parallel(job, publish_one, trained)
 

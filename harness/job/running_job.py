@@ -23,9 +23,8 @@ from harness.errors import (
     PrerequisiteError,
     ScenarioError,
 )
-from harness.events import Event
+from harness.events import Announcement, Event
 from harness.files import write_text
-from harness.job import bundle
 from harness.job.clock import Clock
 from harness.job.lost_processes import Surroundings, explain_dead_jvm, explain_small_memory
 from harness.job.mlflow_tracker import Tracker, translate_store_error
@@ -72,6 +71,10 @@ class Job:
     files: dict[str, Path] = field(default_factory=dict)
     """Files to deliver with the result: path in the run's folder to the local file."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    announce: Callable[[Announcement], None] = lambda _announcement: None
+    """Tells the command what is about to be created outside the run's folder."""
+    bundles: list[str] = field(default_factory=list)
+    """URIs of the bundles that the job has begun to publish."""
     first_error: Exception | None = None
     """The first error of any thread."""
 
@@ -84,6 +87,12 @@ class Job:
         """Raise the first error of any thread, if there was one: the later ones follow from it."""
         if self.first_error is not None:
             raise self.first_error
+
+    def announce_bundle(self, uri: str) -> None:
+        """Record that a bundle is about to be published, so that it is withdrawn if the run fails."""
+        self.announce(Announcement("bundle", uri))
+        with self.lock:
+            self.bundles.append(uri)
 
     def update(self, version: VersionResult) -> None:
         """Replace the result of one version."""
@@ -226,11 +235,12 @@ def translate_error(job: Job, error: BaseException) -> HarnessError | None:
 
 
 def withdraw_bundles(job: Job) -> None:
-    """Withdraw every published bundle, because a failed job publishes nothing."""
-    environment = job.plan.environment
-    for each in job.versions:
-        if each.bundle is not None:
-            bundle.withdraw(open_store(environment.model_store, environment.accounts), each.bundle)
+    """Withdraw every bundle, also one that is not complete, because a failed job publishes nothing."""
+    if job.bundles:
+        environment = job.plan.environment
+        store = open_store(environment.model_store, environment.accounts)
+        for uri in job.bundles:
+            store.remove_all(store.find_path(uri))
 
 
 def describe_failure(error: BaseException, translated: HarnessError | None) -> Failure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,12 @@ class Blobs:
             # The folder's own marker is last: a hierarchical namespace only removes empty folders.
             for name in sorted(names, reverse=True):
                 self.remove(str(name).removeprefix(f"{self._root.path}/" if self._root.path else ""))
+
+    def find_last_change(self, path: str) -> datetime | None:
+        """Return when a file below a path was last written; ``None`` if there is none."""
+        with self._translate_errors():
+            blobs = self._container.list_blobs(name_starts_with=f"{self._name(path)}/")
+            return max((each.last_modified for each in blobs), default=None)
 
     def list_folders(self, path: str = "") -> list[str]:
         """Return the paths of the folders in a folder; none if the container does not exist."""

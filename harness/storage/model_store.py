@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +18,19 @@ from harness.storage.uris import SCHEME, StorageUri
 
 MANIFEST = "manifest.json"
 """Name of the file that makes a folder of the store a bundle."""
+
+
+_BUNDLE_NAME = re.compile(r"v\d+-[0-9a-f]{32}")
+
+
+def name_bundle(table: str, version: int, run_id: str) -> str:
+    """Return the path of a bundle: its table, its Delta version and its MLflow run."""
+    return f"{table}/v{version}-{run_id}"
+
+
+def _is_bundle_name(path: str) -> bool:
+    """Return whether the last part of a path is the name of a bundle: a store may have other folders."""
+    return _BUNDLE_NAME.fullmatch(path.rpartition("/")[2]) is not None
 
 
 class ModelStore(Protocol):
@@ -33,14 +48,17 @@ class ModelStore(Protocol):
     def list_bundles(self) -> Sequence[str]:
         """Return the paths of the bundles: those folders of each table's folder that have a manifest."""
 
+    def list_unfinished(self, before: datetime) -> Sequence[str]:
+        """Return the paths of copies without a manifest in which nothing has changed since a time."""
+
     def put(self, path: str, file: Path) -> None:
         """Copy a local file; it appears whole or not at all."""
 
     def write(self, path: str, text: str) -> None:
         """Write a text file; it appears whole or not at all."""
 
-    def remove(self, path: str) -> None:
-        """Remove a file, if it exists."""
+    def remove_all(self, path: str) -> None:
+        """Remove a folder with everything in it, if it exists."""
 
 
 def open_store(uri: str, accounts: Sequence[Account], *, create: bool = True) -> ModelStore:
@@ -72,7 +90,7 @@ class AccountStore:
         self._root = root
         self._blobs = blobs
         self.read, self.put = blobs.read, blobs.put
-        self.write, self.remove = blobs.write, blobs.remove
+        self.write, self.remove_all = blobs.write, blobs.remove_all
 
     def uri(self, path: str) -> str:
         """Return the URI of a path, for Spark to read."""
@@ -87,6 +105,19 @@ class AccountStore:
         tables = self._blobs.list_folders()
         folders = (bundle for table in tables for bundle in self._blobs.list_folders(table))
         return sorted(folder for folder in folders if self._blobs.exists(f"{folder}/{MANIFEST}"))
+
+    def list_unfinished(self, before: datetime) -> Sequence[str]:
+        """Return the paths of copies without a manifest in which nothing has changed since a time."""
+        blobs = self._blobs
+        folders = (bundle for table in blobs.list_folders() for bundle in blobs.list_folders(table))
+        return [
+            folder
+            for folder in sorted(folders)
+            if _is_bundle_name(folder)
+            and not blobs.exists(f"{folder}/{MANIFEST}")
+            and (changed := blobs.find_last_change(folder)) is not None
+            and changed < before
+        ]
 
 
 class FolderStore:
@@ -113,6 +144,16 @@ class FolderStore:
         manifests = self._root.glob(f"*/*/{MANIFEST}")
         return sorted(each.parent.relative_to(self._root).as_posix() for each in manifests)
 
+    def list_unfinished(self, before: datetime) -> Sequence[str]:
+        """Return the paths of copies without a manifest in which nothing has changed since a time."""
+        folders = (each for each in self._root.glob("*/*") if each.is_dir() and _is_bundle_name(each.name))
+        return sorted(
+            folder.relative_to(self._root).as_posix()
+            for folder in folders
+            if not (folder / MANIFEST).exists()
+            and all(path.stat().st_mtime < before.timestamp() for path in [folder, *folder.rglob("*")])
+        )
+
     def put(self, path: str, file: Path) -> None:
         """Copy a file under a temporary name, then rename it."""
         target = self._root / path
@@ -130,6 +171,16 @@ class FolderStore:
         """Write a text file under a temporary name, then rename it."""
         write_text(self._root / path, text)
 
-    def remove(self, path: str) -> None:
-        """Remove a file, if it exists."""
-        (self._root / path).unlink(missing_ok=True)
+    def remove_all(self, path: str) -> None:
+        """Remove a folder with everything in it, if it exists.
+
+        Raises:
+            PrerequisiteError: Something in it can't be removed.
+        """
+        folder = self._root / path
+        try:
+            shutil.rmtree(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise make_unwritable_error(folder, error) from error

@@ -107,6 +107,27 @@ class Attachable(Protocol):
 
 
 @runtime_checkable
+class Settleable(Protocol):
+    """A target whose runs end with their command, so that a command can settle what a job has left.
+
+    See :mod:`harness.settlement`.
+    """
+
+    def reach(self, environment: Environment) -> Environment:
+        """Return a run's environment with the addresses and secrets by which this machine reaches it.
+
+        Raises:
+            PrerequisiteError: It can't be reached now.
+        """
+
+    def end_job(self, run_id: str) -> None:
+        """End what is left of the job of a command that was killed, and remove its temporary files."""
+
+    def release(self) -> None:
+        """Stop the services that a failed run has started, unless they should be kept."""
+
+
+@runtime_checkable
 class Schedulable(Protocol):
     """A target that can run a scenario on a schedule."""
 
@@ -209,6 +230,14 @@ def open_attachable(settings: Settings, run: RunFolder, report: Report) -> Attac
             remedy="'harness scenario NAME' runs the scenario again.",
         )
     return _open_capable(Attachable, definition, settings, report)  # type: ignore[type-abstract] # Only checked against.
+
+
+def open_settleable(settings: Settings, run: RunFolder) -> Settleable | None:
+    """Open the target of an earlier run; return ``None`` if its runs don't end with their command."""
+    definition = find_definition(run.target or FALLBACK)
+    if not definition.can_settle:
+        return None
+    return _open_capable(Settleable, definition, settings, lambda _line: None)  # type: ignore[type-abstract] # As above.
 
 
 def open_schedulable(settings: Settings, report: Report) -> SchedulableTarget:

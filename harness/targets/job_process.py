@@ -13,13 +13,13 @@ from io import RawIOBase
 from pathlib import Path
 
 from harness.errors import InterruptedRunError
-from harness.events import Event, Listener
-from harness.files import write_bytes
+from harness.events import Announcement, Event, Listener
+from harness.files import file_lock, write_bytes, write_text
 from harness.memory import count_memory_kills
 from harness.prediction_files import SentFile
 from harness.process_ends import PYTHON, Step, describe_steps
 from harness.results import Result
-from harness.runs import LOG, RESULT
+from harness.runs import LOG, PLAN, RESULT, RunFolder
 from harness.targets.end_causes import explain_failure, explain_missing_result
 
 _logger = logging.getLogger(__name__)
@@ -57,7 +57,8 @@ def run_command(
 
     Args:
         command: Process to start. It gets its own session, so that Ctrl-C does not reach it directly.
-        folder: Folder of the run; output that is not an event goes to its log.
+        folder: Folder of the run, with its plan; announcements are recorded in it, and output that is
+            nothing else goes to its log.
         listener: Receives every event as it arrives.
         environ: All environment variables of the process.
         interrupt: Asks the job to end, as Ctrl-C would; it then has 30 s.
@@ -79,7 +80,11 @@ def run_command(
             last[:] = [step]
         listener(event)
 
-    with (folder / LOG).open("wb", buffering=0) as log, (stdin or Path("/dev/null")).open() as stream:
+    with (
+        (folder / LOG).open("wb", buffering=0) as log,
+        (stdin or Path("/dev/null")).open() as stream,
+        file_lock(folder / PLAN) as lock,
+    ):
         process = subprocess.Popen(
             command,
             stdin=stream,
@@ -89,6 +94,8 @@ def run_command(
             errors="replace",
             env=environ,
             start_new_session=True,
+            # If this command is killed, the run counts as running until its job has ended, too.
+            pass_fds=(lock,),
         )
         _logger.debug("job process %d started: %s", process.pid, shlex.join(command))
         try:
@@ -158,6 +165,11 @@ def _forward_output(
             listener(event)
         elif (result := Result.from_line(line)) is not None:
             results.append(result)
+            # At once: if this command is killed now, the run has a result nevertheless.
+            with suppress(PrerequisiteError):  # Its caller writes it, too, and reports the reason.
+                write_text(folder / RESULT, result.to_json())
+        elif (announced := Announcement.from_line(line)) is not None:
+            RunFolder(folder).record(announced)
         elif (sent := SentFile.from_line(line)) is not None:
             write_bytes(folder / sent.path, sent.content)
         else:

@@ -35,6 +35,9 @@ class TargetDefinition:
     """Whether it runs an MLflow server for this machine (:class:`~harness.targets.base.TracksRuns`)."""
     can_attach: bool = False
     """Whether another command can follow a run (:class:`~harness.targets.base.Attachable`)."""
+    can_settle: bool = False
+    """Whether a run ends with its command, so that a command can settle what its job left
+    (:class:`~harness.targets.base.Settleable`)."""
     can_schedule: bool = False
     """Whether it can run a scenario on a schedule (:class:`~harness.targets.base.Schedulable`)."""
     can_sweep: bool = False

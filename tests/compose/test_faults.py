@@ -11,12 +11,23 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from harness.runs import read_result
+from harness.errors import ExitCode
+from harness.runs import find_run, read_result
 from tests.command import wait_for
 from tests.compose.conftest import END_S, RunningStack
 from tests.embedded.small import LONG, UNPUBLISHED, write_custom_scenario, write_scenario
 
 pytestmark = [pytest.mark.spark, pytest.mark.compose]
+
+
+def list_newest_statuses(stack: RunningStack) -> set[str]:
+    """Return the statuses of the newest run's MLflow runs."""
+    client = MlflowClient(f"http://127.0.0.1:{stack.variables['HARNESS_MLFLOW_PORT']}")
+    experiment = client.get_experiment_by_name("harness")
+    assert experiment is not None
+    newest = find_run(stack.home / "runs", "latest").path.name
+    found = client.search_runs([experiment.experiment_id], f"tags.`harness.run_id` = '{newest}'")
+    return {each.info.status for each in found}
 
 
 def test_a_worker_is_killed_in_the_middle_of_training(stack: RunningStack, tmp_path: Path) -> None:
@@ -72,12 +83,7 @@ def test_ctrl_c_ends_the_job_in_its_container(stack: RunningStack, tmp_path: Pat
         output, _ = process.communicate(timeout=END_S)
     assert 130 == process.returncode, output
     assert [] == stack.containers("job")
-    client = MlflowClient(f"http://127.0.0.1:{stack.variables['HARNESS_MLFLOW_PORT']}")
-    experiment = client.get_experiment_by_name("harness")
-    assert experiment is not None
-    newest = max(path.name for path in (stack.home / "runs").iterdir() if path.name != "latest")
-    found = client.search_runs([experiment.experiment_id], f"tags.`harness.run_id` = '{newest}'")
-    assert {"KILLED"} == {each.info.status for each in found}
+    assert {"KILLED"} == list_newest_statuses(stack)
 
 
 def test_two_simultaneous_runs_do_not_interfere(stack: RunningStack, tmp_path: Path) -> None:
@@ -98,11 +104,13 @@ def test_two_simultaneous_runs_do_not_interfere(stack: RunningStack, tmp_path: P
 
 
 def test_a_killed_job_is_an_error(stack: RunningStack, tmp_path: Path) -> None:
-    """A killed container leads to exit code 5 and a message with the log file."""
+    """A killed container leads to exit code 5 and a message with the log file; its MLflow runs are closed."""
     with stack.start("scenario", write_scenario(tmp_path, LONG)) as process:
-        wait_for(process, "run: session done")
+        wait_for(process, "run: log done")
         [job] = stack.containers("job")
         job.kill()
         output, _ = process.communicate(timeout=END_S)
     assert 5 == process.returncode, output
     assert f"job.log{os.linesep}" in output + os.linesep
+    assert {"FAILED"} == list_newest_statuses(stack)
+    assert ExitCode.JOB_FAILED == read_result(stack.home / "runs", "latest").exit_code

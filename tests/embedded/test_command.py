@@ -13,8 +13,10 @@ import pytest
 from mlflow import MlflowClient
 
 import harness
+from harness.errors import ExitCode
+from harness.report import JUNIT
 from harness.results import Verdict
-from harness.runs import RESULT, RunFolder, RunState, find_run
+from harness.runs import RESULT, RunFolder, RunState, find_run, read_result
 from tests.command import start_command, wait_for
 from tests.embedded.runner import change_scenario
 from tests.embedded.small import ONE_VERSION, write_scenario
@@ -54,6 +56,11 @@ def list_run_statuses(home: Path) -> list[str]:
     return [run.info.status for run in client.search_runs([experiment.experiment_id])]
 
 
+def list_names(folder: Path) -> list[str]:
+    """Return the names in a folder, except those of files that every JVM keeps there by itself."""
+    return [path.name for path in folder.iterdir() if not path.name.startswith("hsperfdata")]
+
+
 def test_ctrl_c_ends_everything_and_the_next_run_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +76,7 @@ def test_ctrl_c_ends_everything_and_the_next_run_works(
     assert [] == find_job_processes(home)
     assert {"KILLED"} == set(list_run_statuses(home))
     assert not (home / "models").exists()
+    assert [130] == [read_result(home / "runs", "latest").exit_code]
     monkeypatch.setenv("HARNESS_HOME", str(home))
     result = harness.run(Path(write_scenario(tmp_path, ONE_VERSION)), quiet=True)
     assert (Verdict.PASS, [0]) == (result.verdict, [version.version for version in result.versions])
@@ -106,12 +114,15 @@ def test_a_killed_jvm_is_reported(tmp_path: Path) -> None:
     ), output
 
 
-def test_a_killed_job_is_reported(tmp_path: Path) -> None:
+def test_a_killed_job_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A killed job leads to exit code 5, not to a failed bound, and the message names its log.
 
-    Its run is the latest one from the start, and reads as interrupted after its end.
+    Its run is the latest one from the start. The command closes its MLflow runs, removes its temporary files,
+    and writes its result and reports.
     """
-    home = tmp_path / "home"
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     before = RunFolder.create(home / "runs", "20260101-000000-before-0000")
     (before.path / RESULT).write_text(samples.result().to_json(), encoding="utf-8")
     before.make_latest()
@@ -119,6 +130,7 @@ def test_a_killed_job_is_reported(tmp_path: Path) -> None:
         wait_for(process, "run: log done")
         latest = find_run(home / "runs", "latest")
         assert latest.state is RunState.RUNNING
+        assert list_names(temporary) != []
         for job in find_job_processes(home):
             if b"harness.job\0" in Path(f"/proc/{job}/cmdline").read_bytes():
                 os.kill(job, signal.SIGKILL)
@@ -128,4 +140,9 @@ def test_a_killed_job_is_reported(tmp_path: Path) -> None:
     assert "The job's Python process was ended by signal 9 (SIGKILL)" in message, output
     assert ("job.log" in message, "WARN" in message) == (True, False), output
     assert [] == find_job_processes(home)
-    assert (latest, RunState.INTERRUPTED) == (find_run(home / "runs", "latest"), latest.state)
+    assert latest == find_run(home / "runs", "latest")
+    assert ([], {"FAILED"}) == (list_names(temporary), set(list_run_statuses(home)))
+    failure = latest.read_result().failure
+    assert failure is not None
+    assert (ExitCode.JOB_FAILED, True) == (failure.exit_code, (latest.path / JUNIT).is_file())
+    assert [] == list((home / "lake").rglob(".scratch"))

@@ -210,7 +210,7 @@ def test_publishing_twice_changes_nothing(job: Job, good: Result, home: Path) ->
     before = read_files(home / "models")
     store = FolderStore(home / "models")
     version = good.versions[0]
-    uri = bundle.publish(store, job.scratch / version.name, version, job.plan)
+    uri = bundle.publish(store, job.scratch / version.name, version, job.plan, lambda _uri: None)
     assert (version.bundle, before) == (uri, read_files(home / "models"))
 
 
@@ -244,13 +244,21 @@ def test_published_versions_and_registered_models_are_pinned(good: Result, home:
 
 
 def test_an_interrupted_copy_is_completed(job: Job, good: Result, tmp_path: Path) -> None:
-    """An interrupted copy is completed, with the manifest last."""
+    """An interrupted copy is completed; its manifest is written after it has been verified."""
     version = good.versions[0]
     store = FolderStore(tmp_path)
-    uri = Path(bundle.publish(store, job.scratch / version.name, version, job.plan))
+    uri = Path(bundle.publish(store, job.scratch / version.name, version, job.plan, lambda _uri: None))
     (uri / "manifest.json").unlink()
     (uri / "classifier" / "MLmodel").write_text("half")
-    bundle.publish(store, job.scratch / version.name, version, job.plan)
+    seen = []
+    bundle.publish(
+        store,
+        job.scratch / version.name,
+        version,
+        job.plan,
+        lambda _uri: seen.append(store.list_bundles()),
+    )
+    assert [[]] == seen, "the copy is a bundle before it is verified"
     manifest = json.loads((uri / "manifest.json").read_text())
     assert manifest["files"] == {
         path.relative_to(uri).as_posix(): sha256_of(path)
@@ -260,25 +268,26 @@ def test_an_interrupted_copy_is_completed(job: Job, good: Result, tmp_path: Path
 
 
 def test_a_copy_with_another_model_is_withdrawn(good: Result, spark: SparkSession, tmp_path: Path) -> None:
-    """A copy that predicts differently from the trained model is withdrawn."""
+    """A copy that predicts differently from the trained model is removed, and never becomes a bundle."""
     job = make_job(spark, make_plan(ONE_VERSION, write_table(tmp_path), tmp_path))
-    publish = bundle.publish
+    verify = bundle.verify
 
-    def swap(store: FolderStore, folder: Path, version: Any, plan: Any) -> str:
-        """Replace the classifier in a copy by one trained on fewer rows."""
-        uri = publish(store, folder, version, plan)
+    def swap(uri: str, *arguments: Any) -> None:
+        """Replace the classifier in a copy by one trained on fewer rows, then verify it."""
         other = Path(good.versions[0].bundle or "") / "classifier" / "sparkml"
         for path in (path for path in other.rglob("*") if path.is_file()):
             target = Path(uri) / "classifier" / "sparkml" / path.relative_to(other)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
-        return uri
+        assert not (Path(uri) / "manifest.json").exists()
+        verify(uri, *arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundle, "publish", swap)
+        patch.setattr(bundle, "verify", swap)
         result = run(job)
     assert result.failure is not None
-    assert (ExitCode.JOB_FAILED, []) == (result.exit_code, list((tmp_path / "models").rglob("manifest.json")))
+    assert "copied classifier predicts" in result.failure.message
+    assert (ExitCode.JOB_FAILED, []) == (result.exit_code, list((tmp_path / "models" / "small").iterdir()))
 
 
 def test_a_failed_bound_publishes_nothing(spark: SparkSession, tmp_path: Path) -> None:
@@ -403,7 +412,7 @@ def test_an_error_while_publishing_withdraws_every_bundle(spark: SparkSession, t
         [each.bundle for each in result.versions],
     )
     assert "an unexpected error" in result.failure.message
-    assert [] == list((tmp_path / "models").rglob("manifest.json"))
+    assert [] == list((tmp_path / "models" / "small").iterdir())
 
 
 def test_a_malformed_row_is_reported(spark: SparkSession, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -20,6 +21,7 @@ from harness.job.mlflow_tracker import Tracker, translate_store_error
 from harness.results import Bin, CalibrationBin, Commit, RocPoint, RowChanges, VersionResult
 from harness.storage import tracking_store
 from harness.storage.tracking_store import find_store_file, require_usable_store
+from harness.tracking.open_runs import close_runs
 from tests.embedded.runner import make_plan
 from tests.embedded.small import SMALL
 
@@ -146,6 +148,36 @@ def test_what_is_deleted_during_a_run_is_reported(tracker: Tracker, tmp_path: Pa
     with pytest.raises(mlflow.MlflowException) as of_store:
         own.start()
     assert f"MLflow's store {file} was deleted during the run." == _translate(of_store.value, own)
+
+
+def test_open_runs_of_a_killed_job_are_closed(tracker: Tracker) -> None:
+    """The runs that a job left open are closed, and no others; finished ones keep their status."""
+    home = Path(str(find_store_file(mlflow.get_tracking_uri()))).parent
+    plan = make_plan(SMALL, home / "readings.csv", home, "killed")
+    of_killed = Tracker(plan)
+    of_killed.start()
+    finished, opened = (of_killed.start_version(make_version()) for _ in range(2))
+    client = MlflowClient()
+    client.set_terminated(finished, "FINISHED")
+    uri = mlflow.get_tracking_uri()
+    assert [2, 0] == [close_runs(uri, "harness", "killed", "KILLED") for _ in range(2)]
+    ids = (of_killed.parent_run_id, opened, finished, tracker.parent_run_id)
+    assert ["KILLED", "KILLED", "FINISHED", "RUNNING"] == [
+        client.get_run(run_id or "").info.status for run_id in ids
+    ]
+
+
+def test_a_store_without_the_runs_has_nothing_to_close(tmp_path: Path) -> None:
+    """A missing store is not created; a server that doesn't answer is reported, without its password."""
+    assert 0 == close_runs(f"sqlite:///{tmp_path}/mlflow.db", "harness", "killed", "FAILED")
+    assert [] == list(tmp_path.iterdir())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(
+        PrerequisiteError, match=f"^MLflow at http://.*@127.0.0.1:{port} doesn't answer"
+    ) as caught:
+        close_runs(f"http://me:secret@127.0.0.1:{port}", "harness", "killed", "FAILED")
+    assert "secret" not in caught.value.message
 
 
 def test_other_errors_are_not_taken_for_a_changed_store(tracker: Tracker) -> None:

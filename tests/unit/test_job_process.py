@@ -65,6 +65,7 @@ def _follow(
     jobs: _Jobs | None = None,
     stdin: Path | None = None,
 ) -> FinishedProcess:
+    (folder / PLAN).touch()
     return run_command(
         [sys.executable, "-c", program],
         folder,

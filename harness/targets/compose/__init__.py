@@ -13,6 +13,7 @@ COMPOSE = TargetDefinition(
     auto_preference=1,
     auto_condition="its images are built and neither 'lake' nor 'stores.models' is a local folder",
     serves_tracking=True,
+    can_settle=True,
     settings=(
         SettingSpec("stack", "dataset-harness", "name of the Compose project", r"[a-z0-9][a-z0-9_-]*"),
         SettingSpec("workers", "1", "Spark workers of the Compose target", COUNT_PATTERN),

@@ -181,26 +181,38 @@ class Compose:
 
     def run(self, folder: Path, listener: Listener) -> Result:
         """Run the job in a container, and remove it afterwards."""
-        name = f"{self.stack.name}-{folder.name}"
+        name = self._name_container(folder.name)
         options = ("--rm", "--no-TTY", "--no-deps", "--name", name)
         started_s, kills = time.time(), count_machine_memory_kills()
-        with self._stop_on_failure():
-            finished = run_command(
-                ["docker", *self.stack.compose("--progress", "quiet", "run", *options, "job")],
-                folder,
-                listener,
-                environ=make_docker_environment(self.stack.environ()),
-                interrupt=lambda _process: _interrupt(name),
-                clean_up=lambda process: _remove(name, process),
-                stdin=folder / PLAN,
-            )
-            if finished.result is None:
-                killed = has_lacked_memory(name, started_s) or count_machine_memory_kills() > kills
-                finished = replace(finished, process=CONTAINER, lacked_memory=killed)
-            result = take_result(finished, folder)
-        if result.failure is not None:
-            self._stop_started()
-        return result
+        finished = run_command(
+            ["docker", *self.stack.compose("--progress", "quiet", "run", *options, "job")],
+            folder,
+            listener,
+            environ=make_docker_environment(self.stack.environ()),
+            interrupt=lambda _process: _interrupt(name),
+            clean_up=lambda process: _remove(name, process),
+            stdin=folder / PLAN,
+        )
+        if finished.result is None:
+            killed = has_lacked_memory(name, started_s) or count_machine_memory_kills() > kills
+            finished = replace(finished, process=CONTAINER, lacked_memory=killed)
+        return take_result(finished, folder)
+
+    def reach(self, environment: Environment) -> Environment:
+        """Return a run's environment with the ports and secrets of this machine."""
+        is_own_server = environment.tracking_uri == MLFLOW
+        if (is_own_server or self._uses_own_storage) and not self.stack.is_up():
+            raise PrerequisiteError("The stack is not running.", remedy="'make up' starts it.")
+        uri = self.tracking_uri() if is_own_server else environment.tracking_uri
+        return environment.model_copy(update={"tracking_uri": uri, "accounts": self._accounts(inside=False)})
+
+    def end_job(self, run_id: str) -> None:
+        """Remove the job's container, which may outlive a command that was killed."""
+        run_docker(["rm", "--force", "--volumes", self._name_container(run_id)])
+
+    def release(self) -> None:
+        """Stop the stack if this run has started it, unless it should be kept."""
+        self._stop_started()
 
     def remove_run(self, run_id: str) -> None:
         """Remove a run's tables."""
@@ -210,6 +222,9 @@ class Compose:
                 remedy="'make up' starts it; 'make clean' removes it with all its data.",
             )
         self._blobs(self._lake).remove_all(f"runs/{run_id}")
+
+    def _name_container(self, run_id: str) -> str:
+        return f"{self.stack.name}-{run_id}"
 
     def _page(self, port_setting: str) -> str:
         return f"http://127.0.0.1:{self._settings[port_setting]}"
@@ -339,6 +354,7 @@ class Compose:
 
     def _stop_started(self) -> None:
         if self._started and not self._keep:
+            self._started = False
             self.stack.down()
 
 

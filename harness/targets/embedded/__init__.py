@@ -11,6 +11,7 @@ EMBEDDED = TargetDefinition(
     implementation="harness.targets.embedded.embedded_target:Embedded",
     is_local=True,
     uses_local_folders=True,
+    can_settle=True,
     auto_preference=2,  # It needs nothing but this machine: the fallback.
     settings=(
         SettingSpec(

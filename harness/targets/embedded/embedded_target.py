@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from harness.errors import UsageError
 from harness.events import Listener
@@ -135,16 +136,32 @@ class Embedded:
     def run(self, folder: Path, listener: Listener) -> Result:
         """Run the job in its own process group, so that Ctrl-C reaches it exactly once."""
         classes = self._find_class_archive()
-        finished = run_command(
-            [sys.executable, "-P", "-m", "harness.job", str(folder / PLAN), str(folder / RESULT)],
-            folder,
-            listener,
-            environ=self._process_environment(os.environ) | classes.environ,
-            interrupt=lambda process: process.send_signal(signal.SIGINT),
-            clean_up=_kill_group,
-        )
+        # The job and its JVM can't remove their temporary files if they are killed.
+        with TemporaryDirectory(
+            prefix=_name_temporary(folder.name), dir=find_temp_folder(), ignore_cleanup_errors=True
+        ) as temporary:
+            finished = run_command(
+                [sys.executable, "-P", "-m", "harness.job", str(folder / PLAN), str(folder / RESULT)],
+                folder,
+                listener,
+                environ=self._process_environment(os.environ, temporary) | classes.environ,
+                interrupt=lambda process: process.send_signal(signal.SIGINT),
+                clean_up=_kill_group,
+            )
         classes.keep_new(is_complete=not finished.interrupted and finished.exit_code >= 0)
         return take_result(finished, folder)
+
+    def reach(self, environment: Environment) -> Environment:
+        """Return a run's environment: this machine reaches all of it in the same way as the job."""
+        return environment
+
+    def end_job(self, run_id: str) -> None:
+        """Remove the temporary files of a job; the job itself ends when its command is killed."""
+        for folder in Path(find_temp_folder()).glob(f"{_name_temporary(run_id)}*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def release(self) -> None:
+        """Do nothing: a run starts no services."""
 
     def copy_table(self, table: Path, folder: Path) -> None:
         """Write the newest version of a Delta table as Parquet files into a new folder, with Spark.
@@ -188,8 +205,9 @@ class Embedded:
     def _check_jvm(self) -> str:
         """Start a JVM as the job would, with the options for small and for large data."""
         memory = self._settings["driver_memory"]
+        temporary = _make_temp_option(find_temp_folder())
         for small in (True, False):
-            options = (f"-Xmx{memory}", *self._list_java_options(small=small))
+            options = (f"-Xmx{memory}", *self._list_java_options(small=small), temporary)
             require_startable(self._find_java(), options, self._process_environment(os.environ))
         return f"starts with {memory} of memory"
 
@@ -199,21 +217,33 @@ class Embedded:
             # First, because Java takes the last of several values: the locale stays.
             *split_options(settings["java_options"]),
             *java_options(settings["driver_memory"], small=small),
-            # Java's own default is /tmp, whatever TMPDIR is.
-            f"-Djava.io.tmpdir={find_temp_folder()}",
         )
 
-    def _process_environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+    def _process_environment(
+        self, environ: Mapping[str, str], temp_folder: str | None = None
+    ) -> dict[str, str]:
         settings = self._settings
         secrets = (account.secret.variable for account in select_local_accounts(settings))
         named = (*settings["pass_variables"].replace(",", " ").split(), *filter(None, secrets))
-        return make_process_environment(environ, named=named) | {
+        temporary = temp_folder or find_temp_folder()
+        return make_process_environment(environ, named=named, temp_folder=temporary) | {
             "JAVA_HOME": str(self._find_java().home),
             "SPARK_HOME": str(find_pyspark_home()),
             "SPARK_LOCAL_IP": "127.0.0.1",
+            "SPARK_SUBMIT_OPTS": shlex.quote(_make_temp_option(temporary)),
             "PYSPARK_PYTHON": sys.executable,
             "PYSPARK_DRIVER_PYTHON": sys.executable,
         }
+
+
+def _name_temporary(run_id: str) -> str:
+    """Return the beginning of the name of a job's temporary folder."""
+    return f"harness-{run_id}-"
+
+
+def _make_temp_option(folder: str) -> str:
+    """Return the option for Java's temporary files: its own default is /tmp, whatever TMPDIR is."""
+    return f"-Djava.io.tmpdir={folder}"
 
 
 def _link(link: Path, file: Path) -> None:

@@ -1,0 +1,257 @@
+"""Settlement of runs that failed: nothing remains of what a job published, opened or wrote aside.
+
+A job that fails cleans up itself. If it is killed, or a store doesn't answer, its command settles the run.
+What no command could settle, the next one settles. A run that has no result gets one that says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from harness.errors import (
+    ExitCode,
+    HarnessError,
+    InterruptedRunError,
+    JobError,
+    LostRunError,
+    PrerequisiteError,
+    ScenarioError,
+    format_first_line,
+)
+from harness.files import write_text
+from harness.plan import Environment, Plan
+from harness.results import Failure, Result, Verdict
+from harness.runs import RESULT, RunFolder, list_runs
+from harness.setting_types import Settings
+from harness.storage.model_store import open_store
+from harness.storage.uris import SCHEME
+from harness.targets.base import Report, Settleable, open_settleable
+
+if TYPE_CHECKING:
+    from harness.tracking.open_runs import CloseStatus
+
+
+_MOST_TIME_TO_PUBLISH = timedelta(days=1)
+
+
+@contextmanager
+def settle_on_error(target: object, plan: Plan, run: RunFolder, report: Report) -> Iterator[None]:
+    """Settle a run if the block fails, and write the result that its job did not write.
+
+    Args:
+        target: The run's target. A run on a target that isn't settleable may continue without its command.
+        plan: The run's plan.
+        run: The run's folder.
+        report: Shows the user what couldn't be settled.
+    """
+    if isinstance(target, Settleable):
+        run.mark_unsettled()
+    try:
+        yield
+    except LostRunError:
+        raise
+    except BaseException as error:
+        settle(target, plan, run, _describe(error), report)
+        if _is_final(error, target) or not run.is_settled:
+            _write_missing_result(plan, run, _describe(error), datetime.now(UTC))
+        raise
+
+
+def settle_result(target: object, plan: Plan, run: RunFolder, result: Result, report: Report) -> None:
+    """Settle a run whose job returned a result: one that failed may have left something nevertheless."""
+    if result.failure is None:
+        run.mark_settled()
+    else:
+        settle(target, plan, run, result.failure, report)
+
+
+def settle(target: object, plan: Plan, run: RunFolder, failure: Failure, report: Report) -> None:
+    """Settle a run that failed, and report what could not be settled."""
+    if not isinstance(target, Settleable):
+        return
+    try:
+        _settle(target, plan, run, failure)
+    except HarnessError as error:
+        report(_describe_unsettled(run, error))
+    finally:
+        # The error that led here is the one to report.
+        with suppress(HarnessError):
+            target.release()
+
+
+def settle_earlier_runs(settings: Settings, report: Report) -> None:
+    """Settle the runs that their own command could not settle: it was killed, or a store didn't answer."""
+    unreachable: set[tuple[str, str]] = set()
+    for run in list_runs(settings.runs):
+        if run.is_settled or run.is_running:
+            continue
+        with suppress(PrerequisiteError):  # Another version of the harness wrote the plan.
+            plan = run.read_plan()
+            stores = (plan.environment.tracking_uri, plan.environment.model_store)
+            if stores in unreachable:
+                continue
+            try:
+                _settle_earlier_run(settings, plan, run)
+            except HarnessError as error:
+                unreachable.add(stores)
+                report(_describe_unsettled(run, error))
+
+
+def remove_unfinished_bundles(settings: Settings, report: Report) -> int:
+    """Remove copies of bundles that no run will complete, from the model stores of all stored runs.
+
+    Runs of other machines may publish to the same stores: only what is a day old is removed.
+
+    Returns:
+        The number of removed copies.
+    """
+    opened: set[tuple[str | None, str]] = set()
+    removed = 0
+    for run in list_runs(settings.runs):
+        try:
+            environment = run.read_plan().environment
+            if (store := (run.target, environment.model_store)) in opened:
+                continue
+            opened.add(store)
+            if (target := open_settleable(settings, run)) is not None:
+                removed += _remove_unfinished(target.reach(environment))
+        except PrerequisiteError as error:  # Another version wrote the plan, or the store can't be reached.
+            report(f"The model store of the run {run.path.name} is not cleaned: {error.message}")
+    return removed
+
+
+def _remove_unfinished(environment: Environment) -> int:
+    store = open_store(environment.model_store, environment.accounts, create=False)
+    unfinished = store.list_unfinished(datetime.now(UTC) - _MOST_TIME_TO_PUBLISH)
+    for path in unfinished:
+        store.remove_all(path)
+    return len(unfinished)
+
+
+def _settle_earlier_run(settings: Settings, plan: Plan, run: RunFolder) -> None:
+    target = open_settleable(settings, run)
+    if target is None:
+        return
+    target.end_job(run.path.name)
+    failure = Failure.of(
+        InterruptedRunError(
+            "The command was killed before the run had a result.", remedy="Run the scenario again."
+        )
+    )
+    _write_missing_result(plan, run, failure, run.last_changed)
+    _settle(target, plan, run, failure)
+
+
+def _settle(target: Settleable, plan: Plan, run: RunFolder, failure: Failure) -> None:
+    """Withdraw the run's bundles, remove its temporary tables, and close its MLflow runs.
+
+    Raises:
+        HarnessError: One of these failed; the others were done nevertheless.
+    """
+    announced = run.announcements
+    if announced and not _has_succeeded(run):
+        environment = target.reach(plan.environment)
+        bundles = [each.name for each in announced if each.kind == "bundle"]
+        _do_all(
+            lambda: _withdraw_bundles(environment, bundles),
+            lambda: _remove_scratch(environment, plan),
+            lambda: _close_runs(environment, plan, failure),
+        )
+    run.mark_settled()
+
+
+def _has_succeeded(run: RunFolder) -> bool:
+    """Return whether the job has written a result without a failure."""
+    try:
+        return run.read_result().failure is None
+    except PrerequisiteError:
+        return False
+
+
+def _do_all(*steps: Callable[[], None]) -> None:
+    """Do every step even if one fails, then raise the first error."""
+    errors = []
+    for step in steps:
+        try:
+            step()
+        except HarnessError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _withdraw_bundles(environment: Environment, uris: list[str]) -> None:
+    if uris:
+        store = open_store(environment.model_store, environment.accounts, create=False)
+        for uri in uris:
+            store.remove_all(store.find_path(uri))
+
+
+def _remove_scratch(environment: Environment, plan: Plan) -> None:
+    lake = environment.lake
+    if lake.startswith(SCHEME) or "://" not in lake:
+        store = open_store(lake, environment.accounts, create=False)
+        store.remove_all(store.find_path(plan.scratch_uri))
+
+
+def _close_runs(environment: Environment, plan: Plan, failure: Failure) -> None:
+    # Imported here, as it is rarely needed: MLflow takes seconds.
+    from harness.tracking.open_runs import close_runs
+
+    status: CloseStatus = "KILLED" if failure.exit_code is ExitCode.INTERRUPTED else "FAILED"
+    close_runs(environment.tracking_uri, environment.experiment, plan.run_id, status)
+
+
+def _is_final(error: BaseException, target: object) -> bool:
+    """Return whether the error ends the run, so that its folder stays and needs a result."""
+    if isinstance(error, ScenarioError | PrerequisiteError):
+        return False  # The folder is removed.
+    return isinstance(error, JobError | InterruptedRunError) or isinstance(target, Settleable)
+
+
+def _describe(error: BaseException) -> Failure:
+    if isinstance(error, HarnessError):
+        return Failure.of(error)
+    if isinstance(error, KeyboardInterrupt):
+        return Failure.of(InterruptedRunError("Interrupted."))
+    return Failure(
+        kind=type(error).__name__,
+        exit_code=ExitCode.JOB_FAILED,
+        message=f"The command failed: {format_first_line(error)}",
+    )
+
+
+def _write_missing_result(plan: Plan, run: RunFolder, failure: Failure, ended: datetime) -> None:
+    """Write the result and the reports of a run whose job ended without a result."""
+    from harness.report import write_reports
+
+    if run.has_result:
+        return
+    started = run.started
+    result = Result(
+        run_id=plan.run_id,
+        scenario=plan.scenario.name,
+        target=plan.environment.target,
+        verdict=Verdict.NOT_PROVEN,
+        started=started,
+        duration_s=round(max(0.0, (ended - started).total_seconds()), 3),
+        timings={},
+        versions=(),
+        table_uri=plan.table_uri,
+        failure=failure,
+        inputs=plan.inputs,
+    )
+    # The error that led here is the one to report.
+    with suppress(HarnessError):
+        write_text(run.path / RESULT, result.to_json())
+        write_reports(plan, result, run.path)
+
+
+def _describe_unsettled(run: RunFolder, error: HarnessError) -> str:
+    return (
+        f"The MLflow runs and bundles of the run {run.path.name} can't be closed or withdrawn yet: "
+        f"{error.message} The next run or 'harness clean' tries again."
+    )
