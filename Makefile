@@ -152,7 +152,7 @@ logs: run-ready ## show the logs of the stack's services [ARGS="mlflow --follow"
 clean: run-ready ## delete the stack: containers, volumes, images and secrets of this project
 	@$(HARNESS) clean --stack ARGS
 
-clean-runs: run-ready ## delete all but the newest runs, with the tables they built: KEEP_RUNS=5
+clean-runs: run-ready ## delete all but the newest runs with their tables, and what killed runs left: KEEP_RUNS=5
 	@$(HARNESS) clean ARGS $${KEEP_RUNS:+--keep-runs "$$KEEP_RUNS"}
 
 test: lint types imports images ## run all checks and all tests; Compose tests only if a Docker engine is ready

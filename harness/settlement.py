@@ -6,6 +6,7 @@ What no command could settle, the next one settles. A run that has no result get
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from harness.tracking.open_runs import CloseStatus
 
 
+_logger = logging.getLogger(__name__)
 _MOST_TIME_TO_PUBLISH = timedelta(days=1)
 
 
@@ -82,8 +84,13 @@ def settle(target: object, plan: Plan, run: RunFolder, failure: Failure, report:
             target.release()
 
 
-def settle_earlier_runs(settings: Settings, report: Report) -> None:
-    """Settle the runs that their own command could not settle: it was killed, or a store didn't answer."""
+def settle_earlier_runs(settings: Settings, report: Report = _logger.debug) -> None:
+    """Settle the runs that their own command could not settle: it was killed, or a store didn't answer.
+
+    Args:
+        settings: Settings that locate the runs.
+        report: Shows what still can't be settled (default: nobody waits for it, so it is only logged).
+    """
     unreachable: set[tuple[str, str]] = set()
     for run in list_runs(settings.runs):
         if run.is_settled or run.is_running:
@@ -226,10 +233,10 @@ def _describe(error: BaseException) -> Failure:
 
 def _write_missing_result(plan: Plan, run: RunFolder, failure: Failure, ended: datetime) -> None:
     """Write the result and the reports of a run whose job ended without a result."""
-    from harness.report import write_reports
-
     if run.has_result:
         return
+    from harness.report import write_reports
+
     started = run.started
     result = Result(
         run_id=plan.run_id,

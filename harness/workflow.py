@@ -84,7 +84,7 @@ def run(request: RunRequest, console: Console) -> ExitCode:
 
 def execute(session: Session, loaded: LoadedScenario) -> Outcome:
     """Run one scenario on the session's target: the main path."""
-    settle_earlier_runs(session.settings, session.report)
+    settle_earlier_runs(session.settings)
     plan = resolve_plan(loaded, session.settings, session.target)
     with create_run_folder(session, plan) as folder:
         session.target.prepare(plan)

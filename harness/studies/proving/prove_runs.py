@@ -21,6 +21,7 @@ from harness.request import RunRequest, open_session
 from harness.results import FaultResult, Result
 from harness.runs import LOG
 from harness.scenario.model import Publish, Scenario
+from harness.settlement import settle_result
 from harness.storage.accounts import select_local_accounts
 from harness.storage.uris import SCHEME, find_local_path
 from harness.studies.proving.dose_search import DoseSearch
@@ -268,6 +269,7 @@ def run_faults(attack: Attack, faults: Sequence[PlannedFault]) -> tuple[FaultRes
     with create_run_folder(session, plan) as folder:
         session.target.prepare(plan)
         result = run_job(session.target.run, folder.path, session.console)
+        settle_result(session.target, plan, folder, result, session.report)
         raise_mistakes(result, attack.loaded)
     if result.failure is not None:
         write_confirmed_result(plan, result, folder)
