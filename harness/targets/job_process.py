@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
 
-from harness.errors import InterruptedRunError
+from harness.errors import InterruptedRunError, PrerequisiteError
 from harness.events import Announcement, Event, Listener
 from harness.files import file_lock, write_bytes, write_text
 from harness.memory import count_memory_kills
