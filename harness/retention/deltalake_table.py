@@ -40,9 +40,10 @@ def open_table(uri: str, accounts: Sequence[Account]) -> DeltalakeTable | None:
     from deltalake import DeltaTable
     from deltalake.exceptions import TableNotFoundError
 
-    path = find_local_path(uri, Path())
-    if path is not None and not (path / LOG).is_dir():
-        return None
+    with _translate_errors(uri):
+        path = find_local_path(uri, Path())
+        if path is not None and not (path / LOG).is_dir():
+            return None
     if path is None and uri.startswith(VOLUMES):
         raise PrerequisiteError(
             f"Can't read the table {uri} from this machine: it is in a volume of a workspace.",

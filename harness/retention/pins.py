@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import BaseModel
+
 from harness.errors import PrerequisiteError
+from harness.scenario.model_base import Int64
 from harness.storage.model_store import MANIFEST, ModelStore
 from harness.storage.uris import find_local_path
 from harness.stored_json import parse_json
@@ -49,6 +52,15 @@ class Pin:
     def text(self) -> str:
         """Short description of the pin."""
         return f"{self.kind} {self.uri}"
+
+
+class _Manifest(BaseModel):
+    """The keys that the manifest of a bundle has in every format."""
+
+    table: str
+    version: Int64
+    mlflow_run_id: str
+    run_id: str
 
 
 def normalize_table(uri: str) -> str:
@@ -93,22 +105,21 @@ def _list_bundles(store: ModelStore) -> Iterator[Pin]:
 def _read_manifest(store: ModelStore, bundle: str) -> Pin:
     uri = store.uri(bundle)
     try:
-        # Every format of the manifest has these keys.
-        manifest = parse_json(store.read(f"{bundle}/{MANIFEST}") or "")
-        return Pin(
-            table=manifest["table"],
-            table_name=bundle.partition("/")[0],
-            version=int(manifest["version"]),
-            kind="bundle",
-            uri=uri,
-            run_id=manifest["mlflow_run_id"],
-            harness_run=manifest["run_id"],
-        )
-    except (ValueError, KeyError, TypeError) as error:
+        manifest = _Manifest.model_validate(parse_json(store.read(f"{bundle}/{MANIFEST}") or ""))
+    except ValueError as error:
         raise PrerequisiteError(
             f"Can't read the manifest of the bundle {uri}, so the version that it pins is unknown.",
             remedy="Restore the bundle, or remove it from the model store.",
         ) from error
+    return Pin(
+        table=manifest.table,
+        table_name=bundle.partition("/")[0],
+        version=manifest.version,
+        kind="bundle",
+        uri=uri,
+        run_id=manifest.mlflow_run_id,
+        harness_run=manifest.run_id,
+    )
 
 
 def _is_of(uri: str, table: str | None) -> bool:

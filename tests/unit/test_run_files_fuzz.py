@@ -48,19 +48,22 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a home with two runs, and a scenario whose bounds compare with the second one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HARNESS_HOME", str(tmp_path))
-    for run_id in (A, B):
-        run = RunFolder.create(tmp_path / "runs", run_id)
-        result = samples.result(samples.result().versions[-1:], run_id=run_id)
-        (run.path / PLAN).write_text(samples.plan(run_id=run_id).model_dump_json(by_alias=True))
-        (run.path / RESULT).write_text(result.to_json())
-    run.make_latest()
     values = samples.scenario().model_dump(mode="json", by_alias=True, exclude_unset=True)
     values["table"] |= {"source": {"generate": {"rows": 10}}}
     values["pipeline"] |= {"derive": {}, "features": ["loan_amnt"]}
-    text = json.dumps({name: values[name] for name in ("name", "table", "pipeline")})[:-1]
+    values["versions"] = [{"name": "march", "append": {}}]
+    plan = samples.plan(scenario=values)
+    for run_id in (A, B):
+        run = RunFolder.create(tmp_path / "runs", run_id)
+        result = samples.result(samples.result().versions[-1:], run_id=run_id, inputs=plan.inputs)
+        (run.path / PLAN).write_text(
+            plan.model_copy(update={"run_id": run_id}).model_dump_json(by_alias=True)
+        )
+        (run.path / RESULT).write_text(result.to_json())
+    run.make_latest()
+    baseline = {"baseline": {"from": B, "min": -0.1}}
     (tmp_path / "loans.yaml").write_text(
-        f'{text}, "versions": [{{"name": "march", "append": null}}], '
-        f'"every": {{"metrics": {{"cv_roc_auc": {{"baseline": {{"from": "{B}", "min": -0.1}}}}}}}}}}'
+        json.dumps(values | {"every": {"metrics": {"cv_roc_auc": baseline}}})
     )
     (tmp_path / "scenarios").mkdir()
     shutil.copy(tmp_path / "loans.yaml", tmp_path / "scenarios" / "three_versions.yaml")
@@ -78,7 +81,7 @@ def _mutate(draw: Any, text: str) -> str:
     """Return a file's text with one mistake: in its form, or in one of its values."""
     if draw(st.booleans()):
         cut = draw(st.integers(0, len(text)))
-        return draw(st.sampled_from([*_TEXTS, text[:cut], text[:cut] + "\0" + text[cut:]]))
+        return str(draw(st.sampled_from([*_TEXTS, text[:cut], text[:cut] + "\0" + text[cut:]])))
     values = json.loads(text)
     locations = list(_list_locations(values))
     *inside, last = draw(st.sampled_from(locations[1:]))
@@ -111,14 +114,17 @@ def _run(*arguments: str) -> None:
 @given(data=st.data())
 def test_any_file_of_a_run_is_read_or_refused(home: Path, arguments: list[str], data: st.DataObject) -> None:
     """A command that reads a damaged plan or result ends with an exit code, never with a traceback."""
-    file = home / "runs" / B / data.draw(st.sampled_from([PLAN, RESULT]))
-    before = file.read_text()
+    folder = home / "runs" / B
+    before = {name: (folder / name).read_text() for name in (PLAN, RESULT)}
+    name = data.draw(st.sampled_from(list(before)))
     try:
-        file.write_text(_mutate(data.draw, before), encoding="utf-8", errors="surrogatepass")
+        text = _mutate(data.draw, before[name])
+        (folder / name).write_text(text, encoding="utf-8", errors="surrogatepass")
         _run(*arguments)
-    finally:
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(before)
+    finally:  # Some commands write a result, or remove a run.
+        folder.mkdir(exist_ok=True)
+        for name, text in before.items():
+            (folder / name).write_text(text)
 
 
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -134,7 +140,7 @@ def test_any_result_makes_a_page_or_is_refused(home: Path, data: st.DataObject) 
         file.write_text(before)
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_manifest_is_read_or_refused(home: Path, data: st.DataObject) -> None:
     """A damaged manifest of a bundle ends 'retain' with a message."""
@@ -147,6 +153,13 @@ def test_any_manifest_is_read_or_refused(home: Path, data: st.DataObject) -> Non
         _run("retain")
     finally:
         shutil.rmtree(table.store)
+
+
+@pytest.mark.parametrize("arguments", [_COMMANDS["check"], _COMMANDS["plan"]])
+def test_the_undamaged_run_can_be_read(home: Path, arguments: list[str]) -> None:
+    """Without damage, the bound's other run is a baseline, so that its numbers are read too."""
+    assert home.is_dir()
+    assert ExitCode.PASS == CliRunner().invoke(app, arguments).exit_code
 
 
 @pytest.mark.parametrize("text", ["[" * 10_000, '{"versions":' * 10_000, '{"run_id": "\\ud800"}'])
