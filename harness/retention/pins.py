@@ -59,7 +59,7 @@ class _Manifest(BaseModel):
 
     table: str
     version: Int64
-    mlflow_run_id: str
+    mlflow_run_id: str | None
     run_id: str
 
 
@@ -117,7 +117,7 @@ def _read_manifest(store: ModelStore, bundle: str) -> Pin:
         version=manifest.version,
         kind="bundle",
         uri=uri,
-        run_id=manifest.mlflow_run_id,
+        run_id=manifest.mlflow_run_id or "",
         harness_run=manifest.run_id,
     )
 
