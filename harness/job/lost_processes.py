@@ -10,7 +10,7 @@ from typing import Any
 from py4j.protocol import Py4JJavaError, Py4JNetworkError
 
 from harness.errors import DeadProcessError, JobError
-from harness.job.spark_errors import read_text
+from harness.job.spark_errors import read_chain
 from harness.job.spark_session import find_exit_code, find_peak_memory
 from harness.memory import count_memory_kills
 from harness.process_ends import JVM, explain_jvm_end, explain_memory_error
@@ -37,7 +37,7 @@ class Surroundings:
 
 def explain_dead_jvm(error: BaseException, around: Surroundings) -> JobError | None:
     """Return the error to report if the JVM has ended or no longer answers, else ``None``."""
-    text = _read_chain(error)
+    text = read_chain(error)
     is_lost = _is_lost(around.context, error, text)
     code = find_exit_code(around.context, _JVM_END_TIMEOUT_S if is_lost else 0)
     if code is not None:
@@ -59,7 +59,7 @@ def explain_dead_jvm(error: BaseException, around: Surroundings) -> JobError | N
 
 def explain_small_memory(error: BaseException, around: Surroundings) -> JobError | None:
     """Return the error to report if a heap was too small or an executor has died, else ``None``."""
-    return explain_memory_error(_read_chain(error), around.steps, around.spark)
+    return explain_memory_error(read_chain(error), around.steps, around.spark)
 
 
 def _is_lost(context: Any, error: BaseException, text: str) -> bool:
@@ -68,7 +68,7 @@ def _is_lost(context: Any, error: BaseException, text: str) -> bool:
         return True  # The JVM, which has the message, is gone.
     if isinstance(error, Py4JNetworkError) or any(message in text for message in _CONTEXT_STOPPED):
         return True
-    gateway = getattr(context, "_gateway", None)
+    gateway: Any = getattr(context, "_gateway", None)
     if getattr(gateway, "proc", None) is None:
         return False  # On a cluster, this process hasn't started the JVM.
     address = gateway.gateway_parameters
@@ -77,13 +77,3 @@ def _is_lost(context: Any, error: BaseException, text: str) -> bool:
             return False
     except OSError:
         return True
-
-
-def _read_chain(error: BaseException) -> str:
-    """Return the messages of an error and of those that it was raised from, or while handling."""
-    chain: list[BaseException] = []
-    following: BaseException | None = error
-    while following is not None and following not in chain:
-        chain.append(following)
-        following = following.__cause__ or following.__context__
-    return "\n".join(filter(None, map(read_text, chain)))

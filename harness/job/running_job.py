@@ -19,7 +19,6 @@ from harness.errors import (
     ExitCode,
     HarnessError,
     InterruptedRunError,
-    JobError,
     PrerequisiteError,
     ScenarioError,
 )
@@ -223,12 +222,11 @@ def translate_error(job: Job, error: BaseException) -> HarnessError | None:
     # Without its JVM, a job meets errors of every kind.
     if (dead_jvm := explain_dead_jvm(error, around)) is not None:
         return dead_jvm
-    if isinstance(error, HarnessError) and not isinstance(error, JobError):
-        return error
+    # Before the harness's own errors: both look like a source that can't be read, for example.
     return (
         explain_small_memory(error, around)
-        or (error if isinstance(error, JobError) else None)
         or translate_full_disk(error, environment)
+        or (error if isinstance(error, HarnessError) else None)
         or translate_store_error(error, environment)
         or translate_storage_error(error)
     )

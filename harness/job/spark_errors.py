@@ -171,6 +171,16 @@ def read_text(error: BaseException) -> str:
         return ""
 
 
+def read_chain(error: BaseException) -> str:
+    """Return the messages of an error and of those that it was raised from, except the harness's own."""
+    chain: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in chain:
+        chain.append(following)
+        following = following.__cause__ or following.__context__
+    return "\n".join(filter(None, (read_text(each) for each in chain if not isinstance(each, HarnessError))))
+
+
 def _summarize_text(text: str) -> str:
     """Return the sentence of a message that may contain Py4J's call, a stack trace or Spark's plan."""
     _, is_from_python, of_python = text.rpartition("Traceback (most recent call last):")
@@ -186,7 +196,7 @@ def _summarize_text(text: str) -> str:
 
 def translate_full_disk(error: BaseException, environment: Environment) -> HarnessError | None:
     """Return the error to report if a disk is full, with its folder on this machine, else ``None``."""
-    if not is_full_disk_message(read_text(error)):
+    if not is_full_disk_message(read_chain(error)):
         return None
     return make_full_disk_error(list_local_folders(environment), summarize_error(error))
 

@@ -20,7 +20,16 @@ import pytest
 from py4j.protocol import Py4JError, Py4JJavaError, Py4JNetworkError
 from pyspark.sql import SparkSession, functions as F
 
-from harness.errors import DeadProcessError, ExitCode, JobError, OutOfMemoryError
+from harness.errors import (
+    DeadProcessError,
+    ExitCode,
+    HarnessError,
+    JobError,
+    OutOfMemoryError,
+    PrerequisiteError,
+    Problem,
+    ScenarioError,
+)
 from harness.job import lost_processes
 from harness.job.clock import Clock
 from harness.job.lost_processes import Surroundings, explain_dead_jvm, explain_small_memory
@@ -277,6 +286,21 @@ def test_a_log_on_a_full_disk_does_not_hide_the_error(monkeypatch: pytest.Monkey
     monkeypatch.setattr(sys, "stderr", _FullDisk())
     with log_errors():
         raise ValueError("a bug")
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind"),
+    [
+        ("IOException: No space left on device", PrerequisiteError),
+        ("java.lang.OutOfMemoryError: Java heap space", OutOfMemoryError),
+        ("IOException: no such file", ScenarioError),
+    ],
+)
+def test_a_source_is_not_blamed_for_the_machine(cause: str, kind: type[HarnessError]) -> None:
+    """If a full disk or a small heap is why a source can't be read, that is the error."""
+    error = ScenarioError([Problem("can't read loans.csv as csv")])
+    error.__cause__ = RuntimeError(cause)
+    assert kind is type(translate_error(make_job(None, "ingest"), error))
 
 
 def test_a_full_disk_is_reported() -> None:
