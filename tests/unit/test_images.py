@@ -4,8 +4,10 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from harness.errors import PrerequisiteError
 from harness.settings import read_settings
@@ -48,7 +50,8 @@ def _copied_paths() -> Iterator[tuple[str, str]]:
     for service, name in NAMES.items():
         dockerfile = (PROJECT / "docker" / name / "Dockerfile").read_text(encoding="utf-8")
         for words in re.findall(r"^(?:COPY|ADD) (?!--from)(.+)", dockerfile, re.MULTILINE):
-            yield from ((service, CONTEXTS[service] + path) for path in words.split()[:-1])
+            paths = [word for word in words.split()[:-1] if not word.startswith("--")]
+            yield from ((service, CONTEXTS[service] + path) for path in paths)
 
 
 COPIES = tuple(_copied_paths())
@@ -99,6 +102,24 @@ def test_a_dockerfile_changes_only_its_own_image(tmp_path: Path, project: Path, 
     assert {service} == _changed_services(before, _images(tmp_path))
 
 
+def test_modes_do_not_change_the_name(tmp_path: Path, project: Path) -> None:
+    """A checkout with another umask has the same image names."""
+    before = _images(tmp_path)
+    for file in project.rglob("*"):
+        file.chmod(file.stat().st_mode & 0o700)
+    (project / "docker" / "azurite" / "start").chmod(0o600)
+    assert before == _images(tmp_path)
+
+
+@pytest.mark.parametrize("service", NAMES)
+def test_images_set_the_modes_of_their_files(service: str) -> None:
+    """Files of the checkout get their mode in an image from the Dockerfile."""
+    dockerfile = (PROJECT / "docker" / NAMES[service] / "Dockerfile").read_text(encoding="utf-8")
+    last_stage = dockerfile.rpartition("\nFROM ")[2]
+    copied = re.findall(r"^(?:COPY|ADD) (?!--from)(\S+)", last_stage, re.MULTILINE)
+    assert {"--chmod=755"} == set(copied)
+
+
 @pytest.mark.parametrize("how", ["added", "renamed", "removed"])
 def test_an_added_or_removed_file_changes_the_name(tmp_path: Path, project: Path, how: str) -> None:
     """An added, removed or renamed file changes the image's name."""
@@ -136,3 +157,49 @@ def test_a_package_without_the_project_is_reported(tmp_path: Path, project: Path
         f"The Compose target needs the project's files, but {project}/compose.yaml doesn't exist.\n"
         "  Run it from a checkout of the project, or use --target embedded."
     )
+
+
+@pytest.fixture(name="services", scope="module")
+def _services() -> dict[str, dict[str, Any]]:
+    """Return the services of compose.yaml, with everything that they get from its anchors."""
+    loaded: dict[str, dict[str, Any]] = YAML(typ="safe").load(COMPOSE_FILE.read_text(encoding="utf-8"))[
+        "services"
+    ]
+    return loaded
+
+
+def test_every_service_is_hardened(services: dict[str, dict[str, Any]]) -> None:
+    """No service can write its image's files or has capabilities, and each has limits."""
+    expected = {
+        "init": True,
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "mem_limit": "${HARNESS_CONTAINER_MEMORY:-0}",
+        "pids_limit": "${HARNESS_CONTAINER_PROCESSES:-4096}",
+        "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},
+    }
+    for name, service in services.items():
+        assert expected == {key: service.get(key) for key in expected}, name
+        assert any(each.startswith("/tmp") for each in service["tmpfs"]), name  # noqa: S108 - in the container
+        assert "cap_add" not in service, name
+
+
+def test_services_restart_after_an_error(services: dict[str, dict[str, Any]]) -> None:
+    """A service that ends with an error is started again, a limited number of times; a job never is."""
+    policies = {name: service["restart"] for name, service in services.items()}
+    assert {"job", "secrets"} == {name for name, policy in policies.items() if policy == "no"}
+    assert {"no", "on-failure:3"} == set(policies.values())
+    assert services["spark-worker"]["depends_on"]["spark-master"]["restart"] is True
+
+
+def test_mlflow_is_healthy_only_with_its_database(services: dict[str, dict[str, Any]]) -> None:
+    """The health check of MLflow makes a request that its database answers."""
+    assert "/experiments/search" in services["mlflow"]["healthcheck"]["test"][-1]
+
+
+def test_compose_by_hand_names_make_up() -> None:
+    """A Compose command without the harness's variables ends with the command to use instead."""
+    text = COMPOSE_FILE.read_text(encoding="utf-8")
+    images = re.findall(r"image: \$\{(\w+)(.*)\}", text)
+    assert all(rest.startswith(":?run 'make up' instead") for _, rest in images), images

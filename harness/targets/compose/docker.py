@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import shlex
-import stat
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -167,8 +166,8 @@ def _make_image(service: str, name: str, base: str, contents: tuple[str, ...]) -
     digest = hashlib.sha256(base.encode())
     for content in contents:
         for file in _list_files(PROJECT / content):
-            runs = bool(file.stat().st_mode & stat.S_IXUSR)
-            digest.update(f"\n{file.relative_to(PROJECT)} {runs}\n".encode())
+            # Without its mode, which the Dockerfiles set: a checkout with another umask has the same images.
+            digest.update(f"\n{file.relative_to(PROJECT)}\n".encode())
             digest.update(file.read_bytes())
     return Image(service, f"HARNESS_{name.upper()}_IMAGE", f"{_NAME}-{name}:{digest.hexdigest()[:12]}")
 
