@@ -30,6 +30,7 @@ KEEP =
 KEEP_RUNS =
 VALIDATE =
 WORKERS =
+FORCE =
 ARGS =
 export VENV = .venv
 ON_TARGET = $${TARGET:+--target "$$TARGET"}
@@ -57,7 +58,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 unexport PYTHONPATH PYTHONHOME
 
 .NOTPARALLEL:
-.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario validate attach doctor asset-bundle sweep check runs trace retain compare ui build up down logs clean clean-runs
+.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario validate attach doctor asset-bundle sweep check runs trace retain compare ui docker-ready build up down restart ps logs clean clean-runs
 .PHONY: test test-fast test-unit test-scenarios test-databricks test-compose images lint types imports format lock bench false-alarms
 
 help: ## list the make targets
@@ -137,20 +138,35 @@ compare: run-ready ## compare two runs: A=... B=... ('latest' is the newest) [HT
 ui: run-ready ## show the address of MLflow's pages: the stack's, or served locally
 	@$(HARNESS) ui ARGS $(ON_TARGET)
 
-build: run-ready ## build the missing images of the Compose stack
+# Before the setup, which downloads 0.6 GB.
+docker-ready:
+	@command -v docker >/dev/null || { \
+	  echo "Docker is not installed on this machine." >&2; \
+	  echo "  Install Docker with Compose v2 and start it, or use TARGET=embedded." >&2; exit 3; }
+	@reason=$$(docker info --format '{{.ServerVersion}}' 2>&1 >/dev/null) || { \
+	  echo "The Docker engine doesn't answer: $$(echo "$$reason" | tail -n 1)" >&2; \
+	  echo "  Start it (systemctl start docker), join the group 'docker', or use TARGET=embedded." >&2; exit 3; }
+
+build: docker-ready run-ready ## build the missing images of the Compose stack
 	@$(HARNESS) build ARGS
 
-up: run-ready ## start the Compose stack, and build missing images [WORKERS=3]
+up: docker-ready run-ready ## start the Compose stack, and build missing images [WORKERS=3]
 	@$(HARNESS) up ARGS $${WORKERS:+--workers "$$WORKERS"}
 
-down: run-ready ## stop the Compose stack; its data stays
+down: docker-ready run-ready ## stop the Compose stack; its data stays
 	@$(HARNESS) down ARGS
 
-logs: run-ready ## show the logs of the stack's services [ARGS="mlflow --follow"]
+restart: docker-ready run-ready ## restart the stack's services, and wait until they are healthy [ARGS="mlflow"]
+	@$(HARNESS) restart ARGS
+
+ps: docker-ready run-ready ## show the state of the stack's services
+	@$(HARNESS) ps ARGS
+
+logs: docker-ready run-ready ## show the logs of the stack's services [ARGS="mlflow --follow"]
 	@$(HARNESS) logs ARGS
 
-clean: run-ready ## delete the stack: containers, volumes, images and secrets of this project
-	@$(HARNESS) clean --stack ARGS
+clean: docker-ready run-ready ## delete the stack, after a question: containers, data, images, secrets, build cache [FORCE=1]
+	@$(HARNESS) clean --stack $(if $(FORCE),--force) ARGS
 
 clean-runs: run-ready ## delete all but the newest runs with their tables, and what killed runs left: KEEP_RUNS=5
 	@$(HARNESS) clean ARGS $${KEEP_RUNS:+--keep-runs "$$KEEP_RUNS"}

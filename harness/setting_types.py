@@ -27,21 +27,33 @@ MEMORY_PATTERN = r"[1-9]\d*[mg]"
 PORT_PATTERN = r"[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]"
 COUNT_PATTERN = r"[1-9]\d*"
 CORES_PATTERN = r"\*|[1-9]\d*"
+LIMIT_PATTERN = rf"0|{MEMORY_PATTERN}"
+DURATION_PATTERN = r"[1-9]\d*[sm]"
+STACK_PATTERN = r"[a-z0-9][a-z0-9_-]*"
 TOLERANCE_PATTERN = r"0|0?\.\d+|\d(\.\d+)?e-\d+"
 EXPECTED_VALUES = {
     MEMORY_PATTERN: "a size such as 2g or 900m",
-    PORT_PATTERN: "a port from 1 to 65535",
-    COUNT_PATTERN: "a whole number of at least 1",
+    PORT_PATTERN: "a port from 1 to 65535, such as 5001",
+    COUNT_PATTERN: "a whole number of at least 1, such as 2",
     TOLERANCE_PATTERN: "a number such as 1e-6",
-    CORES_PATTERN: "* or a whole number of at least 1",
+    CORES_PATTERN: "* or a whole number of at least 1, such as 2",
+    LIMIT_PATTERN: "a size such as 4g or 900m, or 0 for no limit",
+    DURATION_PATTERN: "a time such as 90s or 3m",
+    STACK_PATTERN: "lower-case letters, digits, '-' and '_', such as my-stack",
 }
 """Pattern of a setting's values to what messages call them."""
 _UNITS = {"m": 1 << 20, "g": 1 << 30}
+_SECONDS = {"s": 1, "m": 60}
 
 
 def count_bytes(memory: str) -> int:
     """Return the bytes of a size such as ``2g`` or ``900m``."""
     return int(memory[:-1]) * _UNITS[memory[-1]]
+
+
+def count_seconds(duration: str) -> int:
+    """Return the seconds of a time such as ``90s`` or ``3m``."""
+    return int(duration[:-1]) * _SECONDS[duration[-1]]
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "build": stack_commands.build,
     "up": stack_commands.up,
     "down": stack_commands.down,
+    "restart": stack_commands.restart,
+    "ps": stack_commands.ps,
     "logs": stack_commands.logs,
     "clean": stack_commands.clean,
 }

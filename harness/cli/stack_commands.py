@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from harness.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from harness.targets.compose.stack import Stack
 
 
 def build() -> None:
@@ -33,8 +39,31 @@ def up(
 
     stack = Stack(read_settings({"workers": workers}))
     stack.up()
-    for service in stack.services():
-        typer.echo(f"{service.container:36}{service.description}")
+    _show_services(stack)
+
+
+def ps() -> None:
+    """Show the state of each of the Compose stack's services."""
+    from harness.settings import read_settings
+    from harness.targets.compose.stack import Stack
+
+    stack = Stack(read_settings())
+    stack.require_own()
+    _show_services(stack)
+
+
+def restart(
+    services: Annotated[
+        list[str] | None, typer.Argument(metavar="SERVICE", help="Services to restart (default: all).")
+    ] = None,
+) -> None:
+    """Restart services of the Compose stack and wait until it is healthy."""
+    from harness.settings import read_settings
+    from harness.targets.compose.stack import Stack
+
+    stack = Stack(read_settings())
+    stack.restart(services or [])
+    _show_services(stack)
 
 
 def down() -> None:
@@ -69,8 +98,13 @@ def clean(
     ] = None,
     stack: Annotated[
         bool,
-        typer.Option("--stack", help="Delete the Compose stack: containers, volumes, images and secrets."),
+        typer.Option(
+            "--stack",
+            help="Delete the Compose stack: containers, volumes, images, secrets and build cache. "
+            "Lists them and asks first.",
+        ),
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Don't ask before the stack is deleted.")] = False,
 ) -> None:
     """Delete old runs, or the Compose stack with its data."""
     from harness.cli.cleanup import remove_leftovers, remove_old_runs
@@ -85,8 +119,7 @@ def clean(
         raise typer.BadParameter("--keep-runs and --stack can't be combined.")
     settings = read_settings()
     if stack:
-        Stack(settings).remove()
-        typer.echo("The stack is removed, with its volumes, images and secrets.")
+        _delete_stack(Stack(settings), force=force)
         return
     bundles = remove_leftovers(settings, typer.echo)
     removed = remove_old_runs(settings, keep or 0)
@@ -94,3 +127,35 @@ def clean(
     typer.echo(f"{runs} removed, with their tables." if removed else "No runs removed.")
     if bundles:
         typer.echo(f"{bundles} unfinished bundle{'s' if bundles != 1 else ''} removed.")
+
+
+def _show_services(stack: Stack) -> None:
+    services = stack.services()
+    for service in services:
+        typer.echo(f"{service.container:36}{service.description}")
+    if not services:
+        typer.echo("The stack is not running. 'make up' starts it.")
+
+
+def is_terminal() -> bool:
+    """Return whether somebody can answer a question."""
+    return sys.stdin.isatty()
+
+
+def _delete_stack(stack: Stack, *, force: bool) -> None:
+    """List what is deleted, ask unless ``force`` is set, and delete it."""
+    leftovers = stack.find_leftovers()
+    typer.echo(f"This deletes the stack '{stack.name}':")
+    for each in leftovers:
+        typer.echo(f"  {each.label:20}{each.size:>9}  {each.location}")
+    if not force:
+        if not is_terminal():
+            raise UsageError(
+                "Nothing was deleted: there is no terminal to ask for confirmation.",
+                remedy="make clean FORCE=1 (harness clean --stack --force) deletes it without asking.",
+            )
+        if not typer.confirm("Delete all of this?"):
+            typer.echo("Nothing was deleted.")
+            raise typer.Exit(ExitCode.WRONG_INPUT)
+    stack.remove()
+    typer.echo("The stack is removed, with its volumes, images, secrets and build cache.")

@@ -47,7 +47,7 @@ def main(rounds: int) -> None:
             ratio = min(times["compose"]) / min(times["embedded"])
             console.print(f"three_versions in Compose takes {ratio:.2f} times the embedded time")
         finally:
-            stack.down(volumes=True)
+            stack.remove_containers(volumes=True)
 
 
 def _time_command(environ: dict[str, str], *arguments: str) -> float:

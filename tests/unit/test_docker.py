@@ -117,8 +117,8 @@ def test_a_missing_or_old_compose_is_reported(path: Path, answer: str) -> None:
 
 @pytest.mark.parametrize(
     "ask",
-    [Stack.down, Stack.remove, lambda stack: stack.logs([], follow=False)],
-    ids=["down", "clean", "logs"],
+    [Stack.down, Stack.remove, Stack.restart, lambda stack: stack.logs([], follow=False)],
+    ids=["down", "clean", "restart", "logs"],
 )
 def test_the_stack_needs_an_engine(path: Path, tmp_path: Path, ask: Callable[[Stack], None]) -> None:
     """Every action on the stack reports an engine that is down, with what to start."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.unit.test_docker import NO_DOCKER, NO_ENGINE
 
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -121,3 +124,50 @@ def test_the_setup_gets_its_values_unchanged(tmp_path: Path) -> None:
     python.chmod(0o755)
     arguments = _record(tmp_path / "v $(x) #", "run-ready", PYTHON=str(python))
     assert str(tmp_path / "v $(x) #") == arguments[arguments.index("--venv") + 1]
+
+
+STACK_TARGETS = ("build", "up", "down", "restart", "ps", "logs", "clean")
+
+
+def _make_without_engine(tmp_path: Path, target: str, docker: str | None) -> str:
+    """Call make where the setup only records that it was called; return what it reports."""
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    (commands / "tail").symlink_to(shutil.which("tail") or "")
+    if docker is not None:
+        (commands / "docker").write_text(f"#!/bin/sh\n{docker}\n")
+        (commands / "docker").chmod(0o755)
+    setup = tmp_path / "python"
+    setup.write_text(FAKE.format(python=sys.executable, record=str(tmp_path / "record")))
+    setup.chmod(0o755)
+    done = subprocess.run(
+        [shutil.which("make") or "make", target, f"PYTHON={setup}"],
+        cwd=ROOT,
+        env={"PATH": str(commands)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (2, False) == (done.returncode, (tmp_path / "record").exists())
+    return done.stderr.rpartition("make: ***")[0].replace("TARGET=embedded", "--target embedded")
+
+
+@pytest.mark.parametrize("target", STACK_TARGETS)
+def test_without_docker_nothing_is_set_up(tmp_path: Path, target: str) -> None:
+    """A missing Docker is reported, as by the command itself, before anything is downloaded for it."""
+    assert f"{NO_DOCKER}\n" == _make_without_engine(tmp_path, target, None)
+
+
+def test_without_an_engine_nothing_is_set_up(tmp_path: Path) -> None:
+    """An engine that doesn't answer is reported with Docker's reason, as by the command itself."""
+    docker = "echo '20.10'; echo 'warning' >&2; echo 'Cannot connect.' >&2; exit 1"
+    assert f"{NO_ENGINE.format('Cannot connect.')}\n" == _make_without_engine(tmp_path, "up", docker)
+
+
+def test_clean_asks_unless_forced(environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FORCE=1 deletes the stack without a question."""
+    (tmp_path / "docker").write_text("#!/bin/sh\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert ["clean", "--stack"] == _record(environment, "clean")
+    assert ["clean", "--stack", "--force"] == _record(environment, "clean", FORCE="1")

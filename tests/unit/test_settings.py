@@ -190,11 +190,14 @@ def test_an_unknown_store_is_reported_with_a_suggestion(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "remedy"),
     [
-        ("cores", "lots", "Use * or a whole number of at least 1."),
-        ("cores", "0", "Use * or a whole number of at least 1."),
+        ("cores", "lots", "Use * or a whole number of at least 1, such as 2."),
+        ("cores", "0", "Use * or a whole number of at least 1, such as 2."),
         ("driver_memory", "2 GB", "Use a size such as 2g or 900m."),
-        ("workers", "0", "Use a whole number of at least 1."),
-        ("mlflow_port", "65536", "Use a port from 1 to 65535."),
+        ("workers", "0", "Use a whole number of at least 1, such as 2."),
+        ("mlflow_port", "65536", "Use a port from 1 to 65535, such as 5001."),
+        ("container_memory", "lots", "Use a size such as 4g or 900m, or 0 for no limit."),
+        ("service_timeout", "3", "Use a time such as 90s or 3m."),
+        ("stack", "My Stack", "Use lower-case letters, digits, '-' and '_', such as my-stack."),
         ("parity.metrics", "tiny", "Use a number such as 1e-6."),
     ],
 )

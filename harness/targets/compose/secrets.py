@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import tarfile
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from harness.files import make_unwritable_error
+from harness.files import make_unwritable_error, write_text
 from harness.runtime import truststore
 
 USED_BY = {
@@ -33,6 +34,8 @@ USED_BY = {
 _KEY_BYTES = 64
 _HOSTS = ("azurite", "localhost")
 _VALIDITY = timedelta(days=3650)
+_ID = "id"
+"""File with the ID of the stack that the secrets belong to."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class StackFiles:
         """File with all trusted certificates, including the stack's own."""
         return self.public / "ca-bundle.pem"
 
+    @property
+    def id(self) -> str:
+        """ID of the stack that the secrets belong to; empty if there are none."""
+        return read_id(self.folder)
+
     def secret(self, name: str) -> Path:
         """Return the file of a secret."""
         return self.folder / "secrets" / name
@@ -61,7 +69,11 @@ class StackFiles:
         Raises:
             PrerequisiteError: The folder can't be written.
         """
+        if self.id:
+            return
         if self.folder.is_dir():
+            # The secrets are from before there were IDs.
+            _write_id(self.folder)
             return
         part = StackFiles(self.folder.with_name(f".{self.folder.name}.{os.getpid()}"))
         try:
@@ -94,7 +106,20 @@ class StackFiles:
         return buffer.getvalue()
 
 
+def read_id(folder: Path) -> str:
+    """Return the ID in a folder of secrets; empty if it has none."""
+    try:
+        return (folder / _ID).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _write_id(folder: Path) -> None:
+    write_text(folder / _ID, f"{uuid.uuid4().hex}\n")
+
+
 def _write(files: StackFiles) -> None:
+    _write_id(files.folder)
     password = secrets.token_urlsafe(32)
     authority, certificate, key = _make_certificates()
     for name, value in {
