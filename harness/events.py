@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-State = Literal["started", "running", "done"]
+State = Literal["started", "running", "done", "notice"]
+"""A notice is a message for the user, in the event's detail."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
             with clock.step("session"):
                 session = importlib.import_module("harness.job.spark_session")
                 is_shared = session.has_active_session()
-                spark = session.open_spark_session(plan.environment)
+                spark = session.open_spark_session(plan.environment, plan.run_id)
         except Exception as error:
             importlib.import_module("harness.job.spark_errors").log_traceback(error)
             if getattr(error, "error_class", None) == _NO_JVM:

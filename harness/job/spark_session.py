@@ -43,20 +43,25 @@ def has_active_session() -> bool:
     return SparkContext._active_spark_context is not None  # noqa: SLF001 - there is no public way to find out
 
 
-def open_spark_session(environment: Environment) -> SparkSession:
-    """Create or reuse this process's session, and configure it for the environment."""
-    builder = SparkSession.builder.appName("harness")
-    for name, value in {**environment.spark, **_REDACTED}.items():
-        builder = builder.config(name, value)
+def open_spark_session(environment: Environment, name: str = "harness") -> SparkSession:
+    """Create or reuse this process's session, and configure it for the environment.
+
+    Args:
+        environment: Has Spark's configuration.
+        name: Name of the application, which a cluster's pages show.
+    """
+    builder = SparkSession.builder.appName(name)
+    for key, value in {**environment.spark, **_REDACTED}.items():
+        builder = builder.config(key, value)
     spark = builder.getOrCreate()
     # Not in the configuration above, which PySpark passes on the JVM's command line.
     context: Any = spark.sparkContext
     for account in environment.accounts:
         secret = read_secret(account.secret, account.name)
-        for name, value in make_hadoop_settings(account, secret).items():
-            context._jsc.hadoopConfiguration().set(name, value)  # noqa: SLF001 - there is no public way
-    for name, value in _ALWAYS.items():
-        spark.conf.set(name, value)
+        for key, value in make_hadoop_settings(account, secret).items():
+            context._jsc.hadoopConfiguration().set(key, value)  # noqa: SLF001 - there is no public way
+    for key, value in _ALWAYS.items():
+        spark.conf.set(key, value)
     return spark
 
 

@@ -25,7 +25,8 @@ from tests.embedded.runner import ROOT
 REQUIRED = "HARNESS_TEST_COMPOSE"
 """Set if the Compose tests must run: without an engine, they then fail instead of being skipped."""
 KEEP = "KEEP"
-WORKERS = 2
+WORKERS = 1
+"""Each worker's JVM takes time from the others; the tests that need more workers start them."""
 END_S = 1200
 """No command takes as long, even on a machine several times slower than a laptop; it only ends what hangs."""
 
@@ -51,9 +52,9 @@ class RunningStack:
         """Run the command until it ends."""
         return run_command(arguments, self._environ(changed), END_S)
 
-    def start(self, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    def start(self, *arguments: str, **changed: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start the command; end it with the block, whatever happens."""
-        return start_command(arguments, self._environ({}))
+        return start_command(arguments, self._environ(changed))
 
     def containers(self, service: str | None = None) -> list[Any]:
         """Return the stack's containers, or those of one service."""
@@ -62,6 +63,17 @@ class RunningStack:
             labels.append(f"com.docker.compose.service={service}")
         found: list[Any] = DockerClient().client.containers.list(all=True, filters={"label": labels})
         return found
+
+    def kill_process(self, service: str, find: str) -> None:
+        """Kill the process of a service's only container, as the kernel would.
+
+        Args:
+            service: Name of the service. Unlike a container that ``docker kill`` ends, it starts again.
+            find: Shell command that prints the process's number.
+        """
+        [container] = self.containers(service)
+        code, output = container.exec_run(["sh", "-c", f"kill -9 $({find})"])
+        assert code in (0, 137, None), output  # The container may end before the shell.
 
     def _environ(self, changed: Mapping[str, str]) -> dict[str, str]:
         return {**os.environ, **self.variables, "COLUMNS": "120", **changed}
@@ -107,16 +119,16 @@ def engine() -> None:
 
 @pytest.fixture(scope="session")
 def stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """Start a stack with two workers; remove it even after a failure, unless KEEP is set."""
+    """Start a stack with one worker; remove it even after a failure, unless KEEP is set."""
     del engine
     home = tmp_path_factory.mktemp("stack") / ".harness"
     running = RunningStack(home, variables(home, "harness-test"))
-    running.stack.down(volumes=True)
+    running.stack.remove_containers(volumes=True)
     try:
         up = running.run("up", "--workers", str(WORKERS))
         assert 0 == up.returncode, up.stderr[-4000:]
         yield running
     finally:
         if not os.environ.get(KEEP):
-            running.stack.down(volumes=True)
+            running.stack.remove_containers(volumes=True)
             shutil.rmtree(home / "stack", ignore_errors=True)

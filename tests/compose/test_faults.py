@@ -30,15 +30,31 @@ def list_newest_statuses(stack: RunningStack) -> set[str]:
     return {each.info.status for each in found}
 
 
-def test_a_worker_is_killed_in_the_middle_of_training(stack: RunningStack, tmp_path: Path) -> None:
-    """If a worker is killed during training, the other one does its work and the run passes."""
+def test_the_only_worker_is_killed_in_the_middle_of_training(stack: RunningStack, tmp_path: Path) -> None:
+    """If the only worker is killed during training, it starts again, and the run passes."""
     file = write_scenario(tmp_path, LONG)
     with stack.start("scenario", file) as process:
         wait_for(process, "run: log done")
-        stack.containers("spark-worker")[0].kill()
+        stack.kill_process("spark-worker", "pgrep -f deploy.worker.Worker")
         output, _ = process.communicate(timeout=END_S)
     assert 0 == process.returncode, output
-    assert 0 == stack.run("up", "--workers", "2").returncode
+    [worker] = stack.containers("spark-worker")
+    assert 1 == worker.attrs["RestartCount"]
+
+
+def test_a_run_without_workers_ends_by_name(stack: RunningStack, tmp_path: Path) -> None:
+    """A run without workers says so, and ends if the master forgets it; the next start repairs the stack."""
+    with stack.start("scenario", write_scenario(tmp_path, LONG), HARNESS_SERVICE_TIMEOUT="2m") as process:
+        wait_for(process, "run: log done")
+        # As 'docker kill' or 'docker stop' does, after which Docker doesn't start it again.
+        stack.containers("spark-worker")[0].kill()
+        wait_for(process, "run: waiting for workers: 0 of 1 (worker exited 137 at ")
+        stack.kill_process("spark-master", "pgrep -f deploy.master.Master")
+        output, _ = process.communicate(timeout=END_S)
+    assert 3 == process.returncode, output
+    assert "waiting for the Spark master, which was restarted and lost this run" in output
+    assert read_result(stack.home / "runs", "latest").failure is not None
+    assert 0 == stack.run("up").returncode
 
 
 def test_azurite_stops_and_starts_again(stack: RunningStack, tmp_path: Path) -> None:
@@ -58,13 +74,14 @@ def test_azurite_stops_and_starts_again(stack: RunningStack, tmp_path: Path) -> 
     assert (0, 300) == (version.version, version.rows)
 
 
-def test_mlflow_is_unavailable_for_ten_seconds(stack: RunningStack, tmp_path: Path) -> None:
-    """If MLflow is unavailable for ten seconds, the run passes and MLflow has every metric."""
+def test_mlflow_and_its_database_are_unavailable_for_ten_seconds(stack: RunningStack, tmp_path: Path) -> None:
+    """If MLflow stops for ten seconds and Postgres is killed, the run passes and MLflow has every metric."""
     file = write_scenario(tmp_path, UNPUBLISHED)
     [mlflow] = stack.containers("mlflow")
     with stack.start("scenario", file) as process:
         wait_for(process, "second: train done")
         mlflow.stop(timeout=1)
+        stack.kill_process("postgres", "head -1 $PGDATA/postmaster.pid")
         threading.Timer(10, mlflow.start).start()
         output, _ = process.communicate(timeout=END_S)
     assert 0 == process.returncode, output
@@ -87,7 +104,7 @@ def test_ctrl_c_ends_the_job_in_its_container(stack: RunningStack, tmp_path: Pat
 
 
 def test_two_simultaneous_runs_do_not_interfere(stack: RunningStack, tmp_path: Path) -> None:
-    """Two simultaneous runs both pass, each with its own complete table.
+    """Two simultaneous runs both pass, each with its own complete table; one waits for the other's workers.
 
     One has a custom pipeline, whose code is in the plan, for the driver and the workers.
     """
@@ -96,6 +113,7 @@ def test_two_simultaneous_runs_do_not_interfere(stack: RunningStack, tmp_path: P
     with stack.start("scenario", file) as one, stack.start("scenario", own) as other:
         outputs = [process.communicate(timeout=END_S)[0] for process in (one, other)]
     assert (0, 0) == (one.returncode, other.returncode), outputs
+    assert "waiting for the run " in "".join(outputs), outputs
     new = [path for path in (stack.home / "runs").iterdir() if path not in before and not path.is_symlink()]
     results = [json.loads((path / "result.json").read_text()) for path in new]
     assert [[300], [300]] == [[each["rows"] for each in result["versions"]] for result in results]

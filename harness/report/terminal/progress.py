@@ -43,7 +43,7 @@ def show_progress(console: Console, clock: Clock = time.monotonic) -> Iterator[L
     if not (console.is_interactive and console.file.isatty()):
         yield _LineLog(console, clock)
         return
-    board = _Board(clock, "line" if console.options.ascii_only else "dots")
+    board = _Board(console, clock, "line" if console.options.ascii_only else "dots")
     with Live(board, console=console, refresh_per_second=8, transient=False):
         try:
             yield board
@@ -60,11 +60,12 @@ class _LineLog:
         self._began = clock()
 
     def __call__(self, event: Event) -> None:
-        if event.state != "done":
+        if event.state not in ("done", "notice"):
             return
         since_start = f"[{self._clock() - self._began:7.1f} s]"
         subject = event.version or WHOLE_RUN
-        line = f"{since_start} {subject}: {event.step} done in {formatting.format_seconds(event.elapsed_s)}"
+        done = f"{event.step} done in {formatting.format_seconds(event.elapsed_s)}"
+        line = f"{since_start} {subject}: {done if event.state == 'done' else event.detail}"
         write_line(self._console, Text(line))
         self._console.file.flush()
 
@@ -72,7 +73,8 @@ class _LineLog:
 class _Board:
     """A live display with a line per version: its running steps, then its finished ones."""
 
-    def __init__(self, clock: Clock, spinner: str) -> None:
+    def __init__(self, console: Console, clock: Clock, spinner: str) -> None:
+        self._console = console
         self._clock = clock
         self._began = clock()
         self._lock = Lock()
@@ -81,6 +83,10 @@ class _Board:
         self._stopped = False
 
     def __call__(self, event: Event) -> None:
+        if event.state == "notice":
+            # Above the live display, where it stays.
+            write_line(self._console, Text(event.detail, style="yellow"))
+            return
         with self._lock:
             steps = self._lines.setdefault(event.version or WHOLE_RUN, {})
             step = steps.get(event.step)

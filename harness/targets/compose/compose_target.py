@@ -11,15 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import HarnessError, PrerequisiteError, UsageError
-from harness.events import Listener
+from harness.events import Event, Listener
 from harness.memory import count_machine_memory_kills
 from harness.plan import Account, Environment, Plan, Secret, SourceData
 from harness.process_ends import CONTAINER
 from harness.reading.file_names import make_plain_name
-from harness.results import Result
+from harness.results import Failure, Result
 from harness.runs import PLAN
 from harness.runtime import truststore
-from harness.setting_types import STORES, Settings, count_bytes
+from harness.setting_types import STORES, Settings, count_bytes, count_seconds
 from harness.storage.accounts import read_secret, select_local_accounts
 from harness.storage.blobs import Blobs, find_account
 from harness.storage.uris import SCHEME, StorageUri
@@ -40,6 +40,7 @@ from harness.targets.compose.docker import (
     run_docker,
 )
 from harness.targets.compose.stack import LAKE_ACCOUNT, MODELS_ACCOUNT, Stack
+from harness.targets.compose.stack_watch import StackWatch, read_snapshot
 from harness.targets.job_process import run_command, take_result
 from harness.targets.spark_conf import is_small, java_options, make_spark_settings
 
@@ -52,6 +53,8 @@ _ARTIFACTS = StorageUri("mlflow", LAKE_ACCOUNT)
 _PAGES = (("mlflow", "MLflow", "mlflow_port"), ("spark-master", "Spark master", "spark_port"))
 """Service, name and port setting of each web page."""
 _PAGE_TIMEOUT_S = 10
+_END_TIMEOUT_S = 30
+"""Time that a job has to end by itself."""
 
 # Azurite has no DFS endpoint: Hadoop's client uses its Blob endpoint.
 _SPARK_ON_AZURITE = {
@@ -127,6 +130,7 @@ class Compose:
         engine = run_check("Docker", _check_engine)
         yield engine
         if engine.state == "ok":
+            yield run_check("stack", self._check_owner)
             yield run_check("images", self._check_images)
             yield run_check("ports", self._check_ports)
 
@@ -184,19 +188,32 @@ class Compose:
         name = self._name_container(folder.name)
         options = ("--rm", "--no-TTY", "--no-deps", "--name", name)
         started_s, kills = time.time(), count_machine_memory_kills()
-        finished = run_command(
-            ["docker", *self.stack.compose("--progress", "quiet", "run", *options, "job")],
-            folder,
-            listener,
-            environ=make_docker_environment(self.stack.environ()),
-            interrupt=lambda _process: _interrupt(name),
-            clean_up=lambda process: _remove(name, process),
-            stdin=folder / PLAN,
+        watch = StackWatch(
+            read=lambda: read_snapshot(self.stack.name, self._page("spark_port")),
+            run_id=folder.name,
+            report=lambda message: listener(Event("stack", "notice", detail=message)),
+            end=lambda has_ended: _end(name, has_ended),
+            deadline_s=count_seconds(self._settings["service_timeout"]),
         )
+        with watch.watching():
+            finished = run_command(
+                ["docker", *self.stack.compose("--progress", "quiet", "run", *options, "job")],
+                folder,
+                listener,
+                environ=make_docker_environment(self.stack.environ()),
+                interrupt=lambda _process: _interrupt(name),
+                clean_up=lambda process: _remove(name, process),
+                stdin=folder / PLAN,
+            )
         if finished.result is None:
+            if watch.error is not None:
+                raise watch.error
             killed = has_lacked_memory(name, started_s) or count_machine_memory_kills() > kills
             finished = replace(finished, process=CONTAINER, lacked_memory=killed)
-        return take_result(finished, folder)
+        result = take_result(finished, folder)
+        if watch.error is not None and result.failure is not None:
+            return result.model_copy(update={"failure": _make_failure(watch.error)})
+        return result
 
     def reach(self, environment: Environment) -> Environment:
         """Return a run's environment with the ports and secrets of this machine."""
@@ -334,6 +351,10 @@ class Compose:
         worker, executor = (self._settings[name] for name in ("worker_memory", "executor_memory"))
         return f"a worker offers {worker}, an executor needs {executor}"
 
+    def _check_owner(self) -> str:
+        self.stack.require_own()
+        return f"'{self.stack.name}' belongs to this folder"
+
     def _check_images(self) -> str:
         self.stack.require_ready()
         return "all images of this version exist"
@@ -365,6 +386,19 @@ def _check_engine() -> str:
 
 def _interrupt(name: str) -> None:
     run_docker(["kill", "--signal", "SIGINT", name])
+
+
+def _end(name: str, has_ended: Callable[[float], bool]) -> None:
+    """End a job whose run can't go on: as Ctrl-C would, so that it closes its MLflow runs, then by force."""
+    _interrupt(name)
+    if not has_ended(_END_TIMEOUT_S):
+        run_docker(["rm", "--force", "--volumes", name])
+
+
+def _make_failure(error: HarnessError) -> Failure:
+    return Failure(
+        kind=type(error).__name__, exit_code=error.exit_code, message=error.message, remedy=error.remedy
+    )
 
 
 def _remove(name: str, process: subprocess.Popen[str]) -> None:
