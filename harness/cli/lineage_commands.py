@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import TrackingTarget, open_console, read_settings_of_past_runs
+from harness.cli.options import (
+    TrackingTarget,
+    open_console,
+    read_settings_of_past_runs,
+    report_tracking_store,
+)
 from harness.errors import PrerequisiteError
 from harness.retention.outlook import DAYS_AHEAD
 
@@ -37,6 +42,7 @@ def runs(
         raise typer.BadParameter("--version needs --table.")
     listed = lineage.find_all_runs(settings) if table is None else lineage.find_runs(settings, table, version)
     show_runs(open_console(), listed)
+    report_tracking_store(settings)
 
 
 def trace(
@@ -50,7 +56,9 @@ def trace(
     from harness.report.terminal.command_tables import show_trace
     from harness.tracking import lineage
 
-    show_trace(open_console(), lineage.trace(read_settings_of_past_runs(target), run_id))
+    settings = read_settings_of_past_runs(target)
+    show_trace(open_console(), lineage.trace(settings, run_id))
+    report_tracking_store(settings)
 
 
 def retain(

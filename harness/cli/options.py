@@ -96,18 +96,19 @@ def report_error(error: HarnessError) -> None:
 
 
 def read_settings_of_past_runs(target: str | None) -> Settings:
-    """Return the settings, with the tracking store's address as seen from this machine.
-
-    Says on standard error which store that is.
-    """
+    """Return the settings, with the tracking store's address as seen from this machine."""
     from harness.settings import read_settings
-    from harness.storage.uris import hide_passwords
     from harness.targets.base import open_tracking
 
     settings = read_settings({"target": target})
     server = None if settings.value_if_set("tracking_uri") else open_tracking(settings)
-    if server is not None:
-        settings = read_settings({"target": target, "tracking_uri": server.tracking_uri()})
-    owner = "" if server is None else f" (the stack '{settings['stack']}')"
-    typer.echo(f"Reading runs from {hide_passwords(settings['tracking_uri'])}{owner}.", err=True)
-    return settings
+    if server is None:
+        return settings
+    return read_settings({"target": target, "tracking_uri": server.tracking_uri()})
+
+
+def report_tracking_store(settings: Settings) -> None:
+    """Write to standard error which tracking store was read."""
+    from harness.storage.uris import hide_passwords
+
+    typer.echo(f"Read from {hide_passwords(settings['tracking_uri'])}.", err=True)

@@ -57,7 +57,7 @@ def restart(
         list[str] | None, typer.Argument(metavar="SERVICE", help="Services to restart (default: all).")
     ] = None,
 ) -> None:
-    """Restart services of the Compose stack and wait until it is healthy."""
+    """Restart the Compose stack and wait until it is healthy."""
     from harness.settings import read_settings
     from harness.targets.compose.stack import Stack
 
