@@ -18,6 +18,8 @@ from harness.storage.uris import find_local_path
 _MESSAGES = ("No space left on device", "Disk quota exceeded", "database or disk is full")
 _FULL_BELOW_BYTES = 4 << 20
 """Free space below which a disk is full: what a process freed at its end is not needed to go on."""
+_FULL_BELOW_SHARE = 100
+"""The same for a small disk, as a share of its size."""
 _TEMP_REMEDY = "Free some space there, or set TMPDIR to a folder with more space."
 
 
@@ -77,7 +79,7 @@ def _check(folder: Path) -> FullFolder | None:
         return None
     disk = os.statvfs(nearest)
     free = disk.f_bavail * disk.f_frsize
-    if free < _FULL_BELOW_BYTES:
+    if free < min(_FULL_BELOW_BYTES, disk.f_blocks * disk.f_frsize // _FULL_BELOW_SHARE):
         return FullFolder(folder, f"{free >> 10:,} kB of free space")
     # Some file systems don't count files.
     if disk.f_files and not disk.f_favail:

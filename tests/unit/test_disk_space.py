@@ -23,8 +23,8 @@ from harness.storage.disk_space import (
 
 def fill(monkeypatch: pytest.MonkeyPatch, folder: Path, *, free: int = 0, files: int = 9) -> None:
     """Let a folder's disk have so many free bytes and files; the others have enough."""
-    full = SimpleNamespace(f_bavail=free, f_frsize=1, f_files=100, f_favail=files)
-    ample = SimpleNamespace(f_bavail=1 << 40, f_frsize=1, f_files=0, f_favail=0)
+    full = SimpleNamespace(f_bavail=free, f_frsize=1, f_blocks=1 << 41, f_files=100, f_favail=files)
+    ample = SimpleNamespace(f_bavail=1 << 40, f_frsize=1, f_blocks=1 << 41, f_files=0, f_favail=0)
     disks = SimpleNamespace(statvfs=lambda path: full if path == folder else ample)
     monkeypatch.setattr(module, "os", disks)
 

@@ -280,7 +280,7 @@ def test_a_job_that_the_kernel_ended_lacked_memory(tmp_path: Path, monkeypatch: 
 def test_a_full_disk_without_a_word_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the log could not be written, the free space of the run's folders tells that a disk is full."""
     statvfs = os.statvfs
-    full = SimpleNamespace(f_bavail=0, f_frsize=4096, f_files=0, f_favail=0)
+    full = SimpleNamespace(f_bavail=0, f_frsize=4096, f_blocks=1 << 20, f_files=0, f_favail=0)
     disks = SimpleNamespace(statvfs=lambda path: full if path == tmp_path / "lake" else statvfs(path))
     monkeypatch.setattr(disk_space, "os", disks)
     write_plan(tmp_path)
