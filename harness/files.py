@@ -38,7 +38,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         PrerequisiteError: The folder can't be written or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Opened as any file is, so that the user's umask decides who can read it.
