@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.cli.verbose_log import log_to_stderr
 from harness.files import write_text
+from harness.runs import PLAN
 from harness.targets.compose.docker import run_docker
 from harness.targets.job_process import run_command
 
@@ -88,6 +89,7 @@ def test_a_job_process_is_logged_without_its_environment(
         pass
 
     command = [sys.executable, "-c", "raise SystemExit(3)"]
+    (tmp_path / PLAN).touch()
     with caplog.at_level(logging.DEBUG, logger="harness"):
         run_command(
             command,
