@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ExitCode, PrerequisiteError
-from harness.settings import read_settings
+from harness.settings import Settings, read_settings
 from harness.targets.compose import ownership
+from harness.targets.compose.compose_target import Compose
 from harness.targets.compose.secrets import StackFiles
 from harness.targets.compose.stack import Stack
 
@@ -89,6 +90,10 @@ def _start(stack: Stack) -> None:
     ownership.claim(stack.name, stack.files)
 
 
+def _settings(stack: Stack) -> Settings:
+    return read_settings(folder=stack.files.folder.parents[1], environ={})
+
+
 def _calls(store: Path) -> list[str]:
     """Return the commands that change something."""
     calls = (store / "calls").read_text().splitlines()
@@ -132,7 +137,12 @@ def test_another_checkout_leaves_the_stack_alone(
 def test_another_checkouts_stack_is_not_used(checkout: Checkout) -> None:
     """The running stack of another checkout doesn't answer for this one."""
     _start(checkout(FIRST))
-    assert not checkout(SECOND).is_up()
+    target = Compose(_settings(checkout(SECOND)))
+    assert not target.is_up()
+    for ask in (target.tracking_uri, lambda: next(target.pages())):
+        with pytest.raises(PrerequisiteError, match="belongs to the folder"):
+            ask()
+    assert "http://127.0.0.1:5000" == Compose(_settings(checkout(FIRST))).tracking_uri()
 
 
 def test_a_moved_folder_keeps_its_stack(checkout: Checkout, tmp_path: Path) -> None:

@@ -143,15 +143,21 @@ class Compose:
         return self.stack.is_up()
 
     def tracking_uri(self) -> str:
-        """Return the address of the stack's MLflow server on this machine."""
+        """Return the address of the stack's MLflow server on this machine.
+
+        Raises:
+            PrerequisiteError: The stack belongs to another folder.
+        """
+        self.stack.refuse_other_owner()
         return self._page("mlflow_port")
 
     def pages(self) -> Iterator[tuple[str, str]]:
         """Yield name and address of each page of the stack, as soon as it has answered.
 
         Raises:
-            PrerequisiteError: A page does not answer.
+            PrerequisiteError: A page does not answer, or the stack belongs to another folder.
         """
+        self.stack.refuse_other_owner()
         for service, name, setting in _PAGES:
             url = self._page(setting)
             try:

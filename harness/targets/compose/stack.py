@@ -107,7 +107,23 @@ class Stack:
 
     def is_up(self) -> bool:
         """Return whether this folder's stack and its MLflow server run; False if no engine answers."""
-        return bool(self._running("mlflow")) and ownership.explain_other_owner(self.name, self.files) is None
+        return bool(self._running("mlflow")) and self._explain_other_owner() is None
+
+    def refuse_other_owner(self) -> None:
+        """Require that the stack isn't another folder's; nothing is known if Docker is missing.
+
+        Raises:
+            PrerequisiteError: The stack belongs to another folder.
+        """
+        error = self._explain_other_owner()
+        if error is not None:
+            raise error
+
+    def _explain_other_owner(self) -> PrerequisiteError | None:
+        try:
+            return ownership.explain_other_owner(self.name, self.files)
+        except PrerequisiteError:  # Docker is missing.
+            return None
 
     def require_own(self) -> None:
         """Require an engine that answers, and that the stack, if it exists, belongs to this folder.
