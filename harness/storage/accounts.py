@@ -39,6 +39,20 @@ def select_local_accounts(settings: Settings) -> tuple[Account, ...]:
     )
 
 
+def make_credential_error(account: str, uri: str = "") -> PrerequisiteError:
+    """Return the error for an account without a credential.
+
+    Args:
+        account: Name of the storage account.
+        uri: The URI that names it, if it is known.
+    """
+    where = f" ({uri})" if uri else ""
+    return PrerequisiteError(
+        f"There is no credential for the storage account '{account}'{where}.",
+        remedy=f"Add one under [accounts.{account}] in harness.toml; see docs/storage.md.",
+    )
+
+
 def name_secret_variable(account: str) -> str:
     """Return the variable in which a job on a cluster finds an account's secret."""
     return f"HARNESS_ACCOUNT_{account.upper()}"

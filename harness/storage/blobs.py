@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import PrerequisiteError, format_first_line
 from harness.files import sha256_of
 from harness.plan import Account
-from harness.storage.accounts import make_azure_credential
+from harness.storage.accounts import make_azure_credential, make_credential_error
 from harness.storage.uris import StorageUri
 
 if TYPE_CHECKING:
@@ -30,10 +30,7 @@ def find_account(uri: StorageUri, accounts: Sequence[Account]) -> Account:
     for account in accounts:
         if account.name == uri.account:
             return account
-    raise PrerequisiteError(
-        f"There is no credential for the storage account '{uri.account}' ({uri}).",
-        remedy=f"Add one under [accounts.{uri.account}] in harness.toml; see docs/storage.md.",
-    )
+    raise make_credential_error(uri.account, str(uri))
 
 
 class Blobs:

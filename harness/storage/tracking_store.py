@@ -1,4 +1,4 @@
-"""MLflow stores in a file of this machine, checked without MLflow, which takes seconds to import.
+"""MLflow stores, checked without MLflow, which takes seconds to import.
 
 MLflow itself would upgrade some old stores without a backup, and try to open a folder for 100 seconds.
 """
@@ -15,12 +15,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness.errors import PrerequisiteError
-from harness.storage.uris import SQLITE
+from harness.storage.tracking_server import find_experiment, is_server
+from harness.storage.uris import SQLITE, remove_password
 
 _OTHER_STORE = "set HARNESS_TRACKING_URI to another store"
 _ALLOWED = "MLFLOW_ALLOW_FILE_STORE"
 _REVISION = re.compile(r"^(down_)?revision\s*=\s*(.*)$", re.MULTILINE)
 _MIGRATIONS = "store/db_migrations/versions"
+_DATABASES = ("postgresql", "mysql", "mssql")
+_PACKAGES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+"""Module of a database's driver to the package that contains it, if their names differ."""
 
 
 def find_store_file(uri: str) -> Path | None:
@@ -44,8 +48,14 @@ def require_usable_store(uri: str, experiment: str | None = None) -> None:
 
     Raises:
         PrerequisiteError: The store is a folder, not a database, has another schema, or its experiment is
-            deleted.
+            deleted; its server doesn't answer, or isn't MLflow's; the driver of its database is missing.
     """
+    if is_server(uri):
+        _require_server(uri, experiment)
+        return
+    if uri.partition("://")[0].partition("+")[0] in _DATABASES:
+        _require_driver(uri)
+        return
     if is_folder(uri) and os.environ.get(_ALLOWED, "").lower() not in ("true", "1"):
         raise PrerequisiteError(
             f"MLflow no longer writes to a folder, such as {uri}.",
@@ -82,6 +92,34 @@ def make_deleted_error(uri: str, name: str, number: object) -> PrerequisiteError
         remedy=f"Restore it with 'MLFLOW_TRACKING_URI={uri} mlflow experiments restore --experiment-id "
         f"{number}', or set HARNESS_EXPERIMENT to another name.",
     )
+
+
+def _require_server(uri: str, experiment: str | None) -> None:
+    found = find_experiment(uri, experiment or "Default")
+    if experiment is not None and found.get("lifecycle_stage") == "deleted":
+        raise make_deleted_error(remove_password(uri), experiment, found.get("experiment_id"))
+
+
+def _require_driver(uri: str) -> None:
+    """Require the Python package with which a database is opened."""
+    shown = remove_password(uri)
+    try:
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            make_url(uri).get_dialect().import_dbapi()
+        except SQLAlchemyError as error:
+            raise PrerequisiteError(
+                f"MLflow can't open its store {shown}: {error}.", remedy=f"Correct it, or {_OTHER_STORE}."
+            ) from error
+    except ModuleNotFoundError as error:
+        package = _PACKAGES.get(error.name or "", error.name)
+        raise PrerequisiteError(
+            f"MLflow's store {shown} needs the Python package {package}, which is not installed.",
+            remedy=f"Install it with '.venv/bin/pip install {package}', or set HARNESS_TRACKING_URI to an "
+            "MLflow server in front of the database.",
+        ) from error
 
 
 def _require_schema(database: sqlite3.Connection, uri: str, has_revision: bool) -> None:

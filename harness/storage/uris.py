@@ -11,6 +11,8 @@ from harness.errors import PrerequisiteError, suggest
 from harness.scenario.text_checks import is_secret_name
 
 SCHEME = "abfss://"
+ACCOUNT_HOST = ".dfs.core.windows.net"
+"""End of the host of a storage account's URI."""
 SQLITE = "sqlite:///"
 """Scheme of MLflow stores in a file of this machine."""
 VOLUMES = "/Volumes/"

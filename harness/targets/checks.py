@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from harness.errors import HarnessError, PrerequisiteError
 from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY
 from harness.memory import find_memory_limit
+from harness.plan import Account, Plan
 from harness.setting_types import count_bytes
+from harness.storage.accounts import read_secret
+from harness.storage.blobs import find_account
+from harness.storage.tracking_server import is_server
 from harness.storage.tracking_store import (
     find_store_file,
     is_folder,
-    make_deleted_error,
     require_usable_store,
 )
-from harness.storage.uris import VOLUMES, find_local_path
+from harness.storage.uris import ACCOUNT_HOST, SCHEME, VOLUMES, StorageUri, find_local_path
 from harness.targets.registry import TARGETS
 
 State = Literal["ok", "warning", "failed", "not checkable"]
@@ -58,7 +56,6 @@ def require_all(checks: Iterable[Check]) -> None:
 
 NEEDED_BYTES = 200 << 20
 """Disk space that a run needs."""
-_TIMEOUT_S = 5
 
 
 def run_check(subject: str, probe: Callable[[], str]) -> Check:
@@ -144,16 +141,22 @@ def check_tracking_store(uri: str, experiment: str) -> Check:
     file = find_store_file(uri)
     if file is not None:
         return run_check(subject, lambda: _check_database(uri, experiment, file))
-    if uri.startswith(("http://", "https://")):
+    if is_server(uri):
         return run_check(subject, lambda: _check_server(uri, experiment))
     if is_folder(uri):
         return run_check(subject, lambda: _check_folder(uri))
-    return Check(subject, "not checkable", f"{uri.partition(':')[0]}: only MLflow itself can check it")
+    usable = run_check(subject, lambda: _check_kind(uri))
+    return usable if usable.state == "failed" else replace(usable, state="not checkable")
 
 
 def _check_folder(uri: str) -> str:
     require_usable_store(uri)
     return uri
+
+
+def _check_kind(uri: str) -> str:
+    require_usable_store(uri)
+    return f"{uri.partition(':')[0]}: only MLflow itself can check it"
 
 
 def _check_database(uri: str, experiment: str, file: Path) -> str:
@@ -169,37 +172,33 @@ def _check_database(uri: str, experiment: str, file: Path) -> str:
 
 
 def _check_server(uri: str, experiment: str) -> str:
-    try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_TIMEOUT_S):  # noqa: S310 - only http
-            _require_active(uri, experiment)
-            return f"{uri} answers"
-    except urllib.error.HTTPError as error:
-        # A server that asks for a login is up; only MLflow has the login.
-        error.close()
-        return f"{uri} answers with {error.code}"
-    except OSError as error:
-        reason = getattr(error, "reason", error)
-        raise PrerequisiteError(
-            f"MLflow at {uri} doesn't answer: {reason}.", remedy="Start it, or set HARNESS_TRACKING_URI."
-        ) from error
-
-
-def _require_active(uri: str, experiment: str) -> None:
-    """Require that a server's experiment is not deleted; a server may keep that to itself."""
-    query = urllib.parse.urlencode({"experiment_name": experiment})
-    url = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/get-by-name?{query}"
-    with (
-        suppress(OSError, ValueError, LookupError),
-        urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer,  # noqa: S310 - only http
-    ):
-        found = json.load(answer)["experiment"]
-        if found["lifecycle_stage"] == "deleted":
-            raise make_deleted_error(uri, experiment, found["experiment_id"])
+    require_usable_store(uri, experiment)
+    return f"{uri} answers"
 
 
 def _find_nearest(path: Path) -> Path:
     """Return the path itself, or the nearest existing one above it."""
     return next(each for each in (path, *path.parents) if each.exists())
+
+
+def require_credentials(plan: Plan, accounts: Sequence[Account]) -> None:
+    """Require a credential for the storage account of each URI that the job reads or writes.
+
+    Args:
+        plan: The run.
+        accounts: The accounts, with their secrets as this machine reads them.
+
+    Raises:
+        PrerequisiteError: An account has none, or it can't be read.
+    """
+    environment = plan.environment
+    stores = (environment.model_store,) if plan.scenario.may_publish else ()
+    sources = (source.uri for source in plan.sources.values())
+    for uri in (environment.lake, plan.table_uri, *stores, *sources):
+        # An account in another cloud is left to Spark.
+        if uri.startswith(SCHEME) and ACCOUNT_HOST in uri:
+            account = find_account(StorageUri.parse(uri), accounts)
+            read_secret(account.secret, account.name)
 
 
 def path_on_this_machine(uri: str) -> Path | None:

@@ -112,6 +112,9 @@ def open_client(settings: Settings) -> Iterator[MlflowClient]:
         PrerequisiteError: MLflow doesn't answer.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # MLflow's own defaults are 7 retries with pauses of minutes, and 120 s without an answer.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     from mlflow import MlflowClient
 
     try:

@@ -150,12 +150,20 @@ def _server() -> Iterator[Callable[[int], str]]:
         server.server_close()
 
 
-@pytest.mark.parametrize(("code", "expected"), [(200, "answers"), (401, "answers with 401")])
-def test_a_tracking_server_is_checked(server: Callable[[int], str], code: int, expected: str) -> None:
-    """A tracking server is up if it answers, even if it asks for a login."""
+@pytest.mark.parametrize(
+    ("code", "state", "finding"),
+    [
+        (401, "ok", "URL answers"),
+        (200, "failed", "This is not an MLflow server: URL (it answers 200 with no content)."),
+    ],
+)
+def test_a_tracking_server_is_checked(
+    server: Callable[[int], str], code: int, state: str, finding: str
+) -> None:
+    """A tracking server is up even if it asks for a login; another service in its place is a failed check."""
     url = server(code)
     found = check_tracking_store(url, "harness")
-    assert ("ok", f"{url} {expected}") == (found.state, found.finding)
+    assert (state, finding.replace("URL", url)) == (found.state, found.finding)
 
 
 def test_a_deleted_experiment_of_a_server_is_reported(server: Callable[..., str]) -> None:
@@ -176,9 +184,11 @@ def test_an_unreachable_tracking_server_is_reported() -> None:
 
 
 def test_a_database_is_not_checkable() -> None:
-    """A database is not checkable, and its URI, which may contain a password, is not shown."""
-    found = check_tracking_store("postgresql://me:secret@db/mlflow", "harness")
-    assert ("not checkable", False) == (found.state, "secret" in found.finding)
+    """A workspace is not checkable; a database without its driver is a failed check without its password."""
+    assert "not checkable" == check_tracking_store("databricks", "harness").state
+    found = check_tracking_store("postgresql+psycopg2://me:secret@db/mlflow", "harness")
+    assert ("failed", False) == (found.state, "secret" in found.finding)
+    assert "pip install psycopg2-binary" in found.remedy
 
 
 def _compose(folder: Path, **environ: str) -> dict[str, Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -116,13 +117,23 @@ def test_usable_stores_are_accepted(tmp_path: Path) -> None:
     assert not files["missing"].exists()
 
 
-@pytest.mark.parametrize(
-    "uri", ["databricks", "databricks://profile", "http://mlflow:5000", "postgresql://db/m"]
-)
+@pytest.mark.parametrize("uri", ["databricks", "databricks://profile", "plugin://db/m"])
 def test_other_stores_are_left_to_mlflow(uri: str) -> None:
-    """What isn't on this machine is left to MLflow."""
+    """What only MLflow can open is left to MLflow."""
     require_usable_store(uri, "harness")
-    assert uri.startswith("http") or "not checkable" == check_tracking_store(uri, "harness").state
+    assert "not checkable" == check_tracking_store(uri, "harness").state
+
+
+def test_a_missing_server_is_found_before_the_job_starts(tmp_path: Path) -> None:
+    """A run and the commands that read runs report a server that isn't there before they start anything."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    settings = read_settings({"home": str(tmp_path)}, folder=tmp_path, environ={"HARNESS_TRACKING_URI": url})
+    message = f"MLflow at {url} doesn't answer: Connection refused"
+    with pytest.raises(PrerequisiteError, match=message):
+        Embedded(settings).prepare(_plan(url))
+    with pytest.raises(PrerequisiteError, match=message):
+        find_all_runs(settings)
 
 
 def _plan(tracking_uri: str) -> Plan:

@@ -28,6 +28,7 @@ from harness.targets.checks import (
     check_disk_space,
     check_writable,
     path_on_this_machine,
+    require_credentials,
     require_no_volume,
     require_remote_table,
     run_check,
@@ -176,6 +177,8 @@ class Compose:
     def prepare(self, plan: Plan) -> None:
         """Start the stack, and copy the sources to the lake unless they exist."""
         self._require_memory()
+        if not self._uses_own_storage:
+            require_credentials(plan, self._accounts(inside=False))
         self._started = not self.stack.is_up()
         with self._stop_on_failure():
             self.stack.up(self._account_secrets())

@@ -36,6 +36,7 @@ from harness.targets.checks import (
     check_tracking_store,
     check_writable,
     path_on_this_machine,
+    require_credentials,
     require_no_volume,
     run_check,
 )
@@ -129,6 +130,7 @@ class Embedded:
         """Check what the run can't create itself, and link sources to the paths that the job reads."""
         self.require_ready()
         require_usable_store(plan.environment.tracking_uri, plan.environment.experiment)
+        require_credentials(plan, plan.environment.accounts)
         for source in plan.sources.values():
             if source.copied_from is not None:
                 _link(Path(source.uri.removeprefix("file://")), Path(source.copied_from))
