@@ -20,6 +20,7 @@ from pyspark.errors import AnalysisException, ParseException, PySparkException
 from harness.errors import HarnessError, Location, PrerequisiteError, Problem, ScenarioError
 from harness.files import UNWRITABLE_REMEDY, make_unwritable_error
 from harness.plan import Environment
+from harness.storage.accounts import make_credential_error
 from harness.storage.disk_space import is_full_disk_message, list_local_folders, make_full_disk_error
 
 # Messages of the operating system, Hadoop and SQLite.
@@ -35,10 +36,21 @@ _CREDENTIAL_REFUSED = re.compile(
     r"AuthenticationFailed|InvalidAuthenticationInfo|Authorization(Failure|PermissionMismatch)"
 )
 _CERTIFICATE_UNTRUSTED = re.compile(r"PKIX path|CERTIFICATE_VERIFY_FAILED")
-_ADDRESS = re.compile(r"https?://([\w.-]+(?::\d+)?)|host='([\w.-]+)'|UnknownHostException: ([\w.-]+)")
+# Hadoop's client for Azure storage writes the class of the cause right behind the host.
+_ADDRESS = re.compile(
+    r"https?://([\w.-]+(?::\d+)?)|host='([\w.-]+)'|"
+    r"UnknownHostException ?: ([\w-]+(?:\.[\w-]+?)*?)(?=java\.net\.|org\.apache\.|[^\w.-]|\.?$|\.\s)"
+)
+_CREDENTIAL_MISSING = re.compile(
+    r"configuration for (?:storage account )?([\w-]+)\.(?:dfs|blob)\.core\.\S+ [^\n]*fs\.azure\.account\.key|"
+    r"Configuration property fs\.azure\.account\.[\w.]+?\.([\w-]+)\.(?:dfs|blob)\.core\.\S+ not found"
+)
+"""Messages of Hadoop's client about an account that it has neither a key nor a login for."""
 # What Py4J writes before the error that came out of its call, and the package of that error's class.
 _CALL = re.compile(r"^.*An error occurred while calling \S+?\.?(?: Trace:)?\s*(?:\n:?\s*|$)", re.MULTILINE)
 _JAVA_PACKAGE = re.compile(r"^(?:[a-z][\w]*\.)+(?=[A-Z]\w*(?:Exception|Error|Throwable)\b)")
+_AZURE_HOSTS = (".core.windows.net", "login.microsoftonline.com")
+_REASONS = {"UnknownHostException": "unknown host"}
 _MAX_MESSAGE_LENGTH = 400
 _INTERNAL_ERROR = "INTERNAL_ERROR"
 """Prefix of the error classes of Spark's own bugs, which no scenario can fix."""
@@ -204,6 +216,8 @@ def translate_full_disk(error: BaseException, environment: Environment) -> Harne
 def translate_storage_error(error: BaseException) -> HarnessError | None:
     """Return the error to report if storage or a service is unreachable, full or read-only, else ``None``."""
     text = read_text(error)
+    if (missing := _CREDENTIAL_MISSING.search(text)) is not None:
+        return make_credential_error(next(filter(None, missing.groups())))
     if (address := _ADDRESS.search(text)) is not None:
         translated = _translate_service_error(text, next(filter(None, address.groups())))
         if translated is not None:
@@ -227,6 +241,19 @@ def _translate_service_error(text: str, address: str) -> HarnessError | None:
             f"The certificate of the service at {address} is not trusted.", remedy=remedy
         )
     if reason := _UNREACHABLE.search(text):
-        remedy = "Check that it is running: 'make logs' shows the logs of the stack's services."
-        return PrerequisiteError(f"The service at {address} doesn't answer: {reason.group()}.", remedy=remedy)
+        why = _REASONS.get(reason.group(), reason.group())
+        message = f"The service at {address} doesn't answer: {why}."
+        return PrerequisiteError(message, remedy=_choose_remedy(address))
     return None
+
+
+def _choose_remedy(address: str) -> str:
+    """Return what to do about a service that doesn't answer: only a service of the stack has a short name."""
+    if "." not in address:
+        return "Check that it is running: 'make logs' shows the logs of the stack's services."
+    if address.endswith(_AZURE_HOSTS):
+        return (
+            "Check the account's name, and that its firewall and the network let the job in: "
+            "docs/storage.md shows how an account is configured."
+        )
+    return "Check its address, that it is running, and that the job's network reaches it."

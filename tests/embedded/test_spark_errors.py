@@ -48,6 +48,20 @@ WRAPPED = """MLflow failed: An error occurred while calling z:org.example.Files.
 \tat org.example.Files.list(Files.java:7)
 Caused by: java.io.FileNotFoundException: /data/x is gone
 \tat org.example.Files.open(Files.java:9)"""
+NO_KEY = """An error occurred while calling o85.save.
+: Failure to initialize configuration for mydatalake.dfs.core.windows.net key ="null": \
+Invalid configuration value detected for fs.azure.account.key
+\tat org.apache.hadoop.fs.azurebfs.AbfsConfiguration.getStorageAccountKey(AbfsConfiguration.java:877)"""
+NO_LOGIN = (
+    "Configuration property fs.azure.account.oauth2.client.id.mydatalake.dfs.core.windows.net not found."
+)
+NO_ACCOUNT = """An error occurred while calling o98.save.
+: Invalid configuration value detected for fs.azure.account.hns.enabledStatus code: -1 error code: null \
+error message: java.net.UnknownHostException: mydatalake.dfs.core.windows.netjava.net.UnknownHostException: \
+mydatalake.dfs.core.windows.net
+\tat org.apache.hadoop.fs.azurebfs.AzureBlobFileSystem.initialize(AzureBlobFileSystem.java:239)"""
+NO_TOKENS = """HTTP Error -1; url='https://login.microsoftonline.com/t/oauth2/token' \
+AzureADAuthenticator.getTokenCall threw java.net.UnknownHostException : login.microsoftonline.com"""
 MLFLOW = "HTTPConnectionPool(host='mlflow', port=5000): Max retries exceeded with url: /api/2.0/mlflow"
 
 
@@ -59,6 +73,20 @@ MLFLOW = "HTTPConnectionPool(host='mlflow', port=5000): Max retries exceeded wit
         ),
         pytest.param(REFUSED, "The service at azurite:10000 refuses the credential.", id="refused"),
         pytest.param(UNTRUSTED, "The certificate of the service at azurite:10000 is not trusted.", id="tls"),
+        pytest.param(
+            NO_KEY, "There is no credential for the storage account 'mydatalake'.", id="without a key"
+        ),
+        pytest.param(
+            NO_LOGIN, "There is no credential for the storage account 'mydatalake'.", id="without a login"
+        ),
+        pytest.param(
+            NO_ACCOUNT,
+            "The service at mydatalake.dfs.core.windows.net doesn't answer: unknown host.",
+            id="unknown account",
+        ),
+        pytest.param(
+            NO_TOKENS, "The service at login.microsoftonline.com doesn't answer: unknown host.", id="tokens"
+        ),
         pytest.param(MLFLOW, "The service at mlflow doesn't answer: Max retries exceeded.", id="mlflow"),
     ],
 )
@@ -67,6 +95,22 @@ def test_a_service_error_is_reported(text: str, message: str) -> None:
     error = translate_storage_error(RuntimeError(text))
     assert error is not None
     assert (message, ExitCode.PREREQUISITE_MISSING) == (error.message, error.exit_code)
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        (UNREACHABLE, "'make logs' shows the logs"),
+        (NO_ACCOUNT, "Check the account's name"),
+        (UNREACHABLE.replace("azurite:10000", "10.0.0.7:443"), "the job's network reaches it"),
+    ],
+    ids=["of the stack", "account", "other"],
+)
+def test_the_remedy_fits_the_service(text: str, remedy: str) -> None:
+    """Only a service of the Compose stack has logs that a command shows."""
+    error = translate_storage_error(RuntimeError(text))
+    assert error is not None
+    assert remedy in (error.remedy or "")
 
 
 def test_a_dead_jvm_is_a_failure_of_the_job() -> None:
