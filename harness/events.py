@@ -13,14 +13,14 @@ State = Literal["started", "running", "done", "notice"]
 
 @dataclass(frozen=True)
 class Event:
-    """A report that a step started, progressed or finished."""
+    """A report that a step started, progressed, waits for something or finished."""
 
     step: str
     state: State
     version: str | None = None
     elapsed_s: float = 0.0
     detail: str = ""
-    """Progress, such as ``7 of 20 fits``."""
+    """Progress, such as ``7 of 20 fits``, or the cause of a wait as a sentence."""
 
     def to_line(self) -> str:
         """Return the event as one line of JSON without a line break."""

@@ -36,6 +36,8 @@ from harness.memory import count_memory_kills
 from harness.plan import Plan, SourceData, load_plan
 from harness.prediction_files import SentFile
 from harness.results import Result
+from harness.storage.tracking_server import is_server
+from harness.storage.tracking_store import require_usable_store
 
 if TYPE_CHECKING:
     from harness.job.mlflow_tracker import Tracker
@@ -59,10 +61,12 @@ def main(arguments: list[str]) -> int:
     clock = Clock(lambda event: _emit(event, event_file))
     started, memory_kills = datetime.now(UTC), count_memory_kills()
     with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="harness-") as scratch:
-        # The JVM takes seconds to start. Meanwhile, MLflow is imported and its store opened.
-        tracker = pool.submit(_open_tracker, plan)
         try:
             with clock.step("session"):
+                if is_server(plan.environment.tracking_uri):
+                    require_usable_store(plan.environment.tracking_uri, plan.environment.experiment)
+                # The JVM takes seconds to start. Meanwhile, MLflow is imported and its store opened.
+                tracker = pool.submit(_open_tracker, plan, clock)
                 session = importlib.import_module("harness.job.spark_session")
                 is_shared = session.has_active_session()
                 spark = session.open_spark_session(plan.environment, plan.run_id)
@@ -140,13 +144,13 @@ def _override_source(plan: Plan, option: str) -> tuple[str, SourceData]:
     )
 
 
-def _open_tracker(plan: Plan) -> Tracker:
+def _open_tracker(plan: Plan, clock: Clock) -> Tracker:
     # MLflow reads its environment when it is imported.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from harness.job.mlflow_tracker import Tracker
 
-    return Tracker(plan)
+    return Tracker(plan, clock.report)
 
 
 def _finish(

@@ -51,6 +51,10 @@ class Clock:
                 self._running.remove((name, version))
         self._emit(Event(name, "done", version, elapsed_s=round(elapsed, 3)))
 
+    def report(self, event: Event) -> None:
+        """Report an event of something that isn't a step of the job, such as a wait; it isn't timed."""
+        self._emit(event)
+
     def stop(self) -> None:
         """Let no further step start."""
         self._stopped.set()

@@ -184,9 +184,9 @@ def train_versions(
     def train(each: PreparedVersion) -> TrainedVersion:
         name = each.version.name
         subject = Subject(each.version, each.samples, job.find_version(name))
-        trained = train_version(subject, pipeline, probe, plan, tracker, job.clock, job.scratch / name)
+        folder = job.scratch / name
+        trained = train_version(subject, pipeline, probe, plan, tracker, job.clock, folder, job.update)
         each.samples.release()
-        job.update(trained.result)
         return trained
 
     return run_in_parallel(job, train, prepared)
@@ -273,7 +273,7 @@ def check_pins(job: Job) -> None:
         return  # No other run can have pinned a version of a table that this run built.
     job.warnings = ("The table's pinned versions couldn't be checked; job.log has the reason.",)
     with log_errors(), job.clock.step("log"):
-        job.warnings = list_retention_warnings(job.spark, job.plan)
+        job.warnings = list_retention_warnings(job.spark, job.plan, job.tracker.result().client)
 
 
 def finish(job: Job, verdict: Verdict) -> Result:

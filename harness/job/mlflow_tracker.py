@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import mlflow
 from mlflow import MlflowClient
 from mlflow.data.delta_dataset_source import DeltaDatasetSource
-from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.utils.mlflow_tags import (
     MLFLOW_DATASET_CONTEXT,
     MLFLOW_PARENT_RUN_ID,
@@ -25,10 +25,13 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from harness.errors import PrerequisiteError, format_first_line
+from harness.events import Listener
 from harness.files import exclusive_lock
+from harness.job.tracking_requests import Patience, TrackingRequests, make_patient
 from harness.plan import Environment, Plan
 from harness.prediction_files import FOLDER
 from harness.results import GridPoint, Result, Verdict, VersionResult
+from harness.storage.tracking_server import is_server, make_unanswered_error
 from harness.storage.tracking_store import find_store_file, make_deleted_error, require_usable_store
 from harness.storage.uris import SQLITE, remove_password
 
@@ -39,9 +42,11 @@ CODE = "pipeline"
 PICTURES = "pictures"
 """Folder of the report's pictures among the parent run's artifacts."""
 _PARALLEL_UPLOADS = 4
+_PATIENCE = Patience()
 # A request to MLflow may have 100 parameters and 1,000 metrics.
 _BATCH_SIZE = 100
 _UNUSABLE_CODES = ("TEMPORARILY_UNAVAILABLE", "RESOURCE_DOES_NOT_EXIST")
+_REFUSAL = re.compile(r"failed with error code (40[13])\b")
 _NOT_IN_TAG = re.compile(r"[^\w\-. :/]")
 _DETAILS = {
     "data_schema",
@@ -73,8 +78,15 @@ _COLUMN_TYPES = {
 class Tracker:
     """The MLflow runs of one scenario run. Several threads may log versions at once."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(
+        self, plan: Plan, listener: Listener = lambda _event: None, patience: Patience = _PATIENCE
+    ) -> None:
         """Open the tracking store and the experiment; create them if they don't exist.
+
+        Args:
+            plan: The run.
+            listener: Is told of a server that doesn't answer.
+            patience: How long to wait for it.
 
         Raises:
             PrerequisiteError: The store can't be opened or written to, or the experiment is deleted.
@@ -83,15 +95,17 @@ class Tracker:
         environment = plan.environment
         uri = environment.tracking_uri
         mlflow.set_tracking_uri(uri)
+        self._requests = TrackingRequests(uri, listener, patience)
         try:
             with _lock_store(uri):
                 require_usable_store(uri, environment.experiment)
                 self._client = MlflowClient(uri)
+                self.client = make_patient(self._client, self._requests)
                 self._experiment_id = self._open_experiment(environment.experiment, environment.artifacts)
         except Exception as error:
             if not _is_store_error(error):
                 raise
-            raise _open_error(uri, format_first_line(error)) from error
+            raise _open_error(remove_password(uri), format_first_line(error).rstrip(".")) from error
         self._open: list[str] = []
         self.parent_run_id: str | None = None
 
@@ -101,9 +115,9 @@ class Tracker:
         self.parent_run_id = self._start_run(scenario.name, {MLFLOW_RUN_NOTE: scenario.description})
         self._log(self.parent_run_id, params={"seed": scenario.seed, "versions": len(scenario.versions)})
         scenario_json = scenario.model_dump(mode="json", exclude_none=True)
-        self._client.log_dict(self.parent_run_id, scenario_json, "scenario.json")
+        self.client.log_dict(self.parent_run_id, scenario_json, "scenario.json")
         for path, text in self._plan.code.items():
-            self._client.log_text(self.parent_run_id, text, f"{CODE}/{path}")
+            self.client.log_text(self.parent_run_id, text, f"{CODE}/{path}")
 
     def start_version(self, version: VersionResult) -> str:
         """Start the child run of a version with the dataset that it reads, and return the run's id."""
@@ -122,10 +136,10 @@ class Tracker:
         self._log(run_id, params={**data, "data_rows": version.rows}, metrics=_make_change_metrics(version))
         dataset = [self._make_dataset(version)]
         try:
-            self._client.log_inputs(run_id, dataset)
+            self.client.log_inputs(run_id, dataset)
         except mlflow.MlflowException:
             # Another version logged the same dataset at the same time; now it exists.
-            self._client.log_inputs(run_id, dataset)
+            self.client.log_inputs(run_id, dataset)
         return run_id
 
     def log_version(self, run_id: str, version: VersionResult, models: Path) -> None:
@@ -142,21 +156,13 @@ class Tracker:
             metrics[f"explanation/{slot:02d}/mean_per_sd"] = explained.mean_per_sd
         self._log(run_id, params=version.parameters, metrics=metrics)
         details = version.model_dump(mode="json", by_alias=True, include=_DETAILS)
-        self._client.log_dict(run_id, details, "details.json")
-        folders = [path for path in models.iterdir() if path.is_dir()]
-        # In parallel: a tracking server needs a request for each file.
-        with ThreadPoolExecutor(max(1, len(folders))) as pool:
-            list(
-                pool.map(
-                    lambda each: self._client.log_artifacts(run_id, str(each), f"{MODELS}/{each.name}"),
-                    folders,
-                )
-            )
+        self.client.log_dict(run_id, details, "details.json")
+        self._log_models(run_id, models)
 
     def log_predictions(self, version: VersionResult, file: Path) -> None:
         """Log the file with the predictions of a version to its run."""
         if version.run_id is not None:
-            self._client.log_artifact(version.run_id, str(file), FOLDER)
+            self.client.log_artifact(version.run_id, str(file), FOLDER)
 
     def finish_version(self, version: VersionResult, verdict: Verdict) -> None:
         """Close a version's run with its verdict and, if it was published, its bundle."""
@@ -190,9 +196,13 @@ class Tracker:
         with ThreadPoolExecutor(_PARALLEL_UPLOADS) as pool:
             list(
                 pool.map(
-                    lambda name: self._client.log_text(parent, pictures[name], f"{PICTURES}/{name}"), pictures
+                    lambda name: self.client.log_text(parent, pictures[name], f"{PICTURES}/{name}"), pictures
                 )
             )
+
+    def stop_waiting(self) -> None:
+        """Don't wait any longer for a server that doesn't answer: the run has failed."""
+        self._requests.stop()
 
     def abandon(self, status: str) -> None:
         """Mark every run that is still open as ``FAILED`` or ``KILLED``, children first."""
@@ -200,46 +210,70 @@ class Tracker:
             self._end(run_id, status)
 
     def _open_experiment(self, name: str, artifacts: str | None) -> str:
-        experiment = self._client.get_experiment_by_name(name)
+        experiment = self.client.get_experiment_by_name(name)
         if experiment is not None:
             if experiment.lifecycle_stage == LifecycleStage.DELETED:
                 uri = self._plan.environment.tracking_uri
                 raise make_deleted_error(remove_password(uri), name, experiment.experiment_id)
             return str(experiment.experiment_id)
         try:
-            return str(self._client.create_experiment(name, artifact_location=artifacts))
+            return str(self.client.create_experiment(name, artifact_location=artifacts))
         except mlflow.MlflowException:
             # Another run created it in the meantime.
-            experiment = self._client.get_experiment_by_name(name)
+            experiment = self.client.get_experiment_by_name(name)
             if experiment is None:
                 raise
             return str(experiment.experiment_id)
 
     def _start_run(self, name: str, tags: Mapping[str, str]) -> str:
         plan = self._plan
-        run = self._client.create_run(
-            self._experiment_id,
-            run_name=name,
-            tags={
-                MLFLOW_RUN_NAME: name,
-                MLFLOW_SOURCE_NAME: plan.scenario_file,
-                MLFLOW_SOURCE_TYPE: "JOB",
-                "harness.run_id": plan.run_id,
-                "harness.scenario": plan.scenario.name,
-                "harness.scenario_sha256": plan.scenario_sha256,
-                **_make_code_tags(plan),
-                "harness.target": plan.environment.target,
-                "harness.table": plan.scenario.table.name,
-                **_make_parameter_tags(plan),
-                **tags,
-            },
-        )
-        run_id = str(run.info.run_id)
+        tags = {
+            MLFLOW_RUN_NAME: name,
+            MLFLOW_SOURCE_NAME: plan.scenario_file,
+            MLFLOW_SOURCE_TYPE: "JOB",
+            "harness.run_id": plan.run_id,
+            "harness.scenario": plan.scenario.name,
+            "harness.scenario_sha256": plan.scenario_sha256,
+            **_make_code_tags(plan),
+            "harness.target": plan.environment.target,
+            "harness.table": plan.scenario.table.name,
+            **_make_parameter_tags(plan),
+            **tags,
+        }
+
+        def create() -> Run:
+            return self._client.create_run(self._experiment_id, run_name=name, tags=tags)
+
+        def create_again() -> Run:
+            # The server may have created it, and only its answer was lost.
+            return self._find_run(name) or create()
+
+        run_id = str(self._requests.send(create, create_again).info.run_id)
         self._open.append(run_id)
         return run_id
 
+    def _find_run(self, name: str) -> Run | None:
+        own = f"tags.`harness.run_id` = '{self._plan.run_id}' and tags.`{MLFLOW_RUN_NAME}` = '{name}'"
+        found = self._client.search_runs([self._experiment_id], own, max_results=1)
+        return found[0] if found else None
+
+    def _log_models(self, run_id: str, models: Path) -> None:
+        """Log the models in parallel: to a server by file, elsewhere by folder, as MLflow copies them."""
+        if is_server(self._plan.environment.tracking_uri):
+            log: Callable[[str, str, str], None] = self.client.log_artifact
+            folders = {path: path.parent for path in models.glob("*/**/*") if path.is_file()}
+        else:
+            log = self.client.log_artifacts
+            folders = {path: path for path in models.iterdir() if path.is_dir()}
+
+        def log_one(path: Path) -> None:
+            log(run_id, str(path), f"{MODELS}/{folders[path].relative_to(models).as_posix()}")
+
+        with ThreadPoolExecutor(_PARALLEL_UPLOADS) as pool:
+            list(pool.map(log_one, folders))
+
     def _end(self, run_id: str, status: str) -> None:
-        self._client.set_terminated(run_id, status)
+        self.client.set_terminated(run_id, status)
         self._open.remove(run_id)
 
     def _make_dataset(self, version: VersionResult) -> DatasetInput:
@@ -268,10 +302,10 @@ class Tracker:
         all_metrics = [Metric(name, value, now, 0) for name, value in (metrics or {}).items()]
         for start in range(0, max(len(all_params), len(all_metrics)), _BATCH_SIZE):
             batch = slice(start, start + _BATCH_SIZE)
-            self._client.log_batch(run_id, metrics=all_metrics[batch], params=all_params[batch])
+            self.client.log_batch(run_id, metrics=all_metrics[batch], params=all_params[batch])
 
     def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
-        self._client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+        self.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
 
 
 def translate_store_error(error: BaseException, environment: Environment) -> PrerequisiteError | None:
@@ -289,6 +323,8 @@ def translate_store_error(error: BaseException, environment: Environment) -> Pre
         require_usable_store(uri, environment.experiment)
     except PrerequisiteError as changed:
         return changed
+    if (refused := _find_refusal(remove_password(uri), str(error))) is not None:
+        return refused
     code = getattr(error, "error_code", None)
     if code in _UNUSABLE_CODES or "must be in the 'active' state" in str(error):
         return PrerequisiteError(
@@ -303,16 +339,27 @@ def _is_store_error(error: BaseException) -> bool:
     return isinstance(error, mlflow.MlflowException) or type(error).__module__.startswith("sqlalchemy.")
 
 
+def _find_refusal(uri: str, reason: str) -> PrerequisiteError | None:
+    """Return the error for a server that asks for a login, or refuses the one that it got."""
+    refusal = _REFUSAL.search(reason)
+    if refusal is None:
+        return None
+    return PrerequisiteError(
+        f"MLflow at {uri} refuses the request: {refusal.group(1)}.",
+        remedy="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to a "
+        "login that may write to the experiment.",
+    )
+
+
 def _open_error(uri: str, reason: str) -> PrerequisiteError:
     if uri.startswith(SQLITE):
         return PrerequisiteError(
-            f"Can't open MLflow's store {uri.removeprefix(SQLITE)}: {reason}",
+            f"Can't open MLflow's store {uri.removeprefix(SQLITE)}: {reason}.",
             remedy="Check the file, or set HARNESS_TRACKING_URI to another store.",
         )
-    return PrerequisiteError(
-        f"MLflow at {uri} doesn't answer: {reason}",
-        remedy="Start it, or set HARNESS_TRACKING_URI to one that is running.",
-    )
+    if (refused := _find_refusal(uri, reason)) is not None:
+        return refused
+    return make_unanswered_error(uri, reason)
 
 
 def _lock_store(uri: str) -> AbstractContextManager[None]:

@@ -32,10 +32,10 @@ from harness.storage.model_store import open_store
 _VECTORS = "deletionVectors"
 
 
-def list_retention_warnings(spark: SparkSession, plan: Plan) -> tuple[str, ...]:
+def list_retention_warnings(spark: SparkSession, plan: Plan, client: MlflowClient) -> tuple[str, ...]:
     """Return a warning for each pinned version of the plan's table that can be lost soon, or is lost."""
     uri = plan.table_uri
-    pins = _find_pins(plan, uri)
+    pins = _find_pins(plan, uri, client)
     if not pins:
         return ()
     table = SparkTable(spark, uri)
@@ -52,10 +52,9 @@ def list_retention_warnings(spark: SparkSession, plan: Plan) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _find_pins(plan: Plan, uri: str) -> list[Pin]:
+def _find_pins(plan: Plan, uri: str, client: MlflowClient) -> list[Pin]:
     environment = plan.environment
     store = open_store(environment.model_store, environment.accounts, create=False)
-    client = MlflowClient(environment.tracking_uri)
     return list_pins([store], client, environment.experiment, uri)
 
 

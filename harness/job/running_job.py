@@ -108,6 +108,12 @@ class Job:
         done = self.tracker.done() and not self.tracker.cancelled()
         return self.tracker.result() if done and self.tracker.exception() is None else None
 
+    def stop(self) -> None:
+        """Let no further step start, and end the wait for an MLflow server that doesn't answer."""
+        self.clock.stop()
+        if self.open_tracker is not None:
+            self.open_tracker.stop_waiting()
+
 
 def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> Result:
     """Return the job's result so far."""
@@ -152,7 +158,7 @@ def run_in_parallel(job: Job, work: Callable[[In], Out], items: Sequence[In]) ->
             job.raise_first_error()
             return [future.result() for future in futures]
         except BaseException:
-            job.clock.stop()
+            job.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             with log_errors():
                 job.spark.sparkContext.cancelAllJobs()
@@ -168,6 +174,7 @@ def fail(job: Job, error: BaseException) -> Result:
     translated = translate_error(job, error)
     with log_errors():
         withdraw_bundles(job)
+    job.stop()
     if job.open_tracker is not None:
         with log_errors():
             job.open_tracker.abandon("KILLED" if isinstance(translated, InterruptedRunError) else "FAILED")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -102,6 +103,7 @@ def train_version(
     tracker: mlflow_tracker.Tracker,
     clock: Clock,
     folder: Path,
+    record: Callable[[VersionResult], None],
 ) -> TrainedVersion:
     """Train, evaluate, explain and log one version.
 
@@ -113,6 +115,7 @@ def train_version(
         tracker: Logs the version.
         clock: Times every step.
         folder: Local folder for the saved models.
+        record: Receives everything measured, before it is logged: MLflow may fail.
     """
     name, samples = subject.version.name, subject.samples
     run_id = tracker.start_version(subject.result)
@@ -123,8 +126,9 @@ def train_version(
             bundle.CLASSIFIER: measured.fitted.model,
             bundle.EXPLAINER: measured.explainer.model,
         }
-        bundle.save_models(models, folder, run_id, plan.scratch_uri)
         result = make_result(subject, measured).model_copy(update={"run_id": run_id})
+        record(result)
+        bundle.save_models(models, folder, run_id, plan.scratch_uri)
         tracker.log_version(run_id, result, folder)
     return TrainedVersion(
         result,

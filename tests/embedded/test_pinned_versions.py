@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from pyspark.sql import SparkSession
 
 from harness.job.pinned_versions import SparkTable, list_retention_warnings
@@ -68,9 +69,13 @@ def test_a_run_warns_before_a_version_is_lost(spark: SparkSession, tmp_path: Pat
     table.age_removals(5)
     plan = make_plan(make_scenario({"name": "now", "read": "latest"}), tmp_path / "none.csv", tmp_path)
     plan = plan.model_copy(update={"existing_table": str(table.path)})
-    [warning, hint] = list_retention_warnings(spark, plan)
+    client = MlflowClient(plan.environment.tracking_uri)
+    [warning, hint] = list_retention_warnings(spark, plan, client)
     assert warning.startswith(f"Version 0 is pinned by bundle {bundle}, but from 20")
     assert f"'harness retain {table.path}' shows how to keep these versions." == hint
     table.age_removals(8)
-    assert "but the next vacuum deletes files that it needs" in list_retention_warnings(spark, plan)[0]
-    assert () == list_retention_warnings(spark, plan.model_copy(update={"existing_table": "/other/table"}))
+    assert (
+        "but the next vacuum deletes files that it needs" in list_retention_warnings(spark, plan, client)[0]
+    )
+    other = plan.model_copy(update={"existing_table": "/other/table"})
+    assert () == list_retention_warnings(spark, other, client)

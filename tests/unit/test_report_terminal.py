@@ -168,7 +168,7 @@ def test_a_log_gets_a_line_per_finished_step() -> None:
 
 def test_a_notice_is_a_line_of_its_own() -> None:
     """A message for the user is shown at once, in a log and above a terminal's live display."""
-    notice = Event("stack", "notice", detail="waiting for workers: 0 of 1")
+    notice = Event("stack", "notice", detail="waiting for workers: 0 of 1\x1b[2J")
     log, terminal = io.StringIO(), _Terminal()
     with show_progress(Console(file=log), _Clock()) as listen:
         listen(notice)
@@ -178,6 +178,7 @@ def test_a_notice_is_a_line_of_its_own() -> None:
         listen(Event("train", "done", "january", elapsed_s=3))
     assert "[    0.0 s] run: waiting for workers: 0 of 1\n" == log.getvalue()
     assert 1 == terminal.getvalue().count("waiting for workers: 0 of 1")
+    assert "\x1b[2J" not in log.getvalue() + terminal.getvalue()
 
 
 def test_a_step_of_the_whole_run_has_a_label() -> None:

@@ -52,7 +52,7 @@ def show_progress(console: Console, clock: Clock = time.monotonic) -> Iterator[L
 
 
 class _LineLog:
-    """A log with one line per finished step and the time since the start, flushed immediately."""
+    """A log with one line per finished step or wait and the time since the start, flushed immediately."""
 
     def __init__(self, console: Console, clock: Clock) -> None:
         self._console = console
@@ -64,9 +64,11 @@ class _LineLog:
             return
         since_start = f"[{self._clock() - self._began:7.1f} s]"
         subject = event.version or WHOLE_RUN
-        done = f"{event.step} done in {formatting.format_seconds(event.elapsed_s)}"
-        line = f"{since_start} {subject}: {done if event.state == 'done' else event.detail}"
-        write_line(self._console, Text(line))
+        if event.state == "done":
+            what = f"{event.step} done in {formatting.format_seconds(event.elapsed_s)}"
+        else:
+            what = formatting.show_control_characters(event.detail)
+        write_line(self._console, Text(f"{since_start} {subject}: {what}"))
         self._console.file.flush()
 
 
@@ -85,7 +87,7 @@ class _Board:
     def __call__(self, event: Event) -> None:
         if event.state == "notice":
             # Above the live display, where it stays.
-            write_line(self._console, Text(event.detail, style="yellow"))
+            write_line(self._console, Text(formatting.show_control_characters(event.detail), style="yellow"))
             return
         with self._lock:
             steps = self._lines.setdefault(event.version or WHOLE_RUN, {})
