@@ -56,8 +56,9 @@ def settle_on_error(target: object, plan: Plan, run: RunFolder, report: Report) 
     except LostRunError:
         raise
     except BaseException as error:
+        has_begun = bool(run.announcements)
         settle(target, plan, run, _describe(error), report)
-        if _is_final(error, target) or not run.is_settled:
+        if _is_final(error, target, has_begun=has_begun) or not run.is_settled:
             _write_missing_result(plan, run, _describe(error), datetime.now(UTC))
         raise
 
@@ -212,10 +213,18 @@ def _close_runs(environment: Environment, plan: Plan, failure: Failure) -> None:
     close_runs(environment.tracking_uri, environment.experiment, plan.run_id, status)
 
 
-def _is_final(error: BaseException, target: object) -> bool:
-    """Return whether the error ends the run, so that its folder stays and needs a result."""
-    if isinstance(error, ScenarioError | PrerequisiteError):
+def _is_final(error: BaseException, target: object, *, has_begun: bool) -> bool:
+    """Return whether the error ends the run, so that its folder stays and needs a result.
+
+    Args:
+        error: The error.
+        target: The run's target.
+        has_begun: Whether the job has created something elsewhere, such as MLflow runs.
+    """
+    if isinstance(error, ScenarioError):
         return False  # The folder is removed.
+    if isinstance(error, PrerequisiteError):
+        return has_begun  # A disk, for example, may fill in the middle of a run.
     return isinstance(error, JobError | InterruptedRunError) or isinstance(target, Settleable)
 
 

@@ -215,8 +215,8 @@ def write_asset_bundle(request: RunRequest, folder: Path | None, console: Consol
 def create_run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
     """Create the run's folder with its plan, and point ``latest`` to it.
 
-    Remove it if a prerequisite is missing, or the scenario or its data is invalid. After another error, it
-    has a result that says so.
+    Remove it if a prerequisite is missing from the start, or the scenario or its data is invalid. After
+    another error, it has a result that says so.
     """
     folder = RunFolder.create(session.settings.runs, plan.run_id)
     try:
@@ -226,7 +226,9 @@ def create_run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
             # At once: if the command is killed, nobody mistakes the run before for this one.
             folder.make_latest()
             yield folder
-    except (ScenarioError, PrerequisiteError):
+    except (ScenarioError, PrerequisiteError) as error:
+        if isinstance(error, PrerequisiteError) and folder.has_result:
+            raise
         # The error that led here is the one to report, even if the clean-up fails too.
         with suppress(HarnessError):
             session.target.remove_run(plan.run_id)

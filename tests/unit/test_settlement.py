@@ -253,10 +253,10 @@ def test_a_run_that_ended_has_a_result(
     assert expected == (failure.exit_code if failure else None)
 
 
-def test_a_run_with_a_missing_prerequisite_stays_until_it_is_settled(
+def test_a_run_that_ends_in_the_middle_for_a_prerequisite_has_a_result(
     session: Session, closed: Closed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If a run ends for a missing prerequisite, its folder only stays while something is left open."""
+    """If a disk fills in the middle of a run, it has a result that says so, and the next run settles it."""
 
     def lack(_finished: object, folder: Path) -> Result:
         with pytest.raises(JobError):
@@ -272,10 +272,11 @@ def test_a_run_with_a_missing_prerequisite_stays_until_it_is_settled(
     closed.refused = False
     with pytest.raises(PrerequisiteError, match="The disk is full"):
         execute(session, session.single_combination)
-    assert ([run.path], [True]) == (
-        [path for path in session.settings.runs.iterdir() if not path.is_symlink()],
-        [run.is_settled],
-    )
+    runs = [RunFolder(path) for path in session.settings.runs.iterdir() if not path.is_symlink()]
+    assert [(True, ExitCode.PREREQUISITE_MISSING)] * 2 == [
+        (each.is_settled, each.read_result().failure.exit_code)  # type: ignore[union-attr] # It failed.
+        for each in runs
+    ]
 
 
 _COMMAND = """
