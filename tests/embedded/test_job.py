@@ -287,7 +287,7 @@ def test_a_copy_with_another_model_is_withdrawn(good: Result, spark: SparkSessio
         result = run(job)
     assert result.failure is not None
     assert "copied classifier predicts" in result.failure.message
-    assert (ExitCode.JOB_FAILED, []) == (result.exit_code, list((tmp_path / "models" / "small").iterdir()))
+    assert (ExitCode.JOB_FAILED, []) == (result.exit_code, list((tmp_path / "models" / "readings").iterdir()))
 
 
 def test_a_failed_bound_publishes_nothing(spark: SparkSession, tmp_path: Path) -> None:
@@ -412,7 +412,7 @@ def test_an_error_while_publishing_withdraws_every_bundle(spark: SparkSession, t
         [each.bundle for each in result.versions],
     )
     assert "an unexpected error" in result.failure.message
-    assert [] == list((tmp_path / "models" / "small").iterdir())
+    assert [] == list((tmp_path / "models" / "readings").iterdir())
 
 
 def test_a_malformed_row_is_reported(spark: SparkSession, tmp_path: Path) -> None:
