@@ -59,7 +59,7 @@ unexport PYTHONPATH PYTHONHOME
 
 .NOTPARALLEL:
 .PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario validate attach doctor asset-bundle sweep check runs trace retain compare ui docker-ready build up down restart ps logs clean clean-runs
-.PHONY: test test-fast test-unit test-scenarios test-databricks test-compose images lint types imports format lock bench false-alarms
+.PHONY: test test-faults test-fast test-unit test-scenarios test-databricks test-compose images lint types imports format lock bench false-alarms
 
 help: ## list the make targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -206,6 +206,9 @@ imports: dev-ready ## check the import layers
 format: dev-ready ## fix and format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
+
+test-faults: dev-ready ## kill processes of runs at random moments, and look for what they leave [ARGS="--kills 200 --seed 1"]
+	@$(WITH_ARGS) $(BIN)/python -m tests.faults ARGS
 
 false-alarms: dev-ready ## measure how often the standard gate fails on unchanged synthetic loans [ARGS=200: number of seeds]
 	@$(WITH_ARGS) $(BIN)/python -m tests.bench.false_alarms ARGS

@@ -91,8 +91,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     target = Embedded(read_settings({"home": str(home)}, folder=home, environ={}))
     with pytest.MonkeyPatch.context() as patch:
         classes = target._find_class_archive()
-        shared = classes.environ if classes.file.is_file() else {}
-        for name, value in (target._process_environment(os.environ) | shared).items():
+        # Only a run that ends before the tests do could write an archive.
+        shared = classes.options if classes.file.is_file() else ()
+        for name, value in target._process_environment(os.environ, None, shared).items():
             patch.setenv(name, value)
         session = open_spark_session(target.environment(0, "models"))
         yield session

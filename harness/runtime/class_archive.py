@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,8 +16,6 @@ from harness.runtime.java import Java
 
 # Which classes can't be archived, or why an archive isn't used, would only fill the job's log.
 _QUIET = "-Xlog:cds*=error"
-_VARIABLE = "SPARK_SUBMIT_OPTS"
-"""From which Spark takes options of the JVM, before those of its configuration."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +32,10 @@ class ClassArchive:
         return cls(jars.with_name(f"{jars.name}-{digest}.jsa"))
 
     @property
-    def environ(self) -> dict[str, str]:
-        """The environment variables of a job whose JVM uses the archive, or writes it if there is none."""
-        option = (
-            f"-XX:SharedArchiveFile={self.file}"
-            if self.file.is_file()
-            else f"-XX:ArchiveClassesAtExit={self._new}"
-        )
-        return {_VARIABLE: shlex.join((option, _QUIET))}
+    def options(self) -> tuple[str, ...]:
+        """The options of a JVM that uses the archive, or writes it if there is none."""
+        use, write = f"-XX:SharedArchiveFile={self.file}", f"-XX:ArchiveClassesAtExit={self._new}"
+        return (use if self.file.is_file() else write, _QUIET)
 
     def keep_new(self, *, is_complete: bool) -> None:
         """Keep the archive that a JVM has written.

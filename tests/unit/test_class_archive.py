@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,6 @@ from harness.runtime.java import Java
 JAVA = Java(Path("/opt/java"), "17.0.15", "JAVA_HOME")
 
 
-def read_options(archive: ClassArchive) -> list[str]:
-    """Return the options that Spark's JVM gets."""
-    return shlex.split(archive.environ["SPARK_SUBMIT_OPTS"])
-
-
 def find(folder: Path, java: Java = JAVA) -> ClassArchive:
     return ClassArchive.find(folder / "jars", java, Path("/opt/spark"))
 
@@ -26,11 +20,11 @@ def test_the_first_jvm_writes_the_archive_and_the_next_one_uses_it(tmp_path: Pat
     """Without an archive, the JVM writes one; with one, it uses it, whatever characters its path has."""
     archive = find(tmp_path / "a folder's")
     archive.file.parent.mkdir()
-    [writes, _] = read_options(archive)
+    writes, _ = archive.options
     new = Path(writes.removeprefix("-XX:ArchiveClassesAtExit="))
     new.write_bytes(b"classes")
     archive.keep_new(is_complete=True)
-    assert f"-XX:SharedArchiveFile={archive.file}" == read_options(archive)[0]
+    assert f"-XX:SharedArchiveFile={archive.file}" == archive.options[0]
     assert ([archive.file], b"classes") == (list(archive.file.parent.iterdir()), archive.file.read_bytes())
 
 
@@ -38,7 +32,7 @@ def test_an_incomplete_archive_is_removed(tmp_path: Path) -> None:
     """What a JVM wrote that was ended is not used; nor is it an error that it wrote nothing."""
     archive = find(tmp_path)
     archive.keep_new(is_complete=True)
-    Path(read_options(archive)[0].removeprefix("-XX:ArchiveClassesAtExit=")).write_bytes(b"cla")
+    Path(archive.options[0].removeprefix("-XX:ArchiveClassesAtExit=")).write_bytes(b"cla")
     archive.keep_new(is_complete=False)
     assert [] == list(tmp_path.iterdir())
 

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -146,7 +146,7 @@ class Embedded:
                 [sys.executable, "-P", "-m", "harness.job", str(folder / PLAN), str(folder / RESULT)],
                 folder,
                 listener,
-                environ=self._process_environment(os.environ, temporary) | classes.environ,
+                environ=self._process_environment(os.environ, temporary, classes.options),
                 interrupt=lambda process: process.send_signal(signal.SIGINT),
                 clean_up=_kill_group,
             )
@@ -222,7 +222,7 @@ class Embedded:
         )
 
     def _process_environment(
-        self, environ: Mapping[str, str], temp_folder: str | None = None
+        self, environ: Mapping[str, str], temp_folder: str | None = None, java_options: Sequence[str] = ()
     ) -> dict[str, str]:
         settings = self._settings
         secrets = (account.secret.variable for account in select_local_accounts(settings))
@@ -232,7 +232,7 @@ class Embedded:
             "JAVA_HOME": str(self._find_java().home),
             "SPARK_HOME": str(find_pyspark_home()),
             "SPARK_LOCAL_IP": "127.0.0.1",
-            "SPARK_SUBMIT_OPTS": shlex.quote(_make_temp_option(temporary)),
+            "SPARK_SUBMIT_OPTS": shlex.join((_make_temp_option(temporary), *java_options)),
             "PYSPARK_PYTHON": sys.executable,
             "PYSPARK_DRIVER_PYTHON": sys.executable,
         }

@@ -1,0 +1,1 @@
+"""Faults on purpose, many of them: ``make test-faults``."""
