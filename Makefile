@@ -104,7 +104,7 @@ bisect: named run-ready ## find the version at which a bound started to fail: NA
 prove: named run-ready ## inject faults into a version's new rows, and show which bounds catch them: NAME=... [QUICK=1] [TABLE=URI VERSIONS=11,12]
 	@$(HARNESS) prove ARGS $(ON_TARGET) $(if $(QUICK),--quick) $(ON_TABLE) -- "$$NAME"
 
-proofs: run-ready ## rewrite docs/proofs.md: what the shipped scenarios that require faults catch, on this machine
+proofs: run-ready ## rewrite docs/proofs.md: which faults the shipped scenarios catch, on this machine
 	@HARNESS_TARGET=embedded $(BIN)/python -m harness.studies.proving.write_proofs docs/proofs.md
 
 check: run-ready ## find mistakes in a scenario without running it: NAME=...
