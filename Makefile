@@ -207,7 +207,7 @@ format: dev-ready ## fix and format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-test-faults: dev-ready ## kill processes of runs at random moments, and look for what they leave [ARGS="--kills 200 --seed 1"]
+test-faults: dev-ready ## kill processes of runs at random moments, and look for what they leave [ARGS="--kills 200 --seed 1 --target compose"]
 	@$(WITH_ARGS) $(BIN)/python -m tests.faults ARGS
 
 false-alarms: dev-ready ## measure how often the standard gate fails on unchanged synthetic loans [ARGS=200: number of seeds]

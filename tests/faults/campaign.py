@@ -1,0 +1,174 @@
+"""A campaign of kills: the moments, the runs, and the search for what they leave."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+from mlflow import MlflowClient
+
+from harness.report import JUNIT
+from harness.results import Result, Verdict
+from harness.runs import RunFolder, list_runs
+from harness.storage.model_store import ModelStore
+
+LIMIT_S = 1200
+"""No command takes as long; it only ends what hangs."""
+_MEASURED = {"fingerprint", "rows", "metrics", "coefficients", "explanations"}
+Show = Callable[[str], None]
+
+
+class Victim(Protocol):
+    """A target whose processes are killed."""
+
+    @property
+    def home(self) -> Path:
+        """The home folder of all runs."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What can be killed besides the command."""
+
+    def start(self, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
+        """Start the command."""
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command until it ends."""
+
+    def kill(self, name: str) -> bool:
+        """Kill a process; return whether there was one."""
+
+    def recover(self) -> None:
+        """Wait for a job that outlives its command, and start what was killed and doesn't start itself."""
+
+    def open_store(self) -> ModelStore:
+        """Open the model store."""
+
+    def open_tracking(self) -> MlflowClient:
+        """Open the tracking store."""
+
+    def list_leftovers(self) -> Iterator[str]:
+        """Yield what is left of runs that have ended: processes, temporary files and tables."""
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A process that is killed some seconds after a line of a run's progress."""
+
+    name: str
+    lines: int
+    """How many lines are waited for."""
+    delay_s: float
+
+
+@dataclass
+class Campaign:
+    """The kills of one target, and what they led to."""
+
+    victim: Victim
+    scenario: str
+    show: Show
+    codes: list[str] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)
+
+    def run(self, kills: int, seed: int) -> None:
+        """Kill one process of each of some runs, and look for leftovers after each; then run undisturbed."""
+        chance = random.Random(seed)  # noqa: S311 - not a secret
+        gaps = self.time_lines()
+        names = ("command", *self.victim.names)
+        for number in range(1, kills + 1):
+            lines = chance.randrange(len(gaps))
+            kill = Kill(chance.choice(names), lines, chance.uniform(0, gaps[lines]))
+            code = self.kill(kill)
+            self.codes.append(f"{kill.name}: {'had ended' if code is None else f'exit code {code}'}")
+            self.show(f"kill {number} of {kills}, after {lines} of {len(gaps)} lines: {self.codes[-1]}")
+            for left in self.list_leftovers():
+                self.leftovers.append(left)
+                self.show(f"  left: {left}")
+        self.time_lines()
+
+    def time_lines(self) -> list[float]:
+        """Run undisturbed; return the seconds to the first line of progress, and from each to the next."""
+        with self.victim.start("scenario", self.scenario) as process:
+            times = [time.monotonic(), *_follow(process)]
+            process.wait()
+        if process.returncode:
+            raise SystemExit(f"A run without a kill ended with exit code {process.returncode}.")
+        return [after - before for before, after in pairwise(times)]
+
+    def kill(self, kill: Kill) -> int | None:
+        """Start a run, kill one of its processes, and return the command's exit code.
+
+        Returns:
+            ``None`` if the process had ended before that moment.
+        """
+        with self.victim.start("scenario", self.scenario) as process:
+            lines = _follow(process)
+            for _ in range(kill.lines):
+                next(lines, None)
+            time.sleep(kill.delay_s)
+            is_running = process.poll() is None
+            if kill.name == "command":
+                process.send_signal(signal.SIGKILL)
+            else:
+                is_running = self.victim.kill(kill.name)
+            process.communicate(timeout=LIMIT_S)
+        self.victim.recover()
+        return process.returncode if is_running else None
+
+    def list_leftovers(self) -> Iterator[str]:
+        """Yield everything that the runs have left, after another command had the chance to settle them."""
+        settled = self.victim.run("clean", "--keep-runs", "1000000")
+        if settled.returncode:
+            yield f"'clean' ended with exit code {settled.returncode}: {settled.stderr}"
+        yield from self.victim.list_leftovers()
+        yield from self._list_open_runs()
+        proven = set()
+        for run in list_runs(self.victim.home / "runs"):
+            yield from _list_missing(run)
+            if run.has_result:
+                proven |= {each.bundle for each in run.read_result().versions if each.bundle}
+        store = self.victim.open_store()
+        yield from (f"the unfinished bundle {each}" for each in store.list_unfinished(datetime.now(UTC)))
+        for bundle in store.list_bundles():
+            if store.uri(bundle) not in proven:
+                yield f"the bundle {bundle}, which no run has proven"
+
+    def compare_numbers(self) -> tuple[int, int]:
+        """Return how many runs passed, and how many of them measured other numbers than the first."""
+        results = (run.read_result() for run in list_runs(self.victim.home / "runs") if run.has_result)
+        first, *others = (_list_measurements(each) for each in results if each.verdict is Verdict.PASS)
+        return len(others) + 1, sum(each != first for each in others)
+
+    def _list_open_runs(self) -> Iterator[str]:
+        client = self.victim.open_tracking()
+        experiments = [each.experiment_id for each in client.search_experiments()]
+        for run in client.search_runs(experiments, "attributes.status = 'RUNNING'"):
+            yield f"the MLflow run {run.info.run_id}, which is RUNNING"
+
+
+def _follow(process: subprocess.Popen[str]) -> Iterator[float]:
+    """Yield the time of each line of a run's progress."""
+    for line in process.stdout or ():
+        if line.startswith("["):
+            yield time.monotonic()
+
+
+def _list_missing(run: RunFolder) -> Iterator[str]:
+    if not run.is_settled:
+        yield f"the run {run.path.name}, which isn't settled"
+    if not run.has_result or not (run.path / JUNIT).is_file():
+        yield f"the run {run.path.name} without a result or a report"
+
+
+def _list_measurements(result: Result) -> list[Mapping[str, Any]]:
+    return [version.model_dump(include=_MEASURED) for version in result.versions]
