@@ -10,12 +10,16 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from pyspark.sql import SparkSession
 
 from harness.errors import ExitCode
+from harness.parity.compare import compare
+from harness.results import Verdict
 from harness.runs import find_run, read_result
 from tests.command import wait_for
 from tests.compose.conftest import END_S, RunningStack
-from tests.embedded.small import LONG, UNPUBLISHED, write_custom_scenario, write_scenario
+from tests.embedded.runner import run_job
+from tests.embedded.small import LONG, UNPUBLISHED, write_custom_scenario, write_scenario, write_table
 
 pytestmark = [pytest.mark.spark, pytest.mark.compose]
 
@@ -69,8 +73,13 @@ def test_azurite_stops_and_starts_again(stack: RunningStack, tmp_path: Path) -> 
     assert process.returncode in (0, 3), output
 
 
-def test_mlflow_and_its_database_are_unavailable_for_ten_seconds(stack: RunningStack, tmp_path: Path) -> None:
-    """If MLflow stops for ten seconds and Postgres is killed, the run passes and MLflow has every metric."""
+def test_mlflow_and_its_database_are_unavailable_for_ten_seconds(
+    stack: RunningStack, spark: SparkSession, tmp_path: Path
+) -> None:
+    """If MLflow stops for ten seconds and Postgres is killed, the run passes and MLflow has every metric.
+
+    The numbers are those of an embedded run.
+    """
     file = write_scenario(tmp_path, UNPUBLISHED)
     [mlflow] = stack.containers("mlflow")
     with stack.start("scenario", file) as process:
@@ -80,12 +89,15 @@ def test_mlflow_and_its_database_are_unavailable_for_ten_seconds(stack: RunningS
         threading.Timer(10, mlflow.start).start()
         output, _ = process.communicate(timeout=END_S)
     assert 0 == process.returncode, output
-    [version] = read_result(stack.home / "runs", "latest").versions
+    result = read_result(stack.home / "runs", "latest")
+    [version] = result.versions
     assert (0, 300) == (version.version, version.rows)
     client = MlflowClient(f"http://127.0.0.1:{stack.variables['HARNESS_MLFLOW_PORT']}")
     logged = client.get_run(version.run_id or "").data.metrics
     measured = {name: value for name, value in version.metrics.items() if value is not None}
     assert measured == {name: logged[name] for name in measured}
+    embedded = run_job(spark, UNPUBLISHED, write_table(tmp_path / "embedded"), tmp_path / "embedded")
+    assert Verdict.PASS == compare(embedded, result).verdict
 
 
 def test_ctrl_c_ends_the_job_in_its_container(stack: RunningStack, tmp_path: Path) -> None:

@@ -104,11 +104,3 @@ def test_no_secret_is_exposed(stack: RunningStack, three_workers: Result) -> Non
     for name in ("lake_key", "models_key", "postgres_password", "tls_key"):
         value = stack.stack.files.secret(name).read_bytes().strip()
         assert value not in seen, name
-
-
-def test_one_worker_gives_the_same_numbers(stack: RunningStack, file: Path, three_workers: Result) -> None:
-    """A stack with one worker gives the same numbers."""
-    assert 0 == stack.run("up", "--workers", "1").returncode
-    one = run(stack, file)
-    assert Verdict.PASS == compare(three_workers, one).verdict
-    assert 1 == len(one.executors)
