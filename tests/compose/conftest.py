@@ -117,7 +117,8 @@ def engine() -> None:
         pytest.skip(f"COMPOSE IS NOT TESTED: {error.message}")
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: an idle stack takes a sixth of two cores, most of it for health checks.
+@pytest.fixture(scope="package")
 def stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """Start a stack with one worker; remove it even after a failure, unless KEEP is set."""
     del engine

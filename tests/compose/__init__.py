@@ -1,0 +1,1 @@
+"""Tests of the Compose target, which share one stack."""
