@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
 from harness.errors import PrerequisiteError
-from harness.results import MeasuredValue, RunInputs, VersionResult
+from harness.results import Failure, MeasuredValue, Result, RunInputs, Verdict, VersionResult
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import ScenarioPart
 from harness.stored_json import parse_json
@@ -240,6 +241,28 @@ class Plan(ScenarioPart):
     def run_uri(self) -> str:
         """URI of the run's own folder in the lake."""
         return f"{self.environment.lake}/runs/{self.run_id}"
+
+    def make_failed_result(
+        self,
+        failure: Failure,
+        started: datetime,
+        ended: datetime,
+        timings: Mapping[str, float] | None = None,
+    ) -> Result:
+        """Return the result of a run that ended before anything was measured."""
+        return Result(
+            run_id=self.run_id,
+            scenario=self.scenario.name,
+            target=self.environment.target,
+            verdict=Verdict.NOT_PROVEN,
+            started=started,
+            duration_s=round(max(0.0, (ended - started).total_seconds()), 3),
+            timings=dict(timings or {}),
+            versions=(),
+            table_uri=self.table_uri,
+            failure=failure,
+            inputs=self.inputs,
+        )
 
 
 def load_plan(text: str, source: str) -> Plan:

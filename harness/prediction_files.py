@@ -107,10 +107,7 @@ def _make_predictions(table: pa.Table, facts: Mapping[str, Any]) -> Predictions:
     weights = [table.column(_WEIGHT + feature).to_pylist() for feature in features]
     of_rows = zip(*weights, strict=True) if weights else ((),) * table.num_rows
     rows = (
-        Prediction(
-            **{**(row := dict(zip(_COLUMNS, values, strict=True))), "segments": tuple(row["segments"])},
-            weights=None if None in found or not found else found,
-        )
+        _make_prediction(dict(zip(_COLUMNS, values, strict=True)), found)
         for values, found in zip(zip(*columns, strict=True), of_rows, strict=True)
     )
     return Predictions(
@@ -122,6 +119,13 @@ def _make_predictions(table: pa.Table, facts: Mapping[str, Any]) -> Predictions:
         has_hidden_keys=facts["has_hidden_keys"],
         sensitive=tuple(facts["sensitive"]),
     )
+
+
+def _make_prediction(values: dict[str, Any], weights: tuple[float | None, ...]) -> Prediction:
+    known = tuple(weight for weight in weights if weight is not None)
+    is_explained = weights and len(known) == len(weights)
+    values["segments"] = tuple(values["segments"])
+    return Prediction(**values, weights=known if is_explained else None)
 
 
 def _type_of(kind: str) -> Any:

@@ -24,10 +24,10 @@ from harness.errors import (
 )
 from harness.files import write_text
 from harness.plan import Environment, Plan
-from harness.results import Failure, Result, Verdict
+from harness.results import Failure, Result
 from harness.runs import RESULT, RunFolder, list_runs
 from harness.setting_types import Settings
-from harness.storage.model_store import open_store
+from harness.storage.model_store import open_store, withdraw_bundles
 from harness.storage.uris import SCHEME
 from harness.targets.base import Report, Settleable, open_settleable
 
@@ -56,10 +56,10 @@ def settle_on_error(target: object, plan: Plan, run: RunFolder, report: Report) 
     except LostRunError:
         raise
     except BaseException as error:
-        has_begun = bool(run.announcements)
-        settle(target, plan, run, _describe(error), report)
+        has_begun, failure = bool(run.announcements), _describe(error)
+        settle(target, plan, run, failure, report)
         if _is_final(error, target, has_begun=has_begun) or not run.is_settled:
-            _write_missing_result(plan, run, _describe(error), datetime.now(UTC))
+            _write_missing_result(plan, run, failure, datetime.now(UTC))
         raise
 
 
@@ -164,7 +164,7 @@ def _settle(target: Settleable, plan: Plan, run: RunFolder, failure: Failure) ->
         environment = target.reach(plan.environment)
         bundles = [each.name for each in announced if each.kind == "bundle"]
         _do_all(
-            lambda: _withdraw_bundles(environment, bundles),
+            lambda: withdraw_bundles(bundles, environment.model_store, environment.accounts),
             lambda: _remove_scratch(environment, plan),
             lambda: _close_runs(environment, plan, failure),
         )
@@ -189,13 +189,6 @@ def _do_all(*steps: Callable[[], None]) -> None:
             errors.append(error)
     if errors:
         raise errors[0]
-
-
-def _withdraw_bundles(environment: Environment, uris: list[str]) -> None:
-    if uris:
-        store = open_store(environment.model_store, environment.accounts, create=False)
-        for uri in uris:
-            store.remove_all(store.find_path(uri))
 
 
 def _remove_scratch(environment: Environment, plan: Plan) -> None:
@@ -246,20 +239,7 @@ def _write_missing_result(plan: Plan, run: RunFolder, failure: Failure, ended: d
         return
     from harness.report import write_reports
 
-    started = run.started
-    result = Result(
-        run_id=plan.run_id,
-        scenario=plan.scenario.name,
-        target=plan.environment.target,
-        verdict=Verdict.NOT_PROVEN,
-        started=started,
-        duration_s=round(max(0.0, (ended - started).total_seconds()), 3),
-        timings={},
-        versions=(),
-        table_uri=plan.table_uri,
-        failure=failure,
-        inputs=plan.inputs,
-    )
+    result = plan.make_failed_result(failure, run.started, ended)
     # The error that led here is the one to report.
     with suppress(HarnessError):
         write_text(run.path / RESULT, result.to_json())

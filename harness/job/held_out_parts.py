@@ -48,10 +48,7 @@ def choose_parts(version: CheckedVersion) -> Parts:
     scenario = version.scenario
     rows = version.frame.where(F.col(HELD_OUT))
     parts = [
-        *(
-            F.when(F.expr(condition), f"{SEGMENT}{name}").otherwise(None)
-            for name, condition in scenario.segments.items()
-        ),
+        *(F.when(F.expr(condition), f"{SEGMENT}{name}") for name, condition in scenario.segments.items()),
         *(F.concat(F.lit(_PART), part) for part in _divide_by_features(version, rows)),
     ]
     belongs_to = F.filter(F.array(*parts), lambda part: part.isNotNull())

@@ -40,7 +40,7 @@ from harness.memory import count_memory_kills
 from harness.plan import Plan
 from harness.process_ends import describe_steps
 from harness.results import Failure, FailureProblem, Result, Verdict, VersionResult
-from harness.storage.model_store import open_store
+from harness.storage import model_store
 
 _MAX_PARALLEL = 4
 _NO_USER_NAME = "invalid null input: name"
@@ -190,19 +190,8 @@ def make_failed_start(
     """Return the result of a job whose Spark session could not be opened."""
     steps = describe_steps(clock.failed_steps)
     around = Surroundings(SparkContext, plan.environment.spark, steps, memory_kills)
-    return Result(
-        run_id=plan.run_id,
-        scenario=plan.scenario.name,
-        target=plan.environment.target,
-        verdict=Verdict.NOT_PROVEN,
-        started=started,
-        duration_s=round((datetime.now(UTC) - started).total_seconds(), 3),
-        timings=clock.total_timings(),
-        versions=(),
-        table_uri=plan.table_uri,
-        failure=describe_failure(error, translate_start_error(error, around)),
-        inputs=plan.inputs,
-    )
+    failure = describe_failure(error, translate_start_error(error, around))
+    return plan.make_failed_result(failure, started, datetime.now(UTC), clock.total_timings())
 
 
 def translate_start_error(error: Exception, around: Surroundings) -> HarnessError | None:
@@ -241,11 +230,8 @@ def translate_error(job: Job, error: BaseException) -> HarnessError | None:
 
 def withdraw_bundles(job: Job) -> None:
     """Withdraw every bundle, also one that is not complete, because a failed job publishes nothing."""
-    if job.bundles:
-        environment = job.plan.environment
-        store = open_store(environment.model_store, environment.accounts)
-        for uri in job.bundles:
-            store.remove_all(store.find_path(uri))
+    environment = job.plan.environment
+    model_store.withdraw_bundles(job.bundles, environment.model_store, environment.accounts)
 
 
 def describe_failure(error: BaseException, translated: HarnessError | None) -> Failure:
@@ -260,13 +246,8 @@ def describe_failure(error: BaseException, translated: HarnessError | None) -> F
             remedy="The job's log has the whole traceback: job.log in the run's folder.",
         )
     problems = translated.problems if isinstance(translated, ScenarioError) else ()
-    return Failure(
-        kind=type(translated).__name__,
-        exit_code=translated.exit_code,
-        message=translated.message,
-        remedy=translated.remedy,
-        problems=tuple(FailureProblem(message=each.message, location=each.location) for each in problems),
-    )
+    found = tuple(FailureProblem(message=each.message, location=each.location) for each in problems)
+    return Failure.of(translated).model_copy(update={"problems": found})
 
 
 _WRITE_INTERVAL_S = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -83,6 +83,21 @@ def open_store(uri: str, accounts: Sequence[Account], *, create: bool = True) ->
     return FolderStore(Path(uri.removeprefix("file://")))
 
 
+def withdraw_bundles(uris: Iterable[str], store_uri: str, accounts: Sequence[Account]) -> None:
+    """Remove bundles with all their files, also those that are not complete.
+
+    Args:
+        uris: URIs of the bundles.
+        store_uri: Root of their model store, which is only opened if there are bundles.
+        accounts: The known storage accounts.
+    """
+    listed = list(uris)
+    if listed:
+        store = open_store(store_uri, accounts, create=False)
+        for uri in listed:
+            store.remove_all(store.find_path(uri))
+
+
 class AccountStore:
     """A model store in a container of a storage account."""
 
@@ -102,22 +117,24 @@ class AccountStore:
 
     def list_bundles(self) -> Sequence[str]:
         """Return the paths of the bundles."""
-        tables = self._blobs.list_folders()
-        folders = (bundle for table in tables for bundle in self._blobs.list_folders(table))
-        return sorted(folder for folder in folders if self._blobs.exists(f"{folder}/{MANIFEST}"))
+        return [folder for folder in self._list_folders() if self._blobs.exists(f"{folder}/{MANIFEST}")]
 
     def list_unfinished(self, before: datetime) -> Sequence[str]:
         """Return the paths of copies without a manifest in which nothing has changed since a time."""
         blobs = self._blobs
-        folders = (bundle for table in blobs.list_folders() for bundle in blobs.list_folders(table))
         return [
             folder
-            for folder in sorted(folders)
+            for folder in self._list_folders()
             if _is_bundle_name(folder)
             and not blobs.exists(f"{folder}/{MANIFEST}")
             and (changed := blobs.find_last_change(folder)) is not None
             and changed < before
         ]
+
+    def _list_folders(self) -> list[str]:
+        """Return the folders of all tables' folders."""
+        blobs = self._blobs
+        return sorted(folder for table in blobs.list_folders() for folder in blobs.list_folders(table))
 
 
 class FolderStore:

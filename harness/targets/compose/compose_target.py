@@ -221,7 +221,7 @@ class Compose:
             finished = replace(finished, process=CONTAINER, lacked_memory=killed)
         result = take_result(finished, folder)
         if watch.error is not None and result.failure is not None:
-            return result.model_copy(update={"failure": _make_failure(watch.error)})
+            return result.model_copy(update={"failure": Failure.of(watch.error)})
         return result
 
     def reach(self, environment: Environment) -> Environment:
@@ -234,7 +234,7 @@ class Compose:
 
     def end_job(self, run_id: str) -> None:
         """Remove the job's container, which may outlive a command that was killed."""
-        run_docker(["rm", "--force", "--volumes", self._name_container(run_id)])
+        _remove_container(self._name_container(run_id))
 
     def release(self) -> None:
         """Stop the stack if this run has started it, unless it should be kept."""
@@ -401,18 +401,16 @@ def _end(name: str, has_ended: Callable[[float], bool]) -> None:
     """End a job whose run can't go on: as Ctrl-C would, so that it closes its MLflow runs, then by force."""
     _interrupt(name)
     if not has_ended(_END_TIMEOUT_S):
-        run_docker(["rm", "--force", "--volumes", name])
+        _remove_container(name)
 
 
-def _make_failure(error: HarnessError) -> Failure:
-    return Failure(
-        kind=type(error).__name__, exit_code=error.exit_code, message=error.message, remedy=error.remedy
-    )
+def _remove_container(name: str) -> None:
+    run_docker(["rm", "--force", "--volumes", name])
 
 
 def _remove(name: str, process: subprocess.Popen[str]) -> None:
     """Remove the job's container and end its process."""
-    run_docker(["rm", "--force", "--volumes", name])
+    _remove_container(name)
     if process.poll() is None:
         process.kill()
         process.wait()
