@@ -82,11 +82,6 @@ class Job:
         with self.lock:
             self.first_error = self.first_error or error
 
-    def raise_first_error(self) -> None:
-        """Raise the first error of any thread, if there was one: the later ones follow from it."""
-        if self.first_error is not None:
-            raise self.first_error
-
     def announce_bundle(self, uri: str) -> None:
         """Record that a bundle is about to be published, so that it is withdrawn if the run fails."""
         self.announce(Announcement("bundle", uri))
@@ -141,7 +136,8 @@ def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> R
 def run_in_parallel(job: Job, work: Callable[[In], Out], items: Sequence[In]) -> list[Out]:
     """Apply a function to several items at once; return the results in order.
 
-    The first error in time stops all, and is the one that is raised: the others follow from it.
+    The first error in time stops all, and is the one that is raised: the others follow from it. Mistakes in
+    the scenario don't: of several, the first in the order of the items is raised, the same one in every run.
     """
 
     def run_one(item: In) -> Out:
@@ -155,7 +151,7 @@ def run_in_parallel(job: Job, work: Callable[[In], Out], items: Sequence[In]) ->
         futures = [pool.submit(run_one, item) for item in items]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
-            job.raise_first_error()
+            _raise_first_error(job, futures)
             return [future.result() for future in futures]
         except BaseException:
             job.stop()
@@ -163,6 +159,15 @@ def run_in_parallel(job: Job, work: Callable[[In], Out], items: Sequence[In]) ->
             with log_errors():
                 job.spark.sparkContext.cancelAllJobs()
             raise
+
+
+def _raise_first_error(job: Job, futures: Sequence[Future[Out]]) -> None:
+    error = job.first_error
+    if isinstance(error, ScenarioError):
+        errors = (future.exception() for future in futures)
+        error = next((each for each in errors if isinstance(each, ScenarioError)), error)
+    if error is not None:
+        raise error
 
 
 def fail(job: Job, error: BaseException) -> Result:
