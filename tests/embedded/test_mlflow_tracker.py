@@ -152,14 +152,14 @@ def test_what_is_deleted_during_a_run_is_reported(tracker: Tracker, tmp_path: Pa
 
 def test_open_runs_of_a_killed_job_are_closed(tracker: Tracker) -> None:
     """The runs that a job left open are closed, and no others; finished ones keep their status."""
-    home = Path(str(find_store_file(mlflow.get_tracking_uri()))).parent
+    home = _store_of(tracker).parent
     plan = make_plan(SMALL, home / "readings.csv", home, "killed")
+    uri = plan.environment.tracking_uri
     of_killed = Tracker(plan)
     of_killed.start()
     finished, opened = (of_killed.start_version(make_version()) for _ in range(2))
-    client = MlflowClient()
+    client = MlflowClient(uri)
     client.set_terminated(finished, "FINISHED")
-    uri = mlflow.get_tracking_uri()
     assert [2, 0] == [close_runs(uri, "harness", "killed", "KILLED") for _ in range(2)]
     ids = (of_killed.parent_run_id, opened, finished, tracker.parent_run_id)
     assert ["KILLED", "KILLED", "FINISHED", "RUNNING"] == [
