@@ -22,6 +22,8 @@ from harness.stored_json import parse_json
 
 LATEST = "latest"
 PLAN, RESULT, LOG = "plan.json", "result.json", "job.log"
+JUNIT = "junit.xml"
+"""The last report that is written."""
 UNSETTLED = "unsettled.jsonl"
 """What the run's job has announced to create elsewhere; the file exists until that is settled."""
 BISECTION_PARAMETER = "train"
@@ -107,6 +109,11 @@ class RunFolder:
     def has_result(self) -> bool:
         """Whether the run has finished with a result."""
         return (self.path / RESULT).is_file()
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether its reports were written."""
+        return (self.path / JUNIT).is_file()
 
     @property
     def is_settled(self) -> bool:

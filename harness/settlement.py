@@ -1,7 +1,8 @@
 """Settlement of runs that failed: nothing remains of what a job published, opened or wrote aside.
 
 A job that fails cleans up itself. If it is killed, or a store doesn't answer, its command settles the run.
-What no command could settle, the next one settles. A run that has no result gets one that says why.
+What no command could settle, the next one settles. A run that has no result gets one that says why, and one
+without reports gets them.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def settle_on_error(target: object, plan: Plan, run: RunFolder, report: Report) 
         has_begun, failure = bool(run.announcements), _describe(error)
         settle(target, plan, run, failure, report)
         if _is_final(error, target, has_begun=has_begun) or not run.is_settled:
-            _write_missing_result(plan, run, failure, datetime.now(UTC))
+            _write_missing_files(plan, run, failure, datetime.now(UTC))
         raise
 
 
@@ -94,7 +95,7 @@ def settle_earlier_runs(settings: Settings, report: Report = _logger.debug) -> N
     """
     unreachable: set[tuple[str, str]] = set()
     for run in list_runs(settings.runs):
-        if run.is_settled or run.is_running:
+        if (run.is_settled and run.has_reports) or run.is_running:
             continue
         with suppress(PrerequisiteError):  # Another version of the harness wrote the plan.
             plan = run.read_plan()
@@ -149,7 +150,7 @@ def _settle_earlier_run(settings: Settings, plan: Plan, run: RunFolder) -> None:
             "The command was killed before the run had a result.", remedy="Run the scenario again."
         )
     )
-    _write_missing_result(plan, run, failure, run.last_changed)
+    _write_missing_files(plan, run, failure, run.last_changed)
     _settle(target, plan, run, failure)
 
 
@@ -233,17 +234,16 @@ def _describe(error: BaseException) -> Failure:
     )
 
 
-def _write_missing_result(plan: Plan, run: RunFolder, failure: Failure, ended: datetime) -> None:
-    """Write the result and the reports of a run whose job ended without a result."""
-    if run.has_result:
-        return
+def _write_missing_files(plan: Plan, run: RunFolder, failure: Failure, ended: datetime) -> None:
+    """Write the result of a run whose job wrote none, and the reports that its command didn't write."""
     from harness.report import write_reports
 
-    result = plan.make_failed_result(failure, run.started, ended)
     # The error that led here is the one to report.
     with suppress(HarnessError):
-        write_text(run.path / RESULT, result.to_json())
-        write_reports(plan, result, run.path)
+        if not run.has_result:
+            write_text(run.path / RESULT, plan.make_failed_result(failure, run.started, ended).to_json())
+        if not run.has_reports:
+            write_reports(plan, run.read_result(), run.path)
 
 
 def _describe_unsettled(run: RunFolder, error: HarnessError) -> str:

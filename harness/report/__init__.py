@@ -8,10 +8,10 @@ from harness.files import write_text
 from harness.parity.compare import Parity
 from harness.plan import Plan
 from harness.results import Result
+from harness.runs import JUNIT
 
 HTML = "report.html"
 MARKDOWN = "report.md"
-JUNIT = "junit.xml"
 PARITY = "parity.json"
 
 

@@ -14,9 +14,8 @@ from mlflow import MlflowClient
 
 import harness
 from harness.errors import ExitCode
-from harness.report import JUNIT
 from harness.results import Verdict
-from harness.runs import RESULT, RunFolder, RunState, find_run, read_result
+from harness.runs import JUNIT, RESULT, RunFolder, RunState, find_run, read_result
 from tests.command import start_command, wait_for
 from tests.embedded.runner import change_scenario
 from tests.embedded.small import ONE_VERSION, write_scenario

@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 from mlflow import MlflowClient
 
-from harness.report import JUNIT
 from harness.results import Result, Verdict
 from harness.runs import RunFolder, list_runs
 from harness.storage.model_store import ModelStore
@@ -166,7 +165,7 @@ def _follow(process: subprocess.Popen[str]) -> Iterator[float]:
 def _list_missing(run: RunFolder) -> Iterator[str]:
     if not run.is_settled:
         yield f"the run {run.path.name}, which isn't settled"
-    if not run.has_result or not (run.path / JUNIT).is_file():
+    if not run.has_result or not run.has_reports:
         yield f"the run {run.path.name} without a result or a report"
 
 

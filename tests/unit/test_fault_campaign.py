@@ -15,9 +15,8 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.files import write_text
-from harness.report import JUNIT
 from harness.results import Result, Verdict
-from harness.runs import PLAN, RESULT, UNSETTLED, RunFolder
+from harness.runs import JUNIT, PLAN, RESULT, UNSETTLED, RunFolder
 from harness.storage.model_store import MANIFEST, FolderStore, ModelStore
 from tests.faults.campaign import Campaign, Kill
 from tests.unit import report_samples as samples

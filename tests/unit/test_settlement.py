@@ -25,11 +25,11 @@ from harness.errors import ExitCode, JobError, PrerequisiteError, UsageError
 from harness.events import Announcement, Listener
 from harness.files import file_lock, write_text
 from harness.plan import Plan
-from harness.report import HTML, JUNIT, MARKDOWN
+from harness.report import HTML, MARKDOWN
 from harness.request import Session
 from harness.resolve import resolve_plan
 from harness.results import Result
-from harness.runs import PLAN, RESULT, RunFolder
+from harness.runs import JUNIT, PLAN, RESULT, RunFolder
 from harness.settings import Settings, read_settings
 from harness.settlement import settle_earlier_runs, settle_on_error
 from harness.storage.model_store import FolderStore, name_bundle
@@ -203,7 +203,17 @@ def test_a_run_that_succeeded_keeps_its_bundles(session: Session, closed: Closed
     write_text(run.path / RESULT, samples.result().to_json())
     settle_earlier_runs(session.settings, pytest.fail)
     assert ([], 1) == (closed, len(_list_files(Path(session.settings["stores.models"]))))
-    assert run.is_settled
+    assert (True, True) == (run.is_settled, run.has_reports)
+
+
+def test_reports_that_a_killed_command_did_not_write_are_written(session: Session, closed: Closed) -> None:
+    """If the command was killed between the result and its reports, the next one writes them."""
+    run = _leave_run(session)
+    write_text(run.path / RESULT, samples.result().to_json())
+    run.mark_settled()
+    settle_earlier_runs(session.settings, pytest.fail)
+    assert [True, True, True] == [(run.path / name).is_file() for name in (HTML, JUNIT, MARKDOWN)]
+    assert [] == closed
 
 
 def test_a_store_that_does_not_answer_is_asked_again(
