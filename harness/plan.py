@@ -79,6 +79,8 @@ class Environment(ScenarioPart):
     """Root URI of a new experiment's artifacts (default: the tracking server decides)."""
     spark: dict[str, str] = Field(default_factory=dict)
     """Spark configuration."""
+    libraries: str = ""
+    """Identifies the libraries with which the job runs."""
     accounts: tuple[Account, ...] = ()
     """The storage accounts in the URIs."""
 
@@ -91,8 +93,15 @@ class SourceData(ScenarioPart):
     options: dict[str, str] = Field(default_factory=dict)
     sha256: str | None = None
     """Digest of a file; ``None`` for a folder."""
+    folder_sha256: str | None = None
+    """Digest of a folder's files, if it is on this machine."""
     copied_from: str | None = None
     """The local path that it was copied from, if the job can't read that."""
+
+    @property
+    def content(self) -> str | None:
+        """Digest of its content; ``None`` if it is not known, so that it may change unnoticed."""
+        return self.sha256 or self.folder_sha256
 
 
 @dataclass(frozen=True)
@@ -192,6 +201,10 @@ class Plan(ScenarioPart):
     """The Python files of the scenario's custom pipeline, by their path; empty for a built-in one."""
     existing_table: str | None = None
     """URI of an existing table; ``None`` if the scenario builds its table."""
+    commits: dict[str, str] = Field(default_factory=dict)
+    """Version that is read from an existing table to what identifies its commit, if that is known."""
+    fresh: bool = False
+    """Whether nothing that an earlier run has measured may be used."""
     baselines: dict[str, dict[str, dict[str, MeasuredValue]]] = Field(default_factory=dict)
     """For each run that bounds refer to, as written there: by version, the numbers that they compare with."""
     baseline_runs: dict[str, BaselineRun] = Field(default_factory=dict)

@@ -33,6 +33,8 @@ class RunRequest:
     """Values as ``KEY=VALUE``: only the combinations of the matrix that have all of them run."""
     keep: bool = False
     """Whether to keep the stack that a run started, or the files that it uploaded, if the run fails."""
+    fresh: bool = False
+    """Whether nothing that an earlier run has measured may be used."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Session:
     settings: Settings
     console: Console
     """Shows progress and verdicts."""
+    fresh: bool = False
+    """Whether nothing that an earlier run has measured may be used."""
 
     @property
     def has_matrix(self) -> bool:
@@ -84,7 +88,7 @@ def open_session(request: RunRequest, console: Console, *, takes_one: bool = Fal
     if request.table is not None:
         report(request.table.describe(loaded.scenario))
     target = open_target(settings, report, keep=request.keep)
-    return Session(loaded, combinations, target, settings, console)
+    return Session(loaded, combinations, target, settings, console, request.fresh)
 
 
 def make_session(loaded: LoadedScenario, target: str | None, console: Console) -> Session:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.files import sha256_of
+from harness.content_digests import ContentDigests
 from harness.loading.baseline_lookup import look_up_baselines
 from harness.loading.existing_table import resolve_table_uri
 from harness.loading.loader import LoadedScenario
+from harness.loading.local_commits import identify_commits
 from harness.loading.sources import SourceFile, measure_size
 from harness.plan import Environment, Plan, Setting, SourceData
 from harness.runs import make_run_id
@@ -17,8 +18,14 @@ from harness.targets.base import Target
 from harness.wheel import compute_version
 
 
-def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> Plan:
+def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, fresh: bool = False) -> Plan:
     """Resolve a scenario for a target to the plan of a run: the job's only input.
+
+    Args:
+        loaded: The scenario.
+        settings: The settings.
+        target: Where the job runs.
+        fresh: Whether nothing that an earlier run has measured may be used.
 
     Raises:
         ScenarioError: A run that bounds refer to doesn't exist, or can't be compared with.
@@ -28,6 +35,9 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> 
     baselines = look_up_baselines(loaded, settings.runs)
     existing = resolve_table_uri(scenario.table.uri, folder) if scenario.table.uri is not None else None
     environment = target.environment(measure_size(scenario, loaded.sources, existing), scenario.publish.to)
+    digests = ContentDigests.open(settings.home)
+    sources = {name: describe_source(source, digests) for name, source in loaded.sources.items()}
+    digests.save()
     return Plan(
         run_id=make_run_id(scenario.name),
         harness_version=compute_version(),
@@ -36,24 +46,26 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target) -> 
         scenario_file=loaded.document.file,
         scenario_sha256=loaded.sha256,
         environment=environment,
-        sources={
-            name: target.locate_source(describe_source(source)) for name, source in loaded.sources.items()
-        },
+        sources={name: target.locate_source(source) for name, source in sources.items()},
         code={} if loaded.code is None else dict(loaded.code.files),
         existing_table=target.locate_table(existing) if existing is not None else None,
+        commits=identify_commits(scenario, folder),
+        fresh=fresh,
         baselines=baselines.numbers,
         baseline_runs=baselines.runs,
         settings=tuple(_list_effective_settings(settings, environment, scenario.publish.to)),
     )
 
 
-def describe_source(source: SourceFile) -> SourceData:
-    """Describe a source for a plan; a file's content by its digest."""
+def describe_source(source: SourceFile, digests: ContentDigests) -> SourceData:
+    """Describe a source for a plan; its content by a digest, if it is on this machine."""
+    path = source.path
     return SourceData(
         uri=source.uri,
         format=source.format,
         options=source.options,
-        sha256=sha256_of(source.path) if source.path and source.path.is_file() else None,
+        sha256=digests.digest_file(path) if path is not None and path.is_file() else None,
+        folder_sha256=digests.digest_folder(path) if path is not None and path.is_dir() else None,
     )
 
 

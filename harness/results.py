@@ -389,6 +389,10 @@ class VersionResult(Record):
     status: Literal["built", "trained", "failed"] = "built"
     run_id: str | None = None
     """The MLflow run's id."""
+    key: str = ""
+    """Identifies what determines the model and its numbers; see ``harness.work``. Empty without a model."""
+    reused_from: str = ""
+    """The run that trained the model; empty if this one did."""
     metrics: dict[str, MeasuredValue] = {}
     segments: dict[str, dict[str, MeasuredValue]] = {}
     """Segment of the scenario to the metrics on its held-out rows."""
@@ -478,6 +482,10 @@ class Result(Record):
     """The harness's own id, which names the run's folder."""
     scenario: str
     target: str
+    key: str = ""
+    """Identifies what determines the run's numbers; see ``harness.work``. Empty in older results."""
+    reused_from: str = ""
+    """The run that measured the numbers, which this one only judged again; empty if it measured them."""
     verdict: Verdict
     reason: str = ""
     """Why the verdict is *not proven*, if it doesn't follow from a bound: none was judged."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +30,8 @@ UNSETTLED = "unsettled.jsonl"
 """What the run's job has announced to create elsewhere; the file exists until that is settled."""
 BISECTION_PARAMETER = "train"
 """Parameter of a run that only trains at some of its scenario's versions."""
+WORK = "work.json"
+"""Identifies what determines the numbers of the run and of each version; see ``harness.work``."""
 _RUN_ID = re.compile(r"\d{8}-\d{6}-\w+-[0-9a-f]{4}")
 
 
@@ -35,6 +39,16 @@ def make_run_id(scenario: str) -> str:
     """Return a unique id for a run, such as ``20260131-094502-three_versions-7f3a``."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return f"{now}-{scenario}-{secrets.token_hex(2)}"
+
+
+@dataclass(frozen=True)
+class WorkKeys:
+    """The keys of the work that determines a run's numbers."""
+
+    run: str
+    """Empty if they may depend on data that changes unnoticed, or if it is not known."""
+    versions: Mapping[str, str]
+    """Trained version to its key; those that are not known are left out."""
 
 
 class RunState(StrEnum):
@@ -88,6 +102,20 @@ class RunFolder:
             return BISECTION_PARAMETER in plan.get("parameters", {})
         except (OSError, ValueError, AttributeError, TypeError):
             return False
+
+    def read_keys(self) -> WorkKeys:
+        """Return what identifies the run's work; no keys if it was written by an older version."""
+        try:
+            values = parse_json((self.path / WORK).read_bytes())
+            return WorkKeys(
+                str(values["run"]), {str(name): str(key) for name, key in values["versions"].items()}
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return WorkKeys("", {})
+
+    def write_keys(self, keys: WorkKeys) -> None:
+        """Record what identifies the run's work."""
+        write_text(self.path / WORK, json.dumps({"run": keys.run, "versions": keys.versions}) + "\n")
 
     def read_plan(self) -> Plan:
         """Return the run's plan.

@@ -35,6 +35,7 @@ from harness.plan import Plan
 from harness.request import RunRequest, Session, make_line_printer, open_session
 from harness.resolve import resolve_plan
 from harness.results import Failure, MeasuredValue, Result, Verdict, VersionResult
+from harness.reuse import KnownRun, describe_reuse, find_usable_run, make_keys, take_over
 from harness.runs import PLAN, RESULT, RunFolder, find_run
 from harness.scenario.matrix import describe_parameters
 from harness.scenario.model import Scenario
@@ -85,12 +86,24 @@ def run(request: RunRequest, console: Console) -> ExitCode:
 def execute(session: Session, loaded: LoadedScenario) -> Outcome:
     """Run one scenario on the session's target: the main path."""
     settle_earlier_runs(session.settings)
-    plan = resolve_plan(loaded, session.settings, session.target)
+    plan = resolve_plan(loaded, session.settings, session.target, fresh=session.fresh)
+    known = find_usable_run(session.settings.runs, plan, session.target)
+    if known is not None:
+        return judge_again(session, plan, known)
     with create_run_folder(session, plan) as folder:
         session.target.prepare(plan)
         result = run_job(session.target.run, folder.path, session.console)
         settle_result(session.target, plan, folder, result, session.report)
         raise_mistakes(result, loaded)
+    return conclude(plan, result, folder, session.settings, session.console)
+
+
+def judge_again(session: Session, plan: Plan, known: KnownRun) -> Outcome:
+    """Judge the numbers of an earlier run, instead of measuring them again."""
+    session.report(describe_reuse(known))
+    with create_run_folder(session, plan) as folder:
+        result = take_over(known, plan, folder)
+        folder.mark_settled()
     return conclude(plan, result, folder, session.settings, session.console)
 
 
@@ -222,6 +235,7 @@ def create_run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
     try:
         file = folder.path / PLAN
         write_text(file, plan.model_dump_json(indent=2, by_alias=True) + "\n")
+        folder.write_keys(make_keys(plan))
         with file_lock(file), settle_on_error(session.target, plan, folder, session.report):
             # At once: if the command is killed, nobody mistakes the run before for this one.
             folder.make_latest()

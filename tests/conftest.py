@@ -18,6 +18,7 @@ from xdist.scheduler import LoadFileScheduling
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from harness.content_digests import ContentDigests
     from harness.scenario.model import Scenario
 
 # A shell that starts the tests in the background makes them, and every command they start, ignore Ctrl-C.
@@ -108,4 +109,5 @@ def loans(spark: SparkSession) -> Loans:
 
     loaded = load_scenario(str(SCENARIOS / "three_versions.yaml"))
     [found] = loaded.sources.values()
-    return Loans(loaded.scenario, read_source(spark, describe_source(found), loaded.scenario.table).persist())
+    source = describe_source(found, ContentDigests(Path()))
+    return Loans(loaded.scenario, read_source(spark, source, loaded.scenario.table).persist())

@@ -104,6 +104,15 @@ def all_hold(bounds: Iterable[BoundResult]) -> bool:
     return {bound.verdict for bound in bounds} == {Verdict.PASS}
 
 
+def allows_publishing(scenario: Scenario, versions: Iterable[VersionResult]) -> bool:
+    """Return whether the bundles of judged versions are published.
+
+    A run also passes if a bound fails as expected, but its model is not fit for use.
+    """
+    holds = all_hold(bound for version in versions for bound in version.bounds)
+    return scenario.may_publish and (scenario.publish.when == "always" or holds)
+
+
 @dataclass(frozen=True)
 class _Judge:
     """A judge of bounds, one at a time."""

@@ -47,6 +47,10 @@ Keep = Annotated[
     bool,
     typer.Option("--keep", help="If the run fails, keep the stack it started or the files it uploaded."),
 ]
+Fresh = Annotated[
+    bool,
+    typer.Option("--fresh", help="Measure everything again, even if an earlier run has measured the same."),
+]
 
 Only = Annotated[
     list[str] | None,

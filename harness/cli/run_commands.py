@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import Keep, Only, ScenarioName, TableUri, TableVersions, Target, open_console
+from harness.cli.options import Fresh, Keep, Only, ScenarioName, TableUri, TableVersions, Target, open_console
 
 if TYPE_CHECKING:
     from harness.request import RunRequest
@@ -17,6 +17,7 @@ def scenario(
     name: ScenarioName,
     target: Target = None,
     keep: Keep = False,
+    fresh: Fresh = False,
     table: TableUri = None,
     versions: TableVersions = None,
     only: Only = None,
@@ -24,11 +25,13 @@ def scenario(
     """Run a scenario and judge its bounds.
 
     Builds or reads each version of the table, trains and explains a model on it, tracks the runs in MLflow,
-    judges the bounds, writes a report and publishes the models.
+    judges the bounds, writes a report and publishes the models. What an earlier run has measured on the same
+    data, with the same code and settings, is not measured again.
     """
     from harness.workflow import run
 
-    raise typer.Exit(run(_make_request(name, target, table, versions, only, keep=keep), open_console()))
+    request = _make_request(name, target, table, versions, only, keep=keep, fresh=fresh)
+    raise typer.Exit(run(request, open_console()))
 
 
 def calibrate(
@@ -190,14 +193,17 @@ def prove(
     raise typer.Exit(proof.exit_code)
 
 
-def validate(name: ScenarioName, target: Target = None, keep: Keep = False, only: Only = None) -> None:
+def validate(
+    name: ScenarioName, target: Target = None, keep: Keep = False, fresh: Fresh = False, only: Only = None
+) -> None:
     """Run a scenario locally, then on Databricks, and compare.
 
     --target sets the local target. The results must agree within the parity tolerances.
     """
     from harness.workflow import validate as run_both
 
-    raise typer.Exit(run_both(_make_request(name, target, only=only, keep=keep), open_console()))
+    request = _make_request(name, target, only=only, keep=keep, fresh=fresh)
+    raise typer.Exit(run_both(request, open_console()))
 
 
 def _make_request(
@@ -208,8 +214,10 @@ def _make_request(
     only: list[str] | None = None,
     *,
     keep: bool = False,
+    fresh: bool = False,
 ) -> RunRequest:
     from harness.loading.table_override import parse_table_override
     from harness.request import RunRequest
 
-    return RunRequest(name, target, parse_table_override(table, versions), tuple(only or ()), keep)
+    override = parse_table_override(table, versions)
+    return RunRequest(name, target, override, tuple(only or ()), keep, fresh)

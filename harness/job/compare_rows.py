@@ -28,16 +28,22 @@ def list_unexplained_keys(trained: Sequence[TrainedVersion]) -> dict[str, list[s
     for before, after in pairwise(trained):
         moved = list_moved_keys(before.predictions, after.predictions)
         for each in (before, after):
-            keys[each.result.name] += [key for key in moved if key not in each.explained.weights]
+            keys[each.result.name] += [key for key in moved if key not in each.weights]
     return {name: list(dict.fromkeys(of_version)) for name, of_version in keys.items()}
 
 
 def explain_rows(trained: TrainedVersion, keys: Sequence[str], scenario: Scenario) -> TrainedVersion:
     """Return the version with the explanations of more rows among its predictions."""
+    known = {key: trained.others[key] for key in keys if key in trained.others}
+    unknown = [key for key in keys if key not in known]
+    explained = _explain(trained, unknown, scenario) if unknown else {}
+    return replace(trained, predictions=trained.predictions.add_weights({**known, **explained}))
+
+
+def _explain(trained: TrainedVersion, keys: Sequence[str], scenario: Scenario) -> Mapping[str, list[float]]:
     raw = trained.table.withColumn(KEY, format_key(scenario)).where(F.col(KEY).isin(list(keys)))
     with attribute_to_author(scenario.pipeline.use, "explain"):
-        explained = explain(trained.explainer, trained.featurizer.transform(raw))
-    return replace(trained, predictions=trained.predictions.add_weights(explained.weights))
+        return explain(trained.models.explainer, trained.models.featurizer.transform(raw)).weights
 
 
 def find_moves(trained: Sequence[TrainedVersion], scenario: Scenario) -> Mapping[str, MovedRows]:

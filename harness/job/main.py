@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from harness.bounds.judge import all_hold, decide_verdict, judge_versions
+from harness.bounds.judge import allows_publishing, decide_verdict, judge_versions
 from harness.bounds.standard import compares_added_rows
 from harness.errors import ScenarioError
-from harness.events import Announcement
+from harness.events import Announcement, Event
 from harness.job import bundle
 from harness.job.added_rows import describe_added_rows
 from harness.job.changed_columns import describe_changed_columns
@@ -23,11 +23,18 @@ from harness.job.delta_log import translate_read_errors
 from harness.job.distributions import choose_bins, count_distributions
 from harness.job.explain import choose_probe_keys
 from harness.job.ingest import BuiltVersion, build_version, open_build, step_location
+from harness.job.known_models import (
+    find_known_model,
+    identify_trainings,
+    merge_measurements,
+    record_training,
+)
 from harness.job.pinned_versions import list_retention_warnings
 from harness.job.prepare import PreparedRows, format_key, prepare_rows
 from harness.job.row_diff import attach_previous_keys, count_row_changes
 from harness.job.running_job import Job, fail, make_result, run_in_parallel
 from harness.job.spark_errors import log_errors
+from harness.job.spark_session import list_libraries
 from harness.job.table_io import remove_scratch, remove_table
 from harness.job.train_version import (
     Subject,
@@ -37,11 +44,11 @@ from harness.job.train_version import (
     train_version,
 )
 from harness.pipelines import ModelPipeline
-from harness.results import Result, Verdict
-from harness.storage.model_store import open_store
+from harness.results import Result, Verdict, VersionResult
+from harness.storage.model_store import MANIFEST, ModelStore, open_store
 
-_FILES = ".files"
-"""Subfolder of the job's scratch folder; no version can have this name."""
+_FILES, _KNOWN, _RECORDS = ".files", ".known", ".records"
+"""Subfolders of the job's scratch folder; no version can have such a name."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,9 @@ def run(job: Job) -> Result:
         pipeline = open_pipeline(job.spark, job.plan, job.scratch)
         built = build_versions(job)
         checked = check_versions(job, built)
-        prepared = describe_and_prepare(job, pipeline, checked)
-        trained = train_versions(job, pipeline, prepared)
+        known = find_known_models(job, checked)
+        prepared = describe_and_prepare(job, pipeline, checked, known)
+        trained = train_versions(job, pipeline, prepared, known)
         compare_rows(job, trained)
         verdict = judge(job)
         publish_and_draw(job, trained)
@@ -124,14 +132,36 @@ def remove_table_on_mistake(job: Job) -> Iterator[None]:
         raise
 
 
+def find_known_models(job: Job, checked: list[CheckedVersion]) -> dict[str, TrainedVersion]:
+    """Return the versions whose model an earlier run has trained on the same rows in the same way."""
+    works = identify_trainings(job.plan, checked, list_libraries(job.spark))
+    for name, work in works.items():
+        job.update(job.find_version(name).model_copy(update={"key": work.key}))
+    if job.plan.fresh:
+        return {}
+
+    def find(version: CheckedVersion) -> TrainedVersion | None:
+        folder = job.scratch / _KNOWN / version.name
+        return find_known_model(version, works[version.name], job.plan, job.tracker.result(), folder)
+
+    with job.clock.step("look up"):
+        found = run_in_parallel(job, find, [version for version in checked if version.is_trained])
+    known = {each.result.name: each for each in found if each is not None}
+    for name, each in known.items():
+        detail = f"not trained again: the model of the run {each.result.reused_from} is the same"
+        job.clock.report(Event("look up", "notice", name, detail=detail))
+    return known
+
+
 def describe_and_prepare(
-    job: Job, pipeline: ModelPipeline, checked: list[CheckedVersion]
+    job: Job, pipeline: ModelPipeline, checked: list[CheckedVersion], known: Mapping[str, TrainedVersion]
 ) -> list[PreparedVersion]:
-    """Describe all versions and, at the same time, prepare those that a model is trained on."""
+    """Describe all versions and, at the same time, prepare those that a model is trained on now."""
+    untrained = [version for version in checked if version.is_trained and version.name not in known]
     prepared: list[PreparedVersion] = []
     parts: tuple[Callable[[], None], ...] = (
         lambda: describe_versions(job, checked),
-        lambda: prepared.extend(prepare_versions(job, pipeline, checked)),
+        lambda: prepared.extend(prepare_versions(job, pipeline, untrained)),
     )
     run_in_parallel(job, lambda part: part(), parts)
     return prepared
@@ -158,28 +188,36 @@ def describe_versions(job: Job, checked: list[CheckedVersion]) -> None:
 def prepare_versions(
     job: Job, pipeline: ModelPipeline, checked: list[CheckedVersion]
 ) -> list[PreparedVersion]:
-    """Turn the rows of every version that a model is trained on into feature vectors."""
+    """Turn the rows of versions that a model is trained on into feature vectors."""
 
     def prepare(version: CheckedVersion) -> PreparedVersion:
         with job.clock.step("prepare", version.name):
             samples = prepare_rows(version.frame, version.scenario, version.rows, pipeline)
             return PreparedVersion(version, samples)
 
-    return run_in_parallel(job, prepare, [version for version in checked if version.is_trained])
+    return run_in_parallel(job, prepare, checked)
 
 
 def train_versions(
-    job: Job, pipeline: ModelPipeline, prepared: list[PreparedVersion]
+    job: Job,
+    pipeline: ModelPipeline,
+    prepared: list[PreparedVersion],
+    known: Mapping[str, TrainedVersion],
 ) -> list[TrainedVersion]:
-    """Train, evaluate, explain and log a model at every prepared version, each only on its own rows."""
+    """Train, evaluate, explain and log a model at every prepared version, each only on its own rows.
+
+    Returns:
+        All trained versions in their order, with those that are known.
+    """
     plan = job.plan
     with job.clock.step("log"):
         tracker = job.tracker.result()
         job.announce(Announcement("mlflow runs", plan.run_id))
         tracker.start()
-    probe = (
-        choose_probe_keys(prepared[0].samples.test, plan.scenario.pipeline.explainer.rows) if prepared else []
-    )
+    probe = choose_probe(job, prepared, known)
+    for each in known.values():
+        tracker.link_version(each.result)
+        job.update(merge_measurements(job.find_version(each.result.name), each))
 
     def train(each: PreparedVersion) -> TrainedVersion:
         name = each.version.name
@@ -187,9 +225,25 @@ def train_versions(
         folder = job.scratch / name
         trained = train_version(subject, pipeline, probe, plan, tracker, job.clock, folder, job.update)
         each.samples.release()
+        with job.clock.step("log", name):
+            record_training(trained, plan, tracker, job.scratch / _RECORDS / name)
         return trained
 
-    return run_in_parallel(job, train, prepared)
+    new = {each.result.name: each for each in run_in_parallel(job, train, prepared)}
+    old = {name: replace(each, result=job.find_version(name)) for name, each in known.items()}
+    return [{**old, **new}[name] for name in plan.scenario.trained]
+
+
+def choose_probe(
+    job: Job, prepared: Sequence[PreparedVersion], known: Mapping[str, TrainedVersion]
+) -> list[str]:
+    """Return the keys of the rows that are explained: those of the first trained version."""
+    first = next(iter(job.plan.scenario.trained), None)
+    if first is None:
+        return []
+    if first in known:
+        return list(known[first].weights)
+    return choose_probe_keys(prepared[0].samples.test, job.plan.scenario.pipeline.explainer.rows)
 
 
 def compare_rows(job: Job, trained: list[TrainedVersion]) -> None:
@@ -237,9 +291,7 @@ def publish_and_draw(job: Job, trained: list[TrainedVersion]) -> None:
 def publish(job: Job, trained: list[TrainedVersion]) -> None:
     """Copy the bundles to the model store if the scenario allows it, and verify the copies."""
     plan = job.plan
-    # A run also passes if a bound fails as expected, but its model is not fit for use.
-    holds = all_hold(bound for version in job.versions for bound in version.bounds)
-    if not plan.scenario.may_publish or (plan.scenario.publish.when == "pass" and not holds):
+    if not allows_publishing(plan.scenario, job.versions):
         return
     store = open_store(plan.environment.model_store, plan.environment.accounts)
     judged = {version.name: version for version in job.versions}
@@ -247,15 +299,27 @@ def publish(job: Job, trained: list[TrainedVersion]) -> None:
     def publish_one(each: TrainedVersion) -> None:
         def check(uri: str) -> None:
             raw = select_raw_rows(each, format_key(plan.scenario))
-            bundle.verify(uri, raw, each.explainer, each.scores, each.explained.weights)
+            bundle.verify(uri, raw, each.models.explainer, each.scores, each.weights)
 
         with job.clock.step("publish", each.result.name):
+            if (published := find_published(job, store, each.result)) is not None:
+                job.update(judged[each.result.name].model_copy(update={"bundle": published}))
+                return
             # Before the first file is copied: a run that breaks from here on withdraws it.
             job.announce_bundle(bundle.locate(store, each.result, plan))
-            uri = bundle.publish(store, each.models, each.result, plan, check)
+            uri = bundle.publish(store, each.models.folder, each.result, plan, check)
             job.update(judged[each.result.name].model_copy(update={"bundle": uri}))
 
     run_in_parallel(job, publish_one, trained)
+
+
+def find_published(job: Job, store: ModelStore, version: VersionResult) -> str | None:
+    """Return the bundle that an earlier run has published to the same store from the same model, if any."""
+    if not version.reused_from or version.run_id is None:
+        return None
+    uri = job.tracker.result().find_bundle(version.run_id)
+    is_there = uri is not None and store.read(f"{store.find_path(uri)}/{MANIFEST}") is not None
+    return uri if is_there else None
 
 
 def draw(job: Job) -> None:

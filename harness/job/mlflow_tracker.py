@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -37,6 +37,10 @@ from harness.storage.uris import SQLITE, remove_password
 
 MODELS = "models"
 """Folder of the models among a run's artifacts."""
+TRAINING = "training"
+"""Folder of the record that lets a later run use a training."""
+_KEY, _BUNDLE = "harness.key", "harness.bundle"
+"""Tags of a version's run: what determines its model, and the bundle that it was published in."""
 CODE = "pipeline"
 """Folder of the scenario's custom pipeline among the parent run's artifacts."""
 PICTURES = "pictures"
@@ -160,18 +164,53 @@ class Tracker:
         self._log_models(run_id, models)
 
     def log_predictions(self, version: VersionResult, file: Path) -> None:
-        """Log the file with the predictions of a version to its run."""
-        if version.run_id is not None:
+        """Log the file with the predictions of a version to its run, unless that is an earlier one."""
+        if version.run_id is not None and not version.reused_from:
             self.client.log_artifact(version.run_id, str(file), FOLDER)
+
+    def record_training(self, run_id: str, key: str, files: Iterable[Path]) -> None:
+        """Log what a later run needs to use a training, then the key by which it finds it."""
+        for file in files:
+            self.client.log_artifact(run_id, str(file), TRAINING)
+        self._tag(run_id, {_KEY: key})
+
+    def find_trainings(self, key: str) -> list[str]:
+        """Return the runs that have recorded a training with a key, the newest first."""
+        found = self.client.search_runs(
+            [self._experiment_id], f"tags.`{_KEY}` = '{key}'", order_by=["attributes.start_time DESC"]
+        )
+        return [str(run.info.run_id) for run in found]
+
+    def link_version(self, version: VersionResult) -> None:
+        """Name the earlier run that has a version's model in the parent run."""
+        self._tag(self.parent_run_id or "", {f"harness.reused.{version.name}": version.run_id or ""})
+
+    def find_bundle(self, run_id: str) -> str | None:
+        """Return the URI of the bundle that was published from a run, if there was one."""
+        bundle: str | None = self.client.get_run(run_id).data.tags.get(_BUNDLE)
+        return bundle
+
+    def list_files(self, run_id: str, folder: str) -> list[str]:
+        """Return the paths of the artifacts in a folder of a run."""
+        return [str(each.path) for each in self.client.list_artifacts(run_id, folder)]
+
+    def download(self, run_id: str, path: str, folder: Path) -> Path:
+        """Copy an artifact, or a folder of them, to a local folder, and return its path there."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(self.client.download_artifacts(run_id, path, str(folder)))
 
     def finish_version(self, version: VersionResult, verdict: Verdict) -> None:
         """Close a version's run with its verdict and, if it was published, its bundle."""
         if version.run_id is None:
             return
-        tags = {"harness.verdict": str(verdict), MLFLOW_RUN_NOTE: _describe_version(version, verdict)}
-        if version.bundle is not None:
-            tags["harness.bundle"] = version.bundle
-        self._tag(version.run_id, tags)
+        bundle = {} if version.bundle is None else {_BUNDLE: version.bundle}
+        if version.reused_from:
+            # Its other tags belong to the run that trained it.
+            if bundle:
+                self._tag(version.run_id, bundle)
+            return
+        note = _describe_version(version, verdict)
+        self._tag(version.run_id, {"harness.verdict": str(verdict), MLFLOW_RUN_NOTE: note, **bundle})
         self._end(version.run_id, "FINISHED")
 
     def finish(self, result: Result) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from pyspark.ml import PipelineModel
 from pyspark.ml.param import Params
@@ -52,23 +53,49 @@ class Subject:
     """The version's result before the training."""
 
 
+class Models(Protocol):
+    """The models of a version, in memory and saved in a local folder."""
+
+    @property
+    def folder(self) -> Path:
+        """The local folder."""
+
+    @property
+    def featurizer(self) -> PipelineModel:
+        """The featurizer."""
+
+    @property
+    def explainer(self) -> Explainer:
+        """The explainer."""
+
+
+@dataclass(frozen=True)
+class TrainedModels:
+    """The models that this run has trained."""
+
+    folder: Path
+    featurizer: PipelineModel
+    explainer: Explainer
+
+
 @dataclass(frozen=True)
 class TrainedVersion:
-    """A version with its models, saved in a local folder, and their output for the probe rows."""
+    """A version with its models, and their output for the probe rows."""
 
     result: VersionResult
     table: DataFrame
-    models: Path
-    featurizer: PipelineModel
-    explainer: Explainer
-    explained: ProbeExplanations
+    weights: Mapping[str, list[float]]
+    """Key of each probe row to its weights, in the order of the slots of the feature vector."""
     predictions: Predictions
     """Of the held-out rows, with the weights of the probe rows."""
+    models: Models
+    others: Mapping[str, list[float]] = field(default_factory=dict)
+    """The same for rows that an earlier run has explained besides."""
 
     @property
     def scores(self) -> dict[str, float]:
         """Key of each probe row to its score."""
-        return {key: self.predictions.by_key[key].score for key in self.explained.weights}
+        return {key: self.predictions.by_key[key].score for key in self.weights}
 
 
 @dataclass(frozen=True)
@@ -133,11 +160,9 @@ def train_version(
     return TrainedVersion(
         result,
         subject.version.table,
-        folder,
-        samples.featurizer,
-        measured.explainer,
-        measured.explained,
+        measured.explained.weights,
         make_predictions(subject, measured),
+        TrainedModels(folder, samples.featurizer, measured.explainer),
     )
 
 
@@ -295,7 +320,6 @@ def _list_parameters(scenario: Scenario, measured: Measurements) -> dict[str, st
         "split.test": str(pipeline.split.test),
         "folds": str(pipeline.model.folds),
         "proof.min_class_rows": str(scenario.proof.min_class_rows),
-        "proof.min_explanation_r2": str(scenario.proof.min_explanation_r2),
         "explainer.rows": str(pipeline.explainer.rows),
         "explainer.background": str(pipeline.explainer.background),
         **_list_custom_settings(pipeline),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from harness.files import sha256_of
 from harness.scenario.model import Scenario
 from harness.scenario.read_step import Read
 from harness.storage.uris import find_local_path
@@ -81,6 +82,27 @@ def resolve_reads(scenario: Scenario, folder: Path) -> dict[str, ResolvedRead]:
         explanation = version.read.explain(found.version, found.time, is_newest=found == commits[-1])
         resolved[version.name] = ResolvedRead(found.version, explanation)
     return resolved
+
+
+def identify_commits(scenario: Scenario, folder: Path) -> dict[str, str]:
+    """Return what identifies the commit of each version that a scenario reads, by name.
+
+    Versions of a table that is not on this machine are left out, and those whose commit was cleaned up.
+
+    Args:
+        scenario: The scenario.
+        folder: Folder that the table's path is relative to.
+    """
+    uri = scenario.table.uri
+    path = find_local_path(uri, folder) if uri else None
+    if path is None:
+        return {}
+    identified = {}
+    for name, read in resolve_reads(scenario, folder).items():
+        file = path / "_delta_log" / f"{read.version:020}.json"
+        # A table that was created again has the same version numbers, but other commits.
+        identified[name] = f"version {read.version}, {sha256_of(file)}"
+    return identified
 
 
 def _match(file: Path) -> re.Match[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from harness.files import write_text
@@ -9,10 +10,14 @@ from harness.parity.compare import Parity
 from harness.plan import Plan
 from harness.results import Result
 from harness.runs import JUNIT
+from harness.stored_json import parse_json
+from harness.views.drawings import Drawings
 
 HTML = "report.html"
 MARKDOWN = "report.md"
 PARITY = "parity.json"
+DRAWINGS = "drawings.json"
+"""The drawings of the page, for the report of a later run with the same numbers."""
 
 
 def write_reports(plan: Plan, result: Result, folder: Path, parity: Parity | None = None) -> None:
@@ -27,13 +32,24 @@ def write_reports(plan: Plan, result: Result, folder: Path, parity: Parity | Non
     Raises:
         PrerequisiteError: The folder can't be written.
     """
-    # Imported here: matplotlib and jinja2 take longer to load than most commands take to answer.
+    # Imported here: jinja2 takes longer to load than most commands take to answer.
     from harness.report.html import render_html
     from harness.report.junit import render_junit
     from harness.report.markdown import render_markdown
 
     if parity is not None:
         write_text(folder / PARITY, parity.model_dump_json(indent=2) + "\n")
-    write_text(folder / HTML, render_html(plan, result, parity))
+    drawings = Drawings(_read_drawings(folder.parent / result.reused_from) if result.reused_from else {})
+    write_text(folder / HTML, render_html(plan, result, parity, drawings))
+    write_text(folder / DRAWINGS, json.dumps(drawings.used) + "\n")
     write_text(folder / MARKDOWN, render_markdown(plan, result, parity))
     write_text(folder / JUNIT, render_junit(result, parity))
+
+
+def _read_drawings(folder: Path) -> dict[str, str]:
+    """Return the drawings of a run's report; none if they can't be read."""
+    try:
+        values = parse_json((folder / DRAWINGS).read_bytes())
+        return {str(key): str(svg) for key, svg in values.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}

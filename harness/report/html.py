@@ -17,15 +17,8 @@ from harness.report import parity_table
 from harness.results import Result, Verdict
 from harness.storage.uris import remove_password
 from harness.views import bound_table, drift, formatting, moved_rows, plot_data, tables
+from harness.views.drawings import Drawings
 from harness.views.lineage_diagram import draw_lineage_diagram, make_lineage_rows
-from harness.views.plots import (
-    draw_calibration,
-    draw_distribution,
-    draw_metric,
-    draw_roc,
-    draw_weight,
-    find_weight_span,
-)
 from harness.views.run_info import list_facts, list_missing_versions
 
 _COLUMNS_PER_TABLE = 6
@@ -33,11 +26,19 @@ _COLUMNS_PER_TABLE = 6
 _BREAK_POINTS = re.compile(r"(?<=[_/.,:-])(?=.)")
 
 
-def render_html(plan: Plan, result: Result, parity: Parity | None = None) -> str:
-    """Render the whole report, with all names and messages escaped."""
-    return (
-        make_template_environment().get_template("report.html.j2").render(_make_context(plan, result, parity))
-    )
+def render_html(
+    plan: Plan, result: Result, parity: Parity | None = None, drawings: Drawings | None = None
+) -> str:
+    """Render the whole report, with all names and messages escaped.
+
+    Args:
+        plan: The run's plan.
+        result: The run's result.
+        parity: The comparison of another run with this one.
+        drawings: Those that are known; it then has all that the report uses.
+    """
+    context = _make_context(plan, result, parity, drawings or Drawings())
+    return make_template_environment().get_template("report.html.j2").render(context)
 
 
 def make_template_environment() -> Environment:
@@ -95,10 +96,14 @@ def allow_line_breaks(text: str) -> Markup:
     return Markup("<wbr>").join(re.split(_BREAK_POINTS, text))
 
 
-def _make_context(plan: Plan, result: Result, parity: Parity | None) -> dict[str, Any]:
+def _make_context(plan: Plan, result: Result, parity: Parity | None, drawings: Drawings) -> dict[str, Any]:
+    def draw(name: str, *subject: object) -> Markup | None:
+        svg = drawings.draw(name, *subject)
+        return None if svg is None else _mark_safe(svg)
+
     rows = bound_table.make_bound_rows(result.versions)
     weights = plot_data.build_weight_panels(result.versions)
-    span = find_weight_span(weights)
+    span = plot_data.find_weight_span(weights)
     return {
         "written_by": plan.harness_version,
         "plan": plan,
@@ -108,21 +113,23 @@ def _make_context(plan: Plan, result: Result, parity: Parity | None) -> dict[str
         "matrix": _group_bounds(rows),
         "matrix_columns": _order_columns(rows),
         "metric_plots": [
-            (panel, _mark_safe(draw_metric(panel)))
-            for panel in plot_data.build_metric_panels(result.versions)
+            (panel, draw("draw_metric", panel)) for panel in plot_data.build_metric_panels(result.versions)
         ],
-        "weight_plots": [(panel, _mark_safe(draw_weight(panel, span))) for panel in weights],
+        "weight_plots": [(panel, draw("draw_weight", panel, span)) for panel in weights],
         "largest_changes": plot_data.find_largest_changes(result.versions),
         "curves": [
-            (title, _mark_safe(svg))
+            (title, svg)
             for title, svg in (
-                ("ROC", draw_roc(result.versions)),
-                ("Calibration", draw_calibration(result.versions)),
+                ("ROC", draw("draw_roc", {each.name: each.roc for each in result.versions})),
+                (
+                    "Calibration",
+                    draw("draw_calibration", {each.name: each.calibration for each in result.versions}),
+                ),
             )
             if svg is not None
         ],
         "distributions": [
-            (panel, _mark_safe(draw_distribution(panel)))
+            (panel, draw("draw_distribution", panel))
             for panel in drift.build_distribution_panels(result.versions)
         ],
         "features_left_out": max(0, len(tables.rank_features(result.versions)) - plot_data.MAX_FEATURES),

@@ -22,9 +22,11 @@ _NO_MLFLOW_REMEDY = (
     "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
 )
 _REFUSED = (401, 403)
+_ANSWERS = {"experiment", "run", "error_code"}
+"""Keys of MLflow's answers."""
 _SERVER_ERROR = 500
 _IN_WORDS = re.compile(r"\[Errno -?\d+\] ([\w ]+)|too many (\d+) error responses")
-_EXPERIMENT = "/api/2.0/mlflow/experiments/get-by-name"
+_EXPERIMENT, _RUN = (f"/api/2.0/mlflow/{name}" for name in ("experiments/get-by-name", "runs/get"))
 
 
 def is_server(uri: str) -> bool:
@@ -43,12 +45,32 @@ def find_experiment(uri: str, experiment: str, timeout_s: float = _TIMEOUT_S) ->
     Raises:
         PrerequisiteError: The server doesn't answer, returns a server error, or isn't an MLflow server.
     """
+    return _ask(uri, _EXPERIMENT, {"experiment_name": experiment}, timeout_s).get("experiment") or {}
+
+
+def find_run(uri: str, run_id: str, timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
+    """Ask an MLflow server for a run, once, and return its ``info``; empty if it is unknown or kept secret.
+
+    Args:
+        uri: Address of the server.
+        run_id: MLflow's id of the run.
+        timeout_s: How long to wait for an answer.
+
+    Raises:
+        PrerequisiteError: The server doesn't answer, returns a server error, or isn't an MLflow server.
+    """
+    run = _ask(uri, _RUN, {"run_id": run_id}, timeout_s).get("run") or {}
+    return run.get("info") or {}
+
+
+def _ask(uri: str, path: str, parameters: dict[str, str], timeout_s: float) -> dict[str, Any]:
+    """Return the content of an answer; empty if it is a refusal."""
     import requests
 
     try:
         answer = requests.get(
-            f"{uri.rstrip('/')}{_EXPERIMENT}",
-            params={"experiment_name": experiment},
+            f"{uri.rstrip('/')}{path}",
+            params=parameters,
             timeout=timeout_s,
             # MLflow's client would follow it to a login page.
             allow_redirects=False,
@@ -103,7 +125,7 @@ def _raise_request_error(uri: str, error: Exception) -> NoReturn:
 
 
 def _read_answer(uri: str, answer: Response) -> dict[str, Any]:
-    """Return the experiment in an answer."""
+    """Return the content of an answer; empty if it is a refusal."""
     if answer.status_code >= _SERVER_ERROR:
         status = f"{answer.status_code} {answer.reason}"
         raise PrerequisiteError(
@@ -115,9 +137,8 @@ def _read_answer(uri: str, answer: Response) -> dict[str, Any]:
         location = urlunsplit(urlsplit(answer.headers["location"])._replace(query="", fragment=""))
         raise _make_other_error(uri, f"it redirects to {remove_password(location)}")
     content = _read_json(answer)
-    if content is not None and ("experiment" in content or "error_code" in content):
-        experiment = content.get("experiment")
-        return experiment if isinstance(experiment, dict) else {}
+    if content is not None and not _ANSWERS.isdisjoint(content):
+        return content
     if answer.status_code in _REFUSED:
         return {}  # Only MLflow has every kind of login.
     kind = answer.headers.get("content-type", "no content").partition(";")[0]

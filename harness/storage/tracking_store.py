@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+from collections.abc import Collection
 from contextlib import closing
 from functools import cache
 from importlib import metadata
@@ -15,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness.errors import PrerequisiteError
-from harness.storage.tracking_server import find_experiment, is_server
+from harness.storage.tracking_server import find_experiment, find_run, is_server
 from harness.storage.uris import SQLITE, remove_password
 
 _OTHER_STORE = "set HARNESS_TRACKING_URI to another store"
@@ -83,6 +84,30 @@ def require_usable_store(uri: str, experiment: str | None = None) -> None:
             f"Can't read MLflow's store {file}: {error}.",
             remedy=f"Restore it from a backup, move it away (the next run creates it), or {_OTHER_STORE}.",
         ) from error
+
+
+def list_existing_runs(uri: str, run_ids: Collection[str]) -> set[str]:
+    """Return those of some MLflow runs that exist and are not deleted, found without MLflow.
+
+    Args:
+        uri: MLflow's tracking URI: of a server, or of an SQLite file. No runs are found in other stores.
+        run_ids: MLflow's ids of the runs.
+
+    Raises:
+        PrerequisiteError: The server doesn't answer, or isn't MLflow's.
+    """
+    if is_server(uri):
+        return {each for each in run_ids if find_run(uri, each).get("lifecycle_stage") == "active"}
+    file = find_store_file(uri)
+    if file is None or not file.is_file():
+        return set()
+    marks = ", ".join("?" for _ in run_ids)
+    query = f"SELECT run_uuid FROM runs WHERE lifecycle_stage = 'active' AND run_uuid IN ({marks})"  # noqa: S608
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            return {str(run_id) for (run_id,) in database.execute(query, tuple(run_ids))}
+    except sqlite3.DatabaseError:
+        return set()  # Somebody is writing to it, or it is not a store: the run itself reports that.
 
 
 def make_deleted_error(uri: str, name: str, number: object) -> PrerequisiteError:

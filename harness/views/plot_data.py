@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
@@ -212,3 +213,11 @@ def _describe_point(point: Point) -> str:
 
 def _describe_weight(weight: MeasuredValue) -> str:
     return formatting.ABSENT if weight is None else formatting.format_signed(weight)
+
+
+def find_weight_span(panels: Sequence[WeightPanel]) -> tuple[float, float]:
+    """Return the common scale of all features, which includes every weight and zero."""
+    weights = [weight for panel in panels for weight in panel.weights if weight is not None]
+    low, high = min([0.0, *weights]), max([0.0, *weights])
+    margin = 0.12 * (high - low) or 1.0
+    return low - margin, high + margin

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 
 from harness.plan import Plan
-from harness.results import MeasuredValue, Verdict, VersionResult
+from harness.results import CalibrationBin, MeasuredValue, RocPoint, Verdict, VersionResult
 from harness.views import drift, plot_data
 from harness.views.drift import DistributionPanel
 from harness.views.formatting import format_number
@@ -96,14 +96,6 @@ def draw_weight(panel: WeightPanel, span: tuple[float, float]) -> str:
         return render_svg(figure, panel.alternative)
 
 
-def find_weight_span(panels: Sequence[WeightPanel]) -> tuple[float, float]:
-    """Return the common scale of all features, which includes every weight and zero."""
-    weights = [weight for panel in panels for weight in panel.weights if weight is not None]
-    low, high = min([0.0, *weights]), max([0.0, *weights])
-    margin = 0.12 * (high - low) or 1.0
-    return low - margin, high + margin
-
-
 def _draw_series(axes: Axes, values: Sequence[MeasuredValue], color: str) -> None:
     measured = [(at, value) for at, value in enumerate(values) if value is not None]
     axes.plot([at for at, _ in measured], [value for _, value in measured], color=color, linewidth=1)
@@ -174,23 +166,21 @@ _MAX_TICKS = 5
 Points = Sequence[tuple[float, float]]
 
 
-def draw_roc(versions: tuple[VersionResult, ...]) -> str | None:
-    """Draw the ROC curves on the held-out rows; return ``None`` if there are none."""
+def draw_roc(roc: Mapping[str, Sequence[RocPoint]]) -> str | None:
+    """Draw the ROC curve of each version on the held-out rows; return ``None`` if there are none."""
     curves = {
-        version.name: [(point.false_positive_rate, point.true_positive_rate) for point in version.roc]
-        for version in versions
-        if version.roc
+        name: [(point.false_positive_rate, point.true_positive_rate) for point in points]
+        for name, points in roc.items()
+        if points
     }
     alternative = f"ROC curves of {', '.join(curves)}; the areas below them are in the table of metrics."
     return _draw_curves(curves, ("false positive rate", "true positive rate"), alternative)
 
 
-def draw_calibration(versions: tuple[VersionResult, ...]) -> str | None:
-    """Draw the share of positives by predicted probability; return ``None`` if no version has it."""
+def draw_calibration(calibration: Mapping[str, Sequence[CalibrationBin]]) -> str | None:
+    """Draw each version's share of positives by predicted probability; ``None`` if no version has it."""
     curves = {
-        version.name: [(each.predicted, each.observed) for each in version.calibration]
-        for version in versions
-        if version.calibration
+        name: [(each.predicted, each.observed) for each in bins] for name, bins in calibration.items() if bins
     }
     values = "; ".join(
         f"{name}: " + ", ".join(f"{100 * x:.1f} % predicted, {100 * y:.1f} % observed" for x, y in points)
@@ -260,12 +250,15 @@ def _draw_all(versions: tuple[VersionResult, ...]) -> Iterator[tuple[str, str]]:
     for at, metric in enumerate(plot_data.build_metric_panels(versions)):
         yield _make_file_name("metrics", at, metric.metric), draw_metric(metric)
     weights = plot_data.build_weight_panels(versions)
-    span = find_weight_span(weights)
+    span = plot_data.find_weight_span(weights)
     for at, weight in enumerate(weights):
         yield _make_file_name("explanations", at, weight.feature), draw_weight(weight, span)
     for at, panel in enumerate(drift.build_distribution_panels(versions)):
         yield _make_file_name("data", at, panel.feature), draw_distribution(panel)
-    for name, svg in (("roc", draw_roc(versions)), ("calibration", draw_calibration(versions))):
+    for name, svg in (
+        ("roc", draw_roc({each.name: each.roc for each in versions})),
+        ("calibration", draw_calibration({each.name: each.calibration for each in versions})),
+    ):
         if svg is not None:
             yield f"curves/{name}.svg", svg
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from harness.content_digests import ContentDigests
 from harness.events import Event
 from harness.job.clock import Clock
 from harness.job.main import run
@@ -95,7 +96,8 @@ def run_job(spark: SparkSession, scenario: Scenario, source: Path, home: Path, r
 def run_shipped(spark: SparkSession, name: str, home: Path, scenario: Scenario | None = None) -> Result:
     """Run a shipped scenario, or a modification of it, on its own data."""
     loaded = load_scenario(str(SCENARIOS / f"{name}.yaml"))
-    sources = {path: describe_source(source) for path, source in loaded.sources.items()}
+    digests = ContentDigests(home)
+    sources = {path: describe_source(source, digests) for path, source in loaded.sources.items()}
     code = dict(loaded.code.files) if loaded.code else {}
     plan = make_plan(scenario or loaded.scenario, LOANS, home)
     plan = plan.model_copy(update={"sources": sources, "code": code})

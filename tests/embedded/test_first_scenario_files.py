@@ -17,6 +17,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import SparkSession, functions as F
 
 from harness.authoring.first_scenario import write_scenario
+from harness.content_digests import ContentDigests
 from harness.job.copy_table import copy_table
 from harness.job.step_rows import Sources, make_rows
 from harness.loading.loader import load_scenario
@@ -207,7 +208,8 @@ def test_a_first_scenario_fits_its_file(spark: SparkSession, tmp_path: Path, nam
         content(tmp_path / name)
     file = write_scenario("first", tmp_path / name, "y", [], None, tmp_path, _copy)
     loaded = load_scenario(str(file))
-    described = {path: describe_source(source) for path, source in loaded.sources.items()}
+    digests = ContentDigests(tmp_path)
+    described = {path: describe_source(source, digests) for path, source in loaded.sources.items()}
     plan = make_plan(loaded.scenario, file, tmp_path).model_copy(update={"sources": described})
     sources = Sources(spark, plan)
     rows = 0

@@ -97,7 +97,7 @@ class Campaign:
 
     def time_lines(self) -> list[float]:
         """Run undisturbed; return the seconds to the first line of progress, and from each to the next."""
-        with self.victim.start("scenario", self.scenario) as process:
+        with self.victim.start("scenario", self.scenario, "--fresh") as process:
             times = [time.monotonic(), *_follow(process)]
             process.wait()
         if process.returncode:
@@ -110,7 +110,7 @@ class Campaign:
         Returns:
             ``None`` if the process had ended before that moment.
         """
-        with self.victim.start("scenario", self.scenario) as process:
+        with self.victim.start("scenario", self.scenario, "--fresh") as process:
             lines = _follow(process)
             for _ in range(kill.lines):
                 next(lines, None)

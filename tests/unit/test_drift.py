@@ -117,19 +117,19 @@ def test_a_single_version_has_no_drift() -> None:
     result = samples.result((_version("only", 0, 8, 2),))
     assert build_distribution_panels(result.versions) == ()
     assert find_largest_changes(result.versions) == ()
-    assert draw_roc(result.versions)
+    assert draw_roc({each.name: each.roc for each in result.versions})
 
 
 def test_without_curves_there_is_no_plot() -> None:
     """Without curves, the page has neither plots nor a section for them."""
-    assert draw_roc(samples.result().versions) is None
-    assert draw_calibration(samples.result().versions) is None
+    assert draw_roc({each.name: each.roc for each in samples.result().versions}) is None
+    assert draw_calibration({each.name: each.calibration for each in samples.result().versions}) is None
     assert 'id="curves"' not in render_html(samples.plan(), samples.result())
 
 
 def test_each_of_many_curves_has_its_own_line() -> None:
     """Each of many curves is labeled and has its own combination of color and dashes."""
-    svg = draw_roc(tuple(_version(f"v{at}", at, 8, 2) for at in range(12)))
+    svg = draw_roc({f"v{at}": _version(f"v{at}", at, 8, 2).roc for at in range(12)})
     assert svg is not None
     assert all(f">v{at}</text>" in svg for at in range(12))
     assert "ROC curves of v0, v1" in svg

@@ -99,6 +99,7 @@ class Compose:
             tracking_uri=tracking_uri,
             experiment=settings["experiment"],
             spark=self._spark(small=is_small(source_bytes)),
+            libraries=", ".join(image.name for image in self.stack.images if image.service == "spark-master"),
             accounts=self._accounts(inside=True),
         )
 

@@ -33,6 +33,7 @@ from harness.targets.checks import Check, path_on_this_machine, require_all, req
 from harness.targets.databricks import DATABRICKS, job_runs, read_setting
 from harness.targets.databricks.client import UnreachableError, open_workspace, translate_errors
 from harness.targets.databricks.cluster import (
+    SYNAPSEML,
     list_cluster_libraries,
     make_cluster_spec,
     select_scope_accounts,
@@ -112,6 +113,7 @@ class Databricks:
             tracking_uri="databricks",
             experiment=self.experiment,
             spark=make_session_settings(small=is_small(source_bytes)),
+            libraries=f"{read_setting(self._settings, 'runtime')}, {SYNAPSEML}",
             scratch=self._scratch,
             accounts=select_scope_accounts(self._settings),
         )

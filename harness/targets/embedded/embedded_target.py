@@ -21,6 +21,7 @@ from harness.reading.file_names import has_plain_name, make_plain_name
 from harness.results import Result
 from harness.runs import PLAN, RESULT
 from harness.runtime.class_archive import ClassArchive
+from harness.runtime.installed_libraries import identify_libraries
 from harness.runtime.jars import JarCache, choose_cache_folder, find_pyspark_home, load_class_path
 from harness.runtime.java import Java, find_java
 from harness.runtime.jvm import require_startable, split_options
@@ -87,6 +88,7 @@ class Embedded:
             experiment=settings["experiment"],
             artifacts=settings["artifacts"] if settings["tracking_uri"].startswith("sqlite") else None,
             spark=spark,
+            libraries=identify_libraries(self._find_java().version),
             accounts=select_local_accounts(settings),
         )
 

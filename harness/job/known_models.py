@@ -1,0 +1,227 @@
+"""Models that an earlier run has trained on the same rows in the same way: found in MLflow, not repeated.
+
+When a version is trained, its run in MLflow gets a record: everything measured, the predictions, a digest of
+each file of the models. The run's tag ``harness.key`` is set last: a run with that tag has a whole record.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import mlflow.spark
+from pyspark.ml import PipelineModel
+
+from harness.errors import JobError
+from harness.files import sha256_of, write_text
+from harness.job.bundle import DEPENDS_ON, EXPLAINER, FEATURIZER
+from harness.job.check_version import CheckedVersion
+from harness.job.mlflow_tracker import MODELS, TRAINING, Tracker
+from harness.job.train_version import TrainedVersion
+from harness.pipelines import Explainer
+from harness.plan import Plan
+from harness.prediction_files import FOLDER, name_file, read_predictions, write_predictions
+from harness.predictions import Predictions
+from harness.result_digest import add_digest, require_digest
+from harness.results import VersionResult
+from harness.stored_json import parse_json
+from harness.work import Work, identify_training
+
+_logger = logging.getLogger(__name__)
+
+_RECORD, _PREDICTIONS = "record.json", "predictions.parquet"
+_FORMAT = 3
+"""Format of the records that this version writes; the digest needs at least 3."""
+_MEASURED = {
+    "metrics",
+    "segments",
+    "weakest",
+    "scores",
+    "roc",
+    "calibration",
+    "grid",
+    "parameters",
+    "intercept",
+    "coefficients",
+    "explanation",
+    "explanations",
+    "explanations_reason",
+    "status",
+    "key",
+    "run_id",
+    "reused_from",
+}
+"""Fields of a version's result that belong to its training; the others are measured in every run."""
+
+
+def identify_trainings(
+    plan: Plan, checked: Sequence[CheckedVersion], libraries: Mapping[str, str]
+) -> dict[str, Work]:
+    """Return what determines each model of a run, by the name of its version.
+
+    Args:
+        plan: The run.
+        checked: All versions.
+        libraries: Versions of the libraries with which the job runs.
+    """
+    first = next((each.fingerprint for each in checked if each.is_trained), "")
+    before = ["", *(each.fingerprint for each in checked)]
+    return {
+        each.name: identify_training(
+            plan, fingerprint=each.fingerprint, before=earlier, explained=first, libraries=libraries
+        )
+        for earlier, each in zip(before, checked, strict=False)
+        if each.is_trained
+    }
+
+
+def record_training(trained: TrainedVersion, plan: Plan, tracker: Tracker, folder: Path) -> None:
+    """Record a training in its MLflow run, so that no later run repeats it.
+
+    Rows of a table with sensitive columns are not recorded: its predictions would show them.
+
+    Args:
+        trained: The version.
+        plan: The run.
+        tracker: Logs the record.
+        folder: Local folder for its files.
+    """
+    version, explainer = trained.result, trained.models.explainer
+    if version.run_id is None or plan.scenario.table.sensitive:
+        return
+    write_predictions(trained.predictions, folder / _PREDICTIONS)
+    models = trained.models.folder
+    files = sorted(path for path in models.rglob("*") if path.is_file())
+    options = {each.name: getattr(explainer, each.name) for each in dataclasses.fields(explainer)}
+    del options["model"]
+    record = {
+        "format_version": _FORMAT,
+        "run_id": plan.run_id,
+        "predictions": sha256_of(folder / _PREDICTIONS),
+        "models": {path.relative_to(models).as_posix(): sha256_of(path) for path in files},
+        "explainer": options,
+        "version": version.model_dump(mode="json", by_alias=True),
+    }
+    write_text(folder / _RECORD, json.dumps(add_digest(record), indent=2) + "\n")
+    tracker.record_training(version.run_id, version.key, [folder / _RECORD, folder / _PREDICTIONS])
+
+
+def find_known_model(
+    version: CheckedVersion, work: Work, plan: Plan, tracker: Tracker, folder: Path
+) -> TrainedVersion | None:
+    """Return a version with the model that an earlier run has trained; ``None`` if no intact one is found.
+
+    Args:
+        version: The version.
+        work: What determines its model.
+        plan: The run.
+        tracker: Finds the earlier run.
+        folder: Local folder for the files of the earlier run.
+    """
+    for run_id in tracker.find_trainings(work.key):
+        try:
+            return _load(version, work, plan, tracker, run_id, folder)
+        except Exception as error:
+            _logger.info("the training in the MLflow run %s is not used: %s", run_id, error)
+    return None
+
+
+def merge_measurements(result: VersionResult, known: TrainedVersion) -> VersionResult:
+    """Return the result of a version in this run, with what an earlier one has measured of its model."""
+    return result.model_copy(update={name: getattr(known.result, name) for name in _MEASURED})
+
+
+@dataclass(frozen=True)
+class StoredModels:
+    """The models of an earlier run, which are copied from MLflow only if they are needed."""
+
+    tracker: Tracker
+    run_id: str
+    local: Path
+    digests: Mapping[str, str]
+    """Path of a file to its SHA-256."""
+    options: Mapping[str, Any]
+    """All of the explainer but its Spark model."""
+    scratch: str
+    """Folder of the lake through which the executors read them."""
+
+    @cached_property
+    def folder(self) -> Path:
+        """Local folder of the models.
+
+        Raises:
+            JobError: They differ from those that were recorded.
+        """
+        copied = self.tracker.download(self.run_id, MODELS, self.local)
+        found = {
+            path.relative_to(copied).as_posix(): sha256_of(path)
+            for path in copied.rglob("*")
+            if path.is_file()
+        }
+        if found != self.digests:
+            raise JobError(
+                f"The models of the MLflow run {self.run_id} were changed after they were trained.",
+                remedy="Add --fresh to train all models again.",
+            )
+        return copied
+
+    @cached_property
+    def featurizer(self) -> PipelineModel:
+        """The featurizer."""
+        return self._read(FEATURIZER)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """The explainer."""
+        return Explainer(model=self._read(EXPLAINER), **self.options)
+
+    def _read(self, name: str) -> PipelineModel:
+        # The executors can't read this machine's folder.
+        model: PipelineModel = mlflow.spark.load_model(str(self.folder / name), dfs_tmpdir=self.scratch)
+        return model
+
+
+def _load(
+    version: CheckedVersion, work: Work, plan: Plan, tracker: Tracker, run_id: str, folder: Path
+) -> TrainedVersion:
+    record_folder = tracker.download(run_id, TRAINING, folder)
+    record = parse_json((record_folder / _RECORD).read_bytes())
+    require_digest(record)
+    if record["format_version"] != _FORMAT or record["version"]["key"] != work.key:
+        raise ValueError("it is that of another training")
+    if not {f"{name}/MLmodel" for name in DEPENDS_ON} <= record["models"].keys():
+        raise ValueError("it lacks a model")
+    if sha256_of(record_folder / _PREDICTIONS) != record["predictions"]:
+        raise ValueError("its predictions were changed")
+    predictions = read_predictions(record_folder / _PREDICTIONS)
+    if predictions is None:
+        raise ValueError("it has no predictions")
+    measured = VersionResult.model_validate(record["version"])
+    known = measured.model_copy(
+        update={"name": version.name, "run_id": run_id, "reused_from": str(record["run_id"])}
+    )
+    models = StoredModels(tracker, run_id, folder, record["models"], record["explainer"], plan.scratch_uri)
+    weights = _list_weights(predictions)
+    others = _find_other_weights(measured, tracker, run_id, folder)
+    return TrainedVersion(known, version.table, weights, predictions, models, others)
+
+
+def _find_other_weights(
+    version: VersionResult, tracker: Tracker, run_id: str, folder: Path
+) -> dict[str, list[float]]:
+    """Return the weights of the rows that the earlier run explained in its end; none if it had none."""
+    name = name_file(version.name)
+    if name not in tracker.list_files(run_id, FOLDER):
+        return {}  # It was killed before.
+    stored = read_predictions(tracker.download(run_id, name, folder))
+    return {} if stored is None else _list_weights(stored)
+
+
+def _list_weights(predictions: Predictions) -> dict[str, list[float]]:
+    return {row.key: list(row.weights) for row in predictions.rows if row.weights is not None}

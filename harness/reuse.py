@@ -1,0 +1,207 @@
+"""Results of earlier runs that make new work unnecessary: they are looked up here, and judged again.
+
+A result is only used if it is the intact result of a run that finished, and if all that it refers to still
+exists: its table, its MLflow runs, its bundles.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from harness.bounds.judge import allows_publishing, decide_verdict, judge_versions
+from harness.bounds.specs import explain_unjudged
+from harness.errors import HarnessError, PrerequisiteError
+from harness.files import make_unwritable_error
+from harness.plan import Environment, Plan
+from harness.results import Result, Verdict, VersionResult
+from harness.runs import RunFolder, WorkKeys, list_runs_of
+from harness.storage.model_store import MANIFEST, open_store
+from harness.storage.tracking_store import list_existing_runs
+from harness.storage.uris import find_local_path
+from harness.targets.base import Settleable
+from harness.work import Work, identify_run, identify_version
+
+
+@dataclass(frozen=True)
+class KnownRun:
+    """A finished run whose numbers are those that a new one would measure."""
+
+    folder: RunFolder
+    result: Result
+
+
+def make_keys(plan: Plan) -> WorkKeys:
+    """Return the keys of the work that a plan means."""
+    works = {name: identify_version(plan, name) for name in plan.scenario.trained}
+    whole = identify_run(plan)
+    return WorkKeys(
+        whole.key if whole.is_known else "",
+        {name: work.key for name, work in works.items() if work.is_known},
+    )
+
+
+def find_known_runs(runs: Path, plan: Plan) -> Iterator[KnownRun]:
+    """Yield the finished runs of a scenario with the numbers that a plan leads to, newest first.
+
+    A run that itself took them from another one is left out.
+
+    Args:
+        runs: The folder of all runs.
+        plan: The run that would be started.
+    """
+    work = identify_run(plan)
+    if work.is_known:
+        for folder in list_runs_of(runs, plan.scenario.name):
+            known = _read_known(folder) if folder.read_keys().run == work.key else None
+            if known is not None and not known.result.reused_from:
+                yield known
+
+
+def find_known_versions(runs: Path, plan: Plan, name: str) -> Iterator[tuple[KnownRun, VersionResult]]:
+    """Yield the same trained version of finished runs, newest first: its steps and its pipeline are the same.
+
+    Args:
+        runs: The folder of all runs.
+        plan: The run that would train at the version.
+        name: The version.
+    """
+    work = identify_version(plan, name)
+    if work.is_known:
+        for folder in list_runs_of(runs, plan.scenario.name):
+            known = _read_known(folder) if folder.read_keys().versions.get(name) == work.key else None
+            for version in known.result.versions if known is not None else ():
+                if known is not None and version.name == name and version.status == "trained":
+                    yield known, version
+
+
+def find_reason_to_train(runs: Path, plan: Plan, name: str) -> str:
+    """Return in words what has changed since the newest run that trained at a version; empty if none did."""
+    work = identify_version(plan, name)
+    for folder in list_runs_of(runs, plan.scenario.name):
+        if name not in folder.read_keys().versions:
+            continue
+        try:
+            return _identify_earlier(folder, name).describe_differences(work)
+        except (PrerequisiteError, ValueError):
+            continue
+    return ""
+
+
+def find_usable_run(runs: Path, plan: Plan, target: object) -> KnownRun | None:
+    """Return the newest run that makes a run of a plan unnecessary, or ``None``.
+
+    Args:
+        runs: The folder of all runs.
+        plan: The run that would be started.
+        target: Its target, which knows how this machine reaches its stores.
+    """
+    if plan.fresh or not isinstance(target, Settleable):
+        return None
+    known = next(find_known_runs(runs, plan), None)
+    if known is None:
+        return None
+    try:
+        is_usable = _is_complete(known.result, plan, target.reach(plan.environment))
+    except HarnessError:
+        return None  # A store doesn't answer: the run itself reports that, if it lasts.
+    return known if is_usable else None
+
+
+def describe_reuse(known: KnownRun) -> str:
+    """Return the line that says where the numbers come from."""
+    result = known.result
+    ended = result.started + timedelta(seconds=result.duration_s)
+    return (
+        f"Nothing has changed since the run {result.run_id}, which ended at {ended:%Y-%m-%d %H:%M} UTC: its "
+        "numbers are judged again. Add --fresh to measure them again."
+    )
+
+
+def take_over(known: KnownRun, plan: Plan, folder: RunFolder) -> Result:
+    """Judge the numbers of an earlier run by a plan's bounds, and return the result of the plan's run.
+
+    Args:
+        known: The earlier run.
+        plan: The new run.
+        folder: Its folder, to which the predictions are copied.
+    """
+    started = datetime.now(UTC)
+    scenario, earlier = plan.scenario, known.result
+    versions = judge_versions(scenario, earlier.versions, plan.baselines)
+    bounds = [bound for version in versions for bound in version.bounds]
+    publishes = allows_publishing(scenario, versions)
+    verdict = decide_verdict(scenario, bounds)
+    _copy_predictions(known, folder)
+    return earlier.model_copy(
+        update={
+            "run_id": plan.run_id,
+            "reused_from": earlier.run_id,
+            "verdict": verdict,
+            "reason": explain_unjudged(scenario) if verdict is Verdict.NOT_PROVEN else "",
+            "started": started,
+            "duration_s": round((datetime.now(UTC) - started).total_seconds(), 3),
+            "timings": {},
+            "inputs": plan.inputs,
+            "versions": tuple(_take_over_version(each, earlier, publishes=publishes) for each in versions),
+        }
+    )
+
+
+def _take_over_version(version: VersionResult, earlier: Result, *, publishes: bool) -> VersionResult:
+    update: dict[str, object] = {
+        "timings": {},
+        "bundle": version.bundle if publishes else None,
+        "reused_from": version.reused_from or (earlier.run_id if version.status == "trained" else ""),
+    }
+    return version.model_copy(update=update)
+
+
+def _is_complete(result: Result, plan: Plan, environment: Environment) -> bool:
+    """Return whether everything that a result refers to still exists, and nothing is left to be published."""
+    table = find_local_path(result.table_uri, Path())
+    if table is not None and not table.exists():
+        return False
+    trained = [each for each in result.versions if each.status == "trained"]
+    run_ids = {each.run_id or "" for each in trained} | {result.mlflow_run_id or ""}
+    if list_existing_runs(environment.tracking_uri, run_ids) != run_ids:
+        return False
+    versions = judge_versions(plan.scenario, result.versions, plan.baselines)
+    if not allows_publishing(plan.scenario, versions):
+        return True
+    store = open_store(environment.model_store, environment.accounts, create=False)
+    bundles = [each.bundle for each in trained]
+    return all(
+        bundle is not None and store.read(f"{store.find_path(bundle)}/{MANIFEST}") is not None
+        for bundle in bundles
+    )
+
+
+def _read_known(folder: RunFolder) -> KnownRun | None:
+    """Return a run that finished and whose result is intact."""
+    try:
+        result = folder.read_result()
+    except PrerequisiteError:  # Running, broken, or written by another version of the harness.
+        return None
+    is_usable = result.failure is None and not result.faults and folder.has_intact_result
+    return KnownRun(folder, result) if is_usable else None
+
+
+def _identify_earlier(folder: RunFolder, name: str) -> Work:
+    return identify_version(folder.read_plan(), name)
+
+
+def _copy_predictions(known: KnownRun, folder: RunFolder) -> None:
+    for version in known.result.versions:
+        if version.predictions is None:
+            continue
+        source, copy = (each.path / version.predictions.file for each in (known.folder, folder))
+        if source.is_file():
+            try:
+                copy.parent.mkdir(exist_ok=True)
+                shutil.copyfile(source, copy)
+            except OSError as error:
+                raise make_unwritable_error(copy, error) from error
