@@ -65,11 +65,12 @@ def settle_on_error(target: object, plan: Plan, run: RunFolder, report: Report) 
 
 
 def settle_result(target: object, plan: Plan, run: RunFolder, result: Result, report: Report) -> None:
-    """Settle a run whose job returned a result: one that failed may have left something nevertheless."""
-    if result.failure is None:
-        run.mark_settled()
-    else:
+    """Settle a run whose job returned a result: if its JVM was killed, it couldn't remove everything."""
+    if result.failure is not None:
         settle(target, plan, run, result.failure, report)
+    elif isinstance(target, Settleable):
+        with suppress(HarnessError):  # The next command tries again.
+            _settle(target, plan, run, None)
 
 
 def settle(target: object, plan: Plan, run: RunFolder, failure: Failure, report: Report) -> None:
@@ -154,21 +155,23 @@ def _settle_earlier_run(settings: Settings, plan: Plan, run: RunFolder) -> None:
     _settle(target, plan, run, failure)
 
 
-def _settle(target: Settleable, plan: Plan, run: RunFolder, failure: Failure) -> None:
-    """Withdraw the run's bundles, remove its temporary tables, and close its MLflow runs.
+def _settle(target: Settleable, plan: Plan, run: RunFolder, failure: Failure | None) -> None:
+    """Remove the run's temporary tables; if it failed, withdraw its bundles and close its MLflow runs.
 
     Raises:
         HarnessError: One of these failed; the others were done nevertheless.
     """
     announced = run.announcements
-    if announced and not _has_succeeded(run):
+    if announced:
         environment = target.reach(plan.environment)
         bundles = [each.name for each in announced if each.kind == "bundle"]
-        _do_all(
-            lambda: withdraw_bundles(bundles, environment.model_store, environment.accounts),
-            lambda: _remove_scratch(environment, plan),
-            lambda: _close_runs(environment, plan, failure),
-        )
+        steps = [lambda: _remove_scratch(environment, plan)]
+        if failure is not None and not _has_succeeded(run):
+            steps += [
+                lambda: withdraw_bundles(bundles, environment.model_store, environment.accounts),
+                lambda: _close_runs(environment, plan, failure),
+            ]
+        _do_all(*steps)
     run.mark_settled()
 
 

@@ -15,8 +15,8 @@ from harness.errors import ExitCode, PrerequisiteError
 from harness.job.__main__ import main as run_job
 from harness.parity.counterpart import find_local_run
 from harness.plan import PLAN_FORMAT, load_plan
+from harness.reuse import find_known_runs, make_keys
 from harness.runs import PLAN, RESULT, RunFolder
-from harness.studies.study_runs import find_stored_runs
 from harness.targets.registry import is_local
 from tests.unit import report_samples as samples
 
@@ -126,6 +126,8 @@ def test_a_run_of_format_1_can_be_a_counterpart(runs: Path) -> None:
     assert (RUN, "") == (found.result.run_id if found.result else None, found.reason)
 
 
-def test_studies_dont_reuse_a_run_without_a_digest(runs: Path) -> None:
+def test_a_run_without_a_digest_is_not_reused(runs: Path) -> None:
     """Nobody can tell whether the result of an older format was edited."""
-    assert [] == list(find_stored_runs(runs, load_plan(_sample(), PLAN)))
+    plan = load_plan(_sample(), PLAN)
+    RunFolder(runs / RUN).write_keys(make_keys(plan))
+    assert [] == list(find_known_runs(runs, plan))

@@ -12,9 +12,14 @@ from tests.unit import report_samples as samples
 
 
 def test_three_reports_are_written(tmp_path: Path) -> None:
-    """The folder has the HTML page, the Markdown comment and the JUnit results, and no temporary file."""
+    """The folder has the HTML page with its drawings, the Markdown comment and the JUnit results."""
     write_reports(samples.plan(), samples.result(), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["junit.xml", "report.html", "report.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "drawings.json",
+        "junit.xml",
+        "report.html",
+        "report.md",
+    ]
 
 
 def test_a_comparison_is_written_next_to_the_reports(tmp_path: Path) -> None:

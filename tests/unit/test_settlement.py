@@ -31,7 +31,7 @@ from harness.resolve import resolve_plan
 from harness.results import Result
 from harness.runs import JUNIT, PLAN, RESULT, RunFolder
 from harness.settings import Settings, read_settings
-from harness.settlement import settle_earlier_runs, settle_on_error
+from harness.settlement import settle_earlier_runs, settle_on_error, settle_result
 from harness.storage.model_store import FolderStore, name_bundle
 from harness.targets.embedded.embedded_target import Embedded
 from harness.targets.job_process import run_command, take_result
@@ -204,6 +204,16 @@ def test_a_run_that_succeeded_keeps_its_bundles(session: Session, closed: Closed
     settle_earlier_runs(session.settings, pytest.fail)
     assert ([], 1) == (closed, len(_list_files(Path(session.settings["stores.models"]))))
     assert (True, True) == (run.is_settled, run.has_reports)
+    assert [] == [*(Path(session.settings["lake"]) / "runs" / run.path.name).iterdir()]
+
+
+def test_what_a_job_without_its_jvm_could_not_remove_is_removed(session: Session, closed: Closed) -> None:
+    """If the JVM is killed after the verdict, the run stands; its command removes the temporary tables."""
+    run = _leave_run(session)
+    write_text(run.path / RESULT, samples.result().to_json())
+    settle_result(session.target, run.read_plan(), run, run.read_result(), pytest.fail)
+    assert [] == [*(Path(session.settings["lake"]) / "runs" / run.path.name).iterdir()]
+    assert (True, []) == (run.is_settled, closed)
 
 
 def test_reports_that_a_killed_command_did_not_write_are_written(session: Session, closed: Closed) -> None:

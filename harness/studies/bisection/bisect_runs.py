@@ -11,11 +11,9 @@ from rich.console import Console
 
 from harness.errors import ExitCode
 from harness.loading.loader import LoadedScenario
-from harness.plan import Plan
 from harness.request import RunRequest, open_session
 from harness.results import BoundResult, Result, Verdict, VersionResult
 from harness.runs import BISECTION_PARAMETER
-from harness.scenario.model import Scenario
 from harness.studies.bisection.search import (
     Bisection,
     FirstFailure,
@@ -28,7 +26,7 @@ from harness.studies.bisection.search import (
     find_first_failing,
     make_probe,
 )
-from harness.studies.study_runs import Runner, find_newest_result, strip_expectations
+from harness.studies.study_runs import Runner, find_newest_result
 
 
 class Measure(Protocol):
@@ -175,12 +173,12 @@ class _Probes:
                 BISECTION_PARAMETER: ", ".join(sorted(wanted, key=self._index_of)),
             },
         )
-        stored = self.runner.find_stored(
-            one, lambda plan, result: _is_usable(plan, result, one.scenario, name, also)
-        )
-        if stored is not None:
-            self.runner.report(f"{name}: as in run {stored.run_id}")
-            return {each.name: each for each in stored.versions if each.name == name}
+        # A run of the whole scenario has trained the version, too, and explained the rows that it chooses.
+        for loaded in (self.loaded, one):
+            if (known := self.runner.find_known_version(loaded, name)) is not None:
+                run, version = known
+                self.runner.report(f"{name}: as in run {run.result.run_id}")
+                return {name: version}
         result = self.runner.run(one, name)
         self.trainings += len(wanted)
         self.runs += 1
@@ -188,18 +186,3 @@ class _Probes:
 
     def _index_of(self, name: str) -> int:
         return self.loaded.scenario.index_of(name)
-
-
-def _is_usable(plan: Plan, result: Result, wanted: Scenario, name: str, also: Iterable[str]) -> bool:
-    """Return whether a run built the same versions up to this one and trained at it in the same way."""
-    if not set(also) <= set(plan.scenario.trained[:1]):
-        return False
-    trained = {each.name for each in result.versions if each.status == "trained"}
-    return name in trained and _select_inputs(plan.scenario, name) == _select_inputs(wanted, name)
-
-
-def _select_inputs(scenario: Scenario, name: str) -> Scenario:
-    """Return the part of a scenario that determines the numbers of one version."""
-    end = scenario.index_of(name) + 1
-    versions = tuple(each.model_copy(update={"train": True}) for each in scenario.versions[:end])
-    return strip_expectations(scenario.model_copy(update={"versions": versions}))

@@ -27,7 +27,7 @@ from harness.studies.calibration.bound_offers import (
     count_passing,
 )
 from harness.studies.calibration.statistics import FEWEST
-from harness.studies.study_runs import Runner, StoredRunFilter, strip_expectations
+from harness.studies.study_runs import Runner
 
 JSON, YAML = "calibration.json", "calibration.yaml"
 """Names of the files that a calibration writes into the folder of the last seed's run."""
@@ -58,7 +58,7 @@ def calibrate(
     Args:
         request: The scenario, or one combination of its matrix, and where it runs.
         console: Shows a line per run.
-        repeats: Number of seeds; a stored run is reused.
+        repeats: Number of seeds; an earlier run with the same numbers is used.
         false_alarms: Rate of false alarms that each proposed bound may have.
         every_metric: Whether to include metrics that the scenario doesn't bound; always if it bounds none.
         out: Another file for all numbers, as JSON.
@@ -133,20 +133,14 @@ def _check_options(repeats: int, false_alarms: float) -> None:
 
 
 def _run_seeds(runner: Runner, loaded: LoadedScenario, repeats: int) -> Iterator[tuple[Result, bool]]:
-    """Yield the result of each seed, and whether it is that of a stored run."""
+    """Yield the result of each seed, and whether it is that of an earlier run."""
     for index in range(repeats):
         one = set_seed(loaded, loaded.scenario.seed + index)
         what = f"{index + 1} of {repeats}: seed {one.scenario.seed}"
-        stored = runner.find_stored(one, make_same_inputs_filter(one.scenario))
-        if stored is not None:
-            runner.report(f"{what}: as in run {stored.run_id}")
-        yield (stored, True) if stored is not None else (runner.run(one, what), False)
-
-
-def make_same_inputs_filter(scenario: Scenario) -> StoredRunFilter:
-    """Return a filter for stored runs whose scenario leads to the same numbers as this one."""
-    wanted = strip_expectations(scenario)
-    return lambda plan, _result: strip_expectations(plan.scenario) == wanted
+        known = next(runner.find_known(one), None)
+        if known is not None:
+            runner.report(f"{what}: as in run {known.result.run_id}")
+        yield (known.result, True) if known is not None else (runner.run(one, what), False)
 
 
 def render_proposal(calibration: Calibration) -> str:

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from harness.bounds.judge import Baselines, judge_versions
 from harness.bounds.specs import list_bound_specs, needs_model
-from harness.bounds.standard import compares_added_rows
 from harness.errors import JobError, UsageError, did_you_mean
 from harness.faults.catalogue import ImpossibleFaultError
 from harness.faults.statements import fill_in_dose
@@ -28,7 +27,7 @@ from harness.studies.proving.dose_search import DoseSearch
 from harness.studies.proving.matrix import Control, FaultRow, Proof, name_spec
 from harness.studies.proving.proof_tables import format_markdown
 from harness.studies.proving.selection import ChosenFault, choose_faults, find_faults, find_victim
-from harness.studies.study_runs import Runner, StoredRunFilter, strip_expectations
+from harness.studies.study_runs import Runner
 from harness.views import formatting
 from harness.workflow import create_run_folder, raise_mistakes, run_job, write_confirmed_result
 
@@ -137,30 +136,12 @@ def find_clean_run(runner: Runner, loaded: LoadedScenario) -> Result:
     """Return a finished run of the scenario without faults; run it if there is none."""
     scenario = loaded.scenario.model_copy(update={"publish": Publish(when="never")})
     one = replace(loaded, scenario=scenario)
-    stored = runner.find_stored(one, _make_filter(loaded.scenario))
-    if stored is not None:
-        runner.report(f"Without faults: using run {stored.run_id}")
-        return stored
+    for known in runner.find_known(one):
+        table = find_local_path(known.result.table_uri, Path())
+        if table is None or table.exists():
+            runner.report(f"Without faults: using run {known.result.run_id}")
+            return known.result
     return runner.run(one, "Without faults")
-
-
-def _make_filter(scenario: Scenario) -> StoredRunFilter:
-    wanted = strip_expectations(scenario)
-
-    def is_usable(plan: Plan, result: Result) -> bool:
-        table = find_local_path(result.table_uri, Path())
-        is_gone = table is not None and not table.exists()
-        return (
-            not is_gone
-            and strip_expectations(plan.scenario) == wanted
-            and all(
-                each.added is not None
-                for each in result.versions[1:]
-                if compares_added_rows(scenario, each.name)
-            )
-        )
-
-    return is_usable
 
 
 @dataclass(frozen=True)
