@@ -19,7 +19,7 @@ from harness.files import make_unwritable_error
 from harness.plan import Environment, Plan
 from harness.results import Result, Verdict, VersionResult
 from harness.runs import RunFolder, WorkKeys, list_runs_of
-from harness.storage.model_store import MANIFEST, open_store
+from harness.storage.model_store import holds_bundle, open_store
 from harness.storage.tracking_store import list_existing_runs
 from harness.storage.uris import find_local_path
 from harness.targets.base import Settleable
@@ -173,11 +173,7 @@ def _is_complete(result: Result, plan: Plan, environment: Environment) -> bool:
     if not allows_publishing(plan.scenario, versions):
         return True
     store = open_store(environment.model_store, environment.accounts, create=False)
-    bundles = [each.bundle for each in trained]
-    return all(
-        bundle is not None and store.read(f"{store.find_path(bundle)}/{MANIFEST}") is not None
-        for bundle in bundles
-    )
+    return all(holds_bundle(store, each.bundle) for each in trained)
 
 
 def _read_known(folder: RunFolder) -> KnownRun | None:

@@ -34,10 +34,10 @@ def list_unexplained_keys(trained: Sequence[TrainedVersion]) -> dict[str, list[s
 
 def explain_rows(trained: TrainedVersion, keys: Sequence[str], scenario: Scenario) -> TrainedVersion:
     """Return the version with the explanations of more rows among its predictions."""
-    known = {key: trained.others[key] for key in keys if key in trained.others}
-    unknown = [key for key in keys if key not in known]
-    explained = _explain(trained, unknown, scenario) if unknown else {}
-    return replace(trained, predictions=trained.predictions.add_weights({**known, **explained}))
+    # The weights of a row depend a little on the rows that are explained with it: the samples are other ones.
+    is_known = set(keys) == trained.others.keys()
+    weights = trained.others if is_known else _explain(trained, keys, scenario)
+    return replace(trained, predictions=trained.predictions.add_weights(weights))
 
 
 def _explain(trained: TrainedVersion, keys: Sequence[str], scenario: Scenario) -> Mapping[str, list[float]]:

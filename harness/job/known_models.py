@@ -208,17 +208,18 @@ def _load(
     )
     models = StoredModels(tracker, run_id, folder, record["models"], record["explainer"], plan.scratch_uri)
     weights = _list_weights(predictions)
-    others = _find_other_weights(measured, tracker, run_id, folder)
+    later = _find_weights_of_moved_rows(measured, tracker, run_id, folder)
+    others = {key: found for key, found in later.items() if key not in weights}
     return TrainedVersion(known, version.table, weights, predictions, models, others)
 
 
-def _find_other_weights(
+def _find_weights_of_moved_rows(
     version: VersionResult, tracker: Tracker, run_id: str, folder: Path
 ) -> dict[str, list[float]]:
-    """Return the weights of the rows that the earlier run explained in its end; none if it had none."""
+    """Return the weights of all rows that the earlier run explained; none if it was killed before."""
     name = name_file(version.name)
     if name not in tracker.list_files(run_id, FOLDER):
-        return {}  # It was killed before.
+        return {}
     stored = read_predictions(tracker.download(run_id, name, folder))
     return {} if stored is None else _list_weights(stored)
 

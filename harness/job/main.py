@@ -45,7 +45,7 @@ from harness.job.train_version import (
 )
 from harness.pipelines import ModelPipeline
 from harness.results import Result, Verdict, VersionResult
-from harness.storage.model_store import MANIFEST, ModelStore, open_store
+from harness.storage.model_store import ModelStore, holds_bundle, open_store
 
 _FILES, _KNOWN, _RECORDS = ".files", ".known", ".records"
 """Subfolders of the job's scratch folder; no version can have such a name."""
@@ -318,8 +318,7 @@ def find_published(job: Job, store: ModelStore, version: VersionResult) -> str |
     if not version.reused_from or version.run_id is None:
         return None
     uri = job.tracker.result().find_bundle(version.run_id)
-    is_there = uri is not None and store.read(f"{store.find_path(uri)}/{MANIFEST}") is not None
-    return uri if is_there else None
+    return uri if holds_bundle(store, uri) else None
 
 
 def draw(job: Job) -> None:

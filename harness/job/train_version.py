@@ -90,7 +90,7 @@ class TrainedVersion:
     """Of the held-out rows, with the weights of the probe rows."""
     models: Models
     others: Mapping[str, list[float]] = field(default_factory=dict)
-    """The same for rows that an earlier run has explained besides."""
+    """The same for the rows that an earlier run has explained besides, all at once."""
 
     @property
     def scores(self) -> dict[str, float]:

@@ -83,6 +83,12 @@ def open_store(uri: str, accounts: Sequence[Account], *, create: bool = True) ->
     return FolderStore(Path(uri.removeprefix("file://")))
 
 
+def holds_bundle(store: ModelStore, uri: str | None) -> bool:
+    """Return whether a URI is that of a bundle in a store."""
+    path = "/".join((uri or "").rsplit("/", 2)[1:])
+    return store.uri(path) == uri and store.read(f"{path}/{MANIFEST}") is not None
+
+
 def withdraw_bundles(uris: Iterable[str], store_uri: str, accounts: Sequence[Account]) -> None:
     """Remove bundles with all their files, also those that are not complete.
 
