@@ -26,6 +26,7 @@ DATA =
 LABEL =
 RUN =
 HTML =
+FRESH =
 KEEP =
 KEEP_RUNS =
 VALIDATE =
@@ -76,11 +77,11 @@ run-ready:
 dev-ready:
 	@$(BOOTSTRAP) --lock requirements/dev.lock
 
-scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedded|compose|databricks] [KEEP=1] [VALIDATE=1] [TABLE=URI [VERSIONS=12,latest]]
-	@$(HARNESS) $(if $(VALIDATE),validate,scenario) ARGS $(ON_TARGET) $(if $(KEEP),--keep) $(ON_TABLE) -- "$$NAME"
+scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedded|compose|databricks] [FRESH=1] [KEEP=1] [VALIDATE=1] [TABLE=URI [VERSIONS=12,latest]]
+	@$(HARNESS) $(if $(VALIDATE),validate,scenario) ARGS $(ON_TARGET) $(if $(FRESH),--fresh) $(if $(KEEP),--keep) $(ON_TABLE) -- "$$NAME"
 
-validate: named run-ready ## run a scenario locally, then on Databricks, and compare the two runs: NAME=three_versions
-	@$(HARNESS) validate ARGS $(ON_TARGET) $(if $(KEEP),--keep) -- "$$NAME"
+validate: named run-ready ## run a scenario locally, then on Databricks, and compare the two runs: NAME=three_versions [FRESH=1]
+	@$(HARNESS) validate ARGS $(ON_TARGET) $(if $(FRESH),--fresh) $(if $(KEEP),--keep) -- "$$NAME"
 
 attach: run-ready ## follow a run that continues in a workspace until its verdict: RUN=...
 	@$(if $(RUN),,echo "Name a run: make attach RUN=latest" >&2; exit 2)

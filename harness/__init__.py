@@ -28,7 +28,12 @@ _HOMES = {"HarnessError": "harness.errors", "Result": "harness.results", "Verdic
 
 
 def run(
-    scenario: str | Path, *, target: str | None = None, quiet: bool = False, only: Sequence[str] = ()
+    scenario: str | Path,
+    *,
+    target: str | None = None,
+    quiet: bool = False,
+    only: Sequence[str] = (),
+    fresh: bool = False,
 ) -> Result:
     """Run one scenario and return its result.
 
@@ -37,6 +42,7 @@ def run(
         target: Where to run (default: what the settings name).
         quiet: Show neither progress nor verdict.
         only: Which combination of the scenario's matrix, such as ``["seed=1"]``.
+        fresh: Measure everything again, even if an earlier run has measured the same.
 
     Returns:
         The result, even if bounds failed: see ``result.verdict``.
@@ -48,7 +54,7 @@ def run(
     from harness.request import RunRequest, open_session
     from harness.workflow import execute
 
-    request = RunRequest(str(scenario), target, only=tuple(only))
+    request = RunRequest(str(scenario), target, only=tuple(only), fresh=fresh)
     session = open_session(request, PlainConsole(quiet=quiet, highlight=False), takes_one=True)
     return execute(session, session.single_combination).result
 

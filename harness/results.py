@@ -483,7 +483,7 @@ class Result(Record):
     scenario: str
     target: str
     key: str = ""
-    """Identifies what determines the run's numbers; see ``harness.work``. Empty in older results."""
+    """Identifies what determines the run's numbers, as far as Spark isn't needed; see ``harness.work``."""
     reused_from: str = ""
     """The run that measured the numbers, which this one only judged again; empty if it measured them."""
     verdict: Verdict

@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from harness.authoring.plan_preview import KNOWN
 from harness.bounds.judge import allows_publishing, decide_verdict, judge_versions
 from harness.bounds.specs import explain_unjudged
+from harness.content_digests import ContentDigests
 from harness.errors import HarnessError, PrerequisiteError
 from harness.files import make_unwritable_error
+from harness.loading.loader import LoadedScenario
+from harness.loading.local_commits import identify_commits
 from harness.plan import Environment, Plan
+from harness.resolve import describe_source
 from harness.results import Result, Verdict, VersionResult
 from harness.runs import RunFolder, WorkKeys, list_runs_of
+from harness.settings import Settings
 from harness.storage.model_store import holds_bundle, open_store
 from harness.storage.tracking_store import list_existing_runs
 from harness.storage.uris import find_local_path
 from harness.targets.base import Settleable
+from harness.wheel import compute_version
 from harness.work import Work, identify_run, identify_version
 
 
@@ -89,6 +97,48 @@ def find_reason_to_train(runs: Path, plan: Plan, name: str) -> str:
         except (PrerequisiteError, ValueError):
             continue
     return ""
+
+
+def preview_trainings(loaded: LoadedScenario, settings: Settings) -> dict[str, str]:
+    """Predict, for each trained version, whether a run would train its model, and why.
+
+    Target, libraries and settings are taken to be those of the scenario's newest run.
+
+    Args:
+        loaded: The scenario.
+        settings: Settings that locate the runs.
+    """
+    scenario = loaded.scenario
+    newest = next(_read_plans(settings.runs, scenario.name), None)
+    if newest is None:
+        return dict.fromkeys(scenario.trained, "new")
+    folder = Path(loaded.document.file).parent
+    digests = ContentDigests.open(settings.home)
+    plan = newest.model_copy(
+        update={
+            "scenario": scenario,
+            "harness_version": compute_version(),
+            "sources": {name: describe_source(each, digests) for name, each in loaded.sources.items()},
+            "code": {} if loaded.code is None else dict(loaded.code.files),
+            "commits": identify_commits(scenario, folder),
+        }
+    )
+    digests.save()
+    return {name: _predict_training(settings.runs, plan, name) for name in scenario.trained}
+
+
+def _predict_training(runs: Path, plan: Plan, name: str) -> str:
+    known = next(find_known_versions(runs, plan, name), None)
+    if known is not None:
+        return f"{KNOWN}{known[1].reused_from or known[0].result.run_id}"
+    reason = find_reason_to_train(runs, plan, name)
+    return f"again: {reason} changed" if reason else "new"
+
+
+def _read_plans(runs: Path, scenario: str) -> Iterator[Plan]:
+    for folder in list_runs_of(runs, scenario):
+        with suppress(PrerequisiteError):  # Another version of the harness wrote it.
+            yield folder.read_plan()
 
 
 def find_usable_run(runs: Path, plan: Plan, target: object) -> KnownRun | None:

@@ -18,6 +18,8 @@ from harness.scenario.model import Scenario, Version
 from harness.setting_types import Settings
 from harness.targets.registry import TARGETS
 
+KNOWN = "as in run "
+"""Begins the reason why a version is not trained again."""
 DEPENDS = "depends on the data"
 _WHEN = {"pass": "if every bound holds", "always": "even if bounds fail"}
 
@@ -38,6 +40,9 @@ class PlannedVersion:
     """``version`` or ``timestamp``."""
     bounds: int
     """Number of its bounds that will be judged."""
+    training: str
+    """Whether its model is trained, and why: ``new``, ``again: ... changed``, or ``as in run ...``; empty if
+    no model is trained."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,8 @@ class PlanPreview:
 
     @property
     def trainings(self) -> int:
-        """Number of versions at which a model is trained."""
-        return sum(version.trained for version in self.versions)
+        """Number of versions at which a model is trained, as no earlier run has trained it."""
+        return sum(bool(each.training) and not each.training.startswith(KNOWN) for each in self.versions)
 
     def values(self) -> dict[str, Any]:
         """Return the preview as plain values, for other programs."""
@@ -91,6 +96,7 @@ def preview_run(
     settings: Settings,
     folder: Path | None = None,
     baselines: Mapping[str, BaselineRun] | None = None,
+    trainings: Mapping[str, str] | None = None,
 ) -> PlanPreview:
     """Return a preview of a run of a scenario.
 
@@ -99,6 +105,7 @@ def preview_run(
         settings: Settings with the model stores and the folder of earlier runs.
         folder: Folder of the scenario's file (default: the current one).
         baselines: The runs that bounds compare with (default: none).
+        trainings: Trained version to whether its model is trained, and why (default: all are new).
 
     Raises:
         UsageError: The scenario publishes to a model store that doesn't exist.
@@ -110,7 +117,7 @@ def preview_run(
         scenario=scenario.name,
         table=scenario.table.uri or scenario.table.name,
         versions=tuple(
-            _preview_version(scenario, version, predicted, bounds[version.name])
+            _preview_version(scenario, version, predicted, bounds[version.name], trainings or {})
             for version, predicted in zip(scenario.versions, predict_run(scenario, reads), strict=True)
         ),
         model=pipeline.use or pipeline.model.kind,
@@ -138,7 +145,11 @@ def _list_standard_checks(scenario: Scenario) -> dict[str, dict[str, float]]:
 
 
 def _preview_version(
-    scenario: Scenario, version: Version, predicted: Prediction, bounds: int
+    scenario: Scenario,
+    version: Version,
+    predicted: Prediction,
+    bounds: int,
+    trainings: Mapping[str, str],
 ) -> PlannedVersion:
     return PlannedVersion(
         name=version.name,
@@ -149,6 +160,7 @@ def _preview_version(
         trained=version.is_trained,
         read_by=version.at,
         bounds=bounds,
+        training=trainings.get(version.name, "new") if version.is_trained else "",
     )
 
 

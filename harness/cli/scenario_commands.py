@@ -70,13 +70,15 @@ def plan(
     from harness.loading.loader import load_scenario
     from harness.loading.table_override import parse_table_override
     from harness.report.terminal.command_tables import show_plan
+    from harness.reuse import preview_trainings
     from harness.settings import read_settings
 
     existing = parse_table_override(table, versions)
     loaded = load_scenario(name, existing)
     settings = read_settings()
     baselines = check_baselines(loaded, lambda: settings.runs)
-    planned = preview_run(loaded.scenario, settings, Path(loaded.document.file).parent, baselines)
+    trainings = preview_trainings(loaded, settings)
+    planned = preview_run(loaded.scenario, settings, Path(loaded.document.file).parent, baselines, trainings)
     if as_json:
         typer.echo(json.dumps(planned.values(), indent=2))
         return

@@ -41,6 +41,7 @@ from harness.plan import Plan
 from harness.process_ends import describe_steps
 from harness.results import Failure, FailureProblem, Result, Verdict, VersionResult
 from harness.storage import model_store
+from harness.work import identify_run
 
 _MAX_PARALLEL = 4
 _NO_USER_NAME = "invalid null input: name"
@@ -117,6 +118,7 @@ def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> R
         run_id=plan.run_id,
         scenario=plan.scenario.name,
         target=plan.environment.target,
+        key=identify_run(plan).key,
         verdict=verdict,
         reason=explain_unjudged(plan.scenario) if verdict is Verdict.NOT_PROVEN and not failure else "",
         started=job.started,

@@ -45,6 +45,9 @@ def list_facts(plan: Plan, result: Result) -> tuple[Fact, ...]:
         Fact("MLflow experiment", plan.environment.experiment),
         Fact("MLflow parent run", result.mlflow_run_id or "", code=True),
         Fact("Harness", plan.harness_version),
+        Fact("Work", result.key, code=True),
+        Fact("Measured by run", result.reused_from),
+        *list_known_models(result),
         *(Fact(f"Baseline {name}", text) for name, text in list_baselines(plan, result)),
     )
     return tuple(fact for fact in entries if fact.value)
@@ -60,6 +63,13 @@ def list_reads(plan: Plan, result: Result) -> Iterator[tuple[str, str]]:
         # Whether a time before the run is after the newest commit is not recorded.
         is_newest = read.timestamp > result.started
         yield version.name, read.explain(version.version, version.commit.time, is_newest=is_newest)
+
+
+def list_known_models(result: Result) -> Iterator[Fact]:
+    """Yield the versions whose model an earlier run has trained, if this run measured anything itself."""
+    for version in result.versions:
+        if version.reused_from and version.reused_from != result.reused_from:
+            yield Fact(f"Model of {version.name}", f"trained by run {version.reused_from}")
 
 
 def list_baselines(plan: Plan, result: Result) -> Iterator[tuple[str, str]]:
@@ -107,7 +117,7 @@ def _list_sources(plan: Plan) -> Iterator[Fact]:
     for path, source in plan.sources.items():
         name = f"Source {path}" if len(plan.sources) > 1 else "Source"
         yield Fact(name, remove_password(source.uri), code=True)
-        yield Fact(f"{name} SHA-256", source.sha256 or "", code=True)
+        yield Fact(f"{name} SHA-256", source.content or "", code=True)
     for rows in list_synthetic_rows(plan.scenario):
         years = f"{rows.first_year} to {rows.last_year}"
         yield Fact("Synthetic rows", f"{rows.rows:,} {rows.kind}, {years}, seed {rows.seed}")

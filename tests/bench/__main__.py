@@ -67,7 +67,7 @@ def _run_by_hand(folder: Path) -> Measured:
 def _run_harness(home: Path) -> Measured:
     start = time.monotonic()
     _run(
-        [sys.executable, "-m", "harness", "scenario", "three_versions", "--target", "embedded"],
+        [sys.executable, "-m", "harness", "scenario", "three_versions", "--target", "embedded", "--fresh"],
         {"HARNESS_HOME": str(home)},
     )
     seconds = time.monotonic() - start

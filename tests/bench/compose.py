@@ -39,7 +39,8 @@ def main(rounds: int) -> None:
             steps: dict[str, dict[str, float]] = {}
             for _ in range(rounds):
                 for target, measured in times.items():
-                    measured.append(_time_command(environ, "scenario", "three_versions", "--target", target))
+                    command = ("scenario", "three_versions", "--target", target, "--fresh")
+                    measured.append(_time_command(environ, *command))
                     result = json.loads((Path(folder) / "runs" / "latest" / "result.json").read_text())
                     steps[target] = result["timings"]
                 console.print(", ".join(f"{name} {each[-1]:.1f} s" for name, each in times.items()))

@@ -37,7 +37,7 @@ def list_newest_statuses(stack: RunningStack) -> set[str]:
 def test_the_only_worker_is_killed_in_the_middle_of_training(stack: RunningStack, tmp_path: Path) -> None:
     """If the only worker is killed during training, it starts again, and the run passes."""
     file = write_scenario(tmp_path, LONG)
-    with stack.start("scenario", file) as process:
+    with stack.start("scenario", file, "--fresh") as process:
         wait_for(process, "run: log done")
         stack.kill_process("spark-worker", "pgrep -f deploy.worker.Worker")
         output, _ = process.communicate(timeout=END_S)
@@ -48,7 +48,9 @@ def test_the_only_worker_is_killed_in_the_middle_of_training(stack: RunningStack
 
 def test_a_run_without_workers_ends_by_name(stack: RunningStack, tmp_path: Path) -> None:
     """A run without workers says so, and ends if the master forgets it; the next start repairs the stack."""
-    with stack.start("scenario", write_scenario(tmp_path, LONG), HARNESS_SERVICE_TIMEOUT="2m") as process:
+    with stack.start(
+        "scenario", write_scenario(tmp_path, LONG), "--fresh", HARNESS_SERVICE_TIMEOUT="2m"
+    ) as process:
         wait_for(process, "run: log done")
         # As 'docker kill' or 'docker stop' does, after which Docker doesn't start it again.
         stack.containers("spark-worker")[0].kill()
@@ -63,7 +65,7 @@ def test_a_run_without_workers_ends_by_name(stack: RunningStack, tmp_path: Path)
 
 def test_azurite_stops_and_starts_again(stack: RunningStack, tmp_path: Path) -> None:
     """If Azurite restarts, the run passes or names the service. The next test's run passes."""
-    with stack.start("scenario", write_scenario(tmp_path, UNPUBLISHED)) as process:
+    with stack.start("scenario", write_scenario(tmp_path, UNPUBLISHED), "--fresh") as process:
         wait_for(process, "run: ingest done")
         [azurite] = stack.containers("azurite")
         azurite.stop(timeout=1)
@@ -82,7 +84,7 @@ def test_mlflow_and_its_database_are_unavailable_for_ten_seconds(
     """
     file = write_scenario(tmp_path, UNPUBLISHED)
     [mlflow] = stack.containers("mlflow")
-    with stack.start("scenario", file) as process:
+    with stack.start("scenario", file, "--fresh") as process:
         wait_for(process, "second: train done")
         mlflow.stop(timeout=1)
         stack.kill_process("postgres", "head -1 $PGDATA/postmaster.pid")
@@ -102,7 +104,7 @@ def test_mlflow_and_its_database_are_unavailable_for_ten_seconds(
 
 def test_ctrl_c_ends_the_job_in_its_container(stack: RunningStack, tmp_path: Path) -> None:
     """Ctrl-C removes the job's container, marks the MLflow runs as killed, and exits with 130."""
-    with stack.start("scenario", write_scenario(tmp_path, LONG)) as process:
+    with stack.start("scenario", write_scenario(tmp_path, LONG), "--fresh") as process:
         wait_for(process, "run: log done")
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=END_S)
@@ -118,7 +120,7 @@ def test_two_simultaneous_runs_do_not_interfere(stack: RunningStack, tmp_path: P
     """
     file, own = write_scenario(tmp_path, UNPUBLISHED), write_custom_scenario(tmp_path / "own")
     before = set((stack.home / "runs").iterdir())
-    with stack.start("scenario", file) as one, stack.start("scenario", own) as other:
+    with stack.start("scenario", file, "--fresh") as one, stack.start("scenario", own, "--fresh") as other:
         outputs = [process.communicate(timeout=END_S)[0] for process in (one, other)]
     assert (0, 0) == (one.returncode, other.returncode), outputs
     assert "waiting for the run " in "".join(outputs), outputs
@@ -131,7 +133,7 @@ def test_two_simultaneous_runs_do_not_interfere(stack: RunningStack, tmp_path: P
 
 def test_a_killed_job_is_an_error(stack: RunningStack, tmp_path: Path) -> None:
     """A killed container leads to exit code 5 and a message with the log file; its MLflow runs are closed."""
-    with stack.start("scenario", write_scenario(tmp_path, LONG)) as process:
+    with stack.start("scenario", write_scenario(tmp_path, LONG), "--fresh") as process:
         wait_for(process, "run: log done")
         [job] = stack.containers("job")
         job.kill()

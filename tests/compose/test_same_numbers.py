@@ -63,6 +63,13 @@ def test_the_numbers_are_those_of_the_embedded_target(embedded: Result, three_wo
     assert Verdict.PASS == parity.verdict, [each for each in parity.differences if each.difference]
 
 
+def test_an_unchanged_run_is_not_repeated(stack: RunningStack, file: Path, three_workers: Result) -> None:
+    """The command finds the runs in MLflow and the bundles in Azurite, and judges the numbers again."""
+    again = run(stack, file)
+    assert three_workers.run_id == again.reused_from
+    assert [each.bundle for each in three_workers.versions] == [each.bundle for each in again.versions]
+
+
 def test_several_executors_are_used(three_workers: Result) -> None:
     """Three partitions are trained on by at least two executors."""
     assert len(three_workers.executors) >= 2

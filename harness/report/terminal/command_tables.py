@@ -70,10 +70,22 @@ def _describe_plan(preview: PlanPreview) -> tuple[str, ...]:
         f"Explained: {rows} x {samples} = {predictions} predictions per version.",
         f"Published: {preview.published}.",
         _describe_cost(preview),
+        *_describe_trainings(preview),
         *_describe_labels(preview),
         *_describe_standard(preview),
         *_describe_verdict(preview),
     )
+
+
+def _describe_trainings(preview: PlanPreview) -> tuple[str, ...]:
+    """Describe which models earlier runs have trained; nothing if there is no earlier run."""
+    versions: dict[str, list[str]] = {}
+    for version in preview.versions:
+        if version.training:
+            versions.setdefault(version.training, []).append(version.name)
+    if versions.keys() <= {"new"}:
+        return ()
+    return ("Training: " + "; ".join(f"{', '.join(each)} {why}" for why, each in versions.items()) + ".",)
 
 
 def _describe_standard(preview: PlanPreview) -> Iterator[str]:
