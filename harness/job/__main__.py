@@ -60,6 +60,8 @@ def main(arguments: list[str]) -> int:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     clock = Clock(lambda event: _emit(event, event_file))
     started, memory_kills = datetime.now(UTC), count_memory_kills()
+    interrupted = threading.Event()
+    _handle_signals(interrupted)
     with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="harness-") as scratch:
         try:
             with clock.step("session"):
@@ -70,14 +72,15 @@ def main(arguments: list[str]) -> int:
                 session = importlib.import_module("harness.job.spark_session")
                 is_shared = session.has_active_session()
                 spark = session.open_spark_session(plan.environment, plan.run_id)
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             importlib.import_module("harness.job.spark_errors").log_traceback(error)
-            if getattr(error, "error_class", None) == _NO_JVM:
+            if not interrupted.is_set() and getattr(error, "error_class", None) == _NO_JVM:
                 return int(ExitCode.PREREQUISITE_MISSING)  # Its own output is in the log.
             job = importlib.import_module("harness.job.running_job")
-            failed = job.make_failed_start(plan, clock, started, memory_kills, error)
+            cause = KeyboardInterrupt() if interrupted.is_set() else error
+            failed = job.make_failed_start(plan, clock, started, memory_kills, cause)
             return _finish(failed, options, event_file)
-        interrupted = _handle_signals()
+        _handle_signals(interrupted)  # Again: PySpark has replaced the handler of SIGINT.
         job = importlib.import_module("harness.job.running_job")
         running = job.Job(
             plan,
@@ -202,14 +205,13 @@ def _write_line(line: str) -> None:
     sys.stdout.flush()
 
 
-def _handle_signals() -> threading.Event:
-    """Let the first Ctrl-C or request to terminate interrupt the main thread, and return its flag.
+def _handle_signals(interrupted: threading.Event) -> None:
+    """Let the first Ctrl-C or request to terminate interrupt the main thread, and set the flag.
 
-    With the flag, errors in other threads that the interrupt causes are recognized as such.
+    With the flag, other errors that the interrupt causes are recognized as such.
     """
-    interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        return interrupted  # Only the main thread receives signals.
+        return  # Only the main thread receives signals.
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         if not interrupted.is_set():
@@ -218,7 +220,6 @@ def _handle_signals() -> threading.Event:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
-    return interrupted
 
 
 if __name__ == "__main__":

@@ -192,7 +192,7 @@ def fail(job: Job, error: BaseException) -> Result:
 
 
 def make_failed_start(
-    plan: Plan, clock: Clock, started: datetime, memory_kills: int, error: Exception
+    plan: Plan, clock: Clock, started: datetime, memory_kills: int, error: BaseException
 ) -> Result:
     """Return the result of a job whose Spark session could not be opened."""
     steps = describe_steps(clock.failed_steps)
@@ -201,8 +201,10 @@ def make_failed_start(
     return plan.make_failed_result(failure, started, datetime.now(UTC), clock.total_timings())
 
 
-def translate_start_error(error: Exception, around: Surroundings) -> HarnessError | None:
+def translate_start_error(error: BaseException, around: Surroundings) -> HarnessError | None:
     """Return the error to report if Spark did not start, or ``None`` if its cause is unknown."""
+    if isinstance(error, KeyboardInterrupt):
+        return InterruptedRunError("Interrupted.")
     if (dead_jvm := explain_dead_jvm(error, around)) is not None:
         return dead_jvm
     if isinstance(error, HarnessError):

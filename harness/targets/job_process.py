@@ -103,7 +103,7 @@ def run_command(
         except KeyboardInterrupt:
             interrupted = True
             interrupt(process)
-            with _time_limit(_END_TIMEOUT_S, lambda: clean_up(process)):
+            with _clean_up_after(process, clean_up):
                 _forward_output(process, folder, log, follow, results)
         finally:
             clean_up(process)
@@ -144,15 +144,28 @@ def take_result(finished: FinishedProcess, folder: Path) -> Result:
 
 
 @contextmanager
-def _time_limit(timeout_s: float, end: Callable[[], None]) -> Iterator[None]:
-    """Call ``end`` after a time limit; Ctrl-C in the block ends the block."""
-    timer = threading.Timer(timeout_s, end)
-    timer.start()
+def _clean_up_after(
+    process: subprocess.Popen[str], clean_up: Callable[[subprocess.Popen[str]], None]
+) -> Iterator[None]:
+    """Clean up when the interrupted job has ended, or after a time limit; Ctrl-C ends the block.
+
+    Not only after the block: a JVM that was interrupted while it started goes on without the job, and keeps
+    the output open.
+    """
+    has_left = threading.Event()
+
+    def watch() -> None:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_END_TIMEOUT_S)
+        if not has_left.is_set():
+            clean_up(process)
+
+    threading.Thread(target=watch, daemon=True).start()
     try:
         with suppress(KeyboardInterrupt):
             yield
     finally:
-        timer.cancel()
+        has_left.set()
 
 
 def _forward_output(

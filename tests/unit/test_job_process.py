@@ -175,7 +175,23 @@ def test_an_interrupted_job_still_returns_its_result(tmp_path: Path, result: Res
     program += f"except KeyboardInterrupt:\n    exec({_print_lines(tmp_path, result.to_line())!r})\n"
     jobs = _Jobs()
     finished = _follow(tmp_path, program, _ctrl_c, jobs=jobs)
-    assert (FinishedProcess(0, result, interrupted=True, during=DURING), [0]) == (finished, jobs)
+    assert (FinishedProcess(0, result, interrupted=True, during=DURING), {0}) == (finished, set(jobs))
+
+
+def test_a_process_that_an_interrupted_job_leaves_is_ended(tmp_path: Path) -> None:
+    """After Ctrl-C, nobody waits for a process that the job started and that keeps its output open."""
+    child = f"subprocess.Popen([sys.executable, '-c', {SLEEP!r}])"
+    program = f"import subprocess, sys\n{child}\nprint({STARTED.to_line()!r})\n{SLEEP}"
+    (tmp_path / PLAN).touch()
+    finished = run_command(
+        [sys.executable, "-c", program],
+        tmp_path,
+        _ctrl_c,
+        environ={**os.environ, "PYTHONUNBUFFERED": "1"},
+        interrupt=lambda process: process.send_signal(signal.SIGTERM),
+        clean_up=lambda process: os.killpg(process.pid, signal.SIGKILL),
+    )
+    assert (True, -signal.SIGTERM) == (finished.interrupted, finished.exit_code)
 
 
 def test_a_job_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

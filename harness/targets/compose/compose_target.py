@@ -395,7 +395,8 @@ def _check_engine() -> str:
 
 
 def _interrupt(name: str) -> None:
-    run_docker(["kill", "--signal", "SIGINT", name])
+    # Not SIGINT: while Spark starts, PySpark's handler of it would fail in the JVM.
+    run_docker(["kill", "--signal", "SIGTERM", name])
 
 
 def _end(name: str, has_ended: Callable[[float], bool]) -> None:

@@ -149,7 +149,8 @@ class Embedded:
                 folder,
                 listener,
                 environ=self._process_environment(os.environ, temporary, classes.options),
-                interrupt=lambda process: process.send_signal(signal.SIGINT),
+                # Not SIGINT: while Spark starts, PySpark's handler of it would fail in the JVM.
+                interrupt=lambda process: process.send_signal(signal.SIGTERM),
                 clean_up=_kill_group,
             )
         classes.keep_new(is_complete=not finished.interrupted and finished.exit_code >= 0)
