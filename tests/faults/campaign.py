@@ -20,6 +20,7 @@ from harness.results import Result, Verdict
 from harness.runs import RunFolder, list_runs
 from harness.storage.model_store import ModelStore
 
+COMMAND = "command"
 LIMIT_S = 1200
 """No command takes as long; it only ends what hangs."""
 _MEASURED = {"fingerprint", "rows", "metrics", "coefficients", "explanations"}
@@ -36,6 +37,10 @@ class Victim(Protocol):
     @property
     def names(self) -> Sequence[str]:
         """What can be killed besides the command."""
+
+    @property
+    def harmless(self) -> Sequence[str]:
+        """Those of the names that every run must survive."""
 
     def start(self, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start the command."""
@@ -76,24 +81,32 @@ class Campaign:
     victim: Victim
     scenario: str
     show: Show
+    only: Sequence[str] = ()
+    """What to kill (default: the command and everything that the target names)."""
     codes: list[str] = field(default_factory=list)
-    leftovers: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+    """What was left, and the runs that failed although they should have survived."""
 
     def run(self, kills: int, seed: int) -> None:
         """Kill one process of each of some runs, and look for leftovers after each; then run undisturbed."""
         chance = random.Random(seed)  # noqa: S311 - not a secret
         gaps = self.time_lines()
-        names = ("command", *self.victim.names)
+        names = self.only or (COMMAND, *self.victim.names)
         for number in range(1, kills + 1):
             lines = chance.randrange(len(gaps))
             kill = Kill(chance.choice(names), lines, chance.uniform(0, gaps[lines]))
             code = self.kill(kill)
             self.codes.append(f"{kill.name}: {'had ended' if code is None else f'exit code {code}'}")
             self.show(f"kill {number} of {kills}, after {lines} of {len(gaps)} lines: {self.codes[-1]}")
+            if kill.name in self.victim.harmless and code not in (0, None):
+                self._report(f"the run didn't survive '{kill.name}'")
             for left in self.list_leftovers():
-                self.leftovers.append(left)
-                self.show(f"  left: {left}")
+                self._report(f"left: {left}")
         self.time_lines()
+
+    def _report(self, finding: str) -> None:
+        self.findings.append(finding)
+        self.show(f"  {finding}")
 
     def time_lines(self) -> list[float]:
         """Run undisturbed; return the seconds to the first line of progress, and from each to the next."""
@@ -116,7 +129,7 @@ class Campaign:
                 next(lines, None)
             time.sleep(kill.delay_s)
             is_running = process.poll() is None
-            if kill.name == "command":
+            if kill.name == COMMAND:
                 process.send_signal(signal.SIGKILL)
             else:
                 is_running = self.victim.kill(kill.name)

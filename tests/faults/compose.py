@@ -1,12 +1,13 @@
-"""Kills of the job's container of runs in Compose, and of every service of their stack."""
+"""Kills of the job's container of runs in Compose, and of every service of their stack; outages of MLflow."""
 
 from __future__ import annotations
 
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -21,7 +22,10 @@ from tests.compose.conftest import RunningStack
 from tests.faults.campaign import LIMIT_S
 
 _JOB = "job"
-_SERVICES = ("spark-worker", "spark-master", "mlflow", "postgres", "azurite")
+_MLFLOW = "mlflow"
+_SERVICES = ("spark-worker", "spark-master", _MLFLOW, "postgres", "azurite")
+_OUTAGE = "mlflow-outage"
+_OUTAGE_S = 60
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,9 @@ class ComposeVictim:
     """Runs in one stack, which is running."""
 
     stack: RunningStack
-    names = (_JOB, *_SERVICES)
+    names = (_JOB, *_SERVICES, _OUTAGE)
+    harmless = (_OUTAGE,)
+    _restarts: list[threading.Timer] = field(default_factory=list)
 
     @property
     def home(self) -> Path:
@@ -45,17 +51,27 @@ class ComposeVictim:
         return self.stack.run(*arguments)
 
     def kill(self, name: str) -> bool:
-        """Kill a container; return whether there was one."""
-        running = [each for each in self.stack.containers(name) if each.status == "running"]
+        """Kill a container, or stop MLflow's for a minute; return whether there was one."""
+        service = _MLFLOW if name == _OUTAGE else name
+        running = [each for each in self.stack.containers(service) if each.status == "running"]
         for container in running[:1]:
-            container.kill()
+            if name == _OUTAGE:
+                container.stop(timeout=1)
+                self._restarts.append(threading.Timer(_OUTAGE_S, container.start))
+                self._restarts[-1].start()
+            else:
+                container.kill()
         return bool(running)
 
     def recover(self) -> None:
-        """Wait until the job's container has ended, then start the killed services."""
+        """Wait until the job's container has ended, then start the services that were killed or stopped."""
         limit = time.monotonic() + LIMIT_S
         while self.stack.containers(_JOB) and time.monotonic() < limit:
             time.sleep(1)
+        for restart in self._restarts:
+            restart.cancel()
+            restart.join()
+        self._restarts.clear()
         started = self.stack.run("up")
         if started.returncode:
             raise SystemExit(f"The stack doesn't start again: {started.stderr}")

@@ -27,6 +27,7 @@ class EmbeddedVictim:
 
     home: Path
     names = (_JOB, _JVM)
+    harmless = ()
 
     def start(self, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start the command."""

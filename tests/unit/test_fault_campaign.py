@@ -6,7 +6,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -21,7 +22,7 @@ from harness.storage.model_store import MANIFEST, FolderStore, ModelStore
 from tests.faults.campaign import Campaign, Kill
 from tests.unit import report_samples as samples
 
-_LINES = "import time; print('[ 0.1 s] run: session done', flush=True); time.sleep({seconds})"
+_LINES = "import time; print('[ 0.1 s] run: session done', flush=True); time.sleep({seconds}); exit({code})"
 
 
 @dataclass
@@ -31,17 +32,19 @@ class _Victim:
     home: Path
     open_runs: Sequence[str] = ()
     seconds: float = 60.0
-    names = ("job",)
+    exit_codes: Iterator[int] = field(default_factory=lambda: repeat(0))
+    names = ("job", "outage")
+    harmless = ("outage",)
 
     def start(self, *_: str) -> AbstractContextManager[subprocess.Popen[str]]:
-        command = [sys.executable, "-c", _LINES.format(seconds=self.seconds)]
+        command = [sys.executable, "-c", _LINES.format(seconds=self.seconds, code=next(self.exit_codes))]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def run(self, *_: str) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess((), 0, "", "")
 
-    def kill(self, _name: str) -> bool:
-        return False
+    def kill(self, name: str) -> bool:
+        return name in self.harmless
 
     def recover(self) -> None:
         return
@@ -120,3 +123,14 @@ def test_the_command_is_killed_after_a_line(tmp_path: Path) -> None:
     assert -9 == campaign.kill(Kill("command", 1, 0.0))
     ended = Campaign(cast(Any, _Victim(tmp_path, seconds=0.0)), "small.yaml", lambda _line: None)
     assert ended.kill(Kill("job", 1, 0.0)) is None
+
+
+def test_a_run_that_should_have_survived_is_found(tmp_path: Path) -> None:
+    """A run that fails after an outage that every run must survive is a finding; one that passes is none."""
+    codes = chain((0, 3, 0), repeat(0))  # The first run is undisturbed.
+    victim = _Victim(tmp_path, seconds=0.1, exit_codes=codes)
+    shown: list[str] = []
+    campaign = Campaign(cast(Any, victim), "small.yaml", shown.append, only=["outage"])
+    campaign.run(kills=2, seed=1)
+    assert ["the run didn't survive 'outage'"] == campaign.findings
+    assert ["outage: exit code 3", "outage: exit code 0"] == campaign.codes
