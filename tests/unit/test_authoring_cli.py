@@ -140,3 +140,18 @@ def test_check_warns_if_no_bound_is_judged(folder: Path) -> None:
         outcome = CliRunner().invoke(app, ["check", "wine"])
         found = "warning: the verdict will be 'not proven'" in outcome.stdout
         assert (ExitCode.PASS, warns) == (outcome.exit_code, found)
+
+
+@pytest.mark.parametrize(("mistakes", "more"), [(20, []), (1_021, ["and 1,001 more"])])
+def test_check_shows_at_most_twenty_mistakes(tmp_path: Path, mistakes: int, more: list[str]) -> None:
+    """Of many mistakes, the first 20 are shown in the order of the file, then the number of the others."""
+    shipped = (ROOT / "scenarios" / "rollback.yaml").read_text(encoding="utf-8")
+    assert shipped.endswith("\n")
+    file = tmp_path / "many.yaml"
+    file.write_text(shipped + "".join(f"unknown_{at}: 1\n" for at in range(mistakes)), encoding="utf-8")
+    outcome = CliRunner().invoke(app, ["check", str(file)])
+    shown = outcome.stderr
+    first = len(shipped.splitlines()) + 1
+    lines = [line.removeprefix(f"{file}:").partition(". Known keys:")[0] for line in shown.splitlines()]
+    expected = [f"{first + at}: unknown key 'unknown_{at}'" for at in range(20)] + more
+    assert (ExitCode.WRONG_INPUT, expected) == (outcome.exit_code, lines)
