@@ -1,14 +1,15 @@
-"""The job's entry point: ``python -m harness.job PLAN RESULT [EVENTS] [--run-id ID] [--source PATH=URI]...``.
+"""The job's entry point: ``python -m harness.job PLAN RESULT [EVENTS] [OPTION]...``.
 
 PLAN and RESULT are files, or ``-``: the plan from standard input, the result as one line on standard output.
 Other files, such as predictions, are written next to the result, or to standard output before it, one line
-each.
+each. With ``--attached``, the plan is the first line of standard input, and the job is interrupted when the
+input ends: its command has been killed, which nobody else in its container would notice.
 
 Events go to standard output, one JSON line each, and to the file EVENTS if it is given. Announcements go to
 standard output only. Everything else that the job or Spark prints goes to standard error.
 
-A scheduled job uses one plan for several runs: ``--run-id`` overrides the run's id, and ``--source`` the URI
-of a source, with PATH as the scenario writes it.
+A scheduled job uses one plan for several runs: ``--run-id ID`` overrides the run's id, and
+``--source PATH=URI`` the URI of a source, with PATH as the scenario writes it.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ def main(arguments: list[str]) -> int:
     started, memory_kills = datetime.now(UTC), count_memory_kills()
     interrupted = threading.Event()
     _handle_signals(interrupted)
+    if options.attached:
+        threading.Thread(target=_end_with_input, daemon=True).start()
     with ThreadPoolExecutor(1) as pool, tempfile.TemporaryDirectory(prefix="harness-") as scratch:
         try:
             with clock.step("session"):
@@ -121,6 +124,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("plan")
     parser.add_argument("result")
     parser.add_argument("events", nargs="?")
+    parser.add_argument("--attached", action="store_true")
     parser.add_argument("--run-id")
     parser.add_argument("--source", action="append", default=[])
     return parser.parse_args(arguments)
@@ -128,8 +132,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _read_plan(options: argparse.Namespace) -> Plan:
     """Read the plan, and apply the options that override it."""
-    text = sys.stdin.read() if options.plan == _STREAM else Path(options.plan).read_text(encoding="utf-8")
-    plan = load_plan(text, "the standard input" if options.plan == _STREAM else options.plan)
+    is_stream = options.plan == _STREAM
+    if is_stream:
+        text = sys.stdin.readline() if options.attached else sys.stdin.read()
+    else:
+        text = Path(options.plan).read_text(encoding="utf-8")
+    plan = load_plan(text, "the standard input" if is_stream else options.plan)
     overridden = dict(_override_source(plan, text) for text in options.source)
     plan = plan.model_copy(update={"sources": {**plan.sources, **overridden}})
     return plan.model_copy(update={"run_id": options.run_id}) if options.run_id else plan
@@ -220,6 +228,14 @@ def _handle_signals(interrupted: threading.Event) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
+
+
+def _end_with_input() -> None:
+    """Wait for the end of standard input, then interrupt the job."""
+    # Not sys.stdin, which a thread that is still reading would keep locked at the interpreter's end.
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

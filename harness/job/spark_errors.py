@@ -39,7 +39,7 @@ _CERTIFICATE_UNTRUSTED = re.compile(r"PKIX path|CERTIFICATE_VERIFY_FAILED")
 # Hadoop's client for Azure storage writes the class of the cause right behind the host.
 _ADDRESS = re.compile(
     r"https?://([\w.-]+(?::\d+)?)|host='([\w.-]+)'|"
-    r"UnknownHostException ?: ([\w-]+(?:\.[\w-]+?)*?)(?=java\.net\.|org\.apache\.|[^\w.-]|\.?$|\.\s)"
+    r"UnknownHostException ?: ([\w-]+?(?:\.[\w-]+?)*?)(?=java\.net\.|org\.apache\.|[^\w.-]|\.?$|\.\s)"
 )
 _CREDENTIAL_MISSING = re.compile(
     r"configuration for (?:storage account )?([\w-]+)\.(?:dfs|blob)\.core\.\S+ [^\n]*fs\.azure\.account\.key|"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shlex
 import subprocess
@@ -51,7 +52,7 @@ def run_command(
     environ: Mapping[str, str],
     interrupt: Callable[[subprocess.Popen[str]], None],
     clean_up: Callable[[subprocess.Popen[str]], None],
-    stdin: Path | None = None,
+    sends_plan: bool = False,
 ) -> FinishedProcess:
     """Run a job's command until it ends.
 
@@ -63,7 +64,8 @@ def run_command(
         environ: All environment variables of the process.
         interrupt: Asks the job to end, as Ctrl-C would; it then has 30 s.
         clean_up: Ends everything that the job started, however the job ended.
-        stdin: File for its standard input.
+        sends_plan: Whether the process reads the plan, as the first line of its standard input. The input
+            ends with this command, so that the job can end, too.
     """
     results: list[Result] = []
     running: list[Step] = []
@@ -82,12 +84,11 @@ def run_command(
 
     with (
         (folder / LOG).open("wb", buffering=0) as log,
-        (stdin or Path("/dev/null")).open() as stream,
         file_lock(folder / PLAN) as lock,
     ):
         process = subprocess.Popen(
             command,
-            stdin=stream,
+            stdin=subprocess.PIPE if sends_plan else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
             encoding="utf-8",
@@ -99,6 +100,9 @@ def run_command(
         )
         _logger.debug("job process %d started: %s", process.pid, shlex.join(command))
         try:
+            if sends_plan:
+                # In a thread: a process that doesn't start doesn't read either.
+                threading.Thread(target=_send_plan, args=(process, folder), daemon=True).start()
             _forward_output(process, folder, log, follow, results)
         except KeyboardInterrupt:
             interrupted = True
@@ -107,8 +111,10 @@ def run_command(
                 _forward_output(process, folder, log, follow, results)
         finally:
             clean_up(process)
-            if process.stdout is not None:
-                process.stdout.close()
+            for pipe in (process.stdin, process.stdout):
+                with suppress(OSError):  # The process has ended before it has read the plan.
+                    if pipe is not None:
+                        pipe.close()
     _logger.debug("job process %d ended with exit code %s", process.pid, process.returncode)
     return FinishedProcess(
         process.returncode,
@@ -166,6 +172,14 @@ def _clean_up_after(
             yield
     finally:
         has_left.set()
+
+
+def _send_plan(process: subprocess.Popen[str], folder: Path) -> None:
+    plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    if process.stdin is not None:
+        with suppress(OSError):  # The process has ended.
+            process.stdin.write(f"{json.dumps(plan)}\n")
+            process.stdin.flush()
 
 
 def _forward_output(

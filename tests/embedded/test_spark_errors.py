@@ -85,6 +85,11 @@ MLFLOW = "HTTPConnectionPool(host='mlflow', port=5000): Max retries exceeded wit
             id="unknown account",
         ),
         pytest.param(
+            NO_ACCOUNT.replace("mydatalake.dfs.core.windows.net", "azurite"),
+            "The service at azurite doesn't answer: unknown host.",
+            id="service that is down",
+        ),
+        pytest.param(
             NO_TOKENS, "The service at login.microsoftonline.com doesn't answer: unknown host.", id="tokens"
         ),
         pytest.param(MLFLOW, "The service at mlflow doesn't answer: Max retries exceeded.", id="mlflow"),

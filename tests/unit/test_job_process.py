@@ -1,5 +1,6 @@
 """The process of a job: its events, its result, its log and its end."""
 
+import json
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from harness.errors import (
     PrerequisiteError,
 )
 from harness.events import Event, Listener
+from harness.files import file_lock
 from harness.prediction_files import SentFile
 from harness.results import Result
 from harness.runs import LOG, PLAN, RESULT
@@ -27,6 +29,7 @@ from harness.targets import job_process as module
 from harness.targets.job_process import FinishedProcess, run_command, take_result
 from tests.unit import report_samples as samples
 
+ROOT = Path(__file__).parents[2]
 STARTED = Event("train", "started", "january")
 LONGER_THAN_A_PIPE = samples.result(tuple(samples.version(f"v{at}", at) for at in range(40)))
 DURING = " during 'train' of january"
@@ -63,7 +66,7 @@ def _follow(
     listener: Listener = lambda _event: None,
     *,
     jobs: _Jobs | None = None,
-    stdin: Path | None = None,
+    sends_plan: bool = False,
 ) -> FinishedProcess:
     (folder / PLAN).touch()
     return run_command(
@@ -73,7 +76,7 @@ def _follow(
         environ={**os.environ, "PYTHONUNBUFFERED": "1"},
         interrupt=lambda process: process.send_signal(signal.SIGINT),
         clean_up=(_Jobs() if jobs is None else jobs).clean_up,
-        stdin=stdin,
+        sends_plan=sends_plan,
     )
 
 
@@ -132,14 +135,42 @@ def test_a_file_among_the_events_is_written(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("content", "expected"), [(None, ""), ("a plan\n", "a plan\n")])
-def test_the_job_reads_a_file(tmp_path: Path, content: str | None, expected: str) -> None:
-    """The job's standard input is the file or nothing, never the terminal."""
-    stdin = tmp_path / "plan" if content else None
-    if stdin and content:
-        stdin.write_text(content)
-    _follow(tmp_path, "import sys; sys.stdout.write(sys.stdin.read())", stdin=stdin)
-    assert expected == (tmp_path / LOG).read_text()
+def test_the_job_reads_nothing(tmp_path: Path) -> None:
+    """A job that gets its plan as a file has no standard input, never the terminal's."""
+    _follow(tmp_path, "import sys; print(repr(sys.stdin.read()))")
+    assert "''\n" == (tmp_path / LOG).read_text()
+
+
+def test_the_job_reads_the_plan(tmp_path: Path) -> None:
+    """A job that reads the plan gets it as one line, however long, and the input stays open meanwhile."""
+    plan = {"text": "two\nlines " * 20_000}
+    (tmp_path / PLAN).write_text(json.dumps(plan, indent=2))
+    program = "import json, select, sys\nplan = json.loads(sys.stdin.readline())\n"
+    program += "print(plan['text'].count('\\n'), select.select([0], [], [], 0.2)[0])"
+    _follow(tmp_path, program, sends_plan=True)
+    assert "20000 []\n" == (tmp_path / LOG).read_text()
+
+
+def test_a_job_that_does_not_read_the_plan_ends(tmp_path: Path) -> None:
+    """A process that ends before it has read the plan is reported like any other."""
+    (tmp_path / PLAN).write_text(json.dumps("x" * 200_000))
+    assert FinishedProcess(7, None, interrupted=False) == _follow(
+        tmp_path, "raise SystemExit(7)", sends_plan=True
+    )
+
+
+def test_the_input_ends_with_the_command(tmp_path: Path) -> None:
+    """If the command is killed, the input of its job ends."""
+    (tmp_path / PLAN).write_text("{}")
+    job = f"import sys\nsys.stdin.readline()\nprint({STARTED.to_line()!r}, flush=True)\nsys.stdin.read()\n"
+    job += f"open({str(tmp_path / 'ended')!r}, 'w').close()"
+    program = "import os, sys, pathlib\nfrom harness.targets.job_process import run_command\n"
+    program += f"run_command([sys.executable, '-c', {job!r}], pathlib.Path({str(tmp_path)!r}), "
+    program += "lambda _: os.kill(os.getpid(), 9), environ=os.environ, interrupt=print, clean_up=print, "
+    program += "sends_plan=True)"
+    assert -9 == subprocess.run([sys.executable, "-c", program], check=False, cwd=ROOT).returncode
+    with file_lock(tmp_path / PLAN):  # The job holds it until its end.
+        assert (tmp_path / "ended").exists()
 
 
 @pytest.mark.parametrize("exit_code", [0, 3, 5, -9])

@@ -1,9 +1,11 @@
-"""A job that is interrupted while Spark starts."""
+"""A job that is interrupted while Spark starts, or that loses its command then."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from harness.job import __main__ as module, spark_session
 from harness.results import Result
 from tests.unit import report_samples as samples
 
+ROOT = Path(__file__).parents[2]
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -69,3 +72,34 @@ def run_job(folder: Path, monkeypatch: pytest.MonkeyPatch, open_session: Any) ->
     failure = Result.from_json((folder / "result.json").read_bytes()).failure
     assert failure is not None
     return failure.kind, code
+
+
+_LOSE_COMMAND = """
+import sys, threading
+from harness.job import __main__ as module, spark_session
+module._open_tracker = lambda *_: None
+spark_session.open_spark_session = lambda *_: (print("starting", flush=True), threading.Event().wait())
+sys.exit(module.main(["-", "-", "--attached"]))
+"""
+
+
+def test_a_job_ends_with_its_command() -> None:
+    """A job in a container is interrupted when its input ends, because its command was killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _LOSE_COMMAND],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as job:
+        assert job.stdin is not None
+        assert job.stdout is not None
+        job.stdin.write(f"{samples.plan().model_dump_json(by_alias=True)}\n")
+        job.stdin.flush()
+        while job.stdout.readline() != "starting\n":
+            assert job.poll() is None
+        job.stdin.close()
+        *_, last = job.stdout.read().splitlines()
+    result = Result.from_line(last)
+    assert (ExitCode.INTERRUPTED, True) == (job.returncode, result is not None and result.failure is not None)

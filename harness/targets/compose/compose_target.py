@@ -17,7 +17,6 @@ from harness.plan import Account, Environment, Plan, Secret, SourceData
 from harness.process_ends import CONTAINER
 from harness.reading.file_names import make_plain_name
 from harness.results import Failure, Result
-from harness.runs import PLAN
 from harness.runtime import truststore
 from harness.setting_types import STORES, Settings, count_bytes, count_seconds
 from harness.storage.accounts import read_secret, select_local_accounts
@@ -213,7 +212,7 @@ class Compose:
                 environ=make_docker_environment(self.stack.environ()),
                 interrupt=lambda _process: _interrupt(name),
                 clean_up=lambda process: _remove(name, process),
-                stdin=folder / PLAN,
+                sends_plan=True,
             )
         if finished.result is None:
             if watch.error is not None:
