@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 from harness.errors import PrerequisiteError
+from harness.ports import explain_taken, find_free_port
 from harness.runtime.process_environment import without_python_path
 from harness.settings import Settings
 from harness.tracking.lineage import require_store
@@ -20,9 +21,15 @@ def serve(settings: Settings, port: int) -> None:
     """Serve MLflow's pages on this machine until Ctrl-C.
 
     Raises:
-        PrerequisiteError: There is no tracking store yet, or the server ended by itself.
+        PrerequisiteError: The tracking store doesn't exist yet, the port is in use, or the server ended by
+            itself.
     """
     require_store(settings)
+    if (reason := explain_taken(port)) is not None:
+        raise PrerequisiteError(
+            f"Port {port} of this machine can't be used for MLflow's pages: {reason}.",
+            remedy=f"Choose a free one: harness ui --port {find_free_port()}.",
+        )
     sys.stdout.write(f"MLflow: http://127.0.0.1:{port}  (press Ctrl-C to stop)\n")
     sys.stdout.flush()
     command = [
@@ -47,5 +54,5 @@ def serve(settings: Settings, port: int) -> None:
         return
     raise PrerequisiteError(
         f"The MLflow server on port {port} ended with exit code {exit_code}.",
-        remedy="If another process uses the port, choose a free one with --port.",
+        remedy="Its output above says why.",
     )

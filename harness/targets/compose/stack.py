@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from harness.errors import PrerequisiteError, UsageError, did_you_mean
+from harness.ports import explain_taken, find_free_port
 from harness.setting_types import Settings
 from harness.targets.compose import ownership
 from harness.targets.compose.docker import (
@@ -374,11 +374,11 @@ class Stack:
         self._require_different_ports()
         for service, setting in _PORTS.items():
             port = int(self._settings[setting])
-            if service not in running and not _is_free(port):
+            if service not in running and explain_taken(port) is not None:
                 user = _find_port_user(port) or "another process"
                 raise PrerequisiteError(
                     f"Port {port} is in use by {user}; the stack's service {service} needs it.",
-                    remedy=f"Set HARNESS_{setting.upper()} to a free port, such as {_find_port()}.",
+                    remedy=f"Set HARNESS_{setting.upper()} to a free port, such as {find_free_port()}.",
                 )
 
     def _require_different_ports(self) -> None:
@@ -389,7 +389,7 @@ class Stack:
             if port in by_port:
                 raise UsageError(
                     f"The settings '{by_port[port]}' and '{setting}' are the same port: {port}.",
-                    remedy=f"Set HARNESS_{setting.upper()} to another free port, such as {_find_port()}.",
+                    remedy=f"Set HARNESS_{setting.upper()} to another free port, such as {find_free_port()}.",
                 )
             by_port[port] = setting
 
@@ -403,23 +403,6 @@ class Stack:
 
 def _rank(service: str) -> int:
     return _ORDER.index(service) if service in _ORDER else len(_ORDER)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _find_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _find_port_user(port: int) -> str | None:
