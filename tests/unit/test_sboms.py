@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 ROOT = Path(__file__).parents[2]
 SBOMS: dict[str, str] = runpy.run_path(str(ROOT / "requirements" / "write_sboms.py"))["render_sboms"](ROOT)
@@ -35,6 +37,33 @@ def _hashes(components: list[dict[str, Any]]) -> set[str]:
 def test_a_list_is_that_of_the_lock_files(path: str) -> None:
     """Every list is what ``make lock`` would write now."""
     assert SBOMS[path] == (ROOT / path).read_text(encoding="utf-8"), "run 'make lock'"
+
+
+@pytest.mark.parametrize("path", SBOMS)
+def test_a_list_is_valid(path: str) -> None:
+    """Every list follows CycloneDX's own schema, without any key that it doesn't know."""
+    assert find_invalid(SBOMS[path]) is None
+
+
+@pytest.mark.parametrize(
+    ("correct", "wrong"),
+    [
+        ('"alg": "SHA-256"', '"alg": "sha256"'),
+        ('"aggregate": "complete"', '"aggregate": "whole"'),
+        ('"components": [', '"parts": [], "components": ['),
+        ('"scope": "optional"', '"scope": "maybe"'),
+    ],
+)
+def test_an_invalid_list_is_found(correct: str, wrong: str) -> None:
+    """A list with an unknown key or value isn't valid."""
+    valid = SBOMS["requirements/dataset-harness.cdx.json"]
+    assert correct in valid
+    assert find_invalid(valid.replace(correct, wrong, 1)) is not None
+
+
+def find_invalid(text: str) -> object:
+    """Return what is wrong with a list, or ``None`` if it is valid."""
+    return JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
 
 
 @pytest.mark.parametrize(("path", "locks"), _LOCKS.items())
