@@ -151,7 +151,7 @@ def _delete_stack(stack: Stack, *, force: bool) -> None:
     if not force:
         if not is_terminal():
             raise UsageError(
-                "Nothing was deleted: there is no terminal to ask for confirmation.",
+                "Nothing was deleted: the confirmation needs a terminal.",
                 remedy="make clean FORCE=1 (harness clean --stack --force) deletes it without asking.",
             )
         if not typer.confirm("Delete all of this?"):

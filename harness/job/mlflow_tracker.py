@@ -89,7 +89,7 @@ class Tracker:
 
         Args:
             plan: The run.
-            listener: Is told of a server that doesn't answer.
+            listener: Receives a notice if the server doesn't answer.
             patience: How long to wait for it.
 
         Raises:

@@ -40,7 +40,7 @@ _REDACTED = {"spark.redaction.regex": "(?i)secret|password|token|access[.]key|ac
 
 def has_active_session() -> bool:
     """Return whether this process has a Spark session already."""
-    return SparkContext._active_spark_context is not None  # noqa: SLF001 - there is no public way to find out
+    return SparkContext._active_spark_context is not None  # noqa: SLF001 - no public way to find out
 
 
 def open_spark_session(environment: Environment, name: str = "harness") -> SparkSession:
@@ -59,7 +59,7 @@ def open_spark_session(environment: Environment, name: str = "harness") -> Spark
     for account in environment.accounts:
         secret = read_secret(account.secret, account.name)
         for key, value in make_hadoop_settings(account, secret).items():
-            context._jsc.hadoopConfiguration().set(key, value)  # noqa: SLF001 - there is no public way
+            context._jsc.hadoopConfiguration().set(key, value)  # noqa: SLF001 - no public way
     for key, value in _ALWAYS.items():
         spark.conf.set(key, value)
     return spark
@@ -72,7 +72,7 @@ def find_exit_code(context: Any, timeout_s: float) -> int | None:
         context: The Spark context, or its class if none was created.
         timeout_s: How long to wait for the end of a JVM that has closed its connections.
     """
-    process = getattr(context._gateway, "proc", None)  # noqa: SLF001 - there is no public way
+    process = getattr(context._gateway, "proc", None)  # noqa: SLF001 - no public way
     if process is None:
         return None
     try:
@@ -83,7 +83,7 @@ def find_exit_code(context: Any, timeout_s: float) -> int | None:
 
 def find_peak_memory() -> int:
     """Return the most bytes of memory that the JVM used, which has ended; 0 if that is unknown."""
-    # The largest process that this one has started and waited for; there is no larger one than the JVM.
+    # Of the largest process that this one has started and waited for, which is the JVM.
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
 
 

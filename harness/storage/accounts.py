@@ -48,7 +48,7 @@ def make_credential_error(account: str, uri: str = "") -> PrerequisiteError:
     """
     where = f" ({uri})" if uri else ""
     return PrerequisiteError(
-        f"There is no credential for the storage account '{account}'{where}.",
+        f"No credential is set for the storage account '{account}'{where}.",
         remedy=f"Add one under [accounts.{account}] in harness.toml; see docs/storage.md.",
     )
 

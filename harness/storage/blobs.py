@@ -25,7 +25,7 @@ def find_account(uri: StorageUri, accounts: Sequence[Account]) -> Account:
     """Return the account of a URI.
 
     Raises:
-        PrerequisiteError: There is no credential for it.
+        PrerequisiteError: It has no credential.
     """
     for account in accounts:
         if account.name == uri.account:

@@ -23,7 +23,7 @@ def locate_table(uri: str, accounts: Sequence[Account]) -> tuple[str, dict[str, 
         accounts: The storage accounts that this machine has credentials for.
 
     Raises:
-        PrerequisiteError: There is no credential for its storage account.
+        PrerequisiteError: Its storage account has no credential.
     """
     if uri.startswith(SCHEME):
         return uri, make_deltalake_options(find_account(StorageUri.parse(uri), accounts))

@@ -32,7 +32,7 @@ class FullFolder:
 
 
 def is_full_disk_message(text: str) -> bool:
-    """Return whether a message says that a disk is full."""
+    """Return whether a message reports a full disk."""
     return any(message in text for message in _MESSAGES)
 
 
@@ -50,11 +50,11 @@ def find_full_folder(folders: Iterable[Path]) -> FullFolder | None:
 
 
 def make_full_disk_error(folders: Iterable[Path], reason: str = "") -> PrerequisiteError | None:
-    """Return the error for a full disk, with its folder; ``None`` if none is full and there is no reason.
+    """Return the error for a full disk, with its folder; ``None`` if none is full and no reason is given.
 
     Args:
         folders: Folders that the run writes to.
-        reason: Message that says that a disk is full.
+        reason: A message that reports a full disk.
     """
     full = find_full_folder(folders)
     if full is None:

@@ -90,7 +90,9 @@ def explain_unusable(uri: str) -> str | None:
     if (meant := _find_meant(uri)) is not None:
         return f"{shown} can't be used.{suggest(str(meant))}"
     if scheme in _NO_CLIENT:
-        return f"{shown} can't be used: there is no client for {scheme}://. Use a local path or {_FORM}."
+        return (
+            f"{shown} can't be used: the harness has no client for {scheme}://. Use a local path or {_FORM}."
+        )
     return f"{shown} is not a URI of a storage account. Use {_FORM}."
 
 

@@ -19,7 +19,7 @@ _COMPARISONS = {">=": "≥", "<=": "≤"}
 _CONTROL_CHARACTERS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f"  # such as Escape
     r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # of bidirectional text
-    r"\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"  # line breaks; what is no character
+    r"\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"  # line breaks, and invalid characters
 )
 _LONG = 60
 _MINUTE_S = 60

@@ -74,10 +74,10 @@ MLFLOW = "HTTPConnectionPool(host='mlflow', port=5000): Max retries exceeded wit
         pytest.param(REFUSED, "The service at azurite:10000 refuses the credential.", id="refused"),
         pytest.param(UNTRUSTED, "The certificate of the service at azurite:10000 is not trusted.", id="tls"),
         pytest.param(
-            NO_KEY, "There is no credential for the storage account 'mydatalake'.", id="without a key"
+            NO_KEY, "No credential is set for the storage account 'mydatalake'.", id="without a key"
         ),
         pytest.param(
-            NO_LOGIN, "There is no credential for the storage account 'mydatalake'.", id="without a login"
+            NO_LOGIN, "No credential is set for the storage account 'mydatalake'.", id="without a login"
         ),
         pytest.param(
             NO_ACCOUNT,

@@ -23,8 +23,8 @@ def _plan(**changes: str) -> Plan:
 @pytest.mark.parametrize(
     ("accounts", "message"),
     [
-        ((), f"There is no credential for the storage account '{LAKE}' \\(abfss://lake@{LAKE}"),
-        ((_account(LAKE),), f"There is no credential for the storage account '{MODELS}'"),
+        ((), f"No credential is set for the storage account '{LAKE}' \\(abfss://lake@{LAKE}"),
+        ((_account(LAKE),), f"No credential is set for the storage account '{MODELS}'"),
         ((_account(LAKE, "UNSET"),), "is empty or not set: the variable UNSET"),
     ],
     ids=["lake", "model store", "unset"],

@@ -139,7 +139,7 @@ def test_a_table_without_pins_passes(table: SampleTable) -> None:
         (
             "abfss://lake@account.dfs.core.windows.net/loans",
             ExitCode.PREREQUISITE_MISSING,
-            "There is no credential for the storage account 'account'",
+            "No credential is set for the storage account 'account'",
         ),
     ],
 )
@@ -201,7 +201,10 @@ def test_the_doctor_names_what_it_cannot_check(table: SampleTable) -> None:
     """A table without a credential, and a broken manifest, are not checkable; that fails nothing."""
     table.pin(0, table="abfss://lake@account.dfs.core.windows.net/loans")
     [check] = check_pinned_tables(read_settings())
-    assert ("not checkable", True) == (check.state, "no credential for the storage account" in check.finding)
+    assert ("not checkable", True) == (
+        check.state,
+        "No credential is set for the storage account" in check.finding,
+    )
     Path(table.pin(1), "manifest.json").write_text("{}")
     [check] = check_pinned_tables(read_settings())
     assert ("not checkable", True) == (check.state, "Can't read the manifest" in check.finding)

@@ -124,6 +124,9 @@ def test_a_person_is_asked(
 def test_nobody_is_asked_without_a_terminal(removed: list[str]) -> None:
     """Without a terminal, nothing is deleted unless the command line says so."""
     done = CliRunner().invoke(app, ["clean", "--stack"])
-    assert ([], True) == (removed, "Nothing was deleted: there is no terminal" in str(done.exception))
+    assert ([], True) == (
+        removed,
+        "Nothing was deleted: the confirmation needs a terminal" in str(done.exception),
+    )
     done = CliRunner().invoke(app, ["clean", "--stack", "--force"])
     assert (0, 1, True) == (done.exit_code, len(removed), done.stdout.startswith(LINES))

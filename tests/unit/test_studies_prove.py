@@ -270,7 +270,7 @@ def _row(**changes: Any) -> FaultRow:
 
 
 def _make_proof(*rows: FaultRow) -> Proof:
-    return Proof(scenario="s", version="three", run_id="r", looked_at=("rows = 3", "b"), rows=rows)
+    return Proof(scenario="s", version="three", run_id="r", holding=("rows = 3", "b"), rows=rows)
 
 
 def test_the_documents_list_every_fault() -> None:

@@ -159,8 +159,8 @@ def test_a_uri_of_another_client_names_the_right_one(uri: str) -> None:
 @pytest.mark.parametrize(
     ("uri", "reason"),
     [
-        ("s3://bucket/t", "there is no client for s3://. Use a local path or abfss://CONTAINER@"),
-        ("https://example.org/loans.csv", "there is no client for https://"),
+        ("s3://bucket/t", "the harness has no client for s3://. Use a local path or abfss://CONTAINER@"),
+        ("https://example.org/loans.csv", "the harness has no client for https://"),
         ("https://me:secret@example.org/loans.csv", r"https://\*{3}@example.org/loans.csv can't be used"),
         ("wasbs://x", "is not a URI of a storage account. Use abfss://CONTAINER@"),
         ("abfss://@dlsloandev.dfs.core.windows.net/t", "is not a URI of a storage account"),

@@ -86,7 +86,7 @@ class _Board:
 
     def __call__(self, event: Event) -> None:
         if event.state == "notice":
-            # Above the live display, where it stays.
+            # Written above the live display, which will be overwritten.
             write_line(self._console, Text(formatting.show_control_characters(event.detail), style="yellow"))
             return
         with self._lock:

@@ -54,7 +54,7 @@ class Proof(BaseModel):
     version: str
     run_id: str
     """The run whose table and numbers the faults were compared with."""
-    looked_at: tuple[str, ...]
+    holding: tuple[str, ...]
     """The bounds that were judged, and that hold without a fault."""
     left_out: tuple[str, ...] = ()
     """Bounds that need a model, although none was trained."""
@@ -66,7 +66,7 @@ class Proof(BaseModel):
     def idle(self) -> tuple[str, ...]:
         """Bounds that no fault made fail."""
         caught = {bound for row in self.rows for bound in row.caught_by}
-        return tuple(name for name in self.looked_at if name not in caught)
+        return tuple(name for name in self.holding if name not in caught)
 
     @property
     def missed(self) -> tuple[FaultRow, ...]:

@@ -81,14 +81,14 @@ def prove(request: RunRequest, what: ProofRequest, console: Console) -> Proof:
     result = find_clean_run(runner, loaded)
     measured = next(each for each in result.versions if each.name == version)
     chosen = choose_faults(loaded.scenario, find_victim(loaded.scenario, measured), what.faults, what.dose)
-    attack = Attack(runner, loaded, plan.baselines, result, version, chosen, what)
-    control, rows = prove_on_this_machine(attack) if what.quick else prove_with_models(attack)
+    injection = Injection(runner, loaded, plan.baselines, result, version, chosen, what)
+    control, rows = prove_on_this_machine(injection) if what.quick else prove_with_models(injection)
     specs = [spec for spec in list_bound_specs(loaded.scenario) if spec.version == version]
     proof = Proof(
         scenario=loaded.scenario.name,
         version=version,
         run_id=result.run_id,
-        looked_at=tuple(control.holding),
+        holding=tuple(control.holding),
         left_out=tuple(name_spec(spec) for spec in specs if needs_model(spec)) if what.quick else (),
         failing=tuple(control.failing),
         rows=tuple(rows),
@@ -145,7 +145,7 @@ def find_clean_run(runner: Runner, loaded: LoadedScenario) -> Result:
 
 
 @dataclass(frozen=True)
-class Attack:
+class Injection:
     """A version, the faults that are injected into it, and the run without faults."""
 
     runner: Runner
@@ -169,43 +169,48 @@ class Attack:
         return self.what.seeds == 1 and (self.what.quick or self.what.finds_doses)
 
 
-def prove_on_this_machine(attack: Attack) -> tuple[Control, list[FaultRow]]:
+def prove_on_this_machine(injection: Injection) -> tuple[Control, list[FaultRow]]:
     """Judge every fault by the bounds that need no model."""
     from harness.studies.proving.local_proof import LocalProof
 
-    accounts = select_local_accounts(attack.runner.session.settings)
-    proof = LocalProof.open(attack.loaded.scenario, attack.result, attack.version, attack.baselines, accounts)
+    accounts = select_local_accounts(injection.runner.session.settings)
+    proof = LocalProof.open(
+        injection.loaded.scenario, injection.result, injection.version, injection.baselines, accounts
+    )
     control = Control.of(proof.judge_clean())
     rows = []
-    for chosen in attack.chosen:
-        found = [proof.inject(chosen, control, seed, finds_dose=attack.finds_doses) for seed in attack.seeds]
+    for chosen in injection.chosen:
+        found = [
+            proof.inject(chosen, control, seed, finds_dose=injection.finds_doses) for seed in injection.seeds
+        ]
         rows.append(combine_repetitions(found))
     return control, rows
 
 
-def prove_with_models(attack: Attack) -> tuple[Control, list[FaultRow]]:
+def prove_with_models(injection: Injection) -> tuple[Control, list[FaultRow]]:
     """Judge every fault by all bounds: a job trains on the version with each of them."""
-    clean = next(each for each in attack.result.versions if each.name == attack.version)
-    judged = judge_versions(attack.loaded.scenario, attack.result.versions, attack.baselines)
+    clean = next(each for each in injection.result.versions if each.name == injection.version)
+    judged = judge_versions(injection.loaded.scenario, injection.result.versions, injection.baselines)
     control = Control.of(bound for each in judged if each.name == clean.name for bound in each.bounds)
     rows = {
         (chosen.name, seed): row
-        for seed in attack.seeds
-        for chosen, row in inject_all(attack, control, attack.chosen, seed, {})
+        for seed in injection.seeds
+        for chosen, row in inject_all(injection, control, injection.chosen, seed, {})
     }
     found = [
-        combine_repetitions([rows[chosen.name, seed] for seed in attack.seeds]) for chosen in attack.chosen
+        combine_repetitions([rows[chosen.name, seed] for seed in injection.seeds])
+        for chosen in injection.chosen
     ]
-    return control, find_doses(attack, control, found) if attack.finds_doses else found
+    return control, find_doses(injection, control, found) if injection.finds_doses else found
 
 
-def find_doses(attack: Attack, control: Control, rows: Sequence[FaultRow]) -> list[FaultRow]:
+def find_doses(injection: Injection, control: Control, rows: Sequence[FaultRow]) -> list[FaultRow]:
     """Return the rows with the smallest dose that is caught; each round is one job for all faults."""
     searches = {row.fault: DoseSearch(row.dose) for row in rows if row.is_caught}
-    chosen = {each.name: each for each in attack.chosen}
+    chosen = {each.name: each for each in injection.chosen}
     while doses := {name: dose for name, each in searches.items() if (dose := each.next_dose) is not None}:
         tried = [chosen[name] for name in doses]
-        for each, row in inject_all(attack, control, tried, attack.seeds[0], doses):
+        for each, row in inject_all(injection, control, tried, injection.seeds[0], doses):
             searches[each.name].record(is_caught=row.is_caught)
     return [
         row.model_copy(update={"smallest_dose": searches[row.fault].caught}) if row.is_caught else row
@@ -214,7 +219,11 @@ def find_doses(attack: Attack, control: Control, rows: Sequence[FaultRow]) -> li
 
 
 def inject_all(
-    attack: Attack, control: Control, faults: Sequence[ChosenFault], seed: int, doses: Mapping[str, float]
+    injection: Injection,
+    control: Control,
+    faults: Sequence[ChosenFault],
+    seed: int,
+    doses: Mapping[str, float],
 ) -> Iterator[tuple[ChosenFault, FaultRow]]:
     """Run one job that injects faults, and yield the row of each."""
     planned, skipped = [], {}
@@ -224,7 +233,7 @@ def inject_all(
             planned.append(PlannedFault(name=chosen.name, statement=statement))
         except ImpossibleFaultError as error:
             skipped[chosen.name] = str(error)
-    results = {each.name: each for each in run_faults(attack, planned)} if planned else {}
+    results = {each.name: each for each in run_faults(injection, planned)} if planned else {}
     for chosen in faults:
         if chosen.name in skipped:
             yield chosen, chosen.make_row(skipped=skipped[chosen.name])
@@ -234,24 +243,24 @@ def inject_all(
             yield chosen, chosen.make_row(refused=found.refused, caught_by=caught)
 
 
-def run_faults(attack: Attack, faults: Sequence[PlannedFault]) -> tuple[FaultResult, ...]:
+def run_faults(injection: Injection, faults: Sequence[PlannedFault]) -> tuple[FaultResult, ...]:
     """Run the job that judges faults, on the session's target; its folder stays only if it fails.
 
     Raises:
         JobError: The job failed.
     """
-    session = attack.runner.session
+    session = injection.runner.session
     count = formatting.format_count(len(faults), "fault")
-    attack.runner.report(f"{count}: training on {attack.version} with each of them ...")
-    proof = PlannedProof(version=attack.version, known=attack.result.versions, faults=tuple(faults))
-    plan = attack.runner.resolve(attack.loaded).model_copy(
-        update={"proof": proof, "existing_table": attack.result.table_uri}
+    injection.runner.report(f"{count}: training on {injection.version} with each of them ...")
+    proof = PlannedProof(version=injection.version, known=injection.result.versions, faults=tuple(faults))
+    plan = injection.runner.resolve(injection.loaded).model_copy(
+        update={"proof": proof, "existing_table": injection.result.table_uri}
     )
     with create_run_folder(session, plan) as folder:
         session.target.prepare(plan)
         result = run_job(session.target.run, folder.path, session.console)
         settle_result(session.target, plan, folder, result, session.report)
-        raise_mistakes(result, attack.loaded)
+        raise_mistakes(result, injection.loaded)
     if result.failure is not None:
         write_confirmed_result(plan, result, folder)
         raise JobError(f"{count}: {result.failure.message}", remedy=f"See {folder.path / LOG}.")

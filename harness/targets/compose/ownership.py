@@ -25,7 +25,7 @@ _OTHER_NAME = (
 
 @dataclass(frozen=True)
 class Owner:
-    """What a stack's labels say about the folder that it belongs to."""
+    """The folder that a stack belongs to, from its labels."""
 
     id: str
     project: str
@@ -34,7 +34,7 @@ class Owner:
 
 
 def find_owner(stack: str) -> Owner | None:
-    """Return the owner of a stack, or ``None`` if there is no such stack or it was started without labels."""
+    """Return the owner of a stack, or ``None`` if the stack doesn't exist or has no labels."""
     answer = run_docker(["volume", "inspect", "--format", "{{json .Labels}}", _name_volume(stack)])
     labels = (json.loads(answer.stdout) if answer.returncode == 0 else None) or {}
     if f"{_LABEL}.id" not in labels:
