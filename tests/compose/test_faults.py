@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,15 @@ def test_a_killed_job_is_an_error(stack: RunningStack, tmp_path: Path) -> None:
     assert f"job.log{os.linesep}" in output + os.linesep
     assert {"FAILED"} == list_newest_statuses(stack)
     assert ExitCode.JOB_FAILED == read_result(stack.home / "runs", "latest").exit_code
+
+
+def test_a_job_ends_with_its_killed_command(stack: RunningStack, tmp_path: Path) -> None:
+    """If the command is killed, its job ends by itself, and closes its MLflow runs."""
+    with stack.start("scenario", write_scenario(tmp_path, LONG)) as process:
+        wait_for(process, "run: log done")
+        process.kill()
+        limit = time.monotonic() + END_S
+        while stack.containers("job"):
+            assert time.monotonic() < limit
+            time.sleep(0.5)
+    assert {"KILLED"} == list_newest_statuses(stack)
