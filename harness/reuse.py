@@ -18,7 +18,7 @@ from harness.bounds.judge import allows_publishing, decide_verdict, judge_versio
 from harness.bounds.specs import explain_unjudged
 from harness.content_digests import ContentDigests
 from harness.errors import HarnessError, PrerequisiteError
-from harness.files import make_unwritable_error
+from harness.files import make_unwritable_error, sha256_of
 from harness.loading.loader import LoadedScenario
 from harness.loading.local_commits import identify_commits
 from harness.plan import Environment, Plan
@@ -151,14 +151,13 @@ def find_usable_run(runs: Path, plan: Plan, target: object) -> KnownRun | None:
     """
     if plan.fresh or not isinstance(target, Settleable):
         return None
-    known = next(find_known_runs(runs, plan), None)
-    if known is None:
-        return None
-    try:
-        is_usable = _is_complete(known.result, plan, target.reach(plan.environment))
-    except HarnessError:
-        return None  # A store doesn't answer: the run itself reports that, if it lasts.
-    return known if is_usable else None
+    for known in find_known_runs(runs, plan):
+        try:
+            if _is_complete(known, plan, target.reach(plan.environment)):
+                return known
+        except HarnessError:
+            return None  # A store doesn't answer: the run itself reports that, if it lasts.
+    return None
 
 
 def describe_reuse(known: KnownRun) -> str:
@@ -210,10 +209,13 @@ def _take_over_version(version: VersionResult, earlier: Result, *, publishes: bo
     return version.model_copy(update=update)
 
 
-def _is_complete(result: Result, plan: Plan, environment: Environment) -> bool:
+def _is_complete(known: KnownRun, plan: Plan, environment: Environment) -> bool:
     """Return whether everything that a result refers to still exists, and nothing is left to be published."""
+    result = known.result
     table = find_local_path(result.table_uri, Path())
     if table is not None and not table.exists():
+        return False
+    if not all(_has_predictions(known.folder, each) for each in result.versions):
         return False
     trained = [each for each in result.versions if each.status == "trained"]
     run_ids = {each.run_id or "" for each in trained} | {result.mlflow_run_id or ""}
@@ -236,6 +238,15 @@ def _read_known(folder: RunFolder) -> KnownRun | None:
     return KnownRun(folder, result) if is_usable else None
 
 
+def _has_predictions(folder: RunFolder, version: VersionResult) -> bool:
+    """Return whether the file with a version's predictions is as the run wrote it."""
+    stored = version.predictions
+    if stored is None:
+        return True
+    file = folder.path / stored.file
+    return file.is_file() and sha256_of(file) == stored.sha256
+
+
 def _identify_earlier(folder: RunFolder, name: str) -> Work:
     return identify_version(folder.read_plan(), name)
 
@@ -245,9 +256,8 @@ def _copy_predictions(known: KnownRun, folder: RunFolder) -> None:
         if version.predictions is None:
             continue
         source, copy = (each.path / version.predictions.file for each in (known.folder, folder))
-        if source.is_file():
-            try:
-                copy.parent.mkdir(exist_ok=True)
-                shutil.copyfile(source, copy)
-            except OSError as error:
-                raise make_unwritable_error(copy, error) from error
+        try:
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copyfile(source, copy)
+        except OSError as error:
+            raise make_unwritable_error(copy, error) from error

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from harness.errors import ExitCode
 from harness.events import Listener
-from harness.files import write_text
+from harness.files import sha256_of, write_text
 from harness.plan import Environment, Plan, SourceData
 from harness.prediction_files import write_predictions
 from harness.predictions import Predictions
@@ -36,6 +36,7 @@ from harness.workflow import execute
 from tests.unit.studies_samples import loaded, measured, result, scenario, with_versions
 
 DATA = SourceData(uri="file:///data/readings.csv", format="csv", sha256="d" * 64)
+FILE = "predictions/one.parquet"
 RUN, LATER = "20260301-101500-readings-7f3a", "20260301-101501-readings-7f3a"
 
 
@@ -269,21 +270,20 @@ def leave_finished_run(session: Session) -> Result:
     write_text(bundle / "manifest.json", "{}")
     table = Path(plan.environment.lake, "runs", plan.run_id, "readings")
     table.mkdir(parents=True)
+    folder = session.settings.runs / plan.run_id
+    write_predictions(Predictions(rows=()), folder / FILE)
     version = measured("one", test_roc_auc=0.7).model_copy(
         update={
             "run_id": "c" * 32,
             "bundle": str(bundle),
-            "predictions": StoredPredictions(
-                file="predictions/one.parquet", sha256="0" * 64, rows=0, held_out=0
-            ),
+            "predictions": StoredPredictions(file=FILE, sha256=sha256_of(folder / FILE), rows=0, held_out=0),
         }
     )
     made = result(version).model_copy(
         update={"run_id": plan.run_id, "mlflow_run_id": "p" * 32, "table_uri": str(table)}
     )
-    folder = store(session.settings.runs, plan, made)
-    write_predictions(Predictions(rows=()), folder.path / "predictions" / "one.parquet")
-    write_text(folder.path / "junit.xml", "")
+    store(session.settings.runs, plan, made)
+    write_text(folder / "junit.xml", "")
     return made
 
 
@@ -316,9 +316,11 @@ def test_an_edited_bound_judges_the_same_numbers(session: Session, tmp_path: Pat
     )
 
 
-@pytest.mark.parametrize("gone", ["MLflow run", "parent run", "store", "bundle", "table", "result"])
+@pytest.mark.parametrize(
+    "gone", ["MLflow run", "parent run", "store", "bundle", "table", "predictions", "result"]
+)
 def test_what_is_gone_is_measured_again(session: Session, gone: str) -> None:
-    """A run whose table, MLflow runs, bundle or result is gone is not used."""
+    """A run whose table, MLflow runs, bundle or result is gone, or whose predictions differ, is not used."""
     made = leave_finished_run(session)
     file = Path(session.settings.home, "mlflow.db")
     if gone.endswith("run"):
@@ -329,6 +331,8 @@ def test_what_is_gone_is_measured_again(session: Session, gone: str) -> None:
         file.unlink()
     elif gone == "bundle":
         shutil.rmtree(made.versions[0].bundle or "")
+    elif gone == "predictions":
+        (session.settings.runs / made.run_id / FILE).write_bytes(b"others")
     elif gone == "table":
         shutil.rmtree(made.table_uri)
     else:
