@@ -87,7 +87,9 @@ class _Board:
     def __call__(self, event: Event) -> None:
         if event.state == "notice":
             # Written above the live display, which will be overwritten.
-            write_line(self._console, Text(formatting.show_control_characters(event.detail), style="yellow"))
+            detail = formatting.show_control_characters(event.detail)
+            text = f"{event.version}: {detail}" if event.version else detail
+            write_line(self._console, Text(text, style="yellow"))
             return
         with self._lock:
             steps = self._lines.setdefault(event.version or WHOLE_RUN, {})
