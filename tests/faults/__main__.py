@@ -2,9 +2,9 @@
 
 ``python -m tests.faults [--kills N] [--seed N] [--target embedded|compose] [--only NAME]...``. Each kill is a
 run of the small scenario, of which one process is killed: its command, its job, the job's JVM, or a service
-of its stack. In Compose, MLflow may also be stopped for a minute ('mlflow-outage'), and the run must pass.
-The moments are drawn from the lines of a run that nobody disturbs, so that each phase is hit. Then, as after
-a crash, another command is called, and nothing may be left.
+of its stack. In Compose, MLflow may also be stopped for a minute ('mlflow-outage'), and a run that has begun
+must pass. The moments are drawn from the lines of a run that nobody disturbs, so that each phase is hit.
+Then, as after a crash, another command is called, and nothing may be left.
 """
 
 from __future__ import annotations
@@ -35,12 +35,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--target", choices=("embedded", "compose"), default="embedded")
     parser.add_argument("--only", action="append", default=[], metavar="NAME")
     options = parser.parse_args(arguments)
+    victims: dict[str, type[EmbeddedVictim | ComposeVictim]] = {
+        "embedded": EmbeddedVictim,
+        "compose": ComposeVictim,
+    }
+    known = (COMMAND, *victims[options.target].names)
+    if unknown := set(options.only) - set(known):
+        parser.error(f"--only {min(unknown)}: choose from {', '.join(known)}")
     with tempfile.TemporaryDirectory(prefix="harness-faults-") as folder:
         scenario = write_scenario(Path(folder), SMALL)
         with _open_victim(options.target, Path(folder)) as victim:
-            known = (COMMAND, *victim.names)
-            if unknown := set(options.only) - set(known):
-                parser.error(f"--only {min(unknown)}: choose from {', '.join(known)}")
             campaign = Campaign(victim, scenario, _show, options.only)
             campaign.run(options.kills, options.seed)
             passed, different = campaign.compare_numbers()

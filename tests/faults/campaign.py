@@ -40,7 +40,7 @@ class Victim(Protocol):
 
     @property
     def harmless(self) -> Sequence[str]:
-        """Those of the names that every run must survive."""
+        """Those of the names that every run must survive that has begun."""
 
     def start(self, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start the command."""
@@ -98,7 +98,8 @@ class Campaign:
             code = self.kill(kill)
             self.codes.append(f"{kill.name}: {'had ended' if code is None else f'exit code {code}'}")
             self.show(f"kill {number} of {kills}, after {lines} of {len(gaps)} lines: {self.codes[-1]}")
-            if kill.name in self.victim.harmless and code not in (0, None):
+            # Until its first line, a run is refused if a service doesn't answer.
+            if kill.lines and kill.name in self.victim.harmless and code not in (0, None):
                 self._report(f"the run didn't survive '{kill.name}'")
             for left in self.list_leftovers():
                 self._report(f"left: {left}")

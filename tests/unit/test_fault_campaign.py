@@ -22,7 +22,7 @@ from harness.storage.model_store import MANIFEST, FolderStore, ModelStore
 from tests.faults.campaign import Campaign, Kill
 from tests.unit import report_samples as samples
 
-_LINES = "import time; print('[ 0.1 s] run: session done', flush=True); time.sleep({seconds}); exit({code})"
+_LINES = "import time; print('[ 1 s]\\n[ 2 s]', flush=True); time.sleep({seconds}); exit({code})"
 
 
 @dataclass
@@ -126,11 +126,13 @@ def test_the_command_is_killed_after_a_line(tmp_path: Path) -> None:
 
 
 def test_a_run_that_should_have_survived_is_found(tmp_path: Path) -> None:
-    """A run that fails after an outage that every run must survive is a finding; one that passes is none."""
-    codes = chain((0, 3, 0), repeat(0))  # The first run is undisturbed.
+    """A run that fails after an outage that it must survive is a finding, but not before its first line."""
+    codes = chain((0,), repeat(3, 7), repeat(0))  # The first run is undisturbed.
     victim = _Victim(tmp_path, seconds=0.1, exit_codes=codes)
     shown: list[str] = []
     campaign = Campaign(cast(Any, victim), "small.yaml", shown.append, only=["outage"])
-    campaign.run(kills=2, seed=1)
-    assert ["the run didn't survive 'outage'"] == campaign.findings
-    assert ["outage: exit code 3", "outage: exit code 0"] == campaign.codes
+    campaign.run(kills=8, seed=1)
+    failed = [line.partition(" lines")[0][-6:] for line in shown if line.endswith("outage: exit code 3")]
+    assert {"0 of 2", "1 of 2"} == set(failed)
+    assert ["the run didn't survive 'outage'"] * failed.count("1 of 2") == campaign.findings
+    assert [*["outage: exit code 3"] * 7, "outage: exit code 0"] == campaign.codes
