@@ -57,7 +57,7 @@ def test_a_wrong_account_key(stack: RunningStack, scenario: str, tmp_path: Path)
     key.write_text("d3Jvbmc=" * 8)
     files = stack.stack.files
     with changed_file(files.secret("lake_key"), key.read_bytes()):
-        message = fail_with_message(stack, "scenario", scenario)
+        message = fail_with_message(stack, "scenario", scenario, "--fresh")
     # Running services are unaffected: the next start distributes the right key again.
     assert "The storage account 'dlsloandev' at 127.0.0.1:" in message
     assert "refuses its credential" in message
@@ -68,7 +68,7 @@ def test_an_untrusted_certificate(stack: RunningStack, scenario: str) -> None:
     files = stack.stack.files
     other_authority = Path("/etc/ssl/certs/ca-certificates.crt").read_bytes()
     with changed_file(files.ca_bundle, other_authority):
-        message = fail_with_message(stack, "scenario", scenario)
+        message = fail_with_message(stack, "scenario", scenario, "--fresh")
     assert "The storage account 'dlsloandev' at 127.0.0.1:" in message
     assert "certificate" in message.lower()
 
@@ -84,7 +84,7 @@ def test_a_container_name_that_is_too_short(stack: RunningStack, scenario: str) 
 
 def test_too_little_memory_for_an_executor(stack: RunningStack, scenario: str) -> None:
     """Too little memory is reported with the service, both amounts and the setting to change."""
-    message = fail_with_message(stack, "scenario", scenario, HARNESS_WORKER_MEMORY="600m")
+    message = fail_with_message(stack, "scenario", scenario, "--fresh", HARNESS_WORKER_MEMORY="600m")
     assert all(part in message for part in ("spark-worker", "600m", "800m", "HARNESS_WORKER_MEMORY"))
 
 
