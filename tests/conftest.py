@@ -18,7 +18,6 @@ from xdist.scheduler import LoadFileScheduling
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from harness.content_digests import ContentDigests
     from harness.scenario.model import Scenario
 
 # A shell that starts the tests in the background makes them, and every command they start, ignore Ctrl-C.
@@ -103,6 +102,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="session")
 def loans(spark: SparkSession) -> Loans:
+    from harness.content_digests import ContentDigests
     from harness.job.source_reader import read_source
     from harness.loading.loader import load_scenario
     from harness.resolve import describe_source
