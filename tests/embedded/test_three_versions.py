@@ -92,9 +92,10 @@ def test_versions_are_built_from_zero(finished: Finished) -> None:
 
 
 def test_the_run_folder_is_complete(finished: Finished) -> None:
-    """A run leaves its plan, its result, its reports and its log."""
-    expected = {"plan.json", "result.json", "report.html", "report.md", "junit.xml", "job.log", "predictions"}
-    assert expected == {path.name for path in finished.folder.iterdir()}
+    """A run leaves its plan, its result, its reports and its log, and what the next run needs of it."""
+    reports = {"report.html", "report.md", "junit.xml"}
+    kept = {"plan.json", "result.json", "job.log", "predictions", "work.json", "drawings.json"}
+    assert reports | kept == {path.name for path in finished.folder.iterdir()}
 
 
 def test_the_result_has_the_documented_keys(finished: Finished) -> None:
@@ -129,7 +130,7 @@ def test_two_hundred_rows_are_explained(finished: Finished) -> None:
 
 def test_every_step_is_timed(finished: Finished) -> None:
     """The result has the duration of every step."""
-    of_run = {"session", "ingest", "check", "describe", "prepare", "log"}
+    of_run = {"session", "ingest", "check", "look up", "describe", "prepare", "log"}
     of_versions = {"train", "evaluate", "explain", "publish"}
     assert of_run | of_versions == finished.result["timings"].keys()
 
