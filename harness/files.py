@@ -70,6 +70,12 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def digest_files(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file below a folder, by its relative path with ``/``, sorted by path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+
+
 @contextmanager
 def file_lock(path: Path) -> Iterator[int]:
     """Mark a file as in use until the block or the process ends.

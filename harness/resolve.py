@@ -35,9 +35,6 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
     baselines = look_up_baselines(loaded, settings.runs)
     existing = resolve_table_uri(scenario.table.uri, folder) if scenario.table.uri is not None else None
     environment = target.environment(measure_size(scenario, loaded.sources, existing), scenario.publish.to)
-    digests = ContentDigests.open(settings.home)
-    sources = {name: describe_source(source, digests) for name, source in loaded.sources.items()}
-    digests.save()
     return Plan(
         run_id=make_run_id(scenario.name),
         harness_version=compute_version(),
@@ -46,7 +43,9 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
         scenario_file=loaded.document.file,
         scenario_sha256=loaded.sha256,
         environment=environment,
-        sources={name: target.locate_source(source) for name, source in sources.items()},
+        sources={
+            name: target.locate_source(source) for name, source in describe_sources(loaded, settings).items()
+        },
         code={} if loaded.code is None else dict(loaded.code.files),
         existing_table=target.locate_table(existing) if existing is not None else None,
         commits=identify_commits(scenario, folder),
@@ -55,6 +54,14 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
         baseline_runs=baselines.runs,
         settings=tuple(_list_effective_settings(settings, environment, scenario.publish.to)),
     )
+
+
+def describe_sources(loaded: LoadedScenario, settings: Settings) -> dict[str, SourceData]:
+    """Describe the sources of a scenario, by their paths as written there."""
+    digests = ContentDigests.open(settings.home)
+    sources = {name: describe_source(source, digests) for name, source in loaded.sources.items()}
+    digests.save()
+    return sources
 
 
 def describe_source(source: SourceFile, digests: ContentDigests) -> SourceData:

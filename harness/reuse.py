@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from harness.authoring.plan_preview import KNOWN
+from harness.authoring.plan_preview import Training
 from harness.bounds.judge import allows_publishing, decide_verdict, judge_versions
 from harness.bounds.specs import explain_unjudged
-from harness.content_digests import ContentDigests
 from harness.errors import HarnessError, PrerequisiteError
 from harness.files import make_unwritable_error, sha256_of
 from harness.loading.loader import LoadedScenario
 from harness.loading.local_commits import identify_commits
 from harness.plan import Environment, Plan
-from harness.resolve import describe_source
+from harness.resolve import describe_sources
 from harness.results import Result, Verdict, VersionResult
 from harness.runs import RunFolder, WorkKeys, list_runs_of
 from harness.settings import Settings
@@ -31,7 +30,7 @@ from harness.storage.tracking_store import list_existing_runs
 from harness.storage.uris import find_local_path
 from harness.targets.base import Settleable
 from harness.wheel import compute_version
-from harness.work import Work, identify_run, identify_version
+from harness.work import identify_run, identify_version
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,9 @@ def find_known_versions(runs: Path, plan: Plan, name: str) -> Iterator[tuple[Kno
     if work.is_known:
         for folder in list_runs_of(runs, plan.scenario.name):
             known = _read_known(folder) if folder.read_keys().versions.get(name) == work.key else None
-            for version in known.result.versions if known is not None else ():
-                if known is not None and version.name == name and version.status == "trained":
-                    yield known, version
+            if known is not None:
+                trained = (each for each in known.result.versions if each.status == "trained")
+                yield from ((known, each) for each in trained if each.name == name)
 
 
 def find_reason_to_train(runs: Path, plan: Plan, name: str) -> str:
@@ -93,13 +92,13 @@ def find_reason_to_train(runs: Path, plan: Plan, name: str) -> str:
         if name not in folder.read_keys().versions:
             continue
         try:
-            return _identify_earlier(folder, name).describe_differences(work)
+            return identify_version(folder.read_plan(), name).describe_differences(work)
         except (PrerequisiteError, ValueError):
             continue
     return ""
 
 
-def preview_trainings(loaded: LoadedScenario, settings: Settings) -> dict[str, str]:
+def preview_trainings(loaded: LoadedScenario, settings: Settings) -> dict[str, Training]:
     """Predict, for each trained version, whether a run would train its model, and why.
 
     Target, libraries and settings are taken to be those of the scenario's newest run.
@@ -111,28 +110,24 @@ def preview_trainings(loaded: LoadedScenario, settings: Settings) -> dict[str, s
     scenario = loaded.scenario
     newest = next(_read_plans(settings.runs, scenario.name), None)
     if newest is None:
-        return dict.fromkeys(scenario.trained, "new")
-    folder = Path(loaded.document.file).parent
-    digests = ContentDigests.open(settings.home)
+        return dict.fromkeys(scenario.trained, Training())
     plan = newest.model_copy(
         update={
             "scenario": scenario,
             "harness_version": compute_version(),
-            "sources": {name: describe_source(each, digests) for name, each in loaded.sources.items()},
+            "sources": describe_sources(loaded, settings),
             "code": {} if loaded.code is None else dict(loaded.code.files),
-            "commits": identify_commits(scenario, folder),
+            "commits": identify_commits(scenario, Path(loaded.document.file).parent),
         }
     )
-    digests.save()
     return {name: _predict_training(settings.runs, plan, name) for name in scenario.trained}
 
 
-def _predict_training(runs: Path, plan: Plan, name: str) -> str:
+def _predict_training(runs: Path, plan: Plan, name: str) -> Training:
     known = next(find_known_versions(runs, plan, name), None)
     if known is not None:
-        return f"{KNOWN}{known[1].reused_from or known[0].result.run_id}"
-    reason = find_reason_to_train(runs, plan, name)
-    return f"again: {reason} changed" if reason else "new"
+        return Training(known_run=known[1].reused_from or known[0].result.run_id)
+    return Training(changed=find_reason_to_train(runs, plan, name))
 
 
 def _read_plans(runs: Path, scenario: str) -> Iterator[Plan]:
@@ -245,10 +240,6 @@ def _has_predictions(folder: RunFolder, version: VersionResult) -> bool:
         return True
     file = folder.path / stored.file
     return file.is_file() and sha256_of(file) == stored.sha256
-
-
-def _identify_earlier(folder: RunFolder, name: str) -> Work:
-    return identify_version(folder.read_plan(), name)
 
 
 def _copy_predictions(known: KnownRun, folder: RunFolder) -> None:

@@ -1,6 +1,6 @@
 """What determines the numbers of a run, or of one version: the identity of work that is never done twice.
 
-Two runs with equal parts measure the same numbers. Bounds, publishing and descriptions are no parts: the
+Two runs with equal parts measure the same numbers. Bounds, publishing and descriptions are left out: the
 numbers are judged again. ``docs/reuse.md`` lists the parts for users.
 """
 
@@ -75,7 +75,7 @@ class Work:
 
         Empty if nothing does.
         """
-        return _join([_name_part(name) for name in self._list_different(other)])
+        return _join([_WORDS.get(name, name) for name in self._list_different(other)])
 
     def _list_different(self, other: Work) -> list[str]:
         names = dict.fromkeys((*self.parts, *other.parts))
@@ -215,10 +215,6 @@ def _narrow(name: str, here: str | None, there: str | None) -> Iterator[str]:
     for key in dict.fromkeys((*one, *other)):
         if one.get(key) != other.get(key):
             yield f"{name}.{key}"
-
-
-def _name_part(name: str) -> str:
-    return _WORDS.get(name, name)
 
 
 def _join(names: list[str]) -> str:

@@ -18,10 +18,23 @@ from harness.scenario.model import Scenario, Version
 from harness.setting_types import Settings
 from harness.targets.registry import TARGETS
 
-KNOWN = "as in run "
-"""Begins the reason why a version is not trained again."""
 DEPENDS = "depends on the data"
 _WHEN = {"pass": "if every bound holds", "always": "even if bounds fail"}
+
+
+@dataclass(frozen=True)
+class Training:
+    """Whether a model is trained at a version, and why."""
+
+    known_run: str = ""
+    """The earlier run that has trained it; empty if it is trained now."""
+    changed: str = ""
+    """What has changed since it was trained last; empty if it is new."""
+
+    def __str__(self) -> str:
+        if self.known_run:
+            return f"as in run {self.known_run}"
+        return f"again: {self.changed} changed" if self.changed else "new"
 
 
 @dataclass(frozen=True)
@@ -40,9 +53,8 @@ class PlannedVersion:
     """``version`` or ``timestamp``."""
     bounds: int
     """Number of its bounds that will be judged."""
-    training: str
-    """Whether its model is trained, and why: ``new``, ``again: ... changed``, or ``as in run ...``; empty if
-    no model is trained."""
+    training: Training | None
+    """``None`` if no model is trained."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +94,14 @@ class PlanPreview:
     @property
     def trainings(self) -> int:
         """Number of versions at which a model is trained, as no earlier run has trained it."""
-        return sum(bool(each.training) and not each.training.startswith(KNOWN) for each in self.versions)
+        return sum(each.training is not None and not each.training.known_run for each in self.versions)
 
     def values(self) -> dict[str, Any]:
         """Return the preview as plain values, for other programs."""
         cost = None if self.cost is None else round(self.cost.cluster_minutes, 2)
         more = {"fits_per_version": self.fits, "trainings": self.trainings, "cluster_minutes": cost}
-        return {**asdict(self), **more}
+        versions = [{**asdict(each), "training": str(each.training or "")} for each in self.versions]
+        return {**asdict(self), "versions": versions, **more}
 
 
 def preview_run(
@@ -96,7 +109,7 @@ def preview_run(
     settings: Settings,
     folder: Path | None = None,
     baselines: Mapping[str, BaselineRun] | None = None,
-    trainings: Mapping[str, str] | None = None,
+    trainings: Mapping[str, Training] | None = None,
 ) -> PlanPreview:
     """Return a preview of a run of a scenario.
 
@@ -149,7 +162,7 @@ def _preview_version(
     version: Version,
     predicted: Prediction,
     bounds: int,
-    trainings: Mapping[str, str],
+    trainings: Mapping[str, Training],
 ) -> PlannedVersion:
     return PlannedVersion(
         name=version.name,
@@ -160,7 +173,7 @@ def _preview_version(
         trained=version.is_trained,
         read_by=version.at,
         bounds=bounds,
-        training=trainings.get(version.name, "new") if version.is_trained else "",
+        training=trainings.get(version.name, Training()) if version.is_trained else None,
     )
 
 

@@ -24,7 +24,7 @@ from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, functions as F
 
 from harness.errors import JobError
-from harness.files import sha256_of
+from harness.files import digest_files
 from harness.job.explain import explain
 from harness.job.mlflow_tracker import MODELS
 from harness.pipelines import KEY, Explainer
@@ -89,15 +89,12 @@ def publish(
     """
     uri = locate(store, version, plan)
     bundle = store.find_path(uri)
-    files = {
-        path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()
-    }
-    digests = {name: sha256_of(path) for name, path in files.items()}
+    digests = digest_files(folder)
     manifest = _make_manifest(digests, version, plan)
     is_published = store.read(f"{bundle}/{MANIFEST}") == manifest
     if not is_published:
         with ThreadPoolExecutor(_COPIES_AT_ONCE) as pool:
-            list(pool.map(lambda name: store.put(f"{bundle}/{name}", files[name]), files))
+            list(pool.map(lambda name: store.put(f"{bundle}/{name}", folder / name), digests))
     check(uri)
     if not is_published:
         store.write(f"{bundle}/{MANIFEST}", manifest)

@@ -7,15 +7,11 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from pyspark.sql import functions as F
-
 from harness.files import sha256_of
 from harness.job.author_steps import attribute_to_author
 from harness.job.explain import explain
 from harness.job.predict_rows import hide_sensitive
-from harness.job.prepare import format_key
-from harness.job.train_version import TrainedVersion
-from harness.pipelines import KEY
+from harness.job.train_version import TrainedVersion, select_raw_rows
 from harness.prediction_files import name_file, write_predictions
 from harness.predictions import Predictions, find_moved_rows, list_moved_keys
 from harness.results import MovedRows, StoredPredictions
@@ -41,7 +37,7 @@ def explain_rows(trained: TrainedVersion, keys: Sequence[str], scenario: Scenari
 
 
 def _explain(trained: TrainedVersion, keys: Sequence[str], scenario: Scenario) -> Mapping[str, list[float]]:
-    raw = trained.table.withColumn(KEY, format_key(scenario)).where(F.col(KEY).isin(list(keys)))
+    raw = select_raw_rows(trained, scenario, keys)
     with attribute_to_author(scenario.pipeline.use, "explain"):
         return explain(trained.models.explainer, trained.models.featurizer.transform(raw)).weights
 

@@ -19,7 +19,7 @@ import mlflow.spark
 from pyspark.ml import PipelineModel
 
 from harness.errors import JobError
-from harness.files import sha256_of, write_text
+from harness.files import digest_files, sha256_of, write_text
 from harness.job.bundle import DEPENDS_ON, EXPLAINER, FEATURIZER
 from harness.job.check_version import CheckedVersion
 from harness.job.mlflow_tracker import MODELS, TRAINING, Tracker
@@ -28,7 +28,7 @@ from harness.pipelines import Explainer
 from harness.plan import Plan
 from harness.prediction_files import FOLDER, name_file, read_predictions, write_predictions
 from harness.predictions import Predictions
-from harness.result_digest import add_digest, require_digest
+from harness.result_digest import KEY as DIGEST, add_digest, compute_digest
 from harness.results import VersionResult
 from harness.stored_json import parse_json
 from harness.work import Work, identify_training
@@ -36,8 +36,8 @@ from harness.work import Work, identify_training
 _logger = logging.getLogger(__name__)
 
 _RECORD, _PREDICTIONS = "record.json", "predictions.parquet"
-_FORMAT = 3
-"""Format of the records that this version writes; the digest needs at least 3."""
+_FORMAT = 1
+"""Format of the records that this version writes."""
 _MEASURED = {
     "metrics",
     "segments",
@@ -96,15 +96,13 @@ def record_training(trained: TrainedVersion, plan: Plan, tracker: Tracker, folde
     if version.run_id is None or plan.scenario.table.sensitive:
         return
     write_predictions(trained.predictions, folder / _PREDICTIONS)
-    models = trained.models.folder
-    files = sorted(path for path in models.rglob("*") if path.is_file())
     options = {each.name: getattr(explainer, each.name) for each in dataclasses.fields(explainer)}
     del options["model"]
     record = {
         "format_version": _FORMAT,
         "run_id": plan.run_id,
         "predictions": sha256_of(folder / _PREDICTIONS),
-        "models": {path.relative_to(models).as_posix(): sha256_of(path) for path in files},
+        "models": digest_files(trained.models.folder),
         "explainer": options,
         "version": version.model_dump(mode="json", by_alias=True),
     }
@@ -159,12 +157,7 @@ class StoredModels:
             JobError: They differ from those that were recorded.
         """
         copied = self.tracker.download(self.run_id, MODELS, self.local)
-        found = {
-            path.relative_to(copied).as_posix(): sha256_of(path)
-            for path in copied.rglob("*")
-            if path.is_file()
-        }
-        if found != self.digests:
+        if digest_files(copied) != self.digests:
             raise JobError(
                 f"The models of the MLflow run {self.run_id} were changed after they were trained.",
                 remedy="Add --fresh to train all models again.",
@@ -192,7 +185,8 @@ def _load(
 ) -> TrainedVersion:
     record_folder = tracker.download(run_id, TRAINING, folder)
     record = parse_json((record_folder / _RECORD).read_bytes())
-    require_digest(record)
+    if record[DIGEST] != compute_digest(record):
+        raise ValueError("it was edited")
     if record["format_version"] != _FORMAT or record["version"]["key"] != work.key:
         raise ValueError("it is that of another training")
     if not {f"{name}/MLmodel" for name in DEPENDS_ON} <= record["models"].keys():

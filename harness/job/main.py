@@ -30,7 +30,7 @@ from harness.job.known_models import (
     record_training,
 )
 from harness.job.pinned_versions import list_retention_warnings
-from harness.job.prepare import PreparedRows, format_key, prepare_rows
+from harness.job.prepare import PreparedRows, prepare_rows
 from harness.job.row_diff import attach_previous_keys, count_row_changes
 from harness.job.running_job import Job, fail, make_result, run_in_parallel
 from harness.job.spark_errors import log_errors
@@ -298,7 +298,7 @@ def publish(job: Job, trained: list[TrainedVersion]) -> None:
 
     def publish_one(each: TrainedVersion) -> None:
         def check(uri: str) -> None:
-            raw = select_raw_rows(each, format_key(plan.scenario))
+            raw = select_raw_rows(each, plan.scenario, each.weights)
             bundle.verify(uri, raw, each.models.explainer, each.scores, each.weights)
 
         with job.clock.step("publish", each.result.name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Protocol
 from pyspark.ml import PipelineModel
 from pyspark.ml.param import Params
 from pyspark.ml.stat import Summarizer
-from pyspark.sql import Column, DataFrame, functions as F
+from pyspark.sql import DataFrame, functions as F
 
 from harness.errors import JobError
 from harness.job import bundle, mlflow_tracker
@@ -28,7 +28,7 @@ from harness.job.explain import (
 )
 from harness.job.held_out_parts import choose_parts
 from harness.job.predict_rows import collect_predictions
-from harness.job.prepare import PreparedRows, make_context
+from harness.job.prepare import PreparedRows, format_key, make_context
 from harness.metrics import METRICS
 from harness.pipelines import FEATURES, KEY, LABEL, Explainer, FittedModel, ModelPipeline
 from harness.plan import Plan
@@ -235,9 +235,9 @@ def make_untrained_result(version: CheckedVersion) -> VersionResult:
     )
 
 
-def select_raw_rows(trained: TrainedVersion, key: Column) -> DataFrame:
-    """Return the explained rows as they are in the table, with their key, as input of the featurizer."""
-    return trained.table.withColumn(KEY, key).where(F.col(KEY).isin(list(trained.scores)))
+def select_raw_rows(trained: TrainedVersion, scenario: Scenario, keys: Iterable[str]) -> DataFrame:
+    """Return rows as they are in the table, with their key, as input of the featurizer."""
+    return trained.table.withColumn(KEY, format_key(scenario)).where(F.col(KEY).isin(list(keys)))
 
 
 def _require_slots(explained: ProbeExplanations, names: tuple[str, ...]) -> None:

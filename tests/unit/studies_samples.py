@@ -7,11 +7,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.files import write_text
 from harness.loading.loader import LoadedScenario, load_scenario
+from harness.plan import Environment, Plan, SourceData
 from harness.results import FeatureExplanation, Result, Verdict, VersionResult
+from harness.reuse import make_keys
+from harness.runs import PLAN, RESULT, RunFolder
 from harness.scenario.model import Scenario
 from harness.studies.calibration.calibrate_runs import format_yaml
 
+DATA = SourceData(uri="file:///data/readings.csv", format="csv", sha256="d" * 64)
+RUN = "20260301-101500-readings-7f3a"
 ENOUGH = {
     **{f"{part}_rows": 1000.0 for part in ("train", "test", "added_test")},
     **{f"{part}_positives": 100.0 for part in ("train", "test", "added_test")},
@@ -88,3 +94,35 @@ def _explained(weight: float) -> FeatureExplanation:
     return FeatureExplanation(
         mean=weight, mean_abs=abs(weight), mean_per_sd=weight, mean_abs_per_sd=abs(weight)
     )
+
+
+def make_plan(**changes: Any) -> Plan:
+    """Return a plan of the scenario."""
+    values: dict[str, Any] = {
+        "run_id": RUN,
+        "harness_version": "0.1.0+c1",
+        "scenario": scenario(),
+        "scenario_file": "scenarios/readings.yaml",
+        "scenario_sha256": "0" * 64,
+        "environment": Environment(
+            target="embedded",
+            lake="/lake",
+            model_store="/models",
+            tracking_uri="sqlite://",
+            experiment="harness",
+            spark={"spark.sql.shuffle.partitions": "4", "spark.driver.memory": "2g"},
+            libraries="1",
+        ),
+        "sources": {"readings.csv": DATA},
+    }
+    return Plan(**{**values, **changes})
+
+
+def store_run(runs: Path, plan: Plan, made: Result | None = None) -> RunFolder:
+    """Store a run as its command does."""
+    folder = RunFolder(runs / plan.run_id)
+    write_text(folder.path / PLAN, plan.model_dump_json(by_alias=True))
+    folder.write_keys(make_keys(plan))
+    if made is not None:
+        write_text(folder.path / RESULT, made.model_copy(update={"run_id": plan.run_id}).to_json())
+    return folder

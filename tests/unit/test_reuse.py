@@ -16,7 +16,7 @@ from rich.console import Console
 from harness.errors import ExitCode
 from harness.events import Listener
 from harness.files import sha256_of, write_text
-from harness.plan import Environment, Plan, SourceData
+from harness.plan import Plan
 from harness.prediction_files import write_predictions
 from harness.predictions import Predictions
 from harness.request import Session
@@ -26,40 +26,26 @@ from harness.reuse import (
     find_known_versions,
     find_reason_to_train,
     find_usable_run,
-    make_keys,
 )
-from harness.runs import PLAN, RESULT, WORK, RunFolder
+from harness.runs import RESULT, WORK, RunFolder
 from harness.scenario.model import Scenario
 from harness.settings import read_settings
 from harness.targets.embedded.embedded_target import Embedded
 from harness.workflow import execute
-from tests.unit.studies_samples import loaded, measured, result, scenario, with_versions
+from tests.unit.studies_samples import (
+    DATA,
+    RUN,
+    loaded,
+    make_plan,
+    measured,
+    result,
+    scenario,
+    store_run,
+    with_versions,
+)
 
-DATA = SourceData(uri="file:///data/readings.csv", format="csv", sha256="d" * 64)
 FILE = "predictions/one.parquet"
-RUN, LATER = "20260301-101500-readings-7f3a", "20260301-101501-readings-7f3a"
-
-
-def make_plan(**changes: Any) -> Plan:
-    """Return a plan of the scenario of the studies' tests."""
-    values: dict[str, Any] = {
-        "run_id": RUN,
-        "harness_version": "0.1.0+c1",
-        "scenario": scenario(),
-        "scenario_file": "scenarios/readings.yaml",
-        "scenario_sha256": "0" * 64,
-        "environment": Environment(
-            target="embedded",
-            lake="/lake",
-            model_store="/models",
-            tracking_uri="sqlite://",
-            experiment="harness",
-            spark={"spark.sql.shuffle.partitions": "4", "spark.driver.memory": "2g"},
-            libraries="1",
-        ),
-        "sources": {"readings.csv": DATA},
-    }
-    return Plan(**{**values, **changes})
+LATER = "20260301-101501-readings-7f3a"
 
 
 def change_environment(**changes: Any) -> dict[str, Any]:
@@ -73,16 +59,6 @@ def change_scenario(**changes: Any) -> dict[str, Any]:
     return {"scenario": Scenario.model_validate({**base, **changes})}
 
 
-def store(runs: Path, plan: Plan, made: Result | None = None) -> RunFolder:
-    """Store a run as its command does."""
-    folder = RunFolder(runs / plan.run_id)
-    write_text(folder.path / PLAN, plan.model_dump_json(by_alias=True))
-    folder.write_keys(make_keys(plan))
-    if made is not None:
-        write_text(folder.path / RESULT, made.model_copy(update={"run_id": plan.run_id}).to_json())
-    return folder
-
-
 def list_known(runs: Path, plan: Plan) -> list[str]:
     """Return the ids of the runs whose numbers are those of a plan."""
     return [known.result.run_id for known in find_known_runs(runs, plan)]
@@ -94,7 +70,7 @@ TWO = make_plan(**change_scenario())
 def test_finished_runs_with_the_same_numbers_are_found_newest_first(tmp_path: Path) -> None:
     """Finished runs with the same work are found, newest first."""
     for run_id in (RUN, LATER):
-        store(tmp_path, make_plan(run_id=run_id), result(measured("one")))
+        store_run(tmp_path, make_plan(run_id=run_id), result(measured("one")))
     assert [LATER, RUN] == list_known(tmp_path, make_plan())
 
 
@@ -131,7 +107,7 @@ _ONE = {"name": "one", "append": {"where": "batch = 0"}}
 def test_what_changes_a_number_is_noticed(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
     """Neither the run nor its version is used after any such change, and the change is named."""
     changed = TWO.model_copy(update=changes)
-    store(tmp_path, TWO, result(measured("one"), measured("two")))
+    store_run(tmp_path, TWO, result(measured("one"), measured("two")))
     assert [TWO.run_id] == list_known(tmp_path, TWO)
     assert [] == list_known(tmp_path, changed)
     assert [] == list(find_known_versions(tmp_path, changed, "two"))
@@ -152,7 +128,7 @@ def test_what_changes_a_number_is_noticed(tmp_path: Path, changes: dict[str, Any
 )
 def test_what_changes_no_number_is_no_reason_to_measure(tmp_path: Path, changes: dict[str, Any]) -> None:
     """Bounds, words and publishing change no number; neither does the size of a heap."""
-    store(tmp_path, TWO, result(measured("one"), measured("two")))
+    store_run(tmp_path, TWO, result(measured("one"), measured("two")))
     heap = change_environment(spark={"spark.sql.shuffle.partitions": "4", "spark.driver.memory": "4g"})
     changed = TWO.model_copy(update=change_scenario(**changes) | heap)
     assert [TWO.run_id] == list_known(tmp_path, changed)
@@ -161,7 +137,7 @@ def test_what_changes_no_number_is_no_reason_to_measure(tmp_path: Path, changes:
 
 def test_facts_that_only_some_bounds_need_are_measured(tmp_path: Path) -> None:
     """A run that never described its added rows can't be judged by the standard gate; its models can be."""
-    store(tmp_path, TWO, result(measured("one"), measured("two")))
+    store_run(tmp_path, TWO, result(measured("one"), measured("two")))
     gate = TWO.model_copy(update=change_scenario(every={"standard": True}))
     assert [] == list_known(tmp_path, gate)
     assert 1 == len(list(find_known_versions(tmp_path, gate, "two")))
@@ -169,16 +145,16 @@ def test_facts_that_only_some_bounds_need_are_measured(tmp_path: Path) -> None:
 
 def test_an_unfinished_run_is_not_used(tmp_path: Path) -> None:
     """A run that is still running or broken is not used."""
-    store(tmp_path, make_plan())
+    store_run(tmp_path, make_plan())
     assert [] == list_known(tmp_path, make_plan())
     failure = Failure(kind="JobError", exit_code=5, message="The job broke.")
-    store(tmp_path, make_plan(), result(measured("one")).model_copy(update={"failure": failure}))
+    store_run(tmp_path, make_plan(), result(measured("one")).model_copy(update={"failure": failure}))
     assert [] == list_known(tmp_path, make_plan())
 
 
 def test_an_edited_result_is_not_used(tmp_path: Path) -> None:
     """Its digest doesn't fit any more."""
-    folder = store(tmp_path, make_plan(), result(measured("one")))
+    folder = store_run(tmp_path, make_plan(), result(measured("one")))
     file = folder.path / RESULT
     write_text(file, file.read_text().replace('"rows": 300', '"rows": 301'))
     assert [] == list_known(tmp_path, make_plan())
@@ -187,7 +163,7 @@ def test_an_edited_result_is_not_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", '{"run": 1}', '{"run": "x", "versions": [1]}', "[" * 9999])
 def test_keys_that_cannot_be_read_are_none(tmp_path: Path, text: str) -> None:
     """A run without readable keys, such as one of an older version, is not used."""
-    folder = store(tmp_path, make_plan(), result(measured("one")))
+    folder = store_run(tmp_path, make_plan(), result(measured("one")))
     write_text(folder.path / WORK, text)
     assert [] == list_known(tmp_path, make_plan())
     assert "" == find_reason_to_train(tmp_path, make_plan(), "one")
@@ -200,7 +176,7 @@ def test_a_source_counts_by_its_content(tmp_path: Path, digests: Mapping[str, st
     """Files of a folder count by their content; a source elsewhere may change unnoticed."""
     source = DATA.model_copy(update={"sha256": None, **digests})
     plan = make_plan(sources={"readings.csv": source})
-    store(tmp_path, plan, result(measured("one")))
+    store_run(tmp_path, plan, result(measured("one")))
     assert found == len(list_known(tmp_path, plan)) == len(list(find_known_versions(tmp_path, plan, "one")))
 
 
@@ -209,7 +185,7 @@ def test_a_version_of_an_existing_table_counts_by_its_commit(tmp_path: Path) -> 
     read = scenario([{"name": "one", "append": None, "read": {"version": "latest"}}])
     commits = {"one": "version 12, aaa"}
     plan = make_plan(scenario=read, existing_table="/lake/table", commits=commits)
-    store(tmp_path, plan, result(measured("one")))
+    store_run(tmp_path, plan, result(measured("one")))
     assert [plan.run_id] == list_known(tmp_path, plan)
     assert [] == list_known(tmp_path, plan.model_copy(update={"commits": {"one": "version 12, bbb"}}))
     assert [] == list_known(tmp_path, plan.model_copy(update={"commits": {}}))
@@ -218,7 +194,7 @@ def test_a_version_of_an_existing_table_counts_by_its_commit(tmp_path: Path) -> 
 def test_a_version_is_the_same_whatever_follows_it(tmp_path: Path) -> None:
     """A whole run has trained each version; another seed, or other rows to explain, make another model."""
     whole = make_plan(scenario=with_versions(4))
-    store(tmp_path, whole, result(*(measured(f"v{number}") for number in range(4))))
+    store_run(tmp_path, whole, result(*(measured(f"v{number}") for number in range(4))))
     shorter = make_plan(scenario=with_versions(3))
     assert ["v2"] == [each.name for _, each in find_known_versions(tmp_path, shorter, "v2")]
     assert [] == list_known(tmp_path, shorter)
@@ -236,7 +212,7 @@ def test_an_untrained_version_is_not_used(tmp_path: Path) -> None:
     """A version without a model can't be used."""
     plan = make_plan(scenario=with_versions(2))
     built = measured("v1").model_copy(update={"status": "built"})
-    store(tmp_path, plan, result(measured("v0"), built))
+    store_run(tmp_path, plan, result(measured("v0"), built))
     assert [] == list(find_known_versions(tmp_path, plan, "v1"))
 
 
@@ -282,7 +258,7 @@ def leave_finished_run(session: Session) -> Result:
     made = result(version).model_copy(
         update={"run_id": plan.run_id, "mlflow_run_id": "p" * 32, "table_uri": str(table)}
     )
-    store(session.settings.runs, plan, made)
+    store_run(session.settings.runs, plan, made)
     write_text(folder / "junit.xml", "")
     return made
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.authoring.plan_preview import DEPENDS, PlannedVersion, PlanPreview
+from harness.authoring.plan_preview import DEPENDS, PlannedVersion, PlanPreview, Training
 from harness.authoring.scenario_list import ListedScenario
 from harness.errors import ExitCode
 from harness.metrics import METRICS
@@ -78,12 +78,12 @@ def _describe_plan(preview: PlanPreview) -> tuple[str, ...]:
 
 
 def _describe_trainings(preview: PlanPreview) -> tuple[str, ...]:
-    """Describe which models earlier runs have trained; nothing if there is no earlier run."""
+    """Describe which models earlier runs have trained; nothing if all are new."""
     versions: dict[str, list[str]] = {}
     for version in preview.versions:
         if version.training:
-            versions.setdefault(version.training, []).append(version.name)
-    if versions.keys() <= {"new"}:
+            versions.setdefault(str(version.training), []).append(version.name)
+    if versions.keys() <= {str(Training())}:
         return ()
     return ("Training: " + "; ".join(f"{', '.join(each)} {why}" for why, each in versions.items()) + ".",)
 
