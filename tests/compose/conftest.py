@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -16,6 +15,7 @@ import pytest
 from testcontainers.core.docker_client import DockerClient
 
 from harness.errors import HarnessError
+from harness.ports import find_free_ports
 from harness.settings import Settings, read_settings
 from harness.targets.compose.docker import require_engine
 from harness.targets.compose.stack import Stack
@@ -81,7 +81,7 @@ class RunningStack:
 
 def variables(home: Path, name: str) -> dict[str, str]:
     """Return the settings of a separate stack."""
-    azurite, mlflow, spark = free_ports(3)
+    azurite, mlflow, spark = find_free_ports(3)
     return {
         "HARNESS_HOME": str(home),
         "HARNESS_TARGET": "compose",
@@ -93,17 +93,6 @@ def variables(home: Path, name: str) -> dict[str, str]:
         "HARNESS_WORKER_MEMORY": "1g",
         "HARNESS_EXECUTOR_MEMORY": "800m",
     }
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 @pytest.fixture(scope="session")

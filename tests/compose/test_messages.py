@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ExitCode
-from tests.compose.conftest import RunningStack, free_ports, variables
+from harness.ports import find_free_port
+from tests.compose.conftest import RunningStack, variables
 from tests.embedded.runner import ROOT
 from tests.embedded.small import ONE_VERSION, write_scenario
 
@@ -137,7 +138,7 @@ def test_an_unhealthy_service(other: RunningStack) -> None:
 
 def test_a_service_that_does_not_answer(other: RunningStack) -> None:
     """If the stack is stopped, the command ui explains how to start it."""
-    [port] = free_ports(1)
+    port = find_free_port()
     message = fail_with_message(other, "ui", HARNESS_MLFLOW_PORT=str(port))
     assert "The stack is not running." in message
     assert "make up" in message

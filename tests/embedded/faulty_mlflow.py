@@ -12,6 +12,8 @@ from typing import Any, Literal
 from mlflow.server import app, handlers
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from harness.ports import find_free_port
+
 with warnings.catch_warnings():
     # Here, because a handler imports it, and a warning would be its failure.
     warnings.simplefilter("ignore")
@@ -33,9 +35,7 @@ class FaultyServer:
         self._folder = folder
         self._released = threading.Event()
         self._server: BaseWSGIServer | None = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = int(probe.getsockname()[1])
+        self._port = find_free_port()
         self.fault: Fault | None = None
         self.requests: list[str] = []
 

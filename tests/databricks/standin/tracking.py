@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from harness.ports import find_free_port
 
 _DEADLINE_S = 300
 _ANSWER_S = 30
@@ -30,7 +31,7 @@ class TrackingServer:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._log = folder / "mlflow.log"
-        self._port = _free_port()
+        self._port = find_free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -109,13 +110,6 @@ class TrackingServer:
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES_SHOWN:]
         message = f"MLflow's server at {self.url} {what}. Last lines of its log:"
         return TimeoutError("\n    ".join([message, *lines]))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _exit_code(process: subprocess.Popen[bytes]) -> int | None:
