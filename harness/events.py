@@ -1,11 +1,11 @@
-"""Events and announcements of a running job, one JSON line each, on every target."""
+"""What a running job reports, one JSON line each, on every target: events, announcements, finished steps."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 State = Literal["started", "running", "done", "notice"]
 """A notice is a message for the user, in the event's detail."""
@@ -59,6 +59,30 @@ class Announcement:
             return None
         try:
             return cls(**json.loads(line)["announcement"])
+        except (ValueError, TypeError, KeyError):
+            return None
+
+
+@dataclass(frozen=True)
+class FinishedStep:
+    """A step that a job has finished, and what it found: a run that is interrupted goes on after it."""
+
+    step: str
+    version: str | None
+    facts: Mapping[str, Any]
+    """In the form of JSON."""
+
+    def to_line(self) -> str:
+        """Return the step as one line of JSON without a line break."""
+        return json.dumps({"finished": asdict(self)}, ensure_ascii=False)
+
+    @classmethod
+    def from_line(cls, line: str) -> FinishedStep | None:
+        """Return the step in a line, or ``None`` if the line is something else, or cut off."""
+        if not line.startswith('{"finished": '):
+            return None
+        try:
+            return cls(**json.loads(line)["finished"])
         except (ValueError, TypeError, KeyError):
             return None
 

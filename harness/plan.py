@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, Field, model_validator
 
 from harness.errors import PrerequisiteError
+from harness.events import FinishedStep
 from harness.results import Failure, MeasuredValue, Result, RunInputs, Verdict, VersionResult
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import ScenarioPart
@@ -212,6 +213,10 @@ class Plan(ScenarioPart):
     settings: tuple[Setting, ...] = ()
     proof: PlannedProof | None = None
     """Faults to judge; ``None`` for a run."""
+    is_resumed: bool = False
+    """Whether the run goes on after it was interrupted."""
+    finished: tuple[FinishedStep, ...] = ()
+    """The steps that it had finished by then."""
 
     @property
     def source(self) -> SourceData | None:
@@ -254,6 +259,10 @@ class Plan(ScenarioPart):
     def run_uri(self) -> str:
         """URI of the run's own folder in the lake."""
         return f"{self.environment.lake}/runs/{self.run_id}"
+
+    def resume(self, run_id: str, finished: tuple[FinishedStep, ...]) -> Plan:
+        """Return the plan of an interrupted run that goes on after the steps that it had finished."""
+        return self.model_copy(update={"run_id": run_id, "is_resumed": True, "finished": finished})
 
     def make_failed_result(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
@@ -416,6 +417,11 @@ class VersionResult(Record):
     """Seconds per step of this version."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+    def replace_facts(self, facts: Mapping[str, Any]) -> VersionResult:
+        """Return this result with other values of some fields, which are in the form of JSON."""
+        content = {**self.model_dump(mode="json", by_alias=True), **facts}
+        return VersionResult.model_validate_json(json.dumps(content))
 
 
 class FaultResult(Record):

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness.errors import PrerequisiteError, did_you_mean
-from harness.events import Announcement
+from harness.events import Announcement, FinishedStep
 from harness.files import is_locked, make_unwritable_error, write_text
 from harness.plan import Plan, load_plan
 from harness.result_digest import require_digest
@@ -28,6 +28,8 @@ JUNIT = "junit.xml"
 """The last report that is written."""
 UNSETTLED = "unsettled.jsonl"
 """What the run's job has announced to create elsewhere; the file exists until that is settled."""
+STEPS = "steps.jsonl"
+"""The steps that the run's job has finished, from which an interrupted run goes on."""
 BISECTION_PARAMETER = "train"
 """Parameter of a run that only trains at some of its scenario's versions."""
 WORK = "work.json"
@@ -75,6 +77,25 @@ class RunFolder:
         path = runs / run_id
         try:
             path.mkdir(parents=True)
+        except OSError as error:
+            raise make_unwritable_error(path, error) from error
+        return cls(path)
+
+    @classmethod
+    def reopen(cls, runs: Path, run_id: str) -> RunFolder:
+        """Open the folder of a run that goes on: its result is removed, its log kept under another name.
+
+        Raises:
+            PrerequisiteError: The folder can't be written.
+        """
+        path = runs / run_id
+        parts = len(list(path.glob(f"{Path(LOG).stem}-*.log")))
+        try:
+            # In this order: a run without reports gets its missing files, whether it has a result or not.
+            for name in (JUNIT, RESULT):
+                (path / name).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                (path / LOG).rename(path / f"{Path(LOG).stem}-{parts + 1}.log")
         except OSError as error:
             raise make_unwritable_error(path, error) from error
         return cls(path)
@@ -163,21 +184,25 @@ class RunFolder:
         Raises:
             PrerequisiteError: The folder can't be written.
         """
-        file = self.path / UNSETTLED
-        try:
-            with file.open("a", encoding="utf-8") as stream:
-                stream.write(announcement.to_line() + "\n")
-        except OSError as error:
-            raise make_unwritable_error(file, error) from error
+        self._append(UNSETTLED, announcement.to_line())
+
+    def record_step(self, step: FinishedStep) -> None:
+        """Record a step that the run's job has finished.
+
+        Raises:
+            PrerequisiteError: The folder can't be written.
+        """
+        self._append(STEPS, step.to_line())
+
+    @property
+    def finished_steps(self) -> tuple[FinishedStep, ...]:
+        """The steps that the run's job has finished, in this order."""
+        return tuple(each for line in self._read_lines(STEPS) if (each := FinishedStep.from_line(line)))
 
     @property
     def announcements(self) -> tuple[Announcement, ...]:
         """What the run's job has announced and is not settled, in this order."""
-        try:
-            lines = (self.path / UNSETTLED).read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return ()
-        return tuple(each for line in lines if (each := Announcement.from_line(line)) is not None)
+        return tuple(each for line in self._read_lines(UNSETTLED) if (each := Announcement.from_line(line)))
 
     @property
     def started(self) -> datetime:
@@ -241,6 +266,20 @@ class RunFolder:
             f"'harness attach {self.path.name}' follows it."
         )
         return PrerequisiteError(f"The run {shown} {self.describe_missing_result()}.", remedy=remedy)
+
+    def _append(self, name: str, line: str) -> None:
+        file = self.path / name
+        try:
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(line + "\n")
+        except OSError as error:
+            raise make_unwritable_error(file, error) from error
+
+    def _read_lines(self, name: str) -> list[str]:
+        try:
+            return (self.path / name).read_text(encoding="utf-8").split("\n")
+        except FileNotFoundError:
+            return []
 
     def _environment(self, name: str) -> str | None:
         """Return a value of the plan's environment, whatever the plan's format."""

@@ -57,7 +57,7 @@ def settle_on_error(target: object, plan: Plan, run: RunFolder, report: Report) 
     except LostRunError:
         raise
     except BaseException as error:
-        has_begun, failure = bool(run.announcements), _describe(error)
+        has_begun, failure = bool(run.announcements) or plan.is_resumed, _describe(error)
         settle(target, plan, run, failure, report)
         if _is_final(error, target, has_begun=has_begun) or not run.is_settled:
             _write_missing_files(plan, run, failure, datetime.now(UTC))

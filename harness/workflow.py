@@ -35,6 +35,12 @@ from harness.plan import Plan
 from harness.request import RunRequest, Session, make_line_printer, open_session
 from harness.resolve import resolve_plan
 from harness.results import Failure, MeasuredValue, Result, Verdict, VersionResult
+from harness.resumption import (
+    describe_resumption,
+    find_interrupted_run,
+    make_request,
+    require_same_work,
+)
 from harness.reuse import KnownRun, describe_reuse, find_usable_run, make_keys, take_over
 from harness.runs import PLAN, RESULT, RunFolder, find_run
 from harness.scenario.matrix import describe_parameters
@@ -90,7 +96,15 @@ def execute(session: Session, loaded: LoadedScenario) -> Outcome:
     known = find_usable_run(session.settings.runs, plan, session.target)
     if known is not None:
         return judge_again(session, plan, known)
-    with create_run_folder(session, plan) as folder:
+    interrupted = find_interrupted_run(session.settings.runs, plan, session.target)
+    if interrupted is not None:
+        return go_on(session, loaded, plan, interrupted)
+    return measure(session, loaded, plan)
+
+
+def measure(session: Session, loaded: LoadedScenario, plan: Plan) -> Outcome:
+    """Run the job of a plan, and turn its result into an outcome."""
+    with open_run_folder(session, plan) as folder:
         session.target.prepare(plan)
         result = run_job(session.target.run, folder.path, session.console)
         settle_result(session.target, plan, folder, result, session.report)
@@ -98,10 +112,16 @@ def execute(session: Session, loaded: LoadedScenario) -> Outcome:
     return conclude(plan, result, folder, session.settings, session.console)
 
 
+def go_on(session: Session, loaded: LoadedScenario, plan: Plan, folder: RunFolder) -> Outcome:
+    """Go on with a run that ended before its verdict, after the steps that it had finished."""
+    session.report(describe_resumption(folder, folder.read_result() if folder.has_result else None))
+    return measure(session, loaded, plan.resume(folder.path.name, folder.finished_steps))
+
+
 def judge_again(session: Session, plan: Plan, known: KnownRun) -> Outcome:
     """Judge the numbers of an earlier run, instead of measuring them again."""
     session.report(describe_reuse(known))
-    with create_run_folder(session, plan) as folder:
+    with open_run_folder(session, plan) as folder:
         result = take_over(known, plan, folder)
         folder.mark_settled()
     return conclude(plan, result, folder, session.settings, session.console)
@@ -153,6 +173,26 @@ def run_combination(
         return CombinationRow(loaded.parameters, word, error.exit_code)
     word = make_headline(outcome.result, outcome.parity).word.lower()
     return CombinationRow(loaded.parameters, word, outcome.exit_code, outcome.result.versions)
+
+
+def resume(run_id: str, console: Console) -> ExitCode:
+    """Go on with a run that ended before its verdict.
+
+    Args:
+        run_id: The harness's own id of the run.
+        console: Shows progress and the verdict.
+
+    Raises:
+        HarnessError: It can't go on, or there is no verdict; the exception has the reason and the exit code.
+    """
+    settings = read_settings()
+    settle_earlier_runs(settings)
+    folder = find_run(settings.runs, run_id)
+    session = open_session(make_request(folder), console, takes_one=True)
+    loaded = session.single_combination
+    plan = resolve_plan(loaded, session.settings, session.target, fresh=session.fresh)
+    require_same_work(folder, plan, session.target)
+    return go_on(session, loaded, plan, folder).exit_code
 
 
 def validate(request: RunRequest, console: Console) -> ExitCode:
@@ -225,13 +265,14 @@ def write_asset_bundle(request: RunRequest, folder: Path | None, console: Consol
 
 
 @contextmanager
-def create_run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
-    """Create the run's folder with its plan, and point ``latest`` to it.
+def open_run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
+    """Create the run's folder with its plan, or open that of a run that goes on; point ``latest`` to it.
 
     Remove it if a prerequisite is missing from the start, or the scenario or its data is invalid. After
     another error, it has a result that says so.
     """
-    folder = RunFolder.create(session.settings.runs, plan.run_id)
+    open_folder = RunFolder.reopen if plan.is_resumed else RunFolder.create
+    folder = open_folder(session.settings.runs, plan.run_id)
     try:
         file = folder.path / PLAN
         write_text(file, plan.model_dump_json(indent=2, by_alias=True) + "\n")

@@ -33,6 +33,7 @@ app = typer.Typer(
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "scenario": run_commands.scenario,
+    "resume": run_commands.resume,
     "calibrate": run_commands.calibrate,
     "bisect": run_commands.bisect,
     "prove": run_commands.prove,

@@ -34,6 +34,19 @@ def scenario(
     raise typer.Exit(run(request, open_console()))
 
 
+def resume(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="ID or folder of a run, or latest.")],
+) -> None:
+    """Go on with a run that ended before its verdict.
+
+    It keeps its ID; the steps that it finished are not repeated. 'scenario' does the same by itself if
+    nothing has changed since the run.
+    """
+    from harness.workflow import resume as go_on
+
+    raise typer.Exit(go_on(run, open_console()))
+
+
 def calibrate(
     name: ScenarioName,
     repeats: Annotated[

@@ -5,8 +5,9 @@ Other files, such as predictions, are written next to the result, or to standard
 each. With ``--attached``, the plan is the first line of standard input, and the job is interrupted when the
 input ends: its command has been killed, which nobody else in its container would notice.
 
-Events go to standard output, one JSON line each, and to the file EVENTS if it is given. Announcements go to
-standard output only. Everything else that the job or Spark prints goes to standard error.
+Events go to standard output, one JSON line each, and to the file EVENTS if it is given. Announcements and
+finished steps go to standard output only. Everything else that the job or Spark prints goes to standard
+error.
 
 A scheduled job uses one plan for several runs: ``--run-id ID`` overrides the run's id, and
 ``--source PATH=URI`` the URI of a source, with PATH as the scenario writes it.
@@ -29,10 +30,11 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from harness.errors import ExitCode, HarnessError, UsageError
-from harness.events import Announcement, Event
+from harness.events import Event
 from harness.files import write_bytes, write_text
 from harness.job.clock import Clock
 from harness.job.running_job import EventFile
+from harness.job.step_record import StepRecord
 from harness.memory import count_memory_kills
 from harness.plan import Plan, SourceData, load_plan
 from harness.prediction_files import SentFile
@@ -94,7 +96,8 @@ def main(arguments: list[str]) -> int:
             interrupted,
             started,
             memory_kills,
-            announce=_announce,
+            announce=lambda announcement: _write_line(announcement.to_line()),
+            steps=StepRecord(plan.finished, lambda step: _write_line(step.to_line())),
         )
         if plan.proof is None:
             result = importlib.import_module("harness.job.main").run(running)
@@ -202,10 +205,6 @@ def _emit(event: Event, event_file: EventFile | None) -> None:
     _write_line(event.to_line())
     if event_file is not None:
         event_file.add(event)
-
-
-def _announce(announcement: Announcement) -> None:
-    _write_line(announcement.to_line())
 
 
 def _write_line(line: str) -> None:

@@ -72,6 +72,26 @@ class CheckedVersion:
         """Whether a model is trained on this version."""
         return self.scenario.versions[self.scenario.index_of(self.name)].is_trained
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Everything that was counted, in the form of JSON."""
+        return {name: getattr(self, name) for name in _COUNTED}
+
+
+_COUNTED = (
+    "rows",
+    "fingerprint",
+    "schema",
+    "nulls",
+    "null_keys",
+    "duplicate_keys",
+    "filtered_rows",
+    "ignored_rows",
+    "unlabelled_rows",
+    "unlabelled",
+    "ranges",
+)
+
 
 @dataclass(frozen=True)
 class _Query:
@@ -117,6 +137,35 @@ def check_version(table: DataFrame, scenario: Scenario, name: str, number: int) 
     if is_trained and (problems := find_problems(counts, query.frame, scenario, pipeline, name)):
         raise ScenarioError(problems)
     return _make_checked_version(table, query.frame, present, name, number, counts)
+
+
+def reopen_check(
+    table: DataFrame, scenario: Scenario, name: str, number: int, facts: Mapping[str, Any]
+) -> CheckedVersion:
+    """Return a version that was checked before the run was interrupted.
+
+    Args:
+        table: The version.
+        scenario: The scenario.
+        name: The version's name.
+        number: Its Delta version.
+        facts: What the check found.
+    """
+    present = scenario.model_copy(update={"pipeline": scenario.pipeline.at(table.columns)})
+    is_trained = scenario.versions[scenario.index_of(name)].is_trained
+    ranges = {feature: (least, greatest) for feature, (least, greatest) in facts["ranges"].items()}
+    return CheckedVersion(
+        **{**facts, "ranges": ranges},
+        name=name,
+        version=number,
+        scenario=present,
+        table=table,
+        frame=_make_training_frame(table, scenario) if is_trained else table,
+    )
+
+
+def _make_training_frame(table: DataFrame, scenario: Scenario) -> DataFrame:
+    return add_label(add_feature_columns(table, scenario.pipeline), scenario)
 
 
 def _make_checked_version(
@@ -174,7 +223,7 @@ def _make_key_query(table: DataFrame, scenario: Scenario) -> _Query:
 
 def _make_training_query(table: DataFrame, scenario: Scenario, name: str) -> _Query:
     require_columns(table, scenario, name)
-    frame = add_label(add_feature_columns(table, scenario.pipeline), scenario)
+    frame = _make_training_frame(table, scenario)
     pipeline = scenario.pipeline.at(table.columns)
     for segment, condition in scenario.segments.items():
         with attribute_error(f"the segment '{segment}' can't be selected", ("segments", segment)):

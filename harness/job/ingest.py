@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -25,13 +28,16 @@ from harness.job.spark_errors import (
     list_causes,
     translate_storage_error,
 )
+from harness.job.step_record import StepRecord
 from harness.job.step_rows import Sources
-from harness.job.table_io import read_version, read_version_at
+from harness.job.table_io import read_version, read_version_at, remove_commits_after, remove_table
 from harness.plan import Plan
 from harness.results import Commit
 from harness.scenario.model import Version
 from harness.scenario.read_step import Read
 
+INGEST = "ingest"
+"""Name of the step."""
 _BEFORE_FIRST_VERSION = -1
 _TABLE_URI: Location = ("table", "uri")
 
@@ -49,6 +55,12 @@ class BuiltVersion:
     commit: Commit
     error: str | None = None
     """The class of the error with which the step failed, as expected."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All of it but the rows, in the form of JSON."""
+        commit = self.commit.model_dump(mode="json")
+        return {"number": self.number, "commits": self.commits, "commit": commit, "error": self.error}
 
 
 @dataclass
@@ -85,6 +97,44 @@ def _read_existing_log(spark: SparkSession, plan: Plan) -> tuple[LogEntry, ...]:
         message = f"no Delta table at {uri}; check that the URI is the table's folder."
         raise ScenarioError([Problem(message, _TABLE_URI)])
     return log
+
+
+def reopen_versions(build: Build, steps: StepRecord) -> list[BuiltVersion]:
+    """Open the versions that were built before the run was interrupted, and undo what came after them.
+
+    If the table is not as it was then, everything is built again, and nothing counts as finished.
+    """
+    finished: list[Mapping[str, Any]] = []
+    for version in build.plan.scenario.versions:
+        if (facts := steps.find(INGEST, version.name)) is None:
+            break
+        finished.append(facts)
+    if build.plan.existing_table is None:
+        log = {entry.version: entry for entry in read_history(build.spark, build.plan.table_uri)}
+        if not all(_is_in_log(facts, log) for facts in finished):
+            finished = []
+            steps.forget()
+        if not finished:
+            remove_table(build.spark, build.plan)
+        elif (last := int(finished[-1]["number"])) < max(log):
+            remove_commits_after(build.spark, build.plan.table_uri, last)
+    return [_reopen_version(build, index, facts) for index, facts in enumerate(finished)]
+
+
+def _is_in_log(facts: Mapping[str, Any], log: Mapping[int, LogEntry]) -> bool:
+    entry, commit = log.get(facts["number"]), Commit.model_validate_json(json.dumps(facts["commit"]))
+    return entry is not None and (entry.operation, entry.time) == (commit.operation, commit.time)
+
+
+def _reopen_version(build: Build, index: int, facts: Mapping[str, Any]) -> BuiltVersion:
+    version, at = build.plan.scenario.versions[index], step_location(build.plan, index)
+    number, commit = int(facts["number"]), Commit.model_validate_json(json.dumps(facts["commit"]))
+    entry = LogEntry(number, commit.operation, commit.time)
+    opened = _open_version(build, version, entry, facts["commits"], facts["error"], at)
+    if build.plan.existing_table is None:
+        build.newest = entry
+    # As it was: later versions may have needed another protocol.
+    return replace(opened, commit=commit)
 
 
 def step_location(plan: Plan, index: int) -> Location:

@@ -115,6 +115,9 @@ def find_known_model(
 ) -> TrainedVersion | None:
     """Return a version with the model that an earlier run has trained; ``None`` if no intact one is found.
 
+    If the run goes on after it was interrupted, its own models come first, and others are not used if it is
+    to measure everything itself.
+
     Args:
         version: The version.
         work: What determines its model.
@@ -122,7 +125,7 @@ def find_known_model(
         tracker: Finds the earlier run.
         folder: Local folder for the files of the earlier run.
     """
-    for run_id in tracker.find_trainings(work.key):
+    for run_id in tracker.find_trainings(work.key, own=plan.fresh):
         try:
             return _load(version, work, plan, tracker, run_id, folder)
         except Exception as error:
@@ -197,9 +200,8 @@ def _load(
     if predictions is None:
         raise ValueError("it has no predictions")
     measured = VersionResult.model_validate(record["version"])
-    known = measured.model_copy(
-        update={"name": version.name, "run_id": run_id, "reused_from": str(record["run_id"])}
-    )
+    origin = "" if record["run_id"] == plan.run_id else str(record["run_id"])
+    known = measured.model_copy(update={"name": version.name, "run_id": run_id, "reused_from": origin})
     models = StoredModels(tracker, run_id, folder, record["models"], record["explainer"], plan.scratch_uri)
     weights = _list_weights(predictions)
     later = _find_weights_of_moved_rows(measured, tracker, run_id, folder)

@@ -15,14 +15,21 @@ from harness.events import Announcement, Event
 from harness.job import bundle
 from harness.job.added_rows import describe_added_rows
 from harness.job.changed_columns import describe_changed_columns
-from harness.job.check_version import CheckedVersion, check_version
+from harness.job.check_version import CheckedVersion, check_version, reopen_check
 from harness.job.compare_rows import explain_rows, find_moves, list_unexplained_keys, store_predictions
 from harness.job.custom_pipeline import open_pipeline
 from harness.job.data_checks import require_sensitive_columns
 from harness.job.delta_log import translate_read_errors
 from harness.job.distributions import choose_bins, count_distributions
 from harness.job.explain import choose_probe_keys
-from harness.job.ingest import BuiltVersion, build_version, open_build, step_location
+from harness.job.ingest import (
+    INGEST,
+    BuiltVersion,
+    build_version,
+    open_build,
+    reopen_versions,
+    step_location,
+)
 from harness.job.known_models import (
     find_known_model,
     identify_trainings,
@@ -47,6 +54,10 @@ from harness.pipelines import ModelPipeline
 from harness.results import Result, Verdict, VersionResult
 from harness.storage.model_store import ModelStore, holds_bundle, open_store
 
+_CHECK, _DESCRIBE = "check", "describe"
+"""Names of steps."""
+_DESCRIBED = {"changes", "changed_columns", "distributions", "added"}
+"""The fields of a version's result that describe its rows."""
 _FILES, _KNOWN, _RECORDS = ".files", ".known", ".records"
 """Subfolders of the job's scratch folder; no version can have such a name."""
 
@@ -90,11 +101,16 @@ def build_versions(job: Job) -> list[BuiltVersion]:
     """Build every version of the table, or find it in an existing one."""
     built: list[BuiltVersion] = []
     with remove_table_on_mistake(job):
-        with job.clock.step("ingest"):
+        with job.clock.step(INGEST):
             build = open_build(job.spark, job.plan)
+            if job.plan.is_resumed:
+                built = reopen_versions(build, job.steps)
         for index, version in enumerate(job.plan.scenario.versions):
-            with job.clock.step("ingest", version.name):
+            if index < len(built):
+                continue  # Built before the run was interrupted.
+            with job.clock.step(INGEST, version.name):
                 built.append(build_version(build, index))
+            job.steps.finish(INGEST, version.name, built[-1].facts)
     return built
 
 
@@ -103,12 +119,18 @@ def check_versions(job: Job, built: list[BuiltVersion]) -> list[CheckedVersion]:
     plan, spark = job.plan, job.spark
 
     def check(version: BuiltVersion) -> CheckedVersion:
+        known = job.steps.find(_CHECK, version.name)
+        if known is not None:
+            return reopen_check(version.table, plan.scenario, version.name, version.number, known)
         at = step_location(plan, plan.scenario.index_of(version.name))
         with (
-            job.clock.step("check", version.name),
+            job.clock.step(_CHECK, version.name),
             translate_read_errors(spark, plan.table_uri, version.name, version.number, at),
         ):
-            return check_version(version.table, plan.scenario, version.name, version.number)
+            checked = check_version(version.table, plan.scenario, version.name, version.number)
+        if not plan.scenario.table.sensitive:  # Ranges and labels would be stored.
+            job.steps.finish(_CHECK, version.name, checked.facts)
+        return checked
 
     with remove_table_on_mistake(job):
         checked = run_in_parallel(job, check, built)
@@ -137,7 +159,7 @@ def find_known_models(job: Job, checked: list[CheckedVersion]) -> dict[str, Trai
     works = identify_trainings(job.plan, checked, list_libraries(job.spark))
     for name, work in works.items():
         job.update(job.find_version(name).model_copy(update={"key": work.key}))
-    if job.plan.fresh:
+    if job.plan.fresh and not job.plan.is_resumed:
         return {}
 
     def find(version: CheckedVersion) -> TrainedVersion | None:
@@ -148,7 +170,11 @@ def find_known_models(job: Job, checked: list[CheckedVersion]) -> dict[str, Trai
         found = run_in_parallel(job, find, [version for version in checked if version.is_trained])
     known = {each.result.name: each for each in found if each is not None}
     for name, each in known.items():
-        detail = f"not trained again: the model of the run {each.result.reused_from} is the same"
+        detail = (
+            f"not trained again: the model of the run {each.result.reused_from} is the same"
+            if each.result.reused_from
+            else "not trained again: it was trained before the run was interrupted"
+        )
         job.clock.report(Event("look up", "notice", name, detail=detail))
     return known
 
@@ -169,7 +195,12 @@ def describe_and_prepare(
 
 def describe_versions(job: Job, checked: list[CheckedVersion]) -> None:
     """Count how the rows of each version changed, and how the values of its features are distributed."""
-    with job.clock.step("describe"):
+    known = job.steps.find(_DESCRIBE)
+    if known is not None:
+        for name, facts in known.items():
+            job.update(job.find_version(name).replace_facts(facts))
+        return
+    with job.clock.step(_DESCRIBE):
         bins = choose_bins([version for version in checked if version.is_trained])
         counts = zip(checked, count_row_changes(checked), count_distributions(checked, bins), strict=True)
         for version, changes, distributions in counts:
@@ -183,6 +214,8 @@ def describe_versions(job: Job, checked: list[CheckedVersion]) -> None:
             if compares_added_rows(job.plan.scenario, version.name):
                 added = describe_added_rows(version, bins.categories)
                 job.update(job.find_version(version.name).model_copy(update={"added": added}))
+    described = {each.name: each.model_dump(mode="json", include=_DESCRIBED) for each in job.versions}
+    job.steps.finish(_DESCRIBE, None, described)
 
 
 def prepare_versions(
@@ -213,10 +246,11 @@ def train_versions(
     with job.clock.step("log"):
         tracker = job.tracker.result()
         job.announce(Announcement("mlflow runs", plan.run_id))
-        tracker.start()
+        tracker.start({each.result.run_id or "" for each in known.values()})
     probe = choose_probe(job, prepared, known)
     for each in known.values():
-        tracker.link_version(each.result)
+        if each.result.reused_from:
+            tracker.link_version(each.result)
         job.update(merge_measurements(job.find_version(each.result.name), each))
 
     def train(each: PreparedVersion) -> TrainedVersion:

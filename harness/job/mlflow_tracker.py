@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -41,6 +41,8 @@ TRAINING = "training"
 """Folder of the record that lets a later run use a training."""
 _KEY, _BUNDLE = "harness.key", "harness.bundle"
 """Tags of a version's run: what determines its model, and the bundle that it was published in."""
+_RUN = "harness.run_id"
+"""Tag of every run: the harness's own id of the run."""
 CODE = "pipeline"
 """Folder of the scenario's custom pipeline among the parent run's artifacts."""
 PICTURES = "pictures"
@@ -49,6 +51,8 @@ _PARALLEL_UPLOADS = 4
 _PATIENCE = Patience()
 # A request to MLflow may have 100 parameters and 1,000 metrics.
 _BATCH_SIZE = 100
+_MOST_RUNS = 50_000
+"""The most runs that MLflow returns at once."""
 _UNUSABLE_CODES = ("TEMPORARILY_UNAVAILABLE", "RESOURCE_DOES_NOT_EXIST")
 _REFUSAL = re.compile(r"failed with error code (40[13])\b")
 _NOT_IN_TAG = re.compile(r"[^\w\-. :/]")
@@ -113,10 +117,17 @@ class Tracker:
         self._open: list[str] = []
         self.parent_run_id: str | None = None
 
-    def start(self) -> None:
-        """Start the parent run."""
+    def start(self, finished: Collection[str] = ()) -> None:
+        """Start the parent run, or open it again if the run goes on after it was interrupted.
+
+        Args:
+            finished: The versions' runs that this run had finished by then. It repeats the others, which are
+                deleted.
+        """
         scenario = self._plan.scenario
-        self.parent_run_id = self._start_run(scenario.name, {MLFLOW_RUN_NOTE: scenario.description})
+        self.parent_run_id = (self._plan.is_resumed and self._reopen_runs(finished)) or self._start_run(
+            scenario.name, {MLFLOW_RUN_NOTE: scenario.description}
+        )
         self._log(self.parent_run_id, params={"seed": scenario.seed, "versions": len(scenario.versions)})
         scenario_json = scenario.model_dump(mode="json", exclude_none=True)
         self.client.log_dict(self.parent_run_id, scenario_json, "scenario.json")
@@ -174,12 +185,25 @@ class Tracker:
             self.client.log_artifact(run_id, str(file), TRAINING)
         self._tag(run_id, {_KEY: key})
 
-    def find_trainings(self, key: str) -> list[str]:
-        """Return the runs that have recorded a training with a key, the newest first."""
+    def find_trainings(self, key: str, *, own: bool = False) -> list[str]:
+        """Return the runs that have recorded a training with a key: those of this plan, then the newest.
+
+        Args:
+            key: The key.
+            own: Whether only those of this plan count.
+        """
         found = self.client.search_runs(
             [self._experiment_id], f"tags.`{_KEY}` = '{key}'", order_by=["attributes.start_time DESC"]
         )
-        return [str(run.info.run_id) for run in found]
+        owned, others = (
+            [
+                str(run.info.run_id)
+                for run in found
+                if (run.data.tags.get(_RUN) == self._plan.run_id) is is_own
+            ]
+            for is_own in (True, False)
+        )
+        return owned if own else owned + others
 
     def link_version(self, version: VersionResult) -> None:
         """Name the earlier run that has a version's model in the parent run."""
@@ -270,7 +294,7 @@ class Tracker:
             MLFLOW_RUN_NAME: name,
             MLFLOW_SOURCE_NAME: plan.scenario_file,
             MLFLOW_SOURCE_TYPE: "JOB",
-            "harness.run_id": plan.run_id,
+            _RUN: plan.run_id,
             "harness.scenario": plan.scenario.name,
             "harness.scenario_sha256": plan.scenario_sha256,
             **_make_code_tags(plan),
@@ -291,8 +315,25 @@ class Tracker:
         self._open.append(run_id)
         return run_id
 
+    def _reopen_runs(self, finished: Collection[str]) -> str | None:
+        """Open this plan's runs again, and return the parent run; ``None`` if it has not been started."""
+        own = f"tags.`{_RUN}` = '{self._plan.run_id}'"
+        parent = None
+        for run in self.client.search_runs([self._experiment_id], own, max_results=_MOST_RUNS):
+            run_id = str(run.info.run_id)
+            if MLFLOW_PARENT_RUN_ID not in run.data.tags:
+                parent = run_id
+            elif run_id not in finished:
+                self.client.delete_run(run_id)
+                continue
+            self.client.update_run(run_id, "RUNNING")
+            self._open.append(run_id)
+        # Runs are closed in the reverse order, versions first.
+        self._open.sort(key=lambda run_id: run_id != parent)
+        return parent
+
     def _find_run(self, name: str) -> Run | None:
-        own = f"tags.`harness.run_id` = '{self._plan.run_id}' and tags.`{MLFLOW_RUN_NAME}` = '{name}'"
+        own = f"tags.`{_RUN}` = '{self._plan.run_id}' and tags.`{MLFLOW_RUN_NAME}` = '{name}'"
         found = self._client.search_runs([self._experiment_id], own, max_results=1)
         return found[0] if found else None
 

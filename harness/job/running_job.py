@@ -36,6 +36,7 @@ from harness.job.spark_errors import (
     translate_storage_error,
 )
 from harness.job.spark_session import count_executor_tasks, list_libraries
+from harness.job.step_record import StepRecord
 from harness.memory import count_memory_kills
 from harness.plan import Plan
 from harness.process_ends import describe_steps
@@ -73,6 +74,8 @@ class Job:
     lock: threading.Lock = field(default_factory=threading.Lock)
     announce: Callable[[Announcement], None] = lambda _announcement: None
     """Tells the command what is about to be created outside the run's folder."""
+    steps: StepRecord = field(default_factory=StepRecord)
+    """The steps that are finished."""
     bundles: list[str] = field(default_factory=list)
     """URIs of the bundles that the job has begun to publish."""
     first_error: Exception | None = None

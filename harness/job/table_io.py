@@ -34,6 +34,34 @@ def remove_table(spark: SparkSession, plan: Plan) -> None:
         files.delete(path, True)
 
 
+def remove_commits_after(spark: SparkSession, uri: str, version: int) -> None:
+    """Remove the newest commits of a table that a run builds, as if they had never been made.
+
+    Their data files stay; no version refers to them any more.
+
+    Args:
+        spark: The session.
+        uri: The table, which nobody else writes.
+        version: The last Delta version to keep.
+    """
+    files, log = _locate(spark, f"{uri}/_delta_log")
+    listed = [status.getPath() for status in files.listStatus(log)]
+    later = {path.getName(): path for path in listed if _find_number(path.getName()) > version}
+    # A checkpoint may be that of a later version.
+    pointer = [path for path in listed if path.getName() == "_last_checkpoint"]
+    # The newest one first: if this is interrupted, what is left is a table without gaps.
+    for path in (*pointer, *(later[name] for name in sorted(later, reverse=True))):
+        files.delete(path, True)
+    context: Any = spark.sparkContext
+    context._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()  # noqa: SLF001
+
+
+def _find_number(file: str) -> int:
+    """Return the version of a file of the log; -1 for other files."""
+    number = file.partition(".")[0]
+    return int(number) if number.isdecimal() else -1
+
+
 def remove_scratch(spark: SparkSession, plan: Plan) -> None:
     """Remove the scratch files that the run has left in the lake, and the run's folder if it is empty."""
     if plan.environment.scratch is not None:

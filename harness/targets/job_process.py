@@ -14,7 +14,7 @@ from io import RawIOBase
 from pathlib import Path
 
 from harness.errors import InterruptedRunError, PrerequisiteError
-from harness.events import Announcement, Event, Listener
+from harness.events import Announcement, Event, FinishedStep, Listener
 from harness.files import file_lock, write_bytes, write_text
 from harness.memory import count_memory_kills
 from harness.prediction_files import SentFile
@@ -197,6 +197,9 @@ def _forward_output(
                 write_text(folder / RESULT, result.to_json())
         elif (announced := Announcement.from_line(line)) is not None:
             RunFolder(folder).record(announced)
+        elif (finished := FinishedStep.from_line(line)) is not None:
+            with suppress(PrerequisiteError):  # Then the step is repeated if the run goes on.
+                RunFolder(folder).record_step(finished)
         elif (sent := SentFile.from_line(line)) is not None:
             write_bytes(folder / sent.path, sent.content)
         else:

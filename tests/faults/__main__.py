@@ -1,10 +1,11 @@
 """``make test-faults``: kill processes of runs at random moments, and look for what they leave.
 
-``python -m tests.faults [--kills N] [--seed N] [--target embedded|compose] [--only NAME]...``. Each kill is a
-run of the small scenario, of which one process is killed: its command, its job, the job's JVM, or a service
+``python -m tests.faults [--kills N] [--seed N] [--target TARGET] [--resume] [--only NAME]...``. Each kill is
+a run of the small scenario, of which one process is killed: its command, its job, the job's JVM, or a service
 of its stack. In Compose, MLflow may also be stopped for a minute ('mlflow-outage'), and a run that has begun
 must pass. The moments are drawn from the lines of a run that nobody disturbs, so that each phase is hit.
-Then, as after a crash, another command is called, and nothing may be left.
+Then, as after a crash, another command is called, and nothing may be left. With ``--resume``, each run that
+ended before its verdict goes on; it must pass with the same numbers, and have nothing twice.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--kills", type=int, default=20, metavar="N")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--target", choices=("embedded", "compose"), default="embedded")
+    parser.add_argument("--resume", action="store_true")
     parser.add_argument("--only", action="append", default=[], metavar="NAME")
     options = parser.parse_args(arguments)
     victims: dict[str, type[EmbeddedVictim | ComposeVictim]] = {
@@ -45,7 +47,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="harness-faults-") as folder:
         scenario = write_scenario(Path(folder), SMALL)
         with _open_victim(options.target, Path(folder)) as victim:
-            campaign = Campaign(victim, scenario, _show, options.only)
+            campaign = Campaign(victim, scenario, _show, options.only, options.resume)
             campaign.run(options.kills, options.seed)
             passed, different = campaign.compare_numbers()
     for code, count in sorted(Counter(campaign.codes).items()):

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -83,12 +84,17 @@ class Campaign:
     show: Show
     only: Sequence[str] = ()
     """What to kill (default: the command and everything that the target names)."""
+    resumes: bool = False
+    """Whether each run that ended before its verdict goes on, and must pass."""
     codes: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     """What was left, and the runs that failed although they should have survived."""
 
     def run(self, kills: int, seed: int) -> None:
-        """Kill one process of each of some runs, and look for leftovers after each; then run undisturbed."""
+        """Kill one process of each of some runs, and look for leftovers after each; then run undisturbed.
+
+        A run that goes on is not killed again.
+        """
         chance = random.Random(seed)  # noqa: S311 - not a secret
         gaps = self.time_lines()
         names = self.only or (COMMAND, *self.victim.names)
@@ -101,6 +107,9 @@ class Campaign:
             # Until its first line, a run is refused if a service doesn't answer.
             if kill.lines and kill.name in self.victim.harmless and code not in (0, None):
                 self._report(f"the run didn't survive '{kill.name}'")
+            if self.resumes:
+                for problem in self.go_on():
+                    self._report(problem)
             for left in self.list_leftovers():
                 self._report(f"left: {left}")
         self.time_lines()
@@ -137,6 +146,26 @@ class Campaign:
             process.communicate(timeout=LIMIT_S)
         self.victim.recover()
         return process.returncode if is_running else None
+
+    def go_on(self) -> Iterator[str]:
+        """Go on with the newest run if it has no verdict; yield what is wrong with it then."""
+        runs = list_runs(self.victim.home / "runs")
+        if not runs or (runs[-1].has_result and runs[-1].read_result().failure is None):
+            return
+        [*_, run] = runs
+        began = time.monotonic()
+        done = self.victim.run("resume", run.path.name)
+        self.show(f"  {len(run.finished_steps)} steps, resumed in {time.monotonic() - began:.0f} s")
+        if done.returncode:
+            yield f"the run {run.path.name} did not go on: exit code {done.returncode}: {done.stderr}"
+            return
+        client = self.victim.open_tracking()
+        experiments = [each.experiment_id for each in client.search_experiments()]
+        found = client.search_runs(experiments, f"tags.`harness.run_id` = '{run.path.name}'")
+        tracked = Counter(str(each.info.run_name) for each in found)
+        versions = [each.name for each in run.read_result().versions]
+        if sorted(tracked.elements()) != sorted(["small", *(f"small/{name}" for name in versions)]):
+            yield f"the run {run.path.name} has these runs in MLflow: {dict(tracked)}"
 
     def list_leftovers(self) -> Iterator[str]:
         """Yield everything that the runs have left, after another command had the chance to settle them."""

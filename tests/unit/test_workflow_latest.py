@@ -18,7 +18,7 @@ from harness.resolve import resolve_plan
 from harness.runs import LATEST, RESULT, RunFolder, RunState
 from harness.settings import read_settings
 from harness.targets.embedded.embedded_target import Embedded
-from harness.workflow import create_run_folder
+from harness.workflow import open_run_folder
 from tests.unit import studies_samples as samples
 
 BEFORE = "20260101-000000-readings-0000"
@@ -52,7 +52,7 @@ def test_latest_points_to_a_run_from_its_first_second(tmp_path: Path, runs: Path
     """A run that has just started is the latest one, and it is running; nobody reads the one before."""
     session, plan = _prepare(tmp_path)
     assert "pass" == _read_newest(tmp_path, runs)
-    with create_run_folder(session, plan) as folder:
+    with open_run_folder(session, plan) as folder:
         assert (folder.path.name, RunState.RUNNING) == ((runs / LATEST).readlink().name, folder.state)
         assert "running" == _read_newest(tmp_path, runs)
         compared = CliRunner().invoke(app, ["compare", "latest", BEFORE])
@@ -67,7 +67,7 @@ def test_a_run_without_an_end_stays_the_latest(
 ) -> None:
     """If a job ends without a result, its run stays the latest one, and all who read it learn that."""
     session, plan = _prepare(tmp_path)
-    with pytest.raises(type(error)), create_run_folder(session, plan):
+    with pytest.raises(type(error)), open_run_folder(session, plan):
         raise error
     assert plan.run_id == (runs / LATEST).readlink().name
     assert shown == _read_newest(tmp_path, runs)
@@ -80,7 +80,7 @@ def test_a_run_without_an_end_stays_the_latest(
 def test_a_run_that_could_not_start_is_not_the_latest(error: Exception, tmp_path: Path, runs: Path) -> None:
     """If a run leaves nothing behind, 'latest' points to the run before again."""
     session, plan = _prepare(tmp_path)
-    with pytest.raises(type(error)), create_run_folder(session, plan):
+    with pytest.raises(type(error)), open_run_folder(session, plan):
         raise error
     assert (BEFORE, [BEFORE, LATEST]) == (
         (runs / LATEST).readlink().name,
@@ -91,6 +91,6 @@ def test_a_run_that_could_not_start_is_not_the_latest(error: Exception, tmp_path
 def test_an_unreadable_newest_run_does_not_show_an_older_verdict(tmp_path: Path, runs: Path) -> None:
     """If the newest run can't be read, its scenario is listed as such, not with the verdict before."""
     session, plan = _prepare(tmp_path)
-    with create_run_folder(session, plan) as folder:
+    with open_run_folder(session, plan) as folder:
         (folder.path / RESULT).write_text("{}", encoding="utf-8")
     assert "unreadable" == _read_newest(tmp_path, runs)

@@ -29,7 +29,7 @@ from harness.studies.proving.proof_tables import format_markdown
 from harness.studies.proving.selection import ChosenFault, choose_faults, find_faults, find_victim
 from harness.studies.study_runs import Runner
 from harness.views import formatting
-from harness.workflow import create_run_folder, raise_mistakes, run_job, write_confirmed_result
+from harness.workflow import open_run_folder, raise_mistakes, run_job, write_confirmed_result
 
 MOST_SEEDS = 1000
 
@@ -256,7 +256,7 @@ def run_faults(injection: Injection, faults: Sequence[PlannedFault]) -> tuple[Fa
     plan = injection.runner.resolve(injection.loaded).model_copy(
         update={"proof": proof, "existing_table": injection.result.table_uri}
     )
-    with create_run_folder(session, plan) as folder:
+    with open_run_folder(session, plan) as folder:
         session.target.prepare(plan)
         result = run_job(session.target.run, folder.path, session.console)
         settle_result(session.target, plan, folder, result, session.report)
