@@ -94,7 +94,7 @@ def test_versions_are_built_from_zero(finished: Finished) -> None:
 def test_the_run_folder_is_complete(finished: Finished) -> None:
     """A run leaves its plan, its result, its reports and its log, and what the next run needs of it."""
     reports = {"report.html", "report.md", "junit.xml"}
-    kept = {"plan.json", "result.json", "job.log", "predictions", "work.json", "drawings.json"}
+    kept = {"plan.json", "result.json", "job.log", "predictions", "work.json", "drawings.json", "steps.jsonl"}
     assert reports | kept == {path.name for path in finished.folder.iterdir()}
 
 
