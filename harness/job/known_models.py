@@ -18,9 +18,9 @@ from typing import Any
 import mlflow.spark
 from pyspark.ml import PipelineModel
 
+from harness.bundles import DEPENDS_ON, EXPLAINER, FEATURIZER
 from harness.errors import JobError
 from harness.files import digest_files, sha256_of, write_text
-from harness.job.bundle import DEPENDS_ON, EXPLAINER, FEATURIZER
 from harness.job.check_version import CheckedVersion
 from harness.job.mlflow_tracker import MODELS, TRAINING, Tracker
 from harness.job.train_version import TrainedVersion

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from harness import bundles
 from harness.bounds.judge import allows_publishing, decide_verdict, judge_versions
 from harness.bounds.standard import compares_added_rows
 from harness.errors import ScenarioError
@@ -340,8 +341,8 @@ def publish(job: Job, trained: list[TrainedVersion]) -> None:
                 job.update(judged[each.result.name].model_copy(update={"bundle": published}))
                 return
             # Before the first file is copied: a run that breaks from here on withdraws it.
-            job.announce_bundle(bundle.locate(store, each.result, plan))
-            uri = bundle.publish(store, each.models.folder, each.result, plan, check)
+            job.announce_bundle(bundles.locate(store, each.result, plan))
+            uri = bundles.publish(store, each.models.folder, each.result, plan, check)
             job.update(judged[each.result.name].model_copy(update={"bundle": uri}))
 
     run_in_parallel(job, publish_one, trained)

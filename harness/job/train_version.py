@@ -13,6 +13,7 @@ from pyspark.ml.param import Params
 from pyspark.ml.stat import Summarizer
 from pyspark.sql import DataFrame, functions as F
 
+from harness import bundles
 from harness.errors import JobError
 from harness.job import bundle, mlflow_tracker
 from harness.job.author_steps import attribute_to_author
@@ -149,9 +150,9 @@ def train_version(
     measured = measure_version(subject, pipeline, probe, clock, name)
     with clock.step("log", name):
         models = {
-            bundle.FEATURIZER: samples.featurizer,
-            bundle.CLASSIFIER: measured.fitted.model,
-            bundle.EXPLAINER: measured.explainer.model,
+            bundles.FEATURIZER: samples.featurizer,
+            bundles.CLASSIFIER: measured.fitted.model,
+            bundles.EXPLAINER: measured.explainer.model,
         }
         result = make_result(subject, measured).model_copy(update={"run_id": run_id})
         record(result)

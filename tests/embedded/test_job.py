@@ -14,6 +14,7 @@ import pytest
 from mlflow import MlflowClient
 from pyspark.sql import SparkSession
 
+from harness import bundles
 from harness.errors import ExitCode
 from harness.files import sha256_of
 from harness.job import bundle
@@ -210,7 +211,7 @@ def test_publishing_twice_changes_nothing(job: Job, good: Result, home: Path) ->
     before = read_files(home / "models")
     store = FolderStore(home / "models")
     version = good.versions[0]
-    uri = bundle.publish(store, job.scratch / version.name, version, job.plan, lambda _uri: None)
+    uri = bundles.publish(store, job.scratch / version.name, version, job.plan, lambda _uri: None)
     assert (version.bundle, before) == (uri, read_files(home / "models"))
 
 
@@ -247,11 +248,11 @@ def test_an_interrupted_copy_is_completed(job: Job, good: Result, tmp_path: Path
     """An interrupted copy is completed; its manifest is written after it has been verified."""
     version = good.versions[0]
     store = FolderStore(tmp_path)
-    uri = Path(bundle.publish(store, job.scratch / version.name, version, job.plan, lambda _uri: None))
+    uri = Path(bundles.publish(store, job.scratch / version.name, version, job.plan, lambda _uri: None))
     (uri / "manifest.json").unlink()
     (uri / "classifier" / "MLmodel").write_text("half")
     seen = []
-    bundle.publish(
+    bundles.publish(
         store,
         job.scratch / version.name,
         version,
