@@ -19,9 +19,9 @@ from pyspark.sql import DataFrame, functions as F
 from harness.bundles import CLASSIFIER, EXPLAINER, FEATURIZER
 from harness.errors import JobError
 from harness.job.explain import explain
-from harness.job.mlflow_tracker import MODELS
 from harness.pipelines import KEY, Explainer
 from harness.storage.uris import VOLUMES
+from harness.tracked_names import MODELS
 
 _TOLERANCE = 1e-9
 # A correct slope can be as small as 1e-8, depending on the unit of the feature. A contribution is a

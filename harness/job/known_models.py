@@ -22,7 +22,7 @@ from harness.bundles import DEPENDS_ON, EXPLAINER, FEATURIZER
 from harness.errors import JobError
 from harness.files import digest_files, sha256_of, write_text
 from harness.job.check_version import CheckedVersion
-from harness.job.mlflow_tracker import MODELS, TRAINING, Tracker
+from harness.job.mlflow_tracker import Tracker
 from harness.job.train_version import TrainedVersion
 from harness.pipelines import Explainer
 from harness.plan import Plan
@@ -31,11 +31,12 @@ from harness.predictions import Predictions
 from harness.result_digest import KEY as DIGEST, add_digest, compute_digest
 from harness.results import VersionResult
 from harness.stored_json import parse_json
+from harness.tracked_names import MODELS, TRAINING, TRAINING_RECORD
 from harness.work import Work, identify_training
 
 _logger = logging.getLogger(__name__)
 
-_RECORD, _PREDICTIONS = "record.json", "predictions.parquet"
+_PREDICTIONS = "predictions.parquet"
 _FORMAT = 1
 """Format of the records that this version writes."""
 _MEASURED = {
@@ -106,8 +107,8 @@ def record_training(trained: TrainedVersion, plan: Plan, tracker: Tracker, folde
         "explainer": options,
         "version": version.model_dump(mode="json", by_alias=True),
     }
-    write_text(folder / _RECORD, json.dumps(add_digest(record), indent=2) + "\n")
-    tracker.record_training(version.run_id, version.key, [folder / _RECORD, folder / _PREDICTIONS])
+    write_text(folder / TRAINING_RECORD, json.dumps(add_digest(record), indent=2) + "\n")
+    tracker.record_training(version.run_id, version.key, [folder / TRAINING_RECORD, folder / _PREDICTIONS])
 
 
 def find_known_model(
@@ -187,7 +188,7 @@ def _load(
     version: CheckedVersion, work: Work, plan: Plan, tracker: Tracker, run_id: str, folder: Path
 ) -> TrainedVersion:
     record_folder = tracker.download(run_id, TRAINING, folder)
-    record = parse_json((record_folder / _RECORD).read_bytes())
+    record = parse_json((record_folder / TRAINING_RECORD).read_bytes())
     if record[DIGEST] != compute_digest(record):
         raise ValueError("it was edited")
     if record["format_version"] != _FORMAT or record["version"]["key"] != work.key:

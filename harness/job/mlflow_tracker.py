@@ -34,15 +34,8 @@ from harness.results import GridPoint, Result, Verdict, VersionResult
 from harness.storage.tracking_server import is_server, make_unanswered_error
 from harness.storage.tracking_store import find_store_file, make_deleted_error, require_usable_store
 from harness.storage.uris import SQLITE, remove_password
+from harness.tracked_names import BUNDLE_TAG, KEY_TAG, MODELS, RUN_TAG, TRAINING
 
-MODELS = "models"
-"""Folder of the models among a run's artifacts."""
-TRAINING = "training"
-"""Folder of the record that lets a later run use a training."""
-_KEY, _BUNDLE = "harness.key", "harness.bundle"
-"""Tags of a version's run: what determines its model, and the bundle that it was published in."""
-_RUN = "harness.run_id"
-"""Tag of every run: the harness's own id of the run."""
 CODE = "pipeline"
 """Folder of the scenario's custom pipeline among the parent run's artifacts."""
 PICTURES = "pictures"
@@ -183,7 +176,7 @@ class Tracker:
         """Log what a later run needs to use a training, then the key by which it finds it."""
         for file in files:
             self.client.log_artifact(run_id, str(file), TRAINING)
-        self._tag(run_id, {_KEY: key})
+        self._tag(run_id, {KEY_TAG: key})
 
     def find_trainings(self, key: str, *, own: bool = False) -> list[str]:
         """Return the runs that have recorded a training with a key: those of this plan, then the newest.
@@ -193,13 +186,13 @@ class Tracker:
             own: Whether only those of this plan count.
         """
         found = self.client.search_runs(
-            [self._experiment_id], f"tags.`{_KEY}` = '{key}'", order_by=["attributes.start_time DESC"]
+            [self._experiment_id], f"tags.`{KEY_TAG}` = '{key}'", order_by=["attributes.start_time DESC"]
         )
         owned, others = (
             [
                 str(run.info.run_id)
                 for run in found
-                if (run.data.tags.get(_RUN) == self._plan.run_id) is is_own
+                if (run.data.tags.get(RUN_TAG) == self._plan.run_id) is is_own
             ]
             for is_own in (True, False)
         )
@@ -211,7 +204,7 @@ class Tracker:
 
     def find_bundle(self, run_id: str) -> str | None:
         """Return the URI of the bundle that was published from a run, if there was one."""
-        bundle: str | None = self.client.get_run(run_id).data.tags.get(_BUNDLE)
+        bundle: str | None = self.client.get_run(run_id).data.tags.get(BUNDLE_TAG)
         return bundle
 
     def list_files(self, run_id: str, folder: str) -> list[str]:
@@ -227,7 +220,7 @@ class Tracker:
         """Close a version's run with its verdict and, if it was published, its bundle."""
         if version.run_id is None:
             return
-        bundle = {} if version.bundle is None else {_BUNDLE: version.bundle}
+        bundle = {} if version.bundle is None else {BUNDLE_TAG: version.bundle}
         if version.reused_from:
             # Its other tags belong to the run that trained it.
             if bundle:
@@ -294,7 +287,7 @@ class Tracker:
             MLFLOW_RUN_NAME: name,
             MLFLOW_SOURCE_NAME: plan.scenario_file,
             MLFLOW_SOURCE_TYPE: "JOB",
-            _RUN: plan.run_id,
+            RUN_TAG: plan.run_id,
             "harness.scenario": plan.scenario.name,
             "harness.scenario_sha256": plan.scenario_sha256,
             **_make_code_tags(plan),
@@ -317,7 +310,7 @@ class Tracker:
 
     def _reopen_runs(self, finished: Collection[str]) -> str | None:
         """Open this plan's runs again, and return the parent run; ``None`` if it has not been started."""
-        own = f"tags.`{_RUN}` = '{self._plan.run_id}'"
+        own = f"tags.`{RUN_TAG}` = '{self._plan.run_id}'"
         parent = None
         for run in self.client.search_runs([self._experiment_id], own, max_results=_MOST_RUNS):
             run_id = str(run.info.run_id)
@@ -333,7 +326,7 @@ class Tracker:
         return parent
 
     def _find_run(self, name: str) -> Run | None:
-        own = f"tags.`{_RUN}` = '{self._plan.run_id}' and tags.`{MLFLOW_RUN_NAME}` = '{name}'"
+        own = f"tags.`{RUN_TAG}` = '{self._plan.run_id}' and tags.`{MLFLOW_RUN_NAME}` = '{name}'"
         found = self._client.search_runs([self._experiment_id], own, max_results=1)
         return found[0] if found else None
 

@@ -19,6 +19,7 @@ from harness.scenario.model_base import Int64
 from harness.storage.model_store import MANIFEST, ModelStore
 from harness.storage.uris import find_local_path
 from harness.stored_json import parse_json
+from harness.tracked_names import BUNDLE_TAG, RUN_TAG
 
 Client = Any
 """``mlflow.MlflowClient``, which reports must not load to show pins."""
@@ -150,7 +151,7 @@ def _list_bundles_elsewhere(runs: Mapping[str, Any], listed: Sequence[ModelStore
     """Yield a pin for each bundle in a store that isn't listed, as MLflow recorded it."""
     roots = tuple(f"{store.uri('').rstrip('/')}/" for store in listed)
     for run in runs.values():
-        uri = run.data.tags.get("harness.bundle")
+        uri = run.data.tags.get(BUNDLE_TAG)
         if uri is not None and not uri.removeprefix("file://").startswith(roots):
             yield _make_pin(run, "bundle", uri)
 
@@ -191,5 +192,5 @@ def _make_pin(run: Any, kind: Kind, uri: str) -> Pin:
         kind=kind,
         uri=uri,
         run_id=run.info.run_id,
-        harness_run=tags.get("harness.run_id", ""),
+        harness_run=tags.get(RUN_TAG, ""),
     )

@@ -10,6 +10,7 @@ from typing import Literal
 from harness.errors import PrerequisiteError, format_first_line
 from harness.storage.tracking_store import find_store_file, require_usable_store
 from harness.storage.uris import hide_passwords
+from harness.tracked_names import RUN_TAG
 
 CloseStatus = Literal["KILLED", "FAILED"]
 _MOST = 1000
@@ -40,7 +41,7 @@ def close_runs(uri: str, experiment: str, run_id: str, status: CloseStatus) -> i
         found = client.get_experiment_by_name(experiment)
         if found is None:
             return 0
-        condition = f"tags.`harness.run_id` = '{run_id}' and attributes.status = 'RUNNING'"
+        condition = f"tags.`{RUN_TAG}` = '{run_id}' and attributes.status = 'RUNNING'"
         runs = client.search_runs([found.experiment_id], condition, max_results=_MOST)
         # The versions' runs first, then the run that they belong to.
         for run in sorted(runs, key=lambda each: "mlflow.parentRunId" not in each.data.tags):
