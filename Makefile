@@ -59,7 +59,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 unexport PYTHONPATH PYTHONHOME
 
 .NOTPARALLEL:
-.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario resume validate attach doctor asset-bundle sweep check runs trace retain compare ui docker-ready build up down restart ps logs clean clean-runs
+.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario resume publish validate attach doctor asset-bundle sweep check runs trace retain compare ui docker-ready build up down restart ps logs clean clean-runs
 .PHONY: test test-faults test-fast test-unit test-scenarios test-databricks test-compose images lint types imports format lock bench false-alarms
 
 help: ## list the make targets
@@ -86,6 +86,10 @@ validate: named run-ready ## run a scenario locally, then on Databricks, and com
 resume: run-ready ## go on with a run that ended before its verdict: RUN=latest
 	@$(if $(RUN),,echo "Name a run: make resume RUN=latest" >&2; exit 2)
 	@$(HARNESS) resume ARGS -- "$$RUN"
+
+publish: run-ready ## copy the models of a run that has passed to a model store: RUN=latest TO=NAME
+	@$(if $(and $(RUN),$(TO)),,echo "Name a run and a store: make publish RUN=latest TO=models" >&2; exit 2)
+	@$(HARNESS) publish ARGS --to "$$TO" -- "$$RUN"
 
 attach: run-ready ## follow a run that continues in a workspace until its verdict: RUN=...
 	@$(if $(RUN),,echo "Name a run: make attach RUN=latest" >&2; exit 2)

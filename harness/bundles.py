@@ -16,6 +16,7 @@ from harness.files import digest_files
 from harness.plan import Plan
 from harness.results import VersionResult
 from harness.storage.model_store import MANIFEST, ModelStore, name_bundle
+from harness.stored_json import parse_json
 
 FEATURIZER, CLASSIFIER, EXPLAINER = "featurizer", "classifier", "explainer"
 DEPENDS_ON = {FEATURIZER: (), CLASSIFIER: (FEATURIZER,), EXPLAINER: (FEATURIZER, CLASSIFIER)}
@@ -48,7 +49,7 @@ def publish(
     bundle = store.find_path(uri)
     digests = digest_files(folder)
     manifest = _make_manifest(digests, version, plan)
-    is_published = store.read(f"{bundle}/{MANIFEST}") == manifest
+    is_published = _has_files(store.read(f"{bundle}/{MANIFEST}"), digests)
     if not is_published:
         with ThreadPoolExecutor(_COPIES_AT_ONCE) as pool:
             list(pool.map(lambda name: store.put(f"{bundle}/{name}", folder / name), digests))
@@ -56,6 +57,14 @@ def publish(
     if not is_published:
         store.write(f"{bundle}/{MANIFEST}", manifest)
     return uri
+
+
+def _has_files(manifest: str | None, digests: Mapping[str, str]) -> bool:
+    """Return whether a manifest lists exactly these files: a later run may publish the same models."""
+    try:
+        return manifest is not None and parse_json(manifest)["files"] == digests
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _make_manifest(digests: Mapping[str, str], version: VersionResult, plan: Plan) -> str:

@@ -116,6 +116,6 @@ class Settings:
             return self[STORES + name]
         names = [key.removeprefix(STORES) for key in self.by_name if key.startswith(STORES)]
         raise UsageError(
-            f"Unknown model store '{name}', which the scenario publishes to.{did_you_mean(name, names)}",
+            f"Unknown model store '{name}'.{did_you_mean(name, names)}",
             remedy=f"Use one of {', '.join(names)}, or add it to {SETTINGS_FILE} under [stores].",
         )

@@ -34,6 +34,7 @@ app = typer.Typer(
 COMMANDS: dict[str, Callable[..., None]] = {
     "scenario": run_commands.scenario,
     "resume": run_commands.resume,
+    "publish": run_commands.publish,
     "calibrate": run_commands.calibrate,
     "bisect": run_commands.bisect,
     "prove": run_commands.prove,

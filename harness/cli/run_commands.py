@@ -47,6 +47,30 @@ def resume(
     raise typer.Exit(go_on(run, open_console()))
 
 
+def publish(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="ID or folder of a run, or latest.")],
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="STORE", help="Name of the model store: NAME of a setting stores.NAME."),
+    ],
+    versions: Annotated[
+        list[str] | None,
+        typer.Option("--version", metavar="NAME", help="Publish only this version; repeatable."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Publish the models although the run did not pass.")
+    ] = False,
+) -> None:
+    """Copy the models of a run that has passed to a model store.
+
+    Featurizer, classifier and explainer of a version are copied together from MLflow, read back, and
+    compared. Publishing a run twice changes nothing.
+    """
+    from harness.publishing import publish as publish_run
+
+    publish_run(run, to, typer.echo, versions=tuple(versions or ()), force=force)
+
+
 def calibrate(
     name: ScenarioName,
     repeats: Annotated[

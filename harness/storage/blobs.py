@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -61,6 +62,19 @@ class Blobs:
                 return bytes(self._container.download_blob(self._name(path)).readall()).decode()
             except ResourceNotFoundError:
                 return None
+
+    def digest(self, path: str) -> str | None:
+        """Return the SHA-256 of a file's content, read back; ``None`` if it does not exist."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        digest = hashlib.sha256()
+        with self._translate_errors():
+            try:
+                for chunk in self._container.download_blob(self._name(path)).chunks():
+                    digest.update(chunk)
+            except ResourceNotFoundError:
+                return None
+        return digest.hexdigest()
 
     def put(self, path: str, file: Path) -> None:
         """Copy a local file unless its content exists already; it appears completely or not at all."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.errors import PrerequisiteError
-from harness.files import make_unwritable_error, write_text
+from harness.files import make_unwritable_error, sha256_of, write_text
 from harness.plan import Account
 from harness.storage.blobs import Blobs, find_account
 from harness.storage.uris import SCHEME, StorageUri
@@ -44,6 +44,9 @@ class ModelStore(Protocol):
 
     def read(self, path: str) -> str | None:
         """Return the text of a file, or ``None`` if it doesn't exist."""
+
+    def digest(self, path: str) -> str | None:
+        """Return the SHA-256 of a file's content, read back from the store; ``None`` if it doesn't exist."""
 
     def list_bundles(self) -> Sequence[str]:
         """Return the paths of the bundles: those folders of each table's folder that have a manifest."""
@@ -110,7 +113,7 @@ class AccountStore:
     def __init__(self, root: StorageUri, blobs: Blobs) -> None:
         self._root = root
         self._blobs = blobs
-        self.read, self.put = blobs.read, blobs.put
+        self.read, self.digest, self.put = blobs.read, blobs.digest, blobs.put
         self.write, self.remove_all = blobs.write, blobs.remove_all
 
     def uri(self, path: str) -> str:
@@ -161,6 +164,11 @@ class FolderStore:
         """Return the text of a file, or ``None`` if it doesn't exist."""
         file = self._root / path
         return file.read_text(encoding="utf-8") if file.is_file() else None
+
+    def digest(self, path: str) -> str | None:
+        """Return the SHA-256 of a file's content; ``None`` if it doesn't exist."""
+        file = self._root / path
+        return sha256_of(file) if file.is_file() else None
 
     def list_bundles(self) -> Sequence[str]:
         """Return the paths of the bundles."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import HarnessError, PrerequisiteError, UsageError
 from harness.settings import Settings
 from harness.storage.tracking_store import find_store_file, require_usable_store
-from harness.storage.uris import describe_password
+from harness.storage.uris import describe_password, hide_passwords
 from harness.tracking.tracked_run import TrackedRun
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _quote(text: str) -> str:
 
 def _search(settings: Settings, condition: str) -> list[TrackedRun]:
     require_store(settings)
-    with open_client(settings) as client:
+    with open_client(settings["tracking_uri"]) as client:
         experiment = client.get_experiment_by_name(settings["experiment"])
         if experiment is None:
             return []
@@ -105,25 +105,29 @@ def _search(settings: Settings, condition: str) -> list[TrackedRun]:
 
 
 @contextmanager
-def open_client(settings: Settings) -> Iterator[MlflowClient]:
+def open_client(uri: str) -> Iterator[MlflowClient]:
     """Open MLflow's client, and translate its errors.
+
+    Args:
+        uri: MLflow's tracking URI.
 
     Raises:
         PrerequisiteError: MLflow doesn't answer.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # MLflow's own defaults are 7 retries with pauses of minutes, and 120 s without an answer.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     from mlflow import MlflowClient
 
     try:
-        yield MlflowClient(settings["tracking_uri"])
+        yield MlflowClient(uri)
     except HarnessError:
         raise
     except Exception as error:  # MLflow's own errors, and those of a store's driver.
         message = str(error).strip().partition("\n")[0]
-        raise PrerequisiteError(f"MLflow at {settings['tracking_uri']} doesn't answer: {message}") from error
+        raise PrerequisiteError(hide_passwords(f"MLflow at {uri} doesn't answer: {message}")) from error
 
 
 def _iterate_runs(client: MlflowClient, experiment_id: str, condition: str) -> Iterator[Any]:

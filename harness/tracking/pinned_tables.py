@@ -67,7 +67,7 @@ def find_pins(settings: Settings) -> list[Pin]:
     if file is not None and not file.exists():
         return list_pins(stores, None, settings["experiment"])
     require_usable_store(uri)
-    with open_client(settings) as client:
+    with open_client(settings["tracking_uri"]) as client:
         return list_pins(stores, client, settings["experiment"])
 
 

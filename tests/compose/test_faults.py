@@ -146,7 +146,7 @@ def test_a_killed_job_is_an_error(stack: RunningStack, tmp_path: Path) -> None:
 
 
 def test_a_job_ends_with_its_killed_command(stack: RunningStack, tmp_path: Path) -> None:
-    """If the command is killed, its job ends by itself, and closes its MLflow runs."""
+    """If the command is killed, its job ends by itself, and closes its MLflow runs; then the run goes on."""
     with stack.start("scenario", write_scenario(tmp_path, LONG), "--fresh") as process:
         wait_for(process, "run: log done")
         process.kill()
@@ -155,3 +155,8 @@ def test_a_job_ends_with_its_killed_command(stack: RunningStack, tmp_path: Path)
             assert time.monotonic() < limit
             time.sleep(0.5)
     assert {"KILLED"} == list_newest_statuses(stack)
+    resumed = stack.run("resume", "latest")
+    assert ExitCode.PASS == resumed.returncode, resumed.stdout + resumed.stderr
+    assert "[" in resumed.stdout
+    assert "check done" not in resumed.stdout
+    assert {"FINISHED"} == list_newest_statuses(stack)

@@ -88,6 +88,19 @@ def test_the_bundle_is_complete(stack: RunningStack, three_workers: Result) -> N
     assert any("/data/part-" in name for name in manifest["files"])
 
 
+def test_a_run_is_published_afterwards(stack: RunningStack, three_workers: Result) -> None:
+    """A bundle that was lost is copied from MLflow to the second account again, and read back."""
+    [version] = three_workers.versions
+    root = StorageUri.parse(MODELS)
+    blobs = Blobs(root, Compose(stack.settings)._accounts(inside=False)[1])
+    path = str(version.bundle).removeprefix(f"{MODELS}/")
+    before = blobs.read(f"{path}/manifest.json")
+    blobs.remove_all(path)
+    done = stack.run("publish", three_workers.run_id, "--to", "models")
+    assert (0, f"bundle  {version.name}  {version.bundle}") == (done.returncode, done.stdout.strip())
+    assert before == blobs.read(f"{path}/manifest.json")
+
+
 def test_mlflow_keeps_version_zero_and_the_models(stack: RunningStack, three_workers: Result) -> None:
     """The server has the dataset with version 0, and serves models and plots from Azurite."""
     [version] = three_workers.versions
