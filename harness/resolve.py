@@ -82,6 +82,7 @@ def _list_effective_settings(settings: Settings, environment: Environment, store
         "lake": environment.lake,
         f"{STORES}{store}": environment.model_store,
         "tracking_uri": environment.tracking_uri,
+        "driver_memory": environment.spark.get("spark.driver.memory", settings["driver_memory"]),
     }
     for setting in settings:
         value = resolved.get(setting.name, setting.value)

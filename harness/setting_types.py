@@ -24,6 +24,8 @@ ACCOUNTS = "accounts."
 DEFAULT = "default"
 """Origin of a setting that nobody has set."""
 MEMORY_PATTERN = r"[1-9]\d*[mg]"
+AUTO_MEMORY = "auto"
+HEAP_PATTERN = rf"{AUTO_MEMORY}|{MEMORY_PATTERN}"
 PORT_PATTERN = r"[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]"
 COUNT_PATTERN = r"[1-9]\d*"
 CORES_PATTERN = r"\*|[1-9]\d*"
@@ -33,6 +35,7 @@ STACK_PATTERN = r"[a-z0-9][a-z0-9_-]*"
 TOLERANCE_PATTERN = r"0|0?\.\d+|\d(\.\d+)?e-\d+"
 EXPECTED_VALUES = {
     MEMORY_PATTERN: "a size such as 2g or 900m",
+    HEAP_PATTERN: "a size such as 2g or 900m",
     PORT_PATTERN: "a port from 1 to 65535, such as 5001",
     COUNT_PATTERN: "a whole number of at least 1, such as 2",
     TOLERANCE_PATTERN: "a number such as 1e-6",

@@ -23,9 +23,10 @@ from harness.plan import Setting
 from harness.runtime.plain_paths import choose_plain_path
 from harness.setting_types import (
     ACCOUNTS,
+    AUTO_MEMORY,
     DEFAULT,
     EXPECTED_VALUES,
-    MEMORY_PATTERN,
+    HEAP_PATTERN,
     SETTINGS_FILE,
     STORES,
     TOLERANCE_PATTERN,
@@ -68,7 +69,13 @@ _GENERAL = (
     SettingSpec("tracking_uri", "sqlite:///{home}/mlflow.db", "MLflow's tracking store"),
     SettingSpec("artifacts", "{home}/artifacts", "folder for the artifacts of a new MLflow experiment"),
     SettingSpec("experiment", "harness", "MLflow experiment"),
-    SettingSpec("driver_memory", "2g", "memory of the job's JVM, such as 2g or 900m", MEMORY_PATTERN),
+    SettingSpec(
+        "driver_memory",
+        AUTO_MEMORY,
+        "memory of the job's JVM, such as 2g or 900m, or auto: 2g for small data, half of the machine's for "
+        "large data",
+        HEAP_PATTERN,
+    ),
     SettingSpec(
         "parity.metrics",
         "1e-6",

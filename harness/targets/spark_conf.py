@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from harness.setting_types import AUTO_MEMORY, count_bytes
 from harness.storage.uris import SCHEME, StorageUri
 
 _SMALL_BYTES = 64 << 20
+_SMALL_HEAP_MB = 2 << 10
+"""Enough for small data; a JVM starts with it, whatever it may grow to."""
+_MOST_HEAP_MB = 31 << 10
+"""With more, a JVM's references take twice the memory."""
 _COMMON_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -68,12 +73,28 @@ def make_session_settings(*, small: bool) -> dict[str, str]:
     return {name: value for name, value in chosen.items() if name.startswith(_SESSION_PREFIXES)}
 
 
+def choose_heap(memory: str, limit: int | None, *, small: bool) -> str:
+    """Return the heap of a JVM on this machine.
+
+    Args:
+        memory: The setting: a size or ``auto``.
+        limit: The bytes of memory that this process may use; ``None`` if that is unknown.
+        small: Whether the data is small.
+    """
+    if memory != AUTO_MEMORY:
+        return memory
+    half = _SMALL_HEAP_MB if limit is None else limit >> 21
+    chosen = min(half, _SMALL_HEAP_MB if small else _MOST_HEAP_MB)
+    return f"{chosen >> 10}g" if chosen >= _SMALL_HEAP_MB else f"{chosen}m"
+
+
 def java_options(memory: str, *, small: bool) -> tuple[str, ...]:
     """Return options of the driver's or an executor's JVM.
 
     Args:
-        memory: Size of its heap from the start, because a small one is collected all the time until it has
-            grown; young objects get half of it.
+        memory: The most memory of its heap. It starts with up to 2 GB of that, because a small one is
+            collected all the time until it has grown; young objects get half of it.
         small: Whether the data is small.
     """
-    return (f"-Xms{memory}", "-XX:NewRatio=1", *_LOCALE, *(_JVM_FOR_SMALL_DATA if small else ()))
+    start = memory if count_bytes(memory) < _SMALL_HEAP_MB << 20 else f"{_SMALL_HEAP_MB}m"
+    return (f"-Xms{start}", "-XX:NewRatio=1", *_LOCALE, *(_JVM_FOR_SMALL_DATA if small else ()))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError, PrerequisiteError, UsageError
 from harness.events import Event, Listener
-from harness.memory import count_machine_memory_kills
+from harness.memory import count_machine_memory_kills, find_memory_limit
 from harness.plan import Account, Environment, Plan, Secret, SourceData
 from harness.process_ends import CONTAINER
 from harness.reading.file_names import make_plain_name
@@ -42,7 +42,7 @@ from harness.targets.compose.docker import (
 from harness.targets.compose.stack import LAKE_ACCOUNT, MODELS_ACCOUNT, Stack
 from harness.targets.compose.stack_watch import StackWatch, read_snapshot
 from harness.targets.job_process import run_command, take_result
-from harness.targets.spark_conf import is_small, java_options, make_spark_settings
+from harness.targets.spark_conf import choose_heap, is_small, java_options, make_spark_settings
 
 LAKE = f"{SCHEME}lake@{LAKE_ACCOUNT}.dfs.core.windows.net"
 MODELS = f"{SCHEME}models@{MODELS_ACCOUNT}.dfs.core.windows.net"
@@ -298,7 +298,9 @@ class Compose:
     def _spark(self, *, small: bool) -> dict[str, str]:
         settings = self._settings
         trust = truststore.list_store_options(f"{_CERTIFICATES}/truststore.p12")
-        driver, executor = settings["driver_memory"], settings["executor_memory"]
+        # The executors have the data, whatever its size.
+        driver = choose_heap(settings["driver_memory"], find_memory_limit(), small=True)
+        executor = settings["executor_memory"]
         return {
             **make_spark_settings(self._lake, small=small),
             **_SPARK,

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from harness.errors import UsageError
 from harness.events import Listener
+from harness.memory import find_memory_limit
 from harness.plan import Environment, Plan, SourceData
 from harness.reading.file_names import has_plain_name, make_plain_name
 from harness.results import Result
@@ -43,7 +44,7 @@ from harness.targets.checks import (
 )
 from harness.targets.embedded import EMBEDDED
 from harness.targets.job_process import run_command, take_result
-from harness.targets.spark_conf import is_small, java_options, make_spark_settings
+from harness.targets.spark_conf import choose_heap, is_small, java_options, make_spark_settings
 
 _SPARK = {
     "spark.driver.host": "127.0.0.1",
@@ -73,7 +74,7 @@ class Embedded:
             **make_spark_settings(settings["lake"], small=small),
             **_SPARK,
             "spark.master": f"local[{settings['cores']}]",
-            "spark.driver.memory": settings["driver_memory"],
+            "spark.driver.memory": self._choose_heap(small=small),
             "spark.sql.warehouse.dir": f"file:{settings.home}/warehouse",
             "spark.driver.extraClassPath": ":".join(
                 str(jar) for jar in load_class_path(self._find_java(), report=_write_error)
@@ -110,7 +111,7 @@ class Embedded:
         settings = self._settings
         java = run_check("Java 17", self._check_java)
         yield java
-        yield run_check("memory", lambda: check_memory(settings["driver_memory"]))
+        yield run_check("memory", lambda: check_memory(self._choose_heap(small=False)))
         if java.state == "ok":
             yield run_check("JVM", self._check_jvm)
         yield run_check("user", name_user)
@@ -123,7 +124,7 @@ class Embedded:
     def require_ready(self) -> None:
         """Check what a run can neither fetch nor create."""
         check_disk_space(self._settings.home)
-        check_memory(self._settings["driver_memory"])
+        check_memory(self._choose_heap(small=False))
         name_user()
         check_temp_folder(find_temp_folder())
         self._check_jvm()
@@ -209,19 +210,22 @@ class Embedded:
 
     def _check_jvm(self) -> str:
         """Start a JVM as the job would, with the options for small and for large data."""
-        memory = self._settings["driver_memory"]
         temporary = _make_temp_option(find_temp_folder())
         for small in (True, False):
+            memory = self._choose_heap(small=small)
             options = (f"-Xmx{memory}", *self._list_java_options(small=small), temporary)
             require_startable(self._find_java(), options, self._process_environment(os.environ))
         return f"starts with {memory} of memory"
+
+    def _choose_heap(self, *, small: bool) -> str:
+        return choose_heap(self._settings["driver_memory"], find_memory_limit(), small=small)
 
     def _list_java_options(self, *, small: bool) -> tuple[str, ...]:
         settings = self._settings
         return (
             # First, because Java takes the last of several values: the locale stays.
             *split_options(settings["java_options"]),
-            *java_options(settings["driver_memory"], small=small),
+            *java_options(self._choose_heap(small=small), small=small),
         )
 
     def _process_environment(
