@@ -59,7 +59,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 unexport PYTHONPATH PYTHONHOME
 
 .NOTPARALLEL:
-.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario resume publish validate attach doctor asset-bundle sweep check runs trace retain compare ui docker-ready build up down restart ps logs clean clean-runs
+.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario resume publish validate attach doctor asset-bundle sweep check runs trace replay retain compare ui docker-ready build up down restart ps logs clean clean-runs
 .PHONY: test test-faults test-fast test-unit test-scenarios test-databricks test-compose images lint types imports format lock bench false-alarms
 
 help: ## list the make targets
@@ -137,6 +137,10 @@ runs: run-ready ## list runs [of one table: TABLE=lc_loan [and one of its versio
 
 trace: run-ready ## show what a run was trained on and what it measured: RUN=...
 	@$(HARNESS) trace ARGS -- "$$RUN"
+
+replay: run-ready ## train a version again from its run in MLflow, and compare: RUN_ID=... [TARGET=...] [ARGS="--from compose"]
+	@$(if $(RUN_ID),,echo "Name the MLflow run of a version: make replay RUN_ID=..." >&2; exit 2)
+	@$(HARNESS) replay ARGS $(ON_TARGET) -- "$$RUN_ID"
 
 retain: run-ready ## check that tables keep the versions that published models were trained from: [TABLE=name or URI] [ARGS="--days 30"]
 	@$(HARNESS) retain ARGS $${TABLE:+-- "$$TABLE"}

@@ -213,6 +213,8 @@ class Plan(ScenarioPart):
     settings: tuple[Setting, ...] = ()
     proof: PlannedProof | None = None
     """Faults to judge; ``None`` for a run."""
+    probe: tuple[str, ...] | None = None
+    """Keys of the rows to explain (default: chosen at the first trained version)."""
     is_resumed: bool = False
     """Whether the run goes on after it was interrupted."""
     finished: tuple[FinishedStep, ...] = ()

@@ -424,6 +424,28 @@ class VersionResult(Record):
         return VersionResult.model_validate_json(json.dumps(content))
 
 
+MEASURED_IN_TRAINING = frozenset(
+    {
+        "metrics",
+        "segments",
+        "weakest",
+        "scores",
+        "roc",
+        "calibration",
+        "grid",
+        "parameters",
+        "intercept",
+        "coefficients",
+        "explanation",
+        "explanations",
+        "explanations_reason",
+    }
+)
+"""Fields of a version's result that its training measures."""
+TRAINING_FIELDS = MEASURED_IN_TRAINING | {"status", "key", "run_id", "reused_from"}
+"""Fields of a version's result that belong to its training; the others are measured in every run."""
+
+
 class FaultResult(Record):
     """A fault that was injected into the added rows of a version, and what the version's bounds found."""
 

@@ -50,6 +50,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "schema": scenario_commands.schema,
     "runs": lineage_commands.runs,
     "trace": lineage_commands.trace,
+    "replay": lineage_commands.replay,
     "retain": lineage_commands.retain,
     "compare": lineage_commands.compare,
     "ui": lineage_commands.ui,

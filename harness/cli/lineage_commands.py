@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import (
+    Target,
     TrackingTarget,
     open_console,
     read_settings_of_past_runs,
@@ -59,6 +60,33 @@ def trace(
     settings = read_settings_of_past_runs(target)
     show_trace(open_console(), lineage.trace(settings, run_id))
     report_tracking_store(settings)
+
+
+def replay(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN_ID", help="MLflow run of a version; 'harness trace' lists those of a run."
+        ),
+    ],
+    target: Target = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="NAME", help="Target whose MLflow has the run (default: the setting 'target')."
+        ),
+    ] = None,
+) -> None:
+    """Train a version again from its run in MLflow, and compare.
+
+    Needs nothing but the run and its table: MLflow has the scenario, the pipeline's code, the versions of the
+    table and what was measured. Exits with 1 if the numbers differ. Publishes nothing; MLflow gets the new
+    run in an experiment of its own.
+    """
+    from harness.replay import replay as train_again
+
+    tracked = read_settings_of_past_runs(source)
+    raise typer.Exit(train_again(tracked, run, target, open_console()))
 
 
 def retain(

@@ -29,36 +29,15 @@ from harness.plan import Plan
 from harness.prediction_files import FOLDER, name_file, read_predictions, write_predictions
 from harness.predictions import Predictions
 from harness.result_digest import KEY as DIGEST, add_digest, compute_digest
-from harness.results import VersionResult
+from harness.results import TRAINING_FIELDS, VersionResult
 from harness.stored_json import parse_json
-from harness.tracked_names import MODELS, TRAINING, TRAINING_RECORD
+from harness.tracked_names import MODELS, TRAINING, TRAINING_PREDICTIONS, TRAINING_RECORD
 from harness.work import Work, identify_training
 
 _logger = logging.getLogger(__name__)
 
-_PREDICTIONS = "predictions.parquet"
 _FORMAT = 1
 """Format of the records that this version writes."""
-_MEASURED = {
-    "metrics",
-    "segments",
-    "weakest",
-    "scores",
-    "roc",
-    "calibration",
-    "grid",
-    "parameters",
-    "intercept",
-    "coefficients",
-    "explanation",
-    "explanations",
-    "explanations_reason",
-    "status",
-    "key",
-    "run_id",
-    "reused_from",
-}
-"""Fields of a version's result that belong to its training; the others are measured in every run."""
 
 
 def identify_trainings(
@@ -96,19 +75,21 @@ def record_training(trained: TrainedVersion, plan: Plan, tracker: Tracker, folde
     version, explainer = trained.result, trained.models.explainer
     if version.run_id is None or plan.scenario.table.sensitive:
         return
-    write_predictions(trained.predictions, folder / _PREDICTIONS)
+    write_predictions(trained.predictions, folder / TRAINING_PREDICTIONS)
     options = {each.name: getattr(explainer, each.name) for each in dataclasses.fields(explainer)}
     del options["model"]
     record = {
         "format_version": _FORMAT,
         "run_id": plan.run_id,
-        "predictions": sha256_of(folder / _PREDICTIONS),
+        "predictions": sha256_of(folder / TRAINING_PREDICTIONS),
         "models": digest_files(trained.models.folder),
         "explainer": options,
         "version": version.model_dump(mode="json", by_alias=True),
     }
     write_text(folder / TRAINING_RECORD, json.dumps(add_digest(record), indent=2) + "\n")
-    tracker.record_training(version.run_id, version.key, [folder / TRAINING_RECORD, folder / _PREDICTIONS])
+    tracker.record_training(
+        version.run_id, version.key, [folder / TRAINING_RECORD, folder / TRAINING_PREDICTIONS]
+    )
 
 
 def find_known_model(
@@ -136,7 +117,7 @@ def find_known_model(
 
 def merge_measurements(result: VersionResult, known: TrainedVersion) -> VersionResult:
     """Return the result of a version in this run, with what an earlier one has measured of its model."""
-    return result.model_copy(update={name: getattr(known.result, name) for name in _MEASURED})
+    return result.model_copy(update={name: getattr(known.result, name) for name in TRAINING_FIELDS})
 
 
 @dataclass(frozen=True)
@@ -195,9 +176,9 @@ def _load(
         raise ValueError("it is that of another training")
     if not {f"{name}/MLmodel" for name in DEPENDS_ON} <= record["models"].keys():
         raise ValueError("it lacks a model")
-    if sha256_of(record_folder / _PREDICTIONS) != record["predictions"]:
+    if sha256_of(record_folder / TRAINING_PREDICTIONS) != record["predictions"]:
         raise ValueError("its predictions were changed")
-    predictions = read_predictions(record_folder / _PREDICTIONS)
+    predictions = read_predictions(record_folder / TRAINING_PREDICTIONS)
     if predictions is None:
         raise ValueError("it has no predictions")
     measured = VersionResult.model_validate(record["version"])

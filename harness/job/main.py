@@ -247,7 +247,7 @@ def train_versions(
     with job.clock.step("log"):
         tracker = job.tracker.result()
         job.announce(Announcement("mlflow runs", plan.run_id))
-        tracker.start({each.result.run_id or "" for each in known.values()})
+        tracker.start(job.versions, {each.result.run_id or "" for each in known.values()})
     probe = choose_probe(job, prepared, known)
     for each in known.values():
         if each.result.reused_from:
@@ -272,10 +272,12 @@ def train_versions(
 def choose_probe(
     job: Job, prepared: Sequence[PreparedVersion], known: Mapping[str, TrainedVersion]
 ) -> list[str]:
-    """Return the keys of the rows that are explained: those of the first trained version."""
+    """Return the keys of the rows that are explained: those of the plan, or of the first trained version."""
     first = next(iter(job.plan.scenario.trained), None)
     if first is None:
         return []
+    if job.plan.probe is not None:
+        return list(job.plan.probe)
     if first in known:
         return list(known[first].weights)
     return choose_probe_keys(prepared[0].samples.test, job.plan.scenario.pipeline.explainer.rows)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,19 @@ from harness.results import GridPoint, Result, Verdict, VersionResult
 from harness.storage.tracking_server import is_server, make_unanswered_error
 from harness.storage.tracking_store import find_store_file, make_deleted_error, require_usable_store
 from harness.storage.uris import SQLITE, remove_password
-from harness.tracked_names import BUNDLE_TAG, KEY_TAG, MODELS, RUN_TAG, TRAINING
+from harness.tracked_names import (
+    BEFORE_TAG,
+    BUNDLE_TAG,
+    CODE,
+    HARNESS_TAG,
+    KEY_TAG,
+    LIBRARIES_TAG,
+    MODELS,
+    RUN_TAG,
+    SCENARIO,
+    TRAINING,
+)
 
-CODE = "pipeline"
-"""Folder of the scenario's custom pipeline among the parent run's artifacts."""
 PICTURES = "pictures"
 """Folder of the report's pictures among the parent run's artifacts."""
 _PARALLEL_UPLOADS = 4
@@ -108,22 +118,25 @@ class Tracker:
                 raise
             raise _open_error(remove_password(uri), format_first_line(error).rstrip(".")) from error
         self._open: list[str] = []
+        self._before: dict[str, int] = {}
         self.parent_run_id: str | None = None
 
-    def start(self, finished: Collection[str] = ()) -> None:
+    def start(self, versions: Iterable[VersionResult] = (), finished: Collection[str] = ()) -> None:
         """Start the parent run, or open it again if the run goes on after it was interrupted.
 
         Args:
+            versions: All versions of the scenario.
             finished: The versions' runs that this run had finished by then. It repeats the others, which are
                 deleted.
         """
+        self._before = {after.name: before.version for before, after in pairwise(versions)}
         scenario = self._plan.scenario
         self.parent_run_id = (self._plan.is_resumed and self._reopen_runs(finished)) or self._start_run(
             scenario.name, {MLFLOW_RUN_NOTE: scenario.description}
         )
         self._log(self.parent_run_id, params={"seed": scenario.seed, "versions": len(scenario.versions)})
-        scenario_json = scenario.model_dump(mode="json", exclude_none=True)
-        self.client.log_dict(self.parent_run_id, scenario_json, "scenario.json")
+        scenario_json = scenario.model_dump(mode="json", by_alias=True, exclude_none=True)
+        self.client.log_dict(self.parent_run_id, scenario_json, SCENARIO)
         for path, text in self._plan.code.items():
             self.client.log_text(self.parent_run_id, text, f"{CODE}/{path}")
 
@@ -140,6 +153,8 @@ class Tracker:
             MLFLOW_PARENT_RUN_ID: self.parent_run_id or "",
             **_make_commit_tags(version),
         }
+        if version.name in self._before:
+            tags[BEFORE_TAG] = str(self._before[version.name])
         run_id = self._start_run(f"{self._plan.scenario.name}/{version.name}", tags)
         self._log(run_id, params={**data, "data_rows": version.rows}, metrics=_make_change_metrics(version))
         dataset = [self._make_dataset(version)]
@@ -291,6 +306,8 @@ class Tracker:
             "harness.scenario": plan.scenario.name,
             "harness.scenario_sha256": plan.scenario_sha256,
             **_make_code_tags(plan),
+            HARNESS_TAG: plan.harness_version,
+            LIBRARIES_TAG: plan.environment.libraries,
             "harness.target": plan.environment.target,
             "harness.table": plan.scenario.table.name,
             **_make_parameter_tags(plan),

@@ -18,8 +18,8 @@ from harness.studies.bisection.search import (
     list_steps_between,
 )
 from harness.studies.calibration.bound_offers import CalibratedBound, Calibration, Offer
-from harness.studies.calibration.calibrate_runs import format_yaml
 from harness.views import formatting
+from harness.views.yaml_text import format_yaml
 
 _UNKNOWN = "-"
 _LEAST_SHOWN = 0.0001

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -137,22 +139,62 @@ def test_sensitive_rows_are_not_kept_for_later_runs(runs: Runs) -> None:
     assert [] == runs.list_trained("hidden")
 
 
-def test_an_unchanged_scenario_is_answered_without_spark(tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Commands:
+    """Commands in one home, in which a run of the small scenario has passed."""
+
+    folder: Path
+    first: Result
+
+    @property
+    def home(self) -> Path:
+        """The home folder."""
+        return self.folder / "home"
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Call the command on the embedded target."""
+        return call(self.folder, *arguments)
+
+
+def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call the command in a folder's home."""
+    variables = {"HARNESS_HOME": str(folder / "home"), "HARNESS_TARGET": "embedded"}
+    return run_command(arguments, {**os.environ, **variables, "PYTHONPROFILEIMPORTTIME": "1"}, 600)
+
+
+@pytest.fixture(name="commands", scope="module")
+def _commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    folder = tmp_path_factory.mktemp("commands")
+    done = call(folder, "scenario", write_scenario(folder, SMALL))
+    assert ExitCode.PASS == done.returncode, done.stdout + done.stderr
+    return Commands(folder, RunFolder((folder / "home" / "runs" / "latest").resolve()).read_result())
+
+
+def test_an_unchanged_scenario_is_answered_without_spark(commands: Commands) -> None:
     """The command neither imports Spark nor MLflow; an edited bound is judged on the stored numbers."""
-    home = tmp_path / "home"
-    environ = {**os.environ, "HARNESS_HOME": str(home), "PYTHONPROFILEIMPORTTIME": "1"}
-    file = write_scenario(tmp_path, SMALL)
-
-    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return run_command(["scenario", file, "--target", "embedded", *arguments], environ, 600)
-
-    assert ExitCode.PASS == command().returncode
-    first = RunFolder((home / "runs" / "latest").resolve()).read_result()
-    answered = command()
+    file, first = str(commands.folder / "small.yaml"), commands.first
+    answered = commands.call("scenario", file)
     assert (ExitCode.PASS, True) == (answered.returncode, f"since the run {first.run_id}" in answered.stdout)
     imported = {line.rpartition("|")[2].strip() for line in answered.stderr.splitlines()}
     assert {"pyspark", "mlflow", "matplotlib", "pandas"}.isdisjoint(imported)
-    write_scenario(tmp_path, change_scenario(SMALL, {"every": {"metrics": {"test_roc_auc": {"min": 1}}}}))
-    assert ExitCode.BOUND_FAILED == command().returncode
-    judged = json.loads((home / "runs" / "latest" / "result.json").read_text())
+    stricter = {"every": {"metrics": {"test_roc_auc": {"min": 1}}}}
+    write_scenario(commands.folder, change_scenario(SMALL, stricter))
+    assert ExitCode.BOUND_FAILED == commands.call("scenario", file).returncode
+    judged = json.loads((commands.home / "runs" / "latest" / "result.json").read_text())
     assert (first.run_id, "fail") == (judged["reused_from"], judged["verdict"])
+
+
+def test_a_version_is_replayed_bit_for_bit(commands: Commands) -> None:
+    """From its run in MLflow alone, a version is trained again; the numbers are the same."""
+    bundles = sorted((commands.home / "models" / "readings").iterdir())
+    run_id = commands.first.versions[1].run_id or ""
+    replayed = commands.call("replay", run_id)
+    assert ExitCode.PASS == replayed.returncode, replayed.stdout + replayed.stderr
+    assert "Version second: everything that was measured is the same, bit for bit." in replayed.stdout
+    assert "Not the same as in the run" not in replayed.stdout
+    assert bundles == sorted((commands.home / "models" / "readings").iterdir())
+    client = MlflowClient(f"sqlite:///{commands.home}/mlflow.db")
+    assert {"Default", "harness", "harness-replays"} == {each.name for each in client.search_experiments()}
+    shutil.rmtree(commands.first.table_uri)
+    refused = commands.call("replay", run_id)
+    assert (ExitCode.WRONG_INPUT, True) == (refused.returncode, "doesn't exist" in refused.stderr)

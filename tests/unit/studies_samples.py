@@ -14,7 +14,7 @@ from harness.results import FeatureExplanation, Result, Verdict, VersionResult
 from harness.reuse import make_keys
 from harness.runs import PLAN, RESULT, RunFolder
 from harness.scenario.model import Scenario
-from harness.studies.calibration.calibrate_runs import format_yaml
+from harness.views.yaml_text import format_yaml
 
 DATA = SourceData(uri="file:///data/readings.csv", format="csv", sha256="d" * 64)
 RUN = "20260301-101500-readings-7f3a"

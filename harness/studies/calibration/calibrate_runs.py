@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from harness.studies.calibration.bound_offers import (
 )
 from harness.studies.calibration.statistics import FEWEST
 from harness.studies.study_runs import Runner
+from harness.views.yaml_text import format_yaml
 
 JSON, YAML = "calibration.json", "calibration.yaml"
 """Names of the files that a calibration writes into the folder of the last seed's run."""
@@ -210,19 +210,3 @@ def _unwrap_lists_of_one(values: Any) -> Any:
             for name, value in values.items()
         }
     return [_unwrap_lists_of_one(each) for each in values] if isinstance(values, list) else values
-
-
-_WIDTH = 110
-
-
-def format_yaml(values: Any) -> str:
-    """Return YAML with a line for each key and item; only innermost mappings are in braces."""
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    yaml.default_flow_style = None
-    yaml.width = _WIDTH
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    out = io.StringIO()
-    yaml.dump(values, out)
-    return out.getvalue()
