@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,6 +22,7 @@ with warnings.catch_warnings():
     import mlflow.server.fastapi_app  # noqa: F401
 
 Fault = Literal["error", "hang", "lose the answer"]
+_LIMIT_S, _PAUSE_S = 60, 0.1
 
 
 class FaultyServer:
@@ -54,7 +57,11 @@ class FaultyServer:
             handlers.initialize_backend_stores(
                 f"sqlite:///{self._folder}/mlflow.db", None, f"{self._folder}/artifacts"
             )
-        self._server = make_server("127.0.0.1", self._port, self._answer, True, request_handler=_Quiet)
+        # The server has a duplicate of the listening socket.
+        with _listen(self._port) as listening:
+            self._server = make_server(
+                "127.0.0.1", self._port, self._answer, True, request_handler=_Quiet, fd=listening.fileno()
+            )
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
@@ -85,3 +92,19 @@ class _Quiet(WSGIRequestHandler):
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
         """Log nothing."""
+
+
+def _listen(port: int) -> socket.socket:
+    """Return a socket that listens at a port.
+
+    A server that was just stopped may still hold it for a moment: a process that another thread starts has a
+    duplicate of each of our sockets until it runs its program, which takes long on a busy machine.
+    """
+    limit = time.monotonic() + _LIMIT_S
+    while True:
+        try:
+            return socket.create_server(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > limit:
+                raise
+        time.sleep(_PAUSE_S)
