@@ -4,8 +4,9 @@
 a run of the small scenario, of which one process is killed: its command, its job, the job's JVM, or a service
 of its stack. In Compose, MLflow may also be stopped for a minute ('mlflow-outage'), and a run that has begun
 must pass. The moments are drawn from the lines of a run that nobody disturbs, so that each phase is hit.
-Then, as after a crash, another command is called, and nothing may be left. With ``--resume``, each run that
-ended before its verdict goes on; it must pass with the same numbers, and have nothing twice.
+Then, as after a crash, another command is called, and nothing may be left. With ``--resume``, a run that was
+killed goes on, and is killed again, until it has its verdict; it must pass with the same numbers, and have
+nothing twice.
 """
 
 from __future__ import annotations

@@ -85,35 +85,45 @@ class Campaign:
     only: Sequence[str] = ()
     """What to kill (default: the command and everything that the target names)."""
     resumes: bool = False
-    """Whether each run that ended before its verdict goes on, and must pass."""
+    """Whether each run goes on until it has its verdict, however often it is killed."""
     codes: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     """What was left, and the runs that failed although they should have survived."""
 
     def run(self, kills: int, seed: int) -> None:
-        """Kill one process of each of some runs, and look for leftovers after each.
+        """Kill processes of runs, and look for what is left; at the end, something runs undisturbed.
 
-        At the end, something runs undisturbed. A run that goes on is not killed again.
+        Each kill is one of a new run. If runs go on, it is one of the same run until that has its verdict.
         """
         chance = random.Random(seed)  # noqa: S311 - not a secret
         gaps = self.time_lines()
         names = self.only or (COMMAND, *self.victim.names)
+        interrupted: str | None = None
         for number in range(1, kills + 1):
-            lines = chance.randrange(len(gaps))
+            # A part of a run has fewer lines.
+            lines = chance.randrange(len(gaps) if interrupted is None else max(1, len(gaps) // 2))
             kill = Kill(chance.choice(names), lines, chance.uniform(0, gaps[lines]))
-            code = self.kill(kill)
+            code = self.kill(kill, interrupted)
             self.codes.append(f"{kill.name}: {'had ended' if code is None else f'exit code {code}'}")
             self.show(f"kill {number} of {kills}, after {lines} of {len(gaps)} lines: {self.codes[-1]}")
             # Until its first line, a run is refused if a service doesn't answer.
             if kill.lines and kill.name in self.victim.harmless and code not in (0, None):
                 self._report(f"the run didn't survive '{kill.name}'")
-            if self.resumes:
-                for problem in self.go_on():
-                    self._report(problem)
-            for left in self.list_leftovers():
-                self._report(f"left: {left}")
+            interrupted = self.find_interrupted() if self.resumes else None
+            if interrupted is None:
+                self.inspect()
         if not self.resumes:
             self.time_lines()
+        elif interrupted is not None:
+            done = self.victim.run("resume", interrupted)
+            if done.returncode:
+                self._report(f"the run {interrupted} did not go on: {done.stderr}")
+            self.inspect()
+
+    def inspect(self) -> None:
+        """Report what is left of the runs, and what the newest one has twice."""
+        for problem in (*self.list_leftovers(), *(self.list_doubled() if self.resumes else ())):
+            self._report(problem)
 
     def _report(self, finding: str) -> None:
         self.findings.append(finding)
@@ -128,13 +138,14 @@ class Campaign:
             raise SystemExit(f"A run without a kill ended with exit code {process.returncode}.")
         return [after - before for before, after in pairwise(times)]
 
-    def kill(self, kill: Kill) -> int | None:
-        """Start a run, kill one of its processes, and return the command's exit code.
+    def kill(self, kill: Kill, interrupted: str | None = None) -> int | None:
+        """Start a run, or go on with one; kill one of its processes, and return the command's exit code.
 
         Returns:
             ``None`` if the process had ended before that moment.
         """
-        with self.victim.start("scenario", self.scenario, "--fresh") as process:
+        arguments = ("scenario", self.scenario, "--fresh") if interrupted is None else ("resume", interrupted)
+        with self.victim.start(*arguments) as process:
             lines = _follow(process)
             for _ in range(kill.lines):
                 next(lines, None)
@@ -148,18 +159,16 @@ class Campaign:
         self.victim.recover()
         return process.returncode if is_running else None
 
-    def go_on(self) -> Iterator[str]:
-        """Go on with the newest run if it has no verdict; yield what is wrong with it then."""
+    def find_interrupted(self) -> str | None:
+        """Return the newest run if it has no verdict."""
         runs = list_runs(self.victim.home / "runs")
         if not runs or (runs[-1].has_result and runs[-1].read_result().failure is None):
-            return
-        [*_, run] = runs
-        began = time.monotonic()
-        done = self.victim.run("resume", run.path.name)
-        self.show(f"  {len(run.finished_steps)} steps, resumed in {time.monotonic() - began:.0f} s")
-        if done.returncode:
-            yield f"the run {run.path.name} did not go on: exit code {done.returncode}: {done.stderr}"
-            return
+            return None
+        return runs[-1].path.name
+
+    def list_doubled(self) -> Iterator[str]:
+        """Yield what is wrong with the newest run in MLflow: each version must have exactly one run there."""
+        [*_, run] = list_runs(self.victim.home / "runs")
         client = self.victim.open_tracking()
         experiments = [each.experiment_id for each in client.search_experiments()]
         found = client.search_runs(experiments, f"tags.`harness.run_id` = '{run.path.name}'")
