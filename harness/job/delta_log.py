@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +23,9 @@ from harness.retention.table_log import DEFAULT_RETENTION
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MIN_INTERVAL = timedelta(milliseconds=1)
+_MOST_COMMITS_READ = 1000
+_PLAIN_NAME = re.compile(r"part-[\w.-]*[0-9a-f]{8}-[0-9a-f]{4}-[\w.-]*")
+"""A name that Delta has given to a file: no other file of the table has it."""
 _MAX_VERSIONS_CHECKED = 25
 """How many versions an error message checks for readability; each costs listing the version's files."""
 
@@ -75,6 +80,76 @@ def _separate_times(entries: list[LogEntry]) -> list[LogEntry]:
 def read_newest_entry(spark: SparkSession, uri: str) -> LogEntry | None:
     """Return the newest commit, or ``None`` if there is no table."""
     return next(iter(read_history(spark, uri, 1)), None)
+
+
+def find_protocol_change(spark: SparkSession, uri: str, after: int, until: int) -> ProtocolVersions | None:
+    """Return the protocol that some commits set, and the last one of them counts; ``None`` if they set none.
+
+    Args:
+        spark: The session.
+        uri: The table.
+        after: Delta version before the first of these commits.
+        until: Delta version of the last one.
+    """
+    found = None
+    for version in range(after + 1, until + 1):
+        for line in _read_commit(spark, uri, version).splitlines():
+            if line.startswith('{"protocol"'):
+                protocol = json.loads(line)["protocol"]
+                found = ProtocolVersions(protocol["minReaderVersion"], protocol["minWriterVersion"])
+    return found
+
+
+@dataclass(frozen=True)
+class ChangedFiles:
+    """The names of the files that differ between two versions: those of both are the same, row by row."""
+
+    removed: frozenset[str]
+    """Files of the earlier version."""
+    added: frozenset[str]
+    """Files of the later one; a file of both is in both sets if other rows of it are deleted."""
+
+
+def find_changed_files(spark: SparkSession, uri: str, before: int, after: int) -> ChangedFiles | None:
+    """Return the files that differ between two versions, as the commits between them list them.
+
+    Args:
+        spark: The session.
+        uri: The table.
+        before: A Delta version.
+        after: A later one.
+
+    Returns:
+        The names without folders; ``None`` if they don't identify the files, or the commits are not known.
+    """
+    if not before <= after <= before + _MOST_COMMITS_READ:
+        return None
+    removed, added = set[str](), set[str]()
+    try:
+        for version in range(before + 1, after + 1):
+            for line in _read_commit(spark, uri, version).splitlines():
+                action = json.loads(line)
+                for kind, names in (("remove", removed), ("add", added)):
+                    if kind in action:
+                        names.add(str(action[kind]["path"]).rpartition("/")[2])
+    except Py4JJavaError:  # Delta has removed an old commit.
+        return None
+    names = removed | added
+    if not all(_PLAIN_NAME.fullmatch(name) for name in names):
+        return None
+    return ChangedFiles(frozenset(removed), frozenset(added))
+
+
+def _read_commit(spark: SparkSession, uri: str, version: int) -> str:
+    """Return the actions of a commit, one JSON line each: a Spark job would take a hundred times as long."""
+    context: Any = spark.sparkContext
+    jvm = context._jvm  # noqa: SLF001
+    path = jvm.org.apache.hadoop.fs.Path(f"{uri}/_delta_log/{version:020d}.json")
+    stream = path.getFileSystem(context._jsc.hadoopConfiguration()).open(path)  # noqa: SLF001
+    try:
+        return str(jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
+    finally:
+        stream.close()
 
 
 def read_protocol(spark: SparkSession, uri: str) -> ProtocolVersions:

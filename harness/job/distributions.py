@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window, functions as F
 
@@ -13,6 +12,7 @@ from harness.errors import ScenarioError
 from harness.job.check_version import CheckedVersion
 from harness.job.prepare import EQUALS, add_feature_columns, category_columns, number_columns
 from harness.job.spark_errors import attribute_error
+from harness.job.table_io import unite
 from harness.results import Bin
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
@@ -83,7 +83,7 @@ def count_distributions(versions: Sequence[CheckedVersion], bins: Bins) -> list[
     ]
     if not countable:
         return [{} for _ in versions]
-    rows = reduce(DataFrame.unionByName, countable).where("bin IS NOT NULL")
+    rows = unite(countable).where("bin IS NOT NULL")
     counted = rows.groupBy("version", "feature", "bin").count().collect()
     counts = {(row["version"], row["feature"], row["bin"]): row["count"] for row in counted}
     return [

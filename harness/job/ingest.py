@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
@@ -15,6 +15,8 @@ from harness.errors import Location, Problem, ScenarioError
 from harness.job.apply_steps import Work, apply_step
 from harness.job.delta_log import (
     LogEntry,
+    ProtocolVersions,
+    find_protocol_change,
     make_commit,
     read_history,
     read_newest_entry,
@@ -76,6 +78,8 @@ class Build:
     """Name of a version to its Delta version."""
     newest: LogEntry | None = None
     """The newest commit of a table that is being built; ``None`` before the first one."""
+    protocol: ProtocolVersions | None = None
+    """The protocol of the newest version, or of an existing table; ``None`` until it is known."""
 
 
 def open_build(spark: SparkSession, plan: Plan) -> Build:
@@ -130,11 +134,10 @@ def _reopen_version(build: Build, index: int, facts: Mapping[str, Any]) -> Built
     version, at = build.plan.scenario.versions[index], step_location(build.plan, index)
     number, commit = int(facts["number"]), Commit.model_validate_json(json.dumps(facts["commit"]))
     entry = LogEntry(number, commit.operation, commit.time)
-    opened = _open_version(build, version, entry, facts["commits"], facts["error"], at)
+    build.protocol = ProtocolVersions(commit.reader, commit.writer)
     if build.plan.existing_table is None:
         build.newest = entry
-    # As it was: later versions may have needed another protocol.
-    return replace(opened, commit=commit)
+    return _open_version(build, version, entry, facts["commits"], facts["error"], at)
 
 
 def step_location(plan: Plan, index: int) -> Location:
@@ -164,6 +167,8 @@ def build_version(build: Build, index: int) -> BuiltVersion:
         raise ScenarioError([Problem(message, at)])
     commits = build.newest.version - before
     _require_commits(version, commits, ("versions", index))
+    changed = find_protocol_change(build.spark, build.plan.table_uri, before, build.newest.version)
+    build.protocol = changed or build.protocol
     return _open_version(build, version, build.newest, commits, error, at)
 
 
@@ -256,7 +261,8 @@ def _open_version(
         table = read_version(build.spark, uri, entry.version)
         if version.at == "timestamp":
             table = _read_by_time(build, version, entry.version, table, at)
-    commit = make_commit(entry, read_protocol(build.spark, uri))
+    build.protocol = build.protocol or read_protocol(build.spark, uri)
+    commit = make_commit(entry, build.protocol)
     return BuiltVersion(version.name, entry.version, table, commits, commit, error)
 
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
 from harness import bundles
 from harness.bounds.judge import allows_publishing, decide_verdict, judge_versions
@@ -20,7 +22,7 @@ from harness.job.check_version import CheckedVersion, check_version, reopen_chec
 from harness.job.compare_rows import explain_rows, find_moves, list_unexplained_keys, store_predictions
 from harness.job.custom_pipeline import open_pipeline
 from harness.job.data_checks import require_sensitive_columns
-from harness.job.delta_log import translate_read_errors
+from harness.job.delta_log import find_changed_files, translate_read_errors
 from harness.job.distributions import choose_bins, count_distributions
 from harness.job.explain import choose_probe_keys
 from harness.job.ingest import (
@@ -203,8 +205,13 @@ def describe_versions(job: Job, checked: list[CheckedVersion]) -> None:
         return
     with job.clock.step(_DESCRIBE):
         bins = choose_bins([version for version in checked if version.is_trained])
-        counts = zip(checked, count_row_changes(checked), count_distributions(checked, bins), strict=True)
-        for version, changes, distributions in counts:
+        counts: tuple[Callable[[], Sequence[Any]], ...] = (
+            lambda: count_row_changes(checked, partial(find_changed_files, job.spark, job.plan.table_uri)),
+            lambda: count_distributions(checked, bins),
+        )
+        # At once: planning takes longer than counting, and uses one core.
+        found = run_in_parallel(job, lambda count: count(), counts)
+        for version, changes, distributions in zip(checked, *found, strict=True):
             facts = {"changes": changes, "distributions": distributions}
             job.update(job.find_version(version.name).model_copy(update=facts))
         for before, version in pairwise(checked):

@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
 
-from pyspark.sql import Column, DataFrame, Window, functions as F, types as T
+from pyspark.sql import DataFrame, functions as F, types as T
 
 from harness.job import fingerprint
 from harness.job.check_version import CheckedVersion
+from harness.job.delta_log import ChangedFiles
 from harness.job.prepare import format_key
+from harness.job.table_io import unite
 from harness.pipelines import KEY
 from harness.results import RowChanges
 from harness.scenario.model import Scenario
 
 KNOWN = "harness_is_known"
 """Column that is true for rows that the previous version has, too, and null for added ones."""
-_INDEX, _OLD, _NEW = "version_index", "old_digest", "new_digest"
+_PAIR, _OLD, _NEW = "version_index", "old_digest", "new_digest"
+_MOST_NAMES = 1000
+"""With more changed files, all of them are compared."""
+FindChangedFiles = Callable[[int, int], ChangedFiles | None]
+"""Returns the files that differ between two Delta versions; ``None`` if they are not known."""
 
 
-def count_row_changes(versions: Sequence[CheckedVersion]) -> list[RowChanges | None]:
+def count_row_changes(
+    versions: Sequence[CheckedVersion],
+    find_changed_files: FindChangedFiles = lambda _before, _after: None,
+) -> list[RowChanges | None]:
     """Count, for each version, the rows that were added, removed or changed since the previous version.
 
     Rows are matched by their key, and compared over the columns that both versions have: an added column
     changes no row. ``None`` for the first version, and if a key is null or duplicated in a version or in
-    the previous one, so that it doesn't identify rows. All versions are compared in one Spark job.
+    the previous one, so that it doesn't identify rows. All versions are compared in one Spark job, which
+    only looks at rows of files that differ: keys are unique, so a row of another file has no counterpart.
     """
-    differing = [index for index in range(1, len(versions)) if _can_differ(*versions[index - 1 : index + 1])]
-    counts = _count_changes(versions, differing) if differing else {}
+    sides: list[DataFrame] = []
+    for index in range(1, len(versions)):
+        before, after = versions[index - 1 : index + 1]
+        if _can_differ(before, after):
+            sides += _select_sides(index, before, after, find_changed_files(before.version, after.version))
+    counts = _count_changes(sides) if sides else {}
     changes = [_select_changes(versions, index, counts) for index in range(1, len(versions))]
     return [None, *changes][: len(versions)]
 
@@ -43,38 +56,45 @@ def _select_changes(
     before, after = versions[index - 1 : index + 1]
     if not (_has_unique_keys(before) and _has_unique_keys(after)):
         return None
-    if not _can_differ(before, after):
-        return RowChanges(added=0, removed=0, changed=0)
-    # A version without rows has no counts.
-    of_after, of_before = counts.get(index, {}), counts.get(index - 1, {})
+    found = counts.get(index, {})
     return RowChanges(
-        added=of_after.get("added", 0),
-        removed=of_before.get("removed", 0),
-        changed=of_after.get("changed", 0),
+        added=found.get("added", 0), removed=found.get("removed", 0), changed=found.get("changed", 0)
     )
 
 
-def _count_changes(versions: Sequence[CheckedVersion], differing: Sequence[int]) -> dict[int, dict[str, int]]:
-    """Count the rows added or changed in each version, and those removed from the next, by its index.
+def _select_sides(
+    index: int, before: CheckedVersion, after: CheckedVersion, files: ChangedFiles | None
+) -> Iterator[DataFrame]:
+    """Yield the rows of two versions that may differ: the index, the key, and the digest of each row."""
+    removed, added = (None, None) if files is None else (files.removed, files.added)
+    for version, other_version, digest, names in (
+        (before, after, _OLD, removed),
+        (after, before, _NEW, added),
+    ):
+        table = version.table
+        columns = T.StructType(select_common_columns(version, other_version))
+        if names is not None and len(names) <= _MOST_NAMES and "_metadata" not in table.columns:
+            if not names:
+                continue
+            table = table.where(F.col("_metadata.file_name").isin(*names))
+        other = _NEW if digest == _OLD else _OLD
+        yield table.select(
+            F.lit(index).alias(_PAIR),
+            format_key(version.scenario).alias(KEY),
+            fingerprint.row_digest(columns).alias(digest),
+            F.lit(None).cast("string").alias(other),
+        )
 
-    The rows with one key follow each other in the order of the versions.
-    """
-    indexes = sorted({index for after in differing for index in (after - 1, after)})
-    rows = reduce(DataFrame.unionByName, (_digest_rows(versions, index) for index in indexes))
-    of_key = Window.partitionBy(KEY).orderBy(_INDEX)
-    neighbors = rows.select(
-        _INDEX,
-        _NEW,
-        F.lag(_INDEX).over(of_key).alias("before"),
-        F.lag(_OLD).over(of_key).alias(_OLD),
-        F.lead(_INDEX).over(of_key).alias("after"),
+
+def _count_changes(sides: Sequence[DataFrame]) -> dict[int, dict[str, int]]:
+    """Count the rows added to, removed from and changed in each version, by its index."""
+    by_key = unite(sides).groupBy(_PAIR, KEY).agg(F.max(_OLD).alias(_OLD), F.max(_NEW).alias(_NEW))
+    counted = by_key.groupBy(_PAIR).agg(
+        F.expr(f"count_if({_OLD} IS NULL) AS added"),
+        F.expr(f"count_if({_NEW} IS NULL) AS removed"),
+        F.expr(f"count_if({_OLD} <> {_NEW}) AS changed"),
     )
-    counted = neighbors.groupBy(_INDEX).agg(
-        F.expr(f"count_if(NOT before <=> {_INDEX} - 1) AS added"),
-        F.expr(f"count_if(before = {_INDEX} - 1 AND {_OLD} <> {_NEW}) AS changed"),
-        F.expr(f"count_if(NOT after <=> {_INDEX} + 1) AS removed"),
-    )
-    return {row[_INDEX]: row.asDict() for row in counted.collect()}
+    return {row[_PAIR]: row.asDict() for row in counted.collect()}
 
 
 def attach_previous_keys(versions: Sequence[CheckedVersion]) -> list[CheckedVersion]:
@@ -106,24 +126,6 @@ def mark_known(rows: DataFrame, previous_keys: DataFrame | None) -> DataFrame:
 def _has_unique_keys(version: CheckedVersion) -> bool:
     has_key = select_keys(version.table, version.scenario) is not None
     return has_key and not version.null_keys and not version.duplicate_keys
-
-
-def _digest_rows(versions: Sequence[CheckedVersion], index: int) -> DataFrame:
-    """Return each row's key, and its digests to compare with the previous and with the next version."""
-    version = versions[index]
-    before = versions[index - 1] if index else version
-    after = versions[index + 1] if index + 1 < len(versions) else version
-    return version.table.select(
-        F.lit(index).alias(_INDEX),
-        format_key(version.scenario).alias(KEY),
-        _common_digest(version, before).alias(_NEW),
-        _common_digest(version, after).alias(_OLD),
-    )
-
-
-def _common_digest(version: CheckedVersion, other: CheckedVersion) -> Column:
-    """Return the digest of a row over the columns that both versions have."""
-    return fingerprint.row_digest(T.StructType(select_common_columns(version, other)))
 
 
 def select_common_columns(version: CheckedVersion, other: CheckedVersion) -> list[T.StructField]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +26,17 @@ def read_version_at(spark: SparkSession, uri: str, time: datetime) -> DataFrame:
 def column(name: str) -> Column:
     """Return the column with exactly this name: a dot in it does not select a struct's field."""
     return F.col(quote_name(name))
+
+
+def unite(frames: Sequence[DataFrame]) -> DataFrame:
+    """Return the rows of all frames, of which there is at least one.
+
+    Spark analyzes the whole plan with each union: one after the other, that takes quadratic time.
+    """
+    while len(frames) > 1:
+        pairs = zip(frames[::2], frames[1::2], strict=False)
+        frames = [one.unionByName(other) for one, other in pairs] + list(frames[len(frames) // 2 * 2 :])
+    return frames[0]
 
 
 def remove_table(spark: SparkSession, plan: Plan) -> None:

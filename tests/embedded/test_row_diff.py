@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from harness.job.changed_columns import EXAMPLES, describe_changed_columns
 from harness.job.check_version import CheckedVersion, check_version
+from harness.job.delta_log import find_changed_files, read_newest_entry
 from harness.job.row_diff import attach_previous_keys, count_row_changes, select_keys
+from harness.job.table_io import read_version
 from harness.pipelines import KEY
 from harness.results import ChangedColumns, RowChanges
 from tests.embedded.tables import scenario
@@ -204,3 +208,57 @@ def test_a_row_that_only_changed_in_a_sensitive_column_is_no_example(spark: Spar
         table = version.scenario.table.model_copy(update={"sensitive": ("Y",)})
         checked.append(replace(version, scenario=version.scenario.model_copy(update={"table": table})))
     assert ChangedColumns(columns={}, sensitive=1) == describe_changed_columns(*checked)
+
+
+_MERGE = """
+    MERGE INTO {t} AS t
+    USING (SELECT id + {n} AS id, k FROM {t} VERSION AS OF 0) AS s
+    ON t.id = s.id AND t.k = s.k
+    WHEN MATCHED THEN UPDATE SET x = {n}
+    WHEN NOT MATCHED THEN INSERT (id, k, x, y) VALUES (s.id, s.k, 9, 'new')
+"""
+_STEPS = (
+    "INSERT INTO {t} (id, k, x, y) SELECT 1000 * {n} + id, k, x, y FROM {t} WHERE id < 1000 AND id % 3 = 1",
+    "UPDATE {t} SET y = concat(y, '{n}') WHERE id % 7 = {n} % 7",
+    "DELETE FROM {t} WHERE id % 11 = {n} % 11",
+    _MERGE,
+    "OPTIMIZE {t}",
+    "RESTORE TABLE {t} TO VERSION AS OF {before}",
+    "ALTER TABLE {t} ADD COLUMNS (z{n} INT)",
+    "REORG TABLE {t} APPLY (PURGE)",
+)
+
+
+@pytest.mark.parametrize("vectors", [True, False])
+def test_only_files_that_differ_need_to_be_compared(
+    spark: SparkSession, tmp_path: Path, vectors: bool
+) -> None:
+    """Random steps, with and without deletion vectors: the counts are those of a comparison of all rows."""
+    chance = random.Random(vectors)  # noqa: S311 - not a secret
+    uri = str(tmp_path / "table")
+    table = f"delta.`{uri}`"
+    rows: list[Row] = [(number, kind, 0.5, "") for number in range(40) for kind in "ab"]
+    writer = spark.createDataFrame(rows, SCHEMA).repartition(4).write.format("delta").partitionBy("k")
+    writer.option("delta.enableDeletionVectors", str(vectors).lower()).save(uri)
+    numbers = [0]
+    for n in range(1, 8):
+        step = chance.choice(_STEPS if vectors else _STEPS[:-1])
+        spark.sql(step.format(t=table, n=n, before=numbers[max(0, len(numbers) - 3)]))
+        newest = read_newest_entry(spark, uri)
+        assert newest is not None
+        numbers += [newest.version] * (newest.version != numbers[-1])
+    assert len(numbers) > 4
+    versions = [
+        check_version(
+            read_version(spark, uri, number), scenario(key=["id", "k"], train=False), "first", number
+        )
+        for number in numbers
+    ]
+    looked_up = [find_changed_files(spark, uri, *pair) for pair in pairwise(numbers)]
+    assert None not in looked_up
+    found = count_row_changes(versions, partial(find_changed_files, spark, uri))
+    assert count_row_changes(versions) == found
+    assert sum(each is not None and each.changed > 0 for each in found) >= 1
+    assert find_changed_files(spark, uri, numbers[-1], 0) is None
+    Path(uri, "_delta_log", f"{1:020d}.json").unlink()
+    assert find_changed_files(spark, uri, 0, numbers[-1]) is None
