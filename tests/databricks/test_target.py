@@ -58,7 +58,7 @@ def test_loans_are_validated(command: Command, tracking: TrackingServer, tmp_pat
 
 
 def test_a_run_of_a_killed_command_is_followed_again(command: Command, tmp_path: Path) -> None:
-    """A run whose command was killed is followed to its verdict by another command."""
+    """A run whose command was killed is followed to its verdict; the next run uses its model."""
     scenario = write_scenario(tmp_path, UNPUBLISHED)
     with command.start("scenario", scenario, "--target", "databricks") as process:
         wait_for(process, "run: session done")
@@ -67,6 +67,10 @@ def test_a_run_of_a_killed_command_is_followed_again(command: Command, tmp_path:
     done = command.run("attach", folder.name)
     assert 4 == done.returncode, done.stdout + done.stderr
     assert "small on databricks" in done.stdout
+    again = command.run("scenario", scenario, "--target", "databricks")
+    assert 4 == again.returncode, again.stdout + again.stderr
+    assert f"not trained again: the model of the run {folder.name} is the same" in again.stdout
+    assert [folder.name] == [each.reused_from for each in command.result().versions]
     assert [] == command.left_behind() == command.clusters_running()
 
 
