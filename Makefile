@@ -83,11 +83,11 @@ scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedde
 validate: named run-ready ## run a scenario locally, then on Databricks, and compare the two runs: NAME=three_versions [FRESH=1]
 	@$(HARNESS) validate ARGS $(ON_TARGET) $(if $(FRESH),--fresh) $(if $(KEEP),--keep) -- "$$NAME"
 
-resume: run-ready ## go on with a run that ended before its verdict: RUN=latest
+resume: run-ready ## resume a run that ended without a verdict: RUN=latest
 	@$(if $(RUN),,echo "Name a run: make resume RUN=latest" >&2; exit 2)
 	@$(HARNESS) resume ARGS -- "$$RUN"
 
-publish: run-ready ## copy the models of a run that has passed to a model store: RUN=latest TO=NAME
+publish: run-ready ## copy a passed run's models to a model store: RUN=latest TO=NAME [ARGS="--version NAME"]
 	@$(if $(and $(RUN),$(TO)),,echo "Name a run and a store: make publish RUN=latest TO=models" >&2; exit 2)
 	@$(HARNESS) publish ARGS --to "$$TO" -- "$$RUN"
 
@@ -138,8 +138,8 @@ runs: run-ready ## list runs [of one table: TABLE=lc_loan [and one of its versio
 trace: run-ready ## show what a run was trained on and what it measured: RUN=...
 	@$(HARNESS) trace ARGS -- "$$RUN"
 
-replay: run-ready ## train a version again from its run in MLflow, and compare: RUN_ID=... [TARGET=...] [ARGS="--from compose"]
-	@$(if $(RUN_ID),,echo "Name the MLflow run of a version: make replay RUN_ID=..." >&2; exit 2)
+replay: run-ready ## retrain a version from its MLflow run and compare the results: RUN_ID=... [TARGET=...] [ARGS="--from compose"]
+	@$(if $(RUN_ID),,echo "Name a version's MLflow run: make replay RUN_ID=..." >&2; exit 2)
 	@$(HARNESS) replay ARGS $(ON_TARGET) -- "$$RUN_ID"
 
 retain: run-ready ## check that tables keep the versions that published models were trained from: [TABLE=name or URI] [ARGS="--days 30"]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from harness.errors import JobError
 from harness.files import digest_files
 from harness.plan import Plan
 from harness.results import VersionResult
@@ -36,7 +37,7 @@ def publish(
 ) -> str:
     """Copy the models of a version to the model store, and return the URI of the bundle.
 
-    An existing bundle is left as it is: publishing the same run twice changes nothing.
+    An intact bundle is left as it is: publishing the same run twice changes nothing.
 
     Args:
         store: The model store.
@@ -48,14 +49,17 @@ def publish(
     uri = locate(store, version, plan)
     bundle = store.find_path(uri)
     digests = digest_files(folder)
-    manifest = _make_manifest(digests, version, plan)
-    is_published = _has_files(store.read(f"{bundle}/{MANIFEST}"), digests)
-    if not is_published:
-        with ThreadPoolExecutor(_COPIES_AT_ONCE) as pool:
-            list(pool.map(lambda name: store.put(f"{bundle}/{name}", folder / name), digests))
+    if _has_files(store.read(f"{bundle}/{MANIFEST}"), digests):
+        try:
+            check(uri)
+        except JobError:  # Somebody has changed a file: all are copied again.
+            store.remove_all(bundle)
+        else:
+            return uri
+    with ThreadPoolExecutor(_COPIES_AT_ONCE) as pool:
+        list(pool.map(lambda name: store.put(f"{bundle}/{name}", folder / name), digests))
     check(uri)
-    if not is_published:
-        store.write(f"{bundle}/{MANIFEST}", manifest)
+    store.write(f"{bundle}/{MANIFEST}", _make_manifest(digests, version, plan))
     return uri
 
 

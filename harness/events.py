@@ -65,7 +65,7 @@ class Announcement:
 
 @dataclass(frozen=True)
 class FinishedStep:
-    """A step that a job has finished, and what it found: a run that is interrupted goes on after it."""
+    """A step that a job has finished, and what it found: an interrupted run is resumed after it."""
 
     step: str
     version: str | None

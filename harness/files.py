@@ -102,6 +102,24 @@ def is_locked(path: Path) -> bool:
 
 
 @contextmanager
+def try_lock(path: Path) -> Iterator[bool]:
+    """Lock a file until the block or the process ends, without waiting.
+
+    Yields:
+        Whether this process has the lock; on a file system without locks, it always has.
+    """
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:
+            pass
+        yield True
+
+
+@contextmanager
 def exclusive_lock(path: Path) -> Iterator[None]:
     """Make other processes wait until the block or the process ends.
 

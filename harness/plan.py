@@ -216,7 +216,7 @@ class Plan(ScenarioPart):
     probe: tuple[str, ...] | None = None
     """Keys of the rows to explain (default: chosen at the first trained version)."""
     is_resumed: bool = False
-    """Whether the run goes on after it was interrupted."""
+    """Whether the run is resumed after it was interrupted."""
     finished: tuple[FinishedStep, ...] = ()
     """The steps that it had finished by then."""
 
@@ -263,7 +263,7 @@ class Plan(ScenarioPart):
         return f"{self.environment.lake}/runs/{self.run_id}"
 
     def resume(self, run_id: str, finished: tuple[FinishedStep, ...]) -> Plan:
-        """Return the plan of an interrupted run that goes on after the steps that it had finished."""
+        """Return the plan of an interrupted run that is resumed after the steps that it had finished."""
         return self.model_copy(update={"run_id": run_id, "is_resumed": True, "finished": finished})
 
     def make_failed_result(

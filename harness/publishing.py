@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
+from harness.bounds.judge import all_hold
 from harness.bundles import publish as publish_bundle
 from harness.errors import JobError, PrerequisiteError, UsageError, did_you_mean
 from harness.files import digest_files
 from harness.plan import Plan
 from harness.results import Result, Verdict, VersionResult
 from harness.runs import RunFolder, find_run
+from harness.setting_types import STORES
 from harness.settings import Settings, read_settings
+from harness.storage.accounts import select_local_accounts
 from harness.storage.model_store import ModelStore, open_store
 from harness.targets.base import Settleable, open_defined
 from harness.targets.registry import FALLBACK, find_definition
-from harness.tracking.lineage import open_client
+from harness.tracking.lineage import open_client, require_store
 from harness.tracking.tracked_models import download_models, tag_bundle
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the models are, and where they are copied to."""
+
+    tracking_uri: str
+    """As this machine reaches it."""
+    store: ModelStore
+    store_name: str
 
 
 def publish(
@@ -40,56 +49,55 @@ def publish(
         store: Name of the model store in the settings.
         report: Shows one line for each bundle.
         versions: The versions to publish (default: all that a model was trained on).
-        force: Whether to publish although the run did not pass.
+        force: Whether to publish even if a bound does not hold.
 
     Raises:
-        UsageError: The run has no verdict, did not pass, or lacks a version.
+        UsageError: The run has no verdict, a bound does not hold, or a version has no model.
         PrerequisiteError: The run or the store is unknown, MLflow or the store doesn't answer, or the models
             are gone or were changed.
         JobError: The copy differs from what was copied.
     """
     settings = read_settings()
     folder = find_run(settings.runs, run)
-    result, plan = _read_publishable(folder, force=force), folder.read_plan()
+    result = _read_publishable(folder, force=force)
     selected = _select_versions(result, versions)
-    with _open(settings, folder, plan, store) as (models, client):
-        return [_publish_version(each, plan, models, client, store, report) for each in selected]
+    # A run that only judged again has built no table: the one that it judged is meant.
+    plan = folder.read_plan().model_copy(update={"existing_table": result.table_uri})
+    places = _find_places(settings, folder, plan, store)
+    return [_publish_version(each, plan, places, report) for each in selected]
 
 
-@contextmanager
-def _open(
-    settings: Settings, folder: RunFolder, plan: Plan, store: str
-) -> Iterator[tuple[ModelStore, MlflowClient]]:
-    """Open the model store and MLflow as this machine reaches them."""
+def _find_places(settings: Settings, folder: RunFolder, plan: Plan, name: str) -> _Places:
     definition = find_definition(folder.target or FALLBACK)
     own = settings.for_target(definition.name)
+    uri = own.store(name)
     target = open_defined(definition, own, lambda _line: None)
     if not isinstance(target, Settleable):
         raise UsageError(
-            f"The run {folder.path.name} is on {definition.title}; only runs on local targets can be "
-            "published afterwards.",
+            f"Run {folder.path.name} is on {definition.title}; only runs on local targets can be published "
+            "afterwards.",
             remedy="Set publish.to in the scenario, and run it again: nothing is trained again.",
         )
-    there = target.reach(plan.environment)
-    models = target.reach(target.environment(None, store))
-    with open_client(there.tracking_uri) as client:
-        yield open_store(models.model_store, models.accounts), client
+    tracking_uri = target.reach(plan.environment).tracking_uri
+    require_store(tracking_uri)
+    if own.value_if_set(f"{STORES}{name}") is not None:
+        return _Places(tracking_uri, open_store(uri, select_local_accounts(own)), name)
+    # The target's own store.
+    environment = target.reach(target.environment(None, name))
+    return _Places(tracking_uri, open_store(environment.model_store, environment.accounts), name)
 
 
 def _publish_version(
-    version: VersionResult,
-    plan: Plan,
-    store: ModelStore,
-    client: MlflowClient,
-    name: str,
-    report: Callable[[str], None],
+    version: VersionResult, plan: Plan, places: _Places, report: Callable[[str], None]
 ) -> str:
-    run_id = version.run_id or ""
+    run_id, needs_record = version.run_id or "", not plan.scenario.table.sensitive
     with TemporaryDirectory(prefix="harness-publish-") as folder:
-        models = download_models(client, run_id, Path(folder))
-        digests = digest_files(models)
+        with open_client(places.tracking_uri) as client:
+            models = download_models(client, run_id, Path(folder), needs_record=needs_record)
+        digests, store = digest_files(models), places.store
         uri = publish_bundle(store, models, version, plan, lambda uri: _verify(store, uri, digests))
-    tag_bundle(client, run_id, name, uri)
+    with open_client(places.tracking_uri) as client:
+        tag_bundle(client, run_id, places.store_name, uri)
     report(f"bundle  {version.name}  {uri}")
     return uri
 
@@ -112,22 +120,24 @@ def _verify(store: ModelStore, uri: str, digests: Mapping[str, str]) -> None:
 def _read_publishable(folder: RunFolder, *, force: bool) -> Result:
     name = folder.path.name
     if folder.is_running:
-        raise UsageError(f"The run {name} is still running.", remedy="Wait until it has ended.")
+        raise UsageError(f"Run {name} is still running.", remedy="Wait until it has ended.")
     result = folder.read_result()
     if result.failure is not None:
         raise UsageError(
-            f"The run {name} ended before its verdict: {result.failure.message}",
-            remedy=f"'harness resume {name}' goes on with it.",
+            f"Run {name} ended without a verdict: {result.failure.message}",
+            remedy=f"'harness resume {name}' resumes it.",
         )
     if not folder.has_intact_result:
         raise PrerequisiteError(
-            f"The result of the run {name} was edited.",
+            f"The result of run {name} was edited.",
             remedy="Run the scenario again: make scenario NAME=...",
         )
-    if result.verdict is not Verdict.PASS and not force:
+    holds = all_hold(bound for version in result.versions for bound in version.bounds)
+    if not force and (result.verdict is not Verdict.PASS or not holds):
         raise UsageError(
-            f"The verdict of the run {name} is '{result.verdict}', so its models are not published.",
-            remedy="To publish them nevertheless, add --force.",
+            f"Not all bounds of run {name} hold, or not all are judged (verdict: {result.verdict}), so its "
+            "models are not published.",
+            remedy="To publish them anyway, add --force.",
         )
     return result
 
@@ -135,11 +145,11 @@ def _read_publishable(folder: RunFolder, *, force: bool) -> Result:
 def _select_versions(result: Result, names: tuple[str, ...]) -> list[VersionResult]:
     trained = {each.name: each for each in result.versions if each.status == "trained" and each.run_id}
     if not trained:
-        raise UsageError(f"The run {result.run_id} has trained no model.")
+        raise UsageError(f"Run {result.run_id} didn't train any models.")
     for name in names:
         if name not in trained:
             raise UsageError(
-                f"The run {result.run_id} has no model of a version '{name}'.{did_you_mean(name, trained)}",
-                remedy=f"Its models are of: {', '.join(trained)}.",
+                f"Run {result.run_id} has no model for version '{name}'.{did_you_mean(name, trained)}",
+                remedy=f"It has models for: {', '.join(trained)}.",
             )
     return [each for name, each in trained.items() if not names or name in names]

@@ -19,7 +19,7 @@ from harness.resolve import resolve_plan
 from harness.results import MEASURED_IN_TRAINING, Result, Verdict, VersionResult
 from harness.settings import Settings
 from harness.targets.run_parity import compare_runs
-from harness.tracked_names import BEFORE_TAG, HARNESS_TAG, LIBRARIES_TAG, RUN_TAG
+from harness.tracked_names import BEFORE_TAG, HARNESS_TAG, LIBRARIES_TAG, PATH_TAG, RUN_TAG, TARGET_TAG
 from harness.tracking.lineage import open_client, require_store
 from harness.tracking.tracked_trainings import TrackedTraining, read_training
 from harness.views.yaml_text import format_yaml
@@ -40,7 +40,7 @@ def replay(tracked: Settings, run_id: str, target: str | None, console: Console)
     Args:
         tracked: Settings that locate the MLflow that has the run.
         run_id: The version's run in MLflow.
-        target: Where to train it (default: the settings' target).
+        target: Where to train it (default: the target of the run).
         console: Shows progress and the comparison.
 
     Raises:
@@ -48,19 +48,23 @@ def replay(tracked: Settings, run_id: str, target: str | None, console: Console)
     """
     from harness.report.terminal.verdict_summary import show_parity
 
-    require_store(tracked)
+    require_store(tracked["tracking_uri"])
     with (
         TemporaryDirectory(prefix="harness-replay-") as folder,
         open_client(tracked["tracking_uri"]) as client,
     ):
         training = read_training(client, run_id, Path(folder))
     file = write_scenario(training, tracked.home / "replays" / run_id)
+    target = target or training.tags.get(TARGET_TAG) or None
     session = open_session(RunRequest(str(file), target, fresh=True), console, takes_one=True)
     loaded = session.single_combination
     plan = _plan_replay(training, resolve_plan(loaded, session.settings, session.target, fresh=True))
-    for line in describe_differences(training, plan):
+    differences = describe_differences(training, plan)
+    for line in differences:
         session.report(line)
     outcome = measure(session, loaded, plan)
+    if outcome.result.failure is not None:
+        return outcome.exit_code
     again = next(each for each in outcome.result.versions if each.name == training.version.name)
     recorded = _make_result(training, training.version)
     # Libraries are compared above.
@@ -68,7 +72,8 @@ def replay(tracked: Settings, run_id: str, target: str | None, console: Console)
     parity = compare_runs(recorded, replayed)
     show_parity(console, parity)
     session.report(describe_exactness(training.version, again))
-    return parity.verdict.exit_code
+    must_be_exact = not differences and list_different(training.version, again)
+    return ExitCode.BOUND_FAILED if must_be_exact else parity.verdict.exit_code
 
 
 def write_scenario(training: TrackedTraining, folder: Path) -> Path:
@@ -93,7 +98,7 @@ def _make_scenario(training: TrackedTraining) -> dict[str, Any]:
         "name": f"{training.scenario.name}_replay",
         "table": {
             **{name: each for name, each in table.items() if name in ("name", "key")},
-            "uri": tags["harness.data_path"],
+            "uri": tags[PATH_TAG],
         },
         **kept,
         "versions": reads,
@@ -112,26 +117,28 @@ def _plan_replay(training: TrackedTraining, plan: Plan) -> Plan:
 def describe_differences(training: TrackedTraining, plan: Plan) -> list[str]:
     """Return a line for each part that is not the same as it was, so that the numbers may differ."""
     environment, tags = plan.environment, training.tags
-    parts = (
-        ("target", tags.get("harness.target", ""), environment.target),
-        ("harness", tags.get(HARNESS_TAG, ""), plan.harness_version),
-        ("libraries", tags.get(LIBRARIES_TAG, ""), environment.libraries),
-    )
-    return [
-        f"Not the same as in the run: {name} {now}, then {then or 'not recorded'}."
-        for name, then, now in parts
-        if then != now
-    ]
+    lines = []
+    if (then := tags.get(TARGET_TAG, "")) != environment.target:
+        lines.append(f"Differs from the original run: the target is {environment.target}, was {then}.")
+    if (then := tags.get(HARNESS_TAG, "unknown")) != plan.harness_version:
+        lines.append(f"Differs from the original run: the harness is {plan.harness_version}, was {then}.")
+    # Known only by a digest, or on a cluster by nothing.
+    if tags.get(LIBRARIES_TAG) != environment.libraries:
+        lines.append("Differs from the original run: the libraries are other versions.")
+    return lines
+
+
+def list_different(recorded: VersionResult, again: VersionResult) -> list[str]:
+    """Return the fields of what a training measures that are not exactly the same."""
+    return sorted(name for name in MEASURED_IN_TRAINING if getattr(recorded, name) != getattr(again, name))
 
 
 def describe_exactness(recorded: VersionResult, again: VersionResult) -> str:
     """Return whether everything that the training measures is exactly the same, as a sentence."""
-    different = sorted(
-        name for name in MEASURED_IN_TRAINING if getattr(recorded, name) != getattr(again, name)
-    )
+    different = list_different(recorded, again)
     if not different:
-        return f"Version {recorded.name}: everything that was measured is the same, bit for bit."
-    return f"Version {recorded.name}: not the same bit for bit: {', '.join(different)}."
+        return f"Version {recorded.name}: all measurements are identical."
+    return f"Version {recorded.name}: not identical in every digit: {', '.join(different)}."
 
 
 def _make_result(training: TrackedTraining, version: VersionResult) -> Result:
@@ -140,11 +147,11 @@ def _make_result(training: TrackedTraining, version: VersionResult) -> Result:
     return Result(
         run_id=tags.get(RUN_TAG, ""),
         scenario=training.scenario.name,
-        target=tags.get("harness.target", ""),
+        target=tags.get(TARGET_TAG, ""),
         verdict=Verdict.OBSERVED,
         started=datetime.now(UTC),
         duration_s=0.0,
         timings={},
         versions=(version,),
-        table_uri=tags["harness.data_path"],
+        table_uri=tags[PATH_TAG],
     )

@@ -1,6 +1,6 @@
-"""Runs that ended before their verdict: which of them can go on, and with which plan.
+"""Runs that ended without a verdict: which of them can be resumed, and with which plan.
 
-A run goes on in its own folder, under its own ID, with the steps that its job had finished. That is only
+A run is resumed in its own folder, under its own ID, with the steps that its job had finished. That is only
 right if the same plan would be made today: the same code, libraries, scenario and data.
 """
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 from harness.errors import PrerequisiteError, UsageError
 from harness.loading.loader import load_scenario
-from harness.loading.table_override import TABLE_URI, find_override
+from harness.loading.table_override import find_override
 from harness.plan import Plan
 from harness.request import RunRequest
-from harness.results import Result
 from harness.runs import RunFolder, list_runs_of
+from harness.storage.uris import remove_password
 from harness.targets.base import Settleable
 from harness.work import identify_run
 
@@ -23,7 +23,7 @@ _ANEW = "Run the scenario again: make scenario NAME=..."
 
 
 def find_interrupted_run(runs: Path, plan: Plan, target: object) -> RunFolder | None:
-    """Return the newest run that a plan would repeat, if it ended before its verdict and can go on.
+    """Return the newest run that a plan would repeat, if it ended without a verdict and can be resumed.
 
     Args:
         runs: The folder of all runs.
@@ -44,31 +44,35 @@ def make_request(folder: RunFolder) -> RunRequest:
     """Return the request that an interrupted run came from.
 
     Raises:
-        UsageError: The run is still running, has a verdict, or belongs to a study.
+        UsageError: The run is still running, has a verdict, or is part of something else.
         PrerequisiteError: Its plan can't be read.
     """
     plan, name = folder.read_plan(), folder.path.name
     if folder.is_running:
-        raise UsageError(f"The run {name} is still running.", remedy="Wait until it has ended.")
+        raise UsageError(f"Run {name} is still running.", remedy="Wait until it has ended.")
     if folder.has_result and (result := folder.read_result()).failure is None:
-        raise UsageError(f"The run {name} has ended with the verdict '{result.verdict}'.", remedy=_ANEW)
-    matrix = load_scenario(plan.scenario_file, find_override(plan)).scenario.matrix
-    if plan.proof is not None or not plan.parameters.keys() <= {*matrix, TABLE_URI}:
+        raise UsageError(f"Run {name} has ended with the verdict '{result.verdict}'.", remedy=_ANEW)
+    if plan.probe is not None:
+        raise UsageError(f"Run {name} is a replay.", remedy="Start it again: 'harness replay RUN_ID'.")
+    override = find_override(plan)
+    matrix = load_scenario(plan.scenario_file, override).scenario.matrix
+    known = {*matrix, *(() if override is None else override.parameters)}
+    if plan.proof is not None or not plan.parameters.keys() <= known:
         raise UsageError(
-            f"The run {name} belongs to a study of the scenario {plan.scenario.name}.",
-            remedy="Start the study again: it goes on with its runs by itself.",
+            f"Run {name} is part of a study of the scenario {plan.scenario.name}.",
+            remedy="Start the study again; it uses what its runs have measured.",
         )
     return RunRequest(
         plan.scenario_file,
         plan.environment.target,
-        find_override(plan),
+        override,
         tuple(f"{key}={value}" for key, value in plan.parameters.items() if key in matrix),
         fresh=plan.fresh,
     )
 
 
 def require_same_work(folder: RunFolder, plan: Plan, target: object) -> None:
-    """Require that an interrupted run would still measure the same numbers.
+    """Require that an interrupted run would still measure the same numbers, in the same places.
 
     Args:
         folder: The run.
@@ -81,31 +85,32 @@ def require_same_work(folder: RunFolder, plan: Plan, target: object) -> None:
     name, work = folder.path.name, identify_run(plan)
     if not isinstance(target, Settleable):
         raise UsageError(
-            f"The run {name} can't go on: a run on the target {plan.environment.target} doesn't end with its "
-            "command.",
-            remedy=f"'harness attach {name}' follows it. {_ANEW} Models that it has trained are used.",
+            f"Can't resume run {name}: runs on the target {plan.environment.target} continue after their "
+            "command has ended.",
+            remedy=f"Follow it with 'harness attach {name}', or run the scenario again; it uses the models "
+            "that were trained.",
         )
-    changed = identify_run(folder.read_plan()).describe_differences(work)
-    if not changed and not _is_at_home(folder, plan):
-        changed = "a store in the settings"
-    if changed:
+    earlier = folder.read_plan()
+    changed = [identify_run(earlier).describe_differences(work), *_list_moved(earlier, plan)]
+    if any(changed):
         raise UsageError(
-            f"The run {name} can't go on: since then, this has changed: {changed}.", remedy=_ANEW
+            f"Can't resume run {name}: this has changed since it ran: {'; '.join(filter(None, changed))}.",
+            remedy=_ANEW,
         )
     if not work.is_known:
         raise UsageError(
-            f"The run {name} can't go on: its data is not on this machine, and may have changed since then.",
+            f"Can't resume run {name}: its data is not on this machine, and may have changed since it ran.",
             remedy=f"{_ANEW} What is still the same is not trained again.",
         )
 
 
-def describe_resumption(folder: RunFolder, result: Result | None) -> str:
-    """Return the line that says which run goes on."""
+def describe_resumption(folder: RunFolder) -> str:
+    """Return the line that says which run is resumed."""
+    result = folder.read_result() if folder.has_result else None
     ended = folder.last_changed if result is None else result.started + timedelta(seconds=result.duration_s)
     return (
-        f"Going on with the run {folder.path.name}, which ended at {ended:%Y-%m-%d %H:%M} UTC before its "
-        "verdict: the steps that it finished are not repeated. To start from nothing, add --fresh to "
-        "'harness scenario'."
+        f"Resuming run {folder.path.name}, which stopped at {ended:%Y-%m-%d %H:%M} UTC without a verdict. "
+        "Finished steps are not repeated. To start over, add --fresh to 'harness scenario'."
     )
 
 
@@ -122,9 +127,20 @@ def _is_at_home(folder: RunFolder, plan: Plan) -> bool:
         earlier = folder.read_plan()
     except PrerequisiteError:
         return False
-    same = ("lake", "model_store", "tracking_uri", "experiment")
-    here, there = plan.environment, earlier.environment
-    is_same_table = plan.existing_table == earlier.existing_table
-    return (
-        earlier.proof is None and is_same_table and all(getattr(here, x) == getattr(there, x) for x in same)
+    return earlier.proof is None and earlier.probe is None and not _list_moved(earlier, plan)
+
+
+def _list_moved(earlier: Plan, plan: Plan) -> list[str]:
+    """Return in words which of a run's places are other ones now."""
+    places = (
+        ("lake", earlier.environment.lake, plan.environment.lake),
+        ("model store", earlier.environment.model_store, plan.environment.model_store),
+        ("tracking_uri", earlier.environment.tracking_uri, plan.environment.tracking_uri),
+        ("experiment", earlier.environment.experiment, plan.environment.experiment),
+        ("table", earlier.existing_table or "", plan.existing_table or ""),
     )
+    return [
+        f"{name} is {remove_password(now)}, was {remove_password(then)}"
+        for name, then, now in places
+        if then != now
+    ]

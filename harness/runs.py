@@ -29,7 +29,9 @@ JUNIT = "junit.xml"
 UNSETTLED = "unsettled.jsonl"
 """What the run's job has announced to create elsewhere; the file exists until that is settled."""
 STEPS = "steps.jsonl"
-"""The steps that the run's job has finished, from which an interrupted run goes on."""
+"""The steps that the run's job has finished: an interrupted run is resumed after them."""
+RESUMING = ".resuming"
+"""The file that is locked while a command resumes the run."""
 BISECTION_PARAMETER = "train"
 """Parameter of a run that only trains at some of its scenario's versions."""
 WORK = "work.json"
@@ -83,7 +85,7 @@ class RunFolder:
 
     @classmethod
     def reopen(cls, runs: Path, run_id: str) -> RunFolder:
-        """Open the folder of a run that goes on: its result is removed, its log kept under another name.
+        """Open the folder of a run that is resumed: its result is removed, its log kept under another name.
 
         Raises:
             PrerequisiteError: The folder can't be written.
@@ -170,8 +172,14 @@ class RunFolder:
         return not (self.path / UNSETTLED).exists()
 
     def mark_unsettled(self) -> None:
-        """Record that the run's job may create something elsewhere from now on."""
-        write_text(self.path / UNSETTLED, "")
+        """Record that the run's job may create something elsewhere from now on.
+
+        What an earlier part of the run has announced, and nobody could settle, stays.
+        """
+        try:
+            (self.path / UNSETTLED).touch()
+        except OSError as error:
+            raise make_unwritable_error(self.path / UNSETTLED, error) from error
 
     def mark_settled(self) -> None:
         """Record that nothing remains to be closed or removed elsewhere."""
@@ -262,8 +270,8 @@ class RunFolder:
         remedy = (
             "Wait until it has finished."
             if self.is_running
-            else "Run the scenario again. If it ran in a workspace, it may continue there: "
-            f"'harness attach {self.path.name}' follows it."
+            else f"Resume it: 'harness resume {self.path.name}'. If it ran in a workspace, it may continue "
+            f"there: 'harness attach {self.path.name}' follows it."
         )
         return PrerequisiteError(f"The run {shown} {self.describe_missing_result()}.", remedy=remedy)
 

@@ -35,7 +35,7 @@ STACK_PATTERN = r"[a-z0-9][a-z0-9_-]*"
 TOLERANCE_PATTERN = r"0|0?\.\d+|\d(\.\d+)?e-\d+"
 EXPECTED_VALUES = {
     MEMORY_PATTERN: "a size such as 2g or 900m",
-    HEAP_PATTERN: "a size such as 2g or 900m",
+    HEAP_PATTERN: "a size such as 2g or 900m, or auto",
     PORT_PATTERN: "a port from 1 to 65535, such as 5001",
     COUNT_PATTERN: "a whole number of at least 1, such as 2",
     TOLERANCE_PATTERN: "a number such as 1e-6",

@@ -164,23 +164,28 @@ def _settle(target: Settleable, plan: Plan, run: RunFolder, failure: Failure | N
     announced = run.announcements
     if announced:
         environment = target.reach(plan.environment)
-        bundles = [each.name for each in announced if each.kind == "bundle"]
-        steps = [lambda: _remove_scratch(environment, plan)]
-        if failure is not None and not _has_succeeded(run):
-            steps += [
-                lambda: withdraw_bundles(bundles, environment.model_store, environment.accounts),
-                lambda: _close_runs(environment, plan, failure),
-            ]
+        proven = _list_proven_bundles(run)
+        has_failed = failure is not None and proven is None
+        # A run that was resumed may have announced bundles that another part of it did not publish.
+        kept = {each.name for each in announced} if proven is None and not has_failed else proven or set()
+        bundles = [each.name for each in announced if each.kind == "bundle" and each.name not in kept]
+        steps = [
+            lambda: _remove_scratch(environment, plan),
+            lambda: withdraw_bundles(bundles, environment.model_store, environment.accounts),
+        ]
+        if failure is not None and has_failed:
+            steps.append(lambda: _close_runs(environment, plan, failure))
         _do_all(*steps)
     run.mark_settled()
 
 
-def _has_succeeded(run: RunFolder) -> bool:
-    """Return whether the job has written a result without a failure."""
+def _list_proven_bundles(run: RunFolder) -> set[str] | None:
+    """Return the bundles of a result without a failure; ``None`` if the job has written none."""
     try:
-        return run.read_result().failure is None
+        result = run.read_result()
     except PrerequisiteError:
-        return False
+        return None
+    return {each.bundle for each in result.versions if each.bundle} if result.failure is None else None
 
 
 def _do_all(*steps: Callable[[], None]) -> None:

@@ -25,7 +25,7 @@ from harness.errors import (
     select_worst,
 )
 from harness.events import Listener
-from harness.files import file_lock, write_text
+from harness.files import file_lock, try_lock, write_text
 from harness.loading.loader import LoadedScenario, load_scenario
 from harness.loading.matrix_selection import select_one
 from harness.loading.table_override import find_override
@@ -42,7 +42,7 @@ from harness.resumption import (
     require_same_work,
 )
 from harness.reuse import KnownRun, describe_reuse, find_usable_run, make_keys, take_over
-from harness.runs import PLAN, RESULT, RunFolder, find_run
+from harness.runs import PLAN, RESULT, RESUMING, RunFolder, find_run
 from harness.scenario.matrix import describe_parameters
 from harness.scenario.model import Scenario
 from harness.settings import Settings, read_settings
@@ -98,7 +98,7 @@ def execute(session: Session, loaded: LoadedScenario) -> Outcome:
         return judge_again(session, plan, known)
     interrupted = find_interrupted_run(session.settings.runs, plan, session.target)
     if interrupted is not None:
-        return go_on(session, loaded, plan, interrupted)
+        return resume_run(session, loaded, plan, interrupted)
     return measure(session, loaded, plan)
 
 
@@ -112,10 +112,18 @@ def measure(session: Session, loaded: LoadedScenario, plan: Plan) -> Outcome:
     return conclude(plan, result, folder, session.settings, session.console)
 
 
-def go_on(session: Session, loaded: LoadedScenario, plan: Plan, folder: RunFolder) -> Outcome:
-    """Go on with a run that ended before its verdict, after the steps that it had finished."""
-    session.report(describe_resumption(folder, folder.read_result() if folder.has_result else None))
-    return measure(session, loaded, plan.resume(folder.path.name, folder.finished_steps))
+def resume_run(session: Session, loaded: LoadedScenario, plan: Plan, folder: RunFolder) -> Outcome:
+    """Resume a run that ended without a verdict, after the steps that it had finished.
+
+    Raises:
+        UsageError: Another command is resuming it.
+    """
+    # Not the lock of the plan, which is replaced: of two commands at once, one is too late.
+    with try_lock(folder.path / RESUMING) as is_first:
+        if not is_first or folder.is_running:
+            raise UsageError(f"Another command is resuming run {folder.path.name}.", remedy="Wait for it.")
+        session.report(describe_resumption(folder))
+        return measure(session, loaded, plan.resume(folder.path.name, folder.finished_steps))
 
 
 def judge_again(session: Session, plan: Plan, known: KnownRun) -> Outcome:
@@ -176,14 +184,14 @@ def run_combination(
 
 
 def resume(run_id: str, console: Console) -> ExitCode:
-    """Go on with a run that ended before its verdict.
+    """Resume a run that ended without a verdict.
 
     Args:
         run_id: The harness's own id of the run.
         console: Shows progress and the verdict.
 
     Raises:
-        HarnessError: It can't go on, or there is no verdict; the exception has the reason and the exit code.
+        HarnessError: It can't be resumed, or there is no verdict; the exception has the reason.
     """
     settings = read_settings()
     settle_earlier_runs(settings)
@@ -192,7 +200,7 @@ def resume(run_id: str, console: Console) -> ExitCode:
     loaded = session.single_combination
     plan = resolve_plan(loaded, session.settings, session.target, fresh=session.fresh)
     require_same_work(folder, plan, session.target)
-    return go_on(session, loaded, plan, folder).exit_code
+    return resume_run(session, loaded, plan, folder).exit_code
 
 
 def validate(request: RunRequest, console: Console) -> ExitCode:
@@ -266,7 +274,7 @@ def write_asset_bundle(request: RunRequest, folder: Path | None, console: Consol
 
 @contextmanager
 def open_run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
-    """Create the run's folder with its plan, or open that of a run that goes on; point ``latest`` to it.
+    """Create the run's folder with its plan, or open that of a run that is resumed; point ``latest`` to it.
 
     Remove it if a prerequisite is missing from the start, or the scenario or its data is invalid. After
     another error, it has a result that says so.
@@ -282,7 +290,8 @@ def open_run_folder(session: Session, plan: Plan) -> Iterator[RunFolder]:
             folder.make_latest()
             yield folder
     except (ScenarioError, PrerequisiteError) as error:
-        if isinstance(error, PrerequisiteError) and folder.has_result:
+        # A run that is resumed has results of an earlier part to lose.
+        if isinstance(error, PrerequisiteError) and (folder.has_result or plan.is_resumed):
             raise
         # The error that led here is the one to report, even if the clean-up fails too.
         with suppress(HarnessError):

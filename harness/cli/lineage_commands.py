@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import (
-    Target,
     TrackingTarget,
     open_console,
     read_settings_of_past_runs,
@@ -18,6 +17,7 @@ from harness.cli.options import (
 )
 from harness.errors import PrerequisiteError
 from harness.retention.outlook import DAYS_AHEAD
+from harness.targets.registry import describe_choices
 
 if TYPE_CHECKING:
     from harness.parity.compare import Parity
@@ -66,22 +66,28 @@ def replay(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="RUN_ID", help="MLflow run of a version; 'harness trace' lists those of a run."
+            metavar="RUN_ID", help="ID of a version's run in MLflow; 'harness trace' lists those of a run."
         ),
     ],
-    target: Target = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help=f"Where the job runs: {describe_choices()} (default: the run's target)."
+        ),
+    ] = None,
     source: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="NAME", help="Target whose MLflow has the run (default: the setting 'target')."
+            "--from",
+            metavar="NAME",
+            help="Target whose MLflow tracked the run (default: the setting 'target').",
         ),
     ] = None,
 ) -> None:
-    """Train a version again from its run in MLflow, and compare.
+    """Retrain a version from its MLflow run and compare the results.
 
-    Needs nothing but the run and its table: MLflow has the scenario, the pipeline's code, the versions of the
-    table and what was measured. Exits with 1 if the numbers differ. Publishes nothing; MLflow gets the new
-    run in an experiment of its own.
+    Needs only the run and its table; everything else is in MLflow. Nothing is published, and the new run goes
+    to a separate experiment. Exits with 1 if the numbers differ.
     """
     from harness.replay import replay as train_again
 

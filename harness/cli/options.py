@@ -37,6 +37,7 @@ Target = Annotated[
         metavar="NAME", help=f"Where the job runs: {describe_choices()} (default: the setting 'target')."
     ),
 ]
+PastRun = Annotated[str, typer.Argument(metavar="RUN", help="A run's ID or folder, or 'latest'.")]
 TrackingTarget = Annotated[
     str | None,
     typer.Option(

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import Fresh, Keep, Only, ScenarioName, TableUri, TableVersions, Target, open_console
+from harness.cli.options import (
+    Fresh,
+    Keep,
+    Only,
+    PastRun,
+    ScenarioName,
+    TableUri,
+    TableVersions,
+    Target,
+    open_console,
+)
 
 if TYPE_CHECKING:
     from harness.request import RunRequest
@@ -34,37 +44,32 @@ def scenario(
     raise typer.Exit(run(request, open_console()))
 
 
-def resume(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="ID or folder of a run, or latest.")],
-) -> None:
-    """Go on with a run that ended before its verdict.
+def resume(run: PastRun) -> None:
+    """Resume a run that ended without a verdict.
 
-    It keeps its ID; the steps that it finished are not repeated. 'scenario' does the same by itself if
-    nothing has changed since the run.
+    It keeps its ID; finished steps are not repeated. 'scenario' resumes it too if nothing has changed since.
     """
-    from harness.workflow import resume as go_on
+    from harness.workflow import resume as resume_run
 
-    raise typer.Exit(go_on(run, open_console()))
+    raise typer.Exit(resume_run(run, open_console()))
 
 
 def publish(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="ID or folder of a run, or latest.")],
+    run: PastRun,
     to: Annotated[
         str,
-        typer.Option("--to", metavar="STORE", help="Name of the model store: NAME of a setting stores.NAME."),
+        typer.Option("--to", metavar="STORE", help="Name of a model store under [stores] in harness.toml."),
     ],
     versions: Annotated[
         list[str] | None,
         typer.Option("--version", metavar="NAME", help="Publish only this version; repeatable."),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Publish the models although the run did not pass.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Publish even if the run did not pass.")] = False,
 ) -> None:
-    """Copy the models of a run that has passed to a model store.
+    """Copy a passed run's models to a model store.
 
-    Featurizer, classifier and explainer of a version are copied together from MLflow, read back, and
-    compared. Publishing a run twice changes nothing.
+    Copies featurizer, classifier and explainer of each version together from MLflow, reads them back and
+    compares them. Publishing a run twice changes nothing.
     """
     from harness.publishing import publish as publish_run
 

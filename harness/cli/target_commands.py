@@ -8,13 +8,11 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Only, ScenarioName, Target, open_console
+from harness.cli.options import Only, PastRun, ScenarioName, Target, open_console
 from harness.errors import ExitCode
 
 
-def attach(
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's ID or folder, or 'latest'.")],
-) -> None:
+def attach(run_id: PastRun) -> None:
     """Follow a run that an earlier command left running.
 
     Waits for the run in its workspace, as the command that started it would have, then judges its result and

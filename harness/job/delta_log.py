@@ -23,9 +23,10 @@ from harness.retention.table_log import DEFAULT_RETENTION
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MIN_INTERVAL = timedelta(milliseconds=1)
-_MOST_COMMITS_READ = 1000
-_PLAIN_NAME = re.compile(r"part-[\w.-]*[0-9a-f]{8}-[0-9a-f]{4}-[\w.-]*")
-"""A name that Delta has given to a file: no other file of the table has it."""
+_MOST_COMMITS_READ, _MOST_FILES = 100, 1000
+"""With more commits between two versions, or more files that differ, all rows are compared."""
+_PLAIN_PATH = re.compile(r"[\w.=-]+(/[\w.=-]+)*", re.ASCII)
+"""A path in the table's folder that is the same in the log and in Spark, without any escapes."""
 _MAX_VERSIONS_CHECKED = 25
 """How many versions an error message checks for readability; each costs listing the version's files."""
 
@@ -93,21 +94,20 @@ def find_protocol_change(spark: SparkSession, uri: str, after: int, until: int) 
     """
     found = None
     for version in range(after + 1, until + 1):
-        for line in _read_commit(spark, uri, version).splitlines():
-            if line.startswith('{"protocol"'):
-                protocol = json.loads(line)["protocol"]
+        for action in _read_actions(spark, uri, version):
+            if (protocol := action.get("protocol")) is not None:
                 found = ProtocolVersions(protocol["minReaderVersion"], protocol["minWriterVersion"])
     return found
 
 
 @dataclass(frozen=True)
 class ChangedFiles:
-    """The names of the files that differ between two versions: those of both are the same, row by row."""
+    """The files that differ between two versions: all others are the same, row by row."""
 
     removed: frozenset[str]
-    """Files of the earlier version."""
+    """Paths in the table's folder of files of the earlier version."""
     added: frozenset[str]
-    """Files of the later one; a file of both is in both sets if other rows of it are deleted."""
+    """Those of the later one; a file of both is in both sets if other rows of it are deleted."""
 
 
 def find_changed_files(spark: SparkSession, uri: str, before: int, after: int) -> ChangedFiles | None:
@@ -120,24 +120,35 @@ def find_changed_files(spark: SparkSession, uri: str, before: int, after: int) -
         after: A later one.
 
     Returns:
-        The names without folders; ``None`` if they don't identify the files, or the commits are not known.
+        ``None`` if the files don't tell which rows differ: the schema or the table's properties were changed,
+        there are very many, one is outside the table's folder, or the commits can't be read any more.
     """
     if not before <= after <= before + _MOST_COMMITS_READ:
         return None
     removed, added = set[str](), set[str]()
     try:
         for version in range(before + 1, after + 1):
-            for line in _read_commit(spark, uri, version).splitlines():
-                action = json.loads(line)
-                for kind, names in (("remove", removed), ("add", added)):
+            for action in _read_actions(spark, uri, version):
+                if "metaData" in action:
+                    return None
+                for kind, paths in (("remove", removed), ("add", added)):
                     if kind in action:
-                        names.add(str(action[kind]["path"]).rpartition("/")[2])
+                        paths.add(str(action[kind]["path"]))
+            if len(removed | added) > _MOST_FILES:
+                return None
     except Py4JJavaError:  # Delta has removed an old commit.
         return None
-    names = removed | added
-    if not all(_PLAIN_NAME.fullmatch(name) for name in names):
+    if not all(_PLAIN_PATH.fullmatch(path) for path in removed | added):
         return None
     return ChangedFiles(frozenset(removed), frozenset(added))
+
+
+def _read_actions(spark: SparkSession, uri: str, version: int) -> Iterator[dict[str, Any]]:
+    """Yield the actions of a commit."""
+    # Not splitlines: a value in the statistics may have one of Unicode's other line breaks.
+    for line in _read_commit(spark, uri, version).split("\n"):
+        if line.strip():
+            yield json.loads(line)
 
 
 def _read_commit(spark: SparkSession, uri: str, version: int) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -97,7 +98,7 @@ def find_known_model(
 ) -> TrainedVersion | None:
     """Return a version with the model that an earlier run has trained; ``None`` if no intact one is found.
 
-    If the run goes on after it was interrupted, its own models come first, and others are not used if it is
+    If the run is resumed, its own models come first, and others are not used if it is
     to measure everything itself.
 
     Args:
@@ -107,12 +108,24 @@ def find_known_model(
         tracker: Finds the earlier run.
         folder: Local folder for the files of the earlier run.
     """
-    for run_id in tracker.find_trainings(work.key, own=plan.fresh):
-        try:
-            return _load(version, work, plan, tracker, run_id, folder)
-        except Exception as error:
-            _logger.info("the training in the MLflow run %s is not used: %s", run_id, error)
+    if plan.is_resumed:
+        for run_id in tracker.find_own_trainings(work.key, version.name):
+            # Other errors end the run: its own training would be deleted and repeated for no good reason.
+            with _skip_damaged(run_id, ValueError, KeyError):
+                return _load(version, work, plan, tracker, run_id, folder)
+    if not plan.fresh:
+        for run_id in tracker.find_trainings(work.key):
+            with _skip_damaged(run_id, Exception):
+                return _load(version, work, plan, tracker, run_id, folder)
     return None
+
+
+@contextmanager
+def _skip_damaged(run_id: str, *errors: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except errors as error:
+        _logger.info("the training in the MLflow run %s is not used: %s", run_id, error)
 
 
 def merge_measurements(result: VersionResult, known: TrainedVersion) -> VersionResult:

@@ -45,11 +45,14 @@ from harness.tracked_names import (
     MODELS,
     RUN_TAG,
     SCENARIO,
+    TABLE_TAG,
+    TARGET_TAG,
     TRAINING,
 )
 
 PICTURES = "pictures"
 """Folder of the report's pictures among the parent run's artifacts."""
+_VERSION_TAG = "harness.version_name"
 _PARALLEL_UPLOADS = 4
 _PATIENCE = Patience()
 # A request to MLflow may have 100 parameters and 1,000 metrics.
@@ -122,7 +125,7 @@ class Tracker:
         self.parent_run_id: str | None = None
 
     def start(self, versions: Iterable[VersionResult] = (), finished: Collection[str] = ()) -> None:
-        """Start the parent run, or open it again if the run goes on after it was interrupted.
+        """Start the parent run, or open it again if the run is resumed.
 
         Args:
             versions: All versions of the scenario.
@@ -149,7 +152,7 @@ class Tracker:
         }
         tags = {
             **{f"harness.{name}": str(value) for name, value in data.items()},
-            "harness.version_name": version.name,
+            _VERSION_TAG: version.name,
             MLFLOW_PARENT_RUN_ID: self.parent_run_id or "",
             **_make_commit_tags(version),
         }
@@ -193,25 +196,31 @@ class Tracker:
             self.client.log_artifact(run_id, str(file), TRAINING)
         self._tag(run_id, {KEY_TAG: key})
 
-    def find_trainings(self, key: str, *, own: bool = False) -> list[str]:
-        """Return the runs that have recorded a training with a key: those of this plan, then the newest.
+    def find_trainings(self, key: str) -> list[str]:
+        """Return the runs of other plans that have recorded a training with a key, the newest first."""
+        return [
+            str(run.info.run_id)
+            for run in self._search_trainings(key)
+            if run.data.tags.get(RUN_TAG) != self._plan.run_id
+        ]
 
-        Args:
-            key: The key.
-            own: Whether only those of this plan count.
-        """
-        found = self.client.search_runs(
-            [self._experiment_id], f"tags.`{KEY_TAG}` = '{key}'", order_by=["attributes.start_time DESC"]
+    def find_own_trainings(self, key: str, version: str) -> list[str]:
+        """Return the runs of this plan that have recorded the training of a version with a key."""
+        own = {RUN_TAG: self._plan.run_id, _VERSION_TAG: version}
+        return [
+            str(run.info.run_id)
+            for run in self._search_trainings(key)
+            if own.items() <= run.data.tags.items()
+        ]
+
+    def _search_trainings(self, key: str) -> list[Run]:
+        return list(
+            self.client.search_runs(
+                [self._experiment_id],
+                f"tags.`{KEY_TAG}` = '{key}'",
+                order_by=["attributes.start_time DESC"],
+            )
         )
-        owned, others = (
-            [
-                str(run.info.run_id)
-                for run in found
-                if (run.data.tags.get(RUN_TAG) == self._plan.run_id) is is_own
-            ]
-            for is_own in (True, False)
-        )
-        return owned if own else owned + others
 
     def link_version(self, version: VersionResult) -> None:
         """Name the earlier run that has a version's model in the parent run."""
@@ -308,8 +317,8 @@ class Tracker:
             **_make_code_tags(plan),
             HARNESS_TAG: plan.harness_version,
             LIBRARIES_TAG: plan.environment.libraries,
-            "harness.target": plan.environment.target,
-            "harness.table": plan.scenario.table.name,
+            TARGET_TAG: plan.environment.target,
+            TABLE_TAG: plan.scenario.table.name,
             **_make_parameter_tags(plan),
             **tags,
         }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 
-from pyspark.sql import DataFrame, functions as F, types as T
+from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 from harness.job import fingerprint
 from harness.job.check_version import CheckedVersion
@@ -19,8 +21,6 @@ from harness.scenario.model import Scenario
 KNOWN = "harness_is_known"
 """Column that is true for rows that the previous version has, too, and null for added ones."""
 _PAIR, _OLD, _NEW = "version_index", "old_digest", "new_digest"
-_MOST_NAMES = 1000
-"""With more changed files, all of them are compared."""
 FindChangedFiles = Callable[[int, int], ChangedFiles | None]
 """Returns the files that differ between two Delta versions; ``None`` if they are not known."""
 
@@ -34,7 +34,7 @@ def count_row_changes(
     Rows are matched by their key, and compared over the columns that both versions have: an added column
     changes no row. ``None`` for the first version, and if a key is null or duplicated in a version or in
     the previous one, so that it doesn't identify rows. All versions are compared in one Spark job, which
-    only looks at rows of files that differ: keys are unique, so a row of another file has no counterpart.
+    only looks at rows of files that differ: keys are unique, so a row of any other file is the same in both.
     """
     sides: list[DataFrame] = []
     for index in range(1, len(versions)):
@@ -67,16 +67,16 @@ def _select_sides(
 ) -> Iterator[DataFrame]:
     """Yield the rows of two versions that may differ: the index, the key, and the digest of each row."""
     removed, added = (None, None) if files is None else (files.removed, files.added)
-    for version, other_version, digest, names in (
+    for version, other_version, digest, paths in (
         (before, after, _OLD, removed),
         (after, before, _NEW, added),
     ):
         table = version.table
         columns = T.StructType(select_common_columns(version, other_version))
-        if names is not None and len(names) <= _MOST_NAMES and "_metadata" not in table.columns:
-            if not names:
+        if paths is not None and "_metadata" not in table.columns:
+            if not paths:
                 continue
-            table = table.where(F.col("_metadata.file_name").isin(*names))
+            table = table.where(_is_one_of(paths))
         other = _NEW if digest == _OLD else _OLD
         yield table.select(
             F.lit(index).alias(_PAIR),
@@ -84,6 +84,17 @@ def _select_sides(
             fingerprint.row_digest(columns).alias(digest),
             F.lit(None).cast("string").alias(other),
         )
+
+
+def _is_one_of(paths: Collection[str]) -> Column:
+    """Return whether a row is in one of some files, by their paths in the table's folder."""
+    of_depth: dict[int, list[str]] = {}
+    for path in paths:
+        of_depth.setdefault(path.count("/") + 1, []).append(path)
+    file = F.col("_metadata.file_path")
+    return reduce(
+        or_, (F.substring_index(file, "/", -depth).isin(found) for depth, found in of_depth.items())
+    )
 
 
 def _count_changes(sides: Sequence[DataFrame]) -> dict[int, dict[str, int]]:

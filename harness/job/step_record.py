@@ -1,4 +1,4 @@
-"""The record of finished steps: a run that was interrupted goes on after the last one."""
+"""The record of finished steps: an interrupted run is resumed after the last one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from harness.events import FinishedStep
+
+_FORGET = "forget"
+"""Stands in the record in place of a step: nothing before it counts."""
 
 
 class StepRecord:
@@ -23,7 +26,12 @@ class StepRecord:
             finished: These steps; of several with the same name, the last one counts.
             report: Receives each further step, and keeps it.
         """
-        self._facts = {(each.step, each.version): each.facts for each in finished}
+        self._facts: dict[tuple[str, str | None], Mapping[str, Any]] = {}
+        for each in finished:
+            if each.step == _FORGET:
+                self._facts.clear()
+            else:
+                self._facts[each.step, each.version] = each.facts
         self._report = report
         self._lock = threading.Lock()
 
@@ -38,6 +46,7 @@ class StepRecord:
             self._report(FinishedStep(step, version, facts))
 
     def forget(self) -> None:
-        """Forget all steps: what they have left is gone."""
+        """Forget all steps, for good: what they have left is gone."""
         with self._lock:
             self._facts.clear()
+            self._report(FinishedStep(_FORGET, None, {}))

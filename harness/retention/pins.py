@@ -19,7 +19,7 @@ from harness.scenario.model_base import Int64
 from harness.storage.model_store import MANIFEST, ModelStore
 from harness.storage.uris import find_local_path
 from harness.stored_json import parse_json
-from harness.tracked_names import BUNDLE_TAG, RUN_TAG
+from harness.tracked_names import BUNDLE_TAG, PATH_TAG, RUN_TAG, TABLE_TAG, VERSION_TAG
 
 Client = Any
 """``mlflow.MlflowClient``, which reports must not load to show pins."""
@@ -135,7 +135,7 @@ def _find_runs(client: Client, experiment: str, table: str | None) -> dict[str, 
     while found is not None:
         page = client.search_runs([found.experiment_id], max_results=_PAGE, page_token=token)
         trained = (run for run in page if _is_of_version(run.data.tags))
-        runs |= {run.info.run_id: run for run in trained if _is_of(run.data.tags["harness.data_path"], table)}
+        runs |= {run.info.run_id: run for run in trained if _is_of(run.data.tags[PATH_TAG], table)}
         token = page.token
         if not token:
             break
@@ -144,16 +144,18 @@ def _find_runs(client: Client, experiment: str, table: str | None) -> dict[str, 
 
 def _is_of_version(tags: Mapping[str, str]) -> bool:
     """Return whether a run was trained on a version; anybody can edit its tags in MLflow."""
-    return "harness.data_path" in tags and tags.get("harness.data_version", "").isdecimal()
+    return PATH_TAG in tags and tags.get(VERSION_TAG, "").isdecimal()
 
 
 def _list_bundles_elsewhere(runs: Mapping[str, Any], listed: Sequence[ModelStore]) -> Iterator[Pin]:
     """Yield a pin for each bundle in a store that isn't listed, as MLflow recorded it."""
     roots = tuple(f"{store.uri('').rstrip('/')}/" for store in listed)
     for run in runs.values():
-        uri = run.data.tags.get(BUNDLE_TAG)
-        if uri is not None and not uri.removeprefix("file://").startswith(roots):
-            yield _make_pin(run, "bundle", uri)
+        # Also those that were published afterwards, to other stores.
+        tagged = (uri for tag, uri in run.data.tags.items() if f"{tag}.".startswith(f"{BUNDLE_TAG}."))
+        for uri in dict.fromkeys(tagged):
+            if not uri.removeprefix("file://").startswith(roots):
+                yield _make_pin(run, "bundle", uri)
 
 
 def _list_registered_models(client: Client, runs: Mapping[str, Any]) -> Iterator[Pin]:
@@ -186,9 +188,9 @@ def _search_all_models(client: Client) -> list[Any]:
 def _make_pin(run: Any, kind: Kind, uri: str) -> Pin:
     tags = run.data.tags
     return Pin(
-        table=tags["harness.data_path"],
-        table_name=tags.get("harness.table", ""),
-        version=int(tags["harness.data_version"]),
+        table=tags[PATH_TAG],
+        table_name=tags.get(TABLE_TAG, ""),
+        version=int(tags[VERSION_TAG]),
         kind=kind,
         uri=uri,
         run_id=run.info.run_id,

@@ -198,7 +198,7 @@ def _forward_output(
         elif (announced := Announcement.from_line(line)) is not None:
             RunFolder(folder).record(announced)
         elif (finished := FinishedStep.from_line(line)) is not None:
-            with suppress(PrerequisiteError):  # Then the step is repeated if the run goes on.
+            with suppress(PrerequisiteError):  # Then the step is repeated if the run is resumed.
                 RunFolder(folder).record_step(finished)
         elif (sent := SentFile.from_line(line)) is not None:
             write_bytes(folder / sent.path, sent.content)

@@ -8,6 +8,8 @@ from harness.storage.uris import SCHEME, StorageUri
 _SMALL_BYTES = 64 << 20
 _SMALL_HEAP_MB = 2 << 10
 """Enough for small data; a JVM starts with it, whatever it may grow to."""
+_LEAST_HEAP_MB = 512
+"""Spark doesn't start with less than 450 MB."""
 _MOST_HEAP_MB = 31 << 10
 """With more, a JVM's references take twice the memory."""
 _COMMON_SETTINGS = {
@@ -84,7 +86,7 @@ def choose_heap(memory: str, limit: int | None, *, small: bool) -> str:
     if memory != AUTO_MEMORY:
         return memory
     half = _SMALL_HEAP_MB if limit is None else limit >> 21
-    chosen = min(half, _SMALL_HEAP_MB if small else _MOST_HEAP_MB)
+    chosen = max(_LEAST_HEAP_MB, min(half, _SMALL_HEAP_MB if small else _MOST_HEAP_MB))
     return f"{chosen >> 10}g" if chosen >= _SMALL_HEAP_MB else f"{chosen}m"
 
 

@@ -96,7 +96,7 @@ def _quote(text: str) -> str:
 
 
 def _search(settings: Settings, condition: str) -> list[TrackedRun]:
-    require_store(settings)
+    require_store(settings["tracking_uri"])
     with open_client(settings["tracking_uri"]) as client:
         experiment = client.get_experiment_by_name(settings["experiment"])
         if experiment is None:
@@ -140,13 +140,15 @@ def _iterate_runs(client: MlflowClient, experiment_id: str, condition: str) -> I
             return
 
 
-def require_store(settings: Settings) -> None:
+def require_store(uri: str) -> None:
     """Require that a local tracking store exists, because reading must not create one, and can be read.
+
+    Args:
+        uri: MLflow's tracking URI.
 
     Raises:
         PrerequisiteError: It does not exist, or MLflow can't read it.
     """
-    uri = settings["tracking_uri"]
     require_usable_store(uri)
     file = find_store_file(uri)
     if file is not None and not file.exists():

@@ -24,7 +24,7 @@ def serve(settings: Settings, port: int) -> None:
         PrerequisiteError: The tracking store doesn't exist yet, the port is in use, or the server ended by
             itself.
     """
-    require_store(settings)
+    require_store(settings["tracking_uri"])
     if (reason := explain_taken(port)) is not None:
         raise PrerequisiteError(
             f"Port {port} of this machine can't be used for MLflow's pages: {reason}.",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import PrerequisiteError, UsageError
+from harness.files import sha256_of
 from harness.prediction_files import read_predictions
+from harness.predictions import Prediction
 from harness.result_digest import KEY as DIGEST, compute_digest
 from harness.results import VersionResult
 from harness.scenario.model import Scenario
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _PARENT_TAG = "mlflow.parentRunId"
+_MLFLOW_ID = re.compile(r"[0-9a-f]{32}")
 _AGAIN = "Run the scenario again: make scenario NAME=..."
 
 
@@ -49,21 +53,20 @@ def read_training(client: MlflowClient, run_id: str, folder: Path) -> TrackedTra
         UsageError: It is not the run of a version.
         PrerequisiteError: The run is unknown, or its training was not recorded, or the record was edited.
     """
-    tags = _read_tags(client, run_id)
+    tags = read_tags(client, run_id)
     if _PARENT_TAG not in tags:
         raise UsageError(
-            f"The MLflow run {run_id} is not that of a version.",
+            f"MLflow run {run_id} is that of a whole scenario, not of a version.",
             remedy=f"'harness trace {tags.get(RUN_TAG, run_id)}' lists the runs of its versions.",
         )
     if not has_record(client, run_id):
         raise PrerequisiteError(
-            f"The training of the MLflow run {run_id} was not recorded: it was not finished, its table has "
-            "sensitive columns, or an older version of the harness wrote it.",
+            f"The training of MLflow run {run_id} was not recorded: it was not finished, its table has "
+            "sensitive columns, or an older version of the harness tracked it.",
             remedy=_AGAIN,
         )
     record = read_record(client, run_id, folder)
-    predictions = read_predictions(_download(client, run_id, f"{TRAINING}/{TRAINING_PREDICTIONS}", folder))
-    rows = () if predictions is None else predictions.rows
+    rows = _read_rows(client, run_id, record, folder)
     parent = tags[_PARENT_TAG]
     scenario = _download(client, parent, SCENARIO, folder)
     try:
@@ -76,7 +79,7 @@ def read_training(client: MlflowClient, run_id: str, folder: Path) -> TrackedTra
         )
     except (ValueError, KeyError) as error:
         raise PrerequisiteError(
-            f"The MLflow run {run_id} was written by a version of the harness that this one can't replay.",
+            f"MLflow run {run_id} was tracked by an incompatible version of the harness.",
             remedy=_AGAIN,
         ) from error
 
@@ -100,22 +103,44 @@ def read_record(client: MlflowClient, run_id: str, folder: Path) -> dict[str, An
     file = _download(client, run_id, f"{TRAINING}/{TRAINING_RECORD}", folder)
     record: dict[str, Any] = parse_json(file.read_bytes())
     if record[DIGEST] != compute_digest(record):
-        raise PrerequisiteError(
-            f"The record of the training in the MLflow run {run_id} was edited.", remedy=_AGAIN
-        )
+        raise PrerequisiteError(f"The training record of MLflow run {run_id} was edited.", remedy=_AGAIN)
     return record
 
 
-def _read_tags(client: MlflowClient, run_id: str) -> dict[str, str]:
+def _read_rows(
+    client: MlflowClient, run_id: str, record: Mapping[str, Any], folder: Path
+) -> tuple[Prediction, ...]:
+    """Return the held-out rows as they were recorded."""
+    file = _download(client, run_id, f"{TRAINING}/{TRAINING_PREDICTIONS}", folder)
+    predictions = read_predictions(file) if sha256_of(file) == record.get("predictions") else None
+    if predictions is None:
+        raise PrerequisiteError(
+            f"The predictions that MLflow run {run_id} recorded were changed.", remedy=_AGAIN
+        )
+    return predictions.rows
+
+
+def read_tags(client: MlflowClient, run_id: str) -> dict[str, str]:
+    """Return the tags of a run.
+
+    Raises:
+        UsageError: It is a run of the harness, not of MLflow.
+        PrerequisiteError: MLflow doesn't have it, or has deleted it.
+    """
     from mlflow.exceptions import MlflowException
 
+    if not _MLFLOW_ID.fullmatch(run_id):
+        raise UsageError(
+            f"'{run_id}' is not the ID of a run in MLflow.",
+            remedy="'harness trace RUN' lists the MLflow runs of a run, 'harness runs' those of all runs.",
+        )
     try:
         return dict(client.get_run(run_id).data.tags)
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         raise PrerequisiteError(
-            f"MLflow has no run '{run_id}'.", remedy="'harness runs' lists the runs of all versions."
+            f"MLflow has no run {run_id}.", remedy="'harness runs' lists the runs of all versions."
         ) from error
 
 

@@ -11,6 +11,7 @@ import pytest
 from mlflow import MlflowClient
 from typer.testing import CliRunner
 
+from harness.bounds.judge import judge_versions
 from harness.cli import app
 from harness.errors import ExitCode, HarnessError, JobError, PrerequisiteError, UsageError
 from harness.files import digest_files, file_lock, write_text
@@ -19,7 +20,7 @@ from harness.result_digest import add_digest
 from harness.results import Failure, Verdict
 from harness.runs import PLAN, RESULT, RunFolder
 from harness.storage.model_store import FolderStore
-from tests.unit.studies_samples import make_plan, measured, result, store_run
+from tests.unit.studies_samples import make_plan, measured, result, scenario, store_run
 
 MODELS = ("featurizer", "classifier", "explainer")
 
@@ -45,10 +46,12 @@ class Home:
             )
             self.client.log_artifact(run_id, str(folder / "record.json"), "training")
             versions.append(measured(name).model_copy(update={"version": number, "run_id": run_id}))
-        plan = make_plan()
+        expected = {"expect": {"rows": 300}}
+        plan = make_plan(scenario=scenario([{"name": name, **expected} for name in ("one", "two")]))
         local = {"tracking_uri": f"sqlite:///{folder}/home/mlflow.db", "model_store": str(folder / "models")}
         plan = plan.model_copy(update={"environment": plan.environment.model_copy(update=local)})
-        self.run = store_run(folder / "home" / "runs", plan, result(*versions))
+        judged = judge_versions(plan.scenario, tuple(versions), {})
+        self.run = store_run(folder / "home" / "runs", plan, result(*judged))
 
     def change_result(self, **changes: Any) -> None:
         """Replace values of the run's result."""
@@ -141,9 +144,9 @@ def test_a_copy_that_differs_is_not_a_bundle(home: Home, monkeypatch: pytest.Mon
     ("change", "message"),
     [
         ("models", "were changed after they were trained"),
-        ("record", "The record of the training in the MLflow run .* was edited"),
-        ("gone", "has no models any more"),
-        ("result", "The result of the run .* was edited"),
+        ("record", "The training record of MLflow run .* was edited"),
+        ("gone", "no longer has its models"),
+        ("result", "The result of run .* was edited"),
     ],
 )
 def test_what_was_changed_is_not_published(home: Home, change: str, message: str) -> None:
@@ -171,10 +174,9 @@ _FAILED = Failure(kind="JobError", exit_code=ExitCode.JOB_FAILED, message="It br
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"verdict": Verdict.FAIL}, "The verdict of the run .* is 'fail'"),
-        ({"verdict": Verdict.NOT_PROVEN}, "is 'not proven'"),
-        ({"failure": _FAILED}, "ended before its verdict: It broke."),
-        ({"versions": ()}, "has trained no model"),
+        ({"verdict": Verdict.FAIL}, "Not all bounds of run .* hold.*verdict: fail"),
+        ({"verdict": Verdict.OBSERVED}, "not all are judged .verdict: observed"),
+        ({"failure": _FAILED}, "ended without a verdict: It broke."),
     ],
 )
 def test_runs_that_did_not_pass_are_refused(home: Home, changes: dict[str, Any], message: str) -> None:
@@ -185,12 +187,65 @@ def test_runs_that_did_not_pass_are_refused(home: Home, changes: dict[str, Any],
     assert not home.archive.exists()
 
 
+def test_a_run_that_passes_because_a_bound_fails_is_refused(home: Home) -> None:
+    """If a scenario must fail, a pass says nothing good about its models."""
+    first, second = home.run.read_result().versions
+    failed = second.bounds[0].model_copy(update={"verdict": Verdict.FAIL})
+    home.change_result(versions=(first, second.model_copy(update={"bounds": (failed,)})))
+    with pytest.raises(UsageError, match="so its models are not published"):
+        home.publish()
+
+
+def test_a_run_without_models_is_refused(home: Home) -> None:
+    """A run that trained nothing has nothing to publish."""
+    built = [each.model_copy(update={"status": "built"}) for each in home.run.read_result().versions]
+    home.change_result(versions=tuple(built))
+    with pytest.raises(UsageError, match="didn't train any models"):
+        home.publish()
+
+
+def test_models_without_a_record_are_only_published_of_sensitive_tables(home: Home) -> None:
+    """Without a record nobody knows whether the models are those that were trained."""
+    for version in home.run.read_result().versions:
+        shutil.rmtree(home.folder / "artifacts" / str(version.run_id) / "artifacts" / "training")
+    with pytest.raises(PrerequisiteError, match="has no training record"):
+        home.publish()
+    plan = json.loads((home.run.path / PLAN).read_text())
+    plan["scenario"]["table"]["sensitive"] = ["heat"]
+    write_text(home.run.path / PLAN, json.dumps(plan))
+    assert len(home.publish()) == 2
+
+
+def test_a_damaged_bundle_is_copied_again(home: Home) -> None:
+    """A bundle with a manifest and a damaged file is not left as it is."""
+    published = home.publish()
+    before = digest_files(home.archive)
+    (Path(published[0]) / "classifier" / "MLmodel").write_text("damaged")
+    home.publish()
+    assert before == digest_files(home.archive)
+
+
+def test_the_table_is_that_of_the_result(home: Home) -> None:
+    """A run that only judged again has built no table of its own."""
+    home.change_result(table_uri="/lake/runs/first/readings")
+    [bundle] = home.publish(versions=("one",))
+    assert "/lake/runs/first/readings" == json.loads((Path(bundle) / "manifest.json").read_text())["table"]
+
+
+def test_a_deleted_store_of_mlflow_is_not_created_again(home: Home) -> None:
+    """Without MLflow's file there is one message, and no new file."""
+    (home.folder / "home" / "mlflow.db").unlink()
+    with pytest.raises(PrerequisiteError, match="doesn't exist"):
+        home.publish()
+    assert not (home.folder / "home" / "mlflow.db").exists()
+
+
 def test_a_failed_run_is_published_by_force(home: Home) -> None:
     """A verdict can be overruled, the lack of one can't."""
     home.change_result(verdict=Verdict.FAIL)
     assert len(home.publish(force=True)) == 2
     home.change_result(failure=_FAILED)
-    with pytest.raises(UsageError, match=r"'harness resume .*' goes on with it"):
+    with pytest.raises(UsageError, match=r"'harness resume .*' resumes it"):
         home.publish(force=True)
 
 
@@ -202,7 +257,7 @@ def test_wrong_names_and_places_are_refused(home: Home) -> None:
         (UsageError, "Unknown model store 'archives'. Did you mean 'archive'", (name, "archives"), {}),
         (
             UsageError,
-            "no model of a version 'on'. Did you mean 'one'",
+            "no model for version 'on'. Did you mean 'one'",
             (name, "archive"),
             {"versions": ("on",)},
         ),

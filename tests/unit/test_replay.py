@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.errors import HarnessError, PrerequisiteError, UsageError
-from harness.files import write_text
+from harness.files import sha256_of, write_text
 from harness.loading.loader import load_scenario
 from harness.prediction_files import write_predictions
 from harness.predictions import Prediction, Predictions
@@ -40,8 +39,8 @@ def _client(tmp_path_factory: pytest.TempPathFactory) -> MlflowClient:
     return client
 
 
-def track(client: MlflowClient, folder: Path, *, record: dict[str, Any] | None) -> tuple[str, str]:
-    """Track a scenario and one of its versions; return both runs' IDs."""
+def track(client: MlflowClient, folder: Path, kind: str = "") -> tuple[str, str]:
+    """Track a scenario and one of its versions, with one kind of defect; return both runs' IDs."""
     [experiment] = [each.experiment_id for each in client.search_experiments() if each.name == "harness"]
     parent = client.create_run(experiment, tags={"harness.run_id": TAGS["harness.run_id"]}).info.run_id
     values = scenario([{"name": "one"}, {"name": "two"}], every={"rows": 1}).model_dump(
@@ -55,24 +54,26 @@ def track(client: MlflowClient, folder: Path, *, record: dict[str, Any] | None) 
         Prediction(key, 1.0, 0.5, "test", weights)
         for key, weights in (("7", (0.1, 0.2)), ("8", None), ("9", (0.3, 0.4)))
     )
-    write_predictions(Predictions(rows=rows, features=("heat", "load")), folder / "predictions.parquet")
-    client.log_artifact(child, str(folder / "predictions.parquet"), "training")
-    if record is not None:
+    file = folder / "predictions.parquet"
+    write_predictions(Predictions(rows=rows, features=("heat", "load")), file)
+    version = measured("two", test_roc_auc=0.7).model_copy(update={"version": 3})
+    values = {} if kind == "old" else version.model_dump(mode="json", by_alias=True)
+    record: dict[str, Any] = add_digest({"version": values, "predictions": sha256_of(file)})
+    if kind == "edited":
+        record["more"] = 1
+    if kind == "other rows":
+        write_predictions(Predictions(rows=rows[:1], features=("heat", "load")), file)
+    client.log_artifact(child, str(file), "training")
+    if kind != "no record":
         write_text(folder / "record.json", json.dumps(record))
         client.log_artifact(child, str(folder / "record.json"), "training")
     return parent, child
 
 
-def make_record(**changes: Any) -> dict[str, Any]:
-    """Return the record of a training."""
-    version = measured("two", test_roc_auc=0.7).model_copy(update={"version": 3})
-    return add_digest({"version": version.model_dump(mode="json", by_alias=True), **changes})
-
-
 @pytest.fixture(name="training", scope="module")
 def _training(client: MlflowClient, tmp_path_factory: pytest.TempPathFactory) -> TrackedTraining:
     folder = tmp_path_factory.mktemp("training")
-    _, child = track(client, folder, record=make_record())
+    _, child = track(client, folder)
     return read_training(client, child, folder)
 
 
@@ -104,23 +105,24 @@ def test_a_replay_reads_the_version_and_the_one_before(training: TrackedTraining
 @pytest.mark.parametrize(
     ("kind", "message", "error"),
     [
-        ("unknown", "MLflow has no run 'abc'", PrerequisiteError),
-        ("parent", "is not that of a version", UsageError),
+        ("unknown", "MLflow has no run ffff", PrerequisiteError),
+        ("harness run", "'20260301-101500-readings-7f3a' is not the ID of a run in MLflow", UsageError),
+        ("parent", "is that of a whole scenario, not of a version", UsageError),
         ("no record", "was not recorded", PrerequisiteError),
         ("edited", "was edited", PrerequisiteError),
-        ("old", "can't replay", PrerequisiteError),
+        ("other rows", "predictions that MLflow run .* recorded were changed", PrerequisiteError),
+        ("old", "incompatible version", PrerequisiteError),
     ],
 )
 def test_runs_that_cannot_be_replayed(
     client: MlflowClient, tmp_path: Path, kind: str, message: str, error: type[HarnessError]
 ) -> None:
     """Runs that are unknown, of a whole scenario, without a record or with another one: one message each."""
-    record = {"no record": None, "edited": {**make_record(), "more": 1}, "old": add_digest({"version": {}})}
-    parent, child = track(client, tmp_path, record=record.get(kind, make_record()))
+    parent, child = track(client, tmp_path, kind)
+    named = {"unknown": "f" * 32, "harness run": TAGS["harness.run_id"], "parent": parent}
     (tmp_path / "copied").mkdir()
     with pytest.raises(error, match=message):
-        read_training(client, {"unknown": "abc", "parent": parent}.get(kind, child), tmp_path / "copied")
-    shutil.rmtree(tmp_path / "copied")
+        read_training(client, named.get(kind, child), tmp_path / "copied")
 
 
 def test_what_is_not_the_same_is_named(training: TrackedTraining) -> None:
@@ -129,16 +131,16 @@ def test_what_is_not_the_same_is_named(training: TrackedTraining) -> None:
     environment = make_plan().environment.model_copy(update={"target": "compose", "libraries": "2"})
     other = make_plan(harness_version="0.2.0+c9", environment=environment)
     assert [
-        "Not the same as in the run: target compose, then embedded.",
-        "Not the same as in the run: harness 0.2.0+c9, then 0.1.0+c1.",
-        "Not the same as in the run: libraries 2, then 1.",
+        "Differs from the original run: the target is compose, was embedded.",
+        "Differs from the original run: the harness is 0.2.0+c9, was 0.1.0+c1.",
+        "Differs from the original run: the libraries are other versions.",
     ] == describe_differences(training, other)
 
 
 def test_numbers_are_compared_bit_for_bit(training: TrackedTraining) -> None:
     """A difference in the last digit is named, although it is within every tolerance."""
     version = training.version
-    assert "is the same, bit for bit" in describe_exactness(version, version)
+    assert "Version two: all measurements are identical." == describe_exactness(version, version)
     metrics = {**version.metrics, "test_roc_auc": 0.7000000000000001}
     other = version.model_copy(update={"metrics": metrics, "run_id": "x"})
-    assert "Version two: not the same bit for bit: metrics." == describe_exactness(version, other)
+    assert "Version two: not identical in every digit: metrics." == describe_exactness(version, other)

@@ -14,19 +14,22 @@ from harness.bounds.judge import judge_versions
 from harness.cli import app
 from harness.errors import ExitCode, JobError, PrerequisiteError, ScenarioError, UsageError
 from harness.events import FinishedStep, Listener
-from harness.files import file_lock
+from harness.files import file_lock, try_lock
+from harness.job.step_record import StepRecord
 from harness.plan import Plan
 from harness.report import HTML
 from harness.request import Session
 from harness.resolve import resolve_plan
 from harness.results import Failure, Result, Verdict
-from harness.resumption import find_interrupted_run
-from harness.runs import JUNIT, LOG, PLAN, RESULT, STEPS, RunFolder, list_runs
+from harness.resumption import find_interrupted_run, make_request
+from harness.runs import JUNIT, LOG, PLAN, RESULT, RESUMING, STEPS, RunFolder, list_runs
+from harness.scenario.read_step import Read
 from harness.settings import read_settings
 from harness.targets.embedded.embedded_target import Embedded
 from harness.workflow import execute, resume
 from tests.unit.studies_samples import loaded, measured, result
 
+TABLE = "abfss://lake@account.dfs.core.windows.net/readings"
 BUILT = FinishedStep("ingest", "one", {"number": 0})
 
 
@@ -95,7 +98,7 @@ def test_the_same_scenario_goes_on_by_itself(session: Session, run: RunFolder) -
     assert (True, (BUILT,), run.path.name) == (second.is_resumed, second.finished, second.run_id)
     assert (None, Verdict.PASS) == (run.read_result().failure, run.read_result().verdict)
     shown = session.console.file.getvalue().replace("\n", " ")  # type: ignore[attr-defined]
-    assert f"Going on with the run {run.path.name}, which ended at " in shown
+    assert f"Resuming run {run.path.name}, which stopped at " in shown
     assert ["part 1", "part 2"] == [(run.path / name).read_text() for name in ("job-1.log", LOG)]
 
 
@@ -153,12 +156,14 @@ def test_what_has_changed_is_named(session: Session, run: RunFolder, tmp_path: P
     file = Path(session.loaded.document.file)
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace("seed: 3", "seed: 4"), encoding="utf-8")
-    with pytest.raises(UsageError, match=f"The run {run.path.name} can't go on: .* has changed: seed"):
+    with pytest.raises(
+        UsageError, match=f"Can't resume run {run.path.name}: this has changed since it ran: seed"
+    ):
         go_on(run)
     file.write_text(text, encoding="utf-8")
     data = tmp_path / "readings.csv"
     data.write_text(data.read_text(encoding="utf-8") + "2,0,21,51,bad\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="has changed: the content of a source"):
+    with pytest.raises(UsageError, match="has changed since it ran: the content of a source"):
         go_on(run)
     assert len(Breaking.plans) == 1
     assert run.read_result().failure is not None
@@ -170,7 +175,7 @@ def test_a_changed_store_is_named(
     """The table is not in another lake."""
     del session
     monkeypatch.setenv("HARNESS_LAKE", str(tmp_path / "other"))
-    with pytest.raises(UsageError, match="has changed: a store in the settings"):
+    with pytest.raises(UsageError, match=r"has changed since it ran: lake is .*other, was .*lake"):
         go_on(run)
 
 
@@ -182,7 +187,7 @@ def test_runs_without_a_reason_to_go_on_are_refused(
         go_on(run)
     studied = run.read_plan().model_copy(update={"parameters": {"train": "one"}})
     (run.path / PLAN).write_text(studied.model_dump_json(by_alias=True), encoding="utf-8")
-    with pytest.raises(UsageError, match="belongs to a study of the scenario readings"):
+    with pytest.raises(UsageError, match="is part of a study of the scenario readings"):
         go_on(run)
     (run.path / RESULT).write_text(result(measured("one")).to_json(), encoding="utf-8")
     refused = CliRunner().invoke(app, ["resume", "latest"])
@@ -197,3 +202,71 @@ def test_a_failure_without_a_verdict_is_described(session: Session, run: RunFold
     """An interrupted run has a result with its failure until it goes on."""
     del session
     assert Failure.of(JobError("The job's JVM was ended by signal 9 (SIGKILL).")) == run.read_result().failure
+
+
+def test_only_one_command_resumes_a_run(session: Session, run: RunFolder) -> None:
+    """Of two commands at once, the second is refused, and changes nothing."""
+    before = run.read_result()
+    with try_lock(run.path / RESUMING) as is_first:
+        with pytest.raises(UsageError, match="Another command is resuming"):
+            go_on(run)
+        assert is_first
+    assert before == run.read_result()
+    Breaking.error = None
+    assert ExitCode.PASS == go_on(run)
+    del session
+
+
+def test_a_full_disk_does_not_remove_what_is_resumed(
+    session: Session, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the plan of a run that is resumed can't be written, its steps stay."""
+    del session
+    full = PrerequisiteError("The disk is full.")
+
+    def fail(_path: Path, _text: str) -> None:
+        raise full
+
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.workflow.write_text", fail)
+        with pytest.raises(PrerequisiteError, match="The disk is full"):
+            go_on(run)
+    assert [BUILT] == list(run.finished_steps)
+    Breaking.error = None
+    assert ExitCode.PASS == go_on(run)
+
+
+def test_a_run_on_another_table_is_requested_again(session: Session, run: RunFolder) -> None:
+    """The table and the versions of the command line are part of the request, not of a study."""
+    del session
+    plan = run.read_plan()
+    table = plan.scenario.table.model_copy(
+        update={"uri": TABLE, "source": None, "versions": (Read(version=3),)}
+    )
+    scenario = plan.scenario.model_copy(update={"table": table})
+    parameters = {"table.uri": TABLE, "table.versions": "3"}
+    changed = plan.model_copy(update={"scenario": scenario, "parameters": parameters})
+    (run.path / PLAN).write_text(changed.model_dump_json(by_alias=True), encoding="utf-8")
+    request = make_request(run)
+    assert request.table is not None
+    assert (TABLE, ()) == (request.table.uri, request.only)
+
+
+def test_a_replay_is_not_resumed(session: Session, run: RunFolder) -> None:
+    """A replay is started again, because MLflow has its inputs."""
+    del session
+    plan = run.read_plan().model_copy(update={"probe": ("7",)})
+    (run.path / PLAN).write_text(plan.model_dump_json(by_alias=True), encoding="utf-8")
+    with pytest.raises(UsageError, match="is a replay"):
+        go_on(run)
+
+
+def test_forgotten_steps_stay_forgotten() -> None:
+    """What was finished before the table was lost does not count in a later part either."""
+    reported: list[FinishedStep] = []
+    record = StepRecord([BUILT], reported.append)
+    record.forget()
+    record.finish("check", "one", {"rows": 1})
+    assert [None, {"rows": 1}] == [record.find("ingest", "one"), record.find("check", "one")]
+    later = StepRecord([BUILT, *reported])
+    assert [None, {"rows": 1}] == [later.find("ingest", "one"), later.find("check", "one")]

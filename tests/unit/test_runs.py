@@ -234,8 +234,9 @@ def test_a_run_without_a_result_is_reported(tmp_path: Path) -> None:
         read_result(tmp_path, "latest")
     assert f"The run '{OLD}' is still running.\n  Wait until it has finished." == str(running.value)
     assert str(interrupted.value) == (
-        f"The run 'latest' ({OLD}) was interrupted before it had a result.\n  Run the scenario again. "
-        f"If it ran in a workspace, it may continue there: 'harness attach {OLD}' follows it."
+        f"The run 'latest' ({OLD}) was interrupted before it had a result.\n"
+        f"  Resume it: 'harness resume {OLD}'. If it ran in a workspace, it may continue there: "
+        f"'harness attach {OLD}' follows it."
     )
 
 

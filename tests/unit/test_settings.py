@@ -192,7 +192,7 @@ def test_an_unknown_store_is_reported_with_a_suggestion(tmp_path: Path) -> None:
     [
         ("cores", "lots", "Use * or a whole number of at least 1, such as 2."),
         ("cores", "0", "Use * or a whole number of at least 1, such as 2."),
-        ("driver_memory", "2 GB", "Use a size such as 2g or 900m."),
+        ("driver_memory", "2 GB", "Use a size such as 2g or 900m, or auto."),
         ("workers", "0", "Use a whole number of at least 1, such as 2."),
         ("mlflow_port", "65536", "Use a port from 1 to 65535, such as 5001."),
         ("container_memory", "lots", "Use a size such as 4g or 900m, or 0 for no limit."),

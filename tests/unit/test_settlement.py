@@ -198,11 +198,17 @@ def test_a_running_run_is_not_settled(session: Session, closed: Closed) -> None:
 
 
 def test_a_run_that_succeeded_keeps_its_bundles(session: Session, closed: Closed) -> None:
-    """If the command was killed after its job had succeeded, the bundles stay."""
+    """If the command was killed after its job had succeeded, its bundles stay, but no others."""
     run = _leave_run(session)
-    write_text(run.path / RESULT, samples.result().to_json())
+    [announced] = [each.name for each in run.announcements if each.kind == "bundle"]
+    version = samples.measured("one").model_copy(update={"bundle": announced})
+    write_text(run.path / RESULT, samples.result(version).to_json())
+    other = f"{session.settings['stores.models']}/readings/v7-{'7' * 32}"
+    write_text(Path(other) / "classifier", "half")
+    run.record(Announcement("bundle", other))
     settle_earlier_runs(session.settings, pytest.fail)
-    assert ([], 1) == (closed, len(_list_files(Path(session.settings["stores.models"]))))
+    assert ([], False) == (closed, Path(other).exists())
+    assert len(_list_files(Path(session.settings["stores.models"]))) == 1
     assert (True, True) == (run.is_settled, run.has_reports)
     assert [] == [*(Path(session.settings["lake"]) / "runs" / run.path.name).iterdir()]
 

@@ -46,6 +46,7 @@ def test_a_jvm_has_one_locale(small: bool) -> None:
         ("auto", 3 << 30, True, "1536m"),
         ("auto", 3 << 30, False, "1536m"),
         ("auto", None, False, "2g"),
+        ("auto", 600 << 20, True, "512m"),
     ],
 )
 def test_the_heap_follows_the_machine(setting: str, limit: int | None, small: bool, heap: str) -> None:
