@@ -51,7 +51,7 @@ HARNESS = $(WITH_ARGS) $(BIN)/harness
 # Two processes. Each runs whole files, which share one Spark session, in the files' own order: the slow ones
 # come first. One process runs all Compose tests, and waits a third of that time; the other one then has both
 # cores.
-PYTEST = $(WITH_ARGS) $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder ARGS
+PYTEST = $(WITH_ARGS) $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=40 ARGS
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
   --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
