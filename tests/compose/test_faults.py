@@ -147,7 +147,7 @@ def test_a_killed_job_is_an_error(stack: RunningStack, tmp_path: Path) -> None:
 
 def test_a_job_ends_with_its_killed_command(stack: RunningStack, tmp_path: Path) -> None:
     """If the command is killed, its job ends by itself, and closes its MLflow runs; then the run goes on."""
-    with stack.start("scenario", write_scenario(tmp_path, LONG), "--fresh") as process:
+    with stack.start("scenario", write_scenario(tmp_path, UNPUBLISHED), "--fresh") as process:
         wait_for(process, "run: log done")
         process.kill()
         limit = time.monotonic() + END_S
