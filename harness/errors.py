@@ -16,6 +16,10 @@ def format_location(location: Location) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
 
 
+RUN_AGAIN = "Run the scenario again: make scenario NAME=..."
+"""A remedy."""
+
+
 class ExitCode(IntEnum):
     """The exit codes of the command."""
 

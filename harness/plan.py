@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from harness.errors import PrerequisiteError
+from harness.errors import RUN_AGAIN, PrerequisiteError
 from harness.events import FinishedStep
 from harness.results import Failure, MeasuredValue, Result, RunInputs, Verdict, VersionResult
 from harness.scenario.model import Scenario
@@ -330,5 +330,5 @@ _UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _upgra
 def _make_format_error(source: str) -> PrerequisiteError:
     return PrerequisiteError(
         f"{source} is not a plan that this version of the harness can read.",
-        remedy="Run the scenario again: make scenario NAME=...",
+        remedy=RUN_AGAIN,
     )

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from harness.bounds.judge import all_hold
 from harness.bundles import publish as publish_bundle
-from harness.errors import JobError, PrerequisiteError, UsageError, did_you_mean
+from harness.errors import RUN_AGAIN, JobError, PrerequisiteError, UsageError, did_you_mean
 from harness.files import digest_files
 from harness.plan import Plan
 from harness.results import Result, Verdict, VersionResult
@@ -26,7 +26,7 @@ from harness.tracking.tracked_models import download_models, tag_bundle
 
 @dataclass(frozen=True)
 class _Places:
-    """Where the models are, and where they are copied to."""
+    """The locations of a run's models, and of the store that they are copied to."""
 
     tracking_uri: str
     """As this machine reaches it."""
@@ -130,7 +130,7 @@ def _read_publishable(folder: RunFolder, *, force: bool) -> Result:
     if not folder.has_intact_result:
         raise PrerequisiteError(
             f"The result of run {name} was edited.",
-            remedy="Run the scenario again: make scenario NAME=...",
+            remedy=RUN_AGAIN,
         )
     holds = all_hold(bound for version in result.versions for bound in version.bounds)
     if not force and (result.verdict is not Verdict.PASS or not holds):

@@ -6,6 +6,7 @@ loaded, checked and run as any other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 _JUDGING = ("every", "matrix", "prove", "caught_by", "verdict", "description", "observe", "publish")
 """Keys of a scenario that a replay doesn't need."""
-_BEFORE = "before_{}"
-"""Name of the version before."""
 
 
 def replay(tracked: Settings, run_id: str, target: str | None, console: Console) -> ExitCode:
@@ -66,14 +65,13 @@ def replay(tracked: Settings, run_id: str, target: str | None, console: Console)
     if outcome.result.failure is not None:
         return outcome.exit_code
     again = next(each for each in outcome.result.versions if each.name == training.version.name)
-    recorded = _make_result(training, training.version)
     # Libraries are compared above.
     replayed = outcome.result.model_copy(update={"versions": (again,), "libraries": {}})
-    parity = compare_runs(recorded, replayed)
+    parity = compare_runs(_make_result(training), replayed)
     show_parity(console, parity)
-    session.report(describe_exactness(training.version, again))
-    must_be_exact = not differences and list_different(training.version, again)
-    return ExitCode.BOUND_FAILED if must_be_exact else parity.verdict.exit_code
+    different = list_different(training.version, again)
+    session.report(describe_exactness(again.name, different))
+    return ExitCode.BOUND_FAILED if different and not differences else parity.verdict.exit_code
 
 
 def write_scenario(training: TrackedTraining, folder: Path) -> Path:
@@ -93,7 +91,7 @@ def _make_scenario(training: TrackedTraining) -> dict[str, Any]:
     before = tags.get(BEFORE_TAG, "")
     reads: list[dict[str, Any]] = [{"name": version.name, "read": version.version}]
     if before:
-        reads.insert(0, {"name": _BEFORE.format(version.name), "read": int(before), "train": False})
+        reads.insert(0, {"name": f"before_{version.name}", "read": int(before), "train": False})
     return {
         "name": f"{training.scenario.name}_replay",
         "table": {
@@ -133,15 +131,19 @@ def list_different(recorded: VersionResult, again: VersionResult) -> list[str]:
     return sorted(name for name in MEASURED_IN_TRAINING if getattr(recorded, name) != getattr(again, name))
 
 
-def describe_exactness(recorded: VersionResult, again: VersionResult) -> str:
-    """Return whether everything that the training measures is exactly the same, as a sentence."""
-    different = list_different(recorded, again)
+def describe_exactness(version: str, different: Sequence[str]) -> str:
+    """Return whether everything that the training measures is exactly the same, as a sentence.
+
+    Args:
+        version: The version's name.
+        different: The fields that are not.
+    """
     if not different:
-        return f"Version {recorded.name}: all measurements are identical."
-    return f"Version {recorded.name}: not identical in every digit: {', '.join(different)}."
+        return f"Version {version}: all measurements are identical."
+    return f"Version {version}: not identical in every digit: {', '.join(different)}."
 
 
-def _make_result(training: TrackedTraining, version: VersionResult) -> Result:
+def _make_result(training: TrackedTraining) -> Result:
     """Return what was recorded in the form that is compared."""
     tags = training.tags
     return Result(
@@ -152,6 +154,6 @@ def _make_result(training: TrackedTraining, version: VersionResult) -> Result:
         started=datetime.now(UTC),
         duration_s=0.0,
         timings={},
-        versions=(version,),
+        versions=(training.version,),
         table_uri=tags[PATH_TAG],
     )

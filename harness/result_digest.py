@@ -32,6 +32,11 @@ def compute_digest(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def is_intact(values: Mapping[str, Any]) -> bool:
+    """Return whether data has the digest of its content."""
+    return values.get(KEY) == compute_digest(values)
+
+
 def require_digest(values: Mapping[str, Any]) -> str:
     """Return the digest of a result's data, as read from its file.
 
@@ -46,7 +51,7 @@ def require_digest(values: Mapping[str, Any]) -> str:
     digest = values.get(KEY)
     if not isinstance(digest, str):
         raise DigestError("has a result without a digest, so it may have been edited")
-    if digest != compute_digest(values):
+    if not is_intact(values):
         raise DigestError("has a result that was edited after the run: it doesn't match its digest")
     return digest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -537,6 +537,11 @@ class Result(Record):
     """The faults that a proof injected; empty for a run."""
     inputs: RunInputs | None = None
     """None in results of earlier formats."""
+
+    @property
+    def ended(self) -> datetime:
+        """When the run ended."""
+        return self.started + timedelta(seconds=self.duration_s)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Result:

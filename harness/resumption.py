@@ -6,10 +6,9 @@ right if the same plan would be made today: the same code, libraries, scenario a
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
-from harness.errors import PrerequisiteError, UsageError
+from harness.errors import RUN_AGAIN, PrerequisiteError, UsageError
 from harness.loading.loader import load_scenario
 from harness.loading.table_override import find_override
 from harness.plan import Plan
@@ -18,8 +17,6 @@ from harness.runs import RunFolder, list_runs_of
 from harness.storage.uris import remove_password
 from harness.targets.base import Settleable
 from harness.work import identify_run
-
-_ANEW = "Run the scenario again: make scenario NAME=..."
 
 
 def find_interrupted_run(runs: Path, plan: Plan, target: object) -> RunFolder | None:
@@ -51,7 +48,7 @@ def make_request(folder: RunFolder) -> RunRequest:
     if folder.is_running:
         raise UsageError(f"Run {name} is still running.", remedy="Wait until it has ended.")
     if folder.has_result and (result := folder.read_result()).failure is None:
-        raise UsageError(f"Run {name} has ended with the verdict '{result.verdict}'.", remedy=_ANEW)
+        raise UsageError(f"Run {name} has ended with the verdict '{result.verdict}'.", remedy=RUN_AGAIN)
     if plan.probe is not None:
         raise UsageError(f"Run {name} is a replay.", remedy="Start it again: 'harness replay RUN_ID'.")
     override = find_override(plan)
@@ -95,19 +92,19 @@ def require_same_work(folder: RunFolder, plan: Plan, target: object) -> None:
     if any(changed):
         raise UsageError(
             f"Can't resume run {name}: this has changed since it ran: {'; '.join(filter(None, changed))}.",
-            remedy=_ANEW,
+            remedy=RUN_AGAIN,
         )
     if not work.is_known:
         raise UsageError(
             f"Can't resume run {name}: its data is not on this machine, and may have changed since it ran.",
-            remedy=f"{_ANEW} What is still the same is not trained again.",
+            remedy=f"{RUN_AGAIN} What is still the same is not trained again.",
         )
 
 
 def describe_resumption(folder: RunFolder) -> str:
     """Return the line that says which run is resumed."""
     result = folder.read_result() if folder.has_result else None
-    ended = folder.last_changed if result is None else result.started + timedelta(seconds=result.duration_s)
+    ended = folder.last_changed if result is None else result.ended
     return (
         f"Resuming run {folder.path.name}, which stopped at {ended:%Y-%m-%d %H:%M} UTC without a verdict. "
         "Finished steps are not repeated. To start over, add --fresh to 'harness scenario'."

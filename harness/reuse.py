@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.authoring.plan_preview import Training
@@ -157,11 +157,10 @@ def find_usable_run(runs: Path, plan: Plan, target: object) -> KnownRun | None:
 
 def describe_reuse(known: KnownRun) -> str:
     """Return the line that says where the numbers come from."""
-    result = known.result
-    ended = result.started + timedelta(seconds=result.duration_s)
+    run_id, ended = known.result.run_id, known.result.ended
     return (
-        f"Nothing has changed since the run {result.run_id}, which ended at {ended:%Y-%m-%d %H:%M} UTC: its "
-        "numbers are judged again. Add --fresh to measure them again."
+        f"Nothing has changed since the run {run_id}, which ended at {ended:%Y-%m-%d %H:%M} UTC: its numbers "
+        "are judged again. Add --fresh to measure them again."
     )
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from harness.errors import PrerequisiteError, did_you_mean
+from harness.errors import RUN_AGAIN, PrerequisiteError, did_you_mean
 from harness.events import Announcement, FinishedStep
 from harness.files import is_locked, make_unwritable_error, write_text
 from harness.plan import Plan, load_plan
@@ -152,7 +152,7 @@ class RunFolder:
         except (OSError, UnicodeDecodeError) as error:
             raise PrerequisiteError(
                 f"Can't read the plan of the run '{self.path.name}': {file}: {error}.",
-                remedy="Run the scenario again: make scenario NAME=...",
+                remedy=RUN_AGAIN,
             ) from error
         return load_plan(text, str(file))
 

@@ -165,15 +165,12 @@ def _settle(target: Settleable, plan: Plan, run: RunFolder, failure: Failure | N
     if announced:
         environment = target.reach(plan.environment)
         proven = _list_proven_bundles(run)
-        has_failed = failure is not None and proven is None
-        # A run that was resumed may have announced bundles that another part of it did not publish.
-        kept = {each.name for each in announced} if proven is None and not has_failed else proven or set()
-        bundles = [each.name for each in announced if each.kind == "bundle" and each.name not in kept]
-        steps = [
-            lambda: _remove_scratch(environment, plan),
-            lambda: withdraw_bundles(bundles, environment.model_store, environment.accounts),
-        ]
-        if failure is not None and has_failed:
+        # An earlier part of a run that was resumed may have announced bundles that are not proven.
+        left = [each.name for each in announced if each.kind == "bundle" and each.name not in (proven or ())]
+        steps = [lambda: _remove_scratch(environment, plan)]
+        if proven is not None or failure is not None:
+            steps.append(lambda: withdraw_bundles(left, environment.model_store, environment.accounts))
+        if proven is None and failure is not None:
             steps.append(lambda: _close_runs(environment, plan, failure))
         _do_all(*steps)
     run.mark_settled()

@@ -191,7 +191,7 @@ def resume(run_id: str, console: Console) -> ExitCode:
         console: Shows progress and the verdict.
 
     Raises:
-        HarnessError: It can't be resumed, or there is no verdict; the exception has the reason.
+        HarnessError: It can't be resumed, or ends without a verdict; the exception has the reason.
     """
     settings = read_settings()
     settle_earlier_runs(settings)

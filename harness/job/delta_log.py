@@ -17,7 +17,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession, functions as F
 
 from harness.errors import Location, Problem, ScenarioError
-from harness.job.table_io import read_version
+from harness.job.table_io import locate, read_version
 from harness.results import Commit
 from harness.retention.table_log import DEFAULT_RETENTION
 
@@ -154,11 +154,10 @@ def _read_actions(spark: SparkSession, uri: str, version: int) -> Iterator[dict[
 def _read_commit(spark: SparkSession, uri: str, version: int) -> str:
     """Return the actions of a commit, one JSON line each: a Spark job would take a hundred times as long."""
     context: Any = spark.sparkContext
-    jvm = context._jvm  # noqa: SLF001
-    path = jvm.org.apache.hadoop.fs.Path(f"{uri}/_delta_log/{version:020d}.json")
-    stream = path.getFileSystem(context._jsc.hadoopConfiguration()).open(path)  # noqa: SLF001
+    files, path = locate(spark, f"{uri}/_delta_log/{version:020d}.json")
+    stream = files.open(path)
     try:
-        return str(jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
+        return str(context._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))  # noqa: SLF001
     finally:
         stream.close()
 
@@ -220,11 +219,9 @@ class Folder:
     def __init__(self, spark: SparkSession, uri: str) -> None:
         self.spark = spark
         self.uri = uri
-        # Spark has no public way to list a folder in a lake; Hadoop's file system works everywhere.
         context: Any = spark.sparkContext
         self._jvm = context._jvm  # noqa: SLF001
-        path = self._jvm.org.apache.hadoop.fs.Path(uri)
-        self._files = path.getFileSystem(context._jsc.hadoopConfiguration())  # noqa: SLF001
+        self._files, path = locate(spark, uri)
         self._names = {name for name, _ in _iterate_files(self._files.listFiles(path, True))}
 
     def has(self, file: str) -> bool:

@@ -120,20 +120,24 @@ def reopen_versions(build: Build, steps: StepRecord) -> list[BuiltVersion]:
             steps.forget()
         if not finished:
             remove_table(build.spark, build.plan)
-        elif (last := int(finished[-1]["number"])) < max(log):
+        elif (last := finished[-1]["number"]) < max(log):
             remove_commits_after(build.spark, build.plan.table_uri, last)
     return [_reopen_version(build, index, facts) for index, facts in enumerate(finished)]
 
 
 def _is_in_log(facts: Mapping[str, Any], log: Mapping[int, LogEntry]) -> bool:
-    entry, commit = log.get(facts["number"]), Commit.model_validate_json(json.dumps(facts["commit"]))
+    entry, commit = log.get(facts["number"]), _read_commit(facts)
     return entry is not None and (entry.operation, entry.time) == (commit.operation, commit.time)
+
+
+def _read_commit(facts: Mapping[str, Any]) -> Commit:
+    return Commit.model_validate_json(json.dumps(facts["commit"]))
 
 
 def _reopen_version(build: Build, index: int, facts: Mapping[str, Any]) -> BuiltVersion:
     version, at = build.plan.scenario.versions[index], step_location(build.plan, index)
-    number, commit = int(facts["number"]), Commit.model_validate_json(json.dumps(facts["commit"]))
-    entry = LogEntry(number, commit.operation, commit.time)
+    commit = _read_commit(facts)
+    entry = LogEntry(facts["number"], commit.operation, commit.time)
     build.protocol = ProtocolVersions(commit.reader, commit.writer)
     if build.plan.existing_table is None:
         build.newest = entry

@@ -9,8 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +28,7 @@ from harness.pipelines import Explainer
 from harness.plan import Plan
 from harness.prediction_files import FOLDER, name_file, read_predictions, write_predictions
 from harness.predictions import Predictions
-from harness.result_digest import KEY as DIGEST, add_digest, compute_digest
+from harness.result_digest import add_digest, is_intact
 from harness.results import TRAINING_FIELDS, VersionResult
 from harness.stored_json import parse_json
 from harness.tracked_names import MODELS, TRAINING, TRAINING_PREDICTIONS, TRAINING_RECORD
@@ -98,8 +97,8 @@ def find_known_model(
 ) -> TrainedVersion | None:
     """Return a version with the model that an earlier run has trained; ``None`` if no intact one is found.
 
-    If the run is resumed, its own models come first, and others are not used if it is
-    to measure everything itself.
+    If the run is resumed, its own models come first. Others are not used if it is to measure everything
+    itself.
 
     Args:
         version: The version.
@@ -108,24 +107,15 @@ def find_known_model(
         tracker: Finds the earlier run.
         folder: Local folder for the files of the earlier run.
     """
-    if plan.is_resumed:
-        for run_id in tracker.find_own_trainings(work.key, version.name):
-            # Other errors end the run: its own training would be deleted and repeated for no good reason.
-            with _skip_damaged(run_id, ValueError, KeyError):
-                return _load(version, work, plan, tracker, run_id, folder)
-    if not plan.fresh:
-        for run_id in tracker.find_trainings(work.key):
-            with _skip_damaged(run_id, Exception):
-                return _load(version, work, plan, tracker, run_id, folder)
+    own, others = tracker.find_trainings(work.key, version.name)
+    for run_id in own if plan.fresh else (*own, *others):
+        # Other errors end the run: its own training would be deleted and repeated for no good reason.
+        skipped = (ValueError, KeyError) if run_id in own else (Exception,)
+        try:
+            return _load(version, work, plan, tracker, run_id, folder)
+        except skipped as error:
+            _logger.info("the training in the MLflow run %s is not used: %s", run_id, error)
     return None
-
-
-@contextmanager
-def _skip_damaged(run_id: str, *errors: type[Exception]) -> Iterator[None]:
-    try:
-        yield
-    except errors as error:
-        _logger.info("the training in the MLflow run %s is not used: %s", run_id, error)
 
 
 def merge_measurements(result: VersionResult, known: TrainedVersion) -> VersionResult:
@@ -183,7 +173,7 @@ def _load(
 ) -> TrainedVersion:
     record_folder = tracker.download(run_id, TRAINING, folder)
     record = parse_json((record_folder / TRAINING_RECORD).read_bytes())
-    if record[DIGEST] != compute_digest(record):
+    if not is_intact(record):
         raise ValueError("it was edited")
     if record["format_version"] != _FORMAT or record["version"]["key"] != work.key:
         raise ValueError("it is that of another training")

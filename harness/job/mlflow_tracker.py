@@ -196,31 +196,27 @@ class Tracker:
             self.client.log_artifact(run_id, str(file), TRAINING)
         self._tag(run_id, {KEY_TAG: key})
 
-    def find_trainings(self, key: str) -> list[str]:
-        """Return the runs of other plans that have recorded a training with a key, the newest first."""
-        return [
-            str(run.info.run_id)
-            for run in self._search_trainings(key)
-            if run.data.tags.get(RUN_TAG) != self._plan.run_id
-        ]
+    def find_trainings(self, key: str, version: str) -> tuple[list[str], list[str]]:
+        """Return the runs that have recorded a training with a key, the newest first.
 
-    def find_own_trainings(self, key: str, version: str) -> list[str]:
-        """Return the runs of this plan that have recorded the training of a version with a key."""
-        own = {RUN_TAG: self._plan.run_id, _VERSION_TAG: version}
-        return [
-            str(run.info.run_id)
-            for run in self._search_trainings(key)
-            if own.items() <= run.data.tags.items()
-        ]
+        Args:
+            key: The key.
+            version: The version to train.
 
-    def _search_trainings(self, key: str) -> list[Run]:
-        return list(
-            self.client.search_runs(
-                [self._experiment_id],
-                f"tags.`{KEY_TAG}` = '{key}'",
-                order_by=["attributes.start_time DESC"],
-            )
+        Returns:
+            The runs of this version in an earlier part of this run, and those of other runs.
+        """
+        found = self.client.search_runs(
+            [self._experiment_id], f"tags.`{KEY_TAG}` = '{key}'", order_by=["attributes.start_time DESC"]
         )
+        own, others = list[str](), list[str]()
+        for run in found:
+            tags = run.data.tags
+            if tags.get(RUN_TAG) != self._plan.run_id:
+                others.append(str(run.info.run_id))
+            elif tags.get(_VERSION_TAG) == version:
+                own.append(str(run.info.run_id))
+        return own, others
 
     def link_version(self, version: VersionResult) -> None:
         """Name the earlier run that has a version's model in the parent run."""

@@ -42,7 +42,7 @@ def unite(frames: Sequence[DataFrame]) -> DataFrame:
 def remove_table(spark: SparkSession, plan: Plan) -> None:
     """Remove the table that a run has built, with all its versions; never an existing table."""
     if plan.existing_table is None:
-        files, path = _locate(spark, plan.table_uri)
+        files, path = locate(spark, plan.table_uri)
         files.delete(path, True)
 
 
@@ -56,7 +56,7 @@ def remove_commits_after(spark: SparkSession, uri: str, version: int) -> None:
         uri: The table, which nobody else writes.
         version: The last Delta version to keep.
     """
-    files, log = _locate(spark, f"{uri}/_delta_log")
+    files, log = locate(spark, f"{uri}/_delta_log")
     listed = [status.getPath() for status in files.listStatus(log)]
     later = {path.getName(): path for path in listed if _find_number(path.getName()) > version}
     # A checkpoint may be that of a later version.
@@ -78,15 +78,15 @@ def remove_scratch(spark: SparkSession, plan: Plan) -> None:
     """Remove the scratch files that the run has left in the lake, and the run's folder if it is empty."""
     if plan.environment.scratch is not None:
         return  # The target removes it with the run's other uploads.
-    files, path = _locate(spark, plan.scratch_uri)
+    files, path = locate(spark, plan.scratch_uri)
     files.delete(path, True)
-    files, path = _locate(spark, plan.run_uri)
+    files, path = locate(spark, plan.run_uri)
     if files.exists(path) and not files.listStatus(path):
         files.delete(path, False)
 
 
-def _locate(spark: SparkSession, uri: str) -> tuple[Any, Any]:
-    """Return Hadoop's file system and path of a URI: Spark has no public way to remove a folder in a lake."""
+def locate(spark: SparkSession, uri: str) -> tuple[Any, Any]:
+    """Return Hadoop's file system and path of a URI: Spark has no public way to list or remove files."""
     context: Any = spark.sparkContext
     path = context._jvm.org.apache.hadoop.fs.Path(uri)  # noqa: SLF001
     return path.getFileSystem(context._jsc.hadoopConfiguration()), path  # noqa: SLF001

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import PrerequisiteError, UsageError
+from harness.errors import RUN_AGAIN, PrerequisiteError, UsageError
 from harness.files import sha256_of
 from harness.prediction_files import read_predictions
 from harness.predictions import Prediction
-from harness.result_digest import KEY as DIGEST, compute_digest
+from harness.result_digest import is_intact
 from harness.results import VersionResult
 from harness.scenario.model import Scenario
 from harness.stored_json import parse_json
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _PARENT_TAG = "mlflow.parentRunId"
 _MLFLOW_ID = re.compile(r"[0-9a-f]{32}")
-_AGAIN = "Run the scenario again: make scenario NAME=..."
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def read_training(client: MlflowClient, run_id: str, folder: Path) -> TrackedTra
         raise PrerequisiteError(
             f"The training of MLflow run {run_id} was not recorded: it was not finished, its table has "
             "sensitive columns, or an older version of the harness tracked it.",
-            remedy=_AGAIN,
+            remedy=RUN_AGAIN,
         )
     record = read_record(client, run_id, folder)
     rows = _read_rows(client, run_id, record, folder)
@@ -80,7 +79,7 @@ def read_training(client: MlflowClient, run_id: str, folder: Path) -> TrackedTra
     except (ValueError, KeyError) as error:
         raise PrerequisiteError(
             f"MLflow run {run_id} was tracked by an incompatible version of the harness.",
-            remedy=_AGAIN,
+            remedy=RUN_AGAIN,
         ) from error
 
 
@@ -102,8 +101,8 @@ def read_record(client: MlflowClient, run_id: str, folder: Path) -> dict[str, An
     """
     file = _download(client, run_id, f"{TRAINING}/{TRAINING_RECORD}", folder)
     record: dict[str, Any] = parse_json(file.read_bytes())
-    if record[DIGEST] != compute_digest(record):
-        raise PrerequisiteError(f"The training record of MLflow run {run_id} was edited.", remedy=_AGAIN)
+    if not is_intact(record):
+        raise PrerequisiteError(f"The training record of MLflow run {run_id} was edited.", remedy=RUN_AGAIN)
     return record
 
 
@@ -115,7 +114,7 @@ def _read_rows(
     predictions = read_predictions(file) if sha256_of(file) == record.get("predictions") else None
     if predictions is None:
         raise PrerequisiteError(
-            f"The predictions that MLflow run {run_id} recorded were changed.", remedy=_AGAIN
+            f"The predictions that MLflow run {run_id} recorded were changed.", remedy=RUN_AGAIN
         )
     return predictions.rows
 

@@ -9,6 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from mlflow import MlflowClient
+from mlflow.entities import Run
 from pyspark.sql import SparkSession
 
 from harness.content_digests import ContentDigests
@@ -121,3 +123,21 @@ def _merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
         both = isinstance(old, Mapping) and isinstance(value, Mapping)
         merged[name] = _merge(dict(old or {}), value) if both else value
     return merged
+
+
+class TrackedHome:
+    """A home with runs of jobs on the session of the tests, and MLflow's store with what they tracked."""
+
+    def __init__(self, spark: SparkSession, home: Path) -> None:
+        self.spark = spark
+        self.home = home
+        self.client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+
+    def search(self, run_id: str, condition: str = "") -> list[Run]:
+        """Return the runs that MLflow has of a run, and that meet a further condition."""
+        [experiment] = [each for each in self.client.search_experiments() if each.name == "harness"]
+        return list(
+            self.client.search_runs(
+                [experiment.experiment_id], f"tags.`harness.run_id` = '{run_id}'{condition}"
+            )
+        )

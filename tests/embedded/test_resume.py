@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 from pyspark.sql import SparkSession
 
 from harness.events import Event, FinishedStep
@@ -16,7 +15,7 @@ from harness.job.main import run
 from harness.job.step_record import StepRecord
 from harness.plan import Plan
 from harness.results import Result
-from tests.embedded.runner import change_scenario, make_job, make_plan
+from tests.embedded.runner import TrackedHome, change_scenario, make_job, make_plan
 from tests.embedded.small import SMALL, write_table
 
 pytestmark = pytest.mark.spark
@@ -30,14 +29,12 @@ class BrokenError(Exception):
     """The end of a part of a run."""
 
 
-class Runs:
+class Runs(TrackedHome):
     """Runs of the small scenario in one home, each in several parts, on the session of the tests."""
 
     def __init__(self, spark: SparkSession, home: Path) -> None:
-        self.spark = spark
-        self.home = home
+        super().__init__(spark, home)
         self.source = write_table(home / "data")
-        self.client = MlflowClient(f"sqlite:///{home}/mlflow.db")
         self.finished: list[FinishedStep] = []
         """The steps that the newest run has finished."""
         self.started: list[Point] = []
@@ -76,9 +73,7 @@ class Runs:
 
     def list_tracked(self, run_id: str) -> list[tuple[str, str]]:
         """Return name and status of each run that MLflow has of a run."""
-        [experiment] = [each for each in self.client.search_experiments() if each.name == "harness"]
-        found = self.client.search_runs([experiment.experiment_id], f"tags.`harness.run_id` = '{run_id}'")
-        return sorted((str(each.info.run_name), each.info.status) for each in found)
+        return sorted((str(each.info.run_name), each.info.status) for each in self.search(run_id))
 
 
 @pytest.fixture(name="runs", scope="module")

@@ -20,7 +20,7 @@ from harness.plan import Plan
 from harness.results import Result
 from harness.runs import RunFolder
 from tests.command import run_command
-from tests.embedded.runner import change_scenario, make_job, make_plan
+from tests.embedded.runner import TrackedHome, change_scenario, make_job, make_plan
 from tests.embedded.small import SMALL, write_scenario, write_table
 
 pytestmark = pytest.mark.spark
@@ -32,14 +32,12 @@ _LONGER = change_scenario(
 _OF_A_RUN = {"run_id", "reused_from", "bundle", "timings", "commit"}
 
 
-class Runs:
+class Runs(TrackedHome):
     """Runs of small scenarios in one home, on the session of the tests."""
 
     def __init__(self, spark: SparkSession, home: Path) -> None:
-        self.spark = spark
-        self.home = home
+        super().__init__(spark, home)
         self.source = write_table(home / "data")
-        self.client = MlflowClient(f"sqlite:///{home}/mlflow.db")
 
     def run(self, run_id: str, **changes: Any) -> Result:
         """Run the longer scenario, or another one, and return the result of a run that passed."""
@@ -50,10 +48,7 @@ class Runs:
 
     def list_trained(self, run_id: str) -> list[str]:
         """Return the names of the versions that a run has trained, by its runs in MLflow."""
-        [experiment] = [each for each in self.client.search_experiments() if each.name == "harness"]
-        found = self.client.search_runs(
-            [experiment.experiment_id], f"tags.`harness.run_id` = '{run_id}' and tags.`harness.key` LIKE '%'"
-        )
+        found = self.search(run_id, " and tags.`harness.key` LIKE '%'")
         return sorted(each.data.tags["harness.version_name"] for each in found)
 
 

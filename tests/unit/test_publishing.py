@@ -115,7 +115,7 @@ def test_one_version_is_published_from_the_command_line(home: Home) -> None:
 
 
 def test_an_incomplete_copy_is_completed(home: Home) -> None:
-    """A copy without a manifest is no bundle: missing and other files are copied again."""
+    """A copy without a manifest is not a bundle: missing and changed files are copied again."""
     [bundle] = home.publish(versions=("one",))
     before = digest_files(home.archive)
     (Path(bundle) / "manifest.json").unlink()

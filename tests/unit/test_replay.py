@@ -14,7 +14,7 @@ from harness.files import sha256_of, write_text
 from harness.loading.loader import load_scenario
 from harness.prediction_files import write_predictions
 from harness.predictions import Prediction, Predictions
-from harness.replay import describe_differences, describe_exactness, write_scenario
+from harness.replay import describe_differences, describe_exactness, list_different, write_scenario
 from harness.result_digest import add_digest
 from harness.tracking.tracked_trainings import TrackedTraining, read_training
 from tests.unit.studies_samples import make_plan, measured, scenario
@@ -140,7 +140,11 @@ def test_what_is_not_the_same_is_named(training: TrackedTraining) -> None:
 def test_numbers_are_compared_bit_for_bit(training: TrackedTraining) -> None:
     """A difference in the last digit is named, although it is within every tolerance."""
     version = training.version
-    assert "Version two: all measurements are identical." == describe_exactness(version, version)
+    assert "Version two: all measurements are identical." == describe_exactness(
+        "two", list_different(version, version)
+    )
     metrics = {**version.metrics, "test_roc_auc": 0.7000000000000001}
     other = version.model_copy(update={"metrics": metrics, "run_id": "x"})
-    assert "Version two: not identical in every digit: metrics." == describe_exactness(version, other)
+    assert "Version two: not identical in every digit: metrics." == describe_exactness(
+        "two", list_different(version, other)
+    )

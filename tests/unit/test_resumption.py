@@ -1,4 +1,4 @@
-"""Which runs can go on after they ended before their verdict, and what is said about the others."""
+"""Which runs can be resumed after they ended without a verdict, and the messages about the others."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BUILT = FinishedStep("ingest", "one", {"number": 0})
 
 
 class Breaking(Embedded):
-    """The embedded target whose job finishes a step, and then fails until it is told not to."""
+    """The embedded target whose job finishes a step, and then fails until a test changes that."""
 
     error: BaseException | None = JobError("The job's JVM was ended by signal 9 (SIGKILL).")
     plans: list[Plan] = []  # noqa: RUF012 - of all tests
