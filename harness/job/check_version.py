@@ -1,12 +1,15 @@
-"""Checks of one version before any training: its size, its fingerprint, its problems."""
+"""Checks of one version before any training: its size, its fingerprint, its problems.
+
+What is counted over the rows of several versions at once comes from ``harness.job.facts_by_file``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, Row, functions as F, types as T
+from pyspark.sql import Column, DataFrame, functions as F, types as T
 
 from harness.errors import ScenarioError
 from harness.job import fingerprint
@@ -23,6 +26,7 @@ from harness.job.prepare import (
 )
 from harness.job.spark_errors import attribute_error
 from harness.job.table_io import column
+from harness.job.version_files import VersionFiles
 from harness.pipelines import FOLD, KEY
 from harness.reading.column_naming import quote_name
 from harness.scenario.model import Scenario
@@ -66,6 +70,8 @@ class CheckedVersion:
     previous_keys: DataFrame | None = None
     """The keys of the previous version in the scenario; ``None`` for the first version, or if the previous
     one lacks a column of the key."""
+    files: VersionFiles | None = None
+    """The version's files, if they are known, for what is counted over several versions at once."""
 
     @property
     def is_trained(self) -> bool:
@@ -94,25 +100,47 @@ _COUNTED = (
 
 
 @dataclass(frozen=True)
-class _Query:
-    """The query for the only pass over a version's rows."""
+class Aggregate:
+    """A number over rows, that over more rows follows from those over parts of them."""
+
+    sql: str
+    merge: Callable[[Sequence[Any]], Any] = sum
+    """Merges the numbers of parts, of which there is at least one, and none is null."""
+
+    @property
+    def empty(self) -> int | None:
+        """The number over no rows."""
+        return 0 if self.merge is sum else None
+
+
+@dataclass(frozen=True)
+class CheckQuery:
+    """The query for a version's rows, or those of some of its files."""
 
     frame: DataFrame
-    key: Column
-    columns: list[Column]
-    """Computed for each row."""
-    aggregates: list[Column]
+    computed: list[Column]
+    """Computed for each row; the key among them, as ``KEY``."""
+    aggregates: dict[str, Aggregate]
     """Computed from these columns, over all rows."""
 
+    @property
+    def columns(self) -> list[Column]:
+        """The aggregates under their names."""
+        return [F.expr(f"{each.sql} AS {name}") for name, each in self.aggregates.items()]
 
-def check_version(table: DataFrame, scenario: Scenario, name: str, number: int) -> CheckedVersion:
-    """Check one version in one pass over its rows.
+
+def check_version(
+    table: DataFrame, scenario: Scenario, name: str, number: int, known: Mapping[str, Any] | None = None
+) -> CheckedVersion:
+    """Check one version.
 
     Args:
         table: The version.
         scenario: The scenario; its requirements are enforced only if a model is trained on this version.
         name: The version's name in the scenario.
         number: Its Delta version.
+        known: The query's aggregates and the number of different keys, if they are known; otherwise, they are
+            counted in one pass over the rows, and another over their keys.
 
     Raises:
         ScenarioError: A model should be trained on the version, and a column is missing or has a reserved
@@ -121,22 +149,65 @@ def check_version(table: DataFrame, scenario: Scenario, name: str, number: int) 
     """
     pipeline = scenario.pipeline.at(table.columns)
     present = scenario.model_copy(update={"pipeline": pipeline})
-    is_trained = scenario.versions[scenario.index_of(name)].is_trained
-    query = _make_training_query(table, scenario, name) if is_trained else _make_key_query(table, scenario)
-    with attribute_error("the filter can't be applied", ("pipeline", "filter")):
-        computed = query.frame.select(
-            fingerprint.row_digest(table.schema).alias(fingerprint.DIGEST),
-            query.key.alias(KEY),
-            *(F.expr(f"{quote_name(each)} IS NULL AS is_null_{at}") for at, each in enumerate(table.columns)),
-            *query.columns,
-        )
-        aggregates = [*fingerprint.sum_digests(), *_make_table_aggregates(table.columns), *query.aggregates]
-        counts = computed.agg(*aggregates).first()
-    if counts is None:
-        raise AssertionError("an aggregate without groups has one row")
-    if is_trained and (problems := find_problems(counts, query.frame, scenario, pipeline, name)):
+    query = make_query(table, table, scenario, name)
+    counts = _count(query) if known is None else known
+    if _is_trained(scenario, name) and (
+        problems := find_problems(counts, query.frame, scenario, pipeline, name)
+    ):
         raise ScenarioError(problems)
     return _make_checked_version(table, query.frame, present, name, number, counts)
+
+
+def make_query(table: DataFrame, rows: DataFrame, scenario: Scenario, name: str) -> CheckQuery:
+    """Return what must be counted to check a version.
+
+    Args:
+        table: The version, whose columns count.
+        rows: Its rows, or others with the same columns and maybe more.
+        scenario: The scenario.
+        name: The version's name.
+
+    Raises:
+        ScenarioError: A model is to be trained on it, which needs other columns than it has.
+    """
+    frame, key, columns, aggregates = (
+        rows,
+        _select_key(table, scenario),
+        list[Column](),
+        dict[str, Aggregate](),
+    )
+    with attribute_error("the filter can't be applied", ("pipeline", "filter")):
+        if _is_trained(scenario, name):
+            require_columns(table, scenario, name)
+            frame, key = _make_training_frame(rows, scenario), F.col(KEY)
+            pipeline = scenario.pipeline.at(table.columns)
+            for segment, condition in scenario.segments.items():
+                with attribute_error(f"the segment '{segment}' can't be selected", ("segments", segment)):
+                    frame.where(condition)
+            columns = _make_training_columns(frame, scenario, pipeline)
+            aggregates = _make_training_aggregates(pipeline)
+        computed = [
+            fingerprint.row_digest(table.schema).alias(fingerprint.DIGEST),
+            key.alias(KEY),
+            *(F.expr(f"{quote_name(each)} IS NULL AS is_null_{at}") for at, each in enumerate(table.columns)),
+            *columns,
+        ]
+    return CheckQuery(frame, computed, {**_make_table_aggregates(table.columns), **aggregates})
+
+
+def _is_trained(scenario: Scenario, name: str) -> bool:
+    return scenario.versions[scenario.index_of(name)].is_trained
+
+
+def _count(query: CheckQuery) -> Mapping[str, Any]:
+    """Count over all rows; the keys on their own, because counting them keeps every other count per key."""
+    with attribute_error("the filter can't be applied", ("pipeline", "filter")):
+        computed = query.frame.select(query.computed)
+        counts = computed.agg(*query.columns).first()
+        keys = computed.agg(F.count_distinct(KEY).alias("keys")).first()
+    if counts is None or keys is None:
+        raise AssertionError("an aggregate without groups has one row")
+    return {**counts.asDict(), **keys.asDict()}
 
 
 def reopen_check(
@@ -152,7 +223,6 @@ def reopen_check(
         facts: What the check found.
     """
     present = scenario.model_copy(update={"pipeline": scenario.pipeline.at(table.columns)})
-    is_trained = scenario.versions[scenario.index_of(name)].is_trained
     ranges = {feature: (least, greatest) for feature, (least, greatest) in facts["ranges"].items()}
     return CheckedVersion(
         **{**facts, "ranges": ranges},
@@ -160,7 +230,7 @@ def reopen_check(
         version=number,
         scenario=present,
         table=table,
-        frame=_make_training_frame(table, scenario) if is_trained else table,
+        frame=_make_training_frame(table, scenario) if _is_trained(scenario, name) else table,
     )
 
 
@@ -169,9 +239,13 @@ def _make_training_frame(table: DataFrame, scenario: Scenario) -> DataFrame:
 
 
 def _make_checked_version(
-    table: DataFrame, frame: DataFrame, scenario: Scenario, name: str, number: int, counts: Row
+    table: DataFrame,
+    frame: DataFrame,
+    scenario: Scenario,
+    name: str,
+    number: int,
+    totals: Mapping[str, Any],
 ) -> CheckedVersion:
-    totals: Mapping[str, Any] = counts.asDict()
     rows = totals["rows"]
     return CheckedVersion(
         name=name,
@@ -213,28 +287,11 @@ def _count_unexpected_labels(frame: DataFrame, scenario: Scenario) -> dict[str, 
     return {"null" if row["value"] is None else show(row["value"]): row["count"] for row in rows}
 
 
-def _make_key_query(table: DataFrame, scenario: Scenario) -> _Query:
-    """Return the query for an untrained version: its key, or null if the table lacks a column of it."""
+def _select_key(table: DataFrame, scenario: Scenario) -> Column:
+    """Return the key of an untrained version, or null if the table lacks a column of it."""
     names = {name.lower() for name in table.columns}
     has_key = all(name.lower() in names for name in scenario.table.key)
-    key = format_key(scenario) if has_key else F.lit(None).cast("string")
-    return _Query(frame=table, key=key, columns=[], aggregates=[])
-
-
-def _make_training_query(table: DataFrame, scenario: Scenario, name: str) -> _Query:
-    require_columns(table, scenario, name)
-    frame = _make_training_frame(table, scenario)
-    pipeline = scenario.pipeline.at(table.columns)
-    for segment, condition in scenario.segments.items():
-        with attribute_error(f"the segment '{segment}' can't be selected", ("segments", segment)):
-            frame.where(condition)
-    with attribute_error("the filter can't be applied", ("pipeline", "filter")):
-        return _Query(
-            frame=frame,
-            key=F.col(KEY),
-            columns=_make_training_columns(frame, scenario, pipeline),
-            aggregates=_make_training_aggregates(pipeline),
-        )
+    return format_key(scenario) if has_key else F.lit(None).cast("string")
 
 
 def _make_training_columns(frame: DataFrame, scenario: Scenario, pipeline: Pipeline) -> list[Column]:
@@ -269,20 +326,19 @@ def _make_training_columns(frame: DataFrame, scenario: Scenario, pipeline: Pipel
     ]
 
 
-def _make_table_aggregates(columns: list[str]) -> list[Column]:
-    aggregates = {
-        "rows": "count(1)",
-        "null_keys": f"count_if({KEY} IS NULL)",
-        "keys": f"count(DISTINCT {KEY})",
-        **{f"nulls_{index}": f"count_if(is_null_{index})" for index in range(len(columns))},
+def _make_table_aggregates(columns: list[str]) -> dict[str, Aggregate]:
+    return {
+        **{name: Aggregate(sql) for name, sql in fingerprint.sum_digests().items()},
+        "rows": Aggregate("count(1)"),
+        "null_keys": Aggregate(f"count_if({KEY} IS NULL)"),
+        **{f"nulls_{index}": Aggregate(f"count_if(is_null_{index})") for index in range(len(columns))},
     }
-    return [F.expr(f"{expression} AS {name}") for name, expression in aggregates.items()]
 
 
-def _make_training_aggregates(pipeline: Pipeline) -> list[Column]:
+def _make_training_aggregates(pipeline: Pipeline) -> dict[str, Aggregate]:
     numeric = len(pipeline.features)
     features = numeric + len(pipeline.categorical)
-    aggregates = {
+    sums = {
         "kept": "count_if(kept)",
         "ignored": f"count_if(kept AND {LABEL_VALUE} IS NULL AND {IGNORED})",
         "unlabelled": f"count_if(kept AND {LABEL_VALUE} IS NULL AND NOT {IGNORED})",
@@ -290,15 +346,23 @@ def _make_training_aggregates(pipeline: Pipeline) -> list[Column]:
         "negatives": f"count_if(kept AND {LABEL_VALUE} = 0)",
         "train_positives": f"count_if(train AND {LABEL_VALUE} = 1)",
         "train_negatives": f"count_if(train AND {LABEL_VALUE} = 0)",
-        "first_fold": f"min(IF(train, {FOLD}, NULL))",
-        "last_fold": f"max(IF(train, {FOLD}, NULL))",
         **{f"values_{index}": f"count_if(train AND has_value_{index})" for index in range(features)},
         **{f"infinite_{index}": f"count_if(kept AND is_infinite_{index})" for index in range(numeric)},
         **{f"huge_{index}": f"count_if(kept AND is_huge_{index})" for index in range(numeric)},
+    }
+    least = {
+        "first_fold": f"min(IF(train, {FOLD}, NULL))",
         **{f"least_{index}": f"min(finite_{index})" for index in range(numeric)},
+    }
+    greatest = {
+        "last_fold": f"max(IF(train, {FOLD}, NULL))",
         **{f"greatest_{index}": f"max(finite_{index})" for index in range(numeric)},
     }
-    return [F.expr(f"{expression} AS {name}") for name, expression in aggregates.items()]
+    return {
+        **{name: Aggregate(sql) for name, sql in sums.items()},
+        **{name: Aggregate(sql, min) for name, sql in least.items()},
+        **{name: Aggregate(sql, max) for name, sql in greatest.items()},
+    }
 
 
 def _has_value(value: str, kind: T.DataType) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from pyspark.sql import DataFrame, Row, functions as F
+from pyspark.sql import DataFrame, functions as F
 
 from harness.errors import Location, Problem, ScenarioError
 from harness.job.table_io import column
@@ -97,7 +98,7 @@ def _no_features(pipeline: Pipeline, name: str) -> Problem:
 
 
 def find_problems(
-    counts: Row, frame: DataFrame, scenario: Scenario, present: Pipeline, name: str
+    counts: Mapping[str, Any], frame: DataFrame, scenario: Scenario, present: Pipeline, name: str
 ) -> list[Problem]:
     """Return why a model can't be trained on a version; an empty list if it can.
 
@@ -120,7 +121,9 @@ def find_problems(
     )
 
 
-def _find_key_problems(counts: Row, frame: DataFrame, scenario: Scenario, name: str) -> list[Problem]:
+def _find_key_problems(
+    counts: Mapping[str, Any], frame: DataFrame, scenario: Scenario, name: str
+) -> list[Problem]:
     at: Location = ("table", "key")
     key = ", ".join(scenario.table.key)
     if counts["rows"] == 0:
@@ -142,14 +145,14 @@ def _find_key_problems(counts: Row, frame: DataFrame, scenario: Scenario, name: 
     return []
 
 
-def _find_filter_problems(counts: Row, name: str) -> list[Problem]:
+def _find_filter_problems(counts: Mapping[str, Any], name: str) -> list[Problem]:
     if counts["kept"]:
         return []
     message = f"the filter excludes all {format_count(counts['rows'], 'row')} of version '{name}'."
     return [Problem(message, ("pipeline", "filter"))]
 
 
-def _find_label_problems(counts: Row, scenario: Scenario, name: str) -> list[Problem]:
+def _find_label_problems(counts: Mapping[str, Any], scenario: Scenario, name: str) -> list[Problem]:
     label = scenario.pipeline.label.column
     problems: list[Problem] = []
     for kind in ("positive", "negative"):
@@ -183,7 +186,7 @@ def _find_label_problems(counts: Row, scenario: Scenario, name: str) -> list[Pro
 
 
 def _find_feature_problems(
-    counts: Row, features: list[tuple[str, Location]], numeric: int, name: str
+    counts: Mapping[str, Any], features: list[tuple[str, Location]], numeric: int, name: str
 ) -> list[Problem]:
     if counts["train_positives"] + counts["train_negatives"] == 0:
         return []

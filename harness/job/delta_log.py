@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,10 +22,6 @@ from harness.retention.table_log import DEFAULT_RETENTION
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MIN_INTERVAL = timedelta(milliseconds=1)
-_MOST_COMMITS_READ, _MOST_FILES = 100, 1000
-"""With more commits between two versions, or more files that differ, all rows are compared."""
-_PLAIN_PATH = re.compile(r"[\w.=-]+(/[\w.=-]+)*", re.ASCII)
-"""A path in the table's folder that is the same in the log and in Spark, without any escapes."""
 _MAX_VERSIONS_CHECKED = 25
 """How many versions an error message checks for readability; each costs listing the version's files."""
 
@@ -94,57 +89,18 @@ def find_protocol_change(spark: SparkSession, uri: str, after: int, until: int) 
     """
     found = None
     for version in range(after + 1, until + 1):
-        for action in _read_actions(spark, uri, version):
+        for action in read_actions(spark, uri, version):
             if (protocol := action.get("protocol")) is not None:
                 found = ProtocolVersions(protocol["minReaderVersion"], protocol["minWriterVersion"])
     return found
 
 
-@dataclass(frozen=True)
-class ChangedFiles:
-    """The files that differ between two versions: all others are the same, row by row."""
+def read_actions(spark: SparkSession, uri: str, version: int) -> Iterator[dict[str, Any]]:
+    """Yield the actions of a commit.
 
-    removed: frozenset[str]
-    """Paths in the table's folder of files of the earlier version."""
-    added: frozenset[str]
-    """Those of the later one; a file of both is in both sets if other rows of it are deleted."""
-
-
-def find_changed_files(spark: SparkSession, uri: str, before: int, after: int) -> ChangedFiles | None:
-    """Return the files that differ between two versions, as the commits between them list them.
-
-    Args:
-        spark: The session.
-        uri: The table.
-        before: A Delta version.
-        after: A later one.
-
-    Returns:
-        ``None`` if the files don't tell which rows differ: the schema or the table's properties were changed,
-        there are very many, one is outside the table's folder, or the commits can't be read any more.
+    Raises:
+        Py4JJavaError: There is no such commit, or none any more.
     """
-    if not before <= after <= before + _MOST_COMMITS_READ:
-        return None
-    removed, added = set[str](), set[str]()
-    try:
-        for version in range(before + 1, after + 1):
-            for action in _read_actions(spark, uri, version):
-                if "metaData" in action:
-                    return None
-                for kind, paths in (("remove", removed), ("add", added)):
-                    if kind in action:
-                        paths.add(str(action[kind]["path"]))
-            if len(removed | added) > _MOST_FILES:
-                return None
-    except Py4JJavaError:  # Delta has removed an old commit.
-        return None
-    if not all(_PLAIN_PATH.fullmatch(path) for path in removed | added):
-        return None
-    return ChangedFiles(frozenset(removed), frozenset(added))
-
-
-def _read_actions(spark: SparkSession, uri: str, version: int) -> Iterator[dict[str, Any]]:
-    """Yield the actions of a commit."""
     # Not splitlines: a value in the statistics may have one of Unicode's other line breaks.
     for line in _read_commit(spark, uri, version).split("\n"):
         if line.strip():

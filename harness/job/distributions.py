@@ -13,6 +13,7 @@ from harness.job.check_version import CheckedVersion
 from harness.job.prepare import EQUALS, add_feature_columns, category_columns, number_columns
 from harness.job.spark_errors import attribute_error
 from harness.job.table_io import unite
+from harness.job.version_files import FILE, share_files
 from harness.results import Bin
 from harness.scenario.model import Scenario
 from harness.scenario.pipeline import Pipeline
@@ -74,46 +75,72 @@ def count_distributions(versions: Sequence[CheckedVersion], bins: Bins) -> list[
     All rows of a version count; nulls and NaN are in no bin. A version at which no model is trained may
     lack the columns that the features are derived from; then it has no distributions.
     """
-    features_of = [_define_bins(version.scenario.pipeline, bins) for version in versions]
-    selected = [_select_bins(version, each) for version, each in zip(versions, features_of, strict=True)]
+    sources = _find_sources(versions, bins)
     countable = [
-        rows.select(F.lit(index).alias("version"), "*")
-        for index, rows in enumerate(selected)
-        if rows is not None
+        each.rows.select(F.lit(index).alias("source"), "*")
+        for index, each in enumerate(sources)
+        if each.rows is not None
     ]
-    if not countable:
-        return [{} for _ in versions]
-    rows = unite(countable).where("bin IS NOT NULL")
-    counted = rows.groupBy("version", "feature", "bin").count().collect()
-    counts = {(row["version"], row["feature"], row["bin"]): row["count"] for row in counted}
-    return [
-        {
-            each.name: tuple(
-                Bin(start=start, rows=counts.get((version, feature, index), 0))
-                for index, start in enumerate(_show_starts(each, versions[version].scenario))
-            )
-            for feature, each in enumerate(features)
-        }
-        if selected[version] is not None
-        else {}
-        for version, features in enumerate(features_of)
-    ]
+    counts: dict[tuple[int, ...], int] = {}
+    if countable:
+        rows = unite(countable).where("bin IS NOT NULL").groupBy("source", "part", "feature", "bin").count()
+        counts = {tuple(found): count for *found, count in rows.collect()}
+    distributions: list[Distributions] = [{}] * len(versions)
+    for index, source in enumerate(sources):
+        for version, parts in source.parts.items() if source.rows is not None else ():
+            distributions[version] = {
+                each.name: tuple(
+                    Bin(start=start, rows=sum(counts.get((index, part, feature, at), 0) for part in parts))
+                    for at, start in enumerate(_show_starts(each, versions[version].scenario))
+                )
+                for feature, each in enumerate(source.features)
+            }
+    return distributions
 
 
-def _select_bins(version: CheckedVersion, features: Sequence[_BinnedFeature]) -> DataFrame | None:
-    """Return each row's bin for each feature; ``None`` if the version lacks what the features need."""
+@dataclass(frozen=True)
+class _Source:
+    """Rows of one version, or of several with the same columns."""
+
+    features: Sequence[_BinnedFeature]
+    rows: DataFrame | None
+    """The part of each row, the index of a feature and that of its bin; ``None`` if columns are missing."""
+    parts: Mapping[int, Sequence[int]]
+    """Index of a version to the parts that make it up."""
+
+
+def _find_sources(versions: Sequence[CheckedVersion], bins: Bins) -> list[_Source]:
+    """Return where the rows of the versions come from: each file is read once if the files are known."""
+    by_files: dict[int, list[int]] = {}
+    for index, version in enumerate(versions):
+        by_files.setdefault(id(version.files.gathered) if version.files else -1 - index, []).append(index)
+    return [_open_source(versions, indexes, bins) for indexes in by_files.values()]
+
+
+def _open_source(versions: Sequence[CheckedVersion], indexes: Sequence[int], bins: Bins) -> _Source:
+    members = [versions[index] for index in indexes]
+    first = next((version for version in members if version.is_trained), members[0])
+    features = _define_bins(first.scenario.pipeline, bins)
+    if first.files is None:
+        return _Source(features, _select_bins(first.table, first, features, F.lit(0)), {indexes[0]: (0,)})
+    shared = share_files([version.files.files for version in members if version.files])
+    table = first.files.gathered.table.where(F.col(FILE).isin(shared.files))
+    parts = dict(zip(indexes, shared.versions, strict=True))
+    return _Source(features, _select_bins(table, first, features, shared.index()), parts)
+
+
+def _select_bins(
+    table: DataFrame, version: CheckedVersion, features: Sequence[_BinnedFeature], part: Column
+) -> DataFrame | None:
+    """Return each row's bin for each feature; ``None`` if an untrained version lacks what they need."""
     if not features:
         return None
     try:
-        frame = (
-            version.frame
-            if version.is_trained
-            else add_feature_columns(version.table, version.scenario.pipeline)
-        )
+        frame = add_feature_columns(table, version.scenario.pipeline)
         with attribute_error("the features can't be counted", ("pipeline", "features")):
             return frame.select(
-                F.posexplode(F.array(*(each.bin for each in features))).alias("feature", "bin")
-            )
+                part.alias("part"), F.posexplode(F.array(*(each.bin for each in features)))
+            ).toDF("part", "feature", "bin")
     except ScenarioError:
         if version.is_trained:
             raise

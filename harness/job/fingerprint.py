@@ -50,7 +50,8 @@ def compute_fingerprint(frame: DataFrame) -> str:
     Raises:
         TypeError: A column's type has no encoding.
     """
-    row = frame.select(row_digest(frame.schema).alias(DIGEST)).agg(*sum_digests()).first()
+    sums = (F.expr(f"{sql} AS {name}") for name, sql in sum_digests().items())
+    row = frame.select(row_digest(frame.schema).alias(DIGEST)).agg(*sums).first()
     if row is None:
         raise AssertionError("an aggregate without groups has one row")
     return combine_sums(frame.schema, row.asDict())
@@ -82,17 +83,15 @@ def digest_content(schema: T.StructType) -> Column:
     return F.expr(f"md5(concat({', '.join(parts)}))")
 
 
-def sum_digests() -> list[Column]:
-    """Return the aggregates over the digests from which ``combine_sums`` computes the fingerprint."""
+def sum_digests() -> dict[str, str]:
+    """Return the sums over the digests, by name, from which ``combine_sums`` computes the fingerprint."""
     limb = "CAST(conv(substring({digest}, {start}, {digits}), 16, 10) AS BIGINT)"
     limbs = [
         limb.format(digest=DIGEST, start=1 + index * _LIMB_HEX_DIGITS, digits=_LIMB_HEX_DIGITS)
         for index in range(_LIMBS)
     ]
-    return [
-        F.expr(f"count(1) AS {_COUNT}"),
-        *(F.expr(f"coalesce(sum({limb}), 0) AS {_limb_name(index)}") for index, limb in enumerate(limbs)),
-    ]
+    sums = {_limb_name(index): f"coalesce(sum({limb}), 0)" for index, limb in enumerate(limbs)}
+    return {_COUNT: "count(1)", **sums}
 
 
 def combine_sums(schema: T.StructType, sums: Mapping[str, int]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -22,9 +21,10 @@ from harness.job.check_version import CheckedVersion, check_version, reopen_chec
 from harness.job.compare_rows import explain_rows, find_moves, list_unexplained_keys, store_predictions
 from harness.job.custom_pipeline import open_pipeline
 from harness.job.data_checks import require_sensitive_columns
-from harness.job.delta_log import find_changed_files, translate_read_errors
+from harness.job.delta_log import translate_read_errors
 from harness.job.distributions import choose_bins, count_distributions
 from harness.job.explain import choose_probe_keys
+from harness.job.facts_by_file import count_by_file, find_files
 from harness.job.ingest import (
     INGEST,
     BuiltVersion,
@@ -61,6 +61,8 @@ _CHECK, _DESCRIBE = "check", "describe"
 """Names of steps."""
 _DESCRIBED = {"changes", "changed_columns", "distributions", "added"}
 """The fields of a version's result that describe its rows."""
+_GATHERED = "files"
+"""Subfolder of the run's scratch folder in the lake."""
 _FILES, _KNOWN, _RECORDS = ".files", ".known", ".records"
 """Subfolders of the job's scratch folder; no version can have such a name."""
 
@@ -120,6 +122,10 @@ def build_versions(job: Job) -> list[BuiltVersion]:
 def check_versions(job: Job, built: list[BuiltVersion]) -> list[CheckedVersion]:
     """Check every version before the first training."""
     plan, spark = job.plan, job.spark
+    unchecked = [version for version in built if job.steps.find(_CHECK, version.name) is None]
+    with job.clock.step(_CHECK):
+        files = find_files(spark, plan.table_uri, built, f"{plan.scratch_uri}/{_GATHERED}")
+        counts = count_by_file(unchecked, plan.scenario, files)
 
     def check(version: BuiltVersion) -> CheckedVersion:
         known = job.steps.find(_CHECK, version.name)
@@ -130,13 +136,16 @@ def check_versions(job: Job, built: list[BuiltVersion]) -> list[CheckedVersion]:
             job.clock.step(_CHECK, version.name),
             translate_read_errors(spark, plan.table_uri, version.name, version.number, at),
         ):
-            checked = check_version(version.table, plan.scenario, version.name, version.number)
+            checked = check_version(
+                version.table, plan.scenario, version.name, version.number, counts.get(version.name)
+            )
         if not plan.scenario.table.sensitive:  # Ranges and labels would be stored.
             job.steps.finish(_CHECK, version.name, checked.facts)
         return checked
 
     with remove_table_on_mistake(job):
         checked = run_in_parallel(job, check, built)
+        checked = [replace(version, files=files.get(version.name)) for version in checked]
         require_sensitive_columns(plan.scenario, [version.table for version in checked])
     job.versions = tuple(
         make_untrained_result(version).model_copy(
@@ -206,7 +215,7 @@ def describe_versions(job: Job, checked: list[CheckedVersion]) -> None:
     with job.clock.step(_DESCRIBE):
         bins = choose_bins([version for version in checked if version.is_trained])
         counts: tuple[Callable[[], Sequence[Any]], ...] = (
-            lambda: count_row_changes(checked, partial(find_changed_files, job.spark, job.plan.table_uri)),
+            lambda: count_row_changes(checked),
             lambda: count_distributions(checked, bins),
         )
         # At once: planning takes longer than counting, and uses one core.

@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
-from operator import or_
 
-from pyspark.sql import Column, DataFrame, functions as F, types as T
+from pyspark.sql import DataFrame, functions as F, types as T
 
 from harness.job import fingerprint
 from harness.job.check_version import CheckedVersion
-from harness.job.delta_log import ChangedFiles
 from harness.job.prepare import format_key
 from harness.job.table_io import unite
+from harness.job.version_files import FILE, look_up
 from harness.pipelines import KEY
 from harness.results import RowChanges
 from harness.scenario.model import Scenario
 
 KNOWN = "harness_is_known"
 """Column that is true for rows that the previous version has, too, and null for added ones."""
-_PAIR, _OLD, _NEW = "version_index", "old_digest", "new_digest"
-FindChangedFiles = Callable[[int, int], ChangedFiles | None]
-"""Returns the files that differ between two Delta versions; ``None`` if they are not known."""
+_PAIR, _DIGEST, _OLD, _NEW = "version_index", "digest", "old_digest", "new_digest"
 
 
-def count_row_changes(
-    versions: Sequence[CheckedVersion],
-    find_changed_files: FindChangedFiles = lambda _before, _after: None,
-) -> list[RowChanges | None]:
+def count_row_changes(versions: Sequence[CheckedVersion]) -> list[RowChanges | None]:
     """Count, for each version, the rows that were added, removed or changed since the previous version.
 
     Rows are matched by their key, and compared over the columns that both versions have: an added column
     changes no row. ``None`` for the first version, and if a key is null or duplicated in a version or in
     the previous one, so that it doesn't identify rows. All versions are compared in one Spark job, which
-    only looks at rows of files that differ: keys are unique, so a row of any other file is the same in both.
+    only looks at rows of files that differ, if they are known: keys are unique, so a row of any other file is
+    the same in both.
     """
+    by_file: dict[int, list[int]] = {}
     sides: list[DataFrame] = []
     for index in range(1, len(versions)):
         before, after = versions[index - 1 : index + 1]
-        if _can_differ(before, after):
-            sides += _select_sides(index, before, after, find_changed_files(before.version, after.version))
+        if not _can_differ(before, after):
+            continue
+        if before.files and after.files and before.files.gathered is after.files.gathered:
+            by_file.setdefault(id(after.files.gathered), []).append(index)
+        else:
+            sides += (_select_side(index, before, after, _OLD), _select_side(index, after, before, _NEW))
+    sides += (_select_changed_files(versions, indexes) for indexes in by_file.values())
     counts = _count_changes(sides) if sides else {}
     changes = [_select_changes(versions, index, counts) for index in range(1, len(versions))]
     return [None, *changes][: len(versions)]
@@ -62,38 +62,43 @@ def _select_changes(
     )
 
 
-def _select_sides(
-    index: int, before: CheckedVersion, after: CheckedVersion, files: ChangedFiles | None
-) -> Iterator[DataFrame]:
-    """Yield the rows of two versions that may differ: the index, the key, and the digest of each row."""
-    removed, added = (None, None) if files is None else (files.removed, files.added)
-    for version, other_version, digest, paths in (
-        (before, after, _OLD, removed),
-        (after, before, _NEW, added),
-    ):
-        table = version.table
-        columns = T.StructType(select_common_columns(version, other_version))
-        if paths is not None and "_metadata" not in table.columns:
-            if not paths:
-                continue
-            table = table.where(_is_one_of(paths))
-        other = _NEW if digest == _OLD else _OLD
-        yield table.select(
-            F.lit(index).alias(_PAIR),
-            format_key(version.scenario).alias(KEY),
-            fingerprint.row_digest(columns).alias(digest),
-            F.lit(None).cast("string").alias(other),
-        )
+def _select_side(index: int, version: CheckedVersion, other: CheckedVersion, digest: str) -> DataFrame:
+    """Return all rows of a version: the index, the key, and the digest of the columns of both versions."""
+    columns = T.StructType(select_common_columns(version, other))
+    return version.table.select(
+        F.lit(index).alias(_PAIR),
+        format_key(version.scenario).alias(KEY),
+        fingerprint.row_digest(columns).alias(digest),
+        F.lit(None).cast("string").alias(_NEW if digest == _OLD else _OLD),
+    )
 
 
-def _is_one_of(paths: Collection[str]) -> Column:
-    """Return whether a row is in one of some files, by their paths in the table's folder."""
-    of_depth: dict[int, list[str]] = {}
-    for path in paths:
-        of_depth.setdefault(path.count("/") + 1, []).append(path)
-    file = F.col("_metadata.file_path")
-    return reduce(
-        or_, (F.substring_index(file, "/", -depth).isin(found) for depth, found in of_depth.items())
+def _select_changed_files(versions: Sequence[CheckedVersion], indexes: Sequence[int]) -> DataFrame:
+    """Return the rows of files that differ between versions and their previous ones.
+
+    Args:
+        versions: All versions.
+        indexes: Indexes of versions that have the same columns as their previous ones.
+    """
+    uses: dict[int, list[int]] = {}
+    for index in indexes:
+        before, after = (each.files.files for each in versions[index - 1 : index + 1] if each.files)
+        for side, files in enumerate((before - after, after - before)):
+            for file in files:
+                uses.setdefault(file, []).append(2 * index + side)
+    version = versions[indexes[0]]
+    if version.files is None:
+        raise AssertionError("only versions whose files are known")
+    columns = T.StructType(select_common_columns(version, version))
+    rows = version.files.gathered.table.where(F.col(FILE).isin(sorted(uses))).select(
+        FILE, format_key(version.scenario).alias(KEY), fingerprint.row_digest(columns).alias(_DIGEST)
+    )
+    sides = look_up({file: f"array({', '.join(map(str, each))})" for file, each in uses.items()})
+    return rows.select(F.explode(sides).alias("side"), KEY, _DIGEST).select(
+        F.expr(f"side DIV 2 AS {_PAIR}"),
+        KEY,
+        F.expr(f"IF(side % 2 = 0, {_DIGEST}, NULL) AS {_OLD}"),
+        F.expr(f"IF(side % 2 = 1, {_DIGEST}, NULL) AS {_NEW}"),
     )
 
 

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
-from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
 from harness.job.changed_columns import EXAMPLES, describe_changed_columns
 from harness.job.check_version import CheckedVersion, check_version
-from harness.job.delta_log import find_changed_files, read_newest_entry
 from harness.job.row_diff import attach_previous_keys, count_row_changes, select_keys
-from harness.job.table_io import read_version
 from harness.pipelines import KEY
 from harness.results import ChangedColumns, RowChanges
 from tests.embedded.tables import scenario
@@ -209,95 +204,3 @@ def test_a_row_that_only_changed_in_a_sensitive_column_is_no_example(spark: Spar
         table = version.scenario.table.model_copy(update={"sensitive": ("Y",)})
         checked.append(replace(version, scenario=version.scenario.model_copy(update={"table": table})))
     assert ChangedColumns(columns={}, sensitive=1) == describe_changed_columns(*checked)
-
-
-_MERGE = """
-    MERGE INTO {t} AS t
-    USING (SELECT id + {n} AS id, k FROM {t} VERSION AS OF 0) AS s
-    ON t.id = s.id AND t.k = s.k
-    WHEN MATCHED THEN UPDATE SET x = {n}
-    WHEN NOT MATCHED THEN INSERT (id, k, x, y) VALUES (s.id, s.k, 9, 'new')
-"""
-_STEPS = (
-    "INSERT INTO {t} (id, k, x, y) SELECT 1000 * {n} + id, k, x, y FROM {t} WHERE id < 1000 AND id % 3 = 1",
-    "UPDATE {t} SET y = concat(y, '{n}') WHERE id % 7 = {n} % 7",
-    "DELETE FROM {t} WHERE id % 11 = {n} % 11",
-    _MERGE,
-    "OPTIMIZE {t}",
-    "RESTORE TABLE {t} TO VERSION AS OF {before}",
-    "ALTER TABLE {t} ADD COLUMNS (z{n} INT)",
-    "REORG TABLE {t} APPLY (PURGE)",
-)
-
-
-@pytest.mark.parametrize("vectors", [True, False])
-def test_only_files_that_differ_need_to_be_compared(
-    spark: SparkSession, tmp_path: Path, vectors: bool
-) -> None:
-    """Random steps, with and without deletion vectors: the counts are those of a comparison of all rows."""
-    chance = random.Random(vectors)  # noqa: S311 - not a secret
-    uri = str(tmp_path / "table")
-    table = f"delta.`{uri}`"
-    rows: list[Row] = [(number, kind, 0.5, "") for number in range(40) for kind in "ab"]
-    writer = spark.createDataFrame(rows, SCHEMA).repartition(4).write.format("delta").partitionBy("k")
-    writer.option("delta.enableDeletionVectors", str(vectors).lower()).save(uri)
-    numbers = [0]
-    for n in range(1, 8):
-        step = chance.choice(_STEPS if vectors else _STEPS[:-1])
-        spark.sql(step.format(t=table, n=n, before=numbers[max(0, len(numbers) - 3)]))
-        newest = read_newest_entry(spark, uri)
-        assert newest is not None
-        numbers += [newest.version] * (newest.version != numbers[-1])
-    assert len(numbers) > 4
-    versions = [
-        check_version(
-            read_version(spark, uri, number), scenario(key=["id", "k"], train=False), "first", number
-        )
-        for number in numbers
-    ]
-    looked_up = [find_changed_files(spark, uri, *pair) for pair in pairwise(numbers)]
-    assert any(looked_up)
-    found = count_row_changes(versions, partial(find_changed_files, spark, uri))
-    assert count_row_changes(versions) == found
-    assert sum(each is not None and each.changed > 0 for each in found) >= 1
-    assert find_changed_files(spark, uri, numbers[-1], 0) is None
-    Path(uri, "_delta_log", f"{1:020d}.json").unlink()
-    assert find_changed_files(spark, uri, 0, numbers[-1]) is None
-
-
-def test_files_of_one_name_in_several_partitions_are_told_apart(spark: SparkSession, tmp_path: Path) -> None:
-    """Spark gives files of different partitions one name; text may have Unicode's own line breaks."""
-    uri = str(tmp_path / "table")
-    rows: list[Row] = [(number, kind, 0.5, "one\u2028two\x85") for number in range(6) for kind in "ab"]
-    spark.createDataFrame(rows, SCHEMA).coalesce(1).write.partitionBy("k").parquet(uri)
-    spark.sql(f"CONVERT TO DELTA parquet.`{uri}` PARTITIONED BY (k STRING)")
-    added: list[Row] = [(100, "b", 0.5, "three\u2029")]
-    spark.createDataFrame(added, SCHEMA).write.format("delta").mode("append").save(uri)
-    DeltaTable.forPath(spark, uri).delete("id = 1 AND k = 'a'")
-    versions = [
-        check_version(
-            read_version(spark, uri, number), scenario(key=["id", "k"], train=False), "first", number
-        )
-        for number in range(3)
-    ]
-    assert find_changed_files(spark, uri, 1, 2) is not None
-    expected = [None, RowChanges(added=1, removed=0, changed=0), RowChanges(added=0, removed=1, changed=0)]
-    assert expected == count_row_changes(versions, partial(find_changed_files, spark, uri))
-
-
-def test_a_commit_that_changes_the_schema_compares_all_rows(spark: SparkSession, tmp_path: Path) -> None:
-    """A column that is dropped and added again changes rows without changing a file."""
-    uri = str(tmp_path / "table")
-    writer = spark.createDataFrame([(1, "a", 0.5, "good")], SCHEMA).write.format("delta")
-    writer.option("delta.columnMapping.mode", "name").save(uri)
-    spark.sql(f"ALTER TABLE delta.`{uri}` DROP COLUMN y")
-    spark.sql(f"ALTER TABLE delta.`{uri}` ADD COLUMN y STRING")
-    assert find_changed_files(spark, uri, 0, 2) is None
-    versions = [
-        check_version(
-            read_version(spark, uri, number), scenario(key=["id", "k"], train=False), "first", number
-        )
-        for number in (0, 2)
-    ]
-    changes = count_row_changes(versions, partial(find_changed_files, spark, uri))
-    assert [None, RowChanges(added=0, removed=0, changed=1)] == changes
