@@ -40,6 +40,10 @@ _LOCALE = ("-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8")
 # cache of 48 MB by default, which is too small, and stops when it is full.
 _JVM_FOR_SMALL_DATA = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m", "-XX:+UseSerialGC")
 
+# By default, a method of more than 8,000 bytes is never compiled, such as Spark's code for a stage that
+# computes a hundred numbers.
+_JVM_FOR_MUCH_DATA = ("-XX:-DontCompileHugeMethods",)
+
 
 def is_small(source_bytes: int | None) -> bool:
     """Return whether only fixed costs matter; data of unknown size is not small."""
@@ -99,4 +103,9 @@ def java_options(memory: str, *, small: bool) -> tuple[str, ...]:
         small: Whether the data is small.
     """
     start = memory if count_bytes(memory) < _SMALL_HEAP_MB << 20 else f"{_SMALL_HEAP_MB}m"
-    return (f"-Xms{start}", "-XX:NewRatio=1", *_LOCALE, *(_JVM_FOR_SMALL_DATA if small else ()))
+    return (
+        f"-Xms{start}",
+        "-XX:NewRatio=1",
+        *_LOCALE,
+        *(_JVM_FOR_SMALL_DATA if small else _JVM_FOR_MUCH_DATA),
+    )

@@ -106,6 +106,7 @@ class Campaign:
             code = self.kill(kill, interrupted)
             self.codes.append(f"{kill.name}: {'had ended' if code is None else f'exit code {code}'}")
             self.show(f"kill {number} of {kills}, after {lines} of {len(gaps)} lines: {self.codes[-1]}")
+            self.show(f"  {self._describe_newest()}")
             # Until its first line, a run is refused if a service doesn't answer.
             if kill.lines and kill.name in self.victim.harmless and code not in (0, None):
                 self._report(f"the run didn't survive '{kill.name}'")
@@ -117,7 +118,8 @@ class Campaign:
         elif interrupted is not None:
             done = self.victim.run("resume", interrupted)
             if done.returncode:
-                self._report(f"the run {interrupted} did not go on: {done.stderr}")
+                self._report(f"the run {interrupted} did not go on: {done.stdout} {done.stderr}")
+                self._report(self._describe_newest())
             self.inspect()
 
     def inspect(self) -> None:
@@ -157,7 +159,19 @@ class Campaign:
                 is_running = self.victim.kill(kill.name)
             process.communicate(timeout=LIMIT_S)
         self.victim.recover()
+        if not is_running and process.returncode:
+            # What was killed before has left something with which a run doesn't go on by itself.
+            self._report(f"a run that nobody disturbed ended with exit code {process.returncode}")
         return process.returncode if is_running else None
+
+    def _describe_newest(self) -> str:
+        """Return why the newest run ended as it did."""
+        [*_, run] = list_runs(self.victim.home / "runs")
+        if not run.has_result:
+            return f"{run.path.name} has no result"
+        result = run.read_result()
+        failure = result.failure
+        return f"{run.path.name}: {result.verdict}" + (f", {failure.message}" if failure else "")
 
     def find_interrupted(self) -> str | None:
         """Return the newest run if it has no verdict."""
