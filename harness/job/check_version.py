@@ -76,7 +76,7 @@ class CheckedVersion:
     @property
     def is_trained(self) -> bool:
         """Whether a model is trained on this version."""
-        return self.scenario.versions[self.scenario.index_of(self.name)].is_trained
+        return is_trained(self.scenario, self.name)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -139,8 +139,8 @@ def check_version(
         scenario: The scenario; its requirements are enforced only if a model is trained on this version.
         name: The version's name in the scenario.
         number: Its Delta version.
-        known: The query's aggregates and the number of different keys, if they are known; otherwise, they are
-            counted in one pass over the rows, and another over their keys.
+        known: The query's aggregates and the number of different keys, and maybe others, if they are known;
+            otherwise, they are counted in one pass over the rows, and another over their keys.
 
     Raises:
         ScenarioError: A model should be trained on the version, and a column is missing or has a reserved
@@ -150,8 +150,8 @@ def check_version(
     pipeline = scenario.pipeline.at(table.columns)
     present = scenario.model_copy(update={"pipeline": pipeline})
     query = make_query(table, table, scenario, name)
-    counts = _count(query) if known is None else known
-    if _is_trained(scenario, name) and (
+    counts = _count(query) if known is None else {each: known[each] for each in ("keys", *query.aggregates)}
+    if is_trained(scenario, name) and (
         problems := find_problems(counts, query.frame, scenario, pipeline, name)
     ):
         raise ScenarioError(problems)
@@ -177,7 +177,7 @@ def make_query(table: DataFrame, rows: DataFrame, scenario: Scenario, name: str)
         dict[str, Aggregate](),
     )
     with attribute_error("the filter can't be applied", ("pipeline", "filter")):
-        if _is_trained(scenario, name):
+        if is_trained(scenario, name):
             require_columns(table, scenario, name)
             frame, key = _make_training_frame(rows, scenario), F.col(KEY)
             pipeline = scenario.pipeline.at(table.columns)
@@ -195,7 +195,8 @@ def make_query(table: DataFrame, rows: DataFrame, scenario: Scenario, name: str)
     return CheckQuery(frame, computed, {**_make_table_aggregates(table.columns), **aggregates})
 
 
-def _is_trained(scenario: Scenario, name: str) -> bool:
+def is_trained(scenario: Scenario, name: str) -> bool:
+    """Return whether a model is trained on a version."""
     return scenario.versions[scenario.index_of(name)].is_trained
 
 
@@ -230,7 +231,7 @@ def reopen_check(
         version=number,
         scenario=present,
         table=table,
-        frame=_make_training_frame(table, scenario) if _is_trained(scenario, name) else table,
+        frame=_make_training_frame(table, scenario) if is_trained(scenario, name) else table,
     )
 
 

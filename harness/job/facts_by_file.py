@@ -15,7 +15,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from harness.errors import ScenarioError
-from harness.job.check_version import Aggregate, make_query
+from harness.job.check_version import Aggregate, is_trained, make_query
 from harness.job.ingest import BuiltVersion
 from harness.job.spark_errors import log_traceback
 from harness.job.version_files import FILE, SharedFiles, VersionFiles, gather_files, share_files
@@ -70,11 +70,10 @@ def count_by_file(
         scenario: The scenario.
         files: Name of a version to its files.
     """
-    groups: dict[tuple[int, bool], list[BuiltVersion]] = {}
+    groups: dict[int, list[BuiltVersion]] = {}
     for version in built:
         if version.name in files:
-            is_trained = scenario.versions[scenario.index_of(version.name)].is_trained
-            groups.setdefault((id(files[version.name].gathered), is_trained), []).append(version)
+            groups.setdefault(id(files[version.name].gathered), []).append(version)
     found: dict[str, Counts] = {}
     for group in groups.values():
         found |= _attempt(partial(_count_group, group, scenario, files)) or {}
@@ -98,7 +97,8 @@ def _count_group(
     Returns:
         ``None`` if Spark found other rows than the log says, or too many combinations.
     """
-    first = built[0]
+    # What is counted for training includes what is counted for other versions.
+    first = next((each for each in built if is_trained(scenario, each.name)), built[0])
     gathered = files[first.name].gathered
     shared = share_files([files[version.name].files for version in built])
     rows = gathered.table.where(F.col(FILE).isin(shared.files))

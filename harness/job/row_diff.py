@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pyspark.sql import DataFrame, functions as F, types as T
@@ -30,36 +30,41 @@ def count_row_changes(versions: Sequence[CheckedVersion]) -> list[RowChanges | N
     only looks at rows of files that differ, if they are known: keys are unique, so a row of any other file is
     the same in both.
     """
+    changes: list[RowChanges | None] = [None] * len(versions)
     by_file: dict[int, list[int]] = {}
     sides: list[DataFrame] = []
     for index in range(1, len(versions)):
         before, after = versions[index - 1 : index + 1]
-        if not _can_differ(before, after):
+        if not (_has_unique_keys(before) and _has_unique_keys(after)):
             continue
-        if before.files and after.files and before.files.gathered is after.files.gathered:
-            by_file.setdefault(id(after.files.gathered), []).append(index)
-        else:
+        changes[index] = RowChanges(added=0, removed=0, changed=0)
+        if before.fingerprint == after.fingerprint:
+            continue
+        files = _find_changed_files(before, after)
+        if after.files is None or files is None:
             sides += (_select_side(index, before, after, _OLD), _select_side(index, after, before, _NEW))
+        elif all(files):
+            by_file.setdefault(id(after.files.gathered), []).append(index)
+        else:  # Without a file that is gone, or a new one, all rows of the others count.
+            more = after.rows - before.rows
+            changes[index] = RowChanges(added=max(0, more), removed=max(0, -more), changed=0)
     sides += (_select_changed_files(versions, indexes) for indexes in by_file.values())
-    counts = _count_changes(sides) if sides else {}
-    changes = [_select_changes(versions, index, counts) for index in range(1, len(versions))]
-    return [None, *changes][: len(versions)]
+    for index, counted in _count_changes(sides).items():
+        changes[index] = counted
+    return changes
 
 
-def _can_differ(before: CheckedVersion, after: CheckedVersion) -> bool:
-    return _has_unique_keys(before) and _has_unique_keys(after) and before.fingerprint != after.fingerprint
+def _find_changed_files(
+    before: CheckedVersion, after: CheckedVersion
+) -> tuple[frozenset[int], frozenset[int]] | None:
+    """Return the files that only the earlier version has, and those that only the later one has.
 
-
-def _select_changes(
-    versions: Sequence[CheckedVersion], index: int, counts: Mapping[int, Mapping[str, int]]
-) -> RowChanges | None:
-    before, after = versions[index - 1 : index + 1]
-    if not (_has_unique_keys(before) and _has_unique_keys(after)):
+    Returns:
+        ``None`` if they are not known, or the versions have other columns.
+    """
+    if not (before.files and after.files and before.files.gathered is after.files.gathered):
         return None
-    found = counts.get(index, {})
-    return RowChanges(
-        added=found.get("added", 0), removed=found.get("removed", 0), changed=found.get("changed", 0)
-    )
+    return before.files.files - after.files.files, after.files.files - before.files.files
 
 
 def _select_side(index: int, version: CheckedVersion, other: CheckedVersion, digest: str) -> DataFrame:
@@ -82,8 +87,7 @@ def _select_changed_files(versions: Sequence[CheckedVersion], indexes: Sequence[
     """
     uses: dict[int, list[int]] = {}
     for index in indexes:
-        before, after = (each.files.files for each in versions[index - 1 : index + 1] if each.files)
-        for side, files in enumerate((before - after, after - before)):
+        for side, files in enumerate(_find_changed_files(*versions[index - 1 : index + 1]) or ()):
             for file in files:
                 uses.setdefault(file, []).append(2 * index + side)
     version = versions[indexes[0]]
@@ -102,15 +106,17 @@ def _select_changed_files(versions: Sequence[CheckedVersion], indexes: Sequence[
     )
 
 
-def _count_changes(sides: Sequence[DataFrame]) -> dict[int, dict[str, int]]:
+def _count_changes(sides: Sequence[DataFrame]) -> dict[int, RowChanges]:
     """Count the rows added to, removed from and changed in each version, by its index."""
+    if not sides:
+        return {}
     by_key = unite(sides).groupBy(_PAIR, KEY).agg(F.max(_OLD).alias(_OLD), F.max(_NEW).alias(_NEW))
     counted = by_key.groupBy(_PAIR).agg(
         F.expr(f"count_if({_OLD} IS NULL) AS added"),
         F.expr(f"count_if({_NEW} IS NULL) AS removed"),
         F.expr(f"count_if({_OLD} <> {_NEW}) AS changed"),
     )
-    return {row[_PAIR]: row.asDict() for row in counted.collect()}
+    return {index: RowChanges(added=a, removed=r, changed=c) for index, a, r, c in counted.collect()}
 
 
 def attach_previous_keys(versions: Sequence[CheckedVersion]) -> list[CheckedVersion]:

@@ -65,6 +65,7 @@ def _open_victim(target: str, folder: Path) -> Iterator[Victim]:
         yield EmbeddedVictim(home)
         return
     stack = RunningStack(home, variables(home, _STACK))
+    stack.stack.require_own()
     try:
         started = stack.run("up")
         if started.returncode:

@@ -166,7 +166,10 @@ class Campaign:
 
     def _describe_newest(self) -> str:
         """Return why the newest run ended as it did."""
-        [*_, run] = list_runs(self.victim.home / "runs")
+        runs = list_runs(self.victim.home / "runs")
+        if not runs:
+            return "there is no run"
+        run = runs[-1]
         if not run.has_result:
             return f"{run.path.name} has no result"
         result = run.read_result()
