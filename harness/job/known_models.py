@@ -22,7 +22,7 @@ from harness.bundles import DEPENDS_ON, EXPLAINER, FEATURIZER
 from harness.errors import JobError
 from harness.files import digest_files, sha256_of, write_text
 from harness.job.check_version import CheckedVersion
-from harness.job.mlflow_tracker import Tracker
+from harness.job.mlflow_tracker import LostArtifactError, Tracker
 from harness.job.train_version import TrainedVersion
 from harness.pipelines import Explainer
 from harness.plan import Plan
@@ -110,11 +110,15 @@ def find_known_model(
     own, others = tracker.find_trainings(work.key, version.name)
     for run_id in own if plan.fresh else (*own, *others):
         # Other errors end the run: its own training would be deleted and repeated for no good reason.
-        skipped = (ValueError, KeyError) if run_id in own else (Exception,)
+        skipped = (ValueError, KeyError, JobError) if run_id in own else (Exception,)
         try:
-            return _load(version, work, plan, tracker, run_id, folder)
+            known, models = _load(version, work, plan, tracker, run_id, folder)
+            if run_id in own:  # What has interrupted the run may have lost some of its files.
+                _ = models.folder
         except skipped as error:
             _logger.info("the training in the MLflow run %s is not used: %s", run_id, error)
+        else:
+            return known
     return None
 
 
@@ -144,8 +148,11 @@ class StoredModels:
         Raises:
             JobError: They differ from those that were recorded.
         """
-        copied = self.tracker.download(self.run_id, MODELS, self.local)
-        if digest_files(copied) != self.digests:
+        try:
+            copied = self.tracker.download(self.run_id, MODELS, self.local)
+        except LostArtifactError:
+            copied = None
+        if copied is None or digest_files(copied) != self.digests:
             raise JobError(
                 f"The models of the MLflow run {self.run_id} were changed after they were trained.",
                 remedy="Add --fresh to train all models again.",
@@ -170,7 +177,7 @@ class StoredModels:
 
 def _load(
     version: CheckedVersion, work: Work, plan: Plan, tracker: Tracker, run_id: str, folder: Path
-) -> TrainedVersion:
+) -> tuple[TrainedVersion, StoredModels]:
     record_folder = tracker.download(run_id, TRAINING, folder)
     record = parse_json((record_folder / TRAINING_RECORD).read_bytes())
     if not is_intact(record):
@@ -191,7 +198,7 @@ def _load(
     weights = _list_weights(predictions)
     later = _find_weights_of_moved_rows(measured, tracker, run_id, folder)
     others = {key: found for key, found in later.items() if key not in weights}
-    return TrainedVersion(known, version.table, weights, predictions, models, others)
+    return TrainedVersion(known, version.table, weights, predictions, models, others), models
 
 
 def _find_weights_of_moved_rows(

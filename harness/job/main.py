@@ -24,7 +24,7 @@ from harness.job.data_checks import require_sensitive_columns
 from harness.job.delta_log import translate_read_errors
 from harness.job.distributions import choose_bins, count_distributions
 from harness.job.explain import choose_probe_keys
-from harness.job.facts_by_file import count_by_file, find_files
+from harness.job.facts_by_file import Counts, count_by_file, find_files
 from harness.job.ingest import (
     INGEST,
     BuiltVersion,
@@ -53,6 +53,7 @@ from harness.job.train_version import (
     select_raw_rows,
     train_version,
 )
+from harness.job.version_files import VersionFiles
 from harness.pipelines import ModelPipeline
 from harness.results import Result, Verdict, VersionResult
 from harness.storage.model_store import ModelStore, holds_bundle, open_store
@@ -123,9 +124,12 @@ def check_versions(job: Job, built: list[BuiltVersion]) -> list[CheckedVersion]:
     """Check every version before the first training."""
     plan, spark = job.plan, job.spark
     unchecked = [version for version in built if job.steps.find(_CHECK, version.name) is None]
-    with job.clock.step(_CHECK):
-        files = find_files(spark, plan.table_uri, built, f"{plan.scratch_uri}/{_GATHERED}")
-        counts = count_by_file(unchecked, plan.scenario, files)
+    files: Mapping[str, VersionFiles] = {}
+    counts: Mapping[str, Counts] = {}
+    if unchecked or job.steps.find(_DESCRIBE) is None:
+        with job.clock.step(_CHECK):
+            files = find_files(spark, plan.table_uri, built, f"{plan.scratch_uri}/{_GATHERED}")
+            counts = count_by_file(unchecked, plan.scenario, files)
 
     def check(version: BuiltVersion) -> CheckedVersion:
         known = job.steps.find(_CHECK, version.name)

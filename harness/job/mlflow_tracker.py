@@ -89,6 +89,10 @@ _COLUMN_TYPES = {
 }
 
 
+class LostArtifactError(ValueError):
+    """A run in MLflow lacks an artifact that it should have."""
+
+
 class Tracker:
     """The MLflow runs of one scenario run. Several threads may log versions at once."""
 
@@ -228,13 +232,22 @@ class Tracker:
         return bundle
 
     def list_files(self, run_id: str, folder: str) -> list[str]:
-        """Return the paths of the artifacts in a folder of a run."""
-        return [str(each.path) for each in self.client.list_artifacts(run_id, folder)]
+        """Return the paths of the artifacts in a folder of a run; the empty path is that of all of them."""
+        return [str(each.path) for each in self.client.list_artifacts(run_id, folder or None)]
 
     def download(self, run_id: str, path: str, folder: Path) -> Path:
-        """Copy an artifact, or a folder of them, to a local folder, and return its path there."""
+        """Copy an artifact, or a folder of them, to a local folder, and return its path there.
+
+        Raises:
+            LostArtifactError: The run has no such artifact.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        return Path(self.client.download_artifacts(run_id, path, str(folder)))
+        try:
+            return Path(self.client.download_artifacts(run_id, path, str(folder)))
+        except (mlflow.MlflowException, OSError) as error:
+            if path in self.list_files(run_id, path.rpartition("/")[0]):
+                raise
+            raise LostArtifactError(f"the MLflow run {run_id} has no artifact '{path}'") from error
 
     def finish_version(self, version: VersionResult, verdict: Verdict) -> None:
         """Close a version's run with its verdict and, if it was published, its bundle."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,24 @@ def test_a_table_that_was_changed_is_built_again(runs: Runs) -> None:
     runs.go_on(plan, ("describe", None))
     assert {("ingest", "first"), ("ingest", "second"), ("check", "first")} <= set(runs.started)
     assert [0, 1] == list_commits(plan)
+
+
+def test_a_training_that_lost_files_is_repeated(runs: Runs) -> None:
+    """A storage that crashed may lack the newest files: of a record, or of a model."""
+    plan = runs.plan("lost")
+    runs.run(plan, ("publish", "first"))
+    [first, second] = [
+        next(runs.home.rglob(f"{each.info.run_id}/artifacts"))
+        for name in ("small/first", "small/second")
+        for each in runs.search("lost")
+        if each.info.run_name == name
+    ]
+    shutil.rmtree(first / "training")
+    next(second.glob("models/**/part-*")).unlink()
+    runs.go_on(plan)
+    assert {("train", "first"), ("train", "second")} <= set(runs.started)
+    tracked = [(name, "FINISHED") for name in ("small", "small/first", "small/second")]
+    assert tracked == runs.list_tracked("lost")
 
 
 def test_facts_of_sensitive_columns_are_not_kept(runs: Runs) -> None:
