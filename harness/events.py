@@ -53,9 +53,9 @@ class Announcement(_Line):
     """
 
     key: ClassVar[str] = "announcement"
-    kind: Literal["mlflow runs", "bundle"]
+    kind: Literal["scratch", "mlflow runs", "bundle"]
     name: str
-    """URI of the bundle; the run's id, which all of its MLflow runs have as a tag."""
+    """URI of the scratch folder or the bundle; the run's id, which all of its MLflow runs have as a tag."""
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ def _settle(target: Settleable, plan: Plan, run: RunFolder, failure: Failure | N
         steps = [lambda: _remove_scratch(environment, plan)]
         if proven is not None or failure is not None:
             steps.append(lambda: withdraw_bundles(left, environment.model_store, environment.accounts))
-        if proven is None and failure is not None:
+        if proven is None and failure is not None and any(each.kind == "mlflow runs" for each in announced):
             steps.append(lambda: _close_runs(environment, plan, failure))
         _do_all(*steps)
     run.mark_settled()

@@ -127,6 +127,7 @@ def check_versions(job: Job, built: list[BuiltVersion]) -> list[CheckedVersion]:
     files: Mapping[str, VersionFiles] = {}
     counts: Mapping[str, Counts] = {}
     if unchecked or job.steps.find(_DESCRIBE) is None:
+        job.announce(Announcement("scratch", plan.scratch_uri))
         with job.clock.step(_CHECK):
             files = find_files(spark, plan.table_uri, built, f"{plan.scratch_uri}/{_GATHERED}")
             counts = count_by_file(unchecked, plan.scenario, files)
@@ -167,6 +168,7 @@ def remove_table_on_mistake(job: Job) -> Iterator[None]:
         yield
     except ScenarioError:
         remove_table(job.spark, job.plan)
+        remove_scratch(job.spark, job.plan)
         raise
 
 

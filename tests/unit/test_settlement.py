@@ -381,3 +381,18 @@ def test_another_line_is_not_an_announcement(line: str) -> None:
         Announcement.from_line(line),
         Announcement.from_line(announcement.to_line()),
     )
+
+
+def test_before_a_run_is_in_mlflow_only_its_scratch_files_are_removed(
+    session: Session, closed: Closed
+) -> None:
+    """A job that was killed while it read the table has left files in the lake; MLflow isn't asked."""
+    closed.refused = True
+    run = _leave_run(session)
+    plan = run.read_plan()
+    run.mark_settled()
+    run.mark_unsettled()
+    run.record(Announcement("scratch", plan.scratch_uri))
+    settle_earlier_runs(session.settings)
+    assert run.is_settled
+    assert not Path(plan.scratch_uri).exists()
