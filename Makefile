@@ -241,7 +241,8 @@ lock: dev-ready ## rewrite the lock files and the lists of parts (SBOM); UPGRADE
 	@$(BIN)/python -m harness.runtime.setup lock
 	@$(BIN)/python -I requirements/write_sboms.py
 
-bench: dev-ready ## measure performance: against the same work by hand, on the stand-in, and in Compose if Docker is ready
+bench: dev-ready ## measure performance: against the same work by hand, per version, on the stand-in, and in Compose if Docker is ready
 	@$(WITH_ARGS) $(BIN)/python -m tests.bench ARGS
+	@$(BIN)/python -m tests.bench.versions
 	@$(BIN)/python -m tests.bench.databricks
 	@if docker compose version >/dev/null 2>&1; then $(WITH_ARGS) $(BIN)/python -m tests.bench.compose ARGS; fi

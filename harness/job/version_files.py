@@ -27,7 +27,9 @@ from harness.job.table_io import locate
 
 FILE = "harness_file"
 """Column with the number of a row's file."""
-_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(\.\d{10}\.\d{10})?\.parquet")
+_CHECKPOINT = re.compile(r"(?P<version>\d{20})\.checkpoint(\.\d{10}\.(?P<parts>\d{10}))?\.parquet")
+_MOST_COMMITS, _MOST_FILES = 1000, 20_000
+"""With more, it is faster to read each version by itself."""
 _MAPPING = "delta.columnMapping."
 _Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 _PYTHON85 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
@@ -190,6 +192,8 @@ def _replay(spark: SparkSession, uri: str, numbers: Sequence[int]) -> Iterator[_
         _UnreadableLogError: A commit is missing, or its checkpoint is of another kind.
     """
     base, actions = _read_checkpoint(spark, uri, numbers[0])
+    if numbers[-1] - base > _MOST_COMMITS:
+        raise _UnreadableLogError
     state = _Snapshot(base)
     state.apply(actions)
     for number in numbers:
@@ -198,7 +202,7 @@ def _replay(spark: SparkSession, uri: str, numbers: Sequence[int]) -> Iterator[_
                 state.apply(read_actions(spark, uri, version))
             except Py4JJavaError as error:
                 raise _UnreadableLogError from error
-        if not state.metadata or not state.protocol:
+        if not (state.metadata and state.protocol and len(state.files) <= _MOST_FILES):
             raise _UnreadableLogError
         state.number = number
         yield replace(state, files=dict(state.files))
@@ -207,22 +211,21 @@ def _replay(spark: SparkSession, uri: str, numbers: Sequence[int]) -> Iterator[_
 def _read_checkpoint(spark: SparkSession, uri: str, latest: int) -> tuple[int, Iterator[Action]]:
     """Return the last version before or at ``latest`` that has a checkpoint (-1: none), and its actions."""
     hadoop, log = locate(spark, f"{uri}/_delta_log")
-    parts: dict[int, list[str]] = {}
-    names = [status.getPath().getName() for status in hadoop.listStatus(log)]
-    if f"{0:020d}.json" in names:
+    found: dict[tuple[int, int], list[str]] = {}
+    for status in hadoop.listStatus(log):
+        match = _CHECKPOINT.fullmatch(name := status.getPath().getName())
+        if match and int(match["version"]) <= latest:
+            key = int(match["version"]), int(match["parts"] or 1)
+            found.setdefault(key, []).append(f"{uri}/_delta_log/{name}")
+    complete = [(version, parts) for (version, parts), files in found.items() if len(files) == parts]
+    if not complete:
         return -1, iter(())
-    for name in names:
-        if (match := _CHECKPOINT.fullmatch(name)) and int(match[1]) <= latest:
-            parts.setdefault(int(match[1]), []).append(f"{uri}/_delta_log/{name}")
-    if not parts:
-        raise _UnreadableLogError
-    number = max(parts)
-    kinds = ("add", "metaData", "protocol")
-    frame = spark.read.parquet(*parts[number])
+    newest = max(complete)
+    frame = spark.read.parquet(*found[newest])
     if "sidecar" in frame.columns:
         raise _UnreadableLogError
-    rows = frame.select(F.to_json(F.struct(*kinds))).collect()
-    return number, (json.loads(row[0]) for row in rows)
+    rows = frame.select(F.to_json(F.struct("add", "metaData", "protocol"))).collect()
+    return newest[0], (json.loads(row[0]) for row in rows)
 
 
 def _identify(file: Action) -> FileId:

@@ -19,6 +19,24 @@ from harness.targets.compose.stack import Stack
 
 ROOT = Path(__file__).parents[2]
 _STACK = "harness-bench"
+_WORKERS = (1, 3)
+_MOST_DIFFERENCE = 1e-6
+_MILLION = """\
+name: million
+seed: 7
+table:
+  name: lc_loan_million
+  source: { generate: { kind: loans, rows: 1000000, seed: 11 } }
+  key: id
+pipeline:
+  label: { column: loan_status, positive: [Charged Off], negative: [Fully Paid] }
+  features: [loan_amnt, annual_inc, dti, delinq_2yrs, total_acc, int_rate, term, inq_last_12m]
+  model: { max_iter: 20, folds: 2 }
+  explainer: { samples: 100, rows: 10 }
+publish: { when: never }
+versions:
+  - { name: all, append: {}, expect: { rows: 1000000 } }
+"""
 _UNITS = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0}
 
 
@@ -47,8 +65,33 @@ def main(rounds: int) -> None:
             console.print(_make_table(steps))
             ratio = min(times["compose"]) / min(times["embedded"])
             console.print(f"three_versions in Compose takes {ratio:.2f} times the embedded time")
+            _compare_workers(environ, Path(folder), console)
         finally:
             stack.remove_containers(volumes=True)
+
+
+def _compare_workers(environ: dict[str, str], folder: Path, console: Console) -> None:
+    """Measure a million rows with one worker and with three, and require the same metrics."""
+    file = folder / "million.yaml"
+    file.write_text(_MILLION)
+    seconds: dict[int, float] = {}
+    metrics: dict[int, dict[str, float]] = {}
+    for workers in _WORKERS:
+        _time_command(environ, "up", "--workers", str(workers))
+        seconds[workers] = _time_command(environ, "scenario", str(file), "--target", "compose", "--fresh")
+        [version] = json.loads((folder / "runs" / "latest" / "result.json").read_text())["versions"]
+        metrics[workers] = {name: value for name, value in version["metrics"].items() if value is not None}
+        metrics[workers] |= {name: each["per_sd"] for name, each in version["coefficients"].items()}
+    one, other = (metrics[workers] for workers in _WORKERS)
+    if one.keys() != other.keys():
+        sys.exit(f"The workers measure different things: {sorted(one.keys() ^ other.keys())}")
+    largest = max((abs(one[name] - other[name]) / max(1, abs(one[name])) for name in one), default=0.0)
+    times = ", ".join(f"{each:.1f} s with {workers} worker(s)" for workers, each in seconds.items())
+    console.print(
+        f"a million rows: {times}; the largest difference of a metric or coefficient is {largest:.1e}"
+    )
+    if largest > _MOST_DIFFERENCE:
+        sys.exit("With another number of workers, the numbers must be the same.")
 
 
 def _time_command(environ: dict[str, str], *arguments: str) -> float:

@@ -20,7 +20,7 @@ from harness.job.distributions import choose_bins, count_distributions
 from harness.job.facts_by_file import count_by_file, find_files
 from harness.job.row_diff import count_row_changes
 from harness.job.table_io import read_version
-from harness.job.version_files import VersionFiles
+from harness.job.version_files import VersionFiles, share_files
 from harness.results import RowChanges
 from harness.scenario.model import Scenario
 from tests.embedded.tables import scenario
@@ -210,3 +210,12 @@ def test_a_column_that_is_dropped_and_added_again_changes_rows(table: Table) -> 
     versions = table.check_by_file(table.make_scenario())
     changes = RowChanges(added=0, removed=0, changed=60)
     assert count_row_changes([versions[0], versions[2]]) == [None, changes]
+
+
+def test_files_of_the_same_versions_are_one_set() -> None:
+    """Each version has all files of a set or none of them."""
+    shared = share_files([frozenset({0, 1, 5}), frozenset({1, 2}), frozenset({1, 2}), frozenset()])
+    assert {frozenset({0, 5}), frozenset({1}), frozenset({2})} == set(shared.sets)
+    assert [0, 1, 2, 5] == shared.files
+    versions = [{file for index in own for file in shared.sets[index]} for own in shared.versions]
+    assert [{0, 1, 5}, {1, 2}, {1, 2}, set()] == versions
