@@ -77,20 +77,17 @@ def _belongs_to_run(name: str) -> bool:
 def besides_polling(calls: list[str]) -> list[str]:
     """Return the calls of a command without those that only poll the run's state and events.
 
-    A download is two calls; only the result's is counted. Every client requests the workspace's configuration
+    Of the downloads, only the result's is counted. Every client requests the workspace's configuration
     once without a token, including those of the job.
     """
     polled = (
         "/.well-known/databricks-config",
         "/jobs/runs/get",
-        "/create-download-url",
-        "/presigned/",
         "GET /api/2.0/fs/files",  # A missing file is requested in this way.
     )
     kept = [call for call in calls if not any(part in call for part in polled) or "get-output" in call]
     return [
         "GET /.well-known/databricks-config",
         *kept,
-        "POST /api/2.0/fs/create-download-url",
-        "GET /presigned/",
+        "GET /api/2.0/fs/files",
     ]

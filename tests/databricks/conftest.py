@@ -42,6 +42,7 @@ def connect(workspace: StandIn, token: str | None = None) -> WorkspaceClient:
             auth_type="pat",
             config_file="/dev/null",
             clock=HurriedClock(),
+            disable_experimental_files_api_client=True,  # As in the harness's own client.
         )
     )
 

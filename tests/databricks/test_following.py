@@ -196,3 +196,9 @@ def test_a_wrong_name_is_refused_early(
     with pytest.raises(PrerequisiteError, match=message):
         bench.run(successful_program())
     assert ([], {}) == (bench.left_behind(), bench.workspace.runs)
+
+
+def test_a_long_run_is_asked_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state of a run is asked for each second at first, and each five seconds in the end."""
+    monkeypatch.setattr(job_runs, "_POLL_S", 1.0)
+    assert [1, 1, 2, 5, 5] == [job_runs.choose_pause(elapsed) for elapsed in (0, 59, 60, 240, 90_000)]

@@ -25,6 +25,10 @@ _URL = re.compile(
     r"(?P<scheme>https?://)?(?P<name>(localhost|[\w-]+(\.[\w-]+)+)(:\d+)?)(?P<rest>([/?#].*)?)", re.IGNORECASE
 )
 _EXAMPLE = "https://adb-1234567890123456.7.azuredatabricks.net"
+_PATIENCE_S = 5
+"""How long a workspace may take for its first answer."""
+_SDK_RETRIES_S, _SDK_TIMEOUT_S = 300, 60
+"""The SDK's own defaults, for all later requests."""
 _ADVICE = re.compile(r", please check \S+ to configure credentials for your preferred authentication method")
 """Advice of the SDK, which the remedy of the error replaces."""
 
@@ -84,25 +88,62 @@ def open_workspace(profile: str) -> WorkspaceClient:
     Raises:
         PrerequisiteError: No credential or no workspace is configured.
     """
-    from databricks.sdk import WorkspaceClient
-
     own = WorkspaceUrl.parse(os.environ.get(_HOST, ""), f"The variable {_HOST}")
     try:
-        workspace = WorkspaceClient(host=own.host, workspace_id=own.number, profile=profile or None)
+        workspace = _connect(own, profile or None)
         found = workspace.config.host
         if own.host is not None or found is None:
             return workspace
         # The SDK takes the host of a profile as it is, too. Given a host, it ignores the default profile.
         of_profile = WorkspaceUrl.parse(found, "The host in ~/.databrickscfg")
-        if of_profile.host == found:
-            return workspace
-        profile = workspace.config.profile or "DEFAULT"
-        return WorkspaceClient(host=of_profile.host, workspace_id=of_profile.number, profile=profile)
+        return (
+            workspace
+            if of_profile.host == found
+            else _connect(of_profile, workspace.config.profile or "DEFAULT")
+        )
     except (ValueError, OSError) as error:
         raise PrerequisiteError(
             f"Can't authenticate to a Databricks workspace: {_remove_advice(error)}",
             remedy="Create a profile with 'databricks auth login', or set DATABRICKS_HOST with "
             "DATABRICKS_TOKEN or a service principal.",
+        ) from error
+
+
+def _connect(url: WorkspaceUrl, profile: str | None) -> WorkspaceClient:
+    """Return a client of a workspace that answers; the SDK would try for five minutes to reach another.
+
+    Raises:
+        UnreachableError: It doesn't answer.
+    """
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.config import Config
+
+    config = Config(
+        host=url.host,
+        workspace_id=url.number,
+        profile=profile,
+        # The SDK asks a host for its configuration first, and goes on without it.
+        retry_timeout_seconds=_PATIENCE_S,
+        http_timeout_seconds=_PATIENCE_S,
+        # Files go through the workspace, which is enough for small ones. By default, the SDK asks for an
+        # address in the storage account, which a firewall may close to this machine.
+        disable_experimental_files_api_client=True,
+    )
+    if config.host is not None:
+        _require_answer(config.host)
+    config.retry_timeout_seconds, config.http_timeout_seconds = _SDK_RETRIES_S, _SDK_TIMEOUT_S
+    return WorkspaceClient(config=config)
+
+
+def _require_answer(host: str) -> None:
+    import requests
+
+    try:
+        requests.head(host, timeout=_PATIENCE_S, allow_redirects=False)
+    except requests.RequestException as error:
+        raise UnreachableError(
+            f"The workspace {host} doesn't answer: {type(error).__name__}.",
+            remedy="Check the network and the workspace's URL.",
         ) from error
 
 
@@ -158,7 +199,7 @@ def translate_errors(workspace: WorkspaceClient, action: str) -> Iterator[None]:
             f"The workspace {host} returned a server error: can't {action}: {_remove_advice(error)}",
             remedy="Try again later.",
         ) from error
-    except DatabricksError as error:
+    except (DatabricksError, RuntimeError) as error:  # The latter from the SDK's own code.
         raise PrerequisiteError(f"The workspace {host} can't {action}: {_remove_advice(error)}") from error
     except (ValueError, OSError) as error:
         # The SDK, or a command that it calls, raises these if a credential can't be renewed.

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 TASK = "harness"
 PACKAGE, ENTRY_POINT = "dataset-harness", "harness-job"
 _POLL_S = 1.0
+_POLL_SLOWER = timedelta(minutes=1)
+"""After how long the pause between two requests is twice as long, and so on."""
+_SLOWEST = 5
+"""The longest pause, in times of the first one."""
 _CANCELLED_WITHIN = timedelta(minutes=2)
 _PATIENCE = timedelta(minutes=5)
 """How long a workspace may return server errors."""
@@ -94,7 +98,7 @@ def await_run(workspace: WorkspaceClient, run_id: int, on_update: Callable[[Run]
         run_id: Id that the workspace gave the run.
         on_update: Receives the run after each request, including the last one.
     """
-    answered = time.monotonic()
+    started = answered = time.monotonic()
     while True:
         try:
             with translate_errors(workspace, f"follow the run {run_id}"):
@@ -102,13 +106,18 @@ def await_run(workspace: WorkspaceClient, run_id: int, on_update: Callable[[Run]
         except BusyError:
             if time.monotonic() - answered > _PATIENCE.total_seconds():
                 raise
-            time.sleep(_POLL_S)
+            time.sleep(choose_pause(time.monotonic() - started))
             continue
         answered = time.monotonic()
         on_update(run)
         if find_life_cycle(run) in _ENDED_STATES:
             return run
-        time.sleep(_POLL_S)
+        time.sleep(choose_pause(answered - started))
+
+
+def choose_pause(elapsed_s: float) -> float:
+    """Return the seconds until the next request for a run's state: the longer it runs, the more."""
+    return _POLL_S * min(_SLOWEST, 1 + elapsed_s // _POLL_SLOWER.total_seconds())
 
 
 def cancel(workspace: WorkspaceClient, run_id: int) -> Run:
