@@ -249,6 +249,9 @@ def attach(run_id: str, console: Console) -> Outcome:
     if folder.is_running:
         raise UsageError(f"Another command already follows the run {folder.path.name}.")
     report = make_line_printer(console)
+    if folder.has_result:
+        ended = folder.read_result().ended
+        report(f"The run {folder.path.name} ended at {ended:%Y-%m-%d %H:%M} UTC; its result is judged again.")
     target = open_attachable(settings, folder, report)
     with file_lock(folder.path / PLAN), settle_on_error(target, plan, folder, report):
         result = run_job(target.attach, folder.path, console)

@@ -112,6 +112,7 @@ def test_compare_writes_a_page_of_runs_of_format_1(runs: Path, tmp_path: Path) -
 def test_attach_reads_a_run_of_format_1(runs: Path) -> None:
     """'harness attach' judges a run of format 1 again and writes its report."""
     outcome = CliRunner().invoke(app, ["attach", RUN])
+    assert f"The run {RUN} ended at " in outcome.output
     assert ExitCode.PASS == outcome.exit_code, outcome.output
     assert "PASS: three_versions on embedded" in outcome.output
     assert (runs / RUN / "report.html").is_file()
