@@ -21,6 +21,7 @@ from harness.job.prepare import (
     add_feature_columns,
     add_label,
     format_key,
+    has_key,
     meets_filter,
     number_columns,
 )
@@ -170,12 +171,8 @@ def make_query(table: DataFrame, rows: DataFrame, scenario: Scenario, name: str)
     Raises:
         ScenarioError: A model is to be trained on it, which needs other columns than it has.
     """
-    frame, key, columns, aggregates = (
-        rows,
-        _select_key(table, scenario),
-        list[Column](),
-        dict[str, Aggregate](),
-    )
+    frame, columns, aggregates = rows, list[Column](), _make_table_aggregates(table.columns)
+    key = format_key(scenario) if has_key(table, scenario) else F.lit(None).cast("string")
     with attribute_error("the filter can't be applied", ("pipeline", "filter")):
         if is_trained(scenario, name):
             require_columns(table, scenario, name)
@@ -185,14 +182,14 @@ def make_query(table: DataFrame, rows: DataFrame, scenario: Scenario, name: str)
                 with attribute_error(f"the segment '{segment}' can't be selected", ("segments", segment)):
                     frame.where(condition)
             columns = _make_training_columns(frame, scenario, pipeline)
-            aggregates = _make_training_aggregates(pipeline)
+            aggregates |= _make_training_aggregates(pipeline)
         computed = [
             fingerprint.row_digest(table.schema).alias(fingerprint.DIGEST),
             key.alias(KEY),
             *(F.expr(f"{quote_name(each)} IS NULL AS is_null_{at}") for at, each in enumerate(table.columns)),
             *columns,
         ]
-    return CheckQuery(frame, computed, {**_make_table_aggregates(table.columns), **aggregates})
+    return CheckQuery(frame, computed, aggregates)
 
 
 def is_trained(scenario: Scenario, name: str) -> bool:
@@ -286,13 +283,6 @@ def _count_unexpected_labels(frame: DataFrame, scenario: Scenario) -> dict[str, 
     is_hidden = scenario.pipeline.label.column.lower() in scenario.sensitive_columns
     show = hide_value if is_hidden else repr
     return {"null" if row["value"] is None else show(row["value"]): row["count"] for row in rows}
-
-
-def _select_key(table: DataFrame, scenario: Scenario) -> Column:
-    """Return the key of an untrained version, or null if the table lacks a column of it."""
-    names = {name.lower() for name in table.columns}
-    has_key = all(name.lower() in names for name in scenario.table.key)
-    return format_key(scenario) if has_key else F.lit(None).cast("string")
 
 
 def _make_training_columns(frame: DataFrame, scenario: Scenario, pipeline: Pipeline) -> list[Column]:

@@ -99,7 +99,7 @@ def read_actions(spark: SparkSession, uri: str, version: int) -> Iterator[dict[s
     """Yield the actions of a commit.
 
     Raises:
-        Py4JJavaError: There is no such commit, or none any more.
+        Py4JJavaError: The commit doesn't exist, or was removed from the log.
     """
     # Not splitlines: a value in the statistics may have one of Unicode's other line breaks.
     for line in _read_commit(spark, uri, version).split("\n"):

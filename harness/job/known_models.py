@@ -112,9 +112,9 @@ def find_known_model(
         # Other errors end the run: its own training would be deleted and repeated for no good reason.
         skipped = (ValueError, KeyError, JobError) if run_id in own else (Exception,)
         try:
-            known, models = _load(version, work, plan, tracker, run_id, folder)
+            known = _load(version, work, plan, tracker, run_id, folder)
             if run_id in own:  # What has interrupted the run may have lost some of its files.
-                _ = models.folder
+                _ = known.models.folder
         except skipped as error:
             _logger.info("the training in the MLflow run %s is not used: %s", run_id, error)
         else:
@@ -177,7 +177,7 @@ class StoredModels:
 
 def _load(
     version: CheckedVersion, work: Work, plan: Plan, tracker: Tracker, run_id: str, folder: Path
-) -> tuple[TrainedVersion, StoredModels]:
+) -> TrainedVersion:
     record_folder = tracker.download(run_id, TRAINING, folder)
     record = parse_json((record_folder / TRAINING_RECORD).read_bytes())
     if not is_intact(record):
@@ -198,7 +198,7 @@ def _load(
     weights = _list_weights(predictions)
     later = _find_weights_of_moved_rows(measured, tracker, run_id, folder)
     others = {key: found for key, found in later.items() if key not in weights}
-    return TrainedVersion(known, version.table, weights, predictions, models, others), models
+    return TrainedVersion(known, version.table, weights, predictions, models, others)
 
 
 def _find_weights_of_moved_rows(

@@ -151,6 +151,12 @@ def format_key(scenario: Scenario) -> Column:
     return F.concat(*[F.concat(F.length(part).cast("string"), F.lit(":"), part) for part in parts])
 
 
+def has_key(table: DataFrame, scenario: Scenario) -> bool:
+    """Return whether a version has all columns of the key."""
+    names = {name.lower() for name in table.columns}
+    return all(name.lower() in names for name in scenario.table.key)
+
+
 def order_probe(key: Column, seed: int) -> Column:
     """Return the number by which rows are ordered for a sample: the first ones are explained and kept."""
     return hash_to_unit_interval(key, "probe", seed)

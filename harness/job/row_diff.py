@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, functions as F, types as T
 
 from harness.job import fingerprint
 from harness.job.check_version import CheckedVersion
-from harness.job.prepare import format_key
+from harness.job.prepare import format_key, has_key
 from harness.job.table_io import unite
 from harness.job.version_files import FILE, look_up
 from harness.pipelines import KEY
@@ -127,10 +127,7 @@ def attach_previous_keys(versions: Sequence[CheckedVersion]) -> list[CheckedVers
 
 def select_keys(table: DataFrame, scenario: Scenario) -> DataFrame | None:
     """Return the keys of a version as one column, or ``None`` if it lacks a column of the key."""
-    names = {name.lower() for name in table.columns}
-    if not all(name.lower() in names for name in scenario.table.key):
-        return None
-    return table.select(format_key(scenario).alias(KEY))
+    return table.select(format_key(scenario).alias(KEY)) if has_key(table, scenario) else None
 
 
 def mark_known(rows: DataFrame, previous_keys: DataFrame | None) -> DataFrame:
@@ -146,8 +143,8 @@ def mark_known(rows: DataFrame, previous_keys: DataFrame | None) -> DataFrame:
 
 
 def _has_unique_keys(version: CheckedVersion) -> bool:
-    has_key = select_keys(version.table, version.scenario) is not None
-    return has_key and not version.null_keys and not version.duplicate_keys
+    is_identified = has_key(version.table, version.scenario)
+    return is_identified and not version.null_keys and not version.duplicate_keys
 
 
 def select_common_columns(version: CheckedVersion, other: CheckedVersion) -> list[T.StructField]:
