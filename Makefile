@@ -244,5 +244,6 @@ lock: dev-ready ## rewrite the lock files and the lists of parts (SBOM); UPGRADE
 bench: dev-ready ## measure performance: against the same work by hand, per version, on the stand-in, and in Compose if Docker is ready
 	@$(WITH_ARGS) $(BIN)/python -m tests.bench ARGS
 	@$(BIN)/python -m tests.bench.versions
+	@$(BIN)/python -m tests.bench.nightly
 	@$(BIN)/python -m tests.bench.databricks
 	@if docker compose version >/dev/null 2>&1; then $(WITH_ARGS) $(BIN)/python -m tests.bench.compose ARGS; fi

@@ -145,6 +145,17 @@ def identify_training(
     )
 
 
+def identify_counts(plan: Plan, layout: str, libraries: Mapping[str, str]) -> Work:
+    """Return what determines the counts of a data file of an existing table.
+
+    Args:
+        plan: The run.
+        layout: What decides how the table's files are read.
+        libraries: Versions of the libraries with which the job runs.
+    """
+    return Work({**_identify_common(plan), "libraries": _to_json(libraries), "layout": layout})
+
+
 def _identify_common(plan: Plan) -> dict[str, str]:
     scenario = plan.scenario
     values = scenario.model_dump(mode="json", by_alias=True, exclude=_JUDGING)

@@ -16,7 +16,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession, functions as F
 
 from harness.errors import Location, Problem, ScenarioError
-from harness.job.table_io import locate, read_version
+from harness.job.table_io import locate, read_text, read_version
 from harness.results import Commit
 from harness.retention.table_log import DEFAULT_RETENTION
 
@@ -101,21 +101,12 @@ def read_actions(spark: SparkSession, uri: str, version: int) -> Iterator[dict[s
     Raises:
         Py4JJavaError: The commit doesn't exist, or was removed from the log.
     """
+    # A Spark job would take a hundred times as long.
+    text = read_text(spark, f"{uri}/_delta_log/{version:020d}.json")
     # Not splitlines: a value in the statistics may have one of Unicode's other line breaks.
-    for line in _read_commit(spark, uri, version).split("\n"):
+    for line in text.split("\n"):
         if line.strip():
             yield json.loads(line)
-
-
-def _read_commit(spark: SparkSession, uri: str, version: int) -> str:
-    """Return the actions of a commit, one JSON line each: a Spark job would take a hundred times as long."""
-    context: Any = spark.sparkContext
-    files, path = locate(spark, f"{uri}/_delta_log/{version:020d}.json")
-    stream = files.open(path)
-    try:
-        return str(context._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))  # noqa: SLF001
-    finally:
-        stream.close()
 
 
 def read_protocol(spark: SparkSession, uri: str) -> ProtocolVersions:

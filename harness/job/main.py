@@ -24,7 +24,7 @@ from harness.job.data_checks import require_sensitive_columns
 from harness.job.delta_log import translate_read_errors
 from harness.job.distributions import choose_bins, count_distributions
 from harness.job.explain import choose_probe_keys
-from harness.job.facts_by_file import Counts, count_by_file, find_files
+from harness.job.facts_by_file import count_by_file, find_files
 from harness.job.ingest import (
     INGEST,
     BuiltVersion,
@@ -33,6 +33,7 @@ from harness.job.ingest import (
     reopen_versions,
     step_location,
 )
+from harness.job.kept_counts import Counts, open_kept_counts
 from harness.job.known_models import (
     find_known_model,
     identify_trainings,
@@ -129,8 +130,13 @@ def check_versions(job: Job, built: list[BuiltVersion]) -> list[CheckedVersion]:
     if unchecked or job.steps.find(_DESCRIBE) is None:
         job.announce(Announcement("scratch", plan.scratch_uri))
         with job.clock.step(_CHECK):
-            files = find_files(spark, plan.table_uri, built, f"{plan.scratch_uri}/{_GATHERED}")
-            counts = count_by_file(unchecked, plan.scenario, files)
+            kept = open_kept_counts(spark, plan, list_libraries(spark))
+            if kept is not None or len({version.number for version in built}) > 1:
+                files = find_files(spark, plan.table_uri, built, f"{plan.scratch_uri}/{_GATHERED}")
+            counts = count_by_file(unchecked, plan.scenario, files, kept)
+        if kept is not None and kept.known:
+            detail = f"earlier runs have counted {kept.known:,} of {kept.known + kept.read:,} data files"
+            job.clock.report(Event(_CHECK, "notice", detail=detail))
 
     def check(version: BuiltVersion) -> CheckedVersion:
         known = job.steps.find(_CHECK, version.name)

@@ -90,3 +90,28 @@ def locate(spark: SparkSession, uri: str) -> tuple[Any, Any]:
     context: Any = spark.sparkContext
     path = context._jvm.org.apache.hadoop.fs.Path(uri)  # noqa: SLF001
     return path.getFileSystem(context._jsc.hadoopConfiguration()), path  # noqa: SLF001
+
+
+def read_text(spark: SparkSession, uri: str) -> str:
+    """Return the content of a file in UTF-8.
+
+    Raises:
+        Py4JJavaError: There is no such file, or it can't be read.
+    """
+    context: Any = spark.sparkContext
+    files, path = locate(spark, uri)
+    stream = files.open(path)
+    try:
+        return str(context._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))  # noqa: SLF001
+    finally:
+        stream.close()
+
+
+def write_text(spark: SparkSession, uri: str, text: str) -> None:
+    """Write a file in UTF-8, over the one that may be there."""
+    files, path = locate(spark, uri)
+    stream = files.create(path, True)
+    try:
+        stream.write(bytearray(text.encode()))
+    finally:
+        stream.close()

@@ -23,7 +23,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
 from harness.job.delta_log import read_actions
-from harness.job.table_io import locate
+from harness.job.table_io import locate, write_text
 
 FILE = "harness_file"
 """Column with the number of a row's file."""
@@ -50,6 +50,10 @@ class GatheredFiles:
     """Delta version to the numbers of its files."""
     rows: tuple[int | None, ...]
     """Rows of each file by its number, as its writer counted them; ``None`` if it didn't."""
+    identities: tuple[str, ...] = ()
+    """What identifies each file with its deleted rows, by its number, in every run that reads this table."""
+    layout: str = ""
+    """What decides how the files are read: the table's identity, columns, partitions and protocol."""
 
 
 @dataclass(frozen=True)
@@ -177,11 +181,13 @@ def _gather(spark: SparkSession, uri: str, snapshots: Sequence[_Snapshot], folde
         {"metaData": _add_column(snapshots[0].metadata)},
         *({"add": _make_absolute(action, root, numbers[identity])} for identity, action in files.items()),
     ]
-    _write_text(spark, f"{folder}/_delta_log/{0:020d}.json", "\n".join(map(json.dumps, actions)))
+    write_text(spark, f"{folder}/_delta_log/{0:020d}.json", "\n".join(map(json.dumps, actions)))
     return GatheredFiles(
         table=spark.read.format("delta").load(folder),
         versions={each.number: frozenset(numbers[identity] for identity in each.files) for each in snapshots},
         rows=tuple(_count_rows(action) for action in files.values()),
+        identities=tuple(_format_identity(identity, action) for identity, action in files.items()),
+        layout=json.dumps([snapshots[0].metadata["id"], snapshots[0].columns]),
     )
 
 
@@ -233,6 +239,11 @@ def _identify(file: Action) -> FileId:
     if not vector:
         return file["path"], ""
     return file["path"], f"{vector['storageType']}{vector['pathOrInlineDv']}@{vector.get('offset')}"
+
+
+def _format_identity(identity: FileId, file: Action) -> str:
+    # A file of Delta never changes; if somebody replaces one all the same, its size and time tell.
+    return json.dumps([*identity, file.get("size"), file.get("modificationTime")])
 
 
 def _select_mapping(metadata: Action) -> dict[str, str]:
@@ -291,12 +302,3 @@ def _count_rows(file: Action) -> int | None:
     rows = json.loads(file.get("stats") or "{}").get("numRecords")
     deleted = (file.get("deletionVector") or {}).get("cardinality", 0)
     return None if rows is None else rows - deleted
-
-
-def _write_text(spark: SparkSession, uri: str, text: str) -> None:
-    hadoop, path = locate(spark, uri)
-    stream = hadoop.create(path, True)
-    try:
-        stream.write(bytearray(text.encode()))
-    finally:
-        stream.close()

@@ -26,7 +26,7 @@ from tests.bench.generate import MemoryWatch
 ROOT = Path(__file__).parents[2]
 _DEFAULT = ("10x10000", "100x10000", "3x1000000", "12x1000000")
 _PER_VERSION = ("ingest", "check", "describe")
-_NUMBERS = 8
+NUMBERS = tuple(f"number_{index}" for index in range(8))
 _KINDS = np.array(["car", "house", "medical", "other", "small business"])
 _SCENARIO = """\
 name: many_versions
@@ -79,7 +79,7 @@ def main(sizes: list[str]) -> None:
 def _measure(folder: Path, versions: int, rows: int) -> Measured:
     for number in range(versions):
         _write_rows(folder / "rows" / f"batch={number}", number, rows)
-    text = _SCENARIO.replace("NUMBERS", ", ".join(f"number_{index}" for index in range(_NUMBERS)))
+    text = _SCENARIO.replace("NUMBERS", ", ".join(NUMBERS))
     for number in range(versions):
         is_last = str(number == versions - 1).lower()
         text += _VERSION % (number, number, is_last, (number + 1) * rows)
@@ -99,17 +99,23 @@ def _measure(folder: Path, versions: int, rows: int) -> Measured:
 
 
 def _write_rows(folder: Path, number: int, rows: int) -> None:
-    chance = np.random.default_rng(number)
-    numbers = {f"number_{index}": chance.normal(size=rows).round(4) for index in range(_NUMBERS)}
-    is_bad = numbers["number_0"] + chance.normal(size=rows) > 1
-    columns = {
-        "id": np.arange(number * rows, (number + 1) * rows),
-        **numbers,
-        "kind": _KINDS[chance.integers(len(_KINDS), size=rows)],
-        "outcome": np.where(is_bad, "bad", "good"),
-    }
     folder.mkdir(parents=True)
-    pq.write_table(pa.table(columns), folder / "part.parquet")
+    pq.write_table(make_rows(number, rows), folder / "part.parquet")
+
+
+def make_rows(number: int, rows: int) -> pa.Table:
+    """Return the rows of one part of a table; their keys follow those of the part before."""
+    chance = np.random.default_rng(number)
+    numbers = {name: chance.normal(size=rows).round(4) for name in NUMBERS}
+    is_bad = numbers["number_0"] + chance.normal(size=rows) > 1
+    return pa.table(
+        {
+            "id": np.arange(number * rows, (number + 1) * rows),
+            **numbers,
+            "kind": _KINDS[chance.integers(len(_KINDS), size=rows)],
+            "outcome": np.where(is_bad, "bad", "good"),
+        }
+    )
 
 
 if __name__ == "__main__":

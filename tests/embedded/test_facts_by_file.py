@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,11 +20,14 @@ from harness.job.check_version import CheckedVersion, check_version
 from harness.job.delta_log import read_history
 from harness.job.distributions import choose_bins, count_distributions
 from harness.job.facts_by_file import count_by_file, find_files
+from harness.job.kept_counts import KeptCounts, open_kept_counts
 from harness.job.row_diff import count_row_changes
 from harness.job.table_io import read_version
 from harness.job.version_files import VersionFiles, share_files
+from harness.plan import Plan
 from harness.results import RowChanges
 from harness.scenario.model import Scenario
+from tests.embedded.runner import make_plan
 from tests.embedded.tables import scenario
 
 pytestmark = pytest.mark.spark
@@ -186,7 +191,6 @@ def test_rows_are_counted_twice_to_be_sure(table: Table, monkeypatch: pytest.Mon
     log.write_text(log.read_text().replace('numRecords\\":', 'numRecords\\":1'))
     log.with_name(f".{log.name}.crc").unlink()
     assert count_by_file(built, small, replace(table, folder=f"{table.folder}-again").find_files()) == {}
-    assert table.find_files(built[:1]) == {}
 
 
 def test_files_of_one_name_in_several_partitions_are_told_apart(table: Table) -> None:
@@ -219,3 +223,139 @@ def test_files_of_the_same_versions_are_one_set() -> None:
     assert [0, 1, 2, 5] == shared.files
     versions = [{file for index in own for file in shared.sets[index]} for own in shared.versions]
     assert [{0, 1, 5}, {1, 2}, {1, 2}, set()] == versions
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Runs that each look at some versions of a table, and keep what they have counted."""
+
+    table: Table
+    plan: Plan
+    small: Scenario
+
+    def check(self, run_id: str, first: int = 0, *, fresh: bool = False) -> KeptCounts:
+        """Look at all versions from one on; every number must be that of a pass over the version."""
+        table = replace(self.table, folder=f"{self.table.folder}-{run_id}", first=first)
+        plan = self.plan.model_copy(update={"run_id": run_id, "fresh": fresh})
+        kept = open_kept_counts(table.spark, plan, {})
+        assert kept is not None
+        built = table.open()
+        counts = count_by_file(built, self.small, table.find_files(built), kept)
+        for each in built:
+            passed = check_version(each.table, self.small, each.name, each.number)
+            checked = check_version(each.table, self.small, each.name, each.number, counts[each.name])
+            assert checked.facts == passed.facts
+        return kept
+
+    @property
+    def documents(self) -> list[Path]:
+        """The files in which the counts are kept."""
+        return sorted(Path(self.plan.environment.lake, "counts").glob("*.json"))
+
+
+def open_gate(table: Table, *, train: bool = False, until: int = 40) -> Gate:
+    """Return a gate for up to so many versions of the table."""
+    folder = Path(table.uri).parent
+    small = scenario(
+        versions=[f"v{number}" for number in range(until)], train=train, categorical=["k"], features=["x"]
+    )
+    plan = make_plan(small, folder / "small.csv", folder)
+    return Gate(table, plan.model_copy(update={"existing_table": table.uri}), small)
+
+
+def write_unsigned(file: Path, text: str) -> None:
+    """Write a file without the checksum that Hadoop keeps of local files."""
+    file.with_name(f".{file.name}.crc").unlink(missing_ok=True)
+    file.write_text(text)
+
+
+@pytest.mark.parametrize("vectors", [False, True], ids=["plain", "deletion vectors"])
+def test_counts_are_kept_between_runs(table: Table, vectors: bool) -> None:
+    """Whatever the steps between two runs are, kept counts and new ones add up to those of a full pass."""
+    chance = random.Random(2 + vectors)  # noqa: S311 - not a secret
+    steps = [*_STEPS]
+    if vectors:
+        write_first(table, **{"delta.enableDeletionVectors": "true"})
+        steps += [_DOUBLE, _PURGE]
+    else:
+        write_first(table)
+    gate = open_gate(table, train=not vectors)
+    assert gate.check("first").known == 0
+    known = 0
+    for n in range(1, 7):
+        before = table.numbers[-1]
+        table.run(chance.choice(steps), n=n, before=max(0, before - 2))
+        known += gate.check(f"run-{n}", first=before).known
+    assert known > 0
+
+
+def test_only_new_files_are_read(table: Table) -> None:
+    """Files that earlier runs have counted are not read, not even their keys if these are smaller ones."""
+    write_first(table)
+    gate = open_gate(table)
+    gate.check("yesterday")
+    old = [*Path(table.uri).rglob("*.parquet")]
+    table.run("INSERT INTO {t} (id, x, y, k) VALUES (100, 1, 'bad', 'new'), (101, NULL, 'good', 'new')")
+    new = set(Path(table.uri).rglob("*.parquet")).difference(old)
+    built = table.open()[1:]
+    expected = check_version(built[0].table, gate.small, "v1", 1)
+    for file in old:
+        file.write_bytes(b"x" * file.stat().st_size)
+    kept = open_kept_counts(table.spark, gate.plan.model_copy(update={"run_id": "today"}), {})
+    assert kept is not None
+    counts = count_by_file(built, gate.small, table.find_files(built), kept)
+    assert (kept.known, kept.read) == (len(old), len(new))
+    assert check_version(built[0].table, gate.small, "v1", 1, counts["v1"]).facts == expected.facts
+
+
+def test_a_new_row_with_a_known_key_is_a_duplicate(table: Table) -> None:
+    """Keys of new files are compared with those of files that are known; a repaired table has none."""
+    write_first(table)
+    gate = open_gate(table)
+    gate.check("first")
+    table.run(
+        "INSERT INTO {t} (id, x, y, k) VALUES (3, 1, 'bad', 'new'), (3, 1, 'bad', 'new'), (99, 1, 'bad', 'z')"
+    )
+    assert gate.check("duplicates", first=1).known
+    table.run("DELETE FROM {t} WHERE k = 'new'")
+    assert gate.check("repaired", first=2).known
+    assert gate.check("again", first=2).read == 0
+
+
+def test_kept_counts_that_were_changed_are_not_used(table: Table) -> None:
+    """Neither are those of other work; ``--fresh`` counts everything again; there is one document each."""
+    write_first(table)
+    gate = open_gate(table)
+    gate.check("first")
+    assert gate.check("second").read == 0
+    assert ["second"] == [each.name.split(".")[1] for each in gate.documents]
+    assert gate.check("third", fresh=True).known == 0
+    [document] = gate.documents
+    text = document.read_text()
+    edited = json.loads(text)
+    next(iter(edited["content"]["files"].values()))[-1] += 1
+    for broken in (json.dumps(edited), text[:-9], "[]", ""):
+        write_unsigned(document, broken)
+        assert gate.check("fourth").known == 0
+        for each in gate.documents:
+            each.unlink()
+    write_unsigned(document, text)
+    other = scenario(versions=["v0"], train=False, categorical=["k"], features=["x"], seed=5)
+    plan = gate.plan.model_copy(update={"scenario": other})
+    assert replace(gate, small=other, plan=plan).check("other").known == 0
+    os.utime(document, (0, 0))
+    gate.check("last")
+    assert document not in gate.documents
+
+
+def test_counts_of_built_tables_and_of_sensitive_columns_are_not_kept(table: Table) -> None:
+    """A built table is read by its own run only; smallest and largest values of sensitive columns stay."""
+    write_first(table)
+    gate = open_gate(table)
+    built = gate.plan.model_copy(update={"existing_table": None})
+    assert open_kept_counts(table.spark, built, {}) is None
+    sensitive = gate.small.model_copy(
+        update={"table": gate.small.table.model_copy(update={"sensitive": ("x",)})}
+    )
+    plan = gate.plan.model_copy(update={"scenario": sensitive})
+    assert open_kept_counts(table.spark, plan, {}) is None

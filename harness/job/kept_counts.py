@@ -1,0 +1,159 @@
+"""The counts of an existing table's data files, kept between runs.
+
+They are kept in the lake, never in the table's own folder. A run that reads yesterday's
+version and today's only counts the rows of today's new files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+
+from harness.job.spark_errors import log_errors, log_traceback
+from harness.job.table_io import locate, read_text, write_text
+from harness.job.version_files import GatheredFiles
+from harness.plan import Plan
+from harness.stored_json import parse_json
+from harness.work import identify_counts
+
+_KEPT_FOR = timedelta(days=30)
+Counts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class KnownCounts:
+    """What is known of some data files, each by its number."""
+
+    files: Mapping[int, Counts | None] = field(default_factory=dict)
+    """The counts; ``None`` for a file without rows."""
+    unique: frozenset[int] = frozenset()
+    """Files, all of them known, no two rows of which have the same key, unless it is null."""
+
+
+@dataclass
+class KeptCounts:
+    """The counts that runs keep for each other."""
+
+    spark: SparkSession
+    plan: Plan
+    libraries: Mapping[str, str]
+    known: int = 0
+    """The files whose counts this run has found."""
+    read: int = 0
+    """The files whose rows this run has counted."""
+
+    def find(self, gathered: GatheredFiles, names: Collection[str]) -> KnownCounts:
+        """Return what earlier runs have kept of some files; nothing if it can't be read or was changed.
+
+        Args:
+            gathered: The files.
+            names: The names of the counts that are needed.
+        """
+        if self.plan.fresh and not self.plan.is_resumed:
+            return KnownCounts()
+        numbers = {identity: number for number, identity in enumerate(gathered.identities)}
+        found = KnownCounts()
+        for uri in self._list_documents(gathered):
+            try:
+                kept = _parse(read_text(self.spark, uri), numbers, names)
+            except (Py4JJavaError, ValueError, KeyError, TypeError) as error:
+                log_traceback(error)
+                continue
+            found = max(found, kept, key=lambda each: len(each.files))
+        return found
+
+    def keep(self, gathered: GatheredFiles, counts: KnownCounts) -> None:
+        """Keep the counts of some files, in place of what was kept of this table before.
+
+        An error is only logged: another run will count them again.
+        """
+        with log_errors():
+            old = [*self._list_documents(gathered), *self._list_expired()]
+            uri = f"{self._folder}/{self._identify(gathered)}.{self.plan.run_id}.json"
+            write_text(self.spark, uri, _format(counts, gathered.identities))
+            for each in old:
+                files, path = locate(self.spark, each)
+                if each != uri:
+                    files.delete(path, False)
+
+    def note(self, *, known: int, read: int) -> None:
+        """Note how many files' counts were found, and how many files were read."""
+        self.known += known
+        self.read += read
+
+    @property
+    def _folder(self) -> str:
+        return f"{self.plan.environment.lake}/counts"
+
+    def _identify(self, gathered: GatheredFiles) -> str:
+        return identify_counts(self.plan, gathered.layout, self.libraries).key
+
+    def _list_documents(self, gathered: GatheredFiles) -> list[str]:
+        start = f"{self._identify(gathered)}."
+        return [f"{self._folder}/{name}" for name, _ in self._list() if name.startswith(start)]
+
+    def _list_expired(self) -> list[str]:
+        oldest = datetime.now(UTC) - _KEPT_FOR
+        return [f"{self._folder}/{name}" for name, written in self._list() if written < oldest]
+
+    def _list(self) -> Iterator[tuple[str, datetime]]:
+        files, folder = locate(self.spark, self._folder)
+        for status in files.listStatus(folder) if files.exists(folder) else ():
+            written = datetime.fromtimestamp(status.getModificationTime() / 1000, UTC)
+            yield status.getPath().getName(), written
+
+
+def open_kept_counts(spark: SparkSession, plan: Plan, libraries: Mapping[str, str]) -> KeptCounts | None:
+    """Return the counts that are kept for the run's table.
+
+    Returns:
+        ``None`` if the run builds its table, whose files no other run reads, or has sensitive columns, whose
+        smallest and largest values would be stored.
+    """
+    if plan.existing_table is None or plan.scenario.table.sensitive:
+        return None
+    return KeptCounts(spark, plan, libraries)
+
+
+def _format(counts: KnownCounts, identities: tuple[str, ...]) -> str:
+    names = next((list(each) for each in counts.files.values() if each is not None), [])
+    content = {
+        "names": names,
+        "files": {
+            identities[number]: None if each is None else [each[name] for name in names]
+            for number, each in counts.files.items()
+        },
+        "unique": [identities[number] for number in sorted(counts.unique)],
+    }
+    return json.dumps({"sha256": _digest(content), "content": content})
+
+
+def _parse(text: str, numbers: Mapping[str, int], names: Collection[str]) -> KnownCounts:
+    """Return the counts of the files that have a number.
+
+    Raises:
+        ValueError: The document was changed, or doesn't have all counts that are needed.
+    """
+    document = parse_json(text)
+    content = document["content"]
+    if document["sha256"] != _digest(content):
+        raise ValueError("The kept counts were changed.")
+    if missing := set(names).difference(content["names"]):
+        raise ValueError(f"The kept counts lack {sorted(missing)}.")
+    files = {
+        numbers[identity]: None if values is None else dict(zip(content["names"], values, strict=True))
+        for identity, values in content["files"].items()
+        if identity in numbers
+    }
+    return KnownCounts(files, frozenset(numbers[each] for each in content["unique"] if each in numbers))
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
