@@ -59,7 +59,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 unexport PYTHONPATH PYTHONHOME
 
 .NOTPARALLEL:
-.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario resume publish validate attach doctor asset-bundle sweep check runs trace replay retain compare ui docker-ready build up down restart ps logs clean clean-runs
+.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario watch resume publish validate attach doctor asset-bundle sweep check runs trace replay retain compare ui docker-ready build up down restart ps logs clean clean-runs
 .PHONY: test test-faults test-fast test-unit test-scenarios test-databricks test-compose images lint types imports format lock bench false-alarms
 
 help: ## list the make targets
@@ -82,6 +82,9 @@ scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedde
 
 validate: named run-ready ## run a scenario locally, then on Databricks, and compare the two runs: NAME=three_versions [FRESH=1]
 	@$(HARNESS) validate ARGS $(ON_TARGET) $(if $(FRESH),--fresh) $(if $(KEEP),--keep) -- "$$NAME"
+
+watch: named run-ready ## run a scenario again each time one of its files changes: NAME=three_versions [TARGET=embedded|compose] [KEEP=1] [TABLE=URI [VERSIONS=12,latest]]
+	@$(HARNESS) watch ARGS $(ON_TARGET) $(if $(KEEP),--keep) $(ON_TABLE) -- "$$NAME"
 
 resume: run-ready ## resume a run that ended without a verdict: RUN=latest
 	@$(if $(RUN),,echo "Name a run: make resume RUN=latest" >&2; exit 2)

@@ -67,13 +67,16 @@ class Session:
         write_line(self.console, Text(line))
 
 
-def open_session(request: RunRequest, console: Console, *, takes_one: bool = False) -> Session:
+def open_session(
+    request: RunRequest, console: Console, *, takes_one: bool = False, target: Target | None = None
+) -> Session:
     """Validate a request and open its target.
 
     Args:
         request: What to run, and where.
         console: Shows progress and verdicts.
         takes_one: Whether the command takes a single combination of a matrix.
+        target: The target if it is open already.
 
     Raises:
         ScenarioError: The scenario is invalid.
@@ -87,7 +90,7 @@ def open_session(request: RunRequest, console: Console, *, takes_one: bool = Fal
     report = make_line_printer(console)
     if request.table is not None:
         report(request.table.describe(loaded.scenario))
-    target = open_target(settings, report, keep=request.keep)
+    target = target or open_target(settings, report, keep=request.keep)
     return Session(loaded, combinations, target, settings, console, request.fresh)
 
 

@@ -81,11 +81,15 @@ def run(request: RunRequest, console: Console) -> ExitCode:
     Raises:
         HarnessError: There is no verdict; the exception has the reason and the exit code.
     """
-    session = open_session(request, console)
+    return run_session(open_session(request, console))
+
+
+def run_session(session: Session) -> ExitCode:
+    """Run a session's scenario, or every combination of its matrix, and return the worst exit code."""
     if not session.has_matrix:
         return execute(session, session.single_combination).exit_code
     rows = execute_all(session)
-    show_combinations(rows, console)
+    show_combinations(rows, session.console)
     return select_worst(*(row.code for row in rows))
 
 

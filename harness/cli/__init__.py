@@ -33,6 +33,7 @@ app = typer.Typer(
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "scenario": run_commands.scenario,
+    "watch": run_commands.watch,
     "resume": run_commands.resume,
     "publish": run_commands.publish,
     "calibrate": run_commands.calibrate,

@@ -44,6 +44,25 @@ def scenario(
     raise typer.Exit(run(request, open_console()))
 
 
+def watch(
+    name: ScenarioName,
+    target: Target = None,
+    keep: Keep = False,
+    table: TableUri = None,
+    versions: TableVersions = None,
+    only: Only = None,
+) -> None:
+    """Run a scenario again each time one of its files changes.
+
+    Watches the scenario, its sources, its code, an existing table on this machine, and harness.toml. Ctrl-C
+    ends it. The embedded target keeps its JVM between the runs, so that they start sooner.
+    """
+    from harness.watching import watch as run_on_changes
+
+    request = _make_request(name, target, table, versions, only, keep=keep)
+    raise typer.Exit(run_on_changes(request, open_console()))
+
+
 def resume(run: PastRun) -> None:
     """Resume a run that ended without a verdict.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeVar, cast, runtime_checkable
 
@@ -125,6 +126,14 @@ class Settleable(Protocol):
 
     def release(self) -> None:
         """Stop the services that a failed run has started, unless they should be kept."""
+
+
+@runtime_checkable
+class KeepsWarm(Protocol):
+    """A target that can keep processes for the next run of the same command, which then starts sooner."""
+
+    def keep_warm(self) -> AbstractContextManager[None]:
+        """Return a block in which processes stay between runs; at its end, they end."""
 
 
 @runtime_checkable

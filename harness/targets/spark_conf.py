@@ -36,9 +36,10 @@ _FOR_SMALL_DATA = {
 _SESSION_PREFIXES = ("spark.sql.", "spark.databricks.delta.")
 # The same everywhere: other locales write other digits, and change letters in other ways.
 _LOCALE = ("-Duser.language=en", "-Duser.country=US", "-Dfile.encoding=UTF-8")
-# In a run of a minute the JVM's second compiler costs more than it gains. The first one alone has a code
-# cache of 48 MB by default, which is too small, and stops when it is full.
-_JVM_FOR_SMALL_DATA = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m", "-XX:+UseSerialGC")
+# In a run of a minute the JVM's second compiler costs more than it gains.
+_JVM_FOR_ONE_SMALL_RUN = ("-XX:TieredStopAtLevel=1",)
+# The first compiler alone has a code cache of 48 MB by default; it stops when that is full.
+_JVM_FOR_SMALL_DATA = ("-XX:ReservedCodeCacheSize=240m", "-XX:+UseSerialGC")
 
 # By default, a method of more than 8,000 bytes is never compiled, such as Spark's code for a stage that
 # computes a hundred numbers.
@@ -94,18 +95,20 @@ def choose_heap(memory: str, limit: int | None, *, small: bool) -> str:
     return f"{chosen >> 10}g" if chosen >= _SMALL_HEAP_MB else f"{chosen}m"
 
 
-def java_options(memory: str, *, small: bool) -> tuple[str, ...]:
+def java_options(memory: str, *, small: bool, warm: bool = False) -> tuple[str, ...]:
     """Return options of the driver's or an executor's JVM.
 
     Args:
         memory: The most memory of its heap. It starts with up to 2 GB of that, because a small one is
             collected all the time until it has grown; young objects get half of it.
         small: Whether the data is small.
+        warm: Whether the JVM stays for several runs.
     """
     start = memory if count_bytes(memory) < _SMALL_HEAP_MB << 20 else f"{_SMALL_HEAP_MB}m"
     return (
         f"-Xms{start}",
         "-XX:NewRatio=1",
         *_LOCALE,
+        *(_JVM_FOR_ONE_SMALL_RUN if small and not warm else ()),
         *(_JVM_FOR_SMALL_DATA if small else _JVM_FOR_MUCH_DATA),
     )

@@ -10,17 +10,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from harness.errors import UsageError
+from harness.errors import ExitCode, UsageError
 from harness.events import Listener
 from harness.memory import find_memory_limit
 from harness.plan import Environment, Plan, SourceData
 from harness.reading.file_names import has_plain_name, make_plain_name
 from harness.results import Result
-from harness.runs import PLAN, RESULT
+from harness.runs import LOG, PLAN, RESULT, RunFolder
 from harness.runtime.class_archive import ClassArchive
 from harness.runtime.installed_libraries import identify_libraries
 from harness.runtime.jars import JarCache, choose_cache_folder, find_pyspark_home, load_class_path
@@ -43,6 +43,7 @@ from harness.targets.checks import (
     run_check,
 )
 from harness.targets.embedded import EMBEDDED
+from harness.targets.embedded.warm_jvm import WarmJvm
 from harness.targets.job_process import run_command, take_result
 from harness.targets.spark_conf import choose_heap, is_small, java_options, make_spark_settings
 
@@ -50,6 +51,7 @@ _SPARK = {
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
 }
+_ENDED_WELL = (ExitCode.PASS, ExitCode.BOUND_FAILED, ExitCode.WRONG_INPUT, ExitCode.NOT_PROVEN)
 
 
 def _write_error(line: str) -> None:
@@ -65,6 +67,7 @@ class Embedded:
         del report, keep  # All targets take the same arguments; this one has nothing to keep.
         self._settings = settings
         self._java: Java | None = None
+        self._warm: WarmJvm | None = None
 
     def environment(self, source_bytes: int | None, store: str) -> Environment:
         """Return an environment of local files and one JVM."""
@@ -149,13 +152,39 @@ class Embedded:
                 [sys.executable, "-P", "-m", "harness.job", str(folder / PLAN), str(folder / RESULT)],
                 folder,
                 listener,
-                environ=self._process_environment(os.environ, temporary, classes.options),
+                environ=self._process_environment(os.environ, temporary, classes.options)
+                | self._connect_warm_jvm(folder, classes),
                 # Not SIGINT: while Spark starts, PySpark's handler of it would fail in the JVM.
                 interrupt=lambda process: process.send_signal(signal.SIGTERM),
                 clean_up=_kill_group,
             )
-        classes.keep_new(is_complete=not finished.interrupted and finished.exit_code >= 0)
+        is_complete = not finished.interrupted and finished.exit_code >= 0
+        classes.keep_new(is_complete=is_complete)
+        if self._warm is not None:
+            self._warm.append_log(folder / LOG)
+            if finished.exit_code not in _ENDED_WELL or not is_complete:
+                self._warm.end()  # It may still be busy, or short of memory.
         return take_result(finished, folder)
+
+    @contextmanager
+    def keep_warm(self) -> Iterator[None]:
+        """Keep one JVM for all runs until the end of the block."""
+        self._warm = WarmJvm(find_temp_folder())
+        try:
+            yield
+        finally:
+            self._warm.end()
+            self._warm = None
+
+    def _connect_warm_jvm(self, folder: Path, classes: ClassArchive) -> dict[str, str]:
+        """Return the variables with which the job uses the JVM that stays, if there is one."""
+        if self._warm is None:
+            return {}
+        options = classes.options if classes.file.is_file() else ()  # To write it takes 15 s.
+        return self._warm.connect(
+            RunFolder(folder).read_plan().environment.spark,
+            lambda temporary: self._process_environment(os.environ, temporary, options),
+        )
 
     def reach(self, environment: Environment) -> Environment:
         """Return a run's environment: this machine reaches all of it in the same way as the job."""
@@ -225,7 +254,7 @@ class Embedded:
         return (
             # First, because Java takes the last of several values: the locale stays.
             *split_options(settings["java_options"]),
-            *java_options(self._choose_heap(small=small), small=small),
+            *java_options(self._choose_heap(small=small), small=small, warm=self._warm is not None),
         )
 
     def _process_environment(
