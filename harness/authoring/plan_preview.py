@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.authoring.run_estimate import Estimate, estimate_run
 from harness.bounds.specs import explain_unjudged, list_bound_specs, list_label_bounds
 from harness.bounds.standard import STANDARD
 from harness.errors import PrerequisiteError
 from harness.loading.local_commits import ResolvedRead, resolve_reads
+from harness.memory import find_memory_limit
 from harness.plan import BaselineRun
 from harness.runs import list_runs
 from harness.scenario.model import Scenario, Version
-from harness.setting_types import Settings
+from harness.setting_types import Settings, count_bytes
 from harness.targets.registry import TARGETS
+from harness.targets.spark_conf import choose_heap, is_small
 
 DEPENDS = "depends on the data"
 _WHEN = {"pass": "if every bound holds", "always": "even if bounds fail"}
@@ -72,6 +75,8 @@ class PlanPreview:
     explained_rows: int
     samples_per_row: int
     published: str
+    estimate: Estimate | None
+    """``None`` if nothing is known about it, or the target isn't on this machine."""
     cost: Cost | None
     reads: dict[str, str]
     """Versions of an existing table that are read by a time, to which version that is."""
@@ -94,7 +99,7 @@ class PlanPreview:
     @property
     def trainings(self) -> int:
         """Number of versions at which a model is trained, as no earlier run has trained it."""
-        return sum(each.training is not None and not each.training.known_run for each in self.versions)
+        return _count_trainings(self.versions)
 
     def values(self) -> dict[str, Any]:
         """Return the preview as plain values, for other programs."""
@@ -110,6 +115,7 @@ def preview_run(
     folder: Path | None = None,
     baselines: Mapping[str, BaselineRun] | None = None,
     trainings: Mapping[str, Training] | None = None,
+    data_bytes: int | None = None,
 ) -> PlanPreview:
     """Return a preview of a run of a scenario.
 
@@ -119,6 +125,7 @@ def preview_run(
         folder: Folder of the scenario's file (default: the current one).
         baselines: The runs that bounds compare with (default: none).
         trainings: Trained version to whether its model is trained, and why (default: all are new).
+        data_bytes: Size of the scenario's data; ``None`` if it is not known.
 
     Raises:
         UsageError: The scenario publishes to a model store that doesn't exist.
@@ -126,19 +133,21 @@ def preview_run(
     pipeline = scenario.pipeline
     bounds = Counter(spec.version for spec in list_bound_specs(scenario))
     reads = resolve_reads(scenario, folder or Path())
+    versions = tuple(
+        _preview_version(scenario, version, predicted, bounds[version.name], trainings or {})
+        for version, predicted in zip(scenario.versions, predict_run(scenario, reads), strict=True)
+    )
     return PlanPreview(
         scenario=scenario.name,
         table=scenario.table.uri or scenario.table.name,
-        versions=tuple(
-            _preview_version(scenario, version, predicted, bounds[version.name], trainings or {})
-            for version, predicted in zip(scenario.versions, predict_run(scenario, reads), strict=True)
-        ),
+        versions=versions,
         model=pipeline.use or pipeline.model.kind,
         grid_points=len(pipeline.model.grid.points) if pipeline.use is None else None,
         folds=pipeline.model.folds if pipeline.use is None else None,
         explained_rows=pipeline.explainer.rows,
         samples_per_row=pipeline.explainer.choose_samples(len(pipeline.features)),
         published=_describe_publication(scenario, settings),
+        estimate=_estimate(scenario, settings, _count_trainings(versions), data_bytes),
         cost=find_expected_cost(settings.runs, scenario.name),
         reads={name: read.explanation for name, read in reads.items() if read.explanation},
         observes=scenario.observe,
@@ -146,6 +155,26 @@ def preview_run(
         standard=_list_standard_checks(scenario),
         baselines={name: run.text for name, run in (baselines or {}).items()},
         unjudged=explain_unjudged(scenario),
+    )
+
+
+def _count_trainings(versions: Sequence[PlannedVersion]) -> int:
+    return sum(each.training is not None and not each.training.known_run for each in versions)
+
+
+def _estimate(
+    scenario: Scenario, settings: Settings, trainings: int, data_bytes: int | None
+) -> Estimate | None:
+    definition = TARGETS.get(settings["target"])
+    if definition is not None and not definition.is_local:
+        return None
+    heap = choose_heap(settings["driver_memory"], find_memory_limit(), small=is_small(data_bytes))
+    return estimate_run(
+        scenario,
+        trainings=trainings,
+        data_bytes=data_bytes,
+        heap_bytes=count_bytes(heap),
+        runs=settings.runs,
     )
 
 

@@ -67,7 +67,9 @@ def plan(
 
     from harness.authoring.plan_preview import preview_run
     from harness.loading.baseline_lookup import check_baselines
+    from harness.loading.existing_table import resolve_table_uri
     from harness.loading.loader import load_scenario
+    from harness.loading.sources import measure_size
     from harness.loading.table_override import parse_table_override
     from harness.report.terminal.command_tables import show_plan
     from harness.reuse import preview_trainings
@@ -78,7 +80,10 @@ def plan(
     settings = read_settings()
     baselines = check_baselines(loaded, lambda: settings.runs)
     trainings = preview_trainings(loaded, settings)
-    planned = preview_run(loaded.scenario, settings, Path(loaded.document.file).parent, baselines, trainings)
+    folder = Path(loaded.document.file).parent
+    uri = loaded.scenario.table.uri
+    size = measure_size(loaded.scenario, loaded.sources, uri and resolve_table_uri(uri, folder))
+    planned = preview_run(loaded.scenario, settings, folder, baselines, trainings, size)
     if as_json:
         typer.echo(json.dumps(planned.values(), indent=2))
         return

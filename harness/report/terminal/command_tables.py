@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from rich import filesize
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.authoring.plan_preview import DEPENDS, PlannedVersion, PlanPreview, Training
+from harness.authoring.run_estimate import MEASURED_CORES, UNCERTAINTY, Estimate
 from harness.authoring.scenario_list import ListedScenario
 from harness.errors import ExitCode
 from harness.metrics import METRICS
@@ -69,6 +71,7 @@ def _describe_plan(preview: PlanPreview) -> tuple[str, ...]:
         f"Trained: {preview.model} on {versions}{_describe_fits(preview)}.",
         f"Explained: {rows} x {samples} = {predictions} predictions per version.",
         f"Published: {preview.published}.",
+        *_describe_estimate(preview.estimate),
         _describe_cost(preview),
         *_describe_trainings(preview),
         *_describe_labels(preview),
@@ -121,6 +124,21 @@ def _describe_fits(preview: PlanPreview) -> str:
     )
     fits = formatting.format_count(preview.fits, "fit")
     return f", each with {points} x {folds} = {fits}, plus one on all training rows"
+
+
+def _describe_estimate(estimate: Estimate | None) -> Iterator[str]:
+    if estimate is None:
+        return
+    memory = "" if estimate.memory_bytes is None else f"{filesize.decimal(estimate.memory_bytes)} of memory"
+    if estimate.run_id:
+        more = f"; up to {memory}" if memory else ""
+        yield f"Time: {formatting.format_seconds(estimate.seconds)}, as run {estimate.run_id} took{more}."
+    elif estimate.data_bytes is not None:
+        minutes = max(1, round(estimate.seconds / 60))
+        yield (
+            f"Time: roughly {minutes} min (half to {UNCERTAINTY} times that) and up to {memory}, from "
+            f"{filesize.decimal(estimate.data_bytes)} of data, as measured on {MEASURED_CORES} cores."
+        )
 
 
 def _describe_cost(preview: PlanPreview) -> str:
