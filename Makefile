@@ -238,6 +238,7 @@ lock: dev-ready ## rewrite the lock files and the lists of parts (SBOM); UPGRADE
 	@for runtime in tests/databricks/standin/runtimes/*.in; do \
 	  $(COMPILE) $$runtime -o $${runtime%.in}.lock || exit; done
 	@$(COMPILE) docker/azurite/requirements.in -o docker/azurite/requirements.lock
+	@$(COMPILE) tests/bench/dvc.in -o tests/bench/dvc.lock
 	@$(BIN)/python -c 'import tomllib; \
 	  project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	  print(*project["optional-dependencies"]["java"], sep="\n")' | $(COMPILE) - -o requirements/java.lock
@@ -246,6 +247,8 @@ lock: dev-ready ## rewrite the lock files and the lists of parts (SBOM); UPGRADE
 
 bench: dev-ready ## measure performance: against the same work by hand, per version, on the stand-in, and in Compose if Docker is ready
 	@$(WITH_ARGS) $(BIN)/python -m tests.bench ARGS
+	@$(BIN)/python -m tests.bench.dvc_stages
+	@$(BIN)/python -m tests.bench.bare
 	@$(BIN)/python -m tests.bench.versions
 	@$(BIN)/python -m tests.bench.nightly
 	@$(BIN)/python -m tests.bench.databricks

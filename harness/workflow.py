@@ -143,8 +143,9 @@ def conclude(plan: Plan, result: Result, folder: RunFolder, settings: Settings, 
     """Turn a result into an outcome: judge it again, compare it with its counterpart, report it."""
     write_confirmed_result(plan, result, folder)
     parity = compare_with_counterpart(plan, result, settings)
-    write_reports(plan, result, folder, parity)
+    # The answer first: a page whose plots must be drawn again takes most of a second.
     show_verdict(plan, result, folder, parity, console)
+    write_reports(plan, result, folder, parity)
     annotate(plan, result, folder, parity, console)
     return Outcome(result, folder.path, parity)
 

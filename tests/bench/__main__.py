@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,12 +54,12 @@ def main(rounds: int) -> None:
 
 def _run_by_hand(folder: Path) -> Measured:
     folder.mkdir()
-    java = find_java(os.environ.get("HARNESS_JAVA_HOME"), os.environ)
     steps: dict[str, float] = {}
     start = time.monotonic()
-    for version in (-1, 0, 1, 2):
-        command = [sys.executable, "-m", "tests.bench.by_hand", str(CSV), str(folder), str(version)]
-        done = _run(command, {"PYSPARK_PYTHON": sys.executable, "JAVA_HOME": str(java.home)})
+    for arguments in (("build", str(CSV)), *(("train", version) for version in "012")):
+        done = run(
+            [sys.executable, "-m", "tests.bench.by_hand", str(folder), *arguments], find_java_variables()
+        )
         for name, seconds in json.loads(done.stdout.splitlines()[-1]).items():
             steps[name] = steps.get(name, 0.0) + seconds
     return Measured(time.monotonic() - start, steps)
@@ -66,7 +67,7 @@ def _run_by_hand(folder: Path) -> Measured:
 
 def _run_harness(home: Path) -> Measured:
     start = time.monotonic()
-    _run(
+    run(
         [sys.executable, "-m", "harness", "scenario", "three_versions", "--target", "embedded", "--fresh"],
         {"HARNESS_HOME": str(home)},
     )
@@ -75,9 +76,18 @@ def _run_harness(home: Path) -> Measured:
     return Measured(seconds, result["timings"])
 
 
-def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def find_java_variables() -> dict[str, str]:
+    """Return the environment variables with which PySpark finds Java and Python."""
+    java = find_java(os.environ.get("HARNESS_JAVA_HOME"), os.environ)
+    return {"PYSPARK_PYTHON": sys.executable, "JAVA_HOME": str(java.home)}
+
+
+def run(
+    command: list[str], environment: Mapping[str, str], folder: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    """Run a command until it succeeds; otherwise, this program ends."""
     done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )
     if done.returncode:
         sys.exit(

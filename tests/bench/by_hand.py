@@ -1,7 +1,8 @@
 """The same work as a notebook would do it, without the harness: one process per Delta version.
 
-``python -m tests.bench.by_hand CSV FOLDER VERSION`` trains, explains, logs and copies one version; version -1
-builds the three versions first. Prints one JSON line with the seconds of each step.
+``python -m tests.bench.by_hand FOLDER build CSV [MONTH ...]`` appends months to the table, one version each,
+and ``python -m tests.bench.by_hand FOLDER train VERSION`` trains, explains, logs and copies one version. Both
+print one JSON line with the seconds of each step.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from harness.runtime.jars import load_class_path
@@ -34,17 +36,18 @@ class Laps:
         self._last = now
 
 
-def main(csv: str, folder: str, version: int) -> None:
-    """Run the steps of one version as the user of a notebook would."""
+def main(folder: str, command: str, *arguments: str) -> None:
+    """Run the steps of one version as the user of a notebook would, or build versions."""
     laps = Laps()
     spark = _open_session()
     laps.lap("session")
     table = f"{folder}/lc_loan"
-    if version < 0:
-        _ingest(spark, csv, table)
+    if command == "build":
+        csv, *months = arguments
+        _ingest(spark, csv, table, months or MONTHS)
         laps.lap("ingest")
     else:
-        _train(spark, table, folder, version, laps)
+        _train(spark, table, folder, int(arguments[0]), laps)
     print(json.dumps(laps.seconds))  # noqa: T201 - the program's output
 
 
@@ -64,11 +67,11 @@ def _open_session() -> Any:
     return spark
 
 
-def _ingest(spark: Any, csv: str, table: str) -> None:
+def _ingest(spark: Any, csv: str, table: str, months: Sequence[str]) -> None:
     from pyspark.sql import functions as F
 
     rows = spark.read.csv(csv, header=True, inferSchema=True)
-    for month in MONTHS:
+    for month in months:
         rows.where(F.col("issue_d") == month).write.format("delta").mode("append").save(table)
 
 
@@ -163,4 +166,4 @@ def _explain(model: Any, train: Any, test: Any) -> tuple[Any, float]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(*sys.argv[1:])
