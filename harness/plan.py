@@ -201,7 +201,9 @@ class Plan(ScenarioPart):
     code: dict[str, str] = Field(default_factory=dict)
     """The Python files of the scenario's custom pipeline, by their path; empty for a built-in one."""
     existing_table: str | None = None
-    """URI of an existing table; ``None`` if the scenario builds its table."""
+    """URI of an existing table, or its name in the target's catalog; ``None`` if the table is built."""
+    table_name: str | None = None
+    """Name in a catalog by which the scenario, or the command line, gives the existing table."""
     commits: dict[str, str] = Field(default_factory=dict)
     """Version that is read from an existing table to what identifies its commit, if that is known."""
     fresh: bool = False
@@ -248,7 +250,10 @@ class Plan(ScenarioPart):
 
     @property
     def table_uri(self) -> str:
-        """URI of the table; one that is built is in the run's own folder, so that runs don't interfere."""
+        """URI of the table; one that is built is in the run's own folder, so that runs don't interfere.
+
+        On a target with a catalog, it is the name of an existing table there.
+        """
         return self.existing_table or f"{self.run_uri}/{self.scenario.table.name}"
 
     @property

@@ -14,6 +14,7 @@ from harness.loading.sources import SourceFile, measure_size
 from harness.plan import Environment, Plan, Setting, SourceData
 from harness.runs import make_run_id
 from harness.setting_types import STORES, Settings
+from harness.table_names import is_table_name, normalize_table_name
 from harness.targets.base import Target
 from harness.wheel import compute_version
 
@@ -48,6 +49,7 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
         },
         code={} if loaded.code is None else dict(loaded.code.files),
         existing_table=target.locate_table(existing) if existing is not None else None,
+        table_name=normalize_table_name(existing) if existing and is_table_name(existing) else None,
         commits=identify_commits(scenario, folder),
         fresh=fresh,
         baselines=baselines.numbers,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError, did_you_mean
+from harness.table_names import normalize_table_name
 
 if TYPE_CHECKING:
     # 'harness --help' reads the declarations, and must not load pydantic for it.
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 SETTINGS_FILE = Path("harness.toml")
 STORES = "stores."
+TABLES = "tables."
+"""Prefix of the settings that map the names of tables in a catalog to folders or URIs."""
 ACCOUNTS = "accounts."
 DEFAULT = "default"
 """Origin of a setting that nobody has set."""
@@ -108,6 +111,11 @@ class Settings:
     def runs(self) -> Path:
         """Folder with one folder per run."""
         return self.home / "runs"
+
+    def table(self, name: str) -> str | None:
+        """Return the folder or URI that the name of a table stands for on this machine, if there is one."""
+        setting = self.by_name.get(TABLES + normalize_table_name(name))
+        return None if setting is None else setting.value
 
     def store(self, name: str) -> str:
         """Return the root of a model store by its name.

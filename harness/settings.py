@@ -29,11 +29,13 @@ from harness.setting_types import (
     HEAP_PATTERN,
     SETTINGS_FILE,
     STORES,
+    TABLES,
     TOLERANCE_PATTERN,
     Settings,
     SettingSpec,
 )
 from harness.storage.uris import describe_password, explain_unusable_root
+from harness.table_names import is_table_name
 from harness.targets.registry import AUTO, TARGETS, describe_choices
 
 __all__ = ["ACCOUNT_FIELDS", "Settings", "list_settings", "read_settings"]
@@ -165,6 +167,9 @@ def _explain_mistake(name: str, value: object) -> str | None:
                 f"unknown setting '{name}'.{did_you_mean(field, ACCOUNT_FIELDS)} An account has the fields "
                 f"{', '.join(ACCOUNT_FIELDS)}. Keep a secret in its file or variable."
             )
+    elif name.startswith(TABLES):
+        if not is_table_name(name.removeprefix(TABLES)):
+            return f'\'{name}\' is not the name of a table. Write "catalog.schema.table" = "URI".'
     elif not name.startswith(STORES):
         names = [spec.name for spec in list_settings()]
         if name not in names:
@@ -214,7 +219,9 @@ def _resolve(setting: Setting, paths: _Paths) -> Setting:
     value = setting.value.replace("{home}", paths.home)
     if setting.name == "home":
         value = paths.home
-    elif setting.name.startswith(ACCOUNTS) and setting.name.endswith("_file") and value:
+    elif (setting.name.startswith(ACCOUNTS) and setting.name.endswith("_file") and value) or (
+        setting.name.startswith(TABLES) and "://" not in value
+    ):
         value = _make_absolute(setting, value, paths.folder)
     elif _is_path(setting):
         absolute = _make_absolute(setting, value, paths.folder)

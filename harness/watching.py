@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import ExitCode, HarnessError, InterruptedRunError, UsageError
-from harness.loading.existing_table import resolve_table_uri
 from harness.loading.loader import LoadedScenario, find_scenario
 from harness.request import RunRequest, Session, make_line_printer, open_session
 from harness.setting_types import SETTINGS_FILE, Settings
 from harness.settings import read_settings
+from harness.storage.uris import find_table_folder
 from harness.targets.base import KeepsWarm, Target
-from harness.targets.checks import path_on_this_machine
 from harness.targets.registry import TARGETS
 from harness.workflow import run_session
 
@@ -145,7 +144,7 @@ def _list_inputs(loaded: LoadedScenario) -> Iterable[Path]:
     if loaded.code is not None:
         yield from (folder / path for path in loaded.code.files)
     if loaded.scenario.table.uri is not None:
-        table = path_on_this_machine(resolve_table_uri(loaded.scenario.table.uri, folder))
+        table = find_table_folder(loaded.scenario.table.uri, folder)
         if table is not None:
             yield table / "_delta_log"
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -13,12 +14,12 @@ from tests.embedded.runner import ROOT
 
 
 def run_command(
-    arguments: Sequence[str], environ: Mapping[str, str], timeout_s: float
+    arguments: Sequence[str], environ: Mapping[str, str], timeout_s: float, folder: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command and wait for its end."""
+    """Run the command in a folder, and wait for its end."""
     return subprocess.run(
         _command(arguments),
-        cwd=ROOT,
+        cwd=folder,
         env=environ,
         capture_output=True,
         text=True,

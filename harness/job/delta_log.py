@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,12 +17,15 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession, functions as F
 
 from harness.errors import Location, Problem, ScenarioError
-from harness.job.table_io import locate, read_text, read_version
+from harness.job.table_io import describe_detail, describe_history, locate, read_text, read_version
 from harness.results import Commit
 from harness.retention.table_log import DEFAULT_RETENTION
+from harness.table_names import is_table_name, quote_table_name
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MIN_INTERVAL = timedelta(milliseconds=1)
+_FILE_MISSING = re.compile("FileNotFound|FILE_NOT_FOUND|FILE_NOT_EXIST|TIME_TRAVEL_BEYOND")
+"""In messages of Spark, Delta and Databricks about a version whose files were removed."""
 _MAX_VERSIONS_CHECKED = 25
 """How many versions an error message checks for readability; each costs listing the version's files."""
 
@@ -52,9 +56,9 @@ def read_history(spark: SparkSession, uri: str, limit: int | None = None) -> tup
         uri: The table.
         limit: The largest number of commits to return (default: all).
     """
-    if not DeltaTable.isDeltaTable(spark, uri):
+    if not _exists(spark, uri):
         return ()
-    commits = DeltaTable.forPath(spark, uri).history(limit)
+    commits = describe_history(spark, uri, limit)
     # As a number: Python receives timestamps in the time zone of its own machine.
     rows = commits.select("version", "operation", F.unix_millis("timestamp").alias("time")).collect()
     entries = [
@@ -62,6 +66,12 @@ def read_history(spark: SparkSession, uri: str, limit: int | None = None) -> tup
         for row in rows
     ]
     return tuple(reversed(_separate_times(sorted(entries, key=lambda entry: entry.version))))
+
+
+def _exists(spark: SparkSession, table: str) -> bool:
+    if is_table_name(table):
+        return spark.catalog.tableExists(quote_table_name(table))
+    return DeltaTable.isDeltaTable(spark, table)
 
 
 def _separate_times(entries: list[LogEntry]) -> list[LogEntry]:
@@ -111,8 +121,7 @@ def read_actions(spark: SparkSession, uri: str, version: int) -> Iterator[dict[s
 
 def read_protocol(spark: SparkSession, uri: str) -> ProtocolVersions:
     """Return the table's current protocol."""
-    detail = DeltaTable.forPath(spark, uri).detail()
-    [row] = detail.select("minReaderVersion", "minWriterVersion").collect()
+    [row] = describe_detail(spark, uri).select("minReaderVersion", "minWriterVersion").collect()
     return ProtocolVersions(row["minReaderVersion"], row["minWriterVersion"])
 
 
@@ -140,9 +149,15 @@ def translate_read_errors(
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
-        if is_readable(spark, uri, number):
+        # Nobody can list the files behind a name.
+        is_gone = _is_file_missing(error) if is_table_name(uri) else not is_readable(spark, uri, number)
+        if not is_gone:
             raise
         raise unreadable_version_error(spark, uri, name, number, at) from error
+
+
+def _is_file_missing(error: Exception) -> bool:
+    return _FILE_MISSING.search(str(error)) is not None
 
 
 def unreadable_version_error(
@@ -152,6 +167,8 @@ def unreadable_version_error(
     message = (
         f"version '{name}' can't be read any more: files or the log of Delta version {number} are missing."
     )
+    if is_table_name(uri):
+        return ScenarioError([Problem(f"{message} DESCRIBE HISTORY {uri} lists the versions.", at)])
     return ScenarioError([Problem(f"{message} {_describe_readable_versions(spark, uri)}", at)])
 
 

@@ -33,6 +33,7 @@ from harness.job.version_files import (
 )
 from harness.pipelines import KEY
 from harness.scenario.model import Scenario
+from harness.table_names import is_table_name
 
 _SET = "in_set"
 _BITS = 62
@@ -51,10 +52,12 @@ def find_files(
 
     Args:
         spark: The session.
-        uri: The table.
+        uri: The table: its URI, or its name in a catalog.
         built: The versions.
         folder: Folder of the lake for temporary tables.
     """
+    if is_table_name(uri):
+        return {}  # A catalog hides the files.
     numbers = [version.number for version in built]
     groups = _attempt(lambda: gather_files(spark, uri, numbers, folder)) or ()
     return {

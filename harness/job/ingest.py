@@ -37,6 +37,7 @@ from harness.plan import Plan
 from harness.results import Commit
 from harness.scenario.model import Version
 from harness.scenario.read_step import Read
+from harness.table_names import is_table_name
 
 INGEST = "ingest"
 """Name of the step."""
@@ -98,7 +99,11 @@ def _read_existing_log(spark: SparkSession, plan: Plan) -> tuple[LogEntry, ...]:
     with attribute_step_error(f"the table {uri} can't be read", _TABLE_URI):
         log = read_history(spark, uri)
     if not log:
-        message = f"no Delta table at {uri}; check that the URI is the table's folder."
+        message = (
+            f"there is no table {uri}, or you may not read it."
+            if is_table_name(uri)
+            else f"no Delta table at {uri}; check that the URI is the table's folder."
+        )
         raise ScenarioError([Problem(message, _TABLE_URI)])
     return log
 

@@ -21,6 +21,7 @@ from harness.job.table_io import locate, read_text, write_text
 from harness.job.version_files import GatheredFiles
 from harness.plan import Plan
 from harness.stored_json import parse_json
+from harness.table_names import is_table_name
 from harness.work import identify_counts
 
 _KEPT_FOR = timedelta(days=30)
@@ -114,10 +115,11 @@ def open_kept_counts(spark: SparkSession, plan: Plan, libraries: Mapping[str, st
     """Return the counts that are kept for the run's table.
 
     Returns:
-        ``None`` if the run builds its table, whose files no other run reads, or has sensitive columns, whose
-        smallest and largest values would be stored.
+        ``None`` if the run builds its table, whose files no other run reads, the table is in a catalog, which
+        hides its files, or it has sensitive columns, whose smallest and largest values would be stored.
     """
-    if plan.existing_table is None or plan.scenario.table.sensitive:
+    table = plan.existing_table
+    if table is None or is_table_name(table) or plan.scenario.table.sensitive:
         return None
     return KeptCounts(spark, plan, libraries)
 

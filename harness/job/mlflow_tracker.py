@@ -35,6 +35,7 @@ from harness.results import GridPoint, Result, Verdict, VersionResult
 from harness.storage.tracking_server import is_server, make_unanswered_error
 from harness.storage.tracking_store import find_store_file, make_deleted_error, require_usable_store
 from harness.storage.uris import SQLITE, remove_password
+from harness.table_names import is_table_name
 from harness.tracked_names import (
     BEFORE_TAG,
     BUNDLE_TAG,
@@ -151,6 +152,7 @@ class Tracker:
         """Start the child run of a version with the dataset that it reads, and return the run's id."""
         data = {
             "data_path": self._plan.table_uri,
+            **({"data_name": self._plan.table_name} if self._plan.table_name else {}),
             "data_version": version.version,
             "data_fingerprint": version.fingerprint,
         }
@@ -388,7 +390,10 @@ class Tracker:
         """Return the Delta table at this version. MLflow's own digests don't identify data; ours does."""
         # As text, because MLflow drops the number 0: it checks whether a version is true.
         number: Any = str(version.version)
-        source = DeltaDatasetSource(path=self._plan.table_uri, delta_table_version=number)
+        table = self._plan.table_uri
+        # Unity Catalog makes its lineage from the name.
+        place = {"delta_table_name" if is_table_name(table) else "path": table}
+        source = DeltaDatasetSource(**place, delta_table_version=number)
         dataset = Dataset(
             name=self._plan.scenario.table.name,
             digest=version.fingerprint,

@@ -28,6 +28,7 @@ from harness.retention.table_log import (
     parse_removals,
 )
 from harness.storage.model_store import open_store
+from harness.table_names import is_table_name
 
 _VECTORS = "deletionVectors"
 
@@ -35,6 +36,8 @@ _VECTORS = "deletionVectors"
 def list_retention_warnings(spark: SparkSession, plan: Plan, client: MlflowClient) -> tuple[str, ...]:
     """Return a warning for each pinned version of the plan's table that can be lost soon, or is lost."""
     uri = plan.table_uri
+    if is_table_name(uri):
+        return ()  # A catalog hides the log's files, and keeps versions by the table's own properties.
     pins = _find_pins(plan, uri, client)
     if not pins:
         return ()

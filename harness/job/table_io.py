@@ -6,21 +6,50 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, SparkSession, functions as F
+from delta.tables import DeltaTable
+from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession, functions as F
 
 from harness.plan import Plan
 from harness.reading.column_naming import quote_name
+from harness.table_names import is_table_name, quote_table_name
 
 
-def read_version(spark: SparkSession, uri: str, version: int) -> DataFrame:
-    """Read the table at a version."""
-    return spark.read.format("delta").option("versionAsOf", version).load(uri)
+def describe_history(spark: SparkSession, table: str, limit: int | None = None) -> DataFrame:
+    """Return the commits of a Delta table, by its URI or its name in a catalog.
+
+    Args:
+        spark: The session.
+        table: The table. A catalog doesn't let anybody near the files behind a name.
+        limit: The largest number of commits, the newest first (default: all).
+    """
+    if not is_table_name(table):
+        return DeltaTable.forPath(spark, table).history(limit)
+    # Not DeltaTable.forName, which only takes names of two levels outside Databricks.
+    newest = "" if limit is None else f" LIMIT {limit}"
+    return spark.sql(f"DESCRIBE HISTORY {quote_table_name(table)}{newest}")
 
 
-def read_version_at(spark: SparkSession, uri: str, time: datetime) -> DataFrame:
-    """Read the table as it was at a time, which must have a time zone."""
-    moment = time.isoformat(timespec="milliseconds")
-    return spark.read.format("delta").option("timestampAsOf", moment).load(uri)
+def describe_detail(spark: SparkSession, table: str) -> DataFrame:
+    """Return the one row that describes a Delta table, by its URI or its name in a catalog."""
+    if not is_table_name(table):
+        return DeltaTable.forPath(spark, table).detail()
+    return spark.sql(f"DESCRIBE DETAIL {quote_table_name(table)}")
+
+
+def read_version(spark: SparkSession, table: str, version: int) -> DataFrame:
+    """Read a table at a version, by its URI or its name in a catalog."""
+    return _read(spark.read.option("versionAsOf", version), table)
+
+
+def read_version_at(spark: SparkSession, table: str, time: datetime) -> DataFrame:
+    """Read a table as it was at a time, which must have a time zone, by its URI or its name in a catalog."""
+    return _read(spark.read.option("timestampAsOf", time.isoformat(timespec="milliseconds")), table)
+
+
+def _read(reader: DataFrameReader, table: str) -> DataFrame:
+    if is_table_name(table):
+        return reader.table(quote_table_name(table))
+    return reader.format("delta").load(table)
 
 
 def column(name: str) -> Column:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,9 @@ from harness.loading import required_columns
 from harness.loading.headers import DeltaHeader, UnknownHeaderError, read_delta_header
 from harness.loading.local_commits import find_commit, list_local_commits
 from harness.scenario.model import Scenario, Version
-from harness.storage.uris import describe_password, explain_unusable, find_local_path
+from harness.storage.uris import describe_password, explain_unusable, find_table_folder
 
 _AT: Location = ("table", "uri")
-_IN_CATALOG = re.compile(r"\w+\.\w+(\.\w+)?")
 
 
 def resolve_table_uri(uri: str, folder: Path) -> str:
@@ -25,7 +23,7 @@ def resolve_table_uri(uri: str, folder: Path) -> str:
         uri: URI or path.
         folder: Folder that a path is relative to.
     """
-    path = find_local_path(uri, folder)
+    path = find_table_folder(uri, folder)
     return uri if path is None else str(path)
 
 
@@ -46,7 +44,7 @@ def check_existing_table(scenario: Scenario, folder: Path) -> Iterator[Problem]:
         yield Problem(reason, _AT)
         return
     try:
-        path = find_local_path(uri, folder)
+        path = find_table_folder(uri, folder)
         if path is None:
             return
         newest = _read_newest_header(uri, path)
@@ -68,8 +66,6 @@ def _read_newest_header(uri: str, path: Path) -> DeltaHeader:
     if not path.exists():
         near = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = did_you_mean(path.name, near)
-        if _IN_CATALOG.fullmatch(uri):
-            hint += " Specify a table of a catalog by its folder, such as abfss://... or /Volumes/...."
         where = "" if uri == str(path) else f" ({path})"
         raise _NoTableError(f"the table {uri} doesn't exist{where}.{hint}")
     if not (path / "_delta_log").is_dir():

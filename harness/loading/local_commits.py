@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.files import sha256_of
 from harness.scenario.model import Scenario
 from harness.scenario.read_step import Read
-from harness.storage.uris import find_local_path
+from harness.storage.uris import find_table_folder
 
 _COMMIT = re.compile(r"(\d{20})\.json")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,7 +73,7 @@ def resolve_reads(scenario: Scenario, folder: Path) -> dict[str, ResolvedRead]:
         folder: Folder that the table's path is relative to.
     """
     uri = scenario.table.uri
-    path = find_local_path(uri, folder) if uri else None
+    path = find_table_folder(uri, folder) if uri else None
     commits = list_local_commits(path) if path is not None and (path / "_delta_log").is_dir() else ()
     resolved: dict[str, ResolvedRead] = {}
     for version in scenario.versions:
@@ -94,7 +94,7 @@ def identify_commits(scenario: Scenario, folder: Path) -> dict[str, str]:
         folder: Folder that the table's path is relative to.
     """
     uri = scenario.table.uri
-    path = find_local_path(uri, folder) if uri else None
+    path = find_table_folder(uri, folder) if uri else None
     if path is None:
         return {}
     identified = {}

@@ -15,7 +15,7 @@ from harness.scenario.model import Scenario
 from harness.scenario.row_source import LOANS, Loans, Source
 from harness.scenario.rows import Rows
 from harness.scenario.text_checks import is_secret_name
-from harness.storage.uris import describe_password, explain_unusable, find_local_path
+from harness.storage.uris import describe_password, explain_unusable, find_local_path, find_table_folder
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def measure_size(
     """
     paths = [source.path for source in sources.values()]
     if existing_table is not None:
-        paths.append(find_local_path(existing_table, Path("/")))
+        paths.append(find_table_folder(existing_table, Path("/")))
     known = [_count_bytes(path) for path in paths if path is not None]
     if len(known) < len(paths):
         return None

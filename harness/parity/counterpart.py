@@ -106,7 +106,7 @@ def _find_other_inputs(local: Plan, plan: Plan) -> Iterator[str]:
         yield "used different Python code: " + _format_digests(local.code_sha256, plan.code_sha256)
     if _format_parameters(local) != _format_parameters(plan):
         yield f"used different parameters: {_format_parameters(local)}, not {_format_parameters(plan)}"
-    if local.existing_table != plan.existing_table:
+    if (local.table_name or local.existing_table) != (plan.table_name or plan.existing_table):
         yield f"used another table: {_describe_table(local)}, not {_describe_table(plan)}"
     for name in plan.sources:
         if name in local.sources:

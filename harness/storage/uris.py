@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from harness.errors import PrerequisiteError, suggest
 from harness.scenario.text_checks import is_secret_name
+from harness.table_names import is_table_name
 
 SCHEME = "abfss://"
 ACCOUNT_HOST = ".dfs.core.windows.net"
@@ -150,6 +151,21 @@ def find_local_path(text: str, folder: Path) -> Path | None:
     path = (folder / text).resolve()
     # A cluster mounts the volumes of its workspace at this path.
     return None if text.startswith(VOLUMES) and not path.exists() else path
+
+
+def find_table_folder(text: str, folder: Path) -> Path | None:
+    """Return the folder on this machine of a table, or ``None`` if it is elsewhere, or in a catalog.
+
+    Args:
+        text: URI, path or name; a folder that exists is never taken for a name.
+        folder: Folder that a relative path starts from.
+
+    Raises:
+        OSError: The system refuses the path.
+        ValueError: The same.
+    """
+    path = find_local_path(text, folder)
+    return None if path is not None and is_table_name(text) and not path.exists() else path
 
 
 def describe_password(uri: str) -> str | None:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from harness.errors import HarnessError, PrerequisiteError
+from harness.errors import HarnessError, PrerequisiteError, UsageError
 from harness.files import FULL_DISK_REMEDY, UNWRITABLE_REMEDY
 from harness.memory import find_memory_limit
 from harness.plan import Account, Plan
-from harness.setting_types import count_bytes
+from harness.setting_types import SETTINGS_FILE, Settings, count_bytes
 from harness.storage.accounts import read_secret
 from harness.storage.blobs import find_account
 from harness.storage.tracking_server import is_server
@@ -23,6 +23,7 @@ from harness.storage.tracking_store import (
     require_usable_store,
 )
 from harness.storage.uris import ACCOUNT_HOST, SCHEME, VOLUMES, StorageUri, find_local_path
+from harness.table_names import is_table_name, normalize_table_name
 from harness.targets.registry import TARGETS
 
 State = Literal["ok", "warning", "failed", "not checkable"]
@@ -217,6 +218,29 @@ def require_no_volume(uri: str, target: str) -> None:
             f"The {target} target can't reach {uri}: it is in a volume of a workspace.",
             remedy="Use an abfss:// URI, or a target that runs in that workspace.",
         )
+
+
+def map_table(table: str, settings: Settings) -> str:
+    """Return the folder or URI of an existing table on a target without a catalog.
+
+    Args:
+        table: URI, absolute path, or name in a catalog.
+        settings: Map names to folders and URIs.
+
+    Raises:
+        UsageError: The name isn't mapped.
+    """
+    if not is_table_name(table):
+        return table
+    mapped = settings.table(table)
+    if mapped is None:
+        name = normalize_table_name(table)
+        line = f'"{name}" = "/path/of/its/folder"'
+        raise UsageError(
+            f"The table {name} is in a catalog, and nothing says where its rows are for local runs.",
+            remedy=f"Add its folder or URI to {SETTINGS_FILE}:\n\n    [tables]\n    {line}\n",
+        )
+    return mapped
 
 
 def require_remote_table(table: str, target: str, locations: str) -> None:

@@ -12,6 +12,7 @@ from harness.results import Result
 from harness.runs import read_result
 from tests.command import run_command, start_command
 from tests.databricks.standin.server import StandIn
+from tests.embedded.runner import ROOT
 
 FILES = "/Volumes/main/default/harness"
 _PREFIX = "HARNESS_TARGETS_DATABRICKS_"
@@ -25,10 +26,12 @@ class Command:
 
     workspace: StandIn
     home: Path
+    folder: Path = ROOT
+    """The current folder, which may have a settings file."""
 
     def run(self, *arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
         """Run a command until it ends."""
-        return run_command(arguments, self._environ(changed), _TIMEOUT_S)
+        return run_command(arguments, self._environ(changed), _TIMEOUT_S, self.folder)
 
     def start(self, *arguments: str, **changed: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start a command; end it with the block, whatever happens."""

@@ -176,16 +176,18 @@ def test_a_listed_version_is_reported_at_its_step(folder: Path) -> None:
     assert ("versions", 0, "read") == location
 
 
+def test_a_name_in_a_catalog_is_left_to_the_target(folder: Path) -> None:
+    """Only the target knows its catalog, or where the name's rows are."""
+    assert not _problems(folder, _scenario("main.default.loans"))
+
+
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
         ("lake/loan", "the table lake/loan doesn't exist ({folder}/lake/loan). Did you mean 'loans'?"),
         (
-            "main.default.loans",
-            (
-                "the table main.default.loans doesn't exist ({folder}/main.default.loans). "
-                "Specify a table of a catalog by its folder, such as abfss://... or /Volumes/...."
-            ),
+            "./main.default.loans",
+            "the table ./main.default.loans doesn't exist ({folder}/main.default.loans).",
         ),
         ("lake", "{folder}/lake is not a Delta table: it has no folder _delta_log."),
         ("rows.csv", "{folder}/rows.csv is not a Delta table: it has no folder _delta_log."),

@@ -26,6 +26,7 @@ from harness.targets.checks import (
     Check,
     check_disk_space,
     check_writable,
+    map_table,
     path_on_this_machine,
     require_credentials,
     require_no_volume,
@@ -118,6 +119,7 @@ class Compose:
 
     def locate_table(self, uri: str) -> str:
         """Return the URI of the table, which must be in a lake."""
+        uri = map_table(uri, self._settings)
         require_remote_table(uri, "Compose", "an abfss:// URI")
         self._require_reachable_uri(uri)
         return uri

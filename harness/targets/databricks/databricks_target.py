@@ -28,9 +28,11 @@ from harness.setting_types import Settings
 from harness.storage.accounts import select_local_accounts
 from harness.storage.blobs import Blobs
 from harness.storage.uris import SCHEME, VOLUMES, StorageUri
+from harness.table_names import is_table_name, normalize_table_name
 from harness.targets.base import FinishedRun
 from harness.targets.checks import Check, path_on_this_machine, require_all, require_remote_table
 from harness.targets.databricks import DATABRICKS, job_runs, read_setting
+from harness.targets.databricks.catalog_tables import require_readable
 from harness.targets.databricks.client import UnreachableError, open_workspace, translate_errors
 from harness.targets.databricks.cluster import (
     SYNAPSEML,
@@ -155,8 +157,12 @@ class Databricks:
         return source.model_copy(update={"uri": scheme + uri, "copied_from": str(path)})
 
     def locate_table(self, uri: str) -> str:
-        """Return the URI of the table, which must be in a lake or a volume."""
-        require_remote_table(uri, "Databricks", "an abfss:// URI or a folder of a volume")
+        """Return the table's name in a catalog, or its URI, which must be in a lake or a volume."""
+        if is_table_name(uri):
+            return normalize_table_name(uri)
+        require_remote_table(
+            uri, "Databricks", "its name in a catalog, an abfss:// URI or a folder of a volume"
+        )
         return uri
 
     def checks(self) -> Iterator[Check]:
@@ -179,6 +185,8 @@ class Databricks:
     def prepare(self, plan: Plan) -> None:
         """Check the workspace, and upload wheel, rows and plan."""
         self.require_ready()
+        if plan.existing_table is not None and is_table_name(plan.existing_table):
+            require_readable(self.workspace, plan.existing_table)
         files = open_files(self.workspace, self.root)
         upload_once(files, self._wheel_path, self._wheel)
         for source in plan.sources.values():

@@ -37,6 +37,7 @@ from harness.targets.checks import (
     check_temp_folder,
     check_tracking_store,
     check_writable,
+    map_table,
     path_on_this_machine,
     require_credentials,
     require_no_volume,
@@ -107,7 +108,7 @@ class Embedded:
 
     def locate_table(self, uri: str) -> str:
         """Return the URI of the table, on this machine or in a lake."""
-        return _readable_uri(uri)
+        return _readable_uri(map_table(uri, self._settings))
 
     def checks(self) -> Iterator[Check]:
         """Check the prerequisites on this machine."""

@@ -41,6 +41,7 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/api/2.0/policies/clusters/get", catalog.get_policy),
     ("GET", "/api/2.0/instance-pools/get", catalog.get_pool),
     ("GET", "/api/2.1/unity-catalog/volumes/{name}", catalog.get_volume),
+    ("GET", "/api/2.1/unity-catalog/tables/{name}", catalog.get_table),
     ("GET", "/api/2.0/permissions/{kind}/{name}", catalog.get_permissions),
     ("GET", "/api/2.0/workspace/get-status", workspace_files.get_status),
     ("POST", "/api/2.0/workspace/mkdirs", workspace_files.mkdirs),

@@ -151,6 +151,17 @@ def get_pool(workspace: Workspace, call: Call) -> Response:
     return answer(workspace.pools[pool_id])
 
 
+def get_table(workspace: Workspace, call: Call) -> Response:
+    """https://docs.databricks.com/api/workspace/tables/get."""
+    name = call.parts["name"]
+    asked = dict(call.query)
+    if asked.keys() - {"include_browse", "include_delta_metadata", "include_manifest_capabilities"}:
+        raise invalid(f"Unknown field among {sorted(asked)}")
+    if name not in workspace.tables:
+        raise ApiError(404, "TABLE_DOES_NOT_EXIST", f"Table '{name}' does not exist.")
+    return answer(workspace.tables[name])
+
+
 def get_volume(workspace: Workspace, call: Call) -> Response:
     """https://docs.databricks.com/api/workspace/volumes/read."""
     full_name = call.parts["name"]

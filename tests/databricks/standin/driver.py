@@ -7,6 +7,7 @@ Usage: driver.py PACKAGE ENTRY_POINT PARAMETERS...
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ def main(package: str, name: str, parameters: Sequence[str]) -> int:
     """Run an entry point; the exit code is 0 if it succeeds, else 1."""
     signal.signal(signal.SIGTERM, _end_group)
     spark = SparkSession.builder.appName("Databricks Shell").getOrCreate()
+    _register_tables(spark)
     fault = _run(package, name, parameters)
     if _is_stopped(spark):
         fault = fault or "The Spark context was stopped: it is the cluster's, and no task may stop it."
@@ -32,6 +34,15 @@ def main(package: str, name: str, parameters: Sequence[str]) -> int:
     if fault:
         sys.stderr.write(f"{fault}\n")
     return 1 if fault else 0
+
+
+def _register_tables(spark: SparkSession) -> None:
+    """Make the workspace's tables known to the session's own catalog, by their schema and name."""
+    for full_name, folder in json.loads(os.environ.get("STANDIN_TABLES", "{}")).items():
+        catalog, schema, name = full_name.split(".")
+        if catalog == "spark_catalog":
+            spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            spark.sql(f"CREATE TABLE {schema}.{name} USING delta LOCATION '{folder}'")
 
 
 def _run(package: str, name: str, parameters: Sequence[str]) -> str | None:

@@ -219,6 +219,7 @@ class JobRun:
                 "DATABRICKS_HOST": workspace.host,
                 "DATABRICKS_TOKEN": workspace.job_token,
             },
+            tables={name: str(table.storage_location) for name, table in workspace.tables.items()},
             cores=min(os.cpu_count() or 1, int(nodes[str(cluster.node_type_id)].num_cores)),
         )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.runtime.java import HOME_VARIABLE, Java, find_java
@@ -58,6 +59,8 @@ class WheelTask:
     environ: Mapping[str, str]
     """The cluster's variables with secrets resolved, and the workspace's DATABRICKS_HOST and _TOKEN."""
     cores: int
+    tables: Mapping[str, str] = field(default_factory=dict)
+    """Tables of the catalog: full name to its folder, with a path below /Volumes."""
 
 
 class Runtime:
@@ -138,6 +141,7 @@ class Runtime:
             "SPARK_CONF_DIR": str(settings),
             "SPARK_LOCAL_DIRS": str(task.folder / "tmp"),
             "SPARK_LOCAL_IP": "127.0.0.1",
+            "STANDIN_TABLES": json.dumps(self._mounts.resolve_all(task.tables)),
         }
 
 

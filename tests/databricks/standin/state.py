@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from databricks.sdk.service.catalog import TableInfo
 from databricks.sdk.service.compute import (
     ClusterDetails,
     ClusterSource,
@@ -111,6 +112,8 @@ class Workspace:
         }
         self.policies: dict[str, Policy] = {POLICY: _policy()}
         self.pools: dict[str, GetInstancePool] = {POOL: _pool()}
+        self.tables: dict[str, TableInfo] = {}
+        """Tables of Unity Catalog by their full names; a job finds those in ``spark_catalog`` by name."""
         self.presigned: dict[str, str] = {}
         self.job_token = f"dkea{secrets.token_hex(16)}"
         """Token of a job's own calls; it does not expire with the user's."""
