@@ -59,7 +59,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 unexport PYTHONPATH PYTHONHOME
 
 .NOTPARALLEL:
-.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario watch resume publish validate attach doctor asset-bundle sweep check runs trace replay retain compare ui docker-ready build up down restart ps logs clean clean-runs
+.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario watch resume publish validate attach doctor asset-bundle sweep check runs history trace replay retain compare ui docker-ready build up down restart ps logs clean clean-runs
 .PHONY: test test-faults test-fast test-unit test-scenarios test-databricks test-compose images lint types imports format lock bench false-alarms
 
 help: ## list the make targets
@@ -144,6 +144,10 @@ trace: run-ready ## show what a run was trained on and what it measured: RUN=...
 replay: run-ready ## retrain a version from its MLflow run and compare the results: RUN_ID=... [TARGET=...] [ARGS="--from compose"]
 	@$(if $(RUN_ID),,echo "Name a version's MLflow run: make replay RUN_ID=..." >&2; exit 2)
 	@$(HARNESS) replay ARGS $(ON_TARGET) -- "$$RUN_ID"
+
+history: run-ready ## list the versions of a Delta table, and the runs that were trained on each: TABLE=name or URI [ARGS="--limit 50"]
+	@$(if $(TABLE),,echo "Name a table: make history TABLE=path/of/its/folder" >&2; exit 2)
+	@$(HARNESS) history ARGS -- "$$TABLE"
 
 retain: run-ready ## check that tables keep the versions that published models were trained from: [TABLE=name or URI] [ARGS="--days 30"]
 	@$(HARNESS) retain ARGS $${TABLE:+-- "$$TABLE"}

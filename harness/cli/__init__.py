@@ -50,6 +50,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "init": scenario_commands.init,
     "schema": scenario_commands.schema,
     "runs": lineage_commands.runs,
+    "history": lineage_commands.history,
     "trace": lineage_commands.trace,
     "replay": lineage_commands.replay,
     "retain": lineage_commands.retain,

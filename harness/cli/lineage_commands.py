@@ -46,6 +46,37 @@ def runs(
     report_tracking_store(settings)
 
 
+def history(
+    table: Annotated[
+        str,
+        typer.Argument(metavar="TABLE", help="Its folder, URI, or name in a catalog under [tables]."),
+    ],
+    limit: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Show the N newest versions (default: 20).", show_default=False
+        ),
+    ] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    target: TrackingTarget = None,
+) -> None:
+    """List the versions of a Delta table, newest first.
+
+    Shows when and how each was made, its rows and size, and the tracked runs that were trained on it.
+    """
+    import json
+
+    from harness.report.terminal.command_tables import show_history
+    from harness.tracking.table_history import read_history
+
+    found = read_history(read_settings_of_past_runs(target), table, limit)
+    if as_json:
+        versions = [each.to_json() for each in found.versions]
+        typer.echo(json.dumps({"table": found.uri, "versions": versions}, indent=2))
+        return
+    show_history(open_console(), found)
+
+
 def trace(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="An MLflow run ID or a harness run ID.")],
     target: TrackingTarget = None,

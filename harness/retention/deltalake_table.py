@@ -6,10 +6,11 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import PrerequisiteError
 from harness.plan import Account
@@ -78,6 +79,17 @@ def _summarize(error: Exception) -> str:
     return f"{text[:_LONGEST_MESSAGE].rstrip('. ')}."
 
 
+@dataclass(frozen=True)
+class TableCommit:
+    """One commit of the log."""
+
+    version: int
+    time: datetime | None
+    """``None`` if the commit doesn't say."""
+    operation: str
+    """Empty if the commit doesn't say."""
+
+
 class DeltalakeTable:
     """A Delta table, read with the library ``deltalake``."""
 
@@ -120,6 +132,23 @@ class DeltalakeTable:
         rows = files["num_records"].to_pylist() if "num_records" in files.column_names else [None]
         return None if None in rows else sum(rows)
 
+    def count_bytes(self, version: int) -> int | None:
+        """Return the size of a version's data files; ``None`` if the log can't be read at this version."""
+        table = self._load(version)
+        if table is None:
+            return None
+        import pyarrow as pa
+
+        sizes: list[int] = pa.table(table.get_add_actions(flatten=True))["size_bytes"].to_pylist()
+        return sum(sizes)
+
+    def list_commits(self, limit: int) -> list[TableCommit]:
+        """Return the newest commits that the log still has, the newest first."""
+        return [
+            TableCommit(commit["version"], self._times.get(commit["version"]), commit.get("operation") or "")
+            for commit in self._history[:limit]
+        ]
+
     def read_removals(self, after: int) -> Iterator[Removal]:
         """Yield every removal by the versions after one, in their order."""
         commits = (file for file in self.list_log() if not file.is_checkpoint)
@@ -141,11 +170,14 @@ class DeltalakeTable:
         return frozenset(find_name(file) for file in taken - kept)
 
     @cached_property
+    def _history(self) -> list[dict[str, Any]]:
+        return sorted(self._table.history(), key=lambda commit: -commit["version"])
+
+    @cached_property
     def _times(self) -> dict[int, datetime]:
-        history = self._table.history()
         return {
             commit["version"]: datetime.fromtimestamp(commit["timestamp"] / 1000, UTC)
-            for commit in history
+            for commit in self._history
             if commit.get("timestamp") is not None
         }
 

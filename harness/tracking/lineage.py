@@ -12,6 +12,7 @@ from harness.errors import HarnessError, PrerequisiteError, UsageError
 from harness.settings import Settings
 from harness.storage.tracking_store import find_store_file, require_usable_store
 from harness.storage.uris import describe_password, hide_passwords
+from harness.table_names import is_table_name, normalize_table_name
 from harness.tracking.tracked_run import TrackedRun
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def find_runs(settings: Settings, table: str, version: int | None) -> list[Track
 
     Args:
         settings: Settings with MLflow's tracking store.
-        table: Name or URI of the table, or the fingerprint of one of its versions.
+        table: Name or URI of the table, its name in a catalog, or the fingerprint of one of its versions.
         version: Delta version; ``None`` for every version.
 
     Raises:
@@ -37,7 +38,7 @@ def find_runs(settings: Settings, table: str, version: int | None) -> list[Track
     if password := describe_password(table):
         raise UsageError(f"--table: the table's URI contains {password}; remove it.")
     field = _choose_tag(table)
-    clauses = [f"tags.`harness.{field}` = '{_quote(table)}'"]
+    clauses = [f"tags.`harness.{field}` = '{_quote(normalize_table_name(table))}'"]
     if version is not None:
         clauses.append(f"tags.`harness.data_version` = '{version}'")
     found = _search(settings, " and ".join(clauses))
@@ -87,6 +88,8 @@ def _is_of_version(run: TrackedRun) -> bool:
 def _choose_tag(table: str) -> str:
     if "/" in table:
         return "data_path"
+    if is_table_name(table):
+        return "data_name"
     digits = len(table) == _FINGERPRINT_DIGITS and all(digit in "0123456789abcdef" for digit in table)
     return "data_fingerprint" if digits else "table"
 

@@ -88,7 +88,7 @@ def test_a_scenario_on_a_name_runs_here_and_on_a_cluster(command: Command, tmp_p
         (describe_table(table_type=TableType.STREAMING_TABLE), "it is a streaming table"),
         (describe_table(table_type=TableType.FOREIGN), "it is a foreign table"),
         (describe_table(data_source_format=DataSourceFormat.PARQUET), "its format is PARQUET, not DELTA"),
-        (describe_table(row_filter=TableRowFilter("f", [])), "it has a row filter"),
+        (describe_table(row_filter=TableRowFilter("f", ["heat"])), "it has a row filter"),
         (
             describe_table(columns=[ColumnInfo(name="heat", mask=ColumnMask("f"))]),
             "its column heat has a mask",

@@ -31,6 +31,7 @@ TARGETS = {
     "clean-runs": "clean --keep-runs KEEP_RUNS",
     "compare": "compare --html HTML -- A B",
     "doctor": "doctor --target TARGET",
+    "history": "history -- TABLE",
     "init": "init --data DATA --label LABEL -- NAME",
     "plan": "plan --table TABLE --versions VERSIONS -- NAME",
     "publish": "publish --to TO -- RUN",

@@ -18,6 +18,7 @@ from harness.metrics import METRICS
 from harness.report.terminal.console import make_table, make_text, write_line
 from harness.results import BoundResult, VersionResult
 from harness.targets.registry import TARGETS
+from harness.tracking.table_versions import TableHistory, TableVersion
 from harness.tracking.tracked_run import TrackedRun
 from harness.views import formatting
 from harness.views.bound_table import VERDICTS_WORST_FIRST
@@ -165,6 +166,7 @@ def _show(console: Console, titles: Sequence[str], rows: Sequence[Sequence[str]]
     console.print(table)
 
 
+_HISTORY_TITLES = ("version", "time (UTC)", "operation", "rows", "size", "trained on it")
 _TITLES = ("table", "version", "fingerprint", "run", "status", "verdict", "started")
 
 
@@ -179,6 +181,25 @@ def show_runs(console: Console, runs: Sequence[TrackedRun]) -> None:
     for row in rows:
         table.add_row(*row)
     console.print(table)
+
+
+def show_history(console: Console, history: TableHistory) -> None:
+    """Show one line per version of a table, the newest first."""
+    if console.is_terminal:
+        write_line(console, Text(f"Table: {history.uri}", style="bold"))
+    _show(console, _HISTORY_TITLES, [_make_history_row(each) for each in history.versions])
+
+
+def _make_history_row(version: TableVersion) -> tuple[str, ...]:
+    more = len(version.runs) - 1
+    return (
+        str(version.version),
+        "-" if version.time is None else f"{version.time:%Y-%m-%d %H:%M:%S}",
+        version.operation or "-",
+        "-" if version.rows is None else f"{version.rows:,}",
+        "-" if version.size_bytes is None else filesize.decimal(version.size_bytes),
+        "-" if not version.runs else version.runs[0] + (f" and {more} more" if more else ""),
+    )
 
 
 def show_trace(console: Console, runs: Sequence[TrackedRun]) -> None:
