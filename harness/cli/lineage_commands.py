@@ -54,7 +54,10 @@ def history(
     limit: Annotated[
         int,
         typer.Option(
-            min=1, metavar="N", help="Show the N newest versions (default: 20).", show_default=False
+            min=1,
+            metavar="N",
+            help="Show the N newest versions, at least 1 (default: 20).",
+            show_default=False,
         ),
     ] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
