@@ -80,8 +80,8 @@ dev-ready:
 scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedded|compose|databricks] [FRESH=1] [KEEP=1] [VALIDATE=1] [TABLE=URI [VERSIONS=12,latest]]
 	@$(HARNESS) $(if $(VALIDATE),validate,scenario) ARGS $(ON_TARGET) $(if $(FRESH),--fresh) $(if $(KEEP),--keep) $(ON_TABLE) -- "$$NAME"
 
-validate: named run-ready ## run a scenario locally, then on Databricks, and compare the two runs: NAME=three_versions [FRESH=1]
-	@$(HARNESS) validate ARGS $(ON_TARGET) $(if $(FRESH),--fresh) $(if $(KEEP),--keep) -- "$$NAME"
+validate: named run-ready ## run a scenario locally, then on Databricks, and compare the two runs: NAME=three_versions [FRESH=1] [TABLE=URI [VERSIONS=12,latest]]
+	@$(HARNESS) validate ARGS $(ON_TARGET) $(if $(FRESH),--fresh) $(if $(KEEP),--keep) $(ON_TABLE) -- "$$NAME"
 
 watch: named run-ready ## run a scenario again each time one of its files changes: NAME=three_versions [TARGET=embedded|compose] [KEEP=1] [TABLE=URI [VERSIONS=12,latest]]
 	@$(HARNESS) watch ARGS $(ON_TARGET) $(if $(KEEP),--keep) $(ON_TABLE) -- "$$NAME"

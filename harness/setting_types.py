@@ -24,6 +24,9 @@ STORES = "stores."
 TABLES = "tables."
 """Prefix of the settings that map the names of tables in a catalog to folders or URIs."""
 ACCOUNTS = "accounts."
+PARITY_REQUIRED = "parity.required"
+ON_VALIDATE, ALWAYS = "validate", "always"
+"""When a cloud run must agree with a local one to pass."""
 DEFAULT = "default"
 """Origin of a setting that nobody has set."""
 MEMORY_PATTERN = r"[1-9]\d*[mg]"
@@ -101,6 +104,13 @@ class Settings:
         """Return the same settings for another target."""
         setting = self.by_name["target"].model_copy(update={"value": target})
         return Settings({**self.by_name, "target": setting})
+
+    def requiring_parity(self) -> Settings:
+        """Return the same settings for a cloud run that must agree with a local one."""
+        setting = self.by_name[PARITY_REQUIRED].model_copy(
+            update={"value": ALWAYS, "origin": "command 'validate'"}
+        )
+        return Settings({**self.by_name, PARITY_REQUIRED: setting})
 
     @property
     def home(self) -> Path:

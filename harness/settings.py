@@ -23,10 +23,13 @@ from harness.plan import Setting
 from harness.runtime.plain_paths import choose_plain_path
 from harness.setting_types import (
     ACCOUNTS,
+    ALWAYS,
     AUTO_MEMORY,
     DEFAULT,
     EXPECTED_VALUES,
     HEAP_PATTERN,
+    ON_VALIDATE,
+    PARITY_REQUIRED,
     SETTINGS_FILE,
     STORES,
     TABLES,
@@ -77,6 +80,12 @@ _GENERAL = (
         "memory of the job's JVM, such as 2g or 900m, or auto: 2g for small data, half of the machine's for "
         "large data",
         HEAP_PATTERN,
+    ),
+    SettingSpec(
+        PARITY_REQUIRED,
+        ON_VALIDATE,
+        "when a cloud run must agree with a local one to pass: 'validate' (in that command) or 'always'",
+        f"{ON_VALIDATE}|{ALWAYS}",
     ),
     SettingSpec(
         "parity.metrics",

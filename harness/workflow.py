@@ -45,6 +45,7 @@ from harness.reuse import KnownRun, describe_reuse, find_usable_run, make_keys, 
 from harness.runs import PLAN, RESULT, RESUMING, RunFolder, find_run
 from harness.scenario.matrix import describe_parameters
 from harness.scenario.model import Scenario
+from harness.setting_types import ALWAYS, PARITY_REQUIRED
 from harness.settings import Settings, read_settings
 from harness.settlement import settle_earlier_runs, settle_on_error, settle_result
 from harness.targets.base import open_attachable, open_defined, open_schedulable, select_cloud_target
@@ -234,7 +235,8 @@ def validate(request: RunRequest, console: Console) -> ExitCode:
     if local.exit_code:
         session.report("The local run did not pass, so nothing was sent to the cloud.")
         return local.exit_code
-    session = replace(session, target=cloud_target, settings=settings.for_target(definition.name))
+    cloud_settings = settings.for_target(definition.name).requiring_parity()
+    session = replace(session, target=cloud_target, settings=cloud_settings)
     return execute(session, session.single_combination).exit_code
 
 
@@ -410,7 +412,13 @@ def compare_with_counterpart(plan: Plan, result: Result, settings: Settings) -> 
     tolerances = {name: float(settings[f"parity.{name}"]) for name in Tolerances.model_fields}
     gaps = TARGETS[plan.environment.target].gaps
     return compare_with_local(
-        settings.runs, plan, result, Tolerances(**tolerances), gaps=gaps, is_local=is_local
+        settings.runs,
+        plan,
+        result,
+        Tolerances(**tolerances),
+        gaps=gaps,
+        is_local=is_local,
+        required=settings[PARITY_REQUIRED] == ALWAYS,
     )
 
 

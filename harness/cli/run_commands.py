@@ -255,7 +255,13 @@ def prove(
 
 
 def validate(
-    name: ScenarioName, target: Target = None, keep: Keep = False, fresh: Fresh = False, only: Only = None
+    name: ScenarioName,
+    target: Target = None,
+    keep: Keep = False,
+    fresh: Fresh = False,
+    table: TableUri = None,
+    versions: TableVersions = None,
+    only: Only = None,
 ) -> None:
     """Run a scenario locally, then on Databricks, and compare.
 
@@ -263,7 +269,7 @@ def validate(
     """
     from harness.workflow import validate as run_both
 
-    request = _make_request(name, target, only=only, keep=keep, fresh=fresh)
+    request = _make_request(name, target, table, versions, only, keep=keep, fresh=fresh)
     raise typer.Exit(run_both(request, open_console()))
 
 

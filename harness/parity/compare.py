@@ -79,6 +79,8 @@ class Parity(Record):
     libraries: tuple[Library, ...] = ()
     gaps: tuple[str, ...] = ()
     """What a local run can't prove about a cloud run."""
+    required: bool = True
+    """Whether run b must agree with run a to pass; otherwise, the comparison is information only."""
     moved: tuple[MovedRows, ...] = ()
     """By version, the rows whose score differs most; information only, never part of the verdict."""
 
@@ -134,8 +136,10 @@ def report_not_compared(b: Result, reason: str, tolerances: Tolerances | None = 
 
 
 def combine_exit_codes(result: Result, parity: Parity | None) -> ExitCode:
-    """Return the worse of a run's own exit code and that of its comparison, if there is one."""
-    return select_worst(result.exit_code, parity.verdict.exit_code) if parity else result.exit_code
+    """Return a run's own exit code, or that of a comparison that it must pass if that is worse."""
+    if parity is None or not parity.required:
+        return result.exit_code
+    return select_worst(result.exit_code, parity.verdict.exit_code)
 
 
 def _find_obstacle(a: Result, b: Result) -> str:

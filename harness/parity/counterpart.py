@@ -33,6 +33,7 @@ def compare_with_local(
     *,
     gaps: Sequence[str],
     is_local: Callable[[str], bool],
+    required: bool,
 ) -> Parity:
     """Compare a cloud run with the newest local run of the same wheel, scenario and rows.
 
@@ -43,11 +44,15 @@ def compare_with_local(
         tolerances: Tolerances between a local and a cloud run.
         gaps: What a local run can't prove about the cloud run.
         is_local: Whether the runs on a target, by its name, are local.
+        required: Whether the cloud run must agree with the local one to pass.
     """
     local = find_local_run(runs, plan, is_local)
-    if local.result is None:
-        return report_not_compared(result, local.reason, tolerances)
-    return compare(local.result, result, tolerances, gaps=gaps)
+    parity = (
+        report_not_compared(result, local.reason, tolerances)
+        if local.result is None
+        else compare(local.result, result, tolerances, gaps=gaps)
+    )
+    return parity.model_copy(update={"required": required})
 
 
 def find_local_run(runs: Path, plan: Plan, is_local: Callable[[str], bool]) -> LocalRun:

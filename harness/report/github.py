@@ -85,7 +85,9 @@ def list_verdict_commands(plan: Plan, result: Result, parity: Parity | None = No
             title = f"{result.scenario}: {row.version}: {bound.metric}"
             yield format_command(row.sentence, file=plan.scenario_file, line=line, title=title)
     if parity is not None and parity.verdict is not Verdict.PASS:
-        yield format_command(describe_agreement(parity), file=plan.scenario_file, title=result.scenario)
+        level: Literal["error", "warning"] = "error" if parity.required else "warning"
+        agreement = describe_agreement(parity)
+        yield format_command(agreement, file=plan.scenario_file, title=result.scenario, level=level)
     for warning in result.warnings:
         yield format_command(warning, file=plan.scenario_file, title=result.scenario, level="warning")
 

@@ -5,6 +5,7 @@ A comparison with another run is a separate suite, with a case per version and k
 
 from __future__ import annotations
 
+from typing import Literal
 from xml.etree import ElementTree as ET
 
 from harness.parity.compare import Difference, Parity
@@ -13,6 +14,8 @@ from harness.results import Failure, Result, Verdict, VersionResult
 from harness.views import formatting
 from harness.views.bound_table import VERDICTS_WORST_FIRST, BoundRow, make_bound_rows
 from harness.views.formatting import show_control_characters
+
+_TOTALS = {"tests": "testcase", "failures": "failure", "errors": "error", "skipped": "skipped"}
 
 
 def render_junit(result: Result, parity: Parity | None = None) -> str:
@@ -57,11 +60,8 @@ def _make_parity_suite(parity: Parity, result: Result) -> ET.Element:
     name = show_control_characters(f"{result.scenario}.parity")
     suite = _make_empty_suite(name, result, 0.0)
     if not parity.differences:
-        suite.append(
-            _make_judged_case(
-                name, "the run is compared with another", parity.verdict, (describe_agreement(parity),)
-            )
-        )
+        title, sentences = "the run is compared with another", (describe_agreement(parity),)
+        suite.append(_make_judged_case(name, title, parity.verdict, sentences, _choose_tag(parity)))
     compared: dict[str, list[Difference]] = {}
     for each in parity.differences:
         compared.setdefault(f"{each.version}: {_PLURALS[each.kind]}", []).append(each)
@@ -83,16 +83,25 @@ def _make_parity_case(suite: str, which: str, values: list[Difference], parity: 
     values = sorted(values, key=lambda each: VERDICTS_WORST_FIRST.index(each.verdict))
     wrong = [make_difference_row(each) for each in values if each.verdict is not Verdict.PASS]
     sentences = tuple(row.sentence(name_sides(parity)) for row in wrong)
-    return _make_judged_case(suite, f"{which} agree", values[0].verdict, sentences)
+    return _make_judged_case(suite, f"{which} agree", values[0].verdict, sentences, _choose_tag(parity))
 
 
-def _make_judged_case(suite: str, name: str, verdict: Verdict, sentences: tuple[str, ...]) -> ET.Element:
-    """Return a case that fails if there are sentences; the first one becomes its message."""
+def _choose_tag(parity: Parity) -> Literal["failure", "skipped"]:
+    """Return what a case with a difference is: not a failure if the run passes in spite of it."""
+    return "failure" if parity.required else "skipped"
+
+
+def _make_judged_case(
+    suite: str,
+    name: str,
+    verdict: Verdict,
+    sentences: tuple[str, ...],
+    tag: Literal["failure", "skipped"] = "failure",
+) -> ET.Element:
+    """Return a case that fails or is skipped if there are sentences; the first one becomes its message."""
     case = ET.Element("testcase", classname=suite, name=show_control_characters(name), time="0")
     if sentences:
-        failure = ET.SubElement(
-            case, "failure", type=verdict.value, message=show_control_characters(sentences[0])
-        )
+        failure = ET.SubElement(case, tag, type=verdict.value, message=show_control_characters(sentences[0]))
         failure.text = show_control_characters("\n".join(sentences))
     return case
 
@@ -127,7 +136,7 @@ def _make_empty_suite(name: str, result: Result, duration_s: float) -> ET.Elemen
 
 
 def _add_totals(suite: ET.Element) -> None:
-    for total, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error")):
+    for total, tag in _TOTALS.items():
         suite.set(total, str(sum(1 for _ in suite.iter(tag))))
 
 

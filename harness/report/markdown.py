@@ -75,6 +75,8 @@ def _render_verdict(plan: Plan, result: Result, parity: Parity | None) -> Iterab
     subject = f"{escape_text(result.scenario)} on {escape_text(result.target)}"
     yield f"## {_SIGNS[head.tone]} {head.word}: {subject}"
     yield f"{escape_text(head.sentence)} Took {formatting.format_seconds(result.duration_s)}."
+    if head.comparison:
+        yield escape_text(head.comparison)
     if result.failure is not None:
         remedy = f"\n>\n> {escape_text(result.failure.remedy)}" if result.failure.remedy else ""
         yield f"> **{escape_text(result.failure.message)}**{remedy}"

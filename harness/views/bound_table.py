@@ -57,6 +57,8 @@ class Headline:
     sentence: str
     details: tuple[str, ...] = ()
     """A sentence for each bound that fails or is not proven."""
+    comparison: str = ""
+    """Whether it agrees with another run, as one line; empty if it wasn't to be compared."""
 
     @property
     def mark(self) -> str:
@@ -83,7 +85,7 @@ def sort_worst_first(rows: Iterable[BoundRow]) -> tuple[BoundRow, ...]:
 
 
 def make_headline(result: Result, parity: Parity | None = None) -> Headline:
-    """Return the outcome of a run; a comparison with another run counts like its bounds.
+    """Return the outcome of a run; a comparison with another run counts like its bounds if it is required.
 
     Args:
         result: The run.
@@ -96,8 +98,9 @@ def make_headline(result: Result, parity: Parity | None = None) -> Headline:
     sentence = _describe_verdict(result, rows)
     if parity is None:
         return Headline(*_choose_word_and_tone(result.verdict), sentence, details)
-    worst = min(result.verdict, parity.verdict, key=VERDICTS_WORST_FIRST.index)
-    return Headline(*_choose_word_and_tone(worst), f"{sentence} {_describe_comparison(parity)}", details)
+    verdicts = (result.verdict, parity.verdict) if parity.required else (result.verdict,)
+    worst = min(verdicts, key=VERDICTS_WORST_FIRST.index)
+    return Headline(*_choose_word_and_tone(worst), sentence, details, _describe_comparison(parity))
 
 
 def _make_row(version: VersionResult, bound: BoundResult) -> BoundRow:
@@ -159,14 +162,16 @@ def _choose_word_and_tone(verdict: Verdict) -> tuple[str, str]:
 
 
 def _describe_comparison(parity: Parity) -> str:
+    title = "Parity (required)" if parity.required else "Parity (not required)"
     if parity.reason:
-        return "It wasn't compared with another run."
+        return f"{title}: not compared with another run."
     other = f"run {parity.run_a} on {parity.targets[0]}"
-    return {
-        Verdict.PASS: f"It agrees with {other}.",
-        Verdict.FAIL: f"It disagrees with {other}.",
-        Verdict.NOT_PROVEN: f"Not everything could be compared with {other}.",
+    found = {
+        Verdict.PASS: f"agrees with {other}",
+        Verdict.FAIL: f"disagrees with {other}",
+        Verdict.NOT_PROVEN: f"not everything could be compared with {other}",
     }[parity.verdict]
+    return f"{title}: {found}."
 
 
 def _describe_verdict(result: Result, rows: tuple[BoundRow, ...]) -> str:

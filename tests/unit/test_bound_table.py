@@ -105,21 +105,26 @@ _OTHER = samples.result((samples.version("march", 2, rows=1),), run_id="one")
 @pytest.mark.parametrize(
     ("parity", "word", "sentence"),
     [
-        (compare_runs(_WHOLE, samples.cloud()), "PASS", "It agrees with run one on embedded."),
-        (compare_runs(_OTHER, samples.cloud()), "FAIL", "It disagrees with run one on embedded."),
+        (compare_runs(_WHOLE, samples.cloud()), "PASS", "agrees with run one on embedded."),
+        (compare_runs(_OTHER, samples.cloud()), "FAIL", "disagrees with run one on embedded."),
         (
             compare_runs(_WHOLE, samples.cloud(_WHOLE.versions[:2])),
             "NOT PROVEN",
-            "Not everything could be compared with run one on embedded.",
+            "not everything could be compared with run one on embedded.",
         ),
-        (report_not_compared(samples.cloud(), "None."), "NOT PROVEN", "It wasn't compared with another run."),
+        (report_not_compared(samples.cloud(), "None."), "NOT PROVEN", "not compared with another run."),
     ],
     ids=["agrees", "disagrees", "not everything", "no other run"],
 )
 def test_headline_includes_the_other_run(parity: Parity, word: str, sentence: str) -> None:
-    """A run whose bounds hold passes only if the other run agrees."""
+    """Bounds and parity are two answers; a run must agree with the other one only if that is required."""
     head = make_headline(samples.cloud(), parity)
-    assert (word, f"All 14 bounds hold across 3 versions. {sentence}") == (head.word, head.sentence)
+    bounds = "All 14 bounds hold across 3 versions."
+    assert (head.word, head.sentence) == (word, bounds)
+    assert head.comparison == f"Parity (required): {sentence}"
+    head = make_headline(samples.cloud(), parity.model_copy(update={"required": False}))
+    assert (head.word, head.sentence) == ("PASS", bounds)
+    assert head.comparison == f"Parity (not required): {sentence}"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def _source(**changes: Any) -> Mapping[str, Any]:
 
 def _compare(runs: Path, result: Result, tolerances: Tolerances = LOCAL_AGAINST_CLOUD) -> Parity:
     """Compare the cloud run with the newest local one."""
-    return compare_with_local(runs, CLOUD, result, tolerances, gaps=GAPS, is_local=is_local)
+    return compare_with_local(runs, CLOUD, result, tolerances, gaps=GAPS, is_local=is_local, required=True)
 
 
 def _find(runs: Path, plan: Plan = CLOUD) -> str | None:

@@ -44,7 +44,7 @@ TARGETS = {
     "ui": "ui --target TARGET",
     "up": "up --workers WORKERS",
     "watch": "watch --target TARGET --table TABLE --versions VERSIONS -- NAME",
-    "validate": "validate --target TARGET -- NAME",
+    "validate": "validate --target TARGET --table TABLE --versions VERSIONS -- NAME",
 }
 """Targets of the harness that take values, to the arguments of the command; capitals stand for a value."""
 

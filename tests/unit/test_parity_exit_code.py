@@ -12,6 +12,7 @@ from tests.unit import report_samples as samples
 
 _AGREES = compare_runs(samples.result(), samples.cloud())
 _DISAGREES = compare_runs(samples.result((samples.version("march", 2, rows=1),)), samples.cloud())
+_DIFFERENT = _DISAGREES.model_copy(update={"required": False})
 _NOT_COMPARED = report_not_compared(samples.cloud(), "There is none.")
 _FAILED = samples.cloud((samples.version("march", 2),), verdict=Verdict.FAIL)
 _UNPROVEN = samples.cloud((samples.version("march", 2),), verdict=Verdict.NOT_PROVEN)
@@ -26,6 +27,8 @@ _BROKEN = samples.cloud((), failure=samples.failure())
         pytest.param(samples.cloud(), _AGREES, ExitCode.PASS, id="pass, agrees"),
         pytest.param(samples.cloud(), _DISAGREES, ExitCode.BOUND_FAILED, id="pass, disagrees"),
         pytest.param(samples.cloud(), _NOT_COMPARED, ExitCode.NOT_PROVEN, id="pass, not compared"),
+        pytest.param(samples.cloud(), _DIFFERENT, ExitCode.PASS, id="pass, may disagree"),
+        pytest.param(_FAILED, _DIFFERENT, ExitCode.BOUND_FAILED, id="fail, may disagree"),
         pytest.param(_FAILED, _AGREES, ExitCode.BOUND_FAILED, id="fail, agrees"),
         pytest.param(_FAILED, _NOT_COMPARED, ExitCode.BOUND_FAILED, id="fail, not compared"),
         pytest.param(_UNPROVEN, _AGREES, ExitCode.NOT_PROVEN, id="not proven, agrees"),

@@ -231,3 +231,11 @@ def test_a_run_that_judged_no_bound_is_annotated(tmp_path: Path) -> None:
     assert line.endswith("::no bound is judged")
     observed = samples.result(versions, verdict=Verdict.OBSERVED)
     assert [] == list(github.list_verdict_commands(_plan(tmp_path / "absent.yaml"), observed))
+
+
+def test_parity_that_is_not_required_is_a_warning(tmp_path: Path) -> None:
+    """The run passes in spite of it."""
+    parity = report_not_compared(samples.cloud(), "There is no local run.")
+    parity = parity.model_copy(update={"required": False})
+    [line] = github.list_verdict_commands(_plan(tmp_path / "absent.yaml"), samples.cloud(), parity)
+    assert line.startswith("::warning ")

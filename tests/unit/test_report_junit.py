@@ -200,3 +200,15 @@ def test_a_run_that_judged_no_bound_has_a_failed_case() -> None:
     [failure] = _root(samples.result(versions, verdict=Verdict.NOT_PROVEN, reason="no bound")).iter("failure")
     assert ("not proven", "no bound") == (failure.get("type"), failure.get("message"))
     assert _root(samples.result(versions, verdict=Verdict.OBSERVED)).find(".//failure") is None
+
+
+def test_parity_that_is_not_required_never_fails() -> None:
+    """A CI server shows the differences as skipped cases: the run passes in spite of them."""
+    other = samples.result((samples.version("march", 2, rows=1),))
+    for parity in (compare_runs(other, samples.cloud()), report_not_compared(samples.cloud(), "None.")):
+        suite = _parity(parity.model_copy(update={"required": False}))
+        assert suite.get("failures") == "0"
+        assert int(suite.get("skipped") or 0) > 0
+        skipped = suite.find(".//skipped")
+        assert skipped is not None
+        assert skipped.get("message")

@@ -187,6 +187,8 @@ def _show_headline(console: Console, head: Headline, result: Result) -> None:
     console.print()
     summary = f"{head.mark} {head.word}: {result.scenario} on {result.target}. {head.sentence}"
     write_line(console, Text(summary, style=_TONES[head.tone]))
+    if head.comparison:
+        write_line(console, Text(f"  {head.comparison}"))
     for detail in head.details:
         write_line(console, Text(f"  {detail}"))
 
