@@ -59,7 +59,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 unexport PYTHONPATH PYTHONHOME
 
 .NOTPARALLEL:
-.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario watch resume publish validate attach doctor asset-bundle sweep check runs history trace replay retain compare ui docker-ready build up down restart ps logs clean clean-runs
+.PHONY: help setup named run-ready dev-ready calibrate bisect prove proofs plan list init schema scenario watch resume publish validate attach doctor asset-bundle sweep check runs history trace report replay retain compare ui docker-ready build up down restart ps logs clean clean-runs
 .PHONY: test test-faults test-fast test-unit test-scenarios test-databricks test-compose images lint types imports format lock bench false-alarms
 
 help: ## list the make targets
@@ -140,6 +140,10 @@ runs: run-ready ## list runs [of one table: TABLE=lc_loan [and one of its versio
 
 trace: run-ready ## show what a run was trained on and what it measured: RUN=...
 	@$(HARNESS) trace ARGS -- "$$RUN"
+
+report: run-ready ## write the reports of a past run again: RUN=latest
+	@$(if $(RUN),,echo "Name a run: make report RUN=latest" >&2; exit 2)
+	@$(HARNESS) report ARGS -- "$$RUN"
 
 replay: run-ready ## retrain a version from its MLflow run and compare the results: RUN_ID=... [TARGET=...] [ARGS="--from compose"]
 	@$(if $(RUN_ID),,echo "Name a version's MLflow run: make replay RUN_ID=..." >&2; exit 2)

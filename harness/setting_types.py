@@ -76,6 +76,8 @@ class SettingSpec:
     """Regular expression that the whole value must match."""
     is_root: bool = False
     """Whether tables or bundles are stored below it: a folder, or a URI of a storage account."""
+    is_document: bool = False
+    """Whether it is a section of the settings file with keys of its own; its value is JSON."""
 
     @property
     def variable(self) -> str:

@@ -9,6 +9,7 @@ including the targets, receives resolved :class:`Settings` and never asks which 
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 from harness.errors import UsageError, did_you_mean, limit_lines
 from harness.plan import Setting
 from harness.runtime.plain_paths import choose_plain_path
+from harness.scenario.text_checks import is_secret_name
 from harness.setting_types import (
     ACCOUNTS,
     ALWAYS,
@@ -155,7 +157,7 @@ def _read_file(file: Path) -> Iterator[Setting]:
         where, reason = (f"{file.name}:{found[2]}", found[1]) if found else (file.name, error)
         raise UsageError(f"{where}: not valid TOML: {reason}.") from error
     mistakes: list[str] = []
-    for name, value in _flatten(values):
+    for name, value in _flatten(values, _list_documents()):
         where = f"{file.name}:{_find_line(name, text)}"
         mistake = _explain_mistake(name, value)
         if mistake is None:
@@ -194,10 +196,18 @@ def _read_environment(environ: Mapping[str, str]) -> Iterator[Setting]:
             yield Setting(name=spec.name, value=environ[spec.variable], origin=spec.variable)
 
 
-def _flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+def _list_documents() -> frozenset[str]:
+    return frozenset(spec.name for spec in list_settings() if spec.is_document)
+
+
+def _flatten(
+    values: Mapping[str, object], documents: frozenset[str], prefix: str = ""
+) -> Iterator[tuple[str, object]]:
     for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{name}.")
+        if isinstance(value, dict) and prefix + name in documents:
+            yield prefix + name, json.dumps(value)
+        elif isinstance(value, dict):
+            yield from _flatten(value, documents, f"{prefix}{name}.")
         else:
             yield prefix + name, value
 
@@ -209,6 +219,8 @@ def _find_line(name: str, text: str) -> int:
         key = line.partition("=")[0].translate(_NO_QUOTES).strip()
         if key.startswith("["):
             section = key.partition("]")[0].strip("[ ") + "."
+            if section == f"{name}.":
+                return number
         elif section + key == name:
             return number
     return 1
@@ -237,6 +249,8 @@ def _resolve(setting: Setting, paths: _Paths) -> Setting:
         value = str(choose_plain_path(Path(absolute), paths.environ))
     if "://" in value:
         _refuse_password(setting, value)
+    if setting.name in _list_documents() and value:
+        _check_document(setting, value)
     _refuse_mismatch(setting, value)
     _refuse_unusable_root(setting, value)
     return setting.model_copy(update={"value": value})
@@ -246,6 +260,30 @@ def _is_path(setting: Setting) -> bool:
     """Return whether a setting is a path of its own, and neither a URI nor a path below the home."""
     may_be_path = setting.name in ("lake", "artifacts") or setting.name.startswith(STORES)
     return may_be_path and "://" not in setting.value and "{home}" not in setting.value
+
+
+def _check_document(setting: Setting, text: str) -> None:
+    """Require a JSON object without a secret: reports show every setting."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"The setting '{setting.name}' ({setting.origin}) is not JSON: {error}.") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"The setting '{setting.name}' ({setting.origin}) must be a JSON object.")
+    for name in _find_secrets(document):
+        raise UsageError(
+            f"The setting '{setting.name}' ({setting.origin}) has a secret in '{name}', which plans and "
+            "reports would show.",
+            remedy="Refer to it as {{secrets/SCOPE/KEY}}.",
+        )
+
+
+def _find_secrets(values: Mapping[str, object]) -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _find_secrets(value)
+        elif is_secret_name(name) and not str(value).strip().startswith("{{secrets/"):
+            yield name
 
 
 def _refuse_mismatch(setting: Setting, value: str) -> None:

@@ -52,6 +52,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "runs": lineage_commands.runs,
     "history": lineage_commands.history,
     "trace": lineage_commands.trace,
+    "report": lineage_commands.report,
     "replay": lineage_commands.replay,
     "retain": lineage_commands.retain,
     "compare": lineage_commands.compare,

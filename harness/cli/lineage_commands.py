@@ -96,6 +96,25 @@ def trace(
     report_tracking_store(settings)
 
 
+def report(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's ID, its folder, or 'latest'.")],
+) -> None:
+    """Write the reports of a past run again.
+
+    Renders report.html, report.md and junit.xml anew from the run's plan, result and comparison, for example
+    after an update, or from a folder that a scheduled run has left.
+    """
+    from harness.parity.compare import load_parity
+    from harness.report import HTML, PARITY, write_reports
+    from harness.runs import find_run
+    from harness.settings import read_settings
+
+    folder = find_run(read_settings().runs, run)
+    plan, result = folder.read_plan(), folder.read_result()
+    write_reports(plan, result, folder.path, load_parity(folder.path / PARITY))
+    typer.echo(f"report  {folder.path / HTML}")
+
+
 def replay(
     run: Annotated[
         str,

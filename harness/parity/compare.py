@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from harness.errors import ExitCode, select_worst
+from harness.errors import RUN_AGAIN, ExitCode, PrerequisiteError, select_worst
 from harness.results import MeasuredValue, MovedRows, Record, Result, Verdict, VersionResult
+from harness.stored_json import parse_json
 
 TOLERANCE = 1e-6
 """Relative tolerance between two targets that run the same job."""
@@ -133,6 +136,20 @@ def report_not_compared(b: Result, reason: str, tolerances: Tolerances | None = 
         reason=reason,
         tolerances=tolerances or Tolerances(),
     )
+
+
+def load_parity(file: Path) -> Parity | None:
+    """Load the comparison that was written next to a run's result; ``None`` if there is none.
+
+    Raises:
+        PrerequisiteError: It can't be read.
+    """
+    if not file.is_file():
+        return None
+    try:
+        return Parity.model_validate_json(json.dumps(parse_json(file.read_bytes())))
+    except (OSError, ValueError) as error:
+        raise PrerequisiteError(f"{file} can't be read as a comparison.", remedy=RUN_AGAIN) from error
 
 
 def combine_exit_codes(result: Result, parity: Parity | None) -> ExitCode:

@@ -80,7 +80,7 @@ def test_two_submissions_start_one_run(bench: Bench) -> None:
     wheel, *_ = bench.workspace.volumes.rglob("*.whl")
     path = "/Volumes/" + wheel.relative_to(bench.workspace.volumes).as_posix()
     spec = make_cluster_spec(settings, USER, "twice")
-    job = job_runs.RunSpec("twice", spec, list_cluster_libraries(path), [], timedelta(minutes=1))
+    job = job_runs.RunSpec("twice", spec, list_cluster_libraries(path, settings), [], timedelta(minutes=1))
     bench.workspace.faults.delay_cluster(1000)
     before = len(bench.workspace.runs)
     first, second = job_runs.submit(client, job), job_runs.submit(client, job)

@@ -102,7 +102,7 @@ def test_the_run_times_out(bench: Bench) -> None:
     job = job_runs.RunSpec(
         "late",
         make_cluster_spec(settings, USER, "late"),
-        list_cluster_libraries(path),
+        list_cluster_libraries(path, settings),
         ["plan"],
         timedelta(seconds=1),
     )

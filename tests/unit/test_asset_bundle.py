@@ -84,7 +84,11 @@ def _submit(settings: Settings) -> dict[str, Any]:
     job_runs.submit(
         workspace,
         job_runs.RunSpec(
-            "run", cluster, list_cluster_libraries(f"/Volumes/{WHEEL}"), ["..."], timedelta(minutes=1)
+            "run",
+            cluster,
+            list_cluster_libraries(f"/Volumes/{WHEEL}", settings),
+            ["..."],
+            timedelta(minutes=1),
         ),
     )
     return sent[0].as_dict()

@@ -116,9 +116,9 @@ def test_models_are_saved_through_a_volume(tmp_path: Path) -> None:
     assert {"MLFLOW_DFS_TMP": volume} == _spec(tmp_path, model_volume=volume).spark_env_vars
 
 
-def test_the_cluster_installs_the_wheel_and_the_explainers() -> None:
+def test_the_cluster_installs_the_wheel_and_the_explainers(tmp_path: Path) -> None:
     """A cluster installs only the wheel and SynapseML; its runtime has everything else."""
-    wheel, maven = list_cluster_libraries("/Volumes/main/default/harness/a.whl")
+    wheel, maven = list_cluster_libraries("/Volumes/main/default/harness/a.whl", _settings(tmp_path))
     assert ("/Volumes/main/default/harness/a.whl", "com.microsoft.azure:synapseml-core_2.12:1.1.3") == (
         wheel.whl,
         maven.maven.coordinates if maven.maven else None,

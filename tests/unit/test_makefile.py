@@ -36,6 +36,7 @@ TARGETS = {
     "plan": "plan --table TABLE --versions VERSIONS -- NAME",
     "publish": "publish --to TO -- RUN",
     "replay": "replay --target TARGET -- RUN_ID",
+    "report": "report -- RUN",
     "resume": "resume -- RUN",
     "retain": "retain -- TABLE",
     "runs": "runs --table TABLE --version VERSION",

@@ -9,6 +9,7 @@ from harness.targets.target_definition import TargetDefinition
 
 DATABRICKS_SETTINGS = "targets.databricks."
 """Prefix of the settings' names."""
+CLUSTER = "cluster"
 _VOLUME = r"(/Volumes(/[^/]+){3,})?"
 
 
@@ -59,6 +60,12 @@ DATABRICKS = TargetDefinition(
         _spec("workers", "0", "workers: 0 for a single node, 3, or 2-8 for autoscaling", r"\d+(-\d+)?"),
         _spec("policy_id", "", "cluster policy"),
         _spec("instance_pool_id", "", "instance pool of the cluster's machines"),
+        SettingSpec(
+            DATABRICKS_SETTINGS + CLUSTER,
+            "",
+            "more settings of the cluster, as its specification has them: a section, or JSON",
+            is_document=True,
+        ),
         _spec("cluster_id", "", "existing cluster to use (default: a new one for each run)"),
         _spec(
             "files",

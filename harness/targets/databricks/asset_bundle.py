@@ -138,7 +138,7 @@ def _make_task(
         python_wheel_task=PythonWheelTask(PACKAGE, ENTRY_POINT, parameters=parameters),
         existing_cluster_id=cluster_id,
         new_cluster=None if cluster_id else make_cluster_spec(settings, DEPLOYER, f"scheduled-{name}"),
-        libraries=list_cluster_libraries(wheel),
+        libraries=list_cluster_libraries(wheel, settings),
     ).as_dict()
 
 

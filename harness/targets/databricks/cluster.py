@@ -9,6 +9,7 @@ from harness.plan import Account, Secret
 from harness.setting_types import Settings
 from harness.storage.accounts import make_hadoop_settings, name_secret_variable, read_accounts
 from harness.targets.databricks import DATABRICKS_SETTINGS, read_setting
+from harness.targets.databricks.cluster_overrides import list_own_libraries, merge_overrides
 
 if TYPE_CHECKING:
     from databricks.sdk.service.compute import ClusterSpec, Library
@@ -35,7 +36,7 @@ def make_cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec
         )
     single = not high and int(low) == 0
     accounts = select_scope_accounts(settings)
-    return ClusterSpec(
+    spec = ClusterSpec(
         spark_version=read_setting(settings, "runtime"),
         node_type_id=None if chosen["instance_pool_id"] else chosen["node_type"],
         instance_pool_id=chosen["instance_pool_id"] or None,
@@ -52,13 +53,15 @@ def make_cluster_spec(settings: Settings, user: str, run_id: str) -> ClusterSpec
             "harness_run_id": run_id,
         },
     )
+    return merge_overrides(spec, settings)
 
 
-def list_cluster_libraries(wheel: str) -> list[Library]:
-    """Return the libraries of the cluster: the harness, and the Scala part of SynapseML."""
+def list_cluster_libraries(wheel: str, settings: Settings) -> list[Library]:
+    """Return the libraries of the cluster: the harness, the Scala part of SynapseML, and the user's own."""
     from databricks.sdk.service.compute import Library, MavenLibrary
 
-    return [Library(whl=wheel), Library(maven=MavenLibrary(coordinates=SYNAPSEML))]
+    own = list_own_libraries(settings)
+    return [Library(whl=wheel), Library(maven=MavenLibrary(coordinates=SYNAPSEML)), *own]
 
 
 def select_scope_accounts(settings: Settings) -> tuple[Account, ...]:

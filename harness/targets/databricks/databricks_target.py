@@ -40,6 +40,7 @@ from harness.targets.databricks.cluster import (
     make_cluster_spec,
     select_scope_accounts,
 )
+from harness.targets.databricks.cluster_overrides import leave_to_policy, read_overrides
 from harness.targets.databricks.job_runs import Follower
 from harness.targets.databricks.workspace_files import (
     RemoteFiles,
@@ -54,6 +55,7 @@ from harness.wheel import build_wheel, require_checkout
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
+    from databricks.sdk.service.compute import ClusterSpec
     from databricks.sdk.service.iam import User
     from databricks.sdk.service.jobs import Run, RunOutput
 
@@ -108,6 +110,7 @@ class Databricks:
     def environment(self, source_bytes: int | None, store: str) -> Environment:
         """Return an environment with the workspace's lake, model store and MLflow."""
         del store  # A workspace has one store; the names in scenarios are for stores of this machine.
+        read_overrides(self._settings)  # A mistake in them is told before anything is planned.
         return Environment(
             target=DATABRICKS.name,
             lake=self._choose_location("lake"),
@@ -271,11 +274,19 @@ class Databricks:
         cluster_id = read_setting(self._settings, "cluster_id")
         return job_runs.RunSpec(
             run_id=run_id,
-            cluster=cluster_id or make_cluster_spec(self._settings, self.user, run_id),
-            libraries=list_cluster_libraries(self._wheel_path),
+            cluster=cluster_id or self._make_cluster(run_id),
+            libraries=list_cluster_libraries(self._wheel_path, self._settings),
             parameters=[f"{remote}/{name}" for name in (PLAN, RESULT, EVENTS)],
             timeout=timedelta(minutes=int(read_setting(self._settings, "time_limit_min"))),
         )
+
+    def _make_cluster(self, run_id: str) -> ClusterSpec:
+        spec = make_cluster_spec(self._settings, self.user, run_id)
+        if not spec.policy_id:
+            return spec
+        with translate_errors(self.workspace, f"read the cluster policy {spec.policy_id}"):
+            policy = self.workspace.cluster_policies.get(spec.policy_id)
+        return leave_to_policy(spec, policy.definition or "", self._settings)
 
     def _submit(self, job: job_runs.RunSpec, remote: str) -> job_runs.SubmittedRun:
         try:

@@ -1,0 +1,103 @@
+"""The user's own settings of a run's cluster, ``[targets.databricks.cluster]``, merged over the harness's."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UsageError, did_you_mean
+from harness.setting_types import Settings
+from harness.targets.databricks import CLUSTER, read_setting
+
+if TYPE_CHECKING:
+    from databricks.sdk.service.compute import ClusterSpec, Library
+
+LIBRARIES = "libraries"
+"""The only key that is not one of a cluster's specification, but of the task."""
+_OWN = ("single_user_name", "data_security_mode", "num_workers", "autoscale", "spark_version", "policy_id")
+_FIXED = ("fixed", "forbidden")
+"""Types of a policy's rules that leave a value no choice."""
+
+
+def read_overrides(settings: Settings) -> Mapping[str, Any]:
+    """Return the user's own settings of the cluster.
+
+    Raises:
+        UsageError: One of them doesn't exist, or has a setting of its own.
+    """
+    from databricks.sdk.service.compute import ClusterSpec
+
+    overrides: dict[str, Any] = json.loads(read_setting(settings, CLUSTER) or "{}")
+    known = [field.name for field in dataclasses.fields(ClusterSpec)]
+    for name in overrides:
+        if name in _OWN:
+            raise UsageError(
+                f"[targets.databricks.cluster] can't set '{name}': the harness does.",
+                remedy="See the settings under [targets.databricks], such as 'workers' and 'runtime'.",
+            )
+        if name not in (*known, LIBRARIES):
+            raise UsageError(
+                f"[targets.databricks.cluster]: a cluster has no '{name}'.{did_you_mean(name, known)}"
+            )
+    return overrides
+
+
+def merge_overrides(spec: ClusterSpec, settings: Settings) -> ClusterSpec:
+    """Return a specification with the user's own settings merged over it: mappings key by key."""
+    from databricks.sdk.service.compute import ClusterSpec
+
+    overrides = {name: value for name, value in read_overrides(settings).items() if name != LIBRARIES}
+    return ClusterSpec.from_dict(_merge(spec.as_dict(), overrides)) if overrides else spec
+
+
+def list_own_libraries(settings: Settings) -> list[Library]:
+    """Return the libraries that the user adds to those of the harness."""
+    from databricks.sdk.service.compute import Library
+
+    return [Library.from_dict(each) for each in read_overrides(settings).get(LIBRARIES, ())]
+
+
+def leave_to_policy(spec: ClusterSpec, definition: str, settings: Settings) -> ClusterSpec:
+    """Return a specification without what a cluster policy fixes, which the policy then applies.
+
+    Args:
+        spec: The specification.
+        definition: The policy's definition, as JSON.
+        settings: What they set for the cluster is sent, whatever the policy says.
+    """
+    from databricks.sdk.service.compute import ClusterSpec
+
+    values = spec.as_dict()
+    own = set(_list_paths(dict(read_overrides(settings))))
+    rules = {name: rule for name, rule in json.loads(definition or "{}").items() if isinstance(rule, dict)}
+    for name, rule in rules.items():
+        if rule.get("type") in _FIXED and name not in own:
+            _remove(values, name)
+    values["apply_policy_default_values"] = True
+    return ClusterSpec.from_dict(values)
+
+
+def _merge(base: Any, over: Any) -> Any:
+    if not (isinstance(base, dict) and isinstance(over, dict)):
+        return over
+    return {**base, **{name: _merge(base.get(name), value) for name, value in over.items()}}
+
+
+def _list_paths(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        yield prefix + name
+        if isinstance(value, dict):
+            yield from _list_paths(value, f"{prefix}{name}.")
+
+
+def _remove(values: dict[str, Any], path: str) -> None:
+    """Remove a value by a policy's path, such as ``spark_conf.spark.master``: keys may have dots."""
+    first, _, rest = path.partition(".")
+    inner = values.get(first)
+    if not rest:
+        values.pop(first, None)
+    elif isinstance(inner, dict):
+        inner.pop(rest, None)
+        _remove(inner, rest)
