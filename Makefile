@@ -77,13 +77,13 @@ run-ready:
 dev-ready:
 	@$(BOOTSTRAP) --lock requirements/dev.lock
 
-scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedded|compose|databricks] [FRESH=1] [KEEP=1] [VALIDATE=1] [TABLE=URI [VERSIONS=12,latest]]
+scenario: named run-ready ## run a scenario: NAME=three_versions [TARGET=embedded|compose|databricks] [FRESH=1] [KEEP=1] [VALIDATE=1] [TABLE=name or URI [VERSIONS=12,latest]]
 	@$(HARNESS) $(if $(VALIDATE),validate,scenario) ARGS $(ON_TARGET) $(if $(FRESH),--fresh) $(if $(KEEP),--keep) $(ON_TABLE) -- "$$NAME"
 
-validate: named run-ready ## run a scenario locally, then on Databricks, and compare the two runs: NAME=three_versions [FRESH=1] [TABLE=URI [VERSIONS=12,latest]]
+validate: named run-ready ## run a scenario locally, then on Databricks, and compare the two runs: NAME=three_versions [FRESH=1] [TABLE=name or URI [VERSIONS=12,latest]]
 	@$(HARNESS) validate ARGS $(ON_TARGET) $(if $(FRESH),--fresh) $(if $(KEEP),--keep) $(ON_TABLE) -- "$$NAME"
 
-watch: named run-ready ## run a scenario again each time one of its files changes: NAME=three_versions [TARGET=embedded|compose] [KEEP=1] [TABLE=URI [VERSIONS=12,latest]]
+watch: named run-ready ## run a scenario again each time one of its files changes: NAME=three_versions [TARGET=embedded|compose] [KEEP=1] [TABLE=name or URI [VERSIONS=12,latest]]
 	@$(HARNESS) watch ARGS $(ON_TARGET) $(if $(KEEP),--keep) $(ON_TABLE) -- "$$NAME"
 
 resume: run-ready ## resume a run that ended without a verdict: RUN=latest
@@ -107,7 +107,7 @@ asset-bundle: named run-ready ## write a Databricks Asset Bundle that runs a sce
 sweep: run-ready ## delete the expired uploads of runs in the workspace
 	@$(HARNESS) sweep ARGS
 
-calibrate: named run-ready ## propose bounds from runs with different seeds: NAME=... [TABLE=URI [VERSIONS=12,13]] [ARGS="--repeats 10"]
+calibrate: named run-ready ## propose bounds from runs with different seeds: NAME=... [TABLE=name or URI [VERSIONS=12,13]] [ARGS="--repeats 10"]
 	@$(HARNESS) calibrate ARGS $(ON_TARGET) $(ON_TABLE) -- "$$NAME"
 
 bisect: named run-ready ## find the version at which a bound started to fail: NAME=... [TABLE=URI VERSIONS=9,10,11] [ARGS="--bound test_roc_auc"]
@@ -122,7 +122,7 @@ proofs: run-ready ## rewrite docs/proofs.md: which faults the shipped scenarios 
 check: run-ready ## find mistakes in a scenario without running it: NAME=...
 	@$(HARNESS) check ARGS $${NAME:+-- "$$NAME"}
 
-plan: named run-ready ## show what a scenario will do and cost, without Spark: NAME=... [TABLE=URI [VERSIONS=12,latest]]
+plan: named run-ready ## show what a scenario will do and cost, without Spark: NAME=... [TABLE=name or URI [VERSIONS=12,latest]]
 	@$(HARNESS) plan ARGS $(ON_TABLE) -- "$$NAME"
 
 list: run-ready ## list the scenarios, each with the verdict of its newest run

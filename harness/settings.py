@@ -180,7 +180,8 @@ def _explain_mistake(name: str, value: object) -> str | None:
             )
     elif name.startswith(TABLES):
         if not is_table_name(name.removeprefix(TABLES)):
-            return f'\'{name}\' is not the name of a table. Write "catalog.schema.table" = "URI".'
+            wrong = name.removeprefix(TABLES)
+            return f'\'{wrong}\' is not the name of a table. Write "catalog.schema.table" = "FOLDER or URI".'
     elif not name.startswith(STORES):
         names = [spec.name for spec in list_settings()]
         if name not in names:
@@ -267,14 +268,16 @@ def _check_document(setting: Setting, text: str) -> None:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"The setting '{setting.name}' ({setting.origin}) is not JSON: {error}.") from error
+        raise UsageError(
+            f"The setting '{setting.name}' ({setting.origin}) is not valid JSON: {error}."
+        ) from error
     if not isinstance(document, dict):
         raise UsageError(f"The setting '{setting.name}' ({setting.origin}) must be a JSON object.")
     for name in _find_secrets(document):
         raise UsageError(
-            f"The setting '{setting.name}' ({setting.origin}) has a secret in '{name}', which plans and "
-            "reports would show.",
-            remedy="Refer to it as {{secrets/SCOPE/KEY}}.",
+            f"The setting '{setting.name}' ({setting.origin}) contains a secret ('{name}'), which plans "
+            "and reports would show.",
+            remedy="Write a reference: {{secrets/SCOPE/KEY}}.",
         )
 
 

@@ -126,7 +126,7 @@ def _require_local(settings: Settings) -> None:
     if definition is not None and not definition.is_local:
         raise UsageError(
             f"'watch' doesn't run on {definition.title}: every change would start a cluster.",
-            remedy="Name a local target, such as --target embedded.",
+            remedy="Use a local target, such as --target embedded.",
         )
 
 

@@ -49,14 +49,16 @@ def runs(
 def history(
     table: Annotated[
         str,
-        typer.Argument(metavar="TABLE", help="Its folder, URI, or name in a catalog under [tables]."),
+        typer.Argument(
+            metavar="TABLE", help="A folder, a URI, or a name in a catalog that is mapped under [tables]."
+        ),
     ],
     limit: Annotated[
         int,
         typer.Option(
             min=1,
             metavar="N",
-            help="Show the N newest versions, at least 1 (default: 20).",
+            help="Number of versions to show, at least 1 (default: 20).",
             show_default=False,
         ),
     ] = 20,
@@ -99,10 +101,9 @@ def trace(
 def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's ID, its folder, or 'latest'.")],
 ) -> None:
-    """Write the reports of a past run again.
+    """Regenerate the reports of a past run.
 
-    Renders report.html, report.md and junit.xml anew from the run's plan, result and comparison, for example
-    after an update, or from a folder that a scheduled run has left.
+    Writes report.html, report.md and junit.xml from the run's stored plan, result and comparison.
     """
     from harness.parity.compare import load_parity
     from harness.report import HTML, PARITY, write_reports

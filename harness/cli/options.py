@@ -67,8 +67,9 @@ TableUri = Annotated[
     str | None,
     typer.Option(
         "--table",
-        metavar="URI",
-        help="Read this existing Delta table instead of building the scenario's own.",
+        metavar="TABLE",
+        help="Read this existing Delta table (a folder, a URI, or a name in a catalog) instead of building "
+        "the scenario's own.",
     ),
 ]
 TableVersions = Annotated[

@@ -54,8 +54,8 @@ def watch(
 ) -> None:
     """Run a scenario again each time one of its files changes.
 
-    Watches the scenario, its sources, its code, an existing table on this machine, and harness.toml. Ctrl-C
-    ends it. The embedded target keeps its JVM between the runs, so that they start sooner.
+    Watches the scenario, its sources, its code, an existing table on this machine, and harness.toml. Press
+    Ctrl-C to stop. The embedded target keeps its JVM between the runs, so that they start sooner.
     """
     from harness.watching import watch as run_on_changes
 

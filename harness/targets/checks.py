@@ -237,8 +237,8 @@ def map_table(table: str, settings: Settings) -> str:
         name = normalize_table_name(table)
         line = f'"{name}" = "/path/of/its/folder"'
         raise UsageError(
-            f"The table {name} is in a catalog, and nothing says where its rows are for local runs.",
-            remedy=f"Add its folder or URI to {SETTINGS_FILE}:\n\n    [tables]\n    {line}\n",
+            f"The table {name} is in a catalog, which this machine can't read.",
+            remedy=f"Map it to a folder or URI in {SETTINGS_FILE}:\n\n    [tables]\n    {line}\n",
         )
     return mapped
 

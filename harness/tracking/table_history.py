@@ -38,7 +38,9 @@ def read_history(settings: Settings, table: str, limit: int) -> TableHistory:
     uri = map_table(resolve_table_uri(table, Path()), settings)
     opened = open_table(uri, select_local_accounts(settings))
     if opened is None:
-        raise PrerequisiteError(f"There is no Delta table at {uri}.", remedy="Name its folder or its URI.")
+        raise PrerequisiteError(
+            f"There is no Delta table at {uri}.", remedy="Specify the table's folder or URI."
+        )
     runs: dict[int, list[str]] = {}
     for run in _list_runs(settings):
         if _is_of_table(run, uri, table):

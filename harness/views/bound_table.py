@@ -164,12 +164,12 @@ def _choose_word_and_tone(verdict: Verdict) -> tuple[str, str]:
 def _describe_comparison(parity: Parity) -> str:
     title = "Parity (required)" if parity.required else "Parity (not required)"
     if parity.reason:
-        return f"{title}: not compared with another run."
+        return f"{title}: not compared. {parity.reason}"
     other = f"run {parity.run_a} on {parity.targets[0]}"
     found = {
         Verdict.PASS: f"agrees with {other}",
         Verdict.FAIL: f"disagrees with {other}",
-        Verdict.NOT_PROVEN: f"not everything could be compared with {other}",
+        Verdict.NOT_PROVEN: f"some values could not be compared with {other}",
     }[parity.verdict]
     return f"{title}: {found}."
 

@@ -83,7 +83,7 @@ def test_a_scenario_on_a_name_runs_here_and_on_a_cluster(command: Command, tmp_p
 @pytest.mark.parametrize(
     ("table", "reason"),
     [
-        (None, "There is no table spark_catalog.loans.readings in http"),
+        (None, "The table spark_catalog.loans.readings doesn't exist in http"),
         (describe_table(table_type=TableType.VIEW), "it is a view"),
         (describe_table(table_type=TableType.STREAMING_TABLE), "it is a streaming table"),
         (describe_table(table_type=TableType.FOREIGN), "it is a foreign table"),

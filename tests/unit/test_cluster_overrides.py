@@ -68,7 +68,10 @@ def test_a_variable_has_the_section_as_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("nod_type_id = 'x'", "a cluster has no 'nod_type_id'. Did you mean 'node_type_id'?"),
+        (
+            "nod_type_id = 'x'",
+            "Unknown setting 'nod_type_id' in [targets.databricks.cluster]. Did you mean 'node_type_id'?",
+        ),
         ("num_workers = 3", "can't set 'num_workers'"),
         ("policy_id = 'x'", "can't set 'policy_id'"),
     ],
@@ -83,9 +86,12 @@ def test_wrong_keys_are_refused(tmp_path: Path, line: str, message: str) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"spark_env_vars": {"DB_PASSWORD": "hunter2"}}', "a secret in 'DB_PASSWORD'"),
-        ('{"spark_conf": {"fs.azure.account.key.a": "hunter2"}}', "a secret in 'fs.azure.account.key.a'"),
-        ("hunter2", "is not JSON"),
+        ('{"spark_env_vars": {"DB_PASSWORD": "hunter2"}}', "contains a secret ('DB_PASSWORD')"),
+        (
+            '{"spark_conf": {"fs.azure.account.key.a": "hunter2"}}',
+            "contains a secret ('fs.azure.account.key.a')",
+        ),
+        ("hunter2", "is not valid JSON"),
         ("[1]", "must be a JSON object"),
     ],
 )

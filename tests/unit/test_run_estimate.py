@@ -30,10 +30,11 @@ def _scenario() -> Scenario:
 
 
 def show_time(planned: PlanPreview) -> str:
-    """Return the line about time, or an empty text."""
+    """Return the lines about time and memory."""
     text = io.StringIO()
     show_plan(Console(file=text, width=300), planned)
-    return next((line for line in text.getvalue().splitlines() if line.startswith("Time:")), "")
+    lines = text.getvalue().splitlines()
+    return "\n".join(line for line in lines if line.startswith(("Time:", "Memory:")))
 
 
 def write_run(settings: Settings, scenario: Scenario, run_id: str, *, name: str = "", **changes: Any) -> None:
@@ -55,11 +56,13 @@ def test_time_and_memory_grow_with_the_data(settings: Settings, scenario: Scenar
     """The line has both, and says from what; memory is limited by the heap."""
     small = preview_run(scenario, settings, data_bytes=2 * MB)
     large = preview_run(scenario, settings, data_bytes=80 * MB)
-    assert "roughly 1 min (half to 2 times that) and up to 2.2 GB of memory, from 2.0 MB" in show_time(small)
-    assert "roughly 3 min" in show_time(large)
+    assert "about 1 min, give or take a factor of 2 (estimated from 2.0 MB" in show_time(small)
+    assert "Memory: up to 2.2 GB." in show_time(small)
+    assert "about 3 min" in show_time(large)
     limited = read_settings(folder=Path(), environ={"HARNESS_DRIVER_MEMORY": "2g"})
     huge = preview_run(scenario, limited, data_bytes=2000 * MB)
-    assert "roughly 49 min (half to 2 times that) and up to 3.2 GB" in show_time(huge)
+    assert "about 49 min" in show_time(huge)
+    assert "Memory: up to 3.2 GB." in show_time(huge)
     assert huge.values()["estimate"]["data_bytes"] == 2000 * MB
 
 
@@ -71,12 +74,12 @@ def test_an_earlier_run_says_more(settings: Settings, scenario: Scenario) -> Non
     write_run(settings, scenario, "20260301-101500-x-0004", reused_from="x")
     write_run(settings, scenario, "20260301-101500-x-0005", name="other")
     write_run(settings, scenario, "20260301-101500-x-0006", versions=())
-    assert "Time: 1 min 40 s, as run 20260301-101500-x-0002 took." == show_time(
+    assert "Time: about 1 min 40 s, as in run 20260301-101500-x-0002." == show_time(
         preview_run(scenario, settings)
     )
     known = {"january": Training(known_run="earlier")}
     fewer = preview_run(scenario, settings, trainings=known, data_bytes=2 * MB)
-    assert "roughly" in show_time(fewer)
+    assert "estimated" in show_time(fewer)
 
 
 def test_what_is_not_known_is_not_estimated(settings: Settings, scenario: Scenario) -> None:

@@ -85,8 +85,8 @@ def test_a_name_without_a_folder_shows_the_line_to_write(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('lc_loan = "x"', "'tables.lc_loan' is not the name of a table"),
-        ('"a b.c" = "x"', "'tables.a b.c' is not the name of a table"),
+        ('lc_loan = "x"', "'lc_loan' is not the name of a table"),
+        ('"a b.c" = "x"', "'a b.c' is not the name of a table"),
         ("main.loans.lc = 3.5", "must be text"),
         (
             '"main.loans.lc" = "abfss://lake@a.dfs.core.windows.net/t?sig=abcdef"',

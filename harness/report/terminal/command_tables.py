@@ -130,16 +130,16 @@ def _describe_fits(preview: PlanPreview) -> str:
 def _describe_estimate(estimate: Estimate | None) -> Iterator[str]:
     if estimate is None:
         return
-    memory = "" if estimate.memory_bytes is None else f"{filesize.decimal(estimate.memory_bytes)} of memory"
     if estimate.run_id:
-        more = f"; up to {memory}" if memory else ""
-        yield f"Time: {formatting.format_seconds(estimate.seconds)}, as run {estimate.run_id} took{more}."
+        yield f"Time: about {formatting.format_seconds(estimate.seconds)}, as in run {estimate.run_id}."
     elif estimate.data_bytes is not None:
-        minutes = max(1, round(estimate.seconds / 60))
+        minutes, size = max(1, round(estimate.seconds / 60)), filesize.decimal(estimate.data_bytes)
         yield (
-            f"Time: roughly {minutes} min (half to {UNCERTAINTY} times that) and up to {memory}, from "
-            f"{filesize.decimal(estimate.data_bytes)} of data, as measured on {MEASURED_CORES} cores."
+            f"Time: about {minutes} min, give or take a factor of {UNCERTAINTY} (estimated from {size} of "
+            f"data; measured on {MEASURED_CORES} cores)."
         )
+    if estimate.memory_bytes is not None:
+        yield f"Memory: up to {filesize.decimal(estimate.memory_bytes)}."
 
 
 def _describe_cost(preview: PlanPreview) -> str:

@@ -43,17 +43,17 @@ def require_readable(workspace: WorkspaceClient, name: str) -> None:
             table = workspace.tables.get(name)
         except NotFound as error:
             raise UsageError(
-                f"There is no table {name} in {workspace.config.host}, or you may not see it.",
-                remedy="Check the name. Its owner grants access with USE CATALOG, USE SCHEMA and SELECT.",
+                f"The table {name} doesn't exist in {workspace.config.host}, or you can't see it.",
+                remedy="Check the name, or ask its owner for USE CATALOG, USE SCHEMA and SELECT.",
             ) from error
     if (reason := _explain_unreadable(table)) is not None:
-        raise UsageError(f"The table {name} can't be read at a version: {reason}.")
+        raise UsageError(f"The table {name} has no versions that can be read: {reason}.")
 
 
 def _explain_unreadable(table: TableInfo) -> str | None:
     kind = "" if table.table_type is None else table.table_type.value
     if kind in _WITHOUT_VERSIONS:
-        return f"it is {_WITHOUT_VERSIONS[kind]}. Name the Delta table that it reads"
+        return f"it is {_WITHOUT_VERSIONS[kind]}"
     source = "DELTA" if table.data_source_format is None else table.data_source_format.value
     if source not in _DELTA:
         return f"its format is {source}, not DELTA"

@@ -34,12 +34,12 @@ def read_overrides(settings: Settings) -> Mapping[str, Any]:
     for name in overrides:
         if name in _OWN:
             raise UsageError(
-                f"[targets.databricks.cluster] can't set '{name}': the harness does.",
-                remedy="See the settings under [targets.databricks], such as 'workers' and 'runtime'.",
+                f"[targets.databricks.cluster] can't set '{name}', which the harness manages.",
+                remedy="'workers', 'runtime' and 'policy_id' are settings under [targets.databricks].",
             )
         if name not in (*known, LIBRARIES):
             raise UsageError(
-                f"[targets.databricks.cluster]: a cluster has no '{name}'.{did_you_mean(name, known)}"
+                f"Unknown setting '{name}' in [targets.databricks.cluster].{did_you_mean(name, known)}"
             )
     return overrides
 
