@@ -39,7 +39,7 @@ from harness.setting_types import (
     Settings,
     SettingSpec,
 )
-from harness.storage.uris import describe_password, explain_unusable_root
+from harness.storage.uris import describe_password, explain_unusable_root, hide_passwords
 from harness.table_names import is_table_name
 from harness.targets.registry import AUTO, TARGETS, describe_choices
 
@@ -206,7 +206,7 @@ def _flatten(
 ) -> Iterator[tuple[str, object]]:
     for name, value in values.items():
         if isinstance(value, dict) and prefix + name in documents:
-            yield prefix + name, json.dumps(value)
+            yield prefix + name, json.dumps(value, default=str)  # TOML has dates, too.
         elif isinstance(value, dict):
             yield from _flatten(value, documents, f"{prefix}{name}.")
         else:
@@ -281,12 +281,18 @@ def _check_document(setting: Setting, text: str) -> None:
         )
 
 
-def _find_secrets(values: Mapping[str, object]) -> Iterator[str]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _find_secrets(value)
-        elif is_secret_name(name) and not str(value).strip().startswith("{{secrets/"):
-            yield name
+def _find_secrets(value: object, name: str = "") -> Iterator[str]:
+    """Yield the name of each value that is a secret, or a text with a password in a URI."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _find_secrets(inner, str(key))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _find_secrets(inner, name)
+    elif (is_secret_name(name) and not str(value).strip().startswith("{{secrets/")) or (
+        isinstance(value, str) and (hide_passwords(value) != value or describe_password(value))
+    ):
+        yield name
 
 
 def _refuse_mismatch(setting: Setting, value: str) -> None:

@@ -7,19 +7,21 @@ second by size and time of modification, which works on every file system and mo
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import ExitCode, HarnessError, InterruptedRunError, UsageError
+from harness.errors import ExitCode, HarnessError, InterruptedRunError, ScenarioError, UsageError
+from harness.loading.document import read_document
 from harness.loading.loader import LoadedScenario, find_scenario
 from harness.request import RunRequest, Session, make_line_printer, open_session
 from harness.setting_types import SETTINGS_FILE, Settings
 from harness.settings import read_settings
 from harness.storage.uris import find_table_folder
+from harness.table_names import is_table_name
 from harness.targets.base import KeepsWarm, Target
 from harness.targets.registry import TARGETS
 from harness.workflow import run_session
@@ -79,6 +81,8 @@ class _Watched:
     """What they were when the last run started."""
     target: Target | None = None
     """``None`` if it isn't open."""
+    was_open: bool = False
+    """Whether a target was ever open: then a mistake in the settings file is a mistake to correct."""
 
     def run(self) -> ExitCode | None:
         """Run the scenario as it is now.
@@ -96,9 +100,12 @@ class _Watched:
         except InterruptedRunError:
             raise
         except HarnessError as error:
-            if self.target is None and isinstance(error, UsageError):
+            if not self.was_open and isinstance(error, UsageError):
                 raise  # No change of a file can help.
             make_line_printer(self.console)(str(error))
+            if isinstance(error, ScenarioError):
+                self.files = list(dict.fromkeys([*self.files, *_guess_inputs(self.files[0])]))
+                self.seen = {file: self.seen.get(file, now) for file, now in _look_at(self.files).items()}
             return None
 
     def close_target(self) -> None:
@@ -112,7 +119,7 @@ class _Watched:
         session = open_session(self.request, self.console, target=self.target)
         if self.target is None and isinstance(session.target, KeepsWarm):
             self.warm.enter_context(session.target.keep_warm())
-        self.target = session.target
+        self.target, self.was_open = session.target, True
         return session
 
 
@@ -134,17 +141,38 @@ def _list_files(session: Session) -> list[Path]:
     """Return the files and folders that decide what a session's runs do."""
     found = [Path(session.loaded.document.file)]
     for loaded in (session.loaded, *session.combinations):
-        found += _list_inputs(loaded)
+        found += _list_inputs(loaded, session.settings)
     return list(dict.fromkeys([*found, SETTINGS_FILE]))
 
 
-def _list_inputs(loaded: LoadedScenario) -> Iterable[Path]:
+def _guess_inputs(scenario: Path) -> Iterator[Path]:
+    """Yield the files that a scenario seems to name, if it can't be loaded: correcting one may help."""
+    with suppress(HarnessError):
+        for text in _list_texts(read_document(scenario).values):
+            module = scenario.parent.joinpath(*text.partition(":")[0].split(".")).with_suffix(".py")
+            with suppress(OSError, ValueError):
+                yield from (each for each in (scenario.parent / text, module) if each.is_file())
+
+
+def _list_texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _list_texts(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _list_texts(inner)
+
+
+def _list_inputs(loaded: LoadedScenario, settings: Settings) -> Iterable[Path]:
     folder = Path(loaded.document.file).parent
     yield from (source.path for source in loaded.sources.values() if source.path is not None)
     if loaded.code is not None:
         yield from (folder / path for path in loaded.code.files)
-    if loaded.scenario.table.uri is not None:
-        table = find_table_folder(loaded.scenario.table.uri, folder)
+    if (uri := loaded.scenario.table.uri) is not None:
+        mapped = settings.table(uri) if is_table_name(uri) else None
+        table = find_table_folder(mapped or uri, folder)
         if table is not None:
             yield table / "_delta_log"
 

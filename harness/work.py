@@ -17,6 +17,7 @@ from harness.bounds.standard import compares_added_rows
 from harness.plan import Plan, SourceData
 from harness.scenario.model import Scenario, Version
 from harness.scenario.rows import Rows
+from harness.scenario.text_checks import depends_on_moment
 
 _JUDGING = {
     "name",
@@ -37,6 +38,7 @@ _FOLDER_SETTINGS = ("spark.sql.warehouse.dir",)
 _KEY_DIGITS = 32
 _MOST_NAMED = 3
 _WORDS = {
+    "moment": "the time, on which an expression depends",
     "code": "the harness's code",
     "libraries": "the libraries",
     "custom code": "the pipeline's code",
@@ -165,7 +167,11 @@ def _identify_common(plan: Plan) -> dict[str, str]:
         for name, value in plan.environment.spark.items()
         if name.startswith(_SPARK_PREFIXES) and name not in _FOLDER_SETTINGS
     }
+    steps = [each.step.model_dump(mode="json") for each in scenario.versions]
+    # Expressions such as current_date() measure something else each time: nothing of another run is the same.
+    is_repeatable = not depends_on_moment(_to_json([values, steps]))
     return {
+        "moment": "" if is_repeatable else plan.run_id,
         "code": plan.harness_version,
         "libraries": plan.environment.libraries,
         "custom code": plan.code_sha256 or "",

@@ -411,6 +411,8 @@ def compare_with_counterpart(plan: Plan, result: Result, settings: Settings) -> 
         return None
     tolerances = {name: float(settings[f"parity.{name}"]) for name in Tolerances.model_fields}
     gaps = TARGETS[plan.environment.target].gaps
+    # The run itself may have been asked for by 'validate', and is now followed by 'attach'.
+    asked = [each.value for each in plan.settings if each.name == PARITY_REQUIRED]
     return compare_with_local(
         settings.runs,
         plan,
@@ -418,7 +420,7 @@ def compare_with_counterpart(plan: Plan, result: Result, settings: Settings) -> 
         Tolerances(**tolerances),
         gaps=gaps,
         is_local=is_local,
-        required=settings[PARITY_REQUIRED] == ALWAYS,
+        required=ALWAYS in (settings[PARITY_REQUIRED], *asked),
     )
 
 

@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 
 from harness.job.spark_errors import log_errors, log_traceback
 from harness.job.table_io import locate, read_text, write_text
-from harness.job.version_files import GatheredFiles
+from harness.job.version_files import GatheredFiles, StoredFile
 from harness.plan import Plan
 from harness.stored_json import parse_json
 from harness.table_names import is_table_name
@@ -57,11 +57,19 @@ class KeptCounts:
             gathered: The files.
             names: The names of the counts that are needed.
         """
-        if self.plan.fresh and not self.plan.is_resumed:
+        documents = self._list_documents(gathered)
+        if self.plan.fresh:  # Only what this run has counted before it was interrupted.
+            documents = [uri for uri in documents if uri.endswith(f".{self.plan.run_id}.json")]
+        if not documents:
             return KnownCounts()
-        numbers = {identity: number for number, identity in enumerate(gathered.identities)}
+        sizes = self._list_sizes()
+        numbers = {
+            identity: number
+            for number, (identity, file) in enumerate(zip(gathered.identities, gathered.stored, strict=True))
+            if _is_stored(file, sizes)
+        }
         found = KnownCounts()
-        for uri in self._list_documents(gathered):
+        for uri in documents:
             try:
                 kept = _parse(read_text(self.spark, uri), numbers, names)
             except (Py4JJavaError, ValueError, KeyError, TypeError) as error:
@@ -89,6 +97,19 @@ class KeptCounts:
         self.known += known
         self.read += read
 
+    def _list_sizes(self) -> dict[str, set[int]]:
+        """Return the sizes of all files in the table's folder by their names, which several files may share.
+
+        A version counts as readable only as long as its files are there, though they are not read again.
+        """
+        files, folder = locate(self.spark, self.plan.table_uri)
+        sizes: dict[str, set[int]] = {}
+        listing = files.listFiles(folder, True)
+        while listing.hasNext():
+            status = listing.next()
+            sizes.setdefault(status.getPath().getName(), set()).add(int(status.getLen()))
+        return sizes
+
     @property
     def _folder(self) -> str:
         return f"{self.plan.environment.lake}/counts"
@@ -109,6 +130,12 @@ class KeptCounts:
         for status in files.listStatus(folder) if files.exists(folder) else ():
             written = datetime.fromtimestamp(status.getModificationTime() / 1000, UTC)
             yield status.getPath().getName(), written
+
+
+def _is_stored(file: StoredFile, sizes: Mapping[str, set[int]]) -> bool:
+    if file.vector is not None and file.vector not in sizes:
+        return False
+    return file.size in sizes.get(file.name, ())
 
 
 def open_kept_counts(spark: SparkSession, plan: Plan, libraries: Mapping[str, str]) -> KeptCounts | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from delta.tables import DeltaTable
-from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession, functions as F
+from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
 from harness.plan import Plan
 from harness.reading.column_naming import quote_name
@@ -38,18 +38,20 @@ def describe_detail(spark: SparkSession, table: str) -> DataFrame:
 
 def read_version(spark: SparkSession, table: str, version: int) -> DataFrame:
     """Read a table at a version, by its URI or its name in a catalog."""
-    return _read(spark.read.option("versionAsOf", version), table)
+    if is_table_name(table):
+        # Not an option of the reader: with a name, that has the columns of the newest version.
+        quoted = quote_table_name(table)
+        return spark.sql(f"SELECT * FROM {quoted} VERSION AS OF {int(version)}")  # noqa: S608 - a quoted name
+    return spark.read.format("delta").option("versionAsOf", version).load(table)
 
 
 def read_version_at(spark: SparkSession, table: str, time: datetime) -> DataFrame:
     """Read a table as it was at a time, which must have a time zone, by its URI or its name in a catalog."""
-    return _read(spark.read.option("timestampAsOf", time.isoformat(timespec="milliseconds")), table)
-
-
-def _read(reader: DataFrameReader, table: str) -> DataFrame:
+    moment = time.isoformat(timespec="milliseconds")
     if is_table_name(table):
-        return reader.table(quote_table_name(table))
-    return reader.format("delta").load(table)
+        quoted = quote_table_name(table)
+        return spark.sql(f"SELECT * FROM {quoted} TIMESTAMP AS OF '{moment}'")  # noqa: S608 - the same
+    return spark.read.format("delta").option("timestampAsOf", moment).load(table)
 
 
 def column(name: str) -> Column:

@@ -24,6 +24,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 
 from harness.job.delta_log import read_actions
 from harness.job.table_io import locate, write_text
+from harness.retention.table_log import find_name
 
 FILE = "harness_file"
 """Column with the number of a row's file."""
@@ -41,6 +42,17 @@ FileId = tuple[str, str]
 
 
 @dataclass(frozen=True)
+class StoredFile:
+    """What storage must have, so that a version with a file can be read."""
+
+    name: str
+    size: int | None
+    """In bytes, as the log says."""
+    vector: str | None
+    """Name of the file with the vector of its deleted rows; ``None`` if there is no such file."""
+
+
+@dataclass(frozen=True)
 class GatheredFiles:
     """All files of some versions with the same columns, as one table."""
 
@@ -54,6 +66,8 @@ class GatheredFiles:
     """What identifies each file with its deleted rows, by its number, in every run that reads this table."""
     layout: str = ""
     """What decides how the files are read: the table's identity, columns, partitions and protocol."""
+    stored: tuple[StoredFile, ...] = ()
+    """What storage must have for each file, by its number."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +201,7 @@ def _gather(spark: SparkSession, uri: str, snapshots: Sequence[_Snapshot], folde
         versions={each.number: frozenset(numbers[identity] for identity in each.files) for each in snapshots},
         rows=tuple(_count_rows(action) for action in files.values()),
         identities=tuple(_format_identity(identity, action) for identity, action in files.items()),
+        stored=tuple(_describe_stored(action, root) for action in files.values()),
         layout=json.dumps([snapshots[0].metadata["id"], snapshots[0].columns]),
     )
 
@@ -242,8 +257,17 @@ def _identify(file: Action) -> FileId:
 
 
 def _format_identity(identity: FileId, file: Action) -> str:
-    # A file of Delta never changes; if somebody replaces one all the same, its size and time tell.
     return json.dumps([*identity, file.get("size"), file.get("modificationTime")])
+
+
+def _describe_stored(file: Action, root: str) -> StoredFile:
+    vector = file.get("deletionVector")
+    location = _make_vector_absolute(vector, root) if vector and vector["storageType"] != "i" else None
+    return StoredFile(
+        name=find_name(file["path"]),
+        size=file.get("size"),
+        vector=find_name(location["pathOrInlineDv"]) if location else None,
+    )
 
 
 def _select_mapping(metadata: Action) -> dict[str, str]:

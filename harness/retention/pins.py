@@ -19,6 +19,7 @@ from harness.scenario.model_base import Int64
 from harness.storage.model_store import MANIFEST, ModelStore
 from harness.storage.uris import find_local_path
 from harness.stored_json import parse_json
+from harness.table_names import is_table_name, normalize_table_name
 from harness.tracked_names import BUNDLE_TAG, PATH_TAG, RUN_TAG, TABLE_TAG, VERSION_TAG
 
 Client = Any
@@ -65,7 +66,9 @@ class _Manifest(BaseModel):
 
 
 def normalize_table(uri: str) -> str:
-    """Return the URI of a table in a form that is the same for all of its URIs."""
+    """Return the URI of a table in a form that is the same for all of its URIs, or its name in a catalog."""
+    if is_table_name(uri):
+        return normalize_table_name(uri)
     try:
         path = find_local_path(uri, Path("/"))
     except (OSError, ValueError):

@@ -44,6 +44,11 @@ def explain_not_earlier(name: str, names: Sequence[str], index: int) -> str | No
     return f"there is no version '{name}'.{did_you_mean(name, names[:index])}"
 
 
+_MOMENT = re.compile(
+    r"\b(current_(date|timestamp|time)|localtimestamp)\b|"
+    r"\b(now|curdate|getdate|unix_timestamp|rand|randn|random|uuid|shuffle)\s*\(",
+    re.IGNORECASE,
+)
 _PREFIX = "harness_"
 _MODEL_COLUMNS = ("features", "rawprediction", "probability", "prediction", "weights", "r2")
 """Columns that the models of a bundle add to the table, in lower case."""
@@ -54,6 +59,11 @@ _SECRET = re.compile(
 )
 _SECRET_WORDS = frozenset(("auth", "cred", "creds", "jwt", "oauth", "pass", "pw", "sas", "sig"))
 """Words that are part of other ones, as in ``author`` and ``compass``."""
+
+
+def depends_on_moment(text: str) -> bool:
+    """Return whether SQL in a text has other values at another time, or each time."""
+    return _MOMENT.search(text) is not None
 
 
 def is_reserved(name: str) -> bool:

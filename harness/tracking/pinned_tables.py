@@ -17,7 +17,8 @@ from harness.storage.accounts import select_local_accounts
 from harness.storage.model_store import ModelStore, open_store
 from harness.storage.tracking_store import find_store_file, require_usable_store
 from harness.storage.uris import SCHEME, describe_password, explain_unusable, find_local_path
-from harness.targets.checks import Check, check_tracking_store
+from harness.table_names import is_table_name
+from harness.targets.checks import Check, check_tracking_store, map_table
 from harness.tracking.lineage import open_client
 
 _NAMES = "Name a scenario, or a table by its name, URI or folder."
@@ -41,7 +42,7 @@ def find_pinned_tables(settings: Settings, name: str | None, days: int) -> list[
         UsageError: There is no such table or scenario.
         PrerequisiteError: A model store, MLflow or a table can't be read.
     """
-    tables = _select_tables(find_pins(settings), name)
+    tables = _select_tables(find_pins(settings), name, settings)
     if name is not None:
         _require_tables(tables, settings)
     accounts = select_local_accounts(settings)
@@ -77,7 +78,7 @@ def check_pinned_tables(settings: Settings) -> Iterator[Check]:
     if check_tracking_store(settings["tracking_uri"], settings["experiment"]).state == "failed":
         return  # Another check reports it, and MLflow would retry for minutes.
     try:
-        tables = _select_tables(find_pins(settings), None)
+        tables = _select_tables(find_pins(settings), None, settings)
     except (HarnessError, OSError) as error:
         yield Check(subject, "not checkable", str(error).partition("\n")[0])
         return
@@ -108,12 +109,13 @@ def _open_stores(settings: Settings) -> Iterator[ModelStore]:
             yield open_store(uri, accounts, create=False)
 
 
-def _select_tables(pins: Sequence[Pin], name: str | None) -> dict[str, list[Pin]]:
-    """Return the tables that a name selects, each with its pins."""
+def _select_tables(pins: Sequence[Pin], name: str | None, settings: Settings) -> dict[str, list[Pin]]:
+    """Return the tables that a name selects, each with its pins; without a name, none in a catalog."""
     if name is None:
-        return _group([pin for pin in pins if not pin.is_of_built_table])
+        return _group([pin for pin in pins if not pin.is_of_built_table and not is_table_name(pin.table)])
     uri, table_name = _resolve_name(name)
     if uri is not None:
+        uri = map_table(uri, settings)
         found = [pin for pin in pins if normalize_table(pin.table) == normalize_table(uri)]
         return {normalize_table(uri): found}
     found = [pin for pin in pins if pin.table_name == table_name]
@@ -137,7 +139,7 @@ def _resolve_name(name: str) -> tuple[str | None, str]:
     if not name.strip():
         raise UsageError("The name of the table is empty.", remedy=_NAMES)
     is_file = name.endswith((".yaml", ".yml"))
-    if not is_file and ("/" in name or Path(name, "_delta_log").is_dir()):
+    if not is_file and ("/" in name or is_table_name(name) or Path(name, "_delta_log").is_dir()):
         return resolve_table_uri(name, Path()), ""
     if not is_file and not (FOLDER / f"{name}.yaml").is_file():
         return None, name

@@ -48,10 +48,10 @@ def write_versions(folder: Path) -> None:
     write_deltalake(folder, pa.Table.from_pylist([*rows[:150], *wrong[150:]]), mode="overwrite")
 
 
-def make_scenario(version: int) -> Scenario:
+def make_scenario(version: int, name: str = NAME) -> Scenario:
     """Return a scenario that reads a version of the table by name."""
     values = SMALL.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    values["table"] = {"name": "readings", "uri": NAME, "key": "id"}
+    values["table"] = {"name": "readings", "uri": name, "key": "id"}
     expect = {"rows": 300, "metrics": {"test_roc_auc": {"min": 0.7}}}
     values["versions"] = [{"name": "now", "read": version, "expect": expect}]
     return Scenario.model_validate({**values, "publish": {"when": "never"}})
@@ -83,7 +83,7 @@ def test_a_scenario_on_a_name_runs_here_and_on_a_cluster(command: Command, tmp_p
 @pytest.mark.parametrize(
     ("table", "reason"),
     [
-        (None, "The table spark_catalog.loans.readings doesn't exist in http"),
+        (None, "The table main.loans.readings doesn't exist in http"),
         (describe_table(table_type=TableType.VIEW), "it is a view"),
         (describe_table(table_type=TableType.STREAMING_TABLE), "it is a streaming table"),
         (describe_table(table_type=TableType.FOREIGN), "it is a foreign table"),
@@ -102,9 +102,10 @@ def test_a_table_without_versions_is_found_before_a_cluster_starts(
     """The message has the reason, and nothing is submitted or left behind."""
     command.workspace.tables.clear()
     if table is not None:
-        command.workspace.tables[NAME] = table
+        command.workspace.tables["main.loans.readings"] = table
     runs = len(command.workspace.runs)
-    done = command.run("scenario", write_file(tmp_path, make_scenario(1)), "--target", "databricks")
+    scenario = make_scenario(1, "main.loans.readings")
+    done = command.run("scenario", write_file(tmp_path, scenario), "--target", "databricks")
     assert done.returncode == 2, done.stdout + done.stderr
     assert reason in done.stderr
     assert len(command.workspace.runs) == runs

@@ -308,6 +308,41 @@ def test_only_new_files_are_read(table: Table) -> None:
     assert check_version(built[0].table, gate.small, "v1", 1, counts["v1"]).facts == expected.facts
 
 
+def test_a_known_file_that_is_gone_or_has_another_size_is_read(table: Table) -> None:
+    """Then the version can't be read, which is told as it is without kept counts."""
+    write_first(table, **{"delta.enableDeletionVectors": "true"})
+    DeltaTable.forPath(table.spark, table.uri).delete("id = 3")
+    gate = open_gate(table)
+    gate.check("yesterday", first=1)
+    [vector] = Path(table.uri).glob("deletion_vector_*.bin")
+    files = sorted(Path(table.uri).rglob("*.parquet"))
+    for number, file in enumerate((files[0], files[1], vector)):
+        file.with_name(f".{file.name}.crc").unlink(missing_ok=True)
+        if number:
+            file.unlink()
+        else:
+            file.write_bytes(b"")
+        plan = gate.plan.model_copy(update={"run_id": f"today-{number}"})
+        kept = open_kept_counts(table.spark, plan, {})
+        assert kept is not None
+        built = table.open()[1:]
+        files_found = replace(table, folder=f"{table.folder}-{number}").find_files(built)
+        assert count_by_file(built, gate.small, files_found, kept) == {}
+
+
+def test_expressions_on_the_time_are_counted_again(table: Table) -> None:
+    """What was counted yesterday is not what they would count today; a resumed run knows its own counts."""
+    write_first(table)
+    gate = open_gate(table)
+    pipeline = gate.small.pipeline.model_copy(update={"filter": "id < day(current_date()) + 100"})
+    timed = gate.small.model_copy(update={"pipeline": pipeline})
+    gate = replace(gate, small=timed, plan=gate.plan.model_copy(update={"scenario": timed}))
+    gate.check("yesterday")
+    assert gate.check("today").known == 0
+    resumed = gate.plan.model_copy(update={"is_resumed": True})
+    assert replace(gate, plan=resumed).check("today", fresh=True).known == 4
+
+
 def test_a_new_row_with_a_known_key_is_a_duplicate(table: Table) -> None:
     """Keys of new files are compared with those of files that are known; a repaired table has none."""
     write_first(table)

@@ -92,6 +92,15 @@ def test_versions_are_found_by_name(catalog: Catalog) -> None:
     assert count_rows(catalog, catalog.plan(0, table=f"{SCHEMA}.readings", at="timestamp")) == [first]
 
 
+def test_each_version_has_its_own_columns(catalog: Catalog) -> None:
+    """Also one from before a column was added, by number and by time."""
+    catalog.spark.sql(f"ALTER TABLE {catalog.sql_name} ADD COLUMNS (later INT)")
+    for at in ("version", "timestamp"):
+        build = open_build(catalog.spark, catalog.plan(1, 2, at=at))
+        first, last = (build_version(build, index).table.columns for index in (0, 1))
+        assert last == [*first, "later"]
+
+
 def test_what_cannot_be_read_is_named(catalog: Catalog) -> None:
     """A missing table, a missing version, a view and a table of another format."""
     spark = catalog.spark

@@ -22,7 +22,7 @@ from harness.plan import Plan, SourceData
 from harness.resolve import resolve_plan
 from harness.settings import Settings, read_settings
 from harness.targets.databricks import asset_bundle, job_runs
-from harness.targets.databricks.cluster import list_cluster_libraries, make_cluster_spec
+from harness.targets.databricks.cluster import list_cluster_libraries
 from harness.targets.databricks.databricks_target import Databricks
 from harness.wheel import compute_version
 
@@ -53,10 +53,18 @@ def _settings(folder: Path, toml: str = "", **chosen: str) -> Settings:
 
 
 def _plan(settings: Settings, scenario: str = str(SCENARIO)) -> tuple[Plan, Databricks]:
-    target = Databricks(settings, print)
-    vars(target)["workspace"] = SimpleNamespace(config=SimpleNamespace(host=HOST))
-    vars(target)["user"] = ME
+    target = _open(settings)
     return resolve_plan(load_scenario(scenario), settings, target), target
+
+
+def _open(settings: Settings) -> Databricks:
+    """Return a target whose workspace has one cluster policy."""
+    target = Databricks(settings, print)
+    policy = SimpleNamespace(definition='{"node_type_id": {"type": "fixed", "value": "x"}}')
+    policies = SimpleNamespace(get=lambda _id: policy)
+    vars(target)["workspace"] = SimpleNamespace(config=SimpleNamespace(host=HOST), cluster_policies=policies)
+    vars(target)["user"] = ME
+    return target
 
 
 def _write(settings: Settings, folder: Path) -> dict[str, Any]:
@@ -80,7 +88,7 @@ def _submit(settings: Settings) -> dict[str, Any]:
         return SimpleNamespace(run_id=1)
 
     workspace: Any = SimpleNamespace(jobs=SimpleNamespace(submit=submit), config=SimpleNamespace(host=HOST))
-    cluster = settings["targets.databricks.cluster_id"] or make_cluster_spec(settings, ME, "run")
+    cluster = settings["targets.databricks.cluster_id"] or _open(settings).make_cluster(ME, "run")
     job_runs.submit(
         workspace,
         job_runs.RunSpec(

@@ -29,6 +29,7 @@ libraries = [{ pypi = { package = "lightgbm==4.5.0", repo = "https://mirror.exam
 
 [targets.databricks.cluster.custom_tags]
 cost = "42"
+since = 2026-01-02
 """
 
 
@@ -47,7 +48,12 @@ def test_the_section_is_merged_over_the_specification(tmp_path: Path) -> None:
     spec = make_spec(settings)
     assert spec["node_type_id"] == "Standard_E8ds_v5"
     assert spec["num_workers"] == 2
-    assert spec["custom_tags"] == {"team": "risk", "harness_run_id": "run", "cost": "42"}
+    assert spec["custom_tags"] == {
+        "team": "risk",
+        "harness_run_id": "run",
+        "cost": "42",
+        "since": "2026-01-02",
+    }
     assert spec["spark_conf"]["spark.sql.shuffle.partitions"] == "64"
     assert spec["init_scripts"] == [{"workspace": {"destination": "/Shared/init.sh"}}]
     assert "libraries" not in spec
@@ -74,6 +80,10 @@ def test_a_variable_has_the_section_as_json(tmp_path: Path) -> None:
         ),
         ("num_workers = 3", "can't set 'num_workers'"),
         ("policy_id = 'x'", "can't set 'policy_id'"),
+        ("azure_attributes = { first_on_demnd = 1 }", "knows no 'azure_attributes.first_on_demnd'"),
+        ("libraries = [{ pipy = { package = 'x' } }]", "knows no 'libraries.pipy'"),
+        ("libraries = ['x']", "a value of the wrong kind"),
+        ("azure_attributes = 'x'", "a value of the wrong kind"),
     ],
 )
 def test_wrong_keys_are_refused(tmp_path: Path, line: str, message: str) -> None:
@@ -91,6 +101,12 @@ def test_wrong_keys_are_refused(tmp_path: Path, line: str, message: str) -> None
             '{"spark_conf": {"fs.azure.account.key.a": "hunter2"}}',
             "contains a secret ('fs.azure.account.key.a')",
         ),
+        (
+            '{"libraries": [{"pypi": {"repo": "https://me:hunter2@host/simple"}}]}',
+            "contains a secret ('repo')",
+        ),
+        ('{"spark_env_vars": {"INDEX": "-i https://me:hunter2@host"}}', "contains a secret ('INDEX')"),
+        ('{"docker_image": [{"password": "hunter2"}]}', "contains a secret ('password')"),
         ("hunter2", "is not valid JSON"),
         ("[1]", "must be a JSON object"),
     ],
@@ -116,7 +132,7 @@ def test_a_policy_keeps_what_it_fixes(tmp_path: Path) -> None:
     }
     sent = leave_to_policy(spec, json.dumps(definition), settings).as_dict()
     assert "num_workers" not in sent
-    assert sent["custom_tags"] == {"harness_run_id": "run", "cost": "42"}
+    assert sent["custom_tags"] == {"harness_run_id": "run", "cost": "42", "since": "2026-01-02"}
     assert sent["node_type_id"] == "Standard_E8ds_v5"
     assert sent["spark_version"] == "16.4.x-cpu-ml-scala2.12"
     assert sent["apply_policy_default_values"] is True

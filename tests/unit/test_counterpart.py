@@ -12,7 +12,9 @@ from harness.parity.counterpart import compare_with_local, find_local_run
 from harness.plan import CustomCode, Plan
 from harness.results import Result, Verdict
 from harness.runs import PLAN, RESULT
+from harness.settings import read_settings
 from harness.targets.registry import TARGETS, is_local
+from harness.workflow import compare_with_counterpart
 from tests.unit import report_samples as samples
 
 OLD = "20260301-101500-three_versions-0001"
@@ -293,3 +295,17 @@ def test_a_data_bug_on_one_side_is_found(tmp_path: Path) -> None:
     parity = _compare(tmp_path, samples.cloud((whole[0], changed, whole[2])))
     wrong = [(each.version, each.name) for each in parity.differences if each.verdict is not Verdict.PASS]
     assert (Verdict.FAIL, [("february", "fingerprint")]) == (parity.verdict, wrong)
+
+
+def test_a_run_that_validate_asked_for_must_agree_with_whoever_follows_it(tmp_path: Path) -> None:
+    """'attach' follows it with settings of its own; the plan knows what was asked for."""
+    settings = read_settings(folder=tmp_path, environ={"HARNESS_HOME": str(tmp_path)})
+    for own, asked, required in (
+        (settings, settings, False),
+        (settings, settings.requiring_parity(), True),
+        (settings.requiring_parity(), settings, True),
+    ):
+        plan = CLOUD.model_copy(update={"settings": tuple(asked)})
+        parity = compare_with_counterpart(plan, samples.cloud(), own)
+        assert parity is not None
+        assert parity.required is required

@@ -115,6 +115,21 @@ def test_what_changes_a_number_is_noticed(tmp_path: Path, changes: dict[str, Any
 
 
 @pytest.mark.parametrize(
+    "expression",
+    ["heat > day(current_date())", "rand(1) < 0.5", "now() > 'x'", "unix_timestamp() > 3", "uuid() IS NULL"],
+)
+def test_expressions_on_the_time_are_measured_again(tmp_path: Path, expression: str) -> None:
+    """They have another value each time, so that no other run has measured the same."""
+    pipeline = {**TWO.scenario.pipeline.model_dump(mode="json", by_alias=True), "filter": expression}
+    timed = TWO.model_copy(update=change_scenario(pipeline=pipeline))
+    store_run(tmp_path, timed, result(measured("one"), measured("two")))
+    later = timed.model_copy(update={"run_id": LATER})
+    assert [] == list_known(tmp_path, later)
+    assert [timed.run_id] == list_known(tmp_path, timed)
+    assert "the time, on which an expression depends" in find_reason_to_train(tmp_path, later, "two")
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"every": {"metrics": {"test_roc_auc": {"min": 0.7}}}},

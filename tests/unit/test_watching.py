@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from rich.console import Console
 
 from harness import watching
 from harness.errors import ExitCode, PrerequisiteError, UsageError
 from harness.request import RunRequest, Session
-from tests.embedded.small import SMALL, write_scenario
+from harness.scenario.model import Scenario
+from tests.embedded.small import SMALL, make_rows, write_file, write_scenario
 
 
 def open_console() -> Console:
@@ -114,3 +117,72 @@ def test_changes_are_seen_once_nothing_changes_any_more(tmp_path: Path) -> None:
     writer.join()
     file.unlink()
     assert watching._wait([file], watching._look_at([file]) | {file: (1, 1)}) == [file]
+
+
+def watch_with(
+    monkeypatch: pytest.MonkeyPatch, file: Path, changes: list[Callable[[], object]]
+) -> tuple[str, list[list[Path]]]:
+    """Watch a scenario without running it; return the output, and the files that were watched each time."""
+    left, watched = iter(changes), list[list[Path]]()
+
+    def wait(files: list[Path], seen: watching.State) -> list[Path]:
+        watched.append(list(files))
+        change = next(left, None)
+        if change is None:
+            raise KeyboardInterrupt
+        change()
+        return [each for each in files if watching._look_at([each])[each] != seen[each]]
+
+    monkeypatch.setattr(watching, "run_session", lambda _session: ExitCode.PASS)
+    monkeypatch.setattr(watching, "_wait", wait)
+    console = open_console()
+    assert watching.watch(RunRequest(str(file), "embedded"), console) is ExitCode.PASS
+    return read(console), watched
+
+
+def test_a_mistake_in_the_settings_does_not_end_the_watch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is shown with its line, and the next change tries again."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
+    file = Path(write_scenario(tmp_path, SMALL))
+    settings = Path("harness.toml")
+    shown, watched = watch_with(
+        monkeypatch,
+        file,
+        [lambda: settings.write_text("kores = 1\n"), lambda: settings.write_text('cores = "1"\n')],
+    )
+    assert "harness.toml:1: unknown setting 'kores'" in shown
+    assert len(watched) == 3
+
+
+def test_files_of_a_scenario_that_cannot_be_loaded_are_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Correcting the data or the code helps, too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
+    file = Path(write_scenario(tmp_path, SMALL))
+    source = tmp_path / "readings.csv"
+    rows = source.read_text()
+    source.write_text("other\n1\n")
+    shown, watched = watch_with(monkeypatch, file, [lambda: source.write_text(rows)])
+    assert "small.yaml:" in shown
+    assert source in watched[0]
+    assert "readings.csv changed." in shown
+
+
+def test_a_table_behind_a_name_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings say where it is."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "lake" / "readings"
+    write_deltalake(folder, pa.Table.from_pylist(make_rows()))
+    Path("harness.toml").write_text('[tables]\n"main.loans.readings" = "lake/readings"\n')
+    values = SMALL.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    values["table"] = {"name": "readings", "uri": "main.loans.readings", "key": "id"}
+    values["versions"] = [{"name": "now", "read": 0}]
+    file = Path(write_file(tmp_path, Scenario.model_validate(values)))
+    _, watched = watch_with(monkeypatch, file, [])
+    assert folder / "_delta_log" in watched[0]

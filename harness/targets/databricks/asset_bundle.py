@@ -25,7 +25,7 @@ from harness.files import make_unwritable_error, write_text
 from harness.runs import PLAN, RESULT
 from harness.setting_types import Settings
 from harness.targets.databricks import read_setting
-from harness.targets.databricks.cluster import list_cluster_libraries, make_cluster_spec, make_tags
+from harness.targets.databricks.cluster import list_cluster_libraries, make_tags
 from harness.targets.databricks.job_runs import ENTRY_POINT, PACKAGE, TASK
 from harness.wheel import build_wheel
 
@@ -72,7 +72,7 @@ def write(settings: Settings, plan: Plan, target: Databricks, folder: Path) -> P
     kept = _make_repeatable(plan, rows)
     write_text(folder / PLAN, kept.model_dump_json(indent=2, by_alias=True) + "\n")
     library = f"./{wheel.relative_to(folder).as_posix()}"
-    task = _make_task(settings, target.root, kept, library, rows)
+    task = _make_task(settings, target, kept, library, rows)
     host = target.workspace.config.host or ""
     name = kept.scenario.name
     content = {
@@ -124,12 +124,12 @@ def _make_repeatable(plan: Plan, rows: Mapping[str, str]) -> Plan:
 
 
 def _make_task(
-    settings: Settings, root: str, plan: Plan, wheel: str, rows: Mapping[str, str]
+    settings: Settings, target: Databricks, plan: Plan, wheel: str, rows: Mapping[str, str]
 ) -> dict[str, Any]:
     from databricks.sdk.service.jobs import PythonWheelTask, Task
 
     name = plan.scenario.name
-    outputs = f"{root.rstrip('/')}/scheduled/{name}/{_RUN}"
+    outputs = f"{target.root.rstrip('/')}/scheduled/{name}/{_RUN}"
     sources = [text for path, at in rows.items() for text in ("--source", f"{path}=file:{_FILES}/{at}")]
     parameters = [f"{_FILES}/{PLAN}", f"{outputs}/{RESULT}", "--run-id", f"{name}-{_RUN}", *sources]
     cluster_id = read_setting(settings, "cluster_id") or None
@@ -137,7 +137,7 @@ def _make_task(
         task_key=TASK,
         python_wheel_task=PythonWheelTask(PACKAGE, ENTRY_POINT, parameters=parameters),
         existing_cluster_id=cluster_id,
-        new_cluster=None if cluster_id else make_cluster_spec(settings, DEPLOYER, f"scheduled-{name}"),
+        new_cluster=None if cluster_id else target.make_cluster(DEPLOYER, f"scheduled-{name}"),
         libraries=list_cluster_libraries(wheel, settings),
     ).as_dict()
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from databricks.sdk.service.catalog import TableInfo
 
 _LEVELS = 3
+_OTHER_CATALOGS = ("hive_metastore", "spark_catalog")
+"""Catalogs that Unity Catalog knows nothing of."""
 _WITHOUT_VERSIONS = {
     "VIEW": "a view",
     "MATERIALIZED_VIEW": "a materialized view",
@@ -28,7 +30,7 @@ def require_readable(workspace: WorkspaceClient, name: str) -> None:
 
     Args:
         workspace: The workspace.
-        name: Name without backquotes. One of two levels is not in Unity Catalog; the job finds out.
+        name: Name without backquotes. One that isn't in Unity Catalog is left to the job.
 
     Raises:
         UsageError: It doesn't exist, or has no versions that anybody could read.
@@ -36,7 +38,8 @@ def require_readable(workspace: WorkspaceClient, name: str) -> None:
     """
     from databricks.sdk.errors import NotFound
 
-    if len(name.split(".")) < _LEVELS:
+    catalog, *rest = name.split(".")
+    if len(rest) < _LEVELS - 1 or catalog.lower() in _OTHER_CATALOGS:
         return
     with translate_errors(workspace, f"look up the table {name}"):
         try:

@@ -41,7 +41,36 @@ def read_overrides(settings: Settings) -> Mapping[str, Any]:
             raise UsageError(
                 f"Unknown setting '{name}' in [targets.databricks.cluster].{did_you_mean(name, known)}"
             )
+    _require_known_values(overrides)
     return overrides
+
+
+def _require_known_values(overrides: Mapping[str, Any]) -> None:
+    """Require that Databricks' client knows every value: it drops those that it doesn't know."""
+    from databricks.sdk.service.compute import ClusterSpec, Library
+
+    libraries = overrides.get(LIBRARIES, [])
+    try:
+        known = ClusterSpec.from_dict({**overrides}).as_dict()
+        known[LIBRARIES] = [Library.from_dict(each).as_dict() for each in libraries]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UsageError(f"[targets.databricks.cluster] has a value of the wrong kind: {error}.") from error
+    for path in _find_dropped(dict(overrides), known):
+        raise UsageError(f"[targets.databricks.cluster]: Databricks knows no '{path}'.")
+
+
+def _find_dropped(given: Any, known: Any, path: str = "") -> Iterator[str]:
+    """Yield the path of each value that is given, and not known."""
+    if isinstance(given, dict) and isinstance(known, dict):
+        for name, value in given.items():
+            inner = f"{path}.{name}" if path else name
+            if name not in known:
+                yield inner
+            else:
+                yield from _find_dropped(value, known[name], inner)
+    elif isinstance(given, list) and isinstance(known, list):
+        for one, other in zip(given, known, strict=False):
+            yield from _find_dropped(one, other, path)
 
 
 def merge_overrides(spec: ClusterSpec, settings: Settings) -> ClusterSpec:

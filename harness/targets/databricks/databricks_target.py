@@ -274,14 +274,15 @@ class Databricks:
         cluster_id = read_setting(self._settings, "cluster_id")
         return job_runs.RunSpec(
             run_id=run_id,
-            cluster=cluster_id or self._make_cluster(run_id),
+            cluster=cluster_id or self.make_cluster(self.user, run_id),
             libraries=list_cluster_libraries(self._wheel_path, self._settings),
             parameters=[f"{remote}/{name}" for name in (PLAN, RESULT, EVENTS)],
             timeout=timedelta(minutes=int(read_setting(self._settings, "time_limit_min"))),
         )
 
-    def _make_cluster(self, run_id: str) -> ClusterSpec:
-        spec = make_cluster_spec(self._settings, self.user, run_id)
+    def make_cluster(self, user: str, run_id: str) -> ClusterSpec:
+        """Return the specification of a new cluster: without what its policy fixes."""
+        spec = make_cluster_spec(self._settings, user, run_id)
         if not spec.policy_id:
             return spec
         with translate_errors(self.workspace, f"read the cluster policy {spec.policy_id}"):
