@@ -164,7 +164,7 @@ def _choose_word_and_tone(verdict: Verdict) -> tuple[str, str]:
 def _describe_comparison(parity: Parity) -> str:
     title = "Parity (required)" if parity.required else "Parity (not required)"
     if parity.reason:
-        return f"{title}: not compared. {parity.reason}"
+        return f"{title}: not compared."
     other = f"run {parity.run_a} on {parity.targets[0]}"
     found = {
         Verdict.PASS: f"agrees with {other}",

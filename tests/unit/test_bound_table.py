@@ -112,7 +112,7 @@ _OTHER = samples.result((samples.version("march", 2, rows=1),), run_id="one")
             "NOT PROVEN",
             "some values could not be compared with run one on embedded.",
         ),
-        (report_not_compared(samples.cloud(), "None."), "NOT PROVEN", "not compared. None."),
+        (report_not_compared(samples.cloud(), "None."), "NOT PROVEN", "not compared."),
     ],
     ids=["agrees", "disagrees", "not everything", "no other run"],
 )

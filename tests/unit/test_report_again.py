@@ -36,7 +36,7 @@ def test_the_same_reports_are_written(folder: Path) -> None:
     done = CliRunner().invoke(app, ["report", str(folder)])
     assert (done.exit_code, done.stdout) == (0, f"report  {folder / HTML}\n")
     assert {name: (folder / name).read_text() for name in names} == before
-    assert "Parity (not required): not compared. There is no local run." in before[MARKDOWN].replace("\\", "")
+    assert "Parity (not required): not compared." in before[MARKDOWN].replace("\\", "")
 
 
 @pytest.mark.parametrize(("file", "text"), [("parity.json", "{"), ("parity.json", "[1]"), (RESULT, "{")])
