@@ -40,7 +40,7 @@ def test_a_custom_pipeline_is_validated_and_a_changed_row_is_found(command: Comm
 def test_the_newer_runtime_reads_a_table_of_the_older_one(command: Command, tmp_path: Path) -> None:
     """15.4 LTS ML builds a table of several sources, with the uploads in workspace files.
 
-    It has no bounds, so nothing is proven. Without a local run, nothing is compared, and the message names the
+    It has no bounds, so nothing is proven. Without a local run, nothing is compared; the message names the
     command that runs both. Then 16.4 LTS ML reads the volume's table at its versions, with the same
     fingerprints. The other targets refuse it.
     """
