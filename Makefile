@@ -110,7 +110,7 @@ sweep: run-ready ## delete the expired uploads of runs in the workspace
 calibrate: named run-ready ## propose bounds from runs with different seeds: NAME=... [TABLE=name or URI [VERSIONS=12,13]] [ARGS="--repeats 10"]
 	@$(HARNESS) calibrate ARGS $(ON_TARGET) $(ON_TABLE) -- "$$NAME"
 
-bisect: named run-ready ## find the version at which a bound started to fail: NAME=... [TABLE=URI VERSIONS=9,10,11] [ARGS="--bound test_roc_auc"]
+bisect: named run-ready ## find the version at which a bound started to fail: NAME=... [TABLE=name or URI VERSIONS=9,10,11] [ARGS="--bound test_roc_auc"]
 	@$(HARNESS) bisect ARGS $(ON_TARGET) $(ON_TABLE) -- "$$NAME"
 
 prove: named run-ready ## inject faults into a version's new rows, and show which bounds catch them: NAME=... [QUICK=1] [TABLE=URI VERSIONS=11,12]
@@ -141,7 +141,7 @@ runs: run-ready ## list runs [of one table: TABLE=lc_loan [and one of its versio
 trace: run-ready ## show what a run was trained on and what it measured: RUN=...
 	@$(HARNESS) trace ARGS -- "$$RUN"
 
-report: run-ready ## write the reports of a past run again: RUN=latest
+report: run-ready ## regenerate the reports of a past run: RUN=latest
 	@$(if $(RUN),,echo "Name a run: make report RUN=latest" >&2; exit 2)
 	@$(HARNESS) report ARGS -- "$$RUN"
 
@@ -253,7 +253,7 @@ lock: dev-ready ## rewrite the lock files and the lists of parts (SBOM); UPGRADE
 	@$(BIN)/python -m harness.runtime.setup lock
 	@$(BIN)/python -I requirements/write_sboms.py
 
-bench: dev-ready ## measure performance: against the same work by hand, per version, on the stand-in, and in Compose if Docker is ready
+bench: dev-ready ## measure performance: against the same work by hand, with DVC and bare, per version and per night, on the stand-in, and in Compose if Docker is ready
 	@$(WITH_ARGS) $(BIN)/python -m tests.bench ARGS
 	@$(BIN)/python -m tests.bench.dvc_stages
 	@$(BIN)/python -m tests.bench.bare

@@ -35,7 +35,7 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
     folder = Path(loaded.document.file).parent
     baselines = look_up_baselines(loaded, settings.runs)
     existing = resolve_table_uri(scenario.table.uri, folder) if scenario.table.uri is not None else None
-    environment = target.environment(measure_size(scenario, loaded.sources, existing), scenario.publish.to)
+    environment = target.environment(measure_size(scenario, loaded.sources, folder), scenario.publish.to)
     return Plan(
         run_id=make_run_id(scenario.name),
         harness_version=compute_version(),

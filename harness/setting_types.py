@@ -104,15 +104,14 @@ class Settings:
 
     def for_target(self, target: str) -> Settings:
         """Return the same settings for another target."""
-        setting = self.by_name["target"].model_copy(update={"value": target})
-        return Settings({**self.by_name, "target": setting})
+        return self._replace("target", value=target)
 
     def requiring_parity(self) -> Settings:
         """Return the same settings for a cloud run that must agree with a local one."""
-        setting = self.by_name[PARITY_REQUIRED].model_copy(
-            update={"value": ALWAYS, "origin": "command 'validate'"}
-        )
-        return Settings({**self.by_name, PARITY_REQUIRED: setting})
+        return self._replace(PARITY_REQUIRED, value=ALWAYS, origin="command 'validate'")
+
+    def _replace(self, name: str, **changes: str) -> Settings:
+        return Settings({**self.by_name, name: self.by_name[name].model_copy(update=changes)})
 
     @property
     def home(self) -> Path:

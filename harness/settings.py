@@ -157,7 +157,8 @@ def _read_file(file: Path) -> Iterator[Setting]:
         where, reason = (f"{file.name}:{found[2]}", found[1]) if found else (file.name, error)
         raise UsageError(f"{where}: not valid TOML: {reason}.") from error
     mistakes: list[str] = []
-    for name, value in _flatten(values, _list_documents()):
+    documents = frozenset(spec.name for spec in list_settings() if spec.is_document)
+    for name, value in _flatten(values, documents):
         where = f"{file.name}:{_find_line(name, text)}"
         mistake = _explain_mistake(name, value)
         if mistake is None:
@@ -195,10 +196,6 @@ def _read_environment(environ: Mapping[str, str]) -> Iterator[Setting]:
     for spec in list_settings():
         if environ.get(spec.variable):
             yield Setting(name=spec.name, value=environ[spec.variable], origin=spec.variable)
-
-
-def _list_documents() -> frozenset[str]:
-    return frozenset(spec.name for spec in list_settings() if spec.is_document)
 
 
 def _flatten(
@@ -250,8 +247,6 @@ def _resolve(setting: Setting, paths: _Paths) -> Setting:
         value = str(choose_plain_path(Path(absolute), paths.environ))
     if "://" in value:
         _refuse_password(setting, value)
-    if setting.name in _list_documents() and value:
-        _check_document(setting, value)
     _refuse_mismatch(setting, value)
     _refuse_unusable_root(setting, value)
     return setting.model_copy(update={"value": value})
@@ -297,7 +292,11 @@ def _find_secrets(value: object, name: str = "") -> Iterator[str]:
 
 def _refuse_mismatch(setting: Setting, value: str) -> None:
     for spec in list_settings():
-        if spec.name == setting.name and spec.pattern and not re.fullmatch(spec.pattern, value):
+        if spec.name != setting.name:
+            continue
+        if spec.is_document and value:
+            _check_document(setting, value)
+        if spec.pattern and not re.fullmatch(spec.pattern, value):
             expected = EXPECTED_VALUES.get(spec.pattern)
             raise UsageError(
                 f"Invalid value {value!r} for the setting '{spec.name}' ({setting.origin}): {spec.meaning}.",

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 from harness.errors import ExitCode, HarnessError, InterruptedRunError, ScenarioError, UsageError
 from harness.loading.document import read_document
 from harness.loading.loader import LoadedScenario, find_scenario
+from harness.loading.passwords import list_texts
 from harness.request import RunRequest, Session, make_line_printer, open_session
 from harness.setting_types import SETTINGS_FILE, Settings
 from harness.settings import read_settings
 from harness.storage.uris import find_table_folder
-from harness.table_names import is_table_name
 from harness.targets.base import KeepsWarm, Target
 from harness.targets.registry import TARGETS
 from harness.workflow import run_session
@@ -88,14 +88,12 @@ class _Watched:
         """Run the scenario as it is now.
 
         Returns:
-            ``None`` if there is no verdict: the reason was shown.
+            ``None`` if it ended without a verdict, and the reason was shown.
         """
         self.seen = _look_at(self.files)
         try:
             session = self._open()
-            self.files = _list_files(session)
-            # A file that was changed since it was read counts as changed.
-            self.seen = {file: self.seen.get(file, now) for file, now in _look_at(self.files).items()}
+            self._watch(_list_files(session))
             return run_session(session)
         except InterruptedRunError:
             raise
@@ -104,9 +102,13 @@ class _Watched:
                 raise  # No change of a file can help.
             make_line_printer(self.console)(str(error))
             if isinstance(error, ScenarioError):
-                self.files = list(dict.fromkeys([*self.files, *_guess_inputs(self.files[0])]))
-                self.seen = {file: self.seen.get(file, now) for file, now in _look_at(self.files).items()}
+                self._watch([*self.files, *_guess_inputs(self.files[0])])
             return None
+
+    def _watch(self, files: Sequence[Path]) -> None:
+        """Watch these files. One that has changed since it was last looked at counts as changed."""
+        self.files = list(dict.fromkeys(files))
+        self.seen = {file: self.seen.get(file, now) for file, now in _look_at(self.files).items()}
 
     def close_target(self) -> None:
         """Close the target, so that the next run opens it with other settings."""
@@ -142,27 +144,16 @@ def _list_files(session: Session) -> list[Path]:
     found = [Path(session.loaded.document.file)]
     for loaded in (session.loaded, *session.combinations):
         found += _list_inputs(loaded, session.settings)
-    return list(dict.fromkeys([*found, SETTINGS_FILE]))
+    return [*found, SETTINGS_FILE]
 
 
 def _guess_inputs(scenario: Path) -> Iterator[Path]:
     """Yield the files that a scenario seems to name, if it can't be loaded: correcting one may help."""
     with suppress(HarnessError):
-        for text in _list_texts(read_document(scenario).values):
+        for _, text in list_texts(read_document(scenario).values):
             module = scenario.parent.joinpath(*text.partition(":")[0].split(".")).with_suffix(".py")
             with suppress(OSError, ValueError):
                 yield from (each for each in (scenario.parent / text, module) if each.is_file())
-
-
-def _list_texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _list_texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _list_texts(inner)
 
 
 def _list_inputs(loaded: LoadedScenario, settings: Settings) -> Iterable[Path]:
@@ -171,8 +162,7 @@ def _list_inputs(loaded: LoadedScenario, settings: Settings) -> Iterable[Path]:
     if loaded.code is not None:
         yield from (folder / path for path in loaded.code.files)
     if (uri := loaded.scenario.table.uri) is not None:
-        mapped = settings.table(uri) if is_table_name(uri) else None
-        table = find_table_folder(mapped or uri, folder)
+        table = find_table_folder(settings.table(uri) or uri, folder)
         if table is not None:
             yield table / "_delta_log"
 

@@ -8,14 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.authoring.run_estimate import Estimate, estimate_run
+from harness.authoring.run_estimate import Estimate, estimate_run, list_finished_runs
 from harness.bounds.specs import explain_unjudged, list_bound_specs, list_label_bounds
 from harness.bounds.standard import STANDARD
-from harness.errors import PrerequisiteError
 from harness.loading.local_commits import ResolvedRead, resolve_reads
 from harness.memory import find_memory_limit
 from harness.plan import BaselineRun
-from harness.runs import list_runs
 from harness.scenario.model import Scenario, Version
 from harness.setting_types import Settings, count_bytes
 from harness.targets.registry import TARGETS
@@ -282,15 +280,10 @@ class Cost:
 
 def find_expected_cost(runs: Path, scenario: str) -> Cost | None:
     """Return the cost of a scenario's newest finished run on a target that costs money, or ``None``."""
-    for folder in reversed(list_runs(runs)):
-        definition = TARGETS.get(folder.target or "")
-        if definition is None or definition.count_nodes is None:
-            continue
-        try:
-            plan, result = folder.read_plan(), folder.read_result()
-        except PrerequisiteError:  # Interrupted, or written by another version of the harness.
-            continue
-        nodes = definition.count_nodes({setting.name: setting.value for setting in plan.settings})
-        if result.scenario == scenario and result.failure is None and nodes is not None:
+    costs = lambda target: target.count_nodes is not None  # noqa: E731 - a name for one condition
+    for definition, plan, result in list_finished_runs(runs, scenario, costs):
+        count = definition.count_nodes
+        nodes = count and count({setting.name: setting.value for setting in plan.settings})
+        if nodes is not None:
             return Cost(definition.title, result.run_id, result.duration_s / 60, nodes)
     return None

@@ -6,13 +6,17 @@ what was measured on two cores (``docs/performance.md``).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import PrerequisiteError
+from harness.plan import Plan
+from harness.results import Result
 from harness.runs import list_runs
 from harness.scenario.model import Scenario
 from harness.targets.registry import TARGETS
+from harness.targets.target_definition import TargetDefinition
 
 MEASURED_CORES = 2
 UNCERTAINTY = 2
@@ -66,17 +70,25 @@ def estimate_run(
 
 def _find_earlier(scenario: Scenario, trainings: int, runs: Path) -> tuple[str, float] | None:
     """Return the newest local run that has trained as many models of the scenario, and its seconds."""
-    for folder in reversed(list_runs(runs)):
-        definition = TARGETS.get(folder.target or "")
-        if definition is None or not definition.is_local:
-            continue
-        try:
-            result = folder.read_result()
-        except PrerequisiteError:  # Interrupted, or written by another version of the harness.
-            continue
-        if result.scenario != scenario.name or result.failure is not None or result.reused_from:
-            continue
+    for _, _, result in list_finished_runs(runs, scenario.name, lambda target: target.is_local):
         trained = [each for each in result.versions if each.run_id and not each.reused_from]
-        if len(trained) == trainings and len(result.versions) == len(scenario.versions):
+        is_whole = not result.reused_from and len(result.versions) == len(scenario.versions)
+        if is_whole and len(trained) == trainings:
             return result.run_id, result.duration_s
     return None
+
+
+def list_finished_runs(
+    runs: Path, scenario: str, is_wanted: Callable[[TargetDefinition], bool]
+) -> Iterator[tuple[TargetDefinition, Plan, Result]]:
+    """Yield a scenario's finished runs on some targets, the newest first; unreadable ones are left out."""
+    for folder in reversed(list_runs(runs)):
+        definition = TARGETS.get(folder.target or "")
+        if definition is None or not is_wanted(definition):
+            continue
+        try:
+            plan, result = folder.read_plan(), folder.read_result()
+        except PrerequisiteError:  # Interrupted, or written by another version of the harness.
+            continue
+        if result.scenario == scenario and result.failure is None:
+            yield definition, plan, result

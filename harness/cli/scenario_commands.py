@@ -67,7 +67,6 @@ def plan(
 
     from harness.authoring.plan_preview import preview_run
     from harness.loading.baseline_lookup import check_baselines
-    from harness.loading.existing_table import resolve_table_uri
     from harness.loading.loader import load_scenario
     from harness.loading.sources import measure_size
     from harness.loading.table_override import parse_table_override
@@ -81,8 +80,7 @@ def plan(
     baselines = check_baselines(loaded, lambda: settings.runs)
     trainings = preview_trainings(loaded, settings)
     folder = Path(loaded.document.file).parent
-    uri = loaded.scenario.table.uri
-    size = measure_size(loaded.scenario, loaded.sources, uri and resolve_table_uri(uri, folder))
+    size = measure_size(loaded.scenario, loaded.sources, folder)
     planned = preview_run(loaded.scenario, settings, folder, baselines, trainings, size)
     if as_json:
         typer.echo(json.dumps(planned.values(), indent=2))

@@ -100,7 +100,7 @@ def _read_existing_log(spark: SparkSession, plan: Plan) -> tuple[LogEntry, ...]:
         log = read_history(spark, uri)
     if not log:
         message = (
-            f"there is no table {uri}, or you may not read it."
+            f"the table {uri} doesn't exist, or you can't read it."
             if is_table_name(uri)
             else f"no Delta table at {uri}; check that the URI is the table's folder."
         )

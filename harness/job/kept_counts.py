@@ -11,12 +11,14 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from harness.job.spark_errors import log_errors, log_traceback
+from harness.job.spark_session import list_libraries
 from harness.job.table_io import locate, read_text, write_text
 from harness.job.version_files import GatheredFiles, StoredFile
 from harness.plan import Plan
@@ -57,21 +59,21 @@ class KeptCounts:
             gathered: The files.
             names: The names of the counts that are needed.
         """
-        documents = self._list_documents(gathered)
+        own = self._identify(gathered)
         if self.plan.fresh:  # Only what this run has counted before it was interrupted.
-            documents = [uri for uri in documents if uri.endswith(f".{self.plan.run_id}.json")]
+            own += f"{self.plan.run_id}.json"
+        documents = [name for name, _ in self._list() if name.startswith(own)]
         if not documents:
             return KnownCounts()
-        sizes = self._list_sizes()
         numbers = {
             identity: number
             for number, (identity, file) in enumerate(zip(gathered.identities, gathered.stored, strict=True))
-            if _is_stored(file, sizes)
+            if _is_stored(file, self._sizes)
         }
         found = KnownCounts()
-        for uri in documents:
+        for name in documents:
             try:
-                kept = _parse(read_text(self.spark, uri), numbers, names)
+                kept = _parse(read_text(self.spark, f"{self._folder}/{name}"), numbers, names)
             except (Py4JJavaError, ValueError, KeyError, TypeError) as error:
                 log_traceback(error)
                 continue
@@ -84,12 +86,13 @@ class KeptCounts:
         An error is only logged: another run will count them again.
         """
         with log_errors():
-            old = [*self._list_documents(gathered), *self._list_expired()]
-            uri = f"{self._folder}/{self._identify(gathered)}.{self.plan.run_id}.json"
-            write_text(self.spark, uri, _format(counts, gathered.identities))
-            for each in old:
-                files, path = locate(self.spark, each)
-                if each != uri:
+            own, oldest = self._identify(gathered), datetime.now(UTC) - _KEPT_FOR
+            old = [name for name, written in self._list() if name.startswith(own) or written < oldest]
+            new = f"{own}{self.plan.run_id}.json"
+            write_text(self.spark, f"{self._folder}/{new}", _format(counts, gathered.identities))
+            for name in old:
+                files, path = locate(self.spark, f"{self._folder}/{name}")
+                if name != new:
                     files.delete(path, False)
 
     def note(self, *, known: int, read: int) -> None:
@@ -97,8 +100,9 @@ class KeptCounts:
         self.known += known
         self.read += read
 
-    def _list_sizes(self) -> dict[str, set[int]]:
-        """Return the sizes of all files in the table's folder by their names, which several files may share.
+    @cached_property
+    def _sizes(self) -> dict[str, set[int]]:
+        """The sizes of all files in the table's folder by their names, which several files may share.
 
         A version counts as readable only as long as its files are there, though they are not read again.
         """
@@ -115,17 +119,11 @@ class KeptCounts:
         return f"{self.plan.environment.lake}/counts"
 
     def _identify(self, gathered: GatheredFiles) -> str:
-        return identify_counts(self.plan, gathered.layout, self.libraries).key
-
-    def _list_documents(self, gathered: GatheredFiles) -> list[str]:
-        start = f"{self._identify(gathered)}."
-        return [f"{self._folder}/{name}" for name, _ in self._list() if name.startswith(start)]
-
-    def _list_expired(self) -> list[str]:
-        oldest = datetime.now(UTC) - _KEPT_FOR
-        return [f"{self._folder}/{name}" for name, written in self._list() if written < oldest]
+        """Return the beginning of the names of documents with counts of these files; the run's ID follows."""
+        return f"{identify_counts(self.plan, gathered.layout, self.libraries).key}."
 
     def _list(self) -> Iterator[tuple[str, datetime]]:
+        """Yield the name of each document, and when it was written."""
         files, folder = locate(self.spark, self._folder)
         for status in files.listStatus(folder) if files.exists(folder) else ():
             written = datetime.fromtimestamp(status.getModificationTime() / 1000, UTC)
@@ -138,7 +136,7 @@ def _is_stored(file: StoredFile, sizes: Mapping[str, set[int]]) -> bool:
     return file.size in sizes.get(file.name, ())
 
 
-def open_kept_counts(spark: SparkSession, plan: Plan, libraries: Mapping[str, str]) -> KeptCounts | None:
+def open_kept_counts(spark: SparkSession, plan: Plan) -> KeptCounts | None:
     """Return the counts that are kept for the run's table.
 
     Returns:
@@ -148,7 +146,7 @@ def open_kept_counts(spark: SparkSession, plan: Plan, libraries: Mapping[str, st
     table = plan.existing_table
     if table is None or is_table_name(table) or plan.scenario.table.sensitive:
         return None
-    return KeptCounts(spark, plan, libraries)
+    return KeptCounts(spark, plan, list_libraries(spark))
 
 
 def _format(counts: KnownCounts, identities: tuple[str, ...]) -> str:

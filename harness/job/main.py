@@ -130,7 +130,7 @@ def check_versions(job: Job, built: list[BuiltVersion]) -> list[CheckedVersion]:
     if unchecked or job.steps.find(_DESCRIBE) is None:
         job.announce(Announcement("scratch", plan.scratch_uri))
         with job.clock.step(_CHECK):
-            kept = open_kept_counts(spark, plan, list_libraries(spark))
+            kept = open_kept_counts(spark, plan)
             if kept is not None or len({version.number for version in built}) > 1:
                 files = find_files(spark, plan.table_uri, built, f"{plan.scratch_uri}/{_GATHERED}")
             counts = count_by_file(unchecked, plan.scenario, files, kept)

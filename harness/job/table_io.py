@@ -127,7 +127,7 @@ def read_text(spark: SparkSession, uri: str) -> str:
     """Return the content of a file in UTF-8.
 
     Raises:
-        Py4JJavaError: There is no such file, or it can't be read.
+        Py4JJavaError: The file doesn't exist, or can't be read.
     """
     context: Any = spark.sparkContext
     files, path = locate(spark, uri)

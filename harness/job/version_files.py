@@ -62,11 +62,11 @@ class GatheredFiles:
     """Delta version to the numbers of its files."""
     rows: tuple[int | None, ...]
     """Rows of each file by its number, as its writer counted them; ``None`` if it didn't."""
-    identities: tuple[str, ...] = ()
+    identities: tuple[str, ...]
     """What identifies each file with its deleted rows, by its number, in every run that reads this table."""
-    layout: str = ""
+    layout: str
     """What decides how the files are read: the table's identity, columns, partitions and protocol."""
-    stored: tuple[StoredFile, ...] = ()
+    stored: tuple[StoredFile, ...]
     """What storage must have for each file, by its number."""
 
 

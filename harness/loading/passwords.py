@@ -17,19 +17,20 @@ def check_passwords(values: Any, reported: Sequence[Problem]) -> Iterator[Proble
         reported: Problems that are known already; no value around or at their location is reported again.
     """
     known = {problem.location for problem in reported}
-    for location, text in _list_texts(values, ()):
+    for location, text in list_texts(values):
         password = describe_password(text)
         if password and not any(location[:length] in known for length in range(1, len(location) + 1)):
             yield Problem(f"the URI contains {password}; remove it.", location)
 
 
-def _list_texts(value: Any, at: Location) -> Iterator[tuple[Location, str]]:
+def list_texts(value: Any, at: Location = ()) -> Iterator[tuple[Location, str]]:
+    """Yield each text in some values, and where it is."""
     match value:
         case str():
             yield at, value
         case dict():
             for key, each in value.items():
-                yield from _list_texts(each, (*at, key))
+                yield from list_texts(each, (*at, key))
         case list():
             for index, each in enumerate(value):
-                yield from _list_texts(each, (*at, index))
+                yield from list_texts(each, (*at, index))

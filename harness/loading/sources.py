@@ -186,19 +186,17 @@ _BYTES_PER_LOAN = 100
 """Approximate size of a synthetic loan as text."""
 
 
-def measure_size(
-    scenario: Scenario, sources: Mapping[str, SourceFile], existing_table: str | None
-) -> int | None:
+def measure_size(scenario: Scenario, sources: Mapping[str, SourceFile], folder: Path) -> int | None:
     """Return the size of a scenario's data in bytes; ``None`` if a size is not known.
 
     Args:
         scenario: The scenario.
         sources: Its files.
-        existing_table: URI or absolute path of an existing table.
+        folder: Folder that the path of an existing table is relative to.
     """
     paths = [source.path for source in sources.values()]
-    if existing_table is not None:
-        paths.append(find_table_folder(existing_table, Path("/")))
+    if scenario.table.uri is not None:
+        paths.append(find_table_folder(scenario.table.uri, folder))
     known = [_count_bytes(path) for path in paths if path is not None]
     if len(known) < len(paths):
         return None

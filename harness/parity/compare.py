@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -13,7 +12,6 @@ from pydantic import Field
 
 from harness.errors import RUN_AGAIN, ExitCode, PrerequisiteError, select_worst
 from harness.results import MeasuredValue, MovedRows, Record, Result, Verdict, VersionResult
-from harness.stored_json import parse_json
 
 TOLERANCE = 1e-6
 """Relative tolerance between two targets that run the same job."""
@@ -147,7 +145,7 @@ def load_parity(file: Path) -> Parity | None:
     if not file.is_file():
         return None
     try:
-        return Parity.model_validate_json(json.dumps(parse_json(file.read_bytes())))
+        return Parity.model_validate_json(file.read_bytes())
     except (OSError, ValueError) as error:
         raise PrerequisiteError(f"{file} can't be read as a comparison.", remedy=RUN_AGAIN) from error
 

@@ -33,6 +33,12 @@ def find_store_file(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE).partition("?")[0]) if uri.startswith(SQLITE) else None
 
 
+def find_missing_store(uri: str) -> Path | None:
+    """Return the file of a store that doesn't exist yet; ``None`` if it does, or the store is on a server."""
+    file = find_store_file(uri)
+    return None if file is None or file.exists() else file
+
+
 def is_folder(uri: str) -> bool:
     """Return whether a URI is that of a folder with MLflow's files, such as ``./mlruns``."""
     scheme, colon, _ = uri.partition(":")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, PrerequisiteError, UsageError
 from harness.settings import Settings
-from harness.storage.tracking_store import find_store_file, require_usable_store
+from harness.storage.tracking_store import find_missing_store, require_usable_store
 from harness.storage.uris import describe_password, hide_passwords
 from harness.table_names import is_table_name, normalize_table_name
 from harness.tracking.tracked_run import TrackedRun
@@ -153,8 +153,7 @@ def require_store(uri: str) -> None:
         PrerequisiteError: It does not exist, or MLflow can't read it.
     """
     require_usable_store(uri)
-    file = find_store_file(uri)
-    if file is not None and not file.exists():
+    if (file := find_missing_store(uri)) is not None:
         raise PrerequisiteError(
             f"There are no runs yet: {file} doesn't exist.",
             remedy="Run a scenario first: make scenario NAME=three_versions.",

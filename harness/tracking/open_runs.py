@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from harness.errors import PrerequisiteError, format_first_line
-from harness.storage.tracking_store import find_store_file, require_usable_store
+from harness.storage.tracking_store import find_missing_store, require_usable_store
 from harness.storage.uris import hide_passwords
 from harness.tracked_names import RUN_TAG
 
@@ -30,8 +30,7 @@ def close_runs(uri: str, experiment: str, run_id: str, status: CloseStatus) -> i
     Raises:
         PrerequisiteError: MLflow doesn't answer, or its store can't be read.
     """
-    file = find_store_file(uri)
-    if file is not None and not file.exists():
+    if find_missing_store(uri) is not None:
         return 0
     require_usable_store(uri)
     with _limit_requests(), _translate_errors(uri):

@@ -15,7 +15,7 @@ from harness.retention.pins import Pin, list_pins, normalize_table
 from harness.setting_types import STORES, Settings
 from harness.storage.accounts import select_local_accounts
 from harness.storage.model_store import ModelStore, open_store
-from harness.storage.tracking_store import find_store_file, require_usable_store
+from harness.storage.tracking_store import find_missing_store, require_usable_store
 from harness.storage.uris import SCHEME, describe_password, explain_unusable, find_local_path
 from harness.table_names import is_table_name
 from harness.targets.checks import Check, check_tracking_store, map_table
@@ -64,8 +64,7 @@ def find_pins(settings: Settings) -> list[Pin]:
     """
     stores = list(_open_stores(settings))
     uri = settings["tracking_uri"]
-    file = find_store_file(uri)
-    if file is not None and not file.exists():
+    if find_missing_store(uri) is not None:
         return list_pins(stores, None, settings["experiment"])
     require_usable_store(uri)
     with open_client(settings["tracking_uri"]) as client:

@@ -10,7 +10,7 @@ from harness.retention.deltalake_table import open_table
 from harness.retention.pins import normalize_table
 from harness.setting_types import Settings
 from harness.storage.accounts import select_local_accounts
-from harness.storage.tracking_store import find_store_file
+from harness.storage.tracking_store import find_missing_store
 from harness.storage.uris import describe_password, explain_unusable
 from harness.table_names import normalize_table_name
 from harness.targets.checks import map_table
@@ -29,7 +29,7 @@ def read_history(settings: Settings, table: str, limit: int) -> TableHistory:
 
     Raises:
         UsageError: The name isn't mapped, or it is not a URI that can be used.
-        PrerequisiteError: There is no table, or it or MLflow can't be read.
+        PrerequisiteError: The table doesn't exist, or the table or MLflow can't be read.
     """
     if password := describe_password(table):
         raise UsageError(f"The table's URI contains {password}; remove it.")
@@ -63,8 +63,7 @@ def read_history(settings: Settings, table: str, limit: int) -> TableHistory:
 
 def _list_runs(settings: Settings) -> list[TrackedRun]:
     """Return the tracked runs, the newest first; none if nothing has been tracked yet."""
-    file = find_store_file(settings["tracking_uri"])
-    return [] if file is not None and not file.exists() else find_all_runs(settings)
+    return [] if find_missing_store(settings["tracking_uri"]) else find_all_runs(settings)
 
 
 def _is_of_table(run: TrackedRun, uri: str, table: str) -> bool:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.__main__ import find_java_variables, run
-from tests.bench.by_hand import Laps
+from tests.bench.by_hand import Laps, cross_validate, make_evaluator
 from tests.bench.versions import NUMBERS, make_rows
 
 _VERSIONS = 3
@@ -145,23 +145,11 @@ def _prepare(rows: Any) -> tuple[Any, Any]:
 
 
 def _cross_validate(train: Any) -> Any:
-    from pyspark.ml.classification import LogisticRegression
-    from pyspark.ml.evaluation import BinaryClassificationEvaluator
-    from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
-
-    regression = LogisticRegression(maxIter=_ITERATIONS)
-    grid = ParamGridBuilder().addGrid(regression.regParam, list(_GRID)).build()
-    evaluator = BinaryClassificationEvaluator()
-    validator = CrossValidator(
-        estimator=regression, estimatorParamMaps=grid, evaluator=evaluator, numFolds=_FOLDS, seed=1
-    )
-    return validator.fit(train).bestModel
+    return cross_validate(train, _ITERATIONS, _GRID, _FOLDS)
 
 
 def _evaluate(model: Any, test: Any) -> float:
-    from pyspark.ml.evaluation import BinaryClassificationEvaluator
-
-    return float(BinaryClassificationEvaluator().evaluate(model.transform(test)))
+    return float(make_evaluator().evaluate(model.transform(test)))
 
 
 def _explain(model: Any, samples: tuple[Any, Any]) -> None:

@@ -87,9 +87,9 @@ def _train(spark: Any, table: str, folder: str, version: int, laps: Laps) -> Non
     train, test = _prepare(spark, table, version)
     laps.lap("prepare")
     with mlflow.start_run() as run:
-        model = _cross_validate(train)
+        model = cross_validate(train, 50, [0.0, 0.001, 1.0, 10.0], 5)
         laps.lap("train")
-        auc = _make_evaluator().evaluate(model.transform(test))
+        auc = make_evaluator().evaluate(model.transform(test))
         laps.lap("evaluate")
         explainer, r2 = _explain(model, train, test)
         laps.lap("explain")
@@ -128,20 +128,22 @@ def _prepare(spark: Any, table: str, version: int) -> tuple[Any, Any]:
     return train, test
 
 
-def _make_evaluator() -> Any:
+def make_evaluator() -> Any:
+    """Return the evaluator of the area under the ROC curve."""
     from pyspark.ml.evaluation import BinaryClassificationEvaluator
 
     return BinaryClassificationEvaluator()
 
 
-def _cross_validate(train: Any) -> Any:
+def cross_validate(train: Any, iterations: int, grid: Sequence[float], folds: int) -> Any:
+    """Return the best model of a cross-validation over a grid of regularizations."""
     from pyspark.ml.classification import LogisticRegression
     from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
 
-    regression = LogisticRegression(maxIter=50)
-    grid = ParamGridBuilder().addGrid(regression.regParam, [0.0, 0.001, 1.0, 10.0]).build()
+    regression = LogisticRegression(maxIter=iterations)
+    points = ParamGridBuilder().addGrid(regression.regParam, list(grid)).build()
     validator = CrossValidator(
-        estimator=regression, estimatorParamMaps=grid, evaluator=_make_evaluator(), numFolds=5, seed=1
+        estimator=regression, estimatorParamMaps=points, evaluator=make_evaluator(), numFolds=folds, seed=1
     )
     return validator.fit(train).bestModel
 

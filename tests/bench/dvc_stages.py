@@ -1,13 +1,12 @@
 """Compares what a change costs with DVC: ``python -m tests.bench.dvc_stages``.
 
 DVC runs the stages of ``tests.bench.by_hand``, two for each version: append its rows, and train. Measured on
-both sides: the first run of two versions, an unchanged run, and one version more. DVC comes from a lock file
+both sides: the first run of two versions, an unchanged run, and one more version. DVC comes from a lock file
 of its own, into a folder that is removed again.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from tests.bench.__main__ import CSV, ROOT, find_java_variables, run
 from tests.bench.by_hand import MONTHS
 
 _LOCK = Path(__file__).with_name("dvc.lock")
-_RUNS = ("first run of two versions", "unchanged run", "one version more")
+_RUNS = ("first run of two versions", "unchanged run", "one more version")
 
 
 def main() -> None:
@@ -103,7 +102,7 @@ def _measure_harness(folder: Path) -> list[float]:
 def _time(command: list[str], folder: Path) -> float:
     start = time.monotonic()
     home = {"HARNESS_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "true"}
-    run(command, {**os.environ, **find_java_variables(), **home}, folder)
+    run(command, {**find_java_variables(), **home}, folder)
     return time.monotonic() - start
 
 

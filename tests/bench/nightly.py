@@ -8,8 +8,6 @@ the same check with ``--fresh``.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +17,8 @@ from deltalake import write_deltalake
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.versions import NUMBERS, ROOT, make_rows
+from tests.bench.__main__ import run
+from tests.bench.versions import NUMBERS, make_rows
 
 _DEFAULT = "20x500000"
 _SCENARIO = """\
@@ -61,17 +60,9 @@ def _check(folder: Path, newest: int, *options: str) -> tuple[str, ...]:
     scenario.write_text(text.replace("BEFORE", str(newest - 1)))
     home = folder / "home"
     start = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", "scenario", str(scenario), "--target", "embedded", *options],
-        cwd=ROOT,
-        env={**os.environ, "HARNESS_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "harness", "scenario", str(scenario), "--target", "embedded"]
+    done = run([*command, *options], {"HARNESS_HOME": str(home)})
     seconds = time.monotonic() - start
-    if done.returncode:
-        sys.exit(done.stdout + done.stderr)
     result = json.loads((home / "runs" / "latest" / "result.json").read_text())
     known = [line for line in done.stdout.splitlines() if "have counted" in line]
     timings = (f"{result['timings'].get(name, 0):.1f}" for name in ("check", "describe"))

@@ -237,7 +237,7 @@ class Gate:
         """Look at all versions from one on; every number must be that of a pass over the version."""
         table = replace(self.table, folder=f"{self.table.folder}-{run_id}", first=first)
         plan = self.plan.model_copy(update={"run_id": run_id, "fresh": fresh})
-        kept = open_kept_counts(table.spark, plan, {})
+        kept = open_kept_counts(table.spark, plan)
         assert kept is not None
         built = table.open()
         counts = count_by_file(built, self.small, table.find_files(built), kept)
@@ -301,7 +301,7 @@ def test_only_new_files_are_read(table: Table) -> None:
     expected = check_version(built[0].table, gate.small, "v1", 1)
     for file in old:
         file.write_bytes(b"x" * file.stat().st_size)
-    kept = open_kept_counts(table.spark, gate.plan.model_copy(update={"run_id": "today"}), {})
+    kept = open_kept_counts(table.spark, gate.plan.model_copy(update={"run_id": "today"}))
     assert kept is not None
     counts = count_by_file(built, gate.small, table.find_files(built), kept)
     assert (kept.known, kept.read) == (len(old), len(new))
@@ -309,7 +309,7 @@ def test_only_new_files_are_read(table: Table) -> None:
 
 
 def test_a_known_file_that_is_gone_or_has_another_size_is_read(table: Table) -> None:
-    """Then the version can't be read, which is told as it is without kept counts."""
+    """Then the version can't be read, and the error is that of a run without kept counts."""
     write_first(table, **{"delta.enableDeletionVectors": "true"})
     DeltaTable.forPath(table.spark, table.uri).delete("id = 3")
     gate = open_gate(table)
@@ -323,7 +323,7 @@ def test_a_known_file_that_is_gone_or_has_another_size_is_read(table: Table) -> 
         else:
             file.write_bytes(b"")
         plan = gate.plan.model_copy(update={"run_id": f"today-{number}"})
-        kept = open_kept_counts(table.spark, plan, {})
+        kept = open_kept_counts(table.spark, plan)
         assert kept is not None
         built = table.open()[1:]
         files_found = replace(table, folder=f"{table.folder}-{number}").find_files(built)
@@ -388,9 +388,9 @@ def test_counts_of_built_tables_and_of_sensitive_columns_are_not_kept(table: Tab
     write_first(table)
     gate = open_gate(table)
     built = gate.plan.model_copy(update={"existing_table": None})
-    assert open_kept_counts(table.spark, built, {}) is None
+    assert open_kept_counts(table.spark, built) is None
     sensitive = gate.small.model_copy(
         update={"table": gate.small.table.model_copy(update={"sensitive": ("x",)})}
     )
     plan = gate.plan.model_copy(update={"scenario": sensitive})
-    assert open_kept_counts(table.spark, plan, {}) is None
+    assert open_kept_counts(table.spark, plan) is None

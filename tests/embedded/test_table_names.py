@@ -104,7 +104,7 @@ def test_each_version_has_its_own_columns(catalog: Catalog) -> None:
 def test_what_cannot_be_read_is_named(catalog: Catalog) -> None:
     """A missing table, a missing version, a view and a table of another format."""
     spark = catalog.spark
-    assert "there is no table spark_catalog.by_name.none" in find_problem(
+    assert "the table spark_catalog.by_name.none doesn't exist" in find_problem(
         catalog, catalog.plan(0, table=f"spark_catalog.{SCHEMA}.none")
     )
     assert "the table has no version 7" in find_problem(catalog, catalog.plan(7))

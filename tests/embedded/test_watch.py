@@ -84,7 +84,7 @@ def _watched(tmp_path: Path) -> Iterator[Watched]:
 
 
 def test_each_change_is_a_run_in_the_same_jvm(watched: Watched) -> None:
-    """Scenario and data are watched; a mistake is told; the numbers are those of a run of its own."""
+    """Scenario and data are watched; a mistake is reported; the numbers are those of a run of its own."""
     file = watched.write(ONE_VERSION)
     text = file.read_text()
     with watched.start() as process:

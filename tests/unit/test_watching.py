@@ -20,6 +20,13 @@ from harness.scenario.model import Scenario
 from tests.embedded.small import SMALL, make_rows, write_file, write_scenario
 
 
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder with a home of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
+
+
 def open_console() -> Console:
     return Console(file=io.StringIO(), width=200)
 
@@ -29,9 +36,8 @@ def read(console: Console) -> str:
     return console.file.getvalue()
 
 
-def test_what_cannot_be_watched_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_watched_is_refused(tmp_path: Path) -> None:
     """A scenario or target that doesn't exist, and a target whose runs start clusters: no change helps."""
-    monkeypatch.chdir(tmp_path)
     file = write_scenario(tmp_path, SMALL)
     for request, message in (
         (RunRequest("none"), "Unknown scenario 'none'"),
@@ -48,8 +54,6 @@ def test_errors_are_shown_and_settings_open_the_target_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mistake or a missing prerequisite doesn't end the watch; Ctrl-C while it waits does, with 0."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
     file = Path(write_scenario(tmp_path, SMALL))
     good, targets = file.read_text(), list[object]()
 
@@ -91,7 +95,6 @@ def test_errors_are_shown_and_settings_open_the_target_again(
 
 def test_an_interrupted_run_ends_the_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its exit code is that of the run."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(watching, "run_session", lambda _session: ExitCode.INTERRUPTED)
     file = write_scenario(tmp_path, SMALL)
     assert watching.watch(RunRequest(file, "embedded"), open_console()) is ExitCode.INTERRUPTED
@@ -144,8 +147,6 @@ def test_a_mistake_in_the_settings_does_not_end_the_watch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is shown with its line, and the next change tries again."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
     file = Path(write_scenario(tmp_path, SMALL))
     settings = Path("harness.toml")
     shown, watched = watch_with(
@@ -161,8 +162,6 @@ def test_files_of_a_scenario_that_cannot_be_loaded_are_watched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Correcting the data or the code helps, too."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
     file = Path(write_scenario(tmp_path, SMALL))
     source = tmp_path / "readings.csv"
     rows = source.read_text()
@@ -175,8 +174,6 @@ def test_files_of_a_scenario_that_cannot_be_loaded_are_watched(
 
 def test_a_table_behind_a_name_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The settings say where it is."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HARNESS_HOME", str(tmp_path / "home"))
     folder = tmp_path / "lake" / "readings"
     write_deltalake(folder, pa.Table.from_pylist(make_rows()))
     Path("harness.toml").write_text('[tables]\n"main.loans.readings" = "lake/readings"\n')

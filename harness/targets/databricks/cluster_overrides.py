@@ -27,9 +27,12 @@ def read_overrides(settings: Settings) -> Mapping[str, Any]:
     Raises:
         UsageError: One of them doesn't exist, or has a setting of its own.
     """
+    text = read_setting(settings, CLUSTER)
+    if not text:
+        return {}  # Without loading Databricks' client.
     from databricks.sdk.service.compute import ClusterSpec
 
-    overrides: dict[str, Any] = json.loads(read_setting(settings, CLUSTER) or "{}")
+    overrides: dict[str, Any] = json.loads(text)
     known = [field.name for field in dataclasses.fields(ClusterSpec)]
     for name in overrides:
         if name in _OWN:
@@ -45,17 +48,16 @@ def read_overrides(settings: Settings) -> Mapping[str, Any]:
     return overrides
 
 
-def _require_known_values(overrides: Mapping[str, Any]) -> None:
+def _require_known_values(overrides: dict[str, Any]) -> None:
     """Require that Databricks' client knows every value: it drops those that it doesn't know."""
     from databricks.sdk.service.compute import ClusterSpec, Library
 
-    libraries = overrides.get(LIBRARIES, [])
     try:
-        known = ClusterSpec.from_dict({**overrides}).as_dict()
-        known[LIBRARIES] = [Library.from_dict(each).as_dict() for each in libraries]
+        known = ClusterSpec.from_dict(overrides).as_dict()
+        known[LIBRARIES] = [Library.from_dict(each).as_dict() for each in overrides.get(LIBRARIES, ())]
     except (AttributeError, TypeError, ValueError) as error:
         raise UsageError(f"[targets.databricks.cluster] has a value of the wrong kind: {error}.") from error
-    for path in _find_dropped(dict(overrides), known):
+    for path in _find_dropped(overrides, known):
         raise UsageError(f"[targets.databricks.cluster]: Databricks knows no '{path}'.")
 
 
@@ -99,7 +101,7 @@ def leave_to_policy(spec: ClusterSpec, definition: str, settings: Settings) -> C
     from databricks.sdk.service.compute import ClusterSpec
 
     values = spec.as_dict()
-    own = set(_list_paths(dict(read_overrides(settings))))
+    own = set(_list_paths(read_overrides(settings)))
     rules = {name: rule for name, rule in json.loads(definition or "{}").items() if isinstance(rule, dict)}
     for name, rule in rules.items():
         if rule.get("type") in _FIXED and name not in own:

@@ -110,7 +110,7 @@ class Databricks:
     def environment(self, source_bytes: int | None, store: str) -> Environment:
         """Return an environment with the workspace's lake, model store and MLflow."""
         del store  # A workspace has one store; the names in scenarios are for stores of this machine.
-        read_overrides(self._settings)  # A mistake in them is told before anything is planned.
+        read_overrides(self._settings)  # Reports a mistake in them before anything is planned.
         return Environment(
             target=DATABRICKS.name,
             lake=self._choose_location("lake"),
