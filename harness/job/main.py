@@ -43,9 +43,9 @@ from harness.job.known_models import (
 from harness.job.pinned_versions import list_retention_warnings
 from harness.job.prepare import PreparedRows, prepare_rows
 from harness.job.row_diff import attach_previous_keys, count_row_changes
-from harness.job.running_job import Job, fail, make_result, run_in_parallel
+from harness.job.running_job import MAX_PARALLEL, Job, fail, make_result, run_in_parallel
 from harness.job.spark_errors import log_errors
-from harness.job.spark_session import list_libraries
+from harness.job.spark_session import fit_in_memory, list_libraries
 from harness.job.table_io import remove_scratch, remove_table
 from harness.job.train_version import (
     Subject,
@@ -292,7 +292,8 @@ def train_versions(
             record_training(trained, plan, tracker, job.scratch / _RECORDS / name)
         return trained
 
-    new = {each.result.name: each for each in run_in_parallel(job, train, prepared)}
+    at_once = min(MAX_PARALLEL, fit_in_memory(job.spark, len(prepared)))
+    new = {each.result.name: each for each in run_in_parallel(job, train, prepared, at_once)}
     old = {name: replace(each, result=job.find_version(name)) for name, each in known.items()}
     return [{**old, **new}[name] for name in plan.scenario.trained]
 

@@ -44,7 +44,7 @@ from harness.results import Failure, FailureProblem, Result, Verdict, VersionRes
 from harness.storage import model_store
 from harness.work import identify_run
 
-_MAX_PARALLEL = 4
+MAX_PARALLEL = 4
 _NO_USER_NAME = "invalid null input: name"
 """Message of Hadoop's login for a user without an entry in /etc/passwd."""
 In = TypeVar("In")
@@ -138,11 +138,19 @@ def make_result(job: Job, verdict: Verdict, failure: Failure | None = None) -> R
     )
 
 
-def run_in_parallel(job: Job, work: Callable[[In], Out], items: Sequence[In]) -> list[Out]:
+def run_in_parallel(
+    job: Job, work: Callable[[In], Out], items: Sequence[In], at_once: int = MAX_PARALLEL
+) -> list[Out]:
     """Apply a function to several items at once; return the results in order.
 
     The first error in time stops all, and is the one that is raised: the others follow from it. Mistakes in
     the scenario don't: of several, the first in the order of the items is raised, the same one in every run.
+
+    Args:
+        job: The job.
+        work: The function.
+        items: The items.
+        at_once: The largest number of items at the same time.
     """
 
     def run_one(item: In) -> Out:
@@ -152,7 +160,7 @@ def run_in_parallel(job: Job, work: Callable[[In], Out], items: Sequence[In]) ->
             job.record_error(error)
             raise
 
-    with ThreadPoolExecutor(max(1, min(len(items), _MAX_PARALLEL))) as pool:
+    with ThreadPoolExecutor(max(1, min(len(items), at_once))) as pool:
         futures = [pool.submit(run_one, item) for item in items]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)

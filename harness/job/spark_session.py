@@ -108,6 +108,31 @@ def list_libraries(spark: SparkSession) -> dict[str, str]:
     return versions
 
 
+def fit_in_memory(spark: SparkSession, kept: int) -> int:
+    """Return how many of several pieces of work fit into memory at once; at least one.
+
+    Each needs, besides its rows, which are cached already, about as much memory again.
+
+    Args:
+        spark: The session.
+        kept: Number of pieces whose rows are cached.
+    """
+    context: Any = spark.sparkContext
+    # Of all executors; Spark has no public way to read this from Python.
+    executors = context._jsc.sc().getExecutorMemoryStatus().values().iterator()  # noqa: SLF001
+    largest = free = 0
+    while executors.hasNext():
+        status = executors.next()
+        largest, free = largest + int(status._1()), free + int(status._2())  # noqa: SLF001
+    return fit(free, largest - free, kept)
+
+
+def fit(free: int, used: int, kept: int) -> int:
+    """Return how many pieces of work fit at once, if all of them use some bytes now, and others are free."""
+    each = used // max(1, kept)
+    return max(1, free // each) if each else max(1, kept)
+
+
 def count_executor_tasks(spark: SparkSession) -> dict[str, int]:
     """Count the tasks that each executor ran, including executors that have ended."""
     counts: dict[str, int] = {}

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from harness.errors import ScenarioError
 from harness.job.prepare import HELD_OUT, PROBE, PreparedRows
+from harness.job.spark_session import fit_in_memory
 from harness.pipelines import FEATURES, FOLD, KEY, LABEL
 from harness.scenario.model import Scenario
 from tests.embedded.tables import (
@@ -360,3 +361,14 @@ def test_a_mistake_has_its_location(
     [(where, what)] = list_problems(caught.value)
     assert where == ("pipeline", *location)
     assert re.fullmatch(message, what)
+
+
+def test_the_free_memory_of_the_executors_is_known(spark: SparkSession) -> None:
+    """A small cached table leaves room for many trainings; more tables of the same size leave no less."""
+    rows = spark.range(100_000).persist()
+    try:
+        rows.count()
+        assert fit_in_memory(spark, 1) > 4
+        assert fit_in_memory(spark, 4) >= fit_in_memory(spark, 1)
+    finally:
+        rows.unpersist()

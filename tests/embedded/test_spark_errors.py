@@ -325,6 +325,21 @@ def test_the_first_error_of_a_nested_step_is_raised() -> None:
         run_in_parallel(job, lambda part: part(), parts)
 
 
+def test_only_so_many_items_run_at_once() -> None:
+    """With one at once, the next one starts after the one before has ended."""
+    job = make_job(None, "train")
+    active, most = [], []
+
+    def work(item: int) -> None:
+        active.append(item)
+        most.append(len(active))
+        time.sleep(0.01)
+        active.remove(item)
+
+    run_in_parallel(job, work, [1, 2, 3], 1)
+    assert max(most) == 1
+
+
 class _FullDisk(io.StringIO):
     def write(self, _text: str) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
