@@ -104,7 +104,7 @@ doctor: run-ready ## check that a target has everything it needs: [TARGET=databr
 asset-bundle: named run-ready ## write a Databricks Asset Bundle that runs a scenario on a schedule: NAME=...
 	@$(HARNESS) asset-bundle ARGS -- "$$NAME"
 
-sweep: run-ready ## delete the expired uploads of runs in the workspace
+sweep: run-ready ## delete expired uploads and tables in the workspace
 	@$(HARNESS) sweep ARGS
 
 calibrate: named run-ready ## propose bounds from runs with different seeds: NAME=... [TABLE=name or URI [VERSIONS=12,13]] [ARGS="--repeats 10"]

@@ -17,6 +17,7 @@ from harness.results import Failure, MeasuredValue, Result, RunInputs, Verdict, 
 from harness.scenario.model import Scenario
 from harness.scenario.model_base import ScenarioPart
 from harness.stored_json import parse_json
+from harness.table_names import name_built_table
 
 PLAN_FORMAT: Literal[2] = 2
 """Format of the plans that this version writes. Plans without a format version have format 1."""
@@ -63,12 +64,23 @@ class Account(ScenarioPart):
     """Trusted certificates for the endpoint (default: the system's)."""
 
 
+class ManagedTables(ScenarioPart):
+    """Where a catalog keeps the tables that runs build."""
+
+    schema_name: str
+    """The schema, with its catalog: ``main.harness``."""
+    until: str
+    """The day after which a table that is built now may be removed, as ``YYYYMMDD``."""
+
+
 class Environment(ScenarioPart):
     """Everything that differs between the targets of a run."""
 
     target: str
     lake: str
-    """Root URI under which runs build their tables."""
+    """Root URI under which runs build their tables, unless a catalog keeps them, and other files."""
+    managed_tables: ManagedTables | None = None
+    """Where a catalog keeps the tables that runs build; ``None`` if they are folders of the lake."""
     model_store: str
     """Root URI that bundles are copied to."""
     tracking_uri: str
@@ -250,11 +262,13 @@ class Plan(ScenarioPart):
 
     @property
     def table_uri(self) -> str:
-        """URI of the table; one that is built is in the run's own folder, so that runs don't interfere.
-
-        On a target with a catalog, it is the name of an existing table there.
-        """
-        return self.existing_table or f"{self.run_uri}/{self.scenario.table.name}"
+        """URI of the table, or its name in a catalog; one that is built is only this run's."""
+        if self.existing_table is not None:
+            return self.existing_table
+        managed, table = self.environment.managed_tables, self.scenario.table.name
+        if managed is not None:
+            return name_built_table(managed.schema_name, table, self.run_id, managed.until)
+        return f"{self.run_uri}/{table}"
 
     @property
     def scratch_uri(self) -> str:

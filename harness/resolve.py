@@ -45,7 +45,7 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
         scenario_sha256=loaded.sha256,
         environment=environment,
         sources={
-            name: target.locate_source(source) for name, source in describe_sources(loaded, settings).items()
+            name: _locate(source, target) for name, source in describe_sources(loaded, settings).items()
         },
         code={} if loaded.code is None else dict(loaded.code.files),
         existing_table=target.locate_table(existing) if existing is not None else None,
@@ -56,6 +56,12 @@ def resolve_plan(loaded: LoadedScenario, settings: Settings, target: Target, *, 
         baseline_runs=baselines.runs,
         settings=tuple(_list_effective_settings(settings, environment, scenario.publish.to)),
     )
+
+
+def _locate(source: SourceData, target: Target) -> SourceData:
+    if is_table_name(source.uri):
+        return source.model_copy(update={"uri": target.locate_table(source.uri)})
+    return target.locate_source(source)
 
 
 def describe_sources(loaded: LoadedScenario, settings: Settings) -> dict[str, SourceData]:

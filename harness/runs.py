@@ -118,6 +118,15 @@ class RunFolder:
         return self._environment("lake")
 
     @property
+    def built_table(self) -> str | None:
+        """URI of the table that it builds, or its name in a catalog; ``None`` if its plan names none."""
+        try:
+            plan = self.read_plan()
+        except PrerequisiteError:
+            return None
+        return plan.table_uri if plan.existing_table is None else None
+
+    @property
     def is_bisection_run(self) -> bool:
         """Whether it only trained at some versions, which proves nothing about the scenario's bounds."""
         try:

@@ -10,6 +10,10 @@ import re
 
 # Unity Catalog allows no dots, slashes and spaces in names.
 _PART = r"(?:[\w-]+|`[\w-]+`)"
+_UNTIL = "_until_"
+_BUILT = re.compile(rf"_\d{{8}}_\d{{6}}_\w+_[0-9a-f]{{4}}{_UNTIL}(?P<until>\d{{8}})$")
+"""End of the name of a table that a run has built: the run's ID and a day."""
+_LEVELS = 3
 _NAME = re.compile(rf"{_PART}(?:\.{_PART}){{1,2}}")
 
 
@@ -18,9 +22,42 @@ def is_table_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+def is_full_table_name(text: str) -> bool:
+    """Return whether a text is the name of a table with its catalog: ``catalog.schema.table``."""
+    return is_table_name(text) and text.count(".") == _LEVELS - 1
+
+
 def normalize_table_name(name: str) -> str:
     """Return a name without backquotes."""
     return name.replace("`", "")
+
+
+def name_built_table(schema: str, table: str, run_id: str, until: str) -> str:
+    """Return the name of a table that a run builds in a schema, such as ``main.harness``.
+
+    Args:
+        schema: The schema, with its catalog.
+        table: The table's name in the scenario.
+        run_id: The run.
+        until: The day after which it may be removed, as ``YYYYMMDD``.
+    """
+    return f"{schema}.{table}_{_make_word(run_id)}{_UNTIL}{until}"
+
+
+def is_built_by(name: str, run_id: str) -> bool:
+    """Return whether a name is that of a table that a run has built."""
+    return f"_{_make_word(run_id)}{_UNTIL}" in name
+
+
+def find_expiry(name: str) -> str | None:
+    """Return the day after which a table that a run has built may be removed; ``None`` for other tables."""
+    found = _BUILT.search(name)
+    return None if found is None else found["until"]
+
+
+def _make_word(run_id: str) -> str:
+    """Return a run's ID without hyphens, which Spark's own catalog doesn't allow in names."""
+    return run_id.replace("-", "_")
 
 
 def quote_table_name(name: str) -> str:

@@ -61,9 +61,9 @@ def asset_bundle(
 
 
 def sweep() -> None:
-    """Delete the expired uploads of runs in the workspace."""
+    """Delete expired uploads and tables in the workspace."""
     from harness.settings import read_settings
     from harness.targets.base import open_sweepable
 
     removed = open_sweepable(read_settings(), typer.echo).sweep()
-    typer.echo(f"{removed} folder{'s' if removed != 1 else ''} removed.")
+    typer.echo(f"{removed} removed.")

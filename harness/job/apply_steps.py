@@ -11,13 +11,14 @@ from typing import Any, assert_never
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession, functions as F
 
 from harness.errors import Location, Problem, ScenarioError
 from harness.job.pinned_versions import list_vacuumed_versions
 from harness.job.source_reader import is_format_error, unreadable_source_error
 from harness.job.spark_errors import attribute_step_error
 from harness.job.step_rows import Sources, list_column_names, make_rows, source_location
+from harness.job.table_io import format_table, open_table
 from harness.plan import Plan
 from harness.reading.column_naming import quote_name
 from harness.scenario.model import Version
@@ -37,9 +38,11 @@ from harness.scenario.steps import (
     Update,
     Vacuum,
 )
+from harness.table_names import is_table_name
 
 _NOT_IN_PARQUET = re.compile(r"[ ,;{}()\n\t=]")
 _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
+_REPLACE_WHERE = "replaceWhere"
 _OLD, _NEW = "harness_old", "harness_new"
 
 
@@ -59,12 +62,12 @@ class Work:
     @property
     def table(self) -> DeltaTable:
         """The table in Delta's Python interface."""
-        return DeltaTable.forPath(self.spark, self.plan.table_uri)
+        return open_table(self.spark, self.plan.table_uri)
 
     @property
     def sql_name(self) -> str:
         """The table's name in a SQL statement."""
-        return f"delta.{quote_name(self.plan.table_uri)}"
+        return format_table(self.plan.table_uri)
 
     def rows(self, step: Rows) -> DataFrame:
         """Return the rows of a step."""
@@ -135,13 +138,37 @@ def _append(work: Work, step: Append) -> None:
 def _overwrite(work: Work, step: Overwrite) -> None:
     options = {"overwriteSchema": _format_flag(step.overwrite_schema)}
     if step.replace_where is not None:
-        options["replaceWhere"] = step.replace_where
+        options[_REPLACE_WHERE] = step.replace_where
     _write(work, work.rows(step), "overwrite", options)
 
 
 def _write(work: Work, rows: DataFrame, mode: str, options: dict[str, str]) -> None:
     mapping = {} if work.numbers else _choose_column_mapping(work, set(rows.columns))
-    rows.write.format("delta").mode(mode).options(**options, **mapping).save(work.plan.table_uri)
+    if is_table_name(work.plan.table_uri):
+        _write_by_name(work, rows, mode, options, mapping)
+    else:
+        rows.write.format("delta").mode(mode).options(**options, **mapping).save(work.plan.table_uri)
+
+
+def _write_by_name(
+    work: Work, rows: DataFrame, mode: str, options: dict[str, str], properties: dict[str, str]
+) -> None:
+    """Write to a table in a catalog, which the first write creates."""
+    # Not saveAsTable, which replaces the whole table when it overwrites one, whatever the condition.
+    writer = rows.writeTo(work.sql_name)
+    if not work.numbers:
+        writer = writer.using("delta")
+        for name, value in properties.items():
+            writer = writer.tableProperty(name, value)
+        writer.create()
+        return
+    where = options.pop(_REPLACE_WHERE, "true")
+    for name, value in options.items():
+        writer = writer.option(name, value)
+    if mode == "append":
+        writer.append()
+    else:
+        writer.overwrite(F.expr(where))
 
 
 def _choose_column_mapping(work: Work, names: set[str]) -> dict[str, str]:

@@ -93,10 +93,12 @@ def find_protocol_change(spark: SparkSession, uri: str, after: int, until: int) 
 
     Args:
         spark: The session.
-        uri: The table.
+        uri: The table. A catalog hides a table's log, so that the table's current protocol is returned.
         after: Delta version before the first of these commits.
         until: Delta version of the last one.
     """
+    if is_table_name(uri):
+        return read_protocol(spark, uri)
     found = None
     for version in range(after + 1, until + 1):
         for action in read_actions(spark, uri, version):

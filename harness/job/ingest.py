@@ -120,13 +120,16 @@ def reopen_versions(build: Build, steps: StepRecord) -> list[BuiltVersion]:
         finished.append(facts)
     if build.plan.existing_table is None:
         log = {entry.version: entry for entry in read_history(build.spark, build.plan.table_uri)}
-        if not all(_is_in_log(facts, log) for facts in finished):
+        later = bool(finished) and finished[-1]["number"] < max(log, default=_BEFORE_FIRST_VERSION)
+        # A catalog lets nobody remove commits from a log.
+        is_fixed = later and is_table_name(build.plan.table_uri)
+        if is_fixed or not all(_is_in_log(facts, log) for facts in finished):
             finished = []
             steps.forget()
         if not finished:
             remove_table(build.spark, build.plan)
-        elif (last := finished[-1]["number"]) < max(log):
-            remove_commits_after(build.spark, build.plan.table_uri, last)
+        elif later:
+            remove_commits_after(build.spark, build.plan.table_uri, finished[-1]["number"])
     return [_reopen_version(build, index, facts) for index, facts in enumerate(finished)]
 
 

@@ -13,9 +13,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession, functions as F
 
 from harness.job.delta_log import Folder, read_history
-from harness.job.table_io import read_version
+from harness.job.table_io import format_table, open_table, read_version
 from harness.plan import Plan
-from harness.reading.column_naming import quote_name
 from harness.retention.outlook import Safety, judge_version
 from harness.retention.pins import Pin, list_pins
 from harness.retention.table_log import (
@@ -121,18 +120,18 @@ def list_vacuumed_versions(
 
     Args:
         spark: The session; Delta's own check of the period must be disabled.
-        uri: The table.
+        uri: The table, or its name in a catalog.
         retain_hours: The vacuum's period.
         versions: Name of a version to its Delta version; all of them can be read.
     """
     files = {
         name: _list_names(read_version(spark, uri, number).inputFiles()) for name, number in versions.items()
     }
-    newest = _list_names(DeltaTable.forPath(spark, uri).toDF().inputFiles())
+    newest = _list_names(open_table(spark, uri).toDF().inputFiles())
     # A dry run lists the whole folder; most vacuums follow steps that removed nothing.
     if all(names <= newest for names in files.values()):
         return []
-    statement = f"VACUUM delta.{quote_name(uri)} RETAIN {retain_hours:f} HOURS DRY RUN"
+    statement = f"VACUUM {format_table(uri)} RETAIN {retain_hours:f} HOURS DRY RUN"
     taken = _list_names(row["path"] for row in spark.sql(statement).collect())
     return [name for name, names in files.items() if names & taken]
 

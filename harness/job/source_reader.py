@@ -15,6 +15,7 @@ from harness.job.csv_source import DamagedTextError, HeaderError, read_csv, type
 from harness.job.parquet_source import MixedUnitsError, read_parquet
 from harness.job.spark_errors import summarize_error
 from harness.job.stated_columns import MisfitError, apply_stated_types
+from harness.job.table_io import read_table
 from harness.plan import SourceData
 from harness.reading.csv_dialect import parse_dialect
 from harness.reading.csv_text import explain_bad_bytes, open_csv
@@ -24,6 +25,7 @@ from harness.reading.stated_types import StatedType, parse_stated_type
 from harness.reading.value_typing import BLANKS
 from harness.scenario.model import Table
 from harness.storage.uris import find_local_path
+from harness.table_names import is_table_name
 from harness.views.formatting import format_count
 
 # Messages of Spark and its readers about a file that is not in the expected format.
@@ -62,6 +64,8 @@ def read_source(
                 rows = _type_partitions(_read_json(spark, source, stated), source, table.key)
             case "parquet":
                 rows = _type_partitions(read_parquet(spark, source.uri, source.options), source, table.key)
+            case _ if is_table_name(source.uri):
+                rows = read_table(spark, source.uri, source.options)
             case _:
                 rows = spark.read.format(source.format).options(**source.options).load(source.uri)
         return apply_stated_types(rows, stated)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,20 @@ from pyspark.sql import Column, DataFrame, SparkSession, functions as F
 from harness.plan import Plan
 from harness.reading.column_naming import quote_name
 from harness.table_names import is_table_name, quote_table_name
+
+
+def open_table(spark: SparkSession, table: str) -> DeltaTable:
+    """Return a Delta table by its URI or its name in a catalog, in Delta's Python interface."""
+    if not is_table_name(table):
+        return DeltaTable.forPath(spark, table)
+    # Outside Databricks, Delta only takes names of two levels, in the session's own catalog.
+    own_catalog = f"`{spark.catalog.currentCatalog()}`."
+    return DeltaTable.forName(spark, quote_table_name(table).removeprefix(own_catalog))
+
+
+def format_table(table: str) -> str:
+    """Return a table in a statement of Spark's SQL, by its URI or its name in a catalog."""
+    return quote_table_name(table) if is_table_name(table) else f"delta.{quote_name(table)}"
 
 
 def describe_history(spark: SparkSession, table: str, limit: int | None = None) -> DataFrame:
@@ -54,6 +69,18 @@ def read_version_at(spark: SparkSession, table: str, time: datetime) -> DataFram
     return spark.read.format("delta").option("timestampAsOf", moment).load(table)
 
 
+def read_table(spark: SparkSession, name: str, options: Mapping[str, str]) -> DataFrame:
+    """Read a table or view in a catalog, with the options of Delta's reader that choose a version."""
+    chosen = {option.lower(): value for option, value in options.items()}
+    quoted = quote_table_name(name)
+    if (version := chosen.get("versionasof")) is not None:
+        return read_version(spark, name, int(version))
+    if (time := chosen.get("timestampasof")) is not None:
+        moment = re.sub(r"([\\'])", r"\\\1", time)
+        return spark.sql(f"SELECT * FROM {quoted} TIMESTAMP AS OF '{moment}'")  # noqa: S608 - escaped
+    return spark.table(quoted)
+
+
 def column(name: str) -> Column:
     """Return the column with exactly this name: a dot in it does not select a struct's field."""
     return F.col(quote_name(name))
@@ -72,9 +99,13 @@ def unite(frames: Sequence[DataFrame]) -> DataFrame:
 
 def remove_table(spark: SparkSession, plan: Plan) -> None:
     """Remove the table that a run has built, with all its versions; never an existing table."""
-    if plan.existing_table is None:
-        files, path = locate(spark, plan.table_uri)
-        files.delete(path, True)
+    if plan.existing_table is not None:
+        return
+    if is_table_name(plan.table_uri):
+        spark.sql(f"DROP TABLE IF EXISTS {quote_table_name(plan.table_uri)}")
+        return
+    files, path = locate(spark, plan.table_uri)
+    files.delete(path, True)
 
 
 def remove_commits_after(spark: SparkSession, uri: str, version: int) -> None:

@@ -16,6 +16,7 @@ from harness.scenario.row_source import LOANS, Loans, Source
 from harness.scenario.rows import Rows
 from harness.scenario.text_checks import is_secret_name
 from harness.storage.uris import describe_password, explain_unusable, find_local_path, find_table_folder
+from harness.table_names import is_full_table_name, is_table_name, normalize_table_name
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,8 @@ def _locate(source: Source, folder: Path) -> SourceFile:
         path = find_local_path(source.path, folder)
         if reason := explain_unusable(source.path):
             raise _WrongSourceError(reason)
+        if path is not None and not path.exists() and _is_table(source):
+            return SourceFile(normalize_table_name(source.path), "delta", options, is_local=False)
         if path is None:
             # A folder without an ending is assumed to be a Delta table.
             remote_kind = source.format or find_format(source.path) or "delta"
@@ -154,6 +157,16 @@ def _locate(source: Source, folder: Path) -> SourceFile:
     if kind is None:
         raise _WrongSourceError(f"unknown format of {path.name}; add format: csv, json, parquet or delta.")
     return SourceFile(str(path), kind, options)
+
+
+def _is_table(source: Source) -> bool:
+    """Return whether a source that is not a file is a table in a catalog.
+
+    A name with two parts looks like that of a file: it needs 'format: delta'.
+    """
+    if source.format is not None:
+        return source.format == "delta" and is_table_name(source.path)
+    return is_full_table_name(source.path) and find_format(source.path) is None
 
 
 def _read_header(path: Path, file: SourceFile) -> Header:

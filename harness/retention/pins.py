@@ -19,7 +19,7 @@ from harness.scenario.model_base import Int64
 from harness.storage.model_store import MANIFEST, ModelStore
 from harness.storage.uris import find_local_path
 from harness.stored_json import parse_json
-from harness.table_names import is_table_name, normalize_table_name
+from harness.table_names import is_built_by, is_table_name, normalize_table_name
 from harness.tracked_names import BUNDLE_TAG, PATH_TAG, RUN_TAG, TABLE_TAG, VERSION_TAG
 
 Client = Any
@@ -47,8 +47,8 @@ class Pin:
 
     @property
     def is_of_built_table(self) -> bool:
-        """Whether the run built the table itself, in a folder of its own that nobody else writes to."""
-        return f"/runs/{self.harness_run}/" in self.table
+        """Whether the run built the table itself, so that nobody else writes to it."""
+        return f"/runs/{self.harness_run}/" in self.table or is_built_by(self.table, self.harness_run)
 
     @property
     def text(self) -> str:

@@ -154,7 +154,7 @@ class Sweepable(Protocol):
     """A target where runs leave files that expire."""
 
     def sweep(self) -> int:
-        """Remove what has expired, and return the number of removed folders."""
+        """Remove what has expired, and return the number of removed folders and tables."""
 
 
 @runtime_checkable

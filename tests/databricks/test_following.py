@@ -8,14 +8,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from databricks.sdk.service.catalog import TableInfo
 
 from harness.errors import HarnessError, JobError, PrerequisiteError
 from harness.files import write_text
 from harness.prediction_files import name_file
 from harness.runs import PLAN, RESULT
+from harness.settings import read_settings
 from harness.targets.databricks import job_runs, workspace_files as remote
 from harness.targets.databricks.cluster import list_cluster_libraries, make_cluster_spec
-from harness.targets.databricks.databricks_target import SUBMISSION
+from harness.targets.databricks.databricks_target import SUBMISSION, Databricks
 from tests.databricks.command import FILES
 from tests.databricks.following import FAILS, RUN, Bench, make_bench, successful_program
 from tests.databricks.standin.server import StandIn
@@ -124,6 +126,21 @@ def test_expired_folders_are_swept(bench: Bench) -> None:
     assert 1 == bench.target.sweep()
     assert f"{FILES}/until-20200106" in bench.messages
     assert kept == sorted(path for path in bench.workspace.volumes.rglob("*") if path.is_file())
+
+
+def test_expired_tables_are_swept(quick: StandIn, tmp_path: Path, bench: Bench) -> None:
+    """Only tables that runs have built in the schema, and whose day has passed, are removed."""
+    run = "small_20260504_101112_small_0a1b_until_"
+    kept = [f"main.default.{name}" for name in ("small", "a_until_20200101", f"{run}29991231")]
+    kept.append(f"main.other.{run}20200106")
+    expired = [f"main.default.{run}{day}" for day in ("20200106", "20200113")]
+    quick.tables = {name: TableInfo(full_name=name) for name in (*kept, *expired)}
+    prefix = "HARNESS_TARGETS_DATABRICKS_"
+    environ = {f"{prefix}FILES": FILES, f"{prefix}SCHEMA": "main.default"}
+    target = Databricks(read_settings(folder=tmp_path, environ=environ), bench.messages.append)
+    target.__dict__["workspace"] = bench.target.workspace
+    assert target.sweep() == 2
+    assert (sorted(quick.tables), bench.messages) == (sorted(kept), expired)
 
 
 def test_a_complete_workspace_passes_its_checks(bench: Bench) -> None:

@@ -20,7 +20,7 @@ from deltalake import write_deltalake
 
 from harness.scenario.model import Scenario
 from tests.databricks.command import FILES, Command
-from tests.embedded.small import SMALL, make_rows, write_file
+from tests.embedded.small import SMALL, make_rows, write_file, write_table
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -78,6 +78,28 @@ def test_a_scenario_on_a_name_runs_here_and_on_a_cluster(command: Command, tmp_p
     missing = command.run("scenario", bad, "--target", "databricks", "--table", NAME, "--versions", "9")
     assert missing.returncode == 2, missing.stdout + missing.stderr
     assert "the table has no version 9" in missing.stderr
+
+
+def test_a_run_builds_a_managed_table_in_a_schema(command: Command, tmp_path: Path) -> None:
+    """It has the numbers of a local run, and is removed with its run; the lake has no table."""
+    scenario = write_file(tmp_path, SMALL)
+    write_table(tmp_path)
+    missing = command.run("doctor", "--target", "databricks", schema="main.harness")
+    assert missing.returncode == 3
+    assert "schema: The schema main.harness doesn't exist, or you can't see it." in missing.stdout
+    command.workspace.schemas.add("spark_catalog.harness")
+    done = command.run("validate", scenario, schema="spark_catalog.harness")
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = command.result()
+    assert result.target == "databricks"
+    assert result.table_uri in command.workspace.tables
+    assert result.table_uri.startswith("spark_catalog.harness.")
+    assert not [*command.workspace.volumes.rglob("lake/**/_delta_log")]
+    folder = Path(command.workspace.tables[result.table_uri].storage_location or "")
+    assert folder.is_dir()
+    removed = command.run("clean", "--keep-runs", "0", schema="spark_catalog.harness")
+    assert removed.returncode == 0, removed.stdout + removed.stderr
+    assert (result.table_uri in command.workspace.tables, folder.exists()) == (False, False)
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,13 @@ from pyspark.sql import SparkSession
 from harness.errors import ScenarioError
 from harness.job.ingest import build_version, open_build
 from harness.job.main import run
+from harness.job.source_reader import read_source
 from harness.job.table_io import read_version
-from harness.plan import Plan
+from harness.plan import Plan, SourceData
 from harness.results import Verdict
 from tests.embedded.runner import make_job, make_plan
 from tests.embedded.small import UNPUBLISHED, write_table
-from tests.embedded.stepping import make_scenario
+from tests.embedded.stepping import FIRST, make_scenario
 
 pytestmark = pytest.mark.spark
 
@@ -132,6 +133,25 @@ def test_a_version_whose_files_are_gone_is_named(catalog: Catalog) -> None:
     assert result.failure is not None
     assert "can't be read any more" in str(result.failure)
     assert f"DESCRIBE HISTORY {catalog.name}" in str(result.failure)
+
+
+def test_rows_may_come_from_a_table(catalog: Catalog) -> None:
+    """At its newest version, or at another one by number or time; one that doesn't exist is named."""
+    spark = catalog.spark
+    [first] = spark.sql(f"DESCRIBE HISTORY {catalog.sql_name}").where("version = 0").collect()
+    table = make_scenario(FIRST).table
+
+    def count(name: str = catalog.name, **options: str) -> int:
+        source = SourceData(uri=name, format="delta", options=options)
+        return read_source(spark, source, table).count()
+
+    assert count() == 300
+    assert count(versionAsOf="0") == 200
+    assert count(timestampAsOf=f"{first['timestamp']:%Y-%m-%d %H:%M:%S.%f}") == 200
+    for name, options in ((f"spark_catalog.{SCHEMA}.none", {}), (catalog.name, {"versionAsOf": "9"})):
+        with pytest.raises(ScenarioError) as caught:
+            count(name, **options)
+        assert f"can't read {name} as delta" in caught.value.problems[0].message
 
 
 def test_a_run_by_name_has_the_numbers_of_one_by_uri(catalog: Catalog) -> None:

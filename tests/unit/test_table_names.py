@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ExitCode, UsageError
+from harness.loading.sources import locate_sources
+from harness.scenario.model import Scenario
 from harness.settings import read_settings
 from harness.storage.uris import find_table_folder
 from harness.table_names import is_table_name, normalize_table_name, quote_table_name
@@ -49,6 +51,60 @@ def test_quoting() -> None:
     """Spark takes any part in backquotes; without them, it is the name that the workspace knows."""
     assert quote_table_name("main.`my-loans`.lc") == "`main`.`my-loans`.`lc`"
     assert normalize_table_name("main.`my-loans`.lc") == "main.my-loans.lc"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("main.risk.raw", ("main.risk.raw", "delta", {})),
+        ("main.`risk`.raw", ("main.risk.raw", "delta", {})),
+        ({"path": "risk.raw", "format": "delta"}, ("risk.raw", "delta", {})),
+        (
+            {"path": "main.risk.raw", "options": {"versionAsOf": "3"}},
+            ("main.risk.raw", "delta", {"versionAsOf": "3"}),
+        ),
+    ],
+)
+def test_a_source_may_be_a_table(
+    tmp_path: Path, source: object, expected: tuple[str, str, dict[str, str]]
+) -> None:
+    """By its whole name; by two levels, which look like a file's name, only with 'format: delta'."""
+    found, problems = locate_sources(make_scenario(source), tmp_path)
+    assert problems == []
+    [file] = found.values()
+    assert ((file.uri, file.format, file.options), file.path) == (expected, None)
+
+
+@pytest.mark.parametrize(
+    "source", ["risk.raw", "loans.2018.csv", {"path": "main.risk.raw", "format": "parquet"}]
+)
+def test_a_missing_file_is_not_taken_for_a_table(tmp_path: Path, source: object) -> None:
+    """Its path is reported, as that of any missing file."""
+    _, problems = locate_sources(make_scenario(source), tmp_path)
+    assert "doesn't exist" in problems[0].message
+
+
+def test_a_file_with_the_name_of_a_table_is_a_file(tmp_path: Path) -> None:
+    """A path that exists is never taken for a name."""
+    (tmp_path / "main.risk.raw").mkdir()
+    (tmp_path / "main.risk.raw" / "part.csv").write_text("id,x,status\n1,2,good\n")
+    found, _ = locate_sources(make_scenario("main.risk.raw"), tmp_path)
+    assert [file.path for file in found.values()] == [tmp_path / "main.risk.raw"]
+
+
+def make_scenario(source: object) -> Scenario:
+    """Return a scenario whose table is built from a source."""
+    return Scenario.model_validate(
+        {
+            "name": "tiny",
+            "table": {"name": "tiny", "source": source, "key": "id"},
+            "pipeline": {
+                "label": {"column": "status", "positive": ["bad"], "negative": ["good"]},
+                "features": ["x"],
+            },
+            "versions": [{"name": "first", "append": {}}],
+        }
+    )
 
 
 def test_a_folder_that_exists_is_no_name(tmp_path: Path) -> None:

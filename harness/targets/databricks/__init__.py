@@ -73,6 +73,12 @@ DATABRICKS = TargetDefinition(
             "folder for the uploaded wheel, plan and rows: /Volumes/CATALOG/SCHEMA/VOLUME or /Workspace/...",
             r"(/Volumes(/[^/]+){3,}|/Workspace(/[^/]+)+)?",
         ),
+        _spec(
+            "schema",
+            "",
+            "schema for the tables that runs build, such as main.harness (default: folders in the lake)",
+            r"([\w-]+\.[\w-]+)?",
+        ),
         _spec("lake", "", "root of the tables: abfss:// or /Volumes/... (default: FILES/lake)", is_root=True),
         _spec("models", "", "model store: abfss:// or /Volumes/... (default: FILES/models)", is_root=True),
         _spec(

@@ -1,10 +1,14 @@
-"""Existing tables in Unity Catalog: whether one can be read at a version, found before a cluster starts."""
+"""Tables in Unity Catalog: whether existing ones can be read at a version, and those that runs have built."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import date
 from typing import TYPE_CHECKING
 
-from harness.errors import UsageError
+from harness.errors import PrerequisiteError, UsageError
+from harness.table_names import find_expiry
 from harness.targets.databricks.client import translate_errors
 
 if TYPE_CHECKING:
@@ -25,7 +29,7 @@ _WITHOUT_VERSIONS = {
 _DELTA = ("DELTA", "DELTASHARING")
 
 
-def require_readable(workspace: WorkspaceClient, name: str) -> None:
+def require_versions(workspace: WorkspaceClient, name: str) -> None:
     """Require that a table exists, and that its versions can be read.
 
     Args:
@@ -34,23 +38,85 @@ def require_readable(workspace: WorkspaceClient, name: str) -> None:
 
     Raises:
         UsageError: It doesn't exist, or has no versions that anybody could read.
-        PrerequisiteError: The workspace doesn't answer, or refuses to tell.
+        PrerequisiteError: The workspace doesn't answer, or denies the request.
+    """
+    table = require_table(workspace, name)
+    if table is not None and (reason := _explain_unreadable(table)) is not None:
+        raise UsageError(f"The table {name} has no versions that can be read: {reason}.")
+
+
+def require_table(workspace: WorkspaceClient, name: str) -> TableInfo | None:
+    """Require that a table or view exists; return what the workspace says about it.
+
+    Args:
+        workspace: The workspace.
+        name: Name without backquotes.
+
+    Returns:
+        ``None`` if it isn't in Unity Catalog: this is left to the job.
+
+    Raises:
+        UsageError: It doesn't exist, or the user can't see it.
+        PrerequisiteError: The workspace doesn't answer, or denies the request.
     """
     from databricks.sdk.errors import NotFound
 
     catalog, *rest = name.split(".")
     if len(rest) < _LEVELS - 1 or catalog.lower() in _OTHER_CATALOGS:
-        return
+        return None
     with translate_errors(workspace, f"look up the table {name}"):
         try:
-            table = workspace.tables.get(name)
+            return workspace.tables.get(name)
         except NotFound as error:
             raise UsageError(
                 f"The table {name} doesn't exist in {workspace.config.host}, or you can't see it.",
                 remedy="Check the name, or ask its owner for USE CATALOG, USE SCHEMA and SELECT.",
             ) from error
-    if (reason := _explain_unreadable(table)) is not None:
-        raise UsageError(f"The table {name} has no versions that can be read: {reason}.")
+
+
+def require_schema(workspace: WorkspaceClient, name: str) -> None:
+    """Require that a schema exists, so that runs can build tables in it.
+
+    Raises:
+        PrerequisiteError: It doesn't exist, or the user can't see it.
+    """
+    from databricks.sdk.errors import NotFound
+
+    if name.partition(".")[0].lower() in _OTHER_CATALOGS:
+        return
+    with translate_errors(workspace, f"look up the schema {name}"):
+        try:
+            workspace.schemas.get(name)
+        except NotFound as error:
+            raise PrerequisiteError(f"The schema {name} doesn't exist, or you can't see it.") from error
+
+
+def remove_table(workspace: WorkspaceClient, name: str) -> None:
+    """Remove a table that a run has built; it may be gone already."""
+    from databricks.sdk.errors import NotFound
+
+    with translate_errors(workspace, f"remove the table {name}"), suppress(NotFound):
+        workspace.tables.delete(name)
+
+
+def sweep_tables(workspace: WorkspaceClient, schema: str, today: date, report: Callable[[str], None]) -> int:
+    """Remove every table that a run has built and that has expired, and return their number.
+
+    Args:
+        workspace: The workspace.
+        schema: The schema with its catalog. Tables that no run has built stay.
+        today: Current day.
+        report: Shows each removed table.
+    """
+    catalog, name = schema.split(".")
+    with translate_errors(workspace, f"list the tables of {schema}"):
+        tables = workspace.tables.list(catalog, name, omit_columns=True, omit_properties=True)
+        names = sorted(table.full_name or "" for table in tables)
+    expired = [each for each in names if (find_expiry(each) or f"{today:%Y%m%d}") < f"{today:%Y%m%d}"]
+    for each in expired:
+        remove_table(workspace, each)
+        report(each)
+    return len(expired)
 
 
 def _explain_unreadable(table: TableInfo) -> str | None:

@@ -20,7 +20,7 @@ from harness.errors import (
 )
 from harness.events import Listener
 from harness.files import write_bytes, write_text
-from harness.plan import Environment, Plan, SourceData
+from harness.plan import Environment, ManagedTables, Plan, SourceData
 from harness.reading.file_names import make_plain_name
 from harness.results import Result
 from harness.runs import LOG, PLAN, RESULT, RunFolder
@@ -32,7 +32,12 @@ from harness.table_names import is_table_name, normalize_table_name
 from harness.targets.base import FinishedRun
 from harness.targets.checks import Check, path_on_this_machine, require_all, require_remote_table
 from harness.targets.databricks import DATABRICKS, job_runs, read_setting
-from harness.targets.databricks.catalog_tables import require_readable
+from harness.targets.databricks.catalog_tables import (
+    remove_table,
+    require_table,
+    require_versions,
+    sweep_tables,
+)
 from harness.targets.databricks.client import UnreachableError, open_workspace, translate_errors
 from harness.targets.databricks.cluster import (
     SYNAPSEML,
@@ -44,6 +49,7 @@ from harness.targets.databricks.cluster_overrides import leave_to_policy, read_o
 from harness.targets.databricks.job_runs import Follower
 from harness.targets.databricks.workspace_files import (
     RemoteFiles,
+    choose_expiry,
     make_stream,
     name_expiring_folder,
     open_files,
@@ -114,6 +120,7 @@ class Databricks:
         return Environment(
             target=DATABRICKS.name,
             lake=self._choose_location("lake"),
+            managed_tables=self._managed_tables,
             model_store=self._choose_location("models"),
             tracking_uri="databricks",
             experiment=self.experiment,
@@ -122,6 +129,18 @@ class Databricks:
             scratch=self._scratch,
             accounts=select_scope_accounts(self._settings),
         )
+
+    @property
+    def schema(self) -> str:
+        """Schema in which runs build their tables; empty if these are folders in the lake."""
+        return read_setting(self._settings, "schema")
+
+    @property
+    def _managed_tables(self) -> ManagedTables | None:
+        if not self.schema:
+            return None
+        until = choose_expiry(datetime.now(UTC).date(), self._days_needed)
+        return ManagedTables(schema_name=self.schema, until=until)
 
     @property
     def _scratch(self) -> str | None:
@@ -189,7 +208,10 @@ class Databricks:
         """Check the workspace, and upload wheel, rows and plan."""
         self.require_ready()
         if plan.existing_table is not None and is_table_name(plan.existing_table):
-            require_readable(self.workspace, plan.existing_table)
+            require_versions(self.workspace, plan.existing_table)
+        for source in plan.sources.values():
+            if is_table_name(source.uri):
+                require_table(self.workspace, source.uri)
         files = open_files(self.workspace, self.root)
         upload_once(files, self._wheel_path, self._wheel)
         for source in plan.sources.values():
@@ -230,8 +252,11 @@ class Databricks:
             return self._follow(submission, folder, listener)
 
     def remove_run(self, run_id: str) -> None:
-        """Remove a run's tables from the lake of its plan."""
-        lake = RunFolder(self._settings.runs / run_id).lake or self._choose_location("lake")
+        """Remove a run's tables from their schema and from the lake of its plan."""
+        run = RunFolder(self._settings.runs / run_id)
+        if (table := run.built_table) is not None and is_table_name(table):
+            remove_table(self.workspace, table)
+        lake = run.lake or self._choose_location("lake")
         if lake.startswith(VOLUMES):
             open_files(self.workspace, lake).remove_folder(f"{lake}/runs/{run_id}")
             return
@@ -249,15 +274,22 @@ class Databricks:
         return write(self._settings, plan, self, folder)
 
     def sweep(self) -> int:
-        """Remove what has expired, and return the number of removed folders."""
-        return sweep(open_files(self.workspace, self.root), self.root, datetime.now(UTC).date(), self._report)
+        """Remove what has expired, and return the number of removed folders and tables."""
+        today = datetime.now(UTC).date()
+        removed = sweep(open_files(self.workspace, self.root), self.root, today, self._report)
+        if self.schema:
+            removed += sweep_tables(self.workspace, self.schema, today, self._report)
+        return removed
 
     @cached_property
     def upload_folder(self) -> str:
         """Folder for current uploads."""
+        return f"{self.root}/{name_expiring_folder(datetime.now(UTC).date(), self._days_needed)}"
+
+    @property
+    def _days_needed(self) -> int:
         longest = timedelta(minutes=int(read_setting(self._settings, "time_limit_min"))).days + 1
-        days = max(int(read_setting(self._settings, "expire_days")), longest)
-        return f"{self.root}/{name_expiring_folder(datetime.now(UTC).date(), days)}"
+        return max(int(read_setting(self._settings, "expire_days")), longest)
 
     @cached_property
     def _wheel(self) -> Path:

@@ -1,7 +1,7 @@
 """Checks of a workspace's permissions and contents, before anything is uploaded or started.
 
-With one volume they take at most nine API calls, and two more for each further volume. No cluster is started,
-and everything that is written is removed again.
+With one volume they take at most nine API calls, two more for each further volume, and one for a schema. No
+cluster is started, and everything that is written is removed again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from harness.setting_types import Settings
 from harness.storage.uris import SCHEME, VOLUMES, StorageUri
 from harness.targets.checks import Check, State
 from harness.targets.databricks import read_setting
+from harness.targets.databricks.catalog_tables import require_schema
 from harness.targets.databricks.client import UnreachableError, translate_errors
 from harness.targets.databricks.workspace_files import find_nearest_existing, open_files, try_writing
 
@@ -97,6 +98,12 @@ class _WorkspaceChecks:
         """Yield checks of the upload folder, further volumes, and accounts that only a cluster can reach."""
         root = self._target.root
         yield "files", _grant_remedy(root), partial(self._check_folder, root)
+        if schema := self._target.schema:
+            remedy = (
+                "Create it with 'databricks schemas create'; its owner grants access with 'GRANT USE SCHEMA, "
+                f"CREATE TABLE ON SCHEMA {schema}', and USE CATALOG."
+            )
+            yield "schema", remedy, partial(self._check_schema, schema)
         checked = {_find_volume(root)}
         for name, location in self._list_further_locations():
             if location.startswith(SCHEME):
@@ -208,6 +215,10 @@ class _WorkspaceChecks:
             _find_volume(folder) if folder.startswith(VOLUMES) else find_nearest_existing(files, folder),
         )
         return "ok", f"{folder} can be written"
+
+    def _check_schema(self, schema: str) -> _Finding:
+        require_schema(self._target.workspace, schema)
+        return "ok", f"runs build their tables in {schema}"
 
     def _check_account(self, uri: str) -> _Finding:
         account = StorageUri.parse(uri).account

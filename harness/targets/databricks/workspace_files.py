@@ -29,15 +29,20 @@ _TOP = 2
 
 
 def name_expiring_folder(today: date, days: int) -> str:
-    """Return the name of the folder for uploads of a day: the same for a week, so that they are reused.
+    """Return the name of the folder for uploads of a day: the same for a week, so that they are reused."""
+    return f"until-{choose_expiry(today, days)}"
+
+
+def choose_expiry(today: date, days: int) -> str:
+    """Return the day after which what is made today may be removed, as ``YYYYMMDD``: always a Monday.
 
     Args:
-        today: Day of the upload.
-        days: Number of days for which the upload is needed at least.
+        today: The day.
+        days: Number of days for which it is needed at least.
     """
     until = today + timedelta(days=days)
     until += timedelta(days=-until.weekday() % _WEEK)
-    return f"until-{until:%Y%m%d}"
+    return f"{until:%Y%m%d}"
 
 
 def has_expired(name: str, today: date) -> bool:

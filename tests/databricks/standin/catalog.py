@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 
-from databricks.sdk.service.catalog import VolumeInfo, VolumeType
+from databricks.sdk.service.catalog import (
+    ListTablesResponse,
+    SchemaInfo,
+    TablesAPI,
+    TableType,
+    VolumeInfo,
+    VolumeType,
+)
 from databricks.sdk.service.compute import (
     ClusterPoliciesAPI,
     ClustersAPI,
@@ -39,6 +47,7 @@ from tests.databricks.standin.state import NODE_TYPES, SPARK_VERSIONS, USER, WOR
 from tests.databricks.standin.wire import ApiError, Call, answer, invalid, missing
 
 _PAGE = 20
+_TABLES_PAGE = 2
 
 
 def host_metadata(workspace: Workspace, call: Call) -> Response:
@@ -160,6 +169,39 @@ def get_table(workspace: Workspace, call: Call) -> Response:
     if name not in workspace.tables:
         raise ApiError(404, "TABLE_DOES_NOT_EXIST", f"Table '{name}' does not exist.")
     return answer(workspace.tables[name])
+
+
+def list_tables(workspace: Workspace, call: Call) -> Response:
+    """https://docs.databricks.com/api/workspace/tables/list: in pages, though the first may be empty."""
+    asked = call.query_arguments(TablesAPI.list)
+    schema = f"{asked['catalog_name']}.{asked['schema_name']}"
+    if schema not in workspace.schemas:
+        raise ApiError(404, "SCHEMA_DOES_NOT_EXIST", f"Schema '{schema}' does not exist.")
+    names = sorted(name for name in workspace.tables if name.startswith(f"{schema}."))
+    start = int(asked.get("page_token", "0"))
+    more = len(names) > start + _TABLES_PAGE
+    shown = [workspace.tables[name] for name in names[start : start + _TABLES_PAGE]]
+    return answer(ListTablesResponse(str(start + _TABLES_PAGE) if more else None, shown))
+
+
+def delete_table(workspace: Workspace, call: Call) -> Response:
+    """https://docs.databricks.com/api/workspace/tables/delete: with its files, if it is a managed one."""
+    name = call.parts["name"]
+    if name not in workspace.tables:
+        raise ApiError(404, "TABLE_DOES_NOT_EXIST", f"Table '{name}' does not exist.")
+    table = workspace.tables.pop(name)
+    if table.table_type is TableType.MANAGED:
+        shutil.rmtree(str(table.storage_location), ignore_errors=True)
+    return JSONResponse({})
+
+
+def get_schema(workspace: Workspace, call: Call) -> Response:
+    """https://docs.databricks.com/api/workspace/schemas/get."""
+    name = call.parts["name"]
+    if name not in workspace.schemas:
+        raise ApiError(404, "SCHEMA_DOES_NOT_EXIST", f"Schema '{name}' does not exist.")
+    catalog, _, schema = name.partition(".")
+    return answer(SchemaInfo(catalog_name=catalog, full_name=name, name=schema, owner=USER))
 
 
 def get_volume(workspace: Workspace, call: Call) -> Response:

@@ -15,10 +15,13 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import distribution
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from pyspark.sql import SparkSession
+
+_CATALOG = "spark_catalog"
 
 
 def main(package: str, name: str, parameters: Sequence[str]) -> int:
@@ -27,6 +30,8 @@ def main(package: str, name: str, parameters: Sequence[str]) -> int:
     spark = SparkSession.builder.appName("Databricks Shell").getOrCreate()
     _register_tables(spark)
     fault = _run(package, name, parameters)
+    if not _is_stopped(spark):
+        _list_tables(spark)
     if _is_stopped(spark):
         fault = fault or "The Spark context was stopped: it is the cluster's, and no task may stop it."
     else:
@@ -40,9 +45,25 @@ def _register_tables(spark: SparkSession) -> None:
     """Make the workspace's tables known to the session's own catalog, by their schema and name."""
     for full_name, folder in json.loads(os.environ.get("STANDIN_TABLES", "{}")).items():
         catalog, schema, name = full_name.split(".")
-        if catalog == "spark_catalog":
+        if catalog == _CATALOG:
             spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
             spark.sql(f"CREATE TABLE {schema}.{name} USING delta LOCATION '{folder}'")
+    for full_name in json.loads(os.environ.get("STANDIN_SCHEMAS", "[]")):
+        catalog, schema = full_name.split(".")
+        if catalog == _CATALOG:
+            spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+
+
+def _list_tables(spark: SparkSession) -> None:
+    """Write the names and folders of the managed tables of the session's own catalog."""
+    found = {}
+    for schema in spark.catalog.listDatabases():
+        for table in spark.catalog.listTables(schema.name):
+            if table.tableType == "MANAGED":
+                name = f"`{schema.name}`.`{table.name}`"
+                [row] = spark.sql(f"DESCRIBE DETAIL {name}").select("location").collect()
+                found[f"{_CATALOG}.{schema.name}.{table.name}"] = row[0].removeprefix("file:")
+    Path("tables.json").write_text(json.dumps(found), encoding="utf-8")
 
 
 def _run(package: str, name: str, parameters: Sequence[str]) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from databricks.sdk.service.catalog import DataSourceFormat, TableInfo, TableType
 from databricks.sdk.service.compute import (
     ClusterDetails,
     State,
@@ -174,6 +175,13 @@ class JobRun:
             task.running_ms = now_ms()
             task.move(RunLifeCycleState.RUNNING, "In run")
             end = self._watch(process, task)
+        for name, folder in wheel_task.read_managed_tables().items():
+            self._workspace.tables[name] = TableInfo(
+                full_name=name,
+                table_type=TableType.MANAGED,
+                data_source_format=DataSourceFormat.DELTA,
+                storage_location=folder,
+            )
         if end is FAILED:
             task.error = find_error(read_log(task.log)[0])
         return end
@@ -219,6 +227,8 @@ class JobRun:
                 "DATABRICKS_HOST": workspace.host,
                 "DATABRICKS_TOKEN": workspace.job_token,
             },
+            schemas=tuple(workspace.schemas),
+            warehouse=workspace.folder / "managed",
             tables={name: str(table.storage_location) for name, table in workspace.tables.items()},
             cores=min(os.cpu_count() or 1, int(nodes[str(cluster.node_type_id)].num_cores)),
         )

@@ -61,6 +61,18 @@ class WheelTask:
     cores: int
     tables: Mapping[str, str] = field(default_factory=dict)
     """Tables of the catalog: full name to its folder, with a path below /Volumes."""
+    schemas: tuple[str, ...] = ()
+    """Schemas of the catalog: full names."""
+    warehouse: Path | None = None
+    """Folder of the managed tables."""
+
+    def read_managed_tables(self) -> dict[str, str]:
+        """Return the managed tables that the task has left, by full name, with their folders."""
+        try:
+            found: dict[str, str] = json.loads((self.folder / "tables.json").read_text(encoding="utf-8"))
+        except OSError:
+            return {}  # The task ended before it could list them.
+        return found
 
 
 class Runtime:
@@ -119,6 +131,7 @@ class Runtime:
             **_DEFAULTS,
             **self._mounts.resolve_all(task.spark_conf),
             **_HERE,
+            **({"spark.sql.warehouse.dir": str(task.warehouse)} if task.warehouse else {}),
             "spark.master": f"local[{task.cores}]",
             "spark.driver.extraClassPath": ":".join(
                 str(jar) for jar in class_path(java, task.runtime, task.maven)
@@ -141,6 +154,7 @@ class Runtime:
             "SPARK_CONF_DIR": str(settings),
             "SPARK_LOCAL_DIRS": str(task.folder / "tmp"),
             "SPARK_LOCAL_IP": "127.0.0.1",
+            "STANDIN_SCHEMAS": json.dumps(task.schemas),
             "STANDIN_TABLES": json.dumps(self._mounts.resolve_all(task.tables)),
         }
 

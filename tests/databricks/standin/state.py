@@ -114,6 +114,8 @@ class Workspace:
         self.pools: dict[str, GetInstancePool] = {POOL: _pool()}
         self.tables: dict[str, TableInfo] = {}
         """Tables of Unity Catalog by their full names; a job finds those in ``spark_catalog`` by name."""
+        self.schemas: set[str] = {"main.default"}
+        """Schemas of Unity Catalog by their full names, and of ``spark_catalog``."""
         self.presigned: dict[str, str] = {}
         self.job_token = f"dkea{secrets.token_hex(16)}"
         """Token of a job's own calls; it does not expire with the user's."""
