@@ -264,7 +264,8 @@ def _resolve(setting: Setting, paths: _Paths) -> Setting:
     if "://" in value:
         _refuse_password(setting, value)
     _refuse_mismatch(setting, value)
-    _refuse_unusable_root(setting, value)
+    # A mount's path without '//' has become one in the current folder.
+    _refuse_unusable_root(setting, value if "://" in value else setting.value)
     return setting.model_copy(update={"value": value})
 
 
