@@ -45,7 +45,8 @@ class Secret(ScenarioPart):
 
     @model_validator(mode="after")
     def _check_location(self) -> Secret:
-        if [bool(self.variable), bool(self.file), bool(self.vault and self.name)].count(True) != 1:
+        locations = [each for each in (self.variable, self.file, self.vault) if each]
+        if len(locations) != 1 or bool(self.vault) != bool(self.name):
             raise ValueError("a secret is either in a variable, in a file or in a key vault")
         return self
 
@@ -54,11 +55,9 @@ class Secret(ScenarioPart):
         """Where the value is, as part of a sentence."""
         if self.variable:
             return f"the variable {self.variable}"
-        return (
-            f"the file {self.file}"
-            if self.file
-            else f"the secret '{self.name}' of the key vault '{self.vault}'"
-        )
+        if self.file:
+            return f"the file {self.file}"
+        return f"the secret '{self.name}' of the key vault '{self.vault}'"
 
 
 class Account(ScenarioPart):

@@ -40,7 +40,7 @@ from harness.setting_types import (
     SettingSpec,
 )
 from harness.storage.key_vault import FORM, find_meant_reference, parse_reference
-from harness.storage.uris import describe_password, explain_unusable_root, hide_passwords
+from harness.storage.uris import describe_password, explain_unusable, explain_unusable_root, hide_passwords
 from harness.table_names import is_table_name
 from harness.targets.registry import AUTO, TARGETS, describe_choices
 
@@ -184,11 +184,7 @@ def _explain_mistake(name: str, value: object) -> str | None:
                 f"unknown setting '{name}'.{did_you_mean(field, ACCOUNT_FIELDS)} An account has the fields "
                 f"{', '.join(ACCOUNT_FIELDS)}. Keep a secret in its file, variable or key vault."
             )
-        if (
-            field in _REFERENCES
-            and value != ""
-            and (not isinstance(value, str) or parse_reference(value) is None)
-        ):
+        if field in _REFERENCES and value != "" and parse_reference(str(value)) is None:
             # Not shown, because it may be the secret itself.
             return (
                 f"'{name}' is not a reference to a secret in a key vault."
@@ -265,7 +261,7 @@ def _resolve(setting: Setting, paths: _Paths) -> Setting:
         _refuse_password(setting, value)
     _refuse_mismatch(setting, value)
     # A mount's path without '//' has become one in the current folder.
-    _refuse_unusable_root(setting, value if "://" in value else setting.value)
+    _refuse_unusable_location(setting, value if "://" in value else setting.value)
     return setting.model_copy(update={"value": value})
 
 
@@ -321,12 +317,15 @@ def _refuse_mismatch(setting: Setting, value: str) -> None:
             )
 
 
-def _refuse_unusable_root(setting: Setting, value: str) -> None:
+def _refuse_unusable_location(setting: Setting, value: str) -> None:
     roots = [spec.name for spec in list_settings() if spec.is_root]
+    reason = None
     if setting.name in roots or setting.name.startswith(STORES):
         reason = explain_unusable_root(value)
-        if reason is not None:
-            raise UsageError(f"Invalid value for the setting '{setting.name}' ({setting.origin}): {reason}")
+    elif setting.name.startswith(TABLES):
+        reason = explain_unusable(value)
+    if reason is not None:
+        raise UsageError(f"Invalid value for the setting '{setting.name}' ({setting.origin}): {reason}")
 
 
 def _make_absolute(setting: Setting, path: str, folder: Path) -> str:

@@ -17,7 +17,7 @@ _VAULT = r"(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]"
 _NAME = r"[A-Za-z0-9-]{1,127}"
 _REFERENCE = re.compile(rf"{PREFIX}(?P<vault>{_VAULT})/(?P<name>{_NAME})")
 _ADDRESS = re.compile(rf"https://(?P<vault>{_VAULT})\.vault\.azure\.net/secrets/(?P<name>{_NAME})(/\w*)?")
-_ENTRA_ERROR = re.compile(r"AADSTS\d+: [^\n]*")
+_ENTRA_ERROR = re.compile(r"AADSTS\d+: [^\r\n]*")
 _LOGIN = "Log in with 'az login', or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET."
 _OPTIONS: dict[str, Any] = {
     "connection_timeout": 10,
@@ -46,7 +46,7 @@ def find_meant_reference(text: str) -> str | None:
 
 @cache
 def read_vault_secret(vault: str, name: str) -> str:
-    """Return the newest value of a secret in a vault; each vault is asked once.
+    """Return the newest value of a secret in a vault, which is asked once.
 
     Args:
         vault: Name of the vault.

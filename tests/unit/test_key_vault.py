@@ -293,7 +293,8 @@ def test_a_reference_names_vault_and_secret() -> None:
 
 def test_a_secret_has_one_location() -> None:
     """A secret without a location, or with two, is invalid; so is a vault without the secret's name."""
-    for fields in ({}, {"vault": "v"}, {"name": "s"}, {"file": "f", "vault": "v", "name": "s"}):
+    stray = ({"vault": "v"}, {"name": "s"}, {"variable": "V", "name": "s"})
+    for fields in ({}, *stray, {"file": "f", "vault": "v", "name": "s"}):
         with pytest.raises(ValueError, match="either in a variable, in a file or in a key vault"):
             Secret(**fields)
 
