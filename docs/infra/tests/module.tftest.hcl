@@ -1,6 +1,19 @@
-# Plans the module with mocked providers: 'terraform init' and 'terraform test', without any account.
+# Plans and applies the module with mocked providers: 'terraform init' and 'terraform test', without any account.
 
-mock_provider "azurerm" {}
+mock_provider "azurerm" {
+  mock_resource "azurerm_storage_account" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-harness/providers/Microsoft.Storage/storageAccounts/mydatalake"
+    }
+  }
+
+  mock_resource "azurerm_databricks_access_connector" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-harness/providers/Microsoft.Databricks/accessConnectors/harness"
+    }
+  }
+}
+
 mock_provider "databricks" {}
 
 variables {
@@ -25,13 +38,46 @@ run "defaults" {
   }
 
   assert {
-    condition     = jsondecode(databricks_cluster_policy.this.definition).spark_version.values == var.runtimes
+    condition     = tolist(jsondecode(databricks_cluster_policy.this.definition).spark_version.values) == var.runtimes
     error_message = "The cluster policy doesn't allow the runtimes."
   }
 
   assert {
     condition     = length(azurerm_role_assignment.contributors) == 2
     error_message = "A contributor needs a role on each storage account."
+  }
+}
+
+run "output" {
+  override_resource {
+    target = databricks_volume.files
+    values = { volume_path = "/Volumes/harness/runs/files" }
+  }
+
+  assert {
+    condition     = strcontains(output.harness_toml, "files = \"/Volumes/harness/runs/files\"\n")
+    error_message = "The output has no line for the uploads."
+  }
+
+  assert {
+    condition     = strcontains(output.harness_toml, "lake = \"abfss://lake@mydatalake.dfs.core.windows.net/harness\"\n")
+    error_message = "The output has no line for the lake."
+  }
+}
+
+run "scope_of_a_key_vault" {
+  command = plan
+
+  variables {
+    key_vault = {
+      resource_id = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/my-vault"
+      dns_name    = "https://my-vault.vault.azure.net/"
+    }
+  }
+
+  assert {
+    condition     = databricks_secret_scope.this.keyvault_metadata[0].dns_name == var.key_vault.dns_name
+    error_message = "The secret scope doesn't have the vault's secrets."
   }
 }
 
