@@ -155,4 +155,4 @@ def find_nearest(word: str, known: Iterable[str]) -> str | None:
 
 def format_first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or the error's type if there is no message."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    return str(error).strip().partition("\n")[0].rstrip() or type(error).__name__

@@ -36,15 +36,29 @@ class Secret(ScenarioPart):
     """The location of a secret's value, never the value."""
 
     variable: str = ""
-    """Name of an environment variable; empty if the value is in a file."""
+    """Name of an environment variable; empty if the value is elsewhere."""
     file: str = ""
-    """Path of a file; empty if the value is in an environment variable."""
+    """Path of a file; empty if the value is elsewhere."""
+    vault: str = ""
+    """Name of a key vault; empty if the value is elsewhere."""
+    name: str = ""
+    """Name of the secret in the key vault."""
 
     @model_validator(mode="after")
     def _check_location(self) -> Secret:
-        if bool(self.variable) == bool(self.file):
-            raise ValueError("a secret is either in a variable or in a file")
+        locations = [each for each in (self.variable, self.file, self.vault) if each]
+        if len(locations) != 1 or bool(self.vault) != bool(self.name):
+            raise ValueError("a secret is either in a variable, in a file or in a key vault")
         return self
+
+    @property
+    def location(self) -> str:
+        """Where the value is, as part of a sentence."""
+        if self.variable:
+            return f"the variable {self.variable}"
+        if self.file:
+            return f"the file {self.file}"
+        return f"the secret '{self.name}' of the key vault '{self.vault}'"
 
 
 class Account(ScenarioPart):

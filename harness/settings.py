@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from harness.errors import UsageError, did_you_mean, limit_lines
+from harness.errors import UsageError, did_you_mean, limit_lines, suggest
 from harness.plan import Setting
 from harness.runtime.plain_paths import choose_plain_path
 from harness.scenario.text_checks import is_secret_name
@@ -39,7 +39,8 @@ from harness.setting_types import (
     Settings,
     SettingSpec,
 )
-from harness.storage.uris import describe_password, explain_unusable_root, hide_passwords
+from harness.storage.key_vault import FORM, find_meant_reference, parse_reference
+from harness.storage.uris import describe_password, explain_unusable, explain_unusable_root, hide_passwords
 from harness.table_names import is_table_name
 from harness.targets.registry import AUTO, TARGETS, describe_choices
 
@@ -49,14 +50,18 @@ _logger = logging.getLogger(__name__)
 
 ACCOUNT_FIELDS = (
     "auth",
+    "key",
     "key_file",
     "key_variable",
     "tenant_id",
     "client_id",
+    "client_secret",
     "client_secret_file",
     "client_secret_variable",
     "secret_name",
 )
+_REFERENCES = ("key", "client_secret")
+"""Fields of an account that name a secret in a key vault."""
 _NO_PASSWORD = {
     "tracking_uri": "Remove it from the URI. MLflow reads it from MLFLOW_TRACKING_USERNAME and "
     "MLFLOW_TRACKING_PASSWORD; the client of a Postgres database reads ~/.pgpass.",
@@ -177,7 +182,14 @@ def _explain_mistake(name: str, value: object) -> str | None:
         if name.count(".") != ACCOUNTS.count(".") + 1 or field not in ACCOUNT_FIELDS:
             return (
                 f"unknown setting '{name}'.{did_you_mean(field, ACCOUNT_FIELDS)} An account has the fields "
-                f"{', '.join(ACCOUNT_FIELDS)}. Keep a secret in its file or variable."
+                f"{', '.join(ACCOUNT_FIELDS)}. Keep a secret in its file, variable or key vault."
+            )
+        if field in _REFERENCES and value != "" and parse_reference(str(value)) is None:
+            # Not shown, because it may be the secret itself.
+            return (
+                f"'{name}' is not a reference to a secret in a key vault."
+                f'{suggest(find_meant_reference(str(value)))} Write "{FORM}", with names of letters, '
+                f"digits and hyphens, or use {field}_file or {field}_variable."
             )
     elif name.startswith(TABLES):
         if not is_table_name(name.removeprefix(TABLES)):
@@ -248,7 +260,8 @@ def _resolve(setting: Setting, paths: _Paths) -> Setting:
     if "://" in value:
         _refuse_password(setting, value)
     _refuse_mismatch(setting, value)
-    _refuse_unusable_root(setting, value)
+    # A mount's path without '//' has become one in the current folder.
+    _refuse_unusable_location(setting, value if "://" in value else setting.value)
     return setting.model_copy(update={"value": value})
 
 
@@ -304,12 +317,15 @@ def _refuse_mismatch(setting: Setting, value: str) -> None:
             )
 
 
-def _refuse_unusable_root(setting: Setting, value: str) -> None:
+def _refuse_unusable_location(setting: Setting, value: str) -> None:
     roots = [spec.name for spec in list_settings() if spec.is_root]
+    reason = None
     if setting.name in roots or setting.name.startswith(STORES):
         reason = explain_unusable_root(value)
-        if reason is not None:
-            raise UsageError(f"Invalid value for the setting '{setting.name}' ({setting.origin}): {reason}")
+    elif setting.name.startswith(TABLES):
+        reason = explain_unusable(value)
+    if reason is not None:
+        raise UsageError(f"Invalid value for the setting '{setting.name}' ({setting.origin}): {reason}")
 
 
 def _make_absolute(setting: Setting, path: str, folder: Path) -> str:
@@ -331,6 +347,6 @@ def _refuse_password(setting: Setting, uri: str) -> None:
             f"The setting '{setting.name}' ({setting.origin}) contains {password}, "
             "which plans and reports would show.",
             remedy=_NO_PASSWORD.get(
-                setting.name, "Remove it from the URI. [accounts.NAME] names its file or variable."
+                setting.name, "Remove it from the URI. [accounts.NAME] names its file, variable or key vault."
             ),
         )

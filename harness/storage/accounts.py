@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.errors import PrerequisiteError, UsageError
 from harness.plan import Account, Secret
 from harness.setting_types import ACCOUNTS, SETTINGS_FILE, Settings
+from harness.storage.key_vault import PREFIX, read_vault_secret
 
 _VARIABLE = re.compile(r"[A-Za-z_]\w*")
 _AUTH = ("key", "service_principal")
@@ -54,7 +55,7 @@ def make_credential_error(account: str, uri: str = "") -> PrerequisiteError:
 
 
 def name_secret_variable(account: str) -> str:
-    """Return the variable in which a job on a cluster finds an account's secret."""
+    """Return the variable in which a job finds a secret that the workspace or the command passes to it."""
     return f"HARNESS_ACCOUNT_{account.upper()}"
 
 
@@ -64,29 +65,26 @@ def _make_account(name: str, given: Mapping[str, str]) -> Account:
         raise _make_account_error(name, f"auth is '{auth}'", f"Use one of {', '.join(_AUTH)}.")
     kind = "key" if auth == "key" else "client_secret"
     needed = () if auth == "key" else ("tenant_id", "client_id")
-    allowed = {"auth", f"{kind}_file", f"{kind}_variable", "secret_name", *needed}
+    locations = (kind, f"{kind}_file", f"{kind}_variable")
+    allowed = {"auth", *locations, "secret_name", *needed}
     for field in given:
         if field not in allowed:
             raise _make_account_error(name, f"{field} doesn't belong to auth = '{auth}'", "Remove it.")
     for field in needed:
         if not given.get(field):
             raise _make_account_error(name, f"{field} is missing", f"auth = '{auth}' needs it.")
-    file, variable = given.get(f"{kind}_file", ""), given.get(f"{kind}_variable", "")
-    if variable and not _VARIABLE.fullmatch(variable):
-        # Not shown, because it may be the secret itself.
-        raise _make_account_error(
-            name, f"{kind}_variable is not the name of a variable", "Name the variable that contains it."
-        )
     in_scope = given.get("secret_name", "")
-    if in_scope and not (file or variable):
-        variable = name_secret_variable(name)
-    if file and variable:
+    filled = [field for field in locations if given.get(field)]
+    if len(filled) > 1:
+        raise _make_account_error(name, f"{filled[0]} and {filled[1]} are both set", "Remove one of the two.")
+    if filled:
+        secret = _locate_secret(name, filled[0], given[filled[0]])
+    elif in_scope:
+        secret = Secret(variable=name_secret_variable(name))
+    else:
         raise _make_account_error(
-            name, f"{kind}_file and {kind}_variable are both set", "Remove one of the two."
+            name, f"{', '.join(locations[:-1])} or {locations[-1]} is missing", "Set one of them."
         )
-    if not (file or variable):
-        raise _make_account_error(name, f"{kind}_file or {kind}_variable is missing", "Set one of the two.")
-    secret = Secret(file=file) if file else Secret(variable=variable)
     return Account(
         name=name,
         auth="key" if auth == "key" else "service_principal",
@@ -95,6 +93,21 @@ def _make_account(name: str, given: Mapping[str, str]) -> Account:
         tenant_id=given.get("tenant_id", ""),
         client_id=given.get("client_id", ""),
     )
+
+
+def _locate_secret(account: str, field: str, value: str) -> Secret:
+    """Return the location of a secret that one field of an account names."""
+    if field.endswith("_file"):
+        return Secret(file=value)
+    if not field.endswith("_variable"):
+        vault, name = value.removeprefix(PREFIX).split("/")
+        return Secret(vault=vault, name=name)
+    if not _VARIABLE.fullmatch(value):
+        # Not shown, because it may be the secret itself.
+        raise _make_account_error(
+            account, f"{field} is not the name of a variable", "Name the variable that contains it."
+        )
+    return Secret(variable=value)
 
 
 def _make_account_error(name: str, what: str, remedy: str) -> UsageError:
@@ -108,26 +121,53 @@ def read_secret(secret: Secret, account: str, environ: Mapping[str, str] | None 
     """Return the value of a secret.
 
     Raises:
-        PrerequisiteError: The variable is not set, or the file can't be read or is empty.
+        PrerequisiteError: The variable is not set, the file can't be read, the key vault doesn't return the
+            secret, or the value is empty.
     """
     environ = os.environ if environ is None else environ
     if secret.variable:
-        value, where = environ.get(secret.variable, ""), f"the variable {secret.variable}"
-    else:
-        where = f"the file {secret.file}"
+        value = environ.get(secret.variable, "")
+    elif secret.file:
         try:
             value = Path(secret.file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise PrerequisiteError(
-                f"The credential of the storage account '{account}' can't be read from {where}: {error}.",
+                f"The credential of the storage account '{account}' can't be read from {secret.location}: "
+                f"{error}.",
                 remedy=f"Correct [accounts.{account}] in harness.toml.",
             ) from error
+    else:
+        # A job gets the value from its command, so that it needs no login of its own.
+        value = environ.get(name_secret_variable(account)) or _read_from_vault(secret, account)
     if not value.strip():
         raise PrerequisiteError(
-            f"The credential of the storage account '{account}' is empty or not set: {where}.",
+            f"The credential of the storage account '{account}' is empty or not set: {secret.location}.",
             remedy=f"Set it, or correct [accounts.{account}] in harness.toml.",
         )
     return value.strip()
+
+
+def _read_from_vault(secret: Secret, account: str) -> str:
+    try:
+        return read_vault_secret(secret.vault, secret.name)
+    except PrerequisiteError as error:
+        raise PrerequisiteError(
+            f"The credential of the storage account '{account}' can't be read. {error.message}",
+            remedy=error.remedy,
+        ) from error
+
+
+def make_job_variables(accounts: Iterable[Account]) -> dict[str, str]:
+    """Return the environment variables with the secrets that a job on this machine can't read itself.
+
+    Raises:
+        PrerequisiteError: A key vault doesn't return a secret.
+    """
+    return {
+        name_secret_variable(account.name): read_secret(account.secret, account.name)
+        for account in accounts
+        if account.secret.vault
+    }
 
 
 def make_hadoop_settings(account: Account, secret: str) -> dict[str, str]:

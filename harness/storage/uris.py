@@ -31,6 +31,8 @@ _EARLIER = ("wasb", "wasbs", "adl")
 """Schemes of Azure's earlier clients, which the harness doesn't have."""
 _NO_CLIENT = ("http", "https", "ftp", "s3", "s3a", "s3n", "gs")
 _CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_MOUNT = re.compile(r"(?P<dbfs>(?i:dbfs):/+|/dbfs/)mnt(?:/|$)|(?P<folder>/mnt/[^/]+)")
+"""The start of a path in a mount of a workspace: for Spark, for Python, and for either."""
 
 
 _CONTAINER_RULE = "Use 3 to 63 lowercase letters, digits and single hyphens."
@@ -75,8 +77,9 @@ def explain_unusable(uri: str) -> str | None:
     Other clouds have other domains, so an ``abfss`` URI with another one is left to Spark.
     """
     scheme = uri.partition("://")[0].lower() if "://" in uri else ""
-    if scheme not in ("abfss", *_EARLIER, *_NO_CLIENT):
-        return None
+    reason = _explain_mount(uri)
+    if reason is not None or scheme not in ("abfss", *_EARLIER, *_NO_CLIENT):
+        return reason
     complete = _URI.fullmatch(uri)
     if complete is not None and complete[1]:
         return (
@@ -99,7 +102,7 @@ def explain_unusable(uri: str) -> str | None:
 
 def explain_unusable_root(uri: str) -> str | None:
     """Explain that tables or bundles can't be stored below a URI; ``None`` if they can, or for a path."""
-    if "://" not in uri or uri.startswith("file://"):
+    if uri.startswith("file://") or ("://" not in uri and _explain_mount(uri) is None):
         return None
     if (reason := explain_unusable(uri)) is not None:
         return reason
@@ -108,6 +111,22 @@ def explain_unusable_root(uri: str) -> str | None:
     return (
         f"{hide_passwords(uri)} can't be used.{suggest(str(_find_meant(uri) or ''))} Use a folder or {_FORM}."
     )
+
+
+def _explain_mount(uri: str) -> str | None:
+    """Explain what replaces a mount of a workspace; ``None`` if a path is in none, or exists here."""
+    found = _MOUNT.match(uri)
+    if found is None or (found["folder"] and Path(found["folder"]).exists()):
+        return None
+    instead = (
+        f"use the mounted storage account, {_FORM}, or a volume: "
+        "see docs/databricks.md#what-replaces-mounts-and-credential-passthrough."
+    )
+    if found["dbfs"]:
+        return (
+            f"{uri} is in a mount of a Databricks workspace, which the harness can't use. Instead, {instead}"
+        )
+    return f"{uri} doesn't exist on this machine. If it is in a mount of a Databricks workspace, {instead}"
 
 
 def _find_meant(uri: str) -> StorageUri | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -200,6 +201,18 @@ def require_credentials(plan: Plan, accounts: Sequence[Account]) -> None:
         if uri.startswith(SCHEME) and ACCOUNT_HOST in uri:
             account = find_account(StorageUri.parse(uri), accounts)
             read_secret(account.secret, account.name)
+
+
+def check_accounts(accounts: Iterable[Account]) -> Iterator[Check]:
+    """Check for each storage account that its credential can be read; the account itself isn't asked."""
+    for account in accounts:
+        yield run_check(f"account {account.name}", partial(_check_credential, account))
+
+
+def _check_credential(account: Account) -> str:
+    read_secret(account.secret, account.name)
+    kind = "key" if account.auth == "key" else "client secret"
+    return f"its {kind} is in {account.secret.location}"
 
 
 def path_on_this_machine(uri: str) -> Path | None:

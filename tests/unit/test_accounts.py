@@ -110,15 +110,23 @@ def test_an_unknown_users_home_is_reported(tmp_path: Path) -> None:
             f'{PRINCIPAL}tenant_id = "t"\nclient_id = ""\nclient_secret_file = "s"',
             "client_id is missing.\n  auth = 'service_principal' needs it.",
         ),
-        ('auth = "key"', "key_file or key_variable is missing.\n  Set one of the two."),
+        ('auth = "key"', "key, key_file or key_variable is missing.\n  Set one of them."),
         (
             'key_file = "k"\nkey_variable = "K"',
             "key_file and key_variable are both set.\n  Remove one of the two.",
         ),
-        ('key_variable = ""', "key_file or key_variable is missing.\n  Set one of the two."),
+        (
+            'key = "keyvault:my-vault/lake"\nkey_variable = "K"',
+            "key and key_variable are both set.\n  Remove one of the two.",
+        ),
+        (
+            'key = "keyvault:my-vault/lake"\nauth = "service_principal"',
+            "key doesn't belong to auth = 'service_principal'.\n  Remove it.",
+        ),
+        ('key_variable = ""', "key, key_file or key_variable is missing.\n  Set one of them."),
         (
             PRINCIPAL + IDS,
-            "client_secret_file or client_secret_variable is missing.\n  Set one of the two.",
+            "client_secret, client_secret_file or client_secret_variable is missing.\n  Set one of them.",
         ),
     ],
     ids=[
@@ -129,6 +137,8 @@ def test_an_unknown_users_home_is_reported(tmp_path: Path) -> None:
         "empty client",
         "no key",
         "two keys",
+        "a vault and a variable",
+        "a principal's key in a vault",
         "empty key",
         "no secret",
     ],
@@ -144,13 +154,10 @@ def test_an_incomplete_or_contradictory_account_is_refused(tmp_path: Path, field
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f'\n[accounts.lake]\nkey = "{VALUE}"', "harness.toml:3: unknown setting 'accounts.lake.key'."),
+        (f'\n[accounts.lake]\nsas = "{VALUE}"', "harness.toml:3: unknown setting 'accounts.lake.sas'."),
         (
-            f'[accounts.lake]\n{PRINCIPAL}client_secret = "{VALUE}"',
-            (
-                "harness.toml:3: unknown setting 'accounts.lake.client_secret'."
-                " Did you mean 'client_secret_file'?"
-            ),
+            f'[accounts.lake]\n{PRINCIPAL}client_secrets = "{VALUE}"',
+            "harness.toml:3: unknown setting 'accounts.lake.client_secrets'. Did you mean 'client_secret'?",
         ),
         (f'accounts.lake = "{VALUE}"', "harness.toml:1: unknown setting 'accounts.lake'."),
         (
@@ -158,13 +165,14 @@ def test_an_incomplete_or_contradictory_account_is_refused(tmp_path: Path, field
             "harness.toml:2: unknown setting 'accounts.lake.key_file.value'.",
         ),
     ],
-    ids=["key", "client secret", "account", "table"],
+    ids=["unknown", "misspelled", "account", "table"],
 )
 def test_a_secret_in_the_settings_is_refused(tmp_path: Path, text: str, message: str) -> None:
     """The message has the line and the known fields and never repeats the secret."""
     with pytest.raises(UsageError) as caught:
         _settings(tmp_path, text)
-    remedy = f"An account has the fields {', '.join(ACCOUNT_FIELDS)}. Keep a secret in its file or variable."
+    fields = ", ".join(ACCOUNT_FIELDS)
+    remedy = f"An account has the fields {fields}. Keep a secret in its file, variable or key vault."
     assert f"{message} {remedy}" == str(caught.value)
 
 

@@ -168,6 +168,19 @@ def test_a_location_that_cannot_work_is_refused(tmp_path: Path, name: str) -> No
         read_settings(folder=_file(tmp_path, toml), environ={})
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["lake", "stores.models", "stores.shared", "targets.databricks.lake", 'tables."main.loans.lc_loan"'],
+)
+@pytest.mark.parametrize("path", ["dbfs:/mnt/lake/t", "/dbfs/mnt/lake/t"])
+def test_a_location_in_a_mount_is_refused(tmp_path: Path, name: str, path: str) -> None:
+    """A path in a mount of a workspace doesn't become a folder of this machine."""
+    shown = name.replace('"', "")
+    message = rf"the setting '{shown}' \(harness.toml:1\): {path} is in a mount of a Databricks workspace"
+    with pytest.raises(UsageError, match=message):
+        read_settings(folder=_file(tmp_path, f'{name} = "{path}"\n'), environ={})
+
+
 def test_a_user_without_a_password_is_accepted(tmp_path: Path) -> None:
     """A tracking URI may contain a user's name."""
     uri = "http://me@host/mlflow"

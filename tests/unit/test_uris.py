@@ -2,6 +2,7 @@
 
 import re
 import string
+from pathlib import Path
 
 import pytest
 
@@ -200,3 +201,41 @@ def test_tables_are_only_stored_where_bundles_can_be() -> None:
     assert "can't be used. Use a folder or" in (explain_unusable_root("hdfs://host/t") or "")
     meant = explain_unusable_root("abfs://lake@dlsloandev.dfs.core.windows.net/a/b") or ""
     assert f"Did you mean '{LAKE}'?" in meant
+
+
+@pytest.mark.parametrize(
+    "uri", ["dbfs:/mnt/lake/t", "dbfs:///mnt/lake", "DBFS:/mnt", "/dbfs/mnt/lake/t.csv", "dbfs://mnt/lake"]
+)
+def test_a_mount_of_a_workspace_is_refused(uri: str) -> None:
+    """A path in a mount of a workspace is refused with what replaces it, and where the docs explain it."""
+    reason = explain_unusable(uri) or ""
+    assert (
+        f"{uri} is in a mount of a Databricks workspace, which the harness can't use. Instead, use the"
+        in reason
+    )
+    assert "abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH, or a volume" in reason
+    assert reason == explain_unusable_root(uri)
+    page, _, heading = re.search(r"see (\S+)\.$", reason)[1].partition("#")  # type: ignore[index]
+    text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    assert f"### {heading.replace('-', ' ')}?" in text.lower()
+
+
+def test_a_folder_below_mnt_is_refused_if_it_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path below /mnt may be one of this machine: it is refused only if its folder doesn't exist."""
+    uri = "/mnt/lake/loans/t"
+    monkeypatch.setattr(Path, "exists", lambda path: path == Path("/mnt/lake"))
+    assert (None, None) == (explain_unusable(uri), explain_unusable_root(uri))
+    monkeypatch.setattr(Path, "exists", lambda path: path == Path("/mnt"))
+    expected = (
+        f"{uri} doesn't exist on this machine. If it is in a mount of a Databricks workspace, use the mounted"
+    )
+    for explain in (explain_unusable, explain_unusable_root):
+        assert expected in (explain(uri) or "")
+
+
+@pytest.mark.parametrize(
+    "uri", ["dbfs:/mnttx/t", "dbfs:/Volumes/a/b/c", "/mnt", "/data/mnt/x", "mnt/x", "/mntx/y"]
+)
+def test_other_paths_are_no_mounts(uri: str) -> None:
+    """Only paths below /mnt are taken for mounts."""
+    assert explain_unusable(uri) is None

@@ -24,6 +24,7 @@ from harness.storage.blobs import Blobs, find_account
 from harness.storage.uris import SCHEME, StorageUri
 from harness.targets.checks import (
     Check,
+    check_accounts,
     check_disk_space,
     check_writable,
     map_table,
@@ -136,6 +137,8 @@ class Compose:
             yield run_check("stack", self._check_owner)
             yield run_check("images", self._check_images)
             yield run_check("ports", self._check_ports)
+        if not self._uses_own_storage:
+            yield from check_accounts(select_local_accounts(settings))
 
     def require_ready(self) -> None:
         """Check that an engine answers and has this version's images."""

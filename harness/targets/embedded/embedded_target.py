@@ -28,10 +28,11 @@ from harness.runtime.java import Java, find_java
 from harness.runtime.jvm import require_startable, split_options
 from harness.runtime.process_environment import find_temp_folder, make_process_environment, name_user
 from harness.setting_types import Settings
-from harness.storage.accounts import select_local_accounts
+from harness.storage.accounts import make_job_variables, select_local_accounts
 from harness.storage.tracking_store import require_usable_store
 from harness.targets.checks import (
     Check,
+    check_accounts,
     check_disk_space,
     check_memory,
     check_temp_folder,
@@ -124,6 +125,7 @@ class Embedded:
         yield run_check("home", lambda: check_writable(settings.home))
         yield run_check("disk", lambda: check_disk_space(settings.home))
         yield check_tracking_store(settings["tracking_uri"], settings["experiment"])
+        yield from check_accounts(select_local_accounts(settings))
 
     def require_ready(self) -> None:
         """Check what a run can neither fetch nor create."""
@@ -138,6 +140,7 @@ class Embedded:
         self.require_ready()
         require_usable_store(plan.environment.tracking_uri, plan.environment.experiment)
         require_credentials(plan, plan.environment.accounts)
+        self._make_job_variables()
         for source in plan.sources.values():
             if source.copied_from is not None:
                 _link(Path(source.uri.removeprefix("file://")), Path(source.copied_from))
@@ -154,6 +157,7 @@ class Embedded:
                 folder,
                 listener,
                 environ=self._process_environment(os.environ, temporary, classes.options)
+                | self._make_job_variables()
                 | self._connect_warm_jvm(folder, classes),
                 # Not SIGINT: while Spark starts, PySpark's handler of it would fail in the JVM.
                 interrupt=lambda process: process.send_signal(signal.SIGTERM),
@@ -210,7 +214,7 @@ class Embedded:
         uris = (f"file://{table.resolve()}", f"file://{folder}")
         process = subprocess.run(
             [sys.executable, "-P", "-m", "harness.job.copy_table", str(environment), *uris],
-            env=self._process_environment(os.environ),
+            env=self._process_environment(os.environ) | self._make_job_variables(),
             capture_output=True,
             encoding="utf-8",
             errors="replace",
@@ -257,6 +261,9 @@ class Embedded:
             *split_options(settings["java_options"]),
             *java_options(self._choose_heap(small=small), small=small, warm=self._warm is not None),
         )
+
+    def _make_job_variables(self) -> dict[str, str]:
+        return make_job_variables(select_local_accounts(self._settings))
 
     def _process_environment(
         self, environ: Mapping[str, str], temp_folder: str | None = None, java_options: Sequence[str] = ()
