@@ -101,7 +101,7 @@ attach: run-ready ## follow a run that continues in a workspace until its verdic
 doctor: run-ready ## check that a target has everything it needs: [TARGET=databricks]
 	@$(HARNESS) doctor ARGS $(ON_TARGET)
 
-asset-bundle: named run-ready ## write a Databricks Asset Bundle that runs a scenario on a schedule: NAME=...
+asset-bundle: named run-ready ## write a Declarative Automation Bundle for Databricks that runs a scenario on a schedule: NAME=...
 	@$(HARNESS) asset-bundle ARGS -- "$$NAME"
 
 sweep: run-ready ## delete the expired uploads of runs in the workspace

@@ -268,7 +268,7 @@ def attach(run_id: str, console: Console) -> Outcome:
 
 
 def write_asset_bundle(request: RunRequest, folder: Path | None, console: Console) -> Path:
-    """Write a Databricks Asset Bundle that runs a scenario on a schedule, and return its file.
+    """Write a Declarative Automation Bundle that schedules a scenario, and return its file.
 
     Args:
         request: The scenario.

@@ -49,9 +49,10 @@ def asset_bundle(
     ] = None,
     only: Only = None,
 ) -> None:
-    """Write a Databricks Asset Bundle that schedules a scenario.
+    """Write a bundle that schedules a scenario on Databricks.
 
-    The job uses the same settings as a run of the scenario on the target 'databricks'.
+    It is a Declarative Automation Bundle (formerly Databricks Asset Bundle), which the command 'databricks'
+    deploys. The job uses the same settings as a run of the scenario on the target 'databricks'.
     """
     from harness.request import RunRequest
     from harness.workflow import write_asset_bundle

@@ -1,4 +1,4 @@
-"""A Databricks Asset Bundle: the job of a run, which the command 'databricks' deploys with a schedule.
+"""A Declarative Automation Bundle: the job of a run, which the command 'databricks' deploys with a schedule.
 
 Docs: https://docs.databricks.com/dev-tools/bundles/ and, for expressions in double braces,
 https://docs.databricks.com/jobs/dynamic-value-references.html. The bundle's folder contains everything that

@@ -243,7 +243,7 @@ class Databricks:
             self._report(f"The table remains at {lake}/runs/{run_id}: this machine has no credential for it.")
 
     def write_schedule(self, plan: Plan, folder: Path) -> Path:
-        """Write a Databricks Asset Bundle that runs a scenario on a schedule, and return its main file."""
+        """Write a Declarative Automation Bundle that schedules a scenario, and return its main file."""
         from harness.targets.databricks.asset_bundle import write
 
         return write(self._settings, plan, self, folder)
