@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 
 from harness.files import make_unwritable_error, write_text
-from harness.runs import PLAN, RESULT
+from harness.runs import PLAN
 from harness.setting_types import Settings
 from harness.targets.databricks import read_setting
 from harness.targets.databricks.cluster import list_cluster_libraries, make_tags
-from harness.targets.databricks.job_runs import ENTRY_POINT, PACKAGE, TASK
+from harness.targets.databricks.job_runs import PACKAGE, SCHEDULED_ENTRY_POINT, TASK
 from harness.wheel import build_wheel
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ _DIGITS = 12
 _RUN = "{{job.run_id}}-{{job.repair_count}}"
 """A repaired run is another run, with its own table."""
 _ROOT = f"/Workspace/Users/{DEPLOYER}/.bundle/${{bundle.name}}/${{bundle.target}}"
+_PARAMETERS = ("table", "versions")
+"""Parameters of the job, which a single run can set: an existing table, and its versions."""
 _VARIABLES = {
     "cron": ("schedule as a Quartz cron expression", "0 0 6 * * ?"),
     "timezone": ("time zone of the schedule", "UTC"),
@@ -129,13 +131,20 @@ def _make_task(
     from databricks.sdk.service.jobs import PythonWheelTask, Task
 
     name = plan.scenario.name
-    outputs = f"{target.root.rstrip('/')}/scheduled/{name}/{_RUN}"
     sources = [text for path, at in rows.items() for text in ("--source", f"{path}=file:{_FILES}/{at}")]
-    parameters = [f"{_FILES}/{PLAN}", f"{outputs}/{RESULT}", "--run-id", f"{name}-{_RUN}", *sources]
+    parameters = [
+        f"{_FILES}/{PLAN}",
+        f"{target.root}/scheduled/{name}/{_RUN}",
+        "--run-id",
+        f"{name}-{_RUN}",
+        *sources,
+        # One argument each, so that an empty value is still one.
+        *(f"--{parameter}={{{{job.parameters.{parameter}}}}}" for parameter in _PARAMETERS),
+    ]
     cluster_id = read_setting(settings, "cluster_id") or None
     return Task(
         task_key=TASK,
-        python_wheel_task=PythonWheelTask(PACKAGE, ENTRY_POINT, parameters=parameters),
+        python_wheel_task=PythonWheelTask(PACKAGE, SCHEDULED_ENTRY_POINT, parameters=parameters),
         existing_cluster_id=cluster_id,
         new_cluster=None if cluster_id else target.make_cluster(DEPLOYER, f"scheduled-{name}"),
         libraries=list_cluster_libraries(wheel, settings),
@@ -153,6 +162,7 @@ def _make_job(settings: Settings, name: str, task: dict[str, Any]) -> dict[str, 
         },
         "timeout_seconds": int(read_setting(settings, "time_limit_min")) * 60,
         "max_concurrent_runs": 1,
+        "parameters": [{"name": name, "default": ""} for name in _PARAMETERS],
         **({"tags": own} if own else {}),
         "tasks": [task],
     }
