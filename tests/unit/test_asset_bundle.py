@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from harness.errors import UsageError
 from harness.files import sha256_of
 from harness.loading.loader import load_scenario
+from harness.loading.table_override import parse_table_override
 from harness.plan import Plan, SourceData
 from harness.resolve import resolve_plan
 from harness.scheduled_run import _parse, make_plan
@@ -28,6 +29,13 @@ SCENARIO = Path(__file__).parents[2] / "scenarios" / "three_versions.yaml"
 HOST = "https://adb-1.azuredatabricks.net"
 ME = "jane@example.com"
 SECRET = '[accounts.dls]\nsecret_name = "lake-key"\n'
+JOB = """\
+[targets.databricks.job]
+email_notifications = { on_failure = ["jane@example.com"] }
+webhook_notifications = { on_failure = [{ id = "0481e838-0a59-4eff-9541-a4ca6f149574" }] }
+tags = { cost = "42" }
+max_concurrent_runs = 2
+"""
 WHEEL = f"dataset_harness-{compute_version()}-py3-none-any.whl"
 
 
@@ -65,9 +73,12 @@ def _open(settings: Settings) -> Databricks:
     return target
 
 
-def _write(settings: Settings, folder: Path) -> dict[str, Any]:
-    plan, target = _plan(settings)
-    file = asset_bundle.write(settings, plan, target, folder)
+def _write(
+    settings: Settings, folder: Path, table: str | None = None, versions: str | None = None, **options: Any
+) -> dict[str, Any]:
+    target = _open(settings)
+    loaded = load_scenario(str(SCENARIO), parse_table_override(table, versions))
+    file = asset_bundle.write(settings, resolve_plan(loaded, settings, target), target, folder, **options)
     content: dict[str, Any] = YAML(typ="safe").load(file)
     return content
 
@@ -185,6 +196,81 @@ def test_a_job_has_only_fields_that_databricks_knows(tmp_path: Path) -> None:
     assert [{"name": "table", "default": ""}, {"name": "versions", "default": ""}] == job["parameters"]
     schedule = {**job["schedule"], "pause_status": "PAUSED"}
     assert {**job, "schedule": schedule} == JobSettings.from_dict({**job, "schedule": schedule}).as_dict()
+
+
+def test_an_update_of_the_table_starts_the_job(tmp_path: Path) -> None:
+    """With ``on_update``, the job has a trigger on the table instead of a schedule, and is paused too."""
+    written = _write(_settings(tmp_path), tmp_path / "bundle", "main.`loans`.lc_loan", on_update=True)
+    job = written["resources"]["jobs"]["three_versions"]
+    trigger = {"pause_status": "${var.pause_status}", "table_update": {"table_names": ["main.loans.lc_loan"]}}
+    assert (trigger, False) == (job["trigger"], "schedule" in job)
+    assert {"pause_status"} == set(written["variables"])
+    resumed = {**job, "trigger": {**trigger, "pause_status": "PAUSED"}}
+    assert resumed == JobSettings.from_dict(resumed).as_dict()
+
+
+@pytest.mark.parametrize(
+    ("table", "versions", "message"),
+    [
+        (None, None, "--on-update needs a table in Unity Catalog, but the scenario builds its own table."),
+        ("abfss://lake@dls.dfs.core.windows.net/loans", None, "but the scenario reads abfss://lake@dls."),
+        ("loans.lc_loan", None, "but the scenario reads loans.lc_loan."),
+        ("hive_metastore.loans.lc_loan", None, "but the scenario reads hive_metastore.loans.lc_loan."),
+        ("main.loans.lc_loan", "12,2026-03-01", "this one only reads v12, t20260301_000000."),
+    ],
+)
+def test_a_table_whose_updates_nobody_reports_is_refused(
+    tmp_path: Path, table: str | None, versions: str | None, message: str
+) -> None:
+    """A table outside Unity Catalog, or a version that never changes, is refused; nothing is written."""
+    with pytest.raises(UsageError) as caught:
+        _write(_settings(tmp_path), tmp_path / "bundle", table, versions, on_update=True)
+    assert message in str(caught.value)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_the_users_settings_are_merged_over_the_job(tmp_path: Path) -> None:
+    """A section of the settings adds notifications and more; mappings are merged key by key."""
+    settings = _settings(tmp_path, JOB, tags="team=risk")
+    job = _write(settings, tmp_path / "bundle")["resources"]["jobs"]["three_versions"]
+    assert {"on_failure": ["jane@example.com"]} == job["email_notifications"]
+    assert {"on_failure": [{"id": "0481e838-0a59-4eff-9541-a4ca6f149574"}]} == job["webhook_notifications"]
+    assert ({"team": "risk", "cost": "42"}, 2) == (job["tags"], job["max_concurrent_runs"])
+    paused = {**job, "schedule": {**job["schedule"], "pause_status": "PAUSED"}}
+    assert paused == JobSettings.from_dict(paused).as_dict()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "emal_notifications = {}",
+            "Unknown setting 'emal_notifications' in [targets.databricks.job]. Did you",
+        ),
+        ("email_notifications = { on_failur = ['a'] }", "knows no 'email_notifications.on_failur'"),
+        ("webhook_notifications = 'x'", "[targets.databricks.job] has a value of the wrong kind"),
+        ("timeout_seconds = 5", "[targets.databricks.job] can't set 'timeout_seconds'"),
+        ("tasks = []", "[targets.databricks.job] can't set 'tasks'"),
+        ("tags = { token = 'hunter2' }", "contains a secret ('token')"),
+    ],
+)
+def test_wrong_settings_of_the_job_are_refused(tmp_path: Path, line: str, message: str) -> None:
+    """Unknown keys, those that the harness manages, and secrets are refused; nothing is written."""
+    with pytest.raises(UsageError) as caught:
+        _write(_settings(tmp_path, f"[targets.databricks.job]\n{line}\n"), tmp_path / "bundle")
+    assert message in str(caught.value)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_the_users_own_files_belong_to_the_bundle_and_stay(tmp_path: Path) -> None:
+    """The bundle includes the files in ``additions``, which writing it again leaves alone."""
+    settings, folder = _settings(tmp_path), tmp_path / "bundle"
+    assert ["additions/*.yml"] == _write(settings, folder)["include"]
+    own = folder / "additions" / "permissions.yml"
+    own.parent.mkdir()
+    own.write_text("permissions: []\n", encoding="utf-8")
+    _write(settings, folder)
+    assert "permissions: []\n" == own.read_text(encoding="utf-8")
 
 
 def test_development_and_production_are_separate(tmp_path: Path) -> None:

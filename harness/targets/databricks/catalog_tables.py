@@ -38,8 +38,7 @@ def require_readable(workspace: WorkspaceClient, name: str) -> None:
     """
     from databricks.sdk.errors import NotFound
 
-    catalog, *rest = name.split(".")
-    if len(rest) < _LEVELS - 1 or catalog.lower() in _OTHER_CATALOGS:
+    if not is_in_unity_catalog(name):
         return
     with translate_errors(workspace, f"look up the table {name}"):
         try:
@@ -51,6 +50,12 @@ def require_readable(workspace: WorkspaceClient, name: str) -> None:
             ) from error
     if (reason := _explain_unreadable(table)) is not None:
         raise UsageError(f"The table {name} has no versions that can be read: {reason}.")
+
+
+def is_in_unity_catalog(name: str) -> bool:
+    """Return whether a name without backquotes is that of a table in Unity Catalog."""
+    parts = name.split(".")
+    return len(parts) == _LEVELS and parts[0].lower() not in _OTHER_CATALOGS
 
 
 def _explain_unreadable(table: TableInfo) -> str | None:
