@@ -27,6 +27,7 @@ from harness.runs import PLAN, RESULT, RunFolder
 from harness.storage.uris import SCHEME, VOLUMES, hide_passwords
 from harness.table_names import is_table_name, normalize_table_name
 from harness.views.bound_table import make_headline
+from harness.views.formatting import show_control_characters
 from harness.views.run_info import list_reads
 
 _PARAMETERS = ("'table'", "'versions'")
@@ -47,7 +48,7 @@ def entry() -> None:
         failure = str(error)
     # A cluster treats every exit as a failure, even one with code 0.
     if failure is not None:
-        raise SystemExit(hide_passwords(failure))
+        raise SystemExit(show_control_characters(hide_passwords(failure)))
 
 
 def run(options: argparse.Namespace) -> str | None:
@@ -83,10 +84,22 @@ def make_plan(options: argparse.Namespace) -> Plan:
     plan = load_plan(Path(options.plan).read_text(encoding="utf-8"), options.plan)
     located = dict(locate_source(plan, text) for text in options.source)
     plan = plan.model_copy(update={"run_id": options.run_id, "sources": {**plan.sources, **located}})
-    override = parse_table_override(
-        options.table.strip() or None, options.versions.strip() or None, _PARAMETERS
-    )
+    override = parse_parameters(options.table.strip(), options.versions.strip())
     return plan if override is None else use_table(plan, override)
+
+
+def parse_parameters(table: str, versions: str) -> TableOverride | None:
+    """Return the existing table that the job's parameters name; ``None`` if they are empty.
+
+    Raises:
+        UsageError: A parameter is invalid, or a cluster can't reach the table.
+    """
+    if table and not is_table_name(table) and not table.startswith((SCHEME, VOLUMES)):
+        raise UsageError(
+            f"'table': a cluster can't reach {table}.",
+            remedy="Use its name in a catalog, an abfss:// URI or a folder of a volume.",
+        )
+    return parse_table_override(table or None, versions or None, _PARAMETERS)
 
 
 def locate_source(plan: Plan, option: str) -> tuple[str, SourceData]:
@@ -102,20 +115,10 @@ def locate_source(plan: Plan, option: str) -> tuple[str, SourceData]:
 
 
 def use_table(plan: Plan, override: TableOverride) -> Plan:
-    """Return a plan that reads an existing table instead of building the scenario's own.
-
-    Raises:
-        UsageError: A cluster can't reach the table.
-    """
-    is_name = is_table_name(override.uri)
-    if not is_name and not override.uri.startswith((SCHEME, VOLUMES)):
-        raise UsageError(
-            f"'table': a cluster can't reach {override.uri}.",
-            remedy="Use its name in a catalog, an abfss:// URI or a folder of a volume.",
-        )
+    """Return a plan that reads an existing table instead of building the scenario's own."""
     scenario = override.apply_to_scenario(plan.scenario)
     sys.stdout.write(f"{override.describe(scenario)}\n")
-    name = normalize_table_name(override.uri) if is_name else None
+    name = normalize_table_name(override.uri) if is_table_name(override.uri) else None
     return plan.model_copy(
         update={
             "scenario": scenario,
@@ -146,7 +149,7 @@ def describe_failure(result: Result, folder: Path) -> str:
     """Return why a run counts as failed, which the workspace shows and sends to whoever it notifies."""
     headline = make_headline(result)
     reason = headline.sentence if result.failure is None else result.failure.message
-    return f"{headline.word}: {result.scenario}. {reason} Report: {folder / HTML}"
+    return f"{headline.word}: {result.scenario}. {reason[:1].upper()}{reason[1:]} Report: {folder / HTML}"
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
