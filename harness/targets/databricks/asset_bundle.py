@@ -205,7 +205,7 @@ def _make_job(settings: Settings, name: str, task: dict[str, Any], start: dict[s
         **start,
         "timeout_seconds": int(read_setting(settings, "time_limit_min")) * 60,
         "max_concurrent_runs": 1,
-        "parameters": [{"name": name, "default": ""} for name in _PARAMETERS],
+        "parameters": [{"name": each, "default": ""} for each in _PARAMETERS],
         **({"tags": own} if own else {}),
         "tasks": [task],
     }
